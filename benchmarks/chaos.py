@@ -34,7 +34,7 @@ CHUNK: Final = 20
 
 @dataclass(slots=True)
 class Figures:
-    """What came of some seeds. failing: the smallest story of each seed that broke something."""
+    """The figures of some seeds. failing: the smallest trace of each seed with a violation."""
 
     rollouts: int = 0
     steps: int = 0
@@ -44,19 +44,19 @@ class Figures:
     violations: Counter[str] = field(default_factory=Counter)
     failing: dict[str, str] = field(default_factory=dict)
 
-    def add(self, story: Trace, smallest: Trace) -> None:
-        """Add one story."""
+    def add(self, trace: Trace, smallest: Trace) -> None:
+        """Add one trace. smallest: the shrunk one, if it has violations."""
         self.rollouts += 1
-        self.steps += story.steps
-        self.ticks += story.ticks
-        self.faults.update(story.fault_counts)
-        self.ends[story.end] += 1
-        self.violations.update({one.invariant: 1 for one in story.violations})
-        if story.violations:
-            self.failing[f"{story.plan.store} {story.plan.seed}"] = format_trace(smallest)
+        self.steps += trace.steps
+        self.ticks += trace.ticks
+        self.faults.update(trace.fault_counts)
+        self.ends[trace.end] += 1
+        self.violations.update({one.invariant: 1 for one in trace.violations})
+        if trace.violations:
+            self.failing[f"{trace.plan.store} {trace.plan.seed}"] = format_trace(smallest)
 
     def merge(self, other: "Figures") -> None:
-        """Add what came of other seeds."""
+        """Add the figures of other seeds."""
         self.rollouts += other.rollouts
         self.steps += other.steps
         self.ticks += other.ticks
@@ -67,24 +67,24 @@ class Figures:
 
 
 def figures(work: tuple[StoreKind, Sequence[int]]) -> Figures:
-    """Return what comes of some seeds."""
+    """Run some seeds, and return their figures."""
     store, seeds = work
-    found = Figures()
+    total = Figures()
     for seed in seeds:
-        story = run_seed(seed, store)
-        found.add(story, shrink(story, run_plan))
-    return found
+        trace = run_seed(seed, store)
+        total.add(trace, shrink(trace, run_plan))
+    return total
 
 
-def _alone() -> None:
-    """Make a worker quiet, and leave signals to the process that started it."""
+def _prepare_worker() -> None:
+    """Prepare a worker: no logs, and SIGINT is left to the process that started it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     logging.disable()
 
 
 def main() -> int:
-    """Print the figures; return 1 when something did not hold."""
+    """Print the figures; return 1 when an invariant was violated."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20_000)
     parser.add_argument("--first", type=int, default=0)
@@ -101,42 +101,42 @@ def main() -> int:
     ]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     begin = time.perf_counter()
-    found = Figures()
-    with multiprocessing.Pool(options.workers, _alone) as pool:
+    total = Figures()
+    with multiprocessing.Pool(options.workers, _prepare_worker) as pool:
         try:
             for part in pool.imap_unordered(figures, work):
-                found.merge(part)
+                total.merge(part)
                 if sys.stderr.isatty():
-                    print(f"\r{found.rollouts} rollouts", end="", file=sys.stderr)
+                    print(f"\r{total.rollouts} rollouts", end="", file=sys.stderr)
         except KeyboardInterrupt:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             print("\nstopped; this is what came of the seeds so far", file=sys.stderr)
-    show(found, time.perf_counter() - begin, as_json=options.json)
-    return 1 if found.violations else 0
+    show(total, time.perf_counter() - begin, as_json=options.json)
+    return 1 if total.violations else 0
 
 
-def show(found: Figures, seconds: float, *, as_json: bool) -> None:
-    """Print what came of all seeds."""
+def show(total: Figures, seconds: float, *, as_json: bool) -> None:
+    """Print the figures of all seeds."""
     data = {
-        "rollouts": found.rollouts,
-        "rate_per_s": round(found.rollouts / seconds, 1),
+        "rollouts": total.rollouts,
+        "rate_per_s": round(total.rollouts / seconds, 1),
         "seconds": round(seconds, 1),
-        "steps": found.steps,
-        "ticks": found.ticks,
-        "struck": found.faults.total(),
-        "ends": dict(sorted(found.ends.items())),
-        "violations": found.violations.total(),
+        "steps": total.steps,
+        "ticks": total.ticks,
+        "struck": total.faults.total(),
+        "ends": dict(sorted(total.ends.items())),
+        "violations": total.violations.total(),
     }
     if as_json:
-        faults, failing = dict(sorted(found.faults.items())), dict(sorted(found.failing.items()))
+        faults, failing = dict(sorted(total.faults.items())), dict(sorted(total.failing.items()))
         print(json.dumps({**data, "faults": faults, "failing": failing}, indent=2))
         return
     for name, value in data.items():
         print(f"{name:12} {value}")
     print("faults by kind")
-    for name, number in sorted(found.faults.items()):
+    for name, number in sorted(total.faults.items()):
         print(f"  {number:7}  {name}")
-    for name, text in sorted(found.failing.items()):
+    for name, text in sorted(total.failing.items()):
         print(f"\n=== {name}\n{text}")
 
 

@@ -36,7 +36,7 @@ FLOOR: Final = (
 )
 ROOT: Final = Path(__file__).resolve().parents[1]
 SHOWN: Final = 25
-BEGUN_BEFORE: Final = timedelta(minutes=20)  # so that there are settled minutes to judge
+STARTED_BEFORE: Final = timedelta(minutes=20)  # so that there are complete minutes to judge
 
 
 def main() -> int:
@@ -52,19 +52,22 @@ def main() -> int:
         if options.imports:
             print("\n".join(_imports(environment)))
             return 0
-        found = figures(environment, options.runs)
+        result = figures(environment, options.runs)
     if options.json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(result, indent=2))
         return 0
-    for measure, one in found.items():
+    for measure, one in result.items():
         print(f"{measure}: {one['ratio']:.2f} times the floor", end="")
         print(f" ({one['tick']:.0f} ms against {one['floor']:.0f} ms)")
     return 0
 
 
 def figures(environment: Mapping[str, str], runs: int) -> dict[str, dict[str, float]]:
-    """Return medians in ms, and the median of the ratios, of processor time and on the clock."""
-    pairs = [(_took(TICK, environment), _took(FLOOR, environment)) for _ in range(runs + 1)][1:]
+    """Return the medians in ms and of the ratios, for processor time and wall-clock time."""
+    pairs = [
+        (_measure_process(TICK, environment), _measure_process(FLOOR, environment))
+        for _ in range(runs + 1)
+    ][1:]
     return {
         measure: {
             "tick": statistics.median(tick[which] for tick, _ in pairs),
@@ -75,9 +78,11 @@ def figures(environment: Mapping[str, str], runs: int) -> dict[str, dict[str, fl
     }
 
 
-def _took(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[float, float]:
-    """Return milliseconds of processor time, and on the clock, of one process."""
-    begun = time.perf_counter()
+def _measure_process(
+    arguments: Sequence[str], environment: Mapping[str, str]
+) -> tuple[float, float]:
+    """Run a process; return its processor time and its wall-clock time, in ms."""
+    started = time.perf_counter()
     with subprocess.Popen(
         [sys.executable, *arguments],
         env=dict(environment),
@@ -87,14 +92,14 @@ def _took(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[flo
     ) as process:
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-    took = time.perf_counter() - begun
+    took = time.perf_counter() - started
     assert process.returncode == 0, f"{arguments} ended with {process.returncode}"
     return (used.ru_utime + used.ru_stime) * 1_000, took * 1_000
 
 
 def _imports(environment: Mapping[str, str]) -> Iterator[str]:
-    """Yield the modules whose own code takes longest to import, as Python tells it."""
-    told = subprocess.run(
+    """Yield the modules whose own code takes longest to import, by `-X importtime`."""
+    report = subprocess.run(
         [sys.executable, "-X", "importtime", *TICK],
         env=dict(environment),
         cwd=ROOT,
@@ -102,16 +107,18 @@ def _imports(environment: Mapping[str, str]) -> Iterator[str]:
         text=True,
         check=True,
     ).stderr
-    lines = [line.split("|") for line in told.splitlines() if line.startswith("import time:")][1:]
-    rows = [(int(own.rpartition(":")[2]), int(all_), name) for own, all_, name in lines]
-    yield f"{sum(own for own, _, _ in rows) / 1_000:.0f} ms in {len(rows)} modules"
-    for own, all_, name in sorted(rows, reverse=True)[:SHOWN]:
-        yield f"{own / 1_000:7.1f} {all_ / 1_000:7.1f}  {name.rstrip()}"
+    lines = [line.split("|") for line in report.splitlines() if line.startswith("import time:")][1:]
+    rows = [
+        (int(own_us.rpartition(":")[2]), int(total_us), name) for own_us, total_us, name in lines
+    ]
+    yield f"{sum(own_us for own_us, _, _ in rows) / 1_000:.0f} ms in {len(rows)} modules"
+    for own_us, total_us, name in sorted(rows, reverse=True)[:SHOWN]:
+        yield f"{own_us / 1_000:7.1f} {total_us / 1_000:7.1f}  {name.rstrip()}"
 
 
 @contextmanager
 def _with_a_rollout() -> Iterator[Mapping[str, str]]:
-    """Yield the variables with which a tick finds one rollout in a table, and has it judged."""
+    """Yield the environment of a tick that finds one rollout in a table, with data to judge."""
     with (
         tempfile.TemporaryDirectory() as folder,
         emulator.running_emulator(Path(folder)) as running,
@@ -122,15 +129,15 @@ def _with_a_rollout() -> Iterator[Mapping[str, str]]:
         environment = {
             **running.environment(account.number),
             "PATH": os.environ.get("PATH", os.defpath),
-            "AWS_DEFAULT_REGION": emulator.REGION,  # boto3 by itself knows this one only
+            "AWS_DEFAULT_REGION": emulator.REGION,  # for the floor: boto3 alone reads no other name
             "ROLLOUTCTL_STORE": "dynamodb://rollouts",
         }
-        begun = now - BEGUN_BEFORE
-        program = Program(environment).at(begun)
+        started = now - STARTED_BEFORE
+        program = Program(environment).at(started)
         for arguments in (["store", "init"], ["start", str(POLICY)]):
             answer = program.run(*arguments)
             assert answer.status == 0, answer.err
-        account.call_gateway(begun, now)
+        account.call_gateway(started, now)
         yield environment
 
 

@@ -44,7 +44,7 @@ BY_ID: Final = "by its id"
 BY_SCHEDULE: Final = "as a schedule does"
 
 _EVERY = timedelta(minutes=5)
-_TRIES = 3  # of an idle tick: once an hour one adds evidence to the history, and is not idle
+_TRIES = 3  # once an hour a tick adds evidence to the history, and is not idle
 _TABLE = "rollouts"
 _INDEXED: Final = (
     *("pk", "sk", "active", "created"),
@@ -55,10 +55,11 @@ _WRITE_BYTES, _READ_BYTES = 1_024, 4_096  # of one unit
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """One idle tick: its calls by service and operation, and what DynamoDB counts for it.
+    """One idle tick: its calls by service and operation, and its DynamoDB capacity units.
 
-    after_h: hours since the start. metrics: how many CloudWatch was asked for. item_bytes: the size
-    of the rollout's item afterwards; 0 in a file.
+    ticked: how the rollout is selected. after_h: hours since the start. metrics: the number of
+    requested CloudWatch metrics. item_bytes: the size of the item of the rollout afterwards; 0 in a
+    file.
     """
 
     store: str
@@ -97,8 +98,8 @@ def on_a_table(*moments: timedelta) -> Iterator[Idle]:
     with mock_aws(), rehearsal(load(POLICY), "healthy", 1) as stage:
         counted, uncounted = _client(), _client()
         create_table(uncounted, _TABLE, SystemClock())
-        looking = replace(stage.runner.observer, store=DynamoDbStore(counted, _TABLE))
-        on_table = replace(stage, runner=replace(stage.runner, observer=looking))
+        observer = replace(stage.runner.observer, store=DynamoDbStore(counted, _TABLE))
+        on_table = replace(stage, runner=replace(stage.runner, observer=observer))
         meter = _Meter(uncounted)
         counted.meta.events.register("after-call.dynamodb", meter.count)
         yield from _idle_ticks("table", on_table, meter, moments)
@@ -121,10 +122,10 @@ def _client() -> Any:
 def _idle_ticks(
     store: str, stage: RehearsalSetup, meter: "_Meter", moments: Sequence[timedelta]
 ) -> Iterator[Idle]:
-    runner, begun = stage.runner, stage.runner.clock.now()
+    runner, started = stage.runner, stage.runner.clock.now()
     rollout = start(runner, StartRequest(stage.policy)).rollout
     for moment in moments:
-        until = begun + moment
+        until = started + moment
         for visit in run_ticks(runner, rollout, every=_EVERY, until=until, done=lambda _: False):
             rollout = visit.rollout
         for ticked in (BY_ID, BY_SCHEDULE):
@@ -133,15 +134,15 @@ def _idle_ticks(
 
 
 def _measured(tick: Idle, stage: RehearsalSetup, meter: "_Meter", rollout_id: str) -> Idle:
-    """Tick until nothing was worth an entry in the history, and return what that tick took."""
+    """Tick until a tick adds no history entry, and return the figures of that tick."""
     runner, world = stage.runner, stage.world
-    asked = list[int]()
+    requested = list[int]()
 
     def count_metrics(
         service: str, _operation: str, request: Mapping[str, Any], proceed: Callable[[], Any]
     ) -> Any:
         if service == "cloudwatch":
-            asked.append(len(request["MetricDataQueries"]))
+            requested.append(len(request["MetricDataQueries"]))
         return proceed()
 
     world.interceptors.append(count_metrics)
@@ -150,12 +151,12 @@ def _measured(tick: Idle, stage: RehearsalSetup, meter: "_Meter", rollout_id: st
         entries = runner.store.history(rollout_id)
         meter.reset(rollout_id)
         before = world.calls.copy()
-        asked.clear()
+        requested.clear()
         runner.tick(
             [rollout_id] if tick.ticked == BY_ID else runner.store.active(runner.clock.now())
         )
-        made = {":".join(call): times for call, times in (world.calls - before).items()}
-        counted: dict[str, Any] = {"calls": {**meter.calls, **made}, "metrics": sum(asked)}
+        aws_calls = {":".join(call): times for call, times in (world.calls - before).items()}
+        counted: dict[str, Any] = {"calls": {**meter.calls, **aws_calls}, "metrics": sum(requested)}
         tick = replace(tick, **counted, **meter.units())
         if runner.store.history(rollout_id) == entries:
             return tick
@@ -163,9 +164,9 @@ def _measured(tick: Idle, stage: RehearsalSetup, meter: "_Meter", rollout_id: st
 
 
 class _Meter:
-    """Counts what a client of DynamoDB is asked, and the units that it takes.
+    """Counts the calls of a DynamoDB client, and their capacity units.
 
-    client: another one, by which it looks at the table itself; None where there is no table.
+    client: another one, which reads the table and is not counted; None: there is no table.
     """
 
     def __init__(self, client: Any = None) -> None:
@@ -173,13 +174,13 @@ class _Meter:
         self.reset()
 
     def reset(self, rollout_id: str = "") -> None:
-        """Begin anew, with the item of this rollout as it stands."""
+        """Reset all counts, and read the current item of this rollout."""
         self._key = rollout_key(rollout_id)
         self.calls: Counter[str] = Counter()
         self._writes, self._reads, self._item = 0, 0.0, self._stored()
 
     def units(self) -> dict[str, Any]:
-        """Return what `Idle` says of them."""
+        """Return the capacity units, as fields of `Idle`."""
         return {
             "write_units": self._writes,
             "read_units": self._reads,
@@ -187,26 +188,28 @@ class _Meter:
         }
 
     def count(self, parsed: Mapping[str, Any], model: Any, **_: Any) -> None:
-        """Count one call that was answered."""
+        """Count one answered call."""
         self.calls[f"dynamodb:{model.name}"] += 1
         if model.name == "UpdateItem":
             before, self._item = self._item, self._stored()
             self._writes += _units(before, self._item)
-            shown = [{name: one.get(name, {}) for name in _INDEXED} for one in (before, self._item)]
-            self._writes += _units(*shown) if shown[0] != shown[1] else 0
+            indexed = [
+                {name: one.get(name, {}) for name in _INDEXED} for one in (before, self._item)
+            ]
+            self._writes += _units(*indexed) if indexed[0] != indexed[1] else 0
         elif model.name == "Query":
-            found = sum(map(size_of, parsed["Items"]))
-            self._reads += max(1, math.ceil(found / _READ_BYTES)) / 2
+            read_bytes = sum(map(size_of, parsed["Items"]))
+            self._reads += max(1, math.ceil(read_bytes / _READ_BYTES)) / 2
 
     def _stored(self) -> Item:
         if self._client is None or self._key is None:
             return {}
-        found: Item = self._client.get_item(TableName=_TABLE, Key=self._key)["Item"]
-        return found
+        item: Item = self._client.get_item(TableName=_TABLE, Key=self._key)["Item"]
+        return item
 
 
 def _units(before: Item, after: Item) -> int:
-    """Return what a write takes of the table, or of an index that shows these attributes."""
+    """Return the write units of the table, or of an index with these attributes."""
     return math.ceil(max(_size(before), _size(after)) / _WRITE_BYTES)
 
 

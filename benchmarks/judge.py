@@ -22,7 +22,7 @@ from math import isfinite
 from random import Random
 
 from benchmarks.judging import silence, speed
-from benchmarks.judging.figures import FIGURES, WAITED, Figure
+from benchmarks.judging.figures import FIGURES, READ_DELAY, Figure
 from benchmarks.judging.rollout import Outcome
 from controller.core.stats.binomial import requests_to_prove
 
@@ -31,7 +31,7 @@ CHUNK = 25
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One cell of one figure as measured. bar: None where nothing is asked."""
+    """One measured cell of one figure. bar: the required value; None: there is none."""
 
     group: str
     what: str
@@ -44,7 +44,7 @@ class Row:
 
     @property
     def met(self) -> bool:
-        """True when nothing more is asked."""
+        """True when the bar is met, or there is none."""
         if self.bar is None:
             return True
         return self.measured >= self.bar if self.at_least else self.measured <= self.bar
@@ -55,15 +55,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    groups = sorted({one.group for one in FIGURES} | LOOKED_AT.keys())
+    groups = sorted({one.group for one in FIGURES} | DIRECT_FIGURES.keys())
     parser.add_argument("--runs", type=int, default=2_000)
     parser.add_argument("--only", choices=groups, nargs="+", default=groups)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     begin = time.perf_counter()
-    rows = [*_played(options.runs, options.only, options.workers)]
-    rows += [row for group in options.only if group in LOOKED_AT for row in LOOKED_AT[group]()]
+    rows = [*_run_figures(options.runs, options.only, options.workers)]
+    rows += [
+        row for group in options.only if group in DIRECT_FIGURES for row in DIRECT_FIGURES[group]()
+    ]
     if options.json:
         print(json.dumps([_data(row) for row in rows], indent=2))
     else:
@@ -72,31 +74,31 @@ def main() -> int:
     return 0 if all(row.met for row in rows) else 1
 
 
-def _played(runs: int, groups: Sequence[str], workers: int) -> Iterator[Row]:
-    """Yield what comes of the figures that are made of rollouts."""
+def _run_figures(runs: int, groups: Sequence[str], workers: int) -> Iterator[Row]:
+    """Run the rollouts of the figures, and yield their rows."""
     work = []
     for index, figure in enumerate(FIGURES):
         if figure.group in groups:
             seeds = range(max(1, round(runs * figure.part)))
             chunks = [seeds[at : at + CHUNK] for at in range(0, len(seeds), CHUNK)]
             work += [(index, cell, chunk) for cell in figure.cells for chunk in chunks]
-    found: dict[tuple[int, str], list[Outcome]] = defaultdict(list)
+    by_cell: dict[tuple[int, str], list[Outcome]] = defaultdict(list)
     with multiprocessing.Pool(workers) as pool:
         for index, cell, outcomes in pool.imap_unordered(outcomes_of, work):
-            found[index, cell] += outcomes
+            by_cell[index, cell] += outcomes
             if sys.stderr.isatty():
-                print(f"\r{sum(map(len, found.values()))} rollouts", end="", file=sys.stderr)
-    for (index, cell), outcomes in sorted(found.items(), key=lambda one: one[0][0]):
+                print(f"\r{sum(map(len, by_cell.values()))} rollouts", end="", file=sys.stderr)
+    for (index, cell), outcomes in sorted(by_cell.items(), key=lambda one: one[0][0]):
         yield _row(FIGURES[index], cell, outcomes)
 
 
 def outcomes_of(work: tuple[int, str, Sequence[int]]) -> tuple[int, str, list[Outcome]]:
-    """Return how some rollouts of one cell end; every cell and run has a seed of its own."""
+    """Return the outcomes of some rollouts of one cell; each rollout has its own seed."""
     index, cell, seeds = work
     figure = FIGURES[index]
     release = figure.cells[cell].release
-    played = [figure.play(Random(f"{figure.what}/{cell}/{seed}"), release) for seed in seeds]
-    return index, cell, played
+    outcomes = [figure.play(Random(f"{figure.what}/{cell}/{seed}"), release) for seed in seeds]
+    return index, cell, outcomes
 
 
 def _row(figure: Figure, name: str, outcomes: Sequence[Outcome]) -> Row:
@@ -132,12 +134,12 @@ def _speed() -> Iterator[Row]:
 
 
 # The figures that need no rollouts, by group.
-LOOKED_AT = {"proof": _proof, "silence": _silence, "speed": _speed}
+DIRECT_FIGURES = {"proof": _proof, "silence": _silence, "speed": _speed}
 
 
 def _data(row: Row) -> dict[str, object]:
     measured = row.measured if isfinite(row.measured) else None
-    waited = measured + WAITED if row.unit == "min" and measured is not None else None
+    waited = measured + READ_DELAY if row.unit == "min" and measured is not None else None
     return {**asdict(row), "measured": measured, "wall_clock": waited, "met": row.met}
 
 
@@ -149,22 +151,24 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
         cells = [row for row in rows if row.what == what]
         first = cells[0]
         sign = "≥" if first.at_least else "≤"
-        asked = any(row.bar is not None for row in cells)
+        has_bar = any(row.bar is not None for row in cells)
         columns = (
             what,
             _joined(row.cell for row in cells),
-            f"{sign} {_joined(_number(row.bar) for row in cells)} {first.unit}" if asked else "",
+            f"{sign} {_joined(_number(row.bar) for row in cells)} {first.unit}" if has_bar else "",
             f"{_joined(_number(row.measured) for row in cells)} {first.unit}",
-            _joined(_number(row.measured + WAITED) for row in cells) if first.unit == "min" else "",
-            _joined("yes" if row.met else "**no**" for row in cells) if asked else "",
+            _joined(_number(row.measured + READ_DELAY) for row in cells)
+            if first.unit == "min"
+            else "",
+            _joined("yes" if row.met else "**no**" for row in cells) if has_bar else "",
             str(first.runs or ""),
         )
         yield f"| {' | '.join(columns)} |"
 
 
 def _joined(texts: Iterator[str]) -> str:
-    found = list(texts)
-    return found[0] if len(set(found)) == 1 else " / ".join(found)
+    values = list(texts)
+    return values[0] if len(set(values)) == 1 else " / ".join(values)
 
 
 def _number(value: float | None) -> str:

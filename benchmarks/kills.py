@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     numbers = count(200_000_000_001)
-    begun = time.monotonic()
+    started = time.monotonic()
     with TemporaryDirectory() as folder, emulator.running_emulator(Path(folder)) as running:
         figures = play(
             running,
@@ -40,9 +40,9 @@ def main() -> int:
             kills=options.kills,
             seed=options.seed,
             account=lambda: str(next(numbers)),
-            told=_progress,
+            on_progress=_progress,
         )
-    data = _data(figures, time.monotonic() - begun)
+    data = _data(figures, time.monotonic() - started)
     if options.json:
         print(json.dumps(data, indent=2))
     else:

@@ -30,19 +30,19 @@ ALARM: Final = 0.10
 CUSTOM_METRIC: Final = 0.30
 DASHBOARD: Final = 3.00
 
-# As the template asks for.
+# As configured in the template.
 VCPUS: Final = 0.25
 GIBS: Final = 0.5
-BILLED_MINUTES: Final = 1.0  # of a task: a minute at least, and a tick with its image takes less
+BILLED_MINUTES: Final = 1.0  # of a task: AWS bills at least one minute, and a tick takes less
 ALARMS: Final = 4
-FILTERED: Final = 4  # metrics that the filters make
+FILTERED: Final = 4  # metrics of the metric filters
 LOG_BYTES: Final = 2_500  # of a tick with one rollout, at most
-EVENT_BYTES: Final = 2_500  # of the event that says how its task ended, at most
-EMBEDDED: Final = 8  # metrics of the line of a tick, while one rollout is under way
+EVENT_BYTES: Final = 2_500  # of the event of its stopped task, at most
+EMBEDDED: Final = 8  # metrics in the log line of a tick with one active rollout
 
 
 def costs(every_minutes: int, tick: Idle) -> Mapping[str, float]:
-    """Return US dollars a month by what they are for, with such a tick every so many minutes."""
+    """Return US dollars a month by item, with such a tick every `every_minutes`."""
     ticks = MINUTES / every_minutes
     hours = ticks * BILLED_MINUTES / 60
     return {
@@ -58,11 +58,11 @@ def costs(every_minutes: int, tick: Idle) -> Mapping[str, float]:
 
 
 def table(every: tuple[int, ...] = (1, 5, 15)) -> list[str]:
-    """Return a Markdown table of what it costs with a tick every so many minutes."""
+    """Return a Markdown table of the costs, with a column for each interval in minutes."""
     tick = counted()
-    found = {minutes: costs(minutes, tick) for minutes in every}
-    rows = [(name, *(found[one][name] for one in every)) for name in found[every[0]]]
-    rows.append(("in all", *(sum(found[one].values()) for one in every)))
+    by_interval = {minutes: costs(minutes, tick) for minutes in every}
+    rows = [(name, *(by_interval[one][name] for one in every)) for name in by_interval[every[0]]]
+    rows.append(("in all", *(sum(by_interval[one].values()) for one in every)))
     head = ["US dollars a month, a tick every", *(f"{one} min" for one in every)]
     return [
         f"| {' | '.join(head)} |",
@@ -72,9 +72,9 @@ def table(every: tuple[int, ...] = (1, 5, 15)) -> list[str]:
 
 
 def counted() -> Idle:
-    """Return an idle tick of the first bake, as a schedule does; a late one writes 2 units more."""
-    (found,) = [one for one in on_a_table(EARLY) if one.ticked == BY_SCHEDULE]
-    return found
+    """Return an idle scheduled tick of the first bake; a late one writes 2 more units."""
+    (tick,) = [one for one in on_a_table(EARLY) if one.ticked == BY_SCHEDULE]
+    return tick
 
 
 def main() -> int:

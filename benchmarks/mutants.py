@@ -25,14 +25,14 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 MUTMUT: Final = Path(sys.executable).with_name("mutmut")
-TO_KILL: Final = 0.9
+MIN_KILL_RATE: Final = 0.9
 
 _KILLED = frozenset({"killed", "timeout"})
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run. outcomes: of each mutant, by its name, in the words of mutmut."""
+    """One run of mutmut. outcomes: the status of each mutant in mutmut, by name."""
 
     took_s: int
     outcomes: Mapping[str, str]
@@ -61,20 +61,20 @@ def main() -> int:
         print(json.dumps(asdict(run) | {"rate": run.rate, "survivors": run.survivors}, indent=2))
     else:
         _show(run)
-    return 0 if run.rate >= TO_KILL else 1
+    return 0 if run.rate >= MIN_KILL_RATE else 1
 
 
 def mutate(children: int) -> Run:
-    """Return what became of every mutant of this checkout. Raises CalledProcessError."""
+    """Run mutmut, and return the status of every mutant. Raises CalledProcessError."""
     shutil.rmtree(ROOT / "mutants", ignore_errors=True)
     begin = time.monotonic()
     command = [MUTMUT, "run", "--max-children", str(children)]
     subprocess.run(command, cwd=ROOT, stdout=sys.stderr, check=True)
     took_s = round(time.monotonic() - begin)
-    told = subprocess.run(
+    results = subprocess.run(
         [MUTMUT, "results", "--all", "true"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    lines = (line.strip().partition(": ") for line in told.stdout.splitlines() if ": " in line)
+    lines = (line.strip().partition(": ") for line in results.stdout.splitlines() if ": " in line)
     return Run(took_s, {name: outcome for name, _, outcome in lines})
 
 
@@ -85,7 +85,7 @@ def _show(run: Run) -> None:
     for outcome, count in sorted(outcomes.items()):
         print(f"{outcome:10} {count:>6}")
     print(f"{'mutants':10} {len(run.outcomes):>6}   in {run.took_s // 60} min")
-    print(f"{'rate':10} {run.rate:>6.1%}   at least {TO_KILL:.0%} asked")
+    print(f"{'rate':10} {run.rate:>6.1%}   at least {MIN_KILL_RATE:.0%} asked")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""How long a sick canary keeps its traffic: from the first bad datapoint to weight 0.
+"""How long a failing canary keeps its traffic: from the first bad datapoint to weight 0.
 
     python -m benchmarks.reaction
 
-Plays rollouts in virtual time, through the real runner and adapters. Ten minutes into the first
-step one request in twenty fails. Counted is from the moment at which CloudWatch shows the first bad
-minute until weight 0 is in force: with ticks on a schedule, as it stands at six different moments,
-and with a tick that an alarm of the same metric makes at once.
+Runs rollouts in virtual time, on the real runner and adapters. Ten minutes into the first step one
+request in twenty fails. The time is measured from the first bad minute in CloudWatch until weight 0
+is applied: with ticks on a schedule, at six offsets of the schedule, and with a tick that an alarm
+of the same metric starts at once.
 
-What no simulation knows is assumed, and stands below: how long a task takes until its tick begins,
+Constants below assume what a simulation cannot know: how long a task takes until its tick starts,
 and when an alarm is evaluated.
 """
 
@@ -27,10 +27,10 @@ from controller.process import logging
 
 TASK_START: Final = timedelta(seconds=40)  # Fargate: 20 to 60 s with a small image
 ALARM_AFTER: Final = timedelta(seconds=60)  # at most, from a datapoint to the evaluation after it
-PUBLISHED_AFTER: Final = timedelta(seconds=60)  # when the simulated minute is over
+PUBLISHED_AFTER: Final = timedelta(seconds=60)  # from the end of a simulated minute
 SICK_AFTER: Final = timedelta(minutes=10)
 RED_AFTER: Final = SICK_AFTER + timedelta(minutes=1) + PUBLISHED_AFTER + ALARM_AFTER
-OFFSETS: Final = 6  # moments of the schedule, spread over its interval
+OFFSETS: Final = 6  # offsets of the schedule, spread over its interval
 LIMIT: Final = timedelta(hours=1)
 
 _POLICY: Final = """
@@ -64,9 +64,10 @@ events:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way to react.
+    """One way to trigger the rollback.
 
-    every: of the schedule. alarmed: an alarm is a criterion; at_once: it makes a tick, too.
+    every: the interval of the schedule. alarmed: an alarm is a criterion. at_once: the alarm starts
+    a tick as well.
     """
 
     name: str
@@ -76,8 +77,8 @@ class Way:
 
 
 WAYS: Final = tuple(
-    Way(name, timedelta(minutes=minutes), *how)
-    for name, how in {
+    Way(name, timedelta(minutes=minutes), *options)
+    for name, options in {
         "the gate alone": (),
         "the gate, and an alarm as a criterion": (True,),
         "that, and a tick at the alarm": (True, True),
@@ -98,7 +99,7 @@ def table() -> list[str]:
 
 
 def reactions(way: Way) -> Iterator[timedelta]:
-    """Yield how long it takes with the schedule at each of its moments."""
+    """Yield the reaction time at each offset of the schedule."""
     for number in range(OFFSETS):
         yield _reaction(way, way.every * number / OFFSETS)
 
@@ -109,26 +110,26 @@ def _reaction(way: Way, offset: timedelta) -> timedelta:
         scenario = Path(folder) / "sick.yaml"
         scenario.write_text(_SCENARIO.replace("SECONDS", str(RED_AFTER // timedelta(seconds=1))))
         with rehearsal(policy, str(scenario), 1) as stage:
-            return _played(stage, way, offset)
+            return _run(stage, way, offset)
 
 
-def _played(stage: RehearsalSetup, way: Way, offset: timedelta) -> timedelta:
+def _run(stage: RehearsalSetup, way: Way, offset: timedelta) -> timedelta:
     clock = stage.runner.clock
     rollout = start(stage.runner, StartRequest(stage.policy)).rollout
-    in_force = rollout.settled or clock.now()
-    bad = (in_force + SICK_AFTER).replace(second=0, microsecond=0)
-    shown = bad + timedelta(minutes=1) + PUBLISHED_AFTER
-    due = _moments(way, in_force + offset, in_force + RED_AFTER)
-    while stage.world.weight_now() and clock.now() < in_force + LIMIT:
+    applied = rollout.settled or clock.now()
+    bad = (applied + SICK_AFTER).replace(second=0, microsecond=0)
+    published = bad + timedelta(minutes=1) + PUBLISHED_AFTER
+    due = _tick_times(way, applied + offset, applied + RED_AFTER)
+    while stage.world.weight_now() and clock.now() < applied + LIMIT:
         wait = next(due) - clock.now()
         if wait > timedelta():
             clock.sleep(wait)
         stage.runner.tick([rollout.id])
-    return clock.now() - shown
+    return clock.now() - published
 
 
-def _moments(way: Way, first: datetime, red: datetime) -> Iterator[datetime]:
-    """Yield when ticks begin, in order."""
+def _tick_times(way: Way, first: datetime, red: datetime) -> Iterator[datetime]:
+    """Yield the times at which ticks start, in order."""
     at_once = [red + TASK_START] if way.at_once else []
     due = first + TASK_START
     while True:

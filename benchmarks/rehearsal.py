@@ -25,7 +25,7 @@ from controller.policy_file.loader import load
 from controller.process import logging
 
 ROOT = Path(__file__).resolve().parents[1]
-# How long each may take.
+# The time that each rehearsal may take, in seconds.
 BUDGETS_S = {"gateway-metrics-only": 3.0, "execution-api": 7.0}
 _FLOOR = "import boto3, pydantic, structlog, tenacity, click"
 
@@ -37,14 +37,14 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     logging.disable()
-    found = {name: _figures(name, options.runs) for name in BUDGETS_S}
+    by_policy = {name: _figures(name, options.runs) for name in BUDGETS_S}
     if options.json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(by_policy, indent=2))
     else:
-        for name, figures in found.items():
+        for name, figures in by_policy.items():
             print(name)
             print("\n".join(f"  {key:26} {value}" for key, value in figures.items()))
-    return 0 if all(one["rehearsal_s"] <= one["budget_s"] for one in found.values()) else 1
+    return 0 if all(one["rehearsal_s"] <= one["budget_s"] for one in by_policy.values()) else 1
 
 
 def _figures(name: str, runs: int) -> dict[str, Any]:
@@ -52,11 +52,11 @@ def _figures(name: str, runs: int) -> dict[str, Any]:
     arguments = ("-m", "controller", "rehearse", str(policy), "--scenario", "healthy", "--json")
     pairs = [(_timed(*arguments), _timed("-c", _FLOOR)) for _ in range(runs)]
     return {
-        "rehearsal_s": round(statistics.median(own for own, _ in pairs), 2),
+        "rehearsal_s": round(statistics.median(rehearsal_s for rehearsal_s, _ in pairs), 2),
         "floor_s": round(statistics.median(floor for _, floor in pairs), 2),
-        "ratio": round(statistics.median(own / floor for own, floor in pairs), 2),
+        "ratio": round(statistics.median(rehearsal_s / floor for rehearsal_s, floor in pairs), 2),
         "budget_s": BUDGETS_S[name],
-        **_whole(policy),
+        **_counts(policy),
     }
 
 
@@ -66,8 +66,8 @@ def _timed(*arguments: str) -> float:
     return time.perf_counter() - begin
 
 
-def _whole(policy: Path) -> dict[str, object]:
-    """Count the ticks of a whole rehearsal, and its AWS calls."""
+def _counts(policy: Path) -> dict[str, object]:
+    """Return the number of ticks of a whole rehearsal, and its AWS calls."""
     with rehearsal(load(policy), "healthy", 1) as stage:
         outcome = rehearse(
             stage.runner,

@@ -1,29 +1,29 @@
-"""Every error this package raises on purpose, and the exit statuses.
+"""Every error that rolloutctl raises on purpose, and the exit statuses.
 
     RolloutError                 exit
-      PolicyError                   2   the policy is wrong; nothing was touched
-      UsageError                    2   the command cannot be carried out; nothing was touched
-      RolledBackError               4   rolled back, or taken back after its success: needs a reason
+      PolicyError                   2   the policy is wrong; nothing was changed
+      UsageError                    2   the command cannot be executed; nothing was changed
+      RolledBackError               4   rolled back, or set to 0 % after its success: needs a reason
       MetricsError                  1   measurements could not be read
-        MetricsRefusedError         1   CloudWatch does not take this request; another one it may
+        MetricsRefusedError         1   CloudWatch refuses this request; it may accept a part of it
       LogsError                     1   log events could not be read
         NoLogGroupError             1   there is no such log group
       DeliveryError                 1   a message did not arrive
-      TargetError                   1   traffic could not be read or moved
-        WriteRefusedError           1   writing would lose something; nothing was written
+      TargetError                   1   the weight could not be read or written
+        WriteRefusedError           1   writing would lose settings; nothing was written
         WriteConflictError          1   the target changed under the write; nothing was written
         WriteUncertainError         1   no answer: the write may or may not have happened
-      MonitoringError               1   a stack or a topic that watches could not be read or changed
+      MonitoringError               1   a monitoring stack or topic could not be read or changed
       StoreError                    1   rollouts could not be read or saved
         StateConflictError         75   another run saved first; safe to run again
-        LeaseHeldError             75   another run has the rollout; safe to run again
+        LeaseHeldError             75   another run has the lease; safe to run again
         TargetTakenError            2   another rollout owns the target
         UnknownRolloutError         2   no rollout has this id
         NoStoreError                2   there is no store at that place
-      NotReachedError               1   a tick's time was over before this rollout's turn
-      UnexpectedError               1   a fault of this program, or a damaged record
+      TickDeadlineError             1   the time of a tick was over before this rollout was visited
+      UnexpectedError               1   a fault of rolloutctl, or a damaged record
 
-Absence of data is never an error: it is a finding.
+Missing data is never an error: it is a finding.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ from controller.text import printable, printable_block
 
 
 class Exit(IntEnum):
-    """Exit statuses of `rolloutctl`; the README explains each to the person on call."""
+    """Exit statuses of `rolloutctl`; the README explains each to the on-call engineer."""
 
     DONE = 0
     INTERNAL = 1
@@ -49,9 +49,9 @@ class Exit(IntEnum):
 
 
 class RolloutError(Exception):
-    """Base of the hierarchy; `context` is logged as key-values, never parsed.
+    """The base of all errors of rolloutctl; `context` is logged as key-values, never parsed.
 
-    The message is one printable line, whatever it quotes; `below` it stand lines of a list.
+    The message is one printable line, whatever it quotes; `details` are further lines below it.
     """
 
     exit_status: ClassVar[Exit] = Exit.INTERNAL
@@ -63,9 +63,9 @@ class RolloutError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """One mistake in a file, and the place where it was written.
+    """One mistake in a file, with its position.
 
-    line, column: counted from 1; 0 where it is about the file as a whole.
+    line, column: counted from 1; 0 for a mistake of the file as a whole.
     """
 
     file: str
@@ -79,9 +79,9 @@ class Flaw:
 
 
 class PolicyError(RolloutError):
-    """The policy is wrong; nothing was touched. The message has one line per mistake.
+    """The policy is wrong; nothing was changed. The message has one line per mistake.
 
-    flaws: the same mistakes with their places, as far as there is a file.
+    flaws: the same mistakes with their positions; empty where there is no file.
     """
 
     exit_status = Exit.USAGE
@@ -94,19 +94,19 @@ class PolicyError(RolloutError):
 
     @classmethod
     def of(cls, *flaws: Flaw) -> Self:
-        """Return the error that tells these mistakes, in their order."""
+        """Return the error that lists these mistakes, in their order."""
         first, *others = map(str, flaws)
         return cls(first, *others, flaws=flaws, file=flaws[0].file, mistakes=len(flaws))
 
 
 class UsageError(RolloutError):
-    """The command cannot be carried out as asked; nothing was touched."""
+    """The command cannot be executed as given; nothing was changed."""
 
     exit_status = Exit.USAGE
 
 
 class RolledBackError(RolloutError):
-    """This revision was rolled back, or taken back to 0 after its success: it needs a reason."""
+    """This revision was rolled back, or set to 0 % after its success: a retry needs a reason."""
 
     exit_status = Exit.ROLLED_BACK
 
@@ -116,27 +116,27 @@ class MetricsError(RolloutError):
 
 
 class MetricsRefusedError(MetricsError):
-    """CloudWatch does not take what was asked; without a part of it, it may."""
+    """CloudWatch refuses the request; it may accept a part of it."""
 
 
 class LogsError(RolloutError):
-    """Log events could not be read at all, or not to their end."""
+    """Log events could not be read at all, or not completely."""
 
 
 class NoLogGroupError(LogsError):
-    """There is no such log group: the function has not logged yet, or logs elsewhere."""
+    """The log group does not exist: the function has not logged yet, or logs elsewhere."""
 
 
 class DeliveryError(RolloutError):
-    """A message did not arrive, or nobody can say whether it did."""
+    """A message did not arrive, or it is unknown whether it did."""
 
 
 class TargetError(RolloutError):
-    """Traffic could not be read or moved."""
+    """The weight could not be read or written."""
 
 
 class WriteRefusedError(TargetError):
-    """Writing would be wrong or would lose something; nothing was written."""
+    """Writing would be wrong or would lose settings; nothing was written."""
 
 
 class WriteConflictError(TargetError):
@@ -148,7 +148,7 @@ class WriteUncertainError(TargetError):
 
 
 class MonitoringError(RolloutError):
-    """The stack that watches a policy, or a topic, could not be read or changed."""
+    """The monitoring stack of a policy, or a topic, could not be read or changed."""
 
 
 class StoreError(RolloutError):
@@ -158,7 +158,7 @@ class StoreError(RolloutError):
 def is_record_error(error: StoreError) -> bool:
     """Tell whether `error` is about the record of one rollout, and not about the whole store.
 
-    That record is damaged, or has another schema.
+    Such a record is damaged, or has another schema.
     """
     return "damaged" in error.context or "schema" in error.context
 
@@ -170,13 +170,13 @@ class StateConflictError(StoreError):
 
 
 class LeaseHeldError(StoreError):
-    """Another run has this rollout at the moment; safe to run again."""
+    """Another run has the lease of this rollout; safe to run again."""
 
     exit_status = Exit.BUSY
 
 
 class TargetTakenError(StoreError):
-    """Another rollout owns the target; it is named in the message."""
+    """Another rollout owns the target; the message names it."""
 
     exit_status = Exit.USAGE
 
@@ -188,14 +188,14 @@ class UnknownRolloutError(StoreError):
 
 
 class NoStoreError(StoreError):
-    """There is no store at the place that was named."""
+    """There is no store at the given location."""
 
     exit_status = Exit.USAGE
 
 
 class TickDeadlineError(RolloutError):
-    """The time of a tick was over before this rollout's turn; the next tick begins with it."""
+    """The time of a tick was over before this rollout was visited; the next tick begins with it."""
 
 
 class UnexpectedError(RolloutError):
-    """A fault of this program, or of a record that it was not made for; one rollout's problem."""
+    """A fault of rolloutctl, or a record that it cannot handle; the problem of one rollout."""

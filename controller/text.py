@@ -1,7 +1,7 @@
-"""Text from outside as one printable line: what a terminal, a page or a CI runner would obey stays
-visible as an escape.
+"""Makes text from outside printable: control characters and CI commands become visible escapes.
 
-Such text comes from policy files, options, AWS, log events, hooks and stores.
+Such text comes from policy files, options, AWS, log events, hooks and stores; a terminal, a page or
+a CI runner would obey it otherwise.
 """
 
 import re
@@ -9,28 +9,28 @@ from collections.abc import Iterable
 from typing import Final
 
 _BREAKS: Final = re.compile("\r\n|[\t-\r\x85\u2028\u2029]")
-# `str.isprintable` refuses every space but one; these take room and do nothing else.
+# `str.isprintable` refuses every space but U+0020; these have a width and no other effect.
 _SPACES: Final = frozenset("\xa0\u1680\u202f\u205f\u3000") | {
     chr(one) for one in range(0x2000, 0x200B)
 }
-# Letters and marks for Python, and nothing on a screen (Unicode's Default_Ignorable_Code_Point).
-# U+FE0F stays: keyboards put it behind many an emoji.
+# Letters and marks for Python, but invisible on a screen (Unicode's Default_Ignorable_Code_Point).
+# U+FE0F stays: keyboards add it to many emoji.
 _INVISIBLE: Final = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0"
 ) | {chr(one) for one in (*range(0xFE00, 0xFE0F), *range(0xE0100, 0xE01F0))}
-# What a runner of GitHub Actions takes for a command: `::name::` where a line begins, `##[name]`
-# anywhere. It compares as a language does, so U+FE0F in between does not count.
+# A command for a GitHub Actions runner: `::name::` at the start of a line, `##[name]` anywhere. The
+# runner compares text linguistically, so it ignores a U+FE0F in between.
 _WORKFLOW_COMMAND: Final = re.compile(
     "(?P<start>^[\\s\ufe0f]*):(?=\ufe0f*:)|(?P<hashes>#\ufe0f*#\ufe0f*)\\["
 )
 
 
 def printable(text: str) -> str:
-    """Return `text` as one line that shows what is in it; text that is one already stays as it is.
+    """Return `text` as one printable line; a line that is printable already stays as it is.
 
-    A line break or a tab becomes a space. A control, a character without a width, one that turns
-    text around, half a character, and one that is private or unassigned is written as JSON writes
-    it: `\\u001b`. So is what would make a line a command of GitHub Actions.
+    A line break or a tab becomes a space. A control character, a character without a width, one
+    that changes the text direction, a lone surrogate, and one that is private or unassigned becomes
+    a JSON escape: `\\u001b`. So does a character that would start a GitHub Actions command.
     """
     if _is_plain(text):
         return text
@@ -40,7 +40,7 @@ def printable(text: str) -> str:
 def escaped(text: str) -> str:
     """Return `text` as `printable` does, with its line breaks written as escapes, too.
 
-    What stands in a string of JSON remains the same string.
+    JSON text keeps its meaning: its strings stay the same strings.
     """
     if _is_plain(text):
         return text
@@ -50,27 +50,27 @@ def escaped(text: str) -> str:
 
 
 def printable_block(lines: Iterable[str]) -> str:
-    """Return `lines` below each other, each as `printable` returns it."""
+    """Return `lines` joined by line breaks, each made `printable`."""
     return "\n".join(map(printable, lines))
 
 
 def truncate(line: str, columns: int) -> str:
-    """Return the one printable `line` in so many columns of a terminal, with an ellipsis if cut."""
+    """Return the printable `line` in at most `columns` of a terminal, with an ellipsis if cut."""
     if len(line) <= columns and line.isascii():
         return line
     from unicodedata import combining, east_asian_width  # for other alphabets alone
 
     ends: list[int] = []  # the column behind each character
-    for one in line:
-        wide = 2 if east_asian_width(one) in "WF" else int(not combining(one))
-        ends.append(wide + (ends[-1] if ends else 0))
+    for character in line:
+        width = 2 if east_asian_width(character) in "WF" else int(not combining(character))
+        ends.append(width + (ends[-1] if ends else 0))
     if ends[-1] <= columns:
         return line
     return line[: sum(end < columns for end in ends)] + "…"
 
 
 def is_printable(character: str) -> bool:
-    """Tell whether the character `character` is shown, or is a space."""
+    """Tell whether a terminal shows `character`, or it is a space."""
     return character in _SPACES if not character.isprintable() else character not in _INVISIBLE
 
 
@@ -82,12 +82,12 @@ def first_unprintable(text: str) -> str:
 
 
 def has_workflow_command(text: str) -> bool:
-    """Tell whether GitHub Actions would obey the line `text`."""
+    """Tell whether GitHub Actions would run a command in the line `text`."""
     return _WORKFLOW_COMMAND.search(text) is not None
 
 
 def _is_plain(text: str) -> bool:
-    """Tell whether nothing in `text` has to change, where that is quickly seen."""
+    """Tell, by a quick check, that nothing in `text` has to change; False where that is unsure."""
     return text.isascii() and text.isprintable() and "::" not in text and "##[" not in text
 
 

@@ -1,4 +1,4 @@
-"""What tests of every kind share: the emulator, one per test process, and an account per test."""
+"""Fixtures of all tests: the emulator, one per test process, and an account per test."""
 
 import gc
 import os
@@ -13,11 +13,11 @@ from hypothesis import settings
 from tests.support import emulator
 from tests.support.emulator import Emulator
 
-# How long an example takes says how busy the machine is.
+# The time of an example depends on the load of the machine.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-# A shell that runs the tests in the background has them ignore Ctrl-C, and all that they start.
+# In a background job of a shell the tests ignore Ctrl-C, and so do all processes that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -26,20 +26,20 @@ _accounts = count(100_000_000_001)
 
 @pytest.fixture(scope="session")
 def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """An AWS emulator, started with the first test that asks for it."""
+    """An AWS emulator, started for the first test that uses it."""
     with emulator.running_emulator(tmp_path_factory.mktemp("ministack")) as running:
         yield running
 
 
 @pytest.fixture
 def account() -> str:
-    """An account of the emulator in which nothing is yet, and nobody else is."""
+    """The id of an empty account of the emulator, which no other test uses."""
     return str(next(_accounts))
 
 
 @pytest.fixture(autouse=True)
-def _nobodys_account(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep a person's own profiles, credentials and endpoints out of every test."""
+def _no_user_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the user's own profiles, credentials and endpoints out of every test."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name, value in emulator.NO_CREDENTIALS.items():
@@ -47,22 +47,22 @@ def _nobodys_account(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _logs_of_its_own() -> Iterator[None]:
-    """Undo what a command set up: its logs go to a stream that is closed when its test is over."""
+def _reset_logs() -> Iterator[None]:
+    """Reset the logs that a command configured: their stream is closed after the test."""
     yield
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
 
 
 def pytest_collection_finish() -> None:
-    """Keep the collector from looking again and again at what was imported and stays."""
+    """Keep the garbage collector from scanning imported modules again and again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs the emulator, so that `-m "not ministack"` runs everything else."""
+    """Mark the tests that use the emulator, so that `-m "not ministack"` runs all others."""
     for item in items:
         if "ministack" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.ministack)
@@ -72,9 +72,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what the emulator printed beside the failure of a test that used it."""
+    """Add the log of the emulator to the report of a failed test that used it."""
     report = yield
-    used = getattr(item, "funcargs", {}).get("ministack")
-    if report.failed and isinstance(used, Emulator):
-        report.sections.append(("ministack log", used.log()))
+    used_emulator = getattr(item, "funcargs", {}).get("ministack")
+    if report.failed and isinstance(used_emulator, Emulator):
+        report.sections.append(("ministack log", used_emulator.log()))
     return report

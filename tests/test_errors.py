@@ -1,4 +1,4 @@
-"""The tree of errors as it is drawn, and as it is."""
+"""The tree of errors: the docstring of `controller.errors` shows the classes as they are."""
 
 import re
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ _LINE = re.compile(r"^(?P<indent> +)(?P<name>\w+Error) +(?P<status>\d+) ", re.MU
 Row = tuple[str, str, int]
 
 
-def drawn() -> Iterator[Row]:
-    """Yield name, parent and status of each error in the drawing."""
+def documented_errors() -> Iterator[Row]:
+    """Yield name, parent and status of each error in the docstring."""
     parents: dict[int, str] = {6: RolloutError.__name__}
     for match in _LINE.finditer(errors.__doc__ or ""):
         depth = len(match["indent"])
@@ -21,27 +21,27 @@ def drawn() -> Iterator[Row]:
         yield match["name"], parents[depth], int(match["status"])
 
 
-def real(base: type[RolloutError]) -> Iterator[Row]:
-    """Yield name, parent and status of each error below `base` that this module defines."""
+def defined_errors(base: type[RolloutError]) -> Iterator[Row]:
+    """Yield name, parent and status of each subclass of `base` in `controller.errors`."""
     for error in base.__subclasses__():
         if error.__module__ == errors.__name__:
             yield error.__name__, base.__name__, error.exit_status
-            yield from real(error)
+            yield from defined_errors(error)
 
 
-def test_the_drawing_is_the_tree() -> None:
-    assert sorted(drawn()) == sorted(real(RolloutError))
+def test_the_docstring_shows_the_tree_of_errors() -> None:
+    assert sorted(documented_errors()) == sorted(defined_errors(RolloutError))
 
 
 def test_an_error_without_a_status_of_its_own_is_internal() -> None:
     assert RolloutError("x").exit_status == Exit.INTERNAL
 
 
-def test_facts_travel_beside_the_message() -> None:
+def test_the_context_of_an_error_is_separate_from_its_message() -> None:
     error = errors.TargetError("it does not answer", code="Throttled")
     assert (str(error), error.context) == ("it does not answer", {"code": "Throttled"})
 
 
 @pytest.mark.parametrize("status", list(Exit))
-def test_no_status_is_one_that_a_shell_gives_itself(status: Exit) -> None:
+def test_no_status_is_reserved_by_the_shell(status: Exit) -> None:
     assert 0 <= status < 126

@@ -1,4 +1,4 @@
-"""The flag inside an application: what it reads, whom it chooses, what it logs."""
+"""The flag inside an application: what it reads, which requests it chooses, what it logs."""
 
 import ast
 import json
@@ -23,7 +23,7 @@ PERCENTAGE, BOOLEAN = "USE_API_GATEWAY_PERCENTAGE", "USE_API_GATEWAY"
 def a_flag(
     environ: Mapping[str, str] | None = None, log: list[str] | None = None, draw: float = 0.5
 ) -> Flag:
-    """Return a flag in an application with these variables, whose clock is at a known moment."""
+    """Return a flag in an application with these variables, at a fixed time."""
     ticks: Iterator[float] = iter((10.0, 10.25))
     return Flag(
         environ=environ or {},
@@ -54,7 +54,7 @@ def test_in_doubt_no_request_takes_the_canary(environ: dict[str, str], weight: i
 
 
 @given(st.integers(0, 100))
-def test_the_application_means_what_the_controller_wrote(weight: int) -> None:
+def test_the_application_reads_the_weight_that_the_controller_wrote(weight: int) -> None:
     written = Pair(PERCENTAGE, BOOLEAN).merged({}, weight)
     assert a_flag(written).weight() == weight
 
@@ -75,7 +75,9 @@ def test_a_request_is_drawn(draw: float, canary: bool) -> None:
 
 
 @given(st.text(), st.integers(0, 100), st.integers(0, 100))
-def test_who_was_in_stays_in(key: str, first: int, second: int) -> None:
+def test_a_key_on_the_canary_stays_there_at_a_higher_weight(
+    key: str, first: int, second: int
+) -> None:
     low, high = sorted((first, second))
     assert a_flag({PERCENTAGE: str(low)}).chosen(key) <= a_flag({PERCENTAGE: str(high)}).chosen(key)
 
@@ -85,11 +87,11 @@ def test_keys_are_spread_evenly() -> None:
     assert chosen == pytest.approx(2_000, abs=150)  # three and a half standard deviations
 
 
-def test_a_key_lies_at_the_same_place_on_every_machine() -> None:
+def test_a_key_has_the_same_share_on_every_machine() -> None:
     assert share_of("user-1") == 0.7764059241441005
 
 
-def test_a_key_that_is_no_proper_text_has_a_path_all_the_same() -> None:
+def test_a_key_that_is_no_valid_unicode_has_a_path_too() -> None:
     assert 0 <= share_of("\ud800") < 1
 
 
@@ -102,18 +104,18 @@ def test_random_requests_take_the_canary_as_often_as_the_percentage_says() -> No
     assert chosen == pytest.approx(2_000, abs=150)
 
 
-def logged(flag_log: list[str]) -> dict[str, Any]:
+def logged_event(flag_log: list[str]) -> dict[str, Any]:
     (line,) = flag_log
     assert "\n" not in line
-    found: dict[str, Any] = json.loads(line)
-    return found
+    event: dict[str, Any] = json.loads(line)
+    return event
 
 
 def test_a_request_is_one_line_that_cloudwatch_reads_as_metrics() -> None:
     log: list[str] = []
     with a_flag({PERCENTAGE: "10"}, log, draw=0.05).request() as path:
         assert path.canary
-    assert logged(log) == {
+    assert logged_event(log) == {
         "_aws": {
             "Timestamp": 1_700_000_000_500,
             "CloudWatchMetrics": [
@@ -143,23 +145,23 @@ def test_a_name_tells_the_flags_of_an_account_apart() -> None:
     flag = Flag(name="checkout", environ={}, log=log.append)
     with flag.request():
         pass
-    line = logged(log)
+    line = logged_event(log)
     assert line["Flag"] == "checkout"
     assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["Path", "Flag"]]
 
 
-def test_an_exception_is_a_failure_and_goes_on() -> None:
+def test_an_exception_is_a_failure_and_is_raised_again() -> None:
     log: list[str] = []
     with pytest.raises(TimeoutError), a_flag(log=log).request():
         raise TimeoutError
-    assert (logged(log)["Failures"], logged(log)["Path"]) == (1, "stable")
+    assert (logged_event(log)["Failures"], logged_event(log)["Path"]) == (1, "stable")
 
 
 def test_an_answer_that_is_an_error_is_a_failure_when_the_application_says_so() -> None:
     log: list[str] = []
     with a_flag(log=log).request() as path:
         path.failed = True
-    assert logged(log)["Failures"] == 1
+    assert logged_event(log)["Failures"] == 1
 
 
 def test_a_log_that_cannot_be_written_fails_no_request() -> None:
@@ -181,7 +183,7 @@ def test_the_file_works_alone_with_the_standard_library(tmp_path: Path) -> None:
     source = Path(module.__file__).read_text()
     (tmp_path / "flag.py").write_text(source)
     code = "from flag import Flag\nwith Flag().request('u') as path: assert path.canary"
-    ran = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-S", "-c", code],
         cwd=tmp_path,
         env={PERCENTAGE: "100", BOOLEAN: "true"},
@@ -190,7 +192,7 @@ def test_the_file_works_alone_with_the_standard_library(tmp_path: Path) -> None:
         timeout=30,
         check=True,
     )
-    assert json.loads(ran.stdout)["Path"] == "canary"
+    assert json.loads(process.stdout)["Path"] == "canary"
     imported = {
         alias.name if isinstance(node, ast.Import) else node.module or ""
         for node in ast.walk(ast.parse(source))

@@ -1,4 +1,4 @@
-"""One printable line: which characters stay, which are escaped, and what cannot begin a command."""
+"""Printable text: which characters stay, which are escaped, and that no CI command remains."""
 
 import json
 import sys
@@ -8,31 +8,31 @@ import pytest
 from controller.text import escaped, first_unprintable, printable, printable_block, truncate
 from tests.support.hostile import HARMLESS_TEXTS, HOSTILE_TEXTS, unsafe_parts
 
-EVERY = "".join(map(chr, range(sys.maxunicode + 1)))
+ALL_CHARACTERS = "".join(map(chr, range(sys.maxunicode + 1)))
 
 
 @pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)
-def test_no_terminal_obeys_what_is_printable(text: str) -> None:
+def test_printable_text_has_no_effect_on_a_terminal(text: str) -> None:
     shown = printable(text)
     assert list(unsafe_parts(shown)) == []
     assert "pwned" in shown
 
 
 @pytest.mark.parametrize(
-    "text", [*HOSTILE_TEXTS.values(), EVERY], ids=[*HOSTILE_TEXTS, "every character"]
+    "text", [*HOSTILE_TEXTS.values(), ALL_CHARACTERS], ids=[*HOSTILE_TEXTS, "every character"]
 )
-def test_what_is_printable_stays_as_it_is(text: str) -> None:
+def test_printable_text_stays_as_it_is(text: str) -> None:
     shown = printable(text)
     assert printable(shown) == escaped(shown) == shown
     assert first_unprintable(shown) == ""
 
 
-def test_no_character_of_unicode_is_obeyed() -> None:
-    assert list(unsafe_parts(printable(EVERY))) == []
+def test_no_character_of_unicode_has_an_effect_once_printable() -> None:
+    assert list(unsafe_parts(printable(ALL_CHARACTERS))) == []
 
 
 @pytest.mark.parametrize("text", HARMLESS_TEXTS)
-def test_what_people_write_stays_as_it_is(text: str) -> None:
+def test_ordinary_text_stays_as_it_is(text: str) -> None:
     assert printable(text) == text
     assert first_unprintable(text) == ""
 
@@ -42,11 +42,11 @@ def test_what_people_write_stays_as_it_is(text: str) -> None:
     [
         pytest.param("a\r\nb\tc\nd", "a b c d", id="breaks and tabs are spaces"),
         pytest.param("\x1b[2J\x7f", r"\u001b[2J\u007f", id="controls are visible"),
-        pytest.param("a\u202eb", r"a\u202eb", id="what turns text around is visible"),
+        pytest.param("a\u202eb", r"a\u202eb", id="a change of text direction is visible"),
         pytest.param("\U000e0041", r"\udb40\udc41", id="beyond U+FFFF as JSON writes it"),
         pytest.param("::error::x", r"\u003a:error::x", id="a command"),
         pytest.param("  ::error::x", r"  \u003a:error::x", id="a command behind spaces"),
-        pytest.param("a ::error::x", "a ::error::x", id="what begins no line is none"),
+        pytest.param("a ::error::x", "a ::error::x", id="no command within a line"),
         pytest.param("a ##[error]x", r"a ##\u005berror]x", id="an old command"),
     ],
 )
@@ -61,7 +61,7 @@ def test_a_string_of_json_stays_the_same_string(text: str) -> None:
     assert json.loads(written) == text
 
 
-def test_a_page_has_as_many_lines_as_it_was_given() -> None:
+def test_a_block_has_as_many_lines_as_it_was_given() -> None:
     assert printable_block(HOSTILE_TEXTS.values()).count("\n") == len(HOSTILE_TEXTS) - 1
 
 

@@ -1,4 +1,4 @@
-"""The policy that is judged: every sequential criterion at once, so that they share one budget."""
+"""The policy of the benchmark: all kinds of sequential criteria, which share one budget."""
 
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ OBJECTIVE: Final = "SC-004"
 BESIDE, STORED = "SC-003", "SC-003-frozen"
 REJECTED: Final = "SC-002"
 ABSOLUTE: Final = ("p95-latency", "p95-integration")
-# What the absolute criteria allow, in milliseconds.
+# The limit of the absolute criteria, in milliseconds.
 LIMIT_MS: Final = 500.0
 
 

@@ -1,4 +1,4 @@
-"""One rollout of a release under the real judge: `bettors`, `trial.folded`, `conclude_weighed`."""
+"""One rollout of a release under the real judge: `bettors`, `folded`, `conclude_weighed`."""
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -20,8 +20,8 @@ from controller.core.judge.tally import fold as tallied
 from controller.core.stats.mixture import Bet, Control, Fold, folded
 from controller.core.units import MINUTE_S
 
-# A bake that shows too little goes on for up to so many times its length, by default; then a person
-# has to look.
+# An inconclusive bake is held for up to this many times its length in total, by default; then an
+# operator has to decide.
 _LONGEST = 3
 
 
@@ -35,7 +35,11 @@ class End(StrEnum):
 
 
 class Outcome(NamedTuple):
-    """How one rollout ended: in which minute and step, after how many failures, and what for."""
+    """How one rollout ended.
+
+    minute, step: when. failed: the failures of the canary so far. carried: the criterion with the
+    leading test.
+    """
 
     end: End
     minute: int
@@ -45,7 +49,7 @@ class Outcome(NamedTuple):
 
 
 def bake(rng: Random, release: Release) -> Outcome:
-    """Play the steps as planned, whatever the gates say of a pass, until the judge rolls back."""
+    """Run the planned steps, without waiting for a pass, until the judge rolls back."""
     rollout = _Rollout(World(rng, release))
     for number, step in enumerate(POLICY.steps):
         rollout.enter(number)
@@ -61,7 +65,7 @@ def climb(
     criteria: Callable[[str], bool] = bool,
     longest: int = _LONGEST,
 ) -> Outcome:
-    """Play gate by gate: each step until all `criteria` pass, up to `longest` times its bake."""
+    """Run each step until all `criteria` pass, for up to `longest` times its bake."""
     rollout = _Rollout(World(rng, release), counting=True)
     for number, step in enumerate(POLICY.steps):
         rollout.enter(number)
@@ -77,7 +81,7 @@ def climb(
 
 
 class _Rollout:
-    """One rollout: evidence of the whole; tallies of the step, for who asks whether it passes."""
+    """One rollout: the evidence of all steps, and the tallies of the step for its gate."""
 
     def __init__(self, world: World, *, counting: bool = False) -> None:
         self._world, self._fold, self._counting = world, Fold(), counting
@@ -91,10 +95,10 @@ class _Rollout:
         self._tallies = dict.fromkeys(self._players, Tally())
 
     def rejects(self) -> bool:
-        """Play one minute and tell whether the evidence is enough to roll back."""
-        seen = self._world.minute(POLICY.steps[self._stretch.step].weight)
-        self._failed += seen.failed
-        windows, now = windows_of(seen), self._minute * MINUTE_S
+        """Run one minute, and tell whether the evidence rolls back."""
+        counts = self._world.minute(POLICY.steps[self._stretch.step].weight)
+        self._failed += counts.failed
+        windows, now = windows_of(counts), self._minute * MINUTE_S
         self._fold = after(self._fold, self._players, windows, self._stretch, now)
         if self._counting:
             for name in self._players:
@@ -105,7 +109,7 @@ class _Rollout:
         return self._fold.rejects(POLICY.budget)
 
     def passes(self, criteria: Callable[[str], bool]) -> bool:
-        """Tell whether the gate of the step passes as far as `criteria` go."""
+        """Tell whether those `criteria` of the step pass."""
         context = Context(
             start=self._stretch.begin,
             seen_until=self._minute * MINUTE_S,
@@ -120,7 +124,7 @@ class _Rollout:
         return gate(findings) is Verdict.PASS
 
     def outcome(self, end: End) -> Outcome:
-        """Return how it ended."""
+        """Return the outcome at this minute."""
         return Outcome(end, self._minute, self._stretch.step, self._failed, self._fold.carried)
 
     def _case(self, one: Bettor) -> Case:
@@ -135,14 +139,14 @@ def after(
     stretch: Stretch,
     minute: int,
 ) -> Fold:
-    """Return `fold` after one minute, as `judge.minutes` folds it."""
+    """Return `fold` after one minute, as `sequential_fold.Minutes` folds it."""
     bets: list[Bet] = []
     controls: dict[str, Control] = {}
     for name, one in players.items():
-        seen = windows[name]
-        if seen is None:
+        counts = windows[name]
+        if counts is None:
             continue
-        placed, control = one.bets(seen, fold, stretch, minute)
+        placed, control = one.bets(counts, fold, stretch, minute)
         bets += placed
         if control != _NO_CONTROL or name in fold.controls:
             controls[name] = control
@@ -152,9 +156,9 @@ def after(
 _NO_CONTROL, _TESTS = Control(), tests_of(POLICY)
 
 
-def windows_of(seen: Minute) -> dict[str, Window | None]:
+def windows_of(counts: Minute) -> dict[str, Window | None]:
     """Return what each criterion sees of a minute; None without requests."""
-    requests, control = seen.requests, seen.control
+    requests, control = counts.requests, counts.control
     if not requests:
         return dict.fromkeys(POLICY.sequential_criteria())
 
@@ -162,16 +166,23 @@ def windows_of(seen: Minute) -> dict[str, Window | None]:
         return part / requests
 
     beside = Window(
-        requests, seen.slow, share(seen.slow), False, control, seen.control_slow, True, seen.slow
+        requests,
+        counts.slow,
+        share(counts.slow),
+        False,
+        control,
+        counts.control_slow,
+        True,
+        counts.slow,
     )
-    over = Window(requests, seen.over, share(seen.over), beyond=seen.over)
+    over = Window(requests, counts.over, share(counts.over), beyond=counts.over)
     return {
         policy.OBJECTIVE: Window(
-            requests, seen.failed, 1 - share(seen.failed), False, control, seen.control_failed
+            requests, counts.failed, 1 - share(counts.failed), False, control, counts.control_failed
         ),
         policy.BESIDE: beside if control else None,
-        policy.STORED: Window(requests, seen.slow, share(seen.slow), beyond=seen.drifted),
-        policy.REJECTED: Window(requests, seen.rejected, seen.rejected),
+        policy.STORED: Window(requests, counts.slow, share(counts.slow), beyond=counts.drifted),
+        policy.REJECTED: Window(requests, counts.rejected, counts.rejected),
         **dict.fromkeys(policy.ABSOLUTE, over),
     }
 

@@ -1,6 +1,6 @@
-"""Gates that nobody can answer: no traffic, no numbers, a canary that nothing reaches.
+"""Gates without usable data: no traffic, NaN, a canary without requests.
 
-Read as a tick reads them, from a client of CloudWatch that shows every minute the same.
+The data are read as a tick reads them, from a CloudWatch client that returns the same every minute.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,11 +18,11 @@ from controller.core.units import MINUTE_S, from_unix
 
 _BASELINE = FrozenValue(341.0, 864_000, -86_400, 0, 0.05, 1.0)
 _BASELINES = {BESIDE: _BASELINE, STORED: _BASELINE}
-_REQUESTS, _SLOW = 540.0, 27.0  # of the stable path, in a minute
+_REQUESTS, _SLOW = 540.0, 27.0  # of the stable path, per minute
 _STABLE = {"Name": "Path", "Value": "stable"}
 
-Shown = Callable[[Mapping[str, Any]], float | None]
-"""What is asked for, as CloudWatch is asked -> the value of every period; None: no datapoint."""
+ValueOf = Callable[[Mapping[str, Any]], float | None]
+"""Returns the value of every period for a MetricStat of CloudWatch; None: no datapoint."""
 
 
 def _nothing(_: Mapping[str, Any]) -> float | None:
@@ -33,17 +33,17 @@ def _no_number(_: Mapping[str, Any]) -> float | None:
     return nan
 
 
-def _control_alone(asked: Mapping[str, Any]) -> float | None:
-    if _STABLE not in asked["Metric"]["Dimensions"]:
+def _control_alone(request: Mapping[str, Any]) -> float | None:
+    if _STABLE not in request["Metric"]["Dimensions"]:
         return None
-    if asked["Stat"].startswith("TC"):
+    if request["Stat"].startswith("TC"):
         return _SLOW
-    if asked["Metric"]["MetricName"] == "Failures":
+    if request["Metric"]["MetricName"] == "Failures":
         return 0.0
-    return _REQUESTS * asked["Period"] / MINUTE_S
+    return _REQUESTS * request["Period"] / MINUTE_S
 
 
-CASES: Final[Mapping[str, Shown]] = {
+CASES: Final[Mapping[str, ValueOf]] = {
     "no traffic": _nothing,
     "all NaN": _no_number,
     "canary silent": _control_alone,
@@ -52,14 +52,14 @@ CASES: Final[Mapping[str, Shown]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Client:
-    shown: Shown
+    value_of: ValueOf
 
-    def get_metric_data(self, **asked: Any) -> Mapping[str, Any]:
-        """Answer as CloudWatch does."""
-        span = range(int(asked["StartTime"].timestamp()), int(asked["EndTime"].timestamp()))
+    def get_metric_data(self, **request: Any) -> Mapping[str, Any]:
+        """Answer as CloudWatch does, with the same value in every period."""
+        span = range(int(request["StartTime"].timestamp()), int(request["EndTime"].timestamp()))
         results = []
-        for query in asked["MetricDataQueries"]:
-            value = self.shown(query["MetricStat"])
+        for query in request["MetricDataQueries"]:
+            value = self.value_of(query["MetricStat"])
             starts = span[:: query["MetricStat"]["Period"]] if value is not None else ()
             results.append(
                 {
@@ -72,16 +72,16 @@ class _Client:
         return {"MetricDataResults": results}
 
 
-def passes(shown: Shown) -> int:
-    """Return at how many steps the gate passes when CloudWatch shows that and nothing else."""
-    return sum(_verdict(step, shown) is Verdict.PASS for step in range(len(POLICY.steps)))
+def passes(value_of: ValueOf) -> int:
+    """Return the number of steps whose gate passes with these values."""
+    return sum(_verdict(step, value_of) is Verdict.PASS for step in range(len(POLICY.steps)))
 
 
-def _verdict(step: int, shown: Shown) -> Verdict:
+def _verdict(step: int, value_of: ValueOf) -> Verdict:
     criteria, one = POLICY.gate(step), POLICY.steps[step]
     end = int(one.bake.total_seconds())
     queries = queries_for(POLICY, criteria, _BASELINES)
-    answers = CloudWatchMetrics(_Client(shown)).read(queries.values(), Span(0, end))
+    answers = CloudWatchMetrics(_Client(value_of)).read(queries.values(), Span(0, end))
     evidence = Evidence(
         policy=POLICY,
         gate=criteria,

@@ -1,4 +1,4 @@
-"""What judging costs: its import, one update of one test, the fold over a whole rollout."""
+"""The cost of judging: its import, one update of one test, the fold over a whole rollout."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ from controller.core.stats.eprocess import Capital, bet
 from controller.core.stats.mixture import Fold
 from controller.core.units import MINUTE_S
 
-# What every tick has imported before it judges, and then the judge.
+# The modules that every tick imports before, and then the judge.
 _IMPORT: Final = (
     "import controller.core.policy, controller.core.rollout, controller.core.observation, time\n"
     "begin = time.process_time()\n"
@@ -33,62 +33,62 @@ _TIMES = 5
 
 
 def import_ms() -> float:
-    """Return what the judge adds to the start of a tick."""
+    """Return the time that importing the judge adds to a tick, in ms."""
     command = [sys.executable, "-c", _IMPORT]
-    took = [
+    durations = [
         float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         for _ in range(_TIMES)
     ]
-    return 1e3 * median(took)
+    return 1e3 * median(durations)
 
 
 def update_us() -> float:
-    """Return the time of one minute of one test."""
+    """Return the time of one update of one test, in µs."""
     allowed, capital, number = 0.001, Capital(), 1_000
-    shares = effects(allowed)
+    effect_sizes = effects(allowed)
 
     def update() -> None:
-        bet(capital, log_ratios(60, 1, allowed, shares), 1e-4, cap=1.5)
+        bet(capital, log_ratios(60, 1, allowed, effect_sizes), 1e-4, cap=1.5)
 
     return 1e6 * min(repeat(update, number=number, repeat=_TIMES)) / number
 
 
 def fold_ms() -> float:
-    """Return the time of folding the minutes of all steps; they fold as they do in a rollout."""
+    """Return the time to fold the minutes of all steps as a rollout does, in ms."""
     world = World(Random(1), Release(rpm=600))
     baselines = world.baselines
-    stretches, seen = [], []
+    stretches, data = [], []
     for number, step in enumerate(POLICY.steps):
-        begin = len(seen) * MINUTE_S
+        begin = len(data) * MINUTE_S
         length = int(step.bake.total_seconds())
         stretches.append(Stretch(number, begin, begin, begin + length))
-        seen += [world.minute(step.weight) for _ in range(length // MINUTE_S)]
+        data += [world.minute(step.weight) for _ in range(length // MINUTE_S)]
     series = {
-        key: _series(query, seen, world.limits)
+        key: _series(query, data, world.limits)
         for number in range(len(POLICY.steps))
         for key, query in queries_for(POLICY, POLICY.gate(number), baselines).items()
     }
     minutes = Minutes(POLICY, Fold(), tuple(stretches), series, baselines)
     expected = Fold()
     for stretch in stretches:
-        players = bettors(POLICY, stretch.step, baselines)
+        tests_by_name = bettors(POLICY, stretch.step, baselines)
         for minute in range(stretch.begin, stretch.end, MINUTE_S):
-            windows = windows_of(seen[minute // MINUTE_S])
-            expected = after(expected, players, windows, stretch, minute)
-    took = []
+            windows = windows_of(data[minute // MINUTE_S])
+            expected = after(expected, tests_by_name, windows, stretch, minute)
+    durations = []
     for _ in range(_TIMES):
         begin = process_time()
-        fold = minutes.folded(len(seen) * MINUTE_S)
-        took.append(process_time() - begin)
+        fold = minutes.folded(len(data) * MINUTE_S)
+        durations.append(process_time() - begin)
         assert fold == expected
-    return 1e3 * median(took)
+    return 1e3 * median(durations)
 
 
-def _series(query: MetricQuery, seen: list[Minute], limits: Limits) -> Series:
-    """Return what CloudWatch shows of `seen`: nothing of a minute without requests."""
+def _series(query: MetricQuery, minutes: list[Minute], limits: Limits) -> Series:
+    """Return the series of CloudWatch for `minutes`; one without requests has no datapoint."""
     stable = ("Path", "stable") in query.dimensions
     points = {}
-    for index, one in enumerate(seen):
+    for index, one in enumerate(minutes):
         if one.control if stable else one.requests:
             points[index * MINUTE_S] = float(_value(query, one, limits, stable=stable))
     return Series(points)

@@ -1,7 +1,7 @@
-"""What one release does to the counts of each minute, drawn from a seed.
+"""The counts of each minute of one release, drawn from a seed.
 
 Requests are Poisson; failures, and requests slower than a limit, binomial. Latency is lognormal:
-its exact share above a limit is drawn from, and no latency by itself.
+its exact share above a limit is used, without drawing single latencies.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ HEALTHY = 0.0002  # share of requests that fail anyway
 
 _MEDIAN_MS, _SIGMA = 150.0, 0.5
 _P95_MS = _MEDIAN_MS * exp(1.6449 * _SIGMA)
-_P95_DOUBT = 2.11 * _SIGMA  # standard error of a p95, times the root of the requests
+_P95_ERROR = 2.11 * _SIGMA  # standard error of a p95, times the root of the requests
 # Rejected requests a minute when the canary has all traffic: one in five minutes.
 _REJECTED = 0.2
 _BLOCK = 5  # minutes of one datapoint of a baseline
@@ -36,11 +36,12 @@ _OUTAGE_MINUTES, _OUTAGE_ERRORS = 10, 0.1
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What is true of one release.
+    """The true behaviour of one release.
 
-    rpm: requests a minute on both paths. errors, slower: of the canary, from minute `since` on.
-    bursts: short ones of failures besides. outage: once, on both paths, while there are two.
-    noisy: latency has its days and weather, and not only its chance.
+    rpm: requests a minute on both paths. errors, slower: of the canary, from minute `since` on: its
+    share of failures, and its relative increase of latency. bursts: with short bursts of failures.
+    outage: with one outage of both paths, in the first two steps. noisy: the level of latency
+    varies with the time of day, the day and random load, besides sampling noise.
     """
 
     rpm: int
@@ -53,7 +54,7 @@ class Release:
 
 
 class Minute(NamedTuple):
-    """What one minute showed.
+    """The counts of one minute.
 
     slow, drifted, over: canary requests above the limit to pass, to fail and the absolute one.
     """
@@ -108,7 +109,7 @@ class World:
         )
 
     def _nested(self, requests: int, level: float, limits: Sequence[float]) -> list[int]:
-        """Return how many are above each limit; those above a higher one are among the others."""
+        """Return the number of requests above each limit; those above a higher one are included."""
         counts, left, before = [0] * len(limits), requests, 1.0
         for index in sorted(range(len(limits)), key=limits.__getitem__):
             share = _above(limits[index], level)
@@ -129,26 +130,26 @@ class World:
         return _BURST_ERRORS
 
     def _before(self) -> dict[str, FrozenValue]:
-        """Return what the stable path showed in the day before, by what compares with it."""
-        rng, seen = self._rng, []
+        """Return the baselines of the day before, by criterion."""
+        rng, readings = self._rng, []
         for begin in range(-DAY, 0, _BLOCK):
             level = self._noise.block(begin)
             requests = poisson(rng, self._release.rpm * _BLOCK)
-            doubt = rng.gauss(0.0, _P95_DOUBT / sqrt(max(1, requests)))
-            seen.append((requests, level, _P95_MS * exp(level + doubt)))
-        samples = sum(requests for requests, _, _ in seen)
-        value = sum(requests * p95 for requests, _, p95 in seen) / samples
-        blocks = [(one, binomial(rng, one, _above(value, level))) for one, level, _ in seen]
+            error = rng.gauss(0.0, _P95_ERROR / sqrt(max(1, requests)))
+            readings.append((requests, level, _P95_MS * exp(level + error)))
+        samples = sum(requests for requests, _, _ in readings)
+        value = sum(requests * p95 for requests, _, p95 in readings) / samples
+        blocks = [(one, binomial(rng, one, _above(value, level))) for one, level, _ in readings]
         share = sum(slow for _, slow in blocks) / samples
-        known = FrozenValue(value, samples, -DAY * 60, 0, share)
+        baseline = FrozenValue(value, samples, -DAY * 60, 0, share)
         return {
-            policy.BESIDE: replace(known, dispersion=local_dispersion(blocks)),
-            policy.STORED: replace(known, dispersion=dispersion(blocks)),
+            policy.BESIDE: replace(baseline, dispersion=local_dispersion(blocks)),
+            policy.STORED: replace(baseline, dispersion=dispersion(blocks)),
         }
 
 
 class _Noise:
-    """The log of the latency's level: time of day, weather, day, and the canary's own path."""
+    """The log of the latency level: time of day, random load, day, and the canary path."""
 
     def __init__(self, rng: Random, *, noisy: bool) -> None:
         self._rng, self._noisy = rng, noisy
@@ -158,7 +159,7 @@ class _Noise:
         self._own = rng.gauss(0.0, _CANARY)
 
     def minute(self, now: int) -> tuple[float, float]:
-        """Return what both paths share in minute `now`, and what the canary adds."""
+        """Return the level of both paths in minute `now`, and the addition of the canary."""
         if not self._noisy:
             return 0.0, 0.0
         self._own = self._next(self._own, _CANARY, _RHO)
@@ -183,7 +184,7 @@ class _Noise:
 
 
 def _limits(baselines: Mapping[str, FrozenValue]) -> Limits:
-    """Return what slow means to both criteria that compare: they read the same day."""
+    """Return the latency limits of both relative criteria, which have the same baseline."""
     beside, stored = (
         slow_limits(policy.POLICY.criteria[name], policy.POLICY.metrics, baselines[name])
         for name in (policy.BESIDE, policy.STORED)

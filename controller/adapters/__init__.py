@@ -1,1 +1,1 @@
-"""One module per outside thing: it translates arguments, results, errors, and decides nothing."""
+"""Adapters to AWS, HTTP and stores: they translate arguments, results and errors only."""

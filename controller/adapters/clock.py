@@ -1,4 +1,4 @@
-"""The clock on the wall: the only place that asks the system for the time, or sleeps."""
+"""The system clock: the only module that reads the time of the system, or sleeps."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -7,7 +7,7 @@ from controller.process import signals
 
 
 class SystemClock:
-    """`Clock` of this machine."""
+    """`Clock` on the time of this machine."""
 
     def now(self) -> datetime:
         """Return the current moment, UTC-aware."""

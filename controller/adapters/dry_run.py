@@ -1,6 +1,6 @@
-"""Dry run: adapters that let reads pass and write down what would have been done.
+"""Dry-run adapters: they pass reads through, and record writes in a journal instead.
 
-The runner does not know: the same path is walked with other edges.
+The engine runs the same code as in a real run, only with these adapters.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -23,7 +23,7 @@ from controller.ports.target import InspectableTarget
 
 @dataclass(slots=True)
 class Journal:
-    """What would have been done, in order; each line goes on after "would:"."""
+    """The writes of a dry run, in order; each line continues a sentence after "would:"."""
 
     lines: list[str] = field(default_factory=list)
 
@@ -33,17 +33,17 @@ class Journal:
 
 
 class DryRunTarget:
-    """A target that is read, and never written. name: what people call it."""
+    """`Target` that reads the real one and never writes to it. name: as shown to people."""
 
     def __init__(self, target: InspectableTarget, name: str, journal: Journal) -> None:
         self._target, self._name, self._journal = target, name, journal
 
     def read(self) -> TargetReading:
-        """Return the weight as it stands."""
+        """Return the current weight of the real target."""
         return self._target.read()
 
     def shift_to(self, weight: int, token: str) -> None:
-        """Note the weight."""
+        """Record the raise."""
         self._journal.note(f"set {self._name} to {weight} %")
 
     def lower_to_zero(
@@ -53,18 +53,18 @@ class DryRunTarget:
         void: str = "",
         check: Callable[[TargetReading], object] | None = None,
     ) -> None:
-        """Note the rollback."""
+        """Record the rollback, after `check` has seen a reading."""
         if check is not None:
             check(self._target.read())
         self._journal.note(f"lower {self._name} to 0 %")
 
     def obstacles(self) -> Sequence[Obstacle]:
-        """Return what is in the way."""
+        """Return the obstacles of the real target."""
         return self._target.obstacles()
 
 
 class DryRunStore:
-    """A store that is read, and remembers what was saved only as long as this process."""
+    """`Store` that reads the real one, and keeps saves only in the memory of this process."""
 
     def __init__(self, store: Store, journal: Journal) -> None:
         self._store, self._journal = store, journal
@@ -81,7 +81,7 @@ class DryRunStore:
         *,
         hold: datetime | None = None,
     ) -> None:
-        """Note the new rollout. Raises TargetTakenError as the real store would."""
+        """Record the new rollout. Raises TargetTakenError as the real store would."""
         self._check_free(rollout, locks)
         self._journal.note(f"create {rollout.id}: {rollout.sentence}")
         self._remember(rollout, entries, locks)
@@ -93,28 +93,28 @@ class DryRunStore:
         locks: Sequence[str],
         past: Sequence[Exposure] = (),
     ) -> None:
-        """Note what would be taken in. Raises TargetTakenError as the real store would."""
+        """Record the rollout to be received. Raises TargetTakenError as the real store would."""
         self._check_free(rollout, locks)
         self._journal.note(f"take in {rollout.id} and its history ({len(entries)} entries)")
         self._remember(rollout, entries, locks)
 
     def acquire(self, rollout_id: str, now: datetime, until: datetime) -> Rollout:
-        """Return the rollout, whoever has it: what is not written disturbs nobody."""
+        """Return the rollout without a lease: a dry run writes nothing, so it needs none."""
         return self.load(rollout_id)
 
     def release(self, rollout_id: str) -> None:
         """Do nothing: nothing was acquired."""
 
     def load(self, rollout_id: str) -> Rollout:
-        """Return the rollout as this process saved it, or as it is stored."""
+        """Return the rollout as this process saved it, else as it is stored."""
         return self._saved.get(rollout_id) or self._store.load(rollout_id)
 
     def save(
         self, rollout: Rollout, entries: Sequence[Entry], *, hold: datetime | None = None
     ) -> Rollout:
-        """Note the transitions; a state without one is not worth a line.
+        """Record the history entries of a save; a save without entries adds no line.
 
-        Raises StateConflictError, as a real store would, for a version that was saved before.
+        Raises StateConflictError, as the real store would, for a version that was saved before.
         """
         if self.load(rollout.id).version != rollout.version:
             raise StateConflictError(f"{rollout.id} was saved by another run; safe to run again")
@@ -126,13 +126,13 @@ class DryRunStore:
         return saved
 
     def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
-        """Return the ids that a tick must visit, this process's own last."""
+        """Return the ids that a tick must visit; those created by this process come last."""
         own = (self._saved[one] for one in self._created)
-        living = (one for one in own if not one.final and (not names or one.name in names))
-        return (*self._store.active(now, names), *(one.id for one in living))
+        unfinished = (one for one in own if not one.final and (not names or one.name in names))
+        return (*self._store.active(now, names), *(one.id for one in unfinished))
 
     def all(self) -> Sequence[str]:
-        """Return the ids of all rollouts, this process's own last."""
+        """Return the ids of all rollouts; those created by this process come last."""
         return (*self._store.all(), *self._created)
 
     def of_name(self, name: str) -> Sequence[str]:
@@ -150,21 +150,21 @@ class DryRunStore:
         return self._locks.get(lock) or self._store.owner(lock)
 
     def holder(self, lock: str) -> LockHolder | None:
-        """Return who holds `lock`, and whether it gives way."""
+        """Return the rollout that holds `lock`, and whether it is final."""
         if lock not in self._locks:
             return self._store.holder(lock)
         own = self._saved[self._locks[lock]]
         return LockHolder(own.id, own.final)
 
     def owns(self, rollout_id: str) -> bool:
-        """Tell whether a rollout holds all its locks, as far as this process took none of them."""
+        """Tell whether a rollout holds all its locks and lost none to one of this process."""
         if rollout_id in self._created:
             return rollout_id in self._locks.values()
-        taken = (lock for lock in self.load(rollout_id).locks if lock in self._locks)
-        return not any(taken) and self._store.owns(rollout_id)
+        lost = (lock for lock in self.load(rollout_id).locks if lock in self._locks)
+        return not any(lost) and self._store.owns(rollout_id)
 
     def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
-        """Return when rollouts of `target` had weight above 0; a dry run moved none."""
+        """Return when rollouts of `target` had weight above 0; a dry run adds none."""
         return self._store.exposures(target, locks)
 
     def _check_free(self, rollout: Rollout, locks: Sequence[str]) -> None:
@@ -180,29 +180,29 @@ class DryRunStore:
 
 
 class DryRunNotifier:
-    """A notifier that tells nobody."""
+    """`Notifier` that records notices and delivers none."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
     def notify(self, rollout: Rollout, notice: Notice) -> None:
-        """Note the notice."""
+        """Record the notice."""
         self._journal.note(f"tell people ({notice.severity}): {notice.text}")
 
 
 class DryRunChannelNotifier:
-    """A courier that brings nothing anywhere."""
+    """`ChannelNotifier` that records messages and sends none."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
     def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
-        """Note what would be sent, and where to."""
+        """Record the message and its channel."""
         self._journal.note(f"send {message.kind} ({message.severity}) to {channel.display_name}")
 
 
 class DryRunHooks:
-    """Hooks that nobody calls, and that would have allowed it."""
+    """`HookCaller` that records calls, makes none and always consents."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -210,12 +210,12 @@ class DryRunHooks:
     def ask(
         self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> HookAnswer:
-        """Note the question, and go on as if it were allowed."""
+        """Record the call, and return consent."""
         self._journal.note(f"ask {hook.display_name} ({call.trigger}), and go on if it allows that")
         return HookAnswer(Consent.GIVEN)
 
     def tell(
         self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> None:
-        """Note the call."""
+        """Record the call."""
         self._journal.note(f"call {hook.display_name} ({call.trigger})")

@@ -1,9 +1,9 @@
-"""Secrets that a policy names: read where they are kept, when they are needed, and not remembered.
+"""Secrets that a policy names: read anew for each use, and never cached.
 
-IAM: secretsmanager:GetSecretValue on the secrets that a policy names; with a customer's key on them
-also kms:Decrypt on it.
+IAM: secretsmanager:GetSecretValue on the secrets that a policy names; with a customer managed key
+on them also kms:Decrypt on it.
 
-No message says more of a secret than where it is kept.
+Errors name the place of a secret and nothing of its value.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ IAM: Final = (
 class SecretReader:
     """Reads secrets from Secrets Manager, and from the environment of this process.
 
-    open_client: gives the client; called when a secret is read there, and not before.
+    open_client: returns the client; called only when a secret is in Secrets Manager.
     """
 
     def __init__(self, open_client: Callable[[], Any], environment: Mapping[str, str]) -> None:
@@ -31,9 +31,9 @@ class SecretReader:
         self._environment = environment
 
     def read(self, reference: SecretReference) -> str:
-        """Return the secret that is kept there, without white space around it.
+        """Return the secret, without surrounding white space.
 
-        Raises DeliveryError when there is none, or Secrets Manager does not give it.
+        Raises DeliveryError when it is not set or empty, or Secrets Manager does not return it.
         """
         if reference.secret is not None:
             text = self._from_manager(reference.secret)
@@ -46,7 +46,7 @@ class SecretReader:
     def _from_manager(self, name: str) -> str:
         try:
             answer = self._open_client().get_secret_value(SecretId=name)
-        except UsageError as error:  # there is no client: no region, no credentials
+        except UsageError as error:  # no client: no region, or no credentials
             raise DeliveryError(str(error)) from error
         except AWS_ERRORS as error:
             what = f"the secret {name} could not be read (secretsmanager:GetSecretValue)"

@@ -43,10 +43,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """A runner with everything behind it; in a dry run, `journal` has what would have been done.
+    """A runner with all its adapters.
 
-    clients, metrics: they have counted the calls, and seen how old the data are.
-    namespace: where a tick publishes what it says of itself; empty: nowhere.
+    clients: count the calls to AWS. metrics: knows the age of the newest data.
+    namespace: of the metrics that a tick publishes about itself; empty: it publishes none.
+    journal: of a dry run, with the writes that it left out; None otherwise.
     """
 
     runner: Runner
@@ -62,9 +63,9 @@ def live_app(
 ) -> Iterator[App]:
     """Yield the application on the real account; a dry run is the same with other adapters.
 
-    create: a file that is not there is made, or is an empty store to a dry run; else NoStoreError.
-    ask_caller: somebody does this, and AWS is asked who that is, once something is recorded. A tick has
-    no such call to spare: its name is that of its environment.
+    create: a missing file is created, or is an empty store in a dry run; else NoStoreError.
+    ask_caller: an operator runs this, and STS is asked for the caller when something is recorded.
+        Ticks save that call: their author is the name from the environment.
     """
     clients = Clients()
     clock = SystemClock()
@@ -74,16 +75,22 @@ def live_app(
 
     with store_at(settings.store, clients, must_exist=not create, writes=not dry_run) as store:
         if isinstance(settings.store, SqliteLocation):
-            clients.get("cloudwatch")  # who has no account hears it before anything is touched
+            clients.get("cloudwatch")  # fails without credentials, before anything is written
         metrics = LagTrackingMetrics(lambda: CloudWatchMetrics(clients.get("cloudwatch")), clock)
         logs = CloudWatchLogCounts(partial(clients.get, "logs"), clock)
         alarms = CloudWatchAlarms(partial(clients.get, "cloudwatch"))
-        looking = Observer(store, open_target, metrics, clock, logs, alarms)
-        couriers = ChannelNotifiers(clients.get, os.environ, settings.egress)
-        hooks = HookCallers(clients.single_try, couriers.read_secret, clock, settings.egress)
-        who = author(settings, clients) if ask_caller else Author
+        observer = Observer(store, open_target, metrics, clock, logs, alarms)
+        channels = ChannelNotifiers(clients.get, os.environ, settings.egress)
+        hooks = HookCallers(clients.single_try, channels.read_secret, clock, settings.egress)
+        author_of = author(settings, clients) if ask_caller else Author
         runner = Runner(
-            looking, LogNotifier(), settings.by, couriers, hooks, clients.limit_calls, author=who
+            observer,
+            LogNotifier(),
+            settings.by,
+            channels,
+            hooks,
+            clients.limit_calls,
+            author=author_of,
         )
         app = App(runner, clients, metrics, settings.metrics)
         if dry_run:
@@ -97,9 +104,9 @@ def live_app(
 def open_store(
     settings: Settings, *, may_be_missing: bool = False
 ) -> Iterator[tuple[Store, datetime]]:
-    """Yield the store alone, and the current moment: for verbs that only look, and create none.
+    """Yield the store and the current moment, for verbs that only read.
 
-    Raises NoStoreError when there is no store; a file that may be missing is an empty one then.
+    may_be_missing: a missing file is an empty store; else it is a NoStoreError.
     """
     must_exist = not may_be_missing
     with store_at(settings.store, Clients(), must_exist=must_exist, writes=False) as store:
@@ -107,31 +114,32 @@ def open_store(
 
 
 def current_moment() -> datetime:
-    """Return the current moment, UTC-aware, for a verb that needs nothing else from outside."""
+    """Return the current moment, UTC-aware, for verbs that need no other adapter."""
     return SystemClock().now()
 
 
 def wall_clock() -> Clock:
-    """Return the clock of this machine: for verbs that look again and again."""
+    """Return the clock of this machine, for verbs that poll."""
     return SystemClock()
 
 
 def make_store(place: StoreLocation) -> bool:
-    """Make the store at `place`; False when it was there already. Raises StoreError."""
+    """Create the store at `place`; return False when it exists. Raises StoreError."""
     return create(place, Clients(), SystemClock())
 
 
 def author(settings: Settings, clients: Clients) -> Callable[[str], Author]:
-    """Return what says who acts by hand, by one question to STS that nothing fails for.
+    """Return a function that names the author of a command, by at most one call of STS.
 
-    Where no name was given, AWS knows a better one than this machine, whose user may be root.
+    It never raises. Without a given name the ARN of the caller is used, because the login on this
+    machine may be root.
     """
 
     @cache
-    def asked(by: str) -> Author:
+    def author_of(by: str) -> Author:
         from controller.adapters.iam.caller import caller_arn
 
         arn = caller_arn(clients)
         return Author(arn if arn and settings.by_login else by, arn)
 
-    return asked
+    return author_of

@@ -1,4 +1,4 @@
-"""The ARNs behind what a policy, a store and a person name, in an account and a region."""
+"""The ARNs of the resources that policies, a store and an operator name."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from controller.process.settings import DynamoDbLocation, StoreLocation
 
 @dataclass(frozen=True, slots=True)
 class AwsLocation:
-    """Where a role acts. What is not known is left to CloudFormation's `Fn::Sub`."""
+    """Account, region and partition of a role; CloudFormation's `Fn::Sub` fills unknown ones in."""
 
     account: str = "${AWS::AccountId}"
     region: str = "${AWS::Region}"
@@ -32,7 +32,7 @@ class AwsLocation:
 
     @classmethod
     def of(cls, account: str | None, region: str | None) -> "AwsLocation":
-        """Return what is known from an account and a region; the AWS variables may name that.
+        """Return the location of an account and a region, by default the configured region.
 
         Raises UsageError when no partition has such a region.
         """
@@ -42,17 +42,17 @@ class AwsLocation:
         return cls(**known)
 
     def arn(self, service: str, resource: str) -> str:
-        """Return the ARN of a `resource` there."""
+        """Return the ARN of a `resource` of `service` in this location."""
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
 
     def global_arn(self, service: str, resource: str) -> str:
-        """Return the ARN of a `resource` that is the same in every region."""
+        """Return the ARN of a `resource` of `service` that belongs to no region."""
         return f"arn:{self.partition}:{service}::{self.account}:{resource}"
 
 
 @dataclass(frozen=True, slots=True)
 class KeyArns:
-    """ARNs of customer keys: on the functions' environments, and on the secrets of policies."""
+    """ARNs of customer managed keys: of the functions' environments, and of policies' secrets."""
 
     functions: Collection[str] = ()
     secrets: Collection[str] = ()
@@ -64,7 +64,7 @@ NO_KEYS: Final = KeyArns()
 def resource_arns(
     policies: Iterable[Policy], store: StoreLocation | None, where: AwsLocation, keys: KeyArns
 ) -> dict[str, Sequence[str]]:
-    """Return the ARNs behind each name that a permission may have in braces."""
+    """Return the ARNs for each name in braces that a `Permission.resource` may have."""
     policies = list(policies)
     gates = {group for policy in policies for group in _gate_groups(policy)}
     verified = {
@@ -72,44 +72,46 @@ def resource_arns(
         for policy in policies
         if (verify := policy.verify_rollback) is not None
     }
-    own = {
+    own_groups = {
         (policy.verify_rollback and policy.verify_rollback.log_group)
         or default_group(policy.target.function)
         for policy in policies
     }
     alarms = any(isinstance(one, Alarm) for policy in policies for one in policy.criteria.values())
     arns = (_function_arn(policy, where) for policy in policies)
-    watched = sorted({name_of(policy.name) for policy in policies})
+    stacks = sorted({name_of(policy.name) for policy in policies})
     table = store.table if isinstance(store, DynamoDbLocation) else None
     return {
         "alarms": [ANY] if alarms else [],
         "function": sorted(set(arns)),
         "gate_logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(gates)],
         "logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(gates | verified)],
-        "function_logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(own)],
+        "function_logs": [
+            where.arn("logs", f"log-group:{group}:*") for group in sorted(own_groups)
+        ],
         **_external_arns(policies, where),
         "key": sorted(set(keys.functions)),
         "secret_key": sorted(set(keys.secrets)),
         "table": [where.arn("dynamodb", f"table/{table}")] if table else [],
-        "stack": [where.arn("cloudformation", f"stack/{name}/*") for name in watched],
-        "own_alarms": [where.arn("cloudwatch", f"alarm:{name}-*") for name in watched],
-        "dashboard": [where.global_arn("cloudwatch", f"dashboard/{name}") for name in watched],
-        "alarm_topic": [where.arn("sns", name) for name in watched],
+        "stack": [where.arn("cloudformation", f"stack/{name}/*") for name in stacks],
+        "own_alarms": [where.arn("cloudwatch", f"alarm:{name}-*") for name in stacks],
+        "dashboard": [where.global_arn("cloudwatch", f"dashboard/{name}") for name in stacks],
+        "alarm_topic": [where.arn("sns", name) for name in stacks],
     }
 
 
 def leading_keys(policies: Iterable[Policy], where: AwsLocation) -> list[str]:
-    """Return the partition keys of these policies in a table, as patterns of IAM.
+    """Return the partition keys of these policies in a table, as patterns for IAM.
 
-    Those of their rollouts, of the histories of these, and of the locks of their targets. No name
-    of a policy has a `#`, a `*` or a `?`, so no pattern reaches the keys of a longer name.
+    These are the keys of their rollouts, of their histories and of the locks of their targets. No
+    name of a policy has a `#`, `*` or `?`, so no pattern matches the keys of a longer name.
     """
-    found: list[str] = []
+    patterns: list[str] = []
     for policy in sorted(policies, key=lambda one: one.name):
-        found += [items.name_key(policy.name)["S"], items.history_key(f"{policy.name}#*")["S"]]
+        patterns += [items.name_key(policy.name)["S"], items.history_key(f"{policy.name}#*")["S"]]
         locks = policy.target.locks(_function_arn(policy, where))
-        found += [items.lock_key(lock)["pk"]["S"] for lock in locks]
-    return list(dict.fromkeys(found))
+        patterns += [items.lock_key(lock)["pk"]["S"] for lock in locks]
+    return list(dict.fromkeys(patterns))
 
 
 def _function_arn(policy: Policy, where: AwsLocation) -> str:
@@ -117,12 +119,12 @@ def _function_arn(policy: Policy, where: AwsLocation) -> str:
 
 
 def _external_arns(policies: Sequence[Policy], where: AwsLocation) -> dict[str, Sequence[str]]:
-    """Return the ARNs of what policies tell and call, and of the secrets that this takes."""
+    """Return the ARNs of the channels and hooks of policies, and of their secrets."""
     channels = [channel for policy in policies for channel in policy.notify or ()]
     hooks = [hook for policy in policies if policy.hooks for _, hook in policy.hooks.all()]
-    keepers = [one.webhook for one in channels if isinstance(one, SlackChannel)]
-    keepers += [one.secret for one in hooks if isinstance(one, HttpsHook)]
-    named = {
+    secrets = [one.webhook for one in channels if isinstance(one, SlackChannel)]
+    secrets += [one.secret for one in hooks if isinstance(one, HttpsHook)]
+    arns_by_name = {
         "topic": (one.topic for one in channels if isinstance(one, SnsChannel)),
         "bus": (
             _full_arn(one.bus, where, "events", "event-bus/{}")
@@ -134,14 +136,14 @@ def _external_arns(policies: Sequence[Policy], where: AwsLocation) -> dict[str, 
             for one in hooks
             if isinstance(one, LambdaHook)
         ),
-        # Secrets Manager adds six characters to the name of a secret.
+        # Secrets Manager appends six characters to the name of a secret in its ARN.
         "secret": (
             _full_arn(one.secret, where, "secretsmanager", "secret:{}-??????")
-            for one in keepers
+            for one in secrets
             if one.secret
         ),
     }
-    return {name: sorted(set(arns)) for name, arns in named.items()}
+    return {name: sorted(set(arns)) for name, arns in arns_by_name.items()}
 
 
 def _full_arn(name: str, where: AwsLocation, service: str, resource: str) -> str:
@@ -149,7 +151,7 @@ def _full_arn(name: str, where: AwsLocation, service: str, resource: str) -> str
 
 
 def _gate_groups(policy: Policy) -> Iterator[str]:
-    """Yield the log group of each criterion of `policy` that counts events."""
+    """Yield the log group of each criterion of `policy` that counts log events."""
     for one in policy.criteria.values():
         if isinstance(one, LogEvents):
             yield one.log_group_of(policy.target.function)

@@ -1,4 +1,4 @@
-"""What `doctor` looks with: the real account, and whatever store there is."""
+"""The adapters of `doctor`: the real account, and the configured store."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -39,9 +39,9 @@ _WRITES = ("lambda:UpdateFunctionConfiguration", "writes to the store")
 
 @contextmanager
 def live_doctor(settings: Settings, policy: Policy, role: str) -> Iterator[Doctor]:
-    """Yield what looks at everything that `policy` needs.
+    """Yield a doctor that checks everything that `policy` needs.
 
-    role: whose permissions are asked for; empty: those of the caller.
+    role: ARN of the role whose permissions are simulated; empty: that of the caller.
     Raises UsageError when there is no region, or no credentials.
     """
     clients, clock = Clients(), SystemClock()
@@ -65,19 +65,19 @@ def live_doctor(settings: Settings, policy: Policy, role: str) -> Iterator[Docto
 
 @contextmanager
 def _store(settings: Settings, clients: Clients) -> Iterator[Store | StoreError]:
-    """Yield the store, or why it cannot be opened: that is one finding among others."""
+    """Yield the store, or the error when it cannot be opened, which is one finding of many."""
     with ExitStack() as stack:
-        found: Store | StoreError
+        store: Store | StoreError
         try:
             opening = store_at(settings.store, clients, must_exist=True, writes=False)
-            found = stack.enter_context(opening)
+            store = stack.enter_context(opening)
         except StoreError as error:
-            found = error
-        yield found
+            store = error
+        yield store
 
 
 class _Account:
-    """Who asks, when AWS thinks it is, and what IAM says of a role."""
+    """Checks of the account: the caller, the clock of AWS, and the permissions of a role."""
 
     def __init__(
         self, clients: Clients, clock: Clock, settings: Settings, policy: Policy, role: str
@@ -87,7 +87,7 @@ class _Account:
         self._caller = CallerIdentity(problem="not asked")
 
     def caller_checks(self) -> Iterator[Check]:
-        """Yield who calls, and whether the clocks agree."""
+        """Yield the checks of the caller and of the clock."""
         self._caller = caller_identity(self._clients)
         now = self._clock.now()
         if self._caller.problem:
@@ -97,7 +97,7 @@ class _Account:
         yield clock_check(now, self._caller.at)
 
     def permission_checks(self) -> Iterator[Check]:
-        """Yield what the role of a tick lacks, as IAM simulates it."""
+        """Yield the check of a tick's permissions, as IAM simulates them."""
         if not (self._role or self._caller.arn):
             yield undetermined_check("nobody knows who calls", _WRITES)
             return
@@ -105,10 +105,10 @@ class _Account:
         if not principal:
             yield root_check()
             return
-        asked_for = iam_policy([self._policy], self._settings.store, [Job.TICK], self._where)
+        required = iam_policy([self._policy], self._settings.store, [Job.TICK], self._where)
         try:
             client = self._clients.get("iam")
-            yield permissions_check(principal, decisions(client, principal, asked_for["Statement"]))
+            yield permissions_check(principal, decisions(client, principal, required["Statement"]))
         except NotSimulatedError as error:
             yield undetermined_check(str(error), _WRITES)
 

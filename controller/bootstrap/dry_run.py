@@ -1,4 +1,4 @@
-"""A dry run is the same application with other adapters."""
+"""The application of a dry run: the real reads, with dry-run adapters for every write."""
 
 from dataclasses import replace
 
@@ -16,21 +16,21 @@ from controller.ports.target import InspectableTarget
 
 
 def as_dry_run(app: App) -> App:
-    """Return `app` with the same eyes, and with hands that only write down what they would do."""
+    """Return `app` with the same reads, and with writes that only go to a journal."""
     journal = Journal()
     runner, real = app.runner, app.runner.observer
 
     def open_target(target: LambdaEnv) -> InspectableTarget:
         return DryRunTarget(real.targets(target), target.function, journal)
 
-    looking = replace(
+    observer = replace(
         real, store=DryRunStore(real.store, journal), targets=open_target, dry_run=True
     )
-    acting = replace(
+    dry_runner = replace(
         runner,
-        observer=looking,
+        observer=observer,
         notifier=DryRunNotifier(journal),
         channel_notifier=DryRunChannelNotifier(journal),
         hooks=DryRunHooks(journal),
     )
-    return replace(app, runner=acting, journal=journal)
+    return replace(app, runner=dry_runner, journal=journal)

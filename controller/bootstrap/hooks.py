@@ -1,4 +1,4 @@
-"""Who calls hooks: one adapter for functions, one for hosts, each made when it is needed."""
+"""Callers of hooks: one adapter for functions and one for hosts, each imported on use."""
 
 from collections.abc import Callable, Collection
 from datetime import timedelta
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class HookCallers:
     """`HookCaller` for both kinds of hooks.
 
-    client: gives a client of an AWS service that waits so many seconds for an answer.
-    read_secret: gives the key of a signature that is kept somewhere. egress: how hosts are reached.
+    client: returns a client of an AWS service that waits so many seconds for an answer.
+    read_secret: returns the signing key of a hook. egress: rules for calls of hosts.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class HookCallers:
     def ask(
         self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> HookAnswer:
-        """Return what `hook` says to `call`. Never raises."""
+        """Return the answer of `hook` to `call`. Never raises."""
         match hook:
             case LambdaHook():
                 return self._functions().ask(hook, call, within=within)
@@ -48,7 +48,7 @@ class HookCallers:
     def tell(
         self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> None:
-        """Tell `hook` what happened. Raises DeliveryError."""
+        """Notify `hook` of what happened. Raises DeliveryError."""
         match hook:
             case LambdaHook():
                 self._functions().tell(hook, call, within=within)

@@ -1,4 +1,4 @@
-"""The least IAM policy of a role: what the adapters declare, narrowed to what is named."""
+"""The least-privilege IAM policy of a role, from the permissions that adapters declare."""
 
 import pkgutil
 import re
@@ -33,30 +33,30 @@ _NAME: Final = re.compile(r"\{(\w+)\}")
 
 
 def caller_location(remedy: str = "give --account, not --live") -> AwsLocation:
-    """Return where the credentials of this process act.
+    """Return the account and region of the credentials of this process.
 
-    remedy: what to do when AWS is silent, which is a UsageError.
+    Raises UsageError, with `remedy` as advice, when STS does not name the caller.
     """
     clients = Clients()
     region = clients.get("sts").meta.region_name
-    who = caller_arn(clients)
-    if not who:
+    arn = caller_arn(clients)
+    if not arn:
         raise UsageError(f"AWS does not say whose credentials these are: {remedy}")
-    return AwsLocation.of(who.split(":")[4], region)
+    return AwsLocation.of(arn.split(":")[4], region)
 
 
 def function_keys(policies: Iterable[Policy]) -> list[str]:
-    """Return the ARNs of the customer keys on the environments of these functions.
+    """Return the ARNs of the customer managed keys of the environments of these functions.
 
     Raises UsageError, TargetError when Lambda does not answer.
     """
     client = Clients().get("lambda")
-    found = [identity(client, policy.target.function).key for policy in policies]
-    return [key for key in dict.fromkeys(found) if key]
+    keys = [identity(client, policy.target.function).key for policy in policies]
+    return [key for key in dict.fromkeys(keys) if key]
 
 
 def declared_permissions() -> Iterator[tuple[str, Sequence[Permission]]]:
-    """Yield every adapter that asks AWS for something, by its module, with its permissions."""
+    """Yield each adapter module that calls AWS, with its permissions."""
     for module in pkgutil.walk_packages(adapters.__path__, f"{adapters.__name__}."):
         if permissions := getattr(import_module(module.name), "IAM", ()):
             yield module.name, permissions
@@ -73,69 +73,70 @@ def iam_policy(
 ) -> dict[str, Any]:
     """Return the IAM policy of a role that does `jobs` for `policies`, and nothing else.
 
-    bound: it reads and writes the items of these policies alone; without a policy, and for jobs on
-    a whole table, there is nothing to bind it to.
+    bound: it may read and write only the items of these policies; ignored without a policy, and for
+        jobs on a whole table.
 
     Raises UsageError when there is nothing to allow.
     """
     policies = list(policies)
     bound = bound and bool(policies)
-    known = resource_arns(policies, store, where, keys)
-    found: dict[_StatementScope, set[str]] = {}
+    arns = resource_arns(policies, store, where, keys)
+    actions_of: dict[_StatementScope, set[str]] = {}
     for _, permissions in declared_permissions():
         for one in permissions:
-            if _is_needed(one, jobs, bound=bound) and _arns(one.resource, known):
-                found.setdefault(_scope_of(one, jobs, bound=bound), set()).add(one.action)
-    if not found:
+            if _is_needed(one, jobs, bound=bound) and _arns(one.resource, arns):
+                actions_of.setdefault(_scope_of(one, jobs, bound=bound), set()).add(one.action)
+    if not actions_of:
         raise UsageError(
             f"a role for {' and '.join(jobs)} with rollouts in a file asks nothing of AWS; for a "
             "table, name it: --store dynamodb://TABLE"
         )
-    own = leading_keys(policies, where)
+    item_keys = leading_keys(policies, where)
     statements = [
-        _statement(sorted(actions), _arns(on.resource, known), on, where, own)
-        for on, actions in found.items()
+        _statement(sorted(actions), _arns(scope.resource, arns), scope, where, item_keys)
+        for scope, actions in actions_of.items()
     ]
     return {"Version": _VERSION, "Statement": sorted(statements, key=lambda one: one["Sid"])}
 
 
 class _StatementScope(NamedTuple):
-    """What a statement is about: the actions of one are allowed under the same conditions."""
+    """The key of a statement: its actions share the resource and the conditions."""
 
     resource: str
     via: str
     keyed: bool
 
 
-def _scope_of(one: Permission, jobs: Collection[Job], *, bound: bool) -> _StatementScope:
-    """Return where a permission belongs; what a job does to a whole table is not bound to keys."""
-    whole = set(jobs) & set(one.jobs) & TABLE_JOBS
-    return _StatementScope(one.resource, one.via, bound and one.keyed and not whole)
+def _scope_of(permission: Permission, jobs: Collection[Job], *, bound: bool) -> _StatementScope:
+    """Return the statement of a permission; jobs on a whole table are not bound to keys."""
+    table_jobs = set(jobs) & set(permission.jobs) & TABLE_JOBS
+    keyed = bound and permission.keyed and not table_jobs
+    return _StatementScope(permission.resource, permission.via, keyed)
 
 
-def _is_needed(one: Permission, jobs: Collection[Job], *, bound: bool) -> bool:
-    return bool(set(jobs) & set(one.jobs)) and one.bound in (None, bound)
+def _is_needed(permission: Permission, jobs: Collection[Job], *, bound: bool) -> bool:
+    return bool(set(jobs) & set(permission.jobs)) and permission.bound in (None, bound)
 
 
 def template_parameters(
     policies: Sequence[Policy], where: AwsLocation, keys: KeyArns = NO_KEYS, *, bound: bool = False
 ) -> dict[str, Sequence[str]]:
-    """Return what `document` allows a tick and a start to be asked of, as deploy/ calls it.
+    """Return the parameters of the template in deploy/: the ARNs of ticks and starts.
 
-    Each is a parameter of the template, also the empty ones: an update would keep what it had.
-    bound: the names of the policies, and the keys of their items, are among them.
+    Empty parameters are included, because an update of the stack would keep the old values.
+    bound: the names of the policies, and the keys of their items, are not empty.
     """
-    known = resource_arns(policies, None, where, keys)
+    arns_by_name = resource_arns(policies, None, where, keys)
     used = {
         name[1]
         for _, permissions in declared_permissions()
         for one in permissions
         if {Job.TICK, Job.START} & set(one.jobs) and (name := _NAME.search(one.resource))
     }
-    arns = {_parameter(name): known[name] for name in sorted(used - {"table"})}
+    arns = {_parameter(name): arns_by_name[name] for name in sorted(used - {"table"})}
     names = sorted({policy.name for policy in policies}) if bound else []
-    own = leading_keys(policies, where) if bound else []
-    return {**arns, "PolicyNames": names, "TableKeys": own}
+    item_keys = leading_keys(policies, where) if bound else []
+    return {**arns, "PolicyNames": names, "TableKeys": item_keys}
 
 
 def _parameter(name: str) -> str:
@@ -143,7 +144,7 @@ def _parameter(name: str) -> str:
 
 
 def _arns(resource: str, arns: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return what `resource` stands for: an ARN for each one that is named."""
+    """Return the ARNs of `resource`, one for each ARN of the name that it has in braces."""
     name = _NAME.search(resource)
     return [resource] if name is None else [resource.replace(name[0], arn) for arn in arns[name[1]]]
 
@@ -165,7 +166,7 @@ def _statement(
         "Action": list(actions),
         "Resource": list(arns),
     }
-    if scope.via:  # the name of the service ends differently in each partition
+    if scope.via:  # the domain of the service differs by partition
         statement["Condition"] = {"StringLike": {"kms:ViaService": f"{scope.via}.{where.region}.*"}}
     if scope.keyed:
         statement["Condition"] = {"ForAllValues:StringLike": {_KEY: list(leading)}}

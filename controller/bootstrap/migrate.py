@@ -1,4 +1,4 @@
-"""What copies rollouts from one store to another."""
+"""The stores of a migration, which copies rollouts from one store to another."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from controller.process.settings import StoreLocation
 def migration(
     source: StoreLocation, destination: StoreLocation, *, dry_run: bool = False
 ) -> Iterator[Migration]:
-    """Yield what copies rollouts from `source` to `destination`; both must be there.
+    """Yield a migration of rollouts from `source` to `destination`; both must exist.
 
     Raises UsageError when both are the same store, NoStoreError.
     """
@@ -23,9 +23,11 @@ def migration(
         raise UsageError(f"{source.url} cannot be copied to itself: name another store")
     clients = Clients()
     with (
-        store_at(source, clients, must_exist=True, writes=False) as origin,
-        store_at(destination, clients, must_exist=True, writes=not dry_run) as arrival,
+        store_at(source, clients, must_exist=True, writes=False) as source_store,
+        store_at(destination, clients, must_exist=True, writes=not dry_run) as destination_store,
     ):
         yield Migration(
-            Endpoint(origin, source.url), Endpoint(arrival, destination.url), wall_clock()
+            Endpoint(source_store, source.url),
+            Endpoint(destination_store, destination.url),
+            wall_clock(),
         )

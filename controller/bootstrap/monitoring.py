@@ -1,4 +1,4 @@
-"""The stack that watches a policy, on the real account."""
+"""The monitoring stack of a policy, on the real account."""
 
 from botocore.handlers import json_decode_template_body
 
@@ -14,26 +14,27 @@ __all__ = ["as_yaml", "deployed", "document", "open_stack"]
 
 
 def open_stack(policy: str, clients: Clients | None = None) -> Stack:
-    """Return the stack of the policy of this name, on the account that AWS variables name.
+    """Return the monitoring stack of a policy, by name, on the account of the AWS variables.
 
     Raises UsageError when there is no region, or no credentials.
     """
     client = (clients or Clients()).get("cloudformation")
-    # botocore would parse a template that an operator wrote as JSON, against its own model.
+    # Without this, botocore parses a template that an operator wrote as JSON, which its own
+    # model declares as text.
     decoding = "after-call.cloudformation.GetTemplate"
     client.meta.events.unregister(decoding, json_decode_template_body)
     return Stack(client, SystemClock(), policy)
 
 
 def deployed(stack: Stack, monitoring: Monitoring) -> Deployed | None:
-    """Return the stack beside what a deployment would make now; None when there is none.
+    """Return the deployed stack, compared with `monitoring`; None when there is none.
 
     Raises MonitoringError and UsageError.
     """
-    found = stack.find()
-    if found is None or found.empty:
+    existing = stack.find()
+    if existing is None or existing.empty:
         return None
-    template = document(monitoring, found.template)
-    place = found.id.partition(":stack/")[0].replace(":cloudformation:", ":sns:")
-    topic = f"{place}:{stack.name}" if "Topic" in template["Resources"] else ""
-    return Deployed(found.status, differing(template, found.template), topic)
+    template = document(monitoring, existing.template)
+    arn_prefix = existing.id.partition(":stack/")[0].replace(":cloudformation:", ":sns:")
+    topic = f"{arn_prefix}:{stack.name}" if "Topic" in template["Resources"] else ""
+    return Deployed(existing.status, differing(template, existing.template), topic)

@@ -1,4 +1,4 @@
-"""Who brings messages where: one adapter for each kind of channel, made when it is needed."""
+"""Delivery of messages: one adapter for each kind of channel, imported on use."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -19,10 +19,10 @@ from controller.process.settings import Egress
 
 
 class ChannelNotifiers:
-    """`Courier` for every kind of channel.
+    """`ChannelNotifier` for every kind of channel.
 
-    client: gives the client of an AWS service. environment: where secrets may be kept. egress: how
-    hosts are reached.
+    client: returns the client of an AWS service. environment: variables that may hold secrets.
+    egress: rules for calls of hosts.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class ChannelNotifiers:
         """Deliver `message` to `channel`. Raises DeliveryError."""
         try:
             self._deliver(channel, rollout, message)
-        except UsageError as error:  # there is no client: no region, no credentials
+        except UsageError as error:  # no client: no region, or no credentials
             raise DeliveryError(str(error)) from error
 
     def _deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
@@ -46,8 +46,8 @@ class ChannelNotifiers:
             case EventBridgeChannel():
                 from controller.adapters.notifiers.eventbridge import EventBridgeNotifier
 
-                courier = EventBridgeNotifier(partial(self._client, "events"))
-                courier.deliver(channel, rollout, message)
+                notifier = EventBridgeNotifier(partial(self._client, "events"))
+                notifier.deliver(channel, rollout, message)
             case SlackChannel():
                 from controller.adapters.notifiers.slack import SlackNotifier
 
@@ -56,7 +56,7 @@ class ChannelNotifiers:
                 assert_never(unreachable)
 
     def read_secret(self, place: SecretReference) -> str:
-        """Return the secret that is kept in `place`. Raises DeliveryError."""
+        """Return the secret at `place`. Raises DeliveryError."""
         from controller.adapters.secrets import SecretReader
 
         return SecretReader(partial(self._client, "secretsmanager"), self._environment).read(place)

@@ -1,4 +1,4 @@
-"""What a rehearsal plays on: the real runner, adapters and store, in a simulated world."""
+"""The setup of a rehearsal: the real runner, adapters and store in a simulated world."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RehearsalSetup:
-    """Everything a rehearsal plays on: the real runner and adapters, a simulated world.
+    """The real runner and adapters on a simulated world.
 
-    post: has every message that would be sent; hooks: every call of a hook.
+    inbox: has every message that would be sent. hooks: has every call of a hook.
     """
 
     runner: Runner
@@ -53,11 +53,11 @@ def rehearsal(
     store: StoreLocation | None = None,
     adopt: bool = False,
 ) -> Iterator[RehearsalSetup]:
-    """Yield a stage for `policy`: fake AWS clients, a virtual clock, a real store.
+    """Yield the setup for `policy`: fake AWS clients, a virtual clock, a real store.
 
-    store: where it leaves its rollouts; a temporary file when left out. A table is reached as the
-    AWS variables say, while Lambda and CloudWatch stay simulated.
-    adopt: the world begins with the weight of the last step live already.
+    store: where the rollouts are stored; None: in a temporary file. A table is in the account of
+        the AWS variables, while Lambda and CloudWatch stay simulated.
+    adopt: whether the world begins with the weight of the last step.
 
     Raises PolicyError when the scenario is wrong or does not fit the policy, and UsageError for a
     store that is not empty.
@@ -67,19 +67,19 @@ def rehearsal(
     from controller.simulation.world import World
 
     world = World.for_policy(policy, load_scenario(scenario), seed=seed, adopt=adopt)
-    jitter = Random(seed).uniform  # noqa: S311 - the same seed tells the same story
+    jitter = Random(seed).uniform  # noqa: S311 - the same seed gives the same run
 
     def open_target(target: LambdaEnv) -> InspectableTarget:
         return LambdaEnvTarget(world.client("lambda"), target, world.clock, jitter)
 
-    with _temporary_store() if store is None else _empty_store(store) as kept:
+    with _temporary_store() if store is None else _empty_store(store) as opened_store:
         metrics = CloudWatchMetrics(world.client("cloudwatch"))
         logs = CloudWatchLogCounts(partial(world.client, "logs"), world.clock)
         alarms = CloudWatchAlarms(partial(world.client, "cloudwatch"))
-        looking = Observer(kept, open_target, metrics, world.clock, logs, alarms)
-        post, hooks = FakeInbox(), ScriptedHooks(world.hook_refusal)
-        runner = Runner(looking, LogNotifier(), "rehearsal", post, hooks)
-        yield RehearsalSetup(runner, world, policy, post, hooks)
+        observer = Observer(opened_store, open_target, metrics, world.clock, logs, alarms)
+        inbox, hooks = FakeInbox(), ScriptedHooks(world.hook_refusal)
+        runner = Runner(observer, LogNotifier(), "rehearsal", inbox, hooks)
+        yield RehearsalSetup(runner, world, policy, inbox, hooks)
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def _temporary_store() -> Iterator[Store]:
 
 
 def _temporary_folder() -> TemporaryDirectory[str]:
-    """Return a new folder. Raises UsageError where none can be made, as under a read-only root."""
+    """Return a new folder. Raises UsageError when none can be made, as on a read-only root."""
     try:
         return TemporaryDirectory(prefix="rolloutctl-")
     except OSError as error:
@@ -104,10 +104,10 @@ def _temporary_folder() -> TemporaryDirectory[str]:
 
 @contextmanager
 def _empty_store(place: StoreLocation) -> Iterator[Store]:
-    """Yield the store at `place`, which must be empty; a file is made.
+    """Yield the store at `place`, which must be empty; a missing file is created.
 
-    So no rehearsal writes between rollouts of a real account, and none is led by an earlier one,
-    which had the same revision and owned the same target.
+    So a rehearsal never writes among rollouts of a real account, and is not affected by an earlier
+    rehearsal, which had the same revision and owned the same target.
     """
     with store_at(place, Clients(), must_exist=False, writes=True) as store:
         if ids := store.all():

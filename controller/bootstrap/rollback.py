@@ -1,4 +1,4 @@
-"""Rolling back by bare names: without a policy, and without any store."""
+"""Rollback by names of a function and its variables, without a policy and without a store."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,16 +20,17 @@ from controller.engine.isolation import problem_of
 from controller.errors import TargetError, UsageError, WriteRefusedError
 from controller.process.settings import SqliteLocation, StoreLocation
 
-# So long a rollback insists before it looks for its record, which insists again.
+# The limit of the first write, before the store is opened; the rollback of the record retries.
 FIRST_WITHIN: Final = timedelta(seconds=8)
 
 
 @dataclass(frozen=True, slots=True)
 class RollbackResult:
-    """What became of a bare rollback: confirmed, what the target shows, what a dry run would do.
+    """The result of a rollback without a store.
 
-    doubts: why the variables may be the wrong ones. commands: what lowers those, too, that were
-    left on and look as if they belonged to them.
+    confirmed: whether 0 % was read back. shown: the variables of the target. dry_run_lines: what a
+    dry run would write. warnings: why the variable names may be wrong. commands: rollbacks for
+    related variables that are still on.
     """
 
     confirmed: bool
@@ -40,7 +41,7 @@ class RollbackResult:
 
 
 def bare_target(function: str, percentage: str, boolean: str | None) -> LambdaEnv:
-    """Return a target from bare names. Raises UsageError when a name cannot be one."""
+    """Return a target from given names. Raises UsageError when a name is invalid."""
     if percentage == boolean:
         raise UsageError(
             f"--percentage and --boolean both name {percentage}: they are two variables; leave "
@@ -51,16 +52,16 @@ def bare_target(function: str, percentage: str, boolean: str | None) -> LambdaEn
             kind="lambda-env", function=function, percentage=percentage, boolean=boolean
         )
     except ValidationError as error:
-        wrong = "; ".join(f"--{item['loc'][0]}: {message(item)}" for item in error.errors())
-        raise UsageError(f"this names no target: {wrong}") from error
+        problems = "; ".join(f"--{item['loc'][0]}: {message(item)}" for item in error.errors())
+        raise UsageError(f"this names no target: {problems}") from error
 
 
 @dataclass(frozen=True, slots=True)
 class FirstWrite:
-    """What the first write of a rollback came to, which is made before any store is opened.
+    """The result of the first write of a rollback, which is made before a store is opened.
 
-    before: the weight that was live; None: unknown. shown: its variables. problem: why 0 % was
-    not written; empty when it was.
+    before: the weight before it; None: unknown. shown: the variables before it. problem: why 0 %
+    was not written; empty when it was.
     """
 
     before: int | None = None
@@ -69,27 +70,27 @@ class FirstWrite:
 
 
 def write_zero_first(known: KnownTarget) -> FirstWrite:
-    """Write 0 % to a target by its names alone, once, and return what came of it; never raises.
+    """Write 0 % to a target by its names alone, and return the result; never raises.
 
-    It is written where 0 % stands too: a first raise that is on its way fits no more then. Names
-    that do not fit the function are left to the record of the rollout, which has the right ones.
+    It is written even over 0 %: the new RevisionId then refuses a raise in progress. When the
+    names do not fit the function, nothing is written: the record of the rollout has the right ones.
     """
     try:
         real = LambdaEnvTarget(Clients().get("lambda"), known.target, wall_clock())
         before = real.read()
         _check_identity(before, known)
-        if foreign := [doubt.text for doubt in real.name_warnings() if doubt.foreign]:
+        if foreign := [one.text for one in real.name_warnings() if one.foreign]:
             return FirstWrite(problem="; ".join(foreign))
         real.lower_to_zero(
-            FIRST_WITHIN, void=before.token, check=lambda found: _check_identity(found, known)
+            FIRST_WITHIN, void=before.token, check=lambda reading: _check_identity(reading, known)
         )
-    except Exception as error:  # noqa: BLE001 - what comes next tries again, and longer
+    except Exception as error:  # noqa: BLE001 - the next write retries, and for longer
         return FirstWrite(problem=str(problem_of(error, known.target.function, "lowering")))
     return FirstWrite(before.weight, before.shown)
 
 
 def _check_identity(reading: TargetReading, known: KnownTarget) -> None:
-    """Raise WriteRefusedError when another account or region answers than that of the rollout."""
+    """Raise WriteRefusedError when the function is not in the account and region of the rollout."""
     if known.identity and reading.identity != known.identity:
         raise WriteRefusedError(
             f"these credentials reach {reading.identity}, but the rollout is on {known.identity}; "
@@ -102,30 +103,33 @@ def lower_without_store(
 ) -> RollbackResult:
     """Set the target of `known` to 0 % without any store, and read it back.
 
-    typed: a person gave the names by hand, who may have mistyped or forgotten one. UsageError then
-    when they are not on the function or hold something else, unless `force`; and what looks as if
-    it belonged to them and is left on makes it unconfirmed. Raises WriteRefusedError when another
-    account or region answers than that of the rollout, or the names cannot be those of a weight,
-    and TargetError when it cannot be lowered or read.
+    typed: an operator typed the names, and may have mistyped or forgotten one. Then names that are
+        not on the function or hold something else are a UsageError, unless `force`, and a related
+        variable that is still on makes the result unconfirmed.
+    Raises WriteRefusedError when the function is in another account or region than the rollout, or
+    the names of a policy cannot be those of a weight, and TargetError when it cannot be lowered or
+    read.
     """
     target = known.target
     clock = wall_clock()
     real = LambdaEnvTarget(Clients().get("lambda"), target, clock)
     journal = Journal()
-    opened = DryRunTarget(real, target.function, journal) if dry_run else real
-    doubts: _NameWarnings | None = None
+    writable = DryRunTarget(real, target.function, journal) if dry_run else real
+    warnings: _NameWarnings | None = None
     try:
         _check_identity(real.read(), known)
-        doubts = _name_warnings(real, target, typed=typed, force=force)
+        warnings = _name_warnings(real, target, typed=typed, force=force)
     except WriteRefusedError:
         raise
-    except TargetError:  # lowering tries longer, and says what is wrong
+    except TargetError:  # lowering retries for longer, and raises the error if it persists
         pass
-    reading = lower_and_confirm(opened, clock, lambda found: _check_identity(found, known))
-    if doubts is None:
-        doubts = _name_warnings(real, target, typed=typed, force=force)
-    confirmed = reading.has_applied(0) and not (typed and doubts.commands)
-    return RollbackResult(confirmed, reading.shown, journal.lines, doubts.texts, doubts.commands)
+    reading = lower_and_confirm(writable, clock, lambda current: _check_identity(current, known))
+    if warnings is None:
+        warnings = _name_warnings(real, target, typed=typed, force=force)
+    confirmed = reading.has_applied(0) and not (typed and warnings.commands)
+    return RollbackResult(
+        confirmed, reading.shown, journal.lines, warnings.texts, warnings.commands
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,22 +139,23 @@ class _NameWarnings:
 
 
 def _name_warnings(
-    opened: LambdaEnvTarget, target: LambdaEnv, *, typed: bool, force: bool
+    function: LambdaEnvTarget, target: LambdaEnv, *, typed: bool, force: bool
 ) -> _NameWarnings:
-    """Return what is doubtful about the names of `target`.
+    """Return why the names of `target` may be wrong.
 
     Raises UsageError for names that look mistyped, WriteRefusedError for those of a policy that
     cannot hold a weight, and TargetError when it cannot be read.
     """
     texts, commands, mistyped, foreign = list[str](), list[str](), False, False
-    for doubt in opened.name_warnings():
-        text = doubt.text
-        if doubt.left_on:
-            commands.append(rollback_command(target.model_copy(update={"boolean": doubt.left_on})))
+    for warning in function.name_warnings():
+        text = warning.text
+        if warning.left_on:
+            related = target.model_copy(update={"boolean": warning.left_on})
+            commands.append(rollback_command(related))
             text += f"; if it does: {commands[-1]}"
         texts.append(text)
-        mistyped = mistyped or (typed and doubt.mistaken)
-        foreign = foreign or (not typed and doubt.foreign)
+        mistyped = mistyped or (typed and warning.mistaken)
+        foreign = foreign or (not typed and warning.foreign)
     if mistyped and not force:
         raise UsageError(f"nothing was lowered: {'; '.join(texts)}")
     if foreign:
@@ -159,9 +164,9 @@ def _name_warnings(
 
 
 def recorded_target(place: StoreLocation, given: str) -> KnownTarget | None:
-    """Return what the store at `place` has left beside it about a rollout, if anything.
+    """Return the target of a rollout from the targets file of the store at `place`, if any.
 
-    given: an id, or a name, which stands for its newest attempt. A table leaves nothing beside it.
+    given: an id, or a name, which means its newest attempt. A table has no targets file.
     """
     if not isinstance(place, SqliteLocation):
         return None

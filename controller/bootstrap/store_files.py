@@ -1,4 +1,4 @@
-"""Stores that are files."""
+"""Stores in SQLite files: opened and created."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from controller.process.settings import SqliteLocation
 
 @contextmanager
 def store_at(place: SqliteLocation, *, must_exist: bool, writes: bool) -> Iterator[Store]:
-    """Yield the store at `place`, as `places.opened` says."""
+    """Yield the store at `place`, as `stores.store_at` says."""
     if must_exist:
         _check(place)
     with SqliteStore(place.path, create=writes) as store:
@@ -20,7 +20,7 @@ def store_at(place: SqliteLocation, *, must_exist: bool, writes: bool) -> Iterat
 
 
 def create(place: SqliteLocation) -> bool:
-    """Make the store at `place`; False when it was there already. Raises StoreError."""
+    """Create the store at `place`; return False when it exists. Raises StoreError."""
     with store_errors(place.path, "make the store"):
         new = not place.path.exists()
     with SqliteStore(place.path):

@@ -1,4 +1,4 @@
-"""Stores by their places: opened, made, described. What one kind needs, the other loads none of."""
+"""Stores by location: opened, created, described. Only the needed kind of store is imported."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +18,10 @@ def store_at(
 ) -> Iterator[Store]:
     """Yield the store at `place`.
 
-    must_exist: a file that is not there is a NoStoreError; else it is made by a run that `writes`,
-    and an empty store to one that does not. A table is asked for nothing before it is used: that
-    it is not there is a NoStoreError of the first call, and no run but `make` makes it. What a run
-    that writes saves is written to the log.
+    must_exist: a missing file is a NoStoreError; else it is created by a run that `writes`, and is
+        an empty store to others. A table is not checked here: a missing one is a NoStoreError of
+        the first call, and only `create` creates it.
+    writes: each save is logged, as `AuditLogStore` says.
     """
     match place:
         case SqliteLocation():
@@ -39,9 +39,9 @@ def store_at(
 
 
 def create(place: StoreLocation, clients: Clients, clock: Clock) -> bool:
-    """Make the store at `place`; False when it was there already.
+    """Create the store at `place`; return False when it exists.
 
-    Raises StoreError when it cannot be made, or something else is there.
+    Raises StoreError when it cannot be created, or something else is there.
     """
     match place:
         case SqliteLocation():
@@ -57,7 +57,7 @@ def create(place: StoreLocation, clients: Clients, clock: Clock) -> bool:
 
 
 def template(place: StoreLocation) -> str:
-    """Return the CloudFormation of the table at `place`. Raises UsageError for a file."""
+    """Return the CloudFormation template of the table at `place`. Raises UsageError for a file."""
     if isinstance(place, SqliteLocation):
         raise UsageError(
             f"{place.path} is a file, which no template makes; name a table: "

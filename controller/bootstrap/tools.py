@@ -1,4 +1,4 @@
-"""What verbs need that look at one target, or set it, and drive no rollout."""
+"""Adapters for verbs on one target without a rollout: set-weight, metrics, logs, verify."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from controller.ports.target import InspectableTarget
 
 @dataclass(frozen=True, slots=True)
 class DirectTarget:
-    """One target on the real account. lost: variables that a write would destroy, by name."""
+    """One target on the real account. overwritten: variables that a write would destroy."""
 
     target: InspectableTarget
     overwritten: Sequence[str]
@@ -28,20 +28,20 @@ class DirectTarget:
 
 
 def direct_target(target: LambdaEnv, clock: Clock, *, dry_run: bool) -> DirectTarget:
-    """Return what sets `target` by hand. Raises TargetError when it cannot be read."""
+    """Return `target` for direct writes. Raises TargetError when it cannot be read."""
     real, journal = LambdaEnvTarget(Clients().get("lambda"), target, clock), Journal()
-    opened = DryRunTarget(real, target.function, journal) if dry_run else real
-    return DirectTarget(opened, real.foreign_values(), journal)
+    writable = DryRunTarget(real, target.function, journal) if dry_run else real
+    return DirectTarget(writable, real.foreign_values(), journal)
 
 
 def metric_source() -> MetricSource:
-    """Return where measurements come from."""
+    """Return the source of metrics."""
     return CloudWatchMetrics(Clients().get("cloudwatch"))
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionLogs:
-    """Where a function logs. doubt: why that may be another group; empty: there is none."""
+    """The log group of a function. warning: why it may be another group; empty: it is certain."""
 
     reader: LogReader
     group: str
@@ -49,7 +49,7 @@ class FunctionLogs:
 
 
 def function_logs(policy: Policy) -> FunctionLogs:
-    """Return where the function of `policy` logs: as the policy says, else as Lambda says."""
+    """Return the log group of the function of `policy`, from the policy, else from Lambda."""
     clients, function = Clients(), policy.target.function
     reader = CloudWatchLogEvents(lambda: clients.get("logs"))
     if policy.verify_rollback is not None and policy.verify_rollback.log_group:
@@ -61,7 +61,7 @@ def function_logs(policy: Policy) -> FunctionLogs:
 
 
 def verifier(policy: Policy, clock: Clock) -> Verifier:
-    """Return what looks at everything that `policy` is about."""
+    """Return a verifier with the target, metrics and logs of `policy`."""
     target = LambdaEnvTarget(Clients().get("lambda"), policy.target, clock)
     logs = function_logs(policy)
     tail = Tail(logs.reader, clock, logs.group, f'"{FLAG_CHECK}"')

@@ -1,6 +1,6 @@
-"""The command line. Commands are imported when they are called: a tick loads no other verb.
+"""The command line of rolloutctl. Each verb is imported when it is called: a tick loads no other.
 
-Results go to stdout, logs and errors to stderr, and the exit status says how it ended (errors.py).
+Results go to stdout, logs and errors to stderr; errors.py lists the exit statuses.
 """
 
 import os
@@ -51,16 +51,16 @@ VERBS: Final = {
 
 
 class _LazyGroup(click.Group):
-    """Finds commands by name and imports only the one that is asked for."""
+    """A Click group that imports only the module of the verb that is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        place = VERBS.get(cmd_name)
-        if place is None:
+        import_path = VERBS.get(cmd_name)
+        if import_path is None:
             return None
-        module, attribute = place.split(":")
+        module, attribute = import_path.split(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
 
@@ -75,9 +75,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
 
     SIGTERM ends it at a safe point (process/signals.py), as Ctrl-C does. A result that cannot be
-    written stops nothing, and ends with 1.
+    written to stdout does not stop the command; it then ends with 1.
     """
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them takes 10 ms
+    # The search for plugins takes 10 ms.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     args = list(sys.argv[1:] if arguments is None else arguments)
     with streams.guarded_output() as results:
         return streams.final_status(results, _run(args))
@@ -85,18 +86,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(args: list[str]) -> int:
     status: int = Exit.DONE
-    with signals.handle_signals() as heard, suppress(signals.StoppedError):
+    with signals.handle_signals() as received, suppress(signals.StoppedError):
         status = _invoke(args)
-    if not heard.first_signal or status == Exit.UNCONFIRMED:
+    if not received.first_signal or status == Exit.UNCONFIRMED:
         return status
-    if heard.deferred:
-        where = "in the middle of a call" if heard.interrupted else "at a safe point"
-        name = signal.Signals(heard.first_signal).name
+    if received.deferred:
+        where = "in the middle of a call" if received.interrupted else "at a safe point"
+        name = signal.Signals(received.first_signal).name
         click.echo(
             f"rolloutctl: ended by {name} {where}; the next tick, or the same command, goes on",
             err=True,
         )
-    return 128 + heard.first_signal
+    return 128 + received.first_signal
 
 
 def _invoke(args: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""The verb that makes shells complete the others, and what they complete beyond Click's own."""
+"""The verb `completion`: shell completion of rolloutctl, with the names of shipped scenarios."""
 
 from importlib.resources import files
 
@@ -18,11 +18,11 @@ def completion(shell: str) -> int:
     For bash, this line in ~/.bashrc does it: eval "$(rolloutctl completion bash)"
     """
     root = click.get_current_context().find_root()
-    known = get_completion_class(shell)
-    if known is None:  # Click has all three
+    shell_class = get_completion_class(shell)
+    if shell_class is None:  # Click has all three
         raise click.BadParameter(f"Click completes nothing in {shell}")
     name = root.info_name or ""
-    click.echo(known(root.command, {}, name, f"_{name.upper()}_COMPLETE").source())
+    click.echo(shell_class(root.command, {}, name, f"_{name.upper()}_COMPLETE").source())
     return Exit.DONE
 
 
@@ -31,10 +31,10 @@ def complete_scenarios(
 ) -> list[CompletionItem]:
     """Return the shipped scenarios that begin like `incomplete`, and leave files to the shell.
 
-    Only their file names are looked at: a key press has no time to load a simulation.
+    Only file names are read: to import the simulation would delay every key press.
     """
     shipped = files("controller.simulation") / "scenarios"
     names = sorted(one.name.removesuffix(".yaml") for one in shipped.iterdir())
-    found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
-    # First, for Click's script for bash forgets what came before a file.
-    return [CompletionItem(incomplete, type="file"), *found]
+    matches = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    # The file item comes first: Click's bash script drops the items before it.
+    return [CompletionItem(incomplete, type="file"), *matches]

@@ -1,4 +1,4 @@
-"""The verb that looks at everything a rollout needs, before it needs it."""
+"""The verb `doctor`: checks everything that a rollout needs before it starts."""
 
 import os
 import re
@@ -40,14 +40,14 @@ def doctor(policy: Path, role: str, store_url: str | None, as_json: bool) -> int
     if role and _ROLE_ARN.fullmatch(role) is None:
         raise UsageError(f"--role is the ARN of a role or a user: arn:aws:iam::...; not {role!r}")
     logging.configure()
-    known = load(policy)
-    read = settings.read(os.environ, store_url)
-    if read.egress.problem:
-        raise UsageError(read.egress.problem)
-    with live_doctor(read, known, role) as looked:
-        found = list(looked.checks())
+    loaded = load(policy)
+    config = settings.read(os.environ, store_url)
+    if config.egress.problem:
+        raise UsageError(config.egress.problem)
+    with live_doctor(config, loaded, role) as examiner:
+        checks = list(examiner.checks())
     if as_json:
-        options.print_json("doctor", {"policy": known.name, **checks_data(found)})
+        options.print_json("doctor", {"policy": loaded.name, **checks_data(checks)})
     else:
-        click.echo(printable_block(check_lines(found)))
-    return exit_status.of_checks(found)
+        click.echo(printable_block(check_lines(checks)))
+    return exit_status.of_checks(checks)

@@ -1,4 +1,4 @@
-"""Following a rollout that somebody moves on, and showing it: as lines, or live on a terminal."""
+"""Polls a rollout that other processes tick, and shows it as lines or live on a terminal."""
 
 import os
 import sys
@@ -23,13 +23,13 @@ PollResult = TypeVar("PollResult")
 View = TypeVar("View")
 Show: TypeAlias = Callable[[Rollout], None]
 
-# So many looks in a row may be left unanswered before nobody waits for an answer any more.
+# How many polls in a row may fail before the command gives up.
 MAX_MISSES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class PollSchedule:
-    """How often somebody looks, and until when."""
+    """How often a store or a metric source is polled, and until when."""
 
     clock: Clock
     every: timedelta
@@ -42,9 +42,9 @@ def follow(
     done: Callable[[Rollout, datetime], bool],
     show: Show,
 ) -> Rollout:
-    """Show what `fetch` returns until that is `done` or time is up, and return the last of it.
+    """Show the rollout that `fetch` returns until it is `done` or time is up; return the last one.
 
-    Raises StoreError as `looks` does.
+    Raises StoreError as `poll` does, and when not one fetch succeeded.
     """
     last: Rollout | None = None
     for last in poll(fetch, schedule):
@@ -58,44 +58,44 @@ def follow(
 
 
 def poll(fetch: Callable[[], PollResult], schedule: PollSchedule) -> Iterator[PollResult]:
-    """Yield what `fetch` returns: now, every so often, and for the last time when time is up.
+    """Yield what `fetch` returns: now, at each interval, and once more when time is up.
 
-    What does not answer is asked again, which is said on stderr. Raises StoreError or MetricsError
-    when MISSES looks in a row were left unanswered, or asking again is of no use.
+    A failed fetch is retried, with a warning on stderr. Raises StoreError or MetricsError when
+    MAX_MISSES fetches in a row failed, or when a retry is of no use (a usage error).
     """
-    missed = 0
+    misses = 0
     while True:
         try:
-            found = fetch()
+            result = fetch()
         except (StoreError, MetricsError) as error:
-            missed += 1
-            if error.exit_status is Exit.USAGE or missed == MAX_MISSES:
+            misses += 1
+            if error.exit_status is Exit.USAGE or misses == MAX_MISSES:
                 raise
-            _warn(f"no answer ({missed} of {MAX_MISSES} in a row): {error}")
+            _warn(f"no answer ({misses} of {MAX_MISSES} in a row): {error}")
         else:
-            missed = 0
-            yield found
-        left = schedule.until - schedule.clock.now()
-        if left <= timedelta():
+            misses = 0
+            yield result
+        remaining = schedule.until - schedule.clock.now()
+        if remaining <= timedelta():
             return
-        schedule.clock.sleep(min(schedule.every, left))
+        schedule.clock.sleep(min(schedule.every, remaining))
 
 
 def _warn(text: str) -> None:
-    """Say `text` on stderr; above a live view, which click.echo would write through."""
+    """Print `text` on stderr, above a live view: click.echo would write into the view."""
     sys.stderr.write(f"rolloutctl: {printable(text)}\n")
     sys.stderr.flush()
 
 
 def is_at_rest(rollout: Rollout, _now: datetime) -> bool:
-    """Tell whether ticks alone take `rollout` no further."""
+    """Tell whether `rollout` is final or paused: ticks alone do not advance it."""
     return rollout.final or rollout.phase is Phase.PAUSED
 
 
 def is_complete(rollout: Rollout, now: datetime) -> bool:
-    """Tell whether `rollout` has ended, and it is known what a rollback has left behind."""
-    watched = rollout.watch_until is not None and now < rollout.watch_until
-    draining = rollout.phase is Phase.ROLLED_BACK and rollout.drain is None and watched
+    """Tell whether `rollout` has ended, and the drain or the watch of a rollback, too."""
+    in_watch = rollout.watch_until is not None and now < rollout.watch_until
+    draining = rollout.phase is Phase.ROLLED_BACK and rollout.drain is None and in_watch
     return rollout.final and not draining
 
 
@@ -103,7 +103,7 @@ def is_complete(rollout: Rollout, now: datetime) -> bool:
 
 
 def poll_options(command: options.Command) -> options.Command:
-    """Add --for and --every: how long somebody follows a rollout, and how often they look."""
+    """Add --for and --every: how long a rollout is followed, and how often the store is polled."""
     return make_poll_options(
         "10s", "Follow it no longer than this.", "Time between looks into the store."
     )(command)
@@ -112,23 +112,23 @@ def poll_options(command: options.Command) -> options.Command:
 def make_poll_options(
     every: str, limit_help: str, every_help: str
 ) -> Callable[[options.Command], options.Command]:
-    """Return what adds --for and --every, with so much time between looks where none is given."""
+    """Return a decorator that adds --for and --every; `every` is the default interval."""
 
     def add(command: options.Command) -> options.Command:
         limit = click.option(
             "--for", "limit", type=options.Duration(), default="48h", show_default=True,
             help=limit_help,
         )  # fmt: skip
-        pace = click.option(
+        interval = click.option(
             "--every", type=options.Duration(), default=every, show_default=True, help=every_help
         )
-        return limit(pace(command))
+        return limit(interval(command))
 
     return add
 
 
 def reject_poll_options(option_names: str) -> None:
-    """Raise UsageError when --for or --every was given without what they are `option_names` with."""
+    """Raise UsageError when --for or --every was given without one of `option_names`."""
     context = click.get_current_context()
     for name, option in (("limit", "--for"), ("every", "--every")):
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
@@ -137,14 +137,14 @@ def reject_poll_options(option_names: str) -> None:
             )
 
 
-# --- showing ------------------------------------------------------------------------------------
+# --- display ------------------------------------------------------------------------------------
 
 
 @contextmanager
 def rollout_display(clock: Clock, *, live: bool, off: bool = False) -> Iterator[Show]:
-    """Yield what shows a rollout: `live` where the terminal can, else in a line when that changes.
+    """Yield a function that shows a rollout: a `live` view, or a line whenever the line changes.
 
-    off: not at all.
+    live: only where the terminal supports it. off: show nothing.
     """
 
     def draw() -> Callable[[Rollout], Any]:
@@ -163,9 +163,10 @@ def rollout_display(clock: Clock, *, live: bool, off: bool = False) -> Iterator[
 def live_display(
     draw: Callable[[], Callable[[View], Any]], lines: Callable[[View], None], *, live: bool
 ) -> Iterator[Callable[[View], None]]:
-    """Yield what shows something anew: drawn `live` over itself where the terminal can.
+    """Yield a function that shows a view, redrawn in place when `live` on a capable terminal.
 
-    draw: gives what draws it, and is called only when rich is there; lines: prints it elsewhere.
+    draw: returns the renderer; called only when rich is installed. lines: prints the view where no
+    live view is possible.
     """
     if not (live and _supports_live_view()):
         yield lines
@@ -174,12 +175,14 @@ def live_display(
 
     from controller.render.terminal.status import Screen
 
-    person = sys.stderr.isatty()  # a log file keeps all its lines, and nothing is drawn into it
+    on_terminal = sys.stderr.isatty()  # a log file gets every line, and no drawing
     with (
         Screen(
-            draw(), takes_stderr=person, console=Console(file=streams.unfiltered_stream(sys.stdout))
+            draw(),
+            takes_stderr=on_terminal,
+            console=Console(file=streams.unfiltered_stream(sys.stdout)),
         ) as screen,
-        logging.warnings_only(sys.stderr) if person else nullcontext(),
+        logging.warnings_only(sys.stderr) if on_terminal else nullcontext(),
     ):
         yield screen.show
 
@@ -191,7 +194,7 @@ def _supports_live_view() -> bool:
 
 
 class _LinePrinter:
-    """Prints where a rollout stands, whenever that reads differently from the last time."""
+    """Prints the status line of a rollout whenever it differs from the last one."""
 
     def __init__(self) -> None:
         self._last = ""

@@ -1,4 +1,4 @@
-"""The verb that shows how a rollout got where it stands."""
+"""The verb `history`: prints the audit log of a rollout and verifies its hash chain."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -47,11 +47,11 @@ def history(
     if follow and as_json:
         raise UsageError("--follow prints lines; ask for --json without it")
     with options.store_session(store_url) as (store, now):
-        found = options.rollout_id(store, rollout)
+        rollout_id = options.rollout_id(store, rollout)
         if not follow:
-            return _show_history(store, found, as_json)
-        pace = PollSchedule(app.wall_clock(), every, now + limit)
-        for line in history_lines(_follow_entries(store, found, pace)):
+            return _show_history(store, rollout_id, as_json)
+        schedule = PollSchedule(app.wall_clock(), every, now + limit)
+        for line in history_lines(_follow_entries(store, rollout_id, schedule)):
             click.echo(printable(line))
             if streams.output_lost():
                 break
@@ -61,49 +61,51 @@ def history(
 def _show_history(store: Store, rollout_id: str, as_json: bool) -> Exit:
     from controller.render.history import digests_data, entry_data, history_lines
 
-    known, snapshot = load_unverified(store, rollout_id)
-    entries = known_entries(store, known)
-    found = digests(known, entries, snapshot)
-    wrong = chain_error(known, entries) or policy_change_error(rollout_id, found)
+    stored, snapshot = load_unverified(store, rollout_id)
+    entries = known_entries(store, stored)
+    policy_digests = digests(stored, entries, snapshot)
+    problem = chain_error(stored, entries) or policy_change_error(rollout_id, policy_digests)
     if as_json:
         data = {
             "rollout": rollout_id,
-            "chain_valid": chain_error(known, entries) is None,
-            **digests_data(found),
+            "chain_valid": chain_error(stored, entries) is None,
+            **digests_data(policy_digests),
             "entries": [entry_data(entry) for entry in entries],
         }
         options.print_json("history", data)
     else:
         click.echo(printable_block(history_lines(entries)))
-    if wrong is not None:
-        raise wrong
+    if problem is not None:
+        raise problem
     return Exit.DONE
 
 
 def _follow_entries(store: Store, rollout_id: str, schedule: PollSchedule) -> Iterator[Entry]:
-    """Yield the entries of a rollout as they come, until it has ended and is quiet.
+    """Yield the entries of a rollout as they are stored, until it is complete.
 
-    Raises StoreError after the first entries that do not follow from those before.
+    Raises StoreError after the first entries that break the hash chain.
     """
     entries: Sequence[Entry] = ()
 
-    def look() -> tuple[Rollout, Sequence[Entry]]:
-        known = store.load(rollout_id)
-        return known, entries if known.entries == len(entries) else known_entries(store, known)
+    def fetch() -> tuple[Rollout, Sequence[Entry]]:
+        rollout = store.load(rollout_id)
+        if rollout.entries == len(entries):
+            return rollout, entries
+        return rollout, known_entries(store, rollout)
 
-    for known, found in watching.poll(look, schedule):
-        told, entries = len(entries), found
-        yield from entries[told:]
-        if wrong := chain_error(known, entries):
-            raise wrong
-        if watching.is_complete(known, schedule.clock.now()):
+    for rollout, newest in watching.poll(fetch, schedule):
+        printed, entries = len(entries), newest
+        yield from entries[printed:]
+        if problem := chain_error(rollout, entries):
+            raise problem
+        if watching.is_complete(rollout, schedule.clock.now()):
             return
 
 
 def load_unverified(store: Store, rollout_id: str) -> tuple[Rollout, str | None]:
-    """Return a rollout, and the digest of its policy where that is not the one of the start.
+    """Return a rollout even if its stored policy was changed; then with the digest of that policy.
 
-    Raises StoreError as `load` does otherwise.
+    Raises StoreError as `load` does for any other damage.
     """
     try:
         return store.load(rollout_id), None
@@ -111,29 +113,29 @@ def load_unverified(store: Store, rollout_id: str) -> tuple[Rollout, str | None]
         return error.rollout, error.digest
 
 
-def policy_change_error(rollout_id: str, digests_found: Digests) -> StoreError | None:
-    """Return what is wrong with a policy that is not the one of the start; None when it is."""
-    wrong = digest_problem(rollout_id, digests_found)
-    if not wrong:
+def policy_change_error(rollout_id: str, found_digests: Digests) -> StoreError | None:
+    """Return the error of a stored policy that is not the one of the start; None when it is."""
+    problem = digest_problem(rollout_id, found_digests)
+    if not problem:
         return None
-    return StoreError(f"{wrong}: it was changed after the start; look who wrote to the store")
+    return StoreError(f"{problem}: it was changed after the start; look who wrote to the store")
 
 
 def verified_history(store: Store, rollout: Rollout) -> Sequence[Entry]:
-    """Return the history of `rollout`. Raises StoreError when its hash chain does not hold."""
+    """Return the history of `rollout`. Raises StoreError when its hash chain is broken."""
     entries = known_entries(store, rollout)
-    if wrong := chain_error(rollout, entries):
-        raise wrong
+    if problem := chain_error(rollout, entries):
+        raise problem
     return entries
 
 
 def known_entries(store: Store, rollout: Rollout) -> Sequence[Entry]:
-    """Return the history as long as `rollout` knows it; what a tick adds meanwhile is for later."""
+    """Return the history up to the entry that `rollout` names; a tick may add more meanwhile."""
     return store.history(rollout.id)[: rollout.entries]
 
 
 def chain_error(rollout: Rollout, entries: Sequence[Entry]) -> StoreError | None:
-    """Return what is wrong with a history whose hash chain does not hold; None when it does."""
+    """Return the error of a history whose hash chain is broken; None when it is valid."""
     from controller.core.history import broken_link
 
     link = broken_link(entries, rollout.chain)

@@ -1,4 +1,4 @@
-"""The verb that says what a role must be allowed to do: no more, and no less."""
+"""The verb `iam`: prints the least-privilege IAM policy of a role."""
 
 import json
 import os
@@ -90,30 +90,34 @@ def iam(
     from controller.bootstrap.iam import KeyArns, iam_policy
     from controller.policy_file.loader import load
 
-    wanted = [Job(one) for one in jobs]
-    if not policies and _FUNCTION_JOBS & set(wanted):
-        raise UsageError(f"a role for {wanted[0]} needs a POLICY: it names the function")
-    known = [load(path) for path in policies]
-    where, customers = _role_scope(known, account, region, live=live)
+    selected_jobs = [Job(one) for one in jobs]
+    if not policies and _FUNCTION_JOBS & set(selected_jobs):
+        raise UsageError(f"a role for {selected_jobs[0]} needs a POLICY: it names the function")
+    loaded = [load(path) for path in policies]
+    location, live_keys = _role_scope(loaded, account, region, live=live)
     url = store_url or os.environ.get("ROLLOUTCTL_STORE")
-    place = settings.parse_store_url(url) if url else None
-    on_functions = _check_key_arns("--kms-key", keys)
-    used = KeyArns([*on_functions, *customers], _check_key_arns("--secret-key", secret_keys))
-    if bound and not known:
+    store_location = settings.parse_store_url(url) if url else None
+    function_key_arns = _check_key_arns("--kms-key", keys)
+    key_arns = KeyArns(
+        [*function_key_arns, *live_keys], _check_key_arns("--secret-key", secret_keys)
+    )
+    if bound and not loaded:
         raise UsageError("--bound needs a POLICY: it names the items")
     if as_parameters:
-        _print_parameters(known, where, used, bound=bool(bound))
+        _print_parameters(loaded, location, key_arns, bound=bool(bound))
         return Exit.DONE
-    found = iam_policy(known, place, wanted, where, used, bound=bound is not False)
-    click.echo(json.dumps(found, indent=2))
-    if place is None:
+    document = iam_policy(
+        loaded, store_location, selected_jobs, location, key_arns, bound=bound is not False
+    )
+    click.echo(json.dumps(document, indent=2))
+    if store_location is None:
         _note("no table is allowed: if rollouts are kept in one, name it: --store dynamodb://TABLE")
-    if not secret_keys and any(one["Sid"] == "Secret" for one in found["Statement"]):
+    if not secret_keys and any(one["Sid"] == "Secret" for one in document["Statement"]):
         _note(
             "a secret under a key of your own is read with kms:Decrypt on that key, which a policy "
             "does not name: --secret-key ARN; under aws/secretsmanager nothing is missing"
         )
-    if "${" in json.dumps(found):
+    if "${" in json.dumps(document):
         _note("${AWS::...} is for Fn::Sub of CloudFormation: or give --account and --region")
     return Exit.DONE
 
@@ -124,22 +128,22 @@ def _print_parameters(
     """Print NAME=ARN,ARN lines, as `aws cloudformation deploy --parameter-overrides` takes them."""
     from controller.bootstrap.iam import template_parameters
 
-    found = {
+    parameters = {
         name: ",".join(arns)
         for name, arns in template_parameters(policies, scope, keys, bound=bound).items()
     }
-    if any("${" in arns for arns in found.values()):
+    if any("${" in arns for arns in parameters.values()):
         raise UsageError(
             "a parameter is not filled in by CloudFormation: give --account and --region, or --live"
         )
-    for name, arns in found.items():
+    for name, arns in parameters.items():
         click.echo(printable(f"{name}={arns}"))
 
 
 def _role_scope(
     policies: Sequence[Policy], account: str | None, region: str | None, *, live: bool
 ) -> tuple["AwsLocation", list[str]]:
-    """Return where the role acts, and the customer keys of the functions as far as asked."""
+    """Return the account and region of the role and, with `live`, the functions' customer keys."""
     from controller.bootstrap.iam import AwsLocation, caller_location, function_keys
 
     if live and (account or region):

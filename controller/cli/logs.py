@@ -1,4 +1,4 @@
-"""The verb that shows what the function of a policy has logged."""
+"""The verb `logs`: shows the log events of a policy's function, and counts them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,12 +22,12 @@ from controller.render.log_events import count_lines, event_line, events_data
 if TYPE_CHECKING:
     from controller.bootstrap.tools import FunctionLogs
 
-MOST_MINUTES = 7 * 24 * 60
+MAX_MINUTES = 7 * 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
 class _LogQuery:
-    """Whose log, and which of its events."""
+    """A log group to read, which of its events, and how many minutes back."""
 
     tail: Tail
     event: str | None
@@ -37,7 +37,7 @@ class _LogQuery:
 @click.command()
 @click.argument("policy", metavar="POLICY|ROLLOUT")
 @click.option(
-    "--minutes", type=click.IntRange(1, MOST_MINUTES), default=60, show_default=True,
+    "--minutes", type=click.IntRange(1, MAX_MINUTES), default=60, show_default=True,
     help="How far back.",
 )  # fmt: skip
 @click.option("--event", type=options.ExactText(), metavar="NAME", help="Only events of this name.")
@@ -78,15 +78,15 @@ def logs(
         raise UsageError("--follow prints lines; ask for --json without it")
     if as_json and width is not None:
         raise UsageError("--width is for rows: ask for --json without it")
-    asked = _log_query(_policy(policy, store_url), event, minutes)
+    query = _log_query(_policy(policy, store_url), event, minutes)
     fit = partial(options.fit_line, width=width)
     if not follow:
-        return _show(asked, fit, as_json)
-    clock = asked.tail.clock
+        return _show(query, fit, as_json)
+    clock = query.tail.clock
     begin = clock.now() - timedelta(minutes=minutes)
-    for one in asked.tail.follow(begin, clock.now() + limit, every):
-        if event is None or matches_name(one, event):
-            click.echo(fit(event_line(one)))
+    for log_event in query.tail.follow(begin, clock.now() + limit, every):
+        if event is None or matches_name(log_event, event):
+            click.echo(fit(event_line(log_event)))
         if streams.output_lost():
             break
     return Exit.DONE
@@ -102,51 +102,51 @@ def _policy(reference: str, store_url: str | None) -> Policy:
 def _log_query(policy: Policy, event: str | None, minutes: int) -> _LogQuery:
     if event is not None and set(event) & set('"\\'):
         raise UsageError(f"--event is a name, without quotes and backslashes: not {event!r}")
-    where = _log_source(policy)
+    source = _log_source(policy)
     pattern = "" if event is None else f'"{event}"'
-    tail = Tail(where.reader, app.wall_clock(), where.group, pattern)
+    tail = Tail(source.reader, app.wall_clock(), source.group, pattern)
     return _LogQuery(tail, event, minutes)
 
 
 def _log_source(policy: Policy) -> "FunctionLogs":
     from controller.bootstrap.tools import function_logs
 
-    found = function_logs(policy)
-    if found.warning:
-        click.echo(f"rolloutctl: warning: {found.warning}; {found.group} is read", err=True)
-    return found
+    source = function_logs(policy)
+    if source.warning:
+        click.echo(f"rolloutctl: warning: {source.warning}; {source.group} is read", err=True)
+    return source
 
 
 def _show(query: _LogQuery, fit: Callable[[str], str], as_json: bool) -> Exit:
     end = query.tail.clock.now()
-    found = query.tail.read(end - timedelta(minutes=query.minutes), end)
+    result = query.tail.read(end - timedelta(minutes=query.minutes), end)
     if query.event is not None:
-        found = replace(
-            found, events=[one for one in found.events if matches_name(one, query.event)]
+        result = replace(
+            result, events=[one for one in result.events if matches_name(one, query.event)]
         )
     group = query.tail.group
     if as_json:
         data = {"log_group": group, "minutes": query.minutes, "end": end.isoformat()}
-        cut = found.truncation or None
-        options.print_json("logs", {**data, "stopped": cut, **events_data(found.events)})
+        truncation = result.truncation or None
+        options.print_json("logs", {**data, "stopped": truncation, **events_data(result.events)})
     else:
-        _print(found, query, fit, f"{count_text(query.minutes, 'minute')} until {clock_text(end)}")
-    if found.truncation:
-        narrow = "fewer --minutes" if query.event else "--event or fewer --minutes"
+        _print(result, query, fit, f"{count_text(query.minutes, 'minute')} until {clock_text(end)}")
+    if result.truncation:
+        hint = "fewer --minutes" if query.event else "--event or fewer --minutes"
         click.echo(
-            f"rolloutctl: note: {found.truncation}: what came later is not shown; ask for {narrow}",
+            f"rolloutctl: note: {result.truncation}: what came later is not shown; ask for {hint}",
             err=True,
         )
     return Exit.DONE
 
 
 def _print(excerpt: TailResult, query: _LogQuery, fit: Callable[[str], str], when: str) -> None:
-    for one in excerpt.events:
-        click.echo(fit(event_line(one)))
+    for log_event in excerpt.events:
+        click.echo(fit(event_line(log_event)))
     if excerpt.events:
         click.echo(f"\n{query.tail.group}, {when}\n")
         for line in count_lines(excerpt.events):
             click.echo(fit(line))
     else:
-        which = f"no event {query.event}" if query.event else "no event at all"
-        click.echo(f"{which} in {query.tail.group} in {when}")
+        nothing = f"no event {query.event}" if query.event else "no event at all"
+        click.echo(f"{nothing} in {query.tail.group} in {when}")

@@ -1,4 +1,4 @@
-"""The verb that shows what the metrics of a policy say now."""
+"""The verb `metrics`: shows the current values of a policy's metrics next to their limits."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -23,7 +23,7 @@ from controller.text import printable
 
 @dataclass(frozen=True, slots=True)
 class _MetricsView:
-    """One look at the metrics of a policy."""
+    """The values of a policy's metrics over the newest closed minutes."""
 
     name: str
     gauges: list[Gauge]
@@ -60,16 +60,16 @@ def metrics(
         follow.reject_poll_options("--watch")
     if watch and as_json:
         raise UsageError("--watch draws tables; ask for --json without it")
-    known, baselines = _policy_and_baselines(policy, store_url)
+    loaded, baselines = _policy_and_baselines(policy, store_url)
     clock = app.wall_clock()
-    look = partial(_read_view, known, baselines, minutes, _open_source(), clock.now)
+    fetch = partial(_read_view, loaded, baselines, minutes, _open_source(), clock.now)
     if not watch:
-        _print(look(), as_json)
+        _print(fetch(), as_json)
         return Exit.DONE
-    pace = follow.PollSchedule(clock, every, clock.now() + limit)
+    schedule = follow.PollSchedule(clock, every, clock.now() + limit)
     with follow.live_display(_table_renderer, _print_with_gap, live=True) as show:
-        for board in follow.poll(look, pace):
-            show(board)
+        for view in follow.poll(fetch, schedule):
+            show(view)
             if streams.output_lost():
                 break
     return Exit.DONE
@@ -78,9 +78,9 @@ def metrics(
 def _policy_and_baselines(
     reference: str, store_url: str | None
 ) -> tuple[Policy, Mapping[str, FrozenValue]]:
-    """Return the policy, and the baselines that its newest rollout has read.
+    """Return the policy, and the baselines that its newest rollout has frozen.
 
-    A file needs no store: then, what is relative to a stored baseline has no bound.
+    A policy file needs no store; without one, a limit relative to a frozen baseline is not shown.
     """
     if not options.is_policy_file(reference):
         with options.store_session(store_url) as (store, _):
@@ -88,8 +88,8 @@ def _policy_and_baselines(
             return rollout.policy, rollout.baselines
     policy = options.load_policy(reference)
     with suppress(StoreError, UsageError), options.store_session(store_url) as (store, _):
-        for one in store.of_name(policy.name)[-1:]:
-            newest = store.load(one)
+        for newest_id in store.of_name(policy.name)[-1:]:
+            newest = store.load(newest_id)
             return policy, newest.baselines if newest.digest == policy.digest() else {}
     return policy, {}
 
@@ -123,7 +123,7 @@ def _print(view: _MetricsView, as_json: bool) -> None:
 
 
 def _print_with_gap(view: _MetricsView) -> None:
-    """Print a table with an empty line after it: others follow."""
+    """Print a table and an empty line, which separates it from the next one."""
     _print(view, as_json=False)
     click.echo()
 
@@ -131,4 +131,4 @@ def _print_with_gap(view: _MetricsView) -> None:
 def _table_renderer() -> Callable[[_MetricsView], Any]:
     from controller.render.terminal.metrics_view import gauge_table
 
-    return lambda board: gauge_table(board.name, board.gauges, board.minutes, board.end)
+    return lambda view: gauge_table(view.name, view.gauges, view.minutes, view.end)

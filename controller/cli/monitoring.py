@@ -1,4 +1,4 @@
-"""The verbs for what watches a policy beside rolloutctl: a dashboard, alarms, a topic."""
+"""The verbs of `monitoring`: the CloudFormation stack of a dashboard, alarms and a topic."""
 
 import re
 import sys
@@ -23,7 +23,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Email(click.ParamType[str]):
-    """An address that SNS can write to."""
+    """An email address that SNS accepts."""
 
     name = "address"
 
@@ -91,16 +91,16 @@ def remove(policy: Path, yes: bool, as_json: bool) -> int:
 
     name = load(policy).name
     stack = open_stack(name)
-    found = stack.find()
-    if found is not None:
+    existing = stack.find()
+    if existing is not None:
         if not yes:
             _confirm(stack.name)
-        stack.remove(found)
+        stack.remove(existing)
     if as_json:
-        done = {"policy": name, "stack": stack.name, "removed": found is not None}
-        options.print_json("monitoring-remove", done)
+        result = {"policy": name, "stack": stack.name, "removed": existing is not None}
+        options.print_json("monitoring-remove", result)
     else:
-        click.echo(f"stack {stack.name} {'was not there' if found is None else 'is removed'}")
+        click.echo(f"stack {stack.name} {'was not there' if existing is None else 'is removed'}")
     return Exit.DONE
 
 
@@ -122,20 +122,25 @@ def _change(
 ) -> Exit:
     from controller.bootstrap.monitoring import as_yaml, document, open_stack
 
-    wanted = _desired(policy, emails, store_url)
+    desired = _desired(policy, emails, store_url)
     if emit:
-        click.echo(as_yaml(document(wanted)).rstrip("\n"))
+        click.echo(as_yaml(document(desired)).rstrip("\n"))
         return Exit.DONE
-    stack = open_stack(wanted.policy)
-    found = stack.find()
-    template = document(wanted, found.template if found else {})
-    changes, status = stack.change(found, template, execute=execute)
-    for note in wanted.notes:
+    stack = open_stack(desired.policy)
+    existing = stack.find()
+    template = document(desired, existing.template if existing else {})
+    changes, status = stack.change(existing, template, execute=execute)
+    for note in desired.notes:
         _note(note)
     if as_json:
-        listed = [{"action": one.action, "id": one.id, "type": one.kind} for one in changes]
-        done = {"policy": wanted.policy, "stack": stack.name, "status": status, "changes": listed}
-        options.print_json(kind, {**done, "notes": list(wanted.notes)})
+        change_items = [{"action": one.action, "id": one.id, "type": one.kind} for one in changes]
+        result = {
+            "policy": desired.policy,
+            "stack": stack.name,
+            "status": status,
+            "changes": change_items,
+        }
+        options.print_json(kind, {**result, "notes": list(desired.notes)})
     else:
         click.echo(printable_block(_lines(changes, template["Resources"])))
         if status:
@@ -144,26 +149,26 @@ def _change(
 
 
 def _lines(changes: Sequence["Change"], resources: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line for each change, with the first sentence of an alarm, and a sum."""
-    for one in changes:
-        yield f"{one.action:<7}  {one.kind} {one.id}"
-        said = resources.get(one.id, {}).get("Properties", {}).get("AlarmDescription")
-        yield from [f"         {said.partition('. ')[0]}"] if said else []
+    """Yield a line for each change, with the first sentence of an alarm, and a line that counts."""
+    for change in changes:
+        yield f"{change.action:<7}  {change.kind} {change.id}"
+        description = resources.get(change.id, {}).get("Properties", {}).get("AlarmDescription")
+        yield from [f"         {description.partition('. ')[0]}"] if description else []
     yield count_text(len(changes), "change") if changes else "no changes"
 
 
 def _desired(policy: Path, emails: Iterable[str], store_url: str | None) -> "Monitoring":
-    """Return what should watch the policy in the file; without a store, nothing is drawn of one."""
+    """Return the desired monitoring of a policy file; without a store it shows no rollout."""
     from controller.operations.monitoring.desired import monitoring_of, wanted
     from controller.policy_file.loader import load
 
-    known = load(policy)
+    loaded = load(policy)
     try:
         with options.store_session(store_url, may_be_missing=True) as (store, _):
-            return monitoring_of(known, store, emails)
+            return monitoring_of(loaded, store, emails)
     except RolloutError as error:
         _note(f"the dashboard shows no rollout: {error}")
-        return wanted(known, emails)
+        return wanted(loaded, emails)
 
 
 def _note(text: str) -> None:

@@ -1,7 +1,8 @@
-"""The verbs of people: stop, go on, go up now, let a step be taken, try once more.
+"""The operator's verbs: pause, resume, promote, approve, ack, attest and retry.
 
-Each prints where the rollout stands then, and ends with 0. One that does not fit changes nothing,
-says what fits instead, and ends with 2; 75 when another run has the rollout for too long.
+Each prints the status of the rollout afterwards, and ends with 0. A command that the phase does not
+allow changes nothing, names the commands that are allowed, and ends with 2. A command ends with 75
+when another run holds the lease for too long.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from controller.text import printable
 
 
 def _command_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Add what all verbs of people take."""
+    """Add the argument and the options that these verbs share."""
     shared = (options.by, options.store, options.dry_run, options.as_json)
     for option in reversed(shared):
         command = option(command)
@@ -78,9 +79,9 @@ def resume(
     """
     if restore and keep:
         raise UsageError("give either --restore or --keep, not both")
-    way: DriftResolution = "restore" if restore else "keep" if keep else ""
+    resolution: DriftResolution = "restore" if restore else "keep" if keep else ""
     return _send_command(
-        rollout, Command(Verb.RESUME, reason, way), by, store_url, dry_run, as_json
+        rollout, Command(Verb.RESUME, reason, resolution), by, store_url, dry_run, as_json
     )
 
 
@@ -160,8 +161,8 @@ def attest(
     For a criterion of `kind: attestation`. A signature is for the rest of the rollout, whatever
     its step; said again, it changes nothing. The newest word of a person counts.
     """
-    ask = Command(Verb.ATTEST, note, criterion=criterion, refuse=refuse)
-    return _send_command(rollout, ask, by, store_url, dry_run, as_json)
+    command = Command(Verb.ATTEST, note, criterion=criterion, refuse=refuse)
+    return _send_command(rollout, command, by, store_url, dry_run, as_json)
 
 
 @click.command()
@@ -186,40 +187,42 @@ def retry(
     from controller.operations.start.start import retry as start_again
 
     policy = options.load_policy(rollout) if options.is_policy_file(rollout) else None
-    with options.app_session(store_url, dry_run=dry_run, by=by, person=True) as app:
-        found = options.rollout_id(app.runner.store, rollout)
-        started = start_again(app.runner, found, reason, policy, adopt=adopt)
-        would = None if app.journal is None else app.journal.lines
-    print_start("retry", started, would, as_json=as_json)
+    with options.app_session(store_url, dry_run=dry_run, by=by, ask_caller=True) as app:
+        rollout_id = options.rollout_id(app.runner.store, rollout)
+        started = start_again(app.runner, rollout_id, reason, policy, adopt=adopt)
+        dry_run_lines = None if app.journal is None else app.journal.lines
+    print_start("retry", started, dry_run_lines, as_json=as_json)
     return Exit.DONE
 
 
 def _send_command(
     reference: str,
-    ask: Command,
+    command: Command,
     by: str | None,
     store_url: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    with options.app_session(store_url, dry_run=dry_run, by=by, person=True) as app:
-        found = options.rollout_id(app.runner.store, reference)
-        visit = app.runner.run_command(found, ask)
-        would = None if app.journal is None else app.journal.lines
-    _print(visit, ask.verb, would, as_json)
+    with options.app_session(store_url, dry_run=dry_run, by=by, ask_caller=True) as app:
+        rollout_id = options.rollout_id(app.runner.store, reference)
+        visit = app.runner.run_command(rollout_id, command)
+        dry_run_lines = None if app.journal is None else app.journal.lines
+    _print(visit, command.verb, dry_run_lines, as_json)
     return Exit.DONE
 
 
-def _print(visit: Visit, verb: Verb, would: list[str] | None, as_json: bool) -> None:
+def _print(visit: Visit, verb: Verb, dry_run_lines: list[str] | None, as_json: bool) -> None:
     from controller.render.status import rollout_text, visit_data
 
-    if not visit.saved:  # what was asked for is; what was seen of it afterwards is not
+    if not visit.saved:  # the command was saved; what was observed after it was not
         problem = f"the next tick records what could not be recorded now: {visit.problem}"
         click.echo(printable(f"rolloutctl: warning: {problem}"), err=True)
     if as_json:
         data = visit_data(visit)
-        options.print_json(verb, data if would is None else {**data, "would": would})
+        if dry_run_lines is not None:
+            data = {**data, "would": dry_run_lines}
+        options.print_json(verb, data)
         return
     click.echo(rollout_text(visit.rollout))
-    if would is not None:
-        options.print_dry_run(would)
+    if dry_run_lines is not None:
+        options.print_dry_run(dry_run_lines)

@@ -25,9 +25,9 @@ log = logging.logger()
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-# Longer than any reason that somebody reads, and short enough for a history entry and a terminal.
-MOST_CHARACTERS: Final = 500
-# So many names of rollouts does a message list.
+# Enough for a written reason, and short enough for a history entry and a terminal.
+MAX_CHARACTERS: Final = 500
+# How many rollout names a message lists at most.
 _MAX_LISTED: Final = 10
 _STORE_URL_KEY: Final = "rolloutctl.store"  # key of the click context
 
@@ -50,7 +50,7 @@ class Duration(click.ParamType[timedelta]):
 
 
 class RequestRate(click.FloatRange):
-    """A number of requests a minute: above 0, and no more than anybody has."""
+    """A number of requests a minute: above 0, at most 1e9."""
 
     name = "number"
 
@@ -60,29 +60,30 @@ class RequestRate(click.FloatRange):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        found: float = super().convert(value, param, ctx)
-        if isnan(found):
+        rate: float = super().convert(value, param, ctx)
+        if isnan(rate):
             self.fail("must be a number", param, ctx)
-        return found
+        return rate
 
 
 class OneLineText(click.ParamType[str]):
-    """What a person writes, as one printable line: histories, logs and terminals show it as it is.
+    """Free text of an operator as one printable line, safe in histories, logs and on terminals.
 
-    Line breaks become spaces, and what is not printable becomes visible; what is blank is empty.
+    Line breaks become spaces, unprintable characters become visible escapes, and blank text becomes
+    empty.
     """
 
     name = "text"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         line = settings.one_line(value)
-        if len(line) > MOST_CHARACTERS:
-            self.fail(f"has {len(line)} characters; at most {MOST_CHARACTERS} fit", param, ctx)
+        if len(line) > MAX_CHARACTERS:
+            self.fail(f"has {len(line)} characters; at most {MAX_CHARACTERS} fit", param, ctx)
         return line
 
 
 class ExactText(OneLineText):
-    """What a machine compares: refused where it is no printable line, and never changed."""
+    """Text that programs compare: never changed, and refused unless it is one printable line."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if value != super().convert(value, param, ctx):
@@ -109,14 +110,14 @@ def store(command: Command) -> Command:
 
 
 def dry_run(command: Command) -> Command:
-    """Add --dry-run: reads pass, writes are only shown."""
+    """Add --dry-run: reads are made, writes are only printed."""
     return click.option(
         "--dry-run", is_flag=True, help="Read everything, write nothing, show what would be done."
     )(command)
 
 
 def by(command: Command) -> Command:
-    """Add --by: who does this, as the history will say."""
+    """Add --by: the operator's name for the history."""
     return click.option(
         "--by",
         type=OneLineText(),
@@ -133,24 +134,24 @@ def app_session(
     dry_run: bool = False,
     create: bool = False,
     by: str | None = None,
-    person: bool = False,
+    ask_caller: bool = False,
 ) -> Iterator[App]:
     """Yield the application on the real account, with logs set up for a person or a collector.
 
-    by: what --by said. person: a verb of people, for which AWS is asked who calls when no name was
-    given; ticks have no such call to spare.
+    by: the value of --by. ask_caller: ask AWS who calls when no name was given; not in ticks, which
+    are to make few calls.
     Raises NoStoreError when there is no store and this verb does not `create` one.
     """
     logging.configure(dry_run=dry_run, run=logging.new_run_id())
-    read = settings.read(os.environ, store_url, by)
-    if read.egress.problem:
+    config = settings.read(os.environ, store_url, by)
+    if config.egress.problem:
         if create:
-            raise UsageError(read.egress.problem)
-        log.error("hooks_unreachable", problem=read.egress.problem)  # and everything else goes on
-    click.get_current_context().meta[_STORE_URL_KEY] = read.store.url
+            raise UsageError(config.egress.problem)
+        log.error("hooks_unreachable", problem=config.egress.problem)  # the rest of the run goes on
+    click.get_current_context().meta[_STORE_URL_KEY] = config.store.url
     with (
         signals.defer_signals(),
-        live_app(read, dry_run=dry_run, create=create, ask_caller=person) as app,
+        live_app(config, dry_run=dry_run, create=create, ask_caller=ask_caller) as app,
     ):
         yield app
 
@@ -163,33 +164,33 @@ def store_session(
     from controller.bootstrap.app import open_store
 
     logging.configure()
-    read = settings.read(os.environ, store_url)
-    click.get_current_context().meta[_STORE_URL_KEY] = read.store.url
-    with open_store(read, may_be_missing=may_be_missing) as (store, now):
+    config = settings.read(os.environ, store_url)
+    click.get_current_context().meta[_STORE_URL_KEY] = config.store.url
+    with open_store(config, may_be_missing=may_be_missing) as (store, now):
         yield store, now
 
 
 def rollout_id(catalogue: Catalogue, reference: str) -> str:
-    """Return the id that `reference` means: an id, a rollout's name, or a policy file.
+    """Return the rollout id for `reference`: an id, a rollout's name, or a policy file.
 
-    A name or a policy stands for its newest attempt. Raises UnknownRolloutError, which says what
-    the store has instead.
+    A name or a policy means its newest attempt. Raises UnknownRolloutError, whose message lists the
+    rollouts in the store.
     """
     name = policy_name(reference)
     if "#" in name:
         return name
     ids = catalogue.of_name(name)
     if not ids:
-        place = click.get_current_context().meta.get(_STORE_URL_KEY, "this store")
+        store_name = click.get_current_context().meta.get(_STORE_URL_KEY, "this store")
         raise UnknownRolloutError(
-            f"no rollout is called {name!r} in {place}{_names_in_store(catalogue)}; if that is the wrong "
-            "store, name another one: --store or ROLLOUTCTL_STORE"
+            f"no rollout is called {name!r} in {store_name}{_names_in_store(catalogue)}; "
+            "if that is the wrong store, name another one: --store or ROLLOUTCTL_STORE"
         )
     return ids[-1]
 
 
 def _names_in_store(catalogue: Catalogue) -> str:
-    """Return what a store has, for a message; nothing when it does not say."""
+    """Return the rollout names in a store, for a message; empty when the store cannot be read."""
     with suppress(StoreError):
         names = list(dict.fromkeys(one.partition("#")[0] for one in reversed(catalogue.all())))
         more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
@@ -225,7 +226,7 @@ def is_policy_file(reference: str) -> bool:
 
 
 def print_json(kind: str, data: Mapping[str, Any]) -> None:
-    """Print `data` with its schema, `kind/1`, in front; nothing in it moves a terminal's cursor."""
+    """Print `data` with its schema, `kind/1`, in front; control characters are escaped."""
     text = json.dumps({"schema": f"{kind}/1", **data}, indent=2, ensure_ascii=False)
     click.echo("\n".join(map(escaped, text.split("\n"))))  # json.dumps leaves C1 controls alone
 
@@ -233,7 +234,7 @@ def print_json(kind: str, data: Mapping[str, Any]) -> None:
 def fit_line(line: str, width: int | None = None) -> str:
     """Return `line` as one printable row: cut at `width` columns, else where a terminal ends.
 
-    Without either nothing is cut: what is in a pipe is for programs.
+    Without either nothing is cut: a pipe leads to a program.
     """
     row = printable(line)
     if width is None and sys.stdout.isatty():
@@ -242,7 +243,7 @@ def fit_line(line: str, width: int | None = None) -> str:
 
 
 def print_dry_run(lines: Sequence[str]) -> None:
-    """Say what a dry run would have done."""
+    """Print what a run without --dry-run would do."""
     for line in lines:
         click.echo(printable(f"would: {line}"))
     if not lines:

@@ -1,4 +1,4 @@
-"""The verb for after a success: 100 % goes into the templates, and the old path away."""
+"""The verb `permanent`: how 100 % goes into the deployment templates after a success."""
 
 from pathlib import Path
 
@@ -29,23 +29,23 @@ def permanent(rollout: str, forms: tuple[str, ...], store_url: str | None, as_js
     The exact change for CDK, CloudFormation or Terraform, what sets the old values again until it
     is deployed, and what then becomes of the old path. Nothing is read but the store and POLICY.
     """
-    policy, known = _policy_and_rollout(rollout, store_url)
-    wanted = forms or FORMS
-    if why := too_early_reason(known):
+    policy, newest = _policy_and_rollout(rollout, store_url)
+    selected_forms = forms or FORMS
+    if why := too_early_reason(newest):
         click.echo(printable(f"rolloutctl: warning: {why}"), err=True)
     if as_json:
-        options.print_json("permanent", permanent_data(policy, known, wanted))
+        options.print_json("permanent", permanent_data(policy, newest, selected_forms))
     else:
-        click.echo(permanent_text(policy, known, wanted))
+        click.echo(permanent_text(policy, newest, selected_forms))
     return Exit.DONE
 
 
 def _policy_and_rollout(reference: str, store_url: str | None) -> tuple[Policy, Rollout | None]:
-    """Return the policy and its newest rollout; for a policy file, a store is not needed."""
+    """Return the policy and its newest rollout; None without a rollout, or without a store."""
     if not options.is_policy_file(reference):
         with options.store_session(store_url) as (store, _):
-            known = store.load(options.rollout_id(store, reference))
-        return known.policy, known
+            rollout = store.load(options.rollout_id(store, reference))
+        return rollout.policy, rollout
     from controller.policy_file.loader import load
 
     policy = load(Path(reference))

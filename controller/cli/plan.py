@@ -1,4 +1,4 @@
-"""The verb that says what would happen: the ladder, the gates, and the next tick."""
+"""The verb `plan`: shows the steps and gates of a policy, and what comes next."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,8 +17,8 @@ from controller.errors import Exit, MetricsError, RolloutError, UsageError
 from controller.ports.store import Store
 from controller.text import printable, printable_block
 
-_UNDECIDED: Final = "  what the gates can decide: {}"
-_OFFLINE: Final = "plan --live, or validate --requests-per-minute N"
+_UNKNOWN_POWER: Final = "  what the gates can decide: {}"
+_POWER_HINT: Final = "plan --live, or validate --requests-per-minute N"
 
 
 @click.command()
@@ -48,19 +48,19 @@ def plan(
     for option, given in (("--adopt", adopt), ("--exit-code", exit_code)):
         if given and not live:
             raise UsageError(f"{option} is about the live account: give it with --live")
-    known, now = load(policy), current_moment()
-    data, lines = plan_data(known, now), [plan_text(known, now), ""]
+    loaded, now = load(policy), current_moment()
+    data, lines = plan_data(loaded, now), [plan_text(loaded, now), ""]
     status = Exit.DONE
     if not live:
-        data["next"] = _next_text(known, store_url)
-        lines += [printable(f"  next: {data['next']}"), _UNDECIDED.format(_OFFLINE)]
+        data["next"] = _next_text(loaded, store_url)
+        lines += [printable(f"  next: {data['next']}"), _UNKNOWN_POWER.format(_POWER_HINT)]
     else:
         with options.app_session(store_url, dry_run=True, create=True) as app:
-            seen = _live_preview(app, known, adopt=adopt)
-            traffic = _measured_traffic(app, known)
-        data["live"], data["next"] = seen.data, seen.next_text
-        status = seen.status if exit_code else Exit.DONE
-        lines += [seen.text, _gate_power(known, traffic, seen.baselines, data)]
+            preview = _live_preview(app, loaded, adopt=adopt)
+            traffic = _measured_traffic(app, loaded)
+        data["live"], data["next"] = preview.data, preview.next_text
+        status = preview.status if exit_code else Exit.DONE
+        lines += [preview.text, _gate_power(loaded, traffic, preview.baselines, data)]
     if as_json:
         options.print_json("plan", data)
     else:
@@ -69,7 +69,7 @@ def plan(
 
 
 def _next_text(policy: Policy, store_url: str | None) -> str:
-    """Return what comes next as far as the store tells; whether an account allows it, it cannot."""
+    """Return what comes next by the store alone; it cannot tell whether the account allows it."""
     start = f"`rolloutctl start` would set {policy.steps[0].weight} % if the live account allows it"
     try:
         with options.store_session(store_url, may_be_missing=True) as (store, _):
@@ -82,9 +82,9 @@ def _next_text(policy: Policy, store_url: str | None) -> str:
 
 
 class _Preview(NamedTuple):
-    """What the account says about the next move: as data, in a line, as text, as an exit status.
+    """The next move in the live account: as data, in a line, as text, and as an exit status.
 
-    baselines: what was read of the stable path.
+    baselines: the frozen values of the stable path.
     """
 
     data: dict[str, Any]
@@ -95,26 +95,28 @@ class _Preview(NamedTuple):
 
 
 class _TrafficRate(NamedTuple):
-    """Requests a minute, and where that comes from; None: not known, and why."""
+    """Requests a minute and their source; per_minute None: unknown, and source says why."""
 
     per_minute: float | None
     source: str
 
 
 def _measured_traffic(app: App, policy: Policy) -> _TrafficRate:
-    """Return the traffic of the last day."""
+    """Return the request rate over the last 24 hours."""
     from controller.operations.start.traffic import estimate_traffic
 
-    instead = "say how much there is: rolloutctl validate --requests-per-minute N"
+    hint = "say how much there is: rolloutctl validate --requests-per-minute N"
     try:
-        found = estimate_traffic(app.runner.observer.metrics, policy, app.runner.clock.now())
+        estimate = estimate_traffic(app.runner.observer.metrics, policy, app.runner.clock.now())
     except MetricsError as error:
-        return _TrafficRate(None, f"measurements cannot be read: {error}; {instead}")
-    if not found.per_minute:
-        nothing = "no metric of the policy counted a request in the last 24h"
-        return _TrafficRate(None, f"{nothing}; {instead}")
-    alone = "" if found.includes_stable else ", of the canary alone"
-    return _TrafficRate(found.per_minute, f"{' + '.join(found.metrics)} of the last 24h{alone}")
+        return _TrafficRate(None, f"measurements cannot be read: {error}; {hint}")
+    if not estimate.per_minute:
+        no_requests = "no metric of the policy counted a request in the last 24h"
+        return _TrafficRate(None, f"{no_requests}; {hint}")
+    scope = "" if estimate.includes_stable else ", of the canary alone"
+    return _TrafficRate(
+        estimate.per_minute, f"{' + '.join(estimate.metrics)} of the last 24h{scope}"
+    )
 
 
 def _gate_power(
@@ -123,9 +125,9 @@ def _gate_power(
     baselines: Mapping[str, FrozenValue],
     data: dict[str, Any],
 ) -> str:
-    """Return what the gates can decide, and add it to `data`."""
+    """Return the power of the gates at this request rate, and add it to `data`."""
     if traffic.per_minute is None:
-        return printable(_UNDECIDED.format(traffic.source))
+        return printable(_UNKNOWN_POWER.format(traffic.source))
     from controller.render.feasibility import gate_power
 
     data["power"], text = gate_power(policy, traffic.per_minute, traffic.source, baselines)
@@ -153,53 +155,53 @@ def _preview_tick(app: App, rollout: Rollout) -> _Preview:
     from controller.render.status import rollout_data, rollout_text
 
     visit = app.runner.visit(rollout.id)
-    would = app.journal.lines if app.journal else []
-    would_text = would or ["change nothing"]
-    lines = [f"  the next tick would: {line}" for line in would_text]
-    data = {"rollout": rollout_data(visit.rollout), "would": would}
-    following = f"the next tick would {'; '.join(would_text)}"
+    dry_run_lines = app.journal.lines if app.journal else []
+    planned_lines = dry_run_lines or ["change nothing"]
+    lines = [f"  the next tick would: {line}" for line in planned_lines]
+    data = {"rollout": rollout_data(visit.rollout), "would": dry_run_lines}
+    next_text = f"the next tick would {'; '.join(planned_lines)}"
     text = "\n".join([rollout_text(visit.rollout), "", printable_block(lines)])
     return _Preview(
-        data, following, text, visit.rollout.baselines, _status_after_tick(rollout, visit)
+        data, next_text, text, visit.rollout.baselines, _status_after_tick(rollout, visit)
     )
 
 
 def _status_after_tick(rollout: Rollout, visit: Visit) -> Exit:
-    """Return what says where the next tick leaves `rollout`; a dry run writes no 0 %."""
-    turns_back = visit.rollout.phase is Phase.ROLLING_BACK is not rollout.phase
-    return Exit.ROLLED_BACK if turns_back else of_run(visit)
+    """Return the exit status after the next tick; a dry run does not confirm a rollback's 0 %."""
+    rolls_back = visit.rollout.phase is Phase.ROLLING_BACK is not rollout.phase
+    return Exit.ROLLED_BACK if rolls_back else of_run(visit)
 
 
 def _preview_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: bool) -> _Preview:
     from controller.operations.start.start import check_start
 
-    checked = check_start(app.runner, policy, adopt=adopt)
-    lines = [f"  live: {checked.reading.shown}, the last update is {checked.reading.update}"]
+    preflight = check_start(app.runner, policy, adopt=adopt)
+    lines = [f"  live: {preflight.reading.shown}, the last update is {preflight.reading.update}"]
     lines += [
         f"  baseline of {name}: {value.value:.1f} from {value.samples:.0f} samples"
-        for name, value in checked.baselines.items()
+        for name, value in preflight.baselines.items()
     ]
-    lines += [f"  warning: {line}" for line in checked.warnings]
-    status = Exit.USAGE if checked.refusals else Exit.DONE
-    lines += [f"  start would be refused: {line}" for line in checked.refusals]
+    lines += [f"  warning: {line}" for line in preflight.warnings]
+    status = Exit.USAGE if preflight.refusals else Exit.DONE
+    lines += [f"  start would be refused: {line}" for line in preflight.refusals]
     if newest is not None and (newest.phase, newest.revision) == (
         Phase.ROLLED_BACK,
-        checked.reading.code,
+        preflight.reading.code,
     ):
         status = Exit.ROLLED_BACK
         lines.append(f"  start would be refused: {newest.id} rolled this revision back")
     start = "`rolloutctl start --adopt`" if adopt else "`rolloutctl start`"
-    following = f"{start} sets {policy.steps[0].weight} %"
+    next_text = f"{start} sets {policy.steps[0].weight} %"
     if adopt:
-        following = f"{start} takes over the {checked.reading.weight} % that are live"
+        next_text = f"{start} takes over the {preflight.reading.weight} % that are live"
     if status is not Exit.DONE:
-        following = f"{start} would be refused"
-    lines.append(f"  next: {following}")
+        next_text = f"{start} would be refused"
+    lines.append(f"  next: {next_text}")
     data = {
-        "shown": checked.reading.shown,
-        "revision": checked.reading.code,
-        "baselines": {name: value.value for name, value in checked.baselines.items()},
-        "warnings": list(checked.warnings),
-        "refusals": list(checked.refusals),
+        "shown": preflight.reading.shown,
+        "revision": preflight.reading.code,
+        "baselines": {name: value.value for name, value in preflight.baselines.items()},
+        "warnings": list(preflight.warnings),
+        "refusals": list(preflight.refusals),
     }
-    return _Preview(data, following, printable_block(lines), checked.baselines, status)
+    return _Preview(data, next_text, printable_block(lines), preflight.baselines, status)

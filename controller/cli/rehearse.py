@@ -1,4 +1,4 @@
-"""The verb for a dress rehearsal: a whole policy in a simulated world, in seconds."""
+"""The verb `rehearse`: runs a whole policy in a simulated world, in seconds."""
 
 import sys
 from datetime import timedelta
@@ -83,9 +83,9 @@ def rehearse(
         logging.configure()
     else:
         logging.disable()
-    place = settings.parse_store_url(store_url) if store_url else None
+    location = settings.parse_store_url(store_url) if store_url else None
     progress = _Progress(visible=sys.stderr.isatty() and not (verbose or form.is_document))
-    with rehearsal(load(policy), scenario, seed, store=place, adopt=adopt) as stage, progress:
+    with rehearsal(load(policy), scenario, seed, store=location, adopt=adopt) as stage, progress:
         outcome = play(
             stage.runner,
             stage.world,
@@ -108,8 +108,8 @@ def _print(outcome: "Outcome", scenario: str, seed: int, form: report_files.Outp
     if form.as_json:
         options.print_json("rehearse", outcome_data(outcome, scenario, seed))
     else:
-        told = outcome_markdown if form.markdown else outcome_text
-        click.echo(told(outcome, scenario, seed))
+        render = outcome_markdown if form.markdown else outcome_text
+        click.echo(render(outcome, scenario, seed))
 
 
 def _status(outcome: "Outcome", expect: str | None) -> Exit:
@@ -120,22 +120,22 @@ def _status(outcome: "Outcome", expect: str | None) -> Exit:
 
 
 class _Progress:
-    """One line on stderr that says where the rehearsal is, and is gone when that is over."""
+    """A progress line on stderr, erased when the rehearsal ends."""
 
     def __init__(self, *, visible: bool) -> None:
-        self._shown, self._ticks = visible, 0
+        self._visible, self._ticks = visible, 0
 
     def __enter__(self) -> Self:
         return self
 
     def tick(self, rollout: Rollout) -> None:
         self._ticks += 1
-        if self._shown and self._ticks % _SHOW_EVERY == 0:
+        if self._visible and self._ticks % _SHOW_EVERY == 0:
             text = f"{clock_text(rollout.updated)}  {rollout.weight:>3} %  {rollout.reason}"
             self._draw(f"\r{printable(text):<60}")
 
     def __exit__(self, *_: object) -> None:
-        if self._shown:
+        if self._visible:
             self._draw(f"\r{'':<60}\r")
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""replay: whether a history follows from what it says was seen."""
+"""The verb `replay`: evaluates every decision of a history again, and compares."""
 
 import click
 
@@ -20,16 +20,16 @@ def replay(rollout: str, store_url: str | None, as_json: bool) -> int:
     checked; so is that the policy is the one of the start.
     Ends with 7 when anything differs.
     """
-    from controller.core.replay.replay import replay as derived_again
+    from controller.core.replay.replay import replay as evaluate_again
     from controller.render.replay import replay_data, replay_lines
 
     with options.store_session(store_url) as (store, _):
-        found = options.rollout_id(store, rollout)
-        stored, snapshot = load_unverified(store, found)
-        entries = store.history(found)
-    replayed = derived_again(stored, entries, snapshot)
+        rollout_id = options.rollout_id(store, rollout)
+        stored, snapshot = load_unverified(store, rollout_id)
+        entries = store.history(rollout_id)
+    result = evaluate_again(stored, entries, snapshot)
     if as_json:
-        options.print_json("replay", replay_data(replayed))
+        options.print_json("replay", replay_data(result))
     else:
-        click.echo(printable_block(replay_lines(replayed)))
-    return Exit.DONE if replayed.consistent else Exit.CHECK_FAILED
+        click.echo(printable_block(replay_lines(result)))
+    return Exit.DONE if result.consistent else Exit.CHECK_FAILED

@@ -1,4 +1,4 @@
-"""What CI reads: Markdown instead of the text, and a JUnit file beside it."""
+"""Reports for CI: the options --markdown and --junit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ def report_options(command: options.Command) -> options.Command:
 
 @dataclass(frozen=True, slots=True)
 class OutputFormat:
-    """How a result is given: as text unless something else was asked for.
+    """The output format of a result: text, JSON or Markdown.
 
-    junit: the file that gets the gates beside it.
+    junit: the file that also gets the gates, as JUnit test cases.
     """
 
     as_json: bool = False
@@ -37,16 +37,16 @@ class OutputFormat:
 
     @property
     def is_document(self) -> bool:
-        """Whether stdout is kept for one document, with no lines before it."""
+        """Whether stdout carries one document, without lines before it."""
         return self.as_json or self.markdown
 
     @property
     def needs_history(self) -> bool:
-        """Whether where a rollout stands is not enough: how it got there is told, too."""
+        """Whether the report needs the history of the rollout, not only its state."""
         return self.markdown or self.junit is not None
 
     def check(self) -> None:
-        """Raise UsageError when the result was asked for in two forms."""
+        """Raise UsageError when both --json and --markdown were given."""
         if self.as_json and self.markdown:
             raise UsageError("--json and --markdown are two forms of one result: give one of them")
 
@@ -54,7 +54,7 @@ class OutputFormat:
 def write_junit_file(
     path: Path, rollout: Rollout, entries: Sequence[Entry], expected: str | None = None
 ) -> None:
-    """Write the gates of `rollout` to `path`. Raises UsageError when that does not go."""
+    """Write the gates of `rollout` to `path`. Raises UsageError when the file cannot be written."""
     from controller.render.junit import junit_text
 
     try:

@@ -1,4 +1,4 @@
-"""The verb that must work when little else does: all traffic back to stable, now."""
+"""The verb `rollback`: sends all traffic back to the stable path, with or without a store."""
 
 import os
 from contextlib import suppress
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from controller.bootstrap.rollback import FirstWrite, KnownTarget
 
 _DEFAULT_REASON: Final = "asked for by a person"
-# What becomes of the record of a rollback that could not be recorded.
+# What the next tick does about a rollback that could not be recorded.
 _UNRECORDED_HINT: Final = (
     "when the store works again, the next tick finds 0 % and ends the rollout (reason "
     "found_at_zero); to record your reason, run the same command again then"
@@ -41,7 +41,7 @@ _DAMAGED_HINT: Final = (
     "the record of the rollout stays as it is, and no tick decides anything from it: restore the "
     "store from a backup; the next tick then finds 0 % and ends the rollout"
 )
-# What works without the store, for whoever meets one that does not work at the worst moment.
+# The rollback commands that need no store, for an incident in which the store is down as well.
 _STORELESS_HINT: Final = (
     "without a store: rolloutctl rollback POLICY.yaml, or "
     "rolloutctl rollback --function F --percentage K [--boolean B]"
@@ -100,43 +100,43 @@ def rollback(
 
 
 def _to_zero(
-    given: str, reason: str, by: str | None, store_url: str | None, dry_run: bool, as_json: bool
+    reference: str, reason: str, by: str | None, store_url: str | None, dry_run: bool, as_json: bool
 ) -> int:
-    """Roll back the rollout that `given` means, first of all by the names that are known of it.
+    """Roll back the rollout of `reference`, where possible before the store is opened.
 
-    Names are known from a policy file, or from what a file store has left beside it. With them 0 %
-    is written whatever is raised while the store is asked. Returns the exit status.
-    Raises RolloutError where no names are known, and PolicyError.
+    The function and its variables are known from a policy file, or from the target file next to an
+    SQLite store. Then 0 % is written whatever the store raises. Returns the exit status.
+    Raises PolicyError, and RolloutError where the target is not known without the store.
     """
-    known = _target_without_store(given, store_url)
-    first = None if known is None or dry_run else _lower_before_record(known)
+    known_target = _target_without_store(reference, store_url)
+    first_write = None if known_target is None or dry_run else _lower_before_record(known_target)
     try:
         return _roll_back_in_store(
-            given, reason or _DEFAULT_REASON, by, store_url, dry_run, as_json, first
+            reference, reason or _DEFAULT_REASON, by, store_url, dry_run, as_json, first_write
         )
     except Exception as error:
-        problem = problem_of(error, given, "recording the rollback of")
-        if known is None:
+        problem = problem_of(error, reference, "recording the rollback of")
+        if known_target is None:
             problem.args = (f"{problem}; {_STORELESS_HINT}",)
             raise problem from error
         click.echo(f"rolloutctl: the rollback is not recorded: {problem}", err=True)
-        status = _lower_without_record(known, dry_run, as_json)
+        status = _lower_without_record(known_target, dry_run, as_json)
         if status is Exit.DONE and not dry_run:
             _print_record_hint(problem)
         return status
 
 
 def _print_record_hint(problem: RolloutError) -> None:
-    """Say what the store will do with a rollback that it does not know of, if it has a record."""
+    """Print what the next tick does about an unrecorded rollback, if the store has its rollout."""
     if isinstance(problem, UnknownRolloutError | NoStoreError):
         return
     damaged = isinstance(problem, StoreError) and is_record_error(problem)
-    becomes = _DAMAGED_HINT if damaged else _UNRECORDED_HINT
-    click.echo(f"rolloutctl: {becomes}", err=True)
+    hint = _DAMAGED_HINT if damaged else _UNRECORDED_HINT
+    click.echo(f"rolloutctl: {hint}", err=True)
 
 
 def _target_without_store(reference: str, store_url: str | None) -> "KnownTarget | None":
-    """Return what is known of the target of `reference` without a store; None: nothing.
+    """Return the target of `reference` as far as it is known without a store; None: it is not.
 
     Raises PolicyError for a policy file that cannot be used.
     """
@@ -146,27 +146,29 @@ def _target_without_store(reference: str, store_url: str | None) -> "KnownTarget
         try:
             return KnownTarget(_target_of(Path(reference)), "")
         except PolicyError as error:
-            head, *below = str(error).splitlines()
-            raise PolicyError(head, *below, _STORELESS_HINT, flaws=error.flaws) from error
-    with suppress(UsageError):  # which is told when the store is opened
+            head, *details = str(error).splitlines()
+            raise PolicyError(head, *details, _STORELESS_HINT, flaws=error.flaws) from error
+    with suppress(UsageError):  # reported when the store is opened
         return recorded_target(settings.read(os.environ, store_url).store, reference)
     return None
 
 
-def _lower_before_record(known: "KnownTarget") -> "FirstWrite":
-    """Write 0 % by the names in `known`, and tell the person at once."""
+def _lower_before_record(known_target: "KnownTarget") -> "FirstWrite":
+    """Write 0 % to `known_target`, and print the result before the store is opened."""
     from controller.bootstrap.rollback import write_zero_first
 
     logging.configure()
     with signals.defer_signals():
-        first = write_zero_first(known)
-    function = known.target.function
-    if first.problem:
-        told = f"0 % is not written yet: {first.problem}"
+        first_write = write_zero_first(known_target)
+    function = known_target.target.function
+    if first_write.problem:
+        message = f"0 % is not written yet: {first_write.problem}"
     else:
-        told = f"0 % is written to {function} (it showed {first.shown} before); recording it now"
-    click.echo(f"rolloutctl: {told}", err=True)
-    return first
+        message = (
+            f"0 % is written to {function} (it showed {first_write.shown} before); recording it now"
+        )
+    click.echo(f"rolloutctl: {message}", err=True)
+    return first_write
 
 
 def _bare_target(
@@ -196,37 +198,38 @@ def _roll_back_in_store(
     store_url: str | None,
     dry_run: bool,
     as_json: bool,
-    first: "FirstWrite | None",
+    first_write: "FirstWrite | None",
 ) -> int:
     from controller.render.status import rollout_text, visit_data
 
-    with options.app_session(store_url, dry_run=dry_run, by=by, person=True) as app:
+    with options.app_session(store_url, dry_run=dry_run, by=by, ask_caller=True) as app:
         app.runner.limit_calls(LOAD_LIMIT)
-        found = options.rollout_id(app.runner.store, reference)
-        visit = app.runner.roll_back(found, reason, None if first is None else first.before)
-        lines = [] if app.journal is None else app.journal.lines
+        rollout_id = options.rollout_id(app.runner.store, reference)
+        before = None if first_write is None else first_write.before
+        visit = app.runner.roll_back(rollout_id, reason, before)
+        dry_run_lines = [] if app.journal is None else app.journal.lines
         warnings = _other_owner_warnings(app.runner.store, visit.rollout)
         warnings += [visit.problem] if visit.saved and visit.problem else []
     for warning in warnings:
         click.echo(printable(f"rolloutctl: warning: {warning}"), err=True)
     if not visit.saved:
-        word = "is" if exit_status.of_rollback(visit) is Exit.DONE else "is NOT yet"
-        problem = f"0 % {word} in force, but it could not be recorded: {visit.problem}"
+        state = "is" if exit_status.of_rollback(visit) is Exit.DONE else "is NOT yet"
+        problem = f"0 % {state} in force, but it could not be recorded: {visit.problem}"
         click.echo(f"rolloutctl: {problem}", err=True)
         if exit_status.of_rollback(visit) is Exit.DONE:
             click.echo(f"rolloutctl: {_UNRECORDED_HINT}", err=True)
     if as_json:
         data = {**visit_data(visit), "recorded": visit.saved, "warnings": warnings}
-        options.print_json("rollback", {**data, "would": lines} if dry_run else data)
+        options.print_json("rollback", {**data, "would": dry_run_lines} if dry_run else data)
     else:
         click.echo(rollout_text(visit.rollout))
         if dry_run:
-            options.print_dry_run(lines)
+            options.print_dry_run(dry_run_lines)
     return Exit.DONE if dry_run else exit_status.of_rollback(visit)
 
 
 def _other_owner_warnings(store: Ownership, rollout: Rollout) -> list[str]:
-    """Return a warning when the traffic that went back was not that of `rollout` any more."""
+    """Return a warning for each other rollout that owns a lock of the target by now."""
     with suppress(StoreError):  # 0 % is in force whoever owns it
         owners = {store.owner(lock) for lock in rollout.locks} - {None, rollout.id}
         return [
@@ -237,7 +240,7 @@ def _other_owner_warnings(store: Ownership, rollout: Rollout) -> list[str]:
 
 
 def _lower_without_record(
-    known: "KnownTarget",
+    known_target: "KnownTarget",
     dry_run: bool,
     as_json: bool,
     *,
@@ -249,16 +252,16 @@ def _lower_without_record(
     logging.configure(dry_run=dry_run)
     try:
         with signals.defer_signals():
-            result = lower_without_store(known, typed=typed, dry_run=dry_run, force=force)
+            result = lower_without_store(known_target, typed=typed, dry_run=dry_run, force=force)
     except TargetError as error:
         if dry_run:
             raise
         result = RollbackResult(confirmed=False, shown=str(error), dry_run_lines=[])
-    for doubt in result.warnings:
-        click.echo(f"rolloutctl: warning: {doubt}", err=True)
+    for warning in result.warnings:
+        click.echo(f"rolloutctl: warning: {warning}", err=True)
     if as_json:
         data = {
-            "function": known.target.function,
+            "function": known_target.target.function,
             "confirmed": result.confirmed,
             "shown": result.shown,
             "recorded": False,
@@ -268,8 +271,8 @@ def _lower_without_record(
     elif dry_run:
         options.print_dry_run(result.dry_run_lines)
     else:
-        word = "0 % is in force" if result.confirmed else "NOT confirmed"
-        click.echo(printable(f"{known.target.function}: {word}: {result.shown}"))
+        state = "0 % is in force" if result.confirmed else "NOT confirmed"
+        click.echo(printable(f"{known_target.target.function}: {state}: {result.shown}"))
         for command in [] if result.confirmed else result.commands:
             click.echo(f"to lower both: {command}")
     return Exit.DONE if result.confirmed or dry_run else Exit.UNCONFIRMED

@@ -1,4 +1,4 @@
-"""The verb that takes a rollout to its end: start it if needed, and tick it in between."""
+"""The verb `run`: starts a rollout if needed, and ticks it until it ends or pauses."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -63,7 +63,9 @@ def run(
     from controller.render.status import rollout_data
 
     request = StartRequest(load(policy), revision, adopt=adopt)
-    with options.app_session(store_url, dry_run=dry_run, create=True, by=by, person=True) as app:
+    with options.app_session(
+        store_url, dry_run=dry_run, create=True, by=by, ask_caller=True
+    ) as app:
         until = app.runner.clock.now() + limit
         started = start(app.runner, request)
         if not as_json:
@@ -86,7 +88,7 @@ def run(
 
 
 def _first_visit(runner: Runner, started: "StartResult") -> Visit:
-    """Return the first thing that a run does: the start, or a tick of what runs already."""
+    """Return the first visit of a run: the start, or a tick of the rollout that is active."""
     if started.created:
         return Visit(started.rollout)
     return runner.visit(started.rollout.id)
@@ -95,7 +97,7 @@ def _first_visit(runner: Runner, started: "StartResult") -> Visit:
 def _tick_to_end(
     runner: Runner, rollout: Rollout, every: timedelta, until: datetime, show: follow.Show
 ) -> Visit:
-    """Tick `rollout` until it rests or time is up; return the last visit, with all alerts."""
+    """Tick `rollout` until it is idle or time is up; return the last visit, with all alerts."""
     from controller.engine.loop import is_idle, run_ticks
 
     show(rollout)

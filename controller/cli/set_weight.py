@@ -1,4 +1,4 @@
-"""The verb that sets a weight by hand."""
+"""The verb `set-weight`: an operator sets the canary weight directly."""
 
 import os
 import shlex
@@ -14,7 +14,7 @@ from controller.core.policy import LambdaEnv
 from controller.engine.exit_status import of_weight
 from controller.errors import Exit, NoStoreError, UsageError, WriteRefusedError
 from controller.operations.set_weight import Outcome, set_without_store
-from controller.operations.set_weight import set_weight as set_beside_rollouts
+from controller.operations.set_weight import set_weight as set_with_store
 from controller.process import logging, signals
 from controller.text import printable
 
@@ -62,30 +62,30 @@ def set_weight(
         command = _rollback(policy, reason, by, store_url, dry_run, as_json)
         raise UsageError(f"set-weight does not set 0 %; nothing was written; run: {command}")
     try:
-        outcome, target, would = _set_with_store(
+        outcome, target, dry_run_lines = _set_with_store(
             policy, weight, force, reason, by, store_url, dry_run
         )
     except NoStoreError as error:
-        named = store_url or os.environ.get("ROLLOUTCTL_STORE")
-        if named or not options.is_policy_file(policy):
+        explicit_url = store_url or os.environ.get("ROLLOUTCTL_STORE")
+        if explicit_url or not options.is_policy_file(policy):
             raise
         click.echo(f"rolloutctl: warning: {error}; {_NO_STORE_WARNING}", err=True)
-        outcome, target, would = _set_without_store(policy, weight, dry_run)
-    _print(outcome, target, weight, would if dry_run else None, as_json)
+        outcome, target, dry_run_lines = _set_without_store(policy, weight, dry_run)
+    _print(outcome, target, weight, dry_run_lines if dry_run else None, as_json)
     return Exit.DONE if dry_run else of_weight(weight, outcome.before, outcome.live)
 
 
 def _rollback(
-    given: str, reason: str, by: str | None, store_url: str | None, dry_run: bool, as_json: bool
+    reference: str, reason: str, by: str | None, store_url: str | None, dry_run: bool, as_json: bool
 ) -> str:
-    """Return the command that sets 0 % with the same words."""
-    words = ["rolloutctl", "rollback", given]
-    words += ["--reason", reason] if reason else []
-    words += ["--by", by] if by else []
-    words += ["--store", store_url] if store_url else []
-    words += ["--dry-run"] if dry_run else []
-    words += ["--json"] if as_json else []
-    return shlex.join(words)
+    """Return the rollback command with the same options, which sets 0 %."""
+    arguments = ["rolloutctl", "rollback", reference]
+    arguments += ["--reason", reason] if reason else []
+    arguments += ["--by", by] if by else []
+    arguments += ["--store", store_url] if store_url else []
+    arguments += ["--dry-run"] if dry_run else []
+    arguments += ["--json"] if as_json else []
+    return shlex.join(arguments)
 
 
 def _set_with_store(
@@ -99,12 +99,12 @@ def _set_with_store(
 ) -> tuple[Outcome, LambdaEnv, list[str]]:
     from controller.bootstrap.tools import direct_target
 
-    with options.app_session(store_url, dry_run=dry_run, by=by, person=True) as app:
+    with options.app_session(store_url, dry_run=dry_run, by=by, ask_caller=True) as app:
         policy = options.policy_of(app.runner.store, reference)
         _check_overwrite(
             policy.target, direct_target(policy.target, app.runner.clock, dry_run=True).overwritten
         )
-        outcome = set_beside_rollouts(app.runner, policy, weight, force=force, reason=reason)
+        outcome = set_with_store(app.runner, policy, weight, force=force, reason=reason)
         return outcome, policy.target, [] if app.journal is None else app.journal.lines
 
 
@@ -116,42 +116,45 @@ def _set_without_store(
     logging.configure(dry_run=dry_run)
     target, clock = options.load_policy(policy).target, bootstrap.wall_clock()
     with signals.defer_signals():
-        hand = direct_target(target, clock, dry_run=dry_run)
-        _check_overwrite(target, hand.overwritten)
-        return set_without_store(hand.target, weight, clock), target, hand.journal.lines
+        direct = direct_target(target, clock, dry_run=dry_run)
+        _check_overwrite(target, direct.overwritten)
+        return set_without_store(direct.target, weight, clock), target, direct.journal.lines
 
 
-def _check_overwrite(target: LambdaEnv, lost: Sequence[str]) -> None:
-    """Raise WriteRefusedError where the write would destroy what is no weight."""
-    if lost:
+def _check_overwrite(target: LambdaEnv, overwritten: Sequence[str]) -> None:
+    """Raise WriteRefusedError where the write would overwrite a value that is not a weight."""
+    if overwritten:
         raise WriteRefusedError(
-            f"{' and '.join(lost)} of {target.function} would be lost: what it holds is no weight, "
-            "so the policy may name the wrong variable; nothing was written. If it is the right "
-            "one, set it by hand"
+            f"{' and '.join(overwritten)} of {target.function} would be lost: "
+            "what it holds is no weight, so the policy may name the wrong variable; "
+            "nothing was written. If it is the right one, set it by hand"
         )
 
 
-# --- how it ended -------------------------------------------------------------------------------
+# --- result -------------------------------------------------------------------------------------
 
 
 def _print(
-    outcome: Outcome, target: LambdaEnv, weight: int, would: list[str] | None, as_json: bool
+    outcome: Outcome, target: LambdaEnv, weight: int, dry_run_lines: list[str] | None, as_json: bool
 ) -> None:
     for note in outcome.notes:
         click.echo(printable(f"rolloutctl: note: {note}"), err=True)
     if as_json:
         data = _outcome_data(outcome, target, weight)
-        options.print_json("set-weight", data if would is None else {**data, "would": would})
+        if dry_run_lines is not None:
+            data["would"] = dry_run_lines
+        options.print_json("set-weight", data)
         return
-    if would is not None and outcome.written:
-        options.print_dry_run(would)
+    if dry_run_lines is not None and outcome.written:
+        options.print_dry_run(dry_run_lines)
         return
     click.echo(printable(f"{target.function}: {_outcome_text(outcome, weight)}"))
     if outcome.paused is not None:
-        one = outcome.paused
+        rollout = outcome.paused
         click.echo(
-            f"{one.id} is {one.phase}: {one.sentence}; to go on: rolloutctl resume {one.id} with "
-            f"--keep or --restore; to end it: rolloutctl rollback {one.id}"
+            f"{rollout.id} is {rollout.phase}: {rollout.sentence}; "
+            f"to go on: rolloutctl resume {rollout.id} with --keep or --restore; "
+            f"to end it: rolloutctl rollback {rollout.id}"
         )
 
 

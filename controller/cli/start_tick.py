@@ -1,4 +1,4 @@
-"""Verbs that move a rollout on: start it, tick it."""
+"""The verbs `start` and `tick`."""
 
 import re
 from collections.abc import Sequence
@@ -55,32 +55,36 @@ def start(
     from controller.policy_file.loader import load
 
     request = StartRequest(load(policy), revision, adopt=adopt)
-    with options.app_session(store_url, dry_run=dry_run, create=True, by=by, person=True) as app:
+    with options.app_session(
+        store_url, dry_run=dry_run, create=True, by=by, ask_caller=True
+    ) as app:
         started = start_rollout(app.runner, request)
-        would = None if app.journal is None else app.journal.lines
-    print_start("start", started, would, as_json=as_json)
+        dry_run_lines = None if app.journal is None else app.journal.lines
+    print_start("start", started, dry_run_lines, as_json=as_json)
     return Exit.DONE
 
 
 def print_start(
-    verb: str, started: "StartResult", would: list[str] | None, *, as_json: bool
+    verb: str, started: "StartResult", dry_run_lines: list[str] | None, *, as_json: bool
 ) -> None:
-    """Print what a start has led to, and in a dry run what it would have done."""
+    """Print the started rollout, and in a dry run the writes that were not made."""
     from controller.render.status import rollout_data, rollout_text
 
     rollout = started.rollout
     if as_json:
         warnings = list(started.warnings)
         data = {**rollout_data(rollout), "new": started.created, "warnings": warnings}
-        options.print_json(verb, data if would is None else {**data, "would": would})
+        if dry_run_lines is not None:
+            data["would"] = dry_run_lines
+        options.print_json(verb, data)
         return
     for warning in started.warnings:
         click.echo(printable(f"warning: {warning}"))
     if not started.created:
         click.echo(f"{rollout.id} is {rollout.phase} already; nothing changed")
     click.echo(rollout_text(rollout))
-    if would is not None:
-        options.print_dry_run(would)
+    if dry_run_lines is not None:
+        options.print_dry_run(dry_run_lines)
 
 
 @click.command()
@@ -119,26 +123,27 @@ def tick(
         raise UsageError("--policy visits whatever its policies have: leave ROLLOUT out")
     with options.app_session(store_url, dry_run=dry_run) as app:
         store, clock = app.runner.store, app.runner.clock
-        begun = clock.now()
+        start_time = clock.now()
         try:
             if rollouts:
-                ticked = app.runner.tick([options.rollout_id(store, given) for given in rollouts])
+                rollout_ids = [options.rollout_id(store, reference) for reference in rollouts]
+                result = app.runner.tick(rollout_ids)
             else:
-                ticked = app.runner.tick_active(names)
+                result = app.runner.tick_active(names)
         except RolloutError as error:
             if error.exit_status is Exit.USAGE:
                 raise
             log.error("tick_failed", problem=str(error))  # no tick_ended: no rollout was visited
             raise
-        _log_tick_end(app, ticked, clock.now() - begun)
-    _print_tick(ticked, None if app.journal is None else app.journal.lines, as_json)
-    return Exit.DONE if scheduled and ticked.status in DONE_WHEN_SCHEDULED else ticked.status
+        _log_tick_end(app, result, clock.now() - start_time)
+    _print_tick(result, None if app.journal is None else app.journal.lines, as_json)
+    return Exit.DONE if scheduled and result.status in DONE_WHEN_SCHEDULED else result.status
 
 
 def _policy_names(policies: Sequence[str]) -> Sequence[str]:
-    """Return the names behind --policy, which may also be policy files."""
-    given = [one.strip() for words in policies for one in words.split(",")]
-    names = [options.policy_name(one) for one in given if one]
+    """Return the policy names given by --policy, as names or policy files, without duplicates."""
+    references = [one.strip() for value in policies for one in value.split(",")]
+    names = [options.policy_name(one) for one in references if one]
     for name in names:
         if re.fullmatch(POLICY_NAME_PATTERN, name) is None:
             raise UsageError(f"--policy is the name of a policy, not {name!r}")
@@ -147,28 +152,28 @@ def _policy_names(policies: Sequence[str]) -> Sequence[str]:
     return tuple(dict.fromkeys(names))
 
 
-def _log_tick_end(app: "App", ticked: TickResult, duration: timedelta) -> None:
-    told = telemetry.tick_summary(ticked, duration, app.clients.calls, app.metrics.lag)
-    metrics = telemetry.embedded_metrics(told, app.namespace, app.runner.clock.now())
-    log.info("tick_ended", **told, **metrics)
+def _log_tick_end(app: "App", result: TickResult, duration: timedelta) -> None:
+    summary = telemetry.tick_summary(result, duration, app.clients.calls, app.metrics.lag)
+    metrics = telemetry.embedded_metrics(summary, app.namespace, app.runner.clock.now())
+    log.info("tick_ended", **summary, **metrics)
 
 
-def _print_tick(ticked: TickResult, would: list[str] | None, as_json: bool) -> None:
+def _print_tick(result: TickResult, dry_run_lines: list[str] | None, as_json: bool) -> None:
     from controller.render.status import missed_data, missed_line, visit_data, visit_line
 
     if as_json:
-        rollouts = [visit_data(visit) for visit in ticked.visits]
-        rollouts += [missed_data(missed) for missed in ticked.skips]
+        rollouts = [visit_data(visit) for visit in result.visits]
+        rollouts += [missed_data(skip) for skip in result.skips]
         data: dict[str, object] = {"rollouts": rollouts}
-        if would is not None:
-            data["would"] = would
+        if dry_run_lines is not None:
+            data["would"] = dry_run_lines
         options.print_json("tick", data)
         return
-    for visit in ticked.visits:
+    for visit in result.visits:
         click.echo(printable(visit_line(visit)))
-    for missed in ticked.skips:
-        click.echo(printable(missed_line(missed)))
-    if not (ticked.visits or ticked.skips):
+    for skip in result.skips:
+        click.echo(printable(missed_line(skip)))
+    if not (result.visits or result.skips):
         click.echo("no active rollout")
-    if would is not None:
-        options.print_dry_run(would)
+    if dry_run_lines is not None:
+        options.print_dry_run(dry_run_lines)

@@ -1,4 +1,4 @@
-"""The verb that shows where rollouts stand."""
+"""The verb `status`: shows the state of rollouts, the reason, and the next action."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ from controller.ports.store import Store
 
 @click.command()
 @click.argument("rollout", required=False, metavar="[ROLLOUT]")
-@click.option("--all", "finished_too", is_flag=True, help="Show finished rollouts, too.")
+@click.option("--all", "include_finished", is_flag=True, help="Show finished rollouts, too.")
 @click.option(
     "--wait", is_flag=True, help="Wait until ROLLOUT pauses or ends; the exit status says which."
 )
@@ -41,7 +41,7 @@ from controller.ports.store import Store
 @options.as_json
 def status(
     rollout: str | None,
-    finished_too: bool,
+    include_finished: bool,
     wait: bool,
     watch: bool,
     limit: timedelta,
@@ -59,34 +59,34 @@ def status(
     as `run` does.
     """
     follows = wait or watch
-    _check_options(rollout, finished_too, follows)
+    _check_options(rollout, include_finished, follows)
     form = OutputFormat(as_json, markdown, junit)
     form.check()
     if rollout is None and form.needs_history:
         raise UsageError("--markdown and --junit tell one rollout: say which")
     with options.store_session(store_url) as (store, now):
         if rollout is None:
-            shown = _show_all(store, now, finished_too, as_json)
+            rollouts = _show_all(store, now, include_finished, as_json)
         elif follows:
-            pace = PollSchedule(app.wall_clock(), every, now + limit)
-            shown = [_follow(store, rollout, pace, wait, watch, form)]
+            schedule = PollSchedule(app.wall_clock(), every, now + limit)
+            rollouts = [_follow(store, rollout, schedule, wait, watch, form)]
         else:
-            found, digest = load_unverified(store, options.rollout_id(store, rollout))
-            _show(store, found, now, form, changed=digest is not None)
+            stored, digest = load_unverified(store, options.rollout_id(store, rollout))
+            _show(store, stored, now, form, changed=digest is not None)
             if digest is not None:
-                raise SnapshotChangedError(found, digest)
-            shown = [found]
+                raise SnapshotChangedError(stored, digest)
+            rollouts = [stored]
     if exit_code or follows:
-        return exit_status.worst(map(exit_status.of_rollout, shown))
+        return exit_status.worst(map(exit_status.of_rollout, rollouts))
     return Exit.DONE
 
 
-def _check_options(rollout: str | None, finished_too: bool, follows: bool) -> None:
+def _check_options(rollout: str | None, include_finished: bool, follows: bool) -> None:
     if not follows:
         follow.reject_poll_options("--wait or --watch")
     if rollout is None and follows:
         raise UsageError("--wait and --watch follow one rollout: say which")
-    if rollout is not None and finished_too:
+    if rollout is not None and include_finished:
         raise UsageError("--all shows every rollout: leave ROLLOUT out")
 
 
@@ -115,44 +115,44 @@ def _data(rollout: Rollout, *, changed: bool) -> dict[str, Any]:
     return {**rollout_data(rollout), "policy_changed": changed}
 
 
-def _show_all(store: Store, now: datetime, finished_too: bool, as_json: bool) -> list[Rollout]:
-    """Show a page of one rollout, a line each of many. What cannot be read hides no other.
+def _show_all(store: Store, now: datetime, include_finished: bool, as_json: bool) -> list[Rollout]:
+    """Show one rollout as a page, several as a line each; an unreadable one hides no other.
 
-    Raises StoreError, when all others were shown.
+    Raises StoreError after the readable ones were shown, when any could not be read.
     """
     from controller.render.status import overview_lines
 
-    shown, damaged = _load_all(store, store.all() if finished_too else store.active(now))
+    readable, damaged = _load_all(store, store.all() if include_finished else store.active(now))
     if as_json:
         changed = {one.rollout.id for one in damaged if isinstance(one, SnapshotChangedError)}
-        rollouts = [_data(one, changed=one.id in changed) for one in shown]
+        rollouts = [_data(one, changed=one.id in changed) for one in readable]
         options.print_json("status", {"rollouts": rollouts})
-    elif len(shown) == 1:
-        _show(store, shown[0], now, OutputFormat())
-    elif shown:
-        click.echo("\n".join(map(options.fit_line, overview_lines(shown, now))))
+    elif len(readable) == 1:
+        _show(store, readable[0], now, OutputFormat())
+    elif readable:
+        click.echo("\n".join(map(options.fit_line, overview_lines(readable, now))))
     elif not damaged:
-        click.echo("no rollout" if finished_too else "no active rollout")
+        click.echo("no rollout" if include_finished else "no active rollout")
     if damaged:
         *first, last = damaged
         for error in first:
             click.echo(f"rolloutctl: {error}", err=True)
         raise StoreError(str(last))
-    return shown
+    return readable
 
 
 def _load_all(store: Store, ids: Sequence[str]) -> tuple[list[Rollout], list[StoreError]]:
-    shown: list[Rollout] = []
+    readable: list[Rollout] = []
     damaged: list[StoreError] = []
-    for one in ids:
+    for rollout_id in ids:
         try:
-            shown.append(store.load(one))
+            readable.append(store.load(rollout_id))
         except SnapshotChangedError as error:
-            shown.append(error.rollout)
+            readable.append(error.rollout)
             damaged.append(error)
         except StoreError as error:
             damaged.append(error)
-    return shown, damaged
+    return readable, damaged
 
 
 def _follow(
@@ -163,11 +163,11 @@ def _follow(
     watch: bool,
     form: OutputFormat,
 ) -> Rollout:
-    """Show a rollout until it rests, or is over and quiet, or time is up; return it as it stood."""
-    look = partial(store.load, options.rollout_id(store, reference))
-    over = follow.is_at_rest if wait else _stop_watching
+    """Show a rollout until it is at rest (`wait`) or complete, or time is up; return its state."""
+    fetch = partial(store.load, options.rollout_id(store, reference))
+    is_done = follow.is_at_rest if wait else _stop_watching
     with follow.rollout_display(schedule.clock, live=watch, off=form.is_document) as show:
-        last = follow.follow(look, schedule, over, show)
+        last = follow.follow(fetch, schedule, is_done, show)
     if form.is_document:
         _show(store, last, schedule.clock.now(), form)
     elif form.junit is not None:

@@ -1,4 +1,4 @@
-"""Verbs for the store itself: make one, and copy finished rollouts from one to another."""
+"""The verbs `store init` and `store copy`."""
 
 import os
 from collections.abc import Sequence
@@ -33,16 +33,17 @@ def init(store_url: str | None, template: bool, as_json: bool) -> int:
     from controller.bootstrap import app
 
     logging.configure()
-    place = settings.read(os.environ, store_url).store
-    made = None if template else app.make_store(place)
-    is_table = isinstance(place, DynamoDbLocation)
-    text = app.template(place) if is_table or template else None
+    location = settings.read(os.environ, store_url).store
+    created = None if template else app.make_store(location)
+    is_table = isinstance(location, DynamoDbLocation)
+    text = app.template(location) if is_table or template else None
     if as_json:
-        options.print_json("store-init", {"store": place.url, "made": made, "template": text})
+        options.print_json("store-init", {"store": location.url, "made": created, "template": text})
         return Exit.DONE
-    if made is not None:
-        said = f"{place.url}: {'made' if made else 'was there already'}"
-        click.echo(f"# {said}" if is_table else said)  # what is printed stays a template
+    if created is not None:
+        message = f"{location.url}: {'made' if created else 'was there already'}"
+        # A comment line, so that stdout stays a valid template.
+        click.echo(f"# {message}" if is_table else message)
     if text is not None:
         click.echo(text.rstrip("\n"))
     return Exit.DONE
@@ -67,24 +68,24 @@ def copy(
 
     logging.configure(dry_run=dry_run)
     source, destination = map(settings.parse_store_url, (source_url, destination_url))
-    names = [options.policy_name(given).partition("#")[0] for given in rollouts]
-    done: list[MigrationItem] = []
-    with migration(source, destination, dry_run=dry_run) as copying:
-        planned = copying.plan(names)
-        for item in [] if dry_run else copying.run(planned):
-            done.append(item)
+    names = [options.policy_name(reference).partition("#")[0] for reference in rollouts]
+    finished: list[MigrationItem] = []
+    with migration(source, destination, dry_run=dry_run) as migrator:
+        planned = migrator.plan(names)
+        for item in [] if dry_run else migrator.run(planned):
+            finished.append(item)
             if not as_json:
                 click.echo(printable(_item_line(item)))
-    _print_summary(planned if dry_run else done, destination.url, dry_run, as_json)
-    left = [one.rollout_id for one in planned if one.outcome is Outcome.DAMAGED]
-    if left:
-        raise StoreError(f"left in {source.url}: {', '.join(left)}; a record cannot be read")
+    _print_summary(planned if dry_run else finished, destination.url, dry_run, as_json)
+    damaged = [one.rollout_id for one in planned if one.outcome is Outcome.DAMAGED]
+    if damaged:
+        raise StoreError(f"left in {source.url}: {', '.join(damaged)}; a record cannot be read")
     return Exit.DONE
 
 
 def _print_summary(items: Sequence[MigrationItem], url: str, dry_run: bool, as_json: bool) -> None:
     copied = [one for one in items if one.outcome is Outcome.COPIED]
-    would = [f"copy {one.rollout_id} to {one.url}" for one in copied]
+    dry_run_lines = [f"copy {one.rollout_id} to {one.url}" for one in copied]
     if as_json:
         rollouts = [
             {
@@ -96,9 +97,9 @@ def _print_summary(items: Sequence[MigrationItem], url: str, dry_run: bool, as_j
             for one in items
         ]
         data = {"to": url, "rollouts": rollouts}
-        options.print_json("store-copy", {**data, "would": would} if dry_run else data)
+        options.print_json("store-copy", {**data, "would": dry_run_lines} if dry_run else data)
     elif dry_run:
-        options.print_dry_run(would)
+        options.print_dry_run(dry_run_lines)
     elif copied:
         click.echo(f"now let every run use it, the schedule's too: ROLLOUTCTL_STORE={url}")
     elif not items:

@@ -1,6 +1,7 @@
-"""stdout and stderr, which may be closed, full, or without a reader: what is done comes first.
+"""stdout and stderr of a command, made safe: a failed write does not stop the command.
 
-Whatever is printed, a terminal or a CI runner gets nothing from it that it would obey.
+Both may be closed, full, or without a reader. Control characters are escaped, so that neither a
+terminal nor a CI runner executes anything that is printed.
 """
 
 import os
@@ -17,10 +18,10 @@ from controller.text import escaped
 
 
 class PrintableStream(BestEffortStream):
-    """A stream of printable lines: anything else in them is written as an escape.
+    """A text stream that writes unprintable characters as escapes.
 
-    unfiltered: the same stream for what this program means as a command: a cursor that moves, an
-    annotation for GitHub.
+    unfiltered: the same stream without escapes, for rolloutctl's own control sequences: cursor
+    moves and GitHub annotations.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -28,7 +29,7 @@ class PrintableStream(BestEffortStream):
         self.unfiltered = _UnfilteredStream(self)
 
     def write(self, text: str) -> int:
-        """Write `text` if that is possible, its lines escaped, and return its length."""
+        """Write `text` with escapes, if that is possible, and return its length."""
         if isinstance(text, str):
             super().write("\n".join(map(_escaped_line, text.split("\n"))))
             return len(text)
@@ -36,48 +37,48 @@ class PrintableStream(BestEffortStream):
 
 
 class _UnfilteredStream:
-    """The same stream, which knows what went wrong here, too; only its lines are not escaped."""
+    """The same stream without escapes; a failed write is recorded there."""
 
-    def __init__(self, printed: PrintableStream) -> None:
-        self._printed = printed
+    def __init__(self, stream: PrintableStream) -> None:
+        self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write `text` as it is if that is possible, and return its length."""
-        return BestEffortStream.write(self._printed, text)
+        """Write `text` unchanged, if that is possible, and return its length."""
+        return BestEffortStream.write(self._stream, text)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._printed, name)
+        return getattr(self._stream, name)
 
 
 def unfiltered_stream(stream: TextIO) -> TextIO:
-    """Return what takes commands on `stream`; the stream itself where it filters nothing."""
+    """Return `stream` without escapes; the stream itself where it does not escape."""
     return cast("TextIO", getattr(stream, "unfiltered", stream))
 
 
 def _escaped_line(text: str) -> str:
-    """Return `text` escaped between its tabs, which templates and scripts have."""
+    """Return `text` escaped except for its tabs, which templates and scripts contain."""
     return "\t".join(map(escaped, text.split("\t")))
 
 
 @contextmanager
 def guarded_output() -> Iterator[BestEffortStream]:
-    """Yield stdout; from here on neither stdout nor stderr raises, and neither is None."""
+    """Yield stdout; within the context stdout and stderr never raise, and neither is None."""
     _reserve_standard_descriptors()
-    results, words = PrintableStream(sys.stdout), PrintableStream(sys.stderr)
-    with redirect_stdout(_as_text_stream(results)), redirect_stderr(_as_text_stream(words)):
+    results, messages = PrintableStream(sys.stdout), PrintableStream(sys.stderr)
+    with redirect_stdout(_as_text_stream(results)), redirect_stderr(_as_text_stream(messages)):
         yield results
 
 
 def output_lost() -> bool:
-    """Tell whether nobody gets what is printed any more: no reason to follow anything."""
+    """Tell whether a write to stdout failed: then there is no reader to follow anything for."""
     return getattr(sys.stdout, "problem", None) is not None
 
 
 def final_status(results: BestEffortStream, status: int) -> int:
-    """Return how a command ends that ended with `status`, now that its results are written or not.
+    """Return the exit status of a command, given its own `status` and whether stdout was written.
 
-    Who stops reading, as `head` does, has seen enough. Anything else is said on stderr and ends
-    with 1; that a rollback is not confirmed is worse.
+    A pipe that its reader closed, as `head` does, is no error. Any other failed write is reported
+    on stderr and ends with 1, unless `status` says that a rollback is unconfirmed: that is worse.
     """
     results.flush()
     problem = results.problem
@@ -92,13 +93,14 @@ def final_status(results: BestEffortStream, status: int) -> int:
 
 
 def _reserve_standard_descriptors() -> None:
-    """Open what is closed of stdin, stdout and stderr.
+    """Open the closed ones of stdin, stdout and stderr on the null device.
 
-    Whatever is opened next would get its number, and a library that writes to stderr into it.
+    Otherwise the next opened file, such as the store, gets their number, and a library that writes
+    to stderr writes into that file.
     """
-    while (place := os.open(os.devnull, os.O_RDWR)) <= 2:
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
-    os.close(place)
+    os.close(descriptor)
 
 
 def _as_text_stream(stream: BestEffortStream) -> Any:

@@ -1,4 +1,4 @@
-"""Verbs about policy files: check them, and describe their format."""
+"""The verbs `validate` and `schema`: check policy files, and print their JSON Schema."""
 
 import json
 import sys
@@ -33,24 +33,24 @@ def validate(policies: tuple[Path, ...], form: str, per_minute: float | None, as
     """
     if as_json and form != "text":
         raise UsageError("--json and --format are two forms of one result: give one of them")
-    checked = [_check_file(path, per_minute) for path in policies]
-    sound = not any(one.flaws for one in checked)
+    file_checks = [_check_file(path, per_minute) for path in policies]
+    valid = not any(one.flaws for one in file_checks)
     if as_json:
-        files = [one.data for one in checked]
-        options.print_json("validate", {"ok": sound, "files": files})
-    for one in [] if as_json else checked:
+        files = [one.data for one in file_checks]
+        options.print_json("validate", {"ok": valid, "files": files})
+    for one in [] if as_json else file_checks:
         if one.flaws and form == "github":
             _annotate(one.flaws)
         else:
-            click.echo(one.page, err=bool(one.flaws))
-    return Exit.DONE if sound else Exit.USAGE
+            click.echo(one.text, err=bool(one.flaws))
+    return Exit.DONE if valid else Exit.USAGE
 
 
 class _FileCheck(NamedTuple):
-    """What is to be said of one file: as data, as text, and what is wrong with it."""
+    """The result for one policy file: as data, as text, and its mistakes."""
 
     data: dict[str, Any]
-    page: str
+    text: str
     flaws: Sequence[Flaw] = ()
 
 
@@ -69,8 +69,8 @@ def _check_file(path: Path, per_minute: float | None) -> _FileCheck:
     if per_minute is not None:
         from controller.render.feasibility import gate_power
 
-        data["power"], page = gate_power(policy, per_minute, "given")
-        lines.append(page)
+        data["power"], power_text = gate_power(policy, per_minute, "given")
+        lines.append(power_text)
     return _FileCheck(data, "\n".join(lines))
 
 

@@ -1,4 +1,4 @@
-"""The verb that holds what is live against what a rollout says."""
+"""The verb `verify`: compares the live target and its traffic with the rollout's state."""
 
 from collections.abc import Sequence
 
@@ -17,13 +17,13 @@ from controller.process import logging
 from controller.render.checks import check_lines, checks_data
 from controller.text import printable_block
 
-MOST_MINUTES = 24 * 60
+MAX_MINUTES = 24 * 60
 
 
 @click.command()
 @click.argument("policy", metavar="POLICY|ROLLOUT")
 @click.option(
-    "--minutes", type=click.IntRange(1, MOST_MINUTES), default=30, show_default=True,
+    "--minutes", type=click.IntRange(1, MAX_MINUTES), default=30, show_default=True,
     help="How many settled minutes of traffic are counted.",
 )  # fmt: skip
 @options.store
@@ -51,17 +51,17 @@ def _checks(reference: str, minutes: int, store_url: str | None) -> Sequence[Che
     rollout: Rollout | StoreError | None = None
     from_file = options.is_policy_file(reference)
     if from_file:
-        known = options.load_policy(reference)
-        verifying = _verifier(known)
-        reading = verifying.read_target()
-        rollout = _owner(verifying, reading, store_url)
+        policy = options.load_policy(reference)
+        verifier = _verifier(policy)
+        reading = verifier.read_target()
+        rollout = _owner(verifier, reading, store_url)
     else:
         with options.store_session(store_url) as (store, _):
             rollout = store.load(options.rollout_id(store, reference))
-        verifying = _verifier(rollout.policy)
-        reading = verifying.read_target()
+        verifier = _verifier(rollout.policy)
+        reading = verifier.read_target()
     now = app.wall_clock().now()
-    return list(verifying.checks(reading, rollout, minutes, now, from_file=from_file))
+    return list(verifier.checks(reading, rollout, minutes, now, from_file=from_file))
 
 
 def _verifier(policy: Policy) -> Verifier:
@@ -73,7 +73,7 @@ def _verifier(policy: Policy) -> Verifier:
 def _owner(
     verifier: Verifier, reading: TargetReading | UnreadableTarget, store_url: str | None
 ) -> Rollout | StoreError | None:
-    """Return the rollout that holds the target; or why nobody can say."""
+    """Return the rollout that owns the target, None, or the error that hides it."""
     try:
         with options.store_session(store_url) as (store, _):
             return verifier.owner(store, reading)

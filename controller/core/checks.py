@@ -6,10 +6,10 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How a check ended.
+    """The result of a check.
 
-    UNREAD: what it is about could not be read, so it was not made. WARN: it was made, and cannot
-    say whether all is well.
+    UNREAD: the check was not made, because its subject could not be read. WARN: the check was made,
+    and its result is not clear.
     """
 
     OK = "ok"
@@ -20,9 +20,9 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at.
+    """One check of the live system, with its result.
 
-    what: its name, in one or two words. seen: what there was to see, as part of a sentence.
+    what: its name, in one or two words. detail: what was found, as part of a sentence.
     remedy: what to do about it; empty where there is nothing to do.
     """
 
@@ -33,35 +33,36 @@ class Check:
 
 
 def any_failed(checks: Iterable[Check]) -> bool:
-    """Tell whether one of `checks` says that something is wrong."""
-    return any(one.level is Level.FAIL for one in checks)
+    """Tell whether at least one of `checks` failed."""
+    return any(check.level is Level.FAIL for check in checks)
 
 
 def ok(what: str, detail: str) -> Check:
-    """Return a check that found things as they should be."""
+    """Return a check that passed."""
     return Check(what, Level.OK, detail)
 
 
 def warn(what: str, detail: str, remedy: str = "") -> Check:
-    """Return a check that cannot say that all is well."""
+    """Return a check that was made, and whose result is not clear."""
     return Check(what, Level.WARN, detail, remedy)
 
 
 def unread(what: str, detail: str, remedy: str = "") -> Check:
-    """Return a check that was not made, because something did not answer."""
+    """Return a check that was not made, because a service did not answer."""
     return Check(what, Level.UNREAD, detail, remedy)
 
 
 def fail(what: str, detail: str, remedy: str) -> Check:
-    """Return a check that found something wrong; there is something to do then."""
+    """Return a check that failed; a failure always has a remedy."""
     return Check(what, Level.FAIL, detail, remedy)
 
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why a change of a target may not reach traffic; `fatal` when it certainly does not.
+    """A reason why a change of a target may not reach traffic.
 
-    unread: unknown, because the service that knows did not answer.
+    fatal: the change certainly does not reach it. unread: unknown, because the service that knows
+    did not answer.
     """
 
     fatal: bool

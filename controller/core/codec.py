@@ -27,7 +27,7 @@ MIN_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
 MAX_TIME: Final = datetime(2200, 1, 1, tzinfo=UTC)
 MAX_INTEGER: Final = 2**53  # no integer of a state is larger, and JSON of other programs ends here
 
-# What every value of a type must be.
+# Constraints on every value of a type.
 _TYPE_RULES: Final[Mapping[str, Mapping[str, Any]]] = {
     "int": {"strict": True, "ge": -MAX_INTEGER, "le": MAX_INTEGER},
     "float": {"strict": True, "allow_inf_nan": False},
@@ -40,7 +40,7 @@ _COUNT: Final = {"ge": 0}
 _WEIGHT: Final = {"ge": 0, "le": 100}  # percent
 _SECOND: Final = {"ge": 0, "le": int(MAX_TIME.timestamp())}  # unix seconds; 0: none
 
-# What the values of a field must be as well.
+# Further constraints on the values of a field.
 _FIELD_RULES: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
     "Rollout": {
         "attempt": {"ge": 1},
@@ -81,7 +81,7 @@ _FIELD_RULES: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
         "weight": _WEIGHT,
         "step": _COUNT,
         "tries": _COUNT,
-        "severity": {"one of": [str(one) for one in Severity]},
+        "severity": {"one of": [str(severity) for severity in Severity]},
     },
 }
 
@@ -130,20 +130,20 @@ class _SchemaNarrower:
             schema.update({**_TYPE_RULES[schema["type"]], **rule})
         for name in ("schema", "items_schema", "keys_schema", "values_schema"):
             inner = schema.get(name)
-            for one in inner if isinstance(inner, list) else [inner] if inner else []:
-                self.narrow(one, {} if name == "keys_schema" else rule)
+            for part in inner if isinstance(inner, list) else [inner] if inner else []:
+                self.narrow(part, {} if name == "keys_schema" else rule)
 
 
 # --- Relations between fields ---------------------------------------------------------------------
 
 _Rule: TypeAlias = tuple[str, Callable[[Rollout], bool]]
 
-# Traffic is on the canary, or on its way there; on its way back, or back.
+# The phases in which a rollout asks for a weight above 0 %; in the others it asks for 0 %.
 _EXPOSED_PHASES: Final = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.SUCCEEDED})
 
 
 def first_contradiction(rollout: Rollout) -> str:
-    """Return the first place that contradicts another one, and how; empty when none does."""
+    """Return the first field that contradicts another one, and how; empty when none does."""
     return next((text for text, holds in _RULES if not holds(rollout)), "")
 
 
@@ -165,23 +165,32 @@ def _recorded_times(rollout: Rollout) -> Iterator[datetime | None]:
 
 def _has_no_future_time(rollout: Rollout) -> bool:
     now = rollout.updated
-    return all(one is None or one <= now for one in _recorded_times(rollout))
+    return all(moment is None or moment <= now for moment in _recorded_times(rollout))
 
 
 def _is_sealed_in_the_past(rollout: Rollout) -> bool:
     now = rollout.updated.timestamp()
     tallies = rollout.tallies.values()
-    return rollout.fold.through <= now and all(one.through <= now for one in tallies)
+    return rollout.fold.through <= now and all(tally.through <= now for tally in tallies)
 
 
 def _intervals_are_ordered(rollout: Rollout) -> bool:
-    """A stretch may be empty: it begins with the minute after the one in which it ended."""
-    return all(not one.end or one.end >= one.begin - MINUTE_S for one in rollout.stretches)
+    """Tell whether no interval ends before it begins.
+
+    An interval may be empty: then it begins with the minute after the one in which it ended.
+    """
+    return all(
+        not interval.end or interval.end >= interval.begin - MINUTE_S
+        for interval in rollout.stretches
+    )
 
 
 def _only_last_interval_is_open(rollout: Rollout) -> bool:
-    """A stretch goes on while a raise from its weight is pending, and at no other time."""
-    if any(not one.end for one in rollout.stretches[:-1]):
+    """Tell whether no interval is open, but for the last one while a raise is pending.
+
+    That one is open while the raise from its weight is pending, and at no other time.
+    """
+    if any(not interval.end for interval in rollout.stretches[:-1]):
         return False
     last = rollout.stretches[-1] if rollout.stretches else None
     if last is None or last.end:
@@ -199,7 +208,7 @@ _RULES: Final[Sequence[_Rule]] = (
     ("approved: the policy has no such step", lambda one: _has_step(one, one.approved)),
     (
         "stretches: the policy has no such step",
-        lambda one: all(_has_step(one, each.step) for each in one.stretches),
+        lambda one: all(_has_step(one, interval.step) for interval in one.stretches),
     ),
     ("stretches: one ends before it begins", _intervals_are_ordered),
     (
@@ -230,20 +239,21 @@ def _criteria(rollout: Rollout) -> frozenset[str]:
 
 # --- Reading and writing --------------------------------------------------------------------------
 
-# What was read cannot be trusted, so nothing is decided from it. A rollback by hand needs no store.
+# No decision is made from a damaged record: it cannot be trusted. A rollback by function and
+# variable names needs no store.
 _ADVICE = (
     "traffic was not touched; restore the store from a backup, "
     "or roll back by function and variable names"
 )
 _MAX_DEPTH: Final = 100  # lists and objects inside each other; this program writes ten at most
 _MAX_INTEGER_LENGTH: Final = len(str(MAX_INTEGER)) + 1  # characters, with a sign
-_MAX_MESSAGE_LENGTH: Final = 120  # characters of a message: a name in it may be what was damaged
+_MAX_MESSAGE_LENGTH: Final = 120  # characters; the damage may be in a name that the message quotes
 
 
 def dump(rollout: Rollout) -> str:
-    """Return the state as JSON text, without the policy; its snapshot is kept beside it.
+    """Return the state of `rollout` as JSON text; the snapshot of its policy is stored separately.
 
-    Text is ASCII whatever bytes a person typed into a reason: a save must not fail on them.
+    The text is ASCII, whatever bytes a reason contains: a save must not fail on them.
     """
     (data,) = _ROLLOUT.dump_python((rollout,), mode="json", exclude={0: {"policy"}})
     return json.dumps(data)
@@ -255,25 +265,25 @@ def load(rollout_id: str, text: object, policy: object) -> Rollout:
     Raises StoreError, naming the rollout, when either is damaged or has another schema; and
     SnapshotChangedError, which has the rollout, when the policy is not the one of the start.
     """
-    what = f"the state of {rollout_id}"
-    data = _parse(what, rollout_id, text)
+    record = f"the state of {rollout_id}"
+    data = _parse(record, rollout_id, text)
     _check_schema(rollout_id, data)
     snapshot, digest = _snapshot(rollout_id, policy)
     try:
         (rollout,) = _ROLLOUT.validate_python(({**data, "policy": snapshot},))
     except ValidationError as error:
-        raise _damage_error(rollout_id, what, _first_problem(error)) from error
+        raise _damage_error(rollout_id, record, _first_problem(error)) from error
     if rollout.id != rollout_id:
-        raise _damage_error(rollout_id, what, "id: it is that of another rollout")
+        raise _damage_error(rollout_id, record, "id: it is that of another rollout")
     if problem := first_contradiction(rollout):
-        raise _damage_error(rollout_id, what, problem)
+        raise _damage_error(rollout_id, record, problem)
     if rollout.digest != digest:
         raise SnapshotChangedError(rollout, digest)
     return rollout
 
 
 def dump_entry(entry: Entry) -> str:
-    """Return the entry as JSON text; its body comes back exactly, so its hash still fits."""
+    """Return the entry as JSON text; loading returns the same body, so the hash stays valid."""
     return json.dumps(
         {
             "seq": entry.seq,
@@ -287,25 +297,26 @@ def dump_entry(entry: Entry) -> str:
 
 
 def load_entry(rollout_id: str, text: object) -> Entry:
-    """Return the entry that `dump_entry` wrote; whether the chain holds is for `broken_link`.
+    """Return the entry that `dump_entry` wrote; its hash is checked by `broken_link`, not here.
 
     Raises StoreError, naming the rollout, when the text is damaged.
     """
-    what = f"an entry in the history of {rollout_id}"
-    data = _parse(what, rollout_id, text, _parse_integer)
+    record = f"an entry in the history of {rollout_id}"
+    data = _parse(record, rollout_id, text, _parse_integer)
     try:
         entry = _ENTRY.validate_python((data,))[0]
     except ValidationError as error:
-        raise _damage_error(rollout_id, what, _first_problem(error)) from error
+        raise _damage_error(rollout_id, record, _first_problem(error)) from error
     if _is_too_deep(entry.body):
-        raise _damage_error(rollout_id, what, "body: it is nested too deeply")
+        raise _damage_error(rollout_id, record, "body: it is nested too deeply")
     return entry
 
 
-# A dataclass takes no config of its own here, but inherits that of what it stands in: a tuple.
+# A TypeAdapter takes no config for a dataclass itself, but a dataclass inherits the config of the
+# type around it: hence the tuples.
 # Unknown keys are refused: a save by this version would lose them.
-# A model that is built is taken as it is; one that is not would be built here, and once more when a
-# policy is read.
+# The policy model is built first: a TypeAdapter takes a built model as it is, and would build an
+# unbuilt one here and again when a policy is read.
 Policy.model_rebuild()
 _ROLLOUT = TypeAdapter(Annotated[tuple[Rollout], WithRanges()], config=ConfigDict(extra="forbid"))
 _ENTRY = TypeAdapter(Annotated[tuple[Entry], WithRanges()])
@@ -313,13 +324,13 @@ _ENTRY = TypeAdapter(Annotated[tuple[Entry], WithRanges()])
 
 def _snapshot(rollout_id: str, text: object) -> tuple[Policy, str]:
     """Return the policy that is written in `text`, and the digest of that text."""
-    what = f"the policy snapshot of {rollout_id}"
+    record = f"the policy snapshot of {rollout_id}"
     try:
         return _policy(_require_unicode(text))
     except ValidationError as error:
-        raise _damage_error(rollout_id, what, _first_problem(error)) from error
+        raise _damage_error(rollout_id, record, _first_problem(error)) from error
     except _READ_ERRORS as error:
-        raise _damage_error(rollout_id, what, _error_text(error)) from error
+        raise _damage_error(rollout_id, record, _error_text(error)) from error
 
 
 @lru_cache(maxsize=64)
@@ -327,25 +338,26 @@ def _policy(snapshot: str) -> tuple[Policy, str]:
     return Policy.model_validate_json(snapshot), digest_of(snapshot)
 
 
-# --- text that is no JSON of ours ----------------------------------------------------------------
+# --- Damaged records ------------------------------------------------------------------------------
 
-# What reading text may raise besides pydantic's own; a validator of a policy meets strange values.
+# Errors of parsing besides pydantic's ValidationError: a policy validator may meet any value.
 _READ_ERRORS: Final = (ValueError, TypeError, ArithmeticError, LookupError, RecursionError)
 
 
 def _parse(
-    what: str, rollout_id: str, text: object, integer: Callable[[str], int] | None = None
+    record: str, rollout_id: str, text: object, integer: Callable[[str], int] | None = None
 ) -> dict[str, Any]:
-    """Return the object that is written in `text`, which a store may have as another type.
+    """Return the JSON object in `text`. Raises StoreError for anything else.
 
+    record: what `text` is, for messages. text: a store may return any type.
     integer: reads the integers; without it, their ranges are left to the schema.
     """
     try:
         data = json.loads(_require_unicode(text), parse_int=integer)
     except (ValueError, RecursionError) as error:
-        raise _damage_error(rollout_id, what, _error_text(error)) from error
+        raise _damage_error(rollout_id, record, _error_text(error)) from error
     if not isinstance(data, dict):
-        raise _damage_error(rollout_id, what, f"expected an object, not {type(data).__name__}")
+        raise _damage_error(rollout_id, record, f"expected an object, not {type(data).__name__}")
     return data
 
 
@@ -362,7 +374,7 @@ def _require_unicode(text: object) -> str:
 
 
 def _parse_integer(text: str) -> int:
-    """Return the integer. The body of an entry is any JSON: no schema bounds what is in it."""
+    """Return the integer. Raises ValueError beyond 2**53: no schema bounds the body of an entry."""
     if len(text) > _MAX_INTEGER_LENGTH:
         raise ValueError(f"an integer of {len(text):,} digits")
     if abs(number := int(text)) > MAX_INTEGER:
@@ -373,7 +385,7 @@ def _parse_integer(text: str) -> int:
 def _is_too_deep(value: object) -> bool:
     layer = [value]
     for _ in range(_MAX_DEPTH):
-        layer = [inner for one in layer for inner in _children(one)]
+        layer = [child for parent in layer for child in _children(parent)]
         if not layer:
             return False
     return True
@@ -383,14 +395,14 @@ def _children(value: object) -> list[object]:
     """Return the lists and objects directly inside `value`."""
     inner = value.values() if isinstance(value, dict) else value
     return (
-        [one for one in inner if isinstance(one, dict | list)]
+        [child for child in inner if isinstance(child, dict | list)]
         if isinstance(inner, Iterable)
         else []
     )
 
 
 def _error_text(error: Exception) -> str:
-    """Return what is wrong without the value: `str` of most errors repeats it."""
+    """Return the text of `error` without the damaged value, which `str` of most errors repeats."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     if isinstance(error, json.JSONDecodeError):
@@ -413,7 +425,7 @@ def _check_schema(rollout_id: str, data: dict[str, Any]) -> None:
 
 
 def _first_problem(error: ValidationError) -> str:
-    """Return the first problem without the value: what was stored is not for messages."""
+    """Return the first problem without the value: messages do not repeat stored data."""
     problem = error.errors(include_url=False, include_input=False)[0]
     path = ".".join(str(part) for part in problem["loc"]).removeprefix("0.")
     return f"{_shorten(path)}: {_shorten(problem['msg'])}"
@@ -425,5 +437,5 @@ def _shorten(text: str) -> str:
     return plain if len(plain) <= _MAX_MESSAGE_LENGTH else f"{plain[:_MAX_MESSAGE_LENGTH]}..."
 
 
-def _damage_error(rollout_id: str, what: str, why: str) -> StoreError:
-    return StoreError(f"{what} is damaged ({why}); {_ADVICE}", damaged=what, rollout=rollout_id)
+def _damage_error(rollout_id: str, record: str, why: str) -> StoreError:
+    return StoreError(f"{record} is damaged ({why}); {_ADVICE}", damaged=record, rollout=rollout_id)

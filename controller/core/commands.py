@@ -1,7 +1,7 @@
-"""What people may ask of a rollout, in which phases, and what becomes of it. Pure.
+"""Commands of operators: the phases in which each verb is allowed, and what it decides. Pure.
 
-A verb that does not fit changes nothing and says so. The table of `docs/policy.md` is made from
-here. `rollback` is legal in every phase, and blocked by nothing.
+A verb that is not allowed changes nothing: it raises UsageError with the reason. The table of
+`docs/policy.md` is made from here. `rollback` is allowed in every phase, and nothing blocks it.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ DriftResolution: TypeAlias = Literal["", "restore", "keep"]
 
 
 class Verb(StrEnum):
-    """What a person can ask of a rollout that exists."""
+    """A command of an operator for an existing rollout."""
 
     PAUSE = "pause"
     RESUME = "resume"
@@ -57,21 +57,21 @@ ALLOWED_PHASES: Final[Mapping[Verb, frozenset[Phase]]] = {
 }
 
 
-# What is not asked past a criterion that fails already, so it is measured first.
+# Verbs that are refused while a criterion fails; so the criteria are measured first.
 GATED_VERBS: Final = frozenset({Verb.RESUME, Verb.PROMOTE, Verb.SET_WEIGHT})
 
-# After which a rollout may go up by its policy: that has to be the one which its history begins
-# with.
+# Verbs after which the policy may raise the weight: it has to be the policy of the start, which the
+# first entry of the history names.
 RAISING_VERBS: Final = frozenset({Verb.RESUME, Verb.PROMOTE, Verb.APPROVE, Verb.ATTEST})
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What a person asks.
+    """A command of an operator: a verb and its options.
 
-    way: with which weight `resume` goes on after a drift. weight: what is to be set;
-    of a rollback: what was live before 0 % was written.
-    criterion, refuse, by: what `attest` is about, whether that is a no, and who says it.
+    way: the weight with which `resume` goes on after drift. weight: of `set-weight`, the weight to
+    set; of `rollback`, the weight that was live before 0 % was written.
+    criterion, refuse, by: of `attest`, the criterion, whether it is refused, and who signs.
     """
 
     verb: Verb
@@ -83,11 +83,11 @@ class Command:
     by: str = ""
 
     def data(self) -> dict[str, object]:
-        """Return it as plain JSON data, for the history."""
-        said: dict[str, object] = {"verb": str(self.verb), "reason": self.reason, "way": self.way}
+        """Return the command as plain JSON data, for the history."""
+        data: dict[str, object] = {"verb": str(self.verb), "reason": self.reason, "way": self.way}
         if self.verb is Verb.ATTEST:
-            return {**said, "criterion": self.criterion, "refuse": self.refuse, "by": self.by}
-        return said if self.weight is None else {**said, "weight": self.weight}
+            return {**data, "criterion": self.criterion, "refuse": self.refuse, "by": self.by}
+        return data if self.weight is None else {**data, "weight": self.weight}
 
 
 # --- Refusals -------------------------------------------------------------------------------------
@@ -98,8 +98,22 @@ def refusal(rollout: Rollout, verb: str, why: str) -> UsageError:
     return UsageError(f"{verb} changed nothing of {rollout.id}: {why}", rollout=rollout.id)
 
 
-def require_readable_target(rollout: Rollout, verb: str, observation: Observation) -> TargetReading:
-    """Return the target as it was seen. Raises UsageError when no weight can be written to it."""
+def _allowed_verbs_hint(rollout: Rollout) -> str:
+    unavailable = set() if to.unacknowledged_page(rollout) else {Verb.ACK}
+    allowed = [
+        str(verb)
+        for verb in Verb
+        if rollout.phase in ALLOWED_PHASES[verb] and verb not in unavailable
+    ]
+    if rollout.phase is Phase.ROLLED_BACK:
+        allowed.append("retry")
+    return f"; what fits: {', '.join(allowed)}"
+
+
+def _require_writable_target(
+    rollout: Rollout, verb: str, observation: Observation
+) -> TargetReading:
+    """Return the target as it was read. Raises UsageError when no weight can be written to it."""
     target = observation.target
     if isinstance(target, UnreadableTarget):
         raise refusal(rollout, verb, f"its target cannot be read: {target.reason}")
@@ -109,8 +123,8 @@ def require_readable_target(rollout: Rollout, verb: str, observation: Observatio
     return target
 
 
-def require_no_fail(rollout: Rollout, evidence: Evidence | None, verb: str) -> tuple[Finding, ...]:
-    """Return what is measured now. A fail is in the data already, so nobody goes on over it."""
+def _require_no_fail(rollout: Rollout, evidence: Evidence | None, verb: str) -> tuple[Finding, ...]:
+    """Return the findings of now. Raises UsageError when one fails: no verb goes on over that."""
     findings = findings_of(rollout, evidence)
     if gate(findings) is Verdict.FAIL:
         why = " ".join(one.sentence for one in findings if one.fails)
@@ -125,15 +139,15 @@ _ATTEST_VERB = "attest"
 
 
 def attest(rollout: Rollout, criterion: str, signature: Signature, now: datetime) -> Decision:
-    """Return what becomes of `signature`; the newest word counts, and the same one changes nothing.
+    """Record `signature` for `criterion`; the newest one counts, a repeated one changes nothing.
 
-    Raises UsageError for a criterion that takes none, and for a signature without a note.
+    Raises UsageError for a criterion that takes no signature, and for a signature without a note.
     """
-    asked_for = [
-        name for name, one in rollout.policy.criteria.items() if isinstance(one, Attestation)
+    attestations = [
+        name for name, rule in rollout.policy.criteria.items() if isinstance(rule, Attestation)
     ]
-    if criterion not in asked_for:
-        known = f"its attestations: {', '.join(asked_for) or 'none'}"
+    if criterion not in attestations:
+        known = f"its attestations: {', '.join(attestations) or 'none'}"
         raise refusal(
             rollout, _ATTEST_VERB, f"nobody attests {quote_value(criterion)} there; {known}"
         )
@@ -153,9 +167,9 @@ def attest(rollout: Rollout, criterion: str, signature: Signature, now: datetime
 def apply_command(
     rollout: Rollout, command: Command, observation: Observation, now: datetime
 ) -> Decision:
-    """Return the decision of a person; what was asked is part of its record.
+    """Return the decision for a command of an operator; its record contains the command.
 
-    Raises UsageError, with the reason and what fits instead, when nothing is to be changed.
+    Raises UsageError, with the reason and the verbs that fit, when the command changes nothing.
     """
     if rollout.phase not in ALLOWED_PHASES[command.verb]:
         raise refusal(rollout, command.verb, f"it is {rollout.phase}{_allowed_verbs_hint(rollout)}")
@@ -172,8 +186,8 @@ def apply_command(
     return replace(decision, record=replace(decision.record, because=command.data()))
 
 
-# Verbs that are not about the live weight: most may meet one which another hand has set, and what
-# set-weight leads to is not live yet.
+# Verbs that do not depend on the live weight: most of them may meet drift, and the weight of
+# set-weight is not live yet.
 _WEIGHT_INDEPENDENT_VERBS: Final = frozenset(
     {Verb.PAUSE, Verb.APPROVE, Verb.ATTEST, Verb.SET_WEIGHT, Verb.ACK}
 )
@@ -182,16 +196,16 @@ _WEIGHT_INDEPENDENT_VERBS: Final = frozenset(
 def _with_visibility(
     before: Rollout, command: Command, decision: Decision, observation: Observation, now: datetime
 ) -> Decision:
-    """Return `decision` with what was seen, but for what is left to the next tick to tell.
+    """Return `decision` with what was observed, except for what the next tick has to announce.
 
-    That is drift that nobody has asked about; and the end of a blindness, which a look without
-    measurements is not.
+    That is drift that the command does not resolve, and the end of a blindness: an observation
+    without measurements does not end it.
     """
-    known = decision.rollout.seen_weight
+    seen_weight = decision.rollout.seen_weight
     decision = to.with_visibility(before, decision, observation, now)
     after = decision.rollout
     if command.verb in _WEIGHT_INDEPENDENT_VERBS:
-        after = replace(after, seen_weight=known)
+        after = replace(after, seen_weight=seen_weight)
     measured = observation.series or observation.alarms
     if not measured and after.phase in JUDGED and isinstance(observation.target, TargetReading):
         after = replace(after, blind_since=before.blind_since)
@@ -217,44 +231,44 @@ def _decide_command(
         case Verb.SET_WEIGHT:
             return _set_weight(rollout, command, observation, now)
         case Verb.ATTEST | Verb.ACK:
-            said = _attest if command.verb is Verb.ATTEST else _acknowledge
-            return said(rollout, command, now)
+            handler = _attest if command.verb is Verb.ATTEST else _acknowledge
+            return handler(rollout, command, now)
         case unreachable:
             assert_never(unreachable)
 
 
-# --- resume -------------------------------------------------------------------------------------
+# --- Resume ---------------------------------------------------------------------------------------
 
 
 def _resume(
     rollout: Rollout, command: Command, observation: Observation, now: datetime
 ) -> Decision:
-    target = require_readable_target(rollout, command.verb, observation)
-    live, own = target.weight, rollout.weight
+    target = _require_writable_target(rollout, command.verb, observation)
+    live, intended = target.weight, rollout.weight
     if live == 0:
         raise refusal(
             rollout, command.verb, "its weight is 0 %, and that ends it with the next tick"
         )
     rollout = replace(
         rollout,
-        findings=require_no_fail(rollout, evidence_of(rollout, observation, now), command.verb),
+        findings=_require_no_fail(rollout, evidence_of(rollout, observation, now), command.verb),
     )
-    if live == own:
+    if live == intended:
         return to.resume_at_intended_weight(rollout, target, command.reason, now)
-    shown = f"the target shows {target.shown} where {own} % was asked for"
+    mismatch = f"the target shows {target.shown} where {intended} % was asked for"
     match command.way:
         case "restore" if _is_live_weight_higher(rollout, target):
             return to.restore_weight(rollout, target, command.reason, now)
         case "restore":
-            why = f"--restore only takes weight back, and {shown}"
+            why = f"--restore only takes weight back, and {mismatch}"
             raise refusal(rollout, command.verb, f"{why}; {_resume_options(rollout, target)}")
         case "keep" if live is not None:
             return _resume_at_live_weight(rollout, command, live, target.token, now)
         case "keep":
-            why = f"nobody knows what to keep: {shown}"
+            why = f"nobody knows what to keep: {mismatch}"
             raise refusal(rollout, command.verb, f"{why}; {_resume_options(rollout, target)}")
         case "":
-            raise refusal(rollout, command.verb, f"{shown}; {_resume_options(rollout, target)}")
+            raise refusal(rollout, command.verb, f"{mismatch}; {_resume_options(rollout, target)}")
         case unreachable:
             assert_never(unreachable)
 
@@ -262,7 +276,7 @@ def _resume(
 def _resume_at_live_weight(
     rollout: Rollout, command: Command, live: int, token: str, now: datetime
 ) -> Decision:
-    """The step that a kept weight has reached is the last one that asks for no more."""
+    """Resume at the live weight, in the last step whose weight is not above it."""
     reached = _reached_steps(rollout, live)
     if not reached:
         why = f"{live} % is below the first step"
@@ -277,29 +291,29 @@ def _reached_steps(rollout: Rollout, weight: int) -> list[int]:
 
 
 def _resume_options(rollout: Rollout, target: TargetReading) -> str:
-    """Return what fits a weight that is not the one that was asked for."""
-    ways = f"say --keep (go on with the {target.weight} % that are live)"
+    """Return what an operator can do about a live weight that is not the intended one."""
+    options = f"say --keep (go on with the {target.weight} % that are live)"
     if target.weight is None:
-        ways = "put the variables right by hand and resume then"
+        options = "put the variables right by hand and resume then"
     elif not _reached_steps(rollout, target.weight):
-        ways = f"set {rollout.weight} % by hand and resume then"
+        options = f"set {rollout.weight} % by hand and resume then"
     if _is_live_weight_higher(rollout, target):
-        ways = f"say --restore (back to {rollout.weight} %), {ways}"
-    return f"{ways}, or end it: rolloutctl rollback {rollout.id}"
+        options = f"say --restore (back to {rollout.weight} %), {options}"
+    return f"{options}, or end it: rolloutctl rollback {rollout.id}"
 
 
 def _is_live_weight_higher(rollout: Rollout, target: TargetReading) -> bool:
-    """Tell whether what was asked for is less than what is live, or may be."""
+    """Tell whether the live weight is above the intended one, or may be."""
     return target.may_be_full or (target.weight is not None and target.weight > rollout.weight)
 
 
-# --- promote, approve ---------------------------------------------------------------------------
+# --- Promote, approve, attest, set-weight, acknowledge --------------------------------------------
 
 
 def _promote(
     rollout: Rollout, command: Command, observation: Observation, now: datetime
 ) -> Decision:
-    target = require_readable_target(rollout, command.verb, observation)
+    target = _require_writable_target(rollout, command.verb, observation)
     paused = rollout.phase is Phase.PAUSED
     if target.weight != rollout.weight and (paused or rollout.settled is not None):
         why = f"the target shows {target.shown} where {rollout.weight} % was asked for"
@@ -309,14 +323,14 @@ def _promote(
             rollout, command.verb, f"{rollout.weight} % was not seen in force yet; tick first"
         )
     evidence = evidence_of(rollout, observation, now)
-    findings = require_no_fail(rollout, evidence, command.verb)
-    if barrier := to.advance_block(rollout, now) or to.hook_block(rollout, observation.hooks):
-        if barrier.hooks_to_call:
-            return Decision(rollout, hooks_to_call=barrier.hooks_to_call)
-        why = f"{barrier.text}; promote skips neither a freeze nor an approval nor a hook"
+    findings = _require_no_fail(rollout, evidence, command.verb)
+    if block := to.advance_block(rollout, now) or to.hook_block(rollout, observation.hooks):
+        if block.hooks_to_call:
+            return Decision(rollout, hooks_to_call=block.hooks_to_call)
+        why = f"{block.text}; promote skips neither a freeze nor an approval nor a hook"
         raise refusal(rollout, command.verb, why)
-    to_its_end = evidence is not None and evidence.bake_over and to.is_bake_uninterrupted(rollout)
-    label = rollout.label if to_its_end else weakest((rollout.label, str(Label.NOT_YET)))
+    baked = evidence is not None and evidence.bake_over and to.is_bake_uninterrupted(rollout)
+    label = rollout.label if baked else weakest((rollout.label, str(Label.NOT_YET)))
     rollout = replace(rollout, findings=findings, label=label)
     return to.promote(rollout, target, command.reason, now)
 
@@ -339,11 +353,11 @@ def _attest(rollout: Rollout, command: Command, now: datetime) -> Decision:
 def _set_weight(
     rollout: Rollout, command: Command, observation: Observation, now: datetime
 ) -> Decision:
-    """Give the weight into the hand of a person, who knows of the rollout."""
-    target = require_readable_target(rollout, command.verb, observation)
+    """Pause the rollout and set the weight that an operator names, at most once."""
+    target = _require_writable_target(rollout, command.verb, observation)
     rollout = replace(
         rollout,
-        findings=require_no_fail(rollout, evidence_of(rollout, observation, now), command.verb),
+        findings=_require_no_fail(rollout, evidence_of(rollout, observation, now), command.verb),
     )
     weight = command.weight or 0
     if weight == 0:
@@ -362,13 +376,3 @@ def _acknowledge(rollout: Rollout, command: Command, now: datetime) -> Decision:
     if page is None:
         raise refusal(rollout, command.verb, "nothing that is critical waits for an answer")
     return to.acknowledge(rollout, page, command.reason, now)
-
-
-def _allowed_verbs_hint(rollout: Rollout) -> str:
-    silent = set() if to.unacknowledged_page(rollout) else {Verb.ACK}
-    fitting = [
-        str(verb) for verb in Verb if rollout.phase in ALLOWED_PHASES[verb] and verb not in silent
-    ]
-    if rollout.phase is Phase.ROLLED_BACK:
-        fitting.append("retry")
-    return f"; what fits: {', '.join(fitting)}"

@@ -1,4 +1,4 @@
-"""A run that acts while another one saves: what its move becomes on what is stored by then."""
+"""A lost compare-and-swap: what a move becomes when another run saved the rollout first."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -9,45 +9,47 @@ from controller.core.decision import Decision
 from controller.core.observation import Observation, TargetReading, UnreadableTarget
 from controller.core.rollout import Phase, Reason, Rollout
 
-# What the record of such a decision says instead of a person's verb.
+# The `verb` in the record of such a decision, where a command has its own.
 LOST_RACE = "overtaken"
 
 
 def rebase_rollback(
     stored: Rollout, lowered: Decision, observation: Observation, now: datetime
 ) -> Decision:
-    """Return what `lowered` becomes on `stored`, which another run saved meanwhile.
+    """Return the rollback `lowered` as a decision on `stored`, which another run saved meanwhile.
 
-    Traffic is down already, and why is known: that goes before whatever the other run has decided,
-    unless it went back for a reason of its own. A 0 % that it merely found was ours.
+    Traffic is at 0 % already, for a known reason. That comes before any decision of the other run,
+    except for a rollback with a reason of its own. A 0 % that the other run only found is the one
+    that `lowered` wrote.
     """
     now = max(now, stored.updated)
-    known = lowered.rollout
-    if known.phase is Phase.ROLLED_BACK and stored.phase is Phase.ROLLED_BACK:  # zero was guarded
+    rolled_back = lowered.rollout
+    if rolled_back.phase is Phase.ROLLED_BACK and stored.phase is Phase.ROLLED_BACK:
+        # The watch after the rollback wrote 0 % again.
         decision = to.lower_again(replace(stored, updated=now), now)
         return _with_cause(decision, Reason.GUARDING_ZERO, "")
     if stored.phase in to.ROLLBACK_PHASES and stored.reason not in to.EXTERNAL_ZERO_REASONS:
         return decide(stored, observation, now)
-    stored = replace(stored, updated=now, findings=known.findings)
+    stored = replace(stored, updated=now, findings=rolled_back.findings)
     weight = observation.target.weight if isinstance(observation.target, TargetReading) else None
-    decision = to.roll_back(stored, known.reason, known.sentence, weight, now)
+    decision = to.roll_back(stored, rolled_back.reason, rolled_back.sentence, weight, now)
     decision = to.with_visibility(stored, decision, observation, now)
-    return _with_cause(decision, known.reason, known.sentence)
+    return _with_cause(decision, rolled_back.reason, rolled_back.sentence)
 
 
 def undo_late_raise(
     stored: Rollout, raised: Rollout, observation: Observation, now: datetime
 ) -> Decision:
-    """Return what becomes of `stored`, which went back before the weight of `raised` was written.
+    """Return the decision on `stored`, which was rolled back before `raised` was written.
 
-    That weight is ours, and is lowered however long ago the rollback was and whoever owns the
-    target by now. Any other weight is left to what `decide` says of it.
+    The weight of `raised` is the rollout's own, and is lowered however long ago the rollback was
+    and whichever rollout owns the target by now. Any other weight is left to `decide`.
     """
-    ours = (
+    is_own_weight = (
         isinstance(observation.target, UnreadableTarget)
         or observation.target.weight == raised.weight
     )
-    if stored.phase is Phase.ROLLED_BACK and ours:
+    if stored.phase is Phase.ROLLED_BACK and is_own_weight:
         return rebase_rollback(
             stored, Decision(replace(raised, phase=stored.phase)), observation, now
         )
@@ -55,7 +57,7 @@ def undo_late_raise(
 
 
 def _with_cause(decision: Decision, reason: Reason, sentence: str) -> Decision:
-    """Return `decision` with why traffic is down in its record."""
+    """Return `decision` with the reason of the rollback in its record."""
     if decision.record is None:
         return decision
     because = {"verb": LOST_RACE, "reason": str(reason), "sentence": sentence}

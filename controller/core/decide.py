@@ -1,7 +1,7 @@
-"""`decide`: what a rollout does next, from what a tick saw. Pure and total.
+"""`decide`: the next state and move of a rollout, from the observation of a tick. Pure and total.
 
 The table of `docs/policy.md` ("Phases and verbs") is made by running it. In each function below
-the first case that holds wins; what it leads to is built in `transitions`.
+the first case that matches wins; `transitions` builds the decision that it leads to.
 """
 
 from dataclasses import replace
@@ -36,7 +36,7 @@ def decide(rollout: Rollout, observation: Observation, now: datetime) -> Decisio
     if isinstance(observation.target, TargetReading) and observation.target.has_applied(
         rollout.weight
     ):
-        current = replace(current, write_error="")  # whatever failed, it is over
+        current = replace(current, write_error="")  # the weight is applied: no write fails now
     decision = _decide_in_phase(current, observation, now)
     return to.with_announcements(
         rollout, to.with_visibility(rollout, decision, observation, now), now
@@ -62,31 +62,31 @@ def _decide_in_phase(rollout: Rollout, observation: Observation, now: datetime) 
 
 
 def with_refused_rollback(decision: Decision, why: str, now: datetime) -> Decision:
-    """Return what `decision` becomes when its move to 0 % was refused for good, and `why`.
+    """Return `decision` after its move to 0 % was refused for good, with the reason `why`.
 
-    It ends the tick in alarm, pages at most every quarter of an hour, and is recorded once.
+    It ends the tick with an alert, pages at most every quarter of an hour, and is recorded once.
     """
-    decided = decision.rollout.updated
-    now = max(now, decided)  # what is recorded now is the newest moment of the rollout
+    decided_at = decision.rollout.updated
+    now = max(now, decided_at)  # the time of the record is the newest moment of the rollout
     rollout = replace(decision.rollout, updated=now, write_error=why)
     decision = replace(decision, rollout=rollout)
     decision = to.with_page(to.with_unconfirmed_rollback(decision, why, now), now)
     entry = decision.record
     if entry is None:
         return decision
-    because = {**entry.because, "refused": why, "decided": decided.isoformat()}
+    because = {**entry.because, "refused": why, "decided": decided_at.isoformat()}
     return replace(decision, record=replace(entry, because=because))
 
 
 def _decide_pending(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
     intent, target = rollout.intent, observation.target
-    if said_no := refusals(rollout):  # nothing goes up over that, written or not
-        why = " ".join(one.sentence for one in said_no)
-        rollout = replace(rollout, findings=said_no)
+    if refused := refusals(rollout):  # a refusal takes the raise back, written or not
+        why = " ".join(finding.sentence for finding in refused)
+        rollout = replace(rollout, findings=refused)
         return to.roll_back(rollout, Reason.GATE_FAILED, why, weight_of(target), now)
     if isinstance(target, UnreadableTarget):
         return _decide_unreadable(rollout, observation, target, now)
-    quiet = target.update is not UpdateStatus.IN_PROGRESS
+    idle = target.update is not UpdateStatus.IN_PROGRESS
     at_previous = target.weight == intent.previous
     if target.has_applied(intent.weight):
         return to.confirm_applied(rollout, now)
@@ -94,19 +94,22 @@ def _decide_pending(rollout: Rollout, observation: Observation, now: datetime) -
         return to.give_up_failed_update(rollout, target, now)
     if target.weight == 0 and not rollout.first_raise_pending:
         return to.end_found_at_zero(rollout, target, now)
-    if quiet and at_previous and target.token == intent.token:
+    if idle and at_previous and target.token == intent.token:
         return _decide_unwritten(rollout, observation, target, now)
-    if quiet and at_previous and intent.previous < intent.weight:
+    if idle and at_previous and intent.previous < intent.weight:
         return to.resolve_lost_raise(rollout, target, now)
     return (
-        to.handle_drift(rollout, target, now) if quiet else to.wait_for_update(rollout, target, now)
+        to.handle_drift(rollout, target, now) if idle else to.wait_for_update(rollout, target, now)
     )
 
 
 def _decide_unreadable(
     rollout: Rollout, observation: Observation, target: UnreadableTarget, now: datetime
 ) -> Decision:
-    """Nobody can say whether the raise is in force; behind a freeze, what was live is judged on."""
+    """Decide while the target is unreadable, so that it is unknown whether the raise is applied.
+
+    Where the raise waits, as in a freeze, the weight before it is judged on.
+    """
     if rollout.previous_live is None:
         return to.wait_for_readable_target(rollout, target, now)
     rollout = replace(
@@ -120,7 +123,10 @@ def _decide_unreadable(
 def _decide_unwritten(
     rollout: Rollout, observation: Observation, target: TargetReading, now: datetime
 ) -> Decision:
-    """Nobody wrote the raise: where it waits, the weight that is live is judged before anything."""
+    """Decide on a raise that was saved and not written.
+
+    Where the raise waits, as in a freeze, the live weight is judged first.
+    """
     if rollout.previous_live is None:
         return to.retry_raise(rollout, target, now)
     rollout = replace(
@@ -167,7 +173,10 @@ def _bake(rollout: Rollout, observation: Observation, now: datetime) -> Decision
 
 
 def _decide_pass(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
-    """The gate passed; a target that takes no raise now is no reason to go back, or on."""
+    """Decide after the gate passed: a target that cannot take a raise now is waited for.
+
+    It is no reason to roll back or to advance.
+    """
     target = observation.target
     if isinstance(target, TargetReading) and target.has_applied(rollout.weight):
         return _advance_unless_blocked(rollout, observation, target, Reason.GATE_PASSED, now)
@@ -177,17 +186,17 @@ def _decide_pass(rollout: Rollout, observation: Observation, now: datetime) -> D
 def _advance_unless_blocked(
     rollout: Rollout, observation: Observation, target: TargetReading, reason: Reason, now: datetime
 ) -> Decision:
-    """The gate lets the rollout go on; a freeze, a missing approval or a hook may not."""
-    barrier = to.advance_block(rollout, now) or to.hook_block(rollout, observation.hooks)
-    if barrier is None:
+    """Advance to the next step, unless a freeze, a missing approval or a hook blocks it."""
+    block = to.advance_block(rollout, now) or to.hook_block(rollout, observation.hooks)
+    if block is None:
         return to.next_step(rollout, target, reason, now)
-    return _wait_and_seal(to.block_advance(rollout, barrier, reason, now), observation, now)
+    return _wait_and_seal(to.block_advance(rollout, block, reason, now), observation, now)
 
 
 def _decide_inconclusive(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
-    """The bake is over, and the gate has no verdict."""
-    if held := _hold(rollout, observation, now):
-        return held
+    """Decide after the bake, while the gate is inconclusive."""
+    if hold := _hold(rollout, observation, now):
+        return hold
     target = observation.target
     match rollout.policy.on_inconclusive:
         case "rollback":
@@ -206,15 +215,15 @@ def _decide_inconclusive(rollout: Rollout, observation: Observation, now: dateti
 def _hold(rollout: Rollout, observation: Observation, now: datetime) -> Decision | None:
     """Hold for as long as the policy allows; None once that is over.
 
-    While a freeze or a missing approval keeps a gate that had passed from going up, nothing is lost
-    by waiting, nor while a log is caught up with: its hold begins with the first tick after that.
+    The time does not run while a freeze or a missing approval blocks a gate that had passed, nor
+    while a backlog of log events is read: the hold begins with the first tick after that.
     """
-    if to.was_blocked(rollout):  # a hook is asked no more until the gate passes again
+    if to.was_blocked(rollout):  # no hook is called until the gate passes again
         rollout = replace(rollout, hold_from=now)
-        barrier = to.advance_block(rollout, now)
-        if barrier is not None:
+        block = to.advance_block(rollout, now)
+        if block is not None:
             return _wait_and_seal(
-                to.stay_blocked(rollout, barrier, observation.target, now), observation, now
+                to.stay_blocked(rollout, block, observation.target, now), observation, now
             )
     if reads_on(rollout, observation, now):  # as the first tick after an outage does
         rollout = replace(rollout, hold_from=now)
@@ -224,9 +233,9 @@ def _hold(rollout: Rollout, observation: Observation, now: datetime) -> Decision
 
 
 def _wait_and_seal(decision: Decision, observation: Observation, now: datetime) -> Decision:
-    """Return a wait with what it says, or with its hour of evidence when it has nothing to say."""
-    said = decision.record or decision.hooks_to_call
-    return decision if said else _stay_and_seal(decision.rollout, observation, now)
+    """Return a wait as it is, or with an hour of evidence when it records and calls nothing."""
+    has_effects = decision.record or decision.hooks_to_call
+    return decision if has_effects else _stay_and_seal(decision.rollout, observation, now)
 
 
 def _decide_paused(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
@@ -248,9 +257,10 @@ def _decide_paused(rollout: Rollout, observation: Observation, now: datetime) ->
 
 
 def _is_new_drift(rollout: Rollout, target: TargetReading) -> bool:
-    """Tell whether another hand moved a paused weight since the last look; 0 % always ends it.
+    """Tell whether a paused weight was changed outside rolloutctl since the last tick.
 
-    What is the rollout's own is none: a raise was on its way, or the hand has taken it back.
+    A weight that the rollout expects is no drift: its raise was applied late, or the drift was
+    reverted. 0 % always counts: it ends the rollout.
     """
     return target.weight == 0 or target.weight not in (
         rollout.seen_weight,
@@ -261,7 +271,7 @@ def _is_new_drift(rollout: Rollout, target: TargetReading) -> bool:
 def _roll_back_failed_gate(
     rollout: Rollout, target: TargetReading | UnreadableTarget, now: datetime
 ) -> Decision:
-    why = " ".join(one.sentence for one in rollout.findings if one.fails)
+    why = " ".join(finding.sentence for finding in rollout.findings if finding.fails)
     if isinstance(target, TargetReading) and target.weight == 0:
         why += " 0 % is set already."
         return to.end_at_zero(rollout, target, Reason.GATE_FAILED, why, now)
@@ -289,5 +299,5 @@ def _decide_rolling_back(
 def _stay_and_seal(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
     """Stay, and once an hour seal the evidence of the minutes that can no longer change."""
     rollout = to.with_next_action(rollout)
-    kept = sealed(rollout, observation, now)
-    return Decision(rollout) if kept is None else to.evidence_entry(rollout, kept, now)
+    seal = sealed(rollout, observation, now)
+    return Decision(rollout) if seal is None else to.evidence_entry(rollout, seal, now)

@@ -1,4 +1,7 @@
-"""What a decision asks of the world. The runner carries effects out; it decides nothing."""
+"""A decision: the next state of a rollout, and the effects that lead to it.
+
+The tick (`controller.engine`) carries the effects out and decides nothing.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,9 +17,9 @@ from controller.core.stats.mixture import Fold
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """Another weight than 0: one shot, under the token that the decision saw.
+    """A write of a weight above 0 %: tried once, under the token that the decision saw.
 
-    More traffic, but for a person who takes back what another hand had raised.
+    It raises traffic, unless an operator restores or sets a lower weight.
     """
 
     weight: int
@@ -25,12 +28,13 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Lower:
-    """All traffic back to stable, trying until `within` is over.
+    """A write of 0 %, all traffic back to stable: tried until `within` is over.
 
-    must_succeed: nobody tries again for long, so that a failure is critical at once.
-    void: the token of a raise from 0 % that may still be written; while the target carries it, 0 %
-        is written even where it stands, and fits no raise any more. Empty: there is none.
-    only: the one weight that is taken back; any other is another hand's. None: whatever stands.
+    must_succeed: no later tick tries again for long, so a failure is critical at once.
+    void: the token of a raise from 0 % that may still be written. While the target has this token,
+        0 % is written even where it is live: that changes the token, and the raise no longer fits.
+        Empty: there is no such raise.
+    only: the one weight that is lowered; any other was set outside rolloutctl. None: any weight.
     """
 
     within: timedelta
@@ -40,7 +44,7 @@ class Lower:
 
 
 class Severity(StrEnum):
-    """How loud a notice is: critical pages somebody."""
+    """The urgency of a notice: critical pages the on-call engineer."""
 
     INFO = "info"
     WARNING = "warning"
@@ -49,9 +53,9 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something people should hear about, once.
+    """A message for people, sent once to each recipient.
 
-    kind: what happened, where the record of the decision does not say it; else empty.
+    kind: the event, where the record of the decision does not name it; else empty.
     """
 
     severity: Severity
@@ -63,7 +67,7 @@ Move: TypeAlias = Shift | Lower
 
 
 class Alert(StrEnum):
-    """What makes a tick end with a status of its own."""
+    """A condition that gives a tick an exit status of its own."""
 
     ROLLBACK_UNCONFIRMED = "rollback_unconfirmed"
     DRIFT = "drift"
@@ -71,11 +75,14 @@ class Alert(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A history entry to be: what changed and why; the chain and the author are added later.
+    """The content of a new history entry: what changed and why; hash and author are added later.
 
-    keeps_series: the series that the decision saw are kept with it: transitions, hourly evidence.
-    because: what decided beside the observation, as JSON data: what a person asked, for instance.
-    tallies: the evidence as it was sealed with this entry, by criterion; fold: that which adds up.
+    keeps_series: the entry stores the series that the decision saw, as transitions and hourly
+        evidence do.
+    because: the causes besides the observation, as JSON data: the command of an operator, for
+        instance.
+    tallies: the evidence that this entry seals, by criterion. fold: the sealed evidence of the
+        whole rollout, where it adds up.
     """
 
     kind: str
@@ -97,7 +104,7 @@ class Record:
     def without_transition(
         cls, rollout: Rollout, kind: str, sentence: str, now: datetime
     ) -> "Record":
-        """Return the entry of what happened to `rollout` and changed neither phase nor weight."""
+        """Return the record of an event that changed neither phase nor weight of `rollout`."""
         return cls(
             kind=kind,
             at=now,
@@ -113,9 +120,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The next state and what leads to it; the rollout in it carries what comes next and why.
+    """The next state of a rollout and the effects that lead to it.
 
-    asks: addresses of hooks whose answers it takes to decide; whoever has them decides once more.
+    rollout: the next state, with its reason and its next action.
+    hooks_to_call: addresses of hooks whose answers are needed; with them, the tick decides again.
     """
 
     rollout: Rollout

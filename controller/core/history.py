@@ -1,4 +1,4 @@
-"""The append-only history of a rollout, chained by hash so that a gap or a change shows.
+"""The append-only history of a rollout: a hash chain, in which a gap or a change is detected.
 
 An entry's hash is SHA-256 over the previous hash and the entry's canonical JSON.
 """
@@ -32,7 +32,7 @@ MEMORY_FIELDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of history. `body` is plain JSON data; `hash` covers it and `previous`."""
+    """One entry of a history. `body` is plain JSON data; `hash` covers it and `previous`."""
 
     seq: int
     at: datetime
@@ -44,10 +44,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who is written into a history.
+    """The author of a history entry.
 
-    by: the name that was claimed. caller: the ARN that AWS says these credentials are of; empty
-    where AWS did not say, None where it was not asked, as by a tick.
+    by: the name that was claimed. caller: the ARN of the credentials, as AWS reports it; empty
+    where AWS did not report it, None where AWS was not called, as in a tick.
     """
 
     by: str
@@ -63,14 +63,14 @@ def append(
     run: str = "",
     caller: str | None = None,
 ) -> tuple[Rollout, Entry]:
-    """Return the rollout with its chain moved on, and the entry to store with it.
+    """Return the rollout with its hash chain extended, and the entry to store with it.
 
-    by, caller: who did it, as an `Author` has it. observation: the observation as JSON data (`seen_data`).
-    run: the name that the log of that run has too; empty where there is no log.
+    by, caller: the author, as in `Author`. observation: as JSON data (`observation_data`).
+    run: the id of the run, as in its log; empty where there is no log.
     """
-    who = {"by": by} if caller is None else {"by": by, "caller": caller}
-    body = {**who, **({"run": run} if run else {}), **record_data(record), "seen": observation}
-    body = json.loads(json.dumps(body))  # as a store gives it back, or the hash would not fit
+    author = {"by": by} if caller is None else {"by": by, "caller": caller}
+    body = {**author, **({"run": run} if run else {}), **record_data(record), "seen": observation}
+    body = json.loads(json.dumps(body))  # the hash covers the body as a store returns it
     seq = rollout.entries + 1
     digest = hash_of(rollout.chain, seq, record.at, record.kind, body)
     entry = Entry(seq, record.at, record.kind, body, rollout.chain, digest)
@@ -78,15 +78,15 @@ def append(
 
 
 def hash_of(previous: str, seq: int, at: datetime, kind: str, body: Mapping[str, Any]) -> str:
-    """Return the hash of an entry, which covers all of it and the hash of the one before."""
+    """Return the hash of an entry: it covers the whole entry and the hash of the one before."""
     text = json.dumps([previous, seq, at.isoformat(), kind, body], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def broken_link(entries: Iterable[Entry], chain: str | None = None) -> int | None:
-    """Return the number of the first entry that does not follow from those before; None if all do.
+    """Return the number of the first entry that breaks the hash chain; None when none does.
 
-    chain: the last hash that the rollout recorded; without it, a cut-off end cannot be seen.
+    chain: the last hash that the rollout recorded; without it, a missing end is not detected.
     """
     previous, seq = "", 0
     for entry in entries:
@@ -99,7 +99,7 @@ def broken_link(entries: Iterable[Entry], chain: str | None = None) -> int | Non
 
 
 def record_data(record: Record) -> dict[str, Any]:
-    """Return what an entry says of a decision, as plain JSON data."""
+    """Return the part of an entry that describes its decision, as plain JSON data."""
     data: dict[str, Any] = {
         "phase_from": record.phase_from,
         "phase_to": record.phase_to,
@@ -145,9 +145,9 @@ def finding_data(finding: Finding) -> dict[str, Any]:
 def observation_data(
     before: Rollout, observation: Observation, series: Mapping[str, Series]
 ) -> dict[str, Any]:
-    """Return what a decision about `before` was made from, as plain JSON data.
+    """Return the inputs of a decision about `before`, as plain JSON data.
 
-    series: what is kept of the series that were seen.
+    series: the part of the observed series that the entry stores.
     """
     data: dict[str, Any] = {
         "target": target_data(observation.target),
@@ -155,11 +155,11 @@ def observation_data(
         "memory": memory_data(before),
     }
     if observation.alarms:
-        data["alarms"] = {name: asdict(one) for name, one in observation.alarms.items()}
+        data["alarms"] = {name: asdict(alarm) for name, alarm in observation.alarms.items()}
     if observation.hooks:
         data["hooks"] = {
-            address: {"consent": str(one.consent), "said": one.said}
-            for address, one in observation.hooks.items()
+            address: {"consent": str(answer.consent), "said": answer.said}
+            for address, answer in observation.hooks.items()
         }
     return data if observation.owns_target else {**data, "owns_target": False}
 
@@ -177,9 +177,9 @@ def series_data(series: Mapping[str, Series]) -> dict[str, Any]:
 
 
 def memory_data(rollout: Rollout) -> dict[str, Any]:
-    """Return what ticks without an entry may have changed of `rollout`, as plain JSON data.
+    """Return the fields of `rollout` that ticks change without an entry, as plain JSON data.
 
-    An entry keeps it, so that its decision can be derived again without those ticks.
+    An entry stores them, so that its decision can be derived again without those ticks.
     """
     memory = {name: getattr(rollout, name) for name in MEMORY_FIELDS}
     return {name: _json_value(value) for name, value in memory.items() if value not in (None, "")}
@@ -192,7 +192,7 @@ def _json_value(value: object) -> object:
 
 
 def target_data(target: TargetReading | UnreadableTarget) -> dict[str, Any]:
-    """Return what was seen of the target as plain JSON data."""
+    """Return the observed state of the target as plain JSON data."""
     if isinstance(target, UnreadableTarget):
         return {"unreadable": target.reason, "hopeless": target.permanent}
     return {

@@ -1,4 +1,4 @@
-"""What a hook is told: one delivery, and its body as JSON. Pure; docs/hooks.md has every field."""
+"""Calls of hooks: a delivery id and a body as JSON. Pure; docs/hooks.md has every field."""
 
 import json
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from controller.core.policy import Policy
 from controller.core.policy.hooks import BEFORE_ADVANCE, BEFORE_START
 from controller.core.rollout import Rollout
 
-# Of the body of a call.
+# The version of the body of a call.
 CALL_SCHEMA: Final = 1
 
 
@@ -22,8 +22,8 @@ CALL_SCHEMA: Final = 1
 class HookCall:
     """One call of one hook.
 
-    moment: like `before_start`. delivery: the same for every try of it, so that who gets it twice
-    can tell. body: JSON.
+    trigger: like `before_start`. delivery: an id that is the same for every try, so that a receiver
+    can detect a duplicate. body: JSON.
     """
 
     trigger: str
@@ -32,13 +32,13 @@ class HookCall:
 
 
 CallFactory = Callable[[str], HookCall]
-"""Gives the call of the hook at an address."""
+"""Returns the call of the hook at an address."""
 
 
 def start_calls(
     policy: Policy, revision: str, target: TargetReading, weight: int, at: datetime
 ) -> CallFactory:
-    """Return what is asked before a start with `weight`."""
+    """Return the factory of the calls before a start with `weight`."""
     facts: dict[str, Any] = {
         "policy": policy.name,
         "rollout": None,
@@ -54,7 +54,7 @@ def start_calls(
 
 
 def advance_calls(rollout: Rollout, at: datetime) -> CallFactory:
-    """Return what is asked before the next step of `rollout`, whose gate has passed."""
+    """Return the factory of the calls before the next step of `rollout`, whose gate has passed."""
     facts = {
         "policy": rollout.name,
         "rollout": rollout.id,
@@ -64,7 +64,7 @@ def advance_calls(rollout: Rollout, at: datetime) -> CallFactory:
         "step": rollout.step + 1,
         "weight_percent": rollout.weight,
         "to_weight_percent": rollout.policy.steps[rollout.step + 1].weight,
-        "findings": [finding_data(one) for one in rollout.findings],
+        "findings": [finding_data(finding) for finding in rollout.findings],
     }
     return _call_factory(BEFORE_ADVANCE, f"{rollout.id}:{rollout.step + 1}", at, facts)
 
@@ -79,10 +79,10 @@ def _call_factory(trigger: str, subject: str, at: datetime, facts: dict[str, Any
 
 
 def after_call(rollout: Rollout, message: Message, address: str) -> HookCall:
-    """Return what the hook at `address` is told after what `message` tells."""
-    told = event_data(rollout, message)
+    """Return the call of the hook at `address` after the event of `message`."""
+    event = event_data(rollout, message)
     delivery = f"{message.key}:{address}"
-    moment = address.partition("[")[0]
-    head = {"schema": CALL_SCHEMA, "hook": moment, "delivery": delivery}
-    rest = {name: value for name, value in told.items() if name not in ("schema", "key")}
-    return HookCall(moment, delivery, json.dumps({**head, **rest}))
+    trigger = address.partition("[")[0]
+    head = {"schema": CALL_SCHEMA, "hook": trigger, "delivery": delivery}
+    facts = {name: value for name, value in event.items() if name not in ("schema", "key")}
+    return HookCall(trigger, delivery, json.dumps({**head, **facts}))

@@ -1,4 +1,4 @@
-"""The stretches of time in which a rollout stood at one weight: where its evidence comes from."""
+"""The intervals in which one weight of a rollout was applied: its evidence comes from them."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -9,20 +9,20 @@ from controller.core.units import MINUTE_S, floor_to, next_minute
 
 
 def unsealed_intervals(rollout: Rollout) -> tuple[Stretch, ...]:
-    """Return the stretches of `rollout` that are not sealed to their end, the open one last.
+    """Return the intervals of `rollout` that are not sealed to their end, the open one last.
 
-    None where no evidence adds up: then nothing outlives its step.
+    Empty for a policy without sequential criteria: no other evidence outlives its step.
     """
     if not rollout.policy.sequential_criteria():
         return ()
-    known = (*_closed_intervals(rollout), _open_interval(rollout))
-    return tuple(one for one in known if one is not None and not _is_sealed(one, rollout))
+    intervals = (*_closed_intervals(rollout), _open_interval(rollout))
+    return tuple(one for one in intervals if one is not None and not _is_sealed(one, rollout))
 
 
 def close_interval(rollout: Rollout) -> tuple[Stretch, ...]:
-    """Return the stretches to remember as `rollout` leaves its weight now, in `updated`.
+    """Return the intervals of `rollout` after it leaves its weight, at the moment of `updated`.
 
-    The minute of that moment is nobody's: it saw both weights.
+    The minute of that moment belongs to no interval: both weights were applied in it.
     """
     current = _open_interval(rollout)
     if current is None or not rollout.policy.sequential_criteria():
@@ -32,10 +32,10 @@ def close_interval(rollout: Rollout) -> tuple[Stretch, ...]:
 
 
 def reopen(rollout: Rollout, since: datetime) -> tuple[Stretch, ...]:
-    """Return the stretches of `rollout` with the one of the weight before, which was not left.
+    """Return the intervals of `rollout` with an open one for the weight before a pending raise.
 
-    The raise from it waits to be written, and that weight is in force since long before `since`: it
-    has warmed up. None of 0 %, for there nobody meets the canary.
+    While the raise waits to be written, that weight stays applied, and has been since long before
+    `since`: it is warmed up. At 0 % there is no interval, for no request reaches the canary.
     """
     if rollout.previous_live is not None or rollout.intent.previous == 0:
         return rollout.stretches
@@ -56,5 +56,5 @@ def _open_interval(rollout: Rollout) -> Stretch | None:
     return Stretch(rollout.step, begin, judged_from)
 
 
-def _is_sealed(stretch: Stretch, rollout: Rollout) -> bool:
-    return 0 < stretch.end <= rollout.fold.through
+def _is_sealed(interval: Stretch, rollout: Rollout) -> bool:
+    return 0 < interval.end <= rollout.fold.through

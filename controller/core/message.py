@@ -1,4 +1,4 @@
-"""A message to people and machines outside: what is said of one moment of a rollout, to whom."""
+"""Messages and pages: what a rollout sends to people and to other systems."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,13 +6,13 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One notice on its way. It is kept in the state until everybody has it.
+    """One notice in delivery. The state keeps it until every recipient has it.
 
-    key: the same each time it is sent, so that who gets it twice can tell. severity, kind, phase
-    and reason: as words. kind: what happened, mostly the kind of the history's entry.
-    weight: what was asked for then; during a rollback, what was still live. to: the places that
-    have not got it yet. tries: ticks that have tried. run: which run of the program decided it; its
-    log and its history have that, too.
+    key: the same each time the message is sent, so that a receiver can detect a duplicate.
+    severity, kind, phase and reason: as words. kind: the event, mostly the kind of the history
+    entry. weight: the weight asked for at that moment; during a rollback, the weight still live.
+    to: addresses that have not received it yet. tries: the number of ticks that tried. run: the run
+    of the program that decided it; its log and its history entry have that id, too.
     """
 
     key: str
@@ -31,9 +31,9 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What is critical, and told again until somebody acknowledges it.
+    """A critical condition, which is announced again until an operator acknowledges it.
 
-    kind: of the message that told it first. told: when it was told last.
+    kind: of the message that announced it first. told: when it was announced last.
     """
 
     kind: str

@@ -1,4 +1,7 @@
-"""What comes next, what is waited for, and the record of a transition: shared by all of them."""
+"""The next action of a rollout, the reason of a hold, and the record of a transition.
+
+All modules of `transitions` share them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,12 +17,12 @@ from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.units import clock_text, format_duration
 from controller.text import printable_block
 
-# A pause has no limit, but it is not forgotten either.
+# A pause has no time limit, so operators are reminded of it.
 REMIND_EVERY = timedelta(days=1)
 
 
 def with_next_action(rollout: Rollout) -> Rollout:
-    """Return `rollout` with what happens next, and when, worked out from where it stands."""
+    """Return `rollout` with its next action and the time of it, derived from its state."""
     next_at, text = _next_action(rollout)
     return replace(rollout, next_at=next_at, next=text)
 
@@ -50,7 +53,7 @@ def _next_action(rollout: Rollout) -> tuple[datetime | None, str]:
 
 
 def unacknowledged_page(rollout: Rollout) -> Page | None:
-    """Return what is critical in the phase of `rollout`, and nobody has acknowledged."""
+    """Return the page of the current phase of `rollout` that waits for an acknowledgement."""
     page = rollout.page
     if page is None or page.acknowledged or page.since < rollout.since:
         return None
@@ -58,71 +61,74 @@ def unacknowledged_page(rollout: Rollout) -> Page | None:
 
 
 def _next_while_pending(rollout: Rollout) -> tuple[datetime | None, str]:
-    """Return until when a weight that was asked for has to be seen."""
+    """Return until when a pending weight has to be applied, and what happens otherwise."""
     frozen = rollout.policy.freeze_at(rollout.updated)
-    unseen = rollout.reason is Reason.TARGET_UNREADABLE and rollout.barrier == Reason.FROZEN
-    if frozen is not None and (rollout.reason is Reason.FROZEN or unseen):
+    unreadable = rollout.reason is Reason.TARGET_UNREADABLE and rollout.barrier == Reason.FROZEN
+    if frozen is not None and (rollout.reason is Reason.FROZEN or unreadable):
         return frozen.until, f"{rollout.weight} % at {clock_text(frozen.until)}"
-    first_look = rollout.unfinished_since or rollout.intent.asked
-    limit = first_look + rollout.policy.shift_timeout
+    pending_since = rollout.unfinished_since or rollout.intent.asked
+    limit = pending_since + rollout.policy.shift_timeout
     otherwise = "pauses" if rollout.intent.previous == rollout.weight else "rolls back"
     return limit, f"{otherwise} unless {rollout.weight} % is in force by {clock_text(limit)}"
 
 
 def _next_gate(rollout: Rollout) -> tuple[datetime | None, str]:
-    end, then = rollout.bake_end, _next_step_text(rollout)
+    end, next_step = rollout.bake_end, _next_step_text(rollout)
     if end is None:
-        return None, then
-    judged = end + rollout.policy.settle
-    if rollout.updated < judged:
-        return _next_after_bake(rollout, judged)
+        return None, next_step
+    judged_at = end + rollout.policy.settle
+    if rollout.updated < judged_at:
+        return _next_after_bake(rollout, judged_at)
     frozen = _freeze_at(rollout, rollout.updated)
     if rollout.reason is Reason.FROZEN and frozen is not None:
         passes = "" if _gate_allows_advance(rollout) else " if every criterion passes"
         return (
             frozen.until,
-            f"{then} at {clock_text(frozen.until)}{passes}{_approval_suffix(rollout)}",
+            f"{next_step} at {clock_text(frozen.until)}{passes}{_approval_suffix(rollout)}",
         )
     if rollout.reason is Reason.AWAITING_APPROVAL:
-        reminds = (rollout.reminded or rollout.updated) + REMIND_EVERY
+        remind_at = (rollout.reminded or rollout.updated) + REMIND_EVERY
         passes = "" if _gate_allows_advance(rollout) else " and every criterion passes"
         at = f", not before {clock_text(frozen.until)}" if frozen else ""
-        return reminds, f"{then} once it is approved{passes}{at}; reminds once a day"
+        return remind_at, f"{next_step} once it is approved{passes}{at}; reminds once a day"
     if rollout.reason is Reason.AWAITING_HOOK:
-        reminds = (rollout.reminded or rollout.updated) + REMIND_EVERY
-        return reminds, f"{then} once its hooks allow it, asked with each tick; reminds once a day"
+        remind_at = (rollout.reminded or rollout.updated) + REMIND_EVERY
+        return (
+            remind_at,
+            f"{next_step} once its hooks allow it, asked with each tick; reminds once a day",
+        )
     return _next_on_hold(rollout)
 
 
 def _gate_allows_advance(rollout: Rollout) -> bool:
-    """Tell whether the gate lets the rollout go on: it passed, or needs no verdict."""
+    """Tell whether the gate allows an advance: it passed, or the policy needs no verdict."""
     unproven = rollout.policy.on_inconclusive == "advance"
     return unproven or gate(rollout.findings) is Verdict.PASS
 
 
-def _next_after_bake(rollout: Rollout, judged: datetime) -> tuple[datetime, str]:
-    """Return when a bake that goes well leads on: once it is judged and nothing is frozen."""
-    frozen = _freeze_at(rollout, judged)
-    if frozen is not None:
-        judged = frozen.until
-    text = f"{_next_step_text(rollout)} at {clock_text(judged)} if every criterion passes{_approval_suffix(rollout)}"
-    return judged, text if frozen is None else f"{text}; {frozen.text}"
+def _next_after_bake(rollout: Rollout, judged_at: datetime) -> tuple[datetime, str]:
+    """Return the advance after a bake whose gate passes: when it is judged and no freeze is on."""
+    frozen = _freeze_at(rollout, judged_at)
+    advance_at = judged_at if frozen is None else frozen.until
+    next_step = f"{_next_step_text(rollout)} at {clock_text(advance_at)}"
+    text = f"{next_step} if every criterion passes{_approval_suffix(rollout)}"
+    return advance_at, text if frozen is None else f"{text}; {frozen.text}"
 
 
 def _next_on_hold(rollout: Rollout) -> tuple[datetime | None, str]:
-    """Return what a gate without a verdict, or a target that takes no raise, leads to."""
-    end, then = rollout.hold_end, _next_step_text(rollout)
+    """Return how a hold ends, of an inconclusive gate or of a target that takes no raise."""
+    end, next_step = rollout.hold_end, _next_step_text(rollout)
     if end is None:
-        return None, then
+        return None, next_step
     if gate(rollout.findings) is Verdict.PASS:
-        return end, f"{then} as soon as the target takes it; pauses at {clock_text(end)}"
-    outcome = {"pause": "pauses", "rollback": "rolls back", "advance": "advances unproven"}
-    what = outcome[rollout.policy.on_inconclusive]
-    return end, f"{then} as soon as every criterion passes; {what} at {clock_text(end)}"
+        return end, f"{next_step} as soon as the target takes it; pauses at {clock_text(end)}"
+    outcomes = {"pause": "pauses", "rollback": "rolls back", "advance": "advances unproven"}
+    outcome = outcomes[rollout.policy.on_inconclusive]
+    return end, f"{next_step} as soon as every criterion passes; {outcome} at {clock_text(end)}"
 
 
 def _next_step_text(rollout: Rollout) -> str:
-    """Return what follows the step: the next weight, or success."""
+    """Return the goal of an advance from the current step: the next weight, or success."""
     return (
         "success"
         if _is_last_step(rollout)
@@ -135,12 +141,12 @@ def _is_last_step(rollout: Rollout) -> bool:
 
 
 def _freeze_at(rollout: Rollout, moment: datetime) -> Frozen | None:
-    """Return the freeze that the next step would meet at `moment`; success meets none."""
+    """Return the freeze that blocks the next step at `moment`; no freeze blocks success."""
     return None if _is_last_step(rollout) else rollout.policy.freeze_at(moment)
 
 
 def _approval_suffix(rollout: Rollout) -> str:
-    """Return what a passed gate would still wait for."""
+    """Return the condition of a missing approval, as part of a sentence; empty without one."""
     step = rollout.step + 1
     if (
         _is_last_step(rollout)
@@ -152,18 +158,18 @@ def _approval_suffix(rollout: Rollout) -> str:
 
 
 def baking_sentence(rollout: Rollout) -> str:
-    """Return until when the step bakes, or until when its last measurements settle."""
+    """Return the sentence of a bake: until when it lasts, or until when its last data settle."""
     weight, end = rollout.weight, rollout.bake_end
     if end is None:
         return f"baking at {weight} %"
     if rollout.updated < end:
         return f"baking at {weight} % until {clock_text(end)}"
-    settled = clock_text(end + rollout.policy.settle)
-    return f"baked at {weight} % until {clock_text(end)}; its last data settle until {settled}"
+    judged_at = clock_text(end + rollout.policy.settle)
+    return f"baked at {weight} % until {clock_text(end)}; its last data settle until {judged_at}"
 
 
 def hold_expired_text(rollout: Rollout, target: TargetReading | UnreadableTarget) -> str:
-    """Return that a hold ran out of time, and on what."""
+    """Return the sentence of a hold that reached its time limit, with its reason."""
     limit = format_duration(rollout.policy.max_hold_of(rollout.step))
     return (
         f"still held at {rollout.weight} % {limit} after the bake: {hold_reason(rollout, target)}"
@@ -171,9 +177,9 @@ def hold_expired_text(rollout: Rollout, target: TargetReading | UnreadableTarget
 
 
 def hold_reason(rollout: Rollout, target: TargetReading | UnreadableTarget) -> str:
-    """Return what a finished bake still waits for: the open findings, then the target."""
-    open_still = [one for one in rollout.findings if one.holds_up]
-    reasons = [_by_label(open_still)] if open_still else []
+    """Return the reasons of a hold after the bake: the open findings, then the target."""
+    open_findings = [finding for finding in rollout.findings if finding.holds_up]
+    reasons = [_by_label(open_findings)] if open_findings else []
     if isinstance(target, UnreadableTarget):
         reasons.append(f"The target cannot be read: {target.reason}")
     elif target.update is not UpdateStatus.SUCCESSFUL:
@@ -183,7 +189,7 @@ def hold_reason(rollout: Rollout, target: TargetReading | UnreadableTarget) -> s
 
 
 def _by_label(findings: Sequence[Finding]) -> str:
-    """Return one finding in full, several by what they lack: `no data (latency, traffic).`"""
+    """Return one finding in full, several grouped by label: `no data (latency, traffic).`"""
     if len(findings) == 1:
         return findings[0].sentence
     labels = dict.fromkeys(one.label for one in findings)
@@ -195,7 +201,7 @@ def _by_label(findings: Sequence[Finding]) -> str:
 
 
 def with_table(text: str, rollout: Rollout) -> str:
-    """Return the last words of a rollout with the table of its criteria below them."""
+    """Return the final message of a rollout with the table of its criteria below it."""
     lines = table(rollout)
     return printable_block([text, "", *lines]) if lines else text
 
@@ -209,6 +215,7 @@ def transition_record(
     *,
     keeps_series: bool = False,
 ) -> Record:
+    """Return the record of a transition from `before` to `after`, with the findings of `before`."""
     return Record(
         kind=kind,
         at=now,

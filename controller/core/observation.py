@@ -1,4 +1,4 @@
-"""What a tick saw: the target's weight, and the series its criteria need.
+"""The observation of a tick: the target, and the series, alarms and hook answers of its criteria.
 
 Series are keyed by unix seconds at the start of each period, as CloudWatch stamps them.
 """
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class UpdateStatus(StrEnum):
-    """Where the target's last change of configuration stands."""
+    """The status of the last configuration update of a target."""
 
     SUCCESSFUL = "successful"
     IN_PROGRESS = "in_progress"
@@ -18,14 +18,14 @@ class UpdateStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TargetReading:
-    """The target as it answered.
+    """The state of the target, as it answered.
 
-    identity: what the target is in the whole world (a function ARN); the lock is on it.
+    identity: the globally unique name of the target (a function ARN); the lock is on it.
     weight: percent on the canary; None when its variables contradict each other.
     shown: the variables as they stand, for people.
     token: changes with every change of the target; a raise is conditional on it.
     code: digest of the code that runs; the default revision of a rollout.
-    detail: why an update failed, or is still moving; empty otherwise.
+    detail: why an update failed, or is still in progress; empty otherwise.
     may_be_full: the variables contradict each other, and one of them may mean 100 %.
     """
 
@@ -39,7 +39,7 @@ class TargetReading:
     may_be_full: bool = False
 
     def has_applied(self, weight: int) -> bool:
-        """Tell whether `weight` is in force: read back, and the update is finished."""
+        """Tell whether `weight` is applied: it was read back, and the update is finished."""
         return self.weight == weight and self.update is UpdateStatus.SUCCESSFUL
 
 
@@ -49,11 +49,11 @@ class UnreadableTarget:
 
     reason: str
     permanent: bool = False
-    """True when no later write can help either: the environment itself cannot be read."""
+    """True when no later write can succeed either: the environment itself cannot be read."""
 
 
 def weight_of(target: TargetReading | UnreadableTarget) -> int | None:
-    """Return the weight that `target` shows; None when nobody knows."""
+    """Return the weight that `target` has; None when it is unknown."""
     return target.weight if isinstance(target, TargetReading) else None
 
 
@@ -81,7 +81,7 @@ class MetricQuery:
 class Series:
     """Datapoints by start of period; a period without traffic has none.
 
-    Log events are one too: how many there were, by each minute that had any.
+    Log events are a series, too: the count of each minute that has any.
     """
 
     points: Mapping[int, float] = field(default_factory=dict)
@@ -91,7 +91,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A half-open stretch of time in unix seconds, `start` included, `end` not."""
+    """A half-open interval in unix seconds: `start` is included, `end` is not."""
 
     start: int
     end: int
@@ -99,9 +99,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
-    """The events of one log group that match a filter pattern; an empty one matches every event.
+    """A query for the events of one log group that match a filter pattern.
 
-    limit: how many have to be counted; whether there are more is not asked for.
+    pattern: an empty one matches every event.
+    limit: how many events have to be counted; whether there are more is not queried.
     """
 
     group: str
@@ -111,7 +112,7 @@ class LogQuery:
 
 
 class Consent(StrEnum):
-    """What a hook says to what it was asked about."""
+    """The answer of a hook to a start or an advance."""
 
     GIVEN = "given"
     REFUSED = "refused"
@@ -120,14 +121,17 @@ class Consent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HookAnswer:
-    """What came of asking a hook. said: why, in one line; may be empty where it was given."""
+    """The result of calling a hook.
+
+    said: the reason, in one line; may be empty where consent was given.
+    """
 
     consent: Consent
     said: str = ""
 
 
 class AlarmState(StrEnum):
-    """What CloudWatch says of an alarm, or why it says nothing."""
+    """The state of an alarm in CloudWatch, or why it is unknown."""
 
     OK = "ok"
     ALARM = "alarm"
@@ -138,10 +142,10 @@ class AlarmState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AlarmReading:
-    """One alarm as it stands.
+    """The state of one alarm, as it was read.
 
-    since: when it came into this state, unix seconds; 0 where nobody says so.
-    reason: CloudWatch's own for the state; or why the alarm could not be read.
+    since: when the alarm entered this state, unix seconds; 0 where that is unknown.
+    reason: CloudWatch's reason for the state; or why the alarm could not be read.
     """
 
     state: AlarmState
@@ -151,12 +155,12 @@ class AlarmReading:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Everything one tick saw of one rollout.
+    """Everything that one tick observed of one rollout.
 
-    series: by the keys of `judge.needs`; empty when nothing was asked.
-    alarms: by the name or ARN that the policy gives them; empty when it names none.
+    series: by the keys of `judge.gate.needs`; empty when nothing was queried.
     owns_target: False once a newer rollout holds the target's lock.
-    hooks: what hooks answered, by their addresses; empty when nobody asked them.
+    alarms: by the name or ARN that the policy gives them; empty when it names none.
+    hooks: the answers of hooks, by their addresses; empty when none was called.
     """
 
     target: TargetReading | UnreadableTarget

@@ -1,8 +1,8 @@
-"""What a rollout still has to tell: posted with the decision, crossed off when it has arrived.
+"""The outbox of a rollout: messages are saved with a decision and removed once they are delivered.
 
-A decision's messages are saved with it, in the same write; so a run that dies before it has sent
-them leaves them to the next tick. One that dies after sending and before crossing off sends them
-twice: whoever must not act twice goes by the key. Pure.
+A decision and its messages are saved in the same write, so a run that dies before it has sent them
+leaves them to the next tick. A run that dies between sending a message and removing it sends it
+twice: a receiver that must not act twice compares the key. Pure.
 """
 
 from dataclasses import replace
@@ -16,33 +16,33 @@ from controller.core.policy import Channel, Hook, Policy
 from controller.core.policy.hooks import AFTER_HOOKS
 from controller.core.rollout import Phase, Rollout
 
-# How long a message is tried again, tick by tick; after that it is given up.
+# How long the delivery of a message is retried, tick by tick; after that it is given up.
 DELIVERY_TIMEOUT: Final = timedelta(hours=1)
-# So many messages wait at most; what is older, and not critical, goes first.
+# The most messages that wait; above it, the oldest that are not critical are dropped first.
 MAX_MESSAGES: Final = 20
-# So much of a text is kept and sent.
+# The most characters of a text that are stored and sent.
 MAX_TEXT_LENGTH: Final = 4_000
-# Of the event that a message is to machines; see docs/events.md.
+# The version of the JSON form of a message; see docs/events.md.
 EVENT_SCHEMA: Final = 1
 
-# Entries of hooks that were called after something: nothing was decided.
+# The kind of an entry about hooks that were called after an event: it records no decision.
 HOOK_CALLED: Final = "hooked"
 
 _CHANNEL_PREFIX: Final = "notify"
 
 
 def enqueue_notices(decision: Decision, run: str = "") -> Decision:
-    """Return `decision` with its notices in the outbox, for those whom the policy names.
+    """Return `decision` with its notices in the outbox, for the recipients that the policy names.
 
-    run: which run of the program decided; empty where nobody keeps a log of it.
+    run: the id of the run that decided; empty where it keeps no log.
     """
     rollout = decision.rollout
-    fresh = [_message(decision, notice, run) for notice in decision.notices]
-    fresh = [one for one in fresh if one.to]
-    if not fresh:
+    messages = [_message(decision, notice, run) for notice in decision.notices]
+    messages = [message for message in messages if message.to]
+    if not messages:
         return decision
     return replace(
-        decision, rollout=replace(rollout, outbox=_limit_outbox((*rollout.outbox, *fresh)))
+        decision, rollout=replace(rollout, outbox=_limit_outbox((*rollout.outbox, *messages)))
     )
 
 
@@ -73,25 +73,26 @@ def _message_weight(rollout: Rollout) -> int:
 
 
 def _addresses(policy: Policy, notice: Notice, kind: str) -> tuple[str, ...]:
-    """Return whom a notice goes to: channels, and the hooks after what the history calls `kind`."""
-    channels = enumerate(policy.notify or ())
-    told = [
-        f"{_CHANNEL_PREFIX}[{index}]" for index, one in channels if one.takes(str(notice.severity))
+    """Return the recipients of a notice: channels, and the hooks after an entry of `kind`."""
+    channels = [
+        f"{_CHANNEL_PREFIX}[{index}]"
+        for index, channel in enumerate(policy.notify or ())
+        if channel.takes(str(notice.severity))
     ]
-    return (*told, *policy.hooks_at("" if notice.kind else AFTER_HOOKS.get(kind, "")))
+    return (*channels, *policy.hooks_at("" if notice.kind else AFTER_HOOKS.get(kind, "")))
 
 
 def _limit_outbox(waiting: tuple[Message, ...]) -> tuple[Message, ...]:
-    over = len(waiting) - MAX_MESSAGES
-    if over <= 0:
+    excess = len(waiting) - MAX_MESSAGES
+    if excess <= 0:
         return waiting
-    by_worth = sorted(waiting, key=lambda one: (one.severity == "critical", one.at))
-    gone = {one.key for one in by_worth[:over]}
-    return tuple(one for one in waiting if one.key not in gone)
+    by_priority = sorted(waiting, key=lambda one: (one.severity == "critical", one.at))
+    dropped = {message.key for message in by_priority[:excess]}
+    return tuple(message for message in waiting if message.key not in dropped)
 
 
 def recipient(policy: Policy, address: str) -> Channel | Hook | None:
-    """Return the channel or the hook behind an address; None where the policy has none there."""
+    """Return the channel or the hook at `address`; None where the policy has none there."""
     if not address.startswith(f"{_CHANNEL_PREFIX}["):
         return policy.hooks_at(address.partition("[")[0]).get(address)
     index = address.removeprefix(f"{_CHANNEL_PREFIX}[").removesuffix("]")
@@ -100,45 +101,47 @@ def recipient(policy: Policy, address: str) -> Channel | Hook | None:
 
 
 def delivery_order(message: Message) -> tuple[str, ...]:
-    """Return whom to tell first: another one with each try, so that none keeps others out."""
-    turn = message.tries % len(message.to) if message.to else 0
-    return message.to[turn:] + message.to[:turn]
+    """Return the recipients in order of delivery: rotated with each try, so that none blocks it."""
+    first = message.tries % len(message.to) if message.to else 0
+    return message.to[first:] + message.to[:first]
 
 
 def delivery_priority(rollout: Rollout) -> tuple[bool, int]:
-    """Return what rollouts are told in the order of: what is critical first, then what is new.
+    """Return the sort key of rollouts for delivery: critical messages first, then new ones.
 
-    So slow places of one rollout keep no other from being told for more than a tick.
+    So slow recipients of one rollout delay the messages of another by one tick at most.
     """
-    calm = all(one.severity != "critical" for one in rollout.outbox)
-    return calm, min((one.tries for one in rollout.outbox), default=0)
+    none_critical = all(message.severity != "critical" for message in rollout.outbox)
+    return none_critical, min((message.tries for message in rollout.outbox), default=0)
 
 
 def remaining_message(
     message: Message, delivered_to: frozenset[str], now: datetime
 ) -> Message | None:
-    """Return what is left to do of `message` after a try in which `delivered_to` had it; None: nothing.
+    """Return `message` for the recipients that still lack it; None when no try is left.
 
-    That is also when it is older than TRY_FOR: it is given up.
+    That is when `delivered_to` has all of them, and when the message is older than
+    DELIVERY_TIMEOUT: then it is given up.
     """
-    left = tuple(one for one in message.to if one not in delivered_to)
-    if not left or now - message.at > DELIVERY_TIMEOUT:
+    undelivered = tuple(address for address in message.to if address not in delivered_to)
+    if not undelivered or now - message.at > DELIVERY_TIMEOUT:
         return None
-    return replace(message, to=left, tries=message.tries + 1)
+    return replace(message, to=undelivered, tries=message.tries + 1)
 
 
 def visit_deadline(rollout: Rollout) -> datetime | None:
-    """Return until when ticks visit a final rollout: for its watch, and for what it has to tell.
+    """Return until when ticks visit a final rollout: for its watch, and to deliver its messages.
 
-    That is longer than TRY_FOR, for what does not arrive is given up, and said, by a tick after it.
+    For a message that is longer than DELIVERY_TIMEOUT: a tick after the timeout gives the message
+    up, and reports that.
     """
-    untold = [one.at + 2 * DELIVERY_TIMEOUT for one in rollout.outbox]
-    watched = [] if rollout.watch_until is None else [rollout.watch_until]
-    return max((*watched, *untold), default=None)
+    deliveries = [message.at + 2 * DELIVERY_TIMEOUT for message in rollout.outbox]
+    watches = [] if rollout.watch_until is None else [rollout.watch_until]
+    return max((*watches, *deliveries), default=None)
 
 
 def hook_record(rollout: Rollout, sentence: str, now: datetime) -> Record:
-    """Return what the history says of hooks that were called after something, or in vain."""
+    """Return the record of hooks that were called after an event, or that could not be called."""
     return Record.without_transition(rollout, HOOK_CALLED, sentence, now)
 
 
@@ -167,5 +170,5 @@ def event_data(rollout: Rollout, message: Message) -> dict[str, Any]:
         "reason": message.reason,
         "label": rollout.label,
         "next": rollout.next,
-        "findings": [finding_data(one) for one in rollout.findings],
+        "findings": [finding_data(finding) for finding in rollout.findings],
     }

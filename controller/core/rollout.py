@@ -16,9 +16,33 @@ from controller.core.policy import Policy
 from controller.core.stats.mixture import Fold
 from controller.core.units import ceil_to, from_unix, next_minute
 
+# The version of the stored form. A rollout that is stored with another one is refused.
+SCHEMA = 5
+
+
+class Phase(StrEnum):
+    """The phase of a rollout. `succeeded` and `rolled_back` are final."""
+
+    PROGRESSING = "progressing"
+    PAUSED = "paused"
+    ROLLING_BACK = "rolling_back"
+    ROLLED_BACK = "rolled_back"
+    SUCCEEDED = "succeeded"
+
+
+FINAL_PHASES = frozenset({Phase.ROLLED_BACK, Phase.SUCCEEDED})
+# The order in which a tick visits rollouts: a rollback, then traffic to judge, then 0 % to guard.
+VISIT_PRIORITY = {
+    Phase.ROLLING_BACK: 0,
+    Phase.PROGRESSING: 1,
+    Phase.PAUSED: 1,
+    Phase.ROLLED_BACK: 2,
+    Phase.SUCCEEDED: 3,
+}
+
 
 class Reason(StrEnum):
-    """Why a rollout is where it is; one word for machines, `Rollout.sentence` for people."""
+    """Why a rollout is in its state, in one word for machines; `Rollout.sentence` is for people."""
 
     STARTED = "started"
     WAITING = "waiting"
@@ -54,39 +78,13 @@ class Reason(StrEnum):
     TARGET_UNREADABLE = "target_unreadable"
 
 
-# --- The rollout ----------------------------------------------------------------------------------
-
-# The form of a stored rollout. A rollout that is stored with another schema is refused.
-SCHEMA = 5
-
-
-class Phase(StrEnum):
-    """Where a rollout stands. `succeeded` and `rolled_back` are final."""
-
-    PROGRESSING = "progressing"
-    PAUSED = "paused"
-    ROLLING_BACK = "rolling_back"
-    ROLLED_BACK = "rolled_back"
-    SUCCEEDED = "succeeded"
-
-
-FINAL_PHASES = frozenset({Phase.ROLLED_BACK, Phase.SUCCEEDED})
-# Which rollouts a tick takes first: a rollback, then traffic to judge, then 0 % to guard.
-VISIT_PRIORITY = {
-    Phase.ROLLING_BACK: 0,
-    Phase.PROGRESSING: 1,
-    Phase.PAUSED: 1,
-    Phase.ROLLED_BACK: 2,
-    Phase.SUCCEEDED: 3,
-}
-
-
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A weight that was decided: from what, under which token, and when.
+    """A weight that was decided: from which weight, under which token, and when.
 
-    Saved before a raise, so that a crash between saving and acting is seen by the next tick.
-    previous: what was in force; of a way back to 0 %, what callers may still have, or 0 for none.
+    It is saved before a raise is written, so that the next tick detects a crash between the two.
+    previous: the weight applied before; of a rollback, the weight that callers may still have, or 0
+    for none.
     """
 
     weight: int
@@ -97,33 +95,35 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """One run of a policy.
+    """One run of a policy for one revision: its whole state between two ticks.
 
     step: index into the policy's steps, never looked up by weight.
-    settled: when the weight of the step was first seen in force; None before.
-    unfinished_since: the first look that saw a raise not in force yet; its time limit counts from
-        there, so that ticks that came late are no reason to roll back.
-    seen_weight: the live weight as last seen; None while the variables contradict each other.
-    blind_since: since when no tick saw the target, or any metric; None while they are seen.
-    peak: the last weight above zero that this rollout asked for; guarding zero looks for it.
+    settled: when the weight of the step was first observed applied; None before.
+    unfinished_since: the first observation in which a raise was not applied yet. Its time limit
+        counts from there, so that late ticks are no reason to roll back.
+    seen_weight: the live weight as last observed; None while the variables contradict each other.
+    blind_since: since when no tick could read the target, or any metric; None while both are read.
+    peak: the last weight above zero that this rollout asked for; the watch after a rollback lowers
+        it again.
     since: when the phase was entered; watch_until: end of the watch in a final phase.
     updated: the newest moment recorded; time never goes back before it.
     tallies: sealed evidence of the step, by criterion; sealed_at is when it was last sealed.
-    fold: sealed evidence of the whole rollout, where it adds up over minutes; stretches: from where
-        what is not sealed yet comes, but for the weight of now; the one that `waits` has no end.
+    fold: sealed evidence of the whole rollout, where it adds up over minutes; stretches: the
+        intervals with evidence that is not sealed yet, except for that of the current weight; the
+        one of `previous_live` has no end.
     drain: whether requests left the canary after the rollback, once that is known.
-    drift_told, unconfirmed: drift, or a rollback that is not confirmed, is in the history already.
+    drift_told, unconfirmed: drift, or an unconfirmed rollback, is recorded in the history already.
     reminded: the newest page or reminder of this phase.
-    hold_from: from when an inconclusive gate holds anew: a person let it go on, or it had passed
-        and what kept it from going up was over.
-    approved: the index of the step that a person lets it enter; None when nobody has.
-    signed: what people have said of criteria that they attest to.
-    earlier: the last findings of criteria of earlier steps that the gate of this one has not.
-    barrier: what was last said to hold up a raise that was due; empty: nothing.
-    outbox: messages that have not arrived everywhere yet. page: what is critical, and told again
-        until somebody acknowledges it.
-    write_error: why the last write of the weight failed, and what to do; empty once the weight that
-        was asked for is seen applied.
+    hold_from: the new start of the hold of an inconclusive gate: an operator resumed the rollout,
+        or the gate had passed and a block of its advance has ended.
+    approved: the index of the step that an operator approved; None without an approval.
+    signed: the signatures of people, by the criterion that they attest.
+    earlier: the last findings of criteria of earlier steps that are not in the gate of this step.
+    barrier: the block of a due raise that was announced last; empty: none.
+    outbox: messages that some recipient has not received yet. page: a critical condition, announced
+        again until an operator acknowledges it.
+    write_error: why the last write of the weight failed, and what to do; empty once the intended
+        weight is observed applied.
     entries, chain: length and last hash of the history.
     version: compare-and-swap counter; the store raises it with every save.
     """
@@ -180,29 +180,32 @@ class Rollout:
 
     @property
     def final(self) -> bool:
-        """True when no tick moves this rollout any more."""
+        """True when no tick moves this rollout any more: its phase is final."""
         return self.phase in FINAL_PHASES
 
     @property
     def in_flight(self) -> bool:
-        """True while nobody has seen its weight in force; a pause in flight passes for settled."""
-        paused = self.reason is Reason.PAUSED_BY_HAND and self.settled == self.since
-        return self.settled is None or paused
+        """True until its weight is observed applied.
+
+        A pause before that sets `settled` to the moment of the pause, and counts as in flight.
+        """
+        paused_in_flight = self.reason is Reason.PAUSED_BY_HAND and self.settled == self.since
+        return self.settled is None or paused_in_flight
 
     @property
     def first_raise_pending(self) -> bool:
-        """True while no weight above 0 was ever seen, for the first raise is in flight."""
+        """True while the first raise is in flight, and no weight above 0 was ever observed."""
         return self.in_flight and self.intent.previous == 0 < self.weight and not self.seen_weight
 
     @property
     def previous_live(self) -> Stretch | None:
-        """The stretch that goes on at the weight before, while a raise waits to be written."""
+        """The open interval of the previous weight, while a raise waits to be written."""
         last = self.stretches[-1] if self.stretches else None
         return last if self.settled is None and last is not None and last.end == 0 else None
 
     @property
     def judged_step(self) -> int:
-        """The step whose gate is judged: the one of the weight that is live."""
+        """The step whose gate is judged: that of the live weight."""
         return self.step if self.previous_live is None else self.previous_live.step
 
     @property
@@ -214,39 +217,42 @@ class Rollout:
 
     @property
     def applied_from(self) -> int | None:
-        """First whole second of a minute with the weight of the step in force."""
+        """First second of the first whole minute with the weight of the step applied."""
         if self.settled is None:
             return None if self.previous_live is None else self.previous_live.begin
         return next_minute(self.settled)
 
     @property
     def read_from(self) -> int | None:
-        """From when metrics are read: what is plainly broken is rolled back in the warm-up too."""
+        """First second of the metrics that are read; sequential criteria read the warm-up as well.
+
+        They roll a plainly broken canary back in the warm-up.
+        """
         return self.applied_from if self.policy.sequential_criteria() else self.judged_from
 
     @property
     def bake_end(self) -> datetime | None:
-        """When the bake of the step that is judged is over; None before its weight was seen.
+        """When the bake of the judged step is over; None before its weight is observed applied.
 
-        That is the end of the last window of any criterion of the gate that it reaches into.
+        That is the end of the last window of any criterion of the gate that the bake reaches into.
         """
         start = self.judged_from
         if start is None:
             return None
         baked = start + int(self.policy.steps[self.judged_step].bake.total_seconds())
-        gate = self.policy.gate(self.judged_step).values()
-        return from_unix(max(ceil_to(baked, int(one.window.total_seconds())) for one in gate))
+        windows = (one.window for one in self.policy.gate(self.judged_step).values())
+        return from_unix(max(ceil_to(baked, int(one.total_seconds())) for one in windows))
 
     @property
     def hold_end(self) -> datetime | None:
-        """When an inconclusive gate stops holding; None before the weight was seen."""
+        """When the hold of an inconclusive gate is over; None before the weight is applied."""
         end = self.bake_end
         hold: timedelta = self.policy.max_hold_of(self.step)
         return None if end is None else max(end, self.hold_from or end) + hold
 
     @property
     def locks(self) -> tuple[str, ...]:
-        """What this rollout owns: each variable of its target, in the whole world."""
+        """The locks of this rollout: one for each variable of its target, in the whole world."""
         return self.policy.target.locks(self.target)
 
     @property

@@ -1,8 +1,8 @@
-"""Whether a rollout still follows the policy that it was started with.
+"""The policy snapshot of a rollout: whether it is still the policy of the start.
 
-The digest of the policy stands three times in a store: it is that of the snapshot, the state names
-it, and so does the first entry of the history, which the chain of hashes begins with. A role that
-can write all three can make them fit; the log outside the store then shows the change.
+A store has the digest of the policy in three places: that of the snapshot itself, in the state, and
+in the first entry of the history, with which the hash chain begins. A role that can write all three
+can make them agree; the log outside the store then shows the change.
 """
 
 import hashlib
@@ -14,15 +14,15 @@ from controller.core.history import Entry
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
 
-# What the first entry of a history keeps of the policy, beside what was asked.
+# Keys of the first entry of a history: what it records of the policy.
 POLICY_DIGEST: Final = "policy_digest"
 TARGET: Final = "target"
 
 
 class SnapshotChangedError(StoreError):
-    """The stored policy is not the one of the start: by this rollout, weight only goes down.
+    """The stored policy is not the one of the start: the rollout may only lower its weight.
 
-    rollout: what is stored of it all the same; whatever its policy says may be somebody else's.
+    rollout: the rollout as it is stored; its policy is not to be trusted.
     digest: that of the policy as it is stored.
     """
 
@@ -42,10 +42,10 @@ class SnapshotChangedError(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """The digest of one rollout's policy, from each place that has it.
+    """The digests of one rollout's policy, from each place that has one.
 
-    snapshot: of the policy as it is stored; state: what the state names; started: what the first
-    entry of the history names, empty where it names none.
+    snapshot: of the policy as it is stored. state: the digest in the state. at_start: the digest in
+    the first entry of the history; empty where it has none.
     """
 
     snapshot: str
@@ -54,7 +54,7 @@ class Digests:
 
     @property
     def consistent(self) -> bool:
-        """True where all three are one."""
+        """True where all three digests are equal."""
         return self.snapshot == self.state == self.at_start
 
 
@@ -72,7 +72,7 @@ def digests(rollout: Rollout, entries: Sequence[Entry], snapshot: str | None = N
 
 
 def digest_problem(rollout_id: str, policy_digests: Digests) -> str:
-    """Return what is wrong with the policy of a rollout; empty when it is that of the start."""
+    """Return why the policy of a rollout is not that of the start; empty when it is."""
     if policy_digests.consistent:
         return ""
     if policy_digests.snapshot != policy_digests.state:
@@ -92,8 +92,8 @@ def is_target_unchanged(rollout: Rollout, entries: Sequence[Entry]) -> bool:
 
 
 def _digest_at_start(entries: Sequence[Entry]) -> str:
-    found = _start_fact(entries, POLICY_DIGEST)
-    return found if isinstance(found, str) else ""
+    digest = _start_fact(entries, POLICY_DIGEST)
+    return digest if isinstance(digest, str) else ""
 
 
 def _start_fact(entries: Sequence[Entry], name: str) -> object:

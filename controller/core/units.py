@@ -1,4 +1,4 @@
-"""Durations and percents as a policy writes them: `90s`, `1h`, `5%`, `99.9%`."""
+"""Durations and percents as a policy writes them (`90s`, `99.9%`); times and numbers as text."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ def format_duration(length: timedelta) -> str:
     seconds = int(length.total_seconds())
     for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
         if seconds and seconds % size == 0:
-            # Two days read better as 48h, and 24h is how the field says it.
+            # 24h and 48h are more usual than 1d and 2d.
             if unit == "d" and seconds < 3 * size:
                 continue
             return f"{seconds // size}{unit}"
@@ -46,7 +46,7 @@ def format_duration(length: timedelta) -> str:
 
 
 def duration_text(length: timedelta) -> str:
-    """Return `length` as a person says it, to the minute: `26h 15m`, `3m`."""
+    """Return `length` for people, to the minute: `26h 15m`, `3m`."""
     hours, minutes = divmod(round(length / timedelta(minutes=1)), 60)
     return f"{hours}h {minutes:02}m" if hours else f"{minutes}m"
 
@@ -154,7 +154,7 @@ def from_unix(second: int) -> datetime:
 
 
 def clock_text(moment: datetime) -> str:
-    """Return `moment` as a person reads it, to the minute: `2026-11-24 14:05 UTC`."""
+    """Return `moment` for people, to the minute: `2026-11-24 14:05 UTC`."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 

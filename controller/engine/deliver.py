@@ -1,4 +1,4 @@
-"""Telling: once rollouts of a run are visited, others hear of it, and the log does too."""
+"""Delivers the outbox of visited rollouts to channels and hooks, and logs each visit."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -30,13 +30,13 @@ from controller.process import logging, signals
 
 log = logging.logger()
 
-# All messages of a tick together; what does not fit in is left to the next tick.
+# The time for all messages of a tick; the next tick delivers the rest.
 DELIVERY_LIMIT: Final = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryResult:
-    """A rollout whose outbox was seen to: what arrived, and how many places failed."""
+    """A rollout after a delivery: how many messages arrived, and how many recipients failed."""
 
     rollout: Rollout
     sent: int = 0
@@ -45,9 +45,10 @@ class DeliveryResult:
 
 @dataclass(frozen=True, slots=True)
 class OutboxDelivery:
-    """Brings messages by `channel_notifier` and calls `hooks`, and crosses that off in `store`.
+    """Delivers messages to channels and hooks, and removes what arrived from the stored outbox.
 
-    author: says who is written into the history.
+    channel_notifier, hooks: None: this run delivers nothing to channels, or to hooks.
+    author: returns the author for the history.
     """
 
     store: StateStore
@@ -59,43 +60,43 @@ class OutboxDelivery:
     def deliver(
         self, rollout: Rollout, deadline: datetime, *, saved: bool = True
     ) -> DeliveryResult:
-        """Send what waits in the outbox of `rollout`, to each place what it has not got yet.
+        """Deliver the outbox of `rollout`, each message to the recipients that still lack it.
 
-        A place that fails is left alone for the rest of the tick, and keeps no other from its
-        messages. saved: `rollout` is what is stored; else nothing is crossed off.
+        A recipient that fails is not tried again in this tick, and delays no other one.
+        saved: whether `rollout` is the stored state; else the stored outbox stays as it is.
         """
         if not rollout.outbox or (self.channel_notifier is None and self.hooks is None):
             return DeliveryResult(rollout)
         round_ = _DeliveryRound(rollout)
         for message in rollout.outbox:
             for address in delivery_order(message):
-                left = deadline - self.clock.now()
-                if not signals.stop_requested() and left > timedelta():
-                    self._try(round_, message, address, left)
+                remaining = deadline - self.clock.now()
+                if not signals.stop_requested() and remaining > timedelta():
+                    self._try(round_, message, address, remaining)
         after = replace(rollout, outbox=tuple(self._remaining(round_)))
         if saved and after.outbox != rollout.outbox:
             after = self._save_remaining(round_, after)
         return DeliveryResult(after, round_.sent, len(round_.unreachable))
 
     def _try(
-        self, round_: "_DeliveryRound", message: Message, address: str, left: timedelta
+        self, round_: "_DeliveryRound", message: Message, address: str, within: timedelta
     ) -> None:
         if address in round_.unreachable:
             return
-        if self._deliver_to(round_.rollout, message, address, left):
+        if self._deliver_to(round_.rollout, message, address, within):
             round_.receipts[message.key].add(address)
         else:
             round_.unreachable.add(address)
 
     def _deliver_to(
-        self, rollout: Rollout, message: Message, address: str, left: timedelta
+        self, rollout: Rollout, message: Message, address: str, within: timedelta
     ) -> bool:
         channel = recipient(rollout.policy, address)
         if channel is None:
             return True
         try:
             if isinstance(channel, LambdaHook | HttpsHook):
-                self._call_hook(channel, rollout, message, address, left)
+                self._call_hook(channel, rollout, message, address, within)
             elif self.channel_notifier is None:
                 return False
             else:
@@ -115,23 +116,23 @@ class OutboxDelivery:
         return True
 
     def _call_hook(
-        self, hook: Hook, rollout: Rollout, message: Message, address: str, left: timedelta
+        self, hook: Hook, rollout: Rollout, message: Message, address: str, within: timedelta
     ) -> None:
         if self.hooks is None:
             raise DeliveryError("no hook can be called from here")
         private = () if rollout.policy.hooks is None else rollout.policy.hooks.private_hosts or ()
         call = after_call(rollout, message, address)
-        self.hooks.tell(hook, call, within=min(hook.timeout, left), private=private)
+        self.hooks.tell(hook, call, within=min(hook.timeout, within), private=private)
 
     def _remaining(self, round_: "_DeliveryRound") -> Iterator[Message]:
-        """Yield each message with whom it still has to reach, but for those that are given up."""
+        """Yield each message with its remaining recipients, except those that are given up."""
         for message in round_.rollout.outbox:
-            got = frozenset(round_.receipts[message.key])
-            if not got and not round_.unreachable & {*message.to}:
-                yield message  # it was not its turn
-            elif rest := remaining_message(message, got, self.clock.now()):
-                yield rest
-            elif missed := [one for one in message.to if one not in got]:
+            reached = frozenset(round_.receipts[message.key])
+            if not reached and not round_.unreachable & {*message.to}:
+                yield message  # no recipient was tried
+            elif remaining := remaining_message(message, reached, self.clock.now()):
+                yield remaining
+            elif missed := [one for one in message.to if one not in reached]:
                 round_.undeliverable += [(message, one) for one in missed]
                 log.error(
                     "message_given_up",
@@ -141,14 +142,14 @@ class OutboxDelivery:
                 )
 
     def _save_remaining(self, round_: "_DeliveryRound", after: Rollout) -> Rollout:
-        """Save what is left to send. What cannot be crossed off is sent again, under its key."""
+        """Save the remaining outbox; if that fails, messages are sent again under the same key."""
         entries = list[Entry]()
         if sentence := round_.hook_summary():
             after = replace(after, updated=max(self.clock.now(), after.updated))
             record = hook_record(after, sentence, after.updated)
-            who, run = self.author(), logging.run_id()
+            author, run = self.author(), logging.run_id()
             after, entry = append(
-                after, record, by=who.by, caller=who.caller, observation={}, run=run
+                after, record, by=author.by, caller=author.caller, observation={}, run=run
             )
             entries.append(entry)
         try:
@@ -160,9 +161,10 @@ class OutboxDelivery:
 
 @dataclass(slots=True)
 class _DeliveryRound:
-    """One round through an outbox: who got what, by the key of the message, and who failed.
+    """One pass over the outbox of a rollout.
 
-    missed: who is not tried any more.
+    receipts: the addresses that each message reached, by its key. unreachable: the addresses that
+    failed. undeliverable: messages that are given up, each with an address that it did not reach.
     """
 
     rollout: Rollout
@@ -172,73 +174,73 @@ class _DeliveryRound:
 
     @property
     def sent(self) -> int:
-        """How many messages arrived somewhere, each place counted."""
+        """How many messages arrived, counted once for each recipient."""
         return sum(map(len, self.receipts.values()))
 
     def hook_summary(self) -> str:
-        """Return what became of hooks, for the history; empty when there is nothing to say."""
-        called = [
+        """Return which hooks were called or given up, for the history; empty when there is none."""
+        outcomes = [
             (address, "was called")
             for message in self.rollout.outbox
             for address in message.to
             if address in self.receipts[message.key]
         ]
-        called += [
+        outcomes += [
             (address, "was not reached and is given up") for _, address in self.undeliverable
         ]
-        hooks = {key: one for key, one in called if not key.startswith("notify[")}
-        return "; ".join(f"{address} {what}" for address, what in hooks.items())
+        hooks = {key: outcome for key, outcome in outcomes if not key.startswith("notify[")}
+        return "; ".join(f"{address} {outcome}" for address, outcome in hooks.items())
 
 
-# --- Delivery after a visit -----------------------------------------------------------------------
+# --- Visits ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class TickDelivery:
-    """Sends what visits left in the outbox of their rollouts.
+    """Delivers the messages that visits left in the outbox of their rollouts.
 
-    outbox: how; a run that cannot tell anybody leaves it to another.
+    outbox: delivers one rollout; a run without channels and hooks leaves the messages to another.
     """
 
     clock: Clock
     outbox: OutboxDelivery
 
     def deliver(self, visits: Iterable[Visit], within: timedelta = DELIVERY_LIMIT) -> list[Visit]:
-        """Send the messages of `visits` within one limit, and log what each visit came to."""
+        """Deliver the messages of `visits` within one time limit, and log each visit."""
         deadline = self.clock.now() + within
-        told = list(visits)
+        delivered = list(visits)
         for index, visit in sorted(
-            enumerate(told), key=lambda one: delivery_priority(one[1].rollout)
+            enumerate(delivered), key=lambda one: delivery_priority(one[1].rollout)
         ):
             if visit.observation is not None:
-                told[index], post = self._deliver_visit(visit, deadline)
-                _log_visit(told[index], visit.observation, post)
-            elif not visit.busy:  # else the run that has it tells
+                delivered[index], result = self._deliver_visit(visit, deadline)
+                _log_visit(delivered[index], visit.observation, result)
+            elif not visit.busy:  # else the run that holds the lease logs it
                 _log_visit(visit, None, DeliveryResult(visit.rollout))
-        return told
+        return delivered
 
     def _deliver_visit(self, visit: Visit, deadline: datetime) -> tuple[Visit, DeliveryResult]:
-        """Return `visit` and what was sent of it; what is raised meanwhile is its problem."""
+        """Return `visit` and the result of its delivery; an exception is its problem."""
         try:
-            post = self._deliver_outbox(visit, deadline)
+            result = self._deliver_outbox(visit, deadline)
         except Exception as error:  # noqa: BLE001 - one rollout's messages stop no tick
             problem = problem_of(error, visit.rollout.id, "delivering messages of")
             return replace(visit, problem=visit.problem or str(problem)), DeliveryResult(
                 visit.rollout
             )
-        return replace(visit, rollout=post.rollout), post
+        return replace(visit, rollout=result.rollout), result
 
     def deliver_start(self, visit: Visit) -> Visit:
-        """Send the messages of a start."""
-        post = self._deliver_outbox(visit, self.clock.now() + DELIVERY_LIMIT)
-        return replace(visit, rollout=post.rollout)
+        """Deliver the messages of a start."""
+        result = self._deliver_outbox(visit, self.clock.now() + DELIVERY_LIMIT)
+        return replace(visit, rollout=result.rollout)
 
     def _deliver_outbox(self, visit: Visit, deadline: datetime) -> DeliveryResult:
         return self.outbox.deliver(visit.rollout, deadline, saved=visit.saved)
 
 
 def log_skip(skip: Skip) -> None:
-    """Log that a rollout was not visited, as the one event that it has in this tick."""
+    """Log `tick_completed` for a rollout that was not visited: one event per rollout and tick."""
     log.info("tick_completed", rollout=skip.rollout_id, problem=str(skip.error))
 
 

@@ -1,4 +1,4 @@
-"""A weight by hand: no rollout, no policy, no store; only the target and a clock."""
+"""Writes a weight without a rollout, a policy or a store: only with a target and a clock."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,10 +15,10 @@ from controller.process import logging, signals
 
 log = logging.logger()
 
-# How long it may take, twice: to write 0 % and to see it in force.
+# The time limit for writing a weight, and again for reading it back as applied.
 LIMIT = timedelta(minutes=5)
 POLL_INTERVAL = timedelta(seconds=1)
-# More than fit into the limit; they end the loop where a clock stands still.
+# More attempts than fit into the limit; they end the loop where a clock stands still.
 _ATTEMPTS: Final = 60
 _PAUSE: Final = wait_exponential(multiplier=0.5, max=8)
 
@@ -26,20 +26,20 @@ _PAUSE: Final = wait_exponential(multiplier=0.5, max=8)
 def lower_and_confirm(
     target: Target, clock: Clock, check: Callable[[TargetReading], object] | None = None
 ) -> TargetReading:
-    """Lower `target` to 0 % and return what it shows once that is in force, or at the limit.
+    """Lower `target` to 0 % and return its reading once that is applied, or at the limit.
 
-    Where 0 % stands already it is written once more: a first raise that was decided and is not
-    written yet fits no more then. Without a store nobody can say whether there is one.
-    A process that is asked to end still lowers, and does not wait for it to come into force.
-    check: is shown what stands there before each write, and what it raises ends the matter.
-    Raises TargetError when it cannot be lowered or read.
+    A weight of 0 % is written once more: it voids the token of a first raise that was decided and
+    is not written yet. Without a store it is unknown whether there is such a raise.
+    After a stop signal the weight is still lowered, without waiting for it to be applied.
+    check: gets the reading before each write; an exception of it ends the attempts.
+    Raises TargetError when the target cannot be lowered or read.
     """
     target.lower_to_zero(LIMIT, void=_token(target), check=check)
     return wait_for_update(target, clock)
 
 
 def wait_for_update(target: Target, clock: Clock) -> TargetReading:
-    """Return what `target` shows once its update is over, at the limit, or when asked to end.
+    """Return the reading of `target` after its update, at the limit, or after a stop signal.
 
     Raises TargetError when it cannot be read.
     """
@@ -54,11 +54,11 @@ def wait_for_update(target: Target, clock: Clock) -> TargetReading:
 def shift_and_confirm(
     target: Target, before: TargetReading, weight: int, clock: Clock
 ) -> TargetReading:
-    """Set `target` from `before` to a `weight` above 0; return what it shows once that is over.
+    """Set `target` from `before` to a `weight` above 0; return its reading after the update.
 
-    A raise is one shot: whatever comes between is somebody else's, and is left alone. Lowering is
-    tried again, as long as more than `weight` is live.
-    Raises TargetError when it is not written, or nobody can say.
+    A raise is written once: a change outside rolloutctl in between is left alone. Lowering is tried
+    again as long as the weight is above `weight`.
+    Raises TargetError when the weight was not written, or when that is unknown.
     """
     if exceeds(before, weight):
         _lower(target, weight, clock)
@@ -74,14 +74,14 @@ def shift_and_confirm(
 
 
 def exceeds(reading: TargetReading, weight: int) -> bool:
-    """Tell whether more than `weight` is live, or may be."""
+    """Tell whether the weight is above `weight`, or may be."""
     return reading.may_be_full or (reading.weight is not None and reading.weight > weight)
 
 
 def _lower(target: Target, weight: int, clock: Clock) -> None:
     deadline = clock.now() + LIMIT
 
-    def once() -> None:
+    def lower_once() -> None:
         reading = target.read()
         if exceeds(reading, weight):
             target.shift_to(weight, reading.token)
@@ -104,11 +104,11 @@ def _lower(target: Target, weight: int, clock: Clock) -> None:
             problem=str(state.outcome.exception() if state.outcome else None),
         ),
         reraise=True,
-    )(once)
+    )(lower_once)
 
 
 def _token(target: Target) -> str:
-    """Return what the target carries now; nothing when it cannot be read, for lowering goes on."""
+    """Return the current token; empty when it cannot be read, which does not stop a rollback."""
     try:
         return target.read().token
     except TargetError:
@@ -120,7 +120,7 @@ def _update_in_progress(reading: TargetReading) -> bool:
 
 
 def rollback_command(target: LambdaEnv) -> str:
-    """Return what somebody types to have `target` lowered."""
+    """Return the command that lowers `target` to 0 %."""
     names = f"--function {target.function} --percentage {target.percentage}"
     boolean = f" --boolean {target.boolean}" if target.boolean else ""
     return f"rolloutctl rollback {names}{boolean}"

@@ -1,7 +1,7 @@
-"""Carrying a decision out: move the weight and save in the order that is safe, follow, tell.
+"""Executes a decision: writes the weight and saves in the safe order, reads back, notifies.
 
-Less traffic: act, then save. More traffic: save, then act. A move is followed for a short while,
-and when it is seen in force within that time, that is recorded too.
+Less traffic: write, then save. More traffic: save, then write. The target is read for a short while
+after a write; a weight that is applied within that time is recorded too.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,37 +33,44 @@ from controller.process import logging, signals
 log = logging.logger()
 
 POLL_INTERVAL = timedelta(seconds=1)
+# How long a tick waits for its own write to be applied before it leaves that to the next tick.
+APPLY_WAIT = timedelta(seconds=30)
+# How often the record of a rollback is tried when other runs save first.
+ROLLBACK_SAVE_ATTEMPTS = 5
+
+
+# --- Writes and records ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Actuator:
-    """Writes through the ports.
+    """Writes weights, states, history entries and notices through the ports.
 
-    notifier: whom it tells. author: says who is written into the history, once a move is made.
+    notifier: gets every notice. author: returns the author for the history; called after a move.
     """
 
     observer: Observer
     notifier: Notifier
     author: Callable[[], Author]
 
-    # --- moving the weight ----------------------------------------------------------------------
+    # --- weight ---------------------------------------------------------------------------------
 
     def lower(self, decision: Decision, move: Lower) -> Decision:
-        """Write 0 %, and return what `decision` is then: why that failed is part of the state.
+        """Write 0 %, and return `decision` with the error of a write that failed in its state.
 
-        What is hopeless pages somebody. What may still pass is left to the next tick, until the
-        policy's rollback_timeout pages; this tick ends with the alert.
+        An error that does not pass by itself is critical at once. Any other is left to the next
+        tick, and is critical after the policy's rollback_timeout; this tick ends with the alert.
         """
         rollout = decision.rollout
         try:
             target = self.observer.target_of(rollout)
             if not target.lower_to_zero(move.within, void=move.void, only=move.only):
-                return decision  # the next tick tells whose weight that is
+                return decision  # the next tick reports the drift
         except TargetError as error:
             log.critical("lower_failed", **log_context(rollout, error))
-            hopeless = move.must_succeed or isinstance(error, WriteRefusedError)
-            after = with_refused_rollback if hopeless else with_write_failure
-            return after(decision, str(error), self.observer.clock.now())
+            permanent = move.must_succeed or isinstance(error, WriteRefusedError)
+            record_failure = with_refused_rollback if permanent else with_write_failure
+            return record_failure(decision, str(error), self.observer.clock.now())
         except Exception as error:  # noqa: BLE001 - a rollback is recorded, whatever stops its write
             problem = problem_of(error, rollout.id, "lowering the weight of")
             return with_write_failure(decision, str(problem), self.observer.clock.now())
@@ -71,7 +78,7 @@ class Actuator:
         return decision
 
     def shift_once(self, rollout: Rollout, move: Shift) -> TargetError | None:
-        """Write the weight once; return what failed, or None. The next tick looks again."""
+        """Write the weight once; return the error, or None. The next tick reads it again."""
         try:
             self.observer.target_of(rollout).shift_to(move.weight, move.token)
         except TargetError as error:
@@ -83,9 +90,9 @@ class Actuator:
     def wait_for_update(
         self, rollout: Rollout, timeout: timedelta
     ) -> TargetReading | UnreadableTarget:
-        """Return what the target shows once its update is over, or `timeout` is.
+        """Return the reading of the target once its update is over, or `timeout` is.
 
-        Nobody waits in a process that is asked to end: the next tick sees it.
+        After a stop signal it does not wait: the next tick reads the target.
         """
         clock = self.observer.clock
         deadline = clock.now() + timeout
@@ -97,7 +104,7 @@ class Actuator:
             target = self.observer.read_target(rollout)
         return target
 
-    # --- recording, telling ---------------------------------------------------------------------
+    # --- records and notices --------------------------------------------------------------------
 
     def save(
         self,
@@ -106,20 +113,20 @@ class Actuator:
         decision: Decision,
         hold: datetime | None = None,
     ) -> Rollout:
-        """Write the next state, and its record in the same breath.
+        """Save the next state and its history entries in one write.
 
-        hold: until when this run still has the rollout; None: it is free with the save.
+        hold: when the lease of this run ends; None: it ends with the save.
         Raises StateConflictError, StoreError: nothing was written.
         """
         after, entries = self.append_record(before, observation, decision)
         if before.final and not entries and _is_unchanged(before, after):
-            return before  # a finished rollout that nothing happened to is not written again
+            return before  # an unchanged final rollout is not written again
         return self.observer.store.save(after, entries, hold=hold)
 
     def append_record(
         self, before: Rollout, observation: Observation, decision: Decision
     ) -> tuple[Rollout, list[Entry]]:
-        """Return the next state with its chain moved on, and the entries to store with it."""
+        """Return the next state with its new chain hash, and the entries to store with it."""
         if decision.record is None:
             return decision.rollout, []
         series = (
@@ -140,7 +147,7 @@ class Actuator:
         return after, [entry]
 
     def notify(self, rollout: Rollout, notices: Sequence[Notice]) -> None:
-        """Tell people; a channel that fails stops no tick."""
+        """Send `notices` to the notifier; one that fails stops no tick."""
         for notice in notices:
             try:
                 self.notifier.notify(rollout, notice)
@@ -158,23 +165,18 @@ def _is_unchanged(before: Rollout, after: Rollout) -> bool:
     return replace(after, updated=before.updated) == before
 
 
-# --- One visit ------------------------------------------------------------------------------------
-
-
-# How long a tick follows its own move before it leaves it to the next.
-APPLY_WAIT = timedelta(seconds=30)
-# How often a rollback that was carried out is recorded anew when other runs save first.
-ROLLBACK_SAVE_ATTEMPTS = 5
+# --- Visits ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One rollout visited: where it stands now, and whether that needs an exit status of its own.
+    """The result of visiting one rollout: its state, and what the exit status depends on.
 
-    busy: another run has it or saved first, and this one changed nothing.
+    alerts: the alerts that this visit raised.
+    busy: another run has the lease or saved first, and this run changed nothing.
     problem: why the target could not be read, or the decision not be saved; else empty.
-    saved: False when the decision could not be saved; `rollout` is then what was carried out of it.
-    seen: what a decision was carried out for, whose messages are still to be sent; else None.
+    saved: False when the decision could not be saved; `rollout` is then the state as executed.
+    observation: that of the executed decision, whose messages are still to be delivered; else None.
     """
 
     rollout: Rollout
@@ -187,7 +189,7 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Executor:
-    """Carries decisions out. It branches on moves, never on phases."""
+    """Executes decisions. It branches on moves, never on phases."""
 
     observer: Observer
     actuator: Actuator
@@ -200,17 +202,17 @@ class Executor:
         decision: Decision,
         timeout: timedelta = APPLY_WAIT,
     ) -> Visit:
-        """Act and save in the order that is safe for the move, then follow it and tell the log.
+        """Write and save in the order that is safe for the move, then wait for it to be applied.
 
-        Messages are left in the outbox of what is returned; this run still has its lease then.
+        Messages stay in the outbox of the returned rollout, and this run keeps its lease for them.
 
-        Raises StateConflictError; and StoreError when nothing was lowered.
+        Raises StateConflictError; and StoreError, unless the weight was lowered.
         """
         if isinstance(decision.move, Lower):
             decision = self.actuator.lower(decision, decision.move)
-        kept = enqueue_notices(decision, logging.run_id())
+        outgoing = enqueue_notices(decision, logging.run_id())
         try:
-            after = self.actuator.save(before, observation, kept, self._hold_until(kept))
+            after = self.actuator.save(before, observation, outgoing, self._hold_until(outgoing))
         except StateConflictError:
             raise
         except StoreError as error:
@@ -227,29 +229,29 @@ class Executor:
         return replace(visit, observation=observation)
 
     def _hold_until(self, decision: Decision) -> datetime | None:
-        """Return until when a run keeps what it saves: for a move, or to tell somebody."""
-        busy = decision.move is not None or decision.rollout.outbox
-        return self.leases.expiry() if busy else None
+        """Return when the lease ends after the save: it is kept for a move or for messages."""
+        unfinished = decision.move is not None or decision.rollout.outbox
+        return self.leases.expiry() if unfinished else None
 
     def after_save(self, rollout: Rollout, decision: Decision, timeout: timedelta) -> Visit:
-        """Do what comes after the save: tell people, shift, follow the move."""
+        """Finish a saved decision: notify, raise the weight, wait for the write to be applied."""
         self.actuator.notify(rollout, decision.notices)
         visit = Visit(rollout)
         if isinstance(decision.move, Shift):
             visit = self._shift(rollout, decision.move, timeout)
         elif isinstance(decision.move, Lower):
             visit = self._confirm_rollback(rollout, timeout)
-        back = rollout.phase is Phase.ROLLING_BACK and visit.rollout.phase is Phase.ROLLED_BACK
-        alerts = () if back else _alerts(decision)  # 0 % is in force after all
+        confirmed = rollout.phase is Phase.ROLLING_BACK and visit.rollout.phase is Phase.ROLLED_BACK
+        alerts = () if confirmed else _alerts(decision)  # 0 % is applied after all
         return replace(visit, alerts=visit.alerts or alerts)
 
     def _shift(self, rollout: Rollout, move: Shift, timeout: timedelta) -> Visit:
-        """Write a weight once and follow it; take it back if others went back to 0 % meanwhile.
+        """Write a weight once and wait for it; undo it if another run rolled back meanwhile.
 
-        A target that changed under the write is looked at again by the next tick; any other failure
-        is part of the state.
-        A weight that a person set beside the one that is asked for is nothing to bake at. A raise
-        that a freeze has come before is not written: what is decided then says so, and waits.
+        A target that changed under the write is read again by the next tick; any other failure
+        becomes part of the state.
+        No bake starts at a weight that an operator set instead of the weight of the step. A raise
+        is not written when a freeze began after its decision: that is recorded, and it waits.
         """
         visit = Visit(rollout)
         if is_raise_frozen(rollout, move, self.observer.clock.now()):
@@ -263,37 +265,37 @@ class Executor:
         elif error is None and move.weight == rollout.weight:
             visit = self.confirm_weight(rollout, move.weight, timeout)
         if visit.rollout.version > rollout.version and visit.rollout.phase not in ROLLBACK_PHASES:
-            return visit  # nobody has saved in between
-        stored = self._reload(rollout)
-        if stored.rollout.phase not in ROLLBACK_PHASES:
+            return visit  # no other run has saved in between
+        reloaded = self._reload(rollout)
+        if reloaded.rollout.phase not in ROLLBACK_PHASES:
             return visit
 
-        def back(stored: Rollout, seen: Observation, now: datetime) -> Decision:
-            return undo_late_raise(stored, rollout, seen, now)
+        def undo_raise(stored: Rollout, observation: Observation, now: datetime) -> Decision:
+            return undo_late_raise(stored, rollout, observation, now)
 
         try:
-            return self.execute_rollback(rollout.id, back, timeout)
-        except StoreError as error:  # the next tick finds what was written, and lowers it
+            return self.execute_rollback(rollout.id, undo_raise, timeout)
+        except StoreError as error:  # the next tick reads the raised weight, and lowers it
             log.error("load_failed", **log_context(rollout, error))
-            return Visit(stored.rollout, problem=str(error), saved=False)
+            return Visit(reloaded.rollout, problem=str(error), saved=False)
 
     def confirm_weight(self, rollout: Rollout, weight: int, timeout: timedelta) -> Visit:
-        """Wait a while for `weight` to be in force; record it when it was seen."""
+        """Wait up to `timeout` for `weight` to be applied, and record it if it is."""
         target = self.actuator.wait_for_update(rollout, timeout)
         if isinstance(target, UnreadableTarget) or not target.has_applied(weight):
             return Visit(rollout)
         return self._record_observation(rollout, Observation(target))
 
     def _confirm_rollback(self, rollout: Rollout, timeout: timedelta) -> Visit:
-        """Wait a while for 0 % to be in force; what shows no 0 % then is a write that failed."""
+        """Wait up to `timeout` for 0 % to be applied; another weight after that is a failure."""
         target = self.actuator.wait_for_update(rollout, timeout)
         if isinstance(target, UnreadableTarget):
             return Visit(rollout)
         if target.has_applied(0):
             return self._record_observation(rollout, Observation(target))
-        tried = rollout.phase is Phase.ROLLING_BACK and not rollout.write_error
-        tried = tried and not self.observer.dry_run
-        if not tried or target.update is UpdateStatus.IN_PROGRESS:
+        written = rollout.phase is Phase.ROLLING_BACK and not rollout.write_error
+        written = written and not self.observer.dry_run
+        if not written or target.update is UpdateStatus.IN_PROGRESS:
             return Visit(rollout)
         problem = f"0 % was written, and the target shows {target.shown}"
         if target.update is UpdateStatus.FAILED:
@@ -301,17 +303,17 @@ class Executor:
         return self._record_write_failure(rollout, problem)
 
     def _record_write_failure(self, rollout: Rollout, problem: str) -> Visit:
-        """Record that the move of a decision failed that is saved, when that is new."""
-        seen = Observation(self.observer.read_target(rollout))
-        failed = with_write_failure(
+        """Record that the write of a saved decision failed, unless that is recorded already."""
+        observation = Observation(self.observer.read_target(rollout))
+        failure = with_write_failure(
             Decision(rollout), problem, self.observer.clock.now(), saved=True
         )
-        if failed.record is None:
-            return Visit(rollout, _alerts(failed))
-        return self._save_decision(rollout, seen, failed)
+        if failure.record is None:
+            return Visit(rollout, _alerts(failure))
+        return self._save_decision(rollout, observation, failure)
 
     def _record_observation(self, rollout: Rollout, observation: Observation) -> Visit:
-        """Record what follows from what was `observation`, where that is no move."""
+        """Record the decision on `observation`; the next tick decides again where it has a move."""
         decision = decide(rollout, observation, self.observer.clock.now())
         if decision.record is None or decision.move is not None:
             return Visit(rollout)
@@ -320,14 +322,14 @@ class Executor:
     def _save_decision(
         self, rollout: Rollout, observation: Observation, decision: Decision
     ) -> Visit:
-        """Save `decision`, of which nothing is left to be done, and tell people."""
-        kept = enqueue_notices(decision, logging.run_id())
-        hold = self._hold_until(kept)
+        """Save `decision`, which has no move left to execute, and notify."""
+        outgoing = enqueue_notices(decision, logging.run_id())
+        hold = self._hold_until(outgoing)
         try:
-            after = self.actuator.save(rollout, observation, kept, hold)
-        except StateConflictError:  # a tick beside this one has recorded it already
+            after = self.actuator.save(rollout, observation, outgoing, hold)
+        except StateConflictError:  # a concurrent tick has recorded it already
             return self._reload(decision.rollout)
-        except StoreError as error:  # the next tick sees the same and records it
+        except StoreError as error:  # the next tick observes the same and records it
             log.error("save_failed", **log_context(rollout, error))
             return Visit(decision.rollout, problem=str(error), saved=False)
         self.actuator.notify(after, decision.notices)
@@ -340,22 +342,22 @@ class Executor:
         timeout: timedelta,
         unsaved: Decision | None = None,
     ) -> Visit:
-        """Carry a rollback out until it is recorded; other runs may save first, again and again.
+        """Execute a rollback until it is recorded, even if other runs save first several times.
 
-        It waits for no lease, and takes the one that another run has; nor does it ask who owns the
-        target. The lease is left to whoever called.
+        It waits for no lease and takes over that of another run; it does not check who owns the
+        target. The caller releases the lease.
 
-        unsaved: the decision of which only the record is missing. Raises StoreError when there is
-        none and the rollout cannot be read.
+        unsaved: a rollback that was executed and not recorded. Raises StoreError when there is none
+        and the rollout cannot be read.
         """
         problem = StoreError("it was not tried")
         for _ in range(ROLLBACK_SAVE_ATTEMPTS):
             self.leases.release(rollout_id)
             try:
                 rollout = load_for_rollback(self.observer.store, rollout_id)
-                seen = Observation(self.observer.read_target(rollout))
-                unsaved = decision_of(rollout, seen, self.observer.clock.now())
-                return self.execute(rollout, seen, unsaved, timeout)
+                observation = Observation(self.observer.read_target(rollout))
+                unsaved = decision_of(rollout, observation, self.observer.clock.now())
+                return self.execute(rollout, observation, unsaved, timeout)
             except StateConflictError as error:
                 problem = error
             except StoreError as error:
@@ -373,13 +375,15 @@ class Executor:
             return Visit(rollout, problem=str(error), saved=False)
 
     def _unsaved_rollback(self, decision: Decision, error: StoreError, timeout: timedelta) -> Visit:
-        """Return what a rollback has led to that was carried out and could not be saved."""
+        """Return the visit of a rollback that was executed and could not be saved."""
         rollout = enqueue_notices(decision, logging.run_id()).rollout
         log.error("save_failed", **log_context(rollout, error))
         self.actuator.notify(rollout, decision.notices)
-        seen = Observation(self.actuator.wait_for_update(rollout, timeout))
-        after = decide(rollout, seen, self.observer.clock.now()).rollout
-        return Visit(after, _alerts(decision), problem=str(error), saved=False, observation=seen)
+        observation = Observation(self.actuator.wait_for_update(rollout, timeout))
+        after = decide(rollout, observation, self.observer.clock.now()).rollout
+        return Visit(
+            after, _alerts(decision), problem=str(error), saved=False, observation=observation
+        )
 
 
 def _alerts(decision: Decision) -> tuple[Alert, ...]:

@@ -1,8 +1,8 @@
-"""Exit statuses: how every command ends, from one mapping.
+"""The exit status of every command, from one mapping.
 
-Each function turns one kind of outcome into a status, and a command ends with the most urgent of
-those that apply. `VERBS` says which a command may end with: the table in docs/policy.md is made
-from it, and a process test plays each row.
+Each function maps one kind of outcome to a status, and a command ends with the most urgent status
+that applies. `VERBS` lists the statuses of each command: the table in docs/policy.md is made from
+it, and a process test runs each row.
 """
 
 from collections.abc import Iterable, Mapping
@@ -40,7 +40,7 @@ SIGNAL_STATUSES: Final = (
     "the next tick goes on"
 )
 
-# What a command ends with when several apply.
+# The most urgent first: a command ends with the first status that applies.
 URGENCY: Final = (
     Exit.UNCONFIRMED,
     Exit.INTERNAL,
@@ -53,14 +53,14 @@ URGENCY: Final = (
     Exit.DONE,
 )
 
-# What `tick --scheduled` ends with 0 for: two overlapping ticks are normal.
+# `tick --scheduled` ends with 0 for these: two overlapping ticks are normal.
 DONE_WHEN_SCHEDULED: Final = frozenset({Exit.BUSY})
 
 _READ_ONLY: Final = (Exit.DONE, Exit.INTERNAL, Exit.USAGE)
 _ROLLOUT_STATES: Final = (Exit.UNDECIDED, Exit.ROLLED_BACK, Exit.UNCONFIRMED, Exit.DRIFT)
 _WRITES: Final = (Exit.DONE, Exit.INTERNAL, Exit.USAGE, Exit.BUSY)
-# Every command may end with 2 for wrong words, with 1 for a fault of its own, and with 130 or 143
-# after a signal; here is what it ends with for what it is about.
+# Every command may also end with 2 for a wrong command line, with 1 for a fault of rolloutctl, and
+# with 130 or 143 after a signal.
 VERBS: Final[Mapping[str, tuple[Exit, ...]]] = {
     "validate": (Exit.DONE, Exit.USAGE),
     "schema": (Exit.DONE,),
@@ -108,7 +108,7 @@ def worst(statuses: Iterable[Exit]) -> Exit:
 
 
 def of_tick(visit: Visit) -> Exit:
-    """Return what one visit makes a tick end with: what is new in it, and needs somebody."""
+    """Return the status of one visit of a tick: what is new in it and needs an operator."""
     if Alert.ROLLBACK_UNCONFIRMED in visit.alerts:
         return Exit.UNCONFIRMED
     if visit.problem:
@@ -119,13 +119,13 @@ def of_tick(visit: Visit) -> Exit:
 
 
 def of_rollout(rollout: Rollout) -> Exit:
-    """Return what says where a rollout stands."""
+    """Return the status that reports the phase of a rollout."""
     match rollout.phase:
         case Phase.SUCCEEDED:
             return Exit.DONE
         case Phase.ROLLED_BACK:
-            above = rollout.unconfirmed and rollout.seen_weight != 0
-            return Exit.UNCONFIRMED if above else Exit.ROLLED_BACK
+            unconfirmed = rollout.unconfirmed and rollout.seen_weight != 0
+            return Exit.UNCONFIRMED if unconfirmed else Exit.ROLLED_BACK
         case Phase.ROLLING_BACK:
             return Exit.UNCONFIRMED
         case Phase.PAUSED if rollout.reason is Reason.DRIFTED:
@@ -135,24 +135,24 @@ def of_rollout(rollout: Rollout) -> Exit:
 
 
 def of_run(last: Visit) -> Exit:
-    """Return what a run ends with: where its rollout stands, and what it saw on the way."""
-    stands = of_rollout(last.rollout)
-    if stands is Exit.UNDECIDED:
-        return worst((stands, of_tick(last)))
-    return worst((stands, Exit.INTERNAL)) if last.problem else stands
+    """Return the status of `run`: that of its rollout, and of the problems of its last visit."""
+    status = of_rollout(last.rollout)
+    if status is Exit.UNDECIDED:
+        return worst((status, of_tick(last)))
+    return worst((status, Exit.INTERNAL)) if last.problem else status
 
 
 def of_rollback(visit: Visit) -> Exit:
-    """Return what a rollback by hand ends with: 0 % was seen applied, or not."""
-    confirmed = visit.rollout.phase is Phase.ROLLED_BACK
-    unsure = Alert.ROLLBACK_UNCONFIRMED in visit.alerts
-    return Exit.DONE if confirmed and not unsure else Exit.UNCONFIRMED
+    """Return the status of a manual rollback: whether 0 % was read back as applied."""
+    rolled_back = visit.rollout.phase is Phase.ROLLED_BACK
+    unconfirmed = Alert.ROLLBACK_UNCONFIRMED in visit.alerts
+    return Exit.DONE if rolled_back and not unconfirmed else Exit.UNCONFIRMED
 
 
 def of_weight(weight: int, before: TargetReading, live: TargetReading) -> Exit:
-    """Return what ends a weight by hand: `live` shows it, is on its way to it, or is another one.
+    """Return the status of `set-weight`: whether `weight` is applied, in progress, or another one.
 
-    before: what the target showed first.
+    before, live: the readings of the target before the write and after it.
     """
     if live.has_applied(weight):
         return Exit.DONE
@@ -162,7 +162,7 @@ def of_weight(weight: int, before: TargetReading, live: TargetReading) -> Exit:
 
 
 def of_rehearsal(outcome: str, expected: str | None) -> Exit:
-    """Return what a rehearsal ends with that `outcome` so; expected: what somebody said it would."""
+    """Return the status of a rehearsal. expected: the outcome that `--expect` names, or None."""
     if expected is not None:
         return Exit.DONE if outcome == expected else Exit.CHECK_FAILED
     statuses = {Phase.SUCCEEDED: Exit.DONE, Phase.ROLLED_BACK: Exit.ROLLED_BACK}
@@ -170,7 +170,7 @@ def of_rehearsal(outcome: str, expected: str | None) -> Exit:
 
 
 def of_checks(checks: Iterable[Check]) -> Exit:
-    """Return what checks end with: one that failed, or one that could not be made."""
+    """Return the status of checks: whether one failed, or could not be made."""
     levels = {one.level for one in checks}
     if Level.FAIL in levels:
         return Exit.CHECK_FAILED

@@ -1,4 +1,4 @@
-"""Asking hooks: whether they allow what would come next. Nothing that goes back ever asks."""
+"""Calls the hooks that must consent before a start or a step. A rollback needs no consent."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,29 +14,29 @@ from controller.process import logging, signals
 
 log = logging.logger()
 
-# All hooks that a tick asks, together; the next tick asks those that are left.
+# The time for all hooks that a tick calls; the next tick calls the rest.
 CONSENT_LIMIT: Final = timedelta(seconds=60)
-# Whose hook this is said of goes first with the next tick.
+# A rollout with this answer goes first among those with hooks in the next tick.
 NO_TIME_LEFT: Final = "it was not called, because the tick had no time left"
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentHooks:
-    """Asks hooks by `caller`; without one, none of them answers."""
+    """Calls hooks for their consent. caller: None: no hook gives it."""
 
     clock: Clock
     caller: HookCaller | None
 
     def deadline(self) -> datetime:
-        """Return when hooks that are asked now have to be through."""
+        """Return the deadline of all hooks that are called from now on."""
         return self.clock.now() + CONSENT_LIMIT
 
     def answers(
         self, policy: Policy, addresses: Iterable[str], calls: CallFactory, deadline: datetime
     ) -> dict[str, HookAnswer]:
-        """Return what the hooks at `addresses` say, each in its own time, and all by `deadline`."""
-        moments = {address.partition("[")[0] for address in addresses}
-        hooks = {key: one for moment in moments for key, one in policy.hooks_at(moment).items()}
+        """Return the answers of the hooks at `addresses`, within their timeouts and `deadline`."""
+        triggers = {address.partition("[")[0] for address in addresses}
+        hooks = {key: hook for one in triggers for key, hook in policy.hooks_at(one).items()}
         return {
             address: self._answer(policy, address, hooks[address], calls, deadline)
             for address in addresses

@@ -1,7 +1,7 @@
-"""The fence around one rollout: whatever is raised inside it becomes that rollout's problem.
+"""Isolates rollouts from each other: an exception becomes the problem of one rollout.
 
-A tick visits many rollouts. A damaged record, an unforeseen answer or a fault of this
-program ends the visit of one of them, and never the tick.
+A tick visits many rollouts. A damaged record, an unforeseen answer or a fault of rolloutctl ends
+the visit of one of them, and never the tick.
 """
 
 import traceback
@@ -18,17 +18,17 @@ _FRAMES: Final = 12  # of the stack, the innermost; the log needs no more to fin
 def problem_of(error: Exception, rollout_id: str, doing: str) -> RolloutError:
     """Return `error` as the problem of one rollout; an unexpected one is logged with its place.
 
-    doing: what failed, as in "deciding". The text of an unexpected error is left out of message and
-    log alike: it may quote a value that was read, and values are not ours to show.
+    doing: what failed, as in "deciding". The text of an unexpected error is neither in the message
+    nor in the log: it may quote a value that was read, such as a secret of the function.
     """
     if isinstance(error, RolloutError):
         return error
     kind, places = type(error).__name__, places_of(error)
     stack = " > ".join(places)
     log.critical("unexpected_error", rollout=rollout_id, doing=doing, error=kind, stack=stack)
-    where = places[-1] if places else "an unknown place"
+    place = places[-1] if places else "an unknown place"
     return UnexpectedError(
-        f"unexpected {kind} while {doing} {rollout_id}, at {where}: a fault of rolloutctl, or a "
+        f"unexpected {kind} while {doing} {rollout_id}, at {place}: a fault of rolloutctl, or a "
         "damaged record; report it. To set 0 % at once: rolloutctl rollback POLICY.yaml",
         rollout=rollout_id,
         doing=doing,

@@ -1,7 +1,7 @@
-"""Leases: one run at a time works on a rollout, and the others say so and go.
+"""Leases: one run at a time works on a rollout, and other runs report that it is busy.
 
-What they save is round trips and doubled work. They protect nothing: the version of a rollout does,
-and the token of its target, whatever the clocks of two runs say.
+A lease saves round trips and duplicate work. It does not protect the state: the version of a
+rollout and the token of its target do, even if the clocks of two runs differ.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,21 +27,21 @@ from controller.process import logging, signals
 
 log = logging.logger()
 
-# A tick takes seconds; lowering and following a move up to a minute and a half. A run that was
-# killed keeps the others from its rollouts for so long, so it must not be longer than needed.
+# A tick takes seconds; a write of the weight and its confirmation up to a minute and a half. A run
+# that was killed blocks its rollouts for the whole lease, so it is no longer than needed.
 LEASE_DURATION = timedelta(minutes=2)
-# The time of a tick, shorter than a lease. Later than this it takes and asks nothing new, and only
-# carries out what is decided; the next tick begins with what this one has not reached.
+# The time of a tick, shorter than a lease. After it, a tick takes no new lease and calls no new
+# hook, and only executes decisions; the next tick begins with the rollouts that were not reached.
 TICK_LIMIT = timedelta(seconds=75)
-# A lease older than this is renewed before the weight is moved.
+# A lease older than this is renewed before the weight is written.
 RENEW_AFTER = timedelta(seconds=30)
-# A person's verb that meets a tick waits for it, and asks this often.
+# A command of an operator waits for a tick that has the lease, and retries at this interval.
 LEASE_RETRY_INTERVAL = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """A rollout that was not visited, and why: it cannot be read, or the time was over."""
+    """A rollout that a tick did not visit, and why: it cannot be read, or the time was over."""
 
     rollout_id: str
     error: RolloutError
@@ -49,14 +49,18 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class LeasedRollouts:
-    """What a run has got of the rollouts that it wanted.
+    """The rollouts that one run may visit, and why it may not visit the others.
 
-    begun: when the run began. rollouts: those that it can read and no other run has. without_lease:
-    why the store gave no lease of some of them; they may be lowered all the same, because less
-    traffic is always allowed. busy: what other runs have, as it is stored. missed: what was not
-    visited. gone: the others, which the store does not have. closed: why the store gives no lease
-    at all; it is not asked for another one. changed: which of them have another policy than they
-    were started with; they are on their way back, and go on it.
+    started_at: when the run began.
+    rollouts: those that this run can read and no other run has leased.
+    without_lease: the error of those of them that the store gave no lease for; they may still be
+        lowered, because less traffic is always allowed.
+    busy: those that other runs have leased, as they are stored.
+    skips: those that were not visited.
+    absent: the errors of those that the store does not have.
+    store_errors: why the store gives no lease at all; it is not asked for another one.
+    changed_policies: those of `rollouts` whose stored policy was changed after the start; their
+        rollback goes on.
     """
 
     started_at: datetime
@@ -69,14 +73,14 @@ class LeasedRollouts:
     changed_policies: dict[str, SnapshotChangedError] = field(default_factory=dict)
 
     def skip(self, rollout_id: str, error: Exception, doing: str) -> None:
-        """Note that a rollout was not visited, and why; doing: what failed."""
+        """Record that a rollout was not visited, and why. doing: what failed, as in "loading"."""
         problem = problem_of(error, rollout_id, doing)
-        facts = {**problem.context, "rollout": rollout_id, "problem": str(problem)}
-        log.error("load_failed", **facts)
+        context = {**problem.context, "rollout": rollout_id, "problem": str(problem)}
+        log.error("load_failed", **context)
         self.skips.append(Skip(rollout_id, problem))
 
     def skip_late(self, rollout_id: str) -> None:
-        """Note that the time was over before this rollout's turn."""
+        """Record that the time of the tick was over before this rollout was visited."""
         limit = int(TICK_LIMIT.total_seconds())
         error = TickDeadlineError(
             f"{rollout_id} was not visited: the {limit} s of this tick were used up; the next tick "
@@ -88,23 +92,23 @@ class LeasedRollouts:
 
 
 def urgency(rollout: Rollout) -> tuple[int, datetime]:
-    """Return what a tick sorts by: the rank of the phase, then who was saved longest ago."""
+    """Return the sort key of a tick: the priority of the phase, then the oldest save first."""
     return VISIT_PRIORITY[rollout.phase], rollout.updated
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseManager:
-    """Takes and gives back the leases of one run."""
+    """Acquires, renews and releases the leases of one run."""
 
     store: Store
     clock: Clock
 
     def expiry(self) -> datetime:
-        """Return when a lease that is taken or prolonged now is over."""
+        """Return when a lease ends that is acquired or renewed now."""
         return self.clock.now() + LEASE_DURATION
 
     def acquire(self, rollout_id: str) -> Rollout:
-        """Return the rollout, which this run alone has from now on.
+        """Return the rollout with its lease, which no other run can acquire until it ends.
 
         Raises LeaseHeldError, UnknownRolloutError, StoreError.
         """
@@ -112,7 +116,7 @@ class LeaseManager:
         return self.store.acquire(rollout_id, now, now + LEASE_DURATION)
 
     def release(self, rollout_id: str) -> None:
-        """Let other runs in, if this one still has the rollout. What fails ends by itself."""
+        """Release the lease, if this run still has it; if that fails, the lease expires."""
         try:
             self.store.release(rollout_id)
         except Exception as error:  # noqa: BLE001 - one rollout's lease stops no tick
@@ -120,10 +124,10 @@ class LeaseManager:
             log.warning("lease_kept", rollout=rollout_id, problem=str(problem))
 
     def renew(self, rollout: Rollout) -> None:
-        """Prolong the lease of `rollout`.
+        """Renew the lease of `rollout`.
 
-        Raises StateConflictError when another run has saved it since, LeaseHeldError when one has
-        taken it, and StoreError.
+        Raises StateConflictError when another run has saved the rollout since, LeaseHeldError when
+        another run has the lease, and StoreError.
         """
         stored = self.acquire(rollout.id)
         if stored.version != rollout.version:
@@ -135,25 +139,26 @@ class LeaseManager:
 
     @contextmanager
     def lease_all(self, ids: Iterable[str]) -> Iterator[LeasedRollouts]:
-        """Yield what this run gets of the rollouts `ids`; waits for none, and raises nothing.
+        """Lease the rollouts `ids` and yield the result; waits for none, and raises no error.
 
-        What is not taken before the time of the tick is over is missed.
+        A rollout that is not leased before the time of the tick is over is skipped.
         """
-        taken = LeasedRollouts(self.clock.now())
+        leased = LeasedRollouts(self.clock.now())
         try:
             for rollout_id in dict.fromkeys(ids):
                 signals.safe_point()
-                if self.clock.now() < taken.started_at + TICK_LIMIT:
-                    self._add(rollout_id, taken)
+                if self.clock.now() < leased.started_at + TICK_LIMIT:
+                    self._add(rollout_id, leased)
                 else:
-                    taken.skip_late(rollout_id)
-            taken.rollouts.sort(key=urgency)
-            yield taken
+                    leased.skip_late(rollout_id)
+            leased.rollouts.sort(key=urgency)
+            yield leased
         finally:
-            for rollout in taken.rollouts:
-                if rollout.id not in taken.without_lease:
+            for rollout in leased.rollouts:
+                if rollout.id not in leased.without_lease:
                     self.release(rollout.id)
-            for rollout_id in list(taken.without_lease)[:1]:  # its answer may be all that was lost
+            # The store may have given the first of these leases, and only its answer was lost.
+            for rollout_id in list(leased.without_lease)[:1]:
                 self.release(rollout_id)
 
     def _add(self, rollout_id: str, leased: LeasedRollouts) -> None:
@@ -190,9 +195,9 @@ class LeaseManager:
 
     @contextmanager
     def lease(self, rollout_id: str) -> Iterator[Rollout]:
-        """Yield the rollout once no other run has it, for at most the length of a lease.
+        """Yield the rollout once no other run has its lease.
 
-        Raises LeaseHeldError after that, and what `take` raises.
+        Raises LeaseHeldError after waiting for the length of a lease, and what `acquire` raises.
         """
         rollout = self._acquire_or_wait(rollout_id, self.expiry())
         try:
@@ -211,10 +216,10 @@ class LeaseManager:
 
 
 def load_for_rollback(store: Store, rollout_id: str) -> Rollout:
-    """Return the rollout for a caller that only lowers its weight, whatever policy it has by now.
+    """Return the rollout for a caller that only lowers its weight, even if its policy was changed.
 
-    Raises StoreError as `load` does, and SnapshotChangedError when the names of its target were
-    changed with its policy: the target to write 0 % to is unknown then.
+    Raises StoreError as `load` does, and SnapshotChangedError when the change of the policy also
+    changed its target: the function to write 0 % to is unknown then.
     """
     try:
         return store.load(rollout_id)
@@ -225,10 +230,10 @@ def load_for_rollback(store: Store, rollout_id: str) -> Rollout:
 def rollout_for_rollback(store: Store, error: SnapshotChangedError) -> Rollout:
     """Return the rollout of `error` if its policy names the target of the start; else raise it.
 
-    The names are in the first entry of the history, and the rollout has their locks.
+    The first entry of the history names that target, and the rollout must still own its locks.
     """
     rollout = error.rollout
-    held = all(store.owner(lock) == rollout.id for lock in rollout.locks)
-    if held and is_target_unchanged(rollout, store.history(rollout.id)):
+    owns_locks = all(store.owner(lock) == rollout.id for lock in rollout.locks)
+    if owns_locks and is_target_unchanged(rollout, store.history(rollout.id)):
         return rollout
     raise error

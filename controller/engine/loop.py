@@ -1,4 +1,4 @@
-"""Ticks in a row: `run` against the clock on the wall, a rehearsal against its own."""
+"""Ticks one rollout at an interval: `run` on the system clock, a rehearsal on a virtual one."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from controller.engine.tick import Runner
 from controller.errors import Exit, RolloutError
 from controller.process import signals
 
-# Phases in which only a person, or nothing at all, moves a rollout on.
+# Phases that ticks alone do not change: they wait for an operator, or are final.
 IDLE_PHASES = frozenset({Phase.PAUSED, Phase.ROLLED_BACK, Phase.SUCCEEDED})
 
 
@@ -21,10 +21,11 @@ def run_ticks(
     until: datetime,
     done: Callable[[Rollout], bool],
 ) -> Iterator[Visit]:
-    """Tick `rollout` every so often and yield each visit, until it is `done`, or last at `until`.
+    """Tick `rollout` at the interval `every` and yield each visit, until it is `done`.
 
-    A tick that takes longer than `every` is followed at once by the next. A store that does not
-    answer is a problem of the visit; StoreError is raised only where the next tick fares no better.
+    The last tick is at `until` at the latest. A tick that takes longer than `every` is followed at
+    once by the next. A store that does not answer is the problem of the visit; StoreError is raised
+    only for an error that the next tick would meet again.
     """
     due = runner.clock.now() + every
     while not done(rollout) and runner.clock.now() < until:
@@ -34,7 +35,7 @@ def run_ticks(
         signals.safe_point()
         visit = _tick_once(runner, rollout)
         yield visit
-        if visit.saved:  # else the next tick stands where this one stood
+        if visit.saved:  # else the next tick starts from the same state
             rollout = visit.rollout
         due = max(due + every, runner.clock.now())
 
@@ -49,5 +50,5 @@ def _tick_once(runner: Runner, rollout: Rollout) -> Visit:
 
 
 def is_idle(rollout: Rollout) -> bool:
-    """Tell whether ticks alone take `rollout` no further."""
+    """Tell whether ticks alone do not advance `rollout`."""
     return rollout.phase in IDLE_PHASES

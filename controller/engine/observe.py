@@ -1,4 +1,4 @@
-"""What a tick looks at: the target of each rollout, and the metrics of all of them at once."""
+"""Observes rollouts: reads the target of each, and the metrics, alarms and logs of all at once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -37,7 +37,7 @@ log = logging.logger()
 
 
 class _ForeignWeightError(Exception):
-    """Another hand has set another weight meanwhile."""
+    """The weight was changed outside rolloutctl after the decision to lower it."""
 
 
 class _QueryRefusedError(Exception):
@@ -49,29 +49,31 @@ class _QueryRefusedError(Exception):
 
 
 class RolloutTarget:
-    """A target that is refused when it is another one than `identity`, of the same name.
+    """The target of a rollout; one of the same name with another identity is refused.
 
-    That is another account or region: a rollout must not move traffic where it never was.
+    identity: the ARN at the start. Another one is in another account or region, where the rollout
+    must not move traffic.
     """
 
     def __init__(self, target: Target, identity: str) -> None:
         self._target, self._identity = target, identity
 
     def read(self) -> TargetReading:
-        """Return the weight as it stands. Raises WriteRefusedError for another target."""
+        """Return the current weight. Raises WriteRefusedError for another target."""
         reading = self._target.read()
         self._check(reading)
         return reading
 
     def shift_to(self, weight: int, token: str) -> None:
-        """Write `weight` once; the token is of the right target, or refused."""
+        """Write `weight` once; another target refuses the token."""
         self._target.shift_to(weight, token)
 
     def lower_to_zero(self, within: timedelta, *, void: str = "", only: int | None = None) -> bool:
-        """Write weight 0, unless another target is what answers; False where `only` left it.
+        """Write weight 0; return False if the weight is neither 0 nor `only`, and was left alone.
 
-        void: while the target carries this token, 0 is written even where it stands.
-        only: the one weight that is taken back; None: whatever stands there.
+        void: while the target carries this token, 0 is written even where the weight is 0 already.
+        only: the one weight that is lowered; None: any weight.
+        Raises WriteRefusedError for another target.
         """
 
         def check(reading: TargetReading) -> None:
@@ -95,7 +97,7 @@ class RolloutTarget:
 
 @dataclass(frozen=True, slots=True)
 class PartialObservation:
-    """One rollout with its target read; `needs` is what has to be measured before it is decided."""
+    """One rollout with its target read. needs: what must be measured before the decision."""
 
     rollout: Rollout
     now: datetime
@@ -104,22 +106,24 @@ class PartialObservation:
     needs: Needs
 
     def observation(self, measurements: "Measurements") -> Observation:
-        """Return everything that was seen of this rollout; measurements: of `Looking.ask`."""
-        wants, series = self.needs, dict[str, Series]()
+        """Return the observation of this rollout. measurements: those of `Observer.measure`."""
+        series = dict[str, Series]()
+        queries = self.needs.queries
         if isinstance(measurements.series, str):
-            series |= unanswered(measurements.series, wants.queries)
+            series |= unanswered(measurements.series, queries)
         else:
-            series |= {key: measurements.series[query] for key, query in wants.queries.items()}
-        series |= {key: measurements.events[query] for key, query in wants.logs.items()}
-        alarms = {name: measurements.alarms[name] for name in wants.alarms}
+            series |= {key: measurements.series[query] for key, query in queries.items()}
+        series |= {key: measurements.events[query] for key, query in self.needs.logs.items()}
+        alarms = {name: measurements.alarms[name] for name in self.needs.alarms}
         return Observation(self.target, series, self.owns_target, alarms)
 
 
 @dataclass(frozen=True, slots=True)
 class Measurements:
-    """What came back for many rollouts at once.
+    """The measurements of many rollouts, from one read of each source.
 
-    series: of the metrics, or why there is none. alarms: by name or ARN. events: of the logs.
+    series: of the metrics, or why there is none. alarms: by name or ARN. events: counts of log
+    events.
     """
 
     series: Mapping[MetricQuery, Series] | str = field(default_factory=dict)
@@ -129,11 +133,11 @@ class Measurements:
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """Reads through the ports and turns what fails into something that can be decided about.
+    """Reads through the ports, and turns failed reads into values that a decision can use.
 
-    dry_run: nothing is written, so what was asked for is never seen applied.
-    logs, alarms: asked only for rollouts whose policy names events, or alarms; None: nobody can be
-        asked.
+    dry_run: nothing is written, so no decided weight is ever read back as applied.
+    logs, alarms: read only for rollouts whose policy names log events or alarms; None: they cannot
+        be read here.
     """
 
     store: Store
@@ -146,7 +150,7 @@ class Observer:
     _target_cache: dict[str, RolloutTarget] = field(default_factory=dict, init=False)
 
     def target_of(self, rollout: Rollout) -> RolloutTarget:
-        """Return the target of `rollout`, opened once."""
+        """Return the target of `rollout`, which is opened once."""
         if rollout.id not in self._target_cache:
             self._target_cache[rollout.id] = RolloutTarget(
                 self.targets(rollout.policy.target), rollout.target
@@ -154,9 +158,9 @@ class Observer:
         return self._target_cache[rollout.id]
 
     def observe_target(self, rollout: Rollout) -> PartialObservation:
-        """Return `rollout` with its target read. Time never goes back behind what was recorded.
+        """Return `rollout` with its target read. Time is never earlier than the last record.
 
-        Raises StoreError when the store does not tell who owns the target of a final rollout.
+        Raises StoreError when the owner of the target of a final rollout cannot be read.
         """
         now = max(self.clock.now(), rollout.updated)
         target = self.read_target(rollout)
@@ -164,7 +168,7 @@ class Observer:
         return PartialObservation(rollout, now, target, owns, needs(rollout, now))
 
     def read_target(self, rollout: Rollout) -> TargetReading | UnreadableTarget:
-        """Return what the target of `rollout` shows, or why it cannot be read."""
+        """Return the reading of the target of `rollout`, or why it cannot be read."""
         try:
             return self.target_of(rollout).read()
         except TargetError as error:
@@ -176,8 +180,8 @@ class Observer:
     ) -> list[tuple[PartialObservation, Measurements]]:
         """Return each of `partials` with its metrics and alarms, all of them from one read.
 
-        Where that read is refused, each rollout is asked for alone: the query of one that
-        CloudWatch does not take is that rollout's trouble.
+        If CloudWatch refuses that read, each rollout is read alone: an invalid query affects only
+        its own rollout.
         """
         try:
             shared = Measurements(self._series(partials), self._alarm_readings(partials))
@@ -185,76 +189,76 @@ class Observer:
             if len(partials) == 1:
                 shared = Measurements(error.text, self._alarm_readings(partials))
             else:
-                return [pair for look in partials for pair in self.measure([look])]
-        return [(look, shared) for look in partials]
+                return [pair for partial in partials for pair in self.measure([partial])]
+        return [(partial, shared) for partial in partials]
 
     def count_log_events(
         self, pairs: Sequence[tuple[PartialObservation, Measurements]]
     ) -> list[tuple[PartialObservation, Measurements]]:
-        """Return `pairs` with the log events that their looks want; that may take a while."""
-        events = self._log_events([look for look, _ in pairs])
-        return [(look, replace(answers, events=events)) for look, answers in pairs]
+        """Return `pairs` with the counts of the log events that they need; this may be slow."""
+        events = self._log_events([partial for partial, _ in pairs])
+        return [(partial, replace(measured, events=events)) for partial, measured in pairs]
 
     def _series(self, partials: Sequence[PartialObservation]) -> Mapping[MetricQuery, Series] | str:
-        """Return every series that `partials` want, from one read, or why there is none.
+        """Return every series that `partials` need, from one read, or why there is none.
 
-        Raises _RefusedError when CloudWatch refuses a query.
+        Raises _QueryRefusedError when CloudWatch refuses a query.
         """
-        wants = [look.needs for look in partials if look.needs.queries]
-        if not wants:
+        needed = [partial.needs for partial in partials if partial.needs.queries]
+        if not needed:
             return {}
-        queries = {str(query): query for want in wants for query in want.queries.values()}
-        # Each span fits the periods of its own rollout; their union has to fit all periods.
-        start, end = min(want.span.start for want in wants), max(want.span.end for want in wants)
+        queries = {str(query): query for one in needed for query in one.queries.values()}
+        # Each span fits the periods of its own rollout; their union must fit all periods.
+        start, end = min(one.span.start for one in needed), max(one.span.end for one in needed)
         try:
             return self.metrics.read(queries.values(), aligned(queries, start, end))
         except Exception as error:
-            problem = problem_of(
-                error, ", ".join(look.rollout.id for look in partials), "measuring"
-            )
+            problem = problem_of(error, ", ".join(one.rollout.id for one in partials), "measuring")
             log.warning("metrics_unavailable", **{**problem.context, "problem": str(problem)})
             if isinstance(problem, MetricsError) and not isinstance(problem, MetricsRefusedError):
                 return str(problem)
             raise _QueryRefusedError(str(problem)) from error
 
     def _alarm_readings(self, partials: Sequence[PartialObservation]) -> Mapping[str, AlarmReading]:
-        """Return how the alarms stand that `partials` want, from one read."""
-        names = list(dict.fromkeys(name for look in partials for name in look.needs.alarms))
+        """Return the states of the alarms that `partials` need, from one read."""
+        names = list(dict.fromkeys(name for one in partials for name in one.needs.alarms))
         return self.read_alarms(names) if names else {}
 
     def read_alarms(self, names: Sequence[str]) -> Mapping[str, AlarmReading]:
-        """Return how the alarms of these names or ARNs stand; what was not read says why."""
+        """Return the states of alarms by name or ARN; one that could not be read has a reason."""
         if self.alarms is None:
-            nobody = AlarmReading(AlarmState.UNREAD, reason="no alarms can be read from here")
-            return dict.fromkeys(names, nobody)
+            unread = AlarmReading(AlarmState.UNREAD, reason="no alarms can be read from here")
+            return dict.fromkeys(names, unread)
         try:
-            found = self.alarms.states(names)
+            readings = self.alarms.states(names)
         except Exception as error:  # noqa: BLE001 - an alarm that is not read is a finding
-            why = str(problem_of(error, "rollouts with alarms", "reading alarms for"))
-            found = dict.fromkeys(names, AlarmReading(AlarmState.UNREAD, reason=why))
-        unread = {one.reason for one in found.values() if one.state is AlarmState.UNREAD}
-        for problem in sorted(unread):
+            reason = str(problem_of(error, "rollouts with alarms", "reading alarms for"))
+            readings = dict.fromkeys(names, AlarmReading(AlarmState.UNREAD, reason=reason))
+        problems = {one.reason for one in readings.values() if one.state is AlarmState.UNREAD}
+        for problem in sorted(problems):
             log.warning("alarms_unavailable", problem=problem)
-        return found
+        return readings
 
     def _log_events(self, partials: Sequence[PartialObservation]) -> Mapping[LogQuery, Series]:
-        """Return the log events that `partials` want, counted in one go with one limit of time."""
-        queries = list(dict.fromkeys(one for look in partials for one in look.needs.logs.values()))
+        """Return the counts of the log events that `partials` need, all within one time limit."""
+        queries = list(
+            dict.fromkeys(query for one in partials for query in one.needs.logs.values())
+        )
         if not queries:
             return {}
         if self.logs is None:
-            nobody = Series(answer=QueryStatus.ERROR, message="no logs can be read from here")
-            return dict.fromkeys(queries, nobody)
+            unread = Series(answer=QueryStatus.ERROR, message="no logs can be read from here")
+            return dict.fromkeys(queries, unread)
         try:
-            found = self.logs.count(queries)
+            counts = self.logs.count(queries)
         except Exception as error:  # noqa: BLE001 - events that are not read are a finding
-            why = str(problem_of(error, "rollouts with log events", "counting events for"))
-            found = dict.fromkeys(queries, Series(answer=QueryStatus.ERROR, message=why))
-        for problem in sorted({one.message for one in found.values() if one.message}):
+            message = str(problem_of(error, "rollouts with log events", "counting events for"))
+            counts = dict.fromkeys(queries, Series(answer=QueryStatus.ERROR, message=message))
+        for problem in sorted({one.message for one in counts.values() if one.message}):
             log.warning("logs_unavailable", problem=problem)
-        return found
+        return counts
 
 
 def log_context(rollout: Rollout, error: RolloutError) -> dict[str, object]:
-    """Return what a log line says of `error`; its context may name the same things."""
+    """Return the fields of a log line about `error`; they replace the same keys of its context."""
     return {**error.context, "rollout": rollout.id, "problem": str(error)}

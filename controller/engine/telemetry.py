@@ -1,7 +1,8 @@
-"""What a tick tells of itself: one line of the log, which CloudWatch turns into metrics when asked.
+"""The summary of a tick: one log line, which CloudWatch can turn into metrics.
 
-The line is in the embedded metric format then: a log group that receives it publishes what `_aws`
-names, and no call is made for it. What is 0 of a phase or a verdict is left out, and costs nothing.
+With a namespace the line is in the embedded metric format: a log group that receives it publishes
+the fields that `_aws` names, without an API call. Phases and verdicts with a count of 0 are left
+out, because each metric costs.
 """
 
 from collections import Counter
@@ -18,22 +19,22 @@ _UNITS: Final = {"DurationMs": "Milliseconds", "DataLagSeconds": "Seconds"}
 def tick_summary(
     result: TickResult, duration: timedelta, calls: Mapping[str, int], data_lag: timedelta | None
 ) -> dict[str, Any]:
-    """Return what the event `tick_ended` says.
+    """Return the fields of the log event `tick_ended`.
 
-    calls: requests to AWS by service, each attempt counted. data_lag: how old the newest datapoint was
-    that the tick has read; None when it has read none. The status is the one before a schedule maps
-    it.
+    calls: requests to AWS by service, each attempt counted.
+    data_lag: the age of the newest datapoint that the tick has read; None when it has read none.
+    The status is the one before `--scheduled` maps it.
     """
-    seen = [visit.rollout for visit in result.visits if not visit.busy]
+    visited = [visit.rollout for visit in result.visits if not visit.busy]
     alerts = Counter(alert for visit in result.visits for alert in visit.alerts)
     problems = sum(bool(visit.problem) for visit in result.visits)
-    verdicts = Counter(str(finding.verdict) for one in seen for finding in one.findings)
+    verdicts = Counter(str(finding.verdict) for one in visited for finding in one.findings)
     return {
         "status": int(result.status),
         "duration_ms": round(duration / timedelta(milliseconds=1)),
-        "rollouts": dict(Counter(str(one.phase) for one in seen)),
+        "rollouts": dict(Counter(str(one.phase) for one in visited)),
         "verdicts": dict(verdicts),
-        "busy": len(result.visits) - len(seen),
+        "busy": len(result.visits) - len(visited),
         "errors": len(result.skips) + problems,
         **_alert_counts(result, alerts),
         "calls": dict(calls),
@@ -42,19 +43,19 @@ def tick_summary(
 
 
 def _alert_counts(result: TickResult, alerts: Mapping[Alert, int]) -> dict[str, int]:
-    """Return how many rollouts are in alarm, by the kind of it.
+    """Return how many rollouts have an alert, by kind.
 
-    A tick that did not look at every rollout does not know that there is none: 0 is left out then,
-    and an alarm that goes by it stays as it is.
+    A tick that did not visit every rollout cannot report 0: such a count is left out, and an alarm
+    on this metric keeps its state.
     """
     kinds = {"unconfirmed": Alert.ROLLBACK_UNCONFIRMED, "drifted": Alert.DRIFT}
-    blind = bool(result.skips) or any(one.problem or one.busy for one in result.visits)
-    found = {name: alerts[alert] for name, alert in kinds.items()}
-    return {name: count for name, count in found.items() if count or not blind}
+    incomplete = bool(result.skips) or any(one.problem or one.busy for one in result.visits)
+    counts = {name: alerts[alert] for name, alert in kinds.items()}
+    return {name: count for name, count in counts.items() if count or not incomplete}
 
 
 def embedded_metrics(summary: Mapping[str, Any], namespace: str, now: datetime) -> dict[str, Any]:
-    """Return what makes of a line that says `summary` metrics in `namespace`; nothing without one."""
+    """Return the fields that make `summary` metrics in `namespace`; empty without a namespace."""
     if not namespace:
         return {}
     values = {

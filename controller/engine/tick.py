@@ -1,4 +1,4 @@
-"""The tick: load, observe, decide, act, record. And what people ask for, on the same way."""
+"""One tick, which leases, observes, decides, executes and delivers; and the operators' commands."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
@@ -18,8 +18,7 @@ from controller.core.rollout import Phase, Rollout
 from controller.core.snapshot import SnapshotChangedError, check_digests
 from controller.core.transitions import lower_move
 from controller.engine import exit_status
-from controller.engine.deliver import DELIVERY_LIMIT as MESSAGES_WITHIN
-from controller.engine.deliver import OutboxDelivery, TickDelivery, log_skip
+from controller.engine.deliver import DELIVERY_LIMIT, OutboxDelivery, TickDelivery, log_skip
 from controller.engine.execute import APPLY_WAIT, Actuator, Executor, Visit
 from controller.engine.hooks import NO_TIME_LEFT, ConsentHooks
 from controller.engine.isolation import problem_of
@@ -47,21 +46,26 @@ from controller.process import logging, signals
 
 log = logging.logger()
 
-# So much of a tick is for reading targets: what hangs there leaves time for those that answered.
+# The part of a tick in which targets are read: one that hangs leaves time for the others.
 TARGET_READ_LIMIT: Final = TICK_LIMIT / 2
-# What is decided is carried out for so long after the begin of the tick, under a renewed lease.
+# Decisions are executed until this long after the start of the tick, under a renewed lease.
 EXECUTE_LIMIT: Final = 2 * LEASE_DURATION
-# So long each 0 % is tried before other rollouts have their turn.
+# How long each write of 0 % is tried before the other rollouts have their turn.
 FIRST_ATTEMPT_LIMIT: Final = timedelta(seconds=3)
+# An operator waits for a rollback: the store has this long to name the target of the rollout ...
+LOAD_LIMIT: Final = timedelta(seconds=6)
+# ... and this long to record the rollback, in addition to writing 0 % and reading it back.
+RECORD_LIMIT: Final = timedelta(seconds=30)
+# What failed, in the message of a problem.
 EXECUTION_LABEL: Final = "carrying out a decision about"
 
 DeferredVisit: TypeAlias = tuple[PartialObservation, Observation, Decision]
-"""A rollout whose hooks have to be asked, with what was seen, and decided so far."""
+"""A rollout to visit later, with its observation and the decision on it so far."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """Visits what a run has taken."""
+    """Visits leased rollouts: observes their targets and metrics, decides, and executes."""
 
     observer: Observer
     executor: Executor
@@ -70,39 +74,41 @@ class Reconciler:
     def reconcile(self, leased: LeasedRollouts, deferred: list[DeferredVisit]) -> Iterator[Visit]:
         """Yield a visit of each rollout of `leased`, with one read of the metrics for all of them.
 
-        A rollback that is under way waits for no other rollout. Those that need no metrics go
-        next. Those whose hooks have to be asked are left in `deferred`. A 0 % that is not taken at
-        once is insisted on when every other rollout was visited. Whatever is raised on the way is
-        the problem of one rollout; what the time of the tick has no room for is missed.
+        Rollbacks in progress go first and wait for no other rollout; rollouts that need no metrics
+        go next. A rollout whose hooks must be called is added to `deferred`. A write of 0 % that
+        fails at first is repeated once every other rollout was visited. An exception is the problem
+        of one rollout; a rollout that the tick has no time for is skipped.
         """
-        stuck = list[DeferredVisit]()
-        looks, until = (
-            list[PartialObservation](),
-            min(self.observer.clock.now() + TARGET_READ_LIMIT, leased.started_at + TICK_LIMIT),
+        retries = list[DeferredVisit]()
+        partials = list[PartialObservation]()
+        deadline = min(
+            self.observer.clock.now() + TARGET_READ_LIMIT, leased.started_at + TICK_LIMIT
         )
         for rollout in leased.rollouts:
-            back = rollout.phase is Phase.ROLLING_BACK
-            if back or self.observer.clock.now() < until:
-                yield from self._observe_target(rollout, looks)
+            rolling_back = rollout.phase is Phase.ROLLING_BACK
+            if rolling_back or self.observer.clock.now() < deadline:
+                yield from self._observe_target(rollout, partials)
             else:
                 leased.skip_late(rollout.id)
-            if back and looks:
+            if rolling_back and partials:
                 yield from self._reconcile_rollout(
-                    looks.pop(), Measurements(), leased, deferred, stuck
+                    partials.pop(), Measurements(), leased, deferred, retries
                 )
-        for look in [one for one in looks if not one.needs]:
-            yield from self._reconcile_rollout(look, Measurements(), leased, deferred, stuck)
+        for partial in [one for one in partials if not one.needs]:
+            yield from self._reconcile_rollout(partial, Measurements(), leased, deferred, retries)
         signals.safe_point()
-        for look, answers in self._measure([look for look in looks if look.needs]):
-            yield from self._reconcile_rollout(look, answers, leased, deferred, stuck)
-        for look, seen, decision in stuck:
-            yield self._visit(look.rollout, seen, decision, leased)
+        for partial, measurements in self._measure([one for one in partials if one.needs]):
+            yield from self._reconcile_rollout(partial, measurements, leased, deferred, retries)
+        for partial, observation, decision in retries:
+            yield self._visit(partial.rollout, observation, decision, leased)
 
-    def _observe_target(self, rollout: Rollout, looks: list[PartialObservation]) -> Iterator[Visit]:
-        """Add what was seen of the target of `rollout` to `looks`; yield a visit if that fails."""
+    def _observe_target(
+        self, rollout: Rollout, partials: list[PartialObservation]
+    ) -> Iterator[Visit]:
+        """Add `rollout` to `partials` with its target read; yield a visit if that fails."""
         signals.safe_point()
         try:
-            looks.append(self.observer.observe_target(rollout))
+            partials.append(self.observer.observe_target(rollout))
         except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
             yield _failed_visit(rollout, error, "looking at")
 
@@ -112,28 +118,28 @@ class Reconciler:
         measurements: Measurements,
         leased: LeasedRollouts,
         deferred: list[DeferredVisit],
-        stuck: list[DeferredVisit],
+        retries: list[DeferredVisit],
     ) -> Iterator[Visit]:
-        """Yield the visit of one rollout, unless it waits for its turn or was missed."""
+        """Yield the visit of one rollout, unless it was deferred, is to be retried, or skipped."""
         try:
-            seen, decision = _decide(partial, partial.observation(measurements))
+            observation, decision = _decide(partial, partial.observation(measurements))
         except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
             yield _failed_visit(partial.rollout, error, "deciding about")
             return
         lowering = isinstance(decision.move, Lower)
         if not lowering and self.observer.clock.now() >= leased.started_at + EXECUTE_LIMIT:
             leased.skip_late(partial.rollout.id)
-        elif decision.hooks_to_call:  # a hook of one rollout keeps no other waiting
-            deferred.append((partial, seen, decision))
+        elif decision.hooks_to_call:  # no rollout waits for the hooks of another one
+            deferred.append((partial, observation, decision))
         elif isinstance(decision.move, Lower) and not self._try_lower(
             partial, decision.move, leased
         ):
-            stuck.append((partial, seen, decision))
+            retries.append((partial, observation, decision))
         else:
-            yield self._visit(partial.rollout, seen, decision, leased)
+            yield self._visit(partial.rollout, observation, decision, leased)
 
     def _try_lower(self, partial: PartialObservation, move: Lower, leased: LeasedRollouts) -> bool:
-        """Try to write 0 % for a moment; tell whether to go on with this rollout at once."""
+        """Try for a moment to write 0 %; tell whether to go on with this rollout at once."""
         if len(leased.rollouts) == 1 or self.observer.dry_run:
             return True  # no other rollout waits
         try:
@@ -142,8 +148,8 @@ class Reconciler:
                 min(move.within, FIRST_ATTEMPT_LIMIT), void=move.void, only=move.only
             )
         except WriteRefusedError:
-            return True  # it takes no time to be refused again, and to say so
-        except Exception as error:  # noqa: BLE001 - what insists says what is wrong
+            return True  # a refusal takes no time, and the visit reports it
+        except Exception as error:  # noqa: BLE001 - the retry reports what is wrong
             log.warning("lower_delayed", rollout=partial.rollout.id, problem=type(error).__name__)
             return False
         return True
@@ -151,29 +157,29 @@ class Reconciler:
     def reconcile_deferred(
         self, deferred: Sequence[DeferredVisit], leased: LeasedRollouts
     ) -> Iterator[Visit]:
-        """Yield a visit of each rollout that was left in `deferred`, once its hooks were asked.
+        """Yield a visit of each rollout in `deferred`, once its hooks were called.
 
-        They go last: nothing waits for a hook but the step that it is about. Those that got no time
-        in the last tick go first among them.
+        They go last, so that only the step that needs a consent waits for it. Rollouts whose hooks
+        got no time in the last tick go first among them.
         """
-        until = min(self.consent_hooks.deadline(), leased.started_at + TICK_LIMIT)
-        for look, seen, decision in sorted(deferred, key=_hooks_had_time):
+        deadline = min(self.consent_hooks.deadline(), leased.started_at + TICK_LIMIT)
+        for partial, observation, decision in sorted(deferred, key=_hooks_had_time):
             signals.safe_point()
             try:
-                consented = self._decide_with_hooks(look, seen, decision, until)
+                consented = self._decide_with_hooks(partial, observation, decision, deadline)
             except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
-                yield _failed_visit(look.rollout, error, "asking hooks of")
+                yield _failed_visit(partial.rollout, error, "asking hooks of")
                 continue
-            yield self._visit(look.rollout, *consented, leased)
+            yield self._visit(partial.rollout, *consented, leased)
 
     def _measure(
-        self, looks: Sequence[PartialObservation]
+        self, partials: Sequence[PartialObservation]
     ) -> Iterator[tuple[PartialObservation, Measurements]]:
-        """Yield each of `looks` with what was measured.
+        """Yield each of `partials` with its measurements.
 
-        A log may take its time to be searched: whoever needs none does not wait for it.
+        A search of a log may be slow: rollouts that need none come first.
         """
-        pairs = self.observer.measure(looks)
+        pairs = self.observer.measure(partials)
         yield from (pair for pair in pairs if not pair[0].needs.logs)
         yield from self.observer.count_log_events([pair for pair in pairs if pair[0].needs.logs])
 
@@ -184,7 +190,7 @@ class Reconciler:
         decision: Decision,
         deadline: datetime,
     ) -> tuple[Observation, Decision]:
-        """Return what was seen with what its hooks say, and what is decided of that."""
+        """Return the observation with the answers of its hooks, and the decision on both."""
         rollout = decision.rollout
         calls = advance_calls(rollout, partial.now)
         answers = self.consent_hooks.answers(
@@ -204,17 +210,17 @@ class Reconciler:
         if not isinstance(decision.move, Lower):
             return Visit(rollout, problem=str(problem), saved=False)
         visit = self._execute(rollout, observation, decision, leased)
-        if visit.saved:  # and with that, leased: it is given back as any other
+        if visit.saved:  # the save took the lease, which is released as any other
             del leased.without_lease[rollout.id]
         return replace(visit, problem=visit.problem or str(problem))
 
     def _visit_changed_policy(
         self, rollout: Rollout, observation: Observation, decision: Decision, leased: LeasedRollouts
     ) -> Visit:
-        """Lower what has another policy than it was started with, and record that it is down.
+        """Finish the rollback of a rollout whose stored policy was changed after the start.
 
-        After that it is only kept at 0 %. The channels and hooks of its policy get nothing,
-        because a changed policy may name others; the log and the exit status speak.
+        After that it is only kept at 0 %. Its messages are not delivered and its hooks not called,
+        because a changed policy may name other channels; the log and the exit status report it.
         """
         problem = str(leased.changed_policies[rollout.id])
         if rollout.final and not isinstance(decision.move, Lower):
@@ -225,7 +231,7 @@ class Reconciler:
     def _execute(
         self, rollout: Rollout, observation: Observation, decision: Decision, leased: LeasedRollouts
     ) -> Visit:
-        """Carry `decision` out; what is raised meanwhile is a problem of the visit."""
+        """Execute `decision`; an exception is the problem of the visit."""
         lowering = isinstance(decision.move, Lower)
         try:
             self._renew(rollout, decision, leased)
@@ -237,16 +243,16 @@ class Reconciler:
         except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
             return _failed_visit(rollout, error, EXECUTION_LABEL)
 
-        def again(stored: Rollout, seen: Observation, now: datetime) -> Decision:
-            return rebase_rollback(stored, decision, seen, now)
+        def rebase(stored: Rollout, current: Observation, now: datetime) -> Decision:
+            return rebase_rollback(stored, decision, current, now)
 
         try:
-            return self.executor.execute_rollback(rollout.id, again, APPLY_WAIT, decision)
+            return self.executor.execute_rollback(rollout.id, rebase, APPLY_WAIT, decision)
         except Exception as error:  # noqa: BLE001 - as above
             return _failed_visit(rollout, error, EXECUTION_LABEL)
 
     def _renew(self, rollout: Rollout, decision: Decision, leased: LeasedRollouts) -> None:
-        """Prolong a lease that may end before the move does; lowering goes on without one."""
+        """Renew a lease that may end before the move does; a rollback goes on without one."""
         late = self.observer.clock.now() >= leased.started_at + RENEW_AFTER
         if decision.move is None or not late or rollout.id in leased.without_lease:
             return
@@ -256,7 +262,7 @@ class Reconciler:
 
 
 def _failed_visit(rollout: Rollout, error: Exception, doing: str) -> Visit:
-    """Return the visit of a rollout that `error` has ended; doing: what failed."""
+    """Return the visit of a rollout that `error` ended. doing: what failed, as in "deciding"."""
     problem = problem_of(error, rollout.id, doing)
     log.error(
         "save_failed" if doing == EXECUTION_LABEL else "load_failed",
@@ -273,43 +279,39 @@ def _decide(partial: PartialObservation, observation: Observation) -> tuple[Obse
     return observation, decide(partial.rollout, observation, partial.now)
 
 
-# --- All rollouts of a tick -----------------------------------------------------------------------
+# --- The tick -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class TickResult:
-    """What became of the rollouts of a tick. missed: what it did not visit, and why."""
+    """The visits of a tick. skips: the rollouts that it did not visit, each with its error."""
 
     visits: list[Visit]
     skips: list[Skip] = field(default_factory=list)
 
     @property
     def status(self) -> Exit:
-        """The most urgent of what its visits have led to: 5, 1, 6, 75, else 0."""
-        missed = [Exit.INTERNAL] if self.skips else []
-        return exit_status.worst((*missed, *map(exit_status.of_tick, self.visits)))
+        """The most urgent exit status of its visits and skips: 5, 1, 6, 75, else 0."""
+        skipped = [Exit.INTERNAL] if self.skips else []
+        return exit_status.worst((*skipped, *map(exit_status.of_tick, self.visits)))
 
 
 def _no_limit(_length: timedelta) -> None:
-    """Stand for clients that are simulated, or have limits of their own."""
-
-
-# A person waits for a rollback: the store has so long to say whose names the rollout has ...
-LOAD_LIMIT: Final = timedelta(seconds=6)
-# ... and so long to record it, beside the time in which 0 % is written and seen applied.
-RECORD_LIMIT: Final = timedelta(seconds=30)
+    """Set no limit: the clients are simulated, or have limits of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """Visits rollouts. Everything it touches comes in through the ports.
+    """Runs ticks and the commands of operators. Everything outside comes in through the ports.
 
-    observer: how it sees; notifier: what it says everything to; by: who acts, as somebody claims.
-    channel_notifier: brings messages to those whom a policy names; None: another run does.
-    hooks: asks what a policy wants to be asked; None: none of that is allowed.
-    limit_calls: told how long calls may last from now on, all together, but for those that lower.
-    author: says of `by` who is written into the history; asked after a move, which waits for it
-    nowhere.
+    observer: reads targets, metrics, logs and alarms. notifier: gets every notice.
+    by: who acts, a name that the caller claims.
+    channel_notifier: delivers messages to the channels of a policy; None: another run does.
+    hooks: calls the hooks of a policy; None: no hook gives its consent.
+    limit_calls: sets how long calls may last from now on, all together; those that lower the
+        weight are exempt.
+    author: returns the author for `by` as the history records it; called after a move, so that no
+        move waits for it.
     """
 
     observer: Observer
@@ -327,7 +329,7 @@ class Runner:
 
     @property
     def clock(self) -> Clock:
-        """What it goes by."""
+        """The source of time."""
         return self.observer.clock
 
     # --- ticks ----------------------------------------------------------------------------------
@@ -335,28 +337,28 @@ class Runner:
     def tick(self, ids: Sequence[str]) -> TickResult:
         """Visit each rollout of `ids` once, with one read of the metrics for all of them.
 
-        Those that need no metrics go first: a rollback does not wait for CloudWatch. Those that
-        another run has are left to it. What goes wrong with one rollout is told of that one.
+        Rollouts that need no metrics go first: a rollback does not wait for CloudWatch. A rollout
+        that another run has leased is left to that run. An error is the problem of one rollout.
 
-        Raises UnknownRolloutError before anything is touched.
+        Raises UnknownRolloutError before anything is changed.
         """
         self.limit_calls(TICK_LIMIT)
-        with self._leases.lease_all(ids) as taken:
-            if taken.absent:
-                raise taken.absent[0]
-            return self._run_tick(taken)
+        with self._leases.lease_all(ids) as leased:
+            if leased.absent:
+                raise leased.absent[0]
+            return self._run_tick(leased)
 
     def tick_active(self, names: Collection[str] = ()) -> TickResult:
         """Visit every rollout that has something to do, as `tick` does.
 
-        names: only rollouts called so; none: all.
+        names: only rollouts of these names; empty: all.
         Raises StoreError when the store cannot list them.
         """
         self.limit_calls(TICK_LIMIT)
-        with self._leases.lease_all(self._active(names)) as taken:
-            for error in taken.absent:  # nothing ever removes a rollout
-                taken.skip(str(error.context.get("rollout", "")), error, "loading")
-            return self._run_tick(taken)
+        with self._leases.lease_all(self._active(names)) as leased:
+            for error in leased.absent:  # no rollout is ever removed, so this is an error
+                leased.skip(str(error.context.get("rollout", "")), error, "loading")
+            return self._run_tick(leased)
 
     def _active(self, names: Collection[str]) -> Sequence[str]:
         try:
@@ -367,50 +369,53 @@ class Runner:
 
     def visit(self, rollout_id: str) -> Visit:
         """Visit one rollout, as `tick` does. Raises RolloutError when it was not visited."""
-        ticked = self.tick([rollout_id])
-        if ticked.skips:
-            raise ticked.skips[0].error
-        return ticked.visits[0]
+        result = self.tick([rollout_id])
+        if result.skips:
+            raise result.skips[0].error
+        return result.visits[0]
 
     def _run_tick(self, leased: LeasedRollouts) -> TickResult:
-        """Visit what was taken and tell of it, before hooks are asked and after that.
+        """Visit the leased rollouts; deliver their messages before hooks are called, and after.
 
-        No message waits for a hook, and no lease that was kept to send one: the next tick may roll
-        back meanwhile.
+        No message waits for a hook. Nor does a lease that was kept to send messages: the next tick
+        may have to roll back in the meantime.
         """
-        waiting = list[DeferredVisit]()
-        visits, left = self._deliver(self._reconciler.reconcile(leased, waiting), MESSAGES_WITHIN)
-        if waiting:
+        deferred = list[DeferredVisit]()
+        visits, remaining = self._deliver(
+            self._reconciler.reconcile(leased, deferred), DELIVERY_LIMIT
+        )
+        if deferred:
             for visit in visits:
                 if visit.observation is not None and visit.rollout.outbox:
                     self._leases.release(visit.rollout.id)
-            visits += self._deliver(self._reconciler.reconcile_deferred(waiting, leased), left)[0]
+            late_visits = self._reconciler.reconcile_deferred(deferred, leased)
+            visits += self._deliver(late_visits, remaining)[0]
         visits += [Visit(rollout, busy=True) for rollout in leased.busy]
-        for missed in leased.skips:
-            log_skip(missed)
+        for skip in leased.skips:
+            log_skip(skip)
         return TickResult(visits, leased.skips)
 
     def _deliver(
         self, visits_due: Iterable[Visit], within: timedelta
     ) -> tuple[list[Visit], timedelta]:
-        """Return the visits, told within `within`, and what is left of that."""
+        """Return the visits with their messages delivered, and what is left of `within`."""
         visits = list[Visit]()
         try:
             for visit in visits_due:
                 visits.append(visit)
         finally:
-            begun = self.clock.now()
+            started_at = self.clock.now()
             visits = self._delivery.deliver(visits, within)
-        return visits, within - (self.clock.now() - begun)
+        return visits, within - (self.clock.now() - started_at)
 
-    # --- people ---------------------------------------------------------------------------------
+    # --- operators ------------------------------------------------------------------------------
 
     def create_rollout(self, decision: Decision, observation: Observation) -> Visit:
-        """Create the rollout of `decision`, take its locks, and carry out its first move.
+        """Create the rollout of `decision`, take its locks, and execute its first move.
 
-        What comes after the creation may fail to be saved: that is a problem of the visit.
+        A save that fails after the creation is the problem of the visit.
 
-        Raises TargetTakenError, StateConflictError: nothing was touched.
+        Raises TargetTakenError, StateConflictError: nothing was changed.
         """
         signals.safe_point()
         decision = enqueue_notices(decision, logging.run_id())
@@ -424,73 +429,74 @@ class Runner:
             self._leases.release(rollout.id)
 
     def run_command(self, rollout_id: str, command: Command) -> Visit:
-        """Do what a person asks of one rollout, once a tick that has it is done.
+        """Apply the command of an operator to one rollout, once a tick that has leased it ends.
 
-        Raises UsageError when it does not fit, LeaseHeldError, StateConflictError, StoreError and
-        UnknownRolloutError: nothing was changed.
+        Raises UsageError when it does not fit the state of the rollout, LeaseHeldError,
+        StateConflictError, StoreError and UnknownRolloutError: nothing was changed.
         """
         if command.verb is Verb.ROLLBACK:
             return self.roll_back(rollout_id, command.reason)
         with self._leases.lease(rollout_id) as rollout:
             if command.verb in RAISING_VERBS:
                 check_digests(rollout, self.store.history(rollout_id))
-            look = self.observer.observe_target(rollout)
-            seen = Observation(look.target, {}, look.owns_target)
+            partial = self.observer.observe_target(rollout)
+            observation = Observation(partial.target, {}, partial.owns_target)
             if command.verb in GATED_VERBS:
-                ((_, answers),) = self.observer.count_log_events(self.observer.measure([look]))
-                seen = look.observation(answers)
+                pairs = self.observer.count_log_events(self.observer.measure([partial]))
+                ((_, measurements),) = pairs
+                observation = partial.observation(measurements)
             if command.verb is Verb.ATTEST:
                 command = replace(command, by=self.author(self.by).by)
             signals.safe_point()
-            decision = apply_command(rollout, command, seen, look.now)
+            decision = apply_command(rollout, command, observation, partial.now)
             if decision.hooks_to_call:
-                calls = advance_calls(rollout, look.now)
-                until = self._consent_hooks.deadline()
-                said = self._consent_hooks.answers(
-                    rollout.policy, decision.hooks_to_call, calls, until
+                calls = advance_calls(rollout, partial.now)
+                deadline = self._consent_hooks.deadline()
+                answers = self._consent_hooks.answers(
+                    rollout.policy, decision.hooks_to_call, calls, deadline
                 )
-                seen = replace(seen, hooks=said)
-                decision = apply_command(rollout, command, seen, look.now)
-            visit = self._executor.execute(rollout, seen, decision)
+                observation = replace(observation, hooks=answers)
+                decision = apply_command(rollout, command, observation, partial.now)
+            visit = self._executor.execute(rollout, observation, decision)
             return self._delivery.deliver([visit])[0]
 
     def roll_back(self, rollout_id: str, reason: str, weight: int | None = None) -> Visit:
-        """Roll one rollout back because a person said so, whatever else is in the way.
+        """Roll one rollout back at the request of an operator; no lease and no check delays it.
 
-        weight: what was live before 0 % was written for that person; None: 0 % is not written yet.
+        weight: the weight before the caller wrote 0 %; None: 0 % is not written yet.
 
-        The person waits: for 0 % to be written, and again to see it in force, as long as the
-        policy's rollback_timeout. Raises UnknownRolloutError, StoreError when the rollout cannot be
-        read; that it cannot be written is a problem of the visit, and traffic is down by then. So
+        The operator waits up to the policy's rollback_timeout for 0 % to be written, and as long
+        again for it to be applied. Raises UnknownRolloutError, and StoreError when the rollout
+        cannot be read. A failed save is the problem of the visit, as traffic is at 0 % by then; so
         is a policy that was changed since the start.
         """
 
-        def by_hand(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
-            ask = Command(Verb.ROLLBACK, reason, weight=weight)
-            decision = apply_command(rollout, ask, seen, now)
-            patient = replace(lower_move(rollout), within=rollout.policy.rollback_timeout)
-            return replace(decision, move=patient)
+        def decide_rollback(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
+            command = Command(Verb.ROLLBACK, reason, weight=weight)
+            decision = apply_command(rollout, command, observation, now)
+            move = replace(lower_move(rollout), within=rollout.policy.rollback_timeout)
+            return replace(decision, move=move)
 
         self.limit_calls(LOAD_LIMIT)
-        changed = ""
+        policy_problem = ""
         try:
-            known = self.store.load(rollout_id)
+            stored = self.store.load(rollout_id)
         except SnapshotChangedError as error:
-            known, changed = rollout_for_rollback(self.store, error), str(error)
-        patience: timedelta = known.policy.rollback_timeout
-        self.limit_calls(RECORD_LIMIT + 2 * patience)
-        if weight is None:  # else it is written already, and only the record is missing
+            stored, policy_problem = rollout_for_rollback(self.store, error), str(error)
+        timeout: timedelta = stored.policy.rollback_timeout
+        self.limit_calls(RECORD_LIMIT + 2 * timeout)
+        if weight is None:  # else 0 % is written already, and only the record is missing
             signals.safe_point()
         try:
-            visit = self._executor.execute_rollback(rollout_id, by_hand, patience)
-            if changed:  # its policy is not trusted to name its channels
-                log.error("snapshot_changed", rollout=rollout_id, problem=changed)
-                visit = replace(visit, problem=visit.problem or changed, observation=None)
+            visit = self._executor.execute_rollback(rollout_id, decide_rollback, timeout)
+            if policy_problem:  # a changed policy is not trusted to name its channels
+                log.error("snapshot_changed", rollout=rollout_id, problem=policy_problem)
+                visit = replace(visit, problem=visit.problem or policy_problem, observation=None)
             return self._delivery.deliver([visit])[0]
         finally:
             self._leases.release(rollout_id)
 
-    # --- parts ----------------------------------------------------------------------------------
+    # --- components -----------------------------------------------------------------------------
 
     def _author(self) -> Author:
         return self.author(self.by)
@@ -513,10 +519,10 @@ class Runner:
 
     @property
     def _delivery(self) -> TickDelivery:
-        posting = OutboxDelivery(
+        outbox = OutboxDelivery(
             self.store, self.clock, self.channel_notifier, self.hooks, self._author
         )
-        return TickDelivery(self.clock, posting)
+        return TickDelivery(self.clock, outbox)
 
     @property
     def _executor(self) -> Executor:

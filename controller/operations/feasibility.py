@@ -1,7 +1,7 @@
-"""What a gate can decide with the traffic there is, asked before a start.
+"""Power analysis before a start: what each gate can detect and confirm at a request rate.
 
-The tests that judge a rollout are run on minutes as they would be, so that this says
-what they would say. The median of minutes that chance fills is within a factor of 1.5 of it.
+The sequential tests that judge a rollout are run on simulated steady minutes, so that the delays
+are those of the judge. With random (Poisson) minutes the median delay is within a factor of 1.5.
 """
 
 from bisect import bisect_left
@@ -30,15 +30,38 @@ from controller.core.policy import (
     Share,
     SuccessRate,
     Threshold,
+    Traffic,
 )
-from controller.core.policy import Traffic as Arrival
 from controller.core.stats.binomial import requests_to_prove
 from controller.core.stats.mixture import Fold, Test, folded
 from controller.core.units import MINUTE_S
 
+TrafficCriterion: TypeAlias = BoundedCriterion | Share | BurnRate
+
+# Effects that are always reported: shares of requests that fail, and increases of a latency.
+ERROR_SHARES = (0.002, 0.005, 0.01, 0.05, 0.2)
+
+LATENCY_INCREASES = (0.1, 0.5)
+
+# Standard deviation of the log of a latency, where it was not measured.
+SIGMA = 0.5
+_NORMAL = NormalDist()
+
+_ROUNDING = 1e-9
+
+# Search grids: smallest detectable effects in steps of 5 %, remedies in steps of 25 %.
+_FINE_FACTOR, _SPARE_FACTOR = 1.05, 1.25
+_MIN_EFFECT = 1e-4
+_MAX_ERROR_SHARE, _MAX_INCREASE = 1.0, 9.0
+_MAX_TRAFFIC_FACTOR = 100_000.0
+_LONGEST_BAKE = 14 * 24 * 60  # minutes that a policy may ask for
+
+
+# --- Results --------------------------------------------------------------------------------------
+
 
 class ShortfallKind(StrEnum):
-    """Why a criterion cannot decide: it overlooks large faults, or a pass asks for more."""
+    """Why a criterion cannot decide: large faults go undetected, or too few samples for a pass."""
 
     FAULTS = "faults"
     SAMPLES = "samples"
@@ -47,7 +70,7 @@ class ShortfallKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """A fault, and the minutes of its step until it is rolled back for; None: never in the step."""
+    """The delay until a fault is rolled back, in minutes of its step; None: not within the step."""
 
     effect: float
     minutes: int | None
@@ -57,10 +80,11 @@ class Detection:
 class Shortfall:
     """Why a criterion cannot decide within a bake, and what would help.
 
-    needed: the fault that is overlooked, or the samples or requests that are lacking.
-    bake: minutes that would do. per_minute: requests in all that would. probes: as many more on
-    the canary. None where that does not help, or nobody knows how much.
-    held: the gate decides later, while it holds after the bake.
+    needed: the undetected effect, or the samples or requests that a decision needs.
+    bake: minutes of bake that suffice. per_minute: requests a minute, of both paths, that suffice.
+    probes: additional requests a minute on the canary that suffice.
+        None: it does not help, or the amount is unknown.
+    decides_in_hold: the gate decides later, while it holds after the bake.
     """
 
     kind: ShortfallKind
@@ -73,14 +97,17 @@ class Shortfall:
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """What one criterion can decide in one step; None where there is no such thing.
+    """What one criterion can decide in one step; a field is None where it does not apply.
 
-    samples: by the end of the bake; least: that a pass asks for, after so many minutes of the bake.
-    found: the faults that are asked for by name; smallest_detectable: the one that is found within the bake.
-    proof_requests: requests without a failure that prove the rate, and requests a minute, of both paths,
-    in which the bake has them.
-    window: requests in a window, where windows are compared; telling: with fewer, one failure is a
-    breach.
+    samples: by the end of the bake.
+    min_samples: that a pass needs; min_samples_after: minutes of the bake until they are there.
+    detections: the delay of each effect in ERROR_SHARES or LATENCY_INCREASES.
+    smallest_detectable: the smallest effect that is detected within the bake.
+    proof_requests: requests without a failure that confirm the rate.
+    proof_per_minute: requests a minute, of both paths, with which the bake has as many.
+    window: requests in a window, for a criterion that compares windows.
+    min_window_requests: with fewer requests in a window, one failure is a breach.
+    shortfalls: why the criterion cannot decide; empty: it can.
     """
 
     criterion: str
@@ -98,7 +125,10 @@ class Power:
 
 @dataclass(frozen=True, slots=True)
 class StepPower:
-    """What the gate of a step can decide; requests of its bake, on the canary and beside it."""
+    """What the gate of a step can decide.
+
+    requests, control: requests during the bake, on the canary and on the stable path.
+    """
 
     step: int
     requests: float
@@ -106,39 +136,34 @@ class StepPower:
     criteria: tuple[Power, ...]
 
 
-# --- Steady traffic -------------------------------------------------------------------------------
-
-# The spread of the log of a latency, where nobody has measured it.
-SIGMA = 0.5
-_NORMAL = NormalDist()
-_ROUNDING = 1e-9
+# --- Detection delay in steady traffic ------------------------------------------------------------
 
 
 class RequestRates(NamedTuple):
-    """Requests a minute on the canary, and on the stable path beside it."""
+    """Requests a minute on the canary and on the stable path (`control`)."""
 
     canary: float
     control: float
 
     @classmethod
     def at(cls, weight: int, per_minute: float) -> "RequestRates":
-        """Return how `per_minute` requests are parted at `weight` percent."""
+        """Return the rates of both paths for `per_minute` requests, at `weight` percent."""
         return cls(per_minute * weight / 100, per_minute * (100 - weight) / 100)
 
     @property
     def joint_share(self) -> float:
-        """The share of minutes in which both paths have a request: Poisson."""
+        """The share of minutes in which both paths have a request (Poisson arrivals)."""
         return expm1(-self.canary) * expm1(-self.control)
 
     def paired(self) -> "RequestRates":
-        """Return the requests a minute that come in a minute in which both paths have one."""
+        """Return the requests a minute that fall into minutes in which both paths have one."""
         return RequestRates(
             -self.canary * expm1(-self.control), -self.control * expm1(-self.canary)
         )
 
 
 def is_concurrent(criterion: Criterion) -> bool:
-    """Tell whether two paths are compared in the same minute, so that both need requests."""
+    """Tell whether a criterion compares both paths minute by minute, so that both need requests."""
     return isinstance(criterion, LatencyIncrease) and isinstance(
         criterion.baseline, ConcurrentBaseline
     )
@@ -146,7 +171,7 @@ def is_concurrent(criterion: Criterion) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class DetectionModel:
-    """One criterion in one step, asked how soon it fails."""
+    """How soon one sequential criterion fails in one step."""
 
     policy: Policy
     step: int
@@ -154,18 +179,19 @@ class DetectionModel:
     tests: tuple[Test, ...]
 
     def delay(self, rates: RequestRates, effect: float, within: int) -> int | None:
-        """Return after how many minutes of the step a fault from its begin on is rolled back for.
+        """Return the minutes of the step until a fault that began with it is rolled back.
 
         effect: the share of requests that fail or are counted, or the increase of the latency.
-        within: how many minutes are looked at; None: not in these. Earlier steps showed nothing.
+        within: minutes that are simulated; the result is None when it takes longer.
+        Earlier steps are assumed to have no evidence.
         """
-        warm = whole_minutes(self.policy.warmup_of(self.step))
-        stretch = Stretch(self.step, 0, warm * MINUTE_S)
+        warmup = whole_minutes(self.policy.warmup_of(self.step))
+        stretch = Stretch(self.step, 0, warmup * MINUTE_S)
         fold = Fold()
-        for minute, seen in self._minutes(rates, effect, within):
-            placed, control = self.criterion_test.bets(seen, fold, stretch, minute)
+        for minute, window in self._minutes(rates, effect, within):
+            bets, control = self.criterion_test.bets(window, fold, stretch, minute)
             controls = {self.criterion_test.name: control}
-            fold = folded(fold, minute + MINUTE_S, placed, controls, self.tests)
+            fold = folded(fold, minute + MINUTE_S, bets, controls, self.tests)
             if fold.rejects(self.policy.budget):
                 return fold.through // MINUTE_S
         return None
@@ -173,40 +199,58 @@ class DetectionModel:
     def _minutes(
         self, rates: RequestRates, effect: float, within: int
     ) -> Iterator[tuple[int, Window]]:
-        """Yield the begin of each minute that has data, and what it shows."""
-        hit, usual = self._shares(effect)
-        met = 1.0
+        """Yield the begin of each minute that has data, in seconds of the step, and its counts."""
+        canary_share, control_share = self._exceeding_shares(effect)
+        joint_share = 1.0
         if is_concurrent(self.criterion_test.criterion):
-            met, rates = rates.joint_share, rates.paired()
-        before = (0, 0, 0, 0)
+            joint_share, rates = rates.joint_share, rates.paired()
+        counts_before = (0, 0, 0, 0)
         for number in range(1, within + 1):
-            passed = int(number * met + 0.5) / met if met else 0.0
-            canary, control = _floor(rates.canary * passed), _floor(rates.control * passed)
-            after = canary, _floor(canary * hit), control, _floor(control * usual)
-            own, bad, other, slow = (new - old for new, old in zip(after, before, strict=True))
-            before = after
-            if own:
-                seen = Window(own, bad, bad, False, other, slow, beyond=bad)
-                yield (number - 1) * MINUTE_S, seen
+            active_minutes = int(number * joint_share + 0.5) / joint_share if joint_share else 0.0
+            canary_total, control_total = (
+                _floor(rates.canary * active_minutes),
+                _floor(rates.control * active_minutes),
+            )
+            counts = (
+                canary_total,
+                _floor(canary_total * canary_share),
+                control_total,
+                _floor(control_total * control_share),
+            )
+            canary_requests, canary_hits, control_requests, control_hits = (
+                new - old for new, old in zip(counts, counts_before, strict=True)
+            )
+            counts_before = counts
+            if canary_requests:
+                window = Window(
+                    canary_requests,
+                    canary_hits,
+                    canary_hits,
+                    False,
+                    control_requests,
+                    control_hits,
+                    beyond=canary_hits,
+                )
+                yield (number - 1) * MINUTE_S, window
 
-    def _shares(self, effect: float) -> tuple[float, float]:
-        """Return the shares of requests that are hit, on the canary and beside it."""
-        one = self.criterion_test
-        if one.percentile is None:
+    def _exceeding_shares(self, effect: float) -> tuple[float, float]:
+        """Return the share of requests that count against the test: canary, then control."""
+        test = self.criterion_test
+        if test.percentile is None:
             return effect, 0.0
-        usual, room = 1 - one.percentile, 1.0
-        if isinstance(one.criterion, LatencyIncrease):
-            room = (1 + one.criterion.max_increase) * (1 + one.criterion.allowance)
-            if one.baseline is not None and one.baseline.share:
-                usual = one.baseline.share
-        limit = _NORMAL.inv_cdf(1 - usual) + log(room / (1 + effect)) / SIGMA
-        return 1 - _NORMAL.cdf(limit), usual
+        control_share, allowed_factor = 1 - test.percentile, 1.0
+        if isinstance(test.criterion, LatencyIncrease):
+            allowed_factor = (1 + test.criterion.max_increase) * (1 + test.criterion.allowance)
+            if test.baseline is not None and test.baseline.share:
+                control_share = test.baseline.share
+        limit = _NORMAL.inv_cdf(1 - control_share) + log(allowed_factor / (1 + effect)) / SIGMA
+        return 1 - _NORMAL.cdf(limit), control_share
 
 
 def detection_models(
     policy: Policy, step: int, baselines: Mapping[str, FrozenValue]
 ) -> dict[str, DetectionModel]:
-    """Return what can be asked of the gate of step number `step`, by sequential criterion."""
+    """Return a model for each sequential criterion that gates step number `step`, by name."""
     tests = tests_of(policy)
     return {
         name: DetectionModel(policy, step, one, tests)
@@ -215,7 +259,7 @@ def detection_models(
 
 
 def whole_minutes(length: timedelta) -> int:
-    """Return how many whole minutes it takes for `length` to pass."""
+    """Return `length` in minutes, rounded up."""
     return ceil(length / timedelta(minutes=1))
 
 
@@ -223,19 +267,7 @@ def _floor(number: float) -> int:
     return int(number + _ROUNDING)
 
 
-# --- Power ----------------------------------------------------------------------------------------
-
-TrafficCriterion: TypeAlias = BoundedCriterion | Share | BurnRate
-
-# What is asked for by name: shares of requests that fail, and increases of a latency.
-ERROR_SHARES = (0.002, 0.005, 0.01, 0.05, 0.2)
-LATENCY_INCREASES = (0.1, 0.5)
-# What lies between is looked for in steps of a twentieth, what would help in steps of a quarter.
-_FINE_FACTOR, _SPARE_FACTOR = 1.05, 1.25
-_MIN_EFFECT = 1e-4
-_MAX_ERROR_SHARE, _MAX_INCREASE = 1.0, 9.0
-_MAX_TRAFFIC_FACTOR = 100_000.0
-_LONGEST_BAKE = 14 * 24 * 60  # minutes that a policy may ask for
+# --- Power of the gates ---------------------------------------------------------------------------
 
 
 def power_of(
@@ -243,9 +275,9 @@ def power_of(
     per_minute: float,
     baselines: Mapping[str, FrozenValue] = MappingProxyType({}),
 ) -> tuple[StepPower, ...]:
-    """Return what each gate of `policy` can decide in `per_minute` requests, of both paths.
+    """Return what each gate of `policy` can decide at `per_minute` requests, of both paths.
 
-    per_minute: above 0. baselines: what was read of the stable path, where that is known.
+    per_minute: above 0. baselines: baselines that were read, by criterion.
     """
     return tuple(
         _StepAnalysis(policy, step, per_minute, baselines).power()
@@ -255,7 +287,7 @@ def power_of(
 
 @dataclass(frozen=True, slots=True)
 class _StepAnalysis:
-    """One step in steady traffic; times are in minutes."""
+    """The power analysis of one step in steady traffic; times are in minutes."""
 
     policy: Policy
     number: int
@@ -263,14 +295,16 @@ class _StepAnalysis:
     baselines: Mapping[str, FrozenValue]
 
     def power(self) -> StepPower:
-        flow, gate = self._flow(), self.policy.gate(self.number)
-        asked = detection_models(self.policy, self.number, self.baselines)
-        found = tuple(
-            self._power_of(name, one, asked.get(name))
+        rates, gate = self._rates(), self.policy.gate(self.number)
+        models = detection_models(self.policy, self.number, self.baselines)
+        powers = tuple(
+            self._power_of(name, one, models.get(name))
             for name, one in gate.items()
-            if not isinstance(one, Alarm | Attestation | LogEvents)  # no traffic decides those
+            if not isinstance(
+                one, Alarm | Attestation | LogEvents
+            )  # these do not depend on traffic
         )
-        return StepPower(self.number, flow.canary * self._bake, flow.control * self._bake, found)
+        return StepPower(self.number, rates.canary * self._bake, rates.control * self._bake, powers)
 
     @property
     def _warmup(self) -> int:
@@ -284,7 +318,7 @@ class _StepAnalysis:
     def _hold(self) -> int:
         return whole_minutes(self.policy.max_hold_of(self.number))
 
-    def _flow(self, traffic_factor: float = 1) -> RequestRates:
+    def _rates(self, traffic_factor: float = 1) -> RequestRates:
         return RequestRates.at(
             self.policy.steps[self.number].weight, self.per_minute * traffic_factor
         )
@@ -293,10 +327,11 @@ class _StepAnalysis:
         self, name: str, criterion: TrafficCriterion, model: DetectionModel | None
     ) -> Power:
         rate = self._rate(criterion)
-        least = criterion.min if isinstance(criterion, Arrival) else criterion.min_samples
-        power = Power(name, rate * self._bake, least, least / rate if rate else inf)
+        min_samples = criterion.min if isinstance(criterion, Traffic) else criterion.min_samples
+        power = Power(name, rate * self._bake, min_samples, min_samples / rate if rate else inf)
         power = replace(
-            power, shortfalls=tuple(self._sample_shortfall(ShortfallKind.SAMPLES, criterion, least))
+            power,
+            shortfalls=tuple(self._sample_shortfall(ShortfallKind.SAMPLES, criterion, min_samples)),
         )
         if model is None:
             return self._threshold_power(power, criterion)
@@ -304,71 +339,75 @@ class _StepAnalysis:
         return self._with_proof(power, criterion) if isinstance(criterion, SuccessRate) else power
 
     def _rate(self, criterion: Criterion, traffic_factor: float = 1) -> float:
-        """Return the samples that a pass counts, a minute, in so many times the traffic."""
-        flow = self._flow(traffic_factor)
+        """Return the samples a minute that count for a pass, at a multiple of the traffic."""
+        rates = self._rates(traffic_factor)
         if isinstance(criterion, Share):
-            return flow.canary + flow.control
+            return rates.canary + rates.control
         if not is_concurrent(criterion):
-            return flow.canary
-        return min(flow.paired() if criterion.sequential else flow)
+            return rates.canary
+        return min(rates.paired() if criterion.sequential else rates)
 
     # --- judge: threshold -------------------------------------------------------------------------
 
     def _threshold_power(self, power: Power, criterion: Criterion) -> Power:
         if not isinstance(criterion, SuccessRate | Threshold):
             return power
-        window = self._flow().canary * whole_minutes(criterion.over)
+        window = self._rates().canary * whole_minutes(criterion.over)
         allowed = _allowed_share(criterion)
         return replace(power, window=window, min_window_requests=1 / allowed if allowed else None)
 
     # --- judge: sequential ------------------------------------------------------------------------
 
     def _with_detections(self, power: Power, model: DetectionModel) -> Power:
-        """Return `power` with how soon faults are found."""
-        allowed, everything, named = self._effects(model)
+        """Return `power` with the delays of its detections."""
+        allowed, max_effect, named = self._effects(model)
         named = [one for one in named if allowed < one]
-        found, all_of_it = list[Detection](), self._warmup + self._bake + self._hold
+        detections, longest_step = list[Detection](), self._warmup + self._bake + self._hold
         for effect in reversed(named):
-            # A smaller one than one that is never found is never found either.
-            missed = bool(found) and found[0].minutes is None
-            after = None if missed else model.delay(self._flow(), effect, all_of_it)
-            found.insert(0, Detection(effect, after))
-        largest = found[-1] if found else Detection(everything, None)
-        late = [one.effect for one in found if (one.minutes or inf) > self._warmup + self._bake]
-        effects = _geometric_steps(max(allowed, _MIN_EFFECT, *late), everything, _FINE_FACTOR)
+            # An effect smaller than an undetected one is undetected too.
+            undetected = bool(detections) and detections[0].minutes is None
+            delay = None if undetected else model.delay(self._rates(), effect, longest_step)
+            detections.insert(0, Detection(effect, delay))
+        largest = detections[-1] if detections else Detection(max_effect, None)
+        late_effects = [
+            one.effect for one in detections if (one.minutes or inf) > self._warmup + self._bake
+        ]
+        effects = _geometric_steps(
+            max(allowed, _MIN_EFFECT, *late_effects), max_effect, _FINE_FACTOR
+        )
         smallest = _first_that_works(effects, lambda one: self._detects(model, one))
-        power = replace(power, detections=tuple(found), smallest_detectable=smallest)
+        power = replace(power, detections=tuple(detections), smallest_detectable=smallest)
         if smallest is not None and smallest <= largest.effect:
             return power
-        blind = self._fault_shortfall(model, largest.effect, largest.minutes)
-        return replace(power, shortfalls=(blind, *power.shortfalls))
+        shortfall = self._fault_shortfall(model, largest.effect, largest.minutes)
+        return replace(power, shortfalls=(shortfall, *power.shortfalls))
 
     def _effects(self, model: DetectionModel) -> tuple[float, float, list[float]]:
-        """Return the effect that is still allowed, the largest one, and those that have a name."""
+        """Return the largest allowed effect, the largest possible one, and the reported ones."""
         match model.criterion_test.criterion:
             case LatencyIncrease() as one:
                 return one.max_increase, _MAX_INCREASE, [*LATENCY_INCREASES]
             case Threshold() if model.criterion_test.percentile is not None:
                 return 0.0, _MAX_INCREASE, [*LATENCY_INCREASES]
-            case Threshold(per=None) as one:  # a count: of all requests it may be this share
-                counted = self._flow().canary * whole_minutes(one.over)
-                return one.bound / counted if counted else inf, _MAX_ERROR_SHARE, [*ERROR_SHARES]
+            case Threshold(per=None) as one:  # a count: convert it to a share of all requests
+                requests = self._rates().canary * whole_minutes(one.over)
+                return one.bound / requests if requests else inf, _MAX_ERROR_SHARE, [*ERROR_SHARES]
             case one:
                 return _allowed_share(one), _MAX_ERROR_SHARE, [*ERROR_SHARES]
 
     def _detects(self, model: DetectionModel, effect: float, traffic_factor: float = 1) -> bool:
-        """Tell whether `effect` is found within the bake, in so many times the traffic."""
+        """Tell whether `effect` is detected within the bake, at a multiple of the traffic."""
         return (
-            model.delay(self._flow(traffic_factor), effect, self._warmup + self._bake) is not None
+            model.delay(self._rates(traffic_factor), effect, self._warmup + self._bake) is not None
         )
 
     def _fault_shortfall(
         self, model: DetectionModel, effect: float, detected_after: int | None
     ) -> Shortfall:
-        """Return what would make `effect` be found within the bake, with a quarter to spare."""
-        many = _geometric_steps(1, _MAX_TRAFFIC_FACTOR, _SPARE_FACTOR)
-        times = _first_that_works(
-            many, lambda one: self._detects(model, effect, one / _SPARE_FACTOR)
+        """Return what would make `effect` be detected within the bake, with a margin of 25 %."""
+        factors = _geometric_steps(1, _MAX_TRAFFIC_FACTOR, _SPARE_FACTOR)
+        factor = _first_that_works(
+            factors, lambda one: self._detects(model, effect, one / _SPARE_FACTOR)
         )
         paired = is_concurrent(
             model.criterion_test.criterion
@@ -379,8 +418,8 @@ class _StepAnalysis:
             bake=None
             if detected_after is None
             else _bake_minutes((detected_after - self._warmup) * _SPARE_FACTOR),
-            per_minute=None if times is None else times * self.per_minute,
-            probes=None if times is None or paired else self._flow(times - 1).canary,
+            per_minute=None if factor is None else factor * self.per_minute,
+            probes=None if factor is None or paired else self._rates(factor - 1).canary,
             decides_in_hold=detected_after is not None,
         )
 
@@ -393,65 +432,73 @@ class _StepAnalysis:
         )
         if criterion.assurance != "proven":
             return power
-        lacking = self._sample_shortfall(ShortfallKind.PROOF, criterion, proof)
-        return replace(power, shortfalls=(*power.shortfalls, *lacking))
+        shortfall = self._sample_shortfall(ShortfallKind.PROOF, criterion, proof)
+        return replace(power, shortfalls=(*power.shortfalls, *shortfall))
 
-    # --- too few ----------------------------------------------------------------------------------
+    # --- shortfalls -------------------------------------------------------------------------------
 
     def _sample_shortfall(
         self, kind: ShortfallKind, criterion: Criterion, needed: float
     ) -> Iterator[Shortfall]:
-        """Yield what would help where the bake has fewer samples than are needed."""
-        rate, flow = self._rate(criterion), self._flow()
+        """Yield a shortfall when the bake has fewer samples than `needed`."""
+        rate, rates = self._rate(criterion), self._rates()
         if rate * self._bake >= needed:
             return
-        wanted = needed / self._bake
-        more = flow.canary < wanted and (not is_concurrent(criterion) or flow.control >= wanted)
+        needed_rate = needed / self._bake
+        probes_help = rates.canary < needed_rate and (
+            not is_concurrent(criterion) or rates.control >= needed_rate
+        )
         yield Shortfall(
             kind,
             needed,
             bake=_bake_minutes(needed / rate) if rate else None,
             per_minute=self._requests_per_minute(needed, criterion),
-            probes=wanted - flow.canary if more else None,
+            probes=needed_rate - rates.canary if probes_help else None,
             decides_in_hold=rate * (self._bake + self._hold) >= needed,
         )
 
     def _requests_per_minute(self, needed: float, criterion: Criterion) -> float | None:
-        """Return the requests a minute, of both paths, of which the bake has as many as needed."""
+        """Return the requests a minute, of both paths, with which the bake has `needed` samples.
+
+        None where no rate within the search limit suffices.
+        """
         if not is_concurrent(criterion):
             return self.per_minute * needed / (self._rate(criterion) * self._bake)
-        many = _geometric_steps(1, _MAX_TRAFFIC_FACTOR, _FINE_FACTOR)
-        times = _first_that_works(
-            many, lambda one: self._rate(criterion, one) * self._bake >= needed
+        factors = _geometric_steps(1, _MAX_TRAFFIC_FACTOR, _FINE_FACTOR)
+        factor = _first_that_works(
+            factors, lambda one: self._rate(criterion, one) * self._bake >= needed
         )
-        return None if times is None else times * self.per_minute
+        return None if factor is None else factor * self.per_minute
 
 
 def _allowed_share(criterion: Criterion) -> float:
-    """Return the share of requests that may fail; 0 where no share is asked for."""
+    """Return the share of requests that may fail; 0 for a criterion without such a share."""
     match criterion:
         case SuccessRate():
             return 1 - criterion.min
-        case Threshold(per=str(), max=float() as most):
-            return most
+        case Threshold(per=str(), max=float() as maximum):
+            return maximum
         case _:
             return 0.0
 
 
 def _bake_minutes(needed: float) -> int | None:
-    """Return the whole minutes of a bake of `needed` minutes; None where that is too long."""
+    """Return `needed` minutes rounded up; None when a policy may not have so long a bake."""
     return ceil(needed) if needed <= _LONGEST_BAKE else None
 
 
 def _first_that_works(values: Sequence[float], works: Callable[[float], bool]) -> float | None:
-    """Return the first of `values` that works, as all after it do; None when none does."""
-    place = bisect_left(values, True, key=works)
-    return values[place] if place < len(values) else None
+    """Return the first of `values` for which `works` is true; None when there is none.
+
+    `works` has to be true for every value after the first such one (binary search).
+    """
+    index = bisect_left(values, True, key=works)
+    return values[index] if index < len(values) else None
 
 
-def _geometric_steps(low: float, most: float, factor: float) -> list[float]:
-    """Return the values above `low`, each `factor` times the one before, and `most` at last."""
-    found = list[float]()
-    while (low := low * factor) < most:
-        found.append(low)
-    return [*found, most] if low / factor < most else found
+def _geometric_steps(low: float, high: float, factor: float) -> list[float]:
+    """Return values above `low`, each `factor` times the one before, ending with `high`."""
+    steps = list[float]()
+    while (low := low * factor) < high:
+        steps.append(low)
+    return [*steps, high] if low / factor < high else steps

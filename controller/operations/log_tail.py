@@ -1,7 +1,7 @@
-"""Reading a log: once, as far as the limits go, or following it without a gap or a repetition.
+"""The events of a log group: read once within limits, or followed without gaps or duplicates.
 
-An event may come later than its own time says. Whoever follows looks again at the newest minutes
-each time, and knows what it has shown by the id of each event.
+An event may arrive later than its timestamp says. Following therefore reads the newest minutes
+again each time, and skips the events whose ids it has yielded already.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,19 +17,22 @@ from controller.process import logging, signals
 
 log = logging.logger()
 
-# One look is over at whichever of these comes first, and says so. A page may be empty.
+# A read stops at the first of these limits, and reports it. A page may be empty.
 MOST_EVENTS: Final = 10_000
 MOST_PAGES: Final = 100
 READ_LIMIT: Final = timedelta(seconds=60)
-# What comes later than this is not shown by whoever follows.
+# An event that arrives later than this is missed while following.
 OVERLAP: Final = timedelta(minutes=5)
-# So many looks in a row may be left unanswered before nobody waits for an answer any more.
+# Following gives up after this many failed reads in a row.
 MAX_FAILURES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class TailResult:
-    """Events in the order of their time. cut: why what came after them was not read; or empty."""
+    """Events ordered by time.
+
+    truncation: why later events were not read; empty: all were read.
+    """
 
     events: Sequence[LogEvent]
     truncation: str = ""
@@ -39,7 +42,7 @@ class TailResult:
 class Tail:
     """The events of one log group that match a filter pattern.
 
-    told: what was shown already of the minutes that are looked at again, by id: its time in ms.
+    _seen_ids: the events already yielded of the minutes that are read again; id to time in ms.
     """
 
     reader: LogReader
@@ -49,59 +52,59 @@ class Tail:
     _seen_ids: dict[str, int] = field(default_factory=dict, init=False)
 
     def read(self, begin: datetime, end: datetime) -> TailResult:
-        """Return what there is from `begin` to `end`. Raises LogsError."""
+        """Return the events from `begin` to `end`. Raises LogsError."""
         deadline = self.clock.now() + READ_LIMIT
-        found: list[LogEvent] = []
-        cut = ""
+        events: list[LogEvent] = []
+        truncation = ""
         pages = self.reader.pages(self.group, self.pattern, begin, end)
         for number, page in enumerate(pages):
             signals.safe_point()
-            if cut := self._truncation(len(found), number, deadline):
+            if truncation := self._truncation(len(events), number, deadline):
                 break
-            found.extend(page)
-        found.sort(key=_by_time)
-        if cut and found:
-            cut = f"{cut}, at {clock_text(from_unix(found[-1].at_ms // 1_000))}"
-        return TailResult(found, cut)
+            events.extend(page)
+        events.sort(key=_by_time)
+        if truncation and events:
+            truncation = f"{truncation}, at {clock_text(from_unix(events[-1].at_ms // 1_000))}"
+        return TailResult(events, truncation)
 
     def follow(self, begin: datetime, until: datetime, every: timedelta) -> Iterator[LogEvent]:
-        """Yield what there is since `begin`, and what comes, until `until`.
+        """Yield the events since `begin`, and new ones as they arrive, until `until`.
 
-        Raises LogsError when MISSES looks in a row were left unanswered, or the first one was.
+        Raises LogsError when the first read fails, or MAX_FAILURES reads in a row after it.
         """
-        start, missed = begin, -1
+        start, failures = begin, -1
         while True:
             end = self.clock.now()
             try:
                 yield from self._new_events(max(begin, start - OVERLAP), end)
             except LogsError as error:
-                if missed < 0 or missed + 1 == MAX_FAILURES:
+                if failures < 0 or failures + 1 == MAX_FAILURES:
                     raise
-                missed += 1
+                failures += 1
                 log.warning("logs_unavailable", group=self.group, problem=str(error))
             else:
-                start, missed = end, 0
+                start, failures = end, 0
                 self._forget(start - OVERLAP)
-            left = until - self.clock.now()
-            if left <= timedelta():
+            remaining = until - self.clock.now()
+            if remaining <= timedelta():
                 return
-            signals.wait(self.clock, min(every, left))
+            signals.wait(self.clock, min(every, remaining))
 
     def _new_events(self, begin: datetime, end: datetime) -> Iterator[LogEvent]:
-        """Yield what was not shown yet, page by page: however much it is, nothing is left out."""
+        """Yield the events not yielded before, page by page and without a limit."""
         for page in self.reader.pages(self.group, self.pattern, begin, end):
             signals.safe_point()
-            fresh = [one for one in page if one.id not in self._seen_ids]
-            self._seen_ids.update((one.id, one.at_ms) for one in fresh)
-            yield from sorted(fresh, key=_by_time)
+            new_events = [one for one in page if one.id not in self._seen_ids]
+            self._seen_ids.update((one.id, one.at_ms) for one in new_events)
+            yield from sorted(new_events, key=_by_time)
 
     def _forget(self, before: datetime) -> None:
-        """Forget what is not looked at again: memory does not grow with the log."""
+        """Drop the ids of events that are not read again, so that memory stays bounded."""
         limit = before.timestamp() * 1_000
         self._seen_ids = {one: at_ms for one, at_ms in self._seen_ids.items() if at_ms >= limit}
 
     def _truncation(self, events_read: int, pages: int, deadline: datetime) -> str:
-        """Return why no more is read; empty while there is room."""
+        """Return why reading stops here; empty while within the limits."""
         if events_read >= MOST_EVENTS:
             return f"reading stopped after {count_text(events_read, 'event')}"
         if pages >= MOST_PAGES:

@@ -1,4 +1,4 @@
-"""What the metrics of a policy show now, each beside what its criteria expect. Pure."""
+"""Gauges of `rolloutctl metrics`: the metrics of a policy against its criteria. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,24 +31,29 @@ from controller.core.units import (
     number_text,
 )
 
-# So far back a look goes at most; what is counted over longer is not held against its bound.
+# The longest span that is read; a bound on a longer window is not evaluated.
 MAX_MINUTES: Final = 180
-
 ADDITIVE_STATISTICS: Final = frozenset({"Sum", "SampleCount"})
+
+Points: TypeAlias = tuple[float | None, ...]
 
 _Key: TypeAlias = tuple[str, str, str, tuple[tuple[str, str], ...]]
 
 _API: Final = "AWS/ApiGateway"
+
 # HTTP APIs go by ApiId, and spell these two differently from REST APIs.
 _ERRORS: Final = {False: ("4XXError", "5XXError"), True: ("4xx", "5xx")}
+
+
+# --- Views ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class MetricView:
     """One metric with one statistic, minute by minute.
 
-    name: what the policy calls it; empty for what is asked beside it. alias: what it calls the
-    same metric with whatever statistic.
+    name: its name in the policy; empty for a related metric that the policy does not name.
+    alias: the name in the policy of the same metric with any statistic, or that of CloudWatch.
     """
 
     name: str
@@ -57,57 +62,34 @@ class MetricView:
 
     @property
     def title(self) -> str:
-        """What a person calls it: `latency p95`."""
+        """Name and statistic: `latency p95`."""
         return f"{self.name or self.alias} {self.metric.statistic}"
 
     @property
     def additive(self) -> bool:
-        """True for what adds up over minutes."""
+        """True for a statistic that adds up over minutes."""
         return self.metric.statistic in ADDITIVE_STATISTICS
 
     @property
     def query(self) -> MetricQuery:
-        """What is asked of CloudWatch."""
+        """The CloudWatch query, one datapoint a minute."""
         return query(self.metric, self.metric.statistic, MINUTE_S)
 
 
 def metric_views(policy: Policy) -> list[MetricView]:
-    """Return what is shown of `policy`, in its order, every series once.
+    """Return the views of `policy` in the order of its metrics, without duplicates.
 
-    Of an API that are its requests, 4XX, 5XX, latency p50, p95, p99 and integration latency p95,
-    whatever of it the policy names.
+    A metric of an API Gateway adds the API's requests, 4XX, 5XX, latency p50, p95, p99 and
+    integration latency p95.
     """
     names = {_key(metric): name for name, metric in policy.metrics.items()}
     aliases = {_key(metric, ""): name for name, metric in policy.metrics.items()}
-    found: dict[_Key, MetricView] = {}
+    views: dict[_Key, MetricView] = {}
     for metric in policy.metrics.values():
         for one in (*_related_metrics(metric), metric):
             alias = aliases.get(_key(one, ""), one.name)
-            found.setdefault(_key(one), MetricView(names.get(_key(one), ""), alias, one))
-    return list(found.values())
-
-
-def span_of(policy: Policy, minutes: int, now: datetime) -> Span:
-    """Return the closed minutes that are read: the newest `minutes`, or what a bound counts over.
-
-    With those before them that a bound from below counts instead of what may still grow.
-    """
-    counting = (one for one in policy.criteria.values() if isinstance(one, Threshold | Traffic))
-    wanted = [minutes, *(int(one.over.total_seconds()) // MINUTE_S for one in counting)]
-    longest = max(number for number in wanted if number <= MAX_MINUTES) + unsettled_minutes(policy)
-    end = floor_to(now, MINUTE_S)
-    return Span(end - longest * MINUTE_S, end)
-
-
-def unsettled_minutes(policy: Policy) -> int:
-    """Return how many of the newest minutes may still grow."""
-    return -int(-policy.settle.total_seconds() // MINUTE_S)
-
-
-def _key(metric: Metric, statistic: str | None = None) -> _Key:
-    dimensions = tuple(sorted(metric.dimensions.items()))
-    known = metric.statistic if statistic is None else statistic
-    return metric.namespace, metric.name, known, dimensions
+            views.setdefault(_key(one), MetricView(names.get(_key(one), ""), alias, one))
+    return list(views.values())
 
 
 def _related_metrics(metric: Metric) -> Iterator[Metric]:
@@ -130,6 +112,29 @@ def _sibling(metric: Metric, name: str, statistic: str, unit: str) -> Metric:
     )
 
 
+def _key(metric: Metric, statistic: str | None = None) -> _Key:
+    dimensions = tuple(sorted(metric.dimensions.items()))
+    known = metric.statistic if statistic is None else statistic
+    return metric.namespace, metric.name, known, dimensions
+
+
+def span_of(policy: Policy, minutes: int, now: datetime) -> Span:
+    """Return the closed minutes to read: the newest `minutes`, or the longest window of a bound.
+
+    Unsettled minutes come on top: a lower bound is evaluated on settled minutes only.
+    """
+    windowed = (one for one in policy.criteria.values() if isinstance(one, Threshold | Traffic))
+    lengths = [minutes, *(int(one.over.total_seconds()) // MINUTE_S for one in windowed)]
+    longest = max(number for number in lengths if number <= MAX_MINUTES) + unsettled_minutes(policy)
+    end = floor_to(now, MINUTE_S)
+    return Span(end - longest * MINUTE_S, end)
+
+
+def unsettled_minutes(policy: Policy) -> int:
+    """Return how many of the newest minutes may still receive data."""
+    return -int(-policy.settle.total_seconds() // MINUTE_S)
+
+
 # --- Expected values ------------------------------------------------------------------------------
 
 
@@ -137,7 +142,8 @@ def _sibling(metric: Metric, name: str, statistic: str, unit: str) -> Metric:
 class ExpectedRange:
     """What one criterion expects: a value from `low` to `high`.
 
-    over: how many of the newest minutes are added up for that; 0: any minute by itself.
+    window_minutes: how many of the newest minutes are added up; 0: each minute by itself;
+    -1: the window is too long to be evaluated.
     """
 
     criterion: str
@@ -147,13 +153,13 @@ class ExpectedRange:
     window_minutes: int = 0
 
     def contains(self, value: float) -> bool:
-        """Tell whether `value` is as expected."""
+        """Tell whether `value` is within the range."""
         return self.low <= value <= self.high
 
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A criterion on a share: `parts` of `whole`, or what they leave of it (`complement`)."""
+    """A criterion on a share: `parts` of `whole`, or 1 minus that share (`complement`)."""
 
     expected: ExpectedRange
     whole: str
@@ -163,7 +169,7 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Increase:
-    """A criterion on how much more `metric` shows than `control` does at the same time."""
+    """A criterion on the relative increase of `metric` over `control` at the same time."""
 
     expected: ExpectedRange
     metric: str
@@ -173,15 +179,15 @@ class Increase:
 def metric_expectations(
     policy: Policy, name: str, baselines: Mapping[str, FrozenValue]
 ) -> Iterator[ExpectedRange]:
-    """Yield what is expected of the metric called `name` alone."""
+    """Yield the ranges that criteria expect of the metric called `name` alone."""
     for criterion, one in policy.criteria.items():
         match one:
             case Threshold(metric=metric, per=None) if metric == name:
                 yield _threshold(criterion, one, policy)
             case Traffic(metric=metric) if metric == name:
-                over = _window_minutes(one)
+                window_minutes = _window_minutes(one)
                 text = f"≥ {number_text(one.min)} in {format_duration(one.over)}"
-                yield ExpectedRange(criterion, text, low=one.min, window_minutes=over)
+                yield ExpectedRange(criterion, text, low=one.min, window_minutes=window_minutes)
             case LatencyIncrease(metric=metric) if metric == name:
                 yield from _latency_limit(criterion, one, baselines.get(criterion), policy)
             case _:
@@ -189,7 +195,7 @@ def metric_expectations(
 
 
 def combined_expectations(policy: Policy) -> Iterator[Ratio | Increase]:
-    """Yield what is expected of several metrics together."""
+    """Yield what criteria expect of several metrics together."""
     for criterion, one in policy.criteria.items():
         match one:
             case SuccessRate():
@@ -208,12 +214,12 @@ def combined_expectations(policy: Policy) -> Iterator[Ratio | Increase]:
 
 def _threshold(criterion: str, one: Threshold, policy: Policy) -> ExpectedRange:
     metric = policy.metrics[one.metric]
-    counted = metric.statistic in ADDITIVE_STATISTICS
+    additive = metric.statistic in ADDITIVE_STATISTICS
     sign = "≥" if one.max is None else "≤"
     text = f"{sign} {number_text(one.bound)} {metric.unit}".rstrip()
-    if counted:
+    if additive:
         text += f" in {format_duration(one.over)}"
-    return _bound_range(criterion, text, one, _window_minutes(one) if counted else 0)
+    return _bound_range(criterion, text, one, _window_minutes(one) if additive else 0)
 
 
 def _bound_range(criterion: str, text: str, one: Threshold, window_minutes: int) -> ExpectedRange:
@@ -225,56 +231,54 @@ def _bound_range(criterion: str, text: str, one: Threshold, window_minutes: int)
 def _latency_limit(
     criterion: str, one: LatencyIncrease, frozen: FrozenValue | None, policy: Policy
 ) -> Iterator[ExpectedRange]:
-    """Yield the level that a stored or fixed baseline allows, where it is known."""
+    """Yield the highest latency that a stored or fixed baseline allows, where it is known."""
     if isinstance(one.baseline, ConcurrentBaseline):
-        return  # held against the control beside it, whatever was stored of that
+        return  # compared with the concurrent control, not with a stored value
     fixed = one.baseline.fixed if isinstance(one.baseline, FixedBaseline) else None
-    known = frozen.value if frozen is not None else fixed
-    if known is None:
+    baseline = frozen.value if frozen is not None else fixed
+    if baseline is None:
         return
-    high = known * (1 + one.max_increase)
+    high = baseline * (1 + one.max_increase)
     text = f"≤ {number_text(round(high, 1))} {policy.metrics[one.metric].unit}".rstrip()
     yield ExpectedRange(criterion, text, high=high)
 
 
 def _window_minutes(one: Criterion) -> int:
-    """Return how many minutes are counted; as good as none where that is longer than a look."""
+    """Return the minutes of a criterion's window; -1 when it is longer than MAX_MINUTES."""
     minutes = int(one.window.total_seconds()) // MINUTE_S
     if isinstance(one, Threshold | Traffic):
         minutes = int(one.over.total_seconds()) // MINUTE_S
     return minutes if minutes <= MAX_MINUTES else -1
 
 
-# --- Readings -------------------------------------------------------------------------------------
-
-Points: TypeAlias = tuple[float | None, ...]
+# --- Gauges ---------------------------------------------------------------------------------------
 
 
 class GaugeStatus(StrEnum):
-    """How a gauge stands."""
+    """The value of a gauge against what is expected."""
 
     AS_EXPECTED = "as expected"
     NOT_AS_EXPECTED = "NOT as expected"
-    NOTHING_EXPECTED = ""  # nothing is expected of it
+    NOTHING_EXPECTED = ""  # no criterion has a bound on it
     NO_TRAFFIC = "no traffic"
-    NO_DATA = "no data"  # of one metric, beside others that have some
+    NO_DATA = "no data"  # while another metric of the same resource has some
     NOT_READ = "not read"
 
 
 class Unit(StrEnum):
-    """What sort of number a gauge shows."""
+    """The kind of number that a gauge shows."""
 
     COUNT = "count"  # added up over the minutes
-    LEVEL = "level"  # of the minute that is furthest from what is expected
-    SHARE = "share"  # of all these minutes together
+    LEVEL = "level"  # the worst minute
+    SHARE = "share"  # over all these minutes
     INCREASE = "increase"  # between typical minutes
 
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """One row. value: None where there is none; points: by minute, oldest first.
+    """One row of the table. value: None without data. points: by minute, oldest first.
 
-    note: how many requests are behind a share, or why a row was not read.
+    note: the requests behind a share, or why the metric was not read.
     """
 
     title: str
@@ -296,13 +300,16 @@ def gauges(
 ) -> list[Gauge]:
     """Return a row for each metric, and for each criterion on several of them.
 
-    span: what was read; the newest `minutes` of it are shown.
+    span: what was read. minutes: how many of its newest minutes are shown.
     """
-    look = _Readings(series, span, minutes, unsettled_minutes(policy))
-    shown = metric_views(policy)
-    rows = [_metric_gauge(look, one, policy, baselines) for one in shown]
-    by_name = {one.name: one for one in shown if one.name}
-    return [*rows, *(_combined_gauge(look, one, by_name) for one in combined_expectations(policy))]
+    readings = _Readings(series, span, minutes, unsettled_minutes(policy))
+    views = metric_views(policy)
+    rows = [_metric_gauge(readings, one, policy, baselines) for one in views]
+    by_name = {one.name: one for one in views if one.name}
+    return [
+        *rows,
+        *(_combined_gauge(readings, one, by_name) for one in combined_expectations(policy)),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,20 +323,20 @@ class _Readings:
         return self.series.get(one.query, Series({}, QueryStatus.ERROR, "it was not asked for"))
 
     def points(self, one: MetricView, minutes: int) -> Points:
-        """Return the newest `minutes`; nothing is 0 for what is published only when it happens."""
+        """Return the newest `minutes` points; missing ones are 0 under `missing: zero`."""
         seconds = range(self.span.end - minutes * MINUTE_S, self.span.end, MINUTE_S)
-        found = self.series_of(one).points
+        points = self.series_of(one).points
         absent = 0.0 if one.metric.missing == "zero" and self._has_data else None
-        return tuple(found.get(second, absent) for second in seconds)
+        return tuple(points.get(second, absent) for second in seconds)
 
     def has_sibling_data(self, one: MetricView) -> bool:
-        """Tell whether another metric of the same thing has data in these minutes."""
+        """Tell whether a metric of the same namespace and dimensions has data in these minutes."""
         begin = self.span.end - self.minutes * MINUTE_S
         return any(
             second >= begin
-            for query, found in self.series.items()
+            for query, series in self.series.items()
             if (query.namespace, query.dimensions) == (one.query.namespace, one.query.dimensions)
-            for second in found.points
+            for second in series.points
         )
 
     @property
@@ -337,61 +344,73 @@ class _Readings:
         return any(one.points for one in self.series.values())
 
 
-def _metric_gauge(
-    readings: _Readings, one: MetricView, policy: Policy, baselines: Mapping[str, FrozenValue]
-) -> Gauge:
-    expected = tuple(metric_expectations(policy, one.name, baselines)) if one.name else ()
-    points = readings.points(one, readings.minutes)
-    known = _known(points)
-    standings = [_expectation_status(readings, one, each, known) for each in expected]
-    value = sum(known) if known and one.additive else _worst(known, expected)
-    unit = Unit.COUNT if one.additive else Unit.LEVEL
-    unread = _read_problem([readings.series_of(one)])
-    silence = GaugeStatus.NO_DATA if readings.has_sibling_data(one) else GaugeStatus.NO_TRAFFIC
-    standing = GaugeStatus.NOT_READ if unread else _combined_status(known, standings, silence)
-    return Gauge(one.title, unit, one.metric.unit, value, expected, standing, points, unread)
+def _values(points: Points) -> list[float]:
+    return [value for value in points if value is not None]
 
 
-def _worst(known: Sequence[float], expected: Sequence[ExpectedRange]) -> float | None:
-    """Return the highest minute; the lowest, where all that is expected is a least value."""
-    if not known:
-        return None
-    least = expected and all(one.high == inf for one in expected)
-    return min(known) if least else max(known)
-
-
-def _expectation_status(
-    readings: _Readings, one: MetricView, expected: ExpectedRange, known: Sequence[float]
-) -> GaugeStatus:
-    if expected.window_minutes < 0:
-        return GaugeStatus.NOTHING_EXPECTED
-    if expected.window_minutes == 0:
-        return _status_of(all(map(expected.contains, known)))
-    if expected.low == -inf:
-        counted = _known(readings.points(one, expected.window_minutes))
-    else:  # what is not settled can only lack
-        counted = _known(
-            readings.points(one, expected.window_minutes + readings.unsettled)[
-                : expected.window_minutes
-            ]
-        )
-    return _status_of(expected.contains(sum(counted)))
+def _read_problem(series: Iterable[Series]) -> str:
+    """Return why a series was not read in full; empty when all were."""
+    return next((one.message for one in series if one.answer is not QueryStatus.COMPLETE), "")
 
 
 def _status_of(as_expected: bool) -> GaugeStatus:
     return GaugeStatus.AS_EXPECTED if as_expected else GaugeStatus.NOT_AS_EXPECTED
 
 
-def _combined_status(
-    known: Sequence[float], statuses: Sequence[GaugeStatus], no_data: GaugeStatus
+# --- Gauges of one metric -------------------------------------------------------------------------
+
+
+def _metric_gauge(
+    readings: _Readings, one: MetricView, policy: Policy, baselines: Mapping[str, FrozenValue]
+) -> Gauge:
+    expected = tuple(metric_expectations(policy, one.name, baselines)) if one.name else ()
+    points = readings.points(one, readings.minutes)
+    values = _values(points)
+    statuses = [_expectation_status(readings, one, each, values) for each in expected]
+    value = sum(values) if values and one.additive else _worst(values, expected)
+    unit = Unit.COUNT if one.additive else Unit.LEVEL
+    problem = _read_problem([readings.series_of(one)])
+    no_data = GaugeStatus.NO_DATA if readings.has_sibling_data(one) else GaugeStatus.NO_TRAFFIC
+    status = GaugeStatus.NOT_READ if problem else _combined_status(values, statuses, no_data)
+    return Gauge(one.title, unit, one.metric.unit, value, expected, status, points, problem)
+
+
+def _worst(values: Sequence[float], expected: Sequence[ExpectedRange]) -> float | None:
+    """Return the highest minute; the lowest when every expected range has only a lower bound."""
+    if not values:
+        return None
+    lower_bounds_only = expected and all(one.high == inf for one in expected)
+    return min(values) if lower_bounds_only else max(values)
+
+
+def _expectation_status(
+    readings: _Readings, one: MetricView, expected: ExpectedRange, values: Sequence[float]
 ) -> GaugeStatus:
-    if not known:
+    if expected.window_minutes < 0:
+        return GaugeStatus.NOTHING_EXPECTED
+    if expected.window_minutes == 0:
+        return _status_of(all(map(expected.contains, values)))
+    if expected.low == -inf:
+        counts = _values(readings.points(one, expected.window_minutes))
+    else:  # unsettled minutes may still grow: a lower bound skips them
+        counts = _values(
+            readings.points(one, expected.window_minutes + readings.unsettled)[
+                : expected.window_minutes
+            ]
+        )
+    return _status_of(expected.contains(sum(counts)))
+
+
+def _combined_status(
+    values: Sequence[float], statuses: Sequence[GaugeStatus], no_data: GaugeStatus
+) -> GaugeStatus:
+    if not values:
         return no_data
     order = (GaugeStatus.NOT_AS_EXPECTED, GaugeStatus.AS_EXPECTED)
     return next((one for one in order if one in statuses), GaugeStatus.NOTHING_EXPECTED)
 
 
-# --- several metrics ----------------------------------------------------------------------------
+# --- Gauges of several metrics --------------------------------------------------------------------
 
 
 def _combined_gauge(
@@ -412,14 +431,16 @@ def _ratio_gauge(readings: _Readings, one: Ratio, by_name: Mapping[str, MetricVi
         _share(amount, of, one.complement) for amount, of in zip(amounts, whole, strict=True)
     )
     amount, total = sum(amounts), sum(filter(None, whole))
-    unread = _read_problem(readings.series_of(by_name[name]) for name in (one.whole, *one.parts))
-    lacking = [name for name, side in parts.items() if not _known(side)]
-    if lacking and total:
-        return _row(one.expected, Unit.SHARE, None, points, unread, _no_data_note(lacking))
+    problem = _read_problem(readings.series_of(by_name[name]) for name in (one.whole, *one.parts))
+    missing = [name for name, side in parts.items() if not _values(side)]
+    if missing and total:
+        return _criterion_gauge(
+            one.expected, Unit.SHARE, None, points, problem, _no_data_note(missing)
+        )
     noun = "failure" if one.complement else "event"
     note = f"{count_text(amount, noun)} in {count_text(total, 'request')}"
     value = _share(amount, total, one.complement)
-    return _row(one.expected, Unit.SHARE, value, points, unread, note)
+    return _criterion_gauge(one.expected, Unit.SHARE, value, points, problem, note)
 
 
 def _share(amount: float, whole: float | None, complement: bool) -> float | None:
@@ -429,45 +450,43 @@ def _share(amount: float, whole: float | None, complement: bool) -> float | None
 
 
 def _increase_gauge(readings: _Readings, one: Increase, by_name: Mapping[str, MetricView]) -> Gauge:
-    """Compare typical minutes: a percentile of few requests is a matter of luck in each."""
+    """Compare median minutes: the percentile of a minute with few requests is mostly noise."""
     names = (one.metric, one.control)
     sides = {name: readings.points(by_name[name], readings.minutes) for name in names}
     points = tuple(_relative_increase(*minute) for minute in zip(*sides.values(), strict=True))
-    unread = _read_problem(readings.series_of(by_name[name]) for name in names)
-    known = {name: _known(side) for name, side in sides.items()}
-    lacking = [name for name, side in known.items() if not side]
-    if lacking:
-        note = "" if len(lacking) == len(names) else _no_data_note(lacking)
-        return _row(one.expected, Unit.INCREASE, None, points, unread, note)
+    problem = _read_problem(readings.series_of(by_name[name]) for name in names)
+    known = {name: _values(side) for name, side in sides.items()}
+    missing = [name for name, side in known.items() if not side]
+    if missing:
+        note = "" if len(missing) == len(names) else _no_data_note(missing)
+        return _criterion_gauge(one.expected, Unit.INCREASE, None, points, problem, note)
     value = _relative_increase(*(median(known[name]) for name in names))
-    return _row(one.expected, Unit.INCREASE, value, points, unread, "between typical minutes")
-
-
-def _known(points: Points) -> list[float]:
-    return [value for value in points if value is not None]
-
-
-def _no_data_note(names: Sequence[str]) -> str:
-    return f"{' and '.join(names)}: no data"
+    return _criterion_gauge(
+        one.expected, Unit.INCREASE, value, points, problem, "between typical minutes"
+    )
 
 
 def _relative_increase(value: float | None, control: float | None) -> float | None:
     return value / control - 1 if value is not None and control else None
 
 
-def _row(
-    expected: ExpectedRange, unit: Unit, value: float | None, points: Points, unread: str, note: str
+def _no_data_note(names: Sequence[str]) -> str:
+    return f"{' and '.join(names)}: no data"
+
+
+def _criterion_gauge(
+    expected: ExpectedRange,
+    unit: Unit,
+    value: float | None,
+    points: Points,
+    problem: str,
+    note: str,
 ) -> Gauge:
-    """Return the row of a criterion. Of what was not read to its end, no value is worked out."""
-    if unread:
-        value, note, standing = None, unread, GaugeStatus.NOT_READ
+    """Return the gauge of a criterion; without a value when a series was read only in part."""
+    if problem:
+        value, note, status = None, problem, GaugeStatus.NOT_READ
     elif value is None:
-        standing = GaugeStatus.NO_DATA if note.endswith("no data") else GaugeStatus.NO_TRAFFIC
+        status = GaugeStatus.NO_DATA if note.endswith("no data") else GaugeStatus.NO_TRAFFIC
     else:
-        standing = _status_of(expected.contains(value))
-    return Gauge(expected.criterion, unit, "", value, (expected,), standing, points, note)
-
-
-def _read_problem(series: Iterable[Series]) -> str:
-    """Return why something was not read to its end; empty when all of it was."""
-    return next((one.message for one in series if one.answer is not QueryStatus.COMPLETE), "")
+        status = _status_of(expected.contains(value))
+    return Gauge(expected.criterion, unit, "", value, (expected,), status, points, note)

@@ -1,7 +1,7 @@
-"""Finished rollouts copied from one store to another, with their histories.
+"""Copy finished rollouts from one store to another, with their histories.
 
-The source is only read. A rollout is copied once no run of the source can write its weight any
-more, so the two stores never drive the same one. The same command run again copies what is missing.
+The source is only read. A rollout is copied once no tick of the source can write its weight any
+more, so that no two stores control one rollout. Run again, the command copies what is missing.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,9 +18,9 @@ from controller.ports.store import Store
 
 
 class Outcome(StrEnum):
-    """What becomes of a rollout: copied, in the destination already, or left out.
+    """What happens to a rollout: copied, in the destination already, or left out.
 
-    `left`: a record is damaged, its own or that of another attempt of its name.
+    DAMAGED: a record cannot be read, its own or that of another attempt of its name.
     """
 
     COPIED = "copied"
@@ -30,9 +30,9 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MigrationItem:
-    """One rollout, what becomes of it, and the store that has it: the destination, or the source.
+    """One rollout, its outcome, and the URL of the store that has it (destination or source).
 
-    why: what it is left out for.
+    why: why it is left out.
     """
 
     rollout_id: str
@@ -47,14 +47,14 @@ def _name_of(item: MigrationItem) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A store, and the URL that people call it by."""
+    """A store and its URL."""
 
     store: Store
     url: str
 
 
 class _NotMovableError(Exception):
-    """Why a rollout cannot be copied, in words."""
+    """The reason why a rollout cannot be copied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,10 @@ class Migration:
     clock: Clock
 
     def plan(self, names: Sequence[str] = ()) -> list[MigrationItem]:
-        """Return what becomes of all attempts of `names`, or of every rollout, oldest first.
+        """Return the outcome of all attempts of `names`, or of every rollout, oldest first.
 
-        All attempts of a name go together: the next one is counted from them. One whose record is
-        damaged is left with all of its name, and hinders no other name. Nothing is changed.
+        All attempts of a name are copied together, because the next attempt is numbered from
+        them. A damaged record leaves out all attempts of its name, and no other. Changes nothing.
         Raises UsageError with every refusal, UnknownRolloutError, StoreError.
         """
         items, refusals = [], []
@@ -89,7 +89,7 @@ class Migration:
         return self._keep_attempts_together(items)
 
     def _keep_attempts_together(self, items: Sequence[MigrationItem]) -> list[MigrationItem]:
-        """Return `items` with all attempts of a name left where one of them is."""
+        """Return `items` with all attempts of a name left out when one of them is damaged."""
         damaged = {_name_of(one): one.rollout_id for one in items if one.outcome is Outcome.DAMAGED}
         return [
             MigrationItem(
@@ -104,14 +104,14 @@ class Migration:
         ]
 
     def run(self, items: Iterable[MigrationItem]) -> Iterator[MigrationItem]:
-        """Copy what `survey` returned, and yield each rollout once that is done.
+        """Copy the items that `plan` returned, and yield each when it is done.
 
         Raises UsageError when one can no longer be copied, and StoreError.
         """
         for item in items:
             yield self._copy(item.rollout_id) if item.outcome is Outcome.COPIED else item
 
-    # --- what becomes of a rollout --------------------------------------------------------------
+    # --- plan -----------------------------------------------------------------------------------
 
     def _selected_ids(self, names: Sequence[str]) -> list[str]:
         ids = list(self.source.store.all())
@@ -123,7 +123,10 @@ class Migration:
         return [one for one in ids if not names or one.rpartition("#")[0] in names]
 
     def _read(self, rollout_id: str) -> tuple[Rollout, Sequence[Entry]]:
-        """Return a rollout of the source and its history. Raises StoreError."""
+        """Return a rollout of the source and its history.
+
+        Raises StoreError, also when the hash chain of the history is broken.
+        """
         rollout = self.source.store.load(rollout_id)
         entries = self.source.store.history(rollout_id)[: rollout.entries]
         broken = broken_link(entries, rollout.chain)
@@ -136,15 +139,15 @@ class Migration:
         return rollout, entries
 
     def _plan_rollout(self, rollout: Rollout, entries: Sequence[Entry]) -> MigrationItem:
-        """Return what becomes of `rollout`. Raises _RefusedError."""
+        """Return the outcome of `rollout`. Raises _NotMovableError."""
         self._check_over(rollout)
-        there = self._is_there(rollout, entries)
+        copied = self._is_there(rollout, entries)
         return MigrationItem(
-            rollout.id, Outcome.ALREADY_THERE if there else Outcome.COPIED, self.destination.url
+            rollout.id, Outcome.ALREADY_THERE if copied else Outcome.COPIED, self.destination.url
         )
 
     def _check_over(self, rollout: Rollout) -> None:
-        """Refuse a rollout whose weight a run of the source may still write."""
+        """Raise _NotMovableError while a tick of the source may still write the weight."""
         if not rollout.final:
             raise _NotMovableError(
                 f"it is {rollout.phase} at {rollout.weight} %; let it end or roll it back first, "
@@ -155,23 +158,26 @@ class Migration:
             raise _NotMovableError(f"it guards 0 % until {clock_text(until)}; copy it then")
 
     def _is_there(self, rollout: Rollout, entries: Sequence[Entry]) -> bool:
-        """Tell whether the destination has a copy, which may have gone on since."""
+        """Tell whether the destination has a copy, whose history may be longer by now.
+
+        Raises _NotMovableError when it has another rollout of this id.
+        """
         store = self.destination.store
         try:
-            there = store.load(rollout.id)
+            existing = store.load(rollout.id)
         except UnknownRolloutError:
             return False
         if list(store.history(rollout.id)[: len(entries)]) == list(entries):
             return True
         raise _NotMovableError(
-            f"{self.destination.url} has another history of this id, {there.phase} since "
-            f"{clock_text(there.since)}; copy to a store that does not have it"
+            f"{self.destination.url} has another history of this id, {existing.phase} since "
+            f"{clock_text(existing.since)}; copy to a store that does not have it"
         )
 
-    # --- copying it -----------------------------------------------------------------------------
+    # --- copy -----------------------------------------------------------------------------------
 
     def _copy(self, rollout_id: str) -> MigrationItem:
-        """Copy a rollout, unless another run has done so or it has gone on since the survey."""
+        """Copy a rollout, unless it was copied or may no longer be copied since the plan."""
         rollout, entries = self._read(rollout_id)
         try:
             item = self._plan_rollout(rollout, entries)
@@ -179,22 +185,24 @@ class Migration:
             raise UsageError(f"{rollout_id} was not copied: {refusal}") from refusal
         if item.outcome is Outcome.COPIED:
             locks = self._locks(rollout)
-            past = self.source.store.exposures(rollout.target, locks) if locks else ()
-            self.destination.store.receive(rollout, entries, locks, past)
+            exposures = self.source.store.exposures(rollout.target, locks) if locks else ()
+            self.destination.store.receive(rollout, entries, locks, exposures)
         return item
 
     def _locks(self, rollout: Rollout) -> tuple[str, ...]:
         """Return the locks that `rollout` gets in the destination.
 
-        A finished rollout is only watched, and gives way as it would in one store: to the rollout
-        that took over its target in the source, and to one that is not finished in the destination
-        or was created later there.
+        A finished rollout is only watched. It loses its locks, as it would within one store, to the
+        rollout that took over its target in the source, and to a rollout in the destination that
+        is unfinished or was created later.
         """
         owner = self.source.store.owner
-        held = tuple(lock for lock in rollout.locks if owner(lock) == rollout.id)
-        others = [self._competing_owner(lock, rollout) for lock in held]
-        before = all(o is None or (o.final and o.created < rollout.created) for o in others)
-        return held if before else ()
+        owned_locks = tuple(lock for lock in rollout.locks if owner(lock) == rollout.id)
+        competing = [self._competing_owner(lock, rollout) for lock in owned_locks]
+        has_priority = all(
+            o is None or (o.final and o.created < rollout.created) for o in competing
+        )
+        return owned_locks if has_priority else ()
 
     def _competing_owner(self, lock: str, rollout: Rollout) -> Rollout | None:
         store = self.destination.store

@@ -1,4 +1,4 @@
-"""A rehearsal: a whole policy through the real runner, adapters and store, in virtual time."""
+"""Rehearsal: a whole policy through the real engine, adapters and store, in virtual time."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -17,19 +17,19 @@ from controller.errors import TargetTakenError, UsageError
 from controller.operations.start.start import StartRequest, start
 from controller.ports.clock import Clock
 
-# A pause is looked at a little longer: does anything move the weight behind a person's back?
+# A paused rollout is observed this much longer: its weight must not change without an operator.
 AFTER_PAUSE = timedelta(hours=1)
-# The ladder, its holds, and this much more is all the time that a rehearsal gives.
+# A rehearsal ends at the latest this long after the steps and their longest holds.
 EXTRA_TIME = timedelta(days=1)
-# Frozen time comes on top of that, up to here.
+# Freezes extend that limit, up to this much.
 MAX_FROZEN = timedelta(days=14)
 
-# Waits for somebody, or something, outside.
+# Reasons for which a rollout waits for an operator or a hook.
 _WAITING_REASONS = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK})
 
 
 class AttestationInput(Protocol):
-    """What somebody says of attestations: of one criterion, or of all of them."""
+    """A sign-off in a scenario, of one criterion or (`criterion` is None) of all attestations."""
 
     @property
     def criterion(self) -> str | None: ...
@@ -42,7 +42,7 @@ class AttestationInput(Protocol):
 
 
 class World(Protocol):
-    """What a rehearsal looks at besides the rollout itself."""
+    """What a rehearsal reads from the simulated world, besides the rollout."""
 
     @property
     def calls(self) -> Counter[tuple[str, str]]: ...
@@ -58,10 +58,11 @@ class World(Protocol):
 class Outcome:
     """How a rehearsal ended.
 
-    weights: every weight that was in force on purpose, in order; final_weight: the share of traffic
-    that takes the canary at the end, whatever the target shows. ticks: how often the rollout was
-    visited. calls: AWS calls by service and operation. refused: what second starts were told;
-    accepted: the rollouts of those that were not refused, which nobody ticked.
+    weights: every weight that the rollout applied, in order.
+    final_weight: the percentage of traffic on the canary at the end, whatever the target shows.
+    ticks: the number of ticks. calls: AWS calls by service and operation.
+    rejected_starts: the errors of second starts.
+    accepted_starts: the rollouts of second starts that were not refused; they are not ticked.
     """
 
     rollout: Rollout
@@ -91,29 +92,29 @@ def rehearse(
     adopt: bool = False,
     approve: bool = False,
 ) -> Outcome:
-    """Play `policy` from its start until it ends, and a while longer when it pauses or goes back.
+    """Run `policy` from its start until it ends, and a while longer after a pause or a rollback.
 
-    What a rollback left behind is known when its drain is, or when its watch is over. A rollout
-    that waits for an approval which nobody gives is left after a day, with its first reminder.
+    After a rollback the rehearsal ends when the drain is known or its watch is over. A rollout that
+    waits for an approval or a hook is left at its first reminder.
 
-    adopt: begin at the weight that is live. approve: somebody approves as soon as it is asked for.
+    adopt: begin at the weight that is live. approve: approve each step as soon as it waits for it.
 
     Raises what `start` raises when the world does not let the rollout start.
     """
     begin = runner.clock.now()
     rollout = start(runner, StartRequest(policy, adopt=adopt)).rollout
-    patience = _TimeLimit(runner.clock, begin + _max_duration(policy) + EXTRA_TIME)
-    beside = _SecondStarts()
+    time_limit = _TimeLimit(runner.clock, begin + _max_duration(policy) + EXTRA_TIME)
+    second_starts = _SecondStarts()
     ticks = 0
-    until = patience.limit + (MAX_FROZEN if policy.freeze else timedelta())
-    for visit in run_ticks(runner, rollout, every=every, until=until, done=patience.over):
+    until = time_limit.limit + (MAX_FROZEN if policy.freeze else timedelta())
+    for visit in run_ticks(runner, rollout, every=every, until=until, done=time_limit.over):
         ticks += 1
         rollout = visit.rollout
         on_tick(rollout)
         for _ in range(world.take_starts()):
-            beside.start(runner, policy)
-        for word in world.take_attestations():
-            rollout = _attest(runner, rollout, word)
+            second_starts.start(runner, policy)
+        for attestation in world.take_attestations():
+            rollout = _attest(runner, rollout, attestation)
         if approve and rollout.reason is Reason.AWAITING_APPROVAL:
             rollout = runner.run_command(rollout.id, Command(Verb.APPROVE, "rehearsed")).rollout
     entries = runner.store.history(rollout.id)
@@ -126,26 +127,26 @@ def rehearse(
         ended=runner.clock.now(),
         entries=entries,
         calls={f"{service}:{operation}": n for (service, operation), n in world.calls.items()},
-        rejected_starts=tuple(beside.rejected),
-        accepted_starts=tuple(beside.accepted),
+        rejected_starts=tuple(second_starts.rejected),
+        accepted_starts=tuple(second_starts.accepted),
     )
 
 
 def _attest(runner: Runner, rollout: Rollout, attestation: AttestationInput) -> Rollout:
-    """Return the rollout once somebody has said `attestation` of it; too late, it changes nothing."""
-    named = [
+    """Return the rollout after `attestation`; it changes nothing in a phase that takes none."""
+    criteria = [
         name
         for name, one in rollout.policy.criteria.items()
         if isinstance(one, Attestation) and attestation.criterion in (None, name)
     ]
-    for name in named if rollout.phase in ALLOWED_PHASES[Verb.ATTEST] else ():
-        ask = Command(Verb.ATTEST, attestation.note, criterion=name, refuse=attestation.refuse)
-        rollout = runner.run_command(rollout.id, ask).rollout
+    for name in criteria if rollout.phase in ALLOWED_PHASES[Verb.ATTEST] else ():
+        command = Command(Verb.ATTEST, attestation.note, criterion=name, refuse=attestation.refuse)
+        rollout = runner.run_command(rollout.id, command).rollout
     return rollout
 
 
 def _is_applied(entry: Entry) -> bool:
-    """Tell whether the weight of `entry` was read back: a step's, or one that was adopted."""
+    """Tell whether `entry` records an applied weight: of a step, or an adopted one."""
     adopted = entry.body["weight_from"] == entry.body["weight_to"]
     return entry.kind == "settled" or (entry.kind == "started" and adopted)
 
@@ -160,10 +161,10 @@ def _max_duration(policy: Policy) -> timedelta:
 
 @dataclass(slots=True)
 class _TimeLimit:
-    """How long a rehearsal goes on looking.
+    """When a rehearsal ends.
 
-    limit: moment at which it stops in any case; frozen time moves it. asked: since when nobody
-    gives the approval, or no hook the consent, that the rollout waits for.
+    limit: when it ends in any case; time in a freeze extends it.
+    waiting_since: since when the rollout waits for an approval or the consent of a hook.
     """
 
     clock: Clock
@@ -175,11 +176,11 @@ class _TimeLimit:
         self._last_check = self.clock.now()
 
     def over(self, rollout: Rollout) -> bool:
-        """Tell whether nothing more is worth waiting for, now that it stands like this."""
+        """Tell whether the rehearsal is over, now that the rollout is as given."""
         now = self.clock.now()
-        passed, self._last_check = now - self._last_check, now
+        elapsed, self._last_check = now - self._last_check, now
         if rollout.reason is Reason.FROZEN:
-            self.limit += passed
+            self.limit += elapsed
         self.waiting_since = (
             (self.waiting_since or now) if rollout.reason in _WAITING_REASONS else None
         )
@@ -199,13 +200,13 @@ class _TimeLimit:
 
 @dataclass(slots=True)
 class _SecondStarts:
-    """Somebody who starts the same policy under another name, while the first runs."""
+    """Starts of the same policy under another name while the first rollout runs."""
 
     rejected: list[str] = field(default_factory=list)
     accepted: list[str] = field(default_factory=list)
 
     def start(self, runner: Runner, policy: Policy) -> None:
-        """Start it and keep what came of it."""
+        """Start `policy` under another name, and keep the rollout id or the error."""
         other = policy.model_copy(update={"name": f"{policy.name[:56]}-beside"})
         try:
             self.accepted.append(start(runner, StartRequest(other)).rollout.id)

@@ -1,6 +1,6 @@
-"""A weight that a person sets, beside rollouts or over the head of one.
+"""Set a weight by command, outside of a rollout or overriding an active one.
 
-Over the head of one means: it is paused and that is recorded, and then the weight is written once.
+An override pauses the active rollout, records that, and then writes the weight once.
 """
 
 from collections.abc import Iterator
@@ -21,10 +21,10 @@ from controller.ports.target import Target
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a weight by hand.
+    """The outcome of setting a weight.
 
-    before, live: what the target showed first, and shows now. written: False when nothing was to
-    do. paused: the rollout that was paused for it. notes: what somebody should know.
+    before, live: the target before and after. written: False when the weight was applied already.
+    paused: the rollout that was paused for it. notes: remarks for the operator.
     """
 
     before: TargetReading
@@ -37,9 +37,10 @@ class Outcome:
 def set_weight(runner: Runner, policy: Policy, weight: int, *, force: bool, reason: str) -> Outcome:
     """Set the target of `policy` to a `weight` above 0.
 
-    force: pauses the active rollout that owns the target; without it, such a rollout is left alone.
-    Raises UsageError with what fits instead, when nothing is to be written, and TargetError when it
-    is not written or nobody can say.
+    force: pause the active rollout that owns the target; without it, such a rollout refuses the
+        write.
+    Raises UsageError with the alternatives when the weight may not be written, and TargetError
+    when it was not written or that is unknown.
     """
     target = runner.observer.targets(policy.target)
     before = target.read()
@@ -51,17 +52,17 @@ def set_weight(runner: Runner, policy: Policy, weight: int, *, force: bool, reas
         now = runner.clock.now()
         _check_guard(owners, weight, now)
         notes = tuple(_drift_note(one) for one in owners if _is_watched(one, now))
-        live = shift_and_confirm(target, before, weight, runner.clock)
-        return Outcome(before, live, written=True, notes=notes)
+        reading = shift_and_confirm(target, before, weight, runner.clock)
+        return Outcome(before, reading, written=True, notes=notes)
     if not force or active.phase not in ALLOWED_PHASES[Verb.SET_WEIGHT]:
         raise UsageError(_refusal(active, weight))
     return _override(runner, active, before, weight, reason)
 
 
 def set_without_store(target: Target, weight: int, clock: Clock) -> Outcome:
-    """Set `target` to a `weight` above 0 where there is no store, and so no rollout to ask.
+    """Set `target` to a `weight` above 0 without a store, so without a check for a rollout.
 
-    Raises TargetError when it is not written or nobody can say.
+    Raises TargetError when it was not written or that is unknown.
     """
     before = target.read()
     if before.has_applied(weight):
@@ -72,24 +73,24 @@ def set_without_store(target: Target, weight: int, clock: Clock) -> Outcome:
 def _override(
     runner: Runner, active: Rollout, before: TargetReading, weight: int, reason: str
 ) -> Outcome:
-    """Pause `active`, write, and read back. A lower weight that was not accepted is insisted on."""
+    """Pause `active`, write, and read back; lower the weight again if that was not applied."""
     visit = runner.run_command(active.id, Command(Verb.SET_WEIGHT, reason, weight=weight))
     target = runner.observer.targets(active.policy.target)
     try:
-        live = wait_for_update(target, runner.clock)
+        reading = wait_for_update(target, runner.clock)
     except TargetError as error:
         raise TargetError(
             f"{active.id} is paused for {weight} %, and nobody can say whether that is in force: "
             f"{error}",
             **error.context,
         ) from error
-    if exceeds(live, weight) and live.token != before.token:
-        live = shift_and_confirm(target, live, weight, runner.clock)
-    return Outcome(before, live, written=True, paused=visit.rollout)
+    if exceeds(reading, weight) and reading.token != before.token:
+        reading = shift_and_confirm(target, reading, weight, runner.clock)
+    return Outcome(before, reading, written=True, paused=visit.rollout)
 
 
 def _owners(runner: Runner, policy: Policy, reading: TargetReading) -> Iterator[Rollout]:
-    """Yield the rollouts that hold the variables of the target. Raises StoreError."""
+    """Yield the rollouts that own the variables of the target. Raises StoreError."""
     for one in dict.fromkeys(map(runner.store.owner, policy.target.locks(reading.identity))):
         if one is not None:
             yield runner.store.load(one)
@@ -116,7 +117,7 @@ def _is_watched(rollout: Rollout, now: datetime) -> bool:
 
 
 def _check_guard(owners: list[Rollout], weight: int, now: datetime) -> None:
-    """Raise UsageError where the next tick would take the weight back, and rightly."""
+    """Raise UsageError where the next tick would lower `weight` to 0 % after a rollback."""
     for one in owners:
         until = one.watch_until
         if one.phase is Phase.ROLLED_BACK and until and now < until and weight == one.peak:

@@ -1,4 +1,4 @@
-"""Policy files: YAML to Policy, and every mistake at its line and column."""
+"""Loads policy files: YAML to Policy, and every mistake at its line and column."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def load(path: Path) -> Policy:
 
 
 def loads(text: str, name: str) -> Policy:
-    """Return the policy in `text`; `name` stands where `load` names the file.
+    """Return the policy in `text`; `name` takes the place of the file name in errors.
 
     Raises PolicyError as `load` does.
     """

@@ -1,4 +1,4 @@
-"""The policy format as a JSON Schema, so that an editor completes and checks while one writes."""
+"""The JSON Schema of policy files, with which editors complete and check them."""
 
 from datetime import timedelta
 from typing import Any
@@ -13,8 +13,8 @@ from controller.core.units import PERCENT_PATTERN, format_duration, format_perce
 def policy_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of a policy file.
 
-    It knows every field and each one's form; what fields say about each other is told by
-    `rolloutctl validate`.
+    It describes every field and its form; `rolloutctl validate` also checks fields against each
+    other.
     """
     schema = Policy.model_json_schema(schema_generator=_PolicyJsonSchema)
     schema["properties"]["steps"]["minItems"] = 1
@@ -26,7 +26,7 @@ def policy_schema() -> dict[str, Any]:
 
 
 class _PolicyJsonSchema(GenerateJsonSchema):
-    """Describes a policy as it is written: durations as `5m`, no titles that repeat field names."""
+    """Describes values as a policy file writes them, durations as `5m`; without field titles."""
 
     def encode_default(self, dft: Any) -> Any:
         return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
@@ -34,7 +34,7 @@ class _PolicyJsonSchema(GenerateJsonSchema):
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         described = super().default_schema(schema)
         if "default" in described and described["default"] is None:
-            del described["default"]  # left out is left out: nobody has to write null
+            del described["default"]  # an optional field is left out, and not written as null
         elif described.get("pattern") == PERCENT_PATTERN:
             described["default"] = format_percent(described["default"])
         return described

@@ -1,1 +1,1 @@
-"""What the program needs from outside, as Protocols; adapters and simulated worlds have them."""
+"""What rolloutctl needs from outside, as Protocols that adapters and simulated worlds implement."""

@@ -1,16 +1,16 @@
-"""The one source of time."""
+"""The port of time."""
 
 from datetime import datetime, timedelta
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """The one source of time."""
+    """The only source of time."""
 
     def now(self) -> datetime:
-        """Return the current moment, UTC-aware."""
+        """Return the current time, timezone-aware in UTC."""
         ...
 
     def sleep(self, length: timedelta) -> None:
-        """Wait for `length`; less when the process is asked to end meanwhile."""
+        """Wait for `length`, or until the process receives a stop signal."""
         ...

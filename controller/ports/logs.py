@@ -1,7 +1,7 @@
-"""Log events of a function, structured and plain: what each is about, and which path it took. Pure.
+"""Log events of a function: their sources as Protocols, and a pure parser of name, path and weight.
 
-An event in JSON is called as its field `event` says, also where Lambda has wrapped it into a line
-or a `message` of its own; an event of Lambda itself by its first word or its `type`.
+The name of an event in JSON is its field `event`, also where Lambda has wrapped it into a line or a
+`message` of its own. The name of an event of Lambda itself is its first word or its `type`.
 """
 
 import json
@@ -14,12 +14,12 @@ from typing import Any, Final, Protocol
 
 from controller.core.observation import LogQuery, Series
 
-# What the flag of an application logs at each request.
+# The name of the event that the flag of an application logs at each request.
 FLAG_CHECK: Final = "api_gateway_percentage_check"
 CANARY, STABLE = "canary", "stable"
-# What has no name: a line of text, a JSON object that says nothing of an event.
+# The name of an event without one: a line of text, and a JSON object without the field `event`.
 TEXT, JSON = "(text)", "(json)"
-# Where the embedded metric format says which fields are metrics.
+# The field of the embedded metric format that declares the metrics.
 EMF_FIELD: Final = "_aws"
 
 _LAMBDA_LINE: Final = re.compile(r"(START|END|REPORT|INIT_START|INIT_REPORT|EXTENSION|XRAY)\b")
@@ -31,7 +31,7 @@ _PATHS: Final = {True: CANARY, False: STABLE, "true": CANARY, "false": STABLE}
 
 @dataclass(frozen=True, slots=True)
 class LogEvent:
-    """An event as the log has it. id: the same whenever it is read; at_ms: unix milliseconds."""
+    """A log event as CloudWatch stores it. id: the same at each read; at_ms: Unix milliseconds."""
 
     id: str
     at_ms: int
@@ -40,10 +40,10 @@ class LogEvent:
 
 @dataclass(frozen=True, slots=True)
 class EventSummary:
-    """What an event is about.
+    """What the parser reads from a log event.
 
-    path: canary or stable; empty where it does not say. percentage: the weight that the application
-    has read; None where it does not say.
+    path: canary or stable; empty where the event has none. percentage: the weight that the
+    application has read; None where the event has none.
     """
 
     name: str
@@ -51,14 +51,42 @@ class EventSummary:
     percentage: int | None = None
 
 
+class LogSource(Protocol):
+    """Counts log events."""
+
+    def count(self, queries: Iterable[LogQuery]) -> Mapping[LogQuery, Series]:
+        """Return the number of events that match each query, by minute, up to the number it needs.
+
+        Never raises for a source that does not answer: such a series has an error message.
+        """
+        ...
+
+
+class LogReader(Protocol):
+    """Reads log events with their text."""
+
+    def pages(
+        self, group: str, pattern: str, start: datetime, end: datetime
+    ) -> Iterable[Sequence[LogEvent]]:
+        """Yield the events from `start` to `end`, oldest first; a page may be empty and not last.
+
+        pattern: a CloudWatch filter pattern; an empty one matches every event. Raises LogsError
+        while it is iterated.
+        """
+        ...
+
+
+# --- Parser ---------------------------------------------------------------------------------------
+
+
 def parse_event(text: str) -> EventSummary:
-    """Return what the event with this `text` is about."""
+    """Return the summary of the log event with this `text`."""
     data = _json_object(text)
     return _parse_text(text) if data is None else _parse_object(data)
 
 
 def readable_text(text: str) -> str:
-    """Return `text` as people read it: without what only tells CloudWatch of metrics in it."""
+    """Return `text` without the field that only declares metrics to CloudWatch."""
     data = _json_object(text)
     if data is None:
         return text
@@ -76,28 +104,29 @@ def readable_text(text: str) -> str:
 
 
 def matches_name(event: LogEvent, name: str) -> bool:
-    """Tell whether `event` is called `name`, or is plain text with that word in it."""
-    called = parse_event(event.text).name
-    if called in (TEXT, JSON):
+    """Tell whether the name of `event` is `name`, or it is plain text that contains this word."""
+    event_name = parse_event(event.text).name
+    if event_name in (TEXT, JSON):
         return re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", event.text) is not None
-    return called == name
+    return event_name == name
 
 
 def count_events(events: Iterable[LogEvent]) -> Counter[tuple[str, str]]:
-    """Return how many events there are by name and path."""
-    return Counter((one.name, one.path) for one in (parse_event(event.text) for event in events))
+    """Return the number of events by name and path."""
+    summaries = (parse_event(event.text) for event in events)
+    return Counter((summary.name, summary.path) for summary in summaries)
 
 
 def _json_object(text: str) -> Mapping[str, Any] | None:
-    """Return the JSON object that `text` is, or ends with after what Lambda puts in front."""
+    """Return the JSON object that `text` ends with: Lambda may put words in front of it."""
     begin = text.find("{")
     if begin < 0 or not text.rstrip().endswith("}"):
         return None
     try:
-        found = json.loads(text[begin:])
+        data = json.loads(text[begin:])
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return data if isinstance(data, dict) else None
 
 
 def _parse_object(data: Mapping[str, Any]) -> EventSummary:
@@ -124,43 +153,18 @@ def _path(data: Mapping[str, Any]) -> str:
 
 
 def _percentage(data: Mapping[str, Any]) -> int | None:
-    said = data.get("percentage")
-    if isinstance(said, str) and said.isdecimal() and len(said) <= 3:
-        said = int(said)
-    return said if type(said) is int and 0 <= said <= 100 else None
+    percentage = data.get("percentage")
+    if isinstance(percentage, str) and percentage.isdecimal() and len(percentage) <= 3:
+        percentage = int(percentage)
+    return percentage if type(percentage) is int and 0 <= percentage <= 100 else None
 
 
 def _parse_text(text: str) -> EventSummary:
     if of_lambda := _LAMBDA_LINE.match(text):
         return EventSummary(of_lambda[1])
-    name, flag, said = _EVENT_NAME.search(text), _FLAG.search(text), _PERCENTAGE.search(text)
-    if name is None and re.search(rf"\b{FLAG_CHECK}\b", text):
-        return EventSummary(
-            FLAG_CHECK, _PATHS[flag[1].lower()] if flag else "", int(said[1]) if said else None
-        )
+    name, flag, number = _EVENT_NAME.search(text), _FLAG.search(text), _PERCENTAGE.search(text)
     path = _PATHS[flag[1].lower()] if flag else ""
-    return EventSummary(name[1] if name else TEXT, path, int(said[1]) if said else None)
-
-
-class LogSource(Protocol):
-    """Where log events are counted."""
-
-    def count(self, queries: Iterable[LogQuery]) -> Mapping[LogQuery, Series]:
-        """Return how many events match each query, by minute, or as many as are enough.
-
-        Never raises for a source that does not answer: such a series says so, and why.
-        """
-        ...
-
-
-class LogReader(Protocol):
-    """Where log events are read, with their text."""
-
-    def pages(
-        self, group: str, pattern: str, start: datetime, end: datetime
-    ) -> Iterable[Sequence["LogEvent"]]:
-        """Yield the events from `start` to `end`, oldest first; a page may be empty and not last.
-
-        pattern: of a filter; an empty one matches every event. Raises LogsError on the way.
-        """
-        ...
+    percentage = int(number[1]) if number else None
+    if name is None and re.search(rf"\b{FLAG_CHECK}\b", text):
+        return EventSummary(FLAG_CHECK, path, percentage)
+    return EventSummary(name[1] if name else TEXT, path, percentage)

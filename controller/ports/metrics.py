@@ -1,4 +1,4 @@
-"""Where metrics and alarms are read."""
+"""Sources of metrics and alarms, and the metrics that CloudWatch lists."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,28 @@ from typing import Protocol, TypeAlias
 
 from controller.core.observation import AlarmReading, MetricQuery, Series, Span
 
+Dimensions: TypeAlias = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricListing:
+    """The metrics that CloudWatch lists: those of one name, or the existing names instead.
+
+    CloudWatch lists metrics that had data in the last two weeks.
+    dimensions: of each metric of that name. names: the existing names, where there is no such
+    metric. problem: why there is no list.
+    """
+
+    dimensions: Sequence[Dimensions] = ()
+    names: Sequence[str] = ()
+    problem: str = ""
+
 
 class MetricSource(Protocol):
-    """Where measurements come from."""
+    """Reads metrics."""
 
     def read(self, queries: Iterable[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
-        """Return one series per query; no datapoint is an empty, complete series.
+        """Return one series per query; without a datapoint it is an empty, complete series.
 
         Raises MetricsError when the source did not answer at all.
         """
@@ -19,26 +35,11 @@ class MetricSource(Protocol):
 
 
 class AlarmSource(Protocol):
-    """Where alarms stand."""
+    """Reads the states of alarms."""
 
     def states(self, alarms: Iterable[str]) -> Mapping[str, AlarmReading]:
-        """Return how each alarm stands, by the name or ARN that was asked for.
+        """Return the state of each alarm, by the name or ARN that was passed.
 
-        Never raises for a source that does not answer: such an alarm says so, and why.
+        Never raises for a source that does not answer: such a reading has a reason.
         """
         ...
-
-
-Dimensions: TypeAlias = Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class MetricListing:
-    """What CloudWatch lists of a metric: those of its name, or the names that there are instead.
-
-    CloudWatch lists what had data in the last two weeks. problem: why there is no list.
-    """
-
-    dimensions: Sequence[Dimensions] = ()
-    names: Sequence[str] = ()
-    problem: str = ""

@@ -1,4 +1,4 @@
-"""Values of monitoring that cross the border to the account."""
+"""The CloudFormation stack of a monitored policy, and what AWS reports about it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,24 +7,22 @@ from typing import Any, Final, TypeAlias
 
 Template: TypeAlias = Mapping[str, Any]
 
-
 NO_TEMPLATE: Final[Template] = MappingProxyType({})
-
-
-# On the stack, whose name alone proves nothing: the name of its policy.
+# The tag with the name of the policy: the name of a stack alone does not prove whose it is.
 TAG: Final = "rolloutctl:policy"
 
 
 def name_of(policy: str, criterion: str = "") -> str:
-    """Return what the stack, the dashboard and the topic of a policy are called, or an alarm."""
+    """Return the name of the stack, dashboard and topic of a policy, or of a criterion's alarm."""
     return "-".join(filter(None, ("rolloutctl", policy, criterion)))
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a change set would do to one resource of the stack.
+    """The change that a change set would make to one resource of the stack.
 
-    action: add, modify, replace or remove. id: its logical id. kind: like AWS::CloudWatch::Alarm.
+    action: add, modify, replace or remove. id: the logical id of the resource. kind: its type, such
+    as AWS::CloudWatch::Alarm.
     """
 
     action: str
@@ -34,10 +32,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """The stack of a policy, beside what `monitoring deploy` would make now.
+    """The deployed stack of a policy, compared with what `monitoring deploy` would create now.
 
-    differing: the logical ids of the resources that differ. topic: the ARN of its topic; empty
-    where it has none.
+    status: of CloudFormation. differing: the logical ids of the resources that differ. topic: the
+    ARN of the stack's topic; empty where it has none.
     """
 
     status: str
@@ -46,13 +44,13 @@ class Deployed:
 
     @property
     def sound(self) -> bool:
-        """Whether the last operation on the stack went well."""
+        """Whether the last operation on the stack succeeded."""
         return self.status in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A subscription of a topic. address: an e-mail address, or the protocol."""
+    """A subscription to a topic. address: an e-mail address, or the protocol of any other kind."""
 
     address: str
     confirmed: bool

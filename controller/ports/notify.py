@@ -1,4 +1,4 @@
-"""Who is asked and told outside the account's own services, as Protocols; adapters translate."""
+"""Hooks, channels of a policy, and the notifier: who is called or gets messages."""
 
 from collections.abc import Collection
 from datetime import timedelta
@@ -13,38 +13,39 @@ from controller.core.rollout import Rollout
 
 
 class HookCaller(Protocol):
-    """Calls functions and hosts outside, and hears what they say."""
+    """Calls the hooks of a policy: Lambda functions and HTTPS endpoints."""
 
     def ask(
         self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> HookAnswer:
-        """Return what `hook` says to `call`, after as many tries as `within` has room for.
+        """Return the consent of `hook` to `call`, after as many attempts as fit into `within`.
 
-        private: hosts whose address need not be public. Never raises: what goes wrong is an answer.
+        private: the hosts whose address need not be public. Never raises: an error is an answer.
         """
         ...
 
     def tell(
         self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> None:
-        """Tell `hook` what happened, once. Raises DeliveryError."""
+        """Send `call` to `hook` once, after the event. Raises DeliveryError."""
         ...
 
 
 class ChannelNotifier(Protocol):
-    """Brings messages to the places that a policy names."""
+    """Delivers messages to the channels that a policy names."""
 
     def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
         """Deliver `message` to `channel` within a few seconds.
 
-        Raises DeliveryError when it did not arrive, or nobody knows; it may be tried again.
+        Raises DeliveryError when it did not arrive, or when that is unknown; the next tick may try
+        again.
         """
         ...
 
 
 class Notifier(Protocol):
-    """Tells people."""
+    """Gets every notice of every rollout, as the log and the terminal do."""
 
     def notify(self, rollout: Rollout, notice: Notice) -> None:
-        """Deliver `notice`, or raise: the runner logs a failure and goes on."""
+        """Deliver `notice`. It may raise any error: the tick logs it and goes on."""
         ...

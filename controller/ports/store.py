@@ -1,4 +1,4 @@
-"""What keeps rollouts, their history, and who owns which target."""
+"""The store of rollouts, of their histories, and of the locks on their targets."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from controller.core.history import Entry
 from controller.core.rollout import Rollout
 
 Exposure: TypeAlias = tuple[str, datetime, datetime | None]
-"""Id of a rollout, begin and end (None: still) of its weight above 0."""
+"""The id of a rollout, with the begin and end of its weight above 0; end None: still above 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class LockHolder:
-    """The rollout that holds a lock, and what another one that wants the lock has to know of it.
+    """The rollout that owns a lock, as another rollout that needs the lock must know it.
 
-    final: it gives way.
+    final: whether that rollout is over, so that the lock may be taken over.
     """
 
     rollout_id: str
@@ -24,10 +24,11 @@ class LockHolder:
 
 
 class StateStore(Protocol):
-    """Keeps rollouts and their history; state and history are written together or not at all.
+    """Stores rollouts and their history; state and history are written together or not at all.
 
-    A lease keeps runs from doing the same work at once. It is no protection: that is the version,
-    which lets one of two saves through, whoever holds the lease and whatever the clocks say.
+    A lease keeps two runs from doing the same work at once. It does not protect the state: the
+    version does, which lets one of two saves through, whichever run has the lease and whatever the
+    clocks say.
     """
 
     def create(
@@ -40,27 +41,27 @@ class StateStore(Protocol):
     ) -> None:
         """Add a rollout and take the locks of its target; locks of final rollouts are taken over.
 
-        Nothing is written that belongs to the rollout they are taken from.
-        hold: until when this run alone has it; None: nobody does.
+        The record of the rollout that a lock is taken from is not written.
+        hold: when the lease of this run ends; None: there is no lease.
         Raises TargetTakenError with the owner's id, StateConflictError when the id exists.
         """
         ...
 
     def acquire(self, rollout_id: str, now: datetime, until: datetime) -> Rollout:
-        """Return the rollout, which this run alone has until it saves, releases, or `until` passes.
+        """Return the rollout with a lease, which ends with a save, a release, or at `until`.
 
         A lease that is over at `now` is taken from its holder, whose saves fail from then on. So is
-        one that ends later than twice the length asked for: a clock that was wrong has given it.
-        Raises LeaseHeldError while another run has it, UnknownRolloutError, StoreError.
+        a lease that ends later than twice the requested length: it was given by a wrong clock.
+        Raises LeaseHeldError while another run has the lease, UnknownRolloutError, StoreError.
         """
         ...
 
     def release(self, rollout_id: str) -> None:
-        """Let other runs in, if this one still has the rollout. Raises StoreError."""
+        """End the lease of this run, if it still has it. Raises StoreError."""
         ...
 
     def load(self, rollout_id: str) -> Rollout:
-        """Return the rollout, whoever has it. Raises UnknownRolloutError, StoreError."""
+        """Return the rollout without a lease. Raises UnknownRolloutError, StoreError."""
         ...
 
     def save(
@@ -68,11 +69,11 @@ class StateStore(Protocol):
     ) -> Rollout:
         """Write `rollout` and append `entries` if its version is still the stored one.
 
-        The lease ends with it, or goes on until `hold`. A run that never acquired the rollout may
-        save it all the same, and takes the lease from whoever has it.
+        The lease ends with the save, or at `hold`. A run that never acquired the rollout may save
+        it too, and takes the lease from the run that has it.
 
         Returns the rollout with its new version. Raises StateConflictError when another run saved
-        it, or took the lease over, and UnknownRolloutError when it was never created.
+        it or took the lease over, and UnknownRolloutError when it was never created.
         """
         ...
 
@@ -81,12 +82,13 @@ class Catalogue(Protocol):
     """Finds rollouts in a store."""
 
     def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
-        """Return the ids that a tick must visit, in the order in which it takes them.
+        """Return the ids of the rollouts that a tick must visit, in the order of its visits.
 
-        names: only rollouts called so, rollbacks first and the others in any order; none: all.
-        Those are not final, or still watched. The rank of their phase (`rollout.RANKS`) goes
-        first, and then who was saved longest ago, so that what one tick does not reach is first in
-        the next; those whose record is damaged come last, and are found although they are.
+        These are the rollouts that are not final, or still watched. They are sorted by the priority
+        of their phase (`rollout.VISIT_PRIORITY`), then by the oldest save, so that the next tick
+        begins with those that one tick does not reach. Those with a damaged record come last.
+        names: only rollouts of these names, rollbacks first and the others in any order; empty:
+            all.
         """
         ...
 
@@ -95,47 +97,47 @@ class Catalogue(Protocol):
         ...
 
     def of_name(self, name: str) -> Sequence[str]:
-        """Return the ids of all rollouts called `name`, first attempt first."""
+        """Return the ids of all rollouts of this name, the first attempt first."""
         ...
 
     def history(self, rollout_id: str) -> Sequence[Entry]:
-        """Return all entries of a rollout, first one first. Raises UnknownRolloutError."""
+        """Return all entries of a rollout, the oldest first. Raises UnknownRolloutError."""
         ...
 
 
 class Ownership(Protocol):
-    """Who holds a target."""
+    """Answers which rollout owns a target."""
 
     def owner(self, lock: str) -> str | None:
-        """Return the id of the rollout that holds `lock`."""
+        """Return the id of the rollout that owns `lock`; None: there is none."""
         ...
 
     def holder(self, lock: str) -> LockHolder | None:
-        """Return who holds `lock`, and whether it gives way. Raises StoreError when it is damaged.
+        """Return the owner of `lock`; None: there is none. Raises StoreError when it is damaged.
 
-        Reads what belongs to the lock alone, and nothing of the rollout that holds it.
+        Reads the record of the lock alone, and not that of the rollout that owns it.
         """
         ...
 
     def owns(self, rollout_id: str) -> bool:
-        """Tell whether a rollout holds all the locks that it took.
+        """Tell whether a rollout still owns all the locks that it took.
 
-        A final one that lost any of them owns nothing: it watches no target in part. From its next
-        save through this object on, it is visited only to deliver its messages.
+        A final rollout that lost one of them owns nothing: a target is not watched in part. From
+        its next save through this object on, it is visited only to deliver its messages.
         """
         ...
 
     def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
-        """Return when rollouts had weight above 0, the earliest first.
+        """Return when rollouts had a weight above 0, the earliest first.
 
-        Of those that held any of `locks`, which are locks of `target`; a store may add others of
-        that target, and may count the oldest ones as one.
+        Includes the rollouts that owned any of `locks`, which are locks of `target`; a store may
+        add others of that target, and may merge the oldest exposures into one.
         """
         ...
 
 
 class Archive(Protocol):
-    """Takes in what another store kept."""
+    """Imports rollouts from another store."""
 
     def receive(
         self,
@@ -144,14 +146,14 @@ class Archive(Protocol):
         locks: Sequence[str],
         past: Sequence[Exposure] = (),
     ) -> None:
-        """Add a rollout that ran in another store, with its whole history and the locks it holds.
+        """Add a rollout that ran in another store, with its whole history and the locks it owns.
 
-        past: the exposures that the other store knows of these locks.
-        Nobody sees it before all of it is there; what an interrupted call left is made use of.
-        Raises what `create` raises.
+        past: the exposures that the other store has for these locks.
+        The rollout is visible only once all of it is written; a call after an interrupted one
+        continues it. Raises what `create` raises.
         """
         ...
 
 
 class Store(StateStore, Catalogue, Ownership, Archive, Protocol):
-    """All faces of a store."""
+    """Everything that a store of rollouts provides."""

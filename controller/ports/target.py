@@ -1,4 +1,4 @@
-"""What a rollout needs of the thing that holds its weight."""
+"""The target of a rollout: what holds the weight, and whether a change of it reaches traffic."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -10,18 +10,18 @@ from controller.core.policy import LambdaEnv
 
 
 class Target(Protocol):
-    """What holds the weight."""
+    """Holds the weight of a rollout, such as the environment variable of a Lambda function."""
 
     def read(self) -> TargetReading:
-        """Return the weight as it stands.
+        """Return the current weight.
 
-        Raises TargetError when the target does not answer, and WriteRefusedError when it answers
-        without the settings that a later write would have to keep.
+        Raises TargetError when the target does not answer, and WriteRefusedError when its answer
+        lacks the settings that a later write would have to keep.
         """
         ...
 
     def shift_to(self, weight: int, token: str) -> None:
-        """Write `weight` once, only if the target still carries `token`.
+        """Write `weight` once, only if the target still has `token`.
 
         Raises WriteRefusedError or WriteConflictError (nothing was written), or
         WriteUncertainError (no answer).
@@ -35,11 +35,11 @@ class Target(Protocol):
         void: str = "",
         check: Callable[[TargetReading], object] | None = None,
     ) -> None:
-        """Write weight 0 over whatever stands there, trying until it is accepted.
+        """Write weight 0 over any other weight, trying again until it is accepted.
 
-        void: while the target carries this token, 0 is written even where it stands; a raise under
-        it is refused from then on. check: is shown what stands there before each write, and what it
-        raises ends the matter.
+        void: the token of a raise to outdate: while the target has it, 0 is written even where the
+            weight is 0 already, and a raise under this token is refused from then on.
+        check: gets the reading before each write; an exception of it ends the attempts.
         Raises WriteRefusedError at once when writing would lose settings, TargetError when
         `within` is over.
         """
@@ -47,15 +47,15 @@ class Target(Protocol):
 
 
 class Reachability(Protocol):
-    """Whether a change of the target reaches traffic, asked once before a start."""
+    """Checks before a start whether a change of the target reaches traffic."""
 
     def obstacles(self) -> Sequence[Obstacle]:
-        """Return what is in the way, worst first; what could not be checked is an obstacle too."""
+        """Return the obstacles, worst first; a check that could not be made is an obstacle too."""
         ...
 
 
 class InspectableTarget(Target, Reachability, Protocol):
-    """A target with both faces."""
+    """A target that can be read, written and checked before a start."""
 
 
 TargetFactory: TypeAlias = Callable[[LambdaEnv], InspectableTarget]

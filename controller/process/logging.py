@@ -1,7 +1,7 @@
-"""Logs: structlog on stderr, JSON unless a person is looking, and the catalogue of event names.
+"""Logs: structlog on stderr, as JSON unless that is a terminal, and the catalogue of event names.
 
-Exactly one `tick_completed` per rollout and tick carries the story, and one `tick_ended` per tick
-says that it came to its end. Every line of one run has the same `run`, as its history has.
+Each tick logs exactly one `tick_completed` per rollout with its result, and one `tick_ended` when
+all rollouts are done. Every line of one run has the same `run`, as its history entries have.
 """
 
 import logging
@@ -57,10 +57,9 @@ _RUN_BYTES: Final = 6
 
 
 class BestEffortStream:
-    """A text stream that drops what nobody takes: no word that is lost may stop a rollback.
+    """A text stream that drops text it cannot write: a lost log line must not stop a rollback.
 
-    stream: None where a process has none. problem: what went wrong first; everything goes nowhere
-    from then on.
+    stream: None where the process has none. problem: the first error; all later text is dropped.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -77,13 +76,13 @@ class BestEffortStream:
         return len(text)
 
     def flush(self) -> None:
-        """Pass on what was written, if that is possible."""
+        """Flush the stream, if that is possible."""
         with self._ignore_errors():
             if self._stream is not None:
                 self._stream.flush()
 
     def isatty(self) -> bool:
-        """Tell whether a person is looking."""
+        """Tell whether the stream is a terminal."""
         with self._ignore_errors():
             return self._stream is not None and self._stream.isatty()
         return False
@@ -100,18 +99,18 @@ class BestEffortStream:
             self._redirect_to_devnull()
 
     def _redirect_to_devnull(self) -> None:
-        """Let nothing come of what is buffered: Python writes that once more when it ends."""
+        """Discard buffered text: Python would write it again, and fail, when the process ends."""
         with suppress(OSError, ValueError, AttributeError):
-            place = self.fileno()
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, place)
-            os.close(nowhere)
+            descriptor = self.fileno()
+            devnull = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(devnull, descriptor)
+            os.close(devnull)
 
 
 class _RichBlocker:
-    """Hides rich from structlog, which imports fifty of its modules only because it is there.
+    """Hides rich from structlog, which would import fifty of its modules just because it exists.
 
-    A finder of modules; importlib.abc, which has a base for them, takes long to import itself.
+    A module finder without the base class of importlib.abc, which is slow to import.
     """
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
@@ -120,9 +119,9 @@ class _RichBlocker:
 
 
 class _LazyModule(ModuleType):
-    """Stands for a module that is imported by the first look into it.
+    """A placeholder for a module, which is imported at the first access to an attribute.
 
-    structlog imports asyncio for loggers of coroutines, of which there are none here.
+    structlog imports asyncio for asynchronous loggers, which rolloutctl does not use.
     """
 
     def __getattr__(self, name: str) -> Any:
@@ -130,15 +129,15 @@ class _LazyModule(ModuleType):
 
 
 def configure(stream: TextIO | None = None, **facts: object) -> None:
-    """Send the logs of this process to `stream`, stderr by default; `facts` stand in every line.
+    """Send the logs of this process to `stream`, stderr by default; `facts` are in every line.
 
-    A stream that is closed, full or without a reader loses them, and stops nothing.
+    A stream that is closed, full or without a reader loses log lines, and raises no error.
     """
     structlog = _import_structlog()
     stream = _best_effort(stream or sys.stderr)
-    rendered: list[Any] = [structlog.processors.JSONRenderer()]
+    renderers: list[Any] = [structlog.processors.JSONRenderer()]
     if stream.isatty():
-        rendered = [_console_fields, structlog.dev.ConsoleRenderer(colors=False)]
+        renderers = [_console_fields, structlog.dev.ConsoleRenderer(colors=False)]
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**facts)
     structlog.configure(
@@ -147,7 +146,7 @@ def configure(stream: TextIO | None = None, **facts: object) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            *rendered,
+            *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(stream),
@@ -156,7 +155,7 @@ def configure(stream: TextIO | None = None, **facts: object) -> None:
 
 
 class _PrintableRepr:
-    """Shows a value as Python writes it, in one printable line."""
+    """The repr of a value as one printable line."""
 
     def __init__(self, value: object) -> None:
         self._value = value
@@ -166,29 +165,29 @@ class _PrintableRepr:
 
 
 def _console_fields(_: object, __: str, line: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what only tells CloudWatch which fields are metrics; the rest is printable."""
+    """Return `line` as printable text, without the field that only describes CloudWatch metrics."""
     line.pop("_aws", None)
     trace = line.pop("exception", None)
-    shown = {
-        name: printable(one) if isinstance(one, str) else _PrintableRepr(one)
-        for name, one in line.items()
+    fields = {
+        name: printable(value) if isinstance(value, str) else _PrintableRepr(value)
+        for name, value in line.items()
     }
-    return shown if trace is None else {**shown, "exception": printable_block(trace.split("\n"))}
+    return fields if trace is None else {**fields, "exception": printable_block(trace.split("\n"))}
 
 
 def new_run_id() -> str:
-    """Return a name for this run of the program, which no other run has."""
+    """Return a unique id for this run of the program."""
     return os.urandom(_RUN_BYTES).hex()
 
 
 def run_id() -> str:
-    """Return the name of the run that `configure` was told; empty where it was told none."""
-    found = _import_structlog().contextvars.get_contextvars().get("run", "")
-    return str(found)
+    """Return the run id that was passed to `configure`; empty where there was none."""
+    identifier = _import_structlog().contextvars.get_contextvars().get("run", "")
+    return str(identifier)
 
 
 def disable() -> None:
-    """Log nothing in this process: for a rehearsal, whose timeline tells the same story."""
+    """Log nothing in this process: for a rehearsal, whose timeline shows the same events."""
     structlog = _import_structlog()
     structlog.contextvars.clear_contextvars()
     structlog.configure(
@@ -200,7 +199,7 @@ def disable() -> None:
 
 @contextmanager
 def warnings_only(stream: TextIO) -> Iterator[None]:
-    """Send warnings and worse to `stream`, and nothing else: for a view that tells the rest."""
+    """Send only warnings and errors to `stream`: for a live view that shows the rest."""
     structlog = _import_structlog()
     before = structlog.get_config()
     structlog.configure(
@@ -227,7 +226,7 @@ def _drop(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
 
 
 def logger() -> Any:
-    """Return the logger that every module shares; it is configured by `configure`."""
+    """Return the logger that all modules share; `configure` sets it up."""
     return _import_structlog().get_logger()
 
 
@@ -238,11 +237,11 @@ def _import_structlog() -> Any:
         return structlog
     blocker: Any = _RichBlocker()
     sys.meta_path.insert(0, blocker)
-    late = sys.modules.setdefault("asyncio", _LazyModule("asyncio"))
+    asyncio = sys.modules.setdefault("asyncio", _LazyModule("asyncio"))
     try:
         import structlog
     finally:
         sys.meta_path.remove(blocker)
-        if isinstance(late, _LazyModule):
+        if isinstance(asyncio, _LazyModule):
             del sys.modules["asyncio"]
     return structlog

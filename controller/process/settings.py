@@ -1,4 +1,4 @@
-"""What the environment says, read once per process."""
+"""The settings of a process: store, author, metrics namespace and egress, from the environment."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -12,11 +12,11 @@ from controller.text import is_printable, printable
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-# Each of these says that the process runs in a container, whose files are forgotten.
+# Each of these shows that the process runs in a container, which loses its files when it ends.
 _CONTAINER_VARIABLES = ("ECS_CONTAINER_METADATA_URI_V4", "ECS_CONTAINER_METADATA_URI")
 _CONTAINER_FILES = (Path("/.dockerenv"), Path("/run/.containerenv"))
 
-# Who started the job, as each CI system calls it; who pressed its button goes first.
+# The variable of each CI system that names who started the job; a manual trigger goes first.
 _ACTORS: Final = (
     "ROLLOUTCTL_BY",
     "GITHUB_TRIGGERING_ACTOR",
@@ -33,7 +33,7 @@ _ACTORS: Final = (
 _LOGINS: Final = ("USER", "LOGNAME")
 
 _SQLITE: Final = "sqlite:///"
-_DYNAMODB: Final = re.compile(r"dynamodb://([A-Za-z0-9_.-]{3,255})")  # what a table may be called
+_DYNAMODB: Final = re.compile(r"dynamodb://([A-Za-z0-9_.-]{3,255})")  # the valid table names
 
 PRIVATE_HOSTS: Final = "ROLLOUTCTL_PRIVATE_HOSTS"
 EGRESS_PROXY: Final = "ROLLOUTCTL_EGRESS_PROXY"
@@ -51,7 +51,7 @@ class SqliteLocation:
 
     @property
     def url(self) -> str:
-        """The URL that names this file from every directory, and by one spelling only."""
+        """The one URL of this file, which is valid from every working directory."""
         return f"{_SQLITE}{self.path.resolve()}"
 
 
@@ -72,7 +72,7 @@ StoreLocation: TypeAlias = SqliteLocation | DynamoDbLocation
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """What hooks and webhooks go through. credentials: `user:password`, or empty; a secret."""
+    """The proxy for hooks and webhooks. credentials: `user:password`, or empty; a secret."""
 
     host: str
     port: int
@@ -81,10 +81,11 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class Egress:
-    """How hooks and webhooks leave this network, as the operator has set it.
+    """How hooks and webhooks leave this network, as the operator configured it.
 
-    private_names, private_networks: where a host may be that is not public, if the policy names it
-    as well. problem: why nothing can be sent: a variable is wrong; empty: it can.
+    private_names, private_networks: the hosts that need no public address, if the policy names them
+    as well. proxy: None: requests go directly. problem: the error of a wrong variable, which stops
+    all hooks and webhooks; else empty.
     """
 
     private_names: frozenset[str] = frozenset()
@@ -93,20 +94,22 @@ class Egress:
     problem: str = ""
 
     def allows(self, host: str, address: "IPv4Address | IPv6Address | None") -> bool:
-        """Tell whether `host` may be private, at this address; None: an unknown one."""
+        """Tell whether `host` may have the private `address`. address: None: unknown."""
         return host in self.private_names or (
-            address is not None and any(address in one for one in self.private_networks)
+            address is not None and any(address in network for network in self.private_networks)
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where rollouts are kept, who acts, and how hooks and webhooks are reached.
+    """The settings of one process.
 
-    by: who is written into the history. by_login: that is only what this machine calls its user,
-    or "unknown"; no name was given.
-    metrics: the CloudWatch namespace in which a tick publishes what it says of itself, by its log;
-    empty: nowhere.
+    store: where rollouts are kept.
+    by: the author that the history records. by_login: whether that is only the login name on this
+        machine, or "unknown", because no name was given.
+    metrics: the CloudWatch namespace of the metrics that a tick publishes through its log; empty:
+        none.
+    egress: how hooks and webhooks are reached.
     """
 
     store: StoreLocation
@@ -119,27 +122,27 @@ class Settings:
 def read(
     environment: Mapping[str, str], store_url: str | None = None, by: str | None = None
 ) -> Settings:
-    """Return the settings of this process; what was given as an option goes before variables.
+    """Return the settings of this process; an option takes precedence over variables.
 
-    A wrong variable of hooks and webhooks is the problem of `egress`: it must stop no rollback.
-    Raises UsageError for an unknown kind of store, for none at all in a container, and for a
-    namespace that CloudWatch would not take.
+    A wrong variable for hooks and webhooks is the problem of `egress`: it must not stop a rollback.
+    Raises UsageError for an unknown kind of store, for a missing store in a container, and for an
+    invalid CloudWatch namespace.
     """
     url = store_url or environment.get("ROLLOUTCTL_STORE")
-    place = parse_store_url(url) if url else default_location(environment)
-    named = _first_name([by, *map(environment.get, _ACTORS)])
+    location = parse_store_url(url) if url else default_location(environment)
+    name = _first_name([by, *map(environment.get, _ACTORS)])
     login = _first_name(map(environment.get, _LOGINS))
     return Settings(
-        place,
-        named or login or "unknown",
-        by_login=not named,
+        location,
+        name or login or "unknown",
+        by_login=not name,
         metrics=_namespace(environment.get("ROLLOUTCTL_METRICS", "")),
         egress=read_egress(environment),
     )
 
 
 def read_egress(environment: Mapping[str, str]) -> Egress:
-    """Return how hooks and webhooks are reached; what is wrong with it is its problem."""
+    """Return how hooks and webhooks are reached; a wrong variable is its `problem`."""
     try:
         names, networks = _private_hosts(environment.get(PRIVATE_HOSTS, ""))
         return Egress(names, networks, _proxy(environment.get(EGRESS_PROXY, "")))
@@ -148,16 +151,16 @@ def read_egress(environment: Mapping[str, str]) -> Egress:
 
 
 def _private_hosts(text: str) -> tuple[frozenset[str], tuple["IPv4Network | IPv6Network", ...]]:
-    """Return the names and the ranges of addresses in `text`. Raises UsageError."""
+    """Return the host names and the address ranges in `text`. Raises UsageError."""
     names: list[str] = []
     networks: list[IPv4Network | IPv6Network] = []
-    for one in text.lower().replace(",", " ").split():
-        if _NETWORK.fullmatch(one):
-            networks.append(_network(one))
-        elif _HOST.fullmatch(one):
-            names.append(one)
+    for host in text.lower().replace(",", " ").split():
+        if _NETWORK.fullmatch(host):
+            networks.append(_network(host))
+        elif _HOST.fullmatch(host):
+            names.append(host)
         else:
-            raise _private_hosts_error(one, "is neither")
+            raise _private_hosts_error(host, "is neither")
     return frozenset(names), tuple(networks)
 
 
@@ -178,7 +181,7 @@ def _private_hosts_error(text: str, why: str) -> UsageError:
 
 
 def _proxy(text: str) -> Proxy | None:
-    """Return the proxy that `text` names. Raises UsageError, which repeats nothing of it."""
+    """Return the proxy that `text` names. Raises UsageError, which does not quote the secret."""
     if not text.strip():
         return None
     from urllib.parse import unquote, urlsplit
@@ -191,8 +194,9 @@ def _proxy(text: str) -> Proxy | None:
     extra = parts.path.rstrip("/") or parts.query or parts.fragment
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     credentials = f"{user}:{password}" if parts.username is not None else ""
-    sound = _HOST.fullmatch(host) or _NETWORK.fullmatch(host)
-    if parts.scheme != "http" or not sound or not port or extra or not text.strip().isprintable():
+    valid_host = _HOST.fullmatch(host) or _NETWORK.fullmatch(host)
+    malformed = extra or not text.strip().isprintable()
+    if parts.scheme != "http" or not valid_host or not port or malformed:
         raise UsageError(
             f"{EGRESS_PROXY} is no URL of a proxy; write http://HOST:PORT, or "
             "http://USER:PASSWORD@HOST:PORT with what is special in both as %XX"
@@ -212,9 +216,9 @@ def _namespace(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return `text` as one printable line, fit for a history, a log and a terminal.
+    """Return `text` as one printable line for a history, a log or a terminal.
 
-    Where nothing in it can be read, it is empty.
+    It is empty where `text` has no visible character.
     """
     if not any(is_printable(one) and not one.isspace() for one in text):
         return ""
@@ -222,14 +226,14 @@ def one_line(text: str) -> str:
 
 
 def _first_name(names: Iterable[str | None]) -> str:
-    """Return the first that is a name; else an empty one."""
+    """Return the first of `names` that is not blank, as one line; else an empty string."""
     return next(filter(None, (one_line(name or "") for name in names)), "")
 
 
 def parse_store_url(url: str) -> StoreLocation:
-    """Return the place that `url` names; a file has three slashes when relative, four absolute.
+    """Return the store that `url` names: `sqlite:///relative`, `sqlite:////absolute` or DynamoDB.
 
-    Raises UsageError for everything else.
+    Raises UsageError for any other URL.
     """
     if table := _DYNAMODB.fullmatch(url):
         return DynamoDbLocation(table[1])
@@ -243,7 +247,7 @@ def parse_store_url(url: str) -> StoreLocation:
 
 
 def default_location(environment: Mapping[str, str]) -> SqliteLocation:
-    """Return the file under the user's state directory. Raises UsageError in a container."""
+    """Return the SQLite file in the user's state directory. Raises UsageError in a container."""
     if in_container(environment):
         raise UsageError(
             "in a container, say where rollouts are kept: --store or ROLLOUTCTL_STORE; "

@@ -1,15 +1,15 @@
-"""Signals: whoever asks this process to end gets a run that ends at a safe point, within 20 s.
+"""Signals: SIGINT (Ctrl-C) and SIGTERM (a scheduler) end the process at a safe point, within 20 s.
 
-A command that moves traffic is `held_together`: a signal is only remembered, until the next safe
-point, which is any `wait` and any `point` that stands between two rollouts or before the first
-effect of one. Every other command ends at once. SIGINT is Ctrl-C, SIGTERM a scheduler's.
+A command that moves traffic runs under `defer_signals`: a signal is only recorded until the next
+safe point, which is any `wait`, and any `safe_point` between two rollouts or before the first
+effect of one. Every other command ends at once.
 
-    first signal      no more waiting, nothing new
-    EFFECTS_S later   what insists, as lowering does, makes its last try
-    CALLS_S later     the call that still has no answer is given up, wherever that is
-    CALLS_S later     so is giving back a lease; by then the process has ended
+    first signal         no more waiting, and nothing new begins
+    GRACE_S later        retries end, such as those of a write of 0 %, after a last attempt
+    CALL_GRACE_S later   a call without an answer is interrupted, wherever that is
+    CALL_GRACE_S later   so is the release of a lease; by then the process has ended
 
-A second signal ends it wherever it is. What that leaves, the next tick finds and puts right.
+A second signal ends the process at once. The next tick repairs what that leaves unfinished.
 """
 
 import signal
@@ -27,18 +27,21 @@ CALL_GRACE_S: Final = 5.0
 
 
 class StoppedError(BaseException):
-    """The process was asked to end. No `except Exception` holds it up."""
+    """The process received a stop signal. No `except Exception` catches this."""
 
 
 class _WakeUpError(BaseException):
-    """A sleep is over, because the process was asked to end."""
+    """A sleep was interrupted, because the process received a stop signal."""
 
 
 class Signals:
-    """What signals have said to this process, and what it may be interrupted in.
+    """The signals that this process received, and how they may interrupt it.
 
-    asked: the number of the first signal; 0: none came. held: it was held back for a safe point.
-    spent: the time to insist is over. cut_off: something was ended that was under way.
+    first_signal: the number of the first signal; 0: none was received.
+    grace_over: the time for retries is over.
+    deferred: the signal was deferred to a safe point.
+    interrupted: an operation was interrupted before its end.
+    deferring: the running command defers signals. sleeping: it sleeps, and a signal wakes it up.
     """
 
     def __init__(self) -> None:
@@ -53,19 +56,19 @@ class Signals:
         again = bool(self.first_signal)
         self.first_signal = self.first_signal or number
         if again or not self.deferring:
-            self._end_here(cut_off=again)
+            self._stop_now(interrupted=again)
         self.deferred = True
         signal.setitimer(signal.ITIMER_REAL, GRACE_S, CALL_GRACE_S)
         self._wake()
 
     def on_alarm(self, _number: int, _frame: object) -> None:
         if self.grace_over:
-            self._end_here(cut_off=True)
+            self._stop_now(interrupted=True)
         self.grace_over = True
         self._wake()
 
-    def _end_here(self, *, cut_off: bool) -> None:
-        self.interrupted = self.interrupted or cut_off
+    def _stop_now(self, *, interrupted: bool) -> None:
+        self.interrupted = self.interrupted or interrupted
         signal.setitimer(signal.ITIMER_REAL, CALL_GRACE_S, CALL_GRACE_S)
         self.grace_over = True
         raise StoppedError
@@ -81,18 +84,18 @@ _signals = Signals()
 
 @contextmanager
 def handle_signals() -> Iterator[Signals]:
-    """Listen for signals; the first process of a container would not hear of SIGTERM otherwise.
+    """Install handlers for SIGINT, SIGTERM and SIGALRM, and yield their state.
 
-    What is ignored stays ignored. Yields what they said; a thread that is not the main one cannot
-    listen.
+    Without a handler, process 1 of a container never receives SIGTERM. An ignored signal stays
+    ignored. Only the main thread can install handlers; in any other thread none is installed.
     """
     global _signals
-    heard_before, _signals = _signals, Signals()
+    previous, _signals = _signals, Signals()
     try:
         with _install_handlers(_signals):
             yield _signals
     finally:
-        _signals = heard_before
+        _signals = previous
 
 
 @contextmanager
@@ -108,18 +111,18 @@ def _install_handlers(state: Signals) -> Iterator[None]:
             if signal.getsignal(number) is not signal.SIG_IGN
         },
     }
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, previous_handler in previous.items():
+            signal.signal(number, previous_handler)
 
 
 @contextmanager
 def defer_signals() -> Iterator[None]:
-    """Let signals wait for a safe point in here."""
+    """Defer signals to the next safe point while this context is open."""
     _signals.deferring = True
     try:
         yield
@@ -128,30 +131,30 @@ def defer_signals() -> Iterator[None]:
 
 
 def stop_requested() -> bool:
-    """Tell whether the process was asked to end: nothing is followed or waited for any more."""
+    """Tell whether the process received a stop signal: it waits for nothing any more."""
     return bool(_signals.first_signal)
 
 
 def grace_is_over() -> bool:
-    """Tell whether the time is over in which one insists."""
+    """Tell whether the time for retries after a stop signal is over."""
     return _signals.grace_over
 
 
 def safe_point() -> None:
-    """Be a safe point: nothing is half done here. Raises StoppedError when asked to end."""
+    """Mark a place with no unfinished operation. Raises StoppedError after a stop signal."""
     if _signals.first_signal:
         raise StoppedError
 
 
 def wait(clock: "Clock", length: timedelta) -> None:
-    """Sleep for `length`; a safe point all the while, as `point` is."""
+    """Sleep for `length`. The sleep is a safe point: raises StoppedError after a stop signal."""
     safe_point()
     clock.sleep(length)
     safe_point()
 
 
 def interruptible_sleep(sleep: Callable[[float], None], length_s: float) -> None:
-    """Sleep until `length_s` is over, or something was said that a sleeper must know."""
+    """Sleep for `length_s` seconds, or until a signal wakes this process up."""
     with suppress(_WakeUpError):
         _signals.sleeping = True
         sleep(length_s)

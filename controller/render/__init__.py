@@ -1,1 +1,1 @@
-"""Rollouts, histories and rehearsals as text for people and as data for programs."""
+"""Renderers: rollouts, histories, checks and rehearsals as text, Markdown, JUnit and JSON data."""

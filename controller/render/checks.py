@@ -1,4 +1,4 @@
-"""Checks as lines and as JSON data."""
+"""The checks of `doctor` and `verify` as lines and as JSON data."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ _MARKS: Final = {Level.OK: "ok", Level.WARN: "warn", Level.UNREAD: "n/a", Level.
 
 
 def check_lines(checks: Sequence[Check]) -> list[str]:
-    """Return a line for each check, in their order, and one that counts them.
+    """Return a line for each check, in their order, and a line with the number of each level.
 
-    A line is the level, what was looked at, what was seen, and what to do.
+    A line is the level, what was checked, the detail, and the remedy.
     """
     width = max((len(one.what) for one in checks), default=0)
     return [*(_line(one, width) for one in checks), _summary(checks)]
@@ -24,9 +24,9 @@ def _line(check: Check, width: int) -> str:
 
 
 def _summary(checks: Sequence[Check]) -> str:
-    counted = Counter(one.level for one in checks)
-    levels = [level for level in Level if counted[level] or level is not Level.UNREAD]
-    return ", ".join(f"{counted[level]} {level}" for level in levels)
+    counts = Counter(one.level for one in checks)
+    levels = [level for level in Level if counts[level] or level is not Level.UNREAD]
+    return ", ".join(f"{counts[level]} {level}" for level in levels)
 
 
 def checks_data(checks: Sequence[Check]) -> dict[str, Any]:

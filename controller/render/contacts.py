@@ -1,4 +1,4 @@
-"""Whom a policy asks, calls and tells: as lines of a plan, and as JSON data."""
+"""Hooks and notification channels of a policy, as lines of a plan and as JSON data."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,34 +8,38 @@ from controller.core.policy.hooks import AFTER_HOOKS, BEFORE_ADVANCE, BEFORE_STA
 
 
 def contacts_data(policy: Policy) -> dict[str, Any]:
-    """Return whom `policy` asks, calls and tells, in a few words each; nothing of nobody."""
+    """Return the display names of hooks, by event, and of channels; without empty parts."""
     hooks = {
         **_hooks(policy, BEFORE_START, BEFORE_ADVANCE),
         **_hooks(policy, *AFTER_HOOKS.values()),
     }
     channels = [one.display_name for one in policy.notify or ()]
-    found: dict[str, Any] = {"hooks": hooks, "notify": channels}
-    return {name: value for name, value in found.items() if value}
+    contacts: dict[str, Any] = {"hooks": hooks, "notify": channels}
+    return {name: value for name, value in contacts.items() if value}
 
 
 def contacts_lines(policy: Policy) -> list[str]:
-    """Return the same as lines of a page."""
-    told = ", ".join(_channels(policy))
-    facts = {
+    """Return the hooks and channels of `policy` as lines of the plan."""
+    channels = ", ".join(_channels(policy))
+    texts = {
         "asks": _join_hooks(_hooks(policy, BEFORE_START, BEFORE_ADVANCE)),
         "calls": _join_hooks(_hooks(policy, *AFTER_HOOKS.values())),
-        "tells": told,
+        "tells": channels,
     }
-    return [f"  {name:<9} {text}" for name, text in facts.items() if text]
+    return [f"  {name:<9} {text}" for name, text in texts.items() if text]
 
 
-def _hooks(policy: Policy, *moments: str) -> dict[str, list[str]]:
-    found = {moment: policy.hooks_at(moment).values() for moment in moments}
-    return {moment: [one.display_name for one in hooks] for moment, hooks in found.items() if hooks}
+def _hooks(policy: Policy, *events: str) -> dict[str, list[str]]:
+    hooks_by_event = {event: policy.hooks_at(event).values() for event in events}
+    return {
+        event: [one.display_name for one in hooks]
+        for event, hooks in hooks_by_event.items()
+        if hooks
+    }
 
 
 def _join_hooks(hooks: Mapping[str, list[str]]) -> str:
-    return "; ".join(f"{moment}: {', '.join(shown)}" for moment, shown in hooks.items())
+    return "; ".join(f"{event}: {', '.join(names)}" for event, names in hooks.items())
 
 
 def _channels(policy: Policy) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the criteria demand that count requests, or that no metric tells, in one line each."""
+"""One line each for shares, burn rates, alarms, log events and attestations of a policy."""
 
 from typing import assert_never
 
@@ -17,7 +17,7 @@ from controller.core.units import count_text, format_duration, format_percent, n
 def demand_text(
     criterion: Share | BurnRate | Alarm | LogEvents | Attestation, policy: Policy
 ) -> str:
-    """Return what `criterion` of `policy` demands, and how it is judged, in one line."""
+    """Return what `criterion` of `policy` demands and how it is evaluated, in one line."""
     match criterion:
         case Share():
             return (
@@ -46,14 +46,14 @@ def demand_text(
 
 
 def _events(criterion: LogEvents, policy: Policy) -> str:
-    often = count_text(criterion.bound, "time")
+    times = count_text(criterion.bound, "time")
     if criterion.present is not None:
-        demand = f"{criterion.event} is logged at least {often} in the step"
+        demand = f"{criterion.event} is logged at least {times} in the step"
     elif criterion.bound:
-        demand = f"{criterion.event} is logged at most {often} in the step"
+        demand = f"{criterion.event} is logged at most {times} in the step"
     else:
         demand = f"{criterion.event} is not logged in the step"
     return (
-        f"{demand}, in {criterion.log_group_of(policy.target.function)}; {criterion.control} in the "
-        f"newest {format_duration(criterion.over)} shows that logs arrive"
+        f"{demand}, in {criterion.log_group_of(policy.target.function)}; {criterion.control} in "
+        f"the newest {format_duration(criterion.over)} shows that logs arrive"
     )

@@ -1,4 +1,4 @@
-"""What the gates of a policy can decide with the traffic there is, as text and as data."""
+"""Gate power of a policy at a request rate, as tables and as JSON data."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,9 +37,9 @@ def gate_power(
     source: str,
     baselines: Mapping[str, FrozenValue] = MappingProxyType({}),
 ) -> tuple[dict[str, Any], str]:
-    """Return what the gates can decide in so many requests a minute: as data, and as a page.
+    """Return the gate power at `per_minute` requests: as data, and as a page.
 
-    source: where the number comes from. baselines: what was read of the stable path.
+    source: where the rate comes from. baselines: baselines that were read, by criterion.
     """
     steps = power_of(policy, per_minute, baselines)
     return power_data(policy, per_minute, source, steps), power_text(
@@ -50,7 +50,7 @@ def gate_power(
 def power_data(
     policy: Policy, per_minute: float, source: str, steps: Sequence[StepPower]
 ) -> dict[str, Any]:
-    """Return what the gates can decide as plain JSON data; null: never, or no such thing."""
+    """Return the gate power as plain JSON data; null: never, or not applicable."""
     return {
         "requests_per_minute": per_minute,
         "source": source,
@@ -96,11 +96,11 @@ def _power_data(power: Power) -> dict[str, Any]:
 
 
 def power_text(policy: Policy, per_minute: float, source: str, steps: Sequence[StepPower]) -> str:
-    """Return what the gates can decide as a page: a table for each step, then what it lacks."""
+    """Return the gate power as a page: a table for each step, with its shortfalls below."""
     settle = format_duration(policy.settle)
     lines = [
-        f"  gates at {_number_text(per_minute)} requests a minute ({source}): how long a step takes to "
-        "fail for so many",
+        f"  gates at {_number_text(per_minute)} requests a minute ({source}): how long a step "
+        "takes to fail for so many",
         "  errors, or for so much latency above its baseline or limit (lognormal, sigma "
         f"{SIGMA:g}); {settle} to settle come on top",
     ]
@@ -112,28 +112,29 @@ def power_text(policy: Policy, per_minute: float, source: str, steps: Sequence[S
 def _step_lines(policy: Policy, power: StepPower) -> Iterator[str]:
     step = policy.steps[power.step]
     requests = count_text(round(power.requests), "request")
-    beside = f", {number_text(round(power.control))} beside it" if step.weight < 100 else ""
-    yield f"  {step.weight:>3} %  {requests} on the canary in {format_duration(step.bake)}{beside}"
-    told = [_CriterionPower(policy, power.step, one) for one in power.criteria]
-    effects = [name for name in _COLUMNS if any(name in one.delays for one in told)]
+    bake = format_duration(step.bake)
+    stable_text = f", {number_text(round(power.control))} beside it" if step.weight < 100 else ""
+    yield f"  {step.weight:>3} %  {requests} on the canary in {bake}{stable_text}"
+    criteria = [_CriterionPower(policy, power.step, one) for one in power.criteria]
+    effects = [name for name in _COLUMNS if any(name in one.delays for one in criteria)]
     titles = [
         "criterion",
         *effects,
         *(["smallest in the bake"] if effects else []),
         "enough to pass",
     ]
-    rows = [titles, *(one.row(effects) for one in told)]
+    rows = [titles, *(one.row(effects) for one in criteria)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for first, *rest in rows:
         cells = (f"{cell:>{width}}" for cell, width in zip(rest, widths[1:], strict=True))
         yield f"{_INDENT}{first:<{widths[0]}}  {'  '.join(cells)}"
-    for one in told:
+    for one in criteria:
         yield from (f"{_INDENT}{line}" for line in one.notes())
 
 
 @dataclass(frozen=True, slots=True)
 class _CriterionPower:
-    """What one criterion can decide in one step, in words."""
+    """The texts about one criterion in one step."""
 
     policy: Policy
     step: int
@@ -145,7 +146,7 @@ class _CriterionPower:
 
     @property
     def _is_latency(self) -> bool:
-        """Tell whether its faults are increases of a latency."""
+        """Tell whether the effects of the criterion are increases of a latency."""
         match self._criterion:
             case LatencyIncrease():
                 return True
@@ -156,7 +157,7 @@ class _CriterionPower:
 
     @property
     def delays(self) -> dict[str, str]:
-        """How long each fault takes, by its name."""
+        """The detection delay of each effect, by the text of the effect."""
         return {
             self._effect_text(one.effect): "never"
             if one.minutes is None
@@ -165,29 +166,29 @@ class _CriterionPower:
         }
 
     def row(self, effects: Sequence[str]) -> list[str]:
-        """Return the line of the table; a dash for what is no fault of this criterion."""
-        found, smallest = self.delays, self.power.smallest_detectable
-        cells = [found.get(name, "–") for name in effects]
+        """Return the row of the table; a dash for an effect of another kind of criterion."""
+        delays, smallest = self.delays, self.power.smallest_detectable
+        cells = [delays.get(name, "–") for name in effects]
         if effects:
-            judged = "never" if self._criterion.sequential else "–"
-            cells.append(judged if smallest is None else self._effect_text(smallest))
+            undetected = "never" if self._criterion.sequential else "–"
+            cells.append(undetected if smallest is None else self._effect_text(smallest))
         return [self.power.criterion, *cells, self._pass_text()]
 
     def _effect_text(self, effect: float) -> str:
         return f"{'+' if self._is_latency else ''}{format_percent(_round_up(effect))}"
 
     def _pass_text(self) -> str:
-        """Return when there are as many samples as a pass needs."""
+        """Return the samples that a pass needs, and after how long they are there."""
         if not self.power.min_samples:
             return "–"
         bake, hold = self.policy.steps[self.step].bake, self.policy.max_hold_of(self.step)
-        least, after = number_text(self.power.min_samples), self.power.min_samples_after
+        min_samples, after = number_text(self.power.min_samples), self.power.min_samples_after
         if after > (bake + hold) / _MINUTE:
-            return f"{least} never"
-        return f"{least} after {_duration_text(ceil(after))}"
+            return f"{min_samples} never"
+        return f"{min_samples} after {_duration_text(ceil(after))}"
 
     def notes(self) -> Iterator[str]:
-        """Yield what stands below the table: what a rate takes, and what is lacking."""
+        """Yield the lines below the table: windows, confirmation of a rate, and shortfalls."""
         power, name = self.power, self.power.criterion
         if power.window is not None and power.min_window_requests is not None:
             requests = count_text(_round(power.window), "request")
@@ -198,45 +199,50 @@ class _CriterionPower:
                 )
             yield f"{name}: {note}"
         if power.proof_requests is not None and power.proof_per_minute is not None:
+            rate = _number_text(_round_up(power.proof_per_minute))
             yield (
-                f"{name}: proven by {number_text(power.proof_requests)} requests without a failure, in the "
-                f"bake from {_number_text(_round_up(power.proof_per_minute))} requests a minute on"
+                f"{name}: proven by {number_text(power.proof_requests)} requests without a "
+                f"failure, in the bake from {rate} requests a minute on"
             )
         for one in power.shortfalls:
-            yield f"warning: {name} cannot decide in this step: {self._lack_text(one)}"
+            yield f"warning: {name} cannot decide in this step: {self._shortfall_text(one)}"
 
-    def _lack_text(self, lacking: Shortfall) -> str:
-        """Return what is lacking at the end of the bake, and of the hold, and what would help."""
-        later = (
+    def _shortfall_text(self, shortfall: Shortfall) -> str:
+        """Return what is missing at the end of the bake and of the hold, and what would help."""
+        hold_text = (
             ""
-            if lacking.decides_in_hold
+            if shortfall.decides_in_hold
             else f" and {self._samples_at_max_hold()} at that of `max_hold`"
         )
-        many = f"{number_text(floor(self.power.samples))} of {number_text(lacking.needed)}"
-        why = {
-            ShortfallKind.FAULTS: f"it overlooks {self._effect_text(lacking.needed)}"
-            f"{' in the bake' if lacking.decides_in_hold else ''}",
-            ShortfallKind.SAMPLES: f"it has {many} samples at the end of the bake{later}",
-            ShortfallKind.PROOF: f"it has {many} requests for a proof at the end of the bake{later}",
-        }[lacking.kind]
-        ways = ", or ".join(self._remedies(lacking))
-        return f"{why}; what helps: {ways}" if ways else why
+        samples_text = (
+            f"{number_text(floor(self.power.samples))} of {number_text(shortfall.needed)}"
+        )
+        reason = {
+            ShortfallKind.FAULTS: f"it overlooks {self._effect_text(shortfall.needed)}"
+            f"{' in the bake' if shortfall.decides_in_hold else ''}",
+            ShortfallKind.SAMPLES: f"it has {samples_text} samples at the end of the bake"
+            f"{hold_text}",
+            ShortfallKind.PROOF: f"it has {samples_text} requests for a proof at the end of the "
+            f"bake{hold_text}",
+        }[shortfall.kind]
+        remedies = ", or ".join(self._remedies(shortfall))
+        return f"{reason}; what helps: {remedies}" if remedies else reason
 
-    def _remedies(self, lacking: Shortfall) -> Iterator[str]:
-        """Yield each way in which it could decide."""
-        if lacking.bake is not None:
-            yield f"a bake of {_duration_text(lacking.bake)}"
-        if lacking.per_minute is not None:
-            yield f"{_number_text(_round_up(lacking.per_minute))} requests a minute"
-        if lacking.probes is not None:
-            yield f"{_number_text(_round_up(lacking.probes))} probes a minute on the canary"
-        if lacking.kind is ShortfallKind.PROOF:
+    def _remedies(self, shortfall: Shortfall) -> Iterator[str]:
+        """Yield each change with which the criterion could decide."""
+        if shortfall.bake is not None:
+            yield f"a bake of {_duration_text(shortfall.bake)}"
+        if shortfall.per_minute is not None:
+            yield f"{_number_text(_round_up(shortfall.per_minute))} requests a minute"
+        if shortfall.probes is not None:
+            yield f"{_number_text(_round_up(shortfall.probes))} probes a minute on the canary"
+        if shortfall.kind is ShortfallKind.PROOF:
             yield "`assurance: not_refuted`"
-        if lacking.kind is ShortfallKind.SAMPLES:
+        if shortfall.kind is ShortfallKind.SAMPLES:
             yield f"a smaller `{'min' if isinstance(self._criterion, Traffic) else 'min_samples'}`"
 
     def _samples_at_max_hold(self) -> str:
-        """Return the samples when the gate has held as long as it may."""
+        """Return the samples at the end of the longest hold."""
         bake, hold = self.policy.steps[self.step].bake, self.policy.max_hold_of(self.step)
         return number_text(floor(self.power.samples * ((bake + hold) / bake)))
 
@@ -254,7 +260,7 @@ def _round(value: float) -> float:
 
 
 def _round_up(value: float) -> float:
-    """Return `value` rounded up to two figures, so that it is enough; whole numbers are whole."""
+    """Return `value` rounded up to two digits; to a whole number from 100 on."""
     if value >= 100:
         return ceil(round(value, 6))
     scale = 10.0 ** (1 - floor(log10(value)))

@@ -1,4 +1,4 @@
-"""What GitHub Actions shows at a line of a file: a workflow command on stdout."""
+"""GitHub Actions annotations: workflow commands on stdout that mark a line of a file."""
 
 from typing import Final
 
@@ -9,20 +9,20 @@ _TITLE: Final = "rolloutctl"
 
 
 def annotation(flaw: Flaw) -> str:
-    """Return the command that makes GitHub show `flaw` where it was written.
+    """Return the command that makes GitHub show `flaw` at its place in the file.
 
-    GitHub finds the file when it is named from the root of the repository on, and shows ten
-    errors of a step; all of them stand in its log.
+    GitHub finds the file when its path starts at the root of the repository. It shows ten errors of
+    a step; the log has all of them.
     """
-    place = {"file": flaw.file, "line": flaw.line, "col": flaw.column, "title": _TITLE}
+    location = {"file": flaw.file, "line": flaw.line, "col": flaw.column, "title": _TITLE}
     properties = ",".join(
-        f"{name}={_escape_property(str(value))}" for name, value in place.items() if value
+        f"{name}={_escape_property(str(value))}" for name, value in location.items() if value
     )
     return f"::error {properties}::{_escape_data(flaw.text)}"
 
 
 def _escape_data(text: str) -> str:
-    return printable(text).replace("%", "%25")  # of `\r` and `\n`, none is left
+    return printable(text).replace("%", "%25")  # printable text has no `\r` and `\n` to escape
 
 
 def _escape_property(text: str) -> str:

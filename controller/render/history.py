@@ -1,4 +1,4 @@
-"""History entries as lines and as JSON data."""
+"""History entries of a rollout as lines and as JSON data."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -7,12 +7,12 @@ from controller.core.history import Entry
 from controller.core.rollout import Reason
 from controller.core.snapshot import Digests
 
-# Decisions of a gate: the sentence is short, and the findings below it say the rest.
+# Reasons of a gate's decision: its sentence is short, and the findings are printed below it.
 _GATE_REASONS = frozenset(
     {Reason.GATE_PASSED, Reason.ADVANCED_UNPROVEN, Reason.COMPLETED, Reason.INCONCLUSIVE}
 )
 _DECISIONS = frozenset({"advanced", "succeeded", "paused", "rolling_back"})
-_INDENT = " " * 41  # findings stand below the sentence
+_INDENT = " " * 41  # aligns findings with the sentence
 
 
 def entry_data(entry: Entry) -> dict[str, Any]:
@@ -28,9 +28,9 @@ def entry_data(entry: Entry) -> dict[str, Any]:
 
 
 def digests_data(digests: Digests) -> dict[str, Any]:
-    """Return as plain JSON data whether a policy is that of the start, and each of its digests.
+    """Return as plain JSON data whether the policy is unchanged since the start, and its digests.
 
-    The digest of the first entry is empty where that names none.
+    The digest of the first entry is empty when the entry has none.
     """
     return {
         "policy_valid": digests.consistent,
@@ -43,14 +43,14 @@ def digests_data(digests: Digests) -> dict[str, Any]:
 
 
 def history_lines(entries: Iterable[Entry]) -> Iterator[str]:
-    """Yield every entry as a line that says who did it, and the findings that decided below."""
+    """Yield every entry as a line with its author, and below it the findings that decided."""
     for entry, sentence in _without_repeats(entries):
         yield f"{_line(entry, sentence)}  (by {_author(entry)})"
         yield from _findings(entry)
 
 
 def timeline(entries: Iterable[Entry]) -> Iterator[str]:
-    """Yield the transitions as lines, each with the findings that decided it below."""
+    """Yield every transition as a line, and below it the findings that decided."""
     for entry, sentence in _without_repeats(entries):
         if entry.kind not in ("evidence", "write_again"):
             yield _line(entry, sentence)
@@ -58,13 +58,13 @@ def timeline(entries: Iterable[Entry]) -> Iterator[str]:
 
 
 def _without_repeats(entries: Iterable[Entry]) -> Iterator[tuple[Entry, str]]:
-    """Yield entries with their sentences; the end of a rollback does not repeat why it began."""
-    why = ""
+    """Yield entries with sentences; the end of a rollback does not repeat its reason."""
+    rollback_sentence = ""
     for entry in entries:
         sentence = entry.body["sentence"]
         if entry.kind == "rolling_back":
-            why = sentence
-        elif entry.kind == "rolled_back" and sentence == why:
+            rollback_sentence = sentence
+        elif entry.kind == "rolled_back" and sentence == rollback_sentence:
             sentence = "0 % is in force"
         yield entry, sentence
 
@@ -74,7 +74,7 @@ def _line(entry: Entry, sentence: str) -> str:
 
 
 def _author(entry: Entry) -> str:
-    """Return who did it, as it was claimed, and as AWS said where that is something else."""
+    """Return the claimed author, and the caller verified by AWS when that is another one."""
     by, caller = entry.body["by"], entry.body.get("caller")
     if caller in (None, by):
         return str(by)

@@ -1,7 +1,7 @@
-"""Gates as a JUnit report: a suite for each step, a case for each criterion, and one for the end.
+"""A rollout as a JUnit report: a suite for each step, a case for each criterion, one for the end.
 
-A criterion that passed is a case that passed, and one that failed is a failure. What is open is
-skipped, and an error where the rollout stopped for it: stopped is not passed.
+A passed criterion is a passed case, and a failed one is a failure. An inconclusive criterion is
+skipped, or an error when the rollout paused for it: a paused rollout has not passed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,12 +13,12 @@ from controller.core.judge.findings import Verdict
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.text import printable
 
-# By step and criterion.
+# Finding by step and criterion.
 _Findings: TypeAlias = dict[tuple[int, str], Mapping[str, Any]]
 
 
 def junit_text(rollout: Rollout, entries: Iterable[Entry], expected: str | None = None) -> str:
-    """Return the report of `rollout` as a file has it; see `junit`."""
+    """Return the report of `rollout` as the text of an XML file; see `junit`."""
     suites = junit(rollout, entries, expected)
     indent(suites)
     return tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
@@ -27,18 +27,18 @@ def junit_text(rollout: Rollout, entries: Iterable[Entry], expected: str | None 
 def junit(rollout: Rollout, entries: Iterable[Entry], expected: str | None = None) -> Element:
     """Return the report of `rollout`, whose history is `entries`.
 
-    expected: the phase in which it is meant to end; when it does, no criterion is a failure.
+    expected: the phase in which it should end; when it does, no criterion is a failure.
     """
     as_expected = expected is not None and rollout.phase == expected
     suites = Element("testsuites", name=printable(rollout.name))
-    judged = _last_findings(rollout, entries)
+    findings = _last_findings(rollout, entries)
     for index, step in enumerate(rollout.policy.steps):
         suite = _add_suite(suites, f"{rollout.name}, step {index + 1}: {step.weight} %", rollout)
         for name in rollout.policy.gate(index):
             case = SubElement(
                 suite, "testcase", classname=suite.attrib["name"], name=printable(name)
             )
-            _add_result(case, judged.get((index, name)), rollout, index, as_expected)
+            _add_result(case, findings.get((index, name)), rollout, index, as_expected)
     _add_end_case(
         _add_suite(suites, f"{rollout.name}, the end", rollout), rollout, expected, as_expected
     )
@@ -49,17 +49,17 @@ def junit(rollout: Rollout, entries: Iterable[Entry], expected: str | None = Non
 
 
 def _last_findings(rollout: Rollout, entries: Iterable[Entry]) -> _Findings:
-    """Return the last findings of each step: an entry has those that were made before it."""
-    found: _Findings = {}
+    """Return the last findings of each step; an entry has the findings made before it."""
+    findings: _Findings = {}
     step = 0
     for entry in entries:
-        before, step = step, int(entry.body["step"])
+        previous_step, step = step, int(entry.body["step"])
         for finding in entry.body["findings"]:
-            found[before, finding["criterion"]] = finding
+            findings[previous_step, finding["criterion"]] = finding
     if not rollout.final:
         for one in rollout.findings:
-            found[rollout.step, one.criterion] = finding_data(one)
-    return found
+            findings[rollout.step, one.criterion] = finding_data(one)
+    return findings
 
 
 def _add_suite(suites: Element, name: str, rollout: Rollout) -> Element:
@@ -96,23 +96,23 @@ def _add_end_case(
     case = SubElement(
         suite, "testcase", classname=suite.attrib["name"], name=expected or Phase.SUCCEEDED
     )
-    told = f"{rollout.phase} at {rollout.weight} %: {rollout.sentence}"
+    summary = f"{rollout.phase} at {rollout.weight} %: {rollout.sentence}"
     if as_expected or (expected is None and rollout.phase is Phase.SUCCEEDED):
-        _add_message(case, "system-out", told)
+        _add_message(case, "system-out", summary)
     elif expected is not None or rollout.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK):
-        _add_message(case, "failure", told)
+        _add_message(case, "failure", summary)
     elif rollout.phase is Phase.PAUSED:
-        _add_message(case, "error", told)
+        _add_message(case, "error", summary)
     else:
-        _add_message(case, "skipped", told)
+        _add_message(case, "skipped", summary)
 
 
 def _add_message(case: Element, kind: str, text: str) -> None:
-    told = printable(text)  # also what XML 1.0 cannot hold
+    content = printable(text)  # also replaces characters that XML 1.0 forbids
     if kind == "system-out":
-        SubElement(case, kind).text = told
+        SubElement(case, kind).text = content
     else:
-        SubElement(case, kind, message=told)
+        SubElement(case, kind, message=content)
 
 
 def _set_counts(element: Element) -> None:

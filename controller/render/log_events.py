@@ -1,4 +1,4 @@
-"""Log events as lines, counts of them as a table, both as JSON data. Nothing moves a cursor."""
+"""Log events as lines, their counts as a table, and both as JSON data; all text is printable."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,21 +8,21 @@ from controller.core.units import from_unix
 from controller.ports.logs import CANARY, STABLE, LogEvent, count_events, parse_event, readable_text
 from controller.process.settings import one_line
 
-_MAX_TEXT_CHARACTERS: Final = 2_000  # characters of an event in one line
+_MAX_TEXT_CHARACTERS: Final = 2_000  # of an event in one line
 _HEAD: Final = ("", CANARY, STABLE, "other", "all")
 
 
 def event_line(event: LogEvent) -> str:
-    """Return an event as one printable line: when, which path, what it is called, what it says."""
-    about = parse_event(event.text)
+    """Return an event as one printable line: time, path, name, text."""
+    summary = parse_event(event.text)
     text = one_line(readable_text(event.text))
     if len(text) > _MAX_TEXT_CHARACTERS:
         text = f"{text[:_MAX_TEXT_CHARACTERS]}…"
-    return f"{_clock_time(event)}  {about.path:<6}  {one_line(about.name)}  {text}"
+    return f"{_clock_time(event)}  {summary.path:<6}  {one_line(summary.name)}  {text}"
 
 
 def count_lines(events: Iterable[LogEvent]) -> list[str]:
-    """Return how many events there are of each name, on which path; the most frequent first."""
+    """Return a table of the number of events by name and path, the most frequent first."""
     rows = [_HEAD, *_counts(events)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
     return [
@@ -35,12 +35,12 @@ def count_lines(events: Iterable[LogEvent]) -> list[str]:
 
 
 def _counts(events: Iterable[LogEvent]) -> list[tuple[str, ...]]:
-    found = count_events(events)
+    counts = count_events(events)
     names: Counter[str] = Counter()
-    for (name, _), number in found.items():
+    for (name, _), number in counts.items():
         names[name] += number
     return [
-        (one_line(name), *(str(found[name, path]) for path in (CANARY, STABLE, "")), str(number))
+        (one_line(name), *(str(counts[name, path]) for path in (CANARY, STABLE, "")), str(number))
         for name, number in sorted(names.items(), key=lambda one: (-one[1], one[0]))
     ]
 
@@ -55,12 +55,12 @@ def events_data(events: Sequence[LogEvent]) -> dict[str, Any]:
 
 
 def _data(event: LogEvent) -> dict[str, Any]:
-    about = parse_event(event.text)
+    summary = parse_event(event.text)
     return {
         "id": event.id,
         "at": _iso_time(event),
-        "event": about.name,
-        "path": about.path or None,
+        "event": summary.name,
+        "path": summary.path or None,
         "text": event.text,
     }
 

@@ -1,4 +1,4 @@
-"""Rollouts and rehearsals as Markdown: for the summary of a CI job, or a comment."""
+"""Rollouts and rehearsals as Markdown, for the summary of a CI job or a comment."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -17,33 +17,33 @@ from controller.text import printable, printable_block
 # A summary of GitHub takes 1 MiB, and a comment 65 536 characters: a page fits into either.
 MOST_CHARACTERS: Final = 60_000
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]|~#])")
-# What GitHub makes links of without being told to, and the sign in it that prevents that.
-_ADDRESS: Final = re.compile(
+# GitHub turns these prefixes into links; group 2 is the character to escape.
+_AUTOLINK: Final = re.compile(
     r"\b(https?(?=:)|ftp(?=:)|mailto(?=:)|xmpp(?=:)|www(?=\.))([:.])", re.I
 )
-# What GitHub takes for the name of somebody, an address, or the number of an issue: it looks at the
-# text that is left of Markdown, so that only a tag in between prevents it.
+# GitHub turns these into mentions, addresses or issue links. It does so in the rendered text, so
+# that only a tag in between prevents it.
 _MENTION: Final = re.compile(r"(@(?=\w)|(?<!\w)\\#(?=\d))")
-# Where a quote, a list or a rule would begin.
-_BEGINNING: Final = re.compile(r"^(?:(\d+)(?=[.)](?:\s|$))|(?=[-+>=]))")
+# The begin of a line that Markdown would take for a quote, a list or a rule.
+_BLOCK_START: Final = re.compile(r"^(?:(\d+)(?=[.)](?:\s|$))|(?=[-+>=]))")
 
 
 def outcome_markdown(outcome: Outcome, scenario: str, seed: int) -> str:
     """Return how a rehearsal ended, its criteria and its timeline; at most MOST_CHARACTERS."""
     rollout = outcome.rollout
-    lasted = duration_text(outcome.ended - outcome.started)
+    duration = duration_text(outcome.ended - outcome.started)
     facts = [
         f"scenario {scenario}, seed {seed}: {rollout.policy.steps_text()}",
         f"in force: {' > '.join(f'{weight} %' for weight in outcome.weights) or 'none'}",
         *(f"a second start was refused: {one}" for one in outcome.rejected_starts),
         *(f"a second start was accepted, and not ticked: {one}" for one in outcome.accepted_starts),
     ]
-    ended = f"{outcome.status} at {outcome.final_weight} % after {lasted}"
-    return _page(f"{rollout.name}: {ended}", facts, rollout, outcome.entries)
+    result = f"{outcome.status} at {outcome.final_weight} % after {duration}"
+    return _page(f"{rollout.name}: {result}", facts, rollout, outcome.entries)
 
 
 def rollout_markdown(rollout: Rollout, entries: Sequence[Entry], now: datetime) -> str:
-    """Return where a rollout stands, its criteria and its timeline; at most MOST_CHARACTERS."""
+    """Return the status of a rollout, its criteria and its timeline; at most MOST_CHARACTERS."""
     facts = [
         ladder_text(rollout),
         *([f"next: {rollout.next}"] if rollout.next else []),
@@ -55,14 +55,14 @@ def rollout_markdown(rollout: Rollout, entries: Sequence[Entry], now: datetime) 
 
 
 def escape_markdown(text: str) -> str:
-    """Return `text` as Markdown that shows it as it is, on one line.
+    """Return Markdown that shows `text` literally, on one line.
 
-    Nothing in it becomes a link, an image, a table's end, or a mention of somebody.
+    Nothing in it becomes a link, an image, the end of a table, or a mention.
     """
     line = " ".join(printable(text).split())
     line = line.replace("&", "&amp;").replace("<", "&lt;")
-    line = _BEGINNING.sub(r"\1\\", _SPECIAL.sub(r"\\\1", line))
-    return _MENTION.sub(r"\1<!-- -->", _ADDRESS.sub(r"\1\\\2", line))
+    line = _BLOCK_START.sub(r"\1\\", _SPECIAL.sub(r"\\\1", line))
+    return _MENTION.sub(r"\1<!-- -->", _AUTOLINK.sub(r"\1\\\2", line))
 
 
 def _page(title: str, facts: Iterable[str], rollout: Rollout, entries: Iterable[Entry]) -> str:
@@ -85,10 +85,10 @@ def _criteria(rollout: Rollout) -> list[str]:
 
 
 def _fence(lines: list[str], room: int) -> str:
-    """Return `lines` as they are, in the middle of which some are left out for want of `room`."""
+    """Return `lines` as a code block; lines in the middle are left out when `room` is too small."""
     text = printable_block(_shorten(lines, room - 100))
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
+    longest_run = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest_run + 1)
     return f"{fence}text\n{text}\n{fence}"
 
 
@@ -102,11 +102,11 @@ def _shorten(lines: list[str], room: int) -> list[str]:
 
 
 def _head_within(lines: list[str], room: int) -> list[str]:
-    """Return the first of `lines` that fit into `room` characters."""
-    kept: list[str] = []
+    """Return the first lines that fit into `room` characters."""
+    head: list[str] = []
     for line in lines:
         room -= len(line) + 1
         if room < 0:
             break
-        kept.append(line)
-    return kept
+        head.append(line)
+    return head

@@ -1,4 +1,4 @@
-"""Gauges as a table, and as JSON data."""
+"""The gauges of `rolloutctl metrics` as a table and as JSON data."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,16 +14,16 @@ LEGEND: Final = (
     "may still grow."
 )
 _SILENT: Final = "no traffic"
-_MAX_POINTS: Final = 60  # characters of a sparkline: its newest
+_MAX_POINTS: Final = 60  # characters of a sparkline: the newest points
 
 
 def view_title(name: str, minutes: int, end: datetime) -> str:
-    """Return what is looked at: whose metrics, how many minutes, until when."""
+    """Return the title of the table: policy, number of minutes, and their end."""
     return f"{name}, {count_text(minutes, 'minute')} until {clock_text(end)}"
 
 
 def gauge_lines(name: str, gauges: Sequence[Gauge], minutes: int, end: datetime) -> list[str]:
-    """Return the table: a row for each gauge, then why some of them were not read."""
+    """Return the table: a row for each gauge, then the reasons why metrics were not read."""
     rows = [HEAD, *(row_cells(one) for one in gauges)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     table = [
@@ -49,7 +49,7 @@ def row_cells(gauge: Gauge) -> tuple[str, str, str, str, str]:
 
 
 def value_text(gauge: Gauge) -> str:
-    """Return the value with its unit, like `412 ms` or `99.95%`; words where there is none."""
+    """Return the value with its unit, like `412 ms` or `99.95%`; the status without a value."""
     value = gauge.value
     if value is None:
         return str(gauge.status)
@@ -63,13 +63,13 @@ def value_text(gauge: Gauge) -> str:
 
 
 def unread_lines(gauges: Sequence[Gauge]) -> list[str]:
-    """Return a line for each reason why something was not read."""
+    """Return a line for each reason why a metric was not read."""
     notes = (one.note for one in gauges if one.status is GaugeStatus.NOT_READ)
     return [f"not read: {note}" for note in dict.fromkeys(notes) if note]
 
 
 def gauges_data(name: str, gauges: Sequence[Gauge], minutes: int, end: datetime) -> dict[str, Any]:
-    """Return the gauges as plain JSON data; what nobody measured is null, and never 0."""
+    """Return the gauges as plain JSON data; missing data is null, never 0."""
     return {
         "policy": name,
         "minutes": minutes,

@@ -1,4 +1,4 @@
-"""How 100 % becomes permanent: the change in the templates, what undoes it, what goes then."""
+"""How 100 % becomes permanent: the template change, what reverts it, and the cleanup checklist."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -11,12 +11,12 @@ from controller.text import printable_block
 
 FORMS: Final = ("cdk", "cloudformation", "terraform")
 
-# STACK-LOGICALID-RANDOM, as CloudFormation calls what its template does not name.
+# STACK-LOGICALID-RANDOM: the name that CloudFormation generates for an unnamed resource.
 _GENERATED_NAME: Final = re.compile(
     r"(?P<stack>[A-Za-z0-9-]+)-(?P<id>[A-Za-z0-9]+)-[A-Za-z0-9]{12,13}"
 )
 
-# What sets the variables back to what a template says, until it says 100.
+# What resets the variables to those of the template, until it has 100.
 RESETS: Final = (
     "a change of any other variable of the function in its template: CloudFormation and CDK send "
     "the whole environment, with the old values or without these",
@@ -27,19 +27,19 @@ RESETS: Final = (
 
 
 def final_values(policy: Policy) -> dict[str, str]:
-    """Return the variables of the target as they stand at 100 %."""
+    """Return the variables of the target at 100 %."""
     target = policy.target
     return {target.percentage: "100", **({target.boolean: "true"} if target.boolean else {})}
 
 
 def change_text(policy: Policy, form: str) -> str:
-    """Return the change in one form: cdk, cloudformation or terraform."""
-    spelt = {"cdk": _cdk, "cloudformation": _cloudformation, "terraform": _terraform}
-    return spelt[form](_function_name(policy), final_values(policy))
+    """Return the template change in one form: cdk, cloudformation or terraform."""
+    writers = {"cdk": _cdk, "cloudformation": _cloudformation, "terraform": _terraform}
+    return writers[form](_function_name(policy), final_values(policy))
 
 
 def permanent_text(policy: Policy, rollout: Rollout | None, forms: tuple[str, ...]) -> str:
-    """Return the page: where the rollout stands, the change, what undoes it, what goes after it."""
+    """Return the page: the state of the rollout, the change, what reverts it, and the checklist."""
     lines = [_headline(policy, rollout), ""]
     for form in forms:
         lines += [f"# {form}", *change_text(policy, form).split("\n"), ""]
@@ -53,7 +53,7 @@ def permanent_text(policy: Policy, rollout: Rollout | None, forms: tuple[str, ..
 def permanent_data(
     policy: Policy, rollout: Rollout | None, forms: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Return the same as plain JSON data."""
+    """Return the content of `permanent_text` as plain JSON data."""
     return {
         "policy": policy.name,
         "rollout": None if rollout is None else rollout.id,
@@ -67,10 +67,12 @@ def permanent_data(
 
 
 def checklist(policy: Policy, rollout: Rollout | None) -> Iterator[str]:
-    """Yield what is left to do, in the order in which nothing is lost that a way back needs."""
+    """Yield the remaining tasks, in an order that keeps everything a rollback needs."""
     name = _function_name(policy)
-    watched = rollout.watch_until if rollout is not None and rollout.final else None
-    until = f" until {clock_text(watched)}" if watched else " until its watch is over (7 days)"
+    watch_until = rollout.watch_until if rollout is not None and rollout.final else None
+    until = (
+        f" until {clock_text(watch_until)}" if watch_until else " until its watch is over (7 days)"
+    )
     yield (
         "see that the template has every other variable of the function: a deployment replaces its "
         "environment as a whole"
@@ -99,7 +101,7 @@ def checklist(policy: Policy, rollout: Rollout | None) -> Iterator[str]:
 
 
 def too_early_reason(rollout: Rollout | None) -> str:
-    """Return why this is too early; empty when the rollout succeeded, or nobody knows of one."""
+    """Return why this is too early; empty when the rollout succeeded or there is none."""
     if rollout is None or rollout.phase is Phase.SUCCEEDED:
         return ""
     return f"{rollout.id} is {rollout.phase} at {rollout.weight} %: this is for after its success"
@@ -117,7 +119,7 @@ def _function_name(policy: Policy) -> str:
 
 
 def _stable_metrics(policy: Policy) -> Iterator[str]:
-    """Yield the metrics that count the stable path alone, as CloudWatch knows them."""
+    """Yield the metrics that count the stable path alone, with namespace and dimensions."""
     names: dict[str, None] = {}
     for criterion in policy.criteria.values():
         match criterion:
@@ -129,11 +131,11 @@ def _stable_metrics(policy: Policy) -> Iterator[str]:
                 pass
     for name in names:
         metric = policy.metrics[name]
-        where = ", ".join(f"{key}: {value}" for key, value in metric.dimensions.items())
-        yield f"{name} ({metric.namespace} {metric.name} {{{where}}})"
+        dimensions = ", ".join(f"{key}: {value}" for key, value in metric.dimensions.items())
+        yield f"{name} ({metric.namespace} {metric.name} {{{dimensions}}})"
 
 
-# --- forms --------------------------------------------------------------------------------------
+# --- Forms --------------------------------------------------------------------------------------
 
 
 def _cdk(name: str, values: Mapping[str, str]) -> str:
@@ -146,9 +148,9 @@ def _cdk(name: str, values: Mapping[str, str]) -> str:
 
 
 def _cloudformation(name: str, values: Mapping[str, str]) -> str:
-    made = _GENERATED_NAME.fullmatch(name)
-    identity = made["id"] if made else "Function"
-    stack = f" of stack {made['stack']}" if made else ""
+    generated = _GENERATED_NAME.fullmatch(name)
+    identity = generated["id"] if generated else "Function"
+    stack = f" of stack {generated['stack']}" if generated else ""
     lines = [
         f"# by its name, {identity}{stack}; to be sure:",
         f"# aws cloudformation describe-stack-resources --physical-resource-id {name}",

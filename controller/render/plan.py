@@ -1,4 +1,4 @@
-"""A policy as a plan: the ladder with its times, and each gate in words."""
+"""A policy as a plan: its steps with their durations, and each criterion in words."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -90,7 +90,7 @@ def plan_text(policy: Policy, now: datetime) -> str:
 
 
 def _gate(policy: Policy, step: int) -> str:
-    """Return which criteria gate a step, and which only report in it."""
+    """Return the criteria that gate a step, and those that only report."""
     gate = policy.gate(step)
     reports = [name for name, one in gate.items() if not one.gating]
     text = f"gate: {', '.join(name for name in gate if name not in reports)}"
@@ -98,7 +98,7 @@ def _gate(policy: Policy, step: int) -> str:
 
 
 def shortest_duration(policy: Policy) -> timedelta:
-    """Return the time from the first weight to success when every gate passes at once."""
+    """Return the time from the first weight to success when every gate passes without a hold."""
     parts = (
         step.bake + policy.warmup_of(index) + policy.settle
         for index, step in enumerate(policy.steps)
@@ -107,21 +107,21 @@ def shortest_duration(policy: Policy) -> timedelta:
 
 
 def _excluded_waits_text(policy: Policy) -> str:
-    """Return what the shortest time leaves out."""
+    """Return the waits that the shortest duration does not include."""
     waits = {
         "approval": any(policy.needs_approval(index) for index in range(len(policy.steps))),
         "freeze": policy.freeze is not None,
         "hook": bool(policy.hooks_at(BEFORE_ADVANCE)),
     }
-    named = " or ".join(wait for wait, there in waits.items() if there)
-    return f", without waits for {named}" if named else ""
+    names = " or ".join(wait for wait, excluded in waits.items() if excluded)
+    return f", without waits for {names}" if names else ""
 
 
 def _verify_lines(policy: Policy) -> list[str]:
     if not (verify := _verify_data(policy)):
         return []
-    where = verify["log_group"]
-    return [f"  rollback  is verified in {where}: no {verify['absent']} beside {verify['present']}"]
+    group = verify["log_group"]
+    return [f"  rollback  is verified in {group}: no {verify['absent']} beside {verify['present']}"]
 
 
 def _verify_data(policy: Policy) -> dict[str, str]:
@@ -133,26 +133,26 @@ def _verify_data(policy: Policy) -> dict[str, str]:
 
 
 def _freeze_data(freeze: Freeze, now: datetime) -> dict[str, Any]:
-    frozen, coming = freeze.at(now), freeze.next_period(now)
+    frozen, next_period = freeze.at(now), freeze.next_period(now)
     return {
         "zone": freeze.zone,
         "windows": [window.text for window in freeze.windows],
         "frozen_until": None if frozen is None else frozen.until.isoformat(),
-        "next_begin": None if coming is None else coming[0].isoformat(),
-        "next_until": None if coming is None else coming[1].until.isoformat(),
+        "next_begin": None if next_period is None else next_period[0].isoformat(),
+        "next_until": None if next_period is None else next_period[1].until.isoformat(),
     }
 
 
 def _freeze_lines(freeze: Freeze, now: datetime) -> list[str]:
-    """Return the windows, and the stretch that is frozen now or next."""
+    """Return the freeze windows, and the current or next frozen period."""
     windows = "; ".join(window.text for window in freeze.windows)
     lines = [f"  freeze    no step is taken: {windows} ({freeze.zone})"]
-    frozen, coming = freeze.at(now), freeze.next_period(now)
+    frozen, next_period = freeze.at(now), freeze.next_period(now)
     if frozen is not None:
         lines.append(f"            now {frozen.text}")
-    elif coming is not None:
-        begin, then = coming
-        lines.append(f"            next from {clock_text(begin)}: {then.text}")
+    elif next_period is not None:
+        begin, period = next_period
+        lines.append(f"            next from {clock_text(begin)}: {period.text}")
     return lines
 
 
@@ -166,7 +166,7 @@ def _failure_text(policy: Policy) -> str:
 
 
 def criterion_text(criterion: Criterion, policy: Policy) -> str:
-    """Return what `criterion` demands, and how it is judged, in one line."""
+    """Return what `criterion` demands and how it is evaluated, in one line."""
     text = _demand(criterion, policy)
     return text if criterion.gating else f"{text}; reports, and gates nothing"
 
@@ -198,19 +198,21 @@ def _demand(criterion: Criterion, policy: Policy) -> str:
 
 def _windows(criterion: SuccessRate | Threshold) -> str:
     limit = criterion.failure_limit
-    fail = "one breach fails" if limit == 1 else f"{limit} breaches in a row fail"
+    failure_text = "one breach fails" if limit == 1 else f"{limit} breaches in a row fail"
     return (
-        f"windows of {format_duration(criterion.over)}, {fail}, a pass needs "
+        f"windows of {format_duration(criterion.over)}, {failure_text}, a pass needs "
         f"{number_text(criterion.min_samples)} samples"
     )
 
 
 def _bound(criterion: Threshold, policy: Policy) -> str:
-    word = "at most" if criterion.max is not None else "at least"
+    direction = "at most" if criterion.max is not None else "at least"
     if criterion.per is not None:
-        return f"{criterion.metric} per {criterion.per} {word} {format_percent(criterion.bound)}"
+        return (
+            f"{criterion.metric} per {criterion.per} {direction} {format_percent(criterion.bound)}"
+        )
     unit = policy.metrics[criterion.metric].unit
-    return f"{criterion.metric} {word} {number_text(criterion.bound)} {unit}".rstrip()
+    return f"{criterion.metric} {direction} {number_text(criterion.bound)} {unit}".rstrip()
 
 
 def _baseline(baseline: Baseline, unit: str) -> str:

@@ -1,4 +1,4 @@
-"""The outcome of a rehearsal: a timeline for people, figures for programs."""
+"""The outcome of a rehearsal, as a timeline and as JSON data."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -48,13 +48,13 @@ def outcome_data(outcome: Outcome, scenario: str, seed: int) -> dict[str, Any]:
 
 
 def outcome_text(outcome: Outcome, scenario: str, seed: int) -> str:
-    """Return the timeline and, last, how it ended in one line."""
+    """Return the timeline, the criteria, and as the last line the result."""
     rollout = outcome.rollout
-    lasted = duration_text(outcome.ended - outcome.started)
+    duration = duration_text(outcome.ended - outcome.started)
     weights = " > ".join(f"{weight} %" for weight in outcome.weights) or "none"
     head = f"{rollout.name}, scenario {scenario}, seed {seed}: {rollout.policy.steps_text()}"
     end = (
-        f"{outcome.status} at {outcome.final_weight} % after {lasted} and {outcome.ticks} ticks "
+        f"{outcome.status} at {outcome.final_weight} % after {duration} and {outcome.ticks} ticks "
         f"(in force: {weights}): {rollout.sentence}"
     )
     return printable_block(
@@ -71,13 +71,13 @@ def outcome_text(outcome: Outcome, scenario: str, seed: int) -> str:
 
 
 def _table(outcome: Outcome) -> Iterator[str]:
-    """Yield the table of criteria as a paragraph; nothing before anything was judged."""
+    """Yield the table of criteria as a paragraph; nothing without findings."""
     if lines := table(outcome.rollout):
         yield from ("", *lines)
 
 
 def _second_start_lines(outcome: Outcome) -> Iterator[str]:
-    """Yield what came of second starts: a paragraph for each."""
+    """Yield a paragraph for each second start: why it was refused, or its rollout."""
     for refusal in outcome.rejected_starts:
         yield from ("", *f"A second start was refused: {refusal}".split("\n"))
     for rollout_id in outcome.accepted_starts:

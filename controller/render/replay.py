@@ -1,4 +1,4 @@
-"""A replay as lines and as JSON data."""
+"""The result of a replay as lines and as JSON data."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -20,23 +20,23 @@ def replay_data(replay: Replay) -> dict[str, Any]:
         "chain_valid": replay.broken_at is None,
         "chain_broken_at": replay.broken_at,
         **digests_data(replay.policy),
-        "differences": [_differing_data(one) for one in replay.entry_differences],
-        "state": _contrasts_data(replay.state),
+        "differences": [_entry_data(one) for one in replay.entry_differences],
+        "state": _differences_data(replay.state),
     }
 
 
-def _differing_data(difference: EntryDifferences) -> dict[str, Any]:
+def _entry_data(difference: EntryDifferences) -> dict[str, Any]:
     return {
         "seq": difference.seq,
         "at": difference.at.isoformat(),
         "kind": difference.kind,
-        "differs": _contrasts_data(difference.differences),
+        "differs": _differences_data(difference.differences),
     }
 
 
-def _contrasts_data(contrasts: Iterable[Difference]) -> list[dict[str, str]]:
+def _differences_data(differences: Iterable[Difference]) -> list[dict[str, str]]:
     return [
-        {"what": one.what, "recorded": one.recorded, "follows": one.expected} for one in contrasts
+        {"what": one.what, "recorded": one.recorded, "follows": one.expected} for one in differences
     ]
 
 
@@ -44,23 +44,24 @@ def replay_lines(replay: Replay) -> Iterator[str]:
     """Yield a line for each entry that differs, one for the stored state, and the summary."""
     if replay.broken_at is not None:
         yield (
-            f"the chain breaks at entry {replay.broken_at}: the history was changed or is incomplete "
-            "from there on; look who wrote to the store"
+            f"the chain breaks at entry {replay.broken_at}: the history was changed or is "
+            "incomplete from there on; look who wrote to the store"
         )
-    if wrong := digest_problem(replay.rollout, replay.policy):
-        yield f"{wrong}: it was changed after the start; look who wrote to the store"
+    if problem := digest_problem(replay.rollout, replay.policy):
+        yield f"{problem}: it was changed after the start; look who wrote to the store"
     for one in replay.entry_differences:
-        yield f"entry {one.seq}, {clock_text(one.at)}, {one.kind}: {_joined(one.differences)}"
+        differences = _difference_text(one.differences)
+        yield f"entry {one.seq}, {clock_text(one.at)}, {one.kind}: {differences}"
     if replay.state:
-        yield f"the stored state: {_joined(replay.state, 'the history')}"
+        yield f"the stored state: {_difference_text(replay.state, 'the history')}"
     yield f"{replay.rollout}: {_summary(replay)}"
 
 
-def _joined(contrasts: Iterable[Difference], source: str = "what was seen") -> str:
+def _difference_text(differences: Iterable[Difference], source: str = "what was seen") -> str:
     return "; ".join(
         f"{one.what} was recorded as {_quoted(one.recorded)}, but {source} leads to "
         f"{_quoted(one.expected)}"
-        for one in contrasts
+        for one in differences
     )
 
 
@@ -70,7 +71,7 @@ def _quoted(text: str) -> str:
 
 
 def _summary(replay: Replay) -> str:
-    counted = (
+    counts = (
         f"{count_text(replay.decisions, 'decision')} and {count_text(replay.seals, 'hour')} of "
         "evidence derived again"
     )
@@ -79,12 +80,12 @@ def _summary(replay: Replay) -> str:
         chain = f"the chain of {entries} holds"
     else:
         chain = f"the chain breaks at entry {replay.broken_at}"
-    return f"{counted}, {_outcome(replay)}; {chain}"
+    return f"{counts}, {_outcome(replay)}; {chain}"
 
 
 def _outcome(replay: Replay) -> str:
     differ = len(replay.entry_differences)
-    said = [f"{differ} of them {'differs' if differ == 1 else 'differ'}"] if differ else []
-    said += ["the stored state differs"] if replay.state else []
-    said += [] if replay.policy.consistent else ["the policy was changed"]
-    return ", ".join(said) or "all the same"
+    parts = [f"{differ} of them {'differs' if differ == 1 else 'differ'}"] if differ else []
+    parts += ["the stored state differs"] if replay.state else []
+    parts += [] if replay.policy.consistent else ["the policy was changed"]
+    return ", ".join(parts) or "all the same"

@@ -1,4 +1,4 @@
-"""A series in one line: its height minute by minute, and a dot where there was nothing."""
+"""A series as a sparkline: one character a point, and a dot for missing data."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -8,9 +8,9 @@ _GAP: Final = "·"
 
 
 def sparkline(points: Sequence[float | None]) -> str:
-    """Return a character for each of `points`, from the lowest to the highest of them.
+    """Return a character for each of `points`, scaled from the lowest to the highest of them.
 
-    Points that are all alike stand at the bottom: height says difference, and no amount.
+    Equal points are all at the bottom: the height shows differences, not amounts.
     """
     known = [point for point in points if point is not None]
     low, high = min(known, default=0.0), max(known, default=0.0)

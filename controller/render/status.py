@@ -1,4 +1,4 @@
-"""Where a rollout stands, as one line, as a page, and as JSON data; and many, one line each."""
+"""The status of a rollout as one line, as a page and as JSON data; of many, one line each."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from controller.engine.execute import Visit
 from controller.engine.lease import Skip
 from controller.text import printable_block
 
-# A schedule ticks every quarter of an hour at least; later than this, it has probably stopped.
+# The slowest supported schedule ticks every 15 minutes; after 20, it has probably stopped.
 LATE_AFTER = timedelta(minutes=20)
 
 
@@ -65,23 +65,23 @@ def _page_data(page: Page) -> dict[str, Any]:
 
 
 def weight_text(rollout: Rollout) -> str:
-    """Return the weight that is live, and the one that is asked for where it is another one.
+    """Return the live weight, and the expected one when it differs.
 
-    A rollback is at 0 % once that was seen applied, and says until then what was seen instead.
+    A rollback is at 0 % once that was read back as applied; until then, what was read is shown.
     """
-    asked, live = f"{rollout.weight} %", rollout.seen_weight
+    expected, live = f"{rollout.weight} %", rollout.seen_weight
     if rollout.phase is Phase.ROLLING_BACK and live == 0:
         return "0 % written, not applied yet"
     if live == rollout.weight or (live is None and rollout.phase is not Phase.ROLLING_BACK):
-        return asked
-    shown = "unknown weight" if live is None else f"{live} % live"
+        return expected
+    actual = "unknown weight" if live is None else f"{live} % live"
     if not rollout.final and (rollout.phase is Phase.ROLLING_BACK or rollout.in_flight):
-        return f"{shown}, going to {asked}"
-    return f"{shown}, expected {asked}"
+        return f"{actual}, going to {expected}"
+    return f"{actual}, expected {expected}"
 
 
 def rollout_line(rollout: Rollout) -> str:
-    """Return `rollout` in one line: id, phase, weight, why, and what comes next."""
+    """Return `rollout` in one line: id, phase, weight, reason, and the next action."""
     following = f"; next: {rollout.next}" if rollout.next else ""
     return (
         f"{rollout.id}  {rollout.phase}  {weight_text(rollout)}  "
@@ -90,7 +90,7 @@ def rollout_line(rollout: Rollout) -> str:
 
 
 def visit_data(visit: Visit) -> dict[str, Any]:
-    """Return a visit as plain JSON data: the rollout, and what needs an exit status of its own."""
+    """Return a visit as plain JSON data: the rollout, and what decides the exit status."""
     return {
         **rollout_data(visit.rollout),
         "busy": visit.busy,
@@ -100,25 +100,25 @@ def visit_data(visit: Visit) -> dict[str, Any]:
     }
 
 
-def missed_data(missed: Skip) -> dict[str, Any]:
-    """Return a rollout that a tick missed as plain JSON data; how it stands nobody knows."""
+def missed_data(skip: Skip) -> dict[str, Any]:
+    """Return a rollout that a tick skipped as plain JSON data; its phase is unknown."""
     return {
-        "id": missed.rollout_id,
+        "id": skip.rollout_id,
         "phase": None,
         "busy": False,
-        "problem": str(missed.error),
+        "problem": str(skip.error),
         "saved": False,
         "alerts": [],
     }
 
 
-def missed_line(missed: Skip) -> str:
-    """Return a rollout that a tick missed in one line."""
-    return f"{missed.rollout_id}  was not visited: {missed.error}"
+def missed_line(skip: Skip) -> str:
+    """Return a rollout that a tick skipped in one line."""
+    return f"{skip.rollout_id}  was not visited: {skip.error}"
 
 
 def visit_line(visit: Visit) -> str:
-    """Return a visit in one line, with what went wrong in front."""
+    """Return a visit in one line, starting with the problem."""
     line = rollout_line(visit.rollout)
     if visit.busy:
         return f"skipped, another run holds the rollout or saved first: {line}"
@@ -130,9 +130,9 @@ def visit_line(visit: Visit) -> str:
 
 
 def rollout_text(rollout: Rollout, now: datetime | None = None) -> str:
-    """Return `rollout` as a page: the ladder, what is next, and every finding.
+    """Return `rollout` as a page: its steps, the next action, and every finding.
 
-    now: for somebody who only looks; whether ticks are late is said, too.
+    now: adds a warning when no tick ran recently; None: a tick runs now.
     """
     lines = [
         f"{rollout.id}  {rollout.phase}  {weight_text(rollout)}",
@@ -141,8 +141,8 @@ def rollout_text(rollout: Rollout, now: datetime | None = None) -> str:
         f"  because   {rollout.sentence}",
     ]
     lines += [f"  {name:<9} {text}" for name, text in _facts(rollout) if text]
-    late = "" if now is None else late_text(rollout, now)
-    lines.append(f"  updated   {clock_text(rollout.updated)}{late}")
+    late_note = "" if now is None else late_text(rollout, now)
+    lines.append(f"  updated   {clock_text(rollout.updated)}{late_note}")
     if lines_of_table := table(rollout):
         lines += ["", *(f"  {line}" for line in lines_of_table), ""]
     lines.extend(f"  {finding_line(finding)}" for finding in rollout.findings)
@@ -150,7 +150,7 @@ def rollout_text(rollout: Rollout, now: datetime | None = None) -> str:
 
 
 def _facts(rollout: Rollout) -> Iterator[tuple[str, str]]:
-    """Yield what there may be to say of a rollout; empty where there is nothing."""
+    """Yield name and text of each optional line of the page; the text may be empty."""
     yield "next", rollout.next
     yield "blocked", rollout.blocked
     if rollout.write_error not in rollout.blocked:
@@ -166,7 +166,7 @@ def _facts(rollout: Rollout) -> Iterator[tuple[str, str]]:
 
 
 def late_text(rollout: Rollout, now: datetime) -> str:
-    """Return for how long no tick has seen `rollout`; empty while that is as it should be."""
+    """Return how long ago the last tick was, when it is overdue; else empty."""
     if not _is_late(rollout, now):
         return ""
     return f", {duration_text(now - rollout.updated)} ago: does anything tick it?"
@@ -181,22 +181,22 @@ def ladder_text(rollout: Rollout) -> str:
     parts = []
     for index, step in enumerate(rollout.policy.steps):
         text = f"{step.weight} % {format_duration(step.bake)}"
-        here = index == rollout.step and rollout.phase in (Phase.PROGRESSING, Phase.PAUSED)
-        parts.append(f"[{text}]" if here else text)
+        is_current = index == rollout.step and rollout.phase in (Phase.PROGRESSING, Phase.PAUSED)
+        parts.append(f"[{text}]" if is_current else text)
     return " > ".join(parts)
 
 
 def finding_line(finding: Finding) -> str:
-    """Return a finding in one line: verdict, how much was shown, and the sentence."""
+    """Return a finding in one line: verdict, evidence label, and the sentence."""
     role = "" if finding.gates else "report only, "
     return f"{MARKS[finding.verdict]:<4}  {role}{finding.label}: {finding.sentence}"
 
 
-# --- many ---------------------------------------------------------------------------------------
+# --- Overview -----------------------------------------------------------------------------------
 
 
 def overview_lines(rollouts: Sequence[Rollout], now: datetime) -> list[str]:
-    """Return a line per rollout, the most urgent first; those that need a person begin with `!`."""
+    """Return a line per rollout, the most urgent first; `!` marks those that need an operator."""
     ranked = sorted(rollouts, key=lambda one: _rank(one, now))
     width = max((len(one.id) for one in rollouts), default=0)
     return [
@@ -210,7 +210,7 @@ _NEEDS_OPERATOR = 3
 
 
 def _rank(rollout: Rollout, now: datetime) -> int:
-    """Return how much can wait: 0 cannot."""
+    """Return the urgency of `rollout`: 0 is the most urgent."""
     match rollout.phase:
         case Phase.ROLLING_BACK:
             return 0 if rollout.unconfirmed else 1
@@ -225,19 +225,19 @@ def _rank(rollout: Rollout, now: datetime) -> int:
 
 
 def _drain_is_incomplete(rollout: Rollout, now: datetime) -> bool:
-    """Tell whether a rollback that is still watched did not end the canary's requests."""
-    refuted = rollout.drain is not None and rollout.drain.verdict is Verdict.FAIL
+    """Tell whether canary requests may continue after a rollback that is still watched."""
+    failed = rollout.drain is not None and rollout.drain.verdict is Verdict.FAIL
     watched = rollout.watch_until is not None and now < rollout.watch_until
-    return watched and (refuted or rollout.unconfirmed)
+    return watched and (failed or rollout.unconfirmed)
 
 
 def _summary(rollout: Rollout, now: datetime) -> str:
-    """Return what there is to say of a rollout in a few words, what is wrong first."""
+    """Return the state of a rollout in a few words, problems first."""
     if rollout.drain is not None and _drain_is_incomplete(rollout, now):
         return rollout.drain.sentence
     progressing = rollout.phase is Phase.PROGRESSING
-    what = (rollout.next if progressing else "") or rollout.sentence
+    text = (rollout.next if progressing else "") or rollout.sentence
     if _is_late(rollout, now):
-        what = f"no tick for {duration_text(now - rollout.updated)}; {what}"
-    unsure = rollout.phase is Phase.ROLLING_BACK and rollout.unconfirmed
-    return f"NOT at 0 %: {rollout.blocked}; {what}" if unsure else what
+        text = f"no tick for {duration_text(now - rollout.updated)}; {text}"
+    unconfirmed = rollout.phase is Phase.ROLLING_BACK and rollout.unconfirmed
+    return f"NOT at 0 %: {rollout.blocked}; {text}" if unconfirmed else text

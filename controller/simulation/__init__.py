@@ -1,1 +1,1 @@
-"""A world to rehearse in: AWS clients faked, a traffic model, faults and a virtual clock."""
+"""A simulated world for rehearsals: fake AWS clients, traffic, fault events, a virtual clock."""

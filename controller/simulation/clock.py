@@ -1,4 +1,4 @@
-"""Virtual time: it passes only when somebody waits, and then at once."""
+"""A virtual clock: time passes only in `sleep` and `advance`, and then at once."""
 
 import heapq
 from collections.abc import Callable
@@ -8,16 +8,16 @@ from datetime import datetime, timedelta
 class VirtualClock:
     """The `Clock` of a simulated world.
 
-    What is due fires in order while time passes, each at its own moment, so that a wait of an hour
-    sees everything that happens within that hour.
+    Scheduled actions run in order while time passes, each at its own moment, so that a wait of an
+    hour includes everything that happens within that hour.
     """
 
     def __init__(self, start: datetime) -> None:
         if start.tzinfo is None:
             raise ValueError("a clock needs a moment with a time zone")
         self._now = start
-        self._due: list[tuple[datetime, int, Callable[[], None]]] = []
-        self._numbered = 0
+        self._schedule: list[tuple[datetime, int, Callable[[], None]]] = []
+        self._next_number = 0
 
     def now(self) -> datetime:
         """Return the current virtual moment."""
@@ -28,16 +28,16 @@ class VirtualClock:
         self.advance(length)
 
     def advance(self, length: timedelta) -> None:
-        """Let `length` pass and fire what is due on the way; a negative length passes no time."""
-        until = max(self._now, self._now + length)
-        while self._due and self._due[0][0] <= until:
-            moment, _, action = heapq.heappop(self._due)
+        """Let `length` pass and run the actions that are due; a negative length passes no time."""
+        end = max(self._now, self._now + length)
+        while self._schedule and self._schedule[0][0] <= end:
+            moment, _, action = heapq.heappop(self._schedule)
             self._now = max(self._now, moment)
             action()
-        self._now = max(self._now, until)
+        self._now = max(self._now, end)
 
     def at(self, moment: datetime, action: Callable[[], None]) -> None:
-        """Fire `action` at `moment`; when that is over already, with the next time that passes."""
+        """Run `action` at `moment`; when that is past, as soon as time passes again."""
         # The number keeps actions of one moment in the order in which they were planned.
-        heapq.heappush(self._due, (moment, self._numbered, action))
-        self._numbered += 1
+        heapq.heappush(self._schedule, (moment, self._next_number, action))
+        self._next_number += 1

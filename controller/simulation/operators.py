@@ -1,4 +1,4 @@
-"""Other hands: people, stacks and pipelines that act while a rollout runs."""
+"""External actors of a rehearsal: operators, stacks and pipelines that act during a rollout."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -20,23 +20,23 @@ from controller.simulation.scenario.fault_events import (
 from controller.simulation.scenario.scenario import Scenario
 from controller.simulation.scenario.script import Script
 
-# Whoever meets an update in progress tries again after this time.
+# An actor whose change meets an update in progress tries again after this time.
 _RETRY_DELAY = timedelta(seconds=5)
 
 
 def weight_variables(target: LambdaEnv, weight: int) -> dict[str, str]:
-    """Return the variables that say `weight`."""
-    pair = {target.percentage: str(weight)}
+    """Return the target's variables for `weight`."""
+    variables = {target.percentage: str(weight)}
     if target.boolean is not None:
-        pair[target.boolean] = _flag(weight == 100)
-    return pair
+        variables[target.boolean] = _flag(weight == 100)
+    return variables
 
 
 def preexisting_full_weight(target: LambdaEnv) -> dict[str, str]:
-    """Return the variables that say 100 % where no rollout ever wrote them.
+    """Return the variables of an application at 100 % before its first rollout.
 
-    A boolean is the older of the two, so it stands alone; the application takes it as all or
-    nothing.
+    Where the target has a boolean, it is the older variable and stands alone: the application reads
+    it as all or nothing.
     """
     return {target.percentage: "100"} if target.boolean is None else {target.boolean: _flag(True)}
 
@@ -47,7 +47,7 @@ def weight_of(target: LambdaEnv, variables: Mapping[str, str]) -> int:
 
 
 class ExternalActors:
-    """Carries out what a script says that others do to `target`.
+    """Carries out the external actions of a script on `target`.
 
     Raises PolicyError when the script names a variable that the target does not have.
     """
@@ -66,19 +66,19 @@ class ExternalActors:
         self._attestations: list[AttestationEvent] = []
 
     def plan(self) -> None:
-        """Plan every act whose moment has become known; each is planned once."""
+        """Schedule every action whose moment has become known; each is scheduled once."""
         for number, moment, act in self._script.external_actions():
             if number not in self._planned:
                 self._planned.add(number)
                 self._plan_at(moment, act)
 
     def take_starts(self) -> int:
-        """Return how many second starts have become due since this was last asked."""
+        """Return how many second starts have become due since the last call."""
         due, self._starts = self._starts, 0
         return due
 
     def take_attestations(self) -> list[AttestationEvent]:
-        """Return what people have said of attestations since this was last asked."""
+        """Return the attestations that have become due since the last call."""
         due, self._attestations = self._attestations, []
         return due
 
@@ -106,10 +106,10 @@ class ExternalActors:
                 assert_never(unreachable)
 
     def _variables_after(self, function: Function, act: ManualChange) -> dict[str, str]:
-        pair = {} if act.weight is None else weight_variables(self._target, act.weight)
+        weight_pair = {} if act.weight is None else weight_variables(self._target, act.weight)
         if act.boolean is not None and self._target.boolean is not None:
-            pair[self._target.boolean] = _flag(act.boolean)
-        return {**function.variables, **act.variables, **pair}
+            weight_pair[self._target.boolean] = _flag(act.boolean)
+        return {**function.variables, **act.variables, **weight_pair}
 
 
 def _flag(on: bool) -> str:

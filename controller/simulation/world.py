@@ -1,7 +1,7 @@
-"""A whole world in one object: functions, metrics, traffic and time.
+"""A simulated AWS account: functions, metrics, alarms, logs, traffic and time.
 
-Every call of every client goes through `World.call`, so that faults, counts and interleavings have
-one place to hang.
+Every call of every fake client goes through `World.call`: the one place for faults, call counts and
+interleavings.
 """
 
 from collections import Counter
@@ -32,7 +32,7 @@ from controller.simulation.scenario.script import Script, UpdateRules
 from controller.simulation.scenario.start_time import DEFAULT_START, live_since, rehearsal_start
 from controller.simulation.traffic.traffic import TrafficFeed, TrafficModel, WeightTimeline
 
-# What stands around a call: service, operation, request, and the call itself, to make or not.
+# Wraps a call: gets service, operation, request, and the call itself, which it may make or not.
 CallInterceptor: TypeAlias = Callable[[str, str, Mapping[str, Any], Proceed], AwsResponse]
 
 # The verified caller in a simulated account.
@@ -52,12 +52,12 @@ _EMPTY_SCENARIO = Scenario(
 
 
 class World:
-    """AWS as one rollout meets it, in virtual time.
+    """The AWS account of one rollout, in virtual time.
 
     live_since: since when the canary of `target` has all traffic; None: the scenario's weight.
     clock: time passes only by its `sleep` and `advance`.
     calls: how often each (service, operation) was called.
-    layers: what stands around every call, the last one outermost; tests add theirs here.
+    interceptors: wrap every call, the last one outermost; tests add theirs here.
     """
 
     def __init__(
@@ -106,9 +106,9 @@ class World:
 
         start: first moment of the rehearsal; when left out, one that fits both. adopt: the last
         step's weight is live already, as an application has it that knows no percentage.
-        Raises PolicyError for a metric of which nobody can guess what it measures, for log events
-        that a simulated log does not read, and for a scenario that needs a variable which the
-        policy does not name.
+        Raises PolicyError for a metric whose role is neither known nor stated in the scenario, for
+        a log pattern that the fake does not support, and for a scenario that sets a variable which
+        the policy does not name.
         """
         roles = roles_of(policy, scenario.metrics)
         steps = tuple(step.weight for step in policy.steps)
@@ -124,24 +124,24 @@ class World:
         for identity, role in roles.items():
             world._cloudwatch.publish(identity, TrafficFeed(world._traffic, role))
         publish_events(policy, world._logs, world._traffic, world._script)
-        for one in policy.criteria.values():
-            if isinstance(one, Alarm):
-                world._alarms.add(one.alarm)
+        for criterion in policy.criteria.values():
+            if isinstance(criterion, Alarm):
+                world._alarms.add(criterion.alarm)
         return world
 
     def client(self, service: str) -> Any:
-        """Return what stands for the boto3 client of `service`."""
+        """Return a fake of the boto3 client of `service`."""
         return FakeClient(self, service)
 
     def call(self, service: str, operation: str, request: Mapping[str, Any]) -> AwsResponse:
-        """Answer one call as AWS would, through all layers.
+        """Answer one call as AWS would, through all interceptors.
 
         Raises what a boto3 client raises, and NotImplementedError for what is not simulated.
         """
         proceed: Proceed = partial(self._operation(service, operation), request)
         self.calls[service, operation] += 1
-        for layer in self.interceptors:
-            proceed = partial(layer, service, operation, request, proceed)
+        for interceptor in self.interceptors:
+            proceed = partial(interceptor, service, operation, request, proceed)
         return proceed()
 
     def add_function(self, name: str, variables: Mapping[str, str]) -> Function:
@@ -154,20 +154,20 @@ class World:
         return function
 
     def function(self, name: str) -> Function:
-        """Return a function by name or ARN. Raises KeyError when nobody added it."""
+        """Return a function by name or ARN. Raises KeyError when it was not added."""
         return self._lambda.function(name)
 
     def set_variables(self, name: str, variables: Mapping[str, str]) -> None:
-        """Begin an update as another hand does: these variables change, the others stay.
+        """Begin an update from outside rolloutctl: these variables change, the others stay.
 
         Not counted in `calls`. Raises ClientError as Lambda would, like 409 during an update.
         """
-        kept = self._lambda.function(name).variables
-        request = {"FunctionName": name, "Environment": {"Variables": {**kept, **variables}}}
+        current = self._lambda.function(name).variables
+        request = {"FunctionName": name, "Environment": {"Variables": {**current, **variables}}}
         self._lambda.update_function_configuration(request)
 
     def add_log_event(self, group: str, moment: datetime, message: str) -> None:
-        """Add an event to a log group, which is there from now on; not counted in `calls`."""
+        """Add an event to a log group, creating the group if needed; not counted in `calls`."""
         self._logs.add(group, int(moment.timestamp() * 1_000), message)
 
     def weight_now(self) -> int:
@@ -179,21 +179,21 @@ class World:
         return self._script.hook_refusal(self.clock.now().timestamp())
 
     def take_starts(self) -> int:
-        """Return how many second starts have become due since this was last asked."""
+        """Return how many second starts have become due since the last call."""
         return 0 if self._external_actors is None else self._external_actors.take_starts()
 
     def take_attestations(self) -> list[AttestationEvent]:
-        """Return what people have said of attestations since this was last asked."""
+        """Return the attestations that have become due since the last call."""
         return [] if self._external_actors is None else self._external_actors.take_attestations()
 
     def add_alarm(self, name: str) -> None:
-        """Add an alarm, which has been OK for a while; a scenario may change that."""
+        """Add an alarm, OK since a day before the start; a scenario may change its state."""
         self._alarms.add(name)
 
     def _operation(
         self, service: str, operation: str
     ) -> Callable[[Mapping[str, Any]], AwsResponse]:
-        known: Mapping[tuple[str, str], Callable[[Mapping[str, Any]], AwsResponse]] = {
+        operations: Mapping[tuple[str, str], Callable[[Mapping[str, Any]], AwsResponse]] = {
             ("lambda", "GetFunctionConfiguration"): self._lambda.get_function_configuration,
             ("lambda", "UpdateFunctionConfiguration"): self._lambda.update_function_configuration,
             ("lambda", "ListAliases"): self._lambda.list_aliases,
@@ -207,9 +207,9 @@ class World:
             ("logs", "FilterLogEvents"): self._logs.filter_log_events,
             ("sts", "GetCallerIdentity"): lambda _: dict(CALLER),
         }
-        if (service, operation) not in known:
+        if (service, operation) not in operations:
             raise NotImplementedError(f"{service} {operation} is not simulated")
-        return known[service, operation]
+        return operations[service, operation]
 
     def _apply_outage(
         self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed

@@ -21,7 +21,7 @@ pytest.register_assert_rewrite(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Expect the promises in a suite's CANNOT to be broken, and to stay so: `-rx` lists them."""
+    """Mark the promises in a suite's CANNOT as strict expected failures: `-rx` lists them."""
     for item in items:
         gaps = getattr(getattr(item, "cls", None), "CANNOT", {})
         reason = gaps.get(getattr(item, "originalname", item.name))
@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
-    """An endpoint that answers all services, to which this process has credentials."""
+    """An endpoint for all services, with credentials in this process."""
     monkeypatch.setattr("botocore.session.create_loader", lambda _paths: _service_models)
     with aws_stub.endpoint() as running:
         monkeypatch.setenv("AWS_REGION", "eu-central-1")

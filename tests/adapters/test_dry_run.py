@@ -29,18 +29,18 @@ from controller.errors import (
 from controller.ports.store import Store
 from tests.adapters.contracts.target import pair
 from tests.adapters.notifiers.channels import a_message
-from tests.adapters.targets.odd_lambda import OTHERS, a_world, opened, variables
+from tests.adapters.targets.odd_lambda import OTHERS, a_world, open_handler, variables
 from tests.support.rollouts import MINUTE, NOON, a_rollout, consistent, with_entry
 
 
 @pytest.fixture
 def journal() -> Journal:
-    """Nothing would have been done so far."""
+    """An empty journal."""
     return Journal()
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[Store]:
+def stored(tmp_path: Path) -> Iterator[Store]:
     """A store with one rollout, checkout#1, that owns a lock."""
     with SqliteStore(tmp_path / "rollouts.db") as store:
         rollout, entry = with_entry(a_rollout())
@@ -49,9 +49,9 @@ def kept(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def dry(kept: Store, journal: Journal) -> DryRunStore:
+def dry(stored: Store, journal: Journal) -> DryRunStore:
     """The same store in a dry run."""
-    return DryRunStore(kept, journal)
+    return DryRunStore(stored, journal)
 
 
 # --- the target ---------------------------------------------------------------------------------
@@ -59,11 +59,11 @@ def dry(kept: Store, journal: Journal) -> DryRunStore:
 
 def test_a_target_is_read_and_never_written(journal: Journal) -> None:
     world = a_world()
-    target = DryRunTarget(opened(world), "handler", journal)
+    target = DryRunTarget(open_handler(world), "handler", journal)
     target.shift_to(50, target.read().token)
     target.lower_to_zero(timedelta(minutes=1))
-    assert target.read() == opened(world).read()
-    assert list(target.obstacles()) == list(opened(world).obstacles())
+    assert target.read() == open_handler(world).read()
+    assert list(target.obstacles()) == list(open_handler(world).obstacles())
     assert variables(world) == {**OTHERS, **pair("10", "false")}
     assert journal.lines == ["set handler to 50 %", "lower handler to 0 %"]
 
@@ -72,7 +72,7 @@ def test_a_target_that_is_not_the_right_one_is_refused_as_it_would_be(journal: J
     def foreign(reading: TargetReading) -> None:
         raise WriteRefusedError(f"{reading.identity} is not ours")
 
-    target = DryRunTarget(opened(a_world()), "handler", journal)
+    target = DryRunTarget(open_handler(a_world()), "handler", journal)
     with pytest.raises(WriteRefusedError):
         target.lower_to_zero(timedelta(minutes=1), check=foreign)
     assert journal.lines == []
@@ -82,26 +82,26 @@ def test_a_target_that_is_not_the_right_one_is_refused_as_it_would_be(journal: J
 
 
 def test_what_was_saved_is_loaded_in_this_process_and_stored_nowhere(
-    dry: DryRunStore, kept: Store, journal: Journal
+    dry: DryRunStore, stored: Store, journal: Journal
 ) -> None:
-    before = kept.load("checkout#1")
+    before = stored.load("checkout#1")
     after, entry = with_entry(dry.load("checkout#1"), sentence="The gate at 10 % passed.")
     saved = dry.save(after, [entry])
     assert saved.version == before.version + 1
     assert dry.load("checkout#1") == saved
     assert [one.seq for one in dry.history("checkout#1")] == [1, 2]
-    assert kept.load("checkout#1") == before
-    assert [one.seq for one in kept.history("checkout#1")] == [1]
+    assert stored.load("checkout#1") == before
+    assert [one.seq for one in stored.history("checkout#1")] == [1]
     assert journal.lines == ["record transition of checkout#1: The gate at 10 % passed."]
 
 
-def test_a_save_without_a_record_is_not_worth_a_line(dry: DryRunStore, journal: Journal) -> None:
+def test_a_save_without_an_entry_adds_no_line(dry: DryRunStore, journal: Journal) -> None:
     dry.save(dry.load("checkout#1"), [])
     assert journal.lines == []
 
 
 def test_a_rollout_that_was_created_is_found_in_this_process_and_stored_nowhere(
-    dry: DryRunStore, kept: Store, journal: Journal
+    dry: DryRunStore, stored: Store, journal: Journal
 ) -> None:
     rollout, entry = with_entry(a_rollout("basket#1"))
     dry.create(rollout, [entry], ["other lock"])
@@ -112,8 +112,8 @@ def test_a_rollout_that_was_created_is_found_in_this_process_and_stored_nowhere(
     assert dry.active(NOON) == ("checkout#1", "basket#1")
     assert dry.owner("other lock") == "basket#1"
     with pytest.raises(UnknownRolloutError):
-        kept.load("basket#1")
-    assert kept.owner("other lock") is None
+        stored.load("basket#1")
+    assert stored.owner("other lock") is None
     assert journal.lines == ["create basket#1: Started at 10 %."]
 
 
@@ -125,41 +125,41 @@ def test_a_target_that_has_an_owner_is_refused_as_without_a_dry_run(
     assert journal.lines == []
 
 
-def test_a_target_whose_owner_is_done_is_taken_over(dry: DryRunStore, kept: Store) -> None:
-    kept.save(consistent(replace(kept.load("checkout#1"), phase=Phase.SUCCEEDED)), [])
+def test_a_target_whose_owner_is_done_is_taken_over(dry: DryRunStore, stored: Store) -> None:
+    stored.save(consistent(replace(stored.load("checkout#1"), phase=Phase.SUCCEEDED)), [])
     dry.create(a_rollout("basket#1"), [], ["lock"])
     assert dry.owner("lock") == "basket#1"
 
 
-def test_a_rollout_that_another_run_has_is_looked_at_and_left_to_it(
-    dry: DryRunStore, kept: Store, journal: Journal
+def test_a_rollout_that_another_run_leased_is_read_and_left_to_it(
+    dry: DryRunStore, stored: Store, journal: Journal
 ) -> None:
-    held = kept.acquire("checkout#1", NOON, NOON + MINUTE)
-    assert dry.acquire("checkout#1", NOON, NOON + MINUTE) == held
-    dry.save(held, [], hold=NOON + MINUTE)
+    leased = stored.acquire("checkout#1", NOON, NOON + MINUTE)
+    assert dry.acquire("checkout#1", NOON, NOON + MINUTE) == leased
+    dry.save(leased, [], hold=NOON + MINUTE)
     dry.release("checkout#1")
-    assert kept.save(held, []).version == held.version + 1
+    assert stored.save(leased, []).version == leased.version + 1
     assert journal.lines == []
 
 
-def test_what_would_be_taken_in_is_found_in_this_process_and_stored_nowhere(
-    dry: DryRunStore, kept: Store, journal: Journal
+def test_a_received_rollout_is_found_in_this_process_and_stored_nowhere(
+    dry: DryRunStore, stored: Store, journal: Journal
 ) -> None:
     rollout, entry = with_entry(consistent(a_rollout("basket#1", phase=Phase.SUCCEEDED)))
     dry.receive(rollout, [entry], ["other lock"])
     assert dry.all() == ("checkout#1", "basket#1")
     assert dry.history("basket#1") == (entry,)
     assert dry.active(NOON) == ("checkout#1",)
-    assert kept.all() == ("checkout#1",)
+    assert stored.all() == ("checkout#1",)
     assert journal.lines == ["take in basket#1 and its history (1 entries)"]
     with pytest.raises(TargetTakenError, match="checkout#1 owns lock"):
         dry.receive(a_rollout("basket#2"), [], ["lock"])
 
 
-def test_a_target_is_taken_over_once_its_owner_is_final(dry: DryRunStore, kept: Store) -> None:
+def test_a_target_is_taken_over_once_its_owner_is_final(dry: DryRunStore, stored: Store) -> None:
     with pytest.raises(TargetTakenError, match="checkout#1 owns lock"):
         dry.create(a_rollout("basket#1"), [], ["lock"])
-    kept.save(consistent(replace(kept.load("checkout#1"), phase=Phase.ROLLED_BACK)), [])
+    stored.save(consistent(replace(stored.load("checkout#1"), phase=Phase.ROLLED_BACK)), [])
     dry.create(a_rollout("basket#1"), [], ["lock"])
     assert dry.owner("lock") == "basket#1"
 
@@ -190,21 +190,21 @@ def test_a_store_that_is_there_is_read_and_checked_also_when_none_is_to_be_made(
 # --- the notifier -------------------------------------------------------------------------------
 
 
-def test_nobody_is_told_anything(journal: Journal) -> None:
+def test_no_notice_is_sent(journal: Journal) -> None:
     DryRunNotifier(journal).notify(a_rollout(), Notice(Severity.CRITICAL, "Look at it."))
     assert journal.lines == ["tell people (critical): Look at it."]
 
 
-def test_nothing_is_brought_anywhere_and_the_place_is_said(journal: Journal) -> None:
+def test_no_message_is_sent_and_the_journal_names_the_channel(journal: Journal) -> None:
     channel = SlackChannel.model_validate({"kind": "slack", "webhook": {"environment": "HOOK"}})
     DryRunChannelNotifier(journal).deliver(channel, a_rollout(), a_message())
     assert journal.lines == ["send rolled_back (warning) to slack by the environment variable HOOK"]
 
 
 def test_a_version_that_was_saved_before_is_refused_as_without_a_dry_run(
-    dry: DryRunStore, kept: Store
+    dry: DryRunStore, stored: Store
 ) -> None:
-    known = kept.load("checkout#1")
+    known = stored.load("checkout#1")
     dry.save(known, [])
     with pytest.raises(StateConflictError):
         dry.save(known, [])

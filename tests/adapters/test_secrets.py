@@ -1,4 +1,4 @@
-"""Secrets that a policy names: read from where they are, and never repeated."""
+"""Secrets that a policy names: read from their place, and never quoted."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +22,7 @@ class Contract:
         assert secrets.read(SecretReference(secret="rollouts/slack")) == HIDDEN
         assert secrets.read(SecretReference(secret=arn)) == HIDDEN
 
-    def test_a_secret_that_is_not_there_is_said(self, client: Any) -> None:
+    def test_a_secret_that_does_not_exist_is_an_error(self, client: Any) -> None:
         with pytest.raises(DeliveryError) as caught:
             SecretReader(lambda: client, {}).read(SecretReference(secret="missing"))
         assert str(caught.value).startswith(
@@ -49,17 +49,17 @@ class TestOnMinistack(Contract):
         return ministack.client("secretsmanager", account)
 
 
-def nobody() -> Any:
+def no_client() -> Any:
     raise AssertionError("no client is needed")
 
 
 def test_a_variable_is_read_without_any_client() -> None:
-    secrets = SecretReader(nobody, {"HOOK": f" {HIDDEN} "})
+    secrets = SecretReader(no_client, {"HOOK": f" {HIDDEN} "})
     assert secrets.read(SecretReference(environment="HOOK")) == HIDDEN
 
 
 @pytest.mark.parametrize("environment", [{}, {"HOOK": " "}])
-def test_a_variable_that_is_not_set_is_said(environment: dict[str, str]) -> None:
+def test_a_variable_that_is_not_set_is_an_error(environment: dict[str, str]) -> None:
     with pytest.raises(DeliveryError) as caught:
-        SecretReader(nobody, environment).read(SecretReference(environment="HOOK"))
+        SecretReader(no_client, environment).read(SecretReference(environment="HOOK"))
     assert str(caught.value) == "the environment variable HOOK is not set, or empty"

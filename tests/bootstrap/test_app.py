@@ -1,4 +1,4 @@
-"""What the composition root promises beyond its parts."""
+"""The composition root: stores, dry runs, authors and rehearsals."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -34,24 +34,24 @@ def _signed_in(ministack: Emulator, account: str, monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture
 def file(tmp_path: Path) -> SqliteLocation:
-    """A place where no store is yet."""
+    """A location without a store."""
     return SqliteLocation(tmp_path / "state" / "rollouts.db")
 
 
 @pytest.fixture
 def settings(_signed_in: None, file: SqliteLocation) -> Settings:
-    """Settings of a run on an empty account, with a store that is not there yet."""
+    """Settings of a run on an empty account, without a store yet."""
     return Settings(store=file, by="tester")
 
 
-def keep(settings: Settings, rollout_id: str = "checkout#1", **facts: Any) -> None:
-    """Keep a rollout in the store of `settings`."""
+def store_rollout(settings: Settings, rollout_id: str = "checkout#1", **facts: Any) -> None:
+    """Create a rollout in the store of `settings`."""
     rollout, entry = with_entry(consistent(a_rollout(rollout_id, **facts)))
     with bootstrap.live_app(settings) as app:
         app.runner.store.create(rollout, [entry], rollout.locks)
 
 
-# --- a file that is not there -------------------------------------------------------------------
+# --- missing files ------------------------------------------------------------------------------
 
 
 def test_a_dry_run_makes_no_store(settings: Settings, tmp_path: Path) -> None:
@@ -61,17 +61,17 @@ def test_a_dry_run_makes_no_store(settings: Settings, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_looking_makes_no_store(settings: Settings, tmp_path: Path) -> None:
+def test_reading_makes_no_store(settings: Settings, tmp_path: Path) -> None:
     with bootstrap.open_store(settings, may_be_missing=True) as (store, now):
         assert store.active(now) == ()
     assert list(tmp_path.iterdir()) == []
 
 
-def transfer_from(settings: Settings) -> AbstractContextManager[Any]:
+def migrate_from(settings: Settings) -> AbstractContextManager[Any]:
     return migration(settings.store, TABLE)
 
 
-def transfer_to(settings: Settings) -> AbstractContextManager[Any]:
+def migrate_to(settings: Settings) -> AbstractContextManager[Any]:
     return migration(TABLE, settings.store)
 
 
@@ -79,8 +79,8 @@ OPENED = [
     pytest.param(bootstrap.live_app, id="to act"),
     pytest.param(bootstrap.open_store, id="to look"),
     pytest.param(partial(bootstrap.live_app, dry_run=True), id="to act dryly"),
-    pytest.param(transfer_from, id="to copy rollouts from it"),
-    pytest.param(transfer_to, id="to copy rollouts to it"),
+    pytest.param(migrate_from, id="to copy rollouts from it"),
+    pytest.param(migrate_to, id="to copy rollouts to it"),
 ]
 
 
@@ -102,7 +102,7 @@ def test_a_start_makes_its_store(settings: Settings, file: SqliteLocation) -> No
     assert file.path.exists()
 
 
-# --- a table ------------------------------------------------------------------------------------
+# --- tables -------------------------------------------------------------------------------------
 
 
 def first_call(settings: Settings, **how: Any) -> None:
@@ -132,7 +132,7 @@ def test_a_table_is_made_by_no_run_and_missed_with_the_first_call(
 def test_a_store_is_made_once(settings: Settings, file: SqliteLocation, kind: str) -> None:
     place: StoreLocation = file if kind == "file" else TABLE
     assert bootstrap.make_store(place)
-    keep(replace(settings, store=place))
+    store_rollout(replace(settings, store=place))
     assert not bootstrap.make_store(place)
     with bootstrap.open_store(replace(settings, store=place)) as (store, _):
         assert store.all() == ("checkout#1",)
@@ -162,7 +162,7 @@ def test_rollouts_are_copied_from_a_file_into_a_table(
 ) -> None:
     bootstrap.make_store(file)
     bootstrap.make_store(TABLE)
-    keep(settings, phase=Phase.SUCCEEDED, watch_until=NOON + MINUTE)
+    store_rollout(settings, phase=Phase.SUCCEEDED, watch_until=NOON + MINUTE)
     with migration(file, TABLE) as copying:
         (copied,) = copying.run(copying.plan())
     assert copied.url == "dynamodb://rollouts"
@@ -183,7 +183,7 @@ def test_a_store_is_not_copied_into_itself(settings: Settings, file: SqliteLocat
 
 ARN = "arn:aws:iam::{account}:"
 
-# --- who acts -----------------------------------------------------------------------------------
+# --- authors ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -195,11 +195,11 @@ ARN = "arn:aws:iam::{account}:"
         pytest.param(False, False, "jo", None, id="a tick with a name: that"),
     ],
 )
-def test_who_acts_is(
+def test_the_author_is(
     settings: Settings, account: str, by_login: bool, person: bool, by: str, caller: str | None
 ) -> None:
-    who = replace(settings, by="root" if by_login else "jo", by_login=by_login)
-    with bootstrap.live_app(who, create=True, ask_caller=person) as app:
+    own_settings = replace(settings, by="root" if by_login else "jo", by_login=by_login)
+    with bootstrap.live_app(own_settings, create=True, ask_caller=person) as app:
         author = app.runner.author(app.runner.by)
     assert author.by.startswith(by.format(account=account))
     assert (author.caller or "").startswith((caller or "").format(account=account))
@@ -207,29 +207,29 @@ def test_who_acts_is(
 
 
 @pytest.mark.parametrize("by_login", [True, False])
-def test_who_acts_is_unverified_when_aws_does_not_answer(
+def test_the_author_is_unverified_when_aws_does_not_answer(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, by_login: bool
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
-    who = replace(settings, by="root", by_login=by_login)
-    with bootstrap.live_app(who, create=True, ask_caller=True) as app:
+    own_settings = replace(settings, by="root", by_login=by_login)
+    with bootstrap.live_app(own_settings, create=True, ask_caller=True) as app:
         assert app.runner.author(app.runner.by) == Author("root", "")
 
 
 def test_aws_is_asked_once_and_not_before_something_is_recorded(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[object] = []
+    calls: list[object] = []
 
     def caller(clients: object) -> str:
-        asked.append(clients)
+        calls.append(clients)
         return "arn"
 
     monkeypatch.setattr("controller.adapters.iam.caller.caller_arn", caller)
     with bootstrap.live_app(settings, create=True, ask_caller=True) as app:
-        assert asked == []
+        assert calls == []
         assert {app.runner.author("jo") for _ in range(3)} == {Author("jo", "arn")}
-        assert len(asked) == 1
+        assert len(calls) == 1
 
 
 # --- rehearsals ---------------------------------------------------------------------------------
@@ -248,8 +248,8 @@ def test_a_rehearsal_leaves_its_rollout_in_the_store_that_was_named(
             stage.runner, stage.world, stage.policy, every=MINUTE, on_tick=lambda _: None
         )
     with bootstrap.open_store(Settings(place, "tester")) as (store, _):
-        kept = store.load("orders#1")
-        assert (kept.phase, kept) == (Phase.SUCCEEDED, played.rollout)
+        rollout = store.load("orders#1")
+        assert (rollout.phase, rollout) == (Phase.SUCCEEDED, played.rollout)
         assert tuple(store.history("orders#1")) == tuple(played.entries)
 
 
@@ -257,10 +257,10 @@ def test_a_rehearsal_leaves_its_rollout_in_the_store_that_was_named(
 def test_a_rehearsal_goes_into_no_store_that_has_rollouts(
     settings: Settings, file: SqliteLocation, kind: str
 ) -> None:
-    """They may be those of a real account."""
+    """Those rollouts may be of a real account."""
     place: StoreLocation = file if kind == "file" else TABLE
     bootstrap.make_store(place)
-    keep(replace(settings, store=place))
+    store_rollout(replace(settings, store=place))
     with (
         pytest.raises(UsageError, match=r"needs an empty store, and .* has checkout#1 \(arn:"),
         rehearsal(short_policy(), "healthy", 1, store=place),

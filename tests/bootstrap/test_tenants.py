@@ -1,6 +1,6 @@
-"""Who may drive the rollouts of one policy drives no other: every request, by IAM's rules.
+"""A role bound to one policy reaches no rollout of another: every request, by IAM's rules.
 
-The emulators allow what `dynamodb:LeadingKeys` forbids, so our own evaluator stands before them.
+The emulators ignore `dynamodb:LeadingKeys`, so a test evaluator checks each request before them.
 """
 
 import json
@@ -33,14 +33,14 @@ from tests.support.tenants import ACCOUNT, REGION, TABLE, URL, RoleGuard, iam_do
 SECOND = {**SHORT_POLICY["target"], "function": "second"}
 OWN = short_policy(name="shop")
 NEXT = short_policy(name="shop-next")  # of the same function and variables
-# A name that begins as the other one does, on a function of its own.
+# A name with the other one as its prefix, on another function.
 FOREIGN = short_policy(name="shop-2", target=SECOND)
 POLICIES = {policy.name: policy for policy in (OWN, NEXT, FOREIGN)}
 
 
 @dataclass
 class Tenants:
-    """A desk at which roles act, each with what `iam` prints for its job and its policy."""
+    """Runs commands as roles with the IAM policies that `iam` prints for a job and a policy."""
 
     desk: Desk
     guard: RoleGuard
@@ -58,14 +58,14 @@ class Tenants:
             return self.desk.run(*words)
 
     def well(self, job: Job, name: str, *words: str, status: int = Exit.DONE) -> Ended:
-        """Run one command, of which nothing is denied, and which ends as it should."""
+        """Run one command; nothing is denied, and its exit status is `status`."""
         ended = self.run(job, name, *words)
         assert self.guard.denied == []
         assert ended.status == status, (words, ended.out, ended.err)
         return ended
 
     def ticks(self, name: str, phase: str, rollout: str) -> None:
-        """Tick as the schedule of a policy, once a minute, until a rollout is in this phase."""
+        """Tick for a policy, once a minute, until a rollout is in this phase."""
         for _ in range(40):
             if self.phase(rollout) == phase:
                 return
@@ -74,7 +74,7 @@ class Tenants:
         pytest.fail(f"{rollout} is {self.phase(rollout)}")
 
     def as_doctor(self, name: str) -> None:
-        """Read what `doctor` reads of a store; the rest of it asks services beside this one."""
+        """Read what `doctor` reads of a store; its other checks use other services."""
         store = DynamoDbStore(self.guard.client, TABLE)
         with self.guard.acting_as(Job.DOCTOR, iam_document(Job.DOCTOR, POLICIES[name])):
             assert [store.load(one).name for one in store.active(NOON, [name])] == [name]
@@ -100,7 +100,7 @@ def _arn(function: str) -> str:
 def tenants(
     desk_in: MakeDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Tenants]:
-    """A table with a rollout of the foreign policy that goes on at 10 %."""
+    """A table with an open rollout of the foreign policy at 10 %."""
     desk = desk_in()
     desk.world.add_function("second", {"PERCENTAGE": "0", "ENABLED": "false"})
     monkeypatch.setenv("ROLLOUTCTL_STORE", URL)
@@ -113,15 +113,15 @@ def tenants(
 
         monkeypatch.setattr(Clients, "get", client)
         create_table(guard.client, TABLE, SystemClock())
-        found = Tenants(desk, guard, tmp_path)
-        found.well(Job.START, "shop-2", "start", found.file("shop-2"))
-        yield found
+        tenants = Tenants(desk, guard, tmp_path)
+        tenants.well(Job.START, "shop-2", "start", tenants.file("shop-2"))
+        yield tenants
 
 
-def test_the_walk_of_an_owner_asks_for_nothing_that_is_not_printed_for_the_job(
+def test_a_whole_rollout_needs_no_permission_that_iam_does_not_print_for_the_job(
     tenants: Tenants,
 ) -> None:
-    """0 to 100 %, finished, back, the next attempt, another policy's takeover, every verb."""
+    """Every verb: 0 to 100 %, success, rollback, the next attempt, another policy's takeover."""
     foreign = tenants.foreign()
     policy, well = tenants.file("shop"), tenants.well
 
@@ -178,7 +178,7 @@ def test_the_walk_of_an_owner_asks_for_nothing_that_is_not_printed_for_the_job(
     assert tenants.foreign() == foreign
 
 
-def test_a_bound_role_is_denied_what_needs_every_rollout_and_it_is_said_what(
+def test_a_bound_role_is_denied_what_needs_every_rollout_with_the_missing_action(
     tenants: Tenants,
 ) -> None:
     tenants.well(Job.START, "shop", "start", tenants.file("shop"))
@@ -194,9 +194,9 @@ def test_a_bound_role_is_denied_what_needs_every_rollout_and_it_is_said_what(
     ):
         ended = tenants.run(job, "shop", *words)
         assert ended.status == Exit.INTERNAL, (words, ended.err)
-        said = ended.out + ended.err
-        assert action in said
-        assert "grant the action to this role" in said
+        output = ended.out + ended.err
+        assert action in output
+        assert "grant the action to this role" in output
     assert tenants.guard.denied
 
 
@@ -261,7 +261,7 @@ def test_a_role_of_one_policy_cannot_reach_a_rollout_of_another(
 def test_a_role_that_read_a_rollout_elsewhere_cannot_overwrite_it(
     tenants: Tenants, job: Job
 ) -> None:
-    """The attack as it was: 99.9 % were made 1 %, and the lock deleted."""
+    """The original attack: an objective of 99.9 % became 1 %, and the lock was deleted."""
     before = tenants.foreign()
     reading = DynamoDbStore(tenants.guard.client, TABLE)
     rollout = reading.load("shop-2#1")
@@ -283,7 +283,7 @@ def test_a_role_that_read_a_rollout_elsewhere_cannot_overwrite_it(
 
 
 @pytest.mark.parametrize("job", BOUND, ids=str)
-def test_a_rollout_of_ones_own_takes_no_lock_of_another_target(tenants: Tenants, job: Job) -> None:
+def test_an_own_rollout_takes_no_lock_of_another_target(tenants: Tenants, job: Job) -> None:
     store = DynamoDbStore(tenants.guard.client, TABLE)
     foreign = store.load("shop-2#1")
     own, entry = with_entry(replace(foreign, id="shop#1", name="shop", policy=OWN, version=0))
@@ -353,14 +353,14 @@ def test_no_request_about_a_key_that_is_not_the_policys_is_allowed(job: Job, pk:
 )
 @pytest.mark.parametrize("job", [Job.TICK, Job.START, Job.OPERATE], ids=str)
 def test_the_keys_of_the_policy_are_its_own(job: Job, pk: str) -> None:
-    """So the requests that are denied above are not denied for another reason."""
+    """So the requests above are denied for no other reason."""
     document = iam_document(job, OWN)
     allowed = {one for one, request in _requests(pk) if is_allowed(document, one, request)}
     assert allowed == {"GetItem", "PutItem", "UpdateItem", "Query", "TransactWriteItems"}
 
 
 @pytest.mark.parametrize("job", BOUND, ids=str)
-def test_a_name_that_is_the_beginning_of_another_one_opens_neither(job: Job) -> None:
+def test_a_name_that_is_the_prefix_of_another_one_opens_neither(job: Job) -> None:
     names = ("shop", "shop-2", "shop-", "s", "shop2")
     for mine in names:
         document: Document = iam_document(job, short_policy(name=mine, target=SECOND))
@@ -379,8 +379,8 @@ def test_what_can_be_bound_to_keys_always_has_one() -> None:
     assert not [one for one in keyed if one.resource.endswith(("/active", "/by_target"))]
 
 
-def test_policies_of_one_target_are_told_apart_but_for_its_locks() -> None:
-    """They share the lock, and may both set the variable that it is about."""
+def test_policies_of_one_target_share_nothing_but_its_locks() -> None:
+    """They share the lock, and may both set its variable."""
     document = iam_document(Job.START, NEXT)
     lock = f"LOCK#{_arn(FUNCTION)}#PERCENTAGE"
     reached = {

@@ -15,18 +15,18 @@ from tests.chaos.trace_text import format_trace
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print one story; return 1 when an invariant does not hold."""
+    """Print one trace; return 1 when it violates an invariant."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--store", choices=("sqlite", "dynamodb"), default="sqlite")
     options = parser.parse_args(arguments)
     logging.disable()
-    story = run_seed(options.seed, options.store)
-    sys.stdout.write(f"{format_trace(story)}\n")
-    if not story.violations:
+    trace = run_seed(options.seed, options.store)
+    sys.stdout.write(f"{format_trace(trace)}\n")
+    if not trace.violations:
         return 0
-    smallest = shrink(story, run_plan)
-    if smallest is not story:
+    smallest = shrink(trace, run_plan)
+    if smallest is not trace:
         sys.stdout.write(f"\nThe smallest story that shows it:\n\n{format_trace(smallest)}\n")
     return 1
 

@@ -1,4 +1,4 @@
-"""What others do while a process waits: other runs, people, pipelines, and who takes a lease."""
+"""What actors do while a process waits: other runs, operators, deploys, and a lease taken over."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -28,13 +28,13 @@ from tests.chaos.oracle import Oracle
 from tests.chaos.program import Program, Stores
 
 REASON: Final = "because"
-# A clock that is so far ahead takes any honest lease for one that is over.
+# A clock that is this far ahead takes any current lease for an expired one.
 AHEAD: Final = timedelta(minutes=2)
 LEASE: Final = timedelta(minutes=2)
 
 
 class ActorContext(Protocol):
-    """What others need of the story."""
+    """What an actor needs of the simulation."""
 
     plan: FaultPlan
     world: World
@@ -50,16 +50,16 @@ class ActorContext(Protocol):
         pending: PendingFaults,
         verb: str = "",
     ) -> int | None:
-        """Run one process."""
+        """Run one process, and return its exit status; None: it crashed."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Invocation:
-    """A run of rolloutctl, and what a person asks by it."""
+    """A run of rolloutctl. verb: the operator command that it is; empty: a scheduled tick."""
 
     do: Callable[[Program], int]
-    asks: str = ""
+    verb: str = ""
 
 
 _INVOCATIONS: Final[Mapping[ActorAction, _Invocation]] = {
@@ -80,13 +80,13 @@ _INVOCATIONS: Final[Mapping[ActorAction, _Invocation]] = {
 
 
 def perform(context: ActorContext, fault: Interleaving, by: str) -> None:
-    """Do what `fault` says while the process `by` waits."""
-    run = _INVOCATIONS.get(fault.act)
+    """Perform the action of `fault` while the process `by` waits."""
+    run = _INVOCATIONS.get(fault.action)
     if run is not None:
-        name = f"{fault.act} in {by}"
-        context.run(name, run.do, pending=PendingFaults(fault.faults), verb=run.asks)
+        name = f"{fault.action} in {by}"
+        context.run(name, run.do, pending=PendingFaults(fault.faults), verb=run.verb)
         return
-    match fault.act:
+    match fault.action:
         case ActorAction.SET_WEIGHT:
             target = context.plan.policy.target
             _write(context, weight_variables(target, fault.weight), PERSON)
@@ -101,7 +101,7 @@ def perform(context: ActorContext, fault: Interleaving, by: str) -> None:
 
 
 def _contradiction(context: ActorContext) -> dict[str, str]:
-    """Return what a person sets who forgets the other variable, or does not know what fits."""
+    """Return variables that contradict each other, or a percentage that is no number."""
     target = context.plan.policy.target
     return {target.percentage: "half"} if target.boolean is None else {target.boolean: "true"}
 
@@ -112,7 +112,7 @@ def _template(context: ActorContext) -> dict[str, str]:
 
 
 def _write(context: ActorContext, variables: Mapping[str, str], by: str, code: str = "") -> None:
-    """Write variables as another hand does, unless Lambda refuses: it has an update in progress."""
+    """Write variables from outside, unless Lambda refuses because an update is in progress."""
     name = context.plan.policy.target.function
     with suppress(ClientError):
         context.world.set_variables(name, variables)
@@ -122,8 +122,8 @@ def _write(context: ActorContext, variables: Mapping[str, str], by: str, code: s
 
 
 def _take_lease(context: ActorContext) -> None:
-    """Another run, whose clock is wrong, takes the newest rollout from whoever has it."""
+    """Let a run whose clock is ahead take the lease of the newest rollout over."""
     with context.stores.fault_free() as store, suppress(StoreError):
         for rollout_id in store.of_name(context.plan.policy.name)[-1:]:
-            wrong = context.world.clock.now() + AHEAD
-            store.acquire(rollout_id, wrong, wrong + LEASE)
+            skewed_now = context.world.clock.now() + AHEAD
+            store.acquire(rollout_id, skewed_now, skewed_now + LEASE)

@@ -1,4 +1,4 @@
-"""Planted bugs of what is decided, by a tick and for a person."""
+"""Planted bugs in decisions: of a tick, and of an operator command."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -41,110 +41,114 @@ THREE_STEPS = [{"weight": weight, "bake": "2m"} for weight in (10, 50, 100)]
 
 
 def rollback_waits_for_metrics(patch: pytest.MonkeyPatch) -> None:
-    """A criterion that failed has to fail again before the next try to lower."""
+    """A rollback whose write was refused waits for the metrics to fail again."""
 
-    def patient(rollout: Rollout, target: Any, now: datetime) -> Decision:
+    def wait_for_metrics(rollout: Rollout, target: Any, now: datetime) -> Decision:
         if isinstance(target, TargetReading) and target.weight == 0:
             return to.confirm_rollback(rollout, now)
         return Decision(rollout)  # the next tick measures again
 
-    patch.setattr(deciding, "_decide_rolling_back", patient)
+    patch.setattr(deciding, "_decide_rolling_back", wait_for_metrics)
 
 
 def fail_waits_for_the_bake(patch: pytest.MonkeyPatch) -> None:
-    """A gate is only asked when its bake is over."""
-    climbing = deciding._decide_applied
+    """A gate is judged only when its bake is over."""
+    decide_applied = deciding._decide_applied
 
-    def late(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
+    def decide_after_bake(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
         if rollout.bake_end is not None and now < rollout.bake_end:
             return Decision(rollout)
-        return climbing(rollout, seen, now)
+        return decide_applied(rollout, observation, now)
 
-    patch.setattr(deciding, "_decide_applied", late)
+    patch.setattr(deciding, "_decide_applied", decide_after_bake)
 
 
 def advances_without_verdict(patch: pytest.MonkeyPatch) -> None:
-    """A hold that is over leads on, whatever the policy says."""
+    """An inconclusive gate advances, whatever the policy says."""
 
-    def on(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
-        target = seen.target
+    def advance_anyway(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
+        target = observation.target
         assert isinstance(target, TargetReading)
-        return deciding._advance_unless_blocked(rollout, seen, target, Reason.GATE_PASSED, now)
+        return deciding._advance_unless_blocked(
+            rollout, observation, target, Reason.GATE_PASSED, now
+        )
 
-    patch.setattr(deciding, "_decide_inconclusive", on)
+    patch.setattr(deciding, "_decide_inconclusive", advance_anyway)
 
 
 def silence_passes(patch: pytest.MonkeyPatch) -> None:
-    """No breach is a pass, also where there was nothing."""
-    windows = threshold._windows
+    """No breach is a pass, even without any data."""
+    judge_windows = threshold._windows
 
-    def trusting(*facts: Any) -> Any:
-        finding = windows(*facts)
+    def pass_without_data(*facts: Any) -> Any:
+        finding = judge_windows(*facts)
         if finding.label in (Label.NO_DATA, Label.TOO_FEW):
             return replace(finding, verdict=Verdict.PASS, label=Label.NOT_REFUTED)
         return finding
 
-    patch.setattr(threshold, "_windows", trusting)
+    patch.setattr(threshold, "_windows", pass_without_data)
 
 
 def hold_never_ends(patch: pytest.MonkeyPatch) -> None:
-    """An inconclusive gate is waited for without a limit."""
+    """An inconclusive gate is held without a limit."""
 
-    def held(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
-        return deciding._stay_and_seal(to.mark_holding(rollout, seen.target), seen, now)
+    def hold_forever(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
+        return deciding._stay_and_seal(
+            to.mark_holding(rollout, observation.target), observation, now
+        )
 
-    patch.setattr(deciding, "_hold", held)
+    patch.setattr(deciding, "_hold", hold_forever)
 
 
 def pause_without_reason(patch: pytest.MonkeyPatch) -> None:
-    """A pause says nothing."""
-    paused = pause._pause
+    """A pause is stored without its sentence."""
+    pause_rollout = pause._pause
 
-    def wordless(*facts: Any) -> Decision:
-        decision = paused(*facts)
+    def pause_silently(*facts: Any) -> Decision:
+        decision = pause_rollout(*facts)
         return replace(decision, rollout=replace(decision.rollout, sentence=""))
 
-    patch.setattr(pause, "_pause", wordless)
+    patch.setattr(pause, "_pause", pause_silently)
 
 
 def skips_a_step(patch: pytest.MonkeyPatch) -> None:
-    """A gate that passed well lets the rollout go two steps up."""
+    """A gate that passes advances the rollout by two steps."""
     next_step = advance.next_step
 
-    def bold(rollout: Rollout, *more: Any) -> Decision:
+    def skip_one_step(rollout: Rollout, *more: Any) -> Decision:
         if rollout.step + 2 < len(rollout.policy.steps):
             rollout = replace(rollout, step=rollout.step + 1)
         return next_step(rollout, *more)
 
-    patch.setattr(to, "next_step", bold)
+    patch.setattr(to, "next_step", skip_one_step)
 
 
 def ticks_until_lease_ends(patch: pytest.MonkeyPatch) -> None:
-    """A tick that did something looks again a minute later, as long as its lease lasts."""
+    """A tick repeats itself every minute for as long as its lease lasts."""
     tick_active = Runner.tick_active
 
-    def eager(self: Runner) -> Any:
+    def tick_repeatedly(self: Runner) -> Any:
         for _ in range(11):
             tick_active(self)
             self.clock.sleep(MINUTE)
         return tick_active(self)
 
-    patch.setattr(Runner, "tick_active", eager)
+    patch.setattr(Runner, "tick_active", tick_repeatedly)
 
 
 def no_measurement_in_a_freeze(patch: pytest.MonkeyPatch) -> None:
-    """A raise that waits for the end of a freeze is not in force, so nothing is measured."""
+    """Nothing is measured while a raise waits for the end of a freeze."""
     patch.setattr(shift, "reopen", lambda rollout, since: rollout.stretches)
 
 
 def pause_assumes_raise_applied(patch: pytest.MonkeyPatch) -> None:
-    """What is paused stands at the weight that was asked for, whoever has seen it."""
+    """A pause takes the intended weight for applied, without a read-back."""
 
-    def settled(rollout: Rollout, target: Any, now: datetime) -> Rollout:
+    def assume_applied(rollout: Rollout, target: Any, now: datetime) -> Rollout:
         return replace(advance.drop_previous_live(rollout), settled=rollout.settled or now)
 
     for module in (pause, resume):
-        patch.setattr(module, "handed_over", settled)
+        patch.setattr(module, "suspend_raise", assume_applied)
 
 
 BUGS = (
@@ -152,7 +156,8 @@ BUGS = (
         "a rollback that was refused once waits for the metrics before it tries again",
         FailureRollsBack,
         "the canary fails while Lambda does not answer",
-        lambda: sample_plan(DegradationWindow(5, 90, Degradation.LAMBDA), events=[CANARY_ERRORS]), rollback_waits_for_metrics,
+        lambda: sample_plan(DegradationWindow(5, 90, Degradation.LAMBDA), events=[CANARY_ERRORS]),
+        rollback_waits_for_metrics,
     ),
     (
         "a gate is only asked when its bake is over",
@@ -160,7 +165,9 @@ BUGS = (
         "the canary fails in a bake of half an hour",
         lambda: sample_plan(
             events=[CANARY_ERRORS],
-            policy=short_policy(steps=[{"weight": 10, "bake": "30m"}, {"weight": 100, "bake": "2m"}]),
+            policy=short_policy(
+                steps=[{"weight": 10, "bake": "30m"}, {"weight": 100, "bake": "2m"}]
+            ),
         ),
         fail_waits_for_the_bake,
     ),
@@ -168,14 +175,16 @@ BUGS = (
         "what is live is not judged while a raise from it waits for the end of a freeze",
         TrafficJudged,
         "a raise was saved and not written when a freeze begins, in which the canary fails",
-        freeze_before_write, no_measurement_in_a_freeze,
+        freeze_before_write,
+        no_measurement_in_a_freeze,
     ),
     (
         "a pause takes a raise that was not written for done, and judges what is live by its gate",
         TrafficJudged,
         "a raise was saved and not written when somebody pauses",
         lambda: sample_plan(
-            Crash(InjectionPoint(4, WRITE), Timing.BEFORE), interleaving(6, "store:active", ActorAction.PAUSE)
+            Crash(InjectionPoint(4, WRITE), Timing.BEFORE),
+            interleaving(6, "store:active", ActorAction.PAUSE),
         ),
         pause_assumes_raise_applied,
     ),
@@ -183,36 +192,42 @@ BUGS = (
         "a gate without a verdict leads on, whatever the policy says",
         NoPassWithoutData,
         "nobody asks for anything",
-        lambda: sample_plan(events=[NO_TRAFFIC]), advances_without_verdict,
+        lambda: sample_plan(events=[NO_TRAFFIC]),
+        advances_without_verdict,
     ),
     (
         "no breach is a pass, also in silence",
         NoPassWithoutData,
         "nobody asks for anything",
-        lambda: sample_plan(events=[NO_TRAFFIC]), silence_passes,
+        lambda: sample_plan(events=[NO_TRAFFIC]),
+        silence_passes,
     ),
     (
         "a gate without a verdict is waited for without a limit",
         EndsWithReason,
         "nobody asks for anything",
-        lambda: sample_plan(events=[NO_TRAFFIC]), hold_never_ends,
+        lambda: sample_plan(events=[NO_TRAFFIC]),
+        hold_never_ends,
     ),
     (
         "a pause says no word",
         EndsWithReason,
         "nobody asks for anything",
-        lambda: sample_plan(events=[NO_TRAFFIC]), pause_without_reason,
+        lambda: sample_plan(events=[NO_TRAFFIC]),
+        pause_without_reason,
     ),
     (
         "a step is skipped where the next one passes anyway",
         StepByStep,
         "all is well, on three steps",
-        lambda: sample_plan(policy=short_policy(steps=THREE_STEPS)), skips_a_step,
+        lambda: sample_plan(policy=short_policy(steps=THREE_STEPS)),
+        skips_a_step,
     ),
     (
         "a tick goes on as long as there is something to do",
         OneTransition,
         "all is well, on three steps",
-        lambda: sample_plan(policy=short_policy(steps=THREE_STEPS)), ticks_until_lease_ends,
+        lambda: sample_plan(policy=short_policy(steps=THREE_STEPS)),
+        ticks_until_lease_ends,
     ),
-)  # fmt: skip
+)

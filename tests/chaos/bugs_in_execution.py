@@ -1,4 +1,4 @@
-"""Planted bugs of the way to Lambda: the adapter, and the order of acting and saving."""
+"""Planted bugs in the Lambda adapter, and in the order of write and save."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -32,7 +32,7 @@ SECOND = timedelta(seconds=1)
 
 
 def raises_half_way_first(patch: pytest.MonkeyPatch) -> None:
-    """A raise goes half the way, to be gentle."""
+    """A raise writes half of the intended weight first."""
     shift_to = LambdaEnvTarget.shift_to
     patch.setattr(
         LambdaEnvTarget,
@@ -44,111 +44,125 @@ def raises_half_way_first(patch: pytest.MonkeyPatch) -> None:
 def omits_boolean(patch: pytest.MonkeyPatch) -> None:
     """The boolean is not written with the percentage."""
     patch.setattr(
-        Pair, "merged", lambda self, found, weight: {**found, self.percentage: str(weight)}
+        Pair,
+        "merged",
+        lambda self, configuration, weight: {**configuration, self.percentage: str(weight)},
     )
 
 
 def overwrites_environment(patch: pytest.MonkeyPatch) -> None:
-    """The environment is not merged."""
+    """A write sends the pair alone, without the other variables."""
     merged = Pair.merged
 
-    def alone(self: Pair, found: Mapping[str, str], weight: int) -> dict[str, str]:
-        whole = merged(self, found, weight)
-        return {name: whole[name] for name in self._names()}
+    def only_pair(self: Pair, configuration: Mapping[str, str], weight: int) -> dict[str, str]:
+        variables = merged(self, configuration, weight)
+        return {name: variables[name] for name in self._names()}
 
-    patch.setattr(Pair, "merged", alone)
+    patch.setattr(Pair, "merged", only_pair)
 
 
-def _write_unconditionally(self: LambdaFunction, found: Configuration, weight: int) -> None:
-    whole = self._pair.merged(found.variables, weight)
+def _write_unconditionally(self: LambdaFunction, configuration: Configuration, weight: int) -> None:
+    variables = self._pair.merged(configuration.variables, weight)
     self._client.update_function_configuration(
-        FunctionName=self.name, Environment={"Variables": whole}
+        FunctionName=self.name, Environment={"Variables": variables}
     )
 
 
 def omits_revision_id(patch: pytest.MonkeyPatch) -> None:
-    """A write names no RevisionId, so it goes over whatever came in between."""
+    """A write names no RevisionId, so it overwrites any change in between."""
     patch.setattr(LambdaFunction, "write", _write_unconditionally)
 
 
 def rereads_token(patch: pytest.MonkeyPatch) -> None:
-    """A raise takes the token of the moment for the one that its decision saw."""
+    """A raise accepts the current token instead of the one that its decision read."""
     patch.setattr(LambdaEnvTarget, "_check_shift", lambda *_: None)
 
 
 def retries_raise(patch: pytest.MonkeyPatch) -> None:
-    """A raise is made like a lowering: read, merge, write, until it stands."""
+    """A raise loops like a lowering: read, merge, write, until the weight is shown."""
 
-    def insist(self: LambdaEnvTarget, weight: int, token: str) -> None:
-        while (found := self._function.read()).reading.weight != weight:
-            if found.reading.update is UpdateStatus.SUCCESSFUL:
-                _write_unconditionally(self._function, found, weight)
+    def shift_until_shown(self: LambdaEnvTarget, weight: int, token: str) -> None:
+        while (configuration := self._function.read()).reading.weight != weight:
+            if configuration.reading.update is UpdateStatus.SUCCESSFUL:
+                _write_unconditionally(self._function, configuration, weight)
             self._clock.sleep(SECOND)
 
-    patch.setattr(LambdaEnvTarget, "shift_to", insist)
+    patch.setattr(LambdaEnvTarget, "shift_to", shift_until_shown)
 
 
 def shift_before_save(patch: pytest.MonkeyPatch) -> None:
-    """More traffic is acted on first and saved then."""
-    out = Executor.execute
+    """A raise is written before it is saved."""
+    execute = Executor.execute
 
-    def hasty(self: Executor, before: Any, seen: Any, decision: Any, *more: Any) -> Any:
+    def write_first(
+        self: Executor, before: Any, observation: Any, decision: Any, *more: Any
+    ) -> Any:
         if isinstance(decision.move, Shift):
             self.actuator.shift_once(decision.rollout, decision.move)
-        return out(self, before, seen, decision, *more)
+        return execute(self, before, observation, decision, *more)
 
-    patch.setattr(Executor, "out", hasty)
+    patch.setattr(Executor, "execute", write_first)
 
 
 def save_before_lower(patch: pytest.MonkeyPatch) -> None:
-    """A rollback is saved first: a store that is full keeps traffic where it is."""
-    out = Executor.execute
+    """A rollback is saved before its write, so a full store keeps traffic on the canary."""
+    execute = Executor.execute
 
-    def careful(self: Executor, before: Any, seen: Any, decision: Any, *more: Any) -> Any:
+    def save_first(self: Executor, before: Any, observation: Any, decision: Any, *more: Any) -> Any:
         if isinstance(decision.move, Lower):
             self.observer.store.save(before, [])
             before = replace(before, version=before.version + 1)
             after = replace(decision.rollout, version=before.version)
             decision = replace(decision, rollout=after)
-        return out(self, before, seen, decision, *more)
+        return execute(self, before, observation, decision, *more)
 
-    patch.setattr(Executor, "out", careful)
+    patch.setattr(Executor, "execute", save_first)
 
 
 def write_counts_as_applied(patch: pytest.MonkeyPatch) -> None:
-    """A weight that is written counts as seen, while its update is in progress."""
+    """A written weight counts as applied while its update is still in progress."""
     patch.setattr(TargetReading, "has_applied", lambda self, weight: self.weight == weight)
 
 
 def notifies_twice(patch: pytest.MonkeyPatch) -> None:
-    """People are told when a decision is saved, and when its move is done."""
+    """A notice is sent when its decision is saved, and again after its write."""
     after_save = Executor.after_save
 
-    def twice(self: Executor, rollout: Any, decision: Any, patience: timedelta) -> Any:
+    def notify_again(self: Executor, rollout: Any, decision: Any, patience: timedelta) -> Any:
         self.actuator.notify(rollout, decision.notices)
         return after_save(self, rollout, decision, patience)
 
-    patch.setattr(Executor, "after_save", twice)
+    patch.setattr(Executor, "after_save", notify_again)
 
 
 BUGS = (
     (
         "a raise goes half the way first",
-        KnownWeight, "all is well", sample_plan, raises_half_way_first,
+        KnownWeight,
+        "all is well",
+        sample_plan,
+        raises_half_way_first,
     ),
     (
         "the boolean is not written with the percentage",
-        KnownWeight, "all is well", sample_plan, omits_boolean,
+        KnownWeight,
+        "all is well",
+        sample_plan,
+        omits_boolean,
     ),
     (
         "a raise is written before it is saved",
-        RecordedRaise, "all is well", sample_plan, shift_before_save,
+        RecordedRaise,
+        "all is well",
+        sample_plan,
+        shift_before_save,
     ),
     (
         "a raise takes the token of the moment for the one that its decision saw",
         NoStaleRaise,
         "somebody rolls back between the save of the first raise and its write",
-        lambda: sample_plan(interleaving(0, READ, ActorAction.ROLLBACK, number=2)), rereads_token,
+        lambda: sample_plan(interleaving(0, READ, ActorAction.ROLLBACK, number=2)),
+        rereads_token,
     ),
     (
         "a raise insists, as a lowering does",
@@ -162,28 +176,37 @@ BUGS = (
     ),
     (
         "a write sends the pair alone, and not merged into the environment",
-        OtherVariablesUnchanged, "all is well", sample_plan, overwrites_environment,
+        OtherVariablesUnchanged,
+        "all is well",
+        sample_plan,
+        overwrites_environment,
     ),
     (
         "a write names no RevisionId",
         NoStaleRaise,
         "somebody rolls back just before the write of the first raise",
-        lambda: sample_plan(interleaving(0, WRITE, ActorAction.ROLLBACK)), omits_revision_id,
+        lambda: sample_plan(interleaving(0, WRITE, ActorAction.ROLLBACK)),
+        omits_revision_id,
     ),
     (
         "a rollback is saved before it is acted on",
         FailureRollsBack,
         "the canary fails while the store takes no writes",
-        lambda: sample_plan(DegradationWindow(4, 300, Degradation.FULL), events=[CANARY_ERRORS]), save_before_lower,
+        lambda: sample_plan(DegradationWindow(4, 300, Degradation.FULL), events=[CANARY_ERRORS]),
+        save_before_lower,
     ),
     (
         "a weight that is written counts as in force",
         BakeFromServed,
         "each update takes 40 s",
-        lambda: sample_plan(takes="40s"), write_counts_as_applied,
+        lambda: sample_plan(takes="40s"),
+        write_counts_as_applied,
     ),
     (
         "people are told at the save, and again after the move",
-        NotifyOnce, "all is well", sample_plan, notifies_twice,
+        NotifyOnce,
+        "all is well",
+        sample_plan,
+        notifies_twice,
     ),
-)  # fmt: skip
+)

@@ -1,4 +1,4 @@
-"""Planted bugs of what is stored: versions, locks, history, time."""
+"""Planted bugs in what is stored: versions, locks, history, time."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,78 +28,77 @@ from tests.chaos.sample_plans import SAVE, WRITE, interleaving, sample_plan
 
 
 def ignores_leases_and_versions(patch: pytest.MonkeyPatch) -> None:
-    """A save writes whatever it has, and every run gets a lease."""
+    """A save ignores the version, and every run gets a lease."""
     patch.setattr(queries, "UPDATE", queries.UPDATE.split("WHERE")[0] + "WHERE id = :id")
     patch.setattr(queries, "ACQUIRE", queries.ACQUIRE.split("WHERE")[0] + "WHERE id = :id")
 
 
 def stale_chain_hash(patch: pytest.MonkeyPatch) -> None:
-    """The state counts its entries, and keeps the hash of the first."""
+    """The stored state keeps the chain hash of its first entry."""
 
-    def forgetful(rollout: Rollout, *args: Any, **named: Any) -> tuple[Rollout, Entry]:
+    def append_with_old_chain(rollout: Rollout, *args: Any, **named: Any) -> tuple[Rollout, Entry]:
         after, entry = append(rollout, *args, **named)
         return replace(after, chain=rollout.chain or after.chain), entry
 
-    patch.setattr(execute, "append", forgetful)
+    patch.setattr(execute, "append", append_with_old_chain)
 
 
 def repeats_entry(patch: pytest.MonkeyPatch) -> None:
-    """An entry is appended once more, for the first time may have been lost."""
-    recorded = Actuator.append_record
+    """A history entry is appended twice, as if the first write might be lost."""
+    append_record = Actuator.append_record
 
-    def doubled(
-        self: Actuator, before: Rollout, seen: Observation, decision: Any
+    def append_twice(
+        self: Actuator, before: Rollout, observation: Observation, decision: Any
     ) -> tuple[Rollout, list[Entry]]:
-        after, entries = recorded(self, before, seen, decision)
+        after, entries = append_record(self, before, observation, decision)
         if not entries or decision.record is None or before.entries == 0:
             return after, entries
-        again = {"by": self.author().by, "seen": entries[0].body["seen"]}
-        after, second = append(after, decision.record, **again)
+        arguments = {"by": self.author().by, "observation": entries[0].body["seen"]}
+        after, second = append(after, decision.record, **arguments)
         return after, [*entries, second]
 
-    patch.setattr(Actuator, "recorded", doubled)
+    patch.setattr(Actuator, "append_record", append_twice)
 
 
 def omits_entry(patch: pytest.MonkeyPatch) -> None:
-    """What a tick decides is saved, and its entry is left out to save room."""
-    recorded = Actuator.append_record
+    """A transition is saved without its history entry."""
+    append_record = Actuator.append_record
 
-    def bare(
-        self: Actuator, before: Rollout, seen: Observation, decision: Any
+    def append_nothing(
+        self: Actuator, before: Rollout, observation: Observation, decision: Any
     ) -> tuple[Rollout, list[Entry]]:
         if before.entries:
             return decision.rollout, []
-        return recorded(self, before, seen, decision)
+        return append_record(self, before, observation, decision)
 
-    patch.setattr(Actuator, "recorded", bare)
+    patch.setattr(Actuator, "append_record", append_nothing)
 
 
 def trusts_local_clock(patch: pytest.MonkeyPatch) -> None:
-    """A tick takes its own clock for the time, whatever was recorded."""
+    """A tick trusts its own clock, even when that is behind the recorded time."""
 
-    def decide(rollout: Rollout, seen: Observation, now: Any) -> Any:
-        decision = deciding._decide_in_phase(replace(rollout, updated=now), seen, now)
-        return to.with_visibility(rollout, decision, seen, now)
+    def decide(rollout: Rollout, observation: Observation, now: Any) -> Any:
+        decision = deciding._decide_in_phase(replace(rollout, updated=now), observation, now)
+        return to.with_visibility(rollout, decision, observation, now)
 
-    look = observe.Observer.observe_target
-    patch.setattr(
-        codec, "first_contradiction", lambda _: ""
-    )  # or the next load would refuse the state
+    observe_target = observe.Observer.observe_target
+    # Without this the next load refuses the state.
+    patch.setattr(codec, "first_contradiction", lambda _: "")
     patch.setattr(tick, "decide", decide)
     patch.setattr(
         observe.Observer,
-        "look",
-        lambda self, rollout: replace(look(self, rollout), now=self.clock.now()),
+        "observe_target",
+        lambda self, rollout: replace(observe_target(self, rollout), now=self.clock.now()),
     )
 
 
 def ignores_locks(patch: pytest.MonkeyPatch) -> None:
-    """A start takes the target from whoever has it, and does not see what runs already."""
+    """A start takes over the locks of a running rollout, and does not look for one."""
 
-    def free(connection: Connection, _: str, locks: Sequence[str], *_read: Any) -> None:
+    def evict_all(connection: Connection, _: str, locks: Sequence[str], *_read: Any) -> None:
         connection.executemany("DELETE FROM locks WHERE lock = ?", [(one,) for one in locks])
 
-    patch.setattr(rows, "evict_owners", free)
+    patch.setattr(rows, "evict_owners", evict_all)
     patch.setattr(start, "_existing_rollout", lambda *_: None)
 
 
@@ -108,30 +107,42 @@ BUGS = (
         "a save asks for no version, and every run gets a lease",
         VersionIncrements,
         "another tick comes before a save",
-        lambda: sample_plan(interleaving(2, SAVE, ActorAction.TICK, waits=70)), ignores_leases_and_versions,
+        lambda: sample_plan(interleaving(2, SAVE, ActorAction.TICK, waits=70)),
+        ignores_leases_and_versions,
     ),
     (
         "the hash in the state is left behind",
-        SoundHistory, "all is well", sample_plan, stale_chain_hash,
+        SoundHistory,
+        "all is well",
+        sample_plan,
+        stale_chain_hash,
     ),
     (
         "an entry is appended once more, for it may have been lost",
-        SoundHistory, "all is well", sample_plan, repeats_entry,
+        SoundHistory,
+        "all is well",
+        sample_plan,
+        repeats_entry,
     ),
     (
         "a transition is saved without its entry",
-        SoundHistory, "all is well", sample_plan, omits_entry,
+        SoundHistory,
+        "all is well",
+        sample_plan,
+        omits_entry,
     ),
     (
         "a tick takes its own clock for the time",
         MonotonicTime,
         "the clock of one tick is three minutes slow",
-        lambda: sample_plan(ClockSkew(3, -170)), trusts_local_clock,
+        lambda: sample_plan(ClockSkew(3, -170)),
+        trusts_local_clock,
     ),
     (
         "a start takes the target from whoever has it",
         OneOwner,
         "CI starts the policy a second time while the first raise is written",
-        lambda: sample_plan(interleaving(0, WRITE, ActorAction.START)), ignores_locks,
+        lambda: sample_plan(interleaving(0, WRITE, ActorAction.START)),
+        ignores_locks,
     ),
-)  # fmt: skip
+)

@@ -1,4 +1,4 @@
-"""Planted bugs of what is done beside people: drift, pauses, and what comes after an end."""
+"""Planted bugs around operators: drift, pauses, and the watch after a rollout has ended."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -30,17 +30,17 @@ THREE_STEPS = [{"weight": weight, "bake": "2m"} for weight in (10, 50, 100)]
 
 
 def reverts_drift(patch: pytest.MonkeyPatch) -> None:
-    """A weight that another hand has moved is written again, as a reconciler would."""
-    moved = deciding._decide_drift
+    """Drift is corrected: the intended weight is written again, as a plain reconciler would."""
+    decide_drift = deciding._decide_drift
 
-    def reconciled(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
+    def write_again(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
         if not target.weight:
-            return moved(rollout, target, now)
+            return decide_drift(rollout, target, now)
         intent = Intent(rollout.weight, target.weight, target.token, now)
         after = replace(rollout, intent=intent, settled=None)
         return Decision(after, Shift(rollout.weight, target.token))
 
-    patch.setattr(deciding, "_decide_drift", reconciled)
+    patch.setattr(deciding, "_decide_drift", write_again)
 
 
 def restore_raises_weight(patch: pytest.MonkeyPatch) -> None:
@@ -49,65 +49,65 @@ def restore_raises_weight(patch: pytest.MonkeyPatch) -> None:
 
 
 def pause_ends_itself(patch: pytest.MonkeyPatch) -> None:
-    """A pause ends when the target shows what was asked for."""
-    paused = deciding._decide_paused
+    """A pause ends by itself when the target shows the intended weight."""
+    decide_paused = deciding._decide_paused
 
-    def restless(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
-        target = seen.target
+    def resume_by_itself(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
+        target = observation.target
         if isinstance(target, TargetReading) and target.has_applied(rollout.weight):
             return to.resume_at_intended_weight(rollout, target, "", now)
-        return paused(rollout, seen, now)
+        return decide_paused(rollout, observation, now)
 
-    patch.setattr(deciding, "_decide_paused", restless)
+    patch.setattr(deciding, "_decide_paused", resume_by_itself)
 
 
 def guards_every_weight(patch: pytest.MonkeyPatch) -> None:
-    """What is rolled back takes any weight for its own."""
+    """A rolled-back rollout lowers any weight, not only its own."""
 
-    def jealous(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
-        if isinstance(seen.target, TargetReading) and seen.target.weight:
+    def lower_any_weight(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
+        if isinstance(observation.target, TargetReading) and observation.target.weight:
             return replace(to.lower_again(rollout, now), move=to.lower_move(rollout))
         return Decision(rollout)
 
-    patch.setattr(watch, "after_rollback", jealous)
+    patch.setattr(watch, "after_rollback", lower_any_weight)
 
 
 def guard_raises_weight(patch: pytest.MonkeyPatch) -> None:
-    """What is rolled back writes its last weight where it finds another."""
+    """A rolled-back rollout raises the target to its last weight again."""
 
-    def confused(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
-        target = seen.target
+    def raise_again(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
+        target = observation.target
         if isinstance(target, UnreadableTarget) or target.weight == rollout.peak:
             return Decision(rollout)
         return Decision(rollout, Shift(rollout.peak, target.token))
 
-    patch.setattr(watch, "after_rollback", confused)
+    patch.setattr(watch, "after_rollback", raise_again)
 
 
 def guards_nothing(patch: pytest.MonkeyPatch) -> None:
-    """What is rolled back does not look after its 0 %."""
-    patch.setattr(watch, "after_rollback", lambda rollout, seen, now: Decision(rollout))
+    """A rolled-back rollout does not guard its 0 %."""
+    patch.setattr(watch, "after_rollback", lambda rollout, observation, now: Decision(rollout))
 
 
 def forgets_rollback(patch: pytest.MonkeyPatch) -> None:
-    """A start does not ask whether the revision was rolled back."""
+    """A start does not check whether the revision was rolled back."""
     patch.setattr(starting, "_check_not_rolled_back", lambda *_: None)
 
 
 def guard_lowers_late_weight(patch: pytest.MonkeyPatch) -> None:
-    """What is rolled back and found its weight lowers what stands there by then."""
-    guarding_zero = to.lower_again
+    """The guard of 0 % lowers the weight of the moment, not only the one that it read."""
+    lower_again = to.lower_again
 
-    def careless(rollout: Rollout, now: datetime) -> Decision:
-        return replace(guarding_zero(rollout, now), move=to.lower_move(rollout))
+    def lower_unconditionally(rollout: Rollout, now: datetime) -> Decision:
+        return replace(lower_again(rollout, now), move=to.lower_move(rollout))
 
-    patch.setattr(to, "lower_again", careless)
+    patch.setattr(to, "lower_again", lower_unconditionally)
 
 
 def leaves_token(patch: pytest.MonkeyPatch) -> None:
-    """A rollback that finds 0 % writes nothing, and a first raise on its way still fits."""
-    lower = rollback.lower_move
-    patch.setattr(rollback, "lower_move", lambda rollout: replace(lower(rollout), void=""))
+    """A rollback at 0 % writes nothing, so a first raise in flight still has a valid token."""
+    lower_move = rollback.lower_move
+    patch.setattr(rollback, "lower_move", lambda rollout: replace(lower_move(rollout), void=""))
     patch.setattr(to, "lower_move", rollback.lower_move)
     patch.setattr(running, "lower_move", rollback.lower_move)
 
@@ -117,7 +117,8 @@ BUGS = (
         "a rollback that finds 0 % leaves the token of a first raise as it is",
         NoStaleRaise,
         "somebody rolls back just before the write of the first raise",
-        lambda: sample_plan(interleaving(0, WRITE, ActorAction.ROLLBACK)), leaves_token,
+        lambda: sample_plan(interleaving(0, WRITE, ActorAction.ROLLBACK)),
+        leaves_token,
     ),
     (
         "a late raise after a rollback is left alone",
@@ -134,7 +135,9 @@ BUGS = (
         "drift is put right, as a reconciler would",
         NoOperatorOverride,
         "somebody sets 5 % while 10 % bakes",
-        lambda: sample_plan(interleaving(2, MEASURE, ActorAction.SET_WEIGHT, weight=5, when=Timing.AFTER)),
+        lambda: sample_plan(
+            interleaving(2, MEASURE, ActorAction.SET_WEIGHT, weight=5, when=Timing.AFTER)
+        ),
         reverts_drift,
     ),
     (
@@ -151,14 +154,16 @@ BUGS = (
         "a pause ends when the target shows what was asked for",
         PausePersists,
         "somebody pauses",
-        lambda: sample_plan(interleaving(2, MEASURE, ActorAction.PAUSE, waits=130)), pause_ends_itself,
+        lambda: sample_plan(interleaving(2, MEASURE, ActorAction.PAUSE, waits=130)),
+        pause_ends_itself,
     ),
     (
         "what is rolled back takes any weight for its own",
         ZeroGuardScope,
         "the canary fails, and somebody sets 70 % afterwards",
         lambda: sample_plan(
-            interleaving(8, "store:active", ActorAction.SET_WEIGHT, weight=70), events=[CANARY_ERRORS]
+            interleaving(8, "store:active", ActorAction.SET_WEIGHT, weight=70),
+            events=[CANARY_ERRORS],
         ),
         guards_every_weight,
     ),
@@ -166,14 +171,16 @@ BUGS = (
         "what is rolled back writes its last weight again",
         NoStaleRaise,
         "the canary fails",
-        lambda: sample_plan(events=[CANARY_ERRORS]), guard_raises_weight,
+        lambda: sample_plan(events=[CANARY_ERRORS]),
+        guard_raises_weight,
     ),
     (
         "a start does not ask whether its revision was rolled back",
         NoUnattendedRetry,
         "somebody rolls back by hand, and CI starts the same revision again",
         lambda: sample_plan(
-            interleaving(2, MEASURE, ActorAction.ROLLBACK), interleaving(8, "store:active", ActorAction.START)
+            interleaving(2, MEASURE, ActorAction.ROLLBACK),
+            interleaving(8, "store:active", ActorAction.START),
         ),
         forgets_rollback,
     ),
@@ -189,4 +196,4 @@ BUGS = (
         ),
         guard_lowers_late_weight,
     ),
-)  # fmt: skip
+)

@@ -1,4 +1,4 @@
-"""A table of DynamoDB for stories, for which moto stands, in this process."""
+"""A DynamoDB table for simulation runs, on moto in this process."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -24,9 +24,9 @@ REGION: Final = "eu-central-1"
 
 @dataclass(frozen=True, slots=True)
 class DynamoDbStores:
-    """One DynamoDB table; the faults of a process are those of the calls of its client.
+    """One DynamoDB table; faults are injected into the client calls of a process.
 
-    direct_client: another client of the same table, for whoever no fault reaches.
+    direct_client: another client of the same table, without faults.
     """
 
     client: Any
@@ -34,28 +34,28 @@ class DynamoDbStores:
     direct_client: Any
 
     def of(self, process: Process) -> AbstractContextManager[Store]:
-        """Open the store in the hands of `process`."""
+        """Open the store, with the calls of `process` intercepted."""
         return nullcontext(DynamoDbStore(process.client(self.client, "dynamodb"), self.table))
 
     def fault_free(self) -> AbstractContextManager[Store]:
-        """Open the store as another run that no fault reaches."""
+        """Open the store without any fault."""
         return nullcontext(DynamoDbStore(self.direct_client, self.table))
 
 
 class InstantClock:
-    """A clock for making a table in a process of its own: nobody else is waited for."""
+    """A clock for creating a table in this process, where no wait is needed."""
 
     def now(self) -> datetime:
-        """Return some moment."""
+        """Return a fixed time."""
         return datetime(2026, 1, 5, tzinfo=UTC)
 
     def sleep(self, length: timedelta) -> None:
-        """Do not wait."""
+        """Return at once."""
 
 
 @contextmanager
 def on_moto() -> Iterator[DynamoDbStores]:
-    """Yield a table of DynamoDB that nothing is in, in this process."""
+    """Yield an empty DynamoDB table in this process."""
     with mock_aws(), patch.object(calls, "PAUSE_S", 0.0):
         client = _session().client("dynamodb")
         create_table(client, TABLE, InstantClock())
@@ -63,17 +63,17 @@ def on_moto() -> Iterator[DynamoDbStores]:
 
 
 class DirectClient:
-    """A client of moto's table that gets an item without the way through HTTP."""
+    """A client of moto's table that reads items without HTTP."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
         self._tables = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION]
 
     def get_item(self, TableName: str, Key: Any, ConsistentRead: bool) -> Any:
-        """Return one item as it is now."""
+        """Return one item as stored."""
         item = self._tables.get_item(TableName, Key)
-        found = {} if item is None else {"Item": item.to_json()["Attributes"]}
-        return {**found, "ResponseMetadata": {"RequestId": "near"}}
+        content = {} if item is None else {"Item": item.to_json()["Attributes"]}
+        return {**content, "ResponseMetadata": {"RequestId": "near"}}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
@@ -81,5 +81,5 @@ class DirectClient:
 
 @cache
 def _session() -> Session:
-    """Return the session of this process: it reads the model of the service once."""
+    """Return the session of this process, which loads the service model once."""
     return Session("test", "test", region_name=REGION)

@@ -1,7 +1,7 @@
-"""What really happened, as nobody inside knows it: the ground truth that invariants are about.
+"""Events of a simulation run, as the oracle observes them: the ground truth of the invariants.
 
-`by` says who did it: a process by its name; a hand, `person` or `deploy`, whose name may go on
-after a space; or `time`, which finishes an update.
+`by` names the cause: a process by its name; an external actor, `person` or `deploy`, whose name may
+continue after a space; or `time`, which finishes an update.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ TIME: Final = "time"
 PERSON: Final = "person"
 DEPLOY: Final = "deploy"
 
-# What people ask by a process: a `Verb` of the core, or one of these.
+# Operator commands of a process: a `Verb` of the core, or one of these.
 START: Final = "start"
 RETRY: Final = "retry"
 RESUME_RESTORE: Final = "resume --restore"
@@ -28,14 +28,14 @@ BARE_ROLLBACK: Final = "bare rollback"
 
 
 def is_external(by: str) -> bool:
-    """Tell whether `by` is another hand, and no process of ours."""
+    """Tell whether `by` is an external actor, and no process of rolloutctl."""
     return by.partition(" ")[0] in (PERSON, DEPLOY)
 
 
 def parse_weight(target: LambdaEnv, variables: Mapping[str, str]) -> int | None:
-    """Return the weight that `variables` say; None when they contradict each other.
+    """Return the weight in `variables`; None when they contradict each other.
 
-    Written a second time, for who checks the adapter must not share its mistakes.
+    This is a second implementation: the oracle checks the adapter, and must not share its bugs.
     """
     text, flag = variables.get(target.percentage), ""
     if target.boolean is not None:
@@ -59,7 +59,7 @@ def may_mean_full_weight(target: LambdaEnv, variables: Mapping[str, str]) -> boo
 
 @dataclass(frozen=True, slots=True)
 class ProcessStart:
-    """A process took its first step outside."""
+    """A process made its first external call."""
 
     at: datetime
     by: str
@@ -67,12 +67,11 @@ class ProcessStart:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentWrite:
-    """The environment of the function was written, by a process or by another hand.
+    """The environment of the function was written, by a process or by an external actor.
 
-    before, after: all its variables. weight_before, weight_after: what the pair meant and means;
-    None while it contradicts itself, and then full_before tells whether it may have meant 100.
-    token: the RevisionId that the function carried before. stored: the rollouts as they were stored
-    at that moment.
+    before, after: all its variables. weight_before, weight_after: the weight of the pair; None when
+    it contradicts itself, and then full_before tells whether it may have meant 100. token: the
+    RevisionId before the write. stored: the rollouts as they were stored at that moment.
     """
 
     at: datetime
@@ -87,20 +86,20 @@ class EnvironmentWrite:
 
     @property
     def raised(self) -> bool:
-        """True when more traffic goes to the canary by it; a pair that may mean 100 is 100."""
+        """True when it raises the weight; a contradictory pair that may mean 100 counts as 100."""
         contradiction = 100 if self.full_before else 0
         before = contradiction if self.weight_before is None else self.weight_before
         return (self.weight_after or 0) > before
 
     @property
     def lowered(self) -> bool:
-        """True when a weight above 0 went to 0."""
+        """True when it lowers a weight above 0 to 0."""
         return self.weight_after == 0 and self.weight_before != 0
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateCompletion:
-    """An update has finished: $LATEST is served with this weight. None: it contradicts itself."""
+    """An update has finished: $LATEST serves this weight. None: the pair contradicts itself."""
 
     at: datetime
     by: str
@@ -110,10 +109,11 @@ class UpdateCompletion:
 
 @dataclass(frozen=True, slots=True)
 class RolloutSave:
-    """What is stored of a rollout was changed; `before` is None when it was created.
+    """A rollout was saved; `before` is None when it was created.
 
-    entries: what the history has gained. history_intact: False when entries that were there are no more, or
-    others. owners: which rollout holds each of its locks. final: what each lock that it holds says.
+    entries: the new entries of the history. history_intact: False when older entries were removed
+    or changed. owners: the rollout that holds each of its locks. final: whether each lock that it
+    holds says that its rollout is final.
     """
 
     at: datetime
@@ -128,7 +128,7 @@ class RolloutSave:
 
 @dataclass(frozen=True, slots=True)
 class OperatorCommand:
-    """A person asks something by a process: whatever that process does is on their behalf."""
+    """A process runs an operator command: everything it does is on behalf of that person."""
 
     at: datetime
     by: str
@@ -137,7 +137,7 @@ class OperatorCommand:
 
 @dataclass(frozen=True, slots=True)
 class LambdaResponse:
-    """Lambda answered a process. sound: as it should, with an environment, and at rest."""
+    """Lambda answered a process. sound: with an environment, and without an update in progress."""
 
     at: datetime
     by: str
@@ -147,7 +147,7 @@ class LambdaResponse:
 
 @dataclass(frozen=True, slots=True)
 class GateVerdict:
-    """What a process was shown by the metrics, judged once more beside it."""
+    """The verdict on the metrics that a process got, as the oracle judges them again."""
 
     at: datetime
     by: str
@@ -157,7 +157,7 @@ class GateVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """People were told of a rollout as the process had it then."""
+    """A process sent a notice. rollout: as the process had it then."""
 
     at: datetime
     by: str
@@ -167,7 +167,7 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class ProcessEnd:
-    """A process ended: with an exit status, or None when it crashed."""
+    """A process ended. status: its exit status; None when it crashed."""
 
     at: datetime
     by: str

@@ -1,6 +1,6 @@
-"""What a story is made of: a policy, a world, and what goes wrong; all of it drawn, or written.
+"""A fault plan: a policy, a world, and faults; drawn from a seed or written by hand.
 
-Every fault says for itself where it strikes, so that it strikes there without the others, too.
+Each fault names its own injection point, so it occurs there without the other faults as well.
 """
 
 from collections.abc import Iterator
@@ -16,18 +16,18 @@ from controller.simulation.scenario.scenario import Scenario
 
 StoreKind: TypeAlias = Literal["sqlite", "dynamodb"]
 
-# One tick a minute. Nothing goes wrong any more after the calm begins, and all must come to rest.
+# One tick a minute. No fault is planned from FAULTS_END on, and every rollout must come to rest.
 TICKS = 60
 FAULTS_END = 28
 
 
 @dataclass(frozen=True, slots=True)
 class InjectionPoint:
-    """The crossing at which a fault strikes.
+    """The external call at which a fault is injected.
 
-    tick: of which minute the process is; 0 is the start. operation: like `store:save`; then it is
-    the first such crossing from that minute on. Empty: any crossing, of that minute alone.
-    number: how many fitting crossings of the process come before.
+    tick: the minute of the process; 0 is the start. operation: like `store:save`: the first such
+    call from that minute on; empty: any call, of that minute alone. number: how many matching calls
+    of the process come before it.
     """
 
     tick: int
@@ -40,7 +40,7 @@ class InjectionPoint:
 
 
 class Timing(StrEnum):
-    """Whether something happens before or after the call of a crossing, or while it is made."""
+    """Whether a fault occurs before or after an external call, or during it."""
 
     BEFORE = "before"
     DURING = "during"
@@ -49,35 +49,35 @@ class Timing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """The process is gone. During: its call was sent, and is carried out `late` seconds later."""
+    """The process crashes. DURING: its call was sent, and arrives `late` seconds later."""
 
-    spot: InjectionPoint
+    point: InjectionPoint
     when: Timing
     late: int = 0
 
     def __str__(self) -> str:
         late = f", the call arrives {self.late} s later" if self.late else ""
-        return f"crash {self.when} {self.spot}{late}"
+        return f"crash {self.when} {self.point}{late}"
 
 
 @dataclass(frozen=True, slots=True)
 class CallFault:
-    """The call goes wrong. how: one of `breaking.ways` of its operation.
+    """An external call fails. how: one of `faults.FAULT_KINDS` of its operation.
 
-    late: how many seconds after its time-out a call arrives that is called `late`.
+    late: how many seconds after its time-out a call of the kind `late` arrives.
     """
 
-    spot: InjectionPoint
+    point: InjectionPoint
     how: str
     late: int = 0
 
     def __str__(self) -> str:
         late = f" by {self.late} s" if self.late else ""
-        return f"{self.how}{late} at {self.spot}"
+        return f"{self.how}{late} at {self.point}"
 
 
 class ActorAction(StrEnum):
-    """What others do."""
+    """What an actor does while a process waits."""
 
     TICK = "another tick"
     SET_WEIGHT = "a person sets the weight"
@@ -99,29 +99,29 @@ class ActorAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Interleaving:
-    """A process waits at a crossing, and others act before it goes on.
+    """A process waits at an external call, and an actor acts before it goes on.
 
-    waits: for how many seconds. weight: what a person sets. faults: what goes wrong with the one
-    who acts; their spots count its own crossings.
+    action: what the actor does. waits: how many seconds the process waits before. weight: percent
+    that a person sets. faults: those of the actor; their points count its own calls.
     """
 
-    spot: InjectionPoint
+    point: InjectionPoint
     when: Timing
-    act: ActorAction
+    action: ActorAction
     waits: int = 0
     weight: int = 0
     faults: tuple["Fault", ...] = ()
 
     def __str__(self) -> str:
-        weight = f" to {self.weight} %" if self.act is ActorAction.SET_WEIGHT else ""
+        weight = f" to {self.weight} %" if self.action is ActorAction.SET_WEIGHT else ""
         waits = f"{self.waits} s, then " if self.waits else ""
         inner = f" ({'; '.join(map(str, self.faults))})" if self.faults else ""
-        return f"{self.when} {self.spot}: {waits}{self.act}{weight}{inner}"
+        return f"{self.when} {self.point}: {waits}{self.action}{weight}{inner}"
 
 
 @dataclass(frozen=True, slots=True)
 class ClockSkew:
-    """The clock of the process of one tick is wrong by `seconds`."""
+    """The clock of the process of one tick is off by `seconds`."""
 
     tick: int
     seconds: int
@@ -131,7 +131,7 @@ class ClockSkew:
 
 
 class Degradation(StrEnum):
-    """What is wrong for a while."""
+    """A fault that lasts for some time."""
 
     KMS = "KMS denies the environment"
     SLOW = "updates stay in progress"
@@ -145,7 +145,7 @@ class Degradation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DegradationWindow:
-    """Something is wrong for a while: from a minute on, for so many seconds."""
+    """A degradation that begins at `minute` and lasts for `seconds`."""
 
     minute: int
     seconds: int
@@ -153,7 +153,7 @@ class DegradationWindow:
 
     @property
     def begin(self) -> timedelta:
-        """When it begins, counted from the start of the story."""
+        """When it begins, counted from the start of the run."""
         return timedelta(minutes=self.minute)
 
     @property
@@ -167,14 +167,14 @@ class DegradationWindow:
 
 Fault: TypeAlias = Crash | CallFault | Interleaving | ClockSkew | DegradationWindow
 
-# How long an update takes that begins while updates stay in progress.
+# How long an update takes that begins during Degradation.SLOW.
 STUCK_UPDATE: Final = timedelta(minutes=6)
 
 
-def _events(spell: DegradationWindow) -> list[Event]:
-    """Return what of `spell` the simulated Lambda does by itself."""
-    at, lasting = Moment(after=spell.begin), spell.lasting
-    match spell.degradation:
+def _events(window: DegradationWindow) -> list[Event]:
+    """Return the events by which the simulated Lambda applies the degradation of `window`."""
+    at, lasting = Moment(after=window.begin), window.lasting
+    match window.degradation:
         case Degradation.KMS:
             return [KmsDenied(kind="kms_denied", at=at, lasting=lasting)]
         case Degradation.SLOW:
@@ -187,7 +187,7 @@ def _events(spell: DegradationWindow) -> list[Event]:
 
 @dataclass(frozen=True, slots=True)
 class FaultPlan:
-    """Everything that a story depends on."""
+    """All inputs of one simulation run."""
 
     seed: int
     store: StoreKind
@@ -197,31 +197,31 @@ class FaultPlan:
 
     @property
     def world(self) -> Scenario:
-        """The scenario, with what the faults make of the simulated Lambda."""
-        spells = (one for one in self.faults if isinstance(one, DegradationWindow))
-        events = (event for spell in spells for event in _events(spell))
+        """The scenario, with the degradations that the simulated Lambda applies."""
+        windows = (one for one in self.faults if isinstance(one, DegradationWindow))
+        events = (event for window in windows for event in _events(window))
         return self.scenario.model_copy(update={"events": (*self.scenario.events, *events)})
 
     @property
     def timed_faults_end(self) -> int:
-        """The minute from which on nothing is wrong that has its own time."""
-        spells = [
+        """The minute from which on no degradation lasts and no clock is off."""
+        windows = [
             one.begin + one.lasting for one in self.faults if isinstance(one, DegradationWindow)
         ]
         skews = [timedelta(minutes=one.tick) for one in self.faults if isinstance(one, ClockSkew)]
-        return max((one // timedelta(minutes=1) + 1 for one in (*spells, *skews)), default=0)
+        return max((one // timedelta(minutes=1) + 1 for one in (*windows, *skews)), default=0)
 
     def reductions(self) -> Iterator["FaultPlan"]:
-        """Yield this plot with one fault less, each in turn: whole ones, then parts of one."""
+        """Yield this plan without one of its faults, each in turn; then without a part of one."""
         for index in range(len(self.faults)):
             yield self._with_fault_replaced(index, ())
         for index, fault in enumerate(self.faults):
             if isinstance(fault, Interleaving):
-                for plainer in _interleaving_reductions(fault):
-                    yield self._with_fault_replaced(index, (plainer,))
+                for simpler in _interleaving_reductions(fault):
+                    yield self._with_fault_replaced(index, (simpler,))
 
-    def _with_fault_replaced(self, index: int, instead: tuple[Fault, ...]) -> "FaultPlan":
-        return replace(self, faults=(*self.faults[:index], *instead, *self.faults[index + 1 :]))
+    def _with_fault_replaced(self, index: int, replacement: tuple[Fault, ...]) -> "FaultPlan":
+        return replace(self, faults=(*self.faults[:index], *replacement, *self.faults[index + 1 :]))
 
 
 def _interleaving_reductions(fault: Interleaving) -> Iterator[Interleaving]:

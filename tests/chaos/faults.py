@@ -1,4 +1,4 @@
-"""The ways in which the call of one crossing can go wrong, by its operation."""
+"""The kinds of faults of an external call, by its operation, and their injection."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -14,7 +14,7 @@ from tests.chaos.process import STORE, ExternalCall, Proceed
 
 RESPONSE_LOST: Final = "answer lost"
 REQUEST_LOST: Final = "never arrived"
-LATE: Final = "late"  # a time-out, and the call arrives after it
+LATE: Final = "late"  # the caller times out, and the call arrives afterwards
 DONE_500: Final = "500 although done"
 
 _WRITE_KINDS: Final = (RESPONSE_LOST, REQUEST_LOST, LATE, "500", DONE_500)
@@ -58,7 +58,7 @@ _CODES: Final[Mapping[tuple[str, str], str]] = {
     ("dynamodb", "500"): "InternalServerError",
     ("dynamodb", "met another"): "TransactionConflictException",
 }
-# HTTP statuses of DynamoDB's codes; those of the simulated services are known to `refusal`.
+# HTTP statuses of DynamoDB's codes; those of the simulated services are known to `client_error`.
 _STATUS: Final[Mapping[str, int]] = {
     "InternalServerError": 500,
     "TransactionConflictException": 400,
@@ -73,21 +73,24 @@ _STORE_ERRORS: Final[Mapping[str, Callable[[str], RolloutError]]] = {
 
 
 class NotifierDownError(Exception):
-    """Nobody can be told anything."""
+    """The notifier fails."""
 
 
 def can_occur(how: str, call: ExternalCall) -> bool:
-    """Tell whether the call of `call` can go wrong in the way of `how`."""
+    """Tell whether `call` can have a fault of the kind `how`."""
     return how in FAULT_KINDS.get(operation_name(call), ())
 
 
 def operation_name(call: ExternalCall) -> str:
-    """Return service and operation as a plot spells them."""
+    """Return service and operation as a fault plan spells them."""
     return f"{call.service}:{call.operation}"
 
 
 def inject(how: str, call: ExternalCall, proceed: Proceed) -> Any:
-    """Return what a call that goes wrong in this way answers, or raise it; `late` is `UNSENT`."""
+    """Return or raise the result of `call` under a fault of the kind `how`.
+
+    A `late` call only times out here; the injector makes it later.
+    """
     if how in _STORE_ERRORS:
         raise _STORE_ERRORS[how](f"chaos: {how}")
     match how:
@@ -118,7 +121,7 @@ _DEGRADATION_KINDS: Final[Mapping[tuple[Degradation, str], str]] = {
     (Degradation.FULL, STORE): "disk full",
     (Degradation.FULL, "dynamodb"): "throttled",
 }
-# What the simulated Lambda itself does while it lasts, and the calls that meet it.
+# Degradations that the simulated Lambda applies itself, and the calls that they affect.
 _SIMULATED_BY_LAMBDA: Final[Mapping[Degradation, str]] = {
     Degradation.KMS: "lambda:GetFunctionConfiguration",
     Degradation.SLOW: "lambda:UpdateFunctionConfiguration",
@@ -130,9 +133,9 @@ _STORE_WRITES: Final = frozenset(
 
 
 def fault_kind_of(degradation: Degradation, call: ExternalCall) -> str | None:
-    """Return the way in which `degradation` breaks the call of `call`; None when it does not.
+    """Return the kind of fault that `degradation` causes in `call`; None when it causes none.
 
-    Empty: the simulated service does it by itself.
+    Empty: the simulated service applies it itself.
     """
     if degradation in _SIMULATED_BY_LAMBDA:
         return "" if _SIMULATED_BY_LAMBDA[degradation] == operation_name(call) else None
@@ -150,12 +153,12 @@ def _error(how: str, call: ExternalCall) -> ClientError:
     return client_error(call.operation, code, f"chaos: {how}", status=_STATUS.get(code))
 
 
-# Minutes that a late CloudWatch is behind, beyond what any policy waits for.
+# How many minutes of data are missing at the end: more than any policy waits for.
 _MINUTES_BEHIND: Final = 5
 
 
 def _distort(how: str, answer: dict[str, Any]) -> dict[str, Any]:
-    """Return metric data that is complete by its own word, or comes in pages of a strange order."""
+    """Return metric data that claims to be complete and is not, or has its pages out of order."""
     for result in answer["MetricDataResults"]:
         points = list(zip(result["Timestamps"], result["Values"], strict=True))
         if how == "empty":

@@ -1,4 +1,4 @@
-"""What becomes of the crossings of one process, by the faults of a plot."""
+"""Injects the faults of a plan into the external calls of one process."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -18,27 +18,27 @@ from tests.chaos.process import CrashedError, ExternalCall, Proceed
 
 
 class InjectorContext(Protocol):
-    """What a fate needs of the story that it is part of."""
+    """What an injector needs of the simulation."""
 
     def record_fault(self, call: ExternalCall, kind: str) -> None:
-        """Take note that something goes wrong at `call`."""
+        """Record that a fault is injected at `call`."""
         ...
 
     def schedule(self, seconds: int, delayed_call: Proceed) -> None:
-        """Let a call arrive after so many seconds."""
+        """Make `delayed_call` after so many seconds."""
         ...
 
     def interleave(self, fault: Interleaving, by: str) -> None:
-        """Let others act while the process `by` waits."""
+        """Let an actor act while the process `by` waits."""
         ...
 
     def degradations(self) -> Sequence[Degradation]:
-        """Return what is wrong just now, for a while."""
+        """Return the degradations that last at this moment."""
         ...
 
 
 class PendingFaults:
-    """The faults that have not struck yet."""
+    """The faults that were not injected yet."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self._faults = [one for one in faults if isinstance(one, Crash | CallFault | Interleaving)]
@@ -51,9 +51,9 @@ class PendingFaults:
     def take(
         self, tick: int, call: ExternalCall, earlier_calls: int
     ) -> list[Crash | CallFault | Interleaving]:
-        """Return the faults that strike at `call`, each once.
+        """Remove and return the faults that are due at `call`.
 
-        earlier_calls: how many crossings of the same operation the process has had.
+        earlier_calls: how many calls of the same operation the process has made before.
         """
         due = [one for one in self._faults if _matches(one, tick, call, earlier_calls)]
         for fault in due:
@@ -64,31 +64,31 @@ class PendingFaults:
 def _matches(
     fault: Crash | CallFault | Interleaving, tick: int, call: ExternalCall, earlier_calls: int
 ) -> bool:
-    spot = fault.spot
+    point = fault.point
     if isinstance(fault, CallFault) and not can_occur(fault.how, call):
         return False
-    if spot.operation:
-        fitting = spot.operation == operation_name(call) and spot.tick <= tick
-        return fitting and spot.number == earlier_calls
-    return (spot.tick, spot.number) == (tick, call.number)
+    if point.operation:
+        fitting = point.operation == operation_name(call) and point.tick <= tick
+        return fitting and point.number == earlier_calls
+    return (point.tick, point.number) == (tick, call.number)
 
 
 class Injector:
-    """The fate of one process, of the minute `tick`."""
+    """The interceptor of one process, which belongs to the minute `tick`."""
 
     def __init__(self, context: InjectorContext, tick: int, pending: PendingFaults) -> None:
         self._context, self._tick, self._pending = context, tick, pending
         self._call_counts: Counter[str] = Counter()
 
     def __call__(self, call: ExternalCall, proceed: Proceed) -> Any:
-        """Return or raise what the process gets."""
+        """Return or raise the result that the process gets."""
         name = operation_name(call)
         faults = self._pending.take(self._tick, call, self._call_counts[name])
         self._call_counts[name] += 1
         self._interleave(faults, Timing.BEFORE, call)
         try:
             answer = self._call_with_faults(faults, call, proceed)
-        except Exception:  # a crash is none: then nobody waits
+        except Exception:  # CrashedError is no Exception: no actor runs after a crash
             self._interleave(faults, Timing.AFTER, call)
             raise
         self._interleave(faults, Timing.AFTER, call)
@@ -97,7 +97,7 @@ class Injector:
     def _interleave(self, faults: Iterable[Fault], when: Timing, call: ExternalCall) -> None:
         for fault in faults:
             if isinstance(fault, Interleaving) and fault.when is when:
-                self._context.record_fault(call, f"{when} it: {fault.act}")
+                self._context.record_fault(call, f"{when} it: {fault.action}")
                 self._context.interleave(fault, call.process)
 
     def _call_with_faults(
@@ -112,10 +112,10 @@ class Injector:
                 if fault.how == LATE:
                     self._context.schedule(fault.late, proceed)
                 return inject(fault.how, call, proceed)
-        for trouble in self._context.degradations():
-            how = fault_kind_of(trouble, call)
+        for degradation in self._context.degradations():
+            how = fault_kind_of(degradation, call)
             if how is not None:
-                self._context.record_fault(call, str(trouble))
+                self._context.record_fault(call, str(degradation))
                 if how:
                     return inject(how, call, proceed)
         return proceed()

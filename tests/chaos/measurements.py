@@ -1,4 +1,4 @@
-"""What a process is shown by the metrics, judged once more beside it."""
+"""Judges the metrics that a process gets, independently of the process."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -22,36 +22,36 @@ from controller.ports.metrics import MetricSource
 
 
 class ObservedMetricSource:
-    """A metric source; `told` hears each answer that it gives, and of what stretch of time.
+    """A metric source. listener: receives each answer, and the span of time that it is about.
 
-    A source that gives none has answered nothing, which is judged too.
+    An error of the source counts as an answer without data, which is judged as well.
     """
 
     def __init__(
         self, source: MetricSource, listener: Callable[[Mapping[MetricQuery, Series], Span], None]
     ) -> None:
-        self._source, self._told = source, listener
+        self._source, self._listener = source, listener
 
     def read(self, queries: Iterable[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
-        """Return what the source answers."""
-        asked = tuple(queries)
+        """Return the answer of the source."""
+        requested = tuple(queries)
         try:
-            answer = self._source.read(asked, span)
+            answer = self._source.read(requested, span)
         except MetricsError:
-            self._told(dict.fromkeys(asked, Series(answer=QueryStatus.ERROR)), span)
+            self._listener(dict.fromkeys(requested, Series(answer=QueryStatus.ERROR)), span)
             raise
-        self._told(answer, span)
+        self._listener(answer, span)
         return answer
 
 
 def judges_gate(rollout: Rollout, weight: int | None, token: str) -> bool:
-    """Tell whether a tick of `rollout` judges a gate where the function shows this.
+    """Tell whether a tick of `rollout` judges a gate while the function shows this.
 
-    A raise waits no more once anybody has written the function, but in a pause.
+    A pending raise is over once the function was written by anything else, except in a pause.
     """
     intent = rollout.intent
-    waits = (weight, token) == (intent.previous, intent.token) or rollout.phase is Phase.PAUSED
-    return rollout.phase in JUDGED and (rollout.previous_live is None or waits)
+    pending = (weight, token) == (intent.previous, intent.token) or rollout.phase is Phase.PAUSED
+    return rollout.phase in JUDGED and (rollout.previous_live is None or pending)
 
 
 def verdicts(
@@ -63,18 +63,18 @@ def verdicts(
 ) -> Iterator[tuple[str, Verdict]]:
     """Yield the id and the verdict of each of `rollouts` that `answer` is about.
 
-    weight, token: what the function shows. The moment is the earliest that the clock of whoever
-    asked can have shown: what fails then fails later, too.
+    weight, token: what the function shows. The verdict is that of the earliest moment that the
+    clock of the process can have shown: what fails then fails later as well.
     """
     now = from_unix(span.end - max((one.period_s for one in answer), default=0))
-    seen = TargetReading("", weight, "", token, UpdateStatus.SUCCESSFUL)
+    reading = TargetReading("", weight, "", token, UpdateStatus.SUCCESSFUL)
     for rollout in rollouts:
-        wanted = needs(rollout, now).queries
+        queries = needs(rollout, now).queries
         if not judges_gate(rollout, weight, token):
             continue
-        if not all(one in answer for one in wanted.values()):
+        if not all(one in answer for one in queries.values()):
             continue
-        series = {key: answer[query] for key, query in wanted.items()}
-        evidence = evidence_of(rollout, Observation(seen, series), now)
+        series = {key: answer[query] for key, query in queries.items()}
+        evidence = evidence_of(rollout, Observation(reading, series), now)
         if evidence is not None:
             yield rollout.id, gate(judge(evidence))

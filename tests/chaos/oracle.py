@@ -1,16 +1,16 @@
-"""Looks at the ground truth after every step of everybody, and says what has happened since.
+"""The oracle: reads the ground truth after every external call, and emits what has changed.
 
-A process is watched by its fate, its metrics and its notifier:
+A process is observed by its interceptor, its metrics and its notifier:
 
-    witness = Witness(world, policy.target, pristine_store, heard=invariants.check)
-    process = Process("tick-12", witness.watching(fate))
-    metrics = witness.metrics(process.name, CloudWatchMetrics(process.client(..., "cloudwatch")))
-    notifier = process.notifier(witness.notifier(process.name))
-    witness.asked(process.name, Verb.PROMOTE)     # only where a person asks something by it
+    oracle = Oracle(world, policy.target, fault_free_store, listener=invariants.check)
+    process = Process("tick-12", oracle.intercept(injector))
+    metrics = oracle.metrics(process.name, CloudWatchMetrics(process.client(..., "cloudwatch")))
+    notifier = process.notifier(oracle.notifier(process.name))
+    oracle.record_command(process.name, Verb.PROMOTE)     # only of an operator command
     ...
-    witness.ended(process.name, status)           # None: it crashed
+    oracle.record_end(process.name, status)               # None: it crashed
 
-Other hands act, and then: `witness.look("person anna")`, `witness.look("deploy")`.
+After an external actor has acted: `oracle.observe("person anna")`, `oracle.observe("deploy")`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -47,7 +47,7 @@ from tests.chaos.measurements import ObservedMetricSource, verdicts
 from tests.chaos.process import CLOCK, CrashedError, ExternalCall, Interceptor, Proceed
 
 LAMBDA: Final = "lambda"
-# What changes a stored rollout; a lease is none of it.
+# Operations that may change a stored rollout; those of leases are not among them.
 _WRITES: Final = frozenset(
     {"create", "save", "receive", "PutItem", "UpdateItem", "TransactWriteItems"}
 )
@@ -55,14 +55,14 @@ _CREATES: Final = frozenset({"create", "receive", "PutItem", "TransactWriteItems
 
 
 class EventListener(Protocol):
-    """Who is told of what happened, one happening at a time and in order."""
+    """Receives events, one at a time and in order."""
 
     def __call__(self, event: ObservedEvent, /) -> object: ...
 
 
 @dataclass(slots=True)
 class _FunctionState:
-    """The function as it was at the last look; callers of an alias meet what nobody reads back."""
+    """The function as last observed. served: the environment that requests get."""
 
     shown: Mapping[str, str]
     served: Mapping[str, str]
@@ -72,10 +72,10 @@ class _FunctionState:
 
 @dataclass
 class Oracle:
-    """Sees the function in `world` and what is in `store`, which nobody else has in his hands.
+    """Observes the function in `world` and the rollouts in `store`, which no process shares.
 
-    listener: is told of every happening, at the very step. stored, histories: everything, as it was at
-    the last look.
+    listener: receives every event at the call that caused it. stored, histories: all rollouts and
+    their histories, as last observed.
     """
 
     world: World
@@ -89,52 +89,51 @@ class Oracle:
     def __post_init__(self) -> None:
         self._last_function = self._function_state()
 
-    # --- looking --------------------------------------------------------------------------------
+    # --- observation ----------------------------------------------------------------------------
 
     def observe(self, by: str, call: ExternalCall | None = None) -> list[ObservedEvent]:
-        """Return what has happened since the last look, put down to `by`, oldest first.
+        """Return the events since the last observation, attributed to `by`, oldest first.
 
-        call: the step that `by` has just taken; what it cannot have changed is not looked at.
+        call: the external call that `by` has just made; what it cannot have changed is not read.
         """
-        found = list(self._changes_of_function(by, call))
+        events = list(self._changes_of_function(by, call))
         if call is None or call.operation in _WRITES:
             listed = call is None or call.operation in _CREATES
-            found += self._changes_of_store(by, listed=listed)
-        for happening in found:
-            self.listener(happening)
-        return found
+            events += self._changes_of_store(by, listed=listed)
+        for event in events:
+            self.listener(event)
+        return events
 
     def intercept(self, interceptor: Interceptor) -> Interceptor:
-        """Return `interceptor` with a look right after each call that is made, and before others act."""
+        """Return `interceptor` with an observation after each call, before any actor acts."""
 
-        def watched(crossing: ExternalCall, proceed: Proceed) -> Any:
-            if crossing.number == 0:
-                self.listener(ProcessStart(self._now, crossing.process))
+        def intercept_call(call: ExternalCall, proceed: Proceed) -> Any:
+            if call.number == 0:
+                self.listener(ProcessStart(self._now, call.process))
 
-            def seen() -> Any:
+            def proceed_and_observe() -> Any:
                 try:
                     return proceed()
                 finally:
-                    self.observe(crossing.process, crossing)
+                    self.observe(call.process, call)
 
-            if crossing.service != LAMBDA:
-                return interceptor(crossing, seen)
-            return self._record_response(crossing, lambda: interceptor(crossing, seen))
+            if call.service != LAMBDA:
+                return interceptor(call, proceed_and_observe)
+            return self._record_response(call, lambda: interceptor(call, proceed_and_observe))
 
-        return watched
+        return intercept_call
 
     def metrics(self, by: str, source: MetricSource) -> MetricSource:
-        """Return `source` in the hands of the process `by`; what it shows is judged beside it."""
+        """Return `source` for the process `by`; the oracle judges each of its answers as well."""
 
-        def told(answer: Mapping[MetricQuery, Series], span: Span) -> None:
-            weight, token = (
-                parse_weight(self.target, self._last_function.shown),
-                self._last_function.token,
-            )
-            for rollout_id, verdict in verdicts(self.stored.values(), answer, span, weight, token):
+        def on_answer(answer: Mapping[MetricQuery, Series], span: Span) -> None:
+            function = self._last_function
+            weight = parse_weight(self.target, function.shown)
+            judged = verdicts(self.stored.values(), answer, span, weight, function.token)
+            for rollout_id, verdict in judged:
                 self.listener(GateVerdict(self._now, by, rollout_id, verdict))
 
-        return ObservedMetricSource(source, told)
+        return ObservedMetricSource(source, on_answer)
 
     def notifier(self, by: str) -> Notifier:
         """Return the notifier of the process `by`."""
@@ -142,17 +141,17 @@ class Oracle:
             lambda rollout, notice: self.listener(Notification(self._now, by, rollout, notice))
         )
 
-    # --- what only the story knows --------------------------------------------------------------
+    # --- records of the simulation --------------------------------------------------------------
 
     def record_command(self, by: str, verb: str) -> None:
-        """Note what a person asks by the process `by`."""
+        """Record that the process `by` runs an operator command."""
         self.listener(OperatorCommand(self._now, by, str(verb)))
 
     def record_end(self, by: str, status: int | None) -> None:
-        """Note that the process `by` has ended; None: it crashed."""
+        """Record that the process `by` has ended; None: it crashed."""
         self.listener(ProcessEnd(self._now, by, status))
 
-    # --- inside ---------------------------------------------------------------------------------
+    # --- changes --------------------------------------------------------------------------------
 
     @property
     def _now(self) -> datetime:
@@ -167,8 +166,8 @@ class Oracle:
         if after.token == before.token and after.served == before.served:
             return
         self._last_function = after
-        moving = after.status == "InProgress"
-        if after.shown != before.shown or moving:  # a finished update shows what it showed before
+        updating = after.status == "InProgress"
+        if after.shown != before.shown or updating:  # a finished update changes `served` alone
             slept = call is not None and call.service == CLOCK
             yield EnvironmentWrite(
                 at=self._now,
@@ -181,7 +180,7 @@ class Oracle:
                 token=before.token,
                 full_before=may_mean_full_weight(self.target, before.shown),
             )
-        if not moving:
+        if not updating:
             weight = parse_weight(self.target, after.served)
             yield UpdateCompletion(self._now, TIME, weight, after.status == "Failed")
 
@@ -191,18 +190,23 @@ class Oracle:
             if before is not None and _change_key(before) == _change_key(after):
                 continue
             self.stored[rollout_id] = after
-            known, kept = self.histories.get(rollout_id, ()), True
-            gained: tuple[Entry, ...] = ()
+            known_entries, intact = self.histories.get(rollout_id, ()), True
+            new_entries: tuple[Entry, ...] = ()
             if before is None or (before.entries, before.chain) != (after.entries, after.chain):
                 history = tuple(self.store.history(rollout_id))
                 self.histories[rollout_id] = history
-                gained, kept = history[len(known) :], history[: len(known)] == known
-            held = {lock: self.store.holder(lock) for lock in after.locks} if listed else {}
-            owners = {lock: None if one is None else one.rollout_id for lock, one in held.items()}
-            final = {
-                lock: one.final for lock, one in held.items() if one and owners[lock] == after.id
+                new_entries, intact = (
+                    history[len(known_entries) :],
+                    history[: len(known_entries)] == known_entries,
+                )
+            holders = {lock: self.store.holder(lock) for lock in after.locks} if listed else {}
+            owners = {
+                lock: None if one is None else one.rollout_id for lock, one in holders.items()
             }
-            yield RolloutSave(self._now, by, before, after, gained, kept, owners, final)
+            final = {
+                lock: one.final for lock, one in holders.items() if one and owners[lock] == after.id
+            }
+            yield RolloutSave(self._now, by, before, after, new_entries, intact, owners, final)
 
     def _record_response(self, call: ExternalCall, proceed: Proceed) -> Any:
         sound = False
@@ -212,14 +216,14 @@ class Oracle:
             sound = at_rest and "Error" not in (answer.get("Environment") or {})
             return answer
         except CrashedError:
-            sound = True  # what became of the process is not Lambda's fault
+            sound = True  # the crash of the process is not a failure of Lambda
             raise
         finally:
             self.listener(LambdaResponse(self._now, call.process, call.operation, sound))
 
 
 def _change_key(rollout: Rollout) -> tuple[object, ...]:
-    """Return what no save leaves as it was; policies never change, and are slow to compare."""
+    """Return fields of which every save changes one; policies never change, and compare slowly."""
     return (
         rollout.version,
         rollout.updated,
@@ -234,8 +238,8 @@ def _change_key(rollout: Rollout) -> tuple[object, ...]:
 
 class _NotifierProbe:
     def __init__(self, listener: Callable[[Rollout, Notice], object]) -> None:
-        self._told = listener
+        self._listener = listener
 
     def notify(self, rollout: Rollout, notice: Notice) -> None:
-        """Take note of `notice`."""
-        self._told(rollout, notice)
+        """Pass `notice` on to the listener."""
+        self._listener(rollout, notice)

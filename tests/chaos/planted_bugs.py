@@ -1,7 +1,8 @@
-"""Bugs, planted into the product: each breaks one invariant, and a story shows it.
+"""Bugs that are planted in the product: each breaks one invariant in one simulation run.
 
 Each is a plausible mistake: a check that is left out, two lines in the wrong order, a retry too
-many. The table of docs/reliability.md is made from here.
+many. A patch names its attribute by a string, and pytest refuses one that does not exist. The table
+of docs/reliability.md is made from here.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +17,11 @@ from tests.chaos.invariants import Invariant
 
 @dataclass(frozen=True, slots=True)
 class PlantedBug:
-    """One bug. words: what it does. where: the story that shows it, in words."""
+    """One bug.
+
+    description: what it does. invariant: the one that it breaks. where: the run that shows it, in
+    words. plan: the fault plan of that run. plant: patches the product.
+    """
 
     description: str
     invariant: type[Invariant]
@@ -26,12 +31,12 @@ class PlantedBug:
 
     @property
     def name(self) -> str:
-        """What a test calls it."""
+        """The invariant and the bug, as the id of a test."""
         return f"{self.invariant.name}: {self.description}"
 
 
 PLANTED_BUGS: Sequence[PlantedBug] = tuple(
     PlantedBug(*facts)
     for module in (bugs_in_execution, bugs_in_decisions, bugs_with_operators, bugs_in_stores)
-    for facts in module.PLANTS
+    for facts in module.BUGS
 )

@@ -1,8 +1,8 @@
-"""One run of rolloutctl as the machine sees it: every step that it takes outside can go wrong.
+"""One simulated process of rolloutctl, whose external calls are intercepted.
 
-A process gets its clients, its store, its clock and its notifier from here. Each call of theirs is
-a `Crossing`, and the process's `Fate` decides what becomes of it: it may make the call or not, lose
-the answer, raise what AWS raises, let others act meanwhile, or end the process on the spot.
+A process gets its clients, its store, its clock and its notifier from here. Each call to them is an
+`ExternalCall`, and the `Interceptor` of the process decides its result: it may make the call or
+not, lose the answer, raise what AWS raises, let actors act meanwhile, or crash the process.
 """
 
 from collections.abc import Callable
@@ -24,14 +24,14 @@ NOTIFIER: Final = "people"
 
 
 class CrashedError(BaseException):
-    """The process is gone: nothing of it runs any more, no handler and no clean-up."""
+    """The process has crashed: no exception handler and no clean-up of it runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExternalCall:
-    """One step of a process into the outside.
+    """One call of a process to a service, the store, the clock or the notifier.
 
-    number: how many came before it in this process. service, operation: `lambda` and
+    number: how many calls of this process came before it. service, operation: `lambda` and
     `UpdateFunctionConfiguration`, `store` and `save`, `clock` and `sleep`, `people` and `notify`.
     """
 
@@ -42,19 +42,19 @@ class ExternalCall:
 
 
 Interceptor: TypeAlias = Callable[[ExternalCall, Proceed], Any]
-"""What becomes of a crossing: returns its answer, or raises; `proceed` makes the call."""
+"""Decides the result of an external call: returns it or raises; `proceed` makes the call."""
 
 
-def pass_through(_crossing: ExternalCall, proceed: Proceed) -> Any:
-    """Let a crossing be what it would be anyway."""
+def pass_through(_call: ExternalCall, proceed: Proceed) -> Any:
+    """Make an external call without any fault."""
     return proceed()
 
 
 class Process:
     """One process, from its start to its end or its crash.
 
-    name: who it is, in stories. fate: what becomes of its crossings. crossings: how many it has
-    begun. gone: it has crashed.
+    name: its name in traces. interceptor: decides the results of its external calls. call_count:
+    the number of calls so far. crashed: whether it has crashed.
     """
 
     def __init__(self, name: str, interceptor: Interceptor = pass_through) -> None:
@@ -64,31 +64,31 @@ class Process:
         self._interceptor = interceptor
 
     def call(self, service: str, operation: str, proceed: Proceed) -> Any:
-        """Take one step outside. Raises CrashedError once the process is gone."""
+        """Make one external call. Raises CrashedError once the process has crashed."""
         if self.crashed:
             raise CrashedError
-        crossing = ExternalCall(self.name, self.call_count, service, operation)
+        call = ExternalCall(self.name, self.call_count, service, operation)
         self.call_count += 1
         try:
-            return self._interceptor(crossing, proceed)
+            return self._interceptor(call, proceed)
         except CrashedError:
             self.crashed = True
             raise
 
     def client(self, client: Any, service: str) -> Any:
-        """Return `client`, a boto3 client or a fake one, in the hands of this process."""
+        """Return `client`, a boto3 client or a fake one, with its calls intercepted."""
         return _Client(self, client, service)
 
     def store(self, store: Store) -> Store:
-        """Return `store` in the hands of this process: for one that is no client of AWS."""
+        """Return `store` with its calls intercepted: for a store that uses no client of AWS."""
         return cast("Store", _Store(self, store))
 
     def clock(self, clock: Clock, skew: timedelta = timedelta()) -> Clock:
-        """Return `clock` as this process's machine shows it, `skew` ahead of the others."""
+        """Return `clock` as the machine of this process shows it, ahead by `skew`."""
         return _Clock(self, clock, skew)
 
     def notifier(self, notifier: Notifier) -> Notifier:
-        """Return `notifier` in the hands of this process."""
+        """Return `notifier` with its calls intercepted."""
         return _Notifier(self, notifier)
 
 
@@ -134,7 +134,7 @@ class _Clock:
         self._process, self._clock, self._skew = process, clock, skew
 
     def now(self) -> datetime:
-        """Return the moment that this machine believes it is: no step outside."""
+        """Return the time on this machine; that is no external call."""
         return self._clock.now() + self._skew
 
     def sleep(self, length: timedelta) -> None:
@@ -147,5 +147,5 @@ class _Notifier:
         self._process, self._notifier = process, notifier
 
     def notify(self, rollout: Rollout, notice: Notice) -> None:
-        """Tell people."""
+        """Send `notice`."""
         self._process.call(NOTIFIER, "notify", lambda: self._notifier.notify(rollout, notice))

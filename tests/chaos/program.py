@@ -1,4 +1,4 @@
-"""The program that a story plays, as far as a story knows it: what a process can be told to do."""
+"""The program under test as the simulation sees it: its commands, environment and stores."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -17,10 +17,11 @@ from tests.chaos.process import Process
 
 @dataclass(frozen=True, slots=True)
 class ProcessEnvironment:
-    """What one process has of the world.
+    """What one process gets from the simulated world.
 
-    client: gives the client of a service. measured: takes what reads its metrics, to look at what
-    it is shown. jitter: draws a pause between two limits, in seconds.
+    name: of the process. client: returns the client of a service. wrap_metrics: wraps its metric
+    source, so that the oracle sees each answer. jitter: draws a pause between two limits, in
+    seconds.
     """
 
     name: str
@@ -32,43 +33,46 @@ class ProcessEnvironment:
 
 
 class Program(Protocol):
-    """What one run of rolloutctl does, and its exit status. Raises RolloutError as that does."""
+    """The commands of one run of rolloutctl; each returns its exit status.
+
+    Raises RolloutError as rolloutctl does.
+    """
 
     def start(self, retry_reason: str | None = None) -> int:
-        """Start the policy, or with a reason try its revision again."""
+        """Start the policy, or retry its revision with a reason."""
         ...
 
     def tick(self) -> int:
-        """Visit every active rollout."""
+        """Tick every active rollout."""
         ...
 
     def ask(self, verb: Verb, reason: str = "", way: DriftResolution = "") -> int:
-        """Do what a person asks of the newest rollout of the policy."""
+        """Run an operator command on the newest rollout of the policy."""
         ...
 
     def lower_bare(self) -> int:
-        """Lower the target of the policy by its names alone."""
+        """Roll the target of the policy back by its bare names, without a store."""
         ...
 
 
 class Stores(Protocol):
-    """Where all rollouts of one story are kept."""
+    """The store of all rollouts of one simulation run."""
 
     def of(self, process: Process) -> AbstractContextManager[Store]:
-        """Open the store in the hands of `process`."""
+        """Open the store, with the calls of `process` intercepted."""
         ...
 
     def fault_free(self) -> AbstractContextManager[Store]:
-        """Open the store as another run that no fault reaches."""
+        """Open the store without any fault."""
         ...
 
 
 class OracleStoreError(Exception):
-    """Nobody could see what is stored: then a story proves nothing."""
+    """The oracle could not read the store, so the run proves nothing."""
 
 
 class FaultFreeStore:
-    """A store that must answer: its errors are not taken for those of a process."""
+    """A store whose errors become OracleStoreError, so that no process is blamed for them."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -86,4 +90,4 @@ class FaultFreeStore:
 
 
 OpenProgram: TypeAlias = Callable[[ProcessEnvironment, Policy, Store], Program]
-"""Makes a program out of what a process has."""
+"""Opens the program under test in an environment, for a policy and a store."""

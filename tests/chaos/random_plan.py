@@ -1,4 +1,4 @@
-"""A plot, drawn from a seed: the same seed, the same plot, on every machine."""
+"""Draws a fault plan from a seed: the same plan for a seed on every machine."""
 
 from collections.abc import Sequence
 from random import Random
@@ -26,14 +26,14 @@ from tests.chaos.random_policy import draw_policy, draw_world
 MOST_FAULTS: Final = 14
 _SLEEP: Final = "clock:sleep"
 _NOTIFY: Final = "people:notify"
-# Calls that can be on their way while the process is gone; SQLite is in the process itself.
+# Calls that can be in flight after the process has crashed; SQLite runs in the process itself.
 _REMOTE: Final = ("lambda:", "cloudwatch:", "dynamodb:")
-# What is aimed at more often: the calls that move traffic, and that remember why.
+# Operations that get more faults: the writes of the weight, and of the rollout.
 _FREQUENT_OPERATIONS: Final = (
     *("lambda:UpdateFunctionConfiguration",) * 3,
     *("store:save", "dynamodb:UpdateItem", "dynamodb:TransactWriteItems") * 2,
 )
-# How often a call of each service is broken; CloudWatch has one call, and many ways to break it.
+# How often calls of each service fail; CloudWatch has one call, and many kinds of faults.
 _CALL_FAULT_WEIGHTS: Final = {"lambda": 3, "cloudwatch": 4, "store": 4, "dynamodb": 4, "people": 1}
 _ACTION_CHOICES: Final = (
     *(ActorAction.TICK,) * 6,
@@ -42,18 +42,18 @@ _ACTION_CHOICES: Final = (
     *(ActorAction.RETRY,) * 2,
     *(one for one in ActorAction),
 )
-# Updates are few, and early: what is wrong with them has to last until there is one.
+# Updates are few and early: their degradations have to last until there is one.
 _UPDATE_DEGRADATIONS: Final = frozenset({Degradation.SLOW, Degradation.FAILED})
 _UPDATE_DEGRADATION_S: Final = 600
 _WAITS_S: Final = (0, 0, 0, 0, 1, 7, 40, 75, 130, 300, 600)
 
 
-# How many policies have evidence that adds up.
+# The share of policies with the sequential judge.
 _SEQUENTIAL_SHARE = 0.3
 
 
 def draw(seed: int, store: StoreKind = "sqlite") -> FaultPlan:
-    """Return the plot of `seed`, for a story that keeps its rollouts in a store of this kind."""
+    """Return the plan of `seed`, for a run with a store of this kind."""
     chance = Random(f"chaos:{seed}")
     policy = draw_policy(chance, sequential=Random(f"judge:{seed}").random() < _SEQUENTIAL_SHARE)
     scenario = draw_world(chance, len(policy.steps))
@@ -64,14 +64,14 @@ def draw(seed: int, store: StoreKind = "sqlite") -> FaultPlan:
 
 
 class _FaultDrawer:
-    """Draws faults for one plot."""
+    """Draws the faults of one plan."""
 
     def __init__(self, chance: Random, policy: Policy, store: StoreKind) -> None:
         self._chance = chance
         self._weights = (0, 5, 70, 100, *(step.weight for step in policy.steps))
-        away = "dynamodb:" if store == "sqlite" else "store:"
-        known = (*_FREQUENT_OPERATIONS, *FAULT_KINDS)
-        self._operations = [one for one in known if not one.startswith(away)]
+        other_store = "dynamodb:" if store == "sqlite" else "store:"
+        operations = (*_FREQUENT_OPERATIONS, *FAULT_KINDS)
+        self._operations = [one for one in operations if not one.startswith(other_store)]
         self._aims = [*self._operations, *(_SLEEP, _NOTIFY) * 3]
 
     def fault(self) -> Fault:
@@ -95,7 +95,7 @@ class _FaultDrawer:
         return self._chance.randrange(FAULTS_END)
 
     def _point(self, tick: int) -> InjectionPoint:
-        """Return a crossing: the next one of a certain operation, or any one of the minute."""
+        """Return an external call: the next one of some operation, or any one of the minute."""
         if self._chance.random() < 0.7:
             return self._point_at(tick, self._chance.choice(self._aims))
         return InjectionPoint(tick, "", self._chance.choice((0, 0, *range(1, 14))))
@@ -106,38 +106,38 @@ class _FaultDrawer:
     def _call_fault(self, tick: int) -> CallFault:
         services = sorted({one.partition(":")[0] for one in self._operations})
         service = self._pick(services, [_CALL_FAULT_WEIGHTS[one] for one in services])
-        of_it = [one for one in self._operations if one.startswith(f"{service}:")]
-        operation = self._chance.choice(of_it)
+        operations_of_service = [one for one in self._operations if one.startswith(f"{service}:")]
+        operation = self._chance.choice(operations_of_service)
         how = self._chance.choice(FAULT_KINDS[operation])
         late = self._chance.randint(1, 90) if how == LATE else 0
         return CallFault(self._point_at(tick, operation), how, late)
 
     def _crash(self, tick: int) -> Crash:
-        spot, when = self._point(tick), self._chance.choice(tuple(Timing))
-        on_its_way = when is Timing.DURING and spot.operation.startswith(_REMOTE)
-        return Crash(spot, when, self._chance.choice((0, 1, 30, 90)) if on_its_way else 0)
+        point, when = self._point(tick), self._chance.choice(tuple(Timing))
+        in_flight = when is Timing.DURING and point.operation.startswith(_REMOTE)
+        return Crash(point, when, self._chance.choice((0, 1, 30, 90)) if in_flight else 0)
 
     def _interleaving(self, tick: int, depth: int = 0) -> Interleaving:
-        act = self._chance.choice(_ACTION_CHOICES)
+        action = self._chance.choice(_ACTION_CHOICES)
         inner = self._nested_faults(depth) if self._chance.random() < 0.3 else ()
         return Interleaving(
             self._point(tick),
             self._chance.choice((Timing.BEFORE, Timing.AFTER)),
-            act,
+            action,
             self._chance.choice(_WAITS_S),
-            self._chance.choice(self._weights) if act is ActorAction.SET_WEIGHT else 0,
+            self._chance.choice(self._weights) if action is ActorAction.SET_WEIGHT else 0,
             inner,
         )
 
     def _nested_faults(self, depth: int) -> tuple[Fault, ...]:
-        """Return what goes wrong with the one who acts; nobody comes in between deeper down."""
+        """Return the faults of an actor; a second level of actors has none of its own."""
         if depth == 0 and self._chance.random() < 0.3:
             return (self._interleaving(0, depth + 1),)
         return (self._call_fault(0) if self._chance.random() < 0.5 else self._crash(0),)
 
     def _degradation(self) -> DegradationWindow:
         lasting = self._chance.choice((20, 70, 130, 300, 600))
-        tick, trouble = self._tick(), self._chance.choice(tuple(Degradation))
-        if trouble in _UPDATE_DEGRADATIONS:
-            return DegradationWindow(tick // 2, _UPDATE_DEGRADATION_S, trouble)
-        return DegradationWindow(tick, lasting, trouble)
+        tick, degradation = self._tick(), self._chance.choice(tuple(Degradation))
+        if degradation in _UPDATE_DEGRADATIONS:
+            return DegradationWindow(tick // 2, _UPDATE_DEGRADATION_S, degradation)
+        return DegradationWindow(tick, lasting, degradation)

@@ -1,4 +1,4 @@
-"""A short policy and a world for it, drawn: at most half an hour from 0 to its end."""
+"""Draws a short policy and a world for it; a rollout takes at most half an hour."""
 
 from random import Random
 from typing import Any, Final
@@ -44,12 +44,12 @@ _STEP_WEIGHTS: Final = ((10, 100), (10, 50, 100), (100,), (1, 100), (5, 30, 100)
 
 
 def draw_policy(chance: Random, *, sequential: bool = False) -> Policy:
-    """Return a policy that is done within half an hour when all goes well.
+    """Return a policy whose healthy rollout takes at most half an hour.
 
-    sequential: its criteria are judged by evidence that adds up, and generously: steps are short.
+    sequential: the sequential judge, with a generous false-rollback budget, as steps are short.
     """
-    patience = chance.choice((1, 1, 2))  # bad minutes in a row that fail
-    criteria = {"works": {**_SUCCESS_RATE, "failure_limit": patience}}
+    failure_limit = chance.choice((1, 1, 2))  # how many bad minutes in a row fail
+    criteria = {"works": {**_SUCCESS_RATE, "failure_limit": failure_limit}}
     if chance.random() < 0.25:
         criteria["fast"] = _LATENCY
     if chance.random() < 0.4:
@@ -57,13 +57,13 @@ def draw_policy(chance: Random, *, sequential: bool = False) -> Policy:
     used = {"requests", "client_errors", "server_errors"}
     used |= {"latency"} if "fast" in criteria else set()
     used |= {"direct_requests"} if "arrives" in criteria else set()
-    said = {
+    document = {
         "version": 1,
         "name": "orders",
         "target": _target(chance),
         "metrics": {name: metric for name, metric in _METRICS.items() if name in used},
         "criteria": criteria,
-        "steps": _steps(chance, patience),
+        "steps": _steps(chance, failure_limit),
         "warmup": chance.choice(("0s", "0s", "1m")),
         "settle": "2m",
         "max_hold": chance.choice(("0s", "1m", "2m", "3m")),
@@ -73,7 +73,7 @@ def draw_policy(chance: Random, *, sequential: bool = False) -> Policy:
         "rollback_timeout": chance.choice(("1m", "2m", "5m")),
         **_freeze(chance),
     }
-    return parse(_with_sequential_judge(said) if sequential else said)
+    return parse(_with_sequential_judge(document) if sequential else document)
 
 
 def _with_sequential_judge(policy: dict[str, Any]) -> dict[str, Any]:
@@ -93,9 +93,9 @@ def _target(chance: Random) -> dict[str, str]:
 
 
 def _steps(chance: Random, shortest: int) -> list[dict[str, Any]]:
-    ladder = chance.choice(_STEP_WEIGHTS)
+    weights = chance.choice(_STEP_WEIGHTS)
     steps: list[dict[str, Any]] = [
-        {"weight": weight, "bake": f"{chance.randint(shortest, 3)}m"} for weight in ladder
+        {"weight": weight, "bake": f"{chance.randint(shortest, 3)}m"} for weight in weights
     ]
     if len(steps) > 1 and chance.random() < 0.15:
         steps[-1]["approval"] = "required"
@@ -103,7 +103,7 @@ def _steps(chance: Random, shortest: int) -> list[dict[str, Any]]:
 
 
 def _freeze(chance: Random) -> dict[str, Any]:
-    """Return a freeze of some minutes, within the hour that a story takes, or none."""
+    """Return a freeze of some minutes within the hour of the run, or none."""
     if chance.random() > 0.15:
         return {}
     begin = chance.randint(1, 20)
@@ -115,7 +115,7 @@ def _freeze(chance: Random) -> dict[str, Any]:
 
 
 def draw_world(chance: Random, steps: int) -> Scenario:
-    """Return a world for a policy of so many steps: well, sick, silent, slow to tell."""
+    """Return a world for a policy of so many steps: healthy, failing, silent, or late with data."""
     step = chance.randint(1, steps)
     at = {"step": step, "after": f"{chance.randint(0, 150)}s"}
     events, rate, summary = _world_events(chance, at)
@@ -148,14 +148,14 @@ _FAULTS: Final[dict[str, dict[str, Any]]] = {
 def _world_events(
     chance: Random, event_time: dict[str, Any]
 ) -> tuple[list[dict[str, Any]], int, str]:
-    """Return what happens in a world, how many requests a minute it has, and that in words."""
+    """Return the fault events of a world, its requests a minute, and a summary in words."""
     names = ["all is well", "few requests", "no requests", *_FAULTS]
     name = chance.choices(names, weights=(45, 5, 4, 18, 8, 5, 10, 5))[0]
     rate = {"few requests": 8, "no requests": 0}.get(name, 600)
     if name not in _FAULTS:
         return [], rate, f"{name}."
-    what = f"{name} {event_time['after']} after step {event_time['step']} came into force."
-    return [{**_FAULTS[name], "at": event_time}], rate, what
+    summary = f"{name} {event_time['after']} after step {event_time['step']} came into force."
+    return [{**_FAULTS[name], "at": event_time}], rate, summary
 
 
 def _publication(chance: Random) -> dict[str, Any]:

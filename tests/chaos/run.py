@@ -1,4 +1,4 @@
-"""Chaos played: the real runner, adapters and stores, in the hands of processes that go wrong."""
+"""Runs a fault plan on the real runner, adapters and stores."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -28,30 +28,30 @@ from tests.chaos.trace import Trace
 
 @dataclass(frozen=True, slots=True)
 class SqliteStores:
-    """One SQLite file; each process opens it for itself, and its faults are those of its calls."""
+    """One SQLite file. Each process opens it itself; faults are injected into its store calls."""
 
     file: Path
 
     @contextmanager
     def of(self, process: Process) -> Iterator[Store]:
-        """Open the store in the hands of `process`."""
+        """Open the store, with the calls of `process` intercepted."""
         with self.fault_free() as store:
             yield process.store(store)
 
     def fault_free(self) -> AbstractContextManager[Store]:
-        """Open the store as another run that no fault reaches."""
+        """Open the store without any fault."""
         return SqliteStore(self.file, durable=False)
 
 
 def run_seed(seed: int, store: StoreKind = "sqlite") -> Trace:
-    """Return the story of `seed`."""
+    """Return the trace of `seed`."""
     return run_plan(draw(seed, store))
 
 
 def run_plan(plan: FaultPlan, stores: Stores | None = None) -> Trace:
-    """Return the story of `plan`, with its rollouts in `stores`.
+    """Return the trace of `plan`, with its rollouts in `stores`.
 
-    stores: a new store of the kind that the plot names when left out; it is gone afterwards.
+    stores: when left out, a temporary store of the kind that the plan names.
     """
     if stores is not None:
         return simulate(plan, stores, RunnerProgram)
@@ -66,7 +66,7 @@ def _sqlite_stores() -> Iterator[Stores]:
 
 
 def _dynamodb_stores() -> AbstractContextManager[Stores]:
-    from tests.chaos.dynamodb import on_moto  # moto is slow to import, and few stories need it
+    from tests.chaos.dynamodb import on_moto  # moto is slow to import, and few runs need it
 
     return on_moto()
 
@@ -77,20 +77,20 @@ class RunnerProgram:
     def __init__(self, environment: ProcessEnvironment, policy: Policy, store: Store) -> None:
         self._environment, self._policy = environment, policy
         metrics = environment.wrap_metrics(CloudWatchMetrics(environment.client("cloudwatch")))
-        looking = Observer(store, self._open, metrics, environment.clock)
-        self._runner = Runner(looking, environment.notifier, by=environment.name)
+        observer = Observer(store, self._open, metrics, environment.clock)
+        self._runner = Runner(observer, environment.notifier, by=environment.name)
 
     def start(self, retry_reason: str | None = None) -> int:
-        """Start the policy, or with a reason try its revision again."""
+        """Start the policy, or retry its revision with a reason."""
         start(self._runner, StartRequest(self._policy, retry_reason=retry_reason))
         return Exit.DONE
 
     def tick(self) -> int:
-        """Visit every active rollout."""
+        """Tick every active rollout."""
         return self._runner.tick_active().status
 
     def ask(self, verb: Verb, reason: str = "", way: DriftResolution = "") -> int:
-        """Do what a person asks of the newest rollout of the policy."""
+        """Run an operator command on the newest rollout of the policy."""
         ids = self._runner.store.of_name(self._policy.name)
         if not ids:
             raise UnknownRolloutError("there is none")
@@ -98,10 +98,12 @@ class RunnerProgram:
         return Exit.DONE
 
     def lower_bare(self) -> int:
-        """Lower the target of the policy by its names alone."""
+        """Roll the target of the policy back by its bare names, without a store."""
         reading = lower_and_confirm(self._open(self._policy.target), self._environment.clock)
         return Exit.DONE if reading.has_applied(0) else Exit.UNCONFIRMED
 
     def _open(self, target: LambdaEnv) -> InspectableTarget:
-        outside = self._environment
-        return LambdaEnvTarget(outside.client("lambda"), target, outside.clock, outside.jitter)
+        environment = self._environment
+        return LambdaEnvTarget(
+            environment.client("lambda"), target, environment.clock, environment.jitter
+        )

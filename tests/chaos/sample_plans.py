@@ -1,4 +1,4 @@
-"""Small stories, written by hand: what goes wrong in them, and when."""
+"""Small fault plans that are written by hand."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -22,7 +22,7 @@ MEASURE: Final = "cloudwatch:GetMetricData"
 SAVE: Final = "store:save"
 NOTIFY: Final = "people:notify"
 
-# From the third minute on nobody can use the canary, or nobody asks for anything.
+# The canary fails from the third minute on; or there are no requests at all.
 CANARY_ERRORS: Final = {"kind": "errors", "server_errors": "20%", "at": {"after": "150s"}}
 NO_TRAFFIC: Final = {"kind": "traffic", "times": 0}
 
@@ -33,35 +33,37 @@ def sample_plan(
     takes: str = "3s",
     policy: Policy | None = None,
 ) -> FaultPlan:
-    """Return a story of the short policy, in a world where all is well but for `events`.
+    """Return a plan with the short policy, in a world that is healthy but for `events`.
 
     takes: how long an update of the function takes.
     """
     function = {**function_with(), "update_takes": takes}
-    played = scenario(function=function, events=events)
-    return FaultPlan(1, "sqlite", policy or short_policy(max_hold="2m"), played, faults)
+    world = scenario(function=function, events=events)
+    return FaultPlan(1, "sqlite", policy or short_policy(max_hold="2m"), world, faults)
 
 
 def freeze_before_write(fails: str = "600s") -> FaultPlan:
-    """Return a story in which a raise from 10 % is saved, and a freeze begins before its write.
+    """Return a plan in which a raise from 10 % is saved, and a freeze begins before its write.
 
-    It lasts from 9:06 to 9:40. fails: how long after nine o'clock the canary begins to fail.
+    The freeze lasts from 9:06 to 9:40. fails: how long after 9:00 the canary begins to fail.
     """
     freeze = {"zone": "UTC", "daily": [{"from": "09:06", "to": "09:40"}]}
-    sick = {**CANARY_ERRORS, "at": {"after": fails}}
+    errors = {**CANARY_ERRORS, "at": {"after": fails}}
     policy = short_policy(shift_timeout="1m", freeze=freeze)
-    return sample_plan(Crash(InjectionPoint(4, WRITE), Timing.BEFORE), events=[sick], policy=policy)
+    return sample_plan(
+        Crash(InjectionPoint(4, WRITE), Timing.BEFORE), events=[errors], policy=policy
+    )
 
 
 def interleaving(
     tick: int,
     operation: str,
-    act: ActorAction,
+    action: ActorAction,
     *,
     when: Timing = Timing.BEFORE,
     waits: int = 0,
     weight: int = 0,
     number: int = 0,
 ) -> Interleaving:
-    """Return what others do at the first crossing of a kind, from the minute `tick` on."""
-    return Interleaving(InjectionPoint(tick, operation, number), when, act, waits, weight)
+    """Return an action at the first call of `operation`, from the minute `tick` on."""
+    return Interleaving(InjectionPoint(tick, operation, number), when, action, waits, weight)

@@ -1,4 +1,4 @@
-"""What happens in the claims about invariants."""
+"""Scripts of events for the claims about invariants."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,15 +25,15 @@ SILENT_FINDINGS = (finding(Verdict.INCONCLUSIVE, 0),)
 
 
 def after_bake(*acts: TraceScript) -> TraceScript:
-    """Return a tale of 10 % that bake, and of what happens `then`."""
+    """Return a script in which 10 % bake, and then `acts` follow."""
 
-    def tale(told: TraceWriter) -> None:
-        told.bakes()
-        told.later()
+    def script(writer: TraceWriter) -> None:
+        writer.bakes()
+        writer.later()
         for act in acts:
-            act(told)
+            act(writer)
 
-    return tale
+    return script
 
 
 def paused_rollout(writer: TraceWriter) -> None:
@@ -42,7 +42,7 @@ def paused_rollout(writer: TraceWriter) -> None:
 
 
 def finished_rollback(writer: TraceWriter) -> None:
-    """The rollout is rolled back, and everybody has ended."""
+    """The rollout is rolled back, and every process has ended."""
     writer.bakes()
     writer.begins("tick 1")
     writer.writes("tick 1", 0)
@@ -95,7 +95,7 @@ def late_raise(writer: TraceWriter, reason: Reason, *, sound: bool = True) -> No
 
 
 def raise_over_external_weight(writer: TraceWriter, weight: int, verb: str = "") -> None:
-    """Another hand sets a weight while 10 % bakes; the next step follows all the same."""
+    """The weight is set outside while 10 % bakes; the rollout advances regardless."""
     writer.bakes()
     writer.writes("person anna", weight)
     writer.begins("tick 1", verb)
@@ -134,7 +134,7 @@ def second_owner(writer: TraceWriter) -> None:
 def judging_tick(
     writer: TraceWriter, *, verdict: Verdict = Verdict.FAIL, sound: bool = True
 ) -> str:
-    """A tick sees a verdict."""
+    """A tick judges the gate; return its name."""
     name = a_tick(writer)
     writer.judges(name, verdict)
     writer.answers(name, sound=sound)
@@ -149,7 +149,7 @@ def half_hour_of_ticks(
     sound: bool = True,
     weight: int = 10,
 ) -> None:
-    """Ticks pass for half an hour, and leave what requests meet."""
+    """Ticks run for half an hour, and leave the served weight unchanged."""
     writer.serves(weight)
     for minute in range(30):
         name = f"tick {minute}"
@@ -245,7 +245,7 @@ def changed_entry(writer: TraceWriter) -> None:
     writer.bakes()
     before = writer.rollout
     after, entry = with_entry(replace(before, version=before.version + 1))
-    writer.stores("tick 1", before, after, [entry], kept=False)
+    writer.stores("tick 1", before, after, [entry], history_intact=False)
 
 
 def changed_hash(writer: TraceWriter) -> None:
@@ -268,12 +268,12 @@ def late_observation(writer: TraceWriter) -> None:
 
 
 def advance_with(findings: tuple[Finding, ...], verb: str = "") -> TraceScript:
-    def tale(told: TraceWriter) -> None:
-        told.bakes()
-        told.begins("tick 1", verb)
-        told.advances("tick 1", findings=findings)
+    def script(writer: TraceWriter) -> None:
+        writer.bakes()
+        writer.begins("tick 1", verb)
+        writer.advances("tick 1", findings=findings)
 
-    return tale
+    return script
 
 
 def advance_without_verdict(writer: TraceWriter, minutes: int) -> None:
@@ -283,21 +283,21 @@ def advance_without_verdict(writer: TraceWriter, minutes: int) -> None:
 
 
 def resume_by(verb: str) -> TraceScript:
-    def tale(told: TraceWriter) -> None:
-        paused_rollout(told)
-        told.begins("resume", verb)
-        told.saves("resume", "resumed", phase=Phase.PROGRESSING)
+    def script(writer: TraceWriter) -> None:
+        paused_rollout(writer)
+        writer.begins("resume", verb)
+        writer.saves("resume", "resumed", phase=Phase.PROGRESSING)
 
-    return tale
+    return script
 
 
 def end_as(phase: Phase, reason: Reason, text: str = "because") -> TraceScript:
-    def tale(told: TraceWriter) -> None:
-        told.bakes()
-        told.saves("tick 1", str(phase), phase=phase, reason=reason, sentence=text)
-        told.finishes()
+    def script(writer: TraceWriter) -> None:
+        writer.bakes()
+        writer.saves("tick 1", str(phase), phase=phase, reason=reason, sentence=text)
+        writer.finishes()
 
-    return tale
+    return script
 
 
 def advance_after_the_end(writer: TraceWriter) -> None:

@@ -1,4 +1,4 @@
-"""A story that breaks an invariant, made as small as it gets: what is left is what it takes."""
+"""Shrinks a fault plan that breaks an invariant to the faults that are needed for it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -7,26 +7,26 @@ from typing import Final
 from tests.chaos.fault_plan import FaultPlan
 from tests.chaos.trace import Trace
 
-# So many stories are played at most to make one smaller.
+# The number of runs after which shrinking ends.
 MOST_TRIES: Final = 300
 
 
 def shrink(trace: Trace, play: Callable[[FaultPlan], Trace]) -> Trace:
-    """Return the smallest story found that breaks the first invariant which `trace` breaks.
+    """Return the trace of the smallest plan found that breaks the first invariant of `trace`.
 
-    play: plays a plot. A story that breaks nothing is returned as it is.
+    play: runs a plan. A trace without violations is returned as it is.
     """
     if not trace.violations:
         return trace
-    broken, left = trace.violations[0].invariant, MOST_TRIES
-    while left > 0:
-        for plot in _candidates(trace.plan):
-            left -= 1
-            tried = play(plot)
-            if any(one.invariant == broken for one in tried.violations):
-                trace = tried
+    invariant, tries_left = trace.violations[0].invariant, MOST_TRIES
+    while tries_left > 0:
+        for candidate in _candidates(trace.plan):
+            tries_left -= 1
+            shorter = play(candidate)
+            if any(one.invariant == invariant for one in shorter.violations):
+                trace = shorter
                 break
-            if left <= 0:
+            if tries_left <= 0:
                 return trace
         else:
             return trace
@@ -34,7 +34,7 @@ def shrink(trace: Trace, play: Callable[[FaultPlan], Trace]) -> Trace:
 
 
 def _candidates(plan: FaultPlan) -> Iterator[FaultPlan]:
-    """Yield smaller plots: halves first, then quarters, and so on; then what one fault less is."""
+    """Yield smaller plans: without one half, one quarter, and so on; then without one fault."""
     faults = plan.faults
     size = len(faults) // 2
     while size > 1:

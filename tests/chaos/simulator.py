@@ -1,7 +1,7 @@
-"""Plays a plot: ticks in a row, and whoever comes in between.
+"""Runs a fault plan: scheduled ticks, and the actors that run in between.
 
-Processes run one inside the other: while one waits, whoever is due comes in, as it is when ticks
-overlap. Nothing else decides about the order, so the same plot tells the same story.
+Processes are nested: while one waits, the next one that is due runs to its end, as overlapping
+ticks do. Nothing else decides the order, so the same plan always gives the same trace.
 """
 
 from collections import Counter
@@ -39,25 +39,25 @@ from tests.chaos.program import (
 from tests.chaos.trace import Trace, TraceRecorder, at_rest
 
 MINUTE: Final = timedelta(minutes=1)
-# How deep processes come in between each other; whoever is due then has to wait.
+# How deep processes are nested; one that is due at this depth has to wait.
 MAX_DEPTH: Final = 2
-# How often CI starts a policy whose start came to nothing.
+# How often CI starts a policy again whose start failed.
 MAX_STARTS: Final = 4
-# For so many ticks of the calm a story goes on although all is at rest: late calls still arrive.
+# How many ticks the run goes on once every rollout is at rest: late calls still arrive.
 TICKS_AT_REST: Final = 4
-# What the mere passing of time can change: the function, and nothing that is stored.
+# The call that stands for passing time: it can change the function, and nothing stored.
 TIME_ADVANCE: Final = ExternalCall(TIME, 0, TIME, "passes")
 
 
 def simulate(plan: FaultPlan, stores: Stores, open_program: OpenProgram) -> Trace:
-    """Return the story of `plan`."""
+    """Return the trace of `plan`."""
     with stores.fault_free() as store:
-        pristine = cast("Store", FaultFreeStore(store))
-        return Simulator(plan, stores, pristine, open_program).simulate()
+        fault_free = cast("Store", FaultFreeStore(store))
+        return Simulator(plan, stores, fault_free, open_program).simulate()
 
 
 class Simulator:
-    """Plays one plot, once. It is the hands of fates (`Hands`), and the clock of all processes."""
+    """Runs one plan, once; the context of injectors and actors, and the clock of all processes."""
 
     def __init__(
         self, plan: FaultPlan, stores: Stores, fault_free_store: Store, open_program: OpenProgram
@@ -76,7 +76,7 @@ class Simulator:
         self._name_counts: Counter[str] = Counter()
 
     def simulate(self) -> Trace:
-        """Play it to its end."""
+        """Run the plan to its end, and return the trace."""
         while self._turn <= TICKS and not self._is_finished():
             self._advance(self._due() - self.now())
             self._take_turn()
@@ -95,7 +95,7 @@ class Simulator:
     ) -> int | None:
         """Run one process of the minute `tick`, and return its exit status; None: it crashed.
 
-        verb: what a person asks by it; empty: it is the scheduler's.
+        verb: the operator command that it runs; empty: the scheduler starts it.
         """
         self._name_counts[name] += 1
         if self._name_counts[name] > 1:
@@ -128,7 +128,7 @@ class Simulator:
             return None
         except RolloutError as error:
             return error.exit_status
-        except Exception as error:  # noqa: BLE001 - a story is there to find what nobody planned
+        except Exception as error:  # noqa: BLE001 - a run is there to find unexpected errors
             self.recorder.record_error(process.name, error)
             return Exit.INTERNAL
 
@@ -155,7 +155,7 @@ class Simulator:
         return self.world.clock.now()
 
     def sleep(self, length: timedelta) -> None:
-        """Let `length` pass; whoever is due meanwhile comes in between."""
+        """Let `length` pass; processes that are due meanwhile run in between."""
         wake = self.now() + length
         while self._depth < MAX_DEPTH and self._turn <= TICKS and self._due() < wake:
             self._advance(self._due() - self.now())
@@ -172,55 +172,57 @@ class Simulator:
         return self._begin + self._turn * MINUTE
 
     def _take_turn(self) -> None:
-        """Let the scheduler start a tick; and before it CI the policy, until there is a rollout."""
-        turn, ahead = self._turn, self._pending
+        """Run the tick of this minute, after a start by CI while there is no rollout yet."""
+        turn, pending = self._turn, self._pending
         self._turn += 1
         if self._starts < MAX_STARTS and not self.fault_free_store.of_name(self.plan.policy.name):
             self._starts += 1
-            self.run(f"start {turn}", lambda one: one.start(), tick=turn, pending=ahead, verb=START)
+            self.run(
+                f"start {turn}", lambda one: one.start(), tick=turn, pending=pending, verb=START
+            )
         if turn:
-            self.run(f"tick {turn}", lambda one: one.tick(), tick=turn, pending=ahead)
+            self.run(f"tick {turn}", lambda one: one.tick(), tick=turn, pending=pending)
 
     def _skew(self, name: str) -> timedelta:
-        """Return how far the clock of a process is ahead; that of who comes in between is right."""
+        """Return how far the clock of a process is ahead; nested processes have the right time."""
         skews = (one for one in self.plan.faults if isinstance(one, ClockSkew))
         seconds = sum(one.seconds for one in skews if name in (f"tick {one.tick}", "start 0"))
         return timedelta(seconds=seconds)
 
     def _is_finished(self) -> bool:
-        """Tell whether all is at rest, and nothing can go wrong any more."""
+        """Tell whether every rollout is at rest, and no fault is left."""
         calm = FAULTS_END if self._pending.any_left else self._faults_end
         if self._turn <= calm + TICKS_AT_REST:
             return False
         return all(at_rest(one, self.now()) for one in self.oracle.stored.values())
 
-    # --- hands of fates ---------------------------------------------------------------------------
+    # --- context of injectors ---------------------------------------------------------------------
 
     def record_fault(self, call: ExternalCall, kind: str) -> None:
-        """Take note that something goes wrong at `call`."""
+        """Record that a fault is injected at `call`."""
         self._faults_end = max(self._faults_end, self._turn)
         self.recorder.record_fault(call, kind)
 
     def schedule(self, seconds: int, delayed_call: Proceed) -> None:
-        """Let a call arrive after so many seconds, whether its process lives or not."""
+        """Make `delayed_call` after so many seconds, even if its process is gone."""
 
-        def arrive() -> None:
+        def make_call() -> None:
             with suppress(Exception):
                 delayed_call()
 
-        self.world.clock.at(self.now() + timedelta(seconds=seconds), arrive)
+        self.world.clock.at(self.now() + timedelta(seconds=seconds), make_call)
 
     def interleave(self, fault: Interleaving, by: str) -> None:
-        """Let others act while the process `by` waits."""
+        """Let an actor act while the process `by` waits."""
         if fault.waits:
             self.sleep(timedelta(seconds=fault.waits))
         actors.perform(self, fault, by)
 
     def degradations(self) -> Sequence[Degradation]:
-        """Return what is wrong just now, for a while."""
-        passed = self.now() - self._begin
+        """Return the degradations that last at this moment."""
+        elapsed = self.now() - self._begin
         return [
             one.degradation
             for one in self.plan.faults
-            if isinstance(one, DegradationWindow) and one.begin <= passed < one.begin + one.lasting
+            if isinstance(one, DegradationWindow) and one.begin <= elapsed < one.begin + one.lasting
         ]

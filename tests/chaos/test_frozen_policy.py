@@ -1,4 +1,4 @@
-"""A raise was saved and not written when a freeze begins: what is live is judged all the same."""
+"""A freeze begins when a raise is saved and not written: the live step is still judged."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from tests.simulation.worlds import MINUTE, START
 
 
 @pytest.mark.parametrize(
-    ("fails", "then"),
+    ("fails", "expected"),
     [
         pytest.param("600s", ["13 rolling_back", "13 rolled_back"], id="a canary that fails in it"),
         pytest.param("2220s", ["40 rolling_back", "40 rolled_back"],
@@ -20,14 +20,14 @@ from tests.simulation.worlds import MINUTE, START
                      id="a canary that is well"),
     ],
 )  # fmt: skip
-def test_what_becomes_of_a_raise_that_a_freeze_met(fails: str, then: list[str]) -> None:
-    """The freeze lasts from 9:06 to 9:40; entries are told with their minute after nine."""
+def test_a_raise_that_was_not_written_before_a_freeze(fails: str, expected: list[str]) -> None:
+    """The freeze lasts from 9:06 to 9:40; an entry is shown with its minute after 9:00."""
     logging.disable()
-    story = run_plan(freeze_before_write(fails))
-    saved = [one for one in story.events if isinstance(one, RolloutSave)]
+    trace = run_plan(freeze_before_write(fails))
+    saved = [one for one in trace.events if isinstance(one, RolloutSave)]
     entries = [entry for one in saved for entry in one.entries]
-    told = [f"{(one.at - START) // MINUTE} {one.kind}" for one in entries if one.kind != "drained"]
-    assert told[2:] == ["5 advanced", "7 held_up", *then]
-    assert story.violations == ()
-    assert story.rollout is not None
-    assert replay(story.rollout, entries).consistent
+    kinds = [f"{(one.at - START) // MINUTE} {one.kind}" for one in entries if one.kind != "drained"]
+    assert kinds[2:] == ["5 advanced", "7 held_up", *expected]
+    assert trace.violations == ()
+    assert trace.rollout is not None
+    assert replay(trace.rollout, entries).consistent

@@ -1,4 +1,4 @@
-"""What each invariant takes for right, and what for wrong: one row, one claim."""
+"""What each invariant allows and what it does not: one row, one claim."""
 
 import pytest
 
@@ -48,7 +48,7 @@ from tests.chaos.sample_traces import (
 )
 from tests.chaos.trace_writer import TraceWriter
 
-# Invariant, what is told, whether it holds.
+# The invariant, the events, whether it holds, and the script of the events.
 CLAIMS: list[tuple[str, str, bool, TraceScript]] = [
     ("known-weight", "a step", True, after_bake(lambda one: one.writes("tick 1", 50))),
     ("known-weight", "0 %", True, after_bake(lambda one: one.writes("tick 1", 0))),
@@ -87,7 +87,8 @@ CLAIMS: list[tuple[str, str, bool, TraceScript]] = [
     ("other-variables", "the pair alone", True, after_bake(lambda one: one.writes("tick 1", 0))),
     ("other-variables", "one changes", False,
      after_bake(lambda one: one.writes("tick 1", 0, API_KEY="other"))),
-    ("other-variables", "one comes", False, after_bake(lambda one: one.writes("tick 1", 0, NEW="1"))),
+    ("other-variables", "one comes", False,
+     after_bake(lambda one: one.writes("tick 1", 0, NEW="1"))),
     ("other-variables", "one changes by hand", True,
      after_bake(lambda one: one.writes("deploy", API_KEY="other"))),
 
@@ -125,12 +126,15 @@ CLAIMS: list[tuple[str, str, bool, TraceScript]] = [
     ("traffic-is-judged", "the gate of a step that never was", False,
      after_bake(lambda one: one.advances("tick 1"), lambda one: one.pauses("tick 2"),
           lambda one: one.judges("tick 3", Verdict.PASS))),
-    ("traffic-is-judged", "nobody looks at 0 %", True, after_bake(lambda one: half_hour_of_ticks(one, weight=0))),
+    ("traffic-is-judged", "nobody looks at 0 %", True,
+     after_bake(lambda one: half_hour_of_ticks(one, weight=0))),
     ("traffic-is-judged", "nobody looks after the end", True,
      after_bake(lambda one: one.goes_back("tick 1"), half_hour_of_ticks)),
 
-    ("nobody-fought", "a raise over a hand's lower weight", False, lambda one: raise_over_external_weight(one, 5)),
-    ("nobody-fought", "a hand that set what was asked for", True, lambda one: raise_over_external_weight(one, 10)),
+    ("nobody-fought", "a raise over a hand's lower weight", False,
+     lambda one: raise_over_external_weight(one, 5)),
+    ("nobody-fought", "a hand that set what was asked for", True,
+     lambda one: raise_over_external_weight(one, 10)),
     ("nobody-fought", "a person lets it go on", True,
      lambda one: raise_over_external_weight(one, 5, Verb.PROMOTE)),
 
@@ -156,7 +160,8 @@ CLAIMS: list[tuple[str, str, bool, TraceScript]] = [
     ("silence-stays", "a gate without a verdict", False, advance_with(SILENT_FINDINGS)),
     ("silence-stays", "nothing was measured", False, advance_with(())),
     ("silence-stays", "a pass without samples", False, advance_with((finding(Verdict.PASS, 3),))),
-    ("silence-stays", "promoted without a verdict", True, advance_with(SILENT_FINDINGS, Verb.PROMOTE)),
+    ("silence-stays", "promoted without a verdict", True,
+     advance_with(SILENT_FINDINGS, Verb.PROMOTE)),
     ("silence-stays", "promoted over a fail", False,
      advance_with((finding(Verdict.FAIL),), Verb.PROMOTE)),
     ("silence-stays", "the policy says advance, after the hold", True,
@@ -168,7 +173,8 @@ CLAIMS: list[tuple[str, str, bool, TraceScript]] = [
     ("baked-from-sight", "written only", False, late_observation),
 
     ("step-by-step", "the next step", True, after_bake(lambda one: one.advances("tick 1", 50))),
-    ("step-by-step", "a step is left out", False, after_bake(lambda one: one.advances("tick 1", 100))),
+    ("step-by-step", "a step is left out", False,
+     after_bake(lambda one: one.advances("tick 1", 100))),
     ("step-by-step", "a person keeps a higher weight", True,
      after_bake(lambda one: one.begins("resume", RESUME_KEEP),
           lambda one: one.saves("resume", "resumed", step=2))),
@@ -192,8 +198,10 @@ CLAIMS: list[tuple[str, str, bool, TraceScript]] = [
      after_bake(lambda one: one.saves("tick 1", phase=Phase.PAUSED))),
 
     ("versions-rise", "one by one", True, after_bake(lambda one: one.saves("tick 1"))),
-    ("versions-rise", "the same again", False, after_bake(lambda one: one.saves("tick 1", version=1))),
-    ("versions-rise", "one is left out", False, after_bake(lambda one: one.saves("tick 1", version=9))),
+    ("versions-rise", "the same again", False,
+     after_bake(lambda one: one.saves("tick 1", version=1))),
+    ("versions-rise", "one is left out", False,
+     after_bake(lambda one: one.saves("tick 1", version=9))),
 
     ("time-goes-forward", "as time does", True, after_bake(lambda one: one.saves("tick 1"))),
     ("time-goes-forward", "a slow clock", False, time_reversal),
@@ -206,19 +214,23 @@ CLAIMS: list[tuple[str, str, bool, TraceScript]] = [
     ("one-owner", "a lock that says its rollout goes on", True,
      after_bake(lambda one: one.stores("start", None, one.rollout, [], final={"lock": False}))),
     ("one-owner", "a lock that names another", False,
-     after_bake(lambda one: one.stores("start", None, one.rollout, [], owners={"lock": "other#1"}))),
+     after_bake(
+         lambda one: one.stores("start", None, one.rollout, [], owners={"lock": "other#1"})
+     )),
 
     ("told-once", "once", True, lambda one: notification(one, twice=False)),
     ("told-once", "twice", False, lambda one: notification(one, twice=True)),
     ("told-once", "twice, and never saved", True, notification_of_unsaved_state),
 
     ("ends-with-a-reason", "success", True, end_as(Phase.SUCCEEDED, Reason.COMPLETED)),
-    ("ends-with-a-reason", "rolled back for a reason", True, end_as(ROLLED_BACK, Reason.GATE_FAILED)),
+    ("ends-with-a-reason", "rolled back for a reason", True,
+     end_as(ROLLED_BACK, Reason.GATE_FAILED)),
     ("ends-with-a-reason", "rolled back for none", False, end_as(ROLLED_BACK, Reason.BAKING)),
     ("ends-with-a-reason", "paused without a word", False,
      end_as(Phase.PAUSED, Reason.INCONCLUSIVE, "")),
     ("ends-with-a-reason", "paused", True, end_as(Phase.PAUSED, Reason.INCONCLUSIVE)),
-    ("ends-with-a-reason", "still on its way back", False, end_as(ROLLING_BACK, Reason.GATE_FAILED)),
+    ("ends-with-a-reason", "still on its way back", False,
+     end_as(ROLLING_BACK, Reason.GATE_FAILED)),
     ("ends-with-a-reason", "still holding", False, end_as(Phase.PROGRESSING, Reason.HOLDING)),
     ("ends-with-a-reason", "waiting for an approval", True,
      end_as(Phase.PROGRESSING, Reason.AWAITING_APPROVAL)),
@@ -228,15 +240,15 @@ CLAIMS: list[tuple[str, str, bool, TraceScript]] = [
 
 
 @pytest.mark.parametrize(
-    ("invariant", "holds", "tale"),
+    ("invariant", "holds", "script"),
     [pytest.param(*row[:1], *row[2:], id=f"{row[0]}: {row[1]}") for row in CLAIMS],
 )
 def test_an_invariant_tells_right_from_wrong(
-    invariant: str, holds: bool, tale: TraceScript
+    invariant: str, holds: bool, script: TraceScript
 ) -> None:
-    told = TraceWriter()
-    tale(told)
-    assert (invariant not in told.violated_names) is holds
+    writer = TraceWriter()
+    script(writer)
+    assert (invariant not in writer.violated_names) is holds
 
 
 def test_every_invariant_has_both_kinds_of_claims() -> None:
@@ -245,17 +257,17 @@ def test_every_invariant_has_both_kinds_of_claims() -> None:
 
 
 def test_a_violation_names_no_value_of_another_variable() -> None:
-    told = TraceWriter()
-    told.bakes()
-    told.writes("tick 1", 0, API_KEY="s3cret")
-    (violation,) = told.invariants.violations
+    writer = TraceWriter()
+    writer.bakes()
+    writer.writes("tick 1", 0, API_KEY="s3cret")
+    (violation,) = writer.invariants.violations
     assert "API_KEY" in violation.sentence
     assert not {"s3cret", "hunter2"} & set(violation.sentence.split())
 
 
 def test_a_violation_says_who_and_when() -> None:
-    told = TraceWriter()
-    told.bakes()
-    told.writes("tick 1", 33)
-    told_as = "known-weight: 12:00:07 tick 1 wrote 33 %, which is no step and was set by nobody"
-    assert str(told.invariants.violations[0]) == told_as
+    writer = TraceWriter()
+    writer.bakes()
+    writer.writes("tick 1", 33)
+    text = "known-weight: 12:00:07 tick 1 wrote 33 %, which is no step and was set by nobody"
+    assert str(writer.invariants.violations[0]) == text

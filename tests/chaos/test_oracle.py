@@ -1,4 +1,4 @@
-"""The witness says what has really happened, who did it, and nothing else."""
+"""The oracle emits what has really happened, with its cause, and nothing else."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -43,68 +43,70 @@ FLAGS = (None, "", "true", "false", "TRUE", "False", "yes", "1")
 
 
 @pytest.mark.parametrize("boolean", ["ENABLED", None])
-def test_the_witness_reads_a_weight_as_the_adapter_does(boolean: str | None) -> None:
+def test_the_oracle_reads_a_weight_as_the_adapter_does(boolean: str | None) -> None:
     target = LambdaEnv(kind="lambda-env", function="f", percentage="PERCENTAGE", boolean=boolean)
     pair = Pair("PERCENTAGE", boolean)
     for value in VALUES:
         for flag in FLAGS:
             given = {"PERCENTAGE": value, "ENABLED": flag}
-            found = {name: one for name, one in given.items() if one is not None}
-            assert parse_weight(target, found) == pair.weight(found), found
-            assert may_mean_full_weight(target, found) == pair.may_be_full(found), found
+            variables = {name: one for name, one in given.items() if one is not None}
+            assert parse_weight(target, variables) == pair.weight(variables), variables
+            assert may_mean_full_weight(target, variables) == pair.may_be_full(variables), variables
 
 
 @pytest.mark.parametrize(
-    ("by", "hand"),
+    ("by", "external"),
     [("person", True), ("person anna", True), ("deploy", True), ("tick 3", False), (TIME, False)],
 )
-def test_a_hand_is_told_from_a_process(by: str, hand: bool) -> None:
-    assert is_external(by) is hand
+def test_an_external_actor_is_told_from_a_process(by: str, external: bool) -> None:
+    assert is_external(by) is external
 
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    """A stage with a function that has another variable, and a canary that becomes sick."""
+    """A stage whose function has another variable, and whose canary fails later."""
     logging.disable()
     with open_stage(tmp_path, scenario(function=function_with(), events=[CANARY_ERRORS])) as stage:
         yield stage
 
 
 @pytest.fixture
-def heard(stage: Stage) -> list[ObservedEvent]:
+def events(stage: Stage) -> list[ObservedEvent]:
     return []
 
 
 @pytest.fixture
-def witness(stage: Stage, heard: list[ObservedEvent]) -> Iterator[Oracle]:
-    with SqliteStore(stage.file, durable=False) as pristine:
-        yield Oracle(stage.world, stage.policy.target, pristine, heard.append)
+def oracle(stage: Stage, events: list[ObservedEvent]) -> Iterator[Oracle]:
+    with SqliteStore(stage.file, durable=False) as fault_free:
+        yield Oracle(stage.world, stage.policy.target, fault_free, events.append)
 
 
-def a_process(stage: Stage, witness: Oracle, interceptor: Any = None) -> Any:
-    """Return the Lambda client in the hands of a watched process."""
-    process = Process("tick 1", witness.intercept(interceptor or (lambda _, proceed: proceed())))
+def a_process(stage: Stage, oracle: Oracle, interceptor: Any = None) -> Any:
+    """Return a Lambda client whose calls are intercepted by the oracle."""
+    process = Process("tick 1", oracle.intercept(interceptor or (lambda _, proceed: proceed())))
     return process.client(stage.world.client("lambda"), "lambda")
 
 
 def send(client: Any, weight: int) -> None:
-    whole = {"API_KEY": SECRET, "PERCENTAGE": str(weight), "ENABLED": "false"}
-    client.update_function_configuration(FunctionName=FUNCTION, Environment={"Variables": whole})
+    variables = {"API_KEY": SECRET, "PERCENTAGE": str(weight), "ENABLED": "false"}
+    client.update_function_configuration(
+        FunctionName=FUNCTION, Environment={"Variables": variables}
+    )
 
 
-def test_nothing_has_happened(witness: Oracle) -> None:
-    assert witness.observe("tick 1") == []
+def test_nothing_has_happened(oracle: Oracle) -> None:
+    assert oracle.observe("tick 1") == []
 
 
-def test_a_write_is_put_down_to_the_process_and_its_end_to_time(
-    stage: Stage, witness: Oracle, heard: list[ObservedEvent]
+def test_a_write_is_attributed_to_the_process_and_its_end_to_time(
+    stage: Stage, oracle: Oracle, events: list[ObservedEvent]
 ) -> None:
-    client = a_process(stage, witness)
+    client = a_process(stage, oracle)
     before = stage.world.function(FUNCTION).revision
     send(client, 10)
     stage.world.clock.advance(MINUTE)
-    witness.observe(TIME)
-    began, wrote, answered, in_force = heard
+    oracle.observe(TIME)
+    began, wrote, answered, in_force = events
     assert isinstance(began, ProcessStart)
     assert isinstance(wrote, EnvironmentWrite)
     assert (wrote.by, wrote.weight_before, wrote.weight_after) == ("tick 1", 0, 10)
@@ -114,38 +116,38 @@ def test_a_write_is_put_down_to_the_process_and_its_end_to_time(
     assert (in_force.by, in_force.weight) == (TIME, 10)
 
 
-def test_a_write_that_changes_nothing_is_a_write(stage: Stage, witness: Oracle) -> None:
+def test_a_write_that_changes_nothing_is_a_write(stage: Stage, oracle: Oracle) -> None:
     stage.world.set_variables(FUNCTION, {})
-    (wrote,) = witness.observe(PERSON)
+    (wrote,) = oracle.observe(PERSON)
     assert isinstance(wrote, EnvironmentWrite)
     assert wrote.before == wrote.after
 
 
-def test_what_others_do_before_a_call_is_not_put_down_to_it(
-    stage: Stage, witness: Oracle, heard: list[ObservedEvent]
+def test_what_actors_do_before_a_call_is_not_attributed_to_it(
+    stage: Stage, oracle: Oracle, events: list[ObservedEvent]
 ) -> None:
-    def late(_: object, proceed: Any) -> Any:
+    def after_an_external_write(_: object, proceed: Any) -> Any:
         stage.world.set_variables(FUNCTION, weight_variables(stage.policy.target, 70))
-        witness.observe("person anna")
+        oracle.observe("person anna")
         stage.world.clock.advance(MINUTE)
-        witness.observe(TIME)
+        oracle.observe(TIME)
         return proceed()
 
-    send(a_process(stage, witness, late), 10)
-    wrote = [(one.by, one.weight_after) for one in heard if isinstance(one, EnvironmentWrite)]
+    send(a_process(stage, oracle, after_an_external_write), 10)
+    wrote = [(one.by, one.weight_after) for one in events if isinstance(one, EnvironmentWrite)]
     assert wrote == [("person anna", 70), ("tick 1", 10)]
 
 
 def test_a_crash_after_a_call_does_not_hide_what_the_call_has_done(
-    stage: Stage, witness: Oracle, heard: list[ObservedEvent]
+    stage: Stage, oracle: Oracle, events: list[ObservedEvent]
 ) -> None:
-    def gone(_: object, proceed: Any) -> Any:
+    def crash(_: object, proceed: Any) -> Any:
         proceed()
         raise CrashedError
 
     with pytest.raises(CrashedError):
-        send(a_process(stage, witness, gone), 10)
-    assert [one.by for one in heard if isinstance(one, EnvironmentWrite)] == ["tick 1"]
+        send(a_process(stage, oracle, crash), 10)
+    assert [one.by for one in events if isinstance(one, EnvironmentWrite)] == ["tick 1"]
 
 
 def refused(*_: object) -> Any:
@@ -157,31 +159,31 @@ def undecryptable(_: object, proceed: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("fate", "sound"), [(None, True), (refused, False), (undecryptable, False)]
+    ("interceptor", "sound"), [(None, True), (refused, False), (undecryptable, False)]
 )
 def test_an_answer_that_is_no_use_is_told_apart(
-    stage: Stage, witness: Oracle, heard: list[ObservedEvent], fate: Any, sound: bool
+    stage: Stage, oracle: Oracle, events: list[ObservedEvent], interceptor: Any, sound: bool
 ) -> None:
-    client = a_process(stage, witness, fate)
-    with suppress(ClientError):  # the witness has heard of it
+    client = a_process(stage, oracle, interceptor)
+    with suppress(ClientError):  # the oracle has recorded it
         client.get_function_configuration(FunctionName=FUNCTION)
-    assert [one.sound for one in heard if isinstance(one, LambdaResponse)] == [sound]
+    assert [one.sound for one in events if isinstance(one, LambdaResponse)] == [sound]
 
 
 def test_an_answer_during_an_update_is_none_to_act_on(
-    stage: Stage, witness: Oracle, heard: list[ObservedEvent]
+    stage: Stage, oracle: Oracle, events: list[ObservedEvent]
 ) -> None:
     stage.world.set_variables(FUNCTION, {})
-    witness.observe(PERSON)
-    a_process(stage, witness).get_function_configuration(FunctionName=FUNCTION)
-    assert [one.sound for one in heard if isinstance(one, LambdaResponse)] == [False]
+    oracle.observe(PERSON)
+    a_process(stage, oracle).get_function_configuration(FunctionName=FUNCTION)
+    assert [one.sound for one in events if isinstance(one, LambdaResponse)] == [False]
 
 
-def test_a_save_is_told_with_the_entries_it_added(stage: Stage, witness: Oracle) -> None:
+def test_a_save_is_emitted_with_the_entries_it_added(stage: Stage, oracle: Oracle) -> None:
     stage.start()
-    started = [one for one in witness.observe("start") if isinstance(one, RolloutSave)]
+    started = [one for one in oracle.observe("start") if isinstance(one, RolloutSave)]
     stage.tick(after=timedelta(seconds=5))
-    ticked = [one for one in witness.observe("tick 1") if isinstance(one, RolloutSave)]
+    ticked = [one for one in oracle.observe("tick 1") if isinstance(one, RolloutSave)]
     assert [one.before for one in started] == [None]
     assert [entry.kind for one in started for entry in one.entries] == ["started", "settled"]
     assert started[0].owners == dict.fromkeys(started[0].after.locks, "orders#1")
@@ -190,36 +192,36 @@ def test_a_save_is_told_with_the_entries_it_added(stage: Stage, witness: Oracle)
     assert saved.after == stage.rollout
 
 
-def test_what_a_process_is_shown_is_judged_beside_it(
-    stage: Stage, witness: Oracle, heard: list[ObservedEvent]
+def test_the_metrics_of_a_process_are_judged_by_the_oracle(
+    stage: Stage, oracle: Oracle, events: list[ObservedEvent]
 ) -> None:
     stage.start()
-    witness.observe("start")
-    looking = stage.runner.observer
-    object.__setattr__(looking, "metrics", witness.metrics("tick", looking.metrics))
+    oracle.observe("start")
+    observer = stage.runner.observer
+    object.__setattr__(observer, "metrics", oracle.metrics("tick", observer.metrics))
     stage.ticks(5)
-    verdicts = [one.verdict for one in heard if isinstance(one, GateVerdict)]
+    verdicts = [one.verdict for one in events if isinstance(one, GateVerdict)]
     assert verdicts[0] is Verdict.INCONCLUSIVE
     assert verdicts[-1] is Verdict.FAIL
     assert stage.variables["PERCENTAGE"] == "0"
 
 
 def test_metrics_that_do_not_answer_are_judged_to_say_nothing(
-    stage: Stage, witness: Oracle, heard: list[ObservedEvent]
+    stage: Stage, oracle: Oracle, events: list[ObservedEvent]
 ) -> None:
     stage.start()
-    witness.observe("start")
-    looking = stage.runner.observer
-    object.__setattr__(looking, "metrics", witness.metrics("tick", looking.metrics))
+    oracle.observe("start")
+    observer = stage.runner.observer
+    object.__setattr__(observer, "metrics", oracle.metrics("tick", observer.metrics))
     stage.world.interceptors.append(FailingCall(METRICS))
     stage.ticks(2)
-    assert {one.verdict for one in heard if isinstance(one, GateVerdict)} == {Verdict.INCONCLUSIVE}
+    assert {one.verdict for one in events if isinstance(one, GateVerdict)} == {Verdict.INCONCLUSIVE}
 
 
-def test_what_only_the_story_knows_is_passed_on(
-    witness: Oracle, heard: list[ObservedEvent]
+def test_records_of_the_simulation_are_passed_on(
+    oracle: Oracle, events: list[ObservedEvent]
 ) -> None:
-    witness.record_command("promote", "promote")
-    witness.record_end("promote", None)
-    now = witness.world.clock.now()
-    assert heard == [OperatorCommand(now, "promote", "promote"), ProcessEnd(now, "promote", None)]
+    oracle.record_command("promote", "promote")
+    oracle.record_end("promote", None)
+    now = oracle.world.clock.now()
+    assert events == [OperatorCommand(now, "promote", "promote"), ProcessEnd(now, "promote", None)]

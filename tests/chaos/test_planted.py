@@ -1,4 +1,4 @@
-"""A bug planted into the product is found by the invariant that it breaks, and by its story."""
+"""A planted bug is found by the invariant that it breaks, and its plan alone breaks none."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.chaos.run import run_plan
 
 
 @pytest.fixture(autouse=True)
-def _silence() -> None:
+def _no_logs() -> None:
     logging.disable()
 
 
@@ -21,7 +21,7 @@ def test_a_planted_bug_is_found(planted: PlantedBug, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("planted", PLANTED_BUGS, ids=lambda one: one.name)
-def test_without_the_bug_the_same_story_holds(planted: PlantedBug) -> None:
+def test_without_the_bug_the_same_plan_breaks_nothing(planted: PlantedBug) -> None:
     assert run_plan(planted.plan()).violations == ()
 
 

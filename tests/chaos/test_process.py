@@ -1,4 +1,4 @@
-"""Every step that a process takes outside goes by its fate, and none is taken after its crash."""
+"""Every external call of a process is intercepted, and none is made after its crash."""
 
 from datetime import timedelta
 from typing import Any
@@ -18,21 +18,21 @@ POLICY = short_policy()
 
 
 class RecordingInterceptor:
-    """A fate that writes every crossing down, and lets `ends` be the last one."""
+    """An interceptor that records every call, and crashes the process at the call `ends`."""
 
     def __init__(self, ends: int = -1) -> None:
-        self.crossings: list[tuple[int, str, str]] = []
+        self.calls: list[tuple[int, str, str]] = []
         self._ends = ends
 
     def __call__(self, call: ExternalCall, proceed: Proceed) -> Any:
-        self.crossings.append((call.number, call.service, call.operation))
+        self.calls.append((call.number, call.service, call.operation))
         if call.number == self._ends:
             raise CrashedError
         return proceed()
 
 
 class CountingFake:
-    """What stands for a store, a notifier or a client: it does what it is told, and counts."""
+    """A fake store, notifier and client that records its calls."""
 
     def __init__(self) -> None:
         self.meta = "not a call"
@@ -46,16 +46,16 @@ class CountingFake:
         self.done.append("told")
 
 
-def test_steps_are_numbered_and_called_as_aws_calls_them() -> None:
-    book, played = RecordingInterceptor(), world()
-    process = Process("tick 1", book)
-    process.client(played.client("lambda"), "lambda").get_function_configuration(
+def test_calls_are_numbered_and_named_as_aws_names_them() -> None:
+    interceptor, simulated = RecordingInterceptor(), world()
+    process = Process("tick 1", interceptor)
+    process.client(simulated.client("lambda"), "lambda").get_function_configuration(
         FunctionName=FUNCTION
     )
     process.store(CountingFake()).load("orders#1")  # type: ignore[arg-type]
-    process.clock(played.clock).sleep(timedelta(seconds=1))
+    process.clock(simulated.clock).sleep(timedelta(seconds=1))
     process.notifier(CountingFake()).notify(a_rollout(), Notice(Severity.INFO, "hello"))
-    assert book.crossings == [
+    assert interceptor.calls == [
         (0, "lambda", "GetFunctionConfiguration"),
         (1, "store", "load"),
         (2, "clock", "sleep"),
@@ -64,34 +64,34 @@ def test_steps_are_numbered_and_called_as_aws_calls_them() -> None:
     assert process.call_count == 4
 
 
-def test_what_is_no_call_is_no_step() -> None:
-    book = RecordingInterceptor()
-    assert Process("tick 1", book).client(CountingFake(), "dynamodb").meta == "not a call"
-    assert book.crossings == []
+def test_an_attribute_is_no_call() -> None:
+    interceptor = RecordingInterceptor()
+    assert Process("tick 1", interceptor).client(CountingFake(), "dynamodb").meta == "not a call"
+    assert interceptor.calls == []
 
 
 def test_a_process_that_has_crashed_does_nothing_more() -> None:
-    book, kept = RecordingInterceptor(ends=0), CountingFake()
-    process = Process("tick 1", book)
-    store = process.store(kept)  # type: ignore[arg-type]
+    interceptor, fake = RecordingInterceptor(ends=0), CountingFake()
+    process = Process("tick 1", interceptor)
+    store = process.store(fake)  # type: ignore[arg-type]
     for _ in range(2):
         with pytest.raises(CrashedError):
             store.load("orders#1")
-    assert (kept.done, process.crashed, len(book.crossings)) == ([], True, 1)
+    assert (fake.done, process.crashed, len(interceptor.calls)) == ([], True, 1)
 
 
 @pytest.mark.parametrize("number", range(4))
 def test_a_lowering_that_insists_ends_with_the_crash_of_its_process(number: int) -> None:
-    def refused(crossing: ExternalCall, proceed: Proceed) -> Any:
-        if crossing.number == number:
+    def crash_at_number(call: ExternalCall, proceed: Proceed) -> Any:
+        if call.number == number:
             raise CrashedError
-        if crossing.service == "lambda":
+        if call.service == "lambda":
             raise read_timeout("lambda")
         return proceed()
 
-    played, process = world(), Process("tick 1", refused)
-    client = process.client(played.client("lambda"), "lambda")
-    target = LambdaEnvTarget(client, POLICY.target, process.clock(played.clock))
+    simulated, process = world(), Process("tick 1", crash_at_number)
+    client = process.client(simulated.client("lambda"), "lambda")
+    target = LambdaEnvTarget(client, POLICY.target, process.clock(simulated.clock))
     with pytest.raises(CrashedError):
         target.lower_to_zero(MINUTE)
     assert process.call_count == number + 1

@@ -1,4 +1,4 @@
-"""Stories in which others are told and asked, and fail: every invariant holds in them, too."""
+"""Runs with channels and hooks that fail: every invariant holds in them as well."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
@@ -36,9 +36,9 @@ NOTIFY_AND_HOOKS = {
 
 @dataclass(slots=True)
 class UnreliableReceivers:
-    """Whoever is told and asked, in one process: each call is a step in which it may crash.
+    """Channels and hooks of one process that fail at random; each is an external call.
 
-    arrived: what was told, by where it was told and its key.
+    arrived: the channel and the key of each delivered message.
     """
 
     process: Process
@@ -76,25 +76,27 @@ def test_crashes_between_a_decision_and_its_messages_break_nothing(
     tmp_path: Path, seed: int
 ) -> None:
     logging.disable()
-    plot = draw(seed)
-    said: dict[str, Any] = plot.policy.model_dump(mode="json", by_alias=True, exclude_none=True)
-    plot = replace(plot, policy=Policy.model_validate({**said, **NOTIFY_AND_HOOKS}))
+    plan = draw(seed)
+    document: dict[str, Any] = plan.policy.model_dump(mode="json", by_alias=True, exclude_none=True)
+    plan = replace(plan, policy=Policy.model_validate({**document, **NOTIFY_AND_HOOKS}))
     chance, arrived = Random(seed), list[tuple[str, str]]()
 
-    def program(outside: ProcessEnvironment, policy: Policy, store: Store) -> RunnerProgram:
-        made = RunnerProgram(outside, policy, store)
-        others = UnreliableReceivers(outside.notifier._process, chance, arrived)  # type: ignore[attr-defined]
-        made._runner = replace(made._runner, channel_notifier=others, hooks=others)
-        return made
+    def open_program(
+        environment: ProcessEnvironment, policy: Policy, store: Store
+    ) -> RunnerProgram:
+        program = RunnerProgram(environment, policy, store)
+        receivers = UnreliableReceivers(environment.notifier._process, chance, arrived)  # type: ignore[attr-defined]
+        program._runner = replace(program._runner, channel_notifier=receivers, hooks=receivers)
+        return program
 
     stores = SqliteStores(tmp_path / "chaos.db")
-    story = simulate(plot, stores, program)
-    assert not story.violations
+    trace = simulate(plan, stores, open_program)
+    assert not trace.violations
     with stores.fault_free() as store:
         for rollout in map(store.load, store.all()):
-            waiting = [
+            undelivered = [
                 one for one in rollout.outbox if rollout.updated - one.at > 2 * DELIVERY_TIMEOUT
             ]
-            assert not waiting
+            assert not undelivered
             keys = {key for _, key in arrived if key.startswith(f"{rollout.id}:")}
             assert keys or rollout.outbox

@@ -1,4 +1,4 @@
-"""Plots that are drawn: the same ones on every machine, sound, and calm in time."""
+"""Drawn fault plans: the same on every machine, valid, and without faults near the end."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -30,31 +30,31 @@ STORES: list[StoreKind] = ["sqlite", "dynamodb"]
 
 
 @cache
-def plots(store: StoreKind = "sqlite") -> list[FaultPlan]:
-    """Return what is drawn of all seeds."""
+def plans(store: StoreKind = "sqlite") -> list[FaultPlan]:
+    """Return the plans of all seeds."""
     return [draw(seed, store) for seed in SEEDS]
 
 
 def faults(store: StoreKind = "sqlite") -> Iterator[Fault]:
-    """Yield all faults of all seeds, those of who comes in between too."""
-    waiting = [fault for plot in plots(store) for fault in plot.faults]
-    while waiting:
-        fault = waiting.pop()
-        waiting += fault.faults if isinstance(fault, Interleaving) else ()
+    """Yield all faults of all seeds, including those of actors."""
+    pending = [fault for plan in plans(store) for fault in plan.faults]
+    while pending:
+        fault = pending.pop()
+        pending += fault.faults if isinstance(fault, Interleaving) else ()
         yield fault
 
 
 def minute_of(fault: Fault) -> int:
-    """Return the first minute in which a fault may strike."""
+    """Return the first minute in which a fault may occur."""
     match fault:
         case ClockSkew(tick=minute) | DegradationWindow(minute=minute):
             return minute
         case _:
-            return fault.spot.tick
+            return fault.point.tick
 
 
 def longest(policy: Policy) -> timedelta:
-    """Return how long a policy takes that is held up by nothing but its own waits."""
+    """Return the longest time that a policy takes by its own durations."""
     parts = (
         step.bake + policy.warmup_of(index) + policy.max_hold_of(index) + policy.settle + MINUTE
         for index, step in enumerate(policy.steps)
@@ -63,7 +63,7 @@ def longest(policy: Policy) -> timedelta:
 
 
 @pytest.mark.parametrize("store", STORES)
-def test_the_same_seed_is_the_same_plot(store: StoreKind) -> None:
+def test_the_same_seed_gives_the_same_plan(store: StoreKind) -> None:
     assert [draw(seed, store) for seed in range(20)] == [draw(seed, store) for seed in range(20)]
 
 
@@ -72,26 +72,28 @@ def test_another_store_has_the_same_policy_and_world() -> None:
     assert (one.policy, one.scenario) == (other.policy, other.scenario)
 
 
-def test_what_goes_wrong_goes_wrong_early_enough_for_all_to_come_to_rest() -> None:
+def test_faults_occur_early_enough_for_every_rollout_to_come_to_rest() -> None:
     assert {minute_of(fault) for fault in faults()} == set(range(FAULTS_END))
-    assert max(longest(plot.policy) for plot in plots()) < (TICKS - FAULTS_END) * MINUTE
+    assert max(longest(plan.policy) for plan in plans()) < (TICKS - FAULTS_END) * MINUTE
 
 
 @pytest.mark.parametrize(("store", "service"), [("sqlite", "store"), ("dynamodb", "dynamodb")])
-def test_every_way_to_break_a_call_is_drawn_and_those_of_another_store_are_not(
+def test_every_kind_of_call_fault_is_drawn_and_those_of_another_store_are_not(
     store: StoreKind, service: str
 ) -> None:
     drawn = {
-        (fault.spot.operation, fault.how) for fault in faults(store) if isinstance(fault, CallFault)
+        (fault.point.operation, fault.how)
+        for fault in faults(store)
+        if isinstance(fault, CallFault)
     }
     here = {service, "lambda", "cloudwatch", "people"}
     ways = {(name, how) for name, hows in FAULT_KINDS.items() for how in hows}
     assert drawn == {way for way in ways if way[0].partition(":")[0] in here}
 
 
-def test_everything_that_others_do_is_drawn_and_every_trouble() -> None:
+def test_every_action_and_every_degradation_is_drawn() -> None:
     drawn = list(faults())
-    assert {fault.act for fault in drawn if isinstance(fault, Interleaving)} == set(ActorAction)
+    assert {fault.action for fault in drawn if isinstance(fault, Interleaving)} == set(ActorAction)
     assert {fault.degradation for fault in drawn if isinstance(fault, DegradationWindow)} == set(
         Degradation
     )
@@ -105,7 +107,7 @@ def test_everything_that_others_do_is_drawn_and_every_trouble() -> None:
 
 
 def test_policies_differ_in_all_that_they_can_say() -> None:
-    policies = [plot.policy for plot in plots()]
+    policies = [plan.policy for plan in plans()]
     assert {one.on_inconclusive for one in policies} == {"pause", "rollback", "advance"}
     assert {one.on_drift_up for one in policies} == {"pause", "rollback"}
     assert {one.target.boolean is None for one in policies} == {True, False}

@@ -1,4 +1,4 @@
-"""300 stories from seeds: everything goes wrong in them, and every invariant holds all the same."""
+"""300 runs from seeds: every kind of fault occurs in them, and every invariant holds."""
 
 import fcntl
 import json
@@ -20,9 +20,9 @@ RunChunk: TypeAlias = Callable[[Chunk], Figures]
 # Chunks of a few seconds each, so that several processes share them evenly.
 CHUNKS: Final[Sequence[Chunk]] = (
     *(("sqlite", range(at, at + 20)) for at in range(0, 280, 20)),
-    # A table costs ten times a file: of its first sixty seeds, twenty that meet every fault.
+    # A table costs ten times a file: twenty of its first sixty seeds, which have every fault.
     *(("dynamodb", range(at, at + 5)) for at in (5, 15, 35, 45)),
-    ("sqlite", (11_912,)),  # the one of the first 20,000 that once broke an invariant
+    ("sqlite", (11_912,)),  # the only one of the first 20,000 that has broken an invariant
 )
 
 
@@ -32,22 +32,22 @@ def _named(chunk: Chunk) -> str:
 
 
 @pytest.fixture
-def played(tmp_path_factory: pytest.TempPathFactory, worker: str) -> RunChunk:
-    """Plays a chunk, or returns what came of it where another test process has played it."""
-    own = tmp_path_factory.getbasetemp()
-    shared = own.parent if worker else own
+def run_chunk(tmp_path_factory: pytest.TempPathFactory, worker: str) -> RunChunk:
+    """Return a function that runs a chunk, or reads its figures if another test process ran it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if worker else base
 
     def play(chunk: Chunk) -> Figures:
         logging.disable()
         with (shared / f"chaos-{_named(chunk)}.json").open("a+", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)
-            known = file.read()
-            if known:
-                return _read(known)
-            found = figures(chunk)
-            file.write(json.dumps({one.name: getattr(found, one.name) for one in fields(found)}))
-            return found
+            text = file.read()
+            if text:
+                return _read(text)
+            result = figures(chunk)
+            file.write(json.dumps({one.name: getattr(result, one.name) for one in fields(result)}))
+            return result
 
     return play
 
@@ -66,29 +66,29 @@ def _read(text: str) -> Figures:
 
 
 @pytest.mark.parametrize("chunk", CHUNKS, ids=_named)
-def test_every_invariant_holds_whatever_goes_wrong(chunk: Chunk, played: RunChunk) -> None:
-    found = played(chunk)
-    assert found.rollouts == len(chunk[1])
-    assert found.violations.total() == 0, "\n\n".join(found.failing.values())
+def test_every_invariant_holds_whatever_goes_wrong(chunk: Chunk, run_chunk: RunChunk) -> None:
+    result = run_chunk(chunk)
+    assert result.rollouts == len(chunk[1])
+    assert result.violations.total() == 0, "\n\n".join(result.failing.values())
 
 
 @pytest.fixture
-def everything(played: RunChunk) -> Figures:
-    """What came of all seeds together."""
-    found = Figures()
+def all_figures(run_chunk: RunChunk) -> Figures:
+    """The figures of all seeds together."""
+    result = Figures()
     for chunk in CHUNKS:
-        found.merge(played(chunk))
-    return found
+        result.merge(run_chunk(chunk))
+    return result
 
 
-def test_everything_that_can_go_wrong_does(everything: Figures) -> None:
-    """At each service each kind of fault; each act of others, and each trouble, somewhere."""
-    struck = [name.split(": ", 1) for name in everything.faults]
-    at_service = {(operation.partition(":")[0], kind) for operation, kind in struck}
+def test_everything_that_can_go_wrong_does(all_figures: Figures) -> None:
+    """Each kind of fault at each service; each action and each degradation somewhere."""
+    injected = [name.split(": ", 1) for name in all_figures.faults]
+    at_service = {(operation.partition(":")[0], kind) for operation, kind in injected}
     assert sorted(_wanted() - at_service) == []
-    # Nobody can tell whether a process is gone before it waits, or while.
+    # A crash before a sleep cannot be told from one during it.
     assert any(("clock", _crash(when)) in at_service for when in Timing)
-    kinds = {kind for _, kind in struck}
+    kinds = {kind for _, kind in injected}
     acts = {kind.partition(": ")[2] for kind in kinds}
     assert sorted({*ActorAction} - acts) == []
     assert sorted({*Degradation} - kinds) == []
@@ -96,18 +96,18 @@ def test_everything_that_can_go_wrong_does(everything: Figures) -> None:
 
 
 def _wanted() -> set[tuple[str, str]]:
-    ways = {(name.partition(":")[0], way) for name, ways in FAULT_KINDS.items() for way in ways}
-    services = {service for service, _ in ways}
-    return ways | {(service, _crash(when)) for service in services for when in Timing}
+    kinds = {(name.partition(":")[0], way) for name, kinds in FAULT_KINDS.items() for way in kinds}
+    services = {service for service, _ in kinds}
+    return kinds | {(service, _crash(when)) for service in services for when in Timing}
 
 
 def _crash(when: Timing) -> str:
     return f"crash {when}"
 
 
-def test_stories_end_in_every_way(everything: Figures) -> None:
-    """The middle of a climb is an end only where a person is waited for, or nothing had begun."""
-    assert set(everything.ends) == {
+def test_runs_end_in_every_way(all_figures: Figures) -> None:
+    """`progressing` is an end only of a rollout that waits for an approval."""
+    assert set(all_figures.ends) == {
         "succeeded",
         "rolled_back",
         "paused",

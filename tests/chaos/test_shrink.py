@@ -1,4 +1,4 @@
-"""A story that breaks something becomes the smallest one that breaks the same thing."""
+"""Shrinking keeps only the faults that are needed for the violation."""
 
 from dataclasses import replace
 
@@ -29,7 +29,10 @@ BARE = replace(OTHER, waits=0, faults=())
 
 
 class FakeSimulation:
-    """A player for whom a plot breaks something when `needs` is in it, each fault in some shape."""
+    """A simulation in which a plan breaks an invariant when it has all of `needs`.
+
+    An interleaving of the plan may have more faults and a longer wait than the needed one.
+    """
 
     def __init__(self, *needs: Fault) -> None:
         self.needs, self.played = needs, 0
@@ -60,26 +63,26 @@ def _like(need: Fault, fault: Fault) -> bool:
         pytest.param((), (), id="nothing at all has to go wrong"),
     ],
 )  # fmt: skip
-def test_only_what_it_takes_is_left(needs: tuple[Fault, ...], left: tuple[Fault, ...]) -> None:
+def test_only_needed_faults_are_left(needs: tuple[Fault, ...], left: tuple[Fault, ...]) -> None:
     play = FakeSimulation(*needs)
-    story = play(replace(draw(1), faults=(*NOISE[:6], ONE, OTHER, *NOISE[6:])))
-    smallest = shrink(story, play)
+    trace = play(replace(draw(1), faults=(*NOISE[:6], ONE, OTHER, *NOISE[6:])))
+    smallest = shrink(trace, play)
     assert sorted(map(str, smallest.plan.faults)) == sorted(map(str, left))
     assert play.played < MOST_TRIES
 
 
-def test_a_story_in_which_all_held_is_left_as_it_is() -> None:
+def test_a_trace_without_violations_is_left_as_it_is() -> None:
     play = FakeSimulation(ONE)
-    story = play(replace(draw(1), faults=NOISE))
-    assert shrink(story, play) is story
+    trace = play(replace(draw(1), faults=NOISE))
+    assert shrink(trace, play) is trace
     assert play.played == 1
 
 
 def test_another_invariant_is_no_reason_to_leave_a_fault_out() -> None:
-    def play(plot: FaultPlan) -> Trace:
-        name = "one-owner" if ONE in plot.faults else "no-return"
+    def play(plan: FaultPlan) -> Trace:
+        name = "one-owner" if ONE in plan.faults else "no-return"
         broken = [Violation(name, START, "tick 3", "did it")]
-        return Trace(plot, (), (), broken, {}, 0, 0, None)
+        return Trace(plan, (), (), broken, {}, 0, 0, None)
 
     smallest = shrink(play(replace(draw(1), faults=(*NOISE, ONE))), play)
     assert smallest.plan.faults == (ONE,)

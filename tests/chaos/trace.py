@@ -1,4 +1,4 @@
-"""What came of a plot: a story, line by line, and whether everything held."""
+"""The trace of one simulation run: its lines, its events, and the invariants that it violated."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,11 +18,11 @@ from tests.chaos.process import ExternalCall
 
 @dataclass(frozen=True, slots=True)
 class TraceLine:
-    """One line of a story: what a process did or met, and how things stood then.
+    """One line of a trace: what a process did, or which fault it met, and the state at that time.
 
-    where: the crossing, like `12 lambda:UpdateFunctionConfiguration`; empty where it is none.
-    weight: percent of traffic in force. shown: what the function shows. phase: of the newest
-    rollout, as it is stored; empty before there is one.
+    where: the external call, like `12 lambda:UpdateFunctionConfiguration`; empty when it is none.
+    weight: percent of traffic that is served by the canary. shown: percent that the function
+    shows. phase: of the newest rollout, as it is stored; empty before there is one.
     """
 
     at: datetime
@@ -36,10 +36,10 @@ class TraceLine:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A plot and what came of it.
+    """A fault plan and the result of its run.
 
-    struck: how often a fault really struck, by `service:Operation: kind`. steps: how many crossings
-    there were. end: how the newest rollout stands; `not started` without any.
+    fault_counts: how often each fault was injected, by `service:Operation: kind`. steps: the number
+    of external calls. ticks: the number of minutes. rollout: the newest one; None: there is none.
     """
 
     plan: FaultPlan
@@ -58,7 +58,7 @@ class Trace:
 
 
 def at_rest(rollout: Rollout, now: datetime) -> bool:
-    """Tell whether nothing but a person moves `rollout` on, and what it left behind is known."""
+    """Tell whether only an operator can move `rollout` on, and its drain is known or given up."""
     match rollout.phase:
         case Phase.ROLLED_BACK:
             watched = rollout.watch_until is not None and now < rollout.watch_until
@@ -70,7 +70,7 @@ def at_rest(rollout: Rollout, now: datetime) -> bool:
 
 
 class TraceRecorder:
-    """Writes a story down while it happens: what struck, what changed, how processes ended."""
+    """Records a trace during the run: injected faults, changes, ends of processes, violations."""
 
     def __init__(self, world: World, target: LambdaEnv) -> None:
         self._world, self._target = world, target
@@ -82,13 +82,13 @@ class TraceRecorder:
         self.steps = 0
 
     def record_fault(self, call: ExternalCall, kind: str) -> None:
-        """Take note of a fault that strikes."""
+        """Record an injected fault."""
         where = operation_name(call)
         self._fault_counts[f"{where}: {kind}"] += 1
         self._add(call.process, f"{call.number} {where}", f"! {kind}")
 
     def record_event(self, event: ObservedEvent) -> None:
-        """Take note of what has happened."""
+        """Record an event, with a line if it has a text."""
         self._events.append(event)
         if isinstance(event, RolloutSave):
             self._rollouts[event.after.id] = event.after
@@ -97,17 +97,17 @@ class TraceRecorder:
             self._add(event.by, "", what)
 
     def record_error(self, by: str, error: Exception) -> None:
-        """Take note of an error that nobody planned, and no process should end with."""
+        """Record an unexpected error that ended a process, as a violation."""
         now = self._world.clock.now()
         self.record_violation(Violation("nothing-escapes", now, by, f"ended with {error!r}"))
 
     def record_violation(self, violation: Violation) -> None:
-        """Take note of an invariant that does not hold."""
+        """Record a violated invariant."""
         self._violations.append(violation)
         self._add(violation.by, "", f"VIOLATES {violation.invariant}")
 
     def trace(self, plan: FaultPlan, ticks: int) -> Trace:
-        """Return all of it."""
+        """Return the trace so far."""
         return Trace(
             plan,
             tuple(self._lines),
@@ -131,7 +131,7 @@ class TraceRecorder:
 
 
 def _event_text(one: ObservedEvent) -> str:
-    """Return what a line says of a happening; empty where it is not worth one."""
+    """Return the text of an event for a line; empty when it gets none."""
     match one:
         case EnvironmentWrite() if one.before != one.after:
             return f"writes {_percent(one.weight_before)} > {_percent(one.weight_after)}"

@@ -1,4 +1,4 @@
-"""A story in words, line by line."""
+"""Formats a trace as text."""
 
 from collections.abc import Iterator
 
@@ -9,22 +9,22 @@ from tests.chaos.trace import Trace, TraceLine
 
 
 def rerun_command(trace: Trace) -> str:
-    """Return the command that tells the story of this seed once more."""
-    plot = trace.plan
-    store = "" if plot.store == "sqlite" else f" --store {plot.store}"
-    return f"python -m tests.chaos --seed {plot.seed}{store}"
+    """Return the command that prints the trace of this seed again."""
+    plan = trace.plan
+    store = "" if plan.store == "sqlite" else f" --store {plan.store}"
+    return f"python -m tests.chaos --seed {plan.seed}{store}"
 
 
 def format_trace(trace: Trace) -> str:
-    """Return a trace: its policy and world, every fault as it strikes, every transition, its end.
+    """Return a trace as text: policy, world, injected faults, transitions, end.
 
-    A violation comes last, in one sentence, with the command that shows it again.
+    Violations come last, each in one sentence, with the command that shows them again.
     """
-    plot = trace.plan
+    plan = trace.plan
     head = [
-        f"chaos, seed {plot.seed}: {_policy(plot.policy)}",
-        f"world: {plot.scenario.summary} Updates take "
-        f"{format_duration(plot.scenario.function.update_takes)}.",
+        f"chaos, seed {plan.seed}: {_policy(plan.policy)}",
+        f"world: {plan.scenario.summary} Updates take "
+        f"{format_duration(plan.scenario.function.update_takes)}.",
         "",
     ]
     return "\n".join([*head, *_table(trace), "", *_end(trace)])
@@ -53,7 +53,7 @@ def _table(trace: Trace) -> Iterator[str]:
 
 
 def _weight(line: TraceLine) -> str:
-    """Return what is in force, and what the function shows where that is something else."""
+    """Return the served weight, and the one that the function shows when they differ."""
     shown = "" if line.shown == line.weight else f" > {line.shown}"
     return f"{line.weight}{shown} %"
 
@@ -63,10 +63,10 @@ def _what(line: TraceLine) -> str:
 
 
 def _end(trace: Trace) -> Iterator[str]:
-    struck = sum(trace.fault_counts.values())
+    injected = sum(trace.fault_counts.values())
     rollout = trace.rollout
     why = f": {rollout.sentence}" if rollout is not None and rollout.sentence else ""
-    yield f"{trace.end} after {trace.ticks} ticks, with {struck} faults that struck{why}"
+    yield f"{trace.end} after {trace.ticks} ticks, with {injected} faults that struck{why}"
     if not trace.violations:
         yield f"{len(ALL)} invariants held after {trace.steps} steps"
         return

@@ -1,4 +1,4 @@
-"""What might have happened, told by hand: for tests of what the invariants say to it."""
+"""Writes events by hand, for tests of the invariants."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -33,7 +33,7 @@ OTHER_VARIABLES: Mapping[str, str] = {"API_KEY": "hunter2"}
 
 
 class TraceWriter:
-    """Tells happenings to all invariants, one after the other, a second apart."""
+    """Passes events to all invariants, a second apart; `rollout` is as saved last."""
 
     def __init__(self, weight: int = 0) -> None:
         self.invariants = Invariants(POLICY, weight)
@@ -48,24 +48,24 @@ class TraceWriter:
 
     @property
     def violated_names(self) -> set[str]:
-        """The names of what did not hold."""
+        """The names of the violated invariants."""
         return {one.invariant for one in self.invariants.violations}
 
-    # --- what happens ---------------------------------------------------------------------------
+    # --- events ---------------------------------------------------------------------------------
 
     def later(self, length: timedelta = MINUTE) -> None:
         self.now += length
 
     def begins(self, by: str, verb: str = "") -> None:
         if verb:
-            self._tell(OperatorCommand(self.now, by, verb))
-        self._tell(ProcessStart(self.now, by))
+            self._emit(OperatorCommand(self.now, by, verb))
+        self._emit(ProcessStart(self.now, by))
 
     def writes(self, by: str, weight: int | None = None, /, **variables: str) -> None:
-        """Tell that `by` writes a weight, or variables as they are given."""
+        """Let `by` write a weight, or these variables."""
         pair = {} if weight is None else weight_variables(POLICY.target, weight)
         before, after = self.shown, {**self.shown, **pair, **variables}
-        self._tell(
+        self._emit(
             EnvironmentWrite(
                 self.now,
                 by,
@@ -82,12 +82,12 @@ class TraceWriter:
         self.token = f"token after {self.invariants.state.number} happenings"
 
     def serves(self, weight: int) -> None:
-        self._tell(UpdateCompletion(self.now, TIME, weight))
+        self._emit(UpdateCompletion(self.now, TIME, weight))
 
     def saves(self, by: str, kind: str = "", /, **facts: Any) -> None:
-        """Tell that `by` saves the rollout, changed by `facts`, with an entry of `kind` if any.
+        """Let `by` save the rollout, changed by `facts`, with an entry of `kind` if any.
 
-        findings: what the entry says was measured.
+        The entry has the findings of the saved rollout.
         """
         before = self._stored.get(self.rollout.id)
         facts = {"updated": self.now, "version": self.rollout.version + 1, **facts}
@@ -101,39 +101,39 @@ class TraceWriter:
     def stores(
         self, by: str, before: Rollout | None, after: Rollout, entries: list[Entry], **facts: Any
     ) -> None:
-        """Tell that `after` stands in the store instead of `before`."""
-        self._tell(RolloutSave(self.now, by, before, after, entries, **facts))
+        """Let `by` replace `before` with `after` in the store."""
+        self._emit(RolloutSave(self.now, by, before, after, entries, **facts))
         self.rollout = self._stored[after.id] = after
 
     def answers(self, by: str, *, sound: bool = True) -> None:
-        self._tell(LambdaResponse(self.now, by, "GetFunctionConfiguration", sound))
+        self._emit(LambdaResponse(self.now, by, "GetFunctionConfiguration", sound))
 
     def judges(self, by: str, verdict: Verdict) -> None:
-        self._tell(GateVerdict(self.now, by, self.rollout.id, verdict))
+        self._emit(GateVerdict(self.now, by, self.rollout.id, verdict))
 
     def tells(self, by: str, text: str, rollout: Rollout | None = None) -> None:
         notice = Notice(Severity.INFO, text)
-        self._tell(Notification(self.now, by, rollout or self.rollout, notice))
+        self._emit(Notification(self.now, by, rollout or self.rollout, notice))
 
     def ends(self, by: str, status: int | None = 0) -> None:
-        self._tell(ProcessEnd(self.now, by, status))
+        self._emit(ProcessEnd(self.now, by, status))
 
     def finishes(self) -> None:
         self.invariants.finish()
 
-    def _tell(self, event: Any) -> None:
+    def _emit(self, event: Any) -> None:
         self.now += timedelta(seconds=1)
         self.invariants.check(event)
 
-    # --- how stories begin ----------------------------------------------------------------------
+    # --- sequences ------------------------------------------------------------------------------
 
     def starts(self, by: str = "start") -> None:
-        """The start is saved; its weight is not written yet."""
+        """Save the start; its weight is not written yet."""
         self.begins(by, START)
         self.saves(by, "started", version=0, intent=Intent(10, 0, self.token, self.now))
 
     def bakes(self) -> None:
-        """10 % is written, and in force."""
+        """Start, write 10 % and serve it."""
         self.starts()
         self.writes("start", 10)
         self.serves(10)
@@ -141,7 +141,7 @@ class TraceWriter:
         self.ends("start")
 
     def advances(self, by: str, weight: int = 50, /, **facts: Any) -> None:
-        """The next weight is saved, and not written yet."""
+        """Save the advance to `weight`; it is not written yet."""
         known = self.rollout
         step = [one.weight for one in POLICY.steps].index(weight)
         intent = Intent(weight, known.weight, self.token, self.now)
@@ -154,7 +154,7 @@ class TraceWriter:
     def goes_back(
         self, by: str, phase: Phase = Phase.ROLLED_BACK, reason: Reason = Reason.GATE_FAILED
     ) -> None:
-        """It is saved that the rollout goes back to 0 %, or has."""
+        """Save that the rollout rolls back to 0 %, or has."""
         intent = Intent(0, self.rollout.weight, "", self.now)
         watch = self.now + 15 * MINUTE
         facts = {"sentence": "it fails", "intent": intent, "since": self.now, "watch_until": watch}

@@ -20,12 +20,12 @@ from controller.simulation.world import CALLER, World
 from tests.simulation.worlds import START, scenario
 from tests.support.stage import SHORT_POLICY, function_with
 
-# What a history says beside the name that a person claimed.
+# What a history adds to the name that an operator claimed.
 VERIFIED: Final = f"(verified: {CALLER['Arn']})"
 
 
 class Ended(NamedTuple):
-    """How a command ended, and what it printed."""
+    """The result of a command: exit status, stdout and stderr."""
 
     status: int
     out: str
@@ -33,18 +33,18 @@ class Ended(NamedTuple):
 
     @property
     def data(self) -> Any:
-        """What --json printed."""
+        """The JSON document on stdout."""
         return json.loads(self.out)
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """What was logged."""
+        """The log events on stderr."""
         return [json.loads(line) for line in self.err.splitlines() if line.startswith("{")]
 
 
 @dataclass(slots=True)
 class Desk:
-    """Somebody at a terminal, with one policy and one account.
+    """An operator's terminal, with one policy and one simulated account.
 
     policy: the file of the short policy; world: the account.
     """
@@ -65,14 +65,14 @@ class Desk:
 
     @property
     def weight(self) -> int:
-        """The share of traffic on the canary now."""
+        """The percent of traffic on the canary now."""
         return self.world.weight_now()
 
 
-def write_policy(folder: Path, said: Mapping[str, Any]) -> str:
+def write_policy(folder: Path, policy: Mapping[str, Any]) -> str:
     """Write a policy file and return its path."""
-    path = folder / f"{said['name']}.yaml"
-    path.write_text(json.dumps(said))
+    path = folder / f"{policy['name']}.yaml"
+    path.write_text(json.dumps(policy))
     return str(path)
 
 
@@ -83,16 +83,18 @@ MakeDesk = Callable[..., Desk]
 def desk_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> MakeDesk:
-    """Return what makes a desk in a world of this scenario; `said`: with another policy."""
+    """Return a factory of desks: `policy` as data, other arguments are parts of the scenario."""
 
-    def make(said: Mapping[str, Any] = SHORT_POLICY, **played: Any) -> Desk:
-        told: Scenario = scenario(**{"function": function_with(), **played})
-        world = World.for_policy(Policy.model_validate(said), told, seed=1, start=START)
+    def make(policy: Mapping[str, Any] = SHORT_POLICY, **played: Any) -> Desk:
+        played_scenario: Scenario = scenario(**{"function": function_with(), **played})
+        world = World.for_policy(
+            Policy.model_validate(policy), played_scenario, seed=1, start=START
+        )
         monkeypatch.setattr(Clients, "get", lambda _self, service: world.client(service))
         monkeypatch.setattr(app, "SystemClock", lambda: world.clock)
         monkeypatch.setenv("ROLLOUTCTL_STORE", f"sqlite:///{tmp_path / 'rollouts.db'}")
         monkeypatch.setenv("ROLLOUTCTL_BY", "tester")
-        return Desk(write_policy(tmp_path, said), world, capsys)
+        return Desk(write_policy(tmp_path, policy), world, capsys)
 
     return make
 
@@ -104,14 +106,14 @@ def desk(desk_in: MakeDesk) -> Desk:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The kinds of the messages that arrive, in their order."""
-    arrived: list[str] = []
+def message_kinds(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The kinds of the delivered messages, in order."""
+    kinds: list[str] = []
 
     def deliver(
         self: ChannelNotifiers, channel: Channel, rollout: Rollout, message: Message
     ) -> None:
-        arrived.append(message.kind)
+        kinds.append(message.kind)
 
     monkeypatch.setattr(ChannelNotifiers, "deliver", deliver)
-    return arrived
+    return kinds

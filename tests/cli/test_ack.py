@@ -1,4 +1,4 @@
-"""ack: what somebody has seen is told no more; and what is told, dry and wet, from the verbs."""
+"""ack: an acknowledged alert is not repeated; messages of the verbs, with and without --dry-run."""
 
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ CHANNELS = [{"kind": "sns", "topic": TOPIC}]
 
 
 @pytest.fixture
-def drifted(desk: Desk, told: list[str]) -> Desk:
-    """A desk whose rollout another hand has raised."""
+def drifted(desk: Desk, message_kinds: list[str]) -> Desk:
+    """A desk whose rollout has drifted up."""
     policy = desk.another_policy("told", notify=CHANNELS)
     assert desk.run("start", policy).status == Exit.DONE
     ticked(desk)
@@ -31,15 +31,15 @@ def ticked(desk: Desk, minutes: int = 1, *options: str) -> Any:
 
 
 def test_what_is_critical_comes_again_until_it_is_acknowledged(
-    drifted: Desk, told: list[str]
+    drifted: Desk, message_kinds: list[str]
 ) -> None:
     ticked(drifted, 15)
-    assert told == ["started", "paused", "repeated"]
+    assert message_kinds == ["started", "paused", "repeated"]
     ended = drifted.run("ack", "told", "--by", "anna", "--note", "I look at it", "--json")
     assert ended.status == Exit.DONE
     assert ended.data["page"]["acknowledged"] is True
     ticked(drifted, 60)
-    assert told == ["started", "paused", "repeated", "acknowledged"]
+    assert message_kinds == ["started", "paused", "repeated", "acknowledged"]
     entries = drifted.run("history", "told", "--json").data["entries"]
     (entry,) = (one for one in entries if one["kind"] == "acknowledged")
     assert entry["by"] == "anna"
@@ -62,12 +62,12 @@ def test_an_acknowledgement_of_nothing_is_refused(desk: Desk) -> None:
 
 
 def test_a_dry_run_shows_what_would_be_sent_and_sends_nothing(
-    drifted: Desk, told: list[str]
+    drifted: Desk, message_kinds: list[str]
 ) -> None:
-    before = list(told)
+    before = list(message_kinds)
     ended = ticked(drifted, 15, "--dry-run")
     assert "send repeated (critical) to sns rollouts" in ended.data["would"]
-    assert told == before
+    assert message_kinds == before
 
 
 def test_what_did_not_arrive_is_in_the_status_until_it_has(
@@ -86,12 +86,12 @@ def test_what_did_not_arrive_is_in_the_status_until_it_has(
     assert desk.run("status", "told", "--json").data["undelivered"] == []
 
 
-# --- what is secret -----------------------------------------------------------------------------
+# --- secrets ------------------------------------------------------------------------------------
 
 HIDDEN = "T000-B000-hunter2"
 
 
-def test_a_webhook_is_neither_told_nor_kept_whatever_goes_wrong(
+def test_a_webhook_url_is_neither_printed_nor_stored_whatever_goes_wrong(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HOOK", f"https://elsewhere.example/{HIDDEN}")
@@ -101,10 +101,10 @@ def test_a_webhook_is_neither_told_nor_kept_whatever_goes_wrong(
     policy = desk.another_policy("told", notify=[slack], hooks={"after_start": [https]})
     ended = [desk.run("start", policy), ticked(desk), desk.run("status", "told", "--json")]
     ended += [desk.run("tick", "--dry-run"), desk.run("history", "told", "--json")]
-    said = "".join(one.out + one.err for one in ended)
-    assert "names the host elsewhere.example, and only hooks.slack.com is allowed" in said
-    assert "nowhere.invalid could not be resolved" in said
-    assert HIDDEN not in said
+    output = "".join(one.out + one.err for one in ended)
+    assert "names the host elsewhere.example, and only hooks.slack.com is allowed" in output
+    assert "nowhere.invalid could not be resolved" in output
+    assert HIDDEN not in output
     for file in tmp_path.glob("rollouts.db*"):
         assert HIDDEN.encode() not in file.read_bytes()
 

@@ -1,4 +1,4 @@
-"""docs/security.md: the log held against the store, as it is written there."""
+"""docs/security.md: its program compares the log with the store."""
 
 import contextlib
 import io
@@ -12,7 +12,7 @@ import pytest
 
 from controller.errors import Exit
 from tests.cli.conftest import Desk
-from tests.cli.test_snapshots import Hand, bound_loosened, with_all_digests
+from tests.cli.test_snapshots import StoreTampering, bound_loosened, with_all_digests
 from tests.simulation.worlds import MINUTE
 
 TEXT: Final = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
@@ -22,7 +22,7 @@ _SHOWN: Final = re.findall(r"^\$ cat .*?\n(.*?)^```", _SECTION, re.DOTALL | re.M
 
 
 class Audit:
-    """A rollout, and the log of all that was done to it."""
+    """A rollout, and the log of every command on it."""
 
     def __init__(self, desk: Desk, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self._desk, self._folder, self._patch = desk, folder, patch
@@ -33,8 +33,8 @@ class Audit:
         assert ended.status == Exit.DONE
         self.log += ended.err
 
-    def said(self) -> str:
-        """Return what the program of the document prints."""
+    def output(self) -> str:
+        """Return the output of the document's program."""
         history = self._desk.run("history", "orders#1", "--json")
         assert history.status == Exit.DONE  # the store alone shows nothing
         file = self._folder / "history.json"
@@ -57,30 +57,30 @@ def audit(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Audit:
 
 
 def test_the_audit_goes_as_it_is_written(audit: Audit, tmp_path: Path) -> None:
-    with_all_digests(Hand(tmp_path / "rollouts.db"), bound_loosened)
-    assert audit.said() == _SHOWN
+    with_all_digests(StoreTampering(tmp_path / "rollouts.db"), bound_loosened)
+    assert audit.output() == _SHOWN
 
 
 def test_a_log_that_fits_finds_nothing(audit: Audit) -> None:
-    assert audit.said().splitlines() == _SHOWN.splitlines()[:1]
+    assert audit.output().splitlines() == _SHOWN.splitlines()[:1]
 
 
 def test_a_save_without_a_line_is_found(audit: Audit) -> None:
     lines = audit.log.splitlines(keepends=True)
     second = next(one for one in lines if _version(one) == 1)
     audit.log = audit.log.replace(second, "")
-    assert audit.said().splitlines()[-1] == "the log has no line of save 1"
+    assert audit.output().splitlines()[-1] == "the log has no line of save 1"
 
 
 def test_a_history_that_was_cut_off_is_found(audit: Audit, tmp_path: Path) -> None:
-    hand = Hand(tmp_path / "rollouts.db")
-    first, *_ = hand.entries()
-    hand.keep(1)
-    hand.state(entries=1, chain=first.hash)
-    assert "entry 2 is missing" in audit.said().splitlines()
+    tampering = StoreTampering(tmp_path / "rollouts.db")
+    first, *_ = tampering.entries()
+    tampering.keep(1)
+    tampering.state(entries=1, chain=first.hash)
+    assert "entry 2 is missing" in audit.output().splitlines()
 
 
 def _version(line: str) -> int | None:
-    said = json.loads(line) if line.startswith("{") else {}
-    version: int | None = said.get("version") if said.get("event") == "rollout_saved" else None
+    event = json.loads(line) if line.startswith("{") else {}
+    version: int | None = event.get("version") if event.get("event") == "rollout_saved" else None
     return version

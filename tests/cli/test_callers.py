@@ -1,4 +1,4 @@
-"""Who did it: the name that was claimed, and whose credentials AWS says they are."""
+"""The author of a history entry: the claimed name, and the caller that AWS STS verifies."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,19 +19,19 @@ Layer = Callable[[str, str, Mapping[str, Any], Proceed], AwsResponse]
 
 
 def entries(desk: Desk) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = desk.run("history", "orders", "--json").data["entries"]
-    return found
+    history: list[dict[str, Any]] = desk.run("history", "orders", "--json").data["entries"]
+    return history
 
 
 def callers(desk: Desk, since: int = 0) -> list[tuple[str, str | None]]:
-    """Return who did it, by the entries after the first `since`."""
+    """Return the authors of the entries after the first `since`."""
     return [(one["by"], one.get("caller")) for one in entries(desk)[since:]]
 
 
 def silent(
     service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
 ) -> AwsResponse:
-    """Let STS give no answer."""
+    """An interceptor in which STS does not answer."""
     if (service, operation) == STS:
         raise read_timeout(service)
     return proceed()
@@ -44,18 +44,18 @@ def started(desk: Desk) -> Desk:
     return desk
 
 
-def test_a_start_names_the_caller_beside_the_name_that_was_claimed(started: Desk) -> None:
+def test_a_start_names_the_caller_and_the_name_that_was_claimed(started: Desk) -> None:
     assert set(callers(started)) == {("grace", ARN)}
 
 
 def test_a_tick_does_not_ask_sts(started: Desk) -> None:
     before = started.world.calls[STS]
-    known = len(entries(started))
+    entry_count = len(entries(started))
     for _ in range(5):
         started.world.clock.advance(MINUTE)
         assert started.run("tick").status == Exit.DONE
     assert started.world.calls[STS] == before
-    assert set(callers(started, known)) == {("tester", None)}
+    assert set(callers(started, entry_count)) == {("tester", None)}
 
 
 @pytest.mark.parametrize(
@@ -67,10 +67,10 @@ def test_a_tick_does_not_ask_sts(started: Desk) -> None:
     ],
 )
 def test_a_verb_of_people_names_the_caller(started: Desk, verb: str) -> None:
-    known = len(entries(started))
+    entry_count = len(entries(started))
     started.run(*verb.format(policy=started.policy).split(), "--by", "ada")
-    assert callers(started, known)
-    assert set(callers(started, known)) == {("ada", ARN)}
+    assert callers(started, entry_count)
+    assert set(callers(started, entry_count)) == {("ada", ARN)}
 
 
 def test_history_shows_both_where_they_differ(started: Desk) -> None:
@@ -90,18 +90,20 @@ def test_without_a_name_the_caller_is_the_name(desk: Desk, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("verb", ["pause orders --reason wait", "rollback orders"])
 def test_no_answer_is_recorded_as_unverified_and_stops_nothing(started: Desk, verb: str) -> None:
-    known = len(entries(started))
+    entry_count = len(entries(started))
     started.world.interceptors.append(silent)
     ended = started.run(*verb.split())
     assert ended.status == Exit.DONE
-    assert set(callers(started, known)) == {("tester", "")}
+    assert set(callers(started, entry_count)) == {("tester", "")}
     assert [one["event"] for one in ended.events].count("caller_unknown") == 1
     last = started.run("history", "orders").out.splitlines()[-1]
     assert last.endswith("(by tester (unverified))")
 
 
-@pytest.mark.parametrize("given", ["orders", "{policy}"])
-def test_a_rollback_is_written_before_anybody_asks_who_calls(started: Desk, given: str) -> None:
+@pytest.mark.parametrize("reference", ["orders", "{policy}"])
+def test_a_rollback_is_written_before_sts_is_asked_for_the_caller(
+    started: Desk, reference: str
+) -> None:
     written = list[str]()
 
     def watching(
@@ -112,16 +114,16 @@ def test_a_rollback_is_written_before_anybody_asks_who_calls(started: Desk, give
         return silent(service, operation, request, proceed)
 
     started.world.interceptors.append(watching)
-    assert started.run("rollback", given.format(policy=started.policy)).status == Exit.DONE
+    assert started.run("rollback", reference.format(policy=started.policy)).status == Exit.DONE
     assert written == ["0"]
 
 
 def test_a_rollback_of_a_table_is_written_first_too(
     started: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing beside a table knows the names: 0 % is written by what the store says."""
+    """A table has no target file next to it: 0 % is written by the names in the store."""
     monkeypatch.setattr("controller.cli.rollback._target_without_store", lambda given, url: None)
-    test_a_rollback_is_written_before_anybody_asks_who_calls(started, "orders")
+    test_a_rollback_is_written_before_sts_is_asked_for_the_caller(started, "orders")
 
 
 def test_who_only_looks_is_not_asked_for(started: Desk) -> None:

@@ -1,4 +1,4 @@
-"""What shells are told: the script that asks, and what it is answered."""
+"""Shell completion: the script, and the completions that it gets."""
 
 import json
 import shutil
@@ -21,12 +21,12 @@ finally:
 """
 
 
-def completed(words: str) -> tuple[list[str], set[str]]:
-    """Return what bash is told when TAB is hit at the end of `words`, and what that loaded."""
-    position = len(words.split(" ")) - 1
+def complete(line: str) -> tuple[list[str], set[str]]:
+    """Return bash's completions at the end of `line`, and the modules imported for them."""
+    position = len(line.split(" ")) - 1
     environment = {
         "PATH": "", "_ROLLOUTCTL_COMPLETE": "bash_complete",
-        "COMP_WORDS": words, "COMP_CWORD": str(position),
+        "COMP_WORDS": line, "COMP_CWORD": str(position),
     }  # fmt: skip
     ended = subprocess.run(
         [sys.executable, "-c", ASK],
@@ -36,7 +36,7 @@ def completed(words: str) -> tuple[list[str], set[str]]:
 
 
 @pytest.mark.parametrize(
-    ("words", "answers"),
+    ("line", "answers"),
     [
         pytest.param("rolloutctl ", [f"plain,{verb}" for verb in VERBS], id="all verbs"),
         pytest.param("rolloutctl hist", ["plain,history"], id="a verb"),
@@ -53,17 +53,17 @@ def completed(words: str) -> tuple[list[str], set[str]]:
         ),
     ],
 )  # fmt: skip
-def test_a_tab_completes(words: str, answers: list[str]) -> None:
-    told, loaded = completed(words)
-    assert told == answers
+def test_a_tab_completes(line: str, answers: list[str]) -> None:
+    completions, loaded = complete(line)
+    assert completions == answers
     assert loaded & {"boto3", "controller.simulation.scenario.scenario", "rich"} == set()
 
 
 def test_every_shipped_scenario_is_offered() -> None:
-    told, _ = completed("rolloutctl rehearse x.yaml --scenario ")
+    completions, _ = complete("rolloutctl rehearse x.yaml --scenario ")
     shipped = (ROOT / "controller" / "simulation" / "scenarios").glob("*.yaml")
     names = sorted(one.stem for one in shipped)
-    assert told == ["file,", *(f"plain,{name}" for name in names)]
+    assert completions == ["file,", *(f"plain,{name}" for name in names)]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -75,7 +75,7 @@ def test_the_script_asks_the_command_by_its_variable(
     assert main(["completion", shell]) == 0
     script = capsys.readouterr().out
     assert f"_ROLLOUTCTL_COMPLETE={shell}_complete" in script
-    if found := shutil.which(shell):
+    if executable := shutil.which(shell):
         file = tmp_path / "script"
         file.write_text(script)
-        subprocess.run([found, "-n", file], check=True, timeout=60)
+        subprocess.run([executable, "-n", file], check=True, timeout=60)

@@ -1,4 +1,4 @@
-"""doctor: what it refuses before it asks anybody."""
+"""doctor: what it refuses before its first call."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def test_what_is_no_role_is_refused(desk: Desk, role: str) -> None:
     assert not desk.world.calls
 
 
-def test_a_wrong_policy_is_told_before_anything_is_looked_at(desk: Desk) -> None:
+def test_a_wrong_policy_is_reported_before_any_check(desk: Desk) -> None:
     wrong = desk.another_policy("other", steps=[])
     assert desk.run("doctor", wrong).status == Exit.USAGE
     assert not desk.world.calls

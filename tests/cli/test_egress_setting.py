@@ -1,4 +1,4 @@
-"""What the operator sets for hooks and webhooks, as the command line takes it."""
+"""The egress settings for hooks and webhooks, on the command line."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def test_a_wrong_setting_stops_no_tick_and_no_rollback(
 
 
 def gated(desk: Desk, url: str) -> str:
-    """Write a policy that asks the host at `url` before its start, and return the file."""
+    """Write a policy with a hook at `url` before its start, and return the file."""
     hook = {"kind": "https", "url": url, "secret": {"environment": "HOOK_KEY"}}
     hooks = {"before_start": [hook], "private_hosts": ["localhost"]}
     return desk.another_policy("gated", hooks=hooks)
@@ -51,10 +51,10 @@ def gated(desk: Desk, url: str) -> str:
 def test_a_private_host_of_a_policy_is_asked_where_the_operator_allows_it(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    signed = certificate(tmp_path)
-    monkeypatch.setenv("SSL_CERT_FILE", str(signed))
+    https_certificate = certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(https_certificate))
     monkeypatch.setenv("HOOK_KEY", "hunter2")
-    with host(signed, responds(204, b"")) as stub:
+    with host(https_certificate, responds(204, b"")) as stub:
         policy = gated(desk, stub.url())
         refused = desk.run("start", policy)
         assert (refused.status, stub.requests, desk.weight) == (Exit.USAGE, [], 0)
@@ -67,10 +67,10 @@ def test_a_private_host_of_a_policy_is_asked_where_the_operator_allows_it(
 def test_a_hook_is_asked_through_the_proxy_that_is_set(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    signed = certificate(tmp_path, "hooks.example")
-    monkeypatch.setenv("SSL_CERT_FILE", str(signed))
+    https_certificate = certificate(tmp_path, "hooks.example")
+    monkeypatch.setenv("SSL_CERT_FILE", str(https_certificate))
     monkeypatch.setenv("HOOK_KEY", "hunter2")
-    with host(signed, responds(204, b"")) as stub, connect_proxy() as proxy:
+    with host(https_certificate, responds(204, b"")) as stub, connect_proxy() as proxy:
         monkeypatch.setenv(PROXY, proxy.url("me:hunter3@"))
         started = desk.run("start", gated(desk, stub.url(name="hooks.example")))
         assert started.status == Exit.DONE

@@ -1,4 +1,4 @@
-"""status --wait and --watch, history --follow: looking on while something else ticks."""
+"""status --wait and --watch, history --follow: a rollout is followed while a schedule ticks it."""
 
 from collections.abc import Callable, Iterable
 from contextlib import redirect_stderr, redirect_stdout
@@ -25,7 +25,7 @@ DRAIN = Finding("drain", Verdict.PASS, Label.CONFIRMED, 0.0, 0.0, 0, 0, 300, "dr
 
 @pytest.fixture
 def started_in(desk_in: MakeDesk) -> Callable[..., Desk]:
-    """Return what makes a desk with a rollout that a schedule ticks once a minute from now on."""
+    """Return a factory of desks with a rollout that a schedule ticks once a minute."""
 
     def make(**played: Any) -> Desk:
         desk = desk_in(**played)
@@ -39,12 +39,12 @@ def started_in(desk_in: MakeDesk) -> Callable[..., Desk]:
 
 @pytest.fixture
 def started(started_in: Callable[..., Desk]) -> Desk:
-    """The same in a healthy world."""
+    """A desk in a healthy world, with a rollout that a schedule ticks once a minute."""
     return started_in()
 
 
 def silent_tick() -> None:
-    """Tick as a process of its own does: what it prints is not ours."""
+    """Tick as another process would: its output is discarded."""
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         cli.main(["tick"])
 
@@ -58,7 +58,7 @@ def silent_tick() -> None:
         pytest.param([], Exit.DONE, "succeeded", id="healthy: 0"),
         pytest.param(SICK, Exit.ROLLED_BACK, "rolled_back", id="sick: 4"),
         pytest.param(SILENT, Exit.UNDECIDED, "paused", id="silent: 3"),
-        pytest.param(MEDDLING, Exit.DRIFT, "paused", id="another hand: 6"),
+        pytest.param(MEDDLING, Exit.DRIFT, "paused", id="drift: 6"),
         pytest.param([*SICK, *DENIED], Exit.UNCONFIRMED, "rolling_back", id="denied: 5"),
     ],
 )
@@ -104,14 +104,14 @@ def test_wait_for_what_rests_already_ends_at_once(started: Desk) -> None:
 
 @pytest.fixture
 def silence(started: Desk, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Return what leaves looks unanswered, by their numbers from 0 on."""
+    """Return a function that makes polls fail, by their numbers from 0 on."""
     load = SqliteStore.load
 
     def silent(*looks: int) -> None:
-        seen = iter(range(1_000))
+        polls = iter(range(1_000))
 
         def answer(store: SqliteStore, rollout_id: str) -> Rollout:
-            if next(seen) in looks:
+            if next(polls) in looks:
                 raise StoreError("the disk does not answer")
             return load(store, rollout_id)
 
@@ -137,11 +137,12 @@ def test_wait_outlives_a_store_that_does_not_answer(
     silence(*unanswered)
     ended = started.run("status", "orders", "--wait", "--for", "2m")
     assert ended.status == Exit.UNDECIDED
-    *told, over = ended.err.splitlines()
-    assert over.startswith("rolloutctl: time is up")
-    assert len(told) == len(unanswered)
+    *warnings, last_line = ended.err.splitlines()
+    assert last_line.startswith("rolloutctl: time is up")
+    assert len(warnings) == len(unanswered)
     assert (
-        told[-1] == f"rolloutctl: no answer (4 of {MAX_MISSES} in a row): the disk does not answer"
+        warnings[-1]
+        == f"rolloutctl: no answer (4 of {MAX_MISSES} in a row): the disk does not answer"
     )
 
 
@@ -247,7 +248,7 @@ def test_ctrl_c_ends_following_with_130(started: Desk) -> None:
     assert ended.out.startswith("2026-01-05 09:00   10 %  started")
 
 
-# --- where a rollout stands ---------------------------------------------------------------------
+# --- exit statuses of a state -------------------------------------------------------------------
 
 
 def one(phase: Phase, reason: Reason = Reason.BAKING, **facts: Any) -> Rollout:
@@ -282,8 +283,8 @@ def test_the_exit_status_of_several_is_the_most_urgent() -> None:
         one(Phase.SUCCEEDED), one(Phase.PROGRESSING), one(Phase.ROLLED_BACK),
         one(Phase.PAUSED, Reason.DRIFTED), one(Phase.ROLLING_BACK, unconfirmed=True),
     ]  # fmt: skip
-    found = [worst(map(of_rollout, several[: number + 1])) for number in range(len(several))]
-    assert found == [Exit.DONE, Exit.UNDECIDED, Exit.ROLLED_BACK, Exit.DRIFT, Exit.UNCONFIRMED]
+    statuses = [worst(map(of_rollout, several[: number + 1])) for number in range(len(several))]
+    assert statuses == [Exit.DONE, Exit.UNDECIDED, Exit.ROLLED_BACK, Exit.DRIFT, Exit.UNCONFIRMED]
     assert worst([]) == Exit.DONE
 
 

@@ -1,4 +1,4 @@
-"""What somebody outside has written, through the verbs: nothing that is printed is obeyed."""
+"""Hostile text from outside in every verb: a terminal or CI runner executes none of it."""
 
 import json
 from pathlib import Path
@@ -11,21 +11,21 @@ from tests.support.hostile import HOSTILE_TEXTS, unsafe_parts
 
 
 @pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)
-def test_what_a_person_writes_is_told_by_no_verb_as_a_command(desk: Desk, text: str) -> None:
+def test_what_a_person_writes_is_printed_by_no_verb_as_a_command(desk: Desk, text: str) -> None:
     desk.run("start", desk.policy, "--by", text)
     paused = desk.run("pause", desk.policy, "--reason", text, "--by", text)
-    shown = [desk.run(*verb, desk.policy) for verb in (("status",), ("history",))]
-    shown.append(desk.run("status", desk.policy, "--markdown"))
-    shown.append(desk.run("status", desk.policy, "--json"))
+    results = [desk.run(*verb, desk.policy) for verb in (("status",), ("history",))]
+    results.append(desk.run("status", desk.policy, "--markdown"))
+    results.append(desk.run("status", desk.policy, "--json"))
     assert paused.status == 0
-    for one in (paused, *shown):
-        assert list(unsafe_parts(one.out)) == list(unsafe_parts(one.err)) == []
+    for result in (paused, *results):
+        assert list(unsafe_parts(result.out)) == list(unsafe_parts(result.err)) == []
 
 
 @pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)
 def test_what_a_function_has_logged_is_rows_and_exact_as_json(desk: Desk, text: str) -> None:
-    for said in (text, json.dumps({"event": text})):
-        desk.world.add_log_event("/aws/lambda/handler", START, said)
+    for message in (text, json.dumps({"event": text})):
+        desk.world.add_log_event("/aws/lambda/handler", START, message)
     desk.world.clock.advance(10 * MINUTE)
     rows, data = desk.run("logs", desk.policy), desk.run("logs", desk.policy, "--json")
     assert list(unsafe_parts(rows.out)) == list(unsafe_parts(data.out)) == []
@@ -41,5 +41,5 @@ def test_the_name_of_a_file_is_printable(desk: Desk, tmp_path: Path, form: str, 
     path.write_text("version: 1\nname: A\n")
     ended = desk.run("validate", "--format", form, str(path))
     assert ended.status == 2
-    said = [line.removeprefix("::error ") for line in (ended.out + ended.err).split("\n")]
-    assert list(unsafe_parts("\n".join(said))) == []
+    output = [line.removeprefix("::error ") for line in (ended.out + ended.err).split("\n")]
+    assert list(unsafe_parts("\n".join(output))) == []

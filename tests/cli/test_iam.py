@@ -1,4 +1,4 @@
-"""iam: what a role must be allowed to do, from a policy, a store and what the role is for."""
+"""iam: the permissions of a role, from a policy, a store and the job of the role."""
 
 import json
 from pathlib import Path
@@ -24,19 +24,19 @@ IN_TABLE = f"arn:aws:dynamodb:eu-central-1:{ACCOUNT}:table/rollouts"
 
 @pytest.fixture
 def quiet(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """A desk where neither a store nor a region is named."""
+    """A desk whose environment names neither a store nor a region."""
     monkeypatch.delenv("ROLLOUTCTL_STORE")
     return desk
 
 
 def statements(desk: Desk, *options: str) -> dict[str, dict[str, Any]]:
-    """Return the statements of the document that is printed, by what they are on."""
+    """Return the statements of the printed policy document by their Sid."""
     ended = desk.run("iam", desk.policy, *options)
     assert ended.status == Exit.DONE, ended.err
     assert ended.data["Version"] == "2012-10-17"
-    found = {one.pop("Sid"): one for one in ended.data["Statement"]}
-    assert all(one.pop("Effect") == "Allow" for one in found.values())
-    return found
+    by_sid = {one.pop("Sid"): one for one in ended.data["Statement"]}
+    assert all(one.pop("Effect") == "Allow" for one in by_sid.values())
+    return by_sid
 
 
 def test_a_scheduled_task_with_a_file_reads_metrics_and_one_function(quiet: Desk) -> None:
@@ -66,15 +66,15 @@ CHANGING = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:
 def test_who_moves_traffic_changes_the_items_of_its_policy_and_deletes_none(
     desk: Desk, job: str
 ) -> None:
-    found = statements(desk, *HERE, *TABLE, "--for", job)
-    assert found["TableOwn"] == {"Action": CHANGING, "Resource": [IN_TABLE], "Condition": OWN}
-    assert "Table" not in found
+    by_sid = statements(desk, *HERE, *TABLE, "--for", job)
+    assert by_sid["TableOwn"] == {"Action": CHANGING, "Resource": [IN_TABLE], "Condition": OWN}
+    assert "Table" not in by_sid
 
 
 def test_a_scheduled_task_finds_the_rollouts_of_its_policy_and_no_others(desk: Desk) -> None:
-    found = statements(desk, *HERE, *TABLE)
-    assert {sid for sid in found if "Index" in sid} == {"TableIndexActiveOfNameOwn"}
-    assert found["TableIndexActiveOfNameOwn"] == {
+    by_sid = statements(desk, *HERE, *TABLE)
+    assert {sid for sid in by_sid if "Index" in sid} == {"TableIndexActiveOfNameOwn"}
+    assert by_sid["TableIndexActiveOfNameOwn"] == {
         "Action": ["dynamodb:Query"],
         "Resource": [f"{IN_TABLE}/index/active_of_name"],
         "Condition": OWN,
@@ -82,18 +82,20 @@ def test_a_scheduled_task_finds_the_rollouts_of_its_policy_and_no_others(desk: D
 
 
 def test_unbound_a_scheduled_task_finds_and_changes_all_rollouts(desk: Desk) -> None:
-    found = statements(desk, *HERE, *TABLE, "--unbound")
-    assert found["Table"] == {"Action": CHANGING, "Resource": [IN_TABLE]}
-    assert found["TableIndexActive"] == {
+    by_sid = statements(desk, *HERE, *TABLE, "--unbound")
+    assert by_sid["Table"] == {"Action": CHANGING, "Resource": [IN_TABLE]}
+    assert by_sid["TableIndexActive"] == {
         "Action": ["dynamodb:Query"], "Resource": [f"{IN_TABLE}/index/active"],
     }  # fmt: skip
-    assert not [sid for sid in found if sid.endswith("Own")]
+    assert not [sid for sid in by_sid if sid.endswith("Own")]
 
 
 def test_a_role_of_several_policies_is_bound_to_the_keys_of_each(desk: Desk) -> None:
-    other = desk.another_policy("other", target={**SHORT_POLICY["target"], "function": "second"})
-    found = statements(desk, other, *HERE, *TABLE)["TableOwn"]["Condition"]
-    keys = found["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+    other_policy = desk.another_policy(
+        "other", target={**SHORT_POLICY["target"], "function": "second"}
+    )
+    statement = statements(desk, other_policy, *HERE, *TABLE)["TableOwn"]["Condition"]
+    keys = statement["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
     assert set(keys) > set(OWN["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
     assert {"ROLLOUT#other", "HISTORY#other#*"} < set(keys)
     assert [key for key in keys if key.startswith("LOCK#") and ":function:second#" in key]
@@ -101,8 +103,8 @@ def test_a_role_of_several_policies_is_bound_to_the_keys_of_each(desk: Desk) -> 
 
 def test_what_is_done_to_a_whole_table_is_not_bound(desk: Desk) -> None:
     for job in ("copy-from", "copy-to", "store-init"):
-        found = statements(desk, *HERE, *TABLE, "--for", job)
-        assert not [one for one in found.values() if "Condition" in one]
+        by_sid = statements(desk, *HERE, *TABLE, "--for", job)
+        assert not [one for one in by_sid.values() if "Condition" in one]
     both = statements(desk, *HERE, *TABLE, "--for", "tick", "--for", "copy-to")
     assert "Condition" not in both["Table"]
 
@@ -135,15 +137,15 @@ def test_the_table_of_the_environment_is_allowed_too(
 def test_a_role_reaches_the_services_that_its_job_is_about(
     desk: Desk, job: str, services: set[str]
 ) -> None:
-    found = statements(desk, *HERE, *TABLE, "--for", job)
-    actions = [action for one in found.values() for action in one["Action"]]
+    by_sid = statements(desk, *HERE, *TABLE, "--for", job)
+    actions = [action for one in by_sid.values() for action in one["Action"]]
     assert {action.partition(":")[0] for action in actions} == services
     assert not [action for action in actions if "*" in action]
 
 
 def test_who_looks_may_write_nothing(desk: Desk) -> None:
-    found = statements(desk, *HERE, *TABLE, "--for", "look")
-    assert {action for one in found.values() for action in one["Action"]} == {
+    by_sid = statements(desk, *HERE, *TABLE, "--for", "look")
+    assert {action for one in by_sid.values() for action in one["Action"]} == {
         "dynamodb:GetItem", "dynamodb:Query",
     }  # fmt: skip
 
@@ -156,29 +158,31 @@ def test_one_role_may_do_several_jobs(desk: Desk) -> None:
 
 
 def test_one_role_may_serve_several_policies(desk: Desk) -> None:
-    other = desk.another_policy("other", target={**SHORT_POLICY["target"], "function": "second"})
-    found = statements(desk, other, *HERE)["Function"]["Resource"]
-    assert [arn.rpartition(":")[2] for arn in found] == sorted([FUNCTION, "second"])
+    other_policy = desk.another_policy(
+        "other", target={**SHORT_POLICY["target"], "function": "second"}
+    )
+    statement = statements(desk, other_policy, *HERE)["Function"]["Resource"]
+    assert [arn.rpartition(":")[2] for arn in statement] == sorted([FUNCTION, "second"])
 
 
 def test_a_function_that_is_named_by_its_arn_is_allowed_by_that(desk: Desk) -> None:
     arn = "arn:aws-cn:lambda:cn-north-1:999999999999:function:far"
-    other = desk.another_policy("other", target={**SHORT_POLICY["target"], "function": arn})
-    assert json.loads(desk.run("iam", other, *HERE).out)["Statement"][1]["Resource"] == [arn]
+    other_policy = desk.another_policy("other", target={**SHORT_POLICY["target"], "function": arn})
+    assert json.loads(desk.run("iam", other_policy, *HERE).out)["Statement"][1]["Resource"] == [arn]
 
 
 def test_a_log_group_is_allowed_where_the_policy_looks_into_one(desk: Desk) -> None:
     verify = {"absent": "gateway_called", "present": "direct_call"}
-    other = desk.another_policy("other", verify_rollback=verify)
-    found = {one["Sid"]: one for one in desk.run("iam", other, *HERE).data["Statement"]}
-    assert found["Logs"]["Action"] == ["logs:FilterLogEvents"]
-    assert found["Logs"]["Resource"] == [
+    other_policy = desk.another_policy("other", verify_rollback=verify)
+    by_sid = {one["Sid"]: one for one in desk.run("iam", other_policy, *HERE).data["Statement"]}
+    assert by_sid["Logs"]["Action"] == ["logs:FilterLogEvents"]
+    assert by_sid["Logs"]["Resource"] == [
         f"arn:aws:logs:eu-central-1:{ACCOUNT}:log-group:/aws/lambda/{FUNCTION}:*"
     ]
     assert "Logs" not in statements(desk, *HERE)
 
 
-def test_what_a_policy_tells_is_allowed_on_that_alone(desk: Desk) -> None:
+def test_what_a_policy_notifies_is_allowed_on_that_alone(desk: Desk) -> None:
     topic = f"arn:aws:sns:eu-central-1:{ACCOUNT}:rollouts"
     channels = [
         {"kind": "sns", "topic": topic},
@@ -186,10 +190,12 @@ def test_what_a_policy_tells_is_allowed_on_that_alone(desk: Desk) -> None:
         {"kind": "slack", "webhook": {"secret": "rollouts/slack"}},
         {"kind": "slack", "webhook": {"environment": "HOOK"}},
     ]
-    other = desk.another_policy("other", notify=channels)
-    found = {one["Sid"]: one for one in desk.run("iam", other, *HERE).data["Statement"]}
-    told = {sid: (found[sid]["Action"], found[sid]["Resource"]) for sid in _TOLD}
-    assert told == {
+    other_policy = desk.another_policy("other", notify=channels)
+    by_sid = {one["Sid"]: one for one in desk.run("iam", other_policy, *HERE).data["Statement"]}
+    notify_statements = {
+        sid: (by_sid[sid]["Action"], by_sid[sid]["Resource"]) for sid in _NOTIFY_SIDS
+    }
+    assert notify_statements == {
         "Topic": (["sns:Publish"], [topic]),
         "Bus": (
             ["events:PutEvents"],
@@ -200,34 +206,36 @@ def test_what_a_policy_tells_is_allowed_on_that_alone(desk: Desk) -> None:
             [f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:rollouts/slack-??????"],
         ),
     }
-    assert not _TOLD & statements(desk, *HERE).keys()
+    assert not _NOTIFY_SIDS & statements(desk, *HERE).keys()
 
 
-_TOLD = {"Topic", "Bus", "Secret"}
+_NOTIFY_SIDS = {"Topic", "Bus", "Secret"}
 
 
 def test_a_hook_may_be_invoked_and_its_key_read(desk: Desk) -> None:
     https = {"kind": "https", "url": "https://x.example/", "secret": {"secret": "key"}}
     hooks = {"before_start": [{"kind": "lambda", "function": "gate:live"}, https]}
-    other = desk.another_policy("other", hooks=hooks)
-    found = {one["Sid"]: one for one in desk.run("iam", other, *HERE).data["Statement"]}
-    assert (found["Hook"]["Action"], found["Hook"]["Resource"]) == (
+    other_policy = desk.another_policy("other", hooks=hooks)
+    by_sid = {one["Sid"]: one for one in desk.run("iam", other_policy, *HERE).data["Statement"]}
+    assert (by_sid["Hook"]["Action"], by_sid["Hook"]["Resource"]) == (
         ["lambda:InvokeFunction"],
         [f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:gate:live"],
     )
-    assert found["Secret"]["Resource"] == [
+    assert by_sid["Secret"]["Resource"] == [
         f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:key-??????"
     ]
     assert "Hook" not in statements(desk, *HERE)
 
 
-def test_a_gate_that_looks_into_a_log_is_judged_by_whoever_moves_traffic(desk: Desk) -> None:
+def test_a_gate_that_reads_a_log_is_allowed_for_every_job_that_moves_traffic(desk: Desk) -> None:
     quiet = {"kind": "log_events", "absent": "fallback", "control": "check", "log_group": "own"}
-    other = desk.another_policy("other", criteria={**SHORT_POLICY["criteria"], "quiet": quiet})
+    other_policy = desk.another_policy(
+        "other", criteria={**SHORT_POLICY["criteria"], "quiet": quiet}
+    )
     for job, sid in {"tick": "Logs", "start": "GateLogs", "people": "GateLogs"}.items():
-        run = desk.run("iam", other, *HERE, "--for", job)
-        found = {one["Sid"]: one for one in run.data["Statement"]}
-        assert found[sid] == {
+        run = desk.run("iam", other_policy, *HERE, "--for", job)
+        by_sid = {one["Sid"]: one for one in run.data["Statement"]}
+        assert by_sid[sid] == {
             "Sid": sid,
             "Effect": "Allow",
             "Action": ["logs:FilterLogEvents"],
@@ -237,24 +245,27 @@ def test_a_gate_that_looks_into_a_log_is_judged_by_whoever_moves_traffic(desk: D
 
 def test_alarms_are_allowed_where_a_criterion_names_one(desk: Desk) -> None:
     criteria = {**SHORT_POLICY["criteria"], "red": {"kind": "alarm", "alarm": "auth-failures"}}
-    other = desk.another_policy("other", criteria=criteria)
+    other_policy = desk.another_policy("other", criteria=criteria)
     for job in ("tick", "start", "people"):
-        run = desk.run("iam", other, *HERE, "--for", job)
-        found = {one["Sid"]: one for one in run.data["Statement"]}["Alarms"]
-        assert (found["Action"], found["Resource"]) == (["cloudwatch:DescribeAlarms"], ["*"])
+        run = desk.run("iam", other_policy, *HERE, "--for", job)
+        statement = {one["Sid"]: one for one in run.data["Statement"]}["Alarms"]
+        assert (statement["Action"], statement["Resource"]) == (
+            ["cloudwatch:DescribeAlarms"],
+            ["*"],
+        )
     assert "Alarms" not in statements(desk, *HERE)
 
 
-def test_what_watches_a_policy_is_allowed_by_its_names_and_nothing_beside_it(desk: Desk) -> None:
-    found = statements(desk, *HERE, "--for", "monitoring")
-    assert {sid: one["Resource"] for sid, one in found.items()} == {
+def test_what_watches_a_policy_is_allowed_by_its_names_and_nothing_else(desk: Desk) -> None:
+    by_sid = statements(desk, *HERE, "--for", "monitoring")
+    assert {sid: one["Resource"] for sid, one in by_sid.items()} == {
         "Stack": [f"arn:aws:cloudformation:eu-central-1:{ACCOUNT}:stack/rolloutctl-orders/*"],
         "OwnAlarms": [f"arn:aws:cloudwatch:eu-central-1:{ACCOUNT}:alarm:rolloutctl-orders-*"],
         "Dashboard": [f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/rolloutctl-orders"],
         "AlarmTopic": [f"arn:aws:sns:eu-central-1:{ACCOUNT}:rolloutctl-orders"],
         "Sns": ["*"],  # subscriptions have no finer resource
     }
-    assert found["Sns"]["Action"] == ["sns:GetSubscriptionAttributes", "sns:Unsubscribe"]
+    assert by_sid["Sns"]["Action"] == ["sns:GetSubscriptionAttributes", "sns:Unsubscribe"]
 
 
 # What CloudFormation's handlers ask for where a property is set that no template here has.
@@ -264,20 +275,20 @@ UNUSED = {
 
 
 def test_cloudformation_may_do_with_the_resources_what_its_own_schemas_ask_for(desk: Desk) -> None:
-    found = statements(desk, *HERE, "--for", "monitoring")
+    by_sid = statements(desk, *HERE, "--for", "monitoring")
     on = {
         "AWS::CloudWatch::Alarm": ("OwnAlarms",),
         "AWS::CloudWatch::Dashboard": ("Dashboard",),
         "AWS::SNS::Topic": ("AlarmTopic", "Sns"),
         "AWS::SNS::Subscription": ("AlarmTopic", "Sns"),
     }
-    asked: dict[tuple[str, ...], set[str]] = {}
+    required_actions: dict[tuple[str, ...], set[str]] = {}
     for kind, sids in on.items():
         schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("eu-central-1", kind).schema
         for verb in ("create", "read", "update", "delete"):
-            asked.setdefault(sids, set()).update(schema["handlers"][verb]["permissions"])
-    for sids, actions in asked.items():
-        granted = {action for sid in sids for action in found[sid]["Action"]}
+            required_actions.setdefault(sids, set()).update(schema["handlers"][verb]["permissions"])
+    for sids, actions in required_actions.items():
+        granted = {action for sid in sids for action in by_sid[sid]["Action"]}
         assert actions - UNUSED == granted, sids
 
 
@@ -294,44 +305,46 @@ def test_a_customers_key_may_be_used_through_lambda_alone(desk: Desk) -> None:
 
 def test_a_customers_key_on_a_secret_may_be_used_through_secrets_manager_alone(desk: Desk) -> None:
     slack = [{"kind": "slack", "webhook": {"secret": "rollouts/slack"}}]
-    other = desk.another_policy("other", notify=slack)
+    other_policy = desk.another_policy("other", notify=slack)
     for job in ("tick", "start", "people"):
-        ended = desk.run("iam", other, *HERE, "--for", job, "--secret-key", KEY)
-        found = {one["Sid"]: one for one in ended.data["Statement"]}
-        assert found["SecretKey"] == {
+        ended = desk.run("iam", other_policy, *HERE, "--for", job, "--secret-key", KEY)
+        by_sid = {one["Sid"]: one for one in ended.data["Statement"]}
+        assert by_sid["SecretKey"] == {
             "Sid": "SecretKey",
             "Effect": "Allow",
             "Action": ["kms:Decrypt"],
             "Resource": [KEY],
             "Condition": {"StringLike": {"kms:ViaService": "secretsmanager.eu-central-1.*"}},
         }
-        assert "Key" not in found
+        assert "Key" not in by_sid
         assert "--secret-key" not in ended.err
 
 
-def test_a_secret_whose_key_is_not_named_is_told_of(desk: Desk) -> None:
+def test_a_secret_whose_key_is_not_named_is_noted(desk: Desk) -> None:
     slack = [{"kind": "slack", "webhook": {"secret": "rollouts/slack"}}]
-    other = desk.another_policy("other", notify=slack)
-    assert "kms:Decrypt on that key" in desk.run("iam", other, *HERE).err
-    assert "kms:Decrypt" not in desk.run("iam", other, *HERE, "--for", "investigate").err
+    other_policy = desk.another_policy("other", notify=slack)
+    assert "kms:Decrypt on that key" in desk.run("iam", other_policy, *HERE).err
+    assert "kms:Decrypt" not in desk.run("iam", other_policy, *HERE, "--for", "investigate").err
     assert "kms:Decrypt" not in desk.run("iam", desk.policy, *HERE).err
 
 
-# --- where --------------------------------------------------------------------------------------
+# --- account and region -------------------------------------------------------------------------
 
 
-def test_what_is_not_known_is_left_to_cloudformation_and_told(quiet: Desk) -> None:
+def test_what_is_not_known_is_left_to_cloudformation_and_noted(quiet: Desk) -> None:
     ended = quiet.run("iam", quiet.policy, *TABLE)
     arns = {one["Sid"]: one["Resource"] for one in ended.data["Statement"]}
-    place = "${AWS::Region}:${AWS::AccountId}"
-    assert arns["TableOwn"] == [f"arn:${{AWS::Partition}}:dynamodb:{place}:table/rollouts"]
+    region_and_account = "${AWS::Region}:${AWS::AccountId}"
+    assert arns["TableOwn"] == [
+        f"arn:${{AWS::Partition}}:dynamodb:{region_and_account}:table/rollouts"
+    ]
     assert ended.err == (
         "rolloutctl: note: ${AWS::...} is for Fn::Sub of CloudFormation: or give --account and "
         "--region\n"
     )
 
 
-def test_a_role_without_a_table_is_told_so(quiet: Desk) -> None:
+def test_a_role_without_a_table_is_noted(quiet: Desk) -> None:
     assert "no table is allowed" in quiet.run("iam", quiet.policy, *HERE).err
 
 
@@ -344,8 +357,8 @@ def test_the_region_of_the_environment_is_the_regions(
 
 
 @pytest.fixture
-def asked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """A desk at an account that says who asks, and a function with a customer's key."""
+def live_account(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A desk at an account with STS, and a function with a customer's key."""
     client = desk.world.client("lambda")
 
     class Keyed:
@@ -363,14 +376,14 @@ def asked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
     return desk
 
 
-def test_live_asks_aws_for_the_account_the_region_and_the_key(asked: Desk) -> None:
-    found = statements(asked, "--live")
+def test_live_asks_aws_for_the_account_the_region_and_the_key(live_account: Desk) -> None:
+    by_sid = statements(live_account, "--live")
     arn = f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:{FUNCTION}"
-    assert (found["Function"]["Resource"], found["Key"]["Resource"]) == ([arn], [KEY])
+    assert (by_sid["Function"]["Resource"], by_sid["Key"]["Resource"]) == ([arn], [KEY])
 
 
-def test_live_shows_nothing_of_an_environment(asked: Desk) -> None:
-    ended = asked.run("iam", asked.policy, "--live")
+def test_live_shows_nothing_of_an_environment(live_account: Desk) -> None:
+    ended = live_account.run("iam", live_account.policy, "--live")
     assert SECRET not in ended.out + ended.err
 
 
@@ -378,7 +391,7 @@ def test_live_shows_nothing_of_an_environment(asked: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("options", "message"),
     [
         (("--account", "12"), "--account is a number of 12 digits, not '12'"),
         (("--account", "12345678901*"), "--account is a number of 12 digits"),
@@ -393,11 +406,11 @@ def test_live_shows_nothing_of_an_environment(asked: Desk) -> None:
     ],
 )
 def test_what_names_nothing_in_particular_is_refused(
-    quiet: Desk, words: tuple[str, ...], told: str
+    quiet: Desk, options: tuple[str, ...], message: str
 ) -> None:
-    ended = quiet.run("iam", quiet.policy, *words)
+    ended = quiet.run("iam", quiet.policy, *options)
     assert (ended.status, ended.out) == (Exit.USAGE, "")
-    assert told in ended.err
+    assert message in ended.err
 
 
 def test_a_role_that_moves_traffic_needs_a_policy(quiet: Desk) -> None:
@@ -416,7 +429,7 @@ def test_a_role_for_a_table_alone_needs_no_policy(quiet: Desk) -> None:
     assert quiet.run("iam", "--for", "look", *HERE, *TABLE).status == Exit.DONE
 
 
-def test_a_wrong_policy_is_told_with_its_line(quiet: Desk, tmp_path: Path) -> None:
+def test_a_wrong_policy_is_reported_with_its_line(quiet: Desk, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("version: 2\n")
     ended = quiet.run("iam", str(wrong))
@@ -424,7 +437,7 @@ def test_a_wrong_policy_is_told_with_its_line(quiet: Desk, tmp_path: Path) -> No
     assert f"{wrong}:1:10: version: expected 1, not 2" in ended.err
 
 
-# --- for the stack ------------------------------------------------------------------------------
+# --- stack parameters ---------------------------------------------------------------------------
 
 
 def test_as_parameters_the_empty_ones_are_printed_too(quiet: Desk) -> None:

@@ -141,7 +141,7 @@ def test_a_denied_log_names_its_action(logged: Desk) -> None:
 
 def test_a_look_that_stopped_says_so(logged: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller.operations.log_tail.MOST_PAGES", 1)
-    monkeypatch.setattr("controller.simulation.fakes.logs.MOST_EVENTS", 2)
+    monkeypatch.setattr("controller.simulation.fakes.logs.MAX_EVENTS", 2)
     ended = logged.run("logs", logged.policy)
     assert ended.status == Exit.DONE
     assert (
@@ -206,7 +206,7 @@ LONG = "calling the backend directly, " * 10
         pytest.param(("--width", "40", "--follow", "--for", "1m"), 40, id="also of what follows"),
     ],
 )
-def test_rows_are_cut_where_somebody_asks_for_it(
+def test_rows_are_cut_at_the_width_that_is_given(
     desk: Desk, options: tuple[str, ...], longest: int | None
 ) -> None:
     desk.world.add_log_event(GROUP, START, LONG)
@@ -222,7 +222,7 @@ def test_on_a_terminal_rows_are_cut_where_it_ends(
     desk.world.add_log_event(GROUP, START, LONG)
     desk.world.clock.advance(MINUTE)
     monkeypatch.setenv("COLUMNS", "60")
-    monkeypatch.setattr("controller.cli.streams.Printed.isatty", lambda _: True)
+    monkeypatch.setattr("controller.cli.streams.PrintableStream.isatty", lambda _: True)
     (row, *_) = desk.run("logs", desk.policy).out.splitlines()
     assert (len(row), row[-1]) == (60, "…")
 

@@ -19,9 +19,9 @@ Captured = pytest.CaptureFixture[str]
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_explains_itself(verb: str, capsys: Captured) -> None:
     assert main([verb, "--help"]) == Exit.DONE
-    shown = capsys.readouterr().out
-    assert shown.startswith(f"Usage: rolloutctl {verb} ")
-    assert "\n  -h, --help" in shown
+    output = capsys.readouterr().out
+    assert output.startswith(f"Usage: rolloutctl {verb} ")
+    assert "\n  -h, --help" in output
 
 
 def test_the_list_of_verbs_says_each_in_one_whole_line(capsys: Captured) -> None:
@@ -104,9 +104,9 @@ def test_a_fault_of_the_program_is_named_with_its_place_and_ends_with_1(
 ) -> None:
     monkeypatch.setattr(controller.policy_file.loader, "load", raising(ZeroDivisionError()))
     assert main(["start", "policy.yaml"]) == 1
-    told = capsys.readouterr().err
-    assert "unexpected ZeroDivisionError at __init__.py:" in told
-    assert "Traceback" not in told
+    output = capsys.readouterr().err
+    assert "unexpected ZeroDivisionError at __init__.py:" in output
+    assert "Traceback" not in output
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""metrics: what is measured now, beside what the criteria expect."""
+"""metrics: the current values next to the limits of the criteria."""
 
 import signal
 from functools import partial
@@ -14,7 +14,7 @@ from tests.support.stage import METRICS, FailingCall
 
 @pytest.fixture
 def measured(desk_in: MakeDesk) -> Desk:
-    """A desk where 40 % of traffic take the canary for twenty minutes; there is no rollout."""
+    """A desk whose canary has had 40 % of traffic for twenty minutes, without a rollout."""
     desk = desk_in(POLICY)
     desk.run("store", "init")
     assert desk.run("set-weight", desk.policy, "40").status == Exit.DONE
@@ -23,12 +23,12 @@ def measured(desk_in: MakeDesk) -> Desk:
 
 
 def table(out: str) -> dict[str, str]:
-    """Return the rows by what is at their beginning, with single spaces."""
+    """Return the rows by their first cell, with single spaces."""
     lines = [" ".join(line.split()) for line in out.splitlines()]
     return {line.partition(" ")[0]: line for line in lines if line}
 
 
-def test_every_metric_is_shown_beside_what_is_expected_of_it(measured: Desk) -> None:
+def test_every_metric_is_shown_with_its_limits(measured: Desk) -> None:
     ended = measured.run("metrics", measured.policy)
     rows = table(ended.out)
     assert ended.status == Exit.DONE
@@ -66,8 +66,8 @@ def test_a_rollout_is_named_as_well_as_a_policy_and_brings_its_baseline(desk_in:
     desk.world.clock.advance(20 * MINUTE)
     assert desk.run("start", desk.policy).status == Exit.DONE
     desk.world.clock.advance(20 * MINUTE)
-    for given in ("orders", desk.policy):
-        data = desk.run("metrics", given, "--json").data
+    for reference in ("orders", desk.policy):
+        data = desk.run("metrics", reference, "--json").data
         (latency,) = [one for one in data["gauges"] if one["title"] == "latency p95"]
         assert [one["criterion"] for one in latency["expected"]] == ["fast"]
 

@@ -1,4 +1,4 @@
-"""monitoring: what it prints, what it refuses, and what it does without a store."""
+"""monitoring: its output, its errors, and its stack without a store."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ NAME = "rolloutctl-shop"
 
 
 @dataclass(slots=True)
-class Place:
+class Terminal:
     """An operator at a terminal, with the policy `shop` and CloudFormation."""
 
     policy: Path
@@ -40,21 +40,21 @@ class Place:
 
     @property
     def resources(self) -> dict[str, Any]:
-        """What the stack has."""
-        (found,) = self.aws.stacks.values()
-        return dict(YAML(typ="safe").load(found.template)["Resources"])
+        """The resources of the stack."""
+        (stack,) = self.aws.stacks.values()
+        return dict(YAML(typ="safe").load(stack.template)["Resources"])
 
 
 @pytest.fixture
-def place(
+def terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Place:
-    """A place without a store and without a stack, where no operation takes time."""
+) -> Terminal:
+    """An operator without a store and without a stack, where no operation takes time."""
     aws, policy, store = FakeCloudFormation(0, 0), tmp_path / "shop.yaml", tmp_path / "rollouts.db"
     policy.write_text(a_watched("SC-004", "frozen", "auth-failures").snapshot())
     monkeypatch.setattr(Clients, "get", lambda _self, service: {"cloudformation": aws}[service])
     monkeypatch.setenv("ROLLOUTCTL_STORE", f"sqlite:///{store}")
-    return Place(policy, store, aws, capsys)
+    return Terminal(policy, store, aws, capsys)
 
 
 UNKNOWN = (
@@ -63,8 +63,8 @@ UNKNOWN = (
 )
 
 
-def test_a_plan_shows_what_would_be_made_and_makes_nothing(place: Place) -> None:
-    ended = place.run("plan", *TO)
+def test_a_plan_shows_what_would_be_made_and_makes_nothing(terminal: Terminal) -> None:
+    ended = terminal.run("plan", *TO)
     assert (ended.status, ended.err) == (Exit.DONE, UNKNOWN)
     lines = ended.out.splitlines()
     assert [line for line in lines if not line.startswith(" ")] == [
@@ -76,79 +76,79 @@ def test_a_plan_shows_what_would_be_made_and_makes_nothing(place: Place) -> None
         "5 changes",
     ]
     assert lines[1].startswith("         auth-failures of shop: rejected is more than 10 in 5m")
-    assert place.aws.statuses == {}
-    assert "ExecuteChangeSet" not in place.aws.calls
-    assert not place.store.exists()
+    assert terminal.aws.statuses == {}
+    assert "ExecuteChangeSet" not in terminal.aws.calls
+    assert not terminal.store.exists()
 
 
-def test_a_deployment_tells_what_it_did_and_the_next_one_that_nothing_changed(
-    place: Place,
+def test_a_deployment_prints_what_it_did_and_the_next_one_that_nothing_changed(
+    terminal: Terminal,
 ) -> None:
-    first = place.run("deploy", *TO).out.splitlines()
+    first = terminal.run("deploy", *TO).out.splitlines()
     assert first[-2:] == ["5 changes", f"stack {NAME}: CREATE_COMPLETE"]
     for verb in ("plan", "deploy"):
-        again = place.run(verb)
+        again = terminal.run(verb)
         assert (again.status, again.out, again.err) == (Exit.DONE, "no changes\n", UNKNOWN)
-    assert place.aws.statuses == {NAME: "CREATE_COMPLETE"}
+    assert terminal.aws.statuses == {NAME: "CREATE_COMPLETE"}
 
 
-def test_another_address_replaces_the_one_that_was_there(place: Place) -> None:
-    place.run("deploy", *TO)
-    ended = place.run("deploy", "--email", "b@example.com")
+def test_another_address_replaces_the_one_that_was_there(terminal: Terminal) -> None:
+    terminal.run("deploy", *TO)
+    ended = terminal.run("deploy", "--email", "b@example.com")
     assert ended.out.splitlines() == [
         "replace  AWS::SNS::Subscription Subscription1",
         "1 change",
         f"stack {NAME}: UPDATE_COMPLETE",
     ]
-    assert place.resources["Subscription1"]["Properties"]["Endpoint"] == "b@example.com"
+    assert terminal.resources["Subscription1"]["Properties"]["Endpoint"] == "b@example.com"
 
 
-def test_a_removal_takes_all_of_it_and_a_second_one_finds_nothing(place: Place) -> None:
-    place.run("deploy", *TO)
-    ended = place.run("remove", "--yes")
+def test_a_removal_takes_all_of_it_and_a_second_one_finds_nothing(terminal: Terminal) -> None:
+    terminal.run("deploy", *TO)
+    ended = terminal.run("remove", "--yes")
     assert (ended.status, ended.out) == (Exit.DONE, f"stack {NAME} is removed\n")
-    assert place.aws.statuses == {}
-    again = place.run("remove")
+    assert terminal.aws.statuses == {}
+    again = terminal.run("remove")
     assert (again.status, again.out) == (Exit.DONE, f"stack {NAME} was not there\n")
 
 
-def test_a_removal_where_nobody_can_be_asked_removes_nothing(place: Place) -> None:
-    place.run("deploy")
-    ended = place.run("remove")
+def test_a_removal_without_a_terminal_removes_nothing(terminal: Terminal) -> None:
+    terminal.run("deploy")
+    ended = terminal.run("remove")
     assert (ended.status, ended.out) == (Exit.USAGE, "")
     assert ended.err.endswith("nothing was removed: there is no terminal to ask on; give --yes\n")
-    assert place.aws.statuses == {NAME: "CREATE_COMPLETE"}
+    assert terminal.aws.statuses == {NAME: "CREATE_COMPLETE"}
 
 
-@pytest.mark.parametrize(("answer", "left"), [("y\n", 0), ("n\n", 1)])
+@pytest.mark.parametrize(("answer", "remaining"), [("y\n", 0), ("n\n", 1)])
 def test_a_person_is_asked_before_anything_is_removed(
-    place: Place, monkeypatch: pytest.MonkeyPatch, answer: str, left: int
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, answer: str, remaining: int
 ) -> None:
-    place.run("deploy")
+    terminal.run("deploy")
     monkeypatch.setattr("click.termui.visible_prompt_func", lambda _text: answer.strip())
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    place.run("remove")
-    assert len(place.aws.statuses) == left
+    terminal.run("remove")
+    assert len(terminal.aws.statuses) == remaining
 
 
 @pytest.mark.parametrize("words", [("plan",), ("deploy",), ("remove", "--yes")])
-def test_a_stack_without_the_tag_is_left_alone(place: Place, words: tuple[str, ...]) -> None:
-    place.aws.a_stack(NAME, "CREATE_COMPLETE", {}, "")
-    ended = place.run(*words)
+def test_a_stack_without_the_tag_is_left_alone(terminal: Terminal, words: tuple[str, ...]) -> None:
+    terminal.aws.a_stack(NAME, "CREATE_COMPLETE", {}, "")
+    ended = terminal.run(*words)
     assert (ended.status, ended.out) == (Exit.USAGE, "")
     assert f"rolloutctl did not make the stack {NAME}: it has no tag {TAG}=shop" in ended.err
-    assert place.aws.calls == ["DescribeStacks"]
+    assert terminal.aws.calls == ["DescribeStacks"]
 
 
-def test_a_deployment_that_fails_says_which_resource_and_why(place: Place) -> None:
-    place.aws.fails["AlarmSC004"] = "the expression cannot be parsed"
-    ended = place.run("deploy")
+def test_a_deployment_that_fails_says_which_resource_and_why(terminal: Terminal) -> None:
+    terminal.aws.fails["AlarmSC004"] = "the expression cannot be parsed"
+    ended = terminal.run("deploy")
     assert (ended.status, ended.out) == (Exit.INTERNAL, "")
     assert "AlarmSC004 (AWS::CloudWatch::Alarm): the expression cannot be parsed\n" in ended.err
 
 
-def test_json_has_what_changes_and_what_was_done(place: Place) -> None:
-    planned = place.run("plan", "--json").data
+def test_json_has_what_changes_and_what_was_done(terminal: Terminal) -> None:
+    planned = terminal.run("plan", "--json").data
     assert planned == {
         "schema": "monitoring-plan/1",
         "policy": "shop",
@@ -161,32 +161,32 @@ def test_json_has_what_changes_and_what_was_done(place: Place) -> None:
         ],
         "notes": [UNKNOWN.removeprefix("rolloutctl: note: ").rstrip()],
     }
-    done = place.run("deploy", "--json").data
-    assert done == {**planned, "schema": "monitoring-deploy/1", "status": "CREATE_COMPLETE"}
+    data = terminal.run("deploy", "--json").data
+    assert data == {**planned, "schema": "monitoring-deploy/1", "status": "CREATE_COMPLETE"}
     removal = {"schema": "monitoring-remove/1", "policy": "shop", "stack": NAME}
-    assert place.run("remove", "--yes", "--json").data == {**removal, "removed": True}
-    assert place.run("remove", "--json").data == {**removal, "removed": False}
+    assert terminal.run("remove", "--yes", "--json").data == {**removal, "removed": True}
+    assert terminal.run("remove", "--json").data == {**removal, "removed": False}
 
 
 @pytest.mark.parametrize("verb", ["plan", "deploy"])
 def test_a_template_is_printed_without_a_call(
-    place: Place, monkeypatch: pytest.MonkeyPatch, verb: str
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
     monkeypatch.setattr(Clients, "get", lambda *_: pytest.fail("a call"))
-    ended = place.run(verb, *TO, "--emit", "cloudformation")
+    ended = terminal.run(verb, *TO, "--emit", "cloudformation")
     assert ended.status == Exit.DONE
     assert ended.out.startswith("AWSTemplateFormatVersion: '2010-09-09'\n")
 
 
-def test_the_template_that_is_printed_is_the_one_that_is_deployed(place: Place) -> None:
-    place.run("deploy", *TO)
-    printed = place.run("plan", *TO, "--emit", "cloudformation").out
-    assert YAML(typ="safe").load(printed)["Resources"] == place.resources
+def test_the_template_that_is_printed_is_the_one_that_is_deployed(terminal: Terminal) -> None:
+    terminal.run("deploy", *TO)
+    printed = terminal.run("plan", *TO, "--emit", "cloudformation").out
+    assert YAML(typ="safe").load(printed)["Resources"] == terminal.resources
 
 
 @pytest.mark.parametrize("address", ["oncall", "@example.com", "a b@example.com", "<a@b.c>", ""])
-def test_what_is_no_address_is_refused(place: Place, address: str) -> None:
-    ended = place.run("plan", "--email", address)
+def test_what_is_no_address_is_refused(terminal: Terminal, address: str) -> None:
+    ended = terminal.run("plan", "--email", address)
     assert ended.status == Exit.USAGE
     assert "is no address like oncall@example.com" in ended.err
 
@@ -194,8 +194,8 @@ def test_what_is_no_address_is_refused(place: Place, address: str) -> None:
 # --- with a rollout -----------------------------------------------------------------------------
 
 
-def keep(place: Place, **facts: Any) -> None:
-    """Keep a rollout of `shop` whose first weight was in force at noon."""
+def store_rollout(terminal: Terminal, **facts: Any) -> None:
+    """Store a rollout of `shop` whose first weight was applied at noon."""
     policy = a_watched("SC-004", "frozen", "auth-failures")
     rollout = a_rollout(
         "shop#1", policy=policy, name="shop", digest=policy.digest(), baselines={"frozen": FROZEN}
@@ -204,22 +204,24 @@ def keep(place: Place, **facts: Any) -> None:
         "settled", NOON, Phase.PROGRESSING, Phase.PROGRESSING, 10, 10, 0, Reason.SETTLED, "settled"
     )
     rollout, entry = append(rollout, record, by="tester", observation={})
-    with SqliteStore(place.store) as store:
+    with SqliteStore(terminal.store) as store:
         store.create(rollout, [entry], rollout.locks)
 
 
-def test_what_the_newest_rollout_did_and_froze_is_drawn(place: Place) -> None:
-    keep(place)
-    ended = place.run("deploy")
+def test_what_the_newest_rollout_did_and_froze_is_drawn(terminal: Terminal) -> None:
+    store_rollout(terminal)
+    ended = terminal.run("deploy")
     assert ended.err == ""
-    assert "AlarmFrozen" in place.resources
-    drawn = place.resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    assert "AlarmFrozen" in terminal.resources
+    drawn = terminal.resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     assert '"vertical": [{"value": "2026-11-24T12:00:00Z", "label": "10 %"}]' in drawn
 
 
-def test_a_store_that_cannot_be_read_keeps_nobody_from_being_alarmed(place: Place) -> None:
-    place.store.write_bytes(b"no database" * 100)
-    ended = place.run("deploy")
+def test_a_store_that_cannot_be_read_does_not_keep_alarms_from_being_deployed(
+    terminal: Terminal,
+) -> None:
+    terminal.store.write_bytes(b"no database" * 100)
+    ended = terminal.run("deploy")
     assert (ended.status, ended.out.splitlines()[-1]) == (
         Exit.DONE, f"stack {NAME}: CREATE_COMPLETE",
     )  # fmt: skip
@@ -227,14 +229,14 @@ def test_a_store_that_cannot_be_read_keeps_nobody_from_being_alarmed(place: Plac
 
 
 def test_a_deployment_without_the_store_leaves_the_alarm_that_it_cannot_work_out(
-    place: Place,
+    terminal: Terminal,
 ) -> None:
-    keep(place)
-    assert "4 changes" in place.run("deploy").out
-    place.store.rename(place.store.with_name("elsewhere.db"))
-    ended = place.run("deploy")
+    store_rollout(terminal)
+    assert "4 changes" in terminal.run("deploy").out
+    terminal.store.rename(terminal.store.with_name("elsewhere.db"))
+    ended = terminal.run("deploy")
     assert ended.out.splitlines()[:-1] == [
         "modify   AWS::CloudWatch::Dashboard Dashboard",
         "1 change",
     ]
-    assert "AlarmFrozen" in place.resources
+    assert "AlarmFrozen" in terminal.resources

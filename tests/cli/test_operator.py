@@ -1,4 +1,4 @@
-"""pause, resume, promote, approve, retry, start --adopt: what people type, and how it ends."""
+"""The operator's verbs, and start --adopt: their output, effects and exit statuses."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -38,7 +38,7 @@ def ticks(desk: Desk, number: int) -> Ended:
 
 
 def moved(desk: Desk, weight: int) -> None:
-    """Let another hand set the weight, and a tick see it."""
+    """Set the weight outside rolloutctl, and let a tick observe it."""
     pair = {"PERCENTAGE": str(weight), "ENABLED": "true" if weight == 100 else "false"}
     desk.world.set_variables(FUNCTION, pair)
     assert ticks(desk, 1).status == Exit.DRIFT
@@ -49,17 +49,19 @@ def state(desk: Desk, rollout: str = "orders") -> Any:
 
 
 def stored(desk: Desk) -> SqliteStore:
-    """Return the store as another process has it open."""
+    """Open the store again, as another process would."""
     return SqliteStore(Path(desk.policy).parent / "rollouts.db")
 
 
-# --- what each of them does ---------------------------------------------------------------------
+# --- effects ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("given", ["orders", "orders#1", "{policy}"], ids=["name", "id", "policy"])
-def test_a_rollout_is_paused_and_shown(desk: Desk, given: str) -> None:
+@pytest.mark.parametrize(
+    "reference", ["orders", "orders#1", "{policy}"], ids=["name", "id", "policy"]
+)
+def test_a_rollout_is_paused_and_shown(desk: Desk, reference: str) -> None:
     started(desk)
-    ended = desk.run("pause", given.format(policy=desk.policy), *WHY)
+    ended = desk.run("pause", reference.format(policy=desk.policy), *WHY)
     assert (ended.status, desk.weight) == (Exit.DONE, 10)
     assert ended.out.startswith("orders#1  paused  10 %\n")
     assert "  because   paused by hand: the board said so\n" in ended.out
@@ -79,7 +81,7 @@ def test_a_paused_rollout_goes_on_and_ends_well(desk: Desk) -> None:
     assert (state(desk)["phase"], desk.weight) == ("succeeded", 100)
 
 
-def test_a_weight_that_another_hand_raised_is_taken_back(desk: Desk) -> None:
+def test_a_weight_that_drifted_up_is_restored(desk: Desk) -> None:
     started(desk)
     moved(desk, 60)
     ended = desk.run("resume", "orders", "--restore", "--json")
@@ -87,7 +89,7 @@ def test_a_weight_that_another_hand_raised_is_taken_back(desk: Desk) -> None:
     assert (ended.data["schema"], ended.data["reason"]) == ("resume/1", "settled")
 
 
-def test_a_weight_that_another_hand_raised_is_kept(desk: Desk) -> None:
+def test_a_weight_that_drifted_up_is_kept(desk: Desk) -> None:
     started(desk)
     moved(desk, 60)
     writes = desk.world.calls[WRITE]
@@ -155,10 +157,14 @@ def test_a_retry_of_a_name_keeps_the_policy_and_one_of_a_file_takes_what_the_fil
         "rolloutctl retry orders#1 --reason TEXT (a policy file in place of orders#1 gives the new "
         "attempt the file's policy)\n"
     )
-    kept = desk.run("retry", "orders#1", *WHY, "--dry-run", "--json").data
-    assert (kept["revision"], kept["weight"]) == (state(desk)["revision"], 10)
-    taken = desk.run("retry", changed, *WHY, "--json").data
-    assert (taken["revision"], taken["id"], desk.weight) == (kept["revision"], "orders#2", 20)
+    by_name = desk.run("retry", "orders#1", *WHY, "--dry-run", "--json").data
+    assert (by_name["revision"], by_name["weight"]) == (state(desk)["revision"], 10)
+    by_file = desk.run("retry", changed, *WHY, "--json").data
+    assert (by_file["revision"], by_file["id"], desk.weight) == (
+        by_name["revision"],
+        "orders#2",
+        20,
+    )
 
 
 def test_a_retry_adopts_the_weight_that_is_live(desk: Desk) -> None:
@@ -194,11 +200,11 @@ def test_who_did_it_and_why_is_in_the_history(desk: Desk) -> None:
     assert f"(by grace {VERIFIED})" in lines
 
 
-def test_what_is_done_is_told(desk: Desk) -> None:
+def test_what_is_done_is_notified(desk: Desk) -> None:
     started(desk)
     ended = desk.run("pause", "orders", *WHY)
-    told = [one["notice"] for one in ended.events if one["event"] == "notice_sent"]
-    assert told == ["orders#1 is paused: paused by hand: the board said so"]
+    notices = [one["notice"] for one in ended.events if one["event"] == "notice_sent"]
+    assert notices == ["orders#1 is paused: paused by hand: the board said so"]
 
 
 # --- attest -------------------------------------------------------------------------------------
@@ -211,12 +217,12 @@ ATTESTED: dict[str, Any] = {
 }
 
 
-def test_a_signature_is_shown_and_recorded_with_whoever_gave_it(desk: Desk) -> None:
+def test_a_signature_is_shown_and_recorded_with_its_signer(desk: Desk) -> None:
     started(desk, desk.another_policy("signing", **ATTESTED))
     ticks(desk, 3)
-    said = desk.run("attest", "signing", "SC-005", "--note", "no tickets", "--by", "ada")
-    assert said.status == Exit.DONE
-    assert "pass  attested: SC-005 holds: attested by ada at " in said.out
+    ended = desk.run("attest", "signing", "SC-005", "--note", "no tickets", "--by", "ada")
+    assert ended.status == Exit.DONE
+    assert "pass  attested: SC-005 holds: attested by ada at " in ended.out
     ticks(desk, 1)
     assert "pass  attested: SC-005 holds: attested by ada at " in desk.run("status", "signing").out
     history = desk.run("history", "signing").out
@@ -235,9 +241,9 @@ def test_a_refusal_rolls_back_with_the_next_tick(desk: Desk) -> None:
     ticks(desk, 1)
     assert state(desk, "signing")["phase"] == "rolled_back"
     assert "refused by" in state(desk, "signing")["sentence"]
-    late = desk.run("attest", "signing", "SC-005", "--note", "too late")
-    assert late.status == Exit.USAGE
-    assert "it is rolled_back; what fits: rollback, retry" in late.err
+    ended = desk.run("attest", "signing", "SC-005", "--note", "too late")
+    assert ended.status == Exit.USAGE
+    assert "it is rolled_back; what fits: rollback, retry" in ended.err
 
 
 def test_a_signature_needs_a_note_and_a_criterion_that_asks_for_one(desk: Desk) -> None:
@@ -257,7 +263,7 @@ def test_a_dry_run_signs_nothing(desk: Desk) -> None:
     assert desk.run("history", "signing").out.count("attested") == 0
 
 
-# --- what does not fit --------------------------------------------------------------------------
+# --- refusals -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -285,7 +291,7 @@ def test_a_dry_run_signs_nothing(desk: Desk) -> None:
         ),
         pytest.param(
             ["pause", "orders", "--reason", "x" * 501], "has 501 characters; at most 500 fit",
-            id="a reason that nobody reads",
+            id="a reason that is too long",
         ),
         pytest.param(
             ["promote", "orders", "--reason", " "], "say why: it is written into the history",
@@ -336,14 +342,14 @@ def test_no_verb_of_people_makes_a_store(desk: Desk, verb: str) -> None:
     assert "there is no store at " in ended.err
 
 
-# --- other runs ---------------------------------------------------------------------------------
+# --- leases of other runs -----------------------------------------------------------------------
 
 
 def test_a_verb_waits_for_a_tick_and_then_acts(desk: Desk) -> None:
     started(desk)
     begin = desk.world.clock.now()
-    with closing(stored(desk)) as other:
-        other.acquire("orders#1", begin, begin + timedelta(seconds=40))
+    with closing(stored(desk)) as other_run:
+        other_run.acquire("orders#1", begin, begin + timedelta(seconds=40))
         ended = desk.run("pause", "orders")
     assert (ended.status, desk.world.clock.now()) == (Exit.DONE, begin + timedelta(seconds=40))
 
@@ -351,8 +357,8 @@ def test_a_verb_waits_for_a_tick_and_then_acts(desk: Desk) -> None:
 def test_a_verb_that_another_run_keeps_out_for_too_long_ends_with_75(desk: Desk) -> None:
     started(desk)
     begin = desk.world.clock.now()
-    with closing(stored(desk)) as other:
-        other.acquire("orders#1", begin, begin + 2 * LEASE_DURATION)
+    with closing(stored(desk)) as other_run:
+        other_run.acquire("orders#1", begin, begin + 2 * LEASE_DURATION)
         ended = desk.run("pause", "orders")
     assert ended.status == Exit.BUSY
     assert state(desk)["phase"] == "progressing"
@@ -364,14 +370,14 @@ def test_a_tick_that_meets_another_run_ends_with_75_and_says_so(
 ) -> None:
     started(desk)
     now = desk.world.clock.now()
-    with closing(stored(desk)) as other:
-        other.acquire("orders#1", now, now + LEASE_DURATION)
+    with closing(stored(desk)) as other_run:
+        other_run.acquire("orders#1", now, now + LEASE_DURATION)
         ended = desk.run("tick", *flags)
     assert ended.status == status
     assert "orders#1  progressing  10 %" in ended.out
 
 
-# --- dry runs, and what cannot be read ----------------------------------------------------------
+# --- dry runs, and unreadable targets -----------------------------------------------------------
 
 
 @pytest.mark.parametrize(

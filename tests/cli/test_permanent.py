@@ -1,4 +1,4 @@
-"""permanent: for a policy alone, for a rollout, and where status points to it."""
+"""permanent: for a policy alone, for a rollout, and its mention in status."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -24,19 +24,19 @@ def succeeded(desk: Desk) -> Desk:
 
 
 def test_a_success_points_to_what_makes_it_permanent(succeeded: Desk) -> None:
-    told = "  to do     make it permanent: rolloutctl permanent orders"
-    assert told in succeeded.run("status", "orders").out.splitlines()
+    line = "  to do     make it permanent: rolloutctl permanent orders"
+    assert line in succeeded.run("status", "orders").out.splitlines()
 
 
-def test_a_rollout_that_succeeded_is_told_with_the_end_of_its_watch(succeeded: Desk) -> None:
-    for given in ("orders", "orders#1", succeeded.policy):
-        ended = succeeded.run("permanent", given)
+def test_a_rollout_that_succeeded_is_shown_with_the_end_of_its_watch(succeeded: Desk) -> None:
+    for reference in ("orders", "orders#1", succeeded.policy):
+        ended = succeeded.run("permanent", reference)
         assert (ended.status, ended.err) == (Exit.DONE, "")
         assert ended.out.startswith("orders#1 succeeded: what makes ")
         assert "keep the old path until 20" in ended.out
 
 
-def test_a_rollout_that_has_not_succeeded_is_told_to_be_early(desk: Desk) -> None:
+def test_a_rollout_that_has_not_succeeded_gets_a_warning(desk: Desk) -> None:
     desk.run("start", desk.policy)
     ended = desk.run("permanent", "orders", "--json")
     assert ended.err == (
@@ -64,6 +64,6 @@ def test_a_store_that_cannot_be_read_is_no_reason_to_print_nothing(
     assert ended.err.startswith("rolloutctl: note: whether it succeeded is not known: ")
 
 
-def test_a_name_that_nobody_knows_is_refused(desk: Desk) -> None:
+def test_an_unknown_name_is_refused(desk: Desk) -> None:
     desk.run("store", "init")
     assert desk.run("permanent", "nobody").status == Exit.USAGE

@@ -12,7 +12,7 @@ from tests.cli.conftest import Desk
 from tests.simulation.worlds import POLICY
 from tests.support.stage import SHORT_POLICY
 
-# The shipped scenarios happen in the second step, so this ladder stays there long enough.
+# The events of the shipped scenarios are in the second step, so this policy bakes there for long.
 LADDER: dict[str, Any] = {
     "criteria": {"works": {**SHORT_POLICY["criteria"]["works"], "over": "5m", "failure_limit": 2}},
     "steps": [
@@ -21,7 +21,7 @@ LADDER: dict[str, Any] = {
         {"weight": 100, "bake": "20m"},
     ],
 }
-# Nobody answers within a millisecond: it fails before anything is started.
+# No request takes less than a millisecond: the start is refused.
 HOPELESS: dict[str, Any] = {
     "metrics": {"direct": POLICY["metrics"]["direct"]},
     "criteria": {
@@ -62,16 +62,16 @@ def policy(desk: Desk) -> str:
 def test_a_scenario_ends_as_its_summary_says(
     desk: Desk, policy: str, scenario: str, status: Exit, ended: str, weights: list[int], final: int
 ) -> None:
-    told = desk.run("rehearse", policy, "--scenario", scenario, "--json")
-    data = told.data
-    assert told.status == status
+    result = desk.run("rehearse", policy, "--scenario", scenario, "--json")
+    data = result.data
+    assert result.status == status
     assert (data["schema"], data["status"]) == ("rehearse/1", ended)
     assert (data["weights"], data["final_weight"]) == (weights, final)
     assert data["ticks"] > 0
     assert data["reason"]
 
 
-def test_nobody_is_overruled_after_a_person_moved_the_weight(desk: Desk, policy: str) -> None:
+def test_after_drift_the_weight_is_left_alone(desk: Desk, policy: str) -> None:
     data = desk.run("rehearse", policy, "--scenario", "meddling-human", "--json").data
     kinds = [entry["kind"] for entry in data["timeline"]]
     assert kinds[kinds.index("paused") :] == ["paused"]
@@ -83,8 +83,8 @@ def test_the_timeline_says_when_which_weight_and_what_decided(desk: Desk, policy
     assert lines[0] == (
         "ladder, scenario error-burst, seed 1: 10 % for 20m, 50 % for 1h, 100 % for 20m"
     )
-    shown = [re.sub(r"^2026-01-05 \d\d:\d\d ", "", line) for line in lines[2:-5]]
-    assert [line[:22] for line in shown if not line.startswith("      ")] == [
+    timeline = [re.sub(r"^2026-01-05 \d\d:\d\d ", "", line) for line in lines[2:-5]]
+    assert [line[:22] for line in timeline if not line.startswith("      ")] == [
         "  10 %  started       ",
         "  10 %  settled       ",
         "  50 %  advanced      ",
@@ -93,10 +93,10 @@ def test_the_timeline_says_when_which_weight_and_what_decided(desk: Desk, policy
         "   0 %  rolled_back   ",
         "   0 %  drained       ",
     ]
-    assert shown[3].strip().startswith("works holds: success was ")
-    assert shown[-3].startswith("   0 %  rolling_back  works fails: success was below 99% ")
-    assert shown[-2] == "   0 %  rolled_back   0 % is in force"
-    assert shown[-1].startswith("   0 %  drained       drain confirmed: ")
+    assert timeline[3].strip().startswith("works holds: success was ")
+    assert timeline[-3].startswith("   0 %  rolling_back  works fails: success was below 99% ")
+    assert timeline[-2] == "   0 %  rolled_back   0 % is in force"
+    assert timeline[-1].startswith("   0 %  drained       drain confirmed: ")
     assert lines[-5:-1] == [
         "",
         "      criterion  target  measured  samples  shown    role",
@@ -112,8 +112,8 @@ def test_the_timeline_says_when_which_weight_and_what_decided(desk: Desk, policy
 
 def test_the_rehearsal_logs_nothing_but_may(desk: Desk, policy: str) -> None:
     assert desk.run("rehearse", policy, "--scenario", "metrics-outage").err == ""
-    told = desk.run("rehearse", policy, "--scenario", "metrics-outage", "--verbose")
-    assert "metrics_unavailable" in {event["event"] for event in told.events}
+    ended = desk.run("rehearse", policy, "--scenario", "metrics-outage", "--verbose")
+    assert "metrics_unavailable" in {event["event"] for event in ended.events}
 
 
 def test_the_progress_line_is_for_terminals_and_is_gone_at_the_end(
@@ -130,14 +130,14 @@ def test_the_progress_line_is_for_terminals_and_is_gone_at_the_end(
     assert terminal.getvalue().endswith(f"\r{'':<60}\r")
 
 
-def test_the_same_seed_tells_the_same_story_and_another_seed_another(
+def test_the_same_seed_gives_the_same_timeline_and_another_seed_another(
     desk: Desk, policy: str
 ) -> None:
-    first, again, other = (
+    first, again, other_seed = (
         desk.run("rehearse", policy, "--scenario", "error-burst", "--seed", seed, "--json").out
         for seed in ("1", "1", "2")
     )
-    assert first == again != other
+    assert first == again != other_seed
 
 
 def test_fewer_ticks_are_made_when_they_are_further_apart(desk: Desk, policy: str) -> None:
@@ -158,16 +158,16 @@ def test_fewer_ticks_are_made_when_they_are_further_apart(desk: Desk, policy: st
 def test_expect_turns_the_end_into_a_check(
     desk: Desk, policy: str, scenario: str, expected: str, status: Exit
 ) -> None:
-    told = desk.run("rehearse", policy, "--scenario", scenario, "--expect", expected)
-    assert told.status == status
-    assert ("expected succeeded, but it ended paused" in told.err) == (status != Exit.DONE)
+    ended = desk.run("rehearse", policy, "--scenario", scenario, "--expect", expected)
+    assert ended.status == status
+    assert ("expected succeeded, but it ended paused" in ended.err) == (status != Exit.DONE)
 
 
 def test_an_unknown_scenario_is_named_with_those_that_there_are(desk: Desk, policy: str) -> None:
-    told = desk.run("rehearse", policy, "--scenario", "sunny")
-    assert told.status == Exit.USAGE
-    assert "no scenario is called 'sunny'" in told.err
-    assert "healthy, " in told.err
+    ended = desk.run("rehearse", policy, "--scenario", "sunny")
+    assert ended.status == Exit.USAGE
+    assert "no scenario is called 'sunny'" in ended.err
+    assert "healthy, " in ended.err
 
 
 def test_a_scenario_may_be_a_file(desk: Desk, policy: str, tmp_path: Path) -> None:
@@ -183,9 +183,9 @@ def test_a_scenario_may_be_a_file(desk: Desk, policy: str, tmp_path: Path) -> No
 
 def test_a_world_that_lets_nothing_start_ends_with_2(desk: Desk) -> None:
     policy = desk.another_policy("hopeless", **HOPELESS)
-    told = desk.run("rehearse", policy)
-    assert told.status == Exit.USAGE
-    assert "hopeless was not started" in told.err
+    ended = desk.run("rehearse", policy)
+    assert ended.status == Exit.USAGE
+    assert "hopeless was not started" in ended.err
 
 
 def test_where_nothing_can_be_written_a_rehearsal_says_what_it_needs(
@@ -197,22 +197,22 @@ def test_where_nothing_can_be_written_a_rehearsal_says_what_it_needs(
     assert "No such file or directory; name one that can be written to with TMPDIR" in ended.err
 
 
-# --- what people do -----------------------------------------------------------------------------
+# --- operators ----------------------------------------------------------------------------------
 
 
-def test_a_second_start_is_told_with_its_refusal(desk: Desk, policy: str) -> None:
+def test_a_second_start_is_printed_with_its_refusal(desk: Desk, policy: str) -> None:
     lines = desk.run("rehearse", policy, "--scenario", "second-owner").out.splitlines()
-    told = lines.index(
+    index = lines.index(
         "A second start was refused: ladder-beside was not started; nothing was touched:"
     )
-    assert "the canary has 10 % already by ladder#1" in lines[told + 1]
+    assert "the canary has 10 % already by ladder#1" in lines[index + 1]
     data = desk.run("rehearse", policy, "--scenario", "second-owner", "--json").data
     (refusal,) = data["refused"]
     assert "ladder#1" in refusal
     assert data["accepted"] == []
 
 
-def test_nothing_is_told_of_second_starts_where_there_are_none(desk: Desk, policy: str) -> None:
+def test_no_second_start_is_printed_where_there_is_none(desk: Desk, policy: str) -> None:
     assert "second start" not in desk.run("rehearse", policy).out
 
 
@@ -225,8 +225,8 @@ def test_adopt_begins_where_the_canary_has_everything(desk: Desk, policy: str) -
 @pytest.mark.parametrize(
     ("options", "status", "weights"),
     [
-        pytest.param(["--approve"], Exit.DONE, [10, 100], id="somebody approves"),
-        pytest.param([], Exit.UNDECIDED, [10], id="nobody does"),
+        pytest.param(["--approve"], Exit.DONE, [10, 100], id="approved"),
+        pytest.param([], Exit.UNDECIDED, [10], id="not approved"),
     ],
 )
 def test_a_step_waits_for_its_approval(
@@ -234,8 +234,8 @@ def test_a_step_waits_for_its_approval(
 ) -> None:
     first, last = SHORT_POLICY["steps"]
     careful = desk.another_policy("careful", steps=[first, {**last, "approval": "required"}])
-    told = desk.run("rehearse", careful, "--every", "10m", "--json", *options)
-    assert (told.status, told.data["weights"]) == (status, weights)
+    ended = desk.run("rehearse", careful, "--every", "10m", "--json", *options)
+    assert (ended.status, ended.data["weights"]) == (status, weights)
 
 
 def test_a_rehearsal_in_a_store_of_its_own_can_be_looked_at_later(
@@ -243,22 +243,22 @@ def test_a_rehearsal_in_a_store_of_its_own_can_be_looked_at_later(
 ) -> None:
     url = f"sqlite:///{tmp_path / 'rehearsed.db'}"
     assert desk.run("rehearse", policy, "--store", url).status == Exit.DONE
-    told = desk.run("history", "ladder#1", "--store", url)
-    assert "succeeded" in told.out
-    assert "(by rehearsal)" in told.out
+    ended = desk.run("history", "ladder#1", "--store", url)
+    assert "succeeded" in ended.out
+    assert "(by rehearsal)" in ended.out
 
 
 def test_a_store_that_is_not_empty_is_no_stage(desk: Desk, policy: str, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'rehearsed.db'}"
     desk.run("rehearse", policy, "--store", url)
-    told = desk.run("rehearse", policy, "--store", url)
-    assert told.status == Exit.USAGE
-    assert "needs an empty store" in told.err
+    ended = desk.run("rehearse", policy, "--store", url)
+    assert ended.status == Exit.USAGE
+    assert "needs an empty store" in ended.err
 
 
 def test_a_scenario_that_does_not_fit_the_policy_says_why(desk: Desk) -> None:
     target = {name: value for name, value in SHORT_POLICY["target"].items() if name != "boolean"}
     policy = desk.another_policy("plain", target=target)
-    told = desk.run("rehearse", policy, "--scenario", "contradiction")
-    assert told.status == Exit.USAGE
-    assert "contradiction does not fit: events[0].boolean" in told.err
+    ended = desk.run("rehearse", policy, "--scenario", "contradiction")
+    assert ended.status == Exit.USAGE
+    assert "contradiction does not fit: events[0].boolean" in ended.err

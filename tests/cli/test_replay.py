@@ -1,4 +1,4 @@
-"""replay: whether the history of a rollout follows from what it says was seen."""
+"""replay: whether each decision of a history follows from its recorded observation."""
 
 import json
 import sqlite3
@@ -13,7 +13,7 @@ from controller.core.codec import dump_entry, load_entry
 from controller.core.history import Entry
 from controller.errors import Exit
 from tests.cli.conftest import Desk, MakeDesk
-from tests.core.test_replay import chained
+from tests.core.test_replay import rehash
 from tests.simulation.worlds import MINUTE
 
 
@@ -32,7 +32,7 @@ Forge = Callable[[dict[str, Any]], None]
 
 
 def forged(desk: Desk, number: int, forge: Forge, *, hashes: bool) -> None:
-    """Change the body of one entry in the store, and make the hashes anew if `hashes`."""
+    """Change the body of one entry in the store, and compute the hashes again if `hashes`."""
     store = Path(desk.policy).parent / "rollouts.db"
     with closing(sqlite3.connect(store)) as connection, connection:
         rows = connection.execute("SELECT entry FROM history ORDER BY seq").fetchall()
@@ -43,7 +43,7 @@ def forged(desk: Desk, number: int, forge: Forge, *, hashes: bool) -> None:
         entries[number - 1] = Entry(old.seq, old.at, old.kind, body, old.previous, old.hash)
         last = entries[-1].hash
         if hashes:
-            entries = chained(entries)
+            entries = rehash(entries)
         for entry in entries:
             connection.execute(
                 "UPDATE history SET entry = ? WHERE seq = ?", (dump_entry(entry), entry.seq)
@@ -57,7 +57,7 @@ def reworded(body: dict[str, Any]) -> None:
     body["sentence"] = "somebody said so"
 
 
-def test_a_history_that_nobody_touched_is_the_same_in_one_line(walked: Desk) -> None:
+def test_an_unchanged_history_is_consistent_in_one_line(walked: Desk) -> None:
     ended = walked.run("replay", "orders")
     assert ended.status == Exit.DONE
     assert ended.out == (
@@ -87,16 +87,16 @@ def test_a_broken_chain_comes_first(walked: Desk) -> None:
     assert last.endswith("1 of them differs; the chain breaks at entry 3")
 
 
-def test_a_state_that_its_history_does_not_lead_to_is_told(walked: Desk) -> None:
+def test_a_state_that_its_history_does_not_lead_to_is_reported(walked: Desk) -> None:
     store = Path(walked.policy).parent / "rollouts.db"
     with closing(sqlite3.connect(store)) as connection, connection:
         connection.execute("""UPDATE rollouts SET state = replace(state,
             '"label": "not refuted"', '"label": "confirmed"')""")
     ended = walked.run("replay", "orders")
     assert ended.status == Exit.CHECK_FAILED
-    told = ended.out.splitlines()[0]
-    assert told.startswith("the stored state: ")
-    assert 'label was recorded as confirmed, but the history leads to "not refuted"' in told
+    first_line = ended.out.splitlines()[0]
+    assert first_line.startswith("the stored state: ")
+    assert 'label was recorded as confirmed, but the history leads to "not refuted"' in first_line
     assert "derived again, the stored state differs; the chain" in ended.out
 
 
@@ -130,9 +130,9 @@ def test_json_carries_all_of_it(walked: Desk) -> None:
         "state": [],
     }
     forged(walked, 3, reworded, hashes=True)
-    (one,) = walked.run("replay", "orders", "--json").data["differences"]
-    assert (one["seq"], one["kind"]) == (3, "advanced")
-    assert [each["what"] for each in one["differs"]] == ["sentence"]
+    (difference,) = walked.run("replay", "orders", "--json").data["differences"]
+    assert (difference["seq"], difference["kind"]) == (3, "advanced")
+    assert [each["what"] for each in difference["differs"]] == ["sentence"]
 
 
 def test_replay_needs_no_account(walked: Desk) -> None:

@@ -1,4 +1,4 @@
-"""What CI gets: annotations, Markdown, and JUnit files."""
+"""Reports for CI: annotations, Markdown, and JUnit files."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ WRONG = "version: 1\nname: Wrong\ntarget: {}\nmetrics: {}\ncriteria: {}\nsteps: 
 
 @pytest.fixture
 def baking(desk: Desk) -> Desk:
-    """A desk whose rollout stands at 10 %, and was ticked once."""
+    """A desk whose rollout is at 10 %, and was ticked once."""
     desk.run("start", desk.policy)
     desk.world.clock.advance(3 * MINUTE)
     desk.run("tick")
@@ -29,16 +29,16 @@ def test_every_mistake_is_an_annotation_on_stdout_where_github_reads(
 ) -> None:
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(WRONG)
-    told = desk.run("validate", desk.policy, str(wrong), "gone.yaml", "--format", "github")
-    assert (told.status, told.err) == (Exit.USAGE, "")
-    sound, first, *_, last = told.out.splitlines()
+    ended = desk.run("validate", desk.policy, str(wrong), "gone.yaml", "--format", "github")
+    assert (ended.status, ended.err) == (Exit.USAGE, "")
+    sound, first, *_, last = ended.out.splitlines()
     assert sound.startswith(f"{desk.policy}: ok: ")
     assert first.startswith(f"::error file={wrong},line=2,col=7,title=rolloutctl::name: ")
     assert last == (
         "::error file=gone.yaml,title=rolloutctl::cannot be read: No such file or directory"
     )
-    plain = desk.run("validate", desk.policy, str(wrong), "gone.yaml").err
-    assert told.out.count("::error ") == len(plain.splitlines())
+    as_text = desk.run("validate", desk.policy, str(wrong), "gone.yaml").err
+    assert ended.out.count("::error ") == len(as_text.splitlines())
 
 
 def test_one_result_has_one_form(desk: Desk) -> None:
@@ -57,9 +57,9 @@ def test_one_result_has_one_form(desk: Desk) -> None:
 
 def test_a_rehearsal_is_a_page_and_a_file_of_test_cases(desk: Desk, tmp_path: Path) -> None:
     file = tmp_path / "gates.xml"
-    told = desk.run("rehearse", desk.policy, "--markdown", "--junit", str(file))
-    assert told.status == Exit.DONE
-    lines = told.out.splitlines()
+    ended = desk.run("rehearse", desk.policy, "--markdown", "--junit", str(file))
+    assert ended.status == Exit.DONE
+    lines = ended.out.splitlines()
     assert lines[0].startswith("### orders: succeeded at 100 % after ")
     (row,) = [line for line in lines if line.startswith("| pass | works | ≥ 99% | ")]
     assert row.endswith(" | not refuted | gate |")
@@ -69,11 +69,11 @@ def test_a_rehearsal_is_a_page_and_a_file_of_test_cases(desk: Desk, tmp_path: Pa
     assert '<testsuites name="orders" tests="3" failures="0" errors="0" skipped="0">' in text
 
 
-def test_a_report_that_cannot_be_written_is_told(desk: Desk, tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_is_an_error(desk: Desk, tmp_path: Path) -> None:
     file = tmp_path / "missing" / "gates.xml"
-    told = desk.run("rehearse", desk.policy, "--junit", str(file))
-    assert (told.status, told.out) == (Exit.USAGE, "")
-    assert f"{file}: the report cannot be written: No such file or directory" in told.err
+    ended = desk.run("rehearse", desk.policy, "--junit", str(file))
+    assert (ended.status, ended.out) == (Exit.USAGE, "")
+    assert f"{file}: the report cannot be written: No such file or directory" in ended.err
 
 
 # --- status -------------------------------------------------------------------------------------
@@ -81,9 +81,9 @@ def test_a_report_that_cannot_be_written_is_told(desk: Desk, tmp_path: Path) -> 
 
 def test_a_rollout_is_a_page_and_a_file_of_test_cases(baking: Desk, tmp_path: Path) -> None:
     file = tmp_path / "gates.xml"
-    told = baking.run("status", "orders", "--markdown", "--junit", str(file))
-    assert told.status == Exit.DONE
-    lines = told.out.splitlines()
+    ended = baking.run("status", "orders", "--markdown", "--junit", str(file))
+    assert ended.status == Exit.DONE
+    lines = ended.out.splitlines()
     assert lines[0] == "### orders\\#1: progressing at 10 %"
     assert lines[-3].startswith("2026-01-05 09:00   10 %  started ")
     assert '<testsuites name="orders" tests="3" failures="0" errors="0" skipped="3">' in (
@@ -91,14 +91,14 @@ def test_a_rollout_is_a_page_and_a_file_of_test_cases(baking: Desk, tmp_path: Pa
     )
 
 
-def test_whoever_waits_gets_one_page_at_the_end(baking: Desk, tmp_path: Path) -> None:
+def test_wait_prints_one_page_at_the_end(baking: Desk, tmp_path: Path) -> None:
     baking.run("pause", "orders", "--reason", "lunch")
     file = tmp_path / "gates.xml"
-    told = baking.run("status", "orders", "--wait", "--markdown")
-    assert told.status == Exit.UNDECIDED
-    assert told.out.splitlines()[0] == "### orders\\#1: paused at 10 %"
-    told = baking.run("status", "orders", "--wait", "--junit", str(file))
-    assert told.out.startswith("orders#1  paused ")
+    ended = baking.run("status", "orders", "--wait", "--markdown")
+    assert ended.status == Exit.UNDECIDED
+    assert ended.out.splitlines()[0] == "### orders\\#1: paused at 10 %"
+    ended = baking.run("status", "orders", "--wait", "--junit", str(file))
+    assert ended.out.startswith("orders#1  paused ")
     assert '<error message="paused at 10 %: paused by hand: lunch' in file.read_text(
         encoding="utf-8"
     )
@@ -111,7 +111,7 @@ def test_many_rollouts_have_no_page(baking: Desk, tmp_path: Path) -> None:
         assert "say which" in ended.err
 
 
-def test_a_history_that_was_changed_is_reported_to_nobody(baking: Desk) -> None:
+def test_a_history_that_was_changed_is_not_reported(baking: Desk) -> None:
     forge(baking)
     ended = baking.run("status", "orders", "--markdown")
     assert (ended.status, ended.out) == (Exit.INTERNAL, "")

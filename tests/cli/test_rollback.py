@@ -1,4 +1,4 @@
-"""rollback: what must work when little else does."""
+"""rollback: with a store, with a damaged one, and without any."""
 
 import sqlite3
 from contextlib import closing
@@ -29,16 +29,16 @@ def at_10(desk: Desk) -> Desk:
 
 
 @pytest.mark.parametrize(
-    "given",
+    "reference",
     [
         pytest.param(["orders"], id="by name"),
         pytest.param(["orders#1"], id="by id"),
         pytest.param(["{policy}"], id="by policy file"),
     ],
 )
-def test_a_rollout_is_rolled_back_and_says_so(desk: Desk, given: list[str]) -> None:
+def test_a_rollout_is_rolled_back_and_says_so(desk: Desk, reference: list[str]) -> None:
     at_10(desk)
-    ended = desk.run("rollback", *(one.format(policy=desk.policy) for one in given), "--json")
+    ended = desk.run("rollback", *(one.format(policy=desk.policy) for one in reference), "--json")
     assert (ended.status, desk.weight) == (Exit.DONE, 0)
     assert (ended.data["schema"], ended.data["phase"]) == ("rollback/1", "rolled_back")
     assert desk.run("status", "orders#1", "--json").data["phase"] == "rolled_back"
@@ -73,7 +73,7 @@ def test_a_blank_reason_is_the_usual_one(desk: Desk) -> None:
     assert "rolling_back  asked for by a person  (by" in desk.run("history", "orders").out
 
 
-def test_who_rolls_back_what_another_rollout_owns_by_now_is_told(desk: Desk) -> None:
+def test_a_rollback_of_what_another_rollout_owns_by_now_prints_a_warning(desk: Desk) -> None:
     at_10(desk)
     desk.run("rollback", "orders")
     desk.world.clock.advance(MINUTE)
@@ -107,7 +107,7 @@ def test_the_next_tick_finds_a_bare_rollback_and_ends_the_rollout(desk: Desk) ->
 
 
 def never_started(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The store knows no rollout of this policy."""
+    """Leave the store without a rollout of this policy."""
 
 
 def broken_store(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +128,7 @@ def container_without_store(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def odd_store(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unforeseen exception of the store."""
+    """Let the store raise an unforeseen exception."""
 
     def of_name(self: SqliteStore, name: str) -> None:
         raise KeyError(name)
@@ -189,7 +189,7 @@ def test_a_name_in_a_broken_store_says_what_works_without_one(
     assert ended.err.endswith(f"; {WITHOUT_A_STORE}\n")
 
 
-@pytest.mark.parametrize("given", ["orders", "{policy}"], ids=["a name", "a policy file"])
+@pytest.mark.parametrize("reference", ["orders", "{policy}"], ids=["a name", "a policy file"])
 @pytest.mark.parametrize(
     ("takes", "status", "words"),
     [
@@ -198,17 +198,17 @@ def test_a_name_in_a_broken_store_says_what_works_without_one(
     ],
 )
 def test_a_rollback_that_cannot_be_recorded_ends_as_it_was_read_back(
-    desk_in: MakeDesk, given: str, takes: str, status: Exit, words: str
+    desk_in: MakeDesk, reference: str, takes: str, status: Exit, words: str
 ) -> None:
     desk = at_10(desk_in(events=[{"kind": "slow_updates", "at": {"step": 1}, "takes": takes}]))
     take_no_writes(desk)
-    ended = desk.run("rollback", given.format(policy=desk.policy), "--json")
+    ended = desk.run("rollback", reference.format(policy=desk.policy), "--json")
     assert (ended.status, desk.weight) == (status, 0 if status is Exit.DONE else 10)
     assert f"{words}, but it could not be recorded: " in ended.err
     assert "the disk is full" in ended.err
     assert (ended.data["saved"], ended.data["phase"] == "rolled_back") == (False, not status)
-    told = [one for one in ended.events if one["event"] == "notice_sent"]
-    assert [one["notice"] for one in told] == [
+    notices = [one for one in ended.events if one["event"] == "notice_sent"]
+    assert [one["notice"] for one in notices] == [
         "orders#1 is rolling back to 0 %: asked for by a person"
     ]
 
@@ -233,7 +233,7 @@ def test_a_rollback_that_cannot_be_recorded_ends_as_it_was_read_back(
             ["--percentage", "NEW_PATH_PERCENTGE", "--boolean", "NEW_PATH_ENABLED"],
             {"NEW_PATH_PERCENTAGE": "50", "NEW_PATH_ENABLED": "false"},
             "and NEW_PATH_ENABLED says nothing else",
-            id="the percentage beside a boolean that is false",
+            id="the percentage next to a boolean that is false",
         ),
         pytest.param(
             ["--percentage", "WEIGHT"],
@@ -287,7 +287,7 @@ BOTH = (
 
 
 def at_100(desk: Desk) -> tuple[str, ...]:
-    """Put all traffic on the canary by the first user's variables; return the names of half."""
+    """Put all traffic on the canary by two variables; return names without the boolean."""
     desk.world.set_variables(FUNCTION, FULL)
     desk.world.clock.advance(MINUTE)
     return ("--function", FUNCTION, "--percentage", "USE_API_GATEWAY_PERCENTAGE")
@@ -384,13 +384,13 @@ def test_a_dry_rollback_shows_what_it_would_do(desk: Desk, given: list[str]) -> 
     assert desk.run("status", "orders", "--json").out == before
 
 
-@pytest.mark.parametrize("given", [["orders"], BARE], ids=["of a rollout", "of bare names"])
+@pytest.mark.parametrize("reference", [["orders"], BARE], ids=["of a rollout", "of bare names"])
 def test_a_rollback_that_is_not_in_force_in_time_ends_with_5(
-    desk_in: MakeDesk, given: list[str]
+    desk_in: MakeDesk, reference: list[str]
 ) -> None:
     slow = {"kind": "slow_updates", "at": {"step": 1}, "takes": "1h"}
     desk = at_10(desk_in(events=[slow]))
-    ended = desk.run("rollback", *given)
+    ended = desk.run("rollback", *reference)
     assert (ended.status, desk.weight) == (Exit.UNCONFIRMED, 10)
 
 

@@ -1,4 +1,4 @@
-"""A rollback that Lambda keeps from happening pages when its time is over, and never gives up."""
+"""A rollback that Lambda refuses pages after rollback_timeout, and is tried until it succeeds."""
 
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def test_past_rollback_timeout_every_tick_ends_with_5_until_0_is_in_force(
 def test_it_goes_on_trying_without_metrics_and_without_its_policy_file(
     desk_in: MakeDesk,
 ) -> None:
-    """Once it is decided, a rollback asks for nothing but the function and what is stored."""
+    """Once decided, a rollback needs nothing but the function and the stored rollout."""
     desk = desk_in(events=[SICK, an_outage("throttle")])
     desk.run("start", desk.policy)
     while desk.run("status", "orders", "--json").data["phase"] != "rolling_back":

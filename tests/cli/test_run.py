@@ -1,4 +1,4 @@
-"""run: it starts a rollout if needed, and takes it to its end."""
+"""run: starts a rollout if needed, and ticks it to its end."""
 
 import sqlite3
 from contextlib import closing
@@ -22,7 +22,7 @@ from tests.support.stage import WRITE
         pytest.param([], Exit.DONE, "succeeded", 100, id="healthy: 0"),
         pytest.param(SICK, Exit.ROLLED_BACK, "rolled_back", 0, id="sick: 4"),
         pytest.param(SILENT, Exit.UNDECIDED, "paused", 10, id="silent: 3"),
-        pytest.param(MEDDLING, Exit.DRIFT, "paused", 75, id="another hand: 6"),
+        pytest.param(MEDDLING, Exit.DRIFT, "paused", 75, id="drift: 6"),
         pytest.param([*SICK, *DENIED], Exit.UNCONFIRMED, "rolling_back", 10, id="denied: 5"),
     ],
 )
@@ -54,8 +54,8 @@ def test_run_ends_with_1_when_nothing_can_be_saved(desk: Desk) -> None:
     a_full_disk(desk)
     ended = desk.run("run", desk.policy, "--for", "3m")
     assert ended.status == Exit.INTERNAL
-    told = [event["event"] for event in ended.events]
-    assert (told.count("lease_failed"), told.count("tick_completed")) == (3, 3)
+    event_names = [event["event"] for event in ended.events]
+    assert (event_names.count("lease_failed"), event_names.count("tick_completed")) == (3, 3)
 
 
 def test_run_outlives_a_store_that_does_not_answer_for_a_while(desk: Desk) -> None:
@@ -69,7 +69,7 @@ def test_run_outlives_a_store_that_does_not_answer_for_a_while(desk: Desk) -> No
 
 
 def sqlite_do(store: Path, statement: str) -> None:
-    """Carry out a statement on a store."""
+    """Execute an SQL statement on an SQLite store."""
     with closing(sqlite3.connect(store)) as connection, connection:
         connection.execute(statement)
 
@@ -132,11 +132,11 @@ def test_run_writes_into_the_history_who_ran_it(desk: Desk) -> None:
     assert {entry["by"] for entry in entries} == {"the release train"}
 
 
-def test_run_tells_the_warnings_of_its_start(desk: Desk) -> None:
+def test_run_prints_the_warnings_of_its_start(desk: Desk) -> None:
     desk.world.function(FUNCTION).aliases.append({"Name": "live", "FunctionVersion": "7"})
     lines = desk.run("run", desk.policy, "--for", "1m").out.splitlines()
     assert lines[0].startswith("warning: handler has aliases (live)")
     desk.run("rollback", "orders")
-    other = desk.another_policy("again")
-    (warning,) = desk.run("run", other, "--for", "1m", "--json").data["warnings"]
+    other_policy = desk.another_policy("again")
+    (warning,) = desk.run("run", other_policy, "--for", "1m", "--json").data["warnings"]
     assert warning == lines[0].removeprefix("warning: ")

@@ -1,4 +1,4 @@
-"""rollout_saved: where the history of a rollout stands after each save, outside of the store."""
+"""rollout_saved: after each save the log has the number and hash of the last history entry."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from controller.errors import Exit
 from tests.cli.conftest import Desk
 from tests.simulation.worlds import MINUTE
 
-# A walk, a minute before each: every verb that saves, and what saves nothing.
+# Commands, a minute before each: every verb that saves, and verbs that save nothing.
 WALK = (
     "start {policy}",
     "tick",
@@ -34,46 +34,46 @@ WALK = (
 
 
 def walked(desk: Desk, commands: Sequence[str] = WALK) -> list[dict[str, Any]]:
-    """Run the commands; return what was said of saves."""
-    said = []
+    """Run the commands; return their rollout_saved events."""
+    saves = []
     for command in commands:
         desk.world.clock.advance(MINUTE)
         ended = desk.run(*command.format(policy=desk.policy).split())
-        said += [one for one in ended.events if one["event"] == "rollout_saved"]
-    return said
+        saves += [one for one in ended.events if one["event"] == "rollout_saved"]
+    return saves
 
 
-def test_every_save_is_told_once_and_by_the_hash_of_its_last_entry(desk: Desk) -> None:
-    said = walked(desk)
+def test_every_save_is_logged_once_with_the_hash_of_its_last_entry(desk: Desk) -> None:
+    saves = walked(desk)
     for rollout in ("orders#1", "orders#2"):
-        told = [one for one in said if one["rollout"] == rollout]
+        rollout_saves = [one for one in saves if one["rollout"] == rollout]
         history = desk.run("history", rollout, "--json").data["entries"]
-        assert [one["version"] for one in told] == list(range(len(told)))
-        assert [one["chain"] for one in told] == [
-            history[one["entries"] - 1]["hash"] for one in told
+        assert [one["version"] for one in rollout_saves] == list(range(len(rollout_saves)))
+        assert [one["chain"] for one in rollout_saves] == [
+            history[one["entries"] - 1]["hash"] for one in rollout_saves
         ]
-        assert {one["entries"] for one in told} >= {1, len(history)}
-        assert all(one["run"] for one in told)
+        assert {one["entries"] for one in rollout_saves} >= {1, len(history)}
+        assert all(one["run"] for one in rollout_saves)
 
 
-def test_what_saves_nothing_tells_nothing(desk: Desk) -> None:
+def test_what_saves_nothing_logs_no_save(desk: Desk) -> None:
     walked(desk, WALK[:1])
     refused = ("resume orders", "start {policy}", "tick --dry-run", "rollback orders --dry-run")
     assert walked(desk, (*refused, "history orders", "replay orders")) == []
 
 
-def test_a_rollout_that_is_copied_is_told_of_the_new_store(
+def test_a_rollout_that_is_copied_is_logged_as_saved_in_the_new_store(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     *_, last = walked(desk, (*WALK[:2], "rollback orders", "tick"))
     desk.world.clock.advance(15 * MINUTE)
-    other = f"sqlite:///{tmp_path / 'other.db'}"
-    assert desk.run("store", "init", "--store", other).status == Exit.DONE
+    other_url = f"sqlite:///{tmp_path / 'other.db'}"
+    assert desk.run("store", "init", "--store", other_url).status == Exit.DONE
     here = os.environ["ROLLOUTCTL_STORE"]
-    (received,) = walked(desk, (f"store copy {here} {other}",))
+    (received,) = walked(desk, (f"store copy {here} {other_url}",))
     assert received["chain"] == last["chain"]
     assert received["version"] == last["version"]
-    monkeypatch.setenv("ROLLOUTCTL_STORE", other)
+    monkeypatch.setenv("ROLLOUTCTL_STORE", other_url)
     history = desk.run("history", "orders", "--json").data["entries"]
     assert history[-1]["hash"] == received["chain"]
 

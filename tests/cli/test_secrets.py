@@ -1,7 +1,7 @@
-"""No value of another variable is ever written: not where it is told, not where it is kept.
+"""The value of another variable is never printed, logged, sent or stored.
 
-Whole lives of a rollout are played by every verb, in worlds in which something goes wrong, and
-everything that came of it is searched for values that were planted in the function.
+Rollouts are played from start to end by every verb, in worlds in which something fails; then all
+output and storage is searched for values that were planted in the function.
 """
 
 import json
@@ -31,18 +31,18 @@ HELD = json.dumps(dict(PLANTED))
 
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_value_is_found_however_it_is_spelt(name: str) -> None:
-    """What finds nothing anywhere would be of no use."""
+    """The search itself works: otherwise its silence would prove nothing."""
     value, everything = PLANTED[name], dict(PLANTED)
-    told = [value, repr(everything), json.dumps(everything), json.dumps(HELD), ascii(value)]
-    told += quoting({name: value}).values() if len(value) < 50 else []
-    for text in told:
+    encodings = [value, repr(everything), json.dumps(everything), json.dumps(HELD), ascii(value)]
+    encodings += quoting({name: value}).values() if len(value) < 50 else []
+    for text in encodings:
         assert name in {found for found, _ in leaks([text])}, text
     assert name in {found for found, _ in leaks([b"\xff\x00" + value.encode() + b"\x00"])}
     assert leaks(["nothing", f"{name} is not set", *PLANTED]) == set()
     assert spellings(value)
 
 
-# --- what goes wrong ------------------------------------------------------------------------------
+# --- failures -------------------------------------------------------------------------------------
 
 
 def _refused(how: str) -> Callable[[Desk], None]:
@@ -87,7 +87,7 @@ WRONG: dict[str, tuple[Callable[[Desk], None], dict[str, Any]]] = {
         _nothing,
         {"events": [{"kind": "errors", "path": "canary", "server_errors": "30%"}]},
     ),
-    "another hand raises": (
+    "drift up": (
         _nothing,
         {"events": [{"kind": "person", "at": {"step": 1, "after": "1m"}, "weight": 60}]},
     ),
@@ -109,26 +109,26 @@ WRONG: dict[str, tuple[Callable[[Desk], None], dict[str, Any]]] = {
 }
 
 
-# --- what is written ------------------------------------------------------------------------------
+# --- output and storage ---------------------------------------------------------------------------
 
 
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A client of DynamoDB, with a table in which rollouts are kept from now on."""
-    others = Clients.get
+    """A client of DynamoDB, with a table that is the store from now on."""
+    other_clients = Clients.get
     with mock_aws():
         client = Session("test", "test", region_name=REGION).client("dynamodb")
         create_table(client, "rollouts", SystemClock())
         monkeypatch.setenv("ROLLOUTCTL_STORE", "dynamodb://rollouts")
         monkeypatch.setattr(
             Clients, "get",
-            lambda self, service: client if service == "dynamodb" else others(self, service),
+            lambda self, service: client if service == "dynamodb" else other_clients(self, service),
         )  # fmt: skip
         yield client
 
 
 def _verbs(desk: Desk) -> Iterator[tuple[str, ...]]:
-    """Yield what a rollout is asked in its life, and let time pass in between."""
+    """Yield the commands on a rollout from start to end, and let time pass in between."""
     yield "plan", desk.policy, "--live"
     yield "plan", desk.policy, "--live", "--json"
     yield "start", desk.policy, "--dry-run"
@@ -159,11 +159,11 @@ def _verbs(desk: Desk) -> Iterator[tuple[str, ...]]:
     yield ("run", desk.policy, "--for", "2m", "--json")
 
 
-# A table is kept by the same code whatever went wrong: some stories tell enough of it.
+# A table is written by the same code whatever failed: a few cases of it are enough.
 STORIES = [pytest.param(wrong, "file", id=f"{wrong}, in a file") for wrong in WRONG]
 STORIES += [
     pytest.param(wrong, "table", id=f"{wrong}, in a table")
-    for wrong in ("nothing", "another hand raises", "a write is refused as JSON")
+    for wrong in ("nothing", "drift up", "a write is refused as JSON")
 ]
 
 
@@ -177,27 +177,27 @@ def test_nothing_that_a_run_writes_has_a_value_of_another_variable(
     plant(desk)
 
     written: set[str | bytes] = set()
-    for words in _verbs(desk):
-        ended = desk.run(*words)
+    for arguments in _verbs(desk):
+        ended = desk.run(*arguments)
         assert ended.status in {*Exit}
         written |= {ended.out, ended.err, *files(tmp_path)}  # while a WAL may be there, too
 
-    kept = table.scan(TableName="rollouts")["Items"] if table else []
-    assert leaks([*written, *map(str, kept)]) == set()
-    assert bool(kept) == (store == "table")
-    left = desk.world.function(FUNCTION).variables
-    assert {name: left[name] for name in PLANTED} == PLANTED
+    items = table.scan(TableName="rollouts")["Items"] if table else []
+    assert leaks([*written, *map(str, items)]) == set()
+    assert bool(items) == (store == "table")
+    variables = desk.world.function(FUNCTION).variables
+    assert {name: variables[name] for name in PLANTED} == PLANTED
 
 
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_variable_that_is_no_weight_is_named_and_not_shown(
     desk_in: MakeDesk, tmp_path: Path, name: str
 ) -> None:
-    """A policy, or somebody in a hurry, names the wrong variable."""
+    """A policy, or an operator in a hurry, names the wrong variable."""
     desk = desk_in(function={"variables": dict(PLANTED)})
     wrong = desk.another_policy("wrong", target={**SHORT_POLICY["target"], "percentage": name})
     written: set[str | bytes] = set()
-    for words in (
+    for arguments in (
         ("start", wrong),
         ("plan", wrong, "--live", "--json"),
         ("store", "init"),
@@ -206,21 +206,21 @@ def test_a_variable_that_is_no_weight_is_named_and_not_shown(
         ("rollback", "--function", FUNCTION, "--percentage", name, "--dry-run"),
         ("rollback", "--function", FUNCTION, "--percentage", "PERCENTAGE", "--boolean", name),
     ):
-        ended = desk.run(*words)
+        ended = desk.run(*arguments)
         written |= {ended.out, ended.err, *files(tmp_path)}
 
     assert leaks(written) == set()
     assert any(f"{name}=(" in str(one) for one in written)
-    left = desk.world.function(FUNCTION).variables
-    assert {name: left[name] for name in PLANTED} == PLANTED
+    remaining = desk.world.function(FUNCTION).variables
+    assert {name: remaining[name] for name in PLANTED} == PLANTED
 
 
 @pytest.mark.parametrize("call", [READ, UPDATE])
 @pytest.mark.parametrize("verb", [("tick",), ("rollback", "orders#1"), ("verify", "orders#1")])
-def test_an_unexpected_error_is_told_without_a_value(
+def test_an_unexpected_error_is_reported_without_a_value(
     desk_in: MakeDesk, tmp_path: Path, call: str, verb: tuple[str, ...]
 ) -> None:
-    """The place where it was raised is named, and nothing of what it quotes."""
+    """The error names where it was raised, and quotes nothing."""
     desk = desk_in(function={"variables": dict(PLANTED)})
     assert desk.run("start", desk.policy).status == Exit.DONE
     desk.world.clock.advance(5 * MINUTE)
@@ -242,8 +242,8 @@ def test_a_rehearsal_writes_none_of_the_world_that_it_plays(
 ) -> None:
     played = tmp_path / "played"
     played.mkdir()
-    said = scenario(function={"variables": dict(PLANTED)}).model_dump(mode="json")
-    (played / "mine.yaml").write_text(json.dumps(said, ensure_ascii=False))
+    scenario_data = scenario(function={"variables": dict(PLANTED)}).model_dump(mode="json")
+    (played / "mine.yaml").write_text(json.dumps(scenario_data, ensure_ascii=False))
     store = f"sqlite:///{tmp_path / 'rehearsed.db'}"
 
     ended = desk.run(

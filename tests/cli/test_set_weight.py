@@ -1,4 +1,4 @@
-"""set-weight: a weight by hand, beside rollouts and over the head of one."""
+"""set-weight: an operator sets a weight, without an active rollout and over one."""
 
 import shlex
 from collections.abc import Mapping
@@ -31,15 +31,15 @@ def started(desk: Desk) -> Desk:
 
 
 def pair(desk: Desk) -> tuple[str, str]:
-    shown = desk.world.function(FUNCTION).variables
-    return shown["PERCENTAGE"], shown["ENABLED"]
+    variables = desk.world.function(FUNCTION).variables
+    return variables["PERCENTAGE"], variables["ENABLED"]
 
 
 def state(desk: Desk) -> Any:
     return desk.run("status", "orders", "--json").data
 
 
-# --- beside rollouts ----------------------------------------------------------------------------
+# --- without an active rollout ------------------------------------------------------------------
 
 
 def test_both_variables_are_set_in_one_write_and_the_others_are_kept(desk: Desk) -> None:
@@ -56,11 +56,11 @@ def test_both_variables_are_set_in_one_write_and_the_others_are_kept(desk: Desk)
 
 def test_the_boolean_is_true_exactly_at_100(desk: Desk) -> None:
     made(desk)
-    seen = []
+    pairs = []
     for weight in ("99", "100", "50"):
         assert desk.run("set-weight", desk.policy, weight).status == Exit.DONE
-        seen.append(pair(desk))
-    assert seen == [("99", "false"), ("100", "true"), ("50", "false")]
+        pairs.append(pair(desk))
+    assert pairs == [("99", "false"), ("100", "true"), ("50", "false")]
 
 
 def test_a_weight_that_is_live_already_is_not_written_again(desk: Desk) -> None:
@@ -71,8 +71,10 @@ def test_a_weight_that_is_live_already_is_not_written_again(desk: Desk) -> None:
     assert (ended.data["schema"], ended.data["written"], ended.data["in_force"]) == (
         "set-weight/1", False, True,
     )  # fmt: skip
-    told = desk.run("set-weight", desk.policy, "40").out
-    assert told.startswith("handler: 40 % is in force already, nothing was written: PERCENTAGE=40")
+    output = desk.run("set-weight", desk.policy, "40").out
+    assert output.startswith(
+        "handler: 40 % is in force already, nothing was written: PERCENTAGE=40"
+    )
 
 
 def test_a_dry_run_says_what_it_would_write(desk: Desk) -> None:
@@ -91,13 +93,13 @@ def test_what_is_no_weight_is_refused(desk: Desk, weight: str) -> None:
 def test_zero_is_refused_with_the_rollback_command_that_sets_it(desk: Desk) -> None:
     started(desk)
     writes = desk.world.calls[WRITE]
-    words = ("--reason", "paged at 3", "--by", "ada", "--json")
-    ended = desk.run("set-weight", desk.policy, "0", *words)
+    options = ("--reason", "paged at 3", "--by", "ada", "--json")
+    ended = desk.run("set-weight", desk.policy, "0", *options)
     assert (ended.status, ended.out, desk.weight) == (Exit.USAGE, "", 10)
     assert desk.world.calls[WRITE] == writes
-    said, _, command = ended.err.rstrip("\n").partition("; run: ")
-    assert said == "rolloutctl: set-weight does not set 0 %; nothing was written"
-    assert shlex.split(command) == ["rolloutctl", "rollback", desk.policy, *words]
+    message, _, command = ended.err.rstrip("\n").partition("; run: ")
+    assert message == "rolloutctl: set-weight does not set 0 %; nothing was written"
+    assert shlex.split(command) == ["rolloutctl", "rollback", desk.policy, *options]
     assert desk.run(*shlex.split(command)[1:]).status == Exit.DONE
     assert (desk.weight, state(desk)["sentence"]) == (0, "paged at 3")
 
@@ -128,7 +130,7 @@ def test_a_value_that_is_no_weight_is_not_written_over(desk: Desk) -> None:
     assert SECRET not in ended.err + ended.out
 
 
-def test_a_broken_store_lets_nobody_raise(desk: Desk, tmp_path: Path) -> None:
+def test_with_a_broken_store_no_weight_is_raised(desk: Desk, tmp_path: Path) -> None:
     (tmp_path / "rollouts.db").write_text("no database")
     ended = desk.run("set-weight", desk.policy, "40")
     assert (ended.status, desk.world.calls[WRITE]) == (Exit.INTERNAL, 0)
@@ -154,11 +156,11 @@ def test_a_store_that_was_named_and_is_not_there_is_a_mistake(desk: Desk) -> Non
     assert "there is no store at" in ended.err
 
 
-# --- what gets in between -----------------------------------------------------------------------
+# --- concurrent changes -------------------------------------------------------------------------
 
 
-def another_hand(desk: Desk, weight: int) -> ActBefore:
-    """Return a layer in which another hand sets `weight` just before our first write."""
+def external_write(desk: Desk, weight: int) -> ActBefore:
+    """Return an interceptor that sets `weight` from outside just before the first write."""
     pair = {"PERCENTAGE": str(weight), "ENABLED": "false"}
 
     def act() -> None:
@@ -168,9 +170,9 @@ def another_hand(desk: Desk, weight: int) -> ActBefore:
     return ActBefore(WRITE, act)
 
 
-def test_a_raise_gives_way_to_another_hand(desk: Desk) -> None:
+def test_a_raise_gives_way_to_drift(desk: Desk) -> None:
     made(desk)
-    desk.world.interceptors.append(another_hand(desk, 20))
+    desk.world.interceptors.append(external_write(desk, 20))
     ended = desk.run("set-weight", desk.policy, "40")
     assert (ended.status, desk.weight, desk.world.calls[WRITE]) == (Exit.INTERNAL, 20, 1)
     assert "handler was not set to 40 %" in ended.err
@@ -179,14 +181,14 @@ def test_a_raise_gives_way_to_another_hand(desk: Desk) -> None:
 def test_a_lower_weight_insists_while_more_is_live(desk: Desk) -> None:
     made(desk)
     desk.run("set-weight", desk.policy, "90")
-    desk.world.interceptors.append(another_hand(desk, 80))
+    desk.world.interceptors.append(external_write(desk, 80))
     assert (desk.run("set-weight", desk.policy, "40").status, desk.weight) == (Exit.DONE, 40)
 
 
 def test_a_lower_weight_never_raises_what_was_lowered_meanwhile(desk: Desk) -> None:
     made(desk)
     desk.run("set-weight", desk.policy, "90")
-    desk.world.interceptors.append(another_hand(desk, 5))
+    desk.world.interceptors.append(external_write(desk, 5))
     ended = desk.run("set-weight", desk.policy, "40")
     assert (ended.status, desk.weight) == (Exit.INTERNAL, 5)
     assert "which is not more, and that is another hand's" in ended.err
@@ -221,7 +223,7 @@ def test_a_denied_write_names_its_action(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("force", "told"),
+    ("force", "message"),
     [
         pytest.param(
             [], "40 % is written, and nobody can say whether it is in force: ", id="alone"
@@ -229,8 +231,8 @@ def test_a_denied_write_names_its_action(desk: Desk) -> None:
         pytest.param(["--force"], "orders#1 is paused for 40 %, and nobody can", id="by force"),
     ],
 )
-def test_a_write_that_cannot_be_read_back_is_told_as_written(
-    desk: Desk, force: list[str], told: str
+def test_a_write_that_cannot_be_read_back_is_reported_as_written(
+    desk: Desk, force: list[str], message: str
 ) -> None:
     if force:
         started(desk)
@@ -249,11 +251,11 @@ def test_a_write_that_cannot_be_read_back_is_told_as_written(
     ended = desk.run("set-weight", desk.policy, "40", *force)
     desk.world.interceptors.remove(broken)
     assert ended.status == Exit.INTERNAL
-    assert f"rolloutctl: {told}" in ended.err
+    assert f"rolloutctl: {message}" in ended.err
     assert pair(desk) == ("40", "false")
 
 
-# --- over the head of a rollout -----------------------------------------------------------------
+# --- over an active rollout ---------------------------------------------------------------------
 
 
 def test_an_active_rollout_is_left_alone_and_named(desk: Desk) -> None:
@@ -272,8 +274,8 @@ def test_an_active_rollout_is_left_alone_and_named(desk: Desk) -> None:
 
 def test_it_is_the_target_that_counts_and_not_the_name_of_the_policy(desk: Desk) -> None:
     started(desk)
-    other = desk.another_policy("payments")
-    ended = desk.run("set-weight", other, "40")
+    other_policy = desk.another_policy("payments")
+    ended = desk.run("set-weight", other_policy, "40")
     assert (ended.status, desk.weight) == (Exit.USAGE, 10)
     assert "orders#1 is progressing" in ended.err
 
@@ -345,10 +347,10 @@ def test_a_dry_run_with_force_pauses_nothing(desk: Desk) -> None:
 
 def test_the_pause_is_saved_before_the_write(desk: Desk) -> None:
     started(desk)
-    seen = []
-    desk.world.interceptors.append(ActBefore(WRITE, lambda: seen.append(state(desk)["phase"])))
+    phases = []
+    desk.world.interceptors.append(ActBefore(WRITE, lambda: phases.append(state(desk)["phase"])))
     desk.run("set-weight", desk.policy, "40", "--force")
-    assert seen == ["paused"]
+    assert phases == ["paused"]
 
 
 def test_a_write_over_a_rollout_that_is_refused_leaves_it_paused_and_says_so(desk: Desk) -> None:
@@ -364,7 +366,7 @@ def test_a_write_over_a_rollout_that_is_refused_leaves_it_paused_and_says_so(des
 
 
 def test_a_raise_over_a_rollout_gives_way_to_a_rollback_meanwhile(desk: Desk) -> None:
-    """What somebody else lowers between the decision and the write stays down."""
+    """A weight that is lowered between the decision and the write stays down."""
     started(desk)
     desk.world.interceptors.append(ActBefore(WRITE, lambda: rolled_back(desk)))
     ended = desk.run("set-weight", desk.policy, "40", "--force")
@@ -379,7 +381,7 @@ def rolled_back(desk: Desk) -> None:
 
 def test_a_lower_weight_over_a_rollout_is_insisted_on(desk: Desk) -> None:
     started(desk)
-    desk.world.interceptors.append(another_hand(desk, 8))
+    desk.world.interceptors.append(external_write(desk, 8))
     ended = desk.run("set-weight", desk.policy, "5", "--force")
     assert (ended.status, desk.weight) == (Exit.DONE, 5)
 
@@ -401,7 +403,7 @@ def test_a_raise_that_was_decided_and_not_written_is_overtaken(desk: Desk) -> No
     assert desk.run("replay", "orders").status == Exit.DONE
 
 
-def test_nobody_sets_a_weight_over_a_criterion_that_fails(desk_in: Any) -> None:
+def test_no_weight_is_set_over_a_criterion_that_fails(desk_in: Any) -> None:
     sick = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
     desk = started(desk_in(events=sick))
     desk.world.clock.advance(3 * MINUTE)
@@ -432,7 +434,7 @@ def test_what_a_rollback_guards_is_not_set_before_the_guard_is_over(desk: Desk) 
     assert (desk.run("set-weight", desk.policy, "10").status, desk.weight) == (Exit.DONE, 10)
 
 
-def test_another_weight_after_a_rollback_is_set_and_will_be_told_as_drift(desk: Desk) -> None:
+def test_another_weight_after_a_rollback_is_set_and_will_be_reported_as_drift(desk: Desk) -> None:
     started(desk)
     desk.run("rollback", "orders")
     desk.world.clock.advance(MINUTE)

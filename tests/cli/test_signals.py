@@ -1,4 +1,4 @@
-"""Signals: a run that is asked to end does so at a safe point; the next tick goes on from there."""
+"""Signals: a run ends at a safe point after a signal; the next tick continues from there."""
 
 import signal
 from collections.abc import Callable
@@ -18,18 +18,18 @@ TERM, KEYBOARD, ALARM = signal.SIGTERM, signal.SIGINT, signal.SIGALRM
 
 
 def signalled(desk: Desk, call: tuple[str, str], number: signal.Signals = TERM) -> None:
-    """Let a signal come just before the next `call`."""
+    """Send a signal just before the next `call`."""
     desk.world.interceptors.append(ActBefore(call, partial(signal.raise_signal, number)))
 
 
 def later(desk: Desk, seconds: float, number: signal.Signals = TERM) -> None:
-    """Let a signal come in so many seconds."""
+    """Send a signal after this many seconds."""
     at = desk.world.clock.now() + seconds * SECOND
     desk.world.clock.at(at, partial(signal.raise_signal, number))
 
 
 def written(desk: Desk) -> int:
-    """Return the weight as the function shows it, which may not be in force yet."""
+    """Return the weight in the function's variables, which may not be applied yet."""
     return int(desk.world.function(FUNCTION).variables["PERCENTAGE"])
 
 
@@ -85,9 +85,9 @@ def test_a_tick_ends_at_a_safe_point(
 
     assert ended.status == 128 + number
     assert f"rolloutctl: ended by {number.name} at a safe point" in ended.err
-    assert rising.world.clock.now() == begin  # it waited for nothing
+    assert rising.world.clock.now() == begin  # it did not wait
     assert kinds(rising) == [*before, *recorded]
-    later = ticks(rising, 1)  # nobody has the rollout
+    later = ticks(rising, 1)  # the lease is free
     assert (later.status, written(rising)) == (Exit.DONE, 100)
     assert kinds(rising) == [*before, "advanced", "settled"]
 
@@ -150,15 +150,15 @@ def test_a_call_is_cut_off_after(rising: Desk, numbers: list[signal.Signals]) ->
     assert ended.status == 143
     assert "rolloutctl: ended by SIGTERM in the middle of a call" in ended.err
     assert (written(rising), kinds(rising)[-1]) == (10, "advanced")
-    assert ticks(rising, 1).status == Exit.DONE  # nobody has the rollout
+    assert ticks(rising, 1).status == Exit.DONE  # the lease is free
     assert (written(rising), kinds(rising)[-2:]) == (100, ["write_again", "settled"])
 
 
 def test_of_two_rollouts_the_second_is_left_to_the_next_tick(rising: Desk) -> None:
     rising.world.add_function("payments", {})
     target = {"kind": "lambda-env", "function": "payments", "percentage": "PERCENTAGE"}
-    other = rising.another_policy("payments", target=target)
-    rising.run("start", other)
+    other_policy = rising.another_policy("payments", target=target)
+    rising.run("start", other_policy)
     rising.world.clock.advance(4 * MINUTE)
     signalled(rising, WRITE)
 
@@ -200,7 +200,7 @@ def test_who_only_looks_ends_at_once_and_in_silence(desk: Desk, verb: tuple[str,
     assert desk.world.clock.now() - begin == 45 * SECOND
 
 
-# --- verbs of people ----------------------------------------------------------------------------
+# --- operators' verbs ---------------------------------------------------------------------------
 
 
 def test_a_start_that_is_still_checking_touches_nothing(desk: Desk) -> None:
@@ -216,7 +216,7 @@ def test_a_rollback_by_hand_is_finished_and_not_waited_for(rising: Desk) -> None
 
     ended = rising.run("rollback", "orders", "--json")
 
-    assert ended.status == Exit.UNCONFIRMED  # which is worse than 130: nobody has seen 0 % yet
+    assert ended.status == Exit.UNCONFIRMED  # worse than 130: 0 % is not read back yet
     assert (ended.data["phase"], written(rising)) == ("rolling_back", 0)
     assert rising.world.clock.now() == begin
     ticks(rising, 1)

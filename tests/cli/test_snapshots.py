@@ -1,6 +1,6 @@
-"""A stored policy that was changed outside rolloutctl: by it, weight only goes down.
+"""A stored policy that was changed outside rolloutctl: with it the weight is only lowered.
 
-The release is sick: by the policy of the start it is rolled back, and by a looser one it goes up.
+The canary fails: the policy of the start rolls it back, a looser one would raise it.
 """
 
 import json
@@ -22,7 +22,7 @@ from tests.support.stage import SHORT_POLICY
 
 SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "50%"}]
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"
-TOLD = {**SHORT_POLICY, "notify": [{"kind": "sns", "topic": TOPIC}]}
+NOTIFIED = {**SHORT_POLICY, "notify": [{"kind": "sns", "topic": TOPIC}]}
 
 Data = dict[str, Any]
 Change = Callable[[Data], object]
@@ -56,7 +56,7 @@ def channels_removed(policy: Data) -> None:
     del policy["notify"]
 
 
-def others_told(policy: Data) -> None:
+def channel_exchanged(policy: Data) -> None:
     policy["notify"].append({"kind": "sns", "topic": TOPIC.replace("rollouts", "mine")})
 
 
@@ -70,15 +70,15 @@ READABLE: tuple[Change, ...] = (
     bake_shortened,
     advanced_unproven,
     channels_removed,
-    others_told,
+    channel_exchanged,
     spelled_otherwise,
 )
 CHANGES = (*READABLE, failures_emptied)
 IDS = [one.__name__.replace("_", " ") for one in CHANGES]
 
 
-class Hand:
-    """Changes in the store of the desk, outside rolloutctl."""
+class StoreTampering:
+    """Direct changes in the SQLite store of the desk, outside rolloutctl."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -103,7 +103,7 @@ class Hand:
         self._write("UPDATE history SET entry = ? WHERE seq = 1", json.dumps(entry))
 
     def rehash(self) -> None:
-        """Make every hash of the history anew, and the one that the state has."""
+        """Compute every hash of the history again, and the one in the state."""
         previous = ""
         for entry in self.entries():
             chained = hash_of(previous, entry.seq, entry.at, entry.kind, entry.body)
@@ -119,7 +119,7 @@ class Hand:
         return [codec.load_entry("orders#1", text) for (text,) in rows]
 
     def restore(self, policy: str) -> None:
-        """Write the stored policy as it was."""
+        """Restore the stored policy."""
         self._write("UPDATE rollouts SET policy = ?", policy)
 
     def stored_policy(self) -> str:
@@ -130,7 +130,7 @@ class Hand:
         self._write("DELETE FROM history WHERE seq > ?", entries)
 
     def forget(self) -> None:
-        """Leave nothing beside the store, as a table has nothing beside it."""
+        """Remove the target file next to the store, which a table does not have either."""
         self._file.with_name(f"{self._file.name}.targets.json").unlink()
 
     def locks_lost(self) -> None:
@@ -145,31 +145,31 @@ class Hand:
             connection.execute(statement, values)
 
 
-def with_its_digest(hand: Hand, change: Change) -> None:
-    """Change the policy, and the digest that the state names."""
-    hand.state(digest=hand.policy(change))
+def with_its_digest(tampering: StoreTampering, change: Change) -> None:
+    """Change the policy, and the digest in the state."""
+    tampering.state(digest=tampering.policy(change))
 
 
-def with_all_digests(hand: Hand, change: Change) -> None:
+def with_all_digests(tampering: StoreTampering, change: Change) -> None:
     """Change the policy, each place that has its digest, and every hash."""
-    digest = hand.policy(change)
-    hand.state(digest=digest)
-    hand.first_entry(lambda body: body["because"].update({POLICY_DIGEST: digest}))
-    hand.rehash()
+    digest = tampering.policy(change)
+    tampering.state(digest=digest)
+    tampering.first_entry(lambda body: body["because"].update({POLICY_DIGEST: digest}))
+    tampering.rehash()
 
 
 @pytest.fixture
-def desk(desk_in: MakeDesk, told: list[str]) -> Desk:
-    """A desk whose rollout stands at 10 %, of which half of the requests fail."""
-    desk = desk_in(TOLD, events=SICK)
+def desk(desk_in: MakeDesk, message_kinds: list[str]) -> Desk:
+    """A desk whose rollout is at 10 %; half of the canary's requests fail."""
+    desk = desk_in(NOTIFIED, events=SICK)
     assert desk.run("start", desk.policy).status == Exit.DONE
     assert desk.weight == 10
     return desk
 
 
 @pytest.fixture
-def hand(desk: Desk, tmp_path: Path) -> Hand:
-    return Hand(tmp_path / "rollouts.db")
+def tampering(desk: Desk, tmp_path: Path) -> StoreTampering:
+    return StoreTampering(tmp_path / "rollouts.db")
 
 
 def ticked(desk: Desk, minutes: int = 1) -> Ended:
@@ -178,12 +178,12 @@ def ticked(desk: Desk, minutes: int = 1) -> Ended:
 
 
 def weights(desk: Desk, ticks: int = 12) -> set[int]:
-    """Return each weight that was seen in so many minutes with a tick."""
-    seen = set[int]()
+    """Tick once a minute; return each weight that was observed."""
+    observed = set[int]()
     for _ in range(ticks):
         ticked(desk)
-        seen.add(desk.weight)
-    return seen
+        observed.add(desk.weight)
+    return observed
 
 
 # --- a policy that does not fit its digest -------------------------------------------------------
@@ -195,14 +195,14 @@ def test_the_release_is_rolled_back_by_the_policy_of_the_start(desk: Desk) -> No
 
 @pytest.mark.parametrize("change", CHANGES, ids=IDS)
 def test_a_tick_neither_raises_nor_judges_by_a_changed_policy(
-    desk: Desk, hand: Hand, change: Change
+    desk: Desk, tampering: StoreTampering, change: Change
 ) -> None:
-    hand.policy(change)
+    tampering.policy(change)
     assert {ticked(desk).status for _ in range(12)} == {Exit.INTERNAL}
     assert desk.weight == 10
-    (told,) = ticked(desk).data["rollouts"]
-    assert told["id"] == "orders#1"
-    assert told["problem"]
+    (visited,) = ticked(desk).data["rollouts"]
+    assert visited["id"] == "orders#1"
+    assert visited["problem"]
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=IDS)
@@ -217,19 +217,23 @@ def test_a_tick_neither_raises_nor_judges_by_a_changed_policy(
         "metrics orders",
     ],
 )
-def test_what_may_lead_up_is_refused(desk: Desk, hand: Hand, change: Change, verb: str) -> None:
-    hand.policy(change)
-    before = hand.entries()
+def test_what_may_lead_up_is_refused(
+    desk: Desk, tampering: StoreTampering, change: Change, verb: str
+) -> None:
+    tampering.policy(change)
+    before = tampering.entries()
     assert desk.run(*verb.format(policy=desk.policy).split()).status == Exit.INTERNAL
     assert desk.weight == 10
-    assert hand.entries() == before
+    assert tampering.entries() == before
 
 
 @pytest.mark.parametrize("change", [bound_loosened, channels_removed])
-def test_a_pause_is_not_resumed_by_a_changed_policy(desk: Desk, hand: Hand, change: Change) -> None:
+def test_a_pause_is_not_resumed_by_a_changed_policy(
+    desk: Desk, tampering: StoreTampering, change: Change
+) -> None:
     ticked(desk)
     assert desk.run("pause", "orders", "--reason", "wait").status == Exit.DONE
-    hand.policy(change)
+    tampering.policy(change)
     assert desk.run("resume", "orders").status == Exit.INTERNAL
     assert weights(desk) == {10}
 
@@ -240,10 +244,10 @@ def test_a_pause_is_not_resumed_by_a_changed_policy(desk: Desk, hand: Hand, chan
     ids=lambda one: one.__name__.replace("_", " "),
 )
 def test_a_person_rolls_it_back_all_the_same(
-    desk: Desk, hand: Hand, told: list[str], change: Change
+    desk: Desk, tampering: StoreTampering, message_kinds: list[str], change: Change
 ) -> None:
-    hand.policy(change)
-    told.clear()
+    tampering.policy(change)
+    message_kinds.clear()
     ended = desk.run("rollback", "orders", "--json")
     assert ended.status == Exit.DONE
     assert desk.weight == 0
@@ -251,20 +255,22 @@ def test_a_person_rolls_it_back_all_the_same(
     assert (ended.data["phase"], ended.data["saved"]) == ("rolled_back", True)
     assert ended.data["problem"]
     assert len(ended.data["warnings"]) == 1
-    assert [one.kind for one in hand.entries()][-2:] == ["rolling_back", "rolled_back"]
-    assert told == []  # a changed policy may name other channels
+    assert [one.kind for one in tampering.entries()][-2:] == ["rolling_back", "rolled_back"]
+    assert message_kinds == []  # a changed policy may name other channels
 
 
-def test_by_the_policy_file_too(desk: Desk, hand: Hand) -> None:
-    hand.policy(bound_loosened)
+def test_by_the_policy_file_too(desk: Desk, tampering: StoreTampering) -> None:
+    tampering.policy(bound_loosened)
     assert desk.run("rollback", desk.policy).status == Exit.DONE
     assert desk.weight == 0
-    assert hand.entries()[-1].kind == "rolled_back"
+    assert tampering.entries()[-1].kind == "rolled_back"
 
 
-def test_a_policy_that_is_none_any_more_names_no_target(desk: Desk, hand: Hand) -> None:
-    hand.policy(failures_emptied)
-    hand.forget()
+def test_a_policy_that_is_none_any_more_names_no_target(
+    desk: Desk, tampering: StoreTampering
+) -> None:
+    tampering.policy(failures_emptied)
+    tampering.forget()
     assert desk.run("rollback", "orders").status == Exit.INTERNAL
     assert desk.run("rollback", desk.policy).status == Exit.DONE
     assert desk.weight == 0
@@ -278,11 +284,13 @@ def test_a_policy_that_is_none_any_more_names_no_target(desk: Desk, hand: Hand) 
         pytest.param(lambda target: target.update(function="payments"), id="another function"),
     ],
 )
-def test_names_that_were_changed_are_not_written_to(desk: Desk, hand: Hand, change: Change) -> None:
-    """0 % would go into whatever variable the change has named, or not into both."""
+def test_names_that_were_changed_are_not_written_to(
+    desk: Desk, tampering: StoreTampering, change: Change
+) -> None:
+    """Otherwise 0 % would be written to the variable that the change names, or to one of two."""
     desk.world.add_function("payments", {"PERCENTAGE": "10"})
-    hand.policy(lambda policy: change(policy["target"]))
-    hand.forget()
+    tampering.policy(lambda policy: change(policy["target"]))
+    tampering.forget()
     before = dict(desk.world.function(FUNCTION).variables)
     assert desk.run("rollback", "orders").status == Exit.INTERNAL
     assert desk.world.function(FUNCTION).variables == before
@@ -290,34 +298,40 @@ def test_names_that_were_changed_are_not_written_to(desk: Desk, hand: Hand, chan
     assert desk.weight == 0
 
 
-def test_a_file_store_knows_the_names_of_the_start(desk: Desk, hand: Hand) -> None:
-    hand.policy(lambda policy: policy["target"].update(percentage="API_KEY"))
+def test_a_file_store_knows_the_names_of_the_start(desk: Desk, tampering: StoreTampering) -> None:
+    tampering.policy(lambda policy: policy["target"].update(percentage="API_KEY"))
     secret = desk.world.function(FUNCTION).variables["API_KEY"]
     assert desk.run("rollback", "orders").status == Exit.DONE
     assert desk.weight == 0
     assert desk.world.function(FUNCTION).variables["API_KEY"] == secret
 
 
-def test_a_rollback_under_way_goes_on(desk: Desk, hand: Hand, told: list[str]) -> None:
-    hand.policy(bound_loosened)
-    hand.state(phase="rolling_back", intent={**_intent(hand), "weight": 0})
-    told.clear()
+def test_a_rollback_under_way_goes_on(
+    desk: Desk, tampering: StoreTampering, message_kinds: list[str]
+) -> None:
+    tampering.policy(bound_loosened)
+    tampering.state(phase="rolling_back", intent={**_intent(tampering), "weight": 0})
+    message_kinds.clear()
     ended = ticked(desk)
     assert (ended.status, desk.weight) == (Exit.INTERNAL, 0)
     (visited,) = ended.data["rollouts"]
     assert (visited["phase"], visited["saved"]) == ("rolled_back", True)
-    assert told == []
+    assert message_kinds == []
 
 
-def test_a_rollback_under_way_ends_that_another_hand_has_finished(desk: Desk, hand: Hand) -> None:
-    hand.policy(bound_loosened)
-    hand.state(phase="rolling_back", intent={**_intent(hand), "weight": 0})
+def test_a_rollback_under_way_ends_when_0_is_set_outside_rolloutctl(
+    desk: Desk, tampering: StoreTampering
+) -> None:
+    tampering.policy(bound_loosened)
+    tampering.state(phase="rolling_back", intent={**_intent(tampering), "weight": 0})
     desk.world.set_variables(FUNCTION, {"PERCENTAGE": "0", "ENABLED": "false"})
     assert ticked(desk).data["rollouts"][0]["phase"] == "rolled_back"
 
 
-def test_zero_is_still_guarded_and_nothing_else_is_done(desk: Desk, hand: Hand) -> None:
-    hand.policy(bound_loosened)
+def test_zero_is_still_guarded_and_nothing_else_is_done(
+    desk: Desk, tampering: StoreTampering
+) -> None:
+    tampering.policy(bound_loosened)
     assert desk.run("rollback", "orders").status == Exit.DONE
     version = desk.run("status", "orders", "--json").data["updated"]
     assert ticked(desk).status == Exit.INTERNAL
@@ -327,17 +341,19 @@ def test_zero_is_still_guarded_and_nothing_else_is_done(desk: Desk, hand: Hand) 
     assert desk.weight == 0
 
 
-def test_a_target_that_another_rollout_owns_is_left_to_it(desk: Desk, hand: Hand) -> None:
-    hand.policy(bound_loosened)
-    hand.state(phase="rolling_back", intent={**_intent(hand), "weight": 0})
-    hand.locks_lost()
+def test_a_target_that_another_rollout_owns_is_left_to_it(
+    desk: Desk, tampering: StoreTampering
+) -> None:
+    tampering.policy(bound_loosened)
+    tampering.state(phase="rolling_back", intent={**_intent(tampering), "weight": 0})
+    tampering.locks_lost()
     assert (ticked(desk).status, desk.weight) == (Exit.INTERNAL, 10)
 
 
 def test_the_next_attempt_starts_by_the_file_and_not_by_what_was_stored(
-    desk: Desk, hand: Hand
+    desk: Desk, tampering: StoreTampering
 ) -> None:
-    hand.policy(bound_loosened)
+    tampering.policy(bound_loosened)
     desk.run("rollback", "orders")
     assert desk.run("retry", "orders", "--reason", "again").status == Exit.INTERNAL
     again = desk.run("retry", desk.policy, "--reason", "the store is ours again")
@@ -345,51 +361,53 @@ def test_the_next_attempt_starts_by_the_file_and_not_by_what_was_stored(
     assert desk.weight == 10
 
 
-def test_a_restored_policy_is_followed_again(desk: Desk, hand: Hand) -> None:
-    was = hand.stored_policy()
-    hand.policy(bound_loosened)
+def test_a_restored_policy_is_followed_again(desk: Desk, tampering: StoreTampering) -> None:
+    was = tampering.stored_policy()
+    tampering.policy(bound_loosened)
     assert weights(desk, 3) == {10}
-    hand.restore(was)
+    tampering.restore(was)
     weights(desk)
     assert desk.weight == 0
 
 
-def test_no_other_rollout_waits_for_one_that_was_changed(desk: Desk, hand: Hand) -> None:
-    hand.policy(bound_loosened)
+def test_no_other_rollout_waits_for_one_that_was_changed(
+    desk: Desk, tampering: StoreTampering
+) -> None:
+    tampering.policy(bound_loosened)
     desk.world.add_function("payments", {})
     target = {**SHORT_POLICY["target"], "function": "payments"}
     assert desk.run("start", desk.another_policy("payments", target=target)).status == Exit.DONE
-    told = {one["id"]: one["phase"] for one in ticked(desk).data["rollouts"]}
-    assert told == {"orders#1": None, "payments#1": "progressing"}
+    phases = {one["id"]: one["phase"] for one in ticked(desk).data["rollouts"]}
+    assert phases == {"orders#1": None, "payments#1": "progressing"}
 
 
-# --- what is looked at ---------------------------------------------------------------------------
+# --- readers -------------------------------------------------------------------------------------
 
 
-def snapshot_alone(hand: Hand, change: Change) -> None:
-    hand.policy(change)
+def snapshot_alone(tampering: StoreTampering, change: Change) -> None:
+    tampering.policy(change)
 
 
-def nothing(hand: Hand, change: Change) -> None:
+def nothing(tampering: StoreTampering, change: Change) -> None:
     """Leave everything as it is."""
 
 
-def first_entry(hand: Hand, change: Change) -> None:
-    hand.first_entry(lambda body: body["because"].update({POLICY_DIGEST: "0" * 64}))
+def first_entry(tampering: StoreTampering, change: Change) -> None:
+    tampering.first_entry(lambda body: body["because"].update({POLICY_DIGEST: "0" * 64}))
 
 
-def first_entry_rehashed(hand: Hand, change: Change) -> None:
-    first_entry(hand, change)
-    hand.rehash()
+def first_entry_rehashed(tampering: StoreTampering, change: Change) -> None:
+    first_entry(tampering, change)
+    tampering.rehash()
 
 
-def first_entry_silenced(hand: Hand, change: Change) -> None:
-    hand.first_entry(lambda body: body["because"].pop(POLICY_DIGEST))
-    hand.rehash()
+def first_entry_silenced(tampering: StoreTampering, change: Change) -> None:
+    tampering.first_entry(lambda body: body["because"].pop(POLICY_DIGEST))
+    tampering.rehash()
 
 
-# How a store was changed; then what status, history, replay and promote end with, and whether the
-# chain holds and the policy is the one of the start.
+# A change of the store; the exit statuses of status, history, replay and promote; whether the hash
+# chain is valid; whether the policy is the one of the start.
 LOOKS = [
     (nothing, (0, 0, 0, 0), True, True),
     (snapshot_alone, (1, 1, 7, 1), True, False),
@@ -397,7 +415,7 @@ LOOKS = [
     (first_entry, (0, 1, 7, 1), False, False),
     (first_entry_rehashed, (0, 1, 7, 1), True, False),
     (first_entry_silenced, (0, 1, 7, 1), True, False),
-    (with_all_digests, (0, 0, 0, 0), True, True),  # the log outside tells: docs/security.md
+    (with_all_digests, (0, 0, 0, 0), True, True),  # only the log shows it: docs/security.md
 ]
 
 
@@ -406,21 +424,21 @@ LOOKS = [
     LOOKS,
     ids=[one[0].__name__.replace("_", " ") for one in LOOKS],
 )
-def test_who_looks_is_told(
+def test_every_reader_reports_the_change(
     desk: Desk,
-    hand: Hand,
-    tampered: Callable[[Hand, Change], None],
+    tampering: StoreTampering,
+    tampered: Callable[[StoreTampering, Change], None],
     statuses: tuple[int, ...],
     chain: bool,
     policy: bool,
 ) -> None:
     ticked(desk)
-    tampered(hand, channels_removed)
+    tampered(tampering, channels_removed)
     verbs = ("status orders --json", "history orders --json", "replay orders --json")
-    shown = [desk.run(*verb.split()) for verb in verbs]
+    results = [desk.run(*verb.split()) for verb in verbs]
     promoted = desk.run("promote", "orders", "--reason", "now", "--dry-run")
-    assert tuple(one.status for one in (*shown, promoted)) == statuses
-    status, history, replayed = (one.data for one in shown)
+    assert tuple(one.status for one in (*results, promoted)) == statuses
+    status, history, replayed = (one.data for one in results)
     assert status["policy_changed"] is (tampered is snapshot_alone)
     for data in (history, replayed):
         assert (data["chain_valid"], data["policy_valid"]) == (chain, policy)
@@ -438,11 +456,11 @@ def test_who_looks_is_told(
     ],
 )
 def test_every_other_reader_of_the_record_says_so(
-    desk: Desk, hand: Hand, tmp_path: Path, verb: str, status: Exit
+    desk: Desk, tampering: StoreTampering, tmp_path: Path, verb: str, status: Exit
 ) -> None:
     here, there = (f"sqlite:///{tmp_path / name}.db" for name in ("rollouts", "other"))
     desk.run("store", "init", "--store", there)
-    hand.policy(bound_loosened)
+    tampering.policy(bound_loosened)
     ended = desk.run(*verb.format(policy=desk.policy, here=here, there=there).split())
     assert ended.status == status
     assert "orders#1" in ended.out + ended.err
@@ -453,19 +471,21 @@ def test_every_other_reader_of_the_record_says_so(
     "tampered", [with_its_digest, first_entry, first_entry_rehashed, with_all_digests]
 )
 def test_a_person_rolls_back_whatever_fits_no_more(
-    desk: Desk, hand: Hand, tampered: Callable[[Hand, Change], None]
+    desk: Desk, tampering: StoreTampering, tampered: Callable[[StoreTampering, Change], None]
 ) -> None:
-    tampered(hand, bound_loosened)
+    tampered(tampering, bound_loosened)
     assert desk.run("rollback", "orders").status == Exit.DONE
     assert desk.weight == 0
 
 
-def test_a_tick_goes_by_a_policy_whose_digest_was_changed_with_it(desk: Desk, hand: Hand) -> None:
-    """It reads no history: what that proves, and what it does not, stands in docs/security.md."""
-    with_its_digest(hand, bound_loosened)
+def test_a_tick_goes_by_a_policy_whose_digest_was_changed_with_it(
+    desk: Desk, tampering: StoreTampering
+) -> None:
+    """A tick reads no history; docs/security.md says what that proves and what it does not."""
+    with_its_digest(tampering, bound_loosened)
     assert max(weights(desk)) == 100
 
 
-def _intent(hand: Hand) -> Data:
-    intent: Data = json.loads(hand._one("SELECT state FROM rollouts"))["intent"]
+def _intent(tampering: StoreTampering) -> Data:
+    intent: Data = json.loads(tampering._one("SELECT state FROM rollouts"))["intent"]
     return intent

@@ -1,4 +1,4 @@
-"""start and tick: what they print, change, and end with."""
+"""start and tick: their output, effects and exit statuses."""
 
 import sqlite3
 from collections.abc import Callable
@@ -50,7 +50,7 @@ def test_start_again_says_that_nothing_changed(desk: Desk) -> None:
     assert desk.world.calls[WRITE] == 1
 
 
-def test_start_prints_warnings_beside_the_result(desk: Desk) -> None:
+def test_start_prints_warnings_with_the_result(desk: Desk) -> None:
     desk.world.function(FUNCTION).aliases.append({"Name": "live", "FunctionVersion": "7"})
     ended = desk.run("start", desk.policy, "--json")
     assert ended.data["phase"] == "progressing"
@@ -73,7 +73,9 @@ def test_start_with_an_empty_baseline_ends_with_2_and_suggests_a_fixed_one(
     assert desk.world.calls[WRITE] == 0
 
 
-def test_a_revision_that_was_rolled_back_ends_with_4_until_somebody_says_why(desk: Desk) -> None:
+def test_a_revision_that_was_rolled_back_ends_with_4_until_a_retry_gives_a_reason(
+    desk: Desk,
+) -> None:
     desk.run("start", desk.policy)
     desk.run("rollback", "orders", "--reason", "support is paged")
     refused = desk.run("start", desk.policy)
@@ -91,14 +93,14 @@ def test_a_revision_that_was_rolled_back_ends_with_4_until_somebody_says_why(des
 def test_ticks_walk_a_rollout_to_its_end_without_its_policy_file(desk: Desk) -> None:
     desk.run("start", desk.policy)
     Path(desk.policy).unlink()
-    seen = []
+    observed = []
     while (ended := ticks(desk, 1, "--json")).data["rollouts"][0]["phase"] != "succeeded":
         assert ended.status == Exit.DONE
-        seen.append(ended.data["rollouts"][0]["weight"])
-    assert (sorted(set(seen)), desk.weight) == ([10, 100], 100)
+        observed.append(ended.data["rollouts"][0]["weight"])
+    assert (sorted(set(observed)), desk.weight) == ([10, 100], 100)
 
 
-def test_a_tick_logs_one_event_that_tells_the_story(desk: Desk) -> None:
+def test_a_tick_logs_one_event_with_all_that_it_did(desk: Desk) -> None:
     desk.run("start", desk.policy)
     (story,) = [one for one in ticks(desk, 1).events if one["event"] == "tick_completed"]
     assert (story["rollout"], story["phase"], story["weight_percent"]) == (
@@ -178,7 +180,7 @@ def drift(desk: Desk) -> None:
 
 
 def a_rival(desk: Desk) -> None:
-    """A tick beside ours, which sleeps past the end of its lease, saves first."""
+    """A concurrent tick saves first, while the tested one sleeps past the end of its lease."""
     desk.run("start", desk.policy)
 
     def tick_first() -> None:
@@ -213,7 +215,7 @@ def a_full_disk(desk: Desk) -> None:
     ("events", "prepare", "status", "scheduled"),
     [
         pytest.param([], drift, Exit.DONE, Exit.DONE, id="all is well"),
-        pytest.param(MEDDLING, drift, Exit.DRIFT, Exit.DRIFT, id="another hand moved the weight"),
+        pytest.param(MEDDLING, drift, Exit.DRIFT, Exit.DRIFT, id="drift"),
         pytest.param([], a_rival, Exit.BUSY, Exit.DONE, id="another run saved first"),
         pytest.param([], a_full_disk, Exit.INTERNAL, Exit.INTERNAL, id="nothing can be saved"),
         pytest.param(
@@ -265,7 +267,7 @@ def test_a_rollout_that_cannot_be_read_hides_no_alarm_and_no_other_rollout(
     assert lines[1].startswith("payments#1  was not visited: the state of payments#1 is damaged")
 
 
-def test_drift_is_told_once_and_the_weight_is_left_alone(desk_in: MakeDesk) -> None:
+def test_drift_is_reported_once_and_the_weight_is_left_alone(desk_in: MakeDesk) -> None:
     desk = desk_in(events=MEDDLING)
     desk.run("start", desk.policy)
     assert ticks(desk, 1).status == Exit.DRIFT
@@ -284,7 +286,7 @@ def test_two_rollouts_are_both_moved_by_one_tick(desk: Desk) -> None:
     ]  # fmt: skip
 
 
-# --- what a tick tells of itself ----------------------------------------------------------------
+# --- the log event of a tick --------------------------------------------------------------------
 
 
 def test_a_tick_says_in_one_line_that_it_came_to_its_end(desk: Desk) -> None:
@@ -337,15 +339,17 @@ def test_the_log_and_the_history_of_a_run_have_its_name(desk: Desk) -> None:
 def two(desk: Desk) -> Desk:
     """A desk with a rollout of `orders` and one of `orders-2`, on functions of their own."""
     desk.world.add_function("second", {"PERCENTAGE": "0", "ENABLED": "false"})
-    other = desk.another_policy("orders-2", target={**SHORT_POLICY["target"], "function": "second"})
-    for policy in (desk.policy, other):
+    other_policy = desk.another_policy(
+        "orders-2", target={**SHORT_POLICY["target"], "function": "second"}
+    )
+    for policy in (desk.policy, other_policy):
         assert desk.run("start", policy).status == Exit.DONE
     desk.world.clock.advance(MINUTE)
     return desk
 
 
 def visited(desk: Desk, *words: str) -> list[str]:
-    """Return the ids that a tick has visited, which ended well."""
+    """Return the ids that a tick visited; it must end with 0."""
     ended = desk.run("tick", "--json", *words)
     assert ended.status == Exit.DONE, ended.err
     return sorted(one["id"] for one in ended.data["rollouts"])
@@ -381,7 +385,7 @@ def test_a_policy_without_a_rollout_is_no_error_on_a_schedule_either(two: Desk) 
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("--policy", "orders#1"), "--policy is the name of a policy, not 'orders#1'"),
         (("--policy", "Orders"), "--policy is the name of a policy, not 'Orders'"),
@@ -391,10 +395,10 @@ def test_a_policy_without_a_rollout_is_no_error_on_a_schedule_either(two: Desk) 
     ],
 )
 def test_what_names_no_policy_is_refused_before_anything_is_visited(
-    two: Desk, words: tuple[str, ...], said: str
+    two: Desk, words: tuple[str, ...], message: str
 ) -> None:
     calls = dict(two.world.calls)
     ended = two.run("tick", "--scheduled", *words)
     assert ended.status == Exit.USAGE
-    assert said in ended.err
+    assert message in ended.err
     assert two.world.calls == calls

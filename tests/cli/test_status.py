@@ -1,4 +1,4 @@
-"""status and history: where rollouts stand, and how they got there."""
+"""status and history: the state of rollouts, and their audit log."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -35,8 +35,8 @@ def test_status_says_where_a_rollout_stands_why_and_what_is_next(desk: Desk) -> 
     desk.run("start", desk.policy)
     desk.world.clock.advance(3 * MINUTE)
     desk.run("tick")
-    shown = desk.run("status", "orders").out
-    assert shown.splitlines() == [
+    output = desk.run("status", "orders").out
+    assert output.splitlines() == [
         "orders#1  progressing  10 %",
         f"  revision  {desk.world.function(FUNCTION).code_sha256}",
         "  ladder    [10 % 2m] > 100 % 2m",
@@ -49,9 +49,9 @@ def test_status_says_where_a_rollout_stands_why_and_what_is_next(desk: Desk) -> 
         "        criterion  target  measured  samples  shown           role",
         "  open  works      ≥ 99%          –        –  not judged yet  gate",
         "",
-        f"  {shown.splitlines()[-1].strip()}",
+        f"  {output.splitlines()[-1].strip()}",
     ]
-    assert shown.splitlines()[-1].startswith("  open  not judged yet: works")
+    assert output.splitlines()[-1].startswith("  open  not judged yet: works")
 
 
 def test_status_json_carries_everything_a_program_asks_for(walked: Desk) -> None:
@@ -92,7 +92,7 @@ def test_of_several_rollouts_status_says_a_line_each_the_urgent_first(walked: De
     assert first.startswith("  orders#1    progressing   100 %  success at 2026-01-05 09:")
     assert second.startswith("  payments#1  rolled_back     0 %  ")
     walked.world.clock.advance(HOUR)
-    (alone, *_) = walked.run("status").out.splitlines()  # the rollback is no news any more
+    (alone, *_) = walked.run("status").out.splitlines()  # long after the rollback
     assert alone == "orders#1  progressing  100 %"
 
 
@@ -100,9 +100,9 @@ def test_status_all_shows_what_is_over_too(walked: Desk) -> None:
     two_rollouts(walked)
     walked.run("rollback", "payments")
     walked.world.clock.advance(HOUR)
-    late, over = walked.run("status", "--all").out.splitlines()
-    assert late.startswith("! orders#1    progressing   100 %  no tick for 1h 00m; ")
-    assert over.startswith("  payments#1  rolled_back     0 %  ")
+    first_line, last_line = walked.run("status", "--all").out.splitlines()
+    assert first_line.startswith("! orders#1    progressing   100 %  no tick for 1h 00m; ")
+    assert last_line.startswith("  payments#1  rolled_back     0 %  ")
     data = walked.run("status", "--all", "--json").data
     assert [one["id"] for one in data["rollouts"]] == ["orders#1", "payments#1"]
 
@@ -119,7 +119,7 @@ def test_a_rollout_that_cannot_be_read_hides_no_other(walked: Desk) -> None:
 
 
 def damage(desk: Desk, rollout_id: str) -> None:
-    """Write over the stored state of a rollout."""
+    """Damage the stored state of a rollout."""
     store = Path(desk.policy).parent / "rollouts.db"
     with closing(sqlite3.connect(store)) as connection, connection:
         connection.execute("UPDATE rollouts SET state = '{' WHERE id = ?", (rollout_id,))
@@ -148,7 +148,7 @@ def test_status_needs_no_account(desk: Desk) -> None:
         pytest.param(SICK, 6, Exit.ROLLED_BACK, id="rolled back: 4"),
     ],
 )
-def test_status_tells_by_its_exit_status_when_asked(
+def test_status_has_an_exit_status_when_asked(
     desk_in: MakeDesk, events: list[object], minutes: int, status: Exit
 ) -> None:
     desk = desk_in(events=events)
@@ -182,7 +182,7 @@ def test_history_json_carries_the_entries_and_that_their_chain_holds(walked: Des
 
 
 def forge(desk: Desk) -> None:
-    """Change who did what the second entry of the history tells."""
+    """Change the author of the second history entry."""
     store = Path(desk.policy).parent / "rollouts.db"
     with closing(sqlite3.connect(store)) as connection, connection:
         (entry,) = connection.execute("SELECT entry FROM history WHERE seq = 2").fetchone()
@@ -215,7 +215,7 @@ def test_what_a_tick_adds_while_a_history_is_read_breaks_no_chain(
 
 
 def tick(desk: Desk, number: int) -> None:
-    """Tick once a minute, in silence."""
+    """Tick once a minute, without output."""
     for _ in range(number):
         desk.world.clock.advance(MINUTE)
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()):

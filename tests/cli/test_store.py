@@ -1,4 +1,4 @@
-"""store init and store copy: where rollouts are kept, and how they get to another place."""
+"""store init and store copy: a new store, and rollouts copied to another one."""
 
 from pathlib import Path
 
@@ -117,8 +117,10 @@ def test_a_copied_rollout_is_shown_and_watched_in_the_other_store(
         ],
     )
     for verb in ("status", "history", "replay"):
-        there, here = (desk.run(verb, "orders", "--json", "--store", one) for one in (new, old))
-        assert (there.status, there.data) == (here.status, here.data) == (Exit.DONE, here.data)
+        in_new, in_old = (desk.run(verb, "orders", "--json", "--store", one) for one in (new, old))
+        assert (
+            (in_new.status, in_new.data) == (in_old.status, in_old.data) == (Exit.DONE, in_old.data)
+        )
     desk.world.set_variables(FUNCTION, {"PERCENTAGE": "0", "ENABLED": "false"})
     desk.world.clock.advance(MINUTE)
     assert desk.run("tick", "--store", new).status == Exit.DRIFT
@@ -164,8 +166,8 @@ def test_a_rollout_is_copied_once_its_guard_of_0_is_over(
 @pytest.mark.usefixtures("_account")
 def test_rollouts_are_copied_from_a_table(tmp_path: Path, capsys: Captured) -> None:
     url = f"sqlite:///{tmp_path / 'rollouts.db'}"
-    for place in ("dynamodb://rollouts", url):
-        run(capsys, "store", "init", "--store", place)
+    for location in ("dynamodb://rollouts", url):
+        run(capsys, "store", "init", "--store", location)
     rollout, entry = with_entry(consistent(a_rollout(phase=Phase.SUCCEEDED)))
     with bootstrap.live_app(Settings(DynamoDbLocation("rollouts"), "tester")) as app:
         app.runner.store.create(rollout, [entry], rollout.locks)
@@ -180,15 +182,19 @@ def test_a_dry_copy_only_says_what_it_would_do(desk: Desk, places: tuple[str, st
     assert (
         desk.run("store", "copy", old, new, "--dry-run").out == f"would: copy orders#1 to {new}\n"
     )
-    shown = desk.run("store", "copy", old, new, "orders", "--dry-run", "--json").data
-    assert shown["would"] == [f"copy orders#1 to {new}"]
+    data = desk.run("store", "copy", old, new, "orders", "--dry-run", "--json").data
+    assert data["would"] == [f"copy orders#1 to {new}"]
     assert desk.run("status", "--all", "--store", new).out == "no rollout\n"
 
 
-@pytest.mark.parametrize("given", ["orders", "orders#1", "{policy}"], ids=["name", "id", "policy"])
-def test_a_rollout_is_named_as_everywhere(desk: Desk, places: tuple[str, str], given: str) -> None:
+@pytest.mark.parametrize(
+    "reference", ["orders", "orders#1", "{policy}"], ids=["name", "id", "policy"]
+)
+def test_a_rollout_is_named_as_everywhere(
+    desk: Desk, places: tuple[str, str], reference: str
+) -> None:
     old, new = places
-    desk.run("store", "copy", old, new, given.format(policy=desk.policy))
+    desk.run("store", "copy", old, new, reference.format(policy=desk.policy))
     assert desk.run("status", "orders", "--store", new).status == Exit.DONE
 
 
@@ -197,9 +203,9 @@ def test_the_same_command_again_finds_everything_done(desk: Desk, places: tuple[
     desk.run("store", "copy", old, new)
     again = desk.run("store", "copy", old, new)
     assert (again.status, again.out) == (Exit.DONE, f"orders#1: was in {new} already\n")
-    shown = desk.run("store", "copy", old, new, "--json").data
-    assert (shown["schema"], shown["to"]) == ("store-copy/1", new)
-    assert shown["rollouts"] == [{"id": "orders#1", "outcome": "there", "store": new}]
+    data = desk.run("store", "copy", old, new, "--json").data
+    assert (data["schema"], data["to"]) == ("store-copy/1", new)
+    assert data["rollouts"] == [{"id": "orders#1", "outcome": "there", "store": new}]
 
 
 def test_an_empty_store_has_nothing_to_copy(desk: Desk, places: tuple[str, str]) -> None:

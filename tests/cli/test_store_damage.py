@@ -1,6 +1,6 @@
-"""A store that is damaged, gone, full or locked: one line says what, where and what now.
+"""A store that is damaged, missing, full or locked: one line says what, where and what to do.
 
-Whatever is wrong with it, nothing that was in it is lost, and a policy file rolls back.
+Whatever the damage, nothing in the store is lost, and a policy file rolls back.
 """
 
 import os
@@ -29,8 +29,8 @@ PAGE = 4_096
 
 
 @dataclass
-class Place:
-    """A store in a file, and what is done to it; `restore` undoes what can be undone."""
+class DamagedStore:
+    """An SQLite store to damage; `restore` undoes the damage where that is possible."""
 
     file: Path
     patch: pytest.MonkeyPatch
@@ -42,74 +42,74 @@ class Place:
                 connection.execute(statement)
 
 
-def no_database(at: Place) -> None:
+def no_database(at: DamagedStore) -> None:
     at.file.write_text("version: 1\n" * 1_000)
 
 
-def empty(at: Place) -> None:
+def empty(at: DamagedStore) -> None:
     at.file.write_bytes(b"")
 
 
-def of_another_program(at: Place) -> None:
+def of_another_program(at: DamagedStore) -> None:
     at.execute("PRAGMA application_id = 1")
 
 
-def cut_off_in_its_header(at: Place) -> None:
+def cut_off_in_its_header(at: DamagedStore) -> None:
     at.file.write_bytes(at.file.read_bytes()[:100])
 
 
-def cut_off(at: Place) -> None:
+def cut_off(at: DamagedStore) -> None:
     at.file.write_bytes(at.file.read_bytes()[: 3 * PAGE])
 
 
-def pages_overwritten(at: Place) -> None:
-    whole = at.file.read_bytes()
-    at.file.write_bytes(whole[:PAGE] + os.urandom(len(whole) - PAGE))
+def pages_overwritten(at: DamagedStore) -> None:
+    content = at.file.read_bytes()
+    at.file.write_bytes(content[:PAGE] + os.urandom(len(content) - PAGE))
 
 
-def newer_layout(at: Place) -> None:
+def newer_layout(at: DamagedStore) -> None:
     at.execute("PRAGMA user_version = 99")
 
 
-def newer_schema(at: Place) -> None:
+def newer_schema(at: DamagedStore) -> None:
     at.execute("UPDATE rollouts SET state = json_set(state, '$.schema', 99)")
 
 
-def older_schema(at: Place) -> None:
+def older_schema(at: DamagedStore) -> None:
     at.execute("UPDATE rollouts SET state = json_set(state, '$.schema', 4)")
 
 
-def no_json(at: Place) -> None:
+def no_json(at: DamagedStore) -> None:
     at.execute("UPDATE rollouts SET state = substr(state, 1, 200)")
 
 
-def removed(at: Place) -> None:
+def removed(at: DamagedStore) -> None:
     at.file.unlink()
 
 
-def directory_removed(at: Place) -> None:
+def directory_removed(at: DamagedStore) -> None:
     shutil.rmtree(at.file.parent)
 
 
-def locked(at: Place) -> None:
-    """Another program writes, and does not end."""
+def locked(at: DamagedStore) -> None:
+    """Let another program hold a write lock."""
     at.patch.setattr(sqlite_file, "BUSY_LIMIT", timedelta(milliseconds=20))
-    other = at.restore.enter_context(closing(sqlite3.connect(at.file)))
-    other.execute("BEGIN IMMEDIATE")
+    connection = at.restore.enter_context(closing(sqlite3.connect(at.file)))
+    connection.execute("BEGIN IMMEDIATE")
 
 
-def locked_for_readers(at: Place) -> None:
+def locked_for_readers(at: DamagedStore) -> None:
     at.patch.setattr(sqlite_file, "BUSY_LIMIT", timedelta(milliseconds=20))
-    other = at.restore.enter_context(closing(sqlite3.connect(at.file)))
-    other.execute("PRAGMA locking_mode = EXCLUSIVE")
-    other.execute("UPDATE rollouts SET fence = fence")
+    connection = at.restore.enter_context(closing(sqlite3.connect(at.file)))
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    connection.execute("UPDATE rollouts SET fence = fence")
 
 
-def on_a_read_only_disk(at: Place) -> None:
+def on_a_read_only_disk(at: DamagedStore) -> None:
     at.restore.enter_context(read_only_disk(at.file))
 
 
-def on_a_full_disk(at: Place) -> None:
+def on_a_full_disk(at: DamagedStore) -> None:
     at.restore.enter_context(full_disk(at.file))
 
 
@@ -121,8 +121,8 @@ NO_JSON = (
 )
 RUN_AGAIN = "nothing was written; run again, and when it stays find who has the file open"
 
-# What happened, to what and what now; and how tick, status, start and rollback by name end.
-# A rollback finds the names of the target in the file beside the store, as long as that is there.
+# The message (damage, store, what to do); the exit statuses of tick, status, start and rollback by
+# name. A rollback finds the target in the file next to the store, as long as that exists.
 UNREADABLE = (Exit.INTERNAL, Exit.INTERNAL, Exit.INTERNAL, Exit.DONE)
 UNWRITABLE = (Exit.INTERNAL, Exit.DONE, Exit.INTERNAL, Exit.DONE)
 MISSING = (Exit.USAGE, Exit.USAGE, Exit.DONE, Exit.DONE)
@@ -150,13 +150,13 @@ TABLE = [
     (on_a_read_only_disk, "{} is read-only: nothing can be written beside it; check", UNWRITABLE),
     (on_a_full_disk, "{} has no room to grow; nothing was written; free disk space", UNWRITABLE),
 ]
-# What the same file tells again once it is over.
+# Damages that pass: afterwards the same file can be read again.
 PASSING = [locked, locked_for_readers, on_a_read_only_disk, on_a_full_disk]
 VERBS = ["tick", "status", "start {other}", "rollback orders"]
 
 CASES = [
-    pytest.param(damage, verb, status, said, id=f"{damage.__name__.replace('_', ' ')}: {name}")
-    for damage, said, statuses in TABLE
+    pytest.param(damage, verb, status, message, id=f"{damage.__name__.replace('_', ' ')}: {name}")
+    for damage, message, statuses in TABLE
     for verb, status in zip(VERBS, statuses, strict=True)
     for name in [verb.partition(" ")[0]]
 ]
@@ -164,54 +164,61 @@ DAMAGES = [pytest.param(damage, id=damage.__name__.replace("_", " ")) for damage
 
 
 @pytest.fixture
-def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, desk: Desk) -> Iterator[Place]:
+def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, desk: Desk) -> Iterator[DamagedStore]:
     """A store in a directory of its own, in which `orders` stands at 10 %."""
-    yield from a_place(tmp_path, monkeypatch, desk)
+    yield from open_damaged_store(tmp_path, monkeypatch, desk)
 
 
-def a_place(tmp_path: Path, patch: pytest.MonkeyPatch, desk: Desk) -> Iterator[Place]:
-    place = Place(tmp_path / "stores" / "rollouts.db", patch)
-    patch.setenv("ROLLOUTCTL_STORE", f"sqlite:///{place.file}")
+def open_damaged_store(
+    tmp_path: Path, patch: pytest.MonkeyPatch, desk: Desk
+) -> Iterator[DamagedStore]:
+    damaged_store = DamagedStore(tmp_path / "stores" / "rollouts.db", patch)
+    patch.setenv("ROLLOUTCTL_STORE", f"sqlite:///{damaged_store.file}")
     assert desk.run("start", desk.policy).status == Exit.DONE
     desk.world.clock.advance(MINUTE)
-    with place.restore:
-        yield place
+    with damaged_store.restore:
+        yield damaged_store
 
 
-def lines(ended: Ended, said: str) -> list[str]:
-    """Return the lines for people, of either stream, that say it."""
+def lines(ended: Ended, message: str) -> list[str]:
+    """Return the lines for people, of both streams, that have this message."""
     everything = [*ended.out.splitlines(), *ended.err.splitlines()]
-    return [line for line in everything if said in line and not line.startswith("{")]
+    return [line for line in everything if message in line and not line.startswith("{")]
 
 
-def check_told(desk: Desk, verb: str, status: Exit, said: str) -> None:
-    """Run `verb` on a store that is broken: one line says it, and traffic goes down at most."""
+def check_message(desk: Desk, verb: str, status: Exit, message: str) -> None:
+    """Run `verb` on a broken store: one line reports it, and the weight is not raised."""
     desk.world.add_function("payments", {})
-    other = desk.another_policy(
+    other_policy = desk.another_policy(
         "payments", target={**SHORT_POLICY["target"], "function": "payments"}
     )
-    ended = desk.run(*verb.format(other=other).split())
+    ended = desk.run(*verb.format(other=other_policy).split())
     assert ended.status == status
     works = status is Exit.DONE and verb != "rollback orders"
-    assert len(lines(ended, said)) == (0 if works else 1)
+    assert len(lines(ended, message)) == (0 if works else 1)
     lowered = verb == "rollback orders" and status is Exit.DONE
     assert desk.weight == (0 if lowered else 10)
     if verb == "rollback orders":
-        told = "recorded: " if lowered else WITHOUT_A_STORE
-        assert len(lines(ended, told)) == 1
+        ending = "recorded: " if lowered else WITHOUT_A_STORE
+        assert len(lines(ended, ending)) == 1
 
 
-@pytest.mark.parametrize(("damage", "verb", "status", "said"), CASES)
+@pytest.mark.parametrize(("damage", "verb", "status", "message"), CASES)
 def test_one_line_says_what_happened_to_what_and_what_now(
-    desk: Desk, at: Place, damage: Callable[[Place], None], verb: str, status: Exit, said: str
+    desk: Desk,
+    at: DamagedStore,
+    damage: Callable[[DamagedStore], None],
+    verb: str,
+    status: Exit,
+    message: str,
 ) -> None:
     damage(at)
-    check_told(desk, verb, status, said.format(at.file))
+    check_message(desk, verb, status, message.format(at.file))
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_policy_file_rolls_back_whatever_happened_to_the_store(
-    desk: Desk, at: Place, damage: Callable[[Place], None]
+    desk: Desk, at: DamagedStore, damage: Callable[[DamagedStore], None]
 ) -> None:
     damage(at)
     ended = desk.run("rollback", desk.policy)
@@ -223,14 +230,14 @@ def test_a_policy_file_rolls_back_whatever_happened_to_the_store(
     [one for one in DAMAGES if one.values[0] not in (*PASSING, removed, directory_removed)],
 )
 def test_what_is_left_of_a_damaged_store_is_left_alone(
-    desk: Desk, at: Place, damage: Callable[[Place], None]
+    desk: Desk, at: DamagedStore, damage: Callable[[DamagedStore], None]
 ) -> None:
-    """Somebody may still get something out of it, and of the rollouts that it does not hide."""
+    """An expert may still recover data from it, and other rollouts are still readable."""
     damage(at)
     before = at.file.read_bytes()
     for verb in ("tick", "status", "status orders", "history orders", "rollback orders"):
         desk.run(*verb.split())
-    with closing(sqlite3.connect(at.file)) as connection:  # what a save left in the WAL
+    with closing(sqlite3.connect(at.file)) as connection:  # the WAL of a save
         if damage in (newer_schema, older_schema, no_json):
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert at.file.read_bytes() == before
@@ -238,7 +245,7 @@ def test_what_is_left_of_a_damaged_store_is_left_alone(
 
 @pytest.mark.parametrize("damage", PASSING, ids=lambda one: one.__name__.replace("_", " "))
 def test_what_was_readable_before_is_readable_after(
-    desk: Desk, at: Place, damage: Callable[[Place], None]
+    desk: Desk, at: DamagedStore, damage: Callable[[DamagedStore], None]
 ) -> None:
     before = desk.run("history", "orders", "--json").data
     with at.restore:
@@ -261,10 +268,10 @@ def test_a_failing_canary_goes_back_to_0_although_nothing_can_be_written(
     desk_in: MakeDesk,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    damage: Callable[[Place], None],
+    damage: Callable[[DamagedStore], None],
 ) -> None:
     desk = desk_in(events=SICK)
-    for at in a_place(tmp_path, monkeypatch, desk):
+    for at in open_damaged_store(tmp_path, monkeypatch, desk):
         damage(at)
         ends = []
         for _ in range(6):
@@ -274,7 +281,7 @@ def test_a_failing_canary_goes_back_to_0_although_nothing_can_be_written(
 
 
 def test_a_rollout_of_a_newer_version_is_neither_replaced_nor_started_again(
-    desk: Desk, at: Place
+    desk: Desk, at: DamagedStore
 ) -> None:
     newer_schema(at)
     ended = desk.run("start", desk.policy)
@@ -285,23 +292,23 @@ def test_a_rollout_of_a_newer_version_is_neither_replaced_nor_started_again(
     assert desk.weight == 10
 
 
-def test_no_other_rollout_is_hidden_by_one_of_a_newer_version(desk: Desk, at: Place) -> None:
+def test_no_other_rollout_is_hidden_by_one_of_a_newer_version(desk: Desk, at: DamagedStore) -> None:
     newer_schema(at)
     desk.world.add_function("payments", {})
-    other = desk.another_policy(
+    other_policy = desk.another_policy(
         "payments", target={**SHORT_POLICY["target"], "function": "payments"}
     )
-    desk.run("start", other)
-    told: dict[str, Any] = {}
+    desk.run("start", other_policy)
+    outputs: dict[str, Any] = {}
     for verb in ("tick", "status"):
         desk.world.clock.advance(MINUTE)
-        told[verb] = desk.run(verb).out
-    assert all("payments#1  progressing" in text for text in told.values())
+        outputs[verb] = desk.run(verb).out
+    assert all("payments#1  progressing" in text for text in outputs.values())
 
 
 # --- one damaged rollout among healthy ones -----------------------------------------------------
 
-# One of each kind: what the state says, what stands beside it, bytes, and the history.
+# One damage of each kind: the state, its columns, raw bytes, and the history.
 OF_ONE = [
     "nested too deeply", "step beyond the last one", "updated in local time", "not UTF-8",
     "policy: cut off", "created: no time", "closed: neither 0 nor 1", "version: below 0",
@@ -310,17 +317,17 @@ OF_ONE = [
 
 
 def check_one_damaged(desk: Desk, damage: Callable[[], None]) -> None:
-    """Damage `orders#1` beside `payments#1`: every verb shows that one, and names this one."""
+    """Damage `orders#1` but not `payments#1`: every verb names the former and shows the latter."""
     desk.world.add_function("payments", {})
-    other = desk.another_policy(
+    other_policy = desk.another_policy(
         "payments", target={**SHORT_POLICY["target"], "function": "payments"}
     )
-    assert desk.run("start", other).status == Exit.DONE
+    assert desk.run("start", other_policy).status == Exit.DONE
     desk.world.clock.advance(MINUTE)
     damage()
 
     ended = {
-        verb: desk.run(*verb.format(other=other).split())
+        verb: desk.run(*verb.format(other=other_policy).split())
         for verb in ("tick", "status", "status --all", "status --json", "history payments",
                      "status payments", "verify payments", "verify {other}")
     }  # fmt: skip
@@ -334,18 +341,18 @@ def check_one_damaged(desk: Desk, damage: Callable[[], None]) -> None:
         assert ended[verb].status in (Exit.DONE, Exit.CHECK_FAILED), verb
         assert not lines(ended[verb], "orders#1"), verb
     for verb in ("status orders#1", "history orders#1"):
-        told = desk.run(*verb.split())
-        assert told.status == Exit.INTERNAL, verb
-        assert len(lines(told, "orders#1 is damaged")) == 1, verb
+        result = desk.run(*verb.split())
+        assert result.status == Exit.INTERNAL, verb
+        assert len(lines(result, "orders#1 is damaged")) == 1, verb
 
 
 def check_copied(desk: Desk, source: str, destination: str, damage: Callable[[], None]) -> None:
-    """Damage `orders#1` beside `payments#1`: that one is copied, and this one left and named."""
+    """Damage `orders#1` but not `payments#1`: the former is named, the latter copied."""
     desk.world.add_function("payments", {})
-    other = desk.another_policy(
+    other_policy = desk.another_policy(
         "payments", target={**SHORT_POLICY["target"], "function": "payments"}
     )
-    assert desk.run("start", other).status == Exit.DONE
+    assert desk.run("start", other_policy).status == Exit.DONE
     assert desk.run("rollback", "payments").status == Exit.DONE
     desk.world.clock.advance(15 * MINUTE)
     damage()
@@ -360,7 +367,7 @@ def check_copied(desk: Desk, source: str, destination: str, damage: Callable[[],
 
 @pytest.mark.parametrize("name", OF_ONE)
 def test_one_damaged_rollout_is_named_and_the_others_are_shown(
-    desk: Desk, at: Place, name: str
+    desk: Desk, at: DamagedStore, name: str
 ) -> None:
     def damage() -> None:
         with closing(sqlite3.connect(at.file)) as connection, connection:
@@ -371,7 +378,7 @@ def test_one_damaged_rollout_is_named_and_the_others_are_shown(
 
 @pytest.mark.parametrize("name", ["step beyond the last one", "history: not UTF-8"])
 def test_a_damaged_rollout_keeps_no_other_one_from_being_copied(
-    desk: Desk, at: Place, tmp_path: Path, name: str
+    desk: Desk, at: DamagedStore, tmp_path: Path, name: str
 ) -> None:
     def damage() -> None:
         with closing(sqlite3.connect(at.file)) as connection, connection:

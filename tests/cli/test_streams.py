@@ -57,7 +57,7 @@ def test_no_verb_breaks_with_its_stdout(
     assert (ended.returncode, ended.stderr) == (status, words)
 
 
-def test_of_many_lines_the_first_is_read_and_nobody_complains() -> None:
+def test_a_reader_may_stop_after_the_first_of_many_lines() -> None:
     ended = run("| head -1", "schema")
     assert (ended.returncode, ended.stdout, ended.stderr) == (Exit.DONE, "{\n", "")
 
@@ -106,7 +106,7 @@ class Lossy(io.StringIO):
         pytest.param(("status", "orders", "--watch"), Exit.UNDECIDED, id="status --watch"),
     ],
 )
-def test_nobody_follows_for_a_reader_who_has_gone(
+def test_following_ends_when_stdout_is_closed(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, verb: tuple[str, ...], status: Exit
 ) -> None:
     def tick() -> None:

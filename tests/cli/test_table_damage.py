@@ -1,4 +1,4 @@
-"""A table that is missing, throttled or forbidden: one line says what, where and what now."""
+"""A table that is missing, throttled or forbidden: one line says what, where and what to do."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ from tests.cli.test_store_damage import (
     UNWRITABLE,
     VERBS,
     check_copied,
+    check_message,
     check_one_damaged,
-    check_told,
 )
 from tests.simulation.worlds import MINUTE
 from tests.support.damage import DYNAMODB_DAMAGES
@@ -31,8 +31,8 @@ READS = ("GetItem", "Query", "Scan")
 
 
 @dataclass
-class Place:
-    """A table, and what DynamoDB refuses of it: nothing, until something is done to it."""
+class DamagedTable:
+    """A table, and the operations that DynamoDB refuses on it; at first none."""
 
     client: Any
 
@@ -50,24 +50,24 @@ class Place:
 THROTTLED, DENIED = "ProvisionedThroughputExceededException", "AccessDeniedException"
 
 
-def missing(at: Place) -> None:
+def missing(at: DamagedTable) -> None:
     at.client.update_table(TableName="rollouts", DeletionProtectionEnabled=False)
     at.client.delete_table(TableName="rollouts")
 
 
-def throttled(at: Place) -> None:
+def throttled(at: DamagedTable) -> None:
     at.refuse(THROTTLED, *READS, *WRITES)
 
 
-def throttled_for_writes(at: Place) -> None:
+def throttled_for_writes(at: DamagedTable) -> None:
     at.refuse(THROTTLED, *WRITES)
 
 
-def forbidden(at: Place) -> None:
+def forbidden(at: DamagedTable) -> None:
     at.refuse(DENIED, *READS, *WRITES)
 
 
-def forbidden_to_write(at: Place) -> None:
+def forbidden_to_write(at: DamagedTable) -> None:
     at.refuse(DENIED, *WRITES)
 
 
@@ -75,7 +75,7 @@ MAKE = "there is no table rollouts in us-east-1: check the name, or make it: rol
 SLOW = "table rollouts): ProvisionedThroughputExceededException: Provisioned"
 GRANT = "table rollouts): AccessDeniedException: AccessDeniedException was said; grant the action"
 ABSENT = (Exit.USAGE,) * 4
-# A table leaves nothing beside it: a rollback by name cannot be.
+# A table has no target file: a rollback by name is not possible without it.
 UNREADABLE = (Exit.INTERNAL, Exit.INTERNAL, Exit.INTERNAL, Exit.INTERNAL)
 TABLE = [
     (missing, MAKE, ABSENT),
@@ -85,15 +85,15 @@ TABLE = [
     (forbidden_to_write, GRANT, UNWRITABLE),
 ]
 CASES = [
-    pytest.param(damage, verb, status, said, id=f"{damage.__name__.replace('_', ' ')}: {name}")
-    for damage, said, statuses in TABLE
+    pytest.param(damage, verb, status, message, id=f"{damage.__name__.replace('_', ' ')}: {name}")
+    for damage, message, statuses in TABLE
     for verb, status in zip(VERBS, statuses, strict=True)
     for name in [verb.partition(" ")[0]]
 ]
 
 
 @pytest.fixture
-def at(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+def at(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[DamagedTable]:
     """A table in which `orders` stands at 10 %."""
     with mock_aws():
         client = Session("test", "test", region_name=REGION).client("dynamodb")
@@ -106,20 +106,25 @@ def at(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
         monkeypatch.setattr(Clients, "get", get)
         assert desk.run("start", desk.policy).status == Exit.DONE
         desk.world.clock.advance(MINUTE)
-        yield Place(client)
+        yield DamagedTable(client)
 
 
-@pytest.mark.parametrize(("damage", "verb", "status", "said"), CASES)
+@pytest.mark.parametrize(("damage", "verb", "status", "message"), CASES)
 def test_one_line_says_what_happened_to_what_and_what_now(
-    desk: Desk, at: Place, damage: Callable[[Place], None], verb: str, status: Exit, said: str
+    desk: Desk,
+    at: DamagedTable,
+    damage: Callable[[DamagedTable], None],
+    verb: str,
+    status: Exit,
+    message: str,
 ) -> None:
     damage(at)
-    check_told(desk, verb, status, said)
+    check_message(desk, verb, status, message)
 
 
 @pytest.mark.parametrize("damage", [one for one, *_ in TABLE], ids=lambda one: one.__name__)
 def test_a_policy_file_rolls_back_whatever_happened_to_the_table(
-    desk: Desk, at: Place, damage: Callable[[Place], None]
+    desk: Desk, at: DamagedTable, damage: Callable[[DamagedTable], None]
 ) -> None:
     damage(at)
     ended = desk.run("rollback", desk.policy)
@@ -131,7 +136,7 @@ def test_a_policy_file_rolls_back_whatever_happened_to_the_table(
     ids=lambda one: one.__name__,
 )  # fmt: skip
 def test_what_was_readable_before_is_readable_after(
-    desk: Desk, at: Place, damage: Callable[[Place], None]
+    desk: Desk, at: DamagedTable, damage: Callable[[DamagedTable], None]
 ) -> None:
     before = desk.run("history", "orders", "--json").data
     damage(at)
@@ -143,10 +148,10 @@ def test_what_was_readable_before_is_readable_after(
     assert desk.run("tick").status in (Exit.DONE, Exit.ROLLED_BACK)
 
 
-def test_no_item_ever_ends_by_itself(at: Place) -> None:
-    """No store trusts a TTL: a rollout that is watched for days must not be gone one night."""
-    told = at.client.describe_time_to_live(TableName="rollouts")["TimeToLiveDescription"]
-    assert told["TimeToLiveStatus"] == "DISABLED"
+def test_no_item_ever_ends_by_itself(at: DamagedTable) -> None:
+    """The table has no TTL: it could delete a rollout that is watched for days."""
+    time_to_live = at.client.describe_time_to_live(TableName="rollouts")["TimeToLiveDescription"]
+    assert time_to_live["TimeToLiveStatus"] == "DISABLED"
     items = at.client.scan(TableName="rollouts")["Items"]
     assert items
     assert not [name for item in items for name in item if "ttl" in name or "expire" in name]
@@ -164,14 +169,14 @@ def test_no_item_ever_ends_by_itself(at: Place) -> None:
     ],
 )  # fmt: skip
 def test_one_damaged_rollout_is_named_and_the_others_are_shown(
-    desk: Desk, at: Place, name: str
+    desk: Desk, at: DamagedTable, name: str
 ) -> None:
     check_one_damaged(desk, lambda: DYNAMODB_DAMAGES[name](at.client, "rollouts", "orders#1"))
 
 
 @pytest.mark.parametrize("name", ["step beyond the last one", "history: a piece is missing"])
 def test_a_damaged_rollout_keeps_no_other_one_from_being_copied(
-    desk: Desk, at: Place, tmp_path: Path, name: str
+    desk: Desk, at: DamagedTable, tmp_path: Path, name: str
 ) -> None:
     def damage() -> None:
         DYNAMODB_DAMAGES[name](at.client, "rollouts", "orders#1")

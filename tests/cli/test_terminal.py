@@ -1,4 +1,4 @@
-"""What a real terminal gets: a live view where that can be drawn, and lines where it cannot."""
+"""Output on a real terminal: a live view where that can be drawn, else lines."""
 
 import os
 import pty
@@ -28,14 +28,14 @@ Watch = Callable[..., str]
 
 @pytest.fixture
 def watch(tmp_path: Path) -> Watch:
-    """Return what watches a rollout for a second on a terminal, and returns what that was sent."""
+    """Return a function that watches a rollout on a terminal for a second: its output."""
     now = datetime.now(UTC)
     rollout, entry = with_entry(
         a_rollout(settled=now, seen_weight=10, updated=now, sentence="baking at 10 %")
     )
     store = tmp_path / "rollouts.db"
-    with SqliteStore(store) as kept:
-        kept.create(rollout, [entry], rollout.locks)
+    with SqliteStore(store) as opened:
+        opened.create(rollout, [entry], rollout.locks)
 
     def watched(*python: str, **variables: str) -> str:
         arguments = ["status", "checkout", "--watch", "--for", "1s", "--every", "1s"]
@@ -48,7 +48,7 @@ def watch(tmp_path: Path) -> Watch:
 
 
 def on_a_terminal(arguments: list[str], environment: dict[str, str]) -> tuple[int, str]:
-    """Run Python on a terminal of its own; return the exit status, and what the terminal was sent.
+    """Run Python on a pseudo-terminal; return its exit status and output.
 
     After a minute it is killed.
     """
@@ -69,7 +69,7 @@ def on_a_terminal(arguments: list[str], environment: dict[str, str]) -> tuple[in
 
 
 def _read(screen: FileIO) -> bytes:
-    """Return what comes next; nothing when the other side has gone, an error on Linux."""
+    """Return the next output; empty when the process has closed the terminal, an error on Linux."""
     try:
         return screen.read(65_536) or b""
     except OSError:
@@ -85,7 +85,7 @@ def test_on_a_terminal_a_view_is_drawn_over_itself_and_stays_when_it_is_over(wat
     assert "baking at 10 %" in last
 
 
-def test_what_is_told_meanwhile_stands_on_a_line_of_its_own(watch: Watch) -> None:
+def test_a_message_during_a_live_view_has_a_line_of_its_own(watch: Watch) -> None:
     sent = watch(TERM="xterm-256color", NO_COLOR="1")
     (line,) = [line for line in sent.splitlines() if "time is up" in line]
     assert line.endswith("rolloutctl: time is up; checkout#1 is progressing")

@@ -1,4 +1,4 @@
-"""validate, schema and plan: what a policy file says, before anything moves."""
+"""validate, schema and plan: a policy file is checked and explained before a start."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ def wrong(tmp_path: Path) -> str:
     return str(file)
 
 
-def test_a_sound_policy_is_told_with_its_ladder(desk: Desk) -> None:
+def test_a_valid_policy_is_printed_with_its_steps(desk: Desk) -> None:
     assert desk.run("validate", desk.policy) == (
         Exit.DONE, f"{desk.policy}: ok: 10 % for 2m, 100 % for 2m\n", "",
     )  # fmt: skip
@@ -104,7 +104,7 @@ def test_a_live_plan_of_a_running_rollout_says_what_the_next_tick_does(desk: Des
     assert desk.weight == 10
 
 
-# --- what the gates can decide ------------------------------------------------------------------
+# --- gate power ---------------------------------------------------------------------------------
 
 
 def test_a_plan_without_a_traffic_says_in_one_line_how_to_give_one(desk: Desk) -> None:
@@ -115,7 +115,7 @@ def test_a_plan_without_a_traffic_says_in_one_line_how_to_give_one(desk: Desk) -
     assert "power" not in desk.run("plan", desk.policy, "--json").data
 
 
-def test_gates_are_told_for_a_given_traffic_offline(desk: Desk) -> None:
+def test_gate_power_is_printed_for_a_given_request_rate_offline(desk: Desk) -> None:
     ended = desk.run("validate", desk.policy, "--requests-per-minute", "600")
     assert ended.status == Exit.DONE
     assert "  gates at 600 requests a minute (given): " in ended.out
@@ -130,19 +130,19 @@ def test_a_gate_that_cannot_decide_is_a_warning_and_no_failure(desk: Desk) -> No
 
 
 def test_gates_are_there_as_json(desk: Desk) -> None:
-    asked = desk.policy, "--requests-per-minute", "600", "--json"
-    (file,) = desk.run("validate", *asked).data["files"]
+    arguments = desk.policy, "--requests-per-minute", "600", "--json"
+    (file,) = desk.run("validate", *arguments).data["files"]
     assert [step["requests"] for step in file["power"]["steps"]] == [120, 1_200]
 
 
 def test_what_is_no_traffic_is_refused(desk: Desk) -> None:
-    for given in ("0", "-1", "nan", "inf", "many"):
-        ended = desk.run("validate", desk.policy, "--requests-per-minute", given)
+    for rate in ("0", "-1", "nan", "inf", "many"):
+        ended = desk.run("validate", desk.policy, "--requests-per-minute", rate)
         assert ended.status == Exit.USAGE
         assert "--requests-per-minute" in ended.err
 
 
-def test_a_wrong_policy_beside_a_sound_one_is_told_with_its_gates(desk: Desk, wrong: str) -> None:
+def test_a_wrong_policy_does_not_hide_the_gate_power_of_a_valid_one(desk: Desk, wrong: str) -> None:
     ended = desk.run("validate", wrong, desk.policy, "--requests-per-minute", "600")
     assert ended.status == Exit.USAGE
     assert ended.out.count("gates at") == 1

@@ -1,4 +1,4 @@
-"""verify: what is live beside what a rollout says, a line for each thing that is looked at."""
+"""verify: the live target and its traffic compared with the rollout, a line for each check."""
 
 import json
 from datetime import timedelta
@@ -35,7 +35,7 @@ BESIDE: dict[str, Any] = {
 
 @pytest.fixture
 def baking(desk_in: MakeDesk) -> Desk:
-    """A desk whose rollout bakes at 10 % since half an hour, with what the flag has logged."""
+    """A desk whose rollout has baked at 10 % for half an hour, with the flag's log events."""
     desk = desk_in(BESIDE)
     assert desk.run("start", desk.policy).status == Exit.DONE
     logs(desk, canary_every=10)
@@ -63,7 +63,7 @@ def later(desk: Desk, *minutes: int) -> None:
 
 
 def checks(ended: Ended) -> dict[str, str]:
-    """Return what each line says, by what it is about."""
+    """Return the text of each line by its check."""
     return {
         one["what"]: f"{one['level']}: {one['seen']}; {one['remedy']}"
         for one in ended.data["checks"]
@@ -78,7 +78,7 @@ def levels(ended: Ended) -> set[str]:
     return {one["level"] for one in ended.data["checks"]}
 
 
-# --- all is well --------------------------------------------------------------------------------
+# --- no problem ---------------------------------------------------------------------------------
 
 
 def test_a_line_for_each_thing_that_was_looked_at(baking: Desk) -> None:
@@ -114,10 +114,10 @@ def test_without_a_rollout_nothing_says_which_weight_there_should_be(desk_in: Ma
     desk.run("store", "init")
     desk.run("set-weight", desk.policy, "40")
     desk.world.clock.advance(60 * MINUTE)
-    found = checks(verify(desk))
-    assert found["rollout"].startswith("ok: there is none")
-    assert found["variables"].startswith("ok: 40 % is live")
-    assert found["share (metrics)"].startswith("ok: ")
+    lines = checks(verify(desk))
+    assert lines["rollout"].startswith("ok: there is none")
+    assert lines["variables"].startswith("ok: 40 % is live")
+    assert lines["share (metrics)"].startswith("ok: ")
 
 
 def test_a_weight_that_may_have_changed_meanwhile_is_said(desk_in: MakeDesk) -> None:
@@ -132,7 +132,7 @@ def test_a_weight_that_may_have_changed_meanwhile_is_said(desk_in: MakeDesk) -> 
     assert verify(desk, "--minutes", "6").status == Exit.DONE
 
 
-# --- something is wrong -------------------------------------------------------------------------
+# --- failed checks ------------------------------------------------------------------------------
 
 
 def test_another_weight_than_the_rollouts_fails(baking: Desk) -> None:
@@ -145,15 +145,15 @@ def test_another_weight_than_the_rollouts_fails(baking: Desk) -> None:
     )
 
 
-def test_what_was_set_over_a_rollout_is_told_and_does_not_fail(baking: Desk) -> None:
+def test_what_was_set_over_a_rollout_is_shown_and_does_not_fail(baking: Desk) -> None:
     baking.run("set-weight", baking.policy, "40", "--force", "--reason", "a demo")
     later(baking, 8)
-    found = checks(verify(baking))
-    assert found["variables"] == (
+    lines = checks(verify(baking))
+    assert lines["variables"] == (
         "warn: 40 % is live (PERCENTAGE=40, ENABLED=false) where orders#1 is paused over it (set "
         "from 10 % to 40 % by hand: a demo); rolloutctl resume orders#1 with --keep or --restore"
     )
-    assert found["share (metrics)"].startswith("ok: ")
+    assert lines["share (metrics)"].startswith("ok: ")
 
 
 def test_variables_that_contradict_each_other_fail(baking: Desk) -> None:
@@ -167,15 +167,15 @@ def test_variables_that_contradict_each_other_fail(baking: Desk) -> None:
 
 def test_callers_of_an_alias_are_seen(baking: Desk) -> None:
     baking.world.function(FUNCTION).aliases.append({"Name": "live", "FunctionVersion": "1"})
-    found = checks(verify(baking))
-    assert found["reach"].startswith("warn: handler has aliases (live)")
+    lines = checks(verify(baking))
+    assert lines["reach"].startswith("warn: handler has aliases (live)")
     baking.world.function(FUNCTION).snap_start = "PublishedVersions"
     ended = verify(baking)
     assert ended.status == Exit.CHECK_FAILED
     assert "no weight reaches them" in json.dumps(ended.data)
 
 
-def test_a_flag_that_does_not_do_what_it_is_told_fails(baking: Desk) -> None:
+def test_a_flag_that_does_not_follow_its_weight_fails(baking: Desk) -> None:
     logs(baking, canary_every=2, begin=-20)
     ended = verify(baking)
     assert ended.status == Exit.CHECK_FAILED
@@ -208,11 +208,11 @@ def test_after_a_rollback_the_drain_and_the_silence_of_the_canary_are_verified(
     logs(baking, canary_every=1_000, percentage=0, begin=4)
     later(baking, 10, 4, 11)
     ended = verify(baking)
-    found = checks(ended)
-    assert found["variables"].startswith("ok: 0 % is live")
-    assert found["drain"].startswith("ok: confirmed: requests counted no request")
-    assert "0 of " in found["share (metrics)"]
-    assert found["share (events)"].startswith("fail: 1 of 100 requests (1%) took the canary")
+    lines = checks(ended)
+    assert lines["variables"].startswith("ok: 0 % is live")
+    assert lines["drain"].startswith("ok: confirmed: requests counted no request")
+    assert "0 of " in lines["share (metrics)"]
+    assert lines["share (events)"].startswith("fail: 1 of 100 requests (1%) took the canary")
     assert ended.status == Exit.CHECK_FAILED
 
 
@@ -226,7 +226,7 @@ def test_a_weight_that_came_back_after_a_rollback_fails_while_it_is_watched(baki
     assert "watches no more" in checks(verify(baking))["variables"]
 
 
-# --- what cannot be read ------------------------------------------------------------------------
+# --- unreadable parts ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -234,8 +234,8 @@ def test_a_weight_that_came_back_after_a_rollback_fails_while_it_is_watched(baki
     [
         pytest.param(FailingCall(READ, "denied"), "variables", "lambda:GetFunctionConfiguration",
                      id="the function"),
-        pytest.param(FailingCall(("lambda", "ListAliases"), "denied"), "reach", "lambda:ListAliases",
-                     id="its aliases"),
+        pytest.param(FailingCall(("lambda", "ListAliases"), "denied"), "reach",
+                     "lambda:ListAliases", id="its aliases"),
         pytest.param(FailingCall(METRICS, "denied"), "share (metrics)", "cloudwatch:GetMetricData",
                      id="metrics"),
         pytest.param(FailingCall(LOGS, "denied"), "share (events)", "logs:FilterLogEvents",
@@ -251,8 +251,8 @@ def test_what_is_denied_costs_its_own_line_and_names_the_action(
     assert checks(ended)[line].startswith("unread: ")
     assert action in checks(ended)[line]
     assert "grant the action to this role" in checks(ended)[line]
-    others = {what for what, text in checks(ended).items() if text.startswith("ok: ")}
-    assert len(others) >= 1
+    passed = {what for what, text in checks(ended).items() if text.startswith("ok: ")}
+    assert len(passed) >= 1
 
 
 def test_an_environment_that_cannot_be_decrypted_fails(desk_in: MakeDesk) -> None:
@@ -285,13 +285,13 @@ def test_a_store_that_is_not_there_or_broken_costs_the_comparison(
     assert (ended.status, checks(ended)["rollout"][:7]) == (Exit.INTERNAL, "unread:")
 
 
-def test_a_target_of_another_policys_rollout_is_told(baking: Desk) -> None:
-    other = baking.another_policy("payments")
-    found = checks(verify(baking, given=other))
-    assert found["rollout"].startswith("warn: orders#1 is progressing and asks for 10 %; it owns")
+def test_a_target_of_another_policys_rollout_is_reported(baking: Desk) -> None:
+    other_policy = baking.another_policy("payments")
+    lines = checks(verify(baking, given=other_policy))
+    assert lines["rollout"].startswith("warn: orders#1 is progressing and asks for 10 %; it owns")
 
 
-def test_another_version_of_the_policy_is_told(baking: Desk) -> None:
+def test_another_version_of_the_policy_is_reported(baking: Desk) -> None:
     path = Path(baking.policy)
     path.write_text(json.dumps({**BESIDE, "warmup": "1m"}))
     assert "by another version of this policy" in checks(verify(baking))["rollout"]

@@ -1,7 +1,7 @@
-"""Why a write of the weight failed is told: by the tick, status, the history and messages.
+"""The reason of a failed weight write is in the tick, status, history and messages.
 
-Each row is what Lambda says to a write; the rollout is one whose canary fails, or one that would go
-up. The weight of the function is what was live all the time.
+Each row is an answer of Lambda to a write, by a rollout whose canary fails, or by one that raises.
+The live weight of the function never changes.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from tests.support.stage import WRITE
 SICK: Final = {"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}
 STATE: Final = "The function is currently in the following state: {}"
 
-# What Lambda says: code, words, HTTP status; and what a person reads of it.
+# Lambda's error: code, message, HTTP status; and its explanation for people.
 REFUSALS: Final[dict[str, tuple[str, str, int, str]]] = {
     "a missing permission": ("AccessDeniedException", "not authorized", 403, "grant the action"),
     "a key": ("KMSAccessDeniedException", "access was denied", 502, "kms:Encrypt"),
@@ -34,7 +34,7 @@ STATES: Final = {"a function that failed": "Failed", "a function that is pending
 
 @dataclass(frozen=True, slots=True)
 class Refusing:
-    """A layer of the world in which Lambda refuses every write, and shows `state`."""
+    """An interceptor in which Lambda refuses every write, and answers with `state`."""
 
     code: str
     words: str
@@ -53,19 +53,19 @@ class Refusing:
         return answer
 
 
-def refuse(desk: Desk, what: str) -> tuple[Refusing, str]:
-    """Let Lambda refuse writes; return the layer, and what a person is to read of it."""
-    code, words, status, told = REFUSALS[what]
-    layer = Refusing(code, words, status, STATES.get(what, ""))
+def refuse(desk: Desk, refusal: str) -> tuple[Refusing, str]:
+    """Let Lambda refuse writes; return the interceptor, and the explanation for people."""
+    code, message, status, explanation = REFUSALS[refusal]
+    layer = Refusing(code, message, status, STATES.get(refusal, ""))
     desk.world.interceptors.append(layer)
-    if "large" in what:
+    if "large" in refusal:
         room = {f"NOTE_{index}": "x" * 1_000 for index in range(5)}
         desk.world.function(FUNCTION).variables.update(room)
-    return layer, told
+    return layer, explanation
 
 
 def mend(desk: Desk, layer: Refusing) -> None:
-    """Let Lambda take writes again."""
+    """Let Lambda accept writes again."""
     desk.world.interceptors.remove(layer)
     variables = desk.world.function(FUNCTION).variables
     for name in [name for name in variables if name.startswith("NOTE_")]:
@@ -83,24 +83,24 @@ def ticked(desk: Desk, until: str) -> Ended:
 
 
 def history(desk: Desk) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = desk.run("history", "orders", "--json").data["entries"]
-    return found
+    entries: list[dict[str, Any]] = desk.run("history", "orders", "--json").data["entries"]
+    return entries
 
 
-@pytest.mark.parametrize("what", REFUSALS)
+@pytest.mark.parametrize("refusal", REFUSALS)
 def test_a_rollback_that_cannot_be_written_says_why_from_the_first_tick_on(
-    desk_in: MakeDesk, what: str
+    desk_in: MakeDesk, refusal: str
 ) -> None:
     desk = desk_in(events=[SICK])
     desk.run("start", desk.policy)
-    layer, told = refuse(desk, what)
+    layer, explanation = refuse(desk, refusal)
 
     ended = ticked(desk, "rolling_back")
 
     assert (ended.status, desk.weight) == (Exit.UNCONFIRMED, 10)
     status = desk.run("status", "orders", "--json").data
     assert layer.code in status["write_error"]
-    assert told in status["write_error"]
+    assert explanation in status["write_error"]
     assert (status["weight"], status["seen_weight"]) == (0, 10)
     first = status["sentence"]
     page = desk.run("status", "orders").out
@@ -124,19 +124,19 @@ def test_a_rollback_that_cannot_be_written_says_why_from_the_first_tick_on(
     assert desk.run("replay", "orders").status == Exit.DONE
 
 
-@pytest.mark.parametrize("what", REFUSALS)
+@pytest.mark.parametrize("refusal", REFUSALS)
 def test_a_raise_that_cannot_be_written_says_why_and_records_it_once(
-    desk_in: MakeDesk, what: str
+    desk_in: MakeDesk, refusal: str
 ) -> None:
     desk = desk_in()
     desk.run("start", desk.policy)
-    layer, told = refuse(desk, what)
+    layer, explanation = refuse(desk, refusal)
 
     ended = ticked_until(desk, "write_error")
 
     assert (ended.status, desk.weight) == (Exit.DONE, 10)
     data = ended.data["rollouts"][0]
-    assert told in data["write_error"]
+    assert explanation in data["write_error"]
     desk.world.clock.advance(MINUTE)
     desk.run("tick")
     kinds = [one["kind"] for one in history(desk)]
@@ -153,10 +153,10 @@ def test_a_raise_that_cannot_be_written_says_why_and_records_it_once(
 
 
 def ticked_until(desk: Desk, field: str) -> Ended:
-    """Tick once a minute until `field` of the rollout says something."""
+    """Tick once a minute until `field` of the rollout is set."""
     for _ in range(30):
         desk.world.clock.advance(MINUTE)
         ended = desk.run("tick", "--json")
         if ended.data["rollouts"][0][field]:
             return ended
-    raise AssertionError(f"{field} never said anything")
+    raise AssertionError(f"{field} was never set")

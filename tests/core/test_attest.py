@@ -1,4 +1,4 @@
-"""A person attests: when, to what, what is kept of it, and what becomes of the rollout."""
+"""`attest`: which criteria take a signature, what is stored of it, and what the rollout does."""
 
 from dataclasses import replace
 from typing import Any
@@ -25,15 +25,17 @@ from tests.support.three_steps import (
 )
 
 STATEMENT = {"kind": "attestation", "statement": "Support has seen nothing."}
-SIGNED = a_policy(criteria={**LADDER["criteria"], "SC-005": STATEMENT})
-TWICE_SIGNED = a_policy(criteria={**LADDER["criteria"], "SC-005": STATEMENT, "SC-006": STATEMENT})
-WARMING = a_policy(criteria={**LADDER["criteria"], "SC-005": STATEMENT}, warmup="30m")
-AT_NOON = replace(AT_10, policy=SIGNED)
-ASK = Command(Verb.ATTEST, "no tickets today", criterion="SC-005", by="ada")
+ONE_ATTESTATION = a_policy(criteria={**LADDER["criteria"], "SC-005": STATEMENT})
+TWO_ATTESTATIONS = a_policy(
+    criteria={**LADDER["criteria"], "SC-005": STATEMENT, "SC-006": STATEMENT}
+)
+WITH_WARMUP = a_policy(criteria={**LADDER["criteria"], "SC-005": STATEMENT}, warmup="30m")
+AT_NOON = replace(AT_10, policy=ONE_ATTESTATION)
+ATTEST = Command(Verb.ATTEST, "no tickets today", criterion="SC-005", by="ada")
 
 
-def said(rollout: Rollout, ask: Command = ASK, minute: int = 5) -> Decision:
-    return apply_command(rollout, ask, Observation(a_reading(10)), NOON + minute * MINUTE)
+def attest(rollout: Rollout, command: Command = ATTEST, minute: int = 5) -> Decision:
+    return apply_command(rollout, command, Observation(a_reading(10)), NOON + minute * MINUTE)
 
 
 def tick(rollout: Rollout, minute: int) -> Decision:
@@ -41,7 +43,7 @@ def tick(rollout: Rollout, minute: int) -> Decision:
 
 
 def test_a_signature_is_kept_with_who_and_when() -> None:
-    decision = said(AT_NOON)
+    decision = attest(AT_NOON)
     at = int((NOON + 5 * MINUTE).timestamp())
     assert decision.rollout.signed == {"SC-005": Signature("ada", at, "no tickets today")}
     entry = decision.record
@@ -59,35 +61,35 @@ def test_a_signature_is_kept_with_who_and_when() -> None:
 
 
 def test_unsigned_it_holds_and_signed_it_passes() -> None:
-    held = tick(AT_NOON, 15).rollout
-    assert (held.reason, held.blocked) == (Reason.HOLDING, "inconclusive: SC-005")
-    assert "rolloutctl attest checkout#1 SC-005 --note TEXT" in held.sentence
-    on = tick(said(AT_NOON).rollout, 15).rollout
-    assert (on.reason, on.weight, on.label) == (Reason.GATE_PASSED, 50, "not refuted")
+    holding = tick(AT_NOON, 15).rollout
+    assert (holding.reason, holding.blocked) == (Reason.HOLDING, "inconclusive: SC-005")
+    assert "rolloutctl attest checkout#1 SC-005 --note TEXT" in holding.sentence
+    passed = tick(attest(AT_NOON).rollout, 15).rollout
+    assert (passed.reason, passed.weight, passed.label) == (Reason.GATE_PASSED, 50, "not refuted")
 
 
 def test_a_refusal_rolls_back_with_the_next_tick() -> None:
-    no = said(AT_NOON, replace(ASK, refuse=True))
-    assert no.record is not None
-    assert (no.record.kind, no.record.reason) == ("refused", Reason.ATTESTATION_REFUSED)
-    assert [one.severity for one in no.notices] == [Severity.WARNING]
-    assert no.record.sentence == (
+    refusal = attest(AT_NOON, replace(ATTEST, refuse=True))
+    assert refusal.record is not None
+    assert (refusal.record.kind, refusal.record.reason) == ("refused", Reason.ATTESTATION_REFUSED)
+    assert [one.severity for one in refusal.notices] == [Severity.WARNING]
+    assert refusal.record.sentence == (
         "SC-005 is refused by ada: no tickets today; the next tick rolls back"
     )
-    back = tick(no.rollout, 6).rollout
-    assert (back.phase, back.reason) == (Phase.ROLLING_BACK, Reason.GATE_FAILED)
-    assert back.sentence.startswith("SC-005 fails: refused by ada at 2026-11-24 12:05 UTC")
+    lowered = tick(refusal.rollout, 6).rollout
+    assert (lowered.phase, lowered.reason) == (Phase.ROLLING_BACK, Reason.GATE_FAILED)
+    assert lowered.sentence.startswith("SC-005 fails: refused by ada at 2026-11-24 12:05 UTC")
 
 
-def test_the_findings_say_at_once_what_was_signed_and_nothing_else_of_the_rest() -> None:
+def test_a_signature_changes_its_own_finding_at_once_and_no_other() -> None:
     before = tick(AT_NOON, 4).rollout
-    after = said(before).rollout
-    measured, open_one = before.findings
-    assert open_one.label is Label.NOT_ATTESTED
-    kept, signed = after.findings
-    assert kept == measured
+    after = attest(before).rollout
+    measured, unsigned = before.findings
+    assert unsigned.label is Label.NOT_ATTESTED
+    unchanged, signed = after.findings
+    assert unchanged == measured
     assert (signed.verdict, signed.label) == (Verdict.PASS, Label.ATTESTED)
-    assert (signed.start, signed.end) == (open_one.start, open_one.end)
+    assert (signed.start, signed.end) == (unsigned.start, unsigned.end)
     assert signed.sentence == (
         "SC-005 holds: attested by ada at 2026-11-24 12:05 UTC: no tickets today."
     )
@@ -95,32 +97,43 @@ def test_the_findings_say_at_once_what_was_signed_and_nothing_else_of_the_rest()
 
 def test_a_refusal_of_what_only_reports_is_recorded_and_moves_nothing() -> None:
     policy = a_policy(criteria={**LADDER["criteria"], "SC-005": {**STATEMENT, "gates": False}})
-    no = said(replace(AT_NOON, policy=policy), replace(ASK, refuse=True))
-    assert no.record is not None
-    assert no.record.sentence == "SC-005 is refused by ada: no tickets today"
-    on = tick(no.rollout, 15).rollout
-    assert (on.reason, on.label) == (Reason.GATE_PASSED, "not refuted")
+    refusal = attest(replace(AT_NOON, policy=policy), replace(ATTEST, refuse=True))
+    assert refusal.record is not None
+    assert refusal.record.sentence == "SC-005 is refused by ada: no tickets today"
+    passed = tick(refusal.rollout, 15).rollout
+    assert (passed.reason, passed.label) == (Reason.GATE_PASSED, "not refuted")
 
 
-NO = {"SC-005": Signature("ada", int(NOON.timestamp()), "no", refused=True)}
+REFUSED = {"SC-005": Signature("ada", int(NOON.timestamp()), "no", refused=True)}
 
 
 @pytest.mark.parametrize(
     ("rollout", "target", "void"),
     [
-        pytest.param(replace(RAISING, policy=SIGNED), a_reading(10, token="token-1"), "",
-                     id="a raise that was not written is not written any more"),
-        pytest.param(replace(RAISING, policy=SIGNED), a_reading(50, UPDATE_IN_PROGRESS), "", id="one on its way"),
-        pytest.param(replace(FIRST_RAISE, policy=SIGNED), a_reading(0), "token-1",
-                     id="a first raise fits no more"),
-        pytest.param(replace(AT_10, policy=WARMING), a_reading(10), "", id="in the warm-up"),
-        pytest.param(replace(ON_HOLD, policy=WARMING), a_reading(10), "", id="paused in the warm-up"),
+        pytest.param(
+            replace(RAISING, policy=ONE_ATTESTATION), a_reading(10, token="token-1"), "",
+            id="a raise that was not written is not written any more",
+        ),
+        pytest.param(
+            replace(RAISING, policy=ONE_ATTESTATION), a_reading(50, UPDATE_IN_PROGRESS), "",
+            id="a raise in progress",
+        ),
+        pytest.param(
+            replace(FIRST_RAISE, policy=ONE_ATTESTATION), a_reading(0), "token-1",
+            id="a first raise fits no more",
+        ),
+        pytest.param(
+            replace(AT_10, policy=WITH_WARMUP), a_reading(10), "", id="in the warm-up"
+        ),
+        pytest.param(
+            replace(ON_HOLD, policy=WITH_WARMUP), a_reading(10), "", id="paused in the warm-up"
+        ),
     ],
 )  # fmt: skip
 def test_a_refusal_waits_for_no_measurement(
     rollout: Rollout, target: TargetReading, void: str
 ) -> None:
-    decision = decide(replace(rollout, signed=NO), Observation(target), NOON + MINUTE)
+    decision = decide(replace(rollout, signed=REFUSED), Observation(target), NOON + MINUTE)
     assert (decision.rollout.phase, decision.rollout.reason) == (
         Phase.ROLLING_BACK, Reason.GATE_FAILED,
     )  # fmt: skip
@@ -133,35 +146,35 @@ def test_a_refusal_waits_for_no_measurement(
 
 def test_a_refusal_of_what_only_reports_takes_no_raise_back() -> None:
     policy = a_policy(criteria={**LADDER["criteria"], "SC-005": {**STATEMENT, "gates": False}})
-    raising = replace(RAISING, policy=policy, signed=NO)
+    raising = replace(RAISING, policy=policy, signed=REFUSED)
     after = decide(raising, Observation(a_reading(10, token="token-1")), NOON + MINUTE).rollout
     assert (after.phase, after.reason) == (Phase.PROGRESSING, Reason.WRITE_AGAIN)
 
 
 def test_every_refusal_is_named_when_a_raise_is_taken_back() -> None:
-    both = {**NO, "SC-006": replace(NO["SC-005"], note="never")}
-    raising = replace(RAISING, policy=TWICE_SIGNED, signed=both)
-    back = decide(raising, Observation(a_reading(10, token="token-1")), NOON + MINUTE).rollout
-    assert back.sentence == (
+    both = {**REFUSED, "SC-006": replace(REFUSED["SC-005"], note="never")}
+    raising = replace(RAISING, policy=TWO_ATTESTATIONS, signed=both)
+    lowered = decide(raising, Observation(a_reading(10, token="token-1")), NOON + MINUTE).rollout
+    assert lowered.sentence == (
         "SC-005 fails: refused by ada at 2026-11-24 12:00 UTC: no. "
         "SC-006 fails: refused by ada at 2026-11-24 12:00 UTC: never."
     )
 
 
-def test_nobody_promotes_over_a_refusal_in_the_warm_up() -> None:
-    rollout = replace(AT_10, policy=WARMING, signed=NO)
+def test_a_refusal_in_the_warm_up_blocks_promote() -> None:
+    rollout = replace(AT_10, policy=WITH_WARMUP, signed=REFUSED)
     with pytest.raises(UsageError, match="nobody promotes a fail"):
         apply_command(
             rollout, Command(Verb.PROMOTE, "now"), Observation(a_reading(10)), NOON + MINUTE
         )
 
 
-def test_a_word_on_what_only_reports_does_not_make_it_gate() -> None:
+def test_a_signature_on_a_criterion_that_only_reports_does_not_make_it_gate() -> None:
     policy = a_policy(criteria={**LADDER["criteria"], "SC-005": {**STATEMENT, "gates": False}})
     judged = tick(replace(AT_NOON, policy=policy), 4).rollout
     for refuse in (False, True):
-        found = said(judged, replace(ASK, refuse=refuse)).rollout.findings
-        assert [one.gates for one in found if one.criterion == "SC-005"] == [False]
+        findings = attest(judged, replace(ATTEST, refuse=refuse)).rollout.findings
+        assert [one.gates for one in findings if one.criterion == "SC-005"] == [False]
 
 
 def test_a_refusal_counts_at_a_step_that_does_not_ask_for_it() -> None:
@@ -169,20 +182,20 @@ def test_a_refusal_counts_at_a_step_that_does_not_ask_for_it() -> None:
         {**step, "criteria": ["works"] if step["weight"] < 100 else None}
         for step in LADDER["steps"]
     ]
-    late = replace(AT_NOON, policy=a_policy(criteria=SIGNED.model_dump(mode="json",
+    late = replace(AT_NOON, policy=a_policy(criteria=ONE_ATTESTATION.model_dump(mode="json",
         exclude_none=True)["criteria"], steps=steps))  # fmt: skip
     assert tick(late, 15).rollout.weight == 50
-    assert tick(said(late, replace(ASK, refuse=True)).rollout, 6).rollout.weight == 0
+    assert tick(attest(late, replace(ATTEST, refuse=True)).rollout, 6).rollout.weight == 0
 
 
-def test_the_same_word_again_changes_nothing_and_the_other_one_replaces_it() -> None:
-    once = said(AT_NOON).rollout
-    again = said(once, replace(ASK, by="bob"), minute=6)
-    assert again.record is None
-    assert again.rollout.signed == once.signed
-    other = said(once, replace(ASK, refuse=True, by="bob"), minute=6)
-    assert other.rollout.signed["SC-005"].refused
-    assert other.rollout.signed["SC-005"].by == "bob"
+def test_a_repeated_signature_changes_nothing_and_a_refusal_replaces_it() -> None:
+    signed = attest(AT_NOON).rollout
+    repeated = attest(signed, replace(ATTEST, by="bob"), minute=6)
+    assert repeated.record is None
+    assert repeated.rollout.signed == signed.signed
+    refusal = attest(signed, replace(ATTEST, refuse=True, by="bob"), minute=6)
+    assert refusal.rollout.signed["SC-005"].refused
+    assert refusal.rollout.signed["SC-005"].by == "bob"
 
 
 @pytest.mark.parametrize(
@@ -190,7 +203,7 @@ def test_the_same_word_again_changes_nothing_and_the_other_one_replaces_it() -> 
     [
         pytest.param(AT_NOON, {"criterion": "SC-05"},
                      "nobody attests 'SC-05' there; its attestations: SC-005", id="unknown"),
-        pytest.param(replace(AT_10, policy=TWICE_SIGNED), {"criterion": "SC-05"},
+        pytest.param(replace(AT_10, policy=TWO_ATTESTATIONS), {"criterion": "SC-05"},
                      "nobody attests 'SC-05' there; its attestations: SC-005, SC-006", id="of two"),
         pytest.param(AT_NOON, {"criterion": "works"},
                      "nobody attests 'works' there; its attestations: SC-005", id="measured"),
@@ -200,13 +213,13 @@ def test_the_same_word_again_changes_nothing_and_the_other_one_replaces_it() -> 
                      "say what was seen (--note): it is written into the history", id="no note"),
     ],
 )  # fmt: skip
-def test_what_nobody_attests_is_refused(rollout: Rollout, facts: dict[str, Any], why: str) -> None:
+def test_attest_changes_nothing_where(rollout: Rollout, facts: dict[str, Any], why: str) -> None:
     with pytest.raises(UsageError, match="changed nothing") as caught:
-        said(rollout, replace(ASK, **facts))
+        attest(rollout, replace(ATTEST, **facts))
     assert str(caught.value) == f"attest changed nothing of checkout#1: {why}"
 
 
-def test_a_pause_keeps_nobody_from_signing() -> None:
-    paused = replace(ON_HOLD, policy=SIGNED)
-    assert said(paused).rollout.phase is Phase.PAUSED
+def test_a_paused_rollout_takes_a_signature() -> None:
+    paused = replace(ON_HOLD, policy=ONE_ATTESTATION)
+    assert attest(paused).rollout.phase is Phase.PAUSED
     assert ALLOWED_PHASES[Verb.ATTEST] == {Phase.PROGRESSING, Phase.PAUSED}

@@ -1,4 +1,4 @@
-"""What is stored is what is loaded, and what cannot be trusted is refused in one line."""
+"""A loaded record equals the stored one, and a damaged one is refused in one line."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -48,7 +48,7 @@ _values: dict[object, st.SearchStrategy[Any]] = {
     **{enum: st.sampled_from(enum) for enum in (Phase, Reason, Verdict, Label)},
 }
 _SECONDS = ("begin", "judged_from", "end", "start", "at", "last_end", "peak_at")
-_NAMED: Mapping[str, st.SearchStrategy[Any]] = {
+_BY_NAME: Mapping[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(("weight", "previous"), _weights),
     **dict.fromkeys(("samples", "control_samples", "dispersion", "requests", "slow"), _amounts),
     "step": _steps,
@@ -57,43 +57,43 @@ _NAMED: Mapping[str, st.SearchStrategy[Any]] = {
 }
 
 
-def _any(kind: type, **own: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+def _build(kind: type, **overrides: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """Return a strategy that fills every field, also those with defaults."""
 
-    def values(name: str, of: Any) -> st.SearchStrategy[Any]:
-        if of is int and name in _SECONDS:
+    def values(name: str, field_type: Any) -> st.SearchStrategy[Any]:
+        if field_type is int and name in _SECONDS:
             return _seconds
-        if of is int and name == "samples":
+        if field_type is int and name == "samples":
             return _counts
-        return {**_NAMED, **own}.get(name, _values[of])
+        return {**_BY_NAME, **overrides}.get(name, _values[field_type])
 
     return st.builds(kind, **{one.name: values(one.name, one.type) for one in fields(kind)})
 
 
-_values[Intent] = _any(Intent)
+_values[Intent] = _build(Intent)
 _values[tuple[str, ...]] = st.lists(_texts, max_size=3).map(tuple)
-_values[tuple[Message, ...]] = st.lists(_any(Message, at=_moments), max_size=3).map(tuple)
-_values[Page | None] = st.none() | _any(Page)
-_values[Finding | None] = st.none() | _any(Finding)
-_values[tuple[Finding, ...]] = st.lists(_any(Finding), max_size=3).map(tuple)
-_values[Run] = _any(Run)
+_values[tuple[Message, ...]] = st.lists(_build(Message, at=_moments), max_size=3).map(tuple)
+_values[Page | None] = st.none() | _build(Page)
+_values[Finding | None] = st.none() | _build(Finding)
+_values[tuple[Finding, ...]] = st.lists(_build(Finding), max_size=3).map(tuple)
+_values[Run] = _build(Run)
 _values[tuple[tuple[float, float], ...]] = st.lists(st.tuples(_floats, _floats), max_size=3).map(
     tuple
 )
-_signed = st.dictionaries(st.sampled_from(sorted(POLICY.criteria)), _any(Signature), max_size=3)
+_signed = st.dictionaries(st.sampled_from(sorted(POLICY.criteria)), _build(Signature), max_size=3)
 _values[Mapping[str, Signature]] = _signed
-_values[Mapping[str, Tally]] = st.dictionaries(_texts, _any(Tally), max_size=3)
-_values[Mapping[str, FrozenValue]] = st.dictionaries(_texts, _any(FrozenValue), max_size=3)
+_values[Mapping[str, Tally]] = st.dictionaries(_texts, _build(Tally), max_size=3)
+_values[Mapping[str, FrozenValue]] = st.dictionaries(_texts, _build(FrozenValue), max_size=3)
 
 _values[tuple[float, ...]] = st.lists(_amounts, max_size=3).map(tuple)
-_values[Mapping[str, Capital]] = st.dictionaries(_texts, _any(Capital), max_size=3)
-_values[Mapping[str, Control]] = st.dictionaries(_texts, _any(Control), max_size=3)
-_values[Fold] = _any(Fold, peak=_amounts)
-_values[tuple[Stretch, ...]] = st.lists(_any(Stretch), max_size=3).map(tuple)
+_values[Mapping[str, Capital]] = st.dictionaries(_texts, _build(Capital), max_size=3)
+_values[Mapping[str, Control]] = st.dictionaries(_texts, _build(Control), max_size=3)
+_values[Fold] = _build(Fold, peak=_amounts)
+_values[tuple[Stretch, ...]] = st.lists(_build(Stretch), max_size=3).map(tuple)
 
 
-def _fitting(rollout: Rollout) -> Rollout:
-    """Return `rollout` with what its values must be to each other."""
+def _consistent(rollout: Rollout) -> Rollout:
+    """Return `rollout` with values that do not contradict each other."""
     updated = MAX_TIME - MINUTE
     stretches = [replace(one, end=max(1, one.begin, one.end)) for one in rollout.stretches]
     return replace(
@@ -111,13 +111,13 @@ def _fitting(rollout: Rollout) -> Rollout:
 
 
 _DOWN = (Phase.ROLLING_BACK, Phase.ROLLED_BACK)
-rollouts = _any(
+rollouts = _build(
     Rollout,
     attempt=st.integers(1, 10**6),
     peak=_weights,
     approved=st.none() | _steps,
     label=st.sampled_from(["", *map(str, Label)]),
-).map(_fitting)
+).map(_consistent)
 json_data = st.recursive(
     st.none() | st.booleans() | _ints | _floats | _texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_texts, inner, max_size=3),
@@ -128,23 +128,23 @@ entries = st.builds(
 )
 
 
-def again(rollout: Rollout) -> Rollout:
+def round_trip(rollout: Rollout) -> Rollout:
     """Return `rollout` after a round through its stored form."""
     return codec.load(rollout.id, codec.dump(rollout), rollout.policy.snapshot())
 
 
 def stored(**changes: object) -> str:
-    """Return the stored state of `checkout#1` with keys changed by another hand."""
+    """Return the stored state of `checkout#1` with changed keys."""
     return json.dumps({**json.loads(codec.dump(a_rollout())), **changes})
 
 
-# --- what goes in comes out ---------------------------------------------------------------------
+# --- Round trips ----------------------------------------------------------------------------------
 
 
 @settings(deadline=None)
 @given(rollouts)
 def test_a_loaded_rollout_equals_the_dumped_one(rollout: Rollout) -> None:
-    assert again(rollout) == rollout
+    assert round_trip(rollout) == rollout
 
 
 @given(entries)
@@ -154,7 +154,7 @@ def test_a_loaded_entry_equals_the_dumped_one(entry: Entry) -> None:
 
 def test_what_was_immutable_and_aware_stays_so() -> None:
     finding = Finding("fast", Verdict.PASS, Label.NOT_REFUTED, None, 1.0, 3, 60, 120, "fine")
-    loaded = again(a_rollout(findings=(finding,), settled=NOON))
+    loaded = round_trip(a_rollout(findings=(finding,), settled=NOON))
     assert isinstance(loaded.findings, tuple)
     assert loaded.settled is not None
     assert (loaded.settled.utcoffset(), loaded.created.utcoffset()) == (UTC.utcoffset(None),) * 2
@@ -166,9 +166,9 @@ def test_the_state_does_not_repeat_the_policy() -> None:
 
 
 @pytest.mark.parametrize("text", ["95 % ≤ 5 ms – “ok”", "not UTF-8: \udcff", "two\nlines\0"])
-def test_any_reason_a_person_types_can_be_saved(text: str) -> None:
+def test_any_text_of_a_reason_can_be_saved(text: str) -> None:
     _, entry = with_entry(a_rollout(), sentence=text)
-    assert again(a_rollout(sentence=text)).sentence == text
+    assert round_trip(a_rollout(sentence=text)).sentence == text
     assert broken_link([codec.load_entry("checkout#1", codec.dump_entry(entry))]) is None
     assert codec.dump(a_rollout(sentence=text)).isascii()
     assert codec.dump_entry(entry).isascii()
@@ -183,10 +183,10 @@ def test_the_chain_holds_after_a_round_through_the_store() -> None:
 
 
 def test_a_policy_is_parsed_once_however_often_it_is_loaded() -> None:
-    assert again(a_rollout()).policy is again(a_rollout(step=1)).policy
+    assert round_trip(a_rollout()).policy is round_trip(a_rollout(step=1)).policy
 
 
-# --- what cannot be trusted -----------------------------------------------------------------------
+# --- Damaged records ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("schema", [0, SCHEMA - 1, SCHEMA + 1])
@@ -201,14 +201,14 @@ def test_a_rollout_of_another_schema_is_refused_with_what_to_do(schema: int) -> 
     assert is_record_error(raised.value)
 
 
-def within(path: str, value: object, **facts: Any) -> str:
+def stored_with(path: str, value: object, **facts: Any) -> str:
     """Return the stored state of a rollout with `value` at `path`, like `intent.weight`."""
     data = json.loads(codec.dump(a_rollout(**{**EVERYTHING, **facts})))
     *parents, last = path.split(".")
-    at = data
+    parent = data
     for name in parents:
-        at = at[int(name)] if isinstance(at, list) else at[name]
-    at[int(last) if isinstance(at, list) else last] = value
+        parent = parent[int(name)] if isinstance(parent, list) else parent[name]
+    parent[int(last) if isinstance(parent, list) else last] = value
     return json.dumps(data)
 
 
@@ -229,8 +229,8 @@ EVERYTHING: Mapping[str, Any] = {
 }
 
 
-def _places(value: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield where each field of each dataclass inside `value` stands in its JSON."""
+def _field_paths(value: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the JSON path of each field of each dataclass inside `value`."""
     parts: Mapping[Any, object] = {}
     if isinstance(value, Mapping):
         parts = value
@@ -240,21 +240,21 @@ def _places(value: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ..
         parts = {one.name: getattr(value, one.name) for one in fields(value)}
         yield from ((*path, name) for name in parts)
     for name, one in parts.items():
-        yield from _places(one, (*path, name))
+        yield from _field_paths(one, (*path, name))
 
 
 def test_a_state_that_lacks_a_field_of_anything_in_it_is_refused() -> None:
     rollout = a_rollout(**EVERYTHING)
-    places = [one for one in _places(rollout) if one not in (("policy",), ("schema",))]
-    assert ("tallies", "fast", "run", "length") in places
-    for *parents, name in places:
+    paths = [one for one in _field_paths(rollout) if one not in (("policy",), ("schema",))]
+    assert ("tallies", "fast", "run", "length") in paths
+    for *parents, name in paths:
         data = json.loads(codec.dump(rollout))
-        at = data
-        for one in parents:
-            at = at[one]
-        del at[name]
-        where = ".".join(map(str, (*parents, name)))
-        with pytest.raises(StoreError, match=rf"damaged \({where}: Field required\)"):
+        parent = data
+        for key in parents:
+            parent = parent[key]
+        del parent[name]
+        path = ".".join(map(str, (*parents, name)))
+        with pytest.raises(StoreError, match=rf"damaged \({path}: Field required\)"):
             codec.load("checkout#1", json.dumps(data), SNAPSHOT)
 
 
@@ -268,8 +268,8 @@ _UNIX = (
 )
 _EVIDENCE = ("tallies.fast.samples", "fold.peak", "fold.capitals.t.bets.0")
 _NUMBERS = ("tallies.fast.windows", "tallies.fast.run.length", "findings.0.samples")
-# Where values stand, and with what in their place a state is refused.
-WRONG: Sequence[tuple[Sequence[str], Sequence[object]]] = [
+# Paths of values, and values there with which a state is refused.
+OUT_OF_RANGE: Sequence[tuple[Sequence[str], Sequence[object]]] = [
     (_PAST, (NAIVE, None, "1999-12-31T00:00:00Z", "2300-01-01T00:00:00Z", 10**15, "noon", [])),
     (("settled", "page.told", "hold_from"), (NAIVE, "", "1970-01-01T00:00:00Z")),
     (_PERCENTS, (-1, 101, 2**63, 10**400, nan, inf, 10.5, "10", True)),
@@ -286,9 +286,9 @@ WRONG: Sequence[tuple[Sequence[str], Sequence[object]]] = [
     (("findings",), ({}, None, "none")),
     (("id",), ("other#1", "checkout#2", None)),
 ]
-WRONG_ROWS = [
+OUT_OF_RANGE_ROWS = [
     pytest.param(path, value, id=f"{path}: {json.dumps(value):.24}")
-    for paths, values in WRONG
+    for paths, values in OUT_OF_RANGE
     for path in paths
     for value in values
 ]
@@ -296,40 +296,40 @@ WRONG_ROWS = [
 
 def test_one_of_everything_is_loaded() -> None:
     everything = a_rollout(**EVERYTHING)
-    assert again(everything) == everything
+    assert round_trip(everything) == everything
 
 
-@pytest.mark.parametrize(("path", "value"), WRONG_ROWS)
+@pytest.mark.parametrize(("path", "value"), OUT_OF_RANGE_ROWS)
 def test_a_value_out_of_its_range_is_refused_at_its_place(path: str, value: object) -> None:
     with pytest.raises(StoreError, match=r"^the state of checkout#1 is damaged \(") as raised:
-        codec.load("checkout#1", within(path, value), SNAPSHOT)
+        codec.load("checkout#1", stored_with(path, value), SNAPSHOT)
     assert raised.value.context["rollout"] == "checkout#1"
     assert len(str(raised.value)) < 500
 
 
-# What is in range and contradicts something else.
+# Values in their range that contradict another value.
 CONTRADICTIONS: Mapping[str, Mapping[str, Any]] = {
     "created after it was updated": {"created": NOON + 61 * MINUTE, "since": NOON + 61 * MINUTE},
     "a phase that was entered later": {"since": NOON + 61 * MINUTE},
     "a phase that was entered before the start": {"since": NOON - MINUTE},
     "settled later": {"settled": NOON + 61 * MINUTE},
-    "asked later": {"intent": Intent(10, 0, "", NOON + 61 * MINUTE)},
+    "decided later": {"intent": Intent(10, 0, "", NOON + 61 * MINUTE)},
     "held from later": {"hold_from": NOON + 61 * MINUTE},
     "sealed later": {"sealed_at": NOON + 61 * MINUTE},
     "folded further than time": {"fold": Fold(through=END + 3_600)},
     "tallied further than time": {"tallies": {"fast": Tally(through=END + 3_600)}},
-    "a stretch that ends before it begins": {"stretches": (Stretch(0, END, END, START),)},
-    "two stretches that go on": {
+    "an interval that ends before it begins": {"stretches": (Stretch(0, END, END, START),)},
+    "two open intervals": {
         "stretches": (Stretch(0, START, START), Stretch(0, START, START)),
         "settled": None,
         "step": 1,
     },
-    "a stretch that goes on beside a settled step": {"stretches": (Stretch(0, START, START),)},
+    "an open interval while the step is settled": {"stretches": (Stretch(0, START, START),)},
     "signed for a criterion that is none": {"signed": {"SC-9": Signature("ann", START, "")}},
     "progressing at 0 %": {"intent": Intent(0, 0, "", NOON)},
     "rolling back to 10 %": {"phase": Phase.ROLLING_BACK},
     "rolled back to 10 %": {"phase": Phase.ROLLED_BACK},
-    "paused in nothing": {"phase": Phase.PAUSED, "settled": None},
+    "paused before any weight was applied": {"phase": Phase.PAUSED, "settled": None},
     "succeeded in the first step": {"phase": Phase.SUCCEEDED},
 }
 
@@ -342,8 +342,8 @@ def test_a_state_that_contradicts_itself_is_refused(facts: Mapping[str, Any]) ->
 
 
 NESTED = 5_000
-# Text that is none of ours, whatever it is the text of.
-NO_TEXT: Mapping[str, object] = {
+# Values that are no record of any kind.
+INVALID_TEXTS: Mapping[str, object] = {
     "lists in lists": "[" * NESTED + "]" * NESTED,
     "objects in objects": '{"a":' * NESTED + "1" + "}" * NESTED,
     "lists in an object": '{"schema":' + "[" * NESTED + "]" * NESTED + "}",
@@ -358,16 +358,18 @@ NO_TEXT: Mapping[str, object] = {
 }
 
 
-@pytest.mark.parametrize("text", NO_TEXT.values(), ids=NO_TEXT)
-def test_text_that_is_none_of_ours_is_refused_wherever_it_stands(text: object) -> None:
-    tries: Sequence[Callable[[], object]] = (
+@pytest.mark.parametrize("text", INVALID_TEXTS.values(), ids=INVALID_TEXTS)
+def test_a_value_that_is_no_record_is_refused_as_state_as_policy_and_as_entry(
+    text: object,
+) -> None:
+    loaders: Sequence[Callable[[], object]] = (
         lambda: codec.load("checkout#1", text, SNAPSHOT),
         lambda: codec.load("checkout#1", codec.dump(a_rollout()), text),
         lambda: codec.load_entry("checkout#1", text),
     )
-    for one in tries:
+    for load in loaders:
         with pytest.raises(StoreError, match="checkout#1") as raised:
-            one()
+            load()
         assert "\n" not in str(raised.value)
         assert str(raised.value).isascii()
 
@@ -435,30 +437,30 @@ def test_a_message_about_damage_does_not_repeat_what_was_stored() -> None:
     assert "hunter2" not in str(raised.value)
 
 
-# --- the policy of the start ----------------------------------------------------------------------
+# --- Policy of the start --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "spelled",
+    "change",
     [
         pytest.param(lambda text: text.replace('"weight":10}', '"weight":9}'), id="another weight"),
-        pytest.param(lambda text: text + " ", id="the same in other bytes"),
-        pytest.param(lambda text: text[:-1] + ',"version":1}', id="a key said twice"),
+        pytest.param(lambda text: text + " ", id="the same policy in other bytes"),
+        pytest.param(lambda text: text[:-1] + ',"version":1}', id="a key given twice"),
     ],
 )
 def test_a_policy_that_was_changed_is_refused_with_what_is_stored(
-    spelled: Callable[[str], str],
+    change: Callable[[str], str],
 ) -> None:
     rollout = a_rollout()
     with pytest.raises(SnapshotChangedError) as raised:
-        codec.load(rollout.id, codec.dump(rollout), spelled(rollout.policy.snapshot()))
+        codec.load(rollout.id, codec.dump(rollout), change(rollout.policy.snapshot()))
     assert (raised.value.rollout.phase, raised.value.rollout.digest) == (
         rollout.phase, rollout.digest,
     )  # fmt: skip
     assert raised.value.digest != rollout.digest
 
 
-def test_what_is_damaged_besides_is_told_as_damage() -> None:
+def test_a_damaged_state_with_a_changed_policy_is_reported_as_damage() -> None:
     policy = a_rollout().policy.snapshot() + " "
     with pytest.raises(StoreError) as raised:
         codec.load("checkout#1", stored(step=99), policy)

@@ -1,4 +1,4 @@
-"""What people ask for: where it fits, what becomes of the rollout, and what is refused with why."""
+"""Commands of operators: the phases that allow them, their decisions, and their refusals."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -46,30 +46,32 @@ from tests.support.three_steps import (
 )
 
 # Variables that contradict each other: surely not 100 %, and perhaps.
-TORN, PERHAPS_FULL = (
+CONTRADICTORY, PERHAPS_FULL = (
     a_reading(None, shown="NEW_PATH_PERCENTAGE=x"),
     a_reading(None, may_be_full=True),
 )
 
 
 def refusal(*arguments: Any, **facts: Any) -> str:
-    """Return why something is refused."""
+    """Return the message with which a command is refused."""
     with pytest.raises(UsageError) as refused:
         decide_command(*arguments, **facts)
     return str(refused.value)
 
 
-# --- which verb fits which phase ----------------------------------------------------------------
+# --- Allowed phases -------------------------------------------------------------------------------
 
-STANDING = {
+ROLLOUT_IN = {
     Phase.PROGRESSING: AT_10,
     Phase.PAUSED: ON_HOLD,
     Phase.ROLLING_BACK: DURING_ROLLBACK,
     Phase.ROLLED_BACK: AFTER_ROLLBACK,
     Phase.SUCCEEDED: AFTER_SUCCESS,
 }
-ELSEWHERE = [(verb, phase) for verb in Verb for phase in Phase if phase not in ALLOWED_PHASES[verb]]
-INSTEAD = {
+NOT_ALLOWED = [
+    (verb, phase) for verb in Verb for phase in Phase if phase not in ALLOWED_PHASES[verb]
+]
+ALLOWED = {
     Phase.PROGRESSING: "pause, promote, approve, attest, rollback, set-weight",
     Phase.PAUSED: "resume, promote, approve, attest, rollback, set-weight",
     Phase.ROLLING_BACK: "rollback",
@@ -82,31 +84,33 @@ def test_an_acknowledgement_fits_where_something_critical_waits_for_one() -> Non
     page = Page("drift", "checkout#1 is at 70 %", NOON, NOON)
     waiting = replace(ON_HOLD, page=page, since=NOON)
     assert refusal(waiting, Verb.PAUSE, a_reading(10)).endswith(
-        f"; what fits: {INSTEAD[PAUSED]}, ack"
+        f"; what fits: {ALLOWED[PAUSED]}, ack"
     )
-    heard = replace(waiting, page=replace(page, acknowledged=True))
-    assert refusal(heard, Verb.PAUSE, a_reading(10)).endswith(f"; what fits: {INSTEAD[PAUSED]}")
+    acknowledged = replace(waiting, page=replace(page, acknowledged=True))
+    assert refusal(acknowledged, Verb.PAUSE, a_reading(10)).endswith(
+        f"; what fits: {ALLOWED[PAUSED]}"
+    )
 
 
 @pytest.mark.parametrize(
-    ("verb", "phase"), [pytest.param(*one, id=f"{one[0]} {one[1]}") for one in ELSEWHERE]
+    ("verb", "phase"), [pytest.param(*one, id=f"{one[0]} {one[1]}") for one in NOT_ALLOWED]
 )
 def test_a_verb_that_does_not_fit_says_where_the_rollout_stands_and_what_fits(
     verb: Verb, phase: Phase
 ) -> None:
-    rollout = STANDING[phase]
+    rollout = ROLLOUT_IN[phase]
     assert refusal(rollout, verb, a_reading(rollout.weight)) == (
-        f"{verb} changed nothing of checkout#1: it is {phase}; what fits: {INSTEAD[phase]}"
+        f"{verb} changed nothing of checkout#1: it is {phase}; what fits: {ALLOWED[phase]}"
     )
 
 
 def test_a_rollback_fits_every_phase() -> None:
-    for rollout in STANDING.values():
+    for rollout in ROLLOUT_IN.values():
         assert decide_command(rollout, Verb.ROLLBACK, UNREADABLE, reason="enough").move == LOWER
 
 
 @pytest.mark.parametrize("verb", [Verb.PAUSE, Verb.RESUME, Verb.PROMOTE, Verb.ROLLBACK])
-def test_what_was_asked_stands_in_the_record(verb: Verb) -> None:
+def test_a_record_contains_its_command(verb: Verb) -> None:
     rollout = ON_HOLD if verb is Verb.RESUME else AT_10
     record = decide_command(rollout, verb, a_reading(10), HEALTHY, reason="the shop").record
     assert record is not None
@@ -114,7 +118,7 @@ def test_what_was_asked_stands_in_the_record(verb: Verb) -> None:
     assert "the shop" in record.sentence
 
 
-def test_a_weight_that_was_asked_for_stands_in_the_record_too() -> None:
+def test_a_record_of_set_weight_contains_the_weight() -> None:
     record = decide_command(
         AT_10, Verb.SET_WEIGHT, a_reading(10), HEALTHY, reason="a demo", weight=40
     ).record
@@ -122,7 +126,7 @@ def test_a_weight_that_was_asked_for_stands_in_the_record_too() -> None:
     assert record.because == {"verb": "set-weight", "reason": "a demo", "way": "", "weight": 40}
 
 
-# --- resume ---------------------------------------------------------------------------------------
+# --- Resume ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -133,7 +137,7 @@ def test_a_weight_that_was_asked_for_stands_in_the_record_too() -> None:
             "the target shows NEW_PATH_PERCENTAGE=30 where 10 % was asked for; say --restore "
             "(back to 10 %), say --keep (go on with the 30 % that are live), or end it: "
             "rolloutctl rollback checkout#1",
-            id="a raised weight, and no word what to do with it",
+            id="a raised weight, without --keep or --restore",
         ),
         pytest.param(
             a_paused_rollout(Reason.DRIFTED), a_reading(5), "",
@@ -147,7 +151,7 @@ def test_a_weight_that_was_asked_for_stands_in_the_record_too() -> None:
             "",
             "the target shows NEW_PATH_PERCENTAGE=30 where 50 % was asked for; say --keep (go on "
             "with the 30 % that are live), or end it: rolloutctl rollback checkout#1",
-            id="a lowered weight, and no word what to do with it",
+            id="a lowered weight, without --keep or --restore",
         ),
         pytest.param(
             a_paused_rollout(Reason.DRIFTED, 50), a_reading(30), "restore",
@@ -157,14 +161,14 @@ def test_a_weight_that_was_asked_for_stands_in_the_record_too() -> None:
             id="a restore that would be a raise",
         ),
         pytest.param(
-            a_paused_rollout(Reason.DRIFTED), TORN, "restore",
+            a_paused_rollout(Reason.DRIFTED), CONTRADICTORY, "restore",
             "--restore only takes weight back, and the target shows NEW_PATH_PERCENTAGE=x where "
             "10 % was asked for; put the variables right by hand and resume then, or end it: "
             "rolloutctl rollback checkout#1",
             id="a restore over variables that may say less",
         ),
         pytest.param(
-            a_paused_rollout(Reason.DRIFTED), TORN, "keep",
+            a_paused_rollout(Reason.DRIFTED), CONTRADICTORY, "keep",
             "nobody knows what to keep: the target shows NEW_PATH_PERCENTAGE=x where 10 % was "
             "asked for; put the variables right by hand and resume then, or end it: rolloutctl "
             "rollback checkout#1",
@@ -190,7 +194,7 @@ def test_a_weight_that_was_asked_for_stands_in_the_record_too() -> None:
         pytest.param(
             a_paused_rollout(Reason.PAUSED_BY_HAND), a_reading(0), "",
             "its weight is 0 %, and that ends it with the next tick",
-            id="0 % by any hand",
+            id="0 %, whatever set it",
         ),
         pytest.param(
             a_paused_rollout(Reason.PAUSED_BY_HAND), UNREADABLE, "",
@@ -198,7 +202,8 @@ def test_a_weight_that_was_asked_for_stands_in_the_record_too() -> None:
             id="a target that cannot be read",
         ),
         pytest.param(
-            a_paused_rollout(Reason.PAUSED_BY_HAND), a_reading(10, UPDATE_IN_PROGRESS, detail="someone deploys"), "",
+            a_paused_rollout(Reason.PAUSED_BY_HAND),
+            a_reading(10, UPDATE_IN_PROGRESS, detail="someone deploys"), "",
             "the last update of its target is in_progress: someone deploys",
             id="an update in progress",
         ),
@@ -219,8 +224,8 @@ def test_a_weight_that_was_asked_for_stands_in_the_record_too() -> None:
 def test_resume_changes_nothing_where(
     before: Rollout, target: TargetReading | UnreadableTarget, way: DriftResolution, why: str
 ) -> None:
-    told = refusal(before, Verb.RESUME, target, way=way)
-    assert told == f"resume changed nothing of checkout#1: {why}"
+    message = refusal(before, Verb.RESUME, target, way=way)
+    assert message == f"resume changed nothing of checkout#1: {why}"
 
 
 @pytest.mark.parametrize(
@@ -234,7 +239,7 @@ def test_resume_changes_nothing_where(
         pytest.param(a_paused_rollout(Reason.DRIFTED, tallies={}), 30, "restore", id="restore"),
     ],
 )
-def test_nobody_resumes_past_a_criterion_that_fails_already(
+def test_resume_is_refused_while_a_criterion_fails(
     before: Rollout, live: int, way: DriftResolution
 ) -> None:
     assert refusal(before, Verb.RESUME, a_reading(live), FAILING, way=way).startswith(
@@ -243,11 +248,11 @@ def test_nobody_resumes_past_a_criterion_that_fails_already(
     )
 
 
-def test_every_criterion_that_fails_is_named_to_who_resumes() -> None:
+def test_a_refused_resume_names_every_criterion_that_fails() -> None:
     both = a_policy(criteria=dict.fromkeys(("works", "steady"), LADDER["criteria"]["works"]))
     before = a_paused_rollout(Reason.PAUSED_BY_HAND, policy=both, tallies={})
-    told = refusal(before, Verb.RESUME, a_reading(10), FAILING)
-    first, second = told.split(" steady fails")
+    message = refusal(before, Verb.RESUME, a_reading(10), FAILING)
+    first, second = message.split(" steady fails")
     assert first.endswith(second.replace("steady", "works"))
 
 
@@ -258,17 +263,17 @@ def test_a_refusal_names_its_rollout_in_the_logs_too() -> None:
 
 
 @pytest.mark.parametrize("measured", [OUTAGE, NO_DATA, TOO_FEW_REQUESTS, HEALTHY, {}])
-def test_what_does_not_fail_keeps_nobody_from_a_resume(measured: Mapping[str, Series]) -> None:
+def test_resume_needs_no_pass(measured: Mapping[str, Series]) -> None:
     after = decide_command(
         a_paused_rollout(Reason.PAUSED_BY_HAND, tallies={}), Verb.RESUME, a_reading(10), measured
     ).rollout
     assert after.phase is PROGRESSING
 
 
-# --- promote ------------------------------------------------------------------------------------
+# --- Promote --------------------------------------------------------------------------------------
 
 FROZEN = a_policy(freeze={"zone": "UTC", "daily": [{"from": "11:00", "to": "13:00"}]})
-ASKED_FIRST = a_policy(
+NEEDS_APPROVAL = a_policy(
     steps=[LADDER["steps"][0], {**LADDER["steps"][1], "approval": "required"}, LADDER["steps"][2]]
 )
 
@@ -295,7 +300,7 @@ ASKED_FIRST = a_policy(
         ),
     ],
 )
-def test_a_person_promotes_without_a_pass_and_the_label_says_what_was_seen(
+def test_promote_needs_no_pass_and_the_label_says_what_was_measured(
     before: Rollout, measured: Mapping[str, Series], minute: float, label: str
 ) -> None:
     before = replace(before, tallies={})
@@ -345,7 +350,8 @@ def test_the_last_step_is_promoted_to_a_success_that_claims_no_more_than_was_mea
     ("before", "target", "measured", "why"),
     [
         pytest.param(
-            AT_10, a_reading(10), FAILING, "nobody promotes a fail, the next tick rolls back: works fails",
+            AT_10, a_reading(10), FAILING,
+            "nobody promotes a fail, the next tick rolls back: works fails",
             id="a criterion fails",
         ),
         pytest.param(
@@ -359,24 +365,25 @@ def test_the_last_step_is_promoted_to_a_success_that_claims_no_more_than_was_mea
             id="a criterion fails in the last step",
         ),
         pytest.param(
-            RAISING, a_reading(50, UPDATE_IN_PROGRESS), NO_DATA, "the last update of its target is in_progress",
-            id="the raise is on its way",
+            RAISING, a_reading(50, UPDATE_IN_PROGRESS), NO_DATA,
+            "the last update of its target is in_progress",
+            id="the raise is in progress",
         ),
         pytest.param(
             RAISING, a_reading(50), NO_DATA, "50 % was not seen in force yet; tick first",
-            id="no tick saw the raise in force",
+            id="no tick saw the raise applied",
         ),
         pytest.param(
             a_paused_rollout(Reason.DRIFTED), a_reading(30), HEALTHY,
             "the target shows NEW_PATH_PERCENTAGE=30 where 10 % was asked for; resume it first",
-            id="another hand moved the weight",
+            id="drift",
         ),
         pytest.param(
             AT_10, a_reading(0), HEALTHY, "the target shows NEW_PATH_PERCENTAGE=0 where 10 %",
-            id="0 % by another hand",
+            id="drift to 0 %",
         ),
         pytest.param(
-            AT_10, TORN, HEALTHY, "the target shows NEW_PATH_PERCENTAGE=x where 10 %",
+            AT_10, CONTRADICTORY, HEALTHY, "the target shows NEW_PATH_PERCENTAGE=x where 10 %",
             id="the variables contradict each other",
         ),
         pytest.param(
@@ -390,10 +397,10 @@ def test_the_last_step_is_promoted_to_a_success_that_claims_no_more_than_was_mea
             id="a freeze",
         ),
         pytest.param(
-            replace(AT_10, policy=ASKED_FIRST), a_reading(10), HEALTHY,
+            replace(AT_10, policy=NEEDS_APPROVAL), a_reading(10), HEALTHY,
             "50 % needs an approval: rolloutctl approve checkout#1; promote skips neither a "
             "freeze nor an approval",
-            id="an approval that nobody gave",
+            id="a missing approval",
         ),
     ],
 )  # fmt: skip
@@ -403,33 +410,33 @@ def test_promote_changes_nothing_where(
     measured: Mapping[str, Series],
     why: str,
 ) -> None:
-    told = refusal(before, Verb.PROMOTE, target, measured, reason="hurry")
-    assert told.startswith(f"promote changed nothing of checkout#1: {why}")
+    message = refusal(before, Verb.PROMOTE, target, measured, reason="hurry")
+    assert message.startswith(f"promote changed nothing of checkout#1: {why}")
 
 
 def test_a_promotion_of_an_approved_step_goes_up_and_forgets_the_approval() -> None:
-    before = replace(AT_10, policy=ASKED_FIRST, approved=1)
+    before = replace(AT_10, policy=NEEDS_APPROVAL, approved=1)
     decision = decide_command(before, Verb.PROMOTE, a_reading(10), NO_DATA, reason="hurry")
     assert (decision.move, decision.rollout.approved) == (Shift(50, "token-1"), None)
 
 
-# --- approve ------------------------------------------------------------------------------------
+# --- Approve --------------------------------------------------------------------------------------
 
-WAITING = replace(AT_10, policy=ASKED_FIRST)
+AWAITING = replace(AT_10, policy=NEEDS_APPROVAL)
 
 
 @pytest.mark.parametrize(
     ("before", "target"),
     [
-        pytest.param(WAITING, a_reading(10), id="in the bake"),
-        pytest.param(WAITING, UNREADABLE, id="while the target cannot be read"),
+        pytest.param(AWAITING, a_reading(10), id="in the bake"),
+        pytest.param(AWAITING, UNREADABLE, id="while the target cannot be read"),
         pytest.param(
-            replace(FIRST_RAISE, policy=ASKED_FIRST),
+            replace(FIRST_RAISE, policy=NEEDS_APPROVAL),
             a_reading(10, UPDATE_IN_PROGRESS),
             id="before it",
         ),
         pytest.param(
-            a_paused_rollout(Reason.DRIFTED, policy=ASKED_FIRST), a_reading(30), id="in a pause"
+            a_paused_rollout(Reason.DRIFTED, policy=NEEDS_APPROVAL), a_reading(30), id="in a pause"
         ),
     ],
 )
@@ -445,13 +452,13 @@ def test_a_step_is_approved_ahead_and_nothing_else_changes(
     ]
 
 
-def test_an_approval_ahead_lets_the_gate_lead_on_at_once() -> None:
-    approved = decide_command(WAITING, Verb.APPROVE, a_reading(10), minute=5).rollout
+def test_after_an_approval_ahead_a_gate_that_passes_advances_at_once() -> None:
+    approved = decide_command(AWAITING, Verb.APPROVE, a_reading(10), minute=5).rollout
     assert decide_tick(approved, a_reading(10), 15).move == Shift(50, "token-1")
 
 
 def test_an_approval_ends_the_wait_for_it_and_the_next_tick_goes_up() -> None:
-    waiting = decide_tick(WAITING, a_reading(10), 15).rollout
+    waiting = decide_tick(AWAITING, a_reading(10), 15).rollout
     approved = decide_command(waiting, Verb.APPROVE, a_reading(10), minute=40).rollout
     assert (approved.reason, approved.blocked) == (Reason.APPROVED, "")
     assert approved.sentence == "50 % may be entered once the gate at 10 % passes"
@@ -477,18 +484,18 @@ def test_an_approval_is_of_one_step_and_forgotten_with_it() -> None:
         pytest.param(AT_10, "its next step needs no approval", id="none is needed"),
         pytest.param(AT_100, "its next step needs no approval", id="there is no next step"),
         pytest.param(
-            replace(AT_50, policy=ASKED_FIRST), "its next step needs no approval",
+            replace(AT_50, policy=NEEDS_APPROVAL), "its next step needs no approval",
             id="it was needed for the step that runs",
         ),
-        pytest.param(replace(WAITING, approved=1), "50 % is approved already", id="twice"),
+        pytest.param(replace(AWAITING, approved=1), "50 % is approved already", id="twice"),
     ],
 )  # fmt: skip
 def test_approve_changes_nothing_where(before: Rollout, why: str) -> None:
-    told = refusal(before, Verb.APPROVE, a_reading(before.weight))
-    assert told == f"approve changed nothing of checkout#1: {why}"
+    message = refusal(before, Verb.APPROVE, a_reading(before.weight))
+    assert message == f"approve changed nothing of checkout#1: {why}"
 
 
-def test_a_kept_weight_leaves_behind_what_its_step_does_not_ask_for() -> None:
+def test_a_kept_weight_keeps_the_criteria_that_its_step_does_not_judge_as_earlier_ones() -> None:
     works = LADDER["criteria"]["works"]
     first, *rest = LADDER["steps"]
     steps = [first, *({**one, "criteria": ["steady"]} for one in rest)]
@@ -504,15 +511,15 @@ def test_a_kept_weight_leaves_behind_what_its_step_does_not_ask_for() -> None:
 
 
 def test_a_kept_weight_needs_its_next_step_approved_anew() -> None:
-    before = a_paused_rollout(Reason.DRIFTED, policy=ASKED_FIRST, approved=1)
+    before = a_paused_rollout(Reason.DRIFTED, policy=NEEDS_APPROVAL, approved=1)
     assert decide_command(before, Verb.RESUME, a_reading(30), way="keep").rollout.approved is None
     assert decide_command(before, Verb.RESUME, a_reading(10)).rollout.approved == 1
 
 
-# --- time and sight -----------------------------------------------------------------------------
+# --- Time, drift, blindness -----------------------------------------------------------------------
 
 
-def test_time_never_goes_back_for_a_person_either() -> None:
+def test_time_never_goes_back_for_a_command_either() -> None:
     ahead = NOON + 60 * MINUTE
     after = decide_command(replace(AT_10, updated=ahead), Verb.PAUSE, a_reading(10)).rollout
     assert (after.updated, after.since) == (ahead, ahead)
@@ -528,23 +535,23 @@ def test_time_never_goes_back_for_a_person_either() -> None:
         pytest.param(replace(ON_HOLD, seen_weight=10), Verb.APPROVE, id="approve in a pause"),
     ],
 )
-def test_drift_that_a_verb_of_people_met_is_told_by_the_next_tick(
+def test_drift_that_a_command_met_is_announced_by_the_next_tick(
     before: Rollout, verb: Verb, on_drift_up: str
 ) -> None:
-    before = replace(before, policy=a_policy(steps=ASKED_FIRST.steps, on_drift_up=on_drift_up))
-    told = decide_tick(
+    before = replace(before, policy=a_policy(steps=NEEDS_APPROVAL.steps, on_drift_up=on_drift_up))
+    decision = decide_tick(
         decide_command(before, verb, a_reading(100)).rollout, a_reading(100), 21, NO_DATA
     )
-    assert (told.rollout.reason, told.alert) == (Reason.DRIFTED, Alert.DRIFT)
-    assert told.move == (LOWER if on_drift_up == "rollback" else None)
+    assert (decision.rollout.reason, decision.alert) == (Reason.DRIFTED, Alert.DRIFT)
+    assert decision.move == (LOWER if on_drift_up == "rollback" else None)
 
 
 @pytest.mark.parametrize("weight", [10, 100])
 def test_a_pause_before_any_tick_hides_no_contradiction_of_the_variables(weight: int) -> None:
     started = transitions.start_rollout(POLICY, "code-1", a_reading(0), 1, {}, None, NOON).rollout
     before = started if weight == 10 else an_adopted_rollout(weight)
-    after = decide_command(before, Verb.PAUSE, TORN, minute=1).rollout
-    assert decide_tick(after, TORN, 2, NO_DATA).rollout.reason is Reason.DRIFTED
+    after = decide_command(before, Verb.PAUSE, CONTRADICTORY, minute=1).rollout
+    assert decide_tick(after, CONTRADICTORY, 2, NO_DATA).rollout.reason is Reason.DRIFTED
 
 
 def test_a_weight_lowered_to_the_one_before_is_drift_for_a_pause_too() -> None:
@@ -564,11 +571,11 @@ def test_the_live_weight_that_a_resume_is_about_is_remembered(
 
 @pytest.mark.parametrize("verb", [Verb.PAUSE, Verb.APPROVE])
 def test_a_verb_that_reads_no_metrics_does_not_end_a_blindness_of_them(verb: Verb) -> None:
-    blind = decide_tick(WAITING, a_reading(10), 5, OUTAGE).rollout
+    blind = decide_tick(AWAITING, a_reading(10), 5, OUTAGE).rollout
     after = decide_command(blind, verb, a_reading(10), minute=18).rollout
     assert after.blind_since == NOON + 5 * MINUTE
-    told = decide_tick(after, a_reading(10), 21, OUTAGE).notices
-    assert told[0].text.startswith("checkout#1 has not seen any metric for 16m (")
+    notices = decide_tick(after, a_reading(10), 21, OUTAGE).notices
+    assert notices[0].text.startswith("checkout#1 has not seen any metric for 16m (")
 
 
 @pytest.mark.parametrize(
@@ -587,7 +594,7 @@ def test_a_pause_needs_no_reason() -> None:
     assert decide_command(AT_10, Verb.PAUSE, a_reading(10)).rollout.sentence == "paused by hand"
 
 
-# --- set-weight -----------------------------------------------------------------------------------
+# --- Set-weight -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -598,7 +605,7 @@ def test_a_pause_needs_no_reason() -> None:
         pytest.param(a_paused_rollout(Reason.DRIFTED), id="paused for drift"),
     ],
 )
-def test_a_weight_over_a_rollout_pauses_it_and_is_written_once(before: Rollout) -> None:
+def test_set_weight_over_a_rollout_pauses_it_and_is_written_once(before: Rollout) -> None:
     decision = decide_command(
         before, Verb.SET_WEIGHT, a_reading(10), HEALTHY, reason="a demo", weight=40
     )
@@ -617,15 +624,15 @@ def test_a_weight_over_a_rollout_pauses_it_and_is_written_once(before: Rollout) 
     ("before", "live", "waits"),
     [
         pytest.param(RAISING, 10, True, id="not written yet"),
-        pytest.param(RAISING, 50, False, id="written and not seen in force"),
-        pytest.param(a_rollout_paused_in_flight(), 50, False, id="paused on its way"),
-        pytest.param(FIRST_RAISE, 10, False, id="the first one, written and not seen in force"),
+        pytest.param(RAISING, 50, False, id="written and not seen applied"),
+        pytest.param(a_rollout_paused_in_flight(), 50, False, id="paused in flight"),
+        pytest.param(FIRST_RAISE, 10, False, id="the first one, written and not seen applied"),
     ],
 )
-def test_a_weight_over_a_raise_on_its_way_takes_its_token(
+def test_set_weight_over_a_pending_raise_takes_its_token(
     before: Rollout, live: int, waits: bool
 ) -> None:
-    """What is written late fits no more."""
+    """A late write of the raise is refused: its token is used up."""
     decision = decide_command(before, Verb.SET_WEIGHT, a_reading(live), reason="a demo", weight=40)
     after = decision.rollout
     assert decision.move == Shift(40, "token-1")
@@ -634,22 +641,22 @@ def test_a_weight_over_a_raise_on_its_way_takes_its_token(
     assert decide_tick(after, a_reading(40), 25).record is None
 
 
-def test_what_a_person_set_is_no_drift_to_the_next_tick_and_what_comes_then_is() -> None:
+def test_the_weight_of_set_weight_is_no_drift_and_a_later_change_is() -> None:
     after = decide_command(AT_10, Verb.SET_WEIGHT, a_reading(10), HEALTHY, weight=40).rollout
     assert decide_tick(after, a_reading(40), 21).record is None
     assert decide_tick(after, a_reading(10), 21).record is None  # it was not written
     assert decide_tick(after, a_reading(60), 21).alert is Alert.DRIFT
 
 
-def test_it_goes_on_with_what_a_person_set_as_after_any_drift() -> None:
+def test_resume_after_set_weight_is_as_after_any_drift() -> None:
     after = decide_command(AT_10, Verb.SET_WEIGHT, a_reading(10), HEALTHY, weight=40).rollout
     assert "say --restore (back to 10 %)" in refusal(after, Verb.RESUME, a_reading(40))
     kept = decide_command(after, Verb.RESUME, a_reading(40), way="keep").rollout
     assert (kept.phase, kept.weight, kept.step) == (Phase.PROGRESSING, 40, 0)
 
 
-def test_a_pair_that_contradicts_itself_is_told_as_it_stands() -> None:
-    record = decide_command(AT_10, Verb.SET_WEIGHT, TORN, HEALTHY, weight=40).record
+def test_a_record_of_set_weight_shows_contradictory_variables_as_they_stand() -> None:
+    record = decide_command(AT_10, Verb.SET_WEIGHT, CONTRADICTORY, HEALTHY, weight=40).record
     assert record is not None
     assert record.sentence == "set from NEW_PATH_PERCENTAGE=x to 40 % by hand"
 
@@ -663,7 +670,7 @@ def test_a_pair_that_contradicts_itself_is_told_as_it_stands() -> None:
         ),
         pytest.param(
             AT_10, a_reading(0), 40, "its weight is 0 %, and that ends it with the next tick",
-            id="a rollout that somebody ended",
+            id="a rollout that drift to 0 % ends",
         ),
         pytest.param(
             FIRST_RAISE, a_reading(0), 40, "its weight is 0 %, and that ends it with the next tick",
@@ -671,7 +678,8 @@ def test_a_pair_that_contradicts_itself_is_told_as_it_stands() -> None:
         ),
         pytest.param(AT_10, a_reading(10), 10, "10 % is live already", id="what is live"),
         pytest.param(
-            AT_10, a_reading(10, UPDATE_IN_PROGRESS), 40, "the last update of its target is in_progress",
+            AT_10, a_reading(10, UPDATE_IN_PROGRESS), 40,
+            "the last update of its target is in_progress",
             id="an update in progress",
         ),
         pytest.param(
@@ -680,13 +688,13 @@ def test_a_pair_that_contradicts_itself_is_told_as_it_stands() -> None:
         ),
     ],
 )  # fmt: skip
-def test_a_weight_that_is_not_set_over_a_rollout_says_why(
+def test_set_weight_changes_nothing_where(
     before: Rollout, target: TargetReading | UnreadableTarget, weight: int, why: str
 ) -> None:
-    told = refusal(before, Verb.SET_WEIGHT, target, HEALTHY, weight=weight)
-    assert told == f"set-weight changed nothing of checkout#1: {why}"
+    message = refusal(before, Verb.SET_WEIGHT, target, HEALTHY, weight=weight)
+    assert message == f"set-weight changed nothing of checkout#1: {why}"
 
 
-def test_nobody_sets_a_weight_over_a_criterion_that_fails() -> None:
-    told = refusal(AT_10, Verb.SET_WEIGHT, a_reading(10), FAILING, weight=40)
-    assert "nobody sets a weight over a fail, the next tick rolls back: works fails" in told
+def test_set_weight_is_refused_while_a_criterion_fails() -> None:
+    message = refusal(AT_10, Verb.SET_WEIGHT, a_reading(10), FAILING, weight=40)
+    assert "nobody sets a weight over a fail, the next tick rolls back: works fails" in message

@@ -1,4 +1,4 @@
-"""A weight that is written after its rollout went back is lowered, and no other one is."""
+"""A lost compare-and-swap: a late raise is lowered, a rollback stands, other weights are left."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -29,33 +29,37 @@ LONG_AFTER = NOON + timedelta(hours=1)
 @pytest.mark.parametrize(
     ("stored", "target", "lowers", "kind"),
     [
-        pytest.param(AFTER_ROLLBACK, a_reading(10), True, "guarding_zero", id="ours"),
+        pytest.param(AFTER_ROLLBACK, a_reading(10), True, "guarding_zero", id="its own weight"),
         pytest.param(
             AFTER_ROLLBACK,
             a_reading(10, UPDATE_IN_PROGRESS),
             True,
             "guarding_zero",
-            id="ours, on its way",
+            id="its own weight, in progress",
         ),
-        pytest.param(AFTER_ROLLBACK, UNREADABLE, True, "guarding_zero", id="perhaps ours"),
-        pytest.param(AFTER_ROLLBACK, a_reading(40), False, None, id="another one"),
-        pytest.param(AFTER_ROLLBACK, a_reading(0), False, None, id="none"),
+        pytest.param(AFTER_ROLLBACK, UNREADABLE, True, "guarding_zero", id="an unknown weight"),
+        pytest.param(AFTER_ROLLBACK, a_reading(40), False, None, id="another weight"),
+        pytest.param(AFTER_ROLLBACK, a_reading(0), False, None, id="0 %"),
         pytest.param(
-            DURING_ROLLBACK, a_reading(10), True, None, id="ours, the rollback still goes on"
+            DURING_ROLLBACK,
+            a_reading(10),
+            True,
+            None,
+            id="its own weight, the rollback still goes on",
         ),
     ],
 )
-def test_what_stands_there_when_the_rollout_has_gone_back_meanwhile_is(
+def test_after_a_rollback_meanwhile_a_late_raise_is_lowered_and_another_weight_is_left(
     stored: Rollout, target: TargetReading | UnreadableTarget, lowers: bool, kind: str | None
 ) -> None:
-    """An hour later nobody guards zero any more, and another rollout may own the target."""
+    """An hour later the watch is over, and another rollout may own the target."""
     stored = replace(stored, unconfirmed=True, reminded=LONG_AFTER)
     decision = undo_late_raise(stored, FIRST_RAISE, Observation(target), LONG_AFTER)
     assert isinstance(decision.move, Lower) is lowers
     assert (decision.record and decision.record.kind) == kind
 
 
-def test_a_weight_that_came_back_is_told_as_such() -> None:
+def test_a_weight_that_came_back_is_announced_as_such() -> None:
     decision = undo_late_raise(AFTER_ROLLBACK, AT_10, Observation(a_reading(10)), LONG_AFTER)
     assert [one.text for one in decision.notices] == [
         "checkout#1: 10 % came back after the rollback; lowering it again"
@@ -72,7 +76,7 @@ def test_a_weight_that_came_back_is_told_as_such() -> None:
 def test_a_rollback_goes_before_a_pause_that_another_run_saved_meanwhile(
     target: TargetReading | UnreadableTarget, live: int | None
 ) -> None:
-    """Traffic is down already: what is stored says so, why, and what was measured."""
+    """Traffic is down already: the stored state says so, with the reason and the findings."""
     now = NOON + 8 * MINUTE
     lowered = decide_tick(AT_10, a_reading(10), 7, FAILING)
     decision = rebase_rollback(replace(ON_HOLD, seen_weight=10), lowered, Observation(target), now)
@@ -88,10 +92,10 @@ def test_a_rollback_goes_before_a_pause_that_another_run_saved_meanwhile(
     }  # fmt: skip
 
 
-def test_zero_that_was_guarded_while_another_run_saved_is_said_as_such() -> None:
+def test_a_watch_that_wrote_zero_while_another_run_saved_is_recorded_as_such() -> None:
     now = NOON + 9 * MINUTE
-    guarded: Decision = decide_tick(AFTER_ROLLBACK, a_reading(10), 8)
-    decision = rebase_rollback(AFTER_ROLLBACK, guarded, Observation(a_reading(0)), now)
+    lowered: Decision = decide_tick(AFTER_ROLLBACK, a_reading(10), 8)
+    decision = rebase_rollback(AFTER_ROLLBACK, lowered, Observation(a_reading(0)), now)
     assert decision.rollout.updated == now
     assert decision.record is not None
     assert decision.record.at == now

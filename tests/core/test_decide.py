@@ -44,7 +44,7 @@ from tests.support.three_steps import (
 
 # Seen unfinished at noon.
 UNFINISHED = replace(RAISING, unfinished_since=NOON)
-# On its way back down, to where a person wants it.
+# A pending restore: an operator takes a raised weight back.
 RESTORING = replace(FIRST_RAISE, intent=Intent(10, 100, "token-1", NOON), seen_weight=100)
 # Variables that contradict each other, with a boolean that says 100 %.
 FULL = "full"
@@ -55,7 +55,7 @@ FULL = "full"
     [
         pytest.param(
             RAISING, a_reading(50), 1, PROGRESSING, Reason.SETTLED, None,
-            id="the intended weight, in force: the clock of the step starts",
+            id="the intended weight is applied: the clock of the step starts",
         ),
         pytest.param(
             RAISING, a_reading(50, UPDATE_FAILED), 1, ROLLING_BACK, Reason.SHIFT_FAILED, LOWER,
@@ -100,65 +100,67 @@ FULL = "full"
         ),
         pytest.param(
             UNFINISHED, a_reading(50), 60, PROGRESSING, Reason.SETTLED, None,
-            id="a raise in force is in force however late it is seen",
+            id="an applied raise is applied however late it is seen",
         ),
         pytest.param(
             RAISING, a_reading(10, token="token-9"), 1, PAUSED, Reason.RAISE_UNCERTAIN, None,
-            id="the old weight on a target that another hand changed is for a person",
+            id="the old weight on a target that was changed meanwhile waits for an operator",
         ),
         pytest.param(
             RAISING, a_reading(10, token="token-9"), 99, PAUSED, Reason.RAISE_UNCERTAIN, None,
-            id="the old weight on a changed target is for a person however late it is seen",
+            id="the old weight on a changed target waits for an operator however late it is seen",
         ),
         pytest.param(
-            FIRST_RAISE, a_reading(0, token="token-9"), 1, ROLLED_BACK, Reason.RAISE_UNCERTAIN, None,
-            id="a first raise that met another hand ends at the 0 % that stands",
+            FIRST_RAISE, a_reading(0, token="token-9"), 1,
+            ROLLED_BACK, Reason.RAISE_UNCERTAIN, None,
+            id="a first raise whose target was changed meanwhile ends at the 0 % that stands",
         ),
         pytest.param(
             replace(FIRST_RAISE, seen_weight=10), a_reading(0, token="token-9"), 1,
             ROLLED_BACK, Reason.FOUND_AT_ZERO, None,
-            id="0 % after the first raise was seen on its way ends the rollout",
+            id="0 % after the first raise was seen in progress ends the rollout",
         ),
         pytest.param(
             RESTORING, a_reading(100, token="token-9"), 1, PAUSED, Reason.DRIFTED, None,
-            id="a restore that met another hand is drift again",
+            id="a restore whose target was changed meanwhile is drift again",
         ),
         pytest.param(
             replace(RESTORING, policy=a_policy(on_drift_up="rollback")),
             a_reading(100, token="token-9"), 1, ROLLING_BACK, Reason.DRIFTED, LOWER,
-            id="a restore that met another hand is drift up",
+            id="a restore whose target was changed meanwhile is drift up",
         ),
         pytest.param(
             UNFINISHED, a_reading(50, UPDATE_IN_PROGRESS), 10, PROGRESSING, Reason.WAITING, None,
-            id="an update that still moves is waited for up to shift_timeout",
+            id="an update in progress is waited for up to shift_timeout",
         ),
         pytest.param(
             RAISING, a_reading(50, UPDATE_IN_PROGRESS), 60, PROGRESSING, Reason.WAITING, None,
-            id="an update that one late tick sees moving is waited for",
+            id="an update that one late tick sees in progress is waited for",
         ),
         pytest.param(
-            UNFINISHED, a_reading(50, UPDATE_IN_PROGRESS), 10.1, ROLLING_BACK, Reason.SHIFT_TIMED_OUT, LOWER,
-            id="an update that moves longer than shift_timeout is rolled back",
+            UNFINISHED, a_reading(50, UPDATE_IN_PROGRESS), 10.1,
+            ROLLING_BACK, Reason.SHIFT_TIMED_OUT, LOWER,
+            id="an update in progress for longer than shift_timeout is rolled back",
         ),
         pytest.param(
             RAISING, a_reading(10, UPDATE_IN_PROGRESS), 1, PROGRESSING, Reason.WAITING, None,
-            id="nothing is written while another update moves",
+            id="nothing is written while another update is in progress",
         ),
         pytest.param(
             RAISING, a_reading(30), 1, PAUSED, Reason.DRIFTED, None,
-            id="a third weight instead of the intended one is for a person",
+            id="a third weight instead of the intended one waits for an operator",
         ),
         pytest.param(
             RAISING, a_reading(None), 1, PAUSED, Reason.DRIFTED, None,
-            id="variables that contradict each other instead of the raise are for a person",
+            id="variables that contradict each other instead of the raise wait for an operator",
         ),
         pytest.param(
             UNFINISHED, UNREADABLE, 10, PROGRESSING, Reason.TARGET_UNREADABLE, None,
-            id="a target that cannot be read after a raise is asked again",
+            id="a target that cannot be read after a raise is read again",
         ),
         pytest.param(
             RAISING, UNREADABLE, 60, PROGRESSING, Reason.TARGET_UNREADABLE, None,
-            id="a target that one late tick cannot read after a raise is asked again",
+            id="a target that one late tick cannot read after a raise is read again",
         ),
         pytest.param(
             UNFINISHED, UNREADABLE, 10.1, ROLLING_BACK, Reason.SHIFT_TIMED_OUT, LOWER,
@@ -170,7 +172,7 @@ FULL = "full"
         ),
     ],
 )  # fmt: skip
-def test_a_raise_that_was_asked_for(
+def test_a_pending_raise(
     rollout: Rollout,
     target: TargetReading | UnreadableTarget,
     minute: float,
@@ -188,7 +190,7 @@ def test_a_raise_that_was_asked_for(
     [
         pytest.param(
             a_reading(0), 5, FAILING, ROLLED_BACK, Reason.FOUND_AT_ZERO, None,
-            id="0 % by any hand ends the rollout before anything failed",
+            id="drift to 0 % ends the rollout before anything failed",
         ),
         pytest.param(
             a_reading(0), 7, FAILING, ROLLED_BACK, Reason.GATE_FAILED, None,
@@ -196,27 +198,27 @@ def test_a_raise_that_was_asked_for(
         ),
         pytest.param(
             a_reading(0, UPDATE_IN_PROGRESS), 7, FAILING, ROLLING_BACK, Reason.GATE_FAILED, None,
-            id="0 % that still moves where the gate fails is put down to the gate",
+            id="0 % in progress where the gate fails is put down to the gate",
         ),
         pytest.param(
             a_reading(30), 7, FAILING, ROLLING_BACK, Reason.GATE_FAILED, LOWER,
-            id="bad news does not wait for a person who moved the weight",
+            id="a rollback does not wait for the operator after drift",
         ),
         pytest.param(
             a_reading(0, UPDATE_IN_PROGRESS), 5, HEALTHY, ROLLING_BACK, Reason.FOUND_AT_ZERO, None,
-            id="0 % by another hand that still moves is waited for",
+            id="drift to 0 % that is in progress is waited for",
         ),
         pytest.param(
             a_reading(0, UPDATE_FAILED), 5, HEALTHY, ROLLING_BACK, Reason.FOUND_AT_ZERO, LOWER,
-            id="0 % by another hand that failed is written by the rollout",
+            id="drift to 0 % whose update failed is written by the rollout",
         ),
         pytest.param(
             a_reading(30), 5, HEALTHY, PAUSED, Reason.DRIFTED, None,
-            id="a weight raised by another hand pauses",
+            id="drift up pauses",
         ),
         pytest.param(
             a_reading(5), 5, HEALTHY, PAUSED, Reason.DRIFTED, None,
-            id="a weight lowered by another hand pauses",
+            id="drift down pauses",
         ),
         pytest.param(
             a_reading(None), 5, HEALTHY, PAUSED, Reason.DRIFTED, None,
@@ -257,7 +259,7 @@ def test_a_raise_that_was_asked_for(
         ),
         pytest.param(
             a_reading(10, UPDATE_IN_PROGRESS), 15, HEALTHY, PROGRESSING, Reason.HOLDING, None,
-            id="nothing is raised while another update of the target moves",
+            id="nothing is raised while another update of the target is in progress",
         ),
         pytest.param(
             a_reading(10, UPDATE_IN_PROGRESS), 32, HEALTHY, PAUSED, Reason.INCONCLUSIVE, None,
@@ -338,12 +340,14 @@ def test_a_step_that_bakes(
             id="variables that contradict each other are lowered",
         ),
         pytest.param(
-            DURING_ROLLBACK, a_reading(0, UPDATE_IN_PROGRESS), 1, ROLLING_BACK, Reason.GATE_FAILED, None,
-            id="0 % that still moves is not written twice",
+            DURING_ROLLBACK, a_reading(0, UPDATE_IN_PROGRESS), 1,
+            ROLLING_BACK, Reason.GATE_FAILED, None,
+            id="0 % in progress is not written twice",
         ),
         pytest.param(
-            DURING_ROLLBACK, a_reading(0, UPDATE_FAILED), 1, ROLLING_BACK, Reason.GATE_FAILED, LOWER,
-            id="0 % that failed is written again",
+            DURING_ROLLBACK, a_reading(0, UPDATE_FAILED), 1,
+            ROLLING_BACK, Reason.GATE_FAILED, LOWER,
+            id="0 % whose update failed is written again",
         ),
         pytest.param(
             DURING_ROLLBACK, UNREADABLE, 1, ROLLING_BACK, Reason.GATE_FAILED, LOWER,
@@ -355,7 +359,7 @@ def test_a_step_that_bakes(
         ),
         pytest.param(
             DURING_ROLLBACK, a_reading(0), 1, ROLLED_BACK, Reason.GATE_FAILED, None,
-            id="0 % read back in force is rolled back, for the reason it was",
+            id="0 % that is applied completes the rollback, with its reason",
         ),
         pytest.param(
             AFTER_ROLLBACK, a_reading(10), 14, ROLLED_BACK, Reason.GATE_FAILED,
@@ -376,15 +380,16 @@ def test_a_step_that_bakes(
         ),
         pytest.param(
             ON_HOLD, a_reading(0), 20, ROLLED_BACK, Reason.FOUND_AT_ZERO, None,
-            id="0 % by any hand ends a paused rollout",
+            id="drift to 0 % ends a paused rollout",
         ),
         pytest.param(
-            replace(ON_HOLD, seen_weight=0), a_reading(0), 20, ROLLED_BACK, Reason.FOUND_AT_ZERO, None,
+            replace(ON_HOLD, seen_weight=0), a_reading(0), 20,
+            ROLLED_BACK, Reason.FOUND_AT_ZERO, None,
             id="0 % ends a paused rollout also when it was seen before",
         ),
         pytest.param(
             ON_HOLD, a_reading(0, UPDATE_IN_PROGRESS), 20, ROLLING_BACK, Reason.FOUND_AT_ZERO, None,
-            id="0 % that still moves ends a paused rollout once it is in force",
+            id="0 % in progress ends a paused rollout once it is applied",
         ),
         pytest.param(
             ON_HOLD, a_reading(10), 20, PAUSED, Reason.INCONCLUSIVE, None,
@@ -392,7 +397,7 @@ def test_a_step_that_bakes(
         ),
         pytest.param(
             ON_HOLD, a_reading(50), 20, PAUSED, Reason.DRIFTED, None,
-            id="a weight moved during a pause is drift, and left to the person",
+            id="a weight changed during a pause is drift, and left to the operator",
         ),
         pytest.param(
             ON_HOLD, UNREADABLE, 20, PAUSED, Reason.INCONCLUSIVE, None,
@@ -404,7 +409,7 @@ def test_a_step_that_bakes(
         ),
         pytest.param(
             AFTER_SUCCESS, a_reading(0), 60, SUCCEEDED, Reason.COMPLETED, None,
-            id="a success is not rolled back because somebody moved the weight",
+            id="a success is not rolled back by drift",
         ),
         pytest.param(
             AFTER_SUCCESS, UNREADABLE_FOR_GOOD, 60, SUCCEEDED, Reason.COMPLETED, None,
@@ -412,7 +417,7 @@ def test_a_step_that_bakes(
         ),
     ],
 )  # fmt: skip
-def test_a_rollout_that_does_not_climb(
+def test_a_rollout_that_does_not_advance(
     rollout: Rollout,
     target: TargetReading | UnreadableTarget,
     minute: float,
@@ -458,7 +463,7 @@ def test_a_gate_that_passed_waits_for_its_target_and_never_ends_as_an_inconclusi
     assert (ended.rollout.phase, ended.move) == (PAUSED, None)
 
 
-MOVED_BY_NOBODY = [
+NOT_RAISED = [
     pytest.param([UNREADABLE, UNREADABLE], Reason.TARGET_UNREADABLE, id="unreadable for long"),
     pytest.param(
         [a_reading(100, UPDATE_IN_PROGRESS)] * 2, Reason.BAKING, id="an update that takes long"
@@ -467,7 +472,7 @@ MOVED_BY_NOBODY = [
 ]
 
 
-@pytest.mark.parametrize(("targets", "reason"), MOVED_BY_NOBODY)
+@pytest.mark.parametrize(("targets", "reason"), NOT_RAISED)
 def test_a_weight_that_was_adopted_is_not_taken_back_by_the_limits_of_a_raise(
     targets: list[TargetReading | UnreadableTarget], reason: Reason
 ) -> None:
@@ -477,8 +482,8 @@ def test_a_weight_that_was_adopted_is_not_taken_back_by_the_limits_of_a_raise(
     assert (after.phase, after.reason, decision.move) == (PROGRESSING, reason, None)
 
 
-# What was asked for may have been live: a contradictory pair at 100 % that a person put right.
-PERHAPS_MOVED = replace(UNFINISHED, step=2, intent=Intent(100, 100, "token-1", NOON))
+# The intended weight may have been live: contradictory variables at 100 % that were put right.
+PERHAPS_UNCHANGED = replace(UNFINISHED, step=2, intent=Intent(100, 100, "token-1", NOON))
 
 
 @pytest.mark.parametrize(
@@ -499,24 +504,24 @@ PERHAPS_MOVED = replace(UNFINISHED, step=2, intent=Intent(100, 100, "token-1", N
 def test_where_no_weight_was_raised_a_limit_pauses_and_lowers_nothing(
     target: TargetReading | UnreadableTarget, minute: float, reason: Reason
 ) -> None:
-    decision = decide_tick(PERHAPS_MOVED, target, minute, NO_DATA)
+    decision = decide_tick(PERHAPS_UNCHANGED, target, minute, NO_DATA)
     assert (decision.rollout.phase, decision.rollout.reason, decision.move) == (
         PAUSED, reason, None,
     )  # fmt: skip
     assert (
         "pauses unless 100 % is in force by"
-        in decide_tick(PERHAPS_MOVED, UNREADABLE, 1).rollout.next
+        in decide_tick(PERHAPS_UNCHANGED, UNREADABLE, 1).rollout.next
     )
 
 
-def test_a_first_raise_that_met_another_hand_says_how_to_start_it_again() -> None:
+def test_a_first_raise_whose_target_was_changed_says_how_to_start_it_again() -> None:
     assert decide_tick(FIRST_RAISE, a_reading(0, token="token-9"), 1).rollout.sentence == (
         "no traffic was seen to move to 10 %: the function was changed by another hand between "
         "the decision and its write; to try it again: rolloutctl retry checkout#1 --reason TEXT"
     )
 
 
-def test_a_raise_is_timed_from_the_first_look_that_saw_it_unfinished() -> None:
+def test_a_raise_is_timed_from_the_first_tick_that_saw_it_unfinished() -> None:
     """Ticks an hour apart: one that cannot read is no reason to take a healthy release back."""
     first = decide_tick(RAISING, UNREADABLE, 60).rollout
     assert decide_tick(first, a_reading(50), 120).rollout.reason is Reason.SETTLED
@@ -582,7 +587,7 @@ def test_an_unproven_advance_raises_no_target_that_does_not_stand(
     ],
 )
 @pytest.mark.parametrize("rollout", [AT_10, ON_HOLD], ids=["baking", "paused"])
-def test_a_weight_raised_by_another_hand_ends_as_the_policy_says(
+def test_drift_up_ends_as_the_policy_says(
     rollout: Rollout, on_drift_up: str, weight: int | str | None, phase: Phase, move: object
 ) -> None:
     rollout = replace(rollout, policy=a_policy(on_drift_up=on_drift_up), seen_weight=10)
@@ -619,7 +624,7 @@ def test_a_rollout_that_is_found_at_zero_has_no_weight_any_more() -> None:
     assert decide_tick(AT_10, a_reading(0), 5).rollout.weight == 0
 
 
-def test_a_weight_moved_by_another_hand_is_judged_from_then_on() -> None:
+def test_a_drifted_weight_is_judged_from_then_on() -> None:
     paused = decide_tick(RAISING, a_reading(30), 1, NO_DATA).rollout
     assert decide_tick(paused, a_reading(30), 8, FAILING).rollout.reason is Reason.GATE_FAILED
 
@@ -632,7 +637,7 @@ def test_a_weight_moved_by_another_hand_is_judged_from_then_on() -> None:
 @pytest.mark.parametrize(
     "target", [a_reading(100), UNREADABLE, UNREADABLE_FOR_GOOD], ids=["readable", "gone", "broken"]
 )
-def test_a_person_rolls_back_in_every_phase(
+def test_an_operator_rolls_back_in_every_phase(
     rollout: Rollout, target: TargetReading | UnreadableTarget
 ) -> None:
     decision = apply_command(
@@ -640,15 +645,15 @@ def test_a_person_rolls_back_in_every_phase(
     )
     assert (decision.rollout.phase, decision.move) == (ROLLING_BACK, LOWER)
     after, entry = decision.rollout, decision.record
-    known = rollout.phase in (ROLLING_BACK, ROLLED_BACK)  # why it went back stays known
-    assert after.sentence == (rollout.sentence if known else "the shop is down")
+    has_cause = rollout.phase in (ROLLING_BACK, ROLLED_BACK)  # the first cause stays
+    assert after.sentence == (rollout.sentence if has_cause else "the shop is down")
     assert entry is not None
     assert (entry.sentence, after.updated) == ("the shop is down", NOON + MINUTE)
 
 
 @pytest.mark.parametrize("phase", [ROLLING_BACK, ROLLED_BACK])
 @pytest.mark.parametrize(
-    ("reason", "kept"),
+    ("reason", "stays"),
     [
         (Reason.GATE_FAILED, True),
         (Reason.ROLLBACK_REQUESTED, True),
@@ -656,16 +661,16 @@ def test_a_person_rolls_back_in_every_phase(
         (Reason.RAISE_UNCERTAIN, False),
     ],
 )
-def test_the_first_cause_of_a_rollback_survives_a_person_but_a_found_zero_is_no_cause(
-    phase: Phase, reason: Reason, kept: bool
+def test_the_first_cause_of_a_rollback_survives_a_command_but_a_found_zero_is_no_cause(
+    phase: Phase, reason: Reason, stays: bool
 ) -> None:
-    went_back = replace(DURING_ROLLBACK, phase=phase, reason=reason, sentence="what was known")
-    ask = Command(Verb.ROLLBACK, "the shop is down", weight=10)
-    decision = apply_command(went_back, ask, Observation(a_reading(0)), NOON + MINUTE)
+    before = replace(DURING_ROLLBACK, phase=phase, reason=reason, sentence="the first cause")
+    command = Command(Verb.ROLLBACK, "the shop is down", weight=10)
+    decision = apply_command(before, command, Observation(a_reading(0)), NOON + MINUTE)
     after, entry = decision.rollout, decision.record
-    expected = (reason, "what was known")
+    first_cause = (reason, "the first cause")
     assert (after.reason, after.sentence) == (
-        expected if kept else (Reason.ROLLBACK_REQUESTED, "the shop is down")
+        first_cause if stays else (Reason.ROLLBACK_REQUESTED, "the shop is down")
     )
     assert entry is not None
     assert (entry.reason, entry.weight_from) == (Reason.ROLLBACK_REQUESTED, 10)

@@ -1,4 +1,4 @@
-"""What holds whatever the state, the target, the measurements and the time: `decide` is total."""
+"""Properties of `decide` and of commands in every state, with any target, data and time."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -28,16 +28,16 @@ from tests.support.three_steps import (
 
 FIRST, *OTHERS = LADDER["steps"]
 # Noon is frozen, or not; each step but the first needs an approval, or none does.
-BARRIERS: list[dict[str, Any]] = [
+BLOCKS: list[dict[str, Any]] = [
     {},
     {"freeze": {"zone": "UTC", "daily": [{"from": "11:30", "to": "12:30"}]}},
     {"steps": [FIRST, *({**step, "approval": "required"} for step in OTHERS)]},
 ]
 POLICIES = [
-    a_policy(on_inconclusive=inconclusive, on_drift_up=drift_up, **barrier)
+    a_policy(on_inconclusive=inconclusive, on_drift_up=drift_up, **block)
     for inconclusive in ("pause", "rollback", "advance")
     for drift_up in ("pause", "rollback")
-    for barrier in BARRIERS
+    for block in BLOCKS
 ]
 WEIGHTS = (10, 50, 100)
 TOKENS = st.sampled_from(["token-1", "token-2"])
@@ -45,13 +45,13 @@ TOKENS = st.sampled_from(["token-1", "token-2"])
 # Made once, for they are drawn from thousands of times.
 ages = st.timedeltas(timedelta(), timedelta(days=9))
 moments_ago = ages.map(lambda age: NOON - age)
-perhaps = st.none() | moments_ago
+maybe_moments = st.none() | moments_ago
 bakes = st.none() | st.timedeltas(timedelta(), timedelta(hours=2)).map(lambda age: NOON - age)
 watches = st.none() | ages.map(lambda age: NOON - 3 * MINUTE + age)
 weights = st.sampled_from([0, 7, *WEIGHTS])
-perhaps_weights = st.none() | weights
+maybe_weights = st.none() | weights
 steps = st.sampled_from(range(len(WEIGHTS)))
-perhaps_steps = st.none() | steps
+maybe_steps = st.none() | steps
 previous_weights = [
     st.sampled_from([before, weight, 100])
     for before, weight in zip((0, *WEIGHTS), WEIGHTS, strict=False)
@@ -59,7 +59,7 @@ previous_weights = [
 policies = st.sampled_from(POLICIES)
 phases = st.sampled_from(Phase)
 reasons = st.sampled_from(Reason)
-barriers = st.sampled_from(["", Reason.FROZEN, Reason.AWAITING_APPROVAL])
+announced_blocks = st.sampled_from(["", Reason.FROZEN, Reason.AWAITING_APPROVAL])
 
 
 @st.composite
@@ -79,25 +79,25 @@ def rollouts(draw: st.DrawFn) -> Rollout:
         intent=intent,
         peak=intended,
         settled=draw(bakes),
-        unfinished_since=draw(perhaps),
-        blind_since=draw(perhaps),
-        seen_weight=draw(perhaps_weights),
+        unfinished_since=draw(maybe_moments),
+        blind_since=draw(maybe_moments),
+        seen_weight=draw(maybe_weights),
         unconfirmed=draw(st.booleans()),
         since=draw(moments_ago),
-        sealed_at=draw(perhaps),
-        reminded=draw(perhaps),
+        sealed_at=draw(maybe_moments),
+        reminded=draw(maybe_moments),
         watch_until=draw(watches),
         drift_told=draw(st.booleans()),
         reason=draw(reasons),
-        hold_from=draw(perhaps),
-        approved=draw(perhaps_steps),
-        barrier=draw(barriers),
+        hold_from=draw(maybe_moments),
+        approved=draw(maybe_steps),
+        barrier=draw(announced_blocks),
     )
 
 
 targets = st.sampled_from([UNREADABLE, UNREADABLE_FOR_GOOD]) | st.builds(
     lambda weight, update, token: a_reading(weight, update, token=token),
-    perhaps_weights,
+    maybe_weights,
     st.sampled_from(UpdateStatus),
     TOKENS,
 )
@@ -112,8 +112,8 @@ moments = st.timedeltas(-5 * MINUTE, 60 * MINUTE).map(lambda later: NOON + later
 every_state = given(rollouts(), observations, moments)
 often = settings(max_examples=200)
 
-HELD_UP = (Reason.FROZEN, Reason.AWAITING_APPROVAL)
-LEGAL = {
+BLOCKED = (Reason.FROZEN, Reason.AWAITING_APPROVAL)
+LEGAL_PHASES = {
     Phase.PROGRESSING: set(Phase),
     Phase.PAUSED: {Phase.PAUSED, Phase.ROLLING_BACK, Phase.ROLLED_BACK},
     Phase.ROLLING_BACK: {Phase.ROLLING_BACK, Phase.ROLLED_BACK},
@@ -124,22 +124,24 @@ LEGAL = {
 
 @often
 @every_state
-def test_time_never_goes_back(rollout: Rollout, seen: Observation, now: datetime) -> None:
-    assert decide(rollout, seen, now).rollout.updated == max(now, rollout.updated)
+def test_time_never_goes_back(rollout: Rollout, observation: Observation, now: datetime) -> None:
+    assert decide(rollout, observation, now).rollout.updated == max(now, rollout.updated)
 
 
 @often
 @every_state
-def test_only_legal_phases_follow(rollout: Rollout, seen: Observation, now: datetime) -> None:
-    assert decide(rollout, seen, now).rollout.phase in LEGAL[rollout.phase]
+def test_only_legal_phases_follow(
+    rollout: Rollout, observation: Observation, now: datetime
+) -> None:
+    assert decide(rollout, observation, now).rollout.phase in LEGAL_PHASES[rollout.phase]
 
 
 @often
 @every_state
 def test_a_raise_is_a_recorded_step_of_the_ladder(
-    rollout: Rollout, seen: Observation, now: datetime
+    rollout: Rollout, observation: Observation, now: datetime
 ) -> None:
-    decision = decide(rollout, seen, now)
+    decision = decide(rollout, observation, now)
     if not isinstance(decision.move, Shift):
         return
     after = decision.rollout
@@ -160,28 +162,31 @@ def test_a_raise_is_a_recorded_step_of_the_ladder(
 @often
 @every_state
 def test_a_raise_is_written_over_what_was_seen_and_nothing_else(
-    rollout: Rollout, seen: Observation, now: datetime
+    rollout: Rollout, observation: Observation, now: datetime
 ) -> None:
-    move = decide(rollout, seen, now).move
+    move = decide(rollout, observation, now).move
     if isinstance(move, Shift):
-        assert isinstance(seen.target, TargetReading)
-        assert seen.target.token == move.token
-        assert seen.target.weight is not None
-        assert seen.target.update is not UpdateStatus.IN_PROGRESS
+        assert isinstance(observation.target, TargetReading)
+        assert observation.target.token == move.token
+        assert observation.target.weight is not None
+        assert observation.target.update is not UpdateStatus.IN_PROGRESS
         if rollout.settled is None and rollout.intent.previous > rollout.weight:
-            # A person takes another hand's raise back, and that was never written.
-            assert (seen.target.weight, move.weight) == (rollout.intent.previous, rollout.weight)
+            # An operator takes a weight back after drift up, and that was never written.
+            assert (observation.target.weight, move.weight) == (
+                rollout.intent.previous,
+                rollout.weight,
+            )
         else:
-            assert seen.target.weight < move.weight
+            assert observation.target.weight < move.weight
 
 
 @often
 @every_state
 def test_weight_zero_is_raised_only_by_the_first_raise_that_was_never_written(
-    rollout: Rollout, seen: Observation, now: datetime
+    rollout: Rollout, observation: Observation, now: datetime
 ) -> None:
-    decision = decide(rollout, seen, now)
-    at_zero = isinstance(seen.target, TargetReading) and seen.target.weight == 0
+    decision = decide(rollout, observation, now)
+    at_zero = isinstance(observation.target, TargetReading) and observation.target.weight == 0
     if at_zero and isinstance(decision.move, Shift):
         assert (decision.rollout.reason, rollout.step) == (Reason.WRITE_AGAIN, 0)
 
@@ -189,18 +194,18 @@ def test_weight_zero_is_raised_only_by_the_first_raise_that_was_never_written(
 @often
 @every_state
 def test_an_environment_that_cannot_be_read_is_never_written_twice(
-    rollout: Rollout, seen: Observation, now: datetime
+    rollout: Rollout, observation: Observation, now: datetime
 ) -> None:
-    if seen.target == UNREADABLE_FOR_GOOD and rollout.phase is Phase.ROLLING_BACK:
-        assert decide(rollout, seen, now).move is None
+    if observation.target == UNREADABLE_FOR_GOOD and rollout.phase is Phase.ROLLING_BACK:
+        assert decide(rollout, observation, now).move is None
 
 
 @often
 @every_state
-def test_a_change_of_phase_or_intent_is_recorded_and_a_change_of_phase_is_told(
-    rollout: Rollout, seen: Observation, now: datetime
+def test_a_change_of_phase_or_intent_is_recorded_and_announced(
+    rollout: Rollout, observation: Observation, now: datetime
 ) -> None:
-    decision = decide(rollout, seen, now)
+    decision = decide(rollout, observation, now)
     after = decision.rollout
     if (after.phase, after.intent) != (rollout.phase, rollout.intent):
         assert decision.record is not None
@@ -211,9 +216,9 @@ def test_a_change_of_phase_or_intent_is_recorded_and_a_change_of_phase_is_told(
 @often
 @every_state
 def test_a_rollout_that_is_not_over_says_what_comes_next(
-    rollout: Rollout, seen: Observation, now: datetime
+    rollout: Rollout, observation: Observation, now: datetime
 ) -> None:
-    after = decide(rollout, seen, now).rollout
+    after = decide(rollout, observation, now).rollout
     if after.phase not in FINAL_PHASES:
         assert after.next
         assert after.next_at is not None
@@ -223,34 +228,34 @@ def test_a_rollout_that_is_not_over_says_what_comes_next(
 @often
 @every_state
 def test_no_rollout_waits_for_more_than_its_limits(
-    rollout: Rollout, seen: Observation, now: datetime
+    rollout: Rollout, observation: Observation, now: datetime
 ) -> None:
-    """Whatever is seen, a rollout still progressing has its next moment no later than its limit.
+    """Whatever it observes, a progressing rollout does not stay beyond its time limit.
 
-    But where its gate leads on and the policy or a person keeps it.
+    The exception is a gate that allows an advance, while a freeze or an approval blocks it.
     """
-    after = decide(rollout, seen, now).rollout
-    if after.phase is not Phase.PROGRESSING or after.reason in HELD_UP:
+    after = decide(rollout, observation, now).rollout
+    if after.phase is not Phase.PROGRESSING or after.reason in BLOCKED:
         return
     if after.settled is None:
         frozen = after.policy.freeze_at(after.updated) is not None
         if after.barrier == Reason.FROZEN and frozen:
             return  # also while the target cannot be read
-        first_look = after.unfinished_since or after.updated
-        assert after.updated <= first_look + after.policy.shift_timeout
+        pending_since = after.unfinished_since or after.updated
+        assert after.updated <= pending_since + after.policy.shift_timeout
     else:
         assert after.hold_end is not None
         assert after.updated < max(after.hold_end, after.settled + MINUTE)
 
 
-# --- what people ask, in every state ------------------------------------------------------------
+# --- Commands in every state ----------------------------------------------------------------------
 
-asks = st.builds(
+commands = st.builds(
     Command, st.sampled_from(Verb), st.just("they say so"), st.sampled_from(["", "restore", "keep"])
 )
-asked_in_every_state = given(rollouts(), asks, observations, moments)
+command_in_every_state = given(rollouts(), commands, observations, moments)
 
-GOES_TO = {
+PHASES_AFTER = {
     Verb.PAUSE: {Phase.PAUSED},
     Verb.RESUME: {Phase.PROGRESSING},
     Verb.PROMOTE: {Phase.PROGRESSING, Phase.SUCCEEDED},
@@ -259,29 +264,31 @@ GOES_TO = {
 }
 
 
-def answer(rollout: Rollout, ask: Command, seen: Observation, now: datetime) -> Decision | str:
-    """Return the decision of a person, or why it was refused."""
+def outcome(
+    rollout: Rollout, command: Command, observation: Observation, now: datetime
+) -> Decision | str:
+    """Return the decision for a command, or why it was refused."""
     try:
-        return apply_command(rollout, ask, seen, now)
+        return apply_command(rollout, command, observation, now)
     except UsageError as error:
         return str(error)
 
 
 @often
-@asked_in_every_state
-def test_a_verb_is_refused_or_recorded_and_told(
-    rollout: Rollout, ask: Command, seen: Observation, now: datetime
+@command_in_every_state
+def test_a_command_is_refused_or_recorded_and_announced(
+    rollout: Rollout, command: Command, observation: Observation, now: datetime
 ) -> None:
-    decision = answer(rollout, ask, seen, now)
+    decision = outcome(rollout, command, observation, now)
     if isinstance(decision, str):
-        assert ask.verb is not Verb.ROLLBACK
-        assert decision.startswith(f"{ask.verb} changed nothing of {rollout.id}: ")
+        assert command.verb is not Verb.ROLLBACK
+        assert decision.startswith(f"{command.verb} changed nothing of {rollout.id}: ")
         return
     after = decision.rollout
-    assert rollout.phase in ALLOWED_PHASES[ask.verb]
-    assert after.phase in GOES_TO[ask.verb]
+    assert rollout.phase in ALLOWED_PHASES[command.verb]
+    assert after.phase in PHASES_AFTER[command.verb]
     assert decision.record is not None
-    assert decision.record.because == ask.data()
+    assert decision.record.because == command.data()
     assert decision.record.phase_to is after.phase
     assert decision.notices
     assert after.updated == max(now, rollout.updated)
@@ -289,40 +296,40 @@ def test_a_verb_is_refused_or_recorded_and_told(
 
 
 @often
-@asked_in_every_state
+@command_in_every_state
 def test_only_a_promotion_raises_and_only_by_one_step_over_what_was_seen(
-    rollout: Rollout, ask: Command, seen: Observation, now: datetime
+    rollout: Rollout, command: Command, observation: Observation, now: datetime
 ) -> None:
-    decision = answer(rollout, ask, seen, now)
+    decision = outcome(rollout, command, observation, now)
     if isinstance(decision, str) or not isinstance(decision.move, Shift):
         return
-    assert isinstance(seen.target, TargetReading)
-    assert decision.move.token == seen.target.token
-    if ask.verb is Verb.PROMOTE:
+    assert isinstance(observation.target, TargetReading)
+    assert decision.move.token == observation.target.token
+    if command.verb is Verb.PROMOTE:
         after = decision.rollout
-        assert seen.target.has_applied(rollout.weight)
+        assert observation.target.has_applied(rollout.weight)
         assert after.step == rollout.step + 1
         assert decision.move.weight == after.weight == after.policy.steps[after.step].weight
         assert rollout.policy.freeze_at(after.updated) is None
         assert not rollout.policy.needs_approval(after.step) or rollout.approved == after.step
     else:
-        assert (ask.verb, ask.way) == (Verb.RESUME, "restore")
+        assert (command.verb, command.way) == (Verb.RESUME, "restore")
         assert decision.move.weight == rollout.weight
-        assert seen.target.may_be_full or (seen.target.weight or 0) > rollout.weight
+        assert observation.target.may_be_full or (observation.target.weight or 0) > rollout.weight
 
 
 @often
-@asked_in_every_state
-def test_what_goes_on_after_a_pause_is_what_is_live_or_was_asked_for(
-    rollout: Rollout, ask: Command, seen: Observation, now: datetime
+@command_in_every_state
+def test_resume_goes_on_with_the_live_or_the_intended_weight(
+    rollout: Rollout, command: Command, observation: Observation, now: datetime
 ) -> None:
-    decision = answer(rollout, ask, seen, now)
-    if isinstance(decision, str) or ask.verb is not Verb.RESUME:
+    decision = outcome(rollout, command, observation, now)
+    if isinstance(decision, str) or command.verb is not Verb.RESUME:
         return
     after = decision.rollout
-    assert isinstance(seen.target, TargetReading)
-    assert after.weight in (rollout.weight, seen.target.weight)
+    assert isinstance(observation.target, TargetReading)
+    assert after.weight in (rollout.weight, observation.target.weight)
     assert after.weight >= after.policy.steps[after.step].weight
     if decision.move is None:
-        assert seen.target.has_applied(after.weight)
+        assert observation.target.has_applied(after.weight)
         assert after.settled is not None

@@ -1,4 +1,4 @@
-"""A phase, a verdict or a verb that is forgotten fails the build, not a rollout."""
+"""A phase, a verdict or a verb that a match forgets fails the build, not a rollout."""
 
 import re
 import subprocess
@@ -8,26 +8,26 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DECIDE, ASKED = "controller/core/decide.py", "controller/core/commands.py"
+DECIDE, COMMANDS = "controller/core/decide.py", "controller/core/commands.py"
 
 
 @pytest.fixture(scope="module")
 def complaints(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return what mypy says of both modules without one case of each of their matches."""
-    decide, asked = (ROOT / DECIDE).read_text(), (ROOT / ASKED).read_text()
+    """Return the output of mypy for both modules without one case of each of their matches."""
+    decide_source, commands_source = (ROOT / DECIDE).read_text(), (ROOT / COMMANDS).read_text()
     for case in ("case Phase.PAUSED:", "case Verdict.PASS:"):
-        decide = without(case, decide)
-    decide = decide.replace('case "advance" | "pause":', 'case "pause":')
+        decide_source = without(case, decide_source)
+    decide_source = decide_source.replace('case "advance" | "pause":', 'case "pause":')
     for case in ("case Verb.APPROVE:", 'case "":'):
-        asked = without(case, asked)
-    folder = tmp_path_factory.mktemp("forgetful")
+        commands_source = without(case, commands_source)
+    folder = tmp_path_factory.mktemp("incomplete")
     command = [sys.executable, "-m", "mypy", "--cache-dir", "/dev/null", "--follow-imports=silent"]
-    for path, source in ((DECIDE, decide), (ASKED, asked)):
-        forgetful = folder / Path(path).name
-        forgetful.write_text(source)
-        command += ["--shadow-file", path, str(forgetful)]
+    for path, source in ((DECIDE, decide_source), (COMMANDS, commands_source)):
+        incomplete = folder / Path(path).name
+        incomplete.write_text(source)
+        command += ["--shadow-file", path, str(incomplete)]
     done = subprocess.run(
-        [*command, DECIDE, ASKED],
+        [*command, DECIDE, COMMANDS],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -49,6 +49,6 @@ def without(case: str, source: str) -> str:
     "forgotten", ["Phase.PAUSED", "Verdict.PASS", "'advance'", "Verb.APPROVE", "Literal['']"]
 )
 def test_what_a_match_forgets_is_found_by_mypy(complaints: str, forgotten: str) -> None:
-    found = [line for line in complaints.splitlines() if forgotten in line]
-    assert found
-    assert all("assert_never" in line for line in found)
+    lines = [line for line in complaints.splitlines() if forgotten in line]
+    assert lines
+    assert all("assert_never" in line for line in lines)

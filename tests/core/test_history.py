@@ -1,4 +1,4 @@
-"""Nobody changes a history without `broken_link` finding the place."""
+"""The hash chain of a history: `broken_link` finds the place of every change."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -46,7 +46,7 @@ def test_the_history_of_a_rollout_that_recorded_nothing_holds() -> None:
     assert broken_link([], a_rollout().chain) is None
 
 
-def second(entries: Sequence[Entry], **changes: object) -> list[Entry]:
+def change_second(entries: Sequence[Entry], **changes: object) -> list[Entry]:
     """Return `entries` with the second one changed."""
     return [entries[0], replace(entries[1], **changes), *entries[2:]]  # type: ignore[arg-type]
 
@@ -62,12 +62,14 @@ def second(entries: Sequence[Entry], **changes: object) -> list[Entry]:
         pytest.param(lambda e: e[::-1], 1, id="all entries reversed"),
         pytest.param(lambda e: [e[0], e[0], *e[1:]], 2, id="an entry doubled"),
         pytest.param(lambda e: [*e, e[3]], 5, id="the last entry doubled"),
-        pytest.param(lambda e: second(e, body={**e[1].body, "by": "no one"}), 2, id="body changed"),
-        pytest.param(lambda e: second(e, at=e[1].at + MINUTE), 2, id="time changed"),
-        pytest.param(lambda e: second(e, kind="evidence"), 2, id="kind changed"),
-        pytest.param(lambda e: second(e, seq=7), 2, id="number changed"),
-        pytest.param(lambda e: second(e, hash="0" * 64), 2, id="hash changed"),
-        pytest.param(lambda e: second(e, previous=""), 2, id="link changed"),
+        pytest.param(
+            lambda e: change_second(e, body={**e[1].body, "by": "no one"}), 2, id="body changed"
+        ),
+        pytest.param(lambda e: change_second(e, at=e[1].at + MINUTE), 2, id="time changed"),
+        pytest.param(lambda e: change_second(e, kind="evidence"), 2, id="kind changed"),
+        pytest.param(lambda e: change_second(e, seq=7), 2, id="number changed"),
+        pytest.param(lambda e: change_second(e, hash="0" * 64), 2, id="hash changed"),
+        pytest.param(lambda e: change_second(e, previous=""), 2, id="link changed"),
     ],
 )
 def test_a_touched_history_breaks_at_the_place(
@@ -91,8 +93,8 @@ def test_a_cut_off_end_is_invisible_without_what_the_rollout_recorded() -> None:
 
 def test_an_entry_holds_what_json_gives_back() -> None:
     """With tuples or numbers as keys it would not fit its hash after a round through a store."""
-    seen = {"points": ((1, 2.5),), "by_second": {10: 1.0, 9: 2.0}}
-    _, entry = append(a_rollout(), a_record(a_rollout()), by="tester", observation=seen)
+    observation = {"points": ((1, 2.5),), "by_second": {10: 1.0, 9: 2.0}}
+    _, entry = append(a_rollout(), a_record(a_rollout()), by="tester", observation=observation)
     stored = replace(entry, body=json.loads(json.dumps(entry.body)))
     assert (stored, broken_link([stored])) == (entry, None)
 
@@ -135,14 +137,14 @@ def test_an_entry_says_who_when_from_where_to_where_and_why() -> None:
 
 def test_an_entry_keeps_what_its_decision_was_made_from() -> None:
     before = a_rollout(hold_from=NOON, seen_weight=10)
-    seen = Observation(a_reading(None, may_be_full=True), owns_target=False)
-    assert observation_data(before, seen, {"none": Series()}) == {
-        "target": target_data(seen.target),
+    observation = Observation(a_reading(None, may_be_full=True), owns_target=False)
+    assert observation_data(before, observation, {"none": Series()}) == {
+        "target": target_data(observation.target),
         "series": {"none": {"points": [], "answer": "complete"}},
         "memory": {"hold_from": NOON.isoformat(), "reason": "started", "seen_weight": 10},
         "owns_target": False,
     }
-    assert target_data(seen.target)["may_be_full"] is True
+    assert target_data(observation.target)["may_be_full"] is True
 
 
 def test_an_hour_of_evidence_says_what_it_sealed() -> None:

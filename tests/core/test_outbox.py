@@ -1,4 +1,4 @@
-"""The outbox: what is posted with a decision, for whom, and when it is crossed off or given up."""
+"""The outbox: which messages a decision adds, for whom, and when they are removed or given up."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -28,15 +28,15 @@ BUS: dict[str, Any] = {"kind": "eventbridge"}
 INFO, WARNING, CRITICAL = Severity
 
 
-def telling(*channels: dict[str, Any]) -> Policy:
+def policy_with(*channels: dict[str, Any]) -> Policy:
     return a_policy(**({"notify": channels} if channels else {}))
 
 
-def a_told(*channels: dict[str, Any], **facts: Any) -> Rollout:
-    return a_rollout(policy=telling(*channels), **facts)
+def a_rollout_with(*channels: dict[str, Any], **facts: Any) -> Rollout:
+    return a_rollout(policy=policy_with(*channels), **facts)
 
 
-def decided(rollout: Rollout, *notices: Notice, kind: str | None = "paused") -> Decision:
+def a_decision(rollout: Rollout, *notices: Notice, kind: str | None = "paused") -> Decision:
     record = None if kind is None else a_record(rollout, kind=kind)
     return Decision(rollout, notices=notices, record=record)
 
@@ -45,21 +45,21 @@ def outbox(decision: Decision) -> tuple[Message, ...]:
     return enqueue_notices(decision).rollout.outbox
 
 
-def test_a_policy_that_names_nobody_posts_nothing() -> None:
-    decision = decided(a_told(), Notice(CRITICAL, "now"))
+def test_a_policy_without_channels_sends_nothing() -> None:
+    decision = a_decision(a_rollout_with(), Notice(CRITICAL, "now"))
     assert enqueue_notices(decision) is decision
 
 
 def test_a_message_has_the_run_that_decided_it() -> None:
     (message,) = enqueue_notices(
-        decided(a_told(SNS), Notice(WARNING, "now")), "3f9c2a71d0e4"
+        a_decision(a_rollout_with(SNS), Notice(WARNING, "now")), "3f9c2a71d0e4"
     ).rollout.outbox
-    assert event_data(a_told(SNS), message)["run"] == message.run == "3f9c2a71d0e4"
+    assert event_data(a_rollout_with(SNS), message)["run"] == message.run == "3f9c2a71d0e4"
 
 
-def test_a_notice_is_posted_with_where_the_rollout_stands() -> None:
-    rollout = a_told(SNS, phase=Phase.PAUSED, updated=NOON + MINUTE)
-    (message,) = outbox(decided(rollout, Notice(WARNING, "it is paused")))
+def test_a_notice_is_sent_with_the_state_of_the_rollout() -> None:
+    rollout = a_rollout_with(SNS, phase=Phase.PAUSED, updated=NOON + MINUTE)
+    (message,) = outbox(a_decision(rollout, Notice(WARNING, "it is paused")))
     assert message == Message(
         key="checkout#1:paused:2026-11-24T12:01:00+00:00",
         at=NOON + MINUTE,
@@ -75,62 +75,62 @@ def test_a_notice_is_posted_with_where_the_rollout_stands() -> None:
 
 
 @pytest.mark.parametrize(
-    ("notice", "kind", "said"),
+    ("notice", "kind", "expected"),
     [
-        pytest.param(Notice(INFO, "x"), "advanced", "advanced", id="as its record is called"),
-        pytest.param(Notice(INFO, "x", "blind"), "advanced", "blind", id="as it says itself"),
+        pytest.param(Notice(INFO, "x"), "advanced", "advanced", id="the kind of its record"),
+        pytest.param(Notice(INFO, "x", "blind"), "advanced", "blind", id="its own kind"),
         pytest.param(Notice(INFO, "x"), None, "notice", id="with neither, it is a notice"),
     ],
 )
-def test_a_message_says_what_happened(notice: Notice, kind: str | None, said: str) -> None:
-    (message,) = outbox(decided(a_told(SNS), notice, kind=kind))
-    assert message.kind == said
+def test_a_message_names_its_event(notice: Notice, kind: str | None, expected: str) -> None:
+    (message,) = outbox(a_decision(a_rollout_with(SNS), notice, kind=kind))
+    assert message.kind == expected
 
 
 def test_each_channel_gets_what_is_severe_enough_for_it() -> None:
-    rollout = a_told(SNS, {**BUS, "least": "warning"}, {**SNS, "least": "critical"})
-    reached = {
-        str(severity): outbox(decided(rollout, Notice(severity, "x")))[0].to
+    rollout = a_rollout_with(SNS, {**BUS, "least": "warning"}, {**SNS, "least": "critical"})
+    recipients = {
+        str(severity): outbox(a_decision(rollout, Notice(severity, "x")))[0].to
         for severity in Severity
     }
-    assert reached == {
+    assert recipients == {
         "info": ("notify[0]",),
         "warning": ("notify[0]", "notify[1]"),
         "critical": ("notify[0]", "notify[1]", "notify[2]"),
     }
 
 
-def test_what_nobody_wants_is_not_posted() -> None:
-    decision = decided(a_told({**SNS, "least": "critical"}), Notice(INFO, "x"))
+def test_a_notice_that_no_channel_takes_is_not_sent() -> None:
+    decision = a_decision(a_rollout_with({**SNS, "least": "critical"}), Notice(INFO, "x"))
     assert enqueue_notices(decision) is decision
 
 
-def test_a_text_has_an_end() -> None:
-    (message,) = outbox(decided(a_told(SNS), Notice(INFO, "x" * 10 * MAX_TEXT_LENGTH)))
+def test_a_text_has_a_maximum_length() -> None:
+    (message,) = outbox(a_decision(a_rollout_with(SNS), Notice(INFO, "x" * 10 * MAX_TEXT_LENGTH)))
     assert len(message.text) == MAX_TEXT_LENGTH
 
 
-def test_an_outbox_has_an_end_and_what_is_critical_stays_in_it() -> None:
-    rollout = a_told(SNS)
-    rollout = enqueue_notices(decided(rollout, Notice(CRITICAL, "first"))).rollout
+def test_an_outbox_has_a_maximum_length_and_critical_messages_stay_in_it() -> None:
+    rollout = a_rollout_with(SNS)
+    rollout = enqueue_notices(a_decision(rollout, Notice(CRITICAL, "first"))).rollout
     for minute in range(1, MAX_MESSAGES + 5):
         rollout = replace(rollout, updated=NOON + minute * MINUTE)
-        rollout = enqueue_notices(decided(rollout, Notice(INFO, str(minute)))).rollout
+        rollout = enqueue_notices(a_decision(rollout, Notice(INFO, str(minute)))).rollout
     texts = [one.text for one in rollout.outbox]
     assert texts == ["first", *map(str, range(6, MAX_MESSAGES + 5))]
 
 
 def a_message(**changes: Any) -> Message:
-    (message,) = outbox(decided(a_told(SNS, BUS), Notice(INFO, "x")))
+    (message,) = outbox(a_decision(a_rollout_with(SNS, BUS), Notice(INFO, "x")))
     return replace(message, **changes)
 
 
-def test_who_has_it_is_crossed_off() -> None:
-    left = remaining_message(a_message(), frozenset({"notify[0]"}), NOON)
-    assert left == a_message(to=("notify[1]",), tries=1)
+def test_a_recipient_that_has_the_message_is_removed() -> None:
+    remaining = remaining_message(a_message(), frozenset({"notify[0]"}), NOON)
+    assert remaining == a_message(to=("notify[1]",), tries=1)
 
 
-def test_what_everybody_has_is_done() -> None:
+def test_a_message_that_every_recipient_has_is_done() -> None:
     assert remaining_message(a_message(), frozenset({"notify[0]", "notify[1]"}), NOON) is None
 
 
@@ -138,26 +138,28 @@ def test_what_everybody_has_is_done() -> None:
     ("age", "given_up"),
     [(DELIVERY_TIMEOUT, False), (DELIVERY_TIMEOUT + timedelta(seconds=1), True)],
 )
-def test_what_is_too_old_is_given_up_after_its_last_try(age: timedelta, given_up: bool) -> None:
+def test_a_message_that_is_too_old_is_given_up_after_its_last_try(
+    age: timedelta, given_up: bool
+) -> None:
     assert (remaining_message(a_message(), frozenset(), NOON + age) is None) is given_up
 
 
-def test_another_one_goes_first_with_each_try() -> None:
+def test_another_recipient_comes_first_with_each_try() -> None:
     orders = [delivery_order(a_message(tries=tries)) for tries in range(3)]
     assert orders == [
         ("notify[0]", "notify[1]"), ("notify[1]", "notify[0]"), ("notify[0]", "notify[1]"),
     ]  # fmt: skip
 
 
-def test_an_address_leads_to_its_channel_or_nowhere() -> None:
-    policy = telling(SNS, BUS)
-    shown = [recipient(policy, f"notify[{index}]") for index in range(3)]
-    assert [one and one.kind for one in shown] == ["sns", "eventbridge", None]
-    assert recipient(telling(), "notify[0]") is None
+def test_an_address_names_a_channel_or_none() -> None:
+    policy = policy_with(SNS, BUS)
+    recipients = [recipient(policy, f"notify[{index}]") for index in range(3)]
+    assert [one and one.kind for one in recipients] == ["sns", "eventbridge", None]
+    assert recipient(policy_with(), "notify[0]") is None
 
 
-def test_an_event_tells_the_message_and_the_rollout() -> None:
-    rollout = a_told(SNS, phase=Phase.SUCCEEDED)
+def test_an_event_contains_the_message_and_the_rollout() -> None:
+    rollout = a_rollout_with(SNS, phase=Phase.SUCCEEDED)
     data = event_data(rollout, a_message())
     assert (data["phase"], data["rollout"], data["steps"]) == ("progressing", "checkout#1", 3)
 

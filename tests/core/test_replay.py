@@ -1,4 +1,4 @@
-"""A history that was changed does not follow from itself any more, whoever made its hashes."""
+"""Replay finds a change of a history, even where all hashes were computed again."""
 
 import hashlib
 import json
@@ -38,101 +38,104 @@ POLICY = a_policy(steps=[{"weight": 10, "bake": "150m"}, {"weight": 100, "bake":
 
 
 @dataclass(slots=True)
-class Life:
-    """A rollout that is written down as the runner does it, without one.
+class RecordedRun:
+    """A rollout with its history, recorded as the tick does it.
 
-    errors: a minute, of a hundred requests, from when on. unanswered: metrics whose queries fail.
+    errors: the errors in the minute at a unix second, of a hundred requests.
+    failing_metrics: metrics whose queries fail.
     """
 
     rollout: Rollout
     now: datetime = NOON
     entries: list[Entry] = field(default_factory=list)
     errors: Callable[[int], float] = lambda second: 0.0
-    unanswered: Collection[str] = ()
+    failing_metrics: Collection[str] = ()
 
-    def take(self, decision: Decision, seen: Observation) -> Decision:
-        """Write `decision` down, and go on from there."""
+    def record(self, decision: Decision, observation: Observation) -> Decision:
+        """Append the entry of `decision`, and go on from its rollout."""
         before, after = self.rollout, decision.rollout
         if decision.record is not None:
-            series = kept(before, after, seen.series) if decision.record.keeps_series else {}
-            data = observation_data(before, seen, series)
+            series = kept(before, after, observation.series) if decision.record.keeps_series else {}
+            data = observation_data(before, observation, series)
             after, entry = append(after, decision.record, by="tester", observation=data)
             self.entries.append(entry)
         self.rollout = after
         return decision
 
-    def see(
+    def observe(
         self, target: TargetReading | UnreadableTarget, after: timedelta = MINUTE
     ) -> Observation:
-        """Let time pass, and look."""
+        """Let time pass, and return the observation."""
         self.now += after
-        wanted = needs(self.rollout, self.now)
-        minutes = range(wanted.span.start, wanted.span.end, 60)
+        needed = needs(self.rollout, self.now)
+        minutes = range(needed.span.start, needed.span.end, 60)
         series = {
-            key: Series({one: self.errors(one) if "errors" in key else 100.0 for one in minutes})
-            for key in wanted.queries
+            key: Series(
+                {second: self.errors(second) if "errors" in key else 100.0 for second in minutes}
+            )
+            for key in needed.queries
         }
-        failed = Series(answer=QueryStatus.ERROR, message="Throttling")
-        lost = {key: failed for key in series if key.partition(":")[0] in self.unanswered}
-        return Observation(target, series | lost)
+        error = Series(answer=QueryStatus.ERROR, message="Throttling")
+        failed = {key: error for key in series if key.partition(":")[0] in self.failing_metrics}
+        return Observation(target, series | failed)
 
     def tick(self, target: TargetReading | UnreadableTarget, after: timedelta = MINUTE) -> Decision:
-        """Look and decide."""
-        seen = self.see(target, after)
-        return self.take(decide(self.rollout, seen, self.now), seen)
+        """Observe and decide."""
+        observation = self.observe(target, after)
+        return self.record(decide(self.rollout, observation, self.now), observation)
 
-    def ask(self, ask: Command, target: TargetReading | UnreadableTarget) -> Decision:
-        """Do what a person asks."""
-        seen = self.see(target)
-        if ask.verb not in GATED_VERBS:
-            seen = replace(seen, series={})
-        return self.take(apply_command(self.rollout, ask, seen, self.now), seen)
+    def command(self, command: Command, target: TargetReading | UnreadableTarget) -> Decision:
+        """Apply the command of an operator."""
+        observation = self.observe(target)
+        if command.verb not in GATED_VERBS:
+            observation = replace(observation, series={})
+        return self.record(apply_command(self.rollout, command, observation, self.now), observation)
 
     @property
     def replay(self) -> Replay:
-        """The replay of it."""
+        """The replay of the history."""
         return replay(self.rollout, self.entries)
 
     @property
     def kinds(self) -> list[str]:
-        """What was written down."""
+        """The kinds of the entries."""
         return [entry.kind for entry in self.entries]
 
 
-def a_life(policy: Policy = POLICY, adopted: int | None = None) -> Life:
+def a_run(policy: Policy = POLICY, adopted: int | None = None) -> RecordedRun:
     """Return a rollout that was just started, or that has adopted the weight of a step."""
     target = a_reading(0 if adopted is None else policy.steps[adopted].weight)
     first = to.start_rollout(policy, "code-1", target, 1, {}, None, NOON, adopted)
-    life = Life(first.rollout)
-    life.take(first, Observation(target))
-    return life
+    run = RecordedRun(first.rollout)
+    run.record(first, Observation(target))
+    return run
 
 
-def a_success() -> Life:
-    """Return one that went up in two steps, with two hours of evidence, and succeeded."""
-    life = a_life()
+def a_success() -> RecordedRun:
+    """Return a rollout that succeeded after two steps, with two hours of evidence."""
+    run = a_run()
     for _ in range(32):
-        life.tick(a_reading(life.rollout.weight), 7 * MINUTE)
-    assert life.kinds == [
+        run.tick(a_reading(run.rollout.weight), 7 * MINUTE)
+    assert run.kinds == [
         "started", "settled", "evidence", "evidence", "advanced", "settled", "succeeded",
     ]  # fmt: skip
-    return life
+    return run
 
 
 SUCCESS = a_success()
 
 
-def test_a_history_that_nobody_touched_derives_again() -> None:
+def test_an_unchanged_history_derives_again() -> None:
     replayed = SUCCESS.replay
     assert replayed.consistent
     assert (replayed.entries, replayed.decisions, replayed.seals) == (7, 5, 2)
 
 
-# --- forgeries ----------------------------------------------------------------------------------
+# --- Forgeries ------------------------------------------------------------------------------------
 
 
-def chained(entries: Sequence[Entry]) -> list[Entry]:
-    """Return `entries` with numbers and hashes made anew, as a forger would make them."""
+def rehash(entries: Sequence[Entry]) -> list[Entry]:
+    """Return `entries` with numbers and hashes computed again, as a forger would do it."""
     chain: list[Entry] = []
     for seq, entry in enumerate(entries, 1):
         previous = chain[-1].hash if chain else ""
@@ -144,8 +147,8 @@ def chained(entries: Sequence[Entry]) -> list[Entry]:
     return chain
 
 
-def in_body(number: int, change: Callable[[Any], object]) -> Callable[[list[Entry]], list[Entry]]:
-    """Return what changes the body of one entry."""
+def edit(number: int, change: Callable[[Any], object]) -> Callable[[list[Entry]], list[Entry]]:
+    """Return a forgery that changes the body of one entry."""
 
     def forged(entries: list[Entry]) -> list[Entry]:
         body = deepcopy(dict(entries[number - 1].body))
@@ -155,12 +158,12 @@ def in_body(number: int, change: Callable[[Any], object]) -> Callable[[list[Entr
     return forged
 
 
-def a_point(body: Any) -> None:
+def raise_point(body: Any) -> None:
     body["seen"]["series"]["requests:Sum@60"]["points"][5][1] += 1
 
 
 def set_to(value: object, *path: Any) -> Callable[[Any], None]:
-    """Return what sets one place in a body."""
+    """Return a change that sets one value in a body."""
 
     def change(body: Any) -> None:
         for part in path[:-1]:
@@ -170,8 +173,8 @@ def set_to(value: object, *path: Any) -> Callable[[Any], None]:
     return change
 
 
-def later(number: int) -> Callable[[list[Entry]], list[Entry]]:
-    """Return what makes an entry a minute younger."""
+def move_later(number: int) -> Callable[[list[Entry]], list[Entry]]:
+    """Return a forgery that makes the time of an entry a minute later."""
 
     def forged(entries: list[Entry]) -> list[Entry]:
         moved = replace(entries[number - 1], at=entries[number - 1].at + MINUTE)
@@ -181,38 +184,38 @@ def later(number: int) -> Callable[[list[Entry]], list[Entry]]:
 
 
 FORGERIES = [
-    pytest.param(in_body(3, a_point), 3, "tally of works", id="a count in an hour of evidence"),
-    pytest.param(in_body(5, a_point), 5, "finding works", id="a count that a transition saw"),
+    pytest.param(edit(3, raise_point), 3, "tally of works", id="a count in an hour of evidence"),
+    pytest.param(edit(5, raise_point), 5, "finding works", id="a count that a transition saw"),
     pytest.param(
-        in_body(5, set_to("fail", "findings", 0, "verdict")), 5, "finding works", id="a verdict"
+        edit(5, set_to("fail", "findings", 0, "verdict")), 5, "finding works", id="a verdict"
     ),
     pytest.param(
-        in_body(5, set_to("all is well", "findings", 0, "sentence")), 5, "finding works",
+        edit(5, set_to("all is well", "findings", 0, "sentence")), 5, "finding works",
         id="the words of a finding",
     ),
-    pytest.param(in_body(5, set_to([], "findings")), 5, "finding works", id="no findings"),
+    pytest.param(edit(5, set_to([], "findings")), 5, "finding works", id="no findings"),
     pytest.param(
-        in_body(4, set_to(99.0, "tallies", "works", "samples")), 4, "tally of works",
+        edit(4, set_to(99.0, "tallies", "works", "samples")), 4, "tally of works",
         id="what was sealed",
     ),
     pytest.param(
-        in_body(4, lambda body: body.pop("tallies")), 4, "tally of works", id="nothing sealed"
+        edit(4, lambda body: body.pop("tallies")), 4, "tally of works", id="nothing sealed"
     ),
-    pytest.param(in_body(5, set_to(50, "weight_to")), 5, "weight_to", id="a weight"),
-    pytest.param(in_body(5, set_to(50, "weight_from")), 5, "weight_from", id="an old weight"),
-    pytest.param(in_body(5, set_to("paused", "phase_to")), 5, "phase_to", id="a phase"),
-    pytest.param(in_body(5, set_to("paused", "phase_from")), 5, "phase_from", id="an old phase"),
-    pytest.param(in_body(5, set_to(0, "step")), 5, "step", id="a step"),
-    pytest.param(in_body(5, set_to("promoted", "reason")), 5, "reason", id="a reason"),
-    pytest.param(in_body(2, set_to("it settled", "sentence")), 2, "sentence", id="a sentence"),
+    pytest.param(edit(5, set_to(50, "weight_to")), 5, "weight_to", id="a weight"),
+    pytest.param(edit(5, set_to(50, "weight_from")), 5, "weight_from", id="an old weight"),
+    pytest.param(edit(5, set_to("paused", "phase_to")), 5, "phase_to", id="a phase"),
+    pytest.param(edit(5, set_to("paused", "phase_from")), 5, "phase_from", id="an old phase"),
+    pytest.param(edit(5, set_to(0, "step")), 5, "step", id="a step"),
+    pytest.param(edit(5, set_to("promoted", "reason")), 5, "reason", id="a reason"),
+    pytest.param(edit(2, set_to("it settled", "sentence")), 2, "sentence", id="a sentence"),
     pytest.param(
-        in_body(2, set_to(50, "seen", "target", "weight")), 2, "the decision", id="a weight seen"
+        edit(2, set_to(50, "seen", "target", "weight")), 2, "the decision", id="a weight seen"
     ),
     pytest.param(
-        in_body(5, set_to({"verb": "pause"}, "because")), 5, "the decision", id="a verb put in"
+        edit(5, set_to({"verb": "pause"}, "because")), 5, "the decision", id="a verb put in"
     ),
-    pytest.param(later(2), 2, "sentence", id="the time of a transition"),
-    pytest.param(later(5), 5, "finding works", id="the time of a verdict"),
+    pytest.param(move_later(2), 2, "sentence", id="the time of a transition"),
+    pytest.param(move_later(5), 5, "finding works", id="the time of a verdict"),
     pytest.param(
         lambda e: [*e[:2], replace(e[2], at=e[2].at - HOUR), *e[3:]], 3, "the decision",
         id="evidence before it was due",
@@ -230,10 +233,10 @@ Forge = Callable[[list[Entry]], list[Entry]]
 
 
 @pytest.mark.parametrize(("forge", "seq", "what"), FORGERIES)
-def test_a_forger_who_makes_the_hashes_anew_is_found_by_what_does_not_follow(
+def test_a_forgery_with_new_hashes_is_found_by_what_does_not_follow(
     forge: Forge, seq: int, what: str
 ) -> None:
-    forged = chained(forge(SUCCESS.entries))
+    forged = rehash(forge(SUCCESS.entries))
     replayed = replay(replace(SUCCESS.rollout, chain=forged[-1].hash), forged)
     assert replayed.broken_at is None
     assert not replayed.consistent
@@ -242,7 +245,7 @@ def test_a_forger_who_makes_the_hashes_anew_is_found_by_what_does_not_follow(
 
 
 @pytest.mark.parametrize(("forge", "seq", "what"), FORGERIES)
-def test_a_forger_who_leaves_the_hashes_alone_is_found_by_the_chain_too(
+def test_a_forgery_with_the_old_hashes_is_found_by_the_chain_too(
     forge: Forge, seq: int, what: str
 ) -> None:
     replayed = replay(SUCCESS.rollout, forge(SUCCESS.entries))
@@ -259,17 +262,17 @@ def test_a_forger_who_leaves_the_hashes_alone_is_found_by_the_chain_too(
         pytest.param(7, id="the words of the last finding"),
     ],
 )
-def test_a_difference_is_told_once(number: int) -> None:
+def test_a_difference_is_reported_once(number: int) -> None:
     words = set_to("all is well", "findings", 0, "sentence")
-    forges = {2: set_to("it settled", "sentence"), 3: a_point, 5: a_point, 7: words}
-    forged = chained(in_body(number, forges[number])(SUCCESS.entries))
+    forges = {2: set_to("it settled", "sentence"), 3: raise_point, 5: raise_point, 7: words}
+    forged = rehash(edit(number, forges[number])(SUCCESS.entries))
     replayed = replay(replace(SUCCESS.rollout, chain=forged[-1].hash), forged)
     assert [one.seq for one in replayed.entry_differences] == [number]
     assert replayed.state == ()
 
 
 def test_after_an_entry_that_went_another_way_the_rest_still_derives() -> None:
-    forged = chained([*SUCCESS.entries[:1], *SUCCESS.entries[2:]])
+    forged = rehash([*SUCCESS.entries[:1], *SUCCESS.entries[2:]])
     replayed = replay(replace(SUCCESS.rollout, chain=forged[-1].hash), forged)
     assert 5 not in [one.seq for one in replayed.entry_differences]
     assert 6 not in [one.seq for one in replayed.entry_differences]
@@ -292,13 +295,13 @@ def test_a_cut_off_end_does_not_lead_to_what_is_stored() -> None:
         pytest.param({"sentence": "promoted"}, "sentence", id="another sentence"),
         pytest.param({"tallies": {"works": Tally(samples=9)}}, "tally of works", id="evidence"),
         pytest.param({"findings": ()}, "finding works", id="findings left out"),
-        pytest.param({"approved": 1}, "approved", id="an approval nobody gave"),
+        pytest.param({"approved": 1}, "approved", id="an approval that was not given"),
         pytest.param({"peak": 10}, "peak", id="another peak"),
         pytest.param({"digest": "other"}, "digest", id="another policy"),
         pytest.param({"created": NOON - MINUTE}, "created", id="an earlier start"),
     ],
 )
-def test_a_state_that_does_not_follow_is_told(facts: Mapping[str, Any], what: str) -> None:
+def test_a_state_that_does_not_follow_is_reported(facts: Mapping[str, Any], what: str) -> None:
     replayed = replay(replace(SUCCESS.rollout, **facts), SUCCESS.entries)
     assert [one.what for one in replayed.state] == [what]
     assert not replayed.consistent
@@ -314,62 +317,62 @@ def test_a_milder_policy_put_into_the_state_leads_to_other_findings() -> None:
 
 
 def test_what_ticks_without_an_entry_change_of_a_running_rollout_is_no_difference() -> None:
-    life = a_life()
+    run = a_run()
     for _ in range(9):
-        life.tick(a_reading(10))
-    assert life.rollout.reason is Reason.BAKING
-    assert life.replay.consistent
+        run.tick(a_reading(10))
+    assert run.rollout.reason is Reason.BAKING
+    assert run.replay.consistent
 
 
 def test_what_ticks_without_an_entry_had_moved_is_remembered() -> None:
-    """A gate that loses its verdict while it waits for a person holds anew from their answer on."""
+    """A gate that loses its verdict while it waits for an approval holds anew from then on."""
     steps = [{"weight": 10, "bake": "10m"}, {"weight": 100, "bake": "10m", "approval": "required"}]
-    life = a_life(a_policy(steps=steps))
-    wavering_from = int((NOON + HOUR).timestamp())
-    life.errors = lambda second: 50.0 if second >= wavering_from and second % 120 == 0 else 0.0
-    while life.now < NOON + 90 * MINUTE:
-        life.tick(a_reading(10), 2 * MINUTE)
-    life.tick(a_reading(10))
-    life.ask(Command(Verb.APPROVE), a_reading(10))
-    while life.rollout.phase is Phase.PROGRESSING and life.now < NOON + 3 * HOUR:
-        life.tick(a_reading(10), 2 * MINUTE)
-    assert life.kinds == ["started", "settled", "held_up", "evidence", "approved", "paused"]
-    assert life.rollout.reason is Reason.INCONCLUSIVE
-    assert life.replay.consistent
+    run = a_run(a_policy(steps=steps))
+    breaching_from = int((NOON + HOUR).timestamp())
+    run.errors = lambda second: 50.0 if second >= breaching_from and second % 120 == 0 else 0.0
+    while run.now < NOON + 90 * MINUTE:
+        run.tick(a_reading(10), 2 * MINUTE)
+    run.tick(a_reading(10))
+    run.command(Command(Verb.APPROVE), a_reading(10))
+    while run.rollout.phase is Phase.PROGRESSING and run.now < NOON + 3 * HOUR:
+        run.tick(a_reading(10), 2 * MINUTE)
+    assert run.kinds == ["started", "settled", "held_up", "evidence", "approved", "paused"]
+    assert run.rollout.reason is Reason.INCONCLUSIVE
+    assert run.replay.consistent
 
 
 FREEZE = {"zone": "UTC", "daily": [{"from": "12:10", "to": "14:00"}]}
 
 
 def test_a_raise_that_a_freeze_kept_from_being_written_is_derived() -> None:
-    life = a_life(a_policy(steps=[{"weight": 10, "bake": "10m"}], freeze=FREEZE))
+    run = a_run(a_policy(steps=[{"weight": 10, "bake": "10m"}], freeze=FREEZE))
     for _ in range(9):
-        life.tick(a_reading(0, UpdateStatus.IN_PROGRESS))
-    while life.rollout.phase is Phase.PROGRESSING:
-        life.tick(a_reading(0))
-    assert life.now > NOON + 2 * HOUR
-    assert life.kinds[:3] == ["started", "held_up", "write_again"]
-    assert life.kinds[-1] == "rolled_back"
-    assert life.replay.consistent
+        run.tick(a_reading(0, UpdateStatus.IN_PROGRESS))
+    while run.rollout.phase is Phase.PROGRESSING:
+        run.tick(a_reading(0))
+    assert run.now > NOON + 2 * HOUR
+    assert run.kinds[:3] == ["started", "held_up", "write_again"]
+    assert run.kinds[-1] == "rolled_back"
+    assert run.replay.consistent
 
 
 def test_a_gate_that_lost_its_verdict_in_a_freeze_is_derived() -> None:
     steps = [{"weight": 10, "bake": "5m"}, {"weight": 100, "bake": "10m"}]
-    life = a_life(a_policy(steps=steps, freeze=FREEZE, on_inconclusive="rollback"))
+    run = a_run(a_policy(steps=steps, freeze=FREEZE, on_inconclusive="rollback"))
     silent_from = int((NOON + 20 * MINUTE).timestamp())
-    life.errors = lambda second: 1000.0 if second >= silent_from else 0.0  # makes no sense
-    while life.rollout.phase is Phase.PROGRESSING:
-        life.tick(a_reading(10))
-    assert life.now == NOON + 2 * HOUR + 10 * MINUTE
-    assert life.replay.consistent
+    run.errors = lambda second: 1000.0 if second >= silent_from else 0.0  # makes no sense
+    while run.rollout.phase is Phase.PROGRESSING:
+        run.tick(a_reading(10))
+    assert run.now == NOON + 2 * HOUR + 10 * MINUTE
+    assert run.replay.consistent
 
 
 COUNT = {"namespace": "Shop", "statistic": "Sum"}
-WEIGHED = a_policy(
+SEQUENTIAL = a_policy(
     metrics={
         "requests": {**COUNT, "name": "Count"},
         "errors": {**COUNT, "name": "Errors"},
-        "errors_told": {**COUNT, "name": "ErrorsTold"},
+        "errors_logged": {**COUNT, "name": "ErrorsLogged"},
     },
     criteria={
         "works": {
@@ -377,7 +380,7 @@ WEIGHED = a_policy(
             "failures": ["errors"], "min": "99%",
         },
         "quiet": {
-            "kind": "threshold", "judge": "sequential", "metric": "errors_told", "max": 10,
+            "kind": "threshold", "judge": "sequential", "metric": "errors_logged", "max": 10,
             "min_samples": 0,
         },
     },
@@ -385,128 +388,132 @@ WEIGHED = a_policy(
 )  # fmt: skip
 
 
-def a_weighed_life(fails: Callable[[int], bool], lost: Collection[str]) -> Life:
-    """Return a rollout whose evidence adds up; the queries of some metrics fail in some ticks."""
-    life = a_life(WEIGHED)
+def a_sequential_run(fails: Callable[[int], bool], lost: Collection[str]) -> RecordedRun:
+    """Return a rollout with sequential criteria; in some ticks the queries of metrics fail."""
+    run = a_run(SEQUENTIAL)
     for tick in range(50):
-        life.unanswered = lost if fails(tick) else ()
-        life.tick(a_reading(life.rollout.weight), 7 * MINUTE)
-    return life
+        run.failing_metrics = lost if fails(tick) else ()
+        run.tick(a_reading(run.rollout.weight), 7 * MINUTE)
+    return run
 
 
-def minutes_kept(life: Life, metric: str) -> list[int]:
-    """Return the minutes of a metric that the history keeps, since noon."""
+def stored_minutes(run: RecordedRun, metric: str) -> list[int]:
+    """Return the minutes since noon of a metric that the history stores."""
     return [
         (second - int(NOON.timestamp())) // 60
-        for entry in life.entries
+        for entry in run.entries
         for second, _ in entry.body["seen"]["series"].get(f"{metric}:Sum@60", {}).get("points", ())
     ]
 
 
-WHOLE = a_weighed_life(lambda tick: False, ())
-EVERY_METRIC = ("requests", "errors_told")
+COMPLETE = a_sequential_run(lambda tick: False, ())
+EVERY_METRIC = ("requests", "errors_logged")
 
 
 @pytest.mark.parametrize("lost", EVERY_METRIC)
 @pytest.mark.parametrize("failing", [*range(8, 12), *range(17, 27)])
 def test_a_query_that_failed_once_loses_nothing_of_what_adds_up(failing: int, lost: str) -> None:
-    """Also where that tick seals what the other criterion saw, or is the one that would go up."""
-    life = a_weighed_life(lambda tick: tick == failing, (lost,))
-    assert life.rollout.phase is Phase.SUCCEEDED
-    assert life.rollout.label == WHOLE.rollout.label
-    assert life.replay.consistent
+    """Also where that tick seals the evidence of the other criterion, or would have advanced."""
+    run = a_sequential_run(lambda tick: tick == failing, (lost,))
+    assert run.rollout.phase is Phase.SUCCEEDED
+    assert run.rollout.label == COMPLETE.rollout.label
+    assert run.replay.consistent
     for metric in EVERY_METRIC:
-        assert set(minutes_kept(WHOLE, metric)) <= set(minutes_kept(life, metric))
+        assert set(stored_minutes(COMPLETE, metric)) <= set(stored_minutes(run, metric))
 
 
 @pytest.mark.parametrize("lost", EVERY_METRIC)
 def test_a_query_that_fails_for_good_is_derived_with_what_the_others_sealed(lost: str) -> None:
-    life = a_weighed_life(lambda tick: tick >= 3, (lost,))
-    assert life.kinds.count("evidence") == 5
-    assert life.rollout.weight == 10
-    assert life.replay.consistent
+    run = a_sequential_run(lambda tick: tick >= 3, (lost,))
+    assert run.kinds.count("evidence") == 5
+    assert run.rollout.weight == 10
+    assert run.replay.consistent
 
 
 @pytest.mark.parametrize(
     ("targets", "kind"),
     [
-        pytest.param([a_reading(0, token="token-9")], "rolled_back", id="a first raise without trace"),
         pytest.param(
-            [a_reading(10), *[a_reading(10, UpdateStatus.FAILED)] * 3, a_reading(70), a_reading(0)], "rolled_back",
+            [a_reading(0, token="token-9")], "rolled_back",
+            id="a first raise without trace",
+        ),
+        pytest.param(
+            [a_reading(10), *[a_reading(10, UpdateStatus.FAILED)] * 3, a_reading(70), a_reading(0)],
+            "rolled_back",
             id="drift, and 0",
         ),
     ],
 )  # fmt: skip
 def test_what_ends_at_zero_is_derived(targets: Sequence[TargetReading], kind: str) -> None:
-    life = a_life()
+    run = a_run()
     for target in targets:
-        life.tick(target)
-    assert life.kinds[-1] == kind
-    assert life.replay.consistent
+        run.tick(target)
+    assert run.kinds[-1] == kind
+    assert run.replay.consistent
 
 
 def test_an_adopted_rollout_is_derived_with_its_bake() -> None:
     policy = a_policy(steps=[{"weight": 10, "bake": "10m"}, {"weight": 100, "bake": "30m"}])
-    life = a_life(policy, adopted=1)
-    while life.rollout.phase is Phase.PROGRESSING:
-        life.tick(a_reading(100))
-    assert life.kinds == ["started", "succeeded"]
-    assert life.replay.consistent
+    run = a_run(policy, adopted=1)
+    while run.rollout.phase is Phase.PROGRESSING:
+        run.tick(a_reading(100))
+    assert run.kinds == ["started", "succeeded"]
+    assert run.replay.consistent
 
 
 def test_zeros_and_traffic_after_a_success_are_derived() -> None:
-    life = a_success()
+    run = a_success()
     for weight in (0, 100, 0, 30, 30, 0):
-        life.tick(a_reading(weight))
-    life.ask(Command(Verb.ROLLBACK, "limit"), a_reading(30))
-    life.tick(a_reading(0))
-    assert life.rollout.exposed_to == life.now
-    assert life.replay.consistent
+        run.tick(a_reading(weight))
+    run.command(Command(Verb.ROLLBACK, "enough"), a_reading(30))
+    run.tick(a_reading(0))
+    assert run.rollout.exposed_to == run.now
+    assert run.replay.consistent
 
 
-def test_a_verb_that_met_drift_is_derived_and_so_is_the_tick_that_tells_it() -> None:
-    life = a_life()
-    life.tick(a_reading(10))
-    life.ask(Command(Verb.PAUSE, "what is this"), a_reading(70))
-    assert life.tick(a_reading(70)).rollout.reason is Reason.DRIFTED
-    life.ask(Command(Verb.RESUME, "ours", "restore"), a_reading(70))
-    life.tick(a_reading(70, token="token-9"))
-    assert life.kinds[2:] == ["paused", "paused", "resumed", "paused"]
-    assert life.replay.consistent
+def test_a_command_that_met_drift_is_derived_and_so_is_the_tick_that_announces_it() -> None:
+    run = a_run()
+    run.tick(a_reading(10))
+    run.command(Command(Verb.PAUSE, "what is this"), a_reading(70))
+    assert run.tick(a_reading(70)).rollout.reason is Reason.DRIFTED
+    run.command(Command(Verb.RESUME, "ours", "restore"), a_reading(70))
+    run.tick(a_reading(70, token="token-9"))
+    assert run.kinds[2:] == ["paused", "paused", "resumed", "paused"]
+    assert run.replay.consistent
 
 
-def test_the_first_look_at_a_raise_that_took_too_long_is_remembered() -> None:
-    life = a_life()
-    while life.rollout.phase is Phase.PROGRESSING and life.now < NOON + 3 * HOUR:
-        life.tick(a_reading(10, UpdateStatus.IN_PROGRESS))
-    assert (life.kinds, life.rollout.reason) == (
+def test_the_start_of_the_time_limit_of_a_raise_is_remembered() -> None:
+    run = a_run()
+    while run.rollout.phase is Phase.PROGRESSING and run.now < NOON + 3 * HOUR:
+        run.tick(a_reading(10, UpdateStatus.IN_PROGRESS))
+    assert (run.kinds, run.rollout.reason) == (
         ["started", "rolling_back"], Reason.SHIFT_TIMED_OUT,
     )  # fmt: skip
-    assert life.replay.consistent
+    assert run.replay.consistent
 
 
 def test_a_reminder_of_a_pause_is_derived_with_what_it_found() -> None:
-    life = a_life()
-    life.tick(a_reading(10))
-    life.ask(Command(Verb.PAUSE, "lunch"), a_reading(10))
-    while "reminded" not in life.kinds and life.now < NOON + 30 * HOUR:
-        life.tick(a_reading(10), 25 * MINUTE)
-    assert life.kinds[-1] == "reminded"
-    assert life.replay.consistent
+    run = a_run()
+    run.tick(a_reading(10))
+    run.command(Command(Verb.PAUSE, "lunch"), a_reading(10))
+    while "reminded" not in run.kinds and run.now < NOON + 30 * HOUR:
+        run.tick(a_reading(10), 25 * MINUTE)
+    assert run.kinds[-1] == "reminded"
+    assert run.replay.consistent
 
 
 def test_after_a_difference_a_decision_that_went_the_same_way_is_gone_on_from() -> None:
-    life = a_life()
+    run = a_run()
     for _ in range(20):
-        life.tick(a_reading(10), 5 * MINUTE)
-    life.ask(Command(Verb.PAUSE, "lunch"), a_reading(10))
-    life.ask(Command(Verb.RESUME, "back"), a_reading(10))
-    while life.rollout.weight == 10 and life.now < NOON + 4 * HOUR:
-        life.tick(a_reading(10), 5 * MINUTE)
-    assert life.kinds[-3:] == ["resumed", "evidence", "advanced"]
-    number = life.kinds.index("resumed") + 1
-    forged = chained(in_body(number, set_to("as you were", "sentence"))(life.entries))
-    replayed = replay(replace(life.rollout, chain=forged[-1].hash), forged)
+        run.tick(a_reading(10), 5 * MINUTE)
+    run.command(Command(Verb.PAUSE, "lunch"), a_reading(10))
+    run.command(Command(Verb.RESUME, "back"), a_reading(10))
+    while run.rollout.weight == 10 and run.now < NOON + 4 * HOUR:
+        run.tick(a_reading(10), 5 * MINUTE)
+    assert run.kinds[-3:] == ["resumed", "evidence", "advanced"]
+    number = run.kinds.index("resumed") + 1
+    forged = rehash(edit(number, set_to("as you were", "sentence"))(run.entries))
+    replayed = replay(replace(run.rollout, chain=forged[-1].hash), forged)
     assert [one.seq for one in replayed.entry_differences] == [number]
 
 
@@ -533,144 +540,144 @@ def test_after_a_difference_a_decision_that_went_the_same_way_is_gone_on_from() 
     ],
 )
 @pytest.mark.parametrize("number", [1, 5])
-def test_an_entry_that_cannot_be_read_is_told_and_passed_by(
+def test_an_entry_that_cannot_be_read_is_reported_and_skipped(
     damage: Callable[[Any], None], number: int
 ) -> None:
-    forged = in_body(number, damage)(SUCCESS.entries)
+    forged = edit(number, damage)(SUCCESS.entries)
     replayed = replay(SUCCESS.rollout, forged)
     assert replayed.entry_differences[0].seq == number
     assert replayed.broken_at == number
 
 
-# --- decisions that something else had a part in ------------------------------------------------
+# --- Refused writes, lost races, hooks ------------------------------------------------------------
 
 
-def rolled_back() -> Life:
-    """Return a rollout that a person has rolled back, to 0 % in force."""
-    life = a_life()
-    life.tick(a_reading(10))
-    life.ask(Command(Verb.ROLLBACK, "limit"), a_reading(10))
-    life.tick(a_reading(0))
-    assert life.rollout.phase is Phase.ROLLED_BACK
-    return life
+def a_rolled_back_run() -> RecordedRun:
+    """Return a rollout that an operator rolled back, with 0 % applied."""
+    run = a_run()
+    run.tick(a_reading(10))
+    run.command(Command(Verb.ROLLBACK, "enough"), a_reading(10))
+    run.tick(a_reading(0))
+    assert run.rollout.phase is Phase.ROLLED_BACK
+    return run
 
 
 def test_a_write_that_was_refused_for_good_is_derived_with_its_refusal() -> None:
-    life = a_life()
-    life.tick(a_reading(10))
-    seen = life.see(a_reading(10))
-    decision = apply_command(life.rollout, Command(Verb.ROLLBACK, "limit"), seen, life.now)
-    life.take(with_refused_rollback(decision, "KMS says no", life.now + MINUTE), seen)
-    seen = life.see(a_reading(10))
-    decision = decide(life.rollout, seen, life.now)
-    life.take(with_refused_rollback(decision, "KMS says no", life.now + MINUTE), seen)
-    assert life.kinds == ["started", "settled", "rolling_back", "rollback_unconfirmed"]
-    assert life.replay.consistent
+    run = a_run()
+    run.tick(a_reading(10))
+    observation = run.observe(a_reading(10))
+    decision = apply_command(run.rollout, Command(Verb.ROLLBACK, "enough"), observation, run.now)
+    run.record(with_refused_rollback(decision, "KMS says no", run.now + MINUTE), observation)
+    observation = run.observe(a_reading(10))
+    decision = decide(run.rollout, observation, run.now)
+    run.record(with_refused_rollback(decision, "KMS says no", run.now + MINUTE), observation)
+    assert run.kinds == ["started", "settled", "rolling_back", "rollback_unconfirmed"]
+    assert run.replay.consistent
 
 
 def test_a_guard_that_was_refused_at_the_end_of_the_watch_is_derived_as_of_its_decision() -> None:
-    life = rolled_back()
-    seen = life.see(a_reading(10), 14.9 * MINUTE)
-    decision = decide(life.rollout, seen, life.now)
-    life.take(with_refused_rollback(decision, "KMS says no", life.now + MINUTE), seen)
-    assert life.kinds[-1] == "rollback_unconfirmed"
-    assert life.replay.consistent
+    run = a_rolled_back_run()
+    observation = run.observe(a_reading(10), 14.9 * MINUTE)
+    decision = decide(run.rollout, observation, run.now)
+    run.record(with_refused_rollback(decision, "KMS says no", run.now + MINUTE), observation)
+    assert run.kinds[-1] == "rollback_unconfirmed"
+    assert run.replay.consistent
 
 
 @pytest.mark.parametrize(
     ("meanwhile", "kind"),
     [
-        pytest.param(a_reading(10), "rolling_back", id="another run saved a look"),
-        pytest.param(a_reading(0), "rolling_back", id="another run found our 0 %"),
+        pytest.param(a_reading(10), "rolling_back", id="another run saved an observation"),
+        pytest.param(a_reading(0), "rolling_back", id="another run found the 0 % of this one"),
     ],
 )
 def test_a_rollback_that_another_run_overtook_is_derived_on_what_that_run_saved(
     meanwhile: TargetReading, kind: str
 ) -> None:
-    life = a_life()
-    life.tick(a_reading(10))
-    life.errors = lambda second: 50.0
-    seen = life.see(a_reading(10), 10 * MINUTE)
-    lowered = decide(life.rollout, seen, life.now)
+    run = a_run()
+    run.tick(a_reading(10))
+    run.errors = lambda second: 50.0
+    observation = run.observe(a_reading(10), 10 * MINUTE)
+    lowered = decide(run.rollout, observation, run.now)
     assert lowered.rollout.reason is Reason.GATE_FAILED
-    life.errors = lambda second: 0.0
-    life.tick(meanwhile, timedelta())
-    seen = replace(life.see(a_reading(0)), series={})
-    life.take(rebase_rollback(life.rollout, lowered, seen, life.now), seen)
-    assert life.kinds[-1] == kind
-    assert life.entries[-1].body["because"]["reason"] == "gate_failed"
-    assert life.replay.consistent
+    run.errors = lambda second: 0.0
+    run.tick(meanwhile, timedelta())
+    observation = replace(run.observe(a_reading(0)), series={})
+    run.record(rebase_rollback(run.rollout, lowered, observation, run.now), observation)
+    assert run.kinds[-1] == kind
+    assert run.entries[-1].body["because"]["reason"] == "gate_failed"
+    assert run.replay.consistent
 
 
-def test_a_first_raise_that_a_person_took_back_is_not_put_down_to_another_hand() -> None:
-    """The run beside saw our 0 %, and took it for the reason why nothing was raised."""
-    life = a_life()
-    seen = replace(life.see(a_reading(10, UpdateStatus.IN_PROGRESS)), series={})
-    lowered = apply_command(life.rollout, Command(Verb.ROLLBACK, "limit"), seen, life.now)
-    life.tick(a_reading(0, token="token-9"), timedelta())
-    assert life.rollout.reason is Reason.RAISE_UNCERTAIN
-    seen = replace(life.see(a_reading(0, token="token-9")), series={})
-    life.take(rebase_rollback(life.rollout, lowered, seen, life.now), seen)
-    assert (life.rollout.reason, life.rollout.sentence) == (Reason.ROLLBACK_REQUESTED, "enough")
-    assert life.replay.consistent
+def test_a_first_raise_that_an_operator_took_back_is_not_put_down_to_a_lost_raise() -> None:
+    """Another run read the 0 % of the rollback, and took it for a raise that was never written."""
+    run = a_run()
+    observation = replace(run.observe(a_reading(10, UpdateStatus.IN_PROGRESS)), series={})
+    lowered = apply_command(run.rollout, Command(Verb.ROLLBACK, "enough"), observation, run.now)
+    run.tick(a_reading(0, token="token-9"), timedelta())
+    assert run.rollout.reason is Reason.RAISE_UNCERTAIN
+    observation = replace(run.observe(a_reading(0, token="token-9")), series={})
+    run.record(rebase_rollback(run.rollout, lowered, observation, run.now), observation)
+    assert (run.rollout.reason, run.rollout.sentence) == (Reason.ROLLBACK_REQUESTED, "enough")
+    assert run.replay.consistent
 
 
 def test_a_guard_that_another_run_overtook_is_derived_too() -> None:
-    life = rolled_back()
-    seen = life.see(a_reading(10))
-    lowered = decide(life.rollout, seen, life.now)
-    life.tick(a_reading(70), timedelta())
-    seen = replace(life.see(a_reading(0)), series={})
-    life.take(rebase_rollback(life.rollout, lowered, seen, life.now), seen)
-    assert life.kinds[-2:] == ["drifted", "guarding_zero"]
-    assert life.entries[-1].at >= life.entries[-2].at
-    assert life.replay.consistent
+    run = a_rolled_back_run()
+    observation = run.observe(a_reading(10))
+    lowered = decide(run.rollout, observation, run.now)
+    run.tick(a_reading(70), timedelta())
+    observation = replace(run.observe(a_reading(0)), series={})
+    run.record(rebase_rollback(run.rollout, lowered, observation, run.now), observation)
+    assert run.kinds[-2:] == ["drifted", "guarding_zero"]
+    assert run.entries[-1].at >= run.entries[-2].at
+    assert run.replay.consistent
 
 
 def test_a_guard_that_was_overtaken_and_refused_is_derived_too() -> None:
-    life = rolled_back()
-    seen = life.see(a_reading(10))
-    lowered = decide(life.rollout, seen, life.now)
-    life.tick(a_reading(70), timedelta())
-    seen = replace(life.see(a_reading(70)), series={})
-    again = rebase_rollback(life.rollout, lowered, seen, life.now)
-    life.take(with_refused_rollback(again, "KMS says no", life.now), seen)
-    assert life.kinds[-2:] == ["drifted", "rollback_unconfirmed"]
-    assert life.replay.consistent
+    run = a_rolled_back_run()
+    observation = run.observe(a_reading(10))
+    lowered = decide(run.rollout, observation, run.now)
+    run.tick(a_reading(70), timedelta())
+    observation = replace(run.observe(a_reading(70)), series={})
+    again = rebase_rollback(run.rollout, lowered, observation, run.now)
+    run.record(with_refused_rollback(again, "KMS says no", run.now), observation)
+    assert run.kinds[-2:] == ["drifted", "rollback_unconfirmed"]
+    assert run.replay.consistent
 
 
-def test_a_guard_that_a_person_overtook_goes_on_with_the_rollback_of_that_person() -> None:
-    life = rolled_back()
-    seen = life.see(a_reading(10))
-    lowered = decide(life.rollout, seen, life.now)
-    life.ask(Command(Verb.ROLLBACK, "again"), a_reading(10))
-    seen = replace(life.see(a_reading(0)), series={})
-    life.take(rebase_rollback(life.rollout, lowered, seen, life.now), seen)
-    assert life.kinds[-2:] == ["rolling_back", "rolled_back"]
-    assert life.replay.consistent
+def test_a_guard_that_a_command_overtook_goes_on_with_the_rollback_of_that_command() -> None:
+    run = a_rolled_back_run()
+    observation = run.observe(a_reading(10))
+    lowered = decide(run.rollout, observation, run.now)
+    run.command(Command(Verb.ROLLBACK, "again"), a_reading(10))
+    observation = replace(run.observe(a_reading(0)), series={})
+    run.record(rebase_rollback(run.rollout, lowered, observation, run.now), observation)
+    assert run.kinds[-2:] == ["rolling_back", "rolled_back"]
+    assert run.replay.consistent
 
 
 def test_a_finished_rollout_that_lost_its_target_is_derived_as_one_that_did() -> None:
-    life = rolled_back()
-    seen = replace(life.see(a_reading(70)), owns_target=False)
-    decision = life.take(decide(life.rollout, seen, life.now), seen)
+    run = a_rolled_back_run()
+    observation = replace(run.observe(a_reading(70)), owns_target=False)
+    decision = run.record(decide(run.rollout, observation, run.now), observation)
     assert decision.record is None
-    assert life.replay.consistent
+    assert run.replay.consistent
 
 
 def test_variables_that_may_mean_100_are_seen_again() -> None:
-    life = a_life(a_policy(on_drift_up="rollback"))
-    life.tick(a_reading(10))
-    life.tick(a_reading(None, may_be_full=True))
-    assert life.kinds[-1] == "rolling_back"
-    assert life.replay.consistent
+    run = a_run(a_policy(on_drift_up="rollback"))
+    run.tick(a_reading(10))
+    run.tick(a_reading(None, may_be_full=True))
+    assert run.kinds[-1] == "rolling_back"
+    assert run.replay.consistent
 
 
 def test_that_hooks_were_called_is_no_decision() -> None:
-    life = a_life()
-    life.tick(a_reading(10))
-    record = hook_record(life.rollout, "after_start[0] was called", life.now)
-    life.rollout, entry = append(life.rollout, record, by="tester", observation={})
-    life.entries.append(entry)
-    assert life.replay.consistent
-    assert (life.replay.entries, life.replay.decisions) == (3, 2)
+    run = a_run()
+    run.tick(a_reading(10))
+    record = hook_record(run.rollout, "after_start[0] was called", run.now)
+    run.rollout, entry = append(run.rollout, record, by="tester", observation={})
+    run.entries.append(entry)
+    assert run.replay.consistent
+    assert (run.replay.entries, run.replay.decisions) == (3, 2)

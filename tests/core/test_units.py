@@ -115,7 +115,7 @@ def test_windows_begin_at_multiples_of_their_length() -> None:
     assert ceil_to(second + 150, 300) == second + 150
 
 
-def test_people_read_times_in_utc_and_numbers_in_groups() -> None:
+def test_texts_have_times_in_utc_and_numbers_in_groups() -> None:
     assert clock_text(datetime(2026, 11, 24, 14, 5, 59, tzinfo=UTC)) == "2026-11-24 14:05 UTC"
     assert [number_text(one) for one in (8_214, 412.5, 0.12345)] == ["8 214", "412.5", "0.1235"]
 

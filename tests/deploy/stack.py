@@ -1,4 +1,4 @@
-"""The template of deploy/, as a stack of the emulator and as plain data."""
+"""The template of deploy/, as a stack on the emulator and as plain data."""
 
 import json
 import time
@@ -21,7 +21,7 @@ _TRUSTING: Final = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
 }
-_ELSEWHERE: Final = {
+_EXTERNAL_PARAMETERS: Final = {
     "Image": f"registry.example.com/rolloutctl@sha256:{'0' * 64}",
     "Subnets": "subnet-1,subnet-2",
     "SecurityGroups": "sg-1",
@@ -30,40 +30,40 @@ _ELSEWHERE: Final = {
 
 
 def template() -> dict[str, Any]:
-    """Return the template; what YAML spells as a tag is `Fn::...` here."""
-    found: dict[str, Any] = cfn_yaml.load(str(TEMPLATE))
-    return found
+    """Return the parsed template, with YAML tags in their `Fn::...` form."""
+    parsed: dict[str, Any] = cfn_yaml.load(str(TEMPLATE))
+    return parsed
 
 
 def resources(kind: str) -> dict[str, dict[str, Any]]:
     """Return the properties of every resource of one type, by its name in the template."""
-    found = template()["Resources"].items()
-    return {name: one["Properties"] for name, one in found if one["Type"] == kind}
+    items = template()["Resources"].items()
+    return {name: one["Properties"] for name, one in items if one["Type"] == kind}
 
 
 def filters(metric: str) -> list[dict[str, Any]]:
     """Return the filters that publish a metric."""
-    found = resources("AWS::Logs::MetricFilter").values()
-    return [one for one in found if one["MetricTransformations"][0]["MetricName"] == metric]
+    all_filters = resources("AWS::Logs::MetricFilter").values()
+    return [one for one in all_filters if one["MetricTransformations"][0]["MetricName"] == metric]
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A stack of the template that was created. ids: by the name that a resource has there."""
+    """A created stack of the template. ids: physical ids, by the logical names of the template."""
 
     account: Account
     ids: Mapping[str, str]
 
     @classmethod
     def create(cls, account: Account, **parameters: str) -> "Stack":
-        """Create it with these parameters, and wait until it is there. Raises AssertionError."""
+        """Create the stack, and wait until it is complete. Raises AssertionError when it fails."""
         client = account.client("cloudformation")
-        given = {**_ELSEWHERE, **parameters}
+        values = {**_EXTERNAL_PARAMETERS, **parameters}
         client.create_stack(
             StackName=NAME,
             TemplateBody=TEMPLATE.read_text(encoding="utf-8"),
             Parameters=[
-                {"ParameterKey": name, "ParameterValue": value} for name, value in given.items()
+                {"ParameterKey": name, "ParameterValue": value} for name, value in values.items()
             ],
             Capabilities=["CAPABILITY_IAM"],
         )
@@ -73,35 +73,38 @@ class Stack:
             (stack,) = client.describe_stacks(StackName=NAME)["Stacks"]
             status = stack["StackStatus"]
         assert status == "CREATE_COMPLETE", client.describe_stack_events(StackName=NAME)
-        made = client.describe_stack_resources(StackName=NAME)["StackResources"]
-        return cls(account, {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in made})
+        resources_of_stack = client.describe_stack_resources(StackName=NAME)["StackResources"]
+        return cls(
+            account,
+            {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in resources_of_stack},
+        )
 
     def role_document(self, role: str) -> dict[str, Any]:
         """Return the one policy document of a role."""
         iam, name = self.account.client("iam"), self.ids[role]
         (policy,) = iam.list_role_policies(RoleName=name)["PolicyNames"]
-        found: dict[str, Any] = iam.get_role_policy(RoleName=name, PolicyName=policy)[
+        document: dict[str, Any] = iam.get_role_policy(RoleName=name, PolicyName=policy)[
             "PolicyDocument"
         ]
-        return found
+        return document
 
     def scheduled_task(self) -> str:
         """Return the ARN of the task definition that the schedule runs."""
-        found = self.account.client("scheduler").get_schedule(Name=self.ids["Schedule"])
-        return str(found["Target"]["EcsParameters"]["TaskDefinitionArn"])
+        schedule = self.account.client("scheduler").get_schedule(Name=self.ids["Schedule"])
+        return str(schedule["Target"]["EcsParameters"]["TaskDefinitionArn"])
 
     def task(self, arn: str) -> "Task":
-        """Return what a container of a task definition is started with."""
-        found = self.account.client("ecs").describe_task_definition(taskDefinition=arn)
-        definition = found["taskDefinition"]
+        """Return the command, variables and role of a task definition."""
+        answer = self.account.client("ecs").describe_task_definition(taskDefinition=arn)
+        definition = answer["taskDefinition"]
         (container,) = definition["containerDefinitions"]
         variables = {one["name"]: one["value"] for one in container["environment"]}
         return Task(container["command"], variables, definition["taskRoleArn"])
 
     def keys(self, role_arn: str) -> dict[str, str]:
-        """Return the variables with which a process acts as a role, as ECS gives them to a task.
+        """Return the session keys of a role as environment variables.
 
-        The role trusts ECS alone, so it is made to trust this account, too.
+        The role trusts only ECS, so its trust policy is changed to trust this account as well.
         """
         iam, sts = (self.account.client(service) for service in ("iam", "sts"))
         with pytest.raises(ClientError, match="not authorized to perform: sts:AssumeRole"):
@@ -119,7 +122,7 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What ECS starts a container with: its command, its variables, and its role."""
+    """A task definition: the command, the environment and the role of its container."""
 
     command: list[str]
     variables: Mapping[str, str]

@@ -1,6 +1,6 @@
-"""What CloudWatch makes of a log, as far as the alarms of the template need it.
+"""A model of CloudWatch metric filters and alarms, as far as the template needs them.
 
-No emulator at hand turns log events into metrics, or alarms without data: this stands for both.
+The emulator makes no metrics of log events, and does not evaluate alarms without data.
 """
 
 import json
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
-_MORE_PERIODS: Final = 2
+_EXTRA_PERIODS: Final = 2
 _TERM: Final = re.compile(
     r'\$\.(?P<path>[\w.\[\]]+) (?:(?P<sign>!?=) (?:"(?P<word>\w+)"|(?P<number>\d+))'
     r"|IS (?P<truth>TRUE|FALSE)|(?P<absent>NOT EXISTS))"
@@ -20,74 +20,77 @@ def matches(pattern: str, line: str) -> bool:
     """Tell whether one line of a log matches a filter pattern, in which && binds before ||."""
     if not line.startswith("{"):
         return False
-    told = json.loads(line)
-    bare = pattern.strip().removeprefix("{").removesuffix("}").replace("(", "").replace(")", "")
+    event = json.loads(line)
+    terms_text = (
+        pattern.strip().removeprefix("{").removesuffix("}").replace("(", "").replace(")", "")
+    )
     return any(
-        all(_holds(term.strip(), told) for term in terms.split("&&")) for terms in bare.split("||")
+        all(_holds(term.strip(), event) for term in terms.split("&&"))
+        for terms in terms_text.split("||")
     )
 
 
-def _holds(term: str, told: Mapping[str, Any]) -> bool:
-    found = _TERM.fullmatch(term)
-    assert found is not None, f"{term} is more than this understands"
-    value = _at(found["path"], told)
-    if found["absent"]:
+def _holds(term: str, event: Mapping[str, Any]) -> bool:
+    match = _TERM.fullmatch(term)
+    assert match is not None, f"{term} is more than this understands"
+    value = _at(match["path"], event)
+    if match["absent"]:
         return value is None
-    if value is None:  # no comparison holds for what is not there, != neither
+    if value is None:  # no comparison holds for a missing value, not even !=
         return False
-    if found["word"]:
-        wanted: object = found["word"]
+    if match["word"]:
+        expected: object = match["word"]
     else:
-        wanted = int(found["number"]) if found["number"] else found["truth"] == "TRUE"
-    return bool(value == wanted) != (found["sign"] == "!=")
+        expected = int(match["number"]) if match["number"] else match["truth"] == "TRUE"
+    return bool(value == expected) != (match["sign"] == "!=")
 
 
-def _at(path: str, told: Any) -> Any:
+def _at(path: str, event: Any) -> Any:
     for name in re.findall(r"\w+", path):
-        if isinstance(told, list):
-            told = told[int(name)] if int(name) < len(told) else None
+        if isinstance(event, list):
+            event = event[int(name)] if int(name) < len(event) else None
         else:
-            told = (told or {}).get(name)
-    return told
+            event = (event or {}).get(name)
+    return event
 
 
 def value(filters: Iterable[Mapping[str, Any]], line: str) -> float | None:
-    """Return what the filters of one metric make of a line of their log; None: no datapoint."""
-    (found, *more) = [
+    """Return the datapoint that the filters of a metric make of a log line; None: there is none."""
+    (metric_value, *more) = [
         one["MetricTransformations"][0]["MetricValue"]
         for one in filters
         if matches(one["FilterPattern"], line)
     ] or [None]
     assert not more, "two filters publish the same metric of one line"
-    if found is None or not found.startswith("$"):
-        return None if found is None else float(found)
-    return float(_at(found.removeprefix("$."), json.loads(line)))
+    if metric_value is None or not metric_value.startswith("$"):
+        return None if metric_value is None else float(metric_value)
+    return float(_at(metric_value.removeprefix("$."), json.loads(line)))
 
 
 def states(alarm: Mapping[str, Any], maxima: Sequence[float | None]) -> list[str]:
-    """Return the state of an alarm that ignores missing data after each period.
+    """Return the state after each period of an alarm that ignores missing data.
 
-    maxima: the datapoint of each period, oldest first; None: there is none. CloudWatch looks at the
-    newest ones that are there, within a few periods more than those that it evaluates.
+    maxima: the datapoint of each period, oldest first; None: there is none. CloudWatch evaluates
+    the newest existing ones, within a few more periods than the alarm names.
     """
     assert alarm["TreatMissingData"] == "ignore"
-    periods, found = alarm["EvaluationPeriods"], ["OK"]
+    periods, history = alarm["EvaluationPeriods"], ["OK"]
     for end in range(1, len(maxima) + 1):
-        newest = maxima[max(0, end - periods - _MORE_PERIODS) : end]
-        there = [one for one in newest if one is not None][-periods:]
-        if maxima[end - 1] is None or not there:
-            found.append(found[-1])
+        newest = maxima[max(0, end - periods - _EXTRA_PERIODS) : end]
+        existing = [one for one in newest if one is not None][-periods:]
+        if maxima[end - 1] is None or not existing:
+            history.append(history[-1])
             continue
-        breaching = sum(_breaches(alarm, one) for one in there)
-        found.append("ALARM" if breaching >= alarm["DatapointsToAlarm"] else "OK")
-    return found[1:]
+        breaching = sum(_breaches(alarm, one) for one in existing)
+        history.append("ALARM" if breaching >= alarm["DatapointsToAlarm"] else "OK")
+    return history[1:]
 
 
 def pages(alarm: Mapping[str, Any], maxima: Sequence[float | None]) -> list[str]:
-    """Return the changes of state that such an alarm tells its topic of, in their order."""
-    told = {"ALARM": bool(alarm.get("AlarmActions")), "OK": bool(alarm.get("OKActions"))}
-    found = ["OK", *states(alarm, maxima)]
-    return [new for old, new in pairwise(found) if new != old and told[new]]
+    """Return the state changes that such an alarm sends to its topic, in order."""
+    notifies = {"ALARM": bool(alarm.get("AlarmActions")), "OK": bool(alarm.get("OKActions"))}
+    history = ["OK", *states(alarm, maxima)]
+    return [new for old, new in pairwise(history) if new != old and notifies[new]]
 
 
 def state(alarm: Mapping[str, Any], sums: Iterable[float | None]) -> str:

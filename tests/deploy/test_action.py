@@ -1,4 +1,4 @@
-"""deploy/github: a pull request played through the action, and what its README shows."""
+"""deploy/github: runs of the action, and the examples of its README."""
 
 import re
 import shlex
@@ -20,20 +20,20 @@ WORKFLOWS = {
     for info, body in BLOCKS.items()
     if info.startswith("yaml workflow=")
 }
-SOUND, WRONG = "policies/checkout.yaml", "policies/search.yaml"
+VALID, INVALID = "policies/checkout.yaml", "policies/search.yaml"
 
 
 def steps(workflow: str) -> list[dict[str, Any]]:
     """Return the steps of the one job of a workflow."""
     (job,) = WORKFLOWS[workflow]["jobs"].values()
-    found: list[dict[str, Any]] = job["steps"]
-    return found
+    job_steps: list[dict[str, Any]] = job["steps"]
+    return job_steps
 
 
 def inputs(workflow: str) -> dict[str, str]:
-    """Return what a workflow gives to this action."""
-    (given,) = [step["with"] for step in steps(workflow) if "rolloutctl" in step["uses"]]
-    return {name.replace("-", "_"): str(value) for name, value in given.items()}
+    """Return the inputs that a workflow passes to this action."""
+    (step_inputs,) = [step["with"] for step in steps(workflow) if "rolloutctl" in step["uses"]]
+    return {name.replace("-", "_"): str(value) for name, value in step_inputs.items()}
 
 
 @pytest.fixture
@@ -41,27 +41,27 @@ def checkout(tmp_path: Path) -> Path:
     """A checkout with the policies of the README."""
     folder = tmp_path / "checkout"
     (folder / "policies").mkdir(parents=True)
-    for policy in (SOUND, WRONG):
+    for policy in (VALID, INVALID):
         (folder / policy).write_text(BLOCKS[f"yaml policy={policy}"], encoding="utf-8")
     return folder
 
 
 def scripts() -> list[dict[str, Any]]:
-    """Return the steps of the action that run a script of it; the others are of actions/cache."""
+    """Return the steps of the action that run a script; the others are actions/cache."""
     return [step for step in ACTION["runs"]["steps"] if "run" in step]
 
 
-def annotations(played: ActionRun) -> str:
-    return "".join(f"{command}\n" for command in played.commands)
+def annotations(run: ActionRun) -> str:
+    return "".join(f"{command}\n" for command in run.commands)
 
 
 # --- pull requests ------------------------------------------------------------------------------
 
 
-def test_a_pull_request_is_told_what_the_readme_shows(checkout: Path) -> None:
-    played = run_action(checkout, {}, **inputs("policies.yml"))
-    assert (played.status, annotations(played)) == (1, BLOCKS["text annotations"])
-    assert played.summary.rstrip() + "\n" == BLOCKS["markdown summary"]
+def test_a_pull_request_gets_the_annotations_of_the_readme(checkout: Path) -> None:
+    run = run_action(checkout, {}, **inputs("policies.yml"))
+    assert (run.status, annotations(run)) == (1, BLOCKS["text annotations"])
+    assert run.summary.rstrip() + "\n" == BLOCKS["markdown summary"]
     assert sorted(one.name for one in (checkout / "reports").iterdir()) == [
         "policies-checkout-yaml-error-burst.xml", "policies-checkout-yaml-healthy.xml",
     ]  # fmt: skip
@@ -69,40 +69,40 @@ def test_a_pull_request_is_told_what_the_readme_shows(checkout: Path) -> None:
 
 def test_a_rehearsal_that_ends_otherwise_is_an_error_of_its_policy(checkout: Path) -> None:
     ends = "[ $1 != rehearse ] || { echo 'expected otherwise, 5 % of it' >&2; exit 7; }"
-    played = run_action(checkout, {}, ends, policies=SOUND, scenarios="a, b")
-    assert (played.status, played.commands) == (
+    run = run_action(checkout, {}, ends, policies=VALID, scenarios="a, b")
+    assert (run.status, run.commands) == (
         1,
-        [f"::error file={SOUND},line=1,title=rehearsal of a%2C b::expected otherwise, 5 %25 of it"],
+        [f"::error file={VALID},line=1,title=rehearsal of a%2C b::expected otherwise, 5 %25 of it"],
     )
 
 
 def test_the_summary_says_what_the_gates_can_decide_in_the_given_traffic(checkout: Path) -> None:
-    played = run_action(checkout, {}, policies=SOUND, scenarios="", requests_per_minute="600")
-    assert (played.status, played.commands) == (0, [])
-    assert "<details><summary>Gates</summary>" in played.summary
-    assert "gates at 600 requests a minute (given): " in played.summary
+    run = run_action(checkout, {}, policies=VALID, scenarios="", requests_per_minute="600")
+    assert (run.status, run.commands) == (0, [])
+    assert "<details><summary>Gates</summary>" in run.summary
+    assert "gates at 600 requests a minute (given): " in run.summary
 
 
 def test_a_traffic_that_is_no_number_is_an_error_of_each_policy(checkout: Path) -> None:
-    played = run_action(checkout, {}, policies=SOUND, scenarios="", requests_per_minute="many")
-    (command,) = played.commands
-    assert played.status == 1
-    assert command.startswith(f"::error file={SOUND},line=1,title=validate::")
+    run = run_action(checkout, {}, policies=VALID, scenarios="", requests_per_minute="many")
+    (command,) = run.commands
+    assert run.status == 1
+    assert command.startswith(f"::error file={VALID},line=1,title=validate::")
     assert "--requests-per-minute" in command
 
 
 def test_a_pattern_that_finds_nothing_is_a_file_that_is_not_there(checkout: Path) -> None:
-    played = run_action(checkout, {}, policies="\nnone/*.yaml\n")
-    (missing,) = played.commands
-    assert played.status == 1
+    run = run_action(checkout, {}, policies="\nnone/*.yaml\n")
+    (missing,) = run.commands
+    assert run.status == 1
     assert missing.startswith("::error file=none/*.yaml,title=rolloutctl::cannot be read: ")
 
 
-WRITES_DOWN = """[ "$1" = --version ] || { printf '%s\\n' "$@" >>"$HOME/said"; exit 3; }"""
+RECORD_ARGUMENTS = """[ "$1" = --version ] || { printf '%s\\n' "$@" >>"$HOME/said"; exit 3; }"""
 
 
 @pytest.mark.parametrize(
-    "evil",
+    "injection",
     [
         pytest.param("$(touch hacked)", id="a substitution"),
         pytest.param("`touch hacked`", id="backticks"),
@@ -112,62 +112,68 @@ WRITES_DOWN = """[ "$1" = --version ] || { printf '%s\\n' "$@" >>"$HOME/said"; e
         pytest.param("${{ github.sha }} && touch hacked", id="an expression"),
     ],
 )
-def test_no_input_is_part_of_a_script(checkout: Path, evil: str) -> None:
-    """It reaches rolloutctl as one word, behind what ends the options."""
-    given = dict.fromkeys(("policies", "scenarios", "every", "requests_per_minute", "junit"), evil)
-    check = run_action(checkout, {}, WRITES_DOWN, **given)
-    given = dict.fromkeys(("rollout", "reason", "revision", "for", "store", "junit", "adopt"), evil)
-    rollback = run_action(checkout, {}, WRITES_DOWN, command="rollback", **given)
-    said = (checkout.parent / "runner" / "said").read_text(encoding="utf-8").splitlines()
-    word = evil.replace("${{ github.sha }}", COMMIT)
+def test_no_input_is_part_of_a_script(checkout: Path, injection: str) -> None:
+    """It reaches rolloutctl as one argument, after `--`."""
+    action_inputs = dict.fromkeys(
+        ("policies", "scenarios", "every", "requests_per_minute", "junit"), injection
+    )
+    check = run_action(checkout, {}, RECORD_ARGUMENTS, **action_inputs)
+    action_inputs = dict.fromkeys(
+        ("rollout", "reason", "revision", "for", "store", "junit", "adopt"), injection
+    )
+    rollback = run_action(checkout, {}, RECORD_ARGUMENTS, command="rollback", **action_inputs)
+    arguments = (checkout.parent / "runner" / "said").read_text(encoding="utf-8").splitlines()
+    word = injection.replace("${{ github.sha }}", COMMIT)
     assert (check.status, rollback.status) == (1, 3)
     traffic = f"--requests-per-minute={word}"
-    assert said[:5] == ["validate", "--format=github", traffic, "--", word]
-    assert said[5:9] == ["rollback", f"--reason={word}", "--", word]
+    assert arguments[:5] == ["validate", "--format=github", traffic, "--", word]
+    assert arguments[5:9] == ["rollback", f"--reason={word}", "--", word]
     assert not list(checkout.rglob("hacked*"))
 
 
 @pytest.mark.parametrize("status", [0, 1, 2, 3, 4, 5, 6, 75])
 def test_the_job_ends_as_rolloutctl_does(checkout: Path, status: int) -> None:
     ends = f"case $1 in start) exit {status};; status) echo '### checkout';; esac"
-    played = run_action(checkout, {}, ends, command="start", rollout=SOUND)
-    assert (played.status, played.outputs) == (status, f"status={status}\n")
-    assert played.summary == "### checkout\n\n"
+    run = run_action(checkout, {}, ends, command="start", rollout=VALID)
+    assert (run.status, run.outputs) == (status, f"status={status}\n")
+    assert run.summary == "### checkout\n\n"
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("action_inputs", "words"),
     [
         pytest.param({"command": "start"}, "the input rollout says which", id="no rollout"),
-        pytest.param({"command": "stop", "rollout": SOUND}, "not 'stop'", id="no such command"),
+        pytest.param({"command": "stop", "rollout": VALID}, "not 'stop'", id="no such command"),
     ],
 )
-def test_what_is_no_command_is_refused(checkout: Path, given: dict[str, str], words: str) -> None:
-    played = run_action(checkout, {}, ":", **given)
-    (command,) = played.commands
-    assert (played.status, words in command) == (2, True)
+def test_what_is_no_command_is_refused(
+    checkout: Path, action_inputs: dict[str, str], words: str
+) -> None:
+    run = run_action(checkout, {}, ":", **action_inputs)
+    (command,) = run.commands
+    assert (run.status, words in command) == (2, True)
 
 
-def summed_up(checkout: Path, summary: str) -> ActionRun:
-    """Let the action check the policy with this summary."""
-    text = BLOCKS[f"yaml policy={SOUND}"]
-    said = f"summary: '{summary}'\nversion: 1\n"
-    (checkout / SOUND).write_text(text.replace("version: 1\n", said), encoding="utf-8")
-    return run_action(checkout, {}, policies=SOUND, scenarios="")
+def run_with_summary(checkout: Path, summary: str) -> ActionRun:
+    """Run the action on the policy with this summary."""
+    text = BLOCKS[f"yaml policy={VALID}"]
+    head = f"summary: '{summary}'\nversion: 1\n"
+    (checkout / VALID).write_text(text.replace("version: 1\n", head), encoding="utf-8")
+    return run_action(checkout, {}, policies=VALID, scenarios="")
 
 
 def test_nothing_that_a_policy_says_is_a_command(checkout: Path) -> None:
-    played = summed_up(checkout, "hacked ::error::hacked </pre>")
-    assert (played.status, played.commands) == (0, [])
-    assert played.summary.count("</pre>") == 1
+    run = run_with_summary(checkout, "hacked ::error::hacked </pre>")
+    assert (run.status, run.commands) == (0, [])
+    assert run.summary.count("</pre>") == 1
 
 
 @pytest.mark.parametrize("summary", ["::error::hacked", "hacked ##[error]hacked"])
 def test_a_policy_that_says_a_command_is_refused_at_its_line(checkout: Path, summary: str) -> None:
-    played = summed_up(checkout, summary)
-    (command,) = played.commands
-    assert played.status == 1
-    assert command.startswith(f"::error file={SOUND},line=")
+    run = run_with_summary(checkout, summary)
+    (command,) = run.commands
+    assert run.status == 1
+    assert command.startswith(f"::error file={VALID},line=")
     assert "hacked" not in command
 
 
@@ -177,12 +183,12 @@ def test_a_summary_that_is_full_is_left_as_it_is(checkout: Path) -> None:
     assert MOST_CHARACTERS * 4 < int(limit) < 1 << 20
     full = f'head -c {limit} /dev/zero | tr "\\0" x >"$GITHUB_STEP_SUMMARY"'
     plans = "[ $1 != plan ] || echo checkout"
-    played = run_action(checkout, {}, plans, policies=f"{SOUND}\n{SOUND}", scenarios="", also=full)
-    assert len(played.summary) == int(limit)
-    assert "::warning title=rolloutctl::the summary is full; the log has everything" in played.log
+    run = run_action(checkout, {}, plans, policies=f"{VALID}\n{VALID}", scenarios="", also=full)
+    assert len(run.summary) == int(limit)
+    assert "::warning title=rolloutctl::the summary is full; the log has everything" in run.log
 
 
-# --- what GitHub reads --------------------------------------------------------------------------
+# --- workflows ----------------------------------------------------------------------------------
 
 
 def test_no_script_of_the_action_has_an_expression() -> None:
@@ -192,13 +198,15 @@ def test_no_script_of_the_action_has_an_expression() -> None:
 
 
 def test_every_input_reaches_a_script_and_every_script_is_given_what_it_reads() -> None:
-    told = [step.get("env", {}) for step in scripts()]
-    reached = {value for env in told for value in env.values()}
+    environments = [step.get("env", {}) for step in scripts()]
+    reached = {value for env in environments for value in env.values()}
     assert {f"${{{{ inputs.{name} }}}}" for name in ACTION["inputs"]} == reached | {
         "${{ inputs.command }}"
     }
     named = ("install.sh", "check.sh", "rollout.sh")
-    for env, script in zip(told[1:], named, strict=True):  # the first one only looks
+    for env, script in zip(
+        environments[1:], named, strict=True
+    ):  # the first one only looks for a program
         (said,) = re.findall(
             r"^# ([A-Z_ ]+): as action", (ACTION_FOLDER / script).read_text(), re.MULTILINE
         )
@@ -209,9 +217,9 @@ def test_every_input_reaches_a_script_and_every_script_is_given_what_it_reads() 
 def test_a_workflow_asks_for_the_least_and_names_actions_by_version(name: str) -> None:
     (job,) = WORKFLOWS[name]["jobs"].values()
     assert WORKFLOWS[name]["permissions"] == {"contents": "read"}
-    signs = any("aws-actions" in step["uses"] for step in job["steps"])
-    assert (job.get("permissions", {}).get("id-token") == "write") == signs
-    assert ("environment" in job) == signs
+    assumes_role = any("aws-actions" in step["uses"] for step in job["steps"])
+    assert (job.get("permissions", {}).get("id-token") == "write") == assumes_role
+    assert ("environment" in job) == assumes_role
     assert all(re.fullmatch(r"[\w/-]+@v\d+", step["uses"]) for step in job["steps"])
     assert {one.replace("_", "-") for one in inputs(name)} <= ACTION["inputs"].keys()
 
@@ -223,7 +231,7 @@ def test_starts_queue_and_a_rollback_does_not_wait(name: str) -> None:
     assert start["concurrency"] == {"group": "rollout-checkout", "cancel-in-progress": False}
     assert "concurrency" not in back
     assert "needs" not in back
-    assert back["environment"] != start["environment"]  # whose reviewers may be asleep
+    assert back["environment"] != start["environment"]  # whose reviewers may not be available
     assert back["timeout-minutes"] <= 5
 
 
@@ -232,7 +240,7 @@ def test_the_image_of_the_button_has_the_version_of_the_action() -> None:
     assert back["container"]["image"].endswith(f":{VERSION}")
 
 
-# --- the role, and other CI ---------------------------------------------------------------------
+# --- roles --------------------------------------------------------------------------------------
 
 
 def test_the_role_is_lent_to_one_repository_and_one_environment() -> None:
@@ -241,10 +249,10 @@ def test_the_role_is_lent_to_one_repository_and_one_environment() -> None:
     assert statement["Principal"]["Federated"].endswith(f":oidc-provider/{issuer}")
     assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
     (condition,) = statement["Condition"].items()
-    operator, asked = condition
+    operator, conditions = condition
     (job,) = WORKFLOWS["rollout.yml"]["jobs"].values()
-    assert operator == "StringEquals"  # in which a * is a *
-    assert asked == {
+    assert operator == "StringEquals"  # which has no wildcards
+    assert conditions == {
         f"{issuer}:aud": "sts.amazonaws.com",
         f"{issuer}:sub": f"repo:ORG/REPO:environment:{job['environment']}",
     }

@@ -1,4 +1,4 @@
-"""The image: what goes into it, and how it is started. It takes a registry to build it."""
+"""The image: its content and its start, checked in the Dockerfile without a build."""
 
 import json
 import re
@@ -16,15 +16,15 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
 def instructions(name: str) -> list[str]:
-    """Return what follows each instruction `name`, its lines joined."""
+    """Return the arguments of each instruction `name`, with continued lines joined."""
     joined = DOCKERFILE.replace("\\\n", " ")
     return re.findall(rf"^{name} (.*)$", joined, re.MULTILINE)
 
 
 def copied() -> list[str]:
-    """Return what the build takes from the checkout."""
-    own = [line for line in instructions("COPY") if not line.startswith("--from")]
-    return [name for line in own for name in line.split()[:-1]]
+    """Return the paths that the build copies from the checkout."""
+    from_checkout = [line for line in instructions("COPY") if not line.startswith("--from")]
+    return [name for line in from_checkout for name in line.split()[:-1]]
 
 
 def test_all_that_is_copied_is_there_and_all_else_is_ignored() -> None:
@@ -38,11 +38,11 @@ def test_all_that_is_copied_is_there_and_all_else_is_ignored() -> None:
     assert all((ROOT / name).exists() for name in copied())
 
 
-def test_it_runs_the_program_itself_as_nobody_in_particular() -> None:
+def test_it_runs_the_program_itself_as_an_unprivileged_user() -> None:
     *_, user = instructions("USER")
     (entrypoint,) = instructions("ENTRYPOINT")
     assert user == "10001:10001"
-    assert json.loads(entrypoint) == ["rolloutctl"]  # no shell, which would keep SIGTERM to itself
+    assert json.loads(entrypoint) == ["rolloutctl"]  # no shell, which would not pass SIGTERM on
 
 
 def test_nothing_is_installed_without_its_hash() -> None:
@@ -51,31 +51,36 @@ def test_nothing_is_installed_without_its_hash() -> None:
     assert all("--require-hashes" in one or "--no-index" in one for one in installs)
 
 
-def test_it_has_the_models_of_every_service_that_is_asked() -> None:
+def test_it_has_the_models_of_every_service_that_is_used() -> None:
     (command,) = [run for run in instructions("RUN") if "botocore/data" in run]
-    kept = set(re.findall(r"! -name ([a-z-]+)", command))
-    assert kept == {*get_args(Service), "signin", "sso", "sso-oidc"}  # boto3 asks the last three
-    assert kept <= set(create_loader().list_available_services("service-2"))
+    services = set(re.findall(r"! -name ([a-z-]+)", command))
+    assert services == {
+        *get_args(Service),
+        "signin",
+        "sso",
+        "sso-oidc",
+    }  # boto3 uses the last three
+    assert services <= set(create_loader().list_available_services("service-2"))
 
 
 def test_its_bill_of_materials_is_made_from_what_is_installed() -> None:
     (command,) = [run for run in instructions("RUN") if "cyclonedx-py" in run]
-    told = command.split()[-1]
-    installed = [run for run in instructions("RUN") if f"-r {told}" in run]
-    assert (told, len(installed)) == ("requirements.lock", 1)
+    lock_file = command.split()[-1]
+    installed = [run for run in instructions("RUN") if f"-r {lock_file}" in run]
+    assert (lock_file, len(installed)) == ("requirements.lock", 1)
     written = re.findall(r"--output-file (\S+)", command)
     assert instructions("COPY")[-1].split()[1].endswith(f"/{written[0]}")
 
 
 def test_it_says_what_it_is_by_the_labels_of_oci() -> None:
     (labels,) = instructions("LABEL")
-    told = dict(re.findall(r'org\.opencontainers\.image\.([a-z.]+)="([^"]*)"', labels))
-    given = {value[2:-1] for value in told.values() if value.startswith("${")}
-    assert set(told) == {
+    values = dict(re.findall(r'org\.opencontainers\.image\.([a-z.]+)="([^"]*)"', labels))
+    arguments = {value[2:-1] for value in values.values() if value.startswith("${")}
+    assert set(values) == {
         "title", "description", "licenses", "version", "revision", "created", "base.name",
     }  # fmt: skip
-    assert given == {"VERSION", "REVISION", "CREATED", "BASE"}
-    assert given <= {one.partition("=")[0] for one in instructions("ARG")}
+    assert arguments == {"VERSION", "REVISION", "CREATED", "BASE"}
+    assert arguments <= {one.partition("=")[0] for one in instructions("ARG")}
 
 
 def test_the_check_gives_each_label_and_looks_at_it() -> None:

@@ -1,4 +1,4 @@
-"""deploy/README.md: its tables are what benchmarks print, its names are the template's."""
+"""deploy/README.md: its tables are the output of benchmarks, its names are in the template."""
 
 import re
 
@@ -10,20 +10,20 @@ README = (TEMPLATE.parent / "README.md").read_text(encoding="utf-8")
 LINES = README.splitlines()
 
 
-def shown(table: list[str]) -> bool:
-    """Tell whether the lines of a table stand there, one after the other."""
+def is_shown(table: list[str]) -> bool:
+    """Tell whether the README contains the lines of a table, in order."""
     begin = LINES.index(table[0])
     return LINES[begin : begin + len(table)] == table
 
 
-def test_the_cost_is_what_the_counted_calls_cost() -> None:
+def test_the_cost_is_that_of_the_counted_calls() -> None:
     logging.disable()
-    assert shown(monthly_cost.table())
+    assert is_shown(monthly_cost.table())
 
 
 def test_the_reactions_are_those_of_the_simulation() -> None:
     logging.disable()
-    assert shown(reaction.table())
+    assert is_shown(reaction.table())
 
 
 def test_every_parameter_that_it_names_is_there() -> None:

@@ -1,8 +1,8 @@
 """The stack of deploy/ on an emulator: it is created, and its tasks run under its roles.
 
-The emulator asks IAM at every call. It runs no container: the command and the variables of the task
-definition are a process here, with the keys of the role. It makes no metrics of a log, and leaves
-alarms alone that get no data: tests/deploy/switch.py stands for that.
+The emulator evaluates IAM at every call. It runs no containers: a process runs the command of the
+task definition with its variables and the keys of the role. It makes no metrics of logs, and does
+not evaluate alarms without data: tests/deploy/switch.py models that.
 """
 
 import json
@@ -28,7 +28,7 @@ from tests.support.emulator import Emulator
 pytestmark = pytest.mark.ministack
 
 TABLE = "dynamodb://rollouts"
-WITH_MORE = """
+NOTIFY_AND_HOOKS = """
 verify_rollback: {absent: '"canary"', present: '"stable"'}
 notify:
   - {kind: sns, topic: "arn:aws:sns:us-east-1:123456789012:rollouts"}
@@ -57,10 +57,10 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 @pytest.fixture
 def shop(ministack: Emulator, account: str) -> Account:
     """An account with the function at 0 %."""
-    found = Account.of(ministack, account)
-    roles.make_role(found.client("iam"), "handler", {"Service": "lambda.amazonaws.com"})
-    found.create()
-    return found
+    created = Account.of(ministack, account)
+    roles.make_role(created.client("iam"), "handler", {"Service": "lambda.amazonaws.com"})
+    created.create()
+    return created
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
@@ -71,13 +71,13 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
 
 
 def here(shop: Account) -> tuple[str, ...]:
-    """Return the options that say where the shop is."""
+    """Return the options of the account and region of the shop."""
     return ("--account", shop.number, "--region", emulator.REGION)
 
 
-def parameters(said: str) -> dict[str, str]:
+def parameters(output: str) -> dict[str, str]:
     """Return what `iam --parameters` printed, by name."""
-    return dict(line.split("=", 1) for line in said.splitlines())
+    return dict(line.split("=", 1) for line in output.splitlines())
 
 
 @pytest.mark.parametrize("bound", ["--bound", "--unbound"])
@@ -90,7 +90,7 @@ def test_its_roles_may_do_what_iam_prints_and_nothing_else(
     policy, where = tmp_path / "policy.yaml", (*here(shop), bound)
     policy.write_text(POLICY.read_text())
     if more:
-        policy.write_text(changed(POLICY.read_text(), GATED) + WITH_MORE)
+        policy.write_text(changed(POLICY.read_text(), GATED) + NOTIFY_AND_HOOKS)
         where += ("--kms-key", f"arn:aws:kms:{emulator.REGION}:{shop.number}:key/3be10e2d")
         where += ("--secret-key", f"arn:aws:kms:{emulator.REGION}:{shop.number}:key/4cf21f3e")
     stack = Stack.create(shop, **parameters(printed(capsys, policy, "--parameters", *where)))
@@ -105,11 +105,11 @@ def test_its_tasks_run_as_they_are_defined_under_their_own_roles(
 ) -> None:
     now = datetime.now(UTC)
     shop.call_directly(now - timedelta(hours=27), now)
-    said = printed(capsys, POLICY, "--parameters", *here(shop), bound)
-    stack = Stack.create(shop, **parameters(said))
+    output = printed(capsys, POLICY, "--parameters", *here(shop), bound)
+    stack = Stack.create(shop, **parameters(output))
     command = stack.task(stack.scheduled_task()).command
-    of_policies = ["--policy", "execution-api"] if bound == "--bound" else []
-    assert list(command) == ["tick", "--scheduled", *of_policies]
+    policy_options = ["--policy", "execution-api"] if bound == "--bound" else []
+    assert list(command) == ["tick", "--scheduled", *policy_options]
     started = run(stack, stack.ids["Start"], "start", str(POLICY), "--revision", "abc")
     assert started.status == 0, started.err
     assert shop.pair() == ("10", "false")
@@ -119,17 +119,17 @@ def test_its_tasks_run_as_they_are_defined_under_their_own_roles(
     assert ticked.status == 0, ticked.err
     assert ticked.count("tick_completed") == 1
     assert len(ticked.err) <= LOG_BYTES
-    (ended,) = [line for line in ticked.events if line["event"] == "tick_ended"]
-    (published,) = ended["_aws"]["CloudWatchMetrics"]
+    (tick_event,) = [line for line in ticked.events if line["event"] == "tick_ended"]
+    (published,) = tick_event["_aws"]["CloudWatchMetrics"]
     assert published["Namespace"] == f"rolloutctl/{NAME}"
     for metric in ("RollbacksUnconfirmed", "RolloutsDrifted"):
-        made = [value(filters(metric), line) for line in ticked.err.splitlines()]
-        assert [one for one in made if one is not None] == [0]
-    assert the_switch_over(stack, ticked) == {"ticks": "OK", "ticks that stopped": "ALARM"}
+        datapoints = [value(filters(metric), line) for line in ticked.err.splitlines()]
+        assert [one for one in datapoints if one is not None] == [0]
+    assert switch_states(stack, ticked) == {"ticks": "OK", "ticks that stopped": "ALARM"}
 
 
 def run(stack: Stack, task_arn: str, *instead: str) -> Answer:
-    """Run a task as ECS does: its command, or one `instead`, its variables, and its role's keys."""
+    """Run a task as ECS does: its command or `instead`, its variables, and the keys of its role."""
     task = stack.task(task_arn)
     address = stack.account.emulator.environment(stack.account.number)
     path = {"PATH": os.environ.get("PATH", os.defpath)}
@@ -137,10 +137,10 @@ def run(stack: Stack, task_arn: str, *instead: str) -> Answer:
     return program.run(*(instead or task.command))
 
 
-def the_switch_over(stack: Stack, ticked: Answer) -> dict[str, str]:
-    """Return the switch's state where each minute has this tick, and where the last three do not.
+def switch_states(stack: Stack, ticked: Answer) -> dict[str, str]:
+    """Return the states of the switch with this tick each minute, and without the last three.
 
-    The filter and the alarm are those that the stack has made.
+    The filter and the alarm are those of the created stack.
     """
     logs, cloudwatch = (stack.account.client(one) for one in ("logs", "cloudwatch"))
     (alarm,) = cloudwatch.describe_alarms(AlarmNames=[stack.ids["DeadMansSwitch"]])["MetricAlarms"]

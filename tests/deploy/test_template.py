@@ -1,4 +1,4 @@
-"""The template of deploy/: what it promises, read without an account."""
+"""The template of deploy/, checked without an account."""
 
 import json
 import re
@@ -31,7 +31,7 @@ from tests.e2e.account import SHIPPED as POLICY
 from tests.support.rollouts import a_rollout
 
 SWITCH = "DeadMansSwitch"
-LOGGED = "TicksStopped"
+TASK_LOG_RULE = "TicksStopped"
 
 
 def alarm(name: str) -> dict[str, Any]:
@@ -39,24 +39,28 @@ def alarm(name: str) -> dict[str, Any]:
     return resources("AWS::CloudWatch::Alarm")[name]
 
 
-def test_cfn_lint_has_nothing_to_say() -> None:
-    found = lint(TEMPLATE.read_text(encoding="utf-8"), config=ManualArgs(regions=["eu-central-1"]))
-    assert not found
+def test_cfn_lint_finds_nothing() -> None:
+    problems = lint(
+        TEMPLATE.read_text(encoding="utf-8"), config=ManualArgs(regions=["eu-central-1"])
+    )
+    assert not problems
 
 
 def test_the_table_is_the_one_that_store_init_makes() -> None:
-    made = YAML(typ="safe").load(template(DynamoDbLocation("rollouts")))["Resources"]["Rollouts"]
+    expected = YAML(typ="safe").load(template(DynamoDbLocation("rollouts")))["Resources"][
+        "Rollouts"
+    ]
     ours = read()["Resources"]["Rollouts"]
     ours["Properties"]["TableName"] = "rollouts"
     del ours["Condition"]
-    assert ours == made
+    assert ours == expected
 
 
 def test_everything_that_iam_narrows_has_a_parameter() -> None:
-    asked = iam.template_parameters([], iam.AwsLocation())
-    given = {name for name in read()["Parameters"] if name.endswith("Arns")}
-    assert {*given, "PolicyNames", "TableKeys"} == set(asked)
-    assert {*given, "PolicyNames", "TableKeys"} <= set(read()["Parameters"])
+    printed = iam.template_parameters([], iam.AwsLocation())
+    arn_parameters = {name for name in read()["Parameters"] if name.endswith("Arns")}
+    assert {*arn_parameters, "PolicyNames", "TableKeys"} == set(printed)
+    assert {*arn_parameters, "PolicyNames", "TableKeys"} <= set(read()["Parameters"])
 
 
 # --- ticks --------------------------------------------------------------------------------------
@@ -89,7 +93,7 @@ def test_an_alarm_of_a_policy_runs_the_same_task_as_the_schedule() -> None:
 
 
 @pytest.mark.parametrize("task", ["Tick", "Start"])
-def test_a_task_is_nobody_in_particular_and_writes_nowhere(task: str) -> None:
+def test_a_task_runs_as_an_unprivileged_user_on_a_read_only_disk(task: str) -> None:
     (container,) = resources("AWS::ECS::TaskDefinition")[task]["ContainerDefinitions"]
     assert container["User"] == "10001:10001"
     assert container["ReadonlyRootFilesystem"]
@@ -100,18 +104,18 @@ def test_a_task_is_nobody_in_particular_and_writes_nowhere(task: str) -> None:
 @pytest.mark.parametrize("task", ["Tick", "Start"])
 def test_a_task_reaches_hooks_as_the_operator_sets_it(task: str) -> None:
     (container,) = resources("AWS::ECS::TaskDefinition")[task]["ContainerDefinitions"]
-    given = [one["Fn::If"] for one in container["Environment"] if "Fn::If" in one]
+    conditionals = [one["Fn::If"] for one in container["Environment"] if "Fn::If" in one]
     none = {"Ref": "AWS::NoValue"}
     for condition, variable, parameter in (
         ("HasPrivateHosts", PRIVATE_HOSTS, "PrivateHosts"),
         ("HasEgressProxy", EGRESS_PROXY, "EgressProxy"),
     ):
-        assert [condition, {"Name": variable, "Value": {"Ref": parameter}}, none] in given
+        assert [condition, {"Name": variable, "Value": {"Ref": parameter}}, none] in conditionals
         assert read()["Parameters"][parameter]["Default"] == ""
 
 
 @pytest.mark.parametrize(
-    ("parameter", "value", "taken"),
+    ("parameter", "value", "accepted"),
     [
         ("PrivateHosts", "", True),
         ("PrivateHosts", "ci.example.internal,10.20.0.0/16,fd00::/8", True),
@@ -123,11 +127,13 @@ def test_a_task_reaches_hooks_as_the_operator_sets_it(task: str) -> None:
         ("EgressProxy", "proxy.internal:3128", False),
     ],
 )
-def test_what_the_stack_takes_the_program_takes(parameter: str, value: str, taken: bool) -> None:
+def test_a_value_that_the_stack_accepts_is_accepted_by_the_program(
+    parameter: str, value: str, accepted: bool
+) -> None:
     variable = {"PrivateHosts": PRIVATE_HOSTS, "EgressProxy": EGRESS_PROXY}[parameter]
     allowed = read()["Parameters"][parameter]["AllowedPattern"]
-    assert bool(re.fullmatch(allowed, value)) is taken
-    if taken:
+    assert bool(re.fullmatch(allowed, value)) is accepted
+    if accepted:
         assert not read_egress({variable: value}).problem
 
 
@@ -139,12 +145,14 @@ def test_an_image_without_a_digest_is_refused() -> None:
 
 def test_the_alarms_that_monitoring_makes_begin_with_the_prefix() -> None:
     policy = loads(POLICY.read_text(encoding="utf-8"), POLICY.name)
-    made = [one.name for one in wanted(policy).alarms]
-    assert made
-    assert all(name.startswith(read()["Parameters"]["AlarmPrefix"]["Default"]) for name in made)
+    alarm_names = [one.name for one in wanted(policy).alarms]
+    assert alarm_names
+    assert all(
+        name.startswith(read()["Parameters"]["AlarmPrefix"]["Default"]) for name in alarm_names
+    )
 
 
-# --- who is paged -------------------------------------------------------------------------------
+# --- alarms -------------------------------------------------------------------------------------
 
 
 def test_no_tick_for_three_intervals_is_an_alarm_and_no_data_is_no_tick() -> None:
@@ -158,28 +166,30 @@ def test_no_tick_for_three_intervals_is_an_alarm_and_no_data_is_no_tick() -> Non
 
 
 def visit(*alerts: Alert) -> Visit:
-    """Return a visit that led to these alerts."""
+    """Return a visit with these alerts."""
     return Visit(a_rollout(), alerts=alerts)
 
 
 def ticked(*visits: Visit, missed: Sequence[Skip] = ()) -> str:
-    """Return the line of a tick that made these visits."""
-    seen = TickResult(list(visits), list(missed))
-    told = telemetry.tick_summary(seen, timedelta(seconds=1), {}, None)
-    return json.dumps({"event": "tick_ended", "dry_run": False, **told})
+    """Return the log line of a tick with these visits."""
+    result = TickResult(list(visits), list(missed))
+    summary = telemetry.tick_summary(result, timedelta(seconds=1), {}, None)
+    return json.dumps({"event": "tick_ended", "dry_run": False, **summary})
 
 
 def stopped(exit_code: int | None) -> str:
-    """Return the event of a task that ended, or never began: None."""
+    """Return the event of a task that stopped. exit_code: None: its container never started."""
     container = {"name": "rolloutctl"} if exit_code is None else {"exitCode": exit_code}
     return json.dumps({"detail": {"lastStatus": "STOPPED", "containers": [container]}})
 
 
-def alarmed(name: str, lines: Iterable[str | None]) -> list[str]:
-    """Return what an alarm tells while one of these lines, or none, is logged in each interval."""
-    found = alarm(name)
-    made = filters(found["MetricName"])
-    return pages(found, [None if line is None else value(made, line) for line in lines])
+def alarm_messages(name: str, lines: Iterable[str | None]) -> list[str]:
+    """Return the messages of an alarm when each interval has one of these log lines, or none."""
+    definition = alarm(name)
+    metric_filters = filters(definition["MetricName"])
+    return pages(
+        definition, [None if line is None else value(metric_filters, line) for line in lines]
+    )
 
 
 UNCONFIRMED = ticked(visit(Alert.ROLLBACK_UNCONFIRMED))
@@ -190,7 +200,7 @@ QUIET = ticked()
 
 
 @pytest.mark.parametrize(
-    ("name", "lines", "told"),
+    ("name", "lines", "messages"),
     [
         pytest.param(
             "RollbackFailed", [QUIET] * 3 + [UNCONFIRMED] * 60 + [QUIET] * 3, ["ALARM", "OK"],
@@ -239,21 +249,21 @@ QUIET = ticked()
         ),
     ],
 )  # fmt: skip
-def test_a_problem_pages_once(name: str, lines: list[str | None], told: list[str]) -> None:
-    assert alarmed(name, lines) == told
+def test_a_problem_pages_once(name: str, lines: list[str | None], messages: list[str]) -> None:
+    assert alarm_messages(name, lines) == messages
 
 
 @pytest.mark.parametrize("name", ["RollbackFailed", "Drifted", "EndedBadly"])
 def test_a_problem_is_one_as_long_as_one_of_three_intervals_has_it(name: str) -> None:
-    """Whatever the interval, a lasting problem has a datapoint in nearly each of them."""
-    found = alarm(name)
-    assert found["Period"]["Fn::FindInMap"] == ["Every", {"Ref": "EveryMinutes"}, "Seconds"]
-    assert (found["EvaluationPeriods"], found["DatapointsToAlarm"]) == (3, 1)
-    assert (found["Statistic"], found["ComparisonOperator"], found["Threshold"]) == (
+    """A lasting problem has a datapoint in nearly every interval, of any length."""
+    definition = alarm(name)
+    assert definition["Period"]["Fn::FindInMap"] == ["Every", {"Ref": "EveryMinutes"}, "Seconds"]
+    assert (definition["EvaluationPeriods"], definition["DatapointsToAlarm"]) == (3, 1)
+    assert (definition["Statistic"], definition["ComparisonOperator"], definition["Threshold"]) == (
         "Maximum", "GreaterThanOrEqualToThreshold", 1,
     )  # fmt: skip
     longest = max(one["Seconds"] for one in read()["Mappings"]["Every"].values())
-    assert found["EvaluationPeriods"] * longest <= 86_400  # what CloudWatch allows
+    assert definition["EvaluationPeriods"] * longest <= 86_400  # the longest that CloudWatch allows
 
 
 def test_every_alarm_pages() -> None:
@@ -262,7 +272,7 @@ def test_every_alarm_pages() -> None:
 
 
 def test_no_event_of_a_tick_pages_by_itself() -> None:
-    """A rule has no memory: what it tells a topic, it tells at each tick."""
+    """A rule has no state: it would send the same message at every tick."""
     rules = resources("AWS::Events::Rule")
     paging = {
         name
@@ -270,15 +280,17 @@ def test_no_event_of_a_tick_pages_by_itself() -> None:
         if any(target["Arn"] == {"Ref": "Pages"} for target in rule["Targets"])
     }
     assert paging == {"StartEndedBadly"}
-    groups = {name: rules[name]["EventPattern"]["detail"]["group"] for name in (*paging, LOGGED)}
+    groups = {
+        name: rules[name]["EventPattern"]["detail"]["group"] for name in (*paging, TASK_LOG_RULE)
+    }
     assert groups == {
         "StartEndedBadly": [{"Fn::Sub": "family:${AWS::StackName}-start"}],
-        LOGGED: [{"Fn::Sub": "family:${AWS::StackName}-tick"}],
+        TASK_LOG_RULE: [{"Fn::Sub": "family:${AWS::StackName}-tick"}],
     }
 
 
-def test_how_tasks_ended_is_logged_where_the_filters_look() -> None:
-    (target,) = resources("AWS::Events::Rule")[LOGGED]["Targets"]
+def test_ends_of_tasks_are_logged_where_the_filters_look() -> None:
+    (target,) = resources("AWS::Events::Rule")[TASK_LOG_RULE]["Targets"]
     assert target["Arn"]["Fn::Sub"].endswith(":log-group:${Ended}")
     (policy,) = resources("AWS::Logs::ResourcePolicy").values()
     (statement,) = json.loads(policy["PolicyDocument"]["Fn::Sub"])["Statement"]
@@ -287,19 +299,19 @@ def test_how_tasks_ended_is_logged_where_the_filters_look() -> None:
     assert {one["LogGroupName"]["Ref"] for one in filters("TasksFailed")} == {"Ended"}
 
 
-def test_every_alarm_is_on_a_metric_that_a_filter_makes_of_an_event_there_is() -> None:
-    made = {}
+def test_every_alarm_has_a_metric_that_a_filter_makes_of_a_known_event() -> None:
+    namespaces = {}
     for one in resources("AWS::Logs::MetricFilter").values():
         if one["LogGroupName"] == {"Ref": "Logs"}:
             (event,) = re.findall(r'\$\.event = "(\w+)"', one["FilterPattern"])
             assert event in logging.EVENTS
-        (transformed,) = one["MetricTransformations"]
-        made[transformed["MetricName"]] = transformed["MetricNamespace"]
+        (transformation,) = one["MetricTransformations"]
+        namespaces[transformation["MetricName"]] = transformation["MetricNamespace"]
     for one in resources("AWS::CloudWatch::Alarm").values():
-        assert made[one["MetricName"]] == one["Namespace"]
+        assert namespaces[one["MetricName"]] == one["Namespace"]
 
 
-# --- its dashboard ------------------------------------------------------------------------------
+# --- dashboard ----------------------------------------------------------------------------------
 
 
 def test_the_dashboard_shows_what_a_tick_can_publish_and_all_of_it() -> None:
@@ -308,11 +320,11 @@ def test_the_dashboard_shows_what_a_tick_can_publish_and_all_of_it() -> None:
     shown = {
         one[1] for widget in body["widgets"] for one in widget["properties"].get("metrics", ())
     }
-    told = {
+    summary = {
         "duration_ms": 1, "errors": 0, "calls": {}, "data_lag_s": 1,
         "rollouts": dict.fromkeys(Phase, 1), "verdicts": dict.fromkeys(Verdict, 1),
     }  # fmt: skip
-    (published,) = telemetry.embedded_metrics(told, "any", datetime.now(UTC))["_aws"][
+    (published,) = telemetry.embedded_metrics(summary, "any", datetime.now(UTC))["_aws"][
         "CloudWatchMetrics"
     ]
     names = {one["Name"] for one in published["Metrics"]}

@@ -1,4 +1,4 @@
-"""docs/flag.md: its handler runs beside the one file, and logs the line that is shown."""
+"""docs/flag.md: its handler runs with flag.py, and logs the line that is shown."""
 
 import json
 import os
@@ -66,9 +66,9 @@ def test_at_0_it_takes_the_stable_path(package: Path) -> None:
     assert (answer, line["Path"]) == ("stable", "stable")
 
 
-def test_a_line_has_as_many_bytes_as_is_said() -> None:
-    (said,) = re.findall(r"About (\d+) bytes of log for each request", TEXT)
-    assert len(BLOCKS["json"]) == pytest.approx(int(said), abs=20)
+def test_a_line_has_as_many_bytes_as_documented() -> None:
+    (documented,) = re.findall(r"About (\d+) bytes of log for each request", TEXT)
+    assert len(BLOCKS["json"]) == pytest.approx(int(documented), abs=20)
 
 
 def test_the_table_has_every_metric_and_no_other() -> None:

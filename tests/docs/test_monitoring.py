@@ -1,4 +1,4 @@
-"""docs/monitoring.md and docs/permanent.md are executed: what they show is what commands print."""
+"""docs/monitoring.md and docs/permanent.md are executed: they show the commands' output."""
 
 import re
 import shlex
@@ -27,7 +27,7 @@ _SHELL = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 @pytest.fixture
 def on_an_empty_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The root of the repository, before an account in which nothing is."""
+    """Work in the root of the repository, with an empty account."""
     aws = FakeCloudFormation(0, 0)
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(Clients, "get", lambda _self, service: {"cloudformation": aws}[service])
@@ -54,17 +54,17 @@ def test_a_template_is_printed_as_the_text_says(
     assert file == "monitoring.yaml"
 
 
-def test_the_longest_wait_is_told_as_it_is() -> None:
-    minutes = stack.DONE_WITHIN // timedelta(minutes=1)
-    assert f"waits for {minutes} minutes at most" in TEXT
-    assert f"| {minutes} minutes are over |" in TEXT
+def test_the_longest_wait_is_documented() -> None:
+    limit_minutes = stack.DONE_WITHIN // timedelta(minutes=1)
+    assert f"waits for {limit_minutes} minutes at most" in TEXT
+    assert f"| {limit_minutes} minutes are over |" in TEXT
 
 
-def test_names_and_tags_are_told_as_they_are() -> None:
-    found = wanted(SHIPPED)
+def test_names_and_tags_are_documented() -> None:
+    desired = wanted(SHIPPED)
     assert f"`{TAG} = POLICY`" in TEXT
-    assert found.name == "rolloutctl-POLICY".replace("POLICY", SHIPPED.name)
-    assert {one.name for one in found.alarms} <= {
+    assert desired.name == "rolloutctl-POLICY".replace("POLICY", SHIPPED.name)
+    assert {one.name for one in desired.alarms} <= {
         "rolloutctl-POLICY-CRITERION".replace("POLICY", SHIPPED.name).replace("CRITERION", name)
         for name in SHIPPED.criteria
     }

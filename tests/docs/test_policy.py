@@ -46,7 +46,7 @@ YAML = [body for language, body in FENCES if language == "yaml"]
 WHOLE = [body for body in YAML if body.startswith("version:")]
 FRAGMENTS = [body for body in YAML if not body.startswith(("version:", "#"))]
 
-# What every criterion may have, or most do; it is explained once.
+# Fields of all or most criteria, which are explained once.
 EVERYWHERE = {"kind", "gates", "judge", "over"}
 MODELS: dict[str, type[Model]] = {
     "policy": Policy,
@@ -93,8 +93,8 @@ def defaults() -> Iterator[tuple[str, str]]:
                 value = format_percent(value)
             if isinstance(value, tuple):
                 value = ", ".join(one.text for one in value)
-            shown = "none" if value is None or value in ("", {}) else f"`{value}`"
-            yield f"{name}.{facts.alias or field}", shown
+            documented = "none" if value is None or value in ("", {}) else f"`{value}`"
+            yield f"{name}.{facts.alias or field}", documented
 
 
 def section(title: str) -> str:
@@ -128,10 +128,10 @@ def test_a_fragment_fits_into_the_whole_policy(text: str) -> None:
 
 def test_the_error_lines_are_those_of_the_file_above() -> None:
     wrong = next(body for body in YAML if body.startswith("# wrong.yaml\n"))
-    told = next(body for language, body in FENCES if language == "text")
+    documented = next(body for language, body in FENCES if language == "text")
     with pytest.raises(PolicyError) as caught:
         loads(wrong, "wrong.yaml")
-    assert str(caught.value) == told.strip()
+    assert str(caught.value) == documented.strip()
 
 
 def test_the_table_of_defaults_is_the_models() -> None:
@@ -183,11 +183,11 @@ def test_what_all_criteria_have_is_explained_once() -> None:
 
 @pytest.mark.parametrize("model", [FixedBaseline, FrozenBaseline, ConcurrentBaseline])
 def test_every_field_of_a_baseline_is_shown(model: type[Model]) -> None:
-    shown = section("latency_increase")
-    assert all(f"`{field.alias or name}`" in shown for name, field in model.model_fields.items())
+    text = section("latency_increase")
+    assert all(f"`{field.alias or name}`" in text for name, field in model.model_fields.items())
 
 
-def test_the_stretch_that_is_told_is_that_of_the_windows_above() -> None:
+def test_the_documented_freeze_is_that_of_the_windows_above() -> None:
     text = section("Freeze windows and approvals")
     windows = next(body for body in YAML if body.startswith("freeze:"))
     freeze = loads(f"{WHOLE[0].partition('steps:')[0]}{windows}", "docs/policy.md").freeze
@@ -205,10 +205,10 @@ def test_what_a_change_of_the_clock_does_to_a_window_is_what_the_table_says(day:
     window = {"from": "02:15", "to": "02:45"}
     freeze = Freeze.model_validate({"zone": "Europe/Berlin", "daily": [window]})
     midnight = datetime.fromisoformat(day).replace(tzinfo=UTC)
-    minutes = [midnight + timedelta(minutes=minute) for minute in range(12 * 60)]
-    frozen = [f"{one:%H:%M}" for one in minutes if freeze.at(one)]
+    night = [midnight + timedelta(minutes=minute) for minute in range(12 * 60)]
+    frozen = [f"{one:%H:%M}" for one in night if freeze.at(one)]
     assert frozen == [
-        text for one in minutes if any(a <= (text := f"{one:%H:%M}") < b for a, b in times)
+        text for one in night if any(a <= (text := f"{one:%H:%M}") < b for a, b in times)
     ]
     assert len(times) == (2 if day == "2026-10-25" else 0)
 

@@ -21,10 +21,10 @@ _BLOCK = re.compile(r"^```(?P<info>[^\n]*)\n(?P<body>.*?)^```$", re.DOTALL | re.
 
 
 def blocks(language: str) -> Iterator[tuple[str, str]]:
-    """Yield what follows the language, and the text, of each fenced block."""
+    """Yield the rest of the info string, and the text, of each fenced block of a language."""
     for match in _BLOCK.finditer(README):
-        word, _, rest = match["info"].partition(" ")
-        if word == language:
+        language_word, _, rest = match["info"].partition(" ")
+        if language_word == language:
             yield rest, match["body"]
 
 
@@ -38,7 +38,7 @@ def shell_commands(info: str = "") -> list[list[str]]:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the README's own policies, and the repository's."""
+    """A folder with the policies of the README and of the repository."""
     for info, body in blocks("yaml"):
         name = info.removeprefix("policy=")
         (tmp_path / name).write_text(body, encoding="utf-8")
@@ -49,7 +49,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_policy_is_sound_and_has_twelve_lines(desk: Path) -> None:
-    """The first thing a reader copies works as it stands."""
+    """The first policy that a reader copies is valid."""
     ((_, body),) = blocks("yaml")
     assert len(body.splitlines()) == 12
     assert load(desk / "checkout.yaml").steps_text() == "10 % for 1h, 50 % for 1h, 100 % for 24h"
@@ -61,14 +61,14 @@ def test_the_policy_is_sound_and_has_twelve_lines(desk: Path) -> None:
 def test_what_the_readme_shows_is_what_the_command_prints(
     desk: Path, capsys: pytest.CaptureFixture[str], info: str, body: str
 ) -> None:
-    """The timeline in the README is the timeline of today's code."""
-    prompt, _, shown = body.partition("\n")
+    """The timeline in the README is that of the current code."""
+    prompt, _, output = body.partition("\n")
     main(shlex.split(prompt.removeprefix("$ "))[1:])
-    assert capsys.readouterr().out == shown
+    assert capsys.readouterr().out == output
 
 
 def test_the_tables_name_every_verb_and_every_exit_status() -> None:
-    """Nobody has to read the code to learn what there is."""
+    """The README lists every verb and every exit status."""
     verbs = set(re.findall(r"^\| `([a-z-]+)[ `]", README, re.MULTILINE))
     rows = re.findall(r"^\| ([\d, ]+) \|", README, re.MULTILINE)
     assert verbs == set(VERBS)
@@ -76,7 +76,7 @@ def test_the_tables_name_every_verb_and_every_exit_status() -> None:
 
 
 def test_what_the_verbs_of_the_procedure_print_is_what_the_walk_through_operations_shows() -> None:
-    """That document is executed, so these lines are what is printed today."""
+    """docs/operations.md is executed, so these lines are the current output."""
     walk = " ".join((ROOT / "docs" / "operations.md").read_text(encoding="utf-8").split())
     _, _, table = README.partition("## From the manual procedure")
     rows = re.findall(r"^\| .* \| (.*) \| `(.*)` \|$", table.partition("\n## ")[0], re.MULTILINE)
@@ -94,7 +94,7 @@ def test_the_commands_run_in_the_order_of_the_readme(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A reader who types what stands there starts a rollout, ticks it and rolls it back."""
+    """The commands of the README start a rollout, tick it and roll it back."""
     for name, value in ministack.environment(account).items():
         monkeypatch.setenv(name, value)
     policy = load(ROOT / "policies" / "execution-api.yaml")
@@ -134,8 +134,8 @@ def test_a_service_at_100_percent_is_adopted_as_the_readme_says(
     for command in commands:
         assert main(command) == Exit.DONE, f"{command}: {capsys.readouterr()}"
     assert "\nquiet-service#1  progressing  100 %\n" in capsys.readouterr().out
-    left = _environment(ministack, account, policy)
-    assert left == {"OTHER": "kept", "USE_API_GATEWAY": "true"}
+    environment = _environment(ministack, account, policy)
+    assert environment == {"OTHER": "kept", "USE_API_GATEWAY": "true"}
 
 
 def _a_function(ministack: Emulator, account: str, policy: Policy, **pair: str) -> None:
@@ -154,10 +154,10 @@ def _a_function(ministack: Emulator, account: str, policy: Policy, **pair: str) 
 
 
 def _environment(ministack: Emulator, account: str, policy: Policy) -> dict[str, str]:
-    found: dict[str, str] = ministack.client("lambda", account).get_function_configuration(
+    variables: dict[str, str] = ministack.client("lambda", account).get_function_configuration(
         FunctionName=policy.target.function
     )["Environment"]["Variables"]
-    return found
+    return variables
 
 
 def _a_day_of_direct_traffic(ministack: Emulator, account: str, policy: Policy) -> None:

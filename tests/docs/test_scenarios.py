@@ -1,4 +1,4 @@
-"""docs/scenarios.md is held against the code: its example runs, its tables are complete."""
+"""docs/scenarios.md agrees with the code: its example runs, its tables are complete."""
 
 import re
 from pathlib import Path
@@ -24,9 +24,11 @@ TEXT = (ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")
 ROWS = dict(re.findall(r"^\| ([^|]+?) \| (.+) \|$", TEXT, re.MULTILINE))
 
 
-def test_every_shipped_scenario_is_told() -> None:
-    told = set(re.findall(r"^\| `([a-z][a-z-]+)` \| ", TEXT, re.MULTILINE))
-    assert told - {"cold_start", "function", "publication", "traffic"} == set(scenario_names())
+def test_every_shipped_scenario_is_documented() -> None:
+    documented = set(re.findall(r"^\| `([a-z][a-z-]+)` \| ", TEXT, re.MULTILINE))
+    assert documented - {"cold_start", "function", "publication", "traffic"} == set(
+        scenario_names()
+    )
 
 
 @pytest.mark.parametrize(
@@ -40,21 +42,21 @@ def test_every_shipped_scenario_is_told() -> None:
         ("`publication`", Publication),
     ],
 )
-def test_every_field_of_a_part_is_told(row: str, model: type[BaseModel]) -> None:
+def test_every_field_of_a_part_is_documented(row: str, model: type[BaseModel]) -> None:
     assert re.findall(r"`([a-z_]+)`", ROWS[row]) == list(model.model_fields)
 
 
-def test_every_option_that_is_told_is_one_of_rehearse(capsys: pytest.CaptureFixture[str]) -> None:
-    told = re.findall(r"^\| `(--[a-z]+)", TEXT, re.MULTILINE)
+def test_every_documented_option_is_one_of_rehearse(capsys: pytest.CaptureFixture[str]) -> None:
+    documented = re.findall(r"^\| `(--[a-z]+)", TEXT, re.MULTILINE)
     assert main(["rehearse", "--help"]) == 0
-    known = capsys.readouterr().out
-    assert len(told) == 3
-    assert [option for option in told if option not in known] == []
+    help_text = capsys.readouterr().out
+    assert len(documented) == 3
+    assert [option for option in documented if option not in help_text] == []
 
 
 def test_what_looks_at_a_rehearsal_is_a_verb() -> None:
-    told = re.findall(r"`([a-z]+)`", ROWS["`--store URL`"])
-    assert (len(told), set(told) - set(VERBS)) == (3, set())
+    documented = re.findall(r"`([a-z]+)`", ROWS["`--store URL`"])
+    assert (len(documented), set(documented) - set(VERBS)) == (3, set())
 
 
 def _events() -> list[Any]:
@@ -62,7 +64,7 @@ def _events() -> list[Any]:
 
 
 @pytest.mark.parametrize("event", _events(), ids=lambda event: event.__name__)
-def test_every_field_of_an_event_is_told(event: Any) -> None:
+def test_every_field_of_an_event_is_documented(event: Any) -> None:
     (kind,) = get_args(event.model_fields["kind"].annotation)
     fields, _, values = ROWS[f"event `{kind}`"].partition(": ")
     assert re.findall(r"`([a-z_]+)`", fields) == [
@@ -75,9 +77,9 @@ def test_every_field_of_an_event_is_told(event: Any) -> None:
         )
 
 
-def test_every_measure_is_told() -> None:
-    (told,) = re.findall(r"\(measures: ([^)]+)\)", TEXT)
-    assert re.findall(r"`([a-z_]+)`", told) == list(Measure)
+def test_every_measure_is_documented() -> None:
+    (documented,) = re.findall(r"\(measures: ([^)]+)\)", TEXT)
+    assert re.findall(r"`([a-z_]+)`", documented) == list(Measure)
     described = Role.model_fields["measure"].description or ""
     assert [measure for measure in Measure if measure not in described] == []
 

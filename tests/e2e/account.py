@@ -1,4 +1,4 @@
-"""An account to act in: the function of the shipped policy, and what its two paths measure."""
+"""An account of the emulator: the function of the shipped policy, and metrics of both paths."""
 
 import atexit
 import io
@@ -16,14 +16,14 @@ from tests.support.emulator import UPDATE_S, Emulator
 
 SHIPPED: Final = Path(__file__).parents[2] / "policies" / "execution-api.yaml"
 _FOLDER: Final = TemporaryDirectory(prefix="rolloutctl-policy-")
-atexit.register(_FOLDER.cleanup)  # Python would warn that it has to do so itself
+atexit.register(_FOLDER.cleanup)  # otherwise Python warns when it deletes the folder itself
 
 
-def _literally() -> Path:
-    """Return the shipped policy with the literal judge.
+def _with_threshold_judge() -> Path:
+    """Return the path of the shipped policy with the threshold judge.
 
-    The emulator answers a count above a limit with an average, which the sequential judge refuses
-    as data that do not fit; test_adding_up.py walks with that judge, between percentiles.
+    The emulator answers a count above a limit (TC) with an average, which the sequential judge
+    refuses as inconsistent; test_evidence_over_steps.py uses that judge, with percentiles.
     """
     text = SHIPPED.read_text()
     for old, new in {
@@ -39,16 +39,16 @@ def _literally() -> Path:
     return path
 
 
-POLICY: Final = _literally()
+POLICY: Final = _with_threshold_judge()
 FUNCTION: Final = "SlackBedrockStack-SlackEventHandler898FE80E-TJUkrbzJtXGK"
 PERCENTAGE: Final = "USE_API_GATEWAY_PERCENTAGE"
 BOOLEAN: Final = "USE_API_GATEWAY"
 
 AT_0: Final[Mapping[str, str]] = {PERCENTAGE: "0", BOOLEAN: "false"}
-# A service that was moved by hand before anybody thought of a percentage.
+# A service that was switched by its boolean, before there was a percentage.
 AT_100_BY_HAND: Final[Mapping[str, str]] = {BOOLEAN: "true"}
 
-# Whatever a person may have put there. None of it is the controller's, and some of it is secret.
+# Other variables of the function. rolloutctl must not change them, and some are secret.
 OTHERS: Final[Mapping[str, str]] = {
     "EMPTY": "",
     "UNICODE": "Grüße aus 世界 🚀 e\N{COMBINING ACUTE ACCENT}",
@@ -69,8 +69,8 @@ OTHERS: Final[Mapping[str, str]] = {
 API: Final = "Execution Layer API"
 _MINUTE: Final = timedelta(minutes=1)
 
-# One minute of requests: how many took how long (ms). All three have an average near 162; the p95
-# is 240 directly, 2 % more through the gateway, and 25 % more where its tail is slow.
+# Requests of one minute: their number by duration (ms). All three have an average near 162; the p95
+# is 240 on the stable path, 2 % more through the gateway, and 25 % more with a slow tail.
 _DIRECTLY: Final = {120.0: 30, 180.0: 20, 240.0: 8, 300.0: 2}
 _GATEWAY: Final = {119.0: 30, 178.0: 20, 244.8: 8, 306.0: 2}
 _SLOW_TAIL: Final = {110.0: 30, 170.0: 20, 300.0: 10}
@@ -80,7 +80,7 @@ _PUT_AT_ONCE: Final = 1_000
 
 @dataclass(slots=True)
 class Account:
-    """One account of the emulator, as people and traffic change it."""
+    """One account of the emulator, with the changes that people and traffic make in it."""
 
     emulator: Emulator
     number: str
@@ -112,7 +112,7 @@ class Account:
         self.settled(function)
 
     def change(self, function: str = FUNCTION, **variables: str) -> None:
-        """Set some variables by another hand: a person's, or a deployment's."""
+        """Set some variables outside rolloutctl, as a person or a deployment does."""
         self.settled(function)
         merged = {**self.environment(function), **variables}
         self._lambda.update_function_configuration(
@@ -122,11 +122,11 @@ class Account:
 
     def environment(self, function: str = FUNCTION) -> dict[str, str]:
         """Return every variable of `function`."""
-        found: dict[str, str] = self._configuration(function)["Environment"]["Variables"]
-        return found
+        variables: dict[str, str] = self._configuration(function)["Environment"]["Variables"]
+        return variables
 
     def pair(self, function: str = FUNCTION) -> tuple[str, str]:
-        """Return the percentage and the boolean of `function`, as they stand."""
+        """Return the current percentage and boolean of `function`."""
         variables = self.environment(function)
         return variables[PERCENTAGE], variables[BOOLEAN]
 
@@ -136,7 +136,7 @@ class Account:
         return {name: variables[name] for name in variables if name not in (PERCENTAGE, BOOLEAN)}
 
     def revision(self, function: str = FUNCTION) -> str:
-        """Return what changes with every write to `function`."""
+        """Return the RevisionId of `function`, which changes with every write."""
         self.settled(function)
         return str(self._configuration(function)["RevisionId"])
 
@@ -145,14 +145,19 @@ class Account:
         return str(self._configuration(function)["CodeSha256"])
 
     def _configuration(self, function: str) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._lambda.get_function_configuration(FunctionName=function)
-        return found
+        configuration: Mapping[str, Any] = self._lambda.get_function_configuration(
+            FunctionName=function
+        )
+        return configuration
 
     def settled(self, function: str = FUNCTION) -> None:
         """Wait until no update is in progress. Raises TimeoutError after five seconds."""
         for wait_s in (UPDATE_S, *[0.05] * 90):
-            found = self._configuration(function)
-            if (found["State"], found["LastUpdateStatus"]) == ("Active", "Successful"):
+            configuration = self._configuration(function)
+            if (configuration["State"], configuration["LastUpdateStatus"]) == (
+                "Active",
+                "Successful",
+            ):
                 return
             time.sleep(wait_s)
         raise TimeoutError(f"{function} is still being updated after 5 s")
@@ -162,16 +167,16 @@ class Account:
     def call_directly(
         self, begin: datetime, end: datetime, *, times: float = 1.0, every: int = 1
     ) -> None:
-        """Measure calls on the direct path in each minute from `begin` to `end`.
+        """Publish metrics of calls on the direct path in each minute from `begin` to `end`.
 
-        times: how many times as many as the gateway has in `call_gateway`.
-        every: calls of so many minutes are all in the first one: the same calls in fewer data.
+        times: the ratio of calls to those of `call_gateway`. every: publish the calls of so many
+        minutes in the first one, which takes fewer datapoints.
         """
         took = {length: round(calls * times * every) for length, calls in _DIRECTLY.items()}
         self._put(NAMESPACE, _calls(STABLE, took), _minutes(begin, end, every))
 
     def time_the_backend(self, begin: datetime, end: datetime) -> None:
-        """Measure calls on the direct path where they arrive, as Lambda does by itself."""
+        """Publish the durations of calls on the direct path, as Lambda does for the backend."""
         took = [_datum("Duration", {"FunctionName": "BedrockProcessor"}, _DIRECTLY)]
         self._put("AWS/Lambda", took, _minutes(begin, end))
 
@@ -185,18 +190,17 @@ class Account:
         api: str = API,
         path: str = CANARY,
     ) -> None:
-        """Measure calls of the gateway `api` in each minute from `begin` to `end`, at both ends.
+        """Publish metrics of calls of the gateway `api` in each minute from `begin` to `end`.
 
-        path: what the caller calls them.
-
-        failing: how many of its 60 requests end with a 5XX. slow: the slowest sixth takes longer.
+        Both the caller and the gateway publish. path: the path in the metrics of the caller.
+        failing: how many of 60 requests end with a 5XX. slow: the slowest sixth takes longer.
         """
         took = _SLOW_TAIL if slow else _GATEWAY
         self._put(NAMESPACE, _calls(path, took, failing), _minutes(begin, end))
         self._put("AWS/ApiGateway", _answers(took, failing, api), _minutes(begin, end))
 
     def call_gateway_rarely(self, begin: datetime, end: datetime) -> None:
-        """Measure one good request through the gateway in every fifth minute of the clock."""
+        """Publish one successful request of the gateway in every fifth minute of the clock."""
         self._put("AWS/ApiGateway", _answers(_ONE_REQUEST), _minutes(begin, end, every=5))
 
     def _put(

@@ -31,12 +31,12 @@ Wanted: TypeAlias = Callable[[Call], bool]
 
 
 def named(operation: str) -> Wanted:
-    """Return what tells whether a call is of `operation`."""
+    """Return a predicate: whether a call is of `operation`."""
     return lambda call: call.operation == operation
 
 
 def call_of(command: str, path: str, headers: Message, body: bytes) -> Call:
-    """Return the call that an HTTP request is."""
+    """Parse an HTTP request as a call to AWS."""
     return Call(_operation(command, path, headers), headers.get("amz-sdk-invocation-id", ""), body)
 
 

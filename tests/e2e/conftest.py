@@ -1,4 +1,4 @@
-"""What end-to-end tests act with: an account, an environment, and a desk."""
+"""Fixtures of end-to-end tests: an account, an environment, a command line, a proxy."""
 
 import os
 import pkgutil
@@ -21,35 +21,35 @@ from tests.e2e.program import Program
 from tests.e2e.proxy import Proxy
 from tests.support.emulator import UPDATE_S, Emulator
 
-# Commands import what they need when they are called, and pydantic cannot build a model while the
-# clock is moved: everything is imported before.
+# Commands import modules when they are called, and pydantic cannot build a model while the clock is
+# frozen: all modules are imported before.
 for _module in pkgutil.walk_packages(controller.__path__, "controller."):
     if _module.name != "controller.__main__":
         import_module(_module.name)
 
 _service_models = create_loader()
 
-# A stack of the emulator takes less than this.
-_MADE = timedelta(milliseconds=200)
+# The emulator creates a stack in less time than this.
+_STACK_POLL_INTERVAL = timedelta(milliseconds=200)
 
-# How long a test took is real time, also where the clock was moved: see --durations.
+# pytest measures the duration of a test in real time, even when the clock is frozen.
 freezegun.configure(extend_ignore_list=["_pytest.timing"])
 
 
 @pytest.fixture
 def shop(ministack: Emulator, account: str) -> Account:
-    """An account with the function at 0 %, and more than a day of the direct path behind it."""
+    """An account with the function at 0 %, and 27 hours of metrics of the stable path."""
     now = datetime.now(UTC)
-    found = Account.of(ministack, account)
-    found.create()
-    found.call_directly(now - timedelta(hours=27), now - timedelta(hours=3), every=10)
-    found.call_directly(now - timedelta(hours=3), now)
-    return found
+    shop = Account.of(ministack, account)
+    shop.create()
+    shop.call_directly(now - timedelta(hours=27), now - timedelta(hours=3), every=10)
+    shop.call_directly(now - timedelta(hours=3), now)
+    return shop
 
 
 @pytest.fixture
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A store of the test's own that nobody made yet: a file, or a table by `ON_A_TABLE`."""
+    """The URL of a new store that does not exist yet: a file, or a table by `ON_A_TABLE`."""
     if getattr(request, "param", "file") == "table":
         return stored_items.URL
     return f"sqlite:///{tmp_path / 'rollouts.db'}"
@@ -57,7 +57,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def environment(shop: Account, store_url: str) -> dict[str, str]:
-    """The variables with which a process acts in the shop, with a store of its own."""
+    """The environment of a process that acts in the shop, with a new store."""
     return {
         **shop.emulator.environment(shop.number),
         "PATH": os.environ.get("PATH", os.defpath),
@@ -70,25 +70,24 @@ def environment(shop: Account, store_url: str) -> dict[str, str]:
 def loads_models_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let all commands of this process share botocore's service models.
 
-    To read them takes longer than a tick, and a process of its own reads them once.
+    Loading them takes longer than a tick; a real process loads them once.
     """
     monkeypatch.setattr("botocore.session.create_loader", lambda _paths: _service_models)
 
 
 @pytest.fixture
 def makes_clients_once(loads_models_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let all commands of a test share their clients, as long as they are the same caller.
+    """Let all commands of a test share their clients while their credentials are the same.
 
-    To make them takes as long as what a tick does with them, and a process of its own makes its
-    own.
+    Creating them takes as long as a tick; a real process creates them once.
     """
-    made: dict[tuple[tuple[str, str], ...], Clients] = {}
+    clients_by_caller: dict[tuple[tuple[str, str], ...], Clients] = {}
 
     def clients() -> Clients:
         caller = ((name, os.environ[name]) for name in os.environ if name.startswith("AWS_"))
-        return made.setdefault(tuple(sorted(caller)), Clients())
+        return clients_by_caller.setdefault(tuple(sorted(caller)), Clients())
 
-    for module in ("bootstrap", "bootstrap.bare", "bootstrap.transfer"):
+    for module in ("bootstrap.app", "bootstrap.rollback", "bootstrap.migrate"):
         monkeypatch.setattr(f"controller.{module}.Clients", clients)
 
 
@@ -101,11 +100,11 @@ def desk(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Desk]:
-    """The command line in this process, at the current moment."""
+    """The command line in this process, with a clock that starts at the current time."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("controller.engine.execute.POLL_INTERVAL", timedelta(seconds=UPDATE_S))
-    monkeypatch.setattr("controller.adapters.cloudformation.stack.ASK_EVERY", _MADE)
+    monkeypatch.setattr("controller.adapters.cloudformation.stack.ASK_EVERY", _STACK_POLL_INTERVAL)
     now = datetime.now(UTC)  # the emulator forgets what is older than 14 days of its own clock
     with freeze_time(now, tick=True) as clock:
         yield Desk(shop, tmp_path, now, clock.move_to, capsys)
@@ -113,7 +112,7 @@ def desk(
 
 @pytest.fixture
 def started(desk: Desk) -> Desk:
-    """A rollout in a store that `store init` made, with 10 % in force."""
+    """A rollout at 10 %, in a store that `store init` created."""
     assert desk.run("store", "init").status == 0
     desk.start()
     return desk
@@ -121,7 +120,7 @@ def started(desk: Desk) -> Desk:
 
 @pytest.fixture
 def watched(ministack: Emulator) -> Iterator[Proxy]:
-    """A proxy in front of the emulator, which processes go through."""
+    """A proxy in front of the emulator, which the processes of `program` use."""
     with proxy.running(ministack.endpoint) as running:
         yield running
 

@@ -1,4 +1,4 @@
-"""What a network and AWS do to calls that an emulator answers well, for the proxy to do it."""
+"""Faults of the network and of AWS, for the proxy to inject into calls."""
 
 import json
 import time
@@ -9,28 +9,28 @@ from tests.e2e.calls import Call, Reply
 
 
 class Exchange(Protocol):
-    """One try of a call, as the proxy has it in its hands."""
+    """One try of a call, as the proxy handles it."""
 
     call: Call
 
     def carry_out(self) -> Reply:
-        """Let the emulator do what is asked, and return what it answers."""
+        """Forward the call to the emulator, and return its answer."""
         ...
 
     def answer(self, reply: Reply, *, length: int | None = None) -> None:
-        """Send `reply` to whoever asked, and say that it has this length."""
+        """Send `reply` to the client, with this Content-Length."""
         ...
 
     def drip(self, reply: Reply, seconds: float) -> None:
-        """Send `reply` a byte at a time, with so many seconds between two bytes."""
+        """Send `reply` a byte at a time, with `seconds` between two bytes."""
         ...
 
     def hold(self) -> None:
-        """Say nothing until the client is gone, or the proxy ends."""
+        """Send nothing until the client has closed the connection, or the proxy stops."""
         ...
 
     def cut(self, *, reset: bool = False) -> None:
-        """Break the connection, politely or not."""
+        """Close the connection, or reset it."""
         ...
 
 
@@ -38,7 +38,7 @@ Fault: TypeAlias = Callable[[Exchange], None]
 
 
 def never_made(exchange: Exchange) -> None:
-    """The call never arrives, and its connection ends."""
+    """The call never arrives, and its connection is closed."""
     exchange.cut()
 
 
@@ -48,19 +48,19 @@ def reset(exchange: Exchange) -> None:
 
 
 def answer_lost(exchange: Exchange) -> None:
-    """The call is carried out, and its connection ends before the answer."""
+    """The call is executed, and its connection is closed before the answer."""
     exchange.carry_out()
     exchange.cut()
 
 
 def answer_reset(exchange: Exchange) -> None:
-    """The call is carried out, and its connection is reset instead of an answer."""
+    """The call is executed, and its connection is reset before the answer."""
     exchange.carry_out()
     exchange.cut(reset=True)
 
 
 def slow(seconds: float) -> Fault:
-    """The call is carried out, and the answer comes so late."""
+    """The call is executed, and its answer comes after `seconds`."""
 
     def late(exchange: Exchange) -> None:
         reply = exchange.carry_out()
@@ -71,7 +71,7 @@ def slow(seconds: float) -> Fault:
 
 
 def drip(seconds_between_bytes: float) -> Fault:
-    """The call is carried out, and its answer comes a byte at a time, headers and body."""
+    """The call is executed, and its answer comes a byte at a time, headers and body."""
 
     def drop_by_drop(exchange: Exchange) -> None:
         exchange.drip(exchange.carry_out(), seconds_between_bytes)
@@ -80,12 +80,12 @@ def drip(seconds_between_bytes: float) -> Fault:
 
 
 def hang(exchange: Exchange) -> None:
-    """The call arrives and is not carried out, and no answer comes as long as it is waited for."""
+    """The call arrives and is not executed, and no answer comes."""
     exchange.hold()
 
 
 def refused(status: int, code: str, words: str = "Rate exceeded") -> Fault:
-    """The call is refused as AWS does, whatever the protocol of its service."""
+    """The call is refused as AWS does, in any protocol of its services."""
 
     def refuse(exchange: Exchange) -> None:
         exchange.answer(_refusal(status, code, words))
@@ -94,7 +94,7 @@ def refused(status: int, code: str, words: str = "Rate exceeded") -> Fault:
 
 
 def page(status: int = 200) -> Fault:
-    """Something answers that is not AWS, as a proxy or a captive portal does."""
+    """The answer does not come from AWS, but from a web proxy or a captive portal."""
 
     def show(exchange: Exchange) -> None:
         html = b"<html><body>Please log in</body></html>"
@@ -106,7 +106,7 @@ def page(status: int = 200) -> Fault:
 def body(
     content: bytes, status: int = 200, content_type: str = "application/x-amz-json-1.1"
 ) -> Fault:
-    """The call is not carried out; this is answered, with a request id as AWS gives one."""
+    """The call is not executed; the answer is `content`, with a request id as AWS gives one."""
     headers = {"Content-Type": content_type, "x-amzn-RequestId": "made-by-the-proxy"}
 
     def say(exchange: Exchange) -> None:
@@ -116,14 +116,14 @@ def body(
 
 
 def half(exchange: Exchange) -> None:
-    """The call is carried out, and its connection ends in the middle of the answer."""
+    """The call is executed, and its connection is closed in the middle of the answer."""
     reply = exchange.carry_out()
     exchange.answer(_half_of(reply), length=len(reply.content))
     exchange.cut()
 
 
 def garbled(exchange: Exchange) -> None:
-    """The call is carried out, and what arrives as its answer makes no sense."""
+    """The call is executed, and its answer arrives corrupted: half of it, as if it were all."""
     exchange.answer(_half_of(exchange.carry_out()))
 
 

@@ -1,4 +1,4 @@
-"""A function with the flag in its zip, as real code in the emulator, and its log as metrics."""
+"""A function with the flag in its zip, run as real code by the emulator; its log as metrics."""
 
 import base64
 import io
@@ -15,8 +15,8 @@ from typing import Any, Final, TypeAlias
 from controller import flag
 from tests.e2e.account import FUNCTION, Account
 
-# A user takes the same path each time. The clock is the backend's, so that a duration is a number
-# (200 ms directly, 204 ms by the gateway) and no measurement of this machine.
+# Each user always takes the same path. The clock is simulated, so that durations are exact (200 ms
+# directly, 204 ms through the gateway) and independent of this machine.
 HANDLER: Final = '''\
 """Answer a Slack event by the backend, which is called directly or through the gateway."""
 
@@ -39,12 +39,12 @@ def _call(event, seconds):
 '''
 FAILED: Final = "failed"
 
-# A line of the log that CloudWatch takes as metrics, too (embedded metric format).
+# A log line in the embedded metric format of CloudWatch.
 Line: TypeAlias = Mapping[str, Any]
 
 
 def vendored() -> bytes:
-    """Return the zip of the function: its handler, and the flag as it stands here."""
+    """Return the zip of the function: its handler, and the flag module of this checkout."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("handler.py", HANDLER)
@@ -54,7 +54,7 @@ def vendored() -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """answer: the path that answered, or that the call failed. line: what the flag logged of it."""
+    """One invocation. answer: the path that answered, or FAILED. line: the log line of the flag."""
 
     answer: str
     line: Line
@@ -77,9 +77,9 @@ def call(account: Account, users: Iterable[str], failing: Collection[str]) -> li
 
 
 def publish(account: Account, lines: Sequence[Line], begin: datetime) -> None:
-    """Do with these lines what CloudWatch does with the log, and the emulator does not.
+    """Publish the metrics in these lines, as CloudWatch does and the emulator does not.
 
-    begin: when the first of them was logged, by a clock that is not the function's.
+    begin: the time of the first line, on the clock of the test.
     """
     first = min(line["_aws"]["Timestamp"] for line in lines)
     data: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -87,8 +87,8 @@ def publish(account: Account, lines: Sequence[Line], begin: datetime) -> None:
         at = begin + timedelta(milliseconds=line["_aws"]["Timestamp"] - first)
         for namespace, datum in _metrics(line):
             data[namespace].append({**datum, "Timestamp": at})
-    for namespace, some in data.items():
-        account.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=some)
+    for namespace, batch in data.items():
+        account.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=batch)
 
 
 def _called(answer: Mapping[str, Any]) -> Called:
@@ -99,7 +99,7 @@ def _called(answer: Mapping[str, Any]) -> Called:
 
 
 def _metrics(line: Line) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield namespace and datum of each metric that `line` says is in it."""
+    """Yield namespace and datum of each metric in `line`."""
     for directive in line["_aws"]["CloudWatchMetrics"]:
         for names, metric in product(directive["Dimensions"], directive["Metrics"]):
             yield (

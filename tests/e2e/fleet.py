@@ -1,4 +1,4 @@
-"""Many rollouts in one store: copies of one that runs, beside one whose canary fails."""
+"""Many rollouts in one store: copies of a running one, and one whose canary fails."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -24,16 +24,16 @@ SICK_API: Final = "Failing API"
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Rollouts in the store at `url`, and what damages one of them, by the name of the damage."""
+    """The rollouts in the store at `url`, with ways to add, damage and remove them."""
 
     desk: Desk
     url: str
 
     @property
     def damages(self) -> Sequence[str]:
-        """Every way in which what a tick reads can be damaged in this store."""
-        known = DYNAMODB_DAMAGES if self.url == stored_items.URL else SQLITE_DAMAGES
-        return [how for how in known if not how.startswith(IN_HISTORY)]
+        """The names of all damages to items that a tick reads in this store."""
+        all_damages = DYNAMODB_DAMAGES if self.url == stored_items.URL else SQLITE_DAMAGES
+        return [how for how in all_damages if not how.startswith(IN_HISTORY)]
 
     @contextmanager
     def store(self) -> Iterator[Store]:
@@ -49,7 +49,7 @@ class Fleet:
         return Path(self.url.removeprefix("sqlite:///"))
 
     def add(self, number: int, name: str = "healthy") -> list[str]:
-        """Add so many copies of the rollout that the desk has started; return their ids."""
+        """Add `number` copies of the rollout that the desk has started; return their ids."""
         with self.store() as store:
             original = store.load("execution-api#1")
             copies = [_copy(original, f"{name}-{index}") for index in range(number)]
@@ -73,7 +73,7 @@ class Fleet:
         return f"{FAILING}#1"
 
     def damage(self, rollout_id: str, how: str) -> None:
-        """Damage what is stored of a rollout, outside rolloutctl."""
+        """Damage a stored rollout, outside rolloutctl."""
         if self.url == stored_items.URL:
             DYNAMODB_DAMAGES[how](
                 self.desk.account.client("dynamodb"), stored_items.NAME, rollout_id
@@ -83,7 +83,7 @@ class Fleet:
             SQLITE_DAMAGES[how](connection, rollout_id)
 
     def remove(self, rollout_id: str) -> None:
-        """Take a rollout out of the store, outside rolloutctl."""
+        """Delete a rollout from the store, outside rolloutctl."""
         if self.url != stored_items.URL:
             with closing(sqlite3.connect(self._file)) as connection, connection:
                 connection.execute("DELETE FROM locks WHERE rollout = ?", (rollout_id,))
@@ -91,17 +91,17 @@ class Fleet:
             return
         client = self.desk.account.client("dynamodb")
         key = {":pk": {"S": f"ROLLOUT#{rollout_id.rpartition('#')[0]}"}}
-        found = client.query(
+        matching = client.query(
             TableName=stored_items.NAME,
             KeyConditionExpression="pk = :pk",
             ExpressionAttributeValues=key,
         )
-        for item in found["Items"]:
+        for item in matching["Items"]:
             keys = {name: item[name] for name in ("pk", "sk")}
             client.delete_item(TableName=stored_items.NAME, Key=keys)
 
     def updated(self, ids: Sequence[str]) -> dict[str, Any]:
-        """Return when each of `ids` was last saved; None for what cannot be loaded."""
+        """Return when each of `ids` was last saved; None for one that cannot be loaded."""
         with self.store() as store:
             return {one: _updated(store, one) for one in ids}
 
@@ -128,7 +128,7 @@ def _updated(store: Store, rollout_id: str) -> Any:
 
 
 def let_it_fail(desk: Desk, length_min: int) -> None:
-    """Let time go by in which the gateway of the failing rollout serves errors."""
+    """Move the clock by `length_min` minutes, in which the failing rollout has errors."""
     account = desk.account
     begin, end = desk.now, desk.now + length_min * MINUTE
     account.call_gateway(begin, end, failing=3, api=SICK_API, path="sick")

@@ -1,8 +1,7 @@
-"""The program in a process of its own that does not begin from nothing.
+"""The program in a new process that is forked from a server with all imports done.
 
-A server that has imported the program is forked for each command. What begins then has a pid,
-memory, streams and an environment of its own, and the kernel ends it as it ends any other process;
-but it is at work at once. The tests start hundreds.
+The process has its own pid, memory, streams and environment, and the kernel ends it as any other
+process; but it need not start Python and import modules first. The tests start hundreds of them.
 """
 
 import os
@@ -22,7 +21,7 @@ _CONTEXT.set_forkserver_preload(["tests.e2e.preloaded"])
 
 
 class Forked:
-    """`moved` with its arguments, in one environment: as much of `subprocess.Popen` as it takes."""
+    """`moved_clock.run` in a forked process, with the needed parts of `subprocess.Popen`."""
 
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         out, child_out = _CONTEXT.Pipe(duplex=False)
@@ -31,17 +30,17 @@ class Forked:
             target=_begin, args=(child_out, child_err, dict(environment), list(arguments))
         )
         self._process.start()
-        for ours_no_more in (child_out, child_err):
-            ours_no_more.close()
+        for child_end in (child_out, child_err):
+            child_end.close()
         self.stdout, self._stderr = _text(out), _text(err)
 
     @property
     def returncode(self) -> int | None:
-        """How it ended, as `Popen.returncode` says it."""
+        """The exit status, as `Popen.returncode` gives it."""
         return self._process.exitcode
 
     def poll(self) -> int | None:
-        """Return how it ended; None while it runs."""
+        """Return the exit status; None while it runs."""
         return self._process.exitcode
 
     def send_signal(self, number: int) -> None:
@@ -62,7 +61,7 @@ class Forked:
             self._process.join(timeout)
             in_time = self.poll() is not None
             if not in_time:
-                self.kill()  # its ends of the pipes are closed with it
+                self.kill()  # this closes its ends of the pipes
         if not in_time:
             raise TimeoutExpired("moved", timeout)
         self.stdout.close()
@@ -79,8 +78,8 @@ def _text(end: Connection) -> IO[str]:
 def _begin(
     out: Connection, err: Connection, environment: dict[str, str], arguments: list[str]
 ) -> None:
-    """Be `moved`, in the new process: with the streams and variables that a new program gets."""
-    # Whoever starts the tests in the background of a shell has it ignored, and so would this.
+    """Run `moved_clock.run` in the new process, with new streams and variables."""
+    # A shell lets its background jobs ignore SIGINT, and this process would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(environment)

@@ -1,4 +1,4 @@
-"""What waits in a proxy for a call to come: to hold it, or to spoil it."""
+"""Traps and spoilers of the proxy: they hold a call, or inject faults into it."""
 
 import threading
 from collections.abc import Iterator
@@ -10,22 +10,22 @@ from typing import Final
 from tests.e2e.calls import Call, Wanted
 from tests.e2e.faults import Fault
 
-LIMIT_S: Final = 60.0  # of every wait for a call, and of every call that is held
+LIMIT_S: Final = 60.0  # the longest wait for a call, and of a held call
 
 
 class Way(Enum):
-    """What becomes of a call that was caught."""
+    """The outcome of a held call."""
 
-    ON = auto()
-    NOT_MADE = auto()  # it never arrives, and its connection breaks
-    NOT_ANSWERED = auto()  # it is carried out, and then its connection breaks
+    ON = auto()  # it is executed and answered
+    NOT_MADE = auto()  # it never arrives, and its connection is closed
+    NOT_ANSWERED = auto()  # it is executed, and its connection is closed before the answer
 
 
 @dataclass(slots=True)
 class Trap:
     """Catches the first call that is `wanted`, and lets all others pass.
 
-    botocore gives a try up after ten seconds and makes another one; the newest is the call.
+    botocore abandons a try after ten seconds and makes another one; the newest try is held.
     """
 
     wanted: Wanted
@@ -36,18 +36,18 @@ class Trap:
     gone: threading.Event = field(default_factory=threading.Event)
 
     def wait(self) -> None:
-        """Wait until the call is there. Raises TimeoutError when it does not come."""
+        """Wait until the call is caught. Raises TimeoutError when it does not come."""
         _wait(self.caught, "no call was caught")
 
     def free(self, way: Way = Way.ON) -> None:
-        """Let the call go its way, and wait until it has."""
+        """Release the call with the outcome `way`, and wait until that has happened."""
         self.way = way
         self.freed.set()
         if self.caught.is_set():
             _wait(self.gone, "the call that was freed did not go its way")
 
     def catches(self, call: Call) -> bool:
-        """Tell whether this is the call, or one more try of it while it is held."""
+        """Tell whether `call` is the caught one, or another try of it while it is held."""
         if self.call is None:
             caught = self.wanted(call)
         else:
@@ -59,7 +59,7 @@ class Trap:
 
     @contextmanager
     def held(self, call: Call) -> Iterator[Way]:
-        """Hold a call that was caught until it is freed, and yield which way it goes then."""
+        """Hold a caught call until it is released, and yield its outcome."""
         if not self.freed.wait(LIMIT_S) or call is not self.call:
             yield Way.NOT_MADE
             return
@@ -71,9 +71,9 @@ class Trap:
 
 @dataclass(slots=True)
 class Spoiler:
-    """Gives each call that is `wanted` the next of its `faults`; when none is left, it passes.
+    """Injects the next of its `faults` into each call that is `wanted`, until none is left.
 
-    met: the calls that met one.
+    met: the calls that had a fault injected.
     """
 
     wanted: Wanted
@@ -81,7 +81,7 @@ class Spoiler:
     met: list[Call] = field(default_factory=list)
 
     def fault_of(self, call: Call) -> Fault | None:
-        """Return what `call` meets; None when it passes."""
+        """Return the fault to inject into `call`; None when it passes."""
         fault = next(self.faults, None) if self.wanted(call) else None
         if fault is not None:
             self.met.append(call)

@@ -1,4 +1,4 @@
-"""What must hold after every kill, and at each end: looked at from outside, on the real thing."""
+"""Invariants after every kill and at each end, checked on the account and the store."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,15 +13,15 @@ from controller.ports.store import Store
 from tests.e2e import stored_items
 from tests.e2e.account import BOOLEAN, OTHERS, PERCENTAGE, Account
 
-# Entries that one run alone may have written in one round: they move the weight, or end the climb.
+# Entries of which a round may have only one: they move the weight, or end the rollout.
 _MOVES: Final = frozenset({"advanced", "rolling_back", "succeeded"})
 
 
 @dataclass(slots=True)
-class Kept:
-    """Looks at one account, and at the rollout in one store.
+class RolloutObserver:
+    """Observes one account, and one rollout in one store.
 
-    file: where the store is; None: in the table of the account.
+    file: the file of the store; None: the table of the account.
     """
 
     account: Account
@@ -34,18 +34,18 @@ class Kept:
         return self._load()[0]
 
     def violations(self) -> list[str]:
-        """Return in a sentence each what does not hold at this moment."""
+        """Return the current violations, a sentence each."""
         rollout, entries = self._load()
-        return [*self._of_function(rollout), *self._of_history(rollout, entries)]
+        return [*self._function_violations(rollout), *self._history_violations(rollout, entries)]
 
     def moves(self) -> list[Entry]:
-        """Return the moves that were recorded since the last time this was asked."""
+        """Return the moves that were recorded since the last call."""
         entries = self._load()[1]
         new = entries[len(self._entries) :]
         self._entries = entries
         return [entry for entry in new if entry.kind in _MOVES]
 
-    def _of_function(self, rollout: Rollout) -> Iterator[str]:
+    def _function_violations(self, rollout: Rollout) -> Iterator[str]:
         variables = self.account.environment()
         weight, boolean = int(variables.pop(PERCENTAGE)), variables.pop(BOOLEAN)
         steps = {step.weight for step in rollout.policy.steps}
@@ -59,7 +59,7 @@ class Kept:
             changed = sorted(OTHERS.items() ^ variables.items())
             yield f"other variables were touched: {sorted({name for name, _ in changed})}"
 
-    def _of_history(self, rollout: Rollout, entries: Sequence[Entry]) -> Iterator[str]:
+    def _history_violations(self, rollout: Rollout, entries: Sequence[Entry]) -> Iterator[str]:
         if broken := broken_link(entries, rollout.chain):
             yield f"the chain of the history is broken at entry {broken} of {len(entries)}"
         numbers = [entry.seq for entry in entries]
@@ -71,8 +71,8 @@ class Kept:
         if sorted(set(map(str, ups))) != sorted(map(str, ups)):
             yield f"one step was taken twice: {ups}"
 
-    def at_the_end(self) -> list[str]:
-        """Return what is wrong with how it ended."""
+    def end_violations(self) -> list[str]:
+        """Return the violations of the final state."""
         rollout, (weight, _) = self.rollout(), self.account.pair()
         expected = {Phase.SUCCEEDED: "100", Phase.ROLLED_BACK: "0"}.get(rollout.phase)
         if weight == expected:

@@ -1,8 +1,8 @@
-"""Rollouts whose ticks are killed at random moments: real processes on an emulator, by a seed.
+"""Rollouts whose ticks are killed at random times: real processes on an emulator, from a seed.
 
-A round is one tick, or two at once, a minute or a few after the last round. Some are sent SIGTERM
-or SIGKILL while they work. After each round it is checked what must hold (invariants.py); a rollout
-goes on until it succeeds or, with a sick canary, is rolled back.
+A round is one tick, or two at once, one to four minutes after the last round. Some are sent SIGTERM
+or SIGKILL while they run. After each round the invariants are checked (invariants.py); a rollout
+runs until it succeeds or, with a failing canary, is rolled back.
 """
 
 import signal
@@ -21,17 +21,17 @@ from controller.adapters.stores.sqlite import SqliteStore
 from controller.engine.lease import LEASE_DURATION
 from tests.e2e import stored_items
 from tests.e2e.account import Account
-from tests.e2e.invariants import Kept
+from tests.e2e.invariants import RolloutObserver
 from tests.e2e.program import Program, Running
 from tests.support.emulator import Emulator
 
 MINUTE: Final = timedelta(minutes=1)
 STORES: Final = ("file", "table")
-ROUNDS: Final = 80  # of a rollout that needs a dozen ticks; it must have ended by then
+ROUNDS: Final = 80  # the limit of a rollout, which needs a dozen ticks
 
 _NAME = "killed"
-# Of the length of a tick; it may end a little later than the last one did.
-_FROM, _TO = 0.0, 1.1
+# When a tick is killed, as a share of the duration of a tick, which varies a little.
+_EARLIEST, _LATEST = 0.0, 1.1
 _POLICY: Final = """\
 version: 1
 name: killed
@@ -56,7 +56,7 @@ max_hold: 4h
 
 @dataclass(slots=True)
 class Figures:
-    """What was done to how many, and what did not hold."""
+    """The counts of kills, ticks and ends, and the violations."""
 
     kills: Counter[str] = field(default_factory=Counter)
     ticks: int = 0
@@ -73,11 +73,11 @@ def play(
     kills: int,
     seed: int,
     account: Callable[[], str],
-    told: Callable[[Figures], None] = lambda _: None,
+    on_progress: Callable[[Figures], None] = lambda _: None,
 ) -> Figures:
-    """Play rollouts, in a file and in a table by turns, until so many ticks were killed.
+    """Run rollouts, in a file and in a table alternately, until `kills` ticks were killed.
 
-    account: gives a number that nobody has had. told: hears the figures after each rollout.
+    account: returns a new account number. on_progress: called with the figures after each rollout.
     """
     figures, random, tick_s = Figures(), Random(seed), 0.0
     number = 0
@@ -88,7 +88,7 @@ def play(
         walk.run(sick=number % 4 >= 2)
         tick_s = walk.tick_s
         number += 1
-        told(figures)
+        on_progress(figures)
     return figures
 
 
@@ -112,7 +112,7 @@ class _Walk:
         file = folder / "rollouts.db" if store == "file" else None
         self._policy = folder / "killed.yaml"
         self._policy.write_text(_POLICY)
-        self._kept = Kept(self._account, f"{_NAME}#1", file)
+        self._observer = RolloutObserver(self._account, f"{_NAME}#1", file)
         self._program = Program(
             {
                 **emulator.environment(number),
@@ -120,67 +120,68 @@ class _Walk:
             }
         )
         self._now = datetime.now(UTC)
-        self._free_from = self._now  # when the lease of a tick that was killed is over
-        self._told = f"seed's rollout in a {store}, account {number}"
+        self._free_from = self._now  # when the lease of a killed tick expires
+        self._label = f"seed's rollout in a {store}, account {number}"
 
     def run(self, *, sick: bool) -> None:
         """Start, and tick until it has ended."""
         self._account.create()
-        if self._kept.file is None:
+        if self._observer.file is None:
             create_table(self._account.client("dynamodb"), stored_items.NAME, SystemClock())
         else:
-            SqliteStore(self._kept.file).close()
+            SqliteStore(self._observer.file).close()
         started = self._program.at(self._now).run("start", self._policy)
         assert started.status == 0, started.err
         self._measure_a_tick()
         sick_from = self._random.randint(1, 8) if sick else ROUNDS
         for number in range(ROUNDS):
-            if self._kept.rollout().final:
+            if self._observer.rollout().final:
                 break
             self._pass(failing=3 if number >= sick_from else 0)
             self._round()
             self._check()
-        self._note(self._kept.at_the_end())
-        self._figures.ends[f"{self._kept.rollout().phase}"] += 1
+        self._note(self._observer.end_violations())
+        self._figures.ends[f"{self._observer.rollout().phase}"] += 1
 
     def _measure_a_tick(self) -> None:
         if not self.tick_s:
-            begun = time.monotonic()
+            started = time.monotonic()
             self._program.at(self._now).run("tick")
-            self.tick_s = time.monotonic() - begun
+            self.tick_s = time.monotonic() - started
 
     def _pass(self, failing: int) -> None:
-        length = (4 if self._enough else self._random.choice((1, 1, 2, 3))) * MINUTE
+        length = (4 if self._kills_done else self._random.choice((1, 1, 2, 3))) * MINUTE
         self._account.call_gateway(self._now, self._now + length, failing=failing)
         self._now += length
 
     @property
-    def _enough(self) -> bool:
-        """Whether so many were killed that the rollout may go to its end in peace."""
+    def _kills_done(self) -> bool:
+        """Whether enough ticks were killed, so that the rollout may end undisturbed."""
         return self._figures.kills.total() >= self._kills
 
     # --- a round --------------------------------------------------------------------------------
 
     def _round(self) -> None:
-        self._kept.moves()
-        together = 1 if self._enough else self._random.choice((1, 2))
+        self._observer.moves()
+        parallel = 1 if self._kills_done else self._random.choice((1, 2))
         ticking = self._program.at(self._now)
-        running = [ticking.begin("tick", "--json") for _ in range(together)]
-        hit = 0.0 if self._enough else 0.75
-        victims = [one for one in running if self._random.random() < hit]
-        begun, stretch = time.monotonic(), self.tick_s * together**0.5
+        running = [ticking.begin("tick", "--json") for _ in range(parallel)]
+        kill_probability = 0.0 if self._kills_done else 0.75
+        victims = [one for one in running if self._random.random() < kill_probability]
+        started, duration = time.monotonic(), self.tick_s * parallel**0.5
         plan = sorted(
-            (self._random.uniform(_FROM, _TO) * stretch, index) for index in range(len(victims))
+            (self._random.uniform(_EARLIEST, _LATEST) * duration, index)
+            for index in range(len(victims))
         )
         for delay, index in plan:
-            time.sleep(max(0.0, begun + delay - time.monotonic()))
+            time.sleep(max(0.0, started + delay - time.monotonic()))
             victims[index].signal(self._random.choice((signal.SIGTERM, signal.SIGKILL)))
         self._judge(running)
-        if not victims:  # the machine is as fast as it is now
-            self.tick_s = (time.monotonic() - begun) / together**0.5
+        if not victims:  # the speed of the machine may have changed
+            self.tick_s = (time.monotonic() - started) / parallel**0.5
 
     def _judge(self, running: list[Running]) -> None:
-        was_free = self._now >= self._free_from
+        lease_expired = self._now >= self._free_from
         answers = [one.answer() for one in running]
         statuses = [one.status for one in answers]
         self._figures.ticks += len(running)
@@ -190,23 +191,25 @@ class _Walk:
             if name := _KILLED.get(status):
                 self._figures.kills[name] += 1
         if -signal.SIGKILL in statuses:
-            self._free_from = self._now + LEASE_DURATION + MINUTE / 2  # its clock went on a little
-        allowed = {0, 75, *_KILLED} if len(running) == 2 or not was_free else {0, *_KILLED}
+            self._free_from = (
+                self._now + LEASE_DURATION + MINUTE / 2
+            )  # the clock of the tick ran on meanwhile
+        allowed = {0, 75, *_KILLED} if len(running) == 2 or not lease_expired else {0, *_KILLED}
         for answer in answers:
             if answer.status not in allowed:
                 self._note([f"a tick ended with {answer.status}: {answer.err[-1000:]}"])
-        moves = self._kept.moves()
+        moves = self._observer.moves()
         if len(moves) > 1:
             self._note([f"two moves in one round: {[entry.kind for entry in moves]}"])
-        if len(running) == 2 and was_free and set(statuses) == {75}:
+        if len(running) == 2 and lease_expired and set(statuses) == {75}:
             self._note(["both ticks of a pair gave way to each other"])
 
     def _check(self) -> None:
-        self._note(self._kept.violations())
+        self._note(self._observer.violations())
 
     def _note(self, violations: list[str]) -> None:
-        self._figures.violations += [f"{self._told}, {self._now}: {one}" for one in violations]
+        self._figures.violations += [f"{self._label}, {self._now}: {one}" for one in violations]
 
 
-# SIGTERM before the program listens ends it as any process; later it ends by itself.
+# Before the program handles SIGTERM, the kernel ends it; afterwards it ends by itself, with 143.
 _KILLED: Final = {-signal.SIGKILL: "SIGKILL", -signal.SIGTERM: "SIGTERM", 143: "SIGTERM"}

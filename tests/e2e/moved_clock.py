@@ -1,47 +1,51 @@
-"""The program with its clock moved: MOMENT, PATIENCE, and the arguments of the command.
+"""Runs rolloutctl with a moved clock: `run(MOMENT, PATIENCE, arguments of the command)`.
 
-Its clock stands at MOMENT when it begins, and goes on from there; empty: it is the real one. All
-that it knows of time comes from one class, so only that one is moved: signatures, time-outs and
-sleeps stay real.
+MOMENT: the time at which its clock starts; empty: the real clock. The program reads the time from
+one class, and only that one is patched: signatures, time-outs and sleeps stay real.
 
-PATIENCE: how many seconds it waits for a byte of AWS, a quarter of those for a whole call, and in
-each of the stages in which a signal ends it; 0: as many as on any day.
+PATIENCE: in seconds, the read time-out of AWS calls, a quarter of the limit of a whole call, and
+the length of each stage in which a signal ends the program; 0: the usual limits.
 """
 
 import time
 from datetime import datetime, timedelta
-from typing import Any
+from types import ModuleType
 
 from controller.adapters.aws import clients
 from controller.adapters.clock import SystemClock
 from controller.cli import main
 from controller.engine import execute
-from controller.process import signals as stopping
+from controller.process import signals
 from tests.support.emulator import UPDATE_S
 
 
 def move_clock(moment: datetime) -> None:
-    """Let it be `moment` now."""
-    begun = time.monotonic()
+    """Start the clock of the program at `moment`."""
+    started = time.monotonic()
 
     def now(self: SystemClock) -> datetime:
-        return moment + timedelta(seconds=time.monotonic() - begun)
+        return moment + timedelta(seconds=time.monotonic() - started)
 
     SystemClock.now = now  # type: ignore[method-assign]
 
 
 def limit(patience_s: float) -> None:
-    """Let nobody wait for longer than that."""
-    adapters: Any = clients
-    adapters.READ_S = patience_s
-    adapters.TOTAL_S = 4 * patience_s
-    signals: Any = stopping
-    signals.EFFECTS_S = signals.CALLS_S = patience_s
+    """Shorten the limits of AWS calls, and of the stages in which a signal ends the program."""
+    _replace(clients, "READ_S", patience_s)
+    _replace(clients, "TOTAL_S", 4 * patience_s)
+    _replace(signals, "GRACE_S", patience_s)
+    _replace(signals, "CALL_GRACE_S", patience_s)
+
+
+def _replace(module: ModuleType, name: str, value: object) -> None:
+    """Set a constant of a module. Raises AttributeError when the module has none of this name."""
+    getattr(module, name)
+    setattr(module, name, value)
 
 
 def run(moment: str, patience: str, *arguments: str) -> int:
     """Run one command; return its exit status."""
-    execute.POLL_INTERVAL = timedelta(seconds=UPDATE_S)
+    _replace(execute, "POLL_INTERVAL", timedelta(seconds=UPDATE_S))
     if moment:
         move_clock(datetime.fromisoformat(moment))
     if limit_s := float(patience):

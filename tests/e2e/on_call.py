@@ -1,4 +1,4 @@
-"""The desk of the person on call: an account, a store, a clock to move, and the command line."""
+"""The desk of the on-call engineer: an account, a store, a movable clock, the command line."""
 
 import json
 import sqlite3
@@ -36,20 +36,20 @@ class Answer:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """The log: every line of stderr that is not a word to the person at the command line."""
+        """The log: every line of stderr that is no message to the user."""
         lines = self.err.splitlines()
         return [
             json.loads(one) for one in lines if not one.startswith(("warning: ", "rolloutctl: "))
         ]
 
     def count(self, event: str) -> int:
-        """Return how often `event` was logged."""
+        """Return the number of log lines of `event`."""
         return sum(one["event"] == event for one in self.events)
 
 
 @dataclass(slots=True)
 class Desk:
-    """The command line in this process; its clock runs on from where it was moved to."""
+    """The command line in this process; its clock runs on from the time that it was moved to."""
 
     account: Account
     folder: Path
@@ -67,7 +67,7 @@ class Desk:
         return Answer(status, out, err)
 
     def start(self, policy: Path = POLICY, *options: str) -> dict[str, Any]:
-        """Start `policy`, which must go well, and return the rollout."""
+        """Start `policy`, which must succeed, and return the rollout."""
         answer = self.run("start", policy, *options, "--json")
         assert answer.status == 0, answer.err
         return answer.data
@@ -81,7 +81,7 @@ class Desk:
         return self.run("status", rollout, "--json").data
 
     def history(self, rollout: str = ROLLOUT) -> list[dict[str, Any]]:
-        """Return the transitions: the entries of the history but the hourly evidence."""
+        """Return the entries of the history without the hourly evidence."""
         history = self.run("history", rollout, "--json").data
         assert history["chain_valid"]
         return [entry for entry in history["entries"] if entry["kind"] != "evidence"]
@@ -93,14 +93,14 @@ class Desk:
     # --- time -----------------------------------------------------------------------------------
 
     def move_clock(self, length: timedelta) -> None:
-        """Let `length` go by in silence, back as well as on."""
+        """Move the clock by `length`, which may be negative, without any traffic."""
         self.now += length
         self.set_clock(self.now)
 
     def serve(self, length: timedelta, *, failing: int = 0, slow: bool = False) -> None:
-        """Let `length` go by with calls of the gateway, as `Account.call_gateway` makes them.
+        """Move the clock by `length`, with calls of the gateway (see `Account.call_gateway`).
 
-        As many go directly as the weight leaves: nine times as many at 10, none at 100.
+        The stable path gets its share of the calls: nine times as many at 10 %, none at 100 %.
         """
         begin, end = self.now, self.now + length
         self.account.call_gateway(begin, end, failing=failing, slow=slow)
@@ -111,7 +111,7 @@ class Desk:
         self.move_clock(length)
 
     def serve_directly(self, length: timedelta) -> None:
-        """Let `length` go by with calls on the direct path alone."""
+        """Move the clock by `length`, with calls on the direct path alone."""
         self.account.call_directly(self.now, self.now + length)
         self.move_clock(length)
 
@@ -125,20 +125,20 @@ class Desk:
     # --- files ----------------------------------------------------------------------------------
 
     def another_policy(self, policy: Path = POLICY, /, **words: str) -> Path:
-        """Return a copy of `policy` in which every key of `words` reads as its value."""
+        """Write a copy of `policy` in which each key of `words` is replaced; return its path."""
         text = changed(policy.read_text(), words)
         path = self.folder / f"another-{len(list(self.folder.iterdir()))}.yaml"
         path.write_text(text)
         return path
 
     def stored(self) -> list[str]:
-        """Return everything that the store holds, as SQL."""
+        """Return the content of the store, as SQL."""
         with closing(sqlite3.connect(self.folder / "rollouts.db")) as connection:
             return list(connection.iterdump())
 
 
 def changed(text: str, words: Mapping[str, str]) -> str:
-    """Return `text`, in which every key of `words` reads as its value."""
+    """Return `text` with each key of `words` replaced by its value; each must occur."""
     for old, new in words.items():
         assert old in text
         text = text.replace(old, new)

@@ -1,7 +1,7 @@
-"""What a server that forks the program has at hand: the program, botocore, and what it has read.
+"""What the fork server loads in advance: the program, botocore and its service models.
 
-To import botocore and to read its service models takes ten times as long as a tick: a process that
-begins from nothing does it once, and so does the server, for all that are forked from it.
+Loading them takes ten times as long as a tick. A new process does it once, and so does the server,
+for all processes that are forked from it.
 """
 
 import gc
@@ -13,14 +13,14 @@ from boto3.session import Session
 from botocore.loaders import create_loader
 
 import controller.bootstrap
-import controller.cli.start_tick  # noqa: F401 - to have it
+import controller.cli.start_tick  # noqa: F401 - loaded in advance
 from tests.support.emulator import NO_CREDENTIALS, REGION
 
 _loader: Final = create_loader()
 
 
-def _read() -> None:
-    """Make a client of each service, for nobody; what that has read is kept for all others."""
+def _load_models() -> None:
+    """Create a client of each service, which loads its model for all forked processes."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(NO_CREDENTIALS)
@@ -31,6 +31,6 @@ def _read() -> None:
         session.client(service)
 
 
-_read()
+_load_models()
 gc.collect()
-gc.freeze()  # a page that the collector does not touch is shared with the server
+gc.freeze()  # memory that the collector does not touch stays shared with the server

@@ -1,4 +1,4 @@
-"""The program as schedulers and people start it: a process of its own."""
+"""The program as a real process, as schedulers and people start it."""
 
 import signal
 import subprocess
@@ -36,7 +36,7 @@ class Running:
         self.process.send_signal(number)
 
     def kill(self) -> None:
-        """End it as the kernel ends what takes too much memory: it does nothing more."""
+        """End it with SIGKILL, as the kernel ends a process without memory left."""
         self.process.kill()
         self.answer()
 
@@ -53,11 +53,11 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """`python -m controller` in one environment, and in no other.
+    """`python -m controller` with exactly this environment.
 
-    forked: a command is forked from a server that has imported it; False: Python begins from
-    nothing. moment: what its clock shows when a command begins; None: what the real clock shows.
-    patience_s: how long it then waits for anything; 0: as long as on any day.
+    forked: a command is forked from a server that has imported the program; False: a new Python is
+    started. moment: the time on its clock when a command starts; None: the real time.
+    patience_s: its shortened limits (see moved_clock.py); 0: the usual ones.
     """
 
     environment: Mapping[str, str]
@@ -70,7 +70,7 @@ class Program:
         return self.begin(*arguments).answer()
 
     def begin(self, *arguments: str | Path) -> Running:
-        """Start a command and do not wait for it."""
+        """Start a command without waiting for its end."""
         words = [str(one) for one in arguments]
         if not self.forked:
             return self._begin(["-m", "controller", *words])
@@ -83,12 +83,14 @@ class Program:
         return self._begin(["-c", code]).answer()
 
     def elsewhere(self, *without: str, **instead: str) -> "Program":
-        """Return the program in an environment `without` some names and with others `instead`."""
-        kept = {name: self.environment[name] for name in self.environment if name not in without}
-        return replace(self, environment={**kept, **instead})
+        """Return the program `without` some variables, and with others `instead`."""
+        remaining = {
+            name: self.environment[name] for name in self.environment if name not in without
+        }
+        return replace(self, environment={**remaining, **instead})
 
     def at(self, moment: datetime, patience_s: float = 0) -> "Program":
-        """Return the program with a clock that shows `moment`, and with this patience."""
+        """Return the program with a clock that starts at `moment`, and with this patience."""
         return replace(self, forked=True, moment=moment, patience_s=patience_s)
 
     def _begin(self, arguments: Sequence[str]) -> Running:

@@ -1,4 +1,4 @@
-"""A proxy on loopback in front of the emulator: it knows every call, and can stand in its way."""
+"""A proxy on loopback in front of the emulator: it records every call, and injects faults."""
 
 import select
 import socket
@@ -18,15 +18,15 @@ from tests.e2e.faults import Fault, answer_lost, never_made
 from tests.e2e.held_calls import LIMIT_S, Spoiler, Trap, Way
 
 _PER_HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
-_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close without a farewell
+_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset
 
 
 @dataclass(slots=True)
 class Proxy:
-    """Passes calls on to `upstream`; `endpoint` is its own URL.
+    """Forwards calls to `upstream`; `endpoint` is the URL of the proxy.
 
-    calls: those that were passed on. tries: everything that arrived. statuses: what was answered,
-    beside each operation, in the order of the answers. ended: is set when the proxy is stopped.
+    calls: those that were forwarded. tries: all that arrived. statuses: the operation and the HTTP
+    status of each answer, in order. ended: set when the proxy stops.
     """
 
     upstream: str
@@ -41,7 +41,7 @@ class Proxy:
 
     @contextmanager
     def holding(self, wanted: Wanted) -> Iterator[Trap]:
-        """Hold the first call that is `wanted` until it is freed, or this is left."""
+        """Hold the first call that is `wanted` until it is released, or the context ends."""
         trap = Trap(wanted)
         self._traps.append(trap)
         try:
@@ -50,21 +50,21 @@ class Proxy:
             trap.free(trap.way)
 
     def spoil(self, wanted: Wanted, faults: Iterable[Fault]) -> Spoiler:
-        """Let each call that is `wanted` meet the next of `faults`, as long as there are any."""
+        """Inject the next of `faults` into each call that is `wanted`, until none is left."""
         spoiler = Spoiler(wanted, iter(faults))
         self._spoilers.append(spoiler)
         return spoiler
 
     def lose_answer(self, wanted: Wanted) -> Spoiler:
-        """Carry the first call out that is `wanted`, and break its connection then."""
+        """Forward the first call that is `wanted`, and close its connection before the answer."""
         return self.spoil(wanted, [answer_lost])
 
     def answers_to(self, operation: str) -> list[int]:
-        """Return the HTTP statuses that calls of `operation` were answered with, in order."""
+        """Return the HTTP statuses of the answers to calls of `operation`, in order."""
         return [status for name, status in self.statuses if name == operation]
 
     def fault_of(self, call: Call) -> Fault | None:
-        """Return what `call` meets here; None when it is passed on."""
+        """Record `call`, and return the fault to inject; None when it is forwarded."""
         with self._lock:
             self.tries.append(call)
             found = (spoiler.fault_of(call) for spoiler in self._spoilers)
@@ -72,7 +72,7 @@ class Proxy:
 
     @contextmanager
     def way_of(self, call: Call) -> Iterator[Way]:
-        """Yield which way `call` goes, once that is known."""
+        """Yield the outcome of `call`, once it is decided; a held call waits here."""
         with self._lock:
             trap = next((trap for trap in self._traps if trap.catches(call)), None)
         with nullcontext(Way.ON) if trap is None else trap.held(call) as way:
@@ -103,28 +103,28 @@ def running(upstream: str) -> Iterator[Proxy]:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"  # connections are kept, as botocore expects
+    protocol_version = "HTTP/1.1"  # keep-alive, as botocore expects
     front: Proxy
 
-    def _pass_on(self) -> None:
+    def _handle_call(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.call = call_of(self.command, self.path, self.headers, body)
         try:
             fault = self.front.fault_of(self.call)
             if fault is None:
-                self._as_usual()
+                self._serve_call()
             else:
                 fault(self)
-        except ConnectionError:  # whoever asked was killed meanwhile, or waited no longer
+        except ConnectionError:  # the client was killed, or has timed out
             self.close_connection = True
 
-    do_GET = do_PUT = do_POST = do_DELETE = _pass_on  # noqa: N815 - http.server spells them so
+    do_GET = do_PUT = do_POST = do_DELETE = _handle_call  # noqa: N815 - http.server spells them so
 
-    def _as_usual(self) -> None:
+    def _serve_call(self) -> None:
         reply = None
         with self.front.way_of(self.call) as way:
             if way is not Way.NOT_MADE:
-                reply = self._ask()
+                reply = self._forward_upstream()
         if reply is None:
             never_made(self)
         elif way is Way.NOT_ANSWERED:
@@ -132,15 +132,15 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.answer(reply)
 
-    # --- what a fault may do --------------------------------------------------------------------
+    # --- exchange -------------------------------------------------------------------------------
 
     def carry_out(self) -> Reply:
-        """Let the emulator do what is asked, and return what it answers."""
+        """Forward the call to the emulator, and return its answer."""
         self.front.calls.append(self.call)
-        return self._ask()
+        return self._forward_upstream()
 
     def answer(self, reply: Reply, *, length: int | None = None) -> None:
-        """Send `reply` to whoever asked, and say that it has this length."""
+        """Send `reply` to the client, with this Content-Length."""
         self.front.statuses.append((self.call.operation, reply.status))
         self.send_response_only(reply.status)
         for name, value in reply.headers.items():
@@ -151,33 +151,33 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(reply.content)
 
     def drip(self, reply: Reply, seconds: float) -> None:
-        """Send `reply` a byte at a time, with so many seconds between two bytes."""
+        """Send `reply` a byte at a time, with `seconds` between two bytes."""
         stream, self.wfile = self.wfile, BytesIO()
         try:
             self.answer(reply)
-            whole = self.wfile.getvalue()
+            content = self.wfile.getvalue()
         finally:
             self.wfile = stream
-        for byte in whole:
+        for byte in content:
             self.wfile.write(bytes([byte]))
             if self.front.ended.wait(seconds):
                 break
 
     def hold(self) -> None:
-        """Say nothing until the client is gone, or the proxy ends."""
+        """Send nothing until the client has closed the connection, or the proxy stops."""
         self.close_connection = True
         while not self.front.ended.wait(0.05):
             readable, _, _ = select.select([self.connection], [], [], 0)
-            if readable:  # nothing more is asked on it, so it is at its end
+            if readable:  # no more requests follow, so the client has closed it
                 return
 
     def cut(self, *, reset: bool = False) -> None:
-        """Break the connection, politely or not."""
+        """Close the connection, or reset it."""
         self.close_connection = True
         if reset:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
-    def _ask(self) -> Reply:
+    def _forward_upstream(self) -> Reply:
         upstream = urlsplit(self.front.upstream)
         with closing(HTTPConnection(upstream.netloc, timeout=LIMIT_S)) as connection:
             headers = {name: value for name, value in self.headers.items() if _is_passed(name)}

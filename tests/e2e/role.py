@@ -1,4 +1,4 @@
-"""A role of the emulator: it may do what one IAM policy says, and acts by session keys."""
+"""A role of the emulator with one IAM policy, whose session keys this process uses."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,12 +10,12 @@ import pytest
 from tests.e2e.account import Account
 
 Document: TypeAlias = Mapping[str, Any]
-# An action, and the ARN that it is asked of.
+# An action, and the ARN of its resource.
 Grant: TypeAlias = tuple[str, str]
 
 
 def make_role(iam: Any, name: str, trusted: Mapping[str, str]) -> str:
-    """Make the role `name`, which `trusted` may assume, and return its ARN."""
+    """Create the role `name`, which `trusted` may assume, and return its ARN."""
     trust = {"Effect": "Allow", "Principal": trusted, "Action": "sts:AssumeRole"}
     document = {"Version": "2012-10-17", "Statement": [trust]}
     made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(document))
@@ -24,13 +24,13 @@ def make_role(iam: Any, name: str, trusted: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One role in `account`, and the environment of this process, in which it acts."""
+    """One role in `account`; the environment of this process gets its session keys."""
 
     account: Account
     monkeypatch: pytest.MonkeyPatch
 
     def may(self, document: Document) -> None:
-        """From now on this process acts as the role, which may do what `document` says."""
+        """Create the role with `document`, and act as it from now on."""
         iam, sts = (self.account.client(service) for service in ("iam", "sts"))
         arn = make_role(iam, "rolloutctl", {"AWS": "*"})
         iam.put_role_policy(
@@ -46,7 +46,7 @@ class Role:
 
 
 def grants(document: Document) -> Iterator[Grant]:
-    """Yield what `document` allows."""
+    """Yield the grants of `document`."""
     for statement in document["Statement"]:
         for action in statement["Action"]:
             for resource in statement["Resource"]:
@@ -54,19 +54,19 @@ def grants(document: Document) -> Iterator[Grant]:
 
 
 def of(granted: Sequence[Grant]) -> Document:
-    """Return the document with which the emulator allows what is `granted`, and nothing else."""
+    """Return a document with which the emulator allows exactly `granted`."""
     statements = [
         {"Effect": "Allow", "Action": [action], "Resource": [on]}
-        for action, on in map(_as_the_emulator_asks, granted)
+        for action, on in map(_as_emulator_grant, granted)
     ]
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-def _as_the_emulator_asks(grant: Grant) -> Grant:
-    """Return `grant` in the emulator's words, where they are not those of AWS.
+def _as_emulator_grant(grant: Grant) -> Grant:
+    """Return `grant` as the emulator evaluates it, where that differs from AWS.
 
-    It takes one call for another one, a log group without the end that AWS's rules ask for, and
-    does not know which stack a call is about.
+    It maps one call to another action, wants log groups without the suffix that AWS requires, and
+    does not know the stack of a call.
     """
     action, on = grant
     if action.startswith("cloudformation:"):
@@ -76,11 +76,13 @@ def _as_the_emulator_asks(grant: Grant) -> Grant:
     return action, on.removesuffix(":*") if action.startswith("logs:") else on
 
 
-# --- what is asked ------------------------------------------------------------------------------
+# --- needed grants ------------------------------------------------------------------------------
 
 
-def asked(service: str, operation: str, request: Mapping[str, Any], account: str) -> set[Grant]:
-    """Return what IAM looks up for one call; a transaction is what it is made of."""
+def needed_grants(
+    service: str, operation: str, request: Mapping[str, Any], account: str
+) -> set[Grant]:
+    """Return the grants that one call needs; a transaction needs those of its parts."""
     match service, operation:
         case "dynamodb", "TransactWriteItems":
             return {
@@ -103,7 +105,7 @@ def asked(service: str, operation: str, request: Mapping[str, Any], account: str
         case "sns", "ListSubscriptionsByTopic":
             return {(f"sns:{operation}", str(request["TopicArn"]))}
         case "sts", "GetCallerIdentity":
-            return set()  # STS answers whoever has credentials
+            return set()  # STS answers every caller with credentials
         case _:
             return {(f"{service}:{operation}", "*")}
 

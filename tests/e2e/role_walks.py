@@ -1,4 +1,4 @@
-"""What each kind of role is for, walked through once at the desk."""
+"""One walk for each kind of role: the commands that the role is for."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from tests.e2e.account import BOOLEAN, FUNCTION, PERCENTAGE
 from tests.e2e.on_call import HOUR, MINUTE, ROLLOUT, Answer, Desk
 from tests.e2e.stored_items import URL
 
-OTHER_URL: Final = "dynamodb://elsewhere"  # where rollouts are copied to
+OTHER_URL: Final = "dynamodb://elsewhere"  # the destination of copied rollouts
 
-# Each command, and whether it did what the role is for.
+# Each answer, and whether the command succeeded under the role.
 Taken: TypeAlias = Iterator[tuple[Answer, bool]]
 
 _VERIFIED: Final = """\
@@ -22,7 +22,7 @@ verify_rollback:
 
 steps:
 """
-# The shipped policy without a day to look back at, and with a log to look into.
+# Changes of the shipped policy: no baseline of a day, and log events of the drain.
 FIXED: Final = {
     "{frozen: direct_duration, over: 24h}": "{fixed: 240}",
     "steps:\n": _VERIFIED,
@@ -32,9 +32,9 @@ _SMALLER: Final = {f"  boolean: {BOOLEAN}": ""}
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """prepare: what somebody else has done before. take: what the role does.
+    """A walk. prepare: what another caller has done before. take: the commands of the role.
 
-    store: which one it does it in, where rollouts are kept in tables.
+    store: the table in which the role acts, when rollouts are stored in tables.
     """
 
     prepare: Callable[[Desk], object]
@@ -49,7 +49,7 @@ def _started(desk: Desk) -> None:
 
 
 def _ended(desk: Desk, store: str) -> None:
-    """A rollout of another name that was rolled back, and still holds both variables."""
+    """Make a rollout of another name that was rolled back, and still has both locks."""
     older = desk.another_policy(**FIXED, **{"name: execution-api": "name: older"})
     assert desk.run("store", "init", "--store", store).status == 0
     desk.start(older, "--store", store)
@@ -58,13 +58,13 @@ def _ended(desk: Desk, store: str) -> None:
 
 
 def _finished(desk: Desk) -> None:
-    """Roll the rollout back, and let its guard of 0 % end."""
+    """Roll the rollout back, and wait until its watch of 0 % has ended."""
     assert desk.run("rollback", ROLLOUT).status == 0
     desk.move_clock(16 * MINUTE)
 
 
 def _tick(desk: Desk, *which: str) -> Taken:
-    """A raise, a rollback, what its drain shows, and another hand that undoes it."""
+    """Walk through a raise, a rollback, its drain, and drift after it."""
     tick = ("tick", "--json", *which)
     desk.serve(72 * MINUTE)
     yield (answer := desk.run(*tick)), answer.status == 0 and desk.account.pair()[0] == "50"
@@ -83,9 +83,9 @@ def _tick_of_the_policy(desk: Desk) -> Taken:
 
 
 def _start(desk: Desk) -> Taken:
-    """A start that takes the target over from an older rollout, which held one variable more.
+    """Walk through a start that takes the locks of an older rollout over, and a `run`.
 
-    And a run, which ticks what was started.
+    The older rollout has one more variable.
     """
     hour = [desk.now - hours * HOUR for hours in (3, 2)]
     desk.account.call_directly(*hour)
@@ -98,7 +98,7 @@ def _start(desk: Desk) -> Taken:
 
 
 def _people(desk: Desk) -> Taken:
-    """All that a person asks for, and a promotion that is refused because the gate fails."""
+    """Walk through the operator commands, with a promote that is refused by a failing gate."""
     for words in (
         ["pause", ROLLOUT],
         ["resume", ROLLOUT],
@@ -130,13 +130,16 @@ def _people_of_all(desk: Desk) -> Taken:
 
 
 def _investigate(desk: Desk) -> Taken:
-    """A look at everything that a policy is about; what is denied costs a line and no more."""
+    """Walk through metrics, logs and verify, where a denied call shows in one line only."""
     policy = desk.another_policy(**FIXED)
     desk.serve(20 * MINUTE)
     for words in (["metrics", ROLLOUT], ["logs", ROLLOUT], ["verify", policy]):
         answer = desk.run(*words)
         read = "AccessDenied" not in answer.out + answer.err
-        yield answer, answer.status in (0, 7) and read  # 7: as many calls go directly
+        yield (
+            answer,
+            answer.status in (0, 7) and read,
+        )  # 7: the traffic share does not match the weight
 
 
 def _init(desk: Desk) -> Taken:
@@ -150,9 +153,9 @@ def _leaving(desk: Desk) -> None:
 
 
 def _arriving(desk: Desk) -> None:
-    """Another table has an older rollout of the same target, which held one variable more.
+    """Prepare the destination: an older rollout of the same target, and part of a copy.
 
-    And what an interrupted copy has left there.
+    The older rollout has one more variable; an interrupted copy has left an item.
     """
     _ended(desk, OTHER_URL)
     left = {"pk": {"S": f"HISTORY#{ROLLOUT}#1"}, "sk": {"S": "000000000999.000"}}
@@ -170,7 +173,7 @@ def _copy(desk: Desk) -> Taken:
 _TO: Final = ("--email", "oncall@example.com")
 
 
-# The emulator's CloudFormation makes no alarm of an expression.
+# CloudFormation of the emulator does not support alarms on metric math.
 _PLAIN: Final = f"""\
 version: 1
 name: execution-api
@@ -184,20 +187,20 @@ steps: [{{weight: 100, bake: 1h}}]
 
 
 def plain_policy(desk: Desk, limit: int) -> Path:
-    """Write a policy of the same name whose one alarm has this limit."""
+    """Write a policy of the same name with one alarm of this limit; return its path."""
     path = desk.folder / f"plain-{limit}.yaml"
     path.write_text(_PLAIN.replace("max: 500", f"max: {limit}"))
     return path
 
 
 def _watched(desk: Desk) -> None:
-    """A stack that was deployed before, with another limit."""
+    """Deploy a stack with another limit before."""
     _started(desk)
     assert desk.run("monitoring", "deploy", plain_policy(desk, 400), *_TO).status == 0
 
 
 def _watch(desk: Desk) -> Taken:
-    """A stack whose update fails, that is changed, removed, planned, and made again."""
+    """Walk through a failed update of a stack, a change, a removal, a plan and a new stack."""
     answer = desk.run("monitoring", "deploy", desk.another_policy(**FIXED))
     yield answer, "(metric math) is not supported" in answer.err
     for verb, *options in (
@@ -222,7 +225,7 @@ WALKS: Final[Mapping[Job, Walk]] = {
     Job.COPY_FROM: Walk(_leaving, _copy),
     Job.COPY_TO: Walk(_arriving, _copy, OTHER_URL),
 }
-# Of roles that are not bound to a policy.
+# The walks of roles that are not bound to a policy.
 UNBOUND: Final[Mapping[Job, Walk]] = {
     Job.TICK: Walk(_started, _tick),
     Job.OPERATE: Walk(_started, _people_of_all),

@@ -1,4 +1,4 @@
-"""A service that has 100 % already, by a person's hand, gets the day of watching that it missed."""
+"""Adoption: a service that was switched to 100 % by hand is judged for a day afterwards."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,8 +13,8 @@ from tests.support.emulator import Emulator
 pytestmark = [pytest.mark.ministack, ON_BOTH_STORES]
 
 QUIET = SHIPPED.with_name("quiet-service.yaml")
-# Nothing was measured directly for weeks: a number (ms) stands where the shipped policy has a week.
-A_NUMBER = {
+# There are no metrics of the stable path: a fixed baseline (ms) replaces the week of the policy.
+FIXED_BASELINE = {
     "{frozen: direct, from: 2026-11-09T00:00:00Z, to: 2026-11-16T00:00:00Z}": "{fixed: 240}",
     "  direct: ": "  # direct: ",
 }
@@ -23,15 +23,15 @@ A_NUMBER = {
 @pytest.fixture
 def shop(ministack: Emulator, account: str) -> Account:
     """An account whose function has the boolean at "true", and no percentage."""
-    found = Account.of(ministack, account)
-    found.create(pair=AT_100_BY_HAND)
-    return found
+    created = Account.of(ministack, account)
+    created.create(pair=AT_100_BY_HAND)
+    return created
 
 
 @pytest.fixture
 def policy(desk: Desk) -> Path:
-    """The policy of a quiet service, with a number as its baseline."""
-    return desk.another_policy(QUIET, **A_NUMBER)
+    """The policy of a quiet service, with a fixed baseline."""
+    return desk.another_policy(QUIET, **FIXED_BASELINE)
 
 
 def test_a_quiet_service_at_100_percent_is_watched_for_a_day_and_nothing_is_written(
@@ -42,7 +42,7 @@ def test_a_quiet_service_at_100_percent_is_watched_for_a_day_and_nothing_is_writ
 
     adopted = desk.start(policy, "--adopt")
     statuses = []
-    for _ in range(28):  # its windows of two hours begin at even hours of the clock
+    for _ in range(28):  # its windows of two hours begin at even hours
         desk.account.call_gateway_rarely(desk.now, desk.now + HOUR)
         desk.move_clock(HOUR)
         statuses.append(desk.tick().status)
@@ -51,10 +51,13 @@ def test_a_quiet_service_at_100_percent_is_watched_for_a_day_and_nothing_is_writ
     assert set(statuses) == {0}
     assert desk.account.environment() == before == {**OTHERS, **AT_100_BY_HAND}
     assert desk.account.revision() == revision
-    ended = desk.status("quiet-service")
-    assert (ended["phase"], ended["weight"], ended["label"]) == ("succeeded", 100, "not refuted")
+    final = desk.status("quiet-service")
+    assert (final["phase"], final["weight"], final["label"]) == ("succeeded", 100, "not refuted")
     transitions = desk.history("quiet-service")
-    assert [one["kind"] for one in transitions] == ["started", "succeeded"]  # in force already
+    assert [one["kind"] for one in transitions] == [
+        "started",
+        "succeeded",
+    ]  # applied before the start
     started, succeeded = (datetime.fromisoformat(one["at"]) for one in transitions)
     assert timedelta(hours=24) <= succeeded - started <= timedelta(hours=28)
 

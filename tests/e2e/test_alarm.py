@@ -1,4 +1,4 @@
-"""An alarm of the account: nothing starts under it, and what it turns red for goes back."""
+"""An alarm criterion: no start while it is in ALARM, and a rollback when it fires."""
 
 import time
 from typing import Any
@@ -12,14 +12,14 @@ from tests.e2e.role_walks import FIXED
 pytestmark = pytest.mark.ministack
 
 NAME = "backend-errors"
-WATCHED = {
+WITH_ALARM = {
     "# The flag reached somebody.": f"# It is quiet.\n  quiet: {{kind: alarm, alarm: {NAME}}}\n  #",
     "p95-integration, traffic]": "p95-integration, traffic, quiet]",
 }
 
 
 def alarm(desk: Desk, state: str) -> None:
-    """Put the alarm into `state`, and make it first where it is not there."""
+    """Set the state of the alarm, and create it if needed."""
     client: Any = desk.account.client("cloudwatch")
     client.put_metric_alarm(
         AlarmName=NAME, Namespace="Shop", MetricName="Errors", Statistic="Sum", Period=60,
@@ -29,10 +29,10 @@ def alarm(desk: Desk, state: str) -> None:
     client.set_alarm_state(AlarmName=NAME, StateValue=state, StateReason="said by a test")
 
 
-def test_nothing_starts_under_a_red_alarm_and_a_rollout_that_turns_it_red_goes_back(
+def test_nothing_starts_in_alarm_and_a_rollout_that_fires_the_alarm_is_rolled_back(
     desk: Desk,
 ) -> None:
-    policy = desk.another_policy(**FIXED, **WATCHED)
+    policy = desk.another_policy(**FIXED, **WITH_ALARM)
     missing = desk.run("start", policy)
     assert missing.status == Exit.USAGE
     assert f"quiet: there is no alarm {NAME} in the account and region" in missing.err
@@ -51,7 +51,9 @@ def test_nothing_starts_under_a_red_alarm_and_a_rollout_that_turns_it_red_goes_b
     shown = desk.run("status", "execution-api").out
     assert f"quiet holds: {NAME} is OK since " in shown
 
-    time.sleep(1.1)  # the emulator's clock is not moved: not in the second of the start
+    time.sleep(
+        1.1
+    )  # the emulator has the real clock: the alarm must not change in the second of the start
     alarm(desk, "ALARM")
     desk.serve(MINUTE)
     desk.tick()

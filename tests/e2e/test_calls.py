@@ -1,4 +1,4 @@
-"""What a whole process asks of AWS for a tick that changes nothing."""
+"""The AWS calls of a process whose tick changes nothing."""
 
 import pytest
 

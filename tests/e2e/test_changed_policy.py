@@ -1,4 +1,4 @@
-"""A rollout whose stored policy was loosened, through processes: it goes down, and never up."""
+"""A rollout whose stored policy was loosened: it can be rolled back, and never advances."""
 
 import pytest
 
@@ -11,40 +11,40 @@ from tests.support.damage import LOOSENED
 
 pytestmark = pytest.mark.ministack
 
-ONE = "execution-api#1"
+ROLLOUT_ID = "execution-api#1"
 
 
 @ON_BOTH_STORES
-def test_a_failing_canary_stays_where_it_is_until_a_person_rolls_it_back(
+def test_a_failing_canary_keeps_its_weight_until_an_operator_rolls_it_back(
     started: Desk, store_url: str, program: Program
 ) -> None:
-    Fleet(started, store_url).damage(ONE, LOOSENED)
-    live, ended = set[tuple[str, str]](), set[int]()
+    Fleet(started, store_url).damage(ROLLOUT_ID, LOOSENED)
+    weights, statuses = set[tuple[str, str]](), set[int]()
     for _ in range(4):
         started.serve(30 * MINUTE, failing=20)
         tick = program.at(started.now).run("tick", "--scheduled", "--json")
-        ended.add(tick.status)
-        live.add(started.account.pair())
+        statuses.add(tick.status)
+        weights.add(started.account.pair())
         assert tick.data["rollouts"][0]["problem"]
-    assert (live, ended) == ({("10", "false")}, {Exit.INTERNAL})
+    assert (weights, statuses) == ({("10", "false")}, {Exit.INTERNAL})
 
     here = program.at(started.now)
-    assert here.run("promote", ONE, "--reason", "up").status == Exit.INTERNAL
+    assert here.run("promote", ROLLOUT_ID, "--reason", "up").status == Exit.INTERNAL
     assert started.account.pair() == ("10", "false")
 
-    back = here.run("rollback", ONE, "--by", "oncall", "--json")
+    back = here.run("rollback", ROLLOUT_ID, "--by", "oncall", "--json")
     assert (back.status, back.data["phase"]) == (Exit.DONE, "rolled_back")
     assert started.account.pair() == ("0", "false")
 
-    history = here.run("history", ONE, "--json")
+    history = here.run("history", ROLLOUT_ID, "--json")
     assert history.status == Exit.INTERNAL
     assert (history.data["chain_valid"], history.data["policy_valid"]) == (True, False)
     last = history.data["entries"][-1]
     assert (last["kind"], last["by"]) == ("rolled_back", "oncall")
     assert last["caller"].startswith("arn:aws:")
-    told = [one for one in back.events if one["event"] == "rollout_saved"]
-    assert [one["chain"] for one in told][-1] == last["hash"]
-    assert here.run("replay", ONE).status == Exit.CHECK_FAILED
+    saves = [one for one in back.events if one["event"] == "rollout_saved"]
+    assert [one["chain"] for one in saves][-1] == last["hash"]
+    assert here.run("replay", ROLLOUT_ID).status == Exit.CHECK_FAILED
 
 
 @ON_BOTH_STORES

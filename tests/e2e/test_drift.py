@@ -1,4 +1,4 @@
-"""What people and deployments do to the function while a rollout runs."""
+"""External changes of the function during a rollout, and rollbacks by an operator."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.ministack
 BARE = ("--function", FUNCTION, "--percentage", PERCENTAGE, "--boolean", BOOLEAN)
 
 
-def test_a_weight_raised_by_another_hand_pauses_the_rollout_and_is_left_alone(desk: Desk) -> None:
+def test_a_weight_raised_outside_pauses_the_rollout_and_is_left_alone(desk: Desk) -> None:
     desk.start()
     desk.account.change(**{PERCENTAGE: "50"})
     function = desk.account.revision()
@@ -22,7 +22,7 @@ def test_a_weight_raised_by_another_hand_pauses_the_rollout_and_is_left_alone(de
     desk.serve(2 * 60 * MINUTE)
     second = desk.tick()
 
-    assert (first.status, second.status) == (6, 0)  # drift is news once
+    assert (first.status, second.status) == (6, 0)  # drift is reported once
     assert [one["severity"] for one in first.events if one["event"] == "notice_sent"] == [
         "critical"
     ]
@@ -31,15 +31,15 @@ def test_a_weight_raised_by_another_hand_pauses_the_rollout_and_is_left_alone(de
     assert desk.account.pair() == ("50", "false")
 
 
-def test_a_weight_set_to_0_by_another_hand_ends_the_rollout(desk: Desk) -> None:
+def test_a_weight_set_to_0_outside_ends_the_rollout(desk: Desk) -> None:
     desk.start()
     desk.account.change(**{PERCENTAGE: "0"})
 
     desk.serve(5 * MINUTE)
 
     assert desk.tick().status == 0
-    ended = desk.status()
-    assert (ended["phase"], ended["reason"]) == ("rolled_back", "found_at_zero")
+    status = desk.status()
+    assert (status["phase"], status["reason"]) == ("rolled_back", "found_at_zero")
 
 
 def test_what_a_deployment_changes_between_two_ticks_survives_the_next_raise(desk: Desk) -> None:
@@ -84,7 +84,7 @@ def test_a_running_rollout_is_rolled_back(desk: Desk, by: tuple[str | Path, ...]
     "by",
     [pytest.param((POLICY,), id="by a policy"), pytest.param(BARE, id="by bare names")],
 )
-def test_what_no_rollout_knows_of_is_rolled_back_all_the_same(
+def test_a_weight_without_a_rollout_is_rolled_back_as_well(
     desk: Desk, by: tuple[str | Path, ...]
 ) -> None:
     desk.account.change(**{PERCENTAGE: "100", BOOLEAN: "true"})
@@ -97,7 +97,7 @@ def test_what_no_rollout_knows_of_is_rolled_back_all_the_same(
     assert desk.account.others() == OTHERS
 
 
-def test_a_reason_and_a_name_stand_in_the_history_of_a_rollback(desk: Desk) -> None:
+def test_the_history_of_a_rollback_has_its_reason_and_author(desk: Desk) -> None:
     desk.start()
 
     desk.run("rollback", "execution-api", "--reason", "customers called")

@@ -1,4 +1,4 @@
-"""A dry run reads everything, says what it would do, and does nothing."""
+"""A dry run reads everything, prints what it would do, and changes nothing."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The shipped policy as it is, but read between percentiles: the emulator counts above no limit."""
+"""The shipped policy, read by percentiles, as the emulator has no counts above a limit."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ _BETWEEN = "exceedance: percentiles"
 
 @pytest.fixture
 def policy(desk: Desk) -> Path:
-    """The shipped policy, which asks for no count above a limit."""
+    """The shipped policy without counts above a limit (TC)."""
     return desk.another_policy(
         SHIPPED,
         **{
@@ -25,7 +25,7 @@ def policy(desk: Desk) -> Path:
     )
 
 
-def test_a_healthy_release_climbs_and_each_step_says_what_it_showed(
+def test_a_healthy_release_advances_and_each_step_records_its_findings(
     desk: Desk, policy: Path
 ) -> None:
     desk.start(policy)
@@ -33,10 +33,13 @@ def test_a_healthy_release_climbs_and_each_step_says_what_it_showed(
     assert desk.account.pair() == ("100", "true")
     first, second = (one for one in desk.history() if one["kind"] == "advanced")
     for step in (first, second):
-        told = {one["criterion"]: one["sentence"] for one in step["findings"]}
-        assert told["SC-004"].startswith("SC-004 proven: 0 failures in 3 ")
-        assert "of canary requests were slower than 1.05 × the stable path's p95" in told["SC-003"]
-        assert "read between percentiles" in told["SC-003"]
+        sentences = {one["criterion"]: one["sentence"] for one in step["findings"]}
+        assert sentences["SC-004"].startswith("SC-004 proven: 0 failures in 3 ")
+        assert (
+            "of canary requests were slower than 1.05 × the stable path's p95"
+            in sentences["SC-003"]
+        )
+        assert "read between percentiles" in sentences["SC-003"]
     assert desk.run("replay", "execution-api").status == 0
 
 

@@ -1,4 +1,4 @@
-"""Every exit status and every verb of the mapping, as a scheduler or a CI job gets it."""
+"""Every exit status and every verb, as a scheduler or a CI job gets it."""
 
 import signal
 import sqlite3
@@ -22,7 +22,7 @@ from tests.e2e.proxy import Proxy
 
 pytestmark = pytest.mark.ministack
 
-# What happens while the command runs.
+# An action while the command runs.
 Meanwhile: TypeAlias = Callable[[Running], None]
 Situation: TypeAlias = Callable[[Desk, Program, Proxy], AbstractContextManager[Meanwhile]]
 
@@ -33,7 +33,7 @@ TERMINATED: Final = 128 + signal.SIGTERM
 
 
 def nothing(_running: Running) -> None:
-    """Nothing happens meanwhile."""
+    """Do nothing."""
 
 
 @contextmanager
@@ -77,22 +77,22 @@ def failing(desk: Desk, _program: Program, _watched: Proxy) -> Iterator[Meanwhil
 
 @contextmanager
 def failing_unwritable(desk: Desk, _program: Program, watched: Proxy) -> Iterator[Meanwhile]:
-    """The first tick of a rollback that Lambda refuses to write."""
+    """Let the canary fail, and Lambda refuse the write of 0 %."""
     desk.serve(30 * MINUTE, failing=3)
     watched.spoil(WRITE, repeat(refused(403, "AccessDeniedException", "no")))
     yield nothing
 
 
 @contextmanager
-def moved_by_hand(desk: Desk, _program: Program, _watched: Proxy) -> Iterator[Meanwhile]:
+def drifted(desk: Desk, _program: Program, _watched: Proxy) -> Iterator[Meanwhile]:
     desk.account.change(**{PERCENTAGE: "50"})
     desk.serve(5 * MINUTE)
     yield nothing
 
 
 @contextmanager
-def taken(desk: Desk, program: Program, watched: Proxy) -> Iterator[Meanwhile]:
-    """Another tick is in the middle of its work."""
+def lease_held(desk: Desk, program: Program, watched: Proxy) -> Iterator[Meanwhile]:
+    """Let another tick hold the lease."""
     with watched.holding(READ) as held:
         other = program.at(desk.now).begin("tick")
         held.wait()
@@ -100,8 +100,8 @@ def taken(desk: Desk, program: Program, watched: Proxy) -> Iterator[Meanwhile]:
     assert other.answer().status == Exit.DONE
 
 
-def asked_to_end(number: signal.Signals) -> Situation:
-    """Return the situation in which a signal comes while the command looks at the function."""
+def signalled(number: signal.Signals) -> Situation:
+    """Return the situation in which a signal comes while the command reads the function."""
 
     @contextmanager
     def situation(_desk: Desk, _program: Program, watched: Proxy) -> Iterator[Meanwhile]:
@@ -119,14 +119,14 @@ def asked_to_end(number: signal.Signals) -> Situation:
 
 STATUSES: Final[list[tuple[int, Situation, list[str | Path]]]] = [
     (Exit.DONE, baking, ["tick"]),
-    (Exit.DONE, taken, ["tick", "--scheduled"]),
+    (Exit.DONE, lease_held, ["tick", "--scheduled"]),
     (Exit.INTERNAL, damaged, ["tick"]),
     (Exit.USAGE, baking, ["tick", "--store", "sqlite:////nowhere/rollouts.db"]),
     (Exit.USAGE, baking, ["start", "gone.yaml"]),
     (Exit.UNCONFIRMED, failing_unwritable, ["tick"]),
     (Exit.UNCONFIRMED, failing_unwritable, ["tick", "--scheduled"]),
     (Exit.INTERNAL, unreadable, ["verify", ROLLOUT]),
-    (Exit.CHECK_FAILED, moved_by_hand, ["verify", ROLLOUT]),
+    (Exit.CHECK_FAILED, drifted, ["verify", ROLLOUT]),
     (Exit.ROLLED_BACK, rolled_back, ["plan", POLICY, "--live", "--exit-code"]),
     (Exit.ROLLED_BACK, failing, ["plan", POLICY, "--live", "--exit-code"]),
     (Exit.UNDECIDED, baking, ["plan", POLICY, "--live", "--exit-code"]),
@@ -134,12 +134,12 @@ STATUSES: Final[list[tuple[int, Situation, list[str | Path]]]] = [
     (Exit.ROLLED_BACK, rolled_back, ["status", ROLLOUT, "--exit-code"]),
     (Exit.ROLLED_BACK, rolled_back, ["start", POLICY]),
     (Exit.UNCONFIRMED, unwritable, ["rollback", ROLLOUT]),
-    (Exit.DRIFT, moved_by_hand, ["tick"]),
-    (Exit.DRIFT, moved_by_hand, ["tick", "--scheduled"]),
+    (Exit.DRIFT, drifted, ["tick"]),
+    (Exit.DRIFT, drifted, ["tick", "--scheduled"]),
     (Exit.CHECK_FAILED, baking, ["rehearse", POLICY, "--every", "15m", "--expect", "paused"]),
-    (Exit.BUSY, taken, ["tick"]),
-    (INTERRUPTED, asked_to_end(signal.SIGINT), ["tick"]),
-    (TERMINATED, asked_to_end(signal.SIGTERM), ["tick"]),
+    (Exit.BUSY, lease_held, ["tick"]),
+    (INTERRUPTED, signalled(signal.SIGINT), ["tick"]),
+    (TERMINATED, signalled(signal.SIGTERM), ["tick"]),
 ]
 
 
@@ -160,8 +160,8 @@ def test_a_process_ends_with(
     with situation(started, program, watched) as meanwhile:
         running = program.at(started.now).begin(*command)
         meanwhile(running)
-        ended = running.answer()
-    assert (ended.status, "Traceback" in ended.err) == (status, False), ended.err
+        answer = running.answer()
+    assert (answer.status, "Traceback" in answer.err) == (status, False), answer.err
 
 
 def test_there_is_a_process_for_every_status() -> None:
@@ -170,7 +170,7 @@ def test_there_is_a_process_for_every_status() -> None:
 
 # --- verbs --------------------------------------------------------------------------------------
 
-# One rollout from its start to its end: what each verb says to a process, in this order.
+# One rollout from its start to its end: the exit status of each verb, in this order.
 VERBS_IN_TURN: Final[list[tuple[str, Exit, list[str | Path]]]] = [
     ("validate", Exit.DONE, ["validate", POLICY]),
     ("validate", Exit.USAGE, ["validate", "gone.yaml"]),
@@ -217,17 +217,17 @@ VERBS_IN_TURN: Final[list[tuple[str, Exit, list[str | Path]]]] = [
 def test_every_verb_ends_as_the_mapping_says(desk: Desk, program: Program) -> None:
     ends = []
     for _, _, command in VERBS_IN_TURN:
-        ended = program.at(desk.now).run(*command)
-        assert "Traceback" not in ended.err
-        ends.append(ended.status)
+        answer = program.at(desk.now).run(*command)
+        assert "Traceback" not in answer.err
+        ends.append(answer.status)
         desk.serve(MINUTE)
-    played = [" ".join(map(str, command)) for _, _, command in VERBS_IN_TURN]
+    commands = [" ".join(map(str, command)) for _, _, command in VERBS_IN_TURN]
     expected = [status for _, status, _ in VERBS_IN_TURN]
-    assert dict(zip(played, ends, strict=True)) == dict(zip(played, expected, strict=True))
+    assert dict(zip(commands, ends, strict=True)) == dict(zip(commands, expected, strict=True))
 
 
 def test_the_mapping_knows_every_verb_and_every_verb_is_played() -> None:
     assert {verb.partition(" ")[0] for verb in VERBS} == set(cli.VERBS)
     assert {verb for verb, _, _ in VERBS_IN_TURN} == set(VERBS)
-    unforeseen = [(verb, status) for verb, status, _ in VERBS_IN_TURN if status not in VERBS[verb]]
-    assert unforeseen == []
+    unlisted = [(verb, status) for verb, status, _ in VERBS_IN_TURN if status not in VERBS[verb]]
+    assert unlisted == []

@@ -1,4 +1,4 @@
-"""Throttling, outages and broken networks, met by the program with the real retries of botocore."""
+"""Throttling, outages and network faults, with the real retries of botocore."""
 
 from collections.abc import Sequence
 from itertools import cycle, repeat
@@ -42,7 +42,7 @@ READ, RAISE, MEASURE = (
 PATIENCE_S = 2.0  # instead of botocore's ten seconds for a read
 SHORT_S = 1.0
 
-# As each service spells it: Lambda has a code of its own, CloudWatch and DynamoDB answer with 400.
+# The errors of each service: Lambda throttles with 429, CloudWatch and DynamoDB with 400.
 TOO_MANY = refused(429, "TooManyRequestsException")
 THROTTLED = refused(400, "ThrottlingException")
 OVER_CAPACITY = refused(400, "ProvisionedThroughputExceededException")
@@ -51,11 +51,11 @@ UNAVAILABLE = refused(503, "ServiceUnavailable", "come back later")
 
 
 def words(answer: Answer) -> list[str]:
-    """Return what was said on stderr to a person, line by line; the log is not for them."""
+    """Return the messages to the user on stderr: its lines that are no log."""
     return [line for line in answer.err.splitlines() if not line.startswith("{")]
 
 
-# --- what a tick survives -----------------------------------------------------------------------
+# --- retried faults -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,9 @@ def test_a_tick_is_as_any_other_although_aws_fails_for_a_moment_in(
     assert (answer.status, answer.count("tick_completed")) == (0, 1)
     assert answer.data["rollouts"][0]["reason"] == "baking"
     assert len(spoiled.met) == len(faults)
-    assert len({call.invocation for call in spoiled.met}) == 1  # all of them tries of one call
+    assert len({call.invocation for call in spoiled.met}) == 1  # all are tries of one call
     assert Table.of(started.account).version == before.version + 1
-    assert started.tick().status == 0  # nobody has the rollout
+    assert started.tick().status == 0  # the lease is free
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_raise_whose_answer_was_lost_is_known_by_what_the_function_shows(
 
     assert answer.status == 0
     writes = watched.answers_to("UpdateFunctionConfiguration")
-    assert writes[-1:] in ([412], [409], [200])  # its own first write was in the way of the second
+    assert writes[-1:] in ([412], [409], [200])  # its first write made the second one conflict
     assert started.account.pair() == ("50", "false")
     assert started.account.others() == OTHERS
     assert started.kinds() == ["started", "settled", "advanced", "settled"]
@@ -127,8 +127,8 @@ def test_a_save_that_is_sent_twice_counts_once(
 
     assert program.at(started.now).run("tick").status == 0
 
-    sent = [call for call in watched.tries if call.operation == "TransactWriteItems"]
-    assert [call.body for call in sent[:2]] == [sent[0].body] * 2  # with the same token
+    saves = [call for call in watched.tries if call.operation == "TransactWriteItems"]
+    assert [call.body for call in saves[:2]] == [saves[0].body] * 2  # with the same token
     after = Table.of(started.account)
     assert (after.version, after.entries) == (before.version + 2, [*before.entries, 3, 4])
     assert started.kinds() == ["started", "settled", "advanced", "settled"]
@@ -144,7 +144,7 @@ def test_a_save_that_is_sent_twice_counts_once(
     ],
 )
 @ON_A_TABLE
-def test_an_answer_that_is_none_is_asked_for_again_in(
+def test_an_invalid_answer_is_requested_again_in(
     started: Desk, program: Program, watched: Proxy, wanted: Wanted
 ) -> None:
     started.serve(10 * MINUTE)
@@ -158,7 +158,7 @@ def test_an_answer_that_is_none_is_asked_for_again_in(
     assert started.tick().status == 0
 
 
-# --- what it gives up ---------------------------------------------------------------------------
+# --- lasting faults -----------------------------------------------------------------------------
 
 
 def test_a_call_is_tried_four_times_and_then_the_tick_says_what_failed(
@@ -170,10 +170,10 @@ def test_a_call_is_tried_four_times_and_then_the_tick_says_what_failed(
     answer = program.at(started.now).run("tick", "--json")
 
     assert len(spoiled.met) == ATTEMPTS == 4
-    assert answer.status == 0  # silence is held, not failed
-    (story,) = [one for one in answer.events if one["event"] == "metrics_unavailable"]
-    assert "ThrottlingException" in story["problem"]
-    assert "run again in a moment" in story["problem"]
+    assert answer.status == 0  # missing data is held, not failed
+    (event,) = [one for one in answer.events if one["event"] == "metrics_unavailable"]
+    assert "ThrottlingException" in event["problem"]
+    assert "run again in a moment" in event["problem"]
     assert started.account.pair() == ("10", "false")
 
 
@@ -198,8 +198,10 @@ def test_lowering_goes_on_through_throttling_resets_and_lost_answers_until_it_is
     started: Desk, program: Program, watched: Proxy
 ) -> None:
     started.serve(30 * MINUTE, failing=3)
-    given_up = [TOO_MANY] * ATTEMPTS  # by botocore, and not by the loop that lowers
-    spoiled = watched.spoil(RAISE, [*given_up, reset, BROKEN, never_made, TOO_MANY, reset])
+    exhausted_retries = [
+        TOO_MANY
+    ] * ATTEMPTS  # botocore gives up after these, and the lowering loop does not
+    spoiled = watched.spoil(RAISE, [*exhausted_retries, reset, BROKEN, never_made, TOO_MANY, reset])
     looks = watched.spoil(READ, [TOO_MANY, reset])
 
     answer = program.at(started.now).run("tick")
@@ -223,7 +225,7 @@ def test_a_rollback_by_hand_goes_through_an_outage_of_lambda(
     assert started.account.pair() == ("0", "false")
 
 
-# --- how it is told -----------------------------------------------------------------------------
+# --- messages -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -243,7 +245,7 @@ def test_a_rollback_by_hand_goes_through_an_outage_of_lambda(
         ),
     ],
 )
-def test_a_function_that_cannot_be_read_is_told_in_one_sentence(
+def test_a_function_that_cannot_be_read_is_reported_in_one_sentence(
     started: Desk, program: Program, watched: Proxy, faults: Sequence[Fault], code: str
 ) -> None:
     started.serve(10 * MINUTE)
@@ -272,7 +274,7 @@ def test_a_function_that_cannot_be_read_is_told_in_one_sentence(
     ],
 )
 @ON_A_TABLE
-def test_a_table_that_does_not_answer_is_told_in_one_line(
+def test_a_table_that_does_not_answer_is_reported_in_one_line(
     started: Desk, program: Program, watched: Proxy, faults: Sequence[Fault]
 ) -> None:
     watched.spoil(lambda call: call.operation in ("Query", "GetItem"), cycle(faults))

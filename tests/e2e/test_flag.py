@@ -1,4 +1,4 @@
-"""The flag inside a real function: the program sets it, and judges what it logged."""
+"""The flag in a real function: rolloutctl sets it, and judges the metrics that it logs."""
 
 from collections.abc import Collection
 from typing import Final
@@ -47,7 +47,7 @@ STABLE: Final = [user for user in USERS if user not in CANARY]
 
 
 def serve(desk: Desk, failing: Collection[str] = ()) -> dict[str, list[str]]:
-    """Call the function for each user within a window, and let that settle.
+    """Call the function for each user in one window, and wait until its data are complete.
 
     Returns the users by the path that answered, or by `failed`.
     """
@@ -56,10 +56,10 @@ def serve(desk: Desk, failing: Collection[str] = ()) -> dict[str, list[str]]:
     calls = flag_function.call(desk.account, USERS, failing)
     flag_function.publish(desk.account, [one.line for one in calls], desk.now)
     desk.move_clock(begin + 8 * MINUTE - desk.now)
-    answered: dict[str, list[str]] = {}
-    for user, called in zip(USERS, calls, strict=True):
-        answered.setdefault(called.answer, []).append(user)
-    return answered
+    users_by_path: dict[str, list[str]] = {}
+    for user, invocation in zip(USERS, calls, strict=True):
+        users_by_path.setdefault(invocation.answer, []).append(user)
+    return users_by_path
 
 
 def test_the_program_sets_the_flag_of_a_function_and_judges_what_it_measured(desk: Desk) -> None:
@@ -75,10 +75,10 @@ def test_the_program_sets_the_flag_of_a_function_and_judges_what_it_measured(des
     assert desk.tick().status == 0
     assert desk.account.pair() == ("100", "true")
     (advanced,) = (one for one in desk.history(ROLLOUT) if one["kind"] == "advanced")
-    found = {one["criterion"]: one for one in advanced["findings"]}
-    assert {one["samples"] for one in found.values()} == {len(CANARY)}
-    assert found["SC-003"]["measured"] == pytest.approx(0.02)  # 204 ms against 200 ms
-    assert found["SC-004"]["measured"] == 1.0  # who failed went directly
+    findings = {one["criterion"]: one for one in advanced["findings"]}
+    assert {one["samples"] for one in findings.values()} == {len(CANARY)}
+    assert findings["SC-003"]["measured"] == pytest.approx(0.02)  # 204 ms against 200 ms
+    assert findings["SC-004"]["measured"] == 1.0  # the failures were on the stable path
 
     assert serve(desk, failing=USERS[:3]) == {"canary": USERS[3:], FAILED: USERS[:3]}
     assert desk.tick().status == 0

@@ -1,4 +1,4 @@
-"""Ticks that are killed, and ticks that lose an answer, at the worst places there are."""
+"""Ticks that are killed or lose an answer at the worst calls."""
 
 import pytest
 
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.ministack, ON_A_TABLE]
 
 
 @pytest.mark.parametrize(
-    ("call", "way", "left"),
+    ("call", "way", "weight"),
     [
         pytest.param("TransactWriteItems", Way.NOT_MADE, "10", id="before it saved"),
         pytest.param("UpdateFunctionConfiguration", Way.NOT_MADE, "10", id="before it raised"),
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.ministack, ON_A_TABLE]
     ],
 )
 def test_what_a_killed_tick_left_is_finished_once_its_lease_is_over(
-    started: Desk, program: Program, watched: Proxy, call: str, way: Way, left: str
+    started: Desk, program: Program, watched: Proxy, call: str, way: Way, weight: str
 ) -> None:
     started.serve(72 * MINUTE)
     with watched.holding(named(call)) as held:
@@ -30,17 +30,21 @@ def test_what_a_killed_tick_left_is_finished_once_its_lease_is_over(
         held.wait()
         killed.kill()
         held.free(way)
-    started.account.revision()  # is there once the update is over
-    assert started.account.pair() == (left, "false")
+    started.account.revision()  # this waits until the update is over
+    assert started.account.pair() == (weight, "false")
     before = Table.of(started.account).items
 
     started.serve(MINUTE)
-    next_one = started.tick()
-    untouched = Table.of(started.account).items
+    lost_tick = started.tick()
+    after_lost_tick = Table.of(started.account).items
     started.serve(2 * MINUTE)
     after_the_lease = started.tick()
 
-    assert (next_one.status, next_one.count("tick_lost"), untouched == before) == (75, 1, True)
+    assert (lost_tick.status, lost_tick.count("tick_lost"), after_lost_tick == before) == (
+        75,
+        1,
+        True,
+    )
     assert after_the_lease.status == 0
     assert started.account.pair() == ("50", "false")
     assert started.account.others() == OTHERS
@@ -72,14 +76,14 @@ def test_a_tick_is_as_any_other_although_the_answer_was_lost(
 ) -> None:
     before = Table.of(started.account)
     started.serve(minutes * MINUTE)
-    lost_one = watched.lose_answer(lost)
+    spoiler = watched.lose_answer(lost)
 
     answer = program.at(started.now).run("tick", "--json")
 
-    assert len(lost_one.met) == 1
+    assert len(spoiler.met) == 1
     assert (answer.status, answer.count("tick_completed")) == (0, 1)
     assert started.kinds() == ["started", "settled", *kinds]
     table = Table.of(started.account)
     assert table.version == before.version + max(1, len(kinds))
     assert started.account.pair() == ("50" if kinds else "10", "false")
-    assert started.tick().status == 0  # and the rollout is free for the next one
+    assert started.tick().status == 0  # and the lease was released

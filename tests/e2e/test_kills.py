@@ -1,4 +1,4 @@
-"""Ticks that are killed at random moments, alone and in pairs: the benchmark, twenty times."""
+"""Ticks that are killed at random times, alone and in pairs: 20 kills of the benchmark."""
 
 from collections.abc import Callable
 from itertools import count
@@ -14,7 +14,7 @@ KILLS = 20
 
 @pytest.fixture
 def accounts() -> Callable[[], str]:
-    """What gives account numbers that no other test has."""
+    """Return new account numbers, which no other test uses."""
     numbers = count(300_000_000_001)
     return lambda: str(next(numbers))
 

@@ -1,7 +1,7 @@
-"""Answers that are no answers: of every service, in every form, through processes.
+"""Invalid answers of every service in every form, against real processes.
 
-A tick over a failing rollout and a healthy one: whatever a service answers, the tick ends within
-its time, with a documented exit status and no traceback, and traffic that could go back has.
+A tick visits a failing rollout and a healthy one: whatever a service answers, the tick ends in
+time, with a documented exit status and no traceback, and has rolled back what it could.
 """
 
 from itertools import repeat
@@ -53,12 +53,12 @@ def of_dynamodb(call: Call) -> bool:
 
 
 def not_of_the_list(call: Call) -> bool:
-    """Tell whether a call is of one rollout: the list of all of them is answered."""
+    """Tell whether a call is about one rollout; calls for the list of all are answered."""
     return of_dynamodb(call) and call.operation != "Query"
 
 
-# Which calls are spoiled, and how a tick ends then. Where the function does not answer, no rollout
-# fails: a tick would try to lower it for a minute.
+# The calls with invalid answers, and the exit status of the tick. With an unreadable function there
+# is no failing rollout: a tick would try to lower it for a minute.
 CALLS: Final[dict[str, tuple[Wanted, Exit]]] = {
     "the function": (named("GetFunctionConfiguration"), Exit.INTERNAL),
     "the metrics": (named("GetMetricData"), Exit.DONE),
@@ -75,7 +75,7 @@ def fleet(started: Desk, store_url: str) -> Fleet:
 
 @pytest.mark.parametrize("what", CALLS)
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
-def test_what_is_no_answer_is_a_named_error_or_a_finding(
+def test_an_invalid_answer_is_a_named_error_or_a_finding(
     fleet: Fleet, started: Desk, program: Program, watched: Proxy, what: str, answer: Fault
 ) -> None:
     wanted, status = CALLS[what]
@@ -84,39 +84,42 @@ def test_what_is_no_answer_is_a_named_error_or_a_finding(
     let_it_fail(started, 30)
     spoiled = watched.spoil(wanted, repeat(answer))
 
-    ended = program.at(started.now).run("tick", "--json")
+    tick_answer = program.at(started.now).run("tick", "--json")
 
     assert spoiled.met
-    assert ended.status == status
-    assert "Traceback" not in ended.err
-    assert ended.count("unexpected_error") == 0
-    listed = what != "the list of rollouts"
-    assert (ended.count("tick_ended"), ended.count("tick_failed")) == (listed, not listed)
+    assert tick_answer.status == status
+    assert "Traceback" not in tick_answer.err
+    assert tick_answer.count("unexpected_error") == 0
+    list_answered = what != "the list of rollouts"
+    assert (tick_answer.count("tick_ended"), tick_answer.count("tick_failed")) == (
+        list_answered,
+        not list_answered,
+    )
     assert started.account.pair() == ("10", "false")
     after = program.elsewhere(AWS_ENDPOINT_URL=started.account.emulator.endpoint)
-    started.move_clock(3 * MINUTE)  # a lease whose answer was lost is over
+    started.move_clock(3 * MINUTE)  # a lease whose answer was lost has expired
     assert after.at(started.now).run("tick").status == Exit.DONE
     if what != "the function":
         assert started.account.pair(SICK_FUNCTION) == ("0", "false")
 
 
 @pytest.mark.parametrize("answer", [ANSWERS[one] for one in SOME], ids=SOME)
-def test_a_write_that_gets_no_answer_is_done_all_the_same_and_seen_by_a_look(
+def test_a_write_with_an_invalid_answer_is_executed_and_found_by_a_read(
     fleet: Fleet, started: Desk, program: Program, watched: Proxy, answer: Fault
 ) -> None:
-    """Lambda answers the first try of 0 % with something else, and every later one soundly."""
+    """Lambda answers the first write of 0 % invalidly, and every later one correctly."""
     fleet.add_failing()
     let_it_fail(started, 30)
     spoiled = watched.spoil(named("UpdateFunctionConfiguration"), [answer])
 
-    ended = program.at(started.now).run("tick", "--json")
+    tick_answer = program.at(started.now).run("tick", "--json")
 
-    assert (len(spoiled.met), ended.status) == (1, Exit.DONE)
+    assert (len(spoiled.met), tick_answer.status) == (1, Exit.DONE)
     assert started.account.pair(SICK_FUNCTION) == ("0", "false")
 
 
 @pytest.mark.parametrize("answer", [ANSWERS[one] for one in SOME], ids=SOME)
-def test_what_is_answered_soundly_the_second_time_is_as_if_nothing_had_been(
+def test_one_invalid_answer_before_a_valid_one_changes_nothing(
     fleet: Fleet, started: Desk, program: Program, watched: Proxy, answer: Fault
 ) -> None:
     fleet.add_failing()
@@ -131,10 +134,10 @@ def test_what_is_answered_soundly_the_second_time_is_as_if_nothing_had_been(
         )
     ]
 
-    ended = program.at(started.now).run("tick", "--json")
+    tick_answer = program.at(started.now).run("tick", "--json")
 
     assert all(one.met for one in met)
-    assert ended.status == Exit.DONE
+    assert tick_answer.status == Exit.DONE
     assert started.account.pair(SICK_FUNCTION) == ("0", "false")
 
 
@@ -144,11 +147,11 @@ def test_what_is_answered_soundly_the_second_time_is_as_if_nothing_had_been(
     ids=lambda command: command[0],
 )
 @pytest.mark.parametrize("answer", ["null", "another shape", "nested deeply"])
-def test_a_person_gets_a_named_error(
+def test_an_operator_command_ends_with_a_named_error(
     started: Desk, program: Program, watched: Proxy, command: list[str], answer: str
 ) -> None:
     watched.spoil(of_dynamodb, repeat(ANSWERS[answer]))
-    ended = program.at(started.now).run(*command)
-    assert ended.status == Exit.INTERNAL
-    assert "Traceback" not in ended.err
-    assert "dynamodb:" in ended.err
+    command_answer = program.at(started.now).run(*command)
+    assert command_answer.status == Exit.INTERNAL
+    assert "Traceback" not in command_answer.err
+    assert "dynamodb:" in command_answer.err

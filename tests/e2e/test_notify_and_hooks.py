@@ -1,4 +1,4 @@
-"""Whom a policy tells and asks, on the emulator: under exactly the role that `iam` prints."""
+"""Channels and hooks of a policy on the emulator, under exactly the role that `iam` prints."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from tests.e2e.account import Account
 from tests.e2e.on_call import MINUTE, ROLLOUT, Answer, Desk
 from tests.e2e.role import Grant, Role
 from tests.e2e.role_walks import FIXED
-from tests.e2e.test_role import _really_now
+from tests.e2e.test_role import _real_now
 from tests.support import emulator
 from tests.support.emulator import Emulator
 
@@ -37,14 +37,14 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 @pytest.fixture
 def shop(ministack: Emulator, account: str) -> Account:
     """An account with the function at 0 %, a gate, a topic with a queue, and a webhook."""
-    found = Account.of(ministack, account)
-    roles.make_role(found.client("iam"), "handler", {"Service": "lambda.amazonaws.com"})
-    found.create()
-    found.create("gate", {})
-    found.client("secretsmanager").create_secret(
+    created = Account.of(ministack, account)
+    roles.make_role(created.client("iam"), "handler", {"Service": "lambda.amazonaws.com"})
+    created.create()
+    created.create("gate", {})
+    created.client("secretsmanager").create_secret(
         Name="webhook", SecretString="https://elsewhere.example/hunter2"
     )
-    return found
+    return created
 
 
 @pytest.fixture
@@ -53,29 +53,29 @@ def queue(shop: Account) -> tuple[Any, str, str]:
     sns, sqs = shop.client("sns"), shop.client("sqs")
     topic = sns.create_topic(Name="rollouts")["TopicArn"]
     url = sqs.create_queue(QueueName="rollouts")["QueueUrl"]
-    asked = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-    arn = asked["Attributes"]["QueueArn"]
-    anybody = {
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    arn = attributes["Attributes"]["QueueArn"]
+    statement = {
         "Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn,
     }  # fmt: skip
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [anybody]})
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
     return sqs, url, topic
 
 
-def told(queue: tuple[Any, str, str]) -> list[str]:
-    """Take what arrived, by kind."""
+def delivered_kinds(queue: tuple[Any, str, str]) -> list[str]:
+    """Receive the delivered messages, and return their kinds."""
     sqs, url, _ = queue
-    found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
-    for one in found:
+    messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    for one in messages:
         sqs.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
-    bodies = [json.loads(one["Body"]) for one in found]
+    bodies = [json.loads(one["Body"]) for one in messages]
     return [body["MessageAttributes"]["kind"]["Value"] for body in bodies]
 
 
-def raised(desk: Desk, role: Role, queue: tuple[Any, str, str], without: str = "") -> Answer:
-    """Start, and tick as a role that lacks one action, once the gate at 10 % has passed."""
+def tick_as_role(desk: Desk, role: Role, queue: tuple[Any, str, str], without: str = "") -> Answer:
+    """Start, and tick once the gate at 10 % passes; the role lacks the action `without`."""
     policy = desk.another_policy(**{**FIXED, "steps:\n": OUTSIDE.format(topic=queue[2])})
     desk.start(policy)
     where = ("--account", role.account.number, "--region", emulator.REGION)
@@ -88,16 +88,16 @@ def raised(desk: Desk, role: Role, queue: tuple[Any, str, str], without: str = "
 
 @pytest.fixture
 def role(shop: Account, monkeypatch: pytest.MonkeyPatch) -> Role:
-    monkeypatch.setattr("botocore.auth.get_current_datetime", _really_now)
+    monkeypatch.setattr("botocore.auth.get_current_datetime", _real_now)
     return Role(shop, monkeypatch)
 
 
 def test_a_step_asks_its_hook_and_tells_the_topic_and_no_webhook_elsewhere(
     desk: Desk, role: Role, queue: tuple[Any, str, str]
 ) -> None:
-    answer = raised(desk, role, queue)
+    answer = tick_as_role(desk, role, queue)
     assert desk.account.pair() == ("50", "false"), answer.err
-    assert sorted(told(queue)) == ["advanced", "started"]
+    assert sorted(delivered_kinds(queue)) == ["advanced", "started"]
     (failed,) = {one["problem"] for one in answer.events if one["event"] == "message_failed"}
     assert "names the host elsewhere.example, and only hooks.slack.com is allowed" in failed
     assert "hunter2" not in answer.out + answer.err
@@ -117,7 +117,7 @@ def test_a_step_asks_its_hook_and_tells_the_topic_and_no_webhook_elsewhere(
 def test_what_a_role_lacks_is_named_and_costs_no_tick(
     desk: Desk, role: Role, queue: tuple[Any, str, str], action: str, weight: str
 ) -> None:
-    answer = raised(desk, role, queue, without=action)
+    answer = tick_as_role(desk, role, queue, without=action)
     assert answer.status == 0
     assert desk.account.pair() == (weight, "false")
     (line, *_) = [one for one in answer.err.splitlines() if f"({action}): " in one]

@@ -1,8 +1,8 @@
-"""docs/operations.md is walked: its commands run in its order, and print what it shows.
+"""The commands of docs/operations.md run in its order, and print what it shows.
 
-What the world does in between stands in comments, which a reader does not see: 72m of traffic;
-16m of traffic, 3 failing; 24h of rare traffic, a tick every 1h. What is shown is compared but for
-dates, times and what a line `...` leaves out.
+HTML comments say what happens between commands: 72m of traffic; 16m of traffic, 3 failing; 24h of
+rare traffic, a tick every 1h. Outputs are compared without dates and times, and a line `...` stands
+for any text.
 """
 
 import re
@@ -22,7 +22,7 @@ from controller.flag import Flag
 from tests.adapters.cloudformation.fake_cloudformation import FakeCloudFormation
 from tests.e2e.account import FUNCTION, PERCENTAGE
 from tests.e2e.on_call import HOUR, Answer, Desk, changed
-from tests.e2e.test_adopt import A_NUMBER
+from tests.e2e.test_adopt import FIXED_BASELINE
 
 pytestmark = pytest.mark.ministack
 
@@ -40,14 +40,14 @@ _MOMENT: Final = re.compile(r"\d{4}-\d{2}-\d{2}|\b\d{2}:\d{2}\b")
 
 
 class Command(NamedTuple):
-    """A command line of the document, and what is shown below it."""
+    """A command line of the document, and the output below it."""
 
     words: list[str]
     shown: str
 
 
 def steps(text: str) -> Iterator[str | Command]:
-    """Yield what the world does, and each command, in the order of the document."""
+    """Yield the comments and the commands, in the order of the document."""
     for match in _STEP.finditer(text):
         if match["world"]:
             yield match["world"]
@@ -63,10 +63,10 @@ def _commands(block: str) -> Iterator[Command]:
 
 @pytest.fixture
 def at_the_full_hour(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """The desk when an hour begins, so that windows begin alike in every walk.
+    """The desk at the start of an hour, so that windows are the same in every run.
 
-    The policies of the walk are the shipped ones; a number stands for the week of a quiet service.
-    CloudFormation is a fake, because that of the emulator makes no alarm of an expression.
+    The policies are the shipped ones; a fixed baseline replaces the week of a quiet service.
+    CloudFormation is a fake, as that of the emulator does not support alarms on metric math.
     """
     real, fake = Clients.get, FakeCloudFormation()
 
@@ -74,28 +74,28 @@ def at_the_full_hour(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
         return fake if service == "cloudformation" else real(self, service)
 
     monkeypatch.setattr(Clients, "get", get)
-    left = HOUR - timedelta(
+    until_full_hour = HOUR - timedelta(
         minutes=desk.now.minute, seconds=desk.now.second, microseconds=desk.now.microsecond
     )
-    desk.serve_directly(left)
+    desk.serve_directly(until_full_hour)
     desk.account.time_the_backend(desk.now - 25 * HOUR, desk.now)
     shutil.copytree(ROOT / "policies", desk.folder / "policies")
     quiet = desk.folder / "policies" / "quiet-service.yaml"
-    quiet.write_text(changed(quiet.read_text(encoding="utf-8"), A_NUMBER), encoding="utf-8")
+    quiet.write_text(changed(quiet.read_text(encoding="utf-8"), FIXED_BASELINE), encoding="utf-8")
     return desk
 
 
-def happens(desk: Desk, what: str) -> None:
-    """Let the world do what a comment says."""
+def apply_comment(desk: Desk, what: str) -> None:
+    """Do what a comment says."""
     if what == "the function logs":
         _log(desk)
         return
-    asked = _TRAFFIC.fullmatch(what)
-    assert asked, f"docs/operations.md: the test does not know what this means: {what}"
-    length = parse_duration(asked["length"])
-    every = parse_duration(asked["every"]) if asked["every"] else length
+    traffic = _TRAFFIC.fullmatch(what)
+    assert traffic, f"docs/operations.md: the test does not know what this means: {what}"
+    length = parse_duration(traffic["length"])
+    every = parse_duration(traffic["every"]) if traffic["every"] else length
     for _ in range(length // every):
-        match asked["kind"]:
+        match traffic["kind"]:
             case "rare ":
                 desk.account.call_gateway_rarely(desk.now, desk.now + every)
                 desk.move_clock(every)
@@ -103,13 +103,13 @@ def happens(desk: Desk, what: str) -> None:
                 desk.account.time_the_backend(desk.now, desk.now + every)
                 desk.serve_directly(every)
             case _:
-                desk.serve(every, failing=int(asked["failing"] or 0))
-        if asked["every"]:
+                desk.serve(every, failing=int(traffic["failing"] or 0))
+        if traffic["every"]:
             desk.tick()
 
 
 def _log(desk: Desk) -> None:
-    """Let the flag in the function log three requests of the last minute."""
+    """Write the log of three requests of the last minute, as the flag logs them."""
     lines = list[str]()
     moment = desk.now.timestamp() - 60
     flag = Flag(environ={PERCENTAGE: "30"}, log=lines.append, now=lambda: moment)
@@ -127,18 +127,18 @@ def _log(desk: Desk) -> None:
     )
 
 
-def told(answer: Answer) -> str:
-    """Return what a person reads: what was printed, and then what else was said but the log."""
-    said = [one for one in answer.err.splitlines(keepends=True) if not one.startswith("{")]
-    return answer.out + "".join(said)
+def user_output(answer: Answer) -> str:
+    """Return what a user reads: stdout, and then the lines of stderr that are no log."""
+    messages = [one for one in answer.err.splitlines(keepends=True) if not one.startswith("{")]
+    return answer.out + "".join(messages)
 
 
-def unmoored(text: str) -> str:
-    """Return `text` without the dates and times in it, which are others in every walk."""
+def without_times(text: str) -> str:
+    """Return `text` without its dates and times, which differ in every run."""
     return _MOMENT.sub("-", text)
 
 
-def test_the_walk_through_operations_goes_as_it_is_written(
+def test_the_commands_of_the_operations_page_print_what_it_shows(
     at_the_full_hour: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk, same = at_the_full_hour, OutputChecker().check_output
@@ -146,9 +146,11 @@ def test_the_walk_through_operations_goes_as_it_is_written(
     different = []
     for step in steps(TEXT):
         if isinstance(step, str):
-            happens(desk, step)
+            apply_comment(desk, step)
             continue
-        said = told(desk.run(*step.words[1:]))
-        if not same(unmoored(step.shown), unmoored(said), ELLIPSIS | NORMALIZE_WHITESPACE):
-            different.append(f"$ {shlex.join(step.words)}\n{said}")
+        printed = user_output(desk.run(*step.words[1:]))
+        if not same(
+            without_times(step.shown), without_times(printed), ELLIPSIS | NORMALIZE_WHITESPACE
+        ):
+            different.append(f"$ {shlex.join(step.words)}\n{printed}")
     assert not different, "\n".join(["the document shows something else than:", *different])

@@ -1,7 +1,7 @@
-"""A table of DynamoDB, and every tick twice at once: two schedulers, or a scheduler and a person.
+"""Two ticks at the same time on a DynamoDB table, or a tick and an operator's rollback.
 
-That two processes overlap is not left to chance: a proxy holds the first one that gets to work at
-its first look at the function, until the other one has ended.
+The overlap is not left to chance: a proxy holds the first process with the lease at its first read
+of the function, until the other process has ended.
 """
 
 import json
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.ministack, ON_A_TABLE]
 
 
 def pair(desk: Desk, program: Program, watched: Proxy) -> tuple[Answer, Answer]:
-    """Tick twice at once; return how the one ended that ended first, and then the other."""
+    """Run two ticks at once; return the answer that came first, and then the other."""
     before = Table.of(desk.account)
     ticking = program.at(desk.now)
     with watched.holding(named("GetFunctionConfiguration")) as held, ThreadPoolExecutor(2) as pool:
@@ -31,8 +31,8 @@ def pair(desk: Desk, program: Program, watched: Proxy) -> tuple[Answer, Answer]:
         held.free()
     (first,) = done
     (second,) = (one for one in running if one is not first)
-    assert between.but_leases() == before.but_leases()  # whoever ended first changed nothing
-    assert between.fence == before.fence + 1  # and one of them alone was let in
+    assert between.but_leases() == before.but_leases()  # the first one to end changed nothing
+    assert between.fence == before.fence + 1  # and only one of them got the lease
     return first.result(), second.result()
 
 
@@ -46,15 +46,15 @@ def test_of_two_ticks_at_once_one_does_it_and_the_other_changes_nothing_all_the_
     started: Desk, program: Program, watched: Proxy
 ) -> None:
     created = Table.of(started.account)
-    seen: list[tuple[str, str]] = []
+    pairs: list[tuple[str, str]] = []
     for length in [36 * MINUTE] * 4 + [8 * HOUR] * 2 + [9 * HOUR]:
         started.serve(length)
         loser, winner = pair(started, program, watched)
         assert (loser.status, winner.status) == (75, 0)
         assert (loser.count("tick_lost"), winner.count("tick_completed")) == (1, 1)
-        seen.append(started.account.pair())
+        pairs.append(started.account.pair())
 
-    assert [one for one, _ in groupby(seen)] == [("10", "false"), ("50", "false"), ("100", "true")]
+    assert [one for one, _ in groupby(pairs)] == [("10", "false"), ("50", "false"), ("100", "true")]
     assert weights_written(watched) == ["50", "100"]  # once each; 10 was the start's
     assert started.account.others() == OTHERS
     status = started.status()
@@ -67,17 +67,17 @@ def test_of_two_ticks_at_once_one_does_it_and_the_other_changes_nothing_all_the_
     assert table.entries == list(range(1, len(table.entries) + 1))
 
 
-def test_of_two_ticks_at_once_one_rolls_a_sick_release_back(
+def test_of_two_ticks_at_once_one_rolls_a_failing_release_back(
     started: Desk, program: Program, watched: Proxy
 ) -> None:
-    def pass_by() -> None:
+    def serve_traffic() -> None:
         if started.account.pair() == ("0", "false"):
             started.serve_directly(14 * MINUTE)
         else:
             started.serve(16 * MINUTE, failing=3)
 
     for _ in range(3):
-        pass_by()
+        serve_traffic()
         loser, winner = pair(started, program, watched)
         assert (loser.status, winner.status) == (75, 0)
 
@@ -107,18 +107,18 @@ def test_a_rollback_by_hand_wins_over_a_tick_that(
         tick = now.begin("tick", "--json")
         held.wait()
         rollback = now.run("rollback", ROLLOUT, "--reason", "customers called", "--json")
-        # It waited for nobody: the tick is still where it was held.
-        by_hand, waited = started.account.pair(), tick.has_ended()
+        # The rollback did not wait: the tick is still held.
+        after_rollback, tick_ended = started.account.pair(), tick.has_ended()
         held.free()
         ticked = tick.answer()
 
-    assert (rollback.status, by_hand, waited) == (0, ("0", "false"), False)
+    assert (rollback.status, after_rollback, tick_ended) == (0, ("0", "false"), False)
     assert ticked.status in (0, 75)
     assert started.account.pair() == ("0", "false")
     kinds = started.kinds()
     assert (kinds.count("rolling_back"), kinds.count("rolled_back")) == (1, 1)
     assert started.status()["phase"] == "rolled_back"
     started.move_clock(MINUTE)
-    assert started.tick().status == 0  # nothing is held, and nothing is left to do
+    assert started.tick().status == 0  # the lease is free, and nothing is left to do
     assert started.account.pair() == ("0", "false")
     assert started.kinds() == kinds

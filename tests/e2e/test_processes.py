@@ -14,12 +14,12 @@ from tests.e2e.program import Program
 
 pytestmark = pytest.mark.ministack
 
-# Values that cannot be anywhere by chance, as they are and as JSON spells them.
+# Values that cannot occur by chance, plain and JSON-escaped.
 SECRETS = {
-    spelt.encode()
+    form.encode()
     for value in OTHERS.values()
     if len(value) > 8
-    for spelt in (value, json.dumps(value)[1:-1])
+    for form in (value, json.dumps(value)[1:-1])
 }
 
 
@@ -31,13 +31,13 @@ def program(environment: dict[str, str]) -> Program:
 
 @pytest.fixture
 def from_nothing(environment: dict[str, str]) -> Program:
-    """The program in the shop, as a scheduler starts it."""
+    """The program in the shop, in a new Python, as a scheduler starts it."""
     return Program(environment)
 
 
 @pytest.fixture
 def started_earlier(desk: Desk) -> Desk:
-    """A rollout that was started at 10 % more than an hour ago, and is due for 50 %."""
+    """A rollout that was started 72 minutes ago, and is due to advance from 10 to 50 %."""
     desk.move_clock(-72 * MINUTE)
     desk.start()
     desk.serve(72 * MINUTE)
@@ -71,21 +71,21 @@ def test_a_rollout_goes_to_10_percent_and_back_and_no_secret_is_left_anywhere(
     assert [one.count("tick_completed") for one in answers] == [0, 1, 1, 1, 0, 0]
     printed = [text.encode() for one in answers for text in (one.out, one.err)]
     stored = [file.read_bytes() for file in tmp_path.iterdir()]
-    assert any(b"USE_API_GATEWAY_PERCENTAGE=10" in text for text in stored)  # the pair is told
+    assert any(b"USE_API_GATEWAY_PERCENTAGE=10" in text for text in stored)  # the pair is stored
     assert secrets_in(*printed, *stored) == []
 
 
-def test_the_log_of_a_tick_tells_the_whole_story_in_one_event(
+def test_the_log_of_a_tick_has_the_whole_visit_in_one_event(
     program: Program, started_earlier: Desk
 ) -> None:
     answer = program.run("tick")
 
     assert answer.status == 0
-    (story,) = [one for one in answer.events if one["event"] == "tick_completed"]
-    assert story["rollout"] == "execution-api#1"
-    assert (story["phase"], story["step"], story["weight_percent"]) == ("progressing", 1, 50)
-    assert story["seen_percent"] == 10
-    assert {"reason", "sentence", "next", "alerts", "timestamp", "level"} <= story.keys()
+    (event,) = [one for one in answer.events if one["event"] == "tick_completed"]
+    assert event["rollout"] == "execution-api#1"
+    assert (event["phase"], event["step"], event["weight_percent"]) == ("progressing", 1, 50)
+    assert event["seen_percent"] == 10
+    assert {"reason", "sentence", "next", "alerts", "timestamp", "level"} <= event.keys()
 
 
 def test_ticks_at_the_same_time_advance_once(program: Program, started_earlier: Desk) -> None:
@@ -98,7 +98,7 @@ def test_ticks_at_the_same_time_advance_once(program: Program, started_earlier: 
         assert answer.count("tick_completed") == (answer.status == 0)
         assert answer.count("tick_lost") == (answer.status == 75)
     assert started_earlier.account.pair() == ("50", "false")
-    assert program.run("tick").status == 0  # sees 50 % in force, if none of the three could save it
+    assert program.run("tick").status == 0  # confirms 50 %, if none of the three could save it
     kinds = [kind for kind in started_earlier.kinds() if kind != "write_again"]
     assert kinds == ["started", "settled", "advanced", "settled"]
 
@@ -137,11 +137,11 @@ def test_a_container_without_a_store_is_refused(program: Program, tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-# --- an account that cannot be reached ----------------------------------------------------------
+# --- unreachable accounts -----------------------------------------------------------------------
 
 
-def told(answer: Answer) -> str:
-    """Return the one line that an error is told in."""
+def error_line(answer: Answer) -> str:
+    """Return the only line of an error message."""
     (line,) = answer.err.splitlines()
     assert line.startswith("rolloutctl: ")
     return line
@@ -162,21 +162,21 @@ def test_a_tick_without_an_account_is_refused_with_what_to_set(
     answer = program.elsewhere(missing).run("tick")
 
     assert answer.status == 2
-    assert advice in told(answer)
+    assert advice in error_line(answer)
     assert started_earlier.stored() == store
 
 
-def test_a_tick_that_nobody_answers_ends_with_1_and_leaves_everything_where_it_is(
+def test_a_tick_without_any_answer_ends_with_1_and_changes_nothing(
     program: Program, started_earlier: Desk
 ) -> None:
     function = started_earlier.account.revision()
     cut_off = program.elsewhere(AWS_ENDPOINT_URL=f"http://127.0.0.1:{closed_port()}")
 
-    begun = time.monotonic()
+    started = time.monotonic()
     answer = cut_off.run("tick", "--json")
 
-    assert time.monotonic() - begun < 45  # four attempts at each of two services
-    assert answer.status == 1  # so that an alarm on the schedule's exit status hears of it
+    assert time.monotonic() - started < 45  # four attempts at each of two services
+    assert answer.status == 1  # so that an alarm on the exit status fires
     (rollout,) = answer.data["rollouts"]
     assert (rollout["phase"], rollout["weight"]) == ("progressing", 10)
     assert rollout["reason"] == "holding"
@@ -188,14 +188,14 @@ def test_a_tick_that_nobody_answers_ends_with_1_and_leaves_everything_where_it_i
 
 
 def closed_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a port without a listener."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-# --- what a tick loads --------------------------------------------------------------------------
+# --- imports ------------------------------------------------------------------------------------
 
 HEAVY = (
     "asyncio.events",

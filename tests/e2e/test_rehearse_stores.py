@@ -1,4 +1,4 @@
-"""A rehearsal is the same story whatever store it is told into."""
+"""A rehearsal gives the same result on every store."""
 
 import json
 from pathlib import Path
@@ -49,8 +49,8 @@ def test_a_scenario_ends_the_same_on_a_file_and_on_a_table(
         capsys.readouterr()
         arguments = ["rehearse", str(POLICY), "--scenario", scenario, "--every", every]
         assert main([*arguments, "--store", store, "--expect", status, "--json"]) == 0
-        story: dict[str, Any] = json.loads(capsys.readouterr().out)
-        return story
+        result: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return result
 
     on_a_file = rehearsed(f"sqlite:///{folder / 'rehearsal.db'}")
     on_a_table = rehearsed(stored_items.URL)

@@ -1,8 +1,7 @@
-"""Under exactly the policy that `rolloutctl iam` prints: nothing is missing, nothing is too much.
+"""Roles with exactly the policy that `rolloutctl iam` prints: no grant is missing or superfluous.
 
-The emulator asks IAM at every call. It does not ask for leading keys: what a role is bound to is
-shown by tests/bootstrap/test_tenants.py. Nothing but the function, the table and the role is real
-here: what a role needs of a customer's key, no emulator at hand can tell.
+The emulator evaluates IAM at every call, but not leading keys: tests/bootstrap/test_tenants.py
+tests to which keys a role is bound. The emulator cannot test the grants on a customer's KMS key.
 """
 
 import json
@@ -39,33 +38,33 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 @pytest.fixture
 def shop(ministack: Emulator, account: str) -> Account:
     """An account with the function at 0 %, whose own role has to be there."""
-    found = Account.of(ministack, account)
-    roles.make_role(found.client("iam"), "handler", {"Service": "lambda.amazonaws.com"})
-    found.create()
-    return found
+    created = Account.of(ministack, account)
+    roles.make_role(created.client("iam"), "handler", {"Service": "lambda.amazonaws.com"})
+    created.create()
+    return created
 
 
 @pytest.fixture
 def role(shop: Account, monkeypatch: pytest.MonkeyPatch) -> Role:
-    """A role that may do nothing yet; what it signs is of now, wherever the clock was moved to."""
-    monkeypatch.setattr("botocore.auth.get_current_datetime", _really_now)
+    """A role without grants yet; its requests are signed with the real time."""
+    monkeypatch.setattr("botocore.auth.get_current_datetime", _real_now)
     return Role(shop, monkeypatch)
 
 
-def _really_now(*_: object) -> datetime:
+def _real_now(*_: object) -> datetime:
     return api.real_datetime.now(UTC).replace(tzinfo=None)
 
 
 @pytest.fixture
-def asked(shop: Account, monkeypatch: pytest.MonkeyPatch) -> set[Grant]:
-    """What every call of this process asks IAM for, from the first use of this fixture on."""
+def needed(shop: Account, monkeypatch: pytest.MonkeyPatch) -> set[Grant]:
+    """The grants that the calls of the role in this process need, from this fixture on."""
     found: set[Grant] = set()
     real = BaseClient._make_api_call
 
     def call(self: BaseClient, operation: str, request: dict[str, object]) -> object:
         service = self.meta.service_model.service_name
         if self._request_signer._credentials.token:  # the role's session, and not the account
-            found.update(roles.asked(service, operation, request, shop.number))
+            found.update(roles.needed_grants(service, operation, request, shop.number))
         return real(self, operation, request)
 
     monkeypatch.setattr(BaseClient, "_make_api_call", call)
@@ -82,53 +81,53 @@ def printed(desk: Desk, job: Job, store: str | None, *more: str) -> Document:
     return document
 
 
-def at_the_other_end(walk: Walk, number: str) -> list[Grant]:
-    """Return everything on the table that is not the role's, where rollouts move between two."""
+def other_table_grants(walk: Walk, number: str) -> list[Grant]:
+    """Return all grants on the other table, when rollouts are copied between two tables."""
     other = {URL: OTHER_URL, OTHER_URL: URL}[walk.store].removeprefix("dynamodb://")
     table = f"arn:aws:dynamodb:{emulator.REGION}:{number}:table/{other}"
     return [("dynamodb:*", table), ("dynamodb:*", f"{table}/index/*")]
 
 
 def walk_as(desk: Desk, role: Role, walk: Walk, granted: list[Grant]) -> str:
-    """Walk until something goes wrong; return what was said then, empty when all went well."""
-    role.may(roles.of([*granted, *at_the_other_end(walk, role.account.number)]))
-    for answer, went_well in walk.take(desk):
-        if not went_well:
+    """Walk until a command fails; return its output, or an empty text when none failed."""
+    role.may(roles.of([*granted, *other_table_grants(walk, role.account.number)]))
+    for answer, succeeded in walk.take(desk):
+        if not succeeded:
             return answer.out + answer.err
     return ""
 
 
-def unseen(grant: Grant, job: Job) -> bool:
-    """Tell whether a grant is used by CloudFormation itself, or where it refuses a template.
+def is_indirect(grant: Grant, job: Job) -> bool:
+    """Tell whether only CloudFormation itself uses a grant, or only a refused template does.
 
-    tests/cli/test_iam.py holds these to the schemas of CloudFormation's resources.
+    tests/cli/test_iam.py checks these grants against the schemas of CloudFormation's resources.
     """
     action, _ = grant
     service = action.partition(":")[0]
-    beside = service in ("cloudwatch", "sns") or action == "cloudformation:DescribeEvents"
-    return job is Job.MONITORING and beside
+    indirect = service in ("cloudwatch", "sns") or action == "cloudformation:DescribeEvents"
+    return job is Job.MONITORING and indirect
 
 
 @pytest.mark.parametrize("job", [*WALKS, *BESIDE], ids=str)
 @ON_A_TABLE
 def test_a_role_needs_all_that_is_printed_for_it_and_nothing_else(
-    desk: Desk, role: Role, asked: set[Grant], job: Job
+    desk: Desk, role: Role, needed: set[Grant], job: Job
 ) -> None:
     walk = {**WALKS, **BESIDE}[job]
     walk.prepare(desk)
     granted = list(roles.grants(printed(desk, job, walk.store)))
-    (_, other), _ = at_the_other_end(walk, role.account.number)
+    (_, other), _ = other_table_grants(walk, role.account.number)
 
     assert walk_as(desk, role, walk, granted) == ""
 
-    seen = {one for one in granted if not unseen(one, job)}
-    assert {one for one in asked if not one[1].startswith(other)} == seen
+    seen = {one for one in granted if not is_indirect(one, job)}
+    assert {one for one in needed if not one[1].startswith(other)} == seen
 
 
 @pytest.mark.parametrize("job", UNBOUND, ids=str)
 @ON_A_TABLE
 def test_an_unbound_role_needs_all_that_is_printed_for_it_and_nothing_else(
-    desk: Desk, role: Role, asked: set[Grant], job: Job
+    desk: Desk, role: Role, needed: set[Grant], job: Job
 ) -> None:
     walk = UNBOUND[job]
     walk.prepare(desk)
@@ -136,12 +135,12 @@ def test_an_unbound_role_needs_all_that_is_printed_for_it_and_nothing_else(
 
     assert walk_as(desk, role, walk, granted) == ""
 
-    assert asked == set(granted)
+    assert needed == set(granted)
 
 
 @pytest.mark.parametrize("job", [Job.TICK, Job.START, Job.OPERATE], ids=str)
 def test_with_rollouts_in_a_file_a_role_needs_nothing_of_dynamodb(
-    desk: Desk, role: Role, asked: set[Grant], job: Job
+    desk: Desk, role: Role, needed: set[Grant], job: Job
 ) -> None:
     walk = WALKS[job]
     walk.prepare(desk)
@@ -149,7 +148,7 @@ def test_with_rollouts_in_a_file_a_role_needs_nothing_of_dynamodb(
 
     assert walk_as(desk, role, walk, granted) == ""
 
-    assert asked == set(granted)
+    assert needed == set(granted)
 
 
 def _each_grant() -> Iterator[object]:
@@ -176,9 +175,9 @@ def test_without_one_action_a_walk_ends_with_a_line_that_names_it(
     kept = [one for one in granted if one != (action, _in(role.account, arn))]
     assert len(kept) == len(granted) - 1
 
-    said = walk_as(desk, role, walk, kept)
+    output = walk_as(desk, role, walk, kept)
 
-    (line, *_) = [one for one in said.splitlines() if action in one]
+    (line, *_) = [one for one in output.splitlines() if action in one]
     assert "grant the action to this role" in line
 
 

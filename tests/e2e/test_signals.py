@@ -1,4 +1,4 @@
-"""Real processes that are asked to end: exit statuses, and what they leave for the next one."""
+"""Real processes that get a signal: exit statuses, and the state for the next process."""
 
 import signal
 from signal import SIGINT, SIGTERM
@@ -24,7 +24,7 @@ READ, WRITE, SAVE = (
 def stopped(
     desk: Desk, program: Program, watched: Proxy, at: Wanted, number: signal.Signals
 ) -> Answer:
-    """Tick, send a signal while a call is on its way, let that be answered; return how it ended."""
+    """Tick, send a signal while a call is in flight, release the call; return the answer."""
     with watched.holding(at) as held:
         tick = program.at(desk.now).begin("tick")
         held.wait()
@@ -54,15 +54,15 @@ def test_a_tick_ends_at_a_safe_point_and_gives_the_lease_back(
 ) -> None:
     started.serve(72 * MINUTE)
 
-    ended = stopped(started, program, watched, at, number)
+    answer = stopped(started, program, watched, at, number)
 
-    assert ended.status == 128 + number
-    assert f"rolloutctl: ended by {number.name} at a safe point; " in ended.err
-    assert "Traceback" not in ended.err
-    started.account.revision()  # is there once the update is over
+    assert answer.status == 128 + number
+    assert f"rolloutctl: ended by {number.name} at a safe point; " in answer.err
+    assert "Traceback" not in answer.err
+    started.account.revision()  # this waits until the update is over
     assert started.account.pair() == (weight, "false")
     assert started.kinds() == ["started", "settled", *recorded]
-    assert started.tick().status == 0  # nobody has the rollout
+    assert started.tick().status == 0  # the lease is free
     assert started.account.pair() == ("50", "false")
     assert started.kinds() == ["started", "settled", "advanced", "settled"]
     assert started.account.others() == OTHERS
@@ -73,9 +73,9 @@ def test_less_traffic_is_written_and_recorded_before_a_tick_ends(
 ) -> None:
     started.serve(30 * MINUTE, failing=3)
 
-    ended = stopped(started, program, watched, WRITE, SIGTERM)
+    answer = stopped(started, program, watched, WRITE, SIGTERM)
 
-    assert ended.status == 143
+    assert answer.status == 143
     assert started.account.pair() == ("0", "false")
     assert started.kinds() == ["started", "settled", "rolling_back"]
     started.account.settled()
@@ -103,13 +103,13 @@ def test_a_call_that_is_not_answered_is_cut_off_when(
         held.wait()
         for number in signals:
             tick.signal(number)
-        ended = tick.answer()
+        answer = tick.answer()
         held.free(Way.NOT_MADE)
 
-    assert ended.status == 128 + signals[0]
-    assert f"rolloutctl: ended by {signals[0].name} in the middle of a call; " in ended.err
+    assert answer.status == 128 + signals[0]
+    assert f"rolloutctl: ended by {signals[0].name} in the middle of a call; " in answer.err
     assert started.account.pair() == ("10", "false")
-    assert started.tick().status == 0  # nobody has the rollout
+    assert started.tick().status == 0  # the lease is free
     assert started.kinds()[-2:] == ["write_again", "settled"]
     assert started.account.pair() == ("50", "false")
 
@@ -124,7 +124,7 @@ def test_a_call_that_is_not_answered_is_cut_off_when(
     ],
 )
 @pytest.mark.parametrize("number", [SIGTERM, SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_whoever_waits_ends_at_once(
+def test_a_command_that_waits_ends_at_once(
     started: Desk, program: Program, number: signal.Signals, verb: list[str]
 ) -> None:
     waiting = program.at(started.now).begin(*verb)
@@ -132,7 +132,7 @@ def test_whoever_waits_ends_at_once(
 
     waiting.signal(number)
 
-    ended = waiting.answer()
-    assert (ended.status, "Traceback" in ended.err) == (128 + number, False)
+    answer = waiting.answer()
+    assert (answer.status, "Traceback" in answer.err) == (128 + number, False)
     assert ROLLOUT in shown or "started" in shown
     assert started.tick().status == 0

@@ -1,4 +1,4 @@
-"""Starting, and every reason not to: nothing is touched by a start that is refused."""
+"""Starts, and every refusal of one: a refused start changes nothing."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def test_a_canary_that_has_traffic_already_is_not_started(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         pytest.param(
             {"Path: stable": "Path: nobody"},
@@ -43,12 +43,12 @@ def test_a_canary_that_has_traffic_already_is_not_started(desk: Desk) -> None:
     ],
 )
 def test_a_policy_that_does_not_fit_the_account_is_not_started(
-    desk: Desk, words: dict[str, str], told: tuple[str, ...]
+    desk: Desk, words: dict[str, str], expected: tuple[str, ...]
 ) -> None:
     answer = desk.run("start", desk.another_policy(**words))
 
     assert answer.status == 2
-    assert [part for part in told if part not in answer.err] == []
+    assert [part for part in expected if part not in answer.err] == []
     assert desk.account.pair() == ("0", "false")
     assert desk.run("status").out == "no active rollout\n"
 

@@ -1,4 +1,4 @@
-"""What nobody reads stops nothing: stdout and stderr that are closed, full, or without a reader."""
+"""Broken streams stop no command: stdout and stderr are closed, full, or without a reader."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ Broken = Callable[[], AbstractContextManager[int | None]]
 
 @pytest.fixture
 def program(environment: dict[str, str]) -> Program:
-    """The program in the shop, with streams that are read; those that `run` breaks are not its."""
+    """The program in the shop, with working streams; `run` starts it with broken ones."""
     return Program(environment, forked=True)
 
 
@@ -31,9 +31,9 @@ def closed() -> Iterator[None]:
 
 @contextmanager
 def full() -> Iterator[int]:
-    place = os.open("/dev/full", os.O_WRONLY)
-    yield place
-    os.close(place)
+    descriptor = os.open("/dev/full", os.O_WRONLY)
+    yield descriptor
+    os.close(descriptor)
 
 
 @contextmanager
@@ -54,14 +54,20 @@ BROKEN = [
 def run(
     program: Program, *arguments: str | Path, **streams: int | None
 ) -> subprocess.CompletedProcess[str]:
-    """Run one command; a stream that is None is closed, one that is not named is read."""
-    shut = {"stdout": " >&-", "stderr": " 2>&-"}
-    shell = 'exec "$@"' + "".join(shut[name] for name, place in streams.items() if place is None)
-    read: dict[str, int | None] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
+    """Run one command; a stream that is None is closed, and one that is left out is captured."""
+    redirections = {"stdout": " >&-", "stderr": " 2>&-"}
+    shell = 'exec "$@"' + "".join(
+        redirections[name] for name, descriptor in streams.items() if descriptor is None
+    )
+    captured: dict[str, int | None] = {
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        **streams,
+    }
     return subprocess.run(
         ["sh", "-c", shell, "sh", sys.executable, "-m", "controller", *map(str, arguments)],
         env=dict(program.environment), cwd=ROOT, text=True, timeout=LIMIT_S, check=False,
-        stdin=subprocess.DEVNULL, stdout=read["stdout"], stderr=read["stderr"],
+        stdin=subprocess.DEVNULL, stdout=captured["stdout"], stderr=captured["stderr"],
     )  # fmt: skip
 
 
@@ -100,8 +106,8 @@ def test_a_rollback_whose_result_is_not_written_is_done_and_recorded(
         back = run(program, "rollback", ROLLOUT, stdout=stdout)
 
     assert back.returncode == status
-    said = [line for line in back.stderr.splitlines() if not line.startswith("{")]
-    assert len(said) == 1 + bool(words)  # the first is that 0 % is written
+    messages = [line for line in back.stderr.splitlines() if not line.startswith("{")]
+    assert len(messages) == 1 + bool(words)  # the first one says that 0 % is written
     assert words in back.stderr
     assert shop.pair() == ("0", "false")
     assert program.run("status", ROLLOUT, "--json").data["phase"] == "rolled_back"

@@ -1,4 +1,4 @@
-"""The shipped policy, by `start` and `tick`, on an AWS that nobody here wrote."""
+"""The shipped policy, by `start` and `tick`, on a third-party AWS emulator."""
 
 from datetime import datetime, timedelta
 from itertools import groupby, pairwise
@@ -26,9 +26,9 @@ def test_a_healthy_release_goes_10_50_100_and_ends_as_a_success(desk: Desk) -> N
         ("100", "true"),
     ]
     assert desk.account.others() == OTHERS
-    ended = desk.status()
-    assert (ended["phase"], ended["weight"], ended["label"]) == ("succeeded", 100, "not refuted")
-    assert {one["verdict"] for one in ended["findings"] if one.get("gates", True)} == {"pass"}
+    final = desk.status()
+    assert (final["phase"], final["weight"], final["label"]) == ("succeeded", 100, "not refuted")
+    assert {one["verdict"] for one in final["findings"] if one.get("gates", True)} == {"pass"}
     assert desk.run("status", "execution-api", "--exit-code").status == 0
 
     transitions = desk.history()
@@ -58,10 +58,10 @@ def test_failing_requests_at_50_percent_take_all_traffic_back_within_half_an_hou
     assert desk.kinds() == [
         "started", "settled", "advanced", "settled", "rolling_back", "rolled_back",
     ]  # fmt: skip
-    ended = desk.run("status", "execution-api", "--exit-code", "--json")
-    assert ended.status == 4
-    assert (ended.data["phase"], ended.data["reason"]) == ("rolled_back", "gate_failed")
-    assert ended.data["sentence"].startswith("SC-004 fails: success was below 99.9%")
+    final = desk.run("status", "execution-api", "--exit-code", "--json")
+    assert final.status == 4
+    assert (final.data["phase"], final.data["reason"]) == ("rolled_back", "gate_failed")
+    assert final.data["sentence"].startswith("SC-004 fails: success was below 99.9%")
 
     desk.serve_directly(14 * MINUTE)
     assert desk.tick().status == 0
@@ -91,7 +91,7 @@ def test_a_slower_p95_rolls_back_although_the_average_is_the_same(desk: Desk) ->
     assert "duration was 300 ms against 240 ms, +25%" in desk.status()["sentence"]
 
 
-def test_silence_is_held_and_then_paused_but_never_advanced(desk: Desk) -> None:
+def test_missing_data_is_held_and_then_paused_but_never_advanced(desk: Desk) -> None:
     desk.start()
     phases = []
     for _ in range(20):
@@ -126,7 +126,9 @@ def test_status_says_where_it_stands_what_is_next_and_what_each_criterion_measur
     assert (status["reason"], status["blocked"]) == ("baking", "the bake")
     assert status["next"].startswith("50 % at ")
     due = datetime.fromisoformat(status["next_at"]) - datetime.fromisoformat(status["settled"])
-    assert timedelta(minutes=65) <= due <= timedelta(minutes=72)  # warm-up, bake, window, settling
+    assert (
+        timedelta(minutes=65) <= due <= timedelta(minutes=72)
+    )  # warm-up, bake, window, evaluation delay
     findings = {one["criterion"]: one for one in status["findings"]}
     assert list(findings) == [
         "SC-001", "SC-002", "SC-003", "SC-004", "p95-latency", "p95-integration", "traffic",

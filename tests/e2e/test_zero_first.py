@@ -1,7 +1,7 @@
-"""A rollback by hand writes 0 % before it waits for the store, whatever is wrong with that.
+"""An operator's rollback writes 0 % before it waits for the store, whatever fault that has.
 
-Real processes, a real server, a proxy that injects the faults. What is read is the weight, the exit
-status, and how long after its begin a process had written 0 %.
+Real processes, the emulator, and a proxy that injects faults. The tests check the weight, the exit
+status, and how long after its start a process has written 0 %.
 """
 
 import sqlite3
@@ -27,14 +27,14 @@ from tests.support.emulator import Emulator
 
 pytestmark = pytest.mark.ministack
 
-LIMIT_S: Final = 10.0  # from the begin of the process until 0 % is written
+LIMIT_S: Final = 10.0  # from the start of the process until 0 % is written
 BARE: Final = ("--function", FUNCTION, "--percentage", PERCENTAGE, "--boolean", BOOLEAN)
 
-Trouble: TypeAlias = Callable[[Path], Any]
+StoreFault: TypeAlias = Callable[[Path], Any]
 
 
 class Stopwatch:
-    """Notes when a call that was let pass was answered, as seconds since `start`."""
+    """Forwards calls, and records when each was answered, in seconds since `start`."""
 
     def __init__(self) -> None:
         self.start = time.monotonic()
@@ -56,7 +56,7 @@ def of_the_store(call: Call) -> bool:
 
 
 def timed(program: Program, watched: Proxy, *command: str | Path) -> tuple[Any, float]:
-    """Run `command`; return its answer, and the seconds until its first write was done."""
+    """Run `command`; return its answer, and the seconds until its first write was answered."""
     clock = Stopwatch()
     watched.spoil(writes, repeat(clock))
     answer = program.run(*command)
@@ -65,12 +65,12 @@ def timed(program: Program, watched: Proxy, *command: str | Path) -> tuple[Any, 
     return answer, took_s
 
 
-# --- a file -------------------------------------------------------------------------------------
+# --- SQLite -------------------------------------------------------------------------------------
 
 
 @contextmanager
 def _locked(file: Path) -> Iterator[None]:
-    """Another process holds the file, and does not let go."""
+    """Let another connection lock the file exclusively."""
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("BEGIN EXCLUSIVE")
@@ -78,14 +78,14 @@ def _locked(file: Path) -> Iterator[None]:
         yield
 
 
-def _changed(statement: str) -> Trouble:
+def _changed(statement: str) -> StoreFault:
     @contextmanager
-    def trouble(file: Path) -> Iterator[None]:
+    def fault(file: Path) -> Iterator[None]:
         with closing(sqlite3.connect(file)) as connection, connection:
             connection.executescript(statement)
         yield
 
-    return trouble
+    return fault
 
 
 @contextmanager
@@ -132,7 +132,7 @@ FILES: Final = [
 ]
 
 
-@pytest.mark.parametrize("trouble", FILES)
+@pytest.mark.parametrize("fault", FILES)
 @pytest.mark.parametrize(
     "given", ["execution-api#1", "execution-api", POLICY], ids=["by id", "by name", "by policy"]
 )
@@ -141,10 +141,10 @@ def test_a_file_that_cannot_be_used_costs_the_record_and_not_the_rollback(
     program: Program,
     watched: Proxy,
     store_url: str,
-    trouble: Trouble,
+    fault: StoreFault,
     given: str | Path,
 ) -> None:
-    with trouble(Path(store_url.removeprefix("sqlite:///"))):
+    with fault(Path(store_url.removeprefix("sqlite:///"))):
         answer, took_s = timed(program, watched, "rollback", given, "--json")
     assert started.account.pair() == ("0", "false")
     assert took_s < LIMIT_S
@@ -177,7 +177,7 @@ def test_a_function_of_another_account_is_not_lowered_for_a_damaged_record(
     assert (started.account.pair(), other.pair()) == (("10", "false"), ("10", "false"))
 
 
-def test_a_policy_whose_variables_the_function_has_not_writes_none(
+def test_a_policy_whose_variables_are_missing_in_the_function_writes_none(
     started: Desk, program: Program, store_url: str
 ) -> None:
     policy = started.another_policy(POLICY, **{f"percentage: {PERCENTAGE}": "percentage: MISTYPED"})
@@ -188,7 +188,7 @@ def test_a_policy_whose_variables_the_function_has_not_writes_none(
     assert "MISTYPED" in answer.err + answer.out
 
 
-# --- a table ------------------------------------------------------------------------------------
+# --- DynamoDB -----------------------------------------------------------------------------------
 
 DIGITS: Final = body(b'{"Count": "x", "Items": 7}')
 FAULTS: Final[dict[str, Fault]] = {
@@ -218,7 +218,7 @@ def test_a_table_that_cannot_be_used_costs_the_record_and_not_the_rollback(
 
 @ON_A_TABLE
 @pytest.mark.parametrize("fault", [hang, drip(0.25)], ids=["hangs", "drips"])
-def test_an_id_in_a_table_that_does_not_answer_is_the_one_case_that_says_it_cannot(
+def test_an_id_in_a_table_that_does_not_answer_is_the_only_rollback_that_fails(
     started: Desk, program: Program, watched: Proxy, fault: Fault
 ) -> None:
     watched.spoil(of_the_store, repeat(fault))
@@ -261,31 +261,31 @@ def test_one_name_for_both_variables_is_refused(started: Desk, program: Program)
     assert (answer.status, started.account.environment()) == (Exit.USAGE, before)
 
 
-# --- beside ticks -------------------------------------------------------------------------------
+# --- concurrent ticks ---------------------------------------------------------------------------
 
 
-def test_a_tick_that_meanwhile_finds_the_0_does_not_stay_the_reason(
+def test_a_tick_that_finds_0_meanwhile_does_not_keep_its_reason(
     started: Desk, program: Program, watched: Proxy
 ) -> None:
     """The tick saves its found_at_zero between the write of the rollback and its record."""
     with watched.holding(lambda call: call.operation.startswith("POST")) as held:
         words = ("rollback", "execution-api#1", "--reason", "enough")
         running = program.elsewhere("ROLLOUTCTL_BY").begin(*words)
-        held.wait()  # the caller is asked for, after the write and before the record
+        held.wait()  # sts:GetCallerIdentity, after the write and before the record
         assert started.account.pair() == ("0", "false")
         started.account.settled()
         started.tick()
         assert started.status()["reason"] == "found_at_zero"
     assert running.answer().status == Exit.DONE
-    found = started.status()
-    assert (found["phase"], found["reason"]) == ("rolled_back", "rollback_requested")
-    assert found["sentence"] == "enough"
+    status = started.status()
+    assert (status["phase"], status["reason"]) == ("rolled_back", "rollback_requested")
+    assert status["sentence"] == "enough"
 
 
-def test_a_first_raise_on_its_way_fits_no_more_after_the_rollback(
+def test_a_first_raise_in_flight_is_refused_after_the_rollback(
     desk: Desk, program: Program, watched: Proxy
 ) -> None:
-    """0 % stands, and is written all the same."""
+    """The weight is 0 % already, and is written nevertheless."""
     with watched.holding(writes) as held:
         starting = program.begin("start", POLICY)
         held.wait()
@@ -295,5 +295,5 @@ def test_a_first_raise_on_its_way_fits_no_more_after_the_rollback(
         assert answer.status == Exit.DONE
     starting.answer()
     assert desk.account.pair() == ("0", "false")
-    found = desk.status()
-    assert (found["phase"], found["reason"]) == ("rolled_back", "rollback_requested")
+    status = desk.status()
+    assert (status["phase"], status["reason"]) == ("rolled_back", "rollback_requested")

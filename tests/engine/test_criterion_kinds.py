@@ -1,4 +1,4 @@
-"""Criteria of every further kind on the real adapters: judged, shown, kept, and derived again."""
+"""Criteria of every other kind on the real adapters: judged, shown, recorded and replayed."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,12 +41,12 @@ SEARCH = ("logs", "FilterLogEvents")
 
 
 @pytest.fixture(autouse=True)
-def _silence() -> None:
+def _no_logs() -> None:
     logging.disable()
 
 
 def policy_with(*kinds: str, **others: Mapping[str, Any]) -> Policy:
-    """Return the short policy with criteria of these kinds beside its own, and `others`."""
+    """Return the short policy with its own criteria, those of these kinds, and `others`."""
     metrics = {**SHORT_POLICY["metrics"], "direct_requests": POLICY["metrics"]["direct_requests"]}
     if "share" not in kinds:
         metrics = SHORT_POLICY["metrics"]
@@ -54,19 +54,19 @@ def policy_with(*kinds: str, **others: Mapping[str, Any]) -> Policy:
     return short_policy(metrics=metrics, criteria={**SHORT_POLICY["criteria"], **more, **others})
 
 
-def world_of(*happens: Mapping[str, Any]) -> Any:
-    return scenario(function=function_with(), events=list(happens))
+def world_of(*events: Mapping[str, Any]) -> Any:
+    return scenario(function=function_with(), events=list(events))
 
 
-def played(tmp_path: Path, policy: Policy, *happens: Mapping[str, Any]) -> Outcome:
-    """Return how a rehearsal ends; its history derives again."""
-    with open_stage(tmp_path, world_of(*happens), policy) as stage:
+def rehearse_consistently(tmp_path: Path, policy: Policy, *events: Mapping[str, Any]) -> Outcome:
+    """Return the outcome of a rehearsal, after a check that its history replays consistently."""
+    with open_stage(tmp_path, world_of(*events), policy) as stage:
         stage.world.interceptors.append(hold_to_model)
         outcome = rehearse(
             stage.runner, stage.world, policy, every=MINUTE, on_tick=lambda rollout: None
         )
-    again = replay(outcome.rollout, outcome.entries)
-    assert again.consistent, "\n".join(replay_lines(again))
+    replayed = replay(outcome.rollout, outcome.entries)
+    assert replayed.consistent, "\n".join(replay_lines(replayed))
     return outcome
 
 
@@ -74,7 +74,7 @@ SIGN = {"kind": "attestation", "at": {"step": 1}, "note": "no tickets"}
 
 
 def test_every_kind_passes_in_a_healthy_world(tmp_path: Path) -> None:
-    outcome = played(tmp_path, policy_with(*KINDS), SIGN)
+    outcome = rehearse_consistently(tmp_path, policy_with(*KINDS), SIGN)
     rollout = outcome.rollout
     assert (outcome.status, outcome.final_weight, rollout.label) == (
         "succeeded",
@@ -95,11 +95,11 @@ IN_STEP_2 = {"step": 2, "after": "1m"}
 
 
 @pytest.mark.parametrize(
-    ("kind", "happens", "told"),
+    ("kind", "event", "sentence"),
     [
         pytest.param(
             "red", {"kind": "alarm", "at": IN_STEP_2},
-            "red fails: auth-failures is in ALARM since", id="an alarm turns red",
+            "red fails: auth-failures is in ALARM since", id="an alarm changes to ALARM",
         ),
         pytest.param(
             "fallback", {"kind": "log_event", "at": IN_STEP_2, "message": "fallback to direct"},
@@ -108,7 +108,7 @@ IN_STEP_2 = {"step": 2, "after": "1m"}
         ),
         pytest.param(
             "signed", {"kind": "attestation", "at": IN_STEP_2, "refuse": True, "note": "tickets"},
-            "signed fails: refused by tester", id="a person says no",
+            "signed fails: refused by tester", id="an operator refuses",
         ),
         pytest.param(
             "budget", {"kind": "errors", "at": IN_STEP_2, "server_errors": "80%"},
@@ -117,10 +117,10 @@ IN_STEP_2 = {"step": 2, "after": "1m"}
     ],
 )  # fmt: skip
 def test_each_kind_that_fails_rolls_back(
-    tmp_path: Path, kind: str, happens: Mapping[str, Any], told: str
+    tmp_path: Path, kind: str, event: Mapping[str, Any], sentence: str
 ) -> None:
     criteria = {"criteria": {**SHORT_POLICY["criteria"], kind: KINDS[kind]}}
-    if kind == "budget":  # what else sees the failures would be first
+    if kind == "budget":  # another criterion would fail first
         criteria = {"criteria": {kind: KINDS[kind]}}
     policy = short_policy(
         **criteria,
@@ -131,23 +131,23 @@ def test_each_kind_that_fails_rolls_back(
         },
         steps=[SHORT_POLICY["steps"][0], {"weight": 100, "bake": "10m"}],
     )
-    outcome = played(tmp_path, policy, *([SIGN] if kind == "signed" else []), happens)
+    outcome = rehearse_consistently(tmp_path, policy, *([SIGN] if kind == "signed" else []), event)
     assert (outcome.status, outcome.final_weight) == ("rolled_back", 0)
     assert outcome.rollout.reason is Reason.GATE_FAILED
-    assert told in outcome.rollout.sentence
+    assert sentence in outcome.rollout.sentence
 
 
 @pytest.mark.parametrize(
-    ("kind", "happens", "label"),
+    ("kind", "event", "label"),
     [
-        pytest.param("signed", None, Label.NOT_ATTESTED, id="nobody signs"),
+        pytest.param("signed", None, Label.NOT_ATTESTED, id="there is no sign-off"),
         pytest.param(
             "red", {"kind": "alarm", "at": {"step": 1}, "state": "insufficient_data"},
             Label.NO_DATA, id="an alarm without data",
         ),
         pytest.param(
             "red", {"kind": "alarm", "at": {"step": 1}, "state": "missing"}, Label.NO_DATA,
-            id="an alarm that somebody has deleted",
+            id="an alarm that was deleted",
         ),
         pytest.param(
             "fallback", {"kind": "logs_outage", "how": "denied"}, Label.QUERY_FAILED,
@@ -155,18 +155,18 @@ def test_each_kind_that_fails_rolls_back(
         ),
     ],
 )  # fmt: skip
-def test_what_says_nothing_holds_and_then_pauses(
-    tmp_path: Path, kind: str, happens: Mapping[str, Any] | None, label: Label
+def test_a_criterion_without_data_holds_and_then_pauses(
+    tmp_path: Path, kind: str, event: Mapping[str, Any] | None, label: Label
 ) -> None:
-    outcome = played(tmp_path, policy_with(kind), *([happens] if happens else []))
+    outcome = rehearse_consistently(tmp_path, policy_with(kind), *([event] if event else []))
     assert (outcome.status, outcome.rollout.reason) == ("paused", Reason.INCONCLUSIVE)
     (finding,) = [one for one in outcome.rollout.findings if one.criterion == kind]
     assert (finding.verdict, finding.label) == (Verdict.INCONCLUSIVE, label)
 
 
-def test_what_only_reports_is_shown_failing_and_changes_nothing(tmp_path: Path) -> None:
+def test_a_failing_criterion_that_only_reports_is_shown_and_changes_nothing(tmp_path: Path) -> None:
     policy = policy_with(red={**KINDS["red"], "gates": False})
-    outcome = played(tmp_path, policy, {"kind": "alarm", "at": {"step": 1}})
+    outcome = rehearse_consistently(tmp_path, policy, {"kind": "alarm", "at": {"step": 1}})
     assert (outcome.status, outcome.rollout.label) == ("succeeded", "not refuted")
     row, _ = rows(outcome.rollout)
     assert (row.role, row.measured, row.verdict) == ("report", "ALARM", Verdict.FAIL)
@@ -174,8 +174,8 @@ def test_what_only_reports_is_shown_failing_and_changes_nothing(tmp_path: Path) 
     assert [one.get("gates", True) for one in advanced.body["findings"]] == [False, True]
 
 
-def test_hours_of_evidence_are_sealed_and_derived_again(tmp_path: Path) -> None:
-    """The budget looks back over what is sealed, and the log is not read again from the begin."""
+def test_hours_of_evidence_are_sealed_and_replayed(tmp_path: Path) -> None:
+    """The budget uses the sealed evidence, and the log is not read again from the begin."""
     budget = {**KINDS["budget"], "windows": [{"factor": 5, "long": "2h", "short": "10m"}]}
     policy = policy_with("fallback", budget=budget)
     long = Policy.model_validate(
@@ -184,13 +184,13 @@ def test_hours_of_evidence_are_sealed_and_derived_again(tmp_path: Path) -> None:
     )  # fmt: skip
     spans: list[int] = []
 
-    def watched(service: str, operation: str, request: Any, proceed: Any) -> Any:
+    def record_span(service: str, operation: str, request: Any, proceed: Any) -> Any:
         if operation == "FilterLogEvents":
             spans.append((request["endTime"] - request["startTime"]) // 60_000)
         return proceed()
 
     with open_stage(tmp_path, world_of(), long) as stage:
-        stage.world.interceptors.append(watched)
+        stage.world.interceptors.append(record_span)
         outcome = rehearse(
             stage.runner, stage.world, long, every=5 * MINUTE, on_tick=lambda rollout: None
         )
@@ -201,34 +201,34 @@ def test_hours_of_evidence_are_sealed_and_derived_again(tmp_path: Path) -> None:
     assert len(sealed.body["tallies"]["budget"]["recent"]) > 30
     assert "recent" not in sealed.body["tallies"]["works"]
     assert max(spans) < 80
-    again = replay(outcome.rollout, outcome.entries)
-    assert again.consistent, "\n".join(replay_lines(again))
+    replayed = replay(outcome.rollout, outcome.entries)
+    assert replayed.consistent, "\n".join(replay_lines(replayed))
 
 
 # --- before a start -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("state", "told"),
+    ("state", "message"),
     [
         ("alarm", "red: auth-failures is in ALARM already since 2026-01-05 09:00 UTC"),
         ("missing", "red: there is no alarm auth-failures in the account and region"),
     ],
 )
-def test_nothing_starts_under_an_alarm_that_is_red_or_not_there(
-    tmp_path: Path, state: str, told: str
+def test_nothing_starts_under_an_alarm_that_is_in_alarm_or_missing(
+    tmp_path: Path, state: str, message: str
 ) -> None:
     with open_stage(
         tmp_path, world_of({"kind": "alarm", "state": state}), policy_with("red")
-    ) as one:
+    ) as stage:
         with pytest.raises(UsageError, match="was not started; nothing was touched") as caught:
-            one.start()
-        assert told in str(caught.value)
-        assert one.writes == 0
+            stage.start()
+        assert message in str(caught.value)
+        assert stage.writes == 0
 
 
 @pytest.mark.parametrize("adopt", [False, True])
-def test_a_red_alarm_is_said_to_be_older_than_any_traffic_only_where_none_is_live(
+def test_an_alarm_is_reported_as_older_than_any_traffic_only_where_the_weight_is_0(
     tmp_path: Path, adopt: bool
 ) -> None:
     live = function_with(PERCENTAGE="10", ENABLED="false") if adopt else function_with()
@@ -241,7 +241,7 @@ def test_a_red_alarm_is_said_to_be_older_than_any_traffic_only_where_none_is_liv
 
 
 def test_a_log_that_was_not_read_for_hours_is_caught_up_with(tmp_path: Path) -> None:
-    """A search of more than two hours takes too long, so it is not asked for."""
+    """A search over more than two hours takes too long, so it is not requested."""
     policy = policy_with("fallback")
     steps = [{"weight": 10, "bake": "8h"}, {"weight": 100, "bake": "2m"}]
     policy = policy.model_copy(update={"steps": short_policy(steps=steps).steps})
@@ -249,7 +249,7 @@ def test_a_log_that_was_not_read_for_hours_is_caught_up_with(tmp_path: Path) -> 
 
     with open_stage(tmp_path, world_of(), policy) as stage:
 
-        def slow(service: str, operation: str, request: Any, proceed: Any) -> Any:
+        def throttle_then_record(service: str, operation: str, request: Any, proceed: Any) -> Any:
             if (service, operation) != SEARCH:
                 return proceed()
             if stage.world.clock.now() < until:
@@ -258,13 +258,13 @@ def test_a_log_that_was_not_read_for_hours_is_caught_up_with(tmp_path: Path) -> 
             return proceed()
 
         stage.start()
-        stage.world.interceptors.append(slow)
+        stage.world.interceptors.append(throttle_then_record)
         while stage.world.clock.now() + 10 * MINUTE < until:
             stage.tick(after=10 * MINUTE)
         labels = list[Label]()
         for _ in range(90):
-            found = {one.criterion: one for one in stage.tick().rollout.findings}
-            labels.append(found["fallback"].label)
+            findings = {one.criterion: one for one in stage.tick().rollout.findings}
+            labels.append(findings["fallback"].label)
         first = labels.index(Label.NOT_YET)
         assert {*labels[:first]} <= {Label.QUERY_FAILED}
         assert {*labels[first + 1 :]} == {Label.NOT_REFUTED}
@@ -286,7 +286,7 @@ def test_an_alarm_that_may_not_be_read_starts_nothing(tmp_path: Path) -> None:
             stage.start()
 
 
-def test_an_alarm_without_data_is_a_warning_and_so_is_a_red_one_that_only_reports(
+def test_an_alarm_without_data_is_a_warning_and_so_is_one_in_alarm_that_only_reports(
     tmp_path: Path,
 ) -> None:
     report = policy_with(red={**KINDS["red"], "gates": False})
@@ -301,30 +301,30 @@ def test_an_alarm_without_data_is_a_warning_and_so_is_a_red_one_that_only_report
             assert warning.startswith("red: auth-failures ")
 
 
-def test_an_alarm_that_was_red_when_the_rollout_began_blames_nobody(tmp_path: Path) -> None:
-    """Between the check and the first entry an alarm may turn red: that is before the rollout."""
+def test_an_alarm_that_was_in_alarm_before_the_rollout_does_not_fail_it(tmp_path: Path) -> None:
+    """An alarm may change to ALARM between the check and the first entry: before the rollout."""
     with open_stage(tmp_path, world_of(), policy_with("red")) as stage:
         rollout = stage.start()
         stage.ticks(1)
 
-        def red(service: str, operation: str, request: Any, proceed: Any) -> Any:
+        def set_alarm(service: str, operation: str, request: Any, proceed: Any) -> Any:
             answer = proceed()
             for alarm in answer.get("MetricAlarms", ()):
                 alarm["StateValue"] = "ALARM"
                 alarm["StateTransitionedTimestamp"] = rollout.created
             return answer
 
-        stage.world.interceptors.append(red)
-        shown = stage.tick().rollout
-        (finding,) = [one for one in shown.findings if one.criterion == "red"]
+        stage.world.interceptors.append(set_alarm)
+        rollout_now = stage.tick().rollout
+        (finding,) = [one for one in rollout_now.findings if one.criterion == "red"]
         assert (finding.verdict, finding.label) == (Verdict.INCONCLUSIVE, Label.RED_BEFORE)
         assert stage.ticks(12)[-1].rollout.phase is Phase.PAUSED
-        stage.world.interceptors.remove(red)
+        stage.world.interceptors.remove(set_alarm)
         stage.runner.run_command(stage.rollout.id, Command(Verb.RESUME, "it is OK again"))
         assert stage.ticks(12)[-1].rollout.phase is Phase.SUCCEEDED
 
 
-# --- what a tick reads --------------------------------------------------------------------------
+# --- reads of a tick ----------------------------------------------------------------------------
 
 
 def test_a_tick_reads_the_alarms_of_all_rollouts_at_once(tmp_path: Path) -> None:
@@ -346,8 +346,8 @@ def test_a_tick_reads_the_alarms_of_all_rollouts_at_once(tmp_path: Path) -> None
         assert stage.world.calls[ALARMS] - before == started + 2
 
 
-def test_who_looks_into_no_log_does_not_wait_for_one(tmp_path: Path) -> None:
-    """Bad news of one rollout is not delayed by the search that another one needs."""
+def test_a_rollout_without_log_criteria_does_not_wait_for_a_log_search(tmp_path: Path) -> None:
+    """The rollback of one rollout is not delayed by the log search of another one."""
     with open_stage(tmp_path, world_of(), policy_with("fallback")) as stage:
         stage.start()
         order: list[str] = []
@@ -357,12 +357,12 @@ def test_who_looks_into_no_log_does_not_wait_for_one(tmp_path: Path) -> None:
         stage.ticks(3)
         save = stage.store.save
 
-        def seen(service: str, operation: str, request: Any, proceed: Any) -> Any:
+        def record_search(service: str, operation: str, request: Any, proceed: Any) -> Any:
             if operation == "FilterLogEvents":
                 order.append("search")
             return proceed()
 
-        class Saving:
+        class RecordingStore:
             def __getattr__(self, name: str) -> Any:
                 return getattr(stage.store, name)
 
@@ -370,13 +370,13 @@ def test_who_looks_into_no_log_does_not_wait_for_one(tmp_path: Path) -> None:
                 order.append(rollout.id)
                 return save(rollout, *rest, **more)
 
-        stage.world.interceptors.append(seen)
-        stage.use_store(Saving())
+        stage.world.interceptors.append(record_search)
+        stage.use_store(RecordingStore())
         stage.tick("orders#1", "plain#1")
         assert order == ["plain#1", "search", "search", "orders#1"]
 
 
-def test_a_policy_without_them_asks_for_neither_alarms_nor_logs(tmp_path: Path) -> None:
+def test_a_policy_without_them_reads_neither_alarms_nor_logs(tmp_path: Path) -> None:
     with open_stage(tmp_path, world_of()) as stage:
         stage.start()
         stage.ticks(12)
@@ -384,9 +384,9 @@ def test_a_policy_without_them_asks_for_neither_alarms_nor_logs(tmp_path: Path) 
         assert stage.world.calls[ALARMS] == stage.world.calls[SEARCH] == 0
 
 
-def test_promote_meets_an_alarm_that_is_red(tmp_path: Path) -> None:
-    happens = {"kind": "alarm", "at": {"step": 1, "after": "90s"}}
-    with open_stage(tmp_path, world_of(happens), policy_with("red")) as stage:
+def test_promote_is_refused_under_an_alarm_that_is_in_alarm(tmp_path: Path) -> None:
+    event = {"kind": "alarm", "at": {"step": 1, "after": "90s"}}
+    with open_stage(tmp_path, world_of(event), policy_with("red")) as stage:
         rollout = stage.start()
         stage.tick()
         stage.world.clock.advance(MINUTE)
@@ -394,9 +394,9 @@ def test_promote_meets_an_alarm_that_is_red(tmp_path: Path) -> None:
             stage.runner.run_command(rollout.id, Command(Verb.PROMOTE, "it is late"))
 
 
-# --- the table ----------------------------------------------------------------------------------
+# --- scorecard ----------------------------------------------------------------------------------
 
-TABLE = [
+SCORECARD = [
     "criterion  target      measured  samples  shown         role",
     "budget     ≤ 5x",
     "fallback   ≤ 0 events",
@@ -407,7 +407,7 @@ TABLE = [
 ]
 
 
-def test_the_table_is_in_status_in_a_rehearsal_and_in_the_last_notice(tmp_path: Path) -> None:
+def test_the_scorecard_is_in_status_in_a_rehearsal_and_in_the_last_notice(tmp_path: Path) -> None:
     policy = policy_with(*{**KINDS, "signed": 0}, signed={**KINDS["signed"], "gates": False})
     with open_stage(tmp_path, world_of(), policy) as stage:
         outcome = rehearse(
@@ -422,9 +422,9 @@ def test_the_table_is_in_status_in_a_rehearsal_and_in_the_last_notice(tmp_path: 
     for where, text in texts.items():
         lines = [line.strip() for line in text.splitlines()]
         begin = next(n for n, line in enumerate(lines) if line.startswith("criterion  target"))
-        for number, row in enumerate(TABLE):
-            shown = lines[begin + number].removeprefix("pass  ").removeprefix("open  ")
-            assert shown.startswith(row), where
+        for number, row in enumerate(SCORECARD):
+            line = lines[begin + number].removeprefix("pass  ").removeprefix("open  ")
+            assert line.startswith(row), where
     data = rollout_data(outcome.rollout)["criteria"]
     assert data == outcome_data(outcome, "healthy", 1)["criteria"]
     assert [one["criterion"] for one in data] == sorted(policy.criteria)
@@ -434,7 +434,7 @@ def test_the_table_is_in_status_in_a_rehearsal_and_in_the_last_notice(tmp_path: 
     }  # fmt: skip
 
 
-def test_what_an_earlier_step_has_judged_stays_in_the_table(tmp_path: Path) -> None:
+def test_a_criterion_that_an_earlier_step_has_judged_stays_in_the_scorecard(tmp_path: Path) -> None:
     steps = [
         {**SHORT_POLICY["steps"][0], "criteria": ["works", "share"]},
         {**SHORT_POLICY["steps"][1], "criteria": ["works"]},
@@ -442,13 +442,13 @@ def test_what_an_earlier_step_has_judged_stays_in_the_table(tmp_path: Path) -> N
     policy = Policy.model_validate(
         {**policy_with("share").model_dump(mode="json", exclude_none=True), "steps": steps}
     )
-    outcome = played(tmp_path, policy)
+    outcome = rehearse_consistently(tmp_path, policy)
     assert [one.criterion for one in outcome.rollout.findings] == ["works"]
     share = next(one for one in rows(outcome.rollout) if one.criterion == "share")
     assert (share.target, share.verdict) == ("10% ± 2%", Verdict.PASS)
 
 
-def test_a_criterion_that_no_step_has_judged_yet_says_what_it_asks_for(tmp_path: Path) -> None:
+def test_a_criterion_that_no_step_has_judged_yet_shows_its_target(tmp_path: Path) -> None:
     steps = [
         {**SHORT_POLICY["steps"][0], "criteria": ["works"]},
         {**SHORT_POLICY["steps"][1]},
@@ -459,8 +459,8 @@ def test_a_criterion_that_no_step_has_judged_yet_says_what_it_asks_for(tmp_path:
     with open_stage(tmp_path, world_of(), policy) as stage:
         stage.start()
         stage.ticks(2)
-        shown = {one.criterion: (one.target, one.label) for one in rows(stage.rollout)}
-    assert shown == {
+        table = {one.criterion: (one.target, one.label) for one in rows(stage.rollout)}
+    assert table == {
         "works": ("≥ 99%", "not judged yet"),
         "share": ("weight ± 2%", "not judged yet"),
         "budget": ("≤ 5x", "not judged yet"),
@@ -470,7 +470,7 @@ def test_a_criterion_that_no_step_has_judged_yet_says_what_it_asks_for(tmp_path:
     }
 
 
-def test_a_store_keeps_what_people_said(tmp_path: Path) -> None:
+def test_a_store_keeps_sign_offs(tmp_path: Path) -> None:
     with open_stage(tmp_path, world_of(), policy_with("signed")) as stage:
         rollout = stage.start()
         stage.runner.run_command(rollout.id, Command(Verb.ATTEST, "fine", criterion="signed"))

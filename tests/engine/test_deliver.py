@@ -1,4 +1,4 @@
-"""Posting: messages reach those outside, whatever fails, and what did not arrive is tried again."""
+"""Delivery: a failure stops no other message, and what did not arrive is tried again."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -41,55 +41,60 @@ class DiedError(BaseException):
 
 
 @dataclass(slots=True)
-class Post:
-    """A courier that remembers what it brought. failing: kinds of channels that take nothing."""
+class RecordingNotifier:
+    """A channel notifier that records what it delivered.
+
+    failing: the kinds of channels that fail. before_delivery, slow: called before each delivery.
+    """
 
     failing: set[str] = field(default_factory=set)
-    brought: list[tuple[str, str]] = field(default_factory=list)
+    delivered: list[tuple[str, str]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
-    meanwhile: Callable[[], object] = lambda: None
+    before_delivery: Callable[[], object] = lambda: None
     slow: Callable[[Channel], object] = lambda _: None
 
     def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
-        self.meanwhile()
+        self.before_delivery()
         self.slow(channel)
         if channel.kind in self.failing:
             raise DeliveryError(f"{channel.display_name} is down")
-        self.brought.append((channel.kind, message.kind))
+        self.delivered.append((channel.kind, message.kind))
         self.keys.append(message.key)
         self.runs.append(message.run)
 
     def kinds(self, channel: str) -> list[str]:
-        """What arrived at one kind of channel."""
-        return [kind for where, kind in self.brought if where == channel]
+        """Return the kinds of the messages that arrived at one kind of channel."""
+        return [kind for name, kind in self.delivered if name == channel]
 
 
 @pytest.fixture
-def post() -> Post:
-    return Post()
+def post() -> RecordingNotifier:
+    return RecordingNotifier()
 
 
 @pytest.fixture
-def stage(tmp_path: Path, post: Post) -> Iterator[Stage]:
+def stage(tmp_path: Path, post: RecordingNotifier) -> Iterator[Stage]:
     with open_stage(tmp_path, policy=short_policy(notify=CHANNELS)) as stage:
         stage.runner = replace(stage.runner, channel_notifier=post)
         yield stage
 
 
-def sick(folder: Path, post: Post) -> Any:
+def sick(folder: Path, post: RecordingNotifier) -> Any:
     """Return a stage whose canary fails from the start."""
-    played = scenario(function=function_with(), events=[{"kind": "errors", "server_errors": "50%"}])
-    return open_stage(folder, played, short_policy(notify=CHANNELS))
+    failing = scenario(
+        function=function_with(), events=[{"kind": "errors", "server_errors": "50%"}]
+    )
+    return open_stage(folder, failing, short_policy(notify=CHANNELS))
 
 
 def completed(logs: list[Any]) -> list[tuple[int, int]]:
     """Return how many messages each tick sent, and how many failed."""
-    done = [one for one in logs if one["event"] == "tick_completed"]
-    return [(one["messages_sent"], one["messages_failed"]) for one in done]
+    events = [one for one in logs if one["event"] == "tick_completed"]
+    return [(one["messages_sent"], one["messages_failed"]) for one in events]
 
 
-def test_every_channel_hears_of_every_transition_once(stage: Stage, post: Post) -> None:
+def test_every_channel_gets_every_transition_once(stage: Stage, post: RecordingNotifier) -> None:
     stage.start()
     stage.ticks(15)
     assert stage.rollout.phase is Phase.SUCCEEDED
@@ -98,7 +103,9 @@ def test_every_channel_hears_of_every_transition_once(stage: Stage, post: Post) 
     assert stage.rollout.outbox == ()
 
 
-def test_a_rollback_is_told_from_its_begin_to_its_drain(tmp_path: Path, post: Post) -> None:
+def test_a_rollback_is_delivered_from_its_begin_to_its_drain(
+    tmp_path: Path, post: RecordingNotifier
+) -> None:
     with sick(tmp_path, post) as stage:
         stage.runner = replace(stage.runner, channel_notifier=post)
         stage.start()
@@ -107,14 +114,16 @@ def test_a_rollback_is_told_from_its_begin_to_its_drain(tmp_path: Path, post: Po
     assert post.kinds("sns") == ["started", "rolling_back", "rolled_back", "drained"]
 
 
-def test_a_channel_that_fails_hides_no_other_and_hears_it_later(stage: Stage, post: Post) -> None:
+def test_a_channel_that_fails_delays_no_other_and_gets_its_message_later(
+    stage: Stage, post: RecordingNotifier
+) -> None:
     post.failing.add("sns")
     with capture_logs() as logs:
         stage.start()
         stage.tick()
         post.failing.clear()
         stage.tick()
-    assert post.brought == [("eventbridge", "started"), ("sns", "started")]
+    assert post.delivered == [("eventbridge", "started"), ("sns", "started")]
     assert completed(logs) == [(0, 1), (1, 0)]
     failed = [one for one in logs if one["event"] == "message_failed"]
     assert [one["problem"] for one in failed] == ["sns rollouts is down"] * 2
@@ -122,7 +131,7 @@ def test_a_channel_that_fails_hides_no_other_and_hears_it_later(stage: Stage, po
 
 
 def test_a_message_names_the_run_that_decided_it_whichever_run_sends_it(
-    stage: Stage, post: Post
+    stage: Stage, post: RecordingNotifier
 ) -> None:
     post.failing |= {"sns", "eventbridge"}
     with bound_contextvars(run="first"):
@@ -135,51 +144,55 @@ def test_a_message_names_the_run_that_decided_it_whichever_run_sends_it(
     assert entry.body["run"] == "first"
 
 
-def test_a_run_that_dies_before_it_tells_leaves_that_to_the_next(stage: Stage, post: Post) -> None:
+def test_a_run_that_dies_before_its_delivery_leaves_it_to_the_next(
+    stage: Stage, post: RecordingNotifier
+) -> None:
     def die() -> None:
         raise DiedError
 
-    post.meanwhile = die
+    post.before_delivery = die
     with pytest.raises(DiedError):
         stage.start()
     assert [one.kind for one in stage.rollout.outbox] == ["started"]
-    post.meanwhile = lambda: None
-    stage.tick(after=3 * MINUTE)  # its lease has to be over
-    assert post.brought == [("sns", "started"), ("eventbridge", "started")]
+    post.before_delivery = lambda: None
+    stage.tick(after=3 * MINUTE)  # the lease of the first run must be over
+    assert post.delivered == [("sns", "started"), ("eventbridge", "started")]
 
 
-class NoCrossingOff:
-    """A store that saves every decision, and loses what comes after it."""
+class OutboxLockedStore:
+    """A store that saves every decision, and fails at the save of an empty outbox."""
 
     def __init__(self, store: Any) -> None:
         self._store = store
-        self.losing = True
+        self.failing = True
 
-    def save(self, rollout: Rollout, entries: Sequence[Entry], **how: Any) -> Rollout:
-        if self.losing and not rollout.outbox:
+    def save(self, rollout: Rollout, entries: Sequence[Entry], **options: Any) -> Rollout:
+        if self.failing and not rollout.outbox:
             raise StoreError("the disk is full")
-        saved: Rollout = self._store.save(rollout, entries, **how)
+        saved: Rollout = self._store.save(rollout, entries, **options)
         return saved
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
 
-def test_what_could_not_be_crossed_off_comes_again_under_the_same_key(
-    stage: Stage, post: Post
+def test_a_message_that_could_not_be_removed_from_the_outbox_is_sent_again_under_the_same_key(
+    stage: Stage, post: RecordingNotifier
 ) -> None:
-    store = NoCrossingOff(stage.store)
+    store = OutboxLockedStore(stage.store)
     stage.use_store(store)
     with capture_logs() as logs:
         stage.start()
     assert "outbox_kept" in [one["event"] for one in logs]
-    store.losing = False
+    store.failing = False
     stage.tick()
     assert post.kinds("sns") == ["started", "started"]
     assert len(set(post.keys)) == 1
 
 
-def test_what_does_not_arrive_within_an_hour_is_given_up_and_said(stage: Stage, post: Post) -> None:
+def test_a_message_that_does_not_arrive_within_an_hour_is_given_up_and_logged(
+    stage: Stage, post: RecordingNotifier
+) -> None:
     post.failing.add("sns")
     with capture_logs() as logs:
         stage.start()
@@ -194,7 +207,9 @@ def test_what_does_not_arrive_within_an_hour_is_given_up_and_said(stage: Stage, 
     assert started[0].key not in [one.key for one in stage.rollout.outbox]
 
 
-def test_a_message_that_no_run_has_tried_yet_is_never_too_old(stage: Stage, post: Post) -> None:
+def test_a_message_that_no_run_has_tried_yet_is_never_too_old(
+    stage: Stage, post: RecordingNotifier
+) -> None:
     runner = stage.runner
     stage.runner = replace(runner, channel_notifier=None)
     stage.start()
@@ -203,30 +218,34 @@ def test_a_message_that_no_run_has_tried_yet_is_never_too_old(stage: Stage, post
     assert post.kinds("sns")[0] == "started"
 
 
-def test_slow_channels_have_one_limit_together_and_the_rest_waits(stage: Stage, post: Post) -> None:
+def test_slow_channels_have_one_limit_together_and_the_rest_waits(
+    stage: Stage, post: RecordingNotifier
+) -> None:
     def wait() -> None:
         stage.world.clock.sleep(DELIVERY_LIMIT)
 
-    post.meanwhile = wait
+    post.before_delivery = wait
     begin = stage.world.clock.now()
     stage.start()
     assert stage.world.clock.now() - begin < DELIVERY_LIMIT + timedelta(seconds=15)
-    assert post.brought == [("sns", "started")]
-    post.meanwhile = lambda: None
+    assert post.delivered == [("sns", "started")]
+    post.before_delivery = lambda: None
     stage.tick()
-    assert post.brought == [("sns", "started"), ("eventbridge", "started")]
+    assert post.delivered == [("sns", "started"), ("eventbridge", "started")]
 
 
 def test_slow_channels_of_one_rollout_keep_no_other_from_its_own_for_long(
-    stage: Stage, post: Post
+    stage: Stage, post: RecordingNotifier
 ) -> None:
-    silent = replace(stage.runner, channel_notifier=None)
-    stage.runner, talking = silent, stage.runner
+    without_channels = replace(stage.runner, channel_notifier=None)
+    stage.runner, with_channels = without_channels, stage.runner
     stage.start()
     stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
     target = {**POLICY["target"], "function": "payments"}
     bus = {"kind": "eventbridge"}
-    start(silent, StartRequest(short_policy(name="payments", target=target, notify=[bus])))
+    start(
+        without_channels, StartRequest(short_policy(name="payments", target=target, notify=[bus]))
+    )
 
     def hang(channel: Channel) -> None:
         if channel.kind == "sns":
@@ -236,11 +255,13 @@ def test_slow_channels_of_one_rollout_keep_no_other_from_its_own_for_long(
     post.slow = hang
     for _ in range(2):
         stage.world.clock.advance(MINUTE)
-        talking.tick(["orders#1", "payments#1"])
+        with_channels.tick(["orders#1", "payments#1"])
     assert any(key.startswith("payments#1:started") for key in post.keys)
 
 
-def test_a_rollback_that_cannot_be_saved_is_told_all_the_same(tmp_path: Path, post: Post) -> None:
+def test_a_rollback_that_cannot_be_saved_is_delivered_all_the_same(
+    tmp_path: Path, post: RecordingNotifier
+) -> None:
     with sick(tmp_path, post) as stage:
         stage.start()
         stage.tick()
@@ -253,16 +274,18 @@ def test_a_rollback_that_cannot_be_saved_is_told_all_the_same(tmp_path: Path, po
     assert "rolling_back" in post.kinds("sns")
 
 
-def test_a_process_that_is_asked_to_end_tells_nobody_any_more(
-    stage: Stage, post: Post, monkeypatch: pytest.MonkeyPatch
+def test_a_process_delivers_nothing_after_a_stop_signal(
+    stage: Stage, post: RecordingNotifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("controller.process.signals.stop_requested", lambda: True)
     stage.start()
-    assert post.brought == []
+    assert post.delivered == []
     assert [one.kind for one in stage.rollout.outbox] == ["started"]
 
 
-def test_a_run_that_only_calls_hooks_leaves_messages_to_another(tmp_path: Path, post: Post) -> None:
+def test_a_run_that_only_calls_hooks_leaves_messages_to_another(
+    tmp_path: Path, post: RecordingNotifier
+) -> None:
     with open_stage(tmp_path, policy=short_policy(notify=CHANNELS)) as stage:
         stage.runner = replace(stage.runner, hooks=ScriptedHooks(lambda: None))
         stage.start()
@@ -272,28 +295,28 @@ def test_a_run_that_only_calls_hooks_leaves_messages_to_another(tmp_path: Path, 
     assert post.kinds("sns") == ["started"]
 
 
-def test_without_channels_nothing_is_saved_twice(tmp_path: Path, post: Post) -> None:
+def test_without_channels_nothing_is_saved_twice(tmp_path: Path, post: RecordingNotifier) -> None:
     with open_stage(tmp_path) as stage:
         stage.runner = replace(stage.runner, channel_notifier=post)
         stage.start()
         version = stage.rollout.version
         stage.tick()
         assert stage.rollout.version == version + 1
-    assert post.brought == []
+    assert post.delivered == []
 
 
-def test_requests_that_stay_after_a_rollback_are_told_by_ticks_of_a_schedule_until_answered(
-    tmp_path: Path, post: Post
+def test_requests_that_stay_after_a_rollback_are_repeated_by_scheduled_ticks_until_acknowledged(
+    tmp_path: Path, post: RecordingNotifier
 ) -> None:
-    """The watch of a rollback is over after 15 minutes; a page nobody has answered is not."""
+    """The watch of a rollback is over after 15 minutes; an unacknowledged alert is not."""
     gateway = {**SHORT_POLICY["metrics"]["requests"], "namespace": "Custom"}
     policy = short_policy(metrics={**SHORT_POLICY["metrics"], "requests": gateway}, notify=CHANNELS)
-    played = scenario(
+    leaking = scenario(
         function=function_with(),
         events=[{"kind": "errors", "server_errors": "50%"}],
         metrics={"requests": {"path": "stable", "measure": "requests"}},
     )
-    with open_stage(tmp_path, played, policy) as stage:
+    with open_stage(tmp_path, leaking, policy) as stage:
         stage.runner = replace(stage.runner, channel_notifier=post)
         stage.start()
         stage.ticks(30)
@@ -311,10 +334,10 @@ def test_requests_that_stay_after_a_rollback_are_told_by_ticks_of_a_schedule_unt
         assert replay(stage.rollout, stage.store.history("orders#1")).consistent
 
 
-def test_a_message_of_a_rollback_is_tried_again_by_ticks_of_a_schedule_for_its_hour(
-    tmp_path: Path, post: Post
+def test_a_message_of_a_rollback_is_tried_again_by_scheduled_ticks_for_an_hour(
+    tmp_path: Path, post: RecordingNotifier
 ) -> None:
-    """The watch of a rollback is over after 15 minutes; what it still has to tell is not."""
+    """The watch of a rollback is over after 15 minutes; the delivery of its messages is not."""
     with sick(tmp_path, post) as stage, capture_logs() as logs:
         stage.runner = replace(stage.runner, channel_notifier=post)
         stage.start()
@@ -332,8 +355,8 @@ def test_a_message_of_a_rollback_is_tried_again_by_ticks_of_a_schedule_for_its_h
         assert "message_given_up" not in [one["event"] for one in logs]
 
 
-def test_a_newer_rollout_of_the_target_keeps_nobody_from_what_the_old_one_has_to_tell(
-    tmp_path: Path, post: Post
+def test_a_newer_rollout_of_the_target_does_not_stop_the_messages_of_the_old_one(
+    tmp_path: Path, post: RecordingNotifier
 ) -> None:
     with sick(tmp_path, post) as stage:
         stage.runner = replace(stage.runner, channel_notifier=post)
@@ -346,14 +369,14 @@ def test_a_newer_rollout_of_the_target_keeps_nobody_from_what_the_old_one_has_to
         post.failing.clear()
         stage.world.clock.advance(MINUTE)
         stage.runner.tick_active()
-        told = {key.split(":")[1] for key in post.keys if key.startswith("orders#1")}
-        assert told == {"started", "rolling_back", "rolled_back", "drained"}
+        kinds = {key.split(":")[1] for key in post.keys if key.startswith("orders#1")}
+        assert kinds == {"started", "rolling_back", "rolled_back", "drained"}
         assert (stage.store.load("orders#1").outbox, stage.variables["PERCENTAGE"]) == ((), "10")
         assert stage.store.active(stage.world.clock.now()) == ("orders#2",)
 
 
-def test_a_message_of_a_rollback_that_never_arrives_is_given_up_and_said(
-    tmp_path: Path, post: Post
+def test_a_message_of_a_rollback_that_never_arrives_is_given_up_and_logged(
+    tmp_path: Path, post: RecordingNotifier
 ) -> None:
     with sick(tmp_path, post) as stage, capture_logs() as logs:
         stage.runner = replace(stage.runner, channel_notifier=post)

@@ -1,4 +1,4 @@
-"""After a rollback, on the real adapters: ticks look where the requests went, and say it once."""
+"""The drain after a rollback, on the real adapters: ticks measure it, and report it once."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ LEAKING = {"requests": {"path": "stable", "measure": "requests"}}
 
 
 @pytest.fixture(autouse=True)
-def _silence() -> None:
+def _no_logs() -> None:
     logging.disable()
 
 
@@ -39,8 +39,8 @@ def sick(**parts: Any) -> Scenario:
     return scenario(function=function_with(), **{"events": SICK, **parts})
 
 
-def after_the_rollback(stage: Stage) -> list[Visit]:
-    """Start, tick until 0 % is in force, and a quarter of an hour more."""
+def ticks_after_rollback(stage: Stage) -> list[Visit]:
+    """Start, tick until 0 % is applied, and for 15 minutes more."""
     stage.start()
     for _ in range(10):
         if stage.tick().rollout.phase is Phase.ROLLED_BACK:
@@ -53,7 +53,7 @@ def test_a_rollback_that_requests_followed_is_confirmed_and_no_more_metrics_are_
     tmp_path: Path,
 ) -> None:
     with open_stage(tmp_path, sick()) as stage:
-        visits = after_the_rollback(stage)
+        visits = ticks_after_rollback(stage)
         drain = stage.rollout.drain
         assert drain is not None
         assert (drain.label, drain.measured) == (Label.CONFIRMED, 0)
@@ -73,7 +73,7 @@ def test_requests_that_stay_after_a_rollback_page_once_and_are_in_the_history(
     gateway = {**POLICY["metrics"]["requests"], "namespace": "Custom"}
     policy = short_policy(metrics={**SHORT_POLICY["metrics"], "requests": gateway})
     with open_stage(tmp_path, sick(metrics=LEAKING), policy) as stage:
-        visits = after_the_rollback(stage)
+        visits = ticks_after_rollback(stage)
         assert [visit.alerts for visit in visits if visit.alerts] == [(Alert.ROLLBACK_UNCONFIRMED,)]
         (page,) = stage.notices
         assert page.severity is Severity.CRITICAL
@@ -84,14 +84,14 @@ def test_requests_that_stay_after_a_rollback_page_once_and_are_in_the_history(
         assert entry.body["seen"]["series"]["requests:Sum@60"]["points"]
 
 
-def test_without_an_answer_of_cloudwatch_the_watch_ends_and_nothing_is_claimed(
+def test_without_an_answer_of_cloudwatch_the_watch_ends_without_a_claim(
     tmp_path: Path,
 ) -> None:
     with open_stage(tmp_path, sick()) as stage:
         stage.start()
         while stage.tick().rollout.phase is not Phase.ROLLED_BACK:
             pass
-        stage.world.interceptors.append(_no_metrics)
+        stage.world.interceptors.append(fail_metrics)
         visits = stage.ticks(15)
         drain = stage.rollout.drain
         assert drain is not None
@@ -99,7 +99,7 @@ def test_without_an_answer_of_cloudwatch_the_watch_ends_and_nothing_is_claimed(
         assert {visit.alerts for visit in visits} == {()}
 
 
-def _no_metrics(service: str, operation: str, request: Any, proceed: Any) -> Any:
+def fail_metrics(service: str, operation: str, request: Any, proceed: Any) -> Any:
     if service == "cloudwatch":
         return apply_outage(service, operation, "internal_error", proceed)
     return proceed()
@@ -115,7 +115,7 @@ def test_a_rehearsal_goes_on_until_the_drain_is_known(tmp_path: Path) -> None:
         assert outcome.ended == outcome.entries[-1].at
 
 
-def test_a_rehearsal_whose_weight_was_never_in_force_ends_with_the_watch(tmp_path: Path) -> None:
+def test_a_rehearsal_whose_weight_was_never_applied_ends_with_the_watch(tmp_path: Path) -> None:
     with open_stage(tmp_path, scenario(function=function_with())) as stage:
         stage.world.interceptors.append(FailingCall(WRITE))
         outcome = rehearse(

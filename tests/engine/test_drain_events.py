@@ -1,4 +1,4 @@
-"""Log events after a rollback, on the real adapters: counted, judged, recorded, derived again."""
+"""Log events after a rollback, on the real adapters: counted, judged, recorded and replayed."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ GATEWAY, DIRECT = '{ $.event = "gateway_call" }', '{ $.event = "direct_call" }'
 GROUP = "/aws/lambda/handler"
 SEARCH = ("logs", "FilterLogEvents")
 VERIFIED = short_policy(verify_rollback={"absent": GATEWAY, "present": DIRECT})
-# Only its log tells whether requests left the canary: no criterion counts them.
+# Only its log shows whether requests left the canary: no criterion counts them.
 BY_LOG = short_policy(
     metrics={"server_errors": SHORT_POLICY["metrics"]["server_errors"]},
     criteria={
@@ -37,12 +37,12 @@ BY_LOG = short_policy(
 
 
 @pytest.fixture(autouse=True)
-def _silence() -> None:
+def _no_logs() -> None:
     logging.disable()
 
 
-def rolled_back(stage: Stage) -> None:
-    """Start, and tick until 0 % is in force."""
+def roll_back(stage: Stage) -> None:
+    """Start, and tick until 0 % is applied."""
     stage.world.interceptors.append(hold_to_model)
     stage.start()
     for _ in range(10):
@@ -53,21 +53,21 @@ def rolled_back(stage: Stage) -> None:
 
 
 def drain(stage: Stage) -> Finding:
-    found = stage.rollout.drain
-    assert found is not None
-    return found
+    finding = stage.rollout.drain
+    assert finding is not None
+    return finding
 
 
 def sick(**parts: Any) -> Any:
     return scenario(function=function_with(), **{"events": SICK, **parts})
 
 
-@pytest.mark.parametrize("policy", [VERIFIED, BY_LOG], ids=["beside requests", "alone"])
-def test_a_verified_rollback_is_confirmed_and_derived_again_from_what_was_counted(
+@pytest.mark.parametrize("policy", [VERIFIED, BY_LOG], ids=["with requests", "alone"])
+def test_a_verified_rollback_is_confirmed_and_replayed_from_the_counts(
     tmp_path: Path, policy: Any
 ) -> None:
     with open_stage(tmp_path, sick(), policy) as stage:
-        rolled_back(stage)
+        roll_back(stage)
         visits = stage.ticks(15)
         assert drain(stage).label is Label.CONFIRMED
         assert f"{DIRECT} was logged at least 1 000 times" in drain(stage).sentence
@@ -83,13 +83,13 @@ def test_a_verified_rollback_is_confirmed_and_derived_again_from_what_was_counte
         assert stage.world.calls[SEARCH] == searches  # the drain is known
 
 
-@pytest.mark.parametrize("policy", [VERIFIED, BY_LOG], ids=["beside requests", "alone"])
+@pytest.mark.parametrize("policy", [VERIFIED, BY_LOG], ids=["with requests", "alone"])
 def test_an_event_of_the_canary_after_the_drain_is_a_page_and_exit_5(
     tmp_path: Path, policy: Any
 ) -> None:
-    """Requests all went back as metrics see it; the log knows of a caller who goes around."""
+    """By its metrics every request went back; the log shows a caller that still uses the canary."""
     with open_stage(tmp_path, sick(), policy) as stage:
-        rolled_back(stage)
+        roll_back(stage)
         for minute in range(3, 6):
             moment = stage.world.clock.now() + minute * MINUTE
             stage.world.add_log_event(GROUP, moment, '{"event": "gateway_call"}')
@@ -104,12 +104,12 @@ def test_an_event_of_the_canary_after_the_drain_is_a_page_and_exit_5(
 
 
 @pytest.mark.parametrize("how", ["denied", "throttle", "timeout"])
-def test_logs_that_cannot_be_read_stop_no_tick_and_are_said(tmp_path: Path, how: str) -> None:
+def test_logs_that_cannot_be_read_stop_no_tick_and_are_reported(tmp_path: Path, how: str) -> None:
     def refuse(service: str, operation: str, request: Any, proceed: Any) -> Any:
         return apply_outage(service, operation, how, proceed) if service == "logs" else proceed()
 
     with open_stage(tmp_path, sick(), BY_LOG) as stage:
-        rolled_back(stage)
+        roll_back(stage)
         stage.world.interceptors.append(refuse)
         visits = stage.ticks(15)
         assert {(visit.problem, visit.alerts, visit.saved) for visit in visits} == {("", (), True)}
@@ -119,27 +119,27 @@ def test_logs_that_cannot_be_read_stop_no_tick_and_are_said(tmp_path: Path, how:
 
 
 def test_a_log_without_any_event_proves_nothing_and_says_so(tmp_path: Path) -> None:
-    """Nobody calls at all from the rollback on."""
+    """There is no request at all after the rollback."""
     quiet = [*SICK, {"kind": "traffic", "at": {"step": 1, "after": "4m"}, "times": 0}]
     with open_stage(tmp_path, sick(events=quiet), BY_LOG) as stage:
-        rolled_back(stage)
+        roll_back(stage)
         stage.ticks(15)
         assert drain(stage).label is Label.UNOBSERVABLE
         assert f"no log event at all in {GROUP} since " in drain(stage).sentence
         assert "that proves nothing" in drain(stage).sentence
 
 
-def test_a_policy_without_log_events_never_asks_for_logs(tmp_path: Path) -> None:
+def test_a_policy_without_log_events_never_reads_logs(tmp_path: Path) -> None:
     with open_stage(tmp_path, sick()) as stage:
-        rolled_back(stage)
+        roll_back(stage)
         stage.ticks(15)
         assert drain(stage).label is Label.CONFIRMED
         assert stage.world.calls[SEARCH] == 0
 
 
-def test_logs_are_asked_for_after_a_rollback_and_never_before(tmp_path: Path) -> None:
+def test_logs_are_read_after_a_rollback_and_never_before(tmp_path: Path) -> None:
     with open_stage(tmp_path, sick(), VERIFIED) as stage:
-        rolled_back(stage)
+        roll_back(stage)
         assert stage.world.calls[SEARCH] == 0
         stage.ticks(2)
         assert stage.world.calls[SEARCH] == 0
@@ -152,11 +152,11 @@ def test_logs_are_asked_for_after_a_rollback_and_never_before(tmp_path: Path) ->
         assert stage.world.calls[SEARCH] == 0
 
 
-def test_a_rehearsal_shows_what_the_log_said(tmp_path: Path) -> None:
+def test_a_rehearsal_shows_the_finding_from_the_log(tmp_path: Path) -> None:
     with open_stage(tmp_path, sick(), BY_LOG) as stage:
         outcome = rehearse(
             stage.runner, stage.world, stage.policy, every=MINUTE, on_tick=lambda rollout: None
         )
-        told = outcome_text(outcome, "sick", 1)
-        assert "drained       drain confirmed: { $.event = " in told
+        text = outcome_text(outcome, "sick", 1)
+        assert "drained       drain confirmed: { $.event = " in text
         assert outcome.calls["logs:FilterLogEvents"] > 0

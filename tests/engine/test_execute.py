@@ -1,4 +1,4 @@
-"""Carrying out what meets a rollback: whichever is later, traffic ends at 0 %."""
+"""A raise and a rollback at the same time: whichever is later, the weight ends at 0 %."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -17,32 +17,34 @@ from controller.simulation.fakes.outages import AwsResponse, Proceed
 from tests.simulation.worlds import MINUTE, START, scenario
 from tests.support.stage import READ, WRITE, ActBefore, Stage, open_stage, short_policy
 
-GUARD_IS_OVER = timedelta(minutes=16)
+AFTER_THE_WATCH = timedelta(minutes=16)
 
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    with open_stage(tmp_path) as made:
-        yield made
+    with open_stage(tmp_path) as opened:
+        yield opened
 
 
-def a_person(stage: Stage) -> tuple[Callable[[], object], list[Visit]]:
-    """Return how a person rolls back in another process, and what that person is told."""
-    rival, told = stage.another_runner(), list[Visit]()
-    return lambda: told.append(rival.roll_back("orders#1", "stop!")), told
+def manual_rollback(stage: Stage) -> tuple[Callable[[], object], list[Visit]]:
+    """Return an action that rolls back in another process, and the visits that it returns."""
+    rival, visits = stage.another_runner(), list[Visit]()
+    return lambda: visits.append(rival.roll_back("orders#1", "stop!")), visits
 
 
-# --- a freeze that comes first -------------------------------------------------------------------
+# --- freeze between decision and write -----------------------------------------------------------
 
 
 def measuring_takes(stage: Stage, time: timedelta) -> None:
-    """Let so much time pass while the next tick reads the metrics."""
+    """Let `time` pass while the next tick reads the metrics."""
     slow = ActBefore(("cloudwatch", "GetMetricData"), lambda: stage.world.clock.advance(time))
     stage.world.interceptors.append(slow)
 
 
-def test_a_raise_that_a_freeze_comes_before_is_written_when_that_is_over(tmp_path: Path) -> None:
-    """The tick of 09:05 decides it, and is done with its hooks and measurements at 09:06:30."""
+def test_a_raise_whose_freeze_began_before_its_write_is_written_after_the_freeze(
+    tmp_path: Path,
+) -> None:
+    """The tick of 09:05 decides the raise, and has its hooks and measurements at 09:06:30."""
     freeze = {"zone": "UTC", "daily": [{"from": "09:06", "to": "09:30"}]}
     with open_stage(tmp_path, policy=short_policy(freeze=freeze)) as stage:
         stage.start()
@@ -62,7 +64,7 @@ def test_a_raise_that_a_freeze_comes_before_is_written_when_that_is_over(tmp_pat
         assert replay(stage.rollout, stage.store.history("orders#1")).consistent
 
 
-def test_what_is_lowered_waits_for_no_freeze(tmp_path: Path) -> None:
+def test_lowering_waits_for_no_freeze(tmp_path: Path) -> None:
     freeze = {"zone": "UTC", "daily": [{"from": "09:02", "to": "09:30"}]}
     with open_stage(tmp_path, policy=short_policy(freeze=freeze)) as stage:
         stage.start()
@@ -72,7 +74,7 @@ def test_what_is_lowered_waits_for_no_freeze(tmp_path: Path) -> None:
         assert stage.world.weight_now() == 10
 
 
-def test_what_a_person_insists_on_waits_for_no_freeze(tmp_path: Path) -> None:
+def test_a_weight_that_an_operator_sets_waits_for_no_freeze(tmp_path: Path) -> None:
     freeze = {"zone": "UTC", "daily": [{"from": "09:02", "to": "09:30"}]}
     with open_stage(tmp_path, policy=short_policy(freeze=freeze)) as stage:
         stage.start()
@@ -81,27 +83,30 @@ def test_what_a_person_insists_on_waits_for_no_freeze(tmp_path: Path) -> None:
         assert stage.variables["PERCENTAGE"] == "40"
 
 
-# --- a rollback that comes first -----------------------------------------------------------------
+# --- rollback between decision and write ---------------------------------------------------------
 
 
-def test_a_start_that_a_rollback_by_hand_overtakes_stays_at_0(stage: Stage) -> None:
-    """0 % stood already, so the token of the raise would still fit if nothing was written."""
-    rolls_back, told = a_person(stage)
-    stage.world.interceptors.append(ActBefore(WRITE, rolls_back))
+def test_a_start_with_a_concurrent_manual_rollback_stays_at_0(stage: Stage) -> None:
+    """The weight is 0 % already; without a write the token of the raise would still be valid."""
+    roll_back, visits_of_rollback = manual_rollback(stage)
+    stage.world.interceptors.append(ActBefore(WRITE, roll_back))
     rollout = stage.start()
-    assert (told[0].rollout.phase, told[0].alerts) == (Phase.ROLLED_BACK, ())
+    assert (visits_of_rollback[0].rollout.phase, visits_of_rollback[0].alerts) == (
+        Phase.ROLLED_BACK,
+        (),
+    )
     assert (rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
     assert not any("came back" in one.text for one in stage.notices)
-    stage.world.clock.advance(GUARD_IS_OVER)
+    stage.world.clock.advance(AFTER_THE_WATCH)
     assert stage.world.weight_now() == 0
 
 
-def test_a_raise_that_a_rollback_by_hand_overtakes_stays_at_0(stage: Stage) -> None:
+def test_a_raise_with_a_concurrent_manual_rollback_stays_at_0(stage: Stage) -> None:
     stage.start()
-    rolls_back, told = a_person(stage)
-    stage.world.interceptors.append(ActBefore(WRITE, rolls_back))
+    roll_back, visits_of_rollback = manual_rollback(stage)
+    stage.world.interceptors.append(ActBefore(WRITE, roll_back))
     visits = stage.ticks(6)
-    assert told[0].rollout.phase is Phase.ROLLED_BACK
+    assert visits_of_rollback[0].rollout.phase is Phase.ROLLED_BACK
     assert (visits[-1].rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
 
 
@@ -114,109 +119,109 @@ def test_a_rollback_of_a_weight_that_was_seen_at_0_writes_nothing(stage: Stage) 
     assert stage.writes == writes
 
 
-# --- a rollback that could not outdate the raise -------------------------------------------------
+# --- rollback that did not void the raise --------------------------------------------------------
 
 
-def throttled(service: str, operation: str, request: Any, proceed: Proceed) -> AwsResponse:
-    """Let no write pass."""
+def throttle_writes(service: str, operation: str, request: Any, proceed: Proceed) -> AwsResponse:
+    """Throttle every write."""
     if (service, operation) == WRITE:
         raise client_error(operation, "TooManyRequestsException", "slow down")
     return proceed()
 
 
-def start_beside_a_rollback_that_writes_nothing(stage: Stage) -> Rollout:
-    """Start, and meanwhile let a person roll back while Lambda takes no write of theirs."""
+def start_during_a_throttled_rollback(stage: Stage) -> Rollout:
+    """Start, and roll back in another process while Lambda throttles the write of the rollback."""
     rival = stage.another_runner()
 
-    def meanwhile() -> None:
-        stage.world.interceptors.append(throttled)
+    def roll_back_meanwhile() -> None:
+        stage.world.interceptors.append(throttle_writes)
         assert rival.roll_back("orders#1", "stop!").rollout.phase is Phase.ROLLED_BACK
-        stage.world.interceptors.remove(throttled)
+        stage.world.interceptors.remove(throttle_writes)
 
-    stage.world.interceptors.append(ActBefore(WRITE, meanwhile))
+    stage.world.interceptors.append(ActBefore(WRITE, roll_back_meanwhile))
     return stage.start()
 
 
 @pytest.mark.parametrize("takes", ["0s", "20s"])
-def test_a_raise_that_lands_after_the_rollback_is_taken_back_at_once(
+def test_a_raise_that_lands_after_the_rollback_is_undone_at_once(
     tmp_path: Path, takes: str
 ) -> None:
-    """0 % stood when the person looked, so the rollback was told as done."""
+    """The weight was 0 % when the rollback read it, so the rollback was reported as complete."""
     with open_stage(tmp_path, scenario(function={"update_takes": takes})) as stage:
-        rollout = start_beside_a_rollback_that_writes_nothing(stage)
-        stage.world.clock.advance(GUARD_IS_OVER)
+        rollout = start_during_a_throttled_rollback(stage)
+        stage.world.clock.advance(AFTER_THE_WATCH)
         assert (rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
         assert stage.rollout.sentence == "stop!"
         assert stage.notices[-1].text.startswith("orders#1: 10 % came back after the rollback")
         assert replay(stage.rollout, stage.store.history("orders#1")).consistent
 
 
-def test_a_raise_that_lands_slowly_after_the_rollback_pages_and_is_taken_back_by_the_ticks(
+def test_a_raise_that_lands_slowly_after_the_rollback_pages_and_is_undone_by_the_ticks(
     tmp_path: Path,
 ) -> None:
     with open_stage(tmp_path, scenario(function={"update_takes": "4m"})) as stage:
-        start_beside_a_rollback_that_writes_nothing(stage)
+        start_during_a_throttled_rollback(stage)
         assert any("orders#1 is NOT at 0 % any more" in one.text for one in stage.notices)
         stage.ticks(5)
-        stage.world.clock.advance(GUARD_IS_OVER)
+        stage.world.clock.advance(AFTER_THE_WATCH)
         assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
 
 
-def test_a_raise_that_lands_after_a_rollback_long_over_is_taken_back_too(stage: Stage) -> None:
-    """The run was suspended between its save and its write, and nobody guards zero any more."""
+def test_a_raise_that_lands_after_a_rollback_long_over_is_undone_too(stage: Stage) -> None:
+    """The run was suspended between its save and its write, and the watch of 0 % is over."""
     rival = stage.another_runner()
 
-    def meanwhile() -> None:
-        stage.world.interceptors.append(throttled)
+    def roll_back_meanwhile() -> None:
+        stage.world.interceptors.append(throttle_writes)
         rival.roll_back("orders#1", "stop!")
-        stage.world.interceptors.remove(throttled)
-        stage.world.clock.advance(GUARD_IS_OVER)
+        stage.world.interceptors.remove(throttle_writes)
+        stage.world.clock.advance(AFTER_THE_WATCH)
         rival.tick(["orders#1"])
 
-    stage.world.interceptors.append(ActBefore(WRITE, meanwhile))
+    stage.world.interceptors.append(ActBefore(WRITE, roll_back_meanwhile))
     assert (stage.start().phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
 
 
-def test_a_raise_whose_answer_is_lost_is_looked_after_too(stage: Stage) -> None:
-    """It may have been written: what the store says decides what is done about it."""
+def test_a_raise_whose_answer_is_lost_is_undone_too(stage: Stage) -> None:
+    """The raise may have been written: the state in the store decides what follows."""
     rival = stage.another_runner()
 
-    def lost(service: str, operation: str, request: Any, proceed: Proceed) -> AwsResponse:
+    def lose_answer(service: str, operation: str, request: Any, proceed: Proceed) -> AwsResponse:
         if (service, operation) != WRITE:
             return proceed()
-        stage.world.interceptors.remove(lost)
+        stage.world.interceptors.remove(lose_answer)
         proceed()
-        stage.world.interceptors.append(throttled)
+        stage.world.interceptors.append(throttle_writes)
         rival.roll_back("orders#1", "stop!")
-        stage.world.interceptors.remove(throttled)
+        stage.world.interceptors.remove(throttle_writes)
         raise client_error(operation, "ServiceException", "an answer was lost")
 
-    stage.world.interceptors.append(lost)
+    stage.world.interceptors.append(lose_answer)
     rollout = stage.start()
     assert (rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
 
 
-def test_a_person_who_set_another_weight_after_the_rollback_is_left_alone(stage: Stage) -> None:
+def test_another_weight_that_an_operator_set_after_the_rollback_is_left_alone(stage: Stage) -> None:
     rival = stage.another_runner()
 
-    def meanwhile() -> None:
+    def roll_back_meanwhile() -> None:
         rival.roll_back("orders#1", "stop!")
         stage.world.set_variables("handler", {"PERCENTAGE": "40"})
 
-    stage.world.interceptors.append(ActBefore(WRITE, meanwhile))
+    stage.world.interceptors.append(ActBefore(WRITE, roll_back_meanwhile))
     assert stage.start().phase is Phase.ROLLED_BACK
     stage.world.clock.advance(MINUTE)
     assert stage.world.weight_now() == 40
 
 
-# --- what a rollback by hand leaves behind -------------------------------------------------------
+# --- unconfirmed manual rollback -----------------------------------------------------------------
 
 
 class Interrupted(BaseException):
-    """Somebody pressed Ctrl-C."""
+    """Ctrl-C was pressed."""
 
 
-def denied(stage: Stage) -> None:
+def deny_the_write(stage: Stage) -> None:
     def deny(service: str, operation: str, request: Any, proceed: Proceed) -> AwsResponse:
         if (service, operation) == WRITE:
             stage.world.interceptors.remove(deny)
@@ -224,10 +229,10 @@ def denied(stage: Stage) -> None:
         return proceed()
 
     stage.world.interceptors.append(deny)
-    assert stage.runner.roll_back("orders#1", "limit").alerts == (Alert.ROLLBACK_UNCONFIRMED,)
+    assert stage.runner.roll_back("orders#1", "enough").alerts == (Alert.ROLLBACK_UNCONFIRMED,)
 
 
-def interrupted(stage: Stage) -> None:
+def interrupt_the_rollback(stage: Stage) -> None:
     def interrupt() -> None:
         raise Interrupted
 
@@ -236,11 +241,11 @@ def interrupted(stage: Stage) -> None:
 
     stage.world.interceptors.append(ActBefore(WRITE, after_the_write))
     with pytest.raises(Interrupted):
-        stage.runner.roll_back("orders#1", "limit")
+        stage.runner.roll_back("orders#1", "enough")
 
 
-@pytest.mark.parametrize("happens", [denied, interrupted])
-def test_a_rollback_by_hand_that_was_not_confirmed_is_taken_up_by_the_next_tick(
+@pytest.mark.parametrize("happens", [deny_the_write, interrupt_the_rollback])
+def test_a_manual_rollback_that_was_not_confirmed_is_continued_by_the_next_tick(
     stage: Stage, happens: Callable[[Stage], None]
 ) -> None:
     stage.start()

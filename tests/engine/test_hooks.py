@@ -1,4 +1,4 @@
-"""Hooks on the way of a rollout: who is asked when, what is recorded, and what never waits."""
+"""Hooks of a rollout: when each is called, what is recorded, and what never waits for one."""
 
 import json
 import re
@@ -34,99 +34,105 @@ NO = HookAnswer(Consent.REFUSED, "a release is under way")
 
 
 @dataclass(slots=True)
-class Outside:
-    """Whoever is asked and told. says: what he answers; deaf: he is not reached afterwards."""
+class RecordingHooks:
+    """A hook caller that records its calls.
 
-    says: HookAnswer | Exception = YES
-    deaf: bool = False
+    answer: that of every consent hook. unreachable: calls after an event fail. takes: the length of
+    each call. before_answer: called before each answer.
+    """
+
+    answer: HookAnswer | Exception = YES
+    unreachable: bool = False
     takes: timedelta = timedelta()
     stage: Stage | None = None
-    meanwhile: Callable[[], object] = lambda: None
-    asked: list[HookCall] = field(default_factory=list)
-    told: list[HookCall] = field(default_factory=list)
+    before_answer: Callable[[], object] = lambda: None
+    consent_calls: list[HookCall] = field(default_factory=list)
+    event_calls: list[HookCall] = field(default_factory=list)
     limits: list[timedelta] = field(default_factory=list)
 
     def ask(
         self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> HookAnswer:
-        self.asked.append(call)
+        self.consent_calls.append(call)
         self.limits.append(within)
-        self.meanwhile()
+        self.before_answer()
         if self.stage is not None:
             self.stage.world.clock.advance(min(self.takes, within))
-        if isinstance(self.says, Exception):
-            raise self.says
-        return self.says
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
 
     def tell(
         self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> None:
-        if self.deaf:
+        if self.unreachable:
             raise DeliveryError("nobody is there")
         if self.stage is not None:
             self.stage.world.clock.advance(min(self.takes, within))
-        self.told.append(call)
+        self.event_calls.append(call)
 
 
 @dataclass(slots=True)
-class Hanging(Outside):
-    """Allows everything; but about orders it says nothing, as long as it is waited for."""
+class HangingHooks(RecordingHooks):
+    """Consents to everything; but for `orders` it does not answer within its timeout."""
 
     def ask(
         self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> HookAnswer:
         if "orders" not in call.delivery:
             return YES
-        self.meanwhile()
+        self.before_answer()
         if self.stage is not None:
             self.stage.world.clock.advance(within)
         return HookAnswer(Consent.FAILED, "nothing was said")
 
 
-class Nobody:
-    """A courier that reaches nobody."""
+class FailingNotifier:
+    """A channel notifier whose every delivery fails."""
 
     def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
         raise DeliveryError("nobody is there")
 
 
 @pytest.fixture
-def outside() -> Outside:
-    return Outside()
+def outside() -> RecordingHooks:
+    return RecordingHooks()
 
 
-def staged(folder: Path, outside: Outside, hooks: dict[str, Any], **played: Any) -> Any:
-    told = scenario(function=function_with(), **played)
-    return open_stage(folder, told, short_policy(hooks=hooks))
+def open_stage_with(
+    folder: Path, outside: RecordingHooks, hooks: dict[str, Any], **parts: Any
+) -> Any:
+    world = scenario(function=function_with(), **parts)
+    return open_stage(folder, world, short_policy(hooks=hooks))
 
 
 @pytest.fixture
-def stage(tmp_path: Path, outside: Outside) -> Iterator[Stage]:
+def stage(tmp_path: Path, outside: RecordingHooks) -> Iterator[Stage]:
     hooks = {"before_start": [GATE], "before_advance": [GATE]}
-    with staged(tmp_path, outside, hooks) as stage:
+    with open_stage_with(tmp_path, outside, hooks) as stage:
         stage.runner = replace(stage.runner, hooks=outside)
         outside.stage = stage
         yield stage
 
 
-def moments(calls: list[HookCall]) -> list[str]:
+def triggers(calls: list[HookCall]) -> list[str]:
     return [one.trigger for one in calls]
 
 
-# --- before -------------------------------------------------------------------------------------
+# --- hooks before a start or step ---------------------------------------------------------------
 
 
-def test_a_rollout_that_everybody_allows_asks_before_its_start_and_before_each_step(
-    stage: Stage, outside: Outside
+def test_a_rollout_with_every_consent_calls_hooks_before_its_start_and_before_each_step(
+    stage: Stage, outside: RecordingHooks
 ) -> None:
     stage.start()
     stage.ticks(15)
     assert stage.rollout.phase is Phase.SUCCEEDED
-    assert moments(outside.asked) == ["before_start", "before_advance"]
+    assert triggers(outside.consent_calls) == ["before_start", "before_advance"]
 
 
-def test_a_start_that_is_not_allowed_touches_nothing(stage: Stage, outside: Outside) -> None:
-    outside.says = NO
+def test_a_start_without_consent_changes_nothing(stage: Stage, outside: RecordingHooks) -> None:
+    outside.answer = NO
     with pytest.raises(UsageError) as caught:
         stage.start()
     assert str(caught.value) == (
@@ -138,25 +144,27 @@ def test_a_start_that_is_not_allowed_touches_nothing(stage: Stage, outside: Outs
 
 
 def test_a_step_waits_for_its_hook_however_long_and_goes_on_with_it(
-    stage: Stage, outside: Outside
+    stage: Stage, outside: RecordingHooks
 ) -> None:
     stage.start()
-    outside.says = NO
+    outside.answer = NO
     held = stage.ticks(30)[-1].rollout
     assert (held.phase, held.weight, held.reason) == (
         Phase.PROGRESSING, 10, Reason.AWAITING_HOOK,
     )  # fmt: skip
-    outside.says = YES
+    outside.answer = YES
     assert stage.tick().rollout.weight == 100
     kinds = [entry.kind for entry in stage.store.history("orders#1")]
     assert kinds == ["started", "settled", "held_up", "advanced", "settled"]
 
 
-def test_what_hooks_answered_is_kept_and_derived_again(stage: Stage, outside: Outside) -> None:
+def test_the_answers_of_hooks_are_recorded_and_replayed(
+    stage: Stage, outside: RecordingHooks
+) -> None:
     stage.start()
-    outside.says = NO
+    outside.answer = NO
     stage.ticks(8)
-    outside.says = YES
+    outside.answer = YES
     stage.ticks(8)
     history = stage.store.history("orders#1")
     answers = {entry.kind: entry.body["seen"].get("hooks") for entry in history}
@@ -178,20 +186,22 @@ def test_a_changed_answer_in_the_history_is_found(stage: Stage) -> None:
     assert [one.seq for one in replay(stage.rollout, history).entry_differences] == [at + 1]
 
 
-def test_a_failing_canary_goes_back_while_a_hook_refuses(tmp_path: Path, outside: Outside) -> None:
+def test_a_failing_canary_is_rolled_back_while_a_hook_refuses(
+    tmp_path: Path, outside: RecordingHooks
+) -> None:
     sick = [{"kind": "errors", "server_errors": "50%", "at": {"after": "20m"}}]
-    with staged(tmp_path, outside, {"before_advance": [GATE]}, events=sick) as stage:
-        stage.runner = replace(stage.runner, hooks=replace(outside, says=NO))
+    with open_stage_with(tmp_path, outside, {"before_advance": [GATE]}, events=sick) as stage:
+        stage.runner = replace(stage.runner, hooks=replace(outside, answer=NO))
         stage.start()
         stage.ticks(30)
         assert stage.rollout.phase is Phase.ROLLED_BACK
 
 
-def test_a_hook_that_raises_whatever_is_no_consent_and_no_error(
-    stage: Stage, outside: Outside
+def test_a_hook_that_raises_any_exception_is_no_consent_and_no_error(
+    stage: Stage, outside: RecordingHooks
 ) -> None:
     stage.start()
-    outside.says = RuntimeError("hunter2")
+    outside.answer = RuntimeError("hunter2")
     held = stage.ticks(8)[-1].rollout
     assert held.blocked == "before_advance: lambda gate did not answer: RuntimeError"
 
@@ -203,30 +213,32 @@ def test_a_run_that_can_call_no_hook_holds(stage: Stage) -> None:
     assert held.blocked.endswith("did not answer: no hook can be called from here")
 
 
-def test_hooks_of_a_tick_have_a_minute_together(tmp_path: Path, outside: Outside) -> None:
+def test_hooks_of_a_tick_have_a_minute_together(tmp_path: Path, outside: RecordingHooks) -> None:
     slow = {**GATE, "timeout": "40s"}
-    with staged(tmp_path, outside, {"before_advance": [slow] * 3}) as stage:
+    with open_stage_with(tmp_path, outside, {"before_advance": [slow] * 3}) as stage:
         stage.runner = replace(stage.runner, hooks=outside)
         stage.start()
         outside.stage, outside.takes = stage, timedelta(minutes=5)
         stage.ticks(8)
     assert outside.limits[:2] == [timedelta(seconds=40), CONSENT_LIMIT - timedelta(seconds=40)]
-    assert len({call.delivery for call in outside.asked[:2]}) == 2
-    assert "before_advance[2]" not in [one.delivery.split(":")[2] for one in outside.asked[:2]]
+    assert len({call.delivery for call in outside.consent_calls[:2]}) == 2
+    assert "before_advance[2]" not in [
+        one.delivery.split(":")[2] for one in outside.consent_calls[:2]
+    ]
 
 
-def test_a_hook_keeps_no_other_rollout_that_still_has_to_tell_somebody(
-    stage: Stage, outside: Outside
+def test_a_hook_does_not_prolong_the_lease_of_another_rollout_with_messages(
+    stage: Stage, outside: RecordingHooks
 ) -> None:
-    """The lease that is kept for messages would keep the next tick out, which may roll back."""
+    """A lease that is kept for messages would block the next tick, which may have to roll back."""
     stage.start()
     stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
     target = {**POLICY["target"], "function": "payments"}
     bus = {"kind": "eventbridge"}
     start(stage.runner, StartRequest(short_policy(name="payments", target=target, notify=[bus])))
-    stage.runner = replace(stage.runner, channel_notifier=Nobody())
+    stage.runner = replace(stage.runner, channel_notifier=FailingNotifier())
     busy: list[bool] = []
-    outside.meanwhile = lambda: busy.append(stage.another_runner().visit("payments#1").busy)
+    outside.before_answer = lambda: busy.append(stage.another_runner().visit("payments#1").busy)
     while not busy:
         stage.world.clock.advance(MINUTE)
         stage.runner.tick(["payments#1", "orders#1"])
@@ -234,11 +246,13 @@ def test_a_hook_keeps_no_other_rollout_that_still_has_to_tell_somebody(
     assert busy == [False]
 
 
-def test_a_hook_that_hangs_keeps_no_other_rollout_from_its_own_for_long(
-    tmp_path: Path, outside: Outside
+def test_a_hook_that_hangs_does_not_delay_the_hooks_of_another_rollout_for_long(
+    tmp_path: Path, outside: RecordingHooks
 ) -> None:
-    with staged(tmp_path, outside, {"before_advance": [{**GATE, "timeout": "60s"}]}) as stage:
-        stage.runner = replace(stage.runner, hooks=Hanging(stage=stage))
+    with open_stage_with(
+        tmp_path, outside, {"before_advance": [{**GATE, "timeout": "60s"}]}
+    ) as stage:
+        stage.runner = replace(stage.runner, hooks=HangingHooks(stage=stage))
         stage.start()
         stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
         target = {**POLICY["target"], "function": "payments"}
@@ -251,64 +265,66 @@ def test_a_hook_that_hangs_keeps_no_other_rollout_from_its_own_for_long(
         assert stage.store.load("payments#1").weight == 100
 
 
-def test_a_hook_that_hangs_keeps_its_own_rollout_for_a_minute_and_from_no_rollback(
+def test_a_hook_that_hangs_delays_its_own_rollout_for_a_minute_and_no_rollback(
     tmp_path: Path,
 ) -> None:
-    with staged(tmp_path, Outside(), {"before_advance": [{**GATE, "timeout": "60s"}] * 3}) as stage:
+    with open_stage_with(
+        tmp_path, RecordingHooks(), {"before_advance": [{**GATE, "timeout": "60s"}] * 3}
+    ) as stage:
         stage.start()
-        hanging = Hanging(stage=stage)
+        hanging = HangingHooks(stage=stage)
         stage.runner = replace(stage.runner, hooks=hanging)
         busy: list[bool] = []
-        hanging.meanwhile = lambda: busy.append(stage.another_runner().visit("orders#1").busy)
-        begun = stage.world.clock.now()
-        while not busy and begun < START + 8 * MINUTE:
-            begun = stage.world.clock.now() + MINUTE
+        hanging.before_answer = lambda: busy.append(stage.another_runner().visit("orders#1").busy)
+        started_at = stage.world.clock.now()
+        while not busy and started_at < START + 8 * MINUTE:
+            started_at = stage.world.clock.now() + MINUTE
             stage.tick()
         assert busy == [True]
-        assert stage.world.clock.now() - begun <= CONSENT_LIMIT + timedelta(seconds=1)
+        assert stage.world.clock.now() - started_at <= CONSENT_LIMIT + timedelta(seconds=1)
         assert not stage.another_runner().visit("orders#1").busy
-        hanging.meanwhile = lambda: stage.another_runner().roll_back("orders#1", "limit")
+        hanging.before_answer = lambda: stage.another_runner().roll_back("orders#1", "enough")
         stage.tick()
         assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
 
 
-def test_a_person_who_promotes_asks_as_a_tick_does(stage: Stage, outside: Outside) -> None:
+def test_a_promotion_calls_hooks_as_a_tick_does(stage: Stage, outside: RecordingHooks) -> None:
     stage.start()
     stage.tick()
-    outside.says = NO
+    outside.answer = NO
     with pytest.raises(UsageError, match="lambda gate refuses: a release is under way"):
         stage.runner.run_command("orders#1", Command(Verb.PROMOTE, "now"))
-    outside.says = YES
+    outside.answer = YES
     assert stage.runner.run_command("orders#1", Command(Verb.PROMOTE, "now")).rollout.weight == 100
     assert replay(stage.rollout, stage.store.history("orders#1")).consistent
 
 
-# --- after --------------------------------------------------------------------------------------
+# --- hooks after an event -----------------------------------------------------------------------
 
 
 AFTER = {moment: [GATE] for moment in ("after_start", "after_advance", "after_success")}
 
 
 def test_after_hooks_are_called_once_each_and_the_history_says_so(
-    tmp_path: Path, outside: Outside
+    tmp_path: Path, outside: RecordingHooks
 ) -> None:
-    with staged(tmp_path, outside, AFTER) as stage:
+    with open_stage_with(tmp_path, outside, AFTER) as stage:
         stage.runner = replace(stage.runner, hooks=outside)
         stage.start()
         stage.ticks(15)
-        assert moments(outside.told) == ["after_start", "after_advance", "after_success"]
+        assert triggers(outside.event_calls) == ["after_start", "after_advance", "after_success"]
         history = stage.store.history("orders#1")
-        said = [one.body["sentence"] for one in history if one.kind == "hooked"]
-        assert said == [f"{moment}[0] was called" for moment in AFTER]
+        sentences = [one.body["sentence"] for one in history if one.kind == "hooked"]
+        assert sentences == [f"{moment}[0] was called" for moment in AFTER]
         assert replay(stage.rollout, history).consistent
         assert stage.rollout.outbox == ()
 
 
-def test_time_never_goes_back_behind_a_hook_that_was_called(
-    tmp_path: Path, outside: Outside
+def test_time_is_never_earlier_than_a_hook_that_was_called(
+    tmp_path: Path, outside: RecordingHooks
 ) -> None:
     """The next tick may have a slower clock."""
-    with staged(tmp_path, outside, AFTER) as stage:
+    with open_stage_with(tmp_path, outside, AFTER) as stage:
         outside.stage, outside.takes = stage, timedelta(seconds=10)
         stage.runner = replace(stage.runner, hooks=outside)
         stage.start()
@@ -317,22 +333,24 @@ def test_time_never_goes_back_behind_a_hook_that_was_called(
         assert stage.rollout.updated == called.at
 
 
-def test_a_rollback_and_a_pause_are_told_too(tmp_path: Path, outside: Outside) -> None:
+def test_hooks_after_a_rollback_and_a_pause_are_called_too(
+    tmp_path: Path, outside: RecordingHooks
+) -> None:
     hooks = {"after_rollback": [GATE], "after_pause": [GATE]}
-    with staged(tmp_path, outside, hooks) as stage:
+    with open_stage_with(tmp_path, outside, hooks) as stage:
         stage.runner = replace(stage.runner, hooks=outside)
         stage.start()
         stage.tick()
-        stage.runner.ask("orders#1", Command(Verb.PAUSE))
-        stage.runner.roll_back("orders#1", "limit")
-    assert moments(outside.told) == ["after_pause", "after_rollback"]
+        stage.runner.run_command("orders#1", Command(Verb.PAUSE))
+        stage.runner.roll_back("orders#1", "enough")
+    assert triggers(outside.event_calls) == ["after_pause", "after_rollback"]
 
 
 def test_a_hook_that_is_not_reached_is_tried_for_an_hour_and_that_is_recorded(
-    tmp_path: Path, outside: Outside
+    tmp_path: Path, outside: RecordingHooks
 ) -> None:
-    outside.deaf = True
-    with staged(tmp_path, outside, {"after_start": [GATE]}) as stage:
+    outside.unreachable = True
+    with open_stage_with(tmp_path, outside, {"after_start": [GATE]}) as stage:
         stage.runner = replace(stage.runner, hooks=outside)
         stage.start()
         stage.tick()
@@ -343,34 +361,34 @@ def test_a_hook_that_is_not_reached_is_tried_for_an_hour_and_that_is_recorded(
         assert replay(stage.rollout, stage.store.history("orders#1")).consistent
 
 
-# --- what is sent -------------------------------------------------------------------------------
+# --- request bodies -----------------------------------------------------------------------------
 
 
-def test_every_field_of_a_call_is_told(tmp_path: Path, outside: Outside) -> None:
+def test_every_field_of_a_call_is_documented(tmp_path: Path, outside: RecordingHooks) -> None:
     hooks = {"before_start": [GATE], "before_advance": [GATE], **AFTER}
-    with staged(tmp_path, outside, hooks) as stage:
+    with open_stage_with(tmp_path, outside, hooks) as stage:
         stage.runner = replace(stage.runner, hooks=outside)
         stage.start()
         stage.ticks(8)
     rows = dict(re.findall(r"^\| `(\w+)` \| (all|before) \|", TEXT, re.MULTILINE))
-    for call in outside.asked:
+    for call in outside.consent_calls:
         assert list(json.loads(call.body)) == list(rows)
-    always = {name for name, where in rows.items() if where == "all"}
-    for call in outside.told:
-        assert always <= set(json.loads(call.body))
-    start, advance = (json.loads(one.body) for one in outside.asked)
+    fields_of_all = {name for name, hooks_of in rows.items() if hooks_of == "all"}
+    for call in outside.event_calls:
+        assert fields_of_all <= set(json.loads(call.body))
+    start, advance = (json.loads(one.body) for one in outside.consent_calls)
     assert (start["rollout"], start["weight_percent"], start["to_weight_percent"]) == (None, 0, 10)
     assert (advance["weight_percent"], advance["to_weight_percent"]) == (10, 100)
     assert [one["criterion"] for one in advance["findings"]] == ["works"]
 
 
-# --- in a rehearsal -----------------------------------------------------------------------------
+# --- rehearsals ---------------------------------------------------------------------------------
 
 
 def test_a_scenario_lets_hooks_refuse_for_a_while(tmp_path: Path) -> None:
     logging.disable()
-    told = tmp_path / "gated.yaml"
-    told.write_text(
+    file = tmp_path / "gated.yaml"
+    file.write_text(
         "name: gated\nsummary: A hook refuses for an hour.\n"
         "traffic: {requests_per_minute: 600}\n"
         "stable: {median_ms: 100}\ncanary: {median_ms: 100}\n"
@@ -380,13 +398,13 @@ def test_a_scenario_lets_hooks_refuse_for_a_while(tmp_path: Path) -> None:
     policy = short_policy(
         hooks={"before_advance": [GATE], "after_success": [GATE]}, notify=channels
     )
-    with rehearsal(policy, str(told), 1) as played:
+    with rehearsal(policy, str(file), 1) as simulated:
         outcome = rehearse(
-            played.runner, played.world, policy, every=MINUTE, on_tick=lambda _rollout: None
+            simulated.runner, simulated.world, policy, every=MINUTE, on_tick=lambda _rollout: None
         )
     assert outcome.status == "succeeded"
     assert outcome.ended - outcome.started > timedelta(hours=1)
-    kinds = [message.kind for _, message in played.inbox.sent]
+    kinds = [message.kind for _, message in simulated.inbox.sent]
     assert kinds == ["started", "held_up", "advanced", "succeeded"]
-    assert moments(played.hooks.calls)[-1] == "after_success"
-    assert len(played.hooks.calls) > 50  # asked with every tick
+    assert triggers(simulated.hooks.calls)[-1] == "after_success"
+    assert len(simulated.hooks.calls) > 50  # called in every tick

@@ -1,4 +1,4 @@
-"""One rollout's trouble is its own: what is raised in a tick, and what takes too long in it."""
+"""Isolation of rollouts: exceptions and delays of one rollout do not stop another one."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -43,13 +43,13 @@ class FaultError(Exception):
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     """A stage whose canary fails, with `orders` at 10 %."""
-    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as made:
-        made.start()
-        yield made
+    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as opened:
+        opened.start()
+        yield opened
 
 
 def add(stage: Stage, name: str, **parts: Any) -> Rollout:
-    """Start a rollout of a function of its own."""
+    """Start another rollout, with its own function."""
     stage.world.add_function(name, {"PERCENTAGE": "0", "ENABLED": "false"})
     policy = short_policy(name=name, target={**POLICY["target"], "function": name}, **parts)
     return start(stage.runner, StartRequest(policy)).rollout
@@ -64,12 +64,12 @@ def weight_of(stage: Stage, function: str) -> str:
     return stage.world.function(function).variables["PERCENTAGE"]
 
 
-# --- what is raised -----------------------------------------------------------------------------
+# --- exceptions ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Raising:
-    """A layer of the world: calls of one kind for one function raise the unforeseen."""
+class RaisingCall:
+    """An interceptor: calls of one kind for one function raise an unexpected exception."""
 
     call: tuple[str, str]
     function: str
@@ -82,76 +82,76 @@ class Raising:
         return proceed()
 
 
-class Odd:
-    """A store in which one method raises for one rollout."""
+class RaisingStore:
+    """A store in which one method raises an unexpected exception for one rollout."""
 
     def __init__(self, store: Store, method: str, rollout_id: str) -> None:
         self._store, self._method, self._rollout_id = store, method, rollout_id
 
     def __getattr__(self, name: str) -> Any:
-        real = getattr(self._store, name)
+        method = getattr(self._store, name)
         if name != self._method:
-            return real
+            return method
 
-        def odd(first: Any, *others: Any, **named: Any) -> Any:
+        def fail(first: Any, *others: Any, **named: Any) -> Any:
             if getattr(first, "id", first) == self._rollout_id:
                 raise FaultError(self._rollout_id)
-            return real(first, *others, **named)
+            return method(first, *others, **named)
 
-        return odd
+        return fail
 
 
-class Courier:
-    """Delivers for every rollout but one."""
+class RaisingNotifier:
+    """A channel notifier that raises an unexpected exception for one rollout."""
 
     def __init__(self, rollout_id: str) -> None:
         self._rollout_id = rollout_id
-        self.got: list[str] = []
+        self.rollout_ids: list[str] = []
 
     def deliver(self, channel: object, rollout: Rollout, message: object) -> None:
         if rollout.id == self._rollout_id:
             raise FaultError(rollout.id)
-        self.got.append(rollout.id)
+        self.rollout_ids.append(rollout.id)
 
 
 @pytest.mark.parametrize("seam", ["acquire", "release", "save", "read", "write", "decide"])
-def test_whatever_is_raised_for_one_rollout_the_failing_one_goes_back(
+def test_an_exception_for_one_rollout_does_not_stop_the_rollback_of_another_one(
     stage: Stage, seam: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     odd = add(stage, "odd")
     if seam in ("acquire", "release", "save"):
-        stage.use_store(Odd(stage.store, seam, odd.id))
+        stage.use_store(RaisingStore(stage.store, seam, odd.id))
     elif seam in ("read", "write"):
-        stage.world.interceptors.append(Raising(READ if seam == "read" else WRITE, "odd"))
+        stage.world.interceptors.append(RaisingCall(READ if seam == "read" else WRITE, "odd"))
     else:
-        _decides_oddly(monkeypatch, odd.id)
-    ended = [tick(stage) for _ in range(6)]
+        _let_decide_raise(monkeypatch, odd.id)
+    results = [tick(stage) for _ in range(6)]
     assert weight_of(stage, "handler") == "0"
     assert stage.rollout.phase is Phase.ROLLED_BACK
-    assert {one.status for one in ended} <= {Exit.DONE, Exit.INTERNAL, Exit.UNCONFIRMED}
+    assert {one.status for one in results} <= {Exit.DONE, Exit.INTERNAL, Exit.UNCONFIRMED}
     expected = {"release": Exit.DONE, "write": Exit.UNCONFIRMED}.get(seam, Exit.INTERNAL)
-    assert expected in {one.status for one in ended}  # a lease that is kept ends by itself
+    assert expected in {one.status for one in results}  # a lease that is not released expires
 
 
-def _decides_oddly(patch: pytest.MonkeyPatch, rollout_id: str) -> None:
-    from controller.core.decide import decide as real
+def _let_decide_raise(patch: pytest.MonkeyPatch, rollout_id: str) -> None:
+    from controller.core.decide import decide as real_decide
 
     def decide(rollout: Rollout, *others: Any) -> Any:
         if rollout.id == rollout_id:
             raise FaultError(rollout_id)
-        return real(rollout, *others)
+        return real_decide(rollout, *others)
 
     patch.setattr("controller.engine.tick.decide", decide)
 
 
-def test_a_channel_that_raises_keeps_no_other_rollout_from_its_messages(stage: Stage) -> None:
+def test_a_channel_that_raises_does_not_stop_the_messages_of_another_rollout(stage: Stage) -> None:
     channel = {"kind": "sns", "topic": "arn:aws:sns:us-east-1:123456789012:t"}
-    odd, heard = add(stage, "odd", notify=[channel]), add(stage, "listener", notify=[channel])
-    courier = Courier(odd.id)
-    stage.runner = replace(stage.runner, channel_notifier=courier)
+    odd, other = add(stage, "odd", notify=[channel]), add(stage, "heard", notify=[channel])
+    notifier = RaisingNotifier(odd.id)
+    stage.runner = replace(stage.runner, channel_notifier=notifier)
     for _ in range(6):
         tick(stage)
-    assert heard.id in courier.got
+    assert other.id in notifier.rollout_ids
     assert {weight_of(stage, name) for name in ("handler", "odd", "heard")} == {"0"}
 
 
@@ -159,33 +159,33 @@ def test_an_unexpected_error_is_named_by_its_kind_and_place_and_quotes_nothing(
     stage: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     odd = add(stage, "odd")
-    stage.world.interceptors.append(Raising(READ, "odd"))
+    stage.world.interceptors.append(RaisingCall(READ, "odd"))
     (problem,) = [one.problem for one in tick(stage).visits if one.rollout.id == odd.id]
     assert "unexpected FaultError while looking at odd#1, at test_isolation.py:" in problem
     assert "rolloutctl rollback" in problem
 
 
 @dataclass(slots=True)
-class Refusing:
-    """A source of metrics that refuses whatever has to do with one namespace."""
+class RefusingMetrics:
+    """A source of metrics that refuses every read with a query of one namespace."""
 
-    real: Any
+    source: Any
     namespace: str
     calls: int = 0
 
     def read(self, queries: Any, span: Any) -> Any:
         self.calls += 1
-        wanted = list(queries)
-        if any(one.namespace == self.namespace for one in wanted):
+        requested = list(queries)
+        if any(one.namespace == self.namespace for one in requested):
             raise MetricsRefusedError("CloudWatch does not take this")
-        return self.real.read(wanted, span)
+        return self.source.read(requested, span)
 
 
-def test_a_query_that_cloudwatch_refuses_blinds_its_own_rollout_alone(stage: Stage) -> None:
+def test_a_query_that_cloudwatch_refuses_affects_its_own_rollout_alone(stage: Stage) -> None:
     strange = {**POLICY["metrics"]}
     strange = {name: {**one, "namespace": "Strange"} for name, one in strange.items()}
     odd = add(stage, "odd", metrics=strange)
-    source = Refusing(stage.runner.observer.metrics, "Strange")
+    source = RefusingMetrics(stage.runner.observer.metrics, "Strange")
     stage.runner = replace(stage.runner, observer=replace(stage.runner.observer, metrics=source))
     for _ in range(6):
         tick(stage)
@@ -194,12 +194,12 @@ def test_a_query_that_cloudwatch_refuses_blinds_its_own_rollout_alone(stage: Sta
     assert all("CloudWatch does not take this" in one.sentence for one in findings)
 
 
-# --- what takes too long ------------------------------------------------------------------------
+# --- time limits --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Slow:
-    """A layer of the world: calls of one kind for some functions take so long."""
+class SlowCall:
+    """An interceptor: calls of one kind for some functions take `length`."""
 
     stage: Stage
     call: tuple[str, str]
@@ -214,28 +214,30 @@ class Slow:
         return proceed()
 
 
-def test_what_a_tick_does_not_reach_is_named_and_is_first_in_the_next_one(tmp_path: Path) -> None:
+def test_a_rollout_that_a_tick_does_not_reach_is_reported_and_is_first_in_the_next_one(
+    tmp_path: Path,
+) -> None:
     with open_stage(tmp_path) as stage:
         names = [f"slow-{index}" for index in range(5)]
         ids = [add(stage, name).id for name in names]
         tick(stage)
-        slow = Slow(stage, READ, names, 20 * SECOND)
+        slow = SlowCall(stage, READ, names, 20 * SECOND)
         stage.world.interceptors.append(slow)
         first = tick(stage)
         reached = {one.rollout.id for one in first.visits}
-        missed = {one.rollout_id for one in first.skips}
-        assert reached | missed == set(ids)
+        skipped = {one.rollout_id for one in first.skips}
+        assert reached | skipped == set(ids)
         assert reached
-        assert missed
+        assert skipped
         assert first.status == Exit.INTERNAL
         second = {one.rollout.id for one in tick(stage).visits}
         assert second
-        assert second <= missed
+        assert second <= skipped
         third = {one.rollout.id for one in tick(stage).visits}
         assert reached | second | third == set(ids)
 
 
-def test_a_rollback_under_way_is_visited_first_however_slow_the_others_are(
+def test_a_rollback_in_progress_is_visited_first_however_slow_the_others_are(
     tmp_path: Path,
 ) -> None:
     with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
@@ -249,39 +251,38 @@ def test_a_rollback_under_way_is_visited_first_however_slow_the_others_are(
             tick(stage)
         assert str(stage.rollout.phase) == "rolling_back"
         stage.world.interceptors.remove(refusing)
-        stage.world.interceptors.append(Slow(stage, READ, names, 20 * SECOND))
-        begun = stage.world.clock.now() + MINUTE
+        stage.world.interceptors.append(SlowCall(stage, READ, names, 20 * SECOND))
+        started_at = stage.world.clock.now() + MINUTE
         tick(stage)
         assert weight_of(stage, "handler") == "0"
         assert str(stage.rollout.phase) == "rolled_back"
-        assert stage.rollout.updated - begun < 20 * SECOND
+        assert stage.rollout.updated - started_at < 20 * SECOND
 
 
-def test_a_lease_that_may_end_during_a_late_move_is_renewed_before_it(stage: Stage) -> None:
-    """Another run cannot take the rollout while this one still lowers it."""
+def test_a_lease_that_may_end_during_a_late_write_is_renewed_before_it(stage: Stage) -> None:
+    """Another run cannot lease the rollout while this one still lowers it."""
     other = stage.another_runner()
-    stage.world.interceptors.append(Slow(stage, READ, ["handler"], TICK_LIMIT - 40 * SECOND))
-    tried: list[bool] = []
+    stage.world.interceptors.append(SlowCall(stage, READ, ["handler"], TICK_LIMIT - 40 * SECOND))
+    busy: list[bool] = []
 
-    def while_it_is_written(
+    def visit_during_write(
         service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
     ) -> AwsResponse:
-        if (service, operation) == WRITE and not tried:
-            stage.world.clock.advance(
-                LEASE_DURATION - TICK_LIMIT + 6 * SECOND
-            )  # the first lease is over
-            tried.append(other.visit(stage.rollout.id).busy)
+        if (service, operation) == WRITE and not busy:
+            # Until the first lease is over.
+            stage.world.clock.advance(LEASE_DURATION - TICK_LIMIT + 6 * SECOND)
+            busy.append(other.visit(stage.rollout.id).busy)
         return proceed()
 
-    stage.world.interceptors.append(while_it_is_written)
+    stage.world.interceptors.append(visit_during_write)
     for _ in range(6):
         tick(stage)
-    assert tried[:1] == [True]
+    assert busy[:1] == [True]
     assert weight_of(stage, "handler") == "0"
 
 
-class Vanished:
-    """A store that lists a rollout and has nothing of it."""
+class PhantomStore:
+    """A store that lists a rollout that it does not have."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -293,41 +294,41 @@ class Vanished:
         return getattr(self._store, name)
 
 
-def test_a_rollout_that_is_listed_and_not_there_is_a_problem_and_no_quiet_day(
+def test_a_rollout_that_is_listed_and_does_not_exist_is_a_problem(
     stage: Stage,
 ) -> None:
-    stage.use_store(Vanished(stage.store))
-    ended = tick(stage)
-    assert [one.rollout_id for one in ended.skips] == ["gone#1"]
-    assert (ended.status, len(ended.visits)) == (Exit.INTERNAL, 1)
+    stage.use_store(PhantomStore(stage.store))
+    result = tick(stage)
+    assert [one.rollout_id for one in result.skips] == ["gone#1"]
+    assert (result.status, len(result.visits)) == (Exit.INTERNAL, 1)
 
 
-def test_a_list_that_cannot_be_made_sense_of_is_a_named_error(stage: Stage) -> None:
-    class Listless(Vanished):
+def test_an_unexpected_exception_of_the_listing_is_a_named_error(stage: Stage) -> None:
+    class UnlistableStore(PhantomStore):
         def active(self, now: Any, names: Any = ()) -> list[str]:
             raise KeyError("pk")
 
-    stage.use_store(Listless(stage.store))
+    stage.use_store(UnlistableStore(stage.store))
     with pytest.raises(Exception, match="unexpected KeyError while listing"):
         tick(stage)
 
 
 def test_a_store_error_stays_what_it_is(stage: Stage) -> None:
-    class Down(Vanished):
+    class UnavailableStore(PhantomStore):
         def active(self, now: Any, names: Any = ()) -> list[str]:
             raise StoreError("the table does not answer")
 
-    stage.use_store(Down(stage.store))
+    stage.use_store(UnavailableStore(stage.store))
     with pytest.raises(StoreError, match="does not answer"):
         tick(stage)
 
 
-# --- who waits for whom -------------------------------------------------------------------------
+# --- order of visits ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Stuck:
-    """A layer of the world: Lambda fails at every write of some functions, and may mend."""
+class FailingWrites:
+    """An interceptor: every write of some functions fails with an error that may pass."""
 
     functions: Sequence[str]
 
@@ -339,14 +340,14 @@ class Stuck:
         return proceed()
 
 
-def test_a_rollback_that_lambda_does_not_take_keeps_no_other_canary_from_its_own(
+def test_a_rollback_that_lambda_does_not_accept_does_not_delay_another_one(
     tmp_path: Path,
 ) -> None:
     late = {"kind": "errors", "server_errors": "20%", "at": {"after": "9m"}}
     with open_stage(tmp_path, scenario(function=function_with(), events=[late])) as stage:
         bad = add(stage, "bad")
         stage.start()
-        stage.world.interceptors.append(Stuck(["bad"]))
+        stage.world.interceptors.append(FailingWrites(["bad"]))
         stage.runner.roll_back(bad.id, "it looks bad")
         for _ in range(20):
             tick(stage)
@@ -355,13 +356,13 @@ def test_a_rollback_that_lambda_does_not_take_keeps_no_other_canary_from_its_own
         assert weight_of(stage, "handler") == "0"
 
 
-def test_what_has_ended_and_is_watched_comes_after_what_has_traffic(tmp_path: Path) -> None:
+def test_a_watched_final_rollout_is_visited_after_one_in_progress(tmp_path: Path) -> None:
     with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
         names = ["ended-0", "ended-1"]
         for name in names:
-            done = add(stage, name)
+            rollout_id = add(stage, name).id
             ended = replace(
-                stage.store.load(done.id),
+                stage.store.load(rollout_id),
                 phase=Phase.SUCCEEDED,
                 step=1,
                 watch_until=stage.world.clock.now() + timedelta(days=7),
@@ -369,14 +370,14 @@ def test_what_has_ended_and_is_watched_comes_after_what_has_traffic(tmp_path: Pa
             ended = replace(ended, intent=replace(ended.intent, weight=100))
             stage.store.save(ended, [])
         stage.start()
-        stage.world.interceptors.append(Slow(stage, READ, names, 20 * SECOND))
+        stage.world.interceptors.append(SlowCall(stage, READ, names, 20 * SECOND))
         for _ in range(8):
             tick(stage)
         assert weight_of(stage, "handler") == "0"
 
 
-class Locked:
-    """A store that takes no writes, and says so after ten seconds each time."""
+class ReadOnlySlowStore:
+    """A store that refuses every write, after ten seconds each."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage, self._store = stage, stage.store
@@ -396,37 +397,39 @@ class Locked:
 def test_a_store_that_takes_no_writes_costs_a_tick_one_wait_and_no_rollback(stage: Stage) -> None:
     for index in range(8):
         add(stage, f"other-{index}")
-    stage.use_store(Locked(stage))
+    stage.use_store(ReadOnlySlowStore(stage))
     for _ in range(6):
         tick(stage)
     assert weight_of(stage, "handler") == "0"
 
 
-def test_an_alarm_is_heard_where_the_metrics_are_refused(tmp_path: Path) -> None:
+def test_an_alarm_is_read_where_the_metrics_are_refused(tmp_path: Path) -> None:
     criteria = {**SHORT_POLICY["criteria"], "alarm": {"kind": "alarm", "alarm": "red"}}
     with open_stage(tmp_path, policy=short_policy(criteria=criteria)) as stage:
         stage.start()
-        source = Refusing(stage.runner.observer.metrics, "AWS/ApiGateway")
-        looking = replace(stage.runner.observer, metrics=source, alarms=Red())
-        stage.runner = replace(stage.runner, observer=looking)
+        source = RefusingMetrics(stage.runner.observer.metrics, "AWS/ApiGateway")
+        observer = replace(stage.runner.observer, metrics=source, alarms=AlarmsInAlarm())
+        stage.runner = replace(stage.runner, observer=observer)
         visits = [one for _ in range(4) for one in tick(stage).visits]
         assert not any("unexpected" in one.problem for one in visits)
         assert weight_of(stage, "handler") == "0"
 
 
-class Red:
-    """Every alarm went red a moment ago."""
+class AlarmsInAlarm:
+    """A source in which every alarm has just changed to ALARM."""
 
     def states(self, alarms: Any) -> dict[str, AlarmReading]:
         return {one: AlarmReading(AlarmState.ALARM, 2_000_000_000, "it is red") for one in alarms}
 
 
-def test_a_lowering_that_raises_the_unforeseen_is_recorded_and_sent(stage: Stage) -> None:
-    stage.world.interceptors.append(Raising(WRITE, "handler"))
-    ended = [tick(stage) for _ in range(6)]
+def test_a_rollback_whose_write_raises_an_unexpected_exception_is_recorded_and_notified(
+    stage: Stage,
+) -> None:
+    stage.world.interceptors.append(RaisingCall(WRITE, "handler"))
+    results = [tick(stage) for _ in range(6)]
     assert str(stage.rollout.phase) == "rolling_back"
     assert "unexpected FaultError" in stage.rollout.write_error
-    assert ended[-1].status == Exit.UNCONFIRMED
+    assert results[-1].status == Exit.UNCONFIRMED
     assert any("is rolling back to 0 %" in one.text for one in stage.notices)
 
 

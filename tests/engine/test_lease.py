@@ -1,4 +1,4 @@
-"""One run at a time works on a rollout: ticks go, people wait, and a rollback waits for nobody."""
+"""One run at a time works on a rollout: ticks skip it, commands wait, and rollbacks do not wait."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -38,35 +38,37 @@ SECOND = timedelta(seconds=1)
 PAUSE = Command(Verb.PAUSE, "lunch")
 
 
-class Gone(BaseException):
+class Crash(BaseException):
     """The process is gone."""
 
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     """A stage with a rollout at 10 %."""
-    with open_stage(tmp_path) as made:
-        made.start()
-        yield made
+    with open_stage(tmp_path) as opened:
+        opened.start()
+        yield opened
 
 
 @pytest.fixture
 def other(stage: Stage) -> Iterator[SqliteStore]:
-    """The store as another process has it open."""
+    """The same store, as another process opens it."""
     with SqliteStore(stage.file, durable=False) as opened:
         yield opened
 
 
-def taken(stage: Stage, other: SqliteStore, length: timedelta = LEASE_DURATION) -> Rollout:
-    """Let another run have the rollout for `length`."""
+def lease_elsewhere(
+    stage: Stage, other: SqliteStore, length: timedelta = LEASE_DURATION
+) -> Rollout:
+    """Let another run lease the rollout for `length`."""
     now = stage.world.clock.now()
     return other.acquire("orders#1", now, now + length)
 
 
 def is_free(stage: Stage, other: SqliteStore) -> bool:
-    """Tell whether another run could have the rollout now."""
+    """Tell whether another run could lease the rollout now."""
     try:
-        taken(stage, other)
+        lease_elsewhere(stage, other)
     except LeaseHeldError:
         return False
     other.release("orders#1")
@@ -76,93 +78,95 @@ def is_free(stage: Stage, other: SqliteStore) -> bool:
 # --- ticks --------------------------------------------------------------------------------------
 
 
-def test_a_tick_that_meets_another_run_says_so_and_changes_nothing(
+def test_a_tick_of_a_leased_rollout_is_busy_and_changes_nothing(
     stage: Stage, other: SqliteStore
 ) -> None:
-    before = taken(stage, other)
+    before = lease_elsewhere(stage, other)
     calls = stage.world.calls.copy()
     visit = stage.tick()
     assert (visit.busy, visit.rollout, visit.problem) == (True, before, "")
     assert (stage.rollout, stage.world.calls) == (before, calls)
 
 
-def test_a_tick_visits_what_is_free_beside_what_is_not(stage: Stage, other: SqliteStore) -> None:
+def test_a_tick_visits_a_free_rollout_and_skips_a_leased_one(
+    stage: Stage, other: SqliteStore
+) -> None:
     stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
     target = {**POLICY["target"], "function": "payments"}
     start(stage.runner, StartRequest(short_policy(name="payments", target=target)))
-    taken(stage, other)
+    lease_elsewhere(stage, other)
     stage.world.clock.advance(3 * MINUTE - LEASE_DURATION)
     visits = stage.runner.tick(["orders#1", "payments#1"]).visits
     assert {one.rollout.id: one.busy for one in visits} == {"payments#1": False, "orders#1": True}
 
 
-def test_a_rollout_that_another_run_has_and_nobody_can_read_stops_no_other(
+def test_a_rollout_that_is_leased_and_damaged_stops_no_other(
     stage: Stage, other: SqliteStore
 ) -> None:
     stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
     target = {**POLICY["target"], "function": "payments"}
     second = start(stage.runner, StartRequest(short_policy(name="payments", target=target))).rollout
-    taken(stage, other)
+    lease_elsewhere(stage, other)
     with closing(sqlite3.connect(stage.file)) as connection, connection:
         connection.execute("UPDATE rollouts SET state = 'no JSON' WHERE id = 'orders#1'")
     stage.world.clock.advance(MINUTE)
-    (missed,) = stage.runner.tick(["orders#1", "payments#1"]).skips
-    assert (missed.rollout_id, "orders#1 is damaged" in str(missed.error)) == ("orders#1", True)
+    (skip,) = stage.runner.tick(["orders#1", "payments#1"]).skips
+    assert (skip.rollout_id, "orders#1 is damaged" in str(skip.error)) == ("orders#1", True)
     assert stage.store.load(second.id).updated == stage.world.clock.now()
 
 
-def test_a_tick_lets_others_in_when_it_is_done(stage: Stage, other: SqliteStore) -> None:
+def test_a_tick_releases_its_lease_at_its_end(stage: Stage, other: SqliteStore) -> None:
     stage.tick()
     assert is_free(stage, other)
 
 
-def test_a_tick_keeps_others_out_while_it_works(stage: Stage, other: SqliteStore) -> None:
-    seen: list[bool] = []
-    stage.world.interceptors.append(ActBefore(METRICS, lambda: seen.append(is_free(stage, other))))
+def test_a_tick_keeps_its_lease_while_it_works(stage: Stage, other: SqliteStore) -> None:
+    free: list[bool] = []
+    stage.world.interceptors.append(ActBefore(METRICS, lambda: free.append(is_free(stage, other))))
     stage.tick(after=3 * MINUTE)
-    assert seen == [False]
+    assert free == [False]
 
 
-def test_a_tick_keeps_others_out_while_it_follows_a_raise(tmp_path: Path) -> None:
+def test_a_tick_keeps_its_lease_while_it_waits_for_a_raise_to_be_applied(tmp_path: Path) -> None:
     with (
         open_stage(tmp_path, scenario(function={"update_takes": "20s"})) as stage,
         SqliteStore(stage.file, durable=False) as other,
     ):
         stage.start()
-        seen: list[bool] = []
+        free: list[bool] = []
         after_write = ActBefore(
-            ("lambda", "GetFunctionConfiguration"), lambda: seen.append(is_free(stage, other))
+            ("lambda", "GetFunctionConfiguration"), lambda: free.append(is_free(stage, other))
         )
         stage.world.interceptors.append(
             ActBefore(WRITE, lambda: stage.world.interceptors.append(after_write))
         )
         stage.tick_until(100)
-        assert seen == [False]
+        assert free == [False]
         assert is_free(stage, other)
 
 
-def test_a_start_keeps_ticks_out_until_it_is_done(tmp_path: Path) -> None:
+def test_a_start_keeps_its_lease_to_its_end(tmp_path: Path) -> None:
     with open_stage(tmp_path) as stage, SqliteStore(stage.file, durable=False) as other:
-        seen: list[bool] = []
+        free: list[bool] = []
         stage.world.interceptors.append(
-            ActBefore(WRITE, lambda: seen.append(is_free(stage, other)))
+            ActBefore(WRITE, lambda: free.append(is_free(stage, other)))
         )
         stage.start()
-        assert seen == [False]
+        assert free == [False]
         assert is_free(stage, other)
 
 
-def test_a_tick_that_breaks_down_lets_others_in(stage: Stage, other: SqliteStore) -> None:
-    def break_down() -> None:
-        raise Gone
+def test_a_tick_that_crashes_releases_its_lease(stage: Stage, other: SqliteStore) -> None:
+    def crash() -> None:
+        raise Crash
 
-    stage.world.interceptors.append(ActBefore(METRICS, break_down))
-    with pytest.raises(Gone):
+    stage.world.interceptors.append(ActBefore(METRICS, crash))
+    with pytest.raises(Crash):
         stage.tick(after=3 * MINUTE)
     assert is_free(stage, other)
 
 
-def test_a_tick_of_an_unknown_rollout_lets_others_in_to_those_it_had(
+def test_a_tick_of_an_unknown_rollout_releases_the_other_leases(
     stage: Stage, other: SqliteStore
 ) -> None:
     with pytest.raises(UnknownRolloutError):
@@ -173,28 +177,28 @@ def test_a_tick_of_an_unknown_rollout_lets_others_in_to_those_it_had(
 def test_the_lease_of_a_run_that_was_killed_is_over_after_two_minutes(
     stage: Stage, other: SqliteStore
 ) -> None:
-    taken(stage, other)
+    lease_elsewhere(stage, other)
     assert stage.tick(after=2 * MINUTE - SECOND).busy
     visit = stage.tick(after=SECOND)
     assert (visit.busy, visit.rollout.updated) == (False, stage.world.clock.now())
 
 
 def test_a_run_that_comes_back_after_its_lease_raises_nothing(stage: Stage) -> None:
-    """Its token and its version are old; the lease has only spared work."""
+    """Its token and its version are outdated; the lease only saves work."""
     stage.tick(after=4 * MINUTE)
     rival = stage.another_runner()
 
-    def sleep_in() -> None:
+    def outlive_the_lease() -> None:
         stage.world.clock.advance(LEASE_DURATION)
         rival.run_command("orders#1", PAUSE)
 
-    stage.world.interceptors.append(ActBefore(METRICS, sleep_in))
+    stage.world.interceptors.append(ActBefore(METRICS, outlive_the_lease))
     visit = stage.tick()
     assert visit.busy
     assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.PAUSED, 10)
 
 
-class Unreleasing:
+class UnreleasableStore:
     """A store in which no lease can be given back."""
 
     def __init__(self, store: SqliteStore) -> None:
@@ -207,13 +211,13 @@ class Unreleasing:
         return getattr(self._store, name)
 
 
-def test_a_lease_that_cannot_be_given_back_stops_nothing(stage: Stage) -> None:
-    stage.use_store(Unreleasing(stage.store))
+def test_a_lease_that_cannot_be_released_stops_nothing(stage: Stage) -> None:
+    stage.use_store(UnreleasableStore(stage.store))
     assert stage.tick(after=3 * MINUTE).problem == ""
 
 
-class Meeting:
-    """A store in which others write the lease at the same moment, again and again."""
+class ContendedStore:
+    """A store in which another run always writes the lease at the same moment."""
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
@@ -225,27 +229,25 @@ class Meeting:
         return getattr(self._store, name)
 
 
-def test_a_tick_that_others_keep_from_the_lease_is_busy_and_no_error(stage: Stage) -> None:
-    stage.use_store(Meeting(stage.store))
+def test_a_tick_that_loses_the_race_for_the_lease_is_busy_and_no_error(stage: Stage) -> None:
+    stage.use_store(ContendedStore(stage.store))
     visit = stage.tick()
     assert (visit.busy, visit.problem, visit.rollout) == (True, "", stage.rollout)
 
 
-def test_a_lease_that_a_clock_hours_ahead_has_given_stops_no_tick(
-    stage: Stage, other: SqliteStore
-) -> None:
-    """Its run was killed, and the others would wait for its clock."""
+def test_a_lease_by_a_clock_hours_ahead_stops_no_tick(stage: Stage, other: SqliteStore) -> None:
+    """The run that has it was killed, and other runs would wait for hours."""
     ahead = stage.world.clock.now() + timedelta(hours=6)
     other.acquire("orders#1", ahead, ahead + LEASE_DURATION)
     assert not stage.tick().busy
 
 
-# --- people -------------------------------------------------------------------------------------
+# --- commands -----------------------------------------------------------------------------------
 
 
-def test_a_person_waits_for_a_tick_and_then_acts(stage: Stage, other: SqliteStore) -> None:
+def test_a_command_waits_for_a_tick_and_is_then_applied(stage: Stage, other: SqliteStore) -> None:
     begin = stage.world.clock.now()
-    taken(stage, other)
+    lease_elsewhere(stage, other)
     stage.world.clock.at(begin + 20 * SECOND, lambda: other.release("orders#1"))
     visit = stage.runner.run_command("orders#1", PAUSE)
     assert (visit.busy, visit.rollout.phase) == (False, Phase.PAUSED)
@@ -253,8 +255,10 @@ def test_a_person_waits_for_a_tick_and_then_acts(stage: Stage, other: SqliteStor
     assert is_free(stage, other)
 
 
-def test_a_person_acts_on_what_the_tick_has_left(stage: Stage, other: SqliteStore) -> None:
-    rollout = taken(stage, other)
+def test_a_command_is_applied_to_the_state_that_the_tick_saved(
+    stage: Stage, other: SqliteStore
+) -> None:
+    rollout = lease_elsewhere(stage, other)
 
     def save() -> None:
         other.save(replace(rollout, sentence="the tick was here"), [])
@@ -263,30 +267,30 @@ def test_a_person_acts_on_what_the_tick_has_left(stage: Stage, other: SqliteStor
     assert stage.runner.run_command("orders#1", PAUSE).rollout.version == rollout.version + 2
 
 
-def test_a_person_gives_up_after_two_minutes_and_nothing_is_changed(
+def test_a_command_gives_up_after_two_minutes_and_changes_nothing(
     stage: Stage, other: SqliteStore
 ) -> None:
     begin, before = stage.world.clock.now(), stage.rollout
 
-    def go_on() -> None:
-        taken(stage, other)
+    def lease_again() -> None:
+        lease_elsewhere(stage, other)
 
-    taken(stage, other)
-    stage.world.clock.at(begin + MINUTE, go_on)
+    lease_elsewhere(stage, other)
+    stage.world.clock.at(begin + MINUTE, lease_again)
     with pytest.raises(LeaseHeldError, match="orders#1"):
         stage.runner.run_command("orders#1", PAUSE)
     assert stage.world.clock.now() == begin + LEASE_DURATION
     assert stage.rollout == before
 
 
-def test_a_person_waits_out_the_lease_of_a_run_that_was_killed(
+def test_a_command_waits_for_the_end_of_the_lease_of_a_killed_run(
     stage: Stage, other: SqliteStore
 ) -> None:
-    taken(stage, other)
+    lease_elsewhere(stage, other)
     assert stage.runner.run_command("orders#1", PAUSE).rollout.phase is Phase.PAUSED
 
 
-def test_a_verb_that_does_not_fit_lets_others_in_and_changes_nothing(
+def test_a_command_that_does_not_fit_releases_its_lease_and_changes_nothing(
     stage: Stage, other: SqliteStore
 ) -> None:
     before = stage.rollout
@@ -296,13 +300,13 @@ def test_a_verb_that_does_not_fit_lets_others_in_and_changes_nothing(
     assert is_free(stage, other)
 
 
-def test_a_verb_meets_a_rollback_that_was_faster_and_changes_nothing(stage: Stage) -> None:
+def test_a_command_that_a_rollback_precedes_changes_nothing(stage: Stage) -> None:
     rival = stage.another_runner()
 
-    def faster() -> None:
+    def roll_back_first() -> None:
         rival.roll_back("orders#1", "support is paged")
 
-    stage.world.interceptors.append(ActBefore(METRICS, faster))
+    stage.world.interceptors.append(ActBefore(METRICS, roll_back_first))
     stage.world.clock.advance(3 * MINUTE)
     with pytest.raises(StateConflictError, match="orders#1"):
         stage.runner.run_command("orders#1", Command(Verb.PROMOTE, "hurry"))
@@ -312,22 +316,22 @@ def test_a_verb_meets_a_rollback_that_was_faster_and_changes_nothing(stage: Stag
 # --- rollbacks ----------------------------------------------------------------------------------
 
 
-def test_a_rollback_waits_for_nobody_and_takes_the_lease(stage: Stage, other: SqliteStore) -> None:
-    held, begin = taken(stage, other), stage.world.clock.now()
+def test_a_rollback_does_not_wait_and_takes_the_lease(stage: Stage, other: SqliteStore) -> None:
+    leased, begin = lease_elsewhere(stage, other), stage.world.clock.now()
     visit = stage.runner.roll_back("orders#1", "support is paged")
     assert (visit.rollout.phase, visit.saved) == (Phase.ROLLED_BACK, True)
     assert stage.world.clock.now() - begin < MINUTE
     with pytest.raises(StateConflictError):
-        other.save(replace(held, sentence="I was here first"), [])
+        other.save(replace(leased, sentence="I was here first"), [])
 
 
-def test_a_rollback_is_recorded_whoever_had_the_rollout_before(
+def test_a_rollback_is_recorded_after_another_run_took_the_lease(
     stage: Stage, other: SqliteStore
 ) -> None:
-    """This process had it, gave it back, and another has it now."""
+    """This run had the lease and released it, and another run has it now."""
     stage.tick()
-    taken(stage, other)
-    assert stage.runner.roll_back("orders#1", "limit").saved
+    lease_elsewhere(stage, other)
+    assert stage.runner.roll_back("orders#1", "enough").saved
     assert stage.rollout.phase is Phase.ROLLED_BACK
 
 
@@ -339,14 +343,16 @@ def test_a_tick_whose_lease_was_taken_over_still_records_its_rollback(tmp_path: 
     ):
         stage.start()
 
-        def taken_over(service: str, operation: str, request: Any, proceed: Proceed) -> AwsResponse:
+        def take_the_lease_over(
+            service: str, operation: str, request: Any, proceed: Proceed
+        ) -> AwsResponse:
             if (service, operation) == WRITE:
                 stage.world.clock.advance(LEASE_DURATION)
-                taken(stage, other)
-                stage.world.interceptors.remove(taken_over)
+                lease_elsewhere(stage, other)
+                stage.world.interceptors.remove(take_the_lease_over)
             return proceed()
 
-        stage.world.interceptors.append(taken_over)
+        stage.world.interceptors.append(take_the_lease_over)
         visits = stage.ticks(5)
         visit = next(one for one in visits if one.rollout.phase is not Phase.PROGRESSING)
         assert (visit.saved, visit.busy, stage.world.weight_now()) == (True, False, 0)

@@ -1,4 +1,4 @@
-"""Ticks in a row, in time."""
+"""Ticks of one rollout at an interval, on a virtual clock."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -15,12 +15,12 @@ from tests.support.stage import METRICS, ActBefore, Stage, open_stage
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    with open_stage(tmp_path) as made:
-        yield made
+    with open_stage(tmp_path) as opened:
+        yield opened
 
 
-def moments(stage: Stage, limit: timedelta) -> list[datetime]:
-    """Return when each tick of a walk was over."""
+def tick_ends(stage: Stage, limit: timedelta) -> list[datetime]:
+    """Return when each tick was over."""
     rollout = stage.start()
     until = stage.world.clock.now() + limit
     visits = run_ticks(stage.runner, rollout, every=MINUTE, until=until, done=is_idle)
@@ -29,7 +29,7 @@ def moments(stage: Stage, limit: timedelta) -> list[datetime]:
 
 def test_ticks_come_at_their_times_until_time_is_up(stage: Stage) -> None:
     begin = stage.world.clock.now() + timedelta(seconds=3)  # the start's own write
-    assert moments(stage, 3 * MINUTE) == [begin + number * MINUTE for number in (1, 2, 3)]
+    assert tick_ends(stage, 3 * MINUTE) == [begin + number * MINUTE for number in (1, 2, 3)]
 
 
 def test_a_slow_tick_is_followed_at_once_but_its_delay_is_not_caught_up(stage: Stage) -> None:
@@ -41,9 +41,9 @@ def test_a_slow_tick_is_followed_at_once_but_its_delay_is_not_caught_up(stage: S
     rollout = stage.start()
     slow.done = False
     visits = run_ticks(stage.runner, rollout, every=MINUTE, until=begin + 5 * MINUTE, done=is_idle)
-    over = [(stage.world.clock.now() - begin) / MINUTE for _ in visits]
-    a_write = 3 / 60
-    assert over == [1 + 2.5, 3.5, 4.5, 5 + a_write]
+    ends = [(stage.world.clock.now() - begin) / MINUTE for _ in visits]
+    write_minutes = 3 / 60
+    assert ends == [1 + 2.5, 3.5, 4.5, 5 + write_minutes]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_the_last_tick_comes_when_time_is_up(stage: Stage, limit: int, over: lis
 
 
 @pytest.mark.parametrize(
-    ("phase", "rests"),
+    ("phase", "idle"),
     [
         (Phase.PROGRESSING, False),
         (Phase.ROLLING_BACK, False),
@@ -72,5 +72,5 @@ def test_the_last_tick_comes_when_time_is_up(stage: Stage, limit: int, over: lis
         (Phase.SUCCEEDED, True),
     ],
 )
-def test_a_rollout_rests_where_ticks_take_it_no_further(phase: Phase, rests: bool) -> None:
-    assert is_idle(a_rollout(phase=phase)) is rests
+def test_a_rollout_is_idle_where_ticks_do_not_advance_it(phase: Phase, idle: bool) -> None:
+    assert is_idle(a_rollout(phase=phase)) is idle

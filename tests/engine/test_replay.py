@@ -1,4 +1,4 @@
-"""Whatever happens to a rollout, its history derives again, decision by decision.
+"""Replay: the history of a rollout leads to the same decisions again, whatever happened to it.
 
 That of every shipped policy in every scenario: tests/operations/test_shipped_policies.py.
 """
@@ -23,48 +23,48 @@ SCENARIOS = sorted((ROOT / "controller" / "simulation" / "scenarios").glob("*.ya
 
 
 @pytest.fixture(autouse=True)
-def _silence() -> None:
+def _no_logs() -> None:
     logging.disable()
 
 
-def of_all(store: Store) -> Iterator[Replay]:
+def replay_all(store: Store) -> Iterator[Replay]:
     """Yield the replay of every rollout in `store`."""
     for rollout_id in store.all():
         yield replay(store.load(rollout_id), store.history(rollout_id))
 
 
-def assert_same(store: Store) -> list[Replay]:
-    """Return the replays of all rollouts in `store`, each the same as it was."""
-    replays = list(of_all(store))
+def assert_consistent(store: Store) -> list[Replay]:
+    """Return the replays of all rollouts in `store`, after a check that each is consistent."""
+    replays = list(replay_all(store))
     assert replays
-    told = ["\n".join(replay_lines(one)) for one in replays if not one.consistent]
-    assert not told, told[0]
+    differences = ["\n".join(replay_lines(one)) for one in replays if not one.consistent]
+    assert not differences, differences[0]
     return replays
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_whatever_a_rollout_went_through_derives_again(tmp_path: Path, seed: int) -> None:
+def test_a_random_rollout_replays_consistently(tmp_path: Path, seed: int) -> None:
     with random_walk(tmp_path, seed) as stage:
-        if stage.store.all():  # a world may refuse the start
-            assert_same(stage.store)
+        if stage.store.all():  # the start may be refused in a random world
+            assert_consistent(stage.store)
 
 
-def test_what_people_asked_derives_again(tmp_path: Path) -> None:
+def test_commands_of_operators_replay_consistently(tmp_path: Path) -> None:
     steps = [{"weight": 10, "bake": "2m"}, {"weight": 100, "bake": "2m", "approval": "required"}]
     with open_stage(tmp_path, policy=short_policy(steps=steps)) as stage:
         rollout = stage.start()
-        asked = [
+        commands = [
             Command(Verb.PAUSE, "lunch"),
             Command(Verb.RESUME, "back"),
             Command(Verb.APPROVE, "seen by two"),
             Command(Verb.PROMOTE, "it is late"),
-            Command(Verb.ROLLBACK, "limit"),
+            Command(Verb.ROLLBACK, "enough"),
         ]
-        for ask in asked:
+        for command in commands:
             stage.tick()
-            stage.runner.run_command(rollout.id, ask)
+            stage.runner.run_command(rollout.id, command)
         stage.ticks(3)
-        (replayed,) = assert_same(stage.store)
+        (replayed,) = assert_consistent(stage.store)
         verbs = [
             one.body["because"]["verb"]
             for one in stage.store.history(rollout.id)
@@ -74,9 +74,9 @@ def test_what_people_asked_derives_again(tmp_path: Path) -> None:
         assert replayed.decisions == replayed.entries
 
 
-def test_a_verb_that_was_refused_leaves_nothing_to_derive(tmp_path: Path) -> None:
+def test_a_command_that_was_refused_leaves_no_entry(tmp_path: Path) -> None:
     with open_stage(tmp_path) as stage:
         rollout = stage.start()
         with pytest.raises(RolloutError):
             stage.runner.run_command(rollout.id, Command(Verb.RESUME))
-        assert [one.entries for one in assert_same(stage.store)] == [2]
+        assert [one.entries for one in assert_consistent(stage.store)] == [2]

@@ -1,4 +1,4 @@
-"""The tick, on the real adapters and a real SQLite file: what is saved and done, in which order."""
+"""The tick, on the real adapters and a real SQLite file: what it saves and writes, in order."""
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -50,11 +50,11 @@ class Crash(BaseException):
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    with open_stage(tmp_path) as made:
-        yield made
+    with open_stage(tmp_path) as opened:
+        yield opened
 
 
-# --- the order of save and act ------------------------------------------------------------------
+# --- order of save and write --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("weight", [10, 100])
@@ -114,7 +114,7 @@ def test_a_rollout_that_cannot_be_saved_does_not_keep_another_from_its_rollback(
     tmp_path: Path,
 ) -> None:
     with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
-        other = a_second(stage)
+        other = start_second(stage)
         first = stage.start()
         stage.use_store(ReadOnlyStore(stage.store, only=other.id))
         for _ in range(5):
@@ -132,8 +132,8 @@ def test_a_store_that_cannot_be_read_decides_nothing(stage: Stage, tmp_path: Pat
     assert stage.world.calls == calls
 
 
-class Ownerless:
-    """A store that does not tell who owns a target."""
+class UnreadableLocks:
+    """A store in which the owner of a lock cannot be read."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -149,33 +149,33 @@ def test_a_lock_that_cannot_be_looked_up_is_the_problem_of_its_rollout_alone(
     tmp_path: Path,
 ) -> None:
     with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
-        done = a_second(stage)
-        stage.runner.roll_back(done.id, "limit")
+        done = start_second(stage)
+        stage.runner.roll_back(done.id, "enough")
         first = stage.start()
-        stage.use_store(Ownerless(stage.store))
-        ticked = stage.runner.tick([done.id, first.id])
+        stage.use_store(UnreadableLocks(stage.store))
+        result = stage.runner.tick([done.id, first.id])
         while stage.world.weight_now() > 0:
             assert stage.world.clock.now() < first.created + 10 * MINUTE
             stage.world.clock.advance(MINUTE)
-            ticked = stage.runner.tick([done.id, first.id])
-        problems = {one.rollout.id: one.problem for one in ticked.visits}
+            result = stage.runner.tick([done.id, first.id])
+        problems = {one.rollout.id: one.problem for one in result.visits}
         assert problems[done.id] == "the owner cannot be looked up"
-        assert (stage.world.weight_now(), ticked.skips) == (0, [])
+        assert (stage.world.weight_now(), result.skips) == (0, [])
         assert stage.store.load(first.id).reason is Reason.GATE_FAILED
 
 
-def test_a_rollback_by_hand_asks_for_no_owner(stage: Stage) -> None:
+def test_a_manual_rollback_reads_no_owner(stage: Stage) -> None:
     stage.start()
     while stage.rollout.phase is not Phase.SUCCEEDED:
         stage.tick()
-    stage.use_store(Ownerless(stage.store))
+    stage.use_store(UnreadableLocks(stage.store))
     visit = stage.runner.roll_back("orders#1", "support is paged")
     assert (visit.rollout.phase, visit.saved, stage.world.weight_now()) == (
         Phase.ROLLED_BACK, True, 0,
     )  # fmt: skip
 
 
-def test_a_tick_of_a_rollout_that_nobody_started_is_an_error(stage: Stage) -> None:
+def test_a_tick_of_a_rollout_that_was_never_started_is_an_error(stage: Stage) -> None:
     with pytest.raises(UnknownRolloutError, match="orders#7"):
         stage.tick("orders#7")
 
@@ -186,19 +186,19 @@ def test_a_tick_of_a_rollout_that_nobody_started_is_an_error(stage: Stage) -> No
 @pytest.mark.parametrize(
     "later",
     [
-        pytest.param(timedelta(seconds=10), id="412: another write came first and is done"),
-        pytest.param(timedelta(), id="409: another write is still in progress"),
+        pytest.param(timedelta(seconds=10), id="412: an outside write came first and is complete"),
+        pytest.param(timedelta(), id="409: an outside write is still in progress"),
     ],
 )
-def test_another_hand_between_decision_and_write_pauses_and_nothing_is_raised(
+def test_an_outside_write_between_decision_and_write_pauses_and_nothing_is_raised(
     stage: Stage, later: timedelta
 ) -> None:
-    def somebody_writes() -> None:
+    def write_outside() -> None:
         stage.world.set_variables("handler", {"LOG_LEVEL": "DEBUG"})
         stage.world.clock.advance(later)
 
     stage.start()
-    stage.world.interceptors.append(ActBefore(WRITE, somebody_writes))
+    stage.world.interceptors.append(ActBefore(WRITE, write_outside))
     stage.tick_until(100)
     attempts = stage.writes
     visit = stage.tick()
@@ -216,24 +216,24 @@ def test_a_raise_whose_answer_is_lost_but_happened_goes_on(tmp_path: Path) -> No
         assert stage.writes == 1
 
 
-# --- following a move ---------------------------------------------------------------------------
+# --- waiting for the applied weight -------------------------------------------------------------
 
 
-def test_a_move_that_is_in_force_within_the_tick_is_recorded_by_it(tmp_path: Path) -> None:
+def test_a_weight_that_is_applied_within_the_tick_is_recorded_by_it(tmp_path: Path) -> None:
     with open_stage(tmp_path, scenario(function={"update_takes": "20s"})) as stage:
         begin = stage.world.clock.now()
         rollout = stage.start()
         assert rollout.settled == stage.world.clock.now() == begin + timedelta(seconds=20)
 
 
-def test_a_slow_move_is_left_to_the_next_ticks_after_30_seconds(tmp_path: Path) -> None:
+def test_a_slow_update_is_left_to_the_next_ticks_after_30_seconds(tmp_path: Path) -> None:
     with open_stage(tmp_path, scenario(function={"update_takes": "4m"})) as stage:
         begin = stage.world.clock.now()
         rollout = stage.start()
         assert rollout.settled is None
         assert stage.world.clock.now() - begin == APPLY_WAIT == timedelta(seconds=30)
-        seen = [visit.rollout.reason for visit in stage.ticks(4)]
-        assert seen == [Reason.WAITING] * 3 + [Reason.SETTLED]
+        reasons = [visit.rollout.reason for visit in stage.ticks(4)]
+        assert reasons == [Reason.WAITING] * 3 + [Reason.SETTLED]
         assert stage.writes == 1
 
 
@@ -258,21 +258,21 @@ def test_an_outage_of_the_metrics_holds_the_weight_and_is_survived(tmp_path: Pat
     }
     with open_stage(tmp_path, scenario(function=function_with(), events=[outage])) as stage:
         stage.start()
-        seen = [stage.tick(after=2 * MINUTE).rollout for _ in range(3)]
-        (finding,) = seen[-1].findings
-        assert (seen[-1].weight, finding.label) == (10, Label.QUERY_FAILED)
+        rollout = [stage.tick(after=2 * MINUTE).rollout for _ in range(3)][-1]
+        (finding,) = rollout.findings
+        assert (rollout.weight, finding.label) == (10, Label.QUERY_FAILED)
         assert stage.tick_until(100).rollout.reason is Reason.SETTLED
 
 
-def a_second(stage: Stage, name: str = "payments") -> Rollout:
-    """Start a rollout beside that of the stage: other name, other function, same metrics."""
+def start_second(stage: Stage, name: str = "payments") -> Rollout:
+    """Start a second rollout on the stage: other name, other function, same metrics."""
     stage.world.add_function(name, {"PERCENTAGE": "0", "ENABLED": "false"})
     target = {**POLICY["target"], "function": name}
     return start(stage.runner, StartRequest(short_policy(name=name, target=target))).rollout
 
 
 def test_two_rollouts_share_one_read_of_the_metrics(stage: Stage) -> None:
-    ids = [stage.start().id, a_second(stage).id]
+    ids = [stage.start().id, start_second(stage).id]
     before = stage.world.calls.copy()
     stage.world.clock.advance(3 * MINUTE)
     visits = stage.runner.tick(ids).visits
@@ -281,7 +281,7 @@ def test_two_rollouts_share_one_read_of_the_metrics(stage: Stage) -> None:
     assert stage.world.calls - before == {READ: 2, METRICS: 1}
 
 
-@pytest.mark.parametrize("company", [False, True], ids=["alone", "beside one of other windows"])
+@pytest.mark.parametrize("company", [False, True], ids=["alone", "with a rollout of other windows"])
 def test_a_sick_rollout_is_rolled_back_as_fast(tmp_path: Path, company: bool) -> None:
     sick = {"kind": "errors", "server_errors": "20%", "at": {"after": "12m"}}
     with open_stage(tmp_path, scenario(function=function_with(), events=[sick])) as stage:
@@ -311,12 +311,12 @@ def test_an_idle_tick_makes_one_read_of_the_function_and_one_of_the_metrics(stag
     assert stage.world.calls - before == {READ: 1, METRICS: 1}
 
 
-def test_a_tick_without_rollouts_calls_nobody(stage: Stage) -> None:
+def test_a_tick_without_rollouts_makes_no_call(stage: Stage) -> None:
     assert stage.runner.tick([]) == TickResult([])
     assert not stage.world.calls
 
 
-# --- telling people -----------------------------------------------------------------------------
+# --- notices ------------------------------------------------------------------------------------
 
 
 class BrokenNotifier:
@@ -331,11 +331,11 @@ def test_a_notifier_that_raises_does_not_stop_a_tick(stage: Stage) -> None:
     assert stage.world.weight_now() == 100
 
 
-# --- runs beside each other ---------------------------------------------------------------------
+# --- concurrent runs ----------------------------------------------------------------------------
 
 
-def late_to(stage: Stage, rival: Runner) -> Callable[[], object]:
-    """Return what happens while the lease of a slow run runs out: a rival ticks."""
+def tick_after_the_lease(stage: Stage, rival: Runner) -> Callable[[], object]:
+    """Return an action during which the lease of a slow run ends and `rival` ticks."""
 
     def act() -> None:
         stage.world.clock.advance(LEASE_DURATION)
@@ -349,7 +349,9 @@ def test_the_slower_of_two_overlapping_ticks_is_busy_and_does_nothing(
 ) -> None:
     stage.start()
     stage.world.clock.advance(5 * MINUTE)
-    stage.world.interceptors.append(ActBefore(METRICS, late_to(stage, stage.another_runner())))
+    stage.world.interceptors.append(
+        ActBefore(METRICS, tick_after_the_lease(stage, stage.another_runner()))
+    )
     visit = stage.runner.visit("orders#1")
     assert visit.busy
     assert (stage.rollout.weight, stage.world.weight_now(), stage.writes) == (100, 100, 2)
@@ -357,10 +359,9 @@ def test_the_slower_of_two_overlapping_ticks_is_busy_and_does_nothing(
     assert kinds == ["started", "settled", "advanced", "settled"]
 
 
-def test_a_rival_that_records_the_move_first_makes_nobody_busy(stage: Stage) -> None:
-    """The start is done; only what it saw afterwards was written down by a tick beside it."""
-
-    follow = ActBefore(READ, late_to(stage, stage.another_runner()))
+def test_a_rival_that_records_the_move_first_makes_no_run_busy(stage: Stage) -> None:
+    """The start is complete; a concurrent tick has only recorded the applied weight before it."""
+    follow = ActBefore(READ, tick_after_the_lease(stage, stage.another_runner()))
     stage.world.interceptors.append(
         ActBefore(WRITE, lambda: stage.world.interceptors.append(follow))
     )
@@ -368,73 +369,75 @@ def test_a_rival_that_records_the_move_first_makes_nobody_busy(stage: Stage) -> 
     assert (rollout.reason, rollout.version) == (Reason.SETTLED, stage.rollout.version)
 
 
-# --- a rollback that another run overtakes ------------------------------------------------------
+# --- concurrent rollbacks -----------------------------------------------------------------------
 
 
-def until_it_lowers(stage: Stage) -> Visit:
-    """Tick until traffic is taken back; return that visit."""
+def tick_until_lowered(stage: Stage) -> Visit:
+    """Tick until the weight is 0 %; return that visit."""
     for _ in range(5):
         visit = stage.tick()
         if stage.world.weight_now() == 0:
             return visit
-    raise AssertionError("traffic was never taken back")
+    raise AssertionError("the weight was never lowered")
 
 
-def back_to_zero(stage: Stage) -> list[str]:
-    """Return what people were told of a rollback for its gate."""
+def rollback_notices(stage: Stage) -> list[str]:
+    """Return the texts of the notices about a rollback by the gate."""
     return [one.text for one in stage.notices if "is rolling back to 0 %: works fails" in one.text]
 
 
-def test_a_rollback_keeps_its_reason_when_another_run_finds_its_0_first(tmp_path: Path) -> None:
+def test_a_rollback_keeps_its_reason_when_another_run_reads_its_0_first(tmp_path: Path) -> None:
     with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
         stage.start()
         rival = stage.another_runner()
-        rival = replace(rival, observer=replace(rival.observer, metrics=NoMetrics()))
-        stage.use_store(RacingStore(stage.store, late_to(stage, rival)))
-        visit = until_it_lowers(stage)
+        rival = replace(rival, observer=replace(rival.observer, metrics=UnavailableMetrics()))
+        stage.use_store(RacingStore(stage.store, tick_after_the_lease(stage, rival)))
+        visit = tick_until_lowered(stage)
         assert (visit.busy, visit.problem, visit.saved) == (False, "", True)
         assert (stage.rollout.phase, stage.rollout.reason) == (
             Phase.ROLLED_BACK,
             Reason.GATE_FAILED,
         )
         assert stage.rollout.sentence.startswith("works fails")
-        assert len(back_to_zero(stage)) == 1
+        assert len(rollback_notices(stage)) == 1
 
 
-class NoMetrics:
+class UnavailableMetrics:
     def read(self, queries: Iterable[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
         raise MetricsError("nobody answers")
 
 
-def test_a_rollback_that_both_runs_decide_is_recorded_and_told_once(tmp_path: Path) -> None:
+def test_a_rollback_that_both_runs_decide_is_recorded_and_notified_once(tmp_path: Path) -> None:
     with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
         stage.start()
-        stage.world.interceptors.append(ActBefore(WRITE, late_to(stage, stage.another_runner())))
-        visit = until_it_lowers(stage)
+        stage.world.interceptors.append(
+            ActBefore(WRITE, tick_after_the_lease(stage, stage.another_runner()))
+        )
+        visit = tick_until_lowered(stage)
         assert (visit.busy, visit.rollout.phase) == (False, Phase.ROLLED_BACK)
         kinds = [entry.kind for entry in stage.store.history("orders#1")]
         assert kinds == ["started", "settled", "rolling_back", "rolled_back"]
-        assert len(back_to_zero(stage)) == 1
+        assert len(rollback_notices(stage)) == 1
 
 
-def test_people_hear_of_a_rollback_that_others_keep_from_being_recorded(tmp_path: Path) -> None:
+def test_a_rollback_that_other_runs_keep_from_being_recorded_is_notified(tmp_path: Path) -> None:
     with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
         stage.start()
 
-        def meanwhile() -> None:
+        def save_first() -> None:
             stage.store.save(stage.rollout, [])
 
-        stage.use_store(RacingStore(stage.store, meanwhile, times=100))
-        visit = until_it_lowers(stage)
+        stage.use_store(RacingStore(stage.store, save_first, times=100))
+        visit = tick_until_lowered(stage)
         assert (visit.busy, visit.saved) == (False, False)
         assert "another run saved orders#1 first" in visit.problem
-        assert len(back_to_zero(stage)) == 1
+        assert len(rollback_notices(stage)) == 1
 
 
-# --- rolling back -------------------------------------------------------------------------------
+# --- rollbacks ----------------------------------------------------------------------------------
 
 
-def test_a_rollback_by_hand_that_cannot_be_recorded_is_done_read_back_and_told_once(
+def test_a_manual_rollback_that_cannot_be_recorded_is_executed_read_back_and_notified_once(
     stage: Stage,
 ) -> None:
     stage.start()
@@ -448,18 +451,18 @@ def test_a_rollback_by_hand_that_cannot_be_recorded_is_done_read_back_and_told_o
     ]
 
 
-def test_a_rollback_whose_end_cannot_be_recorded_is_told_once(stage: Stage) -> None:
+def test_a_rollback_whose_end_cannot_be_recorded_is_notified_once(stage: Stage) -> None:
     stage.start()
-    told = len(stage.notices)
+    notices_before = len(stage.notices)
     stage.use_store(ReadOnlyStore(stage.store, after=1))
     visit = stage.runner.roll_back("orders#1", "support is paged")
     assert (visit.saved, visit.rollout.phase) == (False, Phase.ROLLED_BACK)
     assert stage.rollout.phase is Phase.ROLLING_BACK
-    assert len(stage.notices) - told == 1
+    assert len(stage.notices) - notices_before == 1
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["a slow update", "an update in progress"])
-def test_a_rollback_by_hand_waits_as_long_as_the_policy_gives_it(
+def test_a_manual_rollback_waits_as_long_as_the_rollback_timeout(
     tmp_path: Path, busy: bool
 ) -> None:
     slow = {"kind": "slow_updates", "at": {"step": 1}, "takes": "3m"}
@@ -469,10 +472,10 @@ def test_a_rollback_by_hand_waits_as_long_as_the_policy_gives_it(
         stage.world.clock.advance(MINUTE)
         if busy:
             stage.world.set_variables("handler", {"LOG_LEVEL": "DEBUG"})
-        assert stage.runner.roll_back("orders#1", "limit").rollout.phase is Phase.ROLLED_BACK
+        assert stage.runner.roll_back("orders#1", "enough").rollout.phase is Phase.ROLLED_BACK
 
 
-def test_a_rollback_that_lambda_refuses_pages_now_and_then_and_alerts_always(
+def test_a_rollback_that_lambda_refuses_pages_at_intervals_and_alerts_in_every_tick(
     tmp_path: Path,
 ) -> None:
     def deny(service: str, operation: str, request: Any, proceed: Proceed) -> AwsResponse:
@@ -492,7 +495,7 @@ def test_a_rollback_that_lambda_refuses_pages_now_and_then_and_alerts_always(
         assert kinds.count("rollback_unconfirmed") == 1
 
 
-def test_a_weight_of_its_own_that_comes_back_after_the_rollback_is_lowered_again(
+def test_a_weight_of_the_rollout_that_comes_back_after_the_rollback_is_lowered_again(
     stage: Stage,
 ) -> None:
     stage.start()
@@ -505,21 +508,21 @@ def test_a_weight_of_its_own_that_comes_back_after_the_rollback_is_lowered_again
     )
 
 
-def test_the_guard_of_zero_leaves_alone_what_a_person_sets_while_it_is_at_work(
+def test_the_watch_after_a_rollback_leaves_a_weight_that_an_operator_sets_during_its_write(
     stage: Stage,
 ) -> None:
     stage.start()
     stage.runner.roll_back("orders#1", "looks odd")
     stage.world.set_variables("handler", {"PERCENTAGE": "10"})
-    by_hand = {"PERCENTAGE": "5"}
+    operator_weight = {"PERCENTAGE": "5"}
     stage.world.interceptors.append(
-        ActBefore(WRITE, lambda: stage.world.set_variables("handler", by_hand))
+        ActBefore(WRITE, lambda: stage.world.set_variables("handler", operator_weight))
     )
     stage.tick(after=14 * MINUTE)
     assert stage.variables["PERCENTAGE"] == "5"
 
 
-def test_zero_is_guarded_for_15_minutes_only(stage: Stage) -> None:
+def test_a_rollback_is_watched_for_15_minutes_only(stage: Stage) -> None:
     stage.start()
     stage.runner.roll_back("orders#1", "looks odd")
     stage.world.clock.advance(14 * MINUTE)
@@ -528,7 +531,7 @@ def test_zero_is_guarded_for_15_minutes_only(stage: Stage) -> None:
     assert stage.world.weight_now() == 10
 
 
-def test_a_rollback_by_hand_needs_no_metrics(tmp_path: Path) -> None:
+def test_a_manual_rollback_needs_no_metrics(tmp_path: Path) -> None:
     down = {"kind": "metrics_outage", "at": {"step": 1}, "how": "error"}
     with open_stage(tmp_path, scenario(function=function_with(), events=[down])) as stage:
         stage.start()
@@ -540,7 +543,7 @@ def test_a_rollback_by_hand_needs_no_metrics(tmp_path: Path) -> None:
         assert stage.world.calls[METRICS] == before
 
 
-def test_a_rollback_by_hand_wins_against_ticks_that_save_at_the_same_time(stage: Stage) -> None:
+def test_a_manual_rollback_wins_against_ticks_that_save_at_the_same_time(stage: Stage) -> None:
     stage.start()
     rival = stage.another_runner()
     stage.world.interceptors.append(ActBefore(WRITE, lambda: rival.tick(["orders#1"])))
@@ -556,26 +559,26 @@ def test_an_environment_that_cannot_be_read_is_never_written_and_pages_at_once(
     denied = {"kind": "kms_denied", "at": {"step": 1, "after": "1m"}}
     with open_stage(tmp_path, scenario(function=function_with(), events=[denied, *SICK])) as stage:
         stage.start()
-        kept, writes = dict(stage.variables), stage.writes
+        variables, writes = dict(stage.variables), stage.writes
         first = next(one for one in stage.ticks(5) if one.rollout.phase is Phase.ROLLING_BACK)
         assert first.alerts == (Alert.ROLLBACK_UNCONFIRMED,)
-        assert (stage.writes, stage.variables) == (writes, kept)
+        assert (stage.writes, stage.variables) == (writes, variables)
         paged = [notice.text for notice in stage.notices if notice.severity is Severity.CRITICAL]
         assert any("orders#1 is NOT rolled back" in text for text in paged)
         assert stage.tick().alerts == (Alert.ROLLBACK_UNCONFIRMED,)
 
 
-def test_a_bare_target_is_lowered_and_read_back_until_0_is_in_force(stage: Stage) -> None:
+def test_a_target_without_a_store_is_lowered_and_read_back_until_0_is_applied(stage: Stage) -> None:
     stage.start()
     target = stage.runner.observer.targets(stage.policy.target)
     assert lower_and_confirm(target, stage.world.clock).has_applied(0)
     assert stage.world.weight_now() == 0
 
 
-def test_a_bare_rollback_at_0_calls_back_a_first_raise_that_is_decided_and_not_written(
+def test_a_rollback_without_a_store_at_0_voids_a_first_raise_that_is_decided_and_not_written(
     stage: Stage,
 ) -> None:
-    """Without it, the next tick would write the raise after a person was told that 0 % stands."""
+    """Otherwise the next tick would write the raise after the operator saw 0 % confirmed."""
 
     def crash() -> None:
         raise Crash
@@ -589,10 +592,10 @@ def test_a_bare_rollback_at_0_calls_back_a_first_raise_that_is_decided_and_not_w
     assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
 
 
-# --- what the function keeps, and what nobody is told -------------------------------------------
+# --- secrets and clocks -------------------------------------------------------------------------
 
 
-def test_variables_of_others_survive_and_are_told_to_nobody(
+def test_other_variables_survive_and_appear_in_no_output(
     stage: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logging.configure()
@@ -600,17 +603,19 @@ def test_variables_of_others_survive_and_are_told_to_nobody(
     stage.tick_until(100)
     stage.world.set_variables("handler", {"PERCENTAGE": "40"})
     stage.tick()
-    stage.runner.roll_back("orders#1", "limit")
+    stage.runner.roll_back("orders#1", "enough")
     assert stage.variables == {"API_KEY": SECRET, "PERCENTAGE": "0", "ENABLED": "false"}
     printed = capsys.readouterr()
     assert "weight_lowered" in printed.err
-    told = [*printed, *(notice.text for notice in stage.notices)]
+    texts = [*printed, *(notice.text for notice in stage.notices)]
     files = [path.read_bytes() for path in tmp_path.iterdir()]
-    assert not any(SECRET in text for text in told)
+    assert not any(SECRET in text for text in texts)
     assert not any(SECRET.encode() in content for content in files)
 
 
-def test_the_clock_of_a_host_that_runs_behind_does_not_turn_a_rollout_back(stage: Stage) -> None:
+def test_the_clock_of_a_host_that_runs_behind_does_not_set_a_rollout_back_in_time(
+    stage: Stage,
+) -> None:
     rollout = stage.start()
     ahead = replace(rollout, updated=rollout.updated + 30 * MINUTE)
     stage.store.save(ahead, [])
@@ -628,15 +633,15 @@ def test_a_tick_whose_target_cannot_be_read_is_a_problem_until_it_can(tmp_path: 
 
 def test_a_rollback_does_not_wait_for_the_metrics_of_another_rollout(tmp_path: Path) -> None:
     with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
-        other = a_second(stage)
+        other = start_second(stage)
         first = stage.start()
         calls: list[str] = []
 
-        def listen(service: str, operation: str, request: Any, proceed: Proceed) -> AwsResponse:
+        def record(service: str, operation: str, request: Any, proceed: Proceed) -> AwsResponse:
             calls.append(operation)
             return proceed()
 
-        stage.world.interceptors.append(listen)
+        stage.world.interceptors.append(record)
         stage.runner.roll_back(first.id, "a person says so")
         stage.world.set_variables("handler", {"PERCENTAGE": "10"})
         stage.world.clock.advance(MINUTE)
@@ -645,19 +650,19 @@ def test_a_rollback_does_not_wait_for_the_metrics_of_another_rollout(tmp_path: P
         assert calls.index("UpdateFunctionConfiguration") < calls.index("GetMetricData")
 
 
-# --- the right target ---------------------------------------------------------------------------
+# --- target identity ----------------------------------------------------------------------------
 
 ELSEWHERE = "arn:aws:lambda:eu-central-1:999999999999:function:handler"
 
 
-def with_the_credentials_of_another_account(stage: Stage) -> None:
-    """From now on a function of the same name answers from another account."""
+def use_credentials_of_another_account(stage: Stage) -> None:
+    """Let a function of the same name in another account answer from now on."""
     stage.world.function("handler").arn = ELSEWHERE
 
 
 def test_a_function_of_the_same_name_in_another_account_is_not_raised(stage: Stage) -> None:
     home = stage.start().target
-    with_the_credentials_of_another_account(stage)
+    use_credentials_of_another_account(stage)
     visits = stage.ticks(6)
     assert (stage.writes, stage.world.weight_now()) == (1, 10)
     assert {one.problem for one in visits} == {
@@ -667,12 +672,12 @@ def test_a_function_of_the_same_name_in_another_account_is_not_raised(stage: Sta
     assert {one.rollout.phase for one in visits} == {Phase.PROGRESSING}
 
 
-def test_a_function_of_the_same_name_in_another_account_is_not_lowered_and_somebody_is_paged(
+def test_a_function_of_the_same_name_in_another_account_is_not_lowered_and_it_pages(
     tmp_path: Path,
 ) -> None:
     with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
         stage.start()
-        with_the_credentials_of_another_account(stage)
+        use_credentials_of_another_account(stage)
         visits = [one for one in stage.ticks(8) if one.rollout.phase is Phase.ROLLING_BACK]
         assert len(visits) > 1
         assert {one.alerts for one in visits} == {(Alert.ROLLBACK_UNCONFIRMED,)}
@@ -682,22 +687,22 @@ def test_a_function_of_the_same_name_in_another_account_is_not_lowered_and_someb
         assert f"NOT rolled back: {ELSEWHERE} answers where" in paged[0]
 
 
-def test_a_rollback_by_hand_with_the_credentials_of_another_account_writes_nothing(
+def test_a_manual_rollback_with_the_credentials_of_another_account_writes_nothing(
     stage: Stage,
 ) -> None:
     stage.start()
-    with_the_credentials_of_another_account(stage)
+    use_credentials_of_another_account(stage)
     visit = stage.runner.roll_back("orders#1", "support is paged")
     assert visit.alerts == (Alert.ROLLBACK_UNCONFIRMED,)
     assert (visit.rollout.phase, stage.writes) == (Phase.ROLLING_BACK, 1)
 
 
-def test_a_function_of_another_account_is_not_lowered_where_the_first_read_fails_in_passing(
+def test_a_function_of_another_account_is_not_lowered_where_the_first_reads_fail(
     stage: Stage,
 ) -> None:
-    """Lowering reads again and again, and looks each time whose function that is."""
+    """Each attempt to lower reads the function again, and checks its account."""
     stage.start()
-    with_the_credentials_of_another_account(stage)
+    use_credentials_of_another_account(stage)
     reads: list[str] = []
 
     def fail_twice(service: str, operation: str, request: Any, proceed: Proceed) -> AwsResponse:
@@ -712,62 +717,62 @@ def test_a_function_of_another_account_is_not_lowered_where_the_first_read_fails
     assert (stage.writes, stage.world.weight_now()) == (1, 10)
 
 
-def test_a_rollback_in_the_right_account_again_is_carried_out(stage: Stage) -> None:
+def test_a_rollback_in_the_right_account_again_is_executed(stage: Stage) -> None:
     home = stage.start().target
-    with_the_credentials_of_another_account(stage)
+    use_credentials_of_another_account(stage)
     stage.runner.roll_back("orders#1", "support is paged")
     stage.world.function("handler").arn = home
     assert stage.tick().rollout.phase is Phase.ROLLED_BACK
     assert stage.world.weight_now() == 0
 
 
-# --- what people ask ----------------------------------------------------------------------------
+# --- commands -----------------------------------------------------------------------------------
 
-BY_EYE = Command(Verb.PROMOTE, "seen by eye")
+PROMOTE = Command(Verb.PROMOTE, "seen by eye")
 
 
-def test_a_promotion_is_saved_before_it_is_written_and_followed(stage: Stage) -> None:
+def test_a_promotion_is_saved_before_it_is_written_and_read_back(stage: Stage) -> None:
     stage.start()
     stored: list[int] = []
     stage.world.interceptors.append(ActBefore(WRITE, lambda: stored.append(stage.rollout.weight)))
-    visit = stage.runner.run_command("orders#1", BY_EYE)
+    visit = stage.runner.run_command("orders#1", PROMOTE)
     assert (stored, stage.world.weight_now()) == ([100], 100)
     assert (visit.rollout.reason, visit.rollout.label) == (Reason.SETTLED, "not judged yet")
     kinds = [entry.kind for entry in stage.store.history("orders#1")]
     assert kinds == ["started", "settled", "advanced", "settled"]
-    assert stage.store.history("orders#1")[2].body["because"] == BY_EYE.data()
+    assert stage.store.history("orders#1")[2].body["because"] == PROMOTE.data()
 
 
 def test_a_promotion_that_cannot_be_saved_moves_nothing(stage: Stage) -> None:
     stage.start()
     stage.use_store(ReadOnlyStore(stage.store))
     with pytest.raises(StoreError, match="the disk is full"):
-        stage.runner.run_command("orders#1", BY_EYE)
+        stage.runner.run_command("orders#1", PROMOTE)
     assert (stage.world.weight_now(), stage.rollout.weight) == (10, 10)
 
 
-def test_a_promotion_that_another_hand_meets_on_its_way_is_not_raised(stage: Stage) -> None:
-    """Its write is refused; the next tick sees a target that others changed, and asks people."""
+def test_a_promotion_is_not_raised_after_a_concurrent_outside_write(stage: Stage) -> None:
+    """Its write is refused; the next tick reads a changed target, and waits for an operator."""
     stage.start()
 
-    def somebody_writes() -> None:
+    def write_outside() -> None:
         stage.world.set_variables("handler", {"LOG_LEVEL": "DEBUG"})
         stage.world.clock.advance(timedelta(seconds=10))
 
-    stage.world.interceptors.append(ActBefore(WRITE, somebody_writes))
-    stage.runner.run_command("orders#1", BY_EYE)
+    stage.world.interceptors.append(ActBefore(WRITE, write_outside))
+    stage.runner.run_command("orders#1", PROMOTE)
     assert stage.world.weight_now() == 10
     assert stage.tick().rollout.reason is Reason.RAISE_UNCERTAIN
 
 
-def test_a_promotion_looks_at_the_metrics_and_a_failing_canary_is_not_promoted(
+def test_a_promotion_reads_the_metrics_and_a_failing_canary_is_not_promoted(
     tmp_path: Path,
 ) -> None:
     with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
         stage.start()
         stage.world.clock.advance(5 * MINUTE)
         with pytest.raises(UsageError, match="nobody promotes a fail"):
-            stage.runner.run_command("orders#1", BY_EYE)
+            stage.runner.run_command("orders#1", PROMOTE)
         assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.PROGRESSING, 10)
 
 
@@ -776,11 +781,11 @@ def test_a_promotion_while_the_metrics_do_not_answer_says_so_in_its_label(tmp_pa
     with open_stage(tmp_path, scenario(function=function_with(), events=[down])) as stage:
         stage.start()
         stage.world.clock.advance(5 * MINUTE)
-        visit = stage.runner.run_command("orders#1", BY_EYE)
+        visit = stage.runner.run_command("orders#1", PROMOTE)
         assert (visit.rollout.weight, visit.rollout.label) == (100, Label.QUERY_FAILED)
 
 
-def test_a_resume_looks_at_the_metrics_and_a_failing_canary_is_not_resumed(tmp_path: Path) -> None:
+def test_a_resume_reads_the_metrics_and_a_failing_canary_is_not_resumed(tmp_path: Path) -> None:
     with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
         stage.start()
         stage.runner.run_command("orders#1", Command(Verb.PAUSE))
@@ -790,7 +795,7 @@ def test_a_resume_looks_at_the_metrics_and_a_failing_canary_is_not_resumed(tmp_p
         assert stage.tick().rollout.reason is Reason.GATE_FAILED
 
 
-def test_metrics_that_do_not_answer_keep_nobody_from_a_resume(tmp_path: Path) -> None:
+def test_metrics_that_do_not_answer_do_not_block_a_resume(tmp_path: Path) -> None:
     down = {"kind": "metrics_outage", "at": {"step": 1}, "how": "error"}
     with open_stage(tmp_path, scenario(function=function_with(), events=[down])) as stage:
         stage.start()
@@ -813,7 +818,7 @@ def test_other_verbs_read_no_metrics(stage: Stage, verb: Verb) -> None:
     assert stage.world.calls[METRICS] == before
 
 
-def test_a_pause_while_a_raise_is_on_its_way_leaves_it_to_arrive_and_goes_on_from_there(
+def test_a_pause_while_a_raise_is_pending_lets_it_apply_and_goes_on_from_there(
     tmp_path: Path,
 ) -> None:
     with open_stage(tmp_path, scenario(function={"update_takes": "4m"})) as stage:
@@ -828,7 +833,7 @@ def test_a_pause_while_a_raise_is_on_its_way_leaves_it_to_arrive_and_goes_on_fro
         assert stage.tick_until(100).rollout.step == 1
 
 
-def test_a_paused_rollout_goes_on_by_nobody(stage: Stage) -> None:
+def test_a_paused_rollout_does_not_advance_by_itself(stage: Stage) -> None:
     stage.start()
     stage.runner.run_command("orders#1", Command(Verb.PAUSE, "for today"))
     visits = [stage.tick(after=30 * MINUTE) for _ in range(100)]
@@ -840,7 +845,7 @@ def test_a_paused_rollout_goes_on_by_nobody(stage: Stage) -> None:
     ]
 
 
-def test_a_rollback_that_a_person_asks_for_is_one_of_the_verbs(stage: Stage) -> None:
+def test_a_rollback_is_one_of_the_commands(stage: Stage) -> None:
     stage.start()
     stage.runner.run_command("orders#1", Command(Verb.PAUSE))
     visit = stage.runner.run_command("orders#1", Command(Verb.ROLLBACK, "support is paged"))

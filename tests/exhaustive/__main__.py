@@ -1,4 +1,4 @@
-"""Prints how many situations and schedules each small world has: `python -m tests.exhaustive`."""
+"""Prints the number of states and schedules of each small world: `python -m tests.exhaustive`."""
 
 import sys
 import time
@@ -12,20 +12,20 @@ from tests.exhaustive.start_states import START_STATES
 
 def lines() -> Iterator[str]:
     """Yield a line for each world, and one for all of them."""
-    begun, situations, schedules, wrong = time.process_time(), 0, 0, 0
+    started, states, schedules, violations = time.process_time(), 0, 0, 0
     for slow in (False, True):
         for start in START_STATES:
             with TemporaryDirectory() as folder:
-                for name, found in explore(Path(folder), start, slow=slow):
-                    situations += found.states
-                    schedules += found.schedules
-                    wrong += len(found.violations)
+                for name, result in explore(Path(folder), start, slow=slow):
+                    states += result.states
+                    schedules += result.schedules
+                    violations += len(result.violations)
                     figures = (
-                        f"{found.states:>9,} {found.schedules:>15,} {len(found.violations):>3}"
+                        f"{result.states:>9,} {result.schedules:>15,} {len(result.violations):>3}"
                     )
                     yield f"{figures}  {start}{', slow updates' if slow else ''}: {name}"
-    seconds = time.process_time() - begun
-    yield f"{situations:>9,} {schedules:>15,} {wrong:>3}  all worlds, {seconds:.0f} s of one core"
+    seconds = time.process_time() - started
+    yield f"{states:>9,} {schedules:>15,} {violations:>3}  all worlds, {seconds:.0f} s of one core"
 
 
 if __name__ == "__main__":

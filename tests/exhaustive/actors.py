@@ -1,4 +1,4 @@
-"""Who acts in a small world: ticks, people, a deployment, and time itself."""
+"""The actors of a small world: ticks, operators, a deployment, and passing time."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -24,7 +24,7 @@ from tests.chaos.process import Process
 from tests.exhaustive.replayable_process import ReplayableProcess
 from tests.exhaustive.small_world import SmallWorld
 
-# Longer than a lease: whoever had one has it no more.
+# Longer than a lease: every lease has expired afterwards.
 LONGER_THAN_LEASE: Final = timedelta(minutes=3)
 RETRY_DELAY: Final = timedelta(seconds=5)
 
@@ -36,23 +36,23 @@ Actor: TypeAlias = Callable[[SmallWorld], ReplayableProcess]
 
 
 class SentNotice(NamedTuple):
-    """What people were told."""
+    """A notice that was sent, and its rollout."""
 
     rollout: Rollout
     notice: Notice
 
 
 class CapturingNotifier:
-    """Hears every notice; the answer tells the search what was said."""
+    """Returns each notice as the answer of its call, so that the search sees it."""
 
     def notify(self, rollout: Rollout, notice: Notice) -> None:
-        """Hear `notice`."""
-        heard: Any = SentNotice(rollout, notice)
-        return cast("None", heard)
+        """Return `notice` with its rollout."""
+        sent: Any = SentNotice(rollout, notice)
+        return cast("None", sent)
 
 
 def make_runner(world: SmallWorld, process: Process, clock: Clock) -> Runner:
-    """Return a runner on the real adapters and store, in the hands of `process`."""
+    """Return a runner on the real adapters and store, with the calls of `process` intercepted."""
 
     def open_target(target: LambdaEnv) -> InspectableTarget:
         client = process.client(world.client(), "lambda")
@@ -65,7 +65,7 @@ def make_runner(world: SmallWorld, process: Process, clock: Clock) -> Runner:
 
 
 def tick(world: SmallWorld, name: str = "tick") -> ReplayableProcess:
-    """Return a tick of everything that is active."""
+    """Return a tick of all active rollouts."""
 
     def body(process: Process, clock: Clock) -> TickResult:
         return make_runner(world, process, clock).tick_active()
@@ -86,28 +86,31 @@ def policy_start(
 
 
 def operator_command(world: SmallWorld, verb: Verb, way: DriftResolution = "") -> ReplayableProcess:
-    """Return what a person starts who asks something of the rollout."""
-    found, ask = f"{world.policy.name}#1", Command(verb, "because", way)
+    """Return a run of an operator command on the rollout."""
+    rollout_id, command = f"{world.policy.name}#1", Command(verb, "because", way)
 
     def body(process: Process, clock: Clock) -> Visit:
-        return make_runner(world, process, clock).run_command(found, ask)
+        return make_runner(world, process, clock).run_command(rollout_id, command)
 
-    said = f"{verb} --{way}" if way else str(verb)
-    return ReplayableProcess(said.replace(" ", ""), body, world.clock, said)
+    text = f"{verb} --{way}" if way else str(verb)
+    return ReplayableProcess(text.replace(" ", ""), body, world.clock, text)
 
 
 def forced_set_weight(world: SmallWorld, weight: int) -> ReplayableProcess:
-    """Return a person who sets a weight over the head of the rollout: a hand that is known."""
-    found, ask = f"{world.policy.name}#1", Command(Verb.SET_WEIGHT, "because", weight=weight)
+    """Return a person who sets a weight by `set-weight --force`, which is recorded."""
+    rollout_id, command = (
+        f"{world.policy.name}#1",
+        Command(Verb.SET_WEIGHT, "because", weight=weight),
+    )
 
     def body(process: Process, clock: Clock) -> Visit:
-        return make_runner(world, process, clock).run_command(found, ask)
+        return make_runner(world, process, clock).run_command(rollout_id, command)
 
     return ReplayableProcess(f"{PERSON} by force", body, world.clock, str(Verb.SET_WEIGHT))
 
 
 def bare_rollback(world: SmallWorld) -> ReplayableProcess:
-    """Return a person who rolls back by the names of the function and its variables."""
+    """Return a rollback by the names of the function and its variables, without a store."""
 
     def body(process: Process, clock: Clock) -> None:
         client = process.client(world.client(), "lambda")
@@ -118,17 +121,17 @@ def bare_rollback(world: SmallWorld) -> ReplayableProcess:
 
 
 def manual_weight(world: SmallWorld, weight: int) -> ReplayableProcess:
-    """Return a person who sets a weight by hand."""
+    """Return a person who sets a weight outside rolloutctl."""
     return _external_change(world, lambda: world.cloud.set_weight(weight), PERSON)
 
 
 def deployment(world: SmallWorld) -> ReplayableProcess:
-    """Return a deployment that puts the environment back to that of its template."""
+    """Return a deployment that resets the environment to that of its template."""
     return _external_change(world, world.cloud.deploy, DEPLOY)
 
 
 def _external_change(world: SmallWorld, act: Callable[[], None], name: str) -> ReplayableProcess:
-    """Return another hand: it changes the function once, and again after a while if refused."""
+    """Return an external change of the function; it is retried once when Lambda refuses it."""
 
     def body(process: Process, clock: Clock) -> None:
         try:
@@ -141,7 +144,7 @@ def _external_change(world: SmallWorld, act: Callable[[], None], name: str) -> R
 
 
 def time_advance(world: SmallWorld) -> ReplayableProcess:
-    """Return time that passes while others are in the midst of something."""
+    """Return time that passes between the calls of other processes."""
 
     def body(process: Process, clock: Clock) -> None:
         process.call("time", "passes", lambda: world.clock.advance(LONGER_THAN_LEASE))

@@ -1,9 +1,9 @@
-"""What happened on a way through a small world, as the invariants remember it.
+"""The state of the invariants after a schedule, which equal schedules share.
 
-Ways after which the invariants remember the same share one `Tale`: nothing that comes later can be
-right on one of them and wrong on another. What concerns one process alone and is compared with
-nothing that others do, Lambda's answers and the notices, is told together with the next happening
-of that process that others could see, or at its end.
+Schedules after which the invariants are in the same state share one `MonitorState`: no later event
+can be a violation after one of them and none after another. Events that concern one process alone,
+answers of Lambda and notices, are passed on with the next event of that process that others could
+see, or at its end.
 """
 
 from collections.abc import Hashable, Iterable, Sequence
@@ -17,19 +17,20 @@ from tests.chaos.invariants import Invariant, Invariants, SystemState
 from tests.chaos.invariants.system_state import ProcessRecord
 
 KeyedEvent: TypeAlias = tuple[str, ObservedEvent]
-"""A happening, and words that say it completely: happenings with equal words are equal."""
+"""An event, and a text that identifies it: events with equal texts are equal."""
 
-# What changes as a story goes on; all else that invariants remember is a value.
+# The mutable types in the state of the invariants; all others are values.
 _MUTABLE_TYPES: Final = (Invariants, Invariant, SystemState, ProcessRecord)
-# Made once for each content, so that equal ones are the same object.
+# Types of interned values: equal ones are the same object.
 _INTERNED_TYPES: Final = (Rollout, Entry, EnvironmentWrite)
 
 
 @dataclass(eq=False, slots=True)
 class MonitorState:
-    """Everything that happened so far, in the memory of the invariants.
+    """The state of the invariants after some events.
 
-    violations: what they have said until now. pool: all tales of one search, by that memory.
+    violations: those so far. pool: all states of one search, by fingerprint. after: the states
+    that follow, by the texts of the events. end_violations: those when this is the end.
     """
 
     invariants: Invariants
@@ -39,31 +40,31 @@ class MonitorState:
     end_violations: Sequence[str] | None = None
 
     def extend(self, events: Sequence[KeyedEvent]) -> "MonitorState":
-        """Return this tale with what is `events` after it."""
+        """Return the state after `events`."""
         if not events:
             return self
-        words = "\n".join(said for said, _ in events)
-        if words not in self.after:
-            longer = self._next(happening for _, happening in events)
-            self.after[words] = self.pool.setdefault(fingerprint(longer.invariants), longer)
-        return self.after[words]
+        key = "\n".join(text for text, _ in events)
+        if key not in self.after:
+            following = self._next(event for _, event in events)
+            self.after[key] = self.pool.setdefault(fingerprint(following.invariants), following)
+        return self.after[key]
 
     def final_violations(self) -> Sequence[str]:
-        """Return what the invariants say when this is the end."""
+        """Return the violations of the final checks, when this is the end."""
         if self.end_violations is None:
             invariants: Invariants = copy_mutable(self.invariants)
             self.end_violations = [str(one) for one in invariants.finish()]
         return self.end_violations
 
-    def _next(self, happenings: Iterable[ObservedEvent]) -> "MonitorState":
+    def _next(self, events: Iterable[ObservedEvent]) -> "MonitorState":
         invariants: Invariants = copy_mutable(self.invariants)
-        for happening in happenings:
-            invariants.check(happening)
+        for event in events:
+            invariants.check(event)
         return MonitorState(invariants, [str(one) for one in invariants.violations], self.pool)
 
 
 def copy_mutable(value: Any) -> Any:
-    """Return a copy of what changes in `value`; values are shared."""
+    """Return a copy of `value` that shares all immutable parts."""
     kind = type(value)
     if kind is dict:
         return {key: copy_mutable(one) for key, one in value.items()}
@@ -73,14 +74,14 @@ def copy_mutable(value: Any) -> Any:
         return set(value)
     if not isinstance(value, _MUTABLE_TYPES):
         return value
-    twin = object.__new__(kind)
+    copy = object.__new__(kind)
     for name in _attributes(value):
-        setattr(twin, name, copy_mutable(getattr(value, name)))
-    return twin
+        setattr(copy, name, copy_mutable(getattr(value, name)))
+    return copy
 
 
 def fingerprint(value: Any) -> Hashable:
-    """Return what is equal for two memories exactly when they remember the same."""
+    """Return a key that is equal for two states when the invariants cannot tell them apart."""
     kind = type(value)
     if kind is dict:
         return frozenset((key, fingerprint(one)) for key, one in value.items())
@@ -94,20 +95,20 @@ def fingerprint(value: Any) -> Hashable:
         value = _normalize(value)
     if isinstance(value, _MUTABLE_TYPES):
         return tuple(fingerprint(getattr(value, name)) for name in _attributes(value))
-    found: Hashable = value
-    return found
+    hashable: Hashable = value
+    return hashable
 
 
-def _normalize(setup: SystemState) -> SystemState:
-    """Return `setup` with its numbers of happenings made ranks: they are compared, and no more."""
-    twin: SystemState = copy_mutable(setup)
+def _normalize(state: SystemState) -> SystemState:
+    """Return `state` with its event numbers replaced by ranks, as they are only compared."""
+    copy: SystemState = copy_mutable(state)
     ranks = sorted(
-        {twin.last_write_number, *(life.start_number for life in twin.processes.values())}
+        {copy.last_write_number, *(process.start_number for process in copy.processes.values())}
     )
-    twin.number, twin.last_write_number = 0, ranks.index(twin.last_write_number)
-    for life in twin.processes.values():
-        life.start_number = ranks.index(life.start_number)
-    return twin
+    copy.number, copy.last_write_number = 0, ranks.index(copy.last_write_number)
+    for process in copy.processes.values():
+        process.start_number = ranks.index(process.start_number)
+    return copy
 
 
 def _attributes(value: object) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""Bugs that are planted in the product, to see that the search through small worlds finds them."""
+"""Bugs that are planted in the product, to test that the search of small worlds finds them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ Plant: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 
 @dataclass(frozen=True, slots=True)
 class PlantedBug:
-    """A bug, the small world in which it shows, and an invariant that it breaks."""
+    """A bug, the start state and world in which it is found, and the invariant that it breaks."""
 
     plant: Plant
     start: str
@@ -35,36 +35,36 @@ def _save_ignores_version(patch: pytest.MonkeyPatch) -> None:
 
 
 def _save_ignores_version_and_fence(patch: pytest.MonkeyPatch) -> None:
-    left, _, _ = queries.UPDATE.partition("WHERE")
-    patch.setattr(queries, "UPDATE", f"{left} WHERE id = :id")
+    statement, _, _ = queries.UPDATE.partition("WHERE")
+    patch.setattr(queries, "UPDATE", f"{statement} WHERE id = :id")
 
 
 def _raise_ignores_token(patch: pytest.MonkeyPatch) -> None:
     def shift_to(self: LambdaEnvTarget, weight: int, token: str) -> None:
-        found = self._function.read()
+        configuration = self._function.read()
         try:
-            self._function.write(found, weight)
+            self._function.write(configuration, weight)
         except AWS_ERRORS as error:
-            self._resolve(found, weight, error)
+            self._resolve(configuration, weight, error)
 
     patch.setattr(LambdaEnvTarget, "shift_to", shift_to)
 
 
 def _acts_before_it_saves(patch: pytest.MonkeyPatch) -> None:
-    carried = Executor.execute
+    real_execute = Executor.execute
 
-    def out(
+    def write_first(
         self: Executor,
         before: Rollout,
-        seen: Observation,
+        observation: Observation,
         decision: Decision,
         patience: timedelta = timedelta(seconds=30),
     ) -> Visit:
         if isinstance(decision.move, Shift):
             self.actuator.shift_once(decision.rollout, decision.move)
-        return carried(self, before, seen, decision, patience)
+        return real_execute(self, before, observation, decision, patience)
 
-    patch.setattr(Executor, "out", out)
+    patch.setattr(Executor, "execute", write_first)
 
 
 def _a_late_raise_stays(patch: pytest.MonkeyPatch) -> None:
@@ -81,12 +81,12 @@ def _a_late_raise_stays(patch: pytest.MonkeyPatch) -> None:
 
 
 def _a_raise_without_trace_is_written_again(patch: pytest.MonkeyPatch) -> None:
-    def untraced(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
+    def retry(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
         return transitions.retry_raise(
             replace(rollout, intent=replace(rollout.intent, token=target.token)), target, now
         )
 
-    patch.setattr(transitions, "resolve_lost_raise", untraced)
+    patch.setattr(transitions, "resolve_lost_raise", retry)
 
 
 def _a_pause_ends_by_itself(patch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,9 @@
-"""A process as a function of the answers that it got: run anew from its start, as often as wanted.
+"""A process as a function of the answers that it got: it is replayed from its start.
 
-No process is kept half-way. To learn what it does next it is run from its start, gets the answers
-that it had got, at the times that it was then, and goes on from there for as long as nobody comes
-in between; each step of that is one that the search would ask for anyway. Answers are compared by
-what they say, so ways on which it got the same ones are one.
+No process is suspended. To find its next call it is run from its start with the answers that it got
+before, at the times of then, and continues from there for as long as no other process runs; the
+search would need each of those calls anyway. Answers are compared by content, so schedules with
+equal answers share one state.
 """
 
 from collections.abc import Callable
@@ -17,19 +17,19 @@ from controller.ports.clock import Clock
 from tests.chaos.process import CrashedError, ExternalCall, Proceed, Process
 
 Body: TypeAlias = Callable[[Process, Clock], object]
-"""What a process does, with its hands and by its clock; returns how it ended."""
+"""The program of a process; it gets its process and its clock, and returns its outcome."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """What became of a step outside, and what the clock said then."""
+    """The result of an external call, and the time after it."""
 
     value: Any
     failed: bool
     now: datetime
 
     def key(self) -> str:
-        """Return all of it as text: equal texts are equal answers."""
+        """Return the answer as text: equal texts are equal answers."""
         return f"{self.now.isoformat()} {'!' if self.failed else ''}{_value_key(self.value)}"
 
     def unwrap(self) -> Any:
@@ -40,19 +40,20 @@ class CallResult:
 
 
 def run_call(proceed: Proceed, clock: Callable[[], datetime]) -> CallResult:
-    """Take one step outside, and return what became of it."""
+    """Make one external call, and return its result."""
     try:
         value = proceed()
-    except Exception as error:  # noqa: BLE001 - the process is to see it, and not the search
+    except Exception as error:  # noqa: BLE001 - the error is for the process, not for the search
         return CallResult(error.with_traceback(None), failed=True, now=clock())
     return CallResult(value, failed=False, now=clock())
 
 
 @dataclass(eq=False, slots=True)
 class ProcessState:
-    """Where a process stands after the answers that led here; there is one for each such list.
+    """The state of a process after a list of answers; each list has one state.
 
-    call, proceed: its next step outside; None once it is over, with `outcome`.
+    parent, answer: the state before, and the answer that led here. call, proceed: its next external
+    call; None once it is over, with `outcome`. children: the states that follow, by answer.
     """
 
     parent: "ProcessState | None"
@@ -68,31 +69,31 @@ class ProcessState:
         return self.call is None
 
     def successor(self, answer: CallResult) -> "tuple[ProcessState, bool]":
-        """Return where the process stands after `answer`, and whether that is new."""
-        words = answer.key()
-        new = words not in self.children
+        """Return the state after `answer`, and whether it is new."""
+        key = answer.key()
+        new = key not in self.children
         if new:
-            self.children[words] = ProcessState(self, answer)
-        return self.children[words], new
+            self.children[key] = ProcessState(self, answer)
+        return self.children[key], new
 
     def answers(self) -> list[CallResult]:
-        """Return what it got, from its begin on."""
-        found, here = list[CallResult](), self
+        """Return all answers since its start."""
+        collected, here = list[CallResult](), self
         while here.parent is not None:
-            found.append(here.answer)
+            collected.append(here.answer)
             here = here.parent
-        return [here.answer, *reversed(found)]
+        return [here.answer, *reversed(collected)]
 
 
 Continuation: TypeAlias = Callable[[ProcessState], CallResult | None]
-"""Takes the next step of a process where nobody comes in between; None: leave it there."""
+"""Makes the next call of a process while no other one runs; None: stop there."""
 
 
 class ReplayableProcess:
     """One process of a world.
 
-    name: who it is, in schedules; those of one kind, `tick 1` and `tick 2`, do the same.
-    clock: by which time passes for all. verb: what a person asks by it, if anything.
+    name: its name in schedules; processes of one kind, `tick 1` and `tick 2`, do the same.
+    clock: the clock of the world. verb: the operator command that it runs, if any.
     """
 
     def __init__(self, name: str, body: Body, clock: Clock, verb: str = "") -> None:
@@ -101,7 +102,7 @@ class ReplayableProcess:
         self._initial_states: dict[datetime, ProcessState] = {}
 
     def initial_state(self, now: datetime, continuation: Continuation) -> ProcessState:
-        """Return where it stands before its first step when it is started at `now`."""
+        """Return its state before its first call when it is started at `now`."""
         if now not in self._initial_states:
             self._initial_states[now] = ProcessState(None, CallResult(None, failed=False, now=now))
             self._run(self._initial_states[now], continuation)
@@ -110,25 +111,25 @@ class ReplayableProcess:
     def next_state(
         self, state: ProcessState, answer: CallResult, continuation: Continuation
     ) -> ProcessState:
-        """Return where it stands after it got `answer` to its next step."""
-        there, new = state.successor(answer)
+        """Return its state after `answer` to its next call."""
+        following, new = state.successor(answer)
         if new:
-            self._run(there, continuation)
-        return there
+            self._run(following, continuation)
+        return following
 
     def _run(self, state: ProcessState, continuation: Continuation) -> None:
-        again = _Replay(state, self._clock, continuation)
-        process = Process(self.name, again.interceptor)
+        run = _Replay(state, self._clock, continuation)
+        process = Process(self.name, run.interceptor)
         try:
-            again.state.outcome = self._body(process, process.clock(again))
+            run.state.outcome = self._body(process, process.clock(run))
         except CrashedError:
             return
-        except Exception as error:  # noqa: BLE001 - what a process ends with is for the invariants
-            again.state.outcome = error
+        except Exception as error:  # noqa: BLE001 - the invariants check how a process ends
+            run.state.outcome = error
 
 
 class _Replay:
-    """Gives a process the answers that it had got, then those that come; and is its clock."""
+    """Replays the answers of a state to a process, then passes new calls on; and is its clock."""
 
     def __init__(self, state: ProcessState, clock: Clock, continuation: Continuation) -> None:
         first, *answers = state.answers()
@@ -139,11 +140,11 @@ class _Replay:
     def interceptor(self, call: ExternalCall, proceed: Proceed) -> Any:
         answer = next(self._remaining, None)
         if answer is None:
-            answer = self._new(call, proceed)
+            answer = self._new_answer(call, proceed)
         self._now = answer.now
         return answer.unwrap()
 
-    def _new(self, call: ExternalCall, proceed: Proceed) -> CallResult:
+    def _new_answer(self, call: ExternalCall, proceed: Proceed) -> CallResult:
         self.state.call, self.state.proceed = call, proceed
         answer = self._continuation(self.state)
         if answer is None:

@@ -1,12 +1,12 @@
-"""Every way in which the processes of a small world can come one after another.
+"""Explores every schedule of the processes of a small world.
 
-Breadth first, so what is found wrong is found on a shortest way. Only one process runs at a time,
-from one step outside to the next. Two ways are one from where they have led to the same: what is
-shared, what each process has got for answers, and what the invariants remember, all alike.
+Breadth first, so a violation is found on a shortest schedule. Only one process runs at a time, from
+one external call to the next. Two schedules are merged when they have led to the same state: equal
+shared state, equal answers of each process, and equal state of the invariants.
 
-A process that is gone is one that nobody lets go on: so it can be gone before each of its steps,
-and a step whose answer nobody was there to get is the one before that. Its end is told when all
-others are done, for nobody could see it earlier.
+A process crashes when it is not continued, so it can crash before each of its calls; a call whose
+answer is lost in a crash is the one before that. Its end is an event when all others are done, as
+none could observe it earlier.
 """
 
 from collections import deque
@@ -34,10 +34,10 @@ MAX_SETTLING_TICKS: Final = 40
 
 @dataclass(slots=True)
 class SearchResult:
-    """What a search has seen.
+    """The result of a search.
 
-    states: different ones. steps: from one to another. schedules: how many ways lead through
-    them to an end, each counted. ends: different ones. violations: what does not hold, with its way.
+    states: the number of different states. steps: the number of transitions. schedules: the number
+    of paths to an end. end_states: the different ones. violations: each with its schedule.
     """
 
     states: int = 0
@@ -48,9 +48,9 @@ class SearchResult:
 
 
 class Search:
-    """All ways of `programs` from where `scene` stands.
+    """All schedules of `programs` from the state of `setup`.
 
-    crashes: how many of the processes may be gone at some point.
+    crashes: how many of the processes may crash.
     """
 
     def __init__(
@@ -59,11 +59,13 @@ class Search:
         self._setup, self._steps, self._programs = setup, setup.steps, programs
         self._checked_ends: set[tuple[int, int]] = set()
         self._result = SearchResult()
-        nobody, nothing = (None,) * len(programs), ((),) * len(programs)
-        self._first = SearchState(setup.world.snapshot(), nobody, nothing, crashes, setup.monitor)
+        not_started, no_events = (None,) * len(programs), ((),) * len(programs)
+        self._first = SearchState(
+            setup.world.snapshot(), not_started, no_events, crashes, setup.monitor
+        )
 
     def run(self) -> SearchResult:
-        """Go all ways, or to the first place where something is wrong."""
+        """Explore all schedules, or stop at the first violation."""
         after: dict[StateKey, Sequence[StateKey]] = {self._first.key(): ()}
         queue = deque([self._first])
         while queue and not self._result.violations:
@@ -85,54 +87,59 @@ class Search:
         self._result.schedules = _count_schedules(after, self._first.key(), {})
         return self._result
 
-    # --- one step -------------------------------------------------------------------------------
+    # --- transitions ----------------------------------------------------------------------------
 
     def _successors(self, state: SearchState) -> Iterator[SearchState]:
-        left = [number for number, place in enumerate(state.processes) if place is not PROCESS_OVER]
-        for number in left:
-            begun = state.processes[number] is not None
-            if begun and len(left) <= state.crashes:
+        running = [
+            number for number, place in enumerate(state.processes) if place is not PROCESS_OVER
+        ]
+        for number in running:
+            started = state.processes[number] is not None
+            if started and len(running) <= state.crashes:
                 yield self._crash(state, number)
-            if begun or not self._is_redundant(state, number):
+            if started or not self._is_redundant(state, number):
                 yield self._advance(state, number)
 
     def _is_redundant(self, state: SearchState, number: int) -> bool:
-        """Tell whether a process leaves the begin to one that does the same: it is no other way."""
+        """Tell whether starting this process is symmetric to starting an equal one before it."""
         twin = number - 1
         same = twin >= 0 and self._programs[twin].kind == self._programs[number].kind
         return same and state.processes[twin] is None
 
     def _crash(self, state: SearchState, number: int) -> SearchState:
         program = self._programs[number]
-        told = end_events(program, state.shared.now, state.local_events[number], None)
+        events = end_events(program, state.shared.now, state.local_events[number], None)
         return SearchState(
             self._steps.without(program, state.shared),
             replace_item(state.processes, number, PROCESS_OVER),
             replace_item(state.local_events, number, ()),
             state.crashes - 1,
-            state.monitor.extend(told),
+            state.monitor.extend(events),
             state,
             Transition(program),
         )
 
     def _advance(self, state: SearchState, number: int) -> SearchState:
-        program, place, tale = self._programs[number], state.processes[number], state.monitor
+        program, place, monitor = self._programs[number], state.processes[number], state.monitor
         if place is None:
             place = self._steps.initial_state(program, state.shared)
-            tale = tale.extend(start_events(program, state.shared.now))
+            monitor = monitor.extend(start_events(program, state.shared.now))
         step, there = self._steps.next(program, place, state.shared)
-        quiet = state.local_events[number]
+        local_events = state.local_events[number]
         if step.visible:
-            tale, quiet = tale.extend([*quiet, *step.visible]), ()
-        quiet += step.local
+            monitor, local_events = monitor.extend([*local_events, *step.visible]), ()
+        local_events += step.local
         if there.is_over:
-            tale, quiet = tale.extend(end_events(program, step.after.now, quiet, there)), ()
+            monitor, local_events = (
+                monitor.extend(end_events(program, step.after.now, local_events, there)),
+                (),
+            )
         after = SearchState(
             step.after,
             replace_item(state.processes, number, PROCESS_OVER if there.is_over else there),
-            replace_item(state.local_events, number, quiet),
+            replace_item(state.local_events, number, local_events),
             state.crashes,
-            tale,
+            monitor,
             state,
             Transition(program, place, step),
         )
@@ -140,23 +147,23 @@ class Search:
             self._check(unexpected_outcome(there), after)
         return after
 
-    # --- the end --------------------------------------------------------------------------------
+    # --- end states -----------------------------------------------------------------------------
 
     def _settle(self, end: SearchState) -> None:
-        """Let calm ticks follow until nothing happens any more, and see how it has ended."""
+        """Run undisturbed ticks until nothing changes any more, and check the final state."""
         self._result.end_states.append(end)
-        shared, tale = end.shared, end.monitor
+        shared, monitor = end.shared, end.monitor
         for number in range(MAX_SETTLING_TICKS):
-            if (id(shared), id(tale)) in self._checked_ends:
+            if (id(shared), id(monitor)) in self._checked_ends:
                 return
-            self._checked_ends.add((id(shared), id(tale)))
+            self._checked_ends.add((id(shared), id(monitor)))
             tick = self._setup.tick_program(f"calm-{number}")
-            after, told = self._steps.settle(tick, shared)
-            tale = tale.extend(told)
-            self._check(tale.violations, end, f"{number + 1} calm ticks")
+            after, events = self._steps.settle(tick, shared)
+            monitor = monitor.extend(events)
+            self._check(monitor.violations, end, f"{number + 1} calm ticks")
             if all(map(_at_rest, stored_rollouts(after))) and _is_idle(shared, after):
                 self._check(
-                    tale.final_violations(), end, f"{number + 1} calm ticks, and nothing more"
+                    monitor.final_violations(), end, f"{number + 1} calm ticks, and nothing more"
                 )
                 return
             shared = after
@@ -165,10 +172,10 @@ class Search:
             [f"it never comes to rest: {sentences}"], end, f"{MAX_SETTLING_TICKS} calm ticks"
         )
 
-    def _check(self, wrong: Sequence[str], state: SearchState, *then: str) -> None:
-        if wrong:
-            way = (f"  {move}" for move in (*state.schedule(), *then))
-            self._result.violations.append("\n".join([*wrong, *way]))
+    def _check(self, violations: Sequence[str], state: SearchState, *settling: str) -> None:
+        if violations:
+            schedule = (f"  {move}" for move in (*state.schedule(), *settling))
+            self._result.violations.append("\n".join([*violations, *schedule]))
 
 
 def _at_rest(rollout: Rollout) -> bool:
@@ -176,7 +183,7 @@ def _at_rest(rollout: Rollout) -> bool:
 
 
 def _is_idle(before: SharedState, after: SharedState) -> bool:
-    """Tell whether only time has passed, and leases came and went."""
+    """Tell whether nothing but time and leases has changed."""
     known = {one.id: one.entries for one in stored_rollouts(before)}
     same = all(known[one.id] == one.entries for one in stored_rollouts(after))
     return same and before.cloud.updates == after.cloud.updates
@@ -185,7 +192,7 @@ def _is_idle(before: SharedState, after: SharedState) -> bool:
 def _count_schedules(
     after: Mapping[StateKey, Sequence[StateKey]], state: StateKey, known: dict[StateKey, int]
 ) -> int:
-    """Return how many ways lead from `state` to an end; every step leads nearer to one."""
+    """Return the number of paths from `state` to an end; there are no cycles."""
     if state not in known:
         known[state] = sum(_count_schedules(after, there, known) for there in after[state]) or 1
     return known[state]

@@ -1,4 +1,4 @@
-"""The small worlds: who acts, from which stored state. All ways through each of them are gone."""
+"""The small worlds: actors and start states. Every schedule of each world is explored."""
 
 import gc
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,61 +12,61 @@ import structlog
 
 from controller.core.commands import Verb
 from controller.engine import lease
-from tests.exhaustive import actors as cast
+from tests.exhaustive import actors
 from tests.exhaustive.replayable_process import ReplayableProcess
 from tests.exhaustive.search import Search, SearchResult
 from tests.exhaustive.search_setup import SearchSetup
 from tests.exhaustive.start_states import FAILS_IN_A_FREEZE, open_start_state
 
-# A person who waits for a tick asks twice then, and not 120 times, until its lease is over.
-ASK_EVERY: Final = timedelta(seconds=61)
+# A command that waits for the lease of a tick tries twice, and not 120 times, until it expires.
+LEASE_RETRY_INTERVAL: Final = timedelta(seconds=61)
 
-EXTERNAL_CHANGES: Final[Mapping[str, cast.Actor]] = {
-    "a person sets 50 %": lambda world: cast.manual_weight(world, 50),
-    "a person sets 5 %": lambda world: cast.manual_weight(world, 5),
-    "a person sets 10 %": lambda world: cast.manual_weight(world, 10),
-    "a person sets 100 %": lambda world: cast.manual_weight(world, 100),
-    "a person sets 0 %": lambda world: cast.manual_weight(world, 0),
-    "a deployment": cast.deployment,
+EXTERNAL_CHANGES: Final[Mapping[str, actors.Actor]] = {
+    "a person sets 50 %": lambda world: actors.manual_weight(world, 50),
+    "a person sets 5 %": lambda world: actors.manual_weight(world, 5),
+    "a person sets 10 %": lambda world: actors.manual_weight(world, 10),
+    "a person sets 100 %": lambda world: actors.manual_weight(world, 100),
+    "a person sets 0 %": lambda world: actors.manual_weight(world, 0),
+    "a deployment": actors.deployment,
 }
-BARE: Final[Mapping[str, cast.Actor]] = {"a bare rollback": cast.bare_rollback}
-PAUSE: Final[Mapping[str, cast.Actor]] = {
-    "a pause": lambda world: cast.operator_command(world, Verb.PAUSE)
+BARE: Final[Mapping[str, actors.Actor]] = {"a bare rollback": actors.bare_rollback}
+PAUSE: Final[Mapping[str, actors.Actor]] = {
+    "a pause": lambda world: actors.operator_command(world, Verb.PAUSE)
 }
-ROLLBACK: Final[Mapping[str, cast.Actor]] = {
-    "a rollback": lambda world: cast.operator_command(world, Verb.ROLLBACK)
+ROLLBACK: Final[Mapping[str, actors.Actor]] = {
+    "a rollback": lambda world: actors.operator_command(world, Verb.ROLLBACK)
 }
-RESUME: Final[Mapping[str, cast.Actor]] = {
-    "a resume": lambda world: cast.operator_command(world, Verb.RESUME)
+RESUME: Final[Mapping[str, actors.Actor]] = {
+    "a resume": lambda world: actors.operator_command(world, Verb.RESUME)
 }
-PROMOTE: Final[Mapping[str, cast.Actor]] = {
-    "a promotion": lambda world: cast.operator_command(world, Verb.PROMOTE)
+PROMOTE: Final[Mapping[str, actors.Actor]] = {
+    "a promotion": lambda world: actors.operator_command(world, Verb.PROMOTE)
 }
-RESUME_OPTIONS: Final[Mapping[str, cast.Actor]] = {
-    "a resume --keep": lambda world: cast.operator_command(world, Verb.RESUME, "keep"),
-    "a resume --restore": lambda world: cast.operator_command(world, Verb.RESUME, "restore"),
+RESUME_OPTIONS: Final[Mapping[str, actors.Actor]] = {
+    "a resume --keep": lambda world: actors.operator_command(world, Verb.RESUME, "keep"),
+    "a resume --restore": lambda world: actors.operator_command(world, Verb.RESUME, "restore"),
 }
-# Beside two ticks, all hands, a pause and a rollback: what else people may ask there.
-EXTRA_COMMANDS: Final[Mapping[str, Mapping[str, cast.Actor]]] = {
+# Operator commands besides a pause and a rollback, by start state.
+EXTRA_COMMANDS: Final[Mapping[str, Mapping[str, actors.Actor]]] = {
     "a pass due": PROMOTE,
     "the hold over": PROMOTE,
     "paused": RESUME,
     "drifted": RESUME_OPTIONS,
 }
-FORCED_WEIGHT: Final[Mapping[str, cast.Actor]] = {
-    "a person sets 50 % by force": lambda world: cast.forced_set_weight(world, 50)
+FORCED_WEIGHT: Final[Mapping[str, actors.Actor]] = {
+    "a person sets 50 % by force": lambda world: actors.forced_set_weight(world, 50)
 }
-# Where a tick raises what a person is about to set.
+# Where a tick raises to the weight that a person is about to set.
 FORCED_WEIGHT_STARTS: Final = ("a pass due", "a raise saved, not written")
-# What differs from worlds that are gone through already only in what people ask.
-COMMAND_ONLY_STARTS: Final[Mapping[str, Mapping[str, cast.Actor]]] = {
+# Start states that differ from explored ones only in which commands are possible.
+COMMAND_ONLY_STARTS: Final[Mapping[str, Mapping[str, actors.Actor]]] = {
     "a fail due in a pause": RESUME
 }
 
-# Gone through where updates are over at once alone, and no time passes between the steps.
+# Explored only with instant updates, and without time that passes between calls.
 FAST_STARTS: Final = frozenset({*COMMAND_ONLY_STARTS, FAILS_IN_A_FREEZE})
 
-# Slow updates concern those that meet one on its way.
+# Slow updates matter only to actors that meet one in flight.
 SLOW_EXTERNAL_CHANGES: Final = ("a person sets 100 %", "a person sets 0 %", "a deployment")
 SLOW_BARE_STARTS: Final = (
     "the first raise in flight",
@@ -79,14 +79,14 @@ SLOW_ROLLBACK_STARTS: Final = ("just started", "the first raise in flight", "a r
 
 @dataclass(frozen=True, slots=True)
 class SearchCase:
-    """Who acts in it, and how many of them may be gone at some point."""
+    """The actors of a small world, and how many of them may crash."""
 
     actors: Sequence[ReplayableProcess]
     crashes: int = 1
 
 
 def cases_of(setup: SearchSetup, start: str, *, slow: bool) -> Iterator[tuple[str, SearchCase]]:
-    """Yield all worlds that begin where `setup` stands, by what happens in them."""
+    """Yield all worlds that begin in the state of `setup`, by name."""
     if slow and start in FAST_STARTS:
         return
     first, second = setup.tick_program("tick 1"), setup.tick_program("tick 2")
@@ -94,7 +94,7 @@ def cases_of(setup: SearchSetup, start: str, *, slow: bool) -> Iterator[tuple[st
         pair = (
             [first, second]
             if slow or start in FAST_STARTS
-            else [first, second, cast.time_advance(setup.world)]
+            else [first, second, actors.time_advance(setup.world)]
         )
         yield "two ticks", SearchCase(pair)
     for name, actor in _other_actors(start, slow=slow).items():
@@ -102,7 +102,7 @@ def cases_of(setup: SearchSetup, start: str, *, slow: bool) -> Iterator[tuple[st
         yield f"a tick and {name}", SearchCase([first, actor(setup.world)], crashes)
 
 
-def _other_actors(start: str, *, slow: bool) -> Mapping[str, cast.Actor]:
+def _other_actors(start: str, *, slow: bool) -> Mapping[str, actors.Actor]:
     if start in COMMAND_ONLY_STARTS:
         return COMMAND_ONLY_STARTS[start]
     if slow:
@@ -125,25 +125,25 @@ def _other_actors(start: str, *, slow: bool) -> Mapping[str, cast.Actor]:
 
 
 def explore(folder: Path, start: str, *, slow: bool) -> Iterator[tuple[str, SearchResult]]:
-    """Yield what was found in each world that begins at `start`, by its name."""
-    with fast_search(), open_start_state(folder, start, slow=slow) as scene:
-        for name, world in cases_of(scene, start, slow=slow):
-            yield name, Search(scene, world.actors, world.crashes).run()
+    """Yield the name and the search result of each world that begins at `start`."""
+    with fast_search(), open_start_state(folder, start, slow=slow) as setup:
+        for name, world in cases_of(setup, start, slow=slow):
+            yield name, Search(setup, world.actors, world.crashes).run()
 
 
 @contextmanager
 def fast_search() -> Iterator[None]:
-    """Search without logs, without many small waits, and without looking for what can be freed."""
-    known, collects = lease.LEASE_RETRY_INTERVAL, gc.isenabled()
+    """Speed a search up: no logs, few waits for leases, no garbage collection."""
+    retry_interval, gc_enabled = lease.LEASE_RETRY_INTERVAL, gc.isenabled()
     structlog.configure(processors=[_drop_event], cache_logger_on_first_use=False)
-    lease.LEASE_RETRY_INTERVAL = ASK_EVERY
+    lease.LEASE_RETRY_INTERVAL = LEASE_RETRY_INTERVAL
     gc.disable()
     try:
         yield
     finally:
-        lease.LEASE_RETRY_INTERVAL = known
+        lease.LEASE_RETRY_INTERVAL = retry_interval
         structlog.reset_defaults()
-        if collects:
+        if gc_enabled:
             gc.enable()
 
 

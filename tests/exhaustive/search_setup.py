@@ -1,4 +1,4 @@
-"""A small world on its way to where a search begins, and what all searches from there share."""
+"""A small world that is brought to the start state of a search, and the caches of its searches."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ from tests.simulation.worlds import MINUTE
 
 
 class StepFault(StrEnum):
-    """What a process may meet at one of its steps outside."""
+    """A fault of a process at one of its external calls."""
 
     CRASH_BEFORE = "gone before the call"
     CRASH_AFTER = "gone after the call"
@@ -35,24 +35,24 @@ class StepFault(StrEnum):
 
 
 FaultSchedule: TypeAlias = Callable[[int, ExternalCall], StepFault | None]
-"""What a process meets at its step of this number."""
+"""Returns the fault of a process at its call of this number; None: no fault."""
 
 
-def no_faults(_number: int, _crossing: ExternalCall) -> None:
-    """Meet nothing."""
+def no_faults(_number: int, _call: ExternalCall) -> None:
+    """Inject no fault."""
 
 
 def fault_at(operation: str, fault: StepFault) -> FaultSchedule:
-    """Return what meets a process at each `operation`."""
-    return lambda _, crossing: fault if crossing.operation == operation else None
+    """Return a schedule that injects `fault` at each `operation`."""
+    return lambda _, call: fault if call.operation == operation else None
 
 
 @dataclass(slots=True)
 class SearchSetup:
-    """A world, what has happened in it so far, and everything that was found out about it.
+    """A world, the state of its invariants, and caches that its searches share.
 
-    processes: those that searches have asked for, by name; so what one search has learnt of them
-    the next one knows.
+    processes: the ticks that searches use, by name, with the states that are known of them.
+    tick_count: the number of ticks so far.
     """
 
     world: SmallWorld
@@ -65,30 +65,30 @@ class SearchSetup:
         self.steps = StepCache(self.world)
 
     def tick_program(self, name: str) -> ReplayableProcess:
-        """Return the tick of this name."""
+        """Return the tick of this name; there is one for each name."""
         if name not in self.processes:
             self.processes[name] = actors.tick(self.world, name)
         return self.processes[name]
 
     def run_process(self, program: ReplayableProcess, faults: FaultSchedule = no_faults) -> None:
-        """Run `program` to its end, in `faults`."""
-        here = program.initial_state(self.world.clock.now(), _stop)
-        told, number = start_events(program, self.world.clock.now()), 0
-        while here.call is not None and here.proceed is not None:
-            what = faults(number, here.call)
-            if what is StepFault.CRASH_BEFORE:
+        """Run `program` to its end, with `faults` injected."""
+        state = program.initial_state(self.world.clock.now(), _stop)
+        events, number = start_events(program, self.world.clock.now()), 0
+        while state.call is not None and state.proceed is not None:
+            fault = faults(number, state.call)
+            if fault is StepFault.CRASH_BEFORE:
                 break
             before = self.world.snapshot()
-            answer = self._answer(here.call, here.proceed, what)
+            answer = self._answer(state.call, state.proceed, fault)
             after = self.world.snapshot()
-            step = observe_step(self.world, program, here.call, before, after, answer)
-            told += [*step.visible, *step.local]
-            here, number = program.next_state(here, answer, _stop), number + 1
-            if what is StepFault.CRASH_AFTER:
+            step = observe_step(self.world, program, state.call, before, after, answer)
+            events += [*step.visible, *step.local]
+            state, number = program.next_state(state, answer, _stop), number + 1
+            if fault is StepFault.CRASH_AFTER:
                 break
-        assert not unexpected_outcome(here), here.outcome
-        told += end_events(program, self.world.clock.now(), (), here if here.is_over else None)
-        self.monitor = self.monitor.extend(told)
+        assert not unexpected_outcome(state), state.outcome
+        events += end_events(program, self.world.clock.now(), (), state if state.is_over else None)
+        self.monitor = self.monitor.extend(events)
         assert not self.monitor.violations, self.monitor.violations
 
     def _answer(self, call: ExternalCall, proceed: Proceed, fault: StepFault | None) -> CallResult:
@@ -105,16 +105,16 @@ class SearchSetup:
         self.run_process(actors.policy_start(self.world, adopt=adopt))
 
     def tick(self, after: float = 2, faults: FaultSchedule = no_faults) -> None:
-        """Tick once, so many minutes later."""
+        """Tick once, `after` minutes later."""
         self.advance_time(after)
         self.tick_count += 1
         self.run_process(actors.tick(self.world, f"tick-{self.tick_count}"), faults)
 
     def with_slow_update(self, act: Callable[[], None]) -> None:
-        """Do what begins an update that nobody sees the end of; two seconds of it are left."""
-        usual, self.world.cloud.takes = self.world.cloud.takes, APPLY_WAIT + SLOW_UPDATE
+        """Run `act`, whose update outlasts the wait of rolloutctl by two seconds."""
+        normal_duration, self.world.cloud.takes = self.world.cloud.takes, APPLY_WAIT + SLOW_UPDATE
         act()
-        self.world.cloud.takes = usual
+        self.world.cloud.takes = normal_duration
 
     def advance_time(self, minutes: float) -> None:
         """Let time pass."""
@@ -125,11 +125,11 @@ class SearchSetup:
 
 
 def _lost_answer_error(call: ExternalCall) -> Exception:
-    """Return what a process meets when the answer to its step does not come."""
+    """Return the error of a call whose answer is lost."""
     if call.service == STORE:
         return StoreError("the store does not answer")
     return OSError("nobody answers") if call.service == NOTIFIER else read_timeout(call.service)
 
 
 def _stop(state: ProcessState) -> None:
-    """Go on with no process by itself."""
+    """Stop every process at its next call."""

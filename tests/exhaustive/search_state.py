@@ -1,4 +1,4 @@
-"""One situation of a small world, and on which way it was reached."""
+"""One state of a search, and the schedule by which it was reached first."""
 
 from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeVar
@@ -11,7 +11,7 @@ from tests.simulation.worlds import START
 
 T = TypeVar("T")
 
-# Where a process stands that will do nothing more; how it came to that is told.
+# The state of a process that has ended or crashed, once that event was passed on.
 PROCESS_OVER: Final = ProcessState(None, CallResult(None, failed=False, now=START))
 ProcessSlot: TypeAlias = ProcessState | None
 StateKey: TypeAlias = tuple[int, ...]
@@ -19,7 +19,7 @@ StateKey: TypeAlias = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """Who went on, from where, and what came of it; a process without a step is gone for good."""
+    """One step of one process, from its state `origin`; without a step: the process crashed."""
 
     program: ReplayableProcess
     origin: ProcessSlot = None
@@ -28,17 +28,18 @@ class Transition:
     def __str__(self) -> str:
         if self.step is None or self.origin is None or self.origin.call is None:
             return f"{self.program.name} did nothing more: it is gone"
-        answer, crossing = self.step.answer, self.origin.call
+        answer, call = self.step.answer, self.origin.call
         failed = f" ({answer.value})" if answer.failed else ""
-        return f"{self.program.name} {crossing.service} {crossing.operation}{failed}"
+        return f"{self.program.name} {call.service} {call.operation}{failed}"
 
 
 @dataclass(eq=False, slots=True)
 class SearchState:
-    """Where everything stands.
+    """The state of the world, its processes and its invariants.
 
-    processes: where each process stands; None before its begin. quiet: of each, what is not told yet.
-    crashes: how many may still be gone. before, move: on which way it was reached first.
+    processes: the state of each process; None before its start. local_events: the events of each
+    that are not passed on yet. crashes: how many may still crash. parent, move: the state before,
+    and the step that led here.
     """
 
     shared: SharedState
@@ -50,15 +51,15 @@ class SearchState:
     move: Transition | None = None
 
     def key(self) -> StateKey:
-        """Return what is equal for situations from which the same can come."""
+        """Return a key that is equal for states with the same future."""
         return (id(self.shared), self.crashes, id(self.monitor), *map(id, self.processes))
 
     def schedule(self) -> list[str]:
-        """Return who did what, on the way on which it was reached first."""
-        moves, here = list[str](), self
-        while here.parent is not None:
-            moves.append(str(here.move))
-            here = here.parent
+        """Return the steps that led here first."""
+        moves, state = list[str](), self
+        while state.parent is not None:
+            moves.append(str(state.move))
+            state = state.parent
         return moves[::-1]
 
 

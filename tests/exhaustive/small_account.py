@@ -1,4 +1,4 @@
-"""The function of a small world, its metrics and its clock, which can be put back."""
+"""The function of a small world, its metrics and its clock, which can be restored."""
 
 import heapq
 from collections.abc import Callable, Mapping
@@ -17,15 +17,16 @@ from tests.support.stage import SECRET
 CanaryHealth: TypeAlias = Literal["healthy", "sick", "silent"]
 
 REQUESTS_PER_MINUTE: Final = 600
-# What of a function changes; its variables are kept as pairs.
+# The mutable fields of a function, besides its variables.
 _PLAIN_FIELDS: Final = ("revision", "code_sha256", "modified", "status", "reason", "reason_code")
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduledAction:
-    """What the clock fires at a moment: the end of an update, of which there is one at a time.
+    """An action of the clock: the end of an update, of which there is only one at a time.
 
-    So two that are due at one moment, for a function that shows the same, do the same.
+    Two actions at the same time do the same to a function with the same variables, so they are
+    equal.
     """
 
     at: datetime
@@ -34,11 +35,11 @@ class ScheduledAction:
 
 
 class CloudState(NamedTuple):
-    """How the function stands, and what time it is.
+    """The state of the function, and the time.
 
     shown, served: its variables, in the configuration and to requests. fields: its other fields.
-    updates: how many it has had. weights: since which second which weight is served. scheduled: what the
-    clock has still to fire.
+    updates: the number of its updates. weights: each served weight, by the second it began.
+    scheduled: the pending actions of the clock.
     """
 
     now: datetime
@@ -56,21 +57,21 @@ class CloudState(NamedTuple):
 
     @property
     def status(self) -> str:
-        """What became of its last update."""
+        """The status of its last update."""
         return self.fields[_PLAIN_FIELDS.index("status")]
 
 
 class _Clock(VirtualClock):
     def snapshot(self) -> tuple[datetime, tuple[ScheduledAction, ...]]:
-        return self._now, tuple(ScheduledAction(*planned) for planned in sorted(self._due))
+        return self._now, tuple(ScheduledAction(*planned) for planned in sorted(self._schedule))
 
     def restore(self, now: datetime, due: tuple[ScheduledAction, ...]) -> None:
-        self._now, self._due = now, [(one.at, one.number, one.action) for one in due]
-        heapq.heapify(self._due)
+        self._now, self._schedule = now, [(one.at, one.number, one.action) for one in due]
+        heapq.heapify(self._schedule)
 
 
 class _Lambda(FakeLambda):
-    """Revisions are numbered by the updates, so they have the same names on every way."""
+    """Numbers revisions by updates, so that they have the same names in every schedule."""
 
     updates = 0
 
@@ -82,8 +83,8 @@ class _Lambda(FakeLambda):
 class Cloud:
     """One function, its metrics, and a clock.
 
-    canary: how requests are answered. takes: how long an update of the function takes; one that
-    takes no time is over with its answer.
+    canary: the health of the canary. takes: how long an update of the function takes; an instant
+    one is over with its answer.
     """
 
     def __init__(self, target: LambdaEnv, canary: CanaryHealth, takes: timedelta) -> None:
@@ -103,14 +104,14 @@ class Cloud:
             self.clock.advance(timedelta())
         return answer
 
-    # --- other hands ----------------------------------------------------------------------------
+    # --- external changes -----------------------------------------------------------------------
 
     def set_weight(self, weight: int) -> None:
         """Set the pair of variables as a person does. Raises ClientError during an update."""
         self._set(weight_variables(self.target, weight))
 
     def deploy(self) -> None:
-        """Put the environment back to that of the template. Raises ClientError during an update."""
+        """Reset the environment to that of the template. Raises ClientError during an update."""
         self._set(self._template)
         self._function.code_sha256 = code_digest(f"stack {self._lambda.updates}")
 
@@ -119,10 +120,10 @@ class Cloud:
         request = {"FunctionName": FUNCTION, "Environment": environment}
         self.call("update_function_configuration", request)
 
-    # --- keeping and putting back ---------------------------------------------------------------
+    # --- snapshots ------------------------------------------------------------------------------
 
     def snapshot(self) -> CloudState:
-        """Return everything as it stands."""
+        """Return the current state."""
         now, due = self.clock.snapshot()
         function = self._function
         return CloudState(
@@ -136,7 +137,7 @@ class Cloud:
         )
 
     def restore(self, state: CloudState) -> None:
-        """Make everything as it was."""
+        """Restore `state`."""
         for name, value in zip(_PLAIN_FIELDS, state.fields, strict=True):
             setattr(self._function, name, value)
         self._function.variables, self._function.served = dict(state.shown), dict(state.served)
@@ -144,7 +145,7 @@ class Cloud:
         self._weights[:] = state.weights
         self.clock.restore(state.now, state.scheduled)
 
-    # --- inside ---------------------------------------------------------------------------------
+    # --- fakes ----------------------------------------------------------------------------------
 
     def _rules(self) -> UpdateRules:
         return UpdateRules(takes=self.takes)
@@ -155,7 +156,7 @@ class Cloud:
             self._weights.append((self.clock.now().timestamp(), weight))
 
     def _metrics(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Every minute that is over has the weight's share of the requests from its begin on."""
+        """Answer GetMetricData: a minute that is over has the requests of its first weight."""
         first, end = int(request["StartTime"].timestamp()), request["EndTime"].timestamp()
         seconds = range(first, int(min(end, self.clock.now().timestamp() - 59)), 60)
         results = []

@@ -1,4 +1,4 @@
-"""The store of a small world, which can be put back to what it held."""
+"""The store of a small world, which can be restored."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ _INSPECTOR: Final = "keeper"
 
 
 class StoreState(NamedTuple):
-    """What is stored, and what store objects remember of it.
+    """The rows of the store, and the memory of its store objects.
 
     rollouts, history, locks: the rows of each table. fences: the fences that each process holds.
     """
@@ -26,7 +26,7 @@ class StoreState(NamedTuple):
     fences: tuple[tuple[str, Any], ...] = ()
 
     def without(self, process: str) -> "StoreState":
-        """Return it once `process` is gone, with all that only it could remember."""
+        """Return the state without the memory of `process`, which has ended."""
         return self._replace(fences=tuple(one for one in self.fences if one[0] != process))
 
     @property
@@ -36,7 +36,7 @@ class StoreState(NamedTuple):
 
 
 class ProcessStores:
-    """One file, and the store object of each process."""
+    """One SQLite file, and the store object of each process."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "rollouts.db"
@@ -47,7 +47,7 @@ class ProcessStores:
         """Return the store as `process` has it open."""
         if process not in self._open:
             store = SqliteStore(self._file, durable=False)
-            vars(store)["_holder"] = process
+            _set_private(store, "_holder", process)
             self._open[process] = store
         return self._open[process]
 
@@ -57,48 +57,56 @@ class ProcessStores:
             store.close()
 
     def snapshot(self) -> StoreState:
-        """Return everything as it stands."""
-        held = {name: _fences(store) for name, store in sorted(self._open.items())}
-        memories = tuple((name, tuple(fences.items())) for name, fences in held.items() if fences)
+        """Return the current state."""
+        fences_by_process = {name: _fences(store) for name, store in sorted(self._open.items())}
+        held_fences = tuple(
+            (name, tuple(fences.items())) for name, fences in fences_by_process.items() if fences
+        )
         rollouts, history, locks = self._rows()
-        return StoreState(rollouts, history, locks, memories)
+        return StoreState(rollouts, history, locks, held_fences)
 
     def restore(self, state: StoreState) -> None:
-        """Make everything as it was."""
-        known: Mapping[str, Any] = dict(state.fences)
+        """Restore `state`."""
+        fences_by_process: Mapping[str, Any] = dict(state.fences)
         for name, store in self._open.items():
-            vars(store)["_fences"] = dict(known.get(name, ()))
+            _set_private(store, "_fences", dict(fences_by_process.get(name, ())))
         if state.rows != self._rows():
             self._write(state.rows)
 
     def _rows(self) -> tuple[Any, ...]:
-        keeper = vars(self.of(_INSPECTOR))["_connection"]
-        changes = _data_version(keeper)
+        connection = vars(self.of(_INSPECTOR))["_connection"]
+        changes = _data_version(connection)
         if self._cached_rows is None or self._cached_rows[0] != changes:
             tables = _TABLES.values()
             self._cached_rows = (
                 changes,
-                tuple(tuple(keeper.execute(one).fetchall()) for one in tables),
+                tuple(tuple(connection.execute(one).fetchall()) for one in tables),
             )
         return self._cached_rows[1]
 
     def _write(self, rows: tuple[Any, ...]) -> None:
-        keeper = vars(self.of(_INSPECTOR))["_connection"]
-        keeper.execute("BEGIN IMMEDIATE")
-        keeper.execute("PRAGMA defer_foreign_keys = ON")
-        for table, kept in zip(_TABLES, rows, strict=True):
-            keeper.execute(f"DELETE FROM {table}")  # noqa: S608 - three names from above
-            if kept:
-                places = ", ".join("?" * len(kept[0]))
-                keeper.executemany(f"INSERT INTO {table} VALUES ({places})", kept)  # noqa: S608
-        keeper.execute("COMMIT")
-        self._cached_rows = _data_version(keeper), rows
+        connection = vars(self.of(_INSPECTOR))["_connection"]
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("PRAGMA defer_foreign_keys = ON")
+        for table, table_rows in zip(_TABLES, rows, strict=True):
+            connection.execute(f"DELETE FROM {table}")  # noqa: S608 - three names from above
+            if table_rows:
+                places = ", ".join("?" * len(table_rows[0]))
+                connection.executemany(f"INSERT INTO {table} VALUES ({places})", table_rows)  # noqa: S608
+        connection.execute("COMMIT")
+        self._cached_rows = _data_version(connection), rows
 
 
-def _data_version(keeper: Any) -> int:
-    """Return a number that is another one once anybody else has changed the file."""
-    (version,) = keeper.execute("PRAGMA data_version").fetchone()
+def _data_version(connection: Any) -> int:
+    """Return a number that changes when another connection has changed the file."""
+    (version,) = connection.execute("PRAGMA data_version").fetchone()
     return int(version)
+
+
+def _set_private(store: SqliteStore, name: str, value: object) -> None:
+    """Set a private attribute. Raises AssertionError when the store has none of this name."""
+    assert name in vars(store), name
+    vars(store)[name] = value
 
 
 def _fences(store: SqliteStore) -> dict[str, int]:

@@ -1,6 +1,6 @@
-"""A world so small that it can be put back: one function, its metrics, a store and a clock.
+"""A world that is small enough to be restored: one function, its metrics, a store and a clock.
 
-All that processes share is a `Shared`, which can be compared, kept and put back.
+The state that processes share is a `SharedState`, which can be compared, kept and restored.
 """
 
 from collections.abc import Callable
@@ -21,21 +21,21 @@ SLOW_UPDATE: Final = timedelta(seconds=2)
 
 @dataclass(frozen=True, eq=False, slots=True)
 class SharedState:
-    """Everything that processes share; there is one of equal ones, so they are told by identity."""
+    """The state that processes share; it is interned, so equal states are identical."""
 
     store: StoreState
     cloud: CloudState
 
     @property
     def now(self) -> datetime:
-        """What time it is."""
+        """The time of the world."""
         return self.cloud.now
 
 
 class SmallWorld:
     """One function, one store, one clock.
 
-    canary: how its requests are answered. takes: how long an update of the function takes.
+    canary: the health of the canary. takes: how long an update of the function takes.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class SmallWorld:
         self._shared_states: dict[tuple[int, int], SharedState] = {}
 
     def client(self) -> "Client":
-        """Return what stands for the boto3 clients of Lambda and CloudWatch."""
+        """Return a fake of the boto3 clients of Lambda and CloudWatch."""
         return Client(self.cloud)
 
     def store(self, process: str) -> SqliteStore:
@@ -66,20 +66,21 @@ class SmallWorld:
         self._stores.close()
 
     def snapshot(self) -> SharedState:
-        """Return everything as it stands."""
+        """Return the current state."""
         return self._intern(self._stores.snapshot(), self.cloud.snapshot())
 
     def restore(self, shared: SharedState) -> None:
-        """Make everything as it was."""
+        """Restore `shared`."""
         self._stores.restore(shared.store)
         self.cloud.restore(shared.cloud)
 
     def run_from(
         self, shared: SharedState, service: str, act: Callable[[], Any]
     ) -> tuple[Any, SharedState]:
-        """Return what `act`, a step to `service` from `shared`, returns, and what is shared then.
+        """Return the result of `act`, and the shared state after it.
 
-        A step to the store changes nothing but the store, any other one everything but the store.
+        act: a call to `service` in the state `shared`. A call to the store changes only the store;
+        any other call changes everything but the store.
         """
         self.cloud.restore(shared.cloud)
         if service != STORE:
@@ -88,15 +89,15 @@ class SmallWorld:
         return act(), self._intern(self._stores.snapshot(), shared.cloud)
 
     def without(self, shared: SharedState, process: str) -> SharedState:
-        """Return what is shared once `process` is gone."""
+        """Return the shared state once `process` has ended."""
         return self._intern(shared.store.without(process), shared.cloud)
 
-    def _intern(self, books: StoreState, sky: CloudState) -> SharedState:
-        books, sky = (
-            self._store_states.setdefault(books, books),
-            self._cloud_states.setdefault(sky, sky),
+    def _intern(self, store: StoreState, cloud: CloudState) -> SharedState:
+        store, cloud = (
+            self._store_states.setdefault(store, store),
+            self._cloud_states.setdefault(cloud, cloud),
         )
-        return self._shared_states.setdefault((id(books), id(sky)), SharedState(books, sky))
+        return self._shared_states.setdefault((id(store), id(cloud)), SharedState(store, cloud))
 
 
 class Client:

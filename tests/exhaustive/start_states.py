@@ -1,4 +1,4 @@
-"""The stored states from which small worlds begin, each led to by the program itself."""
+"""The start states of small worlds, each made by running the program itself."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from tests.exhaustive.state_changes import clear_caches
 from tests.support.stage import short_policy
 
 UPDATE: Final = "UpdateFunctionConfiguration"
-# After the raise is decided, and as long as anything happens.
+# It begins after the raise is decided, and outlasts every search.
 FREEZE: Final = {"zone": "UTC", "daily": [{"from": "09:06", "to": "11:00"}]}
 FAILS_IN_A_FREEZE: Final = "a fail due while a raise waits for the end of a freeze"
 
@@ -108,9 +108,9 @@ def _adopted(setup: SearchSetup) -> None:
 
 @dataclass(frozen=True, slots=True)
 class StartState:
-    """A stored state, how the canary does in its world, and what leads to it.
+    """A start state: the health of the canary, and the runs that lead to it.
 
-    parts: of the policy, where they differ.
+    parts: the parts of the policy that differ.
     """
 
     canary: CanaryHealth
@@ -144,15 +144,15 @@ EMPTY_START: Final = StartState("healthy", lambda _: None)
 
 @contextmanager
 def open_start_state(folder: Path, name: str, *, slow: bool = False) -> Iterator[SearchSetup]:
-    """Yield a world that stands where `name` says. slow: its updates take two seconds."""
-    begin = START_STATES.get(name, EMPTY_START)
+    """Yield a world in the start state `name`. slow: its updates take two seconds."""
+    start = START_STATES.get(name, EMPTY_START)
     world = SmallWorld(
-        folder, short_policy(**begin.parts), begin.canary, SLOW_UPDATE if slow else INSTANT_UPDATE
+        folder, short_policy(**start.parts), start.canary, SLOW_UPDATE if slow else INSTANT_UPDATE
     )
     try:
-        made = SearchSetup(world, MonitorState(Invariants(world.policy)))
-        begin.prepare(made)
-        yield made
+        setup = SearchSetup(world, MonitorState(Invariants(world.policy)))
+        start.prepare(setup)
+        yield setup
     finally:
         world.close()
         clear_caches()

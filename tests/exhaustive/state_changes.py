@@ -1,4 +1,4 @@
-"""What a step has changed for all, told from what was shared before and after it."""
+"""The events of a step that all processes could observe, from the shared state before and after."""
 
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -33,7 +33,7 @@ WRITE_OPERATIONS: Final = frozenset({"UpdateFunctionConfiguration", "changes the
 def change_events(
     before: SharedState, after: SharedState, by: str, operation: str, target: LambdaEnv
 ) -> Iterator[KeyedEvent]:
-    """Yield what `operation` of `by` has changed, of the function first."""
+    """Yield the events of `operation` by `by`, those of the function first."""
     if before.cloud.updates != after.cloud.updates:
         yield from _function_events(before, after, by, operation in WRITE_OPERATIONS, target)
     if before.store is not after.store:
@@ -54,7 +54,7 @@ def _function_events(
 def _write_event(before: SharedState, after: SharedState, by: str, target: LambdaEnv) -> KeyedEvent:
     was, now = dict(before.cloud.shown), dict(after.cloud.shown)
     known = stored_rollouts(before)
-    wrote = EnvironmentWrite(
+    write = EnvironmentWrite(
         after.now,
         by,
         was,
@@ -66,7 +66,7 @@ def _write_event(before: SharedState, after: SharedState, by: str, target: Lambd
         may_mean_full_weight(target, was),
     )
     states = [one.version for one in known]
-    return f"{by} wrote {after.now} {states} {before.cloud} {after.cloud}", wrote
+    return f"{by} wrote {after.now} {states} {before.cloud} {after.cloud}", write
 
 
 def _store_events(before: SharedState, after: SharedState, by: str) -> Iterator[KeyedEvent]:
@@ -76,30 +76,30 @@ def _store_events(before: SharedState, after: SharedState, by: str) -> Iterator[
         if old is not None and old[_STATE] == row[_STATE]:
             continue
         known, entries = _history(before, row[_ID]), _history(after, row[_ID])
-        kept = entries[: len(known)] == known
-        gained = tuple(_entry(row[_ID], text) for text in entries[len(known) :])
-        past = None if old is None else _rollout(old[_ID], old[_STATE], old[_POLICY])
+        intact = entries[: len(known)] == known
+        new_entries = tuple(_entry(row[_ID], text) for text in entries[len(known) :])
+        previous = None if old is None else _rollout(old[_ID], old[_STATE], old[_POLICY])
         rollout = _rollout(row[_ID], row[_STATE], row[_POLICY])
-        owned = dict(after.store.locks)
-        owners = {lock: owned.get(lock) for lock in rollout.locks}
-        saved = RolloutSave(after.now, by, past, rollout, gained, kept, owners)
-        yield f"{by} saved {after.now} {kept} {owners} {row[_STATE]}", saved
+        lock_owners = dict(after.store.locks)
+        owners = {lock: lock_owners.get(lock) for lock in rollout.locks}
+        saved = RolloutSave(after.now, by, previous, rollout, new_entries, intact, owners)
+        yield f"{by} saved {after.now} {intact} {owners} {row[_STATE]}", saved
 
 
 def failing_verdicts(world: SmallWorld, shared: SharedState, by: str) -> Iterator[KeyedEvent]:
-    """Yield which rollouts fail by what the metrics of `world` answer where it stands now."""
+    """Yield the rollouts whose gate fails by the current metrics of `world`."""
     source = CloudWatchMetrics(world.client())
     for one in stored_rollouts(shared):
-        wants = needs(one, shared.now)
+        needed = needs(one, shared.now)
         shown = parse_weight(world.policy.target, dict(shared.cloud.shown))
-        if not judges_gate(one, shown, shared.cloud.revision) or not wants.queries:
+        if not judges_gate(one, shown, shared.cloud.revision) or not needed.queries:
             continue
-        answer = source.read(wants.queries.values(), wants.span)
-        series = {key: answer[query] for key, query in wants.queries.items()}
+        answer = source.read(needed.queries.values(), needed.span)
+        series = {key: answer[query] for key, query in needed.queries.items()}
         evidence = evidence_of(one, Observation(UnreadableTarget(""), series), shared.now)
         if evidence is not None and gate(judge(evidence)) is Verdict.FAIL:
-            words = f"{by} saw {one.id} fail {shared.now}"
-            yield words, GateVerdict(shared.now, by, one.id, Verdict.FAIL)
+            key = f"{by} saw {one.id} fail {shared.now}"
+            yield key, GateVerdict(shared.now, by, one.id, Verdict.FAIL)
 
 
 def stored_rollouts(shared: SharedState) -> tuple[Rollout, ...]:
@@ -127,6 +127,6 @@ def _entry(rollout_id: str, text: str) -> Entry:
 
 
 def clear_caches() -> None:
-    """Let go of what is known by its content; no search that has used it may go on."""
+    """Clear the caches of interned values; no search that has used them may go on."""
     for known in (_rollout, _entry, _write_event):
         known.cache_clear()

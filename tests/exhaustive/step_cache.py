@@ -1,4 +1,4 @@
-"""Steps of processes from any situation, each taken once and remembered."""
+"""A cache of the steps of processes in each shared state."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -34,22 +34,24 @@ class StepCache:
         ] = {}
 
     def initial_state(self, program: ReplayableProcess, shared: SharedState) -> ProcessState:
-        """Return where a process stands that begins now."""
+        """Return the state of a process that starts in `shared`."""
         return program.initial_state(shared.now, self._continuation(program, shared))
 
     def next(
         self, program: ReplayableProcess, state: ProcessState, shared: SharedState
     ) -> tuple[Step, ProcessState]:
-        """Return the next step of a process, and where it stands then."""
+        """Return the next step of a process, and its state after it."""
         key = state, shared
         if key not in self._transitions:
             step = self._step(program, state, shared)
-            there = program.next_state(state, step.answer, self._continuation(program, step.after))
-            self._transitions[key] = step, there
+            following = program.next_state(
+                state, step.answer, self._continuation(program, step.after)
+            )
+            self._transitions[key] = step, following
         return self._transitions[key]
 
     def without(self, program: ReplayableProcess, shared: SharedState) -> SharedState:
-        """Return what is shared once a process is gone."""
+        """Return the shared state once a process has ended."""
         key = program.name, shared
         if key not in self._without:
             self._without[key] = self._world.without(shared, program.name)
@@ -58,30 +60,30 @@ class StepCache:
     def settle(
         self, tick: ReplayableProcess, shared: SharedState
     ) -> tuple[SharedState, Sequence[KeyedEvent]]:
-        """Return what `tick` makes of `shared` a while later, undisturbed, and what it tells."""
+        """Return the shared state after an undisturbed `tick` some time later, and its events."""
         key = tick.name, shared
         if key not in self._settled_states:
             self._world.restore(shared)
             self._world.clock.advance(SETTLING_INTERVAL)
             later = self._world.snapshot()
-            told = [*change_events(shared, later, TIME, "passes", self._world.policy.target)]
-            after, more = self._run_alone(tick, later)
-            self._settled_states[key] = after, [*told, *more]
+            events = [*change_events(shared, later, TIME, "passes", self._world.policy.target)]
+            after, tick_events = self._run_alone(tick, later)
+            self._settled_states[key] = after, [*events, *tick_events]
         return self._settled_states[key]
 
     def _run_alone(
         self, program: ReplayableProcess, shared: SharedState
     ) -> tuple[SharedState, Sequence[KeyedEvent]]:
-        told = start_events(program, shared.now)
-        here = self.initial_state(program, shared)
-        while not here.is_over:
-            step, here = self.next(program, here, shared)
+        events = start_events(program, shared.now)
+        current = self.initial_state(program, shared)
+        while not current.is_over:
+            step, current = self.next(program, current, shared)
             shared = step.after
-            told += [*step.visible, *step.local]
-        return shared, [*told, *end_events(program, shared.now, (), here)]
+            events += [*step.visible, *step.local]
+        return shared, [*events, *end_events(program, shared.now, (), current)]
 
     def _step(self, program: ReplayableProcess, state: ProcessState, shared: SharedState) -> Step:
-        """Return what becomes of the next step of a process where `shared` is what is shared."""
+        """Return the next step of a process in the shared state `shared`."""
         key = state, shared
         if key not in self._steps:
             assert state.proceed is not None
@@ -92,12 +94,12 @@ class StepCache:
         return self._steps[key]
 
     def _continuation(self, program: ReplayableProcess, shared: SharedState) -> Continuation:
-        """Return what goes on with a process alone, from where `shared` is what is shared."""
+        """Return what continues a process undisturbed from the shared state `shared`."""
 
-        def onward(here: ProcessState) -> CallResult:
+        def make_next_call(current: ProcessState) -> CallResult:
             nonlocal shared
-            step = self._step(program, here, shared)
+            step = self._step(program, current, shared)
             shared = step.after
             return step.answer
 
-        return onward
+        return make_next_call

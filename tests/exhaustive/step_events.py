@@ -1,4 +1,4 @@
-"""What becomes known of a process with each of its steps, in the words of the invariants."""
+"""The events of each step of a process, for the invariants."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,15 +14,15 @@ from tests.exhaustive.small_world import SharedState, SmallWorld
 from tests.exhaustive.state_changes import change_events, failing_verdicts
 
 LocalEvents: TypeAlias = tuple[KeyedEvent, ...]
-"""What is told with the next happening of a process that others could see, or at its end."""
+"""Events that are passed on with the next visible event of their process, or at its end."""
 
 _NOT_A_PROCESS: Final = frozenset({event_log.PERSON, event_log.DEPLOY, event_log.TIME})
 
 
 class Step(NamedTuple):
-    """One step of a process: its answer, what is shared after it, what others could see of it.
+    """One step of a process: its answer, and the shared state after it.
 
-    quiet: what they could not.
+    visible: the events that others could observe. local: those that they could not.
     """
 
     answer: CallResult
@@ -32,14 +32,14 @@ class Step(NamedTuple):
 
 
 def start_events(program: ReplayableProcess, now: datetime) -> list[KeyedEvent]:
-    """Tell that a process has begun, and on whose behalf."""
+    """Return the events of the start of a process, with its operator command."""
     if program.kind in _NOT_A_PROCESS:
         return []
     name = program.name
-    told: list[KeyedEvent] = [(f"{name} began {now}", event_log.ProcessStart(now, name))]
+    events: list[KeyedEvent] = [(f"{name} began {now}", event_log.ProcessStart(now, name))]
     if program.verb:
-        told.append((f"{name} asked", event_log.OperatorCommand(now, name, program.verb)))
-    return told
+        events.append((f"{name} asked", event_log.OperatorCommand(now, name, program.verb)))
+    return events
 
 
 def observe_step(
@@ -50,12 +50,12 @@ def observe_step(
     after: SharedState,
     answer: CallResult,
 ) -> Step:
-    """Tell of one step that has led from one situation to another; the cloud stands there now."""
+    """Return the step that led from `before` to `after`; the world is in the state `after`."""
     name, operation = program.name, call.operation
-    seen = [*change_events(before, after, name, operation, world.policy.target)]
+    visible = [*change_events(before, after, name, operation, world.policy.target)]
     if call.service == "cloudwatch" and not answer.failed:
-        seen += failing_verdicts(world, after, name)
-    return Step(answer, after, tuple(seen), _local_events(program, call, after, answer))
+        visible += failing_verdicts(world, after, name)
+    return Step(answer, after, tuple(visible), _local_events(program, call, after, answer))
 
 
 def _local_events(
@@ -64,11 +64,11 @@ def _local_events(
     now, name = after.now, program.name
     if call.service == "lambda":
         sound = not answer.failed and after.cloud.status != "Failed"
-        words = f"{name} {call.operation} {sound} {now}"
-        return ((words, event_log.LambdaResponse(now, name, call.operation, sound)),)
+        key = f"{name} {call.operation} {sound} {now}"
+        return ((key, event_log.LambdaResponse(now, name, call.operation, sound)),)
     if call.service == NOTIFIER and isinstance(answer.value, SentNotice):
-        words = f"{name} told {answer.value.notice} {now}"
-        return ((words, event_log.Notification(now, name, *answer.value)),)
+        key = f"{name} told {answer.value.notice} {now}"
+        return ((key, event_log.Notification(now, name, *answer.value)),)
     return ()
 
 
@@ -78,12 +78,12 @@ def end_events(
     local_events: LocalEvents,
     end_state: ProcessState | None,
 ) -> list[KeyedEvent]:
-    """Tell that a process has ended where it stands; None: it is gone."""
+    """Return the events of the end of a process. end_state: None when it crashed."""
     if program.kind in _NOT_A_PROCESS:
         return list(local_events)
     status = None if end_state is None else _status(end_state.outcome)
-    words = f"{program.name} ended {status} {now}"
-    return [*local_events, (words, event_log.ProcessEnd(now, program.name, status))]
+    key = f"{program.name} ended {status} {now}"
+    return [*local_events, (key, event_log.ProcessEnd(now, program.name, status))]
 
 
 def _status(outcome: object) -> int:
@@ -91,7 +91,7 @@ def _status(outcome: object) -> int:
 
 
 def unexpected_outcome(end_state: ProcessState) -> Sequence[str]:
-    """Return what is wrong with how a process has ended by itself."""
+    """Return a violation when a process ended with an error that is no RolloutError."""
     outcome = end_state.outcome
-    surprising = isinstance(outcome, Exception) and not isinstance(outcome, RolloutError)
-    return [f"a process ended with {outcome!r}"] if surprising else []
+    unexpected = isinstance(outcome, Exception) and not isinstance(outcome, RolloutError)
+    return [f"a process ended with {outcome!r}"] if unexpected else []

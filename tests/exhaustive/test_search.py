@@ -1,4 +1,4 @@
-"""The search itself: it finds what is planted, and merges nothing that is not the same."""
+"""The search itself: it finds planted bugs, and merges only equal states."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,19 +22,19 @@ from tests.exhaustive.start_states import open_start_state
 
 
 @pytest.mark.parametrize("planted", PLANTED_BUGS.values(), ids=PLANTED_BUGS.keys())
-def test_a_planted_bug_is_found_with_the_way_to_it(
+def test_a_planted_bug_is_found_with_its_schedule(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planted: PlantedBug
 ) -> None:
     planted.plant(monkeypatch)
-    with fast_search(), open_start_state(tmp_path, planted.start) as scene:
-        world = dict(cases_of(scene, planted.start, slow=False))[planted.world]
-        found = Search(scene, world.actors, world.crashes).run()
-    assert found.violations
-    assert planted.invariant in found.violations[0]
-    assert "\n  tick 1 store active\n" in found.violations[0]
+    with fast_search(), open_start_state(tmp_path, planted.start) as setup:
+        world = dict(cases_of(setup, planted.start, slow=False))[planted.world]
+        result = Search(setup, world.actors, world.crashes).run()
+    assert result.violations
+    assert planted.invariant in result.violations[0]
+    assert "\n  tick 1 store active\n" in result.violations[0]
 
 
-# --- without merging ----------------------------------------------------------------------------
+# --- merging of states --------------------------------------------------------------------------
 
 End = tuple[StoreState, CloudState]
 
@@ -44,47 +44,51 @@ End = tuple[StoreState, CloudState]
     [
         pytest.param("a pass due", actors.deployment, id="a raise and a deployment"),
         pytest.param("a fail due", actors.deployment, id="a rollback and a deployment"),
-        pytest.param("rolled back", actors.bare_rollback, id="a last look and a bare rollback"),
+        pytest.param("rolled back", actors.bare_rollback, id="a last tick and a bare rollback"),
     ],
 )
-def test_every_schedule_played_by_itself_ends_as_the_search_says(
+def test_every_schedule_run_by_itself_ends_as_the_search_says(
     tmp_path: Path, start: str, actor: actors.Actor
 ) -> None:
-    with fast_search(), open_start_state(tmp_path / "all", start) as scene:
-        first, other = scene.tick_program("tick 1"), actor(scene.world)
-        found = Search(scene, [first, other]).run()
+    with fast_search(), open_start_state(tmp_path / "all", start) as setup:
+        first, second = setup.tick_program("tick 1"), actor(setup.world)
+        result = Search(setup, [first, second]).run()
     with fast_search():
-        ends = list(_played(tmp_path, start, actor))
-    assert len(ends) == found.schedules
-    assert set(ends) == {(one.shared.store, one.shared.cloud) for one in found.end_states}
+        ends = list(_run_schedules(tmp_path, start, actor))
+    assert len(ends) == result.schedules
+    assert set(ends) == {(one.shared.store, one.shared.cloud) for one in result.end_states}
 
 
-def _played(folder: Path, start: str, actor: actors.Actor) -> Iterator[End]:
-    """Yield the end of every schedule, each in a world of its own that is never put back."""
+def _run_schedules(folder: Path, start: str, actor: actors.Actor) -> Iterator[End]:
+    """Yield the end of every schedule, each run in a new world that is never restored."""
     schedules: list[tuple[int, ...]] = [()]
     while schedules:
         schedule = schedules.pop()
-        with open_start_state(folder / "-".join(map(str, schedule)), start) as scene:
-            programs = [actors.tick(scene.world, "tick 1"), actor(scene.world)]
+        with open_start_state(folder / "-".join(map(str, schedule)), start) as setup:
+            programs = [actors.tick(setup.world, "tick 1"), actor(setup.world)]
             places = dict[int, ProcessState]()
             for number in schedule:
-                places[number] = _next(scene.world, programs[number], places.get(number))
-            while left := [one for one in (0, 1) if one not in places or not places[one].is_over]:
-                schedules += [(*schedule, number) for number in left[1:]]
-                schedule = (*schedule, left[0])
-                places[left[0]] = _next(scene.world, programs[left[0]], places.get(left[0]))
-            shared = scene.world.snapshot()
+                places[number] = _next(setup.world, programs[number], places.get(number))
+            while running := [
+                one for one in (0, 1) if one not in places or not places[one].is_over
+            ]:
+                schedules += [(*schedule, number) for number in running[1:]]
+                schedule = (*schedule, running[0])
+                places[running[0]] = _next(
+                    setup.world, programs[running[0]], places.get(running[0])
+                )
+            shared = setup.world.snapshot()
             yield shared.store, shared.cloud
 
 
 def _next(
     world: SmallWorld, program: ReplayableProcess, state: ProcessState | None
 ) -> ProcessState:
-    state = state or program.initial_state(world.clock.now(), _alone)
+    state = state or program.initial_state(world.clock.now(), _stop)
     assert state.proceed is not None
-    return program.next_state(state, run_call(state.proceed, world.clock.now), _alone)
+    return program.next_state(state, run_call(state.proceed, world.clock.now), _stop)
 
 
-def _alone(_here: ProcessState) -> CallResult | None:
-    """Go on with no process by itself."""
+def _stop(_state: ProcessState) -> CallResult | None:
+    """Stop every process at its next call."""
     return None

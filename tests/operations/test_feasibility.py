@@ -1,4 +1,4 @@
-"""What a gate can decide: as soon as the judge itself, never where it never does."""
+"""Power analysis: predicted delays agree with the judge; shortfalls and what helps."""
 
 from functools import cache
 from itertools import pairwise
@@ -85,46 +85,53 @@ WARM = 2
 
 
 @cache
-def of_the_policy(per_minute: float) -> StepPower:
+def power_at(per_minute: float) -> StepPower:
     return power_of(POLICY, per_minute)[0]
 
 
 def power(name: str, per_minute: float, policy: Policy = POLICY) -> Power:
     """Return what criterion `name` can decide in the first step."""
     plain = policy is POLICY
-    found = of_the_policy(per_minute) if plain else power_of(policy, per_minute)[0]
+    found = power_at(per_minute) if plain else power_of(policy, per_minute)[0]
     return next(one for one in found.criteria if one.criterion == name)
 
 
 def delays(name: str, per_minute: float) -> list[float]:
-    """Return how long each fault takes, the smallest first; inf: never."""
+    """Return the detection delay of each effect, the smallest first; inf: never."""
     return [one.minutes or inf for one in power(name, per_minute).detections]
 
 
-# --- as soon as the judge -----------------------------------------------------------------------
+# --- agreement with the judge ---------------------------------------------------------------------
 
 
-def drawn(bettor: Bettor, flow: RequestRates, hit: float, rng: Random, within: int) -> int:
-    """Return when a rollout with random minutes fails; `within` when it does not."""
+def simulated_delay(
+    bettor: Bettor, flow: RequestRates, share: float, rng: Random, within: int
+) -> int:
+    """Return after how many random minutes a rollout fails; `within` when it does not."""
     stretch, fold = Stretch(0, 0, WARM * MINUTE_S), Fold()
     paired, slow_share = bettor.name == "fast", SLOW if bettor.percentile else 0.0
     for minute in range(0, within * MINUTE_S, MINUTE_S):
-        own, other = poisson(rng, flow.canary), poisson(rng, flow.control)
-        bad, slow = binomial(rng, own, hit), binomial(rng, other, slow_share)
-        if not own or (paired and not other):
+        canary_requests = poisson(rng, flow.canary)
+        control_requests = poisson(rng, flow.control)
+        canary_hits = binomial(rng, canary_requests, share)
+        control_hits = binomial(rng, control_requests, slow_share)
+        if not canary_requests or (paired and not control_requests):
             continue
-        seen = Window(own, bad, bad, False, other, slow, beyond=bad)
-        placed, control = bettor.bets(seen, fold, stretch, minute)
-        fold = folded(fold, minute + MINUTE_S, placed, {bettor.name: control}, TESTS)
+        window = Window(
+            canary_requests, canary_hits, canary_hits, False, control_requests, control_hits,
+            beyond=canary_hits,
+        )  # fmt: skip
+        bets, control = bettor.bets(window, fold, stretch, minute)
+        fold = folded(fold, minute + MINUTE_S, bets, {bettor.name: control}, TESTS)
         if fold.rejects(POLICY.budget):
             return minute // MINUTE_S + 1
     return within
 
 
-def slower(increase: float, room: float) -> float:
-    """Return the share of requests above `room` times the p95 of before, `increase` later."""
+def slower(increase: float, factor: float) -> float:
+    """Return the share of requests above `factor` times the old p95, after an `increase`."""
     p95 = exp(SIGMA * NormalDist().inv_cdf(1 - SLOW))
-    return 1 - NormalDist(log(1 + increase), SIGMA).cdf(log(room * p95))
+    return 1 - NormalDist(log(1 + increase), SIGMA).cdf(log(factor * p95))
 
 
 @pytest.mark.parametrize(
@@ -146,36 +153,38 @@ def slower(increase: float, room: float) -> float:
         pytest.param("limit", 20, 0.2, 0.2, id="20 in 5 minutes where 10 are allowed"),
     ],
 )
-def test_the_judge_takes_as_long_as_was_said(
+def test_the_judge_takes_as_long_as_predicted(
     name: str, rate: float, effect: float, hit: float
 ) -> None:
-    """The median of 200 rollouts whose minutes are drawn, within a factor of 1.5."""
-    trial, flow, rng = detection_models(POLICY, 0, {})[name], RequestRates(rate, rate), Random(1)
-    told = trial.delay(flow, effect, 600)
-    assert told is not None
-    seen = median(drawn(trial.criterion_test, flow, hit, rng, 4 * told) for _ in range(200))
-    assert seen / 1.5 <= told <= seen * 1.5
+    """The median of 200 rollouts with random minutes, within a factor of 1.5."""
+    model, rates, rng = detection_models(POLICY, 0, {})[name], RequestRates(rate, rate), Random(1)
+    predicted = model.delay(rates, effect, 600)
+    assert predicted is not None
+    simulated = median(
+        simulated_delay(model.criterion_test, rates, hit, rng, 4 * predicted) for _ in range(200)
+    )
+    assert simulated / 1.5 <= predicted <= simulated * 1.5
 
 
 @pytest.mark.parametrize("name", SEQUENTIAL)
 def test_what_is_allowed_is_never_rolled_back_for(name: str) -> None:
     allowed = {"works": 0.001, "share": 0.01, "limit": 0.0066, "in-time": 0.0}.get(name, 0.05)
-    trial = detection_models(POLICY, 0, {})[name]
-    assert trial.delay(RequestRates(300, 300), allowed, 2_000) is None
+    model = detection_models(POLICY, 0, {})[name]
+    assert model.delay(RequestRates(300, 300), allowed, 2_000) is None
 
 
-def test_what_is_never_found_is_found_by_no_drawn_rollout_either() -> None:
-    trial, rng = detection_models(POLICY, 0, {})["works"], Random(1)
+def test_an_undetectable_fault_is_detected_by_few_simulated_rollouts() -> None:
+    model, rng = detection_models(POLICY, 0, {})["works"], Random(1)
     assert power("works", 2).detections[2] == Detection(0.01, None)
     within = WARM + 3 * 60
-    found = [
-        drawn(trial.criterion_test, RequestRates(1, 1), 0.01, rng, within) < within
+    detected = [
+        simulated_delay(model.criterion_test, RequestRates(1, 1), 0.01, rng, within) < within
         for _ in range(200)
     ]
-    assert sum(found) < 10
+    assert sum(detected) < 10
 
 
-# --- more traffic, larger faults ----------------------------------------------------------------
+# --- monotonicity ---------------------------------------------------------------------------------
 
 TRAFFIC = (0.2, 2, 12, 60, 600, 6_000)
 
@@ -183,15 +192,15 @@ TRAFFIC = (0.2, 2, 12, 60, 600, 6_000)
 @pytest.mark.parametrize("name", SEQUENTIAL)
 def test_a_larger_fault_is_found_no_later(name: str) -> None:
     for per_minute in TRAFFIC:
-        found = delays(name, per_minute)
-        assert found == sorted(found, reverse=True)
+        delays_ = delays(name, per_minute)
+        assert delays_ == sorted(delays_, reverse=True)
 
 
 @pytest.mark.parametrize("name", SEQUENTIAL)
 def test_more_traffic_finds_every_fault_no_later(name: str) -> None:
     by_traffic = [delays(name, per_minute) for per_minute in TRAFFIC]
     for thin, thick in pairwise(by_traffic):
-        # A count that is allowed in little traffic is a fault in more: it comes in front.
+        # A count that is allowed at low traffic is a fault at more: it comes first.
         assert all(more <= less for less, more in zip(thin[::-1], thick[::-1], strict=False))
 
 
@@ -222,7 +231,7 @@ def test_a_baseline_that_varied_makes_every_fault_harder_to_see() -> None:
     assert of(1) < of(5) < of(50)
 
 
-# --- enough to pass -----------------------------------------------------------------------------
+# --- samples for a pass ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -250,17 +259,17 @@ def test_a_proof_takes_as_many_requests_as_the_judge_asks_for() -> None:
     assert all(power(name, 12).proof_requests is None for name in SEQUENTIAL[1:])
 
 
-def test_literal_windows_say_in_how_few_requests_one_failure_is_a_breach() -> None:
+def test_threshold_windows_have_a_request_count_below_which_one_failure_is_a_breach() -> None:
     found = power("works", 12, a_policy("threshold"))
     assert found.window == 30
     assert found.min_window_requests == pytest.approx(1_000)
     assert (found.detections, found.smallest_detectable, found.proof_requests) == ((), None, None)
 
 
-# --- what cannot decide -------------------------------------------------------------------------
+# --- shortfalls -----------------------------------------------------------------------------------
 
 
-def lacks(name: str, per_minute: float, policy: Policy = POLICY) -> list[ShortfallKind]:
+def shortfalls_of(name: str, per_minute: float, policy: Policy = POLICY) -> list[ShortfallKind]:
     return [one.kind for one in power(name, per_minute, policy).shortfalls]
 
 
@@ -287,7 +296,9 @@ def lacks(name: str, per_minute: float, policy: Policy = POLICY) -> list[Shortfa
 def test_a_criterion_cannot_decide_for_want_of(
     name: str, per_minute: float, changes: dict[str, Any], lacking: list[ShortfallKind]
 ) -> None:
-    assert lacks(name, per_minute, a_policy(**{"judge": "sequential", **changes})) == lacking
+    assert (
+        shortfalls_of(name, per_minute, a_policy(**{"judge": "sequential", **changes})) == lacking
+    )
 
 
 WANTING = [
@@ -307,8 +318,8 @@ def test_so_much_traffic_helps_indeed(
     wanted = [one.per_minute for one in power(name, per_minute, policy).shortfalls]
     assert wanted
     enough = max(one or inf for one in wanted)
-    assert not lacks(name, 1.05 * enough, policy)
-    assert lacks(name, 0.5 * enough, policy)
+    assert not shortfalls_of(name, 1.05 * enough, policy)
+    assert shortfalls_of(name, 0.5 * enough, policy)
 
 
 @pytest.mark.parametrize(("name", "per_minute", "changes"), WANTING[:4])
@@ -317,7 +328,7 @@ def test_so_long_a_bake_helps_indeed(name: str, per_minute: float, changes: dict
     for one in found:
         if one.bake is not None:
             longer = a_policy(bake=f"{one.bake}m", **changes)
-            assert one.kind not in lacks(name, per_minute, longer)
+            assert one.kind not in shortfalls_of(name, per_minute, longer)
     assert any(one.bake for one in found)
 
 
@@ -330,7 +341,7 @@ def test_probes_of_one_path_help_no_comparison_of_two() -> None:
     )  # the control has too few as well
 
 
-def test_what_comes_while_the_gate_holds_is_told_apart() -> None:
+def test_a_decision_while_the_gate_holds_is_marked() -> None:
     (soon,), (_, never) = power("works", 6).shortfalls, power("works", 0.5).shortfalls
     assert (soon.kind, soon.decides_in_hold) == (ShortfallKind.SAMPLES, True)
     assert (never.kind, never.decides_in_hold) == (ShortfallKind.SAMPLES, False)
@@ -340,11 +351,11 @@ def test_no_longer_bake_is_advised_than_a_policy_may_have() -> None:
     assert [one.bake for one in power("works", 0.01).shortfalls] == [None, None]
 
 
-def test_where_two_paths_seldom_meet_more_of_one_alone_does_not_help() -> None:
+def test_where_two_paths_seldom_share_a_minute_more_of_one_alone_does_not_help() -> None:
     """288 requests in a day are enough, were each in a minute with one of the other path."""
     day = a_policy(bake="1d")
     few = power("fast", 0.4, day).shortfalls[-1]
     assert (few.kind, few.needed, few.probes) == (ShortfallKind.SAMPLES, 200, None)
     assert few.per_minute is not None
     assert few.per_minute > 0.4
-    assert ShortfallKind.SAMPLES not in lacks("fast", few.per_minute, day)
+    assert ShortfallKind.SAMPLES not in shortfalls_of("fast", few.per_minute, day)

@@ -1,4 +1,4 @@
-"""Reading a log once and following it: what is shown, what is not shown twice, when it ends."""
+"""Reading a log group once and following it: completeness, duplicates, limits."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -29,10 +29,10 @@ LOGS = ("logs", "FilterLogEvents")
 
 @pytest.fixture
 def world() -> World:
-    """A world whose log group is there; its answers are held to the service models."""
-    found = empty_world()
-    found.add_log_event(GROUP, START - 10 * HOUR, "long ago")
-    return found
+    """A world with the log group; its responses are validated by the service models."""
+    world = empty_world()
+    world.add_log_event(GROUP, START - 10 * HOUR, "long ago")
+    return world
 
 
 def tail(world: World, page: int = 10_000, pattern: str = "") -> Tail:
@@ -41,7 +41,7 @@ def tail(world: World, page: int = 10_000, pattern: str = "") -> Tail:
 
 
 class _Pages:
-    """A client of the world's log whose pages have so many events."""
+    """A client of the world's log with `size` events a page."""
 
     def __init__(self, world: World, size: int) -> None:
         self._client, self._size = world.client("logs"), size
@@ -50,8 +50,8 @@ class _Pages:
         return self._client.filter_log_events(**{**request, "limit": self._size})
 
 
-def at(world: World, moment: datetime, *texts: str, stamp: datetime | None = None) -> None:
-    """Let the log receive `texts` at `moment`, which say that they are of `stamp`."""
+def receive_at(world: World, moment: datetime, *texts: str, stamp: datetime | None = None) -> None:
+    """Let the log receive `texts` at `moment`, with the timestamp `stamp`."""
     for text in texts:
         world.clock.at(moment, partial(world.add_log_event, GROUP, stamp or moment, text))
 
@@ -60,26 +60,26 @@ def texts(events: Sequence[LogEvent] | Iterator[LogEvent]) -> list[str]:
     return [one.text for one in events]
 
 
-# --- once ---------------------------------------------------------------------------------------
+# --- one read -------------------------------------------------------------------------------------
 
 
 def test_what_lies_in_a_span_is_read_oldest_first(world: World) -> None:
     for second in (3, 1, 2):
         world.add_log_event(GROUP, START + second * SECOND, f"{second}")
     world.clock.advance(HOUR)
-    found = tail(world, page=2).read(START, world.clock.now())
-    assert (texts(found.events), found.truncation) == (["1", "2", "3"], "")
+    result = tail(world, page=2).read(START, world.clock.now())
+    assert (texts(result.events), result.truncation) == (["1", "2", "3"], "")
 
 
 def test_a_pattern_is_left_to_the_log(world: World) -> None:
     world.add_log_event(GROUP, START, "gateway call")
     world.add_log_event(GROUP, START, "direct call")
-    found = tail(world, pattern='"gateway call"').read(START, world.clock.now())
-    assert texts(found.events) == ["gateway call"]
+    result = tail(world, pattern='"gateway call"').read(START, world.clock.now())
+    assert texts(result.events) == ["gateway call"]
 
 
 class Endless:
-    """A reader whose pages never end; each has so many events and takes so long."""
+    """A reader whose pages never end; each has `size` events and `takes` some time."""
 
     def __init__(self, clock: VirtualClock, size: int, takes: timedelta = timedelta()) -> None:
         self.clock, self.size, self.takes = clock, size, takes
@@ -108,16 +108,16 @@ class Endless:
         ),
     ],
 )  # fmt: skip
-def test_a_look_has_limits_and_says_where_it_stopped(
+def test_a_read_has_limits_and_says_where_it_stopped(
     size: int, takes: timedelta, cut: str, events: int
 ) -> None:
     clock = VirtualClock(START)
-    found = Tail(Endless(clock, size, takes), clock, GROUP).read(START, START + HOUR)
-    assert (len(found.events), found.truncation) == (events, f"reading stopped {cut}")
+    result = Tail(Endless(clock, size, takes), clock, GROUP).read(START, START + HOUR)
+    assert (len(result.events), result.truncation) == (events, f"reading stopped {cut}")
     assert (MOST_EVENTS, MOST_PAGES, READ_LIMIT) == (10_000, 100, 60 * SECOND)
 
 
-def test_a_group_that_is_not_there_is_said(world: World) -> None:
+def test_a_missing_group_is_reported(world: World) -> None:
     reader = CloudWatchLogEvents(lambda: world.client("logs"))
     with pytest.raises(LogsError, match="there is no log group /aws/lambda/mistyped: "):
         Tail(reader, world.clock, "/aws/lambda/mistyped").read(START, START + HOUR)
@@ -129,12 +129,12 @@ def test_a_denied_log_names_its_action(world: World) -> None:
         tail(world).read(START, START + HOUR)
 
 
-# --- follow -------------------------------------------------------------------------------------
+# --- following ------------------------------------------------------------------------------------
 
 
 def test_what_was_there_and_what_comes_is_shown_once(world: World) -> None:
     for minute in range(1, 10):
-        at(world, START + minute * MINUTE, f"{minute}")
+        receive_at(world, START + minute * MINUTE, f"{minute}")
     world.clock.advance(3 * MINUTE)
     followed = tail(world, page=2).follow(START, START + 20 * MINUTE, 5 * SECOND)
     assert texts(followed) == [str(minute) for minute in range(1, 10)]
@@ -142,20 +142,20 @@ def test_what_was_there_and_what_comes_is_shown_once(world: World) -> None:
 
 def test_what_comes_late_is_shown_too_as_long_as_it_is_not_too_late(world: World) -> None:
     late = START + 10 * MINUTE
-    at(world, late, "in time", stamp=late - OVERLAP + 10 * SECOND)
-    at(world, late, "too late", stamp=late - OVERLAP - 10 * SECOND)
+    receive_at(world, late, "in time", stamp=late - OVERLAP + 10 * SECOND)
+    receive_at(world, late, "too late", stamp=late - OVERLAP - 10 * SECOND)
     followed = tail(world).follow(START, START + 20 * MINUTE, 5 * SECOND)
     assert texts(followed) == ["in time"]
 
 
 def test_events_that_say_the_same_are_not_taken_for_one(world: World) -> None:
-    at(world, START + MINUTE, "same", "same")
+    receive_at(world, START + MINUTE, "same", "same")
     assert texts(tail(world).follow(START, START + 5 * MINUTE, 5 * SECOND)) == ["same", "same"]
 
 
 def test_memory_does_not_grow_with_the_log(world: World) -> None:
     for minute in range(1, 60):
-        at(world, START + minute * MINUTE, f"{minute}")
+        receive_at(world, START + minute * MINUTE, f"{minute}")
     following = tail(world)
     assert len(texts(following.follow(START, START + HOUR, 5 * SECOND))) == 59
     assert len(following._seen_ids) <= OVERLAP / MINUTE + 1
@@ -172,7 +172,7 @@ def test_however_much_there_is_nothing_is_left_out(world: World) -> None:
 def test_a_log_that_does_not_answer_for_a_while_leaves_no_gap(world: World) -> None:
     broken = FailingCall(LOGS, "denied")
     for minute in range(1, 10):
-        at(world, START + minute * MINUTE, f"{minute}")
+        receive_at(world, START + minute * MINUTE, f"{minute}")
     world.clock.at(START + 4 * MINUTE, lambda: world.interceptors.append(broken))
     world.clock.at(START + 7 * MINUTE, lambda: world.interceptors.remove(broken))
     followed = tail(world).follow(START, START + 20 * MINUTE, MINUTE)
@@ -188,7 +188,7 @@ def test_a_log_that_never_answers_again_is_given_up(world: World) -> None:
     assert world.clock.now() == START + (3 + MAX_FAILURES) * MINUTE
 
 
-def test_a_first_look_that_is_denied_is_the_last(world: World) -> None:
+def test_a_first_read_that_is_denied_is_the_last(world: World) -> None:
     world.interceptors.append(FailingCall(LOGS, "denied"))
     with pytest.raises(LogsError):
         list(tail(world).follow(START, START + HOUR, MINUTE))

@@ -1,4 +1,4 @@
-"""Gauges: what is asked, and what a row says of values, of bounds, and of silence."""
+"""Gauges: queries, values, bounds, and missing data."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -24,39 +24,40 @@ THRESHOLD = {"kind": "threshold", "judge": "threshold"}
 
 
 def policy(**criteria: Any) -> Policy:
-    """Return a policy with these criteria, and of the metrics those that they name."""
+    """Return a policy with these criteria and the metrics that they name."""
     metrics = {name: one for name, one in METRICS.items() if name in str(criteria)}
     return Policy.model_validate({**LADDER, "metrics": metrics, "criteria": criteria})
 
 
 def rows(
-    of: Policy,
+    policy_: Policy,
     points: Mapping[str, Any],
     minutes: int = 5,
     baselines: Mapping[str, FrozenValue] | None = None,
 ) -> dict[str, Gauge]:
-    """Return the rows at noon, by title; of each metric its newest minutes are given.
+    """Return the gauges at noon, by title.
 
-    None is a minute without data; what is no list is an answer that is no series.
+    points: the newest minutes of each metric; None is a minute without data, and a QueryStatus in
+    place of a list is a failed query.
     """
-    span, series = span_of(of, minutes, NOON), dict[MetricQuery, Series]()
-    for one in metric_views(of):
-        said = points.get(one.name, [])
-        if isinstance(said, QueryStatus):
-            series[one.query] = Series({}, said, f"{one.name} was denied")
+    span, series = span_of(policy_, minutes, NOON), dict[MetricQuery, Series]()
+    for one in metric_views(policy_):
+        values = points.get(one.name, [])
+        if isinstance(values, QueryStatus):
+            series[one.query] = Series({}, values, f"{one.name} was denied")
             continue
-        begin = span.end - 60 * len(said)
-        stamped = {begin + 60 * index: value for index, value in enumerate(said)}
+        begin = span.end - 60 * len(values)
+        points_by_second = {begin + 60 * index: value for index, value in enumerate(values)}
         series[one.query] = Series(
-            {at: value for at, value in stamped.items() if value is not None}
+            {at: value for at, value in points_by_second.items() if value is not None}
         )
-    return {one.title: one for one in gauges(of, series, span, minutes, baselines or {})}
+    return {one.title: one for one in gauges(policy_, series, span, minutes, baselines or {})}
 
 
-# --- what is asked ------------------------------------------------------------------------------
+# --- queries --------------------------------------------------------------------------------------
 
 
-def test_of_an_api_everything_that_a_person_looks_at_first_is_asked() -> None:
+def test_an_api_adds_its_main_metrics() -> None:
     shown = metric_views(Policy.model_validate(ORDERS))
     of_api = [one.title for one in shown if dict(one.query.dimensions) == API]
     assert of_api == [
@@ -65,7 +66,7 @@ def test_of_an_api_everything_that_a_person_looks_at_first_is_asked() -> None:
     ]  # fmt: skip
 
 
-def test_an_http_api_spells_its_errors_otherwise() -> None:
+def test_an_http_api_has_other_names_of_errors() -> None:
     metric = {"namespace": "AWS/ApiGateway", "name": "Count", "statistic": "Sum"}
     of = Policy.model_validate(
         {
@@ -77,7 +78,7 @@ def test_an_http_api_spells_its_errors_otherwise() -> None:
     assert [one.query.name for one in metric_views(of)][:3] == ["Count", "4xx", "5xx"]
 
 
-def test_no_series_is_asked_twice() -> None:
+def test_no_series_is_queried_twice() -> None:
     queries = [one.query for one in metric_views(Policy.model_validate(ORDERS))]
     assert len(queries) == len(set(queries))
 
@@ -107,21 +108,26 @@ REJECTED = policy(rejected={**THRESHOLD, "metric": "errors", "max": 10, "over": 
             id="one minute above a bound is above it",
         ),
         pytest.param(
-            SLOW, "latency p95", [None] * 5, None, GaugeStatus.NO_TRAFFIC, id="silence is no latency of 0"
+            SLOW, "latency p95", [None] * 5, None, GaugeStatus.NO_TRAFFIC,
+            id="missing data is no latency of 0",
         ),
         pytest.param(
-            REJECTED, "errors Sum", [2, 3, 0, 0, 5], 10, GaugeStatus.AS_EXPECTED, id="a count is a sum"
+            REJECTED, "errors Sum", [2, 3, 0, 0, 5], 10, GaugeStatus.AS_EXPECTED,
+            id="a count is a sum",
         ),
         pytest.param(
-            REJECTED, "errors Sum", [2, 3, 0, 1, 5], 11, GaugeStatus.NOT_AS_EXPECTED, id="a sum above its bound"
+            REJECTED, "errors Sum", [2, 3, 0, 1, 5], 11, GaugeStatus.NOT_AS_EXPECTED,
+            id="a sum above its bound",
         ),
         pytest.param(
             REJECTED, "errors Sum", [None] * 5, None, GaugeStatus.NO_TRAFFIC, id="silence is no 0"
         ),
-        pytest.param(REJECTED, "errors Sum", [0] * 5, 0, GaugeStatus.AS_EXPECTED, id="0 that was counted"),
+        pytest.param(
+            REJECTED, "errors Sum", [0] * 5, 0, GaugeStatus.AS_EXPECTED, id="0 that was counted"
+        ),
     ],
 )  # fmt: skip
-def test_a_metric_beside_its_bound(
+def test_a_metric_against_its_bound(
     of: Policy, title: str, points: Any, value: Any, standing: GaugeStatus
 ) -> None:
     row = rows(of, {title.split()[0]: points})[title]
@@ -145,7 +151,7 @@ def test_too_few_requests_are_not_found_in_minutes_that_may_still_grow() -> None
         assert rows(of, {"requests": points})["requests Sum"].status is standing
 
 
-def test_what_is_published_only_when_it_happens_is_0_beside_others() -> None:
+def test_missing_data_under_missing_zero_is_0_next_to_other_data() -> None:
     zero = {**METRICS, "errors": {**METRICS["errors"], "missing": "zero"}}
     said = {**THRESHOLD, "metric": "errors", "max": 10, "over": "5m"}
     works = {"kind": "success_rate", "judge": "threshold", "total": "requests"}
@@ -163,7 +169,7 @@ def test_what_is_published_only_when_it_happens_is_0_beside_others() -> None:
     assert rows(of, {})["errors Sum"].status is GaugeStatus.NO_TRAFFIC
 
 
-def test_no_data_beside_requests_is_not_called_no_traffic() -> None:
+def test_no_data_next_to_requests_is_not_called_no_traffic() -> None:
     row = rows(WORKS, {"requests": [5] * 5})["errors Sum"]
     assert (row.value, row.status) == (None, GaugeStatus.NO_DATA)
     assert rows(WORKS, {})["errors Sum"].status is GaugeStatus.NO_TRAFFIC
@@ -180,7 +186,7 @@ def test_what_was_not_read_has_no_value_and_says_why() -> None:
     assert (row.value, row.status, row.note) == (None, GaugeStatus.NOT_READ, "latency was denied")
 
 
-# --- several ------------------------------------------------------------------------------------
+# --- several metrics ------------------------------------------------------------------------------
 
 WORKS = policy(
     works={
@@ -198,7 +204,8 @@ WORKS = policy(
             id="a share of all minutes together",
         ),
         pytest.param(
-            [500] * 4, [0, 9, 0, 0], 0.9955, GaugeStatus.NOT_AS_EXPECTED, "9 failures in 2 000 requests",
+            [500] * 4, [0, 9, 0, 0], 0.9955, GaugeStatus.NOT_AS_EXPECTED,
+            "9 failures in 2 000 requests",
             id="too many failures",
         ),
         pytest.param(
@@ -207,7 +214,7 @@ WORKS = policy(
         ),
         pytest.param(
             [500] * 4, [None] * 4, None, GaugeStatus.NO_DATA, "errors: no data",
-            id="failures that nobody counts are not 0",
+            id="failures without data are not 0",
         ),
         pytest.param(
             [500] * 4, QueryStatus.ERROR, None, GaugeStatus.NOT_READ, "errors was denied",

@@ -1,4 +1,4 @@
-"""Copying finished rollouts between two stores: at no moment do both drive the same one."""
+"""Migration of finished rollouts between two stores, which never control the same one."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -24,8 +24,8 @@ LOCKS = a_rollout().locks
 UNFINISHED = [phase for phase in Phase if phase not in (Phase.SUCCEEDED, Phase.ROLLED_BACK)]
 
 
-class Fragile:
-    """A store that is away for the next `failures` calls of one method."""
+class FailingStore:
+    """A store that fails the next `failures` calls of one method."""
 
     def __init__(self, store: Store, method: str, failures: int = 1) -> None:
         self._store, self._method, self._failures = store, method, failures
@@ -37,8 +37,8 @@ class Fragile:
         return getattr(self._store, name)
 
 
-class Meanwhile:
-    """A store before whose next call of one method something else happens."""
+class InterruptedStore:
+    """A store that runs `act` before the next call of one method."""
 
     def __init__(self, store: Store, method: str, act: Callable[[], object]) -> None:
         self._store, self._method, self._acts = store, method, [act]
@@ -49,8 +49,8 @@ class Meanwhile:
         return getattr(self._store, name)
 
 
-class Both:
-    """Two stores and what copies rollouts between them. old: where they are."""
+class TwoStores:
+    """Two stores and the migration between them, from `old` to `new`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._opened = folder, list[SqliteStore]()
@@ -64,55 +64,57 @@ class Both:
         return store
 
     def close(self) -> None:
-        """Close whatever was opened."""
+        """Close all stores that were opened."""
         for store in self._opened:
             store.close()
 
-    def transfer(self, **ends: Any) -> Migration:
+    def migration(self, **ends: Any) -> Migration:
         source, destination = ends.get("old", self.old), ends.get("new", self.new)
         return Migration(Endpoint(source, OLD), Endpoint(destination, NEW), self.clock)
 
     def copy(self, *names: str, **ends: Any) -> list[tuple[str, str]]:
-        """Copy rollouts; return each with what became of it."""
-        transfer = self.transfer(**ends)
-        return told(list(transfer.run(transfer.plan(names))))
+        """Copy rollouts; return each id with its outcome."""
+        migration = self.migration(**ends)
+        return outcomes_of(list(migration.run(migration.plan(names))))
 
 
-def told(items: list[MigrationItem]) -> list[tuple[str, str]]:
+def outcomes_of(items: list[MigrationItem]) -> list[tuple[str, str]]:
     return [(item.rollout_id, str(item.outcome)) for item in items]
 
 
-def kept(
+def create_rollout(
     store: Store, rollout_id: str = "checkout#1", phase: Phase = Phase.SUCCEEDED, **facts: Any
 ) -> Rollout:
-    """Keep a rollout with its locks and two entries in `store`."""
+    """Create a rollout with its locks and two entries in `store`."""
     rollout, first = with_entry(consistent(a_rollout(rollout_id, phase=phase, **facts)))
     rollout, second = with_entry(rollout)
     store.create(rollout, [first, second], rollout.locks)
     return store.load(rollout_id)
 
 
-def gone_on(store: Store, **facts: Any) -> Rollout:
+def append_entry(store: Store, **facts: Any) -> Rollout:
     """Save `checkout#1` with one more entry."""
-    after, entry = with_entry(
+    rollout, entry = with_entry(
         consistent(replace(store.load("checkout#1"), **facts)), sentence="More."
     )
-    return store.save(after, [entry])
+    return store.save(rollout, [entry])
 
 
 @pytest.fixture
-def both(tmp_path: Path) -> Iterator[Both]:
-    stores = Both(tmp_path)
+def both(tmp_path: Path) -> Iterator[TwoStores]:
+    stores = TwoStores(tmp_path)
     yield stores
     stores.close()
 
 
-# --- a copy -------------------------------------------------------------------------------------
+# --- one copy -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("phase", [Phase.SUCCEEDED, Phase.ROLLED_BACK])
-def test_a_copied_rollout_is_in_the_new_store_as_it_is_in_the_old(both: Both, phase: Phase) -> None:
-    was, history = kept(both.old, phase=phase), both.old.history("checkout#1")
+def test_a_copied_rollout_is_in_the_new_store_as_it_is_in_the_old(
+    both: TwoStores, phase: Phase
+) -> None:
+    was, history = create_rollout(both.old, phase=phase), both.old.history("checkout#1")
     assert both.copy() == [("checkout#1", "copied")]
     assert both.new.load("checkout#1") == was
     assert both.new.history("checkout#1") == history
@@ -120,93 +122,95 @@ def test_a_copied_rollout_is_in_the_new_store_as_it_is_in_the_old(both: Both, ph
     both.new.save(was, [])
 
 
-def test_the_old_store_is_only_read(both: Both) -> None:
-    was, history = kept(both.old), both.old.history("checkout#1")
+def test_the_old_store_is_only_read(both: TwoStores) -> None:
+    was, history = create_rollout(both.old), both.old.history("checkout#1")
     both.copy()
     assert (both.old.load("checkout#1"), both.old.history("checkout#1")) == (was, history)
     assert [both.old.owner(lock) for lock in LOCKS] == ["checkout#1", "checkout#1"]
 
 
-def test_a_copied_rollout_takes_along_only_the_locks_that_it_holds(both: Both) -> None:
-    kept(both.old, "checkout#1", Phase.ROLLED_BACK)
-    kept(both.old, "checkout#2", created=NOON + MINUTE)
+def test_a_copied_rollout_takes_along_only_the_locks_that_it_holds(both: TwoStores) -> None:
+    create_rollout(both.old, "checkout#1", Phase.ROLLED_BACK)
+    create_rollout(both.old, "checkout#2", created=NOON + MINUTE)
     assert both.copy() == [("checkout#1", "copied"), ("checkout#2", "copied")]
     assert [both.new.owner(lock) for lock in LOCKS] == ["checkout#2", "checkout#2"]
     assert both.new.of_name("checkout") == ("checkout#1", "checkout#2")
 
 
-def test_all_attempts_of_a_name_are_copied_together_and_nothing_else(both: Both) -> None:
-    kept(both.old, "checkout#1", Phase.ROLLED_BACK)
-    kept(both.old, "search#1", target=OTHER_ARN, created=NOON + MINUTE)
-    kept(both.old, "checkout#2", created=NOON + 2 * MINUTE)
+def test_all_attempts_of_a_name_are_copied_together_and_nothing_else(both: TwoStores) -> None:
+    create_rollout(both.old, "checkout#1", Phase.ROLLED_BACK)
+    create_rollout(both.old, "search#1", target=OTHER_ARN, created=NOON + MINUTE)
+    create_rollout(both.old, "checkout#2", created=NOON + 2 * MINUTE)
     assert both.copy("checkout") == [("checkout#1", "copied"), ("checkout#2", "copied")]
     assert both.new.all() == ("checkout#1", "checkout#2")
 
 
-def test_a_survey_changes_nothing(both: Both) -> None:
-    was = kept(both.old)
-    assert told(both.transfer().plan()) == [("checkout#1", "copied")]
+def test_a_plan_changes_nothing(both: TwoStores) -> None:
+    was = create_rollout(both.old)
+    assert outcomes_of(both.migration().plan()) == [("checkout#1", "copied")]
     assert (both.old.load("checkout#1"), both.new.all()) == (was, ())
 
 
-# --- again --------------------------------------------------------------------------------------
+# --- repeated copies ------------------------------------------------------------------------------
 
 
-def test_what_is_there_already_is_skipped_however_far_it_has_gone_since(both: Both) -> None:
-    kept(both.old)
+def test_what_is_there_already_is_skipped_however_far_it_has_gone_since(both: TwoStores) -> None:
+    create_rollout(both.old)
     both.copy()
-    after = gone_on(both.new)
+    after = append_entry(both.new)
     assert both.copy() == [("checkout#1", "there")]
     assert both.new.load("checkout#1") == after
 
 
-def test_a_copy_that_was_cut_short_is_finished_by_the_same_command(both: Both) -> None:
-    kept(both.old, "checkout#1")
-    kept(both.old, "search#1", target=OTHER_ARN, created=NOON + MINUTE)
-    transfer = both.transfer()
-    steps = transfer.run(transfer.plan())
+def test_a_copy_that_was_cut_short_is_finished_by_the_same_command(both: TwoStores) -> None:
+    create_rollout(both.old, "checkout#1")
+    create_rollout(both.old, "search#1", target=OTHER_ARN, created=NOON + MINUTE)
+    migration = both.migration()
+    steps = migration.run(migration.plan())
     assert next(steps).rollout_id == "checkout#1"
     with pytest.raises(StoreError, match="the network is gone"):
-        both.copy(new=Fragile(both.new, "receive"))
+        both.copy(new=FailingStore(both.new, "receive"))
     assert both.new.all() == ("checkout#1",)
     assert both.copy() == [("checkout#1", "there"), ("search#1", "copied")]
 
 
-def test_of_two_copies_at_once_the_slower_one_finds_that_it_is_done(both: Both) -> None:
-    kept(both.old)
-    transfer = both.transfer()
-    planned = transfer.plan()
+def test_of_two_copies_at_once_the_slower_one_finds_that_it_is_done(both: TwoStores) -> None:
+    create_rollout(both.old)
+    migration = both.migration()
+    planned = migration.plan()
     both.copy()
-    after = gone_on(both.new)
-    assert told(list(transfer.run(planned))) == [("checkout#1", "there")]
+    after = append_entry(both.new)
+    assert outcomes_of(list(migration.run(planned))) == [("checkout#1", "there")]
     assert both.new.load("checkout#1") == after
 
 
-def test_a_rollout_of_this_id_that_came_at_the_last_moment_is_not_overwritten(both: Both) -> None:
-    kept(both.old)
-    slower = Meanwhile(both.new, "receive", lambda: another_of_this_id(both))
+def test_a_rollout_of_this_id_that_came_at_the_last_moment_is_not_overwritten(
+    both: TwoStores,
+) -> None:
+    create_rollout(both.old)
+    slower = InterruptedStore(both.new, "receive", lambda: another_of_this_id(both))
     with pytest.raises(StateConflictError, match="is in this store already, with another history"):
         both.copy(new=slower)
     assert both.new.load("checkout#1").target == OTHER_ARN
 
 
 def test_what_is_added_to_a_history_while_it_is_copied_is_left_for_the_next_copy(
-    both: Both,
+    both: TwoStores,
 ) -> None:
-    was = kept(both.old)
-    slower = Meanwhile(both.old, "history", lambda: gone_on(both.store("old")))
-    transfer = both.transfer()
-    planned = transfer.plan()
-    assert told(list(both.transfer(old=slower).run(planned))) == [("checkout#1", "copied")]
+    was = create_rollout(both.old)
+    slower = InterruptedStore(both.old, "history", lambda: append_entry(both.store("old")))
+    migration = both.migration()
+    planned = migration.plan()
+    assert outcomes_of(list(both.migration(old=slower).run(planned))) == [("checkout#1", "copied")]
     assert both.new.load("checkout#1") == was
     assert len(both.new.history("checkout#1")) == was.entries
 
 
-# --- refused ------------------------------------------------------------------------------------
+# --- refusals -------------------------------------------------------------------------------------
 
 
-def refusals(both: Both) -> list[str]:
-    """Return what a copy is refused for, of which nothing is written."""
+def refusals(both: TwoStores) -> list[str]:
+    """Return the refusals of a copy, which writes nothing."""
     before = both.new.all()
     with pytest.raises(UsageError) as raised:
         both.copy()
@@ -219,54 +223,56 @@ def refusals(both: Both) -> list[str]:
 
 @pytest.mark.parametrize("phase", UNFINISHED)
 def test_nothing_is_copied_while_a_rollout_is_not_finished_and_each_is_named(
-    both: Both, phase: Phase
+    both: TwoStores, phase: Phase
 ) -> None:
-    kept(both.old, "checkout#1")
+    create_rollout(both.old, "checkout#1")
     for number, name in enumerate(("search#1", "orders#1"), 1):
-        kept(both.old, name, phase, target=f"{ARN}-{number}", created=NOON + number * MINUTE)
+        create_rollout(
+            both.old, name, phase, target=f"{ARN}-{number}", created=NOON + number * MINUTE
+        )
     weight = both.old.load("search#1").weight
     why = f"it is {phase} at {weight} %; let it end or roll it back first, then copy"
     assert refusals(both) == [f"search#1: {why}", f"orders#1: {why}"]
 
 
-def test_an_unfinished_rollout_hinders_no_name_that_is_asked_for(both: Both) -> None:
-    kept(both.old, "checkout#1")
-    kept(both.old, "search#1", Phase.PROGRESSING, target=OTHER_ARN)
+def test_an_unfinished_rollout_does_not_block_other_names(both: TwoStores) -> None:
+    create_rollout(both.old, "checkout#1")
+    create_rollout(both.old, "search#1", Phase.PROGRESSING, target=OTHER_ARN)
     assert both.copy("checkout") == [("checkout#1", "copied")]
 
 
-def test_nothing_is_copied_while_a_rollback_guards_0(both: Both) -> None:
+def test_nothing_is_copied_while_a_rollback_guards_0(both: TwoStores) -> None:
     """A tick of the old store could write 0 % over a rollout of the new one."""
-    kept(both.old, phase=Phase.ROLLED_BACK, created=NOON + MINUTE)
+    create_rollout(both.old, phase=Phase.ROLLED_BACK, created=NOON + MINUTE)
     assert refusals(both) == ["checkout#1: it guards 0 % until 2026-11-24 12:16 UTC; copy it then"]
     both.clock.advance(MINUTE)
     assert both.copy() == [("checkout#1", "copied")]
 
 
-def test_a_success_that_is_still_watched_is_copied(both: Both) -> None:
+def test_a_success_that_is_still_watched_is_copied(both: TwoStores) -> None:
     """Its watch writes no weight."""
-    kept(both.old, watch_until=NOON + 60 * MINUTE)
+    create_rollout(both.old, watch_until=NOON + 60 * MINUTE)
     assert both.copy() == [("checkout#1", "copied")]
     assert both.new.active(both.clock.now()) == ("checkout#1",)
 
 
-def test_a_rollout_that_goes_back_between_survey_and_copy_is_not_copied(both: Both) -> None:
-    kept(both.old)
-    transfer = both.transfer()
-    planned = transfer.plan()
-    gone_on(both.old, phase=Phase.ROLLING_BACK)
+def test_a_rollout_that_is_rolled_back_between_plan_and_copy_is_not_copied(both: TwoStores) -> None:
+    create_rollout(both.old)
+    migration = both.migration()
+    planned = migration.plan()
+    append_entry(both.old, phase=Phase.ROLLING_BACK)
     with pytest.raises(UsageError, match="checkout#1 was not copied: it is rolling_back at 0 %"):
-        list(transfer.run(planned))
+        list(migration.run(planned))
     assert both.new.all() == ()
 
 
-def another_of_this_id(both: Both) -> None:
-    kept(both.new, "checkout#1", Phase.PROGRESSING, target=OTHER_ARN)
+def another_of_this_id(both: TwoStores) -> None:
+    create_rollout(both.new, "checkout#1", Phase.PROGRESSING, target=OTHER_ARN)
 
 
-def an_older_copy(both: Both) -> None:
+def an_older_copy(both: TwoStores) -> None:
     both.copy()
-    gone_on(both.old)
+    append_entry(both.old)
 
 
 @pytest.mark.parametrize(
@@ -277,9 +283,9 @@ def an_older_copy(both: Both) -> None:
     ],
 )
 def test_another_history_under_an_id_is_refused_before_anything_is_touched(
-    both: Both, arrange: Callable[[Both], None], phase: Phase
+    both: TwoStores, arrange: Callable[[TwoStores], None], phase: Phase
 ) -> None:
-    kept(both.old)
+    create_rollout(both.old)
     arrange(both)
     was = both.new.load("checkout#1")
     assert refusals(both) == [
@@ -289,13 +295,13 @@ def test_another_history_under_an_id_is_refused_before_anything_is_touched(
     assert both.new.load("checkout#1") == was
 
 
-def test_one_that_is_refused_holds_up_the_others_and_all_are_named(both: Both) -> None:
+def test_one_that_is_refused_holds_up_the_others_and_all_are_named(both: TwoStores) -> None:
     for number, name in enumerate(("checkout#1", "search#1", "orders#1")):
         arn = f"{ARN}-{number}"
-        kept(both.old, name, target=arn, created=NOON + number * MINUTE)
+        create_rollout(both.old, name, target=arn, created=NOON + number * MINUTE)
         if name != "orders#1":
-            kept(both.new, name, target=arn, created=NOON, sentence="Another.")
-    kept(both.old, "basket#1", Phase.PAUSED, target=f"{ARN}-3", created=NOON + 3 * MINUTE)
+            create_rollout(both.new, name, target=arn, created=NOON, sentence="Another.")
+    create_rollout(both.old, "basket#1", Phase.PAUSED, target=f"{ARN}-3", created=NOON + 3 * MINUTE)
     named = [line.split(": ")[0] for line in refusals(both)]
     assert named == ["checkout#1", "search#1", "basket#1"]
 
@@ -317,17 +323,17 @@ def test_one_that_is_refused_holds_up_the_others_and_all_are_named(both: Both) -
         ),
     ],
 )  # fmt: skip
-def test_a_target_has_one_owner_in_the_new_store_and_who_gives_way_is(
-    both: Both, phase: Phase, there: Phase, created: datetime, owner: str
+def test_a_target_has_one_owner_in_the_new_store_which_is(
+    both: TwoStores, phase: Phase, there: Phase, created: datetime, owner: str
 ) -> None:
-    kept(both.new, "search#1", there, created=created)
-    kept(both.old, phase=phase)
+    create_rollout(both.new, "search#1", there, created=created)
+    create_rollout(both.old, phase=phase)
     assert both.copy() == [("checkout#1", "copied")]
     assert [both.new.owner(lock) for lock in LOCKS] == [owner, owner]
 
 
-def test_a_name_that_nobody_has_is_unknown(both: Both) -> None:
-    kept(both.old)
+def test_a_name_without_a_rollout_is_unknown(both: TwoStores) -> None:
+    create_rollout(both.old)
     with pytest.raises(
         UnknownRolloutError, match="no rollout is called 'orders' in sqlite:////old"
     ):
@@ -335,8 +341,8 @@ def test_a_name_that_nobody_has_is_unknown(both: Both) -> None:
     assert both.new.all() == ()
 
 
-def test_a_history_that_was_changed_is_not_copied(both: Both) -> None:
-    kept(both.old)
+def test_a_history_that_was_changed_is_not_copied(both: TwoStores) -> None:
+    create_rollout(both.old)
     both.old._connection.execute("DELETE FROM history WHERE seq = 1")
     with pytest.raises(
         StoreError, match="its history was changed or is incomplete from entry 1 on"

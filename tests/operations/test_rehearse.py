@@ -1,4 +1,4 @@
-"""A rehearsal: how long it plays, what people do in it, and what it hands back."""
+"""Rehearsals: duration, operators, second starts, and the outcome."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -39,24 +39,24 @@ def _silence() -> None:
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    with open_stage(tmp_path) as made:
-        yield made
+    with open_stage(tmp_path) as stage:
+        yield stage
 
 
-def played(
+def run_rehearsal(
     stage: Stage, every: timedelta = MINUTE, *, adopt: bool = False, approve: bool = False
 ) -> tuple[Outcome, list[Rollout]]:
-    seen: list[Rollout] = []
+    rollouts: list[Rollout] = []
     outcome = rehearse(
         stage.runner,
         stage.world,
         stage.policy,
         every=every,
-        on_tick=seen.append,
+        on_tick=rollouts.append,
         adopt=adopt,
         approve=approve,
     )
-    return outcome, seen
+    return outcome, rollouts
 
 
 def approved_at_100() -> Policy:
@@ -72,10 +72,10 @@ def frozen_for(length: timedelta) -> Policy:
 
 
 def test_a_rehearsal_ends_with_the_rollout_and_says_how(stage: Stage) -> None:
-    outcome, seen = played(stage)
+    outcome, rollouts = run_rehearsal(stage)
     assert (outcome.status, outcome.weights, outcome.final_weight) == ("succeeded", (10, 100), 100)
-    assert outcome.ticks == len(seen)
-    assert seen[-1] == outcome.rollout
+    assert outcome.ticks == len(rollouts)
+    assert rollouts[-1] == outcome.rollout
     assert (outcome.started, outcome.ended) == (START, stage.world.clock.now())
     assert [entry.kind for entry in outcome.entries] == [
         "started", "settled", "advanced", "settled", "succeeded",
@@ -84,7 +84,7 @@ def test_a_rehearsal_ends_with_the_rollout_and_says_how(stage: Stage) -> None:
 
 
 def test_the_calls_of_a_rehearsal_are_counted_by_service_and_operation(stage: Stage) -> None:
-    outcome, _ = played(stage)
+    outcome, _ = run_rehearsal(stage)
     assert outcome.calls == {
         f"{service}:{operation}": number
         for (service, operation), number in stage.world.calls.items()
@@ -94,9 +94,9 @@ def test_the_calls_of_a_rehearsal_are_counted_by_service_and_operation(stage: St
     assert stage.world.calls[METRICS] < stage.world.calls[READ]
 
 
-def test_a_pause_is_looked_at_for_an_hour_more(tmp_path: Path) -> None:
+def test_a_pause_is_observed_for_an_hour_more(tmp_path: Path) -> None:
     with open_stage(tmp_path, scenario(function=function_with(), events=SILENT)) as stage:
-        outcome, _ = played(stage)
+        outcome, _ = run_rehearsal(stage)
         assert outcome.status == "paused"
         assert outcome.ended - outcome.rollout.since == AFTER_PAUSE == timedelta(hours=1)
 
@@ -118,16 +118,16 @@ def test_a_pause_says_shortly_what_it_waited_for(
 ) -> None:
     policy = short_policy(criteria={**SHORT_POLICY["criteria"], **traffic})
     with open_stage(tmp_path, scenario(events=SILENT), policy) as stage:
-        sentence = played(stage)[0].rollout.sentence
+        sentence = run_rehearsal(stage)[0].rollout.sentence
         assert sentence.startswith(f"still held at 10 % 4m after the bake: {why}")
 
 
 def test_a_rollout_that_never_ends_is_left_after_its_ladder_and_a_day(tmp_path: Path) -> None:
-    """A rollback that nobody may write goes on for ever; its rehearsal does not."""
+    """A rollback without permission to write never ends; its rehearsal does."""
     denied = {"kind": "kms_denied", "at": {"step": 1, "after": "1m"}}
     sick = {"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}
     with open_stage(tmp_path, scenario(function=function_with(), events=[denied, sick])) as stage:
-        outcome, _ = played(stage, timedelta(minutes=30))
+        outcome, _ = run_rehearsal(stage, timedelta(minutes=30))
         assert (outcome.status, outcome.final_weight) == ("rolling_back", 10)
         assert timedelta() <= outcome.ended - START - EXTRA_TIME < timedelta(hours=1)
 
@@ -137,10 +137,10 @@ def test_a_world_in_which_nothing_can_start_says_why(tmp_path: Path) -> None:
         open_stage(tmp_path, scenario(function={"weight": 50}), short_policy()) as stage,
         pytest.raises(UsageError, match="the canary has 50 % already"),
     ):
-        played(stage)
+        run_rehearsal(stage)
 
 
-# --- what people do -----------------------------------------------------------------------------
+# --- operators ------------------------------------------------------------------------------------
 
 
 def test_a_live_weight_is_adopted_without_a_write(tmp_path: Path) -> None:
@@ -155,40 +155,40 @@ def test_a_live_weight_is_adopted_without_a_write(tmp_path: Path) -> None:
     assert world.calls[WRITE] == 0
 
 
-def test_nobody_adopts_where_the_canary_has_nothing(stage: Stage) -> None:
+def test_a_weight_of_0_is_not_adopted(stage: Stage) -> None:
     with pytest.raises(UsageError, match="nothing to adopt"):
-        played(stage, adopt=True)
+        run_rehearsal(stage, adopt=True)
 
 
-def test_a_person_who_approves_is_asked_once_and_lets_it_go_on(tmp_path: Path) -> None:
+def test_an_approval_is_requested_once_and_resumes_the_rollout(tmp_path: Path) -> None:
     with open_stage(tmp_path, scenario(), approved_at_100()) as stage:
-        outcome, _ = played(stage, approve=True)
+        outcome, _ = run_rehearsal(stage, approve=True)
     kinds = [entry.kind for entry in outcome.entries if entry.kind != "evidence"]
     assert (outcome.status, outcome.weights) == ("succeeded", (10, 100))
     assert kinds[2:5] == ["held_up", "approved", "advanced"]
 
 
-def test_an_approval_that_nobody_gives_is_waited_for_until_its_first_reminder(
+def test_a_missing_approval_is_waited_for_until_its_first_reminder(
     tmp_path: Path,
 ) -> None:
     with open_stage(tmp_path, scenario(), approved_at_100()) as stage:
-        outcome, _ = played(stage, 10 * MINUTE)
+        outcome, _ = run_rehearsal(stage, 10 * MINUTE)
     asked = next(entry.at for entry in outcome.entries if entry.kind == "held_up")
     assert (outcome.status, outcome.final_weight) == ("progressing", 10)
     assert outcome.ended - asked == timedelta(days=1)
     assert outcome.entries[-1].kind == "reminded"
 
 
-def test_a_freeze_is_sat_out(tmp_path: Path) -> None:
+def test_a_freeze_is_waited_for(tmp_path: Path) -> None:
     with open_stage(tmp_path, scenario(), frozen_for(timedelta(days=3))) as stage:
-        outcome, _ = played(stage, 30 * MINUTE)
+        outcome, _ = run_rehearsal(stage, 30 * MINUTE)
     assert (outcome.status, outcome.weights) == ("succeeded", (10, 100))
     assert timedelta(days=3) < outcome.ended - START < timedelta(days=3) + 2 * HOUR
 
 
 def test_a_freeze_that_is_too_long_is_left_as_it_stands(tmp_path: Path) -> None:
     with open_stage(tmp_path, scenario(), frozen_for(timedelta(days=60))) as stage:
-        outcome, _ = played(stage, 6 * HOUR)
+        outcome, _ = run_rehearsal(stage, 6 * HOUR)
     assert (outcome.status, outcome.rollout.reason, outcome.final_weight) == (
         "progressing", "frozen", 10,
     )  # fmt: skip
@@ -198,12 +198,12 @@ def test_a_freeze_that_is_too_long_is_left_as_it_stands(tmp_path: Path) -> None:
 # --- second starts ------------------------------------------------------------------------------
 
 
-def test_a_second_start_beside_the_rollout_is_refused_and_disturbs_nothing(
+def test_a_second_start_during_the_rollout_is_refused_and_changes_nothing(
     tmp_path: Path,
 ) -> None:
     second = {"kind": "second_start", "at": {"step": 1, "after": "1m"}}
     with open_stage(tmp_path, scenario(events=[second])) as stage:
-        outcome, _ = played(stage)
+        outcome, _ = run_rehearsal(stage)
         assert list(stage.store.all()) == [outcome.rollout.id]
     (refusal,) = outcome.rejected_starts
     assert "orders-beside was not started" in refusal
@@ -220,7 +220,7 @@ def test_a_second_start_where_the_first_has_ended_is_accepted_and_named(tmp_path
     ended = {"kind": "person", "at": {"after": "1m"}, "weight": 0}
     second = {"kind": "second_start", "at": {"after": "3m"}}
     with open_stage(tmp_path, scenario(events=[ended, second])) as stage:
-        outcome, _ = played(stage)
+        outcome, _ = run_rehearsal(stage)
     assert (outcome.status, outcome.accepted_starts) == ("rolled_back", ("orders-beside#1",))
     assert outcome.rejected_starts == ()
 
@@ -229,5 +229,5 @@ def test_a_long_name_has_room_for_the_second_one(tmp_path: Path) -> None:
     second = {"kind": "second_start", "at": {"step": 1}}
     policy = short_policy(name=f"o{'-' * 62}")
     with open_stage(tmp_path, scenario(events=[second]), policy) as stage:
-        (refusal,) = played(stage)[0].rejected_starts
+        (refusal,) = run_rehearsal(stage)[0].rejected_starts
     assert refusal.startswith(f"o{'-' * 55}-beside was not started")

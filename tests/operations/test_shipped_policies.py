@@ -1,4 +1,4 @@
-"""Shipped policies, proven: how each ends in every shipped scenario, and what it writes."""
+"""Every shipped policy in every shipped scenario: how it ends, and how often it writes."""
 
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
@@ -65,32 +65,32 @@ ENDS: Mapping[str, End] = {
 }
 # Where a policy differs, it does so on purpose.
 EXPECTED: Mapping[str, Mapping[str, End]] = {
-    # While calls go directly, a silent gateway is no pause of everybody.
+    # Calls on the stable path show that a gateway without requests is no lack of traffic.
     "execution-api": {**ENDS, "alias-reset": SICK._replace(weights=(10,), writes=2)},
     "gateway-metrics-only": ENDS,
     "quiet-service": {**ENDS, "quiet": PROVEN},
 }
 
 
-# The week before the start is 10,000 minutes long; nothing that a scenario lets happen is in it.
-DRAWN = lru_cache(maxsize=20_000)(traffic.draw_latencies.__wrapped__)
-BEFORE: dict[Hashable, dict[Hashable, dict[int, object]]] = {}
+# The week before the start has 10,000 minutes, without any event of a scenario.
+CACHED_DRAW = lru_cache(maxsize=20_000)(traffic.draw_latencies.__wrapped__)
+MEASURED_BEFORE: dict[Hashable, dict[Hashable, dict[int, object]]] = {}
 
 
-def usual(scenario: str) -> str:
-    """Return what a scenario says of the days on which nothing happens."""
+def scenario_without_events(scenario: str) -> str:
+    """Return the scenario as JSON without its events."""
     return load_scenario(scenario).model_dump_json(exclude={"name", "summary", "events"})
 
 
 @contextmanager
-def measured_before(world: World, alike: Hashable) -> Iterator[None]:
-    """Let worlds that are `alike` share what was measured before they begin."""
+def shared_history(world: World, key: Hashable) -> Iterator[None]:
+    """Let worlds of the same `key` share the datapoints before their start."""
     final = vars(vars(world)["_cloudwatch"])["_final"]
     begin = world.clock.now().timestamp()
-    for series, points in BEFORE.get(alike, {}).items():
+    for series, points in MEASURED_BEFORE.get(key, {}).items():
         final[series].update(points)
     yield
-    BEFORE[alike] = {
+    MEASURED_BEFORE[key] = {
         series: {start: point for start, point in points.items() if start + series[2] <= begin}
         for series, points in final.items()
     }
@@ -102,30 +102,30 @@ def _silence() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traffic, "draw_latencies", DRAWN)
+def _cached_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traffic, "draw_latencies", CACHED_DRAW)
 
 
-def played(
+def run_rehearsal(
     policy: str | Policy,
     scenario: str,
     seed: int = 1,
     *,
     adopt: bool = False,
-    told: list[Notice] | None = None,
+    notices: list[Notice] | None = None,
     every: timedelta | None = None,
 ) -> Outcome:
-    """Return how a rehearsal ends; its notices go to `told`, and its history derives again."""
+    """Return how a rehearsal ends; its notices go to `notices`, and its history replays equally."""
 
     class Listener:
         def notify(self, rollout: Rollout, notice: Notice) -> None:
-            if told is not None:
-                told.append(notice)
+            if notices is not None:
+                notices.append(notice)
 
     loaded = load(POLICIES[policy]) if isinstance(policy, str) else policy
     with (
         rehearsal(loaded, scenario, seed, adopt=adopt) as stage,
-        measured_before(stage.world, (loaded.name, seed, adopt, usual(scenario))),
+        shared_history(stage.world, (loaded.name, seed, adopt, scenario_without_events(scenario))),
     ):
         runner = replace(stage.runner, notifier=Listener())
         outcome = rehearse(
@@ -136,8 +136,8 @@ def played(
             on_tick=lambda rollout: None,
             adopt=adopt,
         )
-    again = replay(outcome.rollout, outcome.entries)
-    assert again.consistent, "\n".join(replay_lines(again))
+    replayed = replay(outcome.rollout, outcome.entries)
+    assert replayed.consistent, "\n".join(replay_lines(replayed))
     return outcome
 
 
@@ -165,14 +165,14 @@ def test_every_policy_is_proven_in_every_scenario() -> None:
     ],
 )
 def test_a_policy_ends_as_expected_in_a_scenario(policy: str, scenario: str) -> None:
-    outcome = played(policy, scenario)
+    outcome = run_rehearsal(policy, scenario)
     assert end_of(outcome) == EXPECTED[policy][scenario]
     if outcome.status == "succeeded":
         assert outcome.rollout.label == "not refuted"
 
 
 def test_a_whole_day_with_a_tick_a_minute_ends_like_one_with_fewer_ticks() -> None:
-    often = played("gateway-metrics-only", "healthy", every=timedelta(minutes=1))
+    often = run_rehearsal("gateway-metrics-only", "healthy", every=timedelta(minutes=1))
     assert end_of(often) == PROVEN
     assert often.ticks > 24 * 60
 
@@ -187,17 +187,15 @@ def test_a_whole_day_with_a_tick_a_minute_ends_like_one_with_fewer_ticks() -> No
         ("contradiction", "USE_API_GATEWAY_PERCENTAGE=10, USE_API_GATEWAY=true"),
     ],
 )
-def test_more_traffic_by_another_hand_pages_and_says_what_was_found(
-    scenario: str, shown: str
-) -> None:
-    told: list[Notice] = []
-    played("execution-api", scenario, told=told)
-    (page,) = [one.text for one in told if one.severity is Severity.CRITICAL]
+def test_drift_to_a_higher_weight_pages_and_names_the_weight(scenario: str, shown: str) -> None:
+    notices: list[Notice] = []
+    run_rehearsal("execution-api", scenario, notices=notices)
+    (page,) = [one.text for one in notices if one.severity is Severity.CRITICAL]
     assert f"{shown} where 10 % was asked for" in page
 
 
 def test_a_second_owner_is_refused_with_the_name_of_the_first() -> None:
-    outcome = played("gateway-metrics-only", "second-owner")
+    outcome = run_rehearsal("gateway-metrics-only", "second-owner")
     (refusal,) = outcome.rejected_starts
     assert refusal.startswith("gateway-metrics-only-beside was not started; nothing was touched:")
     assert "already by gateway-metrics-only#1" in refusal
@@ -207,14 +205,14 @@ def test_a_second_owner_is_refused_with_the_name_of_the_first() -> None:
 # --- an alias in the way ------------------------------------------------------------------------
 
 
-def test_callers_of_an_alias_are_silence_and_never_health() -> None:
-    rollout = played("gateway-metrics-only", "alias-reset").rollout
+def test_callers_of_an_alias_are_missing_data_and_never_health() -> None:
+    rollout = run_rehearsal("gateway-metrics-only", "alias-reset").rollout
     assert {one.label for one in rollout.findings} == {Label.NO_DATA}
     assert "no data (SC-002, SC-003, SC-004," in rollout.sentence
 
 
-def test_a_control_tells_callers_of_an_alias_from_a_pause_of_everybody() -> None:
-    rollout = played("execution-api", "alias-reset").rollout
+def test_a_control_distinguishes_callers_of_an_alias_from_no_traffic_at_all() -> None:
+    rollout = run_rehearsal("execution-api", "alias-reset").rollout
     assert rollout.sentence.startswith("traffic fails: no request reached the canary")
 
 
@@ -223,7 +221,7 @@ def test_a_control_tells_callers_of_an_alias_from_a_pause_of_everybody() -> None
 
 @pytest.mark.parametrize("seed", range(1, 6))
 def test_a_quiet_service_adopts_100_and_is_watched_for_a_day(seed: int) -> None:
-    outcome = played("quiet-service", "quiet", seed, adopt=True)
+    outcome = run_rehearsal("quiet-service", "quiet", seed, adopt=True)
     assert end_of(outcome) == End("succeeded", "completed", 100, (100,), 0)
     assert timedelta(hours=24) < outcome.ended - outcome.started < timedelta(hours=28)
     assert outcome.rollout.label == "not refuted"
@@ -242,7 +240,9 @@ def broken(folder: Path, share: str, lasting: str) -> str:
 
 @pytest.mark.parametrize("seed", [2, 3, 5])  # in these, one request comes in these six minutes
 def test_one_failure_in_a_day_does_not_take_a_quiet_service_back(tmp_path: Path, seed: int) -> None:
-    outcome = played("quiet-service", broken(tmp_path, "100%", ", lasting: 6m"), seed, adopt=True)
+    outcome = run_rehearsal(
+        "quiet-service", broken(tmp_path, "100%", ", lasting: 6m"), seed, adopt=True
+    )
     (rate,) = [one for one in outcome.rollout.findings if one.criterion == "SC-004"]
     assert (outcome.status, outcome.final_weight) == ("succeeded", 100)
     assert "; 1 failure in 2" in rate.sentence
@@ -256,10 +256,10 @@ def test_one_failure_in_a_day_does_not_take_a_quiet_service_back(tmp_path: Path,
     ],
 )
 @pytest.mark.parametrize("seed", range(1, 4))
-def test_a_quiet_canary_that_fails_goes_back(
+def test_a_quiet_canary_that_fails_is_rolled_back(
     tmp_path: Path, share: str, within: timedelta, seed: int
 ) -> None:
-    outcome = played("quiet-service", broken(tmp_path, share, ""), seed, adopt=True)
+    outcome = run_rehearsal("quiet-service", broken(tmp_path, share, ""), seed, adopt=True)
     back = next(entry.at for entry in outcome.entries if entry.kind == "rolling_back")
     assert end_of(outcome) == End("rolled_back", "gate_failed", 0, (100,), 1)
     assert back - outcome.started - timedelta(hours=10) < within

@@ -1,4 +1,4 @@
-"""What a verification says of minutes, of shares, and of a target beside its rollout."""
+"""Checks of `verify`: settled minutes, traffic shares, the target, and the drain."""
 
 import json
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ HALF_AN_HOUR = SettledWindow(10, BEGIN, BEGIN + 1_800, weight_known=True)
 ORDERS = Policy.model_validate(POLICY)
 
 
-# --- which minutes ------------------------------------------------------------------------------
+# --- settled minutes ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -63,19 +63,19 @@ ORDERS = Policy.model_validate(POLICY)
             40,
             17,
             True,
-            id="what a person has set",
+            id="a weight set by an operator",
         ),
-        pytest.param(AT_10, 60, 0, False, id="nobody knows since when another weight is live"),
+        pytest.param(AT_10, 60, 0, False, id="unknown since when another weight is live"),
         pytest.param(DURING_ROLLBACK, 10, 0, False, id="nor what a rollback has not lowered yet"),
         pytest.param(None, 40, 0, False, id="nor without a rollout"),
     ],
 )
-def test_only_minutes_with_the_live_weight_in_force_count(
+def test_only_minutes_with_the_live_weight_applied_count(
     rollout: Rollout | None, live: int, begin: int, known: bool
 ) -> None:
     policy = AT_10.policy
-    found = settled_window(policy, rollout, a_reading(live), 30, NOON + 33 * MINUTE)
-    assert found == SettledWindow(live, BEGIN + begin * 60, BEGIN + 1_800, known)
+    window = settled_window(policy, rollout, a_reading(live), 30, NOON + 33 * MINUTE)
+    assert window == SettledWindow(live, BEGIN + begin * 60, BEGIN + 1_800, known)
 
 
 def test_a_weight_that_was_set_a_moment_ago_has_no_minute_yet() -> None:
@@ -85,13 +85,15 @@ def test_a_weight_that_was_set_a_moment_ago_has_no_minute_yet() -> None:
 # --- shares by metrics --------------------------------------------------------------------------
 
 
-def counted(canary: Any, stable: Any, stretch: SettledWindow = HALF_AN_HOUR) -> Check:
-    """Return the check of so many requests on either path, all in the first minute."""
+def metric_check(canary: Any, stable: Any, stretch: SettledWindow = HALF_AN_HOUR) -> Check:
+    """Return the check of these requests on each path, all in the first minute."""
     counts = path_metrics(ORDERS)
     assert counts is not None
-    said = {counts.canary: canary, counts.control: stable}
+    values = {counts.canary: canary, counts.control: stable}
     series: dict[MetricQuery, Series] = {
-        query: said[name] if isinstance(said[name], Series) else Series({BEGIN: float(said[name])})
+        query: values[name]
+        if isinstance(values[name], Series)
+        else Series({BEGIN: float(values[name])})
         for name, query in counts.queries.items()
     }
     return metric_share_check(counts, series, stretch)
@@ -107,19 +109,19 @@ def counted(canary: Any, stable: Any, stretch: SettledWindow = HALF_AN_HOUR) -> 
         pytest.param(1, 2, Level.WARN, id="three requests tell nothing"),
         pytest.param(0, 1, Level.WARN, id="one request tells nothing"),
         pytest.param(0, 0, Level.WARN, id="no traffic"),
-        pytest.param(0, 1_000, Level.FAIL, id="a flag that reached nobody"),
+        pytest.param(0, 1_000, Level.FAIL, id="a flag that reached no caller"),
     ],
 )
 def test_a_share_is_held_against_what_chance_leaves_likely(
     canary: int, stable: int, level: Level
 ) -> None:
-    assert counted(canary, stable).level is level
+    assert metric_check(canary, stable).level is level
 
 
 @pytest.mark.parametrize(
     ("weight", "canary", "stable", "level"),
     [
-        pytest.param(0, 0, 500, Level.OK, id="nobody at 0"),
+        pytest.param(0, 0, 500, Level.OK, id="no request at 0"),
         pytest.param(0, 1, 500, Level.FAIL, id="one at 0"),
         pytest.param(100, 500, 0, Level.OK, id="everybody at 100"),
         pytest.param(100, 500, 1, Level.FAIL, id="one beside at 100"),
@@ -128,12 +130,12 @@ def test_a_share_is_held_against_what_chance_leaves_likely(
 def test_at_both_ends_chance_is_no_excuse(
     weight: int, canary: int, stable: int, level: Level
 ) -> None:
-    assert counted(canary, stable, replace(HALF_AN_HOUR, weight=weight)).level is level
+    assert metric_check(canary, stable, replace(HALF_AN_HOUR, weight=weight)).level is level
 
 
 def test_minutes_outside_the_stretch_do_not_count() -> None:
     early = Series({BEGIN - 60: 500.0, BEGIN: 100.0, BEGIN + 1_800: 500.0})
-    assert counted(early, 900).detail.startswith("100 of 1 000 requests (10%)")
+    assert metric_check(early, 900).detail.startswith("100 of 1 000 requests (10%)")
 
 
 @pytest.mark.parametrize(
@@ -147,7 +149,7 @@ def test_minutes_outside_the_stretch_do_not_count() -> None:
 def test_counts_that_were_not_read_to_their_end_are_compared_with_nothing(
     answer: QueryStatus, message: str
 ) -> None:
-    check = counted(Series({BEGIN: 500.0}, answer, message), 900)
+    check = metric_check(Series({BEGIN: 500.0}, answer, message), 900)
     assert (check.level, check.detail) == (Level.UNREAD, f"the counts were not read: {message}")
 
 
@@ -178,61 +180,76 @@ def test_both_paths_have_to_be_counted(criteria: Mapping[str, Any], canary: str 
 # --- shares by events ---------------------------------------------------------------------------
 
 
-def logged(canary: int, stable: int, **fields: Any) -> list[LogEvent]:
-    """Return so many events of the flag on either path."""
+def flag_events(canary: int, stable: int, **fields: Any) -> list[LogEvent]:
+    """Return this many log events of the flag on each path."""
     flags = [True] * canary + [False] * stable
     texts = [json.dumps({"event": FLAG_CHECK, "use_api_gateway": one, **fields}) for one in flags]
     return [LogEvent(str(number), BEGIN * 1_000, text) for number, text in enumerate(texts)]
 
 
-def events(found: list[LogEvent], stretch: SettledWindow = HALF_AN_HOUR, cut: str = "") -> Any:
-    return {one.what: one for one in event_share_checks(found, "/aws/lambda/handler", stretch, cut)}
+def event_checks(
+    events: list[LogEvent], stretch: SettledWindow = HALF_AN_HOUR, truncation: str = ""
+) -> Any:
+    return {
+        one.what: one
+        for one in event_share_checks(events, "/aws/lambda/handler", stretch, truncation)
+    }
 
 
 def test_other_events_and_those_that_name_no_path_do_not_count() -> None:
-    others = [
+    other_events = [
         LogEvent("a", 0, '{"event": "other"}'),
         LogEvent("b", 0, f'{{"event": "{FLAG_CHECK}"}}'),
     ]
-    found = events([*logged(10, 90), *others])["share (events)"]
-    assert (found.level, found.seen[:34]) == (
+    check = event_checks([*flag_events(10, 90), *other_events])["share (events)"]
+    assert (check.level, check.detail[:34]) == (
         Level.OK,
         "10 of 100 requests (10%) took the canary"[:34],
     )
-    assert events(others)["share (events)"].level is Level.WARN
+    assert event_checks(other_events)["share (events)"].level is Level.WARN
 
 
-def test_an_application_that_does_not_say_what_it_read_is_not_asked() -> None:
-    assert set(events(logged(10, 90))) == {"share (events)"}
-    assert set(events(logged(10, 90, percentage=10))) == {"share (events)", "application"}
+def test_an_application_that_does_not_log_the_weight_it_read_is_not_checked() -> None:
+    assert set(event_checks(flag_events(10, 90))) == {"share (events)"}
+    assert set(event_checks(flag_events(10, 90, percentage=10))) == {
+        "share (events)",
+        "application",
+    }
 
 
 def test_events_that_were_read_in_part_say_so() -> None:
-    cut = "reading stopped after 100 pages"
-    assert events(logged(10, 90), cut=cut)["share (events)"].seen.endswith(f"; {cut}")
+    truncation = "reading stopped after 100 pages"
+    assert event_checks(flag_events(10, 90), truncation=truncation)[
+        "share (events)"
+    ].detail.endswith(f"; {truncation}")
 
 
 # --- the target ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("rollout", "target", "what", "level", "words"),
+    ("rollout", "target", "name", "level", "detail"),
     [
-        pytest.param(AT_10, a_reading(10), "variables", Level.OK, "as checkout#1 asks", id="as asked"),
         pytest.param(
-            AT_10, a_reading(30), "variables", Level.FAIL, "asks for 10 %", id="another hand"
+            AT_10, a_reading(10), "variables", Level.OK, "as checkout#1 asks", id="as asked"
+        ),
+        pytest.param(
+            AT_10, a_reading(30), "variables", Level.FAIL, "asks for 10 %", id="drift"
         ),
         pytest.param(
             RAISING, a_reading(10), "variables", Level.WARN, "which is on its way", id="on its way"
         ),
         pytest.param(
-            DURING_ROLLBACK, a_reading(10), "variables", Level.FAIL, "rolls back to 0 %", id="going back"
+            DURING_ROLLBACK, a_reading(10), "variables", Level.FAIL, "rolls back to 0 %",
+            id="going back",
         ),
         pytest.param(
-            AFTER_SUCCESS, a_reading(50), "variables", Level.FAIL, "asks for 100 %", id="after a success"
+            AFTER_SUCCESS, a_reading(50), "variables", Level.FAIL, "asks for 100 %",
+            id="after a success",
         ),
         pytest.param(
-            AT_10, a_reading(10, UPDATE_IN_PROGRESS), "update", Level.WARN, "in progress", id="an update"
+            AT_10, a_reading(10, UPDATE_IN_PROGRESS), "update", Level.WARN, "in progress",
+            id="an update",
         ),
         pytest.param(
             AT_10, a_reading(10, UPDATE_FAILED, detail="no room"), "update", Level.FAIL,
@@ -242,7 +259,8 @@ def test_events_that_were_read_in_part_say_so() -> None:
             AT_10, a_reading(None), "boolean", Level.FAIL, "contradict", id="a contradiction"
         ),
         pytest.param(
-            AT_10, UnreadableTarget("denied"), "variables", Level.UNREAD, "denied", id="not readable"
+            AT_10, UnreadableTarget("denied"), "variables", Level.UNREAD, "denied",
+            id="not readable",
         ),
         pytest.param(
             AT_10, UnreadableTarget("no key", permanent=True), "variables", Level.FAIL, "no key",
@@ -250,18 +268,20 @@ def test_events_that_were_read_in_part_say_so() -> None:
         ),
     ],
 )  # fmt: skip
-def test_the_target_beside_its_rollout(
-    rollout: Rollout, target: TargetReading | UnreadableTarget, what: str, level: Level, words: str
+def test_the_target_against_its_rollout(
+    rollout: Rollout, target: TargetReading | UnreadableTarget, name: str, level: Level, detail: str
 ) -> None:
-    found = {one.what: one for one in target_checks(rollout.policy, rollout, target, NOON + MINUTE)}
-    assert found[what].level is level
-    assert words in found[what].detail
+    checks = {
+        one.what: one for one in target_checks(rollout.policy, rollout, target, NOON + MINUTE)
+    }
+    assert checks[name].level is level
+    assert detail in checks[name].detail
 
 
 # --- the drain ----------------------------------------------------------------------------------
 
 
-def drained(verdict: Verdict | None, minute: int = 20) -> list[Check]:
+def drain_checks_of(verdict: Verdict | None, minute: int = 20) -> list[Check]:
     finding = None
     if verdict is not None:
         sentence = "drain as it was seen."
@@ -278,15 +298,13 @@ def drained(verdict: Verdict | None, minute: int = 20) -> list[Check]:
         (None, Level.WARN),
     ],
 )
-def test_what_became_of_the_requests_after_a_rollback(
-    verdict: Verdict | None, level: Level
-) -> None:
-    (check,) = drained(verdict)
+def test_the_drain_after_a_rollback(verdict: Verdict | None, level: Level) -> None:
+    (check,) = drain_checks_of(verdict)
     assert check.level is level
 
 
 def test_a_drain_that_may_still_be_seen_is_waited_for() -> None:
-    (check,) = drained(None, minute=5)
+    (check,) = drain_checks_of(None, minute=5)
     assert check.detail == "not known yet; ticks look until 2026-11-24 12:15 UTC"
 
 

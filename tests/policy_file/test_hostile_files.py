@@ -1,6 +1,6 @@
 """A policy or a scenario is data: it executes, includes, fetches and waits for nothing.
 
-Every file is read in a process in which Python itself tells what it opens, starts and connects to.
+Every file is read in a process whose audit events show what it opens, starts and connects to.
 """
 
 import json
@@ -20,72 +20,72 @@ LIMIT_S: Final = 60.0
 POLICY: Final = (ROOT / "policies" / "quiet-service.yaml").read_text(encoding="utf-8")
 SCENARIO: Final = (ROOT / "controller/simulation/scenarios/console-up.yaml").read_text("utf-8")
 
-# Prints what was said of each file, and what the process did for it. Each is read twice: imports
-# and caches are the first time's, and not the file's doing.
-WATCHING: Final = """
+# Prints the message about each file and the audit events of reading it. Each is read twice: imports
+# and caches belong to the first time, and not to the file.
+AUDIT_PROGRAM: Final = """
 import json, sys
 from pathlib import Path
 from controller.errors import PolicyError
 from controller.policy_file.loader import load
 from controller.simulation.scenario.scenario import load_scenario
 
-QUIET = {"builtins.id", "compile", "object.__getattr__", "sys._getframe"}
+IGNORED = {"builtins.id", "compile", "object.__getattr__", "sys._getframe"}
 kind, *paths = sys.argv[1:]
-did = None
+events = None
 
-def watch(event, arguments):
-    if did is not None and event not in QUIET:
-        did.append([event, str(arguments[0])[:200] if arguments else ""])
+def record(event, arguments):
+    if events is not None and event not in IGNORED:
+        events.append([event, str(arguments[0])[:200] if arguments else ""])
 
-def tried(path):
+def read_message(path):
     try:
         load(Path(path)) if kind == "policy" else load_scenario(path)
     except PolicyError as error:
         return str(error)
     return ""
 
-sys.addaudithook(watch)
-found = []
+sys.addaudithook(record)
+results = []
 for path in paths:
-    tried(path)
-    did = []
-    said = tried(path)
-    done, did = did, None
-    found.append([said, done])
-print(json.dumps(found))
+    read_message(path)
+    events = []
+    message = read_message(path)
+    recorded, events = events, None
+    results.append([message, recorded])
+print(json.dumps(results))
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """What was said of a file, and what a process did to read it: events, and what they are of."""
+class ReadResult:
+    """The message about a file, and the audit events of reading it: each with its subject."""
 
     path: Path
-    said: str
-    did: frozenset[tuple[str, str]]
+    message: str
+    events: frozenset[tuple[str, str]]
 
     @property
-    def beside_itself(self) -> frozenset[tuple[str, str]]:
-        """What was done that is not about the file itself."""
-        return frozenset(one for one in self.did if one[1] != str(self.path))
+    def foreign_events(self) -> frozenset[tuple[str, str]]:
+        """The audit events whose subject is not the file itself."""
+        return frozenset(one for one in self.events if one[1] != str(self.path))
 
 
-def read(kind: str, *paths: Path) -> list[Read]:
-    """Read `paths` in a watched process, as policies or as scenarios."""
-    done = subprocess.run(
-        [sys.executable, "-c", WATCHING, kind, *map(str, paths)],
+def read(kind: str, *paths: Path) -> list[ReadResult]:
+    """ReadResult `paths` in a watched process, as policies or as scenarios."""
+    process = subprocess.run(
+        [sys.executable, "-c", AUDIT_PROGRAM, kind, *map(str, paths)],
         cwd=ROOT, capture_output=True, text=True, check=True, timeout=LIMIT_S,
     )  # fmt: skip
-    found = zip(paths, json.loads(done.stdout), strict=True)
+    results = zip(paths, json.loads(process.stdout), strict=True)
     return [
-        Read(path, said, frozenset((event, about) for event, about in did))
-        for path, (said, did) in found
+        ReadResult(path, message, frozenset((event, subject) for event, subject in events))
+        for path, (message, events) in results
     ]
 
 
 @pytest.fixture
-def plain(kind: str, tmp_path: Path) -> Path:
-    """A sound file of this kind; to read it costs what it costs to read any."""
+def valid_file(kind: str, tmp_path: Path) -> Path:
+    """A valid file of this kind; its audit events are those of any file."""
     path = tmp_path / "plain.yaml"
     path.write_text(PLACES[kind][0])
     return path
@@ -119,33 +119,33 @@ PLACES: Final = {
 
 @pytest.mark.parametrize("kind", list(PLACES))
 def test_what_a_file_says_is_never_run_fetched_included_or_expanded(
-    kind: str, plain: Path, tmp_path: Path
+    kind: str, valid_file: Path, tmp_path: Path
 ) -> None:
-    text, place = PLACES[kind]
-    assert place in text
+    text, line = PLACES[kind]
+    assert line in text
     secret, mark = tmp_path / "secret.txt", tmp_path / "mark"
     secret.write_text("hunter2")
     hostile: dict[str, Path] = {}
     for name, value in HOSTILE.items():
-        said = value.format(secret=secret, mark=mark)
+        hostile_value = value.format(secret=secret, mark=mark)
         hostile[name] = tmp_path / f"{len(hostile)}.yaml"
-        hostile[name].write_text(text.replace(place, f"{place.partition(':')[0]}: {said}"))
+        hostile[name].write_text(text.replace(line, f"{line.partition(':')[0]}: {hostile_value}"))
 
-    usual, *found = read(kind, plain, *hostile.values())
+    baseline, *results = read(kind, valid_file, *hostile.values())
 
-    assert usual.said == ""
-    assert {one.path.name: one.beside_itself - usual.did for one in found if one.did} == {
-        one.path.name: frozenset() for one in found
-    }
+    assert baseline.message == ""
+    assert {
+        one.path.name: one.foreign_events - baseline.events for one in results if one.events
+    } == {one.path.name: frozenset() for one in results}
     assert not mark.exists()
-    assert [one for one in found if "hunter2" in one.said] == []
-    accepted = {name for name, one in zip(HOSTILE, found, strict=True) if not one.said}
-    # A summary is free text: there, what is text is shown as it stands.
+    assert [one for one in results if "hunter2" in one.message] == []
+    accepted = {name for name, one in zip(HOSTILE, results, strict=True) if not one.message}
+    # A summary is free text: any text is valid there.
     free = {name for name, value in HOSTILE.items() if not value.startswith("!")}
     assert accepted == (free if kind == "scenario" else set())
 
 
-# --- what only looks like a file ----------------------------------------------------------------
+# --- not regular files --------------------------------------------------------------------------
 
 
 def _pipe(path: Path) -> None:
@@ -160,9 +160,9 @@ def _itself(path: Path) -> None:
     path.symlink_to(path)
 
 
-# What it is, how it is made, and what is said of it.
+# What it is, how it is made, and the message about it.
 NO_FILES: Final[Mapping[str, tuple[Callable[[Path], None], str]]] = {
-    "a pipe that nobody writes into": (_pipe, "is no file, but a pipe"),
+    "a pipe without a writer": (_pipe, "is no file, but a pipe"),
     "a device that never ends": (_link("/dev/zero"), "is no file, but a pipe"),
     "a device that is empty": (_link("/dev/null"), "is no file, but a pipe"),
     "what somebody types": (_link("/dev/stdin"), "is no file, but a pipe"),
@@ -174,14 +174,16 @@ NO_FILES: Final[Mapping[str, tuple[Callable[[Path], None], str]]] = {
 
 @pytest.fixture(scope="module")
 def no_files(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, tuple[Path, str, str]]:
-    """Where each of them is, and what was said of it as a policy and as a scenario."""
+    """The path of each, and the messages about it as a policy and as a scenario."""
     folder = tmp_path_factory.mktemp("no-files")
     paths = [folder / f"{number}.yaml" for number in range(len(NO_FILES))]
     for path, (make, _) in zip(paths, NO_FILES.values(), strict=True):
         make(path)
     policies, scenarios = read("policy", *paths), read("scenario", *paths)
     both = zip(NO_FILES, policies, scenarios, strict=True)
-    return {name: (policy.path, policy.said, scenario.said) for name, policy, scenario in both}
+    return {
+        name: (policy.path, policy.message, scenario.message) for name, policy, scenario in both
+    }
 
 
 @pytest.mark.parametrize("name", NO_FILES)
@@ -194,12 +196,12 @@ def test_what_is_no_file_is_refused_and_not_waited_for(
 
 
 @pytest.mark.parametrize("kind", list(PLACES))
-def test_a_link_to_a_file_is_that_file(kind: str, plain: Path, tmp_path: Path) -> None:
-    (tmp_path / "x.yaml").symlink_to(plain.name)
-    assert [one.said for one in read(kind, tmp_path / "x.yaml")] == [""]
+def test_a_link_to_a_file_is_that_file(kind: str, valid_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").symlink_to(valid_file.name)
+    assert [one.message for one in read(kind, tmp_path / "x.yaml")] == [""]
 
 
-# --- what is too much ---------------------------------------------------------------------------
+# --- size limits --------------------------------------------------------------------------------
 
 _LAUGHS: Final = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{new}: &{new} [{', '.join(['*' + old] * 10)}]\n"
@@ -221,15 +223,19 @@ TOO_MUCH: Final = {
 
 
 @pytest.mark.parametrize("kind", list(PLACES))
-def test_what_is_too_much_is_refused_in_few_words(kind: str, plain: Path, tmp_path: Path) -> None:
+def test_what_is_too_much_is_refused_in_few_words(
+    kind: str, valid_file: Path, tmp_path: Path
+) -> None:
     paths: list[Path] = []
     for content, _ in TOO_MUCH.values():
         paths.append(tmp_path / f"{len(paths)}.yaml")
         paths[-1].write_text(content)
 
-    usual, *found = read(kind, plain, *paths)
+    baseline, *results = read(kind, valid_file, *paths)
 
-    said = {name: one.said for name, one in zip(TOO_MUCH, found, strict=True)}
-    assert {name for name, (_, told) in TOO_MUCH.items() if told not in said[name]} == set()
-    assert {name for name, text in said.items() if len(text) > 3_000} == set()
-    assert [one.path for one in found if one.beside_itself - usual.did] == []
+    messages = {name: one.message for name, one in zip(TOO_MUCH, results, strict=True)}
+    assert {
+        name for name, (_, expected) in TOO_MUCH.items() if expected not in messages[name]
+    } == set()
+    assert {name for name, text in messages.items() if len(text) > 3_000} == set()
+    assert [one.path for one in results if one.foreign_events - baseline.events] == []

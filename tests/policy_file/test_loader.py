@@ -1,4 +1,4 @@
-"""Policy files: every mistake in one run, each at its line and column, and no file that harms."""
+"""Policy files: every mistake in one run, at its line and column; hostile text is refused."""
 
 import subprocess
 import sys
@@ -35,7 +35,7 @@ steps:
 
 
 def lines(text: str) -> list[str]:
-    """Return what `loads` says about `text`, one item for each mistake."""
+    """Return the mistakes that `loads` reports in `text`."""
     with pytest.raises(PolicyError) as caught:
         loads(text, "p.yaml")
     return str(caught.value).split("\n")
@@ -57,11 +57,14 @@ def test_a_date_stays_what_was_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "reported"),
     [
         pytest.param("version: 1", "version: 2", "1:10: version: expected 1, not 2", id="version"),
         pytest.param(
-            "version: 1\n", "", "1:1: version: is required", id="a missing key is told at the top"
+            "version: 1\n",
+            "",
+            "1:1: version: is required",
+            id="a missing key is reported at the top",
         ),
         pytest.param(
             "name: checkout",
@@ -74,19 +77,19 @@ def test_a_date_stays_what_was_written() -> None:
             "name: checkout",
             "name: checkout\nnames: x",
             "3:1: names: unknown key; did you mean 'name'?",
-            id="an unknown key is told at the key",
+            id="an unknown key is reported at the key",
         ),
         pytest.param(
             "name: checkout",
             "name: checkout\nverify_rollback: {absent: gateway, present: direct, group: x}",
             "3:53: verify_rollback.group: unknown key; did you mean 'log_group'?",
-            id="an unknown key inside is told at that key",
+            id="an unknown key inside is reported at that key",
         ),
         pytest.param(
             ", percentage: PERCENT",
             "",
             "3:9: target.percentage: is required",
-            id="a missing key is told at the mapping around it",
+            id="a missing key is reported at the mapping around it",
         ),
         pytest.param(
             "statistic: p95",
@@ -103,7 +106,7 @@ def test_a_date_stays_what_was_written() -> None:
                 "10:56: criteria.SC-003.metric: no metric is called 'latency'; "
                 "known: requests, errors",
             ],
-            id="a duplicate key is told at the second",
+            id="a duplicate key is reported at the second",
         ),
         pytest.param(
             "metrics:\n",
@@ -112,7 +115,7 @@ def test_a_date_stays_what_was_written() -> None:
                 "5:3: metrics.'5xx': expected a name (a letter, then letters, digits, _ . -; at "
                 "most 63), not '5xx'"
             ],
-            id="a name that is none is told at the name",
+            id="a name that is none is reported at the name",
         ),
         pytest.param(
             "max_increase: 5%",
@@ -166,7 +169,7 @@ def test_a_date_stays_what_was_written() -> None:
             "    bake:\n\n\n",
             "17:5: steps[2].bake: expected a number and a unit, like 90s, 10m, 1h or 2d, "
             "not nothing",
-            id="an empty value is told at its key",
+            id="an empty value is reported at its key",
         ),
         pytest.param(
             "weight: 50",
@@ -214,13 +217,15 @@ def test_a_date_stays_what_was_written() -> None:
         ),
     ],
 )
-def test_a_mistake_is_one_line_at_its_position(old: str, new: str, told: str | list[str]) -> None:
+def test_a_mistake_is_one_line_at_its_position(
+    old: str, new: str, reported: str | list[str]
+) -> None:
     assert old in PLAIN
-    expected = [told] if isinstance(told, str) else told
+    expected = [reported] if isinstance(reported, str) else reported
     assert lines(PLAIN.replace(old, new, 1)) == [f"p.yaml:{line}" for line in expected]
 
 
-def test_all_mistakes_of_a_file_are_told_at_once_and_in_order() -> None:
+def test_all_mistakes_of_a_file_are_reported_at_once_and_in_order() -> None:
     """Shape, references, duplicates, tags and unknown keys, in one run."""
     assert lines(
         """\
@@ -278,10 +283,10 @@ settle: 1m
     ]
 
 
-def test_a_mistake_behind_an_alias_is_told_at_the_alias_too() -> None:
+def test_a_mistake_behind_an_alias_is_reported_at_the_alias_too() -> None:
     text = PLAIN.replace("{namespace: Shop, name: Count,", "&m {namespace: '', name: Count,")
-    told = lines(text.replace("{namespace: Shop, name: Errors, statistic: Sum}", "*m"))
-    assert told == [
+    reported = lines(text.replace("{namespace: Shop, name: Errors, statistic: Sum}", "*m"))
+    assert reported == [
         "p.yaml:5:28: metrics.requests.namespace: must not be empty",
         "p.yaml:6:11: metrics.errors.namespace: must not be empty",
     ]
@@ -299,8 +304,10 @@ def test_a_running_rollout_needs_no_yaml() -> None:
     code = (
         "import sys, controller.engine.tick; print([one for one in sys.modules if 'ruamel' in one])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert process.stdout == "[]\n"
 
 
 @given(st.text(max_size=200))
@@ -329,7 +336,7 @@ def test_a_policy_with_a_piece_replaced_is_a_policy_or_a_policy_error(data: st.D
     end = data.draw(st.integers(start, len(PLAIN)))
     text = PLAIN[:start] + data.draw(_TOKENS) + PLAIN[end:]
     try:
-        told = loads(text, "p.yaml").steps_text().split("\n")
+        text_lines = loads(text, "p.yaml").steps_text().split("\n")
     except PolicyError as error:
-        told = str(error).split("\n")
-    assert all(line.startswith(("p.yaml:", "10 % for 1h, ")) for line in told)
+        text_lines = str(error).split("\n")
+    assert all(line.startswith(("p.yaml:", "10 % for 1h, ")) for line in text_lines)

@@ -1,4 +1,4 @@
-"""The JSON Schema: an editor that follows it helps, and never forbids what the loader takes."""
+"""The JSON Schema: it marks mistakes in an editor, and allows whatever the loader accepts."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -67,9 +67,9 @@ def test_a_field_says_what_it_is(field: str) -> None:
     assert len(FIELDS[field].get("description", "").split()) >= 2
 
 
-@pytest.mark.parametrize(("name", "one"), [*objects()])
-def test_a_mapping_has_no_other_keys(name: str, one: dict[str, Any]) -> None:
-    assert one["additionalProperties"] is False
+@pytest.mark.parametrize(("name", "schema"), [*objects()])
+def test_a_mapping_has_no_other_keys(name: str, schema: dict[str, Any]) -> None:
+    assert schema["additionalProperties"] is False
 
 
 @pytest.mark.parametrize(
@@ -142,9 +142,9 @@ def test_what_may_be_left_out_need_not_be_null() -> None:
 )
 def test_an_editor_marks_a_mistake(path: str, value: object) -> None:
     data = shipped()
-    *way, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+    *outer_keys, last = [int(part) if part.isdigit() else part for part in path.split(".")]
     inner: Any = data
-    for part in way:
+    for part in outer_keys:
         inner = inner[part]
     inner[last] = value
     assert not Draft202012Validator(SCHEMA).is_valid(data)

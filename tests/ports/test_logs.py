@@ -1,4 +1,4 @@
-"""What a log event is about, however it was logged."""
+"""The parser of log events: name, path and weight from JSON and from plain text."""
 
 import json
 
@@ -27,11 +27,12 @@ LAMBDA = {"timestamp": "2026-01-05T09:00:00Z", "level": "INFO", "requestId": ID}
     [
         pytest.param(json.dumps(FLAG), FLAG_CHECK, "canary", 10, id="JSON of the application"),
         pytest.param(
-            json.dumps({**FLAG, "use_api_gateway": False}), FLAG_CHECK, "stable", 10, id="the other path"
+            json.dumps({**FLAG, "use_api_gateway": False}), FLAG_CHECK, "stable", 10,
+            id="the other path",
         ),
         pytest.param(
-            f"[INFO]\t2026-01-05T09:00:00.000Z\t{ID}\t{json.dumps(FLAG)}\n", FLAG_CHECK, "canary", 10,
-            id="a line that Lambda has put words in front of",
+            f"[INFO]\t2026-01-05T09:00:00.000Z\t{ID}\t{json.dumps(FLAG)}\n",
+            FLAG_CHECK, "canary", 10, id="a line that Lambda has put words in front of",
         ),
         pytest.param(
             json.dumps({**LAMBDA, "message": FLAG}), FLAG_CHECK, "canary", 10,
@@ -42,8 +43,8 @@ LAMBDA = {"timestamp": "2026-01-05T09:00:00Z", "level": "INFO", "requestId": ID}
             id="text inside Lambda's own JSON",
         ),
         pytest.param(
-            f"[INFO]\t2026\t{ID}\t{FLAG_CHECK} percentage=10 use_api_gateway=True", FLAG_CHECK, "canary", 10,
-            id="a plain line that says the name",
+            f"[INFO]\t2026\t{ID}\t{FLAG_CHECK} percentage=10 use_api_gateway=True",
+            FLAG_CHECK, "canary", 10, id="a plain line that says the name",
         ),
         pytest.param(
             f"2026-01-05 09:00:00 event={FLAG_CHECK} use_api_gateway=False percentage=50",
@@ -70,14 +71,14 @@ LAMBDA = {"timestamp": "2026-01-05T09:00:00Z", "level": "INFO", "requestId": ID}
         pytest.param("", TEXT, "", None, id="nothing"),
     ],
 )  # fmt: skip
-def test_an_event_is_called_as_it_says(
+def test_an_event_is_parsed_to_its_name_path_and_percentage(
     text: str, name: str, path: str, percentage: int | None
 ) -> None:
     assert parse_event(text) == EventSummary(name, path, percentage)
 
 
 @pytest.mark.parametrize(("weight", "path"), [(100, "canary"), (0, "stable")])
-def test_what_the_flag_of_this_repository_logs_is_understood(weight: int, path: str) -> None:
+def test_the_event_of_the_flag_of_this_repository_is_parsed(weight: int, path: str) -> None:
     lines: list[str] = []
     with Flag(environ={"USE_API_GATEWAY_PERCENTAGE": str(weight)}, log=lines.append).request():
         pass
@@ -85,7 +86,7 @@ def test_what_the_flag_of_this_repository_logs_is_understood(weight: int, path: 
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted", "found"),
+    ("text", "name", "matches"),
     [
         pytest.param('{"event": "call"}', "call", True, id="its name"),
         pytest.param('{"event": "call", "after": "check"}', "check", False, id="a word in JSON"),
@@ -96,9 +97,9 @@ def test_what_the_flag_of_this_repository_logs_is_understood(weight: int, path: 
     ],
 )
 def test_an_event_is_found_by_its_name_and_plain_text_by_a_word(
-    text: str, wanted: str, found: bool
+    text: str, name: str, matches: bool
 ) -> None:
-    assert matches_name(LogEvent("1", 0, text), wanted) is found
+    assert matches_name(LogEvent("1", 0, text), name) is matches
 
 
 def test_events_are_counted_by_name_and_path() -> None:
@@ -111,25 +112,25 @@ def test_events_are_counted_by_name_and_path() -> None:
     }
 
 
-AWS = {"Timestamp": 1, "CloudWatchMetrics": [{"Namespace": "Shop"}]}
+METRICS = {"Timestamp": 1, "CloudWatchMetrics": [{"Namespace": "Shop"}]}
 REQUEST = {"event": "request", "Path": "canary", "note": "größer"}
 
 
 @pytest.mark.parametrize(
-    ("logged", "read"),
+    ("text", "readable"),
     [
         pytest.param("plain {text}", "plain {text}", id="plain text stays"),
         pytest.param('{"a":1}', '{"a":1}', id="other JSON stays to the letter"),
-        pytest.param(json.dumps({"_aws": AWS, **REQUEST}),
+        pytest.param(json.dumps({"_aws": METRICS, **REQUEST}),
                      json.dumps(REQUEST, ensure_ascii=False), id="a line of metrics"),
-        pytest.param("2026-01-05 INFO " + json.dumps({**REQUEST, "_aws": AWS}),
+        pytest.param("2026-01-05 INFO " + json.dumps({**REQUEST, "_aws": METRICS}),
                      "2026-01-05 INFO " + json.dumps(REQUEST, ensure_ascii=False),
                      id="what Lambda puts in front stays"),
-        pytest.param(json.dumps({"level": "INFO", "message": {"_aws": AWS, "a": 1}}),
+        pytest.param(json.dumps({"level": "INFO", "message": {"_aws": METRICS, "a": 1}}),
                      '{"level": "INFO", "message": {"a": 1}}', id="within a message"),
-        pytest.param(json.dumps({"message": json.dumps({"_aws": AWS, "a": 1})}),
+        pytest.param(json.dumps({"message": json.dumps({"_aws": METRICS, "a": 1})}),
                      json.dumps({"message": '{"a": 1}'}), id="within a message that is text"),
     ],
 )  # fmt: skip
-def test_people_read_a_line_without_what_only_tells_of_metrics(logged: str, read: str) -> None:
-    assert readable_text(logged) == read
+def test_a_readable_line_has_no_declaration_of_metrics(text: str, readable: str) -> None:
+    assert readable_text(text) == readable

@@ -1,4 +1,4 @@
-"""The log: every event is in the catalogue, and every line says the same kind of things."""
+"""The log: the catalogue has every event, and each line is JSON, or text on a terminal."""
 
 import ast
 import errno
@@ -17,8 +17,8 @@ PACKAGE = Path(logging.__file__).parents[1]
 LEVELS = {"debug", "info", "warning", "error", "critical", "exception"}
 
 
-def logged(tree: ast.AST) -> Iterator[str]:
-    """Yield the first argument of each call of a level, on whatever object: `log.info("...")`."""
+def logged_events(tree: ast.AST) -> Iterator[str]:
+    """Yield the first argument of each call of a log level, on any object: `log.info("...")`."""
     for node in ast.walk(tree):
         match node:
             case ast.Call(func=ast.Attribute(attr=attr), args=[ast.Constant(value=str(name)), *_]):
@@ -34,12 +34,12 @@ def test_the_catalogue_and_the_code_name_the_same_events() -> None:
     used = {
         name
         for file in PACKAGE.rglob("*.py")
-        for name in logged(ast.parse(file.read_text(encoding="utf-8")))
+        for name in logged_events(ast.parse(file.read_text(encoding="utf-8")))
     }
     assert used == set(logging.EVENTS)
 
 
-def test_events_are_a_noun_and_what_became_of_it() -> None:
+def test_an_event_is_a_noun_and_a_participle() -> None:
     assert all(name.replace("_", "").islower() and "_" in name for name in logging.EVENTS)
 
 
@@ -61,7 +61,7 @@ def test_a_collector_gets_one_json_object_per_line() -> None:
     assert line == {"event": "tick_lost", "level": "warning", "rollout": "orders#1"}
 
 
-def test_a_person_gets_text() -> None:
+def test_a_terminal_gets_text() -> None:
     stream = Terminal()
     logging.configure(stream)
     logging.logger().warning("tick_lost", rollout="orders#1", _aws={"Timestamp": 1})
@@ -70,7 +70,7 @@ def test_a_person_gets_text() -> None:
     assert "_aws" not in stream.getvalue()
 
 
-def test_facts_of_the_process_stand_in_every_line_and_do_not_outlive_it() -> None:
+def test_fields_of_the_process_are_in_every_line_and_do_not_outlive_it() -> None:
     dry, wet = io.StringIO(), io.StringIO()
     logging.configure(dry, dry_run=True)
     logging.logger().info("tick_lost")
@@ -86,7 +86,7 @@ class Full(io.StringIO):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def closed() -> io.StringIO:
+def closed_stream() -> io.StringIO:
     stream = io.StringIO()
     stream.close()
     return stream
@@ -96,11 +96,11 @@ def closed() -> io.StringIO:
     "stderr",
     [
         pytest.param(None, id="the process has none"),
-        pytest.param(closed(), id="it is closed"),
+        pytest.param(closed_stream(), id="it is closed_stream"),
         pytest.param(Full(), id="it is full"),
     ],
 )
-def test_a_log_that_takes_nothing_stops_nothing(
+def test_a_log_that_cannot_be_written_stops_nothing(
     stderr: io.StringIO | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stderr", stderr)
@@ -111,7 +111,7 @@ def test_a_log_that_takes_nothing_stops_nothing(
     logging.logger().info("weight_lowered")
 
 
-def test_a_stream_that_fails_says_why_and_is_no_binary_one() -> None:
+def test_a_stream_that_fails_keeps_its_error_and_is_no_binary_one() -> None:
     stream = logging.BestEffortStream(Full())
     assert (stream.write("line"), stream.isatty()) == (4, False)
     stream.flush()
@@ -121,7 +121,7 @@ def test_a_stream_that_fails_says_why_and_is_no_binary_one() -> None:
 
 
 @pytest.mark.parametrize("level", sorted(LEVELS - {"exception"}))
-def test_silence_is_silent(level: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_disabled_logs_write_nothing(level: str, capsys: pytest.CaptureFixture[str]) -> None:
     logging.disable()
     getattr(logging.logger(), level)("tick_lost")
     assert capsys.readouterr() == ("", "")
@@ -134,18 +134,18 @@ def test_details_below_info_are_not_logged() -> None:
     assert stream.getvalue() == ""
 
 
-def test_beside_a_live_view_only_warnings_are_logged_and_all_again_afterwards() -> None:
+def test_during_a_live_view_only_warnings_are_logged_and_all_again_afterwards() -> None:
     collector, view = io.StringIO(), io.StringIO()
     logging.configure(collector, dry_run=False)
     with logging.warnings_only(view):
         logging.logger().info("tick_completed")
         logging.logger().warning("tick_lost")
     logging.logger().info("tick_completed")
-    told = [(line["event"], line["dry_run"]) for line in lines(view)]
-    assert told == [("tick_lost", False)]
+    warnings = [(line["event"], line["dry_run"]) for line in lines(view)]
+    assert warnings == [("tick_lost", False)]
     assert [line["event"] for line in lines(collector)] == ["tick_completed"]
 
 
-def test_what_is_imported_late_is_the_module_itself() -> None:
-    late = logging._LazyModule("json")
-    assert late.dumps is json.dumps
+def test_a_lazy_module_gives_the_attributes_of_the_module() -> None:
+    lazy = logging._LazyModule("json")
+    assert lazy.dumps is json.dumps

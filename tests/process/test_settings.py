@@ -1,4 +1,4 @@
-"""What the environment says: where rollouts are kept, and who acts."""
+"""Settings from the environment: the store, the author, and egress of hooks and webhooks."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +26,7 @@ def _no_container(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "url", "place"),
+    ("environment", "url", "location"),
     [
         pytest.param(
             HOME, None, SqliteLocation(Path("/home/me/.local/state/rolloutctl/rollouts.db")),
@@ -56,13 +56,15 @@ def _no_container(monkeypatch: pytest.MonkeyPatch) -> None:
             HOME, "dynamodb://Team-A_rollouts.v2", DynamoDbLocation("Team-A_rollouts.v2"),
             id="every character that a table's name may have",
         ),
-        pytest.param(HOME, "dynamodb://" + "t" * 255, DynamoDbLocation("t" * 255), id="255 of them"),
+        pytest.param(
+            HOME, "dynamodb://" + "t" * 255, DynamoDbLocation("t" * 255), id="255 of them"
+        ),
     ],
 )  # fmt: skip
 def test_rollouts_are_kept_in(
-    environment: Mapping[str, str], url: str | None, place: StoreLocation
+    environment: Mapping[str, str], url: str | None, location: StoreLocation
 ) -> None:
-    assert settings.read(environment, url).store == place
+    assert settings.read(environment, url).store == location
 
 
 NO_STORE = [
@@ -83,7 +85,7 @@ NO_STORE = [
 
 
 @pytest.mark.parametrize("url", NO_STORE)
-def test_what_names_no_store_is_told_how_both_kinds_are_written(url: str) -> None:
+def test_an_invalid_store_url_is_answered_with_the_syntax_of_both_kinds(url: str) -> None:
     with pytest.raises(UsageError) as raised:
         settings.read(HOME, url)
     assert str(raised.value).startswith(f"no store is called {url!r}; write sqlite:///rollouts.db ")
@@ -94,7 +96,7 @@ def test_what_names_no_store_is_told_how_both_kinds_are_written(url: str) -> Non
     ("environment", "words"),
     [
         pytest.param(ECS, "in a container, say where", id="a container without a store"),
-        pytest.param({}, "no home directory", id="nobody's home"),
+        pytest.param({}, "no home directory", id="no home directory"),
     ],
 )
 def test_there_is_no_default_store_in(environment: Mapping[str, str], words: str) -> None:
@@ -105,7 +107,7 @@ def test_there_is_no_default_store_in(environment: Mapping[str, str], words: str
 def test_a_file_has_one_url_however_it_is_spelt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It stands in a moved rollout, and is read from another directory."""
+    """The URL may be read from another working directory."""
     (tmp_path / "sub").mkdir()
     (tmp_path / "linked").symlink_to(tmp_path / "sub")
     monkeypatch.chdir(tmp_path)
@@ -114,11 +116,11 @@ def test_a_file_has_one_url_however_it_is_spelt(
 
 
 @pytest.mark.parametrize("url", ["sqlite:////data/r.db", "dynamodb://rollouts"])
-def test_a_place_reads_its_own_url(url: str) -> None:
+def test_a_store_url_is_parsed_to_the_same_url(url: str) -> None:
     assert settings.parse_store_url(url).url == url
 
 
-def test_a_container_is_known_by_its_files_too(
+def test_a_container_is_detected_by_its_files_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not settings.in_container(HOME)
@@ -136,7 +138,7 @@ CI = {"GITHUB_ACTOR": "octo", "USER": "runner"}
     [
         pytest.param({**CI, "ROLLOUTCTL_BY": "me"}, "jo", "jo", id="who the option names"),
         pytest.param({**CI, "ROLLOUTCTL_BY": "me"}, None, "me", id="who the variable names"),
-        pytest.param({**CI, "ROLLOUTCTL_BY": "me"}, "", "me", id="an empty option names nobody"),
+        pytest.param({**CI, "ROLLOUTCTL_BY": "me"}, "", "me", id="an empty option is no name"),
         pytest.param(CI, None, "octo", id="who started the workflow"),
         pytest.param(
             {**CI, "GITHUB_TRIGGERING_ACTOR": "again"}, None, "again",
@@ -144,7 +146,7 @@ CI = {"GITHUB_ACTOR": "octo", "USER": "runner"}
         ),
         pytest.param(
             {"BUILDKITE_BUILD_CREATOR": "author", "BUILDKITE_UNBLOCKER": "operator"}, None,
-            "operator", id="who pressed the button, and not who wrote the commit",
+            "operator", id="who triggered the job, and not who wrote the commit",
         ),
         pytest.param(
             {"ROLLOUTCTL_BY": " \x1b[2Jjo\nhn "}, None, r"\u001b[2Jjo hn", id="in one line"
@@ -159,7 +161,7 @@ CI = {"GITHUB_ACTOR": "octo", "USER": "runner"}
         ),
     ],
 )  # fmt: skip
-def test_the_history_says_who_acted(
+def test_the_author_is_the_first_name_that_is_set(
     environment: Mapping[str, str], option: str | None, by: str
 ) -> None:
     read = settings.read({**HOME, **environment}, by=option)
@@ -172,10 +174,10 @@ def test_the_history_says_who_acted(
         pytest.param({"USER": "me", "LOGNAME": "other"}, "me", id="the user"),
         pytest.param({"USER": "", "LOGNAME": "me"}, "me", id="the login"),
         pytest.param({"ROLLOUTCTL_BY": " \n", "USER": "me"}, "me", id="instead of a blank name"),
-        pytest.param({}, "unknown", id="nobody that is known"),
+        pytest.param({}, "unknown", id="no known name"),
     ],
 )
-def test_a_login_is_no_name_that_anybody_gave(environment: Mapping[str, str], by: str) -> None:
+def test_a_login_name_is_marked_as_such(environment: Mapping[str, str], by: str) -> None:
     read = settings.read({**HOME, **environment})
     assert (read.by, read.by_login) == (by, True)
 
@@ -270,7 +272,7 @@ def test_an_egress_proxy_is_a_host_and_a_port(text: str, proxy: Proxy | None) ->
         "http://me:hunter2\r\n@proxy:3128",
     ],
 )
-def test_a_wrong_proxy_is_a_problem_that_names_the_variable_and_repeats_nothing(text: str) -> None:
+def test_a_wrong_proxy_is_a_problem_that_names_the_variable_and_quotes_no_secret(text: str) -> None:
     egress = settings.read({**HOME, PROXY: text}).egress
     assert egress.problem.startswith(PROXY)
     assert egress.proxy is None

@@ -9,7 +9,7 @@ CHECKS = [
 ]
 
 
-def test_a_check_is_one_line_with_its_level_what_was_seen_and_what_to_do() -> None:
+def test_a_check_is_one_line_with_level_detail_and_remedy() -> None:
     assert check_lines(CHECKS) == [
         "ok    variables  NEW_PATH_PERCENTAGE=10, as the rollout asked",
         "warn  aliases    lambda:ListAliases is denied; grant the action to this role",
@@ -19,7 +19,7 @@ def test_a_check_is_one_line_with_its_level_what_was_seen_and_what_to_do() -> No
     ]
 
 
-def test_nothing_to_check_is_said_as_nothing() -> None:
+def test_no_checks_are_one_line_of_zeros() -> None:
     assert check_lines([]) == ["0 ok, 0 warn, 0 fail"]
 
 

@@ -1,4 +1,4 @@
-"""Whom a plan says that a policy asks, calls and tells."""
+"""Hooks and notification channels of a policy in its plan."""
 
 from controller.render.contacts import contacts_data
 from controller.render.plan import plan_data, plan_text
@@ -19,7 +19,7 @@ POLICY = a_policy(
 )
 
 
-def test_a_plan_shows_who_is_asked_called_and_told() -> None:
+def test_a_plan_shows_hooks_and_channels() -> None:
     lines = plan_text(POLICY, NOON).splitlines()
     assert [line for line in lines if line.split()[:1][:1] in (["asks"], ["calls"], ["tells"])] == [
         "  asks      before_start: lambda calendar; before_advance: https ci.example.com, lambda "
@@ -37,6 +37,6 @@ def test_a_plan_has_it_as_data() -> None:
     assert data["notify"] == ["sns rollouts", "slack by the secret hook", "eventbridge default"]
 
 
-def test_a_plan_of_a_policy_that_tells_nobody_says_nothing_of_it() -> None:
+def test_a_plan_of_a_policy_without_hooks_and_channels_has_no_line_about_them() -> None:
     assert contacts_data(a_policy()) == {}
     assert "tells" not in plan_text(a_policy(), NOON)

@@ -1,4 +1,4 @@
-"""What the gates can decide, as a person and as a program read it."""
+"""Gate power as a page and as JSON data."""
 
 import re
 from math import inf
@@ -57,9 +57,9 @@ def test_the_heading_says_for_which_traffic_and_what_is_assumed() -> None:
 
 
 def test_a_step_is_a_table() -> None:
-    told = page(WORKS, FAST, COUNT, LITERAL)
-    assert told[0] == "   10 %  360 requests on the canary in 1h, 3 240 beside it"
-    assert [line.strip() for line in told[1:6]] == [
+    lines = page(WORKS, FAST, COUNT, LITERAL)
+    assert lines[0] == "   10 %  360 requests on the canary in 1h, 3 240 beside it"
+    assert [line.strip() for line in lines[1:6]] == [
         "criterion     1%      5%  20%   +10%  +50%  smallest in the bake    enough to pass",
         "works      never  1h 20m   7m      –     –                  5.6%     300 after 50m",
         "fast           –       –    –  never   20m                  +32%  200 after 1h 10m",
@@ -68,22 +68,24 @@ def test_a_step_is_a_table() -> None:
     ]
 
 
-def test_where_all_is_judged_literally_there_are_no_faults_in_it() -> None:
+def test_where_all_criteria_are_thresholds_there_are_no_effects_in_it() -> None:
     assert page(LITERAL)[1:3] == [
         "         criterion  enough to pass",
         "         literal         300 never",
     ]
 
 
-def test_a_step_of_all_traffic_has_nothing_beside_it() -> None:
+def test_a_step_of_all_traffic_has_no_stable_path() -> None:
     assert page(step=1)[0] == "  100 %  360 requests on the canary in 24h"
 
 
-def lacking(what: ShortfallKind, needed: float, **helps: Any) -> Power:
-    """Return a criterion that cannot decide."""
-    known = {"bake": None, "per_minute": None, "probes": None, "held": False, **helps}
-    criterion, found = ("works", ERRORS) if what is not ShortfallKind.FAULTS else ("fast", ())
-    return Power(criterion, 120.7, 300, inf, found, shortfalls=(Shortfall(what, needed, **known),))
+def power_with_shortfall(kind: ShortfallKind, needed: float, **helps: Any) -> Power:
+    """Return the power of a criterion that cannot decide."""
+    defaults = {"bake": None, "per_minute": None, "probes": None, "decides_in_hold": False, **helps}
+    criterion, detections = ("works", ERRORS) if kind is not ShortfallKind.FAULTS else ("fast", ())
+    return Power(
+        criterion, 120.7, 300, inf, detections, shortfalls=(Shortfall(kind, needed, **defaults),)
+    )
 
 
 CANNOT = "cannot decide in this step: it"
@@ -114,25 +116,29 @@ CANNOT = "cannot decide in this step: it"
             id="windows of one request",
         ),
         pytest.param(
-            lacking(ShortfallKind.FAULTS, 0.5),
+            power_with_shortfall(ShortfallKind.FAULTS, 0.5),
             f"warning: fast {CANNOT} overlooks +50%",
             id="nothing that anybody has would help",
         ),
         pytest.param(
-            lacking(ShortfallKind.FAULTS, 0.5, bake=95, held=True, per_minute=121.3),
+            power_with_shortfall(
+                ShortfallKind.FAULTS, 0.5, bake=95, decides_in_hold=True, per_minute=121.3
+            ),
             f"warning: fast {CANNOT} overlooks +50% in the bake; what helps: a bake of 1h 35m, or "
             "122 requests a minute",
             id="a fault that is found while the gate holds",
         ),
         pytest.param(
-            lacking(ShortfallKind.SAMPLES, 300, bake=150, per_minute=50.2, probes=0.4321),
+            power_with_shortfall(
+                ShortfallKind.SAMPLES, 300, bake=150, per_minute=50.2, probes=0.4321
+            ),
             f"warning: works {CANNOT} has 120 of 300 samples at the end of the bake and 362 at "
             "that of `max_hold`; what helps: a bake of 2h 30m, or 51 requests a minute, or 0.44 "
             "probes a minute on the canary, or a smaller `min_samples`",
             id="samples",
         ),
         pytest.param(
-            lacking(ShortfallKind.PROOF, 3_807, bake=635, held=True),
+            power_with_shortfall(ShortfallKind.PROOF, 3_807, bake=635, decides_in_hold=True),
             f"warning: works {CANNOT} has 120 of 3 807 requests for a proof at the end of the "
             "bake; what helps: a bake of 10h 35m, or `assurance: not_refuted`",
             id="a proof",
@@ -180,7 +186,7 @@ def test_a_program_reads_the_same() -> None:
     }  # fmt: skip
 
 
-def test_never_is_null_and_a_whole_policy_is_told() -> None:
+def test_never_is_null_and_a_whole_policy_is_rendered() -> None:
     data, text = gate_power(POLICY, 0.2, "given")
     first, last = data["steps"]
     assert first["criteria"]["works"]["min_samples_after_minutes"] == 15_000
@@ -194,9 +200,9 @@ def test_the_table_in_the_documentation_is_the_one_that_is_printed() -> None:
     """Of the whole policy of docs/policy.md, with the criteria of the sequential judge in it."""
     text = (Path(__file__).parents[2] / "docs" / "policy.md").read_text(encoding="utf-8")
     bodies = re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    whole = next(body for body in bodies if body.startswith("version:"))
+    policy = next(body for body in bodies if body.startswith("version:"))
     part = next(body for body in bodies if "judge: sequential" in body)
-    data: Any = yaml.parse(whole, "docs/policy.md").data
+    data: Any = yaml.parse(policy, "docs/policy.md").data
     changes: Any = yaml.parse(part, "docs/policy.md").data
     policy = parse({**data, **changes})
     lines = gate_power(policy, 60.0, "given")[1].splitlines()

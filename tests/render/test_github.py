@@ -30,8 +30,8 @@ def test_a_mistake_is_shown_at_its_line_and_column() -> None:
 
 
 def test_what_is_wrong_with_a_whole_file_has_no_line() -> None:
-    shown = annotation(Flaw("gone.yaml", "cannot be read: No such file or directory"))
-    assert shown == (
+    command = annotation(Flaw("gone.yaml", "cannot be read: No such file or directory"))
+    assert command == (
         "::error file=gone.yaml,title=rolloutctl::cannot be read: No such file or directory"
     )
 
@@ -44,9 +44,9 @@ def test_what_is_wrong_with_a_whole_file_has_no_line() -> None:
     ],
 )
 def test_nothing_in_a_name_or_a_text_ends_the_command_or_begins_another(text: str) -> None:
-    shown = annotation(Flaw(text, text, 1, 2))
-    assert shown.splitlines() == [shown]
-    properties, message = read(shown)
+    command = annotation(Flaw(text, text, 1, 2))
+    assert command.splitlines() == [command]
+    properties, message = read(command)
     assert properties == {"file": text, "line": "1", "col": "2", "title": "rolloutctl"}
     assert message == text
 

@@ -1,4 +1,4 @@
-"""Histories as text: what is said once, and what is said below."""
+"""Histories as lines, timelines and data."""
 
 from typing import Any
 
@@ -72,7 +72,7 @@ def test_a_timeline_has_transitions_only_and_no_names() -> None:
         ("settled", "settled", False),
     ],
 )
-def test_findings_stand_below_what_they_decided_unless_its_sentence_has_them(
+def test_findings_are_below_what_they_decided_unless_its_sentence_has_them(
     kind: str, reason: str, below: bool
 ) -> None:
     lines = list(timeline([entry(kind, "so it is", reason=reason)]))
@@ -85,7 +85,7 @@ def test_the_end_of_a_rollback_does_not_repeat_why_it_began() -> None:
     assert list(timeline(rollback))[1].endswith("rolled_back   0 % is in force")
 
 
-def test_a_rollback_that_nobody_here_began_says_why_it_ended() -> None:
+def test_a_rollback_without_a_begin_in_the_history_says_why_it_ended() -> None:
     (line,) = timeline([entry("rolled_back", "the weight was found at 0 %", 0)])
     assert line.endswith("rolled_back   the weight was found at 0 %")
 

@@ -1,7 +1,6 @@
-"""Texts from outside against every place where they are printed: nothing in them is obeyed there.
+"""Untrusted texts in every output: none is interpreted as markup, control characters or lines.
 
-A row of the table is a text, a column an output; each output shows the text in every place that it
-has for one.
+Each hostile text is tested in each output, in every field of the output that takes a text.
 """
 
 import io
@@ -75,9 +74,9 @@ def a_finding(text: str, criterion: str) -> Finding:
     return Finding(criterion, Verdict.FAIL, Label.REFUTED, 1, 9, 5, 0, 60, text)
 
 
-def stands(text: str) -> Rollout:
-    """Return a rollout with `text` in whatever words it has."""
-    policy = Policy.model_construct(**{**dict(a_policy(HARMLESS)), **dict(kept(text))})
+def a_rollout_with(text: str) -> Rollout:
+    """Return a rollout with `text` in every text field."""
+    policy = Policy.model_construct(**{**dict(a_policy(HARMLESS)), **dict(policy_from_store(text))})
     return a_rollout(
         policy=policy, phase=Phase.PAUSED, reason=Reason.INCONCLUSIVE, sentence=text, next=text,
         blocked=text, label=text, target=text, revision=text,
@@ -86,7 +85,7 @@ def stands(text: str) -> Rollout:
     )  # fmt: skip
 
 
-def kept(text: str) -> Policy:
+def policy_from_store(text: str) -> Policy:
     """Return the policy; halves of characters, which pydantic reads nowhere, are put in by hand."""
     try:
         text.encode()
@@ -109,9 +108,9 @@ def entries(text: str) -> list[Entry]:
 
 
 def message(text: str) -> Message:
-    """Return a message; what it says may have lines, of which a line of a text is none."""
-    said = " ".join(text.split("\n"))
-    return a_message(text=said, reason=text, kind=text, key=text, run=text, phase=text)
+    """Return a message; its own text may have several lines, `text` in it only one."""
+    text_ = " ".join(text.split("\n"))
+    return a_message(text=text_, reason=text, kind=text, key=text, run=text, phase=text)
 
 
 def strings(data: Any) -> Iterator[str]:
@@ -129,13 +128,13 @@ def strings(data: Any) -> Iterator[str]:
             pass
 
 
-def drawn(text: str) -> str:
+def live_view_of(text: str) -> str:
     console = Console(width=200, file=io.StringIO(), color_system=None, record=True)
-    console.print(live_view(stands(text), NOON))
+    console.print(live_view(a_rollout_with(text), NOON))
     return console.export_text()
 
 
-def logged(text: str) -> str:
+def log_output(text: str) -> str:
     stream = io.StringIO()
     stream.isatty = lambda: True  # type: ignore[method-assign]
     logging.configure(stream)
@@ -144,14 +143,14 @@ def logged(text: str) -> str:
     return stream.getvalue()
 
 
-def printed(text: str) -> str:
-    """Return what a stream gets of it where only breaks and tabs were taken away."""
+def stream_output(text: str) -> str:
+    """Return the output of a stream that removes only line breaks and tabs."""
     stream = io.StringIO()
     print(re.sub("[\n\t]", " ", text), file=PrintableStream(stream))
     return stream.getvalue()
 
 
-def refused(text: str) -> str:
+def error_text(text: str) -> str:
     error = ClientError({"Error": {"Code": "AccessDenied", "Message": text}}, "GetFunction")
     return clients.error_text("the function could not be read", error)
 
@@ -168,38 +167,38 @@ class Alarms:
 
 
 def log_rows(text: str) -> str:
-    said = [LogEvent("1", 0, text), LogEvent("2", 1, json.dumps({"event": text, "said": text}))]
-    return printable_block([*map(event_line, said), *count_lines(said)])
+    output = [LogEvent("1", 0, text), LogEvent("2", 1, json.dumps({"event": text, "said": text}))]
+    return printable_block([*map(event_line, output), *count_lines(output)])
 
 
-# What each output is called, and what it shows where a text stands in all of its places.
+# Each output by name: what it prints when `text` is in all of its fields.
 OUTPUTS: Final[Mapping[str, Callable[[str], str]]] = {
-    "status, a page": lambda text: rollout_text(stands(text), NOON),
-    "status, many": lambda text: printable_block(overview_lines([stands(text)], NOON)),
-    "status, a line": lambda text: printable(rollout_line(stands(text))),
+    "status, a page": lambda text: rollout_text(a_rollout_with(text), NOON),
+    "status, many": lambda text: printable_block(overview_lines([a_rollout_with(text)], NOON)),
+    "status, a line": lambda text: printable(rollout_line(a_rollout_with(text))),
     "history": lambda text: printable_block(history_lines(entries(text))),
-    "plan": lambda text: plan_text(stands(text).policy, NOON),
+    "plan": lambda text: plan_text(a_rollout_with(text).policy, NOON),
     "doctor and verify": lambda text: printable_block(
         check_lines([Check(text, Level.FAIL, text, text)])
     ),
     "logs": log_rows,
-    "the live view": drawn,
-    "the log on a terminal": logged,
-    "a stream": printed,
-    "Markdown": lambda text: rollout_markdown(stands(text), entries(text), NOON),
-    "JUnit": lambda text: junit_text(stands(text), entries(text)),
+    "the live view": live_view_of,
+    "the log on a terminal": log_output,
+    "a stream": stream_output,
+    "Markdown": lambda text: rollout_markdown(a_rollout_with(text), entries(text), NOON),
+    "JUnit": lambda text: junit_text(a_rollout_with(text), entries(text)),
     "an error": lambda text: str(StoreError(text)),
     "a mistake in a file": lambda text: str(PolicyError.of(Flaw(text, text, 1, 2))),
-    "AWS's words": refused,
+    "AWS's words": error_text,
     "an alarm's reason": lambda text: (
         CloudWatchAlarms(lambda: Alarms(text)).states(["slow"])["slow"].reason
     ),
     "a hook's refusal": lambda text: (
         answer.consent_of(json.dumps({"allow": False, "reason": f"no: {text}"}).encode()).said
     ),
-    "Slack": lambda text: "\n".join(strings(slack.blocks(stands(text), message(text)))),
-    "SNS": lambda text: sns.text(message(text), stands(text)),
-    "the subject of SNS": lambda text: sns.subject(message(text), stands(text)),
+    "Slack": lambda text: "\n".join(strings(slack.blocks(a_rollout_with(text), message(text)))),
+    "SNS": lambda text: sns.text(message(text), a_rollout_with(text)),
+    "the subject of SNS": lambda text: sns.subject(message(text), a_rollout_with(text)),
 }
 
 
@@ -223,18 +222,18 @@ def test_an_annotation_is_one_command_and_no_other(text: str) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)
 def test_a_report_is_xml_with_as_many_cases(text: str) -> None:
-    assert tags(junit_text(stands(text), entries(text))) == tags(
-        junit_text(stands(HARMLESS), entries(HARMLESS))
+    assert tags(junit_text(a_rollout_with(text), entries(text))) == tags(
+        junit_text(a_rollout_with(HARMLESS), entries(HARMLESS))
     )
 
 
 def tags(document: str) -> list[str]:
     """Return the elements of `document`, as a strict parser finds them."""
-    found: list[str] = []
+    tags_: list[str] = []
     parser = ParserCreate()
-    parser.StartElementHandler = lambda name, _: found.append(name)
+    parser.StartElementHandler = lambda name, _: tags_.append(name)
     parser.Parse(document.encode(), True)
-    return found
+    return tags_
 
 
 @pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)
@@ -249,7 +248,7 @@ def test_attributes_of_sns_are_what_sns_takes(text: str) -> None:
         {**LADDER, "notify": [{"kind": "sns", "topic": "arn:aws:sns:eu-west-1:123456789012:t"}]}
     )
     (channel,) = policy.notify or ()
-    sns.SnsNotifier(Topic).deliver(channel, stands(text), message(text))  # type: ignore[arg-type]
+    sns.SnsNotifier(Topic).deliver(channel, a_rollout_with(text), message(text))  # type: ignore[arg-type]
     assert list(unsafe_parts("\n".join(strings(sent["MessageAttributes"])))) == []
 
 
@@ -257,10 +256,10 @@ MARKUP: Final = "[red]pwned[/red] [link=http://x]y[/link] :boom:"
 
 
 def test_markup_in_a_text_is_drawn_as_text() -> None:
-    assert MARKUP in drawn(MARKUP)
+    assert MARKUP in live_view_of(MARKUP)
     unit = MARKUP[:20]
     policy = a_policy(unit)
-    assert unit in drawn(MARKUP) or policy.metrics["errors"].unit == unit
+    assert unit in live_view_of(MARKUP) or policy.metrics["errors"].unit == unit
 
 
 def test_what_was_forgotten_is_marked_where_it_is_drawn() -> None:
@@ -273,14 +272,14 @@ LINKS: Final = "<img src=x onerror=y> ![a](http://x) @octocat www.x.org `b` | c"
 
 
 def test_in_markdown_a_text_is_no_link_no_image_no_mention_and_no_cell() -> None:
-    head, _, _ = rollout_markdown(stands(LINKS), entries(LINKS), NOON).partition("```text")
+    head, _, _ = rollout_markdown(a_rollout_with(LINKS), entries(LINKS), NOON).partition("```text")
     assert [one for one in ("<img", "](http:", "@octocat", " www.x") if one in head] == []
     rows = [line for line in head.splitlines() if line.startswith("|")]
     assert len({line.replace("\\|", "").count("|") for line in rows}) == 1
 
 
-def test_in_slack_a_text_mentions_no_one() -> None:
-    data = slack.blocks(stands("x"), message("<!channel> <@U123> & <http://x|y>"))
+def test_in_slack_a_text_is_no_mention() -> None:
+    data = slack.blocks(a_rollout_with("x"), message("<!channel> <@U123> & <http://x|y>"))
     assert "<" not in data["text"]
     kinds = {one["text"]["type"] for one in data["blocks"] if "text" in one}
     assert kinds == {"plain_text"}

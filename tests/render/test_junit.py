@@ -1,4 +1,4 @@
-"""JUnit reports: which case is red, which is skipped, and which passed."""
+"""JUnit reports: which case failed, is an error, was skipped, or passed."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,39 +14,39 @@ from tests.support.rollouts import NOON, a_policy, a_rollout
 
 TWO_STEPS = a_policy(steps=[{"weight": 10, "bake": "10m"}, {"weight": 100, "bake": "10m"}])
 
-Told = tuple[str, str]  # the case, and what became of it
+CaseResult = tuple[str, str]  # name and result of the case
 
 
 def finding(
-    verdict: Verdict, sentence: str = "works is told.", criterion: str = "works"
+    verdict: Verdict, sentence: str = "works is judged.", criterion: str = "works"
 ) -> Finding:
     return Finding(criterion, verdict, Label.NOT_YET, 1.0, 0.99, 10, 0, 60, sentence)
 
 
 def entry(step: int, *findings: Finding) -> Entry:
     """Return an entry that led to `step`, after these findings."""
-    told = [
+    texts = [
         {"criterion": one.criterion, "verdict": str(one.verdict), "sentence": one.sentence}
         for one in findings
     ]
-    return Entry(1, NOON, "advanced", {"step": step, "findings": told})
+    return Entry(1, NOON, "advanced", {"step": step, "findings": texts})
 
 
 def rollout(phase: Phase, *findings: Finding, step: int = 0, **facts: Any) -> Rollout:
     return replace(a_rollout(policy=TWO_STEPS, step=step), phase=phase, findings=findings, **facts)
 
 
-def cases(report: Element) -> list[Told]:
-    """Return what became of each case."""
-    found = report.iter("testcase")
-    return [(one.attrib["name"], one[0].tag) for one in found]
+def cases(report: Element) -> list[CaseResult]:
+    """Return the name and result of each case."""
+    results = report.iter("testcase")
+    return [(one.attrib["name"], one[0].tag) for one in results]
 
 
 PASSED, FAILED, OPEN = map(finding, (Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE))
 
 
 @pytest.mark.parametrize(
-    ("phase", "reason", "last", "told", "end"),
+    ("phase", "reason", "last", "result", "end"),
     [
         (Phase.SUCCEEDED, Reason.COMPLETED, PASSED, "system-out", "system-out"),
         (Phase.PROGRESSING, Reason.BAKING, OPEN, "skipped", "skipped"),
@@ -58,13 +58,13 @@ PASSED, FAILED, OPEN = map(finding, (Verdict.PASS, Verdict.FAIL, Verdict.INCONCL
         (Phase.ROLLED_BACK, Reason.FOUND_AT_ZERO, OPEN, "skipped", "failure"),
     ],
 )
-def test_stopped_is_not_passed(
-    phase: Phase, reason: Reason, last: Finding, told: str, end: str
+def test_paused_is_not_passed(
+    phase: Phase, reason: Reason, last: Finding, result: str, end: str
 ) -> None:
-    """The case of the criterion in the last step, and the one of the end."""
+    """The case of the criterion in the last step, and that of the end."""
     entries = [entry(0), entry(1, PASSED), entry(1, last)]
     report = junit(rollout(phase, last, step=1, reason=reason), entries)
-    assert cases(report) == [("works", "system-out"), ("works", told), ("succeeded", end)]
+    assert cases(report) == [("works", "system-out"), ("works", result), ("succeeded", end)]
 
 
 def test_a_step_that_was_never_reached_is_skipped() -> None:
@@ -74,7 +74,7 @@ def test_a_step_that_was_never_reached_is_skipped() -> None:
     assert skipped.attrib["message"] == "was not judged in this step"
 
 
-def test_an_end_that_was_expected_leaves_nothing_red() -> None:
+def test_an_expected_end_has_no_failure() -> None:
     entries = [entry(0), entry(0, FAILED)]
     ended = rollout(Phase.ROLLED_BACK, FAILED)
     expected = cases(junit(ended, entries, "rolled_back"))
@@ -86,7 +86,7 @@ def test_an_end_that_was_expected_leaves_nothing_red() -> None:
     assert cases(junit(ended, entries, "paused"))[-1] == ("paused", "failure")
 
 
-def test_what_became_of_a_rollback_is_no_criterion() -> None:
+def test_the_drain_of_a_rollback_is_no_criterion() -> None:
     drained = finding(Verdict.PASS, criterion="drain")
     report = junit(rollout(Phase.ROLLED_BACK), [entry(0), entry(0, FAILED), entry(0, drained)])
     assert cases(report)[0] == ("works", "failure")
@@ -97,9 +97,9 @@ def test_suites_count_what_is_in_them() -> None:
     assert [suite.attrib["name"] for suite in report] == [
         "checkout, step 1: 10 %", "checkout, step 2: 100 %", "checkout, the end",
     ]  # fmt: skip
-    counted = ("tests", "failures", "errors", "skipped")
-    assert [report.attrib[name] for name in counted] == ["3", "2", "0", "1"]
-    assert [report[0].attrib[name] for name in counted] == ["1", "1", "0", "0"]
+    counts = ("tests", "failures", "errors", "skipped")
+    assert [report.attrib[name] for name in counts] == ["3", "2", "0", "1"]
+    assert [report[0].attrib[name] for name in counts] == ["1", "1", "0", "0"]
 
 
 def test_what_xml_cannot_hold_is_replaced_and_the_rest_escaped() -> None:

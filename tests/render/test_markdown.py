@@ -1,4 +1,4 @@
-"""Markdown: what is shown as it is, and how long a page may be."""
+"""Markdown pages: content, escaping, and the limit of their length."""
 
 import re
 from dataclasses import replace
@@ -24,7 +24,7 @@ def page(rollout: Rollout, *entries: Entry) -> str:
     return rollout_markdown(rollout, entries, NOON + MINUTE)
 
 
-def test_a_page_says_where_a_rollout_stands_and_how_it_got_there() -> None:
+def test_a_page_has_the_status_of_a_rollout_and_its_timeline() -> None:
     standing = replace(a_rollout(), findings=(WORKS,), next="50 % at noon", sentence="baking")
     assert page(standing, entry("10 % is in force")).splitlines() == [
         "### checkout\\#1: progressing at 10 %",
@@ -47,7 +47,7 @@ def test_a_page_says_where_a_rollout_stands_and_how_it_got_there() -> None:
     ]
 
 
-def test_a_rollout_that_no_tick_has_seen_for_an_hour_says_so() -> None:
+def test_a_rollout_without_a_tick_for_an_hour_says_so() -> None:
     late = rollout_markdown(a_rollout(), [], NOON + timedelta(hours=1))
     assert "updated 2026-11-24 12:00 UTC, 1h 00m ago: does anything tick it?" in late
 

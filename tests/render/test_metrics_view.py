@@ -1,4 +1,4 @@
-"""The table of gauges: one row each, and words where there is no number."""
+"""The table of gauges, as text, as data and on a terminal."""
 
 from io import StringIO
 
@@ -14,14 +14,19 @@ from tests.support.rollouts import NOON
 AT_MOST = ExpectedRange("p95", "≤ 500 ms", high=500)
 ROWS = [
     Gauge("requests Sum", Unit.COUNT, "", 2_202, (), GaugeStatus.NOTHING_EXPECTED, (700, 900, 602)),
-    Gauge("latency p95", Unit.LEVEL, "ms", 512.4, (AT_MOST,), GaugeStatus.NOT_AS_EXPECTED, (400, 512.4, None)),
+    Gauge(
+        "latency p95", Unit.LEVEL, "ms", 512.4, (AT_MOST,), GaugeStatus.NOT_AS_EXPECTED,
+        (400, 512.4, None),
+    ),
     Gauge(
         "SC-004", Unit.SHARE, "", 0.9995, (ExpectedRange("SC-004", "≥ 99.9%", low=0.999),),
         GaugeStatus.AS_EXPECTED, (1.0, 0.999, 1.0), "1 failure in 2 202 requests",
     ),
     Gauge("SC-003", Unit.INCREASE, "", 0.031, (), GaugeStatus.AS_EXPECTED, (0.03, 0.031, 0.05)),
     Gauge("4XXError Sum", Unit.COUNT, "", None, (), GaugeStatus.NO_TRAFFIC, (None, None, None)),
-    Gauge("direct p95", Unit.LEVEL, "", None, (), GaugeStatus.NOT_READ, (None,) * 3, "AccessDenied"),
+    Gauge(
+        "direct p95", Unit.LEVEL, "", None, (), GaugeStatus.NOT_READ, (None,) * 3, "AccessDenied"
+    ),
 ]  # fmt: skip
 
 
@@ -43,10 +48,10 @@ def test_a_table_of_gauges() -> None:
     ]
 
 
-def test_what_nobody_measured_is_null_in_data_and_never_0() -> None:
+def test_missing_data_is_null_and_never_0() -> None:
     data = gauges_data("orders", ROWS, 3, NOON)
-    silent = data["gauges"][4]
-    assert (silent["value"], silent["standing"], silent["points"]) == (
+    without_data = data["gauges"][4]
+    assert (without_data["value"], without_data["standing"], without_data["points"]) == (
         None, "no traffic", [None, None, None],
     )  # fmt: skip
     assert data["gauges"][0]["standing"] is None

@@ -1,4 +1,4 @@
-"""What makes 100 % permanent: the change in each form, and the order of what follows."""
+"""How 100 % becomes permanent: the change in each form, and the order of the checklist."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -26,13 +26,15 @@ ARN = "arn:aws:lambda:eu-central-1:123456789012:function"
 
 def policy(**target: Any) -> Policy:
     """Return a policy with another target."""
-    kept = {"kind": "lambda-env", "function": "shop", "percentage": "PERCENTAGE"}
-    return a_watched("traffic", target={**kept, **target})
+    defaults = {"kind": "lambda-env", "function": "shop", "percentage": "PERCENTAGE"}
+    return a_watched("traffic", target={**defaults, **target})
 
 
-def template(found: Policy) -> dict[str, Any]:
+def template(policy_: Policy) -> dict[str, Any]:
     """Return the change for CloudFormation, read as YAML."""
-    read: dict[str, Any] = YAML(typ="safe").load(change_text(found, "cloudformation"))["Resources"]
+    read: dict[str, Any] = YAML(typ="safe").load(change_text(policy_, "cloudformation"))[
+        "Resources"
+    ]
     return read
 
 

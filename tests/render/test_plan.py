@@ -1,4 +1,4 @@
-"""The plan of a policy: what waits for a person, and when nothing advances."""
+"""The plan of a policy: steps, approvals, freezes, and criteria."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -31,9 +31,9 @@ def test_a_plain_plan_says_nothing_of_freezes_and_approvals() -> None:
 
 
 def test_a_step_that_needs_approval_says_so() -> None:
-    told = lines(steps__1__approval="required")
-    assert "   10 %  2m warm-up, then 1h of bake; gate: works, fast" in told
-    assert "  100 %  needs approval; 2m warm-up, then 24h of bake; gate: works, fast" in told
+    plan = lines(steps__1__approval="required")
+    assert "   10 %  2m warm-up, then 1h of bake; gate: works, fast" in plan
+    assert "  100 %  needs approval; 2m warm-up, then 24h of bake; gate: works, fast" in plan
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_the_shortest_time_says_what_it_leaves_out(changes: dict[str, Any], left
 
 
 @pytest.mark.parametrize(
-    ("freeze", "now", "told"),
+    ("freeze", "now", "expected"),
     [
         pytest.param(
             FREEZE,
@@ -87,11 +87,11 @@ def test_the_shortest_time_says_what_it_leaves_out(changes: dict[str, Any], left
     ],
 )
 def test_a_freeze_is_shown_with_the_stretch_that_matters(
-    freeze: dict[str, Any], now: datetime, told: list[str]
+    freeze: dict[str, Any], now: datetime, expected: list[str]
 ) -> None:
     text = lines(now, freeze=freeze)
-    start = text.index(told[0])
-    assert text[start : start + len(told) + 1] == [*told, ""]
+    start = text.index(expected[0])
+    assert text[start : start + len(expected) + 1] == [*expected, ""]
 
 
 @pytest.mark.parametrize(
@@ -150,19 +150,19 @@ def test_a_program_reads_which_steps_need_approval() -> None:
 VERIFY = {"absent": '{ $.event = "gateway" }', "present": '{ $.event = "direct" }'}
 
 
-def test_a_verified_rollback_says_what_is_looked_for_and_where() -> None:
-    told = lines(verify_rollback=VERIFY)
+def test_a_verified_rollback_names_its_patterns_and_log_group() -> None:
+    plan = lines(verify_rollback=VERIFY)
     assert (
         '  rollback  is verified in /aws/lambda/handler: no { $.event = "gateway" } beside '
         '{ $.event = "direct" }'
-    ) in told
+    ) in plan
     data = plan_data(parse(changed(verify_rollback=VERIFY)), WEDNESDAY)
     assert data["verify_rollback"] == {"log_group": "/aws/lambda/handler", **VERIFY}
     assert "verify_rollback" not in plan_data(parse(changed()), WEDNESDAY)
 
 
 @pytest.mark.parametrize(
-    ("criterion", "told"),
+    ("criterion", "text"),
     [
         pytest.param(
             {"kind": "share", "metric": "requests", "control": "errors"},
@@ -204,14 +204,14 @@ def test_a_verified_rollback_says_what_is_looked_for_and_where() -> None:
         ),
     ],
 )  # fmt: skip
-def test_a_plan_says_what_each_kind_demands(criterion: dict[str, Any], told: str) -> None:
-    assert f"  c: {told}" in lines(criteria__c=criterion)
+def test_a_plan_says_what_each_kind_demands(criterion: dict[str, Any], text: str) -> None:
+    assert f"  c: {text}" in lines(criteria__c=criterion)
 
 
 def test_a_plan_says_what_gates_a_step_and_what_only_reports() -> None:
-    told = lines(criteria__fast__gates=False)
-    assert "   10 %  2m warm-up, then 1h of bake; gate: works; reports: fast" in told
-    (fast,) = [one for one in told if one.startswith("  fast: ")]
+    plan = lines(criteria__fast__gates=False)
+    assert "   10 %  2m warm-up, then 1h of bake; gate: works; reports: fast" in plan
+    (fast,) = [one for one in plan if one.startswith("  fast: ")]
     assert fast.endswith("; reports, and gates nothing")
     data = plan_data(parse(changed(criteria__fast__gates=False)), WEDNESDAY)
     assert [one["reports"] for one in data["steps"]] == [["fast"], ["fast"]]

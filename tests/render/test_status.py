@@ -1,4 +1,4 @@
-"""Where a rollout stands, as text and as data."""
+"""The status of a rollout as text and as data."""
 
 import json
 from dataclasses import replace
@@ -114,7 +114,7 @@ def test_the_data_are_plain_json(rollout: Rollout) -> None:
     assert data["findings"][0]["label"] == "refuted"
 
 
-def test_what_became_of_the_requests_after_a_rollback_is_a_line_and_data(rollout: Rollout) -> None:
+def test_the_drain_after_a_rollback_is_a_line_and_data(rollout: Rollout) -> None:
     drain = replace(FINDING, criterion="drain", sentence="drain refuted: 3 requests.")
     known = replace(rollout, drain=drain)
     assert "\n  drain     refuted: 3 requests.\n" in rollout_text(known)
@@ -157,7 +157,7 @@ def test_why_the_last_write_failed_is_part_of_the_page() -> None:
     assert rollout_data(rollout)["write_error"] == "AccessDenied: grant it"
 
 
-def test_somebody_who_looks_is_told_that_ticks_stay_away(rollout: Rollout) -> None:
+def test_the_page_warns_when_no_tick_runs(rollout: Rollout) -> None:
     two_hours = NOON + timedelta(hours=2)
     assert "  updated   2026-11-24 12:00 UTC" in rollout_text(rollout, NOON + MINUTE).splitlines()
     late = "  updated   2026-11-24 12:00 UTC, 2h 00m ago: does anything tick it?"
@@ -166,14 +166,14 @@ def test_somebody_who_looks_is_told_that_ticks_stay_away(rollout: Rollout) -> No
     assert "does anything tick it?" not in rollout_text(ended, two_hours)
 
 
-# --- many ---------------------------------------------------------------------------------------
+# --- overview -------------------------------------------------------------------------------------
 
 LATER = NOON + timedelta(hours=2)
 FAR = NOON + timedelta(days=7)
 
 
-def one(name: str, phase: Phase, **facts: object) -> Rollout:
-    """Return a rollout that a tick has just seen, changed by `facts`."""
+def rollout_of(name: str, phase: Phase, **facts: object) -> Rollout:
+    """Return a rollout that was just ticked, changed by `facts`."""
     plain = {"phase": phase, "updated": LATER, "sentence": f"{name} says why", "next": "100 % next"}
     return a_rollout(f"{name}#1", **{**plain, **facts})
 
@@ -181,49 +181,54 @@ def one(name: str, phase: Phase, **facts: object) -> Rollout:
 LEAK = replace(FINDING, criterion="drain", sentence="drain refuted: 3 requests.")
 ROWS = [
     pytest.param(
-        one("a", **GOING_BACK, seen_weight=10, unconfirmed=True, blocked="AccessDenied"),
+        rollout_of("a", **GOING_BACK, seen_weight=10, unconfirmed=True, blocked="AccessDenied"),
         "! a#1  rolling_back  10 % live, going to 0 %  NOT at 0 %: AccessDenied; a says why",
         id="not at zero",
     ),
     pytest.param(
-        one("b", Phase.ROLLED_BACK, drain=LEAK, watch_until=FAR),
+        rollout_of("b", Phase.ROLLED_BACK, drain=LEAK, watch_until=FAR),
         "! b#1  rolled_back    10 %  drain refuted: 3 requests.", id="requests still arrive",
     ),
     pytest.param(
-        one("c", **GOING_BACK, seen_weight=10),
+        rollout_of("c", **GOING_BACK, seen_weight=10),
         "! c#1  rolling_back  10 % live, going to 0 %  c says why", id="on its way back",
     ),
-    pytest.param(one("d", Phase.PAUSED), "! d#1  paused         10 %  d says why", id="paused"),
     pytest.param(
-        one("e", Phase.PROGRESSING, updated=NOON),
+        rollout_of("d", Phase.PAUSED), "! d#1  paused         10 %  d says why", id="paused"
+    ),
+    pytest.param(
+        rollout_of("e", Phase.PROGRESSING, updated=NOON),
         "! e#1  progressing    10 %  no tick for 2h 00m; 100 % next", id="not ticked",
     ),
     pytest.param(
-        one("f", Phase.PROGRESSING), "  f#1  progressing    10 %  100 % next", id="on its way",
+        rollout_of("f", Phase.PROGRESSING), "  f#1  progressing    10 %  100 % next",
+        id="on its way",
     ),
     pytest.param(
-        one("g", Phase.ROLLED_BACK, drain=LEAK, watch_until=NOON),
+        rollout_of("g", Phase.ROLLED_BACK, drain=LEAK, watch_until=NOON),
         "  g#1  rolled_back    10 %  g says why", id="rolled back long ago",
     ),
     pytest.param(
-        one("h", Phase.SUCCEEDED, updated=NOON),
+        rollout_of("h", Phase.SUCCEEDED, updated=NOON),
         "  h#1  succeeded      10 %  h says why", id="complete",
     ),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("rollout", "line"), ROWS)
-def test_of_many_each_is_a_line_that_says_whether_it_needs_a_person(
+def test_of_many_each_is_a_line_that_says_whether_it_needs_an_operator(
     rollout: Rollout, line: str
 ) -> None:
     assert overview_lines([rollout], LATER) == [line]
 
 
 def test_of_many_the_most_urgent_comes_first_and_the_oldest_of_equals() -> None:
-    rollouts, told = zip(*(row.values for row in ROWS), strict=True)
-    assert overview_lines(rollouts[::-1], LATER) == list(told[1::-1]) + list(told[2:])
+    rollouts, names = zip(*(row.values for row in ROWS), strict=True)
+    assert overview_lines(rollouts[::-1], LATER) == list(names[1::-1]) + list(names[2:])
 
 
 def test_columns_of_many_are_as_wide_as_the_longest_name() -> None:
-    shown = overview_lines([one("a", Phase.PAUSED), one("checkout", Phase.PAUSED)], LATER)
+    shown = overview_lines(
+        [rollout_of("a", Phase.PAUSED), rollout_of("checkout", Phase.PAUSED)], LATER
+    )
     assert [line.index("paused") for line in shown] == [14, 14]

@@ -1,4 +1,4 @@
-"""The live view of a rollout: what it says, at any width; no colours are asserted."""
+"""The live view of a rollout: its text at any width, without colours."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -29,7 +29,7 @@ def a_finding(criterion: str = "works", **facts: Any) -> Finding:
         "samples": 2_000,
         "start": 0,
         "end": 300,
-        "sentence": f"{criterion} was told.",
+        "sentence": f"{criterion} was judged.",
     }
     return Finding(**{**plain, **facts})
 
@@ -45,16 +45,16 @@ def baking() -> Rollout:
 
 
 def lines(rollout: Rollout, now: Any = NOON, width: int = 80) -> list[str]:
-    """Return what somebody reads, without colours and without spaces at the ends of lines."""
+    """Return the lines of the view, without colours and trailing spaces."""
     console = Console(width=width, file=StringIO(), record=True)
     console.print(live_view(rollout, now))
     return [line.rstrip() for line in console.export_text().splitlines()]
 
 
 def fact(rollout: Rollout, name: str, now: Any = NOON) -> str | None:
-    """Return what stands beside `name`; None when it is not there."""
-    found = [one for one in lines(rollout, now, width=120) if one.startswith(f"{name} ")]
-    return found[0].removeprefix(name).strip() if found else None
+    """Return the text of the fact `name`; None when it is not shown."""
+    rows = [one for one in lines(rollout, now, width=120) if one.startswith(f"{name} ")]
+    return rows[0].removeprefix(name).strip() if rows else None
 
 
 def step(rollout: Rollout, weight: str, now: Any = NOON) -> str:
@@ -120,7 +120,7 @@ def test_a_weight_that_is_not_in_force_yet_has_no_bake(baking: Rollout) -> None:
         (Phase.ROLLED_BACK, ["✓", "✗", "·"]),
     ],
 )
-def test_the_ladder_shows_behind_here_and_ahead(
+def test_the_steps_are_marked_done_current_or_ahead(
     baking: Rollout, phase: Phase, rows: list[str]
 ) -> None:
     at_50 = replace(baking, phase=phase, step=1, intent=Intent(50, 10, "token", NOON))
@@ -128,8 +128,8 @@ def test_the_ladder_shows_behind_here_and_ahead(
 
 
 def test_a_paused_rollout_has_nothing_left_to_wait_for(baking: Rollout) -> None:
-    by_hand = replace(baking, phase=Phase.PAUSED, reason=Reason.PAUSED_BY_HAND)
-    assert step(by_hand, "10 %", NOON + 3 * MINUTE) == "▶   10 %  10m  paused"
+    paused = replace(baking, phase=Phase.PAUSED, reason=Reason.PAUSED_BY_HAND)
+    assert step(paused, "10 %", NOON + 3 * MINUTE) == "▶   10 %  10m  paused"
 
 
 def test_of_a_complete_rollout_every_step_is_done(baking: Rollout) -> None:
@@ -137,23 +137,23 @@ def test_of_a_complete_rollout_every_step_is_done(baking: Rollout) -> None:
     assert [step(complete, weight)[0] for weight in ("10 %", "50 %", "100 %")] == ["✓"] * 3
 
 
-def test_a_weight_of_another_hand_is_beside_the_one_asked_for(baking: Rollout) -> None:
+def test_a_drifted_weight_is_shown_with_the_expected_one(baking: Rollout) -> None:
     assert fact(replace(baking, seen_weight=75), "weight") == "10 % asked for, 75 % seen"
 
 
-def test_what_comes_next_says_in_how_long_unless_only_a_person_knows(baking: Rollout) -> None:
+def test_the_next_action_has_a_countdown_unless_it_waits_for_an_operator(baking: Rollout) -> None:
     assert fact(baking, "next", NOON + 5 * MINUTE) == "50 % at 12:15 (in 10m)"
     assert fact(baking, "next", NOON + 20 * MINUTE) == "50 % at 12:15"
     assert fact(replace(baking, phase=Phase.PAUSED), "next") == "50 % at 12:15"
 
 
-def test_ticks_that_stay_away_are_told(baking: Rollout) -> None:
+def test_the_live_view_warns_when_no_tick_runs(baking: Rollout) -> None:
     assert fact(baking, "updated", NOON + 19 * MINUTE) == "2026-11-24 12:00 UTC"
     late = "2026-11-24 12:00 UTC, 2h 00m ago: does anything tick it?"
     assert fact(baking, "updated", NOON + 2 * HOUR) == late
 
 
-def test_the_drain_and_the_label_are_told_once_they_are_known(baking: Rollout) -> None:
+def test_the_drain_and_the_label_are_shown_once_they_are_known(baking: Rollout) -> None:
     assert fact(baking, "drain") is None
     assert fact(baking, "shown") is None
     drain = a_finding("drain", verdict=Verdict.FAIL, sentence="drain refuted: 3 requests.")
@@ -162,7 +162,7 @@ def test_the_drain_and_the_label_are_told_once_they_are_known(baking: Rollout) -
 
 
 @pytest.mark.parametrize(
-    ("verdict", "label", "told"),
+    ("verdict", "label", "is_shown"),
     [
         (Verdict.PASS, Label.NOT_REFUTED, False),
         (Verdict.INCONCLUSIVE, Label.NOT_YET, False),
@@ -171,12 +171,14 @@ def test_the_drain_and_the_label_are_told_once_they_are_known(baking: Rollout) -
         (Verdict.FAIL, Label.REFUTED, True),
     ],
 )
-def test_a_sentence_stands_below_where_a_criterion_keeps_somebody_waiting(
-    baking: Rollout, verdict: Verdict, label: Label, told: bool
+def test_a_sentence_is_below_the_table_where_a_criterion_needs_attention(
+    baking: Rollout, verdict: Verdict, label: Label, is_shown: bool
 ) -> None:
     one = replace(baking, findings=(a_finding(verdict=verdict, label=label),))
-    assert ("works was told." in lines(one)) is told
-    assert "works was told." not in lines(replace(one, sentence="works was told. And more."))[8:]
+    assert ("works was judged." in lines(one)) is is_shown
+    assert (
+        "works was judged." not in lines(replace(one, sentence="works was judged. And more."))[8:]
+    )
 
 
 NAMES = [f"a-criterion-with-a-very-long-name-{number}" for number in range(6)]
@@ -192,7 +194,7 @@ MANY = Policy.model_validate(
 )
 
 
-def test_what_only_reports_says_so_and_keeps_nobody_waiting(baking: Rollout) -> None:
+def test_a_criterion_that_only_reports_says_so_and_blocks_nothing(baking: Rollout) -> None:
     facts: dict[str, Any] = {
         "verdict": Verdict.INCONCLUSIVE,
         "label": Label.NO_DATA,
@@ -200,11 +202,11 @@ def test_what_only_reports_says_so_and_keeps_nobody_waiting(baking: Rollout) -> 
     }
     shown = "\n".join(lines(replace(baking, findings=(a_finding(**facts),)), width=120))
     assert "no data (report)" in shown
-    assert "works was told." not in shown
+    assert "works was judged." not in shown
     failing = a_finding(**{**facts, "verdict": Verdict.FAIL, "label": Label.REFUTED})
     shown = "\n".join(lines(replace(baking, findings=(failing,)), width=120))
     assert "refuted (report)" in shown
-    assert "works was told." in shown
+    assert "works was judged." in shown
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

@@ -1,4 +1,4 @@
-"""Holds a simulated world against botocore's own model of each service."""
+"""Checks every call of a simulated world against botocore's service models."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -12,7 +12,7 @@ from botocore.validate import ParamValidator
 
 from controller.simulation.fakes.outages import Proceed
 
-# Errors that every service may answer with; no model lists them per operation.
+# Errors of every service; no model lists them per operation.
 COMMON_ERRORS = {
     "AccessDeniedException": 403,
     "InternalFailure": 500,
@@ -25,7 +25,7 @@ COMMON_ERRORS = {
 def hold_to_model(
     service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
 ) -> dict[str, Any]:
-    """A layer of a world: every request, answer and error must be one that AWS knows."""
+    """An interceptor: every request, answer and error must fit the model of the service."""
     model = operation_model(service, operation)
     report = ParamValidator().validate(request, model.input_shape)
     assert not report.has_errors(), report.generate_report()
@@ -36,7 +36,7 @@ def hold_to_model(
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
         assert (code, status) in known_errors(model).items()
         raise
-    assert list(strangers(answer, model.output_shape)) == []
+    assert list(undeclared_parts(answer, model.output_shape)) == []
     return answer
 
 
@@ -57,8 +57,8 @@ def known_errors(model: OperationModel) -> dict[str, int]:
     return codes
 
 
-def strangers(answer: Any, shape: Shape | None) -> Iterator[str]:
-    """Yield what in `answer` the shape does not know: keys, types, enum values, naive times."""
+def undeclared_parts(answer: Any, shape: Shape | None) -> Iterator[str]:
+    """Yield parts of `answer` that its shape does not declare: keys, types, enums, naive times."""
     if shape is None:
         if answer:
             yield f"{answer!r} where nothing is answered"

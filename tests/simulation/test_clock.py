@@ -20,20 +20,20 @@ def test_only_waiting_lets_time_pass() -> None:
 
 def test_what_is_due_happens_in_order_and_at_its_own_moment() -> None:
     clock = VirtualClock(START)
-    seen: list[tuple[str, datetime]] = []
+    actions: list[tuple[str, datetime]] = []
     for name, second in (("later", 50), ("sooner", 10), ("too late", 61)):
-        clock.at(after(second), lambda name=name: seen.append((name, clock.now())))  # type: ignore[misc]
+        clock.at(after(second), lambda name=name: actions.append((name, clock.now())))  # type: ignore[misc]
     clock.advance(timedelta(minutes=1))
-    assert seen == [("sooner", after(10)), ("later", after(50))]
+    assert actions == [("sooner", after(10)), ("later", after(50))]
     assert clock.now() == after(60)
 
 
 def test_what_happens_can_plan_more_within_the_same_wait() -> None:
     clock = VirtualClock(START)
-    seen: list[datetime] = []
-    clock.at(after(10), lambda: clock.at(after(20), lambda: seen.append(clock.now())))
+    moments: list[datetime] = []
+    clock.at(after(10), lambda: clock.at(after(20), lambda: moments.append(clock.now())))
     clock.advance(timedelta(seconds=30))
-    assert seen == [after(20)]
+    assert moments == [after(20)]
 
 
 def test_time_never_goes_back() -> None:

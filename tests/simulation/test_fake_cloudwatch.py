@@ -27,9 +27,9 @@ SECOND = timedelta(seconds=1)
 @pytest.fixture
 def busy() -> World:
     """All traffic on the canary, for an hour."""
-    made = world(scenario(function={"weight": 100}))
-    made.clock.advance(HOUR)
-    return made
+    account = world(scenario(function={"weight": 100}))
+    account.clock.advance(HOUR)
+    return account
 
 
 def ask(of: World, *queries: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -66,20 +66,20 @@ def put(to: World, moment: datetime, *values: float, unit: str = "Count") -> Non
     ],
 )
 def test_each_statistic_is_taken_over_the_whole_period(statistic: str, expected: float) -> None:
-    made = empty_world()
-    put(made, START, 10, 20)
-    put(made, START + 4 * MINUTE, 30, 40)
-    made.clock.advance(HOUR)
-    assert read(made, "Shop/Orders", statistic, 300, dimensions={}) == {START: expected}
+    account = empty_world()
+    put(account, START, 10, 20)
+    put(account, START + 4 * MINUTE, 30, 40)
+    account.clock.advance(HOUR)
+    assert read(account, "Shop/Orders", statistic, 300, dimensions={}) == {START: expected}
 
 
 def test_periods_are_cut_from_the_start_and_the_end_cuts_off_the_last_one() -> None:
-    made = empty_world()
+    account = empty_world()
     for minute in range(15):
-        put(made, START + minute * MINUTE, minute)
-    made.clock.advance(HOUR)
-    found = read(
-        made,
+        put(account, START + minute * MINUTE, minute)
+    account.clock.advance(HOUR)
+    points = read(
+        account,
         "Shop/Orders",
         "Maximum",
         300,
@@ -87,16 +87,16 @@ def test_periods_are_cut_from_the_start_and_the_end_cuts_off_the_last_one() -> N
         start=START + 2 * MINUTE,
         end=START + 10 * MINUTE,
     )
-    assert found == {START + 2 * MINUTE: 6, START + 7 * MINUTE: 9}
+    assert points == {START + 2 * MINUTE: 6, START + 7 * MINUTE: 9}
 
 
 def test_values_that_are_put_late_change_a_datapoint_that_was_read() -> None:
-    made = empty_world()
-    put(made, START, 10)
-    made.clock.advance(HOUR)
-    assert read(made, "Shop/Orders", dimensions={}) == {START: 10}
-    put(made, START, 5)
-    assert read(made, "Shop/Orders", dimensions={}) == {START: 15}
+    account = empty_world()
+    put(account, START, 10)
+    account.clock.advance(HOUR)
+    assert read(account, "Shop/Orders", dimensions={}) == {START: 10}
+    put(account, START, 5)
+    assert read(account, "Shop/Orders", dimensions={}) == {START: 15}
 
 
 def test_percentiles_of_a_window_are_of_all_its_requests(busy: World) -> None:
@@ -116,9 +116,9 @@ def test_a_trimmed_count_counts_the_requests_above_a_bound(busy: World) -> None:
 
 
 def test_trimmed_counts_of_minutes_add_up(busy: World) -> None:
-    minutes = read(busy, "Latency", "TC(163.8:)", start=START, end=START + HOUR)
+    by_minute = read(busy, "Latency", "TC(163.8:)", start=START, end=START + HOUR)
     (hour,) = read(busy, "Latency", "TC(163.8:)", 3_600, start=START, end=START + HOUR).values()
-    assert hour == pytest.approx(sum(minutes.values()))
+    assert hour == pytest.approx(sum(by_minute.values()))
 
 
 def test_a_bound_is_in_the_unit_of_its_metric(busy: World) -> None:
@@ -137,15 +137,15 @@ def test_counts_of_one_minute_fit_together(busy: World) -> None:
     count = read(busy, "Count")
     assert len(count) == 59  # the last minute is not visible yet
     assert read(busy, "Count", "SampleCount") == count
-    settled = START + HOUR - 3 * MINUTE
-    count = read(busy, "Count", end=settled)
-    assert read(busy, "Latency", "SampleCount", end=settled) == count
-    assert read(busy, "5XXError", "SampleCount", end=settled) == count
-    assert set(read(busy, "5XXError", end=settled).values()) == {0.0}
+    final_minutes = START + HOUR - 3 * MINUTE
+    count = read(busy, "Count", end=final_minutes)
+    assert read(busy, "Latency", "SampleCount", end=final_minutes) == count
+    assert read(busy, "5XXError", "SampleCount", end=final_minutes) == count
+    assert set(read(busy, "5XXError", end=final_minutes).values()) == {0.0}
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "metric_query",
     [
         query("Cuont"),
         query("Count", dimensions={"ApiName": "other"}),
@@ -161,31 +161,31 @@ def test_counts_of_one_minute_fit_together(busy: World) -> None:
         "more dimensions",
         "fewer dimensions",
         "path without traffic",
-        "resolution that nobody publishes",
+        "resolution that is not published",
         "path without traffic, counted above a bound",
     ],
 )
-def test_what_has_no_data_is_complete_and_empty(busy: World, asked: dict[str, Any]) -> None:
-    (result,) = ask(busy, asked)["MetricDataResults"]
+def test_what_has_no_data_is_complete_and_empty(busy: World, metric_query: dict[str, Any]) -> None:
+    (result,) = ask(busy, metric_query)["MetricDataResults"]
     assert (result["StatusCode"], result["Values"], result["Timestamps"]) == ("Complete", [], [])
 
 
 def test_a_wrong_unit_finds_nothing_and_says_nothing(busy: World) -> None:
-    asked = query("Latency", "p95")
-    asked["MetricStat"]["Unit"] = "Seconds"
-    assert ask(busy, asked)["MetricDataResults"][0]["Values"] == []
-    asked["MetricStat"]["Unit"] = "Milliseconds"
-    assert len(ask(busy, asked)["MetricDataResults"][0]["Values"]) == 57
+    metric_query = query("Latency", "p95")
+    metric_query["MetricStat"]["Unit"] = "Seconds"
+    assert ask(busy, metric_query)["MetricDataResults"][0]["Values"] == []
+    metric_query["MetricStat"]["Unit"] = "Milliseconds"
+    assert len(ask(busy, metric_query)["MetricDataResults"][0]["Values"]) == 57
 
 
 def test_a_minute_becomes_visible_after_a_minute_and_only_grows_for_another() -> None:
-    made = world(scenario(function={"weight": 100}))
+    account = world(scenario(function={"weight": 100}))
     sums, counts, slow = [], [], []
     for _ in range(190):
-        made.clock.advance(SECOND)
-        sums.append(read(made, "Latency", "Sum", start=START).get(START))
-        counts.append(read(made, "Count", "Sum", start=START).get(START))
-        slow.append(read(made, "Latency", "TC(100.5:)", start=START).get(START))
+        account.clock.advance(SECOND)
+        sums.append(read(account, "Latency", "Sum", start=START).get(START))
+        counts.append(read(account, "Count", "Sum", start=START).get(START))
+        slow.append(read(account, "Latency", "TC(100.5:)", start=START).get(START))
     assert sums[118] is None
     assert sums[119] is not None
     for series in (sums, counts, slow):
@@ -208,20 +208,22 @@ def test_points_come_newest_first_unless_asked_otherwise(
 def test_pages_together_are_the_whole_answer(busy: World) -> None:
     names = ["Count", "Cuont", "4XXError", "Latency"]
     queries = [{**query(name), "Id": f"q{place}"} for place, name in enumerate(names)]
-    whole = {one["Id"]: one["Values"] for one in ask(busy, *queries)["MetricDataResults"]}
+    complete = {
+        result["Id"]: result["Values"] for result in ask(busy, *queries)["MetricDataResults"]
+    }
     pages: dict[str, list[float]] = {}
     statuses: dict[str, list[str]] = {}
     token: dict[str, str] = {}
     for _ in range(20):
         answer = ask(busy, *queries, MaxDatapoints=10, **token)
-        assert sum(len(one["Values"]) for one in answer["MetricDataResults"]) <= 10
-        for one in answer["MetricDataResults"]:
-            pages.setdefault(one["Id"], []).extend(one["Values"])
-            statuses.setdefault(one["Id"], []).append(one["StatusCode"])
+        assert sum(len(result["Values"]) for result in answer["MetricDataResults"]) <= 10
+        for result in answer["MetricDataResults"]:
+            pages.setdefault(result["Id"], []).extend(result["Values"])
+            statuses.setdefault(result["Id"], []).append(result["StatusCode"])
         if "NextToken" not in answer:
             break
         token = {"NextToken": answer["NextToken"]}
-    assert pages == whole
+    assert pages == complete
     assert all(each[-1] == "Complete" and "Complete" not in each[:-1] for each in statuses.values())
     assert statuses["q0"] == ["PartialData"] * 5 + ["Complete"]
 
@@ -303,7 +305,7 @@ def test_a_time_without_a_zone_is_refused_at_once(busy: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "metric_query",
     [
         {"Id": "m", "Expression": "q / 100"},
         query("Count", "IQM"),
@@ -323,36 +325,36 @@ def test_a_time_without_a_zone_is_refused_at_once(busy: World) -> None:
         "count above a percentile",
     ],
 )
-def test_what_no_simulated_cloudwatch_can_do_is_said_loudly(
-    busy: World, asked: dict[str, Any]
+def test_what_the_fake_does_not_support_raises_an_error(
+    busy: World, metric_query: dict[str, Any]
 ) -> None:
     with pytest.raises(NotImplementedError):
-        ask(busy, asked)
+        ask(busy, metric_query)
 
 
 @pytest.mark.parametrize(
-    ("age", "period_s", "found"),
+    ("age", "period_s", "count"),
     [(14, 60, True), (16, 60, False), (16, 300, True), (64, 300, False), (64, 3_600, True)],
 )
-def test_long_periods_outlive_short_ones(age: int, period_s: int, found: bool) -> None:
-    made = world()
+def test_long_periods_outlive_short_ones(age: int, period_s: int, count: bool) -> None:
+    account = world()
     end = datetime.combine(START.date(), START.time(), UTC) - timedelta(days=age)
-    series = read(made, "AWS/Lambda/Invocations", "Sum", period_s, start=end - HOUR, end=end)
-    assert bool(series) is found
+    series = read(account, "AWS/Lambda/Invocations", "Sum", period_s, start=end - HOUR, end=end)
+    assert bool(series) is count
 
 
 def test_reading_often_or_once_gives_the_same_series() -> None:
     def played(minutes_between_reads: int) -> list[dict[datetime, float]]:
-        made = world()
+        account = world()
         for minute in range(120):
             if minute in (10, 50):
-                set_weight(made, minute)
+                set_weight(account, minute)
             if minute % minutes_between_reads == 0:
-                read(made, "Latency", "p95", 300)
-                read(made, "5XXError")
-            made.clock.advance(MINUTE)
+                read(account, "Latency", "p95", 300)
+                read(account, "5XXError")
+            account.clock.advance(MINUTE)
         return [
-            read(made, name, statistic, period, start=START, end=START + 2 * HOUR)
+            read(account, name, statistic, period, start=START, end=START + 2 * HOUR)
             for name, statistic, period in (
                 ("Latency", "p95", 300),
                 ("Latency", "p95", 60),
@@ -366,6 +368,6 @@ def test_reading_often_or_once_gives_the_same_series() -> None:
 
 def test_another_seed_is_another_world() -> None:
     worlds = [world(seed=seed) for seed in (1, 1, 2)]
-    first, again, other = (read(each, "AWS/Lambda/Invocations", end=START) for each in worlds)
-    assert first == again != other
-    assert first.keys() == other.keys()
+    first, again, other_seed = (read(each, "AWS/Lambda/Invocations", end=START) for each in worlds)
+    assert first == again != other_seed
+    assert first.keys() == other_seed.keys()

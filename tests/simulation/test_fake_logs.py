@@ -1,4 +1,4 @@
-"""Simulated logs: what requests log on their way, and which patterns find it."""
+"""The fake of CloudWatch Logs: the events of requests, and the patterns that match them."""
 
 from datetime import timedelta
 from typing import Any
@@ -21,28 +21,28 @@ GROUP = "/aws/lambda/handler"
 def logging(**verify: str) -> World:
     """Return a world whose requests log events."""
     policy = Policy.model_validate({**POLICY, "verify_rollback": {**VERIFY, **verify}})
-    made = World.for_policy(policy, scenario(), seed=1, start=START)
-    made.interceptors.append(hold_to_model)
-    return made
+    account = World.for_policy(policy, scenario(), seed=1, start=START)
+    account.interceptors.append(hold_to_model)
+    return account
 
 
-def found(in_world: World, pattern: str, **request: Any) -> list[dict[str, Any]]:
+def find_events(in_world: World, pattern: str, **parameters: Any) -> list[dict[str, Any]]:
     """Return the events of all pages, of the last ten minutes."""
     now = in_world.clock.now()
-    asked = {
+    parameters = {
         "logGroupName": GROUP,
         "startTime": int((now - 10 * MINUTE).timestamp() * 1_000),
         "endTime": int(now.timestamp() * 1_000),
         **({"filterPattern": pattern} if pattern else {}),
-        **request,
+        **parameters,
     }
     events, client = [], in_world.client("logs")
     while True:
-        page = client.filter_log_events(**asked)
+        page = client.filter_log_events(**parameters)
         events += page["events"]
         if "nextToken" not in page:
             return events
-        asked["nextToken"] = page["nextToken"]
+        parameters["nextToken"] = page["nextToken"]
 
 
 def test_each_request_logs_the_event_of_its_path() -> None:
@@ -55,39 +55,41 @@ def test_each_request_logs_the_event_of_its_path() -> None:
     world.clock.advance(5 * MINUTE)  # metrics come late, and events do not
     canary = sum(read(world, "Count", start=begin, end=begin + 10 * MINUTE).values())
     until = {"endTime": int((begin + 10 * MINUTE).timestamp() * 1_000) - 1}
-    assert len(found(world, GATEWAY, **since, **until)) == canary > 100
-    assert len(found(world, DIRECT, **since, **until)) > 9 / 2 * canary
+    assert len(find_events(world, GATEWAY, **since, **until)) == canary > 100
+    assert len(find_events(world, DIRECT, **since, **until)) > 9 / 2 * canary
 
 
 def test_at_zero_percent_the_canary_logs_nothing() -> None:
     world = logging()
     world.clock.advance(10 * MINUTE)
-    assert (len(found(world, GATEWAY)), len(found(world, DIRECT)) > 1_000) == (0, True)
+    assert (len(find_events(world, GATEWAY)), len(find_events(world, DIRECT)) > 1_000) == (0, True)
 
 
 def test_pages_have_no_more_than_was_asked_for_and_nothing_is_lost() -> None:
     world = logging()
     world.clock.advance(3 * MINUTE)
-    whole = found(world, DIRECT)
-    assert found(world, DIRECT, limit=500) == whole
-    assert [one["timestamp"] for one in whole] == sorted(one["timestamp"] for one in whole)
+    all_events = find_events(world, DIRECT)
+    assert find_events(world, DIRECT, limit=500) == all_events
+    assert [one["timestamp"] for one in all_events] == sorted(
+        one["timestamp"] for one in all_events
+    )
 
 
 def test_a_minute_is_logged_once_it_is_over() -> None:
     world = logging()
     world.clock.advance(timedelta(seconds=30))
     now = START + timedelta(seconds=30)
-    assert all(one["timestamp"] < START.timestamp() * 1_000 for one in found(world, DIRECT))
+    assert all(one["timestamp"] < START.timestamp() * 1_000 for one in find_events(world, DIRECT))
     assert world.clock.now() == now
 
 
-def test_a_group_that_is_not_there_is_refused_and_so_is_a_strange_token() -> None:
+def test_a_group_that_is_not_there_is_refused_and_so_is_an_unknown_token() -> None:
     world = empty_world()
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
-        found(world, "gateway")
+        find_events(world, "gateway")
     world.add_log_event(GROUP, START, "gateway")
     with pytest.raises(ClientError, match="InvalidParameterException"):
-        found(world, "gateway", nextToken="page-2")
+        find_events(world, "gateway", nextToken="page-2")
 
 
 @pytest.mark.parametrize("pattern", [GATEWAY, DIRECT, "direct", '{ $.a.b = 5 && $.c = "x" }', ""])

@@ -1,4 +1,4 @@
-"""When a rehearsal begins: the days that a policy names are over, and nothing is frozen."""
+"""The start of a rehearsal: after the baselines of the policy, and outside its freezes."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,7 +26,7 @@ def frozen(begin: str, end: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("said", "played", "begin"),
+    ("policy_data", "played", "begin"),
     [
         pytest.param({}, {}, DEFAULT_START, id="no days are named: always the same moment"),
         pytest.param(
@@ -56,15 +56,15 @@ def frozen(begin: str, end: str) -> dict[str, Any]:
     ],
 )
 def test_a_rehearsal_begins_when_its_policy_may_start(
-    said: dict[str, Any], played: dict[str, Any], begin: datetime
+    policy_data: dict[str, Any], played: dict[str, Any], begin: datetime
 ) -> None:
-    assert rehearsal_start(policy(**said), scenario(**played)) == begin
+    assert rehearsal_start(policy(**policy_data), scenario(**played)) == begin
 
 
 @pytest.mark.parametrize(
     ("baseline", "live_for", "begin", "since"),
     [
-        pytest.param(None, "3h", MEASURED, MEASURED - 3 * HOUR, id="for as long as is said"),
+        pytest.param(None, "3h", MEASURED, MEASURED - 3 * HOUR, id="for the given time"),
         pytest.param(
             WEEK,
             "3h",

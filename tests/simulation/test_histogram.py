@@ -30,34 +30,34 @@ def exact(values: list[float], percent: float) -> float:
 def test_a_percentile_is_within_one_percent_of_the_exact_one(percent: float) -> None:
     rng = Random(7)
     values = [rng.lognormvariate(5, 0.4) for _ in range(20_000)]
-    found = percentile(distribution(values), percent)
-    assert found == pytest.approx(exact(values, percent), rel=0.01)
+    estimate = percentile(distribution(values), percent)
+    assert estimate == pytest.approx(exact(values, percent), rel=0.01)
 
 
 @given(VALUES, st.floats(min_value=0, max_value=100))
 def test_a_percentile_never_strays_further_than_one_bin(
     values: list[float], percent: float
 ) -> None:
-    found = percentile(distribution(values), percent)
-    assert found == pytest.approx(exact(values, percent), rel=0.0201)
-    assert min(values) <= found <= max(values)
+    estimate = percentile(distribution(values), percent)
+    assert estimate == pytest.approx(exact(values, percent), rel=0.0201)
+    assert min(values) <= estimate <= max(values)
 
 
 @given(VALUES)
 def test_count_total_lowest_and_highest_are_exact(values: list[float]) -> None:
-    whole = distribution(values)
-    assert whole.count == len(values)
-    assert whole.total == pytest.approx(sum(values))
-    assert (whole.low, whole.high) == (min(values), max(values))
+    histogram = distribution(values)
+    assert histogram.count == len(values)
+    assert histogram.total == pytest.approx(sum(values))
+    assert (histogram.low, histogram.high) == (min(values), max(values))
 
 
 @given(VALUES, LIMITS)
 def test_the_count_above_a_limit_never_strays_further_than_one_bin(
     values: list[float], limit: float
 ) -> None:
-    found = count_above(distribution(values), limit)
+    estimate = count_above(distribution(values), limit)
     fewest, most = (sum(one > limit * by for one in values) for by in (1.0201, 1 / 1.0201))
-    assert 0 <= fewest <= found <= most <= len(values)
+    assert 0 <= fewest <= estimate <= most <= len(values)
 
 
 @given(VALUES, LIMITS, LIMITS)
@@ -70,10 +70,10 @@ def test_fewer_are_above_a_higher_limit(values: list[float], one: float, other: 
 def test_a_percentile_is_above_a_limit_iff_more_than_the_rest_of_the_values_are(
     values: list[float], limit: float, percent: int
 ) -> None:
-    whole = distribution(values)
-    found, rest = count_above(whole, limit), (1 - percent / 100) * len(values)
-    assume(found != pytest.approx(rest, abs=1e-6))  # a limit at the percentile, but for rounding
-    assert (percentile(whole, percent) > limit) == (found > rest)
+    histogram = distribution(values)
+    above, rest = count_above(histogram, limit), (1 - percent / 100) * len(values)
+    assume(above != pytest.approx(rest, abs=1e-6))  # a limit at the percentile, but for rounding
+    assert (percentile(histogram, percent) > limit) == (above > rest)
 
 
 def test_the_count_above_a_limit_is_cut_out_of_its_bin() -> None:
@@ -83,9 +83,9 @@ def test_the_count_above_a_limit_is_cut_out_of_its_bin() -> None:
     assert count_above(values, 102.0) == pytest.approx(4.5, abs=0.1)
 
 
-@pytest.mark.parametrize(("limit", "found"), [(0, 1), (249, 1), (250, 0), (251, 0)])
-def test_a_lone_value_is_above_a_limit_or_not(limit: float, found: int) -> None:
-    assert count_above(distribution([250.0]), limit) == found
+@pytest.mark.parametrize(("limit", "count"), [(0, 1), (249, 1), (250, 0), (251, 0)])
+def test_a_lone_value_is_above_a_limit_or_not(limit: float, count: int) -> None:
+    assert count_above(distribution([250.0]), limit) == count
 
 
 @given(
@@ -97,12 +97,12 @@ def test_a_lone_value_is_above_a_limit_or_not(limit: float, found: int) -> None:
 def test_with_more_values_arrived_nothing_shrinks(
     values: list[float], limit: float, fractions: list[float]
 ) -> None:
-    whole = distribution(values)
-    shown = [thin(whole, fraction) for fraction in sorted(fractions)] + [whole]
-    assert [part.count for part in shown] == sorted(part.count for part in shown)
-    over = [count_above(part, limit) for part in shown]
+    histogram = distribution(values)
+    growing = [thin(histogram, fraction) for fraction in sorted(fractions)] + [histogram]
+    assert [part.count for part in growing] == sorted(part.count for part in growing)
+    over = [count_above(part, limit) for part in growing]
     assert over == sorted(over)
-    totals = [part.total for part in shown]
+    totals = [part.total for part in growing]
     assert totals == pytest.approx(sorted(totals))
 
 

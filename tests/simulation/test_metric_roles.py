@@ -1,4 +1,4 @@
-"""What each metric of a policy measures, by what the policy says of it."""
+"""Metric roles: path and measure of each metric, inferred from the policy."""
 
 from typing import Any
 
@@ -14,10 +14,12 @@ CANARY_LATENCY = Role(path=Path.CANARY, measure=Measure.LATENCY)
 
 def policy(baseline: dict[str, Any], **metrics: dict[str, Any]) -> Policy:
     """A policy that compares `latency` with a baseline and bounds every other metric."""
-    others = [name for name in metrics if name not in ("latency", *map(str, baseline.values()))]
+    other_metrics = [
+        name for name in metrics if name not in ("latency", *map(str, baseline.values()))
+    ]
     bounded = {
         name: {"kind": "threshold", "judge": "threshold", "metric": name, "max": 1}
-        for name in others
+        for name in other_metrics
     }
     compared = {
         "kind": "latency_increase",
@@ -83,7 +85,9 @@ FIXED = {"fixed": 100}
         "the target itself",
     ],
 )
-def test_an_aws_namespace_tells(measured: dict[str, Any], expected: tuple[Path, Measure]) -> None:
+def test_an_aws_namespace_determines_the_role(
+    measured: dict[str, Any], expected: tuple[Path, Measure]
+) -> None:
     assert role(policy(FIXED, latency=GATEWAY, measured=measured), "measured") == expected
 
 
@@ -128,7 +132,7 @@ def test_the_flags_path_goes_before_the_use_as_a_control() -> None:
         pytest.param(caller("Errors", Path="canary"), id="of another name"),
     ],
 )
-def test_what_no_flag_publishes_is_not_guessed(measured: dict[str, Any]) -> None:
+def test_what_no_flag_publishes_has_no_inferred_role(measured: dict[str, Any]) -> None:
     with pytest.raises(PolicyError, match=r"metrics\.measured: nobody can guess"):
         roles_of(policy(FIXED, latency=GATEWAY, measured=measured), {})
 
@@ -146,13 +150,13 @@ def test_a_metric_compared_with_its_own_past_is_still_the_canary() -> None:
     assert role(compared, "latency") == (Path.CANARY, Measure.LATENCY)
 
 
-def test_the_scenario_goes_before_every_guess() -> None:
-    said = Role(path=Path.STABLE, measure=Measure.REQUESTS)
+def test_a_stated_role_overrides_every_inferred_one() -> None:
+    stated = Role(path=Path.STABLE, measure=Measure.REQUESTS)
     measured = policy(FIXED, latency=GATEWAY)
-    assert role(measured, "latency", latency=said) == (Path.STABLE, Measure.REQUESTS)
+    assert role(measured, "latency", latency=stated) == (Path.STABLE, Measure.REQUESTS)
 
 
-def test_a_metric_that_nobody_can_guess_is_named_with_what_to_write() -> None:
+def test_a_metric_without_a_known_role_is_named_with_what_to_write() -> None:
     unknown = policy(FIXED, latency=metric("Shop", "Latency"), carts=metric("Shop", "CartsLost"))
     with pytest.raises(PolicyError) as error:
         roles_of(unknown, {})
@@ -169,8 +173,8 @@ def test_a_role_for_a_metric_that_the_policy_does_not_have_is_a_mistake() -> Non
 
 def test_two_roles_for_one_cloudwatch_metric_are_a_mistake() -> None:
     twice = policy(FIXED, latency=GATEWAY, again={**GATEWAY, "statistic": "p50"})
-    said = Role(path=Path.STABLE, measure=Measure.LATENCY)
+    stated = Role(path=Path.STABLE, measure=Measure.LATENCY)
     with pytest.raises(
         PolicyError, match=r"metrics\.again: the same CloudWatch metric measures latency of canary"
     ):
-        roles_of(twice, {"again": said})
+        roles_of(twice, {"again": stated})

@@ -1,4 +1,4 @@
-"""Scenario files: what they may say, and how a mistake in one is told."""
+"""Scenario files: their format, and the messages about mistakes in them."""
 
 from pathlib import Path
 
@@ -82,15 +82,17 @@ def test_an_unknown_name_lists_the_shipped_ones() -> None:
         ("name: again", "6:1: name: duplicate key, first on line 1"),
     ],
 )
-def test_a_mistake_is_told_at_its_line_and_column(tmp_path: Path, added: str, line: str) -> None:
+def test_a_mistake_is_reported_at_its_line_and_column(
+    tmp_path: Path, added: str, line: str
+) -> None:
     path = written(tmp_path, SOUND + added + "\n")
     with pytest.raises(PolicyError) as error:
         load_scenario(path)
-    (told,) = str(error.value).splitlines()
-    assert told.startswith(f"{path}:{line}")
+    (message,) = str(error.value).splitlines()
+    assert message.startswith(f"{path}:{line}")
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     path = written(tmp_path, SOUND.replace("100}", "-1}"))
     with pytest.raises(PolicyError) as error:
         load_scenario(path)

@@ -1,4 +1,4 @@
-"""The check that every simulated answer passes can fail: each row is one AWS never gives."""
+"""The check of fake answers against botocore's models: it rejects answers that AWS never gives."""
 
 from datetime import datetime
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from controller.simulation.fakes.errors import STATUS, client_error
-from tests.simulation.service_model import hold_to_model, operation_model, strangers
+from tests.simulation.service_model import hold_to_model, operation_model, undeclared_parts
 
 READ = ("lambda", "GetFunctionConfiguration")
 METRICS = ("cloudwatch", "GetMetricData")
@@ -37,7 +37,7 @@ METRICS = ("cloudwatch", "GetMetricData")
 def test_an_answer_that_aws_never_gives_is_found(
     operation: tuple[str, str], answer: dict[str, Any]
 ) -> None:
-    assert list(strangers(answer, operation_model(*operation).output_shape))
+    assert list(undeclared_parts(answer, operation_model(*operation).output_shape))
 
 
 def test_an_error_that_an_operation_does_not_have_is_found() -> None:

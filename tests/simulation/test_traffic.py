@@ -21,7 +21,7 @@ def called(**changes: Any) -> World:
     }
     called = {**POLICY["criteria"]["works"], "total": "calls", "failures": ["lost"]}
     quick = {**POLICY["criteria"]["bounded"], "metric": "took"}
-    made = World.for_policy(
+    account = World.for_policy(
         Policy.model_validate(
             {
                 **POLICY,
@@ -32,84 +32,90 @@ def called(**changes: Any) -> World:
         scenario(**changes),
         start=START,
     )
-    made.clock.advance(HOUR)
-    return made
+    account.clock.advance(HOUR)
+    return account
 
 
-def at_caller(made: World, name: str, statistic: str = "Sum") -> dict[datetime, float]:
+def at_caller(account: World, name: str, statistic: str = "Sum") -> dict[datetime, float]:
     path = {"Path": "canary"}
-    return read(made, f"rolloutctl/{name}", statistic, dimensions=path, end=START + HOUR - SETTLED)
+    return read(
+        account, f"rolloutctl/{name}", statistic, dimensions=path, end=START + HOUR - SETTLED
+    )
 
 
 @pytest.mark.parametrize("weight", [0, 10, 50, 100])
 def test_the_weight_splits_the_requests(weight: int) -> None:
-    made = world(scenario(function={"weight": weight}))
-    made.clock.advance(HOUR)
-    canary = sum(read(made, "Count", end=START + HOUR - SETTLED).values())
-    stable = sum(read(made, "AWS/Lambda/Invocations", end=START + HOUR - SETTLED).values())
+    account = world(scenario(function={"weight": weight}))
+    account.clock.advance(HOUR)
+    canary = sum(read(account, "Count", end=START + HOUR - SETTLED).values())
+    stable = sum(read(account, "AWS/Lambda/Invocations", end=START + HOUR - SETTLED).values())
     assert canary + stable == pytest.approx(60 * 600, rel=0.05)
     assert canary / (canary + stable) == pytest.approx(weight / 100, abs=0.02)
 
 
 def test_the_paths_are_drawn_apart() -> None:
-    made = world(scenario(function={"weight": 50}))
-    made.clock.advance(HOUR)
-    canary = read(made, "Count", end=START + HOUR)
-    stable = read(made, "AWS/Lambda/Invocations", end=START + HOUR)
+    account = world(scenario(function={"weight": 50}))
+    account.clock.advance(HOUR)
+    canary = read(account, "Count", end=START + HOUR)
+    stable = read(account, "AWS/Lambda/Invocations", end=START + HOUR)
     assert abs(correlation(list(canary.values()), list(stable.values()))) < 0.5
     assert canary != stable
 
 
 def test_a_change_inside_a_minute_counts_from_its_second() -> None:
-    made = world(scenario(traffic={"requests_per_minute": 60_000}))
-    made.clock.advance(timedelta(seconds=42))
-    set_weight(made, 100)  # in force at 45 s
-    made.clock.advance(HOUR)
-    minutes = read(made, "Count", start=START, end=START + 2 * MINUTE)
-    assert minutes[START] == pytest.approx(15_000, rel=0.05)
-    assert minutes[START + MINUTE] == pytest.approx(60_000, rel=0.05)
+    account = world(scenario(traffic={"requests_per_minute": 60_000}))
+    account.clock.advance(timedelta(seconds=42))
+    set_weight(account, 100)  # in force at 45 s
+    account.clock.advance(HOUR)
+    by_minute = read(account, "Count", start=START, end=START + 2 * MINUTE)
+    assert by_minute[START] == pytest.approx(15_000, rel=0.05)
+    assert by_minute[START + MINUTE] == pytest.approx(60_000, rel=0.05)
 
 
 def test_without_traffic_there_is_no_datapoint_and_no_zero() -> None:
-    made = world()
-    made.clock.advance(HOUR)
+    account = world()
+    account.clock.advance(HOUR)
     for name, statistic in (("Count", "Sum"), ("5XXError", "Sum"), ("Latency", "p95")):
-        assert read(made, name, statistic) == {}
+        assert read(account, name, statistic) == {}
 
 
 def test_errors_come_at_the_rate_of_their_path() -> None:
-    made = world(
+    account = world(
         scenario(
             function={"weight": 50},
             traffic={"requests_per_minute": 6_000},
             canary={"median_ms": 100, "client_errors": "2%", "server_errors": "1%"},
         )
     )
-    made.clock.advance(HOUR)
+    account.clock.advance(HOUR)
     end = START + HOUR - SETTLED
-    requests = sum(read(made, "Count", end=end).values())
-    assert sum(read(made, "4XXError", end=end).values()) / requests == pytest.approx(0.02, rel=0.1)
-    assert sum(read(made, "5XXError", end=end).values()) / requests == pytest.approx(0.01, rel=0.1)
-    rate = read(made, "5XXError", "Average", 3_600, start=START - HOUR, end=START)
+    requests = sum(read(account, "Count", end=end).values())
+    assert sum(read(account, "4XXError", end=end).values()) / requests == pytest.approx(
+        0.02, rel=0.1
+    )
+    assert sum(read(account, "5XXError", end=end).values()) / requests == pytest.approx(
+        0.01, rel=0.1
+    )
+    rate = read(account, "5XXError", "Average", 3_600, start=START - HOUR, end=START)
     assert list(rate.values()) == [pytest.approx(0.01, rel=0.1)]
 
 
 def test_the_caller_counts_the_same_requests_and_every_error_as_a_failure() -> None:
     sick = {"median_ms": 100, "client_errors": "2%", "server_errors": "1%"}
-    made = called(function={"weight": 50}, canary=sick)
+    account = called(function={"weight": 50}, canary=sick)
     end = START + HOUR - SETTLED
-    rejected, broken = (read(made, name, end=end) for name in ("4XXError", "5XXError"))
+    rejected, broken = (read(account, name, end=end) for name in ("4XXError", "5XXError"))
     assert sum(rejected.values()) > 0 < sum(broken.values())
-    assert at_caller(made, "Requests") == read(made, "Count", end=end)
-    assert at_caller(made, "Failures") == {
+    assert at_caller(account, "Requests") == read(account, "Count", end=end)
+    assert at_caller(account, "Failures") == {
         minute: rejected[minute] + broken[minute] for minute in rejected
     }
 
 
 def test_a_request_takes_as_long_for_its_caller_as_on_its_path() -> None:
-    made = called(function={"weight": 50})
-    latency = read(made, "Latency", "p95", end=START + HOUR - SETTLED)
-    assert at_caller(made, "Duration", "p95") == latency != {}
+    account = called(function={"weight": 50})
+    latency = read(account, "Latency", "p95", end=START + HOUR - SETTLED)
+    assert at_caller(account, "Duration", "p95") == latency != {}
 
 
 @pytest.mark.parametrize(
@@ -117,16 +123,16 @@ def test_a_request_takes_as_long_for_its_caller_as_on_its_path() -> None:
     [pytest.param(50, {0.0}, id="a zero"), pytest.param(0, set(), id="silence, without requests")],
 )
 def test_where_nothing_fails_there_is(weight: int, failures: set[float]) -> None:
-    made = called(function={"weight": weight})
-    assert set(at_caller(made, "Failures").values()) == failures
+    account = called(function={"weight": weight})
+    assert set(at_caller(account, "Failures").values()) == failures
 
 
 def test_traffic_has_a_daily_rhythm() -> None:
     rhythm = {"requests_per_minute": 600, "daily_swing": "50%", "busiest_hour": 14}
-    made = world(scenario(traffic=rhythm))
+    account = world(scenario(traffic=rhythm))
     yesterday = START.replace(hour=0) - timedelta(days=1)
     hours = read(
-        made,
+        account,
         "AWS/Lambda/Invocations",
         "Sum",
         3_600,
@@ -141,11 +147,11 @@ def test_traffic_has_a_daily_rhythm() -> None:
 
 def test_a_cold_start_slows_some_requests_right_after_a_change_only() -> None:
     cold = {"share": "20%", "times": 5, "lasting": "60s"}
-    made = world(scenario(canary={"median_ms": 100, "cold_start": cold}))
-    made.clock.advance(timedelta(seconds=57))
-    set_weight(made, 50)  # in force at the full minute
-    made.clock.advance(HOUR)
-    p95 = read(made, "Latency", "p95", start=START, end=START + 10 * MINUTE)
+    account = world(scenario(canary={"median_ms": 100, "cold_start": cold}))
+    account.clock.advance(timedelta(seconds=57))
+    set_weight(account, 50)  # in force at the full minute
+    account.clock.advance(HOUR)
+    p95 = read(account, "Latency", "p95", start=START, end=START + 10 * MINUTE)
     first, *later = p95.values()
     assert first > 400
     assert max(later) < 250

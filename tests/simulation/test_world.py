@@ -1,4 +1,4 @@
-"""The world as a whole: one door for all calls, and what a scenario makes of them."""
+"""The simulated world: one entry point for all calls, and the fault events of a scenario."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -27,7 +27,7 @@ from tests.simulation.worlds import (
 SECOND = timedelta(seconds=1)
 
 
-def shown(of: World) -> dict[str, str]:
+def configuration(of: World) -> dict[str, str]:
     answer = of.client("lambda").get_function_configuration(FunctionName=FUNCTION)
     variables: dict[str, str] = answer["Environment"]["Variables"]
     return variables
@@ -35,7 +35,7 @@ def shown(of: World) -> dict[str, str]:
 
 def update(of: World, **variables: str) -> None:
     of.client("lambda").update_function_configuration(
-        FunctionName=FUNCTION, Environment={"Variables": {**shown(of), **variables}}
+        FunctionName=FUNCTION, Environment={"Variables": {**configuration(of), **variables}}
     )
 
 
@@ -49,25 +49,25 @@ def status_of(of: World) -> str:
 
 
 def test_every_call_is_counted_by_service_and_operation() -> None:
-    made = world()
-    set_weight(made, 10)
-    read(made, "Count")
-    assert made.calls == {
+    account = world()
+    set_weight(account, 10)
+    read(account, "Count")
+    assert account.calls == {
         ("lambda", "GetFunctionConfiguration"): 1,
         ("lambda", "UpdateFunctionConfiguration"): 1,
         ("cloudwatch", "GetMetricData"): 1,
     }
 
 
-def test_what_is_not_simulated_is_said_loudly() -> None:
+def test_what_is_not_simulated_raises_an_error() -> None:
     with pytest.raises(NotImplementedError, match="lambda PublishVersion"):
         world().client("lambda").publish_version(FunctionName=FUNCTION)
 
 
-def test_the_target_starts_at_the_weight_of_the_scenario_beside_its_other_variables() -> None:
-    made = world(scenario(function={"weight": 100, "variables": {"COLOUR": "red"}}))
-    assert shown(made) == {"PERCENTAGE": "100", "ENABLED": "true", "COLOUR": "red"}
-    assert made.weight_now() == 100
+def test_the_target_starts_at_the_weight_of_the_scenario_with_its_other_variables() -> None:
+    account = world(scenario(function={"weight": 100, "variables": {"COLOUR": "red"}}))
+    assert configuration(account) == {"PERCENTAGE": "100", "ENABLED": "true", "COLOUR": "red"}
+    assert account.weight_now() == 100
 
 
 @pytest.mark.parametrize(
@@ -85,54 +85,56 @@ def test_the_target_starts_at_the_weight_of_the_scenario_beside_its_other_variab
 def test_traffic_takes_the_path_that_the_flag_reads_from_the_variables(
     variables: dict[str, str], weight: int
 ) -> None:
-    made = world()
-    update(made, **variables)
-    made.clock.advance(3 * SECOND)
-    assert made.weight_now() == weight
+    account = world()
+    update(account, **variables)
+    account.clock.advance(3 * SECOND)
+    assert account.weight_now() == weight
 
 
 def test_a_function_that_is_not_the_target_moves_no_traffic() -> None:
-    made = world()
-    made.add_function("other", {"PERCENTAGE": "100"})
-    assert made.weight_now() == 0
+    account = world()
+    account.add_function("other", {"PERCENTAGE": "100"})
+    assert account.weight_now() == 0
 
 
 def test_a_target_named_by_arn_keeps_its_account_and_region() -> None:
     arn = "arn:aws:lambda:eu-west-1:210987654321:function:handler"
     target = {**POLICY["target"], "function": arn}
-    made = World.for_policy(Policy.model_validate({**POLICY, "target": target}), scenario())
-    answer = made.client("lambda").get_function_configuration(FunctionName=arn)
+    account = World.for_policy(Policy.model_validate({**POLICY, "target": target}), scenario())
+    answer = account.client("lambda").get_function_configuration(FunctionName=arn)
     assert answer["FunctionArn"] == arn
-    made.set_variables(arn, {"PERCENTAGE": "30"})
-    made.clock.advance(3 * SECOND)
-    assert made.weight_now() == 30
+    account.set_variables(arn, {"PERCENTAGE": "30"})
+    account.clock.advance(3 * SECOND)
+    assert account.weight_now() == 30
 
 
-def test_a_policy_with_a_metric_that_nobody_can_guess_has_no_world() -> None:
+def test_a_policy_with_a_metric_without_a_known_role_has_no_world() -> None:
     unknown = {**POLICY["metrics"], "requests": {**POLICY["metrics"]["requests"], "name": "Odd"}}
     policy = Policy.model_validate({**POLICY, "metrics": unknown})
     with pytest.raises(PolicyError, match=r"metrics\.requests"):
         World.for_policy(policy, scenario())
 
 
-def test_another_hand_can_act_between_a_read_and_the_write_that_follows_it() -> None:
-    made = world()
-    revision = made.client("lambda").get_function_configuration(FunctionName=FUNCTION)["RevisionId"]
+def test_drift_can_come_between_a_read_and_the_write_that_follows_it() -> None:
+    account = world()
+    revision = account.client("lambda").get_function_configuration(FunctionName=FUNCTION)[
+        "RevisionId"
+    ]
 
     def meddle(
         service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
     ) -> dict[str, Any]:
         if operation == "UpdateFunctionConfiguration":
-            made.set_variables(FUNCTION, {"PERCENTAGE": "75"})
-            made.clock.advance(3 * SECOND)
+            account.set_variables(FUNCTION, {"PERCENTAGE": "75"})
+            account.clock.advance(3 * SECOND)
         return proceed()
 
-    made.interceptors.append(meddle)
+    account.interceptors.append(meddle)
     with pytest.raises(ClientError, match="PreconditionFailedException"):
-        made.client("lambda").update_function_configuration(
+        account.client("lambda").update_function_configuration(
             FunctionName=FUNCTION, Environment={"Variables": {}}, RevisionId=revision
         )
-    assert made.weight_now() == 75
+    assert account.weight_now() == 75
 
 
 @pytest.mark.parametrize(
@@ -141,14 +143,14 @@ def test_another_hand_can_act_between_a_read_and_the_write_that_follows_it() -> 
 )
 def test_a_metrics_outage_fails_every_call_for_as_long_as_said(how: str, code: str) -> None:
     outage = {"kind": "metrics_outage", "at": {"after": "5m"}, "lasting": "10m", "how": how}
-    made = world(scenario(events=[outage]))
-    assert status_of(made) == "Complete"
-    made.clock.advance(5 * MINUTE)
+    account = world(scenario(events=[outage]))
+    assert status_of(account) == "Complete"
+    account.clock.advance(5 * MINUTE)
     for _ in range(10):
         with pytest.raises(ClientError, match=code):
-            status_of(made)
-        made.clock.advance(MINUTE)
-    assert status_of(made) == "Complete"
+            status_of(account)
+        account.clock.advance(MINUTE)
+    assert status_of(account) == "Complete"
 
 
 @pytest.mark.parametrize(
@@ -160,8 +162,8 @@ def test_a_metrics_outage_fails_every_call_for_as_long_as_said(how: str, code: s
     ],
 )
 def test_a_degraded_answer_says_so_and_holds_less(how: str, status: str, points: int) -> None:
-    made = world(scenario(events=[{"kind": "metrics_outage", "how": how}]))
-    answer = made.client("cloudwatch").get_metric_data(
+    account = world(scenario(events=[{"kind": "metrics_outage", "how": how}]))
+    answer = account.client("cloudwatch").get_metric_data(
         MetricDataQueries=[query("AWS/Lambda/Invocations")],
         StartTime=START - HOUR,
         EndTime=START - MINUTE,
@@ -173,7 +175,7 @@ def test_a_degraded_answer_says_so_and_holds_less(how: str, status: str, points:
 
 
 @pytest.mark.parametrize(
-    ("how", "error", "done"),
+    ("how", "error", "written"),
     [
         ("error", ClientError, False),
         ("throttle", ClientError, False),
@@ -183,38 +185,43 @@ def test_a_degraded_answer_says_so_and_holds_less(how: str, status: str, points:
     ],
 )
 def test_a_lambda_outage_does_nothing_but_for_a_lost_response(
-    how: str, error: type[Exception], done: bool
+    how: str, error: type[Exception], written: bool
 ) -> None:
     outage = {"kind": "lambda_outage", "at": {"after": "1m"}, "lasting": "1m", "how": how}
-    made = world(scenario(events=[outage]))
-    variables = {**shown(made), "PERCENTAGE": "10"}
-    made.clock.advance(MINUTE)
+    account = world(scenario(events=[outage]))
+    variables = {**configuration(account), "PERCENTAGE": "10"}
+    account.clock.advance(MINUTE)
     with pytest.raises(error):
-        made.client("lambda").update_function_configuration(
+        account.client("lambda").update_function_configuration(
             FunctionName=FUNCTION, Environment={"Variables": variables}
         )
-    made.clock.advance(MINUTE)
-    assert shown(made)["PERCENTAGE"] == ("10" if done else "0")
-    assert made.weight_now() == (10 if done else 0)
+    account.clock.advance(MINUTE)
+    assert configuration(account)["PERCENTAGE"] == ("10" if written else "0")
+    assert account.weight_now() == (10 if written else 0)
 
 
 def test_slow_updates_take_as_long_as_said() -> None:
-    made = world(scenario(events=[{"kind": "slow_updates", "takes": "4m"}]))
-    update(made, PERCENTAGE="10")
-    made.clock.advance(4 * MINUTE - SECOND)
-    assert made.weight_now() == 0
-    made.clock.advance(SECOND)
-    assert made.weight_now() == 10
+    account = world(scenario(events=[{"kind": "slow_updates", "takes": "4m"}]))
+    update(account, PERCENTAGE="10")
+    account.clock.advance(4 * MINUTE - SECOND)
+    assert account.weight_now() == 0
+    account.clock.advance(SECOND)
+    assert account.weight_now() == 10
 
 
 def test_a_person_sets_both_variables_and_leaves_the_others() -> None:
     act = {"kind": "person", "at": {"after": "5m"}, "weight": 100, "variables": {"NEW": "1"}}
-    made = world(scenario(events=[act], function={"variables": {"COLOUR": "red"}}))
-    made.clock.advance(5 * MINUTE - SECOND)
-    assert shown(made)["PERCENTAGE"] == "0"
-    made.clock.advance(5 * SECOND)
-    assert shown(made) == {"PERCENTAGE": "100", "ENABLED": "true", "NEW": "1", "COLOUR": "red"}
-    assert made.weight_now() == 100
+    account = world(scenario(events=[act], function={"variables": {"COLOUR": "red"}}))
+    account.clock.advance(5 * MINUTE - SECOND)
+    assert configuration(account)["PERCENTAGE"] == "0"
+    account.clock.advance(5 * SECOND)
+    assert configuration(account) == {
+        "PERCENTAGE": "100",
+        "ENABLED": "true",
+        "NEW": "1",
+        "COLOUR": "red",
+    }
+    assert account.weight_now() == 100
 
 
 def test_a_boolean_set_by_hand_needs_a_policy_that_has_one() -> None:
@@ -227,36 +234,36 @@ def test_a_boolean_set_by_hand_needs_a_policy_that_has_one() -> None:
 
 
 def test_a_person_who_meets_an_update_in_progress_tries_again() -> None:
-    made = world(scenario(events=[{"kind": "person", "at": {"after": "1m"}, "weight": 75}]))
-    made.clock.advance(MINUTE - SECOND)
-    update(made, PERCENTAGE="10")
-    made.clock.advance(5 * SECOND)
-    assert made.weight_now() == 10
-    made.clock.advance(5 * SECOND)
-    assert made.weight_now() == 75
+    account = world(scenario(events=[{"kind": "person", "at": {"after": "1m"}, "weight": 75}]))
+    account.clock.advance(MINUTE - SECOND)
+    update(account, PERCENTAGE="10")
+    account.clock.advance(5 * SECOND)
+    assert account.weight_now() == 10
+    account.clock.advance(5 * SECOND)
+    assert account.weight_now() == 75
 
 
 def test_a_stack_update_puts_the_environment_back_and_brings_new_code() -> None:
-    made = world(scenario(events=[{"kind": "stack_update", "at": {"step": 1, "after": "10m"}}]))
-    original, code = shown(made), made.function(FUNCTION).code_sha256
-    set_weight(made, 10)
-    made.clock.advance(10 * MINUTE + 3 * SECOND)
-    assert (shown(made), made.weight_now()) == (original, 0)
-    assert made.function(FUNCTION).code_sha256 != code
+    account = world(scenario(events=[{"kind": "stack_update", "at": {"step": 1, "after": "10m"}}]))
+    original, code = configuration(account), account.function(FUNCTION).code_sha256
+    set_weight(account, 10)
+    account.clock.advance(10 * MINUTE + 3 * SECOND)
+    assert (configuration(account), account.weight_now()) == (original, 0)
+    assert account.function(FUNCTION).code_sha256 != code
 
 
 def test_callers_of_an_alias_keep_the_environment_of_the_start_whatever_is_written() -> None:
     reset = {"kind": "alias_reset", "at": {"after": "10m"}}
-    made = world(scenario(events=[reset], function={"weight": 30}))
-    set_weight(made, 50)
-    assert made.weight_now() == 50
-    made.clock.advance(10 * MINUTE)
-    assert made.weight_now() == 30
-    set_weight(made, 100)
-    assert (made.weight_now(), shown(made)["PERCENTAGE"]) == (30, "100")
+    account = world(scenario(events=[reset], function={"weight": 30}))
+    set_weight(account, 50)
+    assert account.weight_now() == 50
+    account.clock.advance(10 * MINUTE)
+    assert account.weight_now() == 30
+    set_weight(account, 100)
+    assert (account.weight_now(), configuration(account)["PERCENTAGE"]) == (30, "100")
 
 
-# --- adopting -----------------------------------------------------------------------------------
+# --- adoption -----------------------------------------------------------------------------------
 
 
 def adopted(boolean: str | None = "ENABLED", **played: Any) -> World:
@@ -275,25 +282,25 @@ def adopted(boolean: str | None = "ENABLED", **played: Any) -> World:
 def test_an_adopted_world_begins_at_100_as_no_rollout_wrote_it(
     boolean: str | None, variables: dict[str, str]
 ) -> None:
-    made = adopted(boolean, function={"variables": {"COLOUR": "red"}})
-    assert (shown(made), made.weight_now()) == (variables, 100)
+    account = adopted(boolean, function={"variables": {"COLOUR": "red"}})
+    assert (configuration(account), account.weight_now()) == (variables, 100)
 
 
 def test_before_an_adopted_world_begins_first_the_stable_path_had_the_traffic() -> None:
-    made = adopted(function={"live_for": "3h"})
+    account = adopted(function={"live_for": "3h"})
     before = START - 6 * HOUR
-    direct = read(made, "AWS/Lambda/Invocations", start=before, end=START)
-    canary = read(made, "Count", start=before, end=START)
+    direct = read(account, "AWS/Lambda/Invocations", start=before, end=START)
+    canary = read(account, "Count", start=before, end=START)
     assert (min(direct), max(direct)) == (before, START - 3 * HOUR - MINUTE)
     assert (min(canary), max(canary)) == (START - 3 * HOUR, START - 2 * MINUTE)
 
 
 def test_what_happens_in_a_skipped_step_counts_from_the_start_of_an_adopted_world() -> None:
-    made = adopted(events=[{"kind": "person", "at": {"step": 2, "after": "10m"}, "weight": 75}])
-    made.clock.advance(10 * MINUTE)
-    assert made.weight_now() == 100
-    made.clock.advance(3 * SECOND)
-    assert made.weight_now() == 75
+    account = adopted(events=[{"kind": "person", "at": {"step": 2, "after": "10m"}, "weight": 75}])
+    account.clock.advance(10 * MINUTE)
+    assert account.weight_now() == 100
+    account.clock.advance(3 * SECOND)
+    assert account.weight_now() == 75
 
 
 @pytest.mark.parametrize(("step", "weight"), [(1, 10), (2, 50), (3, 100), (9, 100)])
@@ -301,24 +308,24 @@ def test_a_moment_of_a_step_counts_from_when_its_weight_came_into_force(
     step: int, weight: int
 ) -> None:
     outage = {"kind": "metrics_outage", "at": {"step": step, "after": "10m"}, "how": "forbidden"}
-    made = world(scenario(events=[outage]))
-    made.clock.advance(2 * HOUR)
+    account = world(scenario(events=[outage]))
+    account.clock.advance(2 * HOUR)
     for lower in (10, 50, 100):
-        assert status_of(made) == "Complete"
-        set_weight(made, lower)
+        assert status_of(account) == "Complete"
+        set_weight(account, lower)
         if lower == weight:
             break
-    made.clock.advance(10 * MINUTE - SECOND)
-    assert status_of(made) == "Complete"
-    made.clock.advance(SECOND)
-    assert status_of(made) == "Forbidden"
+    account.clock.advance(10 * MINUTE - SECOND)
+    assert status_of(account) == "Complete"
+    account.clock.advance(SECOND)
+    assert status_of(account) == "Forbidden"
 
 
 def test_a_step_that_is_taken_again_does_not_begin_anew() -> None:
     outage = {"kind": "metrics_outage", "at": {"step": 1, "after": "10m"}, "how": "forbidden"}
-    made = world(scenario(events=[outage]))
+    account = world(scenario(events=[outage]))
     for weight in (10, 0, 10):
-        made.clock.advance(4 * MINUTE)
-        set_weight(made, weight)
-    made.clock.advance(2 * MINUTE)
-    assert status_of(made) == "Forbidden"
+        account.clock.advance(4 * MINUTE)
+        set_weight(account, weight)
+    account.clock.advance(2 * MINUTE)
+    assert status_of(account) == "Forbidden"

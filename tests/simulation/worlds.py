@@ -1,4 +1,4 @@
-"""Small worlds to test in; each is held to botocore's service models."""
+"""Small simulated worlds for tests; each checks its calls against botocore's service models."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -84,8 +84,8 @@ POLICY: dict[str, Any] = {
 
 
 def scenario(**changes: Any) -> Scenario:
-    """Return a scenario of 600 quick requests a minute, changed as said."""
-    said = {
+    """Return a scenario of 600 quick requests a minute, with these fields replaced."""
+    fields = {
         "name": "test",
         "summary": "A world for one test.",
         "traffic": {"requests_per_minute": 600},
@@ -93,34 +93,34 @@ def scenario(**changes: Any) -> Scenario:
         "canary": {"median_ms": 100},
         **changes,
     }
-    return Scenario.model_validate(said)
+    return Scenario.model_validate(fields)
 
 
 def world(played: Scenario | None = None, *, seed: int = 1) -> World:
-    """Return the world of `POLICY`, in which every answer is held to the service models."""
-    made = World.for_policy(
+    """Return the world of `POLICY`, with every answer checked against the service models."""
+    account = World.for_policy(
         Policy.model_validate(POLICY), played or scenario(), seed=seed, start=START
     )
-    made.interceptors.append(hold_to_model)
-    return made
+    account.interceptors.append(hold_to_model)
+    return account
 
 
 def empty_world(played: Scenario | None = None) -> World:
-    """Return a world without a function, in which every answer is held to the service models."""
-    made = World(start=START) if played is None else World(played, start=START)
-    made.interceptors.append(hold_to_model)
-    return made
+    """Return a world without a function, with every answer checked against the service models."""
+    account = World(start=START) if played is None else World(played, start=START)
+    account.interceptors.append(hold_to_model)
+    return account
 
 
 def set_weight(in_world: World, weight: int) -> None:
-    """Put `weight` in force, as a controller does, and wait until it is."""
+    """Write `weight` as a controller does, and wait until it is applied."""
     client = in_world.client("lambda")
-    shown = client.get_function_configuration(FunctionName=FUNCTION)
+    configuration = client.get_function_configuration(FunctionName=FUNCTION)
     pair = {"PERCENTAGE": str(weight), "ENABLED": "true" if weight == 100 else "false"}
     client.update_function_configuration(
         FunctionName=FUNCTION,
-        Environment={"Variables": {**shown["Environment"]["Variables"], **pair}},
-        RevisionId=shown["RevisionId"],
+        Environment={"Variables": {**configuration["Environment"]["Variables"], **pair}},
+        RevisionId=configuration["RevisionId"],
     )
     in_world.clock.advance(timedelta(seconds=3))
 
@@ -131,16 +131,16 @@ def query(
     period_s: int = 60,
     dimensions: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return a query; metrics of the gateway go by their bare name, others by namespace/name."""
+    """Return a query; gateway metrics are named without, others with their namespace."""
     namespace, _, bare = name.rpartition("/")
-    own = BACKEND if namespace else API
+    api = BACKEND if namespace else API
     stat = {
         "Metric": {
             "Namespace": namespace or "AWS/ApiGateway",
             "MetricName": bare,
             "Dimensions": [
                 {"Name": key, "Value": value}
-                for key, value in (own if dimensions is None else dimensions).items()
+                for key, value in (api if dimensions is None else dimensions).items()
             ],
         },
         "Period": period_s,

@@ -1,4 +1,4 @@
-"""Plays the steps of deploy/github/action.yml as a runner of GitHub does, with bash."""
+"""Runs the steps of deploy/github/action.yml as a GitHub runner does, with bash."""
 
 import re
 import shlex
@@ -23,7 +23,7 @@ _CONDITION: Final = re.compile(r"(always\(\) && )?([a-z.-]+) (==|!=) '([a-z]*)'"
 
 
 def yaml(text: str) -> Any:
-    """Return what YAML `text` says, as GitHub reads it: `on` is a word."""
+    """Parse YAML as GitHub does: `on` is a string."""
     return YAML(typ="safe", pure=True).load(text)
 
 
@@ -32,7 +32,7 @@ ACTION: Final = yaml((ACTION_FOLDER / "action.yml").read_text(encoding="utf-8"))
 
 @dataclass(frozen=True, slots=True)
 class ActionRun:
-    """What the steps of one `uses:` did: the last exit status, the log, the files of the runner."""
+    """The result of one `uses:`: the exit status, the log, and the files of the runner."""
 
     status: int
     log: str
@@ -41,12 +41,12 @@ class ActionRun:
 
     @property
     def commands(self) -> list[str]:
-        """The lines of the log that GitHub takes for errors."""
+        """The lines of the log that GitHub reads as error commands."""
         return [line for line in _command_lines(self.log) if line.startswith("::error ")]
 
 
 def _command_lines(log: str) -> Iterator[str]:
-    """Yield the lines in which GitHub looks for commands: between stop and go, there are none."""
+    """Yield the lines in which GitHub looks for commands, which `::stop-commands::` suspends."""
     token = ""
     for line in log.splitlines():
         if token:
@@ -65,10 +65,10 @@ PROGRAM: Final = (
 
 @dataclass(frozen=True, slots=True)
 class RunnerSetup:
-    """What is around a job. action: where the action lies. version: of the rolloutctl on the path.
+    """The environment of a job.
 
-    python: the one that is python3.
-    cache: a folder that stands for the cache of the workflow; None: it does not answer.
+    action: the folder of the action. version: of the rolloutctl on the path. python: the program
+    that is python3. cache: a folder as the cache of the workflow; None: the cache does not answer.
     """
 
     action: Path = ACTION_FOLDER
@@ -88,48 +88,48 @@ def run_action(
     /,
     **inputs: str,
 ) -> ActionRun:
-    """Play the action in a checkout at `folder`; `inputs`: its inputs, with _ for -.
+    """Run the action in a checkout at `folder`. inputs: its inputs, with _ for -.
 
-    environment: what the job has beside that. program: what bash does for the rolloutctl on the
+    environment: additional variables of the job. program: the bash code of the rolloutctl on the
     path; None: there is none.
     """
-    known = {f"inputs.{name}": str(one["default"]) for name, one in ACTION["inputs"].items()}
+    context = {f"inputs.{name}": str(one["default"]) for name, one in ACTION["inputs"].items()}
     for name, value in inputs.items():
-        assert f"inputs.{name.replace('_', '-')}" in known
-        known[f"inputs.{name.replace('_', '-')}"] = value
+        assert f"inputs.{name.replace('_', '-')}" in context
+        context[f"inputs.{name.replace('_', '-')}"] = value
     runner = _runner(folder, environment, setup.action)
     _install_programs(Path(runner["HOME"]), program, setup)
-    played = ActionRun(0, "", "", "")
+    result = ActionRun(0, "", "", "")
     for step in ACTION["runs"]["steps"]:
-        if not _condition_holds(step.get("if", ""), known, played.status):
+        if not _condition_holds(step.get("if", ""), context, result.status):
             continue
         if "uses" in step:
-            _run_cache_step(step, known, setup.cache)
+            _run_cache_step(step, context, setup.cache)
             continue
-        env = {name: _expand(value, known) for name, value in step.get("env", {}).items()}
+        env = {name: _expand(value, context) for name, value in step.get("env", {}).items()}
         outputs, path = Path(runner["GITHUB_OUTPUT"]), Path(runner["GITHUB_PATH"])
         outputs.write_text("")
-        ended = subprocess.run(
+        process = subprocess.run(
             ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", step["run"]],
             cwd=folder, env={**runner, **env}, text=True, timeout=LIMIT_S, check=False,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
-        said = outputs.read_text()
-        for name, _, value in (line.partition("=") for line in said.splitlines()):
-            known[f"steps.{step.get('id')}.outputs.{name}"] = value
+        written = outputs.read_text()
+        for name, _, value in (line.partition("=") for line in written.splitlines()):
+            context[f"steps.{step.get('id')}.outputs.{name}"] = value
         runner["PATH"] = ":".join([*path.read_text().splitlines(), runner["PATH"]])
         path.write_text("")
-        played = ActionRun(
-            played.status or ended.returncode,
-            played.log + ended.stdout,
+        result = ActionRun(
+            result.status or process.returncode,
+            result.log + process.stdout,
             Path(runner["GITHUB_STEP_SUMMARY"]).read_text(),
-            said,
+            written,
         )
-    return played
+    return result
 
 
 def _runner(folder: Path, environment: Mapping[str, str], action: Path) -> dict[str, str]:
-    """Return the variables of the runner. Its files and its temporary folder are empty."""
+    """Return the variables of the runner, with empty files and an empty temporary folder."""
     home = folder.parent / "runner"
     temp = home / "temp"
     shutil.rmtree(temp, ignore_errors=True)
@@ -150,7 +150,7 @@ def _runner(folder: Path, environment: Mapping[str, str], action: Path) -> dict[
 
 
 def _install_programs(home: Path, program: str | None, setup: RunnerSetup) -> None:
-    """Put a Python on the path and, unless it is None, a rolloutctl."""
+    """Install a Python on the path and, unless `program` is None, a rolloutctl."""
     (home / "bin").mkdir(exist_ok=True)
     says = f'[ "$1" != --version ] || {{ echo "rolloutctl, version {setup.version}"; exit; }}'
     scripts = {
@@ -168,13 +168,13 @@ def _install_programs(home: Path, program: str | None, setup: RunnerSetup) -> No
 def _run_cache_step(
     step: Mapping[str, Any], context: Mapping[str, str], cache: Path | None
 ) -> None:
-    """Do what a step of actions/cache does, which never ends a job."""
+    """Do what a step of actions/cache does; it never fails a job."""
     assert step["continue-on-error"] is True
     if cache is None:
         return
-    here, kept = (_expand(step["with"][name], context) for name in ("path", "key"))
+    here, key = (_expand(step["with"][name], context) for name in ("path", "key"))
     job, _ = step["uses"].removeprefix("actions/cache/").split("@")
-    source, sink = {"restore": (cache / kept, Path(here)), "save": (Path(here), cache / kept)}[job]
+    source, sink = {"restore": (cache / key, Path(here)), "save": (Path(here), cache / key)}[job]
     if source.exists():
         shutil.copytree(source, sink, dirs_exist_ok=True)
 
@@ -184,11 +184,11 @@ def _condition_holds(condition: str, context: Mapping[str, str], status: int) ->
         return status == 0
     match = _CONDITION.fullmatch(condition)
     assert match is not None, condition
-    whatever, name, sign, word = match.groups()
-    return (status == 0 or bool(whatever)) and (context.get(name, "") == word) == (sign == "==")
+    always, name, sign, word = match.groups()
+    return (status == 0 or bool(always)) and (context.get(name, "") == word) == (sign == "==")
 
 
 def _expand(text: str, known: Mapping[str, str]) -> str:
     known = {"github.sha": COMMIT, **known}
-    # What an input says is filled in as the default of another does: once, and no further.
+    # Values of inputs and defaults are expanded once, and not recursively.
     return _EXPRESSION.sub(lambda found: known[found[1]].replace("${{ github.sha }}", COMMIT), text)

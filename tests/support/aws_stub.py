@@ -1,4 +1,4 @@
-"""An endpoint on loopback that answers calls to AWS as a test says, byte by byte where it must."""
+"""An endpoint on loopback that answers AWS calls as a test configures it, byte by byte."""
 
 import socket
 import threading
@@ -17,9 +17,9 @@ Responder: TypeAlias = Callable[["Endpoint", socket.socket], None]
 
 @dataclass(slots=True)
 class Endpoint:
-    """The endpoint. answers: what it does with each request, the last one from then on.
+    """The endpoint. answers: one responder for each request; the last one is used from then on.
 
-    got: the bodies that arrived. closed: is set when nothing is to be waited for any more.
+    requests: the bodies that arrived. closed: set when the endpoint stops.
     """
 
     url: str
@@ -45,7 +45,7 @@ def head(length: int, status: int = 200, kind: str = JSON) -> bytes:
 
 
 def responds(content: bytes, status: int = 200, kind: str = JSON) -> Responder:
-    """Answer with `content`."""
+    """Return a responder that answers with `content`."""
 
     def answer(_endpoint: Endpoint, connection: socket.socket) -> None:
         connection.sendall(head(len(content), status, kind) + content)
@@ -61,7 +61,7 @@ def captive_portal(_endpoint: Endpoint, connection: socket.socket) -> None:
 
 
 def breaks_off(content: bytes) -> Responder:
-    """Announce a longer answer than `content`, and hang up after that."""
+    """Return a responder that announces more than `content`, and closes after it."""
 
     def answer(_endpoint: Endpoint, connection: socket.socket) -> None:
         connection.sendall(head(len(content) + 10) + content)
@@ -71,18 +71,18 @@ def breaks_off(content: bytes) -> Responder:
 
 
 def hangs(endpoint: Endpoint, _connection: socket.socket) -> None:
-    """Take the request and say nothing."""
+    """Accept the request and never answer."""
     endpoint.closed.wait()
 
 
 def hangs_after_the_head(endpoint: Endpoint, connection: socket.socket) -> None:
-    """Announce an answer that does not come."""
+    """Send the head of an answer, and never its body."""
     connection.sendall(head(100))
     endpoint.closed.wait()
 
 
 def drips(content: bytes, every_s: float) -> Responder:
-    """Send `content`, head and all, a byte at a time."""
+    """Return a responder that sends `content`, head and body, a byte at a time."""
 
     def answer(endpoint: Endpoint, connection: socket.socket) -> None:
         for byte in content:
@@ -94,7 +94,7 @@ def drips(content: bytes, every_s: float) -> Responder:
 
 
 def drips_its_body(every_s: float) -> Responder:
-    """Send the head at once, and then a byte at a time."""
+    """Return a responder that sends the head at once, and the body a byte at a time."""
 
     def answer(endpoint: Endpoint, connection: socket.socket) -> None:
         connection.sendall(head(100_000))
@@ -104,7 +104,7 @@ def drips_its_body(every_s: float) -> Responder:
 
 
 def floods(endpoint: Endpoint, connection: socket.socket) -> None:
-    """Send a body without an end, as fast as it is read."""
+    """Send an endless body, as fast as it is read."""
     connection.sendall(head(10**12))
     while not endpoint.closed.is_set():
         connection.sendall(b" " * 1_000_000)
@@ -145,7 +145,7 @@ def endpoint() -> Iterator[Endpoint]:
             thread.join()
 
 
-# What is no answer of any service.
+# Answers that no AWS service gives.
 GARBAGE: Mapping[str, Responder] = {
     "null": responds(b"null"),
     "a list": responds(b"[1, 2]"),

@@ -1,4 +1,4 @@
-"""A proxy on loopback that takes CONNECT, and resolves every name to loopback."""
+"""A proxy on loopback that accepts CONNECT, and resolves every name to loopback."""
 
 import socket
 import threading
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 OPEN = b"HTTP/1.1 200 Connection established\r\nVia: stub\r\n\r\n"
 
-# What it does with a connection whose request it has read: None opens the way.
+# Handles a connection whose request was read; None opens the tunnel.
 Behaviour = Callable[[socket.socket], object] | None
 
 
 @dataclass(slots=True)
 class ConnectProxy:
-    """The proxy. behaviour: what it does with a request; asked: the requests, each as its lines."""
+    """The proxy. behaviour: handles a request. requests: all of them, each as its lines."""
 
     port: int
     behaviour: Behaviour = None
@@ -25,7 +25,7 @@ class ConnectProxy:
 
 
 def tunnel_response(raw: bytes) -> Behaviour:
-    """Answer with these bytes, and hang up."""
+    """Return a behaviour that answers with `raw`, and closes the connection."""
     return lambda connection: connection.sendall(raw)
 
 
@@ -35,15 +35,15 @@ def connect_proxy() -> Iterator[ConnectProxy]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         proxy = ConnectProxy(server.getsockname()[1])
         threads: list[threading.Thread] = []
-        over = threading.Event()
+        stopped = threading.Event()
 
         def accept() -> None:
             while True:
                 connection, _ = server.accept()
-                if over.is_set():
+                if stopped.is_set():
                     connection.close()
                     return
-                thread = threading.Thread(target=_serve, args=(proxy, connection, over))
+                thread = threading.Thread(target=_serve, args=(proxy, connection, stopped))
                 thread.start()
                 threads.append(thread)
 
@@ -52,13 +52,13 @@ def connect_proxy() -> Iterator[ConnectProxy]:
         try:
             yield proxy
         finally:
-            over.set()
+            stopped.set()
             socket.create_connection(("127.0.0.1", proxy.port)).close()
             for thread in (accepting, *threads):
                 thread.join()
 
 
-def _serve(proxy: ConnectProxy, connection: socket.socket, over: threading.Event) -> None:
+def _serve(proxy: ConnectProxy, connection: socket.socket, stopped: threading.Event) -> None:
     with connection, suppress(OSError):
         head = b""
         while not head.endswith(b"\r\n\r\n"):
@@ -69,18 +69,18 @@ def _serve(proxy: ConnectProxy, connection: socket.socket, over: threading.Event
             proxy.behaviour(connection)
             return
         port = int(lines[0].split()[1].rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port)) as there:
+        with socket.create_connection(("127.0.0.1", port)) as upstream:
             connection.sendall(OPEN)
-            back = threading.Thread(target=_copy, args=(there, connection, over))
-            back.start()
-            _copy(connection, there, over)
-            back.join()
+            downstream = threading.Thread(target=_copy, args=(upstream, connection, stopped))
+            downstream.start()
+            _copy(connection, upstream, stopped)
+            downstream.join()
 
 
-def _copy(source: socket.socket, sink: socket.socket, over: threading.Event) -> None:
-    """Pass on what comes, until one side ends."""
+def _copy(source: socket.socket, sink: socket.socket, stopped: threading.Event) -> None:
+    """Copy data from `source` to `sink` until one side ends."""
     source.settimeout(0.05)
-    while not over.is_set():
+    while not stopped.is_set():
         try:
             data = source.recv(65_536)
         except TimeoutError:

@@ -1,7 +1,7 @@
-"""One table of damages, done to one rollout in a store, outside rolloutctl.
+"""Tables of damages to one stored rollout, made outside rolloutctl.
 
-SQLITE_DAMAGES works on a connection to the file, DYNAMODB_DAMAGES on a client and a table. What is
-damaged in the state itself is the same for both.
+SQLITE_DAMAGES work on a connection to the file, DYNAMODB_DAMAGES on a client and a table. Damages
+of the state and the policy are the same for both.
 """
 
 import json
@@ -16,7 +16,7 @@ SqliteDamage = Callable[[sqlite3.Connection, str], None]
 NESTED = 5_000
 
 
-# --- in the state, which is JSON text -----------------------------------------------------------
+# --- state and policy (JSON) --------------------------------------------------------------------
 
 
 def _with(**changes: object) -> Callable[[str], bytes]:
@@ -107,8 +107,7 @@ POLICY_DAMAGES: Mapping[str, Callable[[str], bytes]] = {
     LOOSENED: _loosen_policy,
 }
 
-# Damages that leave the rollout itself readable: a lease is acquired or refused, a lock has no
-# owner, and an entry is missed by the history alone.
+# Damages that leave the rollout itself readable: of its lease or its locks.
 HARMLESS = frozenset(
     {
         "lease: an odd holder",
@@ -126,10 +125,10 @@ HARMLESS = frozenset(
     }
 )
 IN_HISTORY = "history: "
-# What no list shows any more, for the index of the table is made from it.
+# Damages that remove the rollout from lists, as the index of the table needs the attribute.
 UNLISTED = frozenset({"created: missing"})
 
-# What a list shows last, although it looks at little of a rollout.
+# Damages that a list shows last: it reads few attributes of a rollout.
 VISIBLE_IN_LISTS = frozenset(
     {
         "closed: neither 0 nor 1",
@@ -146,7 +145,7 @@ VISIBLE_IN_LISTS = frozenset(
 )
 
 
-# --- in a row of SQLite -------------------------------------------------------------------------
+# --- SQLite rows --------------------------------------------------------------------------------
 
 
 def _state(
@@ -175,7 +174,7 @@ def _statement(*statements: str) -> SqliteDamage:
 
 
 def _discard_result(_: object) -> None:
-    """Return nothing, whatever a call has returned."""
+    """Discard the result of a call."""
 
 
 _ENTRY = "UPDATE history SET entry = {} WHERE rollout = :id AND seq = 1"
@@ -221,14 +220,14 @@ SQLITE_DAMAGES: Mapping[str, SqliteDamage] = {
 }
 
 
-# --- in an item of DynamoDB ---------------------------------------------------------------------
+# --- DynamoDB items -----------------------------------------------------------------------------
 
 DynamoDbDamage = Callable[[Any, str, str], None]
 Item = dict[str, Any]
 
 
 def bomb(size: int = 64 * 1_024 * 1_024) -> bytes:
-    """Return some kilobytes that expand to `size` bytes."""
+    """Return a few kilobytes that decompress to `size` bytes."""
     return zlib.compress(b" " * size, 9)
 
 
@@ -239,8 +238,8 @@ def key_of(rollout_id: str) -> Item:
 
 
 def _get(client: Any, table: str, rollout_id: str) -> Item:
-    found: Item = client.get_item(TableName=table, Key=key_of(rollout_id))["Item"]
-    return found
+    item: Item = client.get_item(TableName=table, Key=key_of(rollout_id))["Item"]
+    return item
 
 
 def _text(attribute: Item) -> str:
@@ -272,12 +271,12 @@ def _entry(**attributes: Item | None) -> DynamoDbDamage:
     """Return a damage to the first entry of the history."""
 
     def damage(client: Any, table: str, one: str) -> None:
-        found = client.query(
+        entries = client.query(
             TableName=table,
             KeyConditionExpression="pk = :pk",
             ExpressionAttributeValues={":pk": {"S": f"HISTORY#{one}"}},
         )["Items"]
-        old = found[0]
+        old = entries[0]
         client.delete_item(TableName=table, Key={name: old[name] for name in ("pk", "sk")})
         item = {name: value for name, value in {**old, **attributes}.items() if value is not None}
         client.put_item(TableName=table, Item=item)
@@ -286,7 +285,7 @@ def _entry(**attributes: Item | None) -> DynamoDbDamage:
 
 
 def _locks(**attributes: Item | None) -> DynamoDbDamage:
-    """Return a damage to each lock that a rollout has."""
+    """Return a damage to each lock of a rollout."""
 
     def damage(client: Any, table: str, one: str) -> None:
         for lock in _get(client, table, one)["locks"]["SS"]:

@@ -1,6 +1,6 @@
-"""ministack, an AWS emulator that nobody here wrote, as a process of its own on a free port.
+"""ministack, a third-party AWS emulator, as a process on a free port.
 
-It tells accounts apart by the access key id: twelve digits are an account that nobody else sees.
+The access key id selects the account: each number of twelve digits is an isolated one.
 """
 
 import os
@@ -20,15 +20,15 @@ from botocore.config import Config
 PROGRAM: Final = Path(__file__).parents[2] / ".venv-ministack" / "bin" / "ministack"
 REGION: Final = "us-east-1"
 
-# An update of a function takes half a second; to look at it meanwhile shows nothing.
+# How long a test waits for an update of a function, which takes half a second.
 UPDATE_S: Final = 0.55
 
 _HOST: Final = "127.0.0.1"
 _START_LIMIT_S: Final = 30.0
 _STOP_LIMIT_S: Final = 10.0
-_LOG_TAIL_CHARACTERS: Final = 4_000  # characters
+_LOG_TAIL_CHARACTERS: Final = 4_000
 
-# A person's own profiles and credentials must neither help a test nor meet an emulator.
+# The profiles and credentials of a developer must neither help a test nor reach an emulator.
 NO_CREDENTIALS: Final = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -37,12 +37,12 @@ NO_CREDENTIALS: Final = {
 
 
 class EmulatorError(Exception):
-    """The emulator is not there, or did not start."""
+    """The emulator is not installed, or did not start."""
 
 
 @dataclass(slots=True)
 class Emulator:
-    """A running emulator. endpoint: its URL; log_file: everything that it printed."""
+    """A running emulator. endpoint: its URL. log_file: everything that it printed."""
 
     endpoint: str
     log_file: Path

@@ -1,11 +1,11 @@
-"""Texts that somebody outside may choose, and what a reader of an output would obey in them."""
+"""Hostile texts from outside, and a check of outputs for what they would make a reader do."""
 
 import re
 from collections.abc import Iterator
 from typing import Final
 from unicodedata import category
 
-# Each tries to do something to the program that shows it, and says `pwned`.
+# Each attacks the program that displays it, and contains `pwned`.
 HOSTILE_TEXTS: Final = {
     "a workflow command": "::error::pwned",
     "a workflow command on a line of its own": "x\n::error::pwned",
@@ -35,7 +35,7 @@ HOSTILE_TEXTS: Final = {
     "private characters": "\ue000\U000f0000pwned",
     "what no Unicode has": "\u0378\uffff\U0010ffffpwned",
 }
-# What people write.
+# Texts that people really write.
 HARMLESS_TEXTS: Final = (
     "Checkout über das API-Gateway: 50 % (größer/gleich)",
     "日本語の説明、全角　スペース",
@@ -48,12 +48,12 @@ _INVISIBLE: Final = re.compile("[\u034f\u115f\u1160\u3164\uffa0\ufe00-\ufe0e\U00
 
 
 def unsafe_parts(output: str) -> Iterator[str]:
-    """Yield what a terminal, a CI runner or a reader's eye would obey in the lines of `output`."""
+    """Yield the parts of `output` that attack a terminal, a CI runner or a human reader."""
     for line in output.split("\n"):
         yield from (f"U+{ord(one):04X}" for one in line if category(one) in _UNSAFE_CATEGORIES)
         yield from (f"U+{ord(one):04X}" for one in _INVISIBLE.findall(line))
-        said = line.replace("\ufe0f", "")
-        if said.lstrip().startswith("::") or "##[" in said:
+        visible = line.replace("\ufe0f", "")
+        if visible.lstrip().startswith("::") or "##[" in visible:
             yield line
-        if said.lstrip().startswith("pwned"):
+        if visible.lstrip().startswith("pwned"):
             yield f"a line of its own: {line}"

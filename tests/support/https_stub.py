@@ -1,4 +1,4 @@
-"""A host on loopback that speaks HTTPS, with a certificate of its own, and answers as told."""
+"""An HTTPS host on loopback, with its own certificate, that answers as a test configures it."""
 
 import datetime
 import ssl
@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 @dataclass(slots=True)
 class Request:
-    """What arrived."""
+    """A request that arrived."""
 
     path: str
     headers: dict[str, str]
@@ -31,7 +31,7 @@ Responder = Callable[[BaseHTTPRequestHandler], object]
 
 @dataclass(slots=True)
 class Host:
-    """The host. answer: what it does with a request that was read; got: all of them."""
+    """The host. answer: responds to a request. requests: all of them."""
 
     port: int
     answer: Responder
@@ -42,7 +42,7 @@ class Host:
 
 
 def responds(status: int = 200, body: bytes = b"ok", **headers: str) -> Responder:
-    """Answer with this status and body."""
+    """Return a responder with this status and body."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(status)
@@ -56,17 +56,17 @@ def responds(status: int = 200, body: bytes = b"ok", **headers: str) -> Responde
 
 
 def in_turn(*several: Responder) -> Responder:
-    """Answer with one after the other, and the last from then on."""
-    left = list(several)
+    """Return a responder that uses one after the other, and the last one from then on."""
+    remaining = list(several)
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
-        (left.pop(0) if len(left) > 1 else left[0])(handler)
+        (remaining.pop(0) if len(remaining) > 1 else remaining[0])(handler)
 
     return answer
 
 
 def breaks_off(body: bytes) -> Responder:
-    """Announce a whole answer, send all but its last byte, and hang up."""
+    """Return a responder that sends all but the last byte of its answer, and closes."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
@@ -78,21 +78,21 @@ def breaks_off(body: bytes) -> Responder:
 
 
 def sends(raw: bytes, *, goodbye: bool) -> Responder:
-    """Send these bytes and hang up. goodbye: TLS is closed as it should be, with close_notify."""
+    """Return a responder that sends `raw` and closes. goodbye: TLS ends with close_notify."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(raw)
         if goodbye:
-            with suppress(OSError):  # the other side need not say it as well
+            with suppress(OSError):  # the client need not answer close_notify
                 handler.connection.unwrap()
 
     return answer
 
 
 def drips(every_s: float, *, announced: bool = True) -> Responder:
-    """Begin an answer, and send a byte of it now and then, for ever.
+    """Return a responder that sends an endless answer, a byte every `every_s` seconds.
 
-    announced: the length of the answer; without it, the answer ends with the connection.
+    announced: with a Content-Length; without it, the answer ends with the connection.
     """
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -110,24 +110,24 @@ def drips(every_s: float, *, announced: bool = True) -> Responder:
 
 @contextmanager
 def host(certificate: Path, answer: Responder | None = None) -> Iterator[Host]:
-    """Yield a host that shows `certificate` (with its key), and stop it afterwards."""
-    stage: list[Host] = []
+    """Yield a host with `certificate` (and its key), and stop it afterwards."""
+    hosts: list[Host] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             length = int(self.headers["Content-Length"])
             request = Request(self.path, dict(self.headers.items()), self.rfile.read(length))
-            stage[0].requests.append(request)
-            stage[0].answer(self)
+            hosts[0].requests.append(request)
+            hosts[0].answer(self)
 
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     class Server(ThreadingHTTPServer):
-        daemon_threads = False  # all are waited for, so that no connection outlives its test
+        daemon_threads = False  # the server joins them, so that no connection outlives its test
 
         def handle_error(self, request: Any, client_address: Any) -> None:
-            """Whoever hangs up is no news."""
+            """Ignore clients that close the connection."""
 
     server = Server(("127.0.0.1", 0), Handler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -135,11 +135,11 @@ def host(certificate: Path, answer: Responder | None = None) -> Iterator[Host]:
     server.socket = context.wrap_socket(
         server.socket, server_side=True, do_handshake_on_connect=False
     )
-    stage.append(Host(server.server_address[1], answer or responds()))
+    hosts.append(Host(server.server_address[1], answer or responds()))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield stage[0]
+        yield hosts[0]
     finally:
         server.shutdown()
         server.server_close()
@@ -147,11 +147,11 @@ def host(certificate: Path, answer: Responder | None = None) -> Iterator[Host]:
 
 
 def certificate(folder: Path, name: str = "localhost") -> Path:
-    """Write a certificate that `name` has signed for itself, with its key, and return the file."""
+    """Write a self-signed certificate of `name` with its key, and return the file."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
-    made = (
+    signed = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
@@ -165,7 +165,7 @@ def certificate(folder: Path, name: str = "localhost") -> Path:
     )
     file = folder / f"{name}.pem"
     file.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
+        signed.public_bytes(serialization.Encoding.PEM)
         + key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,

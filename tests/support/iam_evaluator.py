@@ -1,7 +1,7 @@
-"""What IAM's rules make of a document, for the requests of a store: allowed or not.
+"""Evaluates IAM policy documents for the requests of a DynamoDB store: allowed or denied.
 
-Written by AWS's guides (policy evaluation logic; fine-grained access control of DynamoDB), for the
-operators that our documents have. What it does not know it refuses to judge.
+It follows AWS's guides (policy evaluation logic; fine-grained access control of DynamoDB), for the
+operators that our documents use. It raises on everything else.
 """
 
 import re
@@ -22,7 +22,7 @@ class UnknownRuleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AccessRequest:
-    """What IAM is asked for one action: the context has a key, or has it not."""
+    """One action on one resource, with the condition keys that the request has."""
 
     action: str
     resource: str
@@ -30,12 +30,12 @@ class AccessRequest:
 
 
 def allows(document: Document, requests: Iterable[AccessRequest]) -> bool:
-    """Tell whether a role that has this document alone may do all that is asked."""
+    """Tell whether a role that has only this document may make all `requests`."""
     return all(_decide(document, one) for one in requests)
 
 
 def _decide(document: Document, request: AccessRequest) -> bool:
-    """An explicit Deny wins; what nothing allows is denied."""
+    """Decide one request: an explicit Deny wins, and without an Allow it is denied."""
     effects = {one["Effect"] for one in _list(document["Statement"]) if _applies(one, request)}
     if unknown := effects - {"Allow", "Deny"}:
         raise UnknownRuleError(f"effects {unknown}")
@@ -64,13 +64,13 @@ def _applies(statement: Mapping[str, Any], request: AccessRequest) -> bool:
 def _matches_element(
     statement: Mapping[str, Any], element: str, value: str, normalize: Callable[[str], str]
 ) -> bool:
-    """Tell whether an element, or what its opposite leaves, has `value` among its patterns."""
-    given, opposite = statement.get(element), statement.get(f"Not{element}")
-    if (given is None) == (opposite is None):
+    """Tell whether `value` matches an element, or does not match its `Not` form."""
+    direct, opposite = statement.get(element), statement.get(f"Not{element}")
+    if (direct is None) == (opposite is None):
         raise UnknownRuleError(f"a statement has {element}, or Not{element}")
-    patterns = _list(opposite if given is None else given)
-    found = any(_like(normalize(pattern), value) for pattern in patterns)
-    return found if opposite is None else not found
+    patterns = _list(opposite if direct is None else direct)
+    matches = any(_like(normalize(pattern), value) for pattern in patterns)
+    return matches if opposite is None else not matches
 
 
 # --- conditions ---------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ def _check_no_placeholder(pattern: str) -> None:
         raise UnknownRuleError(f"{pattern} is not filled in")
 
 
-# Each with whether it is a negation: of several values, none may then compare.
+# Each operator, and whether it is negated: then none of several values may match.
 _OPERATORS: Final[Mapping[str, tuple[Callable[[str, str], bool], bool]]] = {
     "StringEquals": (_equal, False),
     "StringNotEquals": (_equal, True),
@@ -103,7 +103,7 @@ _OPERATORS: Final[Mapping[str, tuple[Callable[[str, str], bool], bool]]] = {
 
 
 def _condition_holds(operator: str, expected: Any, values: Sequence[str] | None) -> bool:
-    """Tell whether a condition on one key holds; `values` is None where the request has no such."""
+    """Tell whether a condition on one key holds. values: None when the request lacks the key."""
     patterns = [str(one).lower() if operator == "Null" else one for one in _list(expected)]
     if operator == "Null":
         return ("true" if not values else "false") in patterns
@@ -116,7 +116,7 @@ def _condition_holds(operator: str, expected: Any, values: Sequence[str] | None)
     def one_holds(value: str) -> bool:
         return any(compare(pattern, value) for pattern in patterns) is not negated
 
-    if not values:  # of nothing, all values compare, and none does
+    if not values:  # without values, ForAllValues holds, and ForAnyValue does not
         return many == "ForAllValues" or base != name or (not colon and negated)
     if many == "ForAllValues":
         return all(map(one_holds, values))
@@ -131,13 +131,13 @@ def _list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-# --- what a request to DynamoDB asks for --------------------------------------------------------
+# --- requests to DynamoDB -----------------------------------------------------------------------
 
 
 def access_requests(
     operation: str, request: Mapping[str, Any], *, region: str, account: str
 ) -> list[AccessRequest]:
-    """Return what IAM is asked for one request: of a transaction, each part by itself."""
+    """Return the access requests of one call; a transaction has one for each of its parts."""
     if operation == "TransactWriteItems":
         parts = [pair for one in request["TransactItems"] for pair in one.items()]
         return [_item_request(f"{kind}Item", part, region, account) for kind, part in parts]
@@ -146,7 +146,7 @@ def access_requests(
     if operation == "Query":
         keys = {LEADING_KEYS: (_query_partition_key(request),)}
         return [AccessRequest("dynamodb:Query", _table(request, region, account), keys)]
-    if operation == "Scan":  # it has no key, and a condition on all its keys holds
+    if operation == "Scan":  # it has no keys, so ForAllValues on them holds
         return [AccessRequest("dynamodb:Scan", _table(request, region, account))]
     raise UnknownRuleError(f"dynamodb:{operation}")
 
@@ -170,8 +170,10 @@ def _partition_keys() -> Iterator[tuple[str, str]]:
         *TABLE_DEFINITION["GlobalSecondaryIndexes"],
         *TABLE_DEFINITION["LocalSecondaryIndexes"],
     ]
-    for name, shape in [("", TABLE_DEFINITION), *((one["IndexName"], one) for one in indexes)]:
-        (key,) = [one["AttributeName"] for one in shape["KeySchema"] if one["KeyType"] == "HASH"]
+    for name, definition in [("", TABLE_DEFINITION), *((one["IndexName"], one) for one in indexes)]:
+        (key,) = [
+            one["AttributeName"] for one in definition["KeySchema"] if one["KeyType"] == "HASH"
+        ]
         yield name, key
 
 
@@ -179,11 +181,11 @@ _PARTITION_KEYS: Final = dict(_partition_keys())
 
 
 def _query_partition_key(request: Mapping[str, Any]) -> str:
-    """Return the partition key that a Query asks for, of the table or of its index."""
-    wanted = _PARTITION_KEYS[request.get("IndexName", "")]
+    """Return the partition key of a Query, on the table or on an index."""
+    key_name = _PARTITION_KEYS[request.get("IndexName", "")]
     names = request.get("ExpressionAttributeNames", {})
     for term in re.split(r"\s+AND\s+", request["KeyConditionExpression"]):
         name, equals, value = term.partition(" = ")
-        if equals and names.get(name, name) == wanted:
+        if equals and names.get(name, name) == key_name:
             return str(request["ExpressionAttributeValues"][value]["S"])
-    raise UnknownRuleError(f"a Query without {wanted}: {request['KeyConditionExpression']}")
+    raise UnknownRuleError(f"a Query without {key_name}: {request['KeyConditionExpression']}")

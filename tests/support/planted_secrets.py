@@ -1,4 +1,4 @@
-"""Values of other variables, planted to be searched for in everything that a run writes."""
+"""Secret values of environment variables, and a search for them in all output of a run."""
 
 import base64
 import html
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
-# None of these may stand anywhere by chance.
+# None of these can occur by chance.
 PLANTED: Final[Mapping[str, str]] = {
     "SHORT": "Zq7!",
     "LONG": "pl4nted-long-" + "0aZ9" * 300 + "-end",
@@ -22,38 +22,38 @@ PLANTED: Final[Mapping[str, str]] = {
     "SPACES": "  pl4nted spaces  ",
 }
 
-_LINE: Final = 6  # characters from which on a line of a value is searched for by itself
+_LINE: Final = 6  # the shortest line of a value that is searched for by itself, in characters
 
 
 def spellings(value: str) -> set[str]:
-    """Return `value` in every way in which a program may write it down, and what is left of it.
+    """Return `value` in every encoding in which a program may write it.
 
-    A value that was cut off is found by its beginning, and one that was broken up by its lines.
+    A truncated value is found by its beginning, and a split one by its lines.
     """
     plain = {value, value.strip(), value[:32], value[-32:]}
     plain |= {line.strip() for line in value.splitlines() if len(line.strip()) >= _LINE}
-    found = set[str]()
+    collected = set[str]()
     for text in filter(None, plain):
         once = {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
         once |= {repr(text)[1:-1], ascii(text)[1:-1]}
-        found |= once
+        collected |= once
         for one in once:
-            found |= {json.dumps(one)[1:-1], html.escape(one)}
-            found |= {quote(one), quote(one, safe=""), quote_plus(one)}
-        found.add(base64.b64encode(text.encode()).decode().rstrip("=")[:-1])
-    return {one for one in found if len(one) >= len(PLANTED["SHORT"])}
+            collected |= {json.dumps(one)[1:-1], html.escape(one)}
+            collected |= {quote(one), quote(one, safe=""), quote_plus(one)}
+        collected.add(base64.b64encode(text.encode()).decode().rstrip("=")[:-1])
+    return {one for one in collected if len(one) >= len(PLANTED["SHORT"])}
 
 
 _SPELLINGS: Final = {name: spellings(value) for name, value in PLANTED.items()}
 
 
 def leaks(texts: Iterable[str | bytes]) -> set[tuple[str, str]]:
-    """Return which variables stand in which of `texts`, with what stands around them."""
+    """Return the name of each variable whose value occurs in `texts`, with the text around it."""
     return {
         (name, _context(text, one))
         for text in map(_text, texts)
-        for name, known in _SPELLINGS.items()
-        for one in known
+        for name, encodings in _SPELLINGS.items()
+        for one in encodings
         if one in text
     }
 
@@ -66,7 +66,7 @@ def files(folder: Path) -> Iterator[bytes]:
 
 
 def error_texts(error: BaseException | None) -> Iterator[str]:
-    """Yield all that an error and those behind it say and carry, told in a traceback or not."""
+    """Yield the texts and attributes of an error, its causes and its contexts."""
     while error is not None:
         yield from (str(error), repr(error), repr(vars(error)))
         if error.__context__ is not error.__cause__:
@@ -75,7 +75,7 @@ def error_texts(error: BaseException | None) -> Iterator[str]:
 
 
 def quoting(variables: Mapping[str, Any]) -> Mapping[str, str]:
-    """Return how AWS, botocore and proxies quote a whole environment, by what they do with it."""
+    """Return a whole environment as AWS, botocore and proxies quote it, by the kind of quote."""
     python = ", ".join(f"{name}={value}" for name, value in variables.items())
     return {
         "as AWS does": f"Value '{{{python}}}' at 'environment.variables' failed to satisfy it",
@@ -90,6 +90,6 @@ def _text(content: str | bytes) -> str:
     return content if isinstance(content, str) else content.decode("utf-8", errors="replace")
 
 
-def _context(text: str, found: str) -> str:
-    at = text.index(found)
+def _context(text: str, secret: str) -> str:
+    at = text.index(secret)
     return text[max(0, at - 60) : at + 60]

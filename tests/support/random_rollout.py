@@ -1,4 +1,4 @@
-"""A rollout to which everything happens: trouble of AWS, other hands, people, a second run."""
+"""A random rollout: AWS outages, external changes, operator commands, and a second run."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -33,10 +33,10 @@ RESUME_OPTIONS: tuple[DriftResolution, ...] = ("", "restore", "keep")
 
 @contextmanager
 def random_walk(folder: Path, seed: int, ticks: int = 120) -> Iterator[Stage]:
-    """Yield a stage on which one rollout, chosen by `seed`, was visited so many times."""
+    """Yield a stage after `ticks` ticks of one rollout with random events, drawn from `seed`."""
     chance = Random(seed)
-    played = scenario(function=function_with(), events=_events(chance))
-    with open_stage(folder, played, _policy(chance)) as stage:
+    world = scenario(function=function_with(), events=_events(chance))
+    with open_stage(folder, world, _policy(chance)) as stage:
         _start(stage, chance)
         for _ in range(ticks if stage.store.all() else 0):
             _random_action(stage, chance)
@@ -88,32 +88,32 @@ def _set_weight(stage: Stage, weight: int) -> None:
 
 
 def _random_action(stage: Stage, chance: Random) -> None:
-    """Let a person ask for something, a hand move the weight, or another run come first."""
+    """Run an operator command, change the weight outside, or let another run save first."""
     match chance.randrange(20):
         case 0:
-            _ask(stage, Command(chance.choice((Verb.PAUSE, Verb.PROMOTE)), "because"))
+            _run_command(stage, Command(chance.choice((Verb.PAUSE, Verb.PROMOTE)), "because"))
         case 1 | 2:
-            _ask(
+            _run_command(
                 stage,
                 Command(Verb.RESUME, chance.choice(("", "so")), chance.choice(RESUME_OPTIONS)),
             )
-            _ask(stage, Command(Verb.APPROVE))
+            _run_command(stage, Command(Verb.APPROVE))
         case 3 if chance.random() < 0.1:
-            _ask(stage, Command(Verb.ROLLBACK, "limit"))
+            _run_command(stage, Command(Verb.ROLLBACK, "enough"))
         case 4 if chance.random() < 0.2:
             _set_weight(stage, chance.choice((0, 5, 10, 50, 70, 100)))
         case 5 if chance.random() < 0.1:
             contradiction = {"PERCENTAGE": "10", "ENABLED": "true"}
             stage.world.set_variables(FUNCTION, contradiction)
         case 6 if chance.random() < 0.05:
-            rival, found = a_runner(stage.world, stage.store, stage), stage.rollout.id
+            rival, rollout_id = a_runner(stage.world, stage.store, stage), stage.rollout.id
             stage.world.interceptors.append(
-                ActBefore(WRITE, lambda: rival.roll_back(found, "at once"))
+                ActBefore(WRITE, lambda: rival.roll_back(rollout_id, "at once"))
             )
         case _:
             pass
 
 
-def _ask(stage: Stage, ask: Command) -> None:
-    with suppress(RolloutError):  # it does not fit, and changed nothing
-        stage.runner.run_command(stage.rollout.id, ask)
+def _run_command(stage: Stage, command: Command) -> None:
+    with suppress(RolloutError):  # a command that is not allowed changes nothing
+        stage.runner.run_command(stage.rollout.id, command)

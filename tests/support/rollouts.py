@@ -1,4 +1,4 @@
-"""Rollouts, and what a tick sees of them: small, complete, and changed by one line."""
+"""Builders of small policies, rollouts, readings, series and history entries."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -59,9 +59,9 @@ POLICY = Policy.model_validate(
 )
 
 
-# Three steps, and one criterion: two bad minutes in a row fail, and a pass needs 50 requests.
-# Settled at noon, a step of ten minutes is judged from 12:02, bakes until 12:12, has its last
-# datum settled at 12:15, and holds until 12:32.
+# Three steps and one criterion: two bad minutes in a row fail, and a pass needs 50 requests.
+# A step of ten minutes that is applied at noon is judged from 12:02, bakes until 12:12, has its
+# last complete datapoint at 12:15, and holds until 12:32.
 LADDER: Mapping[str, Any] = {
     "version": 1,
     "name": "checkout",
@@ -98,7 +98,7 @@ def a_policy(**parts: Any) -> Policy:
 def a_reading(
     weight: int | None, update: UpdateStatus = UpdateStatus.SUCCESSFUL, **facts: Any
 ) -> TargetReading:
-    """Return a target that answers with `weight`, changed by `facts`."""
+    """Return a reading of the target at `weight`, changed by `facts`."""
     plain: dict[str, Any] = {
         "identity": ARN,
         "weight": weight,
@@ -118,9 +118,9 @@ def a_series(
 ) -> Series:
     """Return a series with one value per period from `start` on; None is a period without data."""
     first, period_s = int(start.timestamp()), int(every.total_seconds())
-    stamped = {first + index * period_s: value for index, value in enumerate(values)}
-    found = {second: float(value) for second, value in stamped.items() if value is not None}
-    return Series(found, answer, "" if answer is QueryStatus.COMPLETE else "Throttling")
+    by_second = {first + index * period_s: value for index, value in enumerate(values)}
+    points = {second: float(value) for second, value in by_second.items() if value is not None}
+    return Series(points, answer, "" if answer is QueryStatus.COMPLETE else "Throttling")
 
 
 def a_rollout(rollout_id: str = "checkout#1", **facts: Any) -> Rollout:
@@ -147,9 +147,9 @@ def a_rollout(rollout_id: str = "checkout#1", **facts: Any) -> Rollout:
 
 
 def consistent(rollout: Rollout) -> Rollout:
-    """Return `rollout` with what follows from its phase and its moments, as every stored one has.
+    """Return `rollout` with the fields that its phase and times imply, as in every stored one.
 
-    A store refuses what contradicts itself; a test that is about something else need not say it.
+    A store refuses a contradictory rollout; most tests do not want to spell these fields out.
     """
     intent, settled, step = rollout.intent, rollout.settled, rollout.step
     match rollout.phase:
@@ -167,7 +167,7 @@ def consistent(rollout: Rollout) -> Rollout:
 
 
 def a_record(rollout: Rollout, **facts: Any) -> Record:
-    """Return what the history should say of `rollout` as it stands, changed by `facts`."""
+    """Return the history record of the current state of `rollout`, changed by `facts`."""
     plain: dict[str, Any] = {
         "kind": "transition",
         "at": rollout.updated,

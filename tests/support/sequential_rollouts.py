@@ -1,4 +1,4 @@
-"""A small policy of the sequential judge, and whole rollouts of minutes under it."""
+"""A small policy with the sequential judge, and rollouts under it, minute by minute."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf
@@ -44,9 +44,9 @@ BASELINES = {"beside": BASELINE, "stored": BASELINE}
 
 
 def a_sequential_policy(*criteria: str, **parts: Any) -> Policy:
-    """Return a policy of some of the criteria, all of them judged by their evidence."""
-    weighed = {name: {**CRITERIA[name], "judge": "sequential"} for name in criteria or CRITERIA}
-    return a_policy(metrics=METRICS, criteria=weighed, **parts)
+    """Return a policy with some of the criteria, all of them with the sequential judge."""
+    sequential = {name: {**CRITERIA[name], "judge": "sequential"} for name in criteria or CRITERIA}
+    return a_policy(metrics=METRICS, criteria=sequential, **parts)
 
 
 ONE_STEP = {"steps": [{"weight": 100, "bake": "24h"}], "warmup": "0s"}
@@ -64,21 +64,21 @@ def latency_window(
     requests: float, share: float, control: float = 0, control_share: float = 0
 ) -> Window:
     """Return a minute of requests and shares of slow ones, of the canary and of its control."""
-    amount, beside = share * requests, control_share * control
-    return Window(requests, amount, share, False, control, beside, True, amount)
+    slow, control_slow = share * requests, control_share * control
+    return Window(requests, slow, share, False, control, control_slow, True, slow)
 
 
 def minute_evidence(
     policy: Policy, name: str, window: Window, *, minute: int = 0, control: Control | None = None
 ) -> list[Bet]:
-    """Return what criterion `name` bets in a minute of the first step."""
+    """Return the bets of criterion `name` in a minute of the first step."""
     stretch = Stretch(0, 0, int(policy.warmup.total_seconds()))
     fold = Fold(controls={} if control is None else {name: control})
     return bettors(policy, 0, BASELINES)[name].bets(window, fold, stretch, minute * MINUTE_S)[0]
 
 
 def fold_after(policy: Policy, minutes: Iterable[Mapping[str, Window]], warmup_s: int = 0) -> Fold:
-    """Return the fold over `minutes` of the first step, each with what some criteria saw."""
+    """Return the fold over `minutes` of the first step, each with a window of some criteria."""
     fold = Fold()
     for fold in _folds(policy, minutes, warmup_s):  # noqa: B007
         pass
@@ -99,12 +99,12 @@ def _folds(
     policy: Policy, minutes: Iterable[Mapping[str, Window]], warmup_s: int
 ) -> Iterable[Fold]:
     fold, tests = Fold(), sequential_tests.tests_of(policy)
-    players, stretch = bettors(policy, 0, BASELINES), Stretch(0, 0, warmup_s)
+    tests_by_name, stretch = bettors(policy, 0, BASELINES), Stretch(0, 0, warmup_s)
     for minute, windows in enumerate(minutes):
         all_bets: list[Bet] = []
         controls: dict[str, Control] = {}
         for name, window in windows.items():
-            one, controls[name] = players[name].bets(window, fold, stretch, minute * MINUTE_S)
+            one, controls[name] = tests_by_name[name].bets(window, fold, stretch, minute * MINUTE_S)
             all_bets += one
         fold = folded(fold, (minute + 1) * MINUTE_S, all_bets, controls, tests)
         yield fold

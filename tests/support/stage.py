@@ -33,8 +33,8 @@ WRITE = ("lambda", "UpdateFunctionConfiguration")
 READ = ("lambda", "GetFunctionConfiguration")
 METRICS = ("cloudwatch", "GetMetricData")
 
-# Ten minutes from 0 to success: a settled step is judged at once, bakes for two minutes, and its
-# data settle within two more. One bad minute fails, and a pass needs 50 requests.
+# Ten minutes from 0 to success: an applied step is judged at once, bakes for two minutes, and its
+# data are complete two minutes later. One bad minute fails, and a pass needs 50 requests.
 SHORT_POLICY: Mapping[str, Any] = {
     **POLICY,
     "metrics": {
@@ -61,15 +61,15 @@ def short_policy(**parts: Any) -> Policy:
 
 
 def function_with(**extra: str) -> dict[str, Any]:
-    """Return a function of a scenario that has `extra` beside the weight."""
+    """Return a function of a scenario with a secret and `extra` besides the weight."""
     return {"variables": {"API_KEY": SECRET, **extra}}
 
 
 @dataclass(slots=True)
 class Stage:
-    """A world, a store in a file, and a runner between them.
+    """A simulated world, a store in a file, and a runner on both.
 
-    file: where the store is; told: every notice, in order.
+    file: the file of the store. notices: every notice, in order.
     """
 
     policy: Policy
@@ -81,7 +81,7 @@ class Stage:
     _others: ExitStack = field(default_factory=ExitStack)
 
     def notify(self, rollout: Rollout, notice: Notice) -> None:
-        """Remember `notice`: the stage is its runner's notifier."""
+        """Record `notice`: the stage is the notifier of its runner."""
         self.notices.append(notice)
 
     def start(self) -> Rollout:
@@ -89,16 +89,16 @@ class Stage:
         return start(self.runner, StartRequest(self.policy)).rollout
 
     def another_runner(self) -> Runner:
-        """Return what another process is: a runner with the same world, file and notifier."""
+        """Return the runner of another process, with the same world, file and notifier."""
         store = self._others.enter_context(SqliteStore(self.file, durable=False))
         return a_runner(self.world, store, self)
 
     def use_store(self, store: Store) -> None:
-        """From now on the runner keeps rollouts in `store`."""
+        """Let the runner use `store` from now on."""
         self.runner = replace(self.runner, observer=replace(self.runner.observer, store=store))
 
     def tick(self, *ids: str, after: timedelta = MINUTE) -> Visit:
-        """Let time pass and visit the newest rollout of the policy, or those named."""
+        """Let time pass, and tick the newest rollout of the policy, or those with these ids."""
         self.world.clock.advance(after)
         first, *others = ids or self.store.of_name(self.policy.name)[-1:]
         if others:
@@ -106,7 +106,7 @@ class Stage:
         return self.runner.visit(first)
 
     def tick_until(self, weight: int) -> Visit:
-        """Tick until the rollout asks for `weight`, for twenty minutes at most."""
+        """Tick until the intended weight is `weight`, for at most twenty minutes."""
         for _ in range(20):
             if (visit := self.tick()).rollout.weight == weight:
                 return visit
@@ -123,12 +123,12 @@ class Stage:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment of the function, as it is shown."""
+        """The environment in the configuration of the function."""
         return self.world.function(self.policy.target.function).variables
 
     @property
     def writes(self) -> int:
-        """How often the environment was written, or tried to be."""
+        """The number of writes of the environment, including failed ones."""
         return self.world.calls[WRITE]
 
 
@@ -141,15 +141,15 @@ def a_runner(world: World, store: Store, notifier: Any) -> Runner:
     metrics = CloudWatchMetrics(world.client("cloudwatch"))
     logs = CloudWatchLogCounts(lambda: world.client("logs"), world.clock)
     alarms = CloudWatchAlarms(lambda: world.client("cloudwatch"))
-    looking = Observer(store, open_target, metrics, world.clock, logs, alarms)
-    return Runner(looking, notifier, by="tester")
+    observer = Observer(store, open_target, metrics, world.clock, logs, alarms)
+    return Runner(observer, notifier, by="tester")
 
 
 @contextmanager
 def open_stage(
     folder: Path, played: Scenario | None = None, policy: Policy | None = None
 ) -> Iterator[Stage]:
-    """Yield a stage whose function has a secret beside the weight."""
+    """Yield a stage whose function has a secret besides the weight."""
     policy = policy or short_policy()
     played = played or scenario(function=function_with())
     world = World.for_policy(policy, played, seed=1, start=START)
@@ -162,7 +162,7 @@ def open_stage(
 
 @dataclass(slots=True)
 class ActBefore:
-    """A layer of the world: does something once, just before the next call of one kind."""
+    """An interceptor of the world that runs `act` once, just before the next such call."""
 
     call: tuple[str, str]
     act: Any
@@ -179,7 +179,7 @@ class ActBefore:
 
 @dataclass(frozen=True, slots=True)
 class FailingCall:
-    """A layer of the world: no call of one kind is answered any more, in the way of `how`."""
+    """An interceptor of the world that makes each such call fail. how: the kind of outage."""
 
     call: tuple[str, str]
     how: str = "error"
@@ -193,9 +193,9 @@ class FailingCall:
 
 
 class ReadOnlyStore:
-    """A store on a full disk: it is read, and refuses every write of one rollout, or of all.
+    """A store on a full disk: it can be read, and refuses writes.
 
-    after: how many writes still find room.
+    only: the id of the rollout whose writes fail; None: all. after: how many writes still succeed.
     """
 
     def __init__(self, store: Store, only: str | None = None, after: int = 0) -> None:
@@ -206,7 +206,7 @@ class ReadOnlyStore:
         return self._store.acquire(rollout_id, now, until)
 
     def release(self, rollout_id: str) -> None:
-        self._write(rollout_id, room=0)  # it may have nothing to give back
+        self._write(rollout_id, room=0)  # there may be no lease to release
         self._store.release(rollout_id)
 
     def save(
@@ -226,7 +226,7 @@ class ReadOnlyStore:
 
 
 class RacingStore:
-    """A store in which another run saves first, `times` in a row: `act` is what it does."""
+    """A store in which another run saves first. act: what that run does. times: how often."""
 
     def __init__(self, store: Store, act: Callable[[], object], times: int = 1) -> None:
         self._store, self._act, self._left = store, act, times

@@ -1,4 +1,4 @@
-"""Two policies in one table, and roles that IAM's rules keep apart, as our evaluator knows them."""
+"""Two policies in one table, and their roles, as `iam_evaluator` evaluates IAM."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,15 +28,15 @@ def iam_document(job: Job, *policies: Policy, bound: bool = True) -> Document:
 
 def is_allowed(document: Document, operation: str, request: Mapping[str, Any]) -> bool:
     """Tell whether a role with this document may make a request to DynamoDB."""
-    asked = access_requests(operation, request, region=REGION, account=ACCOUNT)
-    return allows(document, asked)
+    needed = access_requests(operation, request, region=REGION, account=ACCOUNT)
+    return allows(document, needed)
 
 
 @dataclass(slots=True)
 class RoleGuard:
-    """Stands before a client of DynamoDB, and denies what the role of the moment may not do.
+    """Guards a DynamoDB client: denies requests that the current role may not make.
 
-    made, denied: the requests of roles, in order: the job, the operation, and what was asked.
+    made, denied: the requests of roles, in order: the job, the operation, and the parameters.
     """
 
     client: Any
@@ -46,15 +46,15 @@ class RoleGuard:
 
     @classmethod
     def new(cls) -> "RoleGuard":
-        """Return one before a new client, which does all that is asked until a role acts."""
-        found = cls(Session("test", "test", region_name=REGION).client("dynamodb"))
-        events = found.client.meta.events
-        events.register("before-parameter-build.dynamodb", found._check)
-        return found
+        """Return a guard of a new client, which allows everything until a role acts."""
+        guard = cls(Session("test", "test", region_name=REGION).client("dynamodb"))
+        events = guard.client.meta.events
+        events.register("before-parameter-build.dynamodb", guard._check)
+        return guard
 
     @contextmanager
     def acting_as(self, job: Job, document: Document) -> Iterator[None]:
-        """Let a role act that has this document alone."""
+        """Act as a role that has only this document."""
         self._role = job, document
         try:
             yield
@@ -78,8 +78,8 @@ class RoleGuard:
             )
 
     def items(self, *beginnings: str) -> list[Mapping[str, Any]]:
-        """Return all items whose partition key begins with one of these."""
+        """Return all items whose partition key begins with one of `beginnings`."""
         pages = self.client.get_paginator("scan").paginate(TableName=TABLE)
-        found = [item for page in pages for item in page["Items"]]
-        mine = [one for one in found if one["pk"]["S"].startswith(beginnings)]
-        return sorted(mine, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
+        items = [item for page in pages for item in page["Items"]]
+        matching = [one for one in items if one["pk"]["S"].startswith(beginnings)]
+        return sorted(matching, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))

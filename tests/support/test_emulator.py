@@ -1,4 +1,4 @@
-"""The emulator that other tests stand on."""
+"""The emulator that other tests use."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ from tests.support.emulator import Emulator, EmulatorError
 def test_a_missing_emulator_says_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A suite that skips in silence proves nothing."""
+    """A suite that skips tests without an error proves nothing."""
     monkeypatch.setattr(emulator, "PROGRAM", tmp_path / "ministack")
     with pytest.raises(EmulatorError, match="make e2e-venv"), emulator.running_emulator(tmp_path):
         pass
 
 
-def test_an_emulator_that_ends_by_itself_is_told_with_its_log(
+def test_an_emulator_that_ends_by_itself_is_reported_with_its_log(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     broken = tmp_path / "ministack"

@@ -128,7 +128,7 @@ def test_all_conditions_of_a_statement_have_to_hold() -> None:
     assert not allows(document(both), [keys()])
 
 
-def test_a_denial_under_a_condition_denies_where_it_holds_alone() -> None:
+def test_a_conditional_deny_denies_only_where_its_condition_holds() -> None:
     denied = {**if_keys("ForAnyValue:StringLike", "LOCK#*"), "Effect": "Deny"}
     assert allows(document(statement(), denied), [keys("ROLLOUT#shop")])
     assert not allows(document(statement(), denied), [keys("LOCK#x")])
@@ -212,13 +212,13 @@ def query(condition: str, names: Mapping[str, str], *, index: str = "") -> dict[
         ),
     ],
 )
-def test_a_request_asks_for_the_actions_and_keys_of_its_parts(
+def test_a_request_needs_the_actions_and_keys_of_its_parts(
     operation: str, request_: dict[str, Any], asked: list[tuple[str, str, str | None]]
 ) -> None:
-    found = access_requests(
+    requests = access_requests(
         operation, {**IN, **request_}, region="eu-central-1", account="123456789012"
     )
-    assert found == [
+    assert requests == [
         AccessRequest(
             f"dynamodb:{action}", f"{TABLE}{index}", {} if key is None else {LEADING_KEYS: (key,)}
         )

@@ -1,4 +1,4 @@
-"""A three-step ladder in every state, and one tick of it."""
+"""A rollout of three steps in every state, and one decision about it."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -36,7 +36,7 @@ def a_three_step_rollout(**facts: Any) -> Rollout:
 
 
 def at_weight(weight: int, **facts: Any) -> Rollout:
-    """Return a rollout whose step with `weight` was seen in force at noon."""
+    """Return a rollout whose step with `weight` was applied at noon."""
     step, previous = {10: (0, 0), 50: (1, 10), 100: (2, 50)}[weight]
     intent = Intent(weight, previous, "token-0", NOON)
     return a_three_step_rollout(
@@ -44,10 +44,10 @@ def at_weight(weight: int, **facts: Any) -> Rollout:
     )
 
 
-# Asked for at noon, and not seen yet.
+# Intended at noon, and not applied yet.
 FIRST_RAISE = a_three_step_rollout()
 RAISING = a_three_step_rollout(step=1, intent=Intent(50, 10, "token-1", NOON), peak=50)
-# In force since noon.
+# Applied at noon.
 AT_10, AT_50, AT_100 = at_weight(10), at_weight(50), at_weight(100)
 ON_HOLD = at_weight(10, phase=PAUSED, reason=Reason.INCONCLUSIVE, sentence="too few samples")
 DURING_ROLLBACK = at_weight(
@@ -68,7 +68,7 @@ AFTER_SUCCESS = at_weight(
 def series(
     requests: float | None, errors: float | None, answer: QueryStatus
 ) -> Mapping[str, Series]:
-    """Return two hours of the same minute, from before noon on."""
+    """Return two hours of equal minutes, from 11:00 on."""
     begin = NOON - 60 * MINUTE
     return {
         "requests:Sum@60": a_series([requests] * 120, start=begin, answer=answer),
@@ -91,11 +91,11 @@ def decide_tick(
     measured: Mapping[str, Series] = HEALTHY,
     owns: bool = True,
 ) -> Decision:
-    """Decide `minute` minutes after noon."""
+    """Return the decision of a tick `minute` minutes after noon."""
     return decide(rollout, Observation(target, measured, owns), NOON + minute * MINUTE)
 
 
-# What a step had shown until a person acted, at 12:20.
+# The tallies of a step until an operator acted, at 12:20.
 LATER = NOON + 20 * MINUTE
 TALLIES = {"works": Tally(windows=5, samples=500)}
 
@@ -111,20 +111,22 @@ def decide_command(
     weight: int | None = None,
     minute: float = 20,
 ) -> Decision:
-    """Ask at 12:20, where nothing else is said."""
-    seen = Observation(target, measured or {})
-    return apply_command(rollout, Command(verb, reason, way, weight), seen, NOON + minute * MINUTE)
+    """Return the decision on an operator command, at 12:20 unless `minute` says otherwise."""
+    observation = Observation(target, measured or {})
+    return apply_command(
+        rollout, Command(verb, reason, way, weight), observation, NOON + minute * MINUTE
+    )
 
 
 def a_paused_rollout(reason: Reason, weight: int = 10, **facts: Any) -> Rollout:
-    """Return a rollout that paused at 12:15, with what its step had shown until then."""
+    """Return a rollout that paused at 12:15, with the tallies of its step until then."""
     since = NOON + 15 * MINUTE
     plain = {"phase": PAUSED, "reason": reason, "since": since, "tallies": TALLIES}
     return at_weight(weight, **{**plain, **facts})
 
 
 def an_adopted_rollout(weight: int, policy: Policy = POLICY) -> Rollout:
-    """Return a rollout that took over the live `weight` at noon."""
+    """Return a rollout that adopted the live `weight` at noon."""
     step = [one.weight for one in policy.steps].index(weight)
     return transitions.start_rollout(
         policy, "code-1", a_reading(weight), 1, {}, None, NOON, step
@@ -132,7 +134,7 @@ def an_adopted_rollout(weight: int, policy: Policy = POLICY) -> Rollout:
 
 
 def a_rollout_paused_in_flight(weight: int = 50) -> Rollout:
-    """Return a rollout that was paused while its raise was on its way."""
+    """Return a rollout that was paused while its raise was in flight."""
     raising = {10: FIRST_RAISE, 50: RAISING}[weight]
     return decide_command(
         raising, Verb.PAUSE, a_reading(weight, UPDATE_IN_PROGRESS), minute=1

@@ -1,4 +1,4 @@
-"""Wheels without a network: what is installed here, packed again, and an index that has it."""
+"""Wheels without a network: the installed packages, packed again, and an index of them."""
 
 import base64
 import csv
@@ -24,10 +24,10 @@ _MADE_BY_INSTALLERS: Final = {"INSTALLER", "REQUESTED", "direct_url.json", "RECO
 
 
 def copy_action_with_wheels(wheels: Path, root: Path, stub: str = "") -> Path:
-    """Copy what the action needs to `root`, with lock files of the wheels that are made here.
+    """Copy what the action needs to `root`, with lock files of the wheels that are packed here.
 
-    The wheels go to `wheels`. Their hashes are others than those of the wheels that were published.
-    stub: the Python of a program that stands for ours and needs no library but Click.
+    The wheels go to `wheels`. Their hashes differ from those of the published wheels.
+    stub: the Python code of a program that replaces rolloutctl and needs no library but Click.
     Returns the folder of the action.
     """
     shutil.copytree(ROOT / "deploy" / "github", root / "deploy" / "github")
@@ -49,17 +49,17 @@ def copy_action_with_wheels(wheels: Path, root: Path, stub: str = "") -> Path:
 
 
 def _pack(name: str, wheels: Path) -> str:
-    """Make a wheel of what is installed as `name`, and return its line of a lock file."""
+    """Pack the installed package `name` as a wheel, and return its line of a lock file."""
     try:
-        found = distribution(name)
-    except PackageNotFoundError:  # the lock file asks for it on other platforms
+        package = distribution(name)
+    except PackageNotFoundError:  # a requirement of other platforms
         return ""
-    tag = re.findall(r"^Tag: (\S+)", found.read_text("WHEEL") or "", re.MULTILINE)[-1]
-    escaped = re.sub(r"[-_.]+", "_", found.metadata["Name"]).lower()
-    wheel = wheels / f"{escaped}-{found.version}-{tag}.whl"
-    _write(found, wheel, f"{_info(found)}/RECORD")
+    tag = re.findall(r"^Tag: (\S+)", package.read_text("WHEEL") or "", re.MULTILINE)[-1]
+    escaped = re.sub(r"[-_.]+", "_", package.metadata["Name"]).lower()
+    wheel = wheels / f"{escaped}-{package.version}-{tag}.whl"
+    _write(package, wheel, f"{_info(package)}/RECORD")
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    return f"{found.metadata['Name']}=={found.version} --hash=sha256:{digest}\n"
+    return f"{package.metadata['Name']}=={package.version} --hash=sha256:{digest}\n"
 
 
 def _write(package: Distribution, wheel: Path, record: str) -> None:
@@ -86,24 +86,24 @@ def _info(package: Distribution) -> str:
 
 @dataclass(slots=True)
 class Index:
-    """A package index on loopback. asked: the paths of every request."""
+    """A package index on loopback. requested_paths: the path of each request."""
 
     url: str
     requested_paths: list[str] = field(default_factory=list)
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that make pip ask this index, and keep nothing of the answers."""
+        """The variables that make pip use this index, without a cache."""
         return {"PIP_INDEX_URL": self.url, "PIP_NO_CACHE_DIR": "1"}
 
 
 @contextmanager
 def index(wheels: Path) -> Iterator[Index]:
-    """Yield an index that has the wheels of a folder, and stop it afterwards."""
+    """Yield an index of the wheels in a folder, and stop it afterwards."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            found.requested_paths.append(self.path)
+            packages.requested_paths.append(self.path)
             folder, _, file = self.path.removeprefix("/simple/").rstrip("/").partition("/")
             body = (wheels / file).read_bytes() if file else _page(wheels, folder)
             self.send_response(200)
@@ -113,14 +113,14 @@ def index(wheels: Path) -> Iterator[Index]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        found = Index(f"http://127.0.0.1:{server.server_port}/simple/")
+        packages = Index(f"http://127.0.0.1:{server.server_port}/simple/")
         thread = Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield found
+            yield packages
         finally:
             server.shutdown()
             thread.join()
@@ -133,14 +133,14 @@ def _page(wheels: Path, project: str) -> bytes:
 
 @contextmanager
 def silent_index() -> Iterator[tuple[Index, socket]]:
-    """Yield an index that takes every connection and never answers, with its socket."""
+    """Yield an index that accepts connections and never answers, with its socket."""
     with create_server(("127.0.0.1", 0)) as listening:
         listening.setblocking(False)
         yield Index(f"http://127.0.0.1:{listening.getsockname()[1]}/simple/"), listening
 
 
 def connected(listening: socket) -> bool:
-    """Tell whether somebody has connected."""
+    """Tell whether a client has connected."""
     try:
         listening.accept()[0].close()
     except BlockingIOError:

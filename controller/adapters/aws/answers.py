@@ -1,8 +1,8 @@
-"""Whether an answer is one that AWS may give: by botocore's model, and by what always is in one.
+"""Validation of AWS answers: botocore's model, and the members that every answer has.
 
-botocore checks what is sent, and believes what comes back: a number where the model says text, a
-null in a list, the page of a proxy as an answer without content. What is wrong is told by the
-names of the model; nothing of the answer is quoted, for it may hold secrets.
+botocore validates requests and not answers: it accepts a number where the model says text, a null
+in a list, or the page of a proxy as an answer without content. A problem is described by names of
+the model; the answer is never quoted, because it may hold secrets.
 """
 
 import json
@@ -24,23 +24,23 @@ _SCALARS: Final[Mapping[str, tuple[type, ...]]] = {
     "string": (str,),
     "timestamp": (datetime,),
 }
-# Milliseconds of a log event: until the year 2200, far from the last moment that Python knows.
+# Milliseconds of a log event: until the year 2200, long before the last moment of `datetime`.
 _TIMESTAMP_RANGE: Final = range(7_258_118_400_000)
 
 
 def answer_problem(model: Any, request: Mapping[str, Any], answer: Any, content: bytes) -> str:
     """Return what is wrong with `answer`, in a few words; empty when nothing is.
 
-    model: botocore's of the operation. content: what `answer` was read from; empty: unknown.
+    model: botocore's model of the operation. content: the raw body of `answer`; empty: unknown.
     """
     if not isinstance(answer, dict):
         return "it is no structure"
     metadata = answer.get("ResponseMetadata")
     if not isinstance(metadata, dict) or not isinstance(metadata.get("RequestId"), str):
         return "it has no request id"
-    spoken = model.service_model.resolved_protocol == "json" and content
-    if len(answer) == 1 and spoken and not _is_json(content):
-        return "it is no JSON"  # which botocore takes for an answer without content
+    json_body = model.service_model.resolved_protocol == "json" and content
+    if len(answer) == 1 and json_body and not _is_json(content):
+        return "it is no JSON"  # botocore reads that as an answer without content
     if problem := _misfit_of_members(model, answer):
         return problem
     missing = [name for name in _REQUIRED_MEMBERS.get(model.name, ()) if name not in answer]
@@ -51,18 +51,18 @@ def answer_problem(model: Any, request: Mapping[str, Any], answer: Any, content:
 
 
 def error_problem(model: Any, error: "ClientError", content: bytes) -> str:
-    """Return what is wrong with an error that was answered; empty when AWS may have said it.
+    """Return what is wrong with an error answer; empty when it can be one of AWS.
 
-    content: as of `problem_of`.
+    content: as in `answer_problem`.
     """
-    told = error.response.get("Error", {})
-    if not all(isinstance(told.get(name, ""), str) for name in ("Code", "Message")):
+    details = error.response.get("Error", {})
+    if not all(isinstance(details.get(name, ""), str) for name in ("Code", "Message")):
         return "its error has no code in text"
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    code = told.get("Code", "")
+    code = details.get("Code", "")
     if 300 <= status < 400:
         return f"it redirects with status {status}"
-    coded = code and not code.isdigit()  # botocore puts the status where there is no code
+    coded = code and not code.isdigit()  # botocore fills a missing code with the status
     if status < 500 and content and not coded and not _is_json(content):
         return f"it is no error of AWS, with status {status}"
     shape = model.service_model.shape_for_error_code(code)
@@ -89,7 +89,7 @@ def _misfit_of_members(model: Any, answer: Mapping[str, Any]) -> str:
 
 
 def _misfit(shape: Any, value: Any, place: str) -> str:
-    """Return what about `value`, which stands at `place`, does not fit `shape`."""
+    """Return how `value`, the member called `place`, does not fit `shape`; empty when it fits."""
     kind = shape.type_name
     if kind == "structure":
         return _misfit_of_structure(shape, value, place)
@@ -117,7 +117,7 @@ def _misfit_of_structure(shape: Any, value: Any, place: str) -> str:
 
 
 def _misfit_of_several(shape: Any, values: Collection[Any], place: str) -> str:
-    """Check what a list or a map holds; scalars by their types, for there may be thousands."""
+    """Check the values of a list or map; scalars only by type, because there may be thousands."""
     allowed = _SCALARS.get(shape.type_name)
     if allowed is None:
         return _first_problem(_misfit(shape, one, f"{place}[]") for one in values)
@@ -125,7 +125,7 @@ def _misfit_of_several(shape: Any, values: Collection[Any], place: str) -> str:
 
 
 def _have_types(values: Iterable[Any], allowed: tuple[type, ...]) -> bool:
-    """Tell whether all are of these types; of these, no number is true or false."""
+    """Tell whether all values have one of these types; a bool does not count as a number."""
     kinds = set(map(type, values))
     return all(issubclass(kind, allowed) for kind in kinds) and (
         bool in allowed or bool not in kinds or object in allowed
@@ -136,9 +136,9 @@ def _first_problem(problems: Iterable[str]) -> str:
     return next(filter(None, problems), "")
 
 
-# --- what is always there -----------------------------------------------------------------------
+# --- required members ---------------------------------------------------------------------------
 
-# An answer without it is a page, or was made by something else that speaks JSON.
+# An answer without them is a web page, or comes from another service that answers in JSON.
 _REQUIRED_MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
     "CreateChangeSet": ("Id", "StackId"),
     "CreateTable": ("TableDescription",),
@@ -166,23 +166,23 @@ _REQUIRED_MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def _check_query_ids(request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
-    asked = {one["Id"] for one in request["MetricDataQueries"]}
-    strange = any(one.get("Id") not in asked for one in answer["MetricDataResults"])
-    return "it has results of queries that were not asked" if strange else ""
+    ids = {one["Id"] for one in request["MetricDataQueries"]}
+    unknown = any(one.get("Id") not in ids for one in answer["MetricDataResults"])
+    return "it has results of queries that were not asked" if unknown else ""
 
 
 def _check_timestamps(_request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
-    stamped = all(one.get("timestamp", -1) in _TIMESTAMP_RANGE for one in answer["events"])
-    return "" if stamped else "an event has no time"
+    valid = all(one.get("timestamp", -1) in _TIMESTAMP_RANGE for one in answer["events"])
+    return "" if valid else "an event has no time"
 
 
-def _entries_with(*ways: tuple[str, tuple[str, ...]]) -> Callable[[Any, Mapping[str, Any]], str]:
+def _entries_with(*lists: tuple[str, tuple[str, ...]]) -> Callable[[Any, Mapping[str, Any]], str]:
     """Return a check that each entry of the lists has these members."""
 
     def check(_request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
         return _first_problem(
             f"an entry of {name} has no {member}"
-            for name, members in ways
+            for name, members in lists
             for member in members
             if not all(member in one for one in answer.get(name, ()))
         )
@@ -191,21 +191,21 @@ def _entries_with(*ways: tuple[str, tuple[str, ...]]) -> Callable[[Any, Mapping[
 
 
 def _check_attributes(request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
-    wanted = request.get("ReturnValues", "NONE") != "NONE"
-    return "it has no Attributes" if wanted and "Attributes" not in answer else ""
+    requested = request.get("ReturnValues", "NONE") != "NONE"
+    return "it has no Attributes" if requested and "Attributes" not in answer else ""
 
 
 def _check_function(request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
-    """Check that the function is the one that was asked for, by its name or by an ARN."""
-    asked = str(request["FunctionName"]).split(":")
-    name = asked[0] if len(asked) < 3 else asked[asked.index("function") + 1]
-    answered = answer["FunctionArn"].split(":")
-    return "" if name in answered[6:7] else "it is of another function"
+    """Check that the answer is about the requested function, which a name or an ARN names."""
+    requested = str(request["FunctionName"]).split(":")
+    name = requested[0] if len(requested) < 3 else requested[requested.index("function") + 1]
+    arn_parts = answer["FunctionArn"].split(":")
+    return "" if name in arn_parts[6:7] else "it is of another function"
 
 
-def _of_one_stack(_request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
-    found = [one for one in answer["Stacks"] if one.get("StackId") and one.get("StackStatus")]
-    return "" if len(found) == 1 else "it is not of one stack"
+def _check_one_stack(_request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
+    stacks = [one for one in answer["Stacks"] if one.get("StackId") and one.get("StackStatus")]
+    return "" if len(stacks) == 1 else "it is not of one stack"
 
 
 def _check_key(request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
@@ -215,7 +215,7 @@ def _check_key(request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
 
 
 def _check_keys(_request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
-    """Check that every item has the keys of its table, which an index shows, too."""
+    """Check that every item has the keys of its table, which indexes project as well."""
     keyed = all("S" in one.get(name, ()) for one in answer["Items"] for name in ("pk", "sk"))
     return "" if keyed else "an item has no key"
 
@@ -224,7 +224,7 @@ _CHECKS: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
     "DescribeAlarms": _entries_with(
         ("MetricAlarms", ("AlarmName", "AlarmArn")), ("CompositeAlarms", ("AlarmName", "AlarmArn"))
     ),
-    "DescribeStacks": _of_one_stack,
+    "DescribeStacks": _check_one_stack,
     "FilterLogEvents": _check_timestamps,
     "GetFunctionConfiguration": _check_function,
     "GetItem": _check_key,

@@ -1,11 +1,11 @@
-"""boto3 clients whose calls have one limit each, and whose answers are checked.
+"""boto3 clients whose calls have one time limit each, and whose answers are validated.
 
-A socket time-out starts again with every byte, and botocore adds one for each retry. So a call runs
-in a thread of its own, and its caller waits until the limit is over and no longer. The thread of
-such a call sends no further request.
+A socket time-out starts again with every byte, and botocore adds one for each retry. So each call
+runs in its own thread, and the caller waits for at most the limit. The thread of an abandoned call
+sends no further request.
 
-An answer that cannot be parsed, that does not fit the model of its operation, or that lacks what
-AWS always returns is asked for again, as often as botocore would after a 500.
+A call is repeated, as often as botocore repeats one after a 500, when its answer cannot be parsed,
+does not fit the model of its operation, or lacks what AWS always returns.
 """
 
 import signal
@@ -30,18 +30,18 @@ from botocore.exceptions import (
 
 from controller.adapters.aws.answers import answer_problem, error_problem
 
-PAUSE_S: Final = 0.2  # before an invalid answer is asked for again; doubles each time
-MOST_BYTES: Final = 16 * 1024 * 1024  # of one body; the longest that AWS sends is a third of it
-MOST_STREAM_BYTES: Final = 64 * 1024  # of the answer of a function; the rest is not read
+PAUSE_S: Final = 0.2  # before the call of an invalid answer is repeated; doubles each time
+MOST_BYTES: Final = 16 * 1024 * 1024  # of one body; AWS sends at most a third of it
+MOST_STREAM_BYTES: Final = 64 * 1024  # of a streamed answer, as of Invoke; the rest is not read
 _CHUNK_BYTES: Final = 64 * 1024
 
 T = TypeVar("T")
 
 
 class StrangeAnswerError(Exception):
-    """An answer that AWS does not give, like the page of a proxy.
+    """An answer that cannot come from AWS, like the page of a proxy.
 
-    problem: what is wrong with it; nothing of its content.
+    problem: what is wrong with it, without any of its content.
     """
 
     def __init__(self, problem: str = "") -> None:
@@ -53,7 +53,7 @@ class StrangeAnswerError(Exception):
 
 
 class CallTimeoutError(BotoCoreError):
-    """A call was given up when its limit was over; what it asked for may have been done."""
+    """A call was abandoned at its limit; its request may have taken effect."""
 
     fmt = "no complete answer of {what} within {limit_s:.3g} s"
 
@@ -62,7 +62,7 @@ class CallTimeoutError(BotoCoreError):
 
 
 class _AbandonedError(Exception):
-    """Ends the thread of a call that was given up; its caller has another error already."""
+    """Ends the thread of an abandoned call, whose caller already has another error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +80,10 @@ class Limits:
 
 @dataclass(slots=True)
 class _Call:
-    """One call under way.
+    """One call in progress.
 
-    sent: its requests so far. body: of the answer that is being read. content: the last one that
-    was read to its end.
+    sent: number of its requests so far. body: the raw body that is being read. content: the last
+    body that was read to its end.
     """
 
     abandoned: threading.Event = field(default_factory=threading.Event)
@@ -94,10 +94,10 @@ class _Call:
     error: BaseException | None = None
 
     def abandon(self) -> None:
-        """Let the thread send nothing more, and wake it where it waits for more of a body."""
+        """Keep the thread from sending more, and wake it if it waits for more of a body."""
         self.abandoned.set()
         if self.body is not None:
-            with suppress(OSError, ValueError, RuntimeError):  # it was read to its end meanwhile
+            with suppress(OSError, ValueError, RuntimeError):  # it has ended meanwhile
                 self.body.shutdown()
 
 
@@ -105,12 +105,12 @@ _thread_state = threading.local()
 
 
 def monotonic_s() -> float:
-    """Return the seconds of a clock that only goes on; no test moves it."""
+    """Return the seconds of the monotonic clock; tests with a frozen clock do not change it."""
     return clock_gettime(CLOCK_MONOTONIC)
 
 
 def count_request() -> None:
-    """Note that this thread is about to send a request. Raises when its call was given up."""
+    """Count a request that this thread is about to send. Raises when its call was abandoned."""
     call: _Call | None = getattr(_thread_state, "call", None)
     if call is None:
         return
@@ -121,10 +121,10 @@ def count_request() -> None:
 
 @contextmanager
 def _signals_blocked() -> Iterator[None]:
-    """Let a thread that starts here get no signal, now or later.
+    """Block all signals in a thread that is started inside this context, for its whole life.
 
-    The kernel gives a signal of the process to any thread that takes it. Only the main thread can
-    act on it, and would not be woken from its wait.
+    The kernel delivers a signal of the process to any thread that does not block it. Only the main
+    thread can handle it, and would not be woken from its wait.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
@@ -136,8 +136,9 @@ def _signals_blocked() -> Iterator[None]:
 def run_within(limit_s: float, what: str, work: Callable[[], T]) -> T:
     """Return what `work` returns, or raise what it raises.
 
-    Raises CallTimeoutError after `limit_s` seconds, and at once what a signal handler raises; the
-    thread that works is left to itself then. what: who should answer.
+    what: the service that should answer.
+    Raises CallTimeoutError after `limit_s` seconds, and at once what a signal handler raises; in
+    both cases the worker thread is abandoned.
     """
     call = _Call()
     done = threading.Event()
@@ -146,7 +147,7 @@ def run_within(limit_s: float, what: str, work: Callable[[], T]) -> T:
         _thread_state.call = call
         try:
             call.result = work()
-        except BaseException as error:  # noqa: BLE001 - it is raised again where it is waited for
+        except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
             call.error = error
         finally:
             done.set()
@@ -165,15 +166,15 @@ def run_within(limit_s: float, what: str, work: Callable[[], T]) -> T:
     error, call.error = call.error, None
     if error is not None:
         raise error
-    found: T = call.result
-    return found
+    result: T = call.result
+    return result
 
 
 class LimitedClient:
-    """A boto3 client whose operations end within `limits`, with an answer that AWS may give.
+    """A boto3 client whose operations end within `limits`, with a validated answer.
 
-    Everything else (`meta`, `exceptions`) is the client's own. left_s: the seconds that any call
-    may last from now on, whatever its limits say. An operation raises what boto3 raises,
+    Everything else (`meta`, `exceptions`) is the client's own. left_s: an upper limit in seconds
+    for any call from now on, whatever `limits` say. An operation raises what boto3 raises,
     CallTimeoutError and StrangeAnswerError.
     """
 
@@ -186,7 +187,7 @@ class LimitedClient:
     ) -> None:
         self._client, self._limits = client, limits
         self._left_s, self._pause_s = left_s, pause_s
-        # The one place of botocore where a body can be read with a limit.
+        # The only place in botocore where the size of a body can be limited.
         client._endpoint.http_session = _BoundedSession(client._endpoint.http_session)
 
     def __getattr__(self, name: str) -> Any:
@@ -206,7 +207,7 @@ class LimitedClient:
         self, operation: str, method: Callable[..., Any], request: Mapping[str, Any], end: float
     ) -> Any:
         model = self._client.meta.service_model.operation_model(operation)
-        # The same token in every attempt, by which AWS knows a write again.
+        # AWS recognises a repeated write by its token: the same one in every attempt.
         request = {**{name: str(uuid4()) for name in model.idempotent_members}, **request}
         problem = ""
         for attempt in range(self._limits.attempts):
@@ -217,15 +218,15 @@ class LimitedClient:
             if attempt + 1 == self._limits.attempts or monotonic_s() + pause_s >= end:
                 break
             _thread_state.call.abandoned.wait(pause_s)
-        raise StrangeAnswerError(problem)  # out here: nothing in its context quotes the answer
+        raise StrangeAnswerError(problem)  # outside of `except`: no context that quotes the answer
 
 
 def _attempt(
-    model: Any, method: Callable[..., Any], request: Mapping[str, Any], before: int
+    model: Any, method: Callable[..., Any], request: Mapping[str, Any], previous: int
 ) -> tuple[Any, str]:
-    """Return an answer, and what is wrong with it. before: the attempts that were made until now.
+    """Return an answer, and what is wrong with it. previous: the number of attempts before this.
 
-    Raises what AWS says, and what kept it from saying anything.
+    Raises the errors that AWS answers, and those of a call without an answer.
     """
     sent, _thread_state.call.content = _thread_state.call.sent, b""
     try:
@@ -236,7 +237,7 @@ def _attempt(
     except ClientError as error:
         problem = error_problem(model, error, _thread_state.call.content)
         if not problem:
-            _add_attempts(error, before)
+            _add_attempts(error, previous)
             raise
     except (BotoCoreError, _AbandonedError):
         raise
@@ -244,30 +245,30 @@ def _attempt(
         problem = error.problem
     except Exception as error:
         if _thread_state.call.sent == sent:
-            raise  # nothing was asked, so this is no answer
+            raise  # no request was sent, so this is not about an answer
         problem = f"it cannot be parsed: {type(error).__name__}"
     return None, problem
 
 
-def _add_attempts(error: ClientError, before: int) -> None:
-    """Note in `error` that earlier attempts may have done what is refused now."""
+def _add_attempts(error: ClientError, previous: int) -> None:
+    """Add earlier attempts to `error`: they may have written what makes this one fail."""
     metadata: Any = error.response.setdefault("ResponseMetadata", cast("Any", {}))
-    metadata["RetryAttempts"] = metadata.get("RetryAttempts", 0) + before
+    metadata["RetryAttempts"] = metadata.get("RetryAttempts", 0) + previous
 
 
 def _read_streams(answer: dict[str, Any]) -> None:
-    """Replace each stream in `answer` by the beginning of its content."""
+    """Replace each stream in `answer` by its first MOST_STREAM_BYTES bytes."""
     for name, value in list(answer.items()):
         if hasattr(value, "read"):
             _thread_state.call.body = getattr(value, "_raw_stream", None)
             content = value.read(MOST_STREAM_BYTES)
             if len(content) < MOST_STREAM_BYTES:
-                value.read(1)  # raises where more was announced
+                value.read(1)  # raises when Content-Length announced more
             value.close()
             answer[name] = BytesIO(content)
 
 
-# --- bodies -------------------------------------------------------------------------------------
+# --- response bodies ----------------------------------------------------------------------------
 
 
 class _BoundedSession:
@@ -285,21 +286,21 @@ class _BoundedSession:
             return self._session.send(request)
         from botocore.awsrequest import AWSResponse
 
-        request.stream_output = True  # so that it is read here and not there
+        request.stream_output = True  # so that this class reads the body, and not botocore
         answer = self._session.send(request)
         body = _Body(_read_body(request, answer.raw))
         return AWSResponse(answer.url, answer.status_code, answer.headers, body)
 
 
 class _Body(BytesIO):
-    """A body that was read, as botocore wants to read it."""
+    """A complete body with the interface that botocore reads."""
 
     def stream(self) -> Iterator[bytes]:
         yield self.read()
 
 
 def _read_body(request: Any, raw: Any) -> bytes:
-    """Return the whole body `raw`, and raise as botocore does when it breaks off."""
+    """Return the whole body `raw`; raise as botocore does when the connection breaks."""
     call: _Call = getattr(_thread_state, "call", None) or _Call()
     call.body = raw
     pieces, size = [], 0
@@ -317,7 +318,7 @@ def _read_body(request: Any, raw: Any) -> bytes:
 
 @contextmanager
 def _botocore_errors(request: Any) -> Iterator[None]:
-    """Raise botocore's error for one of urllib3, as its own session does."""
+    """Translate errors of urllib3 into those of botocore, as botocore's own session does."""
     from urllib3.exceptions import ProtocolError
     from urllib3.exceptions import ReadTimeoutError as BodyTimeoutError
 

@@ -1,8 +1,8 @@
-"""boto3 clients with explicit limits, made once and only when needed; AWS errors in our words.
+"""boto3 clients with explicit limits, made once and only when needed; AWS errors as sentences.
 
-What a call may last is in `USUAL` and `BRIEF`; `call_limits.py` holds every call to it.
-AWS_PROFILE, AWS_ENDPOINT_URL and the usual credential variables are honoured by boto3 itself;
-AWS_REGION is mapped here, because boto3 reads only AWS_DEFAULT_REGION.
+The limits are CONNECT_S, READ_S, ATTEMPTS, TOTAL_S and SHORT_LIMITS; `call_limits.py` enforces
+them. AWS_PROFILE, AWS_ENDPOINT_URL and the usual credential variables are honoured by boto3
+itself; AWS_REGION is mapped here, because boto3 reads only AWS_DEFAULT_REGION.
 """
 
 import os
@@ -33,7 +33,7 @@ from controller.adapters.aws.call_limits import StrangeAnswerError as StrangeAns
 from controller.errors import UsageError
 from controller.text import printable
 
-# All that this program asks. The image has the models of no other service.
+# All services that this program calls. The image has the botocore models of no other service.
 Service: TypeAlias = Literal[
     "cloudformation",
     "cloudwatch",
@@ -49,28 +49,28 @@ Service: TypeAlias = Literal[
 
 CONNECT_S: Final = 3
 READ_S: Final = 10
-ATTEMPTS: Final = 4  # in all; botocore repeats after throttling, 5xx and broken connections
-TOTAL_S: Final = 20  # of a call with its attempts, the pauses between them and the answer
-# Good to know, and nothing waits for it: asked briefly.
+ATTEMPTS: Final = 4  # in total; botocore retries after throttling, 5xx and broken connections
+TOTAL_S: Final = 20  # of a call with all its attempts, pauses and the answer
+# Calls that no decision waits for: short limits.
 SHORT_LIMITS: Final[Mapping[str, Limits]] = {
-    "sts": Limits(1, 1, 2, 3),  # who is calling; the record of a rollback waits for it
-    "logs": Limits(2, 3, 5, 10),  # whether requests left the canary; the next tick asks again
-    "sns": Limits(2, 2, 3, 6),  # who is told; the next tick tries again, as of the two below
+    "sts": Limits(1, 1, 2, 3),  # the caller's ARN; the record of a rollback waits for it
+    "logs": Limits(2, 3, 5, 10),  # counts of log events; the next tick asks again
+    "sns": Limits(2, 2, 3, 6),  # a message; the next tick retries, also the two below
     "events": Limits(2, 2, 3, 6),
     "secretsmanager": Limits(2, 2, 3, 6),
 }
-FLOOR_S: Final = 3.0  # what a call may always last, however little is left of `Clients.end_in`
+FLOOR_S: Final = 3.0  # every call may take so long, whatever `Clients.limit_calls` left
 
 
-# Whatever comes of a call, beside an answer.
+# Everything that a call can raise.
 AWS_ERRORS: Final = (BotoCoreError, ClientError, StrangeAnswerError)
 
 
 class Clients:
     """The clients of one process, in one region of one account.
 
-    calls: requests to AWS so far, by service; each attempt is one. limits: of a service, instead
-    of the usual ones. floor_s: as FLOOR_S. pause_s: before an invalid answer is asked for again.
+    calls: requests to AWS so far, by service; each attempt counts. limits: by service, instead of
+    the usual ones. floor_s: as FLOOR_S. pause_s: before the call of an invalid answer is repeated.
     """
 
     def __init__(
@@ -86,9 +86,9 @@ class Clients:
         self._clients: dict[str, Any] = {}
 
     def limit_calls(self, length: timedelta) -> None:
-        """Let no call last past `length` from now, but each at least FLOOR_S seconds.
+        """End every call by `length` from now, but give each at least `floor_s` seconds.
 
-        Calls of `get("lambda")` have their own limits all the same: they lower traffic.
+        Calls of `get("lambda")` keep their own limits: they lower traffic.
         """
         self._end = monotonic_s() + length.total_seconds()
 
@@ -122,7 +122,7 @@ class Clients:
         )
         try:
             if self._session is None:
-                # Credentials may be asked for over the network.
+                # Credentials may come over the network.
                 self._session = run_within(TOTAL_S, "the source of the credentials", _session)
                 self._session.events.register("before-send", self._count_request)
             client = self._session.client(service, config=config)
@@ -137,7 +137,7 @@ class Clients:
         return max(self._floor_s, self._end - monotonic_s())
 
     def _count_request(self, event_name: str, **_: Any) -> None:
-        count_request()  # raises in the thread of an abandoned call: it sends nothing
+        count_request()  # raises in the thread of an abandoned call, which sends nothing
         self.calls[event_name.split(".")[1]] += 1
 
 
@@ -158,7 +158,7 @@ def _session() -> Any:
     return session
 
 
-# --- what went wrong ----------------------------------------------------------------------------
+# --- errors -------------------------------------------------------------------------------------
 
 _CONFLICT_STATUSES: Final = (409, 412)
 _THROTTLING_CODES: Final = frozenset(
@@ -170,7 +170,7 @@ _THROTTLING_CODES: Final = frozenset(
         "TooManyRequestsException",
     }
 )
-# Known without asking AWS; whatever else keeps an answer from coming may pass.
+# These fail before a request is sent; every other failure without an answer is transient.
 _LOCAL_ERRORS: Final = (
     NoCredentialsError,
     ParamValidationError,
@@ -187,12 +187,12 @@ def code_of(error: Exception) -> str:
 
 
 def is_conflict(error: Exception) -> bool:
-    """Tell whether the resource was changed or busy: nothing was written by this very call."""
+    """Tell whether the resource had changed or was busy, so that this call wrote nothing."""
     return _status_of(error) in _CONFLICT_STATUSES
 
 
 def is_transient(error: Exception) -> bool:
-    """Tell whether the same call may work a moment later: conflict, throttling, 5xx, no answer."""
+    """Tell whether a retry may succeed: after a conflict, throttling, a 5xx or no answer."""
     if not isinstance(error, ClientError):
         return not isinstance(error, _LOCAL_ERRORS)
     status = _status_of(error)
@@ -209,16 +209,16 @@ def _status_of(error: Exception) -> int:
 
 
 _WITHHELD: Final = "what was said is left out, because it may quote other variables"
-# With these AWS speaks of who asks, of the function's name, or of its own state; never of a value.
+# With these AWS names the caller, the function or its own state, and never quotes a value.
 _SAFE_STATUSES: Final = frozenset({403, 404, *_CONFLICT_STATUSES, 429, *range(500, 600)})
 
 
 def redact(error: Exception) -> Exception:
-    """Return `error`, or one without its words where AWS or botocore quote what they refuse.
+    """Return `error`, or one without its message where that may quote a refused value.
 
-    They quote a whole environment, spelt as JSON or as Python, cut off or not ("Value
+    AWS and botocore quote a whole environment, spelt as JSON or as Python, cut off or not ("Value
     '{NAME=secret}' at 'environment' failed to ..."), so no search for values would find them all.
-    So may a proxy, whose whole page botocore takes for a message, and its status for a code.
+    A proxy may quote it too: botocore takes its whole page as the message, its status as the code.
     """
     if isinstance(error, ParamValidationError):
         return ParamValidationError(report=_WITHHELD)
@@ -240,7 +240,7 @@ THROTTLED_ADVICE: Final = "the account's limit for such calls is reached; run ag
 _UNREACHABLE_ADVICE: Final = (
     "AWS cannot be reached from here; check the network and AWS_ENDPOINT_URL"
 )
-MOST_MESSAGE: Final = 1_000  # of AWS; botocore takes the whole page of a proxy for a message
+MOST_MESSAGE: Final = 1_000  # characters; botocore takes the whole page of a proxy as the message
 _KEY_ADVICE: Final = (
     "give this role kms:Encrypt and kms:Decrypt on the function's key, and look whether the key is "
     "enabled"
@@ -249,7 +249,7 @@ _RETRY_ADVICE: Final = "run again"
 _ADVICE: Final = {
     "AccessDenied": _GRANT_ADVICE,
     "AccessDeniedException": _GRANT_ADVICE,
-    "AuthorizationError": _GRANT_ADVICE,  # as SNS says it
+    "AuthorizationError": _GRANT_ADVICE,  # the code that SNS uses
     CallTimeoutError.__name__: _RETRY_ADVICE,
     "ConnectTimeoutError": _UNREACHABLE_ADVICE,
     "EndpointConnectionError": _UNREACHABLE_ADVICE,
@@ -272,7 +272,7 @@ _ADVICE: Final = {
 
 
 def error_text(action: str, error: Exception) -> str:
-    """Return one sentence: which call failed, AWS's own words, and what to do now."""
+    """Return one sentence: the failed call, the message of AWS, and what to do now."""
     words = str(error)
     if isinstance(error, ClientError):
         words = str(error.response.get("Error", {}).get("Message", "")) or words

@@ -1,4 +1,4 @@
-"""Regions and partitions of AWS, from what this machine knows; AWS is not asked."""
+"""Regions and partitions of AWS, from the local configuration and botocore's data; no call."""
 
 import os
 
@@ -8,7 +8,7 @@ from controller.errors import UsageError
 
 
 def region_here() -> str | None:
-    """Return the region that the AWS variables or the profile name, if any."""
+    """Return the region from the AWS variables or the profile; None without one."""
     from botocore.session import Session
 
     try:
@@ -18,7 +18,7 @@ def region_here() -> str | None:
 
 
 def partition_of(region: str) -> str:
-    """Return the partition of `region`, like aws-cn. Raises UsageError when none has it."""
+    """Return the partition of `region`, like aws-cn. Raises UsageError for an unknown region."""
     from botocore.exceptions import UnknownRegionError
     from botocore.session import Session
 

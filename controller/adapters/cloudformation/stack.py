@@ -1,4 +1,4 @@
-"""The CloudFormation stack that holds what watches a policy.
+"""The CloudFormation stack with the monitoring of a policy: alarms, dashboard and topic.
 
 IAM: on the stack of a policy cloudformation:DescribeStacks, cloudformation:GetTemplate,
 cloudformation:CreateChangeSet, cloudformation:DescribeChangeSet, cloudformation:DescribeEvents,
@@ -56,23 +56,23 @@ IAM: Final = (
     ),
 )
 
-# How long CloudFormation may take: it needs seconds for a change set, and a minute for a stack.
+# Limits for CloudFormation, which takes seconds for a change set and a minute for a stack.
 PREPARED_WITHIN: Final = timedelta(minutes=2)
 DONE_WITHIN: Final = timedelta(minutes=10)
 ASK_EVERY: Final = timedelta(seconds=2)
 
-_EMPTY: Final = "REVIEW_IN_PROGRESS"  # a change set was made, and never executed
-_UNDER_WAY: Final = ("_IN_PROGRESS", "_PENDING")
+_EMPTY: Final = "REVIEW_IN_PROGRESS"  # its change set was created and never executed
+_IN_PROGRESS: Final = ("_IN_PROGRESS", "_PENDING")
 _GONE: Final = "DELETE_COMPLETE"
 _DONE: Final = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 _CHANGEABLE: Final = (*_DONE, "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE", _EMPTY)
-# How CloudFormation says that there is nothing to do, which it calls a failure.
+# CloudFormation reports a change set without changes as a failure, in these words.
 _NO_CHANGES: Final = ("didn't contain changes", "No updates are to be performed")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A stack that is there, its status in CloudFormation's words, and the template it has."""
+class ExistingStack:
+    """A deployed stack. status: as CloudFormation spells it. template: the deployed one."""
 
     id: str
     status: str
@@ -80,7 +80,7 @@ class Found:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing was ever made of it."""
+        """Whether no change set of it was ever executed."""
         return self.status == _EMPTY
 
 
@@ -95,71 +95,74 @@ class Stack:
         self._tag = {"Key": TAG, "Value": policy}
         self.name = name_of(policy)
 
-    def find(self) -> Found | None:
+    def find(self) -> ExistingStack | None:
         """Return the stack; None when there is none.
 
         Raises UsageError when a stack of that name does not carry the tag of the policy. An empty
-        one may lack it: CloudFormation tags a stack when it makes the resources.
+        one may lack it: CloudFormation tags a stack when it creates the resources.
         """
-        described = self._described(self.name)
+        described = self._describe(self.name)
         if described is None:
             return None
         stack, status = described["StackId"], described["StackStatus"]
         if status == _EMPTY:
-            return Found(stack, status, NO_TEMPLATE)
+            return ExistingStack(stack, status, NO_TEMPLATE)
         if self._tag not in described.get("Tags", ()):
             raise UsageError(
                 f"rolloutctl did not make the stack {self.name}: it has no tag "
                 f"{TAG}={self._tag['Value']}; nothing was changed. Remove it, or rename the policy"
             )
         answer = self._ask("get_template", StackName=stack, TemplateStage="Original")
-        return Found(stack, status, parsed(answer["TemplateBody"]))
+        return ExistingStack(stack, status, parsed(answer["TemplateBody"]))
 
     def change(
-        self, found: Found | None, template: Template, *, execute: bool
+        self, existing: ExistingStack | None, template: Template, *, execute: bool
     ) -> tuple[list[Change], str]:
-        """Return what `template` changes in the stack that was `found`, and the status after that.
+        """Return the changes from the `existing` stack to `template`, and the status afterwards.
 
-        Without `execute`, and without a change, nothing is left behind and there is no status.
+        Without `execute`, or without changes, the change set is deleted and the status is empty.
         """
-        if found is not None and found.status not in _CHANGEABLE:
-            busy = found.status.endswith(_UNDER_WAY)
+        if existing is not None and existing.status not in _CHANGEABLE:
+            busy = existing.status.endswith(_IN_PROGRESS)
             remedy = "" if busy else " after `rolloutctl monitoring remove POLICY`"
             raise MonitoringError(
-                f"stack {self.name} cannot be changed while it is {found.status}: run again{remedy}"
+                f"stack {self.name} cannot be changed while it is {existing.status}: "
+                f"run again{remedy}"
             )
-        # A stack whose first creation failed could never be changed: it is deleted again.
+        # A stack whose creation failed can never be changed, so CloudFormation deletes it.
         new = {"ChangeSetType": "CREATE", "OnStackFailure": "DELETE"}
         token = f"rolloutctl-{uuid4()}"
-        made = self._ask(
+        change_set = self._ask(
             "create_change_set",
             StackName=self.name,
             ChangeSetName=token,
             ClientToken=token,
             TemplateBody=as_yaml(template),
             Tags=[self._tag],
-            **(new if found is None or found.empty else {}),
+            **(new if existing is None or existing.empty else {}),
         )
         executed = False
         try:
-            changes = self._changes(made["Id"])
+            changes = self._changes(change_set["Id"])
             if changes and execute:
                 executed = True
-                self._ask("execute_change_set", ChangeSetName=made["Id"], ClientRequestToken=token)
-                return changes, self._end(made["StackId"], token)
+                self._ask(
+                    "execute_change_set", ChangeSetName=change_set["Id"], ClientRequestToken=token
+                )
+                return changes, self._end(change_set["StackId"], token)
         finally:
             if not executed:
-                self._discard(made["Id"], made["StackId"])
+                self._discard(change_set["Id"], change_set["StackId"])
         return changes, ""
 
-    def remove(self, found: Found) -> None:
-        """Delete the stack with all that it made."""
+    def remove(self, existing: ExistingStack) -> None:
+        """Delete the stack with all its resources."""
         token = f"rolloutctl-{uuid4()}"
-        self._ask("delete_stack", StackName=found.id, ClientRequestToken=token)
-        self._end(found.id, token, "DELETE_")
+        self._ask("delete_stack", StackName=existing.id, ClientRequestToken=token)
+        self._end(existing.id, token, "DELETE_")
 
     def _changes(self, change_set: str) -> list[Change]:
-        """Return what a change set would do, once CloudFormation knows."""
+        """Return the changes of a change set, after CloudFormation has prepared it."""
 
         def status() -> str:
             return str(self._ask("describe_change_set", ChangeSetName=change_set)["Status"])
@@ -179,16 +182,17 @@ class Stack:
         )
 
     def _discard(self, change_set: str, stack: str) -> None:
-        """Delete a change set, and its stack when nothing was ever made of it."""
+        """Delete a change set, and its stack when that was never created."""
         self._ask("delete_change_set", ChangeSetName=change_set)
         if self._status(stack) == _EMPTY:
             self._ask("delete_stack", StackName=stack)
             self._end(stack, begins="DELETE_")
 
     def _end(self, stack: str, token: str = "", begins: str = "") -> str:
-        """Return the status of a stack when its operation is over, which `begins` like that.
+        """Wait for the end of an operation, and return the status of its stack.
 
-        Raises MonitoringError, with what failed in it, unless the operation went well.
+        begins: the prefix of the status to wait for. Raises MonitoringError, with the resources
+        that failed, unless the operation succeeded.
         """
         status = self._wait(lambda: self._status(stack), DONE_WITHIN, begins)
         if status in ((_GONE,) if begins else _DONE):
@@ -201,9 +205,10 @@ class Stack:
         )
 
     def _causes(self, method: str, part: str, token: str = "", **request: str) -> Iterator[str]:
-        """Yield which resources failed and why, the first one first; `token`: of one operation.
+        """Yield the failed resources with their reasons, in order of time.
 
-        One page holds more than a template can make.
+        token: of the only operation to look at; empty: all. One page is enough: it holds more
+        events than a template has resources.
         """
         try:
             events = self._ask(method, **request).get(part, ())
@@ -212,17 +217,17 @@ class Stack:
             return
         for one in reversed(events):
             status = one.get("ValidationStatus") or one.get("ResourceStatus", "")
-            why = one.get("ValidationStatusReason") or one.get("ResourceStatusReason", "")
-            ours = not token or one.get("ClientRequestToken") == token
-            if ours and status.endswith("FAILED") and "cancelled" not in why:
-                yield f"{one.get('LogicalResourceId')} ({one.get('ResourceType')}): {why}"
+            reason = one.get("ValidationStatusReason") or one.get("ResourceStatusReason", "")
+            matches = not token or one.get("ClientRequestToken") == token
+            if matches and status.endswith("FAILED") and "cancelled" not in reason:
+                yield f"{one.get('LogicalResourceId')} ({one.get('ResourceType')}): {reason}"
 
     def _status(self, stack: str) -> str:
-        described = self._described(stack)
+        described = self._describe(stack)
         return _GONE if described is None else str(described["StackStatus"])
 
-    def _described(self, stack: str) -> Any:
-        """Return what CloudFormation says of a stack; None when there is none."""
+    def _describe(self, stack: str) -> Any:
+        """Return the description of a stack; None when there is none."""
         try:
             return self._ask("describe_stacks", StackName=stack)["Stacks"][0]
         except MonitoringError as error:
@@ -231,12 +236,12 @@ class Stack:
             raise
 
     def _wait(self, read: Callable[[], str], within: timedelta, begins: str = "") -> str:
-        """Return the status that is `read` when nothing is in progress, which `begins` like that.
+        """Poll `read` until the status begins with `begins` and no operation is in progress.
 
-        Raises MonitoringError when `within` is over.
+        Returns that status. Raises MonitoringError when `within` is over.
         """
         deadline = self._clock.now() + within
-        while not (status := read()).startswith(begins) or status.endswith(_UNDER_WAY):
+        while not (status := read()).startswith(begins) or status.endswith(_IN_PROGRESS):
             if self._clock.now() >= deadline:
                 raise MonitoringError(
                     f"stack {self.name} is {status} after {duration_text(within)}; run again later"
@@ -254,7 +259,7 @@ class Stack:
 
 
 def _change(change: Mapping[str, Any]) -> Change:
-    """Return a change; one that may have to replace its resource is said to replace it."""
+    """Return a change; one that may replace its resource counts as a replacement."""
     replaces = change.get("Replacement") in ("True", "Conditional")
     action = "replace" if replaces else change["Action"].lower()
     return Change(action, change["LogicalResourceId"], change["ResourceType"])

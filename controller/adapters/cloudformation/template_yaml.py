@@ -6,7 +6,7 @@ from controller.ports.monitoring import NO_TEMPLATE, Template
 
 
 def as_yaml(template: Template) -> str:
-    """Return the template as text."""
+    """Return the template as YAML."""
     from ruamel.yaml import YAML
 
     yaml = YAML()
@@ -20,7 +20,7 @@ def as_yaml(template: Template) -> str:
 
 
 def parsed(text: str) -> Template:
-    """Return the template in `text`; an empty one when it has tags, which rolloutctl never uses."""
+    """Return the template in `text`; NO_TEMPLATE when it has tags, which rolloutctl never uses."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 

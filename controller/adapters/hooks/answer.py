@@ -1,7 +1,7 @@
-"""What the body of a hook's answer means: consent, a refusal, or no answer. IAM: none.
+"""The body of a hook's answer as consent, a refusal, or no answer. IAM: none.
 
-Nothing but `{"allow": true}` is read as consent: a page of a load balancer, a default of a
-framework or half an answer must not raise a weight.
+Only `{"allow": true}` is consent: the page of a load balancer, the default answer of a framework or
+half an answer must not raise a weight.
 """
 
 import json
@@ -12,24 +12,24 @@ from controller.core.observation import Consent, HookAnswer
 from controller.text import printable
 
 MOST_REASON: Final = 400
-# Python versions differ in the depth at which they give up, so the limit is our own.
+# Python versions differ in their recursion limit of JSON, so this one is fixed.
 MOST_DEPTH: Final = 32
 
 ALLOW: Final = "allow"
-# What API Gateway and function URLs unwrap, and Invoke does not.
+# The envelope of a response: API Gateway and function URLs unwrap it, Invoke does not.
 _ENVELOPE: Final = frozenset({"statusCode", "body"})
 _KINDS: Final = {bool: "true or false", str: "a text", list: "a list", type(None): "null"}
 
 
 class _InvalidAnswerError(ValueError):
-    """The body is no answer: why, in a few words."""
+    """The body is not a valid answer; the message says why, in a few words."""
 
 
 def consent_of(body: bytes) -> HookAnswer:
-    """Return what `body` says: consent is a JSON object whose `allow` is exactly true.
+    """Return the answer in `body`: consent is a JSON object whose `allow` is exactly true.
 
-    A refusal is one whose `allow` is exactly false. Everything else, an empty body as well, is no
-    answer.
+    A refusal is an object whose `allow` is exactly false. Everything else, also an empty body, is
+    no answer (`Consent.FAILED`).
     """
     try:
         data = _object(body)
@@ -41,12 +41,12 @@ def consent_of(body: bytes) -> HookAnswer:
     if allow is not False:
         return HookAnswer(Consent.FAILED, _missing_allow(data))
     reason = data.get("reason")
-    said = printable_line(reason) if isinstance(reason, str) else ""
-    return HookAnswer(Consent.REFUSED, said or "it gave no reason")
+    reason_text = printable_line(reason) if isinstance(reason, str) else ""
+    return HookAnswer(Consent.REFUSED, reason_text or "it gave no reason")
 
 
 def _object(body: bytes) -> dict[str, Any]:
-    """Return the object that is all of `body`. Raises _NoAnswerError."""
+    """Return the JSON object that `body` consists of. Raises _InvalidAnswerError."""
     if not body:
         raise _InvalidAnswerError("it answered with nothing")
     try:
@@ -72,12 +72,12 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a key that is there twice: readers differ in which of both they take."""
+    """Refuse a duplicate key: JSON parsers differ in which of the two they keep."""
     data = dict(pairs)
     if len(data) < len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _InvalidAnswerError(f'its JSON has "{twice[:40]}" twice')
+        duplicate = next(name for name in names if names.count(name) > 1)
+        raise _InvalidAnswerError(f'its JSON has "{duplicate[:40]}" twice')
     return data
 
 
@@ -86,14 +86,14 @@ def _reject_constant(name: str) -> Any:
 
 
 def _depths(data: Any) -> Iterator[int]:
-    """Yield how deep each value stands; without recursion, which is what is guarded against."""
-    left: list[tuple[Any, int]] = [(data, 1)]
-    while left:
-        value, depth = left.pop()
+    """Yield the nesting depth of each value, without recursion, which deep JSON would exhaust."""
+    stack: list[tuple[Any, int]] = [(data, 1)]
+    while stack:
+        value, depth = stack.pop()
         yield depth
         inner = value.values() if isinstance(value, dict) else value
         if isinstance(value, dict | list):
-            left += [(one, depth + 1) for one in inner]
+            stack += [(one, depth + 1) for one in inner]
 
 
 def _missing_allow(data: dict[str, Any]) -> str:
@@ -105,5 +105,5 @@ def _missing_allow(data: dict[str, Any]) -> str:
 
 
 def printable_line(text: str) -> str:
-    """Return `text` in one line that no terminal takes for a command, and not too long."""
+    """Return `text` as one line of at most MOST_REASON characters, without control characters."""
     return " ".join(printable(text).split())[:MOST_REASON]

@@ -1,4 +1,4 @@
-"""Hooks behind HTTPS: a POST that is signed, tried again a little, and never redirected. IAM: none.
+"""HTTPS hooks: a signed POST with a few retries, which follows no redirect. IAM: none.
 
 docs/hooks.md says how to verify the signature.
 """
@@ -21,7 +21,7 @@ from controller.process.settings import Egress
 if TYPE_CHECKING:
     from controller.adapters.http.response import Answer
 
-# Of one call, within its time; each has the same delivery and a signature of its own.
+# Attempts of one call within its time limit: the same delivery id, each with its own signature.
 TRIES: Final = 3
 PAUSE: Final = timedelta(milliseconds=500)
 
@@ -37,7 +37,7 @@ def signature(key: str, timestamp: str, body: bytes) -> str:
 
 
 class HttpsHooks:
-    """Calls hosts, as `egress` allows. read_secret: gives the key of a signature."""
+    """Calls HTTPS hooks within `egress`. read_secret: returns the signing key of a hook."""
 
     def __init__(
         self, read_secret: Callable[[SecretReference], str], clock: Clock, egress: Egress
@@ -47,29 +47,28 @@ class HttpsHooks:
     def ask(
         self, hook: HttpsHook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> HookAnswer:
-        """Return what `hook` says to `call`. Never raises."""
+        """Return the answer of `hook` to `call`. Never raises."""
         try:
             answer = self._call(hook, call, within, private, whole=True)
         except (HttpsError, DeliveryError) as error:
             return HookAnswer(Consent.FAILED, printable_line(str(error)))
         if _is_success(answer):
             return _consent_of(hook, answer)
-        moved = "; redirects are not followed" if 300 <= answer.status < 400 else ""
+        redirect = "; redirects are not followed" if 300 <= answer.status < 400 else ""
         refused = answer.status in (401, 403, 409, 412, 423)
-        verdict = Consent.REFUSED if refused else Consent.FAILED
-        return HookAnswer(verdict, f"the answer was {answer.status}{moved}")
+        consent = Consent.REFUSED if refused else Consent.FAILED
+        return HookAnswer(consent, f"the answer was {answer.status}{redirect}")
 
     def tell(
         self, hook: HttpsHook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> None:
-        """Tell `hook` what happened. Raises DeliveryError."""
+        """Notify `hook` of what happened. Raises DeliveryError."""
         try:
             answer = self._call(hook, call, within, private, whole=False)
         except HttpsError as error:
             raise DeliveryError(f"{hook.display_name} was not reached: {error}") from error
-        if not _is_success(
-            answer
-        ):  # what stands in the body is of no interest, nor whether it is whole
+        # The body does not matter here, nor whether it is complete.
+        if not _is_success(answer):
             raise DeliveryError(
                 f"{hook.display_name} did not take it: the answer was {answer.status}"
             )
@@ -83,9 +82,9 @@ class HttpsHooks:
         *,
         whole: bool,
     ) -> "Answer":
-        """Return the answer, after more tries while there is time and the answer may pass.
+        """Return the answer, after retries while there is time and the failure is transient.
 
-        whole: a good answer that broke off is tried again, too.
+        whole: whether a successful answer that broke off is retried, too.
         """
         deadline = self._clock.now() + within
         key = self._read_secret(hook.secret)
@@ -102,8 +101,9 @@ class HttpsHooks:
                 if not left_tries or deadline - self._clock.now() <= 2 * PAUSE:
                     raise
             else:
-                passing = _is_retryable(answer) or (whole and _is_success(answer) and answer.flaw)
-                if not passing or not left_tries or deadline - self._clock.now() <= 2 * PAUSE:
+                broke_off = whole and _is_success(answer) and answer.flaw
+                retryable = _is_retryable(answer) or broke_off
+                if not retryable or not left_tries or deadline - self._clock.now() <= 2 * PAUSE:
                     return answer
             self._clock.sleep(PAUSE)
         raise HttpsError("no time was left")
@@ -141,7 +141,7 @@ def _is_retryable(answer: "Answer") -> bool:
 
 
 def _consent_of(hook: HttpsHook, answer: "Answer") -> HookAnswer:
-    """Return what a good answer says. Of a host, nothing at all is consent: `204 No Content`."""
+    """Return the answer of a successful response; without a body it is consent (204 No Content)."""
     if answer.flaw:
         return HookAnswer(Consent.FAILED, f"{hook.host} {answer.flaw}")
     return consent_of(answer.body) if answer.body else HookAnswer(Consent.GIVEN)

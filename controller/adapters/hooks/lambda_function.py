@@ -1,4 +1,4 @@
-"""Hooks that are Lambda functions: invoked with the call, under the role's own permission.
+"""Lambda hooks: functions that are invoked with the call, under the role of this process.
 
 IAM: lambda:InvokeFunction on the functions that a policy names as hooks.
 """
@@ -21,38 +21,38 @@ MOST_ANSWER: Final = 16_384
 
 
 class LambdaHooks:
-    """Invokes functions. open_client: gives a client that waits so many seconds for an answer."""
+    """Invokes Lambda hooks. open_client: returns a client that waits so many seconds."""
 
     def __init__(self, open_client: Callable[[float], Any]) -> None:
         self._open_client = open_client
 
     def ask(self, hook: LambdaHook, call: HookCall, *, within: timedelta) -> HookAnswer:
-        """Return what `hook` says to `call`. Never raises."""
+        """Return the answer of `hook` to `call`. Never raises."""
         try:
             answer = self._invoke(hook, call, within, "RequestResponse")
-            if answer.get("FunctionError"):  # what the function said of it may be anything
+            if answer.get("FunctionError"):  # its payload may hold anything
                 return HookAnswer(Consent.FAILED, "it ended in an error; see its log")
-            said = _payload(answer)
+            body = _payload(answer)
         except DeliveryError as error:
             return HookAnswer(Consent.FAILED, printable_line(str(error)))
         except AWS_ERRORS as error:
             return HookAnswer(
                 Consent.FAILED, printable_line(error_text(f"{hook.display_name} broke off", error))
             )
-        if len(said) > MOST_ANSWER:
+        if len(body) > MOST_ANSWER:
             return HookAnswer(
                 Consent.FAILED, f"its answer is longer than {MOST_ANSWER // 1024} KiB"
             )
-        return consent_of(said)
+        return consent_of(body)
 
     def tell(self, hook: LambdaHook, call: HookCall, *, within: timedelta) -> None:
-        """Hand `call` over to Lambda, which tries again by itself. Raises DeliveryError."""
+        """Queue `call` at Lambda, which retries on its own. Raises DeliveryError."""
         self._invoke(hook, call, within, "Event")
 
-    def _invoke(self, hook: LambdaHook, call: HookCall, within: timedelta, how: str) -> Any:
+    def _invoke(self, hook: LambdaHook, call: HookCall, within: timedelta, invocation: str) -> Any:
         try:
             answer = self._open_client(within.total_seconds()).invoke(
-                FunctionName=hook.function, InvocationType=how, Payload=call.body.encode()
+                FunctionName=hook.function, InvocationType=invocation, Payload=call.body.encode()
             )
         except UsageError as error:
             raise DeliveryError(str(error)) from error
@@ -63,15 +63,15 @@ class LambdaHooks:
 
 
 def _payload(answer: Any) -> bytes:
-    """Return what the function returned, or a little more than is read of it.
+    """Return the payload of the function, at most MOST_ANSWER + 1 bytes of it.
 
-    One read may end before the payload does; the last one, which gives nothing, is where botocore
-    compares the length with the announced one.
+    One read may end before the payload does. botocore compares the length with the announced one
+    in the last read, which returns nothing.
     """
-    said = b""
-    while "Payload" in answer and len(said) <= MOST_ANSWER:
-        part: bytes = answer["Payload"].read(MOST_ANSWER + 1 - len(said))
+    body = b""
+    while "Payload" in answer and len(body) <= MOST_ANSWER:
+        part: bytes = answer["Payload"].read(MOST_ANSWER + 1 - len(body))
         if not part:
             break
-        said += part
-    return said
+        body += part
+    return body

@@ -1,8 +1,8 @@
-"""Which IP addresses are public, by a table of our own. IAM: none.
+"""Public IP addresses, by a fixed table of special-purpose ranges. IAM: none.
 
-The `is_global` of ipaddress differs from one Python to the next, and calls some ranges public that
+The `is_global` of ipaddress differs between versions of Python, and calls some ranges public that
 lead into a private network. The table follows IANA's registries of special-purpose addresses
-(2025). Single addresses that are reachable inside a range of protocols are not public here.
+(2025). Single reachable addresses inside a range of protocol assignments count as not public.
 """
 
 from functools import cache
@@ -46,30 +46,30 @@ NOT_PUBLIC: Final = {
     "fec0::/10": "site-local",
     "ff00::/8": "multicast",
 }
-# What else is public in IPv6 is in here: IANA has given out nothing of the rest.
+# All public IPv6 addresses are in this range: IANA has assigned nothing outside it.
 PUBLIC_IPV6: Final = "2000::/3"
-# IPv6 addresses that stand for an IPv4 address: how many bits are behind it.
+# IPv6 ranges with an embedded IPv4 address: the number of bits that follow it.
 IPV4_EMBEDDINGS: Final = {"::ffff:0:0/96": 0, "64:ff9b::/96": 0, "2002::/16": 80}
 
 
 def is_public(address: str) -> bool:
-    """Tell whether `address` is one of the public internet; what is no address is not."""
+    """Tell whether `address` belongs to the public internet; False for other text."""
     try:
-        one = effective_address(address)
+        effective = effective_address(address)
     except ValueError:
         return False
-    if isinstance(one, IPv6Address) and one not in _network(PUBLIC_IPV6):
+    if isinstance(effective, IPv6Address) and effective not in _network(PUBLIC_IPV6):
         return False
-    return not any(one in _network(text) for text in NOT_PUBLIC)
+    return not any(effective in _network(text) for text in NOT_PUBLIC)
 
 
 def effective_address(address: str) -> IPv4Address | IPv6Address:
-    """Return the address; of one that stands for an IPv4 address, that. Raises ValueError."""
-    one = ip_address(address.partition("%")[0])  # what is behind it names an interface
-    for text, behind in IPV4_EMBEDDINGS.items():
-        if isinstance(one, IPv6Address) and one in _network(text):
-            return IPv4Address(int(one) >> behind & 0xFFFF_FFFF)
-    return one
+    """Return the parsed address, or the IPv4 address embedded in it. Raises ValueError."""
+    parsed = ip_address(address.partition("%")[0])  # "%" begins the name of an interface
+    for text, trailing_bits in IPV4_EMBEDDINGS.items():
+        if isinstance(parsed, IPv6Address) and parsed in _network(text):
+            return IPv4Address(int(parsed) >> trailing_bits & 0xFFFF_FFFF)
+    return parsed
 
 
 @cache

@@ -1,39 +1,36 @@
-"""Where a call may go, by its addresses or by its name, and the way through a proxy. IAM: none.
+"""Egress rules: which hosts may be called, by address or name, and the proxy tunnel. IAM: none.
 
-A private host needs two to agree: the policy, which names it, and the operator of the process that
-calls. Without a proxy, every address of a name is looked at. A proxy resolves the name by itself,
-so there only the name can be looked at.
+A private host has to be allowed twice: by the policy, which names it, and by the operator of the
+calling process. Without a proxy, every address of the host is checked. A proxy resolves the name
+itself, so with one only the name can be checked.
 """
 
 import re
 import socket
 from collections.abc import Collection
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from controller.process.settings import EGRESS_PROXY, PRIVATE_HOSTS, Egress, Proxy
 
-if TYPE_CHECKING:
-    pass
-
-# Names that lead into this network: RFC 6761, 6762, 8375, and what ICANN keeps for that.
+# Names of the local network: RFC 6761, 6762, 8375, and the one that ICANN reserves.
 LOCAL_SUFFIXES: Final = ("localhost", "local", "internal", "home.arpa", "localdomain")
 _HOST_CHARACTERS: Final = re.compile(r"[A-Za-z0-9._:-]+")
 
-# Of what a proxy answers before the tunnel stands.
+# Bytes of a proxy's answer before the tunnel is open.
 MOST_HEAD: Final = 8_192
 
 
 class TunnelError(Exception):
-    """The proxy opened no way: why, to follow the name of the host."""
+    """The proxy opened no tunnel; the message says why, and follows the name of the host."""
 
 
 def address_refusal(
     host: str, addresses: Collection[str], private: Collection[str], egress: Egress
 ) -> str:
-    """Return why nothing may be sent to `host` at these addresses; empty: it may.
+    """Return why `host` may not be called at these addresses; empty when it may.
 
-    private: hosts that the policy names. Every address has to be allowed.
+    private: the private hosts that the policy names. Every address has to be allowed.
     """
     from controller.adapters.http.addresses import effective_address, is_public
 
@@ -48,10 +45,10 @@ def address_refusal(
 
 
 def name_refusal(host: str, private: Collection[str], egress: Egress) -> str:
-    """Return why a proxy may not be asked for `host`; empty: it may.
+    """Return why `host` may not be requested from a proxy; empty when it may.
 
-    What is written as an address is judged as one, in every spelling that a resolver takes. A name
-    is refused where it leads into a private network by itself.
+    An address literal is checked as an address, in every spelling that a resolver accepts. A name
+    is refused when it belongs to the local network by its suffix.
     """
     if not _HOST_CHARACTERS.fullmatch(host):
         return f"{host} has a character that a proxy is not told"
@@ -71,7 +68,7 @@ def _advice(host: str, private: Collection[str]) -> str:
 
 
 def _ip_literal(host: str) -> str:
-    """Return the address that `host` is, without asking anybody; empty: it is a name."""
+    """Return the address that `host` spells, without a look-up; empty when it is a name."""
     from ipaddress import ip_address
 
     try:
@@ -87,9 +84,9 @@ def _ip_literal(host: str) -> str:
 def open_tunnel(
     connection: socket.socket, proxy: Proxy, host: str, port: int, deadline: float
 ) -> None:
-    """Have the proxy at the other end of `connection` connect to `host`. Raises TunnelError.
+    """Open a tunnel to `host` through the proxy at the end of `connection`. Raises TunnelError.
 
-    deadline: of the monotonic clock. Nothing that the proxy answers is repeated but its status.
+    deadline: in seconds of the monotonic clock. Errors quote only the status of the proxy's answer.
     """
     status = 0
     try:
@@ -111,15 +108,15 @@ def _request(proxy: Proxy, host: str, port: int) -> bytes:
     if proxy.credentials:
         from base64 import b64encode
 
-        told = b64encode(proxy.credentials.encode()).decode()
-        lines.append(f"Proxy-Authorization: Basic {told}")
+        credentials = b64encode(proxy.credentials.encode()).decode()
+        lines.append(f"Proxy-Authorization: Basic {credentials}")
     return "\r\n".join([*lines, "", ""]).encode("ascii")
 
 
 def _status(connection: socket.socket, deadline: float) -> int:
-    """Return the status of the proxy's answer; 0 when it is none.
+    """Return the status of the proxy's answer; 0 when it is no HTTP.
 
-    Byte by byte: what comes after the empty line belongs to TLS.
+    Read byte by byte, because everything after the empty line belongs to TLS.
     """
     head = b""
     while not head.endswith(b"\r\n\r\n"):
@@ -132,5 +129,5 @@ def _status(connection: socket.socket, deadline: float) -> int:
             return 0
         head += byte
     words = head.split(b"\r\n")[0].split(b" ", 2)
-    sound = len(words) > 1 and words[0].startswith(b"HTTP/1.") and words[1].isdigit()
-    return int(words[1]) if sound and len(words[1]) == 3 else 0
+    valid = len(words) > 1 and words[0].startswith(b"HTTP/1.") and words[1].isdigit()
+    return int(words[1]) if valid and len(words[1]) == 3 else 0

@@ -1,11 +1,11 @@
-"""One HTTPS request to a host outside: checked, bounded in every way, and never redirected.
+"""One HTTPS POST to an external host: checked, limited in time and size, never redirected.
 
 IAM: none.
 
-The name is resolved once and the connection made to the address that was checked, so that a name
-that resolves differently a moment later leads nowhere else. The certificate is verified against the
-name. Where the operator has set a proxy, it resolves the name instead, and TLS runs through it to
-the host. No message quotes a path or a query: they may be secret.
+The name is resolved once and the connection made to the address that was checked, so a name that
+resolves differently a moment later (DNS rebinding) has no effect. The certificate is verified
+against the name. With an egress proxy, the proxy resolves the name, and TLS runs through it to the
+host. No message quotes a path or a query, which may be secret.
 """
 
 import socket
@@ -28,11 +28,11 @@ _DIRECT: Final = Egress()
 
 
 class HttpsError(Exception):
-    """No answer came, or none was asked for: why, in words that name the host alone."""
+    """There is no answer; the message says why, and names only the host of the URL."""
 
 
 class NotSentError(HttpsError):
-    """Nothing was sent, and nothing will be: the URL, the policy or a setting is against it."""
+    """The URL, the policy or a setting forbids the request; a retry would not help."""
 
 
 def post(
@@ -44,10 +44,10 @@ def post(
     private: Collection[str] = (),
     egress: Egress = _DIRECT,
 ) -> "Answer":
-    """Return the answer to a POST of `body`, all of it within `within_s` seconds.
+    """Return the answer to a POST of `body`; everything ends within `within_s` seconds.
 
-    private: names of hosts that the policy lets have an address which is not public; `egress` has
-    to allow that as well. Raises HttpsError.
+    private: names of hosts that the policy allows to have an address which is not public; `egress`
+    has to allow that as well. Raises HttpsError.
     """
     host, port, path = _parts(url)
     if egress.problem:
@@ -64,7 +64,7 @@ def post(
 
 
 def host_of(url: str) -> str:
-    """Return the host that `url` names. Raises HttpsError when it is no HTTPS URL."""
+    """Return the host of `url`. Raises NotSentError when it is no HTTPS URL."""
     return _parts(url)[0]
 
 
@@ -85,24 +85,24 @@ def _parts(url: str) -> tuple[str, int, str]:
 
 
 def _resolve(host: str, port: int, within_s: float) -> list[str]:
-    """Return the addresses of `host`; the system's resolver knows no limit, so a thread asks it."""
-    found: list[str] = []
+    """Return the addresses of `host`; in a thread, because the resolver has no time limit."""
+    addresses: list[str] = []
     problem: list[str] = []
 
-    def ask() -> None:
+    def resolve() -> None:
         try:
             answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            found.extend(dict.fromkeys(str(one[4][0]) for one in answers))
+            addresses.extend(dict.fromkeys(str(one[4][0]) for one in answers))
         except (OSError, UnicodeError) as error:
             problem.append(getattr(error, "strerror", None) or type(error).__name__)
 
-    thread = threading.Thread(target=ask, daemon=True)
+    thread = threading.Thread(target=resolve, daemon=True)
     thread.start()
     thread.join(within_s)
-    if not found:
-        why = problem[0] if problem else f"no answer within {within_s:g} s"
-        raise HttpsError(f"{host} could not be resolved: {why}")
-    return found
+    if not addresses:
+        reason = problem[0] if problem else f"no answer within {within_s:g} s"
+        raise HttpsError(f"{host} could not be resolved: {reason}")
+    return addresses
 
 
 def _raise_refusal(refusal: str) -> None:
@@ -111,8 +111,8 @@ def _raise_refusal(refusal: str) -> None:
 
 
 def _connect(host: str, addresses: Collection[str], port: int, deadline: float) -> socket.socket:
-    """Return a connection to the first address that takes one; nothing was said on it yet."""
-    why = "no answer"
+    """Return a new TCP connection to the first address that accepts one."""
+    reason = "no answer"
     for address in addresses:
         left = deadline - monotonic()
         if left <= 0:
@@ -120,12 +120,12 @@ def _connect(host: str, addresses: Collection[str], port: int, deadline: float) 
         try:
             return socket.create_connection((address, port), timeout=left)
         except OSError as error:
-            why = error.strerror or type(error).__name__
-    raise HttpsError(f"{host} could not be reached: {why}")
+            reason = error.strerror or type(error).__name__
+    raise HttpsError(f"{host} could not be reached: {reason}")
 
 
 def _connect_through_proxy(proxy: Proxy, host: str, port: int, deadline: float) -> socket.socket:
-    """Return a connection to `host` that the proxy has opened; its own address may be any."""
+    """Return a tunnel to `host` through the proxy, whose own address is not checked."""
     try:
         addresses = _resolve(proxy.host, proxy.port, max(0.0, deadline - monotonic()))
         raw = _connect(proxy.host, addresses, proxy.port, deadline)
@@ -141,19 +141,19 @@ def _connect_through_proxy(proxy: Proxy, host: str, port: int, deadline: float) 
 
 
 def _start_tls(raw: socket.socket, host: str) -> "SSLSocket":
-    """Return `raw` as the beginning of TLS with `host`, whose certificate has to name it."""
+    """Return `raw` wrapped in TLS; the certificate has to be valid for `host`."""
     import ssl
 
     return ssl.create_default_context().wrap_socket(
         raw,
         server_hostname=host,
         do_handshake_on_connect=False,
-        suppress_ragged_eofs=False,  # else a connection that was cut looks like one that ended
+        suppress_ragged_eofs=False,  # so a cut connection does not look complete
     )
 
 
 class _Exchange:
-    """One request on a connection, which is cut when its time is over."""
+    """One request on a connection, which a timer closes at the deadline."""
 
     def __init__(
         self, connection: "SSLSocket", host: str, deadline: float, within_s: float
@@ -164,7 +164,7 @@ class _Exchange:
         self._timer.daemon = True
 
     def _cut(self) -> None:
-        """End the exchange from another thread: whoever waits for a byte gets none any more."""
+        """Close the connection from the timer's thread, which ends a pending read."""
         self._timed_out = True
         try:
             socket.socket.shutdown(self._connection, socket.SHUT_RDWR)
@@ -198,7 +198,7 @@ class _Exchange:
         return f"gave no whole answer within {count_text(self._within_s, 'second')}"
 
     def _error_text(self, error: Exception) -> str:
-        if self._timed_out or isinstance(error, TimeoutError):  # whichever of both was first
+        if self._timed_out or isinstance(error, TimeoutError):  # either may come first
             return self._timeout_text()
         reason = getattr(error, "verify_message", "") or getattr(error, "strerror", "")
         return f"gave no answer: {reason or type(error).__name__}"

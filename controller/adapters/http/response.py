@@ -1,7 +1,8 @@
-"""One answer over HTTP, read so that its end is told from a broken connection. IAM: none.
+"""One HTTP answer, read so that a complete one differs from a broken connection. IAM: none.
 
-http.client takes a connection that ends among the header lines, or after a part of a body whose
-length was not announced, for the end of the answer. An empty body must not come about that way.
+http.client treats a connection that ends among the header lines, or after a part of a body of
+unknown length, as the end of the answer. A broken connection must not look like an empty body,
+which is consent.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from http.client import HTTPException, HTTPResponse
 from io import BufferedReader
 from typing import Any, Final
 
-# So much of an answer is read; the rest is left where it is.
+# Bytes of a body that are read; the rest is ignored.
 MOST_ANSWER: Final = 16_384
 
 _LINE_ENDS: Final = (b"\r\n", b"\n")
@@ -22,9 +23,9 @@ AMBIGUOUS_LENGTH: Final = "announced the length of its answer in a way that cann
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a host answered: its status, and the beginning of the body.
+    """The answer of a host: its status, and the first MOST_ANSWER bytes of the body.
 
-    flaw: why `body` may not be what was sent, to follow the name of the host; empty: it is whole.
+    flaw: why `body` may be incomplete, to follow the name of the host; empty when it is complete.
     """
 
     status: int
@@ -33,7 +34,7 @@ class Answer:
 
 
 class _Lines(BufferedReader):
-    """Knows the last line that was read: the empty one ends the headers, and chunks."""
+    """A reader that remembers its last line: an empty line ends headers and chunks."""
 
     last = b""
 
@@ -43,23 +44,23 @@ class _Lines(BufferedReader):
 
 
 class LineTrackingResponse(HTTPResponse):
-    """A response of http.client that keeps the last line of its headers, or of its chunks."""
+    """An HTTPResponse that remembers the last line of its headers or chunks."""
 
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
-        # Kept beside `fp`, which http.client drops at the end.
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # A second reference, because http.client drops `fp` at the end.
         self.lines = _Lines(self.fp.detach())
         self.fp = self.lines
 
 
 def read_answer(response: HTTPResponse) -> Answer:
-    """Return the answer of a WholeResponse, with its flaw if it has one. Raises TimeoutError."""
+    """Return the answer of a LineTrackingResponse, with its flaw if any. Raises TimeoutError."""
     try:
         body = response.read(MOST_ANSWER + 1)
     except TimeoutError:
         raise
     except (OSError, HTTPException, ValueError):
-        # TLS without its goodbye, a reset, or a chunk that is none
+        # TLS without close_notify, a reset, or an invalid chunk
         open_ended = response.length is None and not response.chunked
         return Answer(response.status, b"", NO_END if open_ended else BROKE_OFF)
     return Answer(response.status, body[:MOST_ANSWER], _flaw(response, body))
@@ -75,10 +76,10 @@ def _flaw(response: HTTPResponse, body: bytes) -> str:
 
 
 def _is_length_ambiguous(response: HTTPResponse) -> bool:
-    """Tell whether the headers announce the length in no way, in two, or against the status."""
+    """Tell whether the headers announce an invalid length, several, or one against the status."""
     lengths = {one.strip() for one in response.headers.get_all("Content-Length", [])}
     codings = [one.strip().lower() for one in response.headers.get_all("Transfer-Encoding", [])]
-    if response.status == 204:  # http.client reads no body then, whatever was sent
+    if response.status == 204:  # http.client never reads a body for it
         return bool(codings or lengths - {"0"})
     if codings:
         return codings != ["chunked"] or bool(lengths)

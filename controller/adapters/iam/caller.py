@@ -1,4 +1,4 @@
-"""Whose AWS credentials a person works with. IAM: none; STS answers whoever has credentials."""
+"""The identity behind the AWS credentials of this process. IAM: none; STS needs no permission."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,9 +12,10 @@ log = logging.logger()
 
 @dataclass(frozen=True, slots=True)
 class CallerIdentity:
-    """Who calls, and when, as AWS says; at: None where the answer has no date.
+    """The caller of AWS, as STS answers.
 
-    problem: why nobody knows; the rest is empty then.
+    arn: of the caller. at: AWS's time of the answer; None without a date.
+    problem: why the caller is unknown; the other fields are empty then.
     """
 
     arn: str = ""
@@ -23,7 +24,7 @@ class CallerIdentity:
 
 
 def caller_identity(clients: Clients) -> CallerIdentity:
-    """Return who calls, by one question to STS. Raises UsageError without region or credentials."""
+    """Return the caller, by one call of STS. Raises UsageError without region or credentials."""
     try:
         answer = clients.get("sts").get_caller_identity()
     except AWS_ERRORS as error:
@@ -33,27 +34,27 @@ def caller_identity(clients: Clients) -> CallerIdentity:
 
 
 def caller_arn(clients: Clients) -> str:
-    """Return the ARN behind this process's credentials; empty without any, or when AWS is silent.
+    """Return the ARN of the caller; empty without credentials, or when STS does not answer.
 
-    A name for the history is worth no error: what keeps it from us is logged, whatever it is. By
-    the time of this question a rollback is written, and must be recorded.
+    Every failure is logged and none is raised: the ARN is only a name for the history, and by then
+    a rollback may have been written, which must be recorded.
     """
     try:
-        found = caller_identity(clients)
-    except UsageError:  # no region, no credentials: nobody calls
+        caller = caller_identity(clients)
+    except UsageError:  # no region or no credentials: there is no caller
         return ""
     except Exception as error:  # noqa: BLE001 - as above
-        found = CallerIdentity(problem=f"sts:GetCallerIdentity: unexpected {type(error).__name__}")
-    if found.problem:
-        log.warning("caller_unknown", problem=found.problem)
-    return found.arn
+        caller = CallerIdentity(problem=f"sts:GetCallerIdentity: unexpected {type(error).__name__}")
+    if caller.problem:
+        log.warning("caller_unknown", problem=caller.problem)
+    return caller.arn
 
 
 def _date(header: str) -> datetime | None:
-    from email.utils import parsedate_to_datetime  # ticks call nobody
+    from email.utils import parsedate_to_datetime  # imported here: a tick never needs it
 
     try:
-        found = parsedate_to_datetime(header)
+        date = parsedate_to_datetime(header)
     except (ValueError, TypeError, OverflowError):
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)  # "-0000" is UTC too
+    return date if date.tzinfo else date.replace(tzinfo=UTC)  # "-0000" is UTC too

@@ -1,7 +1,7 @@
-"""What IAM must allow: each adapter declares it beside its calls, once, in a constant `IAM`.
+"""IAM permissions: each adapter declares the ones of its calls in a constant `IAM`.
 
-The same actions stand in the adapter's docstring, for whoever reads it. `rolloutctl iam` collects
-them; tests compare both with each other, and with what runs really ask of AWS.
+The docstring of the adapter lists the same actions for readers. `rolloutctl iam` collects the
+constants; tests compare them with the docstrings, and with the requests that runs make.
 """
 
 from collections.abc import Collection
@@ -11,11 +11,11 @@ from typing import Final
 
 
 class Job(StrEnum):
-    """What a role is for: it may then do what these verbs do, and nothing else."""
+    """The purpose of a role: it may do what these verbs do, and nothing else."""
 
     TICK = "tick"  # tick
     START = "start"  # start, retry, run, plan --live
-    OPERATE = "people"  # rollback, set-weight, pause, resume, promote, approve, attest, ack; LOOK
+    OPERATE = "people"  # rollback, set-weight, pause, resume, promote, approve, attest, ack; READ
     INVESTIGATE = "investigate"  # metrics, logs, verify
     READ = "look"  # status, history, replay, plan
     STORE_INIT = "store-init"  # store init
@@ -25,29 +25,29 @@ class Job(StrEnum):
     DOCTOR = "doctor"  # doctor, which only reads
 
 
-# Whoever moves traffic, or may have to.
+# Jobs that write the weight, or may have to.
 TRAFFIC_JOBS: Final = frozenset({Job.TICK, Job.START, Job.OPERATE})
 
-# What is done to a whole table, whatever policies are in it.
+# Jobs on a whole table, across all policies in it.
 TABLE_JOBS: Final = frozenset({Job.STORE_INIT, Job.COPY_FROM, Job.COPY_TO})
 
-# Whoever measures.
+# Jobs that read metrics.
 METRIC_JOBS: Final = TRAFFIC_JOBS | {Job.INVESTIGATE, Job.DOCTOR}
 
-ALARMS: Final = "{alarms}"  # every alarm, where a policy names one
-ANY: Final = "*"  # the action has no finer resource
+ALARMS: Final = "{alarms}"  # every alarm; used when a policy names one
+ANY: Final = "*"  # the action supports no narrower resource
 FUNCTION: Final = "{function}"
 GATE_LOGS: Final = "{gate_logs}"  # the log groups in which a gate counts events
-FUNCTION_KEY: Final = "{key}"  # of the customer, on the function's environment
+FUNCTION_KEY: Final = "{key}"  # the customer managed key of the function's environment
 LOGS: Final = "{logs}"  # the log groups in which a policy counts events
 FUNCTION_LOGS: Final = "{function_logs}"  # the log group of the function
 TABLE: Final = "{table}"
-TOPIC: Final = "{topic}"  # of SNS, that a policy tells
-BUS: Final = "{bus}"  # of EventBridge, that a policy tells
-HOOK: Final = "{hook}"  # the function that a policy calls as a hook
-SECRETS: Final = "{secret}"  # in Secrets Manager, that a policy names
-SECRETS_KEY: Final = "{secret_key}"  # of the customer, on those secrets
-# What watches a policy: its stack, its alarms, its dashboard, and the topic that the alarms tell.
+TOPIC: Final = "{topic}"  # the SNS topic of a channel
+BUS: Final = "{bus}"  # the EventBridge bus of a channel
+HOOK: Final = "{hook}"  # the Lambda function of a hook
+SECRETS: Final = "{secret}"  # the secret in Secrets Manager that a policy names
+SECRETS_KEY: Final = "{secret_key}"  # the customer managed key of those secrets
+# The monitoring of a policy: its stack, alarms and dashboard, and the topic of the alarms.
 STACK: Final = "{stack}"
 POLICY_ALARMS: Final = "{own_alarms}"
 DASHBOARD: Final = "{dashboard}"
@@ -59,13 +59,14 @@ class Permission:
     """One action that IAM must allow.
 
     action: as IAM spells it, like `lambda:ListAliases`.
-    resource: the ARN that it is asked of; what stands there in braces is an ARN that a policy, a store or
-    a person names, and where nobody names one, nothing needs to be allowed.
-    jobs: what needs it. via: the AWS service that alone may ask for it in our name.
-    keyed: it is asked with a partition key of the table, to which a role can be bound; a Scan never
-        is, for a request without a key satisfies every condition on keys.
-    bound: False for what a role bound to the keys of its policies cannot have, or has no use for,
-        True for what only such a role needs; None: both need it.
+    resource: an ARN. A name in braces stands for the ARNs that the policies, the store or the
+        options of `iam` name; without such an ARN the permission is left out.
+    jobs: the jobs that need it.
+    via: the only AWS service that may use it on behalf of the role; empty: any request may.
+    keyed: every request has a partition key of the table, so a role can be bound to the keys of its
+        policies. Never true for a Scan: a request without a key satisfies every condition on keys.
+    bound: None when roles with and without that binding need it; True when only a bound role does;
+        False when a bound role cannot have it, or has no use for it.
     """
 
     action: str

@@ -1,7 +1,7 @@
-"""What a role may do, as IAM's own simulator says; nothing is done.
+"""The permissions of a role, as the simulator of IAM reports them.
 
-IAM: iam:SimulatePrincipalPolicy (on every role, because nobody knows beforehand which is asked
-about).
+IAM: iam:SimulatePrincipalPolicy (on every role, because the simulated role is not known
+beforehand).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,13 +16,13 @@ PAGES: Final = 10
 
 
 class NotSimulatedError(Exception):
-    """IAM does not say what the role may do; the message says why."""
+    """IAM did not simulate the role; the message says why."""
 
 
 def decisions(
     client: Any, principal: str, statements: Iterable[Mapping[str, Any]]
 ) -> dict[tuple[str, str], str]:
-    """Return what IAM says of each action on each resource. Raises NotSimulatedError."""
+    """Return the decision for each (action, resource). Raises NotSimulatedError."""
     return {
         (one["EvalActionName"], one.get("EvalResourceName", "*")): one["EvalDecision"]
         for statement in statements

@@ -1,7 +1,7 @@
 """The states of CloudWatch alarms, through DescribeAlarms alone.
 
-IAM: cloudwatch:DescribeAlarms (on every resource, where a policy names an alarm: CloudWatch tells
-of composite alarms only then; `doctor` looks at the alarms of `monitoring`, too).
+IAM: cloudwatch:DescribeAlarms (on every resource, where a policy names an alarm: without that,
+CloudWatch returns no composite alarms; `doctor` reads the alarms of `monitoring`, too).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,46 +21,47 @@ IAM: Final = (
 
 ALARMS_PER_CALL: Final = 100
 PAGES_PER_CALL: Final = 10
-_TYPES: Final = ["MetricAlarm", "CompositeAlarm"]  # without it, CloudWatch tells of no composite
+_TYPES: Final = ["MetricAlarm", "CompositeAlarm"]  # by default, only metric alarms
 _STATES: Final = {
     "OK": AlarmState.OK,
     "ALARM": AlarmState.ALARM,
     "INSUFFICIENT_DATA": AlarmState.INSUFFICIENT_DATA,
 }
-_MOST_REASON: Final = 200  # characters that are kept of CloudWatch's own words
+_MOST_REASON: Final = 200  # characters of CloudWatch's reason
 
 
 class CloudWatchAlarms:
     """`AlarmSource` on a boto3 CloudWatch client.
 
-    open_client: gives the client; called when an alarm is asked for, and not before.
+    open_client: returns the client; called only when an alarm is read.
     """
 
     def __init__(self, open_client: Callable[[], Any]) -> None:
         self._open_client = open_client
 
     def states(self, alarms: Iterable[str]) -> Mapping[str, AlarmReading]:
-        """Return how each alarm stands, by the name or ARN that was asked for; 100 to a call.
+        """Return the state of each alarm, by the name or ARN in `alarms`; one call reads 100.
 
-        Never raises for CloudWatch's sake: an alarm that could not be read says so, and why.
+        Never raises an error of CloudWatch: the reading of an alarm that could not be read is
+        UNREAD, with the reason.
         """
-        wanted = list(dict.fromkeys(alarms))
-        found: dict[str, AlarmReading] = {}
-        for begin in range(0, len(wanted), ALARMS_PER_CALL):
-            some = wanted[begin : begin + ALARMS_PER_CALL]
+        names = list(dict.fromkeys(alarms))
+        readings: dict[str, AlarmReading] = {}
+        for begin in range(0, len(names), ALARMS_PER_CALL):
+            batch = names[begin : begin + ALARMS_PER_CALL]
             try:
-                found |= self._read(some)
+                readings |= self._read(batch)
             except UsageError as error:
-                found |= _unread(some, str(error))
+                readings |= _unread(batch, str(error))
             except AWS_ERRORS as error:
                 action = "alarms could not be read (cloudwatch:DescribeAlarms)"
-                found |= _unread(some, error_text(action, error))
-        return found
+                readings |= _unread(batch, error_text(action, error))
+        return readings
 
-    def _read(self, wanted: Sequence[str]) -> dict[str, AlarmReading]:
-        names = list(dict.fromkeys(alarm_name(one) for one in wanted))
+    def _read(self, alarms: Sequence[str]) -> dict[str, AlarmReading]:
+        names = list(dict.fromkeys(alarm_name(one) for one in alarms))
         described = {one.get("AlarmName"): one for one in self._describe(names)}
-        return {one: _reading(one, described.get(alarm_name(one))) for one in wanted}
+        return {one: _reading(one, described.get(alarm_name(one))) for one in alarms}
 
     def _describe(self, names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
         request: dict[str, Any] = {"AlarmNames": names, "AlarmTypes": _TYPES}
@@ -74,26 +75,27 @@ class CloudWatchAlarms:
             request["NextToken"] = page["NextToken"]
 
 
-def _unread(alarms: Iterable[str], why: str) -> dict[str, AlarmReading]:
-    return {one: AlarmReading(AlarmState.UNREAD, reason=why) for one in alarms}
+def _unread(alarms: Iterable[str], reason: str) -> dict[str, AlarmReading]:
+    return {one: AlarmReading(AlarmState.UNREAD, reason=reason) for one in alarms}
 
 
-def _reading(wanted: str, alarm: Mapping[str, Any] | None) -> AlarmReading:
-    """Return how `alarm` stands; an alarm of that name elsewhere is another one."""
-    if alarm is None or (wanted.startswith("arn:") and alarm.get("AlarmArn") != wanted):
+def _reading(name_or_arn: str, alarm: Mapping[str, Any] | None) -> AlarmReading:
+    """Return the state of `alarm`; MISSING when an ARN names another region or account."""
+    by_arn = name_or_arn.startswith("arn:")
+    if alarm is None or (by_arn and alarm.get("AlarmArn") != name_or_arn):
         return AlarmReading(AlarmState.MISSING)
     state, reason = _STATES.get(alarm.get("StateValue", "")), _one_line(alarm.get("StateReason"))
     evaluation = alarm.get("EvaluationState", "")
     if state is None:
         return AlarmReading(AlarmState.UNREAD, reason=f"its state is {alarm.get('StateValue')!r}")
     if state is not AlarmState.ALARM and evaluation.startswith("EVALUATION_"):
-        why = f"CloudWatch could not evaluate it ({evaluation}): {reason}"
-        return AlarmReading(AlarmState.UNREAD, reason=why)
+        problem = f"CloudWatch could not evaluate it ({evaluation}): {reason}"
+        return AlarmReading(AlarmState.UNREAD, reason=problem)
     return AlarmReading(state, _since(alarm), reason)
 
 
 def _since(alarm: Mapping[str, Any]) -> int:
-    """Return when it came into its state; older alarms tell only when they were looked at."""
+    """Return the unix second of the last change of state; of the last update in older alarms."""
     moment = alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp")
     return 0 if moment is None else int(moment.timestamp())
 

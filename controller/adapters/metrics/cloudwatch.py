@@ -1,9 +1,9 @@
 """Measurements from CloudWatch, through GetMetricData alone.
 
-IAM: cloudwatch:GetMetricData (on every resource: it has no finer one).
+IAM: cloudwatch:GetMetricData (on every resource: it supports no narrower one).
 
-Only plain statistics are asked for: ratios are worked out in core, in the open. No `Unit` is sent,
-because a wrong one gives no data and no error.
+Queries ask for plain statistics only; `core` calculates ratios. No `Unit` is sent, because a wrong
+one gives no data and no error.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ _ANSWERS: Final = {
 
 @dataclass(slots=True)
 class _Result:
-    """What the pages of one query have brought so far."""
+    """The result of one query so far, from all its pages."""
 
     points: dict[int, float] = field(default_factory=dict)
     status: str = "CloudWatch did not answer this query"
@@ -48,7 +48,7 @@ class _Result:
     pages: int = 0
 
     def add_page(self, result: Mapping[str, Any]) -> None:
-        """Add one page's part. Partial means: go on; a failure stays, whatever follows."""
+        """Add one page. PartialData means that more follows; a failure stays, whatever follows."""
         stamps, values = result.get("Timestamps", ()), result.get("Values", ())
         seconds = (int(stamp.timestamp()) for stamp in stamps)
         self.points.update(zip(seconds, values, strict=False))
@@ -61,10 +61,10 @@ class _Result:
         self.pages += 1
 
     def series(self, period_s: int, span: Span) -> Series:
-        """Return the series, oldest point first: pages come in any order.
+        """Return the series, oldest point first, because pages come in any order.
 
-        Points that do not begin on a multiple of their period would be looked for in vain, and what
-        is no number is within every bound: such a series is a failed one, and never an empty one.
+        A series with invalid points is a failed one, never an empty one: a stamp that is no
+        multiple of the period would never be looked up, and NaN compares as false with every bound.
         """
         if not _are_numbers(self.points.values()):
             return Series({}, QueryStatus.ERROR, "some of its values are no numbers")
@@ -93,18 +93,18 @@ class CloudWatchMetrics:
         self._client = client
 
     def read(self, queries: Iterable[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
-        """Return one series per query; equal queries are asked once, 500 to a call.
+        """Return one series per query; equal queries are sent once, 500 in a call.
 
         Raises MetricsError when CloudWatch does not answer a call at all.
         """
-        wanted = list(dict.fromkeys(queries))
-        found: dict[MetricQuery, Series] = {}
-        for begin in range(0, len(wanted), QUERIES_PER_CALL):
-            found.update(self._call(wanted[begin : begin + QUERIES_PER_CALL], span))
-        return found
+        distinct = list(dict.fromkeys(queries))
+        series: dict[MetricQuery, Series] = {}
+        for begin in range(0, len(distinct), QUERIES_PER_CALL):
+            series.update(self._call(distinct[begin : begin + QUERIES_PER_CALL], span))
+        return series
 
     def _call(self, queries: Sequence[MetricQuery], span: Span) -> dict[MetricQuery, Series]:
-        """Ask one batch, follow its pages, and put together what belongs to one Id."""
+        """Send one batch of queries, read all pages, and join the results of each Id."""
         results = {f"q{number}": _Result() for number in range(len(queries))}
         for page in self._pages(queries, span):
             if warning := _text(page.get("Messages")):
@@ -145,14 +145,14 @@ class CloudWatchMetrics:
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Tell whether CloudWatch does not take this request: it says so, or boto3 does."""
+    """Tell whether CloudWatch or boto3 refused this request as invalid."""
     return isinstance(error, ParamValidationError) or code_of(error) in _REFUSALS
 
 
 def _are_numbers(values: Iterable[float]) -> bool:
     try:
         return all(map(isfinite, values))
-    except OverflowError:  # an integer that no float can hold
+    except OverflowError:  # an integer too large for a float
         return False
 
 

@@ -1,4 +1,4 @@
-"""A source of metrics that is opened when it is needed, and remembers how old its data were."""
+"""A metric source that is opened on first use, and remembers the age of its newest data."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
@@ -9,9 +9,9 @@ from controller.ports.metrics import MetricSource
 
 
 class LagTrackingMetrics:
-    """`MetricSource` on another one, which `open_metrics` gives when something is asked for.
+    """`MetricSource` that wraps another one, which `open_metrics` opens on the first read.
 
-    lag: how long before a read the newest datapoint had ended; None without one.
+    lag: time between the end of the newest datapoint and the last read; None without datapoints.
     """
 
     def __init__(self, open_metrics: Callable[[], MetricSource], clock: Clock) -> None:
@@ -21,11 +21,11 @@ class LagTrackingMetrics:
         self.lag: timedelta | None = None
 
     def read(self, queries: Iterable[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
-        """Return what the other one does, and raise what it raises."""
+        """Return what the wrapped source returns, and raise what it raises."""
         if self._metrics is None:
             self._metrics = self._open_metrics()
-        found = self._metrics.read(queries, span)
-        ends = [max(one.points) + query.period_s for query, one in found.items() if one.points]
+        result = self._metrics.read(queries, span)
+        ends = [max(one.points) + query.period_s for query, one in result.items() if one.points]
         if ends:
             self.lag = timedelta(seconds=self._clock.now().timestamp() - max(ends))
-        return found
+        return result

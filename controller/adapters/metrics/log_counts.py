@@ -1,8 +1,8 @@
-"""Log events counted in CloudWatch Logs, through FilterLogEvents alone.
+"""Counts of log events in CloudWatch Logs, through FilterLogEvents alone.
 
 IAM: logs:FilterLogEvents on each log group in which a policy counts events.
 
-Nothing of an event is kept but its time.
+Only the time of an event is read, never its text.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ IAM: Final = (
     Permission("logs:FilterLogEvents", GATE_LOGS, TRAFFIC_JOBS - {Job.TICK}),
 )
 
-# A page may be empty and not the last: these two end the search all the same.
+# An empty page may not be the last one, so these two limits end a search.
 PAGES_PER_QUERY: Final = 50
 SEARCH_LIMIT: Final = timedelta(seconds=20)  # for all queries of one call together
 _LIMIT_TEXT: Final = f"{format_duration(SEARCH_LIMIT)} for all searches of a tick"
@@ -33,7 +33,7 @@ _DENIED: Final = ("AccessDenied", "AccessDeniedException")
 class CloudWatchLogCounts:
     """`LogSource` on a boto3 client of CloudWatch Logs.
 
-    open_client: gives the client; called when something is counted, and not before.
+    open_client: returns the client; called only when something is counted.
     """
 
     def __init__(self, open_client: Callable[[], Any], clock: Clock) -> None:
@@ -41,43 +41,45 @@ class CloudWatchLogCounts:
         self._clock = clock
 
     def count(self, queries: Iterable[LogQuery]) -> Mapping[LogQuery, Series]:
-        """Return how many events match each query, by minute, or as many as are enough.
+        """Return the number of matching events of each query by minute, up to its limit.
 
-        What could not be read to the end says why, with what was counted until then. A search that
-        has no end takes none of the time of those after it.
+        A query that could not be read to its end has the counts so far, and the reason. The time
+        is divided among the queries, so an endless search leaves the others their part.
         """
-        wanted = list(dict.fromkeys(queries))
+        distinct = list(dict.fromkeys(queries))
         end = self._clock.now() + SEARCH_LIMIT
-        found: dict[LogQuery, Series] = {}
-        for query in wanted:
+        counts: dict[LogQuery, Series] = {}
+        for query in distinct:
             now = self._clock.now()
-            part = max(end - now, timedelta()) / (len(wanted) - len(found))
-            found[query] = self._count_query(query, now + part)
-        return found
+            part = max(end - now, timedelta()) / (len(distinct) - len(counts))
+            counts[query] = self._count_query(query, now + part)
+        return counts
 
     def _count_query(self, query: LogQuery, deadline: datetime) -> Series:
         minutes: Counter[int] = Counter()
-        answer, why = QueryStatus.COMPLETE, ""
+        status, reason = QueryStatus.COMPLETE, ""
         try:
             for page in self._pages(query, deadline):
                 minutes.update(_minutes(page, query.limit - minutes.total()))
                 if minutes.total() >= query.limit:
                     break
         except _UnfinishedError as error:
-            answer, why = QueryStatus.PARTIAL, f"{query.group} was searched in part: {error}"
+            status, reason = QueryStatus.PARTIAL, f"{query.group} was searched in part: {error}"
         except UsageError as error:
-            answer, why = QueryStatus.ERROR, str(error)
+            status, reason = QueryStatus.ERROR, str(error)
         except AWS_ERRORS as error:
-            answer = QueryStatus.FORBIDDEN if code_of(error) in _DENIED else QueryStatus.ERROR
-            why = error_text(f"{query.group} could not be searched (logs:FilterLogEvents)", error)
-        return Series({second: float(n) for second, n in sorted(minutes.items())}, answer, why)
+            status = QueryStatus.FORBIDDEN if code_of(error) in _DENIED else QueryStatus.ERROR
+            action = f"{query.group} could not be searched (logs:FilterLogEvents)"
+            reason = error_text(action, error)
+        points = {second: float(count) for second, count in sorted(minutes.items())}
+        return Series(points, status, reason)
 
     def _pages(self, query: LogQuery, deadline: datetime) -> Iterator[Mapping[str, Any]]:
-        """Yield page after page. Raises _UnfinishedError when there are more than may be read."""
+        """Yield the pages of a search. Raises _UnfinishedError at the limit of pages or time."""
         request: dict[str, Any] = {
             "logGroupName": query.group,
             "startTime": query.span.start * 1_000,
-            "endTime": query.span.end * 1_000 - 1,  # of this one, the end is included
+            "endTime": query.span.end * 1_000 - 1,  # CloudWatch includes the end time
             "limit": query.limit,
             **({"filterPattern": query.pattern} if query.pattern else {}),
         }
@@ -94,10 +96,10 @@ class CloudWatchLogCounts:
 
 
 class _UnfinishedError(Exception):
-    """The search was ended before its last page."""
+    """The search was stopped before its last page."""
 
 
-def _minutes(page: Mapping[str, Any], most: int) -> list[int]:
-    """Return the minute of each event of `page`, in unix seconds, of the first `most`."""
-    stamps = [event["timestamp"] for event in page.get("events", ())[:most]]
+def _minutes(page: Mapping[str, Any], limit: int) -> list[int]:
+    """Return the minute of each of the first `limit` events of `page`, in unix seconds."""
+    stamps = [event["timestamp"] for event in page.get("events", ())[:limit]]
     return [stamp // 1_000 // MINUTE_S * MINUTE_S for stamp in stamps]

@@ -1,7 +1,7 @@
-"""Log events with their text, through FilterLogEvents, and where a function logs.
+"""Log events with their text, through FilterLogEvents, and the log group of a function.
 
-IAM: logs:FilterLogEvents on the log group of the function; lambda:GetFunctionConfiguration to know
-which that is.
+IAM: logs:FilterLogEvents on the log group of the function; lambda:GetFunctionConfiguration to find
+that log group.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ _MISSING: Final = "ResourceNotFoundException"
 class CloudWatchLogEvents:
     """`LogReader` on a boto3 client of CloudWatch Logs.
 
-    open_client: gives the client; called when something is read, and not before.
+    open_client: returns the client; called only when something is read.
     """
 
     def __init__(self, open_client: Callable[[], Any]) -> None:
@@ -33,7 +33,7 @@ class CloudWatchLogEvents:
     def pages(
         self, group: str, pattern: str, start: datetime, end: datetime
     ) -> Iterator[Sequence[LogEvent]]:
-        """Yield the events from `start` to `end`, page by page. Raises LogsError on the way."""
+        """Yield the events from `start` to `end`, page by page. Raises LogsError."""
         request: dict[str, Any] = {
             "logGroupName": group,
             "startTime": _milliseconds(start),
@@ -47,18 +47,18 @@ class CloudWatchLogEvents:
                 LogEvent(one.get("eventId", ""), one["timestamp"], one.get("message", ""))
                 for one in page.get("events", ())
             ]
-            following = page.get("nextToken")
-            if not following:
+            next_token = page.get("nextToken")
+            if not next_token:
                 return
-            if following == request.get("nextToken"):  # it would go on for ever
-                raise _failed(group, StrangeAnswerError("its next page is the same one"))
-            request["nextToken"] = following
+            if next_token == request.get("nextToken"):  # an endless loop
+                raise _logs_error(group, StrangeAnswerError("its next page is the same one"))
+            request["nextToken"] = next_token
 
 
 def _page(client: Any, request: Mapping[str, Any]) -> Mapping[str, Any]:
     group = request["logGroupName"]
     try:
-        found: Mapping[str, Any] = client.filter_log_events(**request)
+        page: Mapping[str, Any] = client.filter_log_events(**request)
     except AWS_ERRORS as error:
         if code_of(error) == _MISSING:
             raise NoLogGroupError(
@@ -66,11 +66,11 @@ def _page(client: Any, request: Mapping[str, Any]) -> Mapping[str, Any]:
                 "elsewhere; check the name, the region and the account",
                 code=_MISSING,
             ) from error
-        raise _failed(group, error) from error
-    return found
+        raise _logs_error(group, error) from error
+    return page
 
 
-def _failed(group: str, error: Exception) -> LogsError:
+def _logs_error(group: str, error: Exception) -> LogsError:
     text = error_text(f"{group} could not be read (logs:FilterLogEvents)", error)
     return LogsError(text, code=code_of(error))
 
@@ -94,5 +94,5 @@ def group_of(client: Any, function: str) -> str:
 
 
 def default_group(function: str) -> str:
-    """Return the log group of a function, by its name or ARN, that is configured to no other."""
+    """Return the log group that Lambda uses by default for a function, given by name or ARN."""
     return f"/aws/lambda/{function.rpartition(':')[2]}"

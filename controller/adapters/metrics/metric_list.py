@@ -1,8 +1,8 @@
-"""Which metrics there are, for a policy that names one which has no data.
+"""The metrics that exist, to explain why a metric of a policy has no data.
 
-IAM: cloudwatch:ListMetrics (on every resource: it has no finer one).
+IAM: cloudwatch:ListMetrics (on every resource: it supports no narrower one).
 
-CloudWatch lists what had data in the last two weeks.
+CloudWatch lists the metrics that had data in the last two weeks.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,15 +19,15 @@ PAGES: Final = 10  # of 500 metrics each
 
 
 class MetricList:
-    """What CloudWatch lists, on a boto3 client."""
+    """Listing of metrics, on a boto3 CloudWatch client."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
     def similar(self, metric: Metric) -> MetricListing:
-        """Return the dimensions under which a metric of this name is listed, or other names.
+        """Return the dimensions of metrics with this name, or other names of its namespace.
 
-        What cannot be listed says why.
+        When CloudWatch does not list them, the listing has the problem instead.
         """
         try:
             same = list(self._list(Namespace=metric.namespace, MetricName=metric.name))
@@ -41,8 +41,8 @@ class MetricList:
         ]
         return MetricListing(dimensions, sorted({one["MetricName"] for one in others}))
 
-    def _list(self, **asked: str) -> Iterator[Mapping[str, Any]]:
-        request = dict(asked)
+    def _list(self, **filters: str) -> Iterator[Mapping[str, Any]]:
+        request = dict(filters)
         for _ in range(PAGES):
             page = self._client.list_metrics(**request)
             yield from page.get("Metrics", ())

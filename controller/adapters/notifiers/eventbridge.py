@@ -19,18 +19,18 @@ IAM: Final = (Permission("events:PutEvents", BUS, TRAFFIC_JOBS),)
 
 SOURCE: Final = "rolloutctl"
 DETAIL_TYPE: Final = "Rollout Message"
-MOST_BYTES: Final = 240_000  # of one entry, AWS takes 256 KB with all its parts
+MOST_BYTES: Final = 240_000  # of a detail; AWS takes 256 KB for a whole entry
 
 
 class EventBridgeNotifier:
-    """Puts events on buses. open_client: gives the client; called when an event is put."""
+    """Puts messages on event buses. open_client: returns the client; called for each message."""
 
     def __init__(self, open_client: Callable[[], Any]) -> None:
         self._open_client = open_client
 
     def deliver(self, channel: EventBridgeChannel, rollout: Rollout, message: Message) -> None:
         """Put `message` on the bus of `channel`. Raises DeliveryError."""
-        what = f"the event bus {channel.bus} took no event (events:PutEvents)"
+        problem = f"the event bus {channel.bus} took no event (events:PutEvents)"
         entry = {
             "Source": SOURCE,
             "DetailType": DETAIL_TYPE,
@@ -42,15 +42,15 @@ class EventBridgeNotifier:
         try:
             answer = self._open_client().put_events(Entries=[entry])
         except AWS_ERRORS as error:
-            raise DeliveryError(error_text(what, error)) from error
+            raise DeliveryError(error_text(problem, error)) from error
         if answer.get("FailedEntryCount"):
             refused = (answer.get("Entries") or [{}])[0]
-            code, words = refused.get("ErrorCode", "Unknown"), refused.get("ErrorMessage", "")
-            raise DeliveryError(f"{what}: {code}: {words}")
+            code, text = refused.get("ErrorCode", "Unknown"), refused.get("ErrorMessage", "")
+            raise DeliveryError(f"{problem}: {code}: {text}")
 
 
 def detail(rollout: Rollout, message: Message) -> str:
-    """Return the detail of the event as JSON; without its findings where it would be too long."""
+    """Return the detail of the event as JSON, without findings when it would be too long."""
     data = event_data(rollout, message)
-    written = json.dumps(data)
-    return written if len(written) <= MOST_BYTES else json.dumps({**data, "findings": []})
+    encoded = json.dumps(data)
+    return encoded if len(encoded) <= MOST_BYTES else json.dumps({**data, "findings": []})

@@ -1,4 +1,4 @@
-"""Notices as log events, for collectors and for people who read the log."""
+"""Notices as log events."""
 
 from controller.core.decision import Notice, Severity
 from controller.core.rollout import Rollout
@@ -8,7 +8,7 @@ log = logging.logger()
 
 
 class LogNotifier:
-    """`Notifier` on the log: event `notice_sent`, at a level that fits the severity."""
+    """`Notifier` that logs each notice as `notice_sent`, at the level of its severity."""
 
     def notify(self, rollout: Rollout, notice: Notice) -> None:
         """Write `notice` to the log; never raises."""

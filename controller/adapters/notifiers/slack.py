@@ -1,7 +1,7 @@
 """Messages to an incoming webhook of Slack, as Block Kit. IAM: none.
 
-The URL of the webhook is a secret: whoever has it may write. It is read where it is kept, and no
-message or log line has any of it but its host.
+The URL of the webhook is a secret, because it is the only credential for the channel. It is read
+for each message, and errors and log lines name only its host.
 """
 
 import json
@@ -20,7 +20,7 @@ from controller.text import printable, printable_block
 
 WITHIN_S: Final = 5.0
 
-# What Slack takes in a header, and in a section.
+# Limits of Slack for a header and a section, in characters.
 MOST_HEADER: Final = 150
 MOST_SECTION: Final = 3_000
 
@@ -28,13 +28,13 @@ _MARKS: Final = {"info": "INFO", "warning": "WARNING", "critical": "CRITICAL"}
 
 
 class SlackNotifier:
-    """Writes to webhooks, as `egress` allows. read_secret: gives the URL that is kept somewhere."""
+    """Posts messages to webhooks within `egress`. read_secret: returns the URL of a webhook."""
 
     def __init__(self, read_secret: Callable[[SecretReference], str], egress: Egress) -> None:
         self._read_secret, self._egress = read_secret, egress
 
     def deliver(self, channel: SlackChannel, rollout: Rollout, message: Message) -> None:
-        """Write `message` to the webhook of `channel`. Raises DeliveryError."""
+        """Post `message` to the webhook of `channel`. Raises DeliveryError."""
         url = self._read_secret(channel.webhook)
         allowed = SLACK_HOSTS if channel.hosts is None else channel.hosts
         body = json.dumps(blocks(rollout, message)).encode()
@@ -43,8 +43,9 @@ class SlackNotifier:
             host = host_of(url)
             if host not in allowed:
                 raise DeliveryError(
-                    f"{channel.webhook.display_name} names the host {host}, and only {', '.join(allowed)} "
-                    "is allowed; another one has to stand in `hosts` of the channel"
+                    f"{channel.webhook.display_name} names the host {host}, and only "
+                    f"{', '.join(allowed)} is allowed; "
+                    "another one has to stand in `hosts` of the channel"
                 )
             answer = post(
                 url,
@@ -61,15 +62,15 @@ class SlackNotifier:
 
 
 def _refusal(status: int, body: bytes) -> str:
-    """Return what Slack answered; its own words are one like `invalid_payload`, or left out."""
-    word = body[:60].decode("ascii", "replace").strip()
-    said = f": {word}" if word.replace("_", "").isalnum() else ""
-    moved = "; redirects are not followed" if 300 <= status < 400 else ""
-    return f"the answer was {status}{said}{moved}"
+    """Return the status of Slack's answer, and its error code when it is like `no_service`."""
+    code = body[:60].decode("ascii", "replace").strip()
+    detail = f": {code}" if code.replace("_", "").isalnum() else ""
+    redirect = "; redirects are not followed" if 300 <= status < 400 else ""
+    return f"the answer was {status}{detail}{redirect}"
 
 
 def blocks(rollout: Rollout, message: Message) -> dict[str, Any]:
-    """Return the message as Slack shows it. All of it is plain text: nothing in it is a mention."""
+    """Return the message as Block Kit, all in plain text, so that nothing becomes a mention."""
     facts = {
         "Phase": message.phase,
         "Weight": f"{message.weight} %",
@@ -97,17 +98,17 @@ def blocks(rollout: Rollout, message: Message) -> dict[str, Any]:
 
 
 def _names(message: Message) -> list[str]:
-    """Return what to look for in the history, and in the log."""
+    """Return the key of the message in the history, and the run id in the log."""
     return [message.key, *([f"run {message.run}"] if message.run else [])]
 
 
-def _plain(text: str, most: int) -> dict[str, Any]:
-    # The last message of a rollout has a table.
+def _plain(text: str, limit: int) -> dict[str, Any]:
+    # The last message of a rollout contains a table, so line breaks stay.
     text = printable_block(text.split("\n"))
-    fit = text if len(text) <= most else f"{text[: most - 3]}..."
-    return {"type": "plain_text", "text": fit, "emoji": False}
+    shortened = text if len(text) <= limit else f"{text[: limit - 3]}..."
+    return {"type": "plain_text", "text": shortened, "emoji": False}
 
 
 def _escaped(text: str) -> str:
-    """Return what Slack shows as `text`: in a fallback, `<` would begin a link or a mention."""
+    """Return `text` escaped for the fallback, where `<` would begin a link or a mention."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

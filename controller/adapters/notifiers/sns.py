@@ -1,4 +1,4 @@
-"""Messages published to an SNS topic: to people by e-mail, to machines by attributes.
+"""Messages published to an SNS topic: text for e-mail, attributes for subscription filters.
 
 IAM: sns:Publish on the topics that a policy names.
 """
@@ -18,11 +18,11 @@ from controller.text import printable, printable_block
 
 IAM: Final = (Permission("sns:Publish", TOPIC, TRAFFIC_JOBS),)
 
-MOST_SUBJECT: Final = 100  # printable ASCII; SNS refuses the rest
+MOST_SUBJECT: Final = 100  # characters of printable ASCII; SNS refuses others
 
 
 class SnsNotifier:
-    """Publishes to topics. open_client: gives the client; called when something is published."""
+    """Publishes messages to topics. open_client: returns the client; called for each message."""
 
     def __init__(self, open_client: Callable[[], Any]) -> None:
         self._open_client = open_client
@@ -46,14 +46,15 @@ class SnsNotifier:
 
 
 def subject(message: Message, rollout: Rollout) -> str:
-    """Return the subject: what happened to what, in at most 100 printable characters of ASCII."""
+    """Return the subject: severity, rollout, kind and weight, in printable ASCII, 100 at most."""
     line = f"[{message.severity}] {rollout.id}: {message.kind} at {message.weight} %"
-    fit = printable("".join(one if " " <= one <= "~" else "?" for one in line))
-    return fit if len(fit) <= MOST_SUBJECT else f"{fit[: MOST_SUBJECT - 3]}..."
+    ascii_line = printable("".join(one if " " <= one <= "~" else "?" for one in line))
+    fits = len(ascii_line) <= MOST_SUBJECT
+    return ascii_line if fits else f"{ascii_line[: MOST_SUBJECT - 3]}..."
 
 
 def text(message: Message, rollout: Rollout) -> str:
-    """Return the message as an e-mail shows it: the sentence, and the facts below."""
+    """Return the text of the e-mail: the sentence, and the facts below."""
     facts = {
         "rollout": rollout.id,
         "phase": message.phase,
@@ -65,12 +66,13 @@ def text(message: Message, rollout: Rollout) -> str:
         "key": message.key,
     }
     lines = printable_block(f"{name + ':':<9} {value}" for name, value in facts.items())
-    said = printable_block(message.text.split("\n"))  # the last message of a rollout has a table
-    return f"{said}\n\n{lines}\n"
+    # The last message of a rollout contains a table, so line breaks stay.
+    sentence = printable_block(message.text.split("\n"))
+    return f"{sentence}\n\n{lines}\n"
 
 
 def _attributes(message: Message, rollout: Rollout) -> dict[str, dict[str, str]]:
-    """Return what subscriptions filter by. A queue that takes raw messages allows ten of them."""
+    """Return the attributes to filter by; a queue with raw delivery allows ten of them."""
     facts = {
         "policy": rollout.name,
         "rollout": rollout.id,
@@ -80,9 +82,9 @@ def _attributes(message: Message, rollout: Rollout) -> dict[str, dict[str, str]]
         "reason": message.reason,
         "key": message.key,
     }
-    found = {
+    attributes = {
         name: {"DataType": "String", "StringValue": printable(value)}
         for name, value in facts.items()
     }
     weight = {"DataType": "Number", "StringValue": str(message.weight)}
-    return {**found, "weight_percent": weight}
+    return {**attributes, "weight_percent": weight}

@@ -1,6 +1,6 @@
-"""Who hears a topic of SNS.
+"""The subscriptions of an SNS topic.
 
-IAM: sns:ListSubscriptionsByTopic on the topics that a policy tells, and on that of its alarms.
+IAM: sns:ListSubscriptionsByTopic on the topics of a policy's channels, and on that of its alarms.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ PAGES: Final = 20  # of a hundred subscriptions each
 
 
 class Subscribers:
-    """Who hears topics, on a boto3 client of SNS."""
+    """Reads the subscriptions of topics, on a boto3 client of SNS."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -40,8 +40,8 @@ class Subscribers:
             request["NextToken"] = page["NextToken"]
 
 
-def _subscription(found: Mapping[str, str]) -> Subscription:
-    """Return a subscription; an endpoint that is no address of a person may be a secret."""
-    protocol, arn = found.get("Protocol", ""), found.get("SubscriptionArn", "")
-    name = found.get("Endpoint", "") if protocol.startswith("email") else f"by {protocol}"
+def _subscription(entry: Mapping[str, str]) -> Subscription:
+    """Return a subscription; only e-mail endpoints are named, because others may be secret."""
+    protocol, arn = entry.get("Protocol", ""), entry.get("SubscriptionArn", "")
+    name = entry.get("Endpoint", "") if protocol.startswith("email") else f"by {protocol}"
     return Subscription(name, arn.startswith("arn:"))

@@ -1,4 +1,4 @@
-"""A store whose saves are written to the log, so that their hashes stand outside it as well."""
+"""A store that logs the hash of each save, so that the hash chain has a copy outside the store."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -12,16 +12,16 @@ log = logging.logger()
 
 
 class AuditLogStore:
-    """`Store` that says `rollout_saved` after each save that came to its end, once.
+    """`Store` that logs `rollout_saved` once after each successful save.
 
-    Reading and leases go through as they are. A save that may or may not have been written is not
-    logged; the next one says where the history stands by then.
+    Reads and leases are passed through. A save with an unknown outcome is not logged; the next one
+    logs the state of the history by then.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    # --- what is logged -------------------------------------------------------------------------
+    # --- logged writes --------------------------------------------------------------------------
 
     def create(
         self,
@@ -54,14 +54,14 @@ class AuditLogStore:
         self._store.receive(rollout, entries, locks, past)
         _log_saved(rollout)
 
-    # --- what goes through ----------------------------------------------------------------------
+    # --- passed through -------------------------------------------------------------------------
 
     def acquire(self, rollout_id: str, now: datetime, until: datetime) -> Rollout:
         """Return the rollout, as `StateStore.acquire` says."""
         return self._store.acquire(rollout_id, now, until)
 
     def release(self, rollout_id: str) -> None:
-        """Let other runs in."""
+        """Release the lease of a rollout."""
         self._store.release(rollout_id)
 
     def load(self, rollout_id: str) -> Rollout:
@@ -89,7 +89,7 @@ class AuditLogStore:
         return self._store.owner(lock)
 
     def holder(self, lock: str) -> LockHolder | None:
-        """Return who holds `lock`, and whether it gives way."""
+        """Return the rollout that holds `lock`, and whether it is final."""
         return self._store.holder(lock)
 
     def owns(self, rollout_id: str) -> bool:
@@ -102,7 +102,7 @@ class AuditLogStore:
 
 
 def _log_saved(rollout: Rollout) -> None:
-    """Tell where the history of `rollout` stands: its length, and the hash of its last entry."""
+    """Log the state of the history of `rollout`: its length, and the hash of its last entry."""
     log.info(
         "rollout_saved",
         rollout=rollout.id,

@@ -1,4 +1,4 @@
-"""What a store says when it refuses: the same words, whichever store it is."""
+"""Errors of stores: the same wording for SQLite and DynamoDB."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,14 +15,14 @@ from controller.errors import (
 )
 from controller.ports.store import LockHolder
 
-# An honest lease is never longer than the one asked for; twice that leaves room for clocks.
+# A valid lease is never longer than the requested one; twice that allows for clock skew.
 _PLAUSIBLE_FACTOR = 2
 
 _RETRY_ADVICE = "nothing was written, it is safe to run again"
 
 
 def unknown_rollout(rollout_id: str, place: str) -> UnknownRolloutError:
-    """Return the refusal of an id that nothing has in the store at `place`."""
+    """Return the error for an id that the store at `place` does not have."""
     return UnknownRolloutError(
         f"no rollout has the id {rollout_id} in {place}; check the id and which store was asked",
         rollout=rollout_id,
@@ -31,7 +31,7 @@ def unknown_rollout(rollout_id: str, place: str) -> UnknownRolloutError:
 
 
 def damaged_record(rollout_id: str, why: str) -> StoreError:
-    """Return the refusal of what is stored of a rollout beside its state, and cannot be true."""
+    """Return the error for a damaged record of a rollout, in a field outside its state."""
     return StoreError(
         f"what is stored of {rollout_id} is damaged ({why}); traffic was not touched; restore the "
         "store from a backup, or roll back by function and variable names",
@@ -41,7 +41,7 @@ def damaged_record(rollout_id: str, why: str) -> StoreError:
 
 
 def already_exists(rollout_id: str) -> StateConflictError:
-    """Return the refusal of an id that is used already."""
+    """Return the error for an id that exists already."""
     return StateConflictError(
         f"{rollout_id} exists already: another run started it first; {_RETRY_ADVICE}",
         rollout=rollout_id,
@@ -63,12 +63,15 @@ def check_takeover(rollout_id: str, holder: LockHolder, lock: str) -> None:
 
 
 def implausible_from(now: datetime, until: datetime) -> datetime:
-    """Return which end of a lease is too late to be true, for who asks for one `until` then."""
+    """Return the moment after which the end of a stored lease is implausible.
+
+    until: the end of the lease that this run asks for.
+    """
     return now + _PLAUSIBLE_FACTOR * (until - now)
 
 
 def lease_held(rollout_id: str, until: datetime) -> LeaseHeldError:
-    """Return the refusal of a rollout that another run has `until` then."""
+    """Return the error for a rollout that another run has leased `until` then."""
     return LeaseHeldError(
         f"another run has {rollout_id}, until {clock_text(until)} at the latest; {_RETRY_ADVICE}",
         rollout=rollout_id,
@@ -77,10 +80,13 @@ def lease_held(rollout_id: str, until: datetime) -> LeaseHeldError:
 
 
 def save_conflict(read: Rollout, stored: Rollout) -> StateConflictError:
-    """Return the refusal of a save: another run saved first, or took the rollout over."""
+    """Return the error for a save when another run saved first, or took the rollout over."""
     facts = f"({stored.reason}, {clock_text(stored.updated)})"
     if stored.version == read.version:
-        text = f"another run took {read.id} over {facts}: the lease of this run was over; {_RETRY_ADVICE}"
+        text = (
+            f"another run took {read.id} over {facts}: the lease of this run was over; "
+            f"{_RETRY_ADVICE}"
+        )
     else:
         text = (
             f"another run saved {read.id} first {facts}: version {stored.version} is stored, "
@@ -92,7 +98,7 @@ def save_conflict(read: Rollout, stored: Rollout) -> StateConflictError:
 
 
 def check_same_history(stored: Rollout, rollout: Rollout, entries: Sequence[Entry]) -> None:
-    """Raise StateConflictError unless `stored` is what a receive of `rollout` would bring."""
+    """Raise StateConflictError unless `stored` has the history that is received."""
     if (stored.entries, stored.chain) == (len(entries), rollout.chain):
         return
     raise StateConflictError(

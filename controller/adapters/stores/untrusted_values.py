@@ -1,4 +1,4 @@
-"""Values of a store that others may have written: read without trust, and never an exception."""
+"""Parsers for stored values that may be damaged or foreign: they never raise."""
 
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
@@ -11,31 +11,32 @@ LAST_MOMENT: Final = datetime.max.replace(tzinfo=UTC)  # sorts after every momen
 
 
 def moment_of(value: object) -> datetime | None:
-    """Return the moment that `value` is the text of; None when it is that of none."""
+    """Return the moment in `value`, an ISO 8601 text with a time zone; None for anything else."""
     try:
-        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
-    return None if found is None or found.tzinfo is None else found
+    return None if moment is None or moment.tzinfo is None else moment
 
 
 def visit_order(
     rollout_id: str, *, phase: object, updated: object, created: object, damaged: bool
 ) -> VisitOrder:
-    """Return what sorts a rollout into the order in which a tick takes them.
+    """Return the sort key of a rollout in the order in which a tick visits them.
 
-    What is damaged is last. Rollbacks are first, then what has traffic to judge, then what guards
-    0 %, then what has succeeded; of each, what was saved longest ago. A final rollout is not saved
-    while nothing happens to it, so its moment would keep it in front for days.
+    Rollbacks come first, then rollouts with canary traffic, then those that watch 0 %, then the
+    succeeded; within each group the one that was saved longest ago. Damaged rollouts come last.
+    Final rollouts have a group of their own because they are rarely saved: by their moment alone
+    they would come first for days.
     """
     saved = moment_of(updated)
     damaged = damaged or saved is None or phase not in _PHASES
-    begun = moment_of(created) or LAST_MOMENT
+    created_at = moment_of(created) or LAST_MOMENT
     return (
         damaged,
         VISIT_PRIORITY[Phase(str(phase))] if phase in _PHASES else 0,
         saved or LAST_MOMENT,
-        begun,
+        created_at,
         rollout_id,
     )
 
@@ -44,9 +45,9 @@ _PHASES: Final = frozenset(map(str, Phase))
 
 
 def printable_id(rollout_id: object) -> str:
-    """Return the id of a rollout as it can be printed, whatever bytes it has."""
+    """Return the id of a rollout as printable text, whatever bytes it has."""
     text = rollout_id if isinstance(rollout_id, str) else repr(rollout_id)
     if text.isascii() and text.isprintable():
         return text
-    whole = text.encode(errors="surrogateescape").decode(errors="backslashreplace")
-    return whole if whole.isprintable() else ascii(whole)[1:-1]
+    escaped = text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    return escaped if escaped.isprintable() else ascii(escaped)[1:-1]

@@ -1,6 +1,6 @@
-"""The weight in the environment of a Lambda function: a raise is one shot, lowering insists.
+"""The weight in the environment of a Lambda function: a raise is tried once, lowering is retried.
 
-IAM: as lambda_function.py and lambda_reach.py say.
+IAM: as in lambda_function.py and reachability.py.
 """
 
 import random
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class LambdaEnvTarget:
-    """`Target` and `Reachability` on one function's environment.
+    """`InspectableTarget` on the environment of one function.
 
     client: a boto3 Lambda client. jitter: draws a pause between two limits, in seconds.
     """
@@ -47,7 +47,7 @@ class LambdaEnvTarget:
         self._jitter = jitter
 
     def read(self) -> TargetReading:
-        """Return the weight as it stands.
+        """Return the current weight.
 
         Raises TargetError when Lambda does not answer, WriteRefusedError when it answers without
         the environment.
@@ -55,39 +55,39 @@ class LambdaEnvTarget:
         return self._function.read().reading
 
     def obstacles(self) -> Sequence[Obstacle]:
-        """Return why a change of $LATEST may not reach traffic, the certain ones first."""
+        """Return why a change of $LATEST may not reach traffic, fatal obstacles first."""
         from controller.adapters.targets import reachability
 
         return reachability.obstacles(self._client, self._function.name, self._pair)
 
     def name_warnings(self) -> "Sequence[NameWarning]":
-        """Return why these may be the wrong names for the function. Raises what `read` raises."""
+        """Return why the variable names may be wrong for the function. Raises as `read` does."""
         from controller.adapters.targets import variable_names
 
-        found = self._function.read()
-        return variable_names.name_warnings(self._function.name, self._pair, found.variables)
+        variables = self._function.read().variables
+        return variable_names.name_warnings(self._function.name, self._pair, variables)
 
     def foreign_values(self) -> Sequence[str]:
-        """Return the variables that hold what can be meant for neither, and would be lost.
+        """Return the variables whose values are no weight and would be overwritten.
 
         Raises what `read` raises.
         """
         return self._pair.foreign_values(self._function.read().variables)
 
-    # --- shifting: one shot ---------------------------------------------------------------------
+    # --- shift: one attempt ---------------------------------------------------------------------
 
     def shift_to(self, weight: int, token: str) -> None:
         """Write `weight` once, only if the function still has the RevisionId `token`.
 
         Raises WriteRefusedError and WriteConflictError (nothing was written), or
-        WriteUncertainError when the write may have happened and the weight was not seen afterwards.
+        WriteUncertainError when the write may have happened and was not read back.
         """
-        found = self._function.read()
-        self._check_shift(found, weight, token)
+        configuration = self._function.read()
+        self._check_shift(configuration, weight, token)
         try:
-            self._function.write(found, weight)
+            self._function.write(configuration, weight)
         except AWS_ERRORS as error:
-            self._resolve(found, weight, error)
+            self._resolve(configuration, weight, error)
 
     def _check_shift(self, configuration: Configuration, weight: int, token: str) -> None:
         name = self._function.name
@@ -112,26 +112,26 @@ class LambdaEnvTarget:
             )
 
     def _resolve(self, configuration: Configuration, weight: int, error: Exception) -> None:
-        """A failed or unanswered write: when the weight stands there, it happened after all.
+        """Read back after a failed write: return when `weight` was written, else raise.
 
-        botocore repeats a call whose answer was lost, and the repetition then meets its own first
-        write as a 412.
+        botocore repeats a call whose answer was lost, and the repetition then fails with a 412
+        because of its own first write.
         """
         text, code = self._function.write_problem(weight, error, configuration), code_of(error)
         if not is_transient(error):
             raise WriteRefusedError(text, code=code) from error
         try:
-            stands = self.read().weight
+            current = self.read().weight
         except TargetError as unread:
             raise WriteUncertainError(f"{text}; and then {unread}", code=code) from error
-        if stands == weight:
+        if current == weight:
             return
-        if is_conflict(error) and configuration.state:  # no other update is in the way
+        if is_conflict(error) and configuration.state:  # the function is not active
             raise WriteRefusedError(text, code=code) from error
         kind = WriteConflictError if is_conflict(error) else WriteUncertainError
         raise kind(text, code=code) from error
 
-    # --- lowering: until it is done -------------------------------------------------------------
+    # --- lowering: with retries -----------------------------------------------------------------
 
     def lower_to_zero(
         self,
@@ -140,12 +140,12 @@ class LambdaEnvTarget:
         void: str = "",
         check: Callable[[TargetReading], object] | None = None,
     ) -> None:
-        """Write 0 % over whatever stands there, trying again until `within` is over.
+        """Write 0 % whatever the current weight, with retries until `within` is over.
 
-        void: while this is the RevisionId, 0 % is written where it stands too: any update gives
-        another one. check: is shown each reading first.
-        Raises WriteRefusedError at once when Lambda refuses the write for good or writing would
-        lose settings, TargetError when the function cannot be read for good or time is over, and
+        void: a RevisionId to invalidate: while the function still has it, 0 % is written even over
+        0 %, because every update gives a new one. check: called with each reading before a write.
+        Raises WriteRefusedError at once when Lambda refuses the write permanently or the write
+        would lose settings, TargetError when the function can never be read or time is over, and
         what `check` raises.
         """
         LoweringLoop(self._function, self._pair, self._clock, self._jitter, void, check).run(within)

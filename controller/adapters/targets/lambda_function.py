@@ -1,7 +1,7 @@
-"""One Lambda function and its environment, which is read whole and written whole.
+"""The environment of one Lambda function, which Lambda reads and replaces as a whole.
 
-IAM: lambda:GetFunctionConfiguration and lambda:UpdateFunctionConfiguration; with a customer key on
-the environment also kms:Decrypt and kms:Encrypt on it.
+IAM: lambda:GetFunctionConfiguration and lambda:UpdateFunctionConfiguration; with a customer managed
+key on the environment also kms:Decrypt and kms:Encrypt on it.
 """
 
 from collections.abc import Mapping
@@ -42,14 +42,14 @@ _UPDATES: Final = {
 
 
 class NoAnswerError(TargetError):
-    """Lambda did not answer, and may do so a moment later."""
+    """Lambda did not answer; a retry may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A function as it answered: our reading, and the environment that a write must keep.
+    """A function as Lambda describes it: our reading, and the environment that a write must keep.
 
-    state: of the function as a whole, with its reason; empty while it is active.
+    state: why the function is not active, and what to do; empty while it is active.
     """
 
     reading: TargetReading
@@ -58,7 +58,7 @@ class Configuration:
 
 
 class LambdaFunction:
-    """The function called `name`, of whose environment only `pair` is told to anybody."""
+    """The function called `name`; readings and errors show only the variables of `pair`."""
 
     def __init__(self, client: Any, name: str, pair: Pair) -> None:
         self.name = name
@@ -66,7 +66,7 @@ class LambdaFunction:
         self._pair = pair
 
     def read(self) -> Configuration:
-        """Return the function as it stands, from one GetFunctionConfiguration.
+        """Return the current configuration, by one GetFunctionConfiguration.
 
         Raises NoAnswerError or TargetError when Lambda does not answer, WriteRefusedError when it
         answers without the environment.
@@ -91,10 +91,11 @@ class LambdaFunction:
         return Configuration(self._reading(answer, variables), variables, _state(answer))
 
     def write(self, configuration: Configuration, weight: int) -> None:
-        """Send the environment of `configuration` with `weight` in it, under the RevisionId read with it.
+        """Write the environment of `configuration` with `weight` in it.
 
-        Raises what boto3 raises, without words that may quote another variable, and
-        WriteUncertainError when Lambda took the write and cannot read the environment back.
+        The write is conditional on the RevisionId of `configuration`. Raises what boto3 raises,
+        redacted where it may quote another variable, and WriteUncertainError when Lambda accepted
+        the write and cannot read the environment back.
         """
         condition = (
             {"RevisionId": configuration.reading.token} if configuration.reading.token else {}
@@ -112,7 +113,7 @@ class LambdaFunction:
         except AWS_ERRORS as error:
             failure = redact(error)
         if failure is not None:
-            raise failure  # out here: in there it would carry the words that were withheld
+            raise failure  # outside of `except`: its context would quote what was redacted
         problem = _undecryptable(answer)
         if problem:
             raise WriteUncertainError(
@@ -122,10 +123,10 @@ class LambdaFunction:
             )
 
     def write_problem(self, weight: int, error: Exception, configuration: Configuration) -> str:
-        """Return why `weight` was not written over `configuration`, in one sentence with what to do.
+        """Return why `weight` was not written, in one sentence with what to do.
 
-        Lambda's own words are left out where they may quote a value; what they say of the size of
-        the environment, or of the state of the function, is seen here as well.
+        Lambda's message is left out where it may quote a value, so this adds what can be known
+        here: an environment that is too large, or a function that is not active.
         """
         action = f"{self.name} was not set to {weight} % (lambda:UpdateFunctionConfiguration)"
         text = error_text(action, error)
@@ -157,14 +158,14 @@ class LambdaFunction:
 
 @dataclass(frozen=True, slots=True)
 class FunctionIdentity:
-    """The ARN of a function, and of the customer key on its environment; without one, empty."""
+    """The ARN of a function, and of the customer managed key of its environment, if any."""
 
     arn: str
     key: str
 
 
 def identity(client: Any, name: str) -> FunctionIdentity:
-    """Return what IAM calls the function `name`. Raises TargetError when Lambda does not say."""
+    """Return the ARNs of the function `name`. Raises TargetError when Lambda does not answer."""
     try:
         answer = _check_answer(client.get_function_configuration(FunctionName=name))
     except AWS_ERRORS as error:
@@ -174,13 +175,13 @@ def identity(client: Any, name: str) -> FunctionIdentity:
 
 
 def _check_answer(answer: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return `answer`. Raises StrangeAnswerError when it is none of Lambda's."""
+    """Return `answer`. Raises StrangeAnswerError when it cannot come from Lambda."""
     if "FunctionArn" not in answer:
         raise StrangeAnswerError
     return answer
 
 
-# What a function that is not active needs before it takes an update.
+# What makes a function active again, so that it accepts an update.
 _REMEDIES: Final = {
     "Pending": "wait until it is created",
     "Inactive": "invoke it once",
@@ -189,7 +190,7 @@ _REMEDIES: Final = {
 
 
 def _state(answer: Mapping[str, Any]) -> str:
-    """Return the state of the function with its reason and what to do; empty while it is active."""
+    """Return why the function is not active, and what to do; empty while it is active."""
     state = str(answer.get("State") or "Active")
     if state == "Active":
         return ""
@@ -199,6 +200,6 @@ def _state(answer: Mapping[str, Any]) -> str:
 
 
 def _undecryptable(answer: Mapping[str, Any]) -> str:
-    """Return why Lambda shows no environment; empty when it shows it."""
+    """Return why Lambda cannot decrypt the environment; empty when it can."""
     error = (answer.get("Environment") or {}).get("Error")
     return f"{error.get('ErrorCode')}: {error.get('Message')}" if error else ""

@@ -1,4 +1,4 @@
-"""Lowering the weight of one Lambda function: again and again, until it is done or time is over."""
+"""The retry loop that lowers the weight of one Lambda function to 0 %."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,20 +18,20 @@ from controller.process import logging, signals
 
 log = logging.logger()
 
-# The pause before each new try: drawn between the first and a limit that doubles.
+# Pauses between attempts, in seconds: jittered between the first and a limit that doubles.
 PAUSE_FIRST_S: Final = 0.5
 PAUSE_MOST_S: Final = 8.0
-# More than fit into the longest rollback; they end the loop where a clock stands still.
+# More than fit into the longest rollback; ends the loop when the clock does not advance.
 LOWER_ATTEMPTS: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
 class LoweringLoop:
-    """Writes 0 % over whatever `function` shows.
+    """Writes 0 % to `function`, whatever its current weight, with retries.
 
-    jitter: draws a pause between two limits, in seconds. void: while this is the RevisionId, 0 % is
-    written where it stands too, because any update gives another one. check: is shown each reading
-    first, and what it raises ends the matter.
+    jitter: draws a pause between two limits, in seconds. void: a RevisionId to invalidate: while
+    the function still has it, 0 % is written even over 0 %, because every update gives a new one.
+    check: called with each reading before a write; what it raises ends the loop.
     """
 
     function: LambdaFunction
@@ -42,9 +42,9 @@ class LoweringLoop:
     check: Callable[[TargetReading], object] | None
 
     def run(self, within: timedelta) -> None:
-        """Try until it is done, or `within` is over; raise what `Target.lower_to_zero` says.
+        """Retry until 0 % is written or `within` is over; raise as `Target.lower_to_zero` does.
 
-        A process that is asked to end goes on as long as that allows: less traffic comes first.
+        After a stop signal the loop goes on through the grace period: lowering has priority.
         """
         deadline = self.clock.now() + within
         retrying = Retrying(
@@ -62,43 +62,43 @@ class LoweringLoop:
         try:
             retrying(self._attempt)
         except _RetryError as error:
-            # The answer to the last try may be all that was lost.
-            found = self._read_or_none()
-            if found is not None and self._is_done(found):
+            # The last write may have succeeded with only its answer lost.
+            reading = self._read_or_none()
+            if reading is not None and self._is_done(reading):
                 return
-            stands = error.stands if found is None else f"it shows {found.shown}"
-            by_hand = self.pair.shown(self.pair.merged({}, 0))
+            shown = error.shown if reading is None else f"it shows {reading.shown}"
+            manual_values = self.pair.shown(self.pair.merged({}, 0))
             limit = "before this run had to end" if signals.grace_is_over() else ""
             raise TargetError(
                 f"{self.function.name} was not set to 0 % "
                 f"{limit or f'within {format_duration(within)}'}; "
-                f"{stands}; last problem: {error}. Roll back again, or set {by_hand} by hand"
+                f"{shown}; last problem: {error}. Roll back again, or set {manual_values} by hand"
             ) from error
 
     def _attempt(self) -> None:
-        """Lower once. Raises _NotYetError for what may pass, else what `run` raises."""
+        """Lower once. Raises _RetryError for a transient failure, else what `run` raises."""
         try:
-            found = self.function.read()
+            configuration = self.function.read()
         except NoAnswerError as error:
             raise _RetryError(str(error), "what it shows is not known") from error
-        reading = found.reading
+        reading = configuration.reading
         if self._is_done(reading):
             return
-        stands = f"it shows {reading.shown}"
+        shown = f"it shows {reading.shown}"
         if reading.update is UpdateStatus.IN_PROGRESS:
-            raise _RetryError("an update is in progress", stands)
+            raise _RetryError("an update is in progress", shown)
         try:
-            self.function.write(found, 0)
+            self.function.write(configuration, 0)
         except WriteUncertainError as error:
             raise WriteRefusedError(str(error), **error.context) from error
         except AWS_ERRORS as error:
-            text = self.function.write_problem(0, error, found)
+            text = self.function.write_problem(0, error, configuration)
             if is_transient(error):
-                raise _RetryError(text, stands) from error
+                raise _RetryError(text, shown) from error
             raise WriteRefusedError(text, code=code_of(error)) from error
 
     def _is_done(self, reading: TargetReading) -> bool:
-        """Tell whether 0 % is written and may come into force; a failed update never does.
+        """Tell whether 0 % is written and its update did not fail: a failed one is never applied.
 
         Raises what `check` raises.
         """
@@ -108,7 +108,7 @@ class LoweringLoop:
         return at_zero and not (self.void and reading.token == self.void)
 
     def _read_or_none(self) -> TargetReading | None:
-        """Return what the function shows; None when it does not answer."""
+        """Return a reading of the function; None when it cannot be read."""
         try:
             return self.function.read().reading
         except TargetError:
@@ -119,7 +119,7 @@ class LoweringLoop:
         return self.jitter(PAUSE_FIRST_S, min(PAUSE_MOST_S, limit))
 
     def _pause(self, pause_s: float, left: timedelta) -> None:
-        """Sleep, but not past the deadline: the last try is made there."""
+        """Sleep, but not past the deadline, where the last attempt is made."""
         self.clock.sleep(min(timedelta(seconds=pause_s), left))
 
     def _log_retry(self, state: RetryCallState) -> None:
@@ -133,8 +133,8 @@ class LoweringLoop:
 
 
 class _RetryError(Exception):
-    """The lowering loop goes round once more. stands: what the function shows, in words."""
+    """Makes the loop retry. shown: what the function shows, in words."""
 
-    def __init__(self, problem: str, stands: str) -> None:
+    def __init__(self, problem: str, shown: str) -> None:
         super().__init__(problem)
-        self.stands = stands
+        self.shown = shown

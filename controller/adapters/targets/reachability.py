@@ -1,7 +1,7 @@
-"""Whether a Lambda function has room for a change, and whether its traffic sees it.
+"""Obstacles to a change of a Lambda environment: its size limit, and callers that do not see it.
 
 IAM: lambda:GetFunctionConfiguration, lambda:ListAliases and
-lambda:ListProvisionedConcurrencyConfigs; what may not be called is told as not checked.
+lambda:ListProvisionedConcurrencyConfigs; a denied call is reported as a check that was not made.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -26,19 +26,19 @@ PAGES_READ: Final = 20
 
 
 def obstacles(client: Any, function: str, pair: Pair) -> list[Obstacle]:
-    """Return what keeps a change of `pair` in $LATEST of `function` from its callers.
+    """Return why callers of `function` may not see a change of `pair` in $LATEST.
 
-    The certain ones come first: a published version never changes.
+    Fatal obstacles come first: callers of a published version never see a change.
     """
-    found: list[Obstacle] = []
+    result: list[Obstacle] = []
     for what, action, check in _CHECKS:
         try:
-            found.extend(check(client, function, pair))
+            result.extend(check(client, function, pair))
         except AWS_ERRORS as error:
             problem = error_text(f"{what} of {function} could not be checked ({action})", error)
             missing = code_of(error).endswith("NotFoundException")
-            found.append(Obstacle(fatal=False, text=problem, unread=not missing))
-    return sorted(found, key=lambda obstacle: not obstacle.fatal)
+            result.append(Obstacle(fatal=False, text=problem, unread=not missing))
+    return sorted(result, key=lambda obstacle: not obstacle.fatal)
 
 
 def _configuration(client: Any, function: str, pair: Pair) -> Iterator[Obstacle]:
@@ -79,7 +79,7 @@ def _aliases(client: Any, function: str, _pair: Pair) -> Iterator[Obstacle]:
 
 
 def _pages(call: Callable[..., Mapping[str, Any]], function: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the pages of a listing; the first one may be empty and not the last."""
+    """Yield the pages of a listing; an empty page may not be the last one."""
     request = {"FunctionName": function}
     for _ in range(PAGES_READ):
         page = call(**request)

@@ -1,6 +1,6 @@
-"""Whether the names of a pair are those of the function: a name that nothing reads lowers nothing.
+"""Warnings about mistaken variable names: a write to a variable that is never read has no effect.
 
-Only names are told, never a value.
+Warnings quote names of variables, never a secret value.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,11 +13,11 @@ from controller.adapters.targets.weight_variables import Pair
 
 @dataclass(frozen=True, slots=True)
 class NameWarning:
-    """Why 0 % in a pair may not be 0 % of traffic.
+    """Why 0 % in a pair of variables may not be 0 % of traffic.
 
-    mistaken: the function has no variable of that name, and what it has says nothing else; or what
-    stands in it is nothing of the kind, and 0 % would be written over it. foreign: the same, where
-    no rollout can have left it so: the weight is not in this variable.
+    mistaken: the name is probably wrong: the function has no such variable (and no other one of the
+    pair sets a weight), or its value has the wrong type and would be overwritten.
+    foreign: the same, and certain: no rollout can have left the variable like this.
     left_on: the variable that may still send all traffic to the canary; empty: none.
     """
 
@@ -30,35 +30,35 @@ class NameWarning:
 def name_warnings(function: str, pair: Pair, variables: Mapping[str, str]) -> list[NameWarning]:
     """Return why 0 % in `pair` may not be 0 % of traffic.
 
-    A percentage that is not set is none where the boolean is on: that means 100 %.
+    A missing percentage is not mistaken while the boolean is on: together they mean 100 %.
     """
-    found: list[NameWarning] = []
+    warnings: list[NameWarning] = []
     if pair.percentage not in variables:
         unset = pair.weight(variables) == 0
         text = f"{pair.percentage} is not set on {function}"
         if unset and pair.boolean is not None:
             text += f", and {pair.boolean} says nothing else"
-        found.append(
+        warnings.append(
             NameWarning(f"{text}; {_similar_names(pair.percentage, variables)}", unset, unset)
         )
     if pair.boolean is not None and pair.boolean not in variables:
         text = f"{pair.boolean} is not set on {function}; {_similar_names(pair.boolean, variables)}"
-        found.append(
+        warnings.append(
             NameWarning(f"{text} (leave --boolean out where there is none)", mistaken=True)
         )
-    for name, holds in pair.type_mismatches(variables).items():
-        text = f"{name} of {function} holds {holds}, and that would be lost"
+    for name, mismatch in pair.type_mismatches(variables).items():
+        text = f"{name} of {function} holds {mismatch}, and that would be lost"
         foreign = name in pair.foreign_values(variables)
-        found.append(NameWarning(f"{text}; if it is the right one: --force", True, foreign))
+        warnings.append(NameWarning(f"{text}; if it is the right one: --force", True, foreign))
     if pair.boolean not in variables:
-        found += (
+        warnings += (
             NameWarning(
                 f"{name} is on, looks as if it belonged to {pair.percentage}, and is left alone",
                 left_on=name,
             )
             for name in _related_flags(pair.percentage, variables)
         )
-    return found
+    return warnings
 
 
 def _similar_names(name: str, names: Iterable[str]) -> str:
@@ -66,17 +66,17 @@ def _similar_names(name: str, names: Iterable[str]) -> str:
     return f"was {' or '.join(alike)} meant?" if alike else "no variable there has a similar name"
 
 
-# What names of weights and of switches say beside what they are about.
+# Words in names of weights and switches that say nothing of their subject.
 _COMMON_WORDS: Final = frozenset(
     {"PERCENTAGE", "PERCENT", "PCT", "WEIGHT", "SHARE", "USE", "ENABLE", "ENABLED", "IS", "ON"}
 )
 
 
 def _related_flags(percentage: str, variables: Mapping[str, str]) -> Iterator[str]:
-    """Yield the variables that are true and about the same as `percentage`."""
-    about = _words(percentage) - _COMMON_WORDS
+    """Yield the variables that are true and share the subject of `percentage`."""
+    subject = _words(percentage) - _COMMON_WORDS
     for name, value in variables.items():
-        if about and name != percentage and value.lower() == "true" and about <= _words(name):
+        if subject and name != percentage and value.lower() == "true" and subject <= _words(name):
             yield name
 
 

@@ -1,15 +1,15 @@
-"""The two variables of a weight, as one value: a percentage, and a boolean that is true at 100."""
+"""The two environment variables of a weight: a percentage, and a boolean that is true at 100."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-# Lambda's limit for all names and values together; it cannot be raised.
+# Lambda's limit for all names and values together, in bytes; a quota that AWS does not raise.
 ENVIRONMENT_BYTES: Final = 4_096
 
 _PERCENTAGE = re.compile(r"0|[1-9][0-9]?|100")
-# What somebody may have meant as one of the two, and no secret.
+# Values that can be meant as a percentage or a boolean, so they are no secret.
 _NUMBER = re.compile(r"\s*[+-]?[0-9]+([.,][0-9]*)?\s*%?\s*")
 _FLAG = re.compile(r"\s*(true|false)\s*", re.I)
 _SHOWN = re.compile(r"\s*([+-]?[0-9]{0,4}[.,]?[0-9]{0,4}\s*%?|true|false|yes|no|on|off)\s*", re.I)
@@ -17,13 +17,13 @@ _SHOWN = re.compile(r"\s*([+-]?[0-9]{0,4}[.,]?[0-9]{0,4}\s*%?|true|false|yes|no|
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The names of the two variables; `boolean` is None where the application has only one."""
+    """The names of the two variables; `boolean` is None when the application has no boolean."""
 
     percentage: str
     boolean: str | None
 
     def weight(self, variables: Mapping[str, str]) -> int | None:
-        """Return the weight that `variables` mean together; None when they contradict each other.
+        """Return the weight that both variables express; None when they contradict each other.
 
         A missing percentage is 100 when the boolean is true, else 0. The boolean must be true
         exactly at 100.
@@ -41,21 +41,21 @@ class Pair:
         return weight if agrees else None
 
     def may_be_full(self, variables: Mapping[str, str]) -> bool:
-        """Tell whether a pair that contradicts itself holds a boolean that may be taken as true."""
+        """Tell whether a contradictory pair has a boolean that an application may read as true."""
         return self.weight(variables) is None and self._flag(variables) is not False
 
     def merged(self, variables: Mapping[str, str], weight: int) -> dict[str, str]:
         """Return `variables` with the pair set to `weight` and every other one as it was."""
-        wanted = {**variables, self.percentage: str(weight)}
+        merged = {**variables, self.percentage: str(weight)}
         if self.boolean is not None:
-            wanted[self.boolean] = "true" if weight == 100 else "false"
-        return wanted
+            merged[self.boolean] = "true" if weight == 100 else "false"
+        return merged
 
     def shown(self, variables: Mapping[str, str]) -> str:
-        """Return the variables of the pair as they stand, and no others.
+        """Return the current variables of the pair, and no others, as text.
 
-        What can be meant for neither is counted and not shown: the name may be mistaken, and the
-        value a secret.
+        A value that is no percentage or boolean is masked, except for its length: the name may be
+        mistaken, and the value a secret.
         """
         return ", ".join(
             f"{name}={_masked(variables[name])}" if name in variables else f"{name} is not set"
@@ -63,20 +63,20 @@ class Pair:
         )
 
     def foreign_values(self, variables: Mapping[str, str]) -> list[str]:
-        """Return the variables of the pair whose value can be meant for neither of the two."""
+        """Return the variables of the pair whose values are no percentage and no boolean."""
         return [name for name in self._names() if not _SHOWN.fullmatch(variables.get(name, ""))]
 
     def type_mismatches(self, variables: Mapping[str, str]) -> dict[str, str]:
-        """Return the variables that are there and hold no number, or neither true nor false.
+        """Return the set variables with a value of the wrong type.
 
-        By name, with what each holds instead, in words.
+        By name, with the value (masked) and the expected type in words.
         """
-        looks = {self.percentage: (_NUMBER, "a number")}
+        types = {self.percentage: (_NUMBER, "a number")}
         if self.boolean is not None:
-            looks[self.boolean] = (_FLAG, "a boolean")
+            types[self.boolean] = (_FLAG, "a boolean")
         return {
             name: f"{_masked(variables[name]) or 'nothing'} where {kind} is expected"
-            for name, (pattern, kind) in looks.items()
+            for name, (pattern, kind) in types.items()
             if name in variables and not pattern.fullmatch(variables[name])
         }
 
@@ -84,7 +84,7 @@ class Pair:
         return [self.percentage] if self.boolean is None else [self.percentage, self.boolean]
 
     def _flag(self, variables: Mapping[str, str]) -> bool | None:
-        """Return the boolean; None for what one application takes as true and another does not."""
+        """Return the boolean; None for a value that applications read differently."""
         text = "" if self.boolean is None else variables.get(self.boolean, "")
         if text == "true":
             return True

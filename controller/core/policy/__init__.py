@@ -1,4 +1,4 @@
-"""What a policy says. Whether that makes sense is said by check.py, to whoever reads a file."""
+"""The model of a policy. `check.parse` reads a policy file and reports the mistakes in it."""
 
 from controller.core.policy.baseline import (
     Baseline,

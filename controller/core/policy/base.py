@@ -1,4 +1,4 @@
-"""What the parts of a policy are made of: the base model, names, counts and windows."""
+"""Building blocks of a policy: the base model, names, counts and windows."""
 
 from datetime import timedelta
 from typing import Annotated, TypeAlias

@@ -1,4 +1,4 @@
-"""What a relative criterion compares with: a number, a stored reading, or a control beside it."""
+"""Baselines of a relative criterion: a fixed number, a frozen reading or a concurrent metric."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self, TypeAlias
@@ -26,7 +26,8 @@ def _moment(value: object) -> object:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise ValueError(
-            f"expected a moment with its time zone, like 2026-11-20T00:00:00Z, not {quote_value(value)}"
+            "expected a moment with its time zone, like 2026-11-20T00:00:00Z, "
+            f"not {quote_value(value)}"
         )
     return moment
 
@@ -69,7 +70,7 @@ class FrozenBaseline(Model):
         return self
 
     def window(self, now: datetime, settle: timedelta) -> tuple[datetime, datetime]:
-        """Return begin and end of the window, as seen by a rollout that starts at `now`."""
+        """Return begin and end of the window, for a rollout that starts at `now`."""
         if self.from_ is not None and self.to is not None:
             return self.from_.astimezone(UTC), self.to.astimezone(UTC)
         return now - settle - (self.over or timedelta()), now - settle

@@ -1,10 +1,14 @@
-"""The rules a gate is made of, each with its kind, its bound and how it is judged.
+"""The kinds of criteria that a gate is made of, each with its bound and its judge.
 
 success_rate       share of requests that did not fail (SC-004)
 latency_increase   latency against a baseline (SC-003)
 threshold          any metric, or a ratio of two, against a bound
-traffic, share, burn_rate   what counted requests show
-alarm, log_events, attestation   what others say than metrics
+traffic            requests reached the canary
+share              share of requests on the canary against the weight
+burn_rate          error budget that a pair of windows burns
+alarm              state of a CloudWatch alarm
+log_events         an event that is absent from the log, or present in it
+attestation        signature of a person
 """
 
 import re
@@ -54,8 +58,6 @@ from controller.core.units import (
 
 # Three failures expected at ten times the allowed rate of 0.1 %: rules out 1 % at 95 % confidence.
 RATE_SAMPLES = 300
-# From so many on, a share of 10 % that is none at all is no chance (0.9 ^ 100 = 0.003 %).
-SHARE_SAMPLES = 100
 
 
 def _open_interval(share: float) -> float:
@@ -64,266 +66,12 @@ def _open_interval(share: float) -> float:
     return share
 
 
-class Traffic(WindowedRule):
-    """Requests arrived on the canary, so that a flag that reached nobody is seen."""
-
-    kind: Literal["traffic"] = Field(description="Kind of the criterion.")
-    metric: Name = Field(description="Metric that counts requests of the canary.")
-    min: Count = Field(
-        default=1, description="Requests in the step that show that the canary is reached."
-    )
-    control: Name | None = Field(
-        default=None,
-        description="Metric that counts requests of the stable path alone; with it, silence of "
-        "the canary fails when it is unlikely (< 0.1 %).",
-    )
-    over: WindowLength = Field(default=timedelta(minutes=1), description="Length of one window.")
-
-    def references(self) -> Iterator[Reference]:
-        """Yield every metric that is named, with its place."""
-        yield ("metric",), self.metric
-        if self.control is not None:
-            yield ("control",), self.control
-
-
-class Share(Rule):
-    """The share of requests on the canary is what the weight says."""
-
-    kind: Literal["share"] = Field(description="Kind of the criterion.")
-    metric: Name = Field(description="Metric that counts requests of the canary.")
-    control: Name = Field(description="Metric that counts requests of the stable path alone.")
-    confidence: Annotated[float, PercentUpTo("100%"), AfterValidator(_open_interval)] = Field(
-        default=0.99, description="How much of what chance does to a share is within the band."
-    )
-    tolerance: Annotated[float, PercentUpTo("50%")] = Field(
-        default=0.02,
-        description="How far the share itself may be off the weight, in points: 2% lets a weight "
-        "of 10 be 8 to 12 %.",
-    )
-    min_samples: Count = Field(
-        default=SHARE_SAMPLES,
-        description="Requests on both paths in the step without which nothing passes.",
-    )
-    over: WindowLength = Field(default=timedelta(minutes=1), description="Length of one window.")
-
-    @property
-    def window(self) -> timedelta:
-        """Length of one judged window."""
-        return self.over
-
-    def references(self) -> Iterator[Reference]:
-        """Yield every metric that is named, with its place."""
-        yield ("metric",), self.metric
-        yield ("control",), self.control
-
-
-class BurnWindow(Model):
-    """Two stretches of time, and how fast the budget may burn in both at once."""
-
-    factor: Annotated[float, Field(gt=1, le=1_000)] = Field(
-        description="How many times faster than the objective allows."
-    )
-    long: Annotated[timedelta, DurationRange("10m", "3d")] = Field(
-        description="Length of the long window: enough of the budget is gone."
-    )
-    short: Annotated[timedelta, DurationRange("1m", "1d")] = Field(
-        description="Length of the short window: it still burns."
-    )
-
-    @property
-    def text(self) -> str:
-        """The rule as a person says it: `14.4x over 1h and 5m`."""
-        return f"{self.factor:g}x over {format_duration(self.long)} and {self.short_text}"
-
-    @property
-    def short_text(self) -> str:
-        """The length of the short window."""
-        return format_duration(self.short)
-
-
-def _burn_window(factor: float, long: int, short_minutes: int) -> BurnWindow:
-    return BurnWindow.model_construct(
-        factor=factor, long=timedelta(hours=long), short=timedelta(minutes=short_minutes)
-    )
-
-
-# 2 % of the budget of 30 days in an hour, 5 % in six hours: The Site Reliability Workbook (Beyer et
-# al., O'Reilly 2018), chapter 5, "Alerting on SLOs", table 5-8, "Multiwindow, Multi-Burn-Rate".
-BURN_WINDOWS = (_burn_window(14.4, 1, 5), _burn_window(6, 6, 30))
-
-
-class BurnRate(Rule):
-    """No pair of windows burns the error budget of `slo` faster than its factor."""
-
-    kind: Literal["burn_rate"] = Field(description="Kind of the criterion.")
-    total: Name = Field(description="Metric that counts requests.")
-    failures: Annotated[tuple[Name, ...], AfterValidator(require_metrics)] = Field(
-        description="Metrics that count failed requests; they are added up.",
-        json_schema_extra={"minItems": 1},
-    )
-    slo: Annotated[float, PercentUpTo("100%"), AfterValidator(_open_interval)] = Field(
-        description="Share of requests that has to succeed, like 99.9%; the rest is the budget."
-    )
-    windows: tuple[BurnWindow, ...] = Field(
-        default=BURN_WINDOWS,
-        validate_default=False,
-        description="Pairs of windows; one that burns too fast in both fails.",
-    )
-    min_samples: Count = Field(
-        default=RATE_SAMPLES,
-        description="Requests without which nothing passes, and no long window fails.",
-    )
-    over: WindowLength = Field(
-        default=timedelta(minutes=5),
-        description="Length of one counted window; every length of `windows` is a multiple.",
-    )
-
-    @model_validator(mode="after")
-    def _windows_fit(self) -> Self:
-        if not self.windows:
-            raise ValueError("needs at least one pair of `windows`")
-        for pair in self.windows:
-            if pair.short >= pair.long:
-                raise ValueError(f"`short` must be shorter than `long`, but is not in {pair.text}")
-        if len({pair.long for pair in self.windows}) < len(self.windows):
-            raise ValueError("each pair of `windows` needs a `long` of its own")
-        lengths = chain.from_iterable((pair.long, pair.short) for pair in self.windows)
-        if any(length % self.over for length in lengths):
-            raise ValueError(
-                f"every window must be a multiple of `over` ({format_duration(self.over)})"
-            )
-        return self
-
-    @property
-    def window(self) -> timedelta:
-        """Length of one judged window."""
-        return self.over
-
-    @property
-    def longest_window(self) -> timedelta:
-        """The longest window that is looked back over."""
-        return max(pair.long for pair in self.windows)
-
-    def references(self) -> Iterator[Reference]:
-        """Yield every metric that is named, with its place."""
-        yield ("total",), self.total
-        for index, name in enumerate(self.failures):
-            yield ("failures", index), name
-
-
-# --- Alarms, log events and attestations ----------------------------------------------------------
-
-_ARN = re.compile(r"arn:[a-z-]+:cloudwatch:[a-z0-9-]+:[0-9]{12}:alarm:(?P<name>.+)")
-_MAX_ALARM_NAME_LENGTH = 255
-
-
-def _alarm_id(written: str) -> str:
-    """Return what was written when it is a name, or the ARN of an alarm."""
-    found = _ARN.fullmatch(written)
-    name = written if found is None else found["name"]
-    if (found is None and written.startswith("arn:")) or not written.isprintable():
-        raise ValueError(f"expected the name or ARN of an alarm, not {quote_value(written)}")
-    if len(name) > _MAX_ALARM_NAME_LENGTH:
-        raise ValueError(f"the name of an alarm has at most {_MAX_ALARM_NAME_LENGTH} characters")
-    return written
-
-
-AlarmId: TypeAlias = Annotated[
-    str, Field(min_length=1, max_length=1_600), AfterValidator(_alarm_id)
-]
-
-
-def alarm_name(alarm: str) -> str:
-    """Return the name of the alarm of this name or ARN."""
-    found = _ARN.fullmatch(alarm)
-    return alarm if found is None else found["name"]
-
-
-class Alarm(Rule):
-    """A CloudWatch alarm is OK."""
-
-    kind: Literal["alarm"] = Field(description="Kind of the criterion.")
-    alarm: AlarmId = Field(
-        description="Name or ARN of a metric alarm or a composite alarm, in the region and account "
-        "of the target."
-    )
-
-
-class LogEvents(Rule):
-    """An event is absent from the log of the function, or present in it, while logs arrive."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["absent"]}, {"required": ["present"]}]}
-    )
-
-    kind: Literal["log_events"] = Field(description="Kind of the criterion.")
-    log_group: Annotated[str, Field(pattern=LOG_GROUP_PATTERN)] | None = Field(
-        default=None,
-        description="CloudWatch log group; /aws/lambda/ and the function's name if left out.",
-    )
-    absent: EventPattern | None = Field(
-        default=None, description="Filter pattern of an event that must not be logged."
-    )
-    max: Annotated[int, Field(ge=0, le=1_000, strict=True)] | None = Field(
-        default=None, description="How often `absent` may be logged in a step; 0 when left out."
-    )
-    present: EventPattern | None = Field(
-        default=None, description="Filter pattern of an event that must be logged."
-    )
-    min: Annotated[Count, Field(le=1_000)] | None = Field(
-        default=None, description="How often `present` has to be logged in a step; 1 if left out."
-    )
-    control: EventPattern = Field(
-        description="Filter pattern of an event that is logged whatever happens, like one of every "
-        "request: the positive control, without which silence proves nothing."
-    )
-    over: WindowLength = Field(
-        default=timedelta(minutes=15),
-        description="The newest stretch in which `control` has to be logged.",
-    )
-
-    @model_validator(mode="after")
-    def _one_event(self) -> Self:
-        if (self.absent is None) == (self.present is None):
-            raise ValueError("needs either `absent` or `present`")
-        if self.absent is None and self.max is not None:
-            raise ValueError("`max` is for `absent`")
-        if self.present is None and self.min is not None:
-            raise ValueError("`min` is for `present`")
-        if self.control == self.event:
-            raise ValueError("`control` must be another event: it proves that logs arrive")
-        return self
-
-    @property
-    def event(self) -> str:
-        """The pattern of the event that is counted."""
-        return self.absent or self.present or ""
-
-    @property
-    def bound(self) -> int:
-        """The most that may be logged of `absent`, or the least that has to be of `present`."""
-        return (self.max or 0) if self.present is None else (self.min or 1)
-
-    def log_group_of(self, function: str) -> str:
-        """Return the log group, of a policy whose target is the function of this name or ARN."""
-        return self.log_group or lambda_log_group(function)
-
-
-class Attestation(Rule):
-    """A person has signed what no measurement shows."""
-
-    kind: Literal["attestation"] = Field(description="Kind of the criterion.")
-    statement: Annotated[str, Field(min_length=1, max_length=200)] = Field(
-        description="What the person signs, in one sentence."
-    )
-
-
 # --- Success rate, latency and thresholds ---------------------------------------------------------
 
 # CloudWatch calls fewer than 10 / (1 - p) samples "not enough" for a percentile: 200 for p95.
 PERCENTILE_SAMPLES = 200
 
-# "10 in a day" is no mean of 10 / 1,440 a minute to whoever writes it.
+# The author of "10 in a day" does not mean an average of 10 / 1,440 a minute.
 _MAX_MEAN_WINDOW = timedelta(hours=1)
 
 Bound: TypeAlias = Annotated[
@@ -409,7 +157,7 @@ class LatencyIncrease(MinutelyRule):
 
     @property
     def allowance(self) -> float:
-        """What the baseline may have drifted, as a fraction; 0 beside a concurrent control."""
+        """How far the baseline may have drifted, as a fraction; 0 for a concurrent baseline."""
         if isinstance(self.baseline, ConcurrentBaseline):
             return 0.0
         return DRIFT_ALLOWANCE if self.drift_allowance is None else self.drift_allowance
@@ -455,7 +203,7 @@ class Threshold(DualJudgeRule):
         if value is None:
             return None
         if "per" not in info.data:
-            return 0.0  # `per` has a mistake of its own: nobody can say which unit fits
+            return 0.0  # `per` is invalid, so the unit is unknown
         if info.data["per"] is not None:
             return parse_percent(value)
         if type(value) not in (int, float):
@@ -495,9 +243,271 @@ class Threshold(DualJudgeRule):
             yield ("per",), self.per
 
 
-# What is compared with a bound of its own, in windows or as evidence that adds up.
+# --- Traffic, share and burn rate -----------------------------------------------------------------
+
+# With this many requests, 0 of them where 10 % are due is no chance (0.9 ^ 100 = 0.003 %).
+SHARE_SAMPLES = 100
+
+
+class Traffic(WindowedRule):
+    """Requests arrived on the canary, so that a flag that reached nobody is seen."""
+
+    kind: Literal["traffic"] = Field(description="Kind of the criterion.")
+    metric: Name = Field(description="Metric that counts requests of the canary.")
+    min: Count = Field(
+        default=1, description="Requests in the step that show that the canary is reached."
+    )
+    control: Name | None = Field(
+        default=None,
+        description="Metric that counts requests of the stable path alone; with it, silence of "
+        "the canary fails when it is unlikely (< 0.1 %).",
+    )
+    over: WindowLength = Field(default=timedelta(minutes=1), description="Length of one window.")
+
+    def references(self) -> Iterator[Reference]:
+        """Yield every metric that is named, with its place."""
+        yield ("metric",), self.metric
+        if self.control is not None:
+            yield ("control",), self.control
+
+
+class Share(Rule):
+    """The share of requests on the canary is what the weight says."""
+
+    kind: Literal["share"] = Field(description="Kind of the criterion.")
+    metric: Name = Field(description="Metric that counts requests of the canary.")
+    control: Name = Field(description="Metric that counts requests of the stable path alone.")
+    confidence: Annotated[float, PercentUpTo("100%"), AfterValidator(_open_interval)] = Field(
+        default=0.99, description="How much of what chance does to a share is within the band."
+    )
+    tolerance: Annotated[float, PercentUpTo("50%")] = Field(
+        default=0.02,
+        description="How far the share itself may be off the weight, in points: 2% lets a weight "
+        "of 10 be 8 to 12 %.",
+    )
+    min_samples: Count = Field(
+        default=SHARE_SAMPLES,
+        description="Requests on both paths in the step without which nothing passes.",
+    )
+    over: WindowLength = Field(default=timedelta(minutes=1), description="Length of one window.")
+
+    @property
+    def window(self) -> timedelta:
+        """Length of one judged window."""
+        return self.over
+
+    def references(self) -> Iterator[Reference]:
+        """Yield every metric that is named, with its place."""
+        yield ("metric",), self.metric
+        yield ("control",), self.control
+
+
+class BurnWindow(Model):
+    """Two stretches of time, and how fast the budget may burn in both at once."""
+
+    factor: Annotated[float, Field(gt=1, le=1_000)] = Field(
+        description="How many times faster than the objective allows."
+    )
+    long: Annotated[timedelta, DurationRange("10m", "3d")] = Field(
+        description="Length of the long window: enough of the budget is gone."
+    )
+    short: Annotated[timedelta, DurationRange("1m", "1d")] = Field(
+        description="Length of the short window: it still burns."
+    )
+
+    @property
+    def text(self) -> str:
+        """The rule as text for people: `14.4x over 1h and 5m`."""
+        return f"{self.factor:g}x over {format_duration(self.long)} and {self.short_text}"
+
+    @property
+    def short_text(self) -> str:
+        """The length of the short window."""
+        return format_duration(self.short)
+
+
+def _burn_window(factor: float, long: int, short_minutes: int) -> BurnWindow:
+    return BurnWindow.model_construct(
+        factor=factor, long=timedelta(hours=long), short=timedelta(minutes=short_minutes)
+    )
+
+
+# 2 % of the budget of 30 days in an hour, 5 % in six hours: The Site Reliability Workbook (Beyer et
+# al., O'Reilly 2018), chapter 5, "Alerting on SLOs", table 5-8, "Multiwindow, Multi-Burn-Rate".
+BURN_WINDOWS = (_burn_window(14.4, 1, 5), _burn_window(6, 6, 30))
+
+
+class BurnRate(Rule):
+    """No pair of windows burns the error budget of `slo` faster than its factor."""
+
+    kind: Literal["burn_rate"] = Field(description="Kind of the criterion.")
+    total: Name = Field(description="Metric that counts requests.")
+    failures: Annotated[tuple[Name, ...], AfterValidator(require_metrics)] = Field(
+        description="Metrics that count failed requests; they are added up.",
+        json_schema_extra={"minItems": 1},
+    )
+    slo: Annotated[float, PercentUpTo("100%"), AfterValidator(_open_interval)] = Field(
+        description="Share of requests that has to succeed, like 99.9%; the rest is the budget."
+    )
+    windows: tuple[BurnWindow, ...] = Field(
+        default=BURN_WINDOWS,
+        validate_default=False,
+        description="Pairs of windows; one that burns too fast in both fails.",
+    )
+    min_samples: Count = Field(
+        default=RATE_SAMPLES,
+        description="Requests without which nothing passes, and no long window fails.",
+    )
+    over: WindowLength = Field(
+        default=timedelta(minutes=5),
+        description="Length of one counted window; every length of `windows` is a multiple.",
+    )
+
+    @model_validator(mode="after")
+    def _windows_fit(self) -> Self:
+        if not self.windows:
+            raise ValueError("needs at least one pair of `windows`")
+        for pair in self.windows:
+            if pair.short >= pair.long:
+                raise ValueError(f"`short` must be shorter than `long`, but is not in {pair.text}")
+        if len({pair.long for pair in self.windows}) < len(self.windows):
+            raise ValueError("each pair of `windows` needs a `long` of its own")
+        lengths = chain.from_iterable((pair.long, pair.short) for pair in self.windows)
+        if any(length % self.over for length in lengths):
+            raise ValueError(
+                f"every window must be a multiple of `over` ({format_duration(self.over)})"
+            )
+        return self
+
+    @property
+    def window(self) -> timedelta:
+        """Length of one judged window."""
+        return self.over
+
+    @property
+    def longest_window(self) -> timedelta:
+        """The longest window of all pairs."""
+        return max(pair.long for pair in self.windows)
+
+    def references(self) -> Iterator[Reference]:
+        """Yield every metric that is named, with its place."""
+        yield ("total",), self.total
+        for index, name in enumerate(self.failures):
+            yield ("failures", index), name
+
+
+# --- Alarms, log events and attestations ----------------------------------------------------------
+
+_ARN = re.compile(r"arn:[a-z-]+:cloudwatch:[a-z0-9-]+:[0-9]{12}:alarm:(?P<name>.+)")
+_MAX_ALARM_NAME_LENGTH = 255
+
+
+def _alarm_id(written: str) -> str:
+    """Return `written` when it is the name or ARN of an alarm; raise ValueError otherwise."""
+    match = _ARN.fullmatch(written)
+    name = written if match is None else match["name"]
+    if (match is None and written.startswith("arn:")) or not written.isprintable():
+        raise ValueError(f"expected the name or ARN of an alarm, not {quote_value(written)}")
+    if len(name) > _MAX_ALARM_NAME_LENGTH:
+        raise ValueError(f"the name of an alarm has at most {_MAX_ALARM_NAME_LENGTH} characters")
+    return written
+
+
+AlarmId: TypeAlias = Annotated[
+    str, Field(min_length=1, max_length=1_600), AfterValidator(_alarm_id)
+]
+
+
+def alarm_name(alarm: str) -> str:
+    """Return the name of an alarm that is given by its name or ARN."""
+    match = _ARN.fullmatch(alarm)
+    return alarm if match is None else match["name"]
+
+
+class Alarm(Rule):
+    """A CloudWatch alarm is OK."""
+
+    kind: Literal["alarm"] = Field(description="Kind of the criterion.")
+    alarm: AlarmId = Field(
+        description="Name or ARN of a metric alarm or a composite alarm, in the region and account "
+        "of the target."
+    )
+
+
+class LogEvents(Rule):
+    """An event is absent from the log of the function, or present in it, while logs arrive."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["absent"]}, {"required": ["present"]}]}
+    )
+
+    kind: Literal["log_events"] = Field(description="Kind of the criterion.")
+    log_group: Annotated[str, Field(pattern=LOG_GROUP_PATTERN)] | None = Field(
+        default=None,
+        description="CloudWatch log group; /aws/lambda/ and the function's name if left out.",
+    )
+    absent: EventPattern | None = Field(
+        default=None, description="Filter pattern of an event that must not be logged."
+    )
+    max: Annotated[int, Field(ge=0, le=1_000, strict=True)] | None = Field(
+        default=None, description="How often `absent` may be logged in a step; 0 when left out."
+    )
+    present: EventPattern | None = Field(
+        default=None, description="Filter pattern of an event that must be logged."
+    )
+    min: Annotated[Count, Field(le=1_000)] | None = Field(
+        default=None, description="How often `present` has to be logged in a step; 1 if left out."
+    )
+    control: EventPattern = Field(
+        description="Filter pattern of an event that is logged whatever happens, like one of every "
+        "request: the positive control, without which silence proves nothing."
+    )
+    over: WindowLength = Field(
+        default=timedelta(minutes=15),
+        description="The newest stretch in which `control` has to be logged.",
+    )
+
+    @model_validator(mode="after")
+    def _one_event(self) -> Self:
+        if (self.absent is None) == (self.present is None):
+            raise ValueError("needs either `absent` or `present`")
+        if self.absent is None and self.max is not None:
+            raise ValueError("`max` is for `absent`")
+        if self.present is None and self.min is not None:
+            raise ValueError("`min` is for `present`")
+        if self.control == self.event:
+            raise ValueError("`control` must be another event: it proves that logs arrive")
+        return self
+
+    @property
+    def event(self) -> str:
+        """The pattern of the event that is counted."""
+        return self.absent or self.present or ""
+
+    @property
+    def bound(self) -> int:
+        """The most `absent` events that pass, or the fewest `present` events."""
+        return (self.max or 0) if self.present is None else (self.min or 1)
+
+    def log_group_of(self, function: str) -> str:
+        """Return the log group, for a target function of this name or ARN."""
+        return self.log_group or lambda_log_group(function)
+
+
+class Attestation(Rule):
+    """A person has signed what no measurement shows."""
+
+    kind: Literal["attestation"] = Field(description="Kind of the criterion.")
+    statement: Annotated[str, Field(min_length=1, max_length=200)] = Field(
+        description="What the person signs, in one sentence."
+    )
+
+
+# --- All kinds ------------------------------------------------------------------------------------
+
+# Criteria with a bound, compared in windows or judged by evidence that adds up.
 BoundedCriterion: TypeAlias = SuccessRate | LatencyIncrease | Threshold | Traffic
-# What no metric tells.
+# Criteria that read no metric.
 NonMetricCriterion: TypeAlias = Alarm | LogEvents | Attestation
 
 Criterion: TypeAlias = Annotated[

@@ -1,4 +1,4 @@
-"""Which log events tell whether requests left the canary after a rollback."""
+"""Log events that show whether requests left the canary after a rollback."""
 
 from typing import Annotated, TypeAlias
 
@@ -11,7 +11,7 @@ LOG_GROUP_PATTERN = r"^[A-Za-z0-9_./#-]{1,512}$"
 
 
 def _event_pattern(written: str) -> str:
-    """Return what was written when it is one event, so that nothing else is counted."""
+    """Return the pattern `written` when it matches one event alone; raise ValueError otherwise."""
     text = written.strip()
     ends = (text[:1], text[-1:])
     inside = text[1:-1].strip()
@@ -31,7 +31,7 @@ EventPattern: TypeAlias = Annotated[
 
 
 def lambda_log_group(function: str) -> str:
-    """Return where Lambda logs for the function of this name or ARN, unless told otherwise."""
+    """Return the default log group of the function of this name or ARN."""
     return f"/aws/lambda/{function.rpartition(':')[2]}"
 
 
@@ -52,5 +52,5 @@ class VerifyRollback(Model):
     )
 
     def log_group_of(self, function: str) -> str:
-        """Return the log group, of a policy whose target is the function of this name or ARN."""
+        """Return the log group, for a target function of this name or ARN."""
         return self.log_group or lambda_log_group(function)

@@ -6,9 +6,9 @@ freeze:
   daily: [{from: 22:00, to: 06:00}]
   dates: [{from: 2026-12-23, to: 2027-01-02}]
 
-A moment is frozen when the wall clock of the zone shows a time in a window. Only that decides.
-The ends and begins that people see are readings of that clock, turned into UTC: on a day on which
-the clock changes they may be off by as much as it changes.
+A moment is frozen when the wall clock of the zone shows a time in a window; nothing else decides.
+The begins and ends in messages are readings of that clock, converted to UTC. On a day of a clock
+change they may be off by the size of the change.
 """
 
 import re
@@ -36,7 +36,7 @@ DAY_MINUTES = 24 * 60
 WEEK_MINUTES = 7 * DAY_MINUTES
 
 _CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]"
-# Policies are about the years ahead; a date beyond them is a slip of the finger.
+# The years 2000 to 2099: a policy is about the years ahead, so any other year is a typing error.
 _DAY = r"20[0-9]{2}-[0-9]{2}-[0-9]{2}"
 _WEEK = re.compile(rf"(\S+) ({_CLOCK})")
 _CALENDAR = re.compile(rf"({_DAY})(?:T({_CLOCK}))?")
@@ -72,7 +72,7 @@ class WeekTime:
 
     @classmethod
     def read(cls, value: object) -> "WeekTime":
-        """Return what `value` names. Raises ValueError for anything but `fri 16:00`."""
+        """Return the time that `value` names. Raises ValueError for anything but `fri 16:00`."""
         if isinstance(value, WeekTime):
             return value
         match = _WEEK.fullmatch(value) if isinstance(value, str) else None
@@ -90,20 +90,20 @@ class WeekTime:
 
     @property
     def minute(self) -> int:
-        """How many minutes after Monday's begin it is."""
+        """Minutes since the begin of Monday."""
         return self.weekday * DAY_MINUTES + minute_of_day(self.at)
 
 
 @dataclass(frozen=True, slots=True)
 class CalendarTime:
-    """A moment of the local calendar, `2026-11-27T12:00`, or with no time a whole day of it."""
+    """A local moment, `2026-11-27T12:00`, or a whole local day, `2026-11-27`, without a time."""
 
     day: date
     at: time | None
 
     @classmethod
     def read(cls, value: object) -> "CalendarTime":
-        """Return what `value` names. Raises ValueError for anything but the two forms."""
+        """Return the time that `value` names. Raises ValueError for anything but the two forms."""
         if isinstance(value, CalendarTime):
             return value
         match = _CALENDAR.fullmatch(value) if isinstance(value, str) else None
@@ -124,12 +124,12 @@ class CalendarTime:
 
     @property
     def begin(self) -> datetime:
-        """The reading of the wall clock at which a window that begins here begins."""
+        """The reading of the wall clock at which a window from here begins."""
         return datetime.combine(self.day, self.at or time())
 
     @property
     def end(self) -> datetime:
-        """The reading at which a window that ends here ends: a whole day belongs to it."""
+        """The reading of the wall clock at which a window to here ends, after any whole day."""
         if self.at is None:
             return datetime.combine(self.day + timedelta(days=1), time())
         return datetime.combine(self.day, self.at)
@@ -163,19 +163,19 @@ TimeOfCalendar: TypeAlias = Annotated[
 
 
 class RecurringWindow(Model):
-    """A window that comes once a week, or on each day of it."""
+    """A window that recurs once a week, or on each day of it."""
 
     @abstractmethod
     def minutes(self) -> Iterator[tuple[int, int]]:
-        """Yield begin and length of each time that it comes in a week, in minutes of the week."""
+        """Yield begin and length of each occurrence in a week, in minutes of the week."""
 
     def end(self, wall: datetime) -> datetime | None:
         """Return the reading at which the window that holds `wall` ends; None outside of it."""
         now = _minute_of_week(wall)
         for begin, length in self.minutes():
-            left = length - (now - begin) % WEEK_MINUTES
-            if left > 0:
-                return _after(wall, left)
+            remaining = length - (now - begin) % WEEK_MINUTES
+            if remaining > 0:
+                return _after(wall, remaining)
         return None
 
     def next_begin(self, wall: datetime) -> datetime:
@@ -201,7 +201,7 @@ class WeeklyWindow(RecurringWindow):
 
     @property
     def text(self) -> str:
-        """The window as a person says it."""
+        """The window as text for people."""
         return f"{self.from_} to {self.to}"
 
     def minutes(self) -> Iterator[tuple[int, int]]:
@@ -223,7 +223,7 @@ class DailyWindow(RecurringWindow):
 
     @property
     def text(self) -> str:
-        """The window as a person says it."""
+        """The window as text for people."""
         return f"daily {time_text(self.from_)} to {time_text(self.to)}"
 
     def minutes(self) -> Iterator[tuple[int, int]]:
@@ -253,7 +253,7 @@ class DateWindow(Model):
 
     @property
     def text(self) -> str:
-        """The window as a person says it."""
+        """The window as text for people."""
         return f"{self.from_} to {self.to}"
 
     def end(self, wall: datetime) -> datetime | None:
@@ -281,7 +281,7 @@ def _after(wall: datetime, minutes: int) -> datetime:
 
 # How many windows a sentence names before it says how many more there are.
 _MAX_NAMED_WINDOWS = 3
-# Of a freeze that cannot be read nobody can say when it ends: after this long one looks again.
+# A freeze in an unknown time zone has no known end: it is checked again after this long.
 _UNKNOWN_ZONE_RETRY = timedelta(minutes=15)
 
 _Windows = TypeVar("_Windows", bound=tuple[Model, ...])
@@ -289,14 +289,15 @@ _Windows = TypeVar("_Windows", bound=tuple[Model, ...])
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """A stretch in which nothing advances: the UTC moment at which it ends, and why, in words."""
+    """A frozen period, in which no step is taken: the UTC moment at which it ends, and why."""
 
     until: datetime
     text: str
 
 
 def _not_empty(windows: _Windows) -> _Windows:
-    # A validator and no `min_length`: pydantic counts only the sound items, and says 0 of one.
+    # A validator and not `min_length`: pydantic counts only valid items, and reports 0 of them
+    # where the list has one that is invalid.
     if not windows:
         raise ValueError("needs at least one window; leave the key out where there is none")
     return windows
@@ -337,16 +338,16 @@ class Freeze(Model):
         return (*(self.weekly or ()), *(self.daily or ()), *(self.dates or ()))
 
     def at(self, now: datetime) -> Frozen | None:
-        """Return the frozen stretch that `now` lies in; None when there is none."""
+        """Return the frozen period that `now` lies in; None when there is none."""
         zone = self._zone()
         if zone is None:
             return Frozen(now.astimezone(UTC) + _UNKNOWN_ZONE_RETRY, self._unknown_zone_text())
         wall, names = _wall(now, zone), list[str]()
-        # Ends as long as the windows leave a minute of each week free, which is checked above.
-        while holding := [
+        # The loop ends because the windows leave a minute of each week free (`_leaves_time`).
+        while current := [
             (end, one.text) for one in self.windows if (end := one.end(wall)) is not None
         ]:
-            wall, name = max(holding)
+            wall, name = max(current)
             names.append(name)
         if not names:
             return None
@@ -354,7 +355,7 @@ class Freeze(Model):
         return Frozen(until, self._period_text(until, names))
 
     def next_period(self, now: datetime) -> tuple[datetime, Frozen] | None:
-        """Return when the next window begins after `now`, and the stretch that it is part of."""
+        """Return when the next window after `now` begins, and the frozen period that it starts."""
         zone = self._zone()
         if zone is None:
             return None
@@ -370,14 +371,15 @@ class Freeze(Model):
         return None
 
     def _zone(self) -> ZoneInfo | None:
-        """Return the zone as this machine knows it; None when it does not.
+        """Return the time zone; None when this machine does not know it.
 
-        Its database, or that of the tzdata package, is the one thing that the core reads. It is
-        asked when a policy is written, and when a rollout would advance: never by a rollback.
+        The time zone database of the machine, or of the tzdata package, is the only file that the
+        core reads. It is read when a policy is checked and when a rollout would advance, never for
+        a rollback.
         """
         try:
             return ZoneInfo(self.zone)
-        except (LookupError, OSError, ValueError):  # not there; a directory; no name of a zone
+        except (LookupError, OSError, ValueError):  # missing; a directory; not a zone name
             return None
 
     def _period_text(self, until: datetime, names: Sequence[str]) -> str:
@@ -409,14 +411,14 @@ def _moment(wall: datetime, zone: tzinfo, after: datetime) -> datetime:
 
 
 def _covers_whole_week(spans: Iterable[tuple[int, int]]) -> bool:
-    """Tell whether spans, begin and length in minutes of the week, leave none of it free."""
+    """Tell whether `spans`, begin and length in minutes of the week, leave none of it free."""
     pieces: list[tuple[int, int]] = []
     for begin, length in spans:
         end = begin + length
         pieces += [(begin, end), (begin - WEEK_MINUTES, end - WEEK_MINUTES)]
-    reached = 0
+    covered_until = 0
     for begin, end in sorted(pieces):
-        if begin > reached:
+        if begin > covered_until:
             return False
-        reached = max(reached, end)
-    return reached >= WEEK_MINUTES
+        covered_until = max(covered_until, end)
+    return covered_until >= WEEK_MINUTES

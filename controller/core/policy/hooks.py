@@ -1,4 +1,4 @@
-"""Whom a policy asks before it goes on, and whom it calls afterwards: functions and hosts."""
+"""Hooks of a policy: Lambda functions and HTTPS hosts, called before and after a transition."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ FUNCTION_PATTERN = (
     r"^(arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:)?"
     r"[A-Za-z0-9_-]{1,140}(:[A-Za-z0-9_$-]{1,128})?$"
 )
-# Neither a user nor a fragment: the signature says who calls.
+# Neither a user nor a fragment: the signature identifies the caller.
 URL_PATTERN = r"^https://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?([/?][!-\"$-~]*)?$"
 
 Timeout: TypeAlias = Annotated[timedelta, DurationRange("1s", "60s")]
@@ -81,7 +81,7 @@ HookList: TypeAlias = Annotated[
 
 BEFORE_START: Final = "before_start"
 BEFORE_ADVANCE: Final = "before_advance"
-# Called when the history has an entry of that kind.
+# The hooks that are called after a history entry, by the kind of the entry.
 AFTER_HOOKS: Final = {
     "started": "after_start",
     "advanced": "after_advance",
@@ -123,11 +123,11 @@ class Hooks(Model):
         return self
 
     def at(self, trigger: str) -> dict[str, LambdaHook | HttpsHook]:
-        """Return the hooks of a moment, like `before_start`, by their addresses."""
+        """Return the hooks of `trigger`, like `before_start`, by their addresses."""
         hooks: tuple[LambdaHook | HttpsHook, ...] = getattr(self, trigger, None) or ()
         return {f"{trigger}[{index}]": one for index, one in enumerate(hooks)}
 
     def all(self) -> Iterator[tuple[str, LambdaHook | HttpsHook]]:
         """Yield every hook with its address."""
-        for moment in (BEFORE_START, BEFORE_ADVANCE, *AFTER_HOOKS.values()):
-            yield from self.at(moment).items()
+        for trigger in (BEFORE_START, BEFORE_ADVANCE, *AFTER_HOOKS.values()):
+            yield from self.at(trigger).items()

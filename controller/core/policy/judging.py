@@ -1,7 +1,7 @@
-"""How a criterion is judged: window by window as it is written, or as evidence that adds up.
+"""The judge of a criterion: `threshold` compares windows, `sequential` adds up evidence.
 
-What only the sequential judge knows is None where a policy does not say it, so that policies which
-were stored before it existed keep their digest.
+A field of the sequential judge is None where a policy leaves it out, so that policies which were
+stored before the field existed keep their digest.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from controller.core.units import PercentUpTo, quote_value
 
 FAILURE_LIMIT = 3
 MINUTE = timedelta(minutes=1)
-# What a stored latency may have drifted since, without anybody's fault.
+# How far a stored latency may have drifted since, through no fault of the release.
 DRIFT_ALLOWANCE = 0.05
 # The chance that a rollout which breaks no rule is rolled back, over all its criteria and minutes.
 DEFAULT_FALSE_ROLLBACK = 0.01
@@ -40,7 +40,8 @@ Budget: TypeAlias = Annotated[float, PercentUpTo("20%"), AfterValidator(_above_z
 
 def require_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse an empty list of metrics."""
-    # A validator and no `min_length`: pydantic counts only the sound items, and says 0 of one.
+    # A validator and not `min_length`: pydantic counts only valid items, and reports 0 of them
+    # where the list has one that is invalid.
     if not names:
         raise ValueError("needs at least one metric")
     return names
@@ -49,7 +50,7 @@ def require_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
 def _left_out_or_false(value: object) -> object:
     if value is not None and type(value) is not bool:  # 0 equals False, and `no` is text
         raise ValueError(f"expected true or false, not {quote_value(value)}")
-    return None if value else value  # true is what leaving it out means: one meaning, one digest
+    return None if value else value  # true is the default: one meaning, one digest
 
 
 Gates: TypeAlias = Annotated[
@@ -60,7 +61,7 @@ Gates: TypeAlias = Annotated[
 
 
 class Rule(Model):
-    """What every criterion has, whatever it is judged from."""
+    """Base of every criterion, whatever it is judged from."""
 
     gates: Gates = Field(
         default=None,
@@ -70,7 +71,7 @@ class Rule(Model):
 
     @property
     def gating(self) -> bool:
-        """True when the gate of a step waits for it, and goes back by it."""
+        """True when the gate of a step waits for the criterion, and rolls back when it fails."""
         return self.gates is None
 
     @property
@@ -103,7 +104,7 @@ class WindowedRule(Rule):
 
 
 class DualJudgeRule(WindowedRule):
-    """A criterion that either judge may judge."""
+    """A criterion for either judge: `threshold` or `sequential`."""
 
     judge: Judge = Field(  # type: ignore[assignment] # more than the base allows, on purpose
         description="How evidence becomes a verdict: threshold compares each closed window, "
@@ -137,7 +138,7 @@ class DualJudgeRule(WindowedRule):
 
 
 class MinutelyRule(DualJudgeRule):
-    """A criterion of which the sequential judge knows no longer window than a minute."""
+    """A criterion that the sequential judge reads minute by minute, in no longer window."""
 
     @model_validator(mode="before")
     @classmethod
@@ -157,10 +158,10 @@ _C = TypeVar("_C", bound=DualJudgeRule)
 
 
 def require_sequential(criterion: _C, *fields: str) -> _C:
-    """Return `criterion`; raise ValueError when it sets one of `fields` and is judged literally."""
-    said = [name for name in fields if getattr(criterion, name) is not None]
-    if said and not criterion.sequential:
-        raise ValueError(f"`{said[0]}` is for `judge: sequential`")
+    """Return `criterion`; raise ValueError if `fields` are set for the threshold judge."""
+    names = [name for name in fields if getattr(criterion, name) is not None]
+    if names and not criterion.sequential:
+        raise ValueError(f"`{names[0]}` is for `judge: sequential`")
     return criterion
 
 

@@ -1,8 +1,8 @@
-"""The policy: a ladder of steps, what is measured, and what must hold. `version: 1`.
+"""The policy of a rollout: its target, metrics, criteria and ladder of steps. `version: 1`.
 
 Field descriptions end up in the JSON Schema (`rolloutctl schema`), so an editor shows them.
-Defaults and their reasons stand in `docs/policy.md`; what one field cannot say about another is
-checked in `crosscheck.py`.
+Defaults and their reasons stand in `docs/policy.md`; `check/crosscheck.py` checks the fields
+against each other.
 """
 
 import hashlib
@@ -53,7 +53,7 @@ class LambdaEnv(Model):
     )
 
     def locks(self, identity: str) -> tuple[str, ...]:
-        """Return what a rollout of the target `identity` owns: each of its variables."""
+        """Return the locks of a rollout of the target `identity`: one for each of its variables."""
         names = (self.percentage, self.boolean) if self.boolean else (self.percentage,)
         return tuple(f"{identity}#{name}" for name in names)
 
@@ -107,7 +107,7 @@ class Step(Model):
 
 
 def _version_number(value: object) -> object:
-    if type(value) in (float, bool):  # 1.0 and true equal 1, and may not mean it
+    if type(value) in (float, bool):  # 1.0 and true equal 1, and may be slips
         raise ValueError(f"expected 1, not {quote_value(value)}")
     return value
 
@@ -195,8 +195,8 @@ class Policy(Model):
 
     def warmup_of(self, step: int) -> timedelta:
         """Return the unjudged time at the start of step number `step`."""
-        own = self.steps[step].warmup
-        return self.warmup if own is None else own
+        step_warmup = self.steps[step].warmup
+        return self.warmup if step_warmup is None else step_warmup
 
     def max_hold_of(self, step: int) -> timedelta:
         """Return how long the gate of step number `step` may hold after its bake."""
@@ -204,15 +204,15 @@ class Policy(Model):
         return 2 * bake if self.max_hold is None else self.max_hold
 
     def needs_approval(self, step: int) -> bool:
-        """Tell whether step number `step` waits for a person before it is taken."""
+        """Tell whether step number `step` needs the approval of an operator before it is taken."""
         return self.steps[step].approval == "required"
 
     def freeze_at(self, now: datetime) -> Frozen | None:
-        """Return the stretch around `now` in which no step is taken; None when there is none."""
+        """Return the frozen period that `now` lies in; None when there is none."""
         return None if self.freeze is None else self.freeze.at(now)
 
     def hooks_at(self, trigger: str) -> dict[str, Hook]:
-        """Return the hooks of a moment, like `before_start`, by their addresses."""
+        """Return the hooks of `trigger`, like `before_start`, by their addresses."""
         return {} if self.hooks is None else self.hooks.at(trigger)
 
     @property

@@ -1,4 +1,4 @@
-"""Whom a policy tells: one line for each channel. What is secret is named, never written."""
+"""Channels that a policy sends notices to. It names where a secret is kept, never the secret."""
 
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self, TypeAlias
@@ -16,9 +16,9 @@ SECRET_PATTERN = (
 )
 HOST_PATTERN = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
 
-# Where Slack's webhooks live. Another name has to be allowed in so many words.
+# The host of Slack's webhooks. A policy has to list any other host in `hosts`.
 SLACK_HOSTS: tuple[str, ...] = ("hooks.slack.com",)
-# How often a rollout that bakes at 100 % says how it goes, where the policy says nothing else.
+# Default of `summary_every`: how often a bake at 100 % is summed up.
 SUMMARY_EVERY = timedelta(hours=1)
 
 _INLINE_SECRET_MESSAGE = (
@@ -28,9 +28,9 @@ _INLINE_SECRET_MESSAGE = (
 
 
 def _reject_inline_secret(value: object) -> object:
-    """Refuse a secret that was written into the policy, without repeating it."""
-    written = value.values() if isinstance(value, dict) else (value,)
-    if any(isinstance(one, str) and "://" in one for one in written) or isinstance(value, str):
+    """Refuse a secret that is written into the policy, without repeating it in the message."""
+    texts = value.values() if isinstance(value, dict) else (value,)
+    if any(isinstance(one, str) and "://" in one for one in texts) or isinstance(value, str):
         raise ValueError(_INLINE_SECRET_MESSAGE)
     return value
 
@@ -53,7 +53,7 @@ class SecretReference(Model):
 
     @property
     def display_name(self) -> str:
-        """Where it is kept, for people; never what."""
+        """Where the secret is kept, for people; never its value."""
         if self.secret is not None:
             return f"the secret {self.secret}"
         return f"the environment variable {self.environment}"
@@ -65,14 +65,14 @@ MinSeverity: TypeAlias = Literal["info", "warning", "critical"]
 
 
 class _Channel(Model):
-    """What all channels have."""
+    """Base of every channel."""
 
     least: MinSeverity | None = Field(
         default=None, description="Least severity that is sent there; info when left out."
     )
 
     def takes(self, severity: str) -> bool:
-        """Tell whether a message of `severity` is sent there."""
+        """Tell whether a message of `severity` is sent to the channel."""
         order = ("info", "warning", "critical")
         return order.index(severity) >= order.index(self.least or "info")
 

@@ -1,4 +1,4 @@
-"""What was recorded beside what follows: where a decision, or the stored state, differs."""
+"""Differences between recorded and derived: of one decision, and of the stored state."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -12,9 +12,9 @@ from controller.core.judge.findings import Finding
 from controller.core.replay.entry import RecordedDecision
 from controller.core.rollout import Phase, Rollout
 
-# What an entry says in single words.
+# The fields of an entry with a single value.
 _SCALAR_FIELDS: Final = ("phase_from", "phase_to", "weight_from", "weight_to", "step")
-# What ticks without an entry change of a rollout, and what is no decision.
+# Fields of a rollout that ticks change without an entry, or that no decision sets.
 _TRANSIENT_FIELDS: Final = frozenset(
     {
         *MEMORY_FIELDS,
@@ -29,6 +29,7 @@ _TRANSIENT_FIELDS: Final = frozenset(
         "version",
     }
 ) - {"reason"}
+# Fields that every tick computes again in a phase, with or without an entry.
 _RECOMPUTED_FIELDS: Final[Mapping[Phase, frozenset[str]]] = {
     Phase.PROGRESSING: frozenset({"findings", "reason", "sentence"}),
     Phase.PAUSED: frozenset({"findings"}),
@@ -37,7 +38,7 @@ _RECOMPUTED_FIELDS: Final[Mapping[Phase, frozenset[str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that was recorded otherwise than it expected, both in words."""
+    """One recorded value that is not the expected one, both as text."""
 
     what: str
     recorded: str
@@ -55,59 +56,61 @@ def decision_differences(recorded: RecordedDecision, decision: Decision) -> list
 
 
 def state_differences(stored: Rollout, expected: Rollout, *, exact: bool) -> Iterator[Difference]:
-    """Yield where `stored` differs from what its history leads to.
+    """Yield where `stored` differs from `expected`, the state that its history leads to.
 
-    exact: the history was derived without a difference. After one, only what every entry says is
-    known: phase, step and weight.
+    exact: the history was derived without a difference. After one, only the fields of every entry
+    are known: phase, step and weight.
     """
     if not exact:
         for name in ("phase", "step", "weight"):
             yield from _value_differences(name, getattr(stored, name), getattr(expected, name))
         return
-    passing = _TRANSIENT_FIELDS | _RECOMPUTED_FIELDS.get(expected.phase, frozenset())
-    for name in (one.name for one in fields(Rollout) if one.name not in passing):
-        known, right = getattr(stored, name), getattr(expected, name)
+    ignored = _TRANSIENT_FIELDS | _RECOMPUTED_FIELDS.get(expected.phase, frozenset())
+    for name in (one.name for one in fields(Rollout) if one.name not in ignored):
+        stored_value, expected_value = getattr(stored, name), getattr(expected, name)
         match name:
             case "tallies":
-                yield from _tally_differences(known, right)
+                yield from _tally_differences(stored_value, expected_value)
             case "fold":
                 yield from _part_differences(
-                    "evidence of the rollout", asdict(known), asdict(right)
+                    "evidence of the rollout", asdict(stored_value), asdict(expected_value)
                 )
             case "findings":
-                yield from _finding_differences(known, right)
+                yield from _finding_differences(stored_value, expected_value)
             case _:
-                yield from _value_differences(name, known, right)
+                yield from _value_differences(name, stored_value, expected_value)
 
 
 def _scalar_differences(recorded: RecordedDecision, record: Record) -> Iterator[Difference]:
     yield from _value_differences("time", recorded.entry.at, record.at)
-    body, follows = recorded.entry.body, record_data(record)
+    body, expected = recorded.entry.body, record_data(record)
     for name in _SCALAR_FIELDS:
-        yield from _value_differences(name, body[name], follows[name])
+        yield from _value_differences(name, body[name], expected[name])
 
 
 def _reason_differences(recorded: RecordedDecision, record: Record) -> Iterator[Difference]:
-    """Yield where an entry gives other reasons; an hour of evidence gives its tallies."""
+    """Yield where the reasons of an entry differ; those of hourly evidence are its tallies."""
     if recorded.kind == "evidence":
         yield from _tally_differences(recorded.tallies, record.tallies)
         folds = asdict(recorded.fold), asdict(record.fold)
         yield from _part_differences("evidence of the rollout", *folds)
         return
     yield from _value_differences("reason", recorded.reason, record.reason)
-    other = list(_finding_differences(recorded.findings, record.findings))
-    yield from other or _value_differences("sentence", recorded.sentence, record.sentence)
+    differences = list(_finding_differences(recorded.findings, record.findings))
+    yield from differences or _value_differences("sentence", recorded.sentence, record.sentence)
 
 
 def _finding_differences(
     recorded: tuple[Finding, ...], expected: tuple[Finding, ...]
 ) -> Iterator[Difference]:
-    ones, others = ({one.criterion: one for one in each} for each in (recorded, expected))
-    for name in {**ones, **others}:
-        one, other = ones.get(name), others.get(name)
+    by_criterion, expected_by_criterion = (
+        {finding.criterion: finding for finding in findings} for findings in (recorded, expected)
+    )
+    for name in {**by_criterion, **expected_by_criterion}:
+        one, other = by_criterion.get(name), expected_by_criterion.get(name)
         if one is None or other is None or one.sentence != other.sentence:
-            said = (found.sentence if found else "no finding" for found in (one, other))
-            yield from _value_differences(f"finding {name}", *said)
+            sentences = (finding.sentence if finding else "no finding" for finding in (one, other))
+            yield from _value_differences(f"finding {name}", *sentences)
         else:
             yield from _part_differences(f"finding {name}", finding_data(one), finding_data(other))
 
@@ -123,11 +126,11 @@ def _tally_differences(
 def _part_differences(
     what: str, recorded: Mapping[str, Any], expected: Mapping[str, Any]
 ) -> Iterator[Difference]:
-    """Yield one contrast of those parts of two things that differ."""
-    other = [name for name in expected if recorded[name] != expected[name]]
-    if other:
-        said = (", ".join(f"{name} {one[name]}" for name in other) for one in (recorded, expected))
-        yield Difference(what, *said)
+    """Yield one difference that names every part in which `recorded` is not `expected`."""
+    names = [name for name in expected if recorded[name] != expected[name]]
+    if names:
+        texts = (", ".join(f"{name} {one[name]}" for name in names) for one in (recorded, expected))
+        yield Difference(what, *texts)
 
 
 def _value_differences(what: str, recorded: object, expected: object) -> Iterator[Difference]:

@@ -1,4 +1,4 @@
-"""One decision derived again, from what its entry says was seen."""
+"""Derive one decision again, from the observation that its entry recorded."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,9 +19,9 @@ EVIDENCE = "evidence"
 
 
 def derive_start(stored: Rollout, recorded: RecordedDecision) -> Decision:
-    """Return the start of `stored`, as it follows from its first entry.
+    """Return the decision to start `stored`, derived from its first entry.
 
-    The policy, the revision and the baselines that were read before the start are those stored.
+    The policy, the revision and the baselines that were read before the start are the stored ones.
     """
     start = recorded.cause if isinstance(recorded.cause, Start) else Start()
     target, is_start = recorded.observation.target, recorded.kind == STARTED
@@ -42,10 +42,10 @@ def derive_start(stored: Rollout, recorded: RecordedDecision) -> Decision:
 def derive_decision(
     before: Rollout, recorded: RecordedDecision, sealed_points: Mapping[str, Mapping[int, float]]
 ) -> Decision:
-    """Return what follows from what `recorded` says was seen of `before`.
+    """Return the decision on `before` that follows from the observation of `recorded`.
 
-    sealed_points: by series, what earlier entries have sealed. Raises UsageError when a person
-    asked for what changes nothing.
+    sealed_points: the points that earlier entries have sealed, by series. Raises UsageError when
+    the entry is of a command that changes nothing.
     """
     series = whole(before, recorded.observation.series, sealed_points)
     decision = _derive_by_cause(before, recorded, replace(recorded.observation, series=series))
@@ -78,21 +78,25 @@ def _derive_by_cause(
 
 
 def _lowering_decision(before: Rollout, cause: LostRace, recorded: RecordedDecision) -> Decision:
-    """Return the decision that was carried out when another run had saved first."""
-    guarded = cause.reason is Reason.GUARDING_ZERO
-    phase = Phase.ROLLED_BACK if guarded else Phase.ROLLING_BACK
+    """Return the rollback that was carried out before it lost its compare-and-swap."""
+    is_watch = cause.reason is Reason.GUARDING_ZERO
+    phase = Phase.ROLLED_BACK if is_watch else Phase.ROLLING_BACK
     lowered = replace(before, phase=phase, reason=cause.reason, sentence=cause.sentence)
     return Decision(replace(lowered, findings=recorded.findings))
 
 
 def _derive_seal(before: Rollout, recorded: RecordedDecision, observation: Observation) -> Decision:
-    """Seal what the entry kept. What else that tick found came from more than was kept."""
+    """Seal the evidence that the entry stored.
+
+    Reason, sentence and findings are taken from the entry: that tick derived them from more data
+    than the entry stores.
+    """
     now = max(recorded.decided_at, before.updated)
     rollout = replace(
         before, reason=recorded.reason, sentence=recorded.sentence, findings=recorded.findings,
         updated=now,
     )  # fmt: skip
-    tallies = sealed(rollout, observation, now)
-    if tallies is None:
+    seal = sealed(rollout, observation, now)
+    if seal is None:
         return Decision(rollout)
-    return to.with_visibility(before, to.evidence_entry(rollout, tallies, now), observation, now)
+    return to.with_visibility(before, to.evidence_entry(rollout, seal, now), observation, now)

@@ -1,4 +1,4 @@
-"""An entry read back: what its decision saw and remembered, what was asked, what it led to."""
+"""A history entry parsed: the observation, memory and cause of its decision, and the outcome."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
@@ -33,7 +33,7 @@ class UnreadableEntryError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A start: why a revision is tried again, and the step that was live already."""
+    """The cause of a start: why a revision is tried again, and the step that was live already."""
 
     retry_reason: str | None = None
     adopted: int | None = None
@@ -41,7 +41,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class LostRace:
-    """A rollback that was carried out while another run saved first, and why."""
+    """The cause of a rollback that was carried out while another run saved first."""
 
     reason: Reason
     sentence: str
@@ -49,21 +49,21 @@ class LostRace:
 
 @dataclass(frozen=True, slots=True)
 class WriteFailed:
-    """A decision that was saved and then could not be written."""
+    """The cause of an entry about a decision whose move could not be written."""
 
 
 Cause: TypeAlias = Command | Start | LostRace | WriteFailed | None
-"""What decided beside the observation; None: nothing did."""
+"""The cause of a decision besides its observation; None: there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedDecision:
-    """What one entry holds.
+    """The content of one history entry.
 
     memory: the fields that ticks without an entry may have changed before the decision.
     decided_at: when it was decided; the time of the entry may be when its move was refused.
-    refused: why its move to 0 % was refused for good; None when it was not.
-    write_error: why its move could not be written; None when it was, or refused for good.
+    refusal: why its move to 0 % was refused for good; None when it was not.
+    write_error: why its move could not be written; None when it was, or was refused for good.
     """
 
     entry: Entry
@@ -84,7 +84,7 @@ class RecordedDecision:
 
     @property
     def kind(self) -> str:
-        """What sort of entry it is."""
+        """The kind of the entry."""
         return self.entry.kind
 
     @property
@@ -93,10 +93,10 @@ class RecordedDecision:
         return f"{self.kind}: {self.sentence}"
 
     def with_memory(self, rollout: Rollout) -> Rollout:
-        """Return `rollout` with what ticks without an entry had changed of it.
+        """Return `rollout` with the changes of ticks without an entry.
 
-        While a gate is judged its findings change with every tick; a decision that does not judge
-        takes over the last ones.
+        While a gate is judged, every tick changes its findings; a decision that does not judge
+        keeps the last ones.
         """
         if rollout.phase in JUDGED and (rollout.settled or rollout.previous_live):
             rollout = replace(rollout, findings=self.findings)
@@ -104,9 +104,9 @@ class RecordedDecision:
 
 
 def read_entry(entry: Entry, steps: int) -> RecordedDecision:
-    """Return what `entry` holds, in the history of a policy of so many `steps`.
+    """Return the content of `entry`, in the history of a policy with that number of `steps`.
 
-    Raises UnreadableEntryError for a body that makes no sense.
+    Raises UnreadableEntryError for a body that this program does not write.
     """
     try:
         recorded = _parse_entry(entry)
@@ -203,7 +203,7 @@ def _series(data: Mapping[str, Any]) -> Series:
 
 
 def _memory(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return every field of the memory; what an entry leaves out had its default."""
+    """Return every field of the memory; a field that the entry leaves out had its default."""
     memory: dict[str, Any] = {}
     for name, (kind, default) in _MEMORY_ADAPTERS.items():
         value = kind.validate_python(data[name]) if name in data else default

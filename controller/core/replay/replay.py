@@ -1,9 +1,10 @@
-"""Replay: every decision of a history derived again, from what its entries say was seen.
+"""Replay: derive every decision of a history again, from the observations that its entries record.
 
-Pure: it needs the history and the stored rollout, and no account. Taken on trust is what came from
-outside: what was seen, what people asked, the minutes in which nothing was recorded (`MEMORY`), and
-the findings that a person's verb carries over from the tick before. A history that was changed, its
-hashes made anew, has to make sense all the same: that is what is found here.
+Pure: it needs the history and the stored rollout, and no AWS account. It trusts the inputs from
+outside: observations, commands of operators, the fields that change without an entry
+(`MEMORY_FIELDS`), and the findings that a command carries over from the tick before. So it detects
+a changed history even where all hashes were computed again: its decisions no longer follow from its
+observations.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ __all__ = ["Difference", "EntryDifferences", "Replay", "replay"]
 
 @dataclass(frozen=True, slots=True)
 class EntryDifferences:
-    """An entry that does not follow from what it says was seen."""
+    """The differences of one entry: its decision does not follow from its observation."""
 
     seq: int
     at: datetime
@@ -37,12 +38,13 @@ class EntryDifferences:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What became of a replay.
+    """The result of a replay.
 
     decisions, seals: how many were derived again; a seal is an hour of evidence.
-    broken: the number of the first entry that breaks the hash chain; None when it holds.
-    policy: the digests of the policy from which it was derived.
-    differing: the entries that do not follow; state: what is stored of the rollout and does not.
+    broken_at: the number of the first entry that breaks the hash chain; None when it is valid.
+    entry_differences: the entries that do not follow from the ones before.
+    state: the differences of the stored rollout from the one that the history leads to.
+    policy: the digests of the policy from which the decisions were derived.
     """
 
     rollout: str
@@ -56,47 +58,48 @@ class Replay:
 
     @property
     def consistent(self) -> bool:
-        """True when the chain holds and everything was derived again as it stands.
+        """True when the chain is valid, the policy is that of the start, and nothing differs.
 
-        A policy that was changed since the start is none to derive from.
+        No decision can be derived from a policy that was changed since the start.
         """
-        sound = self.broken_at is None and self.policy.consistent
-        return sound and not self.entry_differences and not self.state
+        intact = self.broken_at is None and self.policy.consistent
+        return intact and not self.entry_differences and not self.state
 
 
 def replay(stored: Rollout, entries: Sequence[Entry], snapshot: str | None = None) -> Replay:
-    """Derive every decision of `entries` again, and what `stored` has to be after them.
+    """Derive every decision of `entries` again, and the state of `stored` after them.
 
     snapshot: the digest of the stored policy, where it is not the one that the state names.
 
-    A difference is told once: the next decision is derived from what was recorded.
-    Findings of hourly evidence are not derived: the entry keeps the minutes it sealed, and they
-    came from younger ones too. The tallies that it sealed are.
+    A difference is reported once: the next decision is derived from the recorded outcome.
+    Findings of hourly evidence are not derived: the entry stores the minutes that it sealed, and
+    its findings came from newer ones, too. The tallies that it sealed are derived.
     """
-    walk = _Walk(stored)
+    progress = _Progress(stored)
     for entry in entries:
-        if entry.kind != HOOK_CALLED:  # nothing was decided
-            walk.replay_entry(entry)
+        if entry.kind != HOOK_CALLED:  # it records no decision
+            progress.replay_entry(entry)
     seals = sum(entry.kind == EVIDENCE for entry in entries)
-    hooked = sum(entry.kind == HOOK_CALLED for entry in entries)
+    hook_calls = sum(entry.kind == HOOK_CALLED for entry in entries)
     return Replay(
         rollout=stored.id,
         entries=len(entries),
-        decisions=len(entries) - seals - hooked,
+        decisions=len(entries) - seals - hook_calls,
         seals=seals,
         broken_at=broken_link(entries, stored.chain),
-        entry_differences=tuple(walk.entry_differences),
-        state=walk.state(),
+        entry_differences=tuple(progress.entry_differences),
+        state=progress.state(),
         policy=digests(stored, entries, snapshot),
     )
 
 
 @dataclass(slots=True)
-class _Walk:
-    """Goes along a history.
+class _Progress:
+    """A replay that has come so far in a history.
 
-    rollout: where it stands after the entries so far; None before the first.
-    sealed: the points that were sealed so far, by series; exact: no difference was met so far.
+    rollout: its state after the entries so far; None before the first.
+    sealed: the points that were sealed so far, by series.
+    entry_differences: those found so far; empty while the derived state is exact.
     """
 
     stored: Rollout
@@ -105,7 +108,7 @@ class _Walk:
     entry_differences: list[EntryDifferences] = field(default_factory=list)
 
     def replay_entry(self, entry: Entry) -> None:
-        """Derive the decision of `entry`, tell what differs, and go on from there."""
+        """Derive the decision of `entry`, collect what differs, and go on from its outcome."""
         try:
             recorded = read_entry(entry, len(self.stored.policy.steps))
         except UnreadableEntryError as error:
@@ -116,19 +119,19 @@ class _Walk:
         before = self._before(recorded)
         try:
             decision = self._derive(before, recorded)
-            contrasts = decision_differences(recorded, decision)
+            differences = decision_differences(recorded, decision)
         except UsageError as error:
             decision = Decision(before)
-            contrasts = [Difference("the decision", recorded.summary, str(error))]
+            differences = [Difference("the decision", recorded.summary, str(error))]
         self.rollout = decision.rollout
-        if contrasts:
-            self._add_differences(entry, contrasts)
+        if differences:
+            self._add_differences(entry, differences)
             self.rollout = resync_to_entry(before, decision, recorded)
         if entry.kind == EVIDENCE:
             self._add_sealed_points(recorded.observation)
 
     def state(self) -> tuple[Difference, ...]:
-        """Return what is stored otherwise than it follows from the last entry."""
+        """Return where the stored state differs from the one after the last entry."""
         if self.rollout is None:
             return ()
         return tuple(state_differences(self.stored, self.rollout, exact=not self.entry_differences))
@@ -143,11 +146,11 @@ class _Walk:
             return derive_start(self.stored, recorded)
         return derive_decision(before, recorded, self.sealed)
 
-    def _add_differences(self, entry: Entry, contrasts: Sequence[Difference]) -> None:
+    def _add_differences(self, entry: Entry, differences: Sequence[Difference]) -> None:
         self.entry_differences.append(
-            EntryDifferences(entry.seq, entry.at, entry.kind, tuple(contrasts))
+            EntryDifferences(entry.seq, entry.at, entry.kind, tuple(differences))
         )
 
     def _add_sealed_points(self, observation: Observation) -> None:
-        for key, one in observation.series.items():
-            self.sealed.setdefault(key, {}).update(one.points)
+        for key, series in observation.series.items():
+            self.sealed.setdefault(key, {}).update(series.points)

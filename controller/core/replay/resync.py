@@ -1,4 +1,4 @@
-"""Going on after a difference: a rollout as an entry says that it stood then."""
+"""Resync after a difference: the rollout in the state that an entry recorded."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from controller.core.rollout import Intent, Phase, Rollout
 from controller.core.transitions.advance import SUCCESS_WATCH, reset_step
 from controller.core.transitions.rollback import ROLLBACK_GUARD
 
-# Entries that say something of a rollout which stays as it is.
+# Kinds of entries that report on a rollout and leave it where it is.
 _KINDS_WITHOUT_CHANGE = frozenset(
     {
         "acknowledged",
@@ -29,12 +29,12 @@ _KINDS_WITHOUT_CHANGE = frozenset(
 def resync_to_entry(
     before: Rollout, decision: Decision | None, recorded: RecordedDecision
 ) -> Rollout:
-    """Return where `recorded` leaves a rollout that it found as `before`.
+    """Return the rollout `before` in the state that `recorded` leads to.
 
-    decision: what follows instead; where it goes the same way, the rest of it is right too.
+    decision: the derived one; where its outcome is the recorded one, its other fields are used.
     """
-    same_way = decision is not None and _decision_outcome(decision) == _recorded_outcome(recorded)
-    after = decision.rollout if decision and same_way else _apply_entry(before, recorded)
+    agrees = decision is not None and _decision_outcome(decision) == _recorded_outcome(recorded)
+    after = decision.rollout if decision and agrees else _apply_entry(before, recorded)
     if recorded.kind in _KINDS_WITHOUT_CHANGE:
         return after
     if recorded.kind == "evidence":
@@ -54,8 +54,8 @@ def _recorded_outcome(recorded: RecordedDecision) -> object:
 
 def _apply_entry(before: Rollout, recorded: RecordedDecision) -> Rollout:
     at, target = recorded.entry.at, recorded.observation.target
-    anew = recorded.kind in ("advanced", "resumed")
-    after = reset_step(replace(before, updated=at)) if anew else before
+    step_restarts = recorded.kind in ("advanced", "resumed")
+    after = reset_step(replace(before, updated=at)) if step_restarts else before
     if recorded.weight != before.weight:
         token = target.token if isinstance(target, TargetReading) else ""
         intent = Intent(recorded.weight, before.weight, token, at)

@@ -1,4 +1,4 @@
-"""Where the rows of `decide` lead: the next state, its record and its notices."""
+"""Transitions of a rollout: each makes the next state, its history entry and its notices."""
 
 from controller.core.next_action import hold_expired_text, unacknowledged_page, with_next_action
 from controller.core.transitions.advance import (

@@ -1,4 +1,4 @@
-"""Starting, baking, holding, and going up: every way that leads to more traffic."""
+"""Transitions to more traffic: start, bake, hold, advance, promote and complete."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -21,9 +21,9 @@ from controller.core.policy import Policy
 from controller.core.rollout import Intent, Phase, Reason, Rollout
 from controller.core.snapshot import POLICY_DIGEST, TARGET
 
-# A CodeSha256 has 44 characters; twelve tell one from another.
+# A CodeSha256 has 44 characters; the first 12 tell revisions apart.
 REVISION_PREFIX_LENGTH = 12
-# How long a success is watched for drift.
+# How long a succeeded rollout is watched for drift.
 SUCCESS_WATCH = timedelta(days=7)
 
 
@@ -37,15 +37,17 @@ def start_rollout(
     now: datetime,
     adopted: int | None = None,
 ) -> Decision:
-    """A new rollout with its first weight decided, from a target that stands at 0 %.
+    """Return a new rollout with its first weight decided, for a target that stands at 0 %.
 
-    adopted: the step whose weight is live already. The rollout begins there and moves nothing: its
-        weight was read back in force, and none of the limits of a raise is about it.
+    adopted: index of the step whose weight is live already. The rollout starts in that step and
+        writes nothing: the weight was read back from the target, and no limit of a raise applies.
     """
     step = 0 if adopted is None else adopted
     weight = policy.steps[step].weight
-    going = f"going to {weight} %" if adopted is None else f"adopting the {weight} % that are live"
-    sentence = f"started with revision {revision[:REVISION_PREFIX_LENGTH]}; {going}"
+    weight_text = (
+        f"going to {weight} %" if adopted is None else f"adopting the {weight} % that are live"
+    )
+    sentence = f"started with revision {revision[:REVISION_PREFIX_LENGTH]}; {weight_text}"
     if retry_reason is not None:
         sentence += f"; tried again: {retry_reason}"
     rollout = Rollout(
@@ -85,7 +87,7 @@ def start_rollout(
 
 
 def wait_for_target(rollout: Rollout, reason: Reason, why: str) -> Decision:
-    """Nothing changes; `why` is what is waited for."""
+    """Wait for the target without a move; `why` says what for."""
     sentence = f"waiting for {rollout.intent.weight} % to be in force: {why}"
     if rollout.settled is not None:
         sentence = f"the target cannot be read; traffic stays where it is: {why}"
@@ -95,13 +97,13 @@ def wait_for_target(rollout: Rollout, reason: Reason, why: str) -> Decision:
 
 
 def mark_baking(rollout: Rollout) -> Rollout:
-    """The weight is in force and its time is not over, or its data are not settled yet."""
+    """Mark `rollout` as baking: the bake of its weight is not over, or its data are not final."""
     sentence = baking_sentence(rollout)
     return replace(rollout, reason=Reason.BAKING, sentence=sentence, blocked="the bake")
 
 
 def mark_holding(rollout: Rollout, target: TargetReading | UnreadableTarget) -> Rollout:
-    """The bake is over, and the gate has no verdict yet, or the target takes no raise."""
+    """Mark `rollout` as on hold: its gate is inconclusive after the bake, or its target busy."""
     sentence = f"holding at {rollout.intent.weight} %: {hold_reason(rollout, target)}"
     names = [one.criterion for one in rollout.findings if one.holds_up]
     blocked = f"inconclusive: {', '.join(names)}" if names else "the target"
@@ -109,7 +111,7 @@ def mark_holding(rollout: Rollout, target: TargetReading | UnreadableTarget) -> 
 
 
 def evidence_entry(rollout: Rollout, seal: Seal, now: datetime) -> Decision:
-    """Stay, with the sealed evidence written down."""
+    """Return `rollout` in the same step, with a history entry that seals its evidence."""
     live = rollout.weight if rollout.previous_live is None else rollout.intent.previous
     entry = transition_record("evidence", rollout, rollout, live, now, keeps_series=True)
     entry = replace(entry, tallies=seal.tallies, fold=seal.fold)
@@ -118,7 +120,7 @@ def evidence_entry(rollout: Rollout, seal: Seal, now: datetime) -> Decision:
 
 
 def confirm_applied(rollout: Rollout, now: datetime) -> Decision:
-    """The weight was seen in force: the step's clock starts."""
+    """Confirm that the weight was read back from the target: the clock of the step starts."""
     after = replace(
         drop_previous_live(rollout), settled=now, reason=Reason.SETTLED, barrier="", blocked=""
     )
@@ -131,7 +133,7 @@ def confirm_applied(rollout: Rollout, now: datetime) -> Decision:
 def next_step(
     rollout: Rollout, target: TargetReading, reason: Reason, now: datetime, why: str = ""
 ) -> Decision:
-    """The gate, or a person, lets the rollout go on: the next weight, or success after the last."""
+    """Advance as the gate or an operator allows: to the next weight, or to success at the end."""
     labels = [str(one.label) for one in rollout.findings if one.gates] or [str(Label.NOT_YET)]
     label = weakest((rollout.label, *labels))
     step = rollout.step + 1
@@ -160,6 +162,11 @@ def next_step(
     )
 
 
+def promote(rollout: Rollout, target: TargetReading, why: str, now: datetime) -> Decision:
+    """Advance or complete by an operator's command, without a pass of the gate."""
+    return next_step(rollout, target, Reason.PROMOTED, now, why)
+
+
 def _complete(rollout: Rollout, label: str, why: str, now: datetime) -> Decision:
     sentence = f"{why}; the rollout is complete ({label})"
     after = replace(
@@ -182,7 +189,7 @@ def _complete(rollout: Rollout, label: str, why: str, now: datetime) -> Decision
 
 
 def advance_reason(rollout: Rollout, reason: Reason, why: str = "") -> str:
-    """Return what let the rollout go on."""
+    """Return why the rollout advances, as text."""
     match reason:
         case Reason.ADVANCED_UNPROVEN:
             return f"the gate at {rollout.weight} % stayed inconclusive and the policy says advance"
@@ -193,7 +200,10 @@ def advance_reason(rollout: Rollout, reason: Reason, why: str = "") -> str:
 
 
 def reset_step(rollout: Rollout) -> Rollout:
-    """A step starts without evidence of its own: literal windows belong to one step."""
+    """Return `rollout` without the evidence of its step.
+
+    The windows that the threshold judge compares belong to one step.
+    """
     return replace(
         rollout,
         stretches=close_interval(rollout),
@@ -209,40 +219,36 @@ def reset_step(rollout: Rollout) -> Rollout:
 
 
 def drop_previous_live(rollout: Rollout) -> Rollout:
-    """Return `rollout` without the evidence of the weight before, where a raise from it waited."""
+    """Return `rollout` without evidence of the previous weight, kept while a raise was pending."""
     return rollout if rollout.previous_live is None else reset_step(rollout)
 
 
 def earlier_findings(rollout: Rollout, step: int) -> tuple[Finding, ...]:
-    """Return the last findings of the criteria that the gate of `step` has not, for the table.
+    """Return the last findings of criteria that are not in the gate of `step`, for the table.
 
-    Without their sentences: those are in the history, and this is saved with every tick.
+    Their sentences are left out: the history has them, and every tick saves the rollout.
     """
-    known = {one.criterion: one for one in (*rollout.earlier, *rollout.findings)}
+    latest = {one.criterion: one for one in (*rollout.earlier, *rollout.findings)}
     gate = rollout.policy.gate(step)
-    return tuple(replace(one, sentence="") for name, one in known.items() if name not in gate)
+    return tuple(replace(one, sentence="") for name, one in latest.items() if name not in gate)
 
 
 def label_after_skip(rollout: Rollout, step: int) -> str:
-    """Return the label of `rollout` when it goes on in `step` without a pass of those before."""
+    """Return the label of `rollout` once it enters `step` without a pass of the steps before."""
     unjudged = _unjudged_label(rollout.policy, range(rollout.step, step), step)
     return weakest((rollout.label, unjudged))
 
 
 def _unjudged_label(policy: Policy, skipped: Iterable[int], step: int) -> str:
-    """Return `not judged yet` where `skipped` steps have a criterion that none has from `step` on.
+    """Return `not judged yet` if a criterion of the `skipped` steps is in no gate from `step` on.
 
-    That is claimed until the end, for nothing judges it any more; empty where every one is judged.
+    No gate judges such a criterion any more, so the label lasts to the end. The label is empty when
+    every criterion of the skipped steps is still to be judged.
     """
-    to_come = {name for index in range(step, len(policy.steps)) for name in policy.gate(index)}
-    lost = any(
-        one.gating and name not in to_come
+    remaining = {name for index in range(step, len(policy.steps)) for name in policy.gate(index)}
+    is_unjudged = any(
+        one.gating and name not in remaining
         for index in skipped
         for name, one in policy.gate(index).items()
     )
-    return str(Label.NOT_YET) if lost else ""
-
-
-def promote(rollout: Rollout, target: TargetReading, why: str, now: datetime) -> Decision:
-    """A person lets the rollout go up, or be done, without the pass of its gate."""
-    return next_step(rollout, target, Reason.PROMOTED, now, why)
+    return str(Label.NOT_YET) if is_unjudged else ""

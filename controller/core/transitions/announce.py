@@ -1,6 +1,6 @@
-"""What is told beside transitions: a hold that begins, how a bake goes, what is still critical.
+"""Notices that are not transitions: blindness, holds, summaries of a long bake, repeated pages.
 
-All of it follows from the state and the moment, so a lost tick delays it and loses nothing.
+Each follows from the state and the time, so a lost tick delays a notice and loses none.
 """
 
 from dataclasses import dataclass, replace
@@ -27,10 +27,12 @@ from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.transitions.rollback import PAGE_EVERY, ROLLBACK_GUARD
 from controller.core.units import clock_text, duration_text, format_duration
 
-# Shorter gaps are weather. This long, somebody should know that nothing guards the traffic.
+# --- Blindness ------------------------------------------------------------------------------------
+
+# Shorter gaps are normal. After this long, people must know that nothing guards the traffic.
 BLIND_AFTER = timedelta(minutes=15)
 
-# Where traffic stands on the canary and is left there because of what is seen.
+# Phases in which the canary keeps its traffic because of what ticks observe.
 _EXPOSED_PHASES = frozenset({Phase.PROGRESSING, Phase.PAUSED})
 _FAILED_STATUSES = frozenset({QueryStatus.ERROR, QueryStatus.FORBIDDEN})
 
@@ -38,9 +40,9 @@ _FAILED_STATUSES = frozenset({QueryStatus.ERROR, QueryStatus.FORBIDDEN})
 def with_visibility(
     before: Rollout, decision: Decision, observation: Observation, now: datetime
 ) -> Decision:
-    """Return `decision` with the live weight it saw, or with a word that it has long seen none.
+    """Return `decision` with the live weight that the tick read, and a notice of long blindness.
 
-    That word is said after a quarter of an hour without sight, and then once a day.
+    The notice comes after 15 minutes in which nothing could be read, and then once a day.
     """
     after = decision.rollout
     if isinstance(observation.target, TargetReading):
@@ -59,7 +61,7 @@ def with_visibility(
 
 @dataclass(frozen=True, slots=True)
 class _Blindness:
-    """What cannot be seen, why, and what that means for traffic."""
+    """What cannot be read, why, and the consequence for traffic."""
 
     what: str
     why: str
@@ -67,32 +69,32 @@ class _Blindness:
 
 
 def _blindness(observation: Observation) -> _Blindness | None:
-    """Return what cannot be observation: the target, or any of the metrics that were asked for.
+    """Return what cannot be read: the target, or every metric that was queried; None otherwise.
 
-    Where no metric was asked for, it is any of the log events and alarms.
+    Where no metric was queried, the log events and alarms count instead.
     """
     if isinstance(observation.target, UnreadableTarget):
-        so = "traffic is not raised meanwhile; a criterion that fails still rolls it back"
-        return _Blindness("its target", observation.target.reason, so)
+        consequence = "traffic is not raised meanwhile; a criterion that fails still rolls it back"
+        return _Blindness("its target", observation.target.reason, consequence)
     metrics = [one for key, one in observation.series.items() if not key.startswith(LOG)]
     logs = [] if metrics else [*observation.series.values()]
     alarms = [] if metrics else [*observation.alarms.values()]
-    read = any(one.answer not in _FAILED_STATUSES for one in (*metrics, *logs))
-    read |= any(one.state is not AlarmState.UNREAD for one in alarms)
-    words = {"metric": metrics, "log event": logs, "alarm": alarms}
-    asked = [word for word, answers in words.items() if answers]
-    if read or not asked:
+    can_see = any(one.answer not in _FAILED_STATUSES for one in (*metrics, *logs))
+    can_see |= any(one.state is not AlarmState.UNREAD for one in alarms)
+    sources = {"metric": metrics, "log event": logs, "alarm": alarms}
+    queried = [source for source, answers in sources.items() if answers]
+    if can_see or not queried:
         return None
     reasons = [one.message for one in (*metrics, *logs)] + [one.reason for one in alarms]
-    so = "traffic stays where it is, and nothing would notice that the canary fails"
+    consequence = "traffic stays where it is, and nothing would notice that the canary fails"
     why = next(filter(None, reasons), "no reason given")
-    return _Blindness(f"any {' or '.join(asked)}", why, so)
+    return _Blindness(f"any {' or '.join(queried)}", why, consequence)
 
 
 def _is_blind_notice_due(
     before: Rollout, decision: Decision, since: datetime, now: datetime
 ) -> bool:
-    """Tell whether to speak: first for this gap, or a day after the last reminder of any kind."""
+    """Tell whether a notice is due: the first of this gap, or one a day after any reminder."""
     if now - since < BLIND_AFTER:
         return False
     if before.reminded is None or before.reminded < since + BLIND_AFTER:
@@ -101,12 +103,13 @@ def _is_blind_notice_due(
 
 
 def _with_blind_notice(
-    decision: Decision, since: datetime, blind: _Blindness, now: datetime
+    decision: Decision, since: datetime, blindness: _Blindness, now: datetime
 ) -> Decision:
     rollout = decision.rollout
     gap = format_duration(timedelta(minutes=(now - since) // timedelta(minutes=1)))
     text = (
-        f"{rollout.id} has not seen {blind.what} for {gap} ({blind.why}): {blind.consequence}. "
+        f"{rollout.id} has not seen {blindness.what} for {gap} ({blindness.why}): "
+        f"{blindness.consequence}. "
         f"To end it: rolloutctl rollback {rollout.id}"
     )
     rollout = with_next_action(replace(rollout, reminded=now))
@@ -120,26 +123,19 @@ def _with_blind_notice(
     )
 
 
-# --- Holds, summaries and repeated pages ----------------------------------------------------------
-
-# What is critical is told again this often, until somebody acknowledges it ...
-REPEAT_EVERY: Final = PAGE_EVERY
-# ... or for so long after a rollback, which ticks would no longer visit otherwise.
-REPEAT_FOR: Final = timedelta(days=1)
+# --- Holds and summaries --------------------------------------------------------------------------
 
 HOLDING: Final = "holding"
 SUMMARY: Final = "summary"
-REPEATED: Final = "repeated"
-ACKNOWLEDGED: Final = "acknowledged"
 
 
 def with_announcements(before: Rollout, decision: Decision, now: datetime) -> Decision:
-    """Return `decision` with what else people should hear of a tick."""
+    """Return `decision` with the notices of a new hold, a due summary and a page."""
     return with_page(_with_summary(before, _with_hold_notice(before, decision), now), now)
 
 
 def _with_hold_notice(before: Rollout, decision: Decision) -> Decision:
-    """A hold is told in the moment in which it begins."""
+    """Return `decision` with a notice if a hold begins in this tick."""
     after = decision.rollout
     if after.reason is not Reason.HOLDING or before.reason is Reason.HOLDING:
         return decision
@@ -149,7 +145,7 @@ def _with_hold_notice(before: Rollout, decision: Decision) -> Decision:
 
 
 def _with_summary(before: Rollout, decision: Decision, now: datetime) -> Decision:
-    """At 100 % a bake is long: once in every period it says how it goes."""
+    """Return `decision` with a summary of the bake at 100 %, once in every `summary_period`."""
     after = decision.rollout
     every = after.policy.summary_period
     baking = after.phase is Phase.PROGRESSING and after.weight == 100
@@ -166,13 +162,21 @@ def _with_summary(before: Rollout, decision: Decision, now: datetime) -> Decisio
     return _with_notice(decision, Notice(Severity.INFO, text, SUMMARY))
 
 
-# --- what is critical ---------------------------------------------------------------------------
+# --- Pages ----------------------------------------------------------------------------------------
+
+# How often a page is repeated until an operator acknowledges it.
+REPEAT_EVERY: Final = PAGE_EVERY
+# For how long a page of a final rollout is repeated; ticks would stop visiting it earlier.
+REPEAT_FOR: Final = timedelta(days=1)
+
+REPEATED: Final = "repeated"
+ACKNOWLEDGED: Final = "acknowledged"
 
 
 def with_page(decision: Decision, now: datetime) -> Decision:
-    """Return `decision` with what is critical in it remembered, told again, or let be.
+    """Return `decision` with its page: stored when new, repeated when due, dropped when over.
 
-    A page ends with the phase that it is about. One that was acknowledged is told no more, until
+    A page ends with the phase that it is about. An acknowledged page is not repeated, until
     something else is critical.
     """
     if not decision.rollout.policy.notify:
@@ -183,23 +187,23 @@ def with_page(decision: Decision, now: datetime) -> Decision:
 def _update_page(decision: Decision, now: datetime) -> Decision:
     rollout = decision.rollout
     page = current_page(rollout)
-    loud = [one for one in decision.notices if one.severity is Severity.CRITICAL]
-    if loud:
-        return _page_critical_notice(decision, loud[-1], page, now)
+    critical = [one for one in decision.notices if one.severity is Severity.CRITICAL]
+    if critical:
+        return _page_critical_notice(decision, critical[-1], page, now)
     if page is None or page.acknowledged or now - page.told < REPEAT_EVERY:
         return decision if page == rollout.page else _with_stored_page(decision, page)
     if rollout.final and now - page.since >= REPEAT_FOR:
-        return decision  # it may still be visited, for what a channel does not take
+        return decision  # ticks may visit it longer, to deliver its outbox
     text = (
-        f"{_with_full_stop(page.text)} Critical since {clock_text(page.since)} and not acknowledged: "
-        f"rolloutctl ack {rollout.id}"
+        f"{_with_full_stop(page.text)} Critical since {clock_text(page.since)} and not "
+        f"acknowledged: rolloutctl ack {rollout.id}"
     )
-    again = _with_notice(decision, Notice(Severity.CRITICAL, text, REPEATED))
-    return _with_stored_page(again, replace(page, told=now))
+    repeated = _with_notice(decision, Notice(Severity.CRITICAL, text, REPEATED))
+    return _with_stored_page(repeated, replace(page, told=now))
 
 
 def current_page(rollout: Rollout) -> Page | None:
-    """Return what is critical in the phase of `rollout`, acknowledged or not."""
+    """Return the page of the current phase of `rollout`, acknowledged or not; None without one."""
     page = rollout.page
     return page if page is not None and page.since >= rollout.since else None
 
@@ -211,8 +215,8 @@ def _page_critical_notice(
     if page is None or page.kind != kind:
         return _with_stored_page(decision, Page(kind, notice.text, since=now, told=now))
     if page.acknowledged:
-        quiet = tuple(one for one in decision.notices if one is not notice)
-        return replace(decision, notices=quiet)
+        other_notices = tuple(one for one in decision.notices if one is not notice)
+        return replace(decision, notices=other_notices)
     return _with_stored_page(decision, replace(page, text=notice.text, told=now))
 
 
@@ -221,9 +225,9 @@ def _with_stored_page(decision: Decision, page: Page | None) -> Decision:
 
 
 def _extend_watch(decision: Decision) -> Decision:
-    """Return `decision` with a rollback that ticks go on visiting while it waits for somebody.
+    """Return `decision` with a longer watch of a rollback whose page is not acknowledged.
 
-    That begins when its drain is known, for until then it is watched in any case.
+    The extension starts once the drain is known; until then the rollback is watched in any case.
     """
     rollout = decision.rollout
     if rollout.phase is not Phase.ROLLED_BACK or rollout.drain is None:
@@ -237,13 +241,15 @@ def _extend_watch(decision: Decision) -> Decision:
 
 
 def acknowledge(rollout: Rollout, page: Page, note: str, now: datetime) -> Decision:
-    """Somebody has seen what is critical: it is not told again."""
-    because = f": {note}" if note else ""
-    text = f"acknowledged what was critical since {clock_text(page.since)} ({page.kind}){because}"
-    quiet = _extend_watch(_with_stored_page(Decision(rollout), replace(page, acknowledged=True)))
-    entry: Record = transition_record(ACKNOWLEDGED, rollout, quiet.rollout, rollout.weight, now)
+    """Acknowledge `page` by an operator's command: it is not repeated."""
+    note_suffix = f": {note}" if note else ""
+    text = (
+        f"acknowledged what was critical since {clock_text(page.since)} ({page.kind}){note_suffix}"
+    )
+    decision = _extend_watch(_with_stored_page(Decision(rollout), replace(page, acknowledged=True)))
+    entry: Record = transition_record(ACKNOWLEDGED, rollout, decision.rollout, rollout.weight, now)
     notice = Notice(Severity.INFO, f"{rollout.id}: {text}")
-    return replace(quiet, notices=(notice,), record=replace(entry, sentence=text))
+    return replace(decision, notices=(notice,), record=replace(entry, sentence=text))
 
 
 def _with_notice(decision: Decision, notice: Notice) -> Decision:

@@ -1,6 +1,6 @@
-"""What holds up a step whose gate has passed: a freeze, an approval nobody gave yet, a hook.
+"""What blocks an advance that the gate allows: a freeze, a missing approval or a hook.
 
-They delay advances only: the step is judged on, and goes back as ever.
+A block delays advances alone: the step is still judged, and a failed criterion still rolls back.
 """
 
 from collections.abc import Mapping
@@ -22,17 +22,18 @@ from controller.core.policy.hooks import BEFORE_ADVANCE
 from controller.core.rollout import Reason, Rollout
 from controller.core.transitions.advance import advance_reason
 
-# Waits that no clock ends: they are remembered once a day.
+# Blocks without an end in time: people are reminded of them once a day.
 _OPEN_ENDED_REASONS: Final = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK})
-# So much of what hooks say is told.
+# Longest text of the objections of hooks, in characters.
 _MAX_OBJECTIONS_LENGTH: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Why a rollout does not go up although it could, for machines and for people.
+    """Why a rollout does not advance although its gate allows it.
 
-    asks: addresses of hooks that nobody has asked yet.
+    reason, text: the block for machines, and for people.
+    hooks_to_call: addresses of the hooks that were not called yet.
     """
 
     reason: Reason
@@ -41,10 +42,10 @@ class Block:
 
 
 def advance_block(rollout: Rollout, now: datetime) -> Block | None:
-    """Return what keeps `rollout` from its next step; None when nothing does, or none is left.
+    """Return what blocks the next step of `rollout`; None when nothing does, or no step is left.
 
-    A missing approval comes first, for it takes a person: freezes come and go while it is waited
-    for, and are not told each time.
+    A missing approval comes first, for an operator has to give it: freezes begin and end in the
+    meantime, and are not reported each time.
     """
     policy, step = rollout.policy, rollout.step + 1
     if step == len(policy.steps):
@@ -57,28 +58,28 @@ def advance_block(rollout: Rollout, now: datetime) -> Block | None:
 
 
 def hook_block(rollout: Rollout, answers: Mapping[str, HookAnswer]) -> Block | None:
-    """Return what the hooks of the policy have against the next step; None when nothing, or none.
+    """Return how hooks block the next step; None when all of them consent, or no step is left.
 
-    They are asked last, once nothing else is in the way, and with every tick until all allow it.
+    Hooks are called last, once nothing else blocks the step, and in every tick until all consent.
     """
     if rollout.step + 1 == len(rollout.policy.steps):
         return None
     hooks = rollout.policy.hooks_at(BEFORE_ADVANCE)
-    if unasked := tuple(address for address in hooks if address not in answers):
-        shown = ", ".join(hooks[address].display_name for address in unasked)
-        return Block(Reason.AWAITING_HOOK, f"{BEFORE_ADVANCE} was not asked: {shown}", unasked)
-    against = objections(hooks, answers)
-    return Block(Reason.AWAITING_HOOK, f"{BEFORE_ADVANCE}: {against}") if against else None
+    if uncalled := tuple(address for address in hooks if address not in answers):
+        names = ", ".join(hooks[address].display_name for address in uncalled)
+        return Block(Reason.AWAITING_HOOK, f"{BEFORE_ADVANCE} was not asked: {names}", uncalled)
+    text = objections(hooks, answers)
+    return Block(Reason.AWAITING_HOOK, f"{BEFORE_ADVANCE}: {text}") if text else None
 
 
 def objections(hooks: Mapping[str, Hook], answers: Mapping[str, HookAnswer]) -> str:
-    """Return in words what `hooks` have against it; empty when all of them allow it."""
-    against = (
+    """Return the objections of `hooks` as text; empty when all of them consent."""
+    texts = (
         f"{hook.display_name} {_CONSENT_WORDS[answers[address].consent]}: {answers[address].said}"
         for address, hook in hooks.items()
         if answers[address].consent is not Consent.GIVEN
     )
-    return "; ".join(against)[:_MAX_OBJECTIONS_LENGTH]
+    return "; ".join(texts)[:_MAX_OBJECTIONS_LENGTH]
 
 
 _CONSENT_WORDS: Final = {
@@ -89,10 +90,10 @@ _CONSENT_WORDS: Final = {
 
 
 def block_advance(rollout: Rollout, block: Block, reason: Reason, now: datetime) -> Decision:
-    """Stay although the gate lets the rollout go on for `reason`, and say so once.
+    """Block an advance that the gate allows for `reason`, and report the block once.
 
-    Should a gate that passed lose its verdict when nothing holds it up any more, its hold begins
-    then, and not when the bake ended; one whose hold is over has none left.
+    If a gate that passed is inconclusive once the block is over, its hold begins then, and not at
+    the end of the bake. A gate whose hold is over has no second one.
     """
     if reason is Reason.GATE_PASSED:
         rollout = replace(rollout, hold_from=now)
@@ -100,26 +101,26 @@ def block_advance(rollout: Rollout, block: Block, reason: Reason, now: datetime)
 
 
 def was_blocked(rollout: Rollout) -> bool:
-    """Tell whether the last tick left a gate that had passed waiting for a freeze or an approval.
+    """Tell whether the last tick blocked a gate that had passed: by a freeze, approval or hook.
 
-    A gate without a verdict that the policy lets advance goes on as it says, and holds until then.
+    An inconclusive gate whose policy says `advance` does not count: it holds, and then advances.
     """
-    kept = rollout.reason in (*_OPEN_ENDED_REASONS, Reason.FROZEN, Reason.APPROVED)
+    is_blocked = rollout.reason in (*_OPEN_ENDED_REASONS, Reason.FROZEN, Reason.APPROVED)
     advances = rollout.policy.on_inconclusive == "advance"
-    return kept and (not advances or gate(rollout.findings) is Verdict.PASS)
+    return is_blocked and (not advances or gate(rollout.findings) is Verdict.PASS)
 
 
 def stay_blocked(
     rollout: Rollout, block: Block, target: TargetReading | UnreadableTarget, now: datetime
 ) -> Decision:
-    """Go on waiting: a gate that had passed has no verdict now, or its target takes no raise."""
+    """Stay blocked: a gate that had passed is inconclusive now, or its target takes no raise."""
     return _block(rollout, block, f"{block.text}; meanwhile: {hold_reason(rollout, target)}", now)
 
 
 def _block(rollout: Rollout, block: Block, sentence: str, now: datetime) -> Decision:
-    """Say once what is waited for, and once a day where no clock ends that wait."""
-    new = rollout.barrier != block.reason
-    due = new or (
+    """Report a block when it is new, and an open-ended one again once a day."""
+    is_new = rollout.barrier != block.reason
+    is_due = is_new or (
         block.reason in _OPEN_ENDED_REASONS and now - (rollout.reminded or now) >= REMIND_EVERY
     )
     after = replace(
@@ -128,12 +129,12 @@ def _block(rollout: Rollout, block: Block, sentence: str, now: datetime) -> Deci
         sentence=sentence,
         blocked=block.text,
         barrier=str(block.reason),
-        reminded=now if due else rollout.reminded,
+        reminded=now if is_due else rollout.reminded,
     )
     after = with_next_action(after)
-    if not due:
+    if not is_due:
         return Decision(after, hooks_to_call=block.hooks_to_call)
-    kind = "held_up" if new else "reminded"
+    kind = "held_up" if is_new else "reminded"
     entry = transition_record(kind, rollout, after, rollout.weight, now, keeps_series=True)
     severity = Severity.WARNING if block.reason in _OPEN_ENDED_REASONS else Severity.INFO
     notice = Notice(severity, f"{rollout.id}: {sentence}")

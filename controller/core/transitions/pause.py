@@ -1,4 +1,4 @@
-"""Handing over to a person: pauses, drift, and the daily reminder."""
+"""Pauses that wait for an operator, their daily reminder, and drift."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,22 +23,22 @@ _TRAFFIC_NOTE = (
 
 
 def _operator_options(rollout: Rollout) -> str:
-    """Return what a person can do about a pause of `rollout`."""
-    ways = ""
+    """Return what an operator can do about a pause of `rollout`, as text."""
+    options = ""
     if rollout.reason is Reason.DRIFTED:
-        ways = " with --restore (down only) or --keep, unless the weight is put back"
+        options = " with --restore (down only) or --keep, unless the weight is put back"
     elif rollout.settled is None or (
         rollout.reason is Reason.RAISE_UNCERTAIN and rollout.seen_weight != rollout.weight
-    ):  # until the raise is seen in force
-        ways = f" with --keep, to go on from {rollout.intent.previous} %"
+    ):  # until the raise is read back
+        options = f" with --keep, to go on from {rollout.intent.previous} %"
     return (
-        f"{_TRAFFIC_NOTE} To go on: rolloutctl resume {rollout.id}{ways}; "
+        f"{_TRAFFIC_NOTE} To go on: rolloutctl resume {rollout.id}{options}; "
         f"to end it: rolloutctl rollback {rollout.id}"
     )
 
 
 def pause_uncertain_raise(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
-    """The raise left no trace and the target changed meanwhile: a person must look."""
+    """Pause for an operator: the raise left no trace, and the target was changed meanwhile."""
     why = (
         f"the target still shows {rollout.intent.previous} % and was changed by another hand after "
         f"{rollout.weight} % was decided, so nobody can say whether that was written"
@@ -53,25 +53,25 @@ def pause_unapplied_write(
     target: TargetReading | UnreadableTarget,
     now: datetime,
 ) -> Decision:
-    """A write that raised nothing did not come into force: nothing is taken back for that."""
+    """Pause after a write that raised nothing and was not applied: there is no raise to undo."""
     return _pause(rollout, reason, why, target, Severity.WARNING, now)
 
 
 def pause_inconclusive(
     rollout: Rollout, target: TargetReading | UnreadableTarget, now: datetime
 ) -> Decision:
-    """The hold is over without a way on, and the policy says pause."""
+    """Pause a rollout whose hold ended without a verdict, as its policy says."""
     why = hold_expired_text(rollout, target)
     return _pause(rollout, Reason.INCONCLUSIVE, why, target, Severity.WARNING, now)
 
 
 def handle_drift(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
-    """Another hand moved a weight that this rollout had set."""
+    """Pause after drift; roll back where the weight was raised and `on_drift_up` says so."""
     higher = target.may_be_full or (target.weight is not None and target.weight > rollout.weight)
     why = f"another hand moved the weight: {target.shown} where {rollout.weight} % was asked for"
     if higher and rollout.policy.on_drift_up == "rollback":
-        back = roll_back(rollout, Reason.DRIFTED, why, target.weight, now)
-        return replace(back, alert=Alert.DRIFT)
+        rolling_back = roll_back(rollout, Reason.DRIFTED, why, target.weight, now)
+        return replace(rolling_back, alert=Alert.DRIFT)
     severity = Severity.CRITICAL if higher or target.weight is None else Severity.WARNING
     paused = _pause(rollout, Reason.DRIFTED, why, target, severity, now)
     return replace(paused, alert=Alert.DRIFT)
@@ -106,7 +106,7 @@ def _with_full_stop(why: str) -> str:
 
 
 def remind_of_pause(rollout: Rollout, now: datetime) -> Decision | None:
-    """Say once a day that a rollout is still paused; None when that is not due."""
+    """Return the daily reminder of a pause; None when it is not due."""
     if now - max(rollout.reminded or rollout.since, rollout.since) < REMIND_EVERY:
         return None
     paused_for = format_duration(timedelta(hours=(now - rollout.since) // timedelta(hours=1)))
@@ -118,7 +118,7 @@ def remind_of_pause(rollout: Rollout, now: datetime) -> Decision | None:
 
 
 def report_final_drift(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
-    """A finished rollout's weight was moved: said once, left alone. At 0 % its exposure is over."""
+    """Report drift of a final rollout once, and leave it alone; at 0 % its exposure is over."""
     exposed_to = rollout.exposed_to or (now if target.weight == 0 else None)
     if rollout.drift_told and exposed_to == rollout.exposed_to:
         return Decision(rollout)
@@ -127,7 +127,7 @@ def report_final_drift(rollout: Rollout, target: TargetReading, now: datetime) -
 
 
 def report_reexposure(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
-    """A success that was found at 0 % has traffic again: its exposure goes on."""
+    """Report that a succeeded rollout has traffic again after 0 %: its exposure continues."""
     text = f"{rollout.id} ended at {rollout.weight} % and was found at 0 % since"
     return _report_drift(replace(rollout, exposed_to=None), f"{text};", target, now)
 

@@ -1,4 +1,4 @@
-"""A raise that nobody has seen in force, and that meets a person or the drift of another hand."""
+"""A pending raise in a pause: which weights are expected, and which step is judged."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -14,23 +14,23 @@ from controller.core.transitions.advance import drop_previous_live
 def suspend_raise(
     rollout: Rollout, target: TargetReading | UnreadableTarget, now: datetime
 ) -> Rollout:
-    """Return `rollout` as a person gets it: a step whose weight is live, and judged, in the pause.
+    """Return `rollout` as it enters a pause, so that the step whose weight is live is judged.
 
-    A raise that nobody has seen in force may not be written, or may come yet. Until it is seen,
-    what was live is judged on by the gate of its step, as in a freeze.
+    A pending raise may never have been written, or may still be applied. Until it is read back, the
+    previous weight is judged by the gate of its step, as in a freeze.
     """
     intent = rollout.intent
-    raises = rollout.settled is None and 0 < intent.previous < intent.weight
-    if raises and not (isinstance(target, TargetReading) and target.has_applied(intent.weight)):
+    is_pending = rollout.settled is None and 0 < intent.previous < intent.weight
+    if is_pending and not (isinstance(target, TargetReading) and target.has_applied(intent.weight)):
         since = rollout.unfinished_since or intent.asked
         return replace(rollout, stretches=reopen(rollout, since))
     return replace(drop_previous_live(rollout), settled=rollout.settled or now)
 
 
 def expected_weights(rollout: Rollout) -> tuple[int, ...]:
-    """Return the weights of a paused `rollout` that are no drift.
+    """Return the weights of a paused `rollout` that are not drift.
 
-    That is the one that was asked for, and the one before it while nobody has seen the raise.
+    That is the intended weight and, while its raise is pending, the weight before it.
     """
     return (
         (rollout.weight,)
@@ -40,7 +40,7 @@ def expected_weights(rollout: Rollout) -> tuple[int, ...]:
 
 
 def confirm_applied_late(rollout: Rollout, now: datetime) -> Decision:
-    """The weight of a raise that met a pause was seen in force: its step is judged from now on."""
+    """Confirm a raise that was applied during a pause: its step is judged from now on."""
     sentence = f"{rollout.sentence}; meanwhile {rollout.weight} % came into force"
     after = replace(drop_previous_live(rollout), settled=now, sentence=sentence, blocked="a person")
     entry = transition_record("settled", rollout, after, rollout.weight, now, keeps_series=True)

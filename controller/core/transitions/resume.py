@@ -1,4 +1,4 @@
-"""What people ask for, carried out: to stop, to go on, to go up now, to let a step be entered."""
+"""Transitions by an operator: pause, resume, set a weight, approve a step, sign an attestation."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -14,27 +14,27 @@ from controller.core.rollout import Intent, Phase, Reason, Rollout
 from controller.core.transitions.advance import earlier_findings, label_after_skip, reset_step
 from controller.core.transitions.pending_raise import suspend_raise
 
-# Pauses in which nobody moved the weight.
+# Pauses in which the weight was not changed.
 _PAUSES_WITHOUT_DRIFT = frozenset({Reason.PAUSED_BY_HAND, Reason.INCONCLUSIVE})
 
 
 def pause_by_operator(
     rollout: Rollout, target: TargetReading | UnreadableTarget, why: str, now: datetime
 ) -> Decision:
-    """Nothing goes up any more until somebody says so; a criterion that fails still goes back.
+    """Pause until an operator resumes; a criterion that fails still rolls back.
 
-    Neither weight of a raise that is on its way is drift in the pause; any other is, and the next
-    tick tells it.
+    Neither weight of a pending raise is drift in the pause. Any other weight is, and the next tick
+    reports it.
     """
     weight = weight_of(target)
-    ours = rollout.settled is None and weight in (rollout.intent.previous, rollout.weight)
+    is_expected = rollout.settled is None and weight in (rollout.intent.previous, rollout.weight)
     after = replace(
         suspend_raise(rollout, target, now),
         phase=Phase.PAUSED,
         reason=Reason.PAUSED_BY_HAND,
         sentence=why,
         since=now,
-        seen_weight=weight if ours else rollout.seen_weight,
+        seen_weight=weight if is_expected else rollout.seen_weight,
         blocked="a person",
     )
     return _transition("paused", rollout, after, weight, now)
@@ -43,11 +43,11 @@ def pause_by_operator(
 def resume_at_intended_weight(
     rollout: Rollout, target: TargetReading, why: str, now: datetime
 ) -> Decision:
-    """Go on at the weight that the rollout had asked for, and that is live.
+    """Resume at the intended weight, which is live.
 
-    After a pause in which nobody moved the weight the bake goes on; otherwise it begins anew, for
-    the weight is seen in force now. The time in which an inconclusive gate holds begins anew in any
-    case.
+    After a pause in which the weight was not changed, the bake continues. Otherwise it begins anew,
+    for the weight is read back only now. The time in which an inconclusive gate holds begins anew
+    in either case.
     """
     after = _mark_resumed(
         rollout if is_bake_uninterrupted(rollout) else _restart_step(rollout, now), now
@@ -59,14 +59,14 @@ def resume_at_intended_weight(
 
 
 def is_bake_uninterrupted(rollout: Rollout) -> bool:
-    """Tell whether all that was measured since the weight was in force is of the step."""
+    """Tell whether everything measured since the weight was applied belongs to the step."""
     if rollout.phase is not Phase.PAUSED:
         return True
     return rollout.reason in _PAUSES_WITHOUT_DRIFT and rollout.settled not in (None, rollout.since)
 
 
 def restore_weight(rollout: Rollout, target: TargetReading, why: str, now: datetime) -> Decision:
-    """Take the weight back to what the rollout had asked for: one shot, and the step anew."""
+    """Write the intended weight back, in one write, and begin the step anew."""
     live = 100 if target.weight is None else target.weight
     sentence = f"going back from {target.shown} to {rollout.weight} %, and on{_reason_suffix(why)}"
     after = replace(
@@ -81,7 +81,7 @@ def restore_weight(rollout: Rollout, target: TargetReading, why: str, now: datet
 def resume_at_live_weight(
     rollout: Rollout, step: int, weight: int, token: str, why: str, now: datetime
 ) -> Decision:
-    """Go on with the `weight` that is live, in the step that it has reached."""
+    """Resume at the live `weight`, in the step that it has reached."""
     after = replace(
         _mark_resumed(_restart_step(rollout, now), now),
         step=step,
@@ -91,9 +91,9 @@ def resume_at_live_weight(
         label=label_after_skip(rollout, step),
         approved=None,
     )
-    whose = "that another hand had set" if weight != rollout.intent.previous else "that are live"
+    origin = "that another hand had set" if weight != rollout.intent.previous else "that are live"
     sentence = (
-        f"going on with the {weight} % {whose}{_reason_suffix(why)}; {baking_sentence(after)}"
+        f"going on with the {weight} % {origin}{_reason_suffix(why)}; {baking_sentence(after)}"
     )
     return _transition("resumed", rollout, replace(after, sentence=sentence), weight, now)
 
@@ -101,10 +101,10 @@ def resume_at_live_weight(
 def pause_and_set_weight(
     rollout: Rollout, target: TargetReading, weight: int, why: str, now: datetime
 ) -> Decision:
-    """Pause, and put `weight` in force because a person insists: one shot, recorded before.
+    """Pause, and write `weight` by an operator's command: one write, recorded before it.
 
-    It is drift of which is known whose it is: what goes on afterwards is restored or kept. A raise
-    that is on its way does not fit any more once this is written.
+    The result is drift with a known author: a later resume restores or keeps it. This write makes
+    the token of a pending raise invalid.
     """
     live = target.shown if target.weight is None else f"{target.weight} %"
     after = replace(
@@ -116,18 +116,18 @@ def pause_and_set_weight(
         seen_weight=weight,
         blocked="a person",
     )
-    told = _transition("paused", rollout, after, target.weight, now)
-    return replace(told, move=Shift(weight, target.token))
+    decision = _transition("paused", rollout, after, target.weight, now)
+    return replace(decision, move=Shift(weight, target.token))
 
 
 def approve_step(rollout: Rollout, step: int, why: str, now: datetime) -> Decision:
-    """Let the next step be entered once its turn comes."""
+    """Record an operator's approval of `step`, which is entered once the gate before it passes."""
     weight = rollout.policy.steps[step].weight
     text = (
         f"{weight} % may be entered once the gate at {rollout.weight} % passes{_reason_suffix(why)}"
     )
     after = replace(rollout, approved=step)
-    if rollout.reason is Reason.AWAITING_APPROVAL:  # what it says of itself is over
+    if rollout.reason is Reason.AWAITING_APPROVAL:  # its sentence says that it still waits
         after = replace(after, reason=Reason.APPROVED, sentence=text, blocked="")
     entry = transition_record("approved", rollout, after, rollout.weight, now)
     entry = replace(entry, reason=Reason.APPROVED, sentence=text)
@@ -138,7 +138,7 @@ def approve_step(rollout: Rollout, step: int, why: str, now: datetime) -> Decisi
 def record_attestation(
     rollout: Rollout, criterion: str, signature: Signature, now: datetime
 ) -> Decision:
-    """Keep what a person says of a criterion; what follows from it does with the next tick."""
+    """Record the signature of an operator for `criterion`; the next tick acts on it."""
     word = "refused" if signature.refused else "attested"
     text = f"{criterion} is {word} by {signature.by}: {signature.note}"
     gates = rollout.policy.criteria[criterion].gating
@@ -158,11 +158,11 @@ def record_attestation(
 
 
 def _with_attestation_finding(rollout: Rollout, criterion: str) -> Rollout:
-    """Return `rollout` with what is said of `criterion` in its findings, if it has one of it."""
+    """Return `rollout` with the signature in its finding of `criterion`, if it has one."""
     rule = rollout.policy.criteria[criterion]
-    said = Said(signed=rollout.signed)
+    signatures = Said(signed=rollout.signed)
     findings = [
-        replace(of_attestation(criterion, rule, said, one.start, one.end), gates=rule.gating)
+        replace(of_attestation(criterion, rule, signatures, one.start, one.end), gates=rule.gating)
         if one.criterion == criterion and isinstance(rule, Attestation)
         else one
         for one in rollout.findings
@@ -183,7 +183,7 @@ def _mark_resumed(rollout: Rollout, now: datetime) -> Rollout:
 
 
 def _restart_step(rollout: Rollout, now: datetime) -> Rollout:
-    """The step from its begin: its weight was read back in force."""
+    """Return `rollout` at the begin of its step: its weight was read back just now."""
     return replace(reset_step(rollout), settled=now)
 
 

@@ -1,4 +1,4 @@
-"""Going back to 0 %, and guarding it afterwards."""
+"""The rollback to 0 %: write it, confirm it, keep it, and record the drain."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,15 +10,15 @@ from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.rollout import Intent, Phase, Reason, Rollout
 from controller.core.units import clock_text
 
-# Rule 5 of the design: how long a finished rollback guards zero.
+# How long after a rollback a weight that comes back is lowered again (rule 5 of the design).
 ROLLBACK_GUARD = timedelta(minutes=15)
-# One tick tries no longer than this; the next goes on.
+# How long one tick tries to lower the weight; the next tick continues.
 LOWER_TIMEOUT_PER_TICK = timedelta(minutes=1)
-# A rollback that is not confirmed pages again this often; every tick ends with its alert.
+# How often an unconfirmed rollback pages; every tick ends with its alert.
 PAGE_EVERY = timedelta(minutes=15)
 
 ROLLBACK_PHASES = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK})
-# What a rollout says of a 0 % that it has not set itself.
+# Reasons of a rollout that ended at a 0 % which it did not set.
 EXTERNAL_ZERO_REASONS = frozenset({Reason.FOUND_AT_ZERO, Reason.RAISE_UNCERTAIN})
 
 UNCONFIRMED = "rollback_unconfirmed"
@@ -28,27 +28,27 @@ GUARDING = "guarding_zero"
 def roll_back(
     rollout: Rollout, reason: Reason, why: str, weight: int | None, now: datetime
 ) -> Decision:
-    """All traffic back to stable, now. Asked for twice, it is late as early as asked for once.
+    """Move all traffic back to stable, now. A second request does not extend the time limit.
 
-    The first cause of a rollback stays its reason, but for a 0 % that was merely found.
+    The first cause of a rollback stays its reason, unless that was a 0 % set outside rolloutctl.
     """
-    again = rollout.phase is Phase.ROLLING_BACK
-    first = (reason, why)
+    is_repeated = rollout.phase is Phase.ROLLING_BACK
+    first_reason, first_why = reason, why
     if rollout.phase in ROLLBACK_PHASES and rollout.reason not in EXTERNAL_ZERO_REASONS:
-        first = (rollout.reason, rollout.sentence)
+        first_reason, first_why = rollout.reason, rollout.sentence
     after = replace(
         rollout,
         phase=Phase.ROLLING_BACK,
-        reason=first[0],
-        sentence=first[1],
-        since=rollout.since if again else now,
+        reason=first_reason,
+        sentence=first_why,
+        since=rollout.since if is_repeated else now,
         intent=Intent(0, _last_live_weight(rollout, weight), "", now),
         watch_until=None,
         exposed_to=rollout.exposed_to if weight == 0 else None,
         drain=None,
         drift_told=False,
-        unconfirmed=again and rollout.unconfirmed,
-        reminded=rollout.reminded if again else None,
+        unconfirmed=is_repeated and rollout.unconfirmed,
+        reminded=rollout.reminded if is_repeated else None,
         blocked="",
     )
     notice = Notice(Severity.WARNING, f"{rollout.id} is rolling back to 0 %: {why}")
@@ -58,13 +58,13 @@ def roll_back(
 
 
 def _last_live_weight(rollout: Rollout, live: int | None) -> int:
-    """Return the weight above 0 that callers had last, as far as is known; 0 when they had none.
+    """Return the last weight above 0 that callers had, as far as known; 0 when they had none.
 
-    Of a move that was not seen in force it is the lower one of both: silence afterwards is held
-    against it, and must not be held against requests that were never due.
+    For a write that was not read back, it is the lower of its two weights: missing requests after
+    the rollback are judged against it, and requests that were never due must not count as missing.
     """
     intent = rollout.intent
-    if intent.weight == 0:  # on its way back already
+    if intent.weight == 0:  # a rollback is in progress already
         return live or intent.previous
     if rollout.first_raise_pending and live == 0:
         return 0
@@ -74,10 +74,10 @@ def _last_live_weight(rollout: Rollout, live: int | None) -> int:
 
 
 def lower_move(rollout: Rollout) -> Lower:
-    """The move to 0 %, limited to what one tick may take; the next tick goes on.
+    """Return the move to 0 %, limited to the time of one tick; the next tick continues.
 
-    A first raise that was not seen yet may be on its way in another run: 0 % stands, so lowering
-    would write nothing, and that raise would fit afterwards.
+    A pending first raise may still be written by another run. The weight is 0 % until then, so
+    lowering would write nothing, and the token of that raise would stay valid: `void` names it.
     """
     intent = rollout.intent
     first = intent.previous == 0 < intent.weight
@@ -88,7 +88,7 @@ def lower_move(rollout: Rollout) -> Lower:
 def keep_lowering(
     rollout: Rollout, move: Lower | None, why: str, critical: bool, now: datetime
 ) -> Decision:
-    """0 % is not in force yet: try again. When that is critical it pages, and goes on trying."""
+    """Try again to apply 0 %; when that is critical, the tick pages as well."""
     if rollout.write_error:
         why = f"{why}; the last write failed: {rollout.write_error}"
     decision = Decision(with_next_action(replace(rollout, blocked=why)), move)
@@ -96,10 +96,10 @@ def keep_lowering(
 
 
 def with_unconfirmed_rollback(decision: Decision, why: str, now: datetime) -> Decision:
-    """Return `decision` with what people must know of it: 0 % could not be written, and why.
+    """Return `decision` with the alert, page and history entry of a rollback that failed so far.
 
-    It ends the tick in alarm always, pages now and then, and is in the history once. A page or an
-    entry that `decision` has already for that reason is told again in these words.
+    The alert ends every tick, the page repeats every 15 minutes, and the history has one entry. A
+    page or an entry that `decision` has already for that reason is replaced by one with this `why`.
     """
     rollout = replace(decision.rollout, blocked=why)
     text = _unconfirmed_text(rollout, why)
@@ -108,8 +108,8 @@ def with_unconfirmed_rollback(decision: Decision, why: str, now: datetime) -> De
         notices += (Notice(Severity.CRITICAL, text, UNCONFIRMED),)
         rollout = replace(rollout, reminded=now)
     entry = decision.record
-    told_already = entry is not None and entry.kind == UNCONFIRMED
-    if told_already or (not rollout.unconfirmed and _is_replaceable(entry)):
+    is_recorded = entry is not None and entry.kind == UNCONFIRMED
+    if is_recorded or (not rollout.unconfirmed and _is_replaceable(entry)):
         rollout = replace(rollout, unconfirmed=True)
         entry = replace(transition_record(UNCONFIRMED, rollout, rollout, None, now), sentence=text)
     return replace(
@@ -126,7 +126,7 @@ def _is_page_due(rollout: Rollout, now: datetime) -> bool:
 
 
 def _is_replaceable(entry: Record | None) -> bool:
-    """Tell whether a tick has room for the entry: what begins a rollback is worth more."""
+    """Tell whether the entry of a tick may be replaced: one that begins a rollback may not."""
     return entry is None or entry.kind == GUARDING
 
 
@@ -144,19 +144,19 @@ def _unconfirmed_text(rollout: Rollout, why: str) -> str:
 
 
 def _zero_assignments(rollout: Rollout) -> str:
-    """Return what a person has to write, like `PERCENTAGE=0 and BOOLEAN=false`."""
+    """Return what an operator has to set, like `PERCENTAGE=0 and BOOLEAN=false`."""
     target = rollout.policy.target
     boolean = f" and {target.boolean}=false" if target.boolean else ""
     return f"{target.percentage}=0{boolean}"
 
 
 def confirm_rollback(rollout: Rollout, now: datetime) -> Decision:
-    """0 % was read back in force."""
+    """Complete a rollback: 0 % was read back from the target."""
     return _complete_rollback(rollout, rollout.reason, rollout.sentence, now)
 
 
 def end_found_at_zero(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
-    """0 % is set already: the rollout is over, whoever set it, once 0 % is in force."""
+    """End a rollout whose target was found at 0 %, once 0 % is applied."""
     if rollout.first_raise_pending:
         return end_unraised(rollout, target, now)
     why = f"the weight was found at 0 % where {rollout.weight} % was asked for; that ends a rollout"
@@ -164,12 +164,12 @@ def end_found_at_zero(rollout: Rollout, target: TargetReading, now: datetime) ->
 
 
 def end_unraised(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
-    """The first raise left no trace and will not be written any more: there is nothing to go on."""
-    how = "the function was changed by another hand between the decision and its write"
+    """End a rollout whose first raise left no trace and will not be written any more."""
+    cause = "the function was changed by another hand between the decision and its write"
     if rollout.phase is Phase.PAUSED:
-        how = "the rollout was paused before that was in force"
+        cause = "the rollout was paused before that was in force"
     why = (
-        f"no traffic was seen to move to {rollout.weight} %: {how}; to try it again: rolloutctl "
+        f"no traffic was seen to move to {rollout.weight} %: {cause}; to try it again: rolloutctl "
         f"retry {rollout.id} --reason TEXT"
     )
     return end_at_zero(rollout, target, Reason.RAISE_UNCERTAIN, why, now)
@@ -178,11 +178,13 @@ def end_unraised(rollout: Rollout, target: TargetReading, now: datetime) -> Deci
 def end_at_zero(
     rollout: Rollout, target: TargetReading, reason: Reason, why: str, now: datetime
 ) -> Decision:
-    """The rollout goes back to 0 % for `reason`, and the target shows 0 % already."""
+    """Roll back for `reason` where the target shows 0 % already; done if 0 % is applied."""
     if target.has_applied(0):
         return _complete_rollback(rollout, reason, why, now)
-    back = roll_back(rollout, reason, why, 0, now)
-    return replace(back, move=None) if target.update is UpdateStatus.IN_PROGRESS else back
+    rolling_back = roll_back(rollout, reason, why, 0, now)
+    if target.update is UpdateStatus.IN_PROGRESS:
+        return replace(rolling_back, move=None)
+    return rolling_back
 
 
 def _complete_rollback(rollout: Rollout, reason: Reason, why: str, now: datetime) -> Decision:
@@ -206,7 +208,7 @@ def _complete_rollback(rollout: Rollout, reason: Reason, why: str, now: datetime
 
 
 def lower_again(rollout: Rollout, now: datetime) -> Decision:
-    """A late write of our own raised the weight after the rollback: lower it again."""
+    """Lower the weight again that a late write of this rollout raised after its rollback."""
     move = replace(lower_move(rollout), must_succeed=True, only=rollout.peak)
     text = f"{rollout.id}: {rollout.peak} % came back after the rollback; lowering it again"
     entry = transition_record(GUARDING, rollout, rollout, rollout.peak, now)
@@ -215,17 +217,17 @@ def lower_again(rollout: Rollout, now: datetime) -> Decision:
 
 
 def record_drain(rollout: Rollout, drain: Finding | None, now: datetime) -> Decision:
-    """What became of the requests after the rollback is known: said once. None: not known yet."""
+    """Record once what became of the requests after the rollback; None: not known yet."""
     if drain is None:
         return Decision(rollout)
-    refuted = drain.verdict is Verdict.FAIL
+    is_failed = drain.verdict is Verdict.FAIL
     after = replace(rollout, drain=drain)
     entry = transition_record("drained", rollout, after, 0, now, keeps_series=True)
     entry = replace(entry, reason=Reason.WATCHING, sentence=drain.sentence, findings=(drain,))
-    severity = Severity.CRITICAL if refuted else Severity.INFO
+    severity = Severity.CRITICAL if is_failed else Severity.INFO
     return Decision(
         after,
         notices=(Notice(severity, f"{rollout.id}: {drain.sentence}"),),
         record=entry,
-        alert=Alert.ROLLBACK_UNCONFIRMED if refuted else None,
+        alert=Alert.ROLLBACK_UNCONFIRMED if is_failed else None,
     )

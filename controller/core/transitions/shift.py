@@ -1,7 +1,7 @@
-"""A raise that was asked for and is not in force yet: wait, write it again, or give it up.
+"""A pending raise, decided and not applied yet: wait for it, write it again, or give it up.
 
-The limit is the policy's `shift_timeout`, from the first look that saw it unfinished. What only
-one late tick saw, or could not see, is no reason to take a healthy release back.
+The limit is the policy's `shift_timeout`, counted from the first tick that saw the raise pending. A
+single late tick, or one that could not read the target, does not roll back a healthy release.
 """
 
 from dataclasses import replace
@@ -20,41 +20,47 @@ from controller.core.units import format_duration
 
 
 def give_up_failed_update(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
-    """The update that was to bring the weight failed, or one that came after it."""
+    """Give up a raise whose update of the target failed, or was followed by one that failed."""
     why = f"the update to {rollout.weight} % failed: {target.detail or 'no reason given'}"
     return _give_up(rollout, Reason.SHIFT_FAILED, why, target, now)
 
 
 def wait_for_readable_target(rollout: Rollout, target: UnreadableTarget, now: datetime) -> Decision:
-    """Nobody can say whether the raise is in force. One that waits behind a freeze is not late."""
+    """Wait for a target that cannot be read, so that it is unknown whether the raise is applied.
+
+    A raise that a freeze delays is not overdue.
+    """
     if rollout.barrier == Reason.FROZEN and rollout.policy.freeze_at(now) is not None:
         return wait_for_target(rollout, Reason.TARGET_UNREADABLE, target.reason)
     if not _is_overdue(rollout, now):
         return wait_for_target(
-            _with_first_look(rollout, now), Reason.TARGET_UNREADABLE, target.reason
+            _with_unfinished_since(rollout, now), Reason.TARGET_UNREADABLE, target.reason
         )
     why = f"{_not_applied_text(rollout)}, and the target cannot be read: {target.reason}"
     return _give_up(rollout, Reason.SHIFT_TIMED_OUT, why, target, now)
 
 
 def wait_for_update(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
-    """The update to the new weight, or another one, is in progress."""
+    """Wait while the update to the new weight, or another update, is in progress."""
     if not _is_overdue(rollout, now):
         why = target.detail or "the update is still in progress"
-        return wait_for_target(_with_first_look(rollout, now), Reason.WAITING, why)
+        return wait_for_target(_with_unfinished_since(rollout, now), Reason.WAITING, why)
     why = f"{_not_applied_text(rollout)}: the update is still in progress"
     return _give_up(rollout, Reason.SHIFT_TIMED_OUT, why, target, now)
 
 
 def retry_raise(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
-    """Nobody changed the target since the raise was saved: the same raise, under the same token."""
-    going_up = rollout.intent.previous < rollout.weight
-    frozen = rollout.policy.freeze_at(now) if going_up else None
+    """Write the same raise again under the same token: the target did not change since its save.
+
+    A freeze delays it, and past `shift_timeout` it is given up.
+    """
+    is_raise = rollout.intent.previous < rollout.weight
+    frozen = rollout.policy.freeze_at(now) if is_raise else None
     if frozen is not None:
         return _freeze_raise(rollout, frozen, now)
     rollout = drop_previous_live(rollout)
     if not _is_overdue(rollout, now):
-        return _write_again(_with_first_look(rollout, now), now)
+        return _write_again(_with_unfinished_since(rollout, now), now)
     why = (
         f"{_not_applied_text(rollout)}: the target is unchanged at {rollout.intent.previous} %, so "
         "every write was refused or never arrived"
@@ -68,19 +74,20 @@ def retry_raise(rollout: Rollout, target: TargetReading, now: datetime) -> Decis
 
 
 def is_raise_frozen(rollout: Rollout, move: Shift, now: datetime) -> bool:
-    """Tell whether a freeze has begun since `move` was decided that is to raise the weight.
+    """Tell whether `move` is a raise, and a freeze has begun since it was decided.
 
-    Between the two lie measurements and hooks. What a person sets is that person's.
+    Measurements and hook calls take time between the decision and the write. A weight that an
+    operator sets is not held back.
     """
-    raises = rollout.intent.previous < move.weight == rollout.weight
-    ours = raises and rollout.phase is Phase.PROGRESSING
-    return ours and rollout.policy.freeze_at(max(now, rollout.updated)) is not None
+    is_raise = rollout.intent.previous < move.weight == rollout.weight
+    is_advance = is_raise and rollout.phase is Phase.PROGRESSING
+    return is_advance and rollout.policy.freeze_at(max(now, rollout.updated)) is not None
 
 
 def resolve_lost_raise(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
-    """The raise left no trace, and another hand changed the target: where 0 % stands, that is all.
+    """Resolve a raise that left no trace on a target that was changed outside rolloutctl.
 
-    Elsewhere a person must look.
+    At 0 % the rollout ends. At any other weight it pauses for an operator.
     """
     if target.weight == 0:
         return end_unraised(rollout, target, now)
@@ -88,10 +95,10 @@ def resolve_lost_raise(rollout: Rollout, target: TargetReading, now: datetime) -
 
 
 def _freeze_raise(rollout: Rollout, frozen: Frozen, now: datetime) -> Decision:
-    """A raise that was decided before a freeze is written after it, and has all its time then.
+    """Delay a raise that was decided before a freeze; its whole time limit starts after the freeze.
 
-    Until then the weight that is live is judged by the gate of its own step, whose literal windows
-    begin anew.
+    Until then the live weight is judged by the gate of its own step. The windows that the threshold
+    judge compares begin anew.
     """
     live = rollout.intent.previous
     sentence = f"{rollout.weight} % was decided but not written; {frozen.text}"
@@ -115,8 +122,8 @@ def _freeze_raise(rollout: Rollout, frozen: Frozen, now: datetime) -> Decision:
 
 def _write_again(rollout: Rollout, now: datetime) -> Decision:
     move = Shift(rollout.weight, rollout.intent.token)
-    failed = f" ({rollout.write_error})" if rollout.write_error else ""
-    sentence = f"{move.weight} % was decided but not written{failed}; writing it again"
+    error = f" ({rollout.write_error})" if rollout.write_error else ""
+    sentence = f"{move.weight} % was decided but not written{error}; writing it again"
     after = replace(rollout, reason=Reason.WRITE_AGAIN, sentence=sentence, barrier="", blocked="")
     entry = transition_record("write_again", rollout, after, rollout.intent.previous, now)
     return Decision(with_next_action(after), move, record=entry)
@@ -129,14 +136,14 @@ def _give_up(
     target: TargetReading | UnreadableTarget,
     now: datetime,
 ) -> Decision:
-    """A raise is taken back. What raised nothing is not: a person must look."""
+    """Roll back a raise; a write that raised nothing pauses for an operator instead."""
     if rollout.intent.previous == rollout.weight:
         return pause_unapplied_write(rollout, reason, why, target, now)
     weight = weight_of(target)
     return roll_back(rollout, reason, why, weight, now)
 
 
-def _with_first_look(rollout: Rollout, now: datetime) -> Rollout:
+def _with_unfinished_since(rollout: Rollout, now: datetime) -> Rollout:
     return replace(rollout, unfinished_since=rollout.unfinished_since or now)
 
 

@@ -1,4 +1,4 @@
-"""What `decide` does with a final rollout: it looks after its target for a while."""
+"""The watch of a final rollout: ticks check the weight of its target for a limited time."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -11,14 +11,14 @@ from controller.core.rollout import Rollout
 
 
 def after_rollback(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
-    """Return what follows a rollback: is traffic back, and does 0 % stand."""
+    """Return the decision for a rolled back rollout: keep 0 %, and judge the drain."""
     target = observation.target
-    guarding = now < rollout.since + to.ROLLBACK_GUARD  # it may be visited longer, to tell people
+    # Ticks may visit the rollout longer than that, to repeat its page.
+    guarding = now < rollout.since + to.ROLLBACK_GUARD
     if not guarding or not _is_watched(rollout, observation, now):
         return Decision(rollout)
-    if isinstance(
-        target, UnreadableTarget
-    ):  # what its weight is nobody knows, so counts tell nothing
+    if isinstance(target, UnreadableTarget):
+        # The live weight is unknown, so request counts show nothing about the drain.
         return to.record_drain(rollout, drain_of(rollout, {}, now), now)
     if target.weight == 0:
         return to.record_drain(rollout, drain_of(rollout, observation.series, now), now)
@@ -29,7 +29,7 @@ def after_rollback(rollout: Rollout, observation: Observation, now: datetime) ->
 
 
 def after_success(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
-    """Return what follows a success: does its weight stand."""
+    """Return the decision for a succeeded rollout: report a changed weight."""
     target = observation.target
     if isinstance(target, UnreadableTarget) or not _is_watched(rollout, observation, now):
         return Decision(rollout)
@@ -41,5 +41,5 @@ def after_success(rollout: Rollout, observation: Observation, now: datetime) -> 
 
 
 def _is_watched(rollout: Rollout, observation: Observation, now: datetime) -> bool:
-    """A final rollout looks after its target for a while, unless a newer one owns it."""
+    """Tell whether the watch of a final rollout is not over, and no newer one owns its target."""
     return observation.owns_target and rollout.watch_until is not None and now < rollout.watch_until

@@ -1,4 +1,4 @@
-"""A write to the target that failed: people hear why, and the state says it until that is over."""
+"""A failed write to the target: a notice says why, and the state keeps it until one succeeds."""
 
 import re
 from dataclasses import replace
@@ -12,7 +12,7 @@ from controller.core.transitions.rollback import ROLLBACK_PHASES
 
 WRITE_FAILED: Final = "write_failed"
 
-# Numbers and request ids differ from try to try of the same failure.
+# Numbers and request ids differ between attempts that fail for the same reason.
 _VARIABLE_PARTS: Final = re.compile(
     r"\b[0-9a-f]{4,}(-[0-9a-f]{4,})+\b|\b\w*[0-9]\w*\b", re.IGNORECASE
 )
@@ -23,9 +23,9 @@ def with_write_failure(
 ) -> Decision:
     """Return what `decision` becomes when its move could not be written, and `why`.
 
-    The reason stays in the state until the weight is seen applied. A new one is recorded, and
-    people hear of it once. A tick that could not lower the weight ends with its alert at once;
-    that it pages waits for the policy's `rollback_timeout`.
+    The error stays in the state until the weight is read back as applied. A new error is recorded
+    and reported once. A tick that could not lower the weight ends with its alert at once; it pages
+    only after the policy's `rollback_timeout`.
 
     saved: the decision was saved before its move failed, so the failure is an entry of its own.
     """

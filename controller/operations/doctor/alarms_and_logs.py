@@ -1,4 +1,4 @@
-"""Whether what a policy asks beside metrics answers: alarms of other hands, and events in logs."""
+"""Doctor checks of the CloudWatch alarms and log events that the criteria of a policy read."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -22,14 +22,17 @@ _MISSING_REMEDY: Final = "make it, or correct the policy"
 
 
 def alarms_of(policy: Policy) -> dict[str, Alarm]:
-    """Return the criteria that an alarm decides."""
+    """Return the criteria of `policy` that read a CloudWatch alarm, by name."""
     return {name: one for name, one in policy.criteria.items() if isinstance(one, Alarm)}
 
 
 def alarm_check(name: str, criterion: Alarm, reading: AlarmReading) -> Check:
-    """Return how the alarm of a criterion stands; one that only reports keeps nobody waiting."""
+    """Return the check of the alarm that a criterion reads.
+
+    An alarm of a criterion that only reports is at most a warning: it blocks no start.
+    """
     what, alarm = f"alarm of {name}", criterion.alarm
-    worst = fail if criterion.gating else warn
+    level_of = fail if criterion.gating else warn
     match reading.state:
         case AlarmState.OK:
             return ok(what, f"{alarm} is OK")
@@ -40,20 +43,21 @@ def alarm_check(name: str, criterion: Alarm, reading: AlarmReading) -> Check:
         case AlarmState.INSUFFICIENT_DATA:
             return warn(what, f"{alarm} has no data", "see which metric it looks at")
         case AlarmState.MISSING:
-            return worst(
+            return level_of(
                 what, f"there is no alarm {alarm} in this account and region", _MISSING_REMEDY
             )
         case AlarmState.UNREAD:
             remedy = "its gate cannot pass" if criterion.gating else "it only reports"
-            return worst(what, f"{alarm} cannot be read: {reading.reason}", remedy)
+            return level_of(what, f"{alarm} cannot be read: {reading.reason}", remedy)
         case unreachable:
             assert_never(unreachable)
 
 
 def log_queries(policy: Policy, now: datetime) -> dict[str, tuple[LogQuery, ...]]:
-    """Return what is looked for in logs, by the line that tells: one event of each is enough.
+    """Return the log queries of `policy`, by the name of their check; one event of each is enough.
 
-    Of a rollback's two events, the weight says which one is logged now: either will do.
+    `verify_rollback` has two patterns, and the live weight decides which one is logged now: an
+    event of either passes.
     """
     return {name: tuple(queries) for name, queries in _queries(policy, _span(now))}
 
@@ -76,7 +80,7 @@ def _span(now: datetime) -> Span:
 
 
 def log_check(what: str, queries: tuple[LogQuery, ...], counts: Mapping[LogQuery, Series]) -> Check:
-    """Return whether one of the events was logged in the last hour."""
+    """Return the check that an event of one of `queries` was logged in the last hour."""
     group = queries[0].group
     series = [counts[one] for one in queries]
     for one in series:
@@ -85,10 +89,10 @@ def log_check(what: str, queries: tuple[LogQuery, ...], counts: Mapping[LogQuery
     if any(one.points for one in series):
         return ok(what, f"{group} has such an event in the last hour")
     patterns = " nor ".join(one.pattern for one in queries)
-    found = "neither " if len(queries) > 1 else "no "
+    negation = "neither " if len(queries) > 1 else "no "
     return warn(
         what,
-        f"{group} has {found}{patterns} in the last hour",
+        f"{group} has {negation}{patterns} in the last hour",
         "fine where nobody asked for anything; else see what the function logs: rolloutctl logs "
         "POLICY",
     )

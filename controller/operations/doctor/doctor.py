@@ -1,4 +1,4 @@
-"""What `doctor` looks at: what cannot be looked at degrades its own line, and no other."""
+"""All checks of `rolloutctl doctor`; a source that cannot be read degrades only its own check."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -19,8 +19,8 @@ from controller.errors import (
     is_record_error,
 )
 from controller.operations.doctor import alarms_and_logs, metrics, target
-from controller.operations.doctor import monitoring as watching
-from controller.operations.doctor import store as place
+from controller.operations.doctor import monitoring as monitoring_checks
+from controller.operations.doctor import store as store_checks
 from controller.operations.monitoring.desired import monitoring_of, wanted
 from controller.operations.monitoring.resources import Monitoring
 from controller.ports.clock import Clock
@@ -32,59 +32,61 @@ from controller.ports.target import InspectableTarget
 
 
 class TargetWarning(Protocol):
-    """Why a variable of the policy may be the wrong one."""
+    """A reason to doubt that a variable named in the policy is the right one."""
 
     @property
     def text(self) -> str: ...
 
 
 class NameCheckedTarget(InspectableTarget, Protocol):
-    """A target that also knows whether its variables are those of the function."""
+    """A target that also checks whether the policy names the variables that the function has."""
 
     def name_warnings(self) -> Sequence[TargetWarning]:
-        """Return why they may not be. Raises TargetError."""
+        """Return a warning for each variable that may be the wrong one. Raises TargetError."""
         ...
 
 
 class MetricCatalogue(Protocol):
-    """Which metrics there are."""
+    """The metrics that CloudWatch lists."""
 
     def similar(self, metric: Metric) -> MetricListing:
-        """Return what there is of this name, or in its namespace."""
+        """Return the listed metrics of the same name, and the names in the same namespace."""
         ...
 
 
 class TopicSubscribers(Protocol):
-    """Who hears a topic."""
+    """The subscriptions of SNS topics."""
 
     def of(self, topic: str) -> Iterable[Subscription]:
-        """Return its subscriptions. Raises MonitoringError."""
+        """Return the subscriptions of `topic`. Raises MonitoringError."""
         ...
 
 
 def _load_all(store: Store, ids: Iterable[str]) -> tuple[list[Rollout], list[StoreError]]:
-    """Return the rollouts that can be read, and what is wrong with the records of the others.
+    """Return the rollouts that can be read, and an error for each record that cannot.
 
-    Raises StoreError when something is wrong with the whole store.
+    Raises StoreError when the store as a whole cannot be read.
     """
-    found: list[Rollout] = []
+    rollouts: list[Rollout] = []
     damaged: list[StoreError] = []
     for one in ids:
         try:
-            found.append(store.load(one))
+            rollouts.append(store.load(one))
         except StoreError as error:
             if not is_record_error(error):
                 raise
             damaged.append(error)
-    return found, damaged
+    return rollouts, damaged
 
 
 @dataclass(frozen=True, slots=True)
 class Doctor:
-    """What is looked at, and with what.
+    """The checks of one policy, and the sources that they read.
 
-    store: or why it cannot be opened. deployed: the stack beside what should watch the policy; it
-    raises MonitoringError and UsageError. caller_checks, permission_checks: checks that the account alone can make.
+    store: the store, or the error that it cannot be opened with.
+    deployed: returns the deployed stack, compared with the given monitoring; None: there is none.
+        Raises MonitoringError and UsageError.
+    caller_checks, permission_checks: the checks that need the AWS account (STS, IAM).
     """
 
     policy: Policy
@@ -101,7 +103,7 @@ class Doctor:
     permission_checks: Callable[[], Iterator[Check]]
 
     def checks(self) -> Iterator[Check]:
-        """Yield every check, in the order in which one would mend things."""
+        """Yield every check, in the order in which problems are best fixed."""
         yield from self.caller_checks()
         yield from self._store()
         yield from self._target()
@@ -116,19 +118,19 @@ class Doctor:
             if isinstance(self.store, StoreError):
                 raise self.store
             now = self.clock.now()
-            found, damaged = _load_all(self.store, self.store.active(now, [self.policy.name]))
+            rollouts, damaged = _load_all(self.store, self.store.active(now, [self.policy.name]))
         except NoStoreError as error:
             yield warn("store", str(error))
             return
         except StoreError as error:
             yield fail("store", str(error), "without it nothing is judged and nothing goes up")
             return
-        active = [one for one in found if not one.final]
+        active = [one for one in rollouts if not one.final]
         names = ", ".join(one.id for one in active) or "none"
         yield ok("store", f"can be read; active rollouts: {names}")
         for one in damaged:
             yield fail("store", str(one), "that rollout alone is neither judged nor moved")
-        yield place.schedule_check(active, now)
+        yield store_checks.schedule_check(active, now)
 
     def _target(self) -> Iterator[Check]:
         try:
@@ -137,71 +139,75 @@ class Doctor:
         except TargetError as error:
             yield fail("target", str(error), "nothing can be moved before it can be read")
             return
-        found = [(one.fatal, one.text) for one in self.target.obstacles()]
-        yield from target.reach_checks(found)
+        obstacles = [(one.fatal, one.text) for one in self.target.obstacles()]
+        yield from target.reach_checks(obstacles)
 
     def _metrics(self) -> Iterator[Check]:
         now = self.clock.now()
-        asked = {name: metrics.queries_of(one) for name, one in self.policy.metrics.items()}
-        queries = [query for pair in asked.values() for query in pair]
+        queries_by_metric = {
+            name: metrics.queries_of(one) for name, one in self.policy.metrics.items()
+        }
+        queries = [query for pair in queries_by_metric.values() for query in pair]
         try:
             series = self.metrics.read(queries, metrics.span_until(now))
         except MetricsError as error:
             yield fail("metrics", str(error), "nothing can be judged without them")
             return
         for name, metric in self.policy.metrics.items():
-            samples, values = (series.get(one, Series()) for one in asked[name])
-            found = metrics.data_check(name, metric, samples, values, now)
-            yield found or metrics.missing_data_check(
+            samples, values = (series.get(one, Series()) for one in queries_by_metric[name])
+            check = metrics.data_check(name, metric, samples, values, now)
+            yield check or metrics.missing_data_check(
                 name, self.policy, self.catalogue.similar(metric)
             )
 
     def _alarms_and_logs(self) -> Iterator[Check]:
         alarms = alarms_and_logs.alarms_of(self.policy)
-        stand = self.alarms.states(one.alarm for one in alarms.values())
+        readings = self.alarms.states(one.alarm for one in alarms.values())
         for name, one in alarms.items():
-            yield alarms_and_logs.alarm_check(name, one, stand[one.alarm])
-        asked = alarms_and_logs.log_queries(self.policy, self.clock.now())
-        counted = self.logs.count(query for queries in asked.values() for query in queries)
-        for what, queries in asked.items():
-            yield alarms_and_logs.log_check(what, queries, counted)
+            yield alarms_and_logs.alarm_check(name, one, readings[one.alarm])
+        queries_by_line = alarms_and_logs.log_queries(self.policy, self.clock.now())
+        counts = self.logs.count(query for queries in queries_by_line.values() for query in queries)
+        for what, queries in queries_by_line.items():
+            yield alarms_and_logs.log_check(what, queries, counts)
 
     def _monitoring_checks(self) -> Iterator[Check]:
-        monitoring = self._monitoring()
+        monitoring = self._desired_monitoring()
         try:
-            found = self.deployed(monitoring)
+            deployed = self.deployed(monitoring)
         except (MonitoringError, UsageError) as error:
             yield warn("monitoring", f"not checked: {error}")
             return
-        yield watching.stack_check(found)
-        if found is None:
+        yield monitoring_checks.stack_check(deployed)
+        if deployed is None:
             return
-        yield watching.alarms_check(self.alarms.states(one.name for one in monitoring.alarms))
-        remedy = f"{watching.DEPLOY} --email ADDRESS"
-        if found.topic:
-            yield from self._heard("topic", found.topic, remedy)
+        yield monitoring_checks.alarms_check(
+            self.alarms.states(one.name for one in monitoring.alarms)
+        )
+        remedy = f"{monitoring_checks.DEPLOY} --email ADDRESS"
+        if deployed.topic:
+            yield from self._subscription_checks("topic", deployed.topic, remedy)
         else:
             yield warn("topic", "the stack has no topic: its alarms send no mail", remedy)
 
     def _channels(self) -> Iterator[Check]:
-        """Yield whether somebody hears the topics that the policy tells."""
+        """Yield a check of the subscriptions of each SNS topic that the policy notifies."""
         for channel in self.policy.notify or ():
             if isinstance(channel, SnsChannel):
-                yield from self._heard(
+                yield from self._subscription_checks(
                     channel.display_name, channel.topic, "subscribe to it, or drop it"
                 )
 
-    def _heard(self, what: str, topic: str, otherwise: str) -> Iterator[Check]:
+    def _subscription_checks(self, what: str, topic: str, remedy: str) -> Iterator[Check]:
         try:
-            found = list(self.subscribers.of(topic))
+            subscriptions = list(self.subscribers.of(topic))
         except MonitoringError as error:
             yield warn(what, f"not checked: {error}")
             return
-        yield from watching.subscription_checks(what, found, otherwise)
+        yield from monitoring_checks.subscription_checks(what, subscriptions, remedy)
 
-    def _monitoring(self) -> Monitoring:
-        """Return what should watch the policy, as `monitoring deploy` would make it now."""
+    def _desired_monitoring(self) -> Monitoring:
+        """Return the dashboard and alarms that `monitoring deploy` would create now."""
         if not isinstance(self.store, StoreError):
-            with suppress(StoreError):  # its own check tells
+            with suppress(StoreError):  # the check of the store reports it
                 return monitoring_of(self.policy, self.store)
         return wanted(self.policy)

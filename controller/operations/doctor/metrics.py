@@ -1,4 +1,4 @@
-"""Whether a metric of the policy has data, and what is wrong with its name when it has none."""
+"""Doctor checks of the metrics of a policy: recent data, or why a metric may be misspelt."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -20,20 +20,20 @@ _GRANT: Final = "grant cloudwatch:GetMetricData to this role, and run again"
 
 
 def span_until(now: datetime) -> Span:
-    """Return the last day in whole periods, the one that is still open included."""
+    """Return the 24 hours before `now` in whole periods, including the one that is still open."""
     end = floor_to(now, _PERIOD_S) + _PERIOD_S
     return Span(end - int(LOOKBACK.total_seconds()), end)
 
 
 def queries_of(metric: Metric) -> tuple[MetricQuery, MetricQuery]:
-    """Return what is asked of a metric: how many samples it has, and the policy's statistic."""
+    """Return the queries of a metric: its sample count, and the policy's statistic."""
     return query(metric, SAMPLES, _PERIOD_S), query(metric, metric.statistic, _PERIOD_S)
 
 
 def data_check(
     name: str, metric: Metric, samples: Series, values: Series, now: datetime
 ) -> Check | None:
-    """Return the check of a metric that has data, or that cannot be read; None when it has none."""
+    """Return the check of a metric that has data or cannot be read; None when it has no data."""
     what = f"metric {name}"
     for series in (samples, values):
         if series.answer in (QueryStatus.ERROR, QueryStatus.FORBIDDEN):
@@ -41,26 +41,27 @@ def data_check(
     seconds = [second for second, count in samples.points.items() if count]
     if not seconds:
         return None
-    counted = count_text(sum(samples.points.values()), "sample")
+    sample_count = count_text(sum(samples.points.values()), "sample")
     if not values.points:
         return fail(
             what,
-            f"has {counted} in the last 24h and no {metric.statistic}: what publishes it sends "
-            "statistic sets",
+            f"has {sample_count} in the last 24h and no {metric.statistic}: what publishes it "
+            "sends statistic sets",
             "publish values, or judge another statistic",
         )
     age = duration_text(max(now - from_unix(max(seconds)), timedelta()))
-    return ok(what, f"{counted} in the last 24h, the newest {age} ago")
+    return ok(what, f"{sample_count} in the last 24h, the newest {age} ago")
 
 
 def missing_data_check(name: str, policy: Policy, listed: MetricListing) -> Check:
-    """Return the check of a metric that had no data for a day.
+    """Return the check of a metric without data for 24 hours, from the metrics that are listed.
 
-    That another metric of the policy is there, like that of the other path, says nothing of it.
+    Dimensions that the policy uses for another metric, like that of the other path, are no
+    correction for this one.
     """
     what, metric = f"metric {name}", policy.metrics[name]
     paths = _paths(policy, metric)
-    others = [one for one in listed.dimensions if dict(one) not in paths]
+    other_dimensions = [one for one in listed.dimensions if dict(one) not in paths]
     if listed.problem:
         return warn(what, f"no data in the last 24h; its name is not checked: {listed.problem}")
     if dict(metric.dimensions) in [dict(one) for one in listed.dimensions]:
@@ -69,19 +70,19 @@ def missing_data_check(name: str, policy: Policy, listed: MetricListing) -> Chec
             "no data in the last 24h; it had some in the last two weeks",
             "fine where that path has no requests now; else look at what publishes it",
         )
-    if others:
-        nearest = sorted(others, key=lambda one: _distance(metric.dimensions, one))
-        shown = " or ".join(map(_text, nearest[:_MAX_SHOWN]))
+    if other_dimensions:
+        nearest = sorted(other_dimensions, key=lambda one: _distance(metric.dimensions, one))
+        alternatives = " or ".join(map(_text, nearest[:_MAX_SHOWN]))
         return fail(
             what,
             f"{metric.namespace} {metric.name} has no dimensions {_text(metric.dimensions)}",
-            f"it has {shown}: correct the policy",
+            f"it has {alternatives}: correct the policy",
         )
-    if alike := _close_matches(metric.name, listed.names):
+    if close_matches := _close_matches(metric.name, listed.names):
         return fail(
             what,
             f"{metric.namespace} has no {metric.name}",
-            f"it has {' and '.join(alike)}: correct the policy",
+            f"it has {' and '.join(close_matches)}: correct the policy",
         )
     return warn(
         what,
@@ -90,10 +91,10 @@ def missing_data_check(name: str, policy: Policy, listed: MetricListing) -> Chec
     )
 
 
-def _distance(wanted: Dimensions, listed: Dimensions) -> tuple[int, int, str]:
-    """Return how far dimensions are from those that are wanted: values first, then names."""
-    pairs = len(set(wanted.items()) ^ set(listed.items()))
-    return pairs, len(set(wanted) ^ set(listed)), _text(listed)
+def _distance(expected: Dimensions, listed: Dimensions) -> tuple[int, int, str]:
+    """Return how far `listed` is from `expected`: differing pairs, then differing names."""
+    pairs = len(set(expected.items()) ^ set(listed.items()))
+    return pairs, len(set(expected) ^ set(listed)), _text(listed)
 
 
 def _text(dimensions: Dimensions) -> str:
@@ -102,17 +103,17 @@ def _text(dimensions: Dimensions) -> str:
 
 
 def _paths(policy: Policy, metric: Metric) -> list[Dimensions]:
-    """Return the dimensions of what the policy measures on other paths.
+    """Return the dimensions of the metrics that the policy measures on other paths.
 
-    Those of the same name; and those of the namespace, where the metric is not the only one that
-    has its own dimensions: a mistyped one would be.
+    These are the metrics of the same name. The metrics of the same namespace count too when
+    another one has the dimensions of `metric`: mistyped dimensions would be the only ones.
     """
-    beside = [one for one in policy.metrics.values() if one.namespace == metric.namespace]
-    shared = sum(one.dimensions == metric.dimensions for one in beside) > 1
-    return [one.dimensions for one in beside if shared or one.name == metric.name]
+    same_namespace = [one for one in policy.metrics.values() if one.namespace == metric.namespace]
+    shared = sum(one.dimensions == metric.dimensions for one in same_namespace) > 1
+    return [one.dimensions for one in same_namespace if shared or one.name == metric.name]
 
 
 def _close_matches(name: str, names: Sequence[str]) -> list[str]:
-    """Return names that `name` may have been meant for: another case, or a slip of the hand."""
+    """Return the listed names closest to `name`: other letter case, or a typing mistake."""
     lower = {one.lower(): one for one in names if one != name}
     return [lower[one] for one in get_close_matches(name.lower(), lower, n=_MAX_SHOWN, cutoff=0.75)]

@@ -1,4 +1,4 @@
-"""Whether a role may do what its job asks for, as far as that can be known without doing it."""
+"""Doctor checks of the IAM permissions of a role, by IAM's policy simulator."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,9 @@ _ROOT: Final = re.compile(r"arn:[a-z-]+:iam::\d{12}:root")
 
 
 def principal_of(caller: str) -> str:
-    """Return the user or the role whose policies count for `caller`; empty for the root user.
+    """Return the ARN of the user or role whose policies apply to `caller`; empty: the root user.
 
-    The ARN of a session does not have the path of its role: such a role has to be named.
+    The ARN of a session lacks the path of its role: a role with a path has to be named.
     """
     if _ROOT.fullmatch(caller):
         return ""
@@ -22,14 +22,16 @@ def principal_of(caller: str) -> str:
 
 
 def permissions_check(principal: str, decisions: Mapping[tuple[str, str], str]) -> Check:
-    """Return whether `principal` may do everything.
+    """Return the check that `principal` may do every action.
 
-    decisions: what IAM's simulator says of each action on each resource.
+    decisions: the decision of IAM's simulator for each action and resource.
     """
-    denied = sorted({action for (action, _), said in decisions.items() if said != "allowed"})
-    asked = len({action for action, _ in decisions})
+    denied = sorted(
+        {action for (action, _), decision in decisions.items() if decision != "allowed"}
+    )
+    action_count = len({action for action, _ in decisions})
     if not denied:
-        text = f"{principal} may do all {asked} actions of a tick, as IAM simulates it"
+        text = f"{principal} may do all {action_count} actions of a tick, as IAM simulates it"
         return ok("permissions", text)
     return fail(
         "permissions",
@@ -38,17 +40,20 @@ def permissions_check(principal: str, decisions: Mapping[tuple[str, str], str]) 
     )
 
 
-def undetermined_check(why: str, writes: Sequence[str]) -> Check:
-    """Return that nobody can tell without writing; why: what kept IAM from being asked."""
+def undetermined_check(reason: str, writes: Sequence[str]) -> Check:
+    """Return a warning that permissions are unknown until used.
+
+    reason: why IAM could not simulate them. writes: the actions that are only tried by writing.
+    """
     return warn(
         "permissions",
-        f"whether {' and '.join(writes)} are allowed shows only when they are done: {why}",
+        f"whether {' and '.join(writes)} are allowed shows only when they are done: {reason}",
         "compare the role with rolloutctl iam POLICY --for tick",
     )
 
 
 def root_check() -> Check:
-    """Return that nothing was found out: the root user of an account may do everything in it."""
+    """Return a warning that permissions were not checked: the root user may do everything."""
     return warn(
         "permissions",
         "asked as the root user, who may do everything: the role of the schedule is another one",

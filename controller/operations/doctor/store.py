@@ -1,4 +1,4 @@
-"""Whether the clock is right, and whether anything ticks."""
+"""Doctor checks of the local clock and of the schedule that runs ticks."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -8,34 +8,39 @@ from controller.core.checks import Check, fail, ok, warn
 from controller.core.rollout import Rollout
 from controller.core.units import duration_text
 
-# A header has whole seconds, and an answer takes a moment.
+# The Date header has whole seconds, and a response takes some time.
 CLOCK_TOLERANCE: Final = timedelta(seconds=5)
-# Half of a judged minute is another minute then, at the latest.
+# At 30 s, half of each evaluated minute belongs to another minute.
 CLOCK_SKEW_LIMIT: Final = timedelta(seconds=30)
-# The slowest schedule that guards zero after a rollback.
+# The slowest schedule that still keeps the weight at 0 % after a rollback.
 TICK_AGE_LIMIT: Final = timedelta(minutes=15)
 
 
 def clock_check(local: datetime, aws: datetime | None) -> Check:
-    """Return whether our clock agrees with that of AWS; aws: None when no answer had a date."""
+    """Return the check of the local clock against that of AWS.
+
+    aws: time of a response; None when no response had a Date header.
+    """
     if aws is None:
         return warn("clock", "not checked: no answer of AWS had a date", "run again")
-    off = local - aws
-    seconds = abs(off).total_seconds()
-    side = "ahead of" if off > timedelta() else "behind"
-    if abs(off) <= CLOCK_TOLERANCE:
+    skew = local - aws
+    seconds = abs(skew).total_seconds()
+    side = "ahead of" if skew > timedelta() else "behind"
+    if abs(skew) <= CLOCK_TOLERANCE:
         return ok("clock", "agrees with the clock of AWS")
     text = f"{seconds:.0f} s {side} that of AWS"
     remedy = "let the time service of this machine run (chrony, NTP), and run again"
     return (
-        warn("clock", text, remedy) if abs(off) <= CLOCK_SKEW_LIMIT else fail("clock", text, remedy)
+        warn("clock", text, remedy)
+        if abs(skew) <= CLOCK_SKEW_LIMIT
+        else fail("clock", text, remedy)
     )
 
 
 def schedule_check(active: Sequence[Rollout], now: datetime) -> Check:
-    """Return whether something ticks: every tick of an unfinished rollout leaves its time.
+    """Return the check that ticks run: each tick stores its time in every unfinished rollout.
 
-    active: the rollouts of the whole store that are not over.
+    active: the unfinished rollouts of the whole store.
     """
     if not active:
         return warn(

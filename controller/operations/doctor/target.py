@@ -1,4 +1,4 @@
-"""Whether the target can be read, says one weight, and is what callers reach."""
+"""Doctor checks of the target: its weight, its variables, and whether callers reach it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -7,7 +7,7 @@ from controller.core.observation import TargetReading, UpdateStatus
 
 
 def reading_check(reading: TargetReading) -> Check:
-    """Return whether the target shows one weight that is in force."""
+    """Return the check that the target shows one weight, and that it is applied."""
     if reading.weight is None:
         return fail(
             "target",
@@ -30,15 +30,15 @@ def reading_check(reading: TargetReading) -> Check:
 
 
 def names_checks(warnings: Iterable[str]) -> Iterator[Check]:
-    """Yield a check for each reason why these may be the wrong variables."""
-    for doubt in warnings:
-        yield warn("variables", doubt, "fine before the first start; else correct the policy")
+    """Yield a check for each warning that a variable may be the wrong one."""
+    for warning in warnings:
+        yield warn("variables", warning, "fine before the first start; else correct the policy")
 
 
 def reach_checks(obstacles: Sequence[tuple[bool, str]]) -> list[Check]:
-    """Return whether callers see a change of the target.
+    """Return a check for each obstacle between callers and a change of the target.
 
-    obstacles: whether it certainly keeps them from it, and what it is.
+    obstacles: whether it certainly hides a change from callers, and what it is.
     """
     if not obstacles:
         return [ok("reach", "callers see a change at once: no version or alias is in between")]

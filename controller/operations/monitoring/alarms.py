@@ -1,7 +1,7 @@
-"""The alarms of a policy: each criterion that has a bound, as a net that needs no rolloutctl.
+"""CloudWatch alarms for the criteria of a policy that have a bound: a net without rolloutctl.
 
-They compare closed windows with the bound, whichever judge the policy has: an alarm that tells less
-than the judge is no loss, for the judge is there too.
+An alarm compares closed windows with the bound, whichever judge the policy has. It may detect less
+than the judge, which runs as well.
 """
 
 from collections.abc import Mapping
@@ -34,32 +34,38 @@ from controller.ports.monitoring import name_of
 Bounded: TypeAlias = SuccessRate | LatencyIncrease | Threshold
 
 COUNTS: Final = ("Sum", "SampleCount")
-# A shorter window than five minutes has too few requests for an alarm.
-_SHORTEST_S: Final = 300
-# Windows in a row: a count is over its limit at once, a latency may have been one cold start, and
-# the rest is judged better by the judge (SC-003, SC-004).
-_OF_A_COUNT, _OF_A_VALUE, _OF_A_NET = 1, 2, 3
+
+# A window shorter than five minutes has too few requests for an alarm.
+_MIN_PERIOD_S: Final = 300
+
+# Windows in a row that have to breach: a count needs one; one window of latency may be a cold
+# start; all else is a safety net, which the judge decides better (SC-003, SC-004).
+_COUNT_PERIODS, _VALUE_PERIODS, _SAFETY_NET_PERIODS = 1, 2, 3
 
 
 def alarm_of(
     policy: Policy, name: str, criterion: Criterion, baselines: Mapping[str, FrozenValue]
 ) -> Alarm | None:
-    """Return the alarm of a criterion; None for one without a bound, or none that is known yet.
+    """Return the alarm of a criterion; None without a bound, or while its baseline is unknown.
 
-    baselines: what a rollout of the policy has frozen.
+    baselines: the frozen baselines of a rollout of the policy, by criterion.
     """
     match criterion:
         case Threshold(per=str(per)):
-            return _ratio(policy, name, criterion, per)
+            return _ratio_alarm(policy, name, criterion, per)
         case Threshold():
-            return _plain(policy, name, criterion)
+            return _threshold_alarm(policy, name, criterion)
         case SuccessRate():
-            return _failing(policy, name, criterion)
+            return _success_rate_alarm(policy, name, criterion)
         case LatencyIncrease(baseline=ConcurrentBaseline(concurrent=control)):
-            return _beside(policy, name, criterion, control)
+            return _concurrent_latency_alarm(policy, name, criterion, control)
         case LatencyIncrease():
             baseline = baseline_of(name, criterion, baselines)
-            return None if baseline is None else _slower(policy, name, criterion, baseline)
+            return (
+                None
+                if baseline is None
+                else _baseline_latency_alarm(policy, name, criterion, baseline)
+            )
         case _:
             return None
 
@@ -67,29 +73,29 @@ def alarm_of(
 def baseline_of(
     name: str, criterion: LatencyIncrease, baselines: Mapping[str, FrozenValue]
 ) -> float | None:
-    """Return the one number that a latency is compared with; None where there is none (yet)."""
+    """Return the value that a latency is compared with; None when there is none, or not yet."""
     if isinstance(criterion.baseline, FixedBaseline):
         return criterion.baseline.fixed
-    known = baselines.get(name)
-    return None if known is None else known.value
+    frozen = baselines.get(name)
+    return None if frozen is None else frozen.value
 
 
 def limit_of(criterion: LatencyIncrease, baseline: float) -> float:
-    """Return the largest latency that holds, in the unit of the metric."""
+    """Return the highest allowed latency, in the unit of the metric."""
     return round(baseline * (1 + criterion.max_increase), 3)
 
 
 def period_of(criterion: Bounded) -> int:
     """Return the length of one window of the alarm of `criterion`, in seconds."""
-    return max(_SHORTEST_S, int(criterion.over.total_seconds()))
+    return max(_MIN_PERIOD_S, int(criterion.over.total_seconds()))
 
 
-# --- one for each kind --------------------------------------------------------------------------
+# --- Alarms by kind of criterion ------------------------------------------------------------------
 
 
-def _plain(policy: Policy, name: str, criterion: Threshold) -> Alarm:
+def _threshold_alarm(policy: Policy, name: str, criterion: Threshold) -> Alarm:
     metric = policy.metrics[criterion.metric]
-    counted = metric.statistic in COUNTS
+    additive = metric.statistic in COUNTS
     above = criterion.max is not None
     return _alarm(
         policy,
@@ -99,12 +105,12 @@ def _plain(policy: Policy, name: str, criterion: Threshold) -> Alarm:
         single_line(criterion.metric, metric, period_of(criterion)),
         criterion.bound,
         above=above,
-        periods=_OF_A_COUNT if counted else _OF_A_VALUE,
-        quiet_is_fine=counted and above,
+        periods=_COUNT_PERIODS if additive else _VALUE_PERIODS,
+        missing_is_ok=additive and above,
     )
 
 
-def _ratio(policy: Policy, name: str, criterion: Threshold, per: str) -> Alarm:
+def _ratio_alarm(policy: Policy, name: str, criterion: Threshold, per: str) -> Alarm:
     return _alarm(
         policy,
         name,
@@ -114,25 +120,27 @@ def _ratio(policy: Policy, name: str, criterion: Threshold, per: str) -> Alarm:
         ratio_lines(policy, criterion, per, period_of(criterion)),
         percent_of(criterion.bound),
         above=criterion.max is not None,
-        quiet_is_fine=criterion.max is not None,
+        missing_is_ok=criterion.max is not None,
     )
 
 
-def _failing(policy: Policy, name: str, criterion: SuccessRate) -> Alarm:
-    may_fail = 1 - criterion.min
+def _success_rate_alarm(policy: Policy, name: str, criterion: SuccessRate) -> Alarm:
+    max_failure_share = 1 - criterion.min
     return _alarm(
         policy,
         name,
         criterion,
-        f"more than {format_percent(may_fail)} of {criterion.total} fail",
+        f"more than {format_percent(max_failure_share)} of {criterion.total} fail",
         failure_lines(policy, criterion, period_of(criterion)),
-        percent_of(may_fail),
-        quiet_is_fine=True,
+        percent_of(max_failure_share),
+        missing_is_ok=True,
     )
 
 
-def _beside(policy: Policy, name: str, criterion: LatencyIncrease, control: str) -> Alarm:
-    """Return an alarm of a latency against another one at the same time, from enough samples on."""
+def _concurrent_latency_alarm(
+    policy: Policy, name: str, criterion: LatencyIncrease, control: str
+) -> Alarm:
+    """Return the alarm of a latency against its concurrent control; it ignores few samples."""
     return _alarm(
         policy,
         name,
@@ -144,7 +152,9 @@ def _beside(policy: Policy, name: str, criterion: LatencyIncrease, control: str)
     )
 
 
-def _slower(policy: Policy, name: str, criterion: LatencyIncrease, baseline: float) -> Alarm:
+def _baseline_latency_alarm(
+    policy: Policy, name: str, criterion: LatencyIncrease, baseline: float
+) -> Alarm:
     metric = policy.metrics[criterion.metric]
     limit = limit_of(criterion, baseline)
     return _alarm(
@@ -159,38 +169,38 @@ def _slower(policy: Policy, name: str, criterion: LatencyIncrease, baseline: flo
     )
 
 
-# --- what they are made of ----------------------------------------------------------------------
+# --- Parts of an alarm ----------------------------------------------------------------------------
 
 
 def _alarm(
     policy: Policy,
     name: str,
     criterion: Bounded,
-    what: str,
+    condition: str,
     lines: tuple[Line, ...],
     threshold: float,
     *,
     above: bool = True,
-    periods: int = _OF_A_NET,
-    quiet_is_fine: bool = False,
+    periods: int = _SAFETY_NET_PERIODS,
+    missing_is_ok: bool = False,
 ) -> Alarm:
-    """Return an alarm that says of itself what it tells.
+    """Return an alarm whose text describes its condition.
 
-    quiet_is_fine: no datapoint means that nothing happened. Elsewhere the alarm then says so, and
-    does not go on saying what it said before: after a rollback it would stay red for ever.
+    missing_is_ok: no datapoint means that nothing happened. Otherwise missing data make the alarm
+    INSUFFICIENT_DATA instead of keeping its state: after a rollback it would stay in ALARM.
     """
     window = format_duration(timedelta(seconds=period_of(criterion)))
-    when = f"in {window}" if periods == 1 else f"in {periods} windows of {window} in a row"
-    only = lines[0].query if len(lines) == 1 else None
+    timing = f"in {window}" if periods == 1 else f"in {periods} windows of {window} in a row"
+    single_query = lines[0].query if len(lines) == 1 else None
     return Alarm(
         name=name_of(policy.name, name),
-        text=f"{name} of {policy.name}: {what} {when}.",
+        text=f"{name} of {policy.name}: {condition} {timing}.",
         lines=lines,
         threshold=threshold,
         above=above,
         periods=periods,
-        missing="notBreaching" if quiet_is_fine else "missing",
-        few_ignored=only is not None and only.statistic.startswith("p"),
+        missing="notBreaching" if missing_is_ok else "missing",
+        few_ignored=single_query is not None and single_query.statistic.startswith("p"),
     )
 
 

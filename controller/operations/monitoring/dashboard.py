@@ -1,7 +1,7 @@
-"""The graphs of a policy: requests, error rates, latency and integration latency, with its bounds.
+"""Dashboard graphs of a policy: requests, error rates, latencies, and the bounds of criteria.
 
-Where the policy measures an API Gateway, everything is drawn that the gateway publishes under the
-same dimensions, whether a criterion asks for it or not.
+For an API Gateway, all metrics that it publishes under the same dimensions are drawn, also those
+that no criterion uses.
 """
 
 import re
@@ -33,10 +33,18 @@ from controller.operations.monitoring.resources import (
     ratio_lines,
 )
 
+PERIOD_S: Final = 300
+_GATEWAY: Final = "AWS/ApiGateway"
+_INTEGRATION: Final = "IntegrationLatency"
+_PERCENTILES: Final = ("p50", "p95", "p99")
+
+
+# --- Panels ---------------------------------------------------------------------------------------
+
 
 @dataclass(slots=True)
 class Panel:
-    """A widget to be. Ids of lines are its own."""
+    """A widget under construction; the ids of lines are unique within it."""
 
     title: str
     left: str
@@ -47,23 +55,23 @@ class Panel:
     def series(
         self, query: MetricQuery, label: str, *, shown: bool = True, right: bool = False
     ) -> str:
-        """Draw a metric, and return its id; what is only needed for others is not shown."""
-        known = self._lines.get(query)
-        if known is None:
-            known = Line(f"m{len(self._lines) + 1}", label, query, shown=shown, right=right)
-        elif shown and not known.shown:
-            known = replace(known, label=label, shown=True, right=right)
-        self._lines[query] = known
-        return known.id
+        """Add a metric and return its id; `shown` is False for an input of an expression."""
+        line = self._lines.get(query)
+        if line is None:
+            line = Line(f"m{len(self._lines) + 1}", label, query, shown=shown, right=right)
+        elif shown and not line.shown:
+            line = replace(line, label=label, shown=True, right=right)
+        self._lines[query] = line
+        return line.id
 
     def formula(self, expression: str, label: str, *, bound: bool = False) -> None:
-        """Draw an expression over lines that are there."""
+        """Add an expression over lines that were added."""
         if expression not in self._lines:
             identity = f"e{len(self._lines) + 1}"
             self._lines[expression] = Line(identity, label, expression=expression, bound=bound)
 
     def formula_of(self, lines: tuple[Line, ...], label: str) -> None:
-        """Draw the last of `lines`, an expression over those before."""
+        """Add the last of `lines`, an expression over the lines before it."""
         *parts, last = lines
         ids = {
             one.id: self.series(one.query, one.label, shown=False)
@@ -73,49 +81,23 @@ class Panel:
         self.formula(_renamed(last.expression, ids), label)
 
     def bound(self, value: float, label: str, *, right: bool = False) -> None:
-        """Draw a value across."""
+        """Add a horizontal line at `value`."""
         self._bounds[Bound(value, label, right)] = None
 
     def __bool__(self) -> bool:
-        """Tell whether there is anything to see."""
+        """Tell whether any line is shown."""
         return any(line.shown for line in self._lines.values())
 
     def widget(self) -> Widget:
-        """Return what was drawn."""
+        """Return the finished widget."""
         lines = tuple(self._lines.values())
         right = self.right if any(one.right for one in lines) else ""
         return Widget(self.title, lines, tuple(self._bounds), self.left, right)
 
 
 def _renamed(expression: str, ids: dict[str, str]) -> str:
-    """Return `expression` with other ids, all at once: m1 may become m2, and m2 m1."""
-    return re.sub(r"\bm\d+\b", lambda found: ids[found[0]], expression)
-
-
-# --- Widgets --------------------------------------------------------------------------------------
-
-PERIOD_S: Final = 300
-
-_GATEWAY: Final = "AWS/ApiGateway"
-_INTEGRATION: Final = "IntegrationLatency"
-_PERCENTILES: Final = ("p50", "p95", "p99")
-
-
-@dataclass(frozen=True, slots=True)
-class _Gateway:
-    """An API: what its metrics are called depends on its kind."""
-
-    name: str
-    dimensions: tuple[tuple[str, str], ...]
-
-    @property
-    def errors(self) -> Mapping[str, str]:
-        """The metrics of both kinds of errors; only an HTTP API is known by its id."""
-        http = any(key == "ApiId" for key, _ in self.dimensions)
-        return {"4XX": "4xx", "5XX": "5xx"} if http else {"4XX": "4XXError", "5XX": "5XXError"}
-
-    def query(self, name: str, statistic: str) -> MetricQuery:
-        return MetricQuery(_GATEWAY, name, statistic, PERIOD_S, self.dimensions)
+    """Return `expression` with ids replaced, all at once: m1 may become m2, and m2 m1."""
+    return re.sub(r"\bm\d+\b", lambda match: ids[match[0]], expression)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +113,13 @@ class _Page:
         return tuple(panel.widget() for panel in panels if panel)
 
 
-def widgets(policy: Policy, baselines: Mapping[str, FrozenValue]) -> tuple[Widget, ...]:
-    """Return the graphs of `policy`; one in which there would be nothing to see is left out.
+# --- Widgets --------------------------------------------------------------------------------------
 
-    baselines: what its newest rollout has frozen.
+
+def widgets(policy: Policy, baselines: Mapping[str, FrozenValue]) -> tuple[Widget, ...]:
+    """Return the graphs of `policy`, without empty ones.
+
+    baselines: the frozen baselines of its newest rollout, by criterion.
     """
     page = _Page()
     for gateway in _gateways(policy):
@@ -142,26 +127,6 @@ def widgets(policy: Policy, baselines: Mapping[str, FrozenValue]) -> tuple[Widge
     for name, criterion in policy.criteria.items():
         _draw(page, policy, name, criterion, baselines)
     return page.widgets()
-
-
-def _gateways(policy: Policy) -> Iterator[_Gateway]:
-    found = (one for one in policy.metrics.values() if one.namespace == _GATEWAY)
-    dimensions = dict.fromkeys(tuple(sorted(one.dimensions.items())) for one in found)
-    for one in dimensions:
-        name = " ".join(value for key, value in one if key.startswith("Api")) or "gateway"
-        yield _Gateway(name, one)
-
-
-def _draw_gateway(page: _Page, gateway: _Gateway) -> None:
-    page.requests.series(gateway.query("Count", "Sum"), f"requests of {gateway.name}")
-    total = page.errors.series(gateway.query("Count", "Sum"), "requests", shown=False)
-    for kind, name in gateway.errors.items():
-        part = page.errors.series(gateway.query(name, "Sum"), kind, shown=False)
-        page.errors.formula(f"100 * {part} / {total}", f"{kind} of {gateway.name}")
-    for statistic in _PERCENTILES:
-        label = f"{statistic} of {gateway.name}"
-        page.latency.series(gateway.query("Latency", statistic), label)
-    page.integration.series(gateway.query(_INTEGRATION, "p95"), f"p95 of {gateway.name}")
 
 
 def _draw(
@@ -204,15 +169,15 @@ def _draw_increase(
     criterion: LatencyIncrease,
     baselines: Mapping[str, FrozenValue],
 ) -> None:
-    """Draw the latency and its bound: a value, or a line that moves with the control."""
+    """Draw a latency and its bound: a value, or a line computed from the concurrent control."""
     metric = policy.metrics[criterion.metric]
     panel = page.integration if metric.name == _INTEGRATION else page.latency
     panel.series(query(metric, metric.statistic, PERIOD_S), criterion.metric)
     limit = f"{name}: at most {format_percent(criterion.max_increase)} above"
     if isinstance(criterion.baseline, ConcurrentBaseline):
         control = criterion.baseline.concurrent
-        against = policy.metrics[control]
-        identity = panel.series(query(against, against.statistic, PERIOD_S), control)
+        control_metric = policy.metrics[control]
+        identity = panel.series(query(control_metric, control_metric.statistic, PERIOD_S), control)
         factor = round(1 + criterion.max_increase, 6)
         panel.formula(f"{factor:g} * {identity}", f"{limit} {control}", bound=True)
     elif (value := baseline_of(name, criterion, baselines)) is not None:
@@ -228,7 +193,7 @@ def _draw_threshold(page: _Page, policy: Policy, name: str, criterion: Threshold
         page.errors.bound(bound, f"{name}: {word} {format_percent(criterion.bound)}")
         return
     metric = policy.metrics[criterion.metric]
-    panel, right = _place(page, policy, metric)
+    panel, right = _panel_of(page, policy, metric)
     period_s = period_of(criterion) if metric.statistic in COUNTS else PERIOD_S
     panel.series(query(metric, metric.statistic, period_s), criterion.metric, right=right)
     unit = f" {metric.unit}" if metric.unit else ""
@@ -236,8 +201,8 @@ def _draw_threshold(page: _Page, policy: Policy, name: str, criterion: Threshold
     panel.bound(criterion.bound, label, right=right)
 
 
-def _place(page: _Page, policy: Policy, metric: Metric) -> tuple[Panel, bool]:
-    """Return the graph that a threshold belongs to, and whether to the axis at the right."""
+def _panel_of(page: _Page, policy: Policy, metric: Metric) -> tuple[Panel, bool]:
+    """Return the panel of a threshold, and whether it uses the right axis."""
     if metric.name == _INTEGRATION:
         return page.integration, False
     if metric.percentile is not None or metric.name == "Latency":
@@ -248,12 +213,52 @@ def _place(page: _Page, policy: Policy, metric: Metric) -> tuple[Panel, bool]:
 
 
 def _is_error(policy: Policy, metric: Metric) -> bool:
-    """Tell whether a metric counts failures, by what the policy or AWS says of it."""
+    """Tell whether a metric counts failures, by its use in the policy or its AWS name."""
     failures = {
         name
         for one in policy.criteria.values()
         if isinstance(one, SuccessRate)
         for name in one.failures
     }
-    named = any(policy.metrics[name] == metric for name in failures)
-    return named or metric.name.lower().startswith(("4xx", "5xx"))
+    is_failure = any(policy.metrics[name] == metric for name in failures)
+    return is_failure or metric.name.lower().startswith(("4xx", "5xx"))
+
+
+# --- API Gateways ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Gateway:
+    """An API Gateway; the names of its metrics depend on its kind (REST or HTTP)."""
+
+    name: str
+    dimensions: tuple[tuple[str, str], ...]
+
+    @property
+    def errors(self) -> Mapping[str, str]:
+        """The metric of each kind of error; only HTTP APIs have the dimension ApiId."""
+        http = any(key == "ApiId" for key, _ in self.dimensions)
+        return {"4XX": "4xx", "5XX": "5xx"} if http else {"4XX": "4XXError", "5XX": "5XXError"}
+
+    def query(self, name: str, statistic: str) -> MetricQuery:
+        return MetricQuery(_GATEWAY, name, statistic, PERIOD_S, self.dimensions)
+
+
+def _gateways(policy: Policy) -> Iterator[_Gateway]:
+    metrics = (one for one in policy.metrics.values() if one.namespace == _GATEWAY)
+    dimensions = dict.fromkeys(tuple(sorted(one.dimensions.items())) for one in metrics)
+    for one in dimensions:
+        name = " ".join(value for key, value in one if key.startswith("Api")) or "gateway"
+        yield _Gateway(name, one)
+
+
+def _draw_gateway(page: _Page, gateway: _Gateway) -> None:
+    page.requests.series(gateway.query("Count", "Sum"), f"requests of {gateway.name}")
+    total = page.errors.series(gateway.query("Count", "Sum"), "requests", shown=False)
+    for kind, name in gateway.errors.items():
+        part = page.errors.series(gateway.query(name, "Sum"), kind, shown=False)
+        page.errors.formula(f"100 * {part} / {total}", f"{kind} of {gateway.name}")
+    for statistic in _PERCENTILES:
+        label = f"{statistic} of {gateway.name}"
+        page.latency.series(gateway.query("Latency", statistic), label)
+    page.integration.series(gateway.query(_INTEGRATION, "p95"), f"p95 of {gateway.name}")

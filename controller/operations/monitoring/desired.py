@@ -1,4 +1,4 @@
-"""Everything that should watch a policy, worked out from the policy and its newest rollout."""
+"""Desired monitoring of a policy: dashboard and alarms, from the policy and its newest rollout."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
@@ -13,27 +13,21 @@ from controller.operations.monitoring.resources import Dashboard, Moment, Monito
 from controller.ports.monitoring import name_of
 from controller.ports.store import Store
 
-# More lines than a graph has room for: of a rollout with so many, the newest.
-_MOST: Final = 20
-_ENDS: Final = {"rolled_back": "0 %: rolled back", "succeeded": "100 %: succeeded"}
+# A graph has no room for more vertical lines: only the newest are drawn.
+_MAX_MOMENTS: Final = 20
+_END_LABELS: Final = {"rolled_back": "0 %: rolled back", "succeeded": "100 %: succeeded"}
 
 
-def moments(history: Iterable[Entry]) -> tuple[Moment, ...]:
-    """Return when a weight was in force, and how the rollout ended, oldest first."""
-    return tuple(_moments(history))[-_MOST:]
+def monitoring_of(policy: Policy, store: Store, emails: Iterable[str] = ()) -> Monitoring:
+    """Return the monitoring of `policy` with the moments and baselines of its newest rollout.
 
-
-def _moments(history: Iterable[Entry]) -> Iterator[Moment]:
-    for entry in history:
-        if entry.kind == "settled":
-            yield Moment(entry.at, f"{entry.body['weight_to']} %")
-        elif entry.kind == "started" and entry.body.get("because", {}).get("adopted") is not None:
-            yield Moment(entry.at, f"{entry.body['weight_to']} %: adopted")
-        elif entry.kind in _ENDS:
-            yield Moment(entry.at, _ENDS[entry.kind])
-
-
-# --- All resources --------------------------------------------------------------------------------
+    Raises StoreError.
+    """
+    ids = store.of_name(policy.name)
+    if not ids:
+        return wanted(policy, emails)
+    newest = store.load(ids[-1])
+    return wanted(policy, emails, newest.baselines, store.history(newest.id))
 
 
 def wanted(
@@ -44,7 +38,7 @@ def wanted(
 ) -> Monitoring:
     """Return the monitoring of `policy`.
 
-    baselines, history: of its newest rollout; without one, nothing is drawn of it.
+    baselines, history: of its newest rollout; empty: it has none.
     """
     alarms = (alarm_of(policy, name, one, baselines) for name, one in policy.criteria.items())
     unknown = [
@@ -58,7 +52,10 @@ def wanted(
         policy=policy.name,
         name=name_of(policy.name),
         dashboard=Dashboard(
-            name_of(policy.name), _text(policy), widgets(policy, baselines), moments(history)
+            name_of(policy.name),
+            _dashboard_text(policy),
+            widgets(policy, baselines),
+            moments(history),
         ),
         alarms=tuple(one for one in alarms if one is not None),
         emails=tuple(dict.fromkeys(emails)),
@@ -71,8 +68,8 @@ def wanted(
     )
 
 
-def _text(policy: Policy) -> str:
-    """Return what the page says of itself, in Markdown."""
+def _dashboard_text(policy: Policy) -> str:
+    """Return the text at the top of the dashboard, in Markdown."""
     summary = f" {policy.summary}" if policy.summary else ""
     target = policy.target
     return (
@@ -82,13 +79,19 @@ def _text(policy: Policy) -> str:
     )
 
 
-def monitoring_of(policy: Policy, store: Store, emails: Iterable[str] = ()) -> Monitoring:
-    """Return what should watch `policy`: its newest rollout is drawn, and its baseline alarms.
+# --- Moments of a rollout -------------------------------------------------------------------------
 
-    Raises StoreError.
-    """
-    ids = store.of_name(policy.name)
-    if not ids:
-        return wanted(policy, emails)
-    newest = store.load(ids[-1])
-    return wanted(policy, emails, newest.baselines, store.history(newest.id))
+
+def moments(history: Iterable[Entry]) -> tuple[Moment, ...]:
+    """Return when each weight was applied, and how the rollout ended, oldest first."""
+    return tuple(_moments(history))[-_MAX_MOMENTS:]
+
+
+def _moments(history: Iterable[Entry]) -> Iterator[Moment]:
+    for entry in history:
+        if entry.kind == "settled":
+            yield Moment(entry.at, f"{entry.body['weight_to']} %")
+        elif entry.kind == "started" and entry.body.get("because", {}).get("adopted") is not None:
+            yield Moment(entry.at, f"{entry.body['weight_to']} %: adopted")
+        elif entry.kind in _END_LABELS:
+            yield Moment(entry.at, _END_LABELS[entry.kind])

@@ -1,4 +1,4 @@
-"""What monitoring is made of, in our words; how AWS spells it is an adapter's business."""
+"""Parts of the monitoring of a policy: alarms, dashboard, widgets and lines, without AWS syntax."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,12 +12,15 @@ from controller.core.policy import LatencyIncrease, Metric, Policy, SuccessRate,
 Missing: TypeAlias = Literal["missing", "notBreaching"]
 
 
+# --- Resources ------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One series: a statistic of a metric, or an expression over other lines by their ids.
 
-    shown: False for what only an expression needs. right: on the axis at the right. bound: it is
-    what a criterion holds another line against.
+    shown: False for an input of an expression only. right: uses the right axis.
+    bound: it is the bound of a criterion for another line.
     """
 
     id: str
@@ -31,7 +34,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A value that a criterion holds its series against, drawn across a widget."""
+    """The bound of a criterion, a horizontal line of a widget."""
 
     value: float
     label: str
@@ -40,7 +43,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When something happened to the rollout, drawn through every widget."""
+    """An event of the rollout, a vertical line of every widget."""
 
     at: datetime
     label: str
@@ -48,7 +51,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Widget:
-    """One graph. left, right: what its axes show."""
+    """One graph. left, right: labels of its axes."""
 
     title: str
     lines: tuple[Line, ...]
@@ -59,7 +62,7 @@ class Widget:
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """A page of graphs. text: what it says of itself."""
+    """A page of graphs. text: Markdown at its top."""
 
     name: str
     text: str
@@ -69,11 +72,12 @@ class Dashboard:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One criterion, as an alarm that does not need rolloutctl to be running.
+    """The alarm of one criterion, which works while rolloutctl does not run.
 
-    text: when it breaches, in a sentence. lines: the last one is compared with the threshold.
-    above: it breaches above the threshold, else below. periods: so many in a row. few_ignored: a
-    percentile of too few samples changes nothing.
+    text: its condition as a sentence. lines: the last one is compared with the threshold.
+    above: breaching is above the threshold, else below. periods: breaching periods in a row.
+    missing: what CloudWatch makes of missing data. few_ignored: a percentile of too few samples
+    does not change the state.
     """
 
     name: str
@@ -88,11 +92,12 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Monitoring:
-    """Everything that should be there for one policy.
+    """The desired monitoring of one policy.
 
-    name: of the stack, the dashboard and the topic. emails: the addresses that the alarms write to;
-    empty: those that the stack has already. notes: what of the policy is left out, and why.
-    unknown: alarms that cannot be worked out here, because no store at hand has their baseline.
+    name: of the stack, the dashboard and the topic.
+    emails: addresses that the alarms notify; empty: those of the deployed stack.
+    notes: what of the policy is left out, and why.
+    unknown: names of alarms whose baseline is not known here; deployed ones are kept.
     """
 
     policy: str
@@ -104,7 +109,7 @@ class Monitoring:
     unknown: tuple[str, ...] = ()
 
 
-# --- Lines of a graph -----------------------------------------------------------------------------
+# --- Lines of graphs and alarms -------------------------------------------------------------------
 
 
 def percent_of(fraction: float) -> float:
@@ -113,12 +118,12 @@ def percent_of(fraction: float) -> float:
 
 
 def single_line(name: str, metric: Metric, period_s: int) -> tuple[Line]:
-    """Return the one line of a metric by itself."""
+    """Return the line of a single metric."""
     return (Line("m1", name, query(metric, metric.statistic, period_s)),)
 
 
 def failure_lines(policy: Policy, criterion: SuccessRate, period_s: int) -> tuple[Line, ...]:
-    """Return the lines of the percentage of failures."""
+    """Return the lines of the percentage of requests that fail."""
     numbered = [(name, f"m{number}") for number, name in enumerate(criterion.failures, 2)]
     terms = " + ".join(_term(policy, name, identity) for name, identity in numbered)
     part = f"({terms})" if len(numbered) > 1 else terms
@@ -142,16 +147,21 @@ def ratio_lines(policy: Policy, criterion: Threshold, per: str, period_s: int) -
 def increase_lines(
     policy: Policy, criterion: LatencyIncrease, control: str, period_s: int
 ) -> tuple[Line, ...]:
-    """Return the lines of an increase over `control`, which is 0 where either has few samples."""
-    pair = ((criterion.metric, "m1", "m3"), (control, "m2", "m4"))
-    enough = " AND ".join(f"{few} >= {criterion.min_samples}" for _, _, few in pair)
+    """Return the lines of the increase over `control`, in percent.
+
+    It is 0 when either metric has too few samples.
+    """
+    paths = ((criterion.metric, "m1", "m3"), (control, "m2", "m4"))
+    enough_samples = " AND ".join(
+        f"{samples_id} >= {criterion.min_samples}" for _, _, samples_id in paths
+    )
     return (
-        *(_part(policy, one, identity, period_s) for one, identity, _ in pair),
-        *(_samples(policy, one, few, period_s) for one, _, few in pair),
+        *(_part(policy, one, identity, period_s) for one, identity, _ in paths),
+        *(_samples(policy, one, samples_id, period_s) for one, _, samples_id in paths),
         Line(
             "e1",
             f"{criterion.metric} above {control}",
-            expression=f"IF({enough}, 100 * (m1 / m2 - 1), 0)",
+            expression=f"IF({enough_samples}, 100 * (m1 / m2 - 1), 0)",
         ),
     )
 
@@ -162,10 +172,10 @@ def _part(policy: Policy, name: str, identity: str, period_s: int) -> Line:
 
 
 def _samples(policy: Policy, name: str, identity: str, period_s: int) -> Line:
-    asked = query(policy.metrics[name], SAMPLES, period_s)
-    return Line(identity, f"{name} samples", asked, shown=False)
+    sample_query = query(policy.metrics[name], SAMPLES, period_s)
+    return Line(identity, f"{name} samples", sample_query, shown=False)
 
 
 def _term(policy: Policy, name: str, identity: str) -> str:
-    """Return a line inside an expression; what is published only when it happens is 0 else."""
+    """Return the term of a line in an expression; missing data are 0 under `missing: zero`."""
     return f"FILL({identity}, 0)" if policy.metrics[name].missing == "zero" else identity

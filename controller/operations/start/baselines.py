@@ -1,4 +1,4 @@
-"""Frozen baselines: read once, of the stable path alone, and with enough samples."""
+"""Frozen baselines: read once before a start, of the stable path alone, with enough samples."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -30,18 +30,28 @@ from controller.errors import MetricsError
 
 # Blocks long enough to hold a few slow requests, and short enough that a day has many.
 _BLOCK_S = BLOCK_MINUTES * MINUTE_S
-# How far back a control that runs beside the canary is looked at, to learn what is slow there.
+
+# How far back a concurrent control is read, to learn its share of slow requests.
 _CONCURRENT_LOOKBACK = timedelta(hours=24)
+
 # CloudWatch keeps one-minute datapoints 15 days and five-minute ones 63 days.
 _RETENTION_PERIODS = ((timedelta(days=15), 300), (timedelta(days=63), 3_600))
+
+_ALTERNATIVE = "or a known value: baseline: {fixed: ...}"
+
+
+# --- Requests -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class BaselineRequest:
-    """One baseline to read: for which criterion, what, over which window (unix seconds).
+    """One baseline to read: the criterion, its queries, and the window (unix seconds).
 
-    percentiles: percentiles by the share of values below them, to read shares between; empty: nobody
-    needs any. beside: the control runs beside the canary, so that a rollout does no harm to it.
+    percentiles: queries of percentiles and the share of values below each, to interpolate shares;
+        empty: none are needed.
+    text: names the baseline in messages.
+    concurrent: the control runs at the same time as the canary, so that an earlier rollout in the
+        window does not spoil it.
     """
 
     criterion: str
@@ -55,27 +65,27 @@ class BaselineRequest:
 
     @property
     def min_datapoints(self) -> int:
-        """How many datapoints the window has to have at least."""
+        """The fewest datapoints that the window needs."""
         return LEAST_BLOCKS if self.percentiles else 1
 
     @property
     def queries(self) -> tuple[MetricQuery, ...]:
-        """Everything to read."""
+        """All queries of this baseline, without duplicates."""
         return tuple(dict.fromkeys((self.value, self.samples, *self.percentiles)))
 
 
 def baseline_requests(policy: Policy, now: datetime, step: int = 0) -> Iterator[BaselineRequest]:
-    """Yield every baseline of `policy` to read for a rollout that starts at `now` in `step`.
+    """Yield every baseline to read for a rollout of `policy` that starts at `now` in `step`.
 
-    The window is moved back to whole periods, at least one; the period is as coarse as CloudWatch
-    still keeps it.
+    The window is moved back to whole periods, at least one; the period is as fine as CloudWatch
+    still retains it.
     """
     for name, criterion in policy.criteria.items():
         if not isinstance(criterion, LatencyIncrease):
             continue
         stable = _stable_metric(criterion)
-        beside = isinstance(criterion.baseline, ConcurrentBaseline)
-        if stable is None or (beside and not _gates(policy, name, step)):
+        concurrent = isinstance(criterion.baseline, ConcurrentBaseline)
+        if stable is None or (concurrent and not _gates(policy, name, step)):
             continue
         name_of_metric, baseline = stable
         start, end = baseline.window(now, policy.settle)
@@ -88,16 +98,16 @@ def baseline_requests(policy: Policy, now: datetime, step: int = 0) -> Iterator[
         if baseline.over is not None and last > end.timestamp():
             begin, last = begin - period_s, last - period_s  # the newest period is not over yet
         metric = policy.metrics[name_of_metric]
-        wanted = percentiles_of(metric).items() if criterion.sequential else ()
+        percentiles = percentiles_of(metric).items() if criterion.sequential else ()
         yield BaselineRequest(
             criterion=name,
             value=query(metric, metric.statistic, period_s),
             samples=query(metric, SAMPLES, period_s),
-            percentiles={query(metric, name, period_s): share for name, share in wanted},
+            percentiles={query(metric, name, period_s): share for name, share in percentiles},
             span=Span(begin, last),
             min_samples=criterion.min_samples,
             text=f"{name}: {name_of_metric} ({metric.statistic})",
-            concurrent=beside,
+            concurrent=concurrent,
         )
 
 
@@ -107,69 +117,18 @@ def _gates(policy: Policy, name: str, first: int) -> bool:
 
 
 def _stable_metric(criterion: LatencyIncrease) -> tuple[str, FrozenBaseline] | None:
-    """Return the metric to read and over which window; None where nothing is read beforehand."""
+    """Return the metric to read and its window; None when no baseline is read before the start."""
     match criterion.baseline:
-        case FrozenBaseline() as frozen:
-            return frozen.frozen, frozen
+        case FrozenBaseline() as baseline:
+            return baseline.frozen, baseline
         case ConcurrentBaseline(concurrent=name) if criterion.sequential:
             return name, FrozenBaseline(frozen=name, over=_CONCURRENT_LOOKBACK)
         case _:
             return None
 
 
-def frozen_value(
-    request: BaselineRequest, series: Mapping[MetricQuery, Series]
-) -> FrozenValue | None:
-    """Return the sample-weighted mean of the window's values; None with too few datapoints.
-
-    One will do, but for the sequential judge, which learns from them how much they vary.
-
-    For percentiles this is an approximation: those of several periods cannot be combined exactly.
-    Raises MetricsError when a series was not answered in full: half a baseline is none.
-    """
-    for one in map(series.__getitem__, request.queries):
-        if one.answer is not QueryStatus.COMPLETE:
-            raise MetricsError(
-                f"{request.text}: {one.message or one.answer}", answer=str(one.answer)
-            )
-    values, counts = series[request.value].points, series[request.samples].points
-    inside = [at for at in values if request.span.start <= at < request.span.end and counts.get(at)]
-    samples = sum(counts[at] for at in inside)
-    if not samples or len(inside) < request.min_datapoints:
-        return None
-    mean = sum(values[at] * counts[at] for at in inside) / samples
-    value = FrozenValue(mean, samples, request.span.start, request.span.end)
-    if not request.percentiles:
-        return value
-    blocks = [(counts[at], counts[at] * _slow_share(request, series, at, mean)) for at in inside]
-    # A p99.5 that keeps its limit leaves 0.5 % above it, whatever the mean of many p99.5 does.
-    share = max(sum(slow for _, slow in blocks) / samples, 1 - request.percentiles[request.value])
-    varied = local_dispersion(blocks) if request.concurrent else dispersion(blocks)
-    return replace(value, share=share, dispersion=varied)
-
-
-def _slow_share(
-    request: BaselineRequest, series: Mapping[MetricQuery, Series], at: int, limit: float
-) -> float:
-    """Return the share of requests slower than `limit` in the block that begins at `at`."""
-    known = {
-        share: series[one].points[at]
-        for one, share in request.percentiles.items()
-        if at in series[one].points
-    }
-    found = above(limit, known)
-    if found is None:  # one value, or none: all of its requests are alike
-        return float(max(known.values(), default=0.0) > limit)
-    return found
-
-
-# --- Reading them before a start ------------------------------------------------------------------
-
-_ALTERNATIVE = "or a known value: baseline: {fixed: ...}"
-
-
 def unusable_when_adopting(policy: Policy) -> dict[str, str]:
-    """Return, by criterion, why its baseline is no good where the canary has traffic already."""
+    """Return, by criterion, why its baseline cannot be used when the canary has traffic already."""
     return {
         name: f"{name}: a baseline `over` {format_duration(one.baseline.over)} before the start "
         "would be measured while the canary has traffic; name a window before that with `from` "
@@ -181,6 +140,9 @@ def unusable_when_adopting(policy: Policy) -> dict[str, str]:
     }
 
 
+# --- Values ---------------------------------------------------------------------------------------
+
+
 def read_baseline(
     runner: Runner,
     policy: Policy,
@@ -190,22 +152,72 @@ def read_baseline(
 ) -> tuple[FrozenValue | None, str | None]:
     """Return the value of a baseline, and why it cannot be used.
 
-    Raises MetricsError when the source does not answer at all.
+    Raises MetricsError when the metric source cannot be read at all.
     """
     if request.span.end > settled_until.timestamp():
         return None, (
-            f"{request.text}: its window ends at {clock_text(from_unix(request.span.end))}, and measurements "
-            f"are settled only until {clock_text(settled_until)}; name an earlier `to`, {_ALTERNATIVE}"
+            f"{request.text}: its window ends at {clock_text(from_unix(request.span.end))}, "
+            f"and measurements are settled only until {clock_text(settled_until)}; "
+            f"name an earlier `to`, {_ALTERNATIVE}"
         )
     series = runner.observer.metrics.read(request.queries, request.span)
     try:
         value = frozen_value(request, series)
     except MetricsError as error:
         return None, f"measurements cannot be read: {error}"
-    unfit = _problem_with(request, value)
-    return value, unfit if request.concurrent else unfit or _exposure_overlap(
+    problem = _problem_with(request, value)
+    return value, problem if request.concurrent else problem or _exposure_overlap(
         runner, policy, reading, request
     )
+
+
+def frozen_value(
+    request: BaselineRequest, series: Mapping[MetricQuery, Series]
+) -> FrozenValue | None:
+    """Return the sample-weighted mean of the window's values; None with too few datapoints.
+
+    One datapoint is enough, except for the sequential judge, which estimates their dispersion.
+
+    For percentiles this is an approximation: those of several periods cannot be combined exactly.
+    Raises MetricsError when a series is incomplete: part of a baseline is not used.
+    """
+    for one in map(series.__getitem__, request.queries):
+        if one.answer is not QueryStatus.COMPLETE:
+            raise MetricsError(
+                f"{request.text}: {one.message or one.answer}", answer=str(one.answer)
+            )
+    values, counts = series[request.value].points, series[request.samples].points
+    times = [at for at in values if request.span.start <= at < request.span.end and counts.get(at)]
+    samples = sum(counts[at] for at in times)
+    if not samples or len(times) < request.min_datapoints:
+        return None
+    mean = sum(values[at] * counts[at] for at in times) / samples
+    value = FrozenValue(mean, samples, request.span.start, request.span.end)
+    if not request.percentiles:
+        return value
+    blocks = [(counts[at], counts[at] * _slow_share(request, series, at, mean)) for at in times]
+    # By definition 0.5 % of requests are above a p99.5; the mean of many p99.5 may leave fewer.
+    share = max(sum(slow for _, slow in blocks) / samples, 1 - request.percentiles[request.value])
+    spread = local_dispersion(blocks) if request.concurrent else dispersion(blocks)
+    return replace(value, share=share, dispersion=spread)
+
+
+def _slow_share(
+    request: BaselineRequest, series: Mapping[MetricQuery, Series], at: int, limit: float
+) -> float:
+    """Return the share of requests slower than `limit` in the block that begins at `at`."""
+    percentiles = {
+        share: series[one].points[at]
+        for one, share in request.percentiles.items()
+        if at in series[one].points
+    }
+    share = above(limit, percentiles)
+    if share is None:  # at most one percentile: all requests count as fast or as slow
+        return float(max(percentiles.values(), default=0.0) > limit)
+    return share
+
+
+# --- Refusals -------------------------------------------------------------------------------------
 
 
 def _problem_with(request: BaselineRequest, value: FrozenValue | None) -> str | None:
@@ -214,14 +226,15 @@ def _problem_with(request: BaselineRequest, value: FrozenValue | None) -> str | 
     )
     if value is None:
         return (
-            f"{request.text} has {_no_data_text(request)} from {window}; {_more_data_text(request)}, or give a known value: "
+            f"{request.text} has {_no_data_text(request)} from {window}; "
+            f"{_more_data_text(request)}, or give a known value: "
             "baseline: {fixed: ...}"
         )
     if value.samples < request.min_samples:
-        seen, needed = number_text(value.samples), number_text(request.min_samples)
+        samples, needed = number_text(value.samples), number_text(request.min_samples)
         return (
-            f"{request.text} has {seen} samples from {window}, {needed} needed; take a longer window, "
-            "or give a known value: baseline: {fixed: ...}"
+            f"{request.text} has {samples} samples from {window}, {needed} needed; "
+            "take a longer window, or give a known value: baseline: {fixed: ...}"
         )
     return None
 
@@ -229,7 +242,8 @@ def _problem_with(request: BaselineRequest, value: FrozenValue | None) -> str | 
 def _no_data_text(request: BaselineRequest) -> str:
     if request.min_datapoints == 1:
         return "no data"
-    return f"data of fewer than {request.min_datapoints} stretches of {request.value.period_s // 60} minutes"
+    minutes = request.value.period_s // 60
+    return f"data of fewer than {request.min_datapoints} stretches of {minutes} minutes"
 
 
 def _more_data_text(request: BaselineRequest) -> str:
@@ -241,7 +255,7 @@ def _more_data_text(request: BaselineRequest) -> str:
 def _exposure_overlap(
     runner: Runner, policy: Policy, reading: TargetReading, request: BaselineRequest
 ) -> str | None:
-    """A baseline must be of the stable path alone: refuse where a rollout had weight above 0."""
+    """Return why the window may contain canary traffic: a rollout had weight above 0 in it."""
     locks = policy.target.locks(reading.identity)
     for rollout_id, begin, end in runner.store.exposures(reading.identity, locks):
         over = end is None or end.timestamp() > request.span.start

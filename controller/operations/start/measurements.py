@@ -1,4 +1,4 @@
-"""Whether the metrics of a policy can be read, and whether a criterion fails already."""
+"""Refusals of a start: by the live weight, the last update, and what metrics show already."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -13,8 +13,15 @@ from controller.core.units import ceil_to, floor_to
 from controller.engine.direct_write import rollback_command
 from controller.engine.tick import Runner
 
+# A criterion is evaluated at least this far back to see whether it fails already.
+LOOK_BACK = timedelta(hours=1)
+
+
+# --- Weight and last update of the target ---------------------------------------------------------
+
 
 def weight_refusals(runner: Runner, policy: Policy, reading: TargetReading) -> list[str]:
+    """Return why a rollout cannot start from the live weight: it is not 0, or not clear."""
     refusals: list[str] = []
     if reading.weight is None:
         refusals.append(f"the variables contradict each other: {reading.shown}")
@@ -22,23 +29,17 @@ def weight_refusals(runner: Runner, policy: Policy, reading: TargetReading) -> l
         locks = policy.target.locks(reading.identity)
         exposures = runner.store.exposures(reading.identity, locks)
         owner = next((one for one, _, end in exposures if end is None), None)
-        by = f" by {owner}" if owner else ""
-        first = (
+        owner_text = f" by {owner}" if owner else ""
+        remedy = (
             f"let {owner} finish, or roll it back (rolloutctl rollback {owner})"
             if owner
             else f"roll back by hand ({rollback_command(policy.target)})"
         )
         refusals.append(
-            f"the canary has {reading.weight} % already{by} ({reading.shown}); a rollout starts "
-            f"from 0: {first}, or let a rollout begin there with --adopt"
+            f"the canary has {reading.weight} % already{owner_text} ({reading.shown}); "
+            f"a rollout starts from 0: {remedy}, or let a rollout begin there with --adopt"
         )
     return refusals
-
-
-def live_step(policy: Policy, reading: TargetReading) -> int | None:
-    """Return the index of the step whose weight is live; None when there is none."""
-    weights = [step.weight for step in policy.steps]
-    return weights.index(reading.weight) if reading.weight in weights else None
 
 
 def live_refusals(policy: Policy, reading: TargetReading) -> list[str]:
@@ -56,7 +57,14 @@ def live_refusals(policy: Policy, reading: TargetReading) -> list[str]:
     return refusals
 
 
+def live_step(policy: Policy, reading: TargetReading) -> int | None:
+    """Return the index of the step whose weight is live; None when there is none."""
+    weights = [step.weight for step in policy.steps]
+    return weights.index(reading.weight) if reading.weight in weights else None
+
+
 def update_refusals(reading: TargetReading) -> list[str]:
+    """Return why the last update of the target keeps a rollout from starting."""
     refusals: list[str] = []
     if reading.update is not UpdateStatus.SUCCESSFUL:
         detail = f": {reading.detail}" if reading.detail else ""
@@ -66,17 +74,14 @@ def update_refusals(reading: TargetReading) -> list[str]:
 
 # --- Measurements ---------------------------------------------------------------------------------
 
-# How far back a criterion is looked at to see whether it fails already, at least.
-LOOK_BACK = timedelta(hours=1)
-
 
 def measurement_refusals(
     runner: Runner, policy: Policy, reading: TargetReading, now: datetime, *, adopt: bool
 ) -> list[str]:
-    """Return a line for each series that cannot be read, and each criterion that fails now.
+    """Return a refusal for each series that cannot be read, and each criterion that fails now.
 
-    Nothing would ever be known of the first, and a start could only roll back for the second.
-    Raises MetricsError when the source does not answer at all.
+    A rollout could never pass the first, and could only roll back for the second.
+    Raises MetricsError when the metric source cannot be read at all.
     """
     weight = (reading.weight or 0) if adopt else 0
     when = "before any traffic moved"
@@ -112,24 +117,24 @@ def measurement_refusals(
 
 
 def _last_exposure_end(runner: Runner, policy: Policy, reading: TargetReading) -> int:
-    """Return from when on no earlier rollout of the target had traffic, unix seconds; else 0.
+    """Return since when no earlier rollout of the target had traffic, unix seconds; 0: no rollout.
 
-    What its canary did was judged then, and says nothing of what is started now.
+    An earlier canary was judged by its own rollout; it is no evidence about this one.
     """
     locks = policy.target.locks(reading.identity)
-    known = runner.store.exposures(reading.identity, locks)
-    ends = (end for _, _, end in known if end is not None)
+    exposures = runner.store.exposures(reading.identity, locks)
+    ends = (end for _, _, end in exposures if end is not None)
     last = max(ends, default=None)
     return 0 if last is None else ceil_to(ceil((last + policy.warmup).timestamp()), 60)
 
 
 def _look_back_s(criterion: Criterion) -> int:
-    """Return how many seconds back a criterion is looked at: long enough for it to fail."""
+    """Return how many seconds back a criterion is evaluated: long enough for it to fail."""
     length = LOOK_BACK
     if isinstance(criterion, BurnRate):
         length = max(length, criterion.longest_window)
     if isinstance(criterion, SuccessRate | Threshold) and not criterion.sequential:
-        # One window more, because the first may have begun before the look.
+        # One more window, because the first may have begun before the span.
         length = max(length, (criterion.failure_limit + 1) * criterion.over)
     return int(length.total_seconds())
 

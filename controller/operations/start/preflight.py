@@ -1,4 +1,4 @@
-"""All that is checked once, before the first percent of traffic moves; it only reads."""
+"""Preflight: all checks before a start, which only read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,57 +25,9 @@ from controller.operations.start.measurements import (
 )
 
 
-def alarm_findings(
-    runner: Runner, policy: Policy, *, adopt: bool = False
-) -> tuple[list[str], list[str]]:
-    """Return a line for each alarm that keeps a start from making sense, and for each doubt.
-
-    One that is red already would be blamed on the rollout, and one that is not there never says
-    anything. Where the criterion only reports, both are told and keep nobody.
-    """
-    criteria = {name: one for name, one in policy.criteria.items() if isinstance(one, Alarm)}
-    if not criteria:
-        return [], []
-    readings = runner.observer.read_alarms([one.alarm for one in criteria.values()])
-    when = "" if adopt else ", before any traffic moved"
-    refusals, doubts = list[str](), list[str]()
-    for name, one in criteria.items():
-        text, fatal = _alarm_problem(name, alarm_name(one.alarm), readings[one.alarm], when)
-        if text:
-            (refusals if fatal and one.gating else doubts).append(text)
-    return refusals, doubts
-
-
-def _alarm_problem(name: str, alarm: str, reading: AlarmReading, when: str) -> tuple[str, bool]:
-    """Return what is wrong with an alarm, and whether a start makes no sense then.
-
-    when: what is known of a red one; empty where the canary may be what made it red.
-    """
-    match reading.state:
-        case AlarmState.OK:
-            return "", False
-        case AlarmState.ALARM:
-            since = f" since {clock_text(from_unix(reading.since))}" if reading.since else ""
-            why = f" ({reading.reason})" if reading.reason else ""
-            text = f"{name}: {alarm} is in ALARM already{since}{when}{why}"
-            return text, True
-        case AlarmState.INSUFFICIENT_DATA:
-            return f"{name}: {alarm} has too few datapoints to be OK or not, so far", False
-        case AlarmState.MISSING:
-            text = (
-                f"{name}: there is no alarm {alarm} in the account and region of these credentials"
-            )
-            return text, True
-        case AlarmState.UNREAD:
-            return f"{name}: {alarm} was not read: {reading.reason}", True
-
-
-# --- All checks -----------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """What was found before a start; the start goes ahead only when `refusals` is empty."""
+    """The result of all checks before a start, which goes ahead only when `refusals` is empty."""
 
     reading: TargetReading
     refusals: tuple[str, ...]
@@ -92,7 +44,7 @@ def preflight(
     *,
     adopt: bool = False,
 ) -> Preflight:
-    """Return what stands in the way of a start, or of adopting the weight that is live."""
+    """Return the checks of a start, or (`adopt`) of taking over the live weight."""
     refusals = live_refusals(policy, reading) if adopt else weight_refusals(runner, policy, reading)
     refusals += update_refusals(reading)
     refusals += (one.text for one in obstacles if one.fatal)
@@ -100,22 +52,70 @@ def preflight(
     if frozen is not None:
         refusals.append(f"{frozen.text}; start it after that")
     warnings = [one.text for one in obstacles if not one.fatal]
-    red, doubts = alarm_findings(runner, policy, adopt=adopt)
-    refusals, warnings = refusals + red, warnings + doubts
-    unfit = unusable_when_adopting(policy) if adopt else {}
-    refusals += unfit.values()
+    alarm_refusals, alarm_warnings = alarm_findings(runner, policy, adopt=adopt)
+    refusals, warnings = refusals + alarm_refusals, warnings + alarm_warnings
+    unusable = unusable_when_adopting(policy) if adopt else {}
+    refusals += unusable.values()
     baselines: dict[str, FrozenValue] = {}
     try:
         first = (live_step(policy, reading) or 0) if adopt else 0
-        for want in (
-            one for one in baseline_requests(policy, now, first) if one.criterion not in unfit
+        for request in (
+            one for one in baseline_requests(policy, now, first) if one.criterion not in unusable
         ):
-            value, problem = read_baseline(runner, policy, reading, want, now - policy.settle)
+            value, problem = read_baseline(runner, policy, reading, request, now - policy.settle)
             if problem:
                 refusals.append(problem)
             if value is not None:
-                baselines[want.criterion] = value
+                baselines[request.criterion] = value
         refusals += measurement_refusals(runner, policy, reading, now, adopt=adopt)
     except MetricsError as error:
         refusals.append(f"measurements cannot be read: {error}")
     return Preflight(reading, tuple(refusals), tuple(warnings), baselines)
+
+
+# --- Alarms ---------------------------------------------------------------------------------------
+
+
+def alarm_findings(
+    runner: Runner, policy: Policy, *, adopt: bool = False
+) -> tuple[list[str], list[str]]:
+    """Return the refusals and the warnings about the alarms that criteria read.
+
+    An alarm already in ALARM would be blamed on the rollout, and a missing one never reports.
+    For a criterion that only reports, both are warnings.
+    """
+    criteria = {name: one for name, one in policy.criteria.items() if isinstance(one, Alarm)}
+    if not criteria:
+        return [], []
+    readings = runner.observer.read_alarms([one.alarm for one in criteria.values()])
+    when = "" if adopt else ", before any traffic moved"
+    refusals, warnings = list[str](), list[str]()
+    for name, one in criteria.items():
+        text, fatal = _alarm_problem(name, alarm_name(one.alarm), readings[one.alarm], when)
+        if text:
+            (refusals if fatal and one.gating else warnings).append(text)
+    return refusals, warnings
+
+
+def _alarm_problem(name: str, alarm: str, reading: AlarmReading, when: str) -> tuple[str, bool]:
+    """Return the problem of an alarm (empty: none), and whether it refuses a start.
+
+    when: added to the text of an alarm in ALARM; empty where the canary may be its cause.
+    """
+    match reading.state:
+        case AlarmState.OK:
+            return "", False
+        case AlarmState.ALARM:
+            since = f" since {clock_text(from_unix(reading.since))}" if reading.since else ""
+            reason = f" ({reading.reason})" if reading.reason else ""
+            text = f"{name}: {alarm} is in ALARM already{since}{when}{reason}"
+            return text, True
+        case AlarmState.INSUFFICIENT_DATA:
+            return f"{name}: {alarm} has too few datapoints to be OK or not, so far", False
+        case AlarmState.MISSING:
+            text = (
+                f"{name}: there is no alarm {alarm} in the account and region of these credentials"
+            )
+            return text, True
+        case AlarmState.UNREAD:
+            return f"{name}: {alarm} was not read: {reading.reason}", True

@@ -1,4 +1,4 @@
-"""Starting a rollout: once for each revision, and only when nothing stands in its way."""
+"""Start a rollout, once for each revision, after all preflight checks; retry a rolled back one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class StartRequest:
     """What to start: a policy, and a revision (default: the code's digest).
 
     retry_reason: why a revision that was rolled back is started again; only `retry` gives one.
-    adopt: begin at the step whose weight is live already, and move nothing.
+    adopt: begin at the step whose weight is live already, without a write.
     """
 
     policy: Policy
@@ -37,11 +37,14 @@ class StartRequest:
 
 @dataclass(frozen=True, slots=True)
 class StartResult:
-    """The rollout that runs now; `created` is False when it ran already."""
+    """The rollout of the revision; `created` is False when it existed already."""
 
     rollout: Rollout
     created: bool
     warnings: tuple[str, ...] = ()
+
+
+# --- Start ----------------------------------------------------------------------------------------
 
 
 def start(runner: Runner, request: StartRequest) -> StartResult:
@@ -57,97 +60,43 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
     if not revision:
         raise UsageError("the target names no revision; give one with --revision")
     ids = runner.store.of_name(request.policy.name)
-    known = _existing_rollout(runner, ids, request, revision, reading)
-    if known is not None:
-        return StartResult(known, created=False)
+    existing = _existing_rollout(runner, ids, request, revision, reading)
+    if existing is not None:
+        return StartResult(existing, created=False)
     now = runner.clock.now()
-    checked = preflight(
+    preflight_result = preflight(
         runner, request.policy, reading, target.obstacles(), now, adopt=request.adopt
     )
-    if checked.refusals:
+    if preflight_result.refusals:
         raise UsageError(
             f"{request.policy.name} was not started; nothing was touched:",
-            *(f"  {line}" for line in checked.refusals),
+            *(f"  {line}" for line in preflight_result.refusals),
         )
     step = live_step(request.policy, reading) if request.adopt else None
     answers = _hook_answers(runner, request.policy, revision, reading, step or 0)
-    attempt = len(ids) + 1  # whoever started in between has it, and this one is refused
+    attempt = len(ids) + 1  # a concurrent start takes this number first, and this one is refused
     first = transitions.start_rollout(
         request.policy,
         revision,
         reading,
         attempt,
-        checked.baselines,
+        preflight_result.baselines,
         request.retry_reason,
         now,
         step,
     )
-    begun = runner.create_rollout(first, Observation(reading, hooks=answers))
-    warnings = checked.warnings
-    if begun.problem:
-        warnings = (*warnings, f"it was created, and then could not be saved: {begun.problem}")
-    return StartResult(begun.rollout, created=True, warnings=warnings)
-
-
-def _hook_answers(
-    runner: Runner, policy: Policy, revision: str, reading: TargetReading, step: int
-) -> dict[str, HookAnswer]:
-    """Return what the hooks before a start say. Raises UsageError when one objects."""
-    hooks = policy.hooks_at(BEFORE_START)
-    now = runner.clock.now()
-    calls = start_calls(policy, revision, reading, policy.steps[step].weight, now)
-    asking = ConsentHooks(runner.clock, runner.hooks)
-    answers = asking.answers(policy, hooks, calls, asking.deadline())
-    if against := objections(hooks, answers):
-        raise UsageError(
-            f"{policy.name} was not started; nothing was touched:",
-            f"  {BEFORE_START}: {against}",
-        )
-    return answers
-
-
-def retry(
-    runner: Runner,
-    rollout_id: str,
-    reason: str,
-    policy: Policy | None = None,
-    *,
-    adopt: bool = False,
-) -> StartResult:
-    """Start the revision of a rollout that went back to 0 % once more.
-
-    policy: what counts in place of the policy that is stored with the rollout. adopt: as in
-        `Request`.
-    Raises UsageError when it did not go back, when the function has other code now, or when `reason`
-    is empty; and what `start` raises.
-    """
-    if policy is None:
-        known = runner.store.load(rollout_id)
-        check_digests(known, runner.store.history(rollout_id))
-        policy = known.policy
-    else:
-        known = _load(runner, rollout_id)
-    nothing = f"retry changed nothing of {known.id}"
-    if not reason:
-        raise UsageError(f"{nothing}: say why, it is written into the history")
-    reading = _read(runner.observer.targets(policy.target), policy)
-    if known.phase is not Phase.ROLLED_BACK and not _is_undone_success(known, reading):
-        raise UsageError(
-            f"{nothing}: it is {known.phase}, and only what was rolled back, or taken back to 0 % "
-            "after its success, is tried again"
-        )
-    code = reading.code
-    # Of a revision that was named nobody can say whether it is the code of today.
-    if len(known.revision) == len(code) and known.revision != code:
-        raise UsageError(
-            f"{nothing}: its revision was the code {known.revision}, and the function has {code} "
-            "now; that is a new revision: rolloutctl start POLICY"
-        )
-    return start(runner, StartRequest(policy, known.revision, retry_reason=reason, adopt=adopt))
+    visit = runner.create_rollout(first, Observation(reading, hooks=answers))
+    warnings = preflight_result.warnings
+    if visit.problem:
+        warnings = (*warnings, f"it was created, and then could not be saved: {visit.problem}")
+    return StartResult(visit.rollout, created=True, warnings=warnings)
 
 
 def check_start(runner: Runner, policy: Policy, *, adopt: bool = False) -> Preflight:
-    """Return what a start of `policy` would find. Raises UsageError for an unreadable target."""
+    """Return the preflight of `policy` without starting it.
+
+    Raises UsageError for an unreadable target.
+    """
     target = runner.observer.targets(policy.target)
     reading = _read(target, policy)
     now = runner.clock.now()
@@ -161,10 +110,72 @@ def _read(target: InspectableTarget, policy: Policy) -> TargetReading:
         raise UsageError(f"{policy.name} was not started; nothing was touched: {error}") from error
 
 
+def _hook_answers(
+    runner: Runner, policy: Policy, revision: str, reading: TargetReading, step: int
+) -> dict[str, HookAnswer]:
+    """Return the answers of the hooks before a start. Raises UsageError when one objects."""
+    hooks = policy.hooks_at(BEFORE_START)
+    now = runner.clock.now()
+    calls = start_calls(policy, revision, reading, policy.steps[step].weight, now)
+    consent = ConsentHooks(runner.clock, runner.hooks)
+    answers = consent.answers(policy, hooks, calls, consent.deadline())
+    if objection := objections(hooks, answers):
+        raise UsageError(
+            f"{policy.name} was not started; nothing was touched:",
+            f"  {BEFORE_START}: {objection}",
+        )
+    return answers
+
+
+# --- Retry ----------------------------------------------------------------------------------------
+
+
+def retry(
+    runner: Runner,
+    rollout_id: str,
+    reason: str,
+    policy: Policy | None = None,
+    *,
+    adopt: bool = False,
+) -> StartResult:
+    """Start the revision of a rollout that was rolled back to 0 % once more.
+
+    policy: replaces the policy that is stored with the rollout. adopt: as in `StartRequest`.
+    Raises UsageError when it was not rolled back, when the function has other code now, or when
+    `reason` is empty; and what `start` raises.
+    """
+    if policy is None:
+        known = runner.store.load(rollout_id)
+        check_digests(known, runner.store.history(rollout_id))
+        policy = known.policy
+    else:
+        known = _load(runner, rollout_id)
+    unchanged = f"retry changed nothing of {known.id}"
+    if not reason:
+        raise UsageError(f"{unchanged}: say why, it is written into the history")
+    reading = _read(runner.observer.targets(policy.target), policy)
+    if known.phase is not Phase.ROLLED_BACK and not _is_undone_success(known, reading):
+        raise UsageError(
+            f"{unchanged}: it is {known.phase}, and only what was rolled back, or taken back to "
+            "0 % after its success, is tried again"
+        )
+    code = reading.code
+    # A named revision is no digest, and cannot be compared with the code.
+    if len(known.revision) == len(code) and known.revision != code:
+        raise UsageError(
+            f"{unchanged}: its revision was the code {known.revision}, and the function has {code} "
+            "now; that is a new revision: rolloutctl start POLICY"
+        )
+    return start(runner, StartRequest(policy, known.revision, retry_reason=reason, adopt=adopt))
+
+
+# --- Earlier attempts -----------------------------------------------------------------------------
+
+
 def _existing_rollout(
     runner: Runner, ids: Sequence[str], request: StartRequest, revision: str, reading: TargetReading
 ) -> Rollout | None:
-    """Return the rollout of `ids` that this request would start again; None when there is none.
+    """Return the rollout among `ids` that the request would duplicate; None: there is none.
 
     Raises UsageError and RolledBackError as `start` says.
     """
@@ -183,7 +194,7 @@ def _existing_rollout(
 
 
 def _load(runner: Runner, rollout_id: str) -> Rollout:
-    """Return a rollout whose stored policy no longer decides anything, or as `load` does."""
+    """Load a rollout; a changed policy snapshot is tolerated when the rollout is finished."""
     try:
         return runner.store.load(rollout_id)
     except SnapshotChangedError as error:
@@ -194,38 +205,42 @@ def _load(runner: Runner, rollout_id: str) -> Rollout:
 
 def _check_not_rolled_back(rollout: Rollout, request: StartRequest, reading: TargetReading) -> None:
     if rollout.phase is Phase.ROLLED_BACK:
-        what = f"was rolled back by {rollout.id}: {rollout.sentence}"
+        event = f"was rolled back by {rollout.id}: {rollout.sentence}"
     elif _is_undone_success(rollout, reading):
-        what = (
+        event = (
             f"succeeded with {rollout.id}, and its weight was taken back to 0 % after that "
             f"({reading.shown})"
         )
     else:
         return
-    how = f"rolloutctl retry {rollout.id}{' --adopt' if request.adopt else ''} --reason TEXT"
+    retry_command = (
+        f"rolloutctl retry {rollout.id}{' --adopt' if request.adopt else ''} --reason TEXT"
+    )
     if rollout.digest != request.policy.digest():
-        how += f" (a policy file in place of {rollout.id} gives the new attempt the file's policy)"
+        retry_command += (
+            f" (a policy file in place of {rollout.id} gives the new attempt the file's policy)"
+        )
     raise RolledBackError(
-        f"revision {rollout.revision} {what.rstrip('.')}. The revision is blocked; to try it "
-        f"again: {how}"
+        f"revision {rollout.revision} {event.rstrip('.')}. The revision is blocked; to try it "
+        f"again: {retry_command}"
     )
 
 
 def _is_undone_success(rollout: Rollout, reading: TargetReading) -> bool:
-    """Tell whether a success has no traffic any more: somebody has decided that."""
+    """Tell whether an operator set the weight of a succeeded rollout back to 0 %."""
     return rollout.phase is Phase.SUCCEEDED and reading.weight == 0
 
 
 def _check_same_policy(rollout: Rollout, request: StartRequest, revision: str) -> Rollout:
     if rollout.revision != revision:
         raise UsageError(
-            f"{rollout.id} is {rollout.phase} with revision {rollout.revision}; roll it back or let it "
-            f"finish before {revision} is started"
+            f"{rollout.id} is {rollout.phase} with revision {rollout.revision}; roll it back or "
+            f"let it finish before {revision} is started"
         )
     if rollout.digest != request.policy.digest() and rollout.final:
         raise UsageError(
-            f"{rollout.id} brought revision {revision} to {rollout.weight} % with another version of "
-            f"the policy, so there is nothing to start. {_TO_CHANGE}"
+            f"{rollout.id} brought revision {revision} to {rollout.weight} % with another version "
+            f"of the policy, so there is nothing to start. {_TO_CHANGE}"
         )
     if rollout.digest != request.policy.digest():
         raise UsageError(

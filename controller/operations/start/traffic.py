@@ -1,4 +1,4 @@
-"""How much traffic there is: the requests that a policy's metrics count, of the last day."""
+"""Traffic estimate: the requests that a policy's metrics counted in the last 24 hours."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _PERIOD_S = 3_600
 class TrafficEstimate:
     """Requests a minute, on average over a day, and the metrics that counted them.
 
-    stable: False where nothing counts the stable path, so that this is the canary's part alone.
+    includes_stable: False when no metric counts the stable path, so that this is the canary alone.
     """
 
     per_minute: float
@@ -39,26 +39,26 @@ class TrafficEstimate:
 def estimate_traffic(source: MetricSource, policy: Policy, now: datetime) -> TrafficEstimate:
     """Return the requests of both paths in the last settled 24 hours, by one read.
 
-    Of several metrics that count one path, the first that has any data is believed.
-    Raises MetricsError when the source does not answer.
+    Of several metrics that count one path, the first that has any data is used.
+    Raises MetricsError when the metric source cannot be read.
     """
     canary, stable = dict(_canary_queries(policy)), dict(_stable_queries(policy))
     end = floor_to(now - policy.settle, _PERIOD_S)
     span = Span(end - int(DAY.total_seconds()), end)
     series = source.read([*canary.values(), *stable.values()], span)
-    found = [
+    counts = [
         one
         for one in (_first_with_data(canary, series), _first_with_data(stable, series))
         if one is not None
     ]
-    whole = sum(requests for _, requests in found)
+    total = sum(requests for _, requests in counts)
     return TrafficEstimate(
-        whole / (DAY / timedelta(minutes=1)), tuple(name for name, _ in found), bool(stable)
+        total / (DAY / timedelta(minutes=1)), tuple(name for name, _ in counts), bool(stable)
     )
 
 
 def _canary_queries(policy: Policy) -> Iterator[tuple[str, MetricQuery]]:
-    """Yield what counts requests of the canary, what a success rate counts first."""
+    """Yield the metrics that count requests of the canary, those of success rates first."""
     for kind in (SuccessRate, Traffic, Threshold):
         for one in policy.criteria.values():
             match one:
@@ -70,7 +70,7 @@ def _canary_queries(policy: Policy) -> Iterator[tuple[str, MetricQuery]]:
 
 
 def _stable_queries(policy: Policy) -> Iterator[tuple[str, MetricQuery]]:
-    """Yield what counts requests of the stable path; a latency has a sample for each."""
+    """Yield the metrics that count requests of the stable path; a latency has a sample for each."""
     for one in policy.criteria.values():
         match one:
             case SuccessRate(control=Control(total=name)) | Traffic(control=str(name)):
@@ -97,7 +97,7 @@ def _first_with_data(
 ) -> tuple[str, float] | None:
     """Return the first metric that has requests, and how many; None when none has."""
     for name, one in queries.items():
-        whole = sum(series[one].points.values())
-        if series[one].answer is QueryStatus.COMPLETE and whole:
-            return name, whole
+        total = sum(series[one].points.values())
+        if series[one].answer is QueryStatus.COMPLETE and total:
+            return name, total
     return None

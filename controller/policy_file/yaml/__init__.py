@@ -1,4 +1,4 @@
-"""YAML files that people write: plain data, and the line and column of everything in it."""
+"""Reads YAML files as plain data that knows its lines and columns."""
 
 from controller.policy_file.yaml.source import Source, parse, read
 

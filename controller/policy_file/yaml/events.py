@@ -1,4 +1,4 @@
-"""The events of the YAML parser; whatever stops it is one kind of error, with a position."""
+"""Parser events of a YAML text; every parser failure becomes a YamlReadError with a position."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class YamlReadError(Exception):
 
 
 def events(text: str) -> Iterator[Any]:
-    """Yield the events of the parser. Raises StoppedError at the first error of syntax."""
+    """Yield the events of the parser. Raises YamlReadError at the first syntax error."""
     position = Position(1, 1)
     try:
         for event in YAML(typ="safe", pure=True).parse(text):
@@ -50,7 +50,7 @@ def events(text: str) -> Iterator[Any]:
         TypeError,
         ValueError,
     ) as error:
-        # The parser trips over some malformed text instead of refusing it, like "\UFFFFFFFF".
+        # The parser crashes on some malformed text instead of refusing it, like "\UFFFFFFFF".
         raise YamlReadError(position, f"cannot be read as YAML: {_one_line(error)}") from error
 
 
@@ -61,8 +61,8 @@ def _syntax_message(error: MarkedYAMLError) -> str:
     if error.context is None or error.problem is None:
         return problem
     begin = error.context_mark
-    since = "" if begin is None else f" that begins on line {begin.line + 1}"
-    return f"{problem}, {_one_line(error.context)}{since}"
+    origin = "" if begin is None else f" that begins on line {begin.line + 1}"
+    return f"{problem}, {_one_line(error.context)}{origin}"
 
 
 def _one_line(text: object) -> str:

@@ -1,4 +1,4 @@
-"""Plain scalars by the core schema of YAML 1.2 (section 10.3.2): `on` is text, and so is a date."""
+"""Resolves plain scalars by the core schema of YAML 1.2 (10.3.2): `on` and dates are text."""
 
 import re
 from types import MappingProxyType, NoneType
@@ -24,7 +24,7 @@ _TYPES: dict[str, type[Any]] = {
 
 
 def resolve(text: str) -> object:
-    """Return what the plain scalar `text` stands for: None, a bool, an int, a float, or itself."""
+    """Return the value of the plain scalar `text`: None, a bool, an int, a float, or itself."""
     if text in _NULL:
         return None
     if text in _BOOL:
@@ -41,9 +41,9 @@ def resolve(text: str) -> object:
 
 
 def resolve_tag(tag: str, text: str) -> object:
-    """Return what `text` stands for under an explicit core tag like `int`.
+    """Return the value of `text` under an explicit core tag like `int`.
 
-    Raises ValueError when it is no such thing, or the tag is not of the core schema.
+    Raises ValueError when the text has another type, or the tag is not of the core schema.
     """
     if tag == "str":
         return text

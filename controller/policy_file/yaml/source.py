@@ -1,4 +1,4 @@
-"""A YAML file as plain data that still knows where each part of it was written.
+"""A YAML file as plain data, with the position of each part.
 
 source = read(path)                    # PolicyError: not YAML, too big, unreadable
 flaws = source.flaws(problems)         # each is `file:line:column: path: problem`, in order
@@ -22,9 +22,9 @@ MAX_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a file says, and the mistakes that its YAML has already.
+    """The content of a YAML file, and the mistakes in its YAML.
 
-    name: what lines call the file.
+    name: the file's name in flaws.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Source:
 
     @property
     def data(self) -> object:
-        """Mappings, lists, text, numbers, true, false and None; what a mistake spoilt is None."""
+        """Mappings, lists, text, numbers, true, false and None; None where a mistake took it."""
         return self.root.data
 
     def report(self, problems: Iterable[Problem] = ()) -> list[str]:
@@ -45,18 +45,18 @@ class Source:
 
         A problem that only follows from a mistake of the YAML is left out.
         """
-        found = [(one.position, one.place, one.message) for one in self.mistakes]
+        items = [(one.position, one.place, one.message) for one in self.mistakes]
         for problem in problems:
             node, position = self._locate(problem)
             if not node.invalid:
-                found.append((position, problem.place, problem.message))
-        found.sort(key=lambda one: one[0])
-        return [_flaw(self.name, *one) for one in found]
+                items.append((position, problem.place, problem.message))
+        items.sort(key=lambda one: one[0])
+        return [_flaw(self.name, *one) for one in items]
 
     def _locate(self, problem: Problem) -> tuple[Node, Position]:
-        """Return the innermost node that exists around a problem, and where to look for it.
+        """Return the innermost node around a problem, and the position to report.
 
-        Behind an alias there are no nodes: what is wrong there is shown at the alias.
+        An alias has no child nodes: a problem inside it is reported at the alias.
         """
         node, at_key = self.root, None
         for part in problem.place:
@@ -69,9 +69,9 @@ class Source:
 
 
 def read(path: Path, limits: Limits | None = None) -> Source:
-    """Return what the file at `path` says.
+    """Return the YAML of the file at `path`.
 
-    Raises PolicyError with one line when it cannot be read, is no YAML, or exceeds a limit.
+    Raises PolicyError with one line when the file cannot be read, is no YAML, or exceeds a limit.
     """
     try:
         raw = _read_bytes(path)
@@ -93,7 +93,7 @@ def read(path: Path, limits: Limits | None = None) -> Source:
 def _read_bytes(path: Path) -> bytes:
     """Return the bytes of a file, and at most one more than it may have.
 
-    Raises OSError for what is none, as a pipe is: nobody waits for who may write into it.
+    Raises OSError for anything but a regular file, such as a pipe, without waiting for a writer.
     """
     with open(path, "rb", opener=_open_nonblocking) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -106,9 +106,9 @@ def _open_nonblocking(path: str, flags: int) -> int:
 
 
 def parse(text: str, name: str, limits: Limits | None = None) -> Source:
-    """Return what `text` says; `name` is what lines call it.
+    """Return the YAML of `text`; `name` is its name in flaws.
 
-    Raises PolicyError with one line when it is no YAML, or exceeds a limit.
+    Raises PolicyError with one line when the text is no YAML, or exceeds a limit.
     """
     try:
         root, mistakes = build(text, limits or Limits())

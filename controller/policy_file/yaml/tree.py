@@ -1,8 +1,8 @@
-"""From the events of a YAML parser to plain data, built under limits.
+"""Builds plain data from YAML parser events, under limits.
 
-Strict on purpose. What two readers could understand in two ways is a mistake: a key given twice,
-a tag, a merge key, a second document. What could eat the machine stops the reading at once:
-depth, size, and aliases that multiply. Nothing is ever constructed but plain data.
+Strict on purpose. What two readers could understand in two ways is a mistake: a duplicate key, a
+tag, a merge key, a second document. What could exhaust memory or time stops the reading at once:
+depth, size, and aliases that multiply. Only plain data is ever constructed.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ _CORE_TAG_PREFIX = "tag:yaml.org,2002:"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a document may cost; aliases count as what they stand for."""
+    """Limits of a document's size; an alias counts as much as its anchor."""
 
     nodes: int = 20_000
     depth: int = 32
@@ -37,7 +37,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """Something in the YAML itself that is refused, although it can be read past."""
+    """A refused part of the YAML after which reading goes on."""
 
     position: Position
     place: Place
@@ -46,11 +46,11 @@ class Mistake:
 
 @dataclass(slots=True)
 class Node:
-    """A part of the document: its data, and where it and its parts are.
+    """A part of the document: its data, its position, and its child nodes.
 
     children, keys: nodes by key or index, and where each key is; an alias has neither.
-    nodes, depth: what it costs, itself included.
-    invalid: a mistake took the data away, or a part of it: what is missing here is no news.
+    nodes, depth: its size, itself included.
+    invalid: a mistake removed the data or a part of it, so missing data here is not reported again.
     """
 
     position: Position
@@ -63,23 +63,23 @@ class Node:
 
 
 def build(text: str, limits: Limits) -> tuple[Node, list[Mistake]]:
-    """Return the one document in `text`, and what is refused in it.
+    """Return the one document in `text`, and the mistakes in it.
 
-    Raises StoppedError when there is none, when it is no YAML, or when a limit is exceeded.
+    Raises YamlReadError when there is none, when it is no YAML, or when a limit is exceeded.
     """
     builder = _Builder(events(text), limits)
     return builder.document(), builder.mistakes
 
 
 class _Builder:
-    """Builds nodes from events; collects mistakes on the way."""
+    """Builds nodes from parser events, and collects mistakes."""
 
     def __init__(self, stream: Iterator[Any], limits: Limits) -> None:
         self.mistakes: list[Mistake] = []
         self._events = stream
         self._limits = limits
         self._nodes = 0
-        # None: the anchor stands before something that is not complete yet.
+        # None: the node of the anchor is not complete yet.
         self._anchors: dict[str, Node | None] = {}
 
     def document(self) -> Node:
@@ -93,10 +93,10 @@ class _Builder:
             raise YamlReadError(position_of(start.start_mark), "only YAML 1.2 is read")
         root = self._node(next(self._events), (), 1)
         next(self._events)  # the end of the document
-        after = next(self._events)
-        if isinstance(after, DocumentStartEvent):
+        following = next(self._events)
+        if isinstance(following, DocumentStartEvent):
             message = "a second document begins here; a file holds one"
-            self._mistake(position_of(after.start_mark), (), message)
+            self._mistake(position_of(following.start_mark), (), message)
         return root
 
     def _mistake(self, position: Position, place: Place, message: str) -> None:
@@ -164,10 +164,10 @@ class _Builder:
         while not isinstance(event := next(self._events), MappingEndEvent):
             key = self._node(event, place, depth + 1)
             name = key.data if isinstance(key.data, str) else "?"
-            follows = next(self._events)
-            child = self._node(follows, (*place, name), depth + 1)
-            if _is_plain(follows, ""):
-                child.position = key.position  # the parser puts it at the next thing in the file
+            value_event = next(self._events)
+            child = self._node(value_event, (*place, name), depth + 1)
+            if _is_plain(value_event, ""):
+                child.position = key.position  # the parser reports an empty value at the next token
             if key.invalid:
                 node.invalid = True
             elif not isinstance(key.data, str):
@@ -206,7 +206,7 @@ class _Builder:
         )
 
     def _count(self, position: Position, nodes: int, depth: int) -> None:
-        """Count `nodes` more. Raises StoppedError over a limit."""
+        """Count `nodes` more. Raises YamlReadError over a limit."""
         self._nodes += nodes
         if self._nodes > self._limits.nodes:
             message = f"more than {self._limits.nodes:,} values, counting what aliases stand for"
@@ -224,7 +224,7 @@ def _tag(event: Any) -> str | None:
 
 
 def _lone_surrogate(data: object) -> str:
-    """Return what is no character in `data`, and could not be written anywhere; empty: nothing."""
+    """Return the first lone surrogate in `data`, which no encoding can write; empty: none."""
     try:
         str(data).encode()
     except UnicodeEncodeError as error:

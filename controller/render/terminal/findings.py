@@ -1,4 +1,4 @@
-"""The findings of a gate, drawn for a terminal. Needs rich."""
+"""The findings of a gate as a table for a terminal. Needs rich."""
 
 from typing import Final
 
@@ -17,15 +17,15 @@ _VERDICTS: Final = {
     Verdict.FAIL: Text("FAIL", "bold red"),
     Verdict.INCONCLUSIVE: Text("open", "yellow"),
 }
-_LONG_NAME = 24  # longer ones get a line of their own
+_LONG_NAME = 24  # a longer name gets a line of its own
 
 
 def findings_view(rollout: Rollout) -> RenderableType:
-    """Return a row per finding, and the sentences of those that keep somebody waiting."""
-    long = max(len(one.criterion) for one in rollout.findings) > _LONG_NAME
-    table = _stacked(rollout) if long else _side_by_side(rollout)
-    told = [one for one in rollout.findings if _needs_attention(one, rollout)]
-    return Group(table, *(Padding(_sentence(one), (1, 0, 0, 0)) for one in told))
+    """Return a row per finding, and the sentences of those that need attention."""
+    has_long_name = max(len(one.criterion) for one in rollout.findings) > _LONG_NAME
+    table = _stacked(rollout) if has_long_name else _side_by_side(rollout)
+    findings = [one for one in rollout.findings if _needs_attention(one, rollout)]
+    return Group(table, *(Padding(_sentence(one), (1, 0, 0, 0)) for one in findings))
 
 
 def _side_by_side(rollout: Rollout) -> RenderableType:
@@ -47,7 +47,7 @@ def _side_by_side(rollout: Rollout) -> RenderableType:
 
 
 def _stacked(rollout: Rollout) -> RenderableType:
-    """Return two lines a criterion: beside a long name, no line has room for figures."""
+    """Return two lines per criterion: after a long name there is no room for values."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
@@ -60,15 +60,15 @@ def _stacked(rollout: Rollout) -> RenderableType:
 
 
 def _label_text(finding: Finding) -> str:
-    """Return how much was shown, and that nothing goes by it where that is so."""
+    """Return the evidence label, marked when the criterion only reports."""
     return str(finding.label) if finding.gates else f"{finding.label} (report)"
 
 
 def _needs_attention(finding: Finding, rollout: Rollout) -> bool:
-    """Tell whether the sentence of `finding` says why to worry or wait, and nobody else does."""
-    told = finding.verdict is Verdict.PASS or finding.label is Label.NOT_YET
-    told |= not finding.gates and finding.verdict is Verdict.INCONCLUSIVE  # nobody waits for it
-    return not told and finding.sentence not in rollout.sentence
+    """Tell whether the sentence of `finding` explains a failure or a wait, and is not shown yet."""
+    already_clear = finding.verdict is Verdict.PASS or finding.label is Label.NOT_YET
+    already_clear |= not finding.gates and finding.verdict is Verdict.INCONCLUSIVE  # blocks nothing
+    return not already_clear and finding.sentence not in rollout.sentence
 
 
 def _sentence(finding: Finding) -> Text:

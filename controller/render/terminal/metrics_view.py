@@ -1,4 +1,4 @@
-"""Gauges, drawn for a terminal. Needs rich."""
+"""The gauges of `rolloutctl metrics` as a table for a terminal. Needs rich."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,7 +23,7 @@ _STYLES: Final = {
 
 
 def gauge_table(name: str, gauges: Sequence[Gauge], minutes: int, end: datetime) -> RenderableType:
-    """Return the table of `gauge_lines`, in colours."""
+    """Return the table of `gauge_lines` in colours."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
     for column, head in enumerate(HEAD):
         table.add_column(head, justify="right" if column == 1 else "left", overflow="fold")

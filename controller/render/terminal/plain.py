@@ -1,4 +1,4 @@
-"""Text from outside on a drawn page: as it is, without markup, cursor moves and lines of its own.
+"""Untrusted text for rich: shown literally, without markup, control characters or line breaks.
 
 Needs rich.
 """
@@ -11,22 +11,22 @@ from controller.text import is_printable, printable
 
 
 def plain(text: str, style: str = "") -> Text:
-    """Return `text` as one printable line that rich takes for nothing but text."""
+    """Return `text` as one printable line without markup."""
     return Text(printable(text), style)
 
 
 class PrintableRenderable:
-    """What `inner` draws, with a mark for each character that a terminal would obey.
+    """The output of `inner`, with each control character replaced.
 
-    The renderers make text `plain` before, where its width still counts; this is for what was
-    forgotten.
+    Renderers already pass text through `plain`, before its width is measured; this catches text
+    that did not go through it.
     """
 
     def __init__(self, inner: RenderableType) -> None:
         self._inner = inner
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the segments of `inner`; those that move the cursor are rich's own."""
+        """Yield the segments of `inner`; control segments come from rich itself."""
         for one in console.render(self._inner, options):
             yield one if one.control else Segment(_replace_unprintable(one.text), one.style)
 

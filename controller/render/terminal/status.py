@@ -1,4 +1,4 @@
-"""What is drawn on a terminal: a rollout as it stands. Needs rich, so no tick imports this."""
+"""Live view of a rollout on a terminal. Needs rich, so no tick imports this."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -23,9 +23,9 @@ View = TypeVar("View")
 
 
 class Screen(Generic[View]):
-    """The place on a terminal where something is drawn, and drawn anew every second.
+    """An area of the terminal that is drawn again every second.
 
-    draw: says how. What is printed meanwhile goes above it; stderr only if it `takes_stderr`.
+    draw: renders a view. Output printed meanwhile goes above it; stderr only if `takes_stderr`.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Screen(Generic[View]):
         return self
 
     def show(self, view: View) -> None:
-        """Draw `view` from now on."""
+        """Draw `view` now, and on each refresh until the next one."""
         self._shown_view = view
         self._live.refresh()
 
@@ -66,7 +66,7 @@ class Screen(Generic[View]):
 
 
 def live_view(rollout: Rollout, now: datetime) -> RenderableType:
-    """Return `rollout` as it stands at `now`, the most urgent first."""
+    """Return the view of `rollout` at `now`: title, steps, facts, findings."""
     parts: list[RenderableType] = [
         _title(rollout),
         Padding(steps_view(rollout, now), (1, 0)),
@@ -105,22 +105,22 @@ def _fact_rows(rollout: Rollout, now: datetime) -> list[tuple[str, RenderableTyp
     if rollout.drain is not None:
         failed = rollout.drain.verdict is Verdict.FAIL
         facts.append(("drain", plain(rollout.drain.sentence, "bold red" if failed else "")))
-    late = late_text(rollout, now)
-    updated = Text.assemble(clock_text(rollout.updated), (late, "bold yellow"))
+    late_note = late_text(rollout, now)
+    updated = Text.assemble(clock_text(rollout.updated), (late_note, "bold yellow"))
     facts.append(("updated", updated))
     return facts
 
 
 def _weight(rollout: Rollout) -> Text:
-    asked, seen = f"{rollout.weight} % asked for", rollout.seen_weight
-    if seen is None:
-        return Text.assemble(asked, ", ", ("not seen", "yellow"))
-    differs = seen != rollout.weight
-    return Text.assemble(asked, ", ", (f"{seen} % seen", "bold red" if differs else ""))
+    expected, live = f"{rollout.weight} % asked for", rollout.seen_weight
+    if live is None:
+        return Text.assemble(expected, ", ", ("not seen", "yellow"))
+    differs = live != rollout.weight
+    return Text.assemble(expected, ", ", (f"{live} % seen", "bold red" if differs else ""))
 
 
 def _countdown(rollout: Rollout, now: datetime) -> str:
-    """Return how far away that is, like ` (in 37m)`; empty when only a person can tell."""
+    """Return the time until the next action, like ` (in 37m)`; empty for a paused rollout."""
     moment = rollout.next_at
     if moment is None or moment <= now or rollout.phase is Phase.PAUSED:
         return ""

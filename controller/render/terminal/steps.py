@@ -1,4 +1,4 @@
-"""The steps of a rollout and the bake of the current one, drawn for a terminal. Needs rich."""
+"""The steps of a rollout, with the bake of the current one, for a terminal. Needs rich."""
 
 from datetime import datetime
 from typing import Final, assert_never
@@ -22,36 +22,36 @@ _BAR_WIDTH = 24
 
 
 def steps_view(rollout: Rollout, now: datetime) -> RenderableType:
-    """Return a row per step: where it stands, its weight and bake, and what is left of that."""
+    """Return a row per step: a mark, its weight and bake, and the progress of the current bake."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for index, step in enumerate(rollout.policy.steps):
-        here = index == rollout.step
-        style = "" if here else "dim"
+        is_current = index == rollout.step
+        style = "" if is_current else "dim"
         table.add_row(
             _mark(rollout, index),
             Text(f"{step.weight} %", style),
             Text(format_duration(step.bake), style),
-            _bake(rollout, now) if here else "",
+            _bake(rollout, now) if is_current else "",
         )
     return table
 
 
 def _mark(rollout: Rollout, index: int) -> Text:
-    """Return where the step stands: behind, now, ahead, or the one that it went back from."""
+    """Return the mark of a step: done, current, ahead, or the one that was rolled back."""
     if rollout.phase is Phase.SUCCEEDED or index < rollout.step:
         return Text("✓", "green")
     if index > rollout.step:
         return Text("·", "dim")
-    gone_back = rollout.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK)
-    return Text("✗", "bold red") if gone_back else Text("▶", COLOURS[rollout.phase])
+    rolled_back = rollout.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK)
+    return Text("✗", "bold red") if rolled_back else Text("▶", COLOURS[rollout.phase])
 
 
 def _bake(rollout: Rollout, now: datetime) -> RenderableType:
-    """Return how far the bake of the current step is; of a rollout that is over, nothing."""
+    """Return the progress of the current bake; empty for a succeeded rollout."""
     match rollout.phase:
         case Phase.ROLLING_BACK:
             return Text("goes back to 0 %", "red")

@@ -1,4 +1,4 @@
-"""CloudWatch alarms as an alarm source meets them: their states, by name, page by page."""
+"""Fake of CloudWatch alarms: their states, by name, page by page."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -12,13 +12,13 @@ from controller.simulation.scenario.script import Script
 
 OPERATION: Final = "DescribeAlarms"
 MAX_NAMES: Final = 100
-# Since when an alarm has been OK that nothing has happened to.
+# How long an alarm has been OK at the start.
 _OK_FOR: Final = timedelta(days=1)
 _ARN: Final = "arn:aws:cloudwatch:eu-central-1:123456789012:alarm:"
 
 
 class FakeAlarms:
-    """Answers DescribeAlarms for metric alarms; a scenario says when they are not OK."""
+    """Fake DescribeAlarms for metric alarms; a scenario sets states other than OK."""
 
     def __init__(self, clock: VirtualClock, script: Script) -> None:
         self._clock, self._script = clock, script
@@ -37,18 +37,18 @@ class FakeAlarms:
             message = f"The collection AlarmNames must not have a size greater than {MAX_NAMES}"
             raise client_error(OPERATION, "ValidationError", message)
         now_s = self._clock.now().timestamp()
-        found = [self._described(name, now_s) for name in names if name in self._alarms]
+        records = [self._alarm_record(name, now_s) for name in names if name in self._alarms]
         limit, offset = request.get("MaxRecords", 50), int(request.get("NextToken", "0"))
-        there = [one for one in found if one is not None]
+        alarms = [one for one in records if one is not None]
         answer: dict[str, Any] = {
-            "MetricAlarms": there[offset : offset + limit],
+            "MetricAlarms": alarms[offset : offset + limit],
             "CompositeAlarms": [],
         }
-        if len(there) > offset + limit:
+        if len(alarms) > offset + limit:
             answer["NextToken"] = str(offset + limit)
         return answer
 
-    def _described(self, name: str, now_s: float) -> dict[str, Any] | None:
+    def _alarm_record(self, name: str, now_s: float) -> dict[str, Any] | None:
         state, since = self._script.alarm(name, now_s, self._ok_since)
         if state == "missing":
             return None

@@ -1,4 +1,4 @@
-"""CloudWatch as a metric source meets it: late, thinned to bins, and silent where nothing was."""
+"""Fake of CloudWatch metrics: published late, reduced to bins, no datapoint without values."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -34,9 +34,9 @@ _RETENTION = (
 
 
 class MetricFeed(Protocol):
-    """Where the values of one metric come from.
+    """The source of one metric's values.
 
-    unit: as CloudWatch spells it. scale: what every value is multiplied by.
+    unit: as CloudWatch spells it. scale: factor of every value.
     """
 
     unit: str
@@ -52,7 +52,7 @@ class MetricFeed(Protocol):
 
 
 class PutMetricFeed:
-    """Values that were put."""
+    """The values of a metric that were stored by PutMetricData."""
 
     def __init__(self, unit: str) -> None:
         self.unit = unit
@@ -64,7 +64,7 @@ class PutMetricFeed:
         self._minutes[second] = merge((self.minute(second), values))
 
     def minute(self, second: int) -> Distribution:
-        """Return what was put into the minute that begins at `second`."""
+        """Return the values that were put into the minute that begins at `second`."""
         return self._minutes.get(second, Distribution())
 
     def count(self, second: int) -> int:
@@ -73,17 +73,17 @@ class PutMetricFeed:
 
 
 class FakeCloudWatch:
-    """Answers GetMetricData from feeds.
+    """Fake CloudWatch API: answers GetMetricData from feeds.
 
-    Periods are cut from the start that is asked for, and the end cuts the last one off, as moto
-    does it; CloudWatch does not document either. Who asks for whole periods sees no difference.
+    Periods begin at the requested start, and the requested end cuts off the last one, as in moto;
+    CloudWatch documents neither. A request for whole periods sees no difference.
     """
 
     def __init__(self, clock: VirtualClock, publication: Publication) -> None:
         self._clock = clock
         self._publication = publication
         self._feeds: dict[Identity, MetricFeed] = {}
-        # Datapoints that can no longer change, by series and start; None where there is none.
+        # Datapoints that can no longer change, by series and start; None: no datapoint.
         self._final: dict[tuple[Identity, str, int], dict[int, tuple[datetime, float] | None]] = (
             defaultdict(dict)
         )
@@ -94,9 +94,9 @@ class FakeCloudWatch:
 
     def get_metric_data(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Answer GetMetricData."""
-        asked = read_request(request)
-        series = [(query, self._points(query, asked)) for query in asked.queries]
-        return _page(asked, series)
+        metric_request = read_request(request)
+        series = [(query, self._points(query, metric_request)) for query in metric_request.queries]
+        return _page(metric_request, series)
 
     def put_metric_data(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Answer PutMetricData; statistic sets are not simulated."""
@@ -118,7 +118,7 @@ class FakeCloudWatch:
         return {}
 
     def _invalidate(self, identity: Identity) -> None:
-        """Drop what was taken as final: late values have arrived."""
+        """Drop the cached datapoints of a metric: late values have arrived."""
         for key in self._final:
             if key[0] == identity:
                 self._final[key].clear()
@@ -126,24 +126,24 @@ class FakeCloudWatch:
     def _points(self, query: MetricQuery, request: MetricRequest) -> list[tuple[datetime, float]]:
         feed = self._feeds.get(query.identity)
         period_s = query.period_s
-        # An unknown metric, a wrong unit and a resolution that nobody publishes look like silence.
+        # An unknown metric, a wrong unit and an unpublished resolution have no data, as in AWS.
         if feed is None or query.unit not in (None, feed.unit) or period_s % MINUTE_S:
             return []
         now_s = self._clock.now().timestamp()
         oldest = now_s - _retention_of(period_s).total_seconds()
         begin = int(request.start_s) // MINUTE_S * MINUTE_S
         first = begin + max(0, int(oldest) - begin) // period_s * period_s
-        known = self._final[query.identity, query.statistic, period_s]
+        final_points = self._final[query.identity, query.statistic, period_s]
         points = []
         for start in range(first, ceil(min(request.end_s, now_s)), period_s):
             end = min(start + period_s, ceil(request.end_s))
-            if start in known and end == start + period_s:
-                point = known[start]
+            if start in final_points and end == start + period_s:
+                point = final_points[start]
             else:
                 value, final = self._value(feed, query, range(start, end, MINUTE_S), now_s)
                 point = None if value is None else (from_unix(start), value)
                 if final and end == start + period_s:
-                    known[start] = point
+                    final_points[start] = point
             if point is not None:
                 points.append(point)
         if request.descending:
@@ -153,7 +153,7 @@ class FakeCloudWatch:
     def _value(
         self, feed: MetricFeed, query: MetricQuery, minutes: range, now_s: float
     ) -> tuple[float | None, bool]:
-        """Return what a datapoint of `minutes` shows now, and whether it will never change."""
+        """Return the current value of a datapoint of `minutes`, and whether it is final."""
         parts = []
         visible = 1.0
         for minute in minutes:
@@ -169,7 +169,7 @@ class FakeCloudWatch:
 
 
 def _retention_of(period_s: int) -> timedelta:
-    return next(kept for multiple, kept in _RETENTION if period_s % multiple == 0)
+    return next(retention for multiple, retention in _RETENTION if period_s % multiple == 0)
 
 
 def _statistic(name: str, parts: list[Distribution], scale: float) -> float | None:
@@ -188,7 +188,7 @@ def _statistic(name: str, parts: list[Distribution], scale: float) -> float | No
         case "Maximum":
             return scale * max(part.high for part in parts if part.count)
         case _ if name.startswith("TC("):
-            # Part by part: a count that was read is not changed by later minutes.
+            # Part by part, so that a count that was read does not change with later minutes.
             limit = float(name.removeprefix("TC(").removesuffix(":)")) / scale
             return sum(count_above(part, limit) for part in parts)
         case _:
@@ -198,7 +198,7 @@ def _statistic(name: str, parts: list[Distribution], scale: float) -> float | No
 def _page(
     request: MetricRequest, series: list[tuple[MetricQuery, list[tuple[datetime, float]]]]
 ) -> dict[str, Any]:
-    """Return the page that begins at the request's offset; a series may go on over pages."""
+    """Return the page that begins at the request's offset; a series may span pages."""
     results = []
     skip, room = request.offset, request.max_datapoints
     more = False
@@ -236,7 +236,7 @@ def _values(datum: Mapping[str, Any]) -> Distribution:
     if "Values" not in datum:
         raise NotImplementedError("no statistic sets in a simulated CloudWatch")
     counts = datum.get("Counts", [1.0] * len(datum["Values"]))
-    often: dict[float, int] = {}
+    frequencies: dict[float, int] = {}
     for value, count in zip(datum["Values"], counts, strict=True):
-        often[float(value)] = often.get(float(value), 0) + int(count)
-    return Distribution.of(often)
+        frequencies[float(value)] = frequencies.get(float(value), 0) + int(count)
+    return Distribution.of(frequencies)

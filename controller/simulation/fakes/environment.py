@@ -1,4 +1,4 @@
-"""What Lambda takes as the environment of a function."""
+"""Lambda's rules for the environment variables of a function."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ _UNABLE = (
 
 
 def check_environment(operation: str, variables: Mapping[str, str]) -> None:
-    """Raise the ClientError that `operation` answers to variables that Lambda does not take."""
+    """Raise the ClientError of `operation` for variables that Lambda does not accept."""
     for name in variables:
         if _RESERVED.fullmatch(name):
             message = (

@@ -1,8 +1,8 @@
-"""Errors as botocore raises them."""
+"""The exceptions that botocore raises for AWS errors."""
 
 from botocore.exceptions import ClientError, ParamValidationError, ReadTimeoutError
 
-# Status of each error code that a fake answers with.
+# HTTP status of each error code that a fake answers with.
 STATUS = {
     "AccessDeniedException": 403,
     "InternalFailure": 500,
@@ -25,7 +25,7 @@ def client_error(
 ) -> ClientError:
     """Return the error that a client raises when AWS answers `operation` with `code`.
 
-    status: where a service has another one for this code than others.
+    status: HTTP status, where a service uses another one for this code than STATUS has.
     """
     return ClientError(
         {
@@ -43,7 +43,7 @@ def client_error(
 
 
 def validation_error(report: str) -> ParamValidationError:
-    """Return the error that a client raises by itself, before it asks AWS."""
+    """Return the error that a client raises for an invalid request, before it calls AWS."""
     return ParamValidationError(report=report)
 
 

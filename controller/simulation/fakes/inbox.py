@@ -1,4 +1,4 @@
-"""Who takes messages and is asked in a rehearsal: nobody outside hears of it."""
+"""Fakes of the notification and hook ports for rehearsals: no message leaves the process."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -13,18 +13,18 @@ from controller.core.rollout import Rollout
 
 @dataclass(slots=True)
 class FakeInbox:
-    """`Courier` that keeps what would be sent, with the channel, in order."""
+    """A `ChannelNotifier` that stores each message with its channel, and sends nothing."""
 
     sent: list[tuple[str, Message]] = field(default_factory=list)
 
     def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
-        """Keep `message`."""
+        """Store `message`."""
         self.sent.append((channel.display_name, message))
 
 
 @dataclass(slots=True)
 class ScriptedHooks:
-    """`HookCaller` that keeps every call, and allows what the scenario does not refuse.
+    """A `HookCaller` that stores every call, and consents unless the scenario refuses.
 
     refusal: how hooks refuse now; None: they do not.
     """
@@ -37,14 +37,14 @@ class ScriptedHooks:
     ) -> HookAnswer:
         """Answer as the scenario says."""
         self.calls.append(call)
-        how = self.refusal()
-        if how is None:
+        refusal = self.refusal()
+        if refusal is None:
             return HookAnswer(Consent.GIVEN)
-        said = "the scenario says no" if how == "refused" else "no answer in the scenario"
-        return HookAnswer(Consent(how), said)
+        detail = "the scenario says no" if refusal == "refused" else "no answer in the scenario"
+        return HookAnswer(Consent(refusal), detail)
 
     def tell(
         self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> None:
-        """Keep the call."""
+        """Store the call."""
         self.calls.append(call)

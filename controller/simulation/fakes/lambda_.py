@@ -1,4 +1,4 @@
-"""Lambda's control plane: revisions, updates that take a while, and what refuses them.
+"""Fake of Lambda's control plane: revisions, updates that take time, and refused updates.
 
 While an update is in progress, and after one that failed, the answer shows the new environment
 but traffic is served with the old one.
@@ -31,10 +31,11 @@ _KMS_ERROR = {
 
 @dataclass(slots=True)
 class Function:
-    """One function: what its configuration shows, and what it is served with.
+    """A Lambda function: its configuration, and the environment that serves requests.
 
     provisioned, aliases: as ListProvisionedConcurrencyConfigs and ListAliases answer them.
-    log_group: where it is configured to log; empty: Lambda does not say.
+    served: the environment of the last successful update.
+    log_group: the configured log group; empty: not in the configuration.
     pinned: environment of the version that callers get by an alias; None: they get $LATEST.
     """
 
@@ -57,15 +58,15 @@ class Function:
 
     @property
     def effective_environment(self) -> Mapping[str, str]:
-        """The environment that requests meet."""
+        """The environment that serves requests."""
         return self.served if self.pinned is None else self.pinned
 
 
 class FakeLambda:
-    """Answers for functions that were added.
+    """Fake Lambda API for the functions that were added.
 
-    rules: asked for at each update and each read. served: told when a function's traffic gets
-    another environment.
+    rules: returns the update rules, at each update and each read. on_traffic_change: called when
+    requests of a function get another environment.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class FakeLambda:
         self._functions: dict[str, Function] = {}
 
     def add(self, name: str, variables: Mapping[str, str]) -> Function:
-        """Add a function by name or ARN, or replace it; its environment is in force at once."""
+        """Add a function by name or ARN, or replace it; its environment serves requests at once."""
         bare = name.rpartition(":")[2]
         arn = name if ":" in name else f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{bare}"
         function = Function(
@@ -98,7 +99,7 @@ class FakeLambda:
         return function
 
     def function(self, name: str) -> Function:
-        """Return a function by name or ARN. Raises KeyError when nobody added it."""
+        """Return a function by name or ARN. Raises KeyError when it was not added."""
         return self._functions[name.rpartition(":")[2]]
 
     def change(self, function: Function, variables: Mapping[str, str]) -> None:
@@ -110,9 +111,10 @@ class FakeLambda:
         function.status = "InProgress"
         function.reason = "The function is being updated."
         function.reason_code = ""
-        serve = dict(variables)
+        new_environment = dict(variables)
         self._clock.at(
-            self._clock.now() + rules.takes, lambda: self._finish(function, serve, rules.fails)
+            self._clock.now() + rules.takes,
+            lambda: self._finish(function, new_environment, rules.fails),
         )
 
     def pin(self, function: Function, variables: Mapping[str, str]) -> None:
@@ -127,7 +129,7 @@ class FakeLambda:
         return self._configuration(self._find("GetFunctionConfiguration", request))
 
     def update_function_configuration(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer UpdateFunctionConfiguration, of which the environment is simulated."""
+        """Answer UpdateFunctionConfiguration; only changes of the environment are simulated."""
         operation = "UpdateFunctionConfiguration"
         if unknown := request.keys() - {"FunctionName", "Environment", "RevisionId"}:
             raise NotImplementedError(f"{operation} is not simulated for {sorted(unknown)}")
@@ -166,16 +168,16 @@ class FakeLambda:
         name = request.get("FunctionName")
         if not isinstance(name, str):
             raise validation_error("FunctionName is required, and a string")
-        found = self._functions.get(_ARN.sub("", name))
+        function = self._functions.get(_ARN.sub("", name))
         qualifier = request.get("Qualifier", "$LATEST")
-        if found is None or qualifier != "$LATEST" or (":" in name and name != found.arn):
+        if function is None or qualifier != "$LATEST" or (":" in name and name != function.arn):
             bare = _ARN.sub("", name)
             message = f"Function not found: arn:aws:lambda:{REGION}:{ACCOUNT}:function:{bare}"
             raise client_error(operation, "ResourceNotFoundException", message)
-        return found
+        return function
 
-    def _finish(self, function: Function, serve: dict[str, str], fails: bool) -> None:
-        # AWS gives the finished update another revision: a chained write must read it again.
+    def _finish(self, function: Function, environment: dict[str, str], fails: bool) -> None:
+        # AWS changes the revision when an update finishes: a chained write must read it again.
         function.revision = self._revision()
         if fails:
             function.status = "Failed"
@@ -183,7 +185,7 @@ class FakeLambda:
             function.reason_code = "InternalError"
             return
         function.status, function.reason = "Successful", ""
-        function.served = serve
+        function.served = environment
         self._on_traffic_change(function)
 
     def _configuration(self, function: Function) -> dict[str, Any]:
@@ -218,10 +220,10 @@ class FakeLambda:
             }
         if function.variables:  # without variables there is no environment at all
             denied = self._rules().kms_denied
-            shown = (
+            environment = (
                 {"Error": dict(_KMS_ERROR)} if denied else {"Variables": dict(function.variables)}
             )
-            answer["Environment"] = shown
+            answer["Environment"] = environment
         return answer
 
     def _revision(self) -> str:
@@ -232,5 +234,5 @@ class FakeLambda:
 
 
 def code_digest(code: str) -> str:
-    """Return what stands for the SHA-256 of a package in Lambda's answers, in base64 as there."""
+    """Return a stand-in for a package's CodeSha256: in base64, as Lambda answers it."""
     return b64encode(hashlib.sha256(code.encode()).digest()).decode()

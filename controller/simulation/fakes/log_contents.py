@@ -1,4 +1,4 @@
-"""What a simulated function logs: the events that a policy looks for, and what a scenario adds."""
+"""The log events of a simulated function: those a policy searches for, and those of a scenario."""
 
 from collections.abc import Iterator
 
@@ -13,10 +13,10 @@ from controller.simulation.traffic.traffic import RequestLogFeed, TrafficModel
 
 
 def publish_events(policy: Policy, logs: FakeLogs, traffic: TrafficModel, script: Script) -> None:
-    """Let each request log what `policy` looks for: on its path, or as a control on both.
+    """Let each request log the events that `policy` searches for: on its path, controls on both.
 
-    What has to be absent is logged by nobody, but where the scenario says so.
-    Raises PolicyError for a pattern that a simulated log does not read.
+    An event that must be absent is logged only where the scenario says so.
+    Raises PolicyError for a pattern that the fake does not support.
     """
     groups = set[str]()
     for group, paths, place, pattern in _events(policy):
@@ -33,33 +33,41 @@ def publish_events(policy: Policy, logs: FakeLogs, traffic: TrafficModel, script
 
 
 def _events(policy: Policy) -> Iterator[tuple[str, tuple[Path, ...], str, str]]:
-    """Yield group, the paths that log it, place in the policy and pattern of each event."""
+    """Yield log group, paths that log it, place in the policy, and pattern of each event."""
     function, verify = policy.target.function, policy.verify_rollback
     if verify is not None:
         group = verify.log_group_of(function)
         yield group, (Path.STABLE,), "verify_rollback.present", verify.present
         yield group, (Path.CANARY,), "verify_rollback.absent", verify.absent
-    told = set[tuple[str, str]]()
-    for name, one in policy.criteria.items():
-        if isinstance(one, LogEvents):
-            group = one.log_group_of(function)
-            paths = () if one.present is None else (Path.CANARY,)
-            field = "absent" if one.present is None else "present"
-            yield group, paths, f"criteria.{name}.{field}", one.event
-            if (group, one.control) not in told:  # a request logs it once, whoever looks for it
-                told.add((group, one.control))
-                yield group, (Path.STABLE, Path.CANARY), f"criteria.{name}.control", one.control
+    yielded_controls = set[tuple[str, str]]()
+    for name, criterion in policy.criteria.items():
+        if isinstance(criterion, LogEvents):
+            group = criterion.log_group_of(function)
+            paths = () if criterion.present is None else (Path.CANARY,)
+            field = "absent" if criterion.present is None else "present"
+            yield group, paths, f"criteria.{name}.{field}", criterion.event
+            if (
+                group,
+                criterion.control,
+            ) not in yielded_controls:  # once a request, however many criteria share it
+                yielded_controls.add((group, criterion.control))
+                yield (
+                    group,
+                    (Path.STABLE, Path.CANARY),
+                    f"criteria.{name}.control",
+                    criterion.control,
+                )
 
 
 class _MessageFeed:
-    """The lines of one text that a scenario adds to the log."""
+    """The log events of one message that a scenario adds."""
 
     def __init__(self, script: Script, message: str) -> None:
         self.message = message
         self._script = script
 
     def count(self, second: int) -> int:
-        """Return how many come in the minute that begins at `second`."""
+        """Return how many are logged in the minute that begins at `second`."""
         return sum(
             event.times
             for moment, event in self._script.log_lines()

@@ -1,6 +1,6 @@
-"""Filter patterns of CloudWatch Logs, as far as a simulated log reads them.
+"""Filter patterns of CloudWatch Logs, as far as the fake supports them.
 
-That is one term, `"words in quotes"`, and `{ $.a = "text" && $.b.c = 5 && $.d IS TRUE }`.
+Supported are one term, `"words in quotes"`, and `{ $.a = "text" && $.b.c = 5 && $.d IS TRUE }`.
 """
 
 import json
@@ -20,7 +20,7 @@ _CONDITION = re.compile(
 
 
 class LogPattern:
-    """A filter pattern. Raises ValueError for one that a simulated log does not read."""
+    """A filter pattern. Raises ValueError for one that the fake does not support."""
 
     def __init__(self, text: str) -> None:
         self._term: str | None = None
@@ -36,7 +36,7 @@ class LogPattern:
             self._term = term[1] or term[2]
 
     def matches(self, message: str) -> bool:
-        """Tell whether an event with this message is found."""
+        """Tell whether an event with this message matches."""
         if self._term is not None:
             return self._term in message
         if not self._conditions:
@@ -62,18 +62,18 @@ class LogPattern:
 
 
 def _condition(part: str) -> tuple[str, Any]:
-    found = _CONDITION.fullmatch(part.strip())
-    if found is None:
+    match = _CONDITION.fullmatch(part.strip())
+    if match is None:
         raise ValueError(f"a simulated log reads {SUPPORTED_SYNTAX}, not {part.strip()}")
-    if found["flag"]:
-        return found["path"], found["flag"] == "TRUE"
-    if found["number"]:
-        return found["path"], float(found["number"])
-    return found["path"], found["text"] or found["word"]
+    if match["flag"]:
+        return match["path"], match["flag"] == "TRUE"
+    if match["number"]:
+        return match["path"], float(match["number"])
+    return match["path"], match["text"] or match["word"]
 
 
 def _value_at(data: object, path: str) -> object:
-    """Return what stands at `path`; None where there is nothing."""
+    """Return the value at `path`; None where there is none."""
     for name in path.split("."):
         data = data.get(name) if isinstance(data, Mapping) else None
     return data

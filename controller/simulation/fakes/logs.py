@@ -1,4 +1,4 @@
-"""CloudWatch Logs as a log source meets it: groups of events, found by pattern, page by page."""
+"""Fake of CloudWatch Logs: log groups, searched by pattern, page by page."""
 
 import re
 from collections import defaultdict
@@ -14,46 +14,46 @@ from controller.simulation.fakes.errors import client_error
 from controller.simulation.fakes.log_pattern import LogPattern
 
 OPERATION: Final = "FilterLogEvents"
-MOST_EVENTS: Final = 10_000
+MAX_EVENTS: Final = 10_000
 
 _MINUTE_MS: Final = MINUTE_S * 1_000
 
 
-# When in ms, what tells it from others of that time, and the message.
+# Timestamp in ms, an id that is unique at that time, and the message.
 _Event: TypeAlias = tuple[int, str, str]
 
 
 class LogFeed(Protocol):
-    """Where the events of one kind come from. message: the same in each of them."""
+    """The source of one kind of log event. message: the same in each of them."""
 
     message: str
 
     def count(self, second: int) -> int:
-        """Return how many there are in the minute that begins at `second`; it is over."""
+        """Return how many were logged in the past minute that begins at `second`."""
         ...
 
 
 @dataclass(slots=True)
 class _Group:
-    """What a log group holds: events by their time in ms, and feeds that give more."""
+    """A log group: single events with their time in ms, and feeds."""
 
     events: list[_Event] = field(default_factory=list)
     feeds: list[LogFeed] = field(default_factory=list)
 
 
 class FakeLogs:
-    """Answers FilterLogEvents; events come oldest first."""
+    """Fake FilterLogEvents; events come oldest first."""
 
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
         self._groups: dict[str, _Group] = defaultdict(_Group)
 
     def publish(self, group: str, feed: LogFeed) -> None:
-        """Let `feed` log into `group`, which is there from now on."""
+        """Let `feed` log into `group`, creating the group if needed."""
         self._groups[group].feeds.append(feed)
 
     def add(self, group: str, stamp_ms: int, message: str) -> None:
-        """Add an event to `group`, which is there from now on."""
+        """Add an event to `group`, creating the group if needed."""
         events = self._groups[group].events
         events.append((stamp_ms, f"put-{len(events):06}", message))
 
@@ -63,18 +63,18 @@ class FakeLogs:
         if name not in self._groups:
             message = "The specified log group does not exist."
             raise client_error(OPERATION, "ResourceNotFoundException", message, status=400)
-        limit = request.get("limit", MOST_EVENTS)
+        limit = request.get("limit", MAX_EVENTS)
         offset = _offset(request.get("nextToken"))
-        found = list(islice(self._matching_events(name, request), offset, offset + limit + 1))
+        events = list(islice(self._matching_events(name, request), offset, offset + limit + 1))
         answer: dict[str, Any] = {
             "events": [
                 {"logStreamName": "simulated", "timestamp": stamp, "message": text,
                  "ingestionTime": stamp, "eventId": f"{stamp}-{identity}"}
-                for stamp, identity, text in found[:limit]
+                for stamp, identity, text in events[:limit]
             ],
             "searchedLogStreams": [],
         }  # fmt: skip
-        if len(found) > limit:
+        if len(events) > limit:
             answer["nextToken"] = f"from-{offset + limit}"
         return answer
 
@@ -82,20 +82,20 @@ class FakeLogs:
         group, pattern = self._groups[name], LogPattern(request.get("filterPattern", ""))
         now_ms = int(self._clock.now().timestamp() * 1_000)
         begin, end = request.get("startTime", 0), min(request.get("endTime", now_ms), now_ms)
-        put = sorted(event for event in group.events if pattern.matches(event[2]))
+        added = sorted(event for event in group.events if pattern.matches(event[2]))
         feeds = [
             (number, feed)
             for number, feed in enumerate(group.feeds)
             if pattern.matches(feed.message)
         ]
-        given = (_feed_events(number, feed, begin, end, now_ms) for number, feed in feeds)
-        for event in merge(put, *given):
+        published = (_feed_events(number, feed, begin, end, now_ms) for number, feed in feeds)
+        for event in merge(added, *published):
             if begin <= event[0] <= end:
                 yield event
 
 
 def _feed_events(number: int, feed: LogFeed, begin: int, end: int, now_ms: int) -> Iterator[_Event]:
-    """Yield the events of every minute that is over, evenly spread."""
+    """Yield the events of every past minute, evenly spread over it."""
     for minute in range(begin // _MINUTE_MS * _MINUTE_MS, end + 1, _MINUTE_MS):
         if minute + _MINUTE_MS > now_ms:
             return

@@ -1,4 +1,4 @@
-"""A GetMetricData request, read and refused as CloudWatch reads and refuses it."""
+"""Parses GetMetricData requests, and refuses the invalid ones as CloudWatch does."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ _NUMBER = r"\d+(\.\d{1,10})?"
 _PERCENT = r"(\d{1,2}(\.\d{1,10})?|100(\.0{1,10})?)"
 # The last is a trimmed count: the number of values above a bound.
 _STATISTIC = re.compile(rf"Sum|Average|Minimum|Maximum|SampleCount|p{_PERCENT}|TC\({_NUMBER}:\)")
-# What CloudWatch documents besides: trimmed and winsorized means, trimmed sums, ranks.
+# Other statistics of CloudWatch: trimmed and winsorized means, trimmed sums, ranks.
 _NOT_SIMULATED = re.compile(
     rf"IQM|(tm|tc|ts|wm){_PERCENT}"
     rf"|(TM|TC|TS|WM)\(({_PERCENT}%:{_PERCENT}%|{_PERCENT}%:|:{_PERCENT}%)\)"
@@ -39,7 +39,7 @@ _REQUEST_KEYS = {
 
 @dataclass(frozen=True, slots=True)
 class MetricQuery:
-    """One metric, statistic and period (seconds) under the caller's id."""
+    """A query: metric, statistic and period in seconds, under the caller's id."""
 
     id: str
     label: str
@@ -51,7 +51,7 @@ class MetricQuery:
 
 @dataclass(frozen=True, slots=True)
 class MetricRequest:
-    """What is asked for; unix seconds, `end_s` not included."""
+    """A parsed GetMetricData request; times in unix seconds, `end_s` not included."""
 
     queries: tuple[MetricQuery, ...]
     start_s: float
@@ -62,10 +62,10 @@ class MetricRequest:
 
 
 def read_request(request: Mapping[str, Any]) -> MetricRequest:
-    """Return what `request` asks for.
+    """Parse a GetMetricData request.
 
     Raises ClientError as CloudWatch would, ParamValidationError as botocore would, and
-    NotImplementedError for what CloudWatch can do but no simulated one does.
+    NotImplementedError for what CloudWatch supports and the fake does not.
     """
     unknown = request.keys() - _REQUEST_KEYS
     missing = {"MetricDataQueries", "StartTime", "EndTime"} - request.keys()
@@ -110,7 +110,7 @@ def _moment(request: Mapping[str, Any], name: str) -> float:
     if not isinstance(moment, datetime):
         raise validation_error(f"{name} must be a datetime, not {type(moment).__name__}")
     if moment.tzinfo is None:
-        # botocore would take it as UTC and so hide the mistake on every machine that runs in UTC.
+        # botocore would take it as UTC, which hides the mistake on machines that run in UTC.
         raise validation_error(f"{name} has no time zone")
     return moment.timestamp()
 
@@ -118,18 +118,18 @@ def _moment(request: Mapping[str, Any], name: str) -> float:
 def _queries(items: Sequence[Mapping[str, Any]]) -> Iterator[MetricQuery]:
     if not 1 <= len(items) <= MAX_QUERIES:
         raise _invalid(f"MetricDataQueries takes 1 to {MAX_QUERIES} queries, not {len(items)}.")
-    seen: set[str] = set()
-    for one in items:
-        name = one.get("Id", "")
+    ids: set[str] = set()
+    for item in items:
+        name = item.get("Id", "")
         if not _ID.fullmatch(name):
             raise _invalid(f"Id {name!r} does not match the pattern ^[a-z][a-zA-Z0-9_]*$.")
-        if name in seen:
+        if name in ids:
             raise _invalid(f"Id {name!r} is not unique in MetricDataQueries.")
-        seen.add(name)
-        if "MetricStat" not in one:
+        ids.add(name)
+        if "MetricStat" not in item:
             raise NotImplementedError(f"query {name}: no metric math in a simulated CloudWatch")
-        if one.get("ReturnData", True):
-            yield _metric_query(name, one)
+        if item.get("ReturnData", True):
+            yield _metric_query(name, item)
 
 
 def _metric_query(name: str, item: Mapping[str, Any]) -> MetricQuery:

@@ -1,4 +1,4 @@
-"""What a planned outage makes of a call."""
+"""Outages of a scenario, applied to the calls of a fake client."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -26,9 +26,9 @@ _STATUS = {"partial": "PartialData", "internal_error": "InternalError", "forbidd
 
 
 def apply_outage(service: str, operation: str, outage: str, proceed: Proceed) -> AwsResponse:
-    """Return or raise what a call meets while its service is broken in the way of `outage`.
+    """Return or raise the result of a call during an outage.
 
-    The words for `outage` are those of the scenario's outages.
+    outage: its kind, as the scenario's outages spell it in `how`.
     """
     if (service, outage) in _ERROR_CODES:
         code, message = _ERROR_CODES[service, outage]
@@ -46,13 +46,15 @@ def apply_outage(service: str, operation: str, outage: str, proceed: Proceed) ->
 
 
 def _degrade(answer: AwsResponse, outage: str) -> AwsResponse:
-    """Return the answer with its results cut down: partial ones lose their newer half."""
+    """Return the answer with fewer results: partial ones lose their newer half, others all."""
     for result in answer.get("MetricDataResults", ()):
-        kept = len(result["Values"]) // 2 if outage == "partial" else 0
-        older = sorted(range(len(result["Values"])), key=result["Timestamps"].__getitem__)[:kept]
-        keep = sorted(older)
-        result["Timestamps"] = [result["Timestamps"][index] for index in keep]
-        result["Values"] = [result["Values"][index] for index in keep]
+        kept_count = len(result["Values"]) // 2 if outage == "partial" else 0
+        oldest = sorted(range(len(result["Values"])), key=result["Timestamps"].__getitem__)[
+            :kept_count
+        ]
+        kept_indices = sorted(oldest)
+        result["Timestamps"] = [result["Timestamps"][index] for index in kept_indices]
+        result["Values"] = [result["Values"][index] for index in kept_indices]
         result["StatusCode"] = _STATUS[outage]
         result["Messages"] = [{"Code": _STATUS[outage], "Value": "This is a simulated outage."}]
     answer.pop("NextToken", None)

@@ -1,4 +1,4 @@
-"""What can happen in a scenario, as its file says it: when, for how long, and what."""
+"""The fault events of a scenario file: what happens, when, and for how long."""
 
 from datetime import timedelta
 from typing import Annotated, ClassVar, Literal, TypeAlias
@@ -34,13 +34,13 @@ class EventTime(Model):
 
 
 class FaultEvent(Model):
-    """Something that happens once."""
+    """An event of a scenario."""
 
     at: EventTime = Field(default=EventTime(), description="When it begins.")
 
 
 class LastingFault(FaultEvent):
-    """Something that holds for a while."""
+    """An event that lasts for a while."""
 
     lasting: Duration | None = Field(
         default=None, description="How long it lasts; to the end when left out."
@@ -83,7 +83,7 @@ class TrafficChange(LastingFault):
 
 
 class ManualChange(FaultEvent):
-    """Somebody changes variables of the function by hand."""
+    """An operator changes variables of the function outside rolloutctl: drift."""
 
     kind: Literal["person"] = Field(description="What happens.")
     weight: Weight | None = Field(
@@ -99,25 +99,25 @@ class ManualChange(FaultEvent):
 
 
 class StackUpdate(FaultEvent):
-    """An infrastructure stack puts the environment back to what it was, and brings new code."""
+    """An infrastructure stack resets the environment to that of the start, and deploys new code."""
 
     kind: Literal["stack_update"] = Field(description="What happens.")
 
 
 class AliasReset(FaultEvent):
-    """Callers are sent to an alias, of a version with the environment of the rehearsal's start."""
+    """Callers are sent to an alias whose version has the environment of the rehearsal's start."""
 
     kind: Literal["alias_reset"] = Field(description="What happens.")
 
 
 class SecondStart(FaultEvent):
-    """Somebody starts the policy once more, under another name, beside the rollout that runs."""
+    """An operator starts the policy again under another name while the rollout runs."""
 
     kind: Literal["second_start"] = Field(description="What happens.")
 
 
 class AttestationEvent(FaultEvent):
-    """Somebody says yes or no to what the policy asks a person to attest."""
+    """An operator signs or refuses an attestation of the policy."""
 
     kind: Literal["attestation"] = Field(description="What happens.")
     criterion: Annotated[str, Field(min_length=1, max_length=63)] | None = Field(
@@ -133,14 +133,14 @@ ExternalAction: TypeAlias = ManualChange | StackUpdate | AliasReset | SecondStar
 
 
 class Outage(LastingFault):
-    """A service of AWS does not answer as it should."""
+    """An AWS service fails its calls, or degrades their results."""
 
     service: ClassVar[str]
     how: str
 
 
 class MetricsOutage(Outage):
-    """CloudWatch does not answer as it should."""
+    """CloudWatch fails metric calls, or degrades their results."""
 
     service: ClassVar[str] = "cloudwatch"
 
@@ -152,7 +152,7 @@ class MetricsOutage(Outage):
 
 
 class LambdaOutage(Outage):
-    """Lambda's control plane does not answer as it should; traffic goes on."""
+    """Lambda's control plane fails its calls; traffic is not affected."""
 
     service: ClassVar[str] = "lambda"
 
@@ -164,7 +164,7 @@ class LambdaOutage(Outage):
 
 
 class LogsOutage(Outage):
-    """CloudWatch Logs does not answer as it should."""
+    """CloudWatch Logs fails its calls."""
 
     service: ClassVar[str] = "logs"
 
@@ -175,7 +175,7 @@ class LogsOutage(Outage):
 
 
 class HooksRefuse(LastingFault):
-    """Whoever the policy asks before it goes on does not allow it."""
+    """The hooks of the policy refuse, or do not answer."""
 
     kind: Literal["hooks_refuse"] = Field(description="What happens.")
     how: Literal["refused", "failed"] = Field(
@@ -184,7 +184,7 @@ class HooksRefuse(LastingFault):
 
 
 class AlarmChange(LastingFault):
-    """An alarm of the policy comes into another state, whatever the metrics say."""
+    """An alarm of the policy changes its state, whatever the metrics are."""
 
     kind: Literal["alarm"] = Field(description="What happens.")
     alarm: Annotated[str, Field(min_length=1, max_length=255)] | None = Field(
@@ -196,7 +196,7 @@ class AlarmChange(LastingFault):
 
 
 class LogLine(FaultEvent):
-    """The function logs something, in every log group that the policy looks into."""
+    """The function logs a message, in every log group that the policy reads."""
 
     kind: Literal["log_event"] = Field(description="What happens.")
     message: Annotated[str, Field(min_length=1, max_length=1_000)] = Field(

@@ -1,4 +1,4 @@
-"""Which part of the simulated traffic each metric of a policy measures."""
+"""Metric roles: which path and measure of the simulated traffic each metric stands for."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -14,7 +14,7 @@ from controller.flag import CANARY, NAMESPACE, STABLE
 
 
 class Path(StrEnum):
-    """A way that requests take."""
+    """The path of a request: stable or canary; both, for a metric of all requests."""
 
     STABLE = "stable"
     CANARY = "canary"
@@ -22,7 +22,7 @@ class Path(StrEnum):
 
 
 class Measure(StrEnum):
-    """What is measured of the requests of a path."""
+    """What a metric measures about the requests of a path."""
 
     REQUESTS = "requests"
     CLIENT_ERRORS = "client_errors"
@@ -33,7 +33,7 @@ class Measure(StrEnum):
 
 
 class Role(Model):
-    """What one metric measures."""
+    """The path and the measure of one metric."""
 
     path: Path = Field(description="Whose requests: canary, stable or both.")
     measure: Measure = Field(
@@ -43,7 +43,7 @@ class Role(Model):
 
 
 class Identity(NamedTuple):
-    """What CloudWatch knows a metric by: all of it has to match."""
+    """The identity of a metric in CloudWatch: namespace, name and all dimensions."""
 
     namespace: str
     name: str
@@ -77,19 +77,19 @@ _MEASURES = {
     },
 }
 
-# The dimensions of a flag's metrics; one without a name has no Flag.
+# The dimensions of a flag's metrics; an unnamed flag publishes no Flag dimension.
 _FLAG_DIMENSIONS = {"Path", "Flag"}
 
 
 def roles_of(policy: Policy, stated: Mapping[str, Role]) -> dict[Identity, Role]:
-    """Return what each metric of `policy` measures; `stated` roles go before guesses.
+    """Return the role of each metric of `policy`; `stated` roles override inferred ones.
 
-    The metrics of an application's flag name their path. A gateway's measure the canary, those of
-    another function the stable path, those of the target itself both. What serves only as a control
-    measures the stable path.
+    The metrics of an application's flag name their path. A gateway's metrics measure the canary,
+    those of another function the stable path, those of the target itself both. A metric that serves
+    only as a control measures the stable path.
 
-    Raises PolicyError with one line for each metric that nobody can guess, and for each name in
-    `stated` that the policy does not know.
+    Raises PolicyError with one line for each metric whose role cannot be inferred, and for each
+    name in `stated` that the policy does not have.
     """
     problems = [
         f"metrics.{name}: the policy has no such metric, but {', '.join(policy.metrics)}"
@@ -100,7 +100,7 @@ def roles_of(policy: Policy, stated: Mapping[str, Role]) -> dict[Identity, Role]
     roles: dict[Identity, Role] = {}
     for name, metric in policy.metrics.items():
         identity = Identity.of(metric)
-        role = stated.get(name) or _guess(policy, metric, controls.get(identity))
+        role = stated.get(name) or _inferred_role(policy, metric, controls.get(identity))
         if role is None:
             problems.append(_unknown_metric_text(name, metric))
         elif roles.setdefault(identity, role) != role:
@@ -114,7 +114,7 @@ def roles_of(policy: Policy, stated: Mapping[str, Role]) -> dict[Identity, Role]
     return roles
 
 
-def _guess(policy: Policy, metric: Metric, control: Measure | None) -> Role | None:
+def _inferred_role(policy: Policy, metric: Metric, control: Measure | None) -> Role | None:
     measure = _MEASURES.get(metric.namespace, {}).get(metric.name)
     if metric.namespace == NAMESPACE:
         return _flag_role(metric, measure)
@@ -125,8 +125,8 @@ def _guess(policy: Policy, metric: Metric, control: Measure | None) -> Role | No
     if metric.namespace == "AWS/ApiGateway":
         return Role(path=Path.CANARY, measure=measure)
     target = policy.target.function.rpartition(":")[2]
-    own = metric.dimensions.get("FunctionName") == target
-    return Role(path=Path.BOTH if own else Path.STABLE, measure=measure)
+    is_target = metric.dimensions.get("FunctionName") == target
+    return Role(path=Path.BOTH if is_target else Path.STABLE, measure=measure)
 
 
 def _flag_role(metric: Metric, measure: Measure | None) -> Role | None:
@@ -141,7 +141,7 @@ def _flag_role(metric: Metric, measure: Measure | None) -> Role | None:
     return Role(path=Path(path), measure=measure)
 
 
-# Where a criterion names what it only compares with, and what that has to measure.
+# Where a criterion names a metric that it only compares with, and what that metric measures.
 _CONTROL_MEASURES: Mapping[Place, Measure] = {
     ("baseline", "frozen"): Measure.LATENCY,
     ("baseline", "concurrent"): Measure.LATENCY,
@@ -150,7 +150,7 @@ _CONTROL_MEASURES: Mapping[Place, Measure] = {
 
 
 def _control_only_metrics(policy: Policy) -> dict[Identity, Measure]:
-    """Return the metrics that criteria only compare with, and what they have to measure."""
+    """Return the metrics that serve only as controls, and what each measures."""
     controls: dict[Identity, Measure] = {}
     judged: set[Identity] = set()
     for criterion in policy.criteria.values():

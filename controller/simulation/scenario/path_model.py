@@ -1,4 +1,4 @@
-"""How the parts of a simulated world behave, as a scenario file says it."""
+"""The parts of a simulated world in a scenario file: traffic, paths, function, publication."""
 
 from datetime import timedelta
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Scenario files: how the world of a rehearsal behaves, and what happens in it.
+"""Scenario files: the simulated world of a rehearsal, and the fault events in it.
 
 The shipped ones are meant to be copied and changed; every field has a description.
 """
@@ -27,7 +27,7 @@ _SHIPPED_FOLDER = Path(__file__).parents[1] / "scenarios"
 
 
 class Scenario(Model):
-    """A world, and what happens in it."""
+    """A simulated world, and the fault events in it."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")] = Field(
         description="Name of the scenario."
@@ -71,8 +71,9 @@ def load_scenario(name_or_path: str) -> Scenario:
     path = Path(name_or_path)
     if not path.is_file():
         raise PolicyError(
-            f"no scenario is called {name_or_path!r}, and no file either; shipped: "
-            f"{', '.join(scenario_names())}; copy one of {_SHIPPED_FOLDER.name}/*.yaml to write your own"
+            f"no scenario is called {name_or_path!r}, and no file either; "
+            f"shipped: {', '.join(scenario_names())}; "
+            f"copy one of {_SHIPPED_FOLDER.name}/*.yaml to write your own"
         )
     return _read(path)
 

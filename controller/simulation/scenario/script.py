@@ -1,4 +1,4 @@
-"""A scenario with its moments known: what holds on each path, and what is broken, at any second."""
+"""The script of a rehearsal: a scenario's state at any second, once its moments are known."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class ResponseProfile:
 
 @dataclass(frozen=True, slots=True)
 class UpdateRules:
-    """What becomes of an update of the function that begins now."""
+    """How an update of the function that begins now will go."""
 
     takes: timedelta = timedelta(seconds=3)
     fails: bool = False
@@ -50,10 +50,10 @@ class UpdateRules:
 
 
 class Script:
-    """Answers what a scenario says of a second, and learns when each step came into force.
+    """The state of a scenario at any second; it records when each step was applied.
 
     steps: weights of the policy's steps, for moments that count from a step.
-    adopted: the first steps are skipped, so that what happens in any step counts from the start.
+    adopted: the first steps are skipped, so that events of any step count from the start.
     """
 
     def __init__(
@@ -73,20 +73,20 @@ class Script:
         self._events = scenario.events
 
     def note_weight(self, weight: int, second: float) -> None:
-        """Take note that `weight` is in force; only the first time of each step counts."""
+        """Record that `weight` is applied; only the first time of each step counts."""
         for index, step in enumerate(self._steps):
             if step == weight:
                 self._step_starts.setdefault(index, second)
 
     def moment(self, when: EventTime) -> float | None:
-        """Return the unix second that `when` names; None while its step has not come."""
+        """Return the unix second of `when`; None until its step is applied."""
         if when.step is None:
             return self._start_s + when.after.total_seconds()
-        begun = self._step_starts.get(min(when.step, len(self._steps)) - 1)
-        return None if begun is None else begun + when.after.total_seconds()
+        step_start = self._step_starts.get(min(when.step, len(self._steps)) - 1)
+        return None if step_start is None else step_start + when.after.total_seconds()
 
     def external_actions(self) -> Iterator[tuple[int, datetime, ExternalAction]]:
-        """Yield number, moment and content of what others do, as far as its moment is known."""
+        """Yield number, moment and content of each external action whose moment is known."""
         for number, event in enumerate(self._events):
             if isinstance(event, ExternalAction):
                 moment = self.moment(event.at)
@@ -95,44 +95,44 @@ class Script:
 
     def requests_per_minute(self, second: float) -> float:
         """Return the rate at which requests arrive, on both paths together."""
-        rhythm = self.scenario.traffic
+        profile = self.scenario.traffic
         hour = second / 3_600 % 24
-        swing = rhythm.daily_swing * cos(2 * pi * (hour - rhythm.busiest_hour) / 24)
-        rate = rhythm.requests_per_minute * (1 + swing)
+        swing = profile.daily_swing * cos(2 * pi * (hour - profile.busiest_hour) / 24)
+        rate = profile.requests_per_minute * (1 + swing)
         for event, _ in self._active(TrafficChange, second):
             rate *= event.times
         return rate
 
     def response_profile(self, path: Path, second: float) -> ResponseProfile:
         """Return how `path` (not both) answers at `second`."""
-        usual = self.scenario.canary if path is Path.CANARY else self.scenario.stable
-        client, server, median = usual.client_errors, usual.server_errors, usual.median_ms
+        model = self.scenario.canary if path is Path.CANARY else self.scenario.stable
+        client, server, median = model.client_errors, model.server_errors, model.median_ms
         for errors, _ in self._active(Errors, second):
             if errors.path in (path, Path.BOTH):
                 client = client if errors.client_errors is None else errors.client_errors
                 server = server if errors.server_errors is None else errors.server_errors
-        for slower, since in self._active(Latency, second):
-            if slower.path in (path, Path.BOTH):
-                ramp = slower.ramp.total_seconds()
-                part = min(1.0, since / ramp) if ramp else 1.0
-                median *= 1 + (slower.times - 1) * part
-        return ResponseProfile(median, usual.sigma, client, server, usual.cold_start)
+        for latency, elapsed_s in self._active(Latency, second):
+            if latency.path in (path, Path.BOTH):
+                ramp = latency.ramp.total_seconds()
+                part = min(1.0, elapsed_s / ramp) if ramp else 1.0
+                median *= 1 + (latency.times - 1) * part
+        return ResponseProfile(median, model.sigma, client, server, model.cold_start)
 
     def outage(self, service: str, second: float) -> str | None:
-        """Return how `service` is broken, in the words of the scenario; None when it is not."""
+        """Return the kind of outage of `service`, as the scenario spells it; None without one."""
         outages = (event for event, _ in self._active(Outage, second))
         return next((event.how for event in outages if event.service == service), None)
 
     def hook_refusal(self, second: float) -> str | None:
-        """Return how hooks refuse at `second`, in the words of the scenario; None: they do not."""
+        """Return how hooks refuse at `second`, as the scenario spells it; None: they do not."""
         return next((event.how for event, _ in self._active(HooksRefuse, second)), None)
 
-    def alarm(self, name: str, second: float, born: int) -> tuple[str, int]:
-        """Return the state of alarm `name` and since when; OK since `born` where nothing happens.
+    def alarm(self, name: str, second: float, initial_ok_since: int) -> tuple[str, int]:
+        """Return the state of alarm `name`, and since when (unix seconds).
 
-        What has held last counts as the begin of being OK again.
+        Without an event it is OK since `initial_ok_since`; after events, since the last one ended.
         """
-        back = born
+        ok_since = initial_ok_since
         for event in self._events:
             begin = self.moment(event.at)
             if not isinstance(event, AlarmChange) or begin is None or second < begin:
@@ -142,22 +142,22 @@ class Script:
             lasting = event.lasting
             if lasting is None or second < begin + lasting.total_seconds():
                 return event.state, int(begin)
-            back = max(back, int(begin + lasting.total_seconds()))
-        return "ok", back
+            ok_since = max(ok_since, int(begin + lasting.total_seconds()))
+        return "ok", ok_since
 
     def log_messages(self) -> set[str]:
-        """Return every text that the function logs beside what requests log."""
+        """Return every message that the function logs apart from those of requests."""
         return {event.message for event in self._events if isinstance(event, LogLine)}
 
     def log_lines(self) -> Iterator[tuple[float, LogLine]]:
-        """Yield when the function logs what, as far as its moment is known."""
+        """Yield the unix second and the event of each log line whose moment is known."""
         for event in self._events:
             moment = self.moment(event.at)
             if isinstance(event, LogLine) and moment is not None:
                 yield moment, event
 
     def update_rules(self, second: float) -> UpdateRules:
-        """Return what becomes of an update that begins at `second`."""
+        """Return how an update that begins at `second` will go."""
         takes = self.scenario.function.update_takes
         for slow, _ in self._active(SlowUpdates, second):
             takes = slow.takes
@@ -168,7 +168,7 @@ class Script:
         )
 
     def _active(self, kind: type[_L], second: float) -> Iterator[tuple[_L, float]]:
-        """Yield the events of `kind` that are in force, and for how many seconds already."""
+        """Yield the active events of `kind`, and for how many seconds each has lasted."""
         for event in self._events:
             if not isinstance(event, kind):
                 continue

@@ -1,7 +1,7 @@
-"""When a rehearsal begins, and since when the canary has had its traffic by then.
+"""When a rehearsal begins, and since when an adopted canary has had its traffic.
 
-A policy may name days: of a baseline, of a freeze. A rehearsal begins when those baselines have
-been measured and nothing is frozen, so that the days of a policy need not be changed for it.
+A policy may name days of a baseline or a freeze. A rehearsal begins after its baselines were
+measured and outside its freezes, so that a policy need not be changed for it.
 """
 
 from datetime import UTC, datetime, time, timedelta
@@ -13,13 +13,13 @@ DEFAULT_START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 
 
 def rehearsal_start(policy: Policy, scenario: Scenario) -> datetime:
-    """Return the moment that the scenario names, or else one at which `policy` may start."""
+    """Return the start that the scenario names, or a moment at which `policy` may start."""
     if scenario.start is not None:
         return scenario.start
-    measured = _baselines_end(policy)
+    baselines_end = _baselines_end(policy)
     begin = DEFAULT_START
-    if measured is not None:
-        day = measured.date() + timedelta(days=2)
+    if baselines_end is not None:
+        day = baselines_end.date() + timedelta(days=2)
         begin = datetime.combine(day, time(DEFAULT_START.hour), UTC)
     frozen = policy.freeze_at(begin)
     return begin if frozen is None else frozen.until
@@ -31,8 +31,8 @@ def live_since(policy: Policy, scenario: Scenario, begin: datetime) -> datetime:
     Not before a baseline was measured, for until then the stable path had the traffic.
     """
     since = begin - scenario.function.live_for
-    measured = _baselines_end(policy)
-    return since if measured is None else min(begin, max(since, measured))
+    baselines_end = _baselines_end(policy)
+    return since if baselines_end is None else min(begin, max(since, baselines_end))
 
 
 def _baselines_end(policy: Policy) -> datetime | None:

@@ -1,4 +1,4 @@
-"""How the values of one stretch of time are spread: counts in bins that grow by 2 %."""
+"""Histograms of values: counts in logarithmic bins that grow by 2 %."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ def middle_of(index: int) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Distribution:
-    """Values, reduced to what a metric store keeps of them.
+    """The distribution of values, reduced to what a metric store keeps.
 
     count, total, low, high: of the values themselves, not of their bins.
     bins: how many values fell into each bin.
@@ -44,51 +44,51 @@ class Distribution:
     @classmethod
     def of(cls, values: Mapping[float, int]) -> "Distribution":
         """Return the distribution of `values`, each given with how often it occurs."""
-        seen = {value: often for value, often in values.items() if often > 0}
-        if not seen:
+        counts = {value: count for value, count in values.items() if count > 0}
+        if not counts:
             return cls()
         bins: dict[int, int] = {}
-        for value, often in seen.items():
+        for value, count in counts.items():
             index = bin_of(value)
-            bins[index] = bins.get(index, 0) + often
-        total = sum(value * often for value, often in seen.items())
-        return cls(sum(seen.values()), total, min(seen), max(seen), bins)
+            bins[index] = bins.get(index, 0) + count
+        total = sum(value * count for value, count in counts.items())
+        return cls(sum(counts.values()), total, min(counts), max(counts), bins)
 
     @classmethod
     def of_bins(cls, bins: Mapping[int, int]) -> "Distribution":
-        """Return the distribution of values of which only the bin is known, at its middle."""
+        """Return the distribution of values that are known only by bin, each at its middle."""
         if not bins:
             return cls()
-        total = sum(middle_of(index) * often for index, often in bins.items())
+        total = sum(middle_of(index) * count for index, count in bins.items())
         low, high = middle_of(min(bins)), middle_of(max(bins))
         return cls(sum(bins.values()), total, low, high, bins)
 
 
 @lru_cache(maxsize=64)
 def thin(values: Distribution, fraction: float) -> Distribution:
-    """Return what is left of `values` when only `fraction` of them have arrived.
+    """Return the part of `values` that is visible when only `fraction` of them have arrived.
 
-    Counted from the highest value down: with a growing fraction, counts, totals and what is above
-    any limit only grow.
+    The highest values arrive first: with a growing fraction, counts, totals and the number of
+    values above any limit only grow.
     """
     bins: dict[int, int] = {}
-    passed = kept = 0
-    whole = part = 0.0
+    cumulative = arrived = 0
+    total = arrived_total = 0.0
     for index in sorted(values.bins, reverse=True):
-        often, middle = values.bins[index], middle_of(index)
-        passed += often
-        whole += often * middle
-        share = floor(fraction * passed) - kept
-        if share:
-            bins[index] = share
-            kept += share
-            part += share * middle
-    if not kept:
+        count, value = values.bins[index], middle_of(index)
+        cumulative += count
+        total += count * value
+        arrived_here = floor(fraction * cumulative) - arrived
+        if arrived_here:
+            bins[index] = arrived_here
+            arrived += arrived_here
+            arrived_total += arrived_here * value
+    if not arrived:
         return Distribution()
     return Distribution(
-        count=kept,
+        count=arrived,
         # Rounded, so that a share of whole numbers is a whole number again.
-        total=round(values.total * part / whole, 6) if whole else 0.0,
+        total=round(values.total * arrived_total / total, 6) if total else 0.0,
         low=max(value_at(min(bins)), values.low),
         high=min(middle_of(max(bins)), values.high),
         bins=bins,
@@ -106,8 +106,8 @@ def merge(parts: tuple[Distribution, ...]) -> Distribution:
         return Distribution()
     bins = dict(filled[0].bins)
     for part in filled[1:]:
-        for index, often in part.bins.items():
-            bins[index] = bins.get(index, 0) + often
+        for index, count in part.bins.items():
+            bins[index] = bins.get(index, 0) + count
     return Distribution(
         sum(part.count for part in filled),
         sum(part.total for part in filled),
@@ -127,11 +127,11 @@ def percentile(values: Distribution, percent: float) -> float:
     before = 0
     position = float(_ZERO)
     for index in sorted(values.bins):
-        often = values.bins[index]
-        if before + often >= rank:
-            position = index + max(0.0, rank - before) / often if index != _ZERO else float(_ZERO)
+        count = values.bins[index]
+        if before + count >= rank:
+            position = index + max(0.0, rank - before) / count if index != _ZERO else float(_ZERO)
             break
-        before += often
+        before += count
     return min(max(value_at(position), values.low), values.high)
 
 
@@ -146,7 +146,7 @@ def count_above(values: Distribution, limit: float) -> float:
     if limit >= values.high:
         return 0.0
     index = bin_of(limit)
-    higher = sum(often for each, often in values.bins.items() if each > index)
+    higher = sum(count for other, count in values.bins.items() if other > index)
     if index == _ZERO:
         return float(higher)
     return higher + values.bins.get(index, 0) * (index + 1 - log(limit) / STEP)

@@ -1,6 +1,6 @@
-"""Random draws that the standard library does not have, exact where counts are small.
+"""Poisson, binomial and lognormal random draws, exact where counts are small.
 
-Each takes the generator it draws from, so that one seed always gives one world.
+Each takes its random generator, so that one seed always gives one world.
 """
 
 from functools import lru_cache
@@ -10,9 +10,9 @@ from random import Random
 from controller.simulation.traffic.histogram import STEP, Distribution
 
 # Above this mean the normal curve stands in for a binomial or Poisson count; at 16 they are 4
-# standard deviations away from zero, so nothing is cut off that anybody could see.
+# standard deviations away from zero, so cutting off at zero has no visible effect.
 _NORMAL_FROM = 16.0
-# Up to here each latency is drawn by itself; above, each bin is drawn as a whole.
+# Up to this count each latency is drawn by itself; above, each bin is drawn as a whole.
 _SINGLE_UP_TO = 40
 # How far the bins of a lognormal reach, in standard deviations.
 _REACH = 4.0
@@ -24,11 +24,11 @@ def poisson(rng: Random, mean: float) -> int:
         return 0
     if mean > _NORMAL_FROM:
         return max(0, round(mean + sqrt(mean) * rng.gauss(0.0, 1.0)))
-    left = rng.random()
+    remainder = rng.random()
     chance = exp(-mean)
     count = 0
-    while left > chance and chance > 0:
-        left -= chance
+    while remainder > chance and chance > 0:
+        remainder -= chance
         count += 1
         chance *= mean / count
     return count
@@ -50,10 +50,10 @@ def binomial(rng: Random, trials: int, chance: float) -> int:
         return min(max(drawn, 0), trials)
     odds = chance / (1.0 - chance)
     at_count = (1.0 - chance) ** trials
-    left = rng.random()
+    remainder = rng.random()
     count = 0
-    while left > at_count and count < trials:
-        left -= at_count
+    while remainder > at_count and count < trials:
+        remainder -= at_count
         count += 1
         at_count *= odds * (trials - count + 1) / count
     return count
@@ -69,13 +69,13 @@ def lognormal(rng: Random, count: int, median: float, sigma: float) -> Distribut
             values[value] = values.get(value, 0) + 1
         return Distribution.of(values)
     bins: dict[int, int] = {}
-    left = count
+    remaining = count
     for index, chance in _bin_chances(median, sigma):
-        drawn = binomial(rng, left, chance)
+        drawn = binomial(rng, remaining, chance)
         if drawn:
             bins[index] = drawn
-            left -= drawn
-            if not left:
+            remaining -= drawn
+            if not remaining:
                 break
     return Distribution.of_bins(bins)
 
@@ -89,11 +89,11 @@ def _bin_chances(median: float, sigma: float) -> tuple[tuple[int, float], ...]:
     middle = log(median)
     lowest = floor((middle - _REACH * sigma) / STEP)
     highest = ceil((middle + _REACH * sigma) / STEP)
-    rungs = []
+    bins = []
     below = 0.0
     for index in range(lowest, highest):
         up_to = 0.5 * (1.0 + erf(((index + 1) * STEP - middle) / (sigma * sqrt(2.0))))
-        rungs.append((index, (up_to - below) / (1.0 - below)))
+        bins.append((index, (up_to - below) / (1.0 - below)))
         below = up_to
-    rungs.append((highest, 1.0))
-    return tuple(rungs)
+    bins.append((highest, 1.0))
+    return tuple(bins)

@@ -1,8 +1,7 @@
-"""Requests, minute by minute: how many took which path, and how they were answered.
+"""The traffic model: requests of each path by the minute, with their errors and latencies.
 
-A minute is drawn from the seed, its number and the weights in force during it, and from nothing
-else: when and how often metrics are read changes no value. So only minutes that are over may be
-asked for.
+A minute is drawn from the seed, its number and the weights applied during it, and from nothing
+else: when and how often metrics are read changes no value. So only past minutes may be read.
 """
 
 from bisect import bisect_right
@@ -17,19 +16,19 @@ from controller.simulation.scenario.script import ResponseProfile, Script
 from controller.simulation.traffic.histogram import Distribution, merge
 from controller.simulation.traffic.random_draws import binomial, lognormal, poisson
 
-# Latencies of a minute take some kilobytes; a minute that was forgotten is drawn again, the same.
+# Latencies of a minute take some kilobytes; an evicted minute is drawn again, with equal values.
 _CACHED_MINUTES = 2_048
 
 
 class WeightTimeline:
-    """Which weight was in force when; the first one has been so for ever."""
+    """The weight over time; the first one applies from the beginning."""
 
     def __init__(self, weight: int) -> None:
         self._seconds = [float("-inf")]
         self._weights = [weight]
 
     def record(self, weight: int, second: float) -> None:
-        """Take note that `weight` is in force from `second` on."""
+        """Record that `weight` applies from `second` on."""
         if weight != self._weights[-1]:
             self._seconds.append(second)
             self._weights.append(weight)
@@ -39,19 +38,19 @@ class WeightTimeline:
         return self._weights[-1]
 
     def segments(self, begin: float, end: float) -> Iterator[tuple[float, float, int, float]]:
-        """Yield begin, end, weight, and since when it was in force, of each part of a time."""
+        """Yield begin, end, weight, and since when it applies, of each part of a time range."""
         index = bisect_right(self._seconds, begin) - 1
         while begin < end:
-            following = index + 1
-            last = following == len(self._seconds)
-            until = end if last else min(end, self._seconds[following])
+            next_index = index + 1
+            is_last = next_index == len(self._seconds)
+            until = end if is_last else min(end, self._seconds[next_index])
             yield begin, until, self._weights[index], self._seconds[index]
-            begin, index = until, following
+            begin, index = until, next_index
 
 
 @dataclass(frozen=True, slots=True)
 class TrafficSegment:
-    """Requests of one path while nothing changed."""
+    """Requests of one path under one weight; cold: those that met a cold start."""
 
     requests: int
     client_errors: int
@@ -61,7 +60,7 @@ class TrafficSegment:
 
 
 class TrafficModel:
-    """Draws the requests of both paths."""
+    """Draws the requests of both paths from a seed."""
 
     def __init__(self, script: Script, weights: WeightTimeline, seed: int) -> None:
         self.script = script
@@ -71,15 +70,15 @@ class TrafficModel:
 
     def counts(self, path: Path, minute: int) -> tuple[TrafficSegment, ...]:
         """Return the requests of `path` in the minute that begins at unix second `minute`."""
-        known = self._counts.get((path, minute))
-        if known is None:
+        segments = self._counts.get((path, minute))
+        if segments is None:
             rng = Random(f"{self._seed}:counts:{path}:{minute}")
-            known = tuple(
-                self._draw_segment(rng, path, *stretch)
-                for stretch in self._weights.segments(minute, minute + MINUTE_S)
+            segments = tuple(
+                self._draw_segment(rng, path, *weight_segment)
+                for weight_segment in self._weights.segments(minute, minute + MINUTE_S)
             )
-            self._counts[path, minute] = known
-        return known
+            self._counts[path, minute] = segments
+        return segments
 
     def latencies(self, path: Path, minute: int) -> Distribution:
         """Return the latencies, in ms, of the requests of `path` in that minute."""
@@ -106,9 +105,9 @@ class TrafficModel:
 def draw_latencies(
     seed: int, path: Path, minute: int, segments: tuple[TrafficSegment, ...]
 ) -> Distribution:
-    """Return the latencies of a minute: the same of the same requests in every world of a seed."""
+    """Return the latencies of a minute: equal for equal requests in every world of a seed."""
     rng = Random(f"{seed}:latencies:{path}:{minute}")
-    return merge(tuple(_latencies(rng, stretch) for stretch in segments))
+    return merge(tuple(_latencies(rng, segment) for segment in segments))
 
 
 def _latencies(rng: Random, segment: TrafficSegment) -> Distribution:
@@ -121,9 +120,9 @@ def _latencies(rng: Random, segment: TrafficSegment) -> Distribution:
 
 
 class TrafficFeed:
-    """One metric of the traffic, as a metric store collects it.
+    """One metric of the traffic, as a `MetricFeed`.
 
-    unit: as CloudWatch spells it. scale: what a value of a distribution is multiplied by.
+    unit: as CloudWatch spells it. scale: factor of every value.
     """
 
     def __init__(self, traffic: TrafficModel, role: Role) -> None:
@@ -136,25 +135,25 @@ class TrafficFeed:
         self._paths = (Path.STABLE, Path.CANARY) if role.path is Path.BOTH else (role.path,)
         if role.measure is Measure.INTEGRATION_LATENCY:
             scenario = traffic.script.scenario
-            usual = scenario.stable if role.path is Path.STABLE else scenario.canary
-            self.scale = usual.integration
+            path_model = scenario.stable if role.path is Path.STABLE else scenario.canary
+            self.scale = path_model.integration
 
     def minute(self, second: int) -> Distribution:
         """Return the values of the minute that begins at unix second `second`."""
-        known = self._cache.get(second)
-        if known is None:
-            known = merge(tuple(self._distribution(path, second) for path in self._paths))
-            self._cache[second] = known
+        values = self._cache.get(second)
+        if values is None:
+            values = merge(tuple(self._distribution(path, second) for path in self._paths))
+            self._cache[second] = values
             if len(self._cache) > _CACHED_MINUTES:
                 del self._cache[next(iter(self._cache))]
-        return known
+        return values
 
     def count(self, second: int) -> int:
         """Return how many values that minute has: one for each request."""
         return sum(self._requests(path, second) for path in self._paths)
 
     def _requests(self, path: Path, second: int) -> int:
-        return sum(stretch.requests for stretch in self._traffic.counts(path, second))
+        return sum(segment.requests for segment in self._traffic.counts(path, second))
 
     def _distribution(self, path: Path, second: int) -> Distribution:
         if self._measure in (Measure.LATENCY, Measure.INTEGRATION_LATENCY):
@@ -163,19 +162,19 @@ class TrafficFeed:
         requests = self._requests(path, second)
         match self._measure:
             case Measure.CLIENT_ERRORS:
-                hits = sum(stretch.client_errors for stretch in counts)
+                hits = sum(segment.client_errors for segment in counts)
             case Measure.SERVER_ERRORS:
-                hits = sum(stretch.server_errors for stretch in counts)
+                hits = sum(segment.server_errors for segment in counts)
             case Measure.FAILURES:
-                hits = sum(stretch.client_errors + stretch.server_errors for stretch in counts)
+                hits = sum(segment.client_errors + segment.server_errors for segment in counts)
             case _:
                 hits = requests
-        # Gateway and flag publish 0 or 1 for each request: a sum of zero exists, with traffic only.
+        # Gateway and flag publish 0 or 1 for each request: a sum of zero needs traffic.
         return Distribution.of({1.0: hits, 0.0: requests - hits})
 
 
 class RequestLogFeed:
-    """The log events of one path: one for each request, all alike."""
+    """The log events of one path: one for each request, all with the same message."""
 
     def __init__(self, traffic: TrafficModel, path: Path, message: str) -> None:
         self.message = message
@@ -184,4 +183,4 @@ class RequestLogFeed:
 
     def count(self, second: int) -> int:
         """Return how many requests the path had in the minute that begins at `second`."""
-        return sum(stretch.requests for stretch in self._traffic.counts(self._path, second))
+        return sum(segment.requests for segment in self._traffic.counts(self._path, second))

@@ -1,4 +1,4 @@
-"""What each adapter makes of answers that are none: the error of its port, or a finding."""
+"""Invalid answers of AWS: each adapter raises the error of its port, or reports a finding."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -55,7 +55,7 @@ from controller.errors import (
 )
 from tests.adapters.contracts.store import LATER, LOCK
 from tests.adapters.contracts.target import HANDLER
-from tests.adapters.notifiers.channels import TOPIC, a_message, told
+from tests.adapters.notifiers.channels import TOPIC, a_message, rolled_back_rollout
 from tests.support import aws_stub
 from tests.support.aws_stub import GARBAGE, SECRET, Endpoint, responds
 from tests.support.rollouts import NOON, a_rollout
@@ -78,150 +78,153 @@ SOUND = (
 
 
 @pytest.fixture
-def made(endpoint: Endpoint) -> Clients:
-    """Clients that ask twice, and do not pause."""
+def clients(endpoint: Endpoint) -> Clients:
+    """Clients that make two attempts, without a pause."""
     return Clients(dict.fromkeys((*SERVICES, "sts"), LIMITS), pause_s=0.001)
 
 
-def target(made: Clients) -> LambdaEnvTarget:
-    return LambdaEnvTarget(made.get("lambda"), HANDLER, SystemClock())
+def target(clients: Clients) -> LambdaEnvTarget:
+    return LambdaEnvTarget(clients.get("lambda"), HANDLER, SystemClock())
 
 
-def store(made: Clients) -> DynamoDbStore:
-    return DynamoDbStore(made.get("dynamodb"), "rollouts")
+def store(clients: Clients) -> DynamoDbStore:
+    return DynamoDbStore(clients.get("dynamodb"), "rollouts")
 
 
-def stack(made: Clients) -> Stack:
-    return Stack(made.get("cloudformation"), SystemClock(), "checkout")
+def stack(clients: Clients) -> Stack:
+    return Stack(clients.get("cloudformation"), SystemClock(), "checkout")
 
 
 # --- errors -------------------------------------------------------------------------------------
 
 RAISES: Mapping[str, tuple[type[Exception], Callable[[Clients], Any]]] = {
-    "a look at the function": (TargetError, lambda made: target(made).read()),
-    "the names in the function": (TargetError, lambda made: target(made).foreign_values()),
-    "a raise": (TargetError, lambda made: target(made).shift_to(10, "r1")),
-    "lowering": (TargetError, lambda made: target(made).lower_to_zero(timedelta(0))),
+    "a look at the function": (TargetError, lambda clients: target(clients).read()),
+    "the names in the function": (TargetError, lambda clients: target(clients).foreign_values()),
+    "a raise": (TargetError, lambda clients: target(clients).shift_to(10, "r1")),
+    "lowering": (TargetError, lambda clients: target(clients).lower_to_zero(timedelta(0))),
     "what IAM calls the function": (
         TargetError,
-        lambda made: lambda_function.identity(made.get("lambda"), "handler"),
+        lambda clients: lambda_function.identity(clients.get("lambda"), "handler"),
     ),
     "where the function logs": (
         LogsError,
-        lambda made: log_events.group_of(made.get("lambda"), "handler"),
+        lambda clients: log_events.group_of(clients.get("lambda"), "handler"),
     ),
     "log events": (
         LogsError,
-        lambda made: list(
-            CloudWatchLogEvents(partial(made.get, "logs")).pages("group", "", NOON, LATER)
+        lambda clients: list(
+            CloudWatchLogEvents(partial(clients.get, "logs")).pages("group", "", NOON, LATER)
         ),
     ),
     "metrics": (
         MetricsError,
-        lambda made: CloudWatchMetrics(made.get("cloudwatch")).read([ERRORS], Span(0, 60)),
+        lambda clients: CloudWatchMetrics(clients.get("cloudwatch")).read([ERRORS], Span(0, 60)),
     ),
-    "a rollout": (StoreError, lambda made: store(made).load("checkout#1")),
-    "a history": (StoreError, lambda made: store(made).history("checkout#1")),
-    "what is active": (StoreError, lambda made: store(made).active(NOON)),
-    "all rollouts": (StoreError, lambda made: store(made).all()),
-    "an owner": (StoreError, lambda made: store(made).owner(LOCK)),
-    "a lease": (StoreError, lambda made: store(made).acquire("checkout#1", NOON, LATER)),
-    "a save": (StoreError, lambda made: store(made).save(a_rollout(), [])),
-    "a start": (StoreError, lambda made: store(made).create(a_rollout(), [], [])),
+    "a rollout": (StoreError, lambda clients: store(clients).load("checkout#1")),
+    "a history": (StoreError, lambda clients: store(clients).history("checkout#1")),
+    "what is active": (StoreError, lambda clients: store(clients).active(NOON)),
+    "all rollouts": (StoreError, lambda clients: store(clients).all()),
+    "an owner": (StoreError, lambda clients: store(clients).owner(LOCK)),
+    "a lease": (StoreError, lambda clients: store(clients).acquire("checkout#1", NOON, LATER)),
+    "a save": (StoreError, lambda clients: store(clients).save(a_rollout(), [])),
+    "a start": (StoreError, lambda clients: store(clients).create(a_rollout(), [], [])),
     "a new table": (
         StoreError,
-        lambda made: create_table(made.get("dynamodb"), "rollouts", SystemClock()),
+        lambda clients: create_table(clients.get("dynamodb"), "rollouts", SystemClock()),
     ),
     "a message by SNS": (
         DeliveryError,
-        lambda made: SnsNotifier(partial(made.get, "sns")).deliver(
-            SnsChannel(kind="sns", topic=TOPIC), told(), a_message()
+        lambda clients: SnsNotifier(partial(clients.get, "sns")).deliver(
+            SnsChannel(kind="sns", topic=TOPIC), rolled_back_rollout(), a_message()
         ),
     ),
     "a message by EventBridge": (
         DeliveryError,
-        lambda made: EventBridgeNotifier(partial(made.get, "events")).deliver(
-            EventBridgeChannel(kind="eventbridge"), told(), a_message()
+        lambda clients: EventBridgeNotifier(partial(clients.get, "events")).deliver(
+            EventBridgeChannel(kind="eventbridge"), rolled_back_rollout(), a_message()
         ),
     ),
     "a secret": (
         DeliveryError,
-        lambda made: SecretReader(partial(made.get, "secretsmanager"), {}).read(
+        lambda clients: SecretReader(partial(clients.get, "secretsmanager"), {}).read(
             SecretReference(secret="a")
         ),
     ),
     "a role": (
         NotSimulatedError,
-        lambda made: simulator.decisions(
-            made.get("iam"),
+        lambda clients: simulator.decisions(
+            clients.get("iam"),
             "arn:aws:iam::123456789012:role/tick",
             [{"Action": ["a:B"], "Resource": ["arn:aws:s3:::a"]}],
         ),
     ),
-    "who hears a topic": (
+    "the subscriptions of a topic": (
         MonitoringError,
-        lambda made: list(Subscribers(made.get("sns")).of(TOPIC)),
+        lambda clients: list(Subscribers(clients.get("sns")).of(TOPIC)),
     ),
-    "a stack": (MonitoringError, lambda made: stack(made).find()),
-    "a change set": (MonitoringError, lambda made: stack(made).change(None, {}, execute=False)),
+    "a stack": (MonitoringError, lambda clients: stack(clients).find()),
+    "a change set": (
+        MonitoringError,
+        lambda clients: stack(clients).change(None, {}, execute=False),
+    ),
 }
 
 
 @pytest.mark.parametrize("content", GARBAGE)
 @pytest.mark.parametrize("what", RAISES)
-def test_an_answer_that_is_none_is_the_error_of_the_port(
-    endpoint: Endpoint, made: Clients, what: str, content: str
+def test_an_invalid_answer_is_the_error_of_the_port(
+    endpoint: Endpoint, clients: Clients, what: str, content: str
 ) -> None:
     kind, call = RAISES[what]
     endpoint.answers = [GARBAGE[content]]
     with pytest.raises(kind) as caught:
-        call(made)
+        call(clients)
     assert SECRET not in str(caught.value)
 
 
 # --- findings -----------------------------------------------------------------------------------
 
 
-def counted(made: Clients) -> bool:
-    logs = CloudWatchLogCounts(partial(made.get, "logs"), SystemClock())
+def count_failed(clients: Clients) -> bool:
+    logs = CloudWatchLogCounts(partial(clients.get, "logs"), SystemClock())
     return logs.count([EVENTS])[EVENTS].answer is QueryStatus.ERROR
 
 
-def alarmed(made: Clients) -> bool:
-    alarms = CloudWatchAlarms(partial(made.get, "cloudwatch"))
+def alarm_is_unread(clients: Clients) -> bool:
+    alarms = CloudWatchAlarms(partial(clients.get, "cloudwatch"))
     return alarms.states(["a"])["a"].state is AlarmState.UNREAD
 
 
-def reached(made: Clients) -> bool:
-    obstacles = target(made).obstacles()
+def reachability_is_unknown(clients: Clients) -> bool:
+    obstacles = target(clients).obstacles()
     return len(obstacles) == 3 and not any(one.fatal for one in obstacles)
 
 
 FINDS: Mapping[str, Callable[[Clients], bool]] = {
-    "counted log events are unread": counted,
-    "an alarm is unread": alarmed,
-    "what keeps a change from callers is unknown": reached,
-    "the caller is unknown": lambda made: bool(caller.caller_identity(made).problem),
-    "metrics are not listed": lambda made: bool(
-        MetricList(made.get("cloudwatch")).similar(METRIC).problem
+    "counted log events are unread": count_failed,
+    "an alarm is unread": alarm_is_unread,
+    "what keeps a change from callers is unknown": reachability_is_unknown,
+    "the caller is unknown": lambda clients: bool(caller.caller_identity(clients).problem),
+    "metrics are not listed": lambda clients: bool(
+        MetricList(clients.get("cloudwatch")).similar(METRIC).problem
     ),
 }
 
 
 @pytest.mark.parametrize("content", GARBAGE)
 @pytest.mark.parametrize("what", FINDS)
-def test_an_answer_that_is_none_is_a_finding(
-    endpoint: Endpoint, made: Clients, what: str, content: str
+def test_an_invalid_answer_is_a_finding(
+    endpoint: Endpoint, clients: Clients, what: str, content: str
 ) -> None:
     endpoint.answers = [GARBAGE[content]]
-    assert FINDS[what](made)
+    assert FINDS[what](clients)
 
 
-def test_a_page_instead_of_a_function_is_no_consent_and_asked_for_once(
-    endpoint: Endpoint, made: Clients
+def test_a_page_instead_of_a_function_is_no_consent_and_requested_once(
+    endpoint: Endpoint, clients: Clients
 ) -> None:
     endpoint.answers = [aws_stub.captive_portal]
-    hooks = LambdaHooks(partial(made.single_try, "lambda"))
+    hooks = LambdaHooks(partial(clients.single_try, "lambda"))
     assert hooks.ask(HOOK, CALL, within=TEN).consent is Consent.FAILED
     with pytest.raises(DeliveryError):
         hooks.tell(HOOK, CALL, within=TEN)
@@ -239,14 +242,14 @@ def test_a_page_instead_of_a_function_is_no_consent_and_asked_for_once(
     ],
 )
 def test_no_more_than_a_whole_answer_of_a_function_is_a_consent(
-    endpoint: Endpoint, made: Clients, answer: aws_stub.Responder, consent: Consent
+    endpoint: Endpoint, clients: Clients, answer: aws_stub.Responder, consent: Consent
 ) -> None:
     endpoint.answers = [answer]
-    hooks = LambdaHooks(partial(made.single_try, "lambda"))
+    hooks = LambdaHooks(partial(clients.single_try, "lambda"))
     assert hooks.ask(HOOK, CALL, within=timedelta(seconds=1)).consent is consent
 
 
-# --- sound by the model, and none all the same --------------------------------------------------
+# --- valid by the model, and impossible ---------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -259,32 +262,32 @@ def test_no_more_than_a_whole_answer_of_a_function_is_a_consent(
     ],
 )
 def test_a_series_with_points_that_cannot_be_is_a_failed_one(
-    endpoint: Endpoint, made: Clients, stamp: str, value: str, problem: str
+    endpoint: Endpoint, clients: Clients, stamp: str, value: str, problem: str
 ) -> None:
     result = (
         f'{{"Id": "q0", "StatusCode": "Complete", "Timestamps": [{stamp}], "Values": [{value}]}}'
     )
     endpoint.answers = [responds(f'{{"MetricDataResults": [{result}]}}'.encode())]
-    found = CloudWatchMetrics(made.get("cloudwatch")).read([ERRORS], Span(0, 120))[ERRORS]
-    assert (found.points, found.answer) == ({}, QueryStatus.ERROR)
-    assert problem in found.message
+    series = CloudWatchMetrics(clients.get("cloudwatch")).read([ERRORS], Span(0, 120))[ERRORS]
+    assert (series.points, series.answer) == ({}, QueryStatus.ERROR)
+    assert problem in series.message
 
 
 def test_a_page_of_log_events_that_leads_to_itself_is_not_read_for_ever(
-    endpoint: Endpoint, made: Clients
+    endpoint: Endpoint, clients: Clients
 ) -> None:
     endpoint.answers = [responds(b'{"events": [], "nextToken": "t"}')]
     with pytest.raises(LogsError):
-        list(CloudWatchLogEvents(partial(made.get, "logs")).pages("group", "", NOON, LATER))
+        list(CloudWatchLogEvents(partial(clients.get, "logs")).pages("group", "", NOON, LATER))
     assert len(endpoint.requests) == 2
 
 
-def test_a_table_that_is_described_in_part_is_not_taken_for_the_table_of_a_store(
-    endpoint: Endpoint, made: Clients
+def test_a_partial_description_of_a_table_does_not_pass_for_the_table_of_a_store(
+    endpoint: Endpoint, clients: Clients
 ) -> None:
     endpoint.answers = [responds(b'{"Table": {"TableStatus": "ACTIVE"}}')]
     with pytest.raises(StoreError):
-        create_table(made.get("dynamodb"), "rollouts", SystemClock())
+        create_table(clients.get("dynamodb"), "rollouts", SystemClock())
 
 
 @pytest.mark.parametrize(
@@ -298,14 +301,14 @@ def test_the_date_of_an_answer_is_a_moment_with_its_zone_or_none(date: str) -> N
         def get_caller_identity(self) -> Any:
             return {"Arn": "arn", "ResponseMetadata": {"HTTPHeaders": {"date": date}}}
 
-    found = caller.caller_identity(Sts()).at
-    assert found is None or found.utcoffset() == timedelta(0)
+    moment = caller.caller_identity(Sts()).at
+    assert moment is None or moment.utcoffset() == timedelta(0)
 
 
-def test_the_page_of_a_gateway_is_told_in_part(endpoint: Endpoint, made: Clients) -> None:
+def test_the_page_of_a_gateway_is_quoted_in_part(endpoint: Endpoint, clients: Clients) -> None:
     endpoint.answers = [responds(b"<html>" + b"x" * 1_000_000, status=502, kind="text/html")]
     with pytest.raises(TargetError) as caught:
-        target(made).read()
+        target(clients).read()
     assert len(str(caught.value)) < 2_000
 
 
@@ -313,24 +316,24 @@ def test_the_page_of_a_gateway_is_told_in_part(endpoint: Endpoint, made: Clients
 
 
 @pytest.mark.parametrize("content", GARBAGE)
-@pytest.mark.parametrize("stands", [b"10", b"0"])
-def test_a_raise_whose_answer_is_none_is_known_by_what_stands_there_afterwards(
-    endpoint: Endpoint, made: Clients, content: str, stands: bytes
+@pytest.mark.parametrize("weight", [b"10", b"0"])
+def test_a_raise_without_a_valid_answer_is_confirmed_by_reading_the_weight_back(
+    endpoint: Endpoint, clients: Clients, content: str, weight: bytes
 ) -> None:
-    before, after = responds(SOUND % b"0"), responds(SOUND % stands)
+    before, after = responds(SOUND % b"0"), responds(SOUND % weight)
     endpoint.answers = [before, GARBAGE[content], GARBAGE[content], after]
-    if stands == b"10":
-        target(made).shift_to(10, "r1")
+    if weight == b"10":
+        target(clients).shift_to(10, "r1")
         return
     with pytest.raises(WriteUncertainError):
-        target(made).shift_to(10, "r1")
+        target(clients).shift_to(10, "r1")
 
 
 @pytest.mark.parametrize("content", GARBAGE)
-def test_lowering_goes_on_after_an_answer_that_is_none(
-    endpoint: Endpoint, made: Clients, content: str
+def test_lowering_goes_on_after_an_invalid_answer(
+    endpoint: Endpoint, clients: Clients, content: str
 ) -> None:
     strange = GARBAGE[content]
     endpoint.answers = [responds(SOUND % b"10"), strange, strange, responds(SOUND % b"0")]
-    target(made).lower_to_zero(timedelta(seconds=30))
+    target(clients).lower_to_zero(timedelta(seconds=30))
     assert len(endpoint.requests) == 4

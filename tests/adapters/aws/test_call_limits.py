@@ -1,4 +1,4 @@
-"""Calls to AWS: each ends within one limit, and an answer that is none is asked for again."""
+"""Calls to AWS: each ends within one limit, and is repeated after an invalid answer."""
 
 import signal
 import subprocess
@@ -44,7 +44,7 @@ def write_function(made: Clients) -> Any:
 
 
 def new_worker(others: set[threading.Thread]) -> threading.Thread:
-    """Return the thread of the one call of Lambda that began beside `others`."""
+    """Return the thread of the only call of Lambda that is not in `others`."""
     began = set(threading.enumerate()) - others
     (worker,) = (one for one in began if one.name == "lambda")
     return worker
@@ -75,10 +75,10 @@ def test_a_call_ends_within_its_limit_and_is_not_sent_again(
     assert aws.error_text("read", caught.value).endswith("run again")
 
 
-def test_a_call_that_was_given_up_sends_nothing_when_its_connection_breaks(
+def test_an_abandoned_call_sends_nothing_when_its_connection_breaks(
     endpoint: Endpoint,
 ) -> None:
-    """botocore would repeat it then, minutes later if need be."""
+    """botocore would repeat it then, even minutes later."""
     free, gone = threading.Event(), threading.Event()
 
     def breaks_off(_endpoint: Endpoint, connection: Any) -> None:
@@ -110,7 +110,7 @@ def test_the_thread_of_a_body_that_drips_ends_with_its_call(endpoint: Endpoint) 
             assert not worker.is_alive()
 
 
-def test_a_body_without_an_end_is_not_kept(endpoint: Endpoint) -> None:
+def test_a_body_without_an_end_is_not_stored(endpoint: Endpoint) -> None:
     endpoint.answers = [aws_stub.floods]
     with pytest.raises(StrangeAnswerError, match="longer than 16,777,216 bytes"):
         read_function(clients(LONG))
@@ -131,7 +131,7 @@ def test_a_signal_ends_the_wait_at_once_and_the_call_with_it(endpoint: Endpoint)
     free, gone, main = threading.Event(), threading.Event(), threading.get_ident()
 
     def rings_and_breaks_off(_endpoint: Endpoint, connection: Any) -> None:
-        signal.pthread_kill(main, signal.SIGALRM)  # where the system delivers what it sends
+        signal.pthread_kill(main, signal.SIGALRM)  # the thread to which the system delivers signals
         free.wait(30)
         connection.shutdown(2)
         gone.set()
@@ -194,7 +194,7 @@ def test_past_the_end_of_all_calls_each_has_its_least_time_and_lambda_all_of_its
     endpoint.answers = [responds(FUNCTION)]
     assert read_function(made)["FunctionArn"]
     endpoint.answers = [aws_stub.drips(aws_stub.head(len(FUNCTION)) + FUNCTION, 0.004)]
-    assert read_function(made)["FunctionArn"]  # which takes longer than the least time
+    assert read_function(made)["FunctionArn"]  # takes longer than the least time
 
 
 def test_before_that_end_a_call_has_no_more_than_what_is_left(endpoint: Endpoint) -> None:
@@ -243,7 +243,7 @@ def test_a_call_that_was_never_sent_is_no_strange_answer() -> None:
         clients(LONG).get("lambda").get_function_configuration("handler")
 
 
-# --- answers that are none ----------------------------------------------------------------------
+# --- invalid answers ----------------------------------------------------------------------------
 
 FUNCTION = b'{"FunctionArn": "arn:aws:lambda:eu-central-1:123456789012:function:handler"}'
 QUERY = {
@@ -285,7 +285,7 @@ CALLS: Mapping[str, Callable[[Clients], Any]] = {
 
 @pytest.mark.parametrize("content", GARBAGE)
 @pytest.mark.parametrize("call", CALLS)
-def test_what_is_no_answer_is_asked_for_again_and_then_is_a_named_error(
+def test_after_an_invalid_answer_the_call_is_repeated_and_then_is_a_named_error(
     endpoint: Endpoint, call: str, content: str
 ) -> None:
     endpoint.answers = [GARBAGE[content]]
@@ -374,7 +374,7 @@ MISFITS = {
 
 
 @pytest.mark.parametrize("name", MISFITS)
-def test_what_the_model_does_not_know_is_asked_for_again_and_then_is_a_named_error(
+def test_after_an_answer_against_the_model_the_call_is_repeated_and_then_is_a_named_error(
     endpoint: Endpoint, name: str
 ) -> None:
     call, content = MISFITS[name]
@@ -407,9 +407,7 @@ SOUND = {
 
 
 @pytest.mark.parametrize("call", SOUND)
-def test_a_sound_answer_after_two_that_are_none_is_the_answer(
-    endpoint: Endpoint, call: str
-) -> None:
+def test_a_valid_answer_after_two_invalid_ones_is_the_answer(endpoint: Endpoint, call: str) -> None:
     endpoint.answers = [responds(b"null"), aws_stub.captive_portal, responds(SOUND[call])]
     made = clients(LONG)
     assert CALLS[call](made)["ResponseMetadata"]["RequestId"]
@@ -423,7 +421,7 @@ def test_all_attempts_of_a_transaction_have_one_token(endpoint: Endpoint) -> Non
     assert endpoint.requests == [endpoint.requests[0]] * 2
 
 
-def test_a_refusal_after_an_answer_that_was_none_says_that_there_was_one_before(
+def test_a_refusal_after_an_invalid_answer_says_that_there_was_an_attempt_before(
     endpoint: Endpoint,
 ) -> None:
     """The first attempt may have written what makes the second one fail."""
@@ -435,7 +433,7 @@ def test_a_refusal_after_an_answer_that_was_none_says_that_there_was_one_before(
 
 
 def test_no_signal_is_given_to_the_thread_of_a_call() -> None:
-    """Only the main thread acts on one, and it waits: no thread would wake it."""
-    blocked = run_within(5, "nobody", lambda: signal.pthread_sigmask(signal.SIG_BLOCK, []))
+    """Only the main thread handles a signal, and a signal to another thread would not wake it."""
+    blocked = run_within(5, "service", lambda: signal.pthread_sigmask(signal.SIG_BLOCK, []))
     assert blocked >= {signal.SIGINT, signal.SIGTERM, signal.SIGALRM}
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & {signal.SIGTERM, signal.SIGALRM}

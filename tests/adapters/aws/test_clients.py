@@ -1,4 +1,4 @@
-"""Clients and errors, at a real boto3 that must not find an account."""
+"""Clients and errors, on a real boto3 without access to an account."""
 
 import socket
 import subprocess
@@ -86,8 +86,8 @@ def test_a_client_that_cannot_be_made_says_what_to_set(
         Clients().get("lambda")
 
 
-def test_nothing_of_boto3_is_loaded_before_a_client_is_asked_for() -> None:
-    """It takes an eighth of a second, which a rehearsal and `--help` do not have."""
+def test_nothing_of_boto3_is_loaded_before_a_client_is_needed() -> None:
+    """Loading takes an eighth of a second, too long for a rehearsal and `--help`."""
     code = (
         "import sys, controller.bootstrap.app;"
         "print(*{'boto3', 'botocore.session', 'botocore.parsers'} & sys.modules.keys())"
@@ -102,10 +102,10 @@ def test_nothing_of_boto3_is_loaded_before_a_client_is_asked_for() -> None:
 
 
 class _Answer(BaseHTTPRequestHandler):
-    status, body, asked = 200, b"", 0
+    status, body, requests = 200, b"", 0
 
     def do_GET(self) -> None:
-        type(self).asked += 1
+        type(self).requests += 1
         self.send_response(self.status)
         self.send_header("Content-Length", str(len(self.body)))
         self.end_headers()
@@ -114,13 +114,13 @@ class _Answer(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.do_GET()
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
-        """Keep quiet."""
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
+        """Log nothing."""
 
 
 @pytest.fixture
 def answer(environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Answer]]:
-    """A server that gives one answer to everything, as the endpoint of AWS."""
+    """A server with one answer to every request, as the endpoint of AWS."""
     kind = type("Answer", (_Answer,), {})
     with HTTPServer(("127.0.0.1", 0), kind) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -131,41 +131,41 @@ def answer(environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[
         thread.join(10)
 
 
-@pytest.mark.parametrize(("status", "asked"), [(500, 4), (409, 1), (412, 1), (403, 1)])
-def test_botocore_repeats_what_may_pass_and_leaves_conflicts_to_us(
-    answer: type[_Answer], status: int, asked: int
+@pytest.mark.parametrize(("status", "requests"), [(500, 4), (409, 1), (412, 1), (403, 1)])
+def test_botocore_repeats_transient_failures_and_leaves_conflicts_to_us(
+    answer: type[_Answer], status: int, requests: int
 ) -> None:
     answer.status, answer.body = status, b"{}"
     with pytest.raises(ClientError) as caught:
         Clients().get("lambda").get_function_configuration(FunctionName="handler")
-    assert answer.asked == asked
+    assert answer.requests == requests
     assert aws.is_transient(caught.value) is (status != 403)
     assert aws.is_conflict(caught.value) is (status in (409, 412))
 
 
 def test_the_page_of_a_proxy_is_no_answer(answer: type[_Answer]) -> None:
-    """botocore takes it for an answer without content."""
+    """botocore reads the page as an answer without content."""
     answer.body = b"<html>Please log in</html>"
     clients = Clients()
     target = LambdaEnvTarget(clients.get("lambda"), HANDLER, SystemClock())
-    told = r"the answer is not one of AWS \(it has no request id\); check AWS_ENDPOINT_URL"
-    with pytest.raises(TargetError, match=told):
+    expected = r"the answer is not one of AWS \(it has no request id\); check AWS_ENDPOINT_URL"
+    with pytest.raises(TargetError, match=expected):
         target.read()
     query = MetricQuery("AWS/Lambda", "Errors", "Sum", 60)
-    with pytest.raises(MetricsError, match=told):
+    with pytest.raises(MetricsError, match=expected):
         CloudWatchMetrics(clients.get("cloudwatch")).read([query], Span(0, 60))
 
 
-def test_an_endpoint_that_is_not_there_is_told_with_what_to_check(
+def test_an_endpoint_that_is_not_there_is_an_error_with_what_to_check(
     environment: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{unused.getsockname()[1]}")
         client = Clients().get("lambda")
         with pytest.raises(aws.AWS_ERRORS) as caught:
             client.get_function_configuration(FunctionName="handler")
-    told = aws.error_text("handler could not be read", caught.value)
-    assert told.startswith("handler could not be read: EndpointConnectionError: Could not connect")
-    assert told.endswith("AWS cannot be reached from here; check the network and AWS_ENDPOINT_URL")
+    text = aws.error_text("handler could not be read", caught.value)
+    assert text.startswith("handler could not be read: EndpointConnectionError: Could not connect")
+    assert text.endswith("AWS cannot be reached from here; check the network and AWS_ENDPOINT_URL")
     assert aws.is_transient(caught.value)

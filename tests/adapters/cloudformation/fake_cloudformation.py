@@ -1,4 +1,4 @@
-"""CloudFormation as far as one stack goes; requests and answers fit botocore's model of it."""
+"""A fake of CloudFormation for single stacks; requests and answers fit botocore's model."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ _numbers = count(1)
 
 @dataclass(slots=True)
 class FakeStack:
-    """A stack. then: what its operation ends with, after so many looks at it."""
+    """A stack. then: the final status of its operation, after a number of polls."""
 
     name: str
     id: str
@@ -47,12 +47,12 @@ class FakeStack:
 
 @dataclass(slots=True)
 class FakeCloudFormation:
-    """A client of boto3.
+    """A boto3 client of CloudFormation.
 
-    looks: how many looks see the operation of a stack in progress; prepares: that of a change
-    set. fails: why a resource cannot be made or removed, by its logical id. taken: the same, seen
-    when a change set is made. denied: operations that the role may not call. calls: those that were
-    called.
+    looks: how many polls see the operation of a stack in progress. prepares: the same for a change
+    set. fails: why a resource cannot be created or removed, by its logical id. taken: the same,
+    reported when a change set is created. denied: operations that the role may not call. calls: the
+    operations that were called.
     """
 
     looks: int = 1
@@ -83,18 +83,18 @@ class FakeCloudFormation:
 
     @property
     def statuses(self) -> dict[str, str]:
-        """The stacks that a person sees in the console, with their statuses."""
-        found = self.stacks.values()
-        return {one.name: one.status for one in found if one.status != "DELETE_COMPLETE"}
+        """The stacks that the console lists, with their statuses."""
+        stacks = self.stacks.values()
+        return {one.name: one.status for one in stacks if one.status != "DELETE_COMPLETE"}
 
     def a_stack(self, name: str, status: str, tags: Mapping[str, str], template: str) -> FakeStack:
-        """Add a stack that is there already."""
+        """Add an existing stack."""
         stack = f"arn:aws:cloudformation:{REGION}:123456789012:stack/{name}/{next(_numbers)}"
         listed = [{"Key": key, "Value": value} for key, value in tags.items()]
         self.stacks[stack] = FakeStack(name, stack, status, listed, template)
         return self.stacks[stack]
 
-    def _found(self, name: str) -> FakeStack:
+    def _stack_of(self, name: str) -> FakeStack:
         for one in self.stacks.values():
             if one.id == name or (one.name == name and one.status != "DELETE_COMPLETE"):
                 return one
@@ -103,7 +103,7 @@ class FakeCloudFormation:
     # --- operations -----------------------------------------------------------------------------
 
     def _describe_stacks(self, StackName: str) -> Any:
-        stack = self._found(StackName)
+        stack = self._stack_of(StackName)
         if stack.then and stack.looks == 0:
             stack.status, stack.then = stack.then, ""
             stack.note((stack.name, "AWS::CloudFormation::Stack"), stack.status, "", "")
@@ -112,13 +112,16 @@ class FakeCloudFormation:
         return {"Stacks": [{**shown, "CreationTime": NOON, "Tags": stack.tags}]}
 
     def _get_template(self, StackName: str, TemplateStage: str) -> Any:
-        return {"TemplateBody": self._found(StackName).template, "StagesAvailable": [TemplateStage]}
+        return {
+            "TemplateBody": self._stack_of(StackName).template,
+            "StagesAvailable": [TemplateStage],
+        }
 
     def _create_change_set(
         self, StackName: str, ChangeSetName: str, ChangeSetType: str = "UPDATE", **more: Any
     ) -> Any:
         if ChangeSetType == "UPDATE":
-            stack = self._found(StackName)
+            stack = self._stack_of(StackName)
         else:
             there = [one for one in self.stacks.values() if one.name == StackName]
             stack = next((one for one in there if one.status == "REVIEW_IN_PROGRESS"), None) or (
@@ -168,7 +171,7 @@ class FakeCloudFormation:
             stack.template, stack.then = made["TemplateBody"], f"{doing}_COMPLETE"
 
     def _delete_stack(self, StackName: str, ClientRequestToken: str = "") -> Any:
-        stack = self._found(StackName)
+        stack = self._stack_of(StackName)
         for logical, why in self.fails.items():
             kind = _resources(stack.template).get(logical, {}).get("Type", "")
             stack.note((logical, kind), "DELETE_FAILED", why, ClientRequestToken)
@@ -176,7 +179,7 @@ class FakeCloudFormation:
         stack.then = "DELETE_FAILED" if self.fails else "DELETE_COMPLETE"
 
     def _describe_stack_events(self, StackName: str) -> Any:
-        return {"StackEvents": self._found(StackName).events}
+        return {"StackEvents": self._stack_of(StackName).events}
 
     def _describe_events(self, ChangeSetName: str) -> Any:
         resources = _resources(self.change_sets[ChangeSetName]["TemplateBody"])
@@ -194,7 +197,7 @@ class FakeCloudFormation:
 
 
 def an_error(code: str, message: str, operation: str) -> ClientError:
-    """Return an error as botocore makes it of an answer."""
+    """Return an error as botocore builds it from an answer."""
     status = {"HTTPStatusCode": 403 if code == "AccessDenied" else 400}
     answer: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": status}
     return ClientError(answer, operation)
@@ -205,15 +208,15 @@ def _resources(template: str) -> dict[str, Any]:
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what a change set shows; a subscription is replaced where its address changes."""
-    found = []
+    """Return the changes of a change set; a new address replaces its subscription."""
+    changes = []
     for name in sorted({**old, **new}):
         kind = {"LogicalResourceId": name, "ResourceType": {**old, **new}[name]["Type"]}
         if name not in new:
-            found.append({"Action": "Remove", **kind})
+            changes.append({"Action": "Remove", **kind})
         elif name not in old:
-            found.append({"Action": "Add", **kind})
+            changes.append({"Action": "Add", **kind})
         elif old[name] != new[name]:
             replaced = "True" if kind["ResourceType"] == "AWS::SNS::Subscription" else "False"
-            found.append({"Action": "Modify", "Replacement": replaced, **kind})
-    return found
+            changes.append({"Action": "Modify", "Replacement": replaced, **kind})
+    return changes

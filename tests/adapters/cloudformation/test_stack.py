@@ -29,13 +29,13 @@ from tests.support.emulator import REGION, Emulator
 
 NAME = "rolloutctl-shop"
 OURS: Mapping[str, str] = {TAG: "shop"}
-# ministack makes no alarm of metric math.
+# ministack cannot create an alarm on metric math.
 PLAIN = wanted(a_watched("auth-failures", "p95-latency"), ("a@example.com",))
 FEWER = replace(PLAIN, alarms=PLAIN.alarms[:1], emails=("b@example.com",))
 
 
 class Bench:
-    """A client of CloudFormation, and what people run on it."""
+    """A client of CloudFormation, and the verbs of `monitoring` on it."""
 
     def __init__(self, client: Any, clock: Clock) -> None:
         self.client, self.clock = client, clock
@@ -45,10 +45,10 @@ class Bench:
         return Stack(self.client, self.clock, "shop")
 
     def run(self, monitoring: Monitoring = PLAIN, *, execute: bool) -> tuple[dict[str, str], str]:
-        """Return what happens to each resource, and the status of the stack after that."""
-        found = self.stack.find()
-        template = document(monitoring, found.template if found else {})
-        changes, status = self.stack.change(found, template, execute=execute)
+        """Return the change of each resource, and the final status of the stack."""
+        existing = self.stack.find()
+        template = document(monitoring, existing.template if existing else {})
+        changes, status = self.stack.change(existing, template, execute=execute)
         return {f"{one.kind.rpartition('::')[2]} {one.id}": one.action for one in changes}, status
 
     def plan(self, monitoring: Monitoring = PLAIN) -> dict[str, str]:
@@ -60,9 +60,9 @@ class Bench:
         return self.run(monitoring, execute=True)
 
     def remove(self) -> None:
-        found = self.stack.find()
-        assert found is not None
-        self.stack.remove(found)
+        existing = self.stack.find()
+        assert existing is not None
+        self.stack.remove(existing)
 
 
 @pytest.fixture
@@ -81,8 +81,8 @@ def fake(aws: FakeCloudFormation) -> Bench:
 def bench(request: pytest.FixtureRequest, account: str, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """An account without a stack, of the fake and of the emulator."""
     if request.param == "fake":
-        found: Bench = request.getfixturevalue("fake")
-        return found
+        fake: Bench = request.getfixturevalue("fake")
+        return fake
     monkeypatch.setattr(stack, "ASK_EVERY", timedelta(milliseconds=50))
     ministack: Emulator = request.getfixturevalue("ministack")
     return Bench(ministack.client("cloudformation", account), SystemClock())
@@ -175,7 +175,7 @@ def test_what_is_deployed_is_what_the_account_has(ministack: Emulator, account: 
 def test_a_stack_that_people_changed_by_a_template_in_json_is_set_back(
     ministack: Emulator, account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Through the client of the program, which checks answers; botocore parses such a template."""
+    """Through the program's own client: botocore's would parse a template in JSON."""
     for name, value in ministack.environment(account).items():
         monkeypatch.setenv(name, value)
     client = ministack.client("cloudformation", account)
@@ -188,10 +188,10 @@ def test_a_stack_that_people_changed_by_a_template_in_json_is_set_back(
     client.get_waiter("stack_create_complete").wait(
         StackName=NAME, WaiterConfig={"Delay": 1, "MaxAttempts": 10}
     )
-    opened = open_stack("shop")
-    found = opened.find()
-    assert found is not None
-    changes, _ = opened.change(found, document(PLAIN, found.template), execute=False)
+    stack = open_stack("shop")
+    existing = stack.find()
+    assert existing is not None
+    changes, _ = stack.change(existing, document(PLAIN, existing.template), execute=False)
     assert {one.id: one.action for one in changes} == {
         "AlarmAuthFailures": "add",
         "AlarmP95Latency": "add",
@@ -200,7 +200,7 @@ def test_a_stack_that_people_changed_by_a_template_in_json_is_set_back(
     }
 
 
-# --- what goes wrong ----------------------------------------------------------------------------
+# --- failures -----------------------------------------------------------------------------------
 
 BROKEN = wanted(a_watched("SC-004", "auth-failures"))
 
@@ -243,7 +243,7 @@ def test_a_failure_names_the_resources_of_its_own_operation_only(
     assert str(caught.value).splitlines()[1:] == ["AlarmP95Latency (AWS::CloudWatch::Alarm): now"]
 
 
-def test_a_name_that_is_taken_is_told_before_anything_is_made(
+def test_a_name_that_is_taken_is_an_error_before_anything_is_created(
     fake: Bench, aws: FakeCloudFormation
 ) -> None:
     aws.taken["Dashboard"] = f"Dashboard '{NAME}' already exists"
@@ -282,10 +282,10 @@ def test_a_stack_that_cannot_be_changed_says_what_to_do(
     assert aws.statuses == {}
 
 
-def test_what_an_interrupted_plan_has_left_is_used_and_goes(
+def test_the_empty_stack_of_an_interrupted_plan_is_used_and_removed(
     fake: Bench, aws: FakeCloudFormation
 ) -> None:
-    """It has no tag yet, and nothing in it."""
+    """Such a stack has no tag and no resources yet."""
     aws.a_stack(NAME, "REVIEW_IN_PROGRESS", {}, "")
     assert fake.plan() == ALL
     assert aws.statuses == {}
@@ -349,7 +349,7 @@ def test_a_call_that_is_denied_names_its_action(
 
 
 @pytest.mark.parametrize("operation", ["DescribeStackEvents", "DescribeEvents"])
-def test_without_the_events_a_failure_is_told_all_the_same(
+def test_without_the_events_a_failure_is_still_an_error(
     fake: Bench, aws: FakeCloudFormation, operation: str
 ) -> None:
     aws.denied = [operation]
@@ -361,7 +361,7 @@ def test_without_the_events_a_failure_is_told_all_the_same(
     assert "grant the action to this role" in cause
 
 
-def test_an_execution_without_an_answer_leaves_what_may_be_under_way(
+def test_an_execution_without_an_answer_leaves_what_may_be_in_progress(
     fake: Bench, aws: FakeCloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lost(_self: FakeCloudFormation, **_: str) -> None:

@@ -1,4 +1,4 @@
-"""What every source of alarms promises. A test module subclasses it and says where it runs."""
+"""The contract of every alarm source. A test module subclasses it for each implementation."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ def read(bench: AlarmsBench, *alarms: str) -> Mapping[str, AlarmReading]:
 class AlarmsContract:
     """Promises of an `AlarmSource` on CloudWatch.
 
-    CANNOT: promises that this place cannot show, and why; each is expected to fail.
+    CANNOT: promises that this implementation cannot keep, and why; each is expected to fail.
     """
 
     CANNOT: ClassVar[Mapping[str, str]] = {}
@@ -43,31 +43,34 @@ class AlarmsContract:
 
     def test_it_says_since_when_and_why(self, bench: AlarmsBench) -> None:
         bench.put({"errors": "ALARM"})
-        found = read(bench, "errors")["errors"]
-        assert abs(found.since - bench.clock.now().timestamp()) < 60
-        assert found.reason
+        readings = read(bench, "errors")["errors"]
+        assert abs(readings.since - bench.clock.now().timestamp()) < 60
+        assert readings.reason
 
-    def test_an_alarm_that_nobody_made_is_missing(self, bench: AlarmsBench) -> None:
+    def test_an_alarm_that_does_not_exist_is_missing(self, bench: AlarmsBench) -> None:
         bench.put({"errors": "OK"})
-        found = read(bench, "errors", "erorrs")
-        assert found["errors"].state is AlarmState.OK
-        assert found["erorrs"] == AlarmReading(AlarmState.MISSING)
+        readings = read(bench, "errors", "erorrs")
+        assert readings["errors"].state is AlarmState.OK
+        assert readings["erorrs"] == AlarmReading(AlarmState.MISSING)
 
     def test_an_alarm_is_found_by_its_arn_and_by_no_other(self, bench: AlarmsBench) -> None:
         bench.put({"errors": "ALARM"})
         (described,) = bench.client().describe_alarms(AlarmNames=["errors"])["MetricAlarms"]
         own = described["AlarmArn"]
         other = own.replace(own.split(":")[4], "999999999999")
-        found = read(bench, own, other)
-        assert (found[own].state, found[other].state) == (AlarmState.ALARM, AlarmState.MISSING)
+        readings = read(bench, own, other)
+        assert (readings[own].state, readings[other].state) == (
+            AlarmState.ALARM,
+            AlarmState.MISSING,
+        )
 
-    def test_a_composite_alarm_is_told_too(self, bench: AlarmsBench) -> None:
+    def test_a_composite_alarm_is_read_too(self, bench: AlarmsBench) -> None:
         bench.combine("all")
         assert read(bench, "all")["all"].state in (AlarmState.OK, AlarmState.INSUFFICIENT_DATA)
 
-    def test_more_alarms_than_a_call_or_a_page_takes_are_all_told(self, bench: AlarmsBench) -> None:
+    def test_more_alarms_than_a_call_or_a_page_takes_are_all_read(self, bench: AlarmsBench) -> None:
         names = [f"alarm-{number}" for number in range(103)]
         bench.put(dict.fromkeys(names, "OK"))
-        found = read(bench, *names)
-        assert {one.state for one in found.values()} == {AlarmState.OK}
-        assert list(found) == names
+        readings = read(bench, *names)
+        assert {one.state for one in readings.values()} == {AlarmState.OK}
+        assert list(readings) == names

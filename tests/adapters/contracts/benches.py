@@ -1,6 +1,6 @@
-"""The three places where contract suites run: the simulation, moto in process, and ministack.
+"""The three implementations for contract suites: the simulation, moto in process, ministack.
 
-moto and ministack were written by others, so they also judge the simulation.
+moto and ministack are independent of this project, so they also test the simulation.
 """
 
 import io
@@ -52,7 +52,7 @@ class LambdaBench(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SimulatedLambda:
-    """The simulation; every request and answer is held to botocore's model of the service."""
+    """The simulation; every request and answer is validated by botocore's model."""
 
     world: World
 

@@ -1,4 +1,4 @@
-"""What every store does with a damaged record: it refuses that one by name, and no other one."""
+"""The contract of every store for damaged records: only the damaged one is refused, by name."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pytest
 from controller.core.history import broken_link
 from controller.errors import StoreError, UnknownRolloutError
 from controller.ports.store import Store
-from tests.adapters.contracts.store import LATER, LOCK, moved, started
+from tests.adapters.contracts.store import LATER, LOCK, save_changes, started
 from tests.support.damage import HARMLESS, IN_HISTORY, UNLISTED, VISIBLE_IN_LISTS
 from tests.support.rollouts import NOON, a_rollout
 
@@ -18,14 +18,14 @@ WRONG, SOUND = "checkout#1", "search#1"
 
 @dataclass(frozen=True, slots=True)
 class Damaged:
-    """A store, and how to do a damage to `WRONG` in it."""
+    """A store, and a function that damages `WRONG` in it."""
 
     store: Store
     damage: Callable[[str], None]
 
 
 class DamageContract:
-    """Tests of one store; a subclass names its damages and says how they are done."""
+    """Tests of one store; a subclass lists the damages and applies them."""
 
     names: ClassVar[tuple[str, ...]]
 
@@ -43,7 +43,7 @@ class DamageContract:
     ) -> None:
         store = damaged.store
         started(store, a_rollout(WRONG), LOCK)
-        sound = moved(store, started(store, a_rollout(SOUND, updated=LATER), "another"))
+        sound = save_changes(store, started(store, a_rollout(SOUND, updated=LATER), "another"))
         damaged.damage(name)
 
         listed = {SOUND} if name in UNLISTED else {WRONG, SOUND}
@@ -57,7 +57,7 @@ class DamageContract:
         assert store.load(SOUND) == sound
         assert broken_link(store.history(SOUND), sound.chain) is None
         assert store.acquire(SOUND, NOON, LATER) == sound
-        assert moved(store, sound).version == sound.version + 1
+        assert save_changes(store, sound).version == sound.version + 1
 
         readable = name in HARMLESS or name.startswith(IN_HISTORY)
         _check(lambda: store.load(WRONG), fails=not readable)
@@ -68,7 +68,7 @@ class DamageContract:
 
 
 def _check(act: Callable[[], object], *, fails: bool) -> None:
-    """Check that `act` works, or is refused by the name of the damaged rollout."""
+    """Check that `act` works, or raises an error that names the damaged rollout."""
     if not fails:
         act()
         return

@@ -1,4 +1,4 @@
-"""What every source of log events promises. A test module subclasses it and says where it runs."""
+"""The contract of every log source. A test module subclasses it for each implementation."""
 
 import json
 from collections.abc import Mapping
@@ -32,20 +32,20 @@ def query(
     return LogQuery(group, pattern, Span(bench.start + begin, bench.start + end), enough)
 
 
-def answer(bench: LogsBench, asked: LogQuery) -> Series:
+def answer(bench: LogsBench, log_query: LogQuery) -> Series:
     source = CloudWatchLogCounts(lambda: bench.client, bench.clock)
-    return source.count([asked])[asked]
+    return source.count([log_query])[log_query]
 
 
-def found(bench: LogsBench, asked: LogQuery) -> dict[int, float]:
-    """Return how many events there were, by minutes after the bench's start."""
-    series = answer(bench, asked)
+def minute_counts(bench: LogsBench, log_query: LogQuery) -> dict[int, float]:
+    """Return the number of events by minute after the bench's start."""
+    series = answer(bench, log_query)
     assert (series.answer, series.message) == (QueryStatus.COMPLETE, "")
     return {(second - bench.start) // 60: number for second, number in series.points.items()}
 
 
 def log(bench: LogsBench, *events: tuple[int, object], group: str = GROUP) -> None:
-    """Log events at seconds after the bench's start; what is no text is written as JSON."""
+    """Log events at seconds after the bench's start; other values than text become JSON."""
     texts = [(at, one if isinstance(one, str) else json.dumps(one)) for at, one in events]
     bench.put(group, [(bench.start * 1_000 + at * 1_000, text) for at, text in texts])
 
@@ -53,7 +53,7 @@ def log(bench: LogsBench, *events: tuple[int, object], group: str = GROUP) -> No
 class LogsContract:
     """Promises of a `LogSource` on CloudWatch Logs.
 
-    CANNOT: promises that this place cannot show, and why; each is expected to fail.
+    CANNOT: promises that this implementation cannot keep, and why; each is expected to fail.
     """
 
     CANNOT: ClassVar[Mapping[str, str]] = {}
@@ -62,19 +62,19 @@ class LogsContract:
         self, bench: LogsBench
     ) -> None:
         log(bench, (0, "gateway call"), (59, "a gateway call, too"), (180, "gateway call"))
-        assert found(bench, query(bench)) == {0: 2, 3: 1}
+        assert minute_counts(bench, query(bench)) == {0: 2, 3: 1}
 
     def test_other_events_are_not_counted(self, bench: LogsBench) -> None:
         log(bench, (0, "direct call"), (1, "gateway"), (2, "call gateway"), (3, "gateway call"))
-        assert found(bench, query(bench)) == {0: 1}
+        assert minute_counts(bench, query(bench)) == {0: 1}
 
     def test_a_word_is_found_in_an_event(self, bench: LogsBench) -> None:
         log(bench, (0, "took api_gateway today"), (1, "took direct"))
-        assert found(bench, query(bench, "api_gateway")) == {0: 1}
+        assert minute_counts(bench, query(bench, "api_gateway")) == {0: 1}
 
     def test_a_field_of_an_event_in_json_is_compared(self, bench: LogsBench) -> None:
         log(bench, (0, {"event": "gateway"}), (1, {"event": "direct"}), (2, "event gateway"))
-        assert found(bench, query(bench, '{ $.event = "gateway" }')) == {0: 1}
+        assert minute_counts(bench, query(bench, '{ $.event = "gateway" }')) == {0: 1}
 
     def test_every_condition_has_to_hold(self, bench: LogsBench) -> None:
         log(
@@ -84,37 +84,37 @@ class LogsContract:
             (2, {"event": "other", "inner": {"gateway": True}}),
         )
         pattern = '{ $.event = "check" && $.inner.gateway IS TRUE }'
-        assert found(bench, query(bench, pattern)) == {0: 1}
+        assert minute_counts(bench, query(bench, pattern)) == {0: 1}
 
     def test_without_a_pattern_every_event_is_counted(self, bench: LogsBench) -> None:
         log(bench, (0, "anything"), (1, {"what": "ever"}))
-        assert found(bench, query(bench, "")) == {0: 2}
+        assert minute_counts(bench, query(bench, "")) == {0: 2}
 
     def test_a_span_has_its_start_and_not_its_end(self, bench: LogsBench) -> None:
         log(bench, *[(60 * minute, "gateway call") for minute in range(5)])
-        assert found(bench, query(bench, span=(60, 180))) == {1: 1, 2: 1}
+        assert minute_counts(bench, query(bench, span=(60, 180))) == {1: 1, 2: 1}
 
     def test_no_event_is_an_empty_and_complete_series(self, bench: LogsBench) -> None:
         log(bench, (0, "direct call"))
-        assert found(bench, query(bench)) == {}
+        assert minute_counts(bench, query(bench)) == {}
 
     def test_another_group_has_other_events(self, bench: LogsBench) -> None:
         log(bench, (0, "gateway call"))
         log(bench, (0, "gateway call"), (1, "gateway call"), group="/aws/lambda/other")
-        assert found(bench, query(bench)) == {0: 1}
+        assert minute_counts(bench, query(bench)) == {0: 1}
 
     def test_pages_are_put_together(self, bench: LogsBench) -> None:
         """CloudWatch takes no more than 10 000 to a page, and one page is one megabyte."""
         log(bench, *[(second, "gateway call") for second in range(20)])
-        asked = query(bench)
+        every = query(bench)
         source = CloudWatchLogCounts(lambda: _SmallPages(bench.client, 7), bench.clock)
-        assert sum(source.count([asked])[asked].points.values()) == 20
+        assert sum(source.count([every])[every].points.values()) == 20
 
-    def test_no_more_is_counted_than_is_enough(self, bench: LogsBench) -> None:
+    def test_no_more_is_counted_than_the_limit(self, bench: LogsBench) -> None:
         log(bench, *[(second, "gateway call") for second in range(20)])
-        assert found(bench, query(bench, enough=3)) == {0: 3}
+        assert minute_counts(bench, query(bench, enough=3)) == {0: 3}
 
-    def test_a_group_that_is_not_there_is_said(self, bench: LogsBench) -> None:
+    def test_a_group_that_does_not_exist_is_reported(self, bench: LogsBench) -> None:
         series = answer(bench, query(bench, group="/aws/lambda/mistyped"))
         assert series.answer is QueryStatus.ERROR
         assert series.message.startswith(
@@ -138,7 +138,7 @@ class LogsContract:
         assert {one.id for one in later} < {one.id for one in every}
         assert len(later) == 3
 
-    def test_a_group_that_nobody_made_is_no_empty_one(self, bench: LogsBench) -> None:
+    def test_a_group_that_does_not_exist_is_no_empty_one(self, bench: LogsBench) -> None:
         with pytest.raises(LogsError, match="there is no log group /aws/lambda/mistyped"):
             read(bench, 0, 120, group="/aws/lambda/mistyped")
 

@@ -1,4 +1,4 @@
-"""What every source of metrics promises. A test module subclasses it and says where it runs."""
+"""The contract of every metric source. A test module subclasses it for each implementation."""
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
@@ -45,7 +45,7 @@ def points(
 class MetricsContract:
     """Promises of a `MetricSource` on CloudWatch.
 
-    CANNOT: promises that this place cannot show, and why; each is expected to fail.
+    CANNOT: promises that this implementation cannot keep, and why; each is expected to fail.
     """
 
     CANNOT: ClassVar[Mapping[str, str]] = {}
@@ -63,13 +63,13 @@ class MetricsContract:
     def test_a_percentile_is_near_the_value_that_so_many_stay_below(
         self, bench: MetricsBench
     ) -> None:
-        """Nobody says how CloudWatch interpolates: one per cent is near enough."""
+        """CloudWatch does not document its interpolation, so 1 % of tolerance is allowed."""
         publish(bench, {0: range(1, 1_001)})
         ((_, p95),) = points(bench, latency("p95"))
         assert p95 == pytest.approx(950, rel=0.01)
 
     def test_a_trimmed_count_is_of_the_values_above_its_bound(self, bench: MetricsBench) -> None:
-        """It is interpolated: within 2 % of the bound, values may fall on either side."""
+        """The count is interpolated: values within 2 % of the bound may count or not."""
         publish(bench, {0: range(1, 1_001), 1: [412.5], 2: [413.5, 900]})
         (_, many), *few = points(bench, latency("TC(412.5:)"))
         assert many == pytest.approx(588, abs=9)
@@ -115,6 +115,8 @@ class MetricsContract:
         queries = [latency("Sum", dimensions=(("ApiName", str(name)),)) for name in range(501)]
         span = Span(bench.start, bench.start + 60)
         series = CloudWatchMetrics(bench.client).read(queries, span)
-        found = {query.dimensions[0][1]: one.points for query, one in series.items() if one.points}
+        answered = {
+            query.dimensions[0][1]: one.points for query, one in series.items() if one.points
+        }
         assert len(series) == 501
-        assert found == {"0": {bench.start: 1}, "500": {bench.start: 2}}
+        assert answered == {"0": {bench.start: 1}, "500": {bench.start: 2}}

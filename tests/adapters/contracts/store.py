@@ -1,4 +1,4 @@
-"""What every store promises. A test module subclasses `StoreContract` and says how to open one."""
+"""The contract of every store. A test module subclasses `StoreContract` and opens the store."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ LOCK, BOOLEAN_LOCK = "eu-central-1/handler/PERCENTAGE", "eu-central-1/handler/BO
 LIVING = [Phase.PROGRESSING, Phase.PAUSED, Phase.ROLLING_BACK]
 FINAL = [Phase.ROLLED_BACK, Phase.SUCCEEDED]
 
-LATER = NOON + 2 * MINUTE  # the end of a lease that was taken at noon
+LATER = NOON + 2 * MINUTE  # the end of a lease that begins at noon
 UNTOLD = Message("key", NOON, "info", "drained", "text", "rolled_back", 0, 0, "", ("notify[0]",))
 MOMENT = timedelta(microseconds=1)
 
@@ -45,22 +45,22 @@ def started(store: Store, rollout: Rollout, *locks: str) -> Rollout:
     return store.load(rollout.id)
 
 
-def moved(store: Store, rollout: Rollout, **facts: object) -> Rollout:
+def save_changes(store: Store, rollout: Rollout, **facts: object) -> Rollout:
     """Save `rollout` changed by `facts`, with one entry, and return what `save` returned."""
     changed = replace(rollout, **facts)  # type: ignore[arg-type]
     after, entry = with_entry(consistent(changed))
     return store.save(after, [entry])
 
 
-def noticed(store: Store, rollout_id: str, **facts: object) -> Rollout:
-    """Let a tick visit a rollout, find that another one owns its target, and save it."""
+def superseded(store: Store, rollout_id: str, **facts: object) -> Rollout:
+    """Save a rollout as a tick does when another rollout owns its target."""
     rollout = store.acquire(rollout_id, NOON, LATER)
     assert not store.owns(rollout_id)
-    return moved(store, rollout, **facts)
+    return save_changes(store, rollout, **facts)
 
 
 def race(open_store: OpenStore, act: Callable[[Store, int], object]) -> list[RolloutError | None]:
-    """Let all racers `act` at once, each with a store of its own; return how each one ended."""
+    """Let all racers `act` at once, each on its own store; return the error of each, or None."""
     line = threading.Barrier(RACERS, timeout=RACE_LIMIT.total_seconds())
     ends: list[RolloutError | BaseException | None] = [AssertionError("never ended")] * RACERS
 
@@ -70,7 +70,7 @@ def race(open_store: OpenStore, act: Callable[[Store, int], object]) -> list[Rol
                 line.wait()
                 act(store, number)
             ends[number] = None
-        except BaseException as error:  # noqa: BLE001 - it is raised again in the test's own thread
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread of the test
             ends[number] = error
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(RACERS)]
@@ -86,21 +86,21 @@ def race(open_store: OpenStore, act: Callable[[Store, int], object]) -> list[Rol
 
 def save_as(read: Rollout, store: Store, number: int) -> None:
     """Save `read` with the racer's number."""
-    moved(store, read, sentence=f"Run {number}.")
+    save_changes(store, read, sentence=f"Run {number}.")
 
 
 def start_on(lock: str, name: str, store: Store, number: int) -> None:
-    """Start a rollout of the racer's own on the target of all."""
+    """Start the racer's own rollout on the common target."""
     started(store, a_rollout(f"{name}-{number}#1"), lock)
 
 
-def acquire_at_noon(wanted: str, store: Store, number: int) -> None:
-    """Acquire the rollout that all racers want."""
-    store.acquire(wanted, NOON, LATER)
+def acquire_at_noon(rollout_id: str, store: Store, number: int) -> None:
+    """Acquire the common rollout."""
+    store.acquire(rollout_id, NOON, LATER)
 
 
-def lived(rollout: Rollout, entries: int) -> tuple[Rollout, list[Entry]]:
-    """Return `rollout` after as many entries as said, one a minute, and these entries."""
+def with_history(rollout: Rollout, entries: int) -> tuple[Rollout, list[Entry]]:
+    """Return `rollout` after a number of entries, one a minute, and these entries."""
     history: list[Entry] = []
     rollout = consistent(rollout)
     for minute in range(entries):
@@ -110,14 +110,14 @@ def lived(rollout: Rollout, entries: int) -> tuple[Rollout, list[Entry]]:
 
 
 def with_numbers(rollout: Rollout, numbers: int) -> tuple[Rollout, Entry]:
-    """Return `rollout` with an entry of so many measured values, which compress badly."""
+    """Return `rollout` with an entry of `numbers` measured values, which compress badly."""
     draw = Random(1).random
-    seen = {"series": [draw() for _ in range(numbers)]}
-    return append(rollout, a_record(rollout), by="tester", observation=seen)
+    observation = {"series": [draw() for _ in range(numbers)]}
+    return append(rollout, a_record(rollout), by="tester", observation=observation)
 
 
 class StoreContract:
-    """Tests of one store; `open_store` opens the same data anew each time it is called."""
+    """Tests of one store; each call of `open_store` opens the same data anew."""
 
     rounds: ClassVar = 20  # of each race
     long_history: ClassVar = 2_000  # entries
@@ -132,7 +132,7 @@ class StoreContract:
         """Return a store that stays open for the test."""
         raise NotImplementedError
 
-    # --- what is written is what is read --------------------------------------------------------
+    # --- round trips ----------------------------------------------------------------------------
 
     def test_a_created_rollout_is_loaded_as_it_was(self, store: Store) -> None:
         rollout, entry = with_entry(a_rollout())
@@ -144,7 +144,7 @@ class StoreContract:
         self, store: Store, open_store: OpenStore
     ) -> None:
         rollout = started(store, a_rollout())
-        saved = moved(store, rollout, reason=Reason.BAKING, settled=NOON)
+        saved = save_changes(store, rollout, reason=Reason.BAKING, settled=NOON)
         with open_store() as other:
             assert other.load("checkout#1") == saved
             assert len(other.history("checkout#1")) == saved.entries == 2
@@ -159,7 +159,7 @@ class StoreContract:
         rollout = started(store, a_rollout())
         versions = [rollout.version]
         for _ in range(3):
-            rollout = moved(store, rollout)
+            rollout = save_changes(store, rollout)
             versions.append(rollout.version)
         assert versions == [0, 1, 2, 3]
 
@@ -167,14 +167,14 @@ class StoreContract:
         """Eleven entries: as text, 10 would come before 9."""
         rollout = started(store, a_rollout())
         for minute in range(10):
-            rollout = moved(store, rollout, updated=NOON + minute * MINUTE)
+            rollout = save_changes(store, rollout, updated=NOON + minute * MINUTE)
         history = store.history("checkout#1")
         assert [entry.seq for entry in history] == list(range(1, 12))
         assert broken_link(history, rollout.chain) is None
 
     def test_histories_of_two_rollouts_do_not_mix(self, store: Store) -> None:
         started(store, a_rollout("checkout#1"))
-        other = moved(store, started(store, a_rollout("search#1")))
+        other = save_changes(store, started(store, a_rollout("search#1")))
         assert [len(store.history(one)) for one in ("checkout#1", "search#1")] == [1, 2]
         assert broken_link(store.history("search#1"), other.chain) is None
 
@@ -188,14 +188,16 @@ class StoreContract:
         with pytest.raises(UnknownRolloutError, match="checkout#1"):
             store.save(a_rollout(), [])
 
-    # --- one run wins ---------------------------------------------------------------------------
+    # --- compare-and-swap -----------------------------------------------------------------------
 
-    def test_a_stale_run_writes_nothing_and_hears_who_was_first(self, store: Store) -> None:
+    def test_a_stale_run_writes_nothing_and_the_error_names_the_first_save(
+        self, store: Store
+    ) -> None:
         stale = started(store, a_rollout())
-        winner = moved(store, stale, reason=Reason.BAKING, updated=NOON + 5 * MINUTE)
+        winner = save_changes(store, stale, reason=Reason.BAKING, updated=NOON + 5 * MINUTE)
 
         with pytest.raises(StateConflictError) as raised:
-            moved(store, stale, sentence="I am late.")
+            save_changes(store, stale, sentence="I am late.")
 
         assert store.load("checkout#1") == winner
         assert len(store.history("checkout#1")) == 2
@@ -230,9 +232,9 @@ class StoreContract:
             assert store.owner(LOCK) == winner
             for end in ends:
                 assert end is None or (isinstance(end, TargetTakenError) and winner in str(end))
-            moved(store, store.load(winner), phase=Phase.SUCCEEDED, watch_until=LATER)
+            save_changes(store, store.load(winner), phase=Phase.SUCCEEDED, watch_until=LATER)
             if before:
-                noticed(store, before)
+                superseded(store, before)
             assert store.active(NOON) == (winner,)
             before = winner
 
@@ -242,13 +244,13 @@ class StoreContract:
         assert {type(end) for end in ends if end} == {StateConflictError}
         assert len(store.history("checkout#1")) == 1
 
-    # --- one run at a time ----------------------------------------------------------------------
+    # --- leases ---------------------------------------------------------------------------------
 
     def test_acquiring_returns_the_rollout_as_the_last_save_left_it(self, store: Store) -> None:
-        saved = moved(store, started(store, a_rollout()), reason=Reason.BAKING)
+        saved = save_changes(store, started(store, a_rollout()), reason=Reason.BAKING)
         assert store.acquire("checkout#1", NOON, LATER) == saved
 
-    def test_a_rollout_that_another_run_has_is_refused_and_it_is_said_until_when(
+    def test_a_leased_rollout_is_refused_with_the_end_of_the_lease(
         self, store: Store, open_store: OpenStore
     ) -> None:
         rollout = started(store, a_rollout())
@@ -301,7 +303,7 @@ class StoreContract:
     def test_a_lease_of_a_clock_that_is_ahead_holds_up_to_twice_the_length_asked_for(
         self, store: Store, open_store: OpenStore, late: timedelta, free: bool
     ) -> None:
-        """Else one run on such a host keeps all others out for hours, when it is killed."""
+        """Else a killed run on such a host would keep all others out for hours."""
         started(store, a_rollout())
         ahead = store.acquire("checkout#1", NOON + late, NOON + 4 * MINUTE + late)
         with open_store() as other:
@@ -311,7 +313,7 @@ class StoreContract:
                 return
             other.acquire("checkout#1", NOON, LATER)
             with pytest.raises(StateConflictError, match="took checkout#1 over"):
-                moved(store, ahead)
+                save_changes(store, ahead)
 
     def test_a_run_may_acquire_again_what_it_has(self, store: Store, open_store: OpenStore) -> None:
         rollout = started(store, a_rollout())
@@ -319,11 +321,11 @@ class StoreContract:
         store.acquire("checkout#1", NOON + MINUTE, LATER + MINUTE)
         with open_store() as other, pytest.raises(LeaseHeldError, match="12:03 UTC"):
             other.acquire("checkout#1", LATER, LATER + MINUTE)
-        assert moved(store, rollout).version == 1
+        assert save_changes(store, rollout).version == 1
 
     def test_a_save_ends_the_lease(self, store: Store, open_store: OpenStore) -> None:
         started(store, a_rollout())
-        saved = moved(store, store.acquire("checkout#1", NOON, LATER))
+        saved = save_changes(store, store.acquire("checkout#1", NOON, LATER))
         with open_store() as other:
             assert other.acquire("checkout#1", NOON, LATER) == saved
 
@@ -336,7 +338,7 @@ class StoreContract:
         with open_store() as other:
             with pytest.raises(LeaseHeldError, match="12:03 UTC"):
                 other.acquire("checkout#1", LATER, LATER + MINUTE)
-            last = moved(store, saved)
+            last = save_changes(store, saved)
             assert other.acquire("checkout#1", NOON, LATER) == last
 
     def test_a_released_rollout_is_free_and_as_it_was(
@@ -361,19 +363,19 @@ class StoreContract:
             with pytest.raises(LeaseHeldError, match="12:03 UTC"):
                 third.acquire("checkout#1", LATER, LATER + MINUTE)
 
-    def test_a_run_whose_lease_was_taken_over_saves_nothing_and_hears_why(
+    def test_a_run_whose_lease_was_taken_over_saves_nothing_and_the_error_says_why(
         self, store: Store, open_store: OpenStore
     ) -> None:
-        """Also when the other run has not saved yet, or has gone without a word."""
+        """Also when the other run has not saved yet, or ended without a save."""
         started(store, a_rollout())
         slow = store.acquire("checkout#1", NOON, LATER)
         with open_store() as other:
             quick = other.acquire("checkout#1", LATER, LATER + MINUTE)
             with pytest.raises(StateConflictError, match=r"took checkout#1 over.*safe to run"):
-                moved(store, slow, sentence="I am late.")
-            saved = moved(other, quick, reason=Reason.BAKING)
+                save_changes(store, slow, sentence="I am late.")
+            saved = save_changes(other, quick, reason=Reason.BAKING)
             with pytest.raises(StateConflictError, match=r"checkout#1 first \(baking, .*12:00 UTC"):
-                moved(store, slow, sentence="I am late.")
+                save_changes(store, slow, sentence="I am late.")
         assert store.load("checkout#1") == saved
         assert len(store.history("checkout#1")) == 2
 
@@ -386,29 +388,29 @@ class StoreContract:
             other.acquire("checkout#1", LATER, LATER + MINUTE)
             other.release("checkout#1")
         with pytest.raises(StateConflictError):
-            moved(store, slow)
-        assert moved(store, store.acquire("checkout#1", LATER, LATER + MINUTE)).version == 1
+            save_changes(store, slow)
+        assert save_changes(store, store.acquire("checkout#1", LATER, LATER + MINUTE)).version == 1
 
     @pytest.mark.parametrize("hold", [None, LATER + MINUTE], ids=["and lets go", "and holds on"])
     def test_a_run_that_never_acquired_saves_all_the_same_and_takes_the_lease(
         self, store: Store, open_store: OpenStore, hold: datetime | None
     ) -> None:
-        """A rollback by hand waits for nobody."""
+        """A manual rollback waits for no lease."""
         started(store, a_rollout())
         holder = store.acquire("checkout#1", NOON, LATER)
         with open_store() as person:
             after, entry = with_entry(consistent(replace(holder, phase=Phase.ROLLING_BACK)))
             saved = person.save(after, [entry], hold=hold)
             with pytest.raises(StateConflictError, match="saved checkout#1 first"):
-                moved(store, holder)
+                save_changes(store, holder)
             with pytest.raises(StateConflictError):
-                moved(store, store.load("checkout#1"), sentence="I still have it.")
+                save_changes(store, store.load("checkout#1"), sentence="I still have it.")
             if hold is None:
                 assert store.acquire("checkout#1", NOON, LATER) == saved
             else:
                 with pytest.raises(LeaseHeldError, match="12:03 UTC"):
                     store.acquire("checkout#1", NOON, LATER)
-                assert moved(person, saved).version == 2
+                assert save_changes(person, saved).version == 2
 
     def test_a_rollout_that_is_created_and_held_is_its_creators_alone(
         self, store: Store, open_store: OpenStore
@@ -418,10 +420,10 @@ class StoreContract:
         with open_store() as other:
             with pytest.raises(LeaseHeldError, match="12:02 UTC"):
                 other.acquire("checkout#1", NOON, LATER)
-            saved = moved(store, rollout)
+            saved = save_changes(store, rollout)
             assert other.acquire("checkout#1", NOON, LATER) == saved
             with pytest.raises(StateConflictError):
-                moved(store, saved)
+                save_changes(store, saved)
 
     def test_an_unknown_rollout_is_not_acquired(self, store: Store) -> None:
         for unknown in ("checkout#9", "checkout#01", "checkout", "#1", ""):
@@ -439,7 +441,7 @@ class StoreContract:
             assert {type(end) for end in ends if end} == {LeaseHeldError}
             assert store.load(rollout.id) == rollout
 
-    # --- one owner per target -------------------------------------------------------------------
+    # --- locks ----------------------------------------------------------------------------------
 
     def test_a_lock_has_the_owner_that_took_it(self, store: Store) -> None:
         started(store, a_rollout(), LOCK, BOOLEAN_LOCK, LOCK)
@@ -450,7 +452,7 @@ class StoreContract:
     def test_a_second_owner_is_refused_by_the_name_of_the_first(
         self, store: Store, phase: Phase
     ) -> None:
-        moved(store, started(store, a_rollout("checkout#1"), LOCK), phase=phase)
+        save_changes(store, started(store, a_rollout("checkout#1"), LOCK), phase=phase)
 
         with pytest.raises(TargetTakenError) as raised:
             started(store, a_rollout("search#1"), BOOLEAN_LOCK, LOCK)
@@ -463,7 +465,7 @@ class StoreContract:
 
     @pytest.mark.parametrize("phase", FINAL)
     def test_the_lock_of_a_final_rollout_is_taken_over(self, store: Store, phase: Phase) -> None:
-        moved(store, started(store, a_rollout("checkout#1"), LOCK), phase=phase)
+        save_changes(store, started(store, a_rollout("checkout#1"), LOCK), phase=phase)
         started(store, a_rollout("checkout#2"), LOCK)
         assert store.owner(LOCK) == "checkout#2"
 
@@ -471,28 +473,28 @@ class StoreContract:
         for attempt in (1, 2, 3):
             rollout = started(store, a_rollout(f"checkout#{attempt}"), LOCK, BOOLEAN_LOCK)
             assert store.owner(BOOLEAN_LOCK) == rollout.id
-            moved(store, rollout, phase=Phase.SUCCEEDED, watch_until=LATER)
-        noticed(store, "checkout#1")
-        noticed(store, "checkout#2")
+            save_changes(store, rollout, phase=Phase.SUCCEEDED, watch_until=LATER)
+        superseded(store, "checkout#1")
+        superseded(store, "checkout#2")
         assert store.active(NOON) == ("checkout#3",)
 
     def test_a_rollout_that_lost_its_locks_is_not_watched_again_when_it_is_saved(
         self, store: Store
     ) -> None:
         first = started(store, a_rollout("checkout#1"), LOCK)
-        first = moved(store, first, phase=Phase.SUCCEEDED, watch_until=LATER)
+        first = save_changes(store, first, phase=Phase.SUCCEEDED, watch_until=LATER)
         started(store, a_rollout("checkout#2"), LOCK)
-        first = noticed(store, first.id)
-        moved(store, first, watch_until=LATER + MINUTE)
+        first = superseded(store, first.id)
+        save_changes(store, first, watch_until=LATER + MINUTE)
         assert store.active(NOON) == ("checkout#2",)
 
     def test_a_rollout_that_lost_one_lock_has_lost_them_all(self, store: Store) -> None:
-        """Half an owner would watch the weight of somebody else, and call it drift."""
+        """With one lock left, it would report the weight of another rollout as drift."""
         first = started(store, a_rollout("checkout#1"), LOCK, BOOLEAN_LOCK)
-        moved(store, first, phase=Phase.SUCCEEDED, watch_until=NOON + MINUTE)
+        save_changes(store, first, phase=Phase.SUCCEEDED, watch_until=NOON + MINUTE)
         started(store, a_rollout("checkout#2"), LOCK)
         assert store.owner(LOCK) == "checkout#2"
-        noticed(store, "checkout#1")
+        superseded(store, "checkout#1")
         assert store.active(NOON) == ("checkout#2",)
         started(store, a_rollout("search#1"), BOOLEAN_LOCK)
         assert store.owner(BOOLEAN_LOCK) == "search#1"
@@ -502,20 +504,24 @@ class StoreContract:
     ) -> None:
         """A role that may start one rollout need not be allowed to write another one."""
         first = started(store, a_rollout("checkout#1"), LOCK, BOOLEAN_LOCK)
-        first = moved(store, first, phase=Phase.SUCCEEDED, watch_until=LATER, outbox=(UNTOLD,))
+        first = save_changes(
+            store, first, phase=Phase.SUCCEEDED, watch_until=LATER, outbox=(UNTOLD,)
+        )
         with open_store() as other:
-            held = other.acquire("checkout#1", NOON, LATER)
+            leased = other.acquire("checkout#1", NOON, LATER)
             started(store, a_rollout("search#1"), LOCK, BOOLEAN_LOCK)
-            assert store.load("checkout#1") == first == held
-            assert moved(other, held, sentence="Told somebody.").version == first.version + 1
+            assert store.load("checkout#1") == first == leased
+            assert (
+                save_changes(other, leased, sentence="Told somebody.").version == first.version + 1
+            )
 
     @pytest.mark.parametrize("phase", LIVING)
     def test_a_final_rollout_that_goes_on_before_another_one_starts_keeps_its_target(
         self, store: Store, phase: Phase
     ) -> None:
         first = started(store, a_rollout("checkout#1"), LOCK)
-        first = moved(store, first, phase=Phase.SUCCEEDED, watch_until=LATER)
-        moved(store, first, phase=phase, watch_until=None)
+        first = save_changes(store, first, phase=Phase.SUCCEEDED, watch_until=LATER)
+        save_changes(store, first, phase=phase, watch_until=None)
         with pytest.raises(TargetTakenError, match="checkout#1"):
             started(store, a_rollout("search#1"), LOCK)
         assert store.owner(LOCK) == "checkout#1"
@@ -524,14 +530,14 @@ class StoreContract:
         self, store: Store
     ) -> None:
         first = started(store, a_rollout("checkout#1"), LOCK, BOOLEAN_LOCK)
-        first = moved(store, first, phase=Phase.SUCCEEDED, exposed_from=NOON)
+        first = save_changes(store, first, phase=Phase.SUCCEEDED, exposed_from=NOON)
         started(store, a_rollout("search#1"), LOCK)
-        going = moved(store, first, phase=Phase.ROLLING_BACK)
-        moved(store, going, phase=Phase.ROLLED_BACK, exposed_to=LATER)
+        going = save_changes(store, first, phase=Phase.ROLLING_BACK)
+        save_changes(store, going, phase=Phase.ROLLED_BACK, exposed_to=LATER)
         holder = store.holder(LOCK)
         assert holder == LockHolder("search#1", final=False)
 
-    def test_who_ends_while_another_one_starts_ends_and_gives_way_or_stays_the_owner(
+    def test_a_rollout_that_ends_while_another_starts_gives_way_or_stays_the_owner(
         self, store: Store, open_store: OpenStore
     ) -> None:
         for turn in range(self.rounds):
@@ -546,7 +552,7 @@ class StoreContract:
                 first: Rollout = first,
             ) -> None:
                 if number == 0:
-                    moved(other, first, phase=Phase.SUCCEEDED, watch_until=LATER)
+                    save_changes(other, first, phase=Phase.SUCCEEDED, watch_until=LATER)
                 else:
                     start_on(lock, f"next-{turn}", other, number)
 
@@ -566,7 +572,9 @@ class StoreContract:
     def test_a_lock_tells_whether_its_owner_is_final(
         self, store: Store, phase: Phase, final: bool
     ) -> None:
-        moved(store, started(store, a_rollout("checkout#1"), LOCK, BOOLEAN_LOCK), phase=phase)
+        save_changes(
+            store, started(store, a_rollout("checkout#1"), LOCK, BOOLEAN_LOCK), phase=phase
+        )
         for lock in (LOCK, BOOLEAN_LOCK):
             assert store.holder(lock) == LockHolder("checkout#1", final)
         assert store.holder("another/lock") is None
@@ -578,12 +586,12 @@ class StoreContract:
         assert store.load("checkout#1") == first
         assert store.owner(BOOLEAN_LOCK) is None
 
-    # --- finding rollouts -----------------------------------------------------------------------
+    # --- catalogue ------------------------------------------------------------------------------
 
     def test_an_empty_store_has_nothing_to_do(self, store: Store) -> None:
         exposures = store.exposures("x", [LOCK])
-        found = store.active(NOON), store.all(), store.of_name("checkout"), exposures
-        assert found == ((), (), (), ())
+        listed = store.active(NOON), store.all(), store.of_name("checkout"), exposures
+        assert listed == ((), (), (), ())
 
     @pytest.mark.parametrize(
         ("phase", "watched", "taken_over", "visited"),
@@ -613,57 +621,57 @@ class StoreContract:
     ) -> None:
         until = None if watched is None else NOON + watched
         first = started(store, a_rollout("checkout#1"), LOCK)
-        moved(store, first, phase=phase, watch_until=until)
+        save_changes(store, first, phase=phase, watch_until=until)
         if taken_over:
             started(store, a_rollout("checkout#2"), LOCK)
-            noticed(store, "checkout#1")
+            superseded(store, "checkout#1")
         assert ("checkout#1" in store.active(NOON)) is visited
 
     @pytest.mark.parametrize("phase", FINAL)
-    def test_what_was_replaced_is_visited_until_its_messages_are_told(
+    def test_a_superseded_rollout_is_visited_until_its_messages_are_delivered(
         self, store: Store, phase: Phase
     ) -> None:
         first = started(store, a_rollout("checkout#1"), LOCK)
-        first = moved(store, first, phase=phase, watch_until=LATER, outbox=(UNTOLD,))
+        first = save_changes(store, first, phase=phase, watch_until=LATER, outbox=(UNTOLD,))
         started(store, a_rollout("checkout#2"), LOCK)
         assert store.active(NOON) == ("checkout#2", "checkout#1")
-        assert store.active(UNTOLD.at + 3 * 60 * MINUTE) == ("checkout#2",)  # given up by then
-        first = noticed(store, "checkout#1", sentence="Told somebody.")
+        assert store.active(UNTOLD.at + 3 * 60 * MINUTE) == (
+            "checkout#2",
+        )  # delivery is abandoned by then
+        first = superseded(store, "checkout#1", sentence="Told somebody.")
         assert "checkout#1" in store.active(NOON)
-        moved(store, first, outbox=())
+        save_changes(store, first, outbox=())
         assert store.active(NOON) == ("checkout#2",)
 
     def test_a_tick_never_visits_the_closed_that_own_nothing(self, store: Store) -> None:
-        moved(store, started(store, a_rollout()), phase=Phase.SUCCEEDED, watch_until=LATER)
+        save_changes(store, started(store, a_rollout()), phase=Phase.SUCCEEDED, watch_until=LATER)
         assert store.active(NOON) == ()
 
-    def test_all_rollouts_are_found_oldest_first_whatever_became_of_them(
-        self, store: Store
-    ) -> None:
+    def test_all_rollouts_are_listed_oldest_first_whatever_their_phase(self, store: Store) -> None:
         ages = {"middle#1": timedelta(0), "old#1": -MINUTE, "young#1": MOMENT}
         for rollout_id, age in ages.items():
             started(store, a_rollout(rollout_id, created=NOON + age))
-        moved(store, store.load("old#1"), phase=Phase.SUCCEEDED)
+        save_changes(store, store.load("old#1"), phase=Phase.SUCCEEDED)
         assert store.all() == ("old#1", "middle#1", "young#1")
 
     def test_a_rollout_that_lost_its_target_and_goes_back_again_is_visited(
         self, store: Store
     ) -> None:
-        """A person rolls an old success back, whoever owns the target by now."""
+        """An operator rolls an old success back after another rollout took the target."""
         first = started(store, a_rollout("checkout#1"), LOCK)
-        moved(store, first, phase=Phase.SUCCEEDED, watch_until=NOON + MINUTE)
+        save_changes(store, first, phase=Phase.SUCCEEDED, watch_until=NOON + MINUTE)
         started(store, a_rollout("checkout#2", created=NOON + MINUTE), LOCK)
-        done = noticed(store, "checkout#1")
-        moved(store, done, phase=Phase.ROLLING_BACK, watch_until=None)
+        done = superseded(store, "checkout#1")
+        save_changes(store, done, phase=Phase.ROLLING_BACK, watch_until=None)
         assert store.active(NOON) == ("checkout#1", "checkout#2")
 
     def test_the_active_rollout_that_was_saved_longest_ago_comes_first(self, store: Store) -> None:
-        """To the microsecond, which text without fractions would sort wrongly."""
+        """To the microsecond: text without fractions would sort wrongly."""
         ages = {"middle#1": timedelta(0), "old#1": -MINUTE, "young#1": timedelta(microseconds=1)}
         for rollout_id, age in ages.items():
             started(store, a_rollout(rollout_id, updated=NOON + 2 * MINUTE + age))
         assert store.active(NOON) == ("old#1", "middle#1", "young#1")
-        moved(store, store.acquire("old#1", NOON, LATER), updated=NOON + 3 * MINUTE)
+        save_changes(store, store.acquire("old#1", NOON, LATER), updated=NOON + 3 * MINUTE)
         assert store.active(NOON) == ("middle#1", "young#1", "old#1")
         store.save(
             replace(store.load("middle#1"), updated=NOON + 4 * MINUTE), []
@@ -673,12 +681,12 @@ class StoreContract:
     def test_of_some_names_only_their_rollouts_are_visited_and_rollbacks_first(
         self, store: Store
     ) -> None:
-        """A name that begins as another one is another name."""
+        """A name with another one as its prefix is another name."""
         for number, name in enumerate(("shop", "shop-2", "sho", "other")):
             started(store, a_rollout(f"{name}#1", updated=NOON + number * MINUTE), name)
         done = started(store, a_rollout("shop#2"), "another")
-        moved(store, done, phase=Phase.SUCCEEDED, watch_until=LATER)
-        moved(store, store.load("other#1"), phase=Phase.ROLLING_BACK)
+        save_changes(store, done, phase=Phase.SUCCEEDED, watch_until=LATER)
+        save_changes(store, store.load("other#1"), phase=Phase.ROLLING_BACK)
         assert set(store.active(NOON, ["shop"])) == {"shop#1", "shop#2"}
         assert store.active(LATER, ["shop"]) == ("shop#1",)
         assert store.active(NOON, ["shop-2"]) == ("shop-2#1",)
@@ -690,10 +698,10 @@ class StoreContract:
         for number, name in enumerate(("done", "going", "paused", "back", "back-later")):
             started(store, a_rollout(f"{name}#1", updated=NOON + number * MINUTE), name)
         facts = {"phase": Phase.ROLLING_BACK}
-        moved(store, store.load("back-later#1"), **facts, updated=NOON + 9 * MINUTE)
-        moved(store, store.load("back#1"), **facts, updated=NOON + 8 * MINUTE)
-        moved(store, store.load("paused#1"), phase=Phase.PAUSED)
-        moved(store, store.load("done#1"), phase=Phase.SUCCEEDED, watch_until=LATER)
+        save_changes(store, store.load("back-later#1"), **facts, updated=NOON + 9 * MINUTE)
+        save_changes(store, store.load("back#1"), **facts, updated=NOON + 8 * MINUTE)
+        save_changes(store, store.load("paused#1"), phase=Phase.PAUSED)
+        save_changes(store, store.load("done#1"), phase=Phase.SUCCEEDED, watch_until=LATER)
         assert store.active(NOON) == ("back#1", "back-later#1", "going#1", "paused#1", "done#1")
 
     def test_attempts_of_a_name_come_in_order(self, store: Store) -> None:
@@ -705,7 +713,7 @@ class StoreContract:
     def test_exposures_of_a_target_come_earliest_first(self, store: Store) -> None:
         def exposed(rollout_id: str, lock: str = LOCK, **facts: object) -> None:
             rollout = started(store, a_rollout(rollout_id, target=facts.pop("target", "fn")), lock)
-            moved(store, moved(store, rollout, **facts), phase=Phase.SUCCEEDED)
+            save_changes(store, save_changes(store, rollout, **facts), phase=Phase.SUCCEEDED)
 
         later, end = NOON + 9 * MINUTE, NOON + 5 * MINUTE
         exposed("checkout#1", exposed_from=NOON, exposed_to=end)
@@ -720,30 +728,30 @@ class StoreContract:
         self, store: Store
     ) -> None:
         rollout = started(store, a_rollout(target="fn"), LOCK, BOOLEAN_LOCK)
-        rollout = moved(store, rollout, exposed_from=NOON)
+        rollout = save_changes(store, rollout, exposed_from=NOON)
         for locks in ([LOCK], [BOOLEAN_LOCK], [LOCK, BOOLEAN_LOCK]):
             assert store.exposures("fn", locks) == (("checkout#1", NOON, None),)
-        rollout = moved(store, rollout, exposed_to=LATER)
+        rollout = save_changes(store, rollout, exposed_to=LATER)
         assert store.exposures("fn", [LOCK]) == (("checkout#1", NOON, LATER),)
-        moved(store, rollout, exposed_to=None)
+        save_changes(store, rollout, exposed_to=None)
         assert store.exposures("fn", [LOCK]) == (("checkout#1", NOON, None),)
 
     def test_of_many_exposures_none_is_forgotten(self, store: Store) -> None:
-        """The oldest may count as one, of which each moment of theirs is a part."""
+        """The oldest may be merged into one that spans all of them."""
         ends = []
         for attempt in range(1, 16):
             begin = NOON + attempt * MINUTE
             ends.append((begin, begin + MINUTE / 2))
             facts = {"exposed_from": begin, "exposed_to": begin + MINUTE / 2}
             rollout = started(store, a_rollout(f"checkout#{attempt}", target="fn", **facts), LOCK)
-            moved(store, rollout, phase=Phase.ROLLED_BACK)
-        found = store.exposures("fn", [LOCK])
-        assert len(found) > 5
+            save_changes(store, rollout, phase=Phase.ROLLED_BACK)
+        exposures = store.exposures("fn", [LOCK])
+        assert len(exposures) > 5
         for begin, end in ends:
             assert any(
-                one <= begin and other is not None and end <= other for _, one, other in found
+                one <= begin and other is not None and end <= other for _, one, other in exposures
             )
-        assert found[-1] == ("checkout#15", *ends[-1])
+        assert exposures[-1] == ("checkout#15", *ends[-1])
 
     def test_moments_come_back_with_their_time_zone(self, store: Store) -> None:
         rollout = a_rollout(target="fn", exposed_from=NOON, exposed_to=NOON)
@@ -752,12 +760,12 @@ class StoreContract:
         moments: Sequence[object] = (begin, end, rollout.created, store.history(rollout.id)[0].at)
         assert [getattr(moment, "tzinfo", None) is not None for moment in moments] == [True] * 4
 
-    # --- taking in what another store kept ------------------------------------------------------
+    # --- receive --------------------------------------------------------------------------------
 
     def test_a_received_rollout_goes_on_as_if_it_had_always_been_here(
         self, store: Store, open_store: OpenStore
     ) -> None:
-        rollout, entries = lived(a_rollout(version=41, exposed_from=NOON), 12)
+        rollout, entries = with_history(a_rollout(version=41, exposed_from=NOON), 12)
         store.receive(rollout, entries, [LOCK, BOOLEAN_LOCK])
         with open_store() as other:
             assert other.history("checkout#1") == tuple(entries)
@@ -767,12 +775,12 @@ class StoreContract:
             assert exposures == (("checkout#1", NOON, None),)
             known = other.acquire("checkout#1", NOON, LATER)
             assert replace(known, version=41) == rollout
-            saved = moved(other, known)
+            saved = save_changes(other, known)
             assert saved.version > known.version >= 41
             assert broken_link(other.history("checkout#1"), saved.chain) is None
 
     def test_a_history_of_thousands_of_entries_is_received_whole(self, store: Store) -> None:
-        rollout, entries = lived(a_rollout(), self.long_history)
+        rollout, entries = with_history(a_rollout(), self.long_history)
         store.receive(rollout, entries, [LOCK])
         assert store.history("checkout#1") == tuple(entries)
 
@@ -786,50 +794,50 @@ class StoreContract:
             pytest.param(
                 {"phase": Phase.ROLLED_BACK, "watch_until": NOON, "outbox": (UNTOLD,)},
                 True,
-                id="watched out, with somebody to tell",
+                id="watched out, with a message to deliver",
             ),
         ],
     )
     def test_a_received_rollout_is_visited_as_it_would_have_been(
         self, store: Store, facts: dict[str, Any], visited: bool
     ) -> None:
-        rollout, entries = lived(a_rollout(**facts), 1)
+        rollout, entries = with_history(a_rollout(**facts), 1)
         store.receive(rollout, entries, [LOCK])
         assert ("checkout#1" in store.active(NOON)) is visited
 
-    def test_a_received_rollout_takes_the_locks_of_the_closed_and_of_nobody_else(
+    def test_a_received_rollout_takes_the_locks_of_closed_rollouts_and_no_others(
         self, store: Store
     ) -> None:
-        rollout, entries = lived(a_rollout("checkout#7"), 3)
+        rollout, entries = with_history(a_rollout("checkout#7"), 3)
         owner = started(store, a_rollout("search#1"), LOCK, BOOLEAN_LOCK)
         with pytest.raises(TargetTakenError, match="search#1 owns"):
             store.receive(rollout, entries, [LOCK])
         for read in (store.load, store.history):
             with pytest.raises(UnknownRolloutError):
                 read("checkout#7")
-        moved(store, owner, phase=Phase.SUCCEEDED, watch_until=LATER)
+        save_changes(store, owner, phase=Phase.SUCCEEDED, watch_until=LATER)
         store.receive(rollout, entries, [LOCK])
         assert store.owner(LOCK) == "checkout#7"
-        noticed(store, "search#1")
+        superseded(store, "search#1")
         assert store.active(NOON) == ("checkout#7",)
 
     def test_receiving_the_same_rollout_twice_does_no_harm(self, store: Store) -> None:
-        rollout, entries = lived(a_rollout(), 3)
+        rollout, entries = with_history(a_rollout(), 3)
         for _ in range(2):
             store.receive(rollout, entries, [LOCK])
         assert store.history("checkout#1") == tuple(entries)
         assert store.all() == ("checkout#1",)
 
     def test_a_rollout_that_went_its_own_way_here_is_not_received_again(self, store: Store) -> None:
-        rollout, entries = lived(a_rollout(), 3)
+        rollout, entries = with_history(a_rollout(), 3)
         store.receive(rollout, entries, [LOCK])
-        here = moved(store, store.load("checkout#1"))
+        here = save_changes(store, store.load("checkout#1"))
         with pytest.raises(StateConflictError, match=r"checkout#1 is in this store already"):
             store.receive(rollout, entries, [LOCK])
         assert store.load("checkout#1") == here
         assert len(store.history("checkout#1")) == 4
 
-    # --- large ones -----------------------------------------------------------------------------
+    # --- large records --------------------------------------------------------------------------
 
     def test_an_entry_of_three_megabytes_comes_back_as_it_was(self, store: Store) -> None:
         rollout = started(store, a_rollout())
@@ -842,8 +850,8 @@ class StoreContract:
         assert broken_link(history, saved.chain) is None
 
     def test_a_state_of_a_hundred_kilobytes_comes_back_as_it_was(self, store: Store) -> None:
-        saved = moved(store, started(store, a_rollout()), sentence="Why? " * 20_000)
+        saved = save_changes(store, started(store, a_rollout()), sentence="Why? " * 20_000)
         assert store.load("checkout#1") == saved
         assert store.acquire("checkout#1", NOON, LATER) == saved
         with pytest.raises(StateConflictError, match="version 1 is stored"):
-            moved(store, a_rollout())
+            save_changes(store, a_rollout())

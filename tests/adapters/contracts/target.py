@@ -1,4 +1,4 @@
-"""What every target promises. A test module subclasses `TargetContract` and says where it runs."""
+"""The contract of every target. A test module subclasses it for each implementation."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -37,14 +37,14 @@ def open_target(bench: LambdaBench) -> LambdaEnvTarget:
 
 
 def variables(bench: LambdaBench) -> dict[str, str]:
-    """Return the handler's environment as the service shows it."""
+    """Return the handler's environment as the service returns it."""
     answer = bench.client.get_function_configuration(FunctionName=HANDLER.function)
-    shown: dict[str, str] = answer["Environment"]["Variables"]
-    return shown
+    environment: dict[str, str] = answer["Environment"]["Variables"]
+    return environment
 
 
-def settled(bench: LambdaBench) -> TargetReading:
-    """Wait until the last update is over, and return what the target shows then."""
+def reading_after_update(bench: LambdaBench) -> TargetReading:
+    """Wait until the last update is over, and return the reading after it."""
     target, deadline = open_target(bench), bench.clock.now() + LIMIT
     while (reading := target.read()).update is UpdateStatus.IN_PROGRESS:
         assert bench.clock.now() < deadline
@@ -55,14 +55,16 @@ def settled(bench: LambdaBench) -> TargetReading:
 class TargetContract:
     """Promises of a `Target` on the environment of a Lambda function.
 
-    CANNOT: promises that this place cannot show, and why; each is expected to fail.
+    CANNOT: promises that this implementation cannot keep, and why; each is expected to fail.
     """
 
     CANNOT: ClassVar[Mapping[str, str]] = {}
 
     # --- reading --------------------------------------------------------------------------------
 
-    def test_a_reading_says_what_stands_where_and_which_code_runs(self, bench: LambdaBench) -> None:
+    def test_a_reading_has_the_weight_the_variables_and_the_code_digest(
+        self, bench: LambdaBench
+    ) -> None:
         bench.add_function("handler", {**OTHERS, **pair("10", "false")})
         reading = open_target(bench).read()
         assert reading.identity.startswith("arn:aws:lambda:us-east-1:")
@@ -77,7 +79,9 @@ class TargetContract:
         assert reading.has_applied(0)
         assert reading.shown == "PERCENTAGE is not set, ENABLED is not set"
 
-    def test_a_function_that_does_not_exist_is_told_by_name(self, bench: LambdaBench) -> None:
+    def test_a_function_that_does_not_exist_is_an_error_with_its_name(
+        self, bench: LambdaBench
+    ) -> None:
         with pytest.raises(TargetError, match=r"handler .* check the name, the region"):
             open_target(bench).read()
 
@@ -98,21 +102,21 @@ class TargetContract:
         target.shift_to(10, target.read().token)
         assert variables(bench) == pair("10", "false")
 
-    def test_a_raise_is_in_force_only_after_a_while(self, bench: LambdaBench) -> None:
+    def test_a_raise_is_applied_only_after_a_while(self, bench: LambdaBench) -> None:
         bench.add_function("handler", OTHERS)
         target = open_target(bench)
         target.shift_to(10, target.read().token)
         moving = target.read()
         assert moving.weight == 10
         assert not moving.has_applied(10)
-        assert settled(bench).has_applied(10)
+        assert reading_after_update(bench).has_applied(10)
 
     def test_a_raise_under_an_old_token_writes_nothing(self, bench: LambdaBench) -> None:
         bench.add_function("handler", OTHERS)
         early, late = open_target(bench), open_target(bench)
         token = late.read().token
         early.shift_to(10, token)
-        settled(bench)
+        reading_after_update(bench)
         with pytest.raises(WriteConflictError, match=r"handler was changed since 50 % was decided"):
             late.shift_to(50, token)
         assert variables(bench) == {**OTHERS, **pair("10", "false")}
@@ -130,7 +134,7 @@ class TargetContract:
         target = open_target(bench)
         target.shift_to(10, target.read().token)
         during = target.read().token
-        settled(bench)
+        reading_after_update(bench)
         with pytest.raises(WriteConflictError):
             target.shift_to(50, during)
 
@@ -146,13 +150,13 @@ class TargetContract:
             pytest.param(pair("ten", "False"), id="no number"),
         ],
     )
-    def test_lowering_sets_0_over_whatever_stands_there_and_keeps_all_others(
+    def test_lowering_sets_0_over_any_value_and_keeps_all_other_variables(
         self, bench: LambdaBench, standing: dict[str, str]
     ) -> None:
         bench.add_function("handler", {**OTHERS, **standing})
         open_target(bench).lower_to_zero(LIMIT)
         assert variables(bench) == {**OTHERS, **pair("0", "false")}
-        assert settled(bench).has_applied(0)
+        assert reading_after_update(bench).has_applied(0)
 
     def test_lowering_waits_for_an_update_that_is_in_progress(self, bench: LambdaBench) -> None:
         bench.add_function("handler", OTHERS)
@@ -176,7 +180,7 @@ class TargetContract:
         token = target.read().token
         assert token
         target.lower_to_zero(LIMIT, void=token)
-        after = settled(bench)
+        after = reading_after_update(bench)
         target.lower_to_zero(LIMIT, void=token)
         assert target.read() == after
         with pytest.raises(WriteConflictError):
@@ -189,7 +193,7 @@ class TargetContract:
             open_target(bench).lower_to_zero(LIMIT)
         assert bench.clock.now() - begin < LIMIT / 2
 
-    # --- reach ----------------------------------------------------------------------------------
+    # --- reachability ---------------------------------------------------------------------------
 
     def test_nothing_is_in_the_way_of_a_plain_function(self, bench: LambdaBench) -> None:
         bench.add_function("handler", OTHERS)

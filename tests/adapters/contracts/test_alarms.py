@@ -1,4 +1,4 @@
-"""The contract of an alarm source, where it can be shown: simulation, moto and ministack."""
+"""The contract of an alarm source, on the simulation, moto and ministack."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
@@ -14,7 +14,7 @@ from tests.support.emulator import REGION, Emulator
 
 
 class TestOnTheSimulation(AlarmsContract):
-    CANNOT: ClassVar = {"test_a_composite_alarm_is_told_too": "it has metric alarms alone"}
+    CANNOT: ClassVar = {"test_a_composite_alarm_is_read_too": "it has metric alarms alone"}
 
     @pytest.fixture
     def bench(self) -> AlarmsBench:
@@ -43,7 +43,7 @@ class TestOnMinistack(AlarmsContract):
 
 
 class TestOnMoto(AlarmsContract):
-    CANNOT: ClassVar = {"test_a_composite_alarm_is_told_too": "it makes no composite alarms"}
+    CANNOT: ClassVar = {"test_a_composite_alarm_is_read_too": "it makes no composite alarms"}
 
     @pytest.fixture
     def bench(self) -> Iterator[AlarmsBench]:
@@ -76,5 +76,5 @@ def _emulated(client: Any) -> AlarmsBench:
 
 @pytest.mark.parametrize("place", [TestOnTheSimulation, TestOnMinistack, TestOnMoto])
 def test_what_a_place_cannot_show_is_in_the_contract(place: type[AlarmsContract]) -> None:
-    """A promise that was renamed would leave an excuse behind for nothing."""
+    """A renamed promise would leave an entry in CANNOT that excuses nothing."""
     assert [name for name in place.CANNOT if not hasattr(AlarmsContract, name)] == []

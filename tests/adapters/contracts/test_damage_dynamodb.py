@@ -1,4 +1,4 @@
-"""An item that is damaged is refused by name, and hurts no other item."""
+"""A damaged item is refused by name, and does not affect other items."""
 
 import tracemalloc
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from controller.adapters.stores.dynamodb import DynamoDbStore, items
 from controller.core.rollout import Phase
 from controller.errors import StoreError, TargetTakenError, UnknownRolloutError
 from tests.adapters.contracts.damage import DamageContract, Damaged
-from tests.adapters.contracts.store import LATER, LOCK, moved, started
+from tests.adapters.contracts.store import LATER, LOCK, save_changes, started
 from tests.adapters.stores.odd_dynamodb import TABLE, a_store
 from tests.support.damage import DYNAMODB_DAMAGES, bomb, key_of
 from tests.support.emulator import REGION, Emulator
@@ -32,12 +32,12 @@ def store(client: Any) -> DynamoDbStore:
     return a_store(client)
 
 
-# What moto cannot answer: it compares a number with text, and adds to what is not whole.
+# Damages that moto does not handle: it compares a number with text, and adds to a fraction.
 NOT_ON_MOTO = ("lease: an end that is a number", "fence: infinite")
 
 
 class TestDamagedItems(DamageContract):
-    """Each damage to an item, and what becomes of it and of the other item."""
+    """Each damage to an item: the item is refused, the other one works."""
 
     names = tuple(name for name in DYNAMODB_DAMAGES if name not in NOT_ON_MOTO)
 
@@ -47,7 +47,7 @@ class TestDamagedItems(DamageContract):
 
 
 class TestDamagedItemsOnMinistack(DamageContract):
-    """The same where conditions are evaluated by another program."""
+    """The same with the condition evaluator of ministack."""
 
     names = (
         *("fence: missing", "fence: infinite"),
@@ -62,7 +62,7 @@ class TestDamagedItemsOnMinistack(DamageContract):
 
 
 @pytest.mark.parametrize(
-    ("key", "shown"),
+    ("key", "listed_id"),
     [
         ({"sk": {"S": "x"}}, "checkout#x"),
         ({"sk": {"S": "99999999999999999999999"}}, "checkout#9999999999"),
@@ -72,7 +72,7 @@ class TestDamagedItemsOnMinistack(DamageContract):
     ],
 )
 def test_an_item_with_a_foreign_key_is_listed_and_refused(
-    store: DynamoDbStore, client: Any, key: dict[str, Any], shown: str
+    store: DynamoDbStore, client: Any, key: dict[str, Any], listed_id: str
 ) -> None:
     started(store, a_rollout("checkout#1"), LOCK)
     sound = started(store, a_rollout("search#1"))
@@ -80,11 +80,11 @@ def test_an_item_with_a_foreign_key_is_listed_and_refused(
     item = client.get_item(TableName=TABLE, Key=old)["Item"]
     client.delete_item(TableName=TABLE, Key=old)
     client.put_item(TableName=TABLE, Item={**item, **key})
-    assert set(store.active(NOON)) == set(store.all()) == {shown, "search#1"}
-    assert store.active(NOON)[-1] == shown
+    assert set(store.active(NOON)) == set(store.all()) == {listed_id, "search#1"}
+    assert store.active(NOON)[-1] == listed_id
     for read in (store.load, store.history, lambda one: store.acquire(one, NOON, LATER)):
         with pytest.raises(StoreError, match="is damaged") as raised:
-            read(shown)
+            read(listed_id)
         assert not isinstance(raised.value, UnknownRolloutError)
     assert store.load("search#1") == sound
 
@@ -108,7 +108,7 @@ def test_a_text_that_expands_to_hundreds_of_megabytes_takes_no_memory(
 def test_what_could_not_be_read_back_is_not_written(store: DynamoDbStore) -> None:
     first = started(store, a_rollout())
     with pytest.raises(StoreError, match=r"^checkout#1 is too large .*nothing was written"):
-        moved(store, first, sentence="x" * items.MOST_TEXT_BYTES)
+        save_changes(store, first, sentence="x" * items.MOST_TEXT_BYTES)
     assert store.load("checkout#1") == first
 
 
@@ -137,11 +137,11 @@ def test_a_lock_that_names_no_rollout_is_not_taken_over(
         ("exposed_to", {"S": "noon"}),
     ],
 )
-def test_a_lock_that_does_not_say_how_its_owner_stands_is_not_taken_over(
+def test_a_lock_without_the_state_of_its_owner_is_not_taken_over(
     store: DynamoDbStore, client: Any, attribute: str, value: Any
 ) -> None:
     first = started(store, a_rollout("checkout#1", exposed_from=NOON), LOCK)
-    first = moved(store, first, phase=Phase.SUCCEEDED)
+    first = save_changes(store, first, phase=Phase.SUCCEEDED)
     key = {"pk": {"S": f"LOCK#{LOCK}"}, "sk": {"S": "LOCK"}}
     item = {**client.get_item(TableName=TABLE, Key=key)["Item"], attribute: value}
     given = {name: one for name, one in item.items() if one is not None}
@@ -150,24 +150,24 @@ def test_a_lock_that_does_not_say_how_its_owner_stands_is_not_taken_over(
         started(store, a_rollout("search#1"), LOCK)
     assert f"LOCK#{LOCK}" in str(raised.value)
     assert store.owner(LOCK) == "checkout#1"
-    moved(store, first, phase=Phase.ROLLING_BACK)  # which mends what it says of itself
+    save_changes(store, first, phase=Phase.ROLLING_BACK)  # which repairs the state in the lock
     assert client.get_item(TableName=TABLE, Key=key)["Item"]["final"] == {"BOOL": False}
 
 
 @pytest.mark.parametrize("name", ["lock: without a rollout", "lock: of a rollout that is gone"])
-def test_a_rollout_is_saved_and_ends_whatever_became_of_its_lock(
+def test_a_rollout_is_saved_and_ends_despite_a_damaged_lock(
     store: DynamoDbStore, client: Any, name: str
 ) -> None:
     first = started(store, a_rollout("checkout#1"), LOCK)
     DYNAMODB_DAMAGES[name](client, TABLE, "checkout#1")
-    moved(store, first, phase=Phase.ROLLED_BACK)
+    save_changes(store, first, phase=Phase.ROLLED_BACK)
     assert store.load("checkout#1").phase is Phase.ROLLED_BACK
 
 
 def test_a_lock_of_an_attempt_that_is_gone_gives_way_to_the_next_attempt_alone(
     store: DynamoDbStore, client: Any
 ) -> None:
-    """Whether a rollout of another name is gone is not for a start to find out."""
+    """A bound role may not read rollouts of another name."""
     started(store, a_rollout("checkout#1"), LOCK)
     client.delete_item(TableName=TABLE, Key=key_of("checkout#1"))
     with pytest.raises(TargetTakenError, match="checkout#1"):
@@ -177,7 +177,7 @@ def test_a_lock_of_an_attempt_that_is_gone_gives_way_to_the_next_attempt_alone(
 
 
 @pytest.mark.parametrize("name", ["closed: missing", "closed: text", "closed: null"])
-def test_a_living_rollout_keeps_its_target_whatever_stands_beside_its_state(
+def test_an_open_rollout_keeps_its_target_despite_damaged_attributes(
     store: DynamoDbStore, client: Any, name: str
 ) -> None:
     started(store, a_rollout("checkout#1"), LOCK)
@@ -191,9 +191,9 @@ def test_a_save_that_meets_a_damage_ends_in_an_error_of_the_store(
     store: DynamoDbStore, client: Any, name: str
 ) -> None:
     started(store, a_rollout("checkout#1"), LOCK)
-    held = store.acquire("checkout#1", NOON, LATER)
+    leased = store.acquire("checkout#1", NOON, LATER)
     DYNAMODB_DAMAGES[name](client, TABLE, "checkout#1")
     try:
-        moved(store, held)
+        save_changes(store, leased)
     except StoreError as error:
         assert "checkout#1" in str(error)  # noqa: PT017 - most damages are written over

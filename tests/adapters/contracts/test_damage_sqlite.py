@@ -1,4 +1,4 @@
-"""A row that is damaged is refused by name, and hurts no other row."""
+"""A damaged row is refused by name, and does not affect other rows."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from controller.adapters.stores.sqlite import file as sqlite_file
 from controller.core.rollout import Rollout
 from controller.errors import StoreError, TargetTakenError
 from tests.adapters.contracts.damage import DamageContract, Damaged
-from tests.adapters.contracts.store import LATER, LOCK, moved, started
+from tests.adapters.contracts.store import LATER, LOCK, save_changes, started
 from tests.support.damage import SQLITE_DAMAGES
 from tests.support.rollouts import NOON, a_rollout
 
@@ -28,7 +28,7 @@ def damage(path: Path, name: str, rollout_id: str = "checkout#1") -> None:
 
 
 class TestDamagedRows(DamageContract):
-    """Each damage to a row, and what becomes of it and of the other row."""
+    """Each damage to a row: the row is refused, the other one works."""
 
     names = tuple(SQLITE_DAMAGES)
 
@@ -66,25 +66,23 @@ def test_bytes_that_no_text_of_the_store_can_have_are_refused(path: Path) -> Non
         store.load("orders\udcff#1")
 
 
-def test_what_sqlite_says_in_bytes_that_are_not_utf_8_is_damage(path: Path) -> None:
+def test_an_sqlite_error_in_bytes_that_are_not_utf_8_is_damage(path: Path) -> None:
     with SqliteStore(path) as store:
         started(store, a_rollout())
     with pytest.raises(StoreError, match="is damaged"), sqlite_file.store_errors(path, "read"):
         b"malformed database schema (\xff)".decode()
 
 
-def _living(store: SqliteStore) -> Rollout:
+def _open_rollout(store: SqliteStore) -> Rollout:
     return started(store, a_rollout("checkout#1"), LOCK)
 
 
 @pytest.mark.parametrize(
     "name", ["closed: while it goes on", "closed: neither 0 nor 1", "closed: below 0"]
 )
-def test_a_living_rollout_keeps_its_target_whatever_stands_beside_its_state(
-    path: Path, name: str
-) -> None:
+def test_an_open_rollout_keeps_its_target_despite_damaged_columns(path: Path, name: str) -> None:
     with SqliteStore(path) as store:
-        _living(store)
+        _open_rollout(store)
         damage(path, name)
         with pytest.raises(TargetTakenError, match="checkout#1"):
             started(store, a_rollout("search#1"), LOCK)
@@ -92,7 +90,7 @@ def test_a_living_rollout_keeps_its_target_whatever_stands_beside_its_state(
 
 def test_a_lock_of_a_rollout_that_is_gone_gives_way(path: Path) -> None:
     with SqliteStore(path) as store:
-        _living(store)
+        _open_rollout(store)
         damage(path, "lock: of a rollout that is gone")
         assert store.owner(LOCK) == "gone#1"
         started(store, a_rollout("search#1"), LOCK)
@@ -104,7 +102,7 @@ def test_an_exposure_of_unknown_length_counts_as_a_whole(path: Path, name: str) 
     with SqliteStore(path) as store:
         exposed = {"exposed_from": NOON, "exposed_to": NOON, "target": "fn"}
         for one in ("checkout#1", "search#1"):
-            moved(store, started(store, a_rollout(one, **exposed)))
+            save_changes(store, started(store, a_rollout(one, **exposed)))
         damage(path, name)
         known = {one: (begin, end) for one, begin, end in store.exposures("fn", [])}
     assert known["search#1"] == (NOON, NOON)

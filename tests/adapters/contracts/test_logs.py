@@ -1,4 +1,4 @@
-"""The contract of a log source, where it can be shown: simulation, moto and ministack."""
+"""The contract of a log source, on the simulation, moto and ministack."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -10,7 +10,7 @@ from tests.adapters.contracts.benches import LogsBench
 from tests.adapters.contracts.logs import LogsContract
 from tests.support.emulator import Emulator
 
-# What CloudWatch documents ("Filter pattern syntax"), and no emulator shows.
+# Documented by CloudWatch ("Filter pattern syntax"), and not implemented by an emulator.
 _JSON = {
     "test_a_field_of_an_event_in_json_is_compared": "it knows no patterns of JSON",
     "test_every_condition_has_to_hold": "it knows no patterns of JSON",
@@ -46,11 +46,11 @@ class TestOnMoto(LogsContract):
 
 @pytest.mark.parametrize("place", [TestOnMinistack, TestOnMoto])
 def test_what_a_place_cannot_show_is_in_the_contract(place: type[LogsContract]) -> None:
-    """A promise that was renamed would leave an excuse behind for nothing."""
+    """A renamed promise would leave an entry in CANNOT that excuses nothing."""
     assert [name for name in place.CANNOT if not hasattr(LogsContract, name)] == []
 
 
-def test_what_nobody_but_the_simulation_shows_is_known() -> None:
-    """Everything else was also shown by somebody who did not write this."""
+def test_what_only_the_simulation_shows_is_listed() -> None:
+    """Every other promise is also shown on moto or ministack, which others wrote."""
     assert not TestOnTheSimulation.CANNOT
     assert TestOnMinistack.CANNOT.keys() & TestOnMoto.CANNOT.keys() == _JSON.keys()

@@ -1,4 +1,4 @@
-"""The contract of a metric source, where it can be shown: simulation, moto and ministack."""
+"""The contract of a metric source, on the simulation, moto and ministack."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -47,12 +47,12 @@ class TestOnMoto(MetricsContract):
 
 @pytest.mark.parametrize("place", [TestOnMinistack, TestOnMoto])
 def test_what_a_place_cannot_show_is_in_the_contract(place: type[MetricsContract]) -> None:
-    """A promise that was renamed would leave an excuse behind for nothing."""
+    """A renamed promise would leave an entry in CANNOT that excuses nothing."""
     assert [name for name in place.CANNOT if not hasattr(MetricsContract, name)] == []
 
 
-def test_what_nobody_but_the_simulation_shows_is_known() -> None:
-    """Everything else was also shown by somebody who did not write this."""
+def test_what_only_the_simulation_shows_is_listed() -> None:
+    """Every other promise is also shown on moto or ministack, which others wrote."""
     assert not TestOnTheSimulation.CANNOT
     assert TestOnMinistack.CANNOT.keys() & TestOnMoto.CANNOT.keys() == {
         "test_no_dimensions_match_no_metric_that_has_some",

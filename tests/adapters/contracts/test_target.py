@@ -1,4 +1,4 @@
-"""The contract of a target, where it can be shown: on the simulation, moto and ministack."""
+"""The contract of a target, on the simulation, moto and ministack."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -37,7 +37,7 @@ class TestOnMoto(TargetContract):
     CANNOT: ClassVar = {
         "test_a_raise_sets_both_variables_and_keeps_all_others": _NO_REVISION,
         "test_a_raise_of_a_function_without_variables_adds_them": _NO_REVISION,
-        "test_a_raise_is_in_force_only_after_a_while": _NO_REVISION,
+        "test_a_raise_is_applied_only_after_a_while": _NO_REVISION,
         "test_a_raise_under_an_old_token_writes_nothing": _NO_REVISION,
         "test_a_raise_during_an_update_writes_nothing": _NO_REVISION,
         "test_the_end_of_an_update_makes_its_token_old": _NO_REVISION,
@@ -57,12 +57,12 @@ class TestOnMoto(TargetContract):
 
 @pytest.mark.parametrize("place", [TestOnMinistack, TestOnMoto])
 def test_what_a_place_cannot_show_is_in_the_contract(place: type[TargetContract]) -> None:
-    """A promise that was renamed would leave an excuse behind for nothing."""
+    """A renamed promise would leave an entry in CANNOT that excuses nothing."""
     assert [name for name in place.CANNOT if not hasattr(TargetContract, name)] == []
 
 
-def test_what_nobody_but_the_simulation_shows_is_known() -> None:
-    """Everything else was also shown by somebody who did not write this."""
+def test_what_only_the_simulation_shows_is_listed() -> None:
+    """Every other promise is also shown on moto or ministack, which others wrote."""
     assert not TestOnTheSimulation.CANNOT
     assert TestOnMinistack.CANNOT.keys() & TestOnMoto.CANNOT.keys() == {
         "test_a_raise_during_an_update_writes_nothing",

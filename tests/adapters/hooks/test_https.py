@@ -1,4 +1,4 @@
-"""Hooks behind HTTPS: what arrives, who signed it, what an answer means, how often one tries."""
+"""HTTPS hooks: the request, its signature, the meaning of answers, and retries."""
 
 import hashlib
 import hmac
@@ -73,15 +73,15 @@ def test_a_call_arrives_with_its_delivery_and_a_signature_over_time_and_body(
 
 
 def recipe() -> Any:
-    """Return what the document lets a receiver do."""
+    """Return the names that the receiver in docs/hooks.md defines."""
     (code,) = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
     names: dict[str, Any] = {}
-    exec(code, names)  # noqa: S102 - it is our own document
+    exec(code, names)  # noqa: S102 - the code is from our own document
     return SimpleNamespace(**names)
 
 
 def headers(**changed: str | None) -> dict[str, str]:
-    """Return the headers of a call as a web framework has them; None: without that one."""
+    """Return the headers of a call as a web framework does; None leaves one out."""
     stamp = "1795521600"
     sent = {"Timestamp": stamp, "Signature": signature(KEY, stamp, b'{"weight": 50}'), **changed}
     return {f"X-Rolloutctl-{name}": value for name, value in sent.items() if value is not None}
@@ -94,7 +94,7 @@ def test_the_recipe_of_the_document_verifies_what_is_sent_and_nothing_else() -> 
     assert not verified("another", headers(), body, now=stamp)
     assert not verified(KEY, headers(), body + b" ", now=stamp)
     assert not verified(KEY, headers(Timestamp="1795521601"), body, now=stamp)
-    assert not verified(KEY, headers(), body, now=stamp + 3600)  # somebody replays it
+    assert not verified(KEY, headers(), body, now=stamp + 3600)  # a replay
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_the_receiver_of_the_document_and_what_it_answers_fit_what_asks(
     assert ask(stub, clock) == expected
 
 
-def test_who_has_another_key_is_refused_by_the_receiver_of_the_document(
+def test_a_call_signed_with_another_key_is_refused_by_the_receiver_of_the_document(
     stub: Host, clock: VirtualClock
 ) -> None:
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -214,17 +214,17 @@ def test_an_answer_without_consent_is_not_tried_again_until_one_comes(
     assert len(stub.requests) == 1
 
 
-def test_who_is_told_afterwards_has_taken_it_whatever_stands_in_the_body(
+def test_a_notified_hook_has_accepted_the_call_whatever_its_body_is(
     stub: Host, clock: VirtualClock
 ) -> None:
-    """Told again, a host would act twice."""
+    """After a repeated call the host would act twice."""
     for answer in (responds(200, PAGE), breaks_off(b"accepted")):
         stub.answer = answer
         hooks(clock).tell(hook(stub), CALL, within=timedelta(seconds=5), private=LOCAL)
     assert len(stub.requests) == 2
 
 
-def test_what_may_pass_is_tried_again_with_the_same_delivery(
+def test_a_transient_failure_is_retried_with_the_same_delivery(
     stub: Host, clock: VirtualClock
 ) -> None:
     stub.answer = in_turn(responds(503), responds(429), responds(204, b""))
@@ -265,7 +265,7 @@ def test_an_address_that_is_not_public_is_refused_unless_its_host_is_allowed(
     assert clock.now() == NOON  # it is not tried again
 
 
-def test_a_wrong_setting_is_said_and_is_no_consent(stub: Host, clock: VirtualClock) -> None:
+def test_a_wrong_setting_is_reported_and_is_no_consent(stub: Host, clock: VirtualClock) -> None:
     egress = read_egress({"ROLLOUTCTL_EGRESS_PROXY": "proxy.example"})
     answer = HttpsHooks(lambda _place: KEY, clock, egress).ask(
         hook(stub), CALL, within=timedelta(seconds=5), private=LOCAL
@@ -297,7 +297,7 @@ def test_reading_the_key_takes_of_the_time_of_the_call(stub: Host, clock: Virtua
     assert not stub.requests
 
 
-def test_who_is_told_afterwards_and_takes_it_not_is_said(stub: Host, clock: VirtualClock) -> None:
+def test_a_notified_hook_that_does_not_accept_is_an_error(stub: Host, clock: VirtualClock) -> None:
     seconds = timedelta(seconds=5)
     hooks(clock).tell(hook(stub), CALL, within=seconds, private=LOCAL)
     stub.answer = responds(404)
@@ -307,6 +307,6 @@ def test_who_is_told_afterwards_and_takes_it_not_is_said(stub: Host, clock: Virt
         hooks(clock).tell(hook(stub), CALL, within=seconds, private=())
 
 
-def test_what_a_hook_says_is_one_short_line_that_no_terminal_obeys() -> None:
+def test_the_reason_of_a_hook_is_one_short_printable_line() -> None:
     assert printable_line("a\x1b[2J\n\tb\u202e  c") == "a\\u001b[2J b\\u202e c"
     assert len(printable_line("x" * 5_000)) == 400

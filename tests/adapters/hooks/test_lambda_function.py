@@ -1,4 +1,4 @@
-"""Hooks that are Lambda functions: on ministack, where code really runs, and what else may come."""
+"""Lambda hooks: real code on ministack, and odd answers from a fake."""
 
 import io
 import json
@@ -57,14 +57,14 @@ def test_a_function_allows_refuses_or_fails(ministack: Emulator, account: str) -
 
 
 class Functions:
-    """A Lambda that answers as it is told."""
+    """A Lambda client with a fixed answer."""
 
     def __init__(self, answer: Any) -> None:
         self.answer = answer
-        self.asked: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
 
     def invoke(self, **request: Any) -> Any:
-        self.asked.append(request)
+        self.requests.append(request)
         if isinstance(self.answer, Exception):
             raise self.answer
         return {"ResponseMetadata": {"RequestId": "1"}, **self.answer}
@@ -100,8 +100,8 @@ def test_without_a_client_there_is_no_consent() -> None:
 
 @pytest.mark.parametrize("row", BODIES, ids=lambda row: row.shown)
 def test_what_a_function_returns_is_consent_a_refusal_or_no_answer(row: Body) -> None:
-    said = row.of_function or (row.consent, row.said)
-    assert ask({"StatusCode": 200, "Payload": io.BytesIO(row.body)}) == HookAnswer(*said)
+    expected = row.of_function or (row.consent, row.said)
+    assert ask({"StatusCode": 200, "Payload": io.BytesIO(row.body)}) == HookAnswer(*expected)
 
 
 def test_a_function_that_gives_no_payload_gives_no_consent() -> None:
@@ -115,8 +115,8 @@ def test_an_answer_that_ends_too_early_is_no_consent() -> None:
 
 
 def test_a_payload_that_is_shorter_than_announced_is_no_consent() -> None:
-    said = b'{"allow": true}'
-    answer = ask({"Payload": StreamingBody(io.BytesIO(said), len(said) + 1)})
+    payload = b'{"allow": true}'
+    answer = ask({"Payload": StreamingBody(io.BytesIO(payload), len(payload) + 1)})
     assert answer.consent is Consent.FAILED
     assert answer.said.startswith("lambda gate broke off: IncompleteReadError: ")
 
@@ -132,7 +132,7 @@ def test_a_payload_that_is_too_long_is_no_consent() -> None:
 
 
 class Pieces:
-    """A payload that comes as the network brings it."""
+    """A payload in several reads."""
 
     def __init__(self, pieces: list[bytes]) -> None:
         self._pieces = pieces
@@ -142,7 +142,7 @@ class Pieces:
 
 
 class Broken:
-    """A payload that stops coming."""
+    """A payload whose connection breaks."""
 
     def read(self, _amount: int) -> bytes:
         raise ReadTimeoutError(endpoint_url="https://lambda.example")
@@ -159,10 +159,10 @@ def test_the_time_that_is_left_is_what_the_client_waits() -> None:
     assert waits == [7.0]
 
 
-def test_what_happened_is_handed_over_and_not_waited_for() -> None:
+def test_a_notification_is_queued_and_not_waited_for() -> None:
     functions = Functions({"StatusCode": 202})
     LambdaHooks(lambda _seconds: functions).tell(HOOK, CALL, within=TEN)
-    (request,) = functions.asked
+    (request,) = functions.requests
     assert (request["InvocationType"], request["FunctionName"]) == ("Event", "gate")
     assert request["Payload"] == CALL.body.encode()
     functions.answer = denied()

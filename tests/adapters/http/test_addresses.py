@@ -1,4 +1,4 @@
-"""Which addresses are public: the table of the document, on every Python that is here."""
+"""Public addresses: the table of the document, on every installed Python."""
 
 import json
 import os
@@ -59,15 +59,15 @@ def test_an_address_that_stands_for_another_is_compared_as_that() -> None:
 @pytest.mark.parametrize("minor", range(11, 15))
 def test_every_python_gives_the_same_answers(minor: int) -> None:
     for python in pythons(minor):
-        asked = subprocess.run(
+        process = subprocess.run(
             [python, "-c", ASK, addresses.__file__],
             input=json.dumps([*ROWS]),
             capture_output=True,
             text=True,
         )
-        if asked.returncode:  # a name that leads to no program
+        if process.returncode:  # the name is no working program
             continue
-        version, answers = json.loads(asked.stdout)
+        version, answers = json.loads(process.stdout)
         if version == [3, minor]:
             assert answers == ROWS
             return
@@ -75,7 +75,7 @@ def test_every_python_gives_the_same_answers(minor: int) -> None:
 
 
 def pythons(minor: int) -> Iterator[str]:
-    """Yield what may be a Python of that version."""
+    """Yield possible programs of a Python of that version."""
     if sys.version_info[:2] == (3, minor):
         yield sys.executable
     root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")

@@ -1,4 +1,4 @@
-"""The way through a proxy: who is asked for what, and what is refused before anybody is asked."""
+"""The tunnel through a proxy: its requests, and what is refused before a request."""
 
 import base64
 import socket
@@ -59,7 +59,7 @@ def test_a_call_goes_through_the_proxy_which_alone_resolves_the_name(
 
     def resolve(name: str, *rest: object, **more: object) -> object:
         looked_up.append(name)
-        return real(name, *rest, **more)  # type: ignore[arg-type] # whatever it was called with
+        return real(name, *rest, **more)  # type: ignore[arg-type] # with the arguments of the caller
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     stub.answer = responds(202, b"taken")
@@ -72,8 +72,8 @@ def test_a_call_goes_through_the_proxy_which_alone_resolves_the_name(
 def test_credentials_go_to_the_proxy_and_not_to_the_host(stub: Host, proxy: ConnectProxy) -> None:
     egress = through(proxy, "me:hunt%40er2@")
     assert post(stub.url(name=NAME), b"{}", {}, within_s=5, egress=egress).status == 200
-    told = base64.b64encode(b"me:hunt@er2").decode()
-    assert f"Proxy-Authorization: Basic {told}" in proxy.requests[0]
+    credentials = base64.b64encode(b"me:hunt@er2").decode()
+    assert f"Proxy-Authorization: Basic {credentials}" in proxy.requests[0]
     assert not [name for name in stub.requests[0].headers if name.lower().startswith("proxy")]
 
 
@@ -130,8 +130,8 @@ def test_a_proxy_is_asked_for_public_hosts_and_for_allowed_ones(
         assert not proxy.requests
     else:
         assert problem.endswith("could not be reached: the egress proxy answered 403")
-        (asked,) = proxy.requests
-        assert asked[0] == f"CONNECT {name}:443 HTTP/1.1"
+        (request,) = proxy.requests
+        assert request[0] == f"CONNECT {name}:443 HTTP/1.1"
 
 
 def _hangs(connection: socket.socket) -> None:
@@ -146,7 +146,7 @@ def _drips(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("does", "said"),
+    ("does", "expected"),
     [
         pytest.param(
             tunnel_response(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"),
@@ -170,13 +170,13 @@ def _drips(connection: socket.socket) -> None:
     ],
 )
 def test_a_proxy_that_opens_no_way_is_named_without_its_words(
-    proxy: ConnectProxy, does: Behaviour, said: str
+    proxy: ConnectProxy, does: Behaviour, expected: str
 ) -> None:
     proxy.behaviour = does
-    within_s = 1.0 if "in time" in said else 5.0
+    within_s = 1.0 if "in time" in expected else 5.0
     egress = through(proxy, "me:hunter2@")
     problem = why(f"https://{NAME}/secret", egress, within_s=within_s)
-    assert problem.startswith(f"{NAME} could not be reached: the egress proxy {said}")
+    assert problem.startswith(f"{NAME} could not be reached: the egress proxy {expected}")
     assert "hunter2" not in problem
     assert "secret" not in problem
 
@@ -194,15 +194,15 @@ def test_bytes_that_a_proxy_slips_in_are_no_answer_of_the_host(proxy: ConnectPro
 
 
 def test_a_proxy_that_does_not_run_is_named() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
     egress = read_egress({"ROLLOUTCTL_EGRESS_PROXY": f"http://me:hunter2@127.0.0.1:{port}"})
     problem = why(f"https://{NAME}/", egress)
     assert problem == "the egress proxy 127.0.0.1 could not be reached: Connection refused"
 
 
 @pytest.mark.parametrize("name", ["a b.example", "8.8.8.8 HTTP", "gr\xfcn.example", "a\\b.example"])
-def test_a_name_that_would_change_the_request_is_not_told(proxy: ConnectProxy, name: str) -> None:
+def test_a_name_that_would_change_the_request_is_not_sent(proxy: ConnectProxy, name: str) -> None:
     problem = why(f"https://{name}/", through(proxy))
     assert problem.endswith("has a character that a proxy is not told")
     assert not proxy.requests

@@ -1,4 +1,4 @@
-"""One HTTPS request: where it may go, how long it may take, how much of an answer is read."""
+"""One HTTPS request: allowed hosts, time limit, and size limit of the answer."""
 
 import socket
 from collections.abc import Iterator
@@ -67,22 +67,22 @@ def test_no_more_than_the_beginning_of_an_answer_is_read(stub: Host) -> None:
 
 @pytest.mark.parametrize("announced", [True, False])
 def test_an_answer_that_drips_is_cut_when_its_time_is_over(stub: Host, announced: bool) -> None:
-    """Each byte comes in time, so that no limit of a single read would ever end it.
+    """Each byte comes in time, so no limit of a single read would end it.
 
-    What came until then is no answer, also where nothing says how long the whole one is.
+    The bytes so far are no answer, even without an announced length.
     """
     stub.answer = drips(0.02, announced=announced)
     assert why(stub.url(), within_s=0.3) == ("localhost gave no whole answer within 0.3 seconds")
 
 
-def test_a_host_that_says_nothing_is_left_when_its_time_is_over() -> None:
+def test_a_silent_host_is_an_error_when_its_time_is_over() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         problem = why(f"https://localhost:{port}/", within_s=0.2)
     assert problem == "localhost gave no whole answer within 0.2 seconds"
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(
+def test_a_certificate_without_a_trusted_issuer_is_refused(
     stub: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
@@ -167,24 +167,24 @@ def test_a_number_that_the_system_takes_for_loopback_is_refused(number: str) -> 
 def test_a_name_is_resolved_once_and_the_connection_goes_to_what_was_checked(
     stub: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever owns a name may let it lead elsewhere a moment later."""
-    asked = resolves_to(monkeypatch, "127.0.0.1")
+    """The owner of a name may change its address a moment later (DNS rebinding)."""
+    lookups = resolves_to(monkeypatch, "127.0.0.1")
     assert post(stub.url(), b"", {}, within_s=5, private=LOCAL, egress=ALLOWED).status == 200
-    assert asked == ["localhost", "127.0.0.1"]  # the second one is no look-up: it is a number
+    assert lookups == ["localhost", "127.0.0.1"]  # the second one is no look-up: it is a number
 
 
 def resolves_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[str]:
-    asked: list[str] = []
+    lookups: list[str] = []
     real = socket.getaddrinfo
 
     def resolve(name: str, port: int, *rest: Any, **more: Any) -> list[Any]:
-        asked.append(name)
+        lookups.append(name)
         if name[0].isdigit():
             return real(name, port, *rest, **more)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in addresses]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    return asked
+    return lookups
 
 
 @pytest.mark.parametrize(
@@ -205,17 +205,17 @@ def resolves_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[str]:
         ),
     ],
 )
-def test_what_is_no_such_url_is_not_asked_and_not_repeated(url: str, problem: str) -> None:
+def test_another_url_is_not_requested_and_not_quoted(url: str, problem: str) -> None:
     assert why(url) == problem
 
 
-def test_a_name_that_nobody_knows_is_said() -> None:
+def test_an_unknown_name_is_an_error() -> None:
     assert why("https://nowhere.invalid/").startswith("nowhere.invalid could not be resolved: ")
 
 
-def test_a_port_that_nobody_listens_at_is_said() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+def test_a_closed_port_is_an_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
     assert why(f"https://localhost:{port}/") == (
         "localhost could not be reached: Connection refused"
     )

@@ -1,4 +1,4 @@
-"""Who calls: a name for the history, which nothing waits or fails for."""
+"""The caller of AWS: a name for the history, whose failure is only logged."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ DENIED = {"Error": {"Code": "ExpiredToken", "Message": "The token is too old."}}
 
 @dataclass
 class Sts(Clients):
-    """Clients of which the one of STS gives an answer, or raises it."""
+    """Clients whose STS returns an answer, or raises it."""
 
     answer: Any
 
@@ -32,7 +32,7 @@ class Sts(Clients):
         return self.answer
 
 
-def test_the_caller_is_whose_credentials_they_are() -> None:
+def test_the_caller_is_the_owner_of_the_credentials() -> None:
     assert caller_arn(Sts({"Arn": ARN, "Account": "123456789012"})) == ARN
 
 
@@ -58,7 +58,7 @@ def test_a_call_that_fails_is_logged_and_no_error(answer: object, problem: str) 
     assert problem in line["problem"]
 
 
-def test_without_credentials_nobody_calls_and_that_is_no_news() -> None:
+def test_without_credentials_there_is_no_caller_and_nothing_is_logged() -> None:
     with capture_logs() as logs:
         assert caller_arn(Sts(UsageError("there are no AWS credentials"))) == ""
     assert logs == []
@@ -72,7 +72,7 @@ def test_whatever_else_is_raised_is_logged_by_its_kind_alone() -> None:
 
 
 def test_the_call_is_tried_once_and_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The record of a rollback waits for it."""
+    """The record of a rollback waits for this call."""
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")

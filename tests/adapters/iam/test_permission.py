@@ -1,4 +1,4 @@
-"""What an adapter may ask of AWS is written down twice, for IAM and for readers, in one way."""
+"""The permissions of adapters: constants, docstrings and calls agree."""
 
 import inspect
 import pkgutil
@@ -17,8 +17,8 @@ _PARAGRAPH = re.compile(r"^IAM: (.+?)(?:\n\n|\Z)", re.DOTALL | re.MULTILINE)
 _ACTION = re.compile(r"\b[a-z]+:[A-Z][A-Za-z]+\b")
 
 
-def told(module: str) -> set[str]:
-    """Return the actions that stand in the docstring of `module`, after "IAM:"."""
+def documented_actions(module: str) -> set[str]:
+    """Return the actions in the `IAM:` paragraph of the docstring of `module`."""
     paragraph = _PARAGRAPH.search(import_module(module).__doc__ or "")
     return set(_ACTION.findall(paragraph[1])) if paragraph else set()
 
@@ -28,14 +28,14 @@ MODULES = [one.name for one in pkgutil.walk_packages(adapters.__path__, f"{adapt
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_docstring_names_the_very_actions_that_are_declared(module: str) -> None:
-    assert told(module) == {one.action for one in DECLARED.get(module, ())}
+    assert documented_actions(module) == {one.action for one in DECLARED.get(module, ())}
 
 
 @pytest.mark.parametrize(
     "module", [name for name in MODULES if "lambda" in name or "cloudwatch" in name]
 )
 def test_no_adapter_makes_a_call_that_is_not_declared_somewhere(module: str) -> None:
-    """boto3's methods are the operations in lower case; every `client.method(` is looked at."""
+    """Methods of boto3 are operations in lower case; every `client.method(` is checked."""
     source = inspect.getsource(import_module(module))
     calls = set(re.findall(r"client\.([a-z]+(?:_[a-z]+)+)", source))
     operations = {

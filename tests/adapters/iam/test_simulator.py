@@ -1,4 +1,4 @@
-"""What IAM's simulator says of a role."""
+"""Decisions of IAM's simulator about a role."""
 
 import json
 from typing import Any
@@ -31,8 +31,8 @@ class Simulator:
 
 
 def test_every_page_of_decisions_is_read() -> None:
-    found = decisions(Simulator(), ROLE, [STATEMENT])
-    assert found == {("lambda:A", "f"): "allowed", ("lambda:B", "f"): "allowed"}
+    result = decisions(Simulator(), ROLE, [STATEMENT])
+    assert result == {("lambda:A", "f"): "allowed", ("lambda:B", "f"): "allowed"}
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "NoSuchEntity"])
@@ -48,6 +48,8 @@ def test_on_ministack_a_role_may_do_what_its_policy_says(ministack: Emulator, ac
     allowed = json.dumps(of([("lambda:GetFunction", "*")]))
     client.put_role_policy(RoleName="tick", PolicyName="p", PolicyDocument=allowed)
     statements = [{"Action": ["lambda:GetFunction", "sns:Publish"], "Resource": ["*"]}]
-    found = {action: said for (action, _), said in decisions(client, arn, statements).items()}
-    assert found["lambda:GetFunction"] == "allowed"
-    assert found["sns:Publish"] != "allowed"
+    result = {
+        action: decision for (action, _), decision in decisions(client, arn, statements).items()
+    }
+    assert result["lambda:GetFunction"] == "allowed"
+    assert result["sns:Publish"] != "allowed"

@@ -1,4 +1,4 @@
-"""Reading alarms when CloudWatch is slow, strange, or says no: no tick fails by it."""
+"""Reading alarms when CloudWatch is slow, odd, or denies access: no tick fails because of it."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -30,13 +30,13 @@ class Answering:
 
 
 def reading(**alarm: Any) -> AlarmReading:
-    """Return what is told of the alarm `red` that CloudWatch describes like this."""
+    """Return the reading of the alarm `red` with this description."""
     plain = {"AlarmName": "red", "StateValue": "OK", "StateTransitionedTimestamp": MOMENT}
     client = Answering({"MetricAlarms": [{**plain, **alarm}], "CompositeAlarms": []})
     return CloudWatchAlarms(lambda: client).states(["red"])["red"]
 
 
-def test_a_state_counts_from_when_it_changed_and_not_from_when_it_was_looked_at() -> None:
+def test_a_state_begins_when_it_changed_and_not_when_it_was_updated() -> None:
     later = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
     assert reading(StateUpdatedTimestamp=later).since == SECOND
     older = reading(StateTransitionedTimestamp=None, StateUpdatedTimestamp=later)
@@ -78,21 +78,21 @@ def test_an_alarm_that_could_not_be_evaluated_is_not_ok(
         (read_timeout("monitoring"), "; run again"),
     ],
 )
-def test_what_goes_wrong_is_said_of_each_alarm(error: Exception, why: str) -> None:
-    found = CloudWatchAlarms(lambda: Answering(error)).states(["a", "b"])
-    assert {one.state for one in found.values()} == {AlarmState.UNREAD}
-    assert all(one.reason.endswith(why) for one in found.values())
+def test_a_failed_call_is_the_reason_of_each_alarm(error: Exception, why: str) -> None:
+    readings = CloudWatchAlarms(lambda: Answering(error)).states(["a", "b"])
+    assert {one.state for one in readings.values()} == {AlarmState.UNREAD}
+    assert all(one.reason.endswith(why) for one in readings.values())
 
 
-def test_credentials_that_are_not_there_are_said_of_each_alarm() -> None:
+def test_missing_credentials_are_the_reason_of_each_alarm() -> None:
     def no_client() -> Any:
         raise UsageError("there are no AWS credentials")
 
-    found = CloudWatchAlarms(no_client).states(["a"])
-    assert found["a"] == AlarmReading(AlarmState.UNREAD, reason="there are no AWS credentials")
+    readings = CloudWatchAlarms(no_client).states(["a"])
+    assert readings["a"] == AlarmReading(AlarmState.UNREAD, reason="there are no AWS credentials")
 
 
-def test_alarms_are_asked_for_once_and_so_many_to_a_call() -> None:
+def test_alarms_are_requested_once_in_full_batches() -> None:
     client = Answering({"MetricAlarms": []})
     names = [f"alarm-{number}" for number in range(ALARMS_PER_CALL + 1)]
     CloudWatchAlarms(lambda: client).states([*names, *names])

@@ -1,4 +1,4 @@
-"""What CloudWatch answers on bad days: a real boto3 client, with answers held to its model."""
+"""Odd answers of CloudWatch: a real boto3 client, with answers validated by its model."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ LATENCY = MetricQuery("AWS/ApiGateway", "Latency", "p95", 60, (("ApiName", "orde
 
 @pytest.fixture
 def stub() -> Iterator[Stubber]:
-    """A client that answers what a test has queued, in order, and must be asked for all of it."""
+    """A client that returns the queued answers in order; a test has to use all of them."""
     client = Session(region_name="us-east-1").client(
         "cloudwatch", aws_access_key_id="1", aws_secret_access_key="1"
     )
@@ -33,7 +33,7 @@ def stub() -> Iterator[Stubber]:
 
 
 def result(number: int, minutes: list[int], status: str = "Complete", **more: Any) -> Any:
-    """Return what is answered to query `number`: as value each minute, in minutes after noon."""
+    """Return the answer to query `number`; each value is its minute after noon."""
     return {
         "Id": f"q{number}",
         "Timestamps": [from_unix(NOON + 60 * minute) for minute in minutes],
@@ -59,7 +59,7 @@ def queue(stub: Stubber, *results: Any, token: str | None = None, **expected: An
 
 
 def read(stub: Stubber, *queries: MetricQuery) -> dict[MetricQuery, Series]:
-    """Ask for `queries` over an hour."""
+    """Read `queries` over an hour."""
     return dict(CloudWatchMetrics(stub.client).read(queries, HOUR))
 
 
@@ -73,7 +73,7 @@ def minutes(series: Series) -> list[int]:
 def test_a_query_is_sent_as_one_plain_statistic_without_a_unit(
     stub: Stubber, statistic: str
 ) -> None:
-    asked = MetricQuery("AWS/ApiGateway", "Latency", statistic, 60, (("ApiName", "orders"),))
+    query = MetricQuery("AWS/ApiGateway", "Latency", statistic, 60, (("ApiName", "orders"),))
     queue(
         stub,
         result(0, []),
@@ -95,27 +95,27 @@ def test_a_query_is_sent_as_one_plain_statistic_without_a_unit(
             }
         ],
     )
-    assert read(stub, asked) == {asked: Series()}
+    assert read(stub, query) == {query: Series()}
 
 
-def test_nothing_is_asked_for_nothing(stub: Stubber) -> None:
+def test_no_query_makes_no_call(stub: Stubber) -> None:
     assert read(stub) == {}
 
 
-def test_a_query_that_many_have_is_asked_once(stub: Stubber) -> None:
+def test_equal_queries_are_sent_once(stub: Stubber) -> None:
     queue(stub, result(0, [1]), result(1, [2]))
-    found = read(stub, COUNT, LATENCY, COUNT)
-    assert {query: minutes(one) for query, one in found.items()} == {COUNT: [1], LATENCY: [2]}
+    series = read(stub, COUNT, LATENCY, COUNT)
+    assert {query: minutes(one) for query, one in series.items()} == {COUNT: [1], LATENCY: [2]}
 
 
 def test_pages_of_one_series_are_put_in_order_whatever_order_they_come_in(stub: Stubber) -> None:
     queue(stub, result(1, [3], "PartialData"), result(0, [9], "PartialData"), token="a")
     queue(stub, result(0, [5, 1], "PartialData"), token="b", NextToken="a")
     queue(stub, result(0, [7]), result(1, [2]), NextToken="b")
-    found = read(stub, COUNT, LATENCY)
-    assert minutes(found[COUNT]) == [1, 5, 7, 9]
-    assert minutes(found[LATENCY]) == [2, 3]
-    assert {one.answer for one in found.values()} == {QueryStatus.COMPLETE}
+    series = read(stub, COUNT, LATENCY)
+    assert minutes(series[COUNT]) == [1, 5, 7, 9]
+    assert minutes(series[LATENCY]) == [2, 3]
+    assert {one.answer for one in series.values()} == {QueryStatus.COMPLETE}
 
 
 @pytest.mark.parametrize(
@@ -132,13 +132,13 @@ def test_a_series_is_as_complete_as_its_status_says(
     stub: Stubber, status: str, answer: QueryStatus
 ) -> None:
     queue(stub, result(0, [1], status), result(1, [1]))
-    found = read(stub, COUNT, LATENCY)
-    assert found[COUNT].answer is answer
-    assert found[COUNT].message == ("" if status == "Complete" else status)
-    assert found[LATENCY].answer is QueryStatus.COMPLETE
+    series = read(stub, COUNT, LATENCY)
+    assert series[COUNT].answer is answer
+    assert series[COUNT].message == ("" if status == "Complete" else status)
+    assert series[LATENCY].answer is QueryStatus.COMPLETE
 
 
-def test_the_words_of_a_series_are_kept(stub: Stubber) -> None:
+def test_the_message_of_a_series_is_returned(stub: Stubber) -> None:
     words = [{"Code": "Forbidden", "Value": "no access to account 1"}]
     queue(stub, result(0, [], "Forbidden", Messages=words))
     assert read(stub, COUNT)[COUNT].message == "Forbidden: no access to account 1"
@@ -153,9 +153,9 @@ def test_a_series_that_was_not_answered_to_its_end_is_not_complete(
 ) -> None:
     queue(stub, *part, token="a")
     queue(stub, NextToken="a")
-    found = read(stub, COUNT)[COUNT]
-    assert found.answer is (QueryStatus.PARTIAL if part else QueryStatus.ERROR)
-    assert found.message
+    series = read(stub, COUNT)[COUNT]
+    assert series.answer is (QueryStatus.PARTIAL if part else QueryStatus.ERROR)
+    assert series.message
 
 
 def test_an_answer_without_a_status_is_an_error(stub: Stubber) -> None:
@@ -169,8 +169,8 @@ def test_501_queries_take_two_calls(stub: Stubber) -> None:
     queries = [MetricQuery("Shop", f"Metric{number}", "Sum", 60) for number in range(501)]
     queue(stub, *(result(number, [number % 7]) for number in range(500)))
     queue(stub, result(0, [30]))
-    found = read(stub, *queries)
-    assert [minutes(one) for one in found.values()] == [[n % 7] for n in range(500)] + [[30]]
+    series = read(stub, *queries)
+    assert [minutes(one) for one in series.values()] == [[n % 7] for n in range(500)] + [[30]]
 
 
 def test_pages_without_end_are_given_up(stub: Stubber) -> None:
@@ -233,11 +233,11 @@ def test_a_page_that_failed_is_not_healed_by_a_later_complete_one(
 def test_stamps_that_do_not_fit_the_period_are_an_error_and_no_silence(stub: Stubber) -> None:
     five_minutes = MetricQuery("AWS/ApiGateway", "Count", "Sum", 300, (("ApiName", "orders"),))
     queue(stub, result(0, [3, 8]), result(1, [3, 8]))
-    found = read(stub, five_minutes, COUNT)
-    assert found[five_minutes] == Series(
+    series = read(stub, five_minutes, COUNT)
+    assert series[five_minutes] == Series(
         {}, QueryStatus.ERROR, "its stamps do not fit the period of 300 s"
     )
-    assert minutes(found[COUNT]) == [3, 8]
+    assert minutes(series[COUNT]) == [3, 8]
 
 
 def test_values_that_do_not_match_their_timestamps_are_an_error(stub: Stubber) -> None:

@@ -1,4 +1,4 @@
-"""Counting log events when CloudWatch Logs is slow, strange, or says no: no tick fails by it."""
+"""Counting log events when CloudWatch Logs is slow, odd, or denies access: no tick fails."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
@@ -45,7 +45,7 @@ def page(*seconds: int, more: bool = True) -> dict[str, Any]:
 def count(
     pages: Iterator[dict[str, Any]], query: LogQuery = QUERY, takes: timedelta = timedelta()
 ) -> tuple[Series, list[Mapping[str, Any]]]:
-    """Return the answer to `query`, and what was asked; each page takes that long."""
+    """Return the answer to `query`, and the requests; each page takes `each`."""
     clock = empty_world().clock
     client = Pages(pages, lambda: clock.advance(takes))
     return CloudWatchLogCounts(lambda: client, clock).count([query])[query], client.requests
@@ -68,7 +68,7 @@ def test_what_is_asked_for_is_a_half_open_span_in_milliseconds() -> None:
     }
 
 
-def test_no_page_is_read_behind_what_is_enough() -> None:
+def test_no_page_is_read_after_the_limit() -> None:
     query = LogQuery(GROUP, "gateway", QUERY.span, 3)
     series, requests = count(iter([page(*[NOW - 60] * 2), page(*[NOW - 30] * 9)]), query)
     assert (series.answer, sum(series.points.values()), len(requests)) == (
@@ -105,8 +105,8 @@ def test_all_queries_together_have_one_limit_of_time() -> None:
     clock = empty_world().clock
     client = Pages(endless(), lambda: clock.advance(SEARCH_LIMIT / 2))
     other = LogQuery(GROUP, "direct", QUERY.span, 1_000)
-    found = CloudWatchLogCounts(lambda: client, clock).count([QUERY, other])
-    assert {one.answer for one in found.values()} == {QueryStatus.PARTIAL}
+    counts = CloudWatchLogCounts(lambda: client, clock).count([QUERY, other])
+    assert {one.answer for one in counts.values()} == {QueryStatus.PARTIAL}
     assert len(client.requests) == 2
 
 
@@ -120,9 +120,9 @@ def test_a_search_without_an_end_leaves_the_others_their_time() -> None:
         return last if request["logGroupName"] == other.group else page(NOW - 60)
 
     client = SimpleNamespace(filter_log_events=read)
-    found = CloudWatchLogCounts(lambda: client, clock).count([QUERY, other])
-    assert found[QUERY].answer is QueryStatus.PARTIAL
-    assert found[other] == Series({NOW - 60: 1.0})
+    counts = CloudWatchLogCounts(lambda: client, clock).count([QUERY, other])
+    assert counts[QUERY].answer is QueryStatus.PARTIAL
+    assert counts[other] == Series({NOW - 60: 1.0})
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_search_without_an_end_leaves_the_others_their_time() -> None:
         ),
     ],
 )  # fmt: skip
-def test_why_a_log_could_not_be_searched_is_said_and_nothing_is_raised(
+def test_a_failed_search_is_a_series_with_the_reason_and_raises_nothing(
     how: str, answer: QueryStatus, message: str
 ) -> None:
     world = empty_world()
@@ -154,8 +154,8 @@ def test_why_a_log_could_not_be_searched_is_said_and_nothing_is_raised(
         lambda service, operation, request, proceed: apply_outage(service, operation, how, proceed)
     )
     series = CloudWatchLogCounts(lambda: world.client("logs"), world.clock).count([QUERY])[QUERY]
-    told = f"{GROUP} could not be searched (logs:FilterLogEvents): {message}"
-    assert (series.answer, series.message, series.points) == (answer, told, {})
+    expected = f"{GROUP} could not be searched (logs:FilterLogEvents): {message}"
+    assert (series.answer, series.message, series.points) == (answer, expected, {})
 
 
 def test_what_was_counted_before_it_failed_is_kept() -> None:
@@ -169,7 +169,7 @@ def test_what_was_counted_before_it_failed_is_kept() -> None:
     assert (series.answer, series.points) == (QueryStatus.ERROR, {NOW - 60: 1.0})
 
 
-def test_a_client_that_cannot_be_opened_is_said_too() -> None:
+def test_a_client_that_cannot_be_opened_is_the_reason_too() -> None:
     def none() -> Any:
         raise UsageError("there is no AWS client for logs")
 

@@ -1,4 +1,4 @@
-"""Which metrics there are: what a policy could have meant."""
+"""Listed metrics: the dimensions or names that a policy could have meant."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from tests.support.emulator import REGION, Emulator
 LATENCY = Metric(namespace="Shop", name="Latency", statistic="p95", dimensions={"Path": "canary"})
 
 
-def published(client: Any) -> Any:
+def with_metrics(client: Any) -> Any:
     """Return `client`, after a latency of two paths, and of another namespace."""
     for path in ("stable", "new"):
         datum = {"MetricName": "Latency", "Value": 1.0}
@@ -27,10 +27,10 @@ def published(client: Any) -> Any:
 
 
 def check(client: Any) -> None:
-    listing = MetricList(published(client))
-    found = listing.similar(LATENCY)
-    assert sorted(one["Path"] for one in found.dimensions) == ["new", "stable"]
-    assert (found.names, found.problem) == ([], "")
+    listing = MetricList(with_metrics(client))
+    result = listing.similar(LATENCY)
+    assert sorted(one["Path"] for one in result.dimensions) == ["new", "stable"]
+    assert (result.names, result.problem) == ([], "")
     renamed = listing.similar(LATENCY.model_copy(update={"name": "latency"}))
     assert (renamed.dimensions, renamed.names) == ([], ["Latency"])
 

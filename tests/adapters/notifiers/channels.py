@@ -14,7 +14,7 @@ FINDING = Finding(
 
 
 def a_message(**changes: Any) -> Message:
-    """Return a message about `told`, changed as said."""
+    """Return a message about `rolled_back_rollout`, with `changes`."""
     plain: dict[str, Any] = {
         "key": f"checkout#1:rolled_back:{NOON.isoformat()}",
         "at": NOON,
@@ -31,6 +31,6 @@ def a_message(**changes: Any) -> Message:
     return Message(**{**plain, **changes})
 
 
-def told(**changes: Any) -> Rollout:
+def rolled_back_rollout(**changes: Any) -> Rollout:
     """Return the rollout that `a_message` is about."""
     return a_rollout(**{"phase": Phase.ROLLED_BACK, "findings": (FINDING,), **changes})

@@ -1,4 +1,4 @@
-"""EventBridge: the event that docs/events.md shows is the one that is put."""
+"""EventBridge: the events are those that docs/events.md documents."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from controller.adapters.notifiers.eventbridge import (
 )
 from controller.core.policy import EventBridgeChannel
 from controller.errors import DeliveryError
-from tests.adapters.notifiers.channels import FINDING, a_message, told
+from tests.adapters.notifiers.channels import FINDING, a_message, rolled_back_rollout
 from tests.support.emulator import REGION, Emulator
 
 TEXT = (Path(__file__).parents[3] / "docs" / "events.md").read_text(encoding="utf-8")
@@ -29,30 +29,32 @@ CHANNEL = EventBridgeChannel(kind="eventbridge")
 class Contract:
     """A bus with a rule, and a queue behind it.
 
-    CANNOT: promises that this place cannot show, and why; each is expected to fail.
+    CANNOT: promises that this implementation cannot keep, and why; each is expected to fail.
     """
 
     CANNOT: ClassVar[Mapping[str, str]] = {}
 
-    def test_an_event_is_taken(self, clients: tuple[Any, Any]) -> None:
-        EventBridgeNotifier(lambda: clients[0]).deliver(CHANNEL, told(), a_message())
+    def test_an_event_is_accepted(self, clients: tuple[Any, Any]) -> None:
+        EventBridgeNotifier(lambda: clients[0]).deliver(CHANNEL, rolled_back_rollout(), a_message())
 
     def test_a_rule_finds_the_event_by_what_is_in_it(self, clients: tuple[Any, Any]) -> None:
         events, sqs = clients
-        queue = ruled(events, sqs)
-        courier = EventBridgeNotifier(lambda: events)
-        courier.deliver(CHANNEL, told(), a_message(severity="info", kind="advanced"))
-        courier.deliver(CHANNEL, told(), a_message())
+        queue = queue_behind_rule(events, sqs)
+        notifier = EventBridgeNotifier(lambda: events)
+        notifier.deliver(
+            CHANNEL, rolled_back_rollout(), a_message(severity="info", kind="advanced")
+        )
+        notifier.deliver(CHANNEL, rolled_back_rollout(), a_message())
         (got,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1, MaxNumberOfMessages=10)[
             "Messages"
         ]
         event = json.loads(got["Body"])
         assert (event["source"], event["detail-type"]) == (SOURCE, DETAIL_TYPE)
-        assert event["resources"] == [told().target]
-        assert event["detail"] == json.loads(detail(told(), a_message()))
+        assert event["resources"] == [rolled_back_rollout().target]
+        assert event["detail"] == json.loads(detail(rolled_back_rollout(), a_message()))
 
 
-def ruled(events: Any, sqs: Any) -> str:
+def queue_behind_rule(events: Any, sqs: Any) -> str:
     queue: str = sqs.create_queue(QueueName="rollouts")["QueueUrl"]
     attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
     pattern = {"source": [SOURCE], "detail": {"severity": ["warning", "critical"]}}
@@ -85,18 +87,18 @@ def test_the_example_in_the_text_is_what_is_sent() -> None:
     event = json.loads(example)
     assert event["source"] == SOURCE
     assert event["detail-type"] == DETAIL_TYPE
-    rollout = told(revision=event["detail"]["revision"], label="refuted", next="")
+    rollout = rolled_back_rollout(revision=event["detail"]["revision"], label="refuted", next="")
     assert event["resources"] == [rollout.target]
     assert event["detail"] == json.loads(detail(rollout, a_message()))
 
 
 def test_every_field_of_the_detail_is_explained_and_no_other() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", TEXT, re.MULTILINE)
-    assert rows == list(json.loads(detail(told(), a_message())))
+    assert rows == list(json.loads(detail(rolled_back_rollout(), a_message())))
 
 
 class Bus:
-    """A bus that answers as it is told."""
+    """A client of EventBridge with a fixed answer."""
 
     def __init__(self, answer: Any) -> None:
         self._answer = answer
@@ -109,12 +111,14 @@ class Bus:
 
 def problem(answer: Any) -> str:
     with pytest.raises(DeliveryError) as caught:
-        EventBridgeNotifier(lambda: Bus(answer)).deliver(CHANNEL, told(), a_message())
+        EventBridgeNotifier(lambda: Bus(answer)).deliver(
+            CHANNEL, rolled_back_rollout(), a_message()
+        )
     return str(caught.value)
 
 
 def test_an_event_that_is_refused_in_a_good_answer_did_not_arrive() -> None:
-    """PutEvents succeeds as a call, and counts what it did not take."""
+    """The call of PutEvents succeeds, and its answer counts refused events."""
     refused = {"ErrorCode": "InternalFailure", "ErrorMessage": "try again"}
     assert problem({"FailedEntryCount": 1, "Entries": [refused]}) == (
         "the event bus default took no event (events:PutEvents): InternalFailure: try again"
@@ -133,5 +137,5 @@ def test_a_denied_event_names_the_action() -> None:
 
 
 def test_an_event_that_would_be_too_long_leaves_its_findings_out() -> None:
-    many = told(findings=(FINDING,) * 2_000)
+    many = rolled_back_rollout(findings=(FINDING,) * 2_000)
     assert json.loads(detail(many, a_message()))["findings"] == []

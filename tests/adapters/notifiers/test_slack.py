@@ -1,4 +1,4 @@
-"""Slack: what is shown, to whom it may go, and that nothing of a webhook is ever said."""
+"""Slack: the blocks, the allowed hosts, and that errors never quote a webhook."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from controller.adapters.notifiers.slack import SlackNotifier, blocks
 from controller.core.policy import SecretReference, SlackChannel
 from controller.errors import DeliveryError
 from controller.process.settings import Egress
-from tests.adapters.notifiers.channels import a_message, told
+from tests.adapters.notifiers.channels import a_message, rolled_back_rollout
 from tests.support.https_stub import Host, Responder, certificate, host, responds
 
 SECRET = "T000-B000-hunter2"
@@ -35,7 +35,7 @@ def deliver(url: str, channel: SlackChannel = LOCAL, egress: Egress = ALLOWED) -
         assert place == channel.webhook
         return url
 
-    SlackNotifier(read, egress).deliver(channel, told(), a_message())
+    SlackNotifier(read, egress).deliver(channel, rolled_back_rollout(), a_message())
 
 
 def problem(url: str, channel: SlackChannel = LOCAL, egress: Egress = ALLOWED) -> str:
@@ -61,20 +61,22 @@ def test_a_message_is_one_post_of_blocks(stub: Host) -> None:
     assert key["elements"][0]["text"] == a_message().key
 
 
-def test_nothing_in_a_message_calls_anybody_or_is_longer_than_slack_takes() -> None:
+def test_a_message_mentions_no_user_and_fits_the_limits_of_slack() -> None:
     """Slack refuses the whole message for one block that is too long, and pages a whole channel
     for a few characters.
     """
-    data = blocks(told(), a_message(text=f"<!channel> & {'x' * 5_000}", kind="k" * 200))
-    shown = [data["blocks"][0]["text"], data["blocks"][1]["text"]]
-    assert {one["type"] for one in shown} == {"plain_text"}
-    assert [len(one["text"]) for one in shown] == [150, 3_000]
+    data = blocks(
+        rolled_back_rollout(), a_message(text=f"<!channel> & {'x' * 5_000}", kind="k" * 200)
+    )
+    texts = [data["blocks"][0]["text"], data["blocks"][1]["text"]]
+    assert {one["type"] for one in texts} == {"plain_text"}
+    assert [len(one["text"]) for one in texts] == [150, 3_000]
     assert "<!channel>" not in data["text"]
     assert "&lt;!channel&gt; &amp;" in data["text"]
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "expected"),
     [
         pytest.param(responds(404, b"no_service"), "404: no_service", id="Slack's own word"),
         pytest.param(responds(500, b"<html>x</html>"), "500", id="somebody else's page"),
@@ -86,14 +88,14 @@ def test_nothing_in_a_message_calls_anybody_or_is_longer_than_slack_takes() -> N
         ),
     ],
 )
-def test_what_is_not_200_did_not_arrive(stub: Host, answer: Responder, said: str) -> None:
+def test_what_is_not_200_did_not_arrive(stub: Host, answer: Responder, expected: str) -> None:
     stub.answer = answer
     text = problem(stub.url(f"/{SECRET}"))
-    assert text == f"Slack took no message: the answer was {said}"
+    assert text == f"Slack took no message: the answer was {expected}"
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "expected"),
     [
         pytest.param(
             f"https://evil.example/{SECRET}",
@@ -119,8 +121,8 @@ def test_what_is_not_200_did_not_arrive(stub: Host, answer: Responder, said: str
         ),
     ],
 )
-def test_a_webhook_elsewhere_is_not_asked(url: str, said: str) -> None:
-    assert problem(url, SlackChannel.model_validate(CHANNEL)) == said
+def test_a_webhook_on_another_host_is_not_called(url: str, expected: str) -> None:
+    assert problem(url, SlackChannel.model_validate(CHANNEL)) == expected
 
 
 def test_a_webhook_on_a_private_host_needs_the_operator_as_well(stub: Host) -> None:

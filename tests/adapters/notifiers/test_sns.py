@@ -1,4 +1,4 @@
-"""SNS: what a subscriber gets, on moto and on ministack; and what SNS does not take."""
+"""SNS: the received message, on moto and on ministack; limits and refusals of SNS."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from moto import mock_aws
 from controller.adapters.notifiers.sns import SnsNotifier, subject
 from controller.core.policy import SnsChannel
 from controller.errors import DeliveryError
-from tests.adapters.notifiers.channels import TOPIC, a_message, told
+from tests.adapters.notifiers.channels import TOPIC, a_message, rolled_back_rollout
 from tests.support.emulator import REGION, Emulator
 
 
@@ -23,9 +23,9 @@ class Contract:
         self, clients: tuple[Any, Any]
     ) -> None:
         sns, sqs = clients
-        topic, queue = subscribed(sns, sqs)
+        topic, queue = topic_with_queue(sns, sqs)
         channel = SnsChannel(kind="sns", topic=topic)
-        SnsNotifier(lambda: sns).deliver(channel, told(), a_message())
+        SnsNotifier(lambda: sns).deliver(channel, rolled_back_rollout(), a_message())
         (got,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1)["Messages"]
         body = json.loads(got["Body"])
         assert body["Subject"] == "[warning] checkout#1: rolled_back at 0 %"
@@ -42,13 +42,13 @@ class Contract:
             "weight_percent": "0",
         }
 
-    def test_a_topic_that_is_not_there_is_said(self, clients: tuple[Any, Any]) -> None:
+    def test_a_topic_that_does_not_exist_is_an_error(self, clients: tuple[Any, Any]) -> None:
         missing = SnsChannel(kind="sns", topic=f"arn:aws:sns:{REGION}:123456789012:missing")
         with pytest.raises(DeliveryError, match=r"took no message \(sns:Publish\): NotFound"):
-            SnsNotifier(lambda: clients[0]).deliver(missing, told(), a_message())
+            SnsNotifier(lambda: clients[0]).deliver(missing, rolled_back_rollout(), a_message())
 
 
-def subscribed(sns: Any, sqs: Any) -> tuple[str, str]:
+def topic_with_queue(sns: Any, sqs: Any) -> tuple[str, str]:
     topic = sns.create_topic(Name="rollouts")["TopicArn"]
     queue = sqs.create_queue(QueueName="rollouts")["QueueUrl"]
     attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
@@ -88,8 +88,8 @@ class TestOnMinistack(Contract):
         ),
     ],
 )
-def test_a_subject_is_what_sns_takes(message: Any, line: str) -> None:
-    assert subject(message, told()) == line
+def test_a_subject_fits_the_limits_of_sns(message: Any, line: str) -> None:
+    assert subject(message, rolled_back_rollout()) == line
     assert len(line) <= 100
 
 
@@ -104,7 +104,9 @@ class Denying:
 
 def test_a_denied_publication_names_the_action() -> None:
     with pytest.raises(DeliveryError) as caught:
-        SnsNotifier(Denying).deliver(SnsChannel(kind="sns", topic=TOPIC), told(), a_message())
+        SnsNotifier(Denying).deliver(
+            SnsChannel(kind="sns", topic=TOPIC), rolled_back_rollout(), a_message()
+        )
     assert str(caught.value) == (
         f"{TOPIC} took no message (sns:Publish): AuthorizationError: not authorized; grant the "
         "action to this role"
@@ -120,7 +122,7 @@ def test_a_fifo_topic_gets_an_order_and_forgets_what_it_had_already() -> None:
 
     channel = SnsChannel(kind="sns", topic=f"{TOPIC}.fifo")
     for _ in range(2):
-        SnsNotifier(Topics).deliver(channel, told(), a_message())
+        SnsNotifier(Topics).deliver(channel, rolled_back_rollout(), a_message())
     assert {one["MessageGroupId"] for one in sent} == {"checkout"}
     (once,) = {one["MessageDeduplicationId"] for one in sent}
     assert len(once) <= 128

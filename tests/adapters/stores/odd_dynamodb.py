@@ -1,4 +1,4 @@
-"""A DynamoDB that loses answers, refuses, or answers strangely, as a test asks it to."""
+"""A DynamoDB client with faults that a test queues: lost answers, refusals, odd answers."""
 
 import threading
 from collections import defaultdict
@@ -18,7 +18,7 @@ Fault = Callable[[Call], Any]
 
 
 class OneAtATime:
-    """A client of moto for many threads: moto's transactions get into each other's way."""
+    """A client of moto for many threads, one call at a time: moto's transactions would collide."""
 
     def __init__(self, client: Any) -> None:
         self._client, self._turn = client, threading.Lock()
@@ -36,7 +36,7 @@ class OneAtATime:
 
 
 class OddClient:
-    """A client whose next calls of an operation go wrong, each in the way that was put there."""
+    """A client whose next calls of an operation meet the queued faults."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -50,7 +50,7 @@ class OddClient:
 
 
 def a_store(client: Any) -> DynamoDbStore:
-    """Return a store in a table that was made for it."""
+    """Return a store in a new table."""
     create_table(client, TABLE, SystemClock())
     return DynamoDbStore(client, TABLE)
 
@@ -88,61 +88,61 @@ def page_by_page(client: Any) -> None:
 # --- faults -------------------------------------------------------------------------------------
 
 
-def led_back(call: Call) -> Any:
-    """Answer with a page that names itself as the one before the next."""
+def leads_back(call: Call) -> Any:
+    """Return a page whose LastEvaluatedKey leads back to itself."""
     answered = {"ResponseMetadata": {"RequestId": "42"}, "Items": []}
     return {**answered, "LastEvaluatedKey": {"pk": {"S": "checkout#1"}}}
 
 
 def answer_lost(call: Call) -> Any:
-    """Do it, and give no answer."""
+    """Make the call, and lose its answer."""
     call()
     raise ReadTimeoutError(endpoint_url="https://dynamodb.example")
 
 
 def never_arrived(call: Call) -> Any:
-    """Give no answer, and do nothing."""
+    """Lose the call."""
     raise ReadTimeoutError(endpoint_url="https://dynamodb.example")
 
 
 def done_then_500(call: Call) -> Any:
-    """Do it, and say that something went wrong inside."""
+    """Make the call, and answer with an internal error."""
     call()
     raise an_error("InternalServerError", 500)
 
 
 def proxy_answers(call: Call) -> Any:
-    """Give what botocore makes of a page that a proxy sent."""
+    """Return what botocore parses from the page of a proxy."""
     return {"ResponseMetadata": {"HTTPStatusCode": 200, "HTTPHeaders": {}, "RetryAttempts": 0}}
 
 
 def refused(call: Call) -> Any:
-    """Say that the role may not."""
+    """Deny access."""
     raise an_error("AccessDeniedException", 400)
 
 
-def met_another(call: Call) -> Any:
-    """Say that another write was on its way to the same item, as an update hears it."""
+def conflicts(call: Call) -> Any:
+    """Report a conflict with another write to the same item, in the form of an update."""
     raise an_error("TransactionConflictException", 400)
 
 
-def transaction_met_another(call: Call) -> Any:
-    """The same, as a transaction hears it."""
+def transaction_conflicts(call: Call) -> Any:
+    """Report the same conflict in the form of a transaction."""
     raise a_cancellation("None", "TransactionConflict")
 
 
 def transaction_was_throttled(call: Call) -> Any:
-    """Say that a part of the transaction was too much for the table."""
+    """Report that a part of the transaction was throttled."""
     raise a_cancellation("ThrottlingError", "None")
 
 
 def transaction_was_wrong(call: Call) -> Any:
-    """Say that a part of the transaction can never be."""
+    """Report that a part of the transaction is invalid."""
     raise a_cancellation("ValidationError", "None")
 
 
 def an_error(code: str, status: int, **facts: Any) -> ClientError:
-    """Return an error as botocore makes it of an answer."""
+    """Return an error as botocore builds it from an answer."""
     answer: Any = {
         "Error": {"Code": code, "Message": f"{code} was said."},
         "ResponseMetadata": {"HTTPStatusCode": status, "RequestId": "1", "RetryAttempts": 0},

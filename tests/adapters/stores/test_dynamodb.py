@@ -1,4 +1,4 @@
-"""The DynamoDB store keeps the contract on two emulators."""
+"""The DynamoDB store: the contract on two emulators, and more."""
 
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -26,9 +26,9 @@ from tests.adapters.contracts.store import (
     UNTOLD,
     OpenStore,
     StoreContract,
-    lived,
-    moved,
+    save_changes,
     started,
+    with_history,
     with_numbers,
 )
 from tests.adapters.stores.odd_dynamodb import (
@@ -44,11 +44,13 @@ from tests.adapters.stores.odd_dynamodb import (
 from tests.support.emulator import REGION, Emulator
 from tests.support.rollouts import MINUTE, NOON, a_rollout
 
-SESSION = Session("test", "test", region_name=REGION)  # it reads the model of the service once
+SESSION = Session(
+    "test", "test", region_name=REGION
+)  # one session reads the model of the service once
 
 
 class DynamoDbContract(StoreContract):
-    """The contract on a table of DynamoDB; a subclass says of whose."""
+    """The contract on a DynamoDB table; a subclass gives the client."""
 
     rounds = 3
 
@@ -64,7 +66,7 @@ class DynamoDbContract(StoreContract):
 
 
 class TestOnMoto(DynamoDbContract):
-    """The contract, kept on moto."""
+    """The contract on moto."""
 
     long_history = 250  # moto copies the table for each transaction
 
@@ -75,7 +77,7 @@ class TestOnMoto(DynamoDbContract):
 
 
 class TestOnMinistack(DynamoDbContract):
-    """The contract, kept on ministack."""
+    """The contract on ministack."""
 
     @pytest.fixture
     def client(self, ministack: Emulator, account: str) -> Any:
@@ -96,7 +98,7 @@ def client(request: pytest.FixtureRequest) -> Iterator[Any]:
         yield ministack.client("dynamodb", request.getfixturevalue("account"))
 
 
-def test_an_idle_tick_asks_twice(client: Any) -> None:
+def test_an_idle_tick_makes_two_calls(client: Any) -> None:
     store = a_store(client)
     started(store, a_rollout(), LOCK)
     calls = count_calls(client)
@@ -105,20 +107,22 @@ def test_an_idle_tick_asks_twice(client: Any) -> None:
     assert calls == ["UpdateItem", "UpdateItem"]
 
 
-def test_a_tick_that_records_something_asks_twice(client: Any) -> None:
+def test_a_tick_that_records_something_makes_two_calls(client: Any) -> None:
     store = a_store(client)
     started(store, a_rollout(), LOCK)
     calls = count_calls(client)
-    moved(store, store.acquire("checkout#1", NOON, LATER))
+    save_changes(store, store.acquire("checkout#1", NOON, LATER))
     assert calls == ["UpdateItem", "TransactWriteItems"]
 
 
-def test_every_page_is_turned(client: Any) -> None:
+def test_every_page_is_read(client: Any) -> None:
     store = a_store(client)
     for attempt in (1, 2, 3):
         facts = {"created": NOON + attempt * MINUTE, "exposed_from": NOON + attempt * MINUTE}
-        moved(store, started(store, a_rollout(f"checkout#{attempt}", target="fn"), f"{attempt}"))
-        moved(store, store.load(f"checkout#{attempt}"), **facts)
+        save_changes(
+            store, started(store, a_rollout(f"checkout#{attempt}", target="fn"), f"{attempt}")
+        )
+        save_changes(store, store.load(f"checkout#{attempt}"), **facts)
     locks = ["1", "2", "3"]
     page_by_page(client)
     ids = ("checkout#1", "checkout#2", "checkout#3")
@@ -129,7 +133,7 @@ def test_every_page_is_turned(client: Any) -> None:
 
 
 def test_the_policy_is_written_once(client: Any) -> None:
-    """A save by a version that spells the policy otherwise leaves the snapshot as it was."""
+    """A save by a version that serialises the policy differently keeps the snapshot."""
     store = a_store(client)
     rollout = started(store, a_rollout())
     other = rollout.policy.model_copy(update={"summary": "Another."})
@@ -141,7 +145,7 @@ def test_an_interrupted_receive_shows_nothing_and_is_taken_up_again(client: Any)
     a_store(client)
     odd = OddClient(client)
     store = DynamoDbStore(odd, TABLE)
-    rollout, entries = lived(a_rollout(), 150)
+    rollout, entries = with_history(a_rollout(), 150)
     odd.faults["transact_write_items"] = [lambda call: call(), never_arrived]
 
     with pytest.raises(UnknownWriteOutcomeError):
@@ -155,11 +159,13 @@ def test_an_interrupted_receive_shows_nothing_and_is_taken_up_again(client: Any)
     assert store.history("checkout#1") == tuple(entries)
 
 
-def test_what_an_interrupted_receive_left_is_nobody_elses_history(client: Any) -> None:
+def test_the_leftover_history_of_an_interrupted_receive_is_not_taken_by_another_rollout(
+    client: Any,
+) -> None:
     store = a_store(OddClient(client))
     odd = OddClient(client)
     odd.faults["transact_write_items"] = [lambda call: call(), never_arrived]
-    rollout, entries = lived(a_rollout(), 150)
+    rollout, entries = with_history(a_rollout(), 150)
     with pytest.raises(UnknownWriteOutcomeError):
         DynamoDbStore(odd, TABLE).receive(rollout, entries, [LOCK])
     with pytest.raises(StoreError, match="copy from another store that was cut short") as raised:
@@ -169,19 +175,19 @@ def test_what_an_interrupted_receive_left_is_nobody_elses_history(client: Any) -
 
 
 def test_a_receive_clears_what_an_interrupted_one_left_of_a_longer_history(client: Any) -> None:
-    """Of another rollout of this id, perhaps: it would be in the way of the next entry."""
+    """Leftover entries, perhaps of another rollout of this id, would block the next entry."""
     store = a_store(client)
     odd = OddClient(client)
     odd.faults["transact_write_items"] = [lambda call: call(), never_arrived]
-    longer, left = lived(a_rollout(sentence="Another."), 150)
+    longer, leftover = with_history(a_rollout(sentence="Another."), 150)
     with pytest.raises(UnknownWriteOutcomeError):
-        DynamoDbStore(odd, TABLE).receive(longer, left, [LOCK])
+        DynamoDbStore(odd, TABLE).receive(longer, leftover, [LOCK])
 
-    rollout, entries = lived(a_rollout(), 2)
+    rollout, entries = with_history(a_rollout(), 2)
     store.receive(rollout, entries, [LOCK])
 
     assert store.history("checkout#1") == tuple(entries)
-    saved = moved(store, store.load("checkout#1"))
+    saved = save_changes(store, store.load("checkout#1"))
     assert broken_link(store.history("checkout#1"), saved.chain) is None
 
 
@@ -190,7 +196,7 @@ def test_a_receive_never_writes_over_the_history_of_a_rollout_that_came_meanwhil
 ) -> None:
     store = a_store(client)
     odd = OddClient(client)
-    rollout, entries = lived(a_rollout(), 3)
+    rollout, entries = with_history(a_rollout(), 3)
     other = a_rollout(sentence="Started here.")
 
     def started_meanwhile(call: Call) -> Any:
@@ -224,12 +230,12 @@ def test_a_message_that_comes_while_a_newer_rollout_takes_over_is_still_visited(
     client: Any,
 ) -> None:
     store, odd = a_store(client), OddClient(client)
-    first = moved(
+    first = save_changes(
         store, started(store, a_rollout(), LOCK), phase=Phase.SUCCEEDED, watch_until=LATER
     )
 
     def meanwhile(call: Call) -> Any:
-        moved(store, first, outbox=(UNTOLD,))
+        save_changes(store, first, outbox=(UNTOLD,))
         return call()
 
     odd.faults["transact_write_items"] = [meanwhile]
@@ -251,14 +257,14 @@ def damage(client: Any) -> None:
 def test_a_damaged_rollout_that_is_over_gives_way_to_a_newer_one(client: Any) -> None:
     store = a_store(client)
     first = started(store, a_rollout(), LOCK)
-    moved(store, first, phase=Phase.SUCCEEDED, watch_until=LATER)
+    save_changes(store, first, phase=Phase.SUCCEEDED, watch_until=LATER)
     damage(client)
     started(store, a_rollout("checkout#2"), LOCK)
     assert store.owner(LOCK) == "checkout#2"
-    assert store.active(NOON) == ("checkout#2", "checkout#1")  # its damage is told while it lasts
+    assert store.active(NOON) == ("checkout#2", "checkout#1")  # visited while it is damaged
 
 
-def test_what_was_rolled_back_by_a_policy_that_somebody_changed_gives_way(client: Any) -> None:
+def test_a_rolled_back_rollout_with_a_changed_snapshot_gives_way(client: Any) -> None:
     store = a_store(client)
     rollout = started(store, a_rollout(), LOCK)
     other = rollout.policy.model_copy(update={"summary": "Another."})
@@ -272,7 +278,7 @@ def test_what_was_rolled_back_by_a_policy_that_somebody_changed_gives_way(client
     run = DynamoDbStore(client, TABLE)
     with pytest.raises(SnapshotChangedError) as raised:
         run.acquire("checkout#1", NOON, LATER)
-    moved(run, raised.value.rollout, phase=Phase.ROLLED_BACK)
+    save_changes(run, raised.value.rollout, phase=Phase.ROLLED_BACK)
     assert store.holder(LOCK) == LockHolder("checkout#1", final=True)
     assert run.owns("checkout#1")
     started(store, a_rollout("search#1"), LOCK)

@@ -1,4 +1,4 @@
-"""Answers that are lost, refused, strange or late: what was written is known, or said not to be."""
+"""Lost, refused, odd or late answers: each write has a known outcome, or an error says not."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -23,7 +23,7 @@ from controller.errors import (
     TargetTakenError,
 )
 from controller.ports.store import LockHolder
-from tests.adapters.contracts.store import BOOLEAN_LOCK, LATER, LOCK, moved, started
+from tests.adapters.contracts.store import BOOLEAN_LOCK, LATER, LOCK, save_changes, started
 from tests.adapters.stores import odd_dynamodb as odd
 from tests.adapters.stores.odd_dynamodb import TABLE, Call, Fault, OddClient, a_store, repeat_next
 from tests.support.emulator import REGION
@@ -36,7 +36,7 @@ WRITES = ["update_item", "transact_write_items"]
 
 @pytest.fixture
 def client() -> Iterator[OddClient]:
-    """Return a client of moto in which nothing goes wrong yet."""
+    """Return a client of moto without faults yet."""
     with mock_aws():
         yield OddClient(SESSION.client("dynamodb"))
 
@@ -54,25 +54,25 @@ def other(client: OddClient, store: DynamoDbStore) -> DynamoDbStore:
 
 
 @pytest.fixture
-def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the tries of a write follow each other at once."""
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let attempts of a write follow each other without a pause."""
     monkeypatch.setattr(dynamodb_calls, "PAUSE_S", 0.001)
 
 
 def lose_every_read(client: OddClient) -> None:
-    """Let nobody find out what happened."""
+    """Lose the answer of every read."""
     client.faults["get_item"] = [odd.never_arrived] * 9
 
 
 def save(store: DynamoDbStore, rollout: Rollout, operation: str) -> Rollout:
-    """Save `rollout` by the call that is meant: with an entry, or without."""
+    """Save `rollout` by `operation`: a transaction has an entry, an update none."""
     after, entry = with_entry(replace(rollout, reason=Reason.BAKING))
     if operation == "update_item":
         return store.save(replace(rollout, reason=Reason.BAKING), [])
     return store.save(after, [entry])
 
 
-# --- done, and not heard of -----------------------------------------------------------------------
+# --- written, with a lost answer ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("operation", WRITES)
@@ -85,7 +85,7 @@ def test_a_save_whose_answer_was_lost_counts(
     saved = save(store, rollout, operation)
     assert store.load("checkout#1") == saved
     assert broken_link(store.history("checkout#1"), saved.chain) is None
-    assert moved(store, saved).version == 2
+    assert save_changes(store, saved).version == 2
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_save_that_botocore_sent_twice_counts_once(
 
 
 @pytest.mark.parametrize("fault", DONE_UNHEARD)
-def test_a_lease_whose_answer_was_lost_is_had(
+def test_a_lease_whose_answer_was_lost_is_held(
     client: OddClient, store: DynamoDbStore, other: DynamoDbStore, fault: Fault
 ) -> None:
     rollout = started(store, a_rollout())
@@ -111,10 +111,10 @@ def test_a_lease_whose_answer_was_lost_is_had(
     assert store.acquire("checkout#1", NOON, LATER) == rollout
     with pytest.raises(LeaseHeldError):
         other.acquire("checkout#1", NOON, LATER)
-    assert moved(store, rollout).version == 1
+    assert save_changes(store, rollout).version == 1
 
 
-def test_a_lease_that_botocore_asked_for_twice_is_had(
+def test_a_lease_that_botocore_requested_twice_is_held(
     client: OddClient, store: DynamoDbStore, other: DynamoDbStore
 ) -> None:
     rollout = started(store, a_rollout())
@@ -122,7 +122,7 @@ def test_a_lease_that_botocore_asked_for_twice_is_had(
     assert store.acquire("checkout#1", NOON, LATER) == rollout
     with pytest.raises(LeaseHeldError):
         other.acquire("checkout#1", NOON, LATER)
-    assert moved(store, rollout).version == 1
+    assert save_changes(store, rollout).version == 1
 
 
 @pytest.mark.parametrize("fault", DONE_UNHEARD)
@@ -146,7 +146,7 @@ def test_a_start_whose_answer_was_lost_counts(
     assert other.owner(LOCK) == "checkout#1"
     with pytest.raises(LeaseHeldError):
         other.acquire("checkout#1", NOON, LATER)
-    assert moved(store, rollout).version == 1
+    assert save_changes(store, rollout).version == 1
 
 
 def test_a_start_that_botocore_sent_twice_counts_once(
@@ -159,7 +159,7 @@ def test_a_start_that_botocore_sent_twice_counts_once(
     assert store.history("checkout#1") == (entry,)
 
 
-# --- not done, or not known -----------------------------------------------------------------------
+# --- not written, or unknown ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("operation", WRITES)
@@ -177,7 +177,7 @@ def test_a_save_that_never_arrived_is_an_error_and_not_written(
 
 
 @pytest.mark.parametrize("fault", [odd.never_arrived, odd.proxy_answers])
-def test_a_lease_that_was_never_asked_for_is_not_had(
+def test_a_lease_that_was_never_requested_is_not_held(
     client: OddClient, store: DynamoDbStore, other: DynamoDbStore, fault: Fault
 ) -> None:
     rollout = started(store, a_rollout())
@@ -205,7 +205,7 @@ def test_a_start_that_never_arrived_is_an_error_and_not_written(
     started(store, a_rollout(), LOCK)
 
 
-def test_what_cannot_be_found_out_is_said_to_be_unknown(
+def test_a_write_that_cannot_be_read_back_has_an_unknown_outcome(
     client: OddClient, store: DynamoDbStore
 ) -> None:
     rollout = started(store, a_rollout())
@@ -215,39 +215,39 @@ def test_what_cannot_be_found_out_is_said_to_be_unknown(
         store.save(rollout, [])
 
 
-def test_a_lost_save_that_others_saved_over_is_said_to_be_unknown(
+def test_a_lost_save_below_a_newer_version_has_an_unknown_outcome(
     client: OddClient, store: DynamoDbStore, other: DynamoDbStore
 ) -> None:
     rollout = started(store, a_rollout())
 
-    def lost_and_overtaken(call: Call) -> Any:
+    def lost_and_superseded(call: Call) -> Any:
         call()
-        moved(other, other.load("checkout#1"))
+        save_changes(other, other.load("checkout#1"))
         return odd.never_arrived(call)
 
-    client.faults["update_item"] = [lost_and_overtaken]
+    client.faults["update_item"] = [lost_and_superseded]
     with pytest.raises(
         UnknownWriteOutcomeError, match=r"version 1 of checkout#1 .*not known.*version 2"
     ):
         store.save(rollout, [])
 
 
-def test_a_save_that_botocore_sent_twice_with_another_between_is_said_to_be_unknown(
+def test_a_save_that_botocore_sent_twice_with_another_between_has_an_unknown_outcome(
     client: OddClient, store: DynamoDbStore, other: DynamoDbStore
 ) -> None:
     rollout = started(store, a_rollout())
-    repeat_next(client, "UpdateItem", lambda: moved(other, other.load("checkout#1")))
+    repeat_next(client, "UpdateItem", lambda: save_changes(other, other.load("checkout#1")))
     with pytest.raises(
         UnknownWriteOutcomeError, match=r"version 1 of checkout#1 .*not known.*version 2"
     ):
         store.save(rollout, [])
 
 
-def test_a_save_that_was_lost_on_its_way_to_a_newer_version_hears_who_was_first(
+def test_a_lost_save_of_a_stale_version_gets_the_error_of_the_newer_one(
     client: OddClient, store: DynamoDbStore, other: DynamoDbStore
 ) -> None:
     rollout = started(store, a_rollout())
-    moved(other, rollout, reason=Reason.BAKING)
+    save_changes(other, rollout, reason=Reason.BAKING)
     client.faults["update_item"] = [odd.never_arrived]
     with pytest.raises(StateConflictError, match=r"checkout#1 first .baking"):
         store.save(rollout, [])
@@ -257,7 +257,7 @@ def test_a_save_that_was_lost_on_its_way_to_a_newer_version_hears_who_was_first(
 def test_a_transaction_that_is_still_on_its_way_is_looked_up(
     client: OddClient, store: DynamoDbStore, done: bool
 ) -> None:
-    """botocore sends a call again whose answer was lost, and the first try may still be at work."""
+    """botocore repeats a call whose answer was lost, and the first attempt may still be running."""
     rollout = started(store, a_rollout())
 
     def on_its_way(call: Call) -> Any:
@@ -274,19 +274,19 @@ def test_a_transaction_that_is_still_on_its_way_is_looked_up(
         assert store.load("checkout#1") == rollout
 
 
-# --- meeting others -------------------------------------------------------------------------------
+# --- conflicts ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("operation", "fault"),
     [
-        ("update_item", odd.met_another),
-        ("transact_write_items", odd.transaction_met_another),
+        ("update_item", odd.conflicts),
+        ("transact_write_items", odd.transaction_conflicts),
     ],
 )
-@pytest.mark.usefixtures("in_a_hurry")
+@pytest.mark.usefixtures("no_pauses")
 class TestMeetingAnotherWrite:
-    """Two writes of the same item at the same moment: DynamoDB refuses, and the next try goes."""
+    """Two writes of the same item at the same moment: DynamoDB refuses, and a retry succeeds."""
 
     def test_is_tried_again(
         self, client: OddClient, store: DynamoDbStore, operation: str, fault: Fault
@@ -307,16 +307,16 @@ class TestMeetingAnotherWrite:
         assert store.load("checkout#1") == rollout
 
 
-@pytest.mark.usefixtures("in_a_hurry")
+@pytest.mark.usefixtures("no_pauses")
 class TestATransactionThatIsThrottled:
-    """Inside a transaction botocore does not see it: it is tried again here, and then told."""
+    """botocore does not recognise it inside a transaction: the store retries, and then raises."""
 
     def test_is_tried_again(self, client: OddClient, store: DynamoDbStore) -> None:
         rollout = started(store, a_rollout())
         client.faults["transact_write_items"] = [odd.transaction_was_throttled] * (TRIES - 1)
         assert save(store, rollout, "transact_write_items").version == 1
 
-    @pytest.mark.parametrize("others", [[], [odd.transaction_met_another] * (TRIES - 1)])
+    @pytest.mark.parametrize("others", [[], [odd.transaction_conflicts] * (TRIES - 1)])
     def test_is_an_error_in_the_end_and_does_not_pass_for_another_run(
         self, client: OddClient, store: DynamoDbStore, others: list[Fault]
     ) -> None:
@@ -335,7 +335,7 @@ class TestATransactionThatIsThrottled:
     ) -> None:
         rollout = started(store, a_rollout())
         throttled = [odd.transaction_was_throttled] * (TRIES - 1)
-        client.faults["transact_write_items"] = [*throttled, odd.transaction_met_another]
+        client.faults["transact_write_items"] = [*throttled, odd.transaction_conflicts]
         with pytest.raises(StateConflictError):
             save(store, rollout, "transact_write_items")
 
@@ -343,26 +343,26 @@ class TestATransactionThatIsThrottled:
 def test_a_start_whose_target_got_an_owner_meanwhile_is_refused_by_its_name(
     client: OddClient, store: DynamoDbStore, other: DynamoDbStore
 ) -> None:
-    def taken_meanwhile(call: Call) -> Any:
+    def locked_meanwhile(call: Call) -> Any:
         started(other, a_rollout("search#1"), BOOLEAN_LOCK)
         return call()
 
-    client.faults["transact_write_items"] = [taken_meanwhile]
+    client.faults["transact_write_items"] = [locked_meanwhile]
     with pytest.raises(TargetTakenError, match="checkout#1 was not started: search#1 owns"):
         started(store, a_rollout(), LOCK, BOOLEAN_LOCK)
     assert (store.owner(LOCK), store.all()) == (None, ("search#1",))
 
 
-def test_a_start_whose_target_changed_hands_meanwhile_takes_it_from_the_new_owner(
+def test_a_start_whose_target_changed_its_owner_meanwhile_takes_it_over(
     client: OddClient, store: DynamoDbStore, other: DynamoDbStore
 ) -> None:
-    moved(other, started(other, a_rollout("search#1"), LOCK), phase=Phase.SUCCEEDED)
+    save_changes(other, started(other, a_rollout("search#1"), LOCK), phase=Phase.SUCCEEDED)
 
-    def changed_hands(call: Call) -> Any:
-        moved(other, started(other, a_rollout("search#2"), LOCK), phase=Phase.SUCCEEDED)
+    def changed_owner(call: Call) -> Any:
+        save_changes(other, started(other, a_rollout("search#2"), LOCK), phase=Phase.SUCCEEDED)
         return call()
 
-    client.faults["transact_write_items"] = [changed_hands]
+    client.faults["transact_write_items"] = [changed_owner]
     started(store, a_rollout(), LOCK)
     assert store.owner(LOCK) == "checkout#1"
 
@@ -370,11 +370,11 @@ def test_a_start_whose_target_changed_hands_meanwhile_takes_it_from_the_new_owne
 def test_a_start_whose_target_goes_on_again_meanwhile_is_refused(
     client: OddClient, store: DynamoDbStore, other: DynamoDbStore
 ) -> None:
-    """A person rolls an old success back while the next one starts."""
-    done = moved(other, started(other, a_rollout("search#1"), LOCK), phase=Phase.SUCCEEDED)
+    """An operator rolls an old success back while the next rollout starts."""
+    done = save_changes(other, started(other, a_rollout("search#1"), LOCK), phase=Phase.SUCCEEDED)
 
     def goes_on(call: Call) -> Any:
-        moved(other, done, phase=Phase.ROLLING_BACK)
+        save_changes(other, done, phase=Phase.ROLLING_BACK)
         return call()
 
     client.faults["transact_write_items"] = [goes_on]
@@ -387,14 +387,14 @@ def test_a_rollout_whose_lock_is_taken_while_it_is_saved_is_saved_without_it(
     client: OddClient, store: DynamoDbStore, other: DynamoDbStore
 ) -> None:
     done = started(store, a_rollout(), LOCK, BOOLEAN_LOCK)
-    done = moved(store, done, phase=Phase.SUCCEEDED, watch_until=LATER, exposed_from=NOON)
+    done = save_changes(store, done, phase=Phase.SUCCEEDED, watch_until=LATER, exposed_from=NOON)
 
-    def taken_meanwhile(call: Call) -> Any:
+    def locked_meanwhile(call: Call) -> Any:
         started(other, a_rollout("search#1"), LOCK)
         return call()
 
-    client.faults["transact_write_items"] = [taken_meanwhile]
-    saved = moved(store, done, exposed_to=LATER)
+    client.faults["transact_write_items"] = [locked_meanwhile]
+    saved = save_changes(store, done, exposed_to=LATER)
     assert store.load("checkout#1") == saved
     assert store.holder(LOCK) == LockHolder("search#1", final=False)
     assert other.active(NOON) == ("search#1",)
@@ -402,39 +402,37 @@ def test_a_rollout_whose_lock_is_taken_while_it_is_saved_is_saved_without_it(
 
 
 @pytest.mark.parametrize("fault", DONE_UNHEARD)
-def test_an_end_whose_answer_is_lost_is_told_by_the_lock_too(
+def test_an_end_whose_answer_is_lost_is_in_the_lock_too(
     client: OddClient, store: DynamoDbStore, fault: Fault
 ) -> None:
     rollout = started(store, a_rollout(), LOCK, BOOLEAN_LOCK)
     client.faults["transact_write_items"] = [fault]
-    saved = moved(store, rollout, phase=Phase.SUCCEEDED)
+    saved = save_changes(store, rollout, phase=Phase.SUCCEEDED)
     assert store.load("checkout#1") == saved
     for lock in (LOCK, BOOLEAN_LOCK):
         assert store.holder(lock) == LockHolder("checkout#1", final=True)
 
 
 @pytest.mark.parametrize("after", [Phase.SUCCEEDED, Phase.ROLLED_BACK])
-def test_an_end_that_was_not_saved_is_not_told_by_the_lock(
+def test_an_end_that_was_not_saved_is_not_in_the_lock(
     client: OddClient, store: DynamoDbStore, other: DynamoDbStore, after: Phase
 ) -> None:
     rollout = started(store, a_rollout(), LOCK)
     client.faults["transact_write_items"] = [odd.never_arrived]
     with pytest.raises(StoreError):
-        moved(store, rollout, phase=after)
+        save_changes(store, rollout, phase=after)
     assert store.load("checkout#1") == rollout
     with pytest.raises(TargetTakenError, match="checkout#1 owns"):
         started(other, a_rollout("search#1"), LOCK)
-    moved(store, rollout, phase=after)
+    save_changes(store, rollout, phase=after)
     started(other, a_rollout("search#1"), LOCK)
 
 
-def test_a_stale_run_tells_no_lock_that_its_rollout_has_ended(
-    store: DynamoDbStore, other: DynamoDbStore
-) -> None:
+def test_a_stale_run_marks_no_lock_as_final(store: DynamoDbStore, other: DynamoDbStore) -> None:
     stale = started(store, a_rollout(), LOCK)
-    moved(other, stale, sentence="I was first.")
+    save_changes(other, stale, sentence="I was first.")
     with pytest.raises(StateConflictError):
-        moved(store, stale, phase=Phase.SUCCEEDED)
+        save_changes(store, stale, phase=Phase.SUCCEEDED)
     assert store.holder(LOCK) == LockHolder("checkout#1", final=False)
 
 
@@ -445,7 +443,7 @@ def test_a_save_that_changes_nothing_for_others_leaves_the_lock_alone(
     key = {"pk": {"S": f"LOCK#{LOCK}"}, "sk": {"S": "LOCK"}}
     before = client.get_item(TableName=TABLE, Key=key)["Item"]
     for reason in (Reason.BAKING, Reason.STARTED):
-        rollout = moved(store, rollout, reason=reason)
+        rollout = save_changes(store, rollout, reason=reason)
     store.save(rollout, [])
     assert client.get_item(TableName=TABLE, Key=key)["Item"] == before
 
@@ -470,12 +468,12 @@ def test_nothing_but_an_index_is_read_as_it_was_a_moment_ago(
     assert stale == []
 
 
-# --- plain refusals -------------------------------------------------------------------------------
+# --- refusals -------------------------------------------------------------------------------------
 
 
 def test_without_a_table_every_call_says_how_to_make_it(client: OddClient) -> None:
     store = DynamoDbStore(client, "rollouts")
-    said = (
+    expected = (
         r"there is no table rollouts in us-east-1: check the name, or make it: "
         r"rolloutctl store init --store dynamodb://rollouts$"
     )
@@ -496,24 +494,24 @@ def test_without_a_table_every_call_says_how_to_make_it(client: OddClient) -> No
         lambda: store.receive(a_rollout(), [], []),
     ]
     for call in calls:
-        with pytest.raises(NoStoreError, match=said) as raised:
+        with pytest.raises(NoStoreError, match=expected) as raised:
             call()
         assert raised.value.exit_status == Exit.USAGE
 
 
 @pytest.mark.parametrize(
-    ("operation", "fault", "said"),
+    ("operation", "fault", "expected"),
     [
         ("update_item", odd.refused, r"AccessDeniedException.*; grant the action to this role$"),
         ("transact_write_items", odd.transaction_was_wrong, "ValidationError it was"),
     ],
 )
-def test_what_aws_refuses_is_told_and_is_not_written(
-    client: OddClient, store: DynamoDbStore, operation: str, fault: Fault, said: str
+def test_what_aws_refuses_is_an_error_and_is_not_written(
+    client: OddClient, store: DynamoDbStore, operation: str, fault: Fault, expected: str
 ) -> None:
     rollout = started(store, a_rollout())
     client.faults[operation] = [fault]
-    with pytest.raises(StoreError, match=said) as raised:
+    with pytest.raises(StoreError, match=expected) as raised:
         save(store, rollout, operation)
     assert type(raised.value) is StoreError
     assert "cannot save checkout#1 (dynamodb:" in str(raised.value)
@@ -547,12 +545,12 @@ def test_a_list_that_a_proxy_answered_is_no_empty_list(
 def test_a_list_that_leads_back_to_its_own_page_is_not_read_for_ever(
     client: OddClient, store: DynamoDbStore, operation: str
 ) -> None:
-    client.faults[operation] = [odd.led_back] * 2
+    client.faults[operation] = [odd.leads_back] * 2
     with pytest.raises(StoreError, match="the answer is not one of AWS"):
         store.all() if operation == "scan" else store.active(NOON)
 
 
-def test_a_run_that_lost_its_lease_while_an_answer_was_lost_hears_who_has_it(
+def test_a_run_that_lost_its_lease_while_an_answer_was_lost_gets_a_conflict(
     client: OddClient, store: DynamoDbStore, other: DynamoDbStore
 ) -> None:
     started(store, a_rollout())

@@ -1,4 +1,4 @@
-"""The table is made whole, checked when it is there, and the same by CloudFormation."""
+"""The table of a store: creation, checks of an existing one, and the CloudFormation template."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -49,31 +49,31 @@ def clock() -> Clock:
 
 @pytest.fixture
 def client() -> Iterator[OddClient]:
-    """Return a client of moto in which nothing goes wrong yet."""
+    """Return a client of moto without faults yet."""
     with mock_aws():
         yield OddClient(SESSION.client("dynamodb"))
 
 
 def facts(client: Any, table: str) -> dict[str, Any]:
-    """Return what AWS says of a table, as far as it is the same wherever it was made."""
-    found = client.describe_table(TableName=table)["Table"]
+    """Return the description of a table without what differs between accounts."""
+    description = client.describe_table(TableName=table)["Table"]
     backups = client.describe_continuous_backups(TableName=table)["ContinuousBackupsDescription"]
-    indexes = found["GlobalSecondaryIndexes"]
+    indexes = description["GlobalSecondaryIndexes"]
     return {
-        "keys": found["KeySchema"],
-        "types": sorted(str(one) for one in found["AttributeDefinitions"]),
+        "keys": description["KeySchema"],
+        "types": sorted(str(one) for one in description["AttributeDefinitions"]),
         "indexes": {one["IndexName"]: (one["KeySchema"], one["Projection"]) for one in indexes},
-        "billing": found["BillingModeSummary"]["BillingMode"],
-        "protected": found["DeletionProtectionEnabled"],
+        "billing": description["BillingModeSummary"]["BillingMode"],
+        "protected": description["DeletionProtectionEnabled"],
         "backups": backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"],
     }
 
 
 def test_a_new_table_is_protected_backed_up_and_paid_by_use(client: OddClient) -> None:
     assert create_table(client, "rollouts", SystemClock()) is True
-    found = facts(client, "rollouts")
-    wanted = {"billing": "PAY_PER_REQUEST", "protected": True, "backups": "ENABLED"}
-    assert {name: found[name] for name in wanted} == wanted
+    actual = facts(client, "rollouts")
+    expected = {"billing": "PAY_PER_REQUEST", "protected": True, "backups": "ENABLED"}
+    assert {name: actual[name] for name in expected} == expected
 
 
 def test_a_table_that_is_there_is_left_as_it_is(client: OddClient, clock: Clock) -> None:
@@ -96,7 +96,7 @@ def test_another_run_may_make_it_at_the_same_moment(client: OddClient, clock: Cl
     assert facts(client, "rollouts")["backups"] == "ENABLED"
 
 
-def test_backups_are_switched_on_as_soon_as_aws_lets_us(client: OddClient, clock: Clock) -> None:
+def test_backups_are_switched_on_as_soon_as_aws_allows_it(client: OddClient, clock: Clock) -> None:
     not_yet = an_error("ContinuousBackupsUnavailableException", 400)
 
     def unavailable(call: Call) -> Any:
@@ -122,7 +122,7 @@ def test_backups_that_never_come_are_an_error_and_the_next_run_goes_on(
     assert facts(client, "rollouts")["backups"] == "ENABLED"
 
 
-def test_a_table_is_waited_for_and_not_for_ever(client: OddClient, clock: Clock) -> None:
+def test_the_wait_for_a_table_has_a_limit(client: OddClient, clock: Clock) -> None:
     def creating(call: Call) -> Any:
         answer = call()
         answer["Table"]["TableStatus"] = "CREATING"
@@ -163,7 +163,7 @@ KEYS_ONLY = {
 
 
 @pytest.mark.parametrize(
-    ("shape", "said"),
+    ("shape", "expected"),
     [
         (OTHER_KEY, r"the key should be \(pk S, sk S\), and is \(id N, sk S\)"),
         (NO_INDEX, r"index active should be \(active S, created S\) .*, and is missing; index by"),
@@ -172,23 +172,25 @@ KEYS_ONLY = {
     ids=["another key", "no index", "an index without what is looked for"],
 )
 def test_a_table_of_another_shape_is_refused_with_what_differs(
-    client: OddClient, clock: Clock, shape: dict[str, Any], said: str
+    client: OddClient, clock: Clock, shape: dict[str, Any], expected: str
 ) -> None:
     given = {name: value for name, value in shape.items() if value is not None}
     client.create_table(TableName="rollouts", **given)
-    with pytest.raises(StoreError, match=f"rollouts is there, but .*{said}.* name another table"):
+    with pytest.raises(
+        StoreError, match=f"rollouts is there, but .*{expected}.* name another table"
+    ):
         create_table(client, "rollouts", clock)
 
 
 @pytest.mark.parametrize("call", ["describe_table", "create_table", "describe_continuous_backups"])
-def test_what_aws_refuses_is_told(client: OddClient, clock: Clock, call: str) -> None:
+def test_what_aws_refuses_is_an_error(client: OddClient, clock: Clock, call: str) -> None:
     client.faults[call] = [odd.refused]
     with pytest.raises(StoreError, match=r"\(dynamodb:.*; grant the action to this role$"):
         create_table(client, "rollouts", clock)
 
 
 @pytest.mark.parametrize("call", ["describe_table", "describe_continuous_backups"])
-def test_a_proxy_is_not_taken_for_aws(client: OddClient, clock: Clock, call: str) -> None:
+def test_the_page_of_a_proxy_is_an_error(client: OddClient, clock: Clock, call: str) -> None:
     client.faults[call] = [odd.proxy_answers]
     with pytest.raises(StoreError, match="the answer is not one of AWS"):
         create_table(client, "rollouts", clock)

@@ -1,4 +1,4 @@
-"""The SQLite store keeps the contract, survives kills, and says in one line what is wrong."""
+"""The SQLite store: the contract, killed processes, and errors in one line."""
 
 import os
 import resource
@@ -29,7 +29,7 @@ from tests.adapters.contracts.store import (
     LOCK,
     OpenStore,
     StoreContract,
-    moved,
+    save_changes,
     started,
 )
 from tests.support.rollouts import NOON, a_rollout
@@ -38,26 +38,26 @@ PROCESS_LIMIT_S = 60
 SAVES = 25
 NOBODY = 65_534
 
-# Saves one rollout for as long as it is let, and is never finished by itself.
+# Saves one rollout until it is killed.
 SAVE_FOREVER = """
 import sys
 from pathlib import Path
 from controller.adapters.stores.sqlite import SqliteStore
-from tests.adapters.contracts.store import moved
+from tests.adapters.contracts.store import save_changes
 
 with SqliteStore(Path(sys.argv[1])) as store:
     rollout = store.load("checkout#1")
     print("saving", flush=True)
     while True:
-        rollout = moved(store, rollout)
+        rollout = save_changes(store, rollout)
 """
 
-# Hangs between the state and the history of one save, with the write lock in its hands.
+# Hangs between the state and the history of one save, with the write lock.
 SAVE_HALF = """
 import sys
 from pathlib import Path
 from controller.adapters.stores.sqlite import SqliteStore
-from tests.support.rollouts import recorded
+from tests.support.rollouts import with_entry
 
 class Hanging(list):
     def __iter__(self):
@@ -66,23 +66,23 @@ class Hanging(list):
         sys.stdin.read()
 
 with SqliteStore(Path(sys.argv[1])) as store:
-    rollout, entry = recorded(store.load("checkout#1"), sentence="Half.")
+    rollout, entry = with_entry(store.load("checkout#1"), sentence="Half.")
     store.save(rollout, Hanging([entry, entry]))
 """
 
-# Saves until it has won a number of times; losing is normal.
+# Saves until a number of saves succeeded; conflicts are normal.
 SAVE_OFTEN = """
 import sys
 from pathlib import Path
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.errors import StateConflictError
-from tests.adapters.contracts.store import moved
+from tests.adapters.contracts.store import save_changes
 
 won = 0
 with SqliteStore(Path(sys.argv[1])) as store:
     while won < int(sys.argv[2]):
         try:
-            moved(store, store.load("checkout#1"))
+            save_changes(store, store.load("checkout#1"))
             won += 1
         except StateConflictError:
             pass
@@ -91,12 +91,12 @@ with SqliteStore(Path(sys.argv[1])) as store:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return where the store shall be; its directory does not exist yet."""
+    """Return the path of the store, in a directory that does not exist yet."""
     return tmp_path / "not yet" / "state.db"
 
 
 class TestSqliteStore(StoreContract):
-    """The contract, kept by one file."""
+    """The contract on one file."""
 
     @pytest.fixture
     def open_store(self, path: Path) -> OpenStore:
@@ -109,7 +109,7 @@ class TestSqliteStore(StoreContract):
 
 
 def python(script: str, *arguments: object) -> subprocess.Popen[str]:
-    """Start `script` in a process of its own."""
+    """Start `script` in another process."""
     return subprocess.Popen(
         [sys.executable, "-c", script, *map(str, arguments)],
         stdin=subprocess.PIPE,
@@ -120,7 +120,7 @@ def python(script: str, *arguments: object) -> subprocess.Popen[str]:
 
 
 def killed_while(script: str, path: Path, after: Callable[[], object] = lambda: None) -> None:
-    """Kill a process in the middle of `script`: once it says that it saves, and `after` is over."""
+    """Kill a process that runs `script`, after it printed that it saves, and after `after`."""
     with python(script, path) as process:
         try:
             assert process.stdout is not None
@@ -132,7 +132,7 @@ def killed_while(script: str, path: Path, after: Callable[[], object] = lambda: 
 
 
 def assert_consistent(store: SqliteStore) -> Rollout:
-    """Assert that state and history tell the same story, and return the state."""
+    """Assert that state and history agree, and return the state."""
     rollout, history = store.load("checkout#1"), store.history("checkout#1")
     assert rollout.entries == len(history)
     assert broken_link(history, rollout.chain) is None
@@ -149,7 +149,7 @@ def test_a_run_killed_at_any_moment_leaves_state_and_history_in_step(path: Path)
             killed_while(SAVE_FOREVER, path, partial(threading.Event().wait, wait_s))
             rollout = assert_consistent(store)
             assert rollout.version >= version
-            assert moved(store, rollout).version == rollout.version + 1
+            assert save_changes(store, rollout).version == rollout.version + 1
             version = rollout.version + 1
 
 
@@ -158,7 +158,7 @@ def test_a_save_cut_in_half_did_not_happen(path: Path) -> None:
         before = started(store, a_rollout(), LOCK)
         killed_while(SAVE_HALF, path)
         assert assert_consistent(store) == before
-        assert moved(store, before).version == 1
+        assert save_changes(store, before).version == 1
 
 
 def test_while_another_run_saves_reading_goes_on_and_saving_waits_for_a_limited_time(
@@ -175,7 +175,7 @@ def test_while_another_run_saves_reading_goes_on_and_saving_waits_for_a_limited_
             assert store.load("checkout#1") == before
             start = time.monotonic()
             with pytest.raises(StoreError, match=r"cannot save checkout#1.*was locked") as raised:
-                moved(store, before)
+                save_changes(store, before)
             waited_s = time.monotonic() - start
             assert str(path) in str(raised.value)
 
@@ -183,10 +183,10 @@ def test_while_another_run_saves_reading_goes_on_and_saving_waits_for_a_limited_
     assert 0.04 < waited_s < 5
 
 
-def test_a_run_that_has_nothing_to_give_back_waits_for_no_other(
+def test_a_release_without_a_lease_does_not_wait(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A rollback by hand releases first, to be sure; traffic must not wait for the lock."""
+    """A manual rollback releases first; lowering must not wait for the write lock."""
     monkeypatch.setattr(sqlite_file, "BUSY_LIMIT", timedelta(milliseconds=50))
     with SqliteStore(path, durable=False) as store, closing(sqlite3.connect(path)) as other:
         started(store, a_rollout())
@@ -209,7 +209,7 @@ def test_two_processes_lose_no_save_of_each_other(path: Path) -> None:
 
 
 def test_a_new_store_makes_its_directory_and_is_for_its_owner_alone(path: Path) -> None:
-    """The files beside it too: they hold the newest saves."""
+    """Also the files of the WAL, which have the newest saves."""
     with SqliteStore(path) as store:
         started(store, a_rollout())
         modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in path.parent.iterdir()}
@@ -265,7 +265,7 @@ def test_only_a_durable_store_waits_for_the_disk(
     assert pragmas == [waits_for_disk, "wal"]
 
 
-# --- what goes wrong, said in one line ------------------------------------------------------------
+# --- errors in one line ---------------------------------------------------------------------------
 
 
 def no_database(path: Path) -> None:
@@ -307,7 +307,7 @@ def newer_layout(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "said"),
+    ("place", "expected"),
     [
         (no_database, "{} is not an SQLite database; check which store was meant"),
         (empty_file, "{} is not a rolloutctl store; check which store was meant"),
@@ -320,8 +320,8 @@ def newer_layout(path: Path) -> None:
     ],
     ids=lambda value: getattr(value, "__name__", "").replace("_", " "),
 )
-def test_what_is_no_store_is_refused_and_left_alone(
-    path: Path, place: Callable[[Path], None], said: str
+def test_a_file_that_is_no_store_is_refused_and_unchanged(
+    path: Path, place: Callable[[Path], None], expected: str
 ) -> None:
     path.parent.mkdir()
     place(path)
@@ -330,7 +330,7 @@ def test_what_is_no_store_is_refused_and_left_alone(
     with pytest.raises(StoreError) as raised:
         SqliteStore(path)
 
-    assert said.format(path) in str(raised.value)
+    assert expected.format(path) in str(raised.value)
     assert "\n" not in str(raised.value)
     assert raised.value.exit_status == Exit.INTERNAL
     after = {one: one.is_file() and one.read_bytes() for one in path.parent.parent.rglob("*")}
@@ -363,9 +363,9 @@ def test_a_full_disk_costs_the_save_and_nothing_else(
     with SqliteStore(path) as store:
         before = started(store, a_rollout())
         with pytest.raises(StoreError, match=r"cannot save checkout#1.*no room.*free disk space"):
-            moved(store, before, sentence="x" * 100_000)
+            save_changes(store, before, sentence="x" * 100_000)
         assert assert_consistent(store) == before
-        assert moved(store, before, sentence="Short.").version == 1
+        assert save_changes(store, before, sentence="Short.").version == 1
 
 
 def test_a_failing_disk_costs_the_save_and_nothing_else(path: Path) -> None:
@@ -376,7 +376,7 @@ def test_a_failing_disk_costs_the_save_and_nothing_else(path: Path) -> None:
         try:
             resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
             with pytest.raises(StoreError, match=r"cannot save checkout#1.*check the disk"):
-                moved(store, before, sentence="x" * 1_000_000)
+                save_changes(store, before, sentence="x" * 1_000_000)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert assert_consistent(store) == before
@@ -388,7 +388,7 @@ def test_a_read_only_store_can_be_read_and_says_why_it_cannot_be_written(
     with SqliteStore(path) as store:
         before = started(store, a_rollout())
     connect: Callable[..., sqlite3.Connection] = sqlite3.connect
-    monkeypatch.setattr(  # file permissions do not stop the super-user, who may run the tests
+    monkeypatch.setattr(  # file permissions do not stop root, who may run the tests
         sqlite3,
         "connect",
         lambda place, **options: connect(place.replace("mode=rw", "mode=ro"), **options),
@@ -396,12 +396,12 @@ def test_a_read_only_store_can_be_read_and_says_why_it_cannot_be_written(
     with SqliteStore(path) as store:
         assert store.load("checkout#1") == before
         with pytest.raises(StoreError, match=r"cannot save checkout#1: .* is read-only; check"):
-            moved(store, before)
+            save_changes(store, before)
 
 
 @pytest.fixture
 def locked_directory(tmp_path: Path) -> Iterator[Path]:
-    """Return a directory that this process may not write to, even if it is the super-user's."""
+    """Return a directory that this process may not write to, even as root."""
     user = os.geteuid()
     tmp_path.chmod(0o500)
     if user == 0:

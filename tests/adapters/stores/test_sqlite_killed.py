@@ -1,4 +1,4 @@
-"""`kill -9` at any moment: what a save has acknowledged is there, and nothing is half there."""
+"""`kill -9` at any moment: every acknowledged save is stored, and none is stored in part."""
 
 import sqlite3
 import threading
@@ -13,41 +13,41 @@ from tests.adapters.stores.test_sqlite import PROCESS_LIMIT_S, python
 from tests.support.rollouts import a_rollout
 
 KILLS = 20
-# A save takes a few milliseconds: some kills meet the opening, most of them a save.
+# A save takes a few milliseconds: some kills hit the opening, most of them a save.
 LONGEST_S = 0.25
 
-# Opens the store as a tick does, saves without end, and says each version once its save returned.
+# Opens the store as a tick does, saves without end, and prints each version after its save.
 SAVE_AND_SAY = """
 import sys
 from pathlib import Path
 from controller.adapters.stores.sqlite import SqliteStore
-from tests.adapters.contracts.store import moved
+from tests.adapters.contracts.store import save_changes
 
 sys.stdout.write("opening\\n")
 sys.stdout.flush()
 with SqliteStore(Path(sys.argv[1]), durable=True) as store:
     rollout = store.load("checkout#1")
     while True:
-        rollout = moved(store, rollout)
+        rollout = save_changes(store, rollout)
         sys.stdout.write(f"{rollout.version}\\n")
         sys.stdout.flush()
 """
 
 
 def acknowledged(path: Path, wait_s: float) -> int | None:
-    """Kill a process that saves after `wait_s`; return the last version it said, if any.
+    """Kill a process that saves after `wait_s`; return the last version it printed, if any.
 
-    A line that was cut off by the end was not said.
+    A line that the kill cut off does not count.
     """
     with python(SAVE_AND_SAY, path) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "opening\n"
         threading.Event().wait(wait_s)
         process.kill()
-        said = process.stdout.read()
+        output = process.stdout.read()
         process.wait(PROCESS_LIMIT_S)
-    whole = said[: said.rfind("\n") + 1].split()
-    return int(whole[-1]) if whole else None
+    lines = output[: output.rfind("\n") + 1].split()
+    return int(lines[-1]) if lines else None
 
 
 def pragma(path: Path, name: str) -> str:
@@ -56,21 +56,23 @@ def pragma(path: Path, name: str) -> str:
 
 
 def test_killed_twenty_times_a_store_has_every_save_that_was_acknowledged(tmp_path: Path) -> None:
-    """Nobody else has the file open, so each opening recovers what a kill has left behind."""
+    """No other process has the file open, so each opening recovers the WAL of the killed one."""
     path, draw = tmp_path / "state.db", Random(1)
     with SqliteStore(path, durable=True) as store:
         version = started(store, a_rollout(), LOCK).version
-    told = 0
+    printed = 0
     for _ in range(KILLS):
-        said = acknowledged(path, draw.uniform(0, LONGEST_S))
-        told += said is not None
+        last = acknowledged(path, draw.uniform(0, LONGEST_S))
+        printed += last is not None
         assert pragma(path, "integrity_check") == "ok"
         with SqliteStore(path, durable=True) as store:
             rollout, history = store.load("checkout#1"), store.history("checkout#1")
             assert store.owner(LOCK) == "checkout#1"
-        least = version if said is None else said
-        assert least <= rollout.version <= least + 1  # one more may have been written, unsaid
+        least = version if last is None else last
+        assert (
+            least <= rollout.version <= least + 1
+        )  # one more may have been written and not printed
         assert rollout.entries == len(history) == rollout.version + 1
         assert broken_link(history, rollout.chain) is None
         version = rollout.version
-    assert told  # the kills did meet saves
+    assert printed  # some kills came after a save

@@ -1,4 +1,4 @@
-"""A store on a disk that is read-only or full is read all the same, and never read stale."""
+"""A store on a read-only or full disk can be read, and is never read stale."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ import pytest
 from controller.adapters.stores.sqlite import SqliteStore, unwritable
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
-from tests.adapters.contracts.store import LATER, moved, started
+from tests.adapters.contracts.store import LATER, save_changes, started
 from tests.adapters.stores.test_sqlite import NOBODY
 from tests.adapters.stores.unwritable import full_disk, read_only_disk
 from tests.support.rollouts import NOON, a_rollout
@@ -27,7 +27,7 @@ DISKS = [pytest.param(read_only_disk, READ_ONLY, id="read-only"),
 
 @pytest.fixture
 def file() -> Iterator[Path]:
-    """Where a store is; any user of the machine may look there."""
+    """The path of a store, in a directory that any user may read."""
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder) / "state.db"
@@ -37,34 +37,34 @@ def file() -> Iterator[Path]:
 def before(file: Path) -> Rollout:
     """A rollout that was saved while all was well."""
     with SqliteStore(file) as store:
-        return moved(store, started(store, a_rollout()))
+        return save_changes(store, started(store, a_rollout()))
 
 
-@pytest.mark.parametrize(("disk", "said"), DISKS)
+@pytest.mark.parametrize(("disk", "expected"), DISKS)
 def test_it_is_read_and_says_why_it_cannot_be_written(
-    file: Path, before: Rollout, disk: Disk, said: str
+    file: Path, before: Rollout, disk: Disk, expected: str
 ) -> None:
     content = file.read_bytes()
     with disk(file), SqliteStore(file) as store:
         assert (store.load("checkout#1"), len(store.history("checkout#1"))) == (before, 2)
         writes: list[Callable[[], object]] = [
-            lambda: moved(store, before),
+            lambda: save_changes(store, before),
             lambda: store.acquire("checkout#1", NOON, LATER),
             lambda: started(store, a_rollout("search#1")),
         ]
         for write in writes:
             with pytest.raises(StoreError, match="cannot ") as raised:
                 write()
-            assert said in str(raised.value)
-        store.release("checkout#1")  # it has nothing to give back
+            assert expected in str(raised.value)
+        store.release("checkout#1")  # it has no lease
         assert store.load("checkout#1") == before
     assert file.read_bytes() == content
     with SqliteStore(file) as store:
-        assert moved(store, before).version == 2
+        assert save_changes(store, before).version == 2
 
 
 def test_a_directory_that_may_only_be_read_is_enough_to_read(file: Path, before: Rollout) -> None:
-    """Not simulated: SQLite itself refuses to open such a store."""
+    """Without a simulation: SQLite itself refuses to open such a store."""
     user = os.geteuid()
     file.chmod(0o444)
     file.parent.chmod(0o555)
@@ -76,25 +76,25 @@ def test_a_directory_that_may_only_be_read_is_enough_to_read(file: Path, before:
         with SqliteStore(file) as store:
             assert store.load("checkout#1") == before
             with pytest.raises(StoreError, match="is read-only: nothing can be written beside it"):
-                moved(store, before)
+                save_changes(store, before)
     finally:
         os.seteuid(user)
         file.parent.chmod(0o755)
 
 
-@pytest.mark.parametrize(("disk", "said"), DISKS)
+@pytest.mark.parametrize(("disk", "expected"), DISKS)
 def test_without_the_newest_saves_it_is_not_read(
-    file: Path, before: Rollout, disk: Disk, said: str
+    file: Path, before: Rollout, disk: Disk, expected: str
 ) -> None:
-    """A run was killed, or is at it: the file alone would show an earlier state."""
+    """A run was killed, or is saving: the file alone would show an earlier state."""
     with SqliteStore(file) as store:
-        moved(store, before)
-        beside = file.with_name("killed.db")
+        save_changes(store, before)
+        copy = file.with_name("killed.db")
         for end in ("", "-wal"):
-            shutil.copy(f"{file}{end}", f"{beside}{end}")
-    with disk(beside), pytest.raises(StoreError, match="cannot open the store"):
-        SqliteStore(beside)
-    with SqliteStore(beside) as store:
+            shutil.copy(f"{file}{end}", f"{copy}{end}")
+    with disk(copy), pytest.raises(StoreError, match="cannot open the store"):
+        SqliteStore(copy)
+    with SqliteStore(copy) as store:
         assert store.load("checkout#1").version == 2
 
 

@@ -1,4 +1,4 @@
-"""The names of targets beside a store: written with each start, and read without the database."""
+"""The targets file of a store: written with each start, and read without the database."""
 
 import json
 import os
@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from controller.adapters.stores.sqlite import SqliteStore
-from controller.adapters.stores.sqlite import targets_file as beside
+from controller.adapters.stores.sqlite import SqliteStore, targets_file
 from controller.adapters.stores.sqlite.targets_file import KnownTarget, read_targets
 from controller.core.rollout import Phase
-from tests.adapters.contracts.store import LOCK, lived, moved, started
+from tests.adapters.contracts.store import LOCK, save_changes, started, with_history
 from tests.support.rollouts import ARN, MINUTE, NOON, POLICY, a_rollout
 
 KNOWN = KnownTarget(POLICY.target, ARN)
@@ -37,7 +36,7 @@ def file(path: Path) -> Path:
 def test_a_start_leaves_the_names_of_its_target(path: Path) -> None:
     with SqliteStore(path) as store:
         started(store, a_rollout("checkout#1"), LOCK)
-        rollout, entries = lived(a_rollout("search#1"), 1)
+        rollout, entries = with_history(a_rollout("search#1"), 1)
         store.receive(rollout, entries, [])
     assert read_targets(path) == {"checkout#1": KNOWN, "search#1": KNOWN}
     stored = json.loads(path.with_name("rollouts.db.targets.json").read_text())
@@ -45,7 +44,7 @@ def test_a_start_leaves_the_names_of_its_target(path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"version: 1\n", os.urandom(4_096)])
-def test_the_names_are_read_whatever_became_of_the_database(path: Path, content: bytes) -> None:
+def test_the_names_are_read_despite_a_damaged_database(path: Path, content: bytes) -> None:
     with SqliteStore(path) as store:
         started(store, a_rollout())
     path.write_bytes(content)
@@ -86,7 +85,7 @@ def test_what_is_no_file_is_none(path: Path, file: Path, place: Callable[[Path],
     "content",
     [
         b"", b"{", b"[]", b"null", b"\xff\xfe", b"7", b"[" * 5_000 + b"]" * 5_000,
-        json.dumps({"checkout#1": ENTRY}).encode() + b" " * beside.MOST_BYTES,
+        json.dumps({"checkout#1": ENTRY}).encode() + b" " * targets_file.MOST_BYTES,
         json.dumps({"checkout#1": ENTRY}).encode("utf-16")[3:],
     ],
 )  # fmt: skip
@@ -124,19 +123,19 @@ def test_no_value_of_a_variable_is_in_it(path: Path) -> None:
 def test_the_newest_entries_are_kept_and_those_of_active_rollouts(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(beside, "MOST_ENTRIES", 3)
+    monkeypatch.setattr(targets_file, "MOST_ENTRIES", 3)
     with SqliteStore(path) as store:
         started(store, a_rollout("checkout#1"), LOCK)
         for attempt in range(1, 7):
             over = started(store, a_rollout(f"search#{attempt}"))
-            moved(store, over, phase=Phase.SUCCEEDED, watch_until=NOON - MINUTE)
+            save_changes(store, over, phase=Phase.SUCCEEDED, watch_until=NOON - MINUTE)
     assert [*read_targets(path)] == ["checkout#1", "search#4", "search#5", "search#6"]
 
 
 def test_the_file_stays_small_enough_to_be_read(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(beside, "MOST_BYTES", 1_000)
+    monkeypatch.setattr(targets_file, "MOST_BYTES", 1_000)
     with SqliteStore(path) as store:
         for attempt in range(1, 9):
             started(store, a_rollout(f"checkout#{attempt}"))
@@ -147,7 +146,7 @@ def test_a_start_does_not_fail_for_it(path: Path, monkeypatch: pytest.MonkeyPatc
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(beside, "_write", full)
+    monkeypatch.setattr(targets_file, "_write", full)
     with SqliteStore(path) as store, capture_logs() as logs:
         rollout = started(store, a_rollout())
         assert store.load("checkout#1") == rollout
@@ -174,8 +173,8 @@ def test_folders_and_files_are_their_owners_alone_whatever_the_umask(tmp_path: P
     path = tmp_path / "new" / "state" / "rollouts.db"
     with SqliteStore(path) as store:
         started(store, a_rollout())
-        found = {one: stat.S_IMODE(one.stat().st_mode) for one in tmp_path.rglob("*")}
-    folders = {one: mode for one, mode in found.items() if one.is_dir()}
-    files = {mode for one, mode in found.items() if one not in folders}
+        modes = {one: stat.S_IMODE(one.stat().st_mode) for one in tmp_path.rglob("*")}
+    folders = {one: mode for one, mode in modes.items() if one.is_dir()}
+    files = {mode for one, mode in modes.items() if one not in folders}
     assert set(folders) == {tmp_path / "new", tmp_path / "new" / "state"}
     assert (set(folders.values()), files) == ({0o700}, {0o600})

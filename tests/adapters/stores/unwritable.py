@@ -1,4 +1,4 @@
-"""Disks that cannot be written, as SQLite meets them; no test may mount a real one."""
+"""Simulated read-only and full disks for SQLite, because tests cannot mount real ones."""
 
 import os
 import sqlite3
@@ -12,7 +12,7 @@ from unittest import mock
 
 @contextmanager
 def read_only_disk(file: Path) -> Iterator[None]:
-    """The disk of `file` takes no writes: SQLite cannot make what it needs beside it."""
+    """Make the disk of `file` read-only: SQLite cannot create the files of the WAL."""
     access = os.access
 
     def writable(path: Any, mode: int, **options: Any) -> bool:
@@ -27,7 +27,7 @@ def read_only_disk(file: Path) -> Iterator[None]:
 
 @contextmanager
 def full_disk(file: Path) -> Iterator[None]:
-    """The disk of `file` has no room: not even for what SQLite needs beside it."""
+    """Make the disk of `file` full, even for the files of the WAL."""
     full = SimpleNamespace(f_bavail=0, f_frsize=4_096)
     with (
         _refusing(file, sqlite3.SQLITE_IOERR | (19 << 8), "disk I/O error"),
@@ -38,7 +38,7 @@ def full_disk(file: Path) -> Iterator[None]:
 
 @contextmanager
 def _refusing(file: Path, code: int, words: str) -> Iterator[None]:
-    """SQLite opens no database at `file` that may be written, and answers `code`."""
+    """Make SQLite answer `code` when a writable database at `file` is opened."""
     connect: Callable[..., sqlite3.Connection] = sqlite3.connect
 
     class Refusing(sqlite3.Connection):

@@ -1,4 +1,4 @@
-"""Odd answers of Lambda, put in the way of a simulated function."""
+"""Faults in the answers of a simulated Lambda function."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -28,26 +28,26 @@ def a_world() -> World:
     return made
 
 
-def opened(world: World) -> LambdaEnvTarget:
+def open_handler(world: World) -> LambdaEnvTarget:
     """Return the handler as a target."""
     return LambdaEnvTarget(world.client("lambda"), HANDLER, world.clock)
 
 
 def variables(world: World) -> dict[str, str]:
-    """Return the handler's environment, also where the API would not show it."""
+    """Return the handler's environment, also when the API would not return it."""
     return world.function("handler").variables
 
 
 def meets(world: World, operation: str, odd: Odd, times: int | None = None) -> None:
-    """Let the next calls of `operation` (all, unless told how many) meet an odd answer."""
-    left = [times]
+    """Let the next `times` calls of `operation`, or all calls, meet a fault."""
+    remaining = [times]
 
     def layer(
         service: str, called: str, request: Mapping[str, Any], proceed: Proceed
     ) -> dict[str, Any]:
-        if called != operation or left[0] == 0:
+        if called != operation or remaining[0] == 0:
             return proceed()
-        left[0] = None if left[0] is None else left[0] - 1
+        remaining[0] = None if remaining[0] is None else remaining[0] - 1
         return odd(proceed)
 
     world.interceptors.append(layer)

@@ -1,4 +1,4 @@
-"""What becomes of a raise, and of lowering, when Lambda answers oddly."""
+"""Raising and lowering when Lambda answers with faults."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -36,7 +36,7 @@ from tests.adapters.targets.odd_lambda import (
     fails,
     happens_but,
     meets,
-    opened,
+    open_handler,
     unreadable,
     variables,
 )
@@ -63,7 +63,7 @@ def world() -> World:
     ],
 )
 def test_a_raise_that_happened_after_all_is_done(world: World, error: Exception) -> None:
-    target = opened(world)
+    target = open_handler(world)
     meets(world, UPDATE, happens_but(error))
     target.shift_to(50, target.read().token)
     assert variables(world) == {**OTHERS, **pair("50", "false")}
@@ -87,7 +87,7 @@ def test_a_raise_that_happened_after_all_is_done(world: World, error: Exception)
 def test_a_raise_that_did_not_happen_says_how_sure_that_is(
     world: World, error: Exception, raised: type[TargetError]
 ) -> None:
-    target = opened(world)
+    target = open_handler(world)
     meets(world, UPDATE, fails(error))
     with pytest.raises(TargetError, match=r"handler was not set to 50 % \(lambda:Update") as caught:
         target.shift_to(50, target.read().token)
@@ -96,7 +96,7 @@ def test_a_raise_that_did_not_happen_says_how_sure_that_is(
 
 
 def test_a_raise_is_one_shot(world: World) -> None:
-    target = opened(world)
+    target = open_handler(world)
     meets(world, UPDATE, fails(answered(CONFLICT)), times=1)
     with pytest.raises(WriteConflictError):
         target.shift_to(50, target.read().token)
@@ -106,7 +106,7 @@ def test_a_raise_is_one_shot(world: World) -> None:
 def test_a_raise_without_any_answer_is_uncertain_when_the_function_cannot_be_read_either(
     world: World,
 ) -> None:
-    target = opened(world)
+    target = open_handler(world)
     token = target.read().token
 
     def odd(proceed: Proceed) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def test_a_raise_without_any_answer_is_uncertain_when_the_function_cannot_be_rea
 
 
 def test_a_raise_into_an_environment_that_cannot_be_read_writes_nothing(world: World) -> None:
-    target = opened(world)
+    target = open_handler(world)
     token = target.read().token
     meets(world, READ, unreadable)
     with pytest.raises(WriteRefusedError, match="nothing is written"):
@@ -128,7 +128,7 @@ def test_a_raise_into_an_environment_that_cannot_be_read_writes_nothing(world: W
 
 
 def test_a_raise_that_lambda_takes_and_cannot_read_back_is_uncertain(world: World) -> None:
-    target = opened(world)
+    target = open_handler(world)
     meets(world, UPDATE, unreadable)
     with pytest.raises(WriteUncertainError, match="Lambda took 50 % for handler but cannot read"):
         target.shift_to(50, target.read().token)
@@ -137,7 +137,7 @@ def test_a_raise_that_lambda_takes_and_cannot_read_back_is_uncertain(world: Worl
 def test_a_raise_beyond_the_size_of_an_environment_writes_nothing(world: World) -> None:
     full = {"BIG": "x" * (4_096 - 3)}
     world.add_function("handler", full)
-    target = opened(world)
+    target = open_handler(world)
     with pytest.raises(WriteRefusedError, match=r"would have 4120 bytes, and Lambda takes 4096"):
         target.shift_to(50, target.read().token)
     assert variables(world) == full
@@ -145,7 +145,7 @@ def test_a_raise_beyond_the_size_of_an_environment_writes_nothing(world: World) 
 
 def test_nothing_is_raised_without_a_token(world: World) -> None:
     with pytest.raises(WriteRefusedError, match="handler has no RevisionId"):
-        opened(world).shift_to(50, "")
+        open_handler(world).shift_to(50, "")
     assert variables(world) == {**OTHERS, **pair("10", "false")}
 
 
@@ -170,14 +170,16 @@ def test_nothing_is_raised_without_a_token(world: World) -> None:
         pytest.param(UPDATE, happens_but(read_timeout("lambda")), id="write: done, no answer"),
     ],
 )
-def test_lowering_gets_past_what_passes(world: World, operation: str, odd: Odd, times: int) -> None:
+def test_lowering_retries_transient_failures(
+    world: World, operation: str, odd: Odd, times: int
+) -> None:
     meets(world, operation, odd, times)
-    opened(world).lower_to_zero(MINUTE)
+    open_handler(world).lower_to_zero(MINUTE)
     assert variables(world) == {**OTHERS, **pair("0", "false")}
 
 
-def another_hand(world: World, takes: timedelta) -> Odd:
-    """Somebody else changes another variable `takes` before the call is carried out."""
+def concurrent_update(world: World, takes: timedelta) -> Odd:
+    """Another client changes another variable `takes` before the call."""
 
     def odd(proceed: Proceed) -> dict[str, Any]:
         world.set_variables("handler", {"LOG_LEVEL": "debug"})
@@ -188,16 +190,16 @@ def another_hand(world: World, takes: timedelta) -> Odd:
 
 
 @pytest.mark.parametrize("takes", [timedelta(), MINUTE / 2], ids=["in progress", "done"])
-def test_lowering_keeps_what_another_hand_wrote_in_between(world: World, takes: timedelta) -> None:
-    meets(world, UPDATE, another_hand(world, takes), times=1)
-    opened(world).lower_to_zero(MINUTE)
+def test_lowering_keeps_a_concurrent_update(world: World, takes: timedelta) -> None:
+    meets(world, UPDATE, concurrent_update(world, takes), times=1)
+    open_handler(world).lower_to_zero(MINUTE)
     assert variables(world) == {**OTHERS, "LOG_LEVEL": "debug", **pair("0", "false")}
 
 
 @pytest.mark.parametrize("takes", [timedelta(), MINUTE / 2], ids=["in progress", "done"])
-def test_a_raise_gives_way_to_another_hand_in_between(world: World, takes: timedelta) -> None:
-    target = opened(world)
-    meets(world, UPDATE, another_hand(world, takes))
+def test_a_raise_gives_way_to_a_concurrent_update(world: World, takes: timedelta) -> None:
+    target = open_handler(world)
+    meets(world, UPDATE, concurrent_update(world, takes))
     with pytest.raises(WriteConflictError):
         target.shift_to(50, target.read().token)
     assert variables(world) == {**OTHERS, "LOG_LEVEL": "debug", **pair("10", "false")}
@@ -207,19 +209,19 @@ def test_lowering_waits_no_longer_than_its_deadline_for_an_update(world: World) 
     world.function("handler").status = "InProgress"
     begin = world.clock.now()
     with pytest.raises(TargetError, match=r"1m; it shows .*: an update is in progress\. Roll"):
-        opened(world).lower_to_zero(MINUTE)
+        open_handler(world).lower_to_zero(MINUTE)
     assert world.clock.now() - begin == MINUTE
 
 
 def test_lowering_writes_0_again_where_its_update_failed(world: World) -> None:
     function = world.add_function("handler", pair("0", "false"))
     function.status = "Failed"
-    opened(world).lower_to_zero(MINUTE)
-    assert opened(world).read().update is UpdateStatus.IN_PROGRESS
+    open_handler(world).lower_to_zero(MINUTE)
+    assert open_handler(world).read().update is UpdateStatus.IN_PROGRESS
 
 
 def test_lowering_leaves_an_update_to_0_alone(world: World) -> None:
-    target = opened(world)
+    target = open_handler(world)
     target.lower_to_zero(MINUTE)
     moving = target.read()
     target.lower_to_zero(MINUTE)
@@ -227,13 +229,13 @@ def test_lowering_leaves_an_update_to_0_alone(world: World) -> None:
     assert moving.update is UpdateStatus.IN_PROGRESS
 
 
-def test_lowering_ends_at_its_deadline_and_says_what_stands_there_and_what_to_do(
+def test_lowering_ends_at_its_deadline_with_the_current_value_and_what_to_do(
     world: World,
 ) -> None:
     meets(world, UPDATE, fails(answered("ServiceException")))
     begin = world.clock.now()
     with pytest.raises(TargetError) as caught:
-        opened(world).lower_to_zero(MINUTE)
+        open_handler(world).lower_to_zero(MINUTE)
     assert world.clock.now() - begin == MINUTE
     assert str(caught.value) == (
         "handler was not set to 0 % within 1m; it shows PERCENTAGE=10, ENABLED=false; last "
@@ -295,13 +297,13 @@ def test_lowering_ends_also_where_the_clock_stands_still(world: World) -> None:
         ),
     ],
 )
-def test_lowering_does_not_insist_on_what_cannot_pass(
+def test_lowering_does_not_retry_a_permanent_failure(
     world: World, operation: str, odd: Odd, raised: type[TargetError]
 ) -> None:
     meets(world, operation, odd)
     begin = world.clock.now()
     with pytest.raises(TargetError) as caught:
-        opened(world).lower_to_zero(MINUTE)
+        open_handler(world).lower_to_zero(MINUTE)
     assert type(caught.value) is raised
     assert world.clock.now() == begin
     assert variables(world) == {**OTHERS, **pair("10", "false")}
@@ -310,11 +312,11 @@ def test_lowering_does_not_insist_on_what_cannot_pass(
 def test_lowering_that_lambda_takes_and_cannot_read_back_stops_at_once(world: World) -> None:
     meets(world, UPDATE, unreadable)
     with pytest.raises(WriteRefusedError, match="Lambda took 0 % for handler but cannot read"):
-        opened(world).lower_to_zero(MINUTE)
+        open_handler(world).lower_to_zero(MINUTE)
 
 
 def test_lowering_asks_lambda_and_not_itself_whether_the_environment_fits(world: World) -> None:
-    """Should Lambda count otherwise one day, a rollback must not fail by our arithmetic."""
+    """If Lambda ever counts differently, a rollback must not fail because of our arithmetic."""
     world.add_function("handler", {"BIG": "x" * 4_090, **pair("100", "true")})
 
     def generous(proceed: Proceed) -> dict[str, Any]:
@@ -322,19 +324,19 @@ def test_lowering_asks_lambda_and_not_itself_whether_the_environment_fits(world:
         return world.client("lambda").get_function_configuration(FunctionName="handler")  # type: ignore[no-any-return]
 
     meets(world, UPDATE, generous)
-    opened(world).lower_to_zero(MINUTE)
-    assert opened(world).read().weight == 0
+    open_handler(world).lower_to_zero(MINUTE)
+    assert open_handler(world).read().weight == 0
 
 
-def test_an_answer_that_was_lost_on_the_last_try_is_looked_up_before_anybody_is_paged(
+def test_a_lost_answer_of_the_last_attempt_is_read_back_before_an_error(
     world: World,
 ) -> None:
-    def taken_and_lost(proceed: Proceed) -> dict[str, Any]:
+    def accepted_and_lost(proceed: Proceed) -> dict[str, Any]:
         proceed()
         raise read_timeout("lambda")
 
-    meets(world, UPDATE, taken_and_lost)
-    opened(world).lower_to_zero(timedelta())
+    meets(world, UPDATE, accepted_and_lost)
+    open_handler(world).lower_to_zero(timedelta())
     assert variables(world)["PERCENTAGE"] == "0"
 
 
@@ -346,30 +348,30 @@ def test_an_answer_that_was_lost_on_the_last_try_is_looked_up_before_anybody_is_
         pytest.param(happens_but(read_timeout("lambda")), id="done, no answer"),
     ],
 )
-def test_lowering_at_0_insists_until_the_token_of_a_raise_is_old(world: World, odd: Odd) -> None:
+def test_lowering_at_0_retries_until_the_token_of_a_raise_is_old(world: World, odd: Odd) -> None:
     world.add_function("handler", pair("0", "false"))
-    token = opened(world).read().token
+    token = open_handler(world).read().token
     meets(world, UPDATE, odd, times=3)
-    opened(world).lower_to_zero(MINUTE, void=token)
-    assert opened(world).read().token != token
+    open_handler(world).lower_to_zero(MINUTE, void=token)
+    assert open_handler(world).read().token != token
     assert variables(world) == pair("0", "false")
 
 
 def test_lowering_at_0_that_could_not_make_the_token_of_a_raise_old_says_so(world: World) -> None:
     world.add_function("handler", pair("0", "false"))
-    token = opened(world).read().token
+    token = open_handler(world).read().token
     meets(world, UPDATE, fails(answered("ServiceException")))
     with pytest.raises(TargetError, match="ServiceException"):
-        opened(world).lower_to_zero(MINUTE, void=token)
+        open_handler(world).lower_to_zero(MINUTE, void=token)
 
 
-def test_lowering_shows_every_reading_before_it_writes(world: World) -> None:
-    """Whoever looks may find that this is another function of the same name."""
+def test_lowering_checks_every_reading_before_it_writes(world: World) -> None:
+    """A check may find that this is another function of the same name."""
     meets(world, READ, fails(read_timeout("lambda")), times=1)
 
     def foreign(reading: TargetReading) -> None:
         raise WriteRefusedError(f"{reading.identity} is not ours")
 
     with pytest.raises(WriteRefusedError, match="function:handler is not ours"):
-        opened(world).lower_to_zero(MINUTE, check=foreign)
+        open_handler(world).lower_to_zero(MINUTE, check=foreign)
     assert variables(world) == {**OTHERS, **pair("10", "false")}

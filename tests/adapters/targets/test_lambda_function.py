@@ -1,4 +1,4 @@
-"""What is read of a function, and what is told to nobody."""
+"""Readings of a function, and values that no error or log quotes."""
 
 import json
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ from tests.adapters.targets.odd_lambda import (
     answered,
     fails,
     meets,
-    opened,
+    open_handler,
     unreadable,
 )
 
@@ -38,43 +38,43 @@ def world() -> World:
     return a_world()
 
 
-def test_an_answer_without_a_status_is_of_a_finished_update(world: World) -> None:
-    """Functions from before 2021 have none."""
+def test_an_answer_without_a_status_means_a_finished_update(world: World) -> None:
+    """Functions from before 2021 have no status."""
 
     def plain(proceed: Proceed) -> dict[str, Any]:
         return {key: value for key, value in proceed().items() if key != "LastUpdateStatus"}
 
     meets(world, READ, plain)
-    assert opened(world).read().has_applied(10)
+    assert open_handler(world).read().has_applied(10)
 
 
-def test_a_failed_update_is_told_with_its_reason(world: World) -> None:
+def test_a_reading_of_a_failed_update_has_its_reason(world: World) -> None:
     function = world.function("handler")
     function.status, function.reason_code = "Failed", "EniLimitExceeded"
     function.reason = "No interface is left."
-    reading = opened(world).read()
+    reading = open_handler(world).read()
     assert reading.update is UpdateStatus.FAILED
     assert reading.detail == "EniLimitExceeded: No interface is left."
 
 
-def test_a_boolean_set_beside_the_percentage_may_be_full(world: World) -> None:
-    assert not opened(world).read().may_be_full
+def test_a_boolean_that_contradicts_the_percentage_may_be_full(world: World) -> None:
+    assert not open_handler(world).read().may_be_full
     world.function("handler").variables["ENABLED"] = "true"
-    torn = opened(world).read()
-    assert (torn.weight, torn.may_be_full) == (None, True)
+    contradictory = open_handler(world).read()
+    assert (contradictory.weight, contradictory.may_be_full) == (None, True)
 
 
-def test_a_status_that_nobody_knows_yet_is_not_in_force(world: World) -> None:
+def test_an_unknown_status_is_not_applied(world: World) -> None:
     world.function("handler").status = "Reticulating"
-    assert opened(world).read().update is UpdateStatus.IN_PROGRESS
+    assert open_handler(world).read().update is UpdateStatus.IN_PROGRESS
 
 
-def test_an_environment_that_cannot_be_decrypted_is_told_with_the_missing_permission(
+def test_an_environment_that_cannot_be_decrypted_is_an_error_with_the_missing_permission(
     world: World,
 ) -> None:
     meets(world, READ, unreadable)
     with pytest.raises(WriteRefusedError, match=r"KMS access was denied.*kms:Decrypt"):
-        opened(world).read()
+        open_handler(world).read()
 
 
 # --- secrets --------------------------------------------------------------------------------------
@@ -117,22 +117,22 @@ CUT_OFF = f"Value '{{TOKEN={SECRET[:10]}... at 'environment.variables' failed"
     ],
 )
 @pytest.mark.parametrize("raising", [True, False], ids=["raise", "lower"])
-def test_the_value_of_another_variable_is_told_to_nobody(
+def test_no_error_or_log_quotes_the_value_of_another_variable(
     world: World, operation: str, odd: Odd, raising: bool
 ) -> None:
-    target = opened(world)
+    target = open_handler(world)
     token = target.read().token
     meets(world, operation, odd)
     with capture_logs() as logs, pytest.raises(RolloutError) as caught:
         target.shift_to(50, token) if raising else target.lower_to_zero(MINUTE)
-    told = [text for error in chain(caught.value) for text in (str(error), repr(vars(error)))]
-    assert [text for text in [*told, repr(logs)] if SECRET[:10] in text] == []
+    texts = [text for error in chain(caught.value) for text in (str(error), repr(vars(error)))]
+    assert [text for text in [*texts, repr(logs)] if SECRET[:10] in text] == []
 
 
-def test_a_refusal_is_told_by_its_code_alone_however_the_environment_in_it_is_spelt(
+def test_a_refusal_shows_only_its_code_however_the_environment_in_it_is_spelt(
     world: World,
 ) -> None:
-    target = opened(world)
+    target = open_handler(world)
     spelt = json.dumps({"TOKEN": 'a "quoted"\nsecret'})
     refused = f"exceeded the 4KB limit. String measured: {spelt}"
     meets(world, UPDATE, fails(answered("InvalidParameterValueException", message=refused)))
@@ -142,13 +142,13 @@ def test_a_refusal_is_told_by_its_code_alone_however_the_environment_in_it_is_sp
 
 
 def test_a_target_and_its_readings_do_not_show_other_variables(world: World) -> None:
-    target = opened(world)
+    target = open_handler(world)
     shown = [repr(target), repr(target.read()), repr(target._function.read())]
     assert [text for text in shown if SECRET in text] == []
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and all that stand behind it, also those that a traceback leaves out."""
+    """Yield an error and its causes and contexts, also those that a traceback leaves out."""
     while error is not None:
         yield error
         if error.__context__ is not error.__cause__:

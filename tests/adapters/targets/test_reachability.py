@@ -11,7 +11,7 @@ from tests.adapters.targets.odd_lambda import (
     answered,
     fails,
     meets,
-    opened,
+    open_handler,
 )
 
 
@@ -23,7 +23,7 @@ def world() -> World:
 
 def test_managed_instances_are_fatal(world: World) -> None:
     world.function("handler").capacity_provider = "arn:aws:lambda:us-east-1:1:capacity-provider:x"
-    worst = opened(world).obstacles()[0]
+    worst = open_handler(world).obstacles()[0]
     assert "managed instances" in worst.text
     assert worst.fatal
 
@@ -33,7 +33,7 @@ def test_the_certain_obstacles_come_first(world: World) -> None:
     function.aliases.append({"Name": "live"})
     function.snap_start = "PublishedVersions"
     function.provisioned.append({})
-    assert [one.fatal for one in opened(world).obstacles()] == [True, True, False]
+    assert [one.fatal for one in open_handler(world).obstacles()] == [True, True, False]
 
 
 @pytest.mark.parametrize("operation", [READ, "ListAliases", "ListProvisionedConcurrencyConfigs"])
@@ -41,7 +41,7 @@ def test_what_may_not_be_checked_is_a_warning_with_the_missing_action(
     world: World, operation: str
 ) -> None:
     meets(world, operation, fails(answered("AccessDeniedException", operation)))
-    (warning,) = opened(world).obstacles()
+    (warning,) = open_handler(world).obstacles()
     assert not warning.fatal
     assert f"could not be checked (lambda:{operation})" in warning.text
     assert warning.text.endswith("grant the action to this role")
@@ -57,26 +57,26 @@ def test_an_environment_without_room_for_the_weight_is_fatal(
     variables.clear()
     largest = len("PERCENTAGE99ENABLEDfalse")
     variables["X"] = "x" * (4_096 - largest - room - 1)
-    found = opened(world).obstacles()
-    assert [one.fatal for one in found] == fatal
-    assert all("4097 bytes" in one.text and "xxx" not in one.text for one in found)
+    obstacles = open_handler(world).obstacles()
+    assert [one.fatal for one in obstacles] == fatal
+    assert all("4097 bytes" in one.text and "xxx" not in one.text for one in obstacles)
 
 
 def test_a_long_list_of_aliases_is_cut(world: World) -> None:
     world.function("handler").aliases.extend({"Name": f"v{number}"} for number in range(50))
-    (warning,) = opened(world).obstacles()
+    (warning,) = open_handler(world).obstacles()
     assert "(v0, v1, v2, v3, v4, ...)" in warning.text
 
 
 @pytest.mark.parametrize(
-    ("operation", "key", "told"),
+    ("operation", "key", "expected"),
     [
         ("ListAliases", "Aliases", "aliases (live)"),
         ("ListProvisionedConcurrencyConfigs", "ProvisionedConcurrencyConfigs", "provisioned"),
     ],
 )
-def test_what_stands_on_a_later_page_is_found(
-    world: World, operation: str, key: str, told: str
+def test_an_obstacle_on_a_later_page_is_reported(
+    world: World, operation: str, key: str, expected: str
 ) -> None:
     def paged(
         service: str, called: str, request: Mapping[str, Any], proceed: Proceed
@@ -86,4 +86,4 @@ def test_what_stands_on_a_later_page_is_found(
         return {key: [{"Name": "live"}]} if request.get("Marker") else {key: [], "NextMarker": "2"}
 
     world.interceptors.append(paged)
-    assert any(told in one.text for one in opened(world).obstacles())
+    assert any(expected in one.text for one in open_handler(world).obstacles())

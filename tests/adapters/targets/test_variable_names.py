@@ -1,4 +1,4 @@
-"""Which names of a function look as if they belonged to a weight."""
+"""Warnings about variable names that are missing, mistaken or related."""
 
 from collections.abc import Mapping
 
@@ -27,8 +27,8 @@ from controller.adapters.targets.weight_variables import Pair
 def test_what_may_still_send_traffic_is(
     percentage: str, variables: Mapping[str, str], left_on: list[str]
 ) -> None:
-    found = name_warnings("handler", Pair(percentage, None), {**variables, percentage: "100"})
-    assert [one.left_on for one in found] == left_on
+    warnings = name_warnings("handler", Pair(percentage, None), {**variables, percentage: "100"})
+    assert [one.left_on for one in warnings] == left_on
 
 
 @pytest.mark.parametrize(

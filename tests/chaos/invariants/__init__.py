@@ -1,7 +1,7 @@
-"""What must hold after every step, whatever goes wrong: design section 4, for a machine.
+"""Invariants that must hold after every external call, under any fault (design section 4).
 
-`Invariants.check` hears every happening of a witness, in order; `Invariants.finish` is called once,
-when all has had the time to come to rest.
+`Invariants.check` gets every event of an oracle, in order; `Invariants.finish` is called once, when
+every rollout has had the time to come to rest.
 """
 
 from datetime import timedelta
@@ -41,7 +41,7 @@ from tests.chaos.invariants.target import (
 
 __all__ = ["ALL", "Invariant", "Invariants", "SystemState", "Violation"]
 
-# Clocks of two processes may be this far apart.
+# The clocks of two processes may differ by this much.
 MOST_SKEW = timedelta(minutes=6)
 
 ALL: tuple[type[Invariant], ...] = (
@@ -70,10 +70,10 @@ ALL: tuple[type[Invariant], ...] = (
 
 
 class Invariants:
-    """All invariants over one story.
+    """All invariants over one simulation run.
 
-    weight: what the function shows at its begin. skew: how far the clocks of two processes may be
-    apart. violations: everything that did not hold, first one first.
+    weight: what the function shows at the start. skew: how much the clocks of two processes may
+    differ. violations: all of them, oldest first.
     """
 
     def __init__(self, policy: Policy, weight: int | None = 0, skew: timedelta = MOST_SKEW) -> None:
@@ -82,23 +82,23 @@ class Invariants:
         self._all = [one() for one in ALL]
 
     def check(self, event: ObservedEvent) -> list[Violation]:
-        """Return what does not hold any more."""
+        """Return the violations that `event` causes."""
         self.state.now = event.at
-        found = [
+        violations = [
             Violation(one.name, event.at, event.by, sentence)
             for one in self._all
             for sentence in one.check(event, self.state)
         ]
         self.state.apply(event)
-        self.violations += found
-        return found
+        self.violations += violations
+        return violations
 
     def finish(self) -> list[Violation]:
-        """Return what does not hold at the end, when all has had the time to come to rest."""
-        found = [
+        """Return the violations of the final state, when every rollout had time to come to rest."""
+        violations = [
             Violation(one.name, self.state.now, "the story", sentence)
             for one in self._all
             for sentence in one.at_end(self.state)
         ]
-        self.violations += found
-        return found
+        self.violations += violations
+        return violations

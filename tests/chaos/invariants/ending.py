@@ -1,4 +1,4 @@
-"""Verdicts and ends: silence is no pass, and nothing is left without a word."""
+"""Invariants of verdicts and ends: no data is no pass, and every end has a reason."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from tests.chaos.invariants.invariant import Invariant
 from tests.chaos.invariants.system_state import SystemState
 
 _WAIT_REASONS = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK, Reason.FROZEN})
-_TAKEN_BACK = frozenset(
+_PAUSE_OR_ROLLBACK_REASONS = frozenset(
     {
         Reason.DRIFTED,
         Reason.INCONCLUSIVE,
@@ -20,18 +20,22 @@ _TAKEN_BACK = frozenset(
         Reason.SHIFT_TIMED_OUT,
     }
 )
-_BACK = _TAKEN_BACK | {Reason.GATE_FAILED, Reason.FOUND_AT_ZERO, Reason.ROLLBACK_REQUESTED}
-# Why a rollout may rest in a phase.
+_ROLLBACK_REASONS = _PAUSE_OR_ROLLBACK_REASONS | {
+    Reason.GATE_FAILED,
+    Reason.FOUND_AT_ZERO,
+    Reason.ROLLBACK_REQUESTED,
+}
+# The reasons with which a rollout may rest in each phase.
 REASONS = {
-    Phase.PAUSED: _TAKEN_BACK | {Reason.PAUSED_BY_HAND},
-    Phase.ROLLING_BACK: _BACK,
-    Phase.ROLLED_BACK: _BACK,
+    Phase.PAUSED: _PAUSE_OR_ROLLBACK_REASONS | {Reason.PAUSED_BY_HAND},
+    Phase.ROLLING_BACK: _ROLLBACK_REASONS,
+    Phase.ROLLED_BACK: _ROLLBACK_REASONS,
     Phase.SUCCEEDED: frozenset({Reason.COMPLETED}),
 }
 
 
 class NoPassWithoutData(Invariant):
-    """A person's promote stands in for a gate without a verdict, and for none that fails."""
+    """An operator may promote an inconclusive gate, but not one that fails."""
 
     name = "silence-stays"
     text = (
@@ -41,35 +45,35 @@ class NoPassWithoutData(Invariant):
     )
 
     def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
-        """Yield an advance that nothing allowed."""
+        """Yield an advance without a passed gate, an expired hold or an operator's promote."""
         for entry in save.entries:
             if save.before is not None and entry.kind in ("advanced", "succeeded"):
-                yield from self._advanced(save, save.before, entry, state)
+                yield from self._check_advance(save, save.before, entry, state)
 
-    def _advanced(
+    def _check_advance(
         self, save: RolloutSave, before: Rollout, entry: Entry, state: SystemState
     ) -> Iterator[str]:
         findings = entry.body["findings"]
         verdicts = {one["verdict"] for one in findings}
-        what = f"let {before.id} go up from {before.weight} %"
+        action = f"let {before.id} go up from {before.weight} %"
         if Verdict.FAIL in verdicts:
-            yield f"{what} although a criterion fails"
+            yield f"{action} although a criterion fails"
         elif Verb.PROMOTE in state.verbs_of(save.by):
             return
         elif verdicts == {Verdict.PASS}:
             criteria = before.policy.criteria
             for one in findings:
-                least = getattr(criteria[one["criterion"]], "min_samples", 0)
-                if one["samples"] < least:
-                    yield f"{what} with {one['samples']} samples of {one['criterion']}"
+                min_samples = getattr(criteria[one["criterion"]], "min_samples", 0)
+                if one["samples"] < min_samples:
+                    yield f"{action} with {one['samples']} samples of {one['criterion']}"
         elif before.policy.on_inconclusive != "advance":
-            yield f"{what} without a verdict"
+            yield f"{action} without a verdict"
         elif before.hold_end is None or entry.at < before.hold_end:
-            yield f"{what} without a verdict, before its hold was over"
+            yield f"{action} without a verdict, before its hold was over"
 
 
 class EndsWithReason(Invariant):
-    """Checked when the story is over; and each state in which a rollout may rest has a reason."""
+    """Checked at the end of the run, and at each save of a state in which a rollout may rest."""
 
     name = "ends-with-a-reason"
     text = "Every run ends or waits for a person, with a reason."
@@ -79,7 +83,7 @@ class EndsWithReason(Invariant):
     )
 
     def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
-        """Yield a rest without a reason."""
+        """Yield a resting state without a reason."""
         after = save.after
         allowed = REASONS.get(after.phase)
         if allowed is None:
@@ -90,10 +94,10 @@ class EndsWithReason(Invariant):
             yield f"left {after.id} {after.phase} without a word"
 
     def at_end(self, state: SystemState) -> Iterator[str]:
-        """Yield what neither ended nor waits for anybody."""
+        """Yield a rollout that neither ended nor waits for an operator, a hook or a freeze."""
         for one in state.stored.values():
-            waits = one.phase is Phase.PAUSED or (
+            waiting = one.phase is Phase.PAUSED or (
                 one.phase is Phase.PROGRESSING and one.reason in _WAIT_REASONS
             )
-            if not one.final and not waits:
+            if not one.final and not waiting:
                 yield f"left {one.id} {one.phase} ({one.reason}): {one.sentence}"

@@ -1,4 +1,4 @@
-"""What an invariant is: a sentence that holds after every step, and what checks it."""
+"""The base class of invariants: one rule, and the checks of it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from tests.chaos.invariants.system_state import SystemState
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """An invariant that did not hold: since when, who did it, and what that was."""
+    """A violated invariant. at: when. by: the process that did it. sentence: what it did."""
 
     invariant: str
     at: datetime
@@ -31,11 +31,11 @@ class Violation:
 
 
 class Invariant:
-    """One rule. It is shown every happening, in order, with the scene as it was before.
+    """One rule. It gets every event, in order, with the state before the event.
 
-    name: what it is called. text: the rule, in one sentence. allows: what looks like a violation
-    and is none; empty: nothing does. Each method yields what is wrong, after the name of who did
-    it: `wrote 100 % over 10 %, and no rollout has recorded that`.
+    name: its id. text: the rule, in one sentence. allows: what looks like a violation and is none;
+    empty: nothing does. Each method yields violations, as sentences that follow the name of the
+    process: `wrote 100 % over 10 %, and no rollout has recorded that`.
     """
 
     name: ClassVar[str]
@@ -43,7 +43,7 @@ class Invariant:
     allows: ClassVar[str] = ""
 
     def check(self, event: ObservedEvent, state: SystemState) -> Iterator[str]:
-        """Yield what is wrong with `event`."""
+        """Yield the violations of `event`."""
         match event:
             case EnvironmentWrite(by=by) if not is_external(by):
                 yield from self.on_write(event, state)
@@ -61,25 +61,25 @@ class Invariant:
                 pass
 
     def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
-        """Yield what is wrong with a write of ours."""
+        """Yield the violations of a write by rolloutctl."""
         yield from ()
 
     def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
-        """Yield what is wrong with what is stored."""
+        """Yield the violations of a save."""
         yield from ()
 
     def on_verdict(self, judgement: GateVerdict, state: SystemState) -> Iterator[str]:
-        """Yield what is wrong with what was measured."""
+        """Yield the violations of a verdict."""
         yield from ()
 
     def on_notification(self, notification: Notification, state: SystemState) -> Iterator[str]:
-        """Yield what is wrong with what people were told."""
+        """Yield the violations of a notice."""
         yield from ()
 
     def on_process_end(self, end: ProcessEnd, state: SystemState) -> Iterator[str]:
-        """Yield what is wrong with how a process left everything."""
+        """Yield the violations of the state at the end of a process."""
         yield from ()
 
     def at_end(self, state: SystemState) -> Iterator[str]:
-        """Yield what is wrong with the end of the story."""
+        """Yield the violations of the state at the end of the run."""
         yield from ()

@@ -1,4 +1,4 @@
-"""People: nobody undoes what they did, nothing goes on where they stopped it."""
+"""Invariants of operators: their changes are not undone, and their pauses hold."""
 
 from collections.abc import Iterator
 
@@ -17,13 +17,13 @@ from tests.chaos.event_log import (
 from tests.chaos.invariants.invariant import Invariant
 from tests.chaos.invariants.system_state import ProcessRecord, SystemState
 
-_GOES_ON = frozenset({Verb.RESUME, RESUME_RESTORE, RESUME_KEEP, Verb.PROMOTE})
-_LOWERS = frozenset({Verb.ROLLBACK, BARE_ROLLBACK, RESUME_RESTORE})
-_GOES_UP = frozenset({Phase.PROGRESSING, Phase.SUCCEEDED})
+_RESUMING_VERBS = frozenset({Verb.RESUME, RESUME_RESTORE, RESUME_KEEP, Verb.PROMOTE})
+_LOWERING_VERBS = frozenset({Verb.ROLLBACK, BARE_ROLLBACK, RESUME_RESTORE})
+_PROGRESSING_PHASES = frozenset({Phase.PROGRESSING, Phase.SUCCEEDED})
 
 
 class NoOperatorOverride(Invariant):
-    """A weight that a hand has put back to what was asked for is nobody's move any more."""
+    """A weight that was changed outside and set back to the intended one is no drift any more."""
 
     name = "nobody-fought"
     text = (
@@ -33,7 +33,7 @@ class NoOperatorOverride(Invariant):
     allows = "A hand that sets the very weight which the rollout had asked for has moved nothing."
 
     def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
-        """Yield a raise over what a hand had set."""
+        """Yield a raise over a weight that was set outside rolloutctl."""
         rollout = state.rollout_of_raise(write)
         if (
             not write.raised
@@ -42,31 +42,35 @@ class NoOperatorOverride(Invariant):
             or rollout is None
         ):
             return
-        _, asked_before = state.raises.get(rollout.id, (None, None))
-        if write.weight_before != asked_before:
+        _, previous_weight = state.raises.get(rollout.id, (None, None))
+        if write.weight_before != previous_weight:
             yield (
-                f"wrote {write.weight_after} % over the {write.weight_before} % that {state.last_writer} "
-                "had set, and nobody has let it go on since"
+                f"wrote {write.weight_after} % over the {write.weight_before} % "
+                f"that {state.last_writer} had set, and nobody has let it go on since"
             )
 
 
 class PausePersists(Invariant):
-    """A raise that is on its way when a pause is saved may still land: `no-stale-raise`."""
+    """A raise in flight when a pause is saved may still arrive: see `no-stale-raise`."""
 
     name = "pause-holds"
     text = "What is paused goes on only when a person asks for it."
 
     def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
-        """Yield the end of a pause that nobody has asked for."""
+        """Yield the end of a pause without an operator command."""
         before, after = save.before, save.after
-        if before is None or before.phase is not Phase.PAUSED or after.phase not in _GOES_UP:
+        if (
+            before is None
+            or before.phase is not Phase.PAUSED
+            or after.phase not in _PROGRESSING_PHASES
+        ):
             return
-        if not state.verbs_of(save.by) & _GOES_ON:
+        if not state.verbs_of(save.by) & _RESUMING_VERBS:
             yield f"let {after.id} go on from its pause ({before.reason}), and nobody had asked"
 
 
 class ZeroGuardScope(Invariant):
-    """Rules 5 and 6: what is over guards its 0 % against itself, briefly, and against no one."""
+    """Rules 5 and 6: an ended rollout lowers only its own late raise, and only for a short time."""
 
     name = "only-its-own-weight"
     text = (
@@ -79,28 +83,28 @@ class ZeroGuardScope(Invariant):
     )
 
     def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
-        """Yield a hand's weight that was lowered after the end."""
+        """Yield the lowering of a weight that was set outside after the end."""
         if (
             not write.lowered
             or not is_external(state.last_writer)
-            or state.verbs_of(write.by) & _LOWERS
+            or state.verbs_of(write.by) & _LOWERING_VERBS
         ):
             return
-        found = state.process(write.by, write.at).rollouts_at_start
-        newest = max(found.values(), key=lambda one: one.created, default=None)
-        if newest is None or not all(one.final for one in found.values()):
+        rollouts = state.process(write.by, write.at).rollouts_at_start
+        newest = max(rollouts.values(), key=lambda one: one.created, default=None)
+        if newest is None or not all(one.final for one in rollouts.values()):
             return
-        until = newest.watch_until
+        watch_until = newest.watch_until
         guards = newest.phase is Phase.ROLLED_BACK and write.weight_before == newest.peak
-        if not guards or until is None or write.at >= until + state.skew:
+        if not guards or watch_until is None or write.at >= watch_until + state.skew:
             yield (
-                f"took {write.weight_before} % back to 0 %, which {state.last_writer} had set after the "
-                f"end of {newest.id}"
+                f"took {write.weight_before} % back to 0 %, which {state.last_writer} had set "
+                f"after the end of {newest.id}"
             )
 
 
 class NoUnattendedRetry(Invariant):
-    """The newest rollout of a revision speaks for it: an older one has been retried since."""
+    """Only the newest rollout of a revision counts: an older one has been retried since."""
 
     name = "no-return"
     text = (
@@ -110,10 +114,10 @@ class NoUnattendedRetry(Invariant):
     allows = "What is rolled back may be on its way back once more: a late raise is taken back."
 
     def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
-        """Yield an end that was none."""
+        """Yield an ended rollout that goes on, or a start of a blocked revision."""
         before, after = save.before, save.after
         if before is None:
-            yield from self._begun(save, state)
+            yield from self._check_start(save, state)
         elif before.phase in ROLLBACK_PHASES and after.phase not in ROLLBACK_PHASES:
             yield f"led {after.id} from {before.phase} to {after.phase}"
         elif before.phase is Phase.SUCCEEDED and not (
@@ -121,7 +125,7 @@ class NoUnattendedRetry(Invariant):
         ):
             yield f"led {after.id} from its success to {after.phase}"
 
-    def _begun(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
+    def _check_start(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
         after, life = save.after, state.processes.get(save.by)
         if RETRY in state.verbs_of(save.by):
             return
@@ -129,12 +133,12 @@ class NoUnattendedRetry(Invariant):
         newest = max(same, key=lambda one: one.attempt, default=None)
         if newest is None:
             return
-        taken_back = (
+        lowered_after_success = (
             newest.phase is Phase.SUCCEEDED
             and state.weight == 0
             and not _written_since(state, life)
         )
-        if newest.phase is Phase.ROLLED_BACK or taken_back:
+        if newest.phase is Phase.ROLLED_BACK or lowered_after_success:
             yield f"started {after.id}, whose revision {newest.id} had rolled back, without a retry"
 
 
@@ -147,5 +151,5 @@ def _same_revision(first: Rollout, second: Rollout) -> bool:
 
 
 def _written_since(state: SystemState, process: ProcessRecord | None) -> bool:
-    """Tell whether the function was written while the process `process` was looking."""
+    """Tell whether the function was written since `process` started."""
     return process is not None and state.last_write_number >= process.start_number

@@ -1,4 +1,4 @@
-"""What is stored: the history, the version, the owner, the time."""
+"""Invariants of the store: history, versions, locks, recorded time, and notices."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from tests.chaos.invariants.system_state import SystemState
 
 
 class SoundHistory(Invariant):
-    """The hashes are made again, and the decisions derived again, at the end of the story."""
+    """At the end of the run the hash chain is verified, and every decision is replayed."""
 
     name = "sound-history"
     text = (
@@ -21,7 +21,7 @@ class SoundHistory(Invariant):
     )
 
     def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
-        """Yield what does not fit together."""
+        """Yield a contradiction between the history and the state."""
         after, before = save.after, save.before
         known = state.histories.get(after.id, [])
         if not save.history_intact:
@@ -43,18 +43,18 @@ class SoundHistory(Invariant):
             yield f"moved {after.id} to {after.phase} at {after.weight} % without an entry"
 
     def at_end(self, state: SystemState) -> Iterator[str]:
-        """Yield what does not follow."""
+        """Yield a broken chain, and an entry or state that the replay does not derive."""
         for rollout_id, entries in state.histories.items():
             stored = state.stored[rollout_id]
             broken = broken_link(entries, stored.chain)
             if broken is not None:
                 yield f"left a chain of {rollout_id} that breaks at entry {broken}"
                 continue
-            found = replay(stored, entries)
-            for one in found.entry_differences:
+            replayed = replay(stored, entries)
+            for one in replayed.entry_differences:
                 yield f"left an entry of {rollout_id} that does not follow: {one.seq} ({one.kind})"
-            for contrast in found.state:
-                yield f"left a state of {rollout_id} that does not follow: {contrast}"
+            for difference in replayed.state:
+                yield f"left a state of {rollout_id} that does not follow: {difference}"
 
 
 def _position(rollout: Rollout) -> tuple[str, int, int]:
@@ -62,7 +62,7 @@ def _position(rollout: Rollout) -> tuple[str, int, int]:
 
 
 class VersionIncrements(Invariant):
-    """So that of two saves from one state only one goes through."""
+    """The version makes only one of two saves from the same state succeed."""
 
     name = "versions-rise"
     text = "Each save raises the version by one."
@@ -75,13 +75,13 @@ class VersionIncrements(Invariant):
 
 
 class MonotonicTime(Invariant):
-    """Whatever the clock of a run says: now is never before what was recorded last."""
+    """A run whose clock is behind uses the time that was recorded last."""
 
     name = "time-goes-forward"
     text = "Recorded time never goes back."
 
     def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
-        """Yield a moment before the last one."""
+        """Yield a recorded time before the last one."""
         before, after = save.before, save.after
         if before is not None and after.updated < before.updated:
             yield f"saved {after.id} as of {after.updated:%H:%M:%S}, before what was saved last"
@@ -94,7 +94,7 @@ class MonotonicTime(Invariant):
 
 
 class OneOwner(Invariant):
-    """A final rollout may keep its locks, for it is only watching, and gives way."""
+    """A final rollout may keep its locks: it only watches, and a start takes them over."""
 
     name = "one-owner"
     text = (
@@ -104,19 +104,19 @@ class OneOwner(Invariant):
     allows = "A rollback by hand ignores every lock: what was over goes back to 0 % once more."
 
     def __init__(self) -> None:
-        self._opened_again: set[str] = set()
+        self._reopened: set[str] = set()
 
     def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
-        """Yield a second owner, and a lock that does not say how its owner stands."""
+        """Yield a second owner, and a lock with a wrong `final`."""
         yield from _wrong_locks(save)
         before, after = save.before, save.after
         if before is not None and before.final and after.phase in ROLLBACK_PHASES:
-            self._opened_again.add(after.id)
-        if after.final or after.id in self._opened_again:
+            self._reopened.add(after.id)
+        if after.final or after.id in self._reopened:
             return
         for one in state.stored.values():
-            apart = one.id == after.id or one.final or one.id in self._opened_again
-            if not apart and set(one.locks) & set(after.locks):
+            separate = one.id == after.id or one.final or one.id in self._reopened
+            if not separate and set(one.locks) & set(after.locks):
                 yield f"drives {after.id} on the target that {one.id} has"
         for lock, owner in save.owners.items():
             if owner != after.id:
@@ -131,7 +131,7 @@ def _wrong_locks(save: RolloutSave) -> Iterator[str]:
 
 
 class StepByStep(Invariant):
-    """A step is an index that was decided once."""
+    """A step is an index that is decided once."""
 
     name = "step-by-step"
     text = "A rollout goes up by one step at a time, and never skips one."
@@ -141,7 +141,7 @@ class StepByStep(Invariant):
     )
 
     def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
-        """Yield a step that does not follow."""
+        """Yield a step that is skipped or goes back."""
         before, after = save.before, save.after
         if before is None or after.step in (before.step, before.step + 1):
             return
@@ -150,14 +150,14 @@ class StepByStep(Invariant):
 
 
 class OneTransition(Invariant):
-    """Counted in entries that change phase, step or weight; `settled` changes none of them."""
+    """Counts saves that change phase, step or weight; `settled` changes none of them."""
 
     name = "one-transition"
     text = "A run takes a rollout one transition further, and no more."
     allows = "What follows from its own move is recorded too, and ways back to 0 % do not count."
 
     def __init__(self) -> None:
-        self._taken: dict[tuple[str, str], str] = {}
+        self._transitions: dict[tuple[str, str], str] = {}
 
     def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
         """Yield a second transition of one run."""
@@ -167,19 +167,21 @@ class OneTransition(Invariant):
         ):
             return
         kind = save.entries[-1].kind if save.entries else str(after.phase)
-        place = (save.by, after.id)
-        if place in self._taken:
-            yield f"took {after.id} two transitions further: {self._taken[place]}, then {kind}"
-        self._taken[place] = kind
+        key = (save.by, after.id)
+        if key in self._transitions:
+            yield f"took {after.id} two transitions further: {self._transitions[key]}, then {kind}"
+        self._transitions[key] = kind
 
     def on_process_end(self, end: ProcessEnd, state: SystemState) -> Iterator[str]:
-        """Forget the run: another may have its name."""
-        self._taken = {place: kind for place, kind in self._taken.items() if place[0] != end.by}
+        """Forget the run, as another one may get its name."""
+        self._transitions = {
+            key: kind for key, kind in self._transitions.items() if key[0] != end.by
+        }
         yield from ()
 
 
 class NotifyOnce(Invariant):
-    """Of a rollback that cannot be saved every run tells again: the one before left no trace."""
+    """A rollback that cannot be saved is announced again by every run, as none left a record."""
 
     name = "told-once"
     text = "No notice is sent twice for one transition that was saved."
@@ -187,23 +189,23 @@ class NotifyOnce(Invariant):
 
     def __init__(self) -> None:
         self._saved: dict[tuple[str, int], tuple[object, ...]] = {}
-        self._told: dict[tuple[str, int, str], str] = {}
+        self._sent: dict[tuple[str, int, str], str] = {}
 
     def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
-        """Take note of what was saved."""
-        self._saved[save.after.id, save.after.version] = _state(save.after)
+        """Record the saved state."""
+        self._saved[save.after.id, save.after.version] = _state_key(save.after)
         yield from ()
 
     def on_notification(self, notification: Notification, state: SystemState) -> Iterator[str]:
-        """Yield what was told before."""
+        """Yield a notice that was sent before."""
         rollout, text = notification.rollout, notification.notice.text
-        if self._saved.get((rollout.id, rollout.version)) != _state(rollout):
+        if self._saved.get((rollout.id, rollout.version)) != _state_key(rollout):
             return
-        place = (rollout.id, rollout.version, text)
-        if place in self._told:
-            yield f"told people what {self._told[place]} had told them: {text}"
-        self._told[place] = notification.by
+        key = (rollout.id, rollout.version, text)
+        if key in self._sent:
+            yield f"told people what {self._sent[key]} had told them: {text}"
+        self._sent[key] = notification.by
 
 
-def _state(rollout: Rollout) -> tuple[object, ...]:
+def _state_key(rollout: Rollout) -> tuple[object, ...]:
     return rollout.phase, rollout.entries, rollout.chain, rollout.since, rollout.reminded

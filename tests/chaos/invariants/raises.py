@@ -1,4 +1,4 @@
-"""More traffic: only what was recorded, once, and never by a run that is stale."""
+"""Invariants of raises: recorded before, written once, and never by a stale run."""
 
 from collections.abc import Iterator
 
@@ -10,13 +10,13 @@ from tests.chaos.invariants.system_state import SystemState
 
 
 class KnownWeight(Invariant):
-    """The start weight of a story counts as set by hand, for so somebody has left it."""
+    """The weight at the start of the run counts as set outside rolloutctl."""
 
     name = "known-weight"
     text = "The weight is 0 %, a step of the policy, or what a person or a deploy has set."
 
     def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
-        """Yield a weight that nobody meant."""
+        """Yield a weight that is no step and was not set outside."""
         steps = {step.weight for one in write.stored for step in one.policy.steps}
         weight = write.weight_after
         if weight is None:
@@ -26,7 +26,7 @@ class KnownWeight(Invariant):
 
 
 class RecordedRaise(Invariant):
-    """A restore is no raise: it is recorded as `resumed`, and only takes weight back."""
+    """A restore is no raise: it is recorded as `resumed`, and only lowers the weight."""
 
     name = "recorded-raise"
     text = (
@@ -45,13 +45,13 @@ class RecordedRaise(Invariant):
 
 
 class OneRaisePerAdvance(Invariant):
-    """A write that is made again counts once: its first try was refused, or never arrived."""
+    """A write that is repeated counts once: its first try was refused, or never arrived."""
 
     name = "one-raise-per-advance"
     text = "Two runs never both act on one advance: each raises the weight once at most."
 
     def __init__(self) -> None:
-        self._acted: dict[tuple[str, int], EnvironmentWrite] = {}
+        self._first_writes: dict[tuple[str, int], EnvironmentWrite] = {}
 
     def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
         """Yield a second raise by one advance."""
@@ -60,16 +60,16 @@ class OneRaisePerAdvance(Invariant):
         if not write.raised or rollout is None or entry is None:
             return
         advance = (rollout.id, entry.seq)
-        first = self._acted.setdefault(advance, write)
+        first = self._first_writes.setdefault(advance, write)
         if first is not write:
             yield (
-                f"{_raise_text(write)} by entry {advance[1]} of {rollout.id}, on which {first.by} had "
-                "acted already"
+                f"{_raise_text(write)} by entry {advance[1]} of {rollout.id}, "
+                f"on which {first.by} had acted already"
             )
 
 
 class NoStaleRaise(Invariant):
-    """A raise belongs to the state that is stored at that very moment."""
+    """A raise must match the state that is stored when it is written."""
 
     name = "no-stale-raise"
     text = (
@@ -87,7 +87,7 @@ class NoStaleRaise(Invariant):
         self._unwritten: set[str] = set()
 
     def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
-        """Take note of a rollback that may have left the token of a raise as it was."""
+        """Record a rollback that may have left the token of a raise valid."""
         before, after = save.before, save.after
         if after.phase in ROLLBACK_PHASES and (
             before is None or before.phase not in ROLLBACK_PHASES
@@ -98,10 +98,10 @@ class NoStaleRaise(Invariant):
         yield from ()
 
     def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
-        """Yield a raise that nothing stored wants."""
+        """Yield a raise that no stored rollout intends."""
         if not write.raised:
             return
-        wanted = (write.weight_after, write.token)
+        written = (write.weight_after, write.token)
         for one in write.stored:
             intent = one.intent
             if (
@@ -110,10 +110,13 @@ class NoStaleRaise(Invariant):
                 and one.id in state.raises
             ):
                 intent = state.raises[one.id][0]
-            if (intent.weight, intent.token) == wanted:
+            if (intent.weight, intent.token) == written:
                 return
-        stands = "; ".join(f"{one.id} is {one.phase} at {one.weight} %" for one in write.stored)
-        yield f"{_raise_text(write)}, and nothing that is stored wants that ({stands or 'nothing is'})"
+        stored = "; ".join(f"{one.id} is {one.phase} at {one.weight} %" for one in write.stored)
+        yield (
+            f"{_raise_text(write)}, "
+            f"and nothing that is stored wants that ({stored or 'nothing is'})"
+        )
 
 
 def _raise_text(write: EnvironmentWrite) -> str:

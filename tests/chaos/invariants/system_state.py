@@ -1,4 +1,4 @@
-"""How everything stands while a story is told: what an invariant compares a happening with."""
+"""The state of the system before an event, with which invariants compare the event."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,19 +24,20 @@ from tests.chaos.event_log import (
 )
 
 NEVER = datetime.min.replace(tzinfo=UTC)
-# A person who asks one of these lets the weight go up again.
+# Commands by which an operator allows the weight to rise again.
 GO_AHEAD_VERBS = frozenset({START, RETRY, "resume", RESUME_RESTORE, RESUME_KEEP, "promote"})
-# What is written into the history when a weight is decided; all but the last may be more traffic.
+# Kinds of history entries that decide a weight; all but the last may raise it.
 WEIGHT_DECISIONS = ("started", "advanced", "resumed")
 ADVANCE_KINDS = frozenset(WEIGHT_DECISIONS[:2])
 
 
 @dataclass(slots=True)
 class ProcessRecord:
-    """A process from its begin on.
+    """A process since its start.
 
-    begun: what had happened before it, as a number. found: the rollouts as it found them.
-    asked: what a person asked by it. sound: Lambda has answered it as it should, and always did.
+    start_number: the number of events before it. rollouts_at_start: the rollouts as stored then.
+    verbs: its operator commands. answers: how often Lambda answered it. sound: all those answers
+    were sound.
     """
 
     started: datetime
@@ -49,15 +50,16 @@ class ProcessRecord:
 
 @dataclass(slots=True)
 class SystemState:
-    """The truth after everything that has been heard.
+    """The state after all events so far.
 
-    weight, in_force: what the function shows and what requests meet; None: a contradiction.
-    skew: how far the clocks of two processes may be apart. now: when the last thing happened.
-    external_weights: every weight that another hand has set, and the one of the beginning.
-    last: who wrote the environment last; last_write_number: when, counted in happenings.
-    raises: of each rollout the last intent to raise, and the weight that it had asked for before.
-    go_ahead: a person has let the weight go up since another hand wrote it.
-    met: the rollouts whose weight requests have met since it was asked for.
+    weight, served_weight: what the function shows, and what requests get; None: a contradiction.
+    skew: how much the clocks of two processes may differ. now: the time of the last event.
+    number: how many events there were. stored, histories: the rollouts and their entries.
+    processes: those that run. external_weights: every weight that an external actor has set, and
+    the first one. last_writer: who wrote the environment last; last_write_number: the number of
+    that event. raises: the last intent to raise of each rollout, and its intended weight before.
+    go_ahead: an operator has allowed a raise since the last external write. served_rollouts: the
+    rollouts whose intended weight has been served.
     """
 
     target: LambdaEnv
@@ -80,30 +82,30 @@ class SystemState:
         self.external_weights.add(self.weight)
 
     def process(self, by: str, at: datetime) -> ProcessRecord:
-        """Return the life of the process `by`, which begins now if nobody saw it begin."""
+        """Return the record of the process `by`; it starts now if there is none."""
         if by not in self.processes:
             self.processes[by] = ProcessRecord(at, self.number, dict(self.stored))
         return self.processes[by]
 
     def verbs_of(self, by: str) -> frozenset[str]:
-        """Return what a person asked by the process `by`."""
+        """Return the operator commands of the process `by`."""
         return frozenset(self.processes[by].verbs) if by in self.processes else frozenset()
 
     def rollout_of_raise(self, write: EnvironmentWrite) -> Rollout | None:
-        """Return the rollout that has recorded the raise to what was written; None: none has.
+        """Return the rollout that has recorded the raise that was written; None: none has.
 
-        The one that meant this very state of the function comes first, then the newest.
+        One whose raise has the token of the write is preferred, then the newest.
         """
-        fitting = [one for one in write.stored if self._advance_weight(one) == write.weight_after]
-        fitting.sort(key=lambda one: (self._has_token(one, write.token), one.attempt))
-        return fitting[-1] if fitting else None
+        matching = [one for one in write.stored if self._advance_weight(one) == write.weight_after]
+        matching.sort(key=lambda one: (self._has_token(one, write.token), one.attempt))
+        return matching[-1] if matching else None
 
     def advance(self, rollout_id: str) -> Entry | None:
-        """Return the entry in which more traffic was decided, if that is what was decided last."""
-        decided = [
+        """Return the last entry that decided a weight, if it is a start or an advance."""
+        decisions = [
             one for one in self.histories.get(rollout_id, ()) if one.kind in WEIGHT_DECISIONS
         ]
-        return decided[-1] if decided and decided[-1].kind in ADVANCE_KINDS else None
+        return decisions[-1] if decisions and decisions[-1].kind in ADVANCE_KINDS else None
 
     def _advance_weight(self, rollout: Rollout) -> int | None:
         entry = self.advance(rollout.id)
@@ -118,7 +120,7 @@ class SystemState:
         return max(self.stored.values(), key=lambda one: (one.created, one.attempt), default=None)
 
     def apply(self, event: ObservedEvent) -> None:
-        """Take note of what has happened."""
+        """Update the state by `event`."""
         self.number += 1
         match event:
             case ProcessStart(at=at, by=by):
@@ -126,30 +128,32 @@ class SystemState:
             case OperatorCommand(at=at, by=by, verb=verb):
                 self.process(by, at).verbs.add(verb)
             case LambdaResponse(at=at, by=by, sound=sound):
-                life = self.process(by, at)
-                life.answers += 1
-                life.sound = life.sound and sound
+                process = self.process(by, at)
+                process.answers += 1
+                process.sound = process.sound and sound
             case EnvironmentWrite():
-                self._wrote(event)
+                self._apply_write(event)
             case UpdateCompletion(weight=weight):
                 self.served_weight = weight
-                going = (one for one in self.stored.values() if one.phase not in ROLLBACK_PHASES)
-                self.served_rollouts |= {one.id for one in going if one.weight == weight}
+                not_rolling_back = (
+                    one for one in self.stored.values() if one.phase not in ROLLBACK_PHASES
+                )
+                self.served_rollouts |= {one.id for one in not_rolling_back if one.weight == weight}
             case RolloutSave():
-                self._saved(event)
+                self._apply_save(event)
             case ProcessEnd(by=by):
                 self.processes.pop(by, None)
             case _:
                 pass
 
-    def _wrote(self, write: EnvironmentWrite) -> None:
+    def _apply_write(self, write: EnvironmentWrite) -> None:
         self.weight = write.weight_after
         self.last_writer, self.last_write_number = write.by, self.number
         if is_external(write.by):
             self.external_weights.add(write.weight_after)
             self.go_ahead = False
 
-    def _saved(self, save: RolloutSave) -> None:
+    def _apply_save(self, save: RolloutSave) -> None:
         before, after = save.before, save.after
         self.stored[after.id] = after
         self.histories.setdefault(after.id, []).extend(save.entries)

@@ -1,4 +1,4 @@
-"""The function: its other variables are sacred, and what fails goes back to 0 %."""
+"""Invariants of the function: its other variables, rollbacks, judged traffic and bakes."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -19,30 +19,32 @@ from tests.chaos.event_log import (
 from tests.chaos.invariants.invariant import Invariant
 from tests.chaos.invariants.system_state import ProcessRecord, SystemState
 
-# How long it takes at most from one look of a tick to the next.
+# The longest time between the observations of two ticks.
 _TICK_GAP = timedelta(minutes=2)
 _LOWERING_VERBS = frozenset({Verb.ROLLBACK, BARE_ROLLBACK})
 
 
 class OtherVariablesUnchanged(Invariant):
-    """Names are told, values never."""
+    """A violation names the variables and never their values."""
 
     name = "other-variables"
     text = "No other environment variable ever changes, comes or goes by our hand."
 
     def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
-        """Yield the names of what was changed beside the pair."""
-        ours = {state.target.percentage, state.target.boolean}
-        both = write.before.keys() | write.after.keys()
+        """Yield the names of changed variables besides the pair."""
+        own_names = {state.target.percentage, state.target.boolean}
+        all_names = write.before.keys() | write.after.keys()
         changed = sorted(
-            name for name in both - ours if write.before.get(name) != write.after.get(name)
+            name
+            for name in all_names - own_names
+            if write.before.get(name) != write.after.get(name)
         )
         if changed:
             yield f"changed {', '.join(changed)} beside the weight"
 
 
 class FailureRollsBack(Invariant):
-    """Held against each run that could: it saw what fails, Lambda answered, and it was not killed.
+    """Checked for each run that saw a failure, got sound answers of Lambda, and did not crash.
 
     That is stricter than the policy's rollback_timeout, which is for a Lambda that refuses: the
     first run that is not refused leaves 0 %.
@@ -64,34 +66,34 @@ class FailureRollsBack(Invariant):
         self._failing: dict[str, str] = {}
 
     def on_verdict(self, judgement: GateVerdict, state: SystemState) -> Iterator[str]:
-        """Take note of a criterion that fails."""
+        """Record a criterion that fails."""
         known = state.process(judgement.by, judgement.at).rollouts_at_start.get(judgement.rollout)
-        as_found = known is not None and known.version == state.stored[judgement.rollout].version
-        if judgement.verdict is Verdict.FAIL and as_found:
+        unchanged = known is not None and known.version == state.stored[judgement.rollout].version
+        if judgement.verdict is Verdict.FAIL and unchanged:
             self._failing[judgement.by] = f"saw {judgement.rollout} fail"
         yield from ()
 
     def on_process_end(self, end: ProcessEnd, state: SystemState) -> Iterator[str]:
-        """Yield a process that left traffic where it must not be."""
+        """Yield a process that left traffic on a failing canary."""
         failing = self._failing.pop(end.by, "")
-        life = state.processes.get(end.by)
-        if life is None or end.status is None or not life.answers or not life.sound:
+        process = state.processes.get(end.by)
+        if process is None or end.status is None or not process.answers or not process.sound:
             return
         if state.weight == 0 or (
-            is_external(state.last_writer) and state.last_write_number >= life.start_number
+            is_external(state.last_writer) and state.last_write_number >= process.start_number
         ):
             return
         newest = state.newest()
         if (
             newest is not None
-            and newest.id not in life.rollouts_at_start
-            and not life.verbs & _LOWERING_VERBS
+            and newest.id not in process.rollouts_at_start
+            and not process.verbs & _LOWERING_VERBS
         ):
             return
-        why = self._duty(life, failing, state)
+        why = self._duty(process, failing, state)
         if why:
-            left = "a contradiction" if state.weight is None else f"{state.weight} %"
-            yield f"{why} and left {left}, although Lambda answered"
+            weight = "a contradiction" if state.weight is None else f"{state.weight} %"
+            yield f"{why} and left {weight}, although Lambda answered"
 
     def _duty(self, process: ProcessRecord, failing: str, state: SystemState) -> str:
         if process.verbs:
@@ -106,7 +108,7 @@ class FailureRollsBack(Invariant):
         return ""
 
     def _reappeared(self, rollout: Rollout, process: ProcessRecord, state: SystemState) -> bool:
-        """Tell whether a rollout that owns the target has to guard its 0 % against itself."""
+        """Tell whether the weight of a watched rollout has come back, and has to be lowered."""
         if (
             rollout.phase is not Phase.ROLLED_BACK
             or rollout != state.newest()
@@ -122,9 +124,9 @@ class FailureRollsBack(Invariant):
 
 
 class TrafficJudged(Invariant):
-    """Held against ticks that end well: what else goes wrong has limits of its own.
+    """Checked for ticks that end with 0; other ends have limits of their own.
 
-    The limit is that of a raise on its way, then the warm-up, and two minutes for the ticks.
+    The limit is the shift_timeout of a raise, the warm-up, and two minutes between ticks.
     """
 
     name = "traffic-is-judged"
@@ -136,40 +138,45 @@ class TrafficJudged(Invariant):
     allows = "An answer without data is judged too: what silence leads to is the policy's."
 
     def __init__(self) -> None:
-        self._left: dict[str, datetime] = {}
+        self._unjudged_since: dict[str, datetime] = {}
 
     def on_verdict(self, judgement: GateVerdict, state: SystemState) -> Iterator[str]:
-        """Take note of who was judged, and yield the gate of a weight that nobody has met."""
-        self._left.pop(judgement.rollout, None)
+        """Record the judged rollout, and yield the gate of a weight that was never served."""
+        self._unjudged_since.pop(judgement.rollout, None)
         one = state.stored[judgement.rollout]
         raised = 0 < one.intent.previous < one.weight
         if raised and one.previous_live is None and one.id not in state.served_rollouts:
             yield f"judged {one.id} by the gate of {one.weight} %, which was never in force"
 
     def on_notification(self, notification: Notification, state: SystemState) -> Iterator[str]:
-        """Take note of what people know."""
-        self._left.pop(notification.rollout.id, None)
+        """Record that people were notified."""
+        self._unjudged_since.pop(notification.rollout.id, None)
         yield from ()
 
     def on_process_end(self, end: ProcessEnd, state: SystemState) -> Iterator[str]:
-        """Yield a canary that a tick has left alone like those before it."""
-        life = state.processes.get(end.by)
-        if life is None or end.status != 0 or life.verbs or not (life.answers and life.sound):
+        """Yield a canary that has not been judged for too long."""
+        process = state.processes.get(end.by)
+        if (
+            process is None
+            or end.status != 0
+            or process.verbs
+            or not (process.answers and process.sound)
+        ):
             return
-        for one in life.rollouts_at_start.values():
+        for one in process.rollouts_at_start.values():
             if state.served_weight == 0 or state.stored[one.id].phase not in JUDGED:
-                self._left.pop(one.id, None)
+                self._unjudged_since.pop(one.id, None)
                 continue
-            since = self._left.setdefault(one.id, end.at)
+            since = self._unjudged_since.setdefault(one.id, end.at)
             policy = one.policy
-            step = min(one.step, len(policy.steps) - 1)  # another invariant tells a wrong one
+            step = min(one.step, len(policy.steps) - 1)  # another invariant finds a wrong step
             limit = policy.shift_timeout + policy.warmup_of(step) + _TICK_GAP + state.skew
             if end.at - since > limit:
                 yield f"left {one.id} at {state.served_weight} % unjudged since {since:%H:%M}"
 
 
 class BakeFromServed(Invariant):
-    """Requests really met the weight: what the function shows is not enough."""
+    """The weight was really served; that the function shows it is not enough."""
 
     name = "baked-from-sight"
     text = (
@@ -182,7 +189,7 @@ class BakeFromServed(Invariant):
     )
 
     def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
-        """Yield what goes on from a weight that nobody met."""
+        """Yield an advance from a weight that was never served."""
         before, after = save.before, save.after
         for entry in save.entries:
             leaves = entry.kind in ("settled", "advanced", "succeeded")

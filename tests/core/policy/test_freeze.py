@@ -1,4 +1,4 @@
-"""When nothing advances: edges, joined windows, and clocks that jump."""
+"""Freezes: edges of windows, windows that join, and days on which the clock changes."""
 
 import time
 from collections.abc import Iterator
@@ -34,9 +34,9 @@ def moment(text: str) -> datetime:
 
 
 def until(frozen: Freeze, now: str) -> str:
-    """Return the end of the stretch that `now` lies in, as text; empty when it is free."""
-    stretch = frozen.at(moment(now))
-    return f"{stretch.until:%Y-%m-%d %H:%M:%S}" if stretch else ""
+    """Return the end of the frozen period that `now` lies in, as text; empty without one."""
+    period = frozen.at(moment(now))
+    return f"{period.until:%Y-%m-%d %H:%M:%S}" if period else ""
 
 
 @pytest.fixture
@@ -51,8 +51,8 @@ def _far_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("_far_away")
 def test_the_zone_of_the_machine_has_no_part_in_it() -> None:
-    found = [until(freeze(**NIGHTS), f"2026-11-25T{hour}:30:00") for hour in ("02", "12", "21")]
-    assert found == ["2026-11-25 05:00:00", "", "2026-11-26 05:00:00"]
+    ends = [until(freeze(**NIGHTS), f"2026-11-25T{hour}:30:00") for hour in ("02", "12", "21")]
+    assert ends == ["2026-11-25 05:00:00", "", "2026-11-26 05:00:00"]
     coming = freeze(**NIGHTS).next_period(moment("2026-11-25T12:30:00"))
     assert coming is not None
     assert f"{coming[0]:%Y-%m-%d %H:%M:%S}" == "2026-11-25 21:00:00"
@@ -134,13 +134,13 @@ def test_the_zone_of_the_machine_has_no_part_in_it() -> None:
             {"dates": [{"from": "2026-12-07", "to": "2026-12-11T16:00"}]} | WEEKEND,
             "2026-12-07T12:00:00",
             "2026-12-14 07:00:00",
-            id="windows that touch are one stretch",
+            id="windows that touch are one period",
         ),
         pytest.param(
             {"dates": [{"from": "2026-12-07", "to": "2026-12-11T15:59"}]} | WEEKEND,
             "2026-12-07T12:00:00",
             "2026-12-11 14:59:00",
-            id="a free minute parts two stretches",
+            id="a free minute parts two periods",
         ),
         pytest.param(
             WEEKEND | NIGHTS,
@@ -156,7 +156,7 @@ def test_the_zone_of_the_machine_has_no_part_in_it() -> None:
         ),
     ],
 )  # fmt: skip
-def test_a_stretch_ends_where_the_last_of_its_windows_does(
+def test_a_period_ends_where_the_last_of_its_windows_does(
     windows: dict[str, Any], now: str, end: str
 ) -> None:
     assert until(freeze(**windows), now) == end
@@ -166,7 +166,7 @@ SPRING, AUTUMN = "2027-03-28", "2026-10-25"  # the clock jumps, or is set back, 
 
 
 @pytest.mark.parametrize(
-    ("day", "begin", "end", "stretches"),
+    ("day", "begin", "end", "periods"),
     [
         pytest.param(SPRING, "02:30", "12:00", "01:00-10:00", id="whose begin is skipped"),
         pytest.param(SPRING, "00:30", "02:30", "23:30-01:00", id="whose end is skipped"),
@@ -191,22 +191,26 @@ SPRING, AUTUMN = "2027-03-28", "2026-10-25"  # the clock jumps, or is set back, 
     ],
 )  # fmt: skip
 def test_on_a_day_on_which_the_clock_changes_its_reading_decides_for_a_window(
-    day: str, begin: str, end: str, stretches: str
+    day: str, begin: str, end: str, periods: str
 ) -> None:
     """Each minute from 22:00 UTC on the day before to 12:00 UTC."""
     frozen = freeze(daily=[{"from": begin, "to": end}])
     midnight = moment(day)
     minutes = [midnight + timedelta(minutes=minute) for minute in range(-120, 12 * 60)]
-    found = ["-".join(f"{edge:%H:%M}" for edge in one) for one in frozen_of(frozen, minutes)]
-    assert " ".join(found) == stretches
+    frozen_periods = [
+        "-".join(f"{edge:%H:%M}" for edge in one) for one in frozen_periods_of(frozen, minutes)
+    ]
+    assert " ".join(frozen_periods) == periods
 
 
-def frozen_of(frozen: Freeze, minutes: list[datetime]) -> Iterator[tuple[datetime, datetime]]:
-    """Yield begin and end of the stretches of `minutes` that are frozen."""
+def frozen_periods_of(
+    frozen: Freeze, minutes: list[datetime]
+) -> Iterator[tuple[datetime, datetime]]:
+    """Yield begin and end of each frozen period in `minutes`."""
     for is_frozen, group in groupby(minutes, key=lambda one: frozen.at(one) is not None):
-        held = list(group)
+        period = list(group)
         if is_frozen:
-            yield held[0], held[-1] + timedelta(minutes=1)
+            yield period[0], period[-1] + timedelta(minutes=1)
 
 
 @pytest.mark.parametrize(
@@ -276,7 +280,7 @@ def test_the_next_window_is_the_first_that_begins(
     assert coming[0] == moment(begin)
 
 
-def test_what_is_over_does_not_come_again() -> None:
+def test_a_window_that_is_over_does_not_come_again() -> None:
     assert freeze(**HOLIDAYS).next_period(moment("2027-01-03")) is None
 
 
@@ -321,7 +325,7 @@ def test_what_is_over_does_not_come_again() -> None:
         ),
     ],
 )  # fmt: skip
-def test_why_it_is_frozen_is_said_in_one_line(windows: dict[str, Any], now: str, text: str) -> None:
+def test_the_reason_of_a_freeze_is_one_line(windows: dict[str, Any], now: str, text: str) -> None:
     frozen = freeze(**windows).at(moment(now))
     assert frozen is not None
     assert frozen.text == text
@@ -352,7 +356,7 @@ def test_a_policy_is_frozen_when_its_freeze_is() -> None:
     assert policy.freeze_at(moment("2026-11-26")) is None
 
 
-# --- properties ---------------------------------------------------------------------------------
+# --- Properties -----------------------------------------------------------------------------------
 
 # By name: where the clock jumps by an hour, by half of one, at odd minutes, back for a month a
 # year, and never.
@@ -401,45 +405,45 @@ def freezes(draw: st.DrawFn) -> Freeze:
         raise
 
 
-def steady(frozen: Freeze, begin: datetime, end: datetime) -> bool:
+def has_steady_clock(frozen: Freeze, begin: datetime, end: datetime) -> bool:
     """Tell whether the clock changes neither between two moments nor within a day of them."""
     zone, days = ZoneInfo(frozen.zone), (end - begin).days + 2
-    looks = [begin + timedelta(days=day) for day in range(-1, days + 1)]
-    return len({look.astimezone(zone).utcoffset() for look in looks}) == 1
+    moments = [begin + timedelta(days=day) for day in range(-1, days + 1)]
+    return len({one.astimezone(zone).utcoffset() for one in moments}) == 1
 
 
 @given(freezes(), MOMENTS)
-def test_the_end_of_a_stretch_is_free_and_the_second_before_is_not(
+def test_the_end_of_a_period_is_free_and_the_second_before_is_not(
     frozen: Freeze, now: datetime
 ) -> None:
-    stretch = frozen.at(now)
-    if stretch is None:
+    period = frozen.at(now)
+    if period is None:
         coming = frozen.next_period(now)
         assume(coming is not None)
         assert coming is not None
-        now, stretch = coming
-    assert stretch.until > now
-    assume(steady(frozen, now, stretch.until))
-    assert frozen.at(stretch.until) is None
-    for inside in (stretch.until - SECOND, now + (stretch.until - now) / 2):
+        now, period = coming
+    assert period.until > now
+    assume(has_steady_clock(frozen, now, period.until))
+    assert frozen.at(period.until) is None
+    for inside in (period.until - SECOND, now + (period.until - now) / 2):
         last = frozen.at(inside)
         assert last is not None
-        assert last.until == stretch.until
+        assert last.until == period.until
 
 
 @given(freezes(), MOMENTS, st.floats(0, 0.999))
-def test_nothing_is_frozen_before_the_stretch_that_comes(
+def test_nothing_is_frozen_before_the_period_that_comes(
     frozen: Freeze, now: datetime, part: float
 ) -> None:
-    stands = frozen.at(now)
-    now = stands.until if stands else now
+    current = frozen.at(now)
+    now = current.until if current else now
     coming = frozen.next_period(now)
     assume(coming is not None)
     assert coming is not None
-    begin, stretch = coming
-    assert now < begin < stretch.until
-    assert frozen.at(begin) == stretch
-    assume(steady(frozen, now, begin))
+    begin, period = coming
+    assert now < begin < period.until
+    assert frozen.at(begin) == period
+    assume(has_steady_clock(frozen, now, begin))
     assert frozen.at(now + (begin - now) * part) is None
 
 
@@ -448,11 +452,11 @@ def test_it_is_frozen_exactly_when_the_clock_on_the_wall_shows_a_time_of_a_windo
     frozen: Freeze, now: datetime
 ) -> None:
     wall = now.astimezone(ZoneInfo(frozen.zone))
-    assert (frozen.at(now) is not None) == any(holds(wall, frozen))
+    assert (frozen.at(now) is not None) == any(matching_windows(wall, frozen))
 
 
-def holds(wall: datetime, frozen: Freeze) -> Iterator[bool]:
-    """Yield for each window whether it holds this reading of the clock, by the text it has."""
+def matching_windows(wall: datetime, frozen: Freeze) -> Iterator[bool]:
+    """Yield for each window whether it holds this reading of the clock, by its text."""
     days = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
     clock, day = f"{wall:%H:%M}", str(wall.date())
     now: tuple[Any, ...]

@@ -1,4 +1,4 @@
-"""Criteria that count requests or that no metric tells: what makes sense, and what is a mistake."""
+"""Criteria that count requests, or read no metric: what is valid, and what is a mistake."""
 
 from typing import Any
 
@@ -107,11 +107,11 @@ def test_a_step_that_nothing_gates_would_pass_unseen() -> None:
     assert mistakes(one) == [f"steps[1].criteria: {line}"]
 
 
-def test_to_gate_is_what_a_criterion_does_that_says_nothing() -> None:
+def test_a_criterion_gates_unless_it_says_otherwise() -> None:
     """One meaning, one digest."""
-    said = parse(changed(criteria__works__gates=True))
-    assert said.digest() == parse(PLAIN).digest()
-    assert parse(changed(criteria__works__gates=False)).digest() != said.digest()
+    explicit = parse(changed(criteria__works__gates=True))
+    assert explicit.digest() == parse(PLAIN).digest()
+    assert parse(changed(criteria__works__gates=False)).digest() != explicit.digest()
 
 
 def test_the_windows_of_a_burn_rate_are_those_of_the_workbook() -> None:
@@ -131,7 +131,7 @@ def test_the_windows_of_a_burn_rate_are_those_of_the_workbook() -> None:
         (ATTESTATION, {}),
     ],
 )
-def test_a_criterion_tells_which_metrics_it_reads(
+def test_a_criterion_names_the_metrics_that_it_reads(
     criterion: dict[str, Any], named: dict[tuple[str | int, ...], str]
 ) -> None:
     assert dict(parse(changed(criteria__c=criterion)).criteria["c"].references()) == named
@@ -149,14 +149,14 @@ def test_an_event_has_a_bound_and_a_group() -> None:
         "present": {"kind": "log_events", "present": "gateway", "control": "check"},
         "often": {"kind": "log_events", "present": "gateway", "min": 5, "control": "check"},
     }.items()}  # fmt: skip
-    found = {name: one for name, one in kinds.items() if isinstance(one, LogEvents)}
-    assert {name: one.bound for name, one in found.items()} == {
+    log_events = {name: one for name, one in kinds.items() if isinstance(one, LogEvents)}
+    assert {name: one.bound for name, one in log_events.items()} == {
         "absent": 0, "some": 3, "present": 1, "often": 5,
     }  # fmt: skip
-    assert found["absent"].log_group_of("arn:aws:lambda:eu-central-1:123456789012:function:f") == (
-        "/aws/lambda/f"
-    )
-    assert found["some"].log_group_of("f") == "elsewhere"
+    assert log_events["absent"].log_group_of(
+        "arn:aws:lambda:eu-central-1:123456789012:function:f"
+    ) == ("/aws/lambda/f")
+    assert log_events["some"].log_group_of("f") == "elsewhere"
 
 
 def test_neither_an_alarm_nor_a_share_is_judged_in_windows_of_its_own() -> None:

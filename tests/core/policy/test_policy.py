@@ -43,7 +43,7 @@ PLAIN: dict[str, Any] = {
 
 COUNT = {"kind": "threshold", "judge": "threshold", "metric": "errors"}
 
-_GONE = object()
+_REMOVED = object()
 
 
 def changed(**changes: Any) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def changed(**changes: Any) -> dict[str, Any]:
         inner: Any = data
         for part in way:
             inner = inner[part]
-        if value is _GONE:
+        if value is _REMOVED:
             del inner[last]
         else:
             inner[last] = value
@@ -116,7 +116,7 @@ def test_a_plain_policy_has_no_mistakes() -> None:
         pytest.param(
             {"metrics__spare": {"namespace": "Shop", "name": "X", "statistic": "Sum"}},
             "metrics.spare: no criterion uses this metric",
-            id="a metric nobody judges",
+            id="a metric that no criterion uses",
         ),
         pytest.param(
             {"metrics__errors__statistic": "Average"},
@@ -192,7 +192,7 @@ def test_a_plain_policy_has_no_mistakes() -> None:
             {"criteria__few": {**COUNT, "max": 1}, "metrics__errors__missing": "zero"},
             "criteria.few.min_samples: must be 0, said in so many words: errors is `missing: "
             "zero`, so while all is well there are no samples to count, and silence has to pass",
-            id="health that is silent, and samples asked of it",
+            id="samples required of a metric that is absent in health",
         ),
         pytest.param(
             {"criteria__works__over": "7m"},
@@ -227,13 +227,13 @@ def test_a_plain_policy_has_no_mistakes() -> None:
             id="an unknown kind",
         ),
         pytest.param(
-            {"criteria__works__kind": _GONE},
+            {"criteria__works__kind": _REMOVED},
             "criteria.works.kind: is required; one of success_rate, latency_increase, threshold, "
             "traffic, share, burn_rate, alarm, log_events, attestation",
             id="no kind",
         ),
         pytest.param(
-            {"criteria__works__judge": _GONE}, "criteria.works.judge: is required", id="no judge"
+            {"criteria__works__judge": _REMOVED}, "criteria.works.judge: is required", id="no judge"
         ),
         pytest.param(
             {"criteria__works__min_samples": True},
@@ -264,7 +264,7 @@ def test_a_plain_policy_has_no_mistakes() -> None:
         ),
     ],
 )  # fmt: skip
-def test_a_mistake_is_told_at_its_place(changes: dict[str, Any], line: str) -> None:
+def test_a_mistake_is_reported_at_its_place(changes: dict[str, Any], line: str) -> None:
     assert line in mistakes(changed(**changes))
 
 
@@ -280,8 +280,8 @@ def test_a_mistake_is_told_at_its_place(changes: dict[str, Any], line: str) -> N
         ({"steps__0__weight": 0}, "steps[0].weight: must be at least 1"),
         ({"steps__1__weight": 101}, "steps[1].weight: must be at most 100"),
         ({"criteria": {}}, "criteria: needs at least one: a step without any would pass unseen"),
-        ({"steps": _GONE}, "steps: is required"),
-        ({"metrics": _GONE}, "metrics: is required"),
+        ({"steps": _REMOVED}, "steps: is required"),
+        ({"metrics": _REMOVED}, "metrics: is required"),
         ({"metrics": []}, "metrics: expected a mapping, not a list"),
         ({"criteria": None}, "criteria: expected a mapping, not nothing"),
         ({"steps__0__approval": "maybe"}, "steps[0].approval: expected 'required', not 'maybe'"),
@@ -290,10 +290,10 @@ def test_a_mistake_is_told_at_its_place(changes: dict[str, Any], line: str) -> N
     ],
 )
 def test_one_mistake_is_one_line(changes: dict[str, Any], line: str) -> None:
-    """What only follows from a mistake is not told beside it."""
-    told = mistakes(changed(**changes))
-    assert len(told) == 1
-    assert told[0].startswith(line)
+    """What only follows from a mistake is not reported as another one."""
+    lines = mistakes(changed(**changes))
+    assert len(lines) == 1
+    assert lines[0].startswith(line)
 
 
 WEEKEND = {"from": "fri 16:00", "to": "mon 08:00"}
@@ -346,8 +346,8 @@ NO_PATTERN = (
     ],
 )
 def test_a_mistake_in_what_verifies_a_rollback_is_one_line(verify: Any, line: str) -> None:
-    told = mistakes(changed(verify_rollback=verify))
-    assert told == [f"verify_rollback{line}"]
+    lines = mistakes(changed(verify_rollback=verify))
+    assert lines == [f"verify_rollback{line}"]
 
 
 @pytest.mark.parametrize(
@@ -368,7 +368,7 @@ def test_a_function_logs_where_lambda_puts_it(function: str, group: str) -> None
     ("freeze", "line"),
     [
         pytest.param(5, ": expected a mapping, not 5", id="no mapping"),
-        pytest.param({"weekly": [WEEKEND], "zone": _GONE}, ".zone: is required", id="no zone"),
+        pytest.param({"weekly": [WEEKEND], "zone": _REMOVED}, ".zone: is required", id="no zone"),
         pytest.param({}, ": needs at least one window: weekly, daily or dates", id="no window"),
         pytest.param(
             {"weekly": []},
@@ -500,11 +500,11 @@ def test_a_function_logs_where_lambda_puts_it(function: str, group: str) -> None
 def test_a_mistake_in_a_freeze_is_one_line(freeze: Any, line: str) -> None:
     if isinstance(freeze, dict):
         freeze = {"zone": "Europe/Berlin", **freeze}
-        freeze = {key: value for key, value in freeze.items() if value is not _GONE}
+        freeze = {key: value for key, value in freeze.items() if value is not _REMOVED}
     assert mistakes(changed(freeze=freeze)) == [f"freeze{line}"]
 
 
-def test_a_machine_without_time_zones_is_told_apart_from_a_wrong_one(
+def test_a_machine_without_time_zones_is_not_taken_for_a_wrong_zone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(zone, "available_timezones", set)
@@ -705,7 +705,7 @@ def test_a_ratio_needs_counts_on_both_sides() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        pytest.param({"metrics__direct__unit": _GONE}, id="only one metric says its unit"),
+        pytest.param({"metrics__direct__unit": _REMOVED}, id="only one metric says its unit"),
         pytest.param(
             {
                 "criteria__works__over": "1m",
@@ -780,7 +780,7 @@ def test_what_makes_sense_is_no_mistake(changes: dict[str, Any]) -> None:
 
 def test_a_metric_may_be_compared_with_its_own_past() -> None:
     data = changed(
-        criteria__fast__baseline={"frozen": "latency", "over": "24h"}, metrics__direct=_GONE
+        criteria__fast__baseline={"frozen": "latency", "over": "24h"}, metrics__direct=_REMOVED
     )
     assert parse(data).criteria["fast"].window == timedelta(minutes=5)
 
@@ -813,10 +813,10 @@ def test_a_frozen_baseline_ends_where_data_are_settled() -> None:
         ({"from": "2026-11-21T00:00:00Z", "over": "1h"}, "needs either `over`, or"),
     ],
 )
-def test_a_frozen_window_is_told_one_way(baseline: dict[str, Any], problem: str) -> None:
-    told = mistakes(changed(criteria__fast__baseline={"frozen": "direct", **baseline}))
-    assert len(told) == 1
-    assert problem in told[0]
+def test_a_frozen_window_is_given_in_one_form(baseline: dict[str, Any], problem: str) -> None:
+    lines = mistakes(changed(criteria__fast__baseline={"frozen": "direct", **baseline}))
+    assert len(lines) == 1
+    assert problem in lines[0]
 
 
 def test_a_step_without_a_list_has_every_criterion_and_the_policys_warmup() -> None:
@@ -868,13 +868,13 @@ def test_a_snapshot_reads_back_as_the_same_policy() -> None:
 
 
 def test_a_freeze_is_stored_as_it_was_written() -> None:
-    said = {
+    freeze = {
         "zone": "Europe/Berlin",
         "weekly": [WEEKEND],
         "daily": [{"from": "22:00", "to": "06:00"}],
         "dates": [{"from": "2026-12-23", "to": "2027-01-02T08:00"}],
     }
-    assert json.loads(parse(changed(freeze=said)).snapshot())["freeze"] == said
+    assert json.loads(parse(changed(freeze=freeze)).snapshot())["freeze"] == freeze
 
 
 def test_the_digest_of_a_policy_outlives_new_fields_that_it_does_not_use() -> None:
@@ -893,7 +893,7 @@ def test_the_digest_follows_the_meaning_not_the_spelling() -> None:
     assert other.digest() != parse(PLAIN).digest()
 
 
-def test_every_criterion_tells_which_metrics_it_reads() -> None:
+def test_every_criterion_names_the_metrics_that_it_reads() -> None:
     policy = parse(
         changed(
             criteria__reached={
@@ -939,11 +939,11 @@ def test_a_place_is_written_on_one_line(place: tuple[str | int, ...], text: str)
     assert place_text(place) == text
 
 
-# --- whom it tells ------------------------------------------------------------------------------
+# --- Channels -------------------------------------------------------------------------------------
 
 _TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"
 _HIDDEN = "https://hooks.slack.com/services/hunter2"
-_BELONGS = (
+_INLINE_SECRET = (
     "notify[0].webhook: a webhook URL, or any other secret, never stands in a policy: keep it in "
     "Secrets Manager and write {secret: NAME}, or in an environment variable and write "
     "{environment: NAME}"
@@ -954,13 +954,17 @@ _ONE_PLACE = "notify[0].webhook: names one place: either `secret` or `environmen
 @pytest.mark.parametrize(
     ("channel", "line"),
     [
-        pytest.param({"kind": "slack", "webhook": _HIDDEN}, _BELONGS, id="a URL"),
-        pytest.param({"kind": "slack", "webhook": "hunter2"}, _BELONGS, id="a secret"),
+        pytest.param({"kind": "slack", "webhook": _HIDDEN}, _INLINE_SECRET, id="a URL"),
+        pytest.param({"kind": "slack", "webhook": "hunter2"}, _INLINE_SECRET, id="a secret"),
         pytest.param(
-            {"kind": "slack", "webhook": {"environment": _HIDDEN}}, _BELONGS, id="a URL as a name"
+            {"kind": "slack", "webhook": {"environment": _HIDDEN}},
+            _INLINE_SECRET,
+            id="a URL as a name",
         ),
         pytest.param(
-            {"kind": "slack", "webhook": {"url": _HIDDEN}}, _BELONGS, id="a URL under another key"
+            {"kind": "slack", "webhook": {"url": _HIDDEN}},
+            _INLINE_SECRET,
+            id="a URL under another key",
         ),
         pytest.param(
             {"kind": "slack", "webhook": {"environment": "A", "secret": "b"}},
@@ -1006,7 +1010,7 @@ _ONE_PLACE = "notify[0].webhook: names one place: either `secret` or `environmen
         ),
     ],
 )
-def test_a_mistake_in_a_channel_is_told_at_its_place_and_no_secret_with_it(
+def test_a_mistake_in_a_channel_is_reported_at_its_place_without_the_secret(
     channel: Any, line: str
 ) -> None:
     assert mistakes(changed(notify=[channel])) == [line]
@@ -1022,8 +1026,8 @@ def test_a_list_of_channels_is_not_empty() -> None:
 @pytest.mark.parametrize(
     ("changes", "every"),
     [
-        pytest.param({}, None, id="nobody is told"),
-        pytest.param({"summary_every": "1h"}, None, id="nobody is there to be told"),
+        pytest.param({}, None, id="no channel"),
+        pytest.param({"summary_every": "1h"}, None, id="a period without a channel"),
         pytest.param({"notify": [{"kind": "eventbridge"}]}, timedelta(hours=1), id="an hour"),
         pytest.param(
             {"notify": [{"kind": "eventbridge"}], "summary_every": "6h"},
@@ -1035,7 +1039,7 @@ def test_a_list_of_channels_is_not_empty() -> None:
         ),
     ],
 )
-def test_a_bake_at_100_is_summed_up_for_those_who_are_told(
+def test_a_bake_at_100_is_summed_up_where_there_is_a_channel(
     changes: dict[str, Any], every: timedelta | None
 ) -> None:
     assert parse(changed(**changes)).summary_period == every

@@ -64,7 +64,7 @@ LEAVES = list({(leaf[0], *leaf[1].values()): leaf for leaf in leaves(Policy)}.va
 
 
 def problems(data: Any, place: tuple[str | int, ...]) -> list[str]:
-    """Return what is said of this place of a file."""
+    """Return the problems that are reported at this place of a file."""
     with pytest.raises(PolicyProblems) as caught:
         parse(data)
     return [one.message for one in caught.value.problems if one.place == place]
@@ -86,10 +86,10 @@ def test_the_model_is_walked_to_its_ends() -> None:
 
 @pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)
 def test_every_field_refuses_it_with_one_problem(text: str) -> None:
-    said = {leaf[0]: problems(document(leaf, text), leaf[0]) for leaf in LEAVES}
-    assert {place: one for place, one in said.items() if len(one) != 1} == {}
+    messages = {leaf[0]: problems(document(leaf, text), leaf[0]) for leaf in LEAVES}
+    assert {place: one for place, one in messages.items() if len(one) != 1} == {}
     words = ("is not printable", "line", "a command by GitHub Actions")
-    other = [one for (one,) in said.values() if not any(word in one for word in words)]
+    other = [one for (one,) in messages.values() if not any(word in one for word in words)]
     assert other == []
 
 

@@ -38,7 +38,7 @@ def test_a_step_starts_without_the_evidence_of_the_one_before() -> None:
     assert (after.hold_from, after.barrier) == (None, "")
 
 
-def test_a_step_leaves_behind_what_the_next_one_does_not_ask_for() -> None:
+def test_a_step_leaves_behind_the_findings_of_criteria_that_the_next_one_lacks() -> None:
     first, *rest = LADDER["steps"]
     steps = [first, *({**one, "criteria": ["steady"]} for one in rest)]
     works = LADDER["criteria"]["works"]
@@ -48,7 +48,7 @@ def test_a_step_leaves_behind_what_the_next_one_does_not_ask_for() -> None:
     assert [(one.criterion, one.sentence) for one in after.earlier] == [("works", "")]
 
 
-def test_what_held_a_raise_up_is_forgotten_once_it_is_in_force() -> None:
+def test_a_block_is_forgotten_once_the_raise_is_applied() -> None:
     after = decide_tick(
         replace(RAISING, barrier="frozen", blocked="frozen"), a_reading(50), 3
     ).rollout
@@ -60,7 +60,7 @@ def test_the_intent_of_a_raise_holds_what_a_crash_needs() -> None:
     assert after.intent == Intent(50, 10, "token-2", NOON + 15 * MINUTE)
 
 
-def test_zero_is_guarded_against_the_last_weight_that_was_asked_for() -> None:
+def test_the_peak_is_the_last_weight_that_was_decided() -> None:
     assert decide_tick(AT_10, a_reading(10), 15).rollout.peak == 50
 
 
@@ -119,16 +119,16 @@ def test_a_healthy_rollout_climbs_the_ladder_and_seals_once_an_hour() -> None:
             {"weight": 100, "bake": "3h"},
         ]
     )
-    rollout, weight, told = created(policy), 10, []
+    rollout, weight, entries = created(policy), 10, []
     for minute in range(1, 260):
-        seen = Observation(a_reading(weight), healthy_until(minute))
-        decision = decide(rollout, seen, NOON + minute * MINUTE)
+        observation = Observation(a_reading(weight), healthy_until(minute))
+        decision = decide(rollout, observation, NOON + minute * MINUTE)
         if isinstance(decision.move, Shift):
             weight = decision.move.weight
         if decision.record:
-            told.append((minute, decision.record.kind, weight))
+            entries.append((minute, decision.record.kind, weight))
         rollout = decision.rollout
-    assert told == [
+    assert entries == [
         (1, "settled", 10),
         (16, "advanced", 50),
         (17, "settled", 50),

@@ -1,4 +1,4 @@
-"""What is told beside transitions: a hold when it begins, a long bake, and what is critical."""
+"""Notices that are not transitions: a new hold, the summary of a long bake, repeated pages."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -29,13 +29,13 @@ from tests.support.three_steps import (
     decide_tick,
 )
 
-TOLD = [{"kind": "eventbridge"}]
+CHANNELS = [{"kind": "eventbridge"}]
 HOUR = timedelta(hours=1)
 
 
-def telling(rollout: Rollout, **parts: object) -> Rollout:
-    """Return `rollout` with a policy that tells somebody."""
-    return replace(rollout, policy=a_policy(notify=TOLD, **parts))
+def with_channel(rollout: Rollout, **parts: object) -> Rollout:
+    """Return `rollout` with a policy that has a channel."""
+    return replace(rollout, policy=a_policy(notify=CHANNELS, **parts))
 
 
 def kinds(decision: Decision) -> list[str]:
@@ -46,10 +46,10 @@ def critical(decision: Decision) -> list[Notice]:
     return [one for one in decision.notices if one.severity is Severity.CRITICAL]
 
 
-# --- holds --------------------------------------------------------------------------------------
+# --- Holds ----------------------------------------------------------------------------------------
 
 
-def test_a_hold_is_told_when_it_begins_and_not_again() -> None:
+def test_a_hold_is_reported_when_it_begins_and_not_again() -> None:
     first = decide_tick(AT_10, a_reading(10), 16, TOO_FEW_REQUESTS)
     assert [(one.severity, one.kind) for one in first.notices] == [(Severity.WARNING, "holding")]
     assert first.notices[0].text.startswith("checkout#1 is holding at 10 %: ")
@@ -58,11 +58,11 @@ def test_a_hold_is_told_when_it_begins_and_not_again() -> None:
     assert decide_tick(first.rollout, a_reading(10), 17, TOO_FEW_REQUESTS).notices == ()
 
 
-def test_a_hold_that_begins_anew_is_told_anew() -> None:
+def test_a_hold_that_begins_anew_is_reported_anew() -> None:
     held = decide_tick(AT_10, a_reading(10), 16, TOO_FEW_REQUESTS).rollout
-    seen = Observation(a_reading(10), TOO_FEW_REQUESTS)
-    stopped = apply_command(held, Command(Verb.PAUSE), seen, NOON + 17 * MINUTE).rollout
-    again = apply_command(stopped, Command(Verb.RESUME), seen, NOON + 18 * MINUTE).rollout
+    observation = Observation(a_reading(10), TOO_FEW_REQUESTS)
+    stopped = apply_command(held, Command(Verb.PAUSE), observation, NOON + 17 * MINUTE).rollout
+    again = apply_command(stopped, Command(Verb.RESUME), observation, NOON + 18 * MINUTE).rollout
     assert kinds(decide_tick(again, a_reading(10), 19, TOO_FEW_REQUESTS)) == ["holding"]
 
 
@@ -70,7 +70,7 @@ def test_a_gate_that_fails_in_its_hold_is_a_rollback_and_no_hold() -> None:
     assert "holding" not in kinds(decide_tick(AT_10, a_reading(10), 16, FAILING))
 
 
-# --- summaries ----------------------------------------------------------------------------------
+# --- Summaries ------------------------------------------------------------------------------------
 
 LONG = [
     {"weight": 10, "bake": "10m"},
@@ -81,45 +81,47 @@ LONG = [
 
 def summaries(policy: Policy, minutes: range) -> list[int]:
     """Return the minutes of ticks at 100 % that say how it goes."""
-    rollout, found = at_weight(100, policy=policy), []
+    rollout, summary_minutes = at_weight(100, policy=policy), []
     for minute in minutes:
         decision = decide_tick(rollout, a_reading(100), minute, HEALTHY)
         rollout = decision.rollout
         if "summary" in kinds(decision):
-            found.append(minute)
-    return found
+            summary_minutes.append(minute)
+    return summary_minutes
 
 
 def test_a_long_bake_at_100_says_how_it_goes_once_an_hour() -> None:
-    policy = a_policy(notify=TOLD, steps=LONG)
+    policy = a_policy(notify=CHANNELS, steps=LONG)
     assert summaries(policy, range(1, 110)) == [60]
     assert summaries(policy, range(1, 110, 7)) == [64]
 
 
 def test_hours_without_a_tick_are_summed_up_once() -> None:
-    assert summaries(a_policy(notify=TOLD, steps=LONG), range(1, 118, 116)) == [117]
+    assert summaries(a_policy(notify=CHANNELS, steps=LONG), range(1, 118, 116)) == [117]
 
 
 @pytest.mark.parametrize(
     ("parts", "minutes"),
     [
-        pytest.param({}, [], id="nobody is there to be told"),
-        pytest.param({"notify": TOLD, "summary_every": "0s"}, [], id="nobody wants it"),
-        pytest.param({"notify": TOLD, "summary_every": "30m"}, [30, 60, 90], id="more often"),
+        pytest.param({}, [], id="no channel"),
+        pytest.param({"notify": CHANNELS, "summary_every": "0s"}, [], id="switched off"),
+        pytest.param({"notify": CHANNELS, "summary_every": "30m"}, [30, 60, 90], id="more often"),
     ],
 )
-def test_a_policy_says_how_often(parts: dict[str, object], minutes: list[int]) -> None:
+def test_a_policy_sets_the_period_of_summaries(
+    parts: dict[str, object], minutes: list[int]
+) -> None:
     assert summaries(a_policy(steps=LONG, **parts), range(1, 110)) == minutes
 
 
 def test_below_100_nothing_is_summed_up() -> None:
     steps = [{"weight": 10, "bake": "24h"}, {"weight": 100, "bake": "24h"}]
-    rollout = at_weight(10, policy=a_policy(notify=TOLD, steps=steps))
+    rollout = at_weight(10, policy=a_policy(notify=CHANNELS, steps=steps))
     assert decide_tick(rollout, a_reading(10), 61, HEALTHY).notices == ()
 
 
 def test_a_summary_says_since_when_what_was_found_and_until_when() -> None:
-    rollout = at_weight(100, policy=a_policy(notify=TOLD, steps=LONG), updated=NOON)
+    rollout = at_weight(100, policy=a_policy(notify=CHANNELS, steps=LONG), updated=NOON)
     (notice,) = decide_tick(rollout, a_reading(100), 61, HEALTHY).notices
     assert notice.severity is Severity.INFO
     assert notice.text.startswith(
@@ -129,24 +131,24 @@ def test_a_summary_says_since_when_what_was_found_and_until_when() -> None:
 
 def test_a_summary_says_what_each_criterion_found_and_nothing_where_none_has() -> None:
     works = LADDER["criteria"]["works"]
-    both = a_policy(notify=TOLD, steps=LONG, criteria={"works": works, "steady": works})
+    both = a_policy(notify=CHANNELS, steps=LONG, criteria={"works": works, "steady": works})
     after = decide_tick(at_weight(100, policy=both, updated=NOON), a_reading(100), 61, HEALTHY)
     (notice,) = after.notices
     first, second = (one.sentence for one in after.rollout.findings)
     assert notice.text.endswith(f" UTC. {first} {second}")
-    warming = a_policy(notify=TOLD, steps=LONG, warmup="2h")
+    warming = a_policy(notify=CHANNELS, steps=LONG, warmup="2h")
     (notice,) = decide_tick(
         at_weight(100, policy=warming, updated=NOON), a_reading(100), 61, HEALTHY
     ).notices
     assert notice.text.endswith(" UTC.")
 
 
-# --- what is critical ---------------------------------------------------------------------------
+# --- Pages ----------------------------------------------------------------------------------------
 
 
 def drifted() -> Decision:
-    """Return a rollout that another hand has raised, a minute after noon."""
-    decision = decide_tick(telling(AT_10), a_reading(70), 1)
+    """Return the decision on a weight that was raised outside rolloutctl, a minute after noon."""
+    decision = decide_tick(with_channel(AT_10), a_reading(70), 1)
     assert critical(decision)
     return decision
 
@@ -157,30 +159,30 @@ def later(rollout: Rollout, minutes: float, weight: int = 70) -> Decision:
 
 
 def ack(rollout: Rollout, note: str = "") -> Decision:
-    seen = Observation(a_reading(70))
-    return apply_command(rollout, Command(Verb.ACK, note), seen, rollout.updated + MINUTE)
+    observation = Observation(a_reading(70))
+    return apply_command(rollout, Command(Verb.ACK, note), observation, rollout.updated + MINUTE)
 
 
-def test_what_is_critical_is_told_again_until_somebody_acknowledges_it() -> None:
+def test_a_page_is_repeated_until_it_is_acknowledged() -> None:
     rollout = drifted().rollout
-    told = []
+    pages = []
     for minute in range(1, 46):
         decision = later(rollout, 1)
         rollout = decision.rollout
-        told += [(minute, one.kind) for one in critical(decision)]
-    assert told == [(15, "repeated"), (30, "repeated"), (45, "repeated")]
+        pages += [(minute, one.kind) for one in critical(decision)]
+    assert pages == [(15, "repeated"), (30, "repeated"), (45, "repeated")]
     rollout = ack(rollout).rollout
     assert not [minute for minute in range(60) if critical(later(rollout, minute))]
 
 
-def test_what_a_person_does_meanwhile_delays_no_repeat() -> None:
-    asking = [dict(LADDER["steps"][0]), {**LADDER["steps"][1], "approval": "required"}]
+def test_a_command_of_an_operator_delays_no_repeat() -> None:
+    steps = [dict(LADDER["steps"][0]), {**LADDER["steps"][1], "approval": "required"}]
     rollout = decide_tick(
-        telling(AT_10, steps=[*asking, LADDER["steps"][2]]), a_reading(70), 1
+        with_channel(AT_10, steps=[*steps, LADDER["steps"][2]]), a_reading(70), 1
     ).rollout
-    approve, seen = Command(Verb.APPROVE), Observation(a_reading(70))
-    assert not critical(apply_command(rollout, approve, seen, NOON + 15 * MINUTE))
-    assert critical(apply_command(rollout, approve, seen, NOON + 16 * MINUTE))
+    approve, observation = Command(Verb.APPROVE), Observation(a_reading(70))
+    assert not critical(apply_command(rollout, approve, observation, NOON + 15 * MINUTE))
+    assert critical(apply_command(rollout, approve, observation, NOON + 16 * MINUTE))
 
 
 def test_a_repeat_says_what_since_when_and_how_to_end_it() -> None:
@@ -222,9 +224,9 @@ def test_an_acknowledgement_needs_no_note_and_is_recorded_with_when_and_at_which
 @pytest.mark.parametrize(
     "rollout",
     [
-        pytest.param(telling(AT_10), id="nothing is critical"),
+        pytest.param(with_channel(AT_10), id="nothing is critical"),
         pytest.param(ack(drifted().rollout).rollout, id="it was acknowledged"),
-        pytest.param(decide_tick(AT_10, a_reading(70), 1).rollout, id="the policy tells nobody"),
+        pytest.param(decide_tick(AT_10, a_reading(70), 1).rollout, id="the policy has no channel"),
     ],
 )
 def test_an_acknowledgement_of_nothing_is_refused(rollout: Rollout) -> None:
@@ -235,10 +237,10 @@ def test_an_acknowledgement_of_nothing_is_refused(rollout: Rollout) -> None:
     )
 
 
-def test_a_pause_that_somebody_ended_is_told_no_more() -> None:
-    seen = Observation(a_reading(70), HEALTHY)
+def test_a_pause_that_an_operator_ended_pages_no_more() -> None:
+    observation = Observation(a_reading(70), HEALTHY)
     rollout = apply_command(
-        drifted().rollout, Command(Verb.RESUME, way="keep"), seen, NOON + 5 * MINUTE
+        drifted().rollout, Command(Verb.RESUME, way="keep"), observation, NOON + 5 * MINUTE
     ).rollout
     assert rollout.phase is Phase.PROGRESSING
     assert later(rollout, 1).rollout.page is None
@@ -247,7 +249,7 @@ def test_a_pause_that_somebody_ended_is_told_no_more() -> None:
 
 def stuck() -> Rollout:
     """Return a rollback that its target has refused for too long, and that has paged."""
-    decision = decide_tick(telling(DURING_ROLLBACK), UNREADABLE, 6)
+    decision = decide_tick(with_channel(DURING_ROLLBACK), UNREADABLE, 6)
     assert kinds(decision) == ["rollback_unconfirmed"]
     return decision.rollout
 
@@ -255,13 +257,13 @@ def stuck() -> Rollout:
 def test_a_rollback_that_is_stuck_pages_on_and_not_after_an_acknowledgement() -> None:
     rollout = stuck()
     assert critical(decide_tick(rollout, UNREADABLE, 21))
-    quiet = ack(rollout).rollout
-    decision = decide_tick(quiet, UNREADABLE, 22)
+    acknowledged = ack(rollout).rollout
+    decision = decide_tick(acknowledged, UNREADABLE, 22)
     assert not critical(decision)
     assert decision.alert is not None  # the tick's exit status is another matter
 
 
-def test_what_is_critical_again_is_one_page_with_the_newest_words() -> None:
+def test_what_is_critical_again_is_one_page_with_the_newest_text() -> None:
     first = stuck()
     decision = decide_tick(first, UnreadableTarget("the function is gone"), 21)
     (notice,) = critical(decision)
@@ -271,38 +273,38 @@ def test_what_is_critical_again_is_one_page_with_the_newest_words() -> None:
     assert page == replace(before, text=notice.text, told=NOON + 21 * MINUTE)
 
 
-def test_something_else_that_is_critical_is_told_after_an_acknowledgement() -> None:
-    refuted = telling(AFTER_ROLLBACK)
+def test_something_else_that_is_critical_pages_after_an_acknowledgement() -> None:
+    rolled_back = with_channel(AFTER_ROLLBACK)
     page = drifted().rollout.page
     assert page is not None
-    quiet = replace(refuted, page=replace(page, since=refuted.since, acknowledged=True))
-    one = decide_tick(quiet, a_reading(10), 20)
-    assert not critical(one)
-    loud = with_refused_rollback(
-        decide_tick(quiet, a_reading(10), 3), "access denied", NOON + 3 * MINUTE
+    page = replace(page, since=rolled_back.since, acknowledged=True)
+    acknowledged = replace(rolled_back, page=page)
+    assert not critical(decide_tick(acknowledged, a_reading(10), 20))
+    refused = with_refused_rollback(
+        decide_tick(acknowledged, a_reading(10), 3), "access denied", NOON + 3 * MINUTE
     )
-    assert [one.kind for one in critical(loud)] == ["rollback_unconfirmed"]
+    assert [one.kind for one in critical(refused)] == ["rollback_unconfirmed"]
 
 
-def test_a_rollback_that_is_confirmed_after_all_is_told_no_more() -> None:
+def test_a_rollback_that_is_confirmed_after_all_pages_no_more() -> None:
     rollout = decide_tick(stuck(), a_reading(0), 7).rollout
     assert rollout.phase is Phase.ROLLED_BACK
     assert not critical(decide_tick(rollout, a_reading(0), 20, NO_DATA))
     assert rollout.watch_until == NOON + 7 * MINUTE + ROLLBACK_GUARD
 
 
-def test_who_must_hear_of_a_rollback_is_told_for_a_day_and_zero_is_guarded_no_longer() -> None:
-    rollout = telling(AFTER_ROLLBACK)
-    loud = with_refused_rollback(
+def test_a_refused_rollback_pages_for_a_day_and_lowers_no_longer_than_its_guard() -> None:
+    rollout = with_channel(AFTER_ROLLBACK)
+    paged = with_refused_rollback(
         decide_tick(rollout, a_reading(10), 3), "access denied", NOON + 3 * MINUTE
     ).rollout
-    assert loud.watch_until == NOON + 3 * MINUTE + REPEAT_FOR
-    assert loud.next == "told again until somebody says rolloutctl ack checkout#1"
-    assert loud.next_at == loud.watch_until
+    assert paged.watch_until == NOON + 3 * MINUTE + REPEAT_FOR
+    assert paged.next == "told again until somebody says rolloutctl ack checkout#1"
+    assert paged.next_at == paged.watch_until
     end = ROLLBACK_GUARD / MINUTE
-    assert decide_tick(loud, a_reading(10), end - 1).move is not None
-    assert decide_tick(loud, a_reading(10), end).move is None
-    late = decide_tick(loud, a_reading(10), 40)
+    assert decide_tick(paged, a_reading(10), end - 1).move is not None
+    assert decide_tick(paged, a_reading(10), end).move is None
+    late = decide_tick(paged, a_reading(10), 40)
     assert late.move is None
     assert [one.kind for one in critical(late)] == ["repeated"]
     assert ack(late.rollout).rollout.watch_until == NOON + ROLLBACK_GUARD
@@ -311,23 +313,25 @@ def test_who_must_hear_of_a_rollback_is_told_for_a_day_and_zero_is_guarded_no_lo
 def test_a_rollback_whose_drain_is_not_known_yet_is_watched_as_ever() -> None:
     page = Page("rollback_unconfirmed", "access denied", NOON, NOON)
     after = decide_tick(
-        replace(telling(AFTER_ROLLBACK), page=page, since=NOON), UNREADABLE, 1
+        replace(with_channel(AFTER_ROLLBACK), page=page, since=NOON), UNREADABLE, 1
     ).rollout
     assert (after.drain, after.watch_until) == (None, NOON + ROLLBACK_GUARD)
 
 
-def test_requests_that_go_on_after_a_rollback_are_told_for_a_day() -> None:
-    loud = decide_tick(telling(AFTER_ROLLBACK), a_reading(0), 6, HEALTHY).rollout
-    assert loud.drain is not None
-    assert loud.watch_until == NOON + 6 * MINUTE + REPEAT_FOR
+def test_requests_that_go_on_after_a_rollback_page_for_a_day() -> None:
+    paged = decide_tick(with_channel(AFTER_ROLLBACK), a_reading(0), 6, HEALTHY).rollout
+    assert paged.drain is not None
+    assert paged.watch_until == NOON + 6 * MINUTE + REPEAT_FOR
 
 
 def test_a_rollout_that_is_visited_longer_for_its_messages_repeats_nothing_any_more() -> None:
-    """Otherwise a channel that is down for good would be told, and visited for, for good."""
-    loud = decide_tick(telling(AFTER_ROLLBACK), a_reading(0), 6, HEALTHY).rollout
+    """Otherwise a channel that is down for good would get repeats, and cause visits, for good."""
+    paged = decide_tick(with_channel(AFTER_ROLLBACK), a_reading(0), 6, HEALTHY).rollout
     last = REPEAT_FOR / MINUTE + 6
-    assert [one.kind for one in critical(decide_tick(loud, a_reading(0), last - 1))] == ["repeated"]
-    assert not critical(decide_tick(loud, a_reading(0), last))
+    assert [one.kind for one in critical(decide_tick(paged, a_reading(0), last - 1))] == [
+        "repeated"
+    ]
+    assert not critical(decide_tick(paged, a_reading(0), last))
 
 
 def test_without_channels_a_page_is_as_before() -> None:

@@ -1,4 +1,4 @@
-"""What a rollout could see of its target and its metrics, and that blindness is said."""
+"""Blindness: a rollout that cannot read its target or its metrics warns of it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -49,32 +49,32 @@ BAKING = replace(
 )
 
 
-def warned(
+def tick_and_warn(
     rollout: Rollout,
     target: TargetReading | UnreadableTarget,
     measured: Mapping[str, Series],
     minutes: range,
 ) -> tuple[Rollout, list[int]]:
     """Return the rollout after ticks at `minutes` after noon, and at which of them it warned."""
-    found = []
+    warned_at = []
     for minute in minutes:
         decision = decide_tick(rollout, target, minute, measured)
-        found += [minute] * len(decision.notices)
+        warned_at += [minute] * len(decision.notices)
         rollout = decision.rollout
-    return rollout, found
+    return rollout, warned_at
 
 
 def test_a_log_that_cannot_be_read_is_no_blindness() -> None:
     unread = Series(answer=QueryStatus.ERROR, message="throttled")
-    _, minutes = warned(BAKING, a_reading(100), {**HEALTHY, "log:C": unread}, range(5, 100))
+    _, minutes = tick_and_warn(BAKING, a_reading(100), {**HEALTHY, "log:C": unread}, range(5, 100))
     assert minutes == []
 
 
 @pytest.mark.parametrize(("target", "measured"), BLIND)
-def test_blindness_is_said_after_a_quarter_of_an_hour_and_then_once_a_day(
+def test_blindness_is_reported_after_a_quarter_of_an_hour_and_then_once_a_day(
     target: TargetReading | UnreadableTarget, measured: Mapping[str, Series]
 ) -> None:
-    _, minutes = warned(BAKING, target, measured, range(5, 3_000))
+    _, minutes = tick_and_warn(BAKING, target, measured, range(5, 3_000))
     assert minutes == [20, 20 + 24 * 60, 20 + 48 * 60]
 
 
@@ -82,10 +82,10 @@ def test_blindness_is_said_after_a_quarter_of_an_hour_and_then_once_a_day(
 def test_blindness_that_ended_is_forgotten(
     target: TargetReading | UnreadableTarget, measured: Mapping[str, Series]
 ) -> None:
-    rollout, _ = warned(BAKING, target, measured, range(5, 30))
+    rollout, _ = tick_and_warn(BAKING, target, measured, range(5, 30))
     seeing = decide_tick(rollout, a_reading(100), 30).rollout
     assert seeing.blind_since is None
-    _, minutes = warned(seeing, target, measured, range(31, 60))
+    _, minutes = tick_and_warn(seeing, target, measured, range(31, 60))
     assert minutes == [46]
 
 
@@ -97,12 +97,12 @@ def test_blindness_that_ended_is_forgotten(
 def test_what_is_seen_is_not_called_blindness(
     target: TargetReading, measured: Mapping[str, Series]
 ) -> None:
-    assert warned(BAKING, target, measured, range(5, 60))[1] == []
+    assert tick_and_warn(BAKING, target, measured, range(5, 60))[1] == []
 
 
 def test_one_series_that_answers_is_sight() -> None:
     half = {**OUTAGE, "requests:Sum@60": HEALTHY["requests:Sum@60"]}
-    assert warned(BAKING, a_reading(100), half, range(5, 60))[1] == []
+    assert tick_and_warn(BAKING, a_reading(100), half, range(5, 60))[1] == []
 
 
 def test_the_warning_says_since_when_why_and_what_now() -> None:
@@ -120,7 +120,7 @@ def test_the_warning_says_since_when_why_and_what_now() -> None:
     assert (decision.record.kind, decision.record.sentence) == ("blind", notice.text)
 
 
-def test_an_outage_of_the_metrics_is_told_in_their_words() -> None:
+def test_an_outage_of_the_metrics_is_reported_with_its_reason() -> None:
     (notice,) = decide_tick(replace(BAKING, blind_since=NOON), a_reading(100), 20, OUTAGE).notices
     assert notice.text == (
         "checkout#1 has not seen any metric for 20m (Throttling): traffic stays where it is, and "
@@ -133,7 +133,7 @@ THROTTLED = Series(answer=QueryStatus.ERROR, message="throttled")
 
 
 @pytest.mark.parametrize(
-    ("series", "alarms", "told"),
+    ("series", "alarms", "text"),
     [
         pytest.param({}, {"red": UNREAD}, "any alarm for 20m (AccessDenied)", id="alarms"),
         pytest.param({"log:C": THROTTLED}, {}, "any log event for 20m (throttled)", id="logs"),
@@ -143,24 +143,26 @@ THROTTLED = Series(answer=QueryStatus.ERROR, message="throttled")
         pytest.param({"log:C": THROTTLED}, {"red": AlarmReading(AlarmState.OK)}, "",
                      id="so is an alarm"),
         pytest.param({**HEALTHY, "log:C": THROTTLED}, {"red": UNREAD}, "",
-                     id="beside metrics that answer they blind nobody"),
+                     id="metrics that answer are enough"),
         pytest.param(OUTAGE, {"red": AlarmReading(AlarmState.OK)},
-                     "any metric for 20m (Throttling)", id="nor are they a sight of metrics"),
+                     "any metric for 20m (Throttling)", id="an alarm that is read is no metric"),
     ],
 )  # fmt: skip
 def test_without_metrics_logs_and_alarms_are_all_there_is_to_see(
-    series: Mapping[str, Series], alarms: Mapping[str, AlarmReading], told: str
+    series: Mapping[str, Series], alarms: Mapping[str, AlarmReading], text: str
 ) -> None:
-    seen = Observation(a_reading(100), series, alarms=alarms)
-    decision = decide(replace(BAKING, blind_since=NOON), seen, NOON + 20 * MINUTE)
+    observation = Observation(a_reading(100), series, alarms=alarms)
+    decision = decide(replace(BAKING, blind_since=NOON), observation, NOON + 20 * MINUTE)
     texts = [one.text for one in decision.notices]
-    assert [told in one for one in texts] == [True] * bool(told)
-    assert (decision.rollout.blind_since is not None) is bool(told)
+    assert [text in one for one in texts] == [True] * bool(text)
+    assert (decision.rollout.blind_since is not None) is bool(text)
 
 
-def test_an_outage_without_a_word_is_told_all_the_same() -> None:
-    mute = {key: Series({}, QueryStatus.ERROR) for key in OUTAGE}
-    (notice,) = decide_tick(replace(BAKING, blind_since=NOON), a_reading(100), 20, mute).notices
+def test_an_outage_without_a_reason_is_reported_all_the_same() -> None:
+    no_reason = {key: Series({}, QueryStatus.ERROR) for key in OUTAGE}
+    (notice,) = decide_tick(
+        replace(BAKING, blind_since=NOON), a_reading(100), 20, no_reason
+    ).notices
     assert "has not seen any metric for 20m (no reason given)" in notice.text
 
 
@@ -172,7 +174,7 @@ def test_an_hourly_entry_does_not_silence_the_warning() -> None:
 
 
 def test_a_paused_rollout_warns_of_blindness_and_then_reminds_once_a_day_in_all() -> None:
-    _, minutes = warned(ON_HOLD, UNREADABLE, HEALTHY, range(10, 3_000))
+    _, minutes = tick_and_warn(ON_HOLD, UNREADABLE, HEALTHY, range(10, 3_000))
     assert minutes == [25, 25 + 24 * 60, 25 + 48 * 60]
 
 

@@ -1,4 +1,4 @@
-"""A freeze and a missing approval delay advances, and nothing else; people hear of it once."""
+"""A freeze and a missing approval delay advances, and nothing else, and are reported once."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -44,10 +44,10 @@ FREEZE: dict[str, Any] = {
     "freeze": {"zone": "UTC", "daily": [{"from": "12:10", "to": "18:00"}]},
 }
 OVER = 360
-# A person wants it back at 10 %.
+# An operator restores 10 %.
 RESTORING = replace(FIRST_RAISE, intent=Intent(10, 100, "token-1", NOON))
 WHY_FROZEN = "frozen until 2026-11-24 18:00 UTC (daily 12:10 to 18:00, UTC)"
-WHY_ASKED = "50 % needs an approval: rolloutctl approve checkout#1"
+WHY_UNAPPROVED = "50 % needs an approval: rolloutctl approve checkout#1"
 
 
 def at_10(*parts: Mapping[str, Any], **facts: Any) -> Rollout:
@@ -59,14 +59,14 @@ def at_10(*parts: Mapping[str, Any], **facts: Any) -> Rollout:
 FROZEN, UNAPPROVED, BOTH = at_10(FREEZE), at_10(APPROVAL), at_10(FREEZE, APPROVAL)
 
 
-UP_IN_A_FREEZE = replace(RAISING, policy=FROZEN.policy, updated=NOON)
+RAISE_IN_FREEZE = replace(RAISING, policy=FROZEN.policy, updated=NOON)
 
 
 def clock(minute: float) -> datetime:
     return NOON + minute * MINUTE
 
 
-def well(rollout: Rollout, minute: int) -> Decision:
+def healthy_tick(rollout: Rollout, minute: int) -> Decision:
     """Decide on a healthy canary at 10 %, measured from noon until then."""
     measured = {
         "requests:Sum@60": a_series([100] * minute),
@@ -78,20 +78,23 @@ def well(rollout: Rollout, minute: int) -> Decision:
 ALL_DAY = {"requests:Sum@60": a_series([100] * 600), "errors:Sum@60": a_series([0] * 600)}
 
 
-# --- what is delayed, and what is not -----------------------------------------------------------
+# --- Delays ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("rollout", "reason", "why"),
     [
         pytest.param(FROZEN, Reason.FROZEN, WHY_FROZEN, id="frozen"),
-        pytest.param(UNAPPROVED, Reason.AWAITING_APPROVAL, WHY_ASKED, id="not approved"),
+        pytest.param(UNAPPROVED, Reason.AWAITING_APPROVAL, WHY_UNAPPROVED, id="not approved"),
         pytest.param(
-            BOTH, Reason.AWAITING_APPROVAL, f"{WHY_FROZEN}; {WHY_ASKED}", id="frozen, not approved"
+            BOTH,
+            Reason.AWAITING_APPROVAL,
+            f"{WHY_FROZEN}; {WHY_UNAPPROVED}",
+            id="frozen, not approved",
         ),
     ],
 )
-def test_a_gate_that_passes_waits_and_says_for_what(
+def test_a_gate_that_passes_waits_and_names_the_block(
     rollout: Rollout, reason: Reason, why: str
 ) -> None:
     decision = decide_tick(rollout, a_reading(10), 15)
@@ -104,24 +107,25 @@ def test_a_gate_that_passes_waits_and_says_for_what(
 @pytest.mark.parametrize(
     ("rollout", "weight", "minute", "held"),
     [
-        pytest.param(UP_IN_A_FREEZE, 50, 10, True, id="in the freeze"),
-        pytest.param(UP_IN_A_FREEZE, 50, 9, False, id="before it"),
-        pytest.param(UP_IN_A_FREEZE, 50, OVER, False, id="after it"),
+        pytest.param(RAISE_IN_FREEZE, 50, 10, True, id="in the freeze"),
+        pytest.param(RAISE_IN_FREEZE, 50, 9, False, id="before it"),
+        pytest.param(RAISE_IN_FREEZE, 50, OVER, False, id="after it"),
         pytest.param(
-            replace(UP_IN_A_FREEZE, updated=NOON + 10 * MINUTE), 50, 9, True,
+            replace(RAISE_IN_FREEZE, updated=NOON + 10 * MINUTE), 50, 9, True,
             id="a clock that is behind the decision",
         ),
         pytest.param(
-            replace(UP_IN_A_FREEZE, intent=Intent(10, 100, "token-1", NOON)), 10, 10, False,
+            replace(RAISE_IN_FREEZE, intent=Intent(10, 100, "token-1", NOON)), 10, 10, False,
             id="what is taken back is not a raise",
         ),
         pytest.param(
-            replace(UP_IN_A_FREEZE, intent=Intent(50, 50, "token-1", NOON)), 50, 10, False,
+            replace(RAISE_IN_FREEZE, intent=Intent(50, 50, "token-1", NOON)), 50, 10, False,
             id="nor is the weight that is live",
         ),
-        pytest.param(UP_IN_A_FREEZE, 70, 10, False, id="nor what nobody decided"),
+        pytest.param(RAISE_IN_FREEZE, 70, 10, False, id="nor a weight that was not decided"),
         pytest.param(
-            replace(UP_IN_A_FREEZE, phase=PAUSED), 50, 10, False, id="what a person sets is theirs",
+            replace(RAISE_IN_FREEZE, phase=PAUSED), 50, 10, False,
+            id="nor a weight that an operator sets",
         ),
     ],
 )  # fmt: skip
@@ -136,16 +140,19 @@ def test_a_raise_is_held_back_where_a_freeze_has_begun_since_it_was_decided(
     ("rollout", "target", "minute", "measured", "phase", "move"),
     [
         pytest.param(
-            BOTH, a_reading(10), 15, FAILING, ROLLING_BACK, LOWER, id="a criterion that fails goes back"
+            BOTH, a_reading(10), 15, FAILING, ROLLING_BACK, LOWER,
+            id="a criterion that fails goes back",
         ),
         pytest.param(BOTH, a_reading(0), 15, HEALTHY, ROLLED_BACK, None, id="0 % ends it"),
         pytest.param(BOTH, a_reading(30), 15, HEALTHY, PAUSED, None, id="drift pauses"),
         pytest.param(
-            at_10(FREEZE, APPROVAL, {"on_inconclusive": "rollback"}), a_reading(10), 32, TOO_FEW_REQUESTS,
-            ROLLING_BACK, LOWER, id="an inconclusive gate goes back where the policy says so",
+            at_10(FREEZE, APPROVAL, {"on_inconclusive": "rollback"}),
+            a_reading(10), 32, TOO_FEW_REQUESTS, ROLLING_BACK, LOWER,
+            id="an inconclusive gate goes back where the policy says so",
         ),
         pytest.param(
-            BOTH, a_reading(10), 32, TOO_FEW_REQUESTS, PAUSED, None, id="an inconclusive gate pauses",
+            BOTH, a_reading(10), 32, TOO_FEW_REQUESTS, PAUSED, None,
+            id="an inconclusive gate pauses",
         ),
         pytest.param(
             replace(AT_100, policy=BOTH.policy), a_reading(100), 35, HEALTHY, SUCCEEDED, None,
@@ -174,13 +181,13 @@ def test_nothing_but_an_advance_is_delayed(
 
 
 def test_a_raise_that_was_decided_before_a_freeze_is_not_written_in_it() -> None:
-    rollout, told = replace(RAISING, policy=FROZEN.policy), []
+    rollout, reports = replace(RAISING, policy=FROZEN.policy), []
     for minute in (15, 16, 100, OVER - 1):
         decision = decide_tick(rollout, a_reading(10), minute, NO_DATA)
         rollout = decision.rollout
         assert (rollout.phase, rollout.reason, decision.move) == (PROGRESSING, Reason.FROZEN, None)
-        told += [(minute, decision.record and decision.record.kind)] * len(decision.notices)
-    assert told == [(15, "held_up")]
+        reports += [(minute, decision.record and decision.record.kind)] * len(decision.notices)
+    assert reports == [(15, "held_up")]
     meanwhile = "meanwhile the 10 % that are live are judged on"
     assert rollout.sentence == f"50 % was decided but not written; {WHY_FROZEN}; {meanwhile}"
     assert (rollout.next, rollout.next_at) == ("50 % at 2026-11-24 18:00 UTC", clock(OVER))
@@ -189,8 +196,8 @@ def test_a_raise_that_was_decided_before_a_freeze_is_not_written_in_it() -> None
 
 
 def test_a_freeze_takes_nothing_from_the_time_that_a_raise_has() -> None:
-    looked = replace(RAISING, policy=FROZEN.policy, unfinished_since=clock(9))
-    frozen = decide_tick(looked, a_reading(10), 15, NO_DATA).rollout
+    unfinished = replace(RAISING, policy=FROZEN.policy, unfinished_since=clock(9))
+    frozen = decide_tick(unfinished, a_reading(10), 15, NO_DATA).rollout
     thawed = decide_tick(frozen, a_reading(10), OVER, NO_DATA).rollout
     assert (
         decide_tick(thawed, a_reading(10), OVER + 10, NO_DATA).rollout.reason is Reason.WRITE_AGAIN
@@ -201,7 +208,7 @@ def test_a_freeze_takes_nothing_from_the_time_that_a_raise_has() -> None:
     )
 
 
-def test_the_next_freeze_is_told_anew_once_the_weight_is_in_force() -> None:
+def test_the_next_freeze_is_reported_anew_once_the_weight_is_applied() -> None:
     waiting = decide_tick(
         replace(RAISING, policy=FROZEN.policy), a_reading(10), 15, NO_DATA
     ).rollout
@@ -211,26 +218,26 @@ def test_the_next_freeze_is_told_anew_once_the_weight_is_in_force() -> None:
 
 def test_a_freeze_ends_by_itself() -> None:
     waiting = decide_tick(FROZEN, a_reading(10), 15).rollout
-    assert well(waiting, OVER - 1).move is None
-    assert well(waiting, OVER).move == Shift(50, "token-1")
+    assert healthy_tick(waiting, OVER - 1).move is None
+    assert healthy_tick(waiting, OVER).move == Shift(50, "token-1")
 
 
 def test_an_approval_is_still_needed_after_the_freeze() -> None:
     waiting = decide_tick(BOTH, a_reading(10), 15).rollout
-    assert well(waiting, OVER).rollout.reason is Reason.AWAITING_APPROVAL
+    assert healthy_tick(waiting, OVER).rollout.reason is Reason.AWAITING_APPROVAL
 
 
 def test_an_approved_step_waits_for_the_end_of_the_freeze() -> None:
     approved = replace(BOTH, approved=1)
     assert decide_tick(approved, a_reading(10), 15).rollout.blocked == WHY_FROZEN
-    assert well(approved, OVER).move == Shift(50, "token-1")
+    assert healthy_tick(approved, OVER).move == Shift(50, "token-1")
 
 
 def test_an_approval_of_another_step_opens_nothing() -> None:
     assert decide_tick(replace(UNAPPROVED, approved=2), a_reading(10), 15).move is None
 
 
-# --- an unproven advance ------------------------------------------------------------------------
+# --- Unproven advances ----------------------------------------------------------------------------
 
 ADVANCE = {"on_inconclusive": "advance"}
 UNPROVEN = "the gate at 10 % stayed inconclusive and the policy says advance"
@@ -240,7 +247,7 @@ UNPROVEN = "the gate at 10 % stayed inconclusive and the policy says advance"
     ("rollout", "why"),
     [
         pytest.param(at_10(FREEZE, ADVANCE), WHY_FROZEN, id="frozen"),
-        pytest.param(at_10(APPROVAL, ADVANCE), WHY_ASKED, id="not approved"),
+        pytest.param(at_10(APPROVAL, ADVANCE), WHY_UNAPPROVED, id="not approved"),
     ],
 )
 def test_an_unproven_advance_waits_too(rollout: Rollout, why: str) -> None:
@@ -265,16 +272,16 @@ def test_an_unproven_advance_goes_up_with_the_first_tick_after_the_freeze() -> N
 def test_a_gate_that_passes_needs_no_target_while_it_waits_whatever_the_policy_says(
     target: TargetReading | UnreadableTarget,
 ) -> None:
-    waiting = well(at_10(FREEZE, ADVANCE), 15).rollout
+    waiting = healthy_tick(at_10(FREEZE, ADVANCE), 15).rollout
     for minute in range(16, 100):
         waiting = decide_tick(waiting, target, minute, ALL_DAY).rollout
         assert waiting.reason is Reason.FROZEN
 
 
-# --- a gate that loses its verdict while it waits -----------------------------------------------
+# --- Gates that lose their verdict ----------------------------------------------------------------
 
 
-LOST = pytest.mark.parametrize(
+WITHOUT_VERDICT = pytest.mark.parametrize(
     ("target", "measured"),
     [
         pytest.param(a_reading(10), NO_DATA, id="the canary falls silent"),
@@ -286,7 +293,7 @@ LOST = pytest.mark.parametrize(
 NO_ADVANCE = pytest.mark.parametrize("then", ["pause", "rollback"])
 
 
-@LOST
+@WITHOUT_VERDICT
 @NO_ADVANCE
 @pytest.mark.parametrize(
     ("parts", "reason"),
@@ -302,18 +309,18 @@ def test_a_gate_that_loses_its_verdict_spends_no_hold_while_it_could_not_go_up_a
     target: TargetReading | UnreadableTarget,
     measured: Mapping[str, Series],
 ) -> None:
-    rollout = well(at_10(*parts, {"on_inconclusive": then}), 15).rollout
+    rollout = healthy_tick(at_10(*parts, {"on_inconclusive": then}), 15).rollout
     for minute in range(16, OVER):
         decision = decide_tick(rollout, target, minute, measured)
         rollout = decision.rollout
         assert (rollout.phase, rollout.reason, decision.move) == (PROGRESSING, reason, None)
 
 
-@LOST
+@WITHOUT_VERDICT
 def test_its_hold_begins_with_the_first_tick_after_the_freeze(
     target: TargetReading | UnreadableTarget, measured: Mapping[str, Series]
 ) -> None:
-    lost = decide_tick(well(FROZEN, 15).rollout, target, OVER - 1, measured).rollout
+    lost = decide_tick(healthy_tick(FROZEN, 15).rollout, target, OVER - 1, measured).rollout
     held = decide_tick(lost, target, OVER + 30, measured).rollout
     assert (held.reason, held.hold_end) == (Reason.HOLDING, clock(OVER + 50))
     assert decide_tick(held, target, OVER + 49.9, measured).rollout.phase is PROGRESSING
@@ -323,7 +330,7 @@ def test_its_hold_begins_with_the_first_tick_after_the_freeze(
 def test_its_hold_begins_with_the_last_tick_that_passed_where_the_policy_advances_after_it() -> (
     None
 ):
-    rollout = well(at_10(FREEZE, {"on_inconclusive": "advance"}), 15).rollout
+    rollout = healthy_tick(at_10(FREEZE, {"on_inconclusive": "advance"}), 15).rollout
     passed = decide_tick(rollout, a_reading(10), OVER - 1, ALL_DAY).rollout
     assert passed.reason is Reason.FROZEN
     assert decide_tick(passed, a_reading(10), OVER + 1, NO_DATA).rollout.reason is Reason.HOLDING
@@ -336,22 +343,22 @@ def test_the_next_reminder_of_an_approval_comes_a_day_after_the_last() -> None:
     assert decide_tick(waiting, a_reading(10), 100).rollout.next_at == clock(15 + 24 * 60)
 
 
-def test_its_hold_begins_once_somebody_approves() -> None:
-    lost = decide_tick(well(UNAPPROVED, 15).rollout, a_reading(10), 200, NO_DATA).rollout
+def test_its_hold_begins_once_an_operator_approves() -> None:
+    lost = decide_tick(healthy_tick(UNAPPROVED, 15).rollout, a_reading(10), 200, NO_DATA).rollout
     approved = decide_command(lost, Verb.APPROVE, a_reading(10), minute=201).rollout
     held = decide_tick(approved, a_reading(10), 202, NO_DATA).rollout
     assert (held.reason, held.hold_end) == (Reason.HOLDING, clock(222))
 
 
 def test_an_approval_in_a_freeze_begins_no_hold() -> None:
-    lost = decide_tick(well(BOTH, 15).rollout, a_reading(10), 16, NO_DATA).rollout
+    lost = decide_tick(healthy_tick(BOTH, 15).rollout, a_reading(10), 16, NO_DATA).rollout
     approved = decide_command(lost, Verb.APPROVE, a_reading(10), minute=17).rollout
     assert decide_tick(approved, a_reading(10), 100, NO_DATA).rollout.reason is Reason.FROZEN
 
 
 def test_a_hold_that_has_begun_goes_on_through_the_next_freeze() -> None:
-    """A service that fell silent for good is not waited for night after night."""
-    rollout = well(at_10(FREEZE, {"max_hold": "24h"}), 15).rollout
+    """A service that has no data for good is not waited for night after night."""
+    rollout = healthy_tick(at_10(FREEZE, {"max_hold": "24h"}), 15).rollout
     for minute in range(OVER - 1, OVER + 24 * 60 + 30, 30):
         rollout = decide_tick(rollout, a_reading(10), minute, NO_DATA).rollout
     assert rollout.reason is Reason.INCONCLUSIVE
@@ -359,41 +366,41 @@ def test_a_hold_that_has_begun_goes_on_through_the_next_freeze() -> None:
 
 def test_a_hold_that_is_not_allowed_at_all_ends_when_the_freeze_does() -> None:
     lost = decide_tick(
-        well(at_10(FREEZE, {"max_hold": "0s"}), 15).rollout, a_reading(10), 20, NO_DATA
+        healthy_tick(at_10(FREEZE, {"max_hold": "0s"}), 15).rollout, a_reading(10), 20, NO_DATA
     ).rollout
     assert lost.reason is Reason.FROZEN
     assert decide_tick(lost, a_reading(10), OVER, NO_DATA).rollout.reason is Reason.INCONCLUSIVE
 
 
 def test_a_gate_that_fails_while_it_waits_goes_back_at_once() -> None:
-    lost = decide_tick(well(FROZEN, 15).rollout, a_reading(10), 16, NO_DATA).rollout
+    lost = decide_tick(healthy_tick(FROZEN, 15).rollout, a_reading(10), 16, NO_DATA).rollout
     assert decide_tick(lost, a_reading(10), 17, FAILING).move == LOWER
 
 
 def test_a_gate_that_lost_its_verdict_says_both_and_reminds_of_its_approval() -> None:
-    lost = decide_tick(well(UNAPPROVED, 15).rollout, a_reading(10), 100, NO_DATA)
+    lost = decide_tick(healthy_tick(UNAPPROVED, 15).rollout, a_reading(10), 100, NO_DATA)
     assert lost.notices == ()
-    assert lost.rollout.sentence.startswith(f"{WHY_ASKED}; meanwhile: works has no data")
+    assert lost.rollout.sentence.startswith(f"{WHY_UNAPPROVED}; meanwhile: works has no data")
     assert lost.rollout.next == (
         "50 % once it is approved and every criterion passes; reminds once a day"
     )
     (notice,) = decide_tick(lost.rollout, a_reading(10), 15 + 24 * 60, NO_DATA).notices
-    assert WHY_ASKED in notice.text
+    assert WHY_UNAPPROVED in notice.text
 
 
 def test_a_gate_that_lost_its_verdict_in_a_freeze_promises_nothing_for_its_end() -> None:
-    lost = decide_tick(well(FROZEN, 15).rollout, a_reading(10), 16, NO_DATA).rollout
+    lost = decide_tick(healthy_tick(FROZEN, 15).rollout, a_reading(10), 16, NO_DATA).rollout
     assert lost.next == "50 % at 2026-11-24 18:00 UTC if every criterion passes"
 
 
-def test_a_gate_that_finds_its_verdict_again_is_not_told_again() -> None:
+def test_a_gate_that_finds_its_verdict_again_is_not_reported_again() -> None:
     waiting = decide_tick(UNAPPROVED, a_reading(10), 15).rollout
     held = decide_tick(waiting, a_reading(10, UPDATE_IN_PROGRESS), 16).rollout
     again = decide_tick(held, a_reading(10), 17)
     assert (again.rollout.reason, again.notices) == (Reason.AWAITING_APPROVAL, ())
 
 
-# --- what people see and hear -------------------------------------------------------------------
+# --- Sentences and notices ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -426,47 +433,47 @@ def test_a_gate_that_finds_its_verdict_again_is_not_told_again() -> None:
         ),
     ],
 )  # fmt: skip
-def test_what_comes_next_says_what_is_waited_for(
+def test_the_next_action_names_the_block(
     rollout: Rollout, minute: float, following: str, at: float
 ) -> None:
     after = decide_tick(rollout, a_reading(10), minute).rollout
     assert (after.next, after.next_at) == (following, clock(at))
 
 
-def heard(rollout: Rollout, *minutes: int) -> list[tuple[int, str, Severity]]:
-    """Return when people were told something, what is recorded of it, and how loud it was."""
-    told = []
+def reported(rollout: Rollout, *minutes: int) -> list[tuple[int, str, Severity]]:
+    """Return the notices of ticks on a healthy canary: minute, kind of the record, severity."""
+    reports = []
     for minute in minutes:
-        decision = well(rollout, minute)
+        decision = healthy_tick(rollout, minute)
         kind = decision.record.kind if decision.record else ""
-        told += [(minute, kind, one.severity) for one in decision.notices]
+        reports += [(minute, kind, one.severity) for one in decision.notices]
         rollout = decision.rollout
-    return told
+    return reports
 
 
-def test_a_freeze_is_told_once() -> None:
-    assert heard(FROZEN, 15, 16, 100, 359) == [(15, "held_up", Severity.INFO)]
+def test_a_freeze_is_reported_once() -> None:
+    assert reported(FROZEN, 15, 16, 100, 359) == [(15, "held_up", Severity.INFO)]
 
 
-def test_a_missing_approval_is_told_at_once_and_reminded_of_once_a_day() -> None:
+def test_a_missing_approval_is_reported_at_once_and_reminded_of_once_a_day() -> None:
     day = 24 * 60
-    assert heard(UNAPPROVED, *range(15, 3 * day, 30)) == [
+    assert reported(UNAPPROVED, *range(15, 3 * day, 30)) == [
         (15, "held_up", Severity.WARNING),
         (15 + day, "reminded", Severity.WARNING),
         (15 + 2 * day, "reminded", Severity.WARNING),
     ]
 
 
-def test_an_approval_that_is_missing_is_told_once_whatever_freezes_come_and_go() -> None:
+def test_a_missing_approval_is_reported_once_whatever_freezes_come_and_go() -> None:
     day = 24 * 60
-    assert heard(BOTH, *range(15, 3 * day, 30)) == [
+    assert reported(BOTH, *range(15, 3 * day, 30)) == [
         (15, "held_up", Severity.WARNING),
         (15 + day, "reminded", Severity.WARNING),
         (15 + 2 * day, "reminded", Severity.WARNING),
     ]
 
 
-def test_every_step_that_waits_says_so_anew() -> None:
+def test_every_step_that_waits_reports_it_anew() -> None:
     steps = [FIRST, *({**one, "approval": "required"} for one in (SECOND, THIRD))]
     rollout = at_10({"steps": steps}, approved=1)
     up = decide_tick(rollout, a_reading(10), 15).rollout

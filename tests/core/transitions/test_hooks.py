@@ -1,4 +1,4 @@
-"""Hooks before a step: nothing goes up without their consent, nothing else waits for it."""
+"""Hooks before a step: no raise without their consent, and nothing else waits for them."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -36,11 +36,11 @@ def tick(
     measured: Mapping[str, Series] = HEALTHY,
     weight: int = 10,
 ) -> Decision:
-    seen = Observation(a_reading(weight), measured, hooks=answers or {})
-    return decide(rollout, seen, NOON + minute * MINUTE)
+    observation = Observation(a_reading(weight), measured, hooks=answers or {})
+    return decide(rollout, observation, NOON + minute * MINUTE)
 
 
-def test_a_step_that_is_due_asks_every_hook_and_moves_nothing_yet() -> None:
+def test_a_step_that_is_due_calls_every_hook_and_moves_nothing_yet() -> None:
     decision = tick(GATED)
     assert (decision.hooks_to_call, decision.move) == ((GATE, CI), None)
     assert decision.rollout.reason is Reason.AWAITING_HOOK
@@ -57,7 +57,7 @@ def test_with_the_consent_of_all_it_goes_up() -> None:
     assert isinstance(decision.move, Shift)
 
 
-def test_an_answer_that_is_missing_is_asked_for() -> None:
+def test_a_hook_whose_answer_is_missing_is_called() -> None:
     assert tick(GATED, {GATE: YES}).hooks_to_call == (CI,)
 
 
@@ -100,7 +100,7 @@ def test_without_it_the_rollout_waits_and_says_why(
     assert [one.severity for one in decision.notices] == [Severity.WARNING]
 
 
-def test_a_wait_for_a_hook_is_said_once_and_then_once_a_day() -> None:
+def test_a_wait_for_a_hook_is_reported_once_and_then_once_a_day() -> None:
     held = tick(GATED, {GATE: NO, CI: YES}).rollout
     again = tick(held, {GATE: GONE, CI: YES}, 17)
     assert (again.record, again.notices) == (None, ())
@@ -114,8 +114,8 @@ def test_a_wait_for_a_hook_is_said_once_and_then_once_a_day() -> None:
 
 def test_a_hook_that_changes_its_mind_lets_it_go_on() -> None:
     held = tick(GATED, {GATE: NO, CI: YES}).rollout
-    asking = tick(held, None, 17)
-    assert asking.hooks_to_call == (GATE, CI)
+    retried = tick(held, None, 17)
+    assert retried.hooks_to_call == (GATE, CI)
     assert tick(held, BOTH, 17).rollout.weight == 50
 
 
@@ -125,11 +125,11 @@ def test_no_hold_runs_out_while_a_hook_refuses() -> None:
     assert late.rollout.phase is Phase.PROGRESSING
 
 
-def test_a_gate_that_loses_its_verdict_meanwhile_asks_nobody_and_holds() -> None:
+def test_a_gate_that_loses_its_verdict_meanwhile_calls_no_hook_and_holds() -> None:
     held = tick(GATED, {GATE: NO, CI: YES}).rollout
-    thin = tick(held, None, 17, TOO_FEW_REQUESTS)
-    assert (thin.hooks_to_call, thin.rollout.reason) == ((), Reason.HOLDING)
-    assert thin.rollout.hold_end == NOON + 17 * MINUTE + held.policy.max_hold_of(0)
+    open_gate = tick(held, None, 17, TOO_FEW_REQUESTS)
+    assert (open_gate.hooks_to_call, open_gate.rollout.reason) == ((), Reason.HOLDING)
+    assert open_gate.rollout.hold_end == NOON + 17 * MINUTE + held.policy.max_hold_of(0)
 
 
 def test_a_rollback_waits_for_no_hook() -> None:
@@ -139,37 +139,37 @@ def test_a_rollback_waits_for_no_hook() -> None:
         assert (decision.hooks_to_call, decision.rollout.phase) == ((), Phase.ROLLING_BACK)
 
 
-def test_a_bake_that_is_not_over_asks_nobody() -> None:
+def test_a_bake_that_is_not_over_calls_no_hook() -> None:
     assert tick(GATED, None, 5).hooks_to_call == ()
 
 
-def test_the_end_asks_nobody() -> None:
+def test_the_end_of_a_rollout_calls_no_hook() -> None:
     rollout = at_weight(100, policy=a_policy(hooks=HOOKS))
     decision = tick(rollout, None, 40, weight=100)
     assert (decision.hooks_to_call, decision.rollout.phase) == ((), Phase.SUCCEEDED)
 
 
-def test_a_freeze_comes_first_and_the_hook_is_asked_after_it() -> None:
+def test_a_freeze_comes_first_and_the_hook_is_called_after_it() -> None:
     frozen = {"zone": "UTC", "dates": [{"from": "2026-11-24", "to": "2026-11-25"}]}
     rollout = replace(AT_10, policy=a_policy(hooks=HOOKS, freeze=frozen))
     decision = tick(rollout)
     assert (decision.hooks_to_call, decision.rollout.reason) == ((), Reason.FROZEN)
 
 
-def test_a_policy_without_hooks_asks_nobody() -> None:
+def test_a_policy_without_hooks_calls_none() -> None:
     assert tick(AT_10).hooks_to_call == ()
     assert tick(AT_100, weight=100, minute=40).hooks_to_call == ()
 
 
-# --- promote ------------------------------------------------------------------------------------
+# --- Promote --------------------------------------------------------------------------------------
 
 
 def promote(answers: Mapping[str, HookAnswer] | None = None) -> Decision:
-    seen = Observation(a_reading(10), HEALTHY, hooks=answers or {})
-    return apply_command(GATED, Command(Verb.PROMOTE, "now"), seen, NOON + 5 * MINUTE)
+    observation = Observation(a_reading(10), HEALTHY, hooks=answers or {})
+    return apply_command(GATED, Command(Verb.PROMOTE, "now"), observation, NOON + 5 * MINUTE)
 
 
-def test_a_promotion_asks_hooks_too() -> None:
+def test_a_promotion_calls_hooks_too() -> None:
     assert promote().hooks_to_call == (GATE, CI)
     assert promote().move is None
     assert promote(BOTH).rollout.weight == 50

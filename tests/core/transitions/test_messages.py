@@ -1,4 +1,4 @@
-"""Each transition stands in the history with when and from which weight, and people hear of it."""
+"""Each transition has a history entry, with its time and weights, and the notices it needs."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -42,7 +42,7 @@ from tests.support.three_steps import (
 
 INFO, WARNING, CRITICAL = Severity.INFO, Severity.WARNING, Severity.CRITICAL
 UNFINISHED = replace(RAISING, unfinished_since=NOON)
-# What was asked for was live already, as far as anybody knows.
+# The intended weight was live already, as far as known.
 NOT_A_RAISE = replace(
     UNFINISHED, step=2, intent=replace(UNFINISHED.intent, weight=100, previous=100)
 )
@@ -58,18 +58,18 @@ UNCOUNTED = a_policy(
     criteria={"few": {"kind": "threshold", "judge": "threshold", "metric": "errors", "max": 1}},
 )
 
-Told = tuple[str, int | None, int, list[Notice]]
+Outcome = tuple[str, int | None, int, list[Notice]]
 
 
-def told(decision: Decision, minute: float) -> Told:
-    """Return kind and weights of what is recorded, and what people hear."""
+def outcome(decision: Decision, minute: float) -> Outcome:
+    """Return kind and weights of the history entry, and the notices."""
     assert decision.record is not None
     assert decision.record.at == NOON + minute * MINUTE
     record = decision.record
     return record.kind, record.weight_from, record.weight_to, list(decision.notices)
 
 
-def heard(severity: Severity, text: str, kind: str = "") -> list[Notice]:
+def one_notice(severity: Severity, text: str, kind: str = "") -> list[Notice]:
     return [Notice(severity, f"checkout#1{text}", kind)]
 
 
@@ -82,7 +82,7 @@ TICKS = [
     ),
     pytest.param(
         RAISING, a_reading(50, UPDATE_FAILED), 1, NO_DATA, ("rolling_back", 50, 0),
-        heard(
+        one_notice(
             WARNING,
             " is rolling back to 0 %: the update to 50 % failed: no reason given",
         ),
@@ -90,7 +90,7 @@ TICKS = [
     ),
     pytest.param(
         UNFINISHED, a_reading(50, UPDATE_IN_PROGRESS), 11, NO_DATA, ("rolling_back", 50, 0),
-        heard(
+        one_notice(
             WARNING,
             " is rolling back to 0 %: 50 % was still not in force 10m after the first look at it: "
             "the update is still in progress",
@@ -99,7 +99,7 @@ TICKS = [
     ),
     pytest.param(
         UNFINISHED, a_reading(10), 11, NO_DATA, ("rolling_back", 10, 0),
-        heard(
+        one_notice(
             WARNING,
             " is rolling back to 0 %: 50 % was still not in force 10m after the first look at it: "
             "the target is unchanged at 10 %, so every write was refused or never arrived",
@@ -108,21 +108,21 @@ TICKS = [
     ),
     pytest.param(
         UNFINISHED, UNREADABLE, 11, NO_DATA, ("rolling_back", None, 0),
-        heard(
+        one_notice(
             WARNING,
             " is rolling back to 0 %: 50 % was still not in force 10m after the first look at it, "
             "and the target cannot be read: Lambda did not answer",
         ),
-        id="a raise that nobody could see",
+        id="a raise whose target cannot be read",
     ),
     pytest.param(
         AT_10, a_reading(10), 15, HEALTHY, ("advanced", 10, 50),
-        heard(INFO, ": the gate at 10 % passed; going to 50 %"),
+        one_notice(INFO, ": the gate at 10 % passed; going to 50 %"),
         id="a gate that passed",
     ),
     pytest.param(
         AT_100, a_reading(100), 35, HEALTHY, ("succeeded", 100, 100),
-        heard(
+        one_notice(
             INFO,
             ": the gate at 100 % passed; the rollout is complete (not refuted)\n\n"
             "      criterion  target  measured  samples  shown        role\n"
@@ -132,61 +132,63 @@ TICKS = [
     ),
     pytest.param(
         DURING_ROLLBACK, a_reading(0), 1, NO_DATA, ("rolled_back", 0, 0),
-        heard(WARNING, " is rolled back, 0 % is in force: Started at 10 %."),
+        one_notice(WARNING, " is rolled back, 0 % is in force: Started at 10 %."),
         id="the end of a rollback",
     ),
     pytest.param(
         AT_10, a_reading(0), 5, HEALTHY, ("rolled_back", 0, 0),
-        heard(
+        one_notice(
             WARNING,
             " is rolled back, 0 % is in force: the weight was found at 0 % where 10 % was asked "
             "for; that ends a rollout\n\n"
             "      criterion  target  measured  samples  shown           role\n"
             "open  works      ≥ 99%          –        –  not judged yet  gate",
         ),
-        id="0 % by another hand",
+        id="0 % set outside rolloutctl",
     ),
     pytest.param(
         AT_10, a_reading(0, UPDATE_IN_PROGRESS), 5, HEALTHY, ("rolling_back", 0, 0),
-        heard(
+        one_notice(
             WARNING,
             " is rolling back to 0 %: the weight was found at 0 % where 10 % was asked for; that "
             "ends a rollout",
         ),
-        id="0 % by another hand, not in force yet",
+        id="0 % set outside rolloutctl, not applied yet",
     ),
     pytest.param(
         replace(AT_10, policy=a_policy(on_drift_up="rollback")), a_reading(30), 5, HEALTHY,
         ("rolling_back", 30, 0),
-        heard(
+        one_notice(
             WARNING,
             " is rolling back to 0 %: another hand moved the weight: NEW_PATH_PERCENTAGE=30 where "
             "10 % was asked for",
         ),
-        id="a weight raised by another hand, where the policy goes back",
+        id="a weight raised outside rolloutctl, where the policy rolls back",
     ),
     pytest.param(
         AFTER_ROLLBACK, a_reading(10), 3, NO_DATA, ("guarding_zero", 10, 0),
-        heard(WARNING, ": 10 % came back after the rollback; lowering it again"),
+        one_notice(WARNING, ": 10 % came back after the rollback; lowering it again"),
         id="our weight after a rollback",
     ),
     pytest.param(
         AFTER_ROLLBACK, a_reading(20), 3, NO_DATA, ("drifted", 20, 0),
-        heard(WARNING, " ended at 0 %, now the target shows NEW_PATH_PERCENTAGE=20; left alone"),
+        one_notice(
+            WARNING, " ended at 0 %, now the target shows NEW_PATH_PERCENTAGE=20; left alone"
+        ),
         id="another weight after a rollback",
     ),
     pytest.param(
         replace(AFTER_ROLLBACK, policy=UNCOUNTED), a_reading(0), 3, {}, ("drained", 0, 0),
-        heard(
+        one_notice(
             INFO,
             ": drain unobservable: no traffic or success_rate criterion counts requests. Only the "
             "weight was read back.",
         ),
-        id="a drain that nothing shows",
+        id="a drain that cannot be observed",
     ),
     pytest.param(
         replace(AFTER_ROLLBACK, policy=UNCOUNTED), UNREADABLE, 3, {}, ("drained", 0, 0),
-        heard(
+        one_notice(
             INFO,
             ": drain unobservable: no traffic or success_rate criterion counts requests. Only the "
             "weight was read back.",
@@ -195,12 +197,13 @@ TICKS = [
     ),
     pytest.param(
         replace(AT_10, policy=a_policy(**FREEZE)), a_reading(10), 15, HEALTHY, ("held_up", 10, 10),
-        heard(INFO, f": the gate at 10 % passed; {FROZEN_UNTIL}"),
+        one_notice(INFO, f": the gate at 10 % passed; {FROZEN_UNTIL}"),
         id="a gate that passed in a freeze",
     ),
     pytest.param(
-        replace(RAISING, policy=a_policy(**FREEZE)), a_reading(10), 15, HEALTHY, ("held_up", 10, 50),
-        heard(
+        replace(RAISING, policy=a_policy(**FREEZE)), a_reading(10), 15, HEALTHY,
+        ("held_up", 10, 50),
+        one_notice(
             INFO,
             f": 50 % was decided but not written; {FROZEN_UNTIL}; meanwhile the 10 % that are live "
             "are judged on",
@@ -208,18 +211,19 @@ TICKS = [
         id="a raise that met a freeze",
     ),
     pytest.param(
-        replace(AT_10, policy=a_policy(**APPROVAL)), a_reading(10), 15, HEALTHY, ("held_up", 10, 10),
-        heard(
+        replace(AT_10, policy=a_policy(**APPROVAL)), a_reading(10), 15, HEALTHY,
+        ("held_up", 10, 10),
+        one_notice(
             WARNING,
             ": the gate at 10 % passed; 50 % needs an approval: rolloutctl approve checkout#1",
         ),
-        id="a gate that passed and nobody approved",
+        id="a gate that passed without an approval",
     ),
     pytest.param(
         replace(AT_50, blind_since=NOON, sealed_at=NOON, reason=Reason.HOLDING),
         UNREADABLE, 15.7, HEALTHY,
         ("blind", None, 50),
-        heard(
+        one_notice(
             WARNING,
             " has not seen its target for 15m (Lambda did not answer): traffic is not raised "
             "meanwhile; a criterion that fails still rolls it back. To end it: rolloutctl rollback "
@@ -232,7 +236,7 @@ TICKS = [
 
 
 @pytest.mark.parametrize(("rollout", "target", "minute", "measured", "entry", "notices"), TICKS)
-def test_a_tick_tells_what_became_of(
+def test_a_tick_reports(
     rollout: Rollout,
     target: TargetReading | UnreadableTarget,
     minute: float,
@@ -240,7 +244,7 @@ def test_a_tick_tells_what_became_of(
     entry: tuple[str, int | None, int],
     notices: list[Notice],
 ) -> None:
-    assert told(decide_tick(rollout, target, minute, measured), minute) == (*entry, notices)
+    assert outcome(decide_tick(rollout, target, minute, measured), minute) == (*entry, notices)
 
 
 HOW_TO_GO_ON = (
@@ -259,7 +263,8 @@ HOW_TO_GO_ON = (
             id="an uncertain raise",
         ),
         pytest.param(
-            NOT_A_RAISE, a_reading(100, UPDATE_IN_PROGRESS), 10.1, NO_DATA, ("paused", 100, 100), WARNING,
+            NOT_A_RAISE, a_reading(100, UPDATE_IN_PROGRESS), 10.1, NO_DATA,
+            ("paused", 100, 100), WARNING,
             " is paused: 100 % was still not in force 10m after the first look at it: the update "
             "is still in progress.",
             id="what raised nothing and takes too long",
@@ -290,7 +295,7 @@ HOW_TO_GO_ON = (
         ),
     ],
 )  # fmt: skip
-def test_a_pause_tells_why_and_how_to_go_on_after(
+def test_a_pause_reports_why_and_how_to_resume_after(
     rollout: Rollout,
     target: TargetReading | UnreadableTarget,
     minute: float,
@@ -299,15 +304,13 @@ def test_a_pause_tells_why_and_how_to_go_on_after(
     severity: Severity,
     text: str,
 ) -> None:
-    *found, notices = told(decide_tick(rollout, target, minute, measured), minute)
-    assert tuple(found) == entry
+    *recorded, notices = outcome(decide_tick(rollout, target, minute, measured), minute)
+    assert tuple(recorded) == entry
     assert [one.severity for one in notices][:1] == [severity]
     assert notices[0].text.startswith(f"checkout#1{text}{HOW_TO_GO_ON}")
 
 
-def test_what_went_wrong_after_a_finished_rollout_is_recorded_in_the_words_that_people_hear() -> (
-    None
-):
+def test_drift_of_a_finished_rollout_is_recorded_with_the_text_of_its_notice() -> None:
     decision = decide_tick(AFTER_ROLLBACK, a_reading(20), 3, NO_DATA)
     assert decision.record is not None
     assert [decision.record.sentence] == [one.text for one in decision.notices]
@@ -337,16 +340,16 @@ def test_a_blindness_keeps_what_was_measured_with_its_record() -> None:
     assert (record.kind, record.keeps_series) == ("blind", True)
 
 
-def test_a_hold_that_ends_in_a_rollback_tells_the_weight_it_left() -> None:
+def test_a_hold_that_ends_in_a_rollback_records_the_weight_it_left() -> None:
     rollout = replace(AT_10, policy=a_policy(on_inconclusive="rollback"))
-    assert told(decide_tick(rollout, a_reading(10), 32, TOO_FEW_REQUESTS), 32)[:3] == (
+    assert outcome(decide_tick(rollout, a_reading(10), 32, TOO_FEW_REQUESTS), 32)[:3] == (
         "rolling_back",
         10,
         0,
     )
 
 
-# --- what people asked for ----------------------------------------------------------------------
+# --- Commands -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -354,18 +357,18 @@ def test_a_hold_that_ends_in_a_rollback_tells_the_weight_it_left() -> None:
     [
         pytest.param(
             AT_10, Verb.PAUSE, "", a_reading(10), ("paused", 10, 10),
-            heard(INFO, " is paused: paused by hand: seen"), id="a pause",
+            one_notice(INFO, " is paused: paused by hand: seen"), id="a pause",
         ),
         pytest.param(
-            a_paused_rollout(Reason.INCONCLUSIVE, barrier="frozen", blocked="a person"), Verb.RESUME, "",
-            a_reading(10), ("resumed", 10, 10),
-            heard(INFO, " is progressing: going on at 10 %: seen"),
+            a_paused_rollout(Reason.INCONCLUSIVE, barrier="frozen", blocked="a person"),
+            Verb.RESUME, "", a_reading(10), ("resumed", 10, 10),
+            one_notice(INFO, " is progressing: going on at 10 %: seen"),
             id="a bake that goes on",
         ),
         pytest.param(
-            replace(a_paused_rollout(Reason.DRIFTED), barrier="frozen"), Verb.RESUME, "", a_reading(10),
-            ("resumed", 10, 10),
-            heard(
+            replace(a_paused_rollout(Reason.DRIFTED), barrier="frozen"),
+            Verb.RESUME, "", a_reading(10), ("resumed", 10, 10),
+            one_notice(
                 INFO,
                 " is progressing: going on at 10 %: seen; baking at 10 % until 2026-11-24 12:32 "
                 "UTC",
@@ -373,18 +376,18 @@ def test_a_hold_that_ends_in_a_rollback_tells_the_weight_it_left() -> None:
             id="a weight that was put back",
         ),
         pytest.param(
-            replace(a_paused_rollout(Reason.DRIFTED), barrier="frozen"), Verb.RESUME, "restore", a_reading(30),
-            ("resumed", 30, 10),
-            heard(
+            replace(a_paused_rollout(Reason.DRIFTED), barrier="frozen"),
+            Verb.RESUME, "restore", a_reading(30), ("resumed", 30, 10),
+            one_notice(
                 INFO,
                 " is progressing: going back from NEW_PATH_PERCENTAGE=30 to 10 %, and on: seen",
             ),
             id="a restore",
         ),
         pytest.param(
-            replace(a_paused_rollout(Reason.DRIFTED), barrier="frozen"), Verb.RESUME, "keep", a_reading(30),
-            ("resumed", 30, 30),
-            heard(
+            replace(a_paused_rollout(Reason.DRIFTED), barrier="frozen"),
+            Verb.RESUME, "keep", a_reading(30), ("resumed", 30, 30),
+            one_notice(
                 INFO,
                 " is progressing: going on with the 30 % that another hand had set: seen; baking "
                 "at 30 % until 2026-11-24 12:32 UTC",
@@ -393,25 +396,26 @@ def test_a_hold_that_ends_in_a_rollback_tells_the_weight_it_left() -> None:
         ),
         pytest.param(
             AT_10, Verb.PROMOTE, "", a_reading(10), ("advanced", 10, 50),
-            heard(INFO, ": promoted at 10 % by hand: seen; going to 50 %"), id="a promotion",
+            one_notice(INFO, ": promoted at 10 % by hand: seen; going to 50 %"), id="a promotion",
         ),
         pytest.param(
             replace(AT_10, policy=a_policy(**APPROVAL)), Verb.APPROVE, "", a_reading(10),
             ("approved", 10, 10),
-            heard(INFO, ": 50 % may be entered once the gate at 10 % passes: seen"),
+            one_notice(INFO, ": 50 % may be entered once the gate at 10 % passes: seen"),
             id="an approval",
         ),
         pytest.param(
             AT_10, Verb.ROLLBACK, "", a_reading(10), ("rolling_back", 10, 0),
-            heard(WARNING, " is rolling back to 0 %: seen"), id="a rollback",
+            one_notice(WARNING, " is rolling back to 0 %: seen"), id="a rollback",
         ),
         pytest.param(
             AT_10, Verb.ROLLBACK, "", UNREADABLE, ("rolling_back", None, 0),
-            heard(WARNING, " is rolling back to 0 %: seen"), id="a rollback without a look",
+            one_notice(WARNING, " is rolling back to 0 %: seen"),
+            id="a rollback of a target that cannot be read",
         ),
     ],
 )  # fmt: skip
-def test_a_verb_tells_what_became_of(
+def test_a_command_reports(
     before: Rollout,
     verb: Verb,
     way: DriftResolution,
@@ -420,7 +424,7 @@ def test_a_verb_tells_what_became_of(
     notices: list[Notice],
 ) -> None:
     decision = decide_command(before, verb, target, reason="seen", way=way)
-    assert told(decision, 20) == (*entry, notices)
+    assert outcome(decision, 20) == (*entry, notices)
     assert decision.rollout.barrier == ""
     assert decision.rollout.blocked == ("a person" if verb is Verb.PAUSE else "")
 
@@ -440,7 +444,7 @@ def test_an_approval_ahead_is_recorded_as_one_and_the_rollout_bakes_on() -> None
         pytest.param("keep", 30, Intent(30, 30, "token-1", LATER), id="kept"),
     ],
 )
-def test_a_weight_that_another_hand_moved_is_asked_for_from_now_on(
+def test_a_resume_after_drift_makes_its_weight_the_intent(
     way: DriftResolution, weight: int, intent: Intent
 ) -> None:
     after = decide_command(
@@ -477,7 +481,7 @@ def test_a_resume_says_until_when_it_bakes_while_it_does(minute: float) -> None:
     assert after.sentence == f"going on at 10 %{bakes}"
 
 
-# --- the start ----------------------------------------------------------------------------------
+# --- Start ----------------------------------------------------------------------------------------
 
 
 def started(retry_reason: str | None = None, adopts: int | None = None) -> Decision:
@@ -507,7 +511,7 @@ def started(retry_reason: str | None = None, adopts: int | None = None) -> Decis
         ),
     ],
 )  # fmt: skip
-def test_a_start_tells_from_where_and_why(
+def test_a_start_reports_from_where_and_why(
     retry_reason: str | None,
     adopts: int | None,
     entry: tuple[str, int | None, int],
@@ -515,7 +519,7 @@ def test_a_start_tells_from_where_and_why(
     because: Mapping[str, object],
 ) -> None:
     decision = started(retry_reason, adopts)
-    assert told(decision, 0) == (*entry, heard(INFO, f": {sentence}"))
+    assert outcome(decision, 0) == (*entry, one_notice(INFO, f": {sentence}"))
     assert decision.record is not None
     assert decision.record.because == {
         **because,
@@ -539,7 +543,7 @@ def test_an_adoption_moves_nothing_and_its_weight_is_in_force_already() -> None:
     assert an_adopted_rollout(100).seen_weight == 100
 
 
-# --- the way back -------------------------------------------------------------------------------
+# --- Rollback -------------------------------------------------------------------------------------
 
 
 def test_a_rollback_remembers_from_where_it_came_and_needs_no_token() -> None:

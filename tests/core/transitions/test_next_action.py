@@ -240,13 +240,15 @@ def test_the_sentence_says_where_a_rollout_stands(
             id="a hold",
         ),
         pytest.param(
-            replace(AT_10, policy=a_policy(on_inconclusive="rollback")), a_reading(10), 15, TOO_FEW_REQUESTS, 32,
+            replace(AT_10, policy=a_policy(on_inconclusive="rollback")),
+            a_reading(10), 15, TOO_FEW_REQUESTS, 32,
             "50 % as soon as every criterion passes; rolls back at 2026-11-24 12:32 UTC",
             "inconclusive: works",
             id="a hold that ends in a rollback",
         ),
         pytest.param(
-            replace(AT_10, policy=a_policy(on_inconclusive="advance")), a_reading(10), 15, TOO_FEW_REQUESTS, 32,
+            replace(AT_10, policy=a_policy(on_inconclusive="advance")),
+            a_reading(10), 15, TOO_FEW_REQUESTS, 32,
             "50 % as soon as every criterion passes; advances unproven at 2026-11-24 12:32 UTC",
             "inconclusive: works",
             id="a hold that ends in an advance",
@@ -279,7 +281,10 @@ def test_the_sentence_says_where_a_rollout_stands(
             )
             for why, target, blocked in (
                 ("unreadable", UNREADABLE, "Lambda did not answer"),
-                ("under way", a_reading(0, UPDATE_IN_PROGRESS), "0 % is written, still in progress"),
+                (
+                    "under way", a_reading(0, UPDATE_IN_PROGRESS),
+                    "0 % is written, still in progress",
+                ),
                 (
                     "failed", a_reading(0, UPDATE_FAILED),
                     "the target shows NEW_PATH_PERCENTAGE=0, and its last update failed: no reason "
@@ -325,7 +330,7 @@ def test_a_hold_for_several_criteria_names_them_by_what_they_lack() -> None:
     assert after.blocked == "inconclusive: works, reached, steady"
 
 
-def test_every_criterion_that_fails_is_told() -> None:
+def test_every_criterion_that_fails_is_reported() -> None:
     criteria = dict.fromkeys(("works", "steady"), LADDER["criteria"]["works"])
     after = decide_tick(
         replace(AT_10, policy=a_policy(criteria=criteria)), a_reading(10), 7, FAILING

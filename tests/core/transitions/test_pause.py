@@ -1,4 +1,4 @@
-"""A person is told what happened and what now: once, and of a pause once a day."""
+"""Notices of pauses and drift: what happened and what to do, once, and a daily reminder."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -31,7 +31,7 @@ def test_drift_is_critical_unless_it_is_surely_down(weight: int | None, severity
     assert [one.severity for one in decide_tick(AT_10, a_reading(weight), 5).notices] == [severity]
 
 
-def test_a_pause_tells_what_happened_and_what_to_do_now() -> None:
+def test_a_pause_reports_what_happened_and_what_to_do() -> None:
     (notice,) = decide_tick(AT_10, a_reading(30), 5).notices
     assert notice.text == (
         "checkout#1 is paused: another hand moved the weight: NEW_PATH_PERCENTAGE=30 where 10 % "
@@ -77,7 +77,7 @@ def test_a_reminder_before_this_pause_does_not_count() -> None:
     [(AFTER_ROLLBACK, 20), (AFTER_ROLLBACK, None), (AFTER_SUCCESS, 0)],
     ids=["back", "torn", "done"],
 )
-def test_drift_of_a_finished_rollout_is_told_once(rollout: Rollout, weight: int | None) -> None:
+def test_drift_of_a_finished_rollout_is_reported_once(rollout: Rollout, weight: int | None) -> None:
     first = decide_tick(rollout, a_reading(weight), 1)
     assert (len(first.notices), first.alert) == (1, Alert.DRIFT)
     assert first.record is not None
@@ -86,9 +86,9 @@ def test_drift_of_a_finished_rollout_is_told_once(rollout: Rollout, weight: int 
     assert (second.notices, second.record, second.alert) == ((), None, None)
 
 
-@pytest.mark.parametrize("told", [False, True], ids=["first", "after other drift"])
-def test_a_success_found_at_zero_has_ended_its_exposure(told: bool) -> None:
-    decision = decide_tick(replace(AFTER_SUCCESS, drift_told=told), a_reading(0), 60)
+@pytest.mark.parametrize("reported", [False, True], ids=["first", "after other drift"])
+def test_a_success_found_at_zero_has_ended_its_exposure(reported: bool) -> None:
+    decision = decide_tick(replace(AFTER_SUCCESS, drift_told=reported), a_reading(0), 60)
     assert (decision.rollout.exposed_to, decision.alert) == (NOON + 60 * MINUTE, Alert.DRIFT)
     assert decision.record is not None
     again = decide_tick(decision.rollout, a_reading(0), 61)
@@ -101,12 +101,12 @@ def test_a_success_found_above_zero_is_still_exposed() -> None:
 
 def test_an_exposure_ends_with_the_last_zero_that_was_seen() -> None:
     """Zero, traffic again, and a rollback: what lies between was exposed too."""
-    rollout, told = AFTER_SUCCESS, []
+    rollout, exposures = AFTER_SUCCESS, []
     for minute, weight in ((10, 0), (20, 100), (21, 100), (30, 0), (40, 30), (41, 30)):
         decision = decide_tick(rollout, a_reading(weight), minute)
         rollout = decision.rollout
-        told.append((minute, rollout.exposed_to, decision.record is not None))
-    assert told == [
+        exposures.append((minute, rollout.exposed_to, decision.record is not None))
+    assert exposures == [
         (10, NOON + 10 * MINUTE, True), (20, None, True), (21, None, False),
         (30, NOON + 30 * MINUTE, True), (40, None, True), (41, None, False),
     ]  # fmt: skip
@@ -116,7 +116,7 @@ def test_an_exposure_ends_with_the_last_zero_that_was_seen() -> None:
     assert decide_tick(back, a_reading(0), 51).rollout.exposed_to == NOON + 51 * MINUTE
 
 
-def test_traffic_that_comes_back_after_a_success_is_said_in_its_own_words() -> None:
+def test_traffic_that_comes_back_after_a_success_has_a_notice_of_its_own() -> None:
     at_zero = decide_tick(AFTER_SUCCESS, a_reading(0), 10).rollout
     (notice,) = decide_tick(at_zero, a_reading(100), 20).notices
     assert notice.text == (
@@ -129,7 +129,7 @@ def test_traffic_that_comes_back_after_a_success_is_said_in_its_own_words() -> N
     ("target", "minutes"),
     [
         pytest.param(a_reading(100), 61, id="traffic again"),
-        pytest.param(UNREADABLE, 61, id="nobody knows"),
+        pytest.param(UNREADABLE, 61, id="an unknown weight"),
         pytest.param(a_reading(0), 10, id="0 % since"),
     ],
 )
@@ -144,18 +144,18 @@ def test_a_rollback_long_after_a_success_ends_the_exposure_that_it_meets(
 
 
 def paused_drift(*weights: int | None) -> list[tuple[int | None, bool, int]]:
-    """Return the weights at which a paused rollout spoke: whether of drift, and how often."""
-    rollout, told = replace(ON_HOLD, seen_weight=10), []
+    """Return the notices of a paused rollout: at which weight, whether of drift, and how many."""
+    rollout, reports = replace(ON_HOLD, seen_weight=10), []
     for minute, weight in enumerate(weights, start=1):
         decision = decide_tick(rollout, a_reading(weight), minute, NO_DATA)
         if decision.notices:
-            told.append((weight, decision.alert is Alert.DRIFT, len(decision.notices)))
+            reports.append((weight, decision.alert is Alert.DRIFT, len(decision.notices)))
         rollout = decision.rollout
-    return told
+    return reports
 
 
 @pytest.mark.parametrize(
-    ("weights", "heard"),
+    ("weights", "reported"),
     [
         pytest.param([10, 10], [], id="where it was"),
         pytest.param([30, 30, 30], [30], id="moved once"),
@@ -165,13 +165,13 @@ def paused_drift(*weights: int | None) -> list[tuple[int | None, bool, int]]:
         pytest.param([5], [5], id="moved down"),
     ],
 )
-def test_a_paused_rollout_hears_each_further_drift_once(
-    weights: list[int | None], heard: list[int | None]
+def test_a_paused_rollout_reports_each_further_drift_once(
+    weights: list[int | None], reported: list[int | None]
 ) -> None:
-    assert paused_drift(*weights) == [(weight, True, 1) for weight in heard]
+    assert paused_drift(*weights) == [(weight, True, 1) for weight in reported]
 
 
-def test_drift_seen_while_baking_is_not_told_again_by_the_pause() -> None:
+def test_drift_seen_while_baking_is_not_reported_again_by_the_pause() -> None:
     paused = decide_tick(AT_10, a_reading(30), 5, NO_DATA).rollout
     assert decide_tick(paused, a_reading(30), 6, NO_DATA).alert is None
 
@@ -194,10 +194,10 @@ def test_a_success_is_not_watched_once_a_newer_rollout_owns_the_target() -> None
     assert decide_tick(AFTER_SUCCESS, a_reading(0), 1, owns=False).alert is None
 
 
-def test_drift_is_told_again_after_a_rollback_by_hand() -> None:
-    told = replace(AFTER_SUCCESS, drift_told=True)
+def test_drift_is_reported_again_after_a_rollback_by_hand() -> None:
+    reported = replace(AFTER_SUCCESS, drift_told=True)
     back = apply_command(
-        told, Command(Verb.ROLLBACK, "by hand"), Observation(a_reading(30)), NOON + MINUTE
+        reported, Command(Verb.ROLLBACK, "by hand"), Observation(a_reading(30)), NOON + MINUTE
     ).rollout
     back = decide_tick(back, a_reading(0), 2).rollout
     assert decide_tick(back, a_reading(30), 3).alert is Alert.DRIFT

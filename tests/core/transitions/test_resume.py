@@ -1,4 +1,4 @@
-"""What becomes of a rollout that a person stopped, let go on, or took over from another hand."""
+"""Commands of an operator: pause, resume, and restore or keep a weight after drift."""
 
 from dataclasses import replace
 
@@ -39,7 +39,7 @@ from tests.support.three_steps import (
 PERHAPS_FULL = a_reading(None, may_be_full=True)
 
 
-# --- pause --------------------------------------------------------------------------------------
+# --- Pause ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ PERHAPS_FULL = a_reading(None, may_be_full=True)
         pytest.param(RAISING, a_reading(10), id="while a raise was saved and not written"),
     ],
 )
-def test_a_person_pauses_a_rollout(
+def test_an_operator_pauses_a_rollout(
     rollout: Rollout, target: TargetReading | UnreadableTarget
 ) -> None:
     decision = decide_command(rollout, Verb.PAUSE, target, reason="release party")
@@ -79,18 +79,18 @@ def test_a_pause_is_judged_and_goes_back_when_its_gate_fails() -> None:
         ),
         pytest.param(a_reading(50), PAUSED, Reason.PAUSED_BY_HAND, id="in force after all"),
         pytest.param(a_reading(10), PAUSED, Reason.PAUSED_BY_HAND, id="never written"),
-        pytest.param(a_reading(0), Phase.ROLLED_BACK, Reason.FOUND_AT_ZERO, id="0 by any hand"),
+        pytest.param(a_reading(0), Phase.ROLLED_BACK, Reason.FOUND_AT_ZERO, id="0 %"),
     ],
 )
 def test_a_raise_that_was_on_its_way_is_neither_finished_nor_taken_for_drift_by_a_pause(
     live: TargetReading, phase: Phase, reason: Reason
 ) -> None:
-    seen = (
+    at_pause = (
         a_reading(10, UPDATE_IN_PROGRESS)
         if live.weight == 10
         else a_reading(50, UPDATE_IN_PROGRESS)
     )
-    after = decide_command(RAISING, Verb.PAUSE, seen, minute=1).rollout
+    after = decide_command(RAISING, Verb.PAUSE, at_pause, minute=1).rollout
     decision = decide_tick(after, live, 2, NO_DATA)
     assert (decision.rollout.phase, decision.rollout.reason) == (phase, reason)
     assert decision.move is None
@@ -103,7 +103,7 @@ def test_a_raise_that_was_paused_on_its_way_is_judged_from_then_on() -> None:
     )
 
 
-# --- resume, where the weight is the one that was asked for -------------------------------------
+# --- Resume at the intended weight ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_a_step_that_begins_anew_bakes_its_whole_time() -> None:
     assert decide_tick(after, a_reading(10), 35).rollout.reason is Reason.GATE_PASSED
 
 
-# --- resume, where another hand moved the weight ------------------------------------------------
+# --- Resume after drift ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_a_restore_that_was_never_written_is_written_again() -> None:
 
 
 @pytest.mark.parametrize("live", [30, 40], ids=["the same weight", "another weight"])
-def test_a_restore_that_meets_yet_another_hand_is_drift_again(live: int) -> None:
+def test_a_restore_that_meets_another_change_is_drift_again(live: int) -> None:
     after = decide_command(
         a_paused_rollout(Reason.DRIFTED), Verb.RESUME, a_reading(30), way="restore"
     ).rollout
@@ -219,7 +219,7 @@ def test_a_restore_that_meets_yet_another_hand_is_drift_again(live: int) -> None
         pytest.param(100, 50, 1, 100, id="lowered from the last step"),
     ],
 )
-def test_keep_goes_on_in_the_last_step_that_asks_for_no_more_and_climbs_from_there(
+def test_keep_resumes_in_the_last_step_up_to_the_live_weight_and_climbs_from_there(
     before: int, live: int, step: int, following: int
 ) -> None:
     decision = decide_command(
@@ -242,7 +242,7 @@ def test_a_kept_100_bakes_and_is_a_success() -> None:
     assert decide_tick(after, a_reading(100), 55).rollout.phase is SUCCEEDED
 
 
-def test_a_kept_weight_is_what_zero_is_guarded_against() -> None:
+def test_a_kept_weight_that_comes_back_after_a_rollback_is_lowered_again() -> None:
     kept = decide_command(
         a_paused_rollout(Reason.DRIFTED), Verb.RESUME, a_reading(30), way="keep"
     ).rollout
@@ -263,8 +263,9 @@ def test_a_raise_that_was_paused_before_it_was_written_goes_on_from_below_with_k
     ("before", "live", "sentence"),
     [
         pytest.param(
-            a_paused_rollout(Reason.DRIFTED), 30, "going on with the 30 % that another hand had set",
-            id="another hand moved it",
+            a_paused_rollout(Reason.DRIFTED), 30,
+            "going on with the 30 % that another hand had set",
+            id="drift",
         ),
         pytest.param(
             a_rollout_paused_in_flight(), 10, "going on with the 10 % that are live",
@@ -272,7 +273,7 @@ def test_a_raise_that_was_paused_before_it_was_written_goes_on_from_below_with_k
         ),
     ],
 )  # fmt: skip
-def test_a_kept_weight_is_put_down_to_whoever_set_it(
+def test_the_sentence_of_a_kept_weight_names_its_origin(
     before: Rollout, live: int, sentence: str
 ) -> None:
     after = decide_command(before, Verb.RESUME, a_reading(live), way="keep", reason="seen").rollout
@@ -291,14 +292,16 @@ def test_a_first_raise_that_was_paused_before_it_was_written_ends_and_offers_no_
 
 
 def test_a_first_raise_that_arrives_as_it_is_paused_is_no_raise_without_trace() -> None:
-    looked = decide_tick(FIRST_RAISE, a_reading(0), 1, NO_DATA).rollout
-    after = decide_command(looked, Verb.PAUSE, a_reading(10, UPDATE_IN_PROGRESS), minute=2).rollout
+    observed = decide_tick(FIRST_RAISE, a_reading(0), 1, NO_DATA).rollout
+    after = decide_command(
+        observed, Verb.PAUSE, a_reading(10, UPDATE_IN_PROGRESS), minute=2
+    ).rollout
     assert after.next.startswith("waits for a person")
     assert decide_tick(after, a_reading(10), 3, NO_DATA).rollout.phase is PAUSED
     assert decide_tick(after, a_reading(0), 3, NO_DATA).rollout.reason is Reason.FOUND_AT_ZERO
 
 
-# --- what a rollout that skipped steps may claim ------------------------------------------------
+# --- Labels after skipped steps -------------------------------------------------------------------
 
 WORKS = LADDER["criteria"]["works"]
 CRITERIA = {"works": WORKS, "calm": {**WORKS, "min": "90%"}}
@@ -340,7 +343,7 @@ def test_an_adoption_claims_nothing_for_the_gates_that_it_skipped(
     assert decide_tick(an_adopted_rollout(100, policy), a_reading(100), 35).rollout.label == label
 
 
-def test_what_passed_before_another_hand_came_was_not_skipped() -> None:
+def test_a_gate_that_passed_before_the_drift_was_not_skipped() -> None:
     steps = [{"weight": 10, "bake": "10m"}, {"weight": 50, "bake": "10m", "criteria": ["works"]}]
     steps += [{"weight": 100, "bake": "30m", "criteria": ["works"]}]
     before = a_paused_rollout(Reason.DRIFTED, 50, policy=a_policy(criteria=CRITERIA, steps=steps))

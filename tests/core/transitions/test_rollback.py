@@ -1,4 +1,4 @@
-"""A rollback is confirmed or pages, and 0 % is guarded briefly and narrowly."""
+"""A rollback is confirmed or pages, and a weight that comes back is lowered for a short time."""
 
 from dataclasses import replace
 
@@ -110,7 +110,7 @@ def test_a_refused_rollback_pages_every_quarter_hour_and_is_recorded_once() -> N
     assert (kinds, alarms, pages) == (["rolling_back", "rollback_unconfirmed"], 36, [7, 22, 37])
 
 
-def test_a_refusal_is_told_beside_what_it_stopped() -> None:
+def test_a_refusal_is_reported_with_the_rollback_that_it_stopped() -> None:
     decision = with_refused_rollback(
         decide_tick(AT_10, a_reading(10), 7, FAILING), "access denied", NOON + 7 * MINUTE
     )
@@ -169,7 +169,7 @@ def test_a_rollback_forgets_what_the_rollout_waited_for() -> None:
     assert (after.since, after.blocked, after.weight) == (NOON + 7 * MINUTE, "", 0)
 
 
-def test_a_rollback_ends_the_exposure_and_guards_zero() -> None:
+def test_a_rollback_ends_the_exposure_and_begins_its_watch() -> None:
     after = decide_tick(replace(DURING_ROLLBACK, blocked="the target"), a_reading(0), 2).rollout
     assert (after.since, after.exposed_to, after.watch_until, after.blocked) == (
         NOON + 2 * MINUTE, NOON + 2 * MINUTE, NOON + 17 * MINUTE, "",
@@ -193,7 +193,7 @@ def test_a_weight_that_comes_back_is_recorded_as_guarded() -> None:
     assert [one.severity for one in decision.notices] == [Severity.WARNING]
 
 
-def test_zero_is_not_guarded_against_a_newer_rollout() -> None:
+def test_the_weight_of_a_newer_rollout_is_not_lowered() -> None:
     decision = decide_tick(AFTER_ROLLBACK, a_reading(10), 14, owns=False)
     assert (decision.move, decision.notices, decision.alert) == (None, (), None)
 
@@ -223,7 +223,7 @@ def drain(verdict: Verdict, label: Label) -> Finding:
 
 
 @pytest.mark.parametrize(
-    ("found", "severity", "alert"),
+    ("finding", "severity", "alert"),
     [
         (drain(Verdict.PASS, Label.CONFIRMED), Severity.INFO, None),
         (drain(Verdict.INCONCLUSIVE, Label.UNOBSERVABLE), Severity.INFO, None),
@@ -231,17 +231,17 @@ def drain(verdict: Verdict, label: Label) -> Finding:
     ],
     ids=["confirmed", "unobservable", "refuted"],
 )
-def test_what_became_of_the_requests_is_kept_told_and_recorded(
-    found: Finding, severity: Severity, alert: Alert | None
+def test_what_became_of_the_requests_is_stored_reported_and_recorded(
+    finding: Finding, severity: Severity, alert: Alert | None
 ) -> None:
-    decision = record_drain(AFTER_ROLLBACK, found, NOON + 5 * MINUTE)
+    decision = record_drain(AFTER_ROLLBACK, finding, NOON + 5 * MINUTE)
     assert (decision.rollout, decision.move, decision.alert) == (
-        replace(AFTER_ROLLBACK, drain=found), None, alert,
+        replace(AFTER_ROLLBACK, drain=finding), None, alert,
     )  # fmt: skip
     assert decision.notices == (Notice(severity, "checkout#1: what became of the requests"),)
     assert decision.record is not None
     assert (decision.record.kind, decision.record.reason, decision.record.findings) == (
-        "drained", Reason.WATCHING, (found,),
+        "drained", Reason.WATCHING, (finding,),
     )  # fmt: skip
     assert decision.record.sentence == "what became of the requests"
     assert decision.record.keeps_series
@@ -259,23 +259,23 @@ def test_a_new_rollback_forgets_the_drain_of_the_last() -> None:
     assert again.drain is None
 
 
-def test_each_rollback_and_each_guard_tells_anew_that_it_was_refused() -> None:
-    """A refused rollback is no reason to be silent about its guard, or the next rollback."""
+def test_each_rollback_and_each_guard_reports_anew_that_it_was_refused() -> None:
+    """A refused rollback silences neither its guard nor the next rollback."""
 
-    def told(decision: Decision, minute: int) -> tuple[Rollout, str, bool]:
+    def refused(decision: Decision, minute: int) -> tuple[Rollout, str, bool]:
         late = with_refused_rollback(decision, "access denied", NOON + minute * MINUTE)
         assert late.record is not None
         pages = late.notices[-1].severity is Severity.CRITICAL
         return late.rollout, late.record.kind, pages
 
-    rollout, *rollback = told(decide_tick(DURING_ROLLBACK, a_reading(10), 1), 1)
-    rollout, *guard = told(
+    rollout, *rollback = refused(decide_tick(DURING_ROLLBACK, a_reading(10), 1), 1)
+    rollout, *guard = refused(
         decide_tick(decide_tick(rollout, a_reading(0), 2).rollout, a_reading(10), 3), 3
     )
     by_hand = apply_command(
         rollout, Command(Verb.ROLLBACK, "by hand"), Observation(a_reading(10)), NOON + 4 * MINUTE
     )
-    rollout, *_ = told(by_hand, 4)
+    rollout, *_ = refused(by_hand, 4)
     again = with_refused_rollback(
         decide_tick(rollout, a_reading(10), 5), "access denied", NOON + 5 * MINUTE
     ).record
@@ -287,7 +287,7 @@ def test_each_rollback_and_each_guard_tells_anew_that_it_was_refused() -> None:
 @pytest.mark.parametrize(
     ("rollout", "target", "void"),
     [
-        pytest.param(FIRST_RAISE, a_reading(0), "token-1", id="a first raise that nobody saw yet"),
+        pytest.param(FIRST_RAISE, a_reading(0), "token-1", id="a first raise that is pending"),
         pytest.param(a_rollout_paused_in_flight(10), a_reading(0), "token-1", id="a paused one"),
         pytest.param(RAISING, a_reading(10), "", id="a later raise: lowering writes in any case"),
         pytest.param(AT_10, a_reading(10), "", id="a raise that was seen in force"),

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from tests.docs.tables import crashes, hook_answers
 from tests.docs.tables.addresses import addresses
+from tests.docs.tables.core_types import core_types
 from tests.docs.tables.exit_statuses import commands, statuses
 from tests.docs.tables.observations import observations
 from tests.docs.tables.reliability import invariants, planted_bugs
@@ -34,6 +35,7 @@ TABLES: Mapping[Path, Mapping[str, Table]] = {
         "what a host sends": hook_answers.sent,
         "addresses": addresses,
     },
+    _DOCS / "glossary.md": {"types of the core": core_types},
     _DOCS / "security.md": {"foreign": foreign},
     _DOCS / "reliability.md": {
         "what must hold": invariants,

@@ -1,4 +1,4 @@
-"""Which addresses are public: rows for docs/hooks.md, and for the tests on every Python."""
+"""The table of public addresses: for docs/hooks.md, and for the tests on every Python version."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ YES, NO, INNER = "yes", "no", "as the IPv4 address in it"
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A range of addresses; public, not_public: addresses in it, its ends among them."""
+    """A range of addresses; public, not_public: sample addresses in it, with its ends."""
 
     network: str
     is_what: str
@@ -71,7 +71,10 @@ _INNER = {
 
 RANGES: Sequence[Range] = (
     *(Range(network, what, NO, (), _ENDS[network]) for network, what in NOT_PUBLIC.items()),
-    *(Range(network, _INNER[network][0], INNER, *_INNER[network][1:]) for network in IPV4_EMBEDDINGS),
+    *(
+        Range(network, _INNER[network][0], INNER, *_INNER[network][1:])
+        for network in IPV4_EMBEDDINGS
+    ),
     Range(
         "the rest of IPv4",
         "the public internet",
@@ -108,9 +111,9 @@ def addresses() -> list[list[str]]:
     """Return the table of ranges."""
     return [
         ["range", "what it is", "public"],
-        *([_shown(one), one.is_what, one.verdict] for one in RANGES),
+        *([_range_text(one), one.is_what, one.verdict] for one in RANGES),
     ]
 
 
-def _shown(row: Range) -> str:
+def _range_text(row: Range) -> str:
     return f"`{row.network}`" if "/" in row.network and " " not in row.network else row.network

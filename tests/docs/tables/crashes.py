@@ -1,4 +1,4 @@
-"""What is left when a process is gone, or an answer is lost, at each of its steps outside."""
+"""The tables of crashes: the state after a crash or a lost response at each external call."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,9 +18,9 @@ from tests.exhaustive.small_world import SmallWorld
 from tests.exhaustive.start_states import open_start_state
 from tests.exhaustive.state_changes import stored_history, stored_rollouts
 
-# When the next tick comes: the lease of a process that is gone is over by then.
-_NEXT: Final = LEASE_DURATION + timedelta(minutes=1)
-_TROUBLES: Final = (StepFault.CRASH_BEFORE, StepFault.RESPONSE_LOST, StepFault.CRASH_AFTER)
+# When the next tick comes: the lease of a crashed process has expired by then.
+_NEXT_TICK: Final = LEASE_DURATION + timedelta(minutes=1)
+_FAULTS: Final = (StepFault.CRASH_BEFORE, StepFault.RESPONSE_LOST, StepFault.CRASH_AFTER)
 
 
 def advancing() -> list[list[str]]:
@@ -39,30 +39,30 @@ def starting() -> list[list[str]]:
 
 
 def by_hand() -> list[list[str]]:
-    """Return the table for a rollback that a person asks for, at 10 %."""
+    """Return the table for a rollback by an operator, at 10 %."""
     return _table("just started", lambda world: actors.operator_command(world, Verb.ROLLBACK))
 
 
 def _table(start: str, acts: Callable[[SmallWorld], ReplayableProcess]) -> list[list[str]]:
-    """Return a row for each step outside, in the order in which they come undisturbed."""
+    """Return a row for each external call, in the order of a run without faults."""
     with _scene(start) as scene:
         steps = list[ExternalCall]()
-        scene.run_process(acts(scene.world), _noting(steps))
-    rows = [[_called(step), *_cells(start, acts, step.number)] for step in steps]
-    return [["the call", *(str(trouble) for trouble in _TROUBLES)], *rows]
+        scene.run_process(acts(scene.world), _recording(steps))
+    rows = [[_call_text(step), *_cells(start, acts, step.number)] for step in steps]
+    return [["the call", *(str(fault) for fault in _FAULTS)], *rows]
 
 
 def _cells(
     start: str, acts: Callable[[SmallWorld], ReplayableProcess], number: int
 ) -> Iterator[str]:
-    for what in _TROUBLES:
+    for fault in _FAULTS:
         with _scene(start) as scene:
-            scene.run_process(acts(scene.world), _at(number, what))
-            left, known = _stands(scene), _kinds(scene)
-            scene.advance_time(_NEXT / timedelta(minutes=1))
+            scene.run_process(acts(scene.world), _at(number, fault))
+            after_fault, old_kinds = _state_text(scene), _kinds(scene)
+            scene.advance_time(_NEXT_TICK / timedelta(minutes=1))
             scene.run_process(actors.tick(scene.world, "the-next"))
-            does = ", ".join(f"`{kind}`" for kind in _kinds(scene)[len(known) :]) or "nothing"
-            yield f"{left} → {does}: {_stands(scene)}"
+            does = ", ".join(f"`{kind}`" for kind in _kinds(scene)[len(old_kinds) :]) or "nothing"
+            yield f"{after_fault} → {does}: {_state_text(scene)}"
 
 
 @contextmanager
@@ -75,15 +75,15 @@ def _scene(start: str) -> Iterator[SearchSetup]:
         yield scene
 
 
-def _noting(steps: list[ExternalCall]) -> FaultSchedule:
+def _recording(steps: list[ExternalCall]) -> FaultSchedule:
     return lambda _, crossing: steps.append(crossing)
 
 
-def _at(number: int, what: StepFault) -> FaultSchedule:
-    return lambda here, _: what if here == number else None
+def _at(number: int, fault: StepFault) -> FaultSchedule:
+    return lambda here, _: fault if here == number else None
 
 
-def _called(step: ExternalCall) -> str:
+def _call_text(step: ExternalCall) -> str:
     if step.service == NOTIFIER:
         return "notify"
     if step.service == STORE:
@@ -91,8 +91,8 @@ def _called(step: ExternalCall) -> str:
     return f"`{step.operation}`"
 
 
-def _stands(scene: SearchSetup) -> str:
-    """Return the weight that is served, and what is stored of the rollout."""
+def _state_text(scene: SearchSetup) -> str:
+    """Return the applied weight, and the stored phase of the rollout."""
     shared = scene.world.snapshot()
     (_, weight), rollouts = shared.cloud.weights[-1], stored_rollouts(shared)
     if not rollouts:

@@ -1,4 +1,4 @@
-"""Exit statuses, and which of them each command may end with: from the mapping in the code."""
+"""The tables of exit statuses, and of those that each command may end with."""
 
 from controller.engine.exit_status import MEANING, SIGNAL_STATUSES, VERBS
 
@@ -10,7 +10,7 @@ def statuses() -> list[list[str]]:
 
 
 def commands() -> list[list[str]]:
-    """Return a row for each command, with what it may end with."""
+    """Return a row for each command, with its possible exit statuses."""
     rows = [
         [f"`{verb}`", ", ".join(str(int(one)) for one in sorted(ends))]
         for verb, ends in VERBS.items()

@@ -1,4 +1,4 @@
-"""What each answer of a hook means: rows for docs/hooks.md, and for the tests of both adapters."""
+"""The tables of hook answers: for docs/hooks.md, and for the tests of both adapters."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,9 +16,10 @@ PAGE = b"<!doctype html><title>Welcome</title>"
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A whole body, sent by a host with status 200, or returned by a function.
+    """A complete body, sent by a host with status 200, or returned by a function.
 
-    said: what is kept of it. of_function: what it means from there, where that differs.
+    said: the detail that is stored. of_function: consent and detail from a function, where they
+    differ.
     """
 
     shown: str
@@ -30,7 +31,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a host does, beside a whole body with status 200. tries: how often it is asked."""
+    """Another response of a host than a complete body with status 200. tries: number of calls."""
 
     shown: str
     answer: Responder
@@ -231,7 +232,7 @@ SENT: Sequence[Sent] = (
 
 
 def bodies() -> list[list[str]]:
-    """Return the table of whole bodies."""
+    """Return the table of complete bodies."""
     head = ["body, or what the function returned", "from a host (200)", "from a function"]
     return [head, *([one.shown, *_verdicts(one)] for one in BODIES)]
 
@@ -242,6 +243,6 @@ def _verdicts(row: Body) -> Iterator[str]:
 
 
 def sent() -> list[list[str]]:
-    """Return the table of what else a host may do."""
+    """Return the table of other responses."""
     head = ["what the host sends", "is", "tries"]
     return [head, *([one.shown, _WORDS[one.consent], str(one.tries)] for one in SENT)]

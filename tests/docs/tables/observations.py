@@ -1,4 +1,4 @@
-"""What a tick does in each phase, by what it sees."""
+"""The table of decisions: what a tick does in each phase, by its observation."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from controller.core.judge.queries import JUDGED
 from controller.core.judged_intervals import reopen
 from controller.core.observation import Observation, Series, TargetReading, UnreadableTarget
 from controller.core.rollout import Phase, Rollout
-from tests.docs.tables.wording import COLUMNS, NEVER, told
+from tests.docs.tables.wording import COLUMNS, NEVER, decision_text
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
@@ -29,8 +29,8 @@ from tests.support.three_steps import (
     UPDATE_IN_PROGRESS,
 )
 
-# The raise from 10 to 50 %, and the step at 10 %; each of the others from 10 % too, or at its end.
-STANDING: Sequence[Rollout] = (
+# A rollout in each phase: the raise from 10 to 50 %, the step at 10 %, and the others after 10 %.
+PHASE_STATES: Sequence[Rollout] = (
     replace(RAISING, unfinished_since=NOON),
     AT_10,
     replace(ON_HOLD, seen_weight=10),
@@ -44,11 +44,12 @@ BAKING, HOLDING, OVER = 5, 20, 40
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One row: what a tick sees of a rollout, in words and as it is read.
+class Row:
+    """A row of the table: an observation, in words and as readings.
 
-    target: by the rollout, or None where that cannot be. gate: whether the row is about a gate.
-    waits: whether a raise has waited for the end of a freeze at the look before.
+    target: the reading for a rollout, or None where that cannot be. measured, policy: for a row
+    about a gate. owns: whether the rollout owns the target.
+    waits: whether a raise waited for the end of a freeze in the tick before.
     """
 
     words: str
@@ -60,7 +61,7 @@ class Seen:
     waits: bool = False
 
     def outcome(self, rollout: Rollout) -> str:
-        """Return what a tick does then, in words."""
+        """Return the decision of a tick with this observation, in words."""
         target = self.target(rollout)
         about_a_gate = self.measured is not None or self.policy is not None
         if target is None or (about_a_gate and rollout.phase not in JUDGED):
@@ -70,14 +71,18 @@ class Seen:
         if self.waits:
             rollout = replace(rollout, stretches=reopen(rollout, NOON))
         elif self.measured is not None and rollout.settled is None:
-            return NEVER  # nothing is measured before the weight is in force
+            return NEVER  # nothing is measured before the weight is applied
         measured = self.measured or (HEALTHY if rollout.phase in JUDGED else NO_DATA)
-        seen = Observation(target, measured, self.owns)
-        return told(rollout, decide(rollout, seen, NOON + self.minute * MINUTE))
+        observation = Observation(target, measured, self.owns)
+        return decision_text(rollout, decide(rollout, observation, NOON + self.minute * MINUTE))
 
 
-def own(rollout: Rollout) -> TargetReading:
+def rollout_weight(rollout: Rollout) -> TargetReading:
     return a_reading(rollout.weight)
+
+
+def updating(rollout: Rollout) -> TargetReading:
+    return a_reading(rollout.weight, UPDATE_IN_PROGRESS)
 
 
 def at(weight: int | None) -> Callable[[Rollout], TargetReading]:
@@ -93,7 +98,7 @@ def lower(rollout: Rollout) -> TargetReading | None:
 
 
 def before(token: str) -> Callable[[Rollout], TargetReading | None]:
-    """Return what shows the weight from before the last move, where that is above 0."""
+    """Return a reader of the weight before the last move, where that is above 0."""
 
     def target(rollout: Rollout) -> TargetReading | None:
         if rollout.phase in (Phase.PAUSED, Phase.SUCCEEDED) or not rollout.intent.previous:
@@ -104,12 +109,12 @@ def before(token: str) -> Callable[[Rollout], TargetReading | None]:
 
 
 def unwritten(rollout: Rollout) -> TargetReading | None:
-    """Return what shows the weight from before a raise that nobody wrote."""
+    """Return a reading of the weight before a raise that was not written."""
     return before("token-1")(rollout) if rollout.settled is None else None
 
 
 def after_the_end(rollout: Rollout) -> TargetReading | None:
-    """Return a moved weight where a newer rollout can own the target: nobody else's is taken."""
+    """Return a drifted weight for a final rollout, whose target a newer rollout can own."""
     return a_reading(70) if rollout.final else None
 
 
@@ -118,55 +123,54 @@ _FIRST, _SECOND, _THIRD = LADDER["steps"]
 _APPROVAL = {"steps": [_FIRST, {**_SECOND, "approval": "required"}, _THIRD]}
 
 
-def inconclusive(then: str) -> Seen:
+def inconclusive_row(then: str) -> Row:
     words = f"no verdict when `max_hold` is over, `on_inconclusive: {then}`"
-    return Seen(words, own, OVER, TOO_FEW_REQUESTS, {"on_inconclusive": then})
+    return Row(words, rollout_weight, OVER, TOO_FEW_REQUESTS, {"on_inconclusive": then})
 
 
 OBSERVATIONS = (
-    Seen("the weight that was asked for, in force", own),
-    Seen("that weight, its update in progress", lambda one: a_reading(one.weight, UPDATE_IN_PROGRESS)),
-    Seen(
+    Row("the weight that was asked for, in force", rollout_weight),
+    Row("that weight, its update in progress", updating),
+    Row(
         "that weight, its update still in progress when every limit is over",
-        lambda one: a_reading(one.weight, UPDATE_IN_PROGRESS), OVER,
+        updating, OVER,
     ),
-    Seen("that weight, its update failed", lambda one: a_reading(one.weight, UPDATE_FAILED)),
-    Seen("the weight from before, nobody changed the target", before("token-1")),
-    Seen(
+    Row("that weight, its update failed", lambda one: a_reading(one.weight, UPDATE_FAILED)),
+    Row("the weight from before, nobody changed the target", before("token-1")),
+    Row(
         "the same, in a freeze", before("token-1"), HOLDING, policy=_FREEZE,
     ),
-    Seen(
+    Row(
         "the same, in a freeze, and a criterion fails at that weight",
         unwritten, HOLDING, FAILING, _FREEZE, waits=True,
     ),
-    Seen("the weight from before, another hand changed the target", before("token-9")),
-    Seen("0 %", at(0)),
-    Seen("a higher weight by another hand", higher),
-    Seen(
+    Row("the weight from before, another hand changed the target", before("token-9")),
+    Row("0 %", at(0)),
+    Row("a higher weight by another hand", higher),
+    Row(
         "a higher weight by another hand, `on_drift_up: rollback`", higher,
         policy={"on_drift_up": "rollback"},
     ),
-    Seen("a lower weight by another hand", lower),
-    Seen("variables that contradict each other", at(None)),
-    Seen("a higher weight, and a newer rollout owns the target", after_the_end, owns=False),
-    Seen("a target that cannot be read", lambda _: UNREADABLE),
-    Seen("a target that cannot be read when every limit is over", lambda _: UNREADABLE, OVER),
-    Seen("an environment that cannot be decrypted", lambda _: UNREADABLE_FOR_GOOD),
-    Seen("a criterion that fails", own, HOLDING, FAILING),
-    Seen("every criterion passes, after the bake", own, HOLDING, HEALTHY),
-    Seen("the same, in a freeze", own, HOLDING, HEALTHY, _FREEZE),
-    Seen("the same, the next step not approved", own, HOLDING, HEALTHY, _APPROVAL),
-    Seen("the same, an update of the target in progress", lambda one: a_reading(one.weight, UPDATE_IN_PROGRESS),
-         HOLDING, HEALTHY),
-    Seen("no verdict after the bake", own, HOLDING, TOO_FEW_REQUESTS),
-    Seen("metrics that cannot be read, after the bake", own, HOLDING, OUTAGE),
-    inconclusive("pause"),
-    inconclusive("rollback"),
-    inconclusive("advance"),
+    Row("a lower weight by another hand", lower),
+    Row("variables that contradict each other", at(None)),
+    Row("a higher weight, and a newer rollout owns the target", after_the_end, owns=False),
+    Row("a target that cannot be read", lambda _: UNREADABLE),
+    Row("a target that cannot be read when every limit is over", lambda _: UNREADABLE, OVER),
+    Row("an environment that cannot be decrypted", lambda _: UNREADABLE_FOR_GOOD),
+    Row("a criterion that fails", rollout_weight, HOLDING, FAILING),
+    Row("every criterion passes, after the bake", rollout_weight, HOLDING, HEALTHY),
+    Row("the same, in a freeze", rollout_weight, HOLDING, HEALTHY, _FREEZE),
+    Row("the same, the next step not approved", rollout_weight, HOLDING, HEALTHY, _APPROVAL),
+    Row("the same, an update of the target in progress", updating, HOLDING, HEALTHY),
+    Row("no verdict after the bake", rollout_weight, HOLDING, TOO_FEW_REQUESTS),
+    Row("metrics that cannot be read, after the bake", rollout_weight, HOLDING, OUTAGE),
+    inconclusive_row("pause"),
+    inconclusive_row("rollback"),
+    inconclusive_row("advance"),
 )  # fmt: skip
 
 
 def observations() -> list[list[str]]:
     """Return the table of what a tick does, row by row, its head first."""
-    rows = [[seen.words, *map(seen.outcome, STANDING)] for seen in OBSERVATIONS]
+    rows = [[row.words, *map(row.outcome, PHASE_STATES)] for row in OBSERVATIONS]
     return [["the tick sees", *COLUMNS], *rows]

@@ -1,4 +1,4 @@
-"""What must hold after every step, and the planted bugs that show that somebody looks."""
+"""The tables of invariants, and of the planted bugs that prove the invariants are checked."""
 
 from tests.chaos.invariants import ALL
 from tests.chaos.planted_bugs import PLANTED_BUGS
@@ -13,6 +13,6 @@ def invariants() -> list[list[str]]:
 def planted_bugs() -> list[list[str]]:
     """Return the table of planted bugs, in the order of the invariants that find them."""
     names = [one.name for one in ALL]
-    found = sorted(PLANTED_BUGS, key=lambda one: names.index(one.invariant.name))
-    rows = [[one.description, f"`{one.invariant.name}`", one.where] for one in found]
+    bugs = sorted(PLANTED_BUGS, key=lambda one: names.index(one.invariant.name))
+    rows = [[one.description, f"`{one.invariant.name}`", one.where] for one in bugs]
     return [["the bug", "found by", "in the story in which"], *rows]

@@ -1,4 +1,4 @@
-"""What each printed role can do to a policy that is not its own: rows for docs/security.md."""
+"""The table of tenants: access of each printed role to another policy, for docs/security.md."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -21,7 +21,7 @@ _UNBOUND: Final = (Job.COPY_FROM, Job.COPY_TO)
 
 
 def foreign() -> list[list[str]]:
-    """Return what the evaluator of IAM's rules says of each role, for `shop` and for `shop-2`."""
+    """Return the access of each role of `shop` to the items of `shop-2`, by an IAM evaluator."""
     head = ["printed for `shop`", *(f"reads {key}" for key in _KEYS)]
     head += [f"writes {key}" for key in _KEYS]
     head += ["lists ids of active rollouts", "lists all ids"]
@@ -31,17 +31,17 @@ def foreign() -> list[list[str]]:
     return [head, *([name, *_row(_OWN, job, bound=bound)] for name, job, bound in rows)]
 
 
-def _row(own: Policy, job: Job, *, bound: bool) -> list[str]:
-    document = iam_document(job, own, bound=bound)
+def _row(policy: Policy, job: Job, *, bound: bool) -> list[str]:
+    document = iam_document(job, policy, bound=bound)
 
-    def said(requests: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    def access(requests: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
         return "yes" if any(is_allowed(document, *one) for one in requests) else "no"
 
     return [
-        *(said([_request(one, pk) for one in _READS]) for pk in _KEYS.values()),
-        *(said([_request(one, pk) for one in _WRITES]) for pk in _KEYS.values()),
-        said([_listing("active", "active", "active")]),
-        said([("Scan", {"TableName": TABLE, "IndexName": "by_target"})]),
+        *(access([_request(one, pk) for one in _READS]) for pk in _KEYS.values()),
+        *(access([_request(one, pk) for one in _WRITES]) for pk in _KEYS.values()),
+        access([_listing("active", "active", "active")]),
+        access([("Scan", {"TableName": TABLE, "IndexName": "by_target"})]),
     ]
 
 
@@ -57,10 +57,10 @@ def _request(operation: str, pk: str) -> tuple[str, Mapping[str, Any]]:
 
 
 def _listing(index: str, key: str, value: str) -> tuple[str, Mapping[str, Any]]:
-    where = {"IndexName": index} if index else {}
+    index_parameters = {"IndexName": index} if index else {}
     return "Query", {
         "TableName": TABLE,
-        **where,
+        **index_parameters,
         "KeyConditionExpression": "#key = :value",
         "ExpressionAttributeNames": {"#key": key},
         "ExpressionAttributeValues": {":value": {"S": value}},

@@ -1,4 +1,4 @@
-"""What each verb does in each phase."""
+"""The table of verbs: what each does in each phase."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,8 +18,8 @@ from controller.engine.tick import Runner
 from controller.errors import RolloutError, UsageError
 from controller.operations.start.start import StartRequest, StartResult, retry, start
 from controller.ports.target import InspectableTarget
-from tests.docs.tables.observations import BAKING, STANDING, at, own
-from tests.docs.tables.wording import COLUMNS, told
+from tests.docs.tables.observations import BAKING, PHASE_STATES, at, rollout_weight
+from tests.docs.tables.wording import COLUMNS, decision_text
 from tests.simulation.worlds import scenario
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy
 from tests.support.stage import Stage, function_with, open_stage, short_policy
@@ -27,20 +27,24 @@ from tests.support.three_steps import HEALTHY
 
 _APPROVED = [{**step, "approval": "required"} for step in LADDER["steps"][1:]]
 _EYE = {"kind": "attestation", "statement": "It looks right."}
-ASKS: Sequence[tuple[str, Command, Callable[[Rollout], TargetReading]]] = (
-    ("`pause`", Command(Verb.PAUSE), own),
-    ("`resume`, weight as it was asked for", Command(Verb.RESUME), own),
+COMMANDS: Sequence[tuple[str, Command, Callable[[Rollout], TargetReading]]] = (
+    ("`pause`", Command(Verb.PAUSE), rollout_weight),
+    ("`resume`, weight as it was asked for", Command(Verb.RESUME), rollout_weight),
     ("`resume`, weight raised by another hand", Command(Verb.RESUME), at(70)),
     ("`resume --restore`, weight raised", Command(Verb.RESUME, way="restore"), at(70)),
     ("`resume --restore`, weight lowered", Command(Verb.RESUME, way="restore"), at(5)),
     ("`resume --keep`, weight raised", Command(Verb.RESUME, way="keep"), at(70)),
-    ("`promote`", Command(Verb.PROMOTE, "seen by eye"), own),
-    ("`approve`, a step that needs it", Command(Verb.APPROVE), own),
-    ("`attest`", Command(Verb.ATTEST, "seen by eye", criterion="eye", by="ada"), own),
-    ("`attest --refuse`", Command(Verb.ATTEST, "no", criterion="eye", by="ada", refuse=True), own),
-    ("`ack`, something critical", Command(Verb.ACK), own),
-    ("`rollback`", Command(Verb.ROLLBACK, "limit"), own),
-    ("`set-weight 40 --force`", Command(Verb.SET_WEIGHT, "a demo", weight=40), own),
+    ("`promote`", Command(Verb.PROMOTE, "seen by eye"), rollout_weight),
+    ("`approve`, a step that needs it", Command(Verb.APPROVE), rollout_weight),
+    ("`attest`", Command(Verb.ATTEST, "seen by eye", criterion="eye", by="ada"), rollout_weight),
+    (
+        "`attest --refuse`",
+        Command(Verb.ATTEST, "no", criterion="eye", by="ada", refuse=True),
+        rollout_weight,
+    ),
+    ("`ack`, something critical", Command(Verb.ACK), rollout_weight),
+    ("`rollback`", Command(Verb.ROLLBACK, "enough"), rollout_weight),
+    ("`set-weight 40 --force`", Command(Verb.SET_WEIGHT, "a demo", weight=40), rollout_weight),
 )
 STARTS: Sequence[tuple[str, Callable[[Runner, Policy], StartResult]]] = (
     ("`start`, same revision and policy", lambda runner, policy: start(
@@ -68,37 +72,48 @@ AT_ZERO: Sequence[tuple[str, Callable[[Runner, Policy], StartResult]]] = (
 
 def verbs() -> list[list[str]]:
     """Return the table of what verbs do, row by row, its head first."""
-    with stages() as standing:
-        starts = [[name, *(_started(one, begin) for one in standing)] for name, begin in STARTS]
-        for stage in standing:
+    with stages() as all_stages:
+        starts = [
+            [name, *(_start_result(one, begin) for one in all_stages)] for name, begin in STARTS
+        ]
+        for stage in all_stages:
             target = stage.runner.observer.targets(stage.policy.target)
             lower_and_confirm(target, stage.world.clock)
-        starts += [[name, *(_started(one, begin) for one in standing)] for name, begin in AT_ZERO]
-    asks = [[name, *(_asked(one, ask, live(one)) for one in STANDING)] for name, ask, live in ASKS]
-    looks = ["`status`, `history`, `replay`, `plan`", *["looks"] * len(COLUMNS)]
+        starts += [
+            [name, *(_start_result(one, begin) for one in all_stages)] for name, begin in AT_ZERO
+        ]
+    commands = [
+        [name, *(_command_result(one, command, live(one)) for one in PHASE_STATES)]
+        for name, command, live in COMMANDS
+    ]
+    reads = ["`status`, `history`, `replay`, `plan`", *["looks"] * len(COLUMNS)]
     ticks = ["`tick`", *["as above"] * len(COLUMNS)]
-    return [["verb", *COLUMNS], *starts, ticks, *asks, looks]
+    return [["verb", *COLUMNS], *starts, ticks, *commands, reads]
 
 
-def _asked(rollout: Rollout, ask: Command, target: TargetReading) -> str:
-    if ask.verb is Verb.APPROVE:
+def _command_result(rollout: Rollout, command: Command, target: TargetReading) -> str:
+    if command.verb is Verb.APPROVE:
         rollout = replace(rollout, policy=a_policy(steps=[LADDER["steps"][0], *_APPROVED]))
-    if ask.verb is Verb.ATTEST:
+    if command.verb is Verb.ATTEST:
         rollout = replace(rollout, policy=a_policy(criteria={**LADDER["criteria"], "eye": _EYE}))
-    if ask.verb is Verb.ACK:
+    if command.verb is Verb.ACK:
         page = Page("paused", "look", rollout.since, rollout.since)
         policy = a_policy(notify=[{"kind": "eventbridge"}])
         rollout = replace(rollout, policy=policy, page=page)
-    seen = Observation(target, HEALTHY if rollout.phase in JUDGED else {})
+    observation = Observation(target, HEALTHY if rollout.phase in JUDGED else {})
     try:
-        decision = apply_command(rollout, ask, seen, NOON + BAKING * MINUTE)
+        decision = apply_command(rollout, command, observation, NOON + BAKING * MINUTE)
     except UsageError as error:
         why, *_ = str(error).partition("#1: ")[2].split("; ")
-        return f"refused (2): {why}" if rollout.phase in ALLOWED_PHASES[ask.verb] else "refused (2)"
-    return told(rollout, decision)
+        return (
+            f"refused (2): {why}"
+            if rollout.phase in ALLOWED_PHASES[command.verb]
+            else "refused (2)"
+        )
+    return decision_text(rollout, decision)
 
 
-def _started(stage: Stage, begin: Callable[[Runner, Policy], StartResult]) -> str:
+def _start_result(stage: Stage, begin: Callable[[Runner, Policy], StartResult]) -> str:
     try:
         started = begin(_dry(stage.runner), stage.policy)
     except RolloutError as error:
@@ -111,32 +126,34 @@ def _started(stage: Stage, begin: Callable[[Runner, Policy], StartResult]) -> st
 
 
 def _dry(runner: Runner) -> Runner:
-    """Return a runner that starts without leaving a trace: the next one finds the same stage."""
+    """Return a dry-run runner, so that the next start finds the same stage."""
     journal = Journal()
 
     def open_target(target: LambdaEnv) -> InspectableTarget:
         return DryRunTarget(runner.observer.targets(target), target.function, journal)
 
     store = DryRunStore(runner.store, journal)
-    looking = replace(runner.observer, store=store, targets=open_target)
-    return replace(runner, observer=looking, notifier=DryRunNotifier(journal))
+    observer = replace(runner.observer, store=store, targets=open_target)
+    return replace(runner, observer=observer, notifier=DryRunNotifier(journal))
 
 
 @contextmanager
 def stages() -> Iterator[list[Stage]]:
     """Yield a stage with a rollout of revision `one` in each of the phases."""
     slow = scenario(function={**function_with(), "update_takes": "4m"})
-    ways = (_stay, _stay, _pause, _go_back, _roll_back, _succeed)
+    steps = (_stay, _stay, _pause, _go_back, _roll_back, _succeed)
     with TemporaryDirectory() as folder, ExitStack() as open_stages:
-        found = []
-        for number, go in enumerate(ways):
-            place = Path(folder) / str(number)
-            place.mkdir()
-            stage = open_stages.enter_context(open_stage(place, slow if number == 0 else None))
+        stages_by_phase = []
+        for number, go in enumerate(steps):
+            stage_folder = Path(folder) / str(number)
+            stage_folder.mkdir()
+            stage = open_stages.enter_context(
+                open_stage(stage_folder, slow if number == 0 else None)
+            )
             start(stage.runner, StartRequest(stage.policy, "one"))
             go(stage)
-            found.append(stage)
-        yield found
+            stages_by_phase.append(stage)
+        yield stages_by_phase
 
 
 def _stay(stage: Stage) -> None:
@@ -148,11 +165,11 @@ def _pause(stage: Stage) -> None:
 
 
 def _go_back(stage: Stage) -> None:
-    """Decide a rollback that nobody has carried out yet."""
+    """Decide and save a rollback that is not executed yet."""
     rollout = stage.rollout
-    seen = Observation(stage.runner.observer.read_target(rollout))
-    back = apply_command(rollout, Command(Verb.ROLLBACK), seen, stage.world.clock.now())
-    stage.store.save(back.rollout, [])
+    observation = Observation(stage.runner.observer.read_target(rollout))
+    decision = apply_command(rollout, Command(Verb.ROLLBACK), observation, stage.world.clock.now())
+    stage.store.save(decision.rollout, [])
 
 
 def _roll_back(stage: Stage) -> None:

@@ -1,4 +1,4 @@
-"""How the tables say what a decision is."""
+"""Words and columns of the tables about decisions."""
 
 from collections.abc import Sequence
 
@@ -14,31 +14,31 @@ COLUMNS = (
     "`rolled_back`",
     "`succeeded`",
 )
-# Nothing of the kind can be.
+# The combination is impossible.
 NEVER = "—"
 _STATUS = {Alert.DRIFT: int(Exit.DRIFT), Alert.ROLLBACK_UNCONFIRMED: int(Exit.UNCONFIRMED)}
 
 
-def told(rollout: Rollout, decision: Decision) -> str:
-    """Return a decision in words: where it leads, why, what it writes, how loud it is."""
+def decision_text(rollout: Rollout, decision: Decision) -> str:
+    """Return a decision in words: phase, reason, write, page and exit status."""
     after = decision.rollout
     reason = decision.record.reason if decision.record else after.reason
-    stays = after.phase is rollout.phase
-    words = ["stays" if stays else f"`{after.phase}`"]
-    if not stays or reason is not rollout.reason:
-        words[0] += f" (`{reason}`)"
+    is_same_phase = after.phase is rollout.phase
+    parts = ["stays" if is_same_phase else f"`{after.phase}`"]
+    if not is_same_phase or reason is not rollout.reason:
+        parts[0] += f" (`{reason}`)"
     match decision.move:
         case Shift(weight=weight):
-            words.append(f"writes {weight} %")
+            parts.append(f"writes {weight} %")
         case Lower():
-            words.append("writes 0 %")
+            parts.append("writes 0 %")
         case None:
             pass
     if any(one.severity is Severity.CRITICAL for one in decision.notices):
-        words.append("pages")
+        parts.append("pages")
     if decision.alert is not None:
-        words.append(f"exit {_STATUS[decision.alert]}")
-    return ", ".join(words)
+        parts.append(f"exit {_STATUS[decision.alert]}")
+    return ", ".join(parts)
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:

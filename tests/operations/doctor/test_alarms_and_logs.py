@@ -1,4 +1,4 @@
-"""What doctor says of alarms that gate, and of logs in which events are counted."""
+"""Doctor checks of alarms that criteria read, and of logs in which events are counted."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ POLICY = a_watched(
 
 
 @pytest.mark.parametrize(
-    ("reading", "level", "told"),
+    ("reading", "level", "detail"),
     [
         (AlarmReading(AlarmState.OK), OK, "shop-errors is OK"),
         (AlarmReading(AlarmState.ALARM, NOON_S), WARN, "in ALARM since 2026-11-24 12:00 UTC"),
@@ -41,10 +41,10 @@ POLICY = a_watched(
     ],
     ids=lambda value: value.state if isinstance(value, AlarmReading) else "",
 )
-def test_an_alarm_that_gates(reading: AlarmReading, level: Level, told: str) -> None:
+def test_an_alarm_that_gates(reading: AlarmReading, level: Level, detail: str) -> None:
     ((name, one),) = alarms_of(POLICY).items()
-    found = alarm_check(name, one, reading)
-    assert (found.what, found.level, told in found.detail) == ("alarm of red", level, True)
+    check = alarm_check(name, one, reading)
+    assert (check.what, check.level, detail in check.detail) == ("alarm of red", level, True)
 
 
 @pytest.mark.parametrize("state", list(AlarmState))
@@ -52,25 +52,30 @@ def test_an_alarm_that_only_reports_fails_nothing_and_keeps_no_start_waiting(
     state: AlarmState,
 ) -> None:
     one = alarms_of(POLICY)["red"].model_copy(update={"gates": False})
-    found = alarm_check("red", one, AlarmReading(state))
-    assert found.level is (OK if state is AlarmState.OK else WARN)
-    assert "start" not in (found.remedy or "")
-    assert "gate" not in (found.remedy or "")
+    check = alarm_check("red", one, AlarmReading(state))
+    assert check.level is (OK if state is AlarmState.OK else WARN)
+    assert "start" not in (check.remedy or "")
+    assert "gate" not in (check.remedy or "")
 
 
 def test_an_event_is_looked_for_where_the_policy_counts_it_in_the_last_hour() -> None:
-    found = log_queries(POLICY, NOON)
-    asked = {what: [(one.group, one.pattern) for one in some] for what, some in found.items()}
-    assert asked == {
+    queries_by_check = log_queries(POLICY, NOON)
+    searched = {
+        name: [(one.group, one.pattern) for one in queries]
+        for name, queries in queries_by_check.items()
+    }
+    assert searched == {
         "log of verify_rollback": [("own", "direct"), ("own", "gateway")],
         "log of quiet": [("/aws/lambda/shop", "check")],
     }
-    spans = {(one.span.start, one.span.end) for some in found.values() for one in some}
+    spans = {
+        (one.span.start, one.span.end) for queries in queries_by_check.values() for one in queries
+    }
     assert spans == {(NOON_S - 3_600, NOON_S)}
 
 
 @pytest.mark.parametrize(
-    ("direct", "gateway", "level", "told"),
+    ("direct", "gateway", "level", "detail"),
     [
         pytest.param(Series({0: 1}), Series(), OK, "own has such an event", id="all goes directly"),
         pytest.param(Series(), Series({0: 1}), OK, "own has such", id="all takes the gateway"),
@@ -83,14 +88,14 @@ def test_an_event_is_looked_for_where_the_policy_counts_it_in_the_last_hour() ->
         ),
     ],
 )  # fmt: skip
-def test_the_log_of_a_rollback(direct: Series, gateway: Series, level: Level, told: str) -> None:
-    what = "log of verify_rollback"
-    queries = log_queries(POLICY, NOON)[what]
-    found = log_check(what, queries, dict(zip(queries, (direct, gateway), strict=True)))
-    assert (found.level, told in found.detail) == (level, True)
+def test_the_log_of_a_rollback(direct: Series, gateway: Series, level: Level, detail: str) -> None:
+    name = "log of verify_rollback"
+    queries = log_queries(POLICY, NOON)[name]
+    check = log_check(name, queries, dict(zip(queries, (direct, gateway), strict=True)))
+    assert (check.level, detail in check.detail) == (level, True)
 
 
-def test_a_control_that_is_not_logged_is_told_alone() -> None:
+def test_a_control_that_is_not_logged_is_named_alone() -> None:
     queries = log_queries(POLICY, NOON)["log of quiet"]
-    found = log_check("log of quiet", queries, {queries[0]: Series()})
-    assert found.detail == "/aws/lambda/shop has no check in the last hour"
+    check = log_check("log of quiet", queries, {queries[0]: Series()})
+    assert check.detail == "/aws/lambda/shop has no check in the last hour"

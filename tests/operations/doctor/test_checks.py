@@ -1,4 +1,4 @@
-"""What doctor says of clocks, schedules, targets, alarms and roles."""
+"""Doctor checks of the clock, schedule, target, monitoring stack, topics and roles."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,20 +23,20 @@ OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
 
 
 @pytest.mark.parametrize(
-    ("seconds", "level", "told"),
+    ("seconds", "level", "detail"),
     [
         pytest.param(0, OK, "agrees with", id="the same"),
-        pytest.param(-5, OK, "agrees with", id="as far as a header tells"),
+        pytest.param(-5, OK, "agrees with", id="within the precision of a header"),
         pytest.param(12, WARN, "12 s ahead of that of AWS", id="a little ahead"),
         pytest.param(-31, FAIL, "31 s behind that of AWS", id="half a minute behind"),
         pytest.param(3_600, FAIL, "3600 s ahead of", id="a wrong time zone"),
         pytest.param(None, WARN, "not checked", id="an answer without a date"),
     ],
 )
-def test_a_clock_that_is_off(seconds: int | None, level: Level, told: str) -> None:
-    theirs = None if seconds is None else NOON - timedelta(seconds=seconds)
-    found = clock_check(NOON, theirs)
-    assert (found.level, told in found.detail) == (level, True)
+def test_a_clock_that_is_off(seconds: int | None, level: Level, detail: str) -> None:
+    aws_time = None if seconds is None else NOON - timedelta(seconds=seconds)
+    check = clock_check(NOON, aws_time)
+    assert (check.level, detail in check.detail) == (level, True)
 
 
 @pytest.mark.parametrize(
@@ -51,11 +51,11 @@ def test_a_clock_that_is_off(seconds: int | None, level: Level, told: str) -> No
 def test_the_newest_tick_was(minutes: int, level: Level) -> None:
     older = replace(a_rollout("a#1"), updated=NOON - timedelta(hours=9))
     newest = replace(a_rollout("b#1"), updated=NOON - timedelta(minutes=minutes))
-    found = schedule_check([newest, older], NOON)
-    assert (found.level, "(b#1)" in found.detail) == (level, True)
+    check = schedule_check([newest, older], NOON)
+    assert (check.level, "(b#1)" in check.detail) == (level, True)
 
 
-def test_without_an_active_rollout_nobody_can_tell_whether_anything_ticks() -> None:
+def test_without_an_active_rollout_the_schedule_is_unknown() -> None:
     assert schedule_check([], NOON).level is WARN
 
 
@@ -73,23 +73,23 @@ def test_without_an_active_rollout_nobody_can_tell_whether_anything_ticks() -> N
 )
 def test_a_target_shows(weight: int | None, update: UpdateStatus, level: Level) -> None:
     reading = TargetReading("arn", weight, "A=10, B=false", "token", update)
-    found = reading_check(reading)
-    assert (found.level, "A=10, B=false" in found.detail) == (level, True)
+    check = reading_check(reading)
+    assert (check.level, "A=10, B=false" in check.detail) == (level, True)
 
 
-def test_what_certainly_keeps_callers_from_a_change_fails_and_what_may_is_a_warning() -> None:
-    found = reach_checks([(True, "SnapStart"), (False, "an alias")])
-    assert [(one.level, one.detail) for one in found] == [(FAIL, "SnapStart"), (WARN, "an alias")]
+def test_an_obstacle_that_certainly_hides_a_change_fails_and_a_possible_one_is_a_warning() -> None:
+    checks = reach_checks([(True, "SnapStart"), (False, "an alias")])
+    assert [(one.level, one.detail) for one in checks] == [(FAIL, "SnapStart"), (WARN, "an alias")]
     assert [one.level for one in reach_checks([])] == [OK]
 
 
-# --- what watches it ----------------------------------------------------------------------------
+# --- the monitoring stack -------------------------------------------------------------------------
 
 DEPLOYED = Deployed("CREATE_COMPLETE", (), "arn:aws:sns:eu-central-1:1:rolloutctl-shop")
 
 
 @pytest.mark.parametrize(
-    ("deployed", "level", "seen"),
+    ("deployed", "level", "detail"),
     [
         pytest.param(DEPLOYED, OK, "its stack is CREATE_COMPLETE, and as", id="as it should be"),
         pytest.param(
@@ -106,14 +106,14 @@ DEPLOYED = Deployed("CREATE_COMPLETE", (), "arn:aws:sns:eu-central-1:1:rolloutct
         ),
     ],
 )  # fmt: skip
-def test_the_stack_of_the_monitoring(deployed: Deployed | None, level: Level, seen: str) -> None:
-    found = stack_check(deployed)
-    assert (found.what, found.level, seen in found.detail) == ("monitoring", level, True)
-    assert ("rolloutctl monitoring deploy POLICY" in found.remedy) is (level is WARN)
+def test_the_stack_of_the_monitoring(deployed: Deployed | None, level: Level, detail: str) -> None:
+    check = stack_check(deployed)
+    assert (check.what, check.level, detail in check.detail) == ("monitoring", level, True)
+    assert ("rolloutctl monitoring deploy POLICY" in check.remedy) is (level is WARN)
 
 
 @pytest.mark.parametrize(
-    ("states", "level", "seen"),
+    ("states", "level", "detail"),
     [
         pytest.param([AlarmState.OK] * 2, OK, "none of 2 is in ALARM", id="quiet"),
         pytest.param(
@@ -128,16 +128,16 @@ def test_the_stack_of_the_monitoring(deployed: Deployed | None, level: Level, se
         pytest.param([AlarmState.UNREAD] * 2, WARN, "not checked: denied", id="not readable"),
     ],
 )  # fmt: skip
-def test_the_alarms_of_the_monitoring(states: list[AlarmState], level: Level, seen: str) -> None:
+def test_the_alarms_of_the_monitoring(states: list[AlarmState], level: Level, detail: str) -> None:
     readings = {
         f"alarm-{number}": AlarmReading(one, reason="denied") for number, one in enumerate(states)
     }
-    found = alarms_check(readings)
-    assert (found.what, found.level, found.detail) == ("alarms", level, seen)
+    check = alarms_check(readings)
+    assert (check.what, check.level, check.detail) == ("alarms", level, detail)
 
 
 @pytest.mark.parametrize(
-    ("confirmed", "told"),
+    ("confirmed", "expected"),
     [
         ([True], [(OK, "1 confirmed subscription")]),
         ([True, True], [(OK, "2 confirmed subscriptions")]),
@@ -149,9 +149,15 @@ def test_the_alarms_of_the_monitoring(states: list[AlarmState], level: Level, se
         ),
     ],
 )
-def test_who_hears_a_topic(confirmed: list[bool], told: list[tuple[Level, str]]) -> None:
-    found = [Subscription(f"a{number}@example.com", one) for number, one in enumerate(confirmed)]
-    assert [(one.level, one.detail) for one in subscription_checks("topic", found, "")] == told
+def test_the_subscriptions_of_a_topic(
+    confirmed: list[bool], expected: list[tuple[Level, str]]
+) -> None:
+    subscriptions = [
+        Subscription(f"a{number}@example.com", one) for number, one in enumerate(confirmed)
+    ]
+    assert [
+        (one.level, one.detail) for one in subscription_checks("topic", subscriptions, "")
+    ] == expected
 
 
 # --- roles --------------------------------------------------------------------------------------
@@ -169,12 +175,12 @@ ROLE = "arn:aws:iam::123456789012:role/tick"
         ("arn:aws:iam::123456789012:root", ""),
     ],
 )  # fmt: skip
-def test_whose_policies_count(caller: str, principal: str) -> None:
+def test_the_principal_of_a_caller(caller: str, principal: str) -> None:
     assert principal_of(caller) == principal
 
 
 @pytest.mark.parametrize(
-    ("decisions", "level", "told"),
+    ("decisions", "level", "detail"),
     [
         (
             {("lambda:A", "f"): "allowed", ("lambda:B", "f"): "allowed"},
@@ -191,13 +197,13 @@ def test_whose_policies_count(caller: str, principal: str) -> None:
     ],
 )  # fmt: skip
 def test_a_role_that_is_simulated(
-    decisions: Mapping[tuple[str, str], str], level: Level, told: str
+    decisions: Mapping[tuple[str, str], str], level: Level, detail: str
 ) -> None:
-    found = permissions_check(ROLE, decisions)
-    assert (found.level, told in found.detail) == (level, True)
+    check = permissions_check(ROLE, decisions)
+    assert (check.level, detail in check.detail) == (level, True)
 
 
-def test_what_cannot_be_simulated_is_said_to_be_unknown() -> None:
-    found = undetermined_check("IAM was not asked", ["lambda:UpdateFunctionConfiguration"])
-    assert found.level is WARN
-    assert "lambda:UpdateFunctionConfiguration are allowed shows only when" in found.detail
+def test_what_cannot_be_simulated_is_reported_as_unknown() -> None:
+    check = undetermined_check("IAM was not asked", ["lambda:UpdateFunctionConfiguration"])
+    assert check.level is WARN
+    assert "lambda:UpdateFunctionConfiguration are allowed shows only when" in check.detail

@@ -1,4 +1,4 @@
-"""What it means that a metric has data, or has none."""
+"""Doctor checks of metrics with data, without data, and with misspelt names."""
 
 from datetime import timedelta
 from typing import Any
@@ -26,49 +26,49 @@ API, STAGE = {"ApiName": "shop"}, {"ApiName": "shop", "Stage": "prod"}
 
 
 def series(*counts: float, answer: QueryStatus = QueryStatus.COMPLETE, message: str = "") -> Series:
-    """Return so many samples in the periods before noon, the last one ten minutes old."""
+    """Return a series of `counts` in the periods before noon, the last one ten minutes old."""
     first = NOON_S - 600 - 300 * (len(counts) - 1)
     points = {first + 300 * number: count for number, count in enumerate(counts)}
     return Series(points, answer, message)
 
 
-def with_data(samples: Series, values: Series | None = None) -> Check | None:
+def check_with_data(samples: Series, values: Series | None = None) -> Check | None:
     return data_check("latency", LATENCY, samples, samples if values is None else values, NOON)
 
 
-def silent(**listed: Any) -> Check:
+def check_without_data(**listed: Any) -> Check:
     return missing_data_check("latency", POLICY, MetricListing(**listed))
 
 
 def test_a_metric_with_data_says_how_much_and_how_old() -> None:
-    found = with_data(series(20, 0, 30))
-    assert found == Check(
+    check = check_with_data(series(20, 0, 30))
+    assert check == Check(
         "metric latency", Level.OK, "50 samples in the last 24h, the newest 10m ago"
     )
 
 
-def test_a_metric_without_data_needs_another_look() -> None:
-    assert with_data(series()) is None
-    assert with_data(series(0, 0)) is None
+def test_a_metric_without_data_needs_the_listed_metrics() -> None:
+    assert check_with_data(series()) is None
+    assert check_with_data(series(0, 0)) is None
 
 
 @pytest.mark.parametrize("answer", [QueryStatus.FORBIDDEN, QueryStatus.ERROR])
 def test_a_metric_that_cannot_be_read_fails(answer: QueryStatus) -> None:
-    found = with_data(series(20), series(answer=answer, message="not you"))
-    assert found is not None
-    assert (found.level, found.detail) == (Level.FAIL, "cannot be read: not you")
-    assert "cloudwatch:GetMetricData" in found.remedy
+    check = check_with_data(series(20), series(answer=answer, message="not you"))
+    assert check is not None
+    assert (check.level, check.detail) == (Level.FAIL, "cannot be read: not you")
+    assert "cloudwatch:GetMetricData" in check.remedy
 
 
 def test_samples_without_their_percentile_are_published_wrongly() -> None:
-    found = with_data(series(20), series())
-    assert found is not None
-    assert found.level is Level.FAIL
-    assert "no p95: what publishes it sends statistic sets" in found.detail
+    check = check_with_data(series(20), series())
+    assert check is not None
+    assert check.level is Level.FAIL
+    assert "no p95: what publishes it sends statistic sets" in check.detail
 
 
 @pytest.mark.parametrize(
-    ("listed", "level", "told"),
+    ("listed", "level", "text"),
     [
         pytest.param(
             {"dimensions": [API]}, Level.WARN, "it had some in the last two weeks",
@@ -84,7 +84,7 @@ def test_samples_without_their_percentile_are_published_wrongly() -> None:
             id="a name in another case",
         ),
         pytest.param(
-            {"names": ["Latencies"]}, Level.FAIL, "it has Latencies", id="a slip of the hand"
+            {"names": ["Latencies"]}, Level.FAIL, "it has Latencies", id="a typing mistake"
         ),
         pytest.param(
             {"names": ["Count"]}, Level.WARN, "fine before the first request on that path",
@@ -97,13 +97,13 @@ def test_samples_without_their_percentile_are_published_wrongly() -> None:
         ),
     ],
 )  # fmt: skip
-def test_a_silent_metric(listed: dict[str, Any], level: Level, told: str) -> None:
-    found = silent(**listed)
-    assert found.level is level
-    assert told in f"{found.detail}; {found.remedy}"
+def test_a_metric_without_data(listed: dict[str, Any], level: Level, text: str) -> None:
+    check = check_without_data(**listed)
+    assert check.level is level
+    assert text in f"{check.detail}; {check.remedy}"
 
 
-def test_a_path_that_nobody_took_yet_is_no_mistake_because_the_other_path_is_there() -> None:
+def test_a_path_without_requests_yet_is_no_mistake_because_the_other_path_is_listed() -> None:
     """Before the first start, the canary's metric is listed under the stable path alone."""
     path = {"namespace": "Shop", "name": "Calls", "statistic": "Sum"}
     metrics = {
@@ -124,7 +124,7 @@ def test_a_path_that_nobody_took_yet_is_no_mistake_because_the_other_path_is_the
 
 
 def test_a_path_whose_metrics_are_all_silent_is_no_mistake_either() -> None:
-    """What only one metric has for dimensions is mistyped rather than a path of its own."""
+    """Dimensions of one metric alone are mistyped rather than a separate path."""
     names = {"calls": "Calls", "duration": "Duration", "failures": "Failures"}
     path = {"namespace": "Shop", "statistic": "Sum"}
     canary = {
@@ -139,15 +139,15 @@ def test_a_path_whose_metrics_are_all_silent_is_no_mistake_either() -> None:
     }
     traffic = {"kind": "traffic", "metric": "calls", "control": "direct"}
     criteria = {"a": {**rate, "judge": "threshold"}, "b": {**traffic, "judge": "threshold"}}
-    there = MetricListing([{"Path": "stable"}])
+    listing = MetricListing([{"Path": "stable"}])
     policy = a_watched("traffic", metrics=metrics, criteria=criteria)
-    assert missing_data_check("failures", policy, there).level is Level.WARN
+    assert missing_data_check("failures", policy, listing).level is Level.WARN
     metrics["failures"]["dimensions"] = {"Path": "canry"}
     policy = a_watched("traffic", metrics=metrics, criteria=criteria)
-    assert missing_data_check("failures", policy, there).level is Level.FAIL
+    assert missing_data_check("failures", policy, listing).level is Level.FAIL
 
 
-def test_the_statistic_is_asked_for_beside_its_samples_over_a_whole_day() -> None:
+def test_the_statistic_and_its_samples_are_queried_over_a_whole_day() -> None:
     samples, values = queries_of(Metric.model_validate(LATENCY.model_dump()))
     assert (samples.statistic, values.statistic) == ("SampleCount", "p95")
     span = span_until(NOON + timedelta(minutes=7))

@@ -1,4 +1,4 @@
-"""What `doctor` says of the store, when it is about one rollout and when about all of them."""
+"""Doctor checks of the store: damage of one rollout, and of the whole store."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -19,16 +19,16 @@ from tests.support.rollouts import POLICY, a_rollout
 
 def checks_of(store: Store | StoreError) -> Sequence[Check]:
     """Return the checks of the store alone."""
-    nothing = cast(Any, None)
-    parts = ("target", "metrics", "catalogue", "alarms", "logs", "hearers", "deployed")
-    others = dict.fromkeys((*parts, "permissions"), nothing)
+    unused = cast(Any, None)
+    names = ("target", "metrics", "catalogue", "alarms", "logs", "subscribers", "deployed")
+    sources = dict.fromkeys((*names, "permission_checks"), unused)
     doctor = Doctor(
-        policy=POLICY, clock=SystemClock(), store=store, caller_checks=lambda: iter(()), **others
+        policy=POLICY, clock=SystemClock(), store=store, caller_checks=lambda: iter(()), **sources
     )
     return list(doctor._store())
 
 
-def test_a_damaged_rollout_is_named_beside_those_that_can_be_read(tmp_path: Path) -> None:
+def test_a_damaged_rollout_is_named_next_to_those_that_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     with SqliteStore(path) as store:
         started(store, a_rollout("checkout#1"))
@@ -41,5 +41,5 @@ def test_a_damaged_rollout_is_named_beside_those_that_can_be_read(tmp_path: Path
 
 
 def test_a_store_that_cannot_be_opened_is_one_finding() -> None:
-    (only,) = checks_of(StoreError("it is gone"))
-    assert "it is gone" in str(only)
+    (check,) = checks_of(StoreError("it is gone"))
+    assert "it is gone" in str(check)

@@ -1,4 +1,4 @@
-"""Which alarm each kind of criterion gets: what it compares, with what, and what silence is."""
+"""The alarm of each kind of criterion: its metrics, its threshold, and missing data."""
 
 from dataclasses import asdict
 from typing import Any
@@ -12,17 +12,17 @@ from tests.operations.monitoring.watched import CRITERIA, FROZEN, a_watched
 
 def alarm(name: str) -> Alarm:
     """Return the alarm of one criterion, where a baseline of 200 ms was frozen."""
-    (found,) = wanted(a_watched(name), baselines={name: FROZEN}).alarms
-    return found
+    (alarm_,) = wanted(a_watched(name), baselines={name: FROZEN}).alarms
+    return alarm_
 
 
-def looked_at(found: Alarm) -> list[tuple[str, str, int] | str]:
-    """Return the statistics that an alarm looks at, and its expression."""
+def alarm_inputs(alarm_: Alarm) -> list[tuple[str, str, int] | str]:
+    """Return the statistics that an alarm reads, and its expression."""
     return [
         line.expression
         if line.query is None
         else (line.query.name, line.query.statistic, line.query.period_s)
-        for line in found.lines
+        for line in alarm_.lines
     ]
 
 
@@ -54,7 +54,7 @@ def looked_at(found: Alarm) -> list[tuple[str, str, int] | str]:
     ],
 )  # fmt: skip
 def test_an_alarm_compares_what_its_criterion_is_about(name: str, looks_at: list[Any]) -> None:
-    assert looked_at(alarm(name)) == looks_at
+    assert alarm_inputs(alarm(name)) == looks_at
 
 
 @pytest.mark.parametrize("name", sorted(set(CRITERIA) - {"traffic"}))
@@ -80,8 +80,8 @@ def test_only_the_last_line_of_an_alarm_is_compared(name: str) -> None:
 def test_an_alarm_breaches_on_the_other_side_of_the_bound(
     name: str, threshold: float, above: bool, periods: int
 ) -> None:
-    found = alarm(name)
-    assert (found.threshold, found.above, found.periods) == (threshold, above, periods)
+    alarm_ = alarm(name)
+    assert (alarm_.threshold, alarm_.above, alarm_.periods) == (threshold, above, periods)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_an_alarm_breaches_on_the_other_side_of_the_bound(
         pytest.param("busy", "missing", id="silence is not enough traffic"),
     ],
 )
-def test_silence_is_what_it_is_for_that_criterion(name: str, missing: str) -> None:
+def test_missing_data_means_what_it_means_for_that_criterion(name: str, missing: str) -> None:
     assert alarm(name).missing == missing
 
 
@@ -110,24 +110,24 @@ def test_an_alarm_says_what_it_is_about_in_one_sentence() -> None:
     )
 
 
-def test_no_alarm_is_made_of_silence() -> None:
+def test_traffic_has_no_alarm() -> None:
     assert wanted(a_watched("traffic")).alarms == ()
 
 
-def test_a_baseline_that_nobody_has_frozen_yet_is_no_alarm_and_a_note() -> None:
-    found = wanted(a_watched("frozen", "fixed"))
-    assert [one.name for one in found.alarms] == ["rolloutctl-shop-fixed"]
-    assert len(found.notes) == 1
-    assert found.notes[0].startswith("frozen gets an alarm and a line in the graph once")
+def test_a_baseline_that_is_not_frozen_yet_is_no_alarm_and_a_note() -> None:
+    monitoring = wanted(a_watched("frozen", "fixed"))
+    assert [one.name for one in monitoring.alarms] == ["rolloutctl-shop-fixed"]
+    assert len(monitoring.notes) == 1
+    assert monitoring.notes[0].startswith("frozen gets an alarm and a line in the graph once")
     assert wanted(a_watched("frozen"), baselines={"frozen": FROZEN}).notes == ()
 
 
 def test_every_alarm_is_one_that_cloudwatch_takes() -> None:
     """An alarm may look back a day, has ten metrics at most, and a text of 1 024 letters."""
-    for found in wanted(a_watched(), baselines={"frozen": FROZEN}).alarms:
-        periods = [line.query.period_s for line in found.lines if line.query is not None]
+    for alarm_ in wanted(a_watched(), baselines={"frozen": FROZEN}).alarms:
+        periods = [line.query.period_s for line in alarm_.lines if line.query is not None]
         assert len(set(periods)) == 1
-        assert periods[0] * found.periods <= 86_400
+        assert periods[0] * alarm_.periods <= 86_400
         assert len(periods) <= 10
-        assert len(found.text) <= 900
-        assert asdict(found)["name"].startswith("rolloutctl-shop-")
+        assert len(alarm_.text) <= 900
+        assert asdict(alarm_)["name"].startswith("rolloutctl-shop-")

@@ -1,4 +1,4 @@
-"""What is drawn of a history."""
+"""The moments of a rollout that a dashboard draws."""
 
 from datetime import timedelta
 
@@ -12,12 +12,12 @@ HOUR = timedelta(hours=1)
 
 
 def entry(kind: str, weight: int, hours: int = 0, **body: object) -> Entry:
-    """Return an entry of a history, so many hours after noon."""
+    """Return an entry of a history, `hours` after noon."""
     return Entry(1, NOON + hours * HOUR, kind, {"weight_to": weight, **body})
 
 
 @pytest.mark.parametrize(
-    ("said", "label"),
+    ("entry_", "label"),
     [
         (entry("settled", 10), "10 %"),
         (entry("rolled_back", 0), "0 %: rolled back"),
@@ -26,12 +26,12 @@ def entry(kind: str, weight: int, hours: int = 0, **body: object) -> Entry:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_weight_is_drawn_from_when_it_was_in_force(said: Entry, label: str) -> None:
-    assert [(one.at, one.label) for one in moments([said])] == [(NOON, label)]
+def test_a_weight_is_drawn_from_when_it_was_applied(entry_: Entry, label: str) -> None:
+    assert [(one.at, one.label) for one in moments([entry_])] == [(NOON, label)]
 
 
 @pytest.mark.parametrize(
-    "said",
+    "entry_",
     [
         entry("started", 10, because={"adopted": None}),
         entry("started", 10),
@@ -41,10 +41,10 @@ def test_a_weight_is_drawn_from_when_it_was_in_force(said: Entry, label: str) ->
     ],
     ids=lambda one: one.kind,
 )
-def test_what_was_only_decided_is_not_drawn(said: Entry) -> None:
-    assert moments([said]) == ()
+def test_what_was_only_decided_is_not_drawn(entry_: Entry) -> None:
+    assert moments([entry_]) == ()
 
 
 def test_of_very_many_moments_the_newest_are_drawn() -> None:
-    found = moments(entry("settled", hour, hour) for hour in range(50))
-    assert [one.label for one in found] == [f"{hour} %" for hour in range(30, 50)]
+    drawn = moments(entry("settled", hour, hour) for hour in range(50))
+    assert [one.label for one in drawn] == [f"{hour} %" for hour in range(30, 50)]

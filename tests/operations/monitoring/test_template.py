@@ -1,4 +1,4 @@
-"""CloudFormation would take the template, which keeps what only the stack knows."""
+"""CloudFormation accepts the template, which keeps what only the deployed stack knows."""
 
 import json
 from dataclasses import replace
@@ -16,7 +16,7 @@ from controller.operations.monitoring.desired import wanted
 from controller.operations.monitoring.resources import Moment, Monitoring
 from controller.operations.monitoring.template import differing, document
 from controller.policy_file.loader import load
-from tests.operations.monitoring.watched import FROZEN, a_watched, metric
+from tests.operations.monitoring.watched import FROZEN, a_watched, gateway_metric
 from tests.support.emulator import REGION
 from tests.support.rollouts import NOON
 
@@ -24,7 +24,7 @@ SHIPPED = sorted((Path(__file__).parents[3] / "policies").glob("*.yaml"))
 EMAILS = ("a@example.com", "b@example.com")
 
 
-def everything() -> Monitoring:
+def full_monitoring() -> Monitoring:
     """Return monitoring with one alarm of each kind, and two addresses."""
     return wanted(a_watched(), EMAILS, {"frozen": FROZEN})
 
@@ -36,13 +36,13 @@ def template(monitoring: Monitoring) -> str:
 
 def resources(text: str, kind: str) -> list[dict[str, Any]]:
     """Return the properties of every resource of a kind."""
-    found: dict[str, Any] = YAML(typ="safe").load(text)["Resources"]
-    return [one["Properties"] for one in found.values() if one["Type"] == f"AWS::{kind}"]
+    resources_by_id: dict[str, Any] = YAML(typ="safe").load(text)["Resources"]
+    return [one["Properties"] for one in resources_by_id.values() if one["Type"] == f"AWS::{kind}"]
 
 
 def test_cloudwatch_takes_the_alarms_and_the_dashboard_of_the_template() -> None:
     """moto's CloudFormation makes no alarms; its CloudWatch checks and keeps what it is given."""
-    text = template(everything())
+    text = template(full_monitoring())
     alarms = [{**one, "AlarmActions": []} for one in resources(text, "CloudWatch::Alarm")]
     (dashboard,) = resources(text, "CloudWatch::Dashboard")
     drawn = dashboard["DashboardBody"]["Fn::Sub"].replace("${AWS::Region}", REGION)
@@ -60,11 +60,11 @@ def test_cloudwatch_takes_the_alarms_and_the_dashboard_of_the_template() -> None
         assert plain.items() <= there.items()
         ids = [line["Id"] for line in one.get("Metrics", ())]
         assert [line["Id"] for line in there.get("Metrics", ())] == ids
-    assert len(alarms) == len(everything().alarms) > 8
+    assert len(alarms) == len(full_monitoring().alarms) > 8
 
 
-def test_an_alarm_tells_the_topic_which_every_address_hears() -> None:
-    text = template(everything())
+def test_an_alarm_notifies_the_topic_which_every_address_subscribes_to() -> None:
+    text = template(full_monitoring())
     for one in resources(text, "CloudWatch::Alarm"):
         assert one["AlarmActions"] == [{"Ref": "Topic"}]
     assert resources(text, "SNS::Topic") == [{"TopicName": "rolloutctl-shop"}]
@@ -73,7 +73,7 @@ def test_an_alarm_tells_the_topic_which_every_address_hears() -> None:
     ]
 
 
-def test_without_an_address_there_is_no_topic_and_nobody_is_told() -> None:
+def test_without_an_address_there_is_no_topic_and_no_notification() -> None:
     text = template(wanted(a_watched("p95-latency")))
     assert resources(text, "SNS::Topic") == []
     assert [one["AlarmActions"] for one in resources(text, "CloudWatch::Alarm")] == [[]]
@@ -81,42 +81,42 @@ def test_without_an_address_there_is_no_topic_and_nobody_is_told() -> None:
 
 @pytest.mark.parametrize("policy", SHIPPED, ids=lambda path: path.stem)
 def test_cloudformation_would_take_the_template_of_a_shipped_policy(policy: Path) -> None:
-    assert complaints(template(wanted(load(policy), EMAILS))) == []
+    assert lint_findings(template(wanted(load(policy), EMAILS))) == []
 
 
 def test_cloudformation_would_take_every_kind_of_alarm() -> None:
-    assert complaints(template(everything())) == []
+    assert lint_findings(template(full_monitoring())) == []
 
 
 def test_a_mistake_in_a_template_would_be_seen() -> None:
-    wrong = template(everything()).replace("EvaluationPeriods", "EvaluationPeriod")
-    assert any("EvaluationPeriod" in one for one in complaints(wrong))
+    wrong = template(full_monitoring()).replace("EvaluationPeriods", "EvaluationPeriod")
+    assert any("EvaluationPeriod" in one for one in lint_findings(wrong))
 
 
-def complaints(text: str) -> list[str]:
-    """Return what cfn-lint has to say."""
+def lint_findings(text: str) -> list[str]:
+    """Return the findings of cfn-lint."""
     return [str(one) for one in lint(text, config=ManualArgs(regions=["eu-central-1"]))]
 
 
 def test_what_looks_like_a_variable_of_the_template_is_left_alone() -> None:
-    odd = {**metric("Count", "Sum"), "dimensions": {"ApiName": "${AWS::Region} ${x}"}}
-    found = wanted(a_watched("traffic", metrics={"requests": odd}))
-    (properties,) = resources(template(found), "CloudWatch::Dashboard")
+    odd = {**gateway_metric("Count", "Sum"), "dimensions": {"ApiName": "${AWS::Region} ${x}"}}
+    monitoring = wanted(a_watched("traffic", metrics={"requests": odd}))
+    (properties,) = resources(template(monitoring), "CloudWatch::Dashboard")
     assert '"${!AWS::Region} ${!x}"' in properties["DashboardBody"]["Fn::Sub"]
 
 
-def test_criteria_that_are_spelt_alike_have_resources_of_their_own() -> None:
+def test_criteria_of_similar_names_have_separate_resources() -> None:
     policy = a_watched("p95-latency", "auth-failures")
     alike = {"p95-latency": "a-b", "auth-failures": "a.b"}
     criteria = {alike[name]: one for name, one in policy.criteria.items()}
-    found = wanted(policy.model_copy(update={"criteria": criteria}))
-    assert len(resources(template(found), "CloudWatch::Alarm")) == 2
+    monitoring = wanted(policy.model_copy(update={"criteria": criteria}))
+    assert len(resources(template(monitoring), "CloudWatch::Alarm")) == 2
 
 
 def test_a_moment_is_drawn_in_every_graph() -> None:
-    found = everything()
-    page = replace(found.dashboard, moments=(Moment(NOON, "10 %"),))
-    drawn = replace(found, dashboard=page)
+    monitoring = full_monitoring()
+    page = replace(monitoring.dashboard, moments=(Moment(NOON, "10 %"),))
+    drawn = replace(monitoring, dashboard=page)
     (properties,) = resources(template(drawn), "CloudWatch::Dashboard")
     text, *graphs = json.loads(properties["DashboardBody"]["Fn::Sub"])["widgets"]
     vertical = [one["properties"]["annotations"]["vertical"] for one in graphs]
@@ -124,53 +124,53 @@ def test_a_moment_is_drawn_in_every_graph() -> None:
     assert text["type"] == "text"
 
 
-# --- beside a stack that is there ---------------------------------------------------------------
+# --- updates of a deployed stack ------------------------------------------------------------------
 
 
-def after(then: Monitoring, before: Monitoring) -> Any:
-    """Return the resources that `then` makes of the stack that `before` has made."""
-    return document(then, parsed(template(before)))["Resources"]
+def resources_after(desired: Monitoring, deployed: Monitoring) -> Any:
+    """Return the resources of `desired` for a stack that was deployed from `deployed`."""
+    return document(desired, parsed(template(deployed)))["Resources"]
 
 
 def test_without_an_address_those_of_the_stack_stay() -> None:
     policy = a_watched("p95-latency")
     assert (
-        after(wanted(policy), wanted(policy, EMAILS))
+        resources_after(wanted(policy), wanted(policy, EMAILS))
         == document(wanted(policy, EMAILS))["Resources"]
     )
 
 
 def test_an_address_replaces_those_of_the_stack() -> None:
     policy = a_watched("p95-latency")
-    found = after(wanted(policy, ["c@example.com"]), wanted(policy, EMAILS))
-    assert [name for name in found if name.startswith("Subscription")] == ["Subscription1"]
-    assert found["Subscription1"]["Properties"]["Endpoint"] == "c@example.com"
+    resources_ = resources_after(wanted(policy, ["c@example.com"]), wanted(policy, EMAILS))
+    assert [name for name in resources_ if name.startswith("Subscription")] == ["Subscription1"]
+    assert resources_["Subscription1"]["Properties"]["Endpoint"] == "c@example.com"
 
 
-def test_an_alarm_whose_baseline_is_not_known_here_stays_and_hears_of_a_new_topic() -> None:
+def test_an_alarm_whose_baseline_is_not_known_here_stays_and_gets_a_new_topic() -> None:
     policy = a_watched("frozen", "p95-latency")
     known, unknown = wanted(policy, (), {"frozen": FROZEN}), wanted(policy, EMAILS)
-    found = after(unknown, known)["AlarmFrozen"]["Properties"]
-    assert found == {
+    properties_ = resources_after(unknown, known)["AlarmFrozen"]["Properties"]
+    assert properties_ == {
         **document(known)["Resources"]["AlarmFrozen"]["Properties"],
         "AlarmActions": [{"Ref": "Topic"}],
     }
     assert "AlarmFrozen" not in document(unknown)["Resources"]
-    assert "AlarmFrozen" not in after(wanted(a_watched("p95-latency")), known)
+    assert "AlarmFrozen" not in resources_after(wanted(a_watched("p95-latency")), known)
 
 
-def test_a_kept_alarm_and_one_that_is_spelt_alike_have_resources_of_their_own() -> None:
+def test_a_kept_alarm_and_one_of_a_similar_name_have_separate_resources() -> None:
     policy = a_watched("frozen", "p95-latency")
     alike = {"frozen": "a-b", "p95-latency": "a.b"}
     criteria = {alike[name]: one for name, one in policy.criteria.items()}
     policy = policy.model_copy(update={"criteria": criteria})
     known = wanted(policy, (), {"a-b": FROZEN})
-    found, made = after(wanted(policy), known), document(known)["Resources"]
+    found, made = resources_after(wanted(policy), known), document(known)["Resources"]
     assert found.keys() == made.keys() == {"AlarmAB", "AlarmABX", "Dashboard"}
     assert [found[name] == made[name] for name in ("AlarmAB", "AlarmABX")] == [True, True]
 
 
-def test_what_differs_is_told_by_resource() -> None:
+def test_differences_are_listed_by_resource() -> None:
     before = parsed(template(wanted(a_watched("p95-latency", "roomy"), EMAILS)))
     assert differing(document(wanted(a_watched("p95-latency", "roomy")), before), before) == ()
     now = document(wanted(a_watched("p95-latency", "busy")), before)

@@ -1,4 +1,4 @@
-"""What the graphs show of a policy, and which bounds are drawn in which of them."""
+"""The graphs of a policy, and the bounds drawn in each of them."""
 
 import re
 
@@ -6,17 +6,17 @@ import pytest
 
 from controller.operations.monitoring.desired import wanted
 from controller.operations.monitoring.resources import Widget
-from tests.operations.monitoring.watched import CRITERIA, FROZEN, METRICS, a_watched, metric
+from tests.operations.monitoring.watched import CRITERIA, FROZEN, METRICS, a_watched, gateway_metric
 
 
 def graphs(*names: str) -> dict[str, Widget]:
     """Return the graphs of a policy with these criteria by their titles."""
-    found = wanted(a_watched(*names), baselines={"frozen": FROZEN}).dashboard.widgets
-    return {one.title: one for one in found}
+    widgets = wanted(a_watched(*names), baselines={"frozen": FROZEN}).dashboard.widgets
+    return {one.title: one for one in widgets}
 
 
-def shown(widget: Widget) -> list[str]:
-    """Return what can be seen in a graph."""
+def visible_labels(widget: Widget) -> list[str]:
+    """Return the labels of the visible lines of a graph."""
     return [line.label for line in widget.lines if line.shown]
 
 
@@ -25,9 +25,9 @@ def bounds(widget: Widget) -> dict[str, float]:
     return {one.label: one.value for one in widget.bounds}
 
 
-def test_a_gateway_is_drawn_in_four_graphs_whatever_is_asked_of_it() -> None:
-    found = graphs("traffic")
-    assert {title: shown(one) for title, one in found.items()} == {
+def test_a_gateway_is_drawn_in_four_graphs_whatever_the_criteria() -> None:
+    widgets = graphs("traffic")
+    assert {title: visible_labels(one) for title, one in widgets.items()} == {
         "Requests": ["requests of shop"],
         "Error rates": ["4XX of shop", "5XX of shop"],
         "Latency": ["p50 of shop", "p95 of shop", "p99 of shop"],
@@ -39,8 +39,8 @@ def test_a_policy_without_a_gateway_has_the_graphs_that_it_measures() -> None:
     assert list(graphs("roomy")) == ["Other criteria"]
 
 
-def test_errors_of_an_http_api_are_called_otherwise() -> None:
-    http = {**metric("Count", "Sum"), "dimensions": {"ApiId": "a1b2"}}
+def test_errors_of_an_http_api_have_other_metric_names() -> None:
+    http = {**gateway_metric("Count", "Sum"), "dimensions": {"ApiId": "a1b2"}}
     policy = a_watched("traffic", metrics={"requests": http})
     errors = wanted(policy).dashboard.widgets[1]
     assert [line.query.name for line in errors.lines if line.query] == ["Count", "4xx", "5xx"]
@@ -79,7 +79,7 @@ def test_a_bound_that_moves_with_another_path_is_a_line() -> None:
     assert lines["beside: at most 5% above direct"].expression == f"1.05 * {lines['direct'].id}"
 
 
-def test_a_count_has_an_axis_of_its_own_beside_rates() -> None:
+def test_a_count_has_a_separate_axis_from_rates() -> None:
     errors = graphs("auth-failures")["Error rates"]
     assert (errors.left, errors.right) == ("%", "count")
     assert [line.label for line in errors.lines if line.right] == ["rejected"]
@@ -92,7 +92,7 @@ def test_what_several_criteria_look_at_is_drawn_once() -> None:
         assert len(queries) == len(set(queries))
 
 
-def test_every_expression_is_over_lines_that_are_there() -> None:
+def test_every_expression_is_over_existing_lines() -> None:
     for widget in graphs().values():
         ids = [line.id for line in widget.lines]
         assert len(ids) == len(set(ids))
@@ -101,7 +101,7 @@ def test_every_expression_is_over_lines_that_are_there() -> None:
 
 
 def test_an_expression_divides_what_the_criterion_divides() -> None:
-    """The lines of a graph are shared, so those of an expression are called otherwise there."""
+    """The lines of a graph are shared, so those of an expression get new ids there."""
     errors = graphs("auth-failures", "SC-004")["Error rates"]
     names = {line.id: line.query.name for line in errors.lines if line.query is not None}
     (rate,) = (line for line in errors.lines if line.label == "rejected + broken of requests")

@@ -9,27 +9,27 @@ _API = {"ApiName": "shop"}
 FROZEN = FrozenValue(200.0, 1_000, 0, 3_600)
 
 
-def metric(name: str, statistic: str, **more: Any) -> dict[str, Any]:
+def gateway_metric(name: str, statistic: str, **overrides: Any) -> dict[str, Any]:
     """Return a metric of the shop's gateway."""
-    found = {"namespace": "AWS/ApiGateway", "name": name, "statistic": statistic}
-    return {**found, "dimensions": _API, **more}
+    base = {"namespace": "AWS/ApiGateway", "name": name, "statistic": statistic}
+    return {**base, "dimensions": _API, **overrides}
 
 
-def own(name: str, statistic: str, path: str, **more: Any) -> dict[str, Any]:
+def custom_metric(name: str, statistic: str, path: str, **overrides: Any) -> dict[str, Any]:
     """Return a metric that the caller publishes."""
-    found = {"namespace": "Shop", "name": name, "statistic": statistic}
-    return {**found, "dimensions": {"Path": path}, **more}
+    base = {"namespace": "Shop", "name": name, "statistic": statistic}
+    return {**base, "dimensions": {"Path": path}, **overrides}
 
 
 METRICS = {
-    "requests": metric("Count", "Sum"),
-    "rejected": metric("4XXError", "Sum"),
-    "broken": metric("5XXError", "Sum"),
-    "latency": metric("Latency", "p95", unit="ms"),
-    "integration": metric("IntegrationLatency", "p95", unit="ms"),
-    "direct": own("Duration", "p95", "stable", unit="ms"),
-    "throttles": own("Throttles", "Sum", "canary", missing="zero"),
-    "memory": own("Memory", "Maximum", "canary", unit="MB"),
+    "requests": gateway_metric("Count", "Sum"),
+    "rejected": gateway_metric("4XXError", "Sum"),
+    "broken": gateway_metric("5XXError", "Sum"),
+    "latency": gateway_metric("Latency", "p95", unit="ms"),
+    "integration": gateway_metric("IntegrationLatency", "p95", unit="ms"),
+    "direct": custom_metric("Duration", "p95", "stable", unit="ms"),
+    "throttles": custom_metric("Throttles", "Sum", "canary", missing="zero"),
+    "memory": custom_metric("Memory", "Maximum", "canary", unit="MB"),
 }
 
 _JUDGE = {"judge": "threshold"}

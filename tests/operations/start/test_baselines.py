@@ -1,4 +1,4 @@
-"""A baseline that teaches too little is refused before anything moves."""
+"""A baseline with too few datapoints refuses a start."""
 
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,15 @@ from tests.support.stage import SHORT_POLICY, open_stage, short_policy
 
 
 def refusals(folder: Path, judge: str, over: str) -> tuple[str, ...]:
-    """Return what stands in the way of a start that reads its latency `over` so long before."""
+    """Return the refusals of a start whose latency baseline is read `over` that long before it."""
     fast = {**POLICY["criteria"]["fast"], "judge": judge, "over": "1m"}
     fast["baseline"] = {"frozen": "direct", "over": over}
     metrics = {name: POLICY["metrics"][name] for name in ("latency", "direct")}
-    said: dict[str, Any] = {
+    overrides: dict[str, Any] = {
         "metrics": {**SHORT_POLICY["metrics"], **metrics},
         "criteria": {**SHORT_POLICY["criteria"], "fast": fast},
     }
-    with open_stage(folder, policy=short_policy(**said)) as stage:
+    with open_stage(folder, policy=short_policy(**overrides)) as stage:
         return check_start(stage.runner, stage.policy).refusals
 
 
@@ -35,8 +35,8 @@ def test_how_much_a_latency_varies_takes_eight_stretches_of_five_minutes(tmp_pat
     ("judge", "over"),
     [
         pytest.param("sequential", "45m", id="nine of them are enough"),
-        pytest.param("threshold", "30m", id="and who asks for no more than the value needs none"),
+        pytest.param("threshold", "30m", id="the threshold judge needs only the value"),
     ],
 )
-def test_what_teaches_enough_is_no_obstacle(tmp_path: Path, judge: str, over: str) -> None:
+def test_a_baseline_with_enough_data_is_no_obstacle(tmp_path: Path, judge: str, over: str) -> None:
     assert refusals(tmp_path, judge, over) == ()

@@ -24,8 +24,8 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 START = int(NOON.timestamp())
 
 
-def want(baseline: Mapping[str, Any], over: str = "5m") -> list[BaselineRequest]:
-    """Return what a rollout that starts at noon has to read."""
+def requests_of(baseline: Mapping[str, Any], over: str = "5m") -> list[BaselineRequest]:
+    """Return the baselines that a rollout starting at noon has to read."""
     latency = {"kind": "latency_increase", "judge": "threshold", "over": over}
     latency |= {"metric": "latency", "max_increase": "5%"}
     names = {"latency": "Latency", "direct": "Direct"}
@@ -40,7 +40,7 @@ def want(baseline: Mapping[str, Any], over: str = "5m") -> list[BaselineRequest]
 
 
 def period_and_window(baseline: Mapping[str, Any], over: str = "5m") -> tuple[int, str, str]:
-    (one,) = want(baseline, over)
+    (one,) = requests_of(baseline, over)
     begin, end = (f"{from_unix(second):%d %H:%M}" for second in (one.span.start, one.span.end))
     return one.value.period_s, begin, end
 
@@ -92,25 +92,25 @@ def test_the_window_of_a_frozen_baseline(
 
 @pytest.mark.parametrize("baseline", [{"fixed": 400.0}, {"concurrent": "direct"}])
 def test_no_other_baseline_is_read_before_the_start(baseline: Mapping[str, Any]) -> None:
-    policy_metrics = want({"frozen": "direct", "over": "1h"})
+    policy_metrics = requests_of({"frozen": "direct", "over": "1h"})
     assert len(policy_metrics) == 1
-    assert want(baseline) == []
+    assert requests_of(baseline) == []
 
 
 def test_a_baseline_is_read_with_its_samples() -> None:
-    (one,) = want({"frozen": "direct", "over": "1h"})
+    (one,) = requests_of({"frozen": "direct", "over": "1h"})
     assert (one.value.name, one.value.statistic) == ("Direct", "p95")
     assert (one.samples.name, one.samples.statistic) == ("Direct", "SampleCount")
 
 
-def read(
+def read_baseline(
     values: list[float | None],
     counts: list[float | None],
     answer: QueryStatus = QueryStatus.COMPLETE,
 ) -> FrozenValue | None:
     """Return the baseline of noon to a quarter past, from one value every five minutes."""
-    named = {"frozen": "direct", "from": NOON, "to": NOON + 15 * MINUTE}
-    (one,) = want(named)
+    window = {"frozen": "direct", "from": NOON, "to": NOON + 15 * MINUTE}
+    (one,) = requests_of(window)
     series: dict[MetricQuery, Series] = {
         one.value: a_series(values, every=5 * MINUTE, answer=answer),
         one.samples: a_series(counts, every=5 * MINUTE),
@@ -140,22 +140,22 @@ def read(
 def test_the_value_of_a_frozen_baseline(
     values: list[float | None], counts: list[float | None], expected: FrozenValue | None
 ) -> None:
-    assert read(values, counts) == expected
+    assert read_baseline(values, counts) == expected
 
 
 @pytest.mark.parametrize("answer", [QueryStatus.PARTIAL, QueryStatus.ERROR, QueryStatus.FORBIDDEN])
-def test_half_a_baseline_is_none(answer: QueryStatus) -> None:
+def test_part_of_a_baseline_is_not_used(answer: QueryStatus) -> None:
     with pytest.raises(MetricsError, match=r"SC-003: direct \(p95\): Throttling"):
-        read([400, 400], [100, 100], answer=answer)
+        read_baseline([400, 400], [100, 100], answer=answer)
 
 
-# --- what the sequential judge learns from it ---------------------------------------------------
+# --- the dispersion for the sequential judge ------------------------------------------------------
 
 Draw = Callable[[Random], float]
 BLOCK = 5 * MINUTE
 
 
-def weighed(statistic: str) -> Policy:
+def latency_policy(statistic: str) -> Policy:
     """Return a policy of a latency that is weighed against the five hours before the start."""
     latency = {"namespace": "Shop", "statistic": statistic}
     fast = {
@@ -168,7 +168,7 @@ def weighed(statistic: str) -> Policy:
     )
 
 
-def measured(policy: Policy, blocks: list[list[float]]) -> FrozenValue | None:
+def measured_baseline(policy: Policy, blocks: list[list[float]]) -> FrozenValue | None:
     """Return the baseline of `blocks`: the latencies of each five minutes, from noon on."""
     (one,) = baseline_requests(policy, NOON + len(blocks) * BLOCK + policy.settle)
 
@@ -245,8 +245,8 @@ BETWEEN = pytest.mark.xfail(
 )
 def test_the_same_latency_as_before_passes(draw: Draw, statistic: str) -> None:
     """Six hours of it, however far apart most requests and the slow ones are."""
-    policy, rng = weighed(statistic), Random(1)
-    baseline = measured(policy, [[draw(rng) for _ in range(3_000)] for _ in range(60)])
+    policy, rng = latency_policy(statistic), Random(1)
+    baseline = measured_baseline(policy, [[draw(rng) for _ in range(3_000)] for _ in range(60)])
     assert baseline is not None
     day = [[draw(rng) for _ in range(300)] for _ in range(360)]
     assert verdict_on(policy, baseline, day) is Verdict.PASS
@@ -255,5 +255,5 @@ def test_the_same_latency_as_before_passes(draw: Draw, statistic: str) -> None:
 def test_from_too_few_blocks_it_learns_nothing() -> None:
     rng = Random(1)
     blocks = [[timing_out(rng) for _ in range(300)] for _ in range(LEAST_BLOCKS)]
-    assert measured(weighed("p95"), blocks) is not None
-    assert measured(weighed("p95"), blocks[1:]) is None
+    assert measured_baseline(latency_policy("p95"), blocks) is not None
+    assert measured_baseline(latency_policy("p95"), blocks[1:]) is None

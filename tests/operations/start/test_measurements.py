@@ -1,4 +1,4 @@
-"""What fails already is not started, whichever step would find it."""
+"""A criterion that fails already refuses a start, whichever step it gates."""
 
 from pathlib import Path
 from typing import Any
@@ -9,13 +9,13 @@ from controller.operations.start.start import check_start
 from tests.simulation.worlds import POLICY
 from tests.support.stage import SHORT_POLICY, open_stage, short_policy
 
-# Nobody answers within a millisecond.
+# No request is answered within a millisecond.
 QUICK = {"kind": "threshold", "metric": "direct", "max": 1}
 
 
 def refusals(folder: Path, judge: str, gates: list[list[str]]) -> tuple[str, ...]:
-    """Return what stands in the way of a start with such gates at 10 and at 100 %."""
-    said: dict[str, Any] = {
+    """Return the refusals of a start with these gates at 10 and at 100 %."""
+    overrides: dict[str, Any] = {
         "metrics": {**SHORT_POLICY["metrics"], "direct": POLICY["metrics"]["direct"]},
         "criteria": {
             **SHORT_POLICY["criteria"],
@@ -26,7 +26,7 @@ def refusals(folder: Path, judge: str, gates: list[list[str]]) -> tuple[str, ...
             for weight, gate in zip((10, 100), gates, strict=True)
         ],
     }
-    with open_stage(folder, policy=short_policy(**said)) as stage:
+    with open_stage(folder, policy=short_policy(**overrides)) as stage:
         return check_start(stage.runner, stage.policy).refusals
 
 

@@ -1,4 +1,4 @@
-"""What is checked once, before the first percent of traffic moves."""
+"""Start, adoption and retry of a rollout, and their preflight checks."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -33,7 +33,7 @@ from tests.support.stage import (
     short_policy,
 )
 
-# The short policy with a latency beside it, held against the stable path of the last hour.
+# Adds a latency to the short policy, compared with the stable path of the last hour.
 FROZEN: dict[str, Any] = {
     "metrics": {
         **SHORT_POLICY["metrics"],
@@ -44,7 +44,7 @@ FROZEN: dict[str, Any] = {
         "fast": {**POLICY["criteria"]["fast"], "baseline": {"frozen": "direct", "over": "1h"}},
     },
 }
-# One that the stable path fails all the time: nobody answers within a millisecond.
+# Adds a latency that always fails: no request is answered within a millisecond.
 HOPELESS: dict[str, Any] = {
     "metrics": {"direct": POLICY["metrics"]["direct"]},
     "criteria": {
@@ -61,8 +61,8 @@ def frozen_window(begin: str, end: str) -> dict[str, Any]:
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    with open_stage(tmp_path) as made:
-        yield made
+    with open_stage(tmp_path) as stage:
+        yield stage
 
 
 def function_says(**values: str) -> Callable[[Stage], None]:
@@ -77,7 +77,7 @@ def function_says(**values: str) -> Callable[[Stage], None]:
     return prepare
 
 
-def somebody_writes(stage: Stage) -> None:
+def an_update_in_progress(stage: Stage) -> None:
     stage.world.set_variables(FUNCTION, {"LOG_LEVEL": "DEBUG"})
 
 
@@ -94,7 +94,7 @@ FORBIDDEN = [{"kind": "metrics_outage", "how": "forbidden"}]
 
 
 @pytest.mark.parametrize(
-    ("prepare", "said", "played", "refusal"),
+    ("prepare", "overrides", "world_changes", "refusal"),
     [
         pytest.param(
             function_says(PERCENTAGE="50"), {}, {},
@@ -109,7 +109,7 @@ FORBIDDEN = [{"kind": "metrics_outage", "how": "forbidden"}]
             id="the two variables contradict each other",
         ),
         pytest.param(
-            somebody_writes, {}, {}, "the last update of the target is in_progress",
+            an_update_in_progress, {}, {}, "the last update of the target is in_progress",
             id="an update is in progress",
         ),
         pytest.param(
@@ -164,12 +164,12 @@ FORBIDDEN = [{"kind": "metrics_outage", "how": "forbidden"}]
 def test_a_start_is_refused_and_touches_nothing_when(
     tmp_path: Path,
     prepare: Callable[[Stage], None],
-    said: dict[str, Any],
-    played: dict[str, Any],
+    overrides: dict[str, Any],
+    world_changes: dict[str, Any],
     refusal: str,
 ) -> None:
-    world = scenario(**{"function": function_with(), **played})
-    with open_stage(tmp_path, world, short_policy(**said)) as stage:
+    world = scenario(**{"function": function_with(), **world_changes})
+    with open_stage(tmp_path, world, short_policy(**overrides)) as stage:
         prepare(stage)
         with pytest.raises(UsageError) as refused:
             stage.start()
@@ -182,11 +182,11 @@ def test_a_start_is_refused_and_touches_nothing_when(
         )
 
 
-def test_every_refusal_is_told_at_once(tmp_path: Path) -> None:
+def test_every_refusal_is_listed_at_once(tmp_path: Path) -> None:
     with open_stage(tmp_path, scenario(events=BLIND)) as stage:
         function_says(PERCENTAGE="50", snap_start="PublishedVersions")(stage)
-        checked = check_start(stage.runner, stage.policy)
-        assert len(checked.refusals) == 3
+        findings = check_start(stage.runner, stage.policy)
+        assert len(findings.refusals) == 3
 
 
 def test_a_function_that_is_not_there_is_refused(stage: Stage) -> None:
@@ -226,7 +226,7 @@ def test_traffic_that_was_bad_long_ago_does_not_keep_a_start_from_happening(
         assert stage.start().phase is Phase.PROGRESSING
 
 
-def test_a_threshold_of_long_windows_is_looked_at_until_it_could_fail(tmp_path: Path) -> None:
+def test_a_threshold_of_long_windows_is_read_back_until_it_could_fail(tmp_path: Path) -> None:
     quick = {**HOPELESS["criteria"]["quick"], "over": "1h", "failure_limit": 2}
     steps = [{"weight": 10, "bake": "3h"}]
     policy = short_policy(**HOPELESS | {"criteria": {"quick": quick}, "steps": steps})
@@ -235,12 +235,12 @@ def test_a_threshold_of_long_windows_is_looked_at_until_it_could_fail(tmp_path: 
         assert refusal.startswith("fails already, before any traffic moved: quick fails:")
 
 
-def test_a_zero_that_nobody_saw_happen_leaves_all_time_since_the_start_in_doubt(
+def test_an_unobserved_change_to_zero_leaves_all_time_since_the_start_in_doubt(
     tmp_path: Path,
 ) -> None:
     loose = {**FROZEN["criteria"]["fast"], "max_increase": "90%"}
-    said = {**FROZEN, "criteria": {"fast": loose}, "steps": [{"weight": 100, "bake": "20m"}]}
-    with open_stage(tmp_path, policy=short_policy(**said)) as stage:
+    overrides = {**FROZEN, "criteria": {"fast": loose}, "steps": [{"weight": 100, "bake": "20m"}]}
+    with open_stage(tmp_path, policy=short_policy(**overrides)) as stage:
         succeeded(stage)
         stage.world.clock.advance(timedelta(days=20))
         stage.world.set_variables(FUNCTION, {"PERCENTAGE": "0", "ENABLED": "false"})
@@ -253,8 +253,8 @@ def test_a_zero_that_nobody_saw_happen_leaves_all_time_since_the_start_in_doubt(
             "with `from` and `to`, or a known value: baseline: {fixed: ...}"
         ) in str(refused.value)
         criteria = frozen_window("2026-01-05T07:00Z", "2026-01-05T08:30Z")
-        named = short_policy(**{**said, "criteria": {"fast": criteria["fast"]}})
-        assert start(stage.runner, StartRequest(named, "two")).created
+        policy = short_policy(**{**overrides, "criteria": {"fast": criteria["fast"]}})
+        assert start(stage.runner, StartRequest(policy, "two")).created
 
 
 def test_the_baseline_is_read_once_and_kept_with_the_rollout(tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_the_baseline_is_read_once_and_kept_with_the_rollout(tmp_path: Path) -> 
         assert frozen.samples == pytest.approx(600 * 60, rel=0.01)
 
 
-# --- starting again -----------------------------------------------------------------------------
+# --- repeated starts ------------------------------------------------------------------------------
 
 
 def test_starting_the_same_revision_again_changes_nothing(stage: Stage) -> None:
@@ -290,7 +290,8 @@ def test_the_revision_is_the_digest_of_the_code_unless_it_is_named(stage: Stage)
             id="another revision",
         ),
         pytest.param(
-            StartRequest(short_policy(warmup="1m"), "one"), "runs revision one with another version of the",
+            StartRequest(short_policy(warmup="1m"), "one"),
+            "runs revision one with another version of the",
             id="another version of the policy",
         ),
     ],
@@ -309,14 +310,14 @@ def rolled_back(stage: Stage, policy: Policy | None = None) -> None:
     stage.runner.roll_back("orders#1", "support is paged")
 
 
-def test_a_revision_that_was_rolled_back_does_not_come_back_by_itself(stage: Stage) -> None:
+def test_a_revision_that_was_rolled_back_is_blocked(stage: Stage) -> None:
     rolled_back(stage)
     with pytest.raises(RolledBackError, match="was rolled back by orders#1: support is paged"):
         start(stage.runner, StartRequest(stage.policy, "one"))
     assert stage.world.weight_now() == 0
 
 
-def test_a_start_that_looked_before_a_rollback_does_not_bring_the_revision_back(
+def test_a_start_that_read_the_store_before_a_rollback_does_not_start_the_revision_again(
     stage: Stage,
 ) -> None:
     late = stage.another_runner()
@@ -336,7 +337,7 @@ def test_a_revision_that_was_rolled_back_is_remembered_past_newer_ones(stage: St
         start(stage.runner, StartRequest(stage.policy, "one"))
 
 
-def test_a_revision_that_was_rolled_back_is_tried_again_when_a_person_says_why(
+def test_a_revision_that_was_rolled_back_is_retried_with_a_reason(
     stage: Stage,
 ) -> None:
     rolled_back(stage)
@@ -360,7 +361,7 @@ def succeeded(stage: Stage) -> None:
     raise AssertionError(f"no success: {stage.rollout.sentence}")
 
 
-def test_a_revision_that_succeeded_and_is_still_in_force_is_not_started_again(
+def test_a_revision_that_succeeded_and_is_still_applied_is_not_started_again(
     stage: Stage,
 ) -> None:
     succeeded(stage)
@@ -368,20 +369,20 @@ def test_a_revision_that_succeeded_and_is_still_in_force_is_not_started_again(
     assert (again.created, again.rollout.id) == (False, "orders#1")
 
 
-def test_a_success_under_another_version_of_the_policy_is_told_apart(stage: Stage) -> None:
+def test_a_success_under_another_version_of_the_policy_is_refused(stage: Stage) -> None:
     succeeded(stage)
     with pytest.raises(UsageError, match="orders#1 brought revision one to 100 % with another"):
         start(stage.runner, StartRequest(short_policy(warmup="1m"), "one"))
 
 
 def taken_back(stage: Stage) -> None:
-    """Let a success be taken back by somebody who does not know its name."""
+    """Roll a success back by setting the variables, without the rollout."""
     succeeded(stage)
     lower_and_confirm(stage.runner.observer.targets(stage.policy.target), stage.world.clock)
 
 
 @pytest.mark.parametrize("seen", [0, 1], ids=["before any tick", "after a tick"])
-def test_a_success_that_somebody_took_back_is_not_raised_again_by_the_next_start(
+def test_a_success_that_was_taken_back_is_not_raised_again_by_the_next_start(
     stage: Stage, seen: int
 ) -> None:
     taken_back(stage)
@@ -397,7 +398,7 @@ def test_a_success_that_somebody_took_back_is_not_raised_again_by_the_next_start
     assert stage.world.weight_now() == 0
 
 
-def test_a_success_that_somebody_took_back_is_started_again_when_a_person_says_why(
+def test_a_success_that_was_taken_back_is_retried_with_a_reason(
     stage: Stage,
 ) -> None:
     taken_back(stage)
@@ -421,7 +422,7 @@ def test_a_second_owner_of_a_target_is_refused_with_the_name_of_the_first(stage:
     assert stage.store.of_name("rival") == ()
 
 
-def test_a_running_owner_keeps_its_target_while_somebody_has_set_0(stage: Stage) -> None:
+def test_a_running_owner_keeps_its_target_while_the_weight_drifted_to_0(stage: Stage) -> None:
     stage.start()
     stage.world.set_variables(FUNCTION, {"PERCENTAGE": "0"})
     stage.world.clock.advance(MINUTE)
@@ -457,21 +458,21 @@ DAY = short_policy(steps=[{"weight": 10, "bake": "2m"}, {"weight": 100, "bake": 
 TWO_STEPS = "10 % for 2m, 100 % for 2m"
 
 
-def live(stage: Stage, **values: str | None) -> None:
-    """Let the function have carried these variables for a good while; None is one it has not."""
-    kept = stage.world.function(FUNCTION).variables
+def set_live_variables(stage: Stage, **values: str | None) -> None:
+    """Set these variables of the function an hour ago; None removes one."""
+    variables = stage.world.function(FUNCTION).variables
     for name in [name for name, value in values.items() if value is None]:
-        del kept[name]
+        del variables[name]
     stage.world.set_variables(FUNCTION, {name: one for name, one in values.items() if one})
     stage.world.clock.advance(HOUR)
 
 
-def adopt(stage: Stage, **said: Any) -> Rollout:
-    return start(stage.runner, StartRequest(stage.policy, **{"adopt": True, **said})).rollout
+def adopt(stage: Stage, **overrides: Any) -> Rollout:
+    return start(stage.runner, StartRequest(stage.policy, **{"adopt": True, **overrides})).rollout
 
 
 def at_live(**values: str | None) -> Callable[[Stage], None]:
-    return lambda stage: live(stage, **values)
+    return lambda stage: set_live_variables(stage, **values)
 
 
 @pytest.mark.parametrize(
@@ -486,7 +487,7 @@ def at_live(**values: str | None) -> Callable[[Stage], None]:
 def test_a_weight_that_is_live_is_adopted_and_nothing_is_written(
     stage: Stage, values: dict[str, str | None], step: int
 ) -> None:
-    live(stage, **values)
+    set_live_variables(stage, **values)
     now, variables_before = stage.world.clock.now(), dict(stage.variables)
     rollout = adopt(stage)
     assert (rollout.step, rollout.reason, rollout.settled) == (step, Reason.ADOPTED, now)
@@ -499,8 +500,8 @@ def test_a_weight_that_is_live_is_adopted_and_nothing_is_written(
     assert f"adopting the {rollout.weight} % that are live" in stage.notices[0].text
 
 
-def test_an_adopted_middle_step_climbs_on_from_there(stage: Stage) -> None:
-    live(stage, PERCENTAGE="10")
+def test_an_adopted_middle_step_advances_from_there(stage: Stage) -> None:
+    set_live_variables(stage, PERCENTAGE="10")
     adopt(stage)
     assert stage.tick_until(100).rollout.step == 1
     assert stage.world.weight_now() == 100
@@ -508,7 +509,7 @@ def test_an_adopted_middle_step_climbs_on_from_there(stage: Stage) -> None:
 
 def test_an_adopted_100_bakes_its_day_and_succeeds_with_what_was_measured(tmp_path: Path) -> None:
     with open_stage(tmp_path, policy=DAY) as stage:
-        live(stage, PERCENTAGE=None, ENABLED="true")
+        set_live_variables(stage, PERCENTAGE=None, ENABLED="true")
         begin = stage.world.clock.now()
         adopt(stage)
         while stage.rollout.phase is Phase.PROGRESSING:
@@ -521,7 +522,7 @@ def test_an_adopted_100_bakes_its_day_and_succeeds_with_what_was_measured(tmp_pa
 
 def test_an_adopted_100_without_traffic_is_no_success(tmp_path: Path) -> None:
     with open_stage(tmp_path, scenario(events=SILENT), DAY) as stage:
-        live(stage, PERCENTAGE="100", ENABLED="true")
+        set_live_variables(stage, PERCENTAGE="100", ENABLED="true")
         adopt(stage)
         visits = [stage.tick(after=HOUR) for _ in range(80)]
         assert visits[-1].rollout.reason is Reason.INCONCLUSIVE
@@ -531,24 +532,24 @@ def test_an_adopted_100_without_traffic_is_no_success(tmp_path: Path) -> None:
 def test_the_rollback_of_an_adopted_rollout_writes_both_variables(
     stage: Stage, percentage: str | None
 ) -> None:
-    live(stage, PERCENTAGE=percentage, ENABLED="true")
+    set_live_variables(stage, PERCENTAGE=percentage, ENABLED="true")
     adopt(stage)
     visit = stage.runner.roll_back("orders#1", "support is paged")
     assert (visit.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
     assert stage.variables == {"API_KEY": SECRET, "PERCENTAGE": "0", "ENABLED": "false"}
 
 
-def test_an_adopted_rollout_is_judged_and_goes_back_by_itself(tmp_path: Path) -> None:
+def test_an_adopted_rollout_is_judged_and_rolled_back(tmp_path: Path) -> None:
     sick = [{"kind": "errors", "server_errors": "20%", "at": {"after": "1h"}}]
     with open_stage(tmp_path, scenario(function=function_with(), events=sick)) as stage:
-        live(stage, PERCENTAGE="100", ENABLED="true")
+        set_live_variables(stage, PERCENTAGE="100", ENABLED="true")
         adopt(stage)
         stage.ticks(6)
         assert (stage.rollout.reason, stage.world.weight_now()) == (Reason.GATE_FAILED, 0)
 
 
 @pytest.mark.parametrize(
-    ("prepare", "said", "played", "refusal"),
+    ("prepare", "overrides", "world_changes", "refusal"),
     [
         pytest.param(
             NOTHING, {}, {}, "there is nothing to adopt: the canary has 0 % (PERCENTAGE=0",
@@ -605,12 +606,12 @@ def test_an_adopted_rollout_is_judged_and_goes_back_by_itself(tmp_path: Path) ->
 def test_an_adoption_is_refused_and_touches_nothing_when(
     tmp_path: Path,
     prepare: Callable[[Stage], None],
-    said: dict[str, Any],
-    played: dict[str, Any],
+    overrides: dict[str, Any],
+    world_changes: dict[str, Any],
     refusal: str,
 ) -> None:
-    world = scenario(**{"function": function_with(), **played})
-    with open_stage(tmp_path, world, short_policy(**said)) as stage:
+    world = scenario(**{"function": function_with(), **world_changes})
+    with open_stage(tmp_path, world, short_policy(**overrides)) as stage:
         prepare(stage)
         with pytest.raises(UsageError) as refused:
             adopt(stage)
@@ -635,14 +636,14 @@ def test_a_baseline_of_a_named_window_before_the_canary_had_traffic_is_adopted_w
 ) -> None:
     criteria = frozen_window("2026-01-05T08:00Z", "2026-01-05T08:50Z")
     with open_stage(tmp_path, policy=short_policy(**FROZEN | {"criteria": criteria})) as stage:
-        live(stage, PERCENTAGE="10")
+        set_live_variables(stage, PERCENTAGE="10")
         assert adopt(stage).baselines["fast"].samples > 200
 
 
 def test_an_adopted_weight_survives_an_outage_right_after_it(tmp_path: Path) -> None:
-    """Nothing was moved, so there is nothing to take back while nobody can look."""
+    """Nothing was written, so an unreadable target is not rolled back."""
     with open_stage(tmp_path, scenario(function=function_with()), DAY) as stage:
-        live(stage, PERCENTAGE="100", ENABLED="true")
+        set_live_variables(stage, PERCENTAGE="100", ENABLED="true")
         adopt(stage)
         stage.world.interceptors.append(FailingCall(READ))
         stage.ticks(14)
@@ -654,7 +655,7 @@ def test_an_adopted_weight_survives_a_deployment_right_after_it(
     tmp_path: Path, status: str
 ) -> None:
     with open_stage(tmp_path, scenario(function=function_with()), DAY) as stage:
-        live(stage, PERCENTAGE="100", ENABLED="true")
+        set_live_variables(stage, PERCENTAGE="100", ENABLED="true")
         adopt(stage)
         function_says(status=status, reason="no such subnet")(stage)
         stage.ticks(14)
@@ -662,16 +663,16 @@ def test_an_adopted_weight_survives_a_deployment_right_after_it(
 
 
 def test_adopting_twice_changes_nothing(stage: Stage) -> None:
-    live(stage, PERCENTAGE="10")
+    set_live_variables(stage, PERCENTAGE="10")
     first = adopt(stage)
     again = start(stage.runner, StartRequest(stage.policy, adopt=True))
     assert (again.created, again.rollout) == (False, first)
 
 
-def test_a_revision_that_was_rolled_back_is_not_adopted_by_itself(stage: Stage) -> None:
+def test_a_revision_that_was_rolled_back_is_not_adopted_without_a_retry(stage: Stage) -> None:
     rolled_back(stage)
     stage.world.clock.advance(HOUR)
-    live(stage, PERCENTAGE="10")
+    set_live_variables(stage, PERCENTAGE="10")
     with pytest.raises(RolledBackError, match="was rolled back by orders#1"):
         adopt(stage, revision="one")
     assert adopt(stage, revision="one", retry_reason="it was the network").id == "orders#2"
@@ -703,11 +704,11 @@ def test_nothing_starts_in_a_freeze_but_what_is_live_is_adopted(tmp_path: Path) 
         assert (
             "frozen until 2026-01-05 18:00 UTC (daily 08:00 to 18:00, UTC); start it after that"
         ) in str(refused.value)
-        live(stage, PERCENTAGE="10")
+        set_live_variables(stage, PERCENTAGE="10")
         assert adopt(stage).phase is Phase.PROGRESSING
 
 
-def test_a_freeze_delays_the_climb_of_a_real_rollout_until_it_is_over(tmp_path: Path) -> None:
+def test_a_freeze_delays_the_advance_of_a_real_rollout_until_it_is_over(tmp_path: Path) -> None:
     soon = {"freeze": {"zone": "UTC", "daily": [{"from": "09:03", "to": "10:00"}]}}
     with open_stage(tmp_path, policy=short_policy(**soon)) as stage:
         stage.start()
@@ -721,7 +722,7 @@ def test_a_freeze_delays_the_climb_of_a_real_rollout_until_it_is_over(tmp_path: 
         assert stage.world.weight_now() == 100
 
 
-# --- trying again -------------------------------------------------------------------------------
+# --- retry ----------------------------------------------------------------------------------------
 
 
 def test_a_retry_starts_the_same_revision_by_the_policy_it_had(stage: Stage) -> None:
@@ -758,7 +759,7 @@ def test_what_the_last_attempt_showed_does_not_keep_the_next_one_from_starting(
         assert retry(stage.runner, "orders#1", "the gateway was down").created
 
 
-def test_a_retry_is_not_of_code_that_has_gone(stage: Stage) -> None:
+def test_a_retry_of_code_that_was_replaced_is_refused(stage: Stage) -> None:
     first = stage.start()
     stage.runner.roll_back("orders#1", "looks odd")
     function = stage.world.function(FUNCTION)
@@ -773,7 +774,7 @@ def test_a_retry_is_not_of_code_that_has_gone(stage: Stage) -> None:
 
 def rolled_back_and_raised(stage: Stage) -> None:
     rolled_back(stage)
-    live(stage, PERCENTAGE="10")
+    set_live_variables(stage, PERCENTAGE="10")
 
 
 @pytest.mark.parametrize(
@@ -813,7 +814,7 @@ def test_a_retry_of_what_was_tried_again_already_changes_nothing(stage: Stage) -
 
 
 def test_a_start_that_cannot_be_saved_any_more_says_so(tmp_path: Path) -> None:
-    """A role that may create and not update would else be noticed by nobody but the next tick."""
+    """Otherwise only the next tick would notice a role that may create and not update."""
     with open_stage(tmp_path) as stage:
         stage.use_store(ReadOnlyStore(stage.store))
         started = start(stage.runner, StartRequest(stage.policy))

@@ -1,4 +1,4 @@
-"""How much traffic there is, from the metrics that a policy has anyway."""
+"""Traffic estimates from the metrics of a policy."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,14 +18,14 @@ HOUR_S = 3_600
 
 @dataclass(slots=True)
 class Source:
-    """Answers each metric with as many requests in every hour; asked: each span that was read."""
+    """A metric source with constant requests an hour. read_spans: the spans that were read."""
 
     hourly: Mapping[str, float]
     answer: QueryStatus = QueryStatus.COMPLETE
-    asked: list[Span] = field(default_factory=list)
+    read_spans: list[Span] = field(default_factory=list)
 
     def read(self, queries: Iterable[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
-        self.asked.append(span)
+        self.read_spans.append(span)
         return {one: self._series(one, span) for one in queries}
 
     def _series(self, query: MetricQuery, span: Span) -> Series:
@@ -74,14 +74,14 @@ CANARY, STABLE, SAMPLES = "Count:Sum", "Invocations:Sum", "Duration:SampleCount"
             10, ("direct_requests",), id="and no path twice",
         ),
         pytest.param({"share": SHARE}, {CANARY: 60}, 1, ("requests",), id="what a share is of"),
-        pytest.param({"works": RATE}, {}, 0, (), id="nothing, where nobody calls"),
+        pytest.param({"works": RATE}, {}, 0, (), id="nothing without requests"),
     ],
 )  # fmt: skip
 def test_the_traffic_is_that_of_both_paths(
     criteria: dict[str, Any], hourly: dict[str, float], per_minute: float, metrics: tuple[str, ...]
 ) -> None:
-    found = estimate_traffic(Source(hourly), a_policy(**criteria), NOW)
-    assert (found.per_minute, found.metrics) == (per_minute, metrics)
+    estimate = estimate_traffic(Source(hourly), a_policy(**criteria), NOW)
+    assert (estimate.per_minute, estimate.metrics) == (per_minute, metrics)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_the_traffic_is_that_of_both_paths(
         pytest.param({"works": RATE, "fast": FAST}, True, id="a latency does"),
     ],
 )
-def test_a_policy_that_counts_the_canary_alone_is_told_apart(
+def test_a_policy_that_counts_the_canary_alone_is_marked(
     criteria: dict[str, Any], stable: bool
 ) -> None:
     assert (
@@ -102,11 +102,13 @@ def test_a_policy_that_counts_the_canary_alone_is_told_apart(
 def test_it_takes_one_read_of_the_last_settled_day() -> None:
     source = Source({CANARY: 60})
     estimate_traffic(source, a_policy(works=RATE, fast=FAST), NOW)
-    (span,) = source.asked
+    (span,) = source.read_spans
     assert span.end - span.start == 24 * HOUR_S
     assert NOW.timestamp() - HOUR_S < span.end <= NOW.timestamp() - 180
 
 
-def test_what_was_answered_in_part_is_no_count() -> None:
-    found = estimate_traffic(Source({CANARY: 60}, QueryStatus.PARTIAL), a_policy(works=RATE), NOW)
-    assert (found.per_minute, found.metrics) == (0, ())
+def test_a_partial_series_is_no_count() -> None:
+    estimate = estimate_traffic(
+        Source({CANARY: 60}, QueryStatus.PARTIAL), a_policy(works=RATE), NOW
+    )
+    assert (estimate.per_minute, estimate.metrics) == (0, ())

@@ -1,4 +1,4 @@
-"""Rollouts in a DynamoDB table: `table` makes it, `DynamoDbStore` keeps rollouts in it."""
+"""Rollouts in a DynamoDB table: `table` creates it, `DynamoDbStore` reads and writes it."""
 
 from controller.adapters.stores.dynamodb.store import DynamoDbStore
 

@@ -1,11 +1,12 @@
-"""The calls to one DynamoDB table: reads consistent and whole, writes conditional, errors told.
+"""Calls to one DynamoDB table: consistent reads of all pages, conditional writes, store errors.
 
-A write that found no answer may have happened. Whoever made it re-reads, and knows its own write.
+A write without an answer may have happened: its caller re-reads the item, and recognises its own
+write by the write id.
 
 IAM: dynamodb:GetItem, dynamodb:Query, dynamodb:PutItem, dynamodb:UpdateItem, dynamodb:DeleteItem
 and dynamodb:ConditionCheckItem on the table, dynamodb:Query and dynamodb:Scan on its indexes. A
-transaction needs the actions of its parts. All but two indexes are asked with a partition key of
-the table, so a role can be bound to those of its policies.
+transaction needs the actions of its parts. Except on two indexes, every request has a partition key
+of the table, so a role can be bound to the keys of its policies.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,9 +35,9 @@ from controller.adapters.stores.dynamodb.items import Attribute, Item
 from controller.adapters.stores.dynamodb.writes import MOST_BYTES, MOST_WRITES, Write
 from controller.errors import NoStoreError, StateConflictError, StoreError
 
-TRIES: Final = 6  # of a write that meets another one at the same moment
-PAGES: Final = 10_000  # of a megabyte each
-PAUSE_S: Final = 0.5  # the longest between two of them
+TRIES: Final = 6  # attempts of a write that collides with another one
+PAGES: Final = 10_000  # of one megabyte each
+PAUSE_S: Final = 0.5  # the longest between two attempts of a write
 
 _ACTIVE: Final = f"{TABLE}/index/active"
 _ACTIVE_OF_NAME: Final = f"{TABLE}/index/active_of_name"
@@ -61,7 +62,7 @@ IAM: Final = (
 
 
 class Table:
-    """The table called `name`."""
+    """The table called `name`, on a boto3 DynamoDB client."""
 
     def __init__(self, client: Any, name: str) -> None:
         self._client = client
@@ -71,13 +72,13 @@ class Table:
     # --- reads ----------------------------------------------------------------------------------
 
     def get(self, doing: str, key: Item) -> Item | None:
-        """Return the item with `key`, as the newest write left it."""
+        """Return the item with `key` by a consistent read; None when there is none."""
         with self._store_errors(doing, "GetItem"):
             answer = _check_answer(
                 self._client.get_item(TableName=self.name, Key=key, ConsistentRead=True)
             )
-        found: Item | None = answer.get("Item")
-        return found
+        item: Item | None = answer.get("Item")
+        return item
 
     def query(
         self,
@@ -91,35 +92,35 @@ class Table:
     ) -> Iterator[Item]:
         """Yield all items whose partition key is `value`, in order of the sort key.
 
-        index: where to look; one with a partition key of its own may lag a moment. sort: the sort
-        key, and what it has to be. only: the attributes wanted; none: all of them.
+        index: empty for the table itself; a global index may lag a moment. sort: name and required
+        value of the sort key. only: the attributes to return; empty: all of them.
         """
-        where: dict[str, Any] = {"IndexName": index} if index else {}
+        request: dict[str, Any] = {"IndexName": index} if index else {}
         if key == "pk":
-            where["ConsistentRead"] = True
+            request["ConsistentRead"] = True
         condition, names, values = f"#{key} = :value", (key, *only), {":value": value}
         if sort is not None:
             condition, names = f"{condition} AND #{sort[0]} = :sort", (*names, sort[0])
             values[":sort"] = sort[1]
         if only:
-            where["ProjectionExpression"] = ", ".join(f"#{name}" for name in only)
+            request["ProjectionExpression"] = ", ".join(f"#{name}" for name in only)
         return self._pages(
             doing,
             "query",
             KeyConditionExpression=condition,
             ExpressionAttributeNames={f"#{name}": name for name in names},
             ExpressionAttributeValues=values,
-            **where,
+            **request,
         )
 
     def scan(self, doing: str, index: str) -> Iterator[Item]:
-        """Yield all items of `index`, in no order."""
+        """Yield all items of `index`, in no particular order."""
         return self._pages(doing, "scan", IndexName=index)
 
     def _pages(self, doing: str, operation: str, **request: Any) -> Iterator[Item]:
-        """Yield the items of all pages, which botocore would not turn before it has looked for how.
+        """Yield the items of all pages.
 
-        It looks into the folders of all services for that, on every tick.
+        Not by botocore's paginator, which searches the folders of all services on every tick.
         """
         call, begin = getattr(self._client, operation), "ExclusiveStartKey"
         with self._store_errors(doing, operation.title()):
@@ -128,21 +129,21 @@ class Table:
                 if "Items" not in page:
                     raise StrangeAnswerError
                 yield from page["Items"]
-                last = page.get("LastEvaluatedKey")
-                if not last:
+                last_key = page.get("LastEvaluatedKey")
+                if not last_key:
                     return
-                if last == request.get(begin):  # it would go on for ever
+                if last_key == request.get(begin):  # an endless loop
                     raise StrangeAnswerError
-                request[begin] = last
+                request[begin] = last_key
             raise StrangeAnswerError(f"it has more than {PAGES:,} pages")
 
     # --- writes ---------------------------------------------------------------------------------
 
     def write(self, doing: str, writes: Sequence[Write], *, returning: bool = False) -> Item:
-        """Make all `writes` or none; return the item after one update, when `returning`.
+        """Make all `writes` or none; return the item after a single update, when `returning`.
 
-        Raises RefusedError, UnansweredError, StateConflictError when other writes were always in
-        the way, StoreError when it cannot be, or is too large.
+        Raises ConditionFailedError, UnknownWriteOutcomeError, StateConflictError when every attempt
+        collided with another write, StoreError when DynamoDB refuses it or it is too large.
         """
         _check_size(doing, writes)
         tries = Retrying(
@@ -167,20 +168,19 @@ class Table:
             ) from error
 
     def _write_once(self, doing: str, writes: Sequence[Write], returning: bool) -> Item:
-        lone = writes[0] if len(writes) == 1 and writes[0].kind == "Update" else None
-        with self._store_errors(
-            doing, "UpdateItem" if lone else "TransactWriteItems", writing=True
-        ):
-            if lone is None:
+        single_update = writes[0] if len(writes) == 1 and writes[0].kind == "Update" else None
+        operation = "UpdateItem" if single_update else "TransactWriteItems"
+        with self._store_errors(doing, operation, writing=True):
+            if single_update is None:
                 actions = [{one.kind: {"TableName": self.name, **one.request}} for one in writes]
                 _check_answer(self._client.transact_write_items(TransactItems=actions))
                 return {}
             values = "ALL_NEW" if returning else "NONE"
             answer = self._client.update_item(
-                TableName=self.name, ReturnValues=values, **lone.request
+                TableName=self.name, ReturnValues=values, **single_update.request
             )
-            found: Item = _check_answer(answer).get("Attributes", {})
-            return found
+            item: Item = _check_answer(answer).get("Attributes", {})
+            return item
 
     # --- errors ---------------------------------------------------------------------------------
 
@@ -210,7 +210,7 @@ class Table:
 
 
 def _check_answer(answer: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return `answer`. Raises StrangeAnswerError when it is none of DynamoDB's."""
+    """Return `answer`. Raises StrangeAnswerError when it cannot come from DynamoDB."""
     if "RequestId" not in answer.get("ResponseMetadata", {}):
         raise StrangeAnswerError
     return answer

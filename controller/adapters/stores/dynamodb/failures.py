@@ -1,4 +1,4 @@
-"""What DynamoDB refuses, and what it leaves open: the same few errors for every write."""
+"""Outcomes of a write that DynamoDB refused or did not answer: three errors for every write."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -11,27 +11,27 @@ from controller.errors import StoreError
 
 
 class ConditionFailedError(Exception):
-    """A condition did not hold, so nothing was written by the last try.
+    """A condition failed, so the last attempt wrote nothing.
 
-    failed: for each write whether its condition failed; found: the items that made them fail.
-    repeated: botocore had tried before, and that try may have been written unseen.
+    failed: for each write, whether its condition failed. items: for each write, the item that made
+    it fail. repeated: botocore had sent the call before, and that attempt may have been written.
     """
 
     def __init__(
-        self, failed: Sequence[bool], found: Sequence[Item | None], repeated: bool
+        self, failed: Sequence[bool], items: Sequence[Item | None], repeated: bool
     ) -> None:
         super().__init__("a condition did not hold")
-        self.failed, self.items, self.repeated = failed, found, repeated
+        self.failed, self.items, self.repeated = failed, items, repeated
 
 
 class UnknownWriteOutcomeError(StoreError):
-    """No answer came: the write may or may not have happened."""
+    """DynamoDB did not answer: the write may or may not have happened."""
 
 
 class TransactionConflictError(Exception):
-    """Another write was on its way to the same item; DynamoDB refuses both or the second.
+    """Another write to the same item was in progress; DynamoDB refuses both or the second.
 
-    throttled: what DynamoDB said, when it was too much for the table instead; else empty.
+    throttled: the message of DynamoDB, when the table was throttled instead; else empty.
     """
 
     def __init__(self, throttled: str = "") -> None:
@@ -41,12 +41,12 @@ class TransactionConflictError(Exception):
 
 _COLLISION: Final = frozenset({"TransactionConflict", "TransactionConflictException"})
 _CONDITION: Final = frozenset({"ConditionalCheckFailed", "ConditionalCheckFailedException"})
-# Inside a transaction, botocore does not see that it was throttling.
+# botocore does not recognise throttling inside a transaction.
 _THROTTLED: Final = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
 
 
 def raise_refusal(error: ClientError) -> None:
-    """Raise RefusedError or MetError when `error` is one of the two; return when it is not."""
+    """Raise ConditionFailedError or TransactionConflictError for `error`; return for others."""
     reasons = _cancellation(error) or [{"Code": code_of(error), **error.response}]
     codes = {reason.get("Code", "None") for reason in reasons}
     if codes & _CONDITION:
@@ -56,33 +56,33 @@ def raise_refusal(error: ClientError) -> None:
             failed, [one.get("Item") for one in reasons], repeated
         ) from error
     if codes & (_COLLISION | _THROTTLED) and codes <= (_COLLISION | _THROTTLED | {"None"}):
-        slow = [one for one in reasons if one.get("Code") in _THROTTLED]
-        raise TransactionConflictError(_reason_text(slow)) from error
+        throttled = [one for one in reasons if one.get("Code") in _THROTTLED]
+        raise TransactionConflictError(_reason_text(throttled)) from error
 
 
 def _cancellation(error: Exception) -> Sequence[Mapping[str, Any]]:
     if not isinstance(error, ClientError):
         return ()
-    found: Sequence[Mapping[str, Any]] = error.response.get("CancellationReasons", ())
-    return found
+    reasons: Sequence[Mapping[str, Any]] = error.response.get("CancellationReasons", ())
+    return reasons
 
 
 def cancellation_text(error: Exception) -> str:
-    """Return what AWS says of each cancelled part of a transaction, to stand after a sentence."""
+    """Return the reasons of a cancelled transaction, as the end of a sentence."""
     return "".join(f"; {one}" for one in [_reason_text(_cancellation(error))] if one)
 
 
 def _reason_text(reasons: Sequence[Mapping[str, Any]]) -> str:
-    """Return AWS's words for `reasons`, or its code where it says no more."""
-    real = [one for one in reasons if one.get("Code", "None") != "None"]
-    return "; ".join(one.get("Message") or one["Code"] for one in real)
+    """Return the messages of AWS for `reasons`, or the code of a reason without one."""
+    causes = [one for one in reasons if one.get("Code", "None") != "None"]
+    return "; ".join(one.get("Message") or one["Code"] for one in causes)
 
 
 def may_have_happened(error: Exception) -> bool:
-    """Tell whether the write may have been made, or still be: no answer, or one that tells nothing.
+    """Tell whether the write may have happened, or may still happen.
 
-    That is a failure inside DynamoDB, or that an earlier try of the same transaction, whose answer
-    was lost, is still on its way.
+    That is so without an answer, after a failure inside DynamoDB (5xx), and while an earlier
+    attempt of the same transaction, whose answer was lost, is still in progress.
     """
     if code_of(error) == "TransactionInProgressException":
         return True

@@ -1,7 +1,7 @@
-"""What the items of a `DynamoDbStore` hold: rollouts, entries of their history, locks.
+"""The items of a `DynamoDbStore`: rollouts, entries of their history, locks.
 
-Text is kept as it is while it is short, for people who look into the table; long text is
-compressed, because every kilobyte is paid for with every write, and no item may pass 400 KB.
+Short text is stored as it is, readable in the console; long text is compressed, because DynamoDB
+bills every kilobyte of every write, and no item may exceed 400 KB.
 """
 
 import zlib
@@ -24,10 +24,10 @@ Item: TypeAlias = Mapping[str, Attribute]
 
 COMPRESSED_FROM: Final = 2_048  # characters
 # DynamoDB takes 409,600 bytes an item, names of attributes included. A piece of history leaves room
-# for those; a new rollout leaves room for its evidence to grow.
+# for these names; a new rollout leaves room for its evidence to grow.
 PIECE_BYTES: Final = 360_000
 NEW_ROLLOUT_BYTES: Final = 300_000
-# So much text is kept compressed, and no more is expanded: 400 KB can hold hundreds of megabytes.
+# The largest text that is compressed or expanded: 400 KB can expand to hundreds of megabytes.
 MOST_TEXT_BYTES: Final = 16 * 1_024 * 1_024
 
 _KEY_DIGITS: Final = 10  # of an attempt
@@ -39,7 +39,7 @@ ACTIVE: Final = {"S": "active"}
 
 
 def rollout_key(rollout_id: str) -> Item | None:
-    """Return the key of a rollout; None for what cannot be the id of one."""
+    """Return the key of a rollout; None when `rollout_id` is not a valid id."""
     name, _, attempt = rollout_id.rpartition("#")
     if not (name and attempt.isascii() and attempt.isdecimal() and len(attempt) <= _KEY_DIGITS):
         return None
@@ -49,12 +49,12 @@ def rollout_key(rollout_id: str) -> Item | None:
 
 
 def name_key(name: str) -> Attribute:
-    """Return what the keys of all rollouts called `name` begin with."""
+    """Return the partition key of all rollouts called `name`."""
     return text(f"ROLLOUT#{name}")
 
 
 def rollout_id_of(item: Item) -> str:
-    """Return the id of the rollout whose key is in `item`; of a foreign key, one like it."""
+    """Return the id of the rollout whose key is in `item`; for a foreign key, a similar text."""
     name, attempt = (str(item[part].get("S", "")) for part in ("pk", "sk"))
     if attempt.isascii() and attempt.isdecimal():
         attempt = str(int(attempt[-_KEY_DIGITS:]))
@@ -62,34 +62,35 @@ def rollout_id_of(item: Item) -> str:
 
 
 def is_foreign(item: Item) -> bool:
-    """Tell whether this program cannot have given `item` its key."""
+    """Tell whether the key of `item` is not one that this program writes."""
     key = rollout_key(rollout_id_of(item))
     return key is None or any(key[part] != item[part] for part in ("pk", "sk"))
 
 
 def save_attributes(rollout: Rollout) -> dict[str, Attribute | None]:
-    """Return what a save sets, and None for what it removes.
+    """Return the attributes that a save sets, and None for those that it removes.
 
-    What is beside `state` repeats what conditions and indexes look for.
+    The attributes other than `state` repeat the parts of it that conditions and indexes use.
     """
-    watched = visit_deadline(rollout)
-    found: dict[str, Attribute | None] = {
+    deadline = visit_deadline(rollout)
+    attributes: dict[str, Attribute | None] = {
         "state": pack(rollout.id, codec.dump(rollout)),
         "version": number(rollout.version),
         "closed": {"BOOL": rollout.final},
         "phase": text(rollout.phase),
         "updated": moment(rollout.updated),
-        "watch_until": _moment(watched),
+        "watch_until": _moment(deadline),
         "exposed_from": _moment(rollout.exposed_from),
         "exposed_to": _moment(rollout.exposed_to),
     }
-    if not rollout.final:  # also one that had lost its target, and that a person rolls back again
-        return {**found, "active": ACTIVE}
-    return found if watched else {**found, "active": None}
+    # Also for a rollout that lost its target, when an operator rolls it back again.
+    if not rollout.final:
+        return {**attributes, "active": ACTIVE}
+    return attributes if deadline else {**attributes, "active": None}
 
 
 def new_item(rollout: Rollout, locks: Sequence[str]) -> Item:
-    """Return a new rollout without a lease. Raises StoreError when it is too large for an item."""
+    """Return the item of a new rollout, without a lease. Raises StoreError when it is too large."""
     key = rollout_key(rollout.id)
     if key is None:
         raise StoreError(f"{rollout.id} is no id of a rollout: name#attempt", rollout=rollout.id)
@@ -115,15 +116,15 @@ def new_item(rollout: Rollout, locks: Sequence[str]) -> Item:
 
 
 def locks_of(item: Item) -> tuple[str, ...]:
-    """Return the locks that a rollout took, and has not been seen to lose."""
-    found = item.get("locks", {}).get("SS", ())
-    return tuple(sorted(found))
+    """Return the locks that a rollout took; empty once it is known to have lost its target."""
+    locks = item.get("locks", {}).get("SS", ())
+    return tuple(sorted(locks))
 
 
 def rollout_of(item: Item) -> Rollout:
-    """Return the rollout that a whole item holds.
+    """Return the rollout in a complete item.
 
-    Raises StoreError when its state, or an attribute beside it that repeats it, is damaged.
+    Raises StoreError when its state, or an attribute that repeats a part of it, is damaged.
     """
     rollout, rollout_id = state_of(item), rollout_id_of(item)
     if version_of(item) != rollout.version:
@@ -140,7 +141,7 @@ def rollout_of(item: Item) -> Rollout:
 
 
 def state_of(item: Item) -> Rollout:
-    """Return what the state alone says. Raises StoreError when it is damaged."""
+    """Return the rollout from the state alone. Raises StoreError when it is damaged."""
     rollout_id = rollout_id_of(item)
     state, policy = (unpack(rollout_id, name, [item.get(name, {})]) for name in _TEXTS)
     return codec.load(rollout_id, state, policy)
@@ -160,10 +161,10 @@ def fence_of(item: Item) -> int:
 
 
 def _integer(rollout_id: str, item: Item, name: str) -> int:
-    found = item.get(name, {}).get("N", "")
-    if not (found.isascii() and found.isdecimal() and len(found) <= _KEY_DIGITS + _KEY_DIGITS):
+    digits = item.get(name, {}).get("N", "")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= _KEY_DIGITS + _KEY_DIGITS):
         raise refusals.damaged_record(rollout_id, f"{name}: it is no count")
-    return int(found)
+    return int(digits)
 
 
 # --- locks --------------------------------------------------------------------------------------
@@ -178,12 +179,12 @@ def lock_key(lock: str) -> Item:
 
 
 def history_key(rollout_id: str) -> Attribute:
-    """Return what the keys of all entries of a rollout begin with."""
+    """Return the partition key of all history entries of a rollout."""
     return text(f"HISTORY#{rollout_id}")
 
 
 def history_items(rollout_id: str, entries: Sequence[Entry]) -> Iterator[Item]:
-    """Yield the items of `entries`: one for each, or some for one that is too large for one."""
+    """Yield the items of `entries`: one for each, or several for an entry that is too large."""
     for entry in entries:
         content = pack(rollout_id, codec.dump_entry(entry))
         pieces = list(_pieces(content))
@@ -197,12 +198,12 @@ def history_items(rollout_id: str, entries: Sequence[Entry]) -> Iterator[Item]:
 
 
 def entries_of(rollout_id: str, items: Iterable[Item]) -> Iterator[Entry]:
-    """Yield the entries that `items` hold, in their order. Raises StoreError for damaged ones."""
+    """Yield the entries in `items`, in their order. Raises StoreError for a damaged one."""
     for seq, group in groupby(items, key=lambda item: item["sk"]["S"].partition(".")[0]):
         pieces = list(group)
         if len(pieces) != _integer(rollout_id, pieces[0], "pieces"):
-            number_of = int(seq[-_KEY_DIGITS:]) if seq.isdecimal() else 0
-            raise refusals.damaged_record(rollout_id, f"a piece of entry {number_of} is missing")
+            entry_seq = int(seq[-_KEY_DIGITS:]) if seq.isdecimal() else 0
+            raise refusals.damaged_record(rollout_id, f"a piece of entry {entry_seq} is missing")
         content = unpack(rollout_id, "entry", [piece.get("entry", {}) for piece in pieces])
         yield codec.load_entry(rollout_id, content)
 
@@ -211,9 +212,9 @@ def _pieces(content: Attribute) -> Iterator[Attribute]:
     if "S" in content:
         yield content
         return
-    whole: bytes = content["B"]
-    for start in range(0, len(whole), PIECE_BYTES):
-        yield {"B": whole[start : start + PIECE_BYTES]}
+    compressed: bytes = content["B"]
+    for start in range(0, len(compressed), PIECE_BYTES):
+        yield {"B": compressed[start : start + PIECE_BYTES]}
 
 
 # --- values -------------------------------------------------------------------------------------
@@ -230,7 +231,7 @@ def number(value: int) -> Attribute:
 
 
 def moment(value: datetime) -> Attribute:
-    """Return `value` as an attribute, in text of one length, which sorts as time does."""
+    """Return `value` as an attribute: text of fixed length, which sorts chronologically."""
     return {"S": value.astimezone(UTC).isoformat(timespec="microseconds")}
 
 
@@ -239,59 +240,59 @@ def _moment(value: datetime | None) -> Attribute | None:
 
 
 def moment_of(item: Item, name: str) -> datetime | None:
-    """Return the moment that `item` has as `name`; None for none, and for what is no moment."""
+    """Return the moment in the attribute `name` of `item`; None when it is missing or invalid."""
     return moment_in(item.get(name, {}).get("S"))
 
 
 def pack(rollout_id: str, content: str) -> Attribute:
     """Return `content` as an attribute, compressed when it is long.
 
-    Raises StoreError when it is longer than what is ever expanded again.
+    Raises StoreError when it is longer than `unpack` would expand.
     """
     if len(content) < COMPRESSED_FROM:
         return {"S": content}
-    whole = content.encode()
-    if len(whole) > MOST_TEXT_BYTES:
+    encoded = content.encode()
+    if len(encoded) > MOST_TEXT_BYTES:
         raise StoreError(
-            f"{rollout_id} is too large to be kept in DynamoDB: {len(whole):,} bytes in one text, "
-            f"and {MOST_TEXT_BYTES:,} is the limit; nothing was written: ask for fewer metrics in "
-            "the policy, or use another store",
+            f"{rollout_id} is too large to be kept in DynamoDB: {len(encoded):,} bytes in one "
+            f"text, and {MOST_TEXT_BYTES:,} is the limit; nothing was written: ask for fewer "
+            "metrics in the policy, or use another store",
             rollout=rollout_id,
-            size=len(whole),
+            size=len(encoded),
         )
-    return {"B": zlib.compress(whole)}
+    return {"B": zlib.compress(encoded)}
 
 
 def unpack(rollout_id: str, name: str, parts: Sequence[Attribute]) -> str:
-    """Return what was packed as `name`, and cut to `parts`.
+    """Return the text that was packed as `name` and cut into `parts`.
 
-    Raises StoreError when it is damaged, or expands to more than is ever packed.
+    Raises StoreError when it is damaged, or expands to more than MOST_TEXT_BYTES.
     """
     if "S" in parts[0]:
         return str(parts[0]["S"])
     try:
         return _decompress(b"".join(part["B"] for part in parts)).decode()
     except KeyError:
-        why = "it is missing, or of another type"
+        problem = "it is missing, or of another type"
     except UnicodeDecodeError:
-        why = "it is not UTF-8"
+        problem = "it is not UTF-8"
     except (TypeError, ValueError, zlib.error) as error:
-        why = str(error)
-    raise refusals.damaged_record(rollout_id, f"{name}: {why}")
+        problem = str(error)
+    raise refusals.damaged_record(rollout_id, f"{name}: {problem}")
 
 
-def _decompress(whole: bytes) -> bytes:
-    expanding = zlib.decompressobj()
-    content = expanding.decompress(whole, MOST_TEXT_BYTES)
-    if expanding.unconsumed_tail:
+def _decompress(compressed: bytes) -> bytes:
+    decompressor = zlib.decompressobj()
+    content = decompressor.decompress(compressed, MOST_TEXT_BYTES)
+    if decompressor.unconsumed_tail:
         raise ValueError(f"it expands to more than {MOST_TEXT_BYTES:,} bytes")
-    if not expanding.eof:
+    if not decompressor.eof:
         raise ValueError("its end is missing")
     return content
 
 
 def size_of(item: Item) -> int:
-    """Return the bytes that DynamoDB counts for `item`, or a few more."""
+    """Return the size of `item` in bytes as DynamoDB counts it, or slightly more."""
     return sum(len(name) + _length(value) for name, value in item.items())
 
 

@@ -1,8 +1,8 @@
-"""The locks of targets in a DynamoDB table: what they say of their holder, and taking them.
+"""The locks of targets in a DynamoDB table: takeover, and the state of the holder in each lock.
 
-A start reads and replaces the items of its own locks, and nothing of the rollout that held them:
-whatever it has to know of that one stands in the lock. Every save that changes it changes the lock
-in the same transaction.
+A start reads and replaces only the items of its own locks, and nothing of the rollout that held
+them: the lock itself has the state of its holder that a takeover needs. A save that changes this
+state updates the locks in the same transaction.
 """
 
 import json
@@ -29,13 +29,13 @@ from controller.core.rollout import Rollout
 from controller.errors import StoreError
 from controller.ports.store import Exposure, LockHolder
 
-# So many exposures of earlier holders are kept in a lock; what is older is counted as one.
+# Exposures of earlier holders that a lock stores; older ones are merged into one.
 MOST_PAST_EXPOSURES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class LockState:
-    """What the locks of a rollout say of it."""
+    """The state of a rollout that its locks repeat."""
 
     final: bool
     exposed_from: datetime | None
@@ -43,16 +43,16 @@ class LockState:
 
     @classmethod
     def of(cls, rollout: Rollout) -> "LockState":
-        """Return what the locks of `rollout` have to say."""
+        """Return the state that the locks of `rollout` repeat."""
         return cls(rollout.final, rollout.exposed_from, rollout.exposed_to)
 
 
 def lock_attributes(rollout: Rollout) -> dict[str, Attribute | None]:
-    """Return what a lock of `rollout` says of it; None for what it does not say."""
-    standing = LockState.of(rollout)
-    moments = {"exposed_from": standing.exposed_from, "exposed_to": standing.exposed_to}
+    """Return the attributes of a lock of `rollout`; None for those that it lacks."""
+    state = LockState.of(rollout)
+    moments = {"exposed_from": state.exposed_from, "exposed_to": state.exposed_to}
     return {
-        "final": {"BOOL": standing.final},
+        "final": {"BOOL": state.final},
         "since": moment(rollout.since),
         "version": number(rollout.version),
         **{name: None if at is None else moment(at) for name, at in moments.items()},
@@ -60,7 +60,7 @@ def lock_attributes(rollout: Rollout) -> dict[str, Attribute | None]:
 
 
 def lock_update(lock: str, rollout: Rollout) -> Write:
-    """Return the write after which `lock`, if `rollout` holds it, says how that stands."""
+    """Return the write that updates the state in `lock`, on condition that `rollout` holds it."""
     return update(
         lock_key(lock), lock_attributes(rollout), "#rollout = :ours", ours=text(rollout.id)
     )
@@ -71,38 +71,38 @@ def lock_takeovers(
 ) -> list[Write]:
     """Return the writes that give `locks` to `rollout`; they fail when a lock changed meanwhile.
 
-    past: earlier exposures that another table knows of. Raises TargetTakenError when a holder is
+    past: earlier exposures, from another store. Raises TargetTakenError when a holder is
     not final, StateConflictError when it is `rollout` itself, StoreError for a damaged lock.
     """
-    found = {lock: _read(table, lock) for lock in locks}
-    return [_takeover(table, lock, item, rollout, past) for lock, item in found.items()]
+    items = {lock: _read(table, lock) for lock in locks}
+    return [_takeover(table, lock, item, rollout, past) for lock, item in items.items()]
 
 
 def owner_of(table: Table, lock: str) -> str | None:
-    """Return the id of the rollout that holds `lock`. Raises StoreError when it names none."""
+    """Return the id of the rollout that holds `lock`. Raises StoreError when it is damaged."""
     item = _read(table, lock)
     return None if item is None else _owner(lock, item)
 
 
 def holder_of(table: Table, lock: str) -> LockHolder | None:
-    """Return who holds `lock`. Raises StoreError when it does not say, or not whether it is final.
+    """Return the holder of `lock`. Raises StoreError when the lock is damaged.
 
-    Its owner may be living, so no start takes over a damaged lock.
+    The holder of a damaged lock may not be final, so no start takes it over.
     """
     item = _read(table, lock)
     return None if item is None else _holder(lock, item)
 
 
 def exposures_of(table: Table, locks: Iterable[str]) -> list[Exposure]:
-    """Return the exposures of all that hold or held any of `locks`, the earliest first."""
-    found = set[Exposure]()
+    """Return the exposures of current and earlier holders of `locks`, the earliest first."""
+    exposures = set[Exposure]()
     for lock in locks:
         if (item := _read(table, lock)) is not None:
-            found.update(_exposures(lock, item))
-    return _sorted(found)
+            exposures.update(_exposures(lock, item))
+    return _sorted(exposures)
 
 
-# --- inside -------------------------------------------------------------------------------------
+# --- lock items ---------------------------------------------------------------------------------
 
 
 def _read(table: Table, lock: str) -> Item | None:
@@ -123,10 +123,10 @@ def _holder(lock: str, item: Item) -> LockHolder:
     return LockHolder(owner, final)
 
 
-def _damaged(lock: str, why: str) -> StoreError:
+def _damaged(lock: str, problem: str) -> StoreError:
     return StoreError(
-        f"the lock {lock} is damaged ({why}); nothing was changed: mend the item LOCK#{lock}, or "
-        "delete it when no rollout drives that target",
+        f"the lock {lock} is damaged ({problem}); nothing was changed: "
+        f"mend the item LOCK#{lock}, or delete it when no rollout drives that target",
         lock=lock,
     )
 
@@ -151,10 +151,10 @@ def _takeover(
 
 
 def _is_orphaned(table: Table, owner: str, rollout: Rollout) -> bool:
-    """Tell whether the lock is all that there is of its owner.
+    """Tell whether a lock has an owner that does not exist.
 
-    That is looked up for rollouts of the same name alone: others are not for this one to read.
-    Raises StateConflictError when the owner is `rollout` itself.
+    Only rollouts of the same name are looked up: a bound role may not read others. Raises
+    StateConflictError when the owner is `rollout` itself.
     """
     key = rollout_key(owner)
     if key is None or owner.rpartition("#")[0] != rollout.name:
@@ -167,28 +167,28 @@ def _is_orphaned(table: Table, owner: str, rollout: Rollout) -> bool:
 
 
 def _item(lock: str, rollout: Rollout, past: Iterable[Exposure]) -> Item:
-    said = {name: one for name, one in lock_attributes(rollout).items() if one is not None}
-    known = _bounded(_sorted({one for one in past if one[0] != rollout.id}))
-    kept: Mapping[str, Attribute] = {"past": text(_dump(known))} if known else {}
-    return {**lock_key(lock), "rollout": text(rollout.id), **said, **kept}
+    state = {name: one for name, one in lock_attributes(rollout).items() if one is not None}
+    exposures = _bounded(_sorted({one for one in past if one[0] != rollout.id}))
+    stored: Mapping[str, Attribute] = {"past": text(_dump(exposures))} if exposures else {}
+    return {**lock_key(lock), "rollout": text(rollout.id), **state, **stored}
 
 
 # --- exposures ----------------------------------------------------------------------------------
 
 
 def _exposures(lock: str, item: Item) -> list[Exposure]:
-    """Return the exposure of the holder, and of those that held the lock before it."""
-    found = _past_exposures(lock, item)
+    """Return the exposures of the holder and of earlier holders of the lock."""
+    exposures = _past_exposures(lock, item)
     if "exposed_from" in item:
         begin, end = (moment_of(item, name) for name in ("exposed_from", "exposed_to"))
         if begin is None or (end is None and "exposed_to" in item):
             raise _damaged(lock, "exposed_from, exposed_to: they are no moments")
-        found.append((_owner(lock, item), begin, end))
-    return found
+        exposures.append((_owner(lock, item), begin, end))
+    return exposures
 
 
-def _dump(found: Sequence[Exposure]) -> str:
-    rows = [[one, _text(begin), end and _text(end)] for one, begin, end in found]
+def _dump(exposures: Sequence[Exposure]) -> str:
+    rows = [[rollout_id, _text(begin), end and _text(end)] for rollout_id, begin, end in exposures]
     return json.dumps(rows, separators=(",", ":"))
 
 
@@ -213,14 +213,14 @@ def _exposure(rollout_id: Any, begin: Any, end: Any) -> Exposure:
     return rollout_id, first, last
 
 
-def _sorted(found: Iterable[Exposure]) -> list[Exposure]:
-    return sorted(found, key=lambda one: (one[1], one[0]))
+def _sorted(exposures: Iterable[Exposure]) -> list[Exposure]:
+    return sorted(exposures, key=lambda one: (one[1], one[0]))
 
 
-def _bounded(found: list[Exposure]) -> list[Exposure]:
-    """Return `found` with its oldest counted as one that lasted as long as all of them."""
-    while len(found) > MOST_PAST_EXPOSURES:
-        (_, begin, one), (rollout_id, _, other), *rest = found
-        end = None if one is None or other is None else max(one, other)
-        found = [(rollout_id, begin, end), *rest]
-    return found
+def _bounded(exposures: list[Exposure]) -> list[Exposure]:
+    """Return `exposures` with the oldest merged into one that spans them all."""
+    while len(exposures) > MOST_PAST_EXPOSURES:
+        (_, begin, first_end), (rollout_id, _, second_end), *rest = exposures
+        end = None if first_end is None or second_end is None else max(first_end, second_end)
+        exposures = [(rollout_id, begin, end), *rest]
+    return exposures

@@ -1,4 +1,4 @@
-"""Reading rollouts from a DynamoDB table; what only looks needs no more than this."""
+"""Read access to the rollouts in a DynamoDB table."""
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
@@ -18,30 +18,30 @@ NAME_INDEX: Final = "active_of_name"
 
 
 class DynamoDbReader:
-    """`Catalogue`, and what tells who holds a lock, in the DynamoDB table called `table`."""
+    """`Catalogue` and the reads of `Ownership`, in the DynamoDB table called `table`."""
 
     def __init__(self, client: Any, table: str) -> None:
         self._table = Table(client, table)
-        self._foreign: set[str] = set()  # ids that were listed, of items with keys of another kind
+        self._foreign: set[str] = set()  # listed ids of items whose keys are not those of a rollout
 
     # --- Catalogue ------------------------------------------------------------------------------
 
     def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
         """Return the ids that a tick must visit, in the order that `Catalogue.active` says.
 
-        Not closed; or closed and still watched. One that a newer owner of its target has replaced
-        is visited while it has messages to bring, which its state alone tells.
+        These are the open ones, and the closed ones that are still watched. A rollout whose target
+        has a newer owner is visited only while its outbox has messages, which needs its state.
         """
         doing = "list the active rollouts"
-        found = [
+        visited = [
             item
             for item in self._query_index(doing, names)
             if _is_visited(item, now) and ("locks" in item or self._has_messages(doing, item))
         ]
-        return tuple(self._list_id(item) for item in sorted(found, key=_visit_order))
+        return tuple(self._list_id(item) for item in sorted(visited, key=_visit_order))
 
     def _has_messages(self, doing: str, item: Item) -> bool:
-        """Tell whether a rollout goes on, or has messages to bring; or is damaged: a visit says."""
+        """Tell whether a rollout is open, has messages in its outbox, or is damaged."""
         if item.get("closed") != {"BOOL": True}:
             return True
         whole = self._table.get(doing, {"pk": item["pk"], "sk": item["sk"]})
@@ -51,43 +51,45 @@ class DynamoDbReader:
             return True
 
     def _query_index(self, doing: str, names: Collection[str]) -> Iterator[Item]:
-        """Yield what an index shows of the active rollouts.
+        """Yield the items of the active rollouts, as projected by an index.
 
-        The index of all has one partition; that of a name is found by the name, and no other one.
-        It does not show when a rollout was saved, which each save would pay for.
+        Without names that is the index of all active rollouts, which has a single partition. With
+        names it is one partition of another index for each name. That one does not project when a
+        rollout was saved, which would cost a write unit with each save.
         """
         if not names:
             yield from self._table.query(doing, "active", items.ACTIVE, index="active")
         for name in dict.fromkeys(names):
-            found = self._table.query(
+            projected = self._table.query(
                 doing, "pk", items.name_key(name), index=NAME_INDEX, sort=("active", items.ACTIVE)
             )
-            yield from ({**item, "updated": item.get("created", {})} for item in found)
+            yield from ({**item, "updated": item.get("created", {})} for item in projected)
 
     def all(self) -> Sequence[str]:
         """Return the ids of all rollouts, oldest first."""
-        found = self._table.scan("list all rollouts", "by_target")
-        aged = sorted(
-            (items.moment_of(item, "created") or LAST_MOMENT, self._list_id(item)) for item in found
+        scanned = self._table.scan("list all rollouts", "by_target")
+        by_age = sorted(
+            (items.moment_of(item, "created") or LAST_MOMENT, self._list_id(item))
+            for item in scanned
         )
-        return tuple(rollout_id for _, rollout_id in aged)
+        return tuple(rollout_id for _, rollout_id in by_age)
 
     def of_name(self, name: str) -> Sequence[str]:
         """Return the ids of all rollouts called `name`, first attempt first."""
-        found = self._table.query(
+        attempts = self._table.query(
             f"list the rollouts called {name}",
             "pk",
             items.name_key(name),
             only=("pk", "sk"),
         )
-        return tuple(self._list_id(item) for item in found)
+        return tuple(self._list_id(item) for item in attempts)
 
     def history(self, rollout_id: str) -> Sequence[Entry]:
         """Return all entries of a rollout, first one first. Raises UnknownRolloutError."""
-        self._item(rollout_id)  # what is being received has entries, but is not there yet
+        self._item(rollout_id)  # an unfinished receive has entries, but no rollout yet
         doing, key = f"read the history of {rollout_id}", items.history_key(rollout_id)
-        found = self._table.query(doing, "pk", key)
-        return tuple(items.entries_of(rollout_id, found))
+        entry_items = self._table.query(doing, "pk", key)
+        return tuple(items.entries_of(rollout_id, entry_items))
 
     # --- Ownership ------------------------------------------------------------------------------
 
@@ -96,17 +98,17 @@ class DynamoDbReader:
         return owner_of(self._table, lock)
 
     def holder(self, lock: str) -> LockHolder | None:
-        """Return who holds `lock`, and whether it gives way."""
+        """Return the rollout that holds `lock`, and whether it is final."""
         return holder_of(self._table, lock)
 
     def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
         """Return when rollouts that held any of `locks` had weight above 0, the earliest first."""
         return tuple(exposures_of(self._table, locks))
 
-    # --- inside ---------------------------------------------------------------------------------
+    # --- helpers --------------------------------------------------------------------------------
 
     def _list_id(self, item: Item) -> str:
-        """Return an id as lists show it."""
+        """Return the id of a listed item, and remember it when its key is foreign."""
         rollout_id = items.rollout_id_of(item)
         if items.is_foreign(item):
             self._foreign.add(rollout_id)
@@ -128,7 +130,7 @@ class DynamoDbReader:
 
 
 def _is_visited(item: Item, now: datetime) -> bool:
-    """Tell whether a tick has something to do: it goes on, is watched, or is damaged."""
+    """Tell whether a tick visits the rollout: it is open, still watched, or damaged."""
     if item.get("closed") != {"BOOL": True}:
         return True
     until = items.moment_of(item, "watch_until")
@@ -149,7 +151,8 @@ def _visit_order(item: Item) -> VisitOrder:
 
 
 def _is_damaged(item: Item) -> bool:
-    """Tell whether an index shows that a rollout is damaged; a visit tells how."""
-    unwatched = "watch_until" in item and items.moment_of(item, "watch_until") is None
-    odd = item.get("closed") not in ({"BOOL": True}, {"BOOL": False})
-    return odd or unwatched or items.moment_of(item, "created") is None or items.is_foreign(item)
+    """Tell whether the projected attributes show damage; a visit reports which."""
+    bad_deadline = "watch_until" in item and items.moment_of(item, "watch_until") is None
+    bad_flag = item.get("closed") not in ({"BOOL": True}, {"BOOL": False})
+    bad_created = items.moment_of(item, "created") is None
+    return bad_flag or bad_deadline or bad_created or items.is_foreign(item)

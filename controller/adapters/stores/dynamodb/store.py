@@ -1,8 +1,8 @@
 """Rollouts in one DynamoDB table, for runs on any number of hosts.
 
-State, lease and fence are one item, so acquiring returns the state and saving frees it; state and
-history are saved in one transaction. Every write carries an id, by which it is known again after
-an answer was lost.
+State, lease and fence are one item, so acquiring returns the state, and saving releases the lease;
+state and history are saved in one transaction. Every write has an id, which shows after a lost
+answer whether it was written.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ from controller.core.snapshot import SnapshotChangedError
 from controller.errors import StateConflictError, StoreError
 from controller.ports.store import Exposure
 
-LOCK_TRIES: Final = 5  # of a start that finds other owners than a moment before
+LOCK_TRIES: Final = 5  # attempts of a start whose locks change their owners meanwhile
 
 _LEASE_FREE = (
     "attribute_not_exists(#holder) OR #holder = :holder OR #lease_until <= :now "
@@ -47,7 +47,7 @@ _LEASE_FREE = (
 
 @dataclass(frozen=True, slots=True)
 class KnownVersion:
-    """A rollout as this object last read or wrote it: its locks, and what they say of it."""
+    """A version of a rollout that this object read or wrote: its locks, and their state."""
 
     version: int
     lock_state: LockState
@@ -64,9 +64,9 @@ class DynamoDbStore(DynamoDbReader):
     def __init__(self, client: Any, table: str) -> None:
         super().__init__(client, table)
         self._holder = uuid4().hex
-        self._fences: dict[str, int] = {}  # of what this object acquired, whether it still has it
+        self._fences: dict[str, int] = {}  # of acquired rollouts, also after the lease expired
         self._holds: set[str] = set()
-        self._superseded: set[str] = set()  # what a newer owner of its target has replaced
+        self._superseded: set[str] = set()  # rollouts whose target has a newer owner
         self._known: dict[str, KnownVersion] = {}
 
     # --- StateStore -----------------------------------------------------------------------------
@@ -85,7 +85,7 @@ class DynamoDbStore(DynamoDbReader):
             raise refusals.already_exists(rollout.id)
 
     def acquire(self, rollout_id: str, now: datetime, until: datetime) -> Rollout:
-        """Return the rollout, which this object alone has, as `StateStore.acquire` says."""
+        """Lease a rollout to this object and return it, as `StateStore.acquire` says."""
         doing = f"acquire {rollout_id}"
         lease = self._lease(until)
         write = update(
@@ -95,20 +95,20 @@ class DynamoDbStore(DynamoDbReader):
             add={"fence": 1},
             now=moment(now),
             doubtful=moment(refusals.implausible_from(now, until)),
-            text=text("S"),  # a lease whose end is missing, or no text, has expired
+            text=text("S"),  # a lease without a valid end has expired
         )
         try:
             item = self._table.write(doing, [write], returning=True)
         except ConditionFailedError as refused:
             raise self._lease_error(rollout_id, refused.items[0]) from refused
         except UnknownWriteOutcomeError as unanswered:
-            found = outcome.item_after(self._table, doing, write, unanswered)
-            if found is None or any(found.get(name) != one for name, one in lease.items()):
+            current = outcome.item_after(self._table, doing, write, unanswered)
+            if current is None or any(current.get(name) != one for name, one in lease.items()):
                 raise
-            item = found
+            item = current
         except StoreError as error:
-            if error.context.get("code") == "ValidationException":  # its fence is no number
-                self.load(rollout_id)  # says what is damaged
+            if error.context.get("code") == "ValidationException":  # its fence is not a number
+                self.load(rollout_id)  # raises the error that names the damage
             raise
         if "locks" not in item:
             self._superseded.add(rollout_id)
@@ -117,12 +117,12 @@ class DynamoDbStore(DynamoDbReader):
             self._fences[rollout_id] = items.fence_of(item)
             return self._read(item)
         except StoreError:
-            self.release(rollout_id)  # whoever comes next shall see the damage, and not a lease
+            self.release(rollout_id)  # so that the next run gets this error, and no LeaseHeldError
             raise
 
     def release(self, rollout_id: str) -> None:
-        """Let other runs in, if this object still has the rollout. Raises StoreError."""
-        self._fences.pop(rollout_id, None)  # from here on as if it had never acquired it
+        """Release the lease, if this object still holds it. Raises StoreError."""
+        self._fences.pop(rollout_id, None)  # later saves act as if it was never acquired
         if rollout_id not in self._holds:
             return
         doing = f"release {rollout_id}"
@@ -131,10 +131,10 @@ class DynamoDbStore(DynamoDbReader):
         try:
             self._table.write(doing, [write])
         except ConditionFailedError:
-            pass  # another run has it by now
+            pass  # another run has the lease by now
         except UnknownWriteOutcomeError as unanswered:
-            found = outcome.item_after(self._table, doing, write, unanswered)
-            if found is not None and found.get("holder") == ours:
+            current = outcome.item_after(self._table, doing, write, unanswered)
+            if current is not None and current.get("holder") == ours:
                 raise
         self._holds.discard(rollout_id)
 
@@ -147,8 +147,8 @@ class DynamoDbStore(DynamoDbReader):
     ) -> Rollout:
         """Write `rollout` and append `entries`, as `StateStore.save` says.
 
-        What its locks say of it is written with it, where that changes. A lock that it has lost is
-        left alone.
+        The same transaction updates the state in its locks where that changes. A lock that another
+        rollout holds by now is left alone.
         """
         saved = replace(rollout, version=rollout.version + 1)
         write_id = text(uuid4().hex)
@@ -162,16 +162,16 @@ class DynamoDbStore(DynamoDbReader):
             try:
                 self._table.write(doing, [saving, *history, *locking])
             except (ConditionFailedError, UnknownWriteOutcomeError) as problem:
-                if lost := outcome.lost_locks(problem, changed):
+                if lost := outcome.lost_locks(problem, changed):  # retry without these locks
                     self._superseded.add(rollout.id)
                     changed = tuple(one for one in changed if one not in lost)
                     continue
-                found = outcome.item_after(self._table, doing, saving, problem)
-                if found is None:
+                current = outcome.item_after(self._table, doing, saving, problem)
+                if current is None:
                     raise refusals.unknown_rollout(rollout.id, self._table.place) from problem
-                if not outcome.is_written(saved, write_id, found, problem):
-                    ours = self._fences.get(rollout.id)
-                    raise outcome.save_error(rollout, ours, found, problem) from problem
+                if not outcome.is_written(saved, write_id, current, problem):
+                    fence = self._fences.get(rollout.id)
+                    raise outcome.save_error(rollout, fence, current, problem) from problem
             self._remember_lease(rollout.id, hold)
             locks = () if rollout.id in self._superseded and saved.final else known.locks
             self._known[rollout.id] = KnownVersion(saved.version, LockState.of(saved), locks)
@@ -185,10 +185,10 @@ class DynamoDbStore(DynamoDbReader):
             with suppress(SnapshotChangedError):
                 self.load(rollout_id)
         locks = self._known[rollout_id].locks
-        found = bool(locks) and all(self.owner(lock) == rollout_id for lock in locks)
-        if not found:
+        owns = bool(locks) and all(self.owner(lock) == rollout_id for lock in locks)
+        if not owns:
             self._superseded.add(rollout_id)
-        return found
+        return owns
 
     # --- Archive --------------------------------------------------------------------------------
 
@@ -201,44 +201,43 @@ class DynamoDbStore(DynamoDbReader):
     ) -> None:
         """Add a rollout with its whole history, as `Archive.receive` says.
 
-        The history goes first; with the rollout, all of it is seen at once.
+        The history is written first; the rollout, written last, makes all of it visible at once.
         """
         doing = f"receive {rollout.id}"
-        known = self._table.get(doing, self._key(rollout.id))
-        if known is None:
-            lock_takeovers(
-                self._table, rollout, locks
-            )  # refuses at once what would be refused at last
+        existing = self._table.get(doing, self._key(rollout.id))
+        if existing is None:
+            # Raises before the history is written when the locks cannot be taken.
+            lock_takeovers(self._table, rollout, locks)
             self._write_history(doing, rollout.id, entries)
-            known = self._add(doing, rollout, locks, [], None, past)
-        if known is not None:
-            refusals.check_same_history(items.rollout_of(known), rollout, entries)
+            existing = self._add(doing, rollout, locks, [], None, past)
+        if existing is not None:
+            refusals.check_same_history(items.rollout_of(existing), rollout, entries)
 
     def _write_history(self, doing: str, rollout_id: str, entries: Sequence[Entry]) -> None:
-        """Write the history of a rollout that is not there yet, over what an earlier call left.
+        """Write the history of a rollout that does not exist yet, over that of an interrupted call.
 
-        In as many transactions as it takes, each of which wants the rollout not to be there yet.
-        What was left may be of another rollout of the same id, with a longer history.
+        This takes several transactions; each requires that the rollout does not exist yet. The
+        interrupted call may have been about another rollout of this id, with a longer history.
         """
-        ours = list(items.history_items(rollout_id, entries))
-        places = {one["sk"]["S"] for one in ours}
-        found = self._table.query(doing, "pk", items.history_key(rollout_id), only=("pk", "sk"))
-        leftover = [one for one in found if one["sk"]["S"] not in places]
+        entry_items = list(items.history_items(rollout_id, entries))
+        sort_keys = {one["sk"]["S"] for one in entry_items}
+        stored = self._table.query(doing, "pk", items.history_key(rollout_id), only=("pk", "sk"))
+        leftover = [one for one in stored if one["sk"]["S"] not in sort_keys]
         absent = check(self._key(rollout_id), ABSENT)
-        writes = [*(delete(one) for one in leftover), *(put(one) for one in ours)]
+        writes = [*(delete(one) for one in leftover), *(put(one) for one in entry_items)]
         for batch in batches(writes, room=1):
             try:
                 self._table.write(doing, [absent, *batch])
             except ConditionFailedError:
-                return  # another run has brought it meanwhile
+                return  # another run has written the rollout meanwhile
 
-    # --- inside ---------------------------------------------------------------------------------
+    # --- helpers --------------------------------------------------------------------------------
 
     def _read(self, item: Item) -> Rollout:
-        """Return the rollout that `item` holds, and remember what its locks say of it."""
+        """Return the rollout in `item`, and remember the state of its locks."""
         try:
             rollout = items.rollout_of(item)
-        except SnapshotChangedError as error:  # it can still go down, and be saved
+        except SnapshotChangedError as error:  # it can still be rolled back and saved
             self._remember(error.rollout, item)
             raise
         self._remember(rollout, item)
@@ -249,9 +248,9 @@ class DynamoDbStore(DynamoDbReader):
         self._known[rollout.id] = KnownVersion(rollout.version, LockState.of(rollout), locks)
 
     def _known_version(self, doing: str, rollout: Rollout) -> KnownVersion:
-        """Return what the locks of `rollout` say of the version that is to be saved.
+        """Return the version of `rollout` that is to be replaced, with the state of its locks.
 
-        Where that is not the stored version any more, nothing is written in any case.
+        When another version is stored by now the locks do not matter: the save will fail.
         """
         known = self._known.get(rollout.id)
         if known is None or known.version != rollout.version:
@@ -268,16 +267,16 @@ class DynamoDbStore(DynamoDbReader):
         return {"holder": text(self._holder), "lease_until": moment(until)}
 
     def _remember_lease(self, rollout_id: str, hold: datetime | None) -> None:
-        """Remember whether a release has something to do."""
+        """Remember whether this object holds the lease."""
         if hold is None:
             self._holds.discard(rollout_id)
         else:
             self._holds.add(rollout_id)
 
-    def _lease_error(self, rollout_id: str, found: Item | None) -> StoreError:
-        if found is None:
+    def _lease_error(self, rollout_id: str, item: Item | None) -> StoreError:
+        if item is None:
             return refusals.unknown_rollout(rollout_id, self._table.place)
-        until = items.moment_of(found, "lease_until")
+        until = items.moment_of(item, "lease_until")
         if until is None:
             return refusals.damaged_record(rollout_id, "lease_until: it is no moment")
         return refusals.lease_held(rollout_id, until)
@@ -285,19 +284,19 @@ class DynamoDbStore(DynamoDbReader):
     def _save_write(self, saved: Rollout, write_id: Attribute, hold: datetime | None) -> Write:
         """Return the update of a save.
 
-        An object that never acquired the rollout overrides: whoever had it finds another fence.
+        A save without a lease overrides that of another run, which the new fence then refuses.
         """
         changes = {**items.save_attributes(saved), **self._lease(hold), "write_id": write_id}
         if saved.id in self._superseded and saved.final:
-            changes["locks"] = None  # from here on it is visited for its messages alone
+            changes["locks"] = None  # from here on a tick visits it only to deliver its outbox
             if not saved.outbox:
                 changes["active"] = None
         key, read = self._key(saved.id), number(saved.version - 1)
-        ours = self._fences.get(saved.id)
-        if ours is None:
+        fence = self._fences.get(saved.id)
+        if fence is None:
             return update(key, changes, "#version = :read", add={"fence": 1}, read=read)
-        held = "#version = :read AND #fence = :ours"
-        return update(key, changes, held, read=read, ours=number(ours))
+        condition = "#version = :read AND #fence = :ours"
+        return update(key, changes, condition, read=read, ours=number(fence))
 
     def _add(
         self,
@@ -308,28 +307,28 @@ class DynamoDbStore(DynamoDbReader):
         hold: datetime | None,
         past: Sequence[Exposure] = (),
     ) -> Item | None:
-        """Add a rollout, and return None; or return the one that was there already."""
+        """Add a rollout and return None; return the stored item instead when the id exists."""
         write_id = text(uuid4().hex)
         lease = {name: one for name, one in self._lease(hold).items() if one is not None}
         fence = number(0 if hold is None else 1)
         item = {**items.new_item(rollout, locks), **lease, "fence": fence, "write_id": write_id}
         adding = put(item, ABSENT)
         for _ in range(LOCK_TRIES):
-            owning = lock_takeovers(self._table, rollout, locks, past)
+            takeovers = lock_takeovers(self._table, rollout, locks, past)
             try:
-                self._table.write(doing, [adding, *history, *owning])
+                self._table.write(doing, [adding, *history, *takeovers])
             except (ConditionFailedError, UnknownWriteOutcomeError) as problem:
-                found = outcome.item_after(self._table, doing, adding, problem)
-                if found is None:
+                current = outcome.item_after(self._table, doing, adding, problem)
+                if current is None:
                     outcome.check_locks_changed(rollout.id, problem, len(history))
                     continue
-                if not outcome.is_written(rollout, write_id, found, problem):
-                    return found
+                if not outcome.is_written(rollout, write_id, current, problem):
+                    return current
             if hold is not None:
                 self._fences[rollout.id] = 1
             self._remember_lease(rollout.id, hold)
-            kept = tuple(dict.fromkeys(locks))
-            self._known[rollout.id] = KnownVersion(rollout.version, LockState.of(rollout), kept)
+            state, own_locks = LockState.of(rollout), tuple(dict.fromkeys(locks))
+            self._known[rollout.id] = KnownVersion(rollout.version, state, own_locks)
             return None
         raise StateConflictError(
             f"cannot {doing}: its target changed its owner {LOCK_TRIES} times meanwhile; "

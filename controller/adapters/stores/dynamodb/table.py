@@ -1,7 +1,7 @@
-"""The table of a `DynamoDbStore`: its keys and indexes, made by us or by CloudFormation.
+"""The table of a `DynamoDbStore`: keys, indexes, creation, and a CloudFormation template.
 
 IAM: dynamodb:CreateTable, dynamodb:DescribeTable, dynamodb:DescribeContinuousBackups and
-dynamodb:UpdateContinuousBackups; a store that is used needs none of them.
+dynamodb:UpdateContinuousBackups; runs on an existing table need none of them.
 """
 
 import io
@@ -25,8 +25,8 @@ IAM: Final = tuple(
     )
 )
 
-ACTIVE_LIMIT: Final = timedelta(minutes=5)  # AWS takes seconds
-BACKUP_LIMIT: Final = timedelta(minutes=2)  # and refuses backups for some of them
+ACTIVE_LIMIT: Final = timedelta(minutes=5)  # creation takes seconds
+BACKUP_LIMIT: Final = timedelta(minutes=2)  # AWS refuses backups for seconds after the creation
 POLL_INTERVAL: Final = timedelta(seconds=2)
 
 
@@ -49,10 +49,10 @@ def _index(
 
 _VISIT_ATTRIBUTES: Final = ("closed", "locks", "phase", "watch_until")
 
-# Spelt as both CreateTable and CloudFormation spell it, so that the two tables are one. Each
-# save changes what `active` shows, which is one write unit more: the order of a tick's visits.
-# It has one partition, which IAM cannot bind to a policy. `active_of_name` has the partitions of
-# the table, which it can, and shows nothing that an idle tick changes.
+# In the spelling that CreateTable and CloudFormation share, so both make the same table. `active`
+# projects `updated`, the order in which a tick visits rollouts, so each save costs one more write
+# unit. It has a single partition, so IAM cannot bind access to a policy. `active_of_name` has the
+# partitions of the table, so IAM can, and projects nothing that an idle tick changes.
 TABLE_DEFINITION: Final[Mapping[str, Any]] = {
     "AttributeDefinitions": [
         {"AttributeName": name, "AttributeType": "S"}
@@ -73,19 +73,19 @@ _BACKUPS: Final = {"PointInTimeRecoveryEnabled": True}
 
 
 def create_table(client: Any, table: str, clock: Clock) -> bool:
-    """Make the table of a store unless it is there; return whether it was made.
+    """Create the table of a store unless it exists; return whether it was created.
 
-    On return it is active, and can be restored to any second of the last weeks. Raises StoreError
-    when a table of that name has other keys or indexes, and when AWS refuses or takes too long.
+    On return it is active, and point-in-time recovery is on. Raises StoreError when a table of that
+    name has other keys or indexes, and when AWS refuses a call or takes too long.
     """
-    made = _describe(client, table) is None and _create(client, table)
+    created = _describe(client, table) is None and _create(client, table)
     _wait_until_active(client, table, clock)
     _switch_backups_on(client, table, clock)
-    return made
+    return created
 
 
 def template(table: str) -> str:
-    """Return a CloudFormation template, as YAML, of the very table that `create_table` makes."""
+    """Return a CloudFormation template, as YAML, of the same table that `create_table` makes."""
     from ruamel.yaml import YAML
 
     resource = {
@@ -113,11 +113,11 @@ def template(table: str) -> str:
     return text.getvalue()
 
 
-# --- the table ----------------------------------------------------------------------------------
+# --- creation -----------------------------------------------------------------------------------
 
 
 def _create(client: Any, table: str) -> bool:
-    """Return whether it was made, and not by another run at the same moment."""
+    """Return whether this call created the table; False when another run was first."""
     try:
         client.create_table(TableName=table, **TABLE_DEFINITION)
     except AWS_ERRORS as error:
@@ -128,7 +128,7 @@ def _create(client: Any, table: str) -> bool:
 
 
 def _describe(client: Any, table: str) -> Mapping[str, Any] | None:
-    """Return what AWS says of the table; None when there is none."""
+    """Return the description of the table; None when there is none."""
     try:
         answer = client.describe_table(TableName=table)
         if "Table" not in answer:
@@ -137,33 +137,33 @@ def _describe(client: Any, table: str) -> Mapping[str, Any] | None:
         if code_of(error) == "ResourceNotFoundException":
             return None
         raise _store_error(f"look at table {table} (dynamodb:DescribeTable)", error) from error
-    found: Mapping[str, Any] = answer["Table"]
-    return found
+    description: Mapping[str, Any] = answer["Table"]
+    return description
 
 
 def _wait_until_active(client: Any, table: str, clock: Clock) -> None:
-    def is_active() -> str:
-        found = _describe(client, table)
-        if found is None:
+    def problem() -> str:
+        description = _describe(client, table)
+        if description is None:
             return "it is not there yet"
-        _check_shape(table, found)
-        status = str(found.get("TableStatus", "not described"))
+        _check_shape(table, description)
+        status = str(description.get("TableStatus", "not described"))
         return "" if status in ("ACTIVE", "UPDATING") else f"it is {status}"
 
-    _wait(is_active, f"table {table} is not active", ACTIVE_LIMIT, clock)
+    _wait(problem, f"table {table} is not active", ACTIVE_LIMIT, clock)
 
 
-def _check_shape(table: str, found: Mapping[str, Any]) -> None:
-    """Raise StoreError when the store could not work in the table; more indexes are no harm."""
+def _check_shape(table: str, description: Mapping[str, Any]) -> None:
+    """Raise StoreError when the key or an index of the store differs; more indexes are allowed."""
     try:
-        ours, theirs = _key_and_indexes(TABLE_DEFINITION), _key_and_indexes(found)
-    except KeyError:  # its description lacks a part that every table has
+        expected, actual = _key_and_indexes(TABLE_DEFINITION), _key_and_indexes(description)
+    except KeyError:  # the description lacks a part that every table has
         strange = StrangeAnswerError("the description is not that of a table")
         raise _store_error(f"look at table {table} (dynamodb:DescribeTable)", strange) from None
     differing = [
-        f"{part} should be {shape}, and is {theirs.get(part, 'missing')}"
-        for part, shape in ours.items()
-        if theirs.get(part) != shape
+        f"{part} should be {shape}, and is {actual.get(part, 'missing')}"
+        for part, shape in expected.items()
+        if actual.get(part) != shape
     ]
     if differing:
         raise StoreError(
@@ -174,7 +174,7 @@ def _check_shape(table: str, found: Mapping[str, Any]) -> None:
 
 
 def _key_and_indexes(shape: Mapping[str, Any]) -> dict[str, str]:
-    """Return the key and each index by name, spelt in one way: the same text for the same shape."""
+    """Return the key and each index by name, as a text that is equal for equal shapes."""
     types = {one["AttributeName"]: one["AttributeType"] for one in shape["AttributeDefinitions"]}
     indexes = [
         *(shape.get("GlobalSecondaryIndexes") or ()),
@@ -187,26 +187,25 @@ def _key_and_indexes(shape: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _index_text(shape: Mapping[str, Any], types: Mapping[str, str]) -> str:
-    names = [
-        one["AttributeName"] for one in sorted(shape["KeySchema"], key=_key_kind)
-    ]  # HASH, RANGE
+    # By type of key, so that HASH comes before RANGE.
+    names = [one["AttributeName"] for one in sorted(shape["KeySchema"], key=_key_kind)]
     projection = shape.get("Projection", {})
-    shown = projection.get("NonKeyAttributes") or [projection.get("ProjectionType", "")]
+    projected = projection.get("NonKeyAttributes") or [projection.get("ProjectionType", "")]
     keys = ", ".join(f"{name} {types[name]}" for name in names)
-    return f"({keys}) {', '.join(sorted(shown))}".rstrip()
+    return f"({keys}) {', '.join(sorted(projected))}".rstrip()
 
 
 def _key_kind(key: Mapping[str, str]) -> str:
     return key["KeyType"]
 
 
-# --- its backups --------------------------------------------------------------------------------
+# --- backups ------------------------------------------------------------------------------------
 
 
 def _switch_backups_on(client: Any, table: str, clock: Clock) -> None:
-    """Switch point-in-time recovery on, which AWS refuses for some moments after the creation."""
+    """Switch point-in-time recovery on; AWS refuses that for some seconds after the creation."""
 
-    def is_on() -> str:
+    def problem() -> str:
         doing = f"switch the backups of table {table} on (dynamodb:UpdateContinuousBackups)"
         try:
             if not _are_backups_on(client, table):
@@ -219,24 +218,24 @@ def _switch_backups_on(client: Any, table: str, clock: Clock) -> None:
             raise _store_error(doing, error) from error
         return ""
 
-    _wait(is_on, f"table {table} is there, but without backups", BACKUP_LIMIT, clock)
+    _wait(problem, f"table {table} is there, but without backups", BACKUP_LIMIT, clock)
 
 
 def _are_backups_on(client: Any, table: str) -> bool:
-    """Return whether they are: somebody may have chosen for how many days, which stays so."""
+    """Return whether backups are on; a call would reset a retention that an operator chose."""
     answer = client.describe_continuous_backups(TableName=table)
     if "ContinuousBackupsDescription" not in answer:
         raise StrangeAnswerError
-    found = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
-    return bool(found.get("PointInTimeRecoveryStatus") == "ENABLED")
+    recovery = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
+    return bool(recovery.get("PointInTimeRecoveryStatus") == "ENABLED")
 
 
 def _wait(problem: Callable[[], str], what: str, within: timedelta, clock: Clock) -> None:
-    """Ask for a `problem` until there is none. Raises StoreError when `within` is over."""
+    """Poll `problem` until it returns an empty text. Raises StoreError when `within` is over."""
     deadline = clock.now() + within
-    while said := problem():
+    while reason := problem():
         if clock.now() >= deadline:
-            raise StoreError(f"{what} after {duration_text(within)}: {said}; run again")
+            raise StoreError(f"{what} after {duration_text(within)}: {reason}; run again")
         clock.sleep(POLL_INTERVAL)
 
 

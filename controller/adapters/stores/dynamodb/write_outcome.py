@@ -1,7 +1,7 @@
-"""What became of a write to DynamoDB that was refused, or found no answer.
+"""The outcome of a write to DynamoDB that was refused, or whose answer was lost.
 
-botocore sends a call again when its answer was lost. Then the first try may have been written, and
-the second one refused because of it; the write id in the item tells.
+botocore repeats a call whose answer was lost. Then the first attempt may have been written, and the
+second refused because of it; the write id in the item tells the two cases apart.
 """
 
 from collections.abc import Sequence
@@ -28,9 +28,9 @@ Problem: TypeAlias = ConditionFailedError | UnknownWriteOutcomeError
 
 
 def item_after(table: Table, doing: str, first: Write, problem: Problem) -> Item | None:
-    """Return the item that `first` of the writes was for, as it stands after `problem`.
+    """Return the current item of `first`, the first of the writes that failed with `problem`.
 
-    Raises `problem` when no answer came and none comes now.
+    Raises `problem` when it is an unknown outcome and the item cannot be read either.
     """
     if isinstance(problem, ConditionFailedError) and problem.failed[0]:
         return problem.items[0]
@@ -45,25 +45,26 @@ def item_after(table: Table, doing: str, first: Write, problem: Problem) -> Item
 
 
 def is_written(rollout: Rollout, write_id: Attribute, item: Item, problem: Problem) -> bool:
-    """Tell whether `item` is what the write of `rollout` left.
+    """Tell whether `item` is the result of the write of `rollout`.
 
-    Raises UnansweredError when it may have been there, and others have written since.
+    Raises UnknownWriteOutcomeError when the write may have happened, and a newer version of another
+    run has replaced it.
     """
     if item.get("write_id") == write_id:
         return True
     unseen = isinstance(problem, UnknownWriteOutcomeError) or problem.repeated
     if unseen and version_of(item) > rollout.version:
         raise UnknownWriteOutcomeError(
-            f"whether version {rollout.version} of {rollout.id} was written is not known: an answer of "
-            f"DynamoDB was lost, and other runs have saved it since (version {version_of(item)}); "
-            "look at its history, and run again",
+            f"whether version {rollout.version} of {rollout.id} was written is not known: "
+            "an answer of DynamoDB was lost, and other runs have saved it since "
+            f"(version {version_of(item)}); look at its history, and run again",
             rollout=rollout.id,
         )
     return False
 
 
 def save_error(rollout: Rollout, fence: int | None, item: Item, problem: Problem) -> Exception:
-    """Return why a save of `rollout`, under `fence` if it has one, was not written."""
+    """Return the error of a save of `rollout` that was not written. fence: of this run, if any."""
     same = version_of(item) == rollout.version and fence in (None, fence_of(item))
     if same and isinstance(problem, UnknownWriteOutcomeError):
         return problem
@@ -73,22 +74,22 @@ def save_error(rollout: Rollout, fence: int | None, item: Item, problem: Problem
 
 
 def lost_locks(problem: Problem, locks: Sequence[str]) -> list[str]:
-    """Return which of `locks` alone kept a save from being written, for they are others' by now.
+    """Return the locks that other rollouts hold by now, when nothing else made a save fail.
 
-    Their writes are the last ones of the save.
+    The writes of `locks` are the last ones of the save.
     """
     if not isinstance(problem, ConditionFailedError) or not locks:
         return []
-    others, ours = problem.failed[: -len(locks)], problem.failed[-len(locks) :]
-    if any(others):
+    other_writes, lock_writes = problem.failed[: -len(locks)], problem.failed[-len(locks) :]
+    if any(other_writes):
         return []
-    return [lock for lock, failed in zip(locks, ours, strict=True) if failed]
+    return [lock for lock, failed in zip(locks, lock_writes, strict=True) if failed]
 
 
 def check_locks_changed(rollout_id: str, problem: Problem, entries: int) -> None:
-    """Return if a new rollout was refused for its locks alone; raise what was wrong otherwise.
+    """Return if only the locks of a new rollout made its write fail; else raise the error.
 
-    entries: how many writes of history stand between the rollout and its locks.
+    entries: the number of history writes between those of the rollout and of its locks.
     """
     if isinstance(problem, UnknownWriteOutcomeError):
         raise problem

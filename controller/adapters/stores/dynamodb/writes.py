@@ -1,6 +1,6 @@
-"""Writes to a DynamoDB table, each with the condition under which it may happen.
+"""Builders of conditional writes to a DynamoDB table.
 
-Conditions and expressions name attributes as `#name`, because many words are reserved.
+Conditions and expressions refer to attributes as `#name`, because DynamoDB reserves many words.
 """
 
 import re
@@ -11,14 +11,14 @@ from typing import Any, Final, Literal
 from controller.adapters.stores.dynamodb.items import Attribute, Item, number, size_of
 
 ABSENT: Final = "attribute_not_exists(#pk)"
-# DynamoDB's limits of one transaction, the second one with room for expressions and keys.
+# Limits of one transaction; MOST_BYTES leaves room for expressions and keys below 4 MB.
 MOST_WRITES: Final = 100
 MOST_BYTES: Final = 3_800_000
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One action of a transaction, or one call of its own; `size` in bytes."""
+    """One action of a transaction, or a single update; `size` in bytes."""
 
     kind: Literal["Put", "Update", "Delete", "ConditionCheck"]
     request: Mapping[str, Any]
@@ -36,7 +36,7 @@ def delete(key: Item, condition: str = "", **values: Attribute) -> Write:
 
 
 def check(key: Item, condition: str, **values: Attribute) -> Write:
-    """Return a write of nothing, under a condition that the others then share."""
+    """Return a check that makes the whole transaction conditional, and writes nothing."""
     return Write("ConditionCheck", {"Key": key, **_expressions(condition, values)})
 
 
@@ -48,7 +48,7 @@ def update(
     add: Mapping[str, int] | None = None,
     **values: Attribute,
 ) -> Write:
-    """Return a change of attributes: set to a value, removed when None, or raised by `add`."""
+    """Return an update of attributes: set to a value, removed when None, incremented by `add`."""
     sets = [f"#{name} = :{name}" for name, value in changes.items() if value is not None]
     sets += [f"#{name} = #{name} + :{name}" for name in add or {}]
     removed = [f"#{name}" for name, value in changes.items() if value is None]
@@ -68,7 +68,7 @@ def update(
 
 
 def batches(writes: Iterable[Write], room: int) -> Iterator[list[Write]]:
-    """Yield `writes` in groups that fit in one transaction each, beside `room` more writes."""
+    """Yield `writes` in groups that fit in one transaction each, with `room` more writes."""
     batch: list[Write] = []
     for write in writes:
         full = len(batch) == MOST_WRITES - room
@@ -83,13 +83,13 @@ def batches(writes: Iterable[Write], room: int) -> Iterator[list[Write]]:
 def _expressions(
     condition: str, values: Mapping[str, Attribute], expression: str = ""
 ) -> dict[str, Any]:
-    """Return the condition, and every name and value that it or `expression` mentions."""
-    found: dict[str, Any] = {"ConditionExpression": condition} if condition else {}
+    """Return the parameters of a condition, with the names and values of both expressions."""
+    parameters: dict[str, Any] = {"ConditionExpression": condition} if condition else {}
     if condition:
-        found["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        parameters["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
     names = re.findall(r"#(\w+)", f"{expression} {condition}")
     if names:
-        found["ExpressionAttributeNames"] = {f"#{name}": name for name in names}
+        parameters["ExpressionAttributeNames"] = {f"#{name}": name for name in names}
     if values:
-        found["ExpressionAttributeValues"] = {f":{name}": one for name, one in values.items()}
-    return found
+        parameters["ExpressionAttributeValues"] = {f":{name}": one for name, one in values.items()}
+    return parameters

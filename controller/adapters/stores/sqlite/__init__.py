@@ -1,4 +1,4 @@
-"""Rollouts in an SQLite file: `file` opens it, `SqliteStore` keeps rollouts in it."""
+"""Rollouts in an SQLite file: `file` opens it, `SqliteStore` reads and writes it."""
 
 from controller.adapters.stores.sqlite.store import SqliteStore
 

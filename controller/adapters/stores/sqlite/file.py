@@ -1,4 +1,4 @@
-"""The file of a `SqliteStore`: created whole, checked when opened, its failures in plain words."""
+"""The file of a `SqliteStore`: atomic creation, checks on opening, errors as StoreError."""
 
 import os
 import sqlite3
@@ -19,18 +19,18 @@ from controller.adapters.stores.sqlite.row_reader import text_of
 from controller.adapters.stores.sqlite.unwritable import UnwritableCopy, unwritable_copy
 from controller.errors import StoreError
 
-# A save takes milliseconds. Whoever holds the lock longer hangs, and a tick must end.
+# A save takes milliseconds; a process with a longer lock hangs, and a tick must end.
 BUSY_LIMIT = timedelta(seconds=10)
 
-_OLDEST_SQLITE = (3, 38)  # STRICT tables, and JSON functions without asking
+_OLDEST_SQLITE = (3, 38)  # STRICT tables, and JSON functions by default
 
 
 def open_file(path: Path, *, durable: bool, create: bool = True) -> sqlite3.Connection:
     """Return a connection to the store at `path`, created with its directory if there is none.
 
-    Without `create` nothing is changed on disk: a store that is not there is an empty one in
-    memory. A store on a disk that is full or read-only is a copy that refuses to be written.
-    Raises StoreError when it cannot be opened, is not ours, or has another layout.
+    Without `create` nothing is changed on disk: a missing store is an empty one in memory. On a
+    disk that is full or read-only it is a copy in memory that refuses writes.
+    Raises StoreError when it cannot be opened, is no store of rolloutctl, or has another layout.
     """
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise StoreError(
@@ -56,18 +56,20 @@ def open_file(path: Path, *, durable: bool, create: bool = True) -> sqlite3.Conn
 
 @contextmanager
 def store_errors(path: Path, doing: str) -> Iterator[None]:
-    """Turn what SQLite or the system says about `path` into StoreError: what, where, what now."""
+    """Translate errors of SQLite and the system at `path` into StoreError with advice."""
     try:
         yield
     except sqlite3.Error as error:
         code: int | None = getattr(error, "sqlite_errorcode", None)
         if code is None:
-            raise  # a mistake in this program, such as a closed store, and not the file's fault
-        what, now = _ADVICE.get(code & 0xFF, (f"answered: {error}", _REPORT_ADVICE))
+            raise  # a bug in this program, such as a closed store, and no error of the file
+        problem, advice = _ADVICE.get(code & 0xFF, (f"answered: {error}", _REPORT_ADVICE))
         raise StoreError(
-            f"cannot {doing}: {path} {what}; {now}", file=str(path), sqlite=error.sqlite_errorname
+            f"cannot {doing}: {path} {problem}; {advice}",
+            file=str(path),
+            sqlite=error.sqlite_errorname,
         ) from error
-    except UnicodeDecodeError as error:  # it is about to say what is wrong, in bytes of the file
+    except UnicodeDecodeError as error:  # SQLite's own message quotes bytes of the file
         raise StoreError(
             f"cannot {doing}: {path} is damaged; {_BACKUP_ADVICE}", file=str(path)
         ) from error
@@ -83,7 +85,7 @@ def store_errors(path: Path, doing: str) -> Iterator[None]:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection, path: Path, doing: str) -> Iterator[None]:
-    """Run one transaction that holds the write lock from its first line on."""
+    """Run one transaction that has the write lock from its beginning."""
     if isinstance(connection, UnwritableCopy):
         raise StoreError(f"cannot {doing}: {path} {connection.why}", file=str(path))
     with store_errors(path, doing), connection:
@@ -92,27 +94,27 @@ def transaction(connection: sqlite3.Connection, path: Path, doing: str) -> Itera
 
 
 def _create(path: Path) -> None:
-    """Make the file under another name, readable by its owner alone, and rename it when ready.
+    """Create the file under a temporary name with mode 0600, and link it when it is complete.
 
-    So nobody ever opens a store without tables, and no two runs race to switch it to WAL: for that
-    SQLite does not wait, but answers SQLITE_BUSY at once.
+    So no run opens a store without tables, and no two runs race to switch it to WAL: there SQLite
+    does not wait, but returns SQLITE_BUSY at once.
     """
     _create_folders(path.parent)
     handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
     try:
-        Path(draft).chmod(0o600)  # whatever the umask; what SQLite puts beside it is like it
+        Path(draft).chmod(0o600)  # whatever the umask; SQLite's own files inherit the mode
         with closing(_connect(Path(draft).absolute().as_uri())) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(TABLES)
-        with suppress(FileExistsError):  # another run made the store first: it is as good as ours
+        with suppress(FileExistsError):  # another run created an equal store first
             path.hardlink_to(draft)
     finally:
         Path(draft).unlink()
 
 
 def _create_folders(folder: Path) -> None:
-    """Make `folder` and those above it that are missing, for their owner alone."""
+    """Create `folder` and its missing parents with mode 0700."""
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     for one in reversed(missing):
         one.mkdir(mode=0o700, exist_ok=True)
@@ -126,7 +128,7 @@ def _empty_store() -> sqlite3.Connection:
 
 
 def _open_connection(path: Path) -> sqlite3.Connection:
-    """Return a connection that has read something, or a copy where nothing can be written."""
+    """Return a connection that can read the file, or a copy when the disk cannot be written."""
     connection = _connect(f"{path.absolute().as_uri()}?mode=rw")  # rw: never creates
     try:
         layout_of(connection)
@@ -140,7 +142,7 @@ def _open_connection(path: Path) -> sqlite3.Connection:
 
 
 def _connect(uri: str) -> sqlite3.Connection:
-    """Return a connection that starts no transaction by itself, and reads any text."""
+    """Return a connection in autocommit mode that also reads text which is not UTF-8."""
     connection = sqlite3.connect(
         uri, uri=True, isolation_level=None, timeout=BUSY_LIMIT.total_seconds()
     )

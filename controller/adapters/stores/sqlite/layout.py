@@ -1,13 +1,12 @@
-"""What the file of a `SqliteStore` holds."""
+"""The schema of a `SqliteStore`."""
 
 import sqlite3
 
 LAYOUT = 2  # PRAGMA user_version
-APPLICATION_ID = (
-    0x726C6C74  # PRAGMA application_id, "rllt": no other program's database is written to
-)
+# PRAGMA application_id, "rllt": protects the databases of other programs.
+APPLICATION_ID = 0x726C6C74
 
-# What a save writes beside `state` repeats what queries look for.
+# The columns that a save writes in addition to `state` repeat the parts of it that queries use.
 TABLES = f"""
 CREATE TABLE rollouts (
     id TEXT PRIMARY KEY,
@@ -42,10 +41,10 @@ PRAGMA user_version = {LAYOUT};
 
 
 def application_of(connection: sqlite3.Connection) -> int:
-    """Return which program the database belongs to."""
+    """Return the application id of the database."""
     return int(connection.execute("PRAGMA application_id").fetchone()[0])
 
 
 def layout_of(connection: sqlite3.Connection) -> int:
-    """Return the layout of the database."""
+    """Return the version of the schema of the database."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])

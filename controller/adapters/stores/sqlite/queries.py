@@ -1,4 +1,4 @@
-"""The SQL of a `SqliteStore`, and what its columns hold."""
+"""The SQL of a `SqliteStore`, and the values of its columns."""
 
 from datetime import UTC, datetime
 
@@ -13,8 +13,8 @@ VALUES (:id, :name, :attempt, :target, :created, :policy, :fence, :holder, :leas
         :version, :closed, :watch_until, :exposed_from, :exposed_to, :state)
 """
 
-# A run without a fence of its own never acquired the rollout: it overrides, and whoever had the
-# rollout finds another fence. Once free, the rollout keeps the fence of its last holder.
+# A run without a fence never acquired the rollout: its save overrides the lease of another run,
+# which the new fence then refuses. A released rollout keeps the fence of its last holder.
 UPDATE = """
 UPDATE rollouts
 SET version = :version, closed = :closed, watch_until = :watch_until,
@@ -23,7 +23,7 @@ SET version = :version, closed = :closed, watch_until = :watch_until,
 WHERE id = :id AND version = :read AND fence = coalesce(:fence, fence)
 """
 
-# A lease whose end is missing, or is no time, has expired.
+# A lease without a valid end has expired.
 ACQUIRE = """
 UPDATE rollouts SET fence = fence + 1, holder = :holder, lease_until = :until
 WHERE id = :id AND (holder IS NULL OR holder = :holder
@@ -35,7 +35,7 @@ RELEASE = """
 UPDATE rollouts SET holder = NULL, lease_until = NULL WHERE id = :id AND holder = :holder
 """
 
-# What was written by others may be no JSON, on which the JSON functions of SQLite fail.
+# The JSON functions of SQLite fail on a damaged state that is no JSON.
 _FROM_STATE = "CASE WHEN json_valid(state) THEN json_extract(state, '$.{}') END"
 
 UNFINISHED = f"""
@@ -45,7 +45,7 @@ FROM rollouts
 WHERE closed <> 1 OR id IN (SELECT rollout FROM locks)
       OR (watch_until > :roughly
           AND CASE WHEN json_valid(state) THEN json_array_length(state, '$.outbox') > 0 END)
-"""  # noqa: S608 - no value of anybody is in it
+"""  # noqa: S608 - it contains no input
 
 # The columns of `Row`.
 READ = """
@@ -71,7 +71,7 @@ DELETE FROM locks WHERE rollout IN
 
 
 def columns(rollout: Rollout) -> dict[str, object]:
-    """Return what a save writes."""
+    """Return the columns that every save writes."""
     return {
         "id": rollout.id,
         "version": rollout.version,
@@ -84,7 +84,7 @@ def columns(rollout: Rollout) -> dict[str, object]:
 
 
 def fixed_columns(rollout: Rollout) -> dict[str, object]:
-    """Return what only a new rollout writes."""
+    """Return the columns that are written once, for a new rollout."""
     return {
         "name": rollout.name,
         "attempt": rollout.attempt,
@@ -99,5 +99,5 @@ def _text(moment: datetime | None) -> str | None:
 
 
 def sortable(moment: datetime) -> str:
-    """Return `moment` as text of one length, which sorts as time does."""
+    """Return `moment` as text of fixed length, which sorts chronologically."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")

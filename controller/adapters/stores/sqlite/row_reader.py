@@ -1,4 +1,4 @@
-"""The rows of a `SqliteStore`, read with care: one that is damaged hides no other one."""
+"""Readers for the rows of a `SqliteStore`: a damaged row never hides another one."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -18,7 +18,7 @@ _UNFINISHED_PHASES: Final = frozenset(str(phase) for phase in Phase if phase not
 
 
 class Row(NamedTuple):
-    """What is stored of one rollout; the columns beside `state` repeat what is in it."""
+    """The stored columns of one rollout; those after `policy` repeat parts of `state`."""
 
     state: object
     policy: object
@@ -31,10 +31,9 @@ class Row(NamedTuple):
 
 
 def rollout_of(rollout_id: str, row: Row) -> Rollout:
-    """Return the rollout. Raises StoreError when its state or a column beside it is damaged.
+    """Return the rollout. Raises StoreError when its state or a column that repeats it is damaged.
 
-    A version that differs would let no save through; a rollout that is closed by mistake would not
-    be visited.
+    A wrong version would make every save fail; a wrong `closed` would hide the rollout from ticks.
     """
     rollout = codec.load(rollout_id, row.state, row.policy)
     if row.version != rollout.version:
@@ -49,7 +48,7 @@ def rollout_of(rollout_id: str, row: Row) -> Rollout:
 
 
 class UnfinishedRow(NamedTuple):
-    """What tells whether a tick visits a rollout, and when."""
+    """The columns that decide whether a tick visits a rollout, and in which order."""
 
     rollout_id: str
     name: object
@@ -62,13 +61,13 @@ class UnfinishedRow(NamedTuple):
 
     @property
     def damaged(self) -> bool:
-        """True when it can be seen here that the rollout is damaged; a visit tells how."""
-        unwatched = self.watch_until is not None and moment_of(self.watch_until) is None
-        odd = self.closed not in (0, 1)
-        return odd or unwatched or moment_of(self.created) is None
+        """Whether these columns show that the rollout is damaged; a visit reports the damage."""
+        bad_deadline = self.watch_until is not None and moment_of(self.watch_until) is None
+        bad_flag = self.closed not in (0, 1)
+        return bad_flag or bad_deadline or moment_of(self.created) is None
 
     def is_visited(self, now: datetime) -> bool:
-        """Tell whether a tick has something to do: it goes on, is watched, or is damaged."""
+        """Tell whether a tick visits the rollout: it is open, still watched, or damaged."""
         if self.closed != 1:
             return True
         if self.watch_until is not None:
@@ -76,43 +75,44 @@ class UnfinishedRow(NamedTuple):
         return bool(self.owns) and self.phase in _UNFINISHED_PHASES
 
 
-def in_visit_order(found: Iterable[UnfinishedRow], now: datetime) -> list[str]:
-    """Return the ids of those that a tick visits, in the order in which it takes them."""
-    visited = [one for one in found if one.is_visited(now)]
+def in_visit_order(rows: Iterable[UnfinishedRow], now: datetime) -> list[str]:
+    """Return the ids of the rollouts that a tick visits, in the order of its visits."""
+    visited = [one for one in rows if one.is_visited(now)]
     return [one.rollout_id for one in sorted(visited, key=_visit_order)]
 
 
-def _visit_order(one: UnfinishedRow) -> VisitOrder:
+def _visit_order(row: UnfinishedRow) -> VisitOrder:
     return visit_order(
-        one.rollout_id,
-        phase=one.phase,
-        updated=one.updated,
-        created=one.created,
-        damaged=one.damaged,
+        row.rollout_id,
+        phase=row.phase,
+        updated=row.updated,
+        created=row.created,
+        damaged=row.damaged,
     )
 
 
-def oldest_first(found: Iterable[tuple[object, str]]) -> list[str]:
-    """Return the ids of `found`, moment and id: the oldest first, those of no moment last."""
-    return [one for _, one in sorted((moment_of(at) or LAST_MOMENT, one) for at, one in found)]
+def oldest_first(rows: Iterable[tuple[object, str]]) -> list[str]:
+    """Return the ids of `rows` (created, id), the oldest first, those without a moment last."""
+    by_age = sorted((moment_of(created) or LAST_MOMENT, rollout_id) for created, rollout_id in rows)
+    return [rollout_id for _, rollout_id in by_age]
 
 
 def exposures(
-    found: Iterable[tuple[str, object, object, object]],
+    rows: Iterable[tuple[str, object, object, object]],
 ) -> list[tuple[str, datetime, datetime | None]]:
-    """Return the exposures in `found` (id, begin, end, created), the earliest first.
+    """Return the exposures in `rows` (id, begin, end, created), the earliest first.
 
-    Where the begin is damaged the rollout counts as exposed since it was created, and where the end
-    is, as exposed still: a baseline is not read from an unknown time.
+    With a damaged begin, a rollout counts as exposed since its creation; with a damaged end, as
+    still exposed: so no baseline is read from a time that may have had canary traffic.
     """
-    known = [
-        (one, moment_of(begin) or moment_of(created), moment_of(end))
-        for one, begin, end, created in found
+    parsed = [
+        (rollout_id, moment_of(begin) or moment_of(created), moment_of(end))
+        for rollout_id, begin, end, created in rows
     ]
-    sound = [(one, begin, end) for one, begin, end in known if begin is not None]
-    return sorted(sound, key=lambda exposure: exposure[1])
+    known = [(rollout_id, begin, end) for rollout_id, begin, end in parsed if begin is not None]
+    return sorted(known, key=lambda exposure: exposure[1])
 
 
 def text_of(stored: bytes) -> str:
-    """Return stored text as it is; bytes that are not UTF-8 stay what they are, as surrogates."""
+    """Return stored text; bytes that are not UTF-8 become surrogates, so they can be shown."""
     return stored.decode(errors="surrogateescape")

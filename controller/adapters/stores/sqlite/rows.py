@@ -1,4 +1,4 @@
-"""The rows that a rollout has beside its own: entries of its history, and locks of its target."""
+"""The rows of a rollout in other tables: entries of its history, and locks of its target."""
 
 import json
 import sqlite3
@@ -25,7 +25,7 @@ def append_history(
 
 
 def insert_locks(connection: sqlite3.Connection, rollout_id: str, locks: Sequence[str]) -> None:
-    """Give `locks`, which nobody has, to a rollout."""
+    """Give free `locks` to a rollout."""
     connection.executemany(
         "INSERT INTO locks (lock, rollout) VALUES (?, ?)",
         [(one, rollout_id) for one in dict.fromkeys(locks)],
@@ -38,29 +38,29 @@ def evict_owners(
     locks: Sequence[str],
     read: Callable[[str], Rollout],
 ) -> None:
-    """Free `locks` of their final owners, for `rollout_id`; `read` loads an owner.
+    """Take all locks from the final owners of `locks`, so that `rollout_id` can have those.
 
-    Raises TargetTakenError when one is not final.
+    read: loads an owner. Raises TargetTakenError when an owner is not final.
     """
-    wanted = json.dumps(list(locks))
-    for one, owner, closed in connection.execute(sql.OWNERS, (wanted,)).fetchall():
-        refusals.check_takeover(rollout_id, lock_holder(owner, closed, read), one)
-    connection.execute(sql.EVICT, (wanted,))
+    locks_json = json.dumps(list(locks))
+    for lock, owner, closed in connection.execute(sql.OWNERS, (locks_json,)).fetchall():
+        refusals.check_takeover(rollout_id, lock_holder(owner, closed, read), lock)
+    connection.execute(sql.EVICT, (locks_json,))
 
 
 def lock_holder(owner: str, closed: object, read: Callable[[str], Rollout]) -> LockHolder:
-    """Return what a lock of `owner` means for others; closed: None where the rollout is gone.
+    """Return the holder of a lock, and whether it is final. closed: None when it does not exist.
 
-    A closed and damaged rollout can never be finished by a command: its lock gives way.
+    A damaged rollout that is closed counts as final, because no command could ever finish it.
     """
     if closed is None:
         return LockHolder(owner, final=True)
     if closed != 1:
         return LockHolder(owner, final=False)
     try:
-        found = read(owner)
+        rollout = read(owner)
     except SnapshotChangedError as error:
-        found = error.rollout
+        rollout = error.rollout
     except StoreError:
         return LockHolder(owner, final=True)
-    return LockHolder(owner, found.final)
+    return LockHolder(owner, rollout.final)

@@ -1,4 +1,4 @@
-"""Rollouts in one SQLite file, for runs on one host: WAL needs memory that all of them share.
+"""Rollouts in one SQLite file, for runs on one host: WAL needs memory that all runs share.
 
 A save is one transaction: the state, its version and the history of that save, or nothing.
 """
@@ -28,10 +28,10 @@ class SqliteStore:
     """`Store` in the file at `path`, which is created with its directory on first use.
 
     durable: False for rehearsals; a commit then does not wait for the disk.
-    create: False for runs that change nothing; a store that is not there is then an empty one.
+    create: False for runs that change nothing; a missing store is then an empty one.
 
-    Belongs to the thread that made it. Raises StoreError when the file cannot be used, then and
-    from every method.
+    Use it only in the thread that created it. The constructor and every method raise StoreError
+    when the file cannot be used.
     """
 
     def __init__(self, path: Path, *, durable: bool = True, create: bool = True) -> None:
@@ -39,8 +39,8 @@ class SqliteStore:
         self._durable, self._writes_targets_file = durable, create
         self._connection = open_file(path, durable=durable, create=create)
         self._holder = uuid4().hex
-        self._fences: dict[str, int] = {}  # of what this object acquired, whether it still has it
-        self._unreadable: set[str] = set()  # ids that were listed and are not stored like that
+        self._fences: dict[str, int] = {}  # of acquired rollouts, also after the lease expired
+        self._unreadable: set[str] = set()  # listed ids that differ from the stored ones
 
     def __enter__(self) -> Self:
         return self
@@ -49,7 +49,7 @@ class SqliteStore:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file; the store is of no use afterwards."""
+        """Close the file; the store cannot be used afterwards."""
         with store_errors(self._path, "close the store"):
             self._connection.close()
 
@@ -72,7 +72,7 @@ class SqliteStore:
             self._fences[rollout.id] = 1
 
     def acquire(self, rollout_id: str, now: datetime, until: datetime) -> Rollout:
-        """Return the rollout, which this object alone has, as `StateStore.acquire` says."""
+        """Lease a rollout to this object and return it, as `StateStore.acquire` says."""
         moments = {"now": now, "until": until, "doubtful": refusals.implausible_from(now, until)}
         lease = {name: sql.sortable(moment) for name, moment in moments.items()}
         lease["holder"] = self._holder
@@ -86,14 +86,14 @@ class SqliteStore:
         return rollout
 
     def release(self, rollout_id: str) -> None:
-        """Let other runs in, if this object still has the rollout. Raises StoreError."""
-        self._fences.pop(rollout_id, None)  # from here on as if it had never acquired it
+        """Release the lease, if this object still holds it. Raises StoreError."""
+        self._fences.pop(rollout_id, None)  # later saves act as if it was never acquired
         with store_errors(self._path, f"release {rollout_id}"):
-            ours = self._row(
+            own_lease = self._row(
                 "SELECT 1 FROM rollouts WHERE id = ? AND holder = ?", rollout_id, self._holder
             )
-        if ours is None:
-            return  # nothing to write, so nothing to wait for: a rollback may be about to lower
+        if own_lease is None:
+            return  # without waiting for the write lock: a rollback may be about to lower traffic
         with self._transaction(f"release {rollout_id}"):
             self._connection.execute(sql.RELEASE, {"id": rollout_id, "holder": self._holder})
 
@@ -124,42 +124,42 @@ class SqliteStore:
     def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
         """Return the ids that a tick must visit, in the order that `Catalogue.active` says.
 
-        Not closed; or closed and still watched. One that a newer owner of its target has replaced
-        is visited while it has messages to bring.
+        These are the open ones, and the closed ones that are still watched. A rollout whose target
+        has a newer owner is visited only while its outbox has messages.
         """
-        roughly = sql.sortable(now - timedelta(days=1))  # moments are text, of more than one form
+        roughly = sql.sortable(
+            now - timedelta(days=1)
+        )  # stored moments are text in more than one form
         with store_errors(self._path, "list the active rollouts"):
-            known = self._connection.execute(sql.UNFINISHED, {"roughly": roughly}).fetchall()
-        found = [row_reader.UnfinishedRow(self._list_id(one[0]), *one[1:]) for one in known]
-        return tuple(
-            row_reader.in_visit_order((one for one in found if not names or one.name in names), now)
-        )
+            stored = self._connection.execute(sql.UNFINISHED, {"roughly": roughly}).fetchall()
+        unfinished = [row_reader.UnfinishedRow(self._list_id(row[0]), *row[1:]) for row in stored]
+        named = [row for row in unfinished if not names or row.name in names]
+        return tuple(row_reader.in_visit_order(named, now))
 
     def all(self) -> Sequence[str]:
         """Return the ids of all rollouts, oldest first."""
         with store_errors(self._path, "list all rollouts"):
-            known = self._connection.execute("SELECT created, id FROM rollouts").fetchall()
-        return tuple(
-            row_reader.oldest_first((created, self._list_id(one)) for created, one in known)
-        )
+            stored = self._connection.execute("SELECT created, id FROM rollouts").fetchall()
+        listed = [(created, self._list_id(stored_id)) for created, stored_id in stored]
+        return tuple(row_reader.oldest_first(listed))
 
     def of_name(self, name: str) -> Sequence[str]:
         """Return the ids of all rollouts called `name`, first attempt first."""
         with store_errors(self._path, f"list the rollouts called {name}"):
-            known = self._connection.execute(
+            stored = self._connection.execute(
                 "SELECT id FROM rollouts WHERE name = ? ORDER BY attempt", (name,)
             ).fetchall()
-        return tuple(self._list_id(rollout_id) for (rollout_id,) in known)
+        return tuple(self._list_id(rollout_id) for (rollout_id,) in stored)
 
     def history(self, rollout_id: str) -> Sequence[Entry]:
         """Return all entries of a rollout, first one first. Raises UnknownRolloutError."""
         with store_errors(self._path, f"read the history of {rollout_id}"):
-            known = self._connection.execute(
+            stored = self._connection.execute(
                 "SELECT entry FROM history WHERE rollout = ? ORDER BY seq", (rollout_id,)
             ).fetchall()
-            if not known:
+            if not stored:
                 self._read(rollout_id)
-        return tuple(codec.load_entry(rollout_id, text) for (text,) in known)
+        return tuple(codec.load_entry(rollout_id, text) for (text,) in stored)
 
     # --- Ownership ------------------------------------------------------------------------------
 
@@ -170,25 +170,25 @@ class SqliteStore:
         return None if row is None else self._list_id(row[0])
 
     def holder(self, lock: str) -> LockHolder | None:
-        """Return who holds `lock`, and whether it gives way."""
+        """Return the rollout that holds `lock`, and whether it is final."""
         with store_errors(self._path, f"look up the owner of {lock}"):
             row = self._row(sql.HOLDER, lock)
             return None if row is None else rows.lock_holder(row[1], row[2], self._load_state)
 
     def owns(self, rollout_id: str) -> bool:
-        """Tell whether a rollout holds its locks: a rollout that loses one here loses them all."""
+        """Tell whether a rollout holds its locks; a takeover of one lock takes them all."""
         with store_errors(self._path, f"look up the locks of {rollout_id}"):
             return self._row("SELECT 1 FROM locks WHERE rollout = ?", rollout_id) is not None
 
     def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
-        """Return when rollouts of `target` had weight above 0, whatever locks they held."""
+        """Return when rollouts of `target` had weight above 0, with any locks."""
         with store_errors(self._path, f"look up who moved {target}"):
-            known = self._connection.execute(
+            stored = self._connection.execute(
                 "SELECT id, exposed_from, exposed_to, created FROM rollouts "
                 "WHERE target = ? AND exposed_from IS NOT NULL",
                 (target,),
             ).fetchall()
-        return tuple(row_reader.exposures((self._list_id(one), *rest) for one, *rest in known))
+        return tuple(row_reader.exposures((self._list_id(one), *rest) for one, *rest in stored))
 
     # --- Archive --------------------------------------------------------------------------------
 
@@ -201,7 +201,7 @@ class SqliteStore:
     ) -> None:
         """Add a rollout with its whole history, as `Archive.receive` says.
 
-        `past` is not kept: the rollouts that it is of are in the file themselves.
+        `past` is ignored: the rollouts that it is about are in the file themselves.
         """
         with self._transaction(f"receive {rollout.id}"):
             if self._row("SELECT 1 FROM rollouts WHERE id = ?", rollout.id):
@@ -209,21 +209,21 @@ class SqliteStore:
                 return
             self._add(rollout, entries, locks, None)
 
-    # --- inside ---------------------------------------------------------------------------------
+    # --- helpers --------------------------------------------------------------------------------
 
     def _transaction(self, doing: str) -> AbstractContextManager[None]:
-        """Return one transaction that holds the write lock from its first line on."""
+        """Return one transaction that has the write lock from its beginning."""
         return transaction(self._connection, self._path, doing)
 
     def _row(self, query: str, *values: str) -> Any:
         return self._connection.execute(query, values).fetchone()
 
     def _list_id(self, stored: object) -> str:
-        """Return an id as lists show it."""
-        shown = printable_id(stored)
-        if shown != stored:
-            self._unreadable.add(shown)
-        return shown
+        """Return a stored id as printable text, and remember it when that differs."""
+        printable = printable_id(stored)
+        if printable != stored:
+            self._unreadable.add(printable)
+        return printable
 
     def _read(self, rollout_id: str) -> Rollout:
         row = self._row(sql.READ, rollout_id)
@@ -234,7 +234,7 @@ class SqliteStore:
         return row_reader.rollout_of(rollout_id, row_reader.Row(*row))
 
     def _load_state(self, rollout_id: str) -> Rollout:
-        """Return what the state alone says."""
+        """Return the rollout from its state alone."""
         row = row_reader.Row(*self._row(sql.READ, rollout_id))
         return codec.load(rollout_id, row.state, row.policy)
 
@@ -268,9 +268,9 @@ class SqliteStore:
             self._remember(rollout)
 
     def _remember(self, rollout: Rollout) -> None:
-        """Write its target beside the store; the write lock keeps other runs from doing so now."""
+        """Add the target of `rollout` to the targets file, under the write lock of the store."""
         try:
             active = self.active(rollout.updated)
         except StoreError:
-            active = ()  # no start fails for that file
+            active = ()  # a start must not fail because of that file
         record_target(self._path, rollout, active, durable=self._durable)

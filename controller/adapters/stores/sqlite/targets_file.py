@@ -1,7 +1,7 @@
-"""The targets of the rollouts in a store, in a file beside it: `<store file>.targets.json`.
+"""The targets file `<store file>.targets.json`: the targets of the rollouts in a store.
 
-A rollback by the id of a rollout takes its names from here when the database cannot be read. The
-file holds names only, and none of the values of variables. An entry too many does no harm.
+A rollback by the id of a rollout takes the names of its function and variables from here when the
+database cannot be read. The file has no values of variables. A superfluous entry does no harm.
 """
 
 import json
@@ -19,33 +19,32 @@ from controller.core.rollout import Rollout
 from controller.process import logging
 
 MOST_BYTES: Final = 1_024 * 1_024  # of the file
-MOST_ENTRIES: Final = 200  # of the newest entries, beside those of rollouts that are active
+MOST_ENTRIES: Final = 200  # the newest entries; those of active rollouts stay in addition
 
 log = logging.logger()
 
 
 @dataclass(frozen=True, slots=True)
 class KnownTarget:
-    """What a rollout moves. identity: the ARN of the function, as it was read at the start."""
+    """The target of a rollout. identity: the ARN of the function, as read at the start."""
 
     target: LambdaEnv
     identity: str
 
 
 def read_targets(path: Path) -> Mapping[str, KnownTarget]:
-    """Return the targets that are known beside the store at `path`, by the id of their rollout.
+    """Return the targets in the file of the store at `path`, by the id of their rollout.
 
-    No database is opened. What is wrong with the file or with an entry leaves that out: nothing is
-    raised.
+    Opens no database. A damaged file or entry is ignored; nothing is raised.
     """
     return dict(_parse_entries(_entries(path)))
 
 
 def record_target(path: Path, rollout: Rollout, active: Collection[str], *, durable: bool) -> None:
-    """Write the target of `rollout` into the file beside the store at `path`.
+    """Add the target of `rollout` to the file of the store at `path`.
 
-    active: ids whose entries are kept however old they are. durable: wait for the disk.
-    A failure is logged, and nothing else: no start fails for it.
+    active: ids whose entries stay however old they are. durable: wait for the disk.
+    A failure is only logged: a start must not fail because of it.
     """
     entry = {"target": rollout.policy.target.model_dump(mode="json"), "identity": rollout.target}
     try:
@@ -72,10 +71,10 @@ def _parse_entries(entries: Mapping[str, Any]) -> Iterator[tuple[str, KnownTarge
 
 
 def _entries(path: Path) -> dict[str, Any]:
-    """Return what the file holds, the oldest entry first; nothing when it is no file of ours."""
+    """Return the entries of the file, the oldest first; none when the file is damaged."""
     try:
         file = _file(path)
-        if not file.is_file():  # a pipe would be waited for
+        if not file.is_file():  # a pipe would block
             return {}
         with file.open("rb") as stream:
             content = stream.read(MOST_BYTES + 1)
@@ -86,11 +85,11 @@ def _entries(path: Path) -> dict[str, Any]:
 
 
 def _bounded(entries: dict[str, Any], active: Collection[str]) -> bytes:
-    """Return `entries` as JSON that can be read back, without those of long ago."""
+    """Return `entries` as JSON of at most MOST_BYTES, without the oldest ones."""
     newest = [*entries][-MOST_ENTRIES:]
-    wanted = {one: entry for one, entry in entries.items() if one in newest or one in active}
-    while len(content := json.dumps(wanted, indent=1).encode()) > MOST_BYTES:
-        del wanted[next(iter(wanted))]
+    bounded = {one: entry for one, entry in entries.items() if one in newest or one in active}
+    while len(content := json.dumps(bounded, indent=1).encode()) > MOST_BYTES:
+        del bounded[next(iter(bounded))]
     return content
 
 

@@ -1,7 +1,7 @@
-"""A store beside whose file nothing can be written: a read-only disk, or a full one.
+"""A store on a read-only or full disk, read into memory.
 
-In WAL, SQLite needs files beside the store even to read it. Without them the store is read into
-memory: what it says must still bring traffic down, and be shown to people.
+In WAL mode SQLite has to create files next to the store even to read it. When it cannot, the store
+is copied into memory, so that rollbacks and status still work.
 """
 
 import os
@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-# What SQLite needs for the index of a WAL, and some more.
+# What SQLite needs for the index of a WAL, with a margin.
 _ROOM: Final = 128 * 1_024  # bytes
 
 _READ_ONLY: Final = (
@@ -21,16 +21,16 @@ _FULL: Final = "has no room to grow; nothing was written; free disk space, run a
 
 
 class UnwritableCopy(sqlite3.Connection):
-    """A store in memory, as it stands in a file that cannot be written. why: what to say of it."""
+    """A copy in memory of a store that cannot be written. why: the reason, for error messages."""
 
     why: str = ""
 
 
 def unwritable_copy(path: Path, error: sqlite3.Error) -> UnwritableCopy:
-    """Return the store at `path`, which SQLite refused to open with `error`, as a copy.
+    """Return a copy of the store at `path`, which SQLite refused to open with `error`.
 
-    Raises `error` when something else is wrong than that nothing can be written, and when the file
-    is not the whole store: the newest saves are in its WAL, or another run writes to it meanwhile.
+    Raises `error` when it has another cause than an unwritable disk, and when the file is not the
+    complete store: its newest saves are in the WAL, or another run writes to it meanwhile.
     """
     why = _why(path, error)
     if not why or not path.is_file() or _has_wal(path):
@@ -47,13 +47,13 @@ def unwritable_copy(path: Path, error: sqlite3.Error) -> UnwritableCopy:
 
 def _read_into(copy: sqlite3.Connection, path: Path) -> None:
     """Read the whole store at `path` into `copy`."""
-    whole = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
-    with closing(whole):
-        whole.backup(copy)
+    source = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+    with closing(source):
+        source.backup(copy)
 
 
 def _why(path: Path, error: sqlite3.Error) -> str:
-    """Return why nothing can be written beside `path`; empty when that is not what is wrong."""
+    """Return why the disk of `path` cannot be written; empty when `error` has another cause."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) and not os.access(
         path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids
@@ -66,6 +66,6 @@ def _why(path: Path, error: sqlite3.Error) -> str:
 
 
 def _has_wal(path: Path) -> bool:
-    """Tell whether the newest saves may lie beside the file: a run goes on, or was killed."""
+    """Tell whether a WAL may have the newest saves, of a run in progress or a killed one."""
     wal = path.with_name(f"{path.name}-wal")
     return wal.exists() and wal.stat().st_size > 0

@@ -1,7 +1,7 @@
-"""What the parts of a policy say about each other, checked over whichever parts are sound.
+"""Checks of the parts of a policy against each other, over every part that is valid.
 
-A mistake in one part hides none in another, and none is told twice: where a part has a mistake of
-its own, only what can still be said of it for certain is checked.
+A mistake in one part hides none in another, and none is reported twice: of a part that has a
+mistake of its own, only what is certain all the same is checked.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -23,102 +23,6 @@ from controller.core.policy.criteria import (
 )
 from controller.core.policy.model import Metric, Step
 from controller.core.units import format_duration
-
-
-def gate_problems(parts: PartialPolicy) -> Iterator[Problem]:
-    """Yield every mistake in what gates the steps."""
-    yield from _step_problems(parts)
-    yield from _unused_criteria(parts)
-
-
-def _step_problems(parts: PartialPolicy) -> Iterator[Problem]:
-    if parts.criteria is None:
-        return
-    if not parts.criteria:
-        yield Problem(("criteria",), "needs at least one: a step without any would pass unseen")
-    for index, (step, raw) in enumerate(zip(parts.steps or (), parts.raw_steps, strict=False)):
-        yield from _criteria_list_problems(parts.criteria, index, raw)
-        names = None if step is None else step.criteria
-        yield from _without_gate(parts, index, step)
-        for name, criterion in parts.valid_criteria():
-            if step is not None and (names is None or name in names):
-                yield from _step_criterion_problems(index, step, name, criterion)
-
-
-def _without_gate(parts: PartialPolicy, index: int, step: Step | None) -> Iterator[Problem]:
-    """Yield when nothing gates a step: it would pass whatever is reported."""
-    if step is None or not parts.criteria:
-        return
-    names = parts.criteria if step.criteria is None else step.criteria
-    ones = [parts.criteria.get(name) for name in names]
-    if any(one is None or one.gating for one in ones):
-        return
-    message = "none of these criteria gates: with `gates: false` alone, a step would pass unseen"
-    yield Problem(("steps", index, "criteria" if step.criteria else "weight"), message)
-
-
-def _criteria_list_problems(
-    criteria: Collection[str], index: int, step: object
-) -> Iterator[Problem]:
-    """Yield what is wrong with the list of criteria that a step has of its own."""
-    names = step.get("criteria") if isinstance(step, Mapping) else None
-    if not isinstance(names, list):
-        return
-    place: Place = ("steps", index, "criteria")
-    if not names:
-        yield Problem(place, "a step without a criterion would pass unseen; name at least one")
-    for position, name in enumerate(names):
-        if not isinstance(name, str):
-            continue
-        if name not in criteria:
-            message = f"no criterion is called {name!r}; {suggestion(name, criteria)}"
-            yield Problem((*place, position), message)
-        elif name in names[:position]:
-            yield Problem((*place, position), f"{name} is named twice")
-
-
-def _step_criterion_problems(
-    index: int, step: Step, name: str, criterion: Criterion
-) -> Iterator[Problem]:
-    concurrent = isinstance(criterion, LatencyIncrease) and isinstance(
-        criterion.baseline, ConcurrentBaseline
-    )
-    if concurrent and step.weight == 100:
-        message = (
-            f"{name} compares with a concurrent control, which has no traffic at 100; "
-            "give this step its own list of criteria"
-        )
-        yield Problem(("steps", index, "criteria" if step.criteria else "weight"), message)
-    yield from _bake_too_short(index, step, name, criterion)
-
-
-def _bake_too_short(index: int, step: Step, name: str, criterion: Criterion) -> Iterator[Problem]:
-    """Yield when the bake ends before the criterion can say what it is there to say."""
-    over, least = format_duration(criterion.window), criterion.window
-    what = f"{name} judges windows of {over}"
-    if isinstance(criterion, SuccessRate | Threshold) and not criterion.sequential:
-        least *= criterion.failure_limit
-        if criterion.failure_limit > 1:
-            what = f"{name} fails after {criterion.failure_limit} windows of {over} in a row"
-    if step.bake < least:
-        message = (
-            f"{what}, more than a bake of {format_duration(step.bake)} holds: "
-            f"at least {format_duration(least)}"
-        )
-        yield Problem(("steps", index, "bake"), message)
-
-
-def _unused_criteria(parts: PartialPolicy) -> Iterator[Problem]:
-    steps = parts.steps or ()
-    if not steps or any(step is None or step.criteria is None for step in steps):
-        return
-    used = {name for step in steps if step is not None for name in step.criteria or ()}
-    for name in parts.criteria or ():
-        if name not in used:
-            yield Problem(("criteria", name), "no step has this criterion", at_key=True)
-
-
-# --- References between the parts -----------------------------------------------------------------
 
 COUNT_STATISTICS = ("Sum", "SampleCount")
 
@@ -167,13 +71,13 @@ def _approvals(parts: PartialPolicy) -> Iterator[Problem]:
 
 
 def _zone(parts: PartialPolicy) -> Iterator[Problem]:
-    """Yield when no such zone exists here and now.
+    """Yield a problem when the time zone does not exist on this machine.
 
-    That is no matter of form: a stored policy has to be readable, and its rollout to be rolled
-    back, on a machine whose database has lost the zone.
+    The model of a policy does not check that: a stored policy has to be readable, and its rollout
+    to be rolled back, on a machine whose time zone database has lost the zone.
     """
-    if parts.zone is not None and (wrong := zone_problem(parts.zone)):
-        yield Problem(("freeze", "zone"), wrong)
+    if parts.zone is not None and (message := zone_problem(parts.zone)):
+        yield Problem(("freeze", "zone"), message)
 
 
 def _events(parts: PartialPolicy) -> Iterator[Problem]:
@@ -187,20 +91,20 @@ def _metric_names(parts: PartialPolicy) -> Iterator[Problem]:
         return
     for name, criterion in parts.criteria.items():
         raw = parts.raw_criteria[name]
-        seen: set[str] = set()
+        named: set[str] = set()
         for place, metric in raw_references(raw) if criterion is None else criterion.references():
             if metric not in parts.metrics:
                 hint = suggestion(metric, parts.metrics)
                 message = f"no metric is called {metric!r}; {hint}"
                 yield Problem(("criteria", name, *place), message)
-            elif metric in seen and "frozen" not in place:  # a metric has a past of its own
+            elif metric in named and "frozen" not in place:  # a frozen baseline reads another time
                 yield Problem(("criteria", name, *place), f"{metric} is named twice")
-            seen.add(metric)
+            named.add(metric)
 
 
 def _unused_metrics(parts: PartialPolicy) -> Iterator[Problem]:
     if not parts.criteria or None in parts.criteria.values():
-        return  # a criterion that is missing or wrong may be the one that uses it
+        return  # a criterion that is missing or invalid may use the metric
     used = {
         metric for _, criterion in parts.valid_criteria() for _, metric in criterion.references()
     }
@@ -213,26 +117,29 @@ def _statistics(parts: PartialPolicy) -> Iterator[Problem]:
     for name, criterion in parts.valid_criteria():
         for place, metric_name in criterion.references():
             metric = (parts.metrics or {}).get(metric_name)
-            if metric is not None and (wrong := _statistic_problem(criterion, metric)):
-                message = f"{wrong}, but {metric_name} has statistic {metric.statistic}"
+            if metric is not None and (problem := _statistic_problem(criterion, metric)):
+                message = f"{problem}, but {metric_name} has statistic {metric.statistic}"
                 yield Problem(("criteria", name, *place), message)
         if isinstance(criterion, LatencyIncrease):
             yield from _incomparable_latencies(parts, name, criterion)
 
 
 def _statistic_problem(criterion: Criterion, metric: Metric) -> str | None:
-    """Requests and failures are counted, and so are both sides of a ratio; a latency is not."""
-    counted = metric.statistic in COUNT_STATISTICS
+    """Return why the statistic of `metric` does not fit `criterion`; None when it does.
+
+    Requests, failures and both sides of a ratio need a count; a latency needs anything else.
+    """
+    is_count = metric.statistic in COUNT_STATISTICS
     match criterion:
-        case SuccessRate() | Traffic() | BurnRate() | Share() if not counted:
+        case SuccessRate() | Traffic() | BurnRate() | Share() if not is_count:
             return "needs a count (Sum)"
-        case Threshold(per=str()) if not counted:
+        case Threshold(per=str()) if not is_count:
             return "a ratio needs counts (Sum)"
-        case LatencyIncrease() if counted:
+        case LatencyIncrease() if is_count:
             return "needs a percentile or an average"
         case LatencyIncrease(judge="sequential") if not _has_slow_requests(metric):
             return "the sequential judge needs a percentile from p50 to below p100"
-        case Threshold(judge="sequential") if not counted and not _has_slow_requests(metric):
+        case Threshold(judge="sequential") if not is_count and not _has_slow_requests(metric):
             return "the sequential judge needs a percentile from p50 to below p100, or a count"
     return None
 
@@ -245,7 +152,7 @@ def _has_slow_requests(metric: Metric) -> bool:
 def _incomparable_latencies(
     parts: PartialPolicy, name: str, criterion: LatencyIncrease
 ) -> Iterator[Problem]:
-    """Yield where a latency is compared with another statistic or another unit of itself."""
+    """Yield a problem where a latency is compared with another statistic, or in another unit."""
     metrics = parts.metrics or {}
     own = metrics.get(criterion.metric)
     for place, other_name in criterion.references():
@@ -286,3 +193,99 @@ _NEVER_PASSES = (
     "must be 0, said in so many words: {} is `missing: zero`, so while all is well there are no "
     "samples to count, and silence has to pass"
 )
+
+
+# --- Gates ----------------------------------------------------------------------------------------
+
+
+def gate_problems(parts: PartialPolicy) -> Iterator[Problem]:
+    """Yield every mistake in what gates the steps."""
+    yield from _step_problems(parts)
+    yield from _unused_criteria(parts)
+
+
+def _step_problems(parts: PartialPolicy) -> Iterator[Problem]:
+    if parts.criteria is None:
+        return
+    if not parts.criteria:
+        yield Problem(("criteria",), "needs at least one: a step without any would pass unseen")
+    for index, (step, raw) in enumerate(zip(parts.steps or (), parts.raw_steps, strict=False)):
+        yield from _criteria_list_problems(parts.criteria, index, raw)
+        names = None if step is None else step.criteria
+        yield from _without_gate(parts, index, step)
+        for name, criterion in parts.valid_criteria():
+            if step is not None and (names is None or name in names):
+                yield from _step_criterion_problems(index, step, name, criterion)
+
+
+def _without_gate(parts: PartialPolicy, index: int, step: Step | None) -> Iterator[Problem]:
+    """Yield a problem when no criterion gates a step: it would pass whatever is measured."""
+    if step is None or not parts.criteria:
+        return
+    names = parts.criteria if step.criteria is None else step.criteria
+    criteria = [parts.criteria.get(name) for name in names]
+    if any(one is None or one.gating for one in criteria):
+        return
+    message = "none of these criteria gates: with `gates: false` alone, a step would pass unseen"
+    yield Problem(("steps", index, "criteria" if step.criteria else "weight"), message)
+
+
+def _criteria_list_problems(
+    criteria: Collection[str], index: int, step: object
+) -> Iterator[Problem]:
+    """Yield every mistake in the list of criteria that a step has of its own."""
+    names = step.get("criteria") if isinstance(step, Mapping) else None
+    if not isinstance(names, list):
+        return
+    place: Place = ("steps", index, "criteria")
+    if not names:
+        yield Problem(place, "a step without a criterion would pass unseen; name at least one")
+    for position, name in enumerate(names):
+        if not isinstance(name, str):
+            continue
+        if name not in criteria:
+            message = f"no criterion is called {name!r}; {suggestion(name, criteria)}"
+            yield Problem((*place, position), message)
+        elif name in names[:position]:
+            yield Problem((*place, position), f"{name} is named twice")
+
+
+def _step_criterion_problems(
+    index: int, step: Step, name: str, criterion: Criterion
+) -> Iterator[Problem]:
+    concurrent = isinstance(criterion, LatencyIncrease) and isinstance(
+        criterion.baseline, ConcurrentBaseline
+    )
+    if concurrent and step.weight == 100:
+        message = (
+            f"{name} compares with a concurrent control, which has no traffic at 100; "
+            "give this step its own list of criteria"
+        )
+        yield Problem(("steps", index, "criteria" if step.criteria else "weight"), message)
+    yield from _bake_too_short(index, step, name, criterion)
+
+
+def _bake_too_short(index: int, step: Step, name: str, criterion: Criterion) -> Iterator[Problem]:
+    """Yield a problem when the bake is too short for the windows that the criterion needs."""
+    window_text, min_bake = format_duration(criterion.window), criterion.window
+    what = f"{name} judges windows of {window_text}"
+    if isinstance(criterion, SuccessRate | Threshold) and not criterion.sequential:
+        min_bake *= criterion.failure_limit
+        if criterion.failure_limit > 1:
+            what = f"{name} fails after {criterion.failure_limit} windows of {window_text} in a row"
+    if step.bake < min_bake:
+        message = (
+            f"{what}, more than a bake of {format_duration(step.bake)} holds: "
+            f"at least {format_duration(min_bake)}"
+        )
+        yield Problem(("steps", index, "bake"), message)
+
+
+def _unused_criteria(parts: PartialPolicy) -> Iterator[Problem]:
+    steps = parts.steps or ()
+    if not steps or any(step is None or step.criteria is None for step in steps):
+        return
+    used = {name for step in steps if step is not None for name in step.criteria or ()}
+    for name in parts.criteria or ():
+        if name not in used:
+            yield Problem(("criteria", name), "no step has this criterion", at_key=True)

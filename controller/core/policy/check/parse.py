@@ -1,8 +1,7 @@
 """Read a policy from plain data and report every mistake at once, each with its place.
 
-Two passes: the shape of each part (pydantic), then what the parts say about each other. The
-second pass runs over whatever can be read of a bad file, so that one bad step hides no bad
-criterion.
+Two passes: the shape of each part (pydantic), then the parts against each other. The second pass
+runs over whatever can be read of a bad file, so that one bad step hides no bad criterion.
 """
 
 from collections.abc import Mapping, Sequence
@@ -67,8 +66,9 @@ def parse(data: object) -> Policy:
     known = {(one.place, one.at_key) for one in unprintable}
     problems = [*unprintable, *(one for one in problems if (one.place, one.at_key) not in known)]
     if isinstance(data, Mapping):
-        told = {problem.place for problem in problems}
-        problems.extend(one for one in crosscheck(parse_partial(data)) if one.place not in told)
+        bad_places = {one.place for one in problems}
+        crosschecked = crosscheck(parse_partial(data))
+        problems.extend(one for one in crosschecked if one.place not in bad_places)
     if policy is None or problems:
         raise PolicyProblems(tuple(problems))
     return policy
@@ -110,8 +110,8 @@ _CHANNEL_KINDS: dict[str, type[Model]] = {
     "slack": SlackChannel,
     "eventbridge": EventBridgeChannel,
 }
-# Whose kind is missing or unknown, by the section it is in.
 _HOOK_KINDS: dict[str, type[Model]] = {"lambda": LambdaHook, "https": HttpsHook}
+# The union whose kind is missing or unknown, by the section of the file; elsewhere, a criterion.
 _UNIONS: dict[str, tuple[str, dict[str, type[Model]]]] = {
     "notify": ("channel", _CHANNEL_KINDS),
     "hooks": ("hook", _HOOK_KINDS),
@@ -158,7 +158,7 @@ def _document_place(loc: Place) -> tuple[Place, type[Model]]:
 
 
 def _channel_or_hook_model(inside: Sequence[str | int], model: type[Model]) -> type[Model]:
-    """Return what holds the last part of a place inside a channel or a hook."""
+    """Return the model that holds the last part of a place inside a channel or a hook."""
     return SecretReference if len(inside) > 1 and inside[0] in ("webhook", "secret") else model
 
 

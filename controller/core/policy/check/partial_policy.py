@@ -1,4 +1,4 @@
-"""The parts of a file that may have mistakes: what is sound, and what the rest says anyway."""
+"""The valid parts of a policy file that has mistakes, and the raw items of the rest."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +15,12 @@ from controller.core.policy.model import LambdaEnv, Metric, Step
 
 @dataclass(frozen=True, slots=True)
 class PartialPolicy:
-    """What of a document is sound, beside what was written.
+    """The valid parts of a document, and its raw items as they are written.
 
-    `None` stands where an item has a mistake of its own, and where a whole section has. The raw
-    items are what such an item says all the same: its names and its weight can be checked. The
-    zone is that of the freeze, whatever else is wrong there; None where none is named.
+    An item is None where it has a mistake of its own; a section is, where the whole section has.
+    raw_criteria, raw_steps: the items as written, so that the names and the weight of an invalid
+        item can be checked.
+    zone: that of the freeze, whatever else is wrong there; None where none is named.
     """
 
     target: LambdaEnv | None
@@ -32,7 +33,7 @@ class PartialPolicy:
     verify: VerifyRollback | None
 
     def valid_criteria(self) -> Iterator[tuple[str, Criterion]]:
-        """Yield the sound criteria with their ids."""
+        """Yield the valid criteria with their ids."""
         for name, criterion in (self.criteria or {}).items():
             if criterion is not None:
                 yield name, criterion
@@ -40,12 +41,12 @@ class PartialPolicy:
 
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
-    """Return what reads one part; a policy without mistakes needs none."""
+    """Return the validator of one part, built on demand: a valid policy needs none."""
     return TypeAdapter(kind)
 
 
 def parse_partial(data: Mapping[Any, Any]) -> PartialPolicy:
-    """Return what of `data` is sound."""
+    """Return the valid parts of `data`."""
     metrics, criteria = _items(data.get("metrics")), _items(data.get("criteria"))
     steps = data.get("steps") if isinstance(data.get("steps"), list) else None
     return PartialPolicy(
@@ -60,10 +61,10 @@ def parse_partial(data: Mapping[Any, Any]) -> PartialPolicy:
     )
 
 
-def _items(found: object) -> dict[str, object] | None:
-    if not isinstance(found, Mapping):
+def _items(section: object) -> dict[str, object] | None:
+    if not isinstance(section, Mapping):
         return None
-    return {name: value for name, value in found.items() if isinstance(name, str)}
+    return {name: value for name, value in section.items() if isinstance(name, str)}
 
 
 def _zone(freeze: object) -> str | None:
@@ -84,12 +85,12 @@ def _valid_items(kind: Any, items: Mapping[str, object] | None) -> dict[str, Any
     return {name: _valid_or_none(kind, value) for name, value in items.items()}
 
 
-# Kinds that name no metric: what their fields hold are events and alarms.
+# Kinds that name no metric: their fields hold events and alarms.
 _KINDS_WITHOUT_METRICS = ("alarm", "attestation", "log_events")
 
 
 def raw_references(criterion: object) -> Iterator[Reference]:
-    """Yield the metrics that a criterion names although it has a mistake."""
+    """Yield the metrics that an invalid criterion names, with their places."""
     if not isinstance(criterion, Mapping) or criterion.get("kind") in _KINDS_WITHOUT_METRICS:
         return
     for field in ("total", "metric", "per", "control"):
@@ -106,6 +107,6 @@ def raw_references(criterion: object) -> Iterator[Reference]:
 
 
 def raw_weight(step: object) -> int | None:
-    """Return the weight that a step has although it may have a mistake; None without any."""
+    """Return the weight of a step that may be invalid; None without one."""
     weight = step.get("weight") if isinstance(step, Mapping) else None
     return weight if type(weight) is int else None

@@ -19,7 +19,7 @@ class Problem:
     at_key: bool = False
 
 
-# So much of a key is shown; no name in a policy is longer.
+# Longest part of a key that a message shows, in characters; no name in a policy is longer.
 _MAX_KEY_LENGTH = 80
 
 

@@ -1,4 +1,4 @@
-"""What pydantic found, said the way the person who wrote the file would say it."""
+"""Messages for the mistakes that pydantic finds, in the terms of a policy file."""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -17,14 +17,14 @@ def message(item: ErrorDetails, fields: Iterable[str] = ()) -> str:
     """
     if item["type"] == "extra_forbidden":
         return f"unknown key; {suggestion(str(item['loc'][-1]), fields)}"
-    words = _MESSAGES.get(item["type"])
+    template = _MESSAGES.get(item["type"])
     if item["type"] == "value_error":
         return item["msg"].removeprefix("Value error, ")
-    if words is None:
+    if template is None:
         return item["msg"][:1].lower() + item["msg"][1:]
     facts = item.get("ctx", {})
     form = _PATTERN_WORDS.get(facts.get("pattern", ""), "another form")
-    return words.format(value=quote_value(item["input"]), form=form, **facts)
+    return template.format(value=quote_value(item["input"]), form=form, **facts)
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
@@ -33,8 +33,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     near = get_close_matches(name, names, n=1)
     if near:
         return f"did you mean {near[0]!r}?"
-    some = ", ".join(names[:_MAX_LISTED_NAMES]) or "none"
-    return f"known: {some}" + (" ..." if len(names) > _MAX_LISTED_NAMES else "")
+    listed = ", ".join(names[:_MAX_LISTED_NAMES]) or "none"
+    return f"known: {listed}" + (" ..." if len(names) > _MAX_LISTED_NAMES else "")
 
 
 _MAX_LISTED_NAMES = 24
@@ -66,15 +66,25 @@ _MESSAGES: Mapping[str, str] = MappingProxyType(
 _PATTERN_WORDS: Mapping[str, str] = MappingProxyType(
     {
         base.NAME_PATTERN: "a name (a letter, then letters, digits, _ . -; at most 63)",
-        model.POLICY_NAME_PATTERN: "a name (a small letter, then small letters, digits, -; at most 63)",
-        model.ENV_NAME_PATTERN: "an environment variable (a letter, then letters, digits, _; at least 2)",
-        model.STATISTIC_PATTERN: "Sum, Average, Minimum, Maximum, SampleCount or a percentile like p95",
-        drain.LOG_GROUP_PATTERN: "the name of a log group (letters, digits, _ - / . #; at most 512)",
+        model.POLICY_NAME_PATTERN: (
+            "a name (a small letter, then small letters, digits, -; at most 63)"
+        ),
+        model.ENV_NAME_PATTERN: (
+            "an environment variable (a letter, then letters, digits, _; at least 2)"
+        ),
+        model.STATISTIC_PATTERN: (
+            "Sum, Average, Minimum, Maximum, SampleCount or a percentile like p95"
+        ),
+        drain.LOG_GROUP_PATTERN: (
+            "the name of a log group (letters, digits, _ - / . #; at most 512)"
+        ),
         notify.TOPIC_PATTERN: "the ARN of an SNS topic",
         notify.BUS_PATTERN: "the name or ARN of an event bus",
         notify.SECRET_PATTERN: "the name or ARN of a secret",
         notify.VARIABLE_PATTERN: "an environment variable (a letter or _, then letters, digits, _)",
-        notify.HOST_PATTERN: "the name of a host in small letters, without a scheme, a port or a path",
+        notify.HOST_PATTERN: (
+            "the name of a host in small letters, without a scheme, a port or a path"
+        ),
         hooks.URL_PATTERN: "a URL like https://host/path, without a user and a fragment",
         hooks.FUNCTION_PATTERN: "the name or ARN of a function",
         model.FUNCTION_PATTERN: "the name or ARN of a function, without version or alias",

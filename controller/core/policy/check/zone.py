@@ -1,18 +1,20 @@
-"""Names of time zones: whether one exists, and which one may have been meant."""
+"""Names of time zones: whether one exists, and which one was probably meant."""
 
 from difflib import get_close_matches
 from zoneinfo import available_timezones
 
-# What depends on the machine, or stands for "unknown", is no zone that a policy could mean.
+# Names that depend on the machine or stand for "unknown": no policy could mean them.
 _NO_ZONES = frozenset({"Factory", "localtime", "posixrules"})
+# How alike two names have to be for a suggestion: 1 is equal.
 _NEAR = 0.8
 
 
 def zone_problem(name: str) -> str | None:
     """Return what is wrong with `name`; None when it is a time zone, in the IANA's spelling.
 
-    The names are those of the system's database and of the tzdata package. A list and no attempt:
-    a file system that ignores case would take `europe/berlin`, and the next one would not.
+    The names are those of the system's database and of the tzdata package. The name is looked up
+    in their list and not loaded: a file system that ignores case would load `europe/berlin`, and
+    another would not.
     """
     zones = available_timezones() - _NO_ZONES
     if name in zones:
@@ -23,8 +25,8 @@ def zone_problem(name: str) -> str | None:
 
 
 def _suggestion(name: str, zones: set[str]) -> str:
-    """Return the zone that is written nearly like `name`, or whose city is."""
-    # An abbreviation is one letter from another, and hours away: only places are suggested.
+    """Return the zone whose name, or whose city, is spelled nearly like `name`, as a hint."""
+    # Abbreviations that differ by one letter differ by hours: only places are suggested.
     places = sorted(zone for zone in zones if "/" in zone)
     spellings = {place.rsplit("/", 1)[-1].casefold(): place for place in places}
     spellings |= {place.casefold(): place for place in places}
