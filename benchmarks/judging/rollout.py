@@ -8,16 +8,16 @@ from typing import NamedTuple
 from benchmarks.judging import policy
 from benchmarks.judging.policy import POLICY
 from benchmarks.judging.world import Minute, Release, World
-from controller.core.judge.evidence import Stretch, Tally
-from controller.core.judge.findings import Verdict, gate
+from controller.core.judge.evidence import StepInterval, Tally
+from controller.core.judge.findings import Verdict, gate_verdict
 from controller.core.judge.kinds.threshold import Context
 from controller.core.judge.queries import slow_limits
-from controller.core.judge.sequential import conclude_weighed
-from controller.core.judge.sequential_fold import Case
-from controller.core.judge.sequential_tests import Bettor, bettors, tests_of
+from controller.core.judge.sequential import conclude_sequential
+from controller.core.judge.sequential_fold import SequentialResult
+from controller.core.judge.sequential_tests import CriterionTests, gate_tests, tests_of
 from controller.core.judge.series import Window
 from controller.core.judge.tally import fold as tallied
-from controller.core.stats.mixture import Bet, Control, Fold, folded
+from controller.core.stats.mixture import ControlState, Fold, LikelihoodRatios, fold_minute
 from controller.core.units import MINUTE_S
 
 # An inconclusive bake is held for up to this many times its length in total, by default; then an
@@ -90,8 +90,8 @@ class _Rollout:
     def enter(self, step: int) -> None:
         """Begin step number `step`."""
         begin = self._minute * MINUTE_S
-        self._stretch = Stretch(step, begin, begin)
-        self._players = bettors(POLICY, step, self._world.baselines)
+        self._stretch = StepInterval(step, begin, begin)
+        self._players = gate_tests(POLICY, step, self._world.baselines)
         self._tallies = dict.fromkeys(self._players, Tally())
 
     def rejects(self) -> bool:
@@ -112,48 +112,50 @@ class _Rollout:
         """Tell whether those `criteria` of the step pass."""
         context = Context(
             start=self._stretch.begin,
-            seen_until=self._minute * MINUTE_S,
+            open_end=self._minute * MINUTE_S,
             bake_over=True,
             weight=POLICY.steps[self._stretch.step].weight,
         )
         findings = (
-            conclude_weighed(name, one.criterion, self._tallies[name], context, self._case(one))
+            conclude_sequential(name, one.criterion, self._tallies[name], context, self._case(one))
             for name, one in self._players.items()
             if criteria(name)
         )
-        return gate(findings) is Verdict.PASS
+        return gate_verdict(findings) is Verdict.PASS
 
     def outcome(self, end: End) -> Outcome:
         """Return the outcome at this minute."""
         return Outcome(end, self._minute, self._stretch.step, self._failed, self._fold.carried)
 
-    def _case(self, one: Bettor) -> Case:
+    def _case(self, one: CriterionTests) -> SequentialResult:
         limits = slow_limits(one.criterion, POLICY.metrics, one.baseline)
-        return Case(self._fold, POLICY.budget, limits=limits, usual=one.usual)
+        return SequentialResult(
+            self._fold, POLICY.budget, limits=limits, allowed_slow_share=one.allowed_slow_share
+        )
 
 
 def after(
     fold: Fold,
-    players: Mapping[str, Bettor],
+    players: Mapping[str, CriterionTests],
     windows: Mapping[str, Window | None],
-    stretch: Stretch,
+    stretch: StepInterval,
     minute: int,
 ) -> Fold:
     """Return `fold` after one minute, as `sequential_fold.Minutes` folds it."""
-    bets: list[Bet] = []
-    controls: dict[str, Control] = {}
+    bets: list[LikelihoodRatios] = []
+    controls: dict[str, ControlState] = {}
     for name, one in players.items():
         counts = windows[name]
         if counts is None:
             continue
-        placed, control = one.bets(counts, fold, stretch, minute)
+        placed, control = one.likelihood_ratios(counts, fold, stretch, minute)
         bets += placed
         if control != _NO_CONTROL or name in fold.controls:
             controls[name] = control
-    return folded(fold, minute + MINUTE_S, bets, controls, _TESTS)
+    return fold_minute(fold, minute + MINUTE_S, bets, controls, _TESTS)
 
 
-_NO_CONTROL, _TESTS = Control(), tests_of(POLICY)
+_NO_CONTROL, _TESTS = ControlState(), tests_of(POLICY)
 
 
 def windows_of(counts: Minute) -> dict[str, Window | None]:
@@ -175,13 +177,15 @@ def windows_of(counts: Minute) -> dict[str, Window | None]:
         True,
         counts.slow,
     )
-    over = Window(requests, counts.over, share(counts.over), beyond=counts.over)
+    over = Window(requests, counts.over, share(counts.over), fail_amount=counts.over)
     return {
         policy.OBJECTIVE: Window(
             requests, counts.failed, 1 - share(counts.failed), False, control, counts.control_failed
         ),
         policy.BESIDE: beside if control else None,
-        policy.STORED: Window(requests, counts.slow, share(counts.slow), beyond=counts.drifted),
+        policy.STORED: Window(
+            requests, counts.slow, share(counts.slow), fail_amount=counts.drifted
+        ),
         policy.REJECTED: Window(requests, counts.rejected, counts.rejected),
         **dict.fromkeys(policy.ABSOLUTE, over),
     }

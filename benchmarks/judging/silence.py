@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from benchmarks.judging.policy import BESIDE, POLICY, STORED
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
-from controller.core.judge.evidence import FrozenValue, Stretch
-from controller.core.judge.findings import Verdict, gate
+from controller.core.judge.evidence import BaselineMeasurement, StepInterval
+from controller.core.judge.findings import Verdict, gate_verdict
 from controller.core.judge.gate import Evidence, judge, queries_for
 from controller.core.observation import Span
 from controller.core.units import MINUTE_S, from_unix
 
-_BASELINE = FrozenValue(341.0, 864_000, -86_400, 0, 0.05, 1.0)
+_BASELINE = BaselineMeasurement(341.0, 864_000, -86_400, 0, 0.05, 1.0)
 _BASELINES = {BESIDE: _BASELINE, STORED: _BASELINE}
 _REQUESTS, _SLOW = 540.0, 27.0  # of the stable path, per minute
 _STABLE = {"Name": "Path", "Value": "stable"}
@@ -88,11 +88,11 @@ def _verdict(step: int, value_of: ValueOf) -> Verdict:
         series={key: answers[query] for key, query in queries.items()},
         tallies={},
         start=0,
-        closed=end,
+        closed_end=end,
         open_end=end,
         bake_over=True,
         weight=one.weight,
         baselines=_BASELINES,
-        stretches=(Stretch(step, 0, 0),),
+        intervals=(StepInterval(step, 0, 0),),
     )
-    return gate(judge(evidence))
+    return gate_verdict(judge(evidence))

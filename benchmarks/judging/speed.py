@@ -11,14 +11,14 @@ from typing import Final
 from benchmarks.judging.policy import POLICY
 from benchmarks.judging.rollout import after, windows_of
 from benchmarks.judging.world import Minute, Release, World
-from controller.core.judge.evidence import Stretch
+from controller.core.judge.evidence import StepInterval
 from controller.core.judge.latency_tail import Limits
 from controller.core.judge.queries import queries_for
-from controller.core.judge.sequential_fold import Minutes
-from controller.core.judge.sequential_tests import bettors
+from controller.core.judge.sequential_fold import SequentialEvidence
+from controller.core.judge.sequential_tests import gate_tests
 from controller.core.observation import MetricQuery, Series
 from controller.core.stats.binomial import effects, log_ratios
-from controller.core.stats.eprocess import Capital, bet
+from controller.core.stats.eprocess import Capital, update_capital
 from controller.core.stats.mixture import Fold
 from controller.core.units import MINUTE_S
 
@@ -48,7 +48,7 @@ def update_us() -> float:
     effect_sizes = effects(allowed)
 
     def update() -> None:
-        bet(capital, log_ratios(60, 1, allowed, effect_sizes), 1e-4, cap=1.5)
+        update_capital(capital, log_ratios(60, 1, allowed, effect_sizes), 1e-4, cap=1.5)
 
     return 1e6 * min(repeat(update, number=number, repeat=_TIMES)) / number
 
@@ -61,24 +61,24 @@ def fold_ms() -> float:
     for number, step in enumerate(POLICY.steps):
         begin = len(data) * MINUTE_S
         length = int(step.bake.total_seconds())
-        stretches.append(Stretch(number, begin, begin, begin + length))
+        stretches.append(StepInterval(number, begin, begin, begin + length))
         data += [world.minute(step.weight) for _ in range(length // MINUTE_S)]
     series = {
         key: _series(query, data, world.limits)
         for number in range(len(POLICY.steps))
         for key, query in queries_for(POLICY, POLICY.gate(number), baselines).items()
     }
-    minutes = Minutes(POLICY, Fold(), tuple(stretches), series, baselines)
+    minutes = SequentialEvidence(POLICY, Fold(), tuple(stretches), series, baselines)
     expected = Fold()
     for stretch in stretches:
-        tests_by_name = bettors(POLICY, stretch.step, baselines)
+        tests_by_name = gate_tests(POLICY, stretch.step, baselines)
         for minute in range(stretch.begin, stretch.end, MINUTE_S):
             windows = windows_of(data[minute // MINUTE_S])
             expected = after(expected, tests_by_name, windows, stretch, minute)
     durations = []
     for _ in range(_TIMES):
         begin = process_time()
-        fold = minutes.folded(len(data) * MINUTE_S)
+        fold = minutes.fold_until(len(data) * MINUTE_S)
         durations.append(process_time() - begin)
         assert fold == expected
     return 1e3 * median(durations)

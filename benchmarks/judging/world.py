@@ -11,7 +11,7 @@ from random import Random
 from typing import NamedTuple
 
 from benchmarks.judging import policy
-from controller.core.judge.evidence import FrozenValue
+from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.latency_tail import Limits
 from controller.core.judge.queries import slow_limits
 from controller.core.stats.dispersion import dispersion, local_dispersion
@@ -94,7 +94,7 @@ class World:
         common, own = self._noise.minute(now)
         level = common + own + (log(1 + release.slower) if bad else 0.0)
         slow, drifted, over = self._nested(
-            requests, level, (limits.holds, limits.fails, policy.LIMIT_MS)
+            requests, level, (limits.holds, limits.fail_limit, policy.LIMIT_MS)
         )
         return Minute(
             requests=requests,
@@ -105,7 +105,9 @@ class World:
             rejected=poisson(rng, _REJECTED * share),
             control=control,
             control_failed=binomial(rng, control, max(HEALTHY, outage)),
-            control_slow=binomial(rng, control, _above(limits.control, common)) if control else 0,
+            control_slow=binomial(rng, control, _above(limits.control_limit, common))
+            if control
+            else 0,
         )
 
     def _nested(self, requests: int, level: float, limits: Sequence[float]) -> list[int]:
@@ -129,7 +131,7 @@ class World:
         self._burst_left -= 1
         return _BURST_ERRORS
 
-    def _before(self) -> dict[str, FrozenValue]:
+    def _before(self) -> dict[str, BaselineMeasurement]:
         """Return the baselines of the day before, by criterion."""
         rng, readings = self._rng, []
         for begin in range(-DAY, 0, _BLOCK):
@@ -141,7 +143,7 @@ class World:
         value = sum(requests * p95 for requests, _, p95 in readings) / samples
         blocks = [(one, binomial(rng, one, _above(value, level))) for one, level, _ in readings]
         share = sum(slow for _, slow in blocks) / samples
-        baseline = FrozenValue(value, samples, -DAY * 60, 0, share)
+        baseline = BaselineMeasurement(value, samples, -DAY * 60, 0, share)
         return {
             policy.BESIDE: replace(baseline, dispersion=local_dispersion(blocks)),
             policy.STORED: replace(baseline, dispersion=dispersion(blocks)),
@@ -183,7 +185,7 @@ class _Noise:
         return rho * before + self._rng.gauss(0.0, spread * sqrt(1 - rho * rho))
 
 
-def _limits(baselines: Mapping[str, FrozenValue]) -> Limits:
+def _limits(baselines: Mapping[str, BaselineMeasurement]) -> Limits:
     """Return the latency limits of both relative criteria, which have the same baseline."""
     beside, stored = (
         slow_limits(policy.POLICY.criteria[name], policy.POLICY.metrics, baselines[name])
@@ -192,7 +194,7 @@ def _limits(baselines: Mapping[str, FrozenValue]) -> Limits:
     assert beside is not None
     assert stored is not None
     assert beside.holds == stored.holds
-    return Limits(stored.holds, stored.fails, beside.beside, beside.control)
+    return Limits(stored.holds, stored.fail_limit, beside.control_metric, beside.control_limit)
 
 
 def _above(limit_ms: float, level: float) -> float:

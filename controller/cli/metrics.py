@@ -11,7 +11,7 @@ import click
 
 from controller.bootstrap import app
 from controller.cli import follow, options, streams
-from controller.core.judge.evidence import FrozenValue
+from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.policy import Policy
 from controller.core.units import from_unix
 from controller.errors import Exit, StoreError, UsageError
@@ -77,7 +77,7 @@ def metrics(
 
 def _policy_and_baselines(
     reference: str, store_url: str | None
-) -> tuple[Policy, Mapping[str, FrozenValue]]:
+) -> tuple[Policy, Mapping[str, BaselineMeasurement]]:
     """Return the policy, and the baselines that its newest rollout has frozen.
 
     A policy file needs no store; without one, a limit relative to a frozen baseline is not shown.
@@ -102,7 +102,7 @@ def _open_source() -> MetricSource:
 
 def _read_view(
     policy: Policy,
-    baselines: Mapping[str, FrozenValue],
+    baselines: Mapping[str, BaselineMeasurement],
     minutes: int,
     source: MetricSource,
     now: Callable[[], datetime],

@@ -8,7 +8,7 @@ import click
 
 from controller.bootstrap.app import App, current_moment
 from controller.cli import options
-from controller.core.judge.evidence import FrozenValue
+from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Rollout
 from controller.engine.execute import Visit
@@ -90,7 +90,7 @@ class _Preview(NamedTuple):
     data: dict[str, Any]
     next_text: str
     text: str
-    baselines: Mapping[str, FrozenValue]
+    baselines: Mapping[str, BaselineMeasurement]
     status: Exit
 
 
@@ -122,7 +122,7 @@ def _measured_traffic(app: App, policy: Policy) -> _TrafficRate:
 def _gate_power(
     policy: Policy,
     traffic: _TrafficRate,
-    baselines: Mapping[str, FrozenValue],
+    baselines: Mapping[str, BaselineMeasurement],
     data: dict[str, Any],
 ) -> str:
     """Return the power of the gates at this request rate, and add it to `data`."""

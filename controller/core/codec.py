@@ -53,16 +53,16 @@ _FIELD_RULES: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
         "label": {"one of": ["", *map(str, Label)]},
     },
     "Intent": {"weight": _WEIGHT, "previous": _WEIGHT},
-    "Stretch": {"step": _COUNT, "begin": _SECOND, "judged_from": _SECOND, "end": _SECOND},
-    "Signature": {"at": _SECOND},
-    "FrozenValue": {
+    "StepInterval": {"step": _COUNT, "begin": _SECOND, "judged_from": _SECOND, "end": _SECOND},
+    "SignOff": {"at": _SECOND},
+    "BaselineMeasurement": {
         "samples": _COUNT,
         "start": _SECOND,
         "end": _SECOND,
         "share": {"ge": 0, "le": 1},
         "dispersion": _COUNT,
     },
-    "Run": {"length": _COUNT, "start": _SECOND, "end": _SECOND},
+    "BreachRun": {"length": _COUNT, "start": _SECOND, "end": _SECOND},
     "Tally": {
         "through": _SECOND,
         "windows": _COUNT,
@@ -74,7 +74,7 @@ _FIELD_RULES: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
         "last_end": _SECOND,
     },
     "Capital": {"bets": _COUNT, "unspent": {"ge": 0, "le": 1}, "minutes": _COUNT, "begun": _COUNT},
-    "Control": {"requests": _COUNT, "slow": _COUNT, "bad": _COUNT, "good": _COUNT},
+    "ControlState": {"requests": _COUNT, "slow": _COUNT, "bad": _COUNT, "good": _COUNT},
     "Fold": {"version": _COUNT, "through": _SECOND, "peak": _COUNT, "peak_at": _SECOND},
     "Finding": {"samples": _COUNT, "start": _SECOND, "end": _SECOND},
     "Message": {

@@ -12,10 +12,10 @@ from typing import Final, Literal, TypeAlias, assert_never
 
 from controller.core import transitions as to
 from controller.core.decision import Decision
-from controller.core.judge.evidence import Signature
-from controller.core.judge.findings import Finding, Label, Verdict, gate, weakest
+from controller.core.judge.evidence import SignOff
+from controller.core.judge.findings import Finding, Label, Verdict, gate_verdict, weakest_label
 from controller.core.judge.gate import Evidence
-from controller.core.judge.queries import JUDGED
+from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.sealing import evidence_of, findings_of
 from controller.core.observation import (
     Observation,
@@ -126,7 +126,7 @@ def _require_writable_target(
 def _require_no_fail(rollout: Rollout, evidence: Evidence | None, verb: str) -> tuple[Finding, ...]:
     """Return the findings of now. Raises UsageError when one fails: no verb goes on over that."""
     findings = findings_of(rollout, evidence)
-    if gate(findings) is Verdict.FAIL:
+    if gate_verdict(findings) is Verdict.FAIL:
         why = " ".join(one.sentence for one in findings if one.fails)
         does = "sets a weight over" if verb == Verb.SET_WEIGHT else f"{verb}s"
         raise refusal(rollout, verb, f"nobody {does} a fail, the next tick rolls back: {why}")
@@ -138,7 +138,7 @@ def _require_no_fail(rollout: Rollout, evidence: Evidence | None, verb: str) -> 
 _ATTEST_VERB = "attest"
 
 
-def attest(rollout: Rollout, criterion: str, signature: Signature, now: datetime) -> Decision:
+def attest(rollout: Rollout, criterion: str, signature: SignOff, now: datetime) -> Decision:
     """Record `signature` for `criterion`; the newest one counts, a repeated one changes nothing.
 
     Raises UsageError for a criterion that takes no signature, and for a signature without a note.
@@ -207,7 +207,11 @@ def _with_visibility(
     if command.verb in _WEIGHT_INDEPENDENT_VERBS:
         after = replace(after, seen_weight=seen_weight)
     measured = observation.series or observation.alarms
-    if not measured and after.phase in JUDGED and isinstance(observation.target, TargetReading):
+    if (
+        not measured
+        and after.phase in JUDGED_PHASES
+        and isinstance(observation.target, TargetReading)
+    ):
         after = replace(after, blind_since=before.blind_since)
     return replace(decision, rollout=after)
 
@@ -330,7 +334,7 @@ def _promote(
         why = f"{block.text}; promote skips neither a freeze nor an approval nor a hook"
         raise refusal(rollout, command.verb, why)
     baked = evidence is not None and evidence.bake_over and to.is_bake_uninterrupted(rollout)
-    label = rollout.label if baked else weakest((rollout.label, str(Label.NOT_YET)))
+    label = rollout.label if baked else weakest_label((rollout.label, str(Label.NOT_JUDGED)))
     rollout = replace(rollout, findings=findings, label=label)
     return to.promote(rollout, target, command.reason, now)
 
@@ -346,7 +350,7 @@ def _approve(rollout: Rollout, command: Command, now: datetime) -> Decision:
 
 
 def _attest(rollout: Rollout, command: Command, now: datetime) -> Decision:
-    signature = Signature(command.by, int(now.timestamp()), command.reason, command.refuse)
+    signature = SignOff(command.by, int(now.timestamp()), command.reason, command.refuse)
     return attest(rollout, command.criterion, signature, now)
 
 

@@ -10,8 +10,14 @@ from typing import assert_never
 
 from controller.core import transitions as to
 from controller.core.decision import Decision
-from controller.core.judge.findings import Verdict, gate
-from controller.core.judge.sealing import evidence_of, findings_of, reads_on, refusals, sealed
+from controller.core.judge.findings import Verdict, gate_verdict
+from controller.core.judge.sealing import (
+    awaits_logs,
+    evidence_of,
+    findings_of,
+    refusal_findings,
+    seal_if_due,
+)
 from controller.core.observation import (
     Observation,
     TargetReading,
@@ -80,7 +86,7 @@ def with_refused_rollback(decision: Decision, why: str, now: datetime) -> Decisi
 
 def _decide_pending(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
     intent, target = rollout.intent, observation.target
-    if refused := refusals(rollout):  # a refusal takes the raise back, written or not
+    if refused := refusal_findings(rollout):  # a refusal takes the raise back, written or not
         why = " ".join(finding.sentence for finding in refused)
         rollout = replace(rollout, findings=refused)
         return to.roll_back(rollout, Reason.GATE_FAILED, why, weight_of(target), now)
@@ -115,7 +121,7 @@ def _decide_unreadable(
     rollout = replace(
         rollout, findings=findings_of(rollout, evidence_of(rollout, observation, now))
     )
-    if gate(rollout.findings) is Verdict.FAIL:
+    if gate_verdict(rollout.findings) is Verdict.FAIL:
         return _roll_back_failed_gate(rollout, target, now)
     return _wait_and_seal(to.wait_for_readable_target(rollout, target, now), observation, now)
 
@@ -132,7 +138,7 @@ def _decide_unwritten(
     rollout = replace(
         rollout, findings=findings_of(rollout, evidence_of(rollout, observation, now))
     )
-    if gate(rollout.findings) is Verdict.FAIL:
+    if gate_verdict(rollout.findings) is Verdict.FAIL:
         return _roll_back_failed_gate(rollout, target, now)
     return _wait_and_seal(to.retry_raise(rollout, target, now), observation, now)
 
@@ -141,7 +147,7 @@ def _decide_applied(rollout: Rollout, observation: Observation, now: datetime) -
     target = observation.target
     evidence = evidence_of(rollout, observation, now)
     rollout = replace(rollout, findings=findings_of(rollout, evidence))
-    match gate(rollout.findings):
+    match gate_verdict(rollout.findings):
         case Verdict.FAIL:
             return _roll_back_failed_gate(rollout, target, now)
         case _ if isinstance(target, TargetReading) and target.weight != rollout.weight:
@@ -225,7 +231,7 @@ def _hold(rollout: Rollout, observation: Observation, now: datetime) -> Decision
             return _wait_and_seal(
                 to.stay_blocked(rollout, block, observation.target, now), observation, now
             )
-    if reads_on(rollout, observation, now):  # as the first tick after an outage does
+    if awaits_logs(rollout, observation, now):  # as the first tick after an outage does
         rollout = replace(rollout, hold_from=now)
     if rollout.hold_end is None or now < rollout.hold_end:
         return _stay_and_seal(to.mark_holding(rollout, observation.target), observation, now)
@@ -243,7 +249,7 @@ def _decide_paused(rollout: Rollout, observation: Observation, now: datetime) ->
     rollout = replace(
         rollout, findings=findings_of(rollout, evidence_of(rollout, observation, now))
     )
-    if gate(rollout.findings) is Verdict.FAIL:
+    if gate_verdict(rollout.findings) is Verdict.FAIL:
         return _roll_back_failed_gate(rollout, target, now)
     if isinstance(target, TargetReading) and _is_new_drift(rollout, target):
         return _decide_drift(rollout, target, now)
@@ -299,5 +305,5 @@ def _decide_rolling_back(
 def _stay_and_seal(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
     """Stay, and once an hour seal the evidence of the minutes that can no longer change."""
     rollout = to.with_next_action(rollout)
-    seal = sealed(rollout, observation, now)
+    seal = seal_if_due(rollout, observation, now)
     return Decision(rollout) if seal is None else to.evidence_entry(rollout, seal, now)

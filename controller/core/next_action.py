@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from controller.core.decision import Record
-from controller.core.judge.findings import Finding, Verdict, gate
+from controller.core.judge.findings import Finding, Verdict, gate_verdict
 from controller.core.judge.scorecard import table
 from controller.core.message import Page
 from controller.core.observation import TargetReading, UnreadableTarget, UpdateStatus
@@ -103,7 +103,7 @@ def _next_gate(rollout: Rollout) -> tuple[datetime | None, str]:
 def _gate_allows_advance(rollout: Rollout) -> bool:
     """Tell whether the gate allows an advance: it passed, or the policy needs no verdict."""
     unproven = rollout.policy.on_inconclusive == "advance"
-    return unproven or gate(rollout.findings) is Verdict.PASS
+    return unproven or gate_verdict(rollout.findings) is Verdict.PASS
 
 
 def _next_after_bake(rollout: Rollout, judged_at: datetime) -> tuple[datetime, str]:
@@ -120,7 +120,7 @@ def _next_on_hold(rollout: Rollout) -> tuple[datetime | None, str]:
     end, next_step = rollout.hold_end, _next_step_text(rollout)
     if end is None:
         return None, next_step
-    if gate(rollout.findings) is Verdict.PASS:
+    if gate_verdict(rollout.findings) is Verdict.PASS:
         return end, f"{next_step} as soon as the target takes it; pauses at {clock_text(end)}"
     outcomes = {"pause": "pauses", "rollback": "rolls back", "advance": "advances unproven"}
     outcome = outcomes[rollout.policy.on_inconclusive]
@@ -178,7 +178,7 @@ def hold_expired_text(rollout: Rollout, target: TargetReading | UnreadableTarget
 
 def hold_reason(rollout: Rollout, target: TargetReading | UnreadableTarget) -> str:
     """Return the reasons of a hold after the bake: the open findings, then the target."""
-    open_findings = [finding for finding in rollout.findings if finding.holds_up]
+    open_findings = [finding for finding in rollout.findings if finding.blocks_advance]
     reasons = [_by_label(open_findings)] if open_findings else []
     if isinstance(target, UnreadableTarget):
         reasons.append(f"The target cannot be read: {target.reason}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from controller.core.judge.evidence import FrozenValue, Signature, Stretch, Tally
+from controller.core.judge.evidence import BaselineMeasurement, SignOff, StepInterval, Tally
 from controller.core.judge.findings import Finding
 from controller.core.message import Message, Page
 from controller.core.policy import Policy
@@ -149,11 +149,11 @@ class Rollout:
     blind_since: datetime | None = None
     peak: int = 0
     watch_until: datetime | None = None
-    baselines: Mapping[str, FrozenValue] = field(default_factory=dict)
+    baselines: Mapping[str, BaselineMeasurement] = field(default_factory=dict)
     tallies: Mapping[str, Tally] = field(default_factory=dict)
     sealed_at: datetime | None = None
     fold: Fold = field(default_factory=Fold)
-    stretches: tuple[Stretch, ...] = ()
+    stretches: tuple[StepInterval, ...] = ()
     findings: tuple[Finding, ...] = ()
     label: str = ""
     next_at: datetime | None = None
@@ -167,7 +167,7 @@ class Rollout:
     reminded: datetime | None = None
     hold_from: datetime | None = None
     approved: int | None = None
-    signed: Mapping[str, Signature] = field(default_factory=dict)
+    signed: Mapping[str, SignOff] = field(default_factory=dict)
     earlier: tuple[Finding, ...] = ()
     barrier: str = ""
     outbox: tuple[Message, ...] = ()
@@ -198,7 +198,7 @@ class Rollout:
         return self.in_flight and self.intent.previous == 0 < self.weight and not self.seen_weight
 
     @property
-    def previous_live(self) -> Stretch | None:
+    def previous_live(self) -> StepInterval | None:
         """The open interval of the previous weight, while a raise waits to be written."""
         last = self.stretches[-1] if self.stretches else None
         return last if self.settled is None and last is not None and last.end == 0 else None

@@ -12,7 +12,7 @@ from controller.core.conflict import undo_late_raise
 from controller.core.decide import decide, with_refused_rollback
 from controller.core.decision import Alert, Decision, Lower, Notice, Shift
 from controller.core.history import Author, Entry, append, observation_data
-from controller.core.judge.sealing import kept
+from controller.core.judge.sealing import trim_series
 from controller.core.observation import Observation, TargetReading, UnreadableTarget, UpdateStatus
 from controller.core.outbox import enqueue_notices
 from controller.core.rollout import Phase, Rollout
@@ -130,7 +130,7 @@ class Actuator:
         if decision.record is None:
             return decision.rollout, []
         series = (
-            kept(before, decision.rollout, observation.series)
+            trim_series(before, decision.rollout, observation.series)
             if decision.record.keeps_series
             else {}
         )

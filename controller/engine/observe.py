@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from controller.core.judge.gate import Needs, needs, unanswered
-from controller.core.judge.queries import aligned
+from controller.core.judge.gate import QueryPlan, error_series, query_plan
+from controller.core.judge.queries import aligned_span
 from controller.core.observation import (
     AlarmReading,
     AlarmState,
@@ -103,14 +103,14 @@ class PartialObservation:
     now: datetime
     target: TargetReading | UnreadableTarget
     owns_target: bool
-    needs: Needs
+    needs: QueryPlan
 
     def observation(self, measurements: "Measurements") -> Observation:
         """Return the observation of this rollout. measurements: those of `Observer.measure`."""
         series = dict[str, Series]()
         queries = self.needs.queries
         if isinstance(measurements.series, str):
-            series |= unanswered(measurements.series, queries)
+            series |= error_series(measurements.series, queries)
         else:
             series |= {key: measurements.series[query] for key, query in queries.items()}
         series |= {key: measurements.events[query] for key, query in self.needs.logs.items()}
@@ -165,7 +165,7 @@ class Observer:
         now = max(self.clock.now(), rollout.updated)
         target = self.read_target(rollout)
         owns = not rollout.final or self.store.owns(rollout.id)
-        return PartialObservation(rollout, now, target, owns, needs(rollout, now))
+        return PartialObservation(rollout, now, target, owns, query_plan(rollout, now))
 
     def read_target(self, rollout: Rollout) -> TargetReading | UnreadableTarget:
         """Return the reading of the target of `rollout`, or why it cannot be read."""
@@ -211,7 +211,7 @@ class Observer:
         # Each span fits the periods of its own rollout; their union must fit all periods.
         start, end = min(one.span.start for one in needed), max(one.span.end for one in needed)
         try:
-            return self.metrics.read(queries.values(), aligned(queries, start, end))
+            return self.metrics.read(queries.values(), aligned_span(queries, start, end))
         except Exception as error:
             problem = problem_of(error, ", ".join(one.rollout.id for one in partials), "measuring")
             log.warning("metrics_unavailable", **{**problem.context, "problem": str(problem)})

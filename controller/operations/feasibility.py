@@ -14,8 +14,8 @@ from statistics import NormalDist
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
-from controller.core.judge.evidence import FrozenValue, Stretch
-from controller.core.judge.sequential_tests import Bettor, bettors, tests_of
+from controller.core.judge.evidence import BaselineMeasurement, StepInterval
+from controller.core.judge.sequential_tests import CriterionTests, gate_tests, tests_of
 from controller.core.judge.series import Window
 from controller.core.policy import (
     Alarm,
@@ -33,7 +33,7 @@ from controller.core.policy import (
     Traffic,
 )
 from controller.core.stats.binomial import requests_to_prove
-from controller.core.stats.mixture import Fold, Test, folded
+from controller.core.stats.mixture import Fold, Test, fold_minute
 from controller.core.units import MINUTE_S
 
 TrafficCriterion: TypeAlias = BoundedCriterion | Share | BurnRate
@@ -175,7 +175,7 @@ class DetectionModel:
 
     policy: Policy
     step: int
-    criterion_test: Bettor
+    criterion_test: CriterionTests
     tests: tuple[Test, ...]
 
     def delay(self, rates: RequestRates, effect: float, within: int) -> int | None:
@@ -186,12 +186,12 @@ class DetectionModel:
         Earlier steps are assumed to have no evidence.
         """
         warmup = whole_minutes(self.policy.warmup_of(self.step))
-        stretch = Stretch(self.step, 0, warmup * MINUTE_S)
+        stretch = StepInterval(self.step, 0, warmup * MINUTE_S)
         fold = Fold()
         for minute, window in self._minutes(rates, effect, within):
-            bets, control = self.criterion_test.bets(window, fold, stretch, minute)
+            bets, control = self.criterion_test.likelihood_ratios(window, fold, stretch, minute)
             controls = {self.criterion_test.name: control}
-            fold = folded(fold, minute + MINUTE_S, bets, controls, self.tests)
+            fold = fold_minute(fold, minute + MINUTE_S, bets, controls, self.tests)
             if fold.rejects(self.policy.budget):
                 return fold.through // MINUTE_S
         return None
@@ -229,7 +229,7 @@ class DetectionModel:
                     False,
                     control_requests,
                     control_hits,
-                    beyond=canary_hits,
+                    fail_amount=canary_hits,
                 )
                 yield (number - 1) * MINUTE_S, window
 
@@ -248,13 +248,13 @@ class DetectionModel:
 
 
 def detection_models(
-    policy: Policy, step: int, baselines: Mapping[str, FrozenValue]
+    policy: Policy, step: int, baselines: Mapping[str, BaselineMeasurement]
 ) -> dict[str, DetectionModel]:
     """Return a model for each sequential criterion that gates step number `step`, by name."""
     tests = tests_of(policy)
     return {
         name: DetectionModel(policy, step, one, tests)
-        for name, one in bettors(policy, step, baselines).items()
+        for name, one in gate_tests(policy, step, baselines).items()
     }
 
 
@@ -273,7 +273,7 @@ def _floor(number: float) -> int:
 def power_of(
     policy: Policy,
     per_minute: float,
-    baselines: Mapping[str, FrozenValue] = MappingProxyType({}),
+    baselines: Mapping[str, BaselineMeasurement] = MappingProxyType({}),
 ) -> tuple[StepPower, ...]:
     """Return what each gate of `policy` can decide at `per_minute` requests, of both paths.
 
@@ -292,7 +292,7 @@ class _StepAnalysis:
     policy: Policy
     number: int
     per_minute: float
-    baselines: Mapping[str, FrozenValue]
+    baselines: Mapping[str, BaselineMeasurement]
 
     def power(self) -> StepPower:
         rates, gate = self._rates(), self.policy.gate(self.number)

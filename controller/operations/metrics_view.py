@@ -8,7 +8,7 @@ from math import inf
 from statistics import median
 from typing import Final, TypeAlias
 
-from controller.core.judge.evidence import FrozenValue
+from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.queries import query
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import (
@@ -177,7 +177,7 @@ class Increase:
 
 
 def metric_expectations(
-    policy: Policy, name: str, baselines: Mapping[str, FrozenValue]
+    policy: Policy, name: str, baselines: Mapping[str, BaselineMeasurement]
 ) -> Iterator[ExpectedRange]:
     """Yield the ranges that criteria expect of the metric called `name` alone."""
     for criterion, one in policy.criteria.items():
@@ -229,7 +229,7 @@ def _bound_range(criterion: str, text: str, one: Threshold, window_minutes: int)
 
 
 def _latency_limit(
-    criterion: str, one: LatencyIncrease, frozen: FrozenValue | None, policy: Policy
+    criterion: str, one: LatencyIncrease, frozen: BaselineMeasurement | None, policy: Policy
 ) -> Iterator[ExpectedRange]:
     """Yield the highest latency that a stored or fixed baseline allows, where it is known."""
     if isinstance(one.baseline, ConcurrentBaseline):
@@ -296,7 +296,7 @@ def gauges(
     series: Mapping[MetricQuery, Series],
     span: Span,
     minutes: int,
-    baselines: Mapping[str, FrozenValue],
+    baselines: Mapping[str, BaselineMeasurement],
 ) -> list[Gauge]:
     """Return a row for each metric, and for each criterion on several of them.
 
@@ -361,7 +361,10 @@ def _status_of(as_expected: bool) -> GaugeStatus:
 
 
 def _metric_gauge(
-    readings: _Readings, one: MetricView, policy: Policy, baselines: Mapping[str, FrozenValue]
+    readings: _Readings,
+    one: MetricView,
+    policy: Policy,
+    baselines: Mapping[str, BaselineMeasurement],
 ) -> Gauge:
     expected = tuple(metric_expectations(policy, one.name, baselines)) if one.name else ()
     points = readings.points(one, readings.minutes)

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from controller.core.checks import Check, Level, Obstacle, fail, ok, unread, warn
-from controller.core.judge.drain import DRAIN
+from controller.core.judge.drain import DRAIN_TIME
 from controller.core.judge.findings import Verdict
-from controller.core.judge.queries import JUDGED, aligned, query
-from controller.core.judge.wording import stretch
+from controller.core.judge.queries import JUDGED_PHASES, aligned_span, query
+from controller.core.judge.wording import time_range_text
 from controller.core.observation import (
     MetricQuery,
     QueryStatus,
@@ -25,7 +25,7 @@ from controller.core.observation import (
 from controller.core.policy import LambdaEnv, Policy, Share, SuccessRate, Traffic
 from controller.core.policy.judging import Control
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.core.stats.binomial import band
+from controller.core.stats.binomial import acceptance_region
 from controller.core.units import (
     MINUTE_S,
     clock_text,
@@ -235,7 +235,7 @@ class SettledWindow:
     @property
     def text(self) -> str:
         """The window as part of a sentence: `from 10:00 to 10:30`."""
-        return f"from {stretch(self.begin, self.end)}"
+        return f"from {time_range_text(self.begin, self.end)}"
 
 
 def settled_window(
@@ -253,13 +253,17 @@ def _since(rollout: Rollout, reading: TargetReading) -> int | None:
     """Return since when requests count for the live weight, in unix seconds; None: unknown."""
     warmup: timedelta = rollout.policy.warmup_of(rollout.step)
     weight_was_changed = rollout.phase is Phase.PAUSED and rollout.reason is Reason.DRIFTED
-    if rollout.previous_live is not None and rollout.phase in JUDGED and not weight_was_changed:
+    if (
+        rollout.previous_live is not None
+        and rollout.phase in JUDGED_PHASES
+        and not weight_was_changed
+    ):
         return (
             rollout.previous_live.judged_from if reading.weight == rollout.intent.previous else None
         )
     match rollout.phase:
         case Phase.ROLLED_BACK if reading.weight == 0:
-            return next_minute(rollout.since + max(warmup, DRAIN))
+            return next_minute(rollout.since + max(warmup, DRAIN_TIME))
         case Phase.PROGRESSING | Phase.PAUSED | Phase.SUCCEEDED if reading.weight == rollout.weight:
             return None if rollout.previous_live else rollout.judged_from
         case Phase.PAUSED if reading.weight == rollout.seen_weight:
@@ -412,7 +416,7 @@ def _weight_read_checks(
 def _share_check(what: str, canary: int, stable: int, window: SettledWindow) -> Check:
     """Return the check that the requests of both paths fit the weight, chance included."""
     requests = canary + stable
-    low, high = band(requests, window.weight / 100, CONFIDENCE)
+    low, high = acceptance_region(requests, window.weight / 100, CONFIDENCE)
     share = format_percent(canary / requests, 1)
     detail = (
         f"{number_text(canary)} of {count_text(requests, 'request')} ({share}) took the canary "
@@ -516,7 +520,9 @@ class Verifier:
             return {}
         queries = {str(query): query for query in counts.queries.values()}
         try:
-            return self.metrics.read(queries.values(), aligned(queries, window.begin, window.end))
+            return self.metrics.read(
+                queries.values(), aligned_span(queries, window.begin, window.end)
+            )
         except MetricsError as error:
             return str(error)
 

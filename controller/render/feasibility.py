@@ -7,7 +7,7 @@ from math import ceil, floor, isfinite, log10
 from types import MappingProxyType
 from typing import Any
 
-from controller.core.judge.evidence import FrozenValue
+from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.policy import Criterion, LatencyIncrease, Policy, Threshold, Traffic
 from controller.core.units import (
     count_text,
@@ -35,7 +35,7 @@ def gate_power(
     policy: Policy,
     per_minute: float,
     source: str,
-    baselines: Mapping[str, FrozenValue] = MappingProxyType({}),
+    baselines: Mapping[str, BaselineMeasurement] = MappingProxyType({}),
 ) -> tuple[dict[str, Any], str]:
     """Return the gate power at `per_minute` requests: as data, and as a page.
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from controller.core.history import Entry
-from controller.core.judge.scorecard import HEAD, TO_THE_RIGHT, rows
+from controller.core.judge.scorecard import HEADER, RIGHT_ALIGNED, rows
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text, duration_text
 from controller.operations.rehearse import Outcome
@@ -79,9 +79,9 @@ def _page(title: str, facts: Iterable[str], rollout: Rollout, entries: Iterable[
 def _criteria(rollout: Rollout) -> list[str]:
     if not (rollout.findings or rollout.earlier):
         return []
-    sides = ("---:" if name in TO_THE_RIGHT else "---" for name in HEAD)
+    sides = ("---:" if name in RIGHT_ALIGNED else "---" for name in HEADER)
     cells = (map(escape_markdown, row.cells) for row in rows(rollout))
-    return ["\n".join(f"| {' | '.join(line)} |" for line in (HEAD, sides, *cells))]
+    return ["\n".join(f"| {' | '.join(line)} |" for line in (HEADER, sides, *cells))]
 
 
 def _fence(lines: list[str], room: int) -> str:

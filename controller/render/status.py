@@ -6,7 +6,7 @@ from typing import Any
 
 from controller.core.history import finding_data
 from controller.core.judge.findings import Finding, Verdict
-from controller.core.judge.scorecard import MARKS, rows, table
+from controller.core.judge.scorecard import VERDICT_MARKS, rows, table
 from controller.core.message import Page
 from controller.core.next_action import unacknowledged_page
 from controller.core.rollout import Phase, Rollout
@@ -189,7 +189,7 @@ def ladder_text(rollout: Rollout) -> str:
 def finding_line(finding: Finding) -> str:
     """Return a finding in one line: verdict, evidence label, and the sentence."""
     role = "" if finding.gates else "report only, "
-    return f"{MARKS[finding.verdict]:<4}  {role}{finding.label}: {finding.sentence}"
+    return f"{VERDICT_MARKS[finding.verdict]:<4}  {role}{finding.label}: {finding.sentence}"
 
 
 # --- Overview -----------------------------------------------------------------------------------

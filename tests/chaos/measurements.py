@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from controller.core.judge.findings import Verdict, gate
-from controller.core.judge.gate import judge, needs
-from controller.core.judge.queries import JUDGED
+from controller.core.judge.findings import Verdict, gate_verdict
+from controller.core.judge.gate import judge, query_plan
+from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.sealing import evidence_of
 from controller.core.observation import (
     MetricQuery,
@@ -51,7 +51,7 @@ def judges_gate(rollout: Rollout, weight: int | None, token: str) -> bool:
     """
     intent = rollout.intent
     pending = (weight, token) == (intent.previous, intent.token) or rollout.phase is Phase.PAUSED
-    return rollout.phase in JUDGED and (rollout.previous_live is None or pending)
+    return rollout.phase in JUDGED_PHASES and (rollout.previous_live is None or pending)
 
 
 def verdicts(
@@ -69,7 +69,7 @@ def verdicts(
     now = from_unix(span.end - max((one.period_s for one in answer), default=0))
     reading = TargetReading("", weight, "", token, UpdateStatus.SUCCESSFUL)
     for rollout in rollouts:
-        queries = needs(rollout, now).queries
+        queries = query_plan(rollout, now).queries
         if not judges_gate(rollout, weight, token):
             continue
         if not all(one in answer for one in queries.values()):
@@ -77,4 +77,4 @@ def verdicts(
         series = {key: answer[query] for key, query in queries.items()}
         evidence = evidence_of(rollout, Observation(reading, series), now)
         if evidence is not None:
-            yield rollout.id, gate(judge(evidence))
+            yield rollout.id, gate_verdict(judge(evidence))

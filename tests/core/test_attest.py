@@ -8,7 +8,7 @@ import pytest
 from controller.core.commands import ALLOWED_PHASES, Command, Verb, apply_command
 from controller.core.decide import decide
 from controller.core.decision import Decision, Lower, Notice, Severity
-from controller.core.judge.evidence import Signature
+from controller.core.judge.evidence import SignOff
 from controller.core.judge.findings import Label, Verdict
 from controller.core.observation import Observation, TargetReading
 from controller.core.rollout import Phase, Reason, Rollout
@@ -45,7 +45,7 @@ def tick(rollout: Rollout, minute: int) -> Decision:
 def test_a_signature_is_kept_with_who_and_when() -> None:
     decision = attest(AT_NOON)
     at = int((NOON + 5 * MINUTE).timestamp())
-    assert decision.rollout.signed == {"SC-005": Signature("ada", at, "no tickets today")}
+    assert decision.rollout.signed == {"SC-005": SignOff("ada", at, "no tickets today")}
     entry = decision.record
     assert entry is not None
     assert (entry.kind, entry.reason) == ("attested", Reason.ATTESTED)
@@ -104,7 +104,7 @@ def test_a_refusal_of_what_only_reports_is_recorded_and_moves_nothing() -> None:
     assert (passed.reason, passed.label) == (Reason.GATE_PASSED, "not refuted")
 
 
-REFUSED = {"SC-005": Signature("ada", int(NOON.timestamp()), "no", refused=True)}
+REFUSED = {"SC-005": SignOff("ada", int(NOON.timestamp()), "no", refused=True)}
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,20 @@ from hypothesis import strategies as st
 from controller.core import codec
 from controller.core.codec import MAX_TIME, MIN_TIME
 from controller.core.history import Entry, broken_link
-from controller.core.judge.evidence import FrozenValue, Run, Signature, Stretch, Tally
+from controller.core.judge.evidence import (
+    BaselineMeasurement,
+    BreachRun,
+    SignOff,
+    StepInterval,
+    Tally,
+)
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.message import Message, Page
 from controller.core.policy import Policy
 from controller.core.rollout import SCHEMA, Intent, Phase, Reason, Rollout
 from controller.core.snapshot import SnapshotChangedError
 from controller.core.stats.eprocess import Capital
-from controller.core.stats.mixture import Control, Fold
+from controller.core.stats.mixture import ControlState, Fold
 from controller.errors import StoreError, is_record_error
 from tests.support.rollouts import MINUTE, NOON, POLICY, a_rollout, with_entry
 
@@ -76,20 +82,22 @@ _values[tuple[Message, ...]] = st.lists(_build(Message, at=_moments), max_size=3
 _values[Page | None] = st.none() | _build(Page)
 _values[Finding | None] = st.none() | _build(Finding)
 _values[tuple[Finding, ...]] = st.lists(_build(Finding), max_size=3).map(tuple)
-_values[Run] = _build(Run)
+_values[BreachRun] = _build(BreachRun)
 _values[tuple[tuple[float, float], ...]] = st.lists(st.tuples(_floats, _floats), max_size=3).map(
     tuple
 )
-_signed = st.dictionaries(st.sampled_from(sorted(POLICY.criteria)), _build(Signature), max_size=3)
-_values[Mapping[str, Signature]] = _signed
+_signed = st.dictionaries(st.sampled_from(sorted(POLICY.criteria)), _build(SignOff), max_size=3)
+_values[Mapping[str, SignOff]] = _signed
 _values[Mapping[str, Tally]] = st.dictionaries(_texts, _build(Tally), max_size=3)
-_values[Mapping[str, FrozenValue]] = st.dictionaries(_texts, _build(FrozenValue), max_size=3)
+_values[Mapping[str, BaselineMeasurement]] = st.dictionaries(
+    _texts, _build(BaselineMeasurement), max_size=3
+)
 
 _values[tuple[float, ...]] = st.lists(_amounts, max_size=3).map(tuple)
 _values[Mapping[str, Capital]] = st.dictionaries(_texts, _build(Capital), max_size=3)
-_values[Mapping[str, Control]] = st.dictionaries(_texts, _build(Control), max_size=3)
+_values[Mapping[str, ControlState]] = st.dictionaries(_texts, _build(ControlState), max_size=3)
 _values[Fold] = _build(Fold, peak=_amounts)
-_values[tuple[Stretch, ...]] = st.lists(_build(Stretch), max_size=3).map(tuple)
+_values[tuple[StepInterval, ...]] = st.lists(_build(StepInterval), max_size=3).map(tuple)
 
 
 def _consistent(rollout: Rollout) -> Rollout:
@@ -217,13 +225,15 @@ START, END = int(NOON.timestamp()), int((NOON + 5 * MINUTE).timestamp())
 EVERYTHING: Mapping[str, Any] = {
     "updated": NOON + 60 * MINUTE,
     "settled": NOON,
-    "stretches": (Stretch(0, START, START + 60, END),),
-    "baselines": {"fast": FrozenValue(0.2, 100.0, START, END, 0.05)},
-    "tallies": {"fast": Tally(END, 5, samples=10.0, run=Run(1, START, END, 0.5))},
-    "fold": Fold(through=END, capitals={"t": Capital((1.0,))}, controls={"fast": Control(1.0)}),
+    "stretches": (StepInterval(0, START, START + 60, END),),
+    "baselines": {"fast": BaselineMeasurement(0.2, 100.0, START, END, 0.05)},
+    "tallies": {"fast": Tally(END, 5, samples=10.0, run=BreachRun(1, START, END, 0.5))},
+    "fold": Fold(
+        through=END, capitals={"t": Capital((1.0,))}, controls={"fast": ControlState(1.0)}
+    ),
     "findings": (Finding("fast", Verdict.PASS, Label.PROVEN, 0.1, 1.0, 3, START, END, "fine"),),
     "drain": Finding("drain", Verdict.PASS, Label.CONFIRMED, 0.1, 1.0, 3, START, END, "fine"),
-    "signed": {"fast": Signature("ann", START, "fine")},
+    "signed": {"fast": SignOff("ann", START, "fine")},
     "outbox": (Message("k", NOON, "info", "x", "text", "paused", 10, 0, "started"),),
     "page": Page("drifted", "text", NOON, NOON),
 }
@@ -318,14 +328,14 @@ CONTRADICTIONS: Mapping[str, Mapping[str, Any]] = {
     "sealed later": {"sealed_at": NOON + 61 * MINUTE},
     "folded further than time": {"fold": Fold(through=END + 3_600)},
     "tallied further than time": {"tallies": {"fast": Tally(through=END + 3_600)}},
-    "an interval that ends before it begins": {"stretches": (Stretch(0, END, END, START),)},
+    "an interval that ends before it begins": {"stretches": (StepInterval(0, END, END, START),)},
     "two open intervals": {
-        "stretches": (Stretch(0, START, START), Stretch(0, START, START)),
+        "stretches": (StepInterval(0, START, START), StepInterval(0, START, START)),
         "settled": None,
         "step": 1,
     },
-    "an open interval while the step is settled": {"stretches": (Stretch(0, START, START),)},
-    "signed for a criterion that is none": {"signed": {"SC-9": Signature("ann", START, "")}},
+    "an open interval while the step is settled": {"stretches": (StepInterval(0, START, START),)},
+    "signed for a criterion that is none": {"signed": {"SC-9": SignOff("ann", START, "")}},
     "progressing at 0 %": {"intent": Intent(0, 0, "", NOON)},
     "rolling back to 10 %": {"phase": Phase.ROLLING_BACK},
     "rolled back to 10 %": {"phase": Phase.ROLLED_BACK},

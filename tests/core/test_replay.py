@@ -17,8 +17,8 @@ from controller.core.decide import decide, with_refused_rollback
 from controller.core.decision import Decision
 from controller.core.history import Entry, append, observation_data
 from controller.core.judge.evidence import Tally
-from controller.core.judge.gate import needs
-from controller.core.judge.sealing import kept
+from controller.core.judge.gate import query_plan
+from controller.core.judge.sealing import trim_series
 from controller.core.observation import (
     Observation,
     QueryStatus,
@@ -55,7 +55,11 @@ class RecordedRun:
         """Append the entry of `decision`, and go on from its rollout."""
         before, after = self.rollout, decision.rollout
         if decision.record is not None:
-            series = kept(before, after, observation.series) if decision.record.keeps_series else {}
+            series = (
+                trim_series(before, after, observation.series)
+                if decision.record.keeps_series
+                else {}
+            )
             data = observation_data(before, observation, series)
             after, entry = append(after, decision.record, by="tester", observation=data)
             self.entries.append(entry)
@@ -67,7 +71,7 @@ class RecordedRun:
     ) -> Observation:
         """Let time pass, and return the observation."""
         self.now += after
-        needed = needs(self.rollout, self.now)
+        needed = query_plan(self.rollout, self.now)
         minutes = range(needed.span.start, needed.span.end, 60)
         series = {
             key: Series(

@@ -265,7 +265,7 @@ def test_a_log_that_was_not_read_for_hours_is_caught_up_with(tmp_path: Path) -> 
         for _ in range(90):
             findings = {one.criterion: one for one in stage.tick().rollout.findings}
             labels.append(findings["fallback"].label)
-        first = labels.index(Label.NOT_YET)
+        first = labels.index(Label.NOT_JUDGED)
         assert {*labels[:first]} <= {Label.QUERY_FAILED}
         assert {*labels[first + 1 :]} == {Label.NOT_REFUTED}
         assert max(spans) <= 120
@@ -317,7 +317,7 @@ def test_an_alarm_that_was_in_alarm_before_the_rollout_does_not_fail_it(tmp_path
         stage.world.interceptors.append(set_alarm)
         rollout_now = stage.tick().rollout
         (finding,) = [one for one in rollout_now.findings if one.criterion == "red"]
-        assert (finding.verdict, finding.label) == (Verdict.INCONCLUSIVE, Label.RED_BEFORE)
+        assert (finding.verdict, finding.label) == (Verdict.INCONCLUSIVE, Label.ALARM_BEFORE_START)
         assert stage.ticks(12)[-1].rollout.phase is Phase.PAUSED
         stage.world.interceptors.remove(set_alarm)
         stage.runner.run_command(stage.rollout.id, Command(Verb.RESUME, "it is OK again"))

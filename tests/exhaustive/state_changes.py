@@ -7,8 +7,8 @@ from typing import Final
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.core import codec
 from controller.core.history import Entry
-from controller.core.judge.findings import Verdict, gate
-from controller.core.judge.gate import judge, needs
+from controller.core.judge.findings import Verdict, gate_verdict
+from controller.core.judge.gate import judge, query_plan
 from controller.core.judge.sealing import evidence_of
 from controller.core.observation import Observation, UnreadableTarget
 from controller.core.policy import LambdaEnv
@@ -90,14 +90,14 @@ def failing_verdicts(world: SmallWorld, shared: SharedState, by: str) -> Iterato
     """Yield the rollouts whose gate fails by the current metrics of `world`."""
     source = CloudWatchMetrics(world.client())
     for one in stored_rollouts(shared):
-        needed = needs(one, shared.now)
+        needed = query_plan(one, shared.now)
         shown = parse_weight(world.policy.target, dict(shared.cloud.shown))
         if not judges_gate(one, shown, shared.cloud.revision) or not needed.queries:
             continue
         answer = source.read(needed.queries.values(), needed.span)
         series = {key: answer[query] for key, query in needed.queries.items()}
         evidence = evidence_of(one, Observation(UnreadableTarget(""), series), shared.now)
-        if evidence is not None and gate(judge(evidence)) is Verdict.FAIL:
+        if evidence is not None and gate_verdict(judge(evidence)) is Verdict.FAIL:
             key = f"{by} saw {one.id} fail {shared.now}"
             yield key, GateVerdict(shared.now, by, one.id, Verdict.FAIL)
 

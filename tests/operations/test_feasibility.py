@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from controller.core.judge import sequential_tests
-from controller.core.judge.evidence import FrozenValue, Stretch
-from controller.core.judge.sequential_tests import Bettor
+from controller.core.judge.evidence import BaselineMeasurement, StepInterval
+from controller.core.judge.sequential_tests import CriterionTests
 from controller.core.judge.series import Window
 from controller.core.policy import Policy
 from controller.core.policy.check.parse import parse
 from controller.core.stats.binomial import requests_to_prove
-from controller.core.stats.mixture import Fold, folded
+from controller.core.stats.mixture import Fold, fold_minute
 from controller.core.units import MINUTE_S
 from controller.operations.feasibility import (
     SIGMA,
@@ -105,10 +105,10 @@ def delays(name: str, per_minute: float) -> list[float]:
 
 
 def simulated_delay(
-    bettor: Bettor, flow: RequestRates, share: float, rng: Random, within: int
+    bettor: CriterionTests, flow: RequestRates, share: float, rng: Random, within: int
 ) -> int:
     """Return after how many random minutes a rollout fails; `within` when it does not."""
-    stretch, fold = Stretch(0, 0, WARM * MINUTE_S), Fold()
+    stretch, fold = StepInterval(0, 0, WARM * MINUTE_S), Fold()
     paired, slow_share = bettor.name == "fast", SLOW if bettor.percentile else 0.0
     for minute in range(0, within * MINUTE_S, MINUTE_S):
         canary_requests = poisson(rng, flow.canary)
@@ -119,10 +119,10 @@ def simulated_delay(
             continue
         window = Window(
             canary_requests, canary_hits, canary_hits, False, control_requests, control_hits,
-            beyond=canary_hits,
+            fail_amount=canary_hits,
         )  # fmt: skip
-        bets, control = bettor.bets(window, fold, stretch, minute)
-        fold = folded(fold, minute + MINUTE_S, bets, {bettor.name: control}, TESTS)
+        bets, control = bettor.likelihood_ratios(window, fold, stretch, minute)
+        fold = fold_minute(fold, minute + MINUTE_S, bets, {bettor.name: control}, TESTS)
         if fold.rejects(POLICY.budget):
             return minute // MINUTE_S + 1
     return within
@@ -222,7 +222,7 @@ def test_the_smallest_is_found_within_the_bake_and_one_a_tenth_smaller_is_not(na
 
 def test_a_baseline_that_varied_makes_every_fault_harder_to_see() -> None:
     def of(dispersion: float) -> float:
-        value = FrozenValue(300, 10_000, 0, 86_400, share=SLOW, dispersion=dispersion)
+        value = BaselineMeasurement(300, 10_000, 0, 86_400, share=SLOW, dispersion=dispersion)
         (first, *_) = power_of(POLICY, 600, {"as-before": value})
         return next(
             one.smallest_detectable or inf for one in first.criteria if one.criterion == "as-before"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.core.judge.evidence import FrozenValue
+from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.observation import MetricQuery, QueryStatus, Series
 from controller.core.policy import Policy
 from controller.operations.metrics_view import Gauge, GaugeStatus, gauges, metric_views, span_of
@@ -33,7 +33,7 @@ def rows(
     policy_: Policy,
     points: Mapping[str, Any],
     minutes: int = 5,
-    baselines: Mapping[str, FrozenValue] | None = None,
+    baselines: Mapping[str, BaselineMeasurement] | None = None,
 ) -> dict[str, Gauge]:
     """Return the gauges at noon, by title.
 
@@ -176,7 +176,7 @@ def test_no_data_next_to_requests_is_not_called_no_traffic() -> None:
 
 
 def test_a_stored_value_of_a_concurrent_control_is_no_bound() -> None:
-    stored = {"SC-003": FrozenValue(200.0, 500, 0, 60)}
+    stored = {"SC-003": BaselineMeasurement(200.0, 500, 0, 60)}
     row = rows(increase({"concurrent": "direct"}), {"latency": [900] * 3}, 3, stored)["latency p95"]
     assert (row.expected, row.status) == ((), GaugeStatus.NOTHING_EXPECTED)
 
@@ -266,6 +266,6 @@ def test_a_baseline_that_is_known_gives_a_bound_in_the_unit_of_the_metric() -> N
         rows(frozen, {"latency": [211] * 3}, 3)["latency p95"].status
         is GaugeStatus.NOTHING_EXPECTED
     )
-    stored = {"SC-003": FrozenValue(200.0, 500, 0, 60)}
+    stored = {"SC-003": BaselineMeasurement(200.0, 500, 0, 60)}
     known = rows(frozen, {"latency": [209] * 3}, 3, stored)["latency p95"]
     assert (known.expected[0].text, known.status) == ("≤ 210 ms", GaugeStatus.AS_EXPECTED)

@@ -20,7 +20,7 @@ CaseResult = tuple[str, str]  # name and result of the case
 def finding(
     verdict: Verdict, sentence: str = "works is judged.", criterion: str = "works"
 ) -> Finding:
-    return Finding(criterion, verdict, Label.NOT_YET, 1.0, 0.99, 10, 0, 60, sentence)
+    return Finding(criterion, verdict, Label.NOT_JUDGED, 1.0, 0.99, 10, 0, 60, sentence)
 
 
 def entry(step: int, *findings: Finding) -> Entry:

@@ -165,7 +165,7 @@ def test_the_drain_and_the_label_are_shown_once_they_are_known(baking: Rollout) 
     ("verdict", "label", "is_shown"),
     [
         (Verdict.PASS, Label.NOT_REFUTED, False),
-        (Verdict.INCONCLUSIVE, Label.NOT_YET, False),
+        (Verdict.INCONCLUSIVE, Label.NOT_JUDGED, False),
         (Verdict.INCONCLUSIVE, Label.TOO_FEW, True),
         (Verdict.INCONCLUSIVE, Label.QUERY_FAILED, True),
         (Verdict.FAIL, Label.REFUTED, True),

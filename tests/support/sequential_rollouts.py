@@ -5,11 +5,11 @@ from math import inf
 from typing import Any
 
 from controller.core.judge import sequential_tests
-from controller.core.judge.evidence import FrozenValue, Stretch
-from controller.core.judge.sequential_tests import bettors
+from controller.core.judge.evidence import BaselineMeasurement, StepInterval
+from controller.core.judge.sequential_tests import gate_tests
 from controller.core.judge.series import Window
 from controller.core.policy import Policy
-from controller.core.stats.mixture import Bet, Control, Fold, folded
+from controller.core.stats.mixture import ControlState, Fold, LikelihoodRatios, fold_minute
 from controller.core.units import MINUTE_S
 from tests.support.rollouts import a_policy
 
@@ -39,7 +39,7 @@ CRITERIA: Mapping[str, Mapping[str, Any]] = {
     "count": {"kind": "threshold", "metric": "rejects", "max": 10},
 }  # fmt: skip
 # 5 % of a day of requests were slower than 400 ms.
-BASELINE = FrozenValue(400.0, 100_000, 0, 86_400, 0.05, 1.0)
+BASELINE = BaselineMeasurement(400.0, 100_000, 0, 86_400, 0.05, 1.0)
 BASELINES = {"beside": BASELINE, "stored": BASELINE}
 
 
@@ -69,12 +69,19 @@ def latency_window(
 
 
 def minute_evidence(
-    policy: Policy, name: str, window: Window, *, minute: int = 0, control: Control | None = None
-) -> list[Bet]:
+    policy: Policy,
+    name: str,
+    window: Window,
+    *,
+    minute: int = 0,
+    control: ControlState | None = None,
+) -> list[LikelihoodRatios]:
     """Return the bets of criterion `name` in a minute of the first step."""
-    stretch = Stretch(0, 0, int(policy.warmup.total_seconds()))
+    stretch = StepInterval(0, 0, int(policy.warmup.total_seconds()))
     fold = Fold(controls={} if control is None else {name: control})
-    return bettors(policy, 0, BASELINES)[name].bets(window, fold, stretch, minute * MINUTE_S)[0]
+    return gate_tests(policy, 0, BASELINES)[name].likelihood_ratios(
+        window, fold, stretch, minute * MINUTE_S
+    )[0]
 
 
 def fold_after(policy: Policy, minutes: Iterable[Mapping[str, Window]], warmup_s: int = 0) -> Fold:
@@ -99,14 +106,16 @@ def _folds(
     policy: Policy, minutes: Iterable[Mapping[str, Window]], warmup_s: int
 ) -> Iterable[Fold]:
     fold, tests = Fold(), sequential_tests.tests_of(policy)
-    tests_by_name, stretch = bettors(policy, 0, BASELINES), Stretch(0, 0, warmup_s)
+    tests_by_name, stretch = gate_tests(policy, 0, BASELINES), StepInterval(0, 0, warmup_s)
     for minute, windows in enumerate(minutes):
-        all_bets: list[Bet] = []
-        controls: dict[str, Control] = {}
+        all_bets: list[LikelihoodRatios] = []
+        controls: dict[str, ControlState] = {}
         for name, window in windows.items():
-            one, controls[name] = tests_by_name[name].bets(window, fold, stretch, minute * MINUTE_S)
+            one, controls[name] = tests_by_name[name].likelihood_ratios(
+                window, fold, stretch, minute * MINUTE_S
+            )
             all_bets += one
-        fold = folded(fold, (minute + 1) * MINUTE_S, all_bets, controls, tests)
+        fold = fold_minute(fold, (minute + 1) * MINUTE_S, all_bets, controls, tests)
         yield fold
 
 

@@ -1,14 +1,17 @@
-"""What was measured of a rollout and is kept with it: its baselines, the evidence of its step."""
+"""The evidence that is kept with a rollout: baselines, sign-offs, alarms, and tallies of a step."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from controller.core.observation import AlarmReading
 
 
 @dataclass(frozen=True, slots=True)
-class FrozenValue:
+class BaselineMeasurement:
     """A baseline read before the start: its value, samples, and window in unix seconds.
 
     share: of its requests that were slower than the value, at least what its percentile leaves
-        above it; None where nobody needs it.
+        above it; None where no criterion needs it.
     dispersion: how many times more that share varied between blocks than chance explains.
     """
 
@@ -21,8 +24,8 @@ class FrozenValue:
 
 
 @dataclass(frozen=True, slots=True)
-class Signature:
-    """What a person has said of a criterion: yes, or no. at: unix seconds."""
+class SignOff:
+    """The sign-off or refusal of a criterion by an operator. at: unix seconds."""
 
     by: str
     at: int
@@ -31,8 +34,26 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """A stretch of whole minutes in which one step's weight was in force, in unix seconds.
+class NonMetricEvidence:
+    """The evidence of a rollout that does not come from metrics or logs: alarms and sign-offs.
+
+    alarms: by name or ARN. sign_offs: by criterion. rollout_start: unix seconds.
+    rollout_id: for the command that an operator has to type.
+    """
+
+    alarms: Mapping[str, AlarmReading] = field(default_factory=dict)
+    sign_offs: Mapping[str, SignOff] = field(default_factory=dict)
+    rollout_start: int = 0
+    rollout_id: str = "ROLLOUT"
+
+    def refusals(self) -> list[str]:
+        """Return the criteria that an operator has refused."""
+        return [name for name, one in self.sign_offs.items() if one.refused]
+
+
+@dataclass(frozen=True, slots=True)
+class StepInterval:
+    """The whole minutes in which the weight of one step was applied, in unix seconds.
 
     judged_from: end of its warm-up. end: 0 while it lasts.
     """
@@ -44,8 +65,8 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """Breaching windows with none within the bound between them; silence may lie between.
+class BreachRun:
+    """A run of breaching windows, none within the bound between them; some may have no data.
 
     length: how many; start, end: from the first to the last, unix seconds; value: of the last.
     """
@@ -61,13 +82,13 @@ class Tally:
     """The fold of one criterion over closed windows of a step.
 
     through: end of the last folded window, unix seconds; 0 before the first.
-    windows, empty, unknown: windows with data, without, and with data that make no sense together.
+    windows, empty, unknown: windows with data, without data, and with inconsistent data.
     lost: windows that were given up, because their queries were never answered.
-    samples, amount: requests seen, and what is summed over them (failures, latency x samples, ...).
+    samples, amount: requests, and what is summed over them (failures, latency x samples, ...).
     control_samples, control_amount: the same for the concurrent control.
-    run, worst: the run of breaches that goes on now, and the longest of the step.
+    run, worst: the current run of breaches, and the longest of the step.
     last, last_end, last_breach: newest window with data: value, end, whether it breached.
-    tail_empty, tail_unfit: the newest closed window had no data, or data that make no sense.
+    tail_empty, tail_unfit: the newest closed window had no data, or inconsistent data.
     recent: requests and failures of the newest windows, where a criterion looks back over them.
     """
 
@@ -80,8 +101,8 @@ class Tally:
     amount: float = 0.0
     control_samples: float = 0.0
     control_amount: float = 0.0
-    run: Run = Run()
-    worst: Run = Run()
+    run: BreachRun = BreachRun()
+    worst: BreachRun = BreachRun()
     last: float | None = None
     last_end: int = 0
     last_breach: bool = False

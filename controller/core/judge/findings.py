@@ -1,4 +1,4 @@
-"""A finding: one criterion judged once, told so that a person can repeat it."""
+"""A finding: one criterion judged once, with verdict, label, numbers and a sentence."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """The three answers of a judge; silence and failed queries are `inconclusive`."""
+    """The three verdicts; missing data and failed queries are `inconclusive`."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -14,7 +14,7 @@ class Verdict(StrEnum):
 
 
 class Label(StrEnum):
-    """How much was shown, from most to least."""
+    """How strong the evidence is, from most to least."""
 
     CONFIRMED = "confirmed"
     PROVEN = "proven"
@@ -22,9 +22,9 @@ class Label(StrEnum):
     NOT_REFUTED = "not refuted"
     REFUTED = "refuted"
     TOO_FEW = "too few samples"
-    NOT_YET = "not judged yet"
+    NOT_JUDGED = "not judged yet"
     NOT_ATTESTED = "not attested"
-    RED_BEFORE = "red before the start"
+    ALARM_BEFORE_START = "red before the start"
     NO_DATA = "no data"
     BAD_DATA = "data do not fit together"
     QUERY_FAILED = "query failed"
@@ -37,7 +37,7 @@ class Finding:
 
     measured, bound: what was compared, in the unit of the criterion (rates as fractions).
     samples: requests (or datapoints) of the step behind it.
-    start, end: the stretch of time that was judged, unix seconds.
+    start, end: the time that was judged, unix seconds.
     gates: False where the criterion only reports.
     """
 
@@ -54,17 +54,17 @@ class Finding:
 
     @property
     def fails(self) -> bool:
-        """True when this alone takes the rollout back."""
+        """True when this finding alone rolls back."""
         return self.gates and self.verdict is Verdict.FAIL
 
     @property
-    def holds_up(self) -> bool:
-        """True when this alone keeps the rollout from going on."""
+    def blocks_advance(self) -> bool:
+        """True when this finding alone keeps the rollout from the next step."""
         return self.gates and self.verdict is not Verdict.PASS
 
 
-def gate(findings: Iterable[Finding]) -> Verdict:
-    """Return the verdict of all findings together, but for those that only report.
+def gate_verdict(findings: Iterable[Finding]) -> Verdict:
+    """Return the verdict of a gate: of all findings together, but for those that only report.
 
     Any `fail` fails; only all `pass` passes; a gate without findings is inconclusive.
     """
@@ -77,7 +77,7 @@ def gate(findings: Iterable[Finding]) -> Verdict:
 _WEAKNESS = {str(label): rank for rank, label in enumerate(Label)}
 
 
-def weakest(labels: Iterable[str]) -> str:
+def weakest_label(labels: Iterable[str]) -> str:
     """Return the label that claims least; empty when there is none."""
     known = [label for label in labels if label]
     return max(known, key=_WEAKNESS.__getitem__, default="")

@@ -1,6 +1,7 @@
-"""The table of criteria: what each asks, what was measured, and how much that shows.
+"""The scorecard of a rollout: a row for each criterion, with target, measured value and verdict.
 
-It is the same for `status`, for a rehearsal and for the last notice of a rollout.
+`status`, a rehearsal and the last notice of a rollout show the same table. Values and bounds are
+written in the unit of their criterion.
 """
 
 from collections.abc import Iterator
@@ -26,17 +27,23 @@ from controller.core.policy import (
 from controller.core.rollout import Rollout
 from controller.core.units import format_percent, number_text
 
-NOTHING: Final = "–"
+NO_VALUE: Final = "–"
+VERDICT_MARKS: Final = {Verdict.PASS: "pass", Verdict.FAIL: "FAIL", Verdict.INCONCLUSIVE: "open"}
+HEADER: Final = ("", "criterion", "target", "measured", "samples", "shown", "role")
+RIGHT_ALIGNED: Final = ("measured", "samples")
 _DIGITS = 3  # decimals of a percent
+
+
+# --- Values and bounds ----------------------------------------------------------------------------
 
 
 def measured_text(finding: Finding, policy: Policy) -> str:
     """Return the measured value, like `99.95%` or `+3.1%`; a dash when nothing was measured.
 
-    Where that is a plain number, the bound has its unit.
+    A plain number has no unit: its bound has it.
     """
     if finding.measured is None:
-        return NOTHING
+        return NO_VALUE
     value = finding.measured
     match policy.criteria[finding.criterion]:
         case Alarm():
@@ -50,12 +57,14 @@ def measured_text(finding: Finding, policy: Policy) -> str:
         case Share():
             return percent(value, finding.bound, 2)
         case criterion:
-            return _bounded(criterion, value, finding.bound, policy)
+            return _bounded_value_text(criterion, value, finding.bound, policy)
 
 
-def _bounded(criterion: BoundedCriterion, value: float, bound: float, policy: Policy) -> str:
+def _bounded_value_text(
+    criterion: BoundedCriterion, value: float, bound: float, policy: Policy
+) -> str:
     match criterion:
-        case LatencyIncrease() | Threshold() if _of_slow(criterion, policy):
+        case LatencyIncrease() | Threshold() if _is_slow_share(criterion, policy):
             return f"{percent(value, bound, 1)} slow"
         case SuccessRate():
             return percent(value, bound, _DIGITS)
@@ -70,35 +79,35 @@ def _bounded(criterion: BoundedCriterion, value: float, bound: float, policy: Po
 
 
 def bound_text(finding: Finding, policy: Policy) -> str:
-    """Return the bound and on which side of it the criterion holds, like `≥ 99.9%`."""
+    """Return the bound, and on which side of it the criterion passes, like `≥ 99.9%`."""
     criterion, bound = policy.criteria[finding.criterion], finding.bound
-    if isinstance(criterion, LatencyIncrease | Threshold) and _of_slow(criterion, policy):
+    if isinstance(criterion, LatencyIncrease | Threshold) and _is_slow_share(criterion, policy):
         return f"≤ {format_percent(bound, 2)} slow"
-    return _target(criterion, bound, policy)
+    return _target_text(criterion, bound, policy)
 
 
 def target_text(criterion: Criterion, policy: Policy) -> str:
-    """Return what `criterion` asks for, of which nothing was judged yet."""
+    """Return the target of a criterion that has no finding yet."""
     match criterion:
         case SuccessRate():
-            return _target(criterion, criterion.min, policy)
+            return _target_text(criterion, criterion.min, policy)
         case LatencyIncrease():
-            return _target(criterion, criterion.max_increase, policy)
+            return _target_text(criterion, criterion.max_increase, policy)
         case Threshold() | LogEvents():
-            return _target(criterion, float(criterion.bound), policy)
+            return _target_text(criterion, float(criterion.bound), policy)
         case Traffic():
-            return _target(criterion, float(criterion.min), policy)
+            return _target_text(criterion, float(criterion.min), policy)
         case BurnRate():
             return " and ".join(f"≤ {pair.factor:g}x" for pair in criterion.windows)
         case Share():
             return f"weight ± {format_percent(criterion.tolerance)}"
         case Alarm() | Attestation():
-            return _target(criterion, 0.0, policy)
+            return _target_text(criterion, 0.0, policy)
         case unreachable:
             assert_never(unreachable)
 
 
-def _target(criterion: Criterion, bound: float, policy: Policy) -> str:
+def _target_text(criterion: Criterion, bound: float, policy: Policy) -> str:
     match criterion:
         case Alarm():
             return "OK"
@@ -111,10 +120,10 @@ def _target(criterion: Criterion, bound: float, policy: Policy) -> str:
         case Share():
             return f"{percent(bound, bound, 0)} ± {format_percent(criterion.tolerance)}"
         case _:
-            return _bound(criterion, bound, policy)
+            return _bounded_target_text(criterion, bound, policy)
 
 
-def _bound(criterion: BoundedCriterion, bound: float, policy: Policy) -> str:
+def _bounded_target_text(criterion: BoundedCriterion, bound: float, policy: Policy) -> str:
     match criterion:
         case SuccessRate():
             return f"≥ {percent(bound, bound, _DIGITS)}"
@@ -130,22 +139,18 @@ def _bound(criterion: BoundedCriterion, bound: float, policy: Policy) -> str:
             assert_never(unreachable)
 
 
-def _of_slow(criterion: LatencyIncrease | Threshold, policy: Policy) -> bool:
+def _is_slow_share(criterion: LatencyIncrease | Threshold, policy: Policy) -> bool:
     """Tell whether a finding of `criterion` is about a share of slow requests."""
     percentile = policy.metrics[criterion.metric].percentile is not None
     return criterion.sequential and percentile
 
 
-# --- The table ------------------------------------------------------------------------------------
-
-MARKS: Final = {Verdict.PASS: "pass", Verdict.FAIL: "FAIL", Verdict.INCONCLUSIVE: "open"}
-HEAD: Final = ("", "criterion", "target", "measured", "samples", "shown", "role")
-TO_THE_RIGHT: Final = ("measured", "samples")
+# --- Table ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One criterion of a rollout, in words; finding: the newest there is, None before the first."""
+    """One criterion of a rollout, as text; finding: the newest, None before the first."""
 
     criterion: str
     kind: str
@@ -156,34 +161,34 @@ class Row:
 
     @property
     def verdict(self) -> Verdict:
-        """What it comes to; what was not judged yet is open."""
+        """The verdict; inconclusive before the first finding."""
         return Verdict.INCONCLUSIVE if self.finding is None else self.finding.verdict
 
     @property
     def samples(self) -> str:
-        """How many requests, datapoints or events are behind it; a dash for none."""
-        many = 0 if self.finding is None else self.finding.samples
-        return number_text(many) if many else NOTHING
+        """How many requests, datapoints or events are behind the finding; a dash for none."""
+        count = 0 if self.finding is None else self.finding.samples
+        return number_text(count) if count else NO_VALUE
 
     @property
     def label(self) -> str:
-        """How much was shown."""
-        return str(Label.NOT_YET if self.finding is None else self.finding.label)
+        """How strong the evidence is: the label of the finding."""
+        return str(Label.NOT_JUDGED if self.finding is None else self.finding.label)
 
     @property
     def role(self) -> str:
-        """Whether the rollout goes by it: `gate`, or `report`."""
+        """Whether the criterion decides over the rollout: `gate`, or only `report`."""
         return "gate" if self.gates else "report"
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """The row as text, below HEAD."""
-        mark = MARKS[self.verdict]
-        figures = (self.target, self.measured, self.samples, self.label)
-        return mark, self.criterion, *figures, self.role
+        """The row as text, in the order of `HEADER`."""
+        mark = VERDICT_MARKS[self.verdict]
+        values = (self.target, self.measured, self.samples, self.label)
+        return mark, self.criterion, *values, self.role
 
     def data(self) -> dict[str, Any]:
-        """Return it as plain JSON data."""
+        """Return the row as plain JSON data."""
         return {
             "criterion": self.criterion,
             "kind": self.kind,
@@ -197,33 +202,33 @@ class Row:
 
 
 def rows(rollout: Rollout) -> list[Row]:
-    """Return a row for each criterion of the policy, by id, as a store keeps them.
+    """Return a row for each criterion of the policy, sorted by id.
 
-    What the gate of this step does not judge stands as an earlier step has left it.
+    A criterion that the gate of this step does not judge has the finding of an earlier step.
     """
-    known = {one.criterion: one for one in (*rollout.earlier, *rollout.findings)}
+    findings = {one.criterion: one for one in (*rollout.earlier, *rollout.findings)}
     policy = rollout.policy
     return [
-        _row(name, one, policy, known.get(name)) for name, one in sorted(policy.criteria.items())
+        _row(name, one, policy, findings.get(name)) for name, one in sorted(policy.criteria.items())
     ]
 
 
 def table(rollout: Rollout) -> list[str]:
-    """Return the rows as lines of one width, under a head; none before anything was judged."""
+    """Return the rows as aligned lines under a header; no line before the first finding."""
     if not (rollout.findings or rollout.earlier):
         return []
     cells = [row.cells for row in rows(rollout)]
-    widths = [max(map(len, column)) for column in zip(HEAD, *cells, strict=True)]
-    return ["  ".join(_padded(line, widths)).rstrip() for line in (HEAD, *cells)]
+    widths = [max(map(len, column)) for column in zip(HEADER, *cells, strict=True)]
+    return ["  ".join(_pad_cells(line, widths)).rstrip() for line in (HEADER, *cells)]
 
 
-def _padded(line: tuple[str, ...], widths: list[int]) -> Iterator[str]:
-    for head, text, width in zip(HEAD, line, widths, strict=True):
-        yield text.rjust(width) if head in TO_THE_RIGHT else text.ljust(width)
+def _pad_cells(line: tuple[str, ...], widths: list[int]) -> Iterator[str]:
+    for title, text, width in zip(HEADER, line, widths, strict=True):
+        yield text.rjust(width) if title in RIGHT_ALIGNED else text.ljust(width)
 
 
 def _row(name: str, criterion: Criterion, policy: Policy, finding: Finding | None) -> Row:
-    measured, target = NOTHING, target_text(criterion, policy)
+    measured, target = NO_VALUE, target_text(criterion, policy)
     if finding is not None:
         measured, target = measured_text(finding, policy), bound_text(finding, policy)
     return Row(name, criterion.kind, criterion.gating, target, measured, finding)

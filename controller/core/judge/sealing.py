@@ -1,17 +1,27 @@
-"""The evidence of one rollout at one moment: what its gate is judged from, and what gets sealed."""
+"""The evidence of a rollout at one tick: what its gate is judged from, and what gets sealed.
+
+To seal is to fold what can no longer change into the stored evidence, so that no later tick has to
+read it again.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import inf
 
-from controller.core.judge.evidence import Stretch, Tally
+from controller.core.judge.evidence import NonMetricEvidence, StepInterval, Tally
 from controller.core.judge.findings import Finding
-from controller.core.judge.gate import Evidence, behind, catching_up, judge, seal, seal_fold
-from controller.core.judge.kinds.alarm import Said
-from controller.core.judge.kinds.attestation import of_attestation
+from controller.core.judge.gate import (
+    Evidence,
+    awaits_log_backlog,
+    judge,
+    reads_log_backlog,
+    seal_fold,
+    seal_tallies,
+)
+from controller.core.judge.kinds.attestation import conclude_attestation
 from controller.core.judge.log_queries import log_keys
-from controller.core.judge.queries import JUDGED, keys_of
+from controller.core.judge.queries import JUDGED_PHASES, series_keys_of
 from controller.core.judged_intervals import unsealed_intervals
 from controller.core.observation import Observation, QueryStatus, Series, TargetReading
 from controller.core.policy import Attestation, LogEvents
@@ -20,108 +30,112 @@ from controller.core.stats.mixture import Fold
 from controller.core.units import MINUTE_S, floor_to, from_unix
 
 # Evidence is sealed and written to the history at most this often, and at each transition; and with
-# each tick while a log that was not read for long is caught up with.
+# each tick while a log has a backlog.
 SEAL_EVERY = timedelta(hours=1)
 
 
-def evidence_of(rollout: Rollout, seen: Observation, now: datetime) -> Evidence | None:
+def evidence_of(rollout: Rollout, observation: Observation, now: datetime) -> Evidence | None:
     """Return the evidence of `rollout` in its step; None before the first minute that is read."""
     start, end, first = rollout.judged_from, rollout.bake_end, rollout.read_from
     if start is None or end is None or first is None:
         return None
-    if rollout.phase not in JUDGED or first >= now.timestamp():
+    if rollout.phase not in JUDGED_PHASES or first >= now.timestamp():
         return None
-    closed = floor_to(now - rollout.policy.settle, MINUTE_S)
+    closed_end = floor_to(now - rollout.policy.settle, MINUTE_S)
     return Evidence(
         policy=rollout.policy,
         gate=rollout.policy.gate(rollout.judged_step),
-        series=seen.series,
+        series=observation.series,
         tallies=rollout.tallies,
         start=start,
-        closed=closed,
+        closed_end=closed_end,
         open_end=floor_to(now, MINUTE_S) + MINUTE_S,
-        bake_over=closed >= end.timestamp(),
-        weight=_weight(rollout, seen),
+        bake_over=closed_end >= end.timestamp(),
+        weight=_weight(rollout, observation),
         baselines=rollout.baselines,
-        fold=rollout.fold.usable,
-        stretches=unsealed_intervals(rollout),
-        said=Said(seen.alarms, rollout.signed, int(rollout.created.timestamp()), rollout.id),
+        fold=rollout.fold.current_version,
+        intervals=unsealed_intervals(rollout),
+        non_metric=NonMetricEvidence(
+            observation.alarms, rollout.signed, int(rollout.created.timestamp()), rollout.id
+        ),
     )
 
 
 def findings_of(rollout: Rollout, evidence: Evidence | None) -> tuple[Finding, ...]:
-    """Return what the gate says; where nothing is judged yet, a person may have said no."""
-    return refusals(rollout) if evidence is None else judge(evidence)
+    """Return the findings of the gate; before the first evidence, those of refused sign-offs."""
+    return refusal_findings(rollout) if evidence is None else judge(evidence)
 
 
-def reads_on(rollout: Rollout, seen: Observation, now: datetime) -> bool:
-    """Tell whether a log of the gate is being caught up with: its rest is left to further ticks."""
-    evidence = evidence_of(rollout, seen, now)
-    return evidence is not None and behind(evidence)
+def awaits_logs(rollout: Rollout, observation: Observation, now: datetime) -> bool:
+    """Tell whether a log of the gate has a backlog that is left to further ticks."""
+    evidence = evidence_of(rollout, observation, now)
+    return evidence is not None and awaits_log_backlog(evidence)
 
 
-def refusals(rollout: Rollout) -> tuple[Finding, ...]:
-    """Return the attestations that gate and that a person has refused: no measurement is needed."""
-    said, now = Said(signed=rollout.signed), int(rollout.updated.timestamp())
+def refusal_findings(rollout: Rollout) -> tuple[Finding, ...]:
+    """Return the findings of gating attestations that an operator has refused."""
+    non_metric, now = NonMetricEvidence(sign_offs=rollout.signed), int(rollout.updated.timestamp())
     return tuple(
-        of_attestation(name, criterion, said, now, now)
-        for name in said.refusals()
+        conclude_attestation(name, criterion, non_metric, now, now)
+        for name in non_metric.refusals()
         if isinstance(criterion := rollout.policy.criteria[name], Attestation) and criterion.gating
     )
 
 
-def _weight(rollout: Rollout, seen: Observation) -> int:
-    """Return the weight that the canary's silence is held against.
+def _weight(rollout: Rollout, observation: Observation) -> int:
+    """Return the weight that the canary's traffic is judged at.
 
-    That is the live one where another hand moved it; the lower of both, for the evidence of the
-    step is older than that hand.
+    After drift it is the lower of the planned and the live weight: the evidence of the step is
+    older than the drift.
     """
     weight = rollout.weight if rollout.previous_live is None else rollout.intent.previous
     return (
-        min(weight, seen.target.weight or 0) if isinstance(seen.target, TargetReading) else weight
+        min(weight, observation.target.weight or 0)
+        if isinstance(observation.target, TargetReading)
+        else weight
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """Evidence with all unchangeable minutes folded in: of the step, and of the whole rollout."""
+    """The sealed evidence: the tallies of the step, and the fold of the whole rollout."""
 
     tallies: Mapping[str, Tally]
     fold: Fold
 
 
-def sealed(rollout: Rollout, seen: Observation, now: datetime) -> Seal | None:
-    """Return the evidence that nothing can change any more; None while it is too early."""
-    evidence = evidence_of(rollout, seen, now)
+def seal_if_due(rollout: Rollout, observation: Observation, now: datetime) -> Seal | None:
+    """Return the evidence that can no longer change; None while no seal is due."""
+    evidence = evidence_of(rollout, observation, now)
     if evidence is None:
         return None
-    first = evidence.stretches[0].begin if evidence.stretches else evidence.start
+    first = evidence.intervals[0].begin if evidence.intervals else evidence.start
     last = rollout.sealed_at or from_unix(first)
-    if now - last < SEAL_EVERY and not catching_up(evidence):
+    if now - last < SEAL_EVERY and not reads_log_backlog(evidence):
         return None
-    return Seal(seal(evidence, now), seal_fold(evidence, now))
+    return Seal(seal_tallies(evidence, now), seal_fold(evidence, now))
 
 
-def kept(before: Rollout, after: Rollout, series: Mapping[str, Series]) -> dict[str, Series]:
-    """Return what the history keeps of `series` with the step from `before` to `after`.
+def trim_series(before: Rollout, after: Rollout, series: Mapping[str, Series]) -> dict[str, Series]:
+    """Return the part of `series` that the history entry from `before` to `after` stores.
 
-    Hourly evidence keeps what it sealed, so that no minute is kept twice; a transition keeps
+    An hourly entry stores what it sealed, so that no minute is stored twice; a transition stores
     everything since the last seal, for that is what its decision was made from.
     """
     begin = _sealed_until(before)
-    end = _sealed_until(after) if _seals(before, after) else {}
+    end = _sealed_until(after) if _has_new_seal(before, after) else {}
     return {key: _cut(one, begin.get(key, 0), end.get(key, inf)) for key, one in series.items()}
 
 
-def whole(
+def restore_series(
     before: Rollout, series: Mapping[str, Series], sealed_points: Mapping[str, Mapping[int, float]]
 ) -> dict[str, Series]:
-    """Return `series`, as `kept` left them, with the points that earlier entries have sealed.
+    """Return `series`, as trimmed by `trim_series`, with the points that earlier entries sealed.
 
     One criterion may have sealed what another still reads. An answer that was not complete stays as
-    it is: nobody knows which of those points it had.
+    it is: it is not known which of those points it had.
     """
-    if before.phase not in JUDGED:
+    if before.phase not in JUDGED_PHASES:
         return dict(series)
     return {
         key: replace(one, points={**sealed_points.get(key, {}), **one.points})
@@ -131,38 +145,42 @@ def whole(
     }
 
 
-def _seals(before: Rollout, after: Rollout) -> bool:
+def _has_new_seal(before: Rollout, after: Rollout) -> bool:
     return after.sealed_at is not None and after.sealed_at != before.sealed_at
 
 
 def _sealed_until(rollout: Rollout) -> dict[str, int]:
-    """Return until when each series is sealed, by the criterion that is furthest with it.
+    """Return the end of the sealed time of each series, by the criterion that has sealed most.
 
-    What adds up is sealed for all of them at once, across steps: from there on, or from where a
-    tally of the step has sealed more.
+    The fold of the whole rollout is sealed for all sequential criteria at once, across steps: up
+    to that time, or further where a tally of the step has sealed more.
     """
     ends: dict[str, int] = {}
     tallied: dict[str, int] = {}
     metrics, start = rollout.policy.metrics, rollout.judged_from or 0
     for name, criterion in rollout.policy.gate(rollout.judged_step).items():
         through = rollout.tallies[name].through if name in rollout.tallies else 0
-        keys = [key for _, _, key in keys_of(criterion, metrics, rollout.baselines.get(name))]
+        keys = [
+            key for _, _, key in series_keys_of(criterion, metrics, rollout.baselines.get(name))
+        ]
         if isinstance(criterion, LogEvents):
-            keys = [log_keys(name)[0]]  # of the control only the newest is read, and kept as it is
+            keys = [log_keys(name)[0]]  # of the control only the newest is read, and stored whole
         for key in keys:
             ends[key] = max(ends.get(key, start), through)
             tallied[key] = max(tallied.get(key, 0), through)
-    stretches = unsealed_intervals(rollout)
-    for one in stretches:
-        through = max(stretches[0].begin, rollout.fold.through)
-        ends |= {key: max(tallied.get(key, 0), through) for key in _weighed(rollout, one)}
+    intervals = unsealed_intervals(rollout)
+    for interval in intervals:
+        through = max(intervals[0].begin, rollout.fold.through)
+        ends |= {
+            key: max(tallied.get(key, 0), through) for key in _sequential_keys(rollout, interval)
+        }
     return ends
 
 
-def _weighed(rollout: Rollout, stretch: Stretch) -> Iterator[str]:
-    for name, criterion in rollout.policy.gate(stretch.step).items():
+def _sequential_keys(rollout: Rollout, interval: StepInterval) -> Iterator[str]:
+    for name, criterion in rollout.policy.gate(interval.step).items():
         if criterion.sequential:
-            for _, _, key in keys_of(
+            for _, _, key in series_keys_of(
                 criterion, rollout.policy.metrics, rollout.baselines.get(name)
             ):
                 yield key

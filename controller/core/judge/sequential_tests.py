@@ -1,9 +1,9 @@
-"""The tests of a policy's sequential criteria, and what each of them bets in one minute."""
+"""The sequential tests of a policy, and the likelihood ratios of each for one minute."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from controller.core.judge.evidence import FrozenValue, Stretch
+from controller.core.judge.evidence import BaselineMeasurement, StepInterval
 from controller.core.judge.series import Window
 from controller.core.policy import (
     ConcurrentBaseline,
@@ -17,35 +17,35 @@ from controller.core.policy import (
 )
 from controller.core.stats import binomial, dispersion, poisson, success_rate, two_sample
 from controller.core.stats.eprocess import Capital, cap_for
-from controller.core.stats.mixture import Bet, Control, Fold, Test
-from controller.core.stats.prior import Onsets
-from controller.core.stats.two_sample import Pair
+from controller.core.stats.mixture import ControlState, Fold, LikelihoodRatios, Test
+from controller.core.stats.prior import ChangePointPrior
+from controller.core.stats.two_sample import PairedCounts
 from controller.core.units import MINUTE_S
 
 BREAKER, OBJECTIVE = "breaker", "objective"
 # Parts of the budget, before they are made to add up to 1.
-_BREAKER, _OBJECTIVE, _LATENCY, _LIMIT = 2.0, 4.0, 3.0, 0.5
-# A minute counts as no more requests than this for a latency: a wobble of 1 % is no proof.
-_MOST = 300
-# How much of what is known of a control's slow requests is left after a minute: half in 23 minutes.
-_FADING = 0.97
-# What is believed of a control before its first minute, in requests.
-_BELIEVED = 50.0
-# How much a latency varies of which nobody has measured it.
-_UNMEASURED = 3.0
-# Shares of slow requests that can be bet against.
-_LEAST, _USUAL, _MOST_ALLOWED = 0.0001, 0.05, 0.9
+_BREAKER_PART, _OBJECTIVE_PART, _LATENCY_PART, _LIMIT_PART = 2.0, 4.0, 3.0, 0.5
+# A minute counts as no more requests than this for a latency: a deviation of 1 % is no proof.
+_MAX_EFFECTIVE_REQUESTS = 300
+# Part of a control's counts that is left after a minute: half of them in 23 minutes.
+_CONTROL_DECAY = 0.97
+# Weight of the prior share of slow requests of a control, in requests.
+_PRIOR_REQUESTS = 50.0
+# Dispersion of a latency for which it was not measured.
+_DEFAULT_DISPERSION = 3.0
+# Shares of slow requests that can be tested against.
+_MIN_SLOW_SHARE, _DEFAULT_SLOW_SHARE, _MAX_SLOW_SHARE = 0.0001, 0.05, 0.9
 
 
 def tests_of(policy: Policy) -> tuple[Test, ...]:
     """Return every test of `policy`; their weights add up to 1."""
-    found = [
+    parts = [
         test for name, one in policy.sequential_criteria().items() for test in _tests(name, one)
     ]
-    whole = sum(part for _, part, _ in found)
+    total = sum(part for _, part, _ in parts)
     return tuple(
-        Test(name, part / whole, cap_for(policy.budget * part / whole, datapoints))
-        for name, part, datapoints in found
+        Test(name, part / total, cap_for(policy.budget * part / total, datapoints))
+        for name, part, datapoints in parts
     )
 
 
@@ -54,157 +54,189 @@ def criterion_of(test: str) -> str:
     return test.partition("/")[0]
 
 
-def onsets_of(policy: Policy) -> Onsets:
-    """Return the prior of when a change for the worse begins."""
+def change_point_prior(policy: Policy) -> ChangePointPrior:
+    """Return the prior of when a regression begins, for the steps and bake times of `policy`."""
     baked = sum(step.bake.total_seconds() for step in policy.steps)
-    return Onsets(len(policy.steps), int(baked) // MINUTE_S)
+    return ChangePointPrior(len(policy.steps), int(baked) // MINUTE_S)
 
 
 def _tests(name: str, criterion: Criterion) -> Iterator[tuple[str, float, int]]:
-    """Yield name and part of the budget of each test, and how many minutes it takes at least."""
+    """Yield name, part of the budget, and fewest minutes to reject of each test of `criterion`."""
     match criterion:
         case SuccessRate():
-            yield f"{name}/{BREAKER}", _BREAKER, 2
-            yield f"{name}/{OBJECTIVE}", _OBJECTIVE, 5
+            yield f"{name}/{BREAKER}", _BREAKER_PART, 2
+            yield f"{name}/{OBJECTIVE}", _OBJECTIVE_PART, 5
         case LatencyIncrease():
-            yield name, _LATENCY, 3
+            yield name, _LATENCY_PART, 3
         case _:
-            yield name, _LIMIT, 5
+            yield name, _LIMIT_PART, 5
 
 
 @dataclass(frozen=True, slots=True)
-class Bettor:
-    """What one criterion bets.
+class CriterionTests:
+    """The sequential tests of one criterion.
 
-    caps: by test.
-    percentile: what the statistic of its metric leaves below, like 0.95; None for a count.
+    prior: of the minute in which a regression begins. caps: by test.
+    percentile: the share of values below the statistic of its metric, like 0.95; None for a count.
     baseline: what was read of the stable path before the start.
-    usual: the share of requests that may be slower than the limits.
+    allowed_slow_share: the share of requests that may be slower than the limits.
     """
 
     name: str
     criterion: Criterion
-    onsets: Onsets
+    prior: ChangePointPrior
     caps: Mapping[str, float]
     percentile: float | None
-    baseline: FrozenValue | None
-    usual: float
+    baseline: BaselineMeasurement | None
+    allowed_slow_share: float
 
-    def bets(
-        self, seen: Window, fold: Fold, stretch: Stretch, minute: int
-    ) -> tuple[list[Bet], Control]:
-        """Return the bets on the minute that begins at `minute`, and what the control shows then.
+    def likelihood_ratios(
+        self, window: Window, fold: Fold, interval: StepInterval, minute: int
+    ) -> tuple[list[LikelihoodRatios], ControlState]:
+        """Return the likelihood ratios of the minute that begins at `minute`, unix seconds.
 
-        seen: what fits together, of at least one request; fold: everything before that minute.
-        In the warm-up only the breaker bets.
+        And what is known of the control after it. window: consistent data of at least one request;
+        fold: over everything before that minute. In the warm-up only the breaker has ratios.
         """
         control = fold.controls.get(self.name, NO_CONTROL)
-        judged = minute >= stretch.judged_from
+        judged = minute >= interval.judged_from
         if isinstance(self.criterion, SuccessRate):
-            return self._success(self.criterion, seen, fold, stretch, judged=judged)
+            return self._success_rate_ratios(self.criterion, window, fold, interval, judged=judged)
         if not judged:
             return [], control
         if isinstance(self.criterion, Threshold):
-            ratios = self._limit(self.criterion, seen)
-            return [self._bet(self.name, ratios, fold, stretch.step)], control
+            ratios = self._threshold_log_ratios(self.criterion, window)
+            return [self._ratios(self.name, ratios, fold, interval.step)], control
         if isinstance(self.criterion, LatencyIncrease):
-            return self._slower(self.criterion, seen, control, fold, stretch.step)
+            return self._latency_ratios(self.criterion, window, control, fold, interval.step)
         return [], control
 
-    def _bet(
+    def _ratios(
         self, test: str, ratios: tuple[float, ...], fold: Fold, step: int, phi: float = 1.0
-    ) -> Bet:
-        onset = self.onsets.share(fold.capitals.get(test, _NOTHING_YET), step)
-        return Bet(test, ratios, onset, self.caps[test], phi, step)
+    ) -> LikelihoodRatios:
+        prior_share = self.prior.share(fold.capitals.get(test, _INITIAL_CAPITAL), step)
+        return LikelihoodRatios(test, ratios, prior_share, self.caps[test], phi, step)
 
-    def _success(
-        self, criterion: SuccessRate, seen: Window, fold: Fold, stretch: Stretch, *, judged: bool
-    ) -> tuple[list[Bet], Control]:
-        allowed, step, pair = 1 - criterion.min, stretch.step, _pair(seen)
+    def _success_rate_ratios(
+        self,
+        criterion: SuccessRate,
+        window: Window,
+        fold: Fold,
+        interval: StepInterval,
+        *,
+        judged: bool,
+    ) -> tuple[list[LikelihoodRatios], ControlState]:
+        allowed, step, pair = 1 - criterion.min, interval.step, _paired_counts(window)
         before = fold.controls.get(self.name, NO_CONTROL)
-        after = success_rate.beside(before, pair.control, pair.control_slow, allowed)
-        tripped = success_rate.breaker_log_ratios(pair, allowed, before, after)
-        bets = [self._bet(f"{self.name}/{BREAKER}", tripped, fold, step)]
+        after = success_rate.update_control(
+            before, pair.control_requests, pair.control_slow, allowed
+        )
+        breaker_ratios = success_rate.breaker_log_ratios(pair, allowed, before, after)
+        minute_ratios = [self._ratios(f"{self.name}/{BREAKER}", breaker_ratios, fold, step)]
         if judged:
             ratios = success_rate.log_ratios(pair, allowed, before, after)
-            bets.append(self._bet(f"{self.name}/{OBJECTIVE}", ratios, fold, step))
-        return bets, after
+            minute_ratios.append(self._ratios(f"{self.name}/{OBJECTIVE}", ratios, fold, step))
+        return minute_ratios, after
 
-    def _slower(
-        self, criterion: LatencyIncrease, seen: Window, control: Control, fold: Fold, step: int
-    ) -> tuple[list[Bet], Control]:
-        """Compare with the control of the same minute, or with what was stored.
+    def _latency_ratios(
+        self,
+        criterion: LatencyIncrease,
+        window: Window,
+        control: ControlState,
+        fold: Fold,
+        step: int,
+    ) -> tuple[list[LikelihoodRatios], ControlState]:
+        """Return the ratios against the control of the same minute, or against a stored baseline.
 
-        What is usual for the control was seen before; what is stored allows for its own doubt.
+        The usual share of the control is from earlier minutes; a stored baseline allows for its
+        own uncertainty.
         """
         if isinstance(criterion.baseline, ConcurrentBaseline):
-            pair = _pair(seen)
-            usual = (control.slow + self.usual * _BELIEVED) / (control.requests + _BELIEVED)
-            ratios = two_sample.log_ratios(pair, usual)
-            requests = min(pair.requests, pair.control)
-            phi = dispersion.thinned(self._varied(requests), requests, _MOST)
-            requests, slow = control.requests + pair.control, control.slow + pair.control_slow
-            control = Control(_FADING * requests, _FADING * slow)
+            pair = _paired_counts(window)
+            control_share = (control.slow + self.allowed_slow_share * _PRIOR_REQUESTS) / (
+                control.requests + _PRIOR_REQUESTS
+            )
+            ratios = two_sample.log_ratios(pair, control_share)
+            requests = min(pair.requests, pair.control_requests)
+            phi = dispersion.cap_effective_samples(
+                self._dispersion(requests), requests, _MAX_EFFECTIVE_REQUESTS
+            )
+            requests, slow = (
+                control.requests + pair.control_requests,
+                control.slow + pair.control_slow,
+            )
+            control = ControlState(_CONTROL_DECAY * requests, _CONTROL_DECAY * slow)
         else:
-            shares = binomial.effects(self.usual)
-            ratios = binomial.log_ratios(seen.samples, seen.beyond, self.usual, shares)
-            phi = dispersion.thinned(self._varied(seen.samples), seen.samples, _MOST)
-        return [self._bet(self.name, ratios, fold, step, phi)], control
+            shares = binomial.effects(self.allowed_slow_share)
+            ratios = binomial.log_ratios(
+                window.samples, window.fail_amount, self.allowed_slow_share, shares
+            )
+            phi = dispersion.cap_effective_samples(
+                self._dispersion(window.samples), window.samples, _MAX_EFFECTIVE_REQUESTS
+            )
+        return [self._ratios(self.name, ratios, fold, step, phi)], control
 
-    def _varied(self, requests: float) -> float:
-        """Return how many times more a minute varies than chance, as the baseline's blocks did."""
+    def _dispersion(self, requests: float) -> float:
+        """Return the dispersion of a minute with `requests`, as the blocks of the baseline had."""
         fixed = isinstance(getattr(self.criterion, "baseline", None), FixedBaseline)
-        phi = _UNMEASURED if fixed else 1.0
+        phi = _DEFAULT_DISPERSION if fixed else 1.0
         if self.baseline is not None:
-            phi = dispersion.scaled(self.baseline, requests)
+            phi = dispersion.minute_dispersion(self.baseline, requests)
         return phi
 
-    def _limit(self, criterion: Threshold, seen: Window) -> tuple[float, ...]:
+    def _threshold_log_ratios(self, criterion: Threshold, window: Window) -> tuple[float, ...]:
         if criterion.per is not None:
-            hits, allowed = min(seen.amount, seen.samples), criterion.bound
-            return binomial.log_ratios(seen.samples, hits, allowed, binomial.effects(allowed))
+            hits, allowed = min(window.amount, window.samples), criterion.bound
+            return binomial.log_ratios(window.samples, hits, allowed, binomial.effects(allowed))
         if self.percentile is not None:
-            allowed = self.usual
+            allowed = self.allowed_slow_share
             return binomial.log_ratios(
-                seen.samples, seen.amount, allowed, binomial.effects(allowed)
+                window.samples, window.amount, allowed, binomial.effects(allowed)
             )
         minutes = criterion.over.total_seconds() / MINUTE_S
-        return poisson.log_ratios(seen.value, criterion.bound / minutes)
+        return poisson.log_ratios(window.value, criterion.bound / minutes)
 
 
-def usual_share(
-    percentile: float | None, criterion: Criterion, baseline: FrozenValue | None
+def allowed_slow_share(
+    percentile: float | None, criterion: Criterion, baseline: BaselineMeasurement | None
 ) -> float:
     """Return the share of requests that may be slower than the limits of `criterion`.
 
-    What the percentile leaves above it; of a stored baseline what was slower then, and its doubt.
+    It is what the percentile leaves above it; for a stored baseline the share that was slower
+    then, and its uncertainty.
     """
-    share = _USUAL if percentile is None else 1 - percentile
+    share = _DEFAULT_SLOW_SHARE if percentile is None else 1 - percentile
     frozen = isinstance(criterion, LatencyIncrease) and isinstance(
         criterion.baseline, FrozenBaseline
     )
     if frozen and baseline is not None and baseline.share is not None:
-        share = two_sample.frozen_share(baseline.share, baseline.samples, baseline.dispersion)
-    return min(max(share, _LEAST), _MOST_ALLOWED)
+        share = two_sample.baseline_share_bound(
+            baseline.share, baseline.samples, baseline.dispersion
+        )
+    return min(max(share, _MIN_SLOW_SHARE), _MAX_SLOW_SHARE)
 
 
-NO_CONTROL, _NOTHING_YET = Control(), Capital()
+NO_CONTROL, _INITIAL_CAPITAL = ControlState(), Capital()
 
 
-def _pair(seen: Window) -> Pair:
-    return Pair(seen.samples, seen.amount, seen.control_samples, seen.control_amount)
+def _paired_counts(window: Window) -> PairedCounts:
+    return PairedCounts(
+        window.samples, window.amount, window.control_samples, window.control_amount
+    )
 
 
-def bettors(policy: Policy, step: int, baselines: Mapping[str, FrozenValue]) -> dict[str, Bettor]:
-    """Return what bets in the gate of step number `step`, by criterion."""
-    onsets, caps = onsets_of(policy), {test.name: test.cap for test in tests_of(policy)}
-    found = {}
+def gate_tests(
+    policy: Policy, step: int, baselines: Mapping[str, BaselineMeasurement]
+) -> dict[str, CriterionTests]:
+    """Return the sequential tests in the gate of step number `step`, by criterion."""
+    prior, caps = change_point_prior(policy), {test.name: test.cap for test in tests_of(policy)}
+    tests = {}
     for name, one in policy.gate(step).items():
         if one.sequential:
             percentile, baseline = _percentile(policy, one), baselines.get(name)
-            usual = usual_share(percentile, one, baseline)
-            found[name] = Bettor(name, one, onsets, caps, percentile, baseline, usual)
-    return found
+            slow_share = allowed_slow_share(percentile, one, baseline)
+            tests[name] = CriterionTests(name, one, prior, caps, percentile, baseline, slow_share)
+    return tests
 
 
 def _percentile(policy: Policy, criterion: Criterion) -> float | None:

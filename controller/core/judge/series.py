@@ -1,19 +1,23 @@
-"""One window as a criterion sees it: the datapoints of its series, put together."""
+"""One window of a criterion: the datapoints of its series, put together.
+
+`measure_for` returns a function from the start of a window to its `Window`, one for each kind of
+criterion; `Reader` finds the series by the names that a policy gives its metrics.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from controller.core.judge.evidence import FrozenValue
+from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.latency_tail import (
-    SAMPLES,
+    SAMPLE_COUNT,
     Limits,
-    Reading,
-    by_percentiles,
+    PointLookup,
     percentiles_of,
-    slower,
+    slow_counter,
+    uses_percentiles,
 )
-from controller.core.judge.queries import key, period_of, slow_limits
+from controller.core.judge.queries import period_of, series_key, slow_limits
 from controller.core.observation import QueryStatus, Series
 from controller.core.policy import (
     Alarm,
@@ -33,67 +37,15 @@ from controller.core.policy import (
 
 NO_SERIES = Series(answer=QueryStatus.ERROR, message="was not asked for")
 
-Failing: TypeAlias = Callable[[int], tuple[float, float] | None]
-"""Start of a window -> requests and failures; None without requests; failures -1: no sense."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """The series of an observation, by the names that a policy gives its metrics."""
-
-    metrics: Mapping[str, Metric]
-    series: Mapping[str, Series]
-    period_s: int
-
-    def points(self, metric: str, statistic: str | None = None) -> Mapping[int, float]:
-        """Return the datapoints of a statistic, that of the metric where none is said."""
-        return self._answer(metric, statistic).points
-
-    def failing(self, total: str, failures: Sequence[str], *, capped: bool) -> Failing:
-        """Return how requests and failures of a window are counted.
-
-        capped: more failures than requests are as many; else they make no sense together. A request
-        may fail twice where failures overlap, and none of them was well.
-        """
-        totals = self.points(total)
-        parts = [(self.points(name), self.absent_is_zero(name)) for name in failures]
-
-        def counted(start: int) -> tuple[float, float] | None:
-            requests = totals.get(start, 0.0)
-            if requests <= 0:
-                return None
-            failed = 0.0
-            for counts, absent_is_zero in parts:
-                value = counts.get(start)
-                if value is None and not absent_is_zero:
-                    return requests, -1.0
-                failed += value or 0.0
-            if failed > requests:
-                return requests, requests if capped else -1.0
-            return requests, failed
-
-        return counted
-
-    def absent_is_zero(self, metric: str) -> bool:
-        """Tell whether a window without a datapoint of `metric` has none of what it counts."""
-        # What a failed query left out is not zero: it is unknown.
-        complete = self._answer(metric).answer is QueryStatus.COMPLETE
-        return complete and self.metrics[metric].missing == "zero"
-
-    def _answer(self, metric: str, statistic: str | None = None) -> Series:
-        name = key(metric, statistic or self.metrics[metric].statistic, self.period_s)
-        return self.series.get(name, NO_SERIES)
-
-
-# --- Windows --------------------------------------------------------------------------------------
-
 
 class Window(NamedTuple):
-    """One window as a criterion sees it.
+    """What the series of one window show of a criterion.
 
+    samples: requests or datapoints. value: what is compared with the bound; breach: it is beyond.
     amount: what is summed over the step: failures, or value times samples.
-    fits: False when the series of this window contradict each other or one is missing.
-    beyond: of the amount, what counts even where a baseline may have drifted meanwhile.
+    control_samples, control_amount: the same for the control.
+    consistent: False when the series of this window contradict each other or one is missing.
+    fail_amount: of the amount, what counts even where a baseline may have drifted meanwhile.
     """
 
     samples: float
@@ -102,14 +54,77 @@ class Window(NamedTuple):
     breach: bool = False
     control_samples: float = 0.0
     control_amount: float = 0.0
-    fits: bool = True
-    beyond: float = 0.0
+    consistent: bool = True
+    fail_amount: float = 0.0
 
 
-_MISFIT = Window(0.0, 0.0, 0.0, fits=False)
+_INCONSISTENT = Window(0.0, 0.0, 0.0, consistent=False)
 
 Measure: TypeAlias = Callable[[int], Window | None]
-"""Start of a window -> what it shows; None when it has no data."""
+"""Start of a window, unix seconds -> the window; None when it has no data."""
+
+
+# --- Series ---------------------------------------------------------------------------------------
+
+FailureCounter: TypeAlias = Callable[[int], tuple[float, float] | None]
+"""Start of a window -> requests and failures; None without requests; -1 failures: bad data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """The series of an observation, by the metric names of a policy; period_s: of one window."""
+
+    metrics: Mapping[str, Metric]
+    series: Mapping[str, Series]
+    period_s: int
+
+    def points(self, metric: str, statistic: str | None = None) -> Mapping[int, float]:
+        """Return the datapoints of `statistic`, by default that of the metric."""
+        return self._series(metric, statistic).points
+
+    def values_and_counts(self, metric: str) -> tuple[Mapping[int, float], Mapping[int, float]]:
+        """Return the datapoints of `metric`, and how many samples are behind each."""
+        return self.points(metric), self.points(metric, SAMPLE_COUNT)
+
+    def failure_counter(
+        self, total: str, failures: Sequence[str], *, capped: bool
+    ) -> FailureCounter:
+        """Return a function that counts the requests and failures of a window.
+
+        capped: more failures than requests count as all requests, else as bad data. A request may
+        be counted twice where failure metrics overlap.
+        """
+        totals = self.points(total)
+        parts = [(self.points(name), self.absent_is_zero(name)) for name in failures]
+
+        def count_failures(start: int) -> tuple[float, float] | None:
+            requests = totals.get(start, 0.0)
+            if requests <= 0:
+                return None
+            failure_count = 0.0
+            for counts, absent_is_zero in parts:
+                value = counts.get(start)
+                if value is None and not absent_is_zero:
+                    return requests, -1.0
+                failure_count += value or 0.0
+            if failure_count > requests:
+                return requests, requests if capped else -1.0
+            return requests, failure_count
+
+        return count_failures
+
+    def absent_is_zero(self, metric: str) -> bool:
+        """Tell whether a window without a datapoint of `metric` counts as 0."""
+        # What a failed query left out is unknown, not zero.
+        complete = self._series(metric).answer is QueryStatus.COMPLETE
+        return complete and self.metrics[metric].missing == "zero"
+
+    def _series(self, metric: str, statistic: str | None = None) -> Series:
+        name = series_key(metric, statistic or self.metrics[metric].statistic, self.period_s)
+        return self.series.get(name, NO_SERIES)
+
+
+# --- Measures -------------------------------------------------------------------------------------
 
 
 def measure_for(
@@ -117,125 +132,133 @@ def measure_for(
     metrics: Mapping[str, Metric],
     series: Mapping[str, Series],
     *,
-    reached: bool,
-    baseline: FrozenValue | None = None,
+    has_traffic: bool,
+    baseline: BaselineMeasurement | None = None,
 ) -> Measure:
-    """Return how `criterion` reads one window out of `series`.
+    """Return the function that reads one window of `criterion` out of `series`.
 
-    reached: the canary has traffic at all; without any, its silence is not too little of anything.
-    baseline: what was read of the stable path before the start.
+    has_traffic: whether the canary has a weight above 0; without one, its missing datapoints are
+    not below a lower bound. baseline: what was read of the stable path before the start.
     """
-    read = Reader(metrics, series, period_of(criterion))
+    reader = Reader(metrics, series, period_of(criterion))
     match criterion:
         case BurnRate():
-            return _burn(read.failing(criterion.total, criterion.failures, capped=False))
+            return _burn_rate(
+                reader.failure_counter(criterion.total, criterion.failures, capped=False)
+            )
         case Share():
-            return _share(read.points(criterion.metric), read.points(criterion.control))
+            return _traffic_share(reader.points(criterion.metric), reader.points(criterion.control))
         case Alarm() | Attestation() | LogEvents():
-            return _nobody  # no metric tells
+            return _no_window  # they have no metric
         case _:
-            return _bounded(criterion, metrics, read, reached=reached, baseline=baseline)
+            return _measure_bounded(
+                criterion, metrics, reader, has_traffic=has_traffic, baseline=baseline
+            )
 
 
-def _bounded(
+def _measure_bounded(
     criterion: BoundedCriterion,
     metrics: Mapping[str, Metric],
-    read: Reader,
+    reader: Reader,
     *,
-    reached: bool,
-    baseline: FrozenValue | None,
+    has_traffic: bool,
+    baseline: BaselineMeasurement | None,
 ) -> Measure:
     limits = slow_limits(criterion, metrics, baseline)
     match criterion:
         case SuccessRate():
             capped = criterion.sequential
-            failing = read.failing(criterion.total, criterion.failures, capped=capped)
+            canary = reader.failure_counter(criterion.total, criterion.failures, capped=capped)
             if criterion.control is None:
-                return _success_rate(criterion, failing, _nobody)
-            control = criterion.control
-            beside = read.failing(control.total, control.failures, capped=capped)
-            return _success_rate(criterion, failing, beside)
+                return _success_rate(criterion, canary, _no_window)
+            total, failures = criterion.control.total, criterion.control.failures
+            control = reader.failure_counter(total, failures, capped=capped)
+            return _success_rate(criterion, canary, control)
         case LatencyIncrease() | Threshold() if limits is not None:
             metric = metrics[criterion.metric]
-            between = percentiles_of(metric) if by_percentiles(criterion) else None
-            return _slow(criterion, limits, read.points, between)
-        case LatencyIncrease(baseline=ConcurrentBaseline(concurrent=control)):
-            own = read.points(criterion.metric), read.points(criterion.metric, SAMPLES)
-            return _latency(*own, read.points(control), read.points(control, SAMPLES))
+            percentiles = percentiles_of(metric) if uses_percentiles(criterion) else None
+            return _slow_share(criterion, limits, reader.points, percentiles)
+        case LatencyIncrease(baseline=ConcurrentBaseline(concurrent=metric_name)):
+            canary_points = reader.values_and_counts(criterion.metric)
+            return _latency(*canary_points, *reader.values_and_counts(metric_name))
         case LatencyIncrease():
-            return _latency(read.points(criterion.metric), read.points(criterion.metric, SAMPLES))
+            return _latency(*reader.values_and_counts(criterion.metric))
         case Threshold():
-            below = read.points(criterion.per) if criterion.per is not None else None
-            own = read.points(criterion.metric), read.points(criterion.metric, SAMPLES)
-            absent_is_zero = reached or criterion.min is None
-            absent_is_zero &= read.absent_is_zero(criterion.metric)
-            return _threshold(criterion, *own, below, absent_is_zero)
+            denominators = reader.points(criterion.per) if criterion.per is not None else None
+            canary_points = reader.values_and_counts(criterion.metric)
+            absent_is_zero = has_traffic or criterion.min is None
+            absent_is_zero &= reader.absent_is_zero(criterion.metric)
+            return _threshold(criterion, *canary_points, denominators, absent_is_zero)
         case Traffic():
-            control_points = read.points(criterion.control) if criterion.control is not None else {}
-            return _traffic(read.points(criterion.metric), control_points)
+            control_name = criterion.control
+            control_points = {} if control_name is None else reader.points(control_name)
+            return _traffic(reader.points(criterion.metric), control_points)
 
 
-def _burn(own: Failing) -> Measure:
+def _burn_rate(canary: FailureCounter) -> Measure:
     def measure(start: int) -> Window | None:
-        counted = own(start)
-        if counted is None:
+        counts = canary(start)
+        if counts is None:
             return None
-        total, failed = counted
-        return _MISFIT if failed < 0 else Window(total, failed, failed / total)
+        total, failures = counts
+        return _INCONSISTENT if failures < 0 else Window(total, failures, failures / total)
 
     return measure
 
 
-def _share(canary: Mapping[int, float], control: Mapping[int, float]) -> Measure:
+def _traffic_share(canary: Mapping[int, float], control: Mapping[int, float]) -> Measure:
     def measure(start: int) -> Window | None:
-        own, other = canary.get(start, 0.0), control.get(start, 0.0)
-        return Window(own + other, own, own / (own + other)) if own + other > 0 else None
+        canary_count, control_count = canary.get(start, 0.0), control.get(start, 0.0)
+        total = canary_count + control_count
+        return Window(total, canary_count, canary_count / total) if total > 0 else None
 
     return measure
 
 
-def _nobody(_: int) -> None:
-    """Return what a path that nobody counts has seen."""
+def _no_window(_: int) -> None:
+    """Return no window: the measure of what no metric counts."""
 
 
-def _success_rate(criterion: SuccessRate, own: Failing, control: Failing) -> Measure:
+def _success_rate(
+    criterion: SuccessRate, canary: FailureCounter, control: FailureCounter
+) -> Measure:
     def measure(start: int) -> Window | None:
-        counted = own(start)
-        if counted is None:
+        counts = canary(start)
+        if counts is None:
             return None
-        total, failed = counted
-        if failed < 0:
-            return _MISFIT
-        rate = (total - failed) / total  # one rounding: exactly `min` is never a breach
-        beside = control(start)
-        if beside is None or beside[1] < 0:  # a control that makes no sense excuses nothing
-            beside = 0.0, 0.0
-        return Window(total, failed, rate, rate < criterion.min, *beside)
+        total, failures = counts
+        if failures < 0:
+            return _INCONSISTENT
+        rate = (total - failures) / total  # one rounding: exactly `min` is never a breach
+        control_counts = control(start)
+        if control_counts is None or control_counts[1] < 0:  # bad data of a control excuse nothing
+            control_counts = 0.0, 0.0
+        return Window(total, failures, rate, rate < criterion.min, *control_counts)
 
     return measure
 
 
-def _slow(
+def _slow_share(
     criterion: LatencyIncrease | Threshold,
     limits: Limits,
-    points: Reading,
-    between: Mapping[str, float] | None,
+    points: PointLookup,
+    percentiles: Mapping[str, float] | None,
 ) -> Measure:
-    own = slower(points, criterion.metric, limits.holds, between)
-    further = own
-    if limits.fails != limits.holds:
-        further = slower(points, criterion.metric, limits.fails, between)
-    control = slower(points, limits.beside, limits.control, between)
+    pass_counter = slow_counter(points, criterion.metric, limits.pass_limit, percentiles)
+    fail_counter = pass_counter
+    if limits.fail_limit != limits.pass_limit:
+        fail_counter = slow_counter(points, criterion.metric, limits.fail_limit, percentiles)
+    control_counter = slow_counter(points, limits.control_metric, limits.control_limit, percentiles)
 
     def measure(start: int) -> Window | None:
-        counted = own(start)
-        beyond = counted if further is own else further(start)
-        beside = control(start) if limits.beside else (0.0, 0.0)
-        if counted is None or beyond is None or beside is None:
+        counts = pass_counter(start)
+        fail_counts = counts if fail_counter is pass_counter else fail_counter(start)
+        control_counts = control_counter(start) if limits.control_metric else (0.0, 0.0)
+        if counts is None or fail_counts is None or control_counts is None:
             return None  # a window without its control compares with nothing
-        if counted[1] < 0 or beyond[1] < 0 or beside[1] < 0:
-            return _MISFIT
-        return Window(*counted, counted[1] / counted[0], False, *beside, True, beyond[1])
+        if counts[1] < 0 or fail_counts[1] < 0 or control_counts[1] < 0:
+            return _INCONSISTENT
+        return Window(*counts, counts[1] / counts[0], False, *control_counts, True, fail_counts[1])
 
     return measure
 
@@ -252,11 +275,11 @@ def _latency(
             return None
         if control is None or control_counts is None:
             return Window(count, value * count, value)
-        other, other_count = control.get(start), control_counts.get(start, 0.0)
-        if other is None or other_count <= 0:
+        control_value, control_count = control.get(start), control_counts.get(start, 0.0)
+        if control_value is None or control_count <= 0:
             return None  # a window without its control compares with nothing
-        weight = other * other_count
-        return Window(count, value * count, value, False, other_count, weight)
+        control_amount = control_value * control_count
+        return Window(count, value * count, value, False, control_count, control_amount)
 
     return measure
 
@@ -265,37 +288,38 @@ def _threshold(
     criterion: Threshold,
     values: Mapping[int, float],
     counts: Mapping[int, float],
-    below: Mapping[int, float] | None,
+    denominators: Mapping[int, float] | None,
     absent_is_zero: bool,
 ) -> Measure:
-    def breach(value: float) -> bool:
+    def is_breach(value: float) -> bool:
         over = criterion.max is not None and value > criterion.max
         return over or (criterion.min is not None and value < criterion.min)
 
     def measure(start: int) -> Window | None:
         value = values.get(start, 0.0 if absent_is_zero else None)
-        if below is not None:
-            total = below.get(start, 0.0)
-            if total <= 0:
+        if denominators is not None:
+            denominator = denominators.get(start, 0.0)
+            if denominator <= 0:
                 return None
             if value is None:
-                return _MISFIT
-            return Window(total, value, value / total, breach(value / total))
+                return _INCONSISTENT
+            ratio = value / denominator
+            return Window(denominator, value, ratio, is_breach(ratio))
         if value is None:
             return None
         count = counts.get(start, 0.0)
         amount = value if criterion.sequential else value * count
-        return Window(count, amount, value, breach(value))
+        return Window(count, amount, value, is_breach(value))
 
     return measure
 
 
 def _traffic(values: Mapping[int, float], control: Mapping[int, float]) -> Measure:
     def measure(start: int) -> Window | None:
-        count, other = values.get(start), control.get(start, 0.0)
-        if count is None and not other:
+        count, control_count = values.get(start), control.get(start, 0.0)
+        if count is None and not control_count:
             return None
-        own = count or 0.0
-        return Window(own, own, own, False, other, other)
+        canary_count = count or 0.0
+        return Window(canary_count, canary_count, canary_count, False, control_count, control_count)
 
     return measure

@@ -1,4 +1,4 @@
-"""The fold over closed windows: many datapoints in, a few numbers per criterion out.
+"""The tally of a criterion: the fold of its closed windows into a few numbers.
 
 A window belongs to a step when it lies wholly after the step's first judged second. Windows start
 at multiples of their length (UTC), as CloudWatch cuts them.
@@ -7,14 +7,14 @@ at multiples of their length (UTC), as CloudWatch cuts them.
 from collections.abc import Iterable
 from dataclasses import replace
 
-from controller.core.judge.evidence import Run, Tally
+from controller.core.judge.evidence import BreachRun, Tally
 from controller.core.judge.queries import period_of
 from controller.core.judge.series import Measure
 from controller.core.policy import Criterion
 from controller.core.units import ceil_to
 
 
-def windows(criterion: Criterion, tally: Tally, judged_from: int, end: int) -> range:
+def window_starts(criterion: Criterion, tally: Tally, judged_from: int, end: int) -> range:
     """Return the starts of the windows that are not folded yet and are closed at `end`."""
     period_s = period_of(criterion)
     begin = max(ceil_to(judged_from, period_s), tally.through)
@@ -24,7 +24,7 @@ def windows(criterion: Criterion, tally: Tally, judged_from: int, end: int) -> r
 def fold(tally: Tally, measure: Measure, starts: Iterable[int], period_s: int) -> Tally:
     """Return `tally` with the windows at `starts` folded in, in order.
 
-    Windows without data neither continue nor end a run of breaches: silence is no evidence.
+    Windows without data neither continue nor end a run of breaches: missing data is no evidence.
     """
     through, empty, unknown, count = tally.through, tally.empty, tally.unknown, tally.windows
     samples, amount = tally.samples, tally.amount
@@ -34,22 +34,22 @@ def fold(tally: Tally, measure: Measure, starts: Iterable[int], period_s: int) -
     tail_empty, tail_unfit = tally.tail_empty, tally.tail_unfit
     for start in starts:
         through = start + period_s
-        seen = measure(start)
-        tail_empty, tail_unfit = seen is None, seen is not None and not seen.fits
-        if seen is None:
+        window = measure(start)
+        tail_empty, tail_unfit = window is None, window is not None and not window.consistent
+        if window is None:
             empty += 1
             continue
-        if not seen.fits:
+        if not window.consistent:
             unknown += 1
             continue
         count += 1
-        samples += seen.samples
-        amount += seen.amount
-        control_samples += seen.control_samples
-        control_amount += seen.control_amount
-        run = _longer(run, start, through, seen.value) if seen.breach else _NO_RUN
+        samples += window.samples
+        amount += window.amount
+        control_samples += window.control_samples
+        control_amount += window.control_amount
+        run = _extend_run(run, start, through, window.value) if window.breach else _NO_RUN
         worst = run if run.length > worst.length else worst
-        last, last_end, last_breach = seen.value, through, seen.breach
+        last, last_end, last_breach = window.value, through, window.breach
     return Tally(
         through=through,
         windows=count,
@@ -71,10 +71,10 @@ def fold(tally: Tally, measure: Measure, starts: Iterable[int], period_s: int) -
     )
 
 
-def given_up(tally: Tally, starts: range, period_s: int) -> Tally:
-    """Return `tally` with the windows at `starts` counted as lost: nobody will read them again.
+def mark_lost(tally: Tally, starts: range, period_s: int) -> Tally:
+    """Return `tally` with the windows at `starts` counted as lost: they are not read again.
 
-    They end a run of breaches: what was never seen may have been within the bound.
+    They end a run of breaches: a window that was never read may have been within the bound.
     """
     if not starts:
         return tally
@@ -89,8 +89,8 @@ def given_up(tally: Tally, starts: range, period_s: int) -> Tally:
     )
 
 
-_NO_RUN = Run()
+_NO_RUN = BreachRun()
 
 
-def _longer(run: Run, start: int, end: int, value: float) -> Run:
-    return Run(run.length + 1, run.start if run.length else start, end, value)
+def _extend_run(run: BreachRun, start: int, end: int, value: float) -> BreachRun:
+    return BreachRun(run.length + 1, run.start if run.length else start, end, value)

@@ -1,4 +1,8 @@
-"""Findings in one sentence each, as a person would repeat them on the phone."""
+"""The sentences of findings: what was measured, the limit, and what is behind the number.
+
+Here are numbers and times as text, the confidence of a success rate, and the sentences of criteria
+that are judged window by window. `sequential_wording` has those of the sequential judge.
+"""
 
 from dataclasses import dataclass
 from math import ceil, floor, log10
@@ -10,8 +14,8 @@ from controller.core.policy import Criterion, LatencyIncrease, SuccessRate, Thre
 from controller.core.stats.binomial import (
     CONFIDENCE,
     failure_bound,
-    needed_without_failure,
     rules_out,
+    zero_failure_sample_size,
 )
 from controller.core.units import (
     clock_text,
@@ -22,17 +26,21 @@ from controller.core.units import (
     number_text,
 )
 
-_DIGITS = 9
+# More digits than a policy can write, so that no bound is rounded to nothing.
+_MAX_DIGITS = 9
 
 
-def moment(second: int) -> str:
-    """Return a unix second as a person reads it: `2026-11-24 12:00 UTC`."""
+# --- Times and numbers ----------------------------------------------------------------------------
+
+
+def utc_text(second: int) -> str:
+    """Return a unix second as text: `2026-11-24 12:00 UTC`."""
     return clock_text(from_unix(second))
 
 
-def stretch(start: int, end: int) -> str:
-    """Return a stretch of time, within a day as `2026-11-24 12:00 to 12:15 UTC`."""
-    begin, until = moment(start), moment(end)
+def time_range_text(start: int, end: int) -> str:
+    """Return a range of unix seconds as text, within a day `2026-11-24 12:00 to 12:15 UTC`."""
+    begin, until = utc_text(start), utc_text(end)
     day = begin[: len("2026-11-24 ")]
     if not until.startswith(day):
         return f"{begin} to {until}"
@@ -40,60 +48,63 @@ def stretch(start: int, end: int) -> str:
 
 
 def percent(value: float, bound: float, digits: int) -> str:
-    """Return `value` with decimals enough to tell it from `bound`, and `bound` itself in full."""
+    """Return `value` as a percent, with enough decimals to differ from `bound`.
+
+    `bound` itself is written in full.
+    """
     if value == bound:
-        return format_percent(bound, _DIGITS)
+        return format_percent(bound, _MAX_DIGITS)
     text = format_percent(value, digits)
     same = text == format_percent(bound, digits)
-    return percent(value, bound, digits + 1) if same and digits < _DIGITS else text
+    return percent(value, bound, digits + 1) if same and digits < _MAX_DIGITS else text
 
 
 def number(value: float, bound: float) -> str:
-    """Return `value` with digits enough to tell it from `bound`, and `bound` itself in full."""
+    """Return `value` with enough digits to differ from `bound`; `bound` itself is in full."""
     text = number_text(value)
     rounded = not (float(value).is_integer() or float(f"{value:.4g}") == value)
     blurred = rounded if value == bound else text == number_text(bound)
-    return f"{value:.{_DIGITS}g}" if blurred else text
+    return f"{value:.{_MAX_DIGITS}g}" if blurred else text
 
 
-# --- What a success rate leaves open --------------------------------------------------------------
-
-# More digits than a policy can write, so that no bound is rounded to nothing.
-_BOUND_DIGITS = 9
+# --- Confidence of a success rate -----------------------------------------------------------------
 
 
-def unshown(asked: float, failures: float, requests: float) -> str:
-    """Return how many may fail for all that was seen; nothing where that is what was asked.
+def confidence_note(objective: float, failures: float, requests: float) -> str:
+    """Return the failure rate that the counts leave possible; nothing where it meets `objective`.
 
-    asked: the share of requests that must not fail.
+    objective: the share of requests that must not fail, as a fraction.
     """
-    allowed = 1 - asked
+    allowed = 1 - objective
     if rules_out(allowed, ceil(failures), int(requests)):
         return ""
     bound = failure_bound(ceil(failures), int(requests))
-    takes = ""
+    sample_size_note = ""
     if allowed <= 0:
-        takes = " (no number of requests shows that)"
-    elif requests < (needed := needed_without_failure(allowed)):
-        takes = f" (that takes {number_text(needed)} without one)"
+        sample_size_note = " (no number of requests shows that)"
+    elif requests < (needed := zero_failure_sample_size(allowed)):
+        sample_size_note = f" (that takes {number_text(needed)} without one)"
     return (
         f": at most {_rounded_up(bound)} fail at {CONFIDENCE * 100:g} % confidence, so "
-        f"{format_percent(asked)} itself is not shown{takes}"
+        f"{format_percent(objective)} itself is not shown{sample_size_note}"
     )
 
 
 def _rounded_up(bound: float) -> str:
     """Return a bound above 0 as a percent of three figures, rounded up so that it holds."""
     scale = 10 ** (2 - floor(log10(bound)))
-    return format_percent(ceil(bound * scale) / scale, _BOUND_DIGITS)
+    return format_percent(ceil(bound * scale) / scale, _MAX_DIGITS)
 
 
-# --- Sentences ------------------------------------------------------------------------------------
+# --- Criteria judged window by window -------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Windows:
-    """Sentences about a criterion that compares window by window, from `start` on."""
+class WindowSentences:
+    """Sentences about a criterion whose windows are compared with a bound.
+
+    unit: of its metric. start: begin of the first judged window, unix seconds.
+    """
 
     name: str
     criterion: SuccessRate | Threshold
@@ -107,7 +118,7 @@ class Windows:
         return criterion.min if isinstance(criterion, SuccessRate) else criterion.bound
 
     @property
-    def _at_most(self) -> bool:
+    def _has_maximum(self) -> bool:
         return isinstance(self.criterion, Threshold) and self.criterion.max is not None
 
     def _value(self, value: float) -> str:
@@ -116,10 +127,10 @@ class Windows:
         return f"{number(value, self._limit)} {self.unit}".rstrip()
 
     @property
-    def _last(self) -> str:
-        return self._known(self.tally.last)
+    def _last_value(self) -> str:
+        return self._optional_value(self.tally.last)
 
-    def _known(self, value: float | None) -> str:
+    def _optional_value(self, value: float | None) -> str:
         return "nothing" if value is None else self._value(value)
 
     @property
@@ -130,102 +141,106 @@ class Windows:
         return f"{self.criterion.metric}{per}"
 
     @property
-    def _asked(self) -> str:
-        return f"{'at most' if self._at_most else 'at least'} {self._value(self._limit)} asked"
+    def _limit_text(self) -> str:
+        return f"{'at most' if self._has_maximum else 'at least'} {self._value(self._limit)} asked"
 
     @property
-    def _behind(self) -> str:
-        """What stands behind the number."""
+    def _counts_text(self) -> str:
+        """How many requests or samples are behind the number."""
         if isinstance(self.criterion, SuccessRate):
-            failed = count_text(self.tally.amount, "failure")
+            failures = count_text(self.tally.amount, "failure")
             requests = count_text(self.tally.samples, "request")
-            return f"{failed} in {requests} since {self._since}"
+            return f"{failures} in {requests} since {self._since}"
         return f"{count_text(self.tally.samples, 'sample')} since {self._since}"
 
     @property
-    def _unshown(self) -> str:
-        """What so many requests leave open about a rate."""
+    def _confidence_note(self) -> str:
+        """What the counts leave possible for a success rate; empty for a threshold."""
         if not isinstance(self.criterion, SuccessRate):
             return ""
-        return unshown(self.criterion.min, self.tally.amount, self.tally.samples)
+        return confidence_note(self.criterion.min, self.tally.amount, self.tally.samples)
 
     @property
     def _since(self) -> str:
-        return moment(self.start)
+        return utc_text(self.start)
 
     @property
-    def _over(self) -> str:
+    def _window_text(self) -> str:
         return format_duration(self.criterion.over)
 
-    def holds(self) -> str:
+    def passes(self) -> str:
         return (
-            f"{self.name} holds: {self._subject} was {self._last} in the newest {self._over}, "
-            f"{self._asked}; {self._behind}{self._unshown}."
+            f"{self.name} holds: {self._subject} was {self._last_value} in the newest "
+            f"{self._window_text}, {self._limit_text}; {self._counts_text}{self._confidence_note}."
         )
 
-    def fails(self, seen_until: int) -> str:
-        """Say which windows fail; of one that is still open, what was read of it."""
+    def fails(self, open_end: int) -> str:
+        """Return which windows fail; one that is still open ends at `open_end`, unix seconds."""
         worst = self.tally.worst
-        side = "above" if self._at_most else "below"
+        side = "above" if self._has_maximum else "below"
         return (
             f"{self.name} fails: {self._subject} was {side} {self._value(self._limit)} in "
-            f"{self._row}, from {stretch(worst.start, min(worst.end, seen_until))}, "
-            f"last {self._known(worst.value)}; {self._behind}."
+            f"{self._breaches_text}, from "
+            f"{time_range_text(worst.start, min(worst.end, open_end))}, "
+            f"last {self._optional_value(worst.value)}; {self._counts_text}."
         )
 
     @property
-    def _row(self) -> str:
-        """How many windows breach; they are in a row only where no silence lies between."""
+    def _breaches_text(self) -> str:
+        """How many windows breach; they are in a row only where each window had data."""
         worst = self.tally.worst
         if worst.length == 1:
-            return f"a window of {self._over}"
+            return f"a window of {self._window_text}"
         whole = worst.end - worst.start == worst.length * self.criterion.over.total_seconds()
-        return f"{worst.length} windows of {self._over} {'in a row' if whole else 'with data'}"
-
-    def wavering(self) -> str:
         return (
-            f"{self.name} wavers: {self._subject} was {self._last} in the newest {self._over}, "
-            f"{self._asked}; {self.tally.run.length} of {self.criterion.failure_limit} breaches "
-            "in a row that fail."
+            f"{worst.length} windows of {self._window_text} {'in a row' if whole else 'with data'}"
         )
 
-    def lacks(self, lack: Label) -> str:
-        """Say what is missing for a verdict."""
+    def breaching(self) -> str:
+        return (
+            f"{self.name} wavers: {self._subject} was {self._last_value} in the newest "
+            f"{self._window_text}, {self._limit_text}; {self.tally.run.length} of "
+            f"{self.criterion.failure_limit} breaches in a row that fail."
+        )
+
+    def inconclusive(self, lack: Label) -> str:
+        """Return what is missing for a verdict."""
         if lack is Label.BAD_DATA:
             return (
                 f"{self.name} cannot be judged: datapoints are missing or contradict each other in "
-                f"{count_text(self.tally.unknown, 'window')} of {self._over}; check the metric "
-                "names, or set `missing: zero` where no datapoint means 0."
+                f"{count_text(self.tally.unknown, 'window')} of {self._window_text}; check the "
+                "metric names, or set `missing: zero` where no datapoint means 0."
             )
         if lack is Label.TOO_FEW:
-            failed = count_text(self.tally.amount, "failure")
-            reserve = f"; {failed}{self._unshown}" if self._unshown else ""
+            failures = count_text(self.tally.amount, "failure")
+            confidence = f"; {failures}{self._confidence_note}" if self._confidence_note else ""
             return (
                 f"{self.name} has too few samples: {number_text(self.tally.samples)} of "
                 f"{number_text(self.criterion.min_samples)} that a pass needs; "
-                f"last {self._last}, {self._asked}{reserve}."
+                f"last {self._last_value}, {self._limit_text}{confidence}."
             )
         if self.tally.windows == 0:
             return (
-                f"{self.name} has no data: no window of {self._over} since {self._since} had a "
-                "datapoint; check that the canary is reached, and the metric's name and dimensions."
+                f"{self.name} has no data: no window of {self._window_text} since {self._since} "
+                "had a datapoint; check that the canary is reached, and the metric's name and "
+                "dimensions."
             )
         return (
-            f"{self.name} has gone silent: no datapoint since {moment(self.tally.last_end)}; "
-            f"{self._behind}."
+            f"{self.name} has gone silent: no datapoint since {utc_text(self.tally.last_end)}; "
+            f"{self._counts_text}."
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
-    """Sentences about a latency that is compared with a baseline."""
+class LatencySentences:
+    """Sentences about a latency that is compared with a baseline; unit: of its metric."""
 
     name: str
     criterion: LatencyIncrease
     tally: Tally
     unit: str
 
-    def _compared(self, increase: float, baseline: float) -> str:
+    def _comparison(self, increase: float, baseline: float) -> str:
         canary = number_text(round(baseline * (1 + increase), 1))
         unit = f" {self.unit}".rstrip()
         sign = "+" if increase >= 0 else "-"
@@ -236,38 +251,65 @@ class Latency:
             f"n = {number_text(self.tally.samples)}"
         )
 
-    def holds(self, increase: float, baseline: float) -> str:
-        return f"{self.name} holds: {self._compared(increase, baseline)}."
+    def passes(self, increase: float, baseline: float) -> str:
+        return f"{self.name} holds: {self._comparison(increase, baseline)}."
 
     def fails(self, increase: float, baseline: float) -> str:
-        return f"{self.name} fails: {self._compared(increase, baseline)}."
+        return f"{self.name} fails: {self._comparison(increase, baseline)}."
 
     def so_far(self, increase: float, baseline: float) -> str:
-        compared = self._compared(increase, baseline)
-        return f"{self.name} is judged at the end of the bake; so far {compared}."
+        comparison = self._comparison(increase, baseline)
+        return f"{self.name} is judged at the end of the bake; so far {comparison}."
 
     def too_few(self, control_samples: float) -> str:
         side = "canary" if self.tally.samples <= control_samples else "baseline"
-        seen = min(self.tally.samples, control_samples)
+        samples = min(self.tally.samples, control_samples)
         return (
-            f"{self.name} has too few samples: {number_text(seen)} on the {side} of "
+            f"{self.name} has too few samples: {number_text(samples)} on the {side} of "
             f"{number_text(self.criterion.min_samples)} that a comparison needs."
         )
 
-    def silent(self, start: int) -> str:
+    def no_data(self, start: int) -> str:
         return (
-            f"{self.name} has no data: no window since {moment(start)} had {self.criterion.metric} "
-            "and its baseline."
+            f"{self.name} has no data: no window since {utc_text(start)} had "
+            f"{self.criterion.metric} and its baseline."
         )
 
 
-def not_yet(name: str, criterion: Criterion) -> str:
-    over = format_duration(criterion.window)
-    return f"{name} is not judged yet: no window of {over} has closed in this step."
+# --- Traffic --------------------------------------------------------------------------------------
+
+
+def enough_traffic(name: str, requests: float, minimum: int, start: int) -> str:
+    return (
+        f"{name} holds: {count_text(requests, 'request')} arrived since {utc_text(start)}, at "
+        f"least {number_text(minimum)} asked."
+    )
+
+
+def no_traffic(name: str, requests: float, minimum: int, start: int) -> str:
+    return (
+        f"{name} has no data: {count_text(requests, 'request')} since {utc_text(start)}, at least "
+        f"{number_text(minimum)} asked; the canary may not be reached."
+    )
+
+
+def canary_unreached(name: str, expected: float, control: float) -> str:
+    return (
+        f"{name} fails: no request reached the canary while the control counted "
+        f"{count_text(control, 'request')}; about {number_text(round(expected))} were due."
+    )
+
+
+# --- Missing windows and failed queries -----------------------------------------------------------
+
+
+def not_judged_yet(name: str, criterion: Criterion) -> str:
+    window = format_duration(criterion.window)
+    return f"{name} is not judged yet: no window of {window} has closed in this step."
 
 
 def query_failed(name: str, series: str, answer: Series) -> str:
-    """Return why a criterion could not be judged although it was asked for."""
+    """Return that a criterion cannot be judged because the query for `series` failed, and why."""
     why = {
         QueryStatus.PARTIAL: "CloudWatch answered in part",
         QueryStatus.ERROR: "CloudWatch did not answer",
@@ -278,29 +320,8 @@ def query_failed(name: str, series: str, answer: Series) -> str:
     return f"{name} cannot be judged: {why} for {series}{detail}."
 
 
-def lost(criterion: Criterion, tally: Tally) -> str:
-    """Return how much was never seen, beside whatever the rest says."""
+def unanswered_windows(criterion: Criterion, tally: Tally) -> str:
+    """Return how many windows were given up unanswered: a sentence to add to any finding."""
     windows = count_text(tally.lost, "window")
     verb = "was" if tally.lost == 1 else "were"
     return f"{windows} of {format_duration(criterion.window)} {verb} never answered and left out."
-
-
-def arrived(name: str, seen: float, wanted: int, start: int) -> str:
-    return (
-        f"{name} holds: {count_text(seen, 'request')} arrived since {moment(start)}, at least "
-        f"{number_text(wanted)} asked."
-    )
-
-
-def no_traffic(name: str, seen: float, wanted: int, start: int) -> str:
-    return (
-        f"{name} has no data: {count_text(seen, 'request')} since {moment(start)}, at least "
-        f"{number_text(wanted)} asked; the canary may not be reached."
-    )
-
-
-def unreached(name: str, expected: float, control: float) -> str:
-    return (
-        f"{name} fails: no request reached the canary while the control counted "
-        f"{count_text(control, 'request')}; about {number_text(round(expected))} were due."
-    )

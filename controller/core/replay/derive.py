@@ -9,7 +9,7 @@ from controller.core.commands import Command, apply_command
 from controller.core.conflict import rebase_rollback
 from controller.core.decide import decide, with_refused_rollback
 from controller.core.decision import Decision
-from controller.core.judge.sealing import sealed, whole
+from controller.core.judge.sealing import restore_series, seal_if_due
 from controller.core.observation import Observation, TargetReading, UpdateStatus
 from controller.core.replay.entry import LostRace, RecordedDecision, Start, WriteFailed
 from controller.core.rollout import Phase, Reason, Rollout
@@ -47,7 +47,7 @@ def derive_decision(
     sealed_points: the points that earlier entries have sealed, by series. Raises UsageError when
     the entry is of a command that changes nothing.
     """
-    series = whole(before, recorded.observation.series, sealed_points)
+    series = restore_series(before, recorded.observation.series, sealed_points)
     decision = _derive_by_cause(before, recorded, replace(recorded.observation, series=series))
     if recorded.refusal is not None:
         return with_refused_rollback(decision, recorded.refusal, recorded.entry.at)
@@ -96,7 +96,7 @@ def _derive_seal(before: Rollout, recorded: RecordedDecision, observation: Obser
         before, reason=recorded.reason, sentence=recorded.sentence, findings=recorded.findings,
         updated=now,
     )  # fmt: skip
-    seal = sealed(rollout, observation, now)
+    seal = seal_if_due(rollout, observation, now)
     if seal is None:
         return Decision(rollout)
     return to.with_visibility(before, to.evidence_entry(rollout, seal, now), observation, now)

@@ -13,7 +13,7 @@ from controller.core.conflict import LOST_RACE
 from controller.core.history import MEMORY_FIELDS, Entry
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding
-from controller.core.judge.queries import JUDGED
+from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.observation import (
     AlarmReading,
     HookAnswer,
@@ -98,7 +98,7 @@ class RecordedDecision:
         While a gate is judged, every tick changes its findings; a decision that does not judge
         keeps the last ones.
         """
-        if rollout.phase in JUDGED and (rollout.settled or rollout.previous_live):
+        if rollout.phase in JUDGED_PHASES and (rollout.settled or rollout.previous_live):
             rollout = replace(rollout, findings=self.findings)
         return replace(rollout, **self.memory)
 

@@ -1,5 +1,6 @@
-"""The sequential judge's mathematics: evidence that may be looked at every minute. Pure floats.
+"""The statistics of the judge: evidence that may be looked at every minute. Pure floats.
 
-An e-process is the capital of somebody who bets, at fair odds, that the rule is broken: while it
-holds, the chance that the capital ever grows a hundredfold is at most one in a hundred (Ville).
+An e-process is the capital of a player who bets, at fair odds, that a rule is broken: while the
+rule is kept, the capital ever grows a hundredfold with a chance of at most one in a hundred
+(Ville).
 """

@@ -1,107 +1,25 @@
-"""How many of a number of requests a share of them may be, by chance alone."""
+"""A share of requests against a bound: the binomial distribution, exact bounds and log ratios.
+
+Three parts: the distribution itself; the bounds of Clopper and Pearson, for one look at a count;
+and the likelihood ratios and e-values of the sequential tests, which may be looked at any time.
+"""
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from math import ceil, exp, expm1, inf, lgamma, log, log1p, sqrt
 
-# Effects that a breach is looked for at, as multiples of the share that is allowed.
-_MULTIPLES = (1.5, 2, 3, 5, 10, 50, 300)
-_HIGHEST = 0.95
-_SURE = 0.9
-# Shares below the bound that a proof of keeping it is looked for at.
-_WITHIN = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8)
-# So many failures of a minute always count in full, and beyond what an effect leads to on average
-# so many standard deviations.
-_SOME, _DEVIATIONS = 2.0, 2.5
-_EXACT, _TINY, _TERMS = 1e-13, 1e-300, 10_000
+CONFIDENCE = 0.95
 
 
-@lru_cache(maxsize=64)
-def effects(allowed: float) -> tuple[float, ...]:
-    """Return the shares above `allowed` that are bet on; at least one."""
-    found = [min(_SURE, many * allowed) for many in _MULTIPLES if many * allowed < _HIGHEST]
-    return tuple(found) if found else ((1 + allowed) / 2,)
+# --- Binomial distribution ------------------------------------------------------------------------
+
+_TOLERANCE, _TINY, _MAX_TERMS = 1e-13, 1e-300, 10_000
+# A term this small beside the sum of the larger ones does not change it.
+_NEGLIGIBLE = 1e-17
 
 
-def log_ratios(
-    requests: float, failed: float, allowed: float, shares: tuple[float, ...]
-) -> tuple[float, ...]:
-    """Return the log likelihood ratio of each share against `allowed`, for one minute's counts.
-
-    Binomial: k ln(q/p0) + (n-k) ln((1-q)/(1-p0)). Its mean is at most 1 for every true share up to
-    `allowed`, because q is above it.
-    """
-    kept = requests - failed
-    if not failed:
-        return tuple([kept * good for _, good in _logs(allowed, shares)])
-    return tuple([failed * bad + kept * good for bad, good in _logs(allowed, shares)])
-
-
-def censored_log_ratios(
-    requests: float, failed: float, allowed: float, shares: tuple[float, ...]
-) -> tuple[float, ...]:
-    """Return the same, in which more failures than a share leads to in a minute count as that many.
-
-    The censored likelihood ratio of Huber (1965): one burst is no proof that a release is a little
-    worse all the time, though it has as many failures. Less is bet than could be, so the mean stays
-    at most 1; a share that is the truth loses next to nothing.
-    """
-    if failed <= _SOME:
-        return log_ratios(requests, failed, allowed, shares)
-    kept = requests - failed
-    return tuple(
-        [
-            min(failed, _most(requests * share)) * bad + kept * good
-            for share, (bad, good) in zip(shares, _logs(allowed, shares), strict=True)
-        ]
-    )
-
-
-def _most(mean: float) -> float:
-    return max(_SOME, mean + _DEVIATIONS * sqrt(mean))
-
-
-@lru_cache(maxsize=64)
-def _logs(allowed: float, shares: tuple[float, ...]) -> tuple[tuple[float, float], ...]:
-    """Return what one failed request adds to the log ratio of each share, and what a good one."""
-    return tuple((log(share / allowed), log((1 - share) / (1 - allowed))) for share in shares)
-
-
-def log_proof(requests: float, failed: float, allowed: float) -> float:
-    """Return the log e-value that the share is below `allowed`, against that it is not.
-
-    The mean over shares r*p0 of exp(k ln r + (n-k) ln((1-r p0)/(1-p0))); ln 20 proves it at 95 %,
-    whenever one looks. Two sums are all its state.
-    """
-    kept = requests - failed
-    return log_sum(
-        (failed * log(part) if failed else 0.0)
-        + kept * (log1p(-part * allowed) - log1p(-allowed))
-        - log(len(_WITHIN))
-        for part in _WITHIN
-        if part or not failed
-    )
-
-
-def upper_bound(requests: int, failed: int, confidence: float = 0.95) -> float:
-    """Return the largest share that `failed` of `requests` leave possible (Clopper-Pearson).
-
-    One-sided, for one look: 1 without requests. Of 288 requests without a failure it is 1.04 %.
-    """
-    if failed >= requests:
-        return 1.0
-    low, high = failed / requests, 1.0
-    while high - low > _EXACT:
-        middle = (low + high) / 2
-        if at_most(failed, requests, middle) > 1 - confidence:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-def at_most(failed: int, requests: int, share: float) -> float:
+def cdf(failed: int, requests: int, share: float) -> float:
     """Return P(at most `failed` of `requests`) for a true `share`.
 
     That is the incomplete beta function I_{1-p}(n-k, k+1) (Abramowitz and Stegun 26.5.24).
@@ -110,110 +28,35 @@ def at_most(failed: int, requests: int, share: float) -> float:
         return 1.0
     if share >= 1:
         return 0.0
-    return _beta(requests - failed, failed + 1, 1 - share, share)
+    return _incomplete_beta(requests - failed, failed + 1, 1 - share, share)
 
 
-def _beta(a: float, b: float, x: float, rest: float) -> float:
+def _incomplete_beta(a: float, b: float, x: float, rest: float) -> float:
     """Return I_x(a, b), by its continued fraction (Abramowitz and Stegun 26.5.8; Lentz 1976).
 
     rest: 1 - x, exactly where x is nearly 1.
     """
     if x > (a + 1) / (a + b + 2):  # where the fraction converges slowly, its mirror does not
-        return 1 - _beta(b, a, rest, x)
+        return 1 - _incomplete_beta(b, a, rest, x)
     head = lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log(rest)
-    over, under = 1.0, 1 / _apart(1 - (a + b) * x / (a + 1))
+    over, under = 1.0, 1 / _nonzero(1 - (a + b) * x / (a + 1))
     value = under
-    for m in range(1, _TERMS):
+    for m in range(1, _MAX_TERMS):
         even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
         odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
         for term in (even, odd):
-            under, over = 1 / _apart(1 + term * under), _apart(1 + term / over)
+            under, over = 1 / _nonzero(1 + term * under), _nonzero(1 + term / over)
             value *= under * over
-        if abs(under * over - 1) < _EXACT:
+        if abs(under * over - 1) < _TOLERANCE:
             break
     return exp(head) * value / a
 
 
-def _apart(value: float) -> float:
+def _nonzero(value: float) -> float:
     return value if abs(value) > _TINY else _TINY
 
 
-def requests_to_prove(allowed: float, failed: int = 0, level: float = 0.05) -> float:
-    """Return how many requests with `failed` failures prove the bound; inf when none do."""
-    if not 0 < allowed < 1:
-        return inf
-    low, high = failed, max(1, failed) + 1
-    while log_proof(high, failed, allowed) < log(1 / level):
-        low, high = high, high * 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        if log_proof(middle, failed, allowed) < log(1 / level):
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-def log_sum(logs: Iterable[float]) -> float:
-    """Return the log of the sum of what `logs` are the logs of; -inf for nothing."""
-    values = tuple(logs)
-    top = max(values, default=-inf)
-    return top if top in (-inf, inf) else top + log(sum(exp(one - top) for one in values))
-
-
-# --- The bound of a failure rate ------------------------------------------------------------------
-
-CONFIDENCE = 0.95
-
-# Halving [0, 1] this often leaves less than a double can tell apart.
-_HALVINGS = 60
-# A term this small beside the sum of the larger ones does not change it.
-_NEGLIGIBLE = 1e-17
-# The quotient of two logarithms that is whole comes out a few parts in 1e16 above.
-_ROUNDING = 1e-9
-
-
-def failure_bound(failures: int, samples: int, confidence: float = CONFIDENCE) -> float:
-    """Return the failure rate that `samples` requests with `failures` rule out more than.
-
-    It is the exact one-sided upper bound of Clopper and Pearson (1934): the rate at which so few
-    failures, or fewer, have probability 1 - confidence. Without samples nothing is ruled out: 1.0.
-    confidence: from 0.5 to below 1.
-    """
-    if failures >= samples:
-        return 1.0
-    if failures == 0:
-        return -expm1(log1p(-confidence) / samples)  # (1 - p)^n = 1 - confidence
-    so_few = _log_at_most(failures, samples)
-    # At the observed rate so few failures have probability 1/2, and more, so the bound is above.
-    low, high = failures / samples, 1.0
-    for _ in range(_HALVINGS):
-        rate = (low + high) / 2
-        if so_few(rate) > log1p(-confidence):
-            low = rate
-        else:
-            high = rate
-    return high
-
-
-def rules_out(rate: float, failures: int, samples: int, confidence: float = CONFIDENCE) -> bool:
-    """Tell whether `failure_bound` is at most `rate`, without looking for it."""
-    if rate >= 1.0:
-        return True
-    if failures >= samples or rate <= failures / samples:
-        return False
-    return _log_at_most(failures, samples)(rate) <= log1p(-confidence)
-
-
-def needed_without_failure(rate: float, confidence: float = CONFIDENCE) -> int:
-    """Return how many requests without a failure show that at most `rate` of them fail.
-
-    rate: above 0 and below 1; no number of requests shows that nothing ever fails.
-    """
-    return ceil(log1p(-confidence) / log1p(-rate) - _ROUNDING)
-
-
-def _log_at_most(failures: int, samples: int) -> Callable[[float], float]:
+def _log_cdf(failures: int, samples: int) -> Callable[[float], float]:
     """Return the logarithm of P(X <= failures), X binomial, as a function of the failure rate.
 
     For rates above the observed one: from X = failures down the terms then only shrink, each by
@@ -234,10 +77,74 @@ def _log_at_most(failures: int, samples: int) -> Callable[[float], float]:
     return log_at_most
 
 
-# --- The band of a share --------------------------------------------------------------------------
+# --- Exact bounds ---------------------------------------------------------------------------------
+
+# Halving [0, 1] this often leaves less than a double can tell apart.
+_HALVINGS = 60
+# The quotient of two logarithms that is whole comes out a few parts in 1e16 above.
+_ROUNDING = 1e-9
 
 
-def band(trials: int, share: float, confidence: float) -> tuple[int, int]:
+def upper_bound(requests: int, failed: int, confidence: float = 0.95) -> float:
+    """Return the largest share that `failed` of `requests` leave possible (Clopper-Pearson).
+
+    One-sided, for one look: 1 without requests. Of 288 requests without a failure it is 1.04 %.
+    By bisection of `cdf`; the sequential judge writes this one into its sentences.
+    """
+    if failed >= requests:
+        return 1.0
+    low, high = failed / requests, 1.0
+    while high - low > _TOLERANCE:
+        middle = (low + high) / 2
+        if cdf(failed, requests, middle) > 1 - confidence:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def failure_bound(failures: int, samples: int, confidence: float = CONFIDENCE) -> float:
+    """Return the highest failure rate that `failures` of `samples` requests do not rule out.
+
+    It is the exact one-sided upper bound of Clopper and Pearson (1934): the rate at which so few
+    failures, or fewer, have probability 1 - confidence. Without samples nothing is ruled out: 1.0.
+    By bisection of `_log_cdf`; the threshold judge writes this one into its sentences.
+    confidence: from 0.5 to below 1.
+    """
+    if failures >= samples:
+        return 1.0
+    if failures == 0:
+        return -expm1(log1p(-confidence) / samples)  # (1 - p)^n = 1 - confidence
+    so_few = _log_cdf(failures, samples)
+    # At the observed rate so few failures have probability 1/2, and more, so the bound is above.
+    low, high = failures / samples, 1.0
+    for _ in range(_HALVINGS):
+        rate = (low + high) / 2
+        if so_few(rate) > log1p(-confidence):
+            low = rate
+        else:
+            high = rate
+    return high
+
+
+def rules_out(rate: float, failures: int, samples: int, confidence: float = CONFIDENCE) -> bool:
+    """Tell whether `failure_bound` is at most `rate`, without a search for the bound."""
+    if rate >= 1.0:
+        return True
+    if failures >= samples or rate <= failures / samples:
+        return False
+    return _log_cdf(failures, samples)(rate) <= log1p(-confidence)
+
+
+def zero_failure_sample_size(rate: float, confidence: float = CONFIDENCE) -> int:
+    """Return how many requests without a failure show that at most `rate` of them fail.
+
+    rate: above 0 and below 1; no number of requests shows that nothing ever fails.
+    """
+    return ceil(log1p(-confidence) / log1p(-rate) - _ROUNDING)
+
+
+def acceptance_region(trials: int, share: float, confidence: float) -> tuple[int, int]:
     """Return the fewest and the most of `trials` that a `share` in [0, 1] leaves likely.
 
     Each of the two tails outside has a probability of at most (1 - confidence) / 2: the exact
@@ -253,6 +160,116 @@ def _fewest(trials: int, share: float, tail: float) -> int:
     """Return the smallest number below which at most `tail` of the probability lies."""
 
     def up_to(number: int) -> float:
-        return at_most(number, trials, share)
+        return cdf(number, trials, share)
 
     return bisect_right(range(trials), tail, key=up_to)
+
+
+# --- Sequential tests -----------------------------------------------------------------------------
+
+# Shares above the bound that are tested for, as multiples of the share that is allowed.
+_MULTIPLES = (1.5, 2, 3, 5, 10, 50, 300)
+_SHARE_CUTOFF = 0.95
+_MAX_SHARE = 0.9
+# So many failures of a minute always count in full, and beyond what an effect leads to on average
+# so many standard deviations.
+_UNCENSORED_FAILURES, _CENSORING_DEVIATIONS = 2.0, 2.5
+# Shares below the bound that a proof of keeping it is made from, as fractions of the bound.
+_PROOF_FRACTIONS = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8)
+
+
+@lru_cache(maxsize=64)
+def effects(allowed: float) -> tuple[float, ...]:
+    """Return the shares above `allowed` that are tested for; at least one."""
+    shares = [
+        min(_MAX_SHARE, multiple * allowed)
+        for multiple in _MULTIPLES
+        if multiple * allowed < _SHARE_CUTOFF
+    ]
+    return tuple(shares) if shares else ((1 + allowed) / 2,)
+
+
+def log_ratios(
+    requests: float, failed: float, allowed: float, shares: tuple[float, ...]
+) -> tuple[float, ...]:
+    """Return the log likelihood ratio of each share against `allowed`, for one minute's counts.
+
+    Binomial: k ln(q/p0) + (n-k) ln((1-q)/(1-p0)). Its mean is at most 1 for every true share up to
+    `allowed`, because q is above it.
+    """
+    successes = requests - failed
+    if not failed:
+        return tuple([successes * good for _, good in _log_increments(allowed, shares)])
+    return tuple(
+        [failed * bad + successes * good for bad, good in _log_increments(allowed, shares)]
+    )
+
+
+def censored_log_ratios(
+    requests: float, failed: float, allowed: float, shares: tuple[float, ...]
+) -> tuple[float, ...]:
+    """Return `log_ratios` with the failures of the minute capped, for each share by itself.
+
+    More failures than a share leads to in a minute count as that many: the censored likelihood
+    ratio of Huber (1965). One burst is no proof that a release is a little worse all the time,
+    though it has as many failures. The ratio is never larger than without the cap, so its mean
+    stays at most 1; a share that is the truth loses next to nothing.
+    """
+    if failed <= _UNCENSORED_FAILURES:
+        return log_ratios(requests, failed, allowed, shares)
+    successes = requests - failed
+    return tuple(
+        [
+            min(failed, _censoring_limit(requests * share)) * bad + successes * good
+            for share, (bad, good) in zip(shares, _log_increments(allowed, shares), strict=True)
+        ]
+    )
+
+
+def _censoring_limit(mean: float) -> float:
+    return max(_UNCENSORED_FAILURES, mean + _CENSORING_DEVIATIONS * sqrt(mean))
+
+
+@lru_cache(maxsize=64)
+def _log_increments(allowed: float, shares: tuple[float, ...]) -> tuple[tuple[float, float], ...]:
+    """Return what one failed request adds to the log ratio of each share, and what a good one."""
+    return tuple((log(share / allowed), log((1 - share) / (1 - allowed))) for share in shares)
+
+
+def log_e_value_below(requests: float, failed: float, allowed: float) -> float:
+    """Return the log e-value that the share is below `allowed`, against that it is not.
+
+    The mean over shares r*p0 of exp(k ln r + (n-k) ln((1-r p0)/(1-p0))); ln 20 proves it at 95 %,
+    whenever one looks. Two sums are all its state.
+    """
+    successes = requests - failed
+    return log_sum_exp(
+        (failed * log(part) if failed else 0.0)
+        + successes * (log1p(-part * allowed) - log1p(-allowed))
+        - log(len(_PROOF_FRACTIONS))
+        for part in _PROOF_FRACTIONS
+        if part or not failed
+    )
+
+
+def requests_to_prove(allowed: float, failed: int = 0, level: float = 0.05) -> float:
+    """Return how many requests with `failed` failures prove the bound; inf when none do."""
+    if not 0 < allowed < 1:
+        return inf
+    low, high = failed, max(1, failed) + 1
+    while log_e_value_below(high, failed, allowed) < log(1 / level):
+        low, high = high, high * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        if log_e_value_below(middle, failed, allowed) < log(1 / level):
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def log_sum_exp(logs: Iterable[float]) -> float:
+    """Return the log of the sum of exp over `logs`; -inf for an empty one."""
+    values = tuple(logs)
+    top = max(values, default=-inf)
+    return top if top in (-inf, inf) else top + log(sum(exp(one - top) for one in values))

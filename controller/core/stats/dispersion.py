@@ -1,13 +1,13 @@
-"""How much more counts vary from block to block than independent requests would."""
+"""The dispersion of counts: how much more they vary between blocks than independent requests."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from controller.core.judge.evidence import FrozenValue
+from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.units import MINUTE_S
 
-# Fewer blocks than this teach nothing.
-LEAST_BLOCKS = 8
+# Fewer blocks than this are not enough for an estimate.
+MIN_BLOCKS = 8
 BLOCK_MINUTES = 5
 
 
@@ -20,11 +20,11 @@ def dispersion(blocks: Iterable[tuple[float, float]]) -> float:
     residuals = _residuals(blocks)
     if residuals is None:
         return 1.0
-    return max(1.0, _variance(residuals) + max(0.0, 2 * _neighbours(residuals)))
+    return max(1.0, _variance(residuals) + max(0.0, 2 * _autocovariance(residuals)))
 
 
 def local_dispersion(blocks: Iterable[tuple[float, float]]) -> float:
-    """Return the same from the differences of neighbours, at least 1.
+    """Return the dispersion from the differences of neighbouring blocks, at least 1.
 
     Half their mean square (von Neumann 1941) leaves out what changes slowly, like the time of day:
     a control that runs beside the canary changes along.
@@ -36,42 +36,42 @@ def local_dispersion(blocks: Iterable[tuple[float, float]]) -> float:
     return max(1.0, sum(squares) / len(squares) / 2)
 
 
-def scaled(known: FrozenValue, requests: float) -> float:
-    """Return the dispersion of a minute with so many requests, from that of a baseline's blocks.
+def minute_dispersion(baseline: BaselineMeasurement, requests: float) -> float:
+    """Return the dispersion of a minute with `requests`, from that of a baseline's blocks.
 
-    Of what varies by itself a share stays the same, however many requests show it: 1 + n tau^2.
+    A share that varies by itself does so however many requests there are: 1 + n tau^2.
     A minute of a block has the dispersion of the block: where minutes vary on their own a block has
     as many of them as it has more requests, and where they vary together they add up to it.
     """
-    length = (known.end - known.start) / MINUTE_S
-    usual = known.samples / length if length else 0.0
-    return 1 + (known.dispersion - 1) * requests / usual if usual else known.dispersion
+    minutes = (baseline.end - baseline.start) / MINUTE_S
+    usual = baseline.samples / minutes if minutes else 0.0
+    return 1 + (baseline.dispersion - 1) * requests / usual if usual else baseline.dispersion
 
 
-def thinned(dispersion: float, requests: float, most: float) -> float:
-    """Return the dispersion with which a minute counts as at most `most` requests.
+def cap_effective_samples(dispersion: float, requests: float, max_requests: float) -> float:
+    """Return the dispersion with which a minute counts as at most `max_requests` requests.
 
-    However much traffic there is, a wobble of one per cent is no proof of anything.
+    However much traffic there is, a deviation of one per cent is no proof of a regression.
     """
-    return max(dispersion, requests / most)
+    return max(dispersion, requests / max_requests)
 
 
 def _variance(residuals: Sequence[float]) -> float:
     return sum(one * one for one in residuals) / (len(residuals) - 1)
 
 
-def _neighbours(residuals: Sequence[float]) -> float:
+def _autocovariance(residuals: Sequence[float]) -> float:
     return sum(one * other for one, other in pairwise(residuals)) / (len(residuals) - 1)
 
 
 def _residuals(blocks: Iterable[tuple[float, float]]) -> list[float] | None:
-    """Return how far each block is off, in standard deviations; None for too few of them."""
-    seen = [(requests, hits) for requests, hits in blocks if requests > 0]
-    total, hits = sum(one for one, _ in seen), sum(one for _, one in seen)
+    """Return how far each block is off, in standard deviations; None for too few blocks."""
+    nonempty = [(requests, hits) for requests, hits in blocks if requests > 0]
+    total, hits = sum(one for one, _ in nonempty), sum(one for _, one in nonempty)
     share = hits / total if total else 0.0
-    if len(seen) < LEAST_BLOCKS or not 0 < share < 1:
+    if len(nonempty) < MIN_BLOCKS or not 0 < share < 1:
         return None
     return [
         (hits - requests * share) / (requests * share * (1 - share)) ** 0.5
-        for requests, hits in seen
+        for requests, hits in nonempty
     ]

@@ -1,4 +1,4 @@
-"""The capital of bets on a change for the worse, of unknown size, that begins at an unknown minute.
+"""The e-process of one test: capital bet on a change of unknown size, from an unknown minute on.
 
 A mixture over effect sizes and onsets: a Shiryaev-Roberts statistic with weights that add up to one
 (Shiryaev 1963; Roberts 1966), so that it is a non-negative supermartingale that starts at one, and
@@ -9,18 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, inf, log
 
-# More than this proves no more, and would one day be too much for a float.
-_MOST = 1e200
+# A larger capital proves no more, and would overflow a float in the end.
+_CAPITAL_LIMIT = 1e200
 
 
 # Not frozen: that takes several times as long to make, and each minute makes one for each test.
 @dataclass(slots=True)
 class Capital:
-    """The fold of one test over closed minutes; nobody changes one.
+    """The fold of one test over closed minutes; treat it as immutable.
 
-    bets: the capital that bets on each effect, onsets so far together; empty before the first
-    minute. unspent: the share of the prior that bets on an onset still to come.
-    minutes: how many were bet on; begun: of how many steps, counted from the lowest.
+    bets: the capital on each effect, summed over the onsets so far; empty before the first minute.
+    unspent: the share of the prior for an onset still to come.
+    minutes: how many were folded; begun: of how many steps, counted from the lowest.
     """
 
     bets: tuple[float, ...] = ()
@@ -29,16 +29,16 @@ class Capital:
     begun: int = 0
 
     @property
-    def e(self) -> float:
+    def e_value(self) -> float:
         """The e-value: 1 for no evidence, 1/alpha to reject at level alpha."""
         bets = self.bets
         return self.unspent + sum(bets) / len(bets) if bets else 1.0
 
 
-def bet(
+def update_capital(
     capital: Capital,
     log_ratios: Sequence[float],
-    onset: float,
+    prior_share: float,
     *,
     cap: float = inf,
     dispersion: float = 1.0,
@@ -47,25 +47,25 @@ def bet(
     """Return the capital after one minute.
 
     log_ratios: log likelihood ratio of the minute's counts, per effect; each has to be an e-value
-    under the rule. onset: share of the prior that the change begins with this minute.
-    cap: no minute multiplies the capital by more than e**cap; betting less keeps it fair.
+    under the rule. prior_share: share of the prior that the change begins with this minute.
+    cap: no minute multiplies the capital by more than e**cap; a smaller ratio keeps it fair.
     dispersion: at least 1; tempering each ratio by its root keeps E[e] <= 1 (Jensen), and is exact
-    where that many requests fail together. step: the minute is of the step with that number.
+    where that many requests fail together. step: number of the step that the minute belongs to.
     """
     unspent = capital.unspent
-    spent = onset if onset < unspent else unspent
+    spent = prior_share if prior_share < unspent else unspent
     bets = capital.bets or (0.0,) * len(log_ratios)
-    most = cap if cap < _LOG_MOST else _LOG_MOST
+    limit = cap if cap < _LOG_CAPITAL_LIMIT else _LOG_CAPITAL_LIMIT
     if dispersion != 1:
         log_ratios = [ratio / dispersion for ratio in log_ratios]
     after = tuple(
         [
-            (one + spent) * exp(ratio if ratio < most else most)
+            (one + spent) * exp(ratio if ratio < limit else limit)
             for one, ratio in zip(bets, log_ratios, strict=True)
         ]
     )
-    if max(after) > _MOST:
-        after = tuple([min(one, _MOST) for one in after])
+    if max(after) > _CAPITAL_LIMIT:
+        after = tuple([min(one, _CAPITAL_LIMIT) for one in after])
     begun = capital.begun if capital.begun > step else step + 1
     return Capital(after, unspent - spent, capital.minutes + 1, begun)
 
@@ -75,4 +75,4 @@ def cap_for(alpha: float, datapoints: int) -> float:
     return inf if datapoints <= 1 else 0.999 * log(1 / alpha) / (datapoints - 1)
 
 
-_LOG_MOST = log(_MOST)
+_LOG_CAPITAL_LIMIT = log(_CAPITAL_LIMIT)

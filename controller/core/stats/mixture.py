@@ -1,23 +1,23 @@
-"""All tests of a rollout together, minute by minute, under one budget of false rollbacks.
+"""All tests of a rollout combined, minute by minute, under one budget of false rollbacks.
 
-What is rolled back for is the weighted mean of the tests' evidence: it is an e-process whatever the
-tests have to do with each other (Vovk and Wang 2021), so it reaches 1/budget with a chance of at
-most `budget` while every rule holds. The highest it ever stood at counts, so it does not matter how
-often anybody looks.
+The rollout is rolled back on the weighted mean of the tests' evidence. It is an e-process whatever
+the tests have to do with each other (Vovk and Wang 2021), so it reaches 1/budget with a chance of
+at most `budget` while every rule is kept. Its highest value so far counts, so the result does not
+depend on how often it is looked at.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from controller.core.stats.eprocess import Capital, bet
+from controller.core.stats.eprocess import Capital, update_capital
 
 # What the numbers of a fold mean. A fold of another version, older or newer, starts anew.
 JUDGE_VERSION = 3
 
 
 class Test(NamedTuple):
-    """One test, as the whole rollout knows it.
+    """One test of a rollout.
 
     weight: its part of the budget; those of all tests of a rollout add up to 1.
     cap: what one minute may add to its log capital, so that few minutes alone never roll back.
@@ -28,24 +28,24 @@ class Test(NamedTuple):
     cap: float
 
 
-class Bet(NamedTuple):
-    """What one test does with one minute: see `eprocess.bet`."""
+class LikelihoodRatios(NamedTuple):
+    """The log likelihood ratios of one test for one minute; fields as in `update_capital`."""
 
     test: str
     log_ratios: tuple[float, ...]
-    onset: float
+    prior_share: float
     cap: float
     dispersion: float = 1.0
     step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Control:
-    """What a criterion has seen of its control.
+class ControlState:
+    """What is known of the control of a criterion.
 
-    requests, slow: recent ones, and those that were slow or failed; for a latency sums that fade,
+    requests, slow: recent requests, and those that were slow or failed; for a latency they decay,
     so that the control's share follows the time of day.
-    bad: minutes of an outage so far; good: how many good ones there were since.
+    bad: minutes of an outage so far; good: how many good minutes there were since.
     """
 
     requests: float = 0.0
@@ -59,15 +59,15 @@ class Fold:
     """The evidence of a whole rollout, over all closed minutes so far.
 
     through: end of the last folded minute, unix seconds; 0 before the first.
-    capitals: by test; controls: by criterion.
-    peak: the highest that the combined evidence ever stood at, 1 for none; that was at the end of
-    the minute `peak_at`, when the test `carried` held the largest part of it.
+    version: of the judge that folded it. capitals: by test; controls: by criterion.
+    peak: the highest value of the combined evidence so far, 1 for none. peak_at: end of the minute
+    of that value, unix seconds; carried: the test that had the largest part of it.
     """
 
     version: int = JUDGE_VERSION
     through: int = 0
     capitals: Mapping[str, Capital] = field(default_factory=dict)
-    controls: Mapping[str, Control] = field(default_factory=dict)
+    controls: Mapping[str, ControlState] = field(default_factory=dict)
     peak: float = 1.0
     peak_at: int = 0
     carried: str = ""
@@ -77,29 +77,36 @@ class Fold:
         return self.peak >= 1 / budget
 
     @property
-    def usable(self) -> "Fold":
-        """The fold to go on with: one of another version starts anew where that had sealed.
+    def current_version(self) -> "Fold":
+        """This fold; one of another judge version starts anew at the minute it had sealed.
 
         Its budget is whole again then.
         """
         return self if self.version == JUDGE_VERSION else Fold(through=self.through)
 
 
-def folded(
+def fold_minute(
     fold: Fold,
     end: int,
-    bets: Iterable[Bet],
-    controls: Mapping[str, Control],
+    ratios: Iterable[LikelihoodRatios],
+    controls: Mapping[str, ControlState],
     tests: Sequence[Test],
 ) -> Fold:
-    """Return `fold` after the minute that ends at `end`; a test without a bet keeps its capital."""
+    """Return `fold` after the minute that ends at `end`, unix seconds.
+
+    A test without ratios keeps its capital. controls: those that changed in this minute.
+    """
     capitals = dict(fold.capitals)
-    for name, log_ratios, onset, cap, dispersion, step in bets:
-        before = capitals.get(name, _NOTHING_YET)
-        capitals[name] = bet(before, log_ratios, onset, cap=cap, dispersion=dispersion, step=step)
+    for name, log_ratios, prior_share, cap, dispersion, step in ratios:
+        before = capitals.get(name, _INITIAL_CAPITAL)
+        capitals[name] = update_capital(
+            before, log_ratios, prior_share, cap=cap, dispersion=dispersion, step=step
+        )
     peak, peak_at, carried = fold.peak, fold.peak_at, fold.carried
-    known = capitals.get
-    parts = [weight * one.e if (one := known(name)) else weight for name, weight, _ in tests]
+    capital_of = capitals.get
+    parts = [
+        weight * one.e_value if (one := capital_of(name)) else weight for name, weight, _ in tests
+    ]
     evidence = sum(parts)
     if evidence > peak:
         peak, peak_at, carried = evidence, end, tests[parts.index(max(parts))].name
@@ -107,4 +114,4 @@ def folded(
     return Fold(fold.version, end, capitals, controls, peak, peak_at, carried)
 
 
-_NOTHING_YET = Capital()
+_INITIAL_CAPITAL = Capital()

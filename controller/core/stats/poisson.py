@@ -1,14 +1,17 @@
-"""A test of an absolute count against a bound: rejected requests, whatever the traffic is."""
+"""A Poisson test of an absolute count against a bound: rejected requests, whatever the traffic is.
+
+`log_ratios` has the log e-values of one minute.
+"""
 
 from functools import lru_cache
 from math import log
 
-# Effects that are bet on, as multiples of the mean that is allowed.
-MULTIPLES = (1.5, 2, 3, 5, 10, 30)
+# Effects that are tested for, as multiples of the mean that is allowed.
+RATE_RATIOS = (1.5, 2, 3, 5, 10, 30)
 
 
 def log_ratios(
-    count: float, mean_allowed: float, multiples: tuple[float, ...] = MULTIPLES
+    count: float, mean_allowed: float, multiples: tuple[float, ...] = RATE_RATIOS
 ) -> tuple[float, ...]:
     """Return the log e-value of each of `multiples`, for the count of one minute.
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from controller.core.decision import Decision, Notice, Severity, Shift
-from controller.core.judge.evidence import FrozenValue
-from controller.core.judge.findings import Finding, Label, weakest
+from controller.core.judge.evidence import BaselineMeasurement
+from controller.core.judge.findings import Finding, Label, weakest_label
 from controller.core.judge.sealing import Seal
 from controller.core.judged_intervals import close_interval
 from controller.core.next_action import (
@@ -32,7 +32,7 @@ def start_rollout(
     revision: str,
     reading: TargetReading,
     attempt: int,
-    baselines: Mapping[str, FrozenValue],
+    baselines: Mapping[str, BaselineMeasurement],
     retry_reason: str | None,
     now: datetime,
     adopted: int | None = None,
@@ -105,7 +105,7 @@ def mark_baking(rollout: Rollout) -> Rollout:
 def mark_holding(rollout: Rollout, target: TargetReading | UnreadableTarget) -> Rollout:
     """Mark `rollout` as on hold: its gate is inconclusive after the bake, or its target busy."""
     sentence = f"holding at {rollout.intent.weight} %: {hold_reason(rollout, target)}"
-    names = [one.criterion for one in rollout.findings if one.holds_up]
+    names = [one.criterion for one in rollout.findings if one.blocks_advance]
     blocked = f"inconclusive: {', '.join(names)}" if names else "the target"
     return replace(rollout, reason=Reason.HOLDING, sentence=sentence, blocked=blocked)
 
@@ -134,8 +134,8 @@ def next_step(
     rollout: Rollout, target: TargetReading, reason: Reason, now: datetime, why: str = ""
 ) -> Decision:
     """Advance as the gate or an operator allows: to the next weight, or to success at the end."""
-    labels = [str(one.label) for one in rollout.findings if one.gates] or [str(Label.NOT_YET)]
-    label = weakest((rollout.label, *labels))
+    labels = [str(one.label) for one in rollout.findings if one.gates] or [str(Label.NOT_JUDGED)]
+    label = weakest_label((rollout.label, *labels))
     step = rollout.step + 1
     if step == len(rollout.policy.steps):
         return _complete(rollout, label, advance_reason(rollout, reason, why), now)
@@ -236,7 +236,7 @@ def earlier_findings(rollout: Rollout, step: int) -> tuple[Finding, ...]:
 def label_after_skip(rollout: Rollout, step: int) -> str:
     """Return the label of `rollout` once it enters `step` without a pass of the steps before."""
     unjudged = _unjudged_label(rollout.policy, range(rollout.step, step), step)
-    return weakest((rollout.label, unjudged))
+    return weakest_label((rollout.label, unjudged))
 
 
 def _unjudged_label(policy: Policy, skipped: Iterable[int], step: int) -> str:
@@ -251,4 +251,4 @@ def _unjudged_label(policy: Policy, skipped: Iterable[int], step: int) -> str:
         for index in skipped
         for name, one in policy.gate(index).items()
     )
-    return str(Label.NOT_YET) if is_unjudged else ""
+    return str(Label.NOT_JUDGED) if is_unjudged else ""

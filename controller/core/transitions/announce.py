@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from controller.core.decision import Decision, Notice, Record, Severity
-from controller.core.judge.log_queries import LOG
+from controller.core.judge.log_queries import LOG_KEY_PREFIX
 from controller.core.message import Page
 from controller.core.next_action import (
     REMIND_EVERY,
@@ -76,7 +76,7 @@ def _blindness(observation: Observation) -> _Blindness | None:
     if isinstance(observation.target, UnreadableTarget):
         consequence = "traffic is not raised meanwhile; a criterion that fails still rolls it back"
         return _Blindness("its target", observation.target.reason, consequence)
-    metrics = [one for key, one in observation.series.items() if not key.startswith(LOG)]
+    metrics = [one for key, one in observation.series.items() if not key.startswith(LOG_KEY_PREFIX)]
     logs = [] if metrics else [*observation.series.values()]
     alarms = [] if metrics else [*observation.alarms.values()]
     can_see = any(one.answer not in _FAILED_STATUSES for one in (*metrics, *logs))

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from controller.core.decision import Decision, Notice, Severity
-from controller.core.judge.findings import Verdict, gate
+from controller.core.judge.findings import Verdict, gate_verdict
 from controller.core.next_action import (
     REMIND_EVERY,
     hold_reason,
@@ -107,7 +107,7 @@ def was_blocked(rollout: Rollout) -> bool:
     """
     is_blocked = rollout.reason in (*_OPEN_ENDED_REASONS, Reason.FROZEN, Reason.APPROVED)
     advances = rollout.policy.on_inconclusive == "advance"
-    return is_blocked and (not advances or gate(rollout.findings) is Verdict.PASS)
+    return is_blocked and (not advances or gate_verdict(rollout.findings) is Verdict.PASS)
 
 
 def stay_blocked(

@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from controller.core.decision import Decision, Notice, Severity, Shift
-from controller.core.judge.evidence import Signature
-from controller.core.judge.kinds.alarm import Said
-from controller.core.judge.kinds.attestation import of_attestation
+from controller.core.judge.evidence import SignOff
+from controller.core.judge.kinds.alarm import NonMetricEvidence
+from controller.core.judge.kinds.attestation import conclude_attestation
 from controller.core.next_action import baking_sentence, transition_record, with_next_action
 from controller.core.observation import TargetReading, UnreadableTarget, weight_of
 from controller.core.policy import Attestation
@@ -136,7 +136,7 @@ def approve_step(rollout: Rollout, step: int, why: str, now: datetime) -> Decisi
 
 
 def record_attestation(
-    rollout: Rollout, criterion: str, signature: Signature, now: datetime
+    rollout: Rollout, criterion: str, signature: SignOff, now: datetime
 ) -> Decision:
     """Record the signature of an operator for `criterion`; the next tick acts on it."""
     word = "refused" if signature.refused else "attested"
@@ -160,9 +160,11 @@ def record_attestation(
 def _with_attestation_finding(rollout: Rollout, criterion: str) -> Rollout:
     """Return `rollout` with the signature in its finding of `criterion`, if it has one."""
     rule = rollout.policy.criteria[criterion]
-    signatures = Said(signed=rollout.signed)
+    signatures = NonMetricEvidence(sign_offs=rollout.signed)
     findings = [
-        replace(of_attestation(criterion, rule, signatures, one.start, one.end), gates=rule.gating)
+        replace(
+            conclude_attestation(criterion, rule, signatures, one.start, one.end), gates=rule.gating
+        )
         if one.criterion == criterion and isinstance(rule, Attestation)
         else one
         for one in rollout.findings

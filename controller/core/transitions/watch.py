@@ -5,7 +5,7 @@ from datetime import datetime
 
 from controller.core import transitions as to
 from controller.core.decision import Decision
-from controller.core.judge.gate import drain_disturbed, drain_of
+from controller.core.judge.gate import drain_after_drift, drain_finding
 from controller.core.observation import Observation, UnreadableTarget
 from controller.core.rollout import Rollout
 
@@ -19,10 +19,10 @@ def after_rollback(rollout: Rollout, observation: Observation, now: datetime) ->
         return Decision(rollout)
     if isinstance(target, UnreadableTarget):
         # The live weight is unknown, so request counts show nothing about the drain.
-        return to.record_drain(rollout, drain_of(rollout, {}, now), now)
+        return to.record_drain(rollout, drain_finding(rollout, {}, now), now)
     if target.weight == 0:
-        return to.record_drain(rollout, drain_of(rollout, observation.series, now), now)
-    rollout = replace(rollout, drain=drain_disturbed(rollout, target.shown))
+        return to.record_drain(rollout, drain_finding(rollout, observation.series, now), now)
+    rollout = replace(rollout, drain=drain_after_drift(rollout, target.shown))
     if target.weight == rollout.peak:
         return to.lower_again(rollout, now)
     return to.report_final_drift(rollout, target, now)

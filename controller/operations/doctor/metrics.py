@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from controller.core.checks import Check, fail, ok, warn
-from controller.core.judge.latency_tail import SAMPLES
+from controller.core.judge.latency_tail import SAMPLE_COUNT
 from controller.core.judge.queries import query
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Metric, Policy
@@ -27,7 +27,7 @@ def span_until(now: datetime) -> Span:
 
 def queries_of(metric: Metric) -> tuple[MetricQuery, MetricQuery]:
     """Return the queries of a metric: its sample count, and the policy's statistic."""
-    return query(metric, SAMPLES, _PERIOD_S), query(metric, metric.statistic, _PERIOD_S)
+    return query(metric, SAMPLE_COUNT, _PERIOD_S), query(metric, metric.statistic, _PERIOD_S)
 
 
 def data_check(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final, TypeAlias
 
-from controller.core.judge.evidence import FrozenValue
+from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.policy import (
     ConcurrentBaseline,
     Criterion,
@@ -44,7 +44,7 @@ _COUNT_PERIODS, _VALUE_PERIODS, _SAFETY_NET_PERIODS = 1, 2, 3
 
 
 def alarm_of(
-    policy: Policy, name: str, criterion: Criterion, baselines: Mapping[str, FrozenValue]
+    policy: Policy, name: str, criterion: Criterion, baselines: Mapping[str, BaselineMeasurement]
 ) -> Alarm | None:
     """Return the alarm of a criterion; None without a bound, or while its baseline is unknown.
 
@@ -71,7 +71,7 @@ def alarm_of(
 
 
 def baseline_of(
-    name: str, criterion: LatencyIncrease, baselines: Mapping[str, FrozenValue]
+    name: str, criterion: LatencyIncrease, baselines: Mapping[str, BaselineMeasurement]
 ) -> float | None:
     """Return the value that a latency is compared with; None when there is none, or not yet."""
     if isinstance(criterion.baseline, FixedBaseline):

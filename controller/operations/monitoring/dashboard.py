@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from controller.core.judge.evidence import FrozenValue
+from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.queries import query
 from controller.core.observation import MetricQuery
 from controller.core.policy import (
@@ -116,7 +116,7 @@ class _Page:
 # --- Widgets --------------------------------------------------------------------------------------
 
 
-def widgets(policy: Policy, baselines: Mapping[str, FrozenValue]) -> tuple[Widget, ...]:
+def widgets(policy: Policy, baselines: Mapping[str, BaselineMeasurement]) -> tuple[Widget, ...]:
     """Return the graphs of `policy`, without empty ones.
 
     baselines: the frozen baselines of its newest rollout, by criterion.
@@ -134,7 +134,7 @@ def _draw(
     policy: Policy,
     name: str,
     criterion: Criterion,
-    baselines: Mapping[str, FrozenValue],
+    baselines: Mapping[str, BaselineMeasurement],
 ) -> None:
     match criterion:
         case SuccessRate():
@@ -167,7 +167,7 @@ def _draw_increase(
     policy: Policy,
     name: str,
     criterion: LatencyIncrease,
-    baselines: Mapping[str, FrozenValue],
+    baselines: Mapping[str, BaselineMeasurement],
 ) -> None:
     """Draw a latency and its bound: a value, or a line computed from the concurrent control."""
     metric = policy.metrics[criterion.metric]

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Final
 
 from controller.core.history import Entry
-from controller.core.judge.evidence import FrozenValue
+from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.policy import FrozenBaseline, LatencyIncrease, Policy
 from controller.operations.monitoring.alarms import alarm_of
 from controller.operations.monitoring.dashboard import widgets
@@ -33,7 +33,7 @@ def monitoring_of(policy: Policy, store: Store, emails: Iterable[str] = ()) -> M
 def wanted(
     policy: Policy,
     emails: Iterable[str] = (),
-    baselines: Mapping[str, FrozenValue] = MappingProxyType({}),
+    baselines: Mapping[str, BaselineMeasurement] = MappingProxyType({}),
     history: Iterable[Entry] = (),
 ) -> Monitoring:
     """Return the monitoring of `policy`.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from controller.core.judge.latency_tail import SAMPLES
+from controller.core.judge.latency_tail import SAMPLE_COUNT
 from controller.core.judge.queries import query
 from controller.core.observation import MetricQuery
 from controller.core.policy import LatencyIncrease, Metric, Policy, SuccessRate, Threshold
@@ -172,7 +172,7 @@ def _part(policy: Policy, name: str, identity: str, period_s: int) -> Line:
 
 
 def _samples(policy: Policy, name: str, identity: str, period_s: int) -> Line:
-    sample_query = query(policy.metrics[name], SAMPLES, period_s)
+    sample_query = query(policy.metrics[name], SAMPLE_COUNT, period_s)
     return Line(identity, f"{name} samples", sample_query, shown=False)
 
 

@@ -4,18 +4,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from controller.core.judge.evidence import FrozenValue
-from controller.core.judge.latency_tail import SAMPLES, percentiles_of
+from controller.core.judge.evidence import BaselineMeasurement
+from controller.core.judge.latency_tail import SAMPLE_COUNT, percentiles_of
 from controller.core.judge.queries import query
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span, TargetReading
 from controller.core.policy import ConcurrentBaseline, FrozenBaseline, LatencyIncrease, Policy
 from controller.core.stats.dispersion import (
     BLOCK_MINUTES,
-    LEAST_BLOCKS,
+    MIN_BLOCKS,
     dispersion,
     local_dispersion,
 )
-from controller.core.stats.two_sample import above
+from controller.core.stats.two_sample import share_above
 from controller.core.units import (
     MINUTE_S,
     ceil_to,
@@ -66,7 +66,7 @@ class BaselineRequest:
     @property
     def min_datapoints(self) -> int:
         """The fewest datapoints that the window needs."""
-        return LEAST_BLOCKS if self.percentiles else 1
+        return MIN_BLOCKS if self.percentiles else 1
 
     @property
     def queries(self) -> tuple[MetricQuery, ...]:
@@ -102,7 +102,7 @@ def baseline_requests(policy: Policy, now: datetime, step: int = 0) -> Iterator[
         yield BaselineRequest(
             criterion=name,
             value=query(metric, metric.statistic, period_s),
-            samples=query(metric, SAMPLES, period_s),
+            samples=query(metric, SAMPLE_COUNT, period_s),
             percentiles={query(metric, name, period_s): share for name, share in percentiles},
             span=Span(begin, last),
             min_samples=criterion.min_samples,
@@ -149,7 +149,7 @@ def read_baseline(
     reading: TargetReading,
     request: BaselineRequest,
     settled_until: datetime,
-) -> tuple[FrozenValue | None, str | None]:
+) -> tuple[BaselineMeasurement | None, str | None]:
     """Return the value of a baseline, and why it cannot be used.
 
     Raises MetricsError when the metric source cannot be read at all.
@@ -173,7 +173,7 @@ def read_baseline(
 
 def frozen_value(
     request: BaselineRequest, series: Mapping[MetricQuery, Series]
-) -> FrozenValue | None:
+) -> BaselineMeasurement | None:
     """Return the sample-weighted mean of the window's values; None with too few datapoints.
 
     One datapoint is enough, except for the sequential judge, which estimates their dispersion.
@@ -192,7 +192,7 @@ def frozen_value(
     if not samples or len(times) < request.min_datapoints:
         return None
     mean = sum(values[at] * counts[at] for at in times) / samples
-    value = FrozenValue(mean, samples, request.span.start, request.span.end)
+    value = BaselineMeasurement(mean, samples, request.span.start, request.span.end)
     if not request.percentiles:
         return value
     blocks = [(counts[at], counts[at] * _slow_share(request, series, at, mean)) for at in times]
@@ -211,7 +211,7 @@ def _slow_share(
         for one, share in request.percentiles.items()
         if at in series[one].points
     }
-    share = above(limit, percentiles)
+    share = share_above(limit, percentiles)
     if share is None:  # at most one percentile: all requests count as fast or as slow
         return float(max(percentiles.values(), default=0.0) > limit)
     return share
@@ -220,7 +220,7 @@ def _slow_share(
 # --- Refusals -------------------------------------------------------------------------------------
 
 
-def _problem_with(request: BaselineRequest, value: FrozenValue | None) -> str | None:
+def _problem_with(request: BaselineRequest, value: BaselineMeasurement | None) -> str | None:
     window = (
         f"{clock_text(from_unix(request.span.start))} to {clock_text(from_unix(request.span.end))}"
     )

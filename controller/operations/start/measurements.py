@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from math import ceil
 
-from controller.core.judge.evidence import Stretch
+from controller.core.judge.evidence import StepInterval
 from controller.core.judge.gate import Evidence, judge, queries_for
-from controller.core.judge.queries import aligned
+from controller.core.judge.queries import aligned_span
 from controller.core.observation import QueryStatus, Series, TargetReading, UpdateStatus
 from controller.core.policy import BurnRate, Criterion, Policy, SuccessRate, Threshold
 from controller.core.units import ceil_to, floor_to
@@ -91,7 +91,7 @@ def measurement_refusals(
     queries = queries_for(policy, policy.criteria)
     closed = floor_to(now - policy.settle, 60)
     begins = {name: closed - _look_back_s(one) for name, one in policy.criteria.items()}
-    span = aligned(queries, min(begins.values()), closed)
+    span = aligned_span(queries, min(begins.values()), closed)
     since = _last_exposure_end(runner, policy, reading)
     begins = {name: max(begin, since) for name, begin in begins.items() if since < closed}
     answers = runner.observer.metrics.read(queries.values(), span)
@@ -109,7 +109,7 @@ def measurement_refusals(
                 policy,
                 name,
                 series,
-                Stretch(_gating_step(policy, name, step), begin, begin, closed),
+                StepInterval(_gating_step(policy, name, step), begin, begin, closed),
                 weight,
             )
         ),
@@ -149,7 +149,7 @@ def _failures(
     policy: Policy,
     name: str,
     series: Mapping[str, Series],
-    window: Stretch,
+    window: StepInterval,
     weight: int,
 ) -> list[str]:
     criterion = policy.criteria[name]
@@ -161,12 +161,12 @@ def _failures(
         series=series,
         tallies={},
         start=window.begin,
-        closed=window.end,
+        closed_end=window.end,
         open_end=window.end,
         bake_over=True,
         weight=weight,
         baselines={},
-        stretches=(window,),
+        intervals=(window,),
     )
     findings = [one for one in judge(evidence) if one.criterion == name]
     return [one.sentence for one in findings if one.fails]

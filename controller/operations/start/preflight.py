@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from controller.core.checks import Obstacle
-from controller.core.judge.evidence import FrozenValue
+from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.observation import AlarmReading, AlarmState, TargetReading
 from controller.core.policy import Alarm, Policy, alarm_name
 from controller.core.units import clock_text, from_unix
@@ -32,7 +32,7 @@ class Preflight:
     reading: TargetReading
     refusals: tuple[str, ...]
     warnings: tuple[str, ...]
-    baselines: Mapping[str, FrozenValue]
+    baselines: Mapping[str, BaselineMeasurement]
 
 
 def preflight(
@@ -56,7 +56,7 @@ def preflight(
     refusals, warnings = refusals + alarm_refusals, warnings + alarm_warnings
     unusable = unusable_when_adopting(policy) if adopt else {}
     refusals += unusable.values()
-    baselines: dict[str, FrozenValue] = {}
+    baselines: dict[str, BaselineMeasurement] = {}
     try:
         first = (live_step(policy, reading) or 0) if adopt else 0
         for request in (

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from controller.core.judge.latency_tail import SAMPLES
+from controller.core.judge.latency_tail import SAMPLE_COUNT
 from controller.core.judge.queries import query
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import (
@@ -82,7 +82,7 @@ def _stable_queries(policy: Policy) -> Iterator[tuple[str, MetricQuery]]:
             case LatencyIncrease(
                 baseline=ConcurrentBaseline(concurrent=name) | FrozenBaseline(frozen=name)
             ):
-                yield name, _query_of(policy, name, SAMPLES)
+                yield name, _query_of(policy, name, SAMPLE_COUNT)
             case _:
                 pass
 

@@ -66,7 +66,7 @@ def _label_text(finding: Finding) -> str:
 
 def _needs_attention(finding: Finding, rollout: Rollout) -> bool:
     """Tell whether the sentence of `finding` explains a failure or a wait, and is not shown yet."""
-    already_clear = finding.verdict is Verdict.PASS or finding.label is Label.NOT_YET
+    already_clear = finding.verdict is Verdict.PASS or finding.label is Label.NOT_JUDGED
     already_clear |= not finding.gates and finding.verdict is Verdict.INCONCLUSIVE  # blocks nothing
     return not already_clear and finding.sentence not in rollout.sentence
 

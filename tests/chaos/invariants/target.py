@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from controller.core.commands import Verb
 from controller.core.judge.findings import Verdict
-from controller.core.judge.queries import JUDGED
+from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.rollout import Phase, Rollout
 from tests.chaos.event_log import (
     BARE_ROLLBACK,
@@ -164,7 +164,7 @@ class TrafficJudged(Invariant):
         ):
             return
         for one in process.rollouts_at_start.values():
-            if state.served_weight == 0 or state.stored[one.id].phase not in JUDGED:
+            if state.served_weight == 0 or state.stored[one.id].phase not in JUDGED_PHASES:
                 self._unjudged_since.pop(one.id, None)
                 continue
             since = self._unjudged_since.setdefault(one.id, end.at)

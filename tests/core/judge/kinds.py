@@ -1,4 +1,4 @@
-"""One criterion of a kind that is judged by its own rules, in a step that began at noon."""
+"""Helpers for tests of one criterion, called C, in a step that began at noon."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding
 from controller.core.judge.gate import Evidence, judge
-from controller.core.judge.kinds.alarm import Said
+from controller.core.judge.kinds.alarm import NonMetricEvidence
 from controller.core.observation import Series
 from controller.core.policy import Policy
 from controller.core.units import MINUTE_S
@@ -32,7 +32,7 @@ def evidence_of(
     closed: int,
     bake_over: bool = True,
     weight: int = 10,
-    said: Said | None = None,
+    non_metric: NonMetricEvidence | None = None,
     tallies: Mapping[str, Tally] | None = None,
 ) -> Evidence:
     """Return the evidence of `criterion`, called C, `closed` minutes after noon."""
@@ -43,16 +43,18 @@ def evidence_of(
         series=series,
         tallies=tallies or {},
         start=START,
-        closed=START + closed * MINUTE_S,
+        closed_end=START + closed * MINUTE_S,
         open_end=START + (closed + 4) * MINUTE_S,
         bake_over=bake_over,
         weight=weight,
         baselines={},
-        said=said or Said(),
+        non_metric=non_metric or NonMetricEvidence(),
     )
 
 
-def judged(criterion: Mapping[str, Any], series: Mapping[str, Series], **facts: Any) -> Finding:
+def judge_criterion(
+    criterion: Mapping[str, Any], series: Mapping[str, Series], **fields: Any
+) -> Finding:
     """Return the finding of `criterion`, called C."""
-    (finding,) = judge(evidence_of(criterion, series, **facts))
+    (finding,) = judge(evidence_of(criterion, series, **fields))
     return finding

@@ -7,13 +7,13 @@ from controller.core.judge.scorecard import bound_text, measured_text
 from controller.core.policy import Policy
 from tests.support.rollouts import POLICY
 
-SAID = POLICY.model_dump(mode="json", exclude_none=True, by_alias=True)
-WIDER = Policy.model_validate(
+FIELDS = POLICY.model_dump(mode="json", exclude_none=True, by_alias=True)
+POLICY_OF_EACH_UNIT = Policy.model_validate(
     {
-        **SAID,
-        "metrics": {**SAID["metrics"], "latency": {**SAID["metrics"]["latency"], "unit": "ms"}},
+        **FIELDS,
+        "metrics": {**FIELDS["metrics"], "latency": {**FIELDS["metrics"]["latency"], "unit": "ms"}},
         "criteria": {
-            **SAID["criteria"],
+            **FIELDS["criteria"],
             "at-most": {
                 "kind": "threshold", "judge": "threshold", "metric": "latency", "max": 500,
             },
@@ -40,10 +40,13 @@ WIDER = Policy.model_validate(
         pytest.param("traffic", 0.0, 1.0, ("0", "≥ 1"), id="traffic"),
     ],
 )
-def test_a_figure_is_told_in_the_unit_of_its_criterion(
+def test_a_value_is_written_in_the_unit_of_its_criterion(
     criterion: str, measured: float | None, bound: float, texts: tuple[str, str]
 ) -> None:
     finding = Finding(
         criterion, Verdict.PASS, Label.NOT_REFUTED, measured, bound, 2_000, 0, 300, "It holds."
     )
-    assert (measured_text(finding, WIDER), bound_text(finding, WIDER)) == texts
+    assert (
+        measured_text(finding, POLICY_OF_EACH_UNIT),
+        bound_text(finding, POLICY_OF_EACH_UNIT),
+    ) == texts

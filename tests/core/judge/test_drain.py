@@ -1,4 +1,4 @@
-"""After a rollback: whether requests really left the canary, and how sure that is."""
+"""The drain after a rollback, by request metrics: confirmed, refuted or unobservable."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ from controller.core.commands import Command, Verb, apply_command
 from controller.core.decide import decide
 from controller.core.decision import Alert, Decision, Severity
 from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.judge.gate import needs
+from controller.core.judge.gate import query_plan
 from controller.core.observation import (
     Observation,
     QueryStatus,
@@ -46,26 +46,26 @@ UNCOUNTED = a_policy(
     metrics={"errors": LADDER["metrics"]["errors"]},
     criteria={"few": {"kind": "threshold", "judge": "threshold", "metric": "errors", "max": 1}},
 )
-QUARTER = [None] * 20
+SILENCE = [None] * 20
 
 
-def counted(samples: int, minutes: int = 60) -> Finding:
-    """Return the gate's last finding before the rollback at noon."""
+def gate_finding(samples: int, minutes: int = 60) -> Finding:
+    """Return the last finding of the gate before the rollback at noon: `samples` in `minutes`."""
     start, end = int((NOON - minutes * MINUTE).timestamp()), int(NOON.timestamp())
     return Finding(
         "works", Verdict.FAIL, Label.REFUTED, 0.9, 0.99, samples, start, end, "works fails."
     )
 
 
-BUSY = replace(AFTER_ROLLBACK, findings=(counted(600),))
+BUSY = replace(AFTER_ROLLBACK, findings=(gate_finding(600),))
 CONTROL = replace(AFTER_ROLLBACK, policy=CONTROLLED)
-UNCOUNTED_BACK = replace(AFTER_ROLLBACK, policy=UNCOUNTED)
-NEVER_UP = replace(BUSY, settled=None, intent=Intent(0, 0, "", NOON))
+UNCOUNTED_ROLLBACK = replace(AFTER_ROLLBACK, policy=UNCOUNTED)
+NEVER_APPLIED = replace(BUSY, settled=None, intent=Intent(0, 0, "", NOON))
 
 
 def requests(
-    canary: Sequence[float | None] = QUARTER,
-    direct: Sequence[float | None] = QUARTER,
+    canary: Sequence[float | None] = SILENCE,
+    direct: Sequence[float | None] = SILENCE,
     answer: QueryStatus = QueryStatus.COMPLETE,
 ) -> Mapping[str, Series]:
     """Return what was counted in each minute from noon on."""
@@ -75,15 +75,15 @@ def requests(
     }
 
 
-def look(
+def decide_at(
     rollout: Rollout,
     minute: float,
     series: Mapping[str, Series],
     target: TargetReading | UnreadableTarget | None = None,
     owns: bool = True,
 ) -> Decision:
-    seen = Observation(target or a_reading(0), series, owns)
-    return decide(rollout, seen, NOON + minute * MINUTE)
+    observation = Observation(target or a_reading(0), series, owns)
+    return decide(rollout, observation, NOON + minute * MINUTE)
 
 
 def label(decision: Decision) -> Label | None:
@@ -110,21 +110,28 @@ CONFIRMED, REFUTED, UNOBSERVABLE = Label.CONFIRMED, Label.REFUTED, Label.UNOBSER
             id="a leak in an answer in part",
         ),
         pytest.param(BUSY, 10, requests([0] * 20), CONFIRMED, id="zeros are silence, too"),
-        pytest.param(AFTER_ROLLBACK, 12.9, requests(), None, id="nobody knows what was due: not yet"),
-        pytest.param(AFTER_ROLLBACK, 13, requests(), UNOBSERVABLE, id="nobody knows what was due: the end"),
         pytest.param(
-            replace(AFTER_ROLLBACK, findings=(counted(82),)), 10, requests(), None, id="6.8 were due: chance"
+            AFTER_ROLLBACK, 12.9, requests(), None, id="expected requests unknown: not yet"
         ),
         pytest.param(
-            replace(AFTER_ROLLBACK, findings=(counted(84),)), 10, requests(), CONFIRMED, id="7 were due"
+            AFTER_ROLLBACK, 13, requests(), UNOBSERVABLE, id="expected requests unknown: the end"
+        ),
+        pytest.param(
+            replace(AFTER_ROLLBACK, findings=(gate_finding(82),)), 10, requests(), None,
+            id="6.8 were due: chance",
+        ),
+        pytest.param(
+            replace(AFTER_ROLLBACK, findings=(gate_finding(84),)), 10, requests(), CONFIRMED,
+            id="7 were due",
         ),
         pytest.param(
             BUSY, 12.9, requests(answer=QueryStatus.ERROR), None, id="no answer: tried again"
         ),
         pytest.param(
-            BUSY, 13, requests(answer=QueryStatus.PARTIAL), UNOBSERVABLE, id="no whole answer: the end"
+            BUSY, 13, requests(answer=QueryStatus.PARTIAL), UNOBSERVABLE,
+            id="no whole answer: the end",
         ),
-        pytest.param(BUSY, 13, {}, UNOBSERVABLE, id="not asked: the end"),
+        pytest.param(BUSY, 13, {}, UNOBSERVABLE, id="no series: the end"),
         pytest.param(
             CONTROL, 10, requests(direct=[13] * 20), CONFIRMED, id="65 on the control: 7 were due"
         ),
@@ -133,22 +140,22 @@ CONFIRMED, REFUTED, UNOBSERVABLE = Label.CONFIRMED, Label.REFUTED, Label.UNOBSER
         ),
         pytest.param(CONTROL, 13, requests(), UNOBSERVABLE, id="both paths silent"),
         pytest.param(
-            replace(CONTROL, findings=(counted(600),)), 13, requests(), UNOBSERVABLE,
+            replace(CONTROL, findings=(gate_finding(600),)), 13, requests(), UNOBSERVABLE,
             id="both paths silent, whatever there was before",
         ),
         pytest.param(CONTROL, 5, requests(leak(3), [50] * 20), REFUTED, id="a leak beside both"),
         pytest.param(
-            UNCOUNTED_BACK, 3, {}, UNOBSERVABLE, id="nothing counts requests: said at once"
+            UNCOUNTED_ROLLBACK, 3, {}, UNOBSERVABLE, id="nothing counts requests: at once"
         ),
     ],
 )  # fmt: skip
 def test_what_is_known_of_the_drain(
     rollout: Rollout, minute: float, series: Mapping[str, Series], expected: Label | None
 ) -> None:
-    assert label(look(rollout, minute, series)) == expected
+    assert label(decide_at(rollout, minute, series)) == expected
 
 
-def full(policy: Policy) -> Rollout:
+def rollback_from_100(policy: Policy) -> Rollout:
     """Return a rollback from 100 %."""
     return at_weight(
         100, policy=policy, phase=AFTER_ROLLBACK.phase, intent=Intent(0, 100, "", NOON),
@@ -158,9 +165,12 @@ def full(policy: Policy) -> Rollout:
 
 def test_after_100_percent_one_request_on_the_stable_path_says_that_it_is_back() -> None:
     """Before, the stable path had none."""
-    assert label(look(full(CONTROLLED), 10, requests(direct=leak(4, 1)))) is CONFIRMED
-    assert label(look(full(CONTROLLED), 10, requests())) is None
-    silent = look(full(CONTROLLED), 13, requests()).rollout.drain
+    assert (
+        label(decide_at(rollback_from_100(CONTROLLED), 10, requests(direct=leak(4, 1))))
+        is CONFIRMED
+    )
+    assert label(decide_at(rollback_from_100(CONTROLLED), 10, requests())) is None
+    silent = decide_at(rollback_from_100(CONTROLLED), 13, requests()).rollout.drain
     assert silent is not None
     assert "no requests of either path were counted" in silent.sentence
 
@@ -203,7 +213,7 @@ def test_after_100_percent_one_request_on_the_stable_path_says_that_it_is_back()
             id="silent before",
         ),
         pytest.param(
-            replace(AFTER_ROLLBACK, findings=(counted(8),)), 13, requests(),
+            replace(AFTER_ROLLBACK, findings=(gate_finding(8),)), 13, requests(),
             "drain unobservable: requests counted no request in 8 minutes since 2026-11-24 12:02 "
             "UTC; about 1 request was due at the rate before, too few to tell a drain from chance. "
             "Only the weight was read back.",
@@ -222,7 +232,7 @@ def test_after_100_percent_one_request_on_the_stable_path_says_that_it_is_back()
             id="settles too late",
         ),
         pytest.param(
-            UNCOUNTED_BACK, 3, {},
+            UNCOUNTED_ROLLBACK, 3, {},
             "drain unobservable: no traffic or success_rate criterion counts requests. Only the "
             "weight was read back.",
             id="nothing counts",
@@ -232,7 +242,7 @@ def test_after_100_percent_one_request_on_the_stable_path_says_that_it_is_back()
 def test_the_sentence_says_what_was_seen_and_what_now(
     rollout: Rollout, minute: float, series: Mapping[str, Series], sentence: str
 ) -> None:
-    decision = look(rollout, minute, series)
+    decision = decide_at(rollout, minute, series)
     assert decision.rollout.drain is not None
     assert decision.rollout.drain.sentence == sentence
     (notice,) = decision.notices
@@ -248,14 +258,14 @@ def test_the_sentence_says_what_was_seen_and_what_now(
     ],
     ids=["confirmed", "unobservable", "refuted"],
 )
-def test_a_leak_pages_and_everything_else_is_only_told(
+def test_a_leak_pages_and_everything_else_only_informs(
     rollout: Rollout,
     minute: float,
     series: Mapping[str, Series],
     severity: Severity,
     alert: Alert | None,
 ) -> None:
-    decision = look(rollout, minute, series)
+    decision = decide_at(rollout, minute, series)
     assert [one.severity for one in decision.notices] == [severity]
     assert decision.alert is alert
     assert decision.move is None
@@ -281,26 +291,26 @@ def test_a_drain_is_a_finding_of_the_minutes_after_it(
     samples: int,
     end: int,
 ) -> None:
-    found, noon = look(BUSY, minute, series).rollout.drain, int(NOON.timestamp())
-    assert found is not None
-    assert (found.criterion, found.verdict, found.label) == ("drain", verdict, label)
-    assert (found.measured, found.bound, found.samples) == (measured, 0.0, samples)
-    assert (found.start - noon, found.end - noon) == (2 * 60, end * 60)
+    drain, noon = decide_at(BUSY, minute, series).rollout.drain, int(NOON.timestamp())
+    assert drain is not None
+    assert (drain.criterion, drain.verdict, drain.label) == ("drain", verdict, label)
+    assert (drain.measured, drain.bound, drain.samples) == (measured, 0.0, samples)
+    assert (drain.start - noon, drain.end - noon) == (2 * 60, end * 60)
 
 
 @pytest.mark.parametrize(
     ("rollout", "target"),
     [
-        pytest.param(UNCOUNTED_BACK, a_reading(0), id="nothing counts requests"),
-        pytest.param(BUSY, a_reading(20), id="another hand moved the weight"),
+        pytest.param(UNCOUNTED_ROLLBACK, a_reading(0), id="nothing counts requests"),
+        pytest.param(BUSY, a_reading(20), id="the weight drifted"),
     ],
 )
-def test_a_drain_that_cannot_be_looked_at_covers_no_minute(
+def test_a_drain_that_cannot_be_judged_covers_no_minute(
     rollout: Rollout, target: TargetReading
 ) -> None:
-    found, begin = look(rollout, 3, {}, target).rollout.drain, int(NOON.timestamp()) + 2 * 60
-    assert found is not None
-    assert replace(found, sentence="") == Finding(
+    drain, begin = decide_at(rollout, 3, {}, target).rollout.drain, int(NOON.timestamp()) + 2 * 60
+    assert drain is not None
+    assert replace(drain, sentence="") == Finding(
         "drain", Verdict.INCONCLUSIVE, UNOBSERVABLE, None, 0.0, 0, begin, begin, ""
     )
 
@@ -321,22 +331,22 @@ ELSEWHERE = a_policy(
         pytest.param(ARRIVALS, "reached", 0, None, id="not by a step without a minute"),
     ],
 )
-def test_what_was_due_is_known_from_before_the_rollback(
+def test_expected_requests_are_known_from_before_the_rollback(
     policy: Policy, criterion: str, minutes: int, expected: Label | None
 ) -> None:
-    before = replace(counted(600, minutes), criterion=criterion)
+    before = replace(gate_finding(600, minutes), criterion=criterion)
     rollout = replace(AFTER_ROLLBACK, policy=policy, findings=(before,))
-    silence = {**requests(), "errors:Sum@60": a_series(QUARTER)}
-    assert label(look(rollout, 10, silence)) == expected
+    silence = {**requests(), "errors:Sum@60": a_series(SILENCE)}
+    assert label(decide_at(rollout, 10, silence)) == expected
 
 
-def test_the_drain_is_said_once() -> None:
-    rollout, told = BUSY, []
+def test_the_drain_is_reported_once() -> None:
+    rollout, minutes = BUSY, []
     for minute in range(1, 15):
-        decision = look(rollout, minute, requests(leak(3)))
-        told += [minute] * len(decision.notices)
+        decision = decide_at(rollout, minute, requests(leak(3)))
+        minutes += [minute] * len(decision.notices)
         rollout = decision.rollout
-    assert told == [3]
+    assert minutes == [3]
 
 
 @pytest.mark.parametrize(
@@ -345,130 +355,137 @@ def test_the_drain_is_said_once() -> None:
         pytest.param(BUSY, 2, True, id="the drain has its two minutes"),
         pytest.param(BUSY, 15, True, id="the watch is over"),
         pytest.param(BUSY, 10, False, id="a newer rollout owns the target"),
-        pytest.param(NEVER_UP, 10, True, id="the first weight was never in force"),
+        pytest.param(NEVER_APPLIED, 10, True, id="the first weight was never applied"),
     ],
 )
-def test_nothing_is_said_of_a_drain_that_is_not_watched(
+def test_a_drain_that_is_not_watched_has_no_finding(
     rollout: Rollout, minute: float, owns: bool
 ) -> None:
-    decision = look(rollout, minute, requests(leak(3)), owns=owns)
+    decision = decide_at(rollout, minute, requests(leak(3)), owns=owns)
     assert (label(decision), decision.record, decision.alert) == (None, None, None)
 
 
 RESTORING = decide_command(
     a_paused_rollout(Reason.DRIFTED), Verb.RESUME, a_reading(100), way="restore", minute=-5
 ).rollout
+KEEPING = decide_command(
+    a_paused_rollout(Reason.DRIFTED), Verb.RESUME, a_reading(30), way="keep", minute=-5
+).rollout
 
 
 @pytest.mark.parametrize(
-    ("before", "live", "stood_at"),
+    ("before", "live", "applied"),
     [
-        pytest.param(at_weight(10), 10, 10, id="a weight in force"),
+        pytest.param(at_weight(10), 10, 10, id="an applied weight"),
         pytest.param(at_weight(10), None, 10, id="a target that cannot be read"),
-        pytest.param(replace(at_weight(50), seen_weight=50), 0, 50, id="0 by another hand"),
-        pytest.param(at_weight(10), 100, 100, id="a weight raised by another hand"),
+        pytest.param(replace(at_weight(50), seen_weight=50), 0, 50, id="0 by drift"),
+        pytest.param(at_weight(10), 100, 100, id="a weight raised by drift"),
         pytest.param(
-            replace(a_paused_rollout(Reason.DRIFTED), seen_weight=100), None, 100, id="one that was seen"
+            replace(a_paused_rollout(Reason.DRIFTED), seen_weight=100), None, 100,
+            id="one that was seen",
         ),
         pytest.param(RAISING, 10, 10, id="a raise under way: the weight before"),
-        pytest.param(RAISING, 50, 10, id="a raise that is not surely in force: the weight before"),
+        pytest.param(RAISING, 50, 10, id="a raise that may not be applied: the weight before"),
         pytest.param(FIRST_RAISE, 0, 0, id="a first raise that was never seen"),
         pytest.param(FIRST_RAISE, 10, 10, id="a first raise under way"),
-        pytest.param(FIRST_RAISE, None, 10, id="a first raise that nobody could see"),
+        pytest.param(FIRST_RAISE, None, 10, id="a first raise that could not be read"),
         pytest.param(
             replace(FIRST_RAISE, seen_weight=10), 0, 10, id="a first raise that was seen, and 0"
         ),
         pytest.param(RESTORING, 100, 10, id="a restore that was not written: the lower weight"),
-        pytest.param(RESTORING, None, 10, id="a restore that nobody could see"),
+        pytest.param(RESTORING, None, 10, id="a restore that could not be read"),
         pytest.param(an_adopted_rollout(100), 100, 100, id="an adopted weight"),
-        pytest.param(an_adopted_rollout(100), 0, 100, id="an adopted weight, and 0 by another hand"),
+        pytest.param(an_adopted_rollout(100), 0, 100, id="an adopted weight, and 0 by drift"),
         pytest.param(an_adopted_rollout(10), 10, 10, id="an adopted first step"),
         pytest.param(
-            decide_command(a_paused_rollout(Reason.DRIFTED), Verb.RESUME, a_reading(30), way="keep", minute=-5).rollout,
-            30, 30, id="a kept weight",
+            KEEPING, 30, 30, id="a kept weight",
         ),
-        pytest.param(a_rollout_paused_in_flight(), 10, 10, id="a raise that was paused and not written"),
+        pytest.param(
+            a_rollout_paused_in_flight(), 10, 10, id="a raise that was paused and not written"
+        ),
         pytest.param(AFTER_ROLLBACK, 0, 10, id="another rollback of the same"),
         pytest.param(AFTER_ROLLBACK, 20, 20, id="another rollback, of what came back"),
     ],
 )  # fmt: skip
-def test_requests_are_looked_for_against_the_weight_that_was_in_force_last(
-    before: Rollout, live: int | None, stood_at: int
+def test_expected_requests_follow_the_weight_that_was_applied_last(
+    before: Rollout, live: int | None, applied: int
 ) -> None:
-    """By a person, and where 0 % is found: a rollback that takes two ticks, and one of one."""
+    """By command, and where 0 % is found: a rollback of two ticks, and one of one tick."""
     before = replace(before, policy=CONTROLLED, updated=NOON - 9 * MINUTE)
     target = UNREADABLE if live is None else a_reading(live)
-    back = apply_command(before, Command(Verb.ROLLBACK, "now"), Observation(target), NOON).rollout
-    back = look(back, 0, {}).rollout
-    told = look(back, 10, requests(direct=[1000] * 20)).rollout.drain
-    assert (told is not None) == (stood_at > 0)
-    if told is not None and stood_at < 100:
-        assert told.sentence.endswith(f"were due at {stood_at} %.")
-    if told is not None and stood_at == 100:
-        assert told.sentence.endswith("; direct counted 5 000 requests.")
+    rolling_back = apply_command(
+        before, Command(Verb.ROLLBACK, "now"), Observation(target), NOON
+    ).rollout
+    rolling_back = decide_at(rolling_back, 0, {}).rollout
+    drain = decide_at(rolling_back, 10, requests(direct=[1000] * 20)).rollout.drain
+    assert (drain is not None) == (applied > 0)
+    if drain is not None and applied < 100:
+        assert drain.sentence.endswith(f"were due at {applied} %.")
+    if drain is not None and applied == 100:
+        assert drain.sentence.endswith("; direct counted 5 000 requests.")
 
 
-def test_counts_tell_nothing_while_the_target_cannot_be_read() -> None:
-    assert label(look(BUSY, 10, requests(leak(3)), UNREADABLE)) is None
-    assert label(look(BUSY, 13, requests(leak(3)), UNREADABLE)) is UNOBSERVABLE
+def test_counts_prove_nothing_while_the_target_cannot_be_read() -> None:
+    assert label(decide_at(BUSY, 10, requests(leak(3)), UNREADABLE)) is None
+    assert label(decide_at(BUSY, 13, requests(leak(3)), UNREADABLE)) is UNOBSERVABLE
 
 
-@pytest.mark.parametrize("weight", [10, 20], ids=["our own late write", "another hand"])
-def test_a_weight_that_moves_again_ends_the_look_at_the_drain(weight: int) -> None:
-    moved = look(BUSY, 4, requests(), a_reading(weight)).rollout
+@pytest.mark.parametrize("weight", [10, 20], ids=["our own late write", "drift"])
+def test_drift_ends_the_watch_of_the_drain(weight: int) -> None:
+    moved = decide_at(BUSY, 4, requests(), a_reading(weight)).rollout
     assert moved.drain is not None
     assert moved.drain.label is UNOBSERVABLE
     assert f"(NEW_PATH_PERCENTAGE={weight})" in moved.drain.sentence
-    assert look(moved, 8, requests(leak(5))).alert is None
+    assert decide_at(moved, 8, requests(leak(5))).alert is None
 
 
-def test_a_weight_that_moves_where_none_had_been_in_force_disturbs_no_drain() -> None:
-    assert look(NEVER_UP, 4, requests(), a_reading(20)).rollout.drain is None
+def test_drift_without_an_applied_weight_has_no_drain() -> None:
+    assert decide_at(NEVER_APPLIED, 4, requests(), a_reading(20)).rollout.drain is None
 
 
-def test_a_weight_that_moves_later_does_not_change_what_was_known() -> None:
-    known = look(BUSY, 10, requests()).rollout
-    assert look(known, 11, requests(), a_reading(20)).rollout.drain == known.drain
+def test_drift_does_not_change_an_earlier_finding() -> None:
+    confirmed = decide_at(BUSY, 10, requests()).rollout
+    assert decide_at(confirmed, 11, requests(), a_reading(20)).rollout.drain == confirmed.drain
 
 
 def test_another_rollback_watches_its_own_drain() -> None:
-    known = look(BUSY, 10, requests()).rollout
+    confirmed = decide_at(BUSY, 10, requests()).rollout
     again = apply_command(
-        known, Command(Verb.ROLLBACK, "again"), Observation(a_reading(0)), NOON + 11 * MINUTE
+        confirmed, Command(Verb.ROLLBACK, "again"), Observation(a_reading(0)), NOON + 11 * MINUTE
     ).rollout
     assert again.drain is None
 
 
-# --- what is read for it ------------------------------------------------------------------------
+# --- Query plan -----------------------------------------------------------------------------------
 
 
-def keys(rollout: Rollout, minute: float) -> set[str]:
-    return set(needs(rollout, NOON + minute * MINUTE).queries)
+def query_keys(rollout: Rollout, minute: float) -> set[str]:
+    return set(query_plan(rollout, NOON + minute * MINUTE).queries)
 
 
 def test_the_request_counts_are_read_while_the_drain_is_open() -> None:
-    assert [keys(BUSY, minute) for minute in (2, 2.1, 14.9, 15)] == [
+    assert [query_keys(BUSY, minute) for minute in (2, 2.1, 14.9, 15)] == [
         set(), {"requests:Sum@60"}, {"requests:Sum@60"}, set(),
     ]  # fmt: skip
-    assert keys(CONTROL, 3) == {"requests:Sum@60", "direct:Sum@60"}
-    (query,) = needs(BUSY, NOON + 3 * MINUTE).queries.values()
+    assert query_keys(CONTROL, 3) == {"requests:Sum@60", "direct:Sum@60"}
+    (query,) = query_plan(BUSY, NOON + 3 * MINUTE).queries.values()
     assert (query.statistic, query.period_s) == ("Sum", 60)
 
 
 @pytest.mark.parametrize(
     "rollout",
     [
-        pytest.param(look(BUSY, 10, requests()).rollout, id="known"),
-        pytest.param(NEVER_UP, id="nothing had been in force"),
-        pytest.param(UNCOUNTED_BACK, id="nothing counts requests"),
+        pytest.param(decide_at(BUSY, 10, requests()).rollout, id="known"),
+        pytest.param(NEVER_APPLIED, id="nothing had been applied"),
+        pytest.param(UNCOUNTED_ROLLBACK, id="nothing counts requests"),
     ],
 )
-def test_nothing_is_read_for_a_drain_that_cannot_say_more(rollout: Rollout) -> None:
-    assert keys(rollout, 11) == set()
+def test_nothing_is_read_for_a_drain_that_needs_no_more_evidence(rollout: Rollout) -> None:
+    assert query_keys(rollout, 11) == set()
 
 
 def test_every_minute_after_the_drain_is_read_and_the_open_one() -> None:
-    span = needs(BUSY, NOON + 7.5 * MINUTE).span
+    span = query_plan(BUSY, NOON + 7.5 * MINUTE).span
     noon = int(NOON.timestamp())
     assert (span.start - noon, span.end - noon) == (2 * 60, 8 * 60)
 
@@ -476,9 +493,9 @@ def test_every_minute_after_the_drain_is_read_and_the_open_one() -> None:
 @pytest.mark.parametrize("seconds", [0.5, 20])
 def test_the_first_minute_is_a_whole_one(seconds: float) -> None:
     late = replace(BUSY, since=NOON + timedelta(seconds=seconds), watch_until=NOON + 15 * MINUTE)
-    assert needs(late, NOON + 5 * MINUTE).span.start - int(NOON.timestamp()) == 3 * 60
+    assert query_plan(late, NOON + 5 * MINUTE).span.start - int(NOON.timestamp()) == 3 * 60
 
 
 def test_a_paused_rollout_found_at_zero_is_watched() -> None:
-    ended = look(ON_HOLD, 20, requests()).rollout
-    assert (str(ended.phase), keys(ended, 23)) == ("rolled_back", {"requests:Sum@60"})
+    ended = decide_at(ON_HOLD, 20, requests()).rollout
+    assert (str(ended.phase), query_keys(ended, 23)) == ("rolled_back", {"requests:Sum@60"})

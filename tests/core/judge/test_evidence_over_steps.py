@@ -1,4 +1,4 @@
-"""Evidence that adds up, tick by tick: over steps, in the warm-up, and however often one looks."""
+"""The evidence of the sequential judge, tick by tick: over steps, and in the warm-up."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -9,10 +9,10 @@ import pytest
 from controller.core.commands import Command, Verb, apply_command
 from controller.core.decide import decide
 from controller.core.decision import Decision
-from controller.core.judge.evidence import Stretch
+from controller.core.judge.evidence import StepInterval
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.judge.gate import seal_fold
-from controller.core.judge.sealing import evidence_of, sealed
+from controller.core.judge.sealing import evidence_of, seal_if_due
 from controller.core.judged_intervals import unsealed_intervals
 from controller.core.observation import Observation, QueryStatus, Series
 from controller.core.policy import Policy
@@ -25,13 +25,13 @@ WORKS = {key: LADDER["criteria"]["works"][key] for key in ("kind", "total", "fai
 
 
 def policy(**works: Any) -> Policy:
-    """Return the ladder with one criterion whose evidence adds up: at least 99 % do not fail."""
+    """Return the ladder with one sequential criterion: at least 99 % of requests succeed."""
     criterion = {**WORKS, "judge": "sequential", **works}
     return Policy.model_validate({**LADDER, "criteria": {"works": criterion}})
 
 
 def minutes(*requests_and_errors: tuple[int, int, int | None]) -> Mapping[str, Series]:
-    """Return the series of stretches that begin at noon: minutes, requests and errors of each."""
+    """Return series from noon on; of each run of equal minutes: length, requests, errors."""
     requests = [one for many, one, _ in requests_and_errors for _ in range(many)]
     errors = [one for many, _, one in requests_and_errors for _ in range(many)]
     return {"requests:Sum@60": a_series(requests), "errors:Sum@60": a_series(errors)}
@@ -42,12 +42,12 @@ def ticks(
 ) -> tuple[Rollout, list[Decision]]:
     """Return `rollout` after ticks from `first` to `until` minutes after noon, and all decisions.
 
-    The target follows at once. Nothing is looked at after the phase has changed.
+    The target follows at once. No tick runs after the phase has changed.
     """
     decisions, phase = [], rollout.phase
     for minute in range(first, until + 1, every):
-        seen = Observation(a_reading(rollout.weight), series)
-        decisions.append(decide(rollout, seen, NOON + minute * MINUTE))
+        observation = Observation(a_reading(rollout.weight), series)
+        decisions.append(decide(rollout, observation, NOON + minute * MINUTE))
         rollout = decisions[-1].rollout
         if rollout.phase is not phase:
             break
@@ -55,14 +55,14 @@ def ticks(
 
 
 def the_failure(rollout: Rollout) -> Finding:
-    (found,) = [one for one in rollout.findings if one.verdict is Verdict.FAIL]
-    return found
+    (failure,) = [one for one in rollout.findings if one.verdict is Verdict.FAIL]
+    return failure
 
 
 AT_10 = at_weight(10, policy=policy())
 
 
-def test_what_is_plainly_broken_goes_back_in_the_warm_up() -> None:
+def test_an_outage_rolls_back_in_the_warm_up() -> None:
     """Of the minutes from noon on two are enough; at 12:05 both are settled."""
     rollout, decisions = ticks(AT_10, minutes((30, 100, 40)), until=10)
     assert rollout.reason is Reason.GATE_FAILED
@@ -75,7 +75,7 @@ def test_what_is_plainly_broken_goes_back_in_the_warm_up() -> None:
     assert sentence.endswith(" to 1 at 2026-11-24 12:02 UTC, 100 to 1 rolls back.")
 
 
-def test_a_miss_of_the_objective_is_no_business_of_the_warm_up() -> None:
+def test_a_missed_objective_does_not_roll_back_in_the_warm_up() -> None:
     slow = policy()
     slow = slow.model_copy(update={"warmup": 8 * MINUTE})
     rollout, _ = ticks(at_weight(10, policy=slow), minutes((9, 100, 5), (30, 100, 0)), until=16)
@@ -84,18 +84,18 @@ def test_a_miss_of_the_objective_is_no_business_of_the_warm_up() -> None:
 
 def test_what_a_step_began_to_show_the_next_one_completes() -> None:
     """Bad minutes at the end of a step that passed count with those of the next."""
-    sick = minutes((9, 1_000, 0), (60, 1_000, 25))
-    climbed, _ = ticks(AT_10, sick, until=16)
-    assert (climbed.step, climbed.settled) == (1, NOON + 16 * MINUTE)
-    forgetful = replace(climbed, stretches=())
-    rollout, decisions = ticks(climbed, sick, until=60, first=17)
-    anew, more = ticks(forgetful, sick, until=60, first=17)
+    failing = minutes((9, 1_000, 0), (60, 1_000, 25))
+    advanced, _ = ticks(AT_10, failing, until=16)
+    assert (advanced.step, advanced.settled) == (1, NOON + 16 * MINUTE)
+    without_intervals = replace(advanced, stretches=())
+    rollout, decisions = ticks(advanced, failing, until=60, first=17)
+    anew, more = ticks(without_intervals, failing, until=60, first=17)
     assert rollout.reason is anew.reason is Reason.GATE_FAILED
     assert len(decisions) < len(more)
 
 
 @pytest.mark.parametrize("every", [1, 2, 5, 7])
-def test_it_does_not_matter_how_often_one_looks(every: int) -> None:
+def test_the_evidence_does_not_depend_on_how_often_a_tick_runs(every: int) -> None:
     """A ladder of one step that all ticks see to its end: the same evidence to the last bit."""
     ragged = minutes((10, 200, 1), (7, 150, 4), (20, 90, 0), (60, 120, 1))
     rollout = at_weight(100, policy=policy(assurance="proven"))
@@ -104,8 +104,8 @@ def test_it_does_not_matter_how_often_one_looks(every: int) -> None:
     assert seldom.findings == often.findings
 
 
-def test_a_short_burst_that_is_over_is_no_longer_there_for_who_comes_late() -> None:
-    """The highest evidence counts, so a late look finds what an early one would have found."""
+def test_a_short_burst_is_found_by_a_late_tick() -> None:
+    """The highest evidence counts, so a late tick finds what an early one would have found."""
     burst = minutes((5, 100, 0), (8, 100, 10), (40, 1_000, 0))
     late, _ = ticks(at_weight(10, policy=policy()), burst, until=40, first=40)
     assert late.reason is Reason.GATE_FAILED
@@ -113,7 +113,7 @@ def test_a_short_burst_that_is_over_is_no_longer_there_for_who_comes_late() -> N
 
 
 @pytest.mark.parametrize(
-    ("series", "label", "said"),
+    ("series", "label", "sentence"),
     [
         pytest.param(
             minutes((15, 400, 0)), Label.PROVEN,
@@ -125,7 +125,7 @@ def test_a_short_burst_that_is_over_is_no_longer_there_for_who_comes_late() -> N
             minutes((15, 30, 0)), Label.NOT_REFUTED,
             "works not refuted: 0 failures in 300 requests; at 95 % confidence the failure rate is "
             "below 0.99%, so 99% is not proven.",
-            id="too little to be sure whenever one looks",
+            id="too little for a proof that holds at any time",
         ),
         pytest.param(
             minutes((15, 29, 0)), Label.TOO_FEW,
@@ -133,7 +133,7 @@ def test_a_short_burst_that_is_over_is_no_longer_there_for_who_comes_late() -> N
             id="too little to say anything",
         ),
         pytest.param(
-            minutes((15, 60, 1)), Label.NOT_YET,
+            minutes((15, 60, 1)), Label.NOT_JUDGED,
             "works is undecided: 10 of 600 requests failed (1.67%), at most 1% allowed; that is "
             "too much to pass and too little to roll back.",
             id="too much to pass and too little to fail",
@@ -141,23 +141,23 @@ def test_a_short_burst_that_is_over_is_no_longer_there_for_who_comes_late() -> N
         pytest.param(
             minutes((5, 400, 0), (10, 0, 0)), Label.NO_DATA,
             "works has no data any more: nothing since 2026-11-24 12:05 UTC.",
-            id="a canary that fell silent",
+            id="a canary that has no more data",
         ),
         pytest.param(
             minutes((11, 400, None), (1, 400, 0)), Label.BAD_DATA,
             "works cannot be judged: counts and requests contradict each other, or one of them is "
             "missing.",
-            id="many minutes whose failures nobody counted, and a good one",
+            id="many minutes without a failure count, and a good one",
         ),
     ],
 )  # fmt: skip
 def test_at_the_end_of_the_bake_a_step_shows(
-    series: Mapping[str, Series], label: Label, said: str
+    series: Mapping[str, Series], label: Label, sentence: str
 ) -> None:
-    seen = Observation(a_reading(10), series)
-    decision = decide(AT_10, seen, NOON + 15 * MINUTE)
+    observation = Observation(a_reading(10), series)
+    decision = decide(AT_10, observation, NOON + 15 * MINUTE)
     (finding,) = decision.record.findings if decision.record else decision.rollout.findings
-    assert (finding.label, finding.sentence) == (label, said)
+    assert (finding.label, finding.sentence) == (label, sentence)
 
 
 def test_a_query_that_failed_judges_nothing_and_forgets_nothing() -> None:
@@ -177,45 +177,47 @@ HALF_BAD = minutes((2, 1_000, 0), (4, 1_000, 25), (60, 1_000, 0))
 
 def the_fold() -> Fold:
     """Return the fold of `HALF_BAD` at 12:30, up to 12:15: younger minutes may change."""
-    whole = evidence_of(AT_10, Observation(a_reading(10), HALF_BAD), NOON + 30 * MINUTE)
-    assert whole is not None
-    return seal_fold(whole, NOON + 30 * MINUTE)
+    evidence = evidence_of(AT_10, Observation(a_reading(10), HALF_BAD), NOON + 30 * MINUTE)
+    assert evidence is not None
+    return seal_fold(evidence, NOON + 30 * MINUTE)
 
 
-def test_evidence_of_this_judge_version_is_gone_on_with() -> None:
-    known, seen = the_fold(), Observation(a_reading(10), HALF_BAD)
-    assert known.peak > 1
-    assert known.through == int((NOON + 15 * MINUTE).timestamp())
-    later = evidence_of(replace(AT_10, fold=known), seen, NOON + 31 * MINUTE)
+def test_evidence_of_this_judge_version_is_continued() -> None:
+    sealed, observation = the_fold(), Observation(a_reading(10), HALF_BAD)
+    assert sealed.peak > 1
+    assert sealed.through == int((NOON + 15 * MINUTE).timestamp())
+    later = evidence_of(replace(AT_10, fold=sealed), observation, NOON + 31 * MINUTE)
     assert later is not None
-    assert later.fold == known
+    assert later.fold == sealed
 
 
 @pytest.mark.parametrize("version", [0, JUDGE_VERSION - 1, JUDGE_VERSION + 1])
 def test_evidence_of_another_judge_version_starts_anew_from_its_minute(version: int) -> None:
     """It rolls back for what comes after that minute, and for nothing before."""
-    known = replace(the_fold(), version=version, peak=1e6, carried="works")
-    seen = Observation(a_reading(10), HALF_BAD)
-    later = evidence_of(replace(AT_10, fold=known), seen, NOON + 31 * MINUTE)
+    sealed = replace(the_fold(), version=version, peak=1e6, carried="works")
+    observation = Observation(a_reading(10), HALF_BAD)
+    later = evidence_of(replace(AT_10, fold=sealed), observation, NOON + 31 * MINUTE)
     assert later is not None
-    assert later.fold == Fold(through=known.through)
-    rollout = replace(AT_10, fold=known)
+    assert later.fold == Fold(through=sealed.through)
+    rollout = replace(AT_10, fold=sealed)
     calm, _ = ticks(rollout, minutes((60, 1_000, 0)), until=18, first=16)
     assert calm.phase is Phase.PROGRESSING
-    sick, _ = ticks(rollout, minutes((15, 1_000, 0), (30, 1_000, 400)), until=45, first=16)
-    assert sick.reason is Reason.GATE_FAILED
+    failing, _ = ticks(rollout, minutes((15, 1_000, 0), (30, 1_000, 400)), until=45, first=16)
+    assert failing.reason is Reason.GATE_FAILED
 
 
-# --- when a fault begins ------------------------------------------------------------------------
+# --- Onset of a fault -----------------------------------------------------------------------------
 
 
-def asked_for(rollout: Rollout, verb: Verb, minute: int) -> Rollout:
-    seen = Observation(a_reading(rollout.weight), {})
-    return apply_command(rollout, Command(verb, "lunch"), seen, NOON + minute * MINUTE).rollout
+def after_command(rollout: Rollout, verb: Verb, minute: int) -> Rollout:
+    observation = Observation(a_reading(rollout.weight), {})
+    return apply_command(
+        rollout, Command(verb, "lunch"), observation, NOON + minute * MINUTE
+    ).rollout
 
 
 def on_pause() -> Rollout:
-    return asked_for(AT_10, Verb.PAUSE, 5)
+    return after_command(AT_10, Verb.PAUSE, 5)
 
 
 def on_hold() -> Rollout:
@@ -241,28 +243,28 @@ def test_a_total_outage_is_found_within_twenty_minutes_however_long_it_went_well
     assert len(decisions) <= 20
 
 
-def found_at_50(paused: int) -> int:
+def minutes_to_find_at_50(paused: int) -> int:
     """Return after how many minutes a fault of the second step is found.
 
-    paused: for how long the first one was, by hand.
+    paused: for how long an operator paused the first one.
     """
-    well = minutes((paused + 60, 100, 0))
-    rollout, _ = ticks(AT_10, well, until=5)
+    healthy = minutes((paused + 60, 100, 0))
+    rollout, _ = ticks(AT_10, healthy, until=5)
     if paused:
-        rollout = asked_for(rollout, Verb.PAUSE, 5)
-        rollout, _ = ticks(rollout, well, until=paused + 5, every=20, first=20)
-        rollout = asked_for(rollout, Verb.RESUME, paused + 5)
-    _, decisions = ticks(rollout, well, until=paused + 30, first=paused + 6)
+        rollout = after_command(rollout, Verb.PAUSE, 5)
+        rollout, _ = ticks(rollout, healthy, until=paused + 5, every=20, first=20)
+        rollout = after_command(rollout, Verb.RESUME, paused + 5)
+    _, decisions = ticks(rollout, healthy, until=paused + 30, first=paused + 6)
     rollout = next(one.rollout for one in decisions if one.rollout.step and one.rollout.settled)
     begun = int((rollout.updated - NOON) / MINUTE)
-    sick = minutes((begun, 100, 0), (60, 100, 6))
-    rollout, decisions = ticks(rollout, sick, until=begun + 60, first=begun + 1)
+    failing = minutes((begun, 100, 0), (60, 100, 6))
+    rollout, decisions = ticks(rollout, failing, until=begun + 60, first=begun + 1)
     assert rollout.reason is Reason.GATE_FAILED
     return len(decisions)
 
 
 def test_a_pause_of_a_day_takes_nothing_from_the_steps_to_come() -> None:
-    assert found_at_50(paused=DAY) <= found_at_50(paused=0) + 1
+    assert minutes_to_find_at_50(paused=DAY) <= minutes_to_find_at_50(paused=0) + 1
 
 
 @pytest.mark.parametrize("silent", [1, 3, 10])
@@ -270,16 +272,16 @@ def test_a_step_begins_with_its_first_minute_that_has_data(silent: int) -> None:
     """A fault from then on is found as soon as one from a first minute with data."""
     rollout = at_weight(100, policy=policy().model_copy(update={"warmup": 0 * MINUTE}))
 
-    def found(before: int) -> int:
+    def minutes_to_find(before: int) -> int:
         series = minutes((before, 0, 0), (60, 100, 4))
         after, decisions = ticks(rollout, series, until=60)
         assert after.reason is Reason.GATE_FAILED
         return len(decisions)
 
-    assert found(silent) - silent == found(0)
+    assert minutes_to_find(silent) - silent == minutes_to_find(0)
 
 
-# --- odd counts ---------------------------------------------------------------------------------
+# --- Overlapping and missing counts ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("failed", [100, 101, 160])
@@ -290,7 +292,7 @@ def test_an_outage_is_one_also_where_a_request_fails_twice(failed: int) -> None:
     assert "200 of 200 requests failed (100%)" in the_failure(rollout).sentence
 
 
-BESIDE = {"total": "stable", "failures": ["stable_errors"]}
+CONTROL = {"total": "stable", "failures": ["stable_errors"]}
 GAPS = [
     pytest.param(0, id="whose counts are all there"),
     *(pytest.param(gap, id=f"without every {gap}th count") for gap in (5, 10, 15, 16)),
@@ -305,7 +307,7 @@ def test_an_outage_of_both_paths_excuses_for_a_quarter_of_an_hour(gap: int) -> N
         "stable": {**LADDER["metrics"]["requests"], "name": "Stable"},
         "stable_errors": {**LADDER["metrics"]["errors"], "name": "StableErrors"},
     }
-    criterion = {**WORKS, "judge": "sequential", "control": BESIDE}
+    criterion = {**WORKS, "judge": "sequential", "control": CONTROL}
     judged = Policy.model_validate({**LADDER, "metrics": metrics, "criteria": {"works": criterion}})
     lost = [bool(gap) and minute % gap == gap - 1 for minute in range(60)]
     series = {
@@ -322,33 +324,33 @@ def test_an_outage_of_both_paths_excuses_for_a_quarter_of_an_hour(gap: int) -> N
 
 def test_a_step_that_is_left_is_remembered_until_it_is_sealed_to_its_end() -> None:
     begin, end = (int((NOON + many * MINUTE).timestamp()) for many in (-20, -10))
-    before = Stretch(0, begin, begin, end)
+    before = StepInterval(0, begin, begin, end)
     calm = minutes((60, 1_000, 0))
-    for through, known in ((end - 60, [0, 1]), (end, [1])):
+    for through, steps in ((end - 60, [0, 1]), (end, [1])):
         rollout = at_weight(50, policy=policy(), stretches=(before,), fold=Fold(through=through))
         after, _ = ticks(rollout, calm, until=30, first=13)
         assert after.weight == 100
-        assert [one.step for one in after.stretches] == known
+        assert [one.step for one in after.stretches] == steps
 
 
-def test_a_stretch_that_is_sealed_to_its_end_is_read_no_more() -> None:
+def test_an_interval_that_is_sealed_to_its_end_is_read_no_more() -> None:
     begin, end = (int((NOON + many * MINUTE).timestamp()) for many in (-20, -10))
-    left = Stretch(0, begin, begin, end)
+    left = StepInterval(0, begin, begin, end)
     rollout = at_weight(50, policy=policy(), stretches=(left,))
     nearly, sealed = (replace(rollout, fold=Fold(through=one)) for one in (end - 60, end))
     assert [one.step for one in unsealed_intervals(nearly)] == [0, 1]
     assert [one.step for one in unsealed_intervals(sealed)] == [1]
 
 
-def test_what_a_raise_left_behind_and_what_waits_are_read_together() -> None:
+def test_the_intervals_before_and_of_a_pending_raise_are_read_together() -> None:
     begin, end = (int((NOON + many * MINUTE).timestamp()) for many in (-20, -10))
-    left, open_one = Stretch(0, begin, begin, end), Stretch(0, end, end)
+    left, open_one = StepInterval(0, begin, begin, end), StepInterval(0, end, end)
     raising = at_weight(50, policy=policy(), settled=None, stretches=(left, open_one))
     assert raising.previous_live == open_one
     assert unsealed_intervals(raising) == (left, open_one)
 
 
-def test_hourly_evidence_is_written_down_with_what_added_up() -> None:
+def test_hourly_evidence_is_stored_with_the_fold() -> None:
     long = Policy.model_validate(
         {**policy().model_dump(exclude_none=True), "steps": [{"weight": 100, "bake": "3h"}]}
     )
@@ -359,11 +361,11 @@ def test_hourly_evidence_is_written_down_with_what_added_up() -> None:
     assert entry.tallies["works"].through == entry.fold.through
 
 
-def test_what_adds_up_is_sealed_an_hour_after_its_first_minute_and_not_after_the_warm_up() -> None:
+def test_the_fold_is_sealed_an_hour_after_its_first_minute_and_not_after_the_warm_up() -> None:
     warming = policy().model_copy(update={"warmup": 30 * MINUTE})
     rollout, calm = at_weight(10, policy=warming), minutes((120, 100, 0))
-    known = [
-        sealed(rollout, Observation(a_reading(10), calm), NOON + minute * MINUTE) is not None
+    sealed = [
+        seal_if_due(rollout, Observation(a_reading(10), calm), NOON + minute * MINUTE) is not None
         for minute in (59, 60)
     ]
-    assert known == [False, True]
+    assert sealed == [False, True]

@@ -1,4 +1,4 @@
-"""The table of criteria: one width, every criterion, in the words of its kind."""
+"""The scorecard: a row for each criterion, in the unit of its kind, and lines of one width."""
 
 from typing import Any
 
@@ -18,41 +18,48 @@ PRESENT = {"kind": "log_events", "present": "gateway", "min": 3, "control": "che
 ATTESTATION = {"kind": "attestation", "statement": "It looks right."}
 
 
-def found(measured: float | None, bound: float, **facts: Any) -> Finding:
-    plain: dict[str, Any] = {
+def finding_of(measured: float | None, bound: float, **fields: Any) -> Finding:
+    defaults: dict[str, Any] = {
         "criterion": "C", "verdict": Verdict.PASS, "label": Label.NOT_REFUTED, "samples": 1_000,
         "start": 0, "end": 60, "sentence": "C holds.",
     }  # fmt: skip
-    return Finding(measured=measured, bound=bound, **{**plain, **facts})
+    return Finding(measured=measured, bound=bound, **{**defaults, **fields})
 
 
 @pytest.mark.parametrize(
-    ("criterion", "measured", "bound", "shown", "asked", "before"),
+    ("criterion", "measured", "bound", "expected_value", "expected_bound", "expected_target"),
     [
         pytest.param(SHARE, 0.1008, 0.1, "10.08%", "10% ± 2%", "weight ± 2%", id="a share"),
         pytest.param(BURN, 3.456, 14.4, "3.46x", "≤ 14.4x", "≤ 14.4x and ≤ 6x", id="a budget"),
         pytest.param(ALARM, 0.0, 0.0, "OK", "OK", "OK", id="an alarm that is OK"),
-        pytest.param(ALARM, 1.0, 0.0, "ALARM", "OK", "OK", id="an alarm that is red"),
-        pytest.param(ALARM, None, 0.0, "–", "OK", "OK", id="an alarm that says nothing"),
+        pytest.param(ALARM, 1.0, 0.0, "ALARM", "OK", "OK", id="an alarm in ALARM"),
+        pytest.param(ALARM, None, 0.0, "–", "OK", "OK", id="an alarm without a reading"),
         pytest.param(ABSENT, 2.0, 0.0, "2", "≤ 0 events", "≤ 0 events", id="an event too many"),
         pytest.param(PRESENT, 2.0, 3.0, "2", "≥ 3 events", "≥ 3 events", id="an event too few"),
         pytest.param(ATTESTATION, 1.0, 1.0, "signed", "signed", "signed", id="a signature"),
         pytest.param(ATTESTATION, 0.0, 1.0, "refused", "signed", "signed", id="a refusal"),
     ],
 )  # fmt: skip
-def test_each_kind_is_told_in_its_own_unit(
-    criterion: dict[str, Any], measured: float, bound: float, shown: str, asked: str, before: str
+def test_each_kind_is_written_in_its_own_unit(
+    criterion: dict[str, Any],
+    measured: float,
+    bound: float,
+    expected_value: str,
+    expected_bound: str,
+    expected_target: str,
 ) -> None:
     policy: Policy = policy_of(criterion)
-    finding = found(measured, bound)
-    assert measured_text(finding, policy) == shown
-    assert bound_text(finding, policy) == asked
-    assert target_text(policy.criteria["C"], policy) == before
+    finding = finding_of(measured, bound)
+    assert measured_text(finding, policy) == expected_value
+    assert bound_text(finding, policy) == expected_bound
+    assert target_text(policy.criteria["C"], policy) == expected_target
 
 
 def test_the_table_has_one_width_and_says_what_only_reports() -> None:
     policy = policy_of({**ALARM, "gates": False})
-    finding = found(1.0, 0.0, verdict=Verdict.FAIL, label=Label.REFUTED, samples=0, gates=False)
+    finding = finding_of(
+        1.0, 0.0, verdict=Verdict.FAIL, label=Label.REFUTED, samples=0, gates=False
+    )
     assert table(a_rollout(policy=policy, findings=(finding,))) == [
         "      criterion  target  measured  samples  shown    role",
         "FAIL  C          OK         ALARM        –  refuted  report",
@@ -68,7 +75,7 @@ def test_there_is_no_table_before_anything_was_judged() -> None:
 
 
 def test_the_newest_finding_of_a_criterion_counts() -> None:
-    older, newer = found(1.0, 0.0, verdict=Verdict.FAIL), found(0.0, 0.0)
+    older, newer = finding_of(1.0, 0.0, verdict=Verdict.FAIL), finding_of(0.0, 0.0)
     (row,) = rows(a_rollout(policy=policy_of(ALARM), earlier=(older,), findings=(newer,)))
     assert row.measured == "OK"
     (row,) = rows(a_rollout(policy=policy_of(ALARM), earlier=(older,)))

@@ -1,4 +1,4 @@
-"""Evidence is sealed once an hour, and what was sealed when makes no difference to a finding."""
+"""Sealing: once an hour, and without any effect on a finding."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,19 +13,19 @@ from hypothesis import strategies as st
 
 from controller.core.decide import decide
 from controller.core.history import series_data
-from controller.core.judge.evidence import Run, Stretch, Tally
+from controller.core.judge.evidence import BreachRun, StepInterval, Tally
 from controller.core.judge.findings import Label
 from controller.core.judge.gate import (
     GIVE_UP_AGE,
     SEAL_AGE,
     Evidence,
+    error_series,
     judge,
-    needs,
-    seal,
-    unanswered,
+    query_plan,
+    seal_tallies,
 )
-from controller.core.judge.sealing import evidence_of, kept, sealed, whole
-from controller.core.judge.tally import given_up
+from controller.core.judge.sealing import evidence_of, restore_series, seal_if_due, trim_series
+from controller.core.judge.tally import mark_lost
 from controller.core.observation import Observation, QueryStatus, Series
 from controller.core.policy import Policy
 from controller.core.rollout import Intent, Phase, Rollout
@@ -54,7 +54,7 @@ METRICS = {
 }
 
 
-def kinds(over: str, failure_limit: int, missing: str) -> Policy:
+def policy_of_each_kind(over: str, failure_limit: int, missing: str) -> Policy:
     """Return a policy with a criterion of each kind, all judged in windows of `over`."""
     criteria: dict[str, dict[str, Any]] = {
         "rate": {
@@ -87,7 +87,10 @@ counts = st.lists(st.none() | st.integers(0, 30), min_size=MINUTES, max_size=MIN
 few = st.lists(st.none() | st.integers(0, 5), min_size=MINUTES, max_size=MINUTES)
 values = st.lists(st.none() | st.floats(100, 600), min_size=MINUTES, max_size=MINUTES)
 policies = st.builds(
-    kinds, st.sampled_from(["1m", "5m"]), st.integers(1, 4), st.sampled_from(["zero", "unknown"])
+    policy_of_each_kind,
+    st.sampled_from(["1m", "5m"]),
+    st.integers(1, 4),
+    st.sampled_from(["zero", "unknown"]),
 )
 
 
@@ -98,7 +101,7 @@ def evidence(policy: Policy, series: Mapping[str, Series], minute: int) -> Evide
         series=series,
         tallies={},
         start=START,
-        closed=START + minute * MINUTE_S,
+        closed_end=START + minute * MINUTE_S,
         open_end=START + (minute + 3) * MINUTE_S,
         bake_over=True,
         weight=10,
@@ -106,12 +109,12 @@ def evidence(policy: Policy, series: Mapping[str, Series], minute: int) -> Evide
     )
 
 
-def folded(whole: Evidence, at_minutes: Sequence[int]) -> Mapping[str, Tally]:
+def tallies_sealed_at(whole: Evidence, at_minutes: Sequence[int]) -> Mapping[str, Tally]:
     """Return the tallies after sealing at each of `at_minutes`, as one tick after the other."""
     tallies: Mapping[str, Tally] = {}
     for minute in at_minutes:
         now = from_unix(START + minute * MINUTE_S) + SEAL_AGE
-        tallies = seal(replace(whole, tallies=tallies), now)
+        tallies = seal_tallies(replace(whole, tallies=tallies), now)
     return tallies
 
 
@@ -138,14 +141,16 @@ def test_when_it_was_sealed_makes_no_difference(
         f"direct:SampleCount@{period}": a_series(samples, every=over),
     }
     whole = evidence(policy, series, minute)
-    never = judge(whole)
+    unsealed = judge(whole)
     for at_minutes in (range(minute + 1), range(0, minute + 1, 7), [minute], [minute // 2]):
-        assert judge(replace(whole, tallies=folded(whole, at_minutes))) == never
+        assert judge(replace(whole, tallies=tallies_sealed_at(whole, at_minutes))) == unsealed
 
 
-def tallies_of(rollout: Rollout, seen: Observation, now: datetime) -> Mapping[str, Tally] | None:
+def tallies_of(
+    rollout: Rollout, observation: Observation, now: datetime
+) -> Mapping[str, Tally] | None:
     """Return the tallies that are sealed now; None while it is too early."""
-    seal = sealed(rollout, seen, now)
+    seal = seal_if_due(rollout, observation, now)
     return None if seal is None else seal.tallies
 
 
@@ -160,18 +165,18 @@ def test_what_is_sealed_is_not_read_again() -> None:
     now = NOON + 62 * MINUTE
     tallies = tallies_of(AT_100, Observation(a_reading(100), TOO_FEW_REQUESTS), now)
     assert tallies is not None
-    assert needs(AT_100, now).span.start == START + 2 * MINUTE_S
-    assert needs(replace(AT_100, tallies=tallies), now).span.start == START + 47 * MINUTE_S
+    assert query_plan(AT_100, now).span.start == START + 2 * MINUTE_S
+    assert query_plan(replace(AT_100, tallies=tallies), now).span.start == START + 47 * MINUTE_S
 
 
 def test_evidence_is_sealed_an_hour_after_the_first_judged_minute_and_then_every_hour() -> None:
-    seen = Observation(a_reading(100), TOO_FEW_REQUESTS)
+    observation = Observation(a_reading(100), TOO_FEW_REQUESTS)
     again = replace(AT_100, sealed_at=NOON + 62 * MINUTE)
     assert [
-        sealed(AT_100, seen, NOON + 61 * MINUTE) is None,
-        sealed(AT_100, seen, NOON + 62 * MINUTE) is None,
-        sealed(again, seen, NOON + 121 * MINUTE) is None,
-        sealed(again, seen, NOON + 122 * MINUTE) is None,
+        seal_if_due(AT_100, observation, NOON + 61 * MINUTE) is None,
+        seal_if_due(AT_100, observation, NOON + 62 * MINUTE) is None,
+        seal_if_due(again, observation, NOON + 121 * MINUTE) is None,
+        seal_if_due(again, observation, NOON + 122 * MINUTE) is None,
     ] == [True, False, True, False]
 
 
@@ -193,7 +198,7 @@ HOUR = 60 * MINUTE
 BROKEN = {key: a_series([0] * 600, answer=QueryStatus.FORBIDDEN) for key in TOO_FEW_REQUESTS}
 
 
-def after(hours: int, series: Mapping[str, Series], rollout: Rollout = AT_100) -> Rollout:
+def sealed_hourly(hours: int, series: Mapping[str, Series], rollout: Rollout = AT_100) -> Rollout:
     """Return `rollout` with its evidence sealed every hour, the last time after `hours`."""
     for hour in range(1, hours + 1):
         now = NOON + hour * HOUR + 2 * MINUTE
@@ -204,51 +209,54 @@ def after(hours: int, series: Mapping[str, Series], rollout: Rollout = AT_100) -
 
 
 def test_an_outage_of_the_whole_source_is_a_failed_answer_to_each_query() -> None:
-    answers = unanswered("no route to host", TOO_FEW_REQUESTS)
+    answers = error_series("no route to host", TOO_FEW_REQUESTS)
     assert answers == {
         key: Series({}, QueryStatus.ERROR, "no route to host") for key in TOO_FEW_REQUESTS
     }
 
 
 def test_windows_that_stay_unanswered_for_hours_are_given_up() -> None:
-    assert after(6, BROKEN).tallies["works"].through == 0
-    tally = after(9, BROKEN).tallies["works"]
+    assert sealed_hourly(6, BROKEN).tallies["works"].through == 0
+    tally = sealed_hourly(9, BROKEN).tallies["works"]
     assert (tally.lost, tally.windows, tally.recent) == (180, 0, ())
     assert tally.through == START + 2 * MINUTE_S + 180 * MINUTE_S
 
 
 def test_what_is_read_of_a_query_that_is_never_answered_does_not_grow() -> None:
     now = NOON + 120 * HOUR + 2 * MINUTE
-    read = needs(after(119, BROKEN), now).span
+    read = query_plan(sealed_hourly(119, BROKEN), now).span
     assert read.end - read.start <= (GIVE_UP_AGE + HOUR + MINUTE).total_seconds()
 
 
 def test_five_days_without_an_answer_fill_no_history() -> None:
     """One query is refused all the time; the others are answered, minute by minute."""
-    rollout, sizes = replace(AT_100, policy=kinds("1m", 3, "zero")), []
+    rollout, sizes = replace(AT_100, policy=policy_of_each_kind("1m", 3, "zero")), []
     for hour in range(1, 121):
         now = NOON + hour * HOUR + 2 * MINUTE
-        seen = {}
-        for key in (wanted := needs(rollout, now)).queries:
+        series = {}
+        for key in (plan := query_plan(rollout, now)).queries:
             answer = QueryStatus.FORBIDDEN if key == "latency:p95@60" else QueryStatus.COMPLETE
-            minutes = range(wanted.span.start, wanted.span.end, MINUTE_S)
-            seen[key] = Series(dict.fromkeys(minutes, 1234.5), answer)
-        tallies = tallies_of(rollout, Observation(a_reading(100), seen), now)
+            minutes = range(plan.span.start, plan.span.end, MINUTE_S)
+            series[key] = Series(dict.fromkeys(minutes, 1234.5), answer)
+        tallies = tallies_of(rollout, Observation(a_reading(100), series), now)
         assert tallies is not None
         later = replace(rollout, tallies=tallies, sealed_at=now)
         paused = replace(rollout, phase=Phase.PAUSED)
-        sizes += [len(json.dumps(series_data(kept(rollout, one, seen)))) for one in (later, paused)]
+        sizes += [
+            len(json.dumps(series_data(trim_series(rollout, one, series))))
+            for one in (later, paused)
+        ]
         rollout = later
     assert max(sizes) < 100_000
 
 
 def test_a_finding_says_how_many_windows_were_lost() -> None:
-    rollout = after(8, BROKEN)
-    whole = {
+    rollout = sealed_hourly(8, BROKEN)
+    complete = {
         "requests:Sum@60": a_series([100] * 600),
         "errors:Sum@60": a_series([0] * 600),
     }
-    evidence = evidence_of(rollout, Observation(a_reading(100), whole), NOON + 9 * HOUR)
+    evidence = evidence_of(rollout, Observation(a_reading(100), complete), NOON + 9 * HOUR)
     assert evidence is not None
     (finding,) = judge(evidence)
     assert "120 windows of 1m were never answered and left out." in finding.sentence
@@ -258,15 +266,15 @@ def test_a_finding_says_how_many_windows_were_lost() -> None:
 def test_nothing_passes_on_what_came_before_windows_that_were_lost(unfit: bool) -> None:
     begin, end = START + 10 * MINUTE_S, START + 20 * MINUTE_S
     healthy = Tally(begin, windows=10, samples=1_000, last=1.0, tail_empty=False, tail_unfit=unfit)
-    lost = given_up(healthy, range(begin, end, MINUTE_S), MINUTE_S)
-    now = replace(evidence(AT_100.policy, WHOLE, 20), tallies={"works": lost})
+    lost = mark_lost(healthy, range(begin, end, MINUTE_S), MINUTE_S)
+    now = replace(evidence(AT_100.policy, COMPLETE, 20), tallies={"works": lost})
     (finding,) = judge(now)
     assert (lost.through, finding.label) == (end, Label.NO_DATA)
 
 
-def test_a_row_of_breaches_does_not_reach_over_windows_that_were_lost() -> None:
-    tally = Tally(through=START + 2 * MINUTE_S, windows=1, run=Run(1), worst=Run(1))
-    lost = after(8, BROKEN, replace(AT_100, tallies={"works": tally})).tallies["works"]
+def test_a_run_of_breaches_does_not_reach_over_windows_that_were_lost() -> None:
+    tally = Tally(through=START + 2 * MINUTE_S, windows=1, run=BreachRun(1), worst=BreachRun(1))
+    lost = sealed_hourly(8, BROKEN, replace(AT_100, tallies={"works": tally})).tallies["works"]
     assert (lost.run.length, lost.worst.length) == (0, 1)
 
 
@@ -275,74 +283,77 @@ def minutes_of(entry: Mapping[str, Series]) -> list[int]:
     return [(second - START) // MINUTE_S for second in sorted(entry["requests:Sum@60"].points)]
 
 
-WHOLE = {key: a_series([9] * 600) for key in TOO_FEW_REQUESTS}
+COMPLETE = {key: a_series([9] * 600) for key in TOO_FEW_REQUESTS}
 
 
 def test_hourly_evidence_keeps_every_minute_once() -> None:
     rollout, minutes = AT_100, []
     for hours in (1, 2, 3):
-        later = after(hours, WHOLE)
-        minutes += minutes_of(kept(rollout, later, WHOLE))
+        later = sealed_hourly(hours, COMPLETE)
+        minutes += minutes_of(trim_series(rollout, later, COMPLETE))
         rollout = later
     assert minutes == list(range(2, 2 + 165))
 
 
-def test_a_transition_keeps_what_was_seen_since_the_last_seal() -> None:
-    rollout = after(2, WHOLE)
+def test_a_transition_keeps_what_was_read_since_the_last_seal() -> None:
+    rollout = sealed_hourly(2, COMPLETE)
     lowered = replace(rollout, phase=Phase.ROLLING_BACK)
-    assert minutes_of(kept(rollout, lowered, WHOLE))[0] == 2 * 60 + 2 - 15
-    assert minutes_of(kept(AT_100, replace(AT_100, phase=Phase.PAUSED), WHOLE))[0] == 2
-    assert minutes_of(kept(rollout, replace(rollout, tallies={}, sealed_at=None), WHOLE))[0] == 107
+    assert minutes_of(trim_series(rollout, lowered, COMPLETE))[0] == 2 * 60 + 2 - 15
+    assert minutes_of(trim_series(AT_100, replace(AT_100, phase=Phase.PAUSED), COMPLETE))[0] == 2
+    assert (
+        minutes_of(trim_series(rollout, replace(rollout, tallies={}, sealed_at=None), COMPLETE))[0]
+        == 107
+    )
 
 
 def test_a_transition_keeps_whole_what_no_criterion_of_the_step_reads() -> None:
     drained = {"direct:Sum@60": a_series([9] * 600)}
-    assert kept(AT_100, replace(AT_100, phase=Phase.PAUSED), drained) == drained
+    assert trim_series(AT_100, replace(AT_100, phase=Phase.PAUSED), drained) == drained
 
 
 def test_what_one_criterion_has_sealed_is_not_kept_again_for_another() -> None:
     reached = {"kind": "traffic", "judge": "threshold", "metric": "requests"}
     policy = a_policy(criteria={"reached": reached, "works": AT_100.policy.criteria["works"]})
-    half = dict(WHOLE) | {"errors:Sum@60": BROKEN["errors:Sum@60"]}
-    before, later = (after(hours, half, replace(AT_100, policy=policy)) for hours in (1, 2))
-    assert minutes_of(kept(before, later, half)) == list(range(47, 107))
+    half = dict(COMPLETE) | {"errors:Sum@60": BROKEN["errors:Sum@60"]}
+    before, later = (sealed_hourly(hours, half, replace(AT_100, policy=policy)) for hours in (1, 2))
+    assert minutes_of(trim_series(before, later, half)) == list(range(47, 107))
 
 
-def lagging() -> tuple[Rollout, dict[str, dict[int, float]]]:
-    """Return a rollout with a criterion that could seal nothing, and the points that others did."""
+def rollout_with_an_unsealed_criterion() -> tuple[Rollout, dict[str, dict[int, float]]]:
+    """Return a rollout with an unsealed criterion, and the points that the other one sealed."""
     reached = {"kind": "traffic", "judge": "threshold", "metric": "requests"}
     policy = a_policy(criteria={"reached": reached, "works": AT_100.policy.criteria["works"]})
-    half = dict(WHOLE) | {"errors:Sum@60": a_series([9] * 600, answer=QueryStatus.FORBIDDEN)}
+    half = dict(COMPLETE) | {"errors:Sum@60": a_series([9] * 600, answer=QueryStatus.FORBIDDEN)}
     before = replace(AT_100, policy=policy)
-    later = after(1, half, before)
-    return later, {key: dict(one.points) for key, one in kept(before, later, half).items()}
+    later = sealed_hourly(1, half, before)
+    return later, {key: dict(one.points) for key, one in trim_series(before, later, half).items()}
 
 
 def test_an_entry_and_the_evidence_before_it_hold_what_its_tick_was_judged_from() -> None:
-    rollout, archive = lagging()
+    rollout, sealed_points = rollout_with_an_unsealed_criterion()
     now = NOON + 100 * MINUTE
-    entry = kept(rollout, replace(rollout, phase=Phase.PAUSED), WHOLE)
+    entry = trim_series(rollout, replace(rollout, phase=Phase.PAUSED), COMPLETE)
 
-    def found(series: Mapping[str, Series]) -> object:
+    def findings_of(series: Mapping[str, Series]) -> object:
         evidence = evidence_of(rollout, Observation(a_reading(100), series), now)
         assert evidence is not None
         return judge(evidence)
 
-    assert found(entry) != found(WHOLE)
-    assert found(whole(rollout, entry, archive)) == found(WHOLE)
+    assert findings_of(entry) != findings_of(COMPLETE)
+    assert findings_of(restore_series(rollout, entry, sealed_points)) == findings_of(COMPLETE)
 
 
 def test_to_an_answer_that_was_not_complete_nothing_is_added() -> None:
-    rollout, archive = lagging()
-    partial = {key: Series(one.points, QueryStatus.PARTIAL) for key, one in WHOLE.items()}
-    entry = kept(rollout, replace(rollout, phase=Phase.PAUSED), partial)
-    assert whole(rollout, entry, archive) == entry
+    rollout, sealed_points = rollout_with_an_unsealed_criterion()
+    partial = {key: Series(one.points, QueryStatus.PARTIAL) for key, one in COMPLETE.items()}
+    entry = trim_series(rollout, replace(rollout, phase=Phase.PAUSED), partial)
+    assert restore_series(rollout, entry, sealed_points) == entry
 
 
 def nothing_to_judge(rollout: Rollout, minute: float = 30) -> bool:
     now = NOON + minute * MINUTE
     evidence = evidence_of(rollout, Observation(a_reading(rollout.weight), TOO_FEW_REQUESTS), now)
-    return evidence is None and not needs(rollout, now).queries
+    return evidence is None and not query_plan(rollout, now).queries
 
 
 def test_nothing_is_judged_or_read_before_the_first_judged_minute() -> None:
@@ -351,9 +362,9 @@ def test_nothing_is_judged_or_read_before_the_first_judged_minute() -> None:
     assert not nothing_to_judge(AT_10, 2.1)
 
 
-def test_only_a_rollout_that_climbs_or_pauses_is_judged() -> None:
-    judged = [one for one in Phase if not nothing_to_judge(replace(AT_10, phase=one))]
-    assert judged == [Phase.PROGRESSING, Phase.PAUSED]
+def test_only_a_rollout_that_progresses_or_pauses_is_judged() -> None:
+    phases = [one for one in Phase if not nothing_to_judge(replace(AT_10, phase=one))]
+    assert phases == [Phase.PROGRESSING, Phase.PAUSED]
 
 
 def test_judging_begins_with_the_first_whole_minute_after_the_warm_up() -> None:
@@ -406,41 +417,41 @@ def test_a_bake_is_over_when_the_last_window_of_every_criterion_is() -> None:
     assert (rollout.bake_end, quick.bake_end) == (NOON + 15 * MINUTE, NOON + 12 * MINUTE)
 
 
-def test_silence_is_held_against_the_lower_of_the_planned_and_the_live_weight() -> None:
-    def held(live: int | None) -> int:
+def test_the_canary_is_judged_at_the_lower_of_the_planned_and_the_live_weight() -> None:
+    def judged_weight(live: int | None) -> int:
         evidence = evidence_of(
             AT_10, Observation(a_reading(live), TOO_FEW_REQUESTS), NOON + 9 * MINUTE
         )
         assert evidence is not None
         return evidence.weight
 
-    assert [held(live) for live in (10, 5, 60, None)] == [10, 5, 10, 0]
+    assert [judged_weight(live) for live in (10, 5, 60, None)] == [10, 5, 10, 0]
 
 
 def test_the_minute_that_is_still_open_is_read() -> None:
     now = NOON + 30.5 * MINUTE
     evidence = evidence_of(AT_100, Observation(a_reading(100), TOO_FEW_REQUESTS), now)
     assert evidence is not None
-    assert evidence.open_end == needs(AT_100, now).span.end == START + 31 * MINUTE_S
+    assert evidence.open_end == query_plan(AT_100, now).span.end == START + 31 * MINUTE_S
 
 
-# --- over many short steps ----------------------------------------------------------------------
+# --- Many short steps -----------------------------------------------------------------------------
 
-WEIGHED = {**LADDER["criteria"]["works"], "judge": "sequential", "failure_limit": 3}
+SEQUENTIAL = {**LADDER["criteria"]["works"], "judge": "sequential", "failure_limit": 3}
 SHORT_STEPS = [{"weight": weight, "bake": "45m"} for weight in range(5, 100, 5)]
 
 
-def test_what_adds_up_is_sealed_hourly_over_steps_that_are_shorter() -> None:
+def test_the_fold_is_sealed_hourly_over_steps_that_are_shorter() -> None:
     """So no tick reads more than two hours, however many steps there were."""
     steps = [*SHORT_STEPS, {"weight": 100, "bake": "24h"}]
     first = Intent(5, 0, "token-0", NOON)
-    policy = a_policy(criteria={"works": WEIGHED}, steps=steps)
+    policy = a_policy(criteria={"works": SEQUENTIAL}, steps=steps)
     rollout = at_weight(10, policy=policy, intent=first, peak=5)
     measured = {"requests:Sum@60": a_series([100] * 1_200), "errors:Sum@60": a_series([0] * 1_200)}
     spans, seals, now = [], [], NOON
     while rollout.weight < 100 and now < NOON + 20 * HOUR:
         now += 5 * MINUTE
-        span = needs(rollout, now).span
+        span = query_plan(rollout, now).span
         spans.append(span.end - span.start)
         decision = decide(rollout, Observation(a_reading(rollout.weight), measured), now)
         if decision.record is not None and decision.record.kind == "evidence":
@@ -460,25 +471,27 @@ def test_of_a_step_that_was_left_no_minute_is_kept_twice() -> None:
             {"weight": 100, "bake": "1h", "criteria": ["rate"]},
         ]
     )
-    began, through = START - 20 * MINUTE_S, START - 10 * MINUTE_S
+    begin, through = START - 20 * MINUTE_S, START - 10 * MINUTE_S
     rollout = a_rollout(
         policy=policy,
         step=1,
         intent=Intent(100, 10, "token-1", NOON),
         settled=NOON,
         baselines=BASELINES,
-        stretches=(Stretch(0, began, began, START),),
+        stretches=(StepInterval(0, begin, begin, START),),
         fold=Fold(through=through),
     )
-    counted = {"latency:TC(420:)@60": Series({began: 1.0, through: 2.0})}
+    series = {"latency:TC(420:)@60": Series({begin: 1.0, through: 2.0})}
     later = replace(rollout, phase=Phase.PAUSED)
-    assert kept(rollout, later, counted) == {"latency:TC(420:)@60": Series({through: 2.0})}
+    assert trim_series(rollout, later, series) == {"latency:TC(420:)@60": Series({through: 2.0})}
 
 
 def test_each_series_is_kept_from_where_the_criterion_that_is_furthest_has_sealed_it() -> None:
-    """What adds up is sealed together; a log by itself, and of its control only the newest is."""
-    weighed = a_sequential_policy("rate", "share", "stored", steps=[{"weight": 100, "bake": "1h"}])
-    parts = weighed.model_dump(mode="json", exclude_none=True)
+    """The fold is sealed for all criteria at once; a log by itself, its control only the newest."""
+    sequential = a_sequential_policy(
+        "rate", "share", "stored", steps=[{"weight": 100, "bake": "1h"}]
+    )
+    parts = sequential.model_dump(mode="json", exclude_none=True)
     silent = {"kind": "log_events", "absent": "ERROR", "control": "check"}
     policy = Policy.model_validate({**parts, "criteria": {**parts["criteria"], "quiet": silent}})
     begins = {"rate": 9, "share": 4, "stored": 8, "quiet": 3}
@@ -498,8 +511,8 @@ def test_each_series_is_kept_from_where_the_criterion_that_is_furthest_has_seale
         "log:quiet": 3,
         "log:quiet:control": 0,
     }
-    seen = {key: a_series(range(20)) for key in expected}
-    found = kept(rollout, replace(rollout, phase=Phase.PAUSED), seen)
-    assert {key: min(one.points) for key, one in found.items()} == {
+    series = {key: a_series(range(20)) for key in expected}
+    trimmed = trim_series(rollout, replace(rollout, phase=Phase.PAUSED), series)
+    assert {key: min(one.points) for key, one in trimmed.items()} == {
         key: START + at * MINUTE_S for key, at in expected.items()
     }

@@ -1,11 +1,11 @@
-"""What the sequential judge finds after an hour of equal minutes, in numbers and in words."""
+"""The findings of the sequential judge after an hour of equal minutes."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
-from controller.core.judge.evidence import FrozenValue, Stretch
+from controller.core.judge.evidence import BaselineMeasurement, StepInterval
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.judge.gate import Evidence, judge
 from controller.core.judge.queries import queries_for
@@ -34,14 +34,14 @@ def evidence_of(
     policy: Policy,
     minute: Mapping[str, float],
     minutes: int = 60,
-    baselines: Mapping[str, FrozenValue] = BASELINES,
+    baselines: Mapping[str, BaselineMeasurement] = BASELINES,
 ) -> Evidence:
     """Return the evidence of an hour, of which the first `minutes` show `minute`."""
-    shown = range(0, minutes * MINUTE_S, MINUTE_S)
+    seconds = range(0, minutes * MINUTE_S, MINUTE_S)
     series = {
-        key: Series(dict.fromkeys(shown, minute[known]) if known in minute else {})
+        key: Series(dict.fromkeys(seconds, minute[name]) if name in minute else {})
         for key in queries_for(policy, policy.gate(0), baselines)
-        for known in [key.partition("@")[0]]
+        for name in [key.partition("@")[0]]
     }
     return Evidence(
         policy=policy,
@@ -49,28 +49,28 @@ def evidence_of(
         series=series,
         tallies={},
         start=0,
-        closed=HOUR,
+        closed_end=HOUR,
         open_end=HOUR + 3 * MINUTE_S,
         bake_over=True,
         weight=100,
         baselines=baselines,
-        stretches=(Stretch(0, 0, 0),),
+        intervals=(StepInterval(0, 0, 0),),
     )
 
 
 def rate(requests: float, failed: float, control: float = 0, bad: float = 0) -> dict[str, float]:
-    own = {"requests:Sum": requests, "errors:Sum": failed}
-    return own | ({"stable:Sum": control, "stable_errors:Sum": bad} if control else {})
+    canary = {"requests:Sum": requests, "errors:Sum": failed}
+    return canary | ({"stable:Sum": control, "stable_errors:Sum": bad} if control else {})
 
 
 def beside(slow: float, requests: float = 100) -> dict[str, float]:
-    """Return a minute beside a control of which one request in twenty is slow."""
+    """Return a minute with a control of which one request in twenty is slow."""
     control = {"direct:SampleCount": 200.0, "direct:TC(400:)": 10.0}
     return {"latency:SampleCount": requests, "latency:TC(420:)": slow, **control}
 
 
-def stored(slow: float, more: float) -> dict[str, float]:
-    return {"latency:SampleCount": 100, "latency:TC(420:)": slow, "latency:TC(441:)": more}
+def stored(slow: float, slower: float) -> dict[str, float]:
+    return {"latency:SampleCount": 100, "latency:TC(420:)": slow, "latency:TC(441:)": slower}
 
 
 def limit(slow: float) -> dict[str, float]:
@@ -108,7 +108,7 @@ def rejects(count: float) -> dict[str, float]:
             "rate has no data since 1970-01-01 00:00 UTC.", id="rate: no data",
         ),
         pytest.param(
-            "rate", rate(600, 1), INCONCLUSIVE, Label.NOT_YET, 1 - 1 / 600, 36_000,
+            "rate", rate(600, 1), INCONCLUSIVE, Label.NOT_JUDGED, 1 - 1 / 600, 36_000,
             "rate is undecided: 60 of 36 000 requests failed (0.17%), at most 0.1% allowed"
             f"{UNDECIDED}", id="rate: undecided",
         ),
@@ -121,7 +121,7 @@ def rejects(count: float) -> dict[str, float]:
             "rate", rate(600, 3, 600, 3), FAIL, Label.REFUTED, 0.995, 36_000,
             "rate fails: from 1970-01-01 00:15 to 01:00 UTC 135 of 27 000 requests failed (0.5%), "
             f"at most 0.1% allowed; 0.5% on the stable path{CERTAIN}",
-            id="rate: fails, and a shared outage is not blamed for its first quarter of an hour",
+            id="rate: fails, without the first quarter of an hour of a shared outage",
         ),
         pytest.param(
             "beside", beside(5), PASS, Label.NOT_REFUTED, 0.05, 6_000,
@@ -130,7 +130,7 @@ def rejects(count: float) -> dict[str, float]:
             id="beside: as slow as the control",
         ),
         pytest.param(
-            "beside", beside(5.2), INCONCLUSIVE, Label.NOT_YET, 0.052, 6_000,
+            "beside", beside(5.2), INCONCLUSIVE, Label.NOT_JUDGED, 0.052, 6_000,
             "beside is undecided: 5.2% of canary requests were slower than 1.05 × the stable "
             "path's p95 (400 ms), 5% of the stable path's were slower than 400 ms; n = 6 000"
             f"{UNDECIDED}", id="beside: undecided",
@@ -152,7 +152,7 @@ def rejects(count: float) -> dict[str, float]:
             "p95), 5.18% allowed; n = 6 000.", id="stored: kept",
         ),
         pytest.param(
-            "stored", stored(30, 5), INCONCLUSIVE, Label.NOT_YET, 0.3, 6_000,
+            "stored", stored(30, 5), INCONCLUSIVE, Label.NOT_JUDGED, 0.3, 6_000,
             "stored is undecided: 30% of canary requests were slower than 420 ms (1.05 × the "
             f"stored p95), 5.18% allowed; n = 6 000{UNDECIDED}", id="stored: it may be drift",
         ),
@@ -178,7 +178,7 @@ def rejects(count: float) -> dict[str, float]:
             id="share: exactly its bound",
         ),
         pytest.param(
-            "share", rejects(6.5), INCONCLUSIVE, Label.NOT_YET, 6.5 / 600, 36_000,
+            "share", rejects(6.5), INCONCLUSIVE, Label.NOT_JUDGED, 6.5 / 600, 36_000,
             "share is undecided: rejects per requests was 1.08%, at most 1%; n = 36 000"
             f"{UNDECIDED}",
             id="share: undecided",
@@ -203,11 +203,11 @@ def test_an_hour_of(
     samples: int,
     sentence: str,
 ) -> None:
-    (found,) = judge(evidence_of(policy_of(name), minute))
-    assert found.sentence == sentence
-    assert found.measured == (None if measured is None else pytest.approx(measured))
-    assert found == Finding(
-        name, verdict, label, found.measured, found.bound, samples, 0, HOUR, sentence
+    (finding,) = judge(evidence_of(policy_of(name), minute))
+    assert finding.sentence == sentence
+    assert finding.measured == (None if measured is None else pytest.approx(measured))
+    assert finding == Finding(
+        name, verdict, label, finding.measured, finding.bound, samples, 0, HOUR, sentence
     )
 
 
@@ -224,15 +224,15 @@ def test_an_hour_of(
         ("count", rejects(1), 10),
     ],
 )
-def test_what_is_measured_is_told_beside_what_is_allowed(
+def test_a_finding_has_what_is_allowed_as_its_bound(
     name: str, minute: Mapping[str, float], bound: float
 ) -> None:
-    (found,) = judge(evidence_of(policy_of(name), minute))
-    assert found.bound == pytest.approx(bound, rel=1e-3)
+    (finding,) = judge(evidence_of(policy_of(name), minute))
+    assert finding.bound == pytest.approx(bound, rel=1e-3)
 
 
 @pytest.mark.parametrize(
-    ("parts", "minute", "says"),
+    ("parts", "minute", "text"),
     [
         pytest.param(
             {"baseline": {"fixed": 400}}, stored(30, 30),
@@ -244,40 +244,40 @@ def test_what_is_measured_is_told_beside_what_is_allowed(
             {"latency:SampleCount": 100, **dict.fromkeys(
                 ("latency:p50", "latency:p90", "latency:p95", "latency:p99"), 800.0)},
             "100% of canary requests were slower than 420 ms (1.05 × the stored p95), 5.18% "
-            "allowed, read between percentiles; n = 6 000", id="where nobody counts",
+            "allowed, read between percentiles; n = 6 000", id="without counts",
         ),
     ],
 )  # fmt: skip
 def test_a_latency_says_what_it_was_compared_with(
-    parts: Mapping[str, object], minute: Mapping[str, float], says: str
+    parts: Mapping[str, object], minute: Mapping[str, float], text: str
 ) -> None:
-    (found,) = judge(evidence_of(policy_of("stored", **parts), minute))
-    assert found.verdict is FAIL
-    assert says in found.sentence
+    (finding,) = judge(evidence_of(policy_of("stored", **parts), minute))
+    assert finding.verdict is FAIL
+    assert text in finding.sentence
 
 
-def test_figures_have_as_many_digits_as_tell() -> None:
+def test_values_have_as_many_digits_as_they_need() -> None:
     policy, minute = policy_of("limit", max=412.25), {"latency:SampleCount": 1_000.0}
-    (found,) = judge(evidence_of(policy, {**minute, "latency:TC(412.25:)": 312.6}))
-    assert "31.3% of requests were slower than 412.2 ms, at most 5% allowed" in found.sentence
+    (finding,) = judge(evidence_of(policy, {**minute, "latency:TC(412.25:)": 312.6}))
+    assert "31.3% of requests were slower than 412.2 ms, at most 5% allowed" in finding.sentence
     plain = policy.metrics["latency"].model_copy(update={"unit": ""})
     unitless = policy.model_copy(update={"metrics": {**policy.metrics, "latency": plain}})
-    (found,) = judge(evidence_of(unitless, {**minute, "latency:TC(412.25:)": 312.6}))
-    assert "slower than 412.2, at most 5% allowed" in found.sentence
+    (finding,) = judge(evidence_of(unitless, {**minute, "latency:TC(412.25:)": 312.6}))
+    assert "slower than 412.2, at most 5% allowed" in finding.sentence
 
 
 def test_minutes_without_a_datapoint_are_minutes_of_a_count_too() -> None:
-    (found,) = judge(evidence_of(policy_of("count"), rejects(1), minutes=30))
-    assert found.measured == pytest.approx(2.5)
+    (finding,) = judge(evidence_of(policy_of("count"), rejects(1), minutes=30))
+    assert finding.measured == pytest.approx(2.5)
 
 
-def test_a_count_of_a_single_minute_is_told_as_what_that_would_be_in_a_window() -> None:
+def test_a_count_of_a_single_minute_is_written_as_that_of_a_window() -> None:
     hour = evidence_of(policy_of("count"), rejects(1))
-    (found,) = judge(replace(hour, closed=MINUTE_S, open_end=4 * MINUTE_S))
-    assert "rejects was 5 in 5m on average" in found.sentence
+    (finding,) = judge(replace(hour, closed_end=MINUTE_S, open_end=4 * MINUTE_S))
+    assert "rejects was 5 in 5m on average" in finding.sentence
 
 
-def test_a_count_that_fails_is_told_by_the_minutes_that_are_blamed() -> None:
+def test_a_count_that_fails_is_written_over_the_minutes_of_the_regression() -> None:
     hour = evidence_of(policy_of("count"), rejects(0))
     late = range(50 * MINUTE_S, HOUR, MINUTE_S)
     burst = {
@@ -285,39 +285,39 @@ def test_a_count_that_fails_is_told_by_the_minutes_that_are_blamed() -> None:
         for key, one in hour.series.items()
         if key == "rejects:Sum@60"
     }
-    (found,) = judge(replace(hour, series={**hour.series, **burst}))
-    assert found.sentence.startswith(
+    (finding,) = judge(replace(hour, series={**hour.series, **burst}))
+    assert finding.sentence.startswith(
         "count fails: from 1970-01-01 00:50 to 01:00 UTC rejects was 100 in 5m on average"
     )
 
 
-def test_a_control_without_a_failure_is_told_too() -> None:
-    (found,) = judge(evidence_of(policy_of("rate"), rate(600, 30, 600, 0)))
-    assert "at most 0.1% allowed; 0% on the stable path; evidence " in found.sentence
+def test_a_control_without_a_failure_is_in_the_sentence_too() -> None:
+    (finding,) = judge(evidence_of(policy_of("rate"), rate(600, 30, 600, 0)))
+    assert "at most 0.1% allowed; 0% on the stable path; evidence " in finding.sentence
 
 
 def test_more_failures_of_a_control_than_requests_are_all_of_them() -> None:
-    (found,) = judge(evidence_of(policy_of("rate"), rate(600, 590, 600, 700)))
-    assert "; 100% on the stable path; evidence " in found.sentence
+    (finding,) = judge(evidence_of(policy_of("rate"), rate(600, 590, 600, 700)))
+    assert "; 100% on the stable path; evidence " in finding.sentence
 
 
 def test_a_control_needs_as_many_requests_as_the_canary() -> None:
     few = {**beside(5), "direct:SampleCount": 0.25, "direct:TC(400:)": 0.0}
-    (found,) = judge(evidence_of(policy_of("beside"), few))
-    assert (found.verdict, found.label) == (INCONCLUSIVE, Label.TOO_FEW)
-    assert found.sentence == "beside has too few samples: 15 of 20 since 1970-01-01 00:00 UTC."
+    (finding,) = judge(evidence_of(policy_of("beside"), few))
+    assert (finding.verdict, finding.label) == (INCONCLUSIVE, Label.TOO_FEW)
+    assert finding.sentence == "beside has too few samples: 15 of 20 since 1970-01-01 00:00 UTC."
 
 
 def test_a_percentile_allows_what_it_leaves_above_it() -> None:
     policy = policy_of("limit")
     p90 = policy.metrics["latency"].model_copy(update={"statistic": "p90"})
     wide = policy.model_copy(update={"metrics": {**policy.metrics, "latency": p90}})
-    (found,) = judge(evidence_of(wide, limit(9)))
-    assert found.verdict is PASS
-    assert "9% of requests were slower than 500 ms, at most 10% allowed" in found.sentence
+    (finding,) = judge(evidence_of(wide, limit(9)))
+    assert finding.verdict is PASS
+    assert "9% of requests were slower than 500 ms, at most 10% allowed" in finding.sentence
 
 
-def test_minutes_that_made_no_sense_are_time_in_which_requests_came_too() -> None:
+def test_minutes_with_bad_data_are_time_in_which_requests_came_too() -> None:
     """Six a minute in 39 minutes are four a minute of an hour: one without is no wonder."""
     counts = {"latency:SampleCount": [6.0] * 59, "latency:TC(500:)": [7.0] * 20 + [0.0] * 39}
     evidence = evidence_of(policy_of("limit"), {})
@@ -327,15 +327,15 @@ def test_minutes_that_made_no_sense_are_time_in_which_requests_came_too() -> Non
         )
         for key in evidence.series
     }
-    (found,) = judge(replace(evidence, series=series))
-    assert (found.verdict, found.label, found.samples) == (PASS, Label.NOT_REFUTED, 234)
+    (finding,) = judge(replace(evidence, series=series))
+    assert (finding.verdict, finding.label, finding.samples) == (PASS, Label.NOT_REFUTED, 234)
 
 
-def test_where_a_proof_is_asked_for_nothing_less_passes() -> None:
-    asked = policy_of("rate", assurance="proven")
-    (found,) = judge(evidence_of(asked, rate(30, 0)))
-    assert (found.verdict, found.label) == (INCONCLUSIVE, Label.TOO_FEW)
-    (proven,) = judge(evidence_of(asked, rate(600, 0)))
+def test_where_a_proof_is_required_nothing_less_passes() -> None:
+    policy = policy_of("rate", assurance="proven")
+    (finding,) = judge(evidence_of(policy, rate(30, 0)))
+    assert (finding.verdict, finding.label) == (INCONCLUSIVE, Label.TOO_FEW)
+    (proven,) = judge(evidence_of(policy, rate(600, 0)))
     assert (proven.verdict, proven.label) == (PASS, Label.PROVEN)
 
 
@@ -349,18 +349,18 @@ def test_where_a_proof_is_asked_for_nothing_less_passes() -> None:
     ],
 )
 def test_a_canary_that_fell_silent_has_no_data(requests: float, minutes: int, label: Label) -> None:
-    (found,) = judge(evidence_of(policy_of("rate"), rate(requests, 0), minutes))
-    assert found.label is label
+    (finding,) = judge(evidence_of(policy_of("rate"), rate(requests, 0), minutes))
+    assert finding.label is label
 
 
-def test_counts_that_make_no_sense_in_the_newest_minute_are_bad_data() -> None:
-    (found,) = judge(evidence_of(policy_of("limit"), limit(101)))
-    assert (found.verdict, found.label) == (INCONCLUSIVE, Label.BAD_DATA)
+def test_inconsistent_counts_in_the_newest_minute_are_bad_data() -> None:
+    (finding,) = judge(evidence_of(policy_of("limit"), limit(101)))
+    assert (finding.verdict, finding.label) == (INCONCLUSIVE, Label.BAD_DATA)
 
 
 def test_without_its_baseline_a_latency_has_no_data() -> None:
-    (found,) = judge(evidence_of(policy_of("stored"), stored(5, 4), baselines={}))
-    assert (found.verdict, found.label) == (INCONCLUSIVE, Label.NO_DATA)
+    (finding,) = judge(evidence_of(policy_of("stored"), stored(5, 4), baselines={}))
+    assert (finding.verdict, finding.label) == (INCONCLUSIVE, Label.NO_DATA)
 
 
 def test_a_query_that_failed_decides_nothing() -> None:
@@ -371,6 +371,8 @@ def test_a_query_that_failed_decides_nothing() -> None:
         else one
         for key, one in whole.series.items()
     }
-    (found,) = judge(replace(whole, series=broken))
-    assert (found.verdict, found.label) == (INCONCLUSIVE, Label.QUERY_FAILED)
-    assert found.sentence.startswith("rate cannot be judged: CloudWatch did not answer for errors")
+    (finding,) = judge(replace(whole, series=broken))
+    assert (finding.verdict, finding.label) == (INCONCLUSIVE, Label.QUERY_FAILED)
+    assert finding.sentence.startswith(
+        "rate cannot be judged: CloudWatch did not answer for errors"
+    )

@@ -1,4 +1,4 @@
-"""The tests of a policy: whose budget they share, when they bet, and how much."""
+"""The sequential tests of a policy: their budget, when they begin, and their dispersion."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.core.judge import sequential_tests
-from controller.core.judge.evidence import Stretch
-from controller.core.judge.sequential_tests import bettors, criterion_of, usual_share
+from controller.core.judge.evidence import StepInterval
+from controller.core.judge.sequential_tests import allowed_slow_share, criterion_of, gate_tests
 from controller.core.judge.series import Window, measure_for
 from controller.core.observation import Series
 from controller.core.stats import two_sample
-from controller.core.stats.mixture import Control, Fold, folded
-from controller.core.stats.success_rate import EXCUSED_MINUTES
-from controller.core.stats.two_sample import Pair
+from controller.core.stats.mixture import ControlState, Fold, fold_minute
+from controller.core.stats.success_rate import SHARED_OUTAGE_MINUTES
+from controller.core.stats.two_sample import PairedCounts
 from controller.core.units import MINUTE_S
 from tests.support.sequential_rollouts import (
     BASELINE,
@@ -36,8 +36,8 @@ from tests.support.sequential_rollouts import (
 )
 
 ALL = a_sequential_policy(steps=[{"weight": 100, "bake": "24h"}])
-SOME = st.lists(st.sampled_from(sorted(CRITERIA)), min_size=1, unique=True)
-# What every criterion sees in a minute of 600 requests, none of which is too slow or fails.
+CRITERIA_NAMES = st.lists(st.sampled_from(sorted(CRITERIA)), min_size=1, unique=True)
+# The window of each criterion in a minute of 600 requests, none of which is too slow or fails.
 QUIET: Mapping[str, Window] = {
     "rate": failure_window(600, 0, 600, 0),
     "beside": latency_window(600, 0.05, 600, 0.05),
@@ -48,17 +48,17 @@ QUIET: Mapping[str, Window] = {
 }
 
 
-# --- one budget -----------------------------------------------------------------------------------
+# --- Budget ---------------------------------------------------------------------------------------
 
 
-@given(SOME)
+@given(CRITERIA_NAMES)
 def test_all_tests_of_a_policy_share_one_budget(names: list[str]) -> None:
-    found = sequential_tests.tests_of(
+    tests = sequential_tests.tests_of(
         a_sequential_policy(*names, steps=[{"weight": 100, "bake": "1h"}])
     )
-    assert sum(one.weight for one in found) == pytest.approx(1)
-    assert {criterion_of(one.name) for one in found} == set(names)
-    assert len({one.name for one in found}) == len(found)
+    assert sum(one.weight for one in tests) == pytest.approx(1)
+    assert {criterion_of(one.name) for one in tests} == set(names)
+    assert len({one.name for one in tests}) == len(tests)
 
 
 def test_a_success_rate_is_two_tests_and_any_other_criterion_one() -> None:
@@ -69,35 +69,38 @@ def test_a_success_rate_is_two_tests_and_any_other_criterion_one() -> None:
 
 
 def test_what_is_judged_window_by_window_takes_no_part_of_the_budget() -> None:
-    literal = {"rate": {**CRITERIA["rate"], "control": None, "judge": "threshold"}}
-    judged = a_sequential_policy("limit", steps=[{"weight": 100, "bake": "1h"}])
-    mixed = judged.model_validate(
-        {**judged.model_dump(), "criteria": {**judged.model_dump()["criteria"], **literal}}
+    threshold = {"rate": {**CRITERIA["rate"], "control": None, "judge": "threshold"}}
+    sequential = a_sequential_policy("limit", steps=[{"weight": 100, "bake": "1h"}])
+    mixed = sequential.model_validate(
+        {
+            **sequential.model_dump(),
+            "criteria": {**sequential.model_dump()["criteria"], **threshold},
+        }
     )
     assert [one.name for one in sequential_tests.tests_of(mixed)] == ["limit"]
-    assert set(bettors(mixed, 0, {})) == {"limit"}
+    assert set(gate_tests(mixed, 0, {})) == {"limit"}
 
 
-@given(SOME)
+@given(CRITERIA_NAMES)
 def test_a_test_rejects_in_as_many_minutes_whatever_shares_the_budget(names: list[str]) -> None:
     """Its cap is as large as its part of the budget is small."""
-    least = {"rate/breaker": 2, "rate/objective": 5, "beside": 3, "stored": 3}
+    fewest = {"rate/breaker": 2, "rate/objective": 5, "beside": 3, "stored": 3}
     for one in sequential_tests.tests_of(
         a_sequential_policy(*names, steps=[{"weight": 100, "bake": "1h"}])
     ):
-        minutes, needed = least.get(one.name, 5), 1 / (BUDGET * one.weight)
+        minutes, needed = fewest.get(one.name, 5), 1 / (BUDGET * one.weight)
         assert exp((minutes - 1) * one.cap) < needed < exp(minutes * one.cap)
 
 
-# --- when -----------------------------------------------------------------------------------------
+# --- Warm-up and prior ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", sorted(CRITERIA))
-def test_in_the_warm_up_only_the_breaker_bets(name: str) -> None:
-    begun = [one.test for one in minute_evidence(ALL, name, QUIET[name], minute=1)]
-    warm = [one.test for one in minute_evidence(ALL, name, QUIET[name], minute=2)]
-    assert begun == (["rate/breaker"] if name == "rate" else [])
-    assert warm == (["rate/breaker", "rate/objective"] if name == "rate" else [name])
+def test_in_the_warm_up_only_the_breaker_is_tested(name: str) -> None:
+    in_warm_up = [one.test for one in minute_evidence(ALL, name, QUIET[name], minute=1)]
+    after_warm_up = [one.test for one in minute_evidence(ALL, name, QUIET[name], minute=2)]
+    assert in_warm_up == (["rate/breaker"] if name == "rate" else [])
+    assert after_warm_up == (["rate/breaker", "rate/objective"] if name == "rate" else [name])
 
 
 def test_a_release_that_is_broken_is_rolled_back_in_its_warm_up() -> None:
@@ -113,21 +116,31 @@ def test_a_shared_outage_of_the_warm_up_rolls_nothing_back() -> None:
 
 def test_an_outage_of_the_warm_up_excuses_for_a_quarter_of_an_hour_too() -> None:
     counts = rate_minutes([(600, 60, 600, 60)] * 20)
-    assert EXCUSED_MINUTES + 2 <= minutes_to_fail(RATE, counts, warmup_s=1_200) <= 18
+    assert SHARED_OUTAGE_MINUTES + 2 <= minutes_to_fail(RATE, counts, warmup_s=1_200) <= 18
 
 
-def test_the_warm_up_teaches_nothing_of_how_slow_a_control_is() -> None:
-    known = Control(100, 5)
-    bettor, fold = bettors(ALL, 0, BASELINES)["beside"], Fold(controls={"beside": known})
-    assert bettor.bets(QUIET["beside"], fold, Stretch(0, 0, 120), 60) == ([], known)
+def test_the_warm_up_does_not_change_what_is_known_of_a_control() -> None:
+    known = ControlState(100, 5)
+    criterion_tests, fold = (
+        gate_tests(ALL, 0, BASELINES)["beside"],
+        Fold(controls={"beside": known}),
+    )
+    assert criterion_tests.likelihood_ratios(
+        QUIET["beside"], fold, StepInterval(0, 0, 120), 60
+    ) == (
+        [],
+        known,
+    )
 
 
-def test_a_step_is_bet_on_in_its_first_minute_with_data() -> None:
+def test_a_step_has_its_prior_in_its_first_minute_with_data() -> None:
     """Where a request comes every five minutes, most minutes have none."""
-    bettor, quiet = bettors(ALL, 0, BASELINES)["limit"], QUIET["limit"]
-    (late,), _ = bettor.bets(quiet, Fold(), Stretch(0, 0, 0), 20 * MINUTE_S)
-    (at_once,), _ = bettor.bets(quiet, Fold(), Stretch(0, 0, 0), 0)
-    assert late.onset == at_once.onset > 0.5
+    criterion_tests, quiet = gate_tests(ALL, 0, BASELINES)["limit"], QUIET["limit"]
+    (late,), _ = criterion_tests.likelihood_ratios(
+        quiet, Fold(), StepInterval(0, 0, 0), 20 * MINUTE_S
+    )
+    (at_once,), _ = criterion_tests.likelihood_ratios(quiet, Fold(), StepInterval(0, 0, 0), 0)
+    assert late.prior_share == at_once.prior_share > 0.5
 
 
 STEPS = [{"weight": weight, "bake": f"{bake}m"} for weight, bake in [(10, 20), (50, 5), (100, 40)]]
@@ -137,7 +150,7 @@ VISITS = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 30)), min_size=1, 
 
 @settings(max_examples=25, deadline=None)
 @given(VISITS, st.integers(0, 3))
-def test_no_rollout_bets_more_than_the_whole_prior(
+def test_no_rollout_spends_more_than_the_whole_prior(
     visits: list[tuple[int, int]], warmup: int
 ) -> None:
     """However long each step takes, and however often it is taken again."""
@@ -145,22 +158,22 @@ def test_no_rollout_bets_more_than_the_whole_prior(
     fold, all_tests, begin = Fold(), sequential_tests.tests_of(WHOLE), 0
     for step, length in visits:
         end = begin + length * MINUTE_S
-        stretch = Stretch(step, begin, begin + warmup * MINUTE_S, end)
-        players = bettors(WHOLE, step, BASELINES)
+        interval = StepInterval(step, begin, begin + warmup * MINUTE_S, end)
+        gate = gate_tests(WHOLE, step, BASELINES)
         for minute in range(begin, end, MINUTE_S):
-            placed_now = [
+            ratios = [
                 one
-                for name, bettor in players.items()
-                for one in bettor.bets(QUIET[name], fold, stretch, minute)[0]
+                for name, criterion_tests in gate.items()
+                for one in criterion_tests.likelihood_ratios(QUIET[name], fold, interval, minute)[0]
             ]
-            for one in placed_now:
-                spent[one.test] += one.onset
-            fold = folded(fold, minute + MINUTE_S, placed_now, {}, all_tests)
+            for one in ratios:
+                spent[one.test] += one.prior_share
+            fold = fold_minute(fold, minute + MINUTE_S, ratios, {}, all_tests)
         begin = end
     assert max(spent.values()) <= 1 + 1e-9
 
 
-# --- how much -------------------------------------------------------------------------------------
+# --- Dispersion and shares ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["beside", "stored"])
@@ -175,8 +188,8 @@ def test_a_minute_counts_as_300_requests_at_most_for_a_latency(
 
 
 def test_beside_a_control_the_path_with_fewer_requests_says_how_many_count() -> None:
-    for seen in (latency_window(600, 0.1, 5_400, 0.05), latency_window(5_400, 0.1, 600, 0.05)):
-        (one,) = minute_evidence(ALL, "beside", seen, minute=2)
+    for window in (latency_window(600, 0.1, 5_400, 0.05), latency_window(5_400, 0.1, 600, 0.05)):
+        (one,) = minute_evidence(ALL, "beside", window, minute=2)
         assert one.dispersion == pytest.approx(2.0)
 
 
@@ -184,10 +197,12 @@ def test_beside_a_control_the_path_with_fewer_requests_says_how_many_count() -> 
 def test_what_a_baseline_varied_by_itself_weighs_more_the_more_requests_a_minute_has(
     name: str,
 ) -> None:
-    wavering = {name: replace(BASELINE, dispersion=4.0)}
+    baselines = {name: replace(BASELINE, dispersion=4.0)}
     few, usual, many = (
-        bettors(ALL, 0, wavering)[name]
-        .bets(latency_window(requests, 0.05, requests, 0.05), Fold(), Stretch(0, 0, 0), 0)[0][0]
+        gate_tests(ALL, 0, baselines)[name]
+        .likelihood_ratios(
+            latency_window(requests, 0.05, requests, 0.05), Fold(), StepInterval(0, 0, 0), 0
+        )[0][0]
         .dispersion
         for requests in (1, 60, 240)
     )
@@ -198,36 +213,36 @@ def test_what_a_baseline_varied_by_itself_weighs_more_the_more_requests_a_minute
 @pytest.mark.parametrize("name", ["beside", "stored"])
 def test_a_minute_as_busy_as_those_of_its_baseline_varies_as_its_blocks_did(name: str) -> None:
     requests = BASELINE.samples / (24 * 60)
-    bettor = bettors(ALL, 0, {name: replace(BASELINE, dispersion=4.0)})[name]
-    (one,), _ = bettor.bets(
-        latency_window(requests, 0.05, requests, 0.05), Fold(), Stretch(0, 0, 0), 0
+    criterion_tests = gate_tests(ALL, 0, {name: replace(BASELINE, dispersion=4.0)})[name]
+    (one,), _ = criterion_tests.likelihood_ratios(
+        latency_window(requests, 0.05, requests, 0.05), Fold(), StepInterval(0, 0, 0), 0
     )
     assert one.dispersion == pytest.approx(4.0)
 
 
 @given(st.integers(100, 10**7), st.floats(0.01, 0.3), st.floats(1, 20))
-def test_a_stored_baseline_is_given_the_benefit_of_its_doubt(
+def test_a_stored_baseline_allows_for_its_uncertainty(
     requests: int, share: float, dispersion: float
 ) -> None:
-    known = replace(BASELINE, samples=requests, share=share, dispersion=dispersion)
+    baseline = replace(BASELINE, samples=requests, share=share, dispersion=dispersion)
     stored = ALL.criteria["stored"]
-    allowed = usual_share(0.95, stored, known)
+    allowed = allowed_slow_share(0.95, stored, baseline)
     assert share < allowed <= 0.9
-    assert allowed <= usual_share(0.95, stored, replace(known, samples=requests / 2))
-    assert allowed <= usual_share(0.95, stored, replace(known, dispersion=dispersion * 2))
+    assert allowed <= allowed_slow_share(0.95, stored, replace(baseline, samples=requests / 2))
+    assert allowed <= allowed_slow_share(0.95, stored, replace(baseline, dispersion=dispersion * 2))
 
 
-def test_at_the_share_that_a_baseline_allows_a_bet_gains_nothing_on_average() -> None:
-    known = replace(BASELINE, samples=2_000)
-    bettor = bettors(ALL, 0, {"stored": known})["stored"]
-    allowed, requests = usual_share(0.95, ALL.criteria["stored"], known), 40
+def test_at_the_share_that_a_baseline_allows_the_mean_ratio_is_one() -> None:
+    baseline = replace(BASELINE, samples=2_000)
+    criterion_tests = gate_tests(ALL, 0, {"stored": baseline})["stored"]
+    allowed, requests = allowed_slow_share(0.95, ALL.criteria["stored"], baseline), 40
     assert allowed > 0.06
     mean = 0.0
-    for over in range(requests + 1):
-        (one,), _ = bettor.bets(
-            latency_window(requests, over / requests), Fold(), Stretch(0, 0, 0), 0
+    for slow in range(requests + 1):
+        (one,), _ = criterion_tests.likelihood_ratios(
+            latency_window(requests, slow / requests), Fold(), StepInterval(0, 0, 0), 0
         )
-        chance = comb(requests, over) * allowed**over * (1 - allowed) ** (requests - over)
+        chance = comb(requests, slow) * allowed**slow * (1 - allowed) ** (requests - slow)
         mean += chance * sum(map(exp, one.log_ratios)) / len(one.log_ratios)
     assert mean == pytest.approx(1)
 
@@ -235,50 +250,60 @@ def test_at_the_share_that_a_baseline_allows_a_bet_gains_nothing_on_average() ->
 @pytest.mark.parametrize(
     ("name", "share"),
     [
-        pytest.param("beside", 0.05, id="what a p95 leaves above it, until the control has shown"),
+        pytest.param("beside", 0.05, id="what a p95 leaves above it, before the control has data"),
         pytest.param("limit", 0.05, id="what a p95 leaves above it"),
         pytest.param("stored", 0.0518, id="what was slower then, and its doubt"),
     ],
 )
 def test_the_share_of_slow_requests_that_is_usual(name: str, share: float) -> None:
-    assert usual_share(0.95, ALL.criteria[name], BASELINE) == pytest.approx(share, abs=1e-4)
+    assert allowed_slow_share(0.95, ALL.criteria[name], BASELINE) == pytest.approx(share, abs=1e-4)
 
 
-def test_what_is_usual_beside_a_control_is_learned_from_it() -> None:
+def test_the_usual_share_of_a_control_is_learned_from_it() -> None:
     """A fifth of its requests turned slow: a canary twice as slow is noticed sooner then."""
     minute = {"beside": latency_window(60, 0.2, 600, 0.2)}
     known = fold_after(a_sequential_policy("beside", **ONE_STEP), [minute] * 120).controls["beside"]
     assert known.slow / known.requests == pytest.approx(0.2)
-    seen = latency_window(60, 0.4, 600, 0.2)
+    window = latency_window(60, 0.4, 600, 0.2)
     learned, unlearned = (
-        max(minute_evidence(ALL, "beside", seen, minute=2, control=one)[0].log_ratios)
-        for one in (known, Control())
+        max(minute_evidence(ALL, "beside", window, minute=2, control=one)[0].log_ratios)
+        for one in (known, ControlState())
     )
     assert learned > unlearned + 1
 
 
-def test_what_is_believed_of_a_control_weighs_as_much_as_fifty_requests() -> None:
-    """95 of 950 requests were slow, and 2.5 of 50 are believed to be."""
+def test_the_prior_of_a_control_weighs_as_much_as_fifty_requests() -> None:
+    """95 of 950 requests were slow, and 2.5 of 50 by the prior."""
     (one,) = minute_evidence(
-        ALL, "beside", latency_window(60, 0.4, 600, 0.2), minute=2, control=Control(950, 95)
+        ALL,
+        "beside",
+        latency_window(60, 0.4, 600, 0.2),
+        minute=2,
+        control=ControlState(950, 95),
     )
-    assert one.log_ratios == pytest.approx(two_sample.log_ratios(Pair(60, 24, 600, 120), 0.0975))
+    assert one.log_ratios == pytest.approx(
+        two_sample.log_ratios(PairedCounts(60, 24, 600, 120), 0.0975)
+    )
 
 
-def test_a_latency_is_bet_on_as_carefully_as_its_baseline_varied() -> None:
-    """A day of 100 000 requests is 69.4 a minute; nobody has measured how a fixed value varies."""
+def test_a_latency_has_the_dispersion_of_its_baseline() -> None:
+    """A day of 100 000 requests is 69.4 a minute; of a fixed value no dispersion is measured."""
     quiet = latency_window(60, 0.05)
-    varied = {"stored": replace(BASELINE, dispersion=3.0)}
-    (seen,), _ = bettors(ALL, 0, varied)["stored"].bets(quiet, Fold(), Stretch(0, 0, 0), 0)
-    assert seen.dispersion == pytest.approx(1 + 2 * 60 / (100_000 / 1_440))
+    baselines = {"stored": replace(BASELINE, dispersion=3.0)}
+    (measured,), _ = gate_tests(ALL, 0, baselines)["stored"].likelihood_ratios(
+        quiet, Fold(), StepInterval(0, 0, 0), 0
+    )
+    assert measured.dispersion == pytest.approx(1 + 2 * 60 / (100_000 / 1_440))
     parts = ALL.model_dump(mode="json", exclude_none=True)
     fixed = {**parts["criteria"]["stored"], "baseline": {"fixed": 400}}
     policy = ALL.model_validate({**parts, "criteria": {"stored": fixed}})
-    (unmeasured,), _ = bettors(policy, 0, {})["stored"].bets(quiet, Fold(), Stretch(0, 0, 0), 0)
+    (unmeasured,), _ = gate_tests(policy, 0, {})["stored"].likelihood_ratios(
+        quiet, Fold(), StepInterval(0, 0, 0), 0
+    )
     assert unmeasured.dispersion == 3.0
 
 
-def test_rejected_requests_are_bet_on_by_the_minute() -> None:
+def test_rejected_requests_are_tested_by_the_minute() -> None:
     """More than 10 in 5 minutes: 2 a minute are no evidence, 20 are."""
     fine, many = (
         minute_evidence(ALL, "count", Window(600, count, count), minute=2)[0].log_ratios
@@ -291,9 +316,9 @@ def test_rejected_requests_are_bet_on_by_the_minute() -> None:
 def test_a_count_adds_up_as_it_is_however_many_datapoints_it_was_made_from() -> None:
     series = {"rejects:Sum@60": Series({0: 4.0}), "rejects:SampleCount@60": Series({0: 600.0})}
     count = ALL.criteria["count"]
-    seen = measure_for(count, ALL.metrics, series, reached=True)(0)
-    assert seen is not None
-    assert (seen.amount, seen.value) == (4, 4)
+    window = measure_for(count, ALL.metrics, series, has_traffic=True)(0)
+    assert window is not None
+    assert (window.amount, window.value) == (4, 4)
 
 
 def test_a_share_of_rejects_cannot_exceed_its_requests() -> None:
@@ -320,11 +345,11 @@ def test_what_may_be_drift_keeps_a_step_from_passing_and_rolls_nothing_back() ->
         "latency:TC(441:)@60": Series({0: 4.0}),
     }
     stored = ALL.criteria["stored"]
-    seen = measure_for(stored, ALL.metrics, series, reached=True, baseline=BASELINE)(0)
-    assert seen is not None
-    assert (seen.samples, seen.amount, seen.beyond) == (100, 9, 4)
-    (one,) = minute_evidence(ALL, "stored", seen, minute=2)
-    (less,) = minute_evidence(ALL, "stored", seen._replace(beyond=0.0), minute=2)
-    (same,) = minute_evidence(ALL, "stored", seen._replace(amount=50.0), minute=2)
+    window = measure_for(stored, ALL.metrics, series, has_traffic=True, baseline=BASELINE)(0)
+    assert window is not None
+    assert (window.samples, window.amount, window.fail_amount) == (100, 9, 4)
+    (one,) = minute_evidence(ALL, "stored", window, minute=2)
+    (less,) = minute_evidence(ALL, "stored", window._replace(fail_amount=0.0), minute=2)
+    (same,) = minute_evidence(ALL, "stored", window._replace(amount=50.0), minute=2)
     assert max(one.log_ratios) > max(less.log_ratios)
     assert same.log_ratios == one.log_ratios

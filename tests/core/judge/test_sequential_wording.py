@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from scipy import stats
 
-from controller.core.judge.evidence import Stretch
+from controller.core.judge.evidence import StepInterval
 from controller.core.judge.findings import Finding, Verdict
 from controller.core.judge.gate import Evidence, judge
 from controller.core.judge.queries import queries_for
@@ -43,28 +43,28 @@ def an_hour(policy: Policy, counts: Mapping[str, float]) -> Evidence:
         series=series,
         tallies={},
         start=0,
-        closed=60 * MINUTE_S,
+        closed_end=60 * MINUTE_S,
         open_end=63 * MINUTE_S,
         bake_over=True,
         weight=100,
         baselines=BASELINES,
-        stretches=(Stretch(step, 0, 0),),
+        intervals=(StepInterval(step, 0, 0),),
     )
 
 
 def the_failure(evidence: Evidence) -> Finding:
-    (found,) = [one for one in judge(evidence) if one.verdict is Verdict.FAIL]
-    return found
+    (failure,) = [one for one in judge(evidence) if one.verdict is Verdict.FAIL]
+    return failure
 
 
-def test_odds_beyond_counting_are_not_counted() -> None:
+def test_a_huge_likelihood_ratio_is_capped() -> None:
     sentence = the_failure(an_hour(RATE, {"requests": 600, "errors": 600})).sentence
     assert "; evidence more than 1 000 000 to 1 at 1970-01-01 01:00 UTC, 100 to 1" in sentence
     assert len(sentence) < 250
 
 
 @pytest.mark.parametrize(
-    ("budget", "peak", "said"),
+    ("budget", "peak", "ending"),
     [
         ("1%", 100.0, "100 to 1 at 1970-01-01 00:50 UTC, 100 to 1 rolls back."),
         ("1%", 100.97, "100 to 1 at 1970-01-01 00:50 UTC, 100 to 1 rolls back."),
@@ -79,13 +79,13 @@ def test_odds_beyond_counting_are_not_counted() -> None:
         ("0.3%", 333.34, "333.3 to 1 at 1970-01-01 00:50 UTC, 333.3 to 1 rolls back."),
     ],
 )
-def test_the_odds_are_no_less_than_those_that_roll_back(
-    budget: str, peak: float, said: str
+def test_the_likelihood_ratio_is_no_less_than_the_one_that_rolls_back(
+    budget: str, peak: float, ending: str
 ) -> None:
     policy = a_sequential_policy("rate", false_rollback=budget, **ONE_STEP)
     fold = Fold(through=3_600, peak=peak, peak_at=3_000, carried="rate/objective")
     calm = an_hour(policy, {"requests": 600, "errors": 0, "stable": 0, "stable_errors": 0})
-    assert the_failure(replace(calm, fold=fold)).sentence.endswith(f"; evidence {said}")
+    assert the_failure(replace(calm, fold=fold)).sentence.endswith(f"; evidence {ending}")
 
 
 def test_a_criterion_of_an_earlier_step_fails_for_what_the_history_has() -> None:
@@ -93,9 +93,9 @@ def test_a_criterion_of_an_earlier_step_fails_for_what_the_history_has() -> None
     half = Capital((400.0,) * 7, 0.2)
     fold = Fold(capitals={"beside": half}, peak=150.0, peak_at=-600, carried="beside")
     calm = an_hour(TWO_STEPS, {"requests": 600, "errors": 0, "stable": 0, "stable_errors": 0})
-    found = the_failure(replace(calm, fold=fold))
-    assert (found.criterion, found.samples, found.measured) == ("beside", 0, None)
-    assert found.sentence == (
+    finding = the_failure(replace(calm, fold=fold))
+    assert (finding.criterion, finding.samples, finding.measured) == ("beside", 0, None)
+    assert finding.sentence == (
         "beside fails: what it showed before is sealed in the history; evidence 150 to 1 at "
         "1969-12-31 23:50 UTC, 100 to 1 rolls back."
     )

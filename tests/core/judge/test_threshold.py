@@ -1,4 +1,4 @@
-"""The literal judge, kind by kind: windows counted by hand, and the sentence a person repeats."""
+"""The threshold judge, kind by kind: verdict, label and sentence of windows counted by hand."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from controller.core.judge.evidence import FrozenValue
-from controller.core.judge.findings import Finding, Label, Verdict, gate, weakest
+from controller.core.judge.evidence import BaselineMeasurement
+from controller.core.judge.findings import Finding, Label, Verdict, gate_verdict, weakest_label
 from controller.core.judge.gate import Evidence, judge
 from controller.core.observation import QueryStatus, Series
 from controller.core.units import MINUTE_S, from_unix
@@ -27,11 +27,11 @@ PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 PARTIAL, ERROR, FORBIDDEN = QueryStatus.PARTIAL, QueryStatus.ERROR, QueryStatus.FORBIDDEN
 
 Values = Sequence[float | None]
-# A row of a table is judged in its test: what raises there fails one claim, and not all of them.
+# A row of a table is judged inside its test, so that an error there fails one row, not all.
 Judging = Callable[[], Finding]
 
 
-def judged(
+def judge_criterion(
     criterion: Mapping[str, Any],
     series: Mapping[str, Series],
     *,
@@ -39,7 +39,7 @@ def judged(
     bake_over: bool = True,
     weight: int = 10,
     start: int = START,
-    baseline: FrozenValue | None = None,
+    baseline: BaselineMeasurement | None = None,
 ) -> Finding:
     """Return the finding of `criterion`, called C, `closed` minutes after noon."""
     policy = a_policy(metrics=METRICS, criteria={"C": {**criterion, "judge": "threshold"}})
@@ -49,7 +49,7 @@ def judged(
         series=series,
         tallies={},
         start=start,
-        closed=START + closed * MINUTE_S,
+        closed_end=START + closed * MINUTE_S,
         open_end=START + (closed + 4) * MINUTE_S,
         bake_over=bake_over,
         weight=weight,
@@ -59,7 +59,7 @@ def judged(
     return finding
 
 
-def five(values: Values, answer: QueryStatus = QueryStatus.COMPLETE) -> Series:
+def five_minute_series(values: Values, answer: QueryStatus = QueryStatus.COMPLETE) -> Series:
     return a_series(values, every=5 * MINUTE, answer=answer)
 
 
@@ -79,11 +79,11 @@ def rate(
     **changes: Any,
 ) -> Judging:
     series = {
-        "requests:Sum@300": five(requests),
-        "errors:Sum@300": five(errors, answer),
-        "rejects:Sum@300": five(rejects),
+        "requests:Sum@300": five_minute_series(requests),
+        "errors:Sum@300": five_minute_series(errors, answer),
+        "rejects:Sum@300": five_minute_series(rejects),
     }
-    return partial(judged, RATE | changes, series, closed=5 * len(requests))
+    return partial(judge_criterion, RATE | changes, series, closed=5 * len(requests))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def rate(
             id="a failure needs no min_samples",
         ),
         pytest.param(
-            rate([500, 500, 500, 500], [1, 1, 0, 1]), INCONCLUSIVE, Label.NOT_YET,
+            rate([500, 500, 500, 500], [1, 1, 0, 1]), INCONCLUSIVE, Label.NOT_JUDGED,
             "C wavers: success was 99.8% in the newest 5m, at least 99.9% asked; 1 of 3 breaches "
             "in a row that fail.",
             id="a window within the bound ends a run of breaches",
@@ -137,7 +137,7 @@ def rate(
             rate([100, 100, 100, 100, 100], [1, 2, 3, 0, 0]), FAIL, Label.REFUTED,
             "C fails: success was below 99.9% in 3 windows of 5m in a row, from 2026-11-24 12:00 "
             "to 12:15 UTC, last 97%; 6 failures in 500 requests since 2026-11-24 12:00 UTC.",
-            id="a look that comes late tells of the row that failed, not of the health after it",
+            id="a late tick reports the run that failed, not the health after it",
         ),
         pytest.param(
             rate([500, None], [0, None]), INCONCLUSIVE, Label.NO_DATA,
@@ -182,13 +182,13 @@ def rate(
             rate([3_000], [0]), PASS, Label.NOT_REFUTED,
             "C holds: success was 100% in the newest 5m, at least 99.9% asked; 0 failures in "
             "3 000 requests since 2026-11-24 12:00 UTC.",
-            id="what was shown needs no reserve",
+            id="a bound that is met needs no note",
         ),
         pytest.param(
             rate([3_000], [0], min_samples=9_000), INCONCLUSIVE, Label.TOO_FEW,
             "C has too few samples: 3 000 of 9 000 that a pass needs; last 100%, at least 99.9% "
             "asked.",
-            id="more may be asked than it takes to show the rate",
+            id="more may be required than it takes to show the rate",
         ),
         pytest.param(
             rate([500, 500], [0, None]), INCONCLUSIVE, Label.BAD_DATA,
@@ -253,10 +253,10 @@ def rate(
             rate([500, 500], [5, 5], answer=PARTIAL, failure_limit=2),
             INCONCLUSIVE, Label.QUERY_FAILED,
             "C cannot be judged: CloudWatch answered in part for errors (Sum): Throttling.",
-            id="an answer in part never fails: what it left out may have ended the row",
+            id="an answer in part never fails: what it left out may have ended the run",
         ),
         pytest.param(
-            rate([], []), INCONCLUSIVE, Label.NOT_YET,
+            rate([], []), INCONCLUSIVE, Label.NOT_JUDGED,
             "C is not judged yet: no window of 5m has closed in this step.",
             id="before the first window has closed nothing is judged",
         ),
@@ -288,7 +288,7 @@ SHARE = {
 
 def p95(values: Values, counts: Values, **changes: Any) -> Judging:
     series = {"latency:p95@60": a_series(values), "latency:SampleCount@60": a_series(counts)}
-    return partial(judged, P95 | changes, series, closed=len(values))
+    return partial(judge_criterion, P95 | changes, series, closed=len(values))
 
 
 def count(
@@ -307,7 +307,7 @@ def count(
         f"{name}:SampleCount@{period}": a_series(samples, every=every),
     }
     return partial(
-        judged, {**COUNT, "metric": name, **changes}, series, closed=closed, weight=weight
+        judge_criterion, {**COUNT, "metric": name, **changes}, series, closed=closed, weight=weight
     )
 
 
@@ -317,7 +317,7 @@ def share(errors: Values, requests: Values) -> Judging:
         "errors:SampleCount@60": a_series(requests),
         "requests:Sum@60": a_series(requests),
     }
-    return partial(judged, SHARE, series, closed=len(requests))
+    return partial(judge_criterion, SHARE, series, closed=len(requests))
 
 
 @pytest.mark.parametrize(
@@ -393,13 +393,13 @@ def share(errors: Values, requests: Values) -> Judging:
             count([11, None, 11, 11], closed=4, over="1m", failure_limit=3, answer=PARTIAL),
             INCONCLUSIVE, Label.QUERY_FAILED,
             "C cannot be judged: CloudWatch answered in part for errors (Sum): Throttling.",
-            id="what an answer in part left out ends a row of counts",
+            id="what an answer in part left out ends a run of breaches",
         ),
         pytest.param(
             count([None, None], closed=10, name="rejects", min_samples=0), PASS, Label.NOT_REFUTED,
             "C holds: rejects was 0 in the newest 5m, at most 10 asked; 0 samples since "
             "2026-11-24 12:00 UTC.",
-            id="silence that means 0 holds where no samples are asked",
+            id="silence that means 0 passes where no samples are required",
         ),
         pytest.param(
             count([None], closed=5, name="rejects", max=None, min=1, weight=0),
@@ -416,7 +416,7 @@ def share(errors: Values, requests: Values) -> Judging:
         ),
         pytest.param(
             count([11, 11, 9, 11], closed=2, over="1m", failure_limit=3),
-            INCONCLUSIVE, Label.NOT_YET,
+            INCONCLUSIVE, Label.NOT_JUDGED,
             "C wavers: errors was 11 in the newest 1m, at most 10 asked; 1 of 3 breaches in a row "
             "that fail.",
             id="an open window that is not over its limit may still end a run",
@@ -461,7 +461,7 @@ def share(errors: Values, requests: Values) -> Judging:
             share([0, 3], [1000, None]), INCONCLUSIVE, Label.NO_DATA,
             "C has gone silent: no datapoint since 2026-11-24 12:01 UTC; 1 000 samples since "
             "2026-11-24 12:00 UTC.",
-            id="a share of what nobody counted is no data",
+            id="a share without its denominator is no data",
         ),
         pytest.param(
             share([1, 1], [1, 1]), FAIL, Label.REFUTED,
@@ -486,7 +486,7 @@ def test_threshold(judging: Judging, verdict: Verdict, label: Label, sentence: s
     ("answer", "verdict"),
     [
         pytest.param(
-            QueryStatus.COMPLETE, FAIL, id="an absent datapoint is the zero it was said to be"
+            QueryStatus.COMPLETE, FAIL, id="an absent datapoint is zero where the policy says so"
         ),
         pytest.param(PARTIAL, INCONCLUSIVE, id="what an answer in part left out is not zero"),
         pytest.param(ERROR, INCONCLUSIVE, id="an outage is not zero"),
@@ -498,11 +498,11 @@ def test_missing_zero(answer: QueryStatus, verdict: Verdict, per: str | None) ->
         "metric": "rejects", "max": None, "min": "1%" if per else 1, "per": per,
     }  # fmt: skip
     series = {
-        "rejects:Sum@300": five([None], answer),
-        "rejects:SampleCount@300": five([None]),
-        "requests:Sum@300": five([100]),
+        "rejects:Sum@300": five_minute_series([None], answer),
+        "rejects:SampleCount@300": five_minute_series([None]),
+        "requests:Sum@300": five_minute_series([100]),
     }
-    assert judged(criterion, series, closed=5).verdict is verdict
+    assert judge_criterion(criterion, series, closed=5).verdict is verdict
 
 
 # --- latency_increase ---------------------------------------------------------------------------
@@ -514,7 +514,7 @@ LATENCY = {
 FROZEN = {"baseline": {"frozen": "direct", "over": "24h"}}
 FIXED = {"baseline": {"fixed": 400.0}}
 CONTROL = {"baseline": {"concurrent": "direct"}}
-READ_BEFORE = FrozenValue(400.0, 5_000, START - 86_400, START)
+FROZEN_VALUE = BaselineMeasurement(400.0, 5_000, START - 86_400, START)
 
 
 def latency(
@@ -524,20 +524,25 @@ def latency(
     baseline: Mapping[str, Any] = FROZEN,
     bake_over: bool = True,
     answer: QueryStatus = QueryStatus.COMPLETE,
-    read_before: FrozenValue = READ_BEFORE,
+    frozen_value: BaselineMeasurement = FROZEN_VALUE,
     direct: Values = (),
     direct_counts: Values = (),
 ) -> Judging:
     series = {
-        "latency:p95@300": five(values, answer),
-        "latency:SampleCount@300": five(counts),
-        "direct:p95@300": five(direct),
-        "direct:SampleCount@300": five(direct_counts),
+        "latency:p95@300": five_minute_series(values, answer),
+        "latency:SampleCount@300": five_minute_series(counts),
+        "direct:p95@300": five_minute_series(direct),
+        "direct:SampleCount@300": five_minute_series(direct_counts),
     }
-    stored = read_before if baseline is FROZEN else None
+    stored = frozen_value if baseline is FROZEN else None
     closed = 5 * len(values)
     return partial(
-        judged, {**LATENCY, **baseline}, series, closed=closed, bake_over=bake_over, baseline=stored
+        judge_criterion,
+        {**LATENCY, **baseline},
+        series,
+        closed=closed,
+        bake_over=bake_over,
+        baseline=stored,
     )
 
 
@@ -600,7 +605,7 @@ def latency(
             id="a control without samples is no control",
         ),
         pytest.param(
-            latency([900], [5_000], bake_over=False), INCONCLUSIVE, Label.NOT_YET,
+            latency([900], [5_000], bake_over=False), INCONCLUSIVE, Label.NOT_JUDGED,
             "C is judged at the end of the bake; so far latency was 900 ms against 400 ms, +125%, "
             "at most +5% asked; n = 5 000.",
             id="before the end of the bake nothing is judged, however bad",
@@ -611,7 +616,7 @@ def latency(
             id="too few samples of the canary judge nothing",
         ),
         pytest.param(
-            latency([400], [300], read_before=FrozenValue(400.0, 150, 0, 60)),
+            latency([400], [300], frozen_value=BaselineMeasurement(400.0, 150, 0, 60)),
             INCONCLUSIVE, Label.TOO_FEW,
             "C has too few samples: 150 on the baseline of 200 that a comparison needs.",
             id="too few samples of the baseline judge nothing",
@@ -622,7 +627,7 @@ def latency(
             id="silence is no data",
         ),
         pytest.param(
-            latency([], []), INCONCLUSIVE, Label.NOT_YET,
+            latency([], []), INCONCLUSIVE, Label.NOT_JUDGED,
             "C is not judged yet: no window of 5m has closed in this step.",
             id="before the first window has closed nothing is judged",
         ),
@@ -687,7 +692,7 @@ def traffic(
     if control is not None:
         changes["control"] = "errors"
         series["errors:Sum@60"] = a_series(control)
-    return partial(judged, TRAFFIC | changes, series, closed=len(requests), weight=weight)
+    return partial(judge_criterion, TRAFFIC | changes, series, closed=len(requests), weight=weight)
 
 
 @pytest.mark.parametrize(
@@ -708,7 +713,7 @@ def traffic(
             traffic([3, None], min=5), INCONCLUSIVE, Label.NO_DATA,
             "C has no data: 3 requests since 2026-11-24 12:00 UTC, at least 5 asked; the canary "
             "may not be reached.",
-            id="fewer requests than asked do not pass",
+            id="fewer requests than required do not pass",
         ),
         pytest.param(
             traffic([None, None], control=[30, 33]), FAIL, Label.REFUTED,
@@ -751,9 +756,9 @@ def traffic(
             id="an answer in part never passes",
         ),
         pytest.param(
-            traffic([]), INCONCLUSIVE, Label.NOT_YET,
+            traffic([]), INCONCLUSIVE, Label.NOT_JUDGED,
             "C is not judged yet: no window of 1m has closed in this step.",
-            id="before the first minute has closed nothing is said",
+            id="before the first minute has closed nothing is judged",
         ),
     ],
 )  # fmt: skip
@@ -762,7 +767,7 @@ def test_traffic(judging: Judging, verdict: Verdict, label: Label, sentence: str
     assert (finding.verdict, finding.label, finding.sentence) == (verdict, label, sentence)
 
 
-# --- windows, findings, gates -------------------------------------------------------------------
+# --- Windows, findings, gates ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -778,11 +783,11 @@ def test_windows_lie_wholly_in_the_step_and_are_closed(
     start_minute: int, closed: int, samples: int
 ) -> None:
     series = {
-        "requests:Sum@300": five([10, 20, 40]),
-        "errors:Sum@300": five([0, 0, 0]),
-        "rejects:Sum@300": five([0, 0, 0]),
+        "requests:Sum@300": five_minute_series([10, 20, 40]),
+        "errors:Sum@300": five_minute_series([0, 0, 0]),
+        "rejects:Sum@300": five_minute_series([0, 0, 0]),
     }
-    finding = judged(RATE, series, closed=closed, start=START + start_minute * MINUTE_S)
+    finding = judge_criterion(RATE, series, closed=closed, start=START + start_minute * MINUTE_S)
     assert finding.samples == samples
 
 
@@ -807,9 +812,11 @@ def test_a_finding_says_what_was_judged(
 
 def test_a_finding_covers_the_windows_that_were_judged_and_no_more() -> None:
     def covered(start_minute: int, closed: int, criterion: Mapping[str, Any] = RATE) -> list[int]:
-        series = {name: five([500] * 3) for name in ("requests:Sum@300", "errors:Sum@300")}
+        series = {
+            name: five_minute_series([500] * 3) for name in ("requests:Sum@300", "errors:Sum@300")
+        }
         start = START + start_minute * MINUTE_S
-        finding = judged(criterion, series, closed=closed, start=start)
+        finding = judge_criterion(criterion, series, closed=closed, start=start)
         return [(second - START) // MINUTE_S for second in (finding.start, finding.end)]
 
     whole = {**RATE, "failures": ["errors"]}
@@ -819,38 +826,38 @@ def test_a_finding_covers_the_windows_that_were_judged_and_no_more() -> None:
     assert covered(3, 8, {**COUNT, "max": 499}) == [5, 12], "of an open window, what was read"
 
 
-def test_a_failure_measures_the_row_that_failed() -> None:
+def test_a_failure_measures_the_run_that_failed() -> None:
     finding = rate([100, 100, 100, 100], [1, 2, 3, 0])()
     assert (finding.verdict, finding.measured) == (FAIL, 0.97)
 
 
-def test_the_longest_row_is_told() -> None:
+def test_the_longest_run_of_breaches_is_reported() -> None:
     finding = rate([100] * 9, [1, 1, 1, 0, 2, 2, 2, 2, 0])()
     assert "in 4 windows of 5m in a row, from 2026-11-24 12:20 to 12:40 UTC" in finding.sentence
 
 
-def test_of_two_rows_as_long_the_first_is_told() -> None:
+def test_of_two_runs_of_the_same_length_the_first_is_reported() -> None:
     finding = rate([100] * 7, [1, 1, 1, 0, 2, 2, 2])()
     assert "in a row, from 2026-11-24 12:00 to 12:15 UTC, last 99%" in finding.sentence
 
 
 def test_a_number_of_samples_is_a_count_that_only_grows() -> None:
-    calls = {"calls:SampleCount@300": five([10, 11])}
-    assert judged({**COUNT, "metric": "calls"}, calls, closed=5).verdict is FAIL
+    calls = {"calls:SampleCount@300": five_minute_series([10, 11])}
+    assert judge_criterion({**COUNT, "metric": "calls"}, calls, closed=5).verdict is FAIL
 
 
-def test_a_row_over_midnight_has_two_days() -> None:
+def test_a_run_of_breaches_over_midnight_has_two_days() -> None:
     late = START + 715 * MINUTE_S
     series = {
         f"{name}:Sum@300": a_series([value] * 3, every=5 * MINUTE, start=from_unix(late))
         for name, value in {"requests": 100, "errors": 9, "rejects": 0}.items()
     }
-    finding = judged(RATE, series, closed=730, start=late)
+    finding = judge_criterion(RATE, series, closed=730, start=late)
     assert "from 2026-11-24 23:55 UTC to 2026-11-25 00:10 UTC" in finding.sentence
 
 
-def test_a_series_that_nobody_read_never_passes() -> None:
-    finding = judged(TRAFFIC, {}, closed=5)
+def test_a_series_that_was_not_read_never_passes() -> None:
+    finding = judge_criterion(TRAFFIC, {}, closed=5)
     assert finding.label is Label.QUERY_FAILED
     assert finding.sentence == (
         "C cannot be judged: CloudWatch did not answer for requests (Sum): was not asked for."
@@ -861,7 +868,7 @@ HOLDS, FAILS, OPEN = traffic([1]), traffic([None], control=[9_000]), traffic([No
 
 
 @pytest.mark.parametrize(
-    ("judged", "verdict"),
+    ("conclusions", "verdict"),
     [
         pytest.param([HOLDS, HOLDS], PASS, id="all that pass pass"),
         pytest.param([HOLDS, OPEN], INCONCLUSIVE, id="one that is open is open"),
@@ -869,12 +876,15 @@ HOLDS, FAILS, OPEN = traffic([1]), traffic([None], control=[9_000]), traffic([No
         pytest.param([], INCONCLUSIVE, id="nothing judged is open"),
     ],
 )
-def test_a_gate_is_as_good_as_its_worst_finding(judged: list[Judging], verdict: Verdict) -> None:
-    assert gate(judging() for judging in judged) is verdict
+def test_a_gate_is_as_good_as_its_worst_finding(
+    conclusions: list[Judging], verdict: Verdict
+) -> None:
+    assert gate_verdict(judging() for judging in conclusions) is verdict
 
 
 def test_the_weakest_label_claims_least() -> None:
     labels = [str(one) for one in (Label.NOT_REFUTED, Label.TOO_FEW, Label.NO_DATA)]
-    assert [weakest(labels), weakest(labels[:2]), weakest(["", *labels[:1]]), weakest([])] == [
-        "no data", "too few samples", "not refuted", "",
-    ]  # fmt: skip
+    assert weakest_label(labels) == "no data"
+    assert weakest_label(labels[:2]) == "too few samples"
+    assert weakest_label(["", *labels[:1]]) == "not refuted"
+    assert weakest_label([]) == ""

@@ -1,4 +1,4 @@
-"""The share of requests on the canary: within the band of its weight, or a person has to look."""
+"""Criteria of kind share: the share of canary requests is in the range of the weight, or not."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.observation import QueryStatus, Series
 from controller.core.units import MINUTE_S
-from tests.core.judge.kinds import START, judged
+from tests.core.judge.kinds import START, judge_criterion
 from tests.support.rollouts import a_series
 
 SHARE = {"kind": "share", "metric": "canary", "control": "stable"}
@@ -33,7 +33,7 @@ def counts(canary: float | None, stable: float | None, minutes: int = 10) -> dic
         pytest.param(100, None, 100, PASS, Label.NOT_REFUTED, id="everything, at 100"),
         pytest.param(99, 1, 100, PASS, Label.NOT_REFUTED, id="one in a hundred falls back"),
         pytest.param(90, 10, 100, INCONCLUSIVE, Label.BAD_DATA, id="one in ten falls back"),
-        pytest.param(1, 8, 10, INCONCLUSIVE, Label.TOO_FEW, id="ninety requests tell too little"),
+        pytest.param(1, 8, 10, INCONCLUSIVE, Label.TOO_FEW, id="ninety requests are too few"),
         pytest.param(1, 9, 10, PASS, Label.NOT_REFUTED, id="a hundred are enough"),
         pytest.param(None, None, 10, INCONCLUSIVE, Label.NO_DATA, id="no request on either path"),
     ],
@@ -41,12 +41,12 @@ def counts(canary: float | None, stable: float | None, minutes: int = 10) -> dic
 def test_a_share_passes_within_its_band_and_never_fails(
     canary: float | None, stable: float | None, weight: int, verdict: Verdict, label: Label
 ) -> None:
-    finding = judged(SHARE, counts(canary, stable), closed=10, weight=weight)
+    finding = judge_criterion(SHARE, counts(canary, stable), closed=10, weight=weight)
     assert (finding.verdict, finding.label) == (verdict, label)
 
 
 def test_a_share_says_what_was_counted_and_what_is_likely() -> None:
-    finding = judged(SHARE, counts(20, 80), closed=10)
+    finding = judge_criterion(SHARE, counts(20, 80), closed=10)
     assert finding.sentence == (
         "C is off: 200 of 1 000 requests took the canary (20%) since 2026-11-24 12:00 UTC; at 10 % "
         "it is 59 to 147, with 2% of tolerance and 99% of what chance does. The flag does not do "
@@ -64,12 +64,12 @@ def test_both_ends_of_the_band_are_within_it(canary: int, verdict: Verdict) -> N
         "canary:Sum@60": a_series([canary] + [0] * 9),
         "stable:Sum@60": a_series([1_000 - canary] + [0] * 9),
     }
-    assert judged(SHARE, series, closed=10).verdict is verdict
+    assert judge_criterion(SHARE, series, closed=10).verdict is verdict
 
 
-def test_a_share_that_holds_is_told_in_numbers_and_in_words() -> None:
-    found = judged(SHARE, counts(12, 83), closed=10)
-    assert found == Finding(
+def test_a_share_that_passes_has_numbers_and_a_sentence() -> None:
+    finding = judge_criterion(SHARE, counts(12, 83), closed=10)
+    assert finding == Finding(
         "C", PASS, Label.NOT_REFUTED, 120 / 950, 0.1, 950, START, START + 10 * MINUTE_S,
         "C holds: 120 of 950 requests took the canary (12.63%) since 2026-11-24 12:00 UTC; at 10 % "
         "it is 55 to 140, with 2% of tolerance and 99% of what chance does.",
@@ -80,7 +80,7 @@ def test_a_share_that_holds_is_told_in_numbers_and_in_words() -> None:
     ("series", "facts", "label", "sentence"),
     [
         pytest.param(
-            counts(20, 80), {"bake_over": False}, Label.NOT_YET,
+            counts(20, 80), {"bake_over": False}, Label.NOT_JUDGED,
             "C so far: 200 of 1 000 requests took the canary (20%) since 2026-11-24 12:00 UTC; "
             "judged at the end of the bake.", id="in the bake",
         ),
@@ -95,7 +95,7 @@ def test_a_share_that_holds_is_told_in_numbers_and_in_words() -> None:
             id="no request",
         ),
         pytest.param(
-            counts(20, 80), {"closed": 0}, Label.NOT_YET,
+            counts(20, 80), {"closed": 0}, Label.NOT_JUDGED,
             "C is not judged yet: no window of 1m has closed in this step.",
             id="before a minute has settled",
         ),
@@ -107,10 +107,10 @@ def test_a_share_that_holds_is_told_in_numbers_and_in_words() -> None:
         ),
     ],
 )  # fmt: skip
-def test_a_share_that_is_open_says_why(
+def test_a_share_that_is_inconclusive_says_why(
     series: dict[str, Series], facts: dict[str, Any], label: Label, sentence: str
 ) -> None:
-    finding = judged(SHARE, series, **{"closed": 10, **facts})
+    finding = judge_criterion(SHARE, series, **{"closed": 10, **facts})
     assert (finding.verdict, finding.label) == (INCONCLUSIVE, label)
     assert finding.sentence == sentence
 
@@ -124,4 +124,4 @@ def test_a_share_that_is_open_says_why(
     ],
 )
 def test_how_far_off_a_share_may_be_is_the_policys(facts: dict[str, Any], verdict: Verdict) -> None:
-    assert judged({**SHARE, **facts}, counts(14, 86), closed=10).verdict is verdict
+    assert judge_criterion({**SHARE, **facts}, counts(14, 86), closed=10).verdict is verdict

@@ -1,4 +1,4 @@
-"""The band of counts that a share leaves likely, by definition and beside scipy's."""
+"""The acceptance region of a share: by definition, and against scipy."""
 
 from math import comb
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from controller.core.stats.binomial import band
+from controller.core.stats.binomial import acceptance_region
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from controller.core.stats.binomial import band
 def test_a_band_by_number(
     trials: int, share: float, confidence: float, expected: tuple[int, int]
 ) -> None:
-    assert band(trials, share, confidence) == expected
+    assert acceptance_region(trials, share, confidence) == expected
 
 
 @given(st.integers(1, 60), st.floats(0, 1), st.sampled_from([0.9, 0.99, 0.999]))
@@ -32,7 +32,7 @@ def test_neither_tail_is_likelier_than_it_may_be_and_the_band_is_no_wider(
     trials: int, share: float, confidence: float
 ) -> None:
     chances = [comb(trials, k) * share**k * (1 - share) ** (trials - k) for k in range(trials + 1)]
-    low, high = band(trials, share, confidence)
+    low, high = acceptance_region(trials, share, confidence)
     tail, rounding = (1 - confidence) / 2, 1e-9
     assert 0 <= low <= high <= trials
     assert sum(chances[:low]) <= tail + rounding
@@ -44,10 +44,12 @@ def test_neither_tail_is_likelier_than_it_may_be_and_the_band_is_no_wider(
 @pytest.mark.parametrize("trials", [7, 288, 1_000, 20_000, 1_000_000])
 @pytest.mark.parametrize("share", [0.001, 0.1, 0.37, 0.5, 0.98])
 def test_it_is_the_interval_of_scipy(trials: int, share: float) -> None:
-    assert band(trials, share, 0.99) == tuple(map(int, stats.binom.interval(0.99, trials, share)))
+    assert acceptance_region(trials, share, 0.99) == tuple(
+        map(int, stats.binom.interval(0.99, trials, share))
+    )
 
 
 @given(st.integers(0, 100_000), st.floats(0, 1))
 def test_the_other_path_has_what_is_left(trials: int, share: float) -> None:
-    low, high = band(trials, share, 0.99)
-    assert band(trials, 1 - share, 0.99) == (trials - high, trials - low)
+    low, high = acceptance_region(trials, share, 0.99)
+    assert acceptance_region(trials, 1 - share, 0.99) == (trials - high, trials - low)

@@ -1,4 +1,4 @@
-"""A share against a bound: fair bets, proofs, and the table of what a proof takes."""
+"""A share against a bound: fair ratios, proofs, and how many requests a proof takes."""
 
 from collections.abc import Callable
 from math import comb, exp, inf, log
@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.core.stats.binomial import (
-    at_most,
+    cdf,
     censored_log_ratios,
     effects,
-    log_proof,
+    log_e_value_below,
     log_ratios,
     requests_to_prove,
     upper_bound,
 )
-from controller.core.stats.eprocess import Capital, bet
+from controller.core.stats.eprocess import Capital, update_capital
 
 ALLOWED = 0.001
 Ratios: TypeAlias = Callable[[float, float, float, tuple[float, ...]], tuple[float, ...]]
@@ -34,12 +34,12 @@ def expected(requests: int, share: float, e_values: list[float]) -> float:
 
 @pytest.mark.parametrize("ratios_of", [log_ratios, censored_log_ratios])
 @given(st.integers(1, 40), SHARES, st.floats(0, 1))
-def test_while_the_rule_holds_no_bet_gains_on_average(
+def test_while_the_rule_is_kept_the_mean_ratio_is_at_most_one(
     ratios_of: Ratios, requests: int, allowed: float, part: float
 ) -> None:
-    found = effects(allowed)
-    for index in range(len(found)):
-        ratios = [exp(ratios_of(requests, k, allowed, found)[index]) for k in range(requests + 1)]
+    shares = effects(allowed)
+    for index in range(len(shares)):
+        ratios = [exp(ratios_of(requests, k, allowed, shares)[index]) for k in range(requests + 1)]
         assert expected(requests, part * allowed, ratios) <= 1 + 1e-9
 
 
@@ -47,9 +47,9 @@ def test_while_the_rule_holds_no_bet_gains_on_average(
 def test_a_censored_minute_says_no_more_and_another_failure_no_less(
     requests: int, failed: int
 ) -> None:
-    requests, found = requests + failed + 1, effects(ALLOWED)
-    whole = log_ratios(requests, failed, ALLOWED, found)
-    one, more = (censored_log_ratios(requests, k, ALLOWED, found) for k in (failed, failed + 1))
+    requests, shares = requests + failed + 1, effects(ALLOWED)
+    whole = log_ratios(requests, failed, ALLOWED, shares)
+    one, more = (censored_log_ratios(requests, k, ALLOWED, shares) for k in (failed, failed + 1))
     assert all(a <= b for a, b in zip(one, whole, strict=True))
     assert all(a <= b for a, b in zip(one[:-1], more[:-1], strict=True))
 
@@ -67,16 +67,16 @@ def test_a_burst_is_the_less_proof_of_an_effect_the_more_failures_it_has_than_th
 
 @pytest.mark.parametrize("failed", [0, 1, 2])
 def test_a_failure_or_two_count_in_full_however_little_traffic_there_is(failed: int) -> None:
-    found = effects(ALLOWED)
-    assert censored_log_ratios(6, failed, ALLOWED, found) == log_ratios(6, failed, ALLOWED, found)
+    shares = effects(ALLOWED)
+    assert censored_log_ratios(6, failed, ALLOWED, shares) == log_ratios(6, failed, ALLOWED, shares)
 
 
 @given(st.integers(1, 40), SHARES, st.floats(0, 1))
-def test_while_the_rule_is_broken_no_proof_gains_on_average(
+def test_while_the_rule_is_broken_the_mean_e_value_of_a_proof_is_at_most_one(
     requests: int, allowed: float, part: float
 ) -> None:
     share = allowed + part * (1 - allowed)
-    proofs = [exp(log_proof(requests, k, allowed)) for k in range(requests + 1)]
+    proofs = [exp(log_e_value_below(requests, k, allowed)) for k in range(requests + 1)]
     assert expected(requests, share, proofs) <= 1 + 1e-9
 
 
@@ -85,9 +85,11 @@ def test_a_minute_in_two_halves_is_worth_as_much_as_in_one(
     first: int, failed: int, second: int, failed_later: int
 ) -> None:
     one, other = (first + failed, failed), (second + failed_later, failed_later)
-    found = effects(ALLOWED)
-    whole = log_ratios(one[0] + other[0], one[1] + other[1], ALLOWED, found)
-    halves = zip(log_ratios(*one, ALLOWED, found), log_ratios(*other, ALLOWED, found), strict=True)
+    shares = effects(ALLOWED)
+    whole = log_ratios(one[0] + other[0], one[1] + other[1], ALLOWED, shares)
+    halves = zip(
+        log_ratios(*one, ALLOWED, shares), log_ratios(*other, ALLOWED, shares), strict=True
+    )
     assert whole == pytest.approx([a + b for a, b in halves], rel=1e-9, abs=1e-9)
 
 
@@ -98,7 +100,9 @@ def test_another_failure_is_never_better_news(requests: int, failed: int) -> Non
         log_ratios(requests, k, ALLOWED, effects(ALLOWED)) for k in (failed, failed + 1)
     )
     assert all(a < b for a, b in zip(better, worse, strict=True))
-    assert log_proof(requests, failed, ALLOWED) > log_proof(requests, failed + 1, ALLOWED)
+    assert log_e_value_below(requests, failed, ALLOWED) > log_e_value_below(
+        requests, failed + 1, ALLOWED
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,7 +112,9 @@ def test_another_failure_is_never_better_news(requests: int, failed: int) -> Non
 def test_requests_that_prove_99_9_percent(failed: int, requests: int) -> None:
     assert requests_to_prove(ALLOWED, failed) == requests
     assert (
-        log_proof(requests - 1, failed, ALLOWED) < log(20) <= log_proof(requests, failed, ALLOWED)
+        log_e_value_below(requests - 1, failed, ALLOWED)
+        < log(20)
+        <= log_e_value_below(requests, failed, ALLOWED)
     )
 
 
@@ -137,11 +143,11 @@ def test_the_chance_of_at_most_so_many_failures(
 ) -> None:
     failed = data.draw(st.integers(0, requests))
     ones = [1.0 if k <= failed else 0.0 for k in range(requests + 1)]
-    assert at_most(failed, requests, share) == pytest.approx(expected(requests, share, ones))
+    assert cdf(failed, requests, share) == pytest.approx(expected(requests, share, ones))
 
 
 def test_the_chance_is_the_same_on_both_sides_of_its_two_formulas() -> None:
-    assert at_most(3, 1_000, 0.002) == pytest.approx(at_most(3, 1_001, 0.002), rel=0.01)
+    assert cdf(3, 1_000, 0.002) == pytest.approx(cdf(3, 1_001, 0.002), rel=0.01)
 
 
 @given(SHARES)
@@ -150,12 +156,12 @@ def test_every_effect_is_worse_than_what_is_allowed_and_possible(allowed: float)
 
 
 @pytest.mark.parametrize("allowed", [0.5, 0.96, 0.999])
-def test_a_generous_rule_has_an_effect_to_bet_on_too(allowed: float) -> None:
+def test_a_generous_rule_has_an_effect_to_test_for_too(allowed: float) -> None:
     assert all(allowed < one < 1 for one in effects(allowed))
 
 
 def test_twenty_percent_errors_are_certain_within_three_minutes_of_sixty_requests() -> None:
-    capital, found = Capital(), effects(ALLOWED)
+    capital, shares = Capital(), effects(ALLOWED)
     for _ in range(3):
-        capital = bet(capital, log_ratios(60, 12, ALLOWED, found), 0.1)
-    assert capital.e > 1_000
+        capital = update_capital(capital, log_ratios(60, 12, ALLOWED, shares), 0.1)
+    assert capital.e_value > 1_000

@@ -1,12 +1,17 @@
-"""How far counts are from independent requests."""
+"""The dispersion of counts: how far they are from independent requests."""
 
 from collections.abc import Callable
 from random import Random
 
 import pytest
 
-from controller.core.judge.evidence import FrozenValue
-from controller.core.stats.dispersion import dispersion, local_dispersion, scaled, thinned
+from controller.core.judge.evidence import BaselineMeasurement
+from controller.core.stats.dispersion import (
+    cap_effective_samples,
+    dispersion,
+    local_dispersion,
+    minute_dispersion,
+)
 
 
 def blocks(share_of: Callable[[int, Random], float]) -> list[tuple[float, float]]:
@@ -17,15 +22,15 @@ def blocks(share_of: Callable[[int, Random], float]) -> list[tuple[float, float]
 
 
 def test_independent_requests_have_a_dispersion_near_one() -> None:
-    seen = blocks(lambda _index, _draw: 0.05)
-    assert dispersion(seen) == pytest.approx(1.0, abs=0.25)
-    assert local_dispersion(seen) == pytest.approx(1.0, abs=0.25)
+    counts = blocks(lambda _index, _draw: 0.05)
+    assert dispersion(counts) == pytest.approx(1.0, abs=0.25)
+    assert local_dispersion(counts) == pytest.approx(1.0, abs=0.25)
 
 
 def test_a_share_that_changes_from_block_to_block_has_more() -> None:
-    seen = blocks(lambda _index, draw: draw.choice((0.02, 0.08)))
-    assert dispersion(seen) > 5
-    assert local_dispersion(seen) > 5
+    counts = blocks(lambda _index, draw: draw.choice((0.02, 0.08)))
+    assert dispersion(counts) > 5
+    assert local_dispersion(counts) > 5
 
 
 def test_slow_changes_have_more_than_the_same_ones_shuffled() -> None:
@@ -44,8 +49,8 @@ def test_what_changes_slowly_is_no_difference_between_neighbours() -> None:
 
 def test_neighbours_that_differ_all_the_time_by_number() -> None:
     """Ten and thirty of a hundred, where twenty are usual: each is 2.5 deviations off."""
-    seen = [(100.0, count) for count in [10.0, 30.0] * 20]
-    assert local_dispersion(seen) == pytest.approx(2 * 100 / 16)
+    alternating = [(100.0, count) for count in [10.0, 30.0] * 20]
+    assert local_dispersion(alternating) == pytest.approx(2 * 100 / 16)
 
 
 @pytest.mark.parametrize(
@@ -58,9 +63,9 @@ def test_neighbours_that_differ_all_the_time_by_number() -> None:
 )
 def test_eight_blocks_by_number(counts: list[float], expected: float) -> None:
     """Eight squares of 2.5 deviations are 50, and seven degrees of freedom are left."""
-    seen = [(100.0, count) for count in counts]
-    assert dispersion(seen) == pytest.approx(expected)
-    assert dispersion([(0.0, 0.0), *seen, (0.0, 0.0)]) == pytest.approx(expected)
+    pairs = [(100.0, count) for count in counts]
+    assert dispersion(pairs) == pytest.approx(expected)
+    assert dispersion([(0.0, 0.0), *pairs, (0.0, 0.0)]) == pytest.approx(expected)
 
 
 def test_blocks_of_one_request_count_too() -> None:
@@ -69,13 +74,13 @@ def test_blocks_of_one_request_count_too() -> None:
 
 def test_what_varies_by_itself_is_the_same_share_of_however_many_requests() -> None:
     """Blocks of 100 requests a minute vary three times as much as chance."""
-    known = FrozenValue(400.0, 1_000, 600, 1_200, 0.05, 3.0)
-    assert [scaled(known, requests) for requests in (0, 50, 100, 200)] == [1, 2, 3, 5]
+    baseline = BaselineMeasurement(400.0, 1_000, 600, 1_200, 0.05, 3.0)
+    assert [minute_dispersion(baseline, requests) for requests in (0, 50, 100, 200)] == [1, 2, 3, 5]
 
 
-def test_where_nobody_knows_how_long_a_baseline_is_it_is_taken_as_it_is() -> None:
-    assert scaled(FrozenValue(400.0, 1_000, 600, 600, 0.05, 3.0), 50) == 3.0
-    assert scaled(FrozenValue(400.0, 0, 600, 1_200, 0.05, 3.0), 50) == 3.0
+def test_the_dispersion_of_a_baseline_of_unknown_length_is_taken_as_it_is() -> None:
+    assert minute_dispersion(BaselineMeasurement(400.0, 1_000, 600, 600, 0.05, 3.0), 50) == 3.0
+    assert minute_dispersion(BaselineMeasurement(400.0, 0, 600, 1_200, 0.05, 3.0), 50) == 3.0
 
 
 def test_fewer_differences_than_by_chance_are_no_less_than_chance() -> None:
@@ -83,7 +88,7 @@ def test_fewer_differences_than_by_chance_are_no_less_than_chance() -> None:
 
 
 @pytest.mark.parametrize(
-    "seen",
+    "counts",
     [
         pytest.param([], id="nothing"),
         pytest.param([(100.0, 50.0), (100.0, 1.0)], id="two blocks"),
@@ -93,12 +98,12 @@ def test_fewer_differences_than_by_chance_are_no_less_than_chance() -> None:
     ],
 )
 def test_where_nothing_can_be_learned_requests_count_as_independent(
-    seen: list[tuple[float, float]],
+    counts: list[tuple[float, float]],
 ) -> None:
-    assert dispersion(seen) == 1.0
-    assert local_dispersion(seen) == 1.0
+    assert dispersion(counts) == 1.0
+    assert local_dispersion(counts) == 1.0
 
 
 def test_a_minute_counts_as_no_more_than_a_few_hundred_requests() -> None:
-    assert thinned(1.2, 100, 300) == 1.2
-    assert thinned(1.2, 6_000, 300) == 20.0
+    assert cap_effective_samples(1.2, 100, 300) == 1.2
+    assert cap_effective_samples(1.2, 6_000, 300) == 20.0

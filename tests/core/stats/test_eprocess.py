@@ -1,4 +1,4 @@
-"""Capital that bets on a change: fair, blind to how it is looked at, and slow to be rushed."""
+"""The e-process of one test: fair, and capped so that few minutes never reject."""
 
 from math import exp, inf, isfinite, log
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.stats.eprocess import Capital, bet, cap_for
+from controller.core.stats.eprocess import Capital, cap_for, update_capital
 
 MINUTES = st.lists(
     st.tuples(st.lists(st.floats(-20, 20), min_size=3, max_size=3), st.floats(0, 0.2)),
@@ -14,10 +14,10 @@ MINUTES = st.lists(
 )
 
 
-def played(minutes: list[tuple[list[float], float]]) -> Capital:
+def capital_after(minutes: list[tuple[list[float], float]]) -> Capital:
     capital = Capital()
     for ratios, onset in minutes:
-        capital = bet(capital, ratios, onset)
+        capital = update_capital(capital, ratios, onset)
     return capital
 
 
@@ -32,39 +32,41 @@ def test_the_recursion_is_the_mixture_over_effects_and_onsets(
         unspent -= share
         for effect in range(3):
             total += share / 3 * exp(sum(ratios[effect] for ratios, _ in minutes[start:]))
-    assert played(minutes).e == pytest.approx(total + unspent, rel=1e-6)
+    assert capital_after(minutes).e_value == pytest.approx(total + unspent, rel=1e-6)
 
 
 @given(MINUTES, st.lists(st.floats(0.01, 0.99), min_size=3, max_size=3), st.floats(0, 1))
 def test_a_minute_that_is_fair_on_average_leaves_the_capital_as_it_is_on_average(
     minutes: list[tuple[list[float], float]], chances: list[float], onset: float
 ) -> None:
-    """A coin that doubles or halves each bet so that its mean is 1, for one effect at a time."""
-    before = played(minutes)
+    """A coin decides over each ratio so that its mean is 1, for one effect at a time."""
+    before = capital_after(minutes)
     for effect, chance in enumerate(chances):
         gain, loss = [0.0] * 3, [0.0] * 3
         gain[effect], loss[effect] = log(0.5 / chance), log(0.5 / (1 - chance))
-        won, lost = bet(before, gain, onset), bet(before, loss, onset)
-        assert chance * won.e + (1 - chance) * lost.e == pytest.approx(before.e, rel=1e-6)
+        gained, lost = update_capital(before, gain, onset), update_capital(before, loss, onset)
+        assert chance * gained.e_value + (1 - chance) * lost.e_value == pytest.approx(
+            before.e_value, rel=1e-6
+        )
 
 
 def test_no_minute_means_no_evidence() -> None:
-    assert Capital().e == 1.0
+    assert Capital().e_value == 1.0
 
 
 @given(st.floats(0, 1))
 def test_minutes_that_say_nothing_leave_no_evidence(onset: float) -> None:
-    capital = played([([0.0, 0.0, 0.0], onset)] * 5)
-    assert capital.e == pytest.approx(1.0)
+    capital = capital_after([([0.0, 0.0, 0.0], onset)] * 5)
+    assert capital.e_value == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("datapoints", [2, 3, 5])
-def test_fewer_datapoints_than_asked_for_never_reject(datapoints: int) -> None:
+def test_fewer_datapoints_than_required_never_reject(datapoints: int) -> None:
     capital, cap = Capital(), cap_for(0.01, datapoints)
     for _ in range(datapoints - 1):
-        capital = bet(capital, [1e6], 1.0, cap=cap)
-    assert capital.e < 100
-    assert bet(capital, [1e6], 0.0, cap=cap).e >= 100
+        capital = update_capital(capital, [1e6], 1.0, cap=cap)
+    assert capital.e_value < 100
+    assert update_capital(capital, [1e6], 0.0, cap=cap).e_value >= 100
 
 
 def test_one_datapoint_needs_no_cap() -> None:
@@ -72,28 +74,28 @@ def test_one_datapoint_needs_no_cap() -> None:
 
 
 @given(MINUTES, st.floats(1, 20))
-def test_a_cap_or_dispersion_never_adds_to_a_single_bet_that_gains(
+def test_a_cap_or_dispersion_never_adds_to_a_single_ratio_that_gains(
     minutes: list[tuple[list[float], float]], dispersion: float
 ) -> None:
     gains = [([abs(one) for one in ratios], onset) for ratios, onset in minutes]
     plain, tempered, capped = Capital(), Capital(), Capital()
     for ratios, onset in gains:
-        plain = bet(plain, ratios, onset)
-        tempered = bet(tempered, ratios, onset, dispersion=dispersion)
-        capped = bet(capped, ratios, onset, cap=2.0)
-    assert tempered.e <= plain.e * (1 + 1e-9)
-    assert capped.e <= plain.e * (1 + 1e-9)
+        plain = update_capital(plain, ratios, onset)
+        tempered = update_capital(tempered, ratios, onset, dispersion=dispersion)
+        capped = update_capital(capped, ratios, onset, cap=2.0)
+    assert tempered.e_value <= plain.e_value * (1 + 1e-9)
+    assert capped.e_value <= plain.e_value * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("ratio", [1e6, -1e6], ids=["a flood of evidence", "and of the opposite"])
 def test_evidence_stays_a_number_however_much_there_is(ratio: float) -> None:
-    capital = played([([ratio] * 3, 0.1)] * 50)
-    assert isfinite(capital.e)
-    assert capital.e >= 0
+    capital = capital_after([([ratio] * 3, 0.1)] * 50)
+    assert isfinite(capital.e_value)
+    assert capital.e_value >= 0
 
 
 @given(st.lists(st.floats(0, 1), max_size=20))
 def test_no_more_than_the_whole_prior_is_ever_spent(onsets: list[float]) -> None:
-    capital = played([([0.0, 0.0, 0.0], onset) for onset in onsets])
+    capital = capital_after([([0.0, 0.0, 0.0], onset) for onset in onsets])
     assert capital.unspent == pytest.approx(max(0.0, 1 - sum(onsets)), abs=1e-9)
     assert capital.unspent >= 0

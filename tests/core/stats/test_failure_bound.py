@@ -1,12 +1,12 @@
-"""What so many requests show about a failure rate: known values, and the definition itself."""
+"""The bound of a failure rate: known values, the definition itself, and its sentence."""
 
 from fractions import Fraction
 from math import comb
 
 import pytest
 
-from controller.core.judge.wording import unshown
-from controller.core.stats.binomial import failure_bound, needed_without_failure, rules_out
+from controller.core.judge.wording import confidence_note
+from controller.core.stats.binomial import failure_bound, rules_out, zero_failure_sample_size
 
 
 @pytest.mark.parametrize(
@@ -75,17 +75,17 @@ def test_a_rate_is_ruled_out_exactly_when_the_bound_is_not_above_it(
     ],
 )
 def test_it_takes_so_many_without_a_failure(rate: float, needed: int) -> None:
-    assert needed_without_failure(rate) == needed
+    assert zero_failure_sample_size(rate) == needed
 
 
 @pytest.mark.parametrize("rate", [0.3, 0.01, 0.001, 0.000_37])
 def test_one_request_less_would_not_be_enough(rate: float) -> None:
-    needed = needed_without_failure(rate)
+    needed = zero_failure_sample_size(rate)
     assert failure_bound(0, needed) <= rate < failure_bound(0, needed - 1)
 
 
 @pytest.mark.parametrize(
-    ("asked", "failures", "requests", "text"),
+    ("objective", "failures", "requests", "text"),
     [
         pytest.param(
             0.999,
@@ -118,9 +118,11 @@ def test_one_request_less_would_not_be_enough(rate: float) -> None:
             "(that takes 2 995 without one)",
             id="a part of a failure is one",
         ),
-        pytest.param(0.999, 0, 2_995, "", id="what is shown needs no reserve"),
+        pytest.param(0.999, 0, 2_995, "", id="a bound that is met needs no note"),
         pytest.param(0.0, 3, 3, "", id="a bound that everything meets"),
     ],
 )
-def test_what_is_not_shown_is_said(asked: float, failures: float, requests: int, text: str) -> None:
-    assert unshown(asked, failures, requests) == text
+def test_what_the_counts_leave_possible_is_written(
+    objective: float, failures: float, requests: int, text: str
+) -> None:
+    assert confidence_note(objective, failures, requests) == text

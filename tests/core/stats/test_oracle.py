@@ -1,4 +1,4 @@
-"""The judge's formulas beside scipy's, which nobody here wrote."""
+"""The formulas of the judge against those of scipy, as an independent oracle."""
 
 from math import log
 from typing import Any
@@ -7,14 +7,13 @@ import pytest
 from scipy import special, stats
 
 from controller.core.stats import binomial, poisson, two_sample
-from controller.core.stats.two_sample import ODDS, Pair
+from controller.core.stats.two_sample import ODDS_RATIOS, PairedCounts
 
 REQUESTS_AND_FAILED = [
     (1, 0), (1, 1), (6, 6), (20, 1), (60, 12), (288, 0), (288, 3), (999, 999), (1_000, 17),
     (1_001, 17), (20_000, 15), (20_000, 8_000), (1_000_000, 0), (1_000_000, 1_100),
 ]  # fmt: skip
 ALLOWED = [0.001, 0.01, 0.05, 0.3]
-# Above a thousand requests `at_most` adds up logarithms: as many as there are failures.
 REQUESTS = [1, 7, 60, 288, 999, 1_000, 1_001, 20_000, 1_000_000]
 SHARES = [0.0, 1e-6, 0.0005, 0.001, 0.01, 0.05, 0.3, 0.5, 0.95, 1.0]
 CHANCES = [(many, share) for many in REQUESTS for share in SHARES if many * share <= 20_000]
@@ -34,7 +33,7 @@ def test_the_chance_of_at_most_so_many_is_the_binomial_one(requests: int, share:
     around = {round(middle + many * spread) for many in (-5, -2, -1, 0, 1, 2, 5)}
     for failed in sorted(one for one in {0, 1} | around if 0 <= one <= requests):
         chance = stats.binom.cdf(failed, requests, share)
-        assert binomial.at_most(failed, requests, share) == pytest.approx(chance, rel=1e-8)
+        assert binomial.cdf(failed, requests, share) == pytest.approx(chance, rel=1e-8)
 
 
 @pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99])
@@ -54,12 +53,12 @@ def test_the_share_that_stays_possible_is_clopper_and_pearsons(
 
 @each_bound
 @each_count
-def test_a_bet_on_a_share_is_a_ratio_of_binomial_chances(
+def test_a_ratio_of_a_share_is_that_of_binomial_chances(
     requests: int, failed: int, allowed: float
 ) -> None:
     shares = binomial.effects(allowed)
-    held = stats.binom.logpmf(failed, requests, allowed)
-    ratios = [stats.binom.logpmf(failed, requests, one) - held for one in shares]
+    at_bound = stats.binom.logpmf(failed, requests, allowed)
+    ratios = [stats.binom.logpmf(failed, requests, one) - at_bound for one in shares]
     assert binomial.log_ratios(requests, failed, allowed, shares) == near(ratios)
 
 
@@ -71,40 +70,42 @@ def test_a_proof_is_the_mean_of_such_ratios_over_shares_below_the_bound(
     below = [part * allowed for part in (0.0, 0.05, 0.2, 0.4, 0.6, 0.8)]
     mixture = special.logsumexp(stats.binom.logpmf(failed, requests, below), b=1 / len(below))
     ratio = mixture - stats.binom.logpmf(failed, requests, allowed)
-    assert binomial.log_proof(requests, failed, allowed) == near(ratio)
+    assert binomial.log_e_value_below(requests, failed, allowed) == near(ratio)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 10, 300, 100_000])
 @pytest.mark.parametrize("allowed", [0.01, 2.0, 10.0, 5_000.0])
-def test_a_bet_on_a_count_is_a_ratio_of_poisson_chances(count: int, allowed: float) -> None:
-    held = stats.poisson.logpmf(count, allowed)
-    ratios = [stats.poisson.logpmf(count, one * allowed) - held for one in poisson.MULTIPLES]
+def test_a_ratio_of_a_count_is_that_of_poisson_chances(count: int, allowed: float) -> None:
+    at_bound = stats.poisson.logpmf(count, allowed)
+    ratios = [stats.poisson.logpmf(count, one * allowed) - at_bound for one in poisson.RATE_RATIOS]
     assert poisson.log_ratios(count, allowed) == near(ratios)
 
 
 @pytest.mark.parametrize("theta", [0.001, 0.05, 0.5, 0.9])
 @pytest.mark.parametrize(
-    "seen",
+    "counts",
     [
-        pytest.param(Pair(6, 5, 54, 3), id="a tenth of few requests"),
-        pytest.param(Pair(300, 0, 300, 0), id="none was slow"),
-        pytest.param(Pair(300, 300, 300, 300), id="all were"),
-        pytest.param(Pair(300, 20, 300, 15), id="two halves"),
-        pytest.param(Pair(950_000, 60_000, 50_000, 2_500), id="a small rest of a million"),
+        pytest.param(PairedCounts(6, 5, 54, 3), id="a tenth of few requests"),
+        pytest.param(PairedCounts(300, 0, 300, 0), id="none was slow"),
+        pytest.param(PairedCounts(300, 300, 300, 300), id="all were"),
+        pytest.param(PairedCounts(300, 20, 300, 15), id="two halves"),
+        pytest.param(PairedCounts(950_000, 60_000, 50_000, 2_500), id="a small rest of a million"),
     ],
 )
-def test_a_bet_on_two_paths_is_a_ratio_of_their_chances_together(seen: Pair, theta: float) -> None:
+def test_a_ratio_of_two_paths_is_that_of_their_chances_together(
+    counts: PairedCounts, theta: float
+) -> None:
     def both(canary: float, control: float) -> float:
         return float(
-            stats.binom.logpmf(seen.slow, seen.requests, canary)
-            + stats.binom.logpmf(seen.control_slow, seen.control, control)
+            stats.binom.logpmf(counts.slow, counts.requests, canary)
+            + stats.binom.logpmf(counts.control_slow, counts.control_requests, control)
         )
 
-    worse = [special.expit(special.logit(theta) + log(one)) for one in ODDS]
-    total = seen.requests + seen.control
-    mixed = [(seen.requests * one + seen.control * theta) / total for one in worse]
+    worse = [special.expit(special.logit(theta) + log(one)) for one in ODDS_RATIOS]
+    total = counts.requests + counts.control_requests
+    mixed = [(counts.requests * one + counts.control_requests * theta) / total for one in worse]
     ratios = [both(a, theta) - both(b, b) for a, b in zip(worse, mixed, strict=True)]
-    assert two_sample.log_ratios(seen, theta) == near(ratios)
+    assert two_sample.log_ratios(counts, theta) == near(ratios)
 
 
 # A window's p95 against a limit, and the count of its requests above the limit: one event.
@@ -130,14 +131,14 @@ def test_the_chance_that_the_p95_is_above_a_limit_is_that_of_more_than_5_percent
     """The p95 is the value of rank 0.95 n, whose share has a beta distribution."""
     rank = requests * 19 // 20
     over = stats.beta.sf(LATENCY.cdf(limit), rank, requests - rank + 1)
-    fewer = binomial.at_most(requests // 20, requests, float(LATENCY.sf(limit)))
+    fewer = binomial.cdf(requests // 20, requests, float(LATENCY.sf(limit)))
     assert 1 - fewer == pytest.approx(over, abs=1e-9)
 
 
 @pytest.mark.parametrize("limit", LIMITS)
 def test_a_share_read_between_percentiles_is_above_5_percent_iff_the_p95_is(limit: float) -> None:
     known = {share: float(LATENCY.ppf(share)) for share in (0.5, 0.9, 0.95, 0.99)}
-    share = two_sample.above(limit, known)
+    share = two_sample.share_above(limit, known)
     assert share is not None
     assert (share > 0.05) == (known[0.95] > limit)
     assert share == pytest.approx(float(LATENCY.sf(limit)), rel=0.1)

@@ -1,4 +1,4 @@
-"""A count against a bound: fair bets, and how soon too many are noticed."""
+"""A count against a bound: fair ratios, and how soon too many are noticed."""
 
 from collections.abc import Callable
 from math import comb, exp, inf, lgamma, log
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.stats.eprocess import Capital, bet, cap_for
-from controller.core.stats.poisson import MULTIPLES, log_ratios
+from controller.core.stats.eprocess import Capital, cap_for, update_capital
+from controller.core.stats.poisson import RATE_RATIOS, log_ratios
 
 # "More than 10 in 5 minutes", by the minute.
 ALLOWED = 2.0
@@ -26,7 +26,7 @@ def log_poisson(count: int, mean: float) -> float:
 
 def expected(log_chance: Callable[[int], float], most: int, allowed: float) -> list[float]:
     """Return the mean of each e-value, by enumeration over counts up to `most`."""
-    means = [0.0] * len(MULTIPLES)
+    means = [0.0] * len(RATE_RATIOS)
     for count in range(most + 1):
         chance, ratios = log_chance(count), log_ratios(count, allowed)
         means = [mean + exp(chance + one) for mean, one in zip(means, ratios, strict=True)]
@@ -34,19 +34,19 @@ def expected(log_chance: Callable[[int], float], most: int, allowed: float) -> l
 
 
 @pytest.mark.parametrize("allowed", [0.01, 0.5, ALLOWED, 20.0])
-def test_at_the_bound_a_bet_is_worth_exactly_its_stake_on_average(allowed: float) -> None:
+def test_at_the_bound_the_mean_ratio_is_one(allowed: float) -> None:
     means = expected(lambda count: log_poisson(count, allowed), ENOUGH, allowed)
-    assert means == pytest.approx([1.0] * len(MULTIPLES))
+    assert means == pytest.approx([1.0] * len(RATE_RATIOS))
 
 
 @given(MEANS, st.floats(0, 1))
-def test_below_the_bound_no_bet_gains_on_average(allowed: float, part: float) -> None:
+def test_below_the_bound_the_mean_ratio_is_at_most_one(allowed: float, part: float) -> None:
     means = expected(lambda count: log_poisson(count, part * allowed), ENOUGH, allowed)
     assert max(means) <= 1 + 1e-9
 
 
 @given(st.integers(1, 60), st.floats(0, 1), st.floats(1, 2))
-def test_rejections_of_few_requests_make_no_bet_gain_either(
+def test_rejections_of_few_requests_have_a_mean_ratio_of_at_most_one_too(
     requests: int, share: float, room: float
 ) -> None:
     """A count that cannot exceed the requests is binomial, and no Poisson count."""
@@ -76,13 +76,13 @@ def test_one_more_is_never_better_news(count: int, allowed: float) -> None:
 
 @given(MEANS)
 def test_a_minute_without_any_speaks_against_every_excess(allowed: float) -> None:
-    found = log_ratios(0, allowed)
-    assert found == tuple(-allowed * (one - 1) for one in MULTIPLES)
-    assert max(found) < 0
+    ratios = log_ratios(0, allowed)
+    assert ratios == tuple(-allowed * (one - 1) for one in RATE_RATIOS)
+    assert max(ratios) < 0
 
 
 def test_where_none_is_allowed_none_is_no_evidence_and_one_is() -> None:
-    assert log_ratios(0, 0) == (0.0,) * len(MULTIPLES)
+    assert log_ratios(0, 0) == (0.0,) * len(RATE_RATIOS)
     assert min(log_ratios(1, 0)) > 0
 
 
@@ -90,9 +90,11 @@ def minutes_to_reject(count: int, limit: int = 600) -> float:
     """Return after how many minutes of `count` each the bound is rejected at 1 %; inf: never."""
     capital = Capital()
     for minute in range(limit):
-        onset = 0.5 if minute == 0 else 0.2 / limit
-        capital = bet(capital, log_ratios(count, ALLOWED), onset, cap=cap_for(0.01, 2))
-        if capital.e >= 100:
+        prior_share = 0.5 if minute == 0 else 0.2 / limit
+        capital = update_capital(
+            capital, log_ratios(count, ALLOWED), prior_share, cap=cap_for(0.01, 2)
+        )
+        if capital.e_value >= 100:
             return minute + 1
     return inf
 

@@ -1,4 +1,4 @@
-"""When a change may begin: one prior, spent once."""
+"""The prior of a change point: one prior, spent once."""
 
 from itertools import pairwise
 
@@ -6,19 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.stats.eprocess import Capital, bet
-from controller.core.stats.prior import Onsets
+from controller.core.stats.eprocess import Capital, update_capital
+from controller.core.stats.prior import ChangePointPrior
 
 STEPS, PLANNED = st.integers(1, 8), st.integers(1, 3_000)
 
 
-def shares(onsets: Onsets, steps: list[int]) -> list[float]:
-    """Return what is bet on an onset in each minute with data; `steps`: which it is of."""
-    capital, found = Capital(), []
+def shares(prior: ChangePointPrior, steps: list[int]) -> list[float]:
+    """Return the share of the prior for each minute with data; steps: the step of each minute."""
+    capital, spent = Capital(), []
     for step in steps:
-        found.append(onsets.share(capital, step))
-        capital = bet(capital, [0.0], found[-1], step=step)
-    return found
+        spent.append(prior.share(capital, step))
+        capital = update_capital(capital, [0.0], spent[-1], step=step)
+    return spent
 
 
 @given(STEPS, PLANNED, st.lists(st.integers(0, 7), max_size=60), st.integers(1, 50))
@@ -27,38 +27,38 @@ def test_no_rollout_spends_more_than_the_whole_prior(
 ) -> None:
     """However long it takes, however often it goes back to a step, wherever it begins."""
     visited = [min(step, steps - 1) for step in ladder for _ in range(each)]
-    assert sum(shares(Onsets(steps, planned), visited)) <= 1 + 1e-9
+    assert sum(shares(ChangePointPrior(steps, planned), visited)) <= 1 + 1e-9
 
 
 @given(st.integers(2, 8), PLANNED)
-def test_the_first_minute_of_all_is_bet_on_most_and_the_first_of_a_step_more_than_any(
+def test_the_first_minute_of_all_has_the_largest_share_and_the_first_of_a_step_more_than_any(
     steps: int, planned: int
 ) -> None:
-    first, usual, of_next, again = shares(Onsets(steps, planned), [0, 0, 1, 1])
+    first, usual, of_next, again = shares(ChangePointPrior(steps, planned), [0, 0, 1, 1])
     assert first > of_next > usual > again > 0
 
 
 def test_a_step_that_is_taken_again_has_begun_once() -> None:
-    onsets = Onsets(3, 120)
-    once, _, back, _ = shares(onsets, [0, 1, 0, 1])
+    prior = ChangePointPrior(3, 120)
+    once, _, back, _ = shares(prior, [0, 1, 0, 1])
     assert once > 0.5
     assert back < 0.01
 
 
-def test_a_rollout_that_begins_at_its_last_step_bets_on_that() -> None:
-    assert shares(Onsets(3, 120), [2])[0] > 0.5
+def test_a_rollout_that_begins_at_its_last_step_has_the_first_share_there() -> None:
+    assert shares(ChangePointPrior(3, 120), [2])[0] > 0.5
 
 
-def test_a_rollout_that_holds_for_days_still_has_some_share_left() -> None:
-    found = shares(Onsets(1, 60), [0] * 5_000)
-    assert all(later < earlier for earlier, later in pairwise(found[1:]))
-    assert found[-1] > 0
+def test_a_rollout_on_hold_for_days_still_has_some_share_left() -> None:
+    spent = shares(ChangePointPrior(1, 60), [0] * 5_000)
+    assert all(later < earlier for earlier, later in pairwise(spent[1:]))
+    assert spent[-1] > 0
 
 
 def test_minutes_without_data_are_no_minutes() -> None:
     """The share of a step waits for its first request."""
-    onsets = Onsets(2, 120)
+    prior = ChangePointPrior(2, 120)
     waiting = Capital()
-    assert onsets.share(waiting, 0) == pytest.approx(0.5 + 0.2 / 121)
-    begun = bet(waiting, [0.0], onsets.share(waiting, 0), step=0)
-    assert onsets.share(begun, 1) > 0.3
+    assert prior.share(waiting, 0) == pytest.approx(0.5 + 0.2 / 121)
+    begun = update_capital(waiting, [0.0], prior.share(waiting, 0), step=0)
+    assert prior.share(begun, 1) > 0.3

@@ -1,4 +1,4 @@
-"""SC-004 minute by minute: what trips, how soon, what must not, and what a control excuses."""
+"""The tests of a success rate, minute by minute: what rolls back, how soon, and what must not."""
 
 from collections.abc import Callable
 from math import comb, exp, inf
@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from controller.core.stats import binomial as rate
 from controller.core.stats import two_sample
-from controller.core.stats.mixture import Control
+from controller.core.stats.mixture import ControlState
 from controller.core.stats.success_rate import (
-    EXCUSED_MINUTES,
-    beside,
+    SHARED_OUTAGE_MINUTES,
     breaker_log_ratios,
-    broken_above,
-    excused,
+    breaker_threshold,
+    in_shared_outage,
     log_ratios,
+    update_control,
 )
-from controller.core.stats.two_sample import Pair
+from controller.core.stats.two_sample import PairedCounts
 from controller.simulation.traffic.random_draws import binomial
 from tests.support.sequential_rollouts import (
     ALLOWED,
@@ -81,18 +81,18 @@ def test_the_objective_alone_takes_five_bad_minutes() -> None:
     ],
 )
 def test_a_criterion_trips(allowed: float, broken: float) -> None:
-    assert broken_above(allowed) == pytest.approx(broken)
+    assert breaker_threshold(allowed) == pytest.approx(broken)
 
 
-# --- beside a control ----------------------------------------------------------------------------
+# --- Control --------------------------------------------------------------------------------------
 
 CONTROLS = st.tuples(st.integers(0, 60), st.integers(0, 60)).map(lambda two: (max(two), min(two)))
 BEFORE = st.builds(
-    Control, requests=st.floats(0, 1_000), slow=st.floats(0, 100), bad=st.integers(0, 20)
+    ControlState, requests=st.floats(0, 1_000), slow=st.floats(0, 100), bad=st.integers(0, 20)
 )
 
 
-Ratios = Callable[[Pair, float, Control, Control], tuple[float, ...]]
+Ratios = Callable[[PairedCounts, float, ControlState, ControlState], tuple[float, ...]]
 
 
 def means(
@@ -101,23 +101,23 @@ def means(
     share: float,
     control: tuple[int, int],
     allowed: float,
-    before: Control,
+    before: ControlState,
 ) -> list[float]:
-    """Return the mean of each e-value over the canary's failures, beside this control."""
-    known = beside(before, *control, allowed)
+    """Return the mean of each e-value over the canary's failures, with this control."""
+    known = update_control(before, *control, allowed)
     parts = []
     for failed in range(requests + 1):
         chance = comb(requests, failed) * share**failed * (1 - share) ** (requests - failed)
-        ratios = ratios_of(Pair(requests, failed, *control), allowed, before, known)
+        ratios = ratios_of(PairedCounts(requests, failed, *control), allowed, before, known)
         parts.append([chance * exp(one) for one in ratios])
-    return [sum(of_an_effect) for of_an_effect in zip(*parts, strict=True)]
+    return [sum(effect) for effect in zip(*parts, strict=True)]
 
 
 @pytest.mark.parametrize(
     ("ratios_of", "bound"),
     [
         pytest.param(log_ratios, float, id="objective"),
-        pytest.param(breaker_log_ratios, broken_above, id="breaker"),
+        pytest.param(breaker_log_ratios, breaker_threshold, id="breaker"),
     ],
 )
 @given(
@@ -127,32 +127,34 @@ def means(
     part=st.floats(0, 1),
     before=BEFORE,
 )
-def test_while_the_canary_keeps_its_rule_no_control_makes_a_bet_gain(
+def test_while_the_canary_keeps_its_rule_the_mean_ratio_is_at_most_one_beside_any_control(
     ratios_of: Ratios,
     bound: Callable[[float], float],
     requests: int,
     control: tuple[int, int],
     allowed: float,
     part: float,
-    before: Control,
+    before: ControlState,
 ) -> None:
     """By enumeration of the canary, whatever the control showed."""
     share = part * bound(allowed)
     assert max(means(ratios_of, requests, share, control, allowed, before)) <= 1 + 1e-9
 
 
-OUTAGES = st.builds(Control, st.just(100), st.just(10), st.integers(0, EXCUSED_MINUTES - 1))
+OUTAGES = st.builds(
+    ControlState, st.just(100), st.just(10), st.integers(0, SHARED_OUTAGE_MINUTES - 1)
+)
 
 
 @given(st.integers(1, 30), CONTROLS, st.floats(0.001, 0.2), st.floats(0, 1), OUTAGES)
 def test_in_a_shared_outage_the_breaker_gains_nothing_up_to_twice_its_bound(
-    requests: int, control: tuple[int, int], allowed: float, part: float, before: Control
+    requests: int, control: tuple[int, int], allowed: float, part: float, before: ControlState
 ) -> None:
     """By enumeration of the canary."""
-    assume(excused(before, beside(before, *control, allowed)))
-    share = part * min(0.9, 2 * broken_above(allowed))
-    found = means(breaker_log_ratios, requests, share, control, allowed, before)
-    assert max(found) <= 1 + 1e-9
+    assume(in_shared_outage(before, update_control(before, *control, allowed)))
+    share = part * min(0.9, 2 * breaker_threshold(allowed))
+    gains = means(breaker_log_ratios, requests, share, control, allowed, before)
+    assert max(gains) <= 1 + 1e-9
 
 
 @pytest.mark.parametrize(
@@ -160,31 +162,36 @@ def test_in_a_shared_outage_the_breaker_gains_nothing_up_to_twice_its_bound(
     [
         pytest.param((600, 60), 0.10, False, id="twice its bound, in an outage"),
         pytest.param((600, 60), 0.11, True, id="more than twice its bound, in an outage"),
-        pytest.param((600, 0), 0.05, False, id="its bound, beside a good control"),
-        pytest.param((600, 0), 0.06, True, id="more than its bound, beside a good control"),
+        pytest.param((600, 0), 0.05, False, id="its bound, with a good control"),
+        pytest.param((600, 0), 0.06, True, id="more than its bound, with a good control"),
     ],
 )
 def test_the_breaker_gains_from(control: tuple[int, int], share: float, gains: bool) -> None:
-    found = means(breaker_log_ratios, 30, share, control, ALLOWED, Control())
-    assert (max(found) > 1 + 1e-9) is gains
+    ratios = means(breaker_log_ratios, 30, share, control, ALLOWED, ControlState())
+    assert (max(ratios) > 1 + 1e-9) is gains
 
 
 def test_how_bad_a_bad_control_is_makes_no_difference_to_the_breaker() -> None:
     some, most = (
         breaker_log_ratios(
-            Pair(600, 180, 600, failed), ALLOWED, Control(), beside(Control(), 600, failed, ALLOWED)
+            PairedCounts(600, 180, 600, failed),
+            ALLOWED,
+            ControlState(),
+            update_control(ControlState(), 600, failed, ALLOWED),
         )
         for failed in (12, 400)
     )
     assert some == most
 
 
-@given(st.integers(1, 30), CONTROLS, st.floats(0.001, 0.2), st.integers(0, EXCUSED_MINUTES - 1))
-def test_while_it_is_no_worse_than_a_bad_control_no_bet_gains_either(
+@given(
+    st.integers(1, 30), CONTROLS, st.floats(0.001, 0.2), st.integers(0, SHARED_OUTAGE_MINUTES - 1)
+)
+def test_while_it_is_no_worse_than_a_bad_control_the_mean_ratio_is_at_most_one_too(
     requests: int, control: tuple[int, int], allowed: float, bad: int
 ) -> None:
-    before = Control(100, 10, bad)
-    if beside(before, *control, allowed).bad > before.bad:
+    before = ControlState(100, 10, bad)
+    if update_control(before, *control, allowed).bad > before.bad:
         share = control[1] / control[0]
         assert max(means(log_ratios, requests, share, control, allowed, before)) <= 1 + 1e-9
 
@@ -202,31 +209,31 @@ def test_while_it_is_no_worse_than_a_bad_control_no_bet_gains_either(
     ],
 )
 def test_a_control_is_bad_when(requests: int, failed: int, bad: bool) -> None:
-    assert (beside(Control(), requests, failed, ALLOWED).bad > 0) is bad
+    assert (update_control(ControlState(), requests, failed, ALLOWED).bad > 0) is bad
 
 
 def test_a_quarter_of_an_hour_of_good_minutes_ends_an_outage() -> None:
-    known = beside(beside(Control(), 600, 60, ALLOWED), 600, 60, ALLOWED)
+    known = update_control(update_control(ControlState(), 600, 60, ALLOWED), 600, 60, ALLOWED)
     assert (known.requests, known.slow, known.bad) == (1_200, 120, 2)
-    for _ in range(EXCUSED_MINUTES - 1):
-        known = beside(known, 600, 0, ALLOWED)
+    for _ in range(SHARED_OUTAGE_MINUTES - 1):
+        known = update_control(known, 600, 0, ALLOWED)
         assert known.bad == 2
-    assert beside(known, 600, 60, ALLOWED).bad == 3
-    assert beside(known, 600, 0, ALLOWED) == Control()
+    assert update_control(known, 600, 60, ALLOWED).bad == 3
+    assert update_control(known, 600, 0, ALLOWED) == ControlState()
 
 
 def test_a_minute_without_a_request_says_nothing_of_the_control() -> None:
-    known = Control(1_200, 120, 2, 3)
-    assert beside(known, 0, 0, ALLOWED) == known
+    known = ControlState(1_200, 120, 2, 3)
+    assert update_control(known, 0, 0, ALLOWED) == known
 
 
-def test_what_the_control_shows_in_a_minute_is_not_what_that_minute_is_bet_with() -> None:
-    """Otherwise the bet would know how it ends."""
-    first = beside(Control(), 600, 60, ALLOWED)
-    second = beside(first, 600, 90, ALLOWED)
-    seen = Pair(60, 6, 600, 90)
+def test_a_minute_is_not_tested_against_what_its_own_control_shows() -> None:
+    """Otherwise the e-value would depend on its own outcome."""
+    first = update_control(ControlState(), 600, 60, ALLOWED)
+    second = update_control(first, 600, 90, ALLOWED)
+    counts = PairedCounts(60, 6, 600, 90)
     odds = [share / ALLOWED for share in rate.effects(ALLOWED)]
-    assert log_ratios(seen, ALLOWED, first, second) == two_sample.log_ratios(seen, 0.1, odds)
+    assert log_ratios(counts, ALLOWED, first, second) == two_sample.log_ratios(counts, 0.1, odds)
 
 
 HEALTHY, SHARED = (600, 0, 600, 0), (600, 48, 600, 48)
@@ -257,12 +264,16 @@ def test_a_canary_is_not_rolled_back_for(counts: list[tuple[float, ...]]) -> Non
             [HEALTHY] * 5 + [(600, 24, 600, 0)] * 15, "rate/objective",
             id="half of it on the canary alone",
         ),
-        pytest.param([(600, 48, 0, 0)] * 15, "rate/breaker", id="an outage beside no traffic"),
         pytest.param(
-            [(600, 24, 0, 0)] * 15, "rate/objective", id="half an outage beside no traffic"
+            [(600, 48, 0, 0)] * 15, "rate/breaker", id="an outage without traffic on the control"
         ),
         pytest.param(
-            [(600, 48, 600, 1)] * 15, "rate/breaker", id="an outage beside one failure by chance"
+            [(600, 24, 0, 0)] * 15, "rate/objective",
+            id="half an outage without traffic on the control",
+        ),
+        pytest.param(
+            [(600, 48, 600, 1)] * 15, "rate/breaker",
+            id="an outage with one failure of the control by chance",
         ),
         pytest.param(
             [(600, 48, 600, 2)] * 15, "rate/objective", id="failures 24 times the bad control's"
@@ -288,7 +299,7 @@ def test_a_canary_is_rolled_back_for(counts: list[tuple[float, ...]], carried: s
 @pytest.mark.parametrize(
     ("failed", "carried", "least", "most"),
     [
-        pytest.param(24, "rate/objective", 5, EXCUSED_MINUTES, id="4 %"),
+        pytest.param(24, "rate/objective", 5, SHARED_OUTAGE_MINUTES, id="4 %"),
         pytest.param(48, "rate/breaker", 2, 3, id="8 %, more than may ever fail"),
     ],
 )
@@ -297,17 +308,17 @@ def test_a_shared_outage_excuses_the_canary_for_a_quarter_of_an_hour(
 ) -> None:
     """Then it may be the canary that causes it: from the 16th minute on it counts."""
     counts = rate_minutes([HEALTHY, *[(600, failed, 600, failed)] * 60])
-    end = 1 + EXCUSED_MINUTES
-    assert EXCUSED_MINUTES == 15
+    end = 1 + SHARED_OUTAGE_MINUTES
+    assert SHARED_OUTAGE_MINUTES == 15
     assert fold_after(RATE, counts[:end]).peak < 2
     assert end + least <= minutes_to_fail(RATE, counts) <= end + most
     assert fold_after(RATE, counts[: end + most]).carried == carried
 
 
-A_MINUTE = pytest.mark.parametrize("requests", [60, 600, 6_000])
+EACH_REQUEST_RATE = pytest.mark.parametrize("requests", [60, 600, 6_000])
 
 
-@A_MINUTE
+@EACH_REQUEST_RATE
 def test_a_canary_that_fails_30_percent_in_a_shared_outage_of_10_trips_the_breaker(
     requests: int,
 ) -> None:
@@ -317,7 +328,7 @@ def test_a_canary_that_fails_30_percent_in_a_shared_outage_of_10_trips_the_break
     assert fold_after(RATE, counts).carried == "rate/breaker"
 
 
-@A_MINUTE
+@EACH_REQUEST_RATE
 def test_a_healthy_canary_is_not_rolled_back_for_ten_minutes_of_a_shared_outage_of_10_percent(
     requests: int,
 ) -> None:
@@ -326,7 +337,7 @@ def test_a_healthy_canary_is_not_rolled_back_for_ten_minutes_of_a_shared_outage_
     assert minutes_to_fail(RATE, counts) == inf
 
 
-@A_MINUTE
+@EACH_REQUEST_RATE
 def test_nor_where_chance_decides_which_requests_fail(requests: int) -> None:
     shares = [0.0005] * 5 + [0.1] * 10 + [0.0005] * 60
     for seed in range(20):
@@ -334,6 +345,6 @@ def test_nor_where_chance_decides_which_requests_fail(requests: int) -> None:
         canary, control = ([binomial(draw, requests, one) for one in shares] for _ in range(2))
         pairs = zip(canary, control, strict=True)
         counts = rate_minutes(
-            [(requests, failed, requests, beside_it) for failed, beside_it in pairs]
+            [(requests, failed, requests, control_failed) for failed, control_failed in pairs]
         )
         assert minutes_to_fail(RATE, counts) == inf, seed

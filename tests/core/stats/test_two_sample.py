@@ -1,4 +1,4 @@
-"""Slow requests of two paths: fair whatever the level, and percentiles read as shares."""
+"""The two-sample test of slow requests: fair at any level, and percentiles read as shares."""
 
 from math import comb, exp, log
 
@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.core.stats.two_sample import (
-    ODDS,
-    Pair,
-    above,
-    frozen_share,
+    ODDS_RATIOS,
+    PairedCounts,
+    baseline_share_bound,
     log_ratios,
+    share_above,
 )
 
 SHARES = st.floats(0.001, 0.999)
@@ -22,29 +22,31 @@ def binomial(requests: int, hits: int, share: float) -> float:
 
 
 @given(st.integers(1, 9), st.integers(1, 9), SHARES, SHARES, st.floats(0, 1))
-def test_while_the_canary_is_no_slower_no_bet_gains_on_average(
+def test_while_the_canary_is_no_slower_the_mean_ratio_is_at_most_one(
     requests: int, control: int, theta: float, level: float, part: float
 ) -> None:
     """By enumeration, for any true level, and any idea of it."""
-    means = [0.0] * len(ODDS)
+    means = [0.0] * len(ODDS_RATIOS)
     for slow in range(requests + 1):
-        for slow_beside in range(control + 1):
-            chance = binomial(requests, slow, part * level) * binomial(control, slow_beside, level)
-            found = log_ratios(Pair(requests, slow, control, slow_beside), theta)
-            means = [mean + chance * exp(one) for mean, one in zip(means, found, strict=True)]
+        for control_slow in range(control + 1):
+            chance = binomial(requests, slow, part * level) * binomial(control, control_slow, level)
+            ratios = log_ratios(PairedCounts(requests, slow, control, control_slow), theta)
+            means = [mean + chance * exp(one) for mean, one in zip(means, ratios, strict=True)]
     assert max(means) <= 1 + 1e-9
 
 
 @given(st.integers(0, 1), SHARES)
-def test_a_minute_that_one_path_did_not_see_is_worth_nothing(canary: int, theta: float) -> None:
-    seen = Pair(canary * 50.0, 0.0, (1 - canary) * 50.0, 0.0)
-    assert log_ratios(seen, theta) == (0.0,) * len(ODDS)
+def test_a_minute_in_which_one_path_had_no_request_is_worth_nothing(
+    canary: int, theta: float
+) -> None:
+    counts = PairedCounts(canary * 50.0, 0.0, (1 - canary) * 50.0, 0.0)
+    assert log_ratios(counts, theta) == (0.0,) * len(ODDS_RATIOS)
 
 
 def test_a_path_without_a_request_says_nothing_and_one_with_a_single_request_does() -> None:
-    for unseen in (Pair(0, 0, 50, 2), Pair(50, 2, 0, 0), Pair(0, 0, 0, 0)):
-        assert log_ratios(unseen, 0.05) == (0.0,) * len(ODDS)
-    for single in (Pair(1, 1, 50, 2), Pair(50, 2, 1, 0)):
+    for empty in (PairedCounts(0, 0, 50, 2), PairedCounts(50, 2, 0, 0), PairedCounts(0, 0, 0, 0)):
+        assert log_ratios(empty, 0.05) == (0.0,) * len(ODDS_RATIOS)
+    for single in (PairedCounts(1, 1, 50, 2), PairedCounts(50, 2, 1, 0)):
         assert 0.0 not in log_ratios(single, 0.05)
 
 
@@ -53,9 +55,10 @@ def test_another_slow_request_of_the_canary_is_never_better_news(
     requests: int, control: int, theta: float, data: st.DataObject
 ) -> None:
     slow = data.draw(st.integers(0, requests - 1))
-    beside = data.draw(st.integers(0, control))
+    control_slow = data.draw(st.integers(0, control))
     better, worse = (
-        log_ratios(Pair(requests, k, control, beside), theta) for k in (slow, slow + 1)
+        log_ratios(PairedCounts(requests, k, control, control_slow), theta)
+        for k in (slow, slow + 1)
     )
     assert all(a <= b for a, b in zip(better, worse, strict=True))
 
@@ -64,10 +67,10 @@ def test_another_slow_request_of_the_canary_is_never_better_news(
 def test_a_baseline_allows_more_the_less_is_known_of_it(
     share: float, requests: int, dispersion: float
 ) -> None:
-    allowed = frozen_share(share, requests, dispersion)
+    allowed = baseline_share_bound(share, requests, dispersion)
     assert share <= allowed <= 1
-    assert allowed <= frozen_share(share, requests / 2, dispersion)
-    assert allowed <= frozen_share(share, requests, dispersion * 2)
+    assert allowed <= baseline_share_bound(share, requests / 2, dispersion)
+    assert allowed <= baseline_share_bound(share, requests, dispersion * 2)
 
 
 @pytest.mark.parametrize(
@@ -81,11 +84,11 @@ def test_a_baseline_allows_more_the_less_is_known_of_it(
     ],
 )
 def test_a_baseline_allows_by_number(requests: int, dispersion: float, allowed: float) -> None:
-    assert frozen_share(0.1, requests, dispersion) == pytest.approx(allowed)
+    assert baseline_share_bound(0.1, requests, dispersion) == pytest.approx(allowed)
 
 
-def test_requests_count_as_independent_where_nobody_says_otherwise() -> None:
-    assert frozen_share(0.1, 900) == frozen_share(0.1, 900, 1.0)
+def test_requests_count_as_independent_by_default() -> None:
+    assert baseline_share_bound(0.1, 900) == baseline_share_bound(0.1, 900, 1.0)
 
 
 # A log-normal latency, whose percentiles are close to a straight line on these axes.
@@ -94,12 +97,12 @@ KNOWN = {0.5: 200.0, 0.9: 379.6, 0.95: 455.2, 0.99: 640.1}
 
 @pytest.mark.parametrize(("share", "limit"), [(1 - one, value) for one, value in KNOWN.items()])
 def test_a_percentile_is_read_back_as_what_it_says(share: float, limit: float) -> None:
-    assert above(limit, KNOWN) == pytest.approx(share)
+    assert share_above(limit, KNOWN) == pytest.approx(share)
 
 
 @given(st.floats(1, 10_000), st.floats(1.001, 10))
 def test_a_higher_limit_is_exceeded_by_fewer(limit: float, factor: float) -> None:
-    low, high = above(limit * factor, KNOWN), above(limit, KNOWN)
+    low, high = share_above(limit * factor, KNOWN), share_above(limit, KNOWN)
     assert low is not None
     assert high is not None
     assert 0 <= low < high <= 1
@@ -107,7 +110,7 @@ def test_a_higher_limit_is_exceeded_by_fewer(limit: float, factor: float) -> Non
 
 def test_between_percentiles_it_is_near_what_a_lognormal_has() -> None:
     """sigma 0.5 around 200 ms: 2.5 % of requests take more than 533 ms."""
-    assert above(532.9, KNOWN) == pytest.approx(0.025, rel=0.08)
+    assert share_above(532.9, KNOWN) == pytest.approx(0.025, rel=0.08)
 
 
 @pytest.mark.parametrize(
@@ -122,20 +125,20 @@ def test_between_percentiles_it_is_near_what_a_lognormal_has() -> None:
 )
 def test_a_line_goes_on_at_both_ends(limit: float, odds: float) -> None:
     """From 100 to 200 the odds of being slower fall to a ninth, and with each doubling again."""
-    assert above(limit, {0.5: 100.0, 0.9: 200.0}) == pytest.approx(odds / (1 + odds))
+    assert share_above(limit, {0.5: 100.0, 0.9: 200.0}) == pytest.approx(odds / (1 + odds))
 
 
 def test_latencies_in_seconds_are_read_as_well_as_in_milliseconds() -> None:
     seconds = {share: value / 1_000 for share, value in KNOWN.items()}
-    assert above(0.5329, seconds) == pytest.approx(above(532.9, KNOWN))
+    assert share_above(0.5329, seconds) == pytest.approx(share_above(532.9, KNOWN))
 
 
 def test_the_least_and_the_most_are_no_percentiles() -> None:
-    assert above(532.9, {0.0: 10.0, **KNOWN, 1.0: 9_000.0}) == above(532.9, KNOWN)
+    assert share_above(532.9, {0.0: 10.0, **KNOWN, 1.0: 9_000.0}) == share_above(532.9, KNOWN)
 
 
-def test_nobody_is_asked_how_many_are_above_nothing() -> None:
-    assert above(0.0, KNOWN) is None
+def test_a_limit_of_zero_has_no_share_above_it() -> None:
+    assert share_above(0.0, KNOWN) is None
 
 
 @pytest.mark.parametrize(
@@ -147,14 +150,14 @@ def test_nobody_is_asked_how_many_are_above_nothing() -> None:
         pytest.param({0.5: 0.0, 0.95: 300.0}, id="a zero"),
     ],
 )
-def test_too_few_distinct_percentiles_tell_nothing(percentiles: dict[float, float]) -> None:
-    assert above(100.0, percentiles) is None
+def test_too_few_distinct_percentiles_have_no_share(percentiles: dict[float, float]) -> None:
+    assert share_above(100.0, percentiles) is None
 
 
 def test_three_times_the_latency_is_certain_within_three_minutes_of_six_requests() -> None:
     total = 0.0
     for _ in range(3):
-        total += max(log_ratios(Pair(6, 5, 54, 3), 0.05))
+        total += max(log_ratios(PairedCounts(6, 5, 54, 3), 0.05))
     assert total > log(1_000)
 
 
@@ -170,8 +173,8 @@ def test_many_requests_that_take_equally_long_are_above_every_limit_below_that(
     limit: float, share: float
 ) -> None:
     known = {0.5: 110.0, 0.9: 300.0, 0.95: 300.0, 0.99: 300.0}
-    assert above(limit, known) == pytest.approx(share, rel=0.01)
+    assert share_above(limit, known) == pytest.approx(share, rel=0.01)
 
 
 def test_of_requests_that_take_equally_long_none_is_above_that() -> None:
-    assert above(110.0, {0.3: 110.0, 0.5: 110.0, 0.9: 300.0}) == pytest.approx(0.5)
+    assert share_above(110.0, {0.3: 110.0, 0.5: 110.0, 0.9: 300.0}) == pytest.approx(0.5)

@@ -9,7 +9,7 @@ import pytest
 from controller.core import transitions
 from controller.core.commands import DriftResolution, Verb
 from controller.core.decision import Decision, Notice, Severity, Shift
-from controller.core.judge.evidence import FrozenValue
+from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.observation import Series, TargetReading, UnreadableTarget
 from controller.core.rollout import Intent, Reason, Rollout
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
@@ -486,7 +486,7 @@ def test_a_resume_says_until_when_it_bakes_while_it_does(minute: float) -> None:
 
 def started(retry_reason: str | None = None, adopts: int | None = None) -> Decision:
     live = 0 if adopts is None else POLICY.steps[adopts].weight
-    frozen = {"fast": FrozenValue(400.0, 5_000, 0, 60)}
+    frozen = {"fast": BaselineMeasurement(400.0, 5_000, 0, 60)}
     return transitions.start_rollout(
         POLICY, "code-1", a_reading(live), 1, frozen, retry_reason, NOON, adopts
     )
@@ -530,7 +530,7 @@ def test_a_start_reports_from_where_and_why(
 
 def test_a_start_keeps_the_baselines_that_were_read_before_it() -> None:
     after = started().rollout
-    assert after.baselines == {"fast": FrozenValue(400.0, 5_000, 0, 60)}
+    assert after.baselines == {"fast": BaselineMeasurement(400.0, 5_000, 0, 60)}
     assert (after.since, after.created, after.exposed_from) == (NOON, NOON, NOON)
 
 

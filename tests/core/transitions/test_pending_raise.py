@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from controller.core.decision import Decision, Lower, Shift
-from controller.core.judge.evidence import Stretch
-from controller.core.judge.gate import needs
+from controller.core.judge.evidence import StepInterval
+from controller.core.judge.gate import query_plan
 from controller.core.judge.sealing import evidence_of
 from controller.core.observation import Observation, TargetReading, UnreadableTarget
 from controller.core.policy import Policy
@@ -134,7 +134,7 @@ def test_however_long_a_freeze_lasts_a_tick_reads_little_and_the_history_derives
 ) -> None:
     run = waiting(judged)
     while minutes(run) < OVER:
-        span = needs(run.rollout, run.now + MINUTE).span
+        span = query_plan(run.rollout, run.now + MINUTE).span
         assert 0 < span.end - span.start <= 77 * 60
         run.tick(a_reading(10))
     assert run.kinds.count("evidence") == 2
@@ -156,7 +156,7 @@ def test_each_minute_of_the_wait_adds_up_once() -> None:
     begin = run.rollout.stretches[-1].begin
     tick_until(run, OVER)
     known = run.rollout.stretches
-    assert known[-1] == Stretch(0, begin, begin, second(OVER))
+    assert known[-1] == StepInterval(0, begin, begin, second(OVER))
     assert all(one.end <= other.begin for one, other in pairwise(known))
 
 
@@ -213,7 +213,7 @@ def test_nothing_is_live_before_the_first_raise_so_nothing_is_read() -> None:
     for minute in range(21, 60):
         rollout = decide_tick(rollout, a_reading(0), minute, FAILING).rollout
         assert (rollout.phase, rollout.reason) == (STAYS, Reason.FROZEN)
-        assert not needs(rollout, NOON + minute * MINUTE)
+        assert not query_plan(rollout, NOON + minute * MINUTE)
     assert "judged" not in rollout.sentence
 
 
@@ -315,7 +315,7 @@ def test_a_second_freeze_is_waited_for_and_judged_in_like_the_first() -> None:
         assert [one for one in run.kinds if one in ("held_up", "write_again")][-2:] == [
             "write_again", "held_up",
         ]  # fmt: skip
-        assert run.rollout.previous_live == Stretch(0, second(40), second(40))
+        assert run.rollout.previous_live == StepInterval(0, second(40), second(40))
         run.errors = errors_between(70, 1000)
         tick_until(run, 100)
         assert run.rollout.reason is Reason.GATE_FAILED

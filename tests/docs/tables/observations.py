@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from controller.core.decide import decide
-from controller.core.judge.queries import JUDGED
+from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judged_intervals import reopen
 from controller.core.observation import Observation, Series, TargetReading, UnreadableTarget
 from controller.core.rollout import Phase, Rollout
@@ -64,7 +64,7 @@ class Row:
         """Return the decision of a tick with this observation, in words."""
         target = self.target(rollout)
         about_a_gate = self.measured is not None or self.policy is not None
-        if target is None or (about_a_gate and rollout.phase not in JUDGED):
+        if target is None or (about_a_gate and rollout.phase not in JUDGED_PHASES):
             return NEVER
         if self.policy is not None:
             rollout = replace(rollout, policy=a_policy(**self.policy))
@@ -72,7 +72,7 @@ class Row:
             rollout = replace(rollout, stretches=reopen(rollout, NOON))
         elif self.measured is not None and rollout.settled is None:
             return NEVER  # nothing is measured before the weight is applied
-        measured = self.measured or (HEALTHY if rollout.phase in JUDGED else NO_DATA)
+        measured = self.measured or (HEALTHY if rollout.phase in JUDGED_PHASES else NO_DATA)
         observation = Observation(target, measured, self.owns)
         return decision_text(rollout, decide(rollout, observation, NOON + self.minute * MINUTE))
 

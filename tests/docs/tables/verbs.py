@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from controller.adapters.dry_run import DryRunNotifier, DryRunStore, DryRunTarget, Journal
 from controller.core.commands import ALLOWED_PHASES, Command, Verb, apply_command
-from controller.core.judge.queries import JUDGED
+from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.message import Page
 from controller.core.observation import Observation, TargetReading
 from controller.core.policy import LambdaEnv, Policy
@@ -100,7 +100,7 @@ def _command_result(rollout: Rollout, command: Command, target: TargetReading) -
         page = Page("paused", "look", rollout.since, rollout.since)
         policy = a_policy(notify=[{"kind": "eventbridge"}])
         rollout = replace(rollout, policy=policy, page=page)
-    observation = Observation(target, HEALTHY if rollout.phase in JUDGED else {})
+    observation = Observation(target, HEALTHY if rollout.phase in JUDGED_PHASES else {})
     try:
         decision = apply_command(rollout, command, observation, NOON + BAKING * MINUTE)
     except UsageError as error:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from controller.core.judge.evidence import FrozenValue
+from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.policy import Policy
 
 _API = {"ApiName": "shop"}
-FROZEN = FrozenValue(200.0, 1_000, 0, 3_600)
+FROZEN = BaselineMeasurement(200.0, 1_000, 0, 3_600)
 
 
 def gateway_metric(name: str, statistic: str, **overrides: Any) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from controller.core.judge.evidence import FrozenValue, Stretch
+from controller.core.judge.evidence import BaselineMeasurement, StepInterval
 from controller.core.judge.findings import Verdict
 from controller.core.judge.gate import Evidence, judge
 from controller.core.judge.queries import queries_for
 from controller.core.observation import MetricQuery, QueryStatus, Series
 from controller.core.policy import Policy
-from controller.core.stats.dispersion import LEAST_BLOCKS
+from controller.core.stats.dispersion import MIN_BLOCKS
 from controller.core.units import MINUTE_S, from_unix
 from controller.errors import MetricsError
 from controller.operations.start.baselines import BaselineRequest, baseline_requests, frozen_value
@@ -107,7 +107,7 @@ def read_baseline(
     values: list[float | None],
     counts: list[float | None],
     answer: QueryStatus = QueryStatus.COMPLETE,
-) -> FrozenValue | None:
+) -> BaselineMeasurement | None:
     """Return the baseline of noon to a quarter past, from one value every five minutes."""
     window = {"frozen": "direct", "from": NOON, "to": NOON + 15 * MINUTE}
     (one,) = requests_of(window)
@@ -122,15 +122,15 @@ def read_baseline(
     ("values", "counts", "expected"),
     [
         pytest.param(
-            [400, 500, None], [300, 100, None], FrozenValue(425, 400, START, START + 900),
+            [400, 500, None], [300, 100, None], BaselineMeasurement(425, 400, START, START + 900),
             id="the mean of its values, weighted by their samples",
         ),
         pytest.param(
-            [400, 400, 400, 999], [1, 1, 1, 50], FrozenValue(400, 3, START, START + 900),
+            [400, 400, 400, 999], [1, 1, 1, 50], BaselineMeasurement(400, 3, START, START + 900),
             id="values outside its window are left out",
         ),
         pytest.param(
-            [400, 999], [5, None], FrozenValue(400, 5, START, START + 900),
+            [400, 999], [5, None], BaselineMeasurement(400, 5, START, START + 900),
             id="values without samples are left out",
         ),
         pytest.param([None], [None], None, id="no datapoint is no baseline"),
@@ -138,7 +138,7 @@ def read_baseline(
     ],
 )  # fmt: skip
 def test_the_value_of_a_frozen_baseline(
-    values: list[float | None], counts: list[float | None], expected: FrozenValue | None
+    values: list[float | None], counts: list[float | None], expected: BaselineMeasurement | None
 ) -> None:
     assert read_baseline(values, counts) == expected
 
@@ -168,7 +168,7 @@ def latency_policy(statistic: str) -> Policy:
     )
 
 
-def measured_baseline(policy: Policy, blocks: list[list[float]]) -> FrozenValue | None:
+def measured_baseline(policy: Policy, blocks: list[list[float]]) -> BaselineMeasurement | None:
     """Return the baseline of `blocks`: the latencies of each five minutes, from noon on."""
     (one,) = baseline_requests(policy, NOON + len(blocks) * BLOCK + policy.settle)
 
@@ -197,7 +197,9 @@ def starting_cold(rng: Random) -> float:
     return rng.uniform(900, 3_000) if cold else rng.lognormvariate(log(100), 0.3)
 
 
-def verdict_on(policy: Policy, baseline: FrozenValue, minutes: list[list[float]]) -> Verdict:
+def verdict_on(
+    policy: Policy, baseline: BaselineMeasurement, minutes: list[list[float]]
+) -> Verdict:
     """Return the verdict on a canary with such latencies in each minute, at the bake's end."""
     series = {}
     for name, one in queries_for(policy, policy.gate(0), {"fast": baseline}).items():
@@ -211,12 +213,12 @@ def verdict_on(policy: Policy, baseline: FrozenValue, minutes: list[list[float]]
         series=series,
         tallies={},
         start=START,
-        closed=end,
+        closed_end=end,
         open_end=end,
         bake_over=True,
         weight=10,
         baselines={"fast": baseline},
-        stretches=(Stretch(0, START, START),),
+        intervals=(StepInterval(0, START, START),),
     )
     (finding,) = judge(evidence)
     return finding.verdict
@@ -254,6 +256,6 @@ def test_the_same_latency_as_before_passes(draw: Draw, statistic: str) -> None:
 
 def test_from_too_few_blocks_it_learns_nothing() -> None:
     rng = Random(1)
-    blocks = [[timing_out(rng) for _ in range(300)] for _ in range(LEAST_BLOCKS)]
+    blocks = [[timing_out(rng) for _ in range(300)] for _ in range(MIN_BLOCKS)]
     assert measured_baseline(latency_policy("p95"), blocks) is not None
     assert measured_baseline(latency_policy("p95"), blocks[1:]) is None

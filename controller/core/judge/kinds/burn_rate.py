@@ -1,7 +1,7 @@
-"""How fast an error budget burns, in two windows at once.
+"""Criteria of kind `burn_rate`: how fast an error budget burns, in two windows at once.
 
 A burn rate is the share of failures over the share that the objective allows: at 1 the budget lasts
-exactly as long as it is meant to. The long window says that enough of it is gone, the short one
+exactly as long as it is meant to. The long window shows that enough of it is gone, the short one
 that it still burns (The Site Reliability Workbook, chapter 5: "Alerting on SLOs").
 """
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeAlias
 
-from controller.core.judge.evidence import Run, Tally
+from controller.core.judge.evidence import BreachRun, Tally
 from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.judge.kinds.threshold import Context, unready
+from controller.core.judge.kinds.threshold import Context, not_ready_reason
 from controller.core.judge.series import Measure, Window
 from controller.core.judge.tally import fold
-from controller.core.judge.wording import moment, stretch
+from controller.core.judge.wording import time_range_text, utc_text
 from controller.core.policy import BurnRate, BurnWindow
 from controller.core.units import count_text, format_duration, format_percent, number_text
 
@@ -25,7 +25,7 @@ Recent: TypeAlias = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class Burn:
-    """One pair of windows at one moment. long, short: burn rates; requests: in the long window."""
+    """One pair of windows at one moment: long, short: burn rates; requests: in the long window."""
 
     pair: BurnWindow
     long: float
@@ -33,123 +33,129 @@ class Burn:
     requests: float
 
     @property
-    def heat(self) -> float:
-        """How near it is to failing: 1 is there."""
+    def limit_ratio(self) -> float:
+        """How near the pair is to failing: above 1 it fails."""
         return min(self.long, self.short) / self.pair.factor
 
 
 def burns(criterion: BurnRate, recent: Recent) -> list[Burn]:
-    """Return every pair of windows as it stands after the windows of `recent`.
+    """Return the burn rates of every pair of windows at the end of `recent`.
 
-    What a window reaches back beyond the begin of the step was not seen. It counts as requests like
-    those that were, without a failure: so nothing fails sooner than it would with a longer past,
+    Where a window reaches back beyond the begin of the step, the time before counts as requests
+    like those since, without a failure: so nothing fails sooner than it would with a longer past,
     and a short past is never taken for a long one.
     """
     return [
         Burn(
             pair,
-            _rate(criterion, recent, pair.long),
-            _rate(criterion, recent, pair.short),
+            _burn_rate(criterion, recent, pair.long),
+            _burn_rate(criterion, recent, pair.short),
             sum(requests for requests, _ in _newest(criterion, recent, pair.long)),
         )
         for pair in criterion.windows
     ]
 
 
-def fold_burn(criterion: BurnRate, tally: Tally, measure: Measure, starts: Sequence[int]) -> Tally:
-    """Return `tally` with the windows at `starts` folded in, in order, and looked back from each.
+def fold_burn_rate(
+    criterion: BurnRate, tally: Tally, measure: Measure, starts: Sequence[int]
+) -> Tally:
+    """Return `tally` with the windows at `starts` folded in, in order.
 
-    The first moment at which a pair burnt too fast stays in it: however rarely one looks, it fails.
+    All pairs are computed at the end of each window. The first pair that burnt too fast stays in
+    the tally, so the criterion fails however rarely a tick runs.
     """
     period_s = int(criterion.over.total_seconds())
-    kept, recent, worst = criterion.longest_window // criterion.over, tally.recent, tally.worst
+    length, recent, worst = criterion.longest_window // criterion.over, tally.recent, tally.worst
     for start in starts:
-        recent = (*recent, _counted(measure(start)))[-kept:]
+        recent = (*recent, _window_counts(measure(start)))[-length:]
         if not worst.length:
-            worst = _burnt(criterion, recent, start + period_s)
+            worst = _breach(criterion, recent, start + period_s)
     return replace(fold(tally, measure, starts, period_s), recent=recent, worst=worst)
 
 
-def _counted(seen: Window | None) -> tuple[float, float]:
-    """Return requests and failures of a window; none where it has no data that make sense."""
-    return (seen.samples, seen.amount) if seen is not None and seen.fits else (0.0, 0.0)
+def _window_counts(window: Window | None) -> tuple[float, float]:
+    """Return requests and failures of a window; zeros where it has no data or bad data."""
+    return (
+        (window.samples, window.amount) if window is not None and window.consistent else (0.0, 0.0)
+    )
 
 
-def _burnt(criterion: BurnRate, recent: Recent, end: int) -> Run:
+def _breach(criterion: BurnRate, recent: Recent, end: int) -> BreachRun:
     """Return the long window that burns too fast at `end`; of length 0 where none does."""
-    hot = _hottest(criterion, recent)
-    if hot.heat <= 1 or hot.requests < criterion.min_samples:
-        return Run()
-    return Run(1, end - int(hot.pair.long.total_seconds()), end, hot.long)
+    fastest = _fastest_burn(criterion, recent)
+    if fastest.limit_ratio <= 1 or fastest.requests < criterion.min_samples:
+        return BreachRun()
+    return BreachRun(1, end - int(fastest.pair.long.total_seconds()), end, fastest.long)
 
 
-def looked_back(criterion: BurnRate, tally: Tally) -> Tally:
-    """Return `tally` with no more windows of its own than the longest of `criterion` needs."""
+def trim_recent(criterion: BurnRate, tally: Tally) -> Tally:
+    """Return `tally` with no more recent windows than the longest one of `criterion` needs."""
     return replace(tally, recent=tally.recent[-(criterion.longest_window // criterion.over) :])
 
 
-def conclude_burn(name: str, criterion: BurnRate, tally: Tally, context: Context) -> Finding:
-    """Return what `tally` says of the budget, in numbers and in words."""
-    hot = _hottest(criterion, tally.recent)
-    failed = f"{count_text(tally.amount, 'failure')} in {count_text(tally.samples, 'request')}"
-    behind = f"{failed} since {moment(context.start)}"
+def conclude_burn_rate(name: str, criterion: BurnRate, tally: Tally, context: Context) -> Finding:
+    """Return the finding of `tally` on the error budget."""
+    fastest = _fastest_burn(criterion, tally.recent)
+    failures = f"{count_text(tally.amount, 'failure')} in {count_text(tally.samples, 'request')}"
+    basis = f"{failures} since {utc_text(context.start)}"
     budget = f"the budget of {format_percent(1 - criterion.slo)}"
 
     def finding(verdict: Verdict, label: Label, sentence: str) -> Finding:
-        end = max(context.start, min(tally.through, context.seen_until))
-        value = tally.worst.value if verdict is Verdict.FAIL else hot.long
+        end = max(context.start, min(tally.through, context.open_end))
+        value = tally.worst.value if verdict is Verdict.FAIL else fastest.long
         measured = value if tally.windows else None
-        factor = _factor(criterion, tally) if verdict is Verdict.FAIL else hot.pair.factor
+        factor = (
+            _breach_factor(criterion, tally) if verdict is Verdict.FAIL else fastest.pair.factor
+        )
         samples = int(tally.samples)
         return Finding(
             name, verdict, label, measured, factor, samples, context.start, end, sentence
         )
 
     if tally.worst.length:
-        worst, factor = tally.worst, _factor(criterion, tally)
+        worst, factor = tally.worst, _breach_factor(criterion, tally)
         sentence = (
             f"{name} fails: {budget} burnt {number_text(round(worst.value or 0.0, 1))} times as "
             f"fast as it may, more than {factor:g} times, "
-            f"{stretch(max(worst.start, context.start), worst.end)}; {behind}."
+            f"{time_range_text(max(worst.start, context.start), worst.end)}; {basis}."
         )
         return finding(Verdict.FAIL, Label.REFUTED, sentence)
-    open_still = unready(name, criterion, tally, context)
-    if open_still is not None:
-        return finding(Verdict.INCONCLUSIVE, *open_still)
-    lack = _lack(criterion, tally)
+    not_ready = not_ready_reason(name, criterion, tally, context)
+    if not_ready is not None:
+        return finding(Verdict.INCONCLUSIVE, *not_ready)
+    lack = _data_problem(criterion, tally)
     if lack is Label.TOO_FEW:
-        seen, least = number_text(tally.samples), number_text(criterion.min_samples)
-        sentence = f"{name} has too few samples: {seen} of {least} that a pass needs; {failed}."
-        return finding(Verdict.INCONCLUSIVE, lack, sentence)
-    if lack is None and (few := _unsure(criterion, tally)) is not None:
-        seen, least = number_text(few.requests), number_text(criterion.min_samples)
+        count, minimum = number_text(tally.samples), number_text(criterion.min_samples)
         sentence = (
-            f"{name} has too few samples: {budget} burns more than {few.pair.factor:g} times as "
-            f"fast as it may, and {format_duration(few.pair.long)} have {seen} of {least} requests "
-            f"that a fail needs; {behind}."
+            f"{name} has too few samples: {count} of {minimum} that a pass needs; {failures}."
+        )
+        return finding(Verdict.INCONCLUSIVE, lack, sentence)
+    if lack is None and (undecided := _undecided_pair(criterion, tally)) is not None:
+        count, minimum = number_text(undecided.requests), number_text(criterion.min_samples)
+        factor, window = undecided.pair.factor, format_duration(undecided.pair.long)
+        sentence = (
+            f"{name} has too few samples: {budget} burns more than {factor:g} times as fast as it "
+            f"may, and {window} have {count} of {minimum} requests that a fail needs; {basis}."
         )
         return finding(Verdict.INCONCLUSIVE, Label.TOO_FEW, sentence)
     if lack is not None:
-        last = f"since {moment(tally.last_end)}" if tally.windows else "in this step"
+        last = f"since {utc_text(tally.last_end)}" if tally.windows else "in this step"
         why = "counts make no sense together" if lack is Label.BAD_DATA else f"no requests {last}"
-        return finding(Verdict.INCONCLUSIVE, lack, f"{name} cannot be judged: {why}; {behind}.")
-    return finding(
-        Verdict.PASS,
-        Label.NOT_REFUTED,
-        f"{name} holds: {budget} burns {', '.join(_told(criterion, tally))}, where 1 is as fast as "
-        f"it may; {behind}.",
-    )
+        return finding(Verdict.INCONCLUSIVE, lack, f"{name} cannot be judged: {why}; {basis}.")
+    rates = ", ".join(_rate_texts(criterion, tally))
+    sentence = f"{name} holds: {budget} burns {rates}, where 1 is as fast as it may; {basis}."
+    return finding(Verdict.PASS, Label.NOT_REFUTED, sentence)
 
 
-def _told(criterion: BurnRate, tally: Tally) -> Iterator[str]:
-    """Yield how fast it burns in each pair of windows, and how fast it may."""
+def _rate_texts(criterion: BurnRate, tally: Tally) -> Iterator[str]:
+    """Yield how fast the budget burns in each pair of windows, and how fast it may."""
     for one in burns(criterion, tally.recent):
         long, short = format_duration(one.pair.long), one.pair.short_text
         rates = f"{number_text(round(one.long, 1))} and {number_text(round(one.short, 1))}"
         yield f"{rates} times over {long} and {short} (at most {one.pair.factor:g})"
 
 
-def _lack(criterion: BurnRate, tally: Tally) -> Label | None:
+def _data_problem(criterion: BurnRate, tally: Tally) -> Label | None:
     """Return what is missing for a pass; None when nothing is."""
     if tally.tail_unfit or (tally.unknown and tally.windows == 0):
         return Label.BAD_DATA
@@ -160,29 +166,30 @@ def _lack(criterion: BurnRate, tally: Tally) -> Label | None:
     return Label.NO_DATA if tally.tail_empty else None
 
 
-def _unsure(criterion: BurnRate, tally: Tally) -> Burn | None:
-    """Return a pair that cannot fail for want of requests while the budget burns too fast for it.
+def _undecided_pair(criterion: BurnRate, tally: Tally) -> Burn | None:
+    """Return a pair that burns too fast and has too few requests to fail; None without one.
 
-    That is now, or over the whole step: little traffic is no reason to call that a pass.
+    It burns too fast now, or over the whole step: little traffic is no reason to pass then.
     """
-    whole = tally.amount / tally.samples / (1 - criterion.slo)
-    few = [
+    step_rate = tally.amount / tally.samples / (1 - criterion.slo)
+    undecided = [
         one
         for one in burns(criterion, tally.recent)
-        if one.requests < criterion.min_samples and (one.heat > 1 or whole > one.pair.factor)
+        if one.requests < criterion.min_samples
+        and (one.limit_ratio > 1 or step_rate > one.pair.factor)
     ]
-    return max(few, key=lambda one: one.heat, default=None)
+    return max(undecided, key=lambda one: one.limit_ratio, default=None)
 
 
-def _hottest(criterion: BurnRate, recent: Recent) -> Burn:
-    """Return the pair that is nearest to failing, of those that have requests enough to fail."""
-    found = burns(criterion, recent)
-    judged = [one for one in found if one.requests >= criterion.min_samples]
-    return max(judged or found, key=lambda one: one.heat)
+def _fastest_burn(criterion: BurnRate, recent: Recent) -> Burn:
+    """Return the pair that is nearest to failing, of those that have enough requests to fail."""
+    all_burns = burns(criterion, recent)
+    judgeable = [one for one in all_burns if one.requests >= criterion.min_samples]
+    return max(judgeable or all_burns, key=lambda one: one.limit_ratio)
 
 
-def _factor(criterion: BurnRate, tally: Tally) -> float:
-    """Return the factor of the pair whose long window is the one that burnt too fast."""
+def _breach_factor(criterion: BurnRate, tally: Tally) -> float:
+    """Return the factor of the pair whose long window burnt too fast."""
     length = timedelta(seconds=tally.worst.end - tally.worst.start)
     return next(pair.factor for pair in criterion.windows if pair.long == length)
 
@@ -191,11 +198,11 @@ def _newest(criterion: BurnRate, recent: Recent, length: timedelta) -> Recent:
     return recent[-(length // criterion.over) :]
 
 
-def _rate(criterion: BurnRate, recent: Recent, length: timedelta) -> float:
+def _burn_rate(criterion: BurnRate, recent: Recent, length: timedelta) -> float:
     """Return the burn rate over the newest `length`; 0.0 without requests."""
-    seen = _newest(criterion, recent, length)
-    requests, failed = (sum(part) for part in zip(*seen, strict=True)) if seen else (0.0, 0.0)
+    newest = _newest(criterion, recent, length)
+    requests, failures = (sum(part) for part in zip(*newest, strict=True)) if newest else (0.0, 0.0)
     if not requests:
         return 0.0
-    part_seen = len(seen) * criterion.over / length
-    return failed / requests / (1 - criterion.slo) * part_seen
+    covered_share = len(newest) * criterion.over / length
+    return failures / requests / (1 - criterion.slo) * covered_share
