@@ -13,7 +13,7 @@ from controller.core.judge.findings import Verdict, gate_verdict
 from controller.core.judge.kinds.threshold import Context
 from controller.core.judge.queries import slow_limits
 from controller.core.judge.sequential import conclude_sequential
-from controller.core.judge.sequential_fold import SequentialResult
+from controller.core.judge.sequential_evidence import SequentialResult
 from controller.core.judge.sequential_tests import CriterionTests, gate_tests, tests_of
 from controller.core.judge.series import Window
 from controller.core.judge.tally import fold as tallied

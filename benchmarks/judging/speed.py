@@ -14,7 +14,7 @@ from benchmarks.judging.world import Minute, Release, World
 from controller.core.judge.evidence import StepInterval
 from controller.core.judge.latency_tail import Limits
 from controller.core.judge.queries import queries_for
-from controller.core.judge.sequential_fold import SequentialEvidence
+from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.judge.sequential_tests import gate_tests
 from controller.core.observation import MetricQuery, Series
 from controller.core.stats.binomial import effects, log_ratios

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from controller.adapters.stores import refusals as refusals
+from controller.adapters.stores import error_texts as refusals
 from controller.core.checks import Obstacle
 from controller.core.decision import Notice
 from controller.core.history import Entry

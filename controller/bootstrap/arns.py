@@ -18,7 +18,7 @@ from controller.core.policy import (
     SlackChannel,
     SnsChannel,
 )
-from controller.ports.monitoring import name_of
+from controller.ports.monitoring import resource_name
 from controller.process.settings import DynamoDbLocation, StoreLocation
 
 
@@ -79,7 +79,7 @@ def resource_arns(
     }
     alarms = any(isinstance(one, Alarm) for policy in policies for one in policy.criteria.values())
     arns = (_function_arn(policy, where) for policy in policies)
-    stacks = sorted({name_of(policy.name) for policy in policies})
+    stacks = sorted({resource_name(policy.name) for policy in policies})
     table = store.table if isinstance(store, DynamoDbLocation) else None
     return {
         "alarms": [ANY] if alarms else [],

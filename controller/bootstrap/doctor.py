@@ -12,7 +12,7 @@ from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.adapters.metrics.log_counts import CloudWatchLogCounts
 from controller.adapters.metrics.metric_list import MetricList
-from controller.adapters.notifiers.subscribers import Subscribers
+from controller.adapters.notifiers.sns_subscriptions import Subscribers
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.bootstrap.iam import AwsLocation, Job, iam_policy
 from controller.bootstrap.monitoring import deployed, open_stack

@@ -10,7 +10,7 @@ from controller import adapters
 from controller.adapters.aws.clients import Clients
 from controller.adapters.iam.caller import caller_arn
 from controller.adapters.iam.permission import ANY, TABLE_JOBS, Job, Permission
-from controller.adapters.targets.lambda_function import identity
+from controller.adapters.targets.lambda_environment import identity
 from controller.bootstrap.arns import NO_KEYS, AwsLocation, KeyArns, leading_keys, resource_arns
 from controller.core.policy import Policy
 from controller.errors import UsageError

@@ -4,13 +4,13 @@ from botocore.handlers import json_decode_template_body
 
 from controller.adapters.aws.clients import Clients
 from controller.adapters.clock import SystemClock
-from controller.adapters.cloudformation.stack import Stack
+from controller.adapters.cloudformation.monitoring_stack import Stack
 from controller.adapters.cloudformation.template_yaml import as_yaml
 from controller.operations.monitoring.resources import Monitoring
-from controller.operations.monitoring.template import differing, document
+from controller.operations.monitoring.template import differing_resources, template_of
 from controller.ports.monitoring import Deployed
 
-__all__ = ["as_yaml", "deployed", "document", "open_stack"]
+__all__ = ["as_yaml", "deployed", "open_stack", "template_of"]
 
 
 def open_stack(policy: str, clients: Clients | None = None) -> Stack:
@@ -34,7 +34,7 @@ def deployed(stack: Stack, monitoring: Monitoring) -> Deployed | None:
     existing = stack.find()
     if existing is None or existing.empty:
         return None
-    template = document(monitoring, existing.template)
+    template = template_of(monitoring, existing.template)
     arn_prefix = existing.id.partition(":stack/")[0].replace(":cloudformation:", ":sns:")
     topic = f"{arn_prefix}:{stack.name}" if "Topic" in template["Resources"] else ""
-    return Deployed(existing.status, differing(template, existing.template), topic)
+    return Deployed(existing.status, differing_resources(template, existing.template), topic)

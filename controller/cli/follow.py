@@ -148,7 +148,7 @@ def rollout_display(clock: Clock, *, live: bool, off: bool = False) -> Iterator[
     """
 
     def draw() -> Callable[[Rollout], Any]:
-        from controller.render.terminal.status import live_view
+        from controller.render.terminal.live_status import live_view
 
         return lambda rollout: live_view(rollout, clock.now())
 
@@ -173,7 +173,7 @@ def live_display(
         return
     from rich.console import Console
 
-    from controller.render.terminal.status import Screen
+    from controller.render.terminal.live_status import Screen
 
     on_terminal = sys.stderr.isatty()  # a log file gets every line, and no drawing
     with (

@@ -10,8 +10,8 @@ from controller.cli import follow as watching
 from controller.cli import options, streams
 from controller.cli.follow import PollSchedule
 from controller.core.history import Entry
+from controller.core.policy_snapshot import Digests, SnapshotChangedError, digest_problem, digests
 from controller.core.rollout import Rollout
-from controller.core.snapshot import Digests, SnapshotChangedError, digest_problem, digests
 from controller.errors import Exit, StoreError, UsageError
 from controller.ports.store import Store
 from controller.text import printable, printable_block

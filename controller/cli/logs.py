@@ -20,7 +20,7 @@ from controller.process import logging
 from controller.render.log_events import count_lines, event_line, events_data
 
 if TYPE_CHECKING:
-    from controller.bootstrap.tools import FunctionLogs
+    from controller.bootstrap.without_rollout import FunctionLogs
 
 MAX_MINUTES = 7 * 24 * 60
 
@@ -109,7 +109,7 @@ def _log_query(policy: Policy, event: str | None, minutes: int) -> _LogQuery:
 
 
 def _log_source(policy: Policy) -> "FunctionLogs":
-    from controller.bootstrap.tools import function_logs
+    from controller.bootstrap.without_rollout import function_logs
 
     source = function_logs(policy)
     if source.warning:

@@ -95,7 +95,7 @@ def _policy_and_baselines(
 
 
 def _open_source() -> MetricSource:
-    from controller.bootstrap.tools import metric_source
+    from controller.bootstrap.without_rollout import metric_source
 
     return metric_source()
 
@@ -129,6 +129,6 @@ def _print_with_gap(view: _MetricsView) -> None:
 
 
 def _table_renderer() -> Callable[[_MetricsView], Any]:
-    from controller.render.terminal.metrics_view import gauge_table
+    from controller.render.terminal.metrics_table import gauge_table
 
     return lambda view: gauge_table(view.name, view.gauges, view.minutes, view.end)

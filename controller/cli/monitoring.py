@@ -120,15 +120,15 @@ def _change(
     emit: str | None,
     as_json: bool,
 ) -> Exit:
-    from controller.bootstrap.monitoring import as_yaml, document, open_stack
+    from controller.bootstrap.monitoring import as_yaml, open_stack, template_of
 
     desired = _desired(policy, emails, store_url)
     if emit:
-        click.echo(as_yaml(document(desired)).rstrip("\n"))
+        click.echo(as_yaml(template_of(desired)).rstrip("\n"))
         return Exit.DONE
     stack = open_stack(desired.policy)
     existing = stack.find()
-    template = document(desired, existing.template if existing else {})
+    template = template_of(desired, existing.template if existing else {})
     changes, status = stack.change(existing, template, execute=execute)
     for note in desired.notes:
         _note(note)
@@ -159,7 +159,7 @@ def _lines(changes: Sequence["Change"], resources: Mapping[str, Any]) -> Iterato
 
 def _desired(policy: Path, emails: Iterable[str], store_url: str | None) -> "Monitoring":
     """Return the desired monitoring of a policy file; without a store it shows no rollout."""
-    from controller.operations.monitoring.desired import monitoring_of, wanted
+    from controller.operations.monitoring.desired import desired_monitoring, monitoring_of
     from controller.policy_file.loader import load
 
     loaded = load(policy)
@@ -168,7 +168,7 @@ def _desired(policy: Path, emails: Iterable[str], store_url: str | None) -> "Mon
             return monitoring_of(loaded, store, emails)
     except RolloutError as error:
         _note(f"the dashboard shows no rollout: {error}")
-        return wanted(loaded, emails)
+        return desired_monitoring(loaded, emails)
 
 
 def _note(text: str) -> None:

@@ -16,7 +16,7 @@ from controller.process import logging, settings
 from controller.text import printable
 
 if TYPE_CHECKING:
-    from controller.operations.rehearse import Outcome
+    from controller.operations.rehearse import RehearsalOutcome
 
 _SHOW_EVERY = 30  # ticks between two updates of the progress line
 
@@ -101,7 +101,9 @@ def rehearse(
     return _status(outcome, expect)
 
 
-def _print(outcome: "Outcome", scenario: str, seed: int, form: report_files.OutputFormat) -> None:
+def _print(
+    outcome: "RehearsalOutcome", scenario: str, seed: int, form: report_files.OutputFormat
+) -> None:
     from controller.render.markdown import outcome_markdown
     from controller.render.rehearsal import outcome_data, outcome_text
 
@@ -112,7 +114,7 @@ def _print(outcome: "Outcome", scenario: str, seed: int, form: report_files.Outp
         click.echo(render(outcome, scenario, seed))
 
 
-def _status(outcome: "Outcome", expect: str | None) -> Exit:
+def _status(outcome: "RehearsalOutcome", expect: str | None) -> Exit:
     status = of_rehearsal(outcome.status, expect)
     if status is Exit.CHECK_FAILED:
         click.echo(f"rolloutctl: expected {expect}, but it ended {outcome.status}", err=True)

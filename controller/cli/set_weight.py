@@ -13,7 +13,7 @@ from controller.core.observation import TargetReading
 from controller.core.policy import LambdaEnv
 from controller.engine.exit_status import of_weight
 from controller.errors import Exit, NoStoreError, UsageError, WriteRefusedError
-from controller.operations.set_weight import Outcome, set_without_store
+from controller.operations.set_weight import SetWeightOutcome, set_without_store
 from controller.operations.set_weight import set_weight as set_with_store
 from controller.process import logging, signals
 from controller.text import printable
@@ -96,8 +96,8 @@ def _set_with_store(
     by: str | None,
     store_url: str | None,
     dry_run: bool,
-) -> tuple[Outcome, LambdaEnv, list[str]]:
-    from controller.bootstrap.tools import direct_target
+) -> tuple[SetWeightOutcome, LambdaEnv, list[str]]:
+    from controller.bootstrap.without_rollout import direct_target
 
     with options.app_session(store_url, dry_run=dry_run, by=by, ask_caller=True) as app:
         policy = options.policy_of(app.runner.store, reference)
@@ -110,8 +110,8 @@ def _set_with_store(
 
 def _set_without_store(
     policy: str, weight: int, dry_run: bool
-) -> tuple[Outcome, LambdaEnv, list[str]]:
-    from controller.bootstrap.tools import direct_target
+) -> tuple[SetWeightOutcome, LambdaEnv, list[str]]:
+    from controller.bootstrap.without_rollout import direct_target
 
     logging.configure(dry_run=dry_run)
     target, clock = options.load_policy(policy).target, bootstrap.wall_clock()
@@ -135,7 +135,11 @@ def _check_overwrite(target: LambdaEnv, overwritten: Sequence[str]) -> None:
 
 
 def _print(
-    outcome: Outcome, target: LambdaEnv, weight: int, dry_run_lines: list[str] | None, as_json: bool
+    outcome: SetWeightOutcome,
+    target: LambdaEnv,
+    weight: int,
+    dry_run_lines: list[str] | None,
+    as_json: bool,
 ) -> None:
     for note in outcome.notes:
         click.echo(printable(f"rolloutctl: note: {note}"), err=True)
@@ -158,7 +162,7 @@ def _print(
         )
 
 
-def _outcome_text(outcome: Outcome, weight: int) -> str:
+def _outcome_text(outcome: SetWeightOutcome, weight: int) -> str:
     live = outcome.live
     if not outcome.written:
         return f"{weight} % is in force already, nothing was written: {live.shown}"
@@ -170,7 +174,7 @@ def _outcome_text(outcome: Outcome, weight: int) -> str:
     return f"{weight} % is NOT set; it shows {live.shown}"
 
 
-def _outcome_data(outcome: Outcome, target: LambdaEnv, weight: int) -> dict[str, object]:
+def _outcome_data(outcome: SetWeightOutcome, target: LambdaEnv, weight: int) -> dict[str, object]:
     return {
         "function": target.function,
         "asked": weight,

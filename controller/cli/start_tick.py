@@ -159,11 +159,11 @@ def _log_tick_end(app: "App", result: TickResult, duration: timedelta) -> None:
 
 
 def _print_tick(result: TickResult, dry_run_lines: list[str] | None, as_json: bool) -> None:
-    from controller.render.status import missed_data, missed_line, visit_data, visit_line
+    from controller.render.status import skip_data, skip_line, visit_data, visit_line
 
     if as_json:
         rollouts = [visit_data(visit) for visit in result.visits]
-        rollouts += [missed_data(skip) for skip in result.skips]
+        rollouts += [skip_data(skip) for skip in result.skips]
         data: dict[str, object] = {"rollouts": rollouts}
         if dry_run_lines is not None:
             data["would"] = dry_run_lines
@@ -172,7 +172,7 @@ def _print_tick(result: TickResult, dry_run_lines: list[str] | None, as_json: bo
     for visit in result.visits:
         click.echo(printable(visit_line(visit)))
     for skip in result.skips:
-        click.echo(printable(missed_line(skip)))
+        click.echo(printable(skip_line(skip)))
     if not (result.visits or result.skips):
         click.echo("no active rollout")
     if dry_run_lines is not None:

@@ -13,8 +13,8 @@ from controller.cli import follow, options, report_files, streams
 from controller.cli.follow import PollSchedule
 from controller.cli.history import load_unverified, verified_history
 from controller.cli.report_files import OutputFormat
+from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Rollout
-from controller.core.snapshot import SnapshotChangedError
 from controller.engine import exit_status
 from controller.errors import Exit, StoreError, UsageError
 from controller.ports.store import Store

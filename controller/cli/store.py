@@ -7,7 +7,7 @@ import click
 
 from controller.cli import options
 from controller.errors import Exit, StoreError
-from controller.operations.migrate import MigrationItem, Outcome
+from controller.operations.copy_store import CopyOutcome, MigrationItem
 from controller.process import logging, settings
 from controller.process.settings import DynamoDbLocation
 from controller.text import printable
@@ -64,7 +64,7 @@ def copy(
     while one of them is not finished, or guards 0 % after its rollback. FROM stays as it is. What
     was interrupted is finished by the same command.
     """
-    from controller.bootstrap.migrate import migration
+    from controller.bootstrap.copy_store import migration
 
     logging.configure(dry_run=dry_run)
     source, destination = map(settings.parse_store_url, (source_url, destination_url))
@@ -77,14 +77,14 @@ def copy(
             if not as_json:
                 click.echo(printable(_item_line(item)))
     _print_summary(planned if dry_run else finished, destination.url, dry_run, as_json)
-    damaged = [one.rollout_id for one in planned if one.outcome is Outcome.DAMAGED]
+    damaged = [one.rollout_id for one in planned if one.outcome is CopyOutcome.DAMAGED]
     if damaged:
         raise StoreError(f"left in {source.url}: {', '.join(damaged)}; a record cannot be read")
     return Exit.DONE
 
 
 def _print_summary(items: Sequence[MigrationItem], url: str, dry_run: bool, as_json: bool) -> None:
-    copied = [one for one in items if one.outcome is Outcome.COPIED]
+    copied = [one for one in items if one.outcome is CopyOutcome.COPIED]
     dry_run_lines = [f"copy {one.rollout_id} to {one.url}" for one in copied]
     if as_json:
         rollouts = [
@@ -108,9 +108,9 @@ def _print_summary(items: Sequence[MigrationItem], url: str, dry_run: bool, as_j
 
 def _item_line(item: MigrationItem) -> str:
     match item.outcome:
-        case Outcome.COPIED:
+        case CopyOutcome.COPIED:
             return f"{item.rollout_id}: copied to {item.url}"
-        case Outcome.ALREADY_THERE:
+        case CopyOutcome.ALREADY_THERE:
             return f"{item.rollout_id}: was in {item.url} already"
-        case Outcome.DAMAGED:
+        case CopyOutcome.DAMAGED:
             return f"{item.rollout_id}: left in {item.url}: {item.why}"

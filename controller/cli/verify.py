@@ -65,7 +65,7 @@ def _checks(reference: str, minutes: int, store_url: str | None) -> Sequence[Che
 
 
 def _verifier(policy: Policy) -> Verifier:
-    from controller.bootstrap.tools import verifier
+    from controller.bootstrap.without_rollout import verifier
 
     return verifier(policy, app.wall_clock())
 

@@ -26,7 +26,7 @@ from controller.core.observation import (
     weight_of,
 )
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.core.transitions import watch
+from controller.core.transitions import final_watch
 
 __all__ = ["decide", "with_refused_rollback"]
 
@@ -60,9 +60,9 @@ def _decide_in_phase(rollout: Rollout, observation: Observation, now: datetime) 
         case Phase.ROLLING_BACK:
             return _decide_rolling_back(rollout, observation.target, now)
         case Phase.ROLLED_BACK:
-            return watch.after_rollback(rollout, observation, now)
+            return final_watch.after_rollback(rollout, observation, now)
         case Phase.SUCCEEDED:
-            return watch.after_success(rollout, observation, now)
+            return final_watch.after_success(rollout, observation, now)
         case unreachable:
             assert_never(unreachable)
 

@@ -31,7 +31,7 @@ def close_interval(rollout: Rollout) -> tuple[StepInterval, ...]:
     return (*(one for one in _closed_intervals(rollout) if not _is_sealed(one, rollout)), closed)
 
 
-def reopen(rollout: Rollout, since: datetime) -> tuple[StepInterval, ...]:
+def reopen_interval(rollout: Rollout, since: datetime) -> tuple[StepInterval, ...]:
     """Return the intervals of `rollout` with an open one for the weight before a pending raise.
 
     While the raise waits to be written, that weight stays applied, and has been since long before

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from controller.core.policy_snapshot import SnapshotChangedError, is_target_unchanged
 from controller.core.rollout import VISIT_PRIORITY, Rollout
-from controller.core.snapshot import SnapshotChangedError, is_target_unchanged
 from controller.core.transitions import ROLLBACK_PHASES
 from controller.engine.isolation import problem_of
 from controller.errors import (

@@ -7,15 +7,15 @@ from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 from controller.core.commands import GATED_VERBS, RAISING_VERBS, Command, Verb, apply_command
-from controller.core.conflict import rebase_rollback
 from controller.core.decide import decide
 from controller.core.decision import Decision, Lower
 from controller.core.history import Author
 from controller.core.hook_call import advance_calls
+from controller.core.lost_save import rebase_rollback
 from controller.core.observation import Observation
 from controller.core.outbox import enqueue_notices
+from controller.core.policy_snapshot import SnapshotChangedError, check_digests
 from controller.core.rollout import Phase, Rollout
-from controller.core.snapshot import SnapshotChangedError, check_digests
 from controller.core.transitions import lower_move
 from controller.engine import exit_status
 from controller.engine.deliver import DELIVERY_LIMIT, OutboxDelivery, TickDelivery, log_skip

@@ -18,8 +18,8 @@ from controller.process import logging, signals
 log = logging.logger()
 
 # A read stops at the first of these limits, and reports it. A page may be empty.
-MOST_EVENTS: Final = 10_000
-MOST_PAGES: Final = 100
+MAX_EVENTS: Final = 10_000
+MAX_PAGES: Final = 100
 READ_LIMIT: Final = timedelta(seconds=60)
 # An event that arrives later than this is missed while following.
 OVERLAP: Final = timedelta(minutes=5)
@@ -105,10 +105,10 @@ class Tail:
 
     def _truncation(self, events_read: int, pages: int, deadline: datetime) -> str:
         """Return why reading stops here; empty while within the limits."""
-        if events_read >= MOST_EVENTS:
+        if events_read >= MAX_EVENTS:
             return f"reading stopped after {count_text(events_read, 'event')}"
-        if pages >= MOST_PAGES:
-            return f"reading stopped after {count_text(MOST_PAGES, 'page')}"
+        if pages >= MAX_PAGES:
+            return f"reading stopped after {count_text(MAX_PAGES, 'page')}"
         if self.clock.now() >= deadline:
             return f"reading stopped after {format_duration(READ_LIMIT)}"
         return ""

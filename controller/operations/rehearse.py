@@ -55,7 +55,7 @@ class World(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RehearsalOutcome:
     """How a rehearsal ended.
 
     weights: every weight that the rollout applied, in order.
@@ -91,7 +91,7 @@ def rehearse(
     on_tick: Callable[[Rollout], None],
     adopt: bool = False,
     approve: bool = False,
-) -> Outcome:
+) -> RehearsalOutcome:
     """Run `policy` from its start until it ends, and a while longer after a pause or a rollback.
 
     After a rollback the rehearsal ends when the drain is known or its watch is over. A rollout that
@@ -118,7 +118,7 @@ def rehearse(
         if approve and rollout.reason is Reason.AWAITING_APPROVAL:
             rollout = runner.run_command(rollout.id, Command(Verb.APPROVE, "rehearsed")).rollout
     entries = runner.store.history(rollout.id)
-    return Outcome(
+    return RehearsalOutcome(
         rollout=rollout,
         weights=tuple(entry.body["weight_to"] for entry in entries if _is_applied(entry)),
         final_weight=world.weight_now(),

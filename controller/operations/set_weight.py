@@ -20,7 +20,7 @@ from controller.ports.target import Target
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SetWeightOutcome:
     """The outcome of setting a weight.
 
     before, live: the target before and after. written: False when the weight was applied already.
@@ -34,7 +34,9 @@ class Outcome:
     notes: tuple[str, ...] = ()
 
 
-def set_weight(runner: Runner, policy: Policy, weight: int, *, force: bool, reason: str) -> Outcome:
+def set_weight(
+    runner: Runner, policy: Policy, weight: int, *, force: bool, reason: str
+) -> SetWeightOutcome:
     """Set the target of `policy` to a `weight` above 0.
 
     force: pause the active rollout that owns the target; without it, such a rollout refuses the
@@ -45,7 +47,7 @@ def set_weight(runner: Runner, policy: Policy, weight: int, *, force: bool, reas
     target = runner.observer.targets(policy.target)
     before = target.read()
     if before.has_applied(weight):
-        return Outcome(before, before, written=False)
+        return SetWeightOutcome(before, before, written=False)
     owners = list(_owners(runner, policy, before))
     active = next((one for one in owners if not one.final), None)
     if active is None:
@@ -53,26 +55,26 @@ def set_weight(runner: Runner, policy: Policy, weight: int, *, force: bool, reas
         _check_guard(owners, weight, now)
         notes = tuple(_drift_note(one) for one in owners if _is_watched(one, now))
         reading = shift_and_confirm(target, before, weight, runner.clock)
-        return Outcome(before, reading, written=True, notes=notes)
+        return SetWeightOutcome(before, reading, written=True, notes=notes)
     if not force or active.phase not in ALLOWED_PHASES[Verb.SET_WEIGHT]:
         raise UsageError(_refusal(active, weight))
     return _override(runner, active, before, weight, reason)
 
 
-def set_without_store(target: Target, weight: int, clock: Clock) -> Outcome:
+def set_without_store(target: Target, weight: int, clock: Clock) -> SetWeightOutcome:
     """Set `target` to a `weight` above 0 without a store, so without a check for a rollout.
 
     Raises TargetError when it was not written or that is unknown.
     """
     before = target.read()
     if before.has_applied(weight):
-        return Outcome(before, before, written=False)
-    return Outcome(before, shift_and_confirm(target, before, weight, clock), written=True)
+        return SetWeightOutcome(before, before, written=False)
+    return SetWeightOutcome(before, shift_and_confirm(target, before, weight, clock), written=True)
 
 
 def _override(
     runner: Runner, active: Rollout, before: TargetReading, weight: int, reason: str
-) -> Outcome:
+) -> SetWeightOutcome:
     """Pause `active`, write, and read back; lower the weight again if that was not applied."""
     visit = runner.run_command(active.id, Command(Verb.SET_WEIGHT, reason, weight=weight))
     target = runner.observer.targets(active.policy.target)
@@ -86,7 +88,7 @@ def _override(
         ) from error
     if exceeds(reading, weight) and reading.token != before.token:
         reading = shift_and_confirm(target, reading, weight, runner.clock)
-    return Outcome(before, reading, written=True, paused=visit.rollout)
+    return SetWeightOutcome(before, reading, written=True, paused=visit.rollout)
 
 
 def _owners(runner: Runner, policy: Policy, reading: TargetReading) -> Iterator[Rollout]:

@@ -12,7 +12,7 @@ NO_TEMPLATE: Final[Template] = MappingProxyType({})
 TAG: Final = "rolloutctl:policy"
 
 
-def name_of(policy: str, criterion: str = "") -> str:
+def resource_name(policy: str, criterion: str = "") -> str:
     """Return the name of the stack, dashboard and topic of a policy, or of a criterion's alarm."""
     return "-".join(filter(None, ("rolloutctl", policy, criterion)))
 
@@ -34,12 +34,12 @@ class Change:
 class Deployed:
     """The deployed stack of a policy, compared with what `monitoring deploy` would create now.
 
-    status: of CloudFormation. differing: the logical ids of the resources that differ. topic: the
-    ARN of the stack's topic; empty where it has none.
+    status: of CloudFormation. differing_resources: their logical ids.
+    topic: the ARN of the stack's topic; empty where it has none.
     """
 
     status: str
-    differing: tuple[str, ...]
+    differing_resources: tuple[str, ...]
     topic: str
 
     @property

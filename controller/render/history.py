@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from controller.core.history import Entry
+from controller.core.policy_snapshot import Digests
 from controller.core.rollout import Reason
-from controller.core.snapshot import Digests
 
 # Reasons of a gate's decision: its sentence is short, and the findings are printed below it.
 _GATE_REASONS = frozenset(

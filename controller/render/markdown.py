@@ -9,13 +9,13 @@ from controller.core.history import Entry
 from controller.core.judge.scorecard import HEADER, RIGHT_ALIGNED, rows
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text, duration_text
-from controller.operations.rehearse import Outcome
+from controller.operations.rehearse import RehearsalOutcome
 from controller.render.history import timeline
 from controller.render.status import ladder_text, late_text
 from controller.text import printable, printable_block
 
 # A summary of GitHub takes 1 MiB, and a comment 65 536 characters: a page fits into either.
-MOST_CHARACTERS: Final = 60_000
+MAX_CHARACTERS: Final = 60_000
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]|~#])")
 # GitHub turns these prefixes into links; group 2 is the character to escape.
 _AUTOLINK: Final = re.compile(
@@ -28,7 +28,7 @@ _MENTION: Final = re.compile(r"(@(?=\w)|(?<!\w)\\#(?=\d))")
 _BLOCK_START: Final = re.compile(r"^(?:(\d+)(?=[.)](?:\s|$))|(?=[-+>=]))")
 
 
-def outcome_markdown(outcome: Outcome, scenario: str, seed: int) -> str:
+def outcome_markdown(outcome: RehearsalOutcome, scenario: str, seed: int) -> str:
     """Return how a rehearsal ended, its criteria and its timeline; at most MOST_CHARACTERS."""
     rollout = outcome.rollout
     duration = duration_text(outcome.ended - outcome.started)
@@ -73,7 +73,7 @@ def _page(title: str, facts: Iterable[str], rollout: Rollout, entries: Iterable[
         *_criteria(rollout),
     ]
     head = "\n\n".join(part for part in parts if part)
-    return f"{head}\n\n{_fence(list(timeline(entries)), MOST_CHARACTERS - len(head))}"
+    return f"{head}\n\n{_fence(list(timeline(entries)), MAX_CHARACTERS - len(head))}"
 
 
 def _criteria(rollout: Rollout) -> list[str]:

@@ -24,8 +24,8 @@ from controller.core.units import (
     format_percent,
     number_text,
 )
-from controller.render.contacts import contacts_data, contacts_lines
 from controller.render.criteria_text import demand_text
+from controller.render.hooks_and_channels import contacts_data, contacts_lines
 from controller.text import printable_block
 
 

@@ -6,12 +6,12 @@ from typing import Any
 from controller.core.history import finding_data
 from controller.core.judge.scorecard import rows, table
 from controller.core.units import duration_text
-from controller.operations.rehearse import Outcome
+from controller.operations.rehearse import RehearsalOutcome
 from controller.render.history import timeline
 from controller.text import printable_block
 
 
-def outcome_data(outcome: Outcome, scenario: str, seed: int) -> dict[str, Any]:
+def outcome_data(outcome: RehearsalOutcome, scenario: str, seed: int) -> dict[str, Any]:
     """Return `outcome` as plain JSON data."""
     rollout = outcome.rollout
     return {
@@ -47,7 +47,7 @@ def outcome_data(outcome: Outcome, scenario: str, seed: int) -> dict[str, Any]:
     }
 
 
-def outcome_text(outcome: Outcome, scenario: str, seed: int) -> str:
+def outcome_text(outcome: RehearsalOutcome, scenario: str, seed: int) -> str:
     """Return the timeline, the criteria, and as the last line the result."""
     rollout = outcome.rollout
     duration = duration_text(outcome.ended - outcome.started)
@@ -70,13 +70,13 @@ def outcome_text(outcome: Outcome, scenario: str, seed: int) -> str:
     )
 
 
-def _table(outcome: Outcome) -> Iterator[str]:
+def _table(outcome: RehearsalOutcome) -> Iterator[str]:
     """Yield the table of criteria as a paragraph; nothing without findings."""
     if lines := table(outcome.rollout):
         yield from ("", *lines)
 
 
-def _second_start_lines(outcome: Outcome) -> Iterator[str]:
+def _second_start_lines(outcome: RehearsalOutcome) -> Iterator[str]:
     """Yield a paragraph for each second start: why it was refused, or its rollout."""
     for refusal in outcome.rejected_starts:
         yield from ("", *f"A second start was refused: {refusal}".split("\n"))

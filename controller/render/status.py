@@ -100,7 +100,7 @@ def visit_data(visit: Visit) -> dict[str, Any]:
     }
 
 
-def missed_data(skip: Skip) -> dict[str, Any]:
+def skip_data(skip: Skip) -> dict[str, Any]:
     """Return a rollout that a tick skipped as plain JSON data; its phase is unknown."""
     return {
         "id": skip.rollout_id,
@@ -112,7 +112,7 @@ def missed_data(skip: Skip) -> dict[str, Any]:
     }
 
 
-def missed_line(skip: Skip) -> str:
+def skip_line(skip: Skip) -> str:
     """Return a rollout that a tick skipped in one line."""
     return f"{skip.rollout_id}  was not visited: {skip.error}"
 

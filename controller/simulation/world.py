@@ -12,24 +12,24 @@ from typing import Any, Final, TypeAlias
 
 from controller.core.policy import Alarm, LambdaEnv, Policy
 from controller.simulation.clock import VirtualClock
+from controller.simulation.external_actors import (
+    ExternalActors,
+    preexisting_full_weight,
+    weight_of,
+    weight_variables,
+)
 from controller.simulation.fakes.alarms import FakeAlarms
 from controller.simulation.fakes.cloudwatch import FakeCloudWatch
 from controller.simulation.fakes.lambda_ import FakeLambda, Function
 from controller.simulation.fakes.log_contents import publish_events
 from controller.simulation.fakes.logs import FakeLogs
 from controller.simulation.fakes.outages import AwsResponse, Proceed, apply_outage
-from controller.simulation.operators import (
-    ExternalActors,
-    preexisting_full_weight,
-    weight_of,
-    weight_variables,
-)
 from controller.simulation.scenario.fault_events import AttestationEvent
 from controller.simulation.scenario.metric_roles import roles_of
-from controller.simulation.scenario.path_model import PathModel, TrafficProfile
 from controller.simulation.scenario.scenario import Scenario
 from controller.simulation.scenario.script import Script, UpdateRules
 from controller.simulation.scenario.start_time import DEFAULT_START, live_since, rehearsal_start
+from controller.simulation.scenario.world_model import PathModel, TrafficProfile
 from controller.simulation.traffic.traffic import TrafficFeed, TrafficModel, WeightTimeline
 
 # Wraps a call: gets service, operation, request, and the call itself, which it may make or not.

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from controller.bootstrap import app as bootstrap
-from controller.bootstrap.migrate import migration
+from controller.bootstrap.copy_store import migration
 from controller.bootstrap.rehearse import rehearsal
 from controller.core.history import Author
 from controller.core.rollout import Phase

@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 
 from controller.core.commands import Verb
 from controller.errors import StoreError
+from controller.simulation.external_actors import weight_variables
 from controller.simulation.fakes.lambda_ import code_digest
-from controller.simulation.operators import weight_variables
 from controller.simulation.world import World
 from tests.chaos.event_log import (
     BARE_ROLLBACK,

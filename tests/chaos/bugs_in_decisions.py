@@ -13,7 +13,7 @@ from controller.core.judge.findings import Label, Verdict
 from controller.core.judge.kinds import threshold
 from controller.core.observation import Observation, TargetReading
 from controller.core.rollout import Reason, Rollout
-from controller.core.transitions import advance, pause, resume, shift
+from controller.core.transitions import advance, pause, pending_raise, resume
 from controller.engine.tick import Runner
 from tests.chaos.fault_plan import (
     ActorAction,
@@ -138,7 +138,7 @@ def ticks_until_lease_ends(patch: pytest.MonkeyPatch) -> None:
 
 def no_measurement_in_a_freeze(patch: pytest.MonkeyPatch) -> None:
     """Nothing is measured while a raise waits for the end of a freeze."""
-    patch.setattr(shift, "reopen", lambda rollout, since: rollout.stretches)
+    patch.setattr(pending_raise, "reopen_interval", lambda rollout, since: rollout.stretches)
 
 
 def pause_assumes_raise_applied(patch: pytest.MonkeyPatch) -> None:

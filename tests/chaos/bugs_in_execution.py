@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
-from controller.adapters.targets.lambda_function import Configuration, LambdaFunction
+from controller.adapters.targets.lambda_environment import Configuration, LambdaFunction
 from controller.adapters.targets.weight_variables import Pair
 from controller.core.decision import Lower, Shift
 from controller.core.observation import TargetReading, UpdateStatus

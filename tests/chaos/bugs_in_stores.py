@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.stores.sqlite import queries, rows
+from controller.adapters.stores.sqlite import history_and_lock_rows, queries
 from controller.core import codec
 from controller.core import decide as deciding
 from controller.core import transitions as to
@@ -98,7 +98,7 @@ def ignores_locks(patch: pytest.MonkeyPatch) -> None:
     def evict_all(connection: Connection, _: str, locks: Sequence[str], *_read: Any) -> None:
         connection.executemany("DELETE FROM locks WHERE lock = ?", [(one,) for one in locks])
 
-    patch.setattr(rows, "evict_owners", evict_all)
+    patch.setattr(history_and_lock_rows, "evict_owners", evict_all)
     patch.setattr(start, "_existing_rollout", lambda *_: None)
 
 

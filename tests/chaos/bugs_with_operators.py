@@ -11,7 +11,7 @@ from controller.core import transitions as to
 from controller.core.decision import Decision, Shift
 from controller.core.observation import Observation, TargetReading, UnreadableTarget
 from controller.core.rollout import Intent, Rollout
-from controller.core.transitions import rollback, watch
+from controller.core.transitions import final_watch, rollback
 from controller.engine import tick as running
 from controller.operations.start import start as starting
 from tests.chaos.fault_plan import ActorAction, CallFault, Crash, InjectionPoint, Timing
@@ -69,7 +69,7 @@ def guards_every_weight(patch: pytest.MonkeyPatch) -> None:
             return replace(to.lower_again(rollout, now), move=to.lower_move(rollout))
         return Decision(rollout)
 
-    patch.setattr(watch, "after_rollback", lower_any_weight)
+    patch.setattr(final_watch, "after_rollback", lower_any_weight)
 
 
 def guard_raises_weight(patch: pytest.MonkeyPatch) -> None:
@@ -81,12 +81,14 @@ def guard_raises_weight(patch: pytest.MonkeyPatch) -> None:
             return Decision(rollout)
         return Decision(rollout, Shift(rollout.peak, target.token))
 
-    patch.setattr(watch, "after_rollback", raise_again)
+    patch.setattr(final_watch, "after_rollback", raise_again)
 
 
 def guards_nothing(patch: pytest.MonkeyPatch) -> None:
     """A rolled-back rollout does not guard its 0 %."""
-    patch.setattr(watch, "after_rollback", lambda rollout, observation, now: Decision(rollout))
+    patch.setattr(
+        final_watch, "after_rollback", lambda rollout, observation, now: Decision(rollout)
+    )
 
 
 def forgets_rollback(patch: pytest.MonkeyPatch) -> None:

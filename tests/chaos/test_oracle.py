@@ -14,8 +14,8 @@ from controller.adapters.targets.weight_variables import Pair
 from controller.core.judge.findings import Verdict
 from controller.core.policy import LambdaEnv
 from controller.process import logging
+from controller.simulation.external_actors import weight_variables
 from controller.simulation.fakes.errors import client_error
-from controller.simulation.operators import weight_variables
 from tests.chaos.event_log import (
     PERSON,
     TIME,

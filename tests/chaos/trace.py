@@ -7,7 +7,7 @@ from datetime import datetime
 
 from controller.core.policy import LambdaEnv
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.simulation.operators import weight_of
+from controller.simulation.external_actors import weight_of
 from controller.simulation.world import World
 from tests.chaos.event_log import EnvironmentWrite, ObservedEvent, ProcessEnd, RolloutSave
 from tests.chaos.fault_plan import FaultPlan

@@ -9,7 +9,7 @@ from controller.core.decision import Notice, Severity
 from controller.core.history import Entry
 from controller.core.judge.findings import Verdict
 from controller.core.rollout import Intent, Phase, Reason, Rollout
-from controller.simulation.operators import weight_variables
+from controller.simulation.external_actors import weight_variables
 from tests.chaos.event_log import (
     START,
     TIME,

@@ -140,7 +140,7 @@ def test_a_denied_log_names_its_action(logged: Desk) -> None:
 
 
 def test_a_look_that_stopped_says_so(logged: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.operations.log_tail.MOST_PAGES", 1)
+    monkeypatch.setattr("controller.operations.log_tail.MAX_PAGES", 1)
     monkeypatch.setattr("controller.simulation.fakes.logs.MAX_EVENTS", 2)
     ended = logged.run("logs", logged.policy)
     assert ended.status == Exit.DONE

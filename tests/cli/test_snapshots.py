@@ -14,7 +14,7 @@ import pytest
 
 from controller.core import codec
 from controller.core.history import Entry, hash_of
-from controller.core.snapshot import POLICY_DIGEST, digest_of
+from controller.core.policy_snapshot import POLICY_DIGEST, digest_of
 from controller.errors import Exit
 from tests.cli.conftest import Desk, Ended, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE

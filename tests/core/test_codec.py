@@ -24,8 +24,8 @@ from controller.core.judge.evidence import (
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.message import Message, Page
 from controller.core.policy import Policy
+from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import SCHEMA, Intent, Phase, Reason, Rollout
-from controller.core.snapshot import SnapshotChangedError
 from controller.core.stats.eprocess import Capital
 from controller.core.stats.mixture import ControlState, Fold
 from controller.errors import StoreError, is_record_error

@@ -12,13 +12,13 @@ import pytest
 
 from controller.core import transitions as to
 from controller.core.commands import GATED_VERBS, Command, Verb, apply_command
-from controller.core.conflict import rebase_rollback
 from controller.core.decide import decide, with_refused_rollback
 from controller.core.decision import Decision
 from controller.core.history import Entry, append, observation_data
 from controller.core.judge.evidence import Tally
 from controller.core.judge.gate import query_plan
 from controller.core.judge.sealing import trim_series
+from controller.core.lost_save import rebase_rollback
 from controller.core.observation import (
     Observation,
     QueryStatus,

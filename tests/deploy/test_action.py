@@ -9,7 +9,7 @@ import pytest
 
 from controller.cli import main
 from controller.errors import Exit
-from controller.render.markdown import MOST_CHARACTERS
+from controller.render.markdown import MAX_CHARACTERS
 from tests.support.action import ACTION, ACTION_FOLDER, COMMIT, VERSION, ActionRun, run_action, yaml
 
 TEXT = (ACTION_FOLDER / "README.md").read_text(encoding="utf-8")
@@ -180,7 +180,7 @@ def test_a_policy_that_says_a_command_is_refused_at_its_line(checkout: Path, sum
 def test_a_summary_that_is_full_is_left_as_it_is(checkout: Path) -> None:
     script = (ACTION_FOLDER / "telling.sh").read_text(encoding="utf-8")
     (limit,) = re.findall(r"^readonly most_bytes=(\d+)$", script, re.MULTILINE)
-    assert MOST_CHARACTERS * 4 < int(limit) < 1 << 20
+    assert MAX_CHARACTERS * 4 < int(limit) < 1 << 20
     full = f'head -c {limit} /dev/zero | tr "\\0" x >"$GITHUB_STEP_SUMMARY"'
     plans = "[ $1 != plan ] || echo checkout"
     run = run_action(checkout, {}, plans, policies=f"{VALID}\n{VALID}", scenarios="", also=full)

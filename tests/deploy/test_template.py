@@ -20,7 +20,7 @@ from controller.engine.execute import Visit
 from controller.engine.lease import Skip
 from controller.engine.tick import TickResult
 from controller.errors import StoreError
-from controller.operations.monitoring.desired import wanted
+from controller.operations.monitoring.desired import desired_monitoring
 from controller.policy_file.loader import loads
 from controller.process import logging
 from controller.process.settings import EGRESS_PROXY, PRIVATE_HOSTS, DynamoDbLocation, read_egress
@@ -145,7 +145,7 @@ def test_an_image_without_a_digest_is_refused() -> None:
 
 def test_the_alarms_that_monitoring_makes_begin_with_the_prefix() -> None:
     policy = loads(POLICY.read_text(encoding="utf-8"), POLICY.name)
-    alarm_names = [one.name for one in wanted(policy).alarms]
+    alarm_names = [one.name for one in desired_monitoring(policy).alarms]
     assert alarm_names
     assert all(
         name.startswith(read()["Parameters"]["AlarmPrefix"]["Default"]) for name in alarm_names

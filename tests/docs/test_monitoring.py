@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from controller.adapters.aws.clients import Clients
-from controller.adapters.cloudformation import stack
+from controller.adapters.cloudformation import monitoring_stack
 from controller.cli import main
-from controller.operations.monitoring.desired import wanted
+from controller.operations.monitoring.desired import desired_monitoring
 from controller.policy_file.loader import load
 from controller.ports.monitoring import TAG
 from tests.adapters.cloudformation.fake_cloudformation import FakeCloudFormation
@@ -55,13 +55,13 @@ def test_a_template_is_printed_as_the_text_says(
 
 
 def test_the_longest_wait_is_documented() -> None:
-    limit_minutes = stack.DONE_WITHIN // timedelta(minutes=1)
+    limit_minutes = monitoring_stack.DONE_WITHIN // timedelta(minutes=1)
     assert f"waits for {limit_minutes} minutes at most" in TEXT
     assert f"| {limit_minutes} minutes are over |" in TEXT
 
 
 def test_names_and_tags_are_documented() -> None:
-    desired = wanted(SHIPPED)
+    desired = desired_monitoring(SHIPPED)
     assert f"`{TAG} = POLICY`" in TEXT
     assert desired.name == "rolloutctl-POLICY".replace("POLICY", SHIPPED.name)
     assert {one.name for one in desired.alarms} <= {

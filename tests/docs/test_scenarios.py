@@ -10,14 +10,14 @@ from pydantic import BaseModel
 from controller.cli import VERBS, main
 from controller.simulation.scenario.fault_events import Event
 from controller.simulation.scenario.metric_roles import Measure, Role
-from controller.simulation.scenario.path_model import (
+from controller.simulation.scenario.scenario import Scenario, load_scenario, scenario_names
+from controller.simulation.scenario.world_model import (
     ColdStart,
     FunctionModel,
     PathModel,
     Publication,
     TrafficProfile,
 )
-from controller.simulation.scenario.scenario import Scenario, load_scenario, scenario_names
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")

@@ -104,7 +104,9 @@ def desk(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("controller.engine.execute.POLL_INTERVAL", timedelta(seconds=UPDATE_S))
-    monkeypatch.setattr("controller.adapters.cloudformation.stack.ASK_EVERY", _STACK_POLL_INTERVAL)
+    monkeypatch.setattr(
+        "controller.adapters.cloudformation.monitoring_stack.ASK_EVERY", _STACK_POLL_INTERVAL
+    )
     now = datetime.now(UTC)  # the emulator forgets what is older than 14 days of its own clock
     with freeze_time(now, tick=True) as clock:
         yield Desk(shop, tmp_path, now, clock.move_to, capsys)

@@ -14,7 +14,7 @@ from controller.core.policy import Policy
 from controller.core.replay.replay import replay
 from controller.core.rollout import Phase, Reason
 from controller.errors import UsageError
-from controller.operations.rehearse import Outcome, rehearse
+from controller.operations.rehearse import RehearsalOutcome, rehearse
 from controller.operations.start.start import StartRequest, start
 from controller.process import logging
 from controller.render.rehearsal import outcome_data, outcome_text
@@ -58,7 +58,9 @@ def world_of(*events: Mapping[str, Any]) -> Any:
     return scenario(function=function_with(), events=list(events))
 
 
-def rehearse_consistently(tmp_path: Path, policy: Policy, *events: Mapping[str, Any]) -> Outcome:
+def rehearse_consistently(
+    tmp_path: Path, policy: Policy, *events: Mapping[str, Any]
+) -> RehearsalOutcome:
     """Return the outcome of a rehearsal, after a check that its history replays consistently."""
     with open_stage(tmp_path, world_of(*events), policy) as stage:
         stage.world.interceptors.append(hold_to_model)

@@ -10,7 +10,7 @@ import pytest
 from controller.adapters.aws.clients import AWS_ERRORS
 from controller.adapters.stores.sqlite import queries
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
-from controller.adapters.targets.lambda_lowering import LoweringLoop
+from controller.adapters.targets.lower_to_zero import LoweringLoop
 from controller.core import decide, transitions
 from controller.core.decision import Decision, Shift
 from controller.core.observation import Observation, TargetReading

@@ -8,8 +8,8 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from controller.core.policy import LambdaEnv
 from controller.simulation.clock import VirtualClock
+from controller.simulation.external_actors import weight_of, weight_variables
 from controller.simulation.fakes.lambda_ import FakeLambda, Function, code_digest
-from controller.simulation.operators import weight_of, weight_variables
 from controller.simulation.scenario.script import UpdateRules
 from tests.simulation.worlds import FUNCTION, START
 from tests.support.stage import SECRET

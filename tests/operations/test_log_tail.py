@@ -9,9 +9,9 @@ import pytest
 from controller.adapters.metrics.log_events import CloudWatchLogEvents
 from controller.errors import LogsError
 from controller.operations.log_tail import (
+    MAX_EVENTS,
     MAX_FAILURES,
-    MOST_EVENTS,
-    MOST_PAGES,
+    MAX_PAGES,
     OVERLAP,
     READ_LIMIT,
     Tail,
@@ -114,7 +114,7 @@ def test_a_read_has_limits_and_says_where_it_stopped(
     clock = VirtualClock(START)
     result = Tail(Endless(clock, size, takes), clock, GROUP).read(START, START + HOUR)
     assert (len(result.events), result.truncation) == (events, f"reading stopped {cut}")
-    assert (MOST_EVENTS, MOST_PAGES, READ_LIMIT) == (10_000, 100, 60 * SECOND)
+    assert (MAX_EVENTS, MAX_PAGES, READ_LIMIT) == (10_000, 100, 60 * SECOND)
 
 
 def test_a_missing_group_is_reported(world: World) -> None:

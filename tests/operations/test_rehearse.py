@@ -13,7 +13,13 @@ from controller.core.history import broken_link
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
 from controller.errors import UsageError
-from controller.operations.rehearse import AFTER_PAUSE, EXTRA_TIME, MAX_FROZEN, Outcome, rehearse
+from controller.operations.rehearse import (
+    AFTER_PAUSE,
+    EXTRA_TIME,
+    MAX_FROZEN,
+    RehearsalOutcome,
+    rehearse,
+)
 from controller.process import logging
 from controller.simulation.world import World
 from tests.simulation.worlds import HOUR, MINUTE, START, scenario
@@ -45,7 +51,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 def run_rehearsal(
     stage: Stage, every: timedelta = MINUTE, *, adopt: bool = False, approve: bool = False
-) -> tuple[Outcome, list[Rollout]]:
+) -> tuple[RehearsalOutcome, list[Rollout]]:
     rollouts: list[Rollout] = []
     outcome = rehearse(
         stage.runner,

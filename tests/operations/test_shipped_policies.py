@@ -16,7 +16,7 @@ from controller.core.judge.findings import Label
 from controller.core.policy import Policy
 from controller.core.replay.replay import replay
 from controller.core.rollout import Rollout
-from controller.operations.rehearse import Outcome, rehearse
+from controller.operations.rehearse import RehearsalOutcome, rehearse
 from controller.policy_file.loader import load
 from controller.process import logging
 from controller.render.replay import replay_lines
@@ -114,7 +114,7 @@ def run_rehearsal(
     adopt: bool = False,
     notices: list[Notice] | None = None,
     every: timedelta | None = None,
-) -> Outcome:
+) -> RehearsalOutcome:
     """Return how a rehearsal ends; its notices go to `notices`, and its history replays equally."""
 
     class Listener:
@@ -141,7 +141,7 @@ def run_rehearsal(
     return outcome
 
 
-def end_of(outcome: Outcome) -> End:
+def end_of(outcome: RehearsalOutcome) -> End:
     return End(
         outcome.status,
         str(outcome.rollout.reason),

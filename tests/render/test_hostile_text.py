@@ -39,8 +39,8 @@ from controller.render.log_events import count_lines, event_line
 from controller.render.markdown import rollout_markdown
 from controller.render.plan import plan_text
 from controller.render.status import overview_lines, rollout_line, rollout_text
+from controller.render.terminal.live_status import live_view
 from controller.render.terminal.plain import PrintableRenderable
-from controller.render.terminal.status import live_view
 from controller.text import printable, printable_block
 from tests.adapters.notifiers.channels import a_message
 from tests.support.hostile import HOSTILE_TEXTS, unsafe_parts

@@ -9,7 +9,7 @@ import pytest
 from controller.core.history import Entry
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.rollout import Rollout
-from controller.render.markdown import MOST_CHARACTERS, escape_markdown, rollout_markdown
+from controller.render.markdown import MAX_CHARACTERS, escape_markdown, rollout_markdown
 from tests.support.rollouts import MINUTE, NOON, a_rollout
 
 WORKS = Finding("works", Verdict.FAIL, Label.REFUTED, 0.98, 0.999, 1_000, 0, 60, "works fails.")
@@ -86,7 +86,7 @@ def test_nothing_in_a_timeline_ends_its_block() -> None:
 def test_a_page_fits_into_a_comment_and_says_what_it_leaves_out() -> None:
     entries = [entry(f"{number:>5} {'x' * 100}") for number in range(2_000)]
     text = page(a_rollout(), *entries)
-    assert len(text) <= MOST_CHARACTERS < 65_536
+    assert len(text) <= MAX_CHARACTERS < 65_536
     (left_out,) = re.findall(
         r"^\.\.\. (\d+) lines are left out; `rolloutctl history` has them all$", text, re.MULTILINE
     )

@@ -8,7 +8,7 @@ from rich.console import Console
 from controller.operations.metrics_view import ExpectedRange, Gauge, GaugeStatus, Unit
 from controller.render.metrics_view import gauge_lines, gauges_data
 from controller.render.sparkline import sparkline
-from controller.render.terminal.metrics_view import gauge_table
+from controller.render.terminal.metrics_table import gauge_table
 from tests.support.rollouts import NOON
 
 AT_MOST = ExpectedRange("p95", "≤ 500 ms", high=500)

@@ -15,12 +15,12 @@ from controller.engine.lease import Skip
 from controller.errors import StoreError
 from controller.render.status import (
     ladder_text,
-    missed_data,
-    missed_line,
     overview_lines,
     rollout_data,
     rollout_line,
     rollout_text,
+    skip_data,
+    skip_line,
     visit_data,
     visit_line,
     weight_text,
@@ -75,8 +75,8 @@ def test_what_went_wrong_stands_in_front(visit: Visit, front: str) -> None:
 
 def test_a_rollout_that_was_missed_is_a_line_and_data_with_its_id_and_why() -> None:
     missed = Skip("checkout#1", StoreError("the state of checkout#1 is damaged"))
-    assert missed_line(missed) == "checkout#1  was not visited: the state of checkout#1 is damaged"
-    data = json.loads(json.dumps(missed_data(missed)))
+    assert skip_line(missed) == "checkout#1  was not visited: the state of checkout#1 is damaged"
+    data = json.loads(json.dumps(skip_data(missed)))
     assert (data["id"], data["phase"]) == ("checkout#1", None)
     assert data["problem"] == "the state of checkout#1 is damaged"
     assert data.keys() <= visit_data(Visit(a_rollout())).keys()

@@ -12,7 +12,7 @@ from rich.console import Console
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.policy import Policy
 from controller.core.rollout import Intent, Phase, Reason, Rollout
-from controller.render.terminal.status import Screen, live_view
+from controller.render.terminal.live_status import Screen, live_view
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_rollout
 
 HOUR = timedelta(hours=1)

@@ -8,18 +8,18 @@ from pydantic import BaseModel
 from controller.errors import PolicyError
 from controller.simulation.scenario.fault_events import EventTime
 from controller.simulation.scenario.metric_roles import Role
-from controller.simulation.scenario.path_model import (
-    ColdStart,
-    FunctionModel,
-    PathModel,
-    Publication,
-    TrafficProfile,
-)
 from controller.simulation.scenario.scenario import (
     EVENT_TYPES,
     Scenario,
     load_scenario,
     scenario_names,
+)
+from controller.simulation.scenario.world_model import (
+    ColdStart,
+    FunctionModel,
+    PathModel,
+    Publication,
+    TrafficProfile,
 )
 
 SOUND = """\

@@ -11,7 +11,7 @@ from controller.core.commands import Command, DriftResolution, Verb
 from controller.core.policy import Policy
 from controller.errors import RolloutError
 from controller.operations.start.start import StartRequest, start
-from controller.simulation.operators import weight_variables
+from controller.simulation.external_actors import weight_variables
 from tests.simulation.worlds import FUNCTION, MINUTE, POLICY, scenario
 from tests.support.stage import WRITE, ActBefore, Stage, a_runner, function_with, open_stage
 

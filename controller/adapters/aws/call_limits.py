@@ -28,7 +28,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from controller.adapters.aws.answers import answer_problem, error_problem
+from controller.adapters.aws.answer_validation import answer_problem, error_problem
 
 PAUSE_S: Final = 0.2  # before the call of an invalid answer is repeated; doubles each time
 MOST_BYTES: Final = 16 * 1024 * 1024  # of one body; AWS sends at most a third of it

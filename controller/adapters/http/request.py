@@ -14,7 +14,12 @@ from collections.abc import Collection, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from controller.adapters.http.egress import TunnelError, address_refusal, name_refusal, open_tunnel
+from controller.adapters.http.egress_rules import (
+    TunnelError,
+    address_refusal,
+    name_refusal,
+    open_tunnel,
+)
 from controller.core.units import count_text
 from controller.process.settings import Egress, Proxy
 

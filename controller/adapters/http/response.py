@@ -11,13 +11,13 @@ from io import BufferedReader
 from typing import Any, Final
 
 # Bytes of a body that are read; the rest is ignored.
-MOST_ANSWER: Final = 16_384
+MAX_RESPONSE_BYTES: Final = 16_384
 
 _LINE_ENDS: Final = (b"\r\n", b"\n")
 
 BROKE_OFF: Final = "broke off in the middle of its answer"
 NO_END: Final = "closed the connection without saying that its answer ends there"
-TOO_LONG: Final = f"gave an answer longer than {MOST_ANSWER // 1024} KiB"
+TOO_LONG: Final = f"gave an answer longer than {MAX_RESPONSE_BYTES // 1024} KiB"
 AMBIGUOUS_LENGTH: Final = "announced the length of its answer in a way that cannot be relied on"
 
 
@@ -56,20 +56,20 @@ class LineTrackingResponse(HTTPResponse):
 def read_answer(response: HTTPResponse) -> Answer:
     """Return the answer of a LineTrackingResponse, with its flaw if any. Raises TimeoutError."""
     try:
-        body = response.read(MOST_ANSWER + 1)
+        body = response.read(MAX_RESPONSE_BYTES + 1)
     except TimeoutError:
         raise
     except (OSError, HTTPException, ValueError):
         # TLS without close_notify, a reset, or an invalid chunk
         open_ended = response.length is None and not response.chunked
         return Answer(response.status, b"", NO_END if open_ended else BROKE_OFF)
-    return Answer(response.status, body[:MOST_ANSWER], _flaw(response, body))
+    return Answer(response.status, body[:MAX_RESPONSE_BYTES], _flaw(response, body))
 
 
 def _flaw(response: HTTPResponse, body: bytes) -> str:
     if _is_length_ambiguous(response):
         return AMBIGUOUS_LENGTH
-    if len(body) > MOST_ANSWER:
+    if len(body) > MAX_RESPONSE_BYTES:
         return TOO_LONG
     ended = isinstance(response, LineTrackingResponse) and response.lines.last in _LINE_ENDS
     return BROKE_OFF if response.length or not ended else ""

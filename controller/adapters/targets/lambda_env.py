@@ -9,8 +9,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from controller.adapters.aws.clients import AWS_ERRORS, code_of, is_conflict, is_transient
-from controller.adapters.targets.lambda_function import Configuration, LambdaFunction
-from controller.adapters.targets.lambda_lowering import LoweringLoop
+from controller.adapters.targets.lambda_environment import Configuration, LambdaFunction
+from controller.adapters.targets.lower_to_zero import LoweringLoop
 from controller.adapters.targets.weight_variables import ENVIRONMENT_BYTES, Pair, environment_bytes
 from controller.core.checks import Obstacle
 from controller.core.observation import TargetReading
@@ -24,7 +24,7 @@ from controller.errors import (
 from controller.ports.clock import Clock
 
 if TYPE_CHECKING:
-    from controller.adapters.targets.variable_names import NameWarning
+    from controller.adapters.targets.variable_name_warnings import NameWarning
 
 
 class LambdaEnvTarget:
@@ -56,16 +56,16 @@ class LambdaEnvTarget:
 
     def obstacles(self) -> Sequence[Obstacle]:
         """Return why a change of $LATEST may not reach traffic, fatal obstacles first."""
-        from controller.adapters.targets import reachability
+        from controller.adapters.targets import change_obstacles
 
-        return reachability.obstacles(self._client, self._function.name, self._pair)
+        return change_obstacles.obstacles(self._client, self._function.name, self._pair)
 
     def name_warnings(self) -> "Sequence[NameWarning]":
         """Return why the variable names may be wrong for the function. Raises as `read` does."""
-        from controller.adapters.targets import variable_names
+        from controller.adapters.targets import variable_name_warnings
 
         variables = self._function.read().variables
-        return variable_names.name_warnings(self._function.name, self._pair, variables)
+        return variable_name_warnings.name_warnings(self._function.name, self._pair, variables)
 
     def foreign_values(self) -> Sequence[str]:
         """Return the variables whose values are no weight and would be overwritten.

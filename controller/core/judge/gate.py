@@ -35,7 +35,7 @@ from controller.core.judge.queries import (
     slow_limits,
 )
 from controller.core.judge.sequential import conclude_sequential
-from controller.core.judge.sequential_fold import SequentialResult
+from controller.core.judge.sequential_evidence import SequentialResult
 from controller.core.judge.sequential_tests import allowed_slow_share, criterion_of
 from controller.core.judge.tally import mark_lost, window_starts
 from controller.core.judge.wording import unanswered_windows
@@ -146,10 +146,8 @@ def _judge_criterion(name: str, criterion: Criterion, evidence: Evidence, fold: 
         case Attestation():
             return conclude_attestation(name, criterion, non_metric, evidence.start, now)
         case LogEvents():
-            tally, search_span = (
-                evidence.tallies.get(name, Tally()),
-                log_search_span(name, evidence),
-            )
+            search_span = log_search_span(name, evidence)
+            tally = evidence.tallies.get(name, Tally())
             tally = fold_tally(name, criterion, evidence, tally, search_span.end)
             function = evidence.policy.target.function
             start, closed_end = evidence.start, evidence.closed_end

@@ -15,7 +15,7 @@ from controller.core.judge.kinds.log_events import measure_events
 from controller.core.judge.kinds.threshold import incomplete_series
 from controller.core.judge.log_queries import BACKLOG_THRESHOLD, event_search_span, log_keys_to_read
 from controller.core.judge.queries import period_of, series_keys_of
-from controller.core.judge.sequential_fold import SequentialEvidence
+from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.judge.series import NO_SERIES, Measure, measure_for
 from controller.core.judge.tally import fold, window_starts
 from controller.core.observation import Series, Span

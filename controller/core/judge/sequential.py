@@ -11,7 +11,7 @@ from math import exp, log
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.judge.kinds.threshold import SILENCE_SIGNIFICANCE, Context, not_ready_reason
-from controller.core.judge.sequential_fold import SequentialResult
+from controller.core.judge.sequential_evidence import SequentialResult
 from controller.core.judge.sequential_wording import SequentialSentences
 from controller.core.policy import (
     BoundedCriterion,

@@ -11,7 +11,7 @@ from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Label
 from controller.core.judge.kinds.threshold import Context
 from controller.core.judge.latency_tail import Limits, uses_percentiles
-from controller.core.judge.sequential_fold import IntervalTotals, SequentialResult
+from controller.core.judge.sequential_evidence import IntervalTotals, SequentialResult
 from controller.core.judge.wording import number, percent, time_range_text, utc_text
 from controller.core.policy import (
     BoundedCriterion,

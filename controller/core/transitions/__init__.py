@@ -32,7 +32,15 @@ from controller.core.transitions.pause import (
     report_final_drift,
     report_reexposure,
 )
-from controller.core.transitions.pending_raise import confirm_applied_late, expected_weights
+from controller.core.transitions.paused_raise import confirm_applied_late, expected_weights
+from controller.core.transitions.pending_raise import (
+    give_up_failed_update,
+    is_raise_frozen,
+    resolve_lost_raise,
+    retry_raise,
+    wait_for_readable_target,
+    wait_for_update,
+)
 from controller.core.transitions.resume import (
     approve_step,
     is_bake_uninterrupted,
@@ -56,14 +64,6 @@ from controller.core.transitions.rollback import (
     record_drain,
     roll_back,
     with_unconfirmed_rollback,
-)
-from controller.core.transitions.shift import (
-    give_up_failed_update,
-    is_raise_frozen,
-    resolve_lost_raise,
-    retry_raise,
-    wait_for_readable_target,
-    wait_for_update,
 )
 from controller.core.transitions.write_failure import WRITE_FAILED, with_write_failure
 

@@ -18,8 +18,8 @@ from controller.core.next_action import (
 )
 from controller.core.observation import TargetReading, UnreadableTarget
 from controller.core.policy import Policy
+from controller.core.policy_snapshot import POLICY_DIGEST, TARGET
 from controller.core.rollout import Intent, Phase, Reason, Rollout
-from controller.core.snapshot import POLICY_DIGEST, TARGET
 
 # A CodeSha256 has 44 characters; the first 12 tell revisions apart.
 REVISION_PREFIX_LENGTH = 12

@@ -12,7 +12,7 @@ from controller.core.next_action import (
 )
 from controller.core.observation import TargetReading, UnreadableTarget, weight_of
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.core.transitions.pending_raise import suspend_raise
+from controller.core.transitions.paused_raise import suspend_raise
 from controller.core.transitions.rollback import roll_back
 from controller.core.units import format_duration
 

@@ -4,15 +4,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from controller.core.decision import Decision, Notice, Severity, Shift
-from controller.core.judge.evidence import SignOff
-from controller.core.judge.kinds.alarm import NonMetricEvidence
+from controller.core.judge.evidence import NonMetricEvidence, SignOff
 from controller.core.judge.kinds.attestation import conclude_attestation
 from controller.core.next_action import baking_sentence, transition_record, with_next_action
 from controller.core.observation import TargetReading, UnreadableTarget, weight_of
 from controller.core.policy import Attestation
 from controller.core.rollout import Intent, Phase, Reason, Rollout
 from controller.core.transitions.advance import earlier_findings, label_after_skip, reset_step
-from controller.core.transitions.pending_raise import suspend_raise
+from controller.core.transitions.paused_raise import suspend_raise
 
 # Pauses in which the weight was not changed.
 _PAUSES_WITHOUT_DRIFT = frozenset({Reason.PAUSED_BY_HAND, Reason.INCONCLUSIVE})

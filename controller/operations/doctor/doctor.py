@@ -21,7 +21,7 @@ from controller.errors import (
 from controller.operations.doctor import alarms_and_logs, metrics, target
 from controller.operations.doctor import monitoring as monitoring_checks
 from controller.operations.doctor import store as store_checks
-from controller.operations.monitoring.desired import monitoring_of, wanted
+from controller.operations.monitoring.desired import desired_monitoring, monitoring_of
 from controller.operations.monitoring.resources import Monitoring
 from controller.ports.clock import Clock
 from controller.ports.logs import LogSource
@@ -210,4 +210,4 @@ class Doctor:
         if not isinstance(self.store, StoreError):
             with suppress(StoreError):  # the check of the store reports it
                 return monitoring_of(self.policy, self.store)
-        return wanted(self.policy)
+        return desired_monitoring(self.policy)

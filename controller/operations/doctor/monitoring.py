@@ -16,8 +16,8 @@ def stack_check(deployed: Deployed | None) -> Check:
     if not deployed.sound:
         remedy = f"see its events in the console of CloudFormation; then {DEPLOY}"
         return warn("monitoring", f"its stack is {deployed.status}", remedy)
-    if deployed.differing:
-        detail = f"its stack differs from the policy in {', '.join(deployed.differing)}"
+    if deployed.differing_resources:
+        detail = f"its stack differs from the policy in {', '.join(deployed.differing_resources)}"
         return warn("monitoring", detail, DEPLOY)
     return ok("monitoring", f"its stack is {deployed.status}, and as the policy asks")
 

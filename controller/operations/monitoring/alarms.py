@@ -29,7 +29,7 @@ from controller.operations.monitoring.resources import (
     ratio_lines,
     single_line,
 )
-from controller.ports.monitoring import name_of
+from controller.ports.monitoring import resource_name
 
 Bounded: TypeAlias = SuccessRate | LatencyIncrease | Threshold
 
@@ -193,14 +193,14 @@ def _alarm(
     timing = f"in {window}" if periods == 1 else f"in {periods} windows of {window} in a row"
     single_query = lines[0].query if len(lines) == 1 else None
     return Alarm(
-        name=name_of(policy.name, name),
+        name=resource_name(policy.name, name),
         text=f"{name} of {policy.name}: {condition} {timing}.",
         lines=lines,
         threshold=threshold,
         above=above,
         periods=periods,
         missing="notBreaching" if missing_is_ok else "missing",
-        few_ignored=single_query is not None and single_query.statistic.startswith("p"),
+        ignores_few_samples=single_query is not None and single_query.statistic.startswith("p"),
     )
 
 

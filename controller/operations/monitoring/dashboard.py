@@ -58,9 +58,9 @@ class Panel:
         """Add a metric and return its id; `shown` is False for an input of an expression."""
         line = self._lines.get(query)
         if line is None:
-            line = Line(f"m{len(self._lines) + 1}", label, query, shown=shown, right=right)
-        elif shown and not line.shown:
-            line = replace(line, label=label, shown=True, right=right)
+            line = Line(f"m{len(self._lines) + 1}", label, query, visible=shown, right=right)
+        elif shown and not line.visible:
+            line = replace(line, label=label, visible=True, right=right)
         self._lines[query] = line
         return line.id
 
@@ -86,7 +86,7 @@ class Panel:
 
     def __bool__(self) -> bool:
         """Tell whether any line is shown."""
-        return any(line.shown for line in self._lines.values())
+        return any(line.visible for line in self._lines.values())
 
     def widget(self) -> Widget:
         """Return the finished widget."""

@@ -10,7 +10,7 @@ from controller.core.policy import FrozenBaseline, LatencyIncrease, Policy
 from controller.operations.monitoring.alarms import alarm_of
 from controller.operations.monitoring.dashboard import widgets
 from controller.operations.monitoring.resources import Dashboard, Moment, Monitoring
-from controller.ports.monitoring import name_of
+from controller.ports.monitoring import resource_name
 from controller.ports.store import Store
 
 # A graph has no room for more vertical lines: only the newest are drawn.
@@ -25,12 +25,12 @@ def monitoring_of(policy: Policy, store: Store, emails: Iterable[str] = ()) -> M
     """
     ids = store.of_name(policy.name)
     if not ids:
-        return wanted(policy, emails)
+        return desired_monitoring(policy, emails)
     newest = store.load(ids[-1])
-    return wanted(policy, emails, newest.baselines, store.history(newest.id))
+    return desired_monitoring(policy, emails, newest.baselines, store.history(newest.id))
 
 
-def wanted(
+def desired_monitoring(
     policy: Policy,
     emails: Iterable[str] = (),
     baselines: Mapping[str, BaselineMeasurement] = MappingProxyType({}),
@@ -50,9 +50,9 @@ def wanted(
     ]
     return Monitoring(
         policy=policy.name,
-        name=name_of(policy.name),
+        name=resource_name(policy.name),
         dashboard=Dashboard(
-            name_of(policy.name),
+            resource_name(policy.name),
             _dashboard_text(policy),
             widgets(policy, baselines),
             moments(history),
@@ -64,7 +64,7 @@ def wanted(
             "deploy again after the start"
             for name in unknown
         ),
-        unknown=tuple(name_of(policy.name, name) for name in unknown),
+        alarms_without_baseline=tuple(resource_name(policy.name, name) for name in unknown),
     )
 
 

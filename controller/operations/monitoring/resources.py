@@ -27,7 +27,7 @@ class Line:
     label: str
     query: MetricQuery | None = None
     expression: str = ""
-    shown: bool = True
+    visible: bool = True
     right: bool = False
     bound: bool = False
 
@@ -76,8 +76,8 @@ class Alarm:
 
     text: its condition as a sentence. lines: the last one is compared with the threshold.
     above: breaching is above the threshold, else below. periods: breaching periods in a row.
-    missing: what CloudWatch makes of missing data. few_ignored: a percentile of too few samples
-    does not change the state.
+    missing: what CloudWatch makes of missing data.
+    ignores_few_samples: a percentile of too few samples does not change the state.
     """
 
     name: str
@@ -87,7 +87,7 @@ class Alarm:
     above: bool
     periods: int
     missing: Missing
-    few_ignored: bool = False
+    ignores_few_samples: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Monitoring:
     alarms: tuple[Alarm, ...]
     emails: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()
+    alarms_without_baseline: tuple[str, ...] = ()
 
 
 # --- Lines of graphs and alarms -------------------------------------------------------------------
@@ -168,12 +168,12 @@ def increase_lines(
 
 def _part(policy: Policy, name: str, identity: str, period_s: int) -> Line:
     metric = policy.metrics[name]
-    return Line(identity, name, query(metric, metric.statistic, period_s), shown=False)
+    return Line(identity, name, query(metric, metric.statistic, period_s), visible=False)
 
 
 def _samples(policy: Policy, name: str, identity: str, period_s: int) -> Line:
     sample_query = query(policy.metrics[name], SAMPLE_COUNT, period_s)
-    return Line(identity, f"{name} samples", sample_query, shown=False)
+    return Line(identity, f"{name} samples", sample_query, visible=False)
 
 
 def _term(policy: Policy, name: str, identity: str) -> str:

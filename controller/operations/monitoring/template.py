@@ -35,7 +35,7 @@ _MOMENTS: Final = re.compile(r'(, )?\\"vertical\\": \[[^\]]*\]')
 # --- Template -------------------------------------------------------------------------------------
 
 
-def document(monitoring: Monitoring, deployed: Template = NO_TEMPLATE) -> Template:
+def template_of(monitoring: Monitoring, deployed: Template = NO_TEMPLATE) -> Template:
     """Return the CloudFormation template; graphs show the region of the stack.
 
     deployed: the template of the deployed stack. Its e-mail addresses are kept when `monitoring`
@@ -53,7 +53,7 @@ def _resources(monitoring: Monitoring, deployed: Template) -> dict[str, Any]:
     resources = _topic(monitoring.name, monitoring.emails or _emails(deployed_resources))
     actions = [{"Ref": _TOPIC}] if resources else []
     for name, one in deployed_resources.items():
-        if properties(one).get("AlarmName") in monitoring.unknown:
+        if properties(one).get("AlarmName") in monitoring.alarms_without_baseline:
             resources[name] = {**one, "Properties": {**properties(one), "AlarmActions": actions}}
     for alarm in monitoring.alarms:
         criterion = alarm.name.removeprefix(f"{monitoring.name}-")
@@ -114,7 +114,7 @@ def properties(resource: Mapping[str, Any]) -> Mapping[str, Any]:
 # --- Differences from a deployed template ---------------------------------------------------------
 
 
-def differing(template: Template, deployed: Template) -> tuple[str, ...]:
+def differing_resources(template: Template, deployed: Template) -> tuple[str, ...]:
     """Return the logical ids of the resources that differ.
 
     The moments of a rollout in the graphs are ignored: they change after each deployment.
@@ -157,7 +157,9 @@ def _metric_properties(alarm: Alarm) -> dict[str, Any]:
     if single_query is None:
         return {"Metrics": [_metric_query(line) for line in alarm.lines]}
     standard = single_query.statistic in _STATISTICS
-    low_samples = {"EvaluateLowSampleCountPercentile": "ignore"} if alarm.few_ignored else {}
+    low_samples = (
+        {"EvaluateLowSampleCountPercentile": "ignore"} if alarm.ignores_few_samples else {}
+    )
     return {
         **_metric(single_query),
         "Statistic" if standard else "ExtendedStatistic": single_query.statistic,
@@ -167,7 +169,7 @@ def _metric_properties(alarm: Alarm) -> dict[str, Any]:
 
 
 def _metric_query(line: Line) -> dict[str, Any]:
-    entry = {"Id": line.id, "Label": line.label, "ReturnData": line.shown}
+    entry = {"Id": line.id, "Label": line.label, "ReturnData": line.visible}
     if line.query is None:
         return {**entry, "Expression": line.expression}
     stat = {
@@ -234,7 +236,12 @@ def _graph(widget: Widget, moments: Sequence[Moment], region: str) -> dict[str, 
 def _metric_row(line: Line) -> list[Any]:
     """Return a series in the array syntax of dashboards: the metric, then its options."""
     side = {"yAxis": "right"} if line.right else {}
-    options: Mapping[str, Any] = {"id": line.id, "label": line.label, "visible": line.shown, **side}
+    options: Mapping[str, Any] = {
+        "id": line.id,
+        "label": line.label,
+        "visible": line.visible,
+        **side,
+    }
     if line.query is None:
         return [{**options, "expression": line.expression}]
     query = line.query

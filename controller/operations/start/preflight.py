@@ -16,7 +16,7 @@ from controller.operations.start.baselines import (
     read_baseline,
     unusable_when_adopting,
 )
-from controller.operations.start.measurements import (
+from controller.operations.start.refusals import (
     live_refusals,
     live_step,
     measurement_refusals,

@@ -8,14 +8,14 @@ from controller.core.hook_call import start_calls
 from controller.core.observation import HookAnswer, Observation, TargetReading
 from controller.core.policy import Policy
 from controller.core.policy.hooks import BEFORE_START
+from controller.core.policy_snapshot import SnapshotChangedError, check_digests
 from controller.core.rollout import Phase, Rollout
-from controller.core.snapshot import SnapshotChangedError, check_digests
 from controller.core.transitions.block import objections
 from controller.engine.hooks import ConsentHooks
 from controller.engine.tick import Runner
 from controller.errors import RolledBackError, TargetError, UsageError
-from controller.operations.start.measurements import live_step
 from controller.operations.start.preflight import Preflight, preflight
+from controller.operations.start.refusals import live_step
 from controller.ports.target import InspectableTarget
 
 _TO_CHANGE = "Roll it back, and then: rolloutctl retry POLICY --reason TEXT"

@@ -16,7 +16,7 @@ from controller.simulation.fakes.metric_query import (
     read_request,
 )
 from controller.simulation.scenario.metric_roles import Identity
-from controller.simulation.scenario.path_model import Publication
+from controller.simulation.scenario.world_model import Publication
 from controller.simulation.traffic.histogram import (
     Distribution,
     count_above,

@@ -14,8 +14,8 @@ from typing import Any
 from uuid import UUID
 
 from controller.simulation.clock import VirtualClock
-from controller.simulation.fakes.environment import check_environment
 from controller.simulation.fakes.errors import client_error, validation_error
+from controller.simulation.fakes.lambda_environment_rules import check_environment
 from controller.simulation.scenario.script import UpdateRules
 
 REGION = "us-east-1"

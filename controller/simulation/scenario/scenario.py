@@ -16,7 +16,7 @@ from controller.core.policy.check.problem import Place, Problem
 from controller.errors import PolicyError
 from controller.simulation.scenario.fault_events import Event
 from controller.simulation.scenario.metric_roles import Role
-from controller.simulation.scenario.path_model import (
+from controller.simulation.scenario.world_model import (
     FunctionModel,
     PathModel,
     Publication,

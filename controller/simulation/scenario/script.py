@@ -23,8 +23,8 @@ from controller.simulation.scenario.fault_events import (
     TrafficChange,
 )
 from controller.simulation.scenario.metric_roles import Path
-from controller.simulation.scenario.path_model import ColdStart
 from controller.simulation.scenario.scenario import Scenario
+from controller.simulation.scenario.world_model import ColdStart
 
 _L = TypeVar("_L", bound=LastingFault)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controller.adapters.http.request import HttpsError, post
-from controller.adapters.http.response import MOST_ANSWER
+from controller.adapters.http.response import MAX_RESPONSE_BYTES
 from controller.process.settings import Egress, read_egress
 from tests.docs.tables.addresses import RANGES
 from tests.support.https_stub import Host, certificate, drips, host, responds
@@ -60,9 +60,12 @@ def test_a_redirect_is_an_answer_and_leads_nowhere(stub: Host) -> None:
 
 
 def test_no_more_than_the_beginning_of_an_answer_is_read(stub: Host) -> None:
-    stub.answer = responds(200, b"x" * (3 * MOST_ANSWER))
+    stub.answer = responds(200, b"x" * (3 * MAX_RESPONSE_BYTES))
     answer = post(stub.url(), b"", {}, within_s=5, private=LOCAL, egress=ALLOWED)
-    assert (len(answer.body), answer.flaw) == (MOST_ANSWER, "gave an answer longer than 16 KiB")
+    assert (len(answer.body), answer.flaw) == (
+        MAX_RESPONSE_BYTES,
+        "gave an answer longer than 16 KiB",
+    )
 
 
 @pytest.mark.parametrize("announced", [True, False])

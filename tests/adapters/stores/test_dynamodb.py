@@ -16,8 +16,8 @@ from controller.adapters.stores.dynamodb.failures import UnknownWriteOutcomeErro
 from controller.adapters.stores.dynamodb.items import pack
 from controller.adapters.stores.dynamodb.table import create_table
 from controller.core.history import broken_link
+from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Phase
-from controller.core.snapshot import SnapshotChangedError
 from controller.errors import Exit, StateConflictError, StoreError, UnknownRolloutError
 from controller.ports.store import LockHolder, Store
 from tests.adapters.contracts.store import (

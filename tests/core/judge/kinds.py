@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from controller.core.judge.evidence import Tally
+from controller.core.judge.evidence import NonMetricEvidence, Tally
 from controller.core.judge.findings import Finding
 from controller.core.judge.gate import Evidence, judge
-from controller.core.judge.kinds.alarm import NonMetricEvidence
 from controller.core.observation import Series
 from controller.core.policy import Policy
 from controller.core.units import MINUTE_S

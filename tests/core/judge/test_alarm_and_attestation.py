@@ -5,10 +5,9 @@ from dataclasses import replace
 import pytest
 
 from controller.core.decide import decide
-from controller.core.judge.evidence import SignOff
+from controller.core.judge.evidence import NonMetricEvidence, SignOff
 from controller.core.judge.findings import Finding, Label, Verdict, gate_verdict
 from controller.core.judge.gate import judge, seal_tallies
-from controller.core.judge.kinds.alarm import NonMetricEvidence
 from controller.core.observation import AlarmReading, AlarmState, Observation
 from controller.core.rollout import Phase
 from controller.core.units import MINUTE_S

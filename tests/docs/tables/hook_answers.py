@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from controller.adapters.http.response import MOST_ANSWER
+from controller.adapters.http.response import MAX_RESPONSE_BYTES
 from controller.core.observation import Consent
 from tests.support.https_stub import Responder, breaks_off, responds, sends
 
@@ -206,7 +206,7 @@ SENT: Sequence[Sent] = (
     ),
     Sent(
         "more than 16 KiB",
-        responds(200, _FINE + b" " * MOST_ANSWER),
+        responds(200, _FINE + b" " * MAX_RESPONSE_BYTES),
         FAILED,
         "localhost gave an answer longer than 16 KiB",
         3,

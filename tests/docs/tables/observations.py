@@ -6,7 +6,7 @@ from typing import Any
 
 from controller.core.decide import decide
 from controller.core.judge.queries import JUDGED_PHASES
-from controller.core.judged_intervals import reopen
+from controller.core.judged_intervals import reopen_interval
 from controller.core.observation import Observation, Series, TargetReading, UnreadableTarget
 from controller.core.rollout import Phase, Rollout
 from tests.docs.tables.wording import COLUMNS, NEVER, decision_text
@@ -69,7 +69,7 @@ class Row:
         if self.policy is not None:
             rollout = replace(rollout, policy=a_policy(**self.policy))
         if self.waits:
-            rollout = replace(rollout, stretches=reopen(rollout, NOON))
+            rollout = replace(rollout, stretches=reopen_interval(rollout, NOON))
         elif self.measured is not None and rollout.settled is None:
             return NEVER  # nothing is measured before the weight is applied
         measured = self.measured or (HEALTHY if rollout.phase in JUDGED_PHASES else NO_DATA)

@@ -101,7 +101,7 @@ DEPLOYED = Deployed("CREATE_COMPLETE", (), "arn:aws:sns:eu-central-1:1:rolloutct
             WARN, "its stack is UPDATE_ROLLBACK_COMPLETE", id="an update that failed",
         ),
         pytest.param(
-            replace(DEPLOYED, differing=("AlarmSC004", "Dashboard")),
+            replace(DEPLOYED, differing_resources=("AlarmSC004", "Dashboard")),
             WARN, "differs from the policy in AlarmSC004, Dashboard", id="something differs",
         ),
     ],

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from controller.operations.monitoring.desired import wanted
+from controller.operations.monitoring.desired import desired_monitoring
 from controller.operations.monitoring.resources import Alarm
 from tests.operations.monitoring.watched import CRITERIA, FROZEN, a_watched
 
 
 def alarm(name: str) -> Alarm:
     """Return the alarm of one criterion, where a baseline of 200 ms was frozen."""
-    (alarm_,) = wanted(a_watched(name), baselines={name: FROZEN}).alarms
+    (alarm_,) = desired_monitoring(a_watched(name), baselines={name: FROZEN}).alarms
     return alarm_
 
 
@@ -60,8 +60,8 @@ def test_an_alarm_compares_what_its_criterion_is_about(name: str, looks_at: list
 @pytest.mark.parametrize("name", sorted(set(CRITERIA) - {"traffic"}))
 def test_only_the_last_line_of_an_alarm_is_compared(name: str) -> None:
     *parts, last = alarm(name).lines
-    assert last.shown
-    assert not any(part.shown for part in parts)
+    assert last.visible
+    assert not any(part.visible for part in parts)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,10 @@ def test_missing_data_means_what_it_means_for_that_criterion(name: str, missing:
 
 
 def test_a_percentile_of_a_few_samples_changes_nothing() -> None:
-    few = {name: alarm(name).few_ignored for name in ("p95-latency", "frozen", "roomy", "SC-004")}
+    few = {
+        name: alarm(name).ignores_few_samples
+        for name in ("p95-latency", "frozen", "roomy", "SC-004")
+    }
     assert few == {"p95-latency": True, "frozen": True, "roomy": False, "SC-004": False}
 
 
@@ -111,20 +114,20 @@ def test_an_alarm_says_what_it_is_about_in_one_sentence() -> None:
 
 
 def test_traffic_has_no_alarm() -> None:
-    assert wanted(a_watched("traffic")).alarms == ()
+    assert desired_monitoring(a_watched("traffic")).alarms == ()
 
 
 def test_a_baseline_that_is_not_frozen_yet_is_no_alarm_and_a_note() -> None:
-    monitoring = wanted(a_watched("frozen", "fixed"))
+    monitoring = desired_monitoring(a_watched("frozen", "fixed"))
     assert [one.name for one in monitoring.alarms] == ["rolloutctl-shop-fixed"]
     assert len(monitoring.notes) == 1
     assert monitoring.notes[0].startswith("frozen gets an alarm and a line in the graph once")
-    assert wanted(a_watched("frozen"), baselines={"frozen": FROZEN}).notes == ()
+    assert desired_monitoring(a_watched("frozen"), baselines={"frozen": FROZEN}).notes == ()
 
 
 def test_every_alarm_is_one_that_cloudwatch_takes() -> None:
     """An alarm may look back a day, has ten metrics at most, and a text of 1 024 letters."""
-    for alarm_ in wanted(a_watched(), baselines={"frozen": FROZEN}).alarms:
+    for alarm_ in desired_monitoring(a_watched(), baselines={"frozen": FROZEN}).alarms:
         periods = [line.query.period_s for line in alarm_.lines if line.query is not None]
         assert len(set(periods)) == 1
         assert periods[0] * alarm_.periods <= 86_400

@@ -12,9 +12,9 @@ from moto import mock_aws
 from ruamel.yaml import YAML
 
 from controller.adapters.cloudformation.template_yaml import as_yaml, parsed
-from controller.operations.monitoring.desired import wanted
+from controller.operations.monitoring.desired import desired_monitoring
 from controller.operations.monitoring.resources import Moment, Monitoring
-from controller.operations.monitoring.template import differing, document
+from controller.operations.monitoring.template import differing_resources, template_of
 from controller.policy_file.loader import load
 from tests.operations.monitoring.watched import FROZEN, a_watched, gateway_metric
 from tests.support.emulator import REGION
@@ -26,12 +26,12 @@ EMAILS = ("a@example.com", "b@example.com")
 
 def full_monitoring() -> Monitoring:
     """Return monitoring with one alarm of each kind, and two addresses."""
-    return wanted(a_watched(), EMAILS, {"frozen": FROZEN})
+    return desired_monitoring(a_watched(), EMAILS, {"frozen": FROZEN})
 
 
 def template(monitoring: Monitoring) -> str:
     """Return the template as text."""
-    return as_yaml(document(monitoring))
+    return as_yaml(template_of(monitoring))
 
 
 def resources(text: str, kind: str) -> list[dict[str, Any]]:
@@ -74,14 +74,14 @@ def test_an_alarm_notifies_the_topic_which_every_address_subscribes_to() -> None
 
 
 def test_without_an_address_there_is_no_topic_and_no_notification() -> None:
-    text = template(wanted(a_watched("p95-latency")))
+    text = template(desired_monitoring(a_watched("p95-latency")))
     assert resources(text, "SNS::Topic") == []
     assert [one["AlarmActions"] for one in resources(text, "CloudWatch::Alarm")] == [[]]
 
 
 @pytest.mark.parametrize("policy", SHIPPED, ids=lambda path: path.stem)
 def test_cloudformation_would_take_the_template_of_a_shipped_policy(policy: Path) -> None:
-    assert lint_findings(template(wanted(load(policy), EMAILS))) == []
+    assert lint_findings(template(desired_monitoring(load(policy), EMAILS))) == []
 
 
 def test_cloudformation_would_take_every_kind_of_alarm() -> None:
@@ -100,7 +100,7 @@ def lint_findings(text: str) -> list[str]:
 
 def test_what_looks_like_a_variable_of_the_template_is_left_alone() -> None:
     odd = {**gateway_metric("Count", "Sum"), "dimensions": {"ApiName": "${AWS::Region} ${x}"}}
-    monitoring = wanted(a_watched("traffic", metrics={"requests": odd}))
+    monitoring = desired_monitoring(a_watched("traffic", metrics={"requests": odd}))
     (properties,) = resources(template(monitoring), "CloudWatch::Dashboard")
     assert '"${!AWS::Region} ${!x}"' in properties["DashboardBody"]["Fn::Sub"]
 
@@ -109,7 +109,7 @@ def test_criteria_of_similar_names_have_separate_resources() -> None:
     policy = a_watched("p95-latency", "auth-failures")
     alike = {"p95-latency": "a-b", "auth-failures": "a.b"}
     criteria = {alike[name]: one for name, one in policy.criteria.items()}
-    monitoring = wanted(policy.model_copy(update={"criteria": criteria}))
+    monitoring = desired_monitoring(policy.model_copy(update={"criteria": criteria}))
     assert len(resources(template(monitoring), "CloudWatch::Alarm")) == 2
 
 
@@ -129,34 +129,39 @@ def test_a_moment_is_drawn_in_every_graph() -> None:
 
 def resources_after(desired: Monitoring, deployed: Monitoring) -> Any:
     """Return the resources of `desired` for a stack that was deployed from `deployed`."""
-    return document(desired, parsed(template(deployed)))["Resources"]
+    return template_of(desired, parsed(template(deployed)))["Resources"]
 
 
 def test_without_an_address_those_of_the_stack_stay() -> None:
     policy = a_watched("p95-latency")
     assert (
-        resources_after(wanted(policy), wanted(policy, EMAILS))
-        == document(wanted(policy, EMAILS))["Resources"]
+        resources_after(desired_monitoring(policy), desired_monitoring(policy, EMAILS))
+        == template_of(desired_monitoring(policy, EMAILS))["Resources"]
     )
 
 
 def test_an_address_replaces_those_of_the_stack() -> None:
     policy = a_watched("p95-latency")
-    resources_ = resources_after(wanted(policy, ["c@example.com"]), wanted(policy, EMAILS))
+    resources_ = resources_after(
+        desired_monitoring(policy, ["c@example.com"]), desired_monitoring(policy, EMAILS)
+    )
     assert [name for name in resources_ if name.startswith("Subscription")] == ["Subscription1"]
     assert resources_["Subscription1"]["Properties"]["Endpoint"] == "c@example.com"
 
 
 def test_an_alarm_whose_baseline_is_not_known_here_stays_and_gets_a_new_topic() -> None:
     policy = a_watched("frozen", "p95-latency")
-    known, unknown = wanted(policy, (), {"frozen": FROZEN}), wanted(policy, EMAILS)
+    known, unknown = (
+        desired_monitoring(policy, (), {"frozen": FROZEN}),
+        desired_monitoring(policy, EMAILS),
+    )
     properties_ = resources_after(unknown, known)["AlarmFrozen"]["Properties"]
     assert properties_ == {
-        **document(known)["Resources"]["AlarmFrozen"]["Properties"],
+        **template_of(known)["Resources"]["AlarmFrozen"]["Properties"],
         "AlarmActions": [{"Ref": "Topic"}],
     }
-    assert "AlarmFrozen" not in document(unknown)["Resources"]
-    assert "AlarmFrozen" not in resources_after(wanted(a_watched("p95-latency")), known)
+    assert "AlarmFrozen" not in template_of(unknown)["Resources"]
+    assert "AlarmFrozen" not in resources_after(desired_monitoring(a_watched("p95-latency")), known)
 
 
 def test_a_kept_alarm_and_one_of_a_similar_name_have_separate_resources() -> None:
@@ -164,28 +169,36 @@ def test_a_kept_alarm_and_one_of_a_similar_name_have_separate_resources() -> Non
     alike = {"frozen": "a-b", "p95-latency": "a.b"}
     criteria = {alike[name]: one for name, one in policy.criteria.items()}
     policy = policy.model_copy(update={"criteria": criteria})
-    known = wanted(policy, (), {"a-b": FROZEN})
-    found, made = resources_after(wanted(policy), known), document(known)["Resources"]
+    known = desired_monitoring(policy, (), {"a-b": FROZEN})
+    found, made = (
+        resources_after(desired_monitoring(policy), known),
+        template_of(known)["Resources"],
+    )
     assert found.keys() == made.keys() == {"AlarmAB", "AlarmABX", "Dashboard"}
     assert [found[name] == made[name] for name in ("AlarmAB", "AlarmABX")] == [True, True]
 
 
 def test_differences_are_listed_by_resource() -> None:
-    before = parsed(template(wanted(a_watched("p95-latency", "roomy"), EMAILS)))
-    assert differing(document(wanted(a_watched("p95-latency", "roomy")), before), before) == ()
-    now = document(wanted(a_watched("p95-latency", "busy")), before)
-    assert set(differing(now, before)) == {"AlarmBusy", "AlarmRoomy", "Dashboard"}
+    before = parsed(template(desired_monitoring(a_watched("p95-latency", "roomy"), EMAILS)))
+    assert (
+        differing_resources(
+            template_of(desired_monitoring(a_watched("p95-latency", "roomy")), before), before
+        )
+        == ()
+    )
+    now = template_of(desired_monitoring(a_watched("p95-latency", "busy")), before)
+    assert set(differing_resources(now, before)) == {"AlarmBusy", "AlarmRoomy", "Dashboard"}
 
 
 @pytest.mark.parametrize("names", [("p95-latency",), ("traffic",)])
 def test_the_steps_of_a_rollout_do_not_differ(names: tuple[str, ...]) -> None:
     """With bounds in a graph, and without any."""
-    policy = wanted(a_watched(*names))
+    policy = desired_monitoring(a_watched(*names))
     steps = (Moment(NOON, "10 %"), Moment(NOON, "0 %: rolled back"))
     drawn = replace(policy, dashboard=replace(policy.dashboard, moments=steps))
-    assert document(drawn) != document(policy)
+    assert template_of(drawn) != template_of(policy)
     for one, other in ((drawn, policy), (policy, drawn)):
-        assert differing(document(one), parsed(template(other))) == ()
+        assert differing_resources(template_of(one), parsed(template(other))) == ()
 
 
 @pytest.mark.parametrize(
@@ -197,7 +210,7 @@ def test_the_steps_of_a_rollout_do_not_differ(names: tuple[str, ...]) -> None:
     ],
 )
 def test_a_template_that_people_wrote_is_one_that_differs(text: str) -> None:
-    wants = wanted(a_watched("p95-latency"))
-    found = document(wants, parsed(text))
-    assert found == document(wants)
-    assert set(differing(found, parsed(text))) >= {"AlarmP95Latency", "Dashboard"}
+    wants = desired_monitoring(a_watched("p95-latency"))
+    found = template_of(wants, parsed(text))
+    assert found == template_of(wants)
+    assert set(differing_resources(found, parsed(text))) >= {"AlarmP95Latency", "Dashboard"}

@@ -4,20 +4,20 @@ import re
 
 import pytest
 
-from controller.operations.monitoring.desired import wanted
+from controller.operations.monitoring.desired import desired_monitoring
 from controller.operations.monitoring.resources import Widget
 from tests.operations.monitoring.watched import CRITERIA, FROZEN, METRICS, a_watched, gateway_metric
 
 
 def graphs(*names: str) -> dict[str, Widget]:
     """Return the graphs of a policy with these criteria by their titles."""
-    widgets = wanted(a_watched(*names), baselines={"frozen": FROZEN}).dashboard.widgets
+    widgets = desired_monitoring(a_watched(*names), baselines={"frozen": FROZEN}).dashboard.widgets
     return {one.title: one for one in widgets}
 
 
 def visible_labels(widget: Widget) -> list[str]:
     """Return the labels of the visible lines of a graph."""
-    return [line.label for line in widget.lines if line.shown]
+    return [line.label for line in widget.lines if line.visible]
 
 
 def bounds(widget: Widget) -> dict[str, float]:
@@ -42,7 +42,7 @@ def test_a_policy_without_a_gateway_has_the_graphs_that_it_measures() -> None:
 def test_errors_of_an_http_api_have_other_metric_names() -> None:
     http = {**gateway_metric("Count", "Sum"), "dimensions": {"ApiId": "a1b2"}}
     policy = a_watched("traffic", metrics={"requests": http})
-    errors = wanted(policy).dashboard.widgets[1]
+    errors = desired_monitoring(policy).dashboard.widgets[1]
     assert [line.query.name for line in errors.lines if line.query] == ["Count", "4xx", "5xx"]
 
 

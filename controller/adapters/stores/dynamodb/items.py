@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, Final, TypeAlias
 
-from controller.adapters.stores import refusals as refusals
+from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores.untrusted_values import moment_of as moment_in
 from controller.adapters.stores.untrusted_values import printable_id
 from controller.core import codec

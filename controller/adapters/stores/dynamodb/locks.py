@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from controller.adapters.stores import refusals as refusals
+from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores.dynamodb.calls import Table
 from controller.adapters.stores.dynamodb.items import (
     Attribute,

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
 
-from controller.adapters.stores import refusals as refusals
+from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores.dynamodb import items as items
 from controller.adapters.stores.dynamodb import write_outcome as outcome
 from controller.adapters.stores.dynamodb.failures import (
@@ -32,8 +32,8 @@ from controller.adapters.stores.dynamodb.writes import (
     update,
 )
 from controller.core.history import Entry
+from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Rollout
-from controller.core.snapshot import SnapshotChangedError
 from controller.errors import StateConflictError, StoreError
 from controller.ports.store import Exposure
 

@@ -7,7 +7,7 @@ second refused because of it; the write id in the item tells the two cases apart
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from controller.adapters.stores import refusals as refusals
+from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores.dynamodb.calls import Table
 from controller.adapters.stores.dynamodb.failures import (
     ConditionFailedError,

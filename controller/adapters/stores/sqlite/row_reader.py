@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from controller.adapters.stores import refusals as refusals
+from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores.untrusted_values import (
     LAST_MOMENT,
     VisitOrder,

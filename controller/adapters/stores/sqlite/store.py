@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from controller.adapters.stores import refusals as refusals
+from controller.adapters.stores import error_texts as refusals
+from controller.adapters.stores.sqlite import history_and_lock_rows, row_reader
 from controller.adapters.stores.sqlite import queries as sql
-from controller.adapters.stores.sqlite import row_reader, rows
 from controller.adapters.stores.sqlite.file import open_file, store_errors, transaction
-from controller.adapters.stores.sqlite.targets_file import record_target
+from controller.adapters.stores.sqlite.rollback_targets import record_target
 from controller.adapters.stores.untrusted_values import moment_of, printable_id
 from controller.core import codec
 from controller.core.history import Entry
@@ -116,7 +116,7 @@ class SqliteStore:
         with self._transaction(f"save {rollout.id}"):
             if self._connection.execute(sql.UPDATE, change).rowcount == 0:
                 raise refusals.save_conflict(rollout, self._read(rollout.id))
-            rows.append_history(self._connection, rollout.id, entries)
+            history_and_lock_rows.append_history(self._connection, rollout.id, entries)
         return saved
 
     # --- Catalogue ------------------------------------------------------------------------------
@@ -173,7 +173,11 @@ class SqliteStore:
         """Return the rollout that holds `lock`, and whether it is final."""
         with store_errors(self._path, f"look up the owner of {lock}"):
             row = self._row(sql.HOLDER, lock)
-            return None if row is None else rows.lock_holder(row[1], row[2], self._load_state)
+            return (
+                None
+                if row is None
+                else history_and_lock_rows.lock_holder(row[1], row[2], self._load_state)
+            )
 
     def owns(self, rollout_id: str) -> bool:
         """Tell whether a rollout holds its locks; a takeover of one lock takes them all."""
@@ -257,13 +261,13 @@ class SqliteStore:
         locks: Sequence[str],
         hold: datetime | None,
     ) -> None:
-        rows.evict_owners(self._connection, rollout.id, locks, self._load_state)
+        history_and_lock_rows.evict_owners(self._connection, rollout.id, locks, self._load_state)
         lease = {**self._lease(hold), "fence": 0 if hold is None else 1}
         self._connection.execute(
             sql.INSERT, {**sql.columns(rollout), **sql.fixed_columns(rollout), **lease}
         )
-        rows.append_history(self._connection, rollout.id, entries)
-        rows.insert_locks(self._connection, rollout.id, locks)
+        history_and_lock_rows.append_history(self._connection, rollout.id, entries)
+        history_and_lock_rows.insert_locks(self._connection, rollout.id, locks)
         if self._writes_targets_file:
             self._remember(rollout)
 

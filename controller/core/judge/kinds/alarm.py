@@ -12,8 +12,6 @@ from controller.core.judge.wording import utc_text
 from controller.core.observation import AlarmReading, AlarmState
 from controller.core.policy import Alarm, alarm_name
 
-__all__ = ["NonMetricEvidence", "conclude_alarm"]
-
 _NO_READING = AlarmReading(AlarmState.UNREAD, reason="it was not asked for")
 
 

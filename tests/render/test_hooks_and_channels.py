@@ -1,6 +1,6 @@
 """Hooks and notification channels of a policy in its plan."""
 
-from controller.render.contacts import contacts_data
+from controller.render.hooks_and_channels import contacts_data
 from controller.render.plan import plan_data, plan_text
 from tests.support.rollouts import NOON, a_policy
 

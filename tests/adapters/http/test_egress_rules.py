@@ -8,7 +8,7 @@ from time import sleep
 
 import pytest
 
-from controller.adapters.http.egress import MOST_HEAD
+from controller.adapters.http.egress_rules import MOST_HEAD
 from controller.adapters.http.request import HttpsError, post
 from controller.process.settings import Egress, read_egress
 from tests.support.connect_proxy import (

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from controller.core.judge.evidence import StepInterval
 from controller.core.judge.queries import queries_for, series_key, series_keys_of
-from controller.core.judge.sequential_fold import SequentialEvidence
+from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.observation import QueryStatus, Series
 from controller.core.stats.mixture import Fold
 from controller.core.units import MINUTE_S

@@ -7,7 +7,7 @@ from controller.adapters.aws.clients import Clients
 from controller.bootstrap.app import wall_clock
 from controller.bootstrap.stores import store_at
 from controller.errors import UsageError
-from controller.operations.migrate import Endpoint, Migration
+from controller.operations.copy_store import Endpoint, Migration
 from controller.process.settings import StoreLocation
 
 

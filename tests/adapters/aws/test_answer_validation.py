@@ -10,7 +10,7 @@ import pytest
 from controller.adapters.aws.call_limits import Limits
 from controller.adapters.aws.clients import Clients
 from controller.adapters.clock import SystemClock
-from controller.adapters.cloudformation.stack import Stack
+from controller.adapters.cloudformation.monitoring_stack import Stack
 from controller.adapters.hooks.lambda_function import LambdaHooks
 from controller.adapters.iam import caller, simulator
 from controller.adapters.iam.simulator import NotSimulatedError
@@ -22,11 +22,11 @@ from controller.adapters.metrics.log_events import CloudWatchLogEvents
 from controller.adapters.metrics.metric_list import MetricList
 from controller.adapters.notifiers.eventbridge import EventBridgeNotifier
 from controller.adapters.notifiers.sns import SnsNotifier
-from controller.adapters.notifiers.subscribers import Subscribers
+from controller.adapters.notifiers.sns_subscriptions import Subscribers
 from controller.adapters.secrets import SecretReader
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.table import create_table
-from controller.adapters.targets import lambda_function
+from controller.adapters.targets import lambda_environment
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.core.hook_call import HookCall
 from controller.core.observation import (
@@ -104,7 +104,7 @@ RAISES: Mapping[str, tuple[type[Exception], Callable[[Clients], Any]]] = {
     "lowering": (TargetError, lambda clients: target(clients).lower_to_zero(timedelta(0))),
     "what IAM calls the function": (
         TargetError,
-        lambda clients: lambda_function.identity(clients.get("lambda"), "handler"),
+        lambda clients: lambda_environment.identity(clients.get("lambda"), "handler"),
     ),
     "where the function logs": (
         LogsError,

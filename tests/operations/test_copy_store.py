@@ -13,7 +13,7 @@ from controller.core.history import broken_link
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions import ROLLBACK_GUARD
 from controller.errors import Exit, StateConflictError, StoreError, UnknownRolloutError, UsageError
-from controller.operations.migrate import Endpoint, Migration, MigrationItem
+from controller.operations.copy_store import Endpoint, Migration, MigrationItem
 from controller.ports.store import Store
 from controller.simulation.clock import VirtualClock
 from tests.support.rollouts import ARN, MINUTE, NOON, a_rollout, consistent, with_entry

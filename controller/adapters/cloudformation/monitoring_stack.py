@@ -34,7 +34,7 @@ from controller.adapters.iam.permission import (
 from controller.core.units import duration_text
 from controller.errors import MonitoringError, UsageError
 from controller.ports.clock import Clock
-from controller.ports.monitoring import NO_TEMPLATE, TAG, Change, Template, name_of
+from controller.ports.monitoring import NO_TEMPLATE, TAG, Change, Template, resource_name
 
 _TAGS: Final = "TagResource UntagResource ListTagsForResource"
 _GRANTS: Final = (
@@ -93,7 +93,7 @@ class Stack:
     def __init__(self, client: Any, clock: Clock, policy: str) -> None:
         self._client, self._clock = client, clock
         self._tag = {"Key": TAG, "Value": policy}
-        self.name = name_of(policy)
+        self.name = resource_name(policy)
 
     def find(self) -> ExistingStack | None:
         """Return the stack; None when there is none.

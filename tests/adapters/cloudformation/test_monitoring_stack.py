@@ -11,17 +11,17 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from controller.adapters.clock import SystemClock
-from controller.adapters.cloudformation import stack
-from controller.adapters.cloudformation.stack import Stack
+from controller.adapters.cloudformation import monitoring_stack
+from controller.adapters.cloudformation.monitoring_stack import Stack
 from controller.adapters.cloudformation.template_yaml import as_yaml
 from controller.bootstrap.monitoring import open_stack
 from controller.core.policy.model import POLICY_NAME_PATTERN
 from controller.errors import MonitoringError, UsageError
-from controller.operations.monitoring.desired import wanted
+from controller.operations.monitoring.desired import desired_monitoring
 from controller.operations.monitoring.resources import Monitoring
-from controller.operations.monitoring.template import document
+from controller.operations.monitoring.template import template_of
 from controller.ports.clock import Clock
-from controller.ports.monitoring import TAG, name_of
+from controller.ports.monitoring import TAG, resource_name
 from controller.simulation.clock import VirtualClock
 from tests.adapters.cloudformation.fake_cloudformation import NOON, FakeCloudFormation
 from tests.operations.monitoring.watched import a_watched
@@ -30,7 +30,7 @@ from tests.support.emulator import REGION, Emulator
 NAME = "rolloutctl-shop"
 OURS: Mapping[str, str] = {TAG: "shop"}
 # ministack cannot create an alarm on metric math.
-PLAIN = wanted(a_watched("auth-failures", "p95-latency"), ("a@example.com",))
+PLAIN = desired_monitoring(a_watched("auth-failures", "p95-latency"), ("a@example.com",))
 FEWER = replace(PLAIN, alarms=PLAIN.alarms[:1], emails=("b@example.com",))
 
 
@@ -47,7 +47,7 @@ class Bench:
     def run(self, monitoring: Monitoring = PLAIN, *, execute: bool) -> tuple[dict[str, str], str]:
         """Return the change of each resource, and the final status of the stack."""
         existing = self.stack.find()
-        template = document(monitoring, existing.template if existing else {})
+        template = template_of(monitoring, existing.template if existing else {})
         changes, status = self.stack.change(existing, template, execute=execute)
         return {f"{one.kind.rpartition('::')[2]} {one.id}": one.action for one in changes}, status
 
@@ -83,7 +83,7 @@ def bench(request: pytest.FixtureRequest, account: str, monkeypatch: pytest.Monk
     if request.param == "fake":
         fake: Bench = request.getfixturevalue("fake")
         return fake
-    monkeypatch.setattr(stack, "ASK_EVERY", timedelta(milliseconds=50))
+    monkeypatch.setattr(monitoring_stack, "ASK_EVERY", timedelta(milliseconds=50))
     ministack: Emulator = request.getfixturevalue("ministack")
     return Bench(ministack.client("cloudformation", account), SystemClock())
 
@@ -137,7 +137,7 @@ def test_after_a_removal_there_is_no_stack_and_it_can_be_made_again(bench: Bench
 def test_a_stack_without_the_tag_of_the_policy_is_refused(
     bench: Bench, tags: Mapping[str, str]
 ) -> None:
-    template = as_yaml(document(PLAIN))
+    template = as_yaml(template_of(PLAIN))
     if isinstance(bench.client, FakeCloudFormation):
         bench.client.a_stack(NAME, "CREATE_COMPLETE", tags, template)
     else:
@@ -191,7 +191,7 @@ def test_a_stack_that_people_changed_by_a_template_in_json_is_set_back(
     stack = open_stack("shop")
     existing = stack.find()
     assert existing is not None
-    changes, _ = stack.change(existing, document(PLAIN, existing.template), execute=False)
+    changes, _ = stack.change(existing, template_of(PLAIN, existing.template), execute=False)
     assert {one.id: one.action for one in changes} == {
         "AlarmAuthFailures": "add",
         "AlarmP95Latency": "add",
@@ -202,7 +202,7 @@ def test_a_stack_that_people_changed_by_a_template_in_json_is_set_back(
 
 # --- failures -----------------------------------------------------------------------------------
 
-BROKEN = wanted(a_watched("SC-004", "auth-failures"))
+BROKEN = desired_monitoring(a_watched("SC-004", "auth-failures"))
 
 
 def test_a_first_creation_that_fails_names_the_resource_and_leaves_no_stack(bench: Bench) -> None:
@@ -273,7 +273,7 @@ def test_a_name_that_is_taken_is_an_error_before_anything_is_created(
 def test_a_stack_that_cannot_be_changed_says_what_to_do(
     fake: Bench, aws: FakeCloudFormation, status: str, remedy: str
 ) -> None:
-    aws.a_stack(NAME, status, OURS, as_yaml(document(PLAIN)))
+    aws.a_stack(NAME, status, OURS, as_yaml(template_of(PLAIN)))
     for attempt in (fake.plan, fake.deploy):
         with pytest.raises(MonitoringError) as caught:
             attempt()
@@ -379,4 +379,4 @@ def test_an_execution_without_an_answer_leaves_what_may_be_in_progress(
 def test_every_name_of_a_policy_makes_the_name_of_a_stack(policy: str) -> None:
     assert re.fullmatch(POLICY_NAME_PATTERN, policy)
     assert not re.fullmatch(POLICY_NAME_PATTERN, "p" * 64)
-    assert re.fullmatch("[A-Za-z][A-Za-z0-9-]{0,127}", name_of(policy))
+    assert re.fullmatch("[A-Za-z][A-Za-z0-9-]{0,127}", resource_name(policy))

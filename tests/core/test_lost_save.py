@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from controller.core.conflict import rebase_rollback, undo_late_raise
 from controller.core.decision import Decision, Lower
+from controller.core.lost_save import rebase_rollback, undo_late_raise
 from controller.core.observation import Observation, TargetReading, UnreadableTarget
 from controller.core.rollout import Reason, Rollout
 from tests.support.rollouts import MINUTE, NOON, a_reading

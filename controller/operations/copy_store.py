@@ -17,7 +17,7 @@ from controller.ports.clock import Clock
 from controller.ports.store import Store
 
 
-class Outcome(StrEnum):
+class CopyOutcome(StrEnum):
     """What happens to a rollout: copied, in the destination already, or left out.
 
     DAMAGED: a record cannot be read, its own or that of another attempt of its name.
@@ -36,7 +36,7 @@ class MigrationItem:
     """
 
     rollout_id: str
-    outcome: Outcome
+    outcome: CopyOutcome
     url: str
     why: str = ""
 
@@ -82,7 +82,7 @@ class Migration:
                 if not is_record_error(error):
                     raise
                 items.append(
-                    MigrationItem(rollout_id, Outcome.DAMAGED, self.source.url, str(error))
+                    MigrationItem(rollout_id, CopyOutcome.DAMAGED, self.source.url, str(error))
                 )
         if refusals:
             raise UsageError("nothing was copied:", *refusals)
@@ -90,15 +90,17 @@ class Migration:
 
     def _keep_attempts_together(self, items: Sequence[MigrationItem]) -> list[MigrationItem]:
         """Return `items` with all attempts of a name left out when one of them is damaged."""
-        damaged = {_name_of(one): one.rollout_id for one in items if one.outcome is Outcome.DAMAGED}
+        damaged = {
+            _name_of(one): one.rollout_id for one in items if one.outcome is CopyOutcome.DAMAGED
+        }
         return [
             MigrationItem(
                 one.rollout_id,
-                Outcome.DAMAGED,
+                CopyOutcome.DAMAGED,
                 self.source.url,
                 f"it stays with {damaged[_name_of(one)]}, whose record cannot be read",
             )
-            if one.outcome is Outcome.COPIED and _name_of(one) in damaged
+            if one.outcome is CopyOutcome.COPIED and _name_of(one) in damaged
             else one
             for one in items
         ]
@@ -109,7 +111,7 @@ class Migration:
         Raises UsageError when one can no longer be copied, and StoreError.
         """
         for item in items:
-            yield self._copy(item.rollout_id) if item.outcome is Outcome.COPIED else item
+            yield self._copy(item.rollout_id) if item.outcome is CopyOutcome.COPIED else item
 
     # --- plan -----------------------------------------------------------------------------------
 
@@ -143,7 +145,9 @@ class Migration:
         self._check_over(rollout)
         copied = self._is_there(rollout, entries)
         return MigrationItem(
-            rollout.id, Outcome.ALREADY_THERE if copied else Outcome.COPIED, self.destination.url
+            rollout.id,
+            CopyOutcome.ALREADY_THERE if copied else CopyOutcome.COPIED,
+            self.destination.url,
         )
 
     def _check_over(self, rollout: Rollout) -> None:
@@ -183,7 +187,7 @@ class Migration:
             item = self._plan_rollout(rollout, entries)
         except _NotMovableError as refusal:
             raise UsageError(f"{rollout_id} was not copied: {refusal}") from refusal
-        if item.outcome is Outcome.COPIED:
+        if item.outcome is CopyOutcome.COPIED:
             locks = self._locks(rollout)
             exposures = self.source.store.exposures(rollout.target, locks) if locks else ()
             self.destination.store.receive(rollout, entries, locks, exposures)

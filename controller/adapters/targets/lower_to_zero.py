@@ -8,7 +8,7 @@ from typing import Final
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from controller.adapters.aws.clients import AWS_ERRORS, code_of, is_transient
-from controller.adapters.targets.lambda_function import LambdaFunction, NoAnswerError
+from controller.adapters.targets.lambda_environment import LambdaFunction, NoAnswerError
 from controller.adapters.targets.weight_variables import Pair
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.units import format_duration
