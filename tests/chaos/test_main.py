@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from controller.core import codec, transitions
 from controller.core.decision import Decision
 from controller.core.rollout import Rollout
 from tests.chaos.__main__ import main
@@ -33,9 +34,9 @@ def test_a_seed_that_breaks_an_invariant_ends_with_1_and_the_smallest_plan(
     def skip_steps(rollout: Rollout, *_: object) -> Decision:
         return Decision(replace(rollout, step=5))
 
-    monkeypatch.setattr("controller.core.transitions.confirm_applied", skip_steps)
+    monkeypatch.setattr(transitions, "confirm_applied", skip_steps)
     # Without this the next load refuses the state.
-    monkeypatch.setattr("controller.core.codec.first_contradiction", lambda _: "")
+    monkeypatch.setattr(codec, "first_contradiction", lambda _: "")
     assert main(["--seed", "3"]) == 1
     printed = capsys.readouterr().out
     whole, _, smallest = printed.partition("The smallest story that shows it:")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.core import codec, transitions
 from controller.core.decision import Decision
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
@@ -251,9 +252,9 @@ def test_a_violation_is_shown_at_its_call_with_the_command_that_shows_it_again(
     def skip_steps(rollout: Rollout, *_: object) -> Decision:
         return Decision(replace(rollout, step=5))
 
-    monkeypatch.setattr("controller.core.transitions.confirm_applied", skip_steps)
+    monkeypatch.setattr(transitions, "confirm_applied", skip_steps)
     # Without this the next load refuses the state.
-    monkeypatch.setattr("controller.core.codec.first_contradiction", lambda _: "")
+    monkeypatch.setattr(codec, "first_contradiction", lambda _: "")
     text = format_trace(run_plan(sample_plan()))
     assert "VIOLATES step-by-step" in text
     assert text.endswith("once more: python -m tests.chaos --seed 1")

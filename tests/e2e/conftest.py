@@ -14,6 +14,9 @@ from freezegun import freeze_time
 
 import controller
 from controller.adapters.aws.clients import Clients
+from controller.adapters.cloudformation import monitoring_stack
+from controller.bootstrap import app, copy_store, rollback
+from controller.engine import execute
 from tests.e2e import proxy, stored_items
 from tests.e2e.account import Account
 from tests.e2e.on_call import Desk
@@ -87,8 +90,8 @@ def makes_clients_once(loads_models_once: None, monkeypatch: pytest.MonkeyPatch)
         caller = ((name, os.environ[name]) for name in os.environ if name.startswith("AWS_"))
         return clients_by_caller.setdefault(tuple(sorted(caller)), Clients())
 
-    for module in ("bootstrap.app", "bootstrap.rollback", "bootstrap.migrate"):
-        monkeypatch.setattr(f"controller.{module}.Clients", clients)
+    for module in (app, rollback, copy_store):
+        monkeypatch.setattr(module, "Clients", clients)
 
 
 @pytest.fixture
@@ -103,10 +106,8 @@ def desk(
     """The command line in this process, with a clock that starts at the current time."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("controller.engine.execute.POLL_INTERVAL", timedelta(seconds=UPDATE_S))
-    monkeypatch.setattr(
-        "controller.adapters.cloudformation.monitoring_stack.ASK_EVERY", _STACK_POLL_INTERVAL
-    )
+    monkeypatch.setattr(execute, "POLL_INTERVAL", timedelta(seconds=UPDATE_S))
+    monkeypatch.setattr(monitoring_stack, "ASK_EVERY", _STACK_POLL_INTERVAL)
     now = datetime.now(UTC)  # the emulator forgets what is older than 14 days of its own clock
     with freeze_time(now, tick=True) as clock:
         yield Desk(shop, tmp_path, now, clock.move_to, capsys)

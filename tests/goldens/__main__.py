@@ -28,8 +28,8 @@ def main() -> int:
         for name in names:
             print(f"{name}\n", *play(name).decisions, sep="\n")
         return 0
-    if options.rejects:
-        return _compare(names, options.rejects)
+    if options.against:
+        return _compare(names, options.against)
     return _check(names, write=options.write)
 
 
