@@ -141,7 +141,7 @@ def after(
     stretch: StepInterval,
     minute: int,
 ) -> Fold:
-    """Return `fold` after one minute, as `sequential_evidence.Minutes` folds it."""
+    """Return `fold` after one minute, as `SequentialEvidence` folds it."""
     bets: list[LikelihoodRatios] = []
     controls: dict[str, ControlState] = {}
     for name, one in players.items():
