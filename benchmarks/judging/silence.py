@@ -12,7 +12,9 @@ from benchmarks.judging.policy import BESIDE, POLICY, STORED
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.core.judge.evidence import BaselineMeasurement, StepInterval
 from controller.core.judge.findings import Verdict, gate_verdict
-from controller.core.judge.gate import Evidence, judge, queries_for
+from controller.core.judge.gate import judge
+from controller.core.judge.gate_evidence import Evidence
+from controller.core.judge.queries import queries_for
 from controller.core.observation import Span
 from controller.core.units import MINUTE_S, from_unix
 

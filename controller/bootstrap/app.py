@@ -1,4 +1,4 @@
-"""The composition root: the only package that names concrete adapters."""
+"""Composes the runner of ticks and commands, on the real account or as a dry run."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -92,12 +92,12 @@ def live_app(
             clients.limit_calls,
             author=author_of,
         )
-        app = App(runner, clients, metrics, settings.metrics)
+        journal = None
         if dry_run:
             from controller.bootstrap.dry_run import as_dry_run
 
-            app = as_dry_run(app)
-        yield app
+            runner, journal = as_dry_run(runner)
+        yield App(runner, clients, metrics, namespace=settings.metrics, journal=journal)
 
 
 @contextmanager

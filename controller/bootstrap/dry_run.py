@@ -1,4 +1,4 @@
-"""The application of a dry run: the real reads, with dry-run adapters for every write."""
+"""The runner of a dry run: the real reads, with dry-run adapters for every write."""
 
 from dataclasses import replace
 
@@ -10,15 +10,15 @@ from controller.adapters.dry_run import (
     DryRunTarget,
     Journal,
 )
-from controller.bootstrap.app import App
 from controller.core.policy import LambdaEnv
+from controller.engine.tick import Runner
 from controller.ports.target import InspectableTarget
 
 
-def as_dry_run(app: App) -> App:
-    """Return `app` with the same reads, and with writes that only go to a journal."""
+def as_dry_run(runner: Runner) -> tuple[Runner, Journal]:
+    """Return `runner` with the same reads, and the journal that its writes only go to."""
     journal = Journal()
-    runner, real = app.runner, app.runner.observer
+    real = runner.observer
 
     def open_target(target: LambdaEnv) -> InspectableTarget:
         return DryRunTarget(real.targets(target), target.function, journal)
@@ -33,4 +33,4 @@ def as_dry_run(app: App) -> App:
         channel_notifier=DryRunChannelNotifier(journal),
         hooks=DryRunHooks(journal),
     )
-    return replace(app, runner=dry_runner, journal=journal)
+    return dry_runner, journal

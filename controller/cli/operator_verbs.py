@@ -183,7 +183,7 @@ def retry(
     A new attempt with the same revision, after all the checks of a start. Its policy is the one
     that the rollout had; with a policy file, the one in the file.
     """
-    from controller.cli.start_tick import print_start
+    from controller.cli.start import print_start
     from controller.operations.start.start import retry as start_again
 
     policy = options.load_policy(rollout) if options.is_policy_file(rollout) else None

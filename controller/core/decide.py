@@ -77,11 +77,11 @@ def with_refused_rollback(decision: Decision, why: str, now: datetime) -> Decisi
     rollout = replace(decision.rollout, updated=now, write_error=why)
     decision = replace(decision, rollout=rollout)
     decision = to.with_page(to.with_unconfirmed_rollback(decision, why, now), now)
-    entry = decision.record
-    if entry is None:
+    record = decision.record
+    if record is None:
         return decision
-    because = {**entry.because, "refused": why, "decided": decided_at.isoformat()}
-    return replace(decision, record=replace(entry, because=because))
+    because = {**record.because, "refused": why, "decided": decided_at.isoformat()}
+    return replace(decision, record=replace(record, because=because))
 
 
 def _decide_pending(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
@@ -92,21 +92,28 @@ def _decide_pending(rollout: Rollout, observation: Observation, now: datetime) -
         return to.roll_back(rollout, Reason.GATE_FAILED, why, weight_of(target), now)
     if isinstance(target, UnreadableTarget):
         return _decide_unreadable(rollout, observation, target, now)
-    idle = target.update is not UpdateStatus.IN_PROGRESS
-    at_previous = target.weight == intent.previous
     if target.has_applied(intent.weight):
         return to.confirm_applied(rollout, now)
     if target.update is UpdateStatus.FAILED:
         return to.give_up_failed_update(rollout, target, now)
     if target.weight == 0 and not rollout.first_raise_pending:
         return to.end_found_at_zero(rollout, target, now)
-    if idle and at_previous and target.token == intent.token:
+    if target.update is UpdateStatus.IN_PROGRESS:
+        return to.wait_for_update(rollout, target, now)
+    return _decide_not_applied(rollout, observation, target, now)
+
+
+def _decide_not_applied(
+    rollout: Rollout, observation: Observation, target: TargetReading, now: datetime
+) -> Decision:
+    """Decide while the target is at rest at another weight than the one that was decided."""
+    intent = rollout.intent
+    at_previous = target.weight == intent.previous
+    if at_previous and target.token == intent.token:  # saved, and the write never arrived
         return _decide_unwritten(rollout, observation, target, now)
-    if idle and at_previous and intent.previous < intent.weight:
+    if at_previous and intent.previous < intent.weight:  # the function changed since the decision
         return to.resolve_lost_raise(rollout, target, now)
-    return (
-        to.handle_drift(rollout, target, now) if idle else to.wait_for_update(rollout, target, now)
-    )
+    return to.handle_drift(rollout, target, now)  # a weight that rolloutctl did not write
 
 
 def _decide_unreadable(

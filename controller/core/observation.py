@@ -157,7 +157,7 @@ class AlarmReading:
 class Observation:
     """Everything that one tick observed of one rollout.
 
-    series: by the keys of `judge.gate.needs`; empty when nothing was queried.
+    series: by the keys of `judge.gate.query_plan`; empty when nothing was queried.
     owns_target: False once a newer rollout holds the target's lock.
     alarms: by the name or ARN that the policy gives them; empty when it names none.
     hooks: the answers of hooks, by their addresses; empty when none was called.

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from controller.core.judge.gate import QueryPlan, error_series, query_plan
-from controller.core.judge.queries import aligned_span
+from controller.core.judge.gate import error_series, query_plan
+from controller.core.judge.queries import QueryPlan, aligned_span
 from controller.core.observation import (
     AlarmReading,
     AlarmState,

@@ -17,7 +17,7 @@ from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.exit_status import of_rollout, worst
 from controller.errors import Exit, StoreError
 from tests.cli.conftest import Desk, MakeDesk
-from tests.cli.test_start_tick import DENIED, MEDDLING, SICK, SILENT
+from tests.cli.test_start_and_tick import DENIED, MEDDLING, SICK, SILENT
 from tests.support.rollouts import MINUTE, NOON, a_rollout
 
 DRAIN = Finding("drain", Verdict.PASS, Label.CONFIRMED, 0.0, 0.0, 0, 0, 300, "drain confirmed.")

@@ -128,7 +128,7 @@ def loaded_by(statement: str) -> set[str]:
             id="the command line alone loads nothing heavy",
         ),
         pytest.param(
-            "import controller.cli.start_tick, controller.render.status",
+            "import controller.cli.tick, controller.render.status",
             {"boto3", "ruamel", "rich", "controller.simulation", "controller.policy_file.loader"}
             | {"sqlite3", "controller.core.policy.check.parse", "controller.engine.direct_write"},
             id="a tick loads no parser, no simulation, and no boto3 before it knows its account",

@@ -11,7 +11,7 @@ import pytest
 from controller.core.units import parse_duration
 from controller.errors import Exit
 from tests.cli.conftest import Desk, MakeDesk
-from tests.cli.test_start_tick import DENIED, MEDDLING, SICK, SILENT, a_full_disk, ticks
+from tests.cli.test_start_and_tick import DENIED, MEDDLING, SICK, SILENT, a_full_disk, ticks
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.stage import WRITE
 

@@ -9,7 +9,7 @@ import pytest
 
 from controller.errors import Exit
 from tests.cli.conftest import Desk, MakeDesk
-from tests.cli.test_start_tick import SICK, ticks
+from tests.cli.test_start_and_tick import SICK, ticks
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.stage import METRICS, READ, WRITE, ActBefore, FailingCall
 

@@ -12,8 +12,6 @@ import botocore.session
 from boto3.session import Session
 from botocore.loaders import create_loader
 
-import controller.bootstrap
-import controller.cli.start_tick  # noqa: F401 - loaded in advance
 from tests.support.emulator import NO_CREDENTIALS, REGION
 
 _loader: Final = create_loader()

@@ -1,6 +1,6 @@
 """The weight in the environment of a Lambda function: a raise is tried once, lowering is retried.
 
-IAM: as in lambda_function.py and reachability.py.
+IAM: as in lambda_environment.py and change_obstacles.py.
 """
 
 import random

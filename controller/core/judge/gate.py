@@ -8,16 +8,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from controller.core.judge.drain import drain_after_drift, drain_finding, drain_query_plan
+from controller.core.judge.drain import drain_query_plan
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding
 from controller.core.judge.gate_evidence import (
     Evidence,
-    awaits_log_backlog,
     fold_open_breaches,
     fold_tally,
     log_search_span,
-    reads_log_backlog,
     series_of,
     unit_of,
 )
@@ -31,7 +29,6 @@ from controller.core.judge.queries import (
     QueryPlan,
     gate_query_plan,
     period_of,
-    queries_for,
     slow_limits,
 )
 from controller.core.judge.sequential import conclude_sequential
@@ -54,24 +51,6 @@ from controller.core.policy import (
 from controller.core.rollout import Phase, Rollout
 from controller.core.stats.mixture import Fold
 from controller.core.units import MINUTE_S, ceil_to, floor_to
-
-__all__ = [
-    "GIVE_UP_AGE",
-    "SEAL_AGE",
-    "Evidence",
-    "QueryPlan",
-    "awaits_log_backlog",
-    "drain_after_drift",
-    "drain_finding",
-    "error_series",
-    "judge",
-    "period_of",
-    "queries_for",
-    "query_plan",
-    "reads_log_backlog",
-    "seal_fold",
-    "seal_tallies",
-]
 
 # A minute this old can no longer change: CloudWatch's values converge within about ten minutes.
 SEAL_AGE = timedelta(minutes=15)

@@ -11,14 +11,8 @@ from math import inf
 
 from controller.core.judge.evidence import NonMetricEvidence, StepInterval, Tally
 from controller.core.judge.findings import Finding
-from controller.core.judge.gate import (
-    Evidence,
-    awaits_log_backlog,
-    judge,
-    reads_log_backlog,
-    seal_fold,
-    seal_tallies,
-)
+from controller.core.judge.gate import judge, seal_fold, seal_tallies
+from controller.core.judge.gate_evidence import Evidence, awaits_log_backlog, reads_log_backlog
 from controller.core.judge.kinds.attestation import conclude_attestation
 from controller.core.judge.log_queries import log_keys
 from controller.core.judge.queries import JUDGED_PHASES, series_keys_of
@@ -29,13 +23,15 @@ from controller.core.rollout import Rollout
 from controller.core.stats.mixture import Fold
 from controller.core.units import MINUTE_S, floor_to, from_unix
 
-# Evidence is sealed and written to the history at most this often, and at each transition; and with
-# each tick while a log has a backlog.
+# Evidence is sealed and written to the history at most this often, and with each tick while a log
+# has a backlog. An entry of a transition has the series instead.
 SEAL_EVERY = timedelta(hours=1)
 
 
 def evidence_of(rollout: Rollout, observation: Observation, now: datetime) -> Evidence | None:
-    """Return the evidence of `rollout` in its step; None before the first minute that is read."""
+    """Return the evidence of `rollout` in its step.
+
+    None before the first minute that is read, and in phases that no gate judges."""
     start, end, first = rollout.judged_from, rollout.bake_end, rollout.read_from
     if start is None or end is None or first is None:
         return None

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from controller.core.judge.evidence import StepInterval
-from controller.core.judge.gate import Evidence, judge, queries_for
-from controller.core.judge.queries import aligned_span
+from controller.core.judge.gate import judge
+from controller.core.judge.gate_evidence import Evidence
+from controller.core.judge.queries import aligned_span, queries_for
 from controller.core.observation import QueryStatus, Series, TargetReading, UpdateStatus
 from controller.core.policy import BurnRate, Criterion, Policy, SuccessRate, Threshold
 from controller.core.units import ceil_to, floor_to

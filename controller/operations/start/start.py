@@ -18,7 +18,7 @@ from controller.operations.start.preflight import Preflight, preflight
 from controller.operations.start.refusals import live_step
 from controller.ports.target import InspectableTarget
 
-_TO_CHANGE = "Roll it back, and then: rolloutctl retry POLICY --reason TEXT"
+_HOW_TO_CHANGE_POLICY = "Roll it back, and then: rolloutctl retry POLICY --reason TEXT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,11 +240,11 @@ def _check_same_policy(rollout: Rollout, request: StartRequest, revision: str) -
     if rollout.digest != request.policy.digest() and rollout.final:
         raise UsageError(
             f"{rollout.id} brought revision {revision} to {rollout.weight} % with another version "
-            f"of the policy, so there is nothing to start. {_TO_CHANGE}"
+            f"of the policy, so there is nothing to start. {_HOW_TO_CHANGE_POLICY}"
         )
     if rollout.digest != request.policy.digest():
         raise UsageError(
             f"{rollout.id} runs revision {revision} with another version of the policy; a running "
-            f"rollout keeps the policy it started with. {_TO_CHANGE}"
+            f"rollout keeps the policy it started with. {_HOW_TO_CHANGE_POLICY}"
         )
     return rollout

@@ -5,7 +5,8 @@ from typing import Any
 
 from controller.core.judge.evidence import NonMetricEvidence, Tally
 from controller.core.judge.findings import Finding
-from controller.core.judge.gate import Evidence, judge
+from controller.core.judge.gate import judge
+from controller.core.judge.gate_evidence import Evidence
 from controller.core.observation import Series
 from controller.core.policy import Policy
 from controller.core.units import MINUTE_S

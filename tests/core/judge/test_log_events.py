@@ -9,13 +9,8 @@ import pytest
 from controller.core.decide import decide
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.judge.gate import (
-    awaits_log_backlog,
-    judge,
-    query_plan,
-    reads_log_backlog,
-    seal_tallies,
-)
+from controller.core.judge.gate import judge, query_plan, seal_tallies
+from controller.core.judge.gate_evidence import awaits_log_backlog, reads_log_backlog
 from controller.core.observation import LogQuery, Observation, QueryStatus, Series, Span
 from controller.core.rollout import Reason
 from controller.core.units import MINUTE_S, from_unix

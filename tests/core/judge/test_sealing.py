@@ -18,12 +18,12 @@ from controller.core.judge.findings import Label
 from controller.core.judge.gate import (
     GIVE_UP_AGE,
     SEAL_AGE,
-    Evidence,
     error_series,
     judge,
     query_plan,
     seal_tallies,
 )
+from controller.core.judge.gate_evidence import Evidence
 from controller.core.judge.sealing import evidence_of, restore_series, seal_if_due, trim_series
 from controller.core.judge.tally import mark_lost
 from controller.core.observation import Observation, QueryStatus, Series

@@ -7,7 +7,8 @@ import pytest
 
 from controller.core.judge.evidence import BaselineMeasurement, StepInterval
 from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.judge.gate import Evidence, judge
+from controller.core.judge.gate import judge
+from controller.core.judge.gate_evidence import Evidence
 from controller.core.judge.queries import queries_for
 from controller.core.observation import QueryStatus, Series
 from controller.core.policy import Policy

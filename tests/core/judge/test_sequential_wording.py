@@ -8,7 +8,8 @@ from scipy import stats
 
 from controller.core.judge.evidence import StepInterval
 from controller.core.judge.findings import Finding, Verdict
-from controller.core.judge.gate import Evidence, judge
+from controller.core.judge.gate import judge
+from controller.core.judge.gate_evidence import Evidence
 from controller.core.judge.queries import queries_for
 from controller.core.observation import Series
 from controller.core.policy import Policy

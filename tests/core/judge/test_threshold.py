@@ -9,7 +9,8 @@ import pytest
 
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.findings import Finding, Label, Verdict, gate_verdict, weakest_label
-from controller.core.judge.gate import Evidence, judge
+from controller.core.judge.gate import judge
+from controller.core.judge.gate_evidence import Evidence
 from controller.core.observation import QueryStatus, Series
 from controller.core.units import MINUTE_S, from_unix
 from tests.support.rollouts import MINUTE, NOON, a_policy, a_series
