@@ -17,7 +17,7 @@ from controller.core.judge.sequential_evidence import SequentialResult
 from controller.core.judge.sequential_tests import CriterionTests, gate_tests, tests_of
 from controller.core.judge.series import Window
 from controller.core.judge.tally import fold as tallied
-from controller.core.stats.mixture import ControlState, Fold, LikelihoodRatios, fold_minute
+from controller.core.stats.combined_tests import ControlState, Fold, LikelihoodRatios, fold_minute
 from controller.core.units import MINUTE_S
 
 # An inconclusive bake is held for up to this many times its length in total, by default; then an

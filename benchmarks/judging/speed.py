@@ -18,8 +18,8 @@ from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.judge.sequential_tests import gate_tests
 from controller.core.observation import MetricQuery, Series
 from controller.core.stats.binomial import effects, log_ratios
+from controller.core.stats.combined_tests import Fold
 from controller.core.stats.eprocess import Capital, update_capital
-from controller.core.stats.mixture import Fold
 from controller.core.units import MINUTE_S
 
 # The modules that every tick imports before, and then the judge.

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from controller.adapters.aws.clients import Clients
 from controller.adapters.dry_run import DryRunTarget, Journal
-from controller.adapters.stores.sqlite.rollback_targets import KnownTarget as KnownTarget
-from controller.adapters.stores.sqlite.rollback_targets import read_targets
+from controller.adapters.stores.sqlite.rollback_targets_file import KnownTarget as KnownTarget
+from controller.adapters.stores.sqlite.rollback_targets_file import read_targets
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.bootstrap.app import wall_clock
 from controller.core.observation import TargetReading

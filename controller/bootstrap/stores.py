@@ -25,9 +25,9 @@ def store_at(
     """
     match place:
         case SqliteLocation():
-            from controller.bootstrap import store_files
+            from controller.bootstrap import sqlite_stores
 
-            with store_files.store_at(place, must_exist=must_exist, writes=writes) as store:
+            with sqlite_stores.store_at(place, must_exist=must_exist, writes=writes) as store:
                 yield AuditLogStore(store) if writes else store
         case DynamoDbLocation(table=table):
             from controller.adapters.stores.dynamodb import DynamoDbStore
@@ -45,9 +45,9 @@ def create(place: StoreLocation, clients: Clients, clock: Clock) -> bool:
     """
     match place:
         case SqliteLocation():
-            from controller.bootstrap import store_files
+            from controller.bootstrap import sqlite_stores
 
-            return store_files.create(place)
+            return sqlite_stores.create(place)
         case DynamoDbLocation(table=table):
             from controller.adapters.stores.dynamodb.table import create_table
 

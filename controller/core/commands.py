@@ -16,7 +16,7 @@ from controller.core.judge.evidence import SignOff
 from controller.core.judge.findings import Finding, Label, Verdict, gate_verdict, weakest_label
 from controller.core.judge.gate_evidence import Evidence
 from controller.core.judge.queries import JUDGED_PHASES
-from controller.core.judge.sealing import evidence_of, findings_of
+from controller.core.judge.tick_evidence import evidence_of, findings_of
 from controller.core.observation import (
     Observation,
     TargetReading,

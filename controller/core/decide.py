@@ -11,7 +11,7 @@ from typing import assert_never
 from controller.core import transitions as to
 from controller.core.decision import Decision
 from controller.core.judge.findings import Verdict, gate_verdict
-from controller.core.judge.sealing import (
+from controller.core.judge.tick_evidence import (
     awaits_logs,
     evidence_of,
     findings_of,

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.core.stats.mixture import Fold
+from controller.core.stats.combined_tests import Fold
 
 
 @dataclass(frozen=True, slots=True)

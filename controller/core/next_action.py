@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from controller.core.decision import Record
+from controller.core.judge.criteria_table import table
 from controller.core.judge.findings import Finding, Verdict, gate_verdict
-from controller.core.judge.scorecard import table
 from controller.core.message import Page
 from controller.core.observation import TargetReading, UnreadableTarget, UpdateStatus
 from controller.core.policy import Frozen

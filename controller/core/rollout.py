@@ -13,7 +13,7 @@ from controller.core.judge.evidence import BaselineMeasurement, SignOff, StepInt
 from controller.core.judge.findings import Finding
 from controller.core.message import Message, Page
 from controller.core.policy import Policy
-from controller.core.stats.mixture import Fold
+from controller.core.stats.combined_tests import Fold
 from controller.core.units import ceil_to, from_unix, next_minute
 
 # The version of the stored form. A rollout that is stored with another one is refused.

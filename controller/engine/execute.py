@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from controller.core.decide import decide, with_refused_rollback
 from controller.core.decision import Alert, Decision, Lower, Notice, Shift
 from controller.core.history import Author, Entry, append, observation_data
-from controller.core.judge.sealing import trim_series
+from controller.core.judge.tick_evidence import trim_series
 from controller.core.lost_save import undo_late_raise
 from controller.core.observation import Observation, TargetReading, UnreadableTarget, UpdateStatus
 from controller.core.outbox import enqueue_notices

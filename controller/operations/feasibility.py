@@ -33,7 +33,7 @@ from controller.core.policy import (
     Traffic,
 )
 from controller.core.stats.binomial import requests_to_prove
-from controller.core.stats.mixture import Fold, Test, fold_minute
+from controller.core.stats.combined_tests import Fold, Test, fold_minute
 from controller.core.units import MINUTE_S
 
 TrafficCriterion: TypeAlias = BoundedCriterion | Share | BurnRate

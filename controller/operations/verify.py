@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from controller.core.checks import Check, Level, Obstacle, fail, ok, unread, warn
-from controller.core.judge.drain import DRAIN_TIME
 from controller.core.judge.findings import Verdict
 from controller.core.judge.queries import JUDGED_PHASES, aligned_span, query
+from controller.core.judge.rollback_drain import DRAIN_TIME
 from controller.core.judge.wording import time_range_text
 from controller.core.observation import (
     MetricQuery,

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from controller.core.history import Entry
-from controller.core.judge.scorecard import HEADER, RIGHT_ALIGNED, rows
+from controller.core.judge.criteria_table import HEADER, RIGHT_ALIGNED, rows
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text, duration_text
 from controller.operations.rehearse import RehearsalOutcome

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from controller.core.history import finding_data
-from controller.core.judge.scorecard import rows, table
+from controller.core.judge.criteria_table import rows, table
 from controller.core.units import duration_text
 from controller.operations.rehearse import RehearsalOutcome
 from controller.render.history import timeline

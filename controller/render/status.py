@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from controller.core.history import finding_data
+from controller.core.judge.criteria_table import VERDICT_MARKS, rows, table
 from controller.core.judge.findings import Finding, Verdict
-from controller.core.judge.scorecard import VERDICT_MARKS, rows, table
 from controller.core.message import Page
 from controller.core.next_action import unacknowledged_page
 from controller.core.rollout import Phase, Rollout

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from controller.core.judge.findings import Verdict, gate_verdict
 from controller.core.judge.gate import judge, query_plan
 from controller.core.judge.queries import JUDGED_PHASES
-from controller.core.judge.sealing import evidence_of
+from controller.core.judge.tick_evidence import evidence_of
 from controller.core.observation import (
     MetricQuery,
     Observation,

@@ -26,8 +26,8 @@ from controller.core.message import Message, Page
 from controller.core.policy import Policy
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import SCHEMA, Intent, Phase, Reason, Rollout
+from controller.core.stats.combined_tests import ControlState, Fold
 from controller.core.stats.eprocess import Capital
-from controller.core.stats.mixture import ControlState, Fold
 from controller.errors import StoreError, is_record_error
 from tests.support.rollouts import MINUTE, NOON, POLICY, a_rollout, with_entry
 

@@ -17,7 +17,7 @@ from controller.core.decision import Decision
 from controller.core.history import Entry, append, observation_data
 from controller.core.judge.evidence import Tally
 from controller.core.judge.gate import query_plan
-from controller.core.judge.sealing import trim_series
+from controller.core.judge.tick_evidence import trim_series
 from controller.core.lost_save import rebase_rollback
 from controller.core.observation import (
     Observation,

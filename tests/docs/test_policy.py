@@ -24,7 +24,6 @@ from controller.core.policy.criteria import (
     Threshold,
     Traffic,
 )
-from controller.core.policy.drain import VerifyRollback
 from controller.core.policy.freeze import DailyWindow, DateWindow, Freeze, WeeklyWindow
 from controller.core.policy.hooks import Hooks, HttpsHook, LambdaHook
 from controller.core.policy.judging import Rule
@@ -35,6 +34,7 @@ from controller.core.policy.notify import (
     SlackChannel,
     SnsChannel,
 )
+from controller.core.policy.verify_rollback import VerifyRollback
 from controller.core.units import format_duration, format_percent
 from controller.errors import PolicyError
 from controller.policy_file import yaml

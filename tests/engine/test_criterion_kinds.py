@@ -8,8 +8,8 @@ import pytest
 
 from controller.core.commands import Command, Verb
 from controller.core.decision import Severity
+from controller.core.judge.criteria_table import rows
 from controller.core.judge.findings import Label, Verdict
-from controller.core.judge.scorecard import rows
 from controller.core.policy import Policy
 from controller.core.replay.replay import replay
 from controller.core.rollout import Phase, Reason

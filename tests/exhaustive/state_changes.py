@@ -9,7 +9,7 @@ from controller.core import codec
 from controller.core.history import Entry
 from controller.core.judge.findings import Verdict, gate_verdict
 from controller.core.judge.gate import judge, query_plan
-from controller.core.judge.sealing import evidence_of
+from controller.core.judge.tick_evidence import evidence_of
 from controller.core.observation import Observation, UnreadableTarget
 from controller.core.policy import LambdaEnv
 from controller.core.rollout import Rollout

@@ -16,7 +16,7 @@ from controller.core.judge.series import Window
 from controller.core.policy import Policy
 from controller.core.policy.check.parse import parse
 from controller.core.stats.binomial import requests_to_prove
-from controller.core.stats.mixture import Fold, fold_minute
+from controller.core.stats.combined_tests import Fold, fold_minute
 from controller.core.units import MINUTE_S
 from controller.operations.feasibility import (
     SIGMA,

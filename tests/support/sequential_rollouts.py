@@ -9,7 +9,7 @@ from controller.core.judge.evidence import BaselineMeasurement, StepInterval
 from controller.core.judge.sequential_tests import gate_tests
 from controller.core.judge.series import Window
 from controller.core.policy import Policy
-from controller.core.stats.mixture import ControlState, Fold, LikelihoodRatios, fold_minute
+from controller.core.stats.combined_tests import ControlState, Fold, LikelihoodRatios, fold_minute
 from controller.core.units import MINUTE_S
 from tests.support.rollouts import a_policy
 

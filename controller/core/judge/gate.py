@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from controller.core.judge.drain import drain_query_plan
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding
 from controller.core.judge.gate_evidence import (
@@ -31,6 +30,7 @@ from controller.core.judge.queries import (
     period_of,
     slow_limits,
 )
+from controller.core.judge.rollback_drain import drain_query_plan
 from controller.core.judge.sequential import conclude_sequential
 from controller.core.judge.sequential_evidence import SequentialResult
 from controller.core.judge.sequential_tests import allowed_slow_share, criterion_of
@@ -49,7 +49,7 @@ from controller.core.policy import (
     Threshold,
 )
 from controller.core.rollout import Phase, Rollout
-from controller.core.stats.mixture import Fold
+from controller.core.stats.combined_tests import Fold
 from controller.core.units import MINUTE_S, ceil_to, floor_to
 
 # A minute this old can no longer change: CloudWatch's values converge within about ten minutes.

@@ -20,7 +20,7 @@ from controller.core.judge.series import NO_SERIES, Measure, measure_for
 from controller.core.judge.tally import fold, window_starts
 from controller.core.observation import Series, Span
 from controller.core.policy import BurnRate, Criterion, LogEvents, Metric, Policy, Threshold
-from controller.core.stats.mixture import Fold
+from controller.core.stats.combined_tests import Fold
 from controller.core.units import ceil_to
 
 

@@ -23,7 +23,13 @@ from controller.core.judge.sequential_tests import (
 from controller.core.judge.series import NO_SERIES, Measure, Window, measure_for
 from controller.core.observation import QueryStatus, Series
 from controller.core.policy import Criterion, LatencyIncrease, Policy
-from controller.core.stats.mixture import ControlState, Fold, LikelihoodRatios, Test, fold_minute
+from controller.core.stats.combined_tests import (
+    ControlState,
+    Fold,
+    LikelihoodRatios,
+    Test,
+    fold_minute,
+)
 from controller.core.units import MINUTE_S
 
 # --- Minutes of a regression ----------------------------------------------------------------------

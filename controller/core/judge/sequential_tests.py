@@ -16,8 +16,8 @@ from controller.core.policy import (
     Threshold,
 )
 from controller.core.stats import binomial, dispersion, poisson, success_rate, two_sample
+from controller.core.stats.combined_tests import ControlState, Fold, LikelihoodRatios, Test
 from controller.core.stats.eprocess import Capital, cap_for
-from controller.core.stats.mixture import ControlState, Fold, LikelihoodRatios, Test
 from controller.core.stats.prior import ChangePointPrior
 from controller.core.stats.two_sample import PairedCounts
 from controller.core.units import MINUTE_S

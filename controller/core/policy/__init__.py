@@ -22,7 +22,6 @@ from controller.core.policy.criteria import (
     Traffic,
     alarm_name,
 )
-from controller.core.policy.drain import VerifyRollback
 from controller.core.policy.freeze import Freeze, Frozen
 from controller.core.policy.hooks import Hook, Hooks, HttpsHook, LambdaHook
 from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
@@ -33,6 +32,7 @@ from controller.core.policy.notify import (
     SlackChannel,
     SnsChannel,
 )
+from controller.core.policy.verify_rollback import VerifyRollback
 
 __all__ = [
     "Alarm",

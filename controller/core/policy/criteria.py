@@ -30,7 +30,6 @@ from pydantic import (
 
 from controller.core.policy.base import Count, Model, Name, WindowLength
 from controller.core.policy.baseline import Baseline, ConcurrentBaseline, FrozenBaseline
-from controller.core.policy.drain import LOG_GROUP_PATTERN, EventPattern, lambda_log_group
 from controller.core.policy.judging import (
     DRIFT_ALLOWANCE,
     FAILURE_LIMIT,
@@ -46,6 +45,7 @@ from controller.core.policy.judging import (
     require_metrics,
     require_sequential,
 )
+from controller.core.policy.verify_rollback import LOG_GROUP_PATTERN, EventPattern, lambda_log_group
 from controller.core.units import (
     PERCENT_PATTERN,
     DurationRange,

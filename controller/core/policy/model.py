@@ -14,11 +14,11 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from controller.core.policy.base import Model, Name
 from controller.core.policy.criteria import Criterion
-from controller.core.policy.drain import VerifyRollback
 from controller.core.policy.freeze import Freeze, Frozen
 from controller.core.policy.hooks import Hook, Hooks
 from controller.core.policy.judging import DEFAULT_FALSE_ROLLBACK, Budget
 from controller.core.policy.notify import SUMMARY_EVERY, Channels, SummaryEvery
+from controller.core.policy.verify_rollback import VerifyRollback
 from controller.core.units import DurationRange, format_duration, quote_value
 
 OnInconclusive: TypeAlias = Literal["pause", "rollback", "advance"]

@@ -8,7 +8,7 @@ from controller.core import transitions as to
 from controller.core.commands import Command, apply_command
 from controller.core.decide import decide, with_refused_rollback
 from controller.core.decision import Decision
-from controller.core.judge.sealing import restore_series, seal_if_due
+from controller.core.judge.tick_evidence import restore_series, seal_if_due
 from controller.core.lost_save import rebase_rollback
 from controller.core.observation import Observation, TargetReading, UpdateStatus
 from controller.core.replay.entry import LostRace, RecordedDecision, Start, WriteFailed

@@ -23,7 +23,7 @@ from controller.core.observation import (
     UnreadableTarget,
 )
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.core.stats.mixture import Fold
+from controller.core.stats.combined_tests import Fold
 from controller.core.transitions import WRITE_FAILED
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from controller.core.stats import binomial, two_sample
-from controller.core.stats.mixture import ControlState
+from controller.core.stats.combined_tests import ControlState
 
 # The breaker's rule: no more than this share fails, or than ten times what is allowed. In an outage
 # that the control shares, the canary may fail twice as much.

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from controller.core.decision import Decision, Notice, Severity, Shift
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.findings import Finding, Label, weakest_label
-from controller.core.judge.sealing import Seal
+from controller.core.judge.tick_evidence import Seal
 from controller.core.judged_intervals import close_interval
 from controller.core.next_action import (
     baking_sentence,

@@ -7,8 +7,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from controller.core.judge.criteria_table import bound_text, measured_text
 from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.judge.scorecard import bound_text, measured_text
 from controller.core.rollout import Rollout
 from controller.render.terminal.plain import plain
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from controller.core.units import MINUTE_S, from_unix
 from controller.simulation.clock import VirtualClock
 from controller.simulation.fakes.errors import validation_error
-from controller.simulation.fakes.metric_query import (
+from controller.simulation.fakes.metric_request import (
     MetricQuery,
     MetricRequest,
     next_token,

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from controller.adapters.stores.sqlite import SqliteStore, rollback_targets
-from controller.adapters.stores.sqlite.rollback_targets import KnownTarget, read_targets
+from controller.adapters.stores.sqlite import SqliteStore, rollback_targets_file
+from controller.adapters.stores.sqlite.rollback_targets_file import KnownTarget, read_targets
 from controller.core.rollout import Phase
 from tests.adapters.contracts.store import LOCK, save_changes, started, with_history
 from tests.support.rollouts import ARN, MINUTE, NOON, POLICY, a_rollout
@@ -85,7 +85,7 @@ def test_what_is_no_file_is_none(path: Path, file: Path, place: Callable[[Path],
     "content",
     [
         b"", b"{", b"[]", b"null", b"\xff\xfe", b"7", b"[" * 5_000 + b"]" * 5_000,
-        json.dumps({"checkout#1": ENTRY}).encode() + b" " * rollback_targets.MOST_BYTES,
+        json.dumps({"checkout#1": ENTRY}).encode() + b" " * rollback_targets_file.MOST_BYTES,
         json.dumps({"checkout#1": ENTRY}).encode("utf-16")[3:],
     ],
 )  # fmt: skip
@@ -123,7 +123,7 @@ def test_no_value_of_a_variable_is_in_it(path: Path) -> None:
 def test_the_newest_entries_are_kept_and_those_of_active_rollouts(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rollback_targets, "MOST_ENTRIES", 3)
+    monkeypatch.setattr(rollback_targets_file, "MOST_ENTRIES", 3)
     with SqliteStore(path) as store:
         started(store, a_rollout("checkout#1"), LOCK)
         for attempt in range(1, 7):
@@ -135,7 +135,7 @@ def test_the_newest_entries_are_kept_and_those_of_active_rollouts(
 def test_the_file_stays_small_enough_to_be_read(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rollback_targets, "MOST_BYTES", 1_000)
+    monkeypatch.setattr(rollback_targets_file, "MOST_BYTES", 1_000)
     with SqliteStore(path) as store:
         for attempt in range(1, 9):
             started(store, a_rollout(f"checkout#{attempt}"))
@@ -146,7 +146,7 @@ def test_a_start_does_not_fail_for_it(path: Path, monkeypatch: pytest.MonkeyPatc
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(rollback_targets, "_write", full)
+    monkeypatch.setattr(rollback_targets_file, "_write", full)
     with SqliteStore(path) as store, capture_logs() as logs:
         rollout = started(store, a_rollout())
         assert store.load("checkout#1") == rollout

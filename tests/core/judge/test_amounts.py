@@ -2,8 +2,8 @@
 
 import pytest
 
+from controller.core.judge.criteria_table import bound_text, measured_text
 from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.judge.scorecard import bound_text, measured_text
 from controller.core.policy import Policy
 from tests.support.rollouts import POLICY
 

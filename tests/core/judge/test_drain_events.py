@@ -8,12 +8,12 @@ import pytest
 
 from controller.core.decide import decide
 from controller.core.decision import Alert, Severity
-from controller.core.judge.drain import ABSENT_KEY, ANY_KEY, EVENT_LIMIT, PRESENT_KEY
 from controller.core.judge.findings import Label, Verdict
 from controller.core.judge.gate import query_plan
+from controller.core.judge.rollback_drain import ABSENT_KEY, ANY_KEY, EVENT_LIMIT, PRESENT_KEY
 from controller.core.observation import LogQuery, Observation, QueryStatus, Series, Span
 from controller.core.rollout import Rollout
-from tests.core.judge.test_drain import (
+from tests.core.judge.test_rollback_drain import (
     BUSY,
     CONTROLLED,
     SILENCE,

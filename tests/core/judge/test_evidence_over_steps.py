@@ -12,12 +12,12 @@ from controller.core.decision import Decision
 from controller.core.judge.evidence import StepInterval
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.judge.gate import seal_fold
-from controller.core.judge.sealing import evidence_of, seal_if_due
+from controller.core.judge.tick_evidence import evidence_of, seal_if_due
 from controller.core.judged_intervals import unsealed_intervals
 from controller.core.observation import Observation, QueryStatus, Series
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.core.stats.mixture import JUDGE_VERSION, Fold
+from controller.core.stats.combined_tests import JUDGE_VERSION, Fold
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_reading, a_series
 from tests.support.three_steps import at_weight
 

@@ -12,7 +12,7 @@ from controller.core.judge.evidence import StepInterval
 from controller.core.judge.queries import queries_for, series_key, series_keys_of
 from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.observation import QueryStatus, Series
-from controller.core.stats.mixture import Fold
+from controller.core.stats.combined_tests import Fold
 from controller.core.units import MINUTE_S
 from tests.support.sequential_rollouts import BASELINES, BUDGET, a_sequential_policy
 

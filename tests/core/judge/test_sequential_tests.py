@@ -15,7 +15,7 @@ from controller.core.judge.sequential_tests import allowed_slow_share, criterion
 from controller.core.judge.series import Window, measure_for
 from controller.core.observation import Series
 from controller.core.stats import two_sample
-from controller.core.stats.mixture import ControlState, Fold, fold_minute
+from controller.core.stats.combined_tests import ControlState, Fold, fold_minute
 from controller.core.stats.success_rate import SHARED_OUTAGE_MINUTES
 from controller.core.stats.two_sample import PairedCounts
 from controller.core.units import MINUTE_S

@@ -14,8 +14,8 @@ from controller.core.judge.queries import queries_for
 from controller.core.observation import Series
 from controller.core.policy import Policy
 from controller.core.stats.binomial import upper_bound
+from controller.core.stats.combined_tests import Fold
 from controller.core.stats.eprocess import Capital
-from controller.core.stats.mixture import Fold
 from controller.core.units import MINUTE_S
 from tests.support.sequential_rollouts import BASELINES, a_sequential_policy
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from controller.core.stats import binomial as rate
 from controller.core.stats import two_sample
-from controller.core.stats.mixture import ControlState
+from controller.core.stats.combined_tests import ControlState
 from controller.core.stats.success_rate import (
     SHARED_OUTAGE_MINUTES,
     breaker_log_ratios,

@@ -7,7 +7,7 @@ import pytest
 
 from controller.core.commands import Command, Verb
 from controller.core.decision import Alert, Notice, Severity
-from controller.core.judge.sealing import evidence_of
+from controller.core.judge.tick_evidence import evidence_of
 from controller.core.observation import Observation, TargetReading, UnreadableTarget
 from controller.core.policy import Policy
 from controller.core.rollout import Intent, Phase, Reason, Rollout

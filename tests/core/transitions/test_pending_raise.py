@@ -11,7 +11,7 @@ import pytest
 from controller.core.decision import Decision, Lower, Shift
 from controller.core.judge.evidence import StepInterval
 from controller.core.judge.gate import query_plan
-from controller.core.judge.sealing import evidence_of
+from controller.core.judge.tick_evidence import evidence_of
 from controller.core.observation import Observation, TargetReading, UnreadableTarget
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Reason, Rollout

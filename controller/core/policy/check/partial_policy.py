@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from controller.core.policy.criteria import Criterion
-from controller.core.policy.drain import VerifyRollback
 from controller.core.policy.judging import Reference
 from controller.core.policy.model import LambdaEnv, Metric, Step
+from controller.core.policy.verify_rollback import VerifyRollback
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from pydantic_core import ErrorDetails
 
-from controller.core.policy import base, drain, hooks, model, notify
+from controller.core.policy import base, hooks, model, notify, verify_rollback
 from controller.core.units import quote_value
 
 
@@ -75,7 +75,7 @@ _PATTERN_WORDS: Mapping[str, str] = MappingProxyType(
         model.STATISTIC_PATTERN: (
             "Sum, Average, Minimum, Maximum, SampleCount or a percentile like p95"
         ),
-        drain.LOG_GROUP_PATTERN: (
+        verify_rollback.LOG_GROUP_PATTERN: (
             "the name of a log group (letters, digits, _ - / . #; at most 512)"
         ),
         notify.TOPIC_PATTERN: "the ARN of an SNS topic",

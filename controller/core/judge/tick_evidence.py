@@ -20,7 +20,7 @@ from controller.core.judged_intervals import unsealed_intervals
 from controller.core.observation import Observation, QueryStatus, Series, TargetReading
 from controller.core.policy import Attestation, LogEvents
 from controller.core.rollout import Rollout
-from controller.core.stats.mixture import Fold
+from controller.core.stats.combined_tests import Fold
 from controller.core.units import MINUTE_S, floor_to, from_unix
 
 # Evidence is sealed and written to the history at most this often, and with each tick while a log

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from controller.core.judge.criteria_table import bound_text, measured_text, rows, table, target_text
 from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.judge.scorecard import bound_text, measured_text, rows, table, target_text
 from controller.core.policy import Policy
 from tests.core.judge.kinds import policy_of
 from tests.support.rollouts import a_rollout

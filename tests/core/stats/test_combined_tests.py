@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.stats import mixture
+from controller.core.stats import combined_tests
+from controller.core.stats.combined_tests import ControlState, Fold, LikelihoodRatios, fold_minute
 from controller.core.stats.eprocess import Capital, cap_for
-from controller.core.stats.mixture import ControlState, Fold, LikelihoodRatios, fold_minute
 from controller.core.stats.prior import ChangePointPrior
 
 BUDGET = 0.01
 TESTS = (
-    mixture.Test("a", 0.5, 100.0),
-    mixture.Test("b", 0.3, 100.0),
-    mixture.Test("c", 0.2, 100.0),
+    combined_tests.Test("a", 0.5, 100.0),
+    combined_tests.Test("b", 0.3, 100.0),
+    combined_tests.Test("c", 0.2, 100.0),
 )
 
 RATIOS = st.dictionaries(st.sampled_from("abc"), st.floats(-5, 5))
@@ -130,8 +130,8 @@ def test_little_of_each_is_enough_together() -> None:
 @pytest.mark.parametrize("datapoints", [2, 3, 5])
 def test_a_capped_test_takes_as_many_minutes_as_it_was_given(datapoints: int) -> None:
     weight, prior = 0.25, ChangePointPrior(steps=1, minutes=60)
-    test = mixture.Test("a", weight, cap_for(BUDGET * weight, datapoints))
-    others = mixture.Test("b", 1 - weight, 1.0)
+    test = combined_tests.Test("a", weight, cap_for(BUDGET * weight, datapoints))
+    others = combined_tests.Test("b", 1 - weight, 1.0)
     fold, rejected = Fold(), []
     for minute in range(datapoints):
         prior_share = prior.share(fold.capitals.get("a", Capital()), 0)

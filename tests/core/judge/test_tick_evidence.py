@@ -24,12 +24,17 @@ from controller.core.judge.gate import (
     seal_tallies,
 )
 from controller.core.judge.gate_evidence import Evidence
-from controller.core.judge.sealing import evidence_of, restore_series, seal_if_due, trim_series
 from controller.core.judge.tally import mark_lost
+from controller.core.judge.tick_evidence import (
+    evidence_of,
+    restore_series,
+    seal_if_due,
+    trim_series,
+)
 from controller.core.observation import Observation, QueryStatus, Series
 from controller.core.policy import Policy
 from controller.core.rollout import Intent, Phase, Rollout
-from controller.core.stats.mixture import Fold
+from controller.core.stats.combined_tests import Fold
 from controller.core.units import MINUTE_S, from_unix
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_rollout, a_series
 from tests.support.sequential_rollouts import BASELINES, a_sequential_policy
