@@ -2,7 +2,8 @@
 
 Two files have a line for each story. `decisions.txt` covers each change of phase, weight, reason
 and verdict, each notice and each exit status. `stored.txt` covers each history entry and the state
-at the end, with numbers of nine digits and without the hash chain: Pythons add floats up differently. `transcripts/` has some of the stories in full, for people.
+at the end, with numbers of nine digits and without the hash chain, because Python 3.12 adds floats
+up more exactly than 3.11. `transcripts/` has some of the stories in full, for people.
 
     python -m tests.goldens                         check all of them
     python -m tests.goldens --write                 record them again
