@@ -1,4 +1,4 @@
-"""How long a cold tick takes, as a multiple of what nobody can do without.
+"""How long a cold tick takes, as a multiple of its floor: a process that only imports boto3.
 
     python -m benchmarks.cold_start [--runs 15] [--imports] [--json]
 

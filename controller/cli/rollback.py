@@ -230,7 +230,7 @@ def _roll_back_in_store(
 
 def _other_owner_warnings(store: Ownership, rollout: Rollout) -> list[str]:
     """Return a warning for each other rollout that owns a lock of the target by now."""
-    with suppress(StoreError):  # 0 % is in force whoever owns it
+    with suppress(StoreError):  # 0 % is applied, and the owner makes no difference
         owners = {store.owner(lock) for lock in rollout.locks} - {None, rollout.id}
         return [
             f"{rollout.id} does not own {rollout.target} any more: this was the traffic of {owner}"

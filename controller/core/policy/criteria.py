@@ -250,7 +250,7 @@ SHARE_SAMPLES = 100
 
 
 class Traffic(WindowedRule):
-    """Requests arrived on the canary, so that a flag that reached nobody is seen."""
+    """Requests arrived on the canary, so that a flag without effect is found."""
 
     kind: Literal["traffic"] = Field(description="Kind of the criterion.")
     metric: Name = Field(description="Metric that counts requests of the canary.")
