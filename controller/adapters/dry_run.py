@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from controller.adapters.stores import error_texts as refusals
-from controller.core.checks import Obstacle
+from controller.core.checks import NameWarning, Obstacle
 from controller.core.decision import Notice
 from controller.core.history import Entry
 from controller.core.hook_call import HookCall
@@ -32,8 +32,8 @@ class Journal:
         self.lines.append(line)
 
 
-class DryRunTarget:
-    """`Target` that reads the real one and never writes to it. name: as shown to people."""
+class DryRunTarget(InspectableTarget):
+    """`InspectableTarget` that reads the real one and never writes. name: as shown to people."""
 
     def __init__(self, target: InspectableTarget, name: str, journal: Journal) -> None:
         self._target, self._name, self._journal = target, name, journal
@@ -61,6 +61,22 @@ class DryRunTarget:
     def obstacles(self) -> Sequence[Obstacle]:
         """Return the obstacles of the real target."""
         return self._target.obstacles()
+
+    def foreign_values(self) -> Sequence[str]:
+        """Return those of the real target."""
+        return self._target.foreign_values()
+
+    def name_warnings(self) -> Sequence[NameWarning]:
+        """Return those of the real target."""
+        return self._target.name_warnings()
+
+    def encryption_key(self) -> str:
+        """Return that of the real target."""
+        return self._target.encryption_key()
+
+    def log_group(self) -> str:
+        """Return that of the real target."""
+        return self._target.log_group()
 
 
 class DryRunStore:

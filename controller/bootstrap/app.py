@@ -1,31 +1,25 @@
 """Composes the runner of ticks and commands, on the real account or as a dry run."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING
 
 from controller.adapters.aws.clients import Clients
 from controller.adapters.clock import SystemClock
-from controller.adapters.metrics.alarms import CloudWatchAlarms
-from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.adapters.metrics.data_age import LagTrackingMetrics
-from controller.adapters.metrics.log_counts import CloudWatchLogCounts
 from controller.adapters.notifiers.log import LogNotifier
-from controller.adapters.targets.lambda_env import LambdaEnvTarget
+from controller.bootstrap.account import AwsAccount, real_account
 from controller.bootstrap.hooks import HookCallers
 from controller.bootstrap.notifiers import ChannelNotifiers
 from controller.bootstrap.stores import create, store_at, template
 from controller.core.history import Author
-from controller.core.policy import LambdaEnv
 from controller.engine.observe import Observer
 from controller.engine.tick import Runner
 from controller.ports.clock import Clock
 from controller.ports.store import Store
-from controller.ports.target import InspectableTarget
 from controller.process.settings import Settings, SqliteLocation, StoreLocation
 
 if TYPE_CHECKING:
@@ -68,20 +62,17 @@ def live_app(
         Ticks save that call: their author is the name from the environment.
     """
     clients = Clients()
-    clock = SystemClock()
-
-    def open_target(target: LambdaEnv) -> InspectableTarget:
-        return LambdaEnvTarget(clients.get("lambda"), target, clock)
-
-    with store_at(settings.store, clients, must_exist=not create, writes=not dry_run) as store:
+    account = AwsAccount(clients, egress=settings.egress)
+    clock = account.clock
+    with store_at(settings.store, account, must_exist=not create, writes=not dry_run) as store:
         if isinstance(settings.store, SqliteLocation):
-            clients.get("cloudwatch")  # fails without credentials, before anything is written
-        metrics = LagTrackingMetrics(lambda: CloudWatchMetrics(clients.get("cloudwatch")), clock)
-        logs = CloudWatchLogCounts(partial(clients.get, "logs"), clock)
-        alarms = CloudWatchAlarms(partial(clients.get, "cloudwatch"))
-        observer = Observer(store, open_target, metrics, clock, logs, alarms)
-        channels = ChannelNotifiers(clients.get, os.environ, settings.egress)
-        hooks = HookCallers(clients.single_try, channels.read_secret, clock, settings.egress)
+            account.client("cloudwatch")  # fails without credentials, before anything is written
+        metrics = LagTrackingMetrics(account.metrics, clock)
+        observer = Observer(
+            store, account.open, metrics, clock, account.log_counts(), account.alarms()
+        )
+        channels = ChannelNotifiers(account.client, account.environment, account.egress)
+        hooks = HookCallers(clients.single_try, account.read_secret, clock, account.egress)
         author_of = author(settings, clients) if ask_caller else Author
         runner = Runner(
             observer,
@@ -108,9 +99,9 @@ def open_store(
 
     may_be_missing: a missing file is an empty store; else it is a NoStoreError.
     """
-    must_exist = not may_be_missing
-    with store_at(settings.store, Clients(), must_exist=must_exist, writes=False) as store:
-        yield store, SystemClock().now()
+    account, must_exist = real_account(), not may_be_missing
+    with store_at(settings.store, account, must_exist=must_exist, writes=False) as store:
+        yield store, account.clock.now()
 
 
 def current_moment() -> datetime:
@@ -125,7 +116,7 @@ def wall_clock() -> Clock:
 
 def make_store(place: StoreLocation) -> bool:
     """Create the store at `place`; return False when it exists. Raises StoreError."""
-    return create(place, Clients(), SystemClock())
+    return create(place, real_account())
 
 
 def author(settings: Settings, clients: Clients) -> Callable[[str], Author]:

@@ -1,12 +1,12 @@
 """The ARNs of the resources that policies, a store and an operator name."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from controller.adapters.aws.regions import partition_of, region_here
 from controller.adapters.iam.permission import ANY
-from controller.adapters.metrics.log_events import default_group
 from controller.adapters.stores.dynamodb import items
 from controller.core.policy import (
     Alarm,
@@ -18,36 +18,20 @@ from controller.core.policy import (
     SlackChannel,
     SnsChannel,
 )
+from controller.core.policy.aws_location import AwsLocation
 from controller.ports.monitoring import resource_name
 from controller.process.settings import DynamoDbLocation, StoreLocation
 
 
-@dataclass(frozen=True, slots=True)
-class AwsLocation:
-    """Account, region and partition of a role; CloudFormation's `Fn::Sub` fills unknown ones in."""
+def aws_location(account: str | None, region: str | None) -> AwsLocation:
+    """Return the location of an account and a region, by default the configured region.
 
-    account: str = "${AWS::AccountId}"
-    region: str = "${AWS::Region}"
-    partition: str = "${AWS::Partition}"
-
-    @classmethod
-    def of(cls, account: str | None, region: str | None) -> "AwsLocation":
-        """Return the location of an account and a region, by default the configured region.
-
-        Raises UsageError when no partition has such a region.
-        """
-        known = {"account": account} if account else {}
-        if region := region or region_here():
-            known |= {"region": region, "partition": partition_of(region)}
-        return cls(**known)
-
-    def arn(self, service: str, resource: str) -> str:
-        """Return the ARN of a `resource` of `service` in this location."""
-        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
-
-    def global_arn(self, service: str, resource: str) -> str:
-        """Return the ARN of a `resource` of `service` that belongs to no region."""
-        return f"arn:{self.partition}:{service}::{self.account}:{resource}"
+    Raises UsageError when no partition has such a region.
+    """
+    known = {"account": account} if account else {}
+    if region := region or region_here():
+        known |= {"region": region, "partition": partition_of(region)}
+    return AwsLocation(**known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +52,20 @@ def resource_arns(
     policies = list(policies)
     gates = {group for policy in policies for group in _gate_groups(policy)}
     verified = {
-        verify.log_group_of(policy.target.function)
+        policy.log_group_of(verify)
         for policy in policies
         if (verify := policy.verify_rollback) is not None
     }
     own_groups = {
-        (policy.verify_rollback and policy.verify_rollback.log_group)
-        or default_group(policy.target.function)
+        (policy.verify_rollback and policy.verify_rollback.log_group) or policy.target.log_group
         for policy in policies
-    }
+    } - {""}
     alarms = any(isinstance(one, Alarm) for policy in policies for one in policy.criteria.values())
-    arns = (_function_arn(policy, where) for policy in policies)
     stacks = sorted({resource_name(policy.name) for policy in policies})
     table = store.table if isinstance(store, DynamoDbLocation) else None
     return {
         "alarms": [ANY] if alarms else [],
-        "function": sorted(set(arns)),
+        **_merged(policy.target.arns(where) for policy in policies),
         "gate_logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(gates)],
         "logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(gates | verified)],
         "function_logs": [
@@ -109,13 +91,22 @@ def leading_keys(policies: Iterable[Policy], where: AwsLocation) -> list[str]:
     patterns: list[str] = []
     for policy in sorted(policies, key=lambda one: one.name):
         patterns += [items.name_key(policy.name)["S"], items.history_key(f"{policy.name}#*")["S"]]
-        locks = policy.target.locks(_function_arn(policy, where))
+        locks = policy.target.locks(_target_arn(policy, where))
         patterns += [items.lock_key(lock)["pk"]["S"] for lock in locks]
     return list(dict.fromkeys(patterns))
 
 
-def _function_arn(policy: Policy, where: AwsLocation) -> str:
-    return _full_arn(policy.target.function, where, "lambda", "function:{}")
+def _target_arn(policy: Policy, where: AwsLocation) -> str:
+    return next(iter(policy.target.arns(where).get("target", ())), policy.target.name)
+
+
+def _merged(many: Iterable[Mapping[str, Sequence[str]]]) -> dict[str, Sequence[str]]:
+    """Return the ARNs of all mappings by name, each once."""
+    merged = defaultdict[str, set[str]](set)
+    for arns in many:
+        for name, values in arns.items():
+            merged[name].update(values)
+    return {name: sorted(values) for name, values in merged.items()}
 
 
 def _external_arns(policies: Sequence[Policy], where: AwsLocation) -> dict[str, Sequence[str]]:
@@ -154,4 +145,4 @@ def _gate_groups(policy: Policy) -> Iterator[str]:
     """Yield the log group of each criterion of `policy` that counts log events."""
     for one in policy.criteria.values():
         if isinstance(one, LogEvents):
-            yield one.log_group_of(policy.target.function)
+            yield policy.log_group_of(one)

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from controller.adapters.aws.clients import Clients
-from controller.bootstrap.app import wall_clock
+from controller.bootstrap.account import real_account
 from controller.bootstrap.stores import store_at
 from controller.errors import UsageError
 from controller.operations.copy_store import Endpoint, Migration
@@ -21,13 +20,13 @@ def migration(
     """
     if source.url == destination.url:
         raise UsageError(f"{source.url} cannot be copied to itself: name another store")
-    clients = Clients()
+    account = real_account()
     with (
-        store_at(source, clients, must_exist=True, writes=False) as source_store,
-        store_at(destination, clients, must_exist=True, writes=not dry_run) as destination_store,
+        store_at(source, account, must_exist=True, writes=False) as source_store,
+        store_at(destination, account, must_exist=True, writes=not dry_run) as destination_store,
     ):
         yield Migration(
             Endpoint(source_store, source.url),
             Endpoint(destination_store, destination.url),
-            wall_clock(),
+            account.clock,
         )

@@ -10,7 +10,7 @@ from controller.adapters.dry_run import (
     DryRunTarget,
     Journal,
 )
-from controller.core.policy import LambdaEnv
+from controller.core.policy import TargetSpec
 from controller.engine.tick import Runner
 from controller.ports.target import InspectableTarget
 
@@ -20,8 +20,8 @@ def as_dry_run(runner: Runner) -> tuple[Runner, Journal]:
     journal = Journal()
     real = runner.observer
 
-    def open_target(target: LambdaEnv) -> InspectableTarget:
-        return DryRunTarget(real.targets(target), target.function, journal)
+    def open_target(target: TargetSpec) -> InspectableTarget:
+        return DryRunTarget(real.targets(target), target.name, journal)
 
     observer = replace(
         real, store=DryRunStore(real.store, journal), targets=open_target, dry_run=True

@@ -4,12 +4,11 @@ from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, assert_never
 
-from controller.adapters.aws.clients import Service
 from controller.core.hook_call import HookCall
 from controller.core.observation import HookAnswer
 from controller.core.policy import Hook, HttpsHook, LambdaHook, SecretReference
 from controller.ports.clock import Clock
-from controller.process.settings import Egress
+from controller.ports.egress import Egress
 
 if TYPE_CHECKING:
     from controller.adapters.hooks.https import HttpsHooks
@@ -25,7 +24,7 @@ class HookCallers:
 
     def __init__(
         self,
-        client: Callable[[Service, float], Any],
+        client: Callable[[str, float], Any],
         read_secret: Callable[[SecretReference], str],
         clock: Clock,
         egress: Egress,

@@ -7,12 +7,18 @@ from importlib import import_module
 from typing import Any, Final, NamedTuple
 
 from controller import adapters
-from controller.adapters.aws.clients import Clients
 from controller.adapters.iam.caller import caller_arn
 from controller.adapters.iam.permission import ANY, TABLE_JOBS, Job, Permission
-from controller.adapters.targets.lambda_environment import identity
-from controller.bootstrap.arns import NO_KEYS, AwsLocation, KeyArns, leading_keys, resource_arns
+from controller.bootstrap.account import real_account
+from controller.bootstrap.arns import (
+    NO_KEYS,
+    KeyArns,
+    aws_location,
+    leading_keys,
+    resource_arns,
+)
 from controller.core.policy import Policy
+from controller.core.policy.aws_location import AwsLocation
 from controller.errors import UsageError
 from controller.process.settings import StoreLocation
 
@@ -20,6 +26,7 @@ __all__ = [
     "AwsLocation",
     "Job",
     "KeyArns",
+    "aws_location",
     "caller_location",
     "declared_permissions",
     "function_keys",
@@ -37,12 +44,12 @@ def caller_location(remedy: str = "give --account, not --live") -> AwsLocation:
 
     Raises UsageError, with `remedy` as advice, when STS does not name the caller.
     """
-    clients = Clients()
-    region = clients.get("sts").meta.region_name
-    arn = caller_arn(clients)
+    account = real_account()
+    region = account.client("sts").meta.region_name
+    arn = caller_arn(account.clients)
     if not arn:
         raise UsageError(f"AWS does not say whose credentials these are: {remedy}")
-    return AwsLocation.of(arn.split(":")[4], region)
+    return aws_location(arn.split(":")[4], region)
 
 
 def function_keys(policies: Iterable[Policy]) -> list[str]:
@@ -50,8 +57,8 @@ def function_keys(policies: Iterable[Policy]) -> list[str]:
 
     Raises UsageError, TargetError when Lambda does not answer.
     """
-    client = Clients().get("lambda")
-    keys = [identity(client, policy.target.function).key for policy in policies]
+    account = real_account()
+    keys = [account.open(policy.target).encryption_key() for policy in policies]
     return [key for key in dict.fromkeys(keys) if key]
 
 
@@ -146,7 +153,11 @@ def _parameter(name: str) -> str:
 def _arns(resource: str, arns: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the ARNs of `resource`, one for each ARN of the name that it has in braces."""
     name = _NAME.search(resource)
-    return [resource] if name is None else [resource.replace(name[0], arn) for arn in arns[name[1]]]
+    return (
+        [resource]
+        if name is None
+        else [resource.replace(name[0], arn) for arn in arns.get(name[1], ())]
+    )
 
 
 def _statement(

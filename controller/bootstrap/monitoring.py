@@ -2,10 +2,9 @@
 
 from botocore.handlers import json_decode_template_body
 
-from controller.adapters.aws.clients import Clients
-from controller.adapters.clock import SystemClock
 from controller.adapters.cloudformation.monitoring_stack import Stack
 from controller.adapters.cloudformation.template_yaml import as_yaml
+from controller.bootstrap.account import AwsAccount, real_account
 from controller.operations.monitoring.resources import Monitoring
 from controller.operations.monitoring.template import differing_resources, template_of
 from controller.ports.monitoring import Deployed
@@ -13,17 +12,18 @@ from controller.ports.monitoring import Deployed
 __all__ = ["as_yaml", "deployed", "open_stack", "template_of"]
 
 
-def open_stack(policy: str, clients: Clients | None = None) -> Stack:
+def open_stack(policy: str, account: AwsAccount | None = None) -> Stack:
     """Return the monitoring stack of a policy, by name, on the account of the AWS variables.
 
     Raises UsageError when there is no region, or no credentials.
     """
-    client = (clients or Clients()).get("cloudformation")
+    account = account or real_account()
+    client = account.client("cloudformation")
     # Without this, botocore parses a template that an operator wrote as JSON, which its own
     # model declares as text.
     decoding = "after-call.cloudformation.GetTemplate"
     client.meta.events.unregister(decoding, json_decode_template_body)
-    return Stack(client, SystemClock(), policy)
+    return Stack(client, account.clock, policy)
 
 
 def deployed(stack: Stack, monitoring: Monitoring) -> Deployed | None:

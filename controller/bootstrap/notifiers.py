@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, assert_never
+from typing import Any
 
-from controller.adapters.aws.clients import Service
 from controller.core.message import Message
 from controller.core.policy import (
     Channel,
@@ -15,7 +14,7 @@ from controller.core.policy import (
 )
 from controller.core.rollout import Rollout
 from controller.errors import DeliveryError, UsageError
-from controller.process.settings import Egress
+from controller.ports.egress import Egress
 
 
 class ChannelNotifiers:
@@ -26,7 +25,7 @@ class ChannelNotifiers:
     """
 
     def __init__(
-        self, client: Callable[[Service], Any], environment: Mapping[str, str], egress: Egress
+        self, client: Callable[[str], Any], environment: Mapping[str, str], egress: Egress
     ) -> None:
         self._client, self._environment, self._egress = client, environment, egress
 
@@ -52,8 +51,8 @@ class ChannelNotifiers:
                 from controller.adapters.notifiers.slack import SlackNotifier
 
                 SlackNotifier(self.read_secret, self._egress).deliver(channel, rollout, message)
-            case unreachable:
-                assert_never(unreachable)
+            case _:
+                raise DeliveryError(f"no installed package delivers to {channel.display_name}")
 
     def read_secret(self, place: SecretReference) -> str:
         """Return the secret at `place`. Raises DeliveryError."""

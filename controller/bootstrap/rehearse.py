@@ -3,26 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from random import Random
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from controller.adapters.aws.clients import Clients
-from controller.adapters.metrics.alarms import CloudWatchAlarms
-from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
-from controller.adapters.metrics.log_counts import CloudWatchLogCounts
 from controller.adapters.notifiers.log import LogNotifier
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.adapters.targets.lambda_env import LambdaEnvTarget
+from controller.bootstrap.account import real_account, simulated_account
 from controller.bootstrap.stores import store_at
-from controller.core.policy import LambdaEnv, Policy
+from controller.core.policy import Policy
 from controller.engine.observe import Observer
 from controller.engine.tick import Runner
 from controller.errors import UsageError
 from controller.ports.store import Store
-from controller.ports.target import InspectableTarget
 from controller.process.settings import StoreLocation
 
 if TYPE_CHECKING:
@@ -67,16 +60,16 @@ def rehearsal(
     from controller.simulation.world import World
 
     world = World.for_policy(policy, load_scenario(scenario), seed=seed, adopt=adopt)
-    jitter = Random(seed).uniform  # noqa: S311 - the same seed gives the same run
-
-    def open_target(target: LambdaEnv) -> InspectableTarget:
-        return LambdaEnvTarget(world.client("lambda"), target, world.clock, jitter)
-
+    account = simulated_account(world, seed)
     with _temporary_store() if store is None else _empty_store(store) as opened_store:
-        metrics = CloudWatchMetrics(world.client("cloudwatch"))
-        logs = CloudWatchLogCounts(partial(world.client, "logs"), world.clock)
-        alarms = CloudWatchAlarms(partial(world.client, "cloudwatch"))
-        observer = Observer(opened_store, open_target, metrics, world.clock, logs, alarms)
+        observer = Observer(
+            opened_store,
+            account.open,
+            account.metrics(),
+            account.clock,
+            account.log_counts(),
+            account.alarms(),
+        )
         inbox, hooks = FakeInbox(), ScriptedHooks(world.hook_refusal)
         runner = Runner(observer, LogNotifier(), "rehearsal", inbox, hooks)
         yield RehearsalSetup(runner, world, policy, inbox, hooks)
@@ -109,7 +102,7 @@ def _empty_store(place: StoreLocation) -> Iterator[Store]:
     So a rehearsal never writes among rollouts of a real account, and is not affected by an earlier
     rehearsal, which had the same revision and owned the same target.
     """
-    with store_at(place, Clients(), must_exist=False, writes=True) as store:
+    with store_at(place, real_account(), must_exist=False, writes=True) as store:
         if ids := store.all():
             raise UsageError(
                 f"a rehearsal needs an empty store, and {place.url} has {ids[-1]} "

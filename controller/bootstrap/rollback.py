@@ -6,18 +6,17 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from controller.adapters.aws.clients import Clients
 from controller.adapters.dry_run import DryRunTarget, Journal
 from controller.adapters.stores.sqlite.rollback_targets_file import KnownTarget as KnownTarget
 from controller.adapters.stores.sqlite.rollback_targets_file import read_targets
-from controller.adapters.targets.lambda_env import LambdaEnvTarget
-from controller.bootstrap.app import wall_clock
+from controller.bootstrap.account import real_account
 from controller.core.observation import TargetReading
-from controller.core.policy import LambdaEnv
 from controller.core.policy.check.wording import message
-from controller.engine.direct_write import lower_and_confirm, rollback_command
+from controller.core.policy.targets.lambda_env import LambdaEnv
+from controller.engine.direct_write import lower_and_confirm
 from controller.engine.isolation import problem_of
 from controller.errors import TargetError, UsageError, WriteRefusedError
+from controller.ports.target import InspectableTarget
 from controller.process.settings import SqliteLocation, StoreLocation
 
 # The limit of the first write, before the store is opened; the rollback of the record retries.
@@ -76,7 +75,7 @@ def write_zero_first(known: KnownTarget) -> FirstWrite:
     names do not fit the function, nothing is written: the record of the rollout has the right ones.
     """
     try:
-        real = LambdaEnvTarget(Clients().get("lambda"), known.target, wall_clock())
+        real = real_account().open(known.target)
         before = real.read()
         _check_identity(before, known)
         if foreign := [one.text for one in real.name_warnings() if one.foreign]:
@@ -85,7 +84,7 @@ def write_zero_first(known: KnownTarget) -> FirstWrite:
             FIRST_WITHIN, void=before.token, check=lambda reading: _check_identity(reading, known)
         )
     except Exception as error:  # noqa: BLE001 - the next write retries, and for longer
-        return FirstWrite(problem=str(problem_of(error, known.target.function, "lowering")))
+        return FirstWrite(problem=str(problem_of(error, known.target.name, "lowering")))
     return FirstWrite(before.weight, before.shown)
 
 
@@ -111,21 +110,23 @@ def lower_without_store(
     read.
     """
     target = known.target
-    clock = wall_clock()
-    real = LambdaEnvTarget(Clients().get("lambda"), target, clock)
+    account = real_account()
+    real = account.open(target)
     journal = Journal()
-    writable = DryRunTarget(real, target.function, journal) if dry_run else real
+    writable = DryRunTarget(real, target.name, journal) if dry_run else real
     warnings: _NameWarnings | None = None
     try:
         _check_identity(real.read(), known)
-        warnings = _name_warnings(real, target, typed=typed, force=force)
+        warnings = _name_warnings(real, typed=typed, force=force)
     except WriteRefusedError:
         raise
     except TargetError:  # lowering retries for longer, and raises the error if it persists
         pass
-    reading = lower_and_confirm(writable, clock, lambda current: _check_identity(current, known))
+    reading = lower_and_confirm(
+        writable, account.clock, lambda current: _check_identity(current, known)
+    )
     if warnings is None:
-        warnings = _name_warnings(real, target, typed=typed, force=force)
+        warnings = _name_warnings(real, typed=typed, force=force)
     confirmed = reading.has_applied(0) and not (typed and warnings.commands)
     return RollbackResult(
         confirmed, reading.shown, journal.lines, warnings.texts, warnings.commands
@@ -138,21 +139,18 @@ class _NameWarnings:
     commands: list[str]
 
 
-def _name_warnings(
-    function: LambdaEnvTarget, target: LambdaEnv, *, typed: bool, force: bool
-) -> _NameWarnings:
-    """Return why the names of `target` may be wrong.
+def _name_warnings(target: InspectableTarget, *, typed: bool, force: bool) -> _NameWarnings:
+    """Return why the names of the settings of `target` may be wrong.
 
     Raises UsageError for names that look mistyped, WriteRefusedError for those of a policy that
     cannot hold a weight, and TargetError when it cannot be read.
     """
     texts, commands, mistyped, foreign = list[str](), list[str](), False, False
-    for warning in function.name_warnings():
+    for warning in target.name_warnings():
         text = warning.text
-        if warning.left_on:
-            related = target.model_copy(update={"boolean": warning.left_on})
-            commands.append(rollback_command(related))
-            text += f"; if it does: {commands[-1]}"
+        if warning.command:
+            commands.append(warning.command)
+            text += f"; if it does: {warning.command}"
         texts.append(text)
         mistyped = mistyped or (typed and warning.mistaken)
         foreign = foreign or (not typed and warning.foreign)

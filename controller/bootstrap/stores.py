@@ -4,17 +4,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import assert_never
 
-from controller.adapters.aws.clients import Clients
 from controller.adapters.stores.audit_log import AuditLogStore
+from controller.bootstrap.account import AwsAccount
 from controller.errors import UsageError
-from controller.ports.clock import Clock
 from controller.ports.store import Store
 from controller.process.settings import DynamoDbLocation, SqliteLocation, StoreLocation
 
 
 @contextmanager
 def store_at(
-    place: StoreLocation, clients: Clients, *, must_exist: bool, writes: bool
+    place: StoreLocation, account: AwsAccount, *, must_exist: bool, writes: bool
 ) -> Iterator[Store]:
     """Yield the store at `place`.
 
@@ -32,13 +31,13 @@ def store_at(
         case DynamoDbLocation(table=table):
             from controller.adapters.stores.dynamodb import DynamoDbStore
 
-            store = DynamoDbStore(clients.get("dynamodb"), table)
+            store = DynamoDbStore(account.client("dynamodb"), table)
             yield AuditLogStore(store) if writes else store
         case unreachable:
             assert_never(unreachable)
 
 
-def create(place: StoreLocation, clients: Clients, clock: Clock) -> bool:
+def create(place: StoreLocation, account: AwsAccount) -> bool:
     """Create the store at `place`; return False when it exists.
 
     Raises StoreError when it cannot be created, or something else is there.
@@ -51,7 +50,7 @@ def create(place: StoreLocation, clients: Clients, clock: Clock) -> bool:
         case DynamoDbLocation(table=table):
             from controller.adapters.stores.dynamodb.table import create_table
 
-            return create_table(clients.get("dynamodb"), table, clock)
+            return create_table(account.client("dynamodb"), table, account.clock)
         case unreachable:
             assert_never(unreachable)
 

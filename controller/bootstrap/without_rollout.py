@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from controller.adapters.aws.clients import Clients
 from controller.adapters.dry_run import DryRunTarget, Journal
-from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
-from controller.adapters.metrics.log_events import CloudWatchLogEvents, default_group, group_of
-from controller.adapters.targets.lambda_env import LambdaEnvTarget
-from controller.core.policy import LambdaEnv, Policy
+from controller.adapters.metrics.log_events import CloudWatchLogEvents
+from controller.bootstrap.account import real_account
+from controller.core.policy import Policy, TargetSpec
 from controller.errors import LogsError
 from controller.operations.log_tail import Tail
 from controller.operations.verify import Verifier
@@ -23,46 +21,51 @@ class DirectTarget:
     """One target on the real account. overwritten: variables that a write would destroy."""
 
     target: InspectableTarget
+    clock: Clock
     overwritten: Sequence[str]
     journal: Journal
 
 
-def direct_target(target: LambdaEnv, clock: Clock, *, dry_run: bool) -> DirectTarget:
+def direct_target(target: TargetSpec, *, dry_run: bool) -> DirectTarget:
     """Return `target` for direct writes. Raises TargetError when it cannot be read."""
-    real, journal = LambdaEnvTarget(Clients().get("lambda"), target, clock), Journal()
-    writable = DryRunTarget(real, target.function, journal) if dry_run else real
-    return DirectTarget(writable, real.foreign_values(), journal)
+    account, journal = real_account(), Journal()
+    real = account.open(target)
+    writable = DryRunTarget(real, target.name, journal) if dry_run else real
+    return DirectTarget(writable, account.clock, real.foreign_values(), journal)
 
 
 def metric_source() -> MetricSource:
     """Return the source of metrics."""
-    return CloudWatchMetrics(Clients().get("cloudwatch"))
+    return real_account().metrics()
 
 
 @dataclass(frozen=True, slots=True)
-class FunctionLogs:
-    """The log group of a function. warning: why it may be another group; empty: it is certain."""
+class ApplicationLogs:
+    """The log group of a target. warning: why it may be another group; empty: it is certain."""
 
     reader: LogReader
     group: str
     warning: str = ""
 
 
-def function_logs(policy: Policy) -> FunctionLogs:
-    """Return the log group of the function of `policy`, from the policy, else from Lambda."""
-    clients, function = Clients(), policy.target.function
-    reader = CloudWatchLogEvents(lambda: clients.get("logs"))
+def application_logs(policy: Policy) -> ApplicationLogs:
+    """Return the log group of the target of `policy`, from the policy, else as it is configured.
+
+    Raises UsageError when the target has none.
+    """
+    account, target = real_account(), policy.target
+    reader = CloudWatchLogEvents(lambda: account.client("logs"))
     if policy.verify_rollback is not None and policy.verify_rollback.log_group:
-        return FunctionLogs(reader, policy.verify_rollback.log_group)
+        return ApplicationLogs(reader, policy.verify_rollback.log_group)
     try:
-        return FunctionLogs(reader, group_of(clients.get("lambda"), function))
+        return ApplicationLogs(reader, account.open(target).log_group())
     except LogsError as error:
-        return FunctionLogs(reader, default_group(function), str(error))
+        return ApplicationLogs(reader, target.log_group, str(error))
 
 
-def verifier(policy: Policy, clock: Clock) -> Verifier:
+def verifier(policy: Policy) -> Verifier:
     """Return a verifier with the target, metrics and logs of `policy`."""
-    target = LambdaEnvTarget(Clients().get("lambda"), policy.target, clock)
-    logs = function_logs(policy)
-    tail = Tail(logs.reader, clock, logs.group, f'"{FLAG_CHECK}"')
-    return Verifier(policy, target, metric_source(), tail, logs.warning)
+    account = real_account()
+    logs = application_logs(policy)
+    tail = Tail(logs.reader, account.clock, logs.group, f'"{FLAG_CHECK}"')
+    return Verifier(policy, account.open(policy.target), account.metrics(), tail, logs.warning)

@@ -144,7 +144,7 @@ def _role_scope(
     policies: Sequence[Policy], account: str | None, region: str | None, *, live: bool
 ) -> tuple["AwsLocation", list[str]]:
     """Return the account and region of the role and, with `live`, the functions' customer keys."""
-    from controller.bootstrap.iam import AwsLocation, caller_location, function_keys
+    from controller.bootstrap.iam import aws_location, caller_location, function_keys
 
     if live and (account or region):
         raise UsageError("--live asks for the account and the region: leave --account, --region")
@@ -152,7 +152,7 @@ def _role_scope(
         return caller_location(), function_keys(policies)
     if account and _ACCOUNT_ID.fullmatch(account) is None:
         raise UsageError(f"--account is a number of 12 digits, not {account!r}")
-    return AwsLocation.of(account, region), []
+    return aws_location(account, region), []
 
 
 def _check_key_arns(option: str, keys: Sequence[str]) -> Sequence[str]:

@@ -20,7 +20,7 @@ from controller.process import logging
 from controller.render.log_events import count_lines, event_line, events_data
 
 if TYPE_CHECKING:
-    from controller.bootstrap.without_rollout import FunctionLogs
+    from controller.bootstrap.without_rollout import ApplicationLogs
 
 MAX_MINUTES = 7 * 24 * 60
 
@@ -108,10 +108,10 @@ def _log_query(policy: Policy, event: str | None, minutes: int) -> _LogQuery:
     return _LogQuery(tail, event, minutes)
 
 
-def _log_source(policy: Policy) -> "FunctionLogs":
-    from controller.bootstrap.without_rollout import function_logs
+def _log_source(policy: Policy) -> "ApplicationLogs":
+    from controller.bootstrap.without_rollout import application_logs
 
-    source = function_logs(policy)
+    source = application_logs(policy)
     if source.warning:
         click.echo(f"rolloutctl: warning: {source.warning}; {source.group} is read", err=True)
     return source

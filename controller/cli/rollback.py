@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from controller.cli import options
-from controller.core.policy import LambdaEnv
+from controller.core.policy import TargetSpec
 from controller.core.rollout import Rollout
 from controller.engine import exit_status
 from controller.engine.isolation import problem_of
@@ -160,7 +160,7 @@ def _lower_before_record(known_target: "KnownTarget") -> "FirstWrite":
     logging.configure()
     with signals.defer_signals():
         first_write = write_zero_first(known_target)
-    function = known_target.target.function
+    function = known_target.target.name
     if first_write.problem:
         message = f"0 % is not written yet: {first_write.problem}"
     else:
@@ -173,7 +173,7 @@ def _lower_before_record(known_target: "KnownTarget") -> "FirstWrite":
 
 def _bare_target(
     rollout: str | None, function: str | None, percentage: str | None, boolean: str | None
-) -> LambdaEnv | None:
+) -> TargetSpec | None:
     if function is None and percentage is None and boolean is None:
         return None
     if rollout is not None:
@@ -185,7 +185,7 @@ def _bare_target(
     return bare_target(function, percentage, boolean)
 
 
-def _target_of(policy: Path) -> LambdaEnv:
+def _target_of(policy: Path) -> TargetSpec:
     from controller.policy_file.loader import load
 
     return load(policy).target
@@ -261,7 +261,7 @@ def _lower_without_record(
         click.echo(f"rolloutctl: warning: {warning}", err=True)
     if as_json:
         data = {
-            "function": known_target.target.function,
+            "function": known_target.target.name,
             "confirmed": result.confirmed,
             "shown": result.shown,
             "recorded": False,
@@ -272,7 +272,7 @@ def _lower_without_record(
         options.print_dry_run(result.dry_run_lines)
     else:
         state = "0 % is in force" if result.confirmed else "NOT confirmed"
-        click.echo(printable(f"{known_target.target.function}: {state}: {result.shown}"))
+        click.echo(printable(f"{known_target.target.name}: {state}: {result.shown}"))
         for command in [] if result.confirmed else result.commands:
             click.echo(f"to lower both: {command}")
     return Exit.DONE if result.confirmed or dry_run else Exit.UNCONFIRMED

@@ -7,10 +7,9 @@ from typing import Final
 
 import click
 
-from controller.bootstrap import app as bootstrap
 from controller.cli import options
 from controller.core.observation import TargetReading
-from controller.core.policy import LambdaEnv
+from controller.core.policy import TargetSpec
 from controller.engine.exit_status import of_weight
 from controller.errors import Exit, NoStoreError, UsageError, WriteRefusedError
 from controller.operations.set_weight import SetWeightOutcome, set_without_store
@@ -96,36 +95,34 @@ def _set_with_store(
     by: str | None,
     store_url: str | None,
     dry_run: bool,
-) -> tuple[SetWeightOutcome, LambdaEnv, list[str]]:
+) -> tuple[SetWeightOutcome, TargetSpec, list[str]]:
     from controller.bootstrap.without_rollout import direct_target
 
     with options.app_session(store_url, dry_run=dry_run, by=by, ask_caller=True) as app:
         policy = options.policy_of(app.runner.store, reference)
-        _check_overwrite(
-            policy.target, direct_target(policy.target, app.runner.clock, dry_run=True).overwritten
-        )
+        _check_overwrite(policy.target, direct_target(policy.target, dry_run=True).overwritten)
         outcome = set_with_store(app.runner, policy, weight, force=force, reason=reason)
         return outcome, policy.target, [] if app.journal is None else app.journal.lines
 
 
 def _set_without_store(
     policy: str, weight: int, dry_run: bool
-) -> tuple[SetWeightOutcome, LambdaEnv, list[str]]:
+) -> tuple[SetWeightOutcome, TargetSpec, list[str]]:
     from controller.bootstrap.without_rollout import direct_target
 
     logging.configure(dry_run=dry_run)
-    target, clock = options.load_policy(policy).target, bootstrap.wall_clock()
+    target = options.load_policy(policy).target
     with signals.defer_signals():
-        direct = direct_target(target, clock, dry_run=dry_run)
+        direct = direct_target(target, dry_run=dry_run)
         _check_overwrite(target, direct.overwritten)
-        return set_without_store(direct.target, weight, clock), target, direct.journal.lines
+        return set_without_store(direct.target, weight, direct.clock), target, direct.journal.lines
 
 
-def _check_overwrite(target: LambdaEnv, overwritten: Sequence[str]) -> None:
+def _check_overwrite(target: TargetSpec, overwritten: Sequence[str]) -> None:
     """Raise WriteRefusedError where the write would overwrite a value that is not a weight."""
     if overwritten:
         raise WriteRefusedError(
-            f"{' and '.join(overwritten)} of {target.function} would be lost: "
+            f"{' and '.join(overwritten)} of {target.name} would be lost: "
             "what it holds is no weight, so the policy may name the wrong variable; "
             "nothing was written. If it is the right one, set it by hand"
         )
@@ -136,7 +133,7 @@ def _check_overwrite(target: LambdaEnv, overwritten: Sequence[str]) -> None:
 
 def _print(
     outcome: SetWeightOutcome,
-    target: LambdaEnv,
+    target: TargetSpec,
     weight: int,
     dry_run_lines: list[str] | None,
     as_json: bool,
@@ -152,7 +149,7 @@ def _print(
     if dry_run_lines is not None and outcome.written:
         options.print_dry_run(dry_run_lines)
         return
-    click.echo(printable(f"{target.function}: {_outcome_text(outcome, weight)}"))
+    click.echo(printable(f"{target.name}: {_outcome_text(outcome, weight)}"))
     if outcome.paused is not None:
         rollout = outcome.paused
         click.echo(
@@ -174,9 +171,9 @@ def _outcome_text(outcome: SetWeightOutcome, weight: int) -> str:
     return f"{weight} % is NOT set; it shows {live.shown}"
 
 
-def _outcome_data(outcome: SetWeightOutcome, target: LambdaEnv, weight: int) -> dict[str, object]:
+def _outcome_data(outcome: SetWeightOutcome, target: TargetSpec, weight: int) -> dict[str, object]:
     return {
-        "function": target.function,
+        "function": target.name,
         "asked": weight,
         "in_force": outcome.live.has_applied(weight),
         "written": outcome.written,

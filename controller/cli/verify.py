@@ -67,7 +67,7 @@ def _checks(reference: str, minutes: int, store_url: str | None) -> Sequence[Che
 def _verifier(policy: Policy) -> Verifier:
     from controller.bootstrap.without_rollout import verifier
 
-    return verifier(policy, app.wall_clock())
+    return verifier(policy)
 
 
 def _owner(

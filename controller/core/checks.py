@@ -68,3 +68,21 @@ class Obstacle:
     fatal: bool
     text: str
     unread: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NameWarning:
+    """Why 0 % in the settings of a target may not be 0 % of traffic.
+
+    mistaken: the name is probably wrong: there is no such setting (and no other one of the target
+    sets a weight), or its value has the wrong type and would be overwritten.
+    foreign: the same, and certain: no rollout can have left the setting like this.
+    left_on: the setting that may still send all traffic to the canary; empty: none.
+    command: the rollback that lowers it as well; empty: none.
+    """
+
+    text: str
+    mistaken: bool = False
+    foreign: bool = False
+    left_on: str = ""
+    command: str = ""

@@ -18,6 +18,7 @@ from controller.core.decision import Severity
 from controller.core.history import Entry
 from controller.core.judge.findings import Label
 from controller.core.policy import Policy
+from controller.core.policy.kinds import STORED
 from controller.core.policy_snapshot import SnapshotChangedError, digest_of
 from controller.core.rollout import SCHEMA, Phase, Rollout
 from controller.core.units import MINUTE_S
@@ -335,7 +336,7 @@ def _snapshot(rollout_id: str, text: object) -> tuple[Policy, str]:
 
 @lru_cache(maxsize=64)
 def _policy(snapshot: str) -> tuple[Policy, str]:
-    return Policy.model_validate_json(snapshot), digest_of(snapshot)
+    return Policy.model_validate_json(snapshot, context=STORED), digest_of(snapshot)
 
 
 # --- Damaged records ------------------------------------------------------------------------------

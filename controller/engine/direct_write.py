@@ -7,7 +7,6 @@ from typing import Final
 from tenacity import Retrying, retry_if_exception_type, wait_exponential
 
 from controller.core.observation import TargetReading, UpdateStatus
-from controller.core.policy import LambdaEnv
 from controller.errors import TargetError, WriteConflictError, WriteUncertainError
 from controller.ports.clock import Clock
 from controller.ports.target import Target
@@ -117,10 +116,3 @@ def _token(target: Target) -> str:
 
 def _update_in_progress(reading: TargetReading) -> bool:
     return reading.update is UpdateStatus.IN_PROGRESS
-
-
-def rollback_command(target: LambdaEnv) -> str:
-    """Return the command that lowers `target` to 0 %."""
-    names = f"--function {target.function} --percentage {target.percentage}"
-    boolean = f" --boolean {target.boolean}" if target.boolean else ""
-    return f"rolloutctl rollback {names}{boolean}"

@@ -298,7 +298,7 @@ class _StepAnalysis:
         rates, gate = self._rates(), self.policy.gate(self.number)
         models = detection_models(self.policy, self.number, self.baselines)
         powers = tuple(
-            self._power_of(name, one, models.get(name))
+            self._power_of(name, one, models.get(name))  # type: ignore[arg-type]
             for name, one in gate.items()
             if not isinstance(
                 one, Alarm | Attestation | LogEvents

@@ -22,7 +22,7 @@ from controller.core.observation import (
     UnreadableTarget,
     UpdateStatus,
 )
-from controller.core.policy import LambdaEnv, Policy, Share, SuccessRate, Traffic
+from controller.core.policy import Policy, Share, SuccessRate, Traffic
 from controller.core.policy.judging import Control
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.stats.binomial import acceptance_region
@@ -97,7 +97,7 @@ def target_checks(
         yield _unreadable_check(target)
         return
     yield _variables_check(rollout, target, now)
-    yield from _boolean_checks(policy.target, target)
+    yield from _boolean_checks(policy, target)
     yield _update_check(target)
 
 
@@ -146,15 +146,17 @@ def _is_watched(rollout: Rollout, now: datetime) -> bool:
     return rollout.watch_until is not None and now < rollout.watch_until
 
 
-def _boolean_checks(names: LambdaEnv, target: TargetReading) -> Iterator[Check]:
-    if names.boolean is None:
+def _boolean_checks(policy: Policy, target: TargetReading) -> Iterator[Check]:
+    """Yield the check that the settings beside the weight say the same."""
+    _, *others = policy.target.settings(target.weight or 0).items()
+    if not others:
         return
     if target.weight is None:
         remedy = "rolloutctl set-weight writes both as one, and rolloutctl rollback 0 and false"
         yield fail(BOOLEAN, f"the variables contradict each other: {target.shown}", remedy)
     else:
-        state = "true" if target.weight == 100 else "not true"
-        yield ok(BOOLEAN, f"{names.boolean} is {state}, which fits {target.weight} %")
+        fitting = " and ".join(name for name, _ in others)
+        yield ok(BOOLEAN, f"{fitting} fits {target.weight} %: {target.shown}")
 
 
 def _update_check(target: TargetReading) -> Check:

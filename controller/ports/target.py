@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Protocol, TypeAlias
 
-from controller.core.checks import Obstacle
+from controller.core.checks import NameWarning, Obstacle
 from controller.core.observation import TargetReading
-from controller.core.policy import LambdaEnv
+from controller.core.policy import TargetSpec
+from controller.errors import UsageError
 
 
 class Target(Protocol):
@@ -57,5 +58,32 @@ class Reachability(Protocol):
 class InspectableTarget(Target, Reachability, Protocol):
     """A target that can be read, written and checked before a start."""
 
+    def foreign_values(self) -> Sequence[str]:
+        """Return the settings whose values are no weight and would be overwritten.
 
-TargetFactory: TypeAlias = Callable[[LambdaEnv], InspectableTarget]
+        Raises what `read` raises.
+        """
+        return ()
+
+    def name_warnings(self) -> Sequence[NameWarning]:
+        """Return why the names of the settings may be wrong. Raises what `read` raises."""
+        return ()
+
+    def encryption_key(self) -> str:
+        """Return the ARN of the customer managed key of its settings; empty without one.
+
+        Raises TargetError when AWS does not answer.
+        """
+        return ""
+
+    def log_group(self) -> str:
+        """Return the CloudWatch log group that the application logs to.
+
+        Raises UsageError when the target has none, LogsError when AWS does not say.
+        """
+        raise UsageError(
+            "this kind of target has no log group: name one in `verify_rollback.log_group`"
+        )
+
+
+TargetFactory: TypeAlias = Callable[[TargetSpec], InspectableTarget]

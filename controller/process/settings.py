@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from controller.errors import UsageError
+from controller.ports.egress import Egress, Proxy
 from controller.text import is_printable, printable
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+    from ipaddress import IPv4Network, IPv6Network
 
 # Each of these shows that the process runs in a container, which loses its files when it ends.
 _CONTAINER_VARIABLES = ("ECS_CONTAINER_METADATA_URI_V4", "ECS_CONTAINER_METADATA_URI")
@@ -71,36 +72,6 @@ StoreLocation: TypeAlias = SqliteLocation | DynamoDbLocation
 
 
 @dataclass(frozen=True, slots=True)
-class Proxy:
-    """The proxy for hooks and webhooks. credentials: `user:password`, or empty; a secret."""
-
-    host: str
-    port: int
-    credentials: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Egress:
-    """How hooks and webhooks leave this network, as the operator configured it.
-
-    private_names, private_networks: the hosts that need no public address, if the policy names them
-    as well. proxy: None: requests go directly. problem: the error of a wrong variable, which stops
-    all hooks and webhooks; else empty.
-    """
-
-    private_names: frozenset[str] = frozenset()
-    private_networks: tuple["IPv4Network | IPv6Network", ...] = ()
-    proxy: Proxy | None = None
-    problem: str = ""
-
-    def allows(self, host: str, address: "IPv4Address | IPv6Address | None") -> bool:
-        """Tell whether `host` may have the private `address`. address: None: unknown."""
-        return host in self.private_names or (
-            address is not None and any(address in network for network in self.private_networks)
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Settings:
     """The settings of one process.
 
@@ -116,7 +87,7 @@ class Settings:
     by: str
     by_login: bool = False
     metrics: str = ""
-    egress: Egress = Egress()
+    egress: Egress = field(default_factory=Egress)
 
 
 def read(

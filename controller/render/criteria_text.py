@@ -54,6 +54,6 @@ def _events(criterion: LogEvents, policy: Policy) -> str:
     else:
         demand = f"{criterion.event} is not logged in the step"
     return (
-        f"{demand}, in {criterion.log_group_of(policy.target.function)}; {criterion.control} in "
+        f"{demand}, in {policy.log_group_of(criterion)}; {criterion.control} in "
         f"the newest {format_duration(criterion.over)} shows that logs arrive"
     )

@@ -28,8 +28,7 @@ RESETS: Final = (
 
 def final_values(policy: Policy) -> dict[str, str]:
     """Return the variables of the target at 100 %."""
-    target = policy.target
-    return {target.percentage: "100", **({target.boolean: "true"} if target.boolean else {})}
+    return policy.target.settings(100)
 
 
 def change_text(policy: Policy, form: str) -> str:
@@ -115,7 +114,7 @@ def _headline(policy: Policy, rollout: Rollout | None) -> str:
 
 
 def _function_name(policy: Policy) -> str:
-    return policy.target.function.rpartition(":")[2]
+    return policy.target.name.rpartition(":")[2]
 
 
 def _stable_metrics(policy: Policy) -> Iterator[str]:

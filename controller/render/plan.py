@@ -64,8 +64,7 @@ def plan_text(policy: Policy, now: datetime) -> str:
     target = policy.target
     lines = [
         f"{policy.name}: {policy.summary}".rstrip(": "),
-        f"  target    {target.function}: {target.percentage}"
-        + (f", {target.boolean}" if target.boolean else ""),
+        f"  target    {target.display_name}",
         f"  takes     {duration_text(shortest_duration(policy))} when every gate passes at once"
         + _excluded_waits_text(policy),
         f"  otherwise {_failure_text(policy)}",
@@ -128,7 +127,7 @@ def _verify_data(policy: Policy) -> dict[str, str]:
     verify = policy.verify_rollback
     if verify is None:
         return {}
-    group = verify.log_group_of(policy.target.function)
+    group = policy.log_group_of(verify)
     return {"log_group": group, "absent": verify.absent, "present": verify.present}
 
 
@@ -193,7 +192,7 @@ def _demand(criterion: Criterion, policy: Policy) -> str:
             control = f", held against {criterion.control}" if criterion.control else ""
             return f"at least {criterion.min} {criterion.metric} in the step{control}"
         case _:
-            return demand_text(criterion, policy)
+            return demand_text(criterion, policy)  # type: ignore[arg-type]
 
 
 def _windows(criterion: SuccessRate | Threshold) -> str:

@@ -10,14 +10,9 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from controller.core.policy import Alarm, LambdaEnv, Policy
+from controller.core.policy import Alarm, Policy, TargetSpec
 from controller.simulation.clock import VirtualClock
-from controller.simulation.external_actors import (
-    ExternalActors,
-    preexisting_full_weight,
-    weight_of,
-    weight_variables,
-)
+from controller.simulation.external_actors import ExternalActors
 from controller.simulation.fakes.alarms import FakeAlarms
 from controller.simulation.fakes.cloudwatch import FakeCloudWatch
 from controller.simulation.fakes.lambda_ import FakeLambda, Function
@@ -30,6 +25,7 @@ from controller.simulation.scenario.scenario import Scenario
 from controller.simulation.scenario.script import Script, UpdateRules
 from controller.simulation.scenario.start_time import DEFAULT_START, live_since, rehearsal_start
 from controller.simulation.scenario.world_model import PathModel, TrafficProfile
+from controller.simulation.target import SimulatedTarget, simulate
 from controller.simulation.traffic.traffic import TrafficFeed, TrafficModel, WeightTimeline
 
 # Wraps a call: gets service, operation, request, and the call itself, which it may make or not.
@@ -55,6 +51,7 @@ class World:
     """The AWS account of one rollout, in virtual time.
 
     live_since: since when the canary of `target` has all traffic; None: the scenario's weight.
+    scenario: what happens there. lambda_: its functions.
     clock: time passes only by its `sleep` and `advance`.
     calls: how often each (service, operation) was called.
     interceptors: wrap every call, the last one outermost; tests add theirs here.
@@ -66,13 +63,14 @@ class World:
         *,
         seed: int = 0,
         start: datetime | None = None,
-        target: LambdaEnv | None = None,
+        target: TargetSpec | None = None,
         steps: tuple[int, ...] = (),
         live_since: datetime | None = None,
     ) -> None:
         begin = start or scenario.start or DEFAULT_START
         self.clock = VirtualClock(begin)
         self.calls: Counter[tuple[str, str]] = Counter()
+        self.scenario = scenario
         self.interceptors: list[CallInterceptor] = [self._apply_outage]
         self._script = Script(scenario, steps, begin, adopted=live_since is not None)
         self._weights = WeightTimeline(scenario.function.weight)
@@ -80,16 +78,15 @@ class World:
         self._cloudwatch = FakeCloudWatch(self.clock, scenario.publication)
         self._alarms = FakeAlarms(self.clock, self._script)
         self._logs = FakeLogs(self.clock)
-        self._lambda = FakeLambda(self.clock, self._rules, self._on_traffic_change, seed)
-        self._target = target
+        self.lambda_ = FakeLambda(self.clock, self._rules, seed)
+        self._target: SimulatedTarget | None = None
         self._external_actors: ExternalActors | None = None
         if target is not None:
-            pair = weight_variables(target, scenario.function.weight)
             if live_since is not None:
-                pair = preexisting_full_weight(target)
-                self._weights.record(weight_of(target, pair), live_since.timestamp())
-            self.add_function(target.function, {**scenario.function.variables, **pair})
-            self._external_actors = ExternalActors(self._script, self.clock, self._lambda, target)
+                self._weights.record(100, live_since.timestamp())
+            self._target = simulate(target, self)
+            self._target.begin(scenario.function.weight, adopted=live_since is not None)
+            self._external_actors = ExternalActors(self._script, self.clock, self._target)
             self._external_actors.plan()
 
     @classmethod
@@ -149,22 +146,20 @@ class World:
 
         The returned object may be changed: aliases, snap_start, provisioned, ...
         """
-        function = self._lambda.add(name, variables)
-        self._on_traffic_change(function)
-        return function
+        return self.lambda_.add(name, variables)
 
     def function(self, name: str) -> Function:
         """Return a function by name or ARN. Raises KeyError when it was not added."""
-        return self._lambda.function(name)
+        return self.lambda_.function(name)
 
     def set_variables(self, name: str, variables: Mapping[str, str]) -> None:
         """Begin an update from outside rolloutctl: these variables change, the others stay.
 
         Not counted in `calls`. Raises ClientError as Lambda would, like 409 during an update.
         """
-        current = self._lambda.function(name).variables
+        current = self.lambda_.function(name).variables
         request = {"FunctionName": name, "Environment": {"Variables": {**current, **variables}}}
-        self._lambda.update_function_configuration(request)
+        self.lambda_.update_function_configuration(request)
 
     def add_log_event(self, group: str, moment: datetime, message: str) -> None:
         """Add an event to a log group, creating the group if needed; not counted in `calls`."""
@@ -173,6 +168,14 @@ class World:
     def weight_now(self) -> int:
         """Return the percent of traffic that takes the canary now."""
         return self._weights.now()
+
+    def note_weight(self, weight: int) -> None:
+        """Record that `weight` percent of traffic take the canary from now on."""
+        now_s = self.clock.now().timestamp()
+        self._weights.record(weight, now_s)
+        self._script.note_weight(weight, now_s)
+        if self._external_actors is not None:
+            self._external_actors.plan()
 
     def hook_refusal(self) -> str | None:
         """Return how hooks refuse now: `refused` or `failed`; None: they allow everything."""
@@ -194,19 +197,21 @@ class World:
         self, service: str, operation: str
     ) -> Callable[[Mapping[str, Any]], AwsResponse]:
         operations: Mapping[tuple[str, str], Callable[[Mapping[str, Any]], AwsResponse]] = {
-            ("lambda", "GetFunctionConfiguration"): self._lambda.get_function_configuration,
-            ("lambda", "UpdateFunctionConfiguration"): self._lambda.update_function_configuration,
-            ("lambda", "ListAliases"): self._lambda.list_aliases,
+            ("lambda", "GetFunctionConfiguration"): self.lambda_.get_function_configuration,
+            ("lambda", "UpdateFunctionConfiguration"): self.lambda_.update_function_configuration,
+            ("lambda", "ListAliases"): self.lambda_.list_aliases,
             (
                 "lambda",
                 "ListProvisionedConcurrencyConfigs",
-            ): self._lambda.list_provisioned_concurrency_configs,
+            ): self.lambda_.list_provisioned_concurrency_configs,
             ("cloudwatch", "GetMetricData"): self._cloudwatch.get_metric_data,
             ("cloudwatch", "PutMetricData"): self._cloudwatch.put_metric_data,
             ("cloudwatch", "DescribeAlarms"): self._alarms.describe_alarms,
             ("logs", "FilterLogEvents"): self._logs.filter_log_events,
             ("sts", "GetCallerIdentity"): lambda _: dict(CALLER),
         }
+        if self._target is not None:
+            operations = {**operations, **self._target.operations}
         if (service, operation) not in operations:
             raise NotImplementedError(f"{service} {operation} is not simulated")
         return operations[service, operation]
@@ -219,16 +224,6 @@ class World:
 
     def _rules(self) -> UpdateRules:
         return self._script.update_rules(self.clock.now().timestamp())
-
-    def _on_traffic_change(self, function: Function) -> None:
-        if self._target is None or function is not self._lambda.function(self._target.function):
-            return
-        weight = weight_of(self._target, function.effective_environment)
-        now_s = self.clock.now().timestamp()
-        self._weights.record(weight, now_s)
-        self._script.note_weight(weight, now_s)
-        if self._external_actors is not None:
-            self._external_actors.plan()
 
 
 class FakeClient:

@@ -108,7 +108,7 @@ def tenants(
         guard = RoleGuard.new()
         world_client = desk.world.client
 
-        def client(_self: Clients, service: str) -> Any:
+        def client(_self: Clients, service: str, **_how: bool) -> Any:
             return guard.client if service == "dynamodb" else world_client(service)
 
         monkeypatch.setattr(Clients, "get", client)

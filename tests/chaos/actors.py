@@ -10,7 +10,6 @@ from botocore.exceptions import ClientError
 
 from controller.core.commands import Verb
 from controller.errors import StoreError
-from controller.simulation.external_actors import weight_variables
 from controller.simulation.fakes.lambda_ import code_digest
 from controller.simulation.world import World
 from tests.chaos.event_log import (
@@ -26,6 +25,7 @@ from tests.chaos.fault_plan import ActorAction, FaultPlan, Interleaving
 from tests.chaos.injector import PendingFaults
 from tests.chaos.oracle import Oracle
 from tests.chaos.program import Program, Stores
+from tests.support.rollouts import lambda_env
 
 REASON: Final = "because"
 # A clock that is this far ahead takes any current lease for an expired one.
@@ -89,7 +89,7 @@ def perform(context: ActorContext, fault: Interleaving, by: str) -> None:
     match fault.action:
         case ActorAction.SET_WEIGHT:
             target = context.plan.policy.target
-            _write(context, weight_variables(target, fault.weight), PERSON)
+            _write(context, target.settings(fault.weight), PERSON)
         case ActorAction.SET_ONE_VARIABLE:
             _write(context, _contradiction(context), PERSON)
         case ActorAction.DEPLOY:
@@ -102,18 +102,18 @@ def perform(context: ActorContext, fault: Interleaving, by: str) -> None:
 
 def _contradiction(context: ActorContext) -> dict[str, str]:
     """Return variables that contradict each other, or a percentage that is no number."""
-    target = context.plan.policy.target
+    target = lambda_env(context.plan.policy)
     return {target.percentage: "half"} if target.boolean is None else {target.boolean: "true"}
 
 
 def _template(context: ActorContext) -> dict[str, str]:
     function = context.plan.scenario.function
-    return {**function.variables, **weight_variables(context.plan.policy.target, function.weight)}
+    return {**function.variables, **context.plan.policy.target.settings(function.weight)}
 
 
 def _write(context: ActorContext, variables: Mapping[str, str], by: str, code: str = "") -> None:
     """Write variables from outside, unless Lambda refuses because an update is in progress."""
-    name = context.plan.policy.target.function
+    name = lambda_env(context.plan.policy).function
     with suppress(ClientError):
         context.world.set_variables(name, variables)
         if code:

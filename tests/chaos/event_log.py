@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 from controller.core.decision import Notice
 from controller.core.history import Entry
 from controller.core.judge.findings import Verdict
-from controller.core.policy import LambdaEnv
+from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.core.rollout import Rollout
 
 TIME: Final = "time"

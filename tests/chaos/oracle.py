@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol
 from controller.core.decision import Notice
 from controller.core.history import Entry
 from controller.core.observation import MetricQuery, Series, Span
-from controller.core.policy import LambdaEnv
+from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.core.rollout import Rollout
 from controller.ports.metrics import MetricSource
 from controller.ports.notify import Notifier

@@ -10,7 +10,8 @@ from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.core.commands import Command, DriftResolution, Verb
-from controller.core.policy import LambdaEnv, Policy
+from controller.core.policy import Policy, TargetSpec
+from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.observe import Observer
 from controller.engine.tick import Runner
@@ -24,6 +25,7 @@ from tests.chaos.program import ProcessEnvironment, Stores
 from tests.chaos.random_plan import draw
 from tests.chaos.simulator import simulate
 from tests.chaos.trace import Trace
+from tests.support.rollouts import lambda_env
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +101,11 @@ class RunnerProgram:
 
     def lower_bare(self) -> int:
         """Roll the target of the policy back by its bare names, without a store."""
-        reading = lower_and_confirm(self._open(self._policy.target), self._environment.clock)
+        reading = lower_and_confirm(self._open(lambda_env(self._policy)), self._environment.clock)
         return Exit.DONE if reading.has_applied(0) else Exit.UNCONFIRMED
 
-    def _open(self, target: LambdaEnv) -> InspectableTarget:
+    def _open(self, target: TargetSpec) -> InspectableTarget:
+        assert isinstance(target, LambdaEnv)
         environment = self._environment
         return LambdaEnvTarget(
             environment.client("lambda"), target, environment.clock, environment.jitter

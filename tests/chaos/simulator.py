@@ -37,6 +37,7 @@ from tests.chaos.program import (
     Stores,
 )
 from tests.chaos.trace import Trace, TraceRecorder, at_rest
+from tests.support.rollouts import lambda_env
 
 MINUTE: Final = timedelta(minutes=1)
 # How deep processes are nested; one that is due at this depth has to wait.
@@ -64,7 +65,7 @@ class Simulator:
     ) -> None:
         self.plan, self.stores, self.fault_free_store = plan, stores, fault_free_store
         self.world = World.for_policy(plan.policy, plan.world, seed=plan.seed)
-        target = plan.policy.target
+        target = lambda_env(plan.policy)
         self.invariants = Invariants(plan.policy, plan.scenario.function.weight)
         self.oracle = Oracle(self.world, target, fault_free_store, self._on_event)
         self.recorder = TraceRecorder(self.world, target)

@@ -12,9 +12,8 @@ from botocore.exceptions import ClientError
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.adapters.targets.weight_variables import Pair
 from controller.core.judge.findings import Verdict
-from controller.core.policy import LambdaEnv
+from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.process import logging
-from controller.simulation.external_actors import weight_variables
 from controller.simulation.fakes.errors import client_error
 from tests.chaos.event_log import (
     PERSON,
@@ -36,6 +35,7 @@ from tests.chaos.oracle import Oracle
 from tests.chaos.process import CrashedError, Process
 from tests.chaos.sample_plans import CANARY_ERRORS
 from tests.simulation.worlds import FUNCTION, MINUTE, scenario
+from tests.support.rollouts import lambda_env
 from tests.support.stage import METRICS, SECRET, FailingCall, Stage, function_with, open_stage
 
 VALUES = (None, "", "0", "1", "00", "07", "50", "99", "100", "101", "-1", "ten", "5.0", "\u0665")
@@ -78,7 +78,7 @@ def events(stage: Stage) -> list[ObservedEvent]:
 @pytest.fixture
 def oracle(stage: Stage, events: list[ObservedEvent]) -> Iterator[Oracle]:
     with SqliteStore(stage.file, durable=False) as fault_free:
-        yield Oracle(stage.world, stage.policy.target, fault_free, events.append)
+        yield Oracle(stage.world, lambda_env(stage.policy), fault_free, events.append)
 
 
 def a_process(stage: Stage, oracle: Oracle, interceptor: Any = None) -> Any:
@@ -127,7 +127,7 @@ def test_what_actors_do_before_a_call_is_not_attributed_to_it(
     stage: Stage, oracle: Oracle, events: list[ObservedEvent]
 ) -> None:
     def after_an_external_write(_: object, proceed: Any) -> Any:
-        stage.world.set_variables(FUNCTION, weight_variables(stage.policy.target, 70))
+        stage.world.set_variables(FUNCTION, stage.policy.target.settings(70))
         oracle.observe("person anna")
         stage.world.clock.advance(MINUTE)
         oracle.observe(TIME)

@@ -11,7 +11,7 @@ from controller.simulation.clock import VirtualClock
 from controller.simulation.fakes.errors import read_timeout
 from tests.chaos.process import CrashedError, ExternalCall, Proceed, Process
 from tests.simulation.worlds import FUNCTION, MINUTE, START, world
-from tests.support.rollouts import a_rollout
+from tests.support.rollouts import a_rollout, lambda_env
 from tests.support.stage import short_policy
 
 POLICY = short_policy()
@@ -91,7 +91,7 @@ def test_a_lowering_that_insists_ends_with_the_crash_of_its_process(number: int)
 
     simulated, process = world(), Process("tick 1", crash_at_number)
     client = process.client(simulated.client("lambda"), "lambda")
-    target = LambdaEnvTarget(client, POLICY.target, process.clock(simulated.clock))
+    target = LambdaEnvTarget(client, lambda_env(POLICY), process.clock(simulated.clock))
     with pytest.raises(CrashedError):
         target.lower_to_zero(MINUTE)
     assert process.call_count == number + 1

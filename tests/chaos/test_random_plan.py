@@ -110,7 +110,7 @@ def test_policies_differ_in_all_that_they_can_say() -> None:
     policies = [plan.policy for plan in plans()]
     assert {one.on_inconclusive for one in policies} == {"pause", "rollback", "advance"}
     assert {one.on_drift_up for one in policies} == {"pause", "rollback"}
-    assert {one.target.boolean is None for one in policies} == {True, False}
+    assert {len(one.target.settings(0)) == 1 for one in policies} == {True, False}
     assert {one.freeze is None for one in policies} == {True, False}
     assert {one.needs_approval(len(one.steps) - 1) for one in policies} == {True, False}
     assert {len(one.steps) for one in policies} == {1, 2, 3}

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from controller.core.policy import LambdaEnv
+from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.simulation.external_actors import weight_of
+from controller.simulation.lambda_env import weight_of
 from controller.simulation.world import World
 from tests.chaos.event_log import EnvironmentWrite, ObservedEvent, ProcessEnd, RolloutSave
 from tests.chaos.fault_plan import FaultPlan

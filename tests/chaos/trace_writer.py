@@ -9,7 +9,6 @@ from controller.core.decision import Notice, Severity
 from controller.core.history import Entry
 from controller.core.judge.findings import Verdict
 from controller.core.rollout import Intent, Phase, Reason, Rollout
-from controller.simulation.external_actors import weight_variables
 from tests.chaos.event_log import (
     START,
     TIME,
@@ -26,7 +25,7 @@ from tests.chaos.event_log import (
     parse_weight,
 )
 from tests.chaos.invariants import Invariants
-from tests.support.rollouts import MINUTE, NOON, with_entry
+from tests.support.rollouts import MINUTE, NOON, lambda_env, with_entry
 from tests.support.three_steps import FIRST_RAISE, POLICY
 
 OTHER_VARIABLES: Mapping[str, str] = {"API_KEY": "hunter2"}
@@ -41,7 +40,7 @@ class TraceWriter:
         self.rollout: Rollout = FIRST_RAISE
         self.shown: Mapping[str, str] = {
             **OTHER_VARIABLES,
-            **weight_variables(POLICY.target, weight),
+            **POLICY.target.settings(weight),
         }
         self.token = "token-1"
         self._stored: dict[str, Rollout] = {}
@@ -63,7 +62,7 @@ class TraceWriter:
 
     def writes(self, by: str, weight: int | None = None, /, **variables: str) -> None:
         """Let `by` write a weight, or these variables."""
-        pair = {} if weight is None else weight_variables(POLICY.target, weight)
+        pair = {} if weight is None else POLICY.target.settings(weight)
         before, after = self.shown, {**self.shown, **pair, **variables}
         self._emit(
             EnvironmentWrite(
@@ -71,11 +70,11 @@ class TraceWriter:
                 by,
                 before,
                 after,
-                parse_weight(POLICY.target, before),
-                parse_weight(POLICY.target, after),
+                parse_weight(lambda_env(POLICY), before),
+                parse_weight(lambda_env(POLICY), after),
                 tuple(self._stored.values()),
                 self.token,
-                may_mean_full_weight(POLICY.target, before),
+                may_mean_full_weight(lambda_env(POLICY), before),
             )
         )
         self.shown = after

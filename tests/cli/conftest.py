@@ -90,7 +90,7 @@ def desk_in(
         world = World.for_policy(
             Policy.model_validate(policy), played_scenario, seed=1, start=START
         )
-        monkeypatch.setattr(Clients, "get", lambda _self, service: world.client(service))
+        monkeypatch.setattr(Clients, "get", lambda _self, service, **_: world.client(service))
         monkeypatch.setattr(app, "SystemClock", lambda: world.clock)
         monkeypatch.setenv("ROLLOUTCTL_STORE", f"sqlite:///{tmp_path / 'rollouts.db'}")
         monkeypatch.setenv("ROLLOUTCTL_BY", "tester")

@@ -372,7 +372,7 @@ def live_account(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
             return {"Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/me"}
 
     services = {"lambda": Keyed(), "sts": Sts()}
-    monkeypatch.setattr(Clients, "get", lambda _self, service: services[service])
+    monkeypatch.setattr(Clients, "get", lambda _self, service, **_: services[service])
     return desk
 
 

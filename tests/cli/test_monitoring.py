@@ -52,7 +52,9 @@ def terminal(
     """An operator without a store and without a stack, where no operation takes time."""
     aws, policy, store = FakeCloudFormation(0, 0), tmp_path / "shop.yaml", tmp_path / "rollouts.db"
     policy.write_text(a_watched("SC-004", "frozen", "auth-failures").snapshot())
-    monkeypatch.setattr(Clients, "get", lambda _self, service: {"cloudformation": aws}[service])
+    monkeypatch.setattr(
+        Clients, "get", lambda _self, service, **_: {"cloudformation": aws}[service]
+    )
     monkeypatch.setenv("ROLLOUTCTL_STORE", f"sqlite:///{store}")
     return Terminal(policy, store, aws, capsys)
 
@@ -172,7 +174,7 @@ def test_json_has_what_changes_and_what_was_done(terminal: Terminal) -> None:
 def test_a_template_is_printed_without_a_call(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
-    monkeypatch.setattr(Clients, "get", lambda *_: pytest.fail("a call"))
+    monkeypatch.setattr(Clients, "get", lambda *_, **__: pytest.fail("a call"))
     ended = terminal.run(verb, *TO, "--emit", "cloudformation")
     assert ended.status == Exit.DONE
     assert ended.out.startswith("AWSTemplateFormatVersion: '2010-09-09'\n")

@@ -122,7 +122,9 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.setenv("ROLLOUTCTL_STORE", "dynamodb://rollouts")
         monkeypatch.setattr(
             Clients, "get",
-            lambda self, service: client if service == "dynamodb" else other_clients(self, service),
+            lambda self, service, **how: (
+                client if service == "dynamodb" else other_clients(self, service, **how)
+            ),
         )  # fmt: skip
         yield client
 

@@ -100,7 +100,7 @@ def at(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[DamagedTable]:
         create_table(client, "rollouts", SystemClock())
         monkeypatch.setenv("ROLLOUTCTL_STORE", "dynamodb://rollouts")
 
-        def get(_: Clients, service: str) -> Any:
+        def get(_: Clients, service: str, **_how: bool) -> Any:
             return client if service == "dynamodb" else desk.world.client(service)
 
         monkeypatch.setattr(Clients, "get", get)

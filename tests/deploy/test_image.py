@@ -4,12 +4,11 @@ import json
 import re
 import subprocess
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from botocore.loaders import create_loader
 
-from controller.adapters.aws.clients import Service
+from controller.adapters.aws.clients import SERVICES
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -55,7 +54,7 @@ def test_it_has_the_models_of_every_service_that_is_used() -> None:
     (command,) = [run for run in instructions("RUN") if "botocore/data" in run]
     services = set(re.findall(r"! -name ([a-z-]+)", command))
     assert services == {
-        *get_args(Service),
+        *SERVICES,
         "signin",
         "sso",
         "sso-oidc",

@@ -30,7 +30,9 @@ def on_an_empty_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     """Work in the root of the repository, with an empty account."""
     aws = FakeCloudFormation(0, 0)
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(Clients, "get", lambda _self, service: {"cloudformation": aws}[service])
+    monkeypatch.setattr(
+        Clients, "get", lambda _self, service, **_: {"cloudformation": aws}[service]
+    )
     monkeypatch.setenv("ROLLOUTCTL_STORE", f"sqlite:///{tmp_path / 'rollouts.db'}")
 
 

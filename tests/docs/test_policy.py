@@ -26,14 +26,15 @@ from controller.core.policy.criteria import (
 )
 from controller.core.policy.freeze import DailyWindow, DateWindow, Freeze, WeeklyWindow
 from controller.core.policy.hooks import Hooks, HttpsHook, LambdaHook
-from controller.core.policy.judging import Rule
-from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
+from controller.core.policy.judging import Criterion
+from controller.core.policy.model import Metric, Policy, Step
 from controller.core.policy.notify import (
     EventBridgeChannel,
     SecretReference,
     SlackChannel,
     SnsChannel,
 )
+from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.core.policy.verify_rollback import VerifyRollback
 from controller.core.units import format_duration, format_percent
 from controller.errors import PolicyError
@@ -171,7 +172,7 @@ def test_the_table_of_defaults_is_the_models() -> None:
     ],
 )
 def test_every_field_is_explained(title: str, model: type[Model]) -> None:
-    everywhere = EVERYWHERE if issubclass(model, Rule) else set()
+    everywhere = EVERYWHERE if issubclass(model, Criterion) else set()
     rows = set(re.findall(r"^\| `([a-z_]+)` \|", section(title), re.MULTILINE))
     assert rows - everywhere == set(model.model_fields) - everywhere
 

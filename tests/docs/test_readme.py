@@ -13,6 +13,7 @@ from controller.core.policy import Policy
 from controller.errors import Exit
 from controller.policy_file.loader import load
 from tests.support.emulator import Emulator
+from tests.support.rollouts import lambda_env
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -141,7 +142,7 @@ def test_a_service_at_100_percent_is_adopted_as_the_readme_says(
 def _a_function(ministack: Emulator, account: str, policy: Policy, **pair: str) -> None:
     client = ministack.client("lambda", account)
     client.create_function(
-        FunctionName=policy.target.function,
+        FunctionName=lambda_env(policy).function,
         Runtime="python3.12",
         Role=f"arn:aws:iam::{account}:role/caller",
         Handler="app.handler",
@@ -149,13 +150,13 @@ def _a_function(ministack: Emulator, account: str, policy: Policy, **pair: str) 
         Environment={"Variables": {"OTHER": "kept", **pair}},
     )
     client.get_waiter("function_updated").wait(
-        FunctionName=policy.target.function, WaiterConfig={"Delay": 1, "MaxAttempts": 20}
+        FunctionName=lambda_env(policy).function, WaiterConfig={"Delay": 1, "MaxAttempts": 20}
     )
 
 
 def _environment(ministack: Emulator, account: str, policy: Policy) -> dict[str, str]:
     variables: dict[str, str] = ministack.client("lambda", account).get_function_configuration(
-        FunctionName=policy.target.function
+        FunctionName=lambda_env(policy).function
     )["Environment"]["Variables"]
     return variables
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from controller.adapters.aws.clients import Clients, Service
+from controller.adapters.aws.clients import Clients
 from controller.errors import Exit
 from tests.e2e.account import BOOLEAN, OTHERS, PERCENTAGE, POLICY
 from tests.e2e.on_call import MINUTE, Answer, Desk
@@ -151,8 +151,15 @@ def test_a_denied_call_degrades_its_own_line_and_names_its_action(
     assert desk.run("monitoring", "deploy", plain, "--email", "oncall@example.com").status == 0
     for service, method, what, action in DENIED:
 
-        def get(self: Clients, name: Service, service: str = service, method: str = method) -> Any:
-            client = real(self, name)
+        def get(
+            self: Clients,
+            name: str,
+            *,
+            lowers: bool = False,
+            service: str = service,
+            method: str = method,
+        ) -> Any:
+            client = real(self, name, lowers=lowers)
             return Denying(client, method) if name == service else client
 
         monkeypatch.setattr(Clients, "get", get)

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-from controller.adapters.aws.clients import Clients, Service
+from controller.adapters.aws.clients import Clients
 from controller.core.units import parse_duration
 from controller.flag import Flag
 from tests.adapters.cloudformation.fake_cloudformation import FakeCloudFormation
@@ -70,8 +70,8 @@ def at_the_full_hour(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """
     real, fake = Clients.get, FakeCloudFormation()
 
-    def get(self: Clients, service: Service) -> Any:
-        return fake if service == "cloudformation" else real(self, service)
+    def get(self: Clients, service: str, *, lowers: bool = False) -> Any:
+        return fake if service == "cloudformation" else real(self, service, lowers=lowers)
 
     monkeypatch.setattr(Clients, "get", get)
     until_full_hour = HOUR - timedelta(

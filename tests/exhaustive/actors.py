@@ -10,7 +10,8 @@ from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.core.commands import Command, DriftResolution, Verb
 from controller.core.decision import Notice
-from controller.core.policy import LambdaEnv
+from controller.core.policy import TargetSpec
+from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.core.rollout import Rollout
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.execute import Visit
@@ -23,6 +24,7 @@ from tests.chaos.event_log import BARE_ROLLBACK, DEPLOY, PERSON, START, TIME
 from tests.chaos.process import Process
 from tests.exhaustive.replayable_process import ReplayableProcess
 from tests.exhaustive.small_world import SmallWorld
+from tests.support.rollouts import lambda_env
 
 # Longer than a lease: every lease has expired afterwards.
 LONGER_THAN_LEASE: Final = timedelta(minutes=3)
@@ -54,7 +56,8 @@ class CapturingNotifier:
 def make_runner(world: SmallWorld, process: Process, clock: Clock) -> Runner:
     """Return a runner on the real adapters and store, with the calls of `process` intercepted."""
 
-    def open_target(target: LambdaEnv) -> InspectableTarget:
+    def open_target(target: TargetSpec) -> InspectableTarget:
+        assert isinstance(target, LambdaEnv)
         client = process.client(world.client(), "lambda")
         return LambdaEnvTarget(client, target, clock, lambda _least, most: most)
 
@@ -114,7 +117,7 @@ def bare_rollback(world: SmallWorld) -> ReplayableProcess:
 
     def body(process: Process, clock: Clock) -> None:
         client = process.client(world.client(), "lambda")
-        target = LambdaEnvTarget(client, world.policy.target, clock, lambda _least, most: most)
+        target = LambdaEnvTarget(client, lambda_env(world.policy), clock, lambda _least, most: most)
         lower_and_confirm(target, clock)
 
     return ReplayableProcess("bare-rollback", body, world.clock, BARE_ROLLBACK)

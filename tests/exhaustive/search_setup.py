@@ -23,6 +23,7 @@ from tests.exhaustive.state_changes import change_events
 from tests.exhaustive.step_cache import StepCache
 from tests.exhaustive.step_events import end_events, observe_step, start_events, unexpected_outcome
 from tests.simulation.worlds import MINUTE
+from tests.support.rollouts import lambda_env
 
 
 class StepFault(StrEnum):
@@ -120,7 +121,7 @@ class SearchSetup:
         """Let time pass."""
         before = self.world.snapshot()
         self.world.clock.advance(minutes * MINUTE)
-        after, target = self.world.snapshot(), self.world.policy.target
+        after, target = self.world.snapshot(), lambda_env(self.world.policy)
         self.monitor = self.monitor.extend([*change_events(before, after, TIME, "passes", target)])
 
 

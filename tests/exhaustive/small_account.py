@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from controller.core.policy import LambdaEnv
+from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.simulation.clock import VirtualClock
-from controller.simulation.external_actors import weight_of, weight_variables
 from controller.simulation.fakes.lambda_ import FakeLambda, Function, code_digest
+from controller.simulation.lambda_env import weight_of
 from controller.simulation.scenario.script import UpdateRules
 from tests.simulation.worlds import FUNCTION, START
 from tests.support.stage import SECRET
@@ -91,8 +91,9 @@ class Cloud:
         self.target, self.canary, self.takes = target, canary, takes
         self.clock = _Clock(START)
         self._weights: list[tuple[float, int]] = [(float("-inf"), 0)]
-        self._lambda = _Lambda(self.clock, self._rules, self._serve, seed=0)
-        self._template = {"API_KEY": SECRET, **weight_variables(target, 0)}
+        self._lambda = _Lambda(self.clock, self._rules, seed=0)
+        self._lambda.on_traffic_change = self._serve
+        self._template = {"API_KEY": SECRET, **target.settings(0)}
         self._function = self._lambda.add(FUNCTION, self._template)
 
     def call(self, method: str, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,7 +109,7 @@ class Cloud:
 
     def set_weight(self, weight: int) -> None:
         """Set the pair of variables as a person does. Raises ClientError during an update."""
-        self._set(weight_variables(self.target, weight))
+        self._set(self.target.settings(weight))
 
     def deploy(self) -> None:
         """Reset the environment to that of the template. Raises ClientError during an update."""

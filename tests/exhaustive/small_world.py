@@ -14,6 +14,7 @@ from controller.core.policy import Policy
 from tests.chaos.process import STORE
 from tests.exhaustive.small_account import CanaryHealth, Cloud, CloudState
 from tests.exhaustive.small_store import ProcessStores, StoreState
+from tests.support.rollouts import lambda_env
 
 INSTANT_UPDATE: Final = timedelta()
 SLOW_UPDATE: Final = timedelta(seconds=2)
@@ -46,7 +47,7 @@ class SmallWorld:
         takes: timedelta = INSTANT_UPDATE,
     ) -> None:
         self.policy = policy
-        self.cloud = Cloud(policy.target, canary, takes)
+        self.cloud = Cloud(lambda_env(policy), canary, takes)
         self.clock = self.cloud.clock
         self._stores = ProcessStores(folder)
         self._store_states: dict[StoreState, StoreState] = {}

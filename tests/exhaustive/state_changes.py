@@ -11,7 +11,7 @@ from controller.core.judge.findings import Verdict, gate_verdict
 from controller.core.judge.gate import judge, query_plan
 from controller.core.judge.tick_evidence import evidence_of
 from controller.core.observation import Observation, UnreadableTarget
-from controller.core.policy import LambdaEnv
+from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.core.rollout import Rollout
 from tests.chaos.event_log import (
     TIME,
@@ -25,6 +25,7 @@ from tests.chaos.event_log import (
 from tests.chaos.measurements import judges_gate
 from tests.exhaustive.monitor_state import KeyedEvent
 from tests.exhaustive.small_world import SharedState, SmallWorld
+from tests.support.rollouts import lambda_env
 
 _ID, _POLICY, _STATE = 0, 10, 11
 WRITE_OPERATIONS: Final = frozenset({"UpdateFunctionConfiguration", "changes the function"})
@@ -91,7 +92,7 @@ def failing_verdicts(world: SmallWorld, shared: SharedState, by: str) -> Iterato
     source = CloudWatchMetrics(world.client())
     for one in stored_rollouts(shared):
         needed = query_plan(one, shared.now)
-        shown = parse_weight(world.policy.target, dict(shared.cloud.shown))
+        shown = parse_weight(lambda_env(world.policy), dict(shared.cloud.shown))
         if not judges_gate(one, shown, shared.cloud.revision) or not needed.queries:
             continue
         answer = source.read(needed.queries.values(), needed.span)

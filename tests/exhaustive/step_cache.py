@@ -17,6 +17,7 @@ from tests.exhaustive.replayable_process import (
 from tests.exhaustive.small_world import SharedState, SmallWorld
 from tests.exhaustive.state_changes import change_events
 from tests.exhaustive.step_events import Step, end_events, observe_step, start_events
+from tests.support.rollouts import lambda_env
 
 SETTLING_INTERVAL: Final = timedelta(minutes=2)
 
@@ -66,7 +67,7 @@ class StepCache:
             self._world.restore(shared)
             self._world.clock.advance(SETTLING_INTERVAL)
             later = self._world.snapshot()
-            events = [*change_events(shared, later, TIME, "passes", self._world.policy.target)]
+            events = [*change_events(shared, later, TIME, "passes", lambda_env(self._world.policy))]
             after, tick_events = self._run_alone(tick, later)
             self._settled_states[key] = after, [*events, *tick_events]
         return self._settled_states[key]

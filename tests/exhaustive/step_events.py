@@ -12,6 +12,7 @@ from tests.exhaustive.monitor_state import KeyedEvent
 from tests.exhaustive.replayable_process import CallResult, ProcessState, ReplayableProcess
 from tests.exhaustive.small_world import SharedState, SmallWorld
 from tests.exhaustive.state_changes import change_events, failing_verdicts
+from tests.support.rollouts import lambda_env
 
 LocalEvents: TypeAlias = tuple[KeyedEvent, ...]
 """Events that are passed on with the next visible event of their process, or at its end."""
@@ -52,7 +53,7 @@ def observe_step(
 ) -> Step:
     """Return the step that led from `before` to `after`; the world is in the state `after`."""
     name, operation = program.name, call.operation
-    visible = [*change_events(before, after, name, operation, world.policy.target)]
+    visible = [*change_events(before, after, name, operation, lambda_env(world.policy))]
     if call.service == "cloudwatch" and not answer.failed:
         visible += failing_verdicts(world, after, name)
     return Step(answer, after, tuple(visible), _local_events(program, call, after, answer))

@@ -267,7 +267,7 @@ settle: 1m
         "did you mean 'requests'?",
         "p.yaml:15:77: criteria.SC-004.failures[0]: needs a count (Sum), but errors has statistic "
         "Average",
-        "p.yaml:16:72: criteria.traffic.max: unknown key; known: gates, judge, over, kind, metric, "
+        "p.yaml:16:72: criteria.traffic.max: unknown key; known: kind, gates, judge, over, metric, "
         "min, control",
         "p.yaml:17:16: criteria.fast.kind: no kind of criterion is called 'latency'; "
         "did you mean 'latency_increase'?",

@@ -6,14 +6,9 @@ from pathlib import Path
 import pytest
 
 from controller.errors import UsageError
+from controller.ports.egress import Egress, Proxy
 from controller.process import settings
-from controller.process.settings import (
-    DynamoDbLocation,
-    Egress,
-    Proxy,
-    SqliteLocation,
-    StoreLocation,
-)
+from controller.process.settings import DynamoDbLocation, SqliteLocation, StoreLocation
 
 HOME = {"HOME": "/home/me"}
 ECS = {**HOME, "ECS_CONTAINER_METADATA_URI_V4": "http://169.254.170.2/v4"}

@@ -11,7 +11,6 @@ from controller.core.commands import Command, DriftResolution, Verb
 from controller.core.policy import Policy
 from controller.errors import RolloutError
 from controller.operations.start.start import StartRequest, start
-from controller.simulation.external_actors import weight_variables
 from tests.simulation.worlds import FUNCTION, MINUTE, POLICY, scenario
 from tests.support.stage import WRITE, ActBefore, Stage, a_runner, function_with, open_stage
 
@@ -84,7 +83,7 @@ def _start(stage: Stage, chance: Random) -> None:
 
 
 def _set_weight(stage: Stage, weight: int) -> None:
-    stage.world.set_variables(FUNCTION, weight_variables(stage.policy.target, weight))
+    stage.world.set_variables(FUNCTION, stage.policy.target.settings(weight))
 
 
 def _random_action(stage: Stage, chance: Random) -> None:

@@ -9,10 +9,18 @@ from controller.core.decision import Record
 from controller.core.history import Entry, append
 from controller.core.observation import QueryStatus, Series, TargetReading, UpdateStatus
 from controller.core.policy import Policy
+from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.core.rollout import Intent, Phase, Reason, Rollout
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+
+
+def lambda_env(policy: Policy) -> LambdaEnv:
+    """Return the target of a policy whose target is of the kind `lambda-env`."""
+    assert isinstance(policy.target, LambdaEnv)
+    return policy.target
+
 
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function:handler"
 

@@ -7,14 +7,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from controller.adapters.metrics.alarms import CloudWatchAlarms
-from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
-from controller.adapters.metrics.log_counts import CloudWatchLogCounts
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.adapters.targets.lambda_env import LambdaEnvTarget
+from controller.bootstrap.account import simulated_account
 from controller.core.decision import Notice
 from controller.core.history import Entry
-from controller.core.policy import LambdaEnv, Policy
+from controller.core.policy import Policy
 from controller.core.rollout import Rollout
 from controller.engine.execute import Visit
 from controller.engine.observe import Observer
@@ -22,11 +19,11 @@ from controller.engine.tick import Runner
 from controller.errors import StoreError
 from controller.operations.start.start import StartRequest, start
 from controller.ports.store import Store
-from controller.ports.target import InspectableTarget
 from controller.simulation.fakes.outages import AwsResponse, Proceed, apply_outage
 from controller.simulation.scenario.scenario import Scenario
 from controller.simulation.world import World
 from tests.simulation.worlds import MINUTE, POLICY, START, scenario
+from tests.support.rollouts import lambda_env
 
 SECRET = "hunter2"
 WRITE = ("lambda", "UpdateFunctionConfiguration")
@@ -124,7 +121,7 @@ class Stage:
     @property
     def variables(self) -> dict[str, str]:
         """The environment in the configuration of the function."""
-        return self.world.function(self.policy.target.function).variables
+        return self.world.function(lambda_env(self.policy).function).variables
 
     @property
     def writes(self) -> int:
@@ -135,13 +132,15 @@ class Stage:
 def a_runner(world: World, store: Store, notifier: Any) -> Runner:
     """Return a runner on the real adapters."""
 
-    def open_target(target: LambdaEnv) -> InspectableTarget:
-        return LambdaEnvTarget(world.client("lambda"), target, world.clock)
-
-    metrics = CloudWatchMetrics(world.client("cloudwatch"))
-    logs = CloudWatchLogCounts(lambda: world.client("logs"), world.clock)
-    alarms = CloudWatchAlarms(lambda: world.client("cloudwatch"))
-    observer = Observer(store, open_target, metrics, world.clock, logs, alarms)
+    account = simulated_account(world, seed=0)
+    observer = Observer(
+        store,
+        account.open,
+        account.metrics(),
+        account.clock,
+        account.log_counts(),
+        account.alarms(),
+    )
     return Runner(observer, notifier, by="tester")
 
 

@@ -9,7 +9,7 @@ from boto3.session import Session
 from botocore.exceptions import ClientError
 
 from controller.bootstrap import iam
-from controller.bootstrap.iam import AwsLocation, Job
+from controller.bootstrap.iam import Job, aws_location
 from controller.core.policy import Policy
 from controller.process import settings
 from tests.support.iam_evaluator import Document, access_requests, allows
@@ -22,7 +22,7 @@ URL: Final = f"dynamodb://{TABLE}"
 
 def iam_document(job: Job, *policies: Policy, bound: bool = True) -> Document:
     """Return the document that `rolloutctl iam` prints for a role."""
-    where = AwsLocation.of(ACCOUNT, REGION)
+    where = aws_location(ACCOUNT, REGION)
     return iam.iam_policy(policies, settings.parse_store_url(URL), [job], where, bound=bound)
 
 

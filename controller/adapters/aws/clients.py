@@ -9,7 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Protocol
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -33,8 +33,8 @@ from controller.adapters.aws.call_limits import StrangeAnswerError as StrangeAns
 from controller.errors import UsageError
 from controller.text import printable
 
-# All services that this program calls. The image has the botocore models of no other service.
-Service: TypeAlias = Literal[
+# The services that rolloutctl itself calls. The image has the botocore models of no other one.
+SERVICES: Final = (
     "cloudformation",
     "cloudwatch",
     "dynamodb",
@@ -45,7 +45,7 @@ Service: TypeAlias = Literal[
     "secretsmanager",
     "sns",
     "sts",
-]
+)
 
 CONNECT_S: Final = 3
 READ_S: Final = 10
@@ -66,6 +66,18 @@ FLOOR_S: Final = 3.0  # every call may take so long, whatever `Clients.limit_cal
 AWS_ERRORS: Final = (BotoCoreError, ClientError, StrangeAnswerError)
 
 
+class ClientSource(Protocol):
+    """Makes the clients of one account; `Clients` and the one of a simulated world do."""
+
+    def get(self, service: str, *, lowers: bool = False) -> Any:
+        """Return the client of `service`. lowers: the time of a tick does not limit its calls."""
+        ...
+
+    def single_try(self, service: str, read_s: float) -> Any:
+        """Return a client that tries once, and waits `read_s` seconds for the answer."""
+        ...
+
+
 class Clients:
     """The clients of one process, in one region of one account.
 
@@ -83,27 +95,28 @@ class Clients:
         self._limits, self._floor_s, self._pause_s = limits, floor_s, pause_s
         self._end = float("inf")
         self._session: Any = None
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, bool], Any] = {}
 
     def limit_calls(self, length: timedelta) -> None:
         """End every call by `length` from now, but give each at least `floor_s` seconds.
 
-        Calls of `get("lambda")` keep their own limits: they lower traffic.
+        Calls of a client that lowers traffic keep their own limits.
         """
         self._end = monotonic_s() + length.total_seconds()
 
-    def get(self, service: Service) -> Any:
+    def get(self, service: str, *, lowers: bool = False) -> Any:
         """Return the client of `service`, the same one each time.
 
+        lowers: its calls lower traffic, and `limit_calls` does not end them.
         Raises UsageError when there is no region or no credentials, or a variable is wrong.
         """
-        if service not in self._clients:
+        if (service, lowers) not in self._clients:
             limits = self._limits.get(service) or Limits(ATTEMPTS, CONNECT_S, READ_S, TOTAL_S)
-            left_s = _no_limit if service == "lambda" else self._left_s
-            self._clients[service] = self._make(service, limits, left_s)
-        return self._clients[service]
+            left_s = _no_limit if lowers else self._left_s
+            self._clients[service, lowers] = self._make(service, limits, left_s)
+        return self._clients[service, lowers]
 
-    def single_try(self, service: Service, read_s: float) -> Any:
+    def single_try(self, service: str, read_s: float) -> Any:
         """Return a new client that tries once and waits `read_s` seconds for a whole answer.
 
         Raises UsageError as `get` does.
@@ -111,7 +124,7 @@ class Clients:
         limits = Limits(1, min(CONNECT_S, read_s), read_s, read_s)
         return self._make(service, limits, self._left_s)
 
-    def _make(self, service: Service, limits: Limits, left_s: Callable[[], float]) -> Any:
+    def _make(self, service: str, limits: Limits, left_s: Callable[[], float]) -> Any:
         from botocore.config import Config
 
         config = Config(

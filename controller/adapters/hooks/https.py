@@ -16,7 +16,7 @@ from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import HttpsHook, SecretReference
 from controller.errors import DeliveryError
 from controller.ports.clock import Clock
-from controller.process.settings import Egress
+from controller.ports.egress import Egress
 
 if TYPE_CHECKING:
     from controller.adapters.http.response import Answer

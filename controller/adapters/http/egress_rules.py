@@ -11,7 +11,8 @@ from collections.abc import Collection
 from time import monotonic
 from typing import Final
 
-from controller.process.settings import EGRESS_PROXY, PRIVATE_HOSTS, Egress, Proxy
+from controller.ports.egress import Egress, Proxy
+from controller.process.settings import EGRESS_PROXY, PRIVATE_HOSTS
 
 # Names of the local network: RFC 6761, 6762, 8375, and the one that ICANN reserves.
 LOCAL_SUFFIXES: Final = ("localhost", "local", "internal", "home.arpa", "localdomain")

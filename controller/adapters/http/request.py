@@ -21,7 +21,7 @@ from controller.adapters.http.egress_rules import (
     open_tunnel,
 )
 from controller.core.units import count_text
-from controller.process.settings import Egress, Proxy
+from controller.ports.egress import Egress, Proxy
 
 if TYPE_CHECKING:
     from ssl import SSLSocket

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from controller.adapters.aws.clients import AWS_ERRORS, Clients, error_text
+from controller.adapters.aws.clients import AWS_ERRORS, ClientSource, error_text
 from controller.errors import UsageError
 from controller.process import logging
 
@@ -23,7 +23,7 @@ class CallerIdentity:
     problem: str = ""
 
 
-def caller_identity(clients: Clients) -> CallerIdentity:
+def caller_identity(clients: ClientSource) -> CallerIdentity:
     """Return the caller, by one call of STS. Raises UsageError without region or credentials."""
     try:
         answer = clients.get("sts").get_caller_identity()
@@ -33,7 +33,7 @@ def caller_identity(clients: Clients) -> CallerIdentity:
     return CallerIdentity(str(answer.get("Arn", "")), _date(headers.get("date", "")))
 
 
-def caller_arn(clients: Clients) -> str:
+def caller_arn(clients: ClientSource) -> str:
     """Return the ARN of the caller; empty without credentials, or when STS does not answer.
 
     Every failure is logged and none is raised: the ARN is only a name for the history, and by then

@@ -77,22 +77,3 @@ def _logs_error(group: str, error: Exception) -> LogsError:
 
 def _milliseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1_000)
-
-
-def group_of(client: Any, function: str) -> str:
-    """Return the log group that the function is configured to log to.
-
-    client: a boto3 Lambda client. Raises LogsError when Lambda does not say.
-    """
-    try:
-        answer = client.get_function_configuration(FunctionName=function)
-    except AWS_ERRORS as error:
-        action = f"the log group of {function} is not known (lambda:GetFunctionConfiguration)"
-        raise LogsError(error_text(action, error), code=code_of(error)) from error
-    configured: str = (answer.get("LoggingConfig") or {}).get("LogGroup") or default_group(function)
-    return configured
-
-
-def default_group(function: str) -> str:
-    """Return the log group that Lambda uses by default for a function, given by name or ARN."""
-    return f"/aws/lambda/{function.rpartition(':')[2]}"

@@ -15,7 +15,7 @@ from controller.core.policy.notify import SLACK_HOSTS
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text
 from controller.errors import DeliveryError
-from controller.process.settings import Egress
+from controller.ports.egress import Egress
 from controller.text import printable, printable_block
 
 WITHIN_S: Final = 5.0

@@ -5,29 +5,46 @@ IAM: as in lambda_environment.py and change_obstacles.py.
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from controller.adapters.aws.clients import AWS_ERRORS, code_of, is_conflict, is_transient
-from controller.adapters.targets.lambda_environment import Configuration, LambdaFunction
+from controller.adapters.aws.clients import (
+    AWS_ERRORS,
+    code_of,
+    error_text,
+    is_conflict,
+    is_transient,
+)
+from controller.adapters.targets.lambda_environment import (
+    Configuration,
+    LambdaFunction,
+    encryption_key,
+)
 from controller.adapters.targets.lower_to_zero import LoweringLoop
 from controller.adapters.targets.weight_variables import ENVIRONMENT_BYTES, Pair, environment_bytes
-from controller.core.checks import Obstacle
+from controller.core.checks import NameWarning, Obstacle
 from controller.core.observation import TargetReading
-from controller.core.policy import LambdaEnv
+from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.errors import (
+    LogsError,
     TargetError,
     WriteConflictError,
     WriteRefusedError,
     WriteUncertainError,
 )
+from controller.ports.account import Account
 from controller.ports.clock import Clock
-
-if TYPE_CHECKING:
-    from controller.adapters.targets.variable_name_warnings import NameWarning
+from controller.ports.target import InspectableTarget
 
 
-class LambdaEnvTarget:
+def open_target(target: LambdaEnv, account: Account) -> "LambdaEnvTarget":
+    """Return the adapter of `target` in `account`."""
+    client = account.lowering_client("lambda")
+    return LambdaEnvTarget(client, target, account.clock, account.jitter)
+
+
+class LambdaEnvTarget(InspectableTarget):
     """`InspectableTarget` on the environment of one function.
 
     client: a boto3 Lambda client. jitter: draws a pause between two limits, in seconds.
@@ -40,7 +57,7 @@ class LambdaEnvTarget:
         clock: Clock,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self._client = client
+        self._client, self._target = client, target
         self._pair = Pair(target.percentage, target.boolean)
         self._function = LambdaFunction(client, target.function, self._pair)
         self._clock = clock
@@ -60,12 +77,18 @@ class LambdaEnvTarget:
 
         return change_obstacles.obstacles(self._client, self._function.name, self._pair)
 
-    def name_warnings(self) -> "Sequence[NameWarning]":
+    def name_warnings(self) -> Sequence[NameWarning]:
         """Return why the variable names may be wrong for the function. Raises as `read` does."""
         from controller.adapters.targets import variable_name_warnings
 
         variables = self._function.read().variables
-        return variable_name_warnings.name_warnings(self._function.name, self._pair, variables)
+        warnings = variable_name_warnings.name_warnings(self._function.name, self._pair, variables)
+        return [replace(one, command=self._command(one.left_on)) for one in warnings]
+
+    def _command(self, left_on: str) -> str:
+        """Return the rollback that also lowers the boolean variable `left_on`; empty without."""
+        related = self._target.model_copy(update={"boolean": left_on})
+        return related.rollback_command if left_on else ""
 
     def foreign_values(self) -> Sequence[str]:
         """Return the variables whose values are no weight and would be overwritten.
@@ -73,6 +96,24 @@ class LambdaEnvTarget:
         Raises what `read` raises.
         """
         return self._pair.foreign_values(self._function.read().variables)
+
+    def encryption_key(self) -> str:
+        """Return the ARN of the customer managed key of the environment; empty without one."""
+        return encryption_key(self._client, self._function.name)
+
+    def log_group(self) -> str:
+        """Return the log group that the function is configured to log to.
+
+        Raises LogsError when Lambda does not say.
+        """
+        name = self._function.name
+        try:
+            answer = self._client.get_function_configuration(FunctionName=name)
+        except AWS_ERRORS as error:
+            action = f"the log group of {name} is not known (lambda:GetFunctionConfiguration)"
+            raise LogsError(error_text(action, error), code=code_of(error)) from error
+        configured: str = (answer.get("LoggingConfig") or {}).get("LogGroup") or ""
+        return configured or self._target.log_group
 
     # --- shift: one attempt ---------------------------------------------------------------------
 

@@ -156,22 +156,18 @@ class LambdaFunction:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionIdentity:
-    """The ARN of a function, and of the customer managed key of its environment, if any."""
+def encryption_key(client: Any, name: str) -> str:
+    """Return the ARN of the key of the function's environment; empty for a key of AWS.
 
-    arn: str
-    key: str
-
-
-def identity(client: Any, name: str) -> FunctionIdentity:
-    """Return the ARNs of the function `name`. Raises TargetError when Lambda does not answer."""
+    Raises TargetError when Lambda does not answer.
+    """
     try:
         answer = _check_answer(client.get_function_configuration(FunctionName=name))
     except AWS_ERRORS as error:
         text = error_text(f"{name} could not be read (lambda:GetFunctionConfiguration)", error)
         raise TargetError(text, code=code_of(error)) from error
-    return FunctionIdentity(answer["FunctionArn"], answer.get("KMSKeyArn", ""))
+    key: str = answer.get("KMSKeyArn", "")
+    return key
 
 
 def _check_answer(answer: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -4,27 +4,11 @@ Warnings quote names of variables, never a secret value.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
 from controller.adapters.targets.weight_variables import Pair
-
-
-@dataclass(frozen=True, slots=True)
-class NameWarning:
-    """Why 0 % in a pair of variables may not be 0 % of traffic.
-
-    mistaken: the name is probably wrong: the function has no such variable (and no other one of the
-    pair sets a weight), or its value has the wrong type and would be overwritten.
-    foreign: the same, and certain: no rollout can have left the variable like this.
-    left_on: the variable that may still send all traffic to the canary; empty: none.
-    """
-
-    text: str
-    mistaken: bool = False
-    foreign: bool = False
-    left_on: str = ""
+from controller.core.checks import NameWarning
 
 
 def name_warnings(function: str, pair: Pair, variables: Mapping[str, str]) -> list[NameWarning]:

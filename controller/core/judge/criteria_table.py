@@ -57,7 +57,7 @@ def measured_text(finding: Finding, policy: Policy) -> str:
         case Share():
             return percent(value, finding.bound, 2)
         case criterion:
-            return _bounded_value_text(criterion, value, finding.bound, policy)
+            return _bounded_value_text(criterion, value, finding.bound, policy)  # type: ignore[arg-type]
 
 
 def _bounded_value_text(
@@ -104,7 +104,7 @@ def target_text(criterion: Criterion, policy: Policy) -> str:
         case Alarm() | Attestation():
             return _target_text(criterion, 0.0, policy)
         case unreachable:
-            assert_never(unreachable)
+            assert_never(unreachable)  # type: ignore[arg-type]
 
 
 def _target_text(criterion: Criterion, bound: float, policy: Policy) -> str:
@@ -120,7 +120,7 @@ def _target_text(criterion: Criterion, bound: float, policy: Policy) -> str:
         case Share():
             return f"{percent(bound, bound, 0)} ± {format_percent(criterion.tolerance)}"
         case _:
-            return _bounded_target_text(criterion, bound, policy)
+            return _bounded_target_text(criterion, bound, policy)  # type: ignore[arg-type]
 
 
 def _bounded_target_text(criterion: BoundedCriterion, bound: float, policy: Policy) -> str:

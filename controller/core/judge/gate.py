@@ -128,14 +128,14 @@ def _judge_criterion(name: str, criterion: Criterion, evidence: Evidence, fold: 
             search_span = log_search_span(name, evidence)
             tally = evidence.tallies.get(name, Tally())
             tally = fold_tally(name, criterion, evidence, tally, search_span.end)
-            function = evidence.policy.target.function
+            group = evidence.policy.log_group_of(criterion)
             start, closed_end = evidence.start, evidence.closed_end
             log_evidence = LogEvidence(
-                name, criterion, tally, evidence.series, function, start, closed_end, search_span
+                name, criterion, tally, evidence.series, group, start, closed_end, search_span
             )
             return _add_lost_windows(log_evidence.finding(), criterion, tally)
         case _:
-            return _judge_metric(name, criterion, evidence, fold)
+            return _judge_metric(name, criterion, evidence, fold)  # type: ignore[arg-type]
 
 
 def _judge_metric(

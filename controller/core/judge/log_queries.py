@@ -37,7 +37,7 @@ def event_search_span(begin: int, closed_end: int) -> Span:
 
 
 def log_queries_of(
-    name: str, criterion: LogEvents, function: str, begin: int, judged_span: Span
+    name: str, criterion: LogEvents, group: str, begin: int, judged_span: Span
 ) -> Iterator[tuple[str, LogQuery]]:
     """Yield the log queries of criterion `name`, by series key.
 
@@ -46,7 +46,6 @@ def log_queries_of(
     """
     if judged_span.start >= judged_span.end:
         return
-    group = criterion.log_group_of(function)
     event, control = log_keys(name)
     newest = Span(
         control_window_start(criterion, judged_span.start, judged_span.end), judged_span.end

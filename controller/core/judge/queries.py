@@ -178,5 +178,5 @@ def _log_queries(rollout: Rollout, judged_span: Span) -> dict[str, LogQuery]:
         if isinstance(one, LogEvents):
             sealed = rollout.tallies[name].through if name in rollout.tallies else 0
             begin = max(judged_span.start, sealed)
-            queries |= log_queries_of(name, one, policy.target.function, begin, judged_span)
+            queries |= log_queries_of(name, one, policy.log_group_of(one), begin, judged_span)
     return queries

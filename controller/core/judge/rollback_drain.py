@@ -327,7 +327,7 @@ class EventEvidence:
 
     @property
     def _group(self) -> str:
-        return self.verify.log_group_of(self.watch.rollout.policy.target.function)
+        return self.watch.rollout.policy.log_group_of(self.verify)
 
     @property
     def _silence_text(self) -> str:
@@ -378,7 +378,7 @@ def log_queries(watch: DrainWatch, open_end: int, *, last: bool) -> dict[str, Lo
     verify = policy.verify_rollback
     if verify is None:
         return {}
-    group, whole_span = verify.log_group_of(policy.target.function), Span(watch.begin, open_end)
+    group, whole_span = policy.log_group_of(verify), Span(watch.begin, open_end)
     queries = {ABSENT_KEY: LogQuery(group, verify.absent, whole_span, EVENT_LIMIT)}
     if not watch.too_early_text:
         settled = Span(watch.begin, watch.closed_end)

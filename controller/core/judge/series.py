@@ -152,7 +152,11 @@ def measure_for(
             return _no_window  # they have no metric
         case _:
             return _measure_bounded(
-                criterion, metrics, reader, has_traffic=has_traffic, baseline=baseline
+                criterion,  # type: ignore[arg-type]
+                metrics,
+                reader,
+                has_traffic=has_traffic,
+                baseline=baseline,
             )
 
 

@@ -12,7 +12,6 @@ from controller.core.policy.criteria import (
     BoundedCriterion,
     BurnRate,
     BurnWindow,
-    Criterion,
     LatencyIncrease,
     LogEvents,
     NonMetricCriterion,
@@ -24,7 +23,8 @@ from controller.core.policy.criteria import (
 )
 from controller.core.policy.freeze import Freeze, Frozen
 from controller.core.policy.hooks import Hook, Hooks, HttpsHook, LambdaHook
-from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
+from controller.core.policy.judging import Criterion
+from controller.core.policy.model import Metric, Policy, Step
 from controller.core.policy.notify import (
     Channel,
     EventBridgeChannel,
@@ -32,6 +32,7 @@ from controller.core.policy.notify import (
     SlackChannel,
     SnsChannel,
 )
+from controller.core.policy.targets import TargetSpec
 from controller.core.policy.verify_rollback import VerifyRollback
 
 __all__ = [
@@ -52,7 +53,6 @@ __all__ = [
     "Hook",
     "Hooks",
     "HttpsHook",
-    "LambdaEnv",
     "LambdaHook",
     "LatencyIncrease",
     "LogEvents",
@@ -65,6 +65,7 @@ __all__ = [
     "SnsChannel",
     "Step",
     "SuccessRate",
+    "TargetSpec",
     "Threshold",
     "Traffic",
     "VerifyRollback",

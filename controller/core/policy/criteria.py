@@ -15,12 +15,13 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import chain
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationInfo,
     WithJsonSchema,
     field_serializer,
@@ -35,17 +36,18 @@ from controller.core.policy.judging import (
     FAILURE_LIMIT,
     Assurance,
     Control,
+    Criterion,
     DualJudgeRule,
     Exceedance,
     FailureLimit,
     MinutelyRule,
     Reference,
-    Rule,
     WindowedRule,
     require_metrics,
     require_sequential,
 )
-from controller.core.policy.verify_rollback import LOG_GROUP_PATTERN, EventPattern, lambda_log_group
+from controller.core.policy.kinds import Kinds
+from controller.core.policy.verify_rollback import LOG_GROUP_PATTERN, EventPattern
 from controller.core.units import (
     PERCENT_PATTERN,
     DurationRange,
@@ -271,7 +273,7 @@ class Traffic(WindowedRule):
             yield ("control",), self.control
 
 
-class Share(Rule):
+class Share(Criterion):
     """The share of requests on the canary is what the weight says."""
 
     kind: Literal["share"] = Field(description="Kind of the criterion.")
@@ -337,7 +339,7 @@ def _burn_window(factor: float, long: int, short_minutes: int) -> BurnWindow:
 BURN_WINDOWS = (_burn_window(14.4, 1, 5), _burn_window(6, 6, 30))
 
 
-class BurnRate(Rule):
+class BurnRate(Criterion):
     """No pair of windows burns the error budget of `slo` faster than its factor."""
 
     kind: Literal["burn_rate"] = Field(description="Kind of the criterion.")
@@ -424,7 +426,7 @@ def alarm_name(alarm: str) -> str:
     return alarm if match is None else match["name"]
 
 
-class Alarm(Rule):
+class Alarm(Criterion):
     """A CloudWatch alarm is OK."""
 
     kind: Literal["alarm"] = Field(description="Kind of the criterion.")
@@ -434,7 +436,7 @@ class Alarm(Rule):
     )
 
 
-class LogEvents(Rule):
+class LogEvents(Criterion):
     """An event is absent from the log of the function, or present in it, while logs arrive."""
 
     model_config = ConfigDict(
@@ -489,12 +491,8 @@ class LogEvents(Rule):
         """The most `absent` events that pass, or the fewest `present` events."""
         return (self.max or 0) if self.present is None else (self.min or 1)
 
-    def log_group_of(self, function: str) -> str:
-        """Return the log group, for a target function of this name or ARN."""
-        return self.log_group or lambda_log_group(function)
 
-
-class Attestation(Rule):
+class Attestation(Criterion):
     """A person has signed what no measurement shows."""
 
     kind: Literal["attestation"] = Field(description="Kind of the criterion.")
@@ -510,15 +508,34 @@ BoundedCriterion: TypeAlias = SuccessRate | LatencyIncrease | Threshold | Traffi
 # Criteria that read no metric.
 NonMetricCriterion: TypeAlias = Alarm | LogEvents | Attestation
 
-Criterion: TypeAlias = Annotated[
-    SuccessRate
-    | LatencyIncrease
-    | Threshold
-    | Traffic
-    | Share
-    | BurnRate
-    | Alarm
-    | LogEvents
-    | Attestation,
-    Field(discriminator="kind"),
-]
+
+class MissingCriterion(Criterion):
+    """A stored criterion whose kind has no usable model here: it is never judged."""
+
+    model_config = ConfigDict(extra="allow")
+
+    _problem: str = PrivateAttr(default="")
+
+    @property
+    def problem(self) -> str:
+        """Why there is no model."""
+        return self._problem
+
+
+CRITERIA: Final = Kinds(
+    "criterion",
+    "rolloutctl.criteria",
+    {
+        "success_rate": "controller.core.policy.criteria:SuccessRate",
+        "latency_increase": "controller.core.policy.criteria:LatencyIncrease",
+        "threshold": "controller.core.policy.criteria:Threshold",
+        "traffic": "controller.core.policy.criteria:Traffic",
+        "share": "controller.core.policy.criteria:Share",
+        "burn_rate": "controller.core.policy.criteria:BurnRate",
+        "alarm": "controller.core.policy.criteria:Alarm",
+        "log_events": "controller.core.policy.criteria:LogEvents",
+        "attestation": "controller.core.policy.criteria:Attestation",
+    },
+    Criterion,
+    MissingCriterion,
+)

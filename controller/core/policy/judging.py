@@ -60,9 +60,10 @@ Gates: TypeAlias = Annotated[
 ]
 
 
-class Rule(Model):
+class Criterion(Model):
     """Base of every criterion, whatever it is judged from."""
 
+    kind: str
     gates: Gates = Field(
         default=None,
         description="false: it is measured, shown and recorded, and neither holds nor rolls back "
@@ -89,7 +90,7 @@ class Rule(Model):
         yield from ()
 
 
-class WindowedRule(Rule):
+class WindowedRule(Criterion):
     """A criterion whose closed windows are compared one by one."""
 
     judge: Literal["threshold"] = Field(

@@ -10,52 +10,25 @@ import json
 from datetime import datetime, timedelta
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
 
 from controller.core.policy.base import Model, Name
-from controller.core.policy.criteria import Criterion
+from controller.core.policy.criteria import CRITERIA, LogEvents
 from controller.core.policy.freeze import Freeze, Frozen
 from controller.core.policy.hooks import Hook, Hooks
-from controller.core.policy.judging import DEFAULT_FALSE_ROLLBACK, Budget
+from controller.core.policy.judging import DEFAULT_FALSE_ROLLBACK, Budget, Criterion
 from controller.core.policy.notify import SUMMARY_EVERY, Channels, SummaryEvery
+from controller.core.policy.targets import Target
 from controller.core.policy.verify_rollback import VerifyRollback
 from controller.core.units import DurationRange, format_duration, quote_value
 
 OnInconclusive: TypeAlias = Literal["pause", "rollback", "advance"]
 
 POLICY_NAME_PATTERN = r"^[a-z][a-z0-9-]{0,62}$"
-ENV_NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]{1,254}$"
 STATISTIC_PATTERN = r"^(Sum|Average|Minimum|Maximum|SampleCount|p([0-9]{1,2}(\.[0-9]{1,2})?|100))$"
-FUNCTION_PATTERN = r"^(arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:)?[A-Za-z0-9_-]{1,140}$"
 
-
-def _unreserved(name: str) -> str:
-    if name.startswith(("AWS_", "LAMBDA_")) or name in ("_HANDLER", "TZ"):
-        raise ValueError(f"{name} is reserved by AWS Lambda")
-    return name
-
-
-EnvName: TypeAlias = Annotated[str, Field(pattern=ENV_NAME_PATTERN), AfterValidator(_unreserved)]
 
 AwsName: TypeAlias = Annotated[str, Field(min_length=1, max_length=255)]
-
-
-class LambdaEnv(Model):
-    """A percentage (and a boolean) in the environment of one Lambda function."""
-
-    kind: Literal["lambda-env"] = Field(description="What holds the weight.")
-    function: Annotated[str, Field(pattern=FUNCTION_PATTERN)] = Field(
-        description="Name or ARN of the function, without version or alias: only $LATEST changes."
-    )
-    percentage: EnvName = Field(description="Variable that holds the weight, 0 to 100.")
-    boolean: EnvName | None = Field(
-        default=None, description='Variable that is "true" exactly at 100, else "false".'
-    )
-
-    def locks(self, identity: str) -> tuple[str, ...]:
-        """Return the locks of a rollout of the target `identity`: one for each of its variables."""
-        names = (self.percentage, self.boolean) if self.boolean else (self.percentage,)
-        return tuple(f"{identity}#{name}" for name in names)
 
 
 class Metric(Model):
@@ -124,9 +97,11 @@ class Policy(Model):
     summary: Annotated[str, Field(max_length=200)] = Field(
         default="", description="One sentence for people."
     )
-    target: LambdaEnv = Field(description="What holds the weight.")
+    target: Target
     metrics: dict[Name, Metric] = Field(description="Measurements by name.")
-    criteria: dict[Name, Criterion] = Field(description="What must hold, by id.")
+    criteria: dict[Name, Annotated[Criterion, CRITERIA]] = Field(
+        description="What must hold, by id."
+    )
     steps: tuple[Step, ...] = Field(description="The ladder; weights climb and end at 100.")
     warmup: Annotated[timedelta, DurationRange("0s", "6h")] = Field(
         default=timedelta(minutes=2),
@@ -202,6 +177,10 @@ class Policy(Model):
         """Return how long the gate of step number `step` may hold after its bake."""
         bake = self.steps[step].bake
         return 2 * bake if self.max_hold is None else self.max_hold
+
+    def log_group_of(self, searched: LogEvents | VerifyRollback) -> str:
+        """Return the log group in which the events of `searched` are counted."""
+        return searched.log_group or self.target.log_group
 
     def needs_approval(self, step: int) -> bool:
         """Tell whether step number `step` needs the approval of an operator before it is taken."""

@@ -1,11 +1,19 @@
 """Channels that a policy sends notices to. It names where a secret is kept, never the secret."""
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    model_validator,
+)
 
 from controller.core.policy.base import Model
+from controller.core.policy.kinds import Kinds
 from controller.core.units import DurationRange
 
 TOPIC_PATTERN = r"^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$"
@@ -64,8 +72,10 @@ Host: TypeAlias = Annotated[str, Field(pattern=HOST_PATTERN)]
 MinSeverity: TypeAlias = Literal["info", "warning", "critical"]
 
 
-class _Channel(Model):
+class Channel(Model):
     """Base of every channel."""
+
+    kind: str
 
     least: MinSeverity | None = Field(
         default=None, description="Least severity that is sent there; info when left out."
@@ -76,8 +86,26 @@ class _Channel(Model):
         order = ("info", "warning", "critical")
         return order.index(severity) >= order.index(self.least or "info")
 
+    @property
+    def display_name(self) -> str:
+        """The channel in a few words."""
+        return self.kind
 
-class SnsChannel(_Channel):
+
+class MissingChannel(Channel):
+    """A stored channel whose kind has no usable model here: nothing is delivered to it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    _problem: str = PrivateAttr(default="")
+
+    @property
+    def problem(self) -> str:
+        """Why there is no model."""
+        return self._problem
+
+
+class SnsChannel(Channel):
     """An SNS topic: e-mail, SMS, queues, pagers."""
 
     kind: Literal["sns"] = Field(description="What sort of channel it is.")
@@ -91,7 +119,7 @@ class SnsChannel(_Channel):
         return f"sns {self.topic.rpartition(':')[2]}"
 
 
-class SlackChannel(_Channel):
+class SlackChannel(Channel):
     """An incoming webhook of Slack, or of what takes the same messages."""
 
     kind: Literal["slack"] = Field(description="What sort of channel it is.")
@@ -108,7 +136,7 @@ class SlackChannel(_Channel):
         return f"slack by {self.webhook.display_name}"
 
 
-class EventBridgeChannel(_Channel):
+class EventBridgeChannel(Channel):
     """An EventBridge event bus: rules may start anything."""
 
     kind: Literal["eventbridge"] = Field(description="What sort of channel it is.")
@@ -122,9 +150,17 @@ class EventBridgeChannel(_Channel):
         return f"eventbridge {self.bus.rpartition('/')[2]}"
 
 
-Channel: TypeAlias = Annotated[
-    SnsChannel | SlackChannel | EventBridgeChannel, Field(discriminator="kind")
-]
+CHANNELS: Final = Kinds(
+    "channel",
+    "rolloutctl.notifiers",
+    {
+        "sns": "controller.core.policy.notify:SnsChannel",
+        "slack": "controller.core.policy.notify:SlackChannel",
+        "eventbridge": "controller.core.policy.notify:EventBridgeChannel",
+    },
+    Channel,
+    MissingChannel,
+)
 
 
 def _not_empty(channels: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -134,7 +170,7 @@ def _not_empty(channels: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 Channels: TypeAlias = Annotated[
-    tuple[Channel, ...],
+    tuple[Annotated[Channel, CHANNELS], ...],
     Field(max_length=10, json_schema_extra={"minItems": 1}),
     AfterValidator(_not_empty),
 ]

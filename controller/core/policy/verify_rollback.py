@@ -50,7 +50,3 @@ class VerifyRollback(Model):
         description="Filter pattern of an event that only the stable path logs, once a request: "
         "without it, silence proves nothing."
     )
-
-    def log_group_of(self, function: str) -> str:
-        """Return the log group, for a target function of this name or ARN."""
-        return self.log_group or lambda_log_group(function)

@@ -145,9 +145,8 @@ def _unconfirmed_text(rollout: Rollout, why: str) -> str:
 
 def _zero_assignments(rollout: Rollout) -> str:
     """Return what an operator has to set, like `PERCENTAGE=0 and BOOLEAN=false`."""
-    target = rollout.policy.target
-    boolean = f" and {target.boolean}=false" if target.boolean else ""
-    return f"{target.percentage}=0{boolean}"
+    settings = rollout.policy.target.settings(0)
+    return " and ".join(f"{name}={value}" for name, value in settings.items())
 
 
 def confirm_rollback(rollout: Rollout, now: datetime) -> Decision:

@@ -63,14 +63,13 @@ def log_queries(policy: Policy, now: datetime) -> dict[str, tuple[LogQuery, ...]
 
 
 def _queries(policy: Policy, span: Span) -> Iterator[tuple[str, tuple[LogQuery, ...]]]:
-    function = policy.target.function
     if (verify := policy.verify_rollback) is not None:
-        group = verify.log_group_of(function)
+        group = policy.log_group_of(verify)
         patterns = (verify.present, verify.absent)
         yield "log of verify_rollback", tuple(LogQuery(group, one, span, 1) for one in patterns)
     for name, one in policy.criteria.items():
         if isinstance(one, LogEvents):
-            query = LogQuery(one.log_group_of(function), one.control, span, 1)
+            query = LogQuery(policy.log_group_of(one), one.control, span, 1)
             yield f"log of {name}", (query,)
 
 

@@ -1,6 +1,6 @@
 """All checks of `rolloutctl doctor`; a source that cannot be read degrades only its own check."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -29,21 +29,6 @@ from controller.ports.metrics import AlarmSource, MetricListing, MetricSource
 from controller.ports.monitoring import Deployed, Subscription
 from controller.ports.store import Store
 from controller.ports.target import InspectableTarget
-
-
-class TargetWarning(Protocol):
-    """A reason to doubt that a variable named in the policy is the right one."""
-
-    @property
-    def text(self) -> str: ...
-
-
-class NameCheckedTarget(InspectableTarget, Protocol):
-    """A target that also checks whether the policy names the variables that the function has."""
-
-    def name_warnings(self) -> Sequence[TargetWarning]:
-        """Return a warning for each variable that may be the wrong one. Raises TargetError."""
-        ...
 
 
 class MetricCatalogue(Protocol):
@@ -92,7 +77,7 @@ class Doctor:
     policy: Policy
     clock: Clock
     store: Store | StoreError
-    target: NameCheckedTarget
+    target: InspectableTarget
     metrics: MetricSource
     catalogue: MetricCatalogue
     alarms: AlarmSource

@@ -73,7 +73,8 @@ def _dashboard_text(policy: Policy) -> str:
     summary = f" {policy.summary}" if policy.summary else ""
     target = policy.target
     return (
-        f"**{policy.name}**:{summary} The weight is `{target.percentage}` of `{target.function}`: "
+        f"**{policy.name}**:{summary} The weight is `{next(iter(target.settings(0)))}` of "
+        f"`{target.name}`: "
         f"{policy.steps_text()}.\n\n"
         "Made by `rolloutctl monitoring deploy`, which overwrites what is edited here."
     )

@@ -11,7 +11,6 @@ from controller.core.judge.queries import aligned_span, queries_for
 from controller.core.observation import QueryStatus, Series, TargetReading, UpdateStatus
 from controller.core.policy import BurnRate, Criterion, Policy, SuccessRate, Threshold
 from controller.core.units import ceil_to, floor_to
-from controller.engine.direct_write import rollback_command
 from controller.engine.tick import Runner
 
 # A criterion is evaluated at least this far back to see whether it fails already.
@@ -34,7 +33,7 @@ def weight_refusals(runner: Runner, policy: Policy, reading: TargetReading) -> l
         remedy = (
             f"let {owner} finish, or roll it back (rolloutctl rollback {owner})"
             if owner
-            else f"roll back by hand ({rollback_command(policy.target)})"
+            else f"roll back by hand ({policy.target.rollback_command})"
         )
         refusals.append(
             f"the canary has {reading.weight} % already{owner_text} ({reading.shown}); "

@@ -73,12 +73,11 @@ class FakeLambda:
         self,
         clock: VirtualClock,
         rules: Callable[[], UpdateRules],
-        on_traffic_change: Callable[[Function], None],
         seed: int,
     ) -> None:
         self._clock = clock
         self._rules = rules
-        self._on_traffic_change = on_traffic_change
+        self.on_traffic_change: Callable[[Function], None] = lambda _function: None
         self._rng = Random(f"{seed}:revisions")
         self._functions: dict[str, Function] = {}
 
@@ -96,6 +95,7 @@ class FakeLambda:
             modified=self._stamp(),
         )
         self._functions[bare] = function
+        self.on_traffic_change(function)
         return function
 
     def function(self, name: str) -> Function:
@@ -122,7 +122,7 @@ class FakeLambda:
         function.pinned = dict(variables)
         arn = f"{function.arn}:live"
         function.aliases.append({"AliasArn": arn, "Name": "live", "FunctionVersion": "1"})
-        self._on_traffic_change(function)
+        self.on_traffic_change(function)
 
     def get_function_configuration(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Answer GetFunctionConfiguration."""
@@ -186,7 +186,7 @@ class FakeLambda:
             return
         function.status, function.reason = "Successful", ""
         function.served = environment
-        self._on_traffic_change(function)
+        self.on_traffic_change(function)
 
     def _configuration(self, function: Function) -> dict[str, Any]:
         answer: dict[str, Any] = {

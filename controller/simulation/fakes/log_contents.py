@@ -34,15 +34,15 @@ def publish_events(policy: Policy, logs: FakeLogs, traffic: TrafficModel, script
 
 def _events(policy: Policy) -> Iterator[tuple[str, tuple[Path, ...], str, str]]:
     """Yield log group, paths that log it, place in the policy, and pattern of each event."""
-    function, verify = policy.target.function, policy.verify_rollback
+    verify = policy.verify_rollback
     if verify is not None:
-        group = verify.log_group_of(function)
+        group = policy.log_group_of(verify)
         yield group, (Path.STABLE,), "verify_rollback.present", verify.present
         yield group, (Path.CANARY,), "verify_rollback.absent", verify.absent
     yielded_controls = set[tuple[str, str]]()
     for name, criterion in policy.criteria.items():
         if isinstance(criterion, LogEvents):
-            group = criterion.log_group_of(function)
+            group = policy.log_group_of(criterion)
             paths = () if criterion.present is None else (Path.CANARY,)
             field = "absent" if criterion.present is None else "present"
             yield group, paths, f"criteria.{name}.{field}", criterion.event

@@ -124,7 +124,7 @@ def _inferred_role(policy: Policy, metric: Metric, control: Measure | None) -> R
         return None
     if metric.namespace == "AWS/ApiGateway":
         return Role(path=Path.CANARY, measure=measure)
-    target = policy.target.function.rpartition(":")[2]
+    target = policy.target.name.rpartition(":")[2]
     is_target = metric.dimensions.get("FunctionName") == target
     return Role(path=Path.BOTH if is_target else Path.STABLE, measure=measure)
 

@@ -14,7 +14,6 @@ from controller.adapters.cloudformation.monitoring_stack import Stack
 from controller.adapters.hooks.lambda_function import LambdaHooks
 from controller.adapters.iam import caller, simulator
 from controller.adapters.iam.simulator import NotSimulatedError
-from controller.adapters.metrics import log_events
 from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.adapters.metrics.log_counts import CloudWatchLogCounts
@@ -26,7 +25,6 @@ from controller.adapters.notifiers.sns_subscriptions import Subscribers
 from controller.adapters.secrets import SecretReader
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.table import create_table
-from controller.adapters.targets import lambda_environment
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.core.hook_call import HookCall
 from controller.core.observation import (
@@ -104,11 +102,11 @@ RAISES: Mapping[str, tuple[type[Exception], Callable[[Clients], Any]]] = {
     "lowering": (TargetError, lambda clients: target(clients).lower_to_zero(timedelta(0))),
     "what IAM calls the function": (
         TargetError,
-        lambda clients: lambda_environment.identity(clients.get("lambda"), "handler"),
+        lambda clients: target(clients).encryption_key(),
     ),
     "where the function logs": (
         LogsError,
-        lambda clients: log_events.group_of(clients.get("lambda"), "handler"),
+        lambda clients: target(clients).log_group(),
     ),
     "log events": (
         LogsError,
@@ -295,7 +293,7 @@ def test_a_partial_description_of_a_table_does_not_pass_for_the_table_of_a_store
 )
 def test_the_date_of_an_answer_is_a_moment_with_its_zone_or_none(date: str) -> None:
     class Sts(Clients):
-        def get(self, _service: str) -> Any:
+        def get(self, service: str, *, lowers: bool = False) -> Any:
             return self
 
         def get_caller_identity(self) -> Any:

@@ -8,7 +8,7 @@ import pytest
 
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.core.observation import TargetReading, UpdateStatus
-from controller.core.policy import LambdaEnv
+from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.errors import TargetError, WriteConflictError
 from tests.adapters.contracts.benches import LambdaBench
 

@@ -18,7 +18,8 @@ from controller.core.hook_call import HookCall
 from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import HttpsHook, SecretReference
 from controller.errors import DeliveryError
-from controller.process.settings import Egress, read_egress
+from controller.ports.egress import Egress
+from controller.process.settings import read_egress
 from controller.simulation.clock import VirtualClock
 from tests.docs.tables.hook_answers import BODIES, PAGE, SENT, Body, Sent
 from tests.support.https_stub import Host, breaks_off, certificate, drips, host, in_turn, responds

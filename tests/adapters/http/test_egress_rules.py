@@ -10,7 +10,8 @@ import pytest
 
 from controller.adapters.http.egress_rules import MOST_HEAD
 from controller.adapters.http.request import HttpsError, post
-from controller.process.settings import Egress, read_egress
+from controller.ports.egress import Egress
+from controller.process.settings import read_egress
 from tests.support.connect_proxy import (
     OPEN,
     Behaviour,

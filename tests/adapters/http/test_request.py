@@ -9,7 +9,8 @@ import pytest
 
 from controller.adapters.http.request import HttpsError, post
 from controller.adapters.http.response import MAX_RESPONSE_BYTES
-from controller.process.settings import Egress, read_egress
+from controller.ports.egress import Egress
+from controller.process.settings import read_egress
 from tests.docs.tables.addresses import RANGES
 from tests.support.https_stub import Host, certificate, drips, host, responds
 

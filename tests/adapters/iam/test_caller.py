@@ -21,7 +21,7 @@ class Sts(Clients):
 
     answer: Any
 
-    def get(self, service: str) -> Any:
+    def get(self, service: str, *, lowers: bool = False) -> Any:
         if isinstance(self.answer, UsageError):
             raise self.answer
         return self

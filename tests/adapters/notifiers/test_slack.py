@@ -10,7 +10,7 @@ import pytest
 from controller.adapters.notifiers.slack import SlackNotifier, blocks
 from controller.core.policy import SecretReference, SlackChannel
 from controller.errors import DeliveryError
-from controller.process.settings import Egress
+from controller.ports.egress import Egress
 from tests.adapters.notifiers.channels import a_message, rolled_back_rollout
 from tests.support.https_stub import Host, Responder, certificate, host, responds
 

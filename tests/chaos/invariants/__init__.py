@@ -38,6 +38,7 @@ from tests.chaos.invariants.target import (
     OtherVariablesUnchanged,
     TrafficJudged,
 )
+from tests.support.rollouts import lambda_env
 
 __all__ = ["ALL", "Invariant", "Invariants", "SystemState", "Violation"]
 
@@ -77,7 +78,7 @@ class Invariants:
     """
 
     def __init__(self, policy: Policy, weight: int | None = 0, skew: timedelta = MOST_SKEW) -> None:
-        self.state = SystemState(policy.target, weight, weight, skew=skew)
+        self.state = SystemState(lambda_env(policy), weight, weight, skew=skew)
         self.violations: list[Violation] = []
         self._all = [one() for one in ALL]
 

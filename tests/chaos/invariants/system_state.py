@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from controller.core.history import Entry
-from controller.core.policy import LambdaEnv
+from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.core.rollout import Intent, Rollout
 from controller.core.transitions import ROLLBACK_PHASES
 from tests.chaos.event_log import (

@@ -75,7 +75,7 @@ def test_what_makes_sense_is_no_mistake(criterion: dict[str, Any]) -> None:
          "criteria.c.alarm: the name of an alarm has at most 255 characters"),
         ({**ALARM, "gates": "no"}, "criteria.c.gates: expected true or false, not 'no'"),
         ({**ALARM, "judge": "threshold"},
-         "criteria.c.judge: unknown key; known: gates, kind, alarm"),
+         "criteria.c.judge: unknown key; known: kind, gates, alarm"),
         ({"kind": "log_events", "control": "check"},
          "criteria.c: needs either `absent` or `present`"),
         ({**ABSENT, "present": "gateway"}, "criteria.c: needs either `absent` or `present`"),
@@ -153,10 +153,10 @@ def test_an_event_has_a_bound_and_a_group() -> None:
     assert {name: one.bound for name, one in log_events.items()} == {
         "absent": 0, "some": 3, "present": 1, "often": 5,
     }  # fmt: skip
-    assert log_events["absent"].log_group_of(
-        "arn:aws:lambda:eu-central-1:123456789012:function:f"
-    ) == ("/aws/lambda/f")
-    assert log_events["some"].log_group_of("f") == "elsewhere"
+    function = "arn:aws:lambda:eu-central-1:123456789012:function:f"
+    policy = parse(changed(target__function=function))
+    assert policy.log_group_of(log_events["absent"]) == "/aws/lambda/f"
+    assert policy.log_group_of(log_events["some"]) == "elsewhere"
 
 
 def test_neither_an_alarm_nor_a_share_is_judged_in_windows_of_its_own() -> None:

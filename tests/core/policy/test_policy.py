@@ -361,7 +361,7 @@ def test_a_mistake_in_what_verifies_a_rollback_is_one_line(verify: Any, line: st
 def test_a_function_logs_where_lambda_puts_it(function: str, group: str) -> None:
     policy = parse(changed(verify_rollback=EVENTS, target__function=function))
     assert policy.verify_rollback is not None
-    assert policy.verify_rollback.log_group_of(policy.target.function) == group
+    assert policy.log_group_of(policy.verify_rollback) == group
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,12 @@ from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_orig
 import pytest
 from pydantic import BaseModel
 
-from controller.core.policy import Policy
+from controller.core.policy import Channel, Criterion, Policy, TargetSpec
 from controller.core.policy.check.parse import PolicyProblems, parse
+from controller.core.policy.criteria import CRITERIA
+from controller.core.policy.kinds import Kinds
+from controller.core.policy.notify import CHANNELS
+from controller.core.policy.targets import TARGETS
 from controller.errors import PolicyError
 from controller.policy_file.loader import loads
 from tests.support.hostile import HARMLESS_TEXTS, HOSTILE_TEXTS
@@ -26,7 +30,10 @@ def leaves(kind: Any, place: tuple[str | int, ...] = (), kinds: Any = None) -> I
     """
     kinds = kinds or {}
     origin = get_origin(kind)
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
+    if kind in FAMILIES:
+        for model in FAMILIES[kind].models().values():
+            yield from leaves(model, place, kinds)
+    elif isinstance(kind, type) and issubclass(kind, BaseModel):
         tag = kind.model_fields.get("kind")
         inside = {**kinds, place: get_args(tag.annotation)[0]} if tag is not None else kinds
         for name, field in kind.model_fields.items():
@@ -37,6 +44,9 @@ def leaves(kind: Any, place: tuple[str | int, ...] = (), kinds: Any = None) -> I
     elif kind is not type(None) and origin is not Literal:
         yield place, kinds
 
+
+# The kinds that may stand where the model names their base.
+FAMILIES: Mapping[Any, Kinds[Any]] = {TargetSpec: TARGETS, Channel: CHANNELS, Criterion: CRITERIA}
 
 # What is below a type with arguments, and at which part of a place.
 BELOW: Mapping[Any, Callable[[Any], list[tuple[Any, tuple[str | int, ...]]]]] = {

@@ -11,7 +11,7 @@ from controller.core.commands import ALLOWED_PHASES, Command, Verb, apply_comman
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.message import Page
 from controller.core.observation import Observation, TargetReading
-from controller.core.policy import LambdaEnv, Policy
+from controller.core.policy import Policy, TargetSpec
 from controller.core.rollout import Rollout
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.tick import Runner
@@ -129,8 +129,8 @@ def _dry(runner: Runner) -> Runner:
     """Return a dry-run runner, so that the next start finds the same stage."""
     journal = Journal()
 
-    def open_target(target: LambdaEnv) -> InspectableTarget:
-        return DryRunTarget(runner.observer.targets(target), target.function, journal)
+    def open_target(target: TargetSpec) -> InspectableTarget:
+        return DryRunTarget(runner.observer.targets(target), target.name, journal)
 
     store = DryRunStore(runner.store, journal)
     observer = replace(runner.observer, store=store, targets=open_target)

@@ -19,6 +19,7 @@ from controller.errors import (
 from controller.operations.start.start import StartRequest, check_start, retry, start
 from controller.simulation.fakes.lambda_ import code_digest
 from tests.simulation.worlds import FUNCTION, HOUR, MINUTE, POLICY, scenario
+from tests.support.rollouts import lambda_env
 from tests.support.stage import (
     READ,
     SECRET,
@@ -819,4 +820,4 @@ def test_a_start_that_cannot_be_saved_any_more_says_so(tmp_path: Path) -> None:
         stage.use_store(ReadOnlyStore(stage.store))
         started = start(stage.runner, StartRequest(stage.policy))
         assert "created, and then could not be saved: the disk is full" in started.warnings[-1]
-        assert stage.variables[stage.policy.target.percentage] == "10"
+        assert stage.variables[lambda_env(stage.policy).percentage] == "10"

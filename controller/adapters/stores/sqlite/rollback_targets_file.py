@@ -14,7 +14,9 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from controller.core.policy import LambdaEnv
+from controller.core.policy import TargetSpec
+from controller.core.policy.kinds import KindError
+from controller.core.policy.targets import TARGETS
 from controller.core.rollout import Rollout
 from controller.process import logging
 
@@ -28,7 +30,7 @@ log = logging.logger()
 class KnownTarget:
     """The target of a rollout. identity: the ARN of the function, as read at the start."""
 
-    target: LambdaEnv
+    target: TargetSpec
     identity: str
 
 
@@ -63,8 +65,8 @@ def _parse_entries(entries: Mapping[str, Any]) -> Iterator[tuple[str, KnownTarge
         match entry:
             case {"target": target, "identity": str(identity)}:
                 try:
-                    yield rollout_id, KnownTarget(LambdaEnv.model_validate(target), identity)
-                except ValidationError:
+                    yield rollout_id, KnownTarget(TARGETS.read(target), identity)
+                except (ValidationError, KindError):
                     continue
             case _:
                 continue

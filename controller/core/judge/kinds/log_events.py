@@ -38,7 +38,7 @@ class LogEvidence:
     """The log events of one criterion in its step.
 
     tally: of its event. series: what was read since the tally was sealed, and the control's newest.
-    function: whose log it is. start, closed_end: the judged and settled time, unix seconds.
+    group: its log group. start, closed_end: the judged and settled time, unix seconds.
     search_span: where the event was searched for now; what is before that is sealed.
     """
 
@@ -46,7 +46,7 @@ class LogEvidence:
     criterion: LogEvents
     tally: Tally
     series: Mapping[str, Series]
-    function: str
+    group: str
     start: int
     closed_end: int
     search_span: Span
@@ -110,10 +110,6 @@ class LogEvidence:
         return sum(n for second, n in points.items() if begin <= second < self.closed_end)
 
     @property
-    def _group(self) -> str:
-        return self.criterion.log_group_of(self.function)
-
-    @property
     def _event_text(self) -> str:
         amount, bound = self.tally.amount, self.criterion.bound
         at_least = "" if amount <= bound else "at least "
@@ -123,7 +119,7 @@ class LogEvidence:
         side = "at least" if self.criterion.present is not None else "at most"
         limit_text = f"{side} {count_text(bound, 'time')} asked" if bound else "none allowed"
         since = f"since {utc_text(self.start)}"
-        return f"{self.criterion.event} {occurrence} in {self._group} {since}, {limit_text}"
+        return f"{self.criterion.event} {occurrence} in {self.group} {since}, {limit_text}"
 
     @property
     def _control_text(self) -> str:
@@ -138,7 +134,7 @@ class LogEvidence:
     @property
     def _backlog_text(self) -> str:
         return (
-            f"{self.name} is not judged yet: {self._group} was not read for long, and is read up "
+            f"{self.name} is not judged yet: {self.group} was not read for long, and is read up "
             f"to {utc_text(self.search_span.end)} now; the rest follows with each tick."
         )
 
@@ -146,6 +142,6 @@ class LogEvidence:
     def _no_control_text(self) -> str:
         return (
             f"{self.name} has no data: {self.criterion.control}, which is logged whatever happens, "
-            f"was not logged in {self._group} in the newest {self._window_text}; a log into which "
+            f"was not logged in {self.group} in the newest {self._window_text}; a log into which "
             "nothing arrives proves nothing."
         )

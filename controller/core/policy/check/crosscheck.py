@@ -14,13 +14,13 @@ from controller.core.policy.check.wording import suggestion
 from controller.core.policy.check.zone import zone_problem
 from controller.core.policy.criteria import (
     BurnRate,
-    Criterion,
     LatencyIncrease,
     Share,
     SuccessRate,
     Threshold,
     Traffic,
 )
+from controller.core.policy.judging import Criterion
 from controller.core.policy.model import Metric, Step
 from controller.core.units import format_duration
 
@@ -29,7 +29,6 @@ COUNT_STATISTICS = ("Sum", "SampleCount")
 
 def crosscheck(parts: PartialPolicy) -> Iterator[Problem]:
     """Yield every mistake that takes two parts to see."""
-    yield from _variables(parts)
     yield from _weights(parts)
     yield from _approvals(parts)
     yield from _zone(parts)
@@ -39,12 +38,6 @@ def crosscheck(parts: PartialPolicy) -> Iterator[Problem]:
     yield from _statistics(parts)
     yield from _bounds(parts)
     yield from gate_problems(parts)
-
-
-def _variables(parts: PartialPolicy) -> Iterator[Problem]:
-    target = parts.target
-    if target is not None and target.boolean == target.percentage:
-        yield Problem(("target", "boolean"), "must be another variable than `percentage`")
 
 
 def _weights(parts: PartialPolicy) -> Iterator[Problem]:
@@ -84,6 +77,13 @@ def _events(parts: PartialPolicy) -> Iterator[Problem]:
     verify = parts.verify
     if verify is not None and verify.absent == verify.present:
         yield Problem(("verify_rollback", "present"), "must be another event than `absent`")
+    if parts.target is None or parts.target.log_group:
+        return
+    logs = [(("criteria", name), one) for name, one in parts.valid_criteria()]
+    for place, one in [*logs, (("verify_rollback",), verify)]:
+        if getattr(one, "log_group", "") is None:
+            message = f"is required, because a {parts.target.kind} target has no log group"
+            yield Problem((*place, "log_group"), message)
 
 
 def _metric_names(parts: PartialPolicy) -> Iterator[Problem]:

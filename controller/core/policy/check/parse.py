@@ -5,40 +5,20 @@ runs over whatever can be read of a bad file, so that one bad step hides no bad 
 """
 
 from collections.abc import Mapping, Sequence
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from pydantic import ValidationError
+from pydantic import Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 from controller.core.policy.base import Model
-from controller.core.policy.baseline import ConcurrentBaseline, FixedBaseline, FrozenBaseline
 from controller.core.policy.check import wording
 from controller.core.policy.check.crosscheck import crosscheck
 from controller.core.policy.check.partial_policy import parse_partial
 from controller.core.policy.check.printable import unprintable_texts
 from controller.core.policy.check.problem import Place, Problem
-from controller.core.policy.criteria import (
-    Alarm,
-    Attestation,
-    BurnRate,
-    BurnWindow,
-    LatencyIncrease,
-    LogEvents,
-    Share,
-    SuccessRate,
-    Threshold,
-    Traffic,
-)
-from controller.core.policy.freeze import DailyWindow, DateWindow, Freeze, WeeklyWindow
-from controller.core.policy.hooks import Hooks, HttpsHook, LambdaHook
-from controller.core.policy.judging import Control
-from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
-from controller.core.policy.notify import (
-    EventBridgeChannel,
-    SecretReference,
-    SlackChannel,
-    SnsChannel,
-)
-from controller.core.policy.verify_rollback import VerifyRollback
+from controller.core.policy.kinds import KIND_ABSENT, KIND_UNKNOWN, Kinds
+from controller.core.policy.model import Policy
 from controller.core.units import quote_value
 
 
@@ -61,7 +41,7 @@ def parse(data: object) -> Policy:
     try:
         policy = Policy.model_validate(data)
     except ValidationError as error:
-        problems = [_problem(item) for item in error.errors(include_url=False)]
+        problems = [_problem(item, data) for item in error.errors(include_url=False)]
     unprintable = list(unprintable_texts(data))
     known = {(one.place, one.at_key) for one in unprintable}
     problems = [*unprintable, *(one for one in problems if (one.place, one.at_key) not in known)]
@@ -74,103 +54,126 @@ def parse(data: object) -> Policy:
     return policy
 
 
-def _problem(item: ErrorDetails) -> Problem:
-    place, owner = _document_place(item["loc"])
-    what, kinds = _UNIONS.get(str(place[0]) if place else "", ("criterion", _CRITERION_KINDS))
-    if item["type"] == "union_tag_not_found":
-        return Problem((*place, "kind"), f"is required; one of {', '.join(kinds)}")
-    if item["type"] == "union_tag_invalid":
-        kind = item["input"]["kind"]
-        hint = wording.suggestion(str(kind), kinds)
-        message = f"no kind of {what} is called {quote_value(kind)}; {hint}"
-        return Problem((*place, "kind"), message)
-    if item["type"] == "extra_forbidden":
-        return Problem(place, wording.message(item, _field_names(owner)), at_key=True)
+def _problem(item: ErrorDetails, data: object) -> Problem:
+    path = _Path(item["loc"], data)
+    place, facts = path.place, item.get("ctx", {})
+    match item["type"]:
+        case "union_tag_not_found":
+            kinds = ", ".join(_tags(path.annotation))
+            return Problem((*place, "kind"), f"is required; one of {kinds}")
+        case "union_tag_invalid":
+            return _unknown_kind(place, "hook", item["input"]["kind"], _tags(path.annotation))
+        case kind if kind == KIND_ABSENT:
+            kinds = ", ".join(facts["names"])
+            return Problem((*place, "kind"), f"is required; one of {kinds}")
+        case kind if kind == KIND_UNKNOWN:
+            if facts["problem"]:
+                return Problem((*place, "kind"), facts["problem"])
+            return _unknown_kind(place, facts["family"], facts["kind"], facts["names"])
+        case "extra_forbidden":
+            return Problem(place, wording.message(item, _field_names(path.owner)), at_key=True)
+        case _:
+            pass
     if place and place[-1] == _KEY_MARK:
         return Problem(place[:-1], wording.message(item), at_key=True)
     return Problem(place, wording.message(item))
 
 
+def _unknown_kind(place: Place, family: str, kind: object, known: Sequence[str]) -> Problem:
+    hint = wording.suggestion(str(kind), known)
+    message = f"no kind of {family} is called {quote_value(kind)}; {hint}"
+    return Problem((*place, "kind"), message)
+
+
 # How pydantic marks that the key of a mapping is wrong, not its value.
 _KEY_MARK = "[key]"
 
-_CRITERION_KINDS: dict[str, type[Model]] = {
-    "success_rate": SuccessRate,
-    "latency_increase": LatencyIncrease,
-    "threshold": Threshold,
-    "traffic": Traffic,
-    "share": Share,
-    "burn_rate": BurnRate,
-    "alarm": Alarm,
-    "log_events": LogEvents,
-    "attestation": Attestation,
-}
-_CHANNEL_KINDS: dict[str, type[Model]] = {
-    "sns": SnsChannel,
-    "slack": SlackChannel,
-    "eventbridge": EventBridgeChannel,
-}
-_HOOK_KINDS: dict[str, type[Model]] = {"lambda": LambdaHook, "https": HttpsHook}
-# The union whose kind is missing or unknown, by the section of the file; elsewhere, a criterion.
-_UNIONS: dict[str, tuple[str, dict[str, type[Model]]]] = {
-    "notify": ("channel", _CHANNEL_KINDS),
-    "hooks": ("hook", _HOOK_KINDS),
-}
-_SECTIONS: dict[str, type[Model]] = {
-    "target": LambdaEnv,
-    "freeze": Freeze,
-    "hooks": Hooks,
-    "verify_rollback": VerifyRollback,
-}
-_BASELINES: dict[str, type[Model]] = {
-    "fixed": FixedBaseline,
-    "frozen": FrozenBaseline,
-    "concurrent": ConcurrentBaseline,
-}
-_WINDOWS: dict[str, type[Model]] = {
-    "weekly": WeeklyWindow,
-    "daily": DailyWindow,
-    "dates": DateWindow,
-}
 
+class _Path:
+    """Where in a policy an error of pydantic is.
 
-def _document_place(loc: Place) -> tuple[Place, type[Model]]:
-    """Return the place in the document that `loc` means, and the model that holds it.
+    Pydantic puts the tag of a union into its path; the document has no such level.
 
-    Pydantic puts the kind of a criterion and of a baseline into its path; the document has no
-    such level.
+    place: the place in the document. owner: the model of the mapping that holds it. annotation:
+    what the model expects there; None where it expects nothing.
     """
-    match loc:
-        case ("criteria", name, str(kind), "baseline", str(tag), *rest) if kind in _CRITERION_KINDS:
-            return ("criteria", name, "baseline", *rest), _BASELINES[tag]
-        case ("criteria", name, str(kind), *rest) if kind in _CRITERION_KINDS:
-            return ("criteria", name, *rest), _criterion_model(kind, rest)
-        case ("notify", _, str(kind), *rest) if kind in _CHANNEL_KINDS:
-            return (*loc[:2], *rest), _channel_or_hook_model(rest, _CHANNEL_KINDS[kind])
-        case ("hooks", _, _, str(kind), *rest) if kind in _HOOK_KINDS:
-            return (*loc[:3], *rest), _channel_or_hook_model(rest, _HOOK_KINDS[kind])
-        case ("metrics" | "steps", _, _, *_):
-            return loc, Metric if loc[0] == "metrics" else Step
-        case ("freeze", str(kind), _, _, *_) if kind in _WINDOWS:
-            return loc, _WINDOWS[kind]
-        case _:
-            return loc, _SECTIONS.get(str(loc[0]), Policy) if len(loc) > 1 else Policy
+
+    def __init__(self, loc: Place, data: object) -> None:
+        self.place: Place = ()
+        self.owner: type[Model] = Policy
+        self.annotation: Any = Policy
+        self._value = data
+        for part in loc:
+            self._descend(part)
+
+    def _descend(self, part: str | int) -> None:
+        if part == _KEY_MARK:
+            self.place = (*self.place, part)
+            return
+        bare = self._expected()
+        if _is_union(bare):
+            self.annotation = _members(bare)[str(part)]
+            return
+        self.place = (*self.place, part)
+        self._value = _item(self._value, part)
+        if isinstance(bare, type) and issubclass(bare, Model):
+            self.owner, self.annotation = bare, _field_type(bare, part)
+        else:
+            self.annotation = next(
+                iter(get_args(bare)[-1 if get_origin(bare) is dict else 0 :]), None
+            )
+
+    def _expected(self) -> Any:
+        """Return what is expected here, as a bare type: the model of a kind for the value here."""
+        bare, metadata = _bare(self.annotation)
+        for kinds in metadata:
+            if isinstance(kinds, Kinds):
+                return kinds.model(_item(self._value, "kind"))
+        return bare
 
 
-def _channel_or_hook_model(inside: Sequence[str | int], model: type[Model]) -> type[Model]:
-    """Return the model that holds the last part of a place inside a channel or a hook."""
-    return SecretReference if len(inside) > 1 and inside[0] in ("webhook", "secret") else model
+def _item(value: object, part: str | int) -> Any:
+    try:
+        return value[part]  # type: ignore[index] # anything may stand in a file
+    except (KeyError, IndexError, TypeError):
+        return None
 
 
-def _criterion_model(kind: str, place: list[str | int]) -> type[Model]:
-    """Return the model that holds the last part of `place` inside a criterion of this `kind`."""
-    match kind, place:
-        case "success_rate", ["control", _, *_]:
-            return Control
-        case "burn_rate", ["windows", _, _, *_]:
-            return BurnWindow
-        case _:
-            return _CRITERION_KINDS[kind]
+def _is_union(annotation: Any) -> bool:
+    return get_origin(annotation) in (Union, UnionType)
+
+
+def _bare(annotation: Any) -> tuple[Any, list[Any]]:
+    """Return `annotation` without its metadata and without `None`, and that metadata."""
+    metadata: list[Any] = []
+    while True:
+        if get_origin(annotation) is Annotated:
+            annotation, *more = get_args(annotation)
+            metadata += more
+        elif _is_union(annotation) and type(None) in get_args(annotation):
+            (annotation,) = [one for one in get_args(annotation) if one is not type(None)]
+        else:
+            return annotation, metadata
+
+
+def _members(union: Any) -> dict[str, Any]:
+    """Return the members of a tagged union, by their tags: an explicit one, or their kind."""
+    members: dict[str, Any] = {}
+    for member in get_args(union):
+        model, metadata = _bare(member)
+        tags = [one.tag for one in metadata if isinstance(one, Tag)]
+        for tag in tags or get_args(model.model_fields["kind"].annotation):
+            members[tag] = model
+    return members
+
+
+def _tags(annotation: Any) -> list[str]:
+    return list(_members(_bare(annotation)[0]))
+
+
+def _field_type(model: type[Model], key: str | int) -> Any:
+    names = {field.alias or name: name for name, field in model.model_fields.items()}
+    return get_type_hints(model, include_extras=True).get(names.get(str(key), ""))
 
 
 def _field_names(model: type[Model]) -> list[str]:

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from controller.core.policy.criteria import Criterion
-from controller.core.policy.judging import Reference
-from controller.core.policy.model import LambdaEnv, Metric, Step
+from controller.core.policy.criteria import CRITERIA
+from controller.core.policy.judging import Criterion, Reference
+from controller.core.policy.model import Metric, Step
+from controller.core.policy.targets import Target, TargetSpec
 from controller.core.policy.verify_rollback import VerifyRollback
 
 
@@ -23,7 +24,7 @@ class PartialPolicy:
     zone: that of the freeze, whatever else is wrong there; None where none is named.
     """
 
-    target: LambdaEnv | None
+    target: TargetSpec | None
     metrics: Mapping[str, Metric | None] | None
     criteria: Mapping[str, Criterion | None] | None
     steps: Sequence[Step | None] | None
@@ -50,9 +51,9 @@ def parse_partial(data: Mapping[Any, Any]) -> PartialPolicy:
     metrics, criteria = _items(data.get("metrics")), _items(data.get("criteria"))
     steps = data.get("steps") if isinstance(data.get("steps"), list) else None
     return PartialPolicy(
-        target=_valid_or_none(LambdaEnv, data.get("target")),
+        target=_valid_or_none(Target, data.get("target")),
         metrics=_valid_items(Metric, metrics),
-        criteria=_valid_items(Criterion, criteria),
+        criteria=_valid_items(Annotated[Criterion, CRITERIA], criteria),
         steps=None if steps is None else [_valid_or_none(Step, step) for step in steps],
         raw_criteria=criteria or {},
         raw_steps=steps or (),

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from pydantic_core import ErrorDetails
 
 from controller.core.policy import base, hooks, model, notify, verify_rollback
+from controller.core.policy.targets import lambda_env
 from controller.core.units import quote_value
 
 
@@ -69,7 +70,7 @@ _PATTERN_WORDS: Mapping[str, str] = MappingProxyType(
         model.POLICY_NAME_PATTERN: (
             "a name (a small letter, then small letters, digits, -; at most 63)"
         ),
-        model.ENV_NAME_PATTERN: (
+        lambda_env.ENV_NAME_PATTERN: (
             "an environment variable (a letter, then letters, digits, _; at least 2)"
         ),
         model.STATISTIC_PATTERN: (
@@ -87,6 +88,6 @@ _PATTERN_WORDS: Mapping[str, str] = MappingProxyType(
         ),
         hooks.URL_PATTERN: "a URL like https://host/path, without a user and a fragment",
         hooks.FUNCTION_PATTERN: "the name or ARN of a function",
-        model.FUNCTION_PATTERN: "the name or ARN of a function, without version or alias",
+        lambda_env.FUNCTION_PATTERN: "the name or ARN of a function, without version or alias",
     }
 )

@@ -1,0 +1,104 @@
+"""The AWS account of a process: its clients, its clock and the ports on them, made in one place."""
+
+import os
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from controller.adapters.aws.clients import Clients, ClientSource
+from controller.adapters.clock import SystemClock
+from controller.adapters.metrics.alarms import CloudWatchAlarms
+from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
+from controller.adapters.metrics.log_counts import CloudWatchLogCounts
+from controller.core.policy import SecretReference, TargetSpec
+from controller.core.policy.kinds import load
+from controller.core.policy.targets import MissingTarget
+from controller.errors import TargetError
+from controller.ports.clock import Clock
+from controller.ports.egress import Egress
+from controller.ports.target import InspectableTarget
+
+if TYPE_CHECKING:
+    from controller.simulation.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class AwsAccount:
+    """`Account` (ports/account.py) with the ports that the engine and the verbs need.
+
+    environment: variables of this process, which may hold secrets.
+    """
+
+    clients: ClientSource
+    clock: Clock = field(default_factory=SystemClock)
+    egress: Egress = field(default_factory=Egress)
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    random: Callable[[float, float], float] = random.uniform
+
+    def client(self, service: str) -> Any:
+        """Return the client of `service`. Raises UsageError without a region or credentials."""
+        return self.clients.get(service)
+
+    def lowering_client(self, service: str) -> Any:
+        """Return the client of `service` for calls that lower traffic."""
+        return self.clients.get(service, lowers=True)
+
+    def jitter(self, low: float, high: float) -> float:
+        """Return a number between `low` and `high`, for a pause."""
+        return self.random(low, high)
+
+    def read_secret(self, reference: SecretReference) -> str:
+        """Return the secret at `reference`. Raises DeliveryError."""
+        from controller.adapters.secrets import SecretReader
+
+        reader = SecretReader(partial(self.client, "secretsmanager"), self.environment)
+        return reader.read(reference)
+
+    # --- ports ----------------------------------------------------------------------------------
+
+    def open(self, target: TargetSpec) -> InspectableTarget:
+        """Return the adapter of `target`.
+
+        Raises TargetError when no installed package has its kind, UsageError as `client` does.
+        """
+        if isinstance(target, MissingTarget):
+            raise TargetError(f"{target.problem}; install it where rolloutctl runs")
+        adapter: InspectableTarget = load(target.opened_by)(target, self)
+        return adapter
+
+    def metrics(self) -> CloudWatchMetrics:
+        """Return the source of metrics."""
+        return CloudWatchMetrics(self.client("cloudwatch"))
+
+    def alarms(self) -> CloudWatchAlarms:
+        """Return the source of alarms."""
+        return CloudWatchAlarms(partial(self.client, "cloudwatch"))
+
+    def log_counts(self) -> CloudWatchLogCounts:
+        """Return the source of counts of log events."""
+        return CloudWatchLogCounts(partial(self.client, "logs"), self.clock)
+
+
+def real_account(egress: Egress | None = None) -> AwsAccount:
+    """Return the account of the AWS variables and the profile of this process."""
+    return AwsAccount(Clients(), egress=egress or Egress())
+
+
+def simulated_account(world: "World", seed: int) -> AwsAccount:
+    """Return the account of `world`; the same seed gives the same pauses."""
+    rng = Random(seed)  # noqa: S311 - pauses need no secret randomness
+    return AwsAccount(_SimulatedClients(world), world.clock, environment={}, random=rng.uniform)
+
+
+@dataclass(frozen=True, slots=True)
+class _SimulatedClients:
+    world: "World"
+
+    def get(self, service: str, *, lowers: bool = False) -> Any:
+        return self.world.client(service)
+
+    def single_try(self, service: str, read_s: float) -> Any:
+        return self.world.client(service)

@@ -1,0 +1,165 @@
+"""The kinds of targets, channels and criteria: those of rolloutctl, and those of other packages.
+
+A policy names a kind, and the kind names the model that reads the rest: `kind: sns` is read by
+`SnsChannel`. A model is imported when a policy names its kind, so a tick loads no other. Another
+package adds a kind by an entry point, as `docs/extending.md` shows.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Annotated, Any, Final, Generic, TypeVar
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
+
+from controller.core.policy.base import Model
+
+# The error types of a `kind` that is absent, or that no package gives.
+KIND_ABSENT: Final = "kind_absent"
+KIND_UNKNOWN: Final = "kind_unknown"
+# Marks the validation of a stored policy, which is read even where a package is missing.
+STORED: Final = {"stored": True}
+
+
+class KindError(Exception):
+    """A kind has no usable model; the text says why."""
+
+
+M = TypeVar("M", bound=Model)
+
+
+class Kinds(Generic[M]):
+    """The kinds of one family, and the validator of a field that holds one of them.
+
+    family: what one of them is called in messages. group: the entry points of other packages.
+    built_in: the path of each model of rolloutctl, `module:Class`, by kind.
+    placeholder: stands for a stored value whose model is not installed here.
+    """
+
+    def __init__(
+        self,
+        family: str,
+        group: str,
+        built_in: Mapping[str, str],
+        base: type[M],
+        placeholder: type[M],
+    ) -> None:
+        self.family, self.group = family, group
+        self._built_in, self._base, self._placeholder = built_in, base, placeholder
+
+    def names(self) -> list[str]:
+        """Return every kind: those of rolloutctl, then those of other packages by name."""
+        return [*self._built_in, *sorted(self._installed().keys() - self._built_in.keys())]
+
+    def model(self, kind: str) -> type[M]:
+        """Return the model of `kind`. Raises KindError when there is none that can be used."""
+        if kind in self._built_in:
+            model: type[M] = load(self._built_in[kind])
+            return model
+        return self._installed_model(kind)
+
+    def models(self) -> dict[str, type[M]]:
+        """Return the model of every kind. Raises KindError when one of them cannot be used."""
+        return {kind: self.model(kind) for kind in self.names()}
+
+    def read(self, data: Any) -> M:
+        """Return the model of `data`. Raises KindError, and ValidationError for other mistakes."""
+        kind = data.get("kind") if isinstance(data, Mapping) else None
+        if not isinstance(kind, str):
+            raise KindError(f"a {self.family} has no kind")
+        return self.model(kind).model_validate(data)
+
+    def _installed(self) -> dict[str, list[EntryPoint]]:
+        return _entry_points(self.group)
+
+    def _installed_model(self, kind: str) -> type[M]:
+        found = self._installed().get(kind, [])
+        if not found:
+            raise KindError(f"no installed package has the {self.family} kind {kind!r}")
+        if len(found) > 1:
+            packages = " and ".join(sorted(_package(one) for one in found))
+            raise KindError(
+                f"more than one package has the {self.family} kind {kind!r}: {packages}"
+            )
+        (entry_point,) = found
+        try:
+            model = entry_point.load()
+        except Exception as error:  # a package may raise anything when it is imported
+            raise KindError(
+                f"the {self.family} kind {kind!r} of {_package(entry_point)} cannot be loaded: "
+                f"{type(error).__name__}"
+            ) from error
+        if not (isinstance(model, type) and issubclass(model, self._base)):
+            raise KindError(
+                f"{entry_point.value} of {_package(entry_point)} is no {self._base.__name__}"
+            )
+        return model
+
+    # --- validation -----------------------------------------------------------------------------
+
+    def __get_pydantic_core_schema__(
+        self, _source: Any, _handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.with_info_plain_validator_function(
+            self._validate, serialization=core_schema.simple_ser_schema("any")
+        )
+
+    def __get_pydantic_json_schema__(
+        self, _schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        models = list(self.models().values())
+        union: Any = models[0]
+        for model in models[1:]:
+            union |= model
+        if len(models) > 1:
+            union = Annotated[union, Field(discriminator="kind")]
+        return handler(TypeAdapter(union).core_schema)
+
+    def _validate(self, value: Any, info: core_schema.ValidationInfo) -> M:
+        if isinstance(value, self._base):
+            return value
+        if not isinstance(value, Mapping):
+            raise PydanticKnownError("model_attributes_type")
+        kind = value.get("kind")
+        if not isinstance(kind, str):
+            raise PydanticCustomError(KIND_ABSENT, "kind: is required", {"names": self.names()})
+        try:
+            model = self.model(kind)
+        except KindError as error:
+            if info.context == STORED:
+                return self._stored_without_model(value, str(error))
+            facts: dict[str, Any] = {
+                "family": self.family,
+                "kind": kind,
+                "names": self.names(),
+                "problem": str(error) if kind in self.names() else "",
+            }
+            raise PydanticCustomError(KIND_UNKNOWN, "kind: no usable kind", facts) from error
+        return model.model_validate(value, context=info.context)
+
+    def _stored_without_model(self, value: Mapping[Any, Any], problem: str) -> M:
+        placeholder = self._placeholder.model_validate(value)
+        object.__setattr__(placeholder, "_problem", problem)
+        return placeholder
+
+
+def load(path: str) -> Any:
+    """Return what the path `module:name` names; its module is imported now."""
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)
+
+
+@cache
+def _entry_points(group: str) -> dict[str, list[EntryPoint]]:
+    """Return the entry points of `group` by name, found once in a process."""
+    found: dict[str, list[EntryPoint]] = {}
+    for one in entry_points(group=group):
+        found.setdefault(one.name, []).append(one)
+    return found
+
+
+def _package(entry_point: EntryPoint) -> str:
+    return "a package" if entry_point.dist is None else entry_point.dist.name

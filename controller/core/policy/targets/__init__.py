@@ -1,0 +1,97 @@
+"""What holds the weight of a rollout, as a policy names it. One module for each kind of target."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar, Final, TypeAlias
+
+from pydantic import ConfigDict, Field, PrivateAttr
+
+from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.base import Model
+from controller.core.policy.kinds import Kinds
+
+
+class TargetSpec(Model):
+    """The target of a policy: what the rest of rolloutctl needs to know of it without reading it.
+
+    opened_by: the path `module:function` of the function that returns the adapter; it takes the
+        target and the `Account` (ports/account.py).
+    simulated_by: the path `module:class` of the `SimulatedTarget` (simulation/target.py); empty
+        where there is none, and then no rehearsal is possible.
+    """
+
+    opened_by: ClassVar[str] = ""
+    simulated_by: ClassVar[str] = ""
+
+    kind: str
+
+    @property
+    def name(self) -> str:
+        """The resource that holds the weight, as the policy writes it."""
+        raise NotImplementedError
+
+    def settings(self, weight: int) -> dict[str, str]:
+        """Return what holds `weight`, by the names of the settings; the first one is the weight."""
+        raise NotImplementedError
+
+    def locks(self, identity: str) -> tuple[str, ...]:
+        """Return the locks of a rollout of the target `identity`: one for each of its settings."""
+        return tuple(f"{identity}#{name}" for name in self.settings(0))
+
+    def arns(self, where: AwsLocation) -> Mapping[str, Sequence[str]]:
+        """Return the ARNs for the names in braces in the permissions of its adapter.
+
+        The one of `target` is what a reading calls `identity`.
+        """
+        raise NotImplementedError
+
+    @property
+    def log_group(self) -> str:
+        """The CloudWatch log group of the application; empty where the target has none."""
+        return ""
+
+    @property
+    def rollback_command(self) -> str:
+        """The command that lowers the target to 0 % without a store."""
+        return "rolloutctl rollback POLICY.yaml"
+
+    @property
+    def display_name(self) -> str:
+        """The target in one line: the resource and its settings."""
+        return f"{self.name}: {', '.join(self.settings(0))}"
+
+
+class MissingTarget(TargetSpec):
+    """A stored target whose kind has no usable model here: it can be neither read nor written."""
+
+    model_config = ConfigDict(extra="allow")
+
+    _problem: str = PrivateAttr(default="")
+
+    @property
+    def name(self) -> str:
+        """The kind, which is all that is known."""
+        return f"a target of the kind {self.kind}"
+
+    @property
+    def problem(self) -> str:
+        """Why there is no model."""
+        return self._problem
+
+    def settings(self, weight: int) -> dict[str, str]:
+        """Return nothing: the settings are unknown."""
+        return {}
+
+    def arns(self, where: AwsLocation) -> Mapping[str, Sequence[str]]:
+        """Return nothing: the resources are unknown."""
+        return {}
+
+
+TARGETS: Final = Kinds(
+    "target",
+    "rolloutctl.targets",
+    {"lambda-env": "controller.core.policy.targets.lambda_env:LambdaEnv"},
+    TargetSpec,
+    MissingTarget,
+)
+
+Target: TypeAlias = Annotated[TargetSpec, TARGETS, Field(description="What holds the weight.")]

@@ -1,0 +1,74 @@
+"""The target `lambda-env`: a percentage, and a boolean, in the environment of a Lambda function."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar, Literal, TypeAlias
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+
+from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.targets import TargetSpec
+from controller.core.policy.verify_rollback import lambda_log_group
+
+ENV_NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]{1,254}$"
+FUNCTION_PATTERN = r"^(arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:)?[A-Za-z0-9_-]{1,140}$"
+
+
+def _unreserved(name: str) -> str:
+    if name.startswith(("AWS_", "LAMBDA_")) or name in ("_HANDLER", "TZ"):
+        raise ValueError(f"{name} is reserved by AWS Lambda")
+    return name
+
+
+EnvName: TypeAlias = Annotated[str, Field(pattern=ENV_NAME_PATTERN), AfterValidator(_unreserved)]
+
+
+class LambdaEnv(TargetSpec):
+    """A percentage (and a boolean) in the environment of one Lambda function."""
+
+    opened_by: ClassVar[str] = "controller.adapters.targets.lambda_env:open_target"
+    simulated_by: ClassVar[str] = "controller.simulation.lambda_env:SimulatedLambdaEnv"
+
+    kind: Literal["lambda-env"] = Field(description="What holds the weight.")
+    function: Annotated[str, Field(pattern=FUNCTION_PATTERN)] = Field(
+        description="Name or ARN of the function, without version or alias: only $LATEST changes."
+    )
+    percentage: EnvName = Field(description="Variable that holds the weight, 0 to 100.")
+    boolean: EnvName | None = Field(
+        default=None, description='Variable that is "true" exactly at 100, else "false".'
+    )
+
+    @field_validator("boolean")
+    @classmethod
+    def _another_variable(cls, boolean: str | None, info: ValidationInfo) -> str | None:
+        if boolean is not None and boolean == info.data.get("percentage"):
+            raise ValueError("must be another variable than `percentage`")
+        return boolean
+
+    @property
+    def name(self) -> str:
+        """The function, by its name or ARN."""
+        return self.function
+
+    def settings(self, weight: int) -> dict[str, str]:
+        """Return the variables that hold `weight`, by name."""
+        variables = {self.percentage: str(weight)}
+        if self.boolean is not None:
+            variables[self.boolean] = "true" if weight == 100 else "false"
+        return variables
+
+    def arns(self, where: AwsLocation) -> Mapping[str, Sequence[str]]:
+        """Return the ARN of the function."""
+        arn = where.full_arn(self.function, "lambda", "function:{}")
+        return {"target": [arn], "function": [arn]}
+
+    @property
+    def log_group(self) -> str:
+        """The default log group of the function."""
+        return lambda_log_group(self.function)
+
+    @property
+    def rollback_command(self) -> str:
+        """The command that lowers the target to 0 % without a store and a policy."""
+        names = f"--function {self.function} --percentage {self.percentage}"
+        boolean = f" --boolean {self.boolean}" if self.boolean else ""
+        return f"rolloutctl rollback {names}{boolean}"

@@ -1,0 +1,46 @@
+"""The AWS account, as an adapter of a target or a channel sees it."""
+
+from typing import Any, Protocol
+
+from controller.core.policy import SecretReference
+from controller.ports.clock import Clock
+from controller.ports.egress import Egress
+
+
+class Account(Protocol):
+    """One AWS account, real or simulated.
+
+    clock: the time. egress: the rules for calls of hosts outside AWS.
+    """
+
+    @property
+    def clock(self) -> Clock:
+        """The source of time, also of every pause."""
+        ...
+
+    @property
+    def egress(self) -> Egress:
+        """How hosts outside AWS are reached, and which ones."""
+        ...
+
+    def client(self, service: str) -> Any:
+        """Return the boto3 client of `service`; its calls end with the time of the tick.
+
+        Raises UsageError when there is no region or no credentials.
+        """
+        ...
+
+    def lowering_client(self, service: str) -> Any:
+        """Return a client of `service` that the time of a tick does not limit: it lowers traffic.
+
+        Raises UsageError as `client` does.
+        """
+        ...
+
+    def jitter(self, low: float, high: float) -> float:
+        """Return a number between `low` and `high`, for a pause; a rehearsal repeats its own."""
+        ...
+
+    def read_secret(self, reference: SecretReference) -> str:
+        """Return the secret that a policy names. Raises DeliveryError."""
+        ...
