@@ -33,7 +33,7 @@ class AwsAccount:
     """
 
     clients: ClientSource
-    clock: Clock = field(default_factory=SystemClock)
+    clock: Clock
     egress: Egress = field(default_factory=Egress)
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     random: Callable[[float, float], float] = random.uniform
@@ -82,9 +82,9 @@ class AwsAccount:
         return CloudWatchLogCounts(partial(self.client, "logs"), self.clock)
 
 
-def real_account(egress: Egress | None = None) -> AwsAccount:
+def real_account(egress: Egress | None = None, clients: Clients | None = None) -> AwsAccount:
     """Return the account of the AWS variables and the profile of this process."""
-    return AwsAccount(Clients(), egress=egress or Egress())
+    return AwsAccount(clients or Clients(), SystemClock(), egress or Egress())
 
 
 def simulated_account(world: "World", seed: int) -> AwsAccount:

@@ -8,10 +8,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from controller.adapters.aws.clients import Clients
-from controller.adapters.clock import SystemClock
 from controller.adapters.metrics.data_age import LagTrackingMetrics
 from controller.adapters.notifiers.log import LogNotifier
-from controller.bootstrap.account import AwsAccount, real_account
+from controller.bootstrap.account import real_account
 from controller.bootstrap.hooks import HookCallers
 from controller.bootstrap.notifiers import ChannelNotifiers
 from controller.bootstrap.stores import create, store_at, template
@@ -62,7 +61,7 @@ def live_app(
         Ticks save that call: their author is the name from the environment.
     """
     clients = Clients()
-    account = AwsAccount(clients, egress=settings.egress)
+    account = real_account(settings.egress, clients)
     clock = account.clock
     with store_at(settings.store, account, must_exist=not create, writes=not dry_run) as store:
         if isinstance(settings.store, SqliteLocation):
@@ -106,12 +105,12 @@ def open_store(
 
 def current_moment() -> datetime:
     """Return the current moment, UTC-aware, for verbs that need no other adapter."""
-    return SystemClock().now()
+    return real_account().clock.now()
 
 
 def wall_clock() -> Clock:
     """Return the clock of this machine, for verbs that poll."""
-    return SystemClock()
+    return real_account().clock
 
 
 def make_store(place: StoreLocation) -> bool:

@@ -156,7 +156,7 @@ def _boolean_checks(policy: Policy, target: TargetReading) -> Iterator[Check]:
         yield fail(BOOLEAN, f"the variables contradict each other: {target.shown}", remedy)
     else:
         fitting = " and ".join(name for name, _ in others)
-        yield ok(BOOLEAN, f"{fitting} fits {target.weight} %: {target.shown}")
+        yield ok(BOOLEAN, f"{fitting} fits {target.weight} %")
 
 
 def _update_check(target: TargetReading) -> Check:

@@ -10,7 +10,7 @@ import pytest
 
 from controller import cli
 from controller.adapters.aws.clients import Clients
-from controller.bootstrap import app
+from controller.bootstrap import account
 from controller.bootstrap.notifiers import ChannelNotifiers
 from controller.core.message import Message
 from controller.core.policy import Channel, Policy
@@ -91,7 +91,7 @@ def desk_in(
             Policy.model_validate(policy), played_scenario, seed=1, start=START
         )
         monkeypatch.setattr(Clients, "get", lambda _self, service, **_: world.client(service))
-        monkeypatch.setattr(app, "SystemClock", lambda: world.clock)
+        monkeypatch.setattr(account, "SystemClock", lambda: world.clock)
         monkeypatch.setenv("ROLLOUTCTL_STORE", f"sqlite:///{tmp_path / 'rollouts.db'}")
         monkeypatch.setenv("ROLLOUTCTL_BY", "tester")
         return Desk(write_policy(tmp_path, policy), world, capsys)

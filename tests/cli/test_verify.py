@@ -87,7 +87,7 @@ def test_a_line_for_each_thing_that_was_looked_at(baking: Desk) -> None:
     assert ended.out.splitlines() == [
         "ok    rollout          orders#1 is progressing and asks for 10 %",
         "ok    variables        10 % is live (PERCENTAGE=10, ENABLED=false), as orders#1 asks",
-        "ok    boolean          ENABLED is not true, which fits 10 %",
+        "ok    boolean          ENABLED fits 10 %",
         "ok    update           the last update of the target is in force",
         "ok    reach            no alias and no published version keeps a change from callers",
         "ok    share (metrics)  1 654 of 16 247 requests (10.2%) took the canary from 2026-01-05 "

@@ -34,11 +34,11 @@ def clients(limits: Limits, floor_s: float = 0.2) -> Clients:
 
 
 def read_function(made: Clients) -> Any:
-    return made.get("lambda").get_function_configuration(FunctionName="handler")
+    return made.get("lambda", lowers=True).get_function_configuration(FunctionName="handler")
 
 
 def write_function(made: Clients) -> Any:
-    return made.get("lambda").update_function_configuration(
+    return made.get("lambda", lowers=True).update_function_configuration(
         FunctionName="handler", Environment={"Variables": {"TOKEN": SECRET}}
     )
 
