@@ -23,6 +23,8 @@ AFTER_PAUSE = timedelta(hours=1)
 EXTRA_TIME = timedelta(days=1)
 # Freezes extend that limit, up to this much.
 MAX_FROZEN = timedelta(days=14)
+# The revision of a rehearsal whose target names none.
+_REVISION = "rehearsal"
 
 # Reasons for which a rollout waits for an operator or a hook.
 _WAITING_REASONS = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK})
@@ -102,7 +104,7 @@ def rehearse(
     Raises what `start` raises when the world does not let the rollout start.
     """
     begin = runner.clock.now()
-    rollout = start(runner, StartRequest(policy, adopt=adopt)).rollout
+    rollout = start(runner, StartRequest(policy, adopt=adopt, fallback=_REVISION)).rollout
     time_limit = _TimeLimit(runner.clock, begin + _max_duration(policy) + EXTRA_TIME)
     second_starts = _SecondStarts()
     ticks = 0
@@ -209,6 +211,6 @@ class _SecondStarts:
         """Start `policy` under another name, and keep the rollout id or the error."""
         other = policy.model_copy(update={"name": f"{policy.name[:56]}-beside"})
         try:
-            self.accepted.append(start(runner, StartRequest(other)).rollout.id)
+            self.accepted.append(start(runner, StartRequest(other, fallback=_REVISION)).rollout.id)
         except (UsageError, TargetTakenError) as error:
             self.rejected.append(str(error))

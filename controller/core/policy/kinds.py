@@ -73,7 +73,7 @@ class Kinds(Generic[M]):
         return self.model(kind).model_validate(data)
 
     def _installed(self) -> dict[str, list[EntryPoint]]:
-        return _entry_points(self.group)
+        return entry_points_of(self.group)
 
     def _installed_model(self, kind: str) -> type[M]:
         found = self._installed().get(kind, [])
@@ -153,7 +153,7 @@ def load(path: str) -> Any:
 
 
 @cache
-def _entry_points(group: str) -> dict[str, list[EntryPoint]]:
+def entry_points_of(group: str) -> dict[str, list[EntryPoint]]:
     """Return the entry points of `group` by name, found once in a process."""
     found: dict[str, list[EntryPoint]] = {}
     for one in entry_points(group=group):

@@ -27,12 +27,15 @@ class StartRequest:
 
     retry_reason: why a revision that was rolled back is started again; only `retry` gives one.
     adopt: begin at the step whose weight is live already, without a write.
+    fallback: the revision of a target that names none, as a rehearsal has it; empty: that is an
+        error.
     """
 
     policy: Policy
     revision: str | None = None
     retry_reason: str | None = None
     adopt: bool = False
+    fallback: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
     """
     target = runner.observer.targets(request.policy.target)
     reading = _read(target, request.policy)
-    revision = request.revision or reading.code
+    revision = request.revision or reading.code or request.fallback
     if not revision:
         raise UsageError("the target names no revision; give one with --revision")
     ids = runner.store.of_name(request.policy.name)

@@ -25,13 +25,13 @@ def client_error(
 ) -> ClientError:
     """Return the error that a client raises when AWS answers `operation` with `code`.
 
-    status: HTTP status, where a service uses another one for this code than STATUS has.
+    status: HTTP status; without it the one of STATUS, or 400.
     """
     return ClientError(
         {
             "Error": {"Code": code, "Message": message},
             "ResponseMetadata": {
-                "HTTPStatusCode": status or STATUS[code],
+                "HTTPStatusCode": status or STATUS.get(code, 400),
                 "RequestId": "00000000-0000-4000-8000-000000000000",
                 "HTTPHeaders": {},
                 "RetryAttempts": 0,

@@ -1,0 +1,110 @@
+"""A target of another package, in one file: validated, judged, moved from 0 to 100 % and back."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from moto import mock_aws
+
+from controller.bootstrap.account import real_account
+from controller.core.policy.targets.lambda_env import LambdaEnv
+from controller.errors import PolicyError, WriteConflictError
+from controller.policy_file.loader import loads
+from controller.policy_file.schema import policy_schema
+from controller.testing import check_target, installed, rehearse
+from tests.examples.dynamodb_flag import DynamoDbFlag
+
+POLICY = """\
+version: 1
+name: checkout
+target: {kind: dynamodb-flag, table: flags, flag: new-checkout}
+metrics:
+  requests: {namespace: AWS/ApiGateway, name: Count, statistic: Sum, dimensions: {ApiName: shop}}
+  errors: {namespace: AWS/ApiGateway, name: 5XXError, statistic: Sum, dimensions: {ApiName: shop}}
+criteria:
+  works: {kind: success_rate, judge: sequential, total: requests, failures: [errors], min: 99.9%}
+steps:
+  - {weight: 10, bake: 10m}
+  - {weight: 50, bake: 10m}
+  - {weight: 100, bake: 30m}
+"""
+
+
+@pytest.fixture(autouse=True)
+def package() -> Iterator[None]:
+    with installed(
+        "rolloutctl.targets", {"dynamodb-flag": "tests.examples.dynamodb_flag:DynamoDbFlag"}
+    ):
+        yield
+
+
+def test_it_keeps_what_every_target_promises() -> None:
+    check_target(DynamoDbFlag(kind="dynamodb-flag", table="flags", flag="new-checkout"))
+
+
+def test_so_does_the_target_of_rolloutctl() -> None:
+    check_target(LambdaEnv(kind="lambda-env", function="f", percentage="PERCENT", boolean="ON"))
+
+
+def test_a_healthy_canary_takes_all_traffic() -> None:
+    rehearsed = rehearse(POLICY)
+    assert (rehearsed.phase, rehearsed.weights, rehearsed.weight) == (
+        "succeeded", (10, 50, 100), 100,
+    )  # fmt: skip
+
+
+def test_a_canary_with_errors_goes_back_to_0() -> None:
+    rehearsed = rehearse(POLICY, "error-burst")
+    assert (rehearsed.phase, rehearsed.weight) == ("rolled_back", 0)
+    assert rehearsed.weights[0] == 10
+
+
+def test_a_weight_that_a_person_sets_is_drift() -> None:
+    assert rehearse(POLICY, "meddling-human").phase == "paused"
+
+
+@pytest.mark.parametrize(
+    ("written", "line"),
+    [
+        ("flags, flag: new-checkout, boolean: ON",
+         "p.yaml:3:65: target.boolean: unknown key; known: kind, table, flag"),
+        ("f, flag: new-checkout", "p.yaml:3:38: target.table: expected another form, not 'f'"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_it_is_one_line_with_its_place(written: str, line: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        loads(POLICY.replace("flags, flag: new-checkout", written), "p.yaml")
+    assert line in str(caught.value)
+
+
+def test_the_schema_for_editors_has_it() -> None:
+    schema = policy_schema()
+    mapping = schema["properties"]["target"]["discriminator"]["mapping"]
+    assert mapping["dynamodb-flag"] == "#/$defs/DynamoDbFlag"
+    assert schema["$defs"]["DynamoDbFlag"]["required"] == ["kind", "table", "flag"]
+
+
+@mock_aws
+def test_it_reads_and_writes_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    account = real_account()
+    account.client("dynamodb").create_table(
+        TableName="flags",
+        KeySchema=[{"AttributeName": "flag", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "flag", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    item = account.open(DynamoDbFlag(kind="dynamodb-flag", table="flags", flag="new-checkout"))
+    absent = item.read()
+    assert (absent.weight, absent.identity.partition(":table/")[2]) == (0, "flags/new-checkout")
+    item.shift_to(10, absent.token)
+    with pytest.raises(WriteConflictError):
+        item.shift_to(50, absent.token)
+    item.shift_to(50, item.read().token)
+    assert item.read().has_applied(50)
+    item.lower_to_zero(timedelta(seconds=5))
+    at_zero = item.read()
+    item.lower_to_zero(timedelta(seconds=5), void=at_zero.token)
+    with pytest.raises(WriteConflictError):
+        item.shift_to(10, at_zero.token)
+    assert item.read().has_applied(0)
