@@ -6,7 +6,7 @@
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from tests.docs.tables import crashes, hook_answers
 from tests.docs.tables.addresses import addresses
@@ -35,6 +35,7 @@ TABLES: Mapping[Path, Mapping[str, Table]] = {
         "what a host sends": hook_answers.sent,
         "addresses": addresses,
     },
+    _DOCS / "extending.md": {},
     _DOCS / "glossary.md": {"types of the core": core_types},
     _DOCS / "security.md": {"foreign": foreign},
     _DOCS / "reliability.md": {
@@ -54,9 +55,20 @@ def marked(name: str) -> re.Pattern[str]:
     return re.compile(f"(?<={begin}).*?(?={end})", re.DOTALL)
 
 
+# `<!-- file: PATH -->`, and behind it the file as a block of code.
+_EMBEDDED: Final = re.compile(r"<!-- file: (?P<path>\S+) -->\n(?:\n```.*?\n```\n)?", re.DOTALL)
+
+
+def _embed(place: re.Match[str]) -> str:
+    path = _DOCS.parent / place["path"]
+    content = path.read_text(encoding="utf-8").rstrip()
+    return f"{place[0].splitlines()[0]}\n\n```{path.suffix[1:]}\n{content}\n```\n"
+
+
 def renewed(document: Path) -> str:
     """Return the text of `document` with its tables as the code makes them now."""
     text = document.read_text(encoding="utf-8")
+    text = _EMBEDDED.sub(_embed, text)
     for name, table in TABLES[document].items():
         place = marked(name).search(text)
         if place is None:

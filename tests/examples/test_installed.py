@@ -1,0 +1,64 @@
+"""The examples as a stranger has them: an installed package, and the command line."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.examples.test_dynamodb_flag import POLICY
+
+EXAMPLES = Path(__file__).parent
+ROOT = EXAMPLES.parents[1]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the package of the examples is installed in."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command += ["--no-index", "--no-deps", "--no-build-isolation", "--target", str(folder)]
+    subprocess.run([*command, str(EXAMPLES)], check=True, timeout=120)
+    return folder
+
+
+def rolloutctl(site: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own that finds the package in `site`."""
+    return subprocess.run(
+        [sys.executable, "-m", "controller", *words],
+        env={**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{ROOT}", "AWS_REGION": "us-east-1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> str:
+    path = tmp_path / "checkout.yaml"
+    path.write_text(POLICY, encoding="utf-8")
+    return str(path)
+
+
+def test_a_policy_is_validated_and_rehearsed(site: Path, policy: str) -> None:
+    validated = rolloutctl(site, "validate", policy)
+    assert (validated.returncode, validated.stderr) == (0, "")
+    rehearsed = rolloutctl(site, "rehearse", policy, "--expect", "succeeded")
+    assert rehearsed.returncode == 0, rehearsed.stderr
+
+
+def test_without_the_package_the_kind_is_unknown(tmp_path: Path, policy: str) -> None:
+    ended = rolloutctl(tmp_path, "validate", policy)
+    assert ended.returncode == 2
+    assert "target.kind: no kind of target is called 'dynamodb-flag'" in ended.stderr
+
+
+def test_the_role_of_a_tick_gets_the_permissions_of_the_package(site: Path, policy: str) -> None:
+    printed = rolloutctl(site, "iam", policy, "--for", "tick", "--account", "123456789012")
+    assert printed.returncode == 0, printed.stderr
+    statements = json.loads(printed.stdout)["Statement"]
+    (table,) = [one for one in statements if "dynamodb:UpdateItem" in one["Action"]]
+    assert table["Resource"] == ["arn:aws:dynamodb:us-east-1:123456789012:table/flags"]
