@@ -230,8 +230,7 @@ def _decide_command(
         case Verb.APPROVE:
             return _approve(rollout, command, now)
         case Verb.ROLLBACK:
-            weight = weight_of(observation.target) if command.weight is None else command.weight
-            return to.roll_back(rollout, Reason.ROLLBACK_REQUESTED, command.reason, weight, now)
+            return _roll_back(rollout, command, observation, now)
         case Verb.SET_WEIGHT:
             return _set_weight(rollout, command, observation, now)
         case Verb.ATTEST | Verb.ACK:
@@ -239,6 +238,16 @@ def _decide_command(
             return handler(rollout, command, now)
         case unreachable:
             assert_never(unreachable)
+
+
+def _roll_back(
+    rollout: Rollout, command: Command, observation: Observation, now: datetime
+) -> Decision:
+    """Roll back; the operator waits for 0 % up to the policy's `rollback_timeout`."""
+    weight = weight_of(observation.target) if command.weight is None else command.weight
+    decision = to.roll_back(rollout, Reason.ROLLBACK_REQUESTED, command.reason, weight, now)
+    move = replace(to.lower_move(rollout), within=rollout.policy.rollback_timeout)
+    return replace(decision, move=move)
 
 
 # --- Resume ---------------------------------------------------------------------------------------

@@ -1,14 +1,16 @@
-"""`decide`: the next state and move of a rollout, from the observation of a tick. Pure and total.
+"""`decide`: the next state and move of a rollout, from an event. Pure and total.
 
-The table of `docs/policy.md` ("Phases and verbs") is made by running it. In each function below
-the first case that matches wins; `transitions` builds the decision that it leads to.
+A tick, a command and a lost save differ only in the event. The table of `docs/policy.md` ("Phases
+and verbs") is made by running it. In each function below the first case that matches wins;
+`transitions` builds the decision that it leads to.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import assert_never
+from typing import Final, TypeAlias, assert_never
 
 from controller.core import transitions as to
+from controller.core.commands import Command, apply_command
 from controller.core.decision import Decision
 from controller.core.judge.findings import Verdict, gate_verdict
 from controller.core.judge.tick_evidence import (
@@ -28,25 +30,146 @@ from controller.core.observation import (
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.transitions import final_watch
 
-__all__ = ["decide", "with_refused_rollback"]
+# The `verb` in the record of a decision after a lost save, where a command has its own.
+LOST_RACE: Final = "overtaken"
 
 
-def decide(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
+# --- Events ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A tick observed the rollout."""
+
+    observation: Observation
+
+
+@dataclass(frozen=True, slots=True)
+class Commanded:
+    """An operator gave a command. observation: of the rollout at that moment."""
+
+    observation: Observation
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class LostSave:
+    """A run wrote 0 %, and another run saved the rollout before this one did.
+
+    lowered: the decision of this run, on the state before that save.
+    """
+
+    observation: Observation
+    lowered: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class LateRaise:
+    """A run wrote the raise of `raised`, and another run had rolled the rollout back before."""
+
+    observation: Observation
+    raised: Rollout
+
+
+Event: TypeAlias = Observed | Commanded | LostSave | LateRaise
+
+
+def decide(rollout: Rollout, event: Event, now: datetime) -> Decision:
     """Return the next state of `rollout` and the one move that leads to it.
 
     The policy is the snapshot inside the rollout. Time never goes back: a `now` before
-    `rollout.updated` counts as that moment.
+    `rollout.updated` counts as that moment. Raises UsageError for a command that changes nothing.
     """
     now = max(now, rollout.updated)
-    current = replace(rollout, updated=now)
-    if isinstance(observation.target, TargetReading) and observation.target.has_applied(
-        rollout.weight
-    ):
-        current = replace(current, write_error="")  # the weight is applied: no write fails now
-    decision = _decide_in_phase(current, observation, now)
-    return to.with_announcements(
-        rollout, to.with_visibility(rollout, decision, observation, now), now
+    match event:
+        case Commanded(observation, command):
+            return apply_command(rollout, command, observation, now)
+        case LostSave(observation, lowered):
+            return _decide_lost_save(rollout, lowered, observation, now)
+        case LateRaise(observation, raised):
+            return _decide_late_raise(rollout, raised, observation, now)
+        case Observed(observation):
+            current = replace(rollout, updated=now)
+            target = observation.target
+            if isinstance(target, TargetReading) and target.has_applied(rollout.weight):
+                current = replace(current, write_error="")  # no write fails now
+            decision = _decide_in_phase(current, observation, now)
+            decision = to.with_visibility(rollout, decision, observation, now)
+            return to.with_announcements(rollout, decision, now)
+        case unreachable:
+            assert_never(unreachable)
+
+
+# --- Lost saves -----------------------------------------------------------------------------------
+
+
+def _decide_lost_save(
+    stored: Rollout, lowered: Decision, observation: Observation, now: datetime
+) -> Decision:
+    """Return the rollback `lowered` as a decision on `stored`, which another run saved meanwhile.
+
+    Traffic is at 0 % already, for a known reason. That comes before any decision of the other run,
+    except for a rollback with a reason of its own. A 0 % that the other run only found is the one
+    that `lowered` wrote.
+    """
+    rolled_back = lowered.rollout
+    if rolled_back.phase is Phase.ROLLED_BACK and stored.phase is Phase.ROLLED_BACK:
+        # The watch after the rollback wrote 0 % again.
+        decision = to.lower_again(replace(stored, updated=now), now)
+        return _with_cause(decision, Reason.GUARDING_ZERO, "")
+    if stored.phase in to.ROLLBACK_PHASES and stored.reason not in to.EXTERNAL_ZERO_REASONS:
+        return decide(stored, Observed(observation), now)
+    stored = replace(stored, updated=now, findings=rolled_back.findings)
+    weight = weight_of(observation.target)
+    decision = to.roll_back(stored, rolled_back.reason, rolled_back.sentence, weight, now)
+    decision = to.with_visibility(stored, decision, observation, now)
+    return _with_cause(decision, rolled_back.reason, rolled_back.sentence)
+
+
+def _decide_late_raise(
+    stored: Rollout, raised: Rollout, observation: Observation, now: datetime
+) -> Decision:
+    """Return the decision on `stored`, which was rolled back before `raised` was written.
+
+    The weight of `raised` is the rollout's own, and is lowered however long ago the rollback was
+    and whichever rollout owns the target by now. Any other weight is left to a tick.
+    """
+    is_own_weight = (
+        isinstance(observation.target, UnreadableTarget)
+        or observation.target.weight == raised.weight
     )
+    if stored.phase is Phase.ROLLED_BACK and is_own_weight:
+        lowered = Decision(replace(raised, phase=stored.phase))
+        return _decide_lost_save(stored, lowered, observation, now)
+    return decide(stored, Observed(observation), now)
+
+
+def _with_cause(decision: Decision, reason: Reason, sentence: str) -> Decision:
+    """Return `decision` with the reason of the rollback in its record."""
+    if decision.record is None:
+        return decision
+    because = {"verb": LOST_RACE, "reason": str(reason), "sentence": sentence}
+    return replace(decision, record=replace(decision.record, because=because))
+
+
+def with_refused_rollback(decision: Decision, why: str, now: datetime) -> Decision:
+    """Return `decision` after its move to 0 % was refused for good, with the reason `why`.
+
+    It ends the tick with an alert, pages at most every quarter of an hour, and is recorded once.
+    """
+    decided_at = decision.rollout.updated
+    now = max(now, decided_at)  # the time of the record is the newest moment of the rollout
+    rollout = replace(decision.rollout, updated=now, write_error=why)
+    decision = replace(decision, rollout=rollout)
+    decision = to.with_page(to.with_unconfirmed_rollback(decision, why, now), now)
+    record = decision.record
+    if record is None:
+        return decision
+    because = {**record.because, "refused": why, "decided": decided_at.isoformat()}
+    return replace(decision, record=replace(record, because=because))
+
+
+# --- Ticks ----------------------------------------------------------------------------------------
 
 
 def _decide_in_phase(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
@@ -65,23 +188,6 @@ def _decide_in_phase(rollout: Rollout, observation: Observation, now: datetime) 
             return final_watch.after_success(rollout, observation, now)
         case unreachable:
             assert_never(unreachable)
-
-
-def with_refused_rollback(decision: Decision, why: str, now: datetime) -> Decision:
-    """Return `decision` after its move to 0 % was refused for good, with the reason `why`.
-
-    It ends the tick with an alert, pages at most every quarter of an hour, and is recorded once.
-    """
-    decided_at = decision.rollout.updated
-    now = max(now, decided_at)  # the time of the record is the newest moment of the rollout
-    rollout = replace(decision.rollout, updated=now, write_error=why)
-    decision = replace(decision, rollout=rollout)
-    decision = to.with_page(to.with_unconfirmed_rollback(decision, why, now), now)
-    record = decision.record
-    if record is None:
-        return decision
-    because = {**record.because, "refused": why, "decided": decided_at.isoformat()}
-    return replace(decision, record=replace(record, because=because))
 
 
 def _decide_pending(rollout: Rollout, observation: Observation, now: datetime) -> Decision:

@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from controller.core.decide import decide, with_refused_rollback
+from controller.core.decide import Event, LateRaise, Observed, decide, with_refused_rollback
 from controller.core.decision import Alert, Decision, Lower, Notice, Shift
 from controller.core.history import Author, Entry, append, observation_data
 from controller.core.judge.tick_evidence import trim_series
-from controller.core.lost_save import undo_late_raise
 from controller.core.observation import Observation, TargetReading, UnreadableTarget, UpdateStatus
 from controller.core.outbox import enqueue_notices
 from controller.core.rollout import Phase, Rollout
@@ -270,11 +269,11 @@ class Executor:
         if reloaded.rollout.phase not in ROLLBACK_PHASES:
             return visit
 
-        def undo_raise(stored: Rollout, observation: Observation, now: datetime) -> Decision:
-            return undo_late_raise(stored, rollout, observation, now)
+        def late_raise(observation: Observation) -> Event:
+            return LateRaise(observation, rollout)
 
         try:
-            return self.execute_rollback(rollout.id, undo_raise, timeout)
+            return self.execute_rollback(rollout.id, late_raise, timeout)
         except StoreError as error:  # the next tick reads the raised weight, and lowers it
             log.error("load_failed", **log_context(rollout, error))
             return Visit(reloaded.rollout, problem=str(error), saved=False)
@@ -314,7 +313,7 @@ class Executor:
 
     def _record_observation(self, rollout: Rollout, observation: Observation) -> Visit:
         """Record the decision on `observation`; the next tick decides again where it has a move."""
-        decision = decide(rollout, observation, self.observer.clock.now())
+        decision = decide(rollout, Observed(observation), self.observer.clock.now())
         if decision.record is None or decision.move is not None:
             return Visit(rollout)
         return self._save_decision(rollout, observation, decision)
@@ -338,7 +337,7 @@ class Executor:
     def execute_rollback(
         self,
         rollout_id: str,
-        decision_of: Callable[[Rollout, Observation, datetime], Decision],
+        event_of: Callable[[Observation], Event],
         timeout: timedelta,
         unsaved: Decision | None = None,
     ) -> Visit:
@@ -356,7 +355,7 @@ class Executor:
             try:
                 rollout = load_for_rollback(self.observer.store, rollout_id)
                 observation = Observation(self.observer.read_target(rollout))
-                unsaved = decision_of(rollout, observation, self.observer.clock.now())
+                unsaved = decide(rollout, event_of(observation), self.observer.clock.now())
                 return self.execute(rollout, observation, unsaved, timeout)
             except StateConflictError as error:
                 problem = error
@@ -380,7 +379,7 @@ class Executor:
         log.error("save_failed", **log_context(rollout, error))
         self.actuator.notify(rollout, decision.notices)
         observation = Observation(self.actuator.wait_for_update(rollout, timeout))
-        after = decide(rollout, observation, self.observer.clock.now()).rollout
+        after = decide(rollout, Observed(observation), self.observer.clock.now()).rollout
         return Visit(
             after, _alerts(decision), problem=str(error), saved=False, observation=observation
         )

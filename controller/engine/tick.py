@@ -6,17 +6,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
-from controller.core.commands import GATED_VERBS, RAISING_VERBS, Command, Verb, apply_command
-from controller.core.decide import decide
+from controller.core.commands import GATED_VERBS, RAISING_VERBS, Command, Verb
+from controller.core.decide import Commanded, Event, LostSave, Observed, decide
 from controller.core.decision import Decision, Lower
 from controller.core.history import Author
 from controller.core.hook_call import advance_calls
-from controller.core.lost_save import rebase_rollback
 from controller.core.observation import Observation
 from controller.core.outbox import enqueue_notices
 from controller.core.policy_snapshot import SnapshotChangedError, check_digests
 from controller.core.rollout import Phase, Rollout
-from controller.core.transitions import lower_move
 from controller.engine import exit_status
 from controller.engine.deliver import DELIVERY_LIMIT, OutboxDelivery, TickDelivery, log_skip
 from controller.engine.execute import APPLY_WAIT, Actuator, Executor, Visit
@@ -243,11 +241,11 @@ class Reconciler:
         except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
             return _failed_visit(rollout, error, EXECUTION_LABEL)
 
-        def rebase(stored: Rollout, current: Observation, now: datetime) -> Decision:
-            return rebase_rollback(stored, decision, current, now)
+        def lost_save(current: Observation) -> Event:
+            return LostSave(current, decision)
 
         try:
-            return self.executor.execute_rollback(rollout.id, rebase, APPLY_WAIT, decision)
+            return self.executor.execute_rollback(rollout.id, lost_save, APPLY_WAIT, decision)
         except Exception as error:  # noqa: BLE001 - as above
             return _failed_visit(rollout, error, EXECUTION_LABEL)
 
@@ -276,7 +274,7 @@ def _hooks_had_time(deferred: DeferredVisit) -> bool:
 
 
 def _decide(partial: PartialObservation, observation: Observation) -> tuple[Observation, Decision]:
-    return observation, decide(partial.rollout, observation, partial.now)
+    return observation, decide(partial.rollout, Observed(observation), partial.now)
 
 
 # --- The tick -------------------------------------------------------------------------------------
@@ -448,7 +446,7 @@ class Runner:
             if command.verb is Verb.ATTEST:
                 command = replace(command, by=self.author(self.by).by)
             signals.safe_point()
-            decision = apply_command(rollout, command, observation, partial.now)
+            decision = decide(rollout, Commanded(observation, command), partial.now)
             if decision.hooks_to_call:
                 calls = advance_calls(rollout, partial.now)
                 deadline = self._consent_hooks.deadline()
@@ -456,7 +454,7 @@ class Runner:
                     rollout.policy, decision.hooks_to_call, calls, deadline
                 )
                 observation = replace(observation, hooks=answers)
-                decision = apply_command(rollout, command, observation, partial.now)
+                decision = decide(rollout, Commanded(observation, command), partial.now)
             visit = self._executor.execute(rollout, observation, decision)
             return self._delivery.deliver([visit])[0]
 
@@ -471,11 +469,10 @@ class Runner:
         is a policy that was changed since the start.
         """
 
-        def decide_rollback(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
-            command = Command(Verb.ROLLBACK, reason, weight=weight)
-            decision = apply_command(rollout, command, observation, now)
-            move = replace(lower_move(rollout), within=rollout.policy.rollback_timeout)
-            return replace(decision, move=move)
+        command = Command(Verb.ROLLBACK, reason, weight=weight)
+
+        def commanded(observation: Observation) -> Event:
+            return Commanded(observation, command)
 
         self.limit_calls(LOAD_LIMIT)
         policy_problem = ""
@@ -488,7 +485,7 @@ class Runner:
         if weight is None:  # else 0 % is written already, and only the record is missing
             signals.safe_point()
         try:
-            visit = self._executor.execute_rollback(rollout_id, decide_rollback, timeout)
+            visit = self._executor.execute_rollback(rollout_id, commanded, timeout)
             if policy_problem:  # a changed policy is not trusted to name its channels
                 log.error("snapshot_changed", rollout=rollout_id, problem=policy_problem)
                 visit = replace(visit, problem=visit.problem or policy_problem, observation=None)

@@ -77,7 +77,8 @@ def omits_entry(patch: pytest.MonkeyPatch) -> None:
 def trusts_local_clock(patch: pytest.MonkeyPatch) -> None:
     """A tick trusts its own clock, even when that is behind the recorded time."""
 
-    def decide(rollout: Rollout, observation: Observation, now: Any) -> Any:
+    def decide(rollout: Rollout, event: Any, now: Any) -> Any:
+        observation = event.observation
         decision = deciding._decide_in_phase(replace(rollout, updated=now), observation, now)
         return to.with_visibility(rollout, decision, observation, now)
 

@@ -12,7 +12,6 @@ from controller.core.decision import Decision, Shift
 from controller.core.observation import Observation, TargetReading, UnreadableTarget
 from controller.core.rollout import Intent, Rollout
 from controller.core.transitions import final_watch, rollback
-from controller.engine import tick as running
 from controller.operations.start import start as starting
 from tests.chaos.fault_plan import ActorAction, CallFault, Crash, InjectionPoint, Timing
 from tests.chaos.invariants.operators import (
@@ -111,7 +110,6 @@ def leaves_token(patch: pytest.MonkeyPatch) -> None:
     lower_move = rollback.lower_move
     patch.setattr(rollback, "lower_move", lambda rollout: replace(lower_move(rollout), void=""))
     patch.setattr(to, "lower_move", rollback.lower_move)
-    patch.setattr(running, "lower_move", rollback.lower_move)
 
 
 BUGS = (

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from controller.core.commands import ALLOWED_PHASES, Command, Verb, apply_command
-from controller.core.decide import decide
+from controller.core.decide import Observed, decide
 from controller.core.decision import Decision, Lower, Notice, Severity
 from controller.core.judge.evidence import SignOff
 from controller.core.judge.findings import Label, Verdict
@@ -39,7 +39,7 @@ def attest(rollout: Rollout, command: Command = ATTEST, minute: int = 5) -> Deci
 
 
 def tick(rollout: Rollout, minute: int) -> Decision:
-    return decide(rollout, Observation(a_reading(10), HEALTHY), NOON + minute * MINUTE)
+    return decide(rollout, Observed(Observation(a_reading(10), HEALTHY)), NOON + minute * MINUTE)
 
 
 def test_a_signature_is_kept_with_who_and_when() -> None:
@@ -133,7 +133,9 @@ REFUSED = {"SC-005": SignOff("ada", int(NOON.timestamp()), "no", refused=True)}
 def test_a_refusal_waits_for_no_measurement(
     rollout: Rollout, target: TargetReading, void: str
 ) -> None:
-    decision = decide(replace(rollout, signed=REFUSED), Observation(target), NOON + MINUTE)
+    decision = decide(
+        replace(rollout, signed=REFUSED), Observed(Observation(target)), NOON + MINUTE
+    )
     assert (decision.rollout.phase, decision.rollout.reason) == (
         Phase.ROLLING_BACK, Reason.GATE_FAILED,
     )  # fmt: skip
@@ -147,14 +149,18 @@ def test_a_refusal_waits_for_no_measurement(
 def test_a_refusal_of_what_only_reports_takes_no_raise_back() -> None:
     policy = a_policy(criteria={**LADDER["criteria"], "SC-005": {**STATEMENT, "gates": False}})
     raising = replace(RAISING, policy=policy, signed=REFUSED)
-    after = decide(raising, Observation(a_reading(10, token="token-1")), NOON + MINUTE).rollout
+    after = decide(
+        raising, Observed(Observation(a_reading(10, token="token-1"))), NOON + MINUTE
+    ).rollout
     assert (after.phase, after.reason) == (Phase.PROGRESSING, Reason.WRITE_AGAIN)
 
 
 def test_every_refusal_is_named_when_a_raise_is_taken_back() -> None:
     both = {**REFUSED, "SC-006": replace(REFUSED["SC-005"], note="never")}
     raising = replace(RAISING, policy=TWO_ATTESTATIONS, signed=both)
-    lowered = decide(raising, Observation(a_reading(10, token="token-1")), NOON + MINUTE).rollout
+    lowered = decide(
+        raising, Observed(Observation(a_reading(10, token="token-1"))), NOON + MINUTE
+    ).rollout
     assert lowered.sentence == (
         "SC-005 fails: refused by ada at 2026-11-24 12:00 UTC: no. "
         "SC-006 fails: refused by ada at 2026-11-24 12:00 UTC: never."

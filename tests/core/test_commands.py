@@ -26,6 +26,7 @@ from tests.support.three_steps import (
     HEALTHY,
     LATER,
     LOWER,
+    LOWER_BY_OPERATOR,
     NO_DATA,
     ON_HOLD,
     OUTAGE,
@@ -104,9 +105,10 @@ def test_a_verb_that_does_not_fit_says_where_the_rollout_stands_and_what_fits(
     )
 
 
-def test_a_rollback_fits_every_phase() -> None:
+def test_a_rollback_fits_every_phase_and_waits_for_the_whole_timeout() -> None:
     for rollout in ROLLOUT_IN.values():
-        assert decide_command(rollout, Verb.ROLLBACK, UNREADABLE, reason="enough").move == LOWER
+        move = decide_command(rollout, Verb.ROLLBACK, UNREADABLE, reason="enough").move
+        assert move == LOWER_BY_OPERATOR
 
 
 @pytest.mark.parametrize("verb", [Verb.PAUSE, Verb.RESUME, Verb.PROMOTE, Verb.ROLLBACK])

@@ -23,6 +23,7 @@ from tests.support.three_steps import (
     FIRST_RAISE,
     HEALTHY,
     LOWER,
+    LOWER_BY_OPERATOR,
     NO_DATA,
     ON_HOLD,
     OUTAGE,
@@ -643,7 +644,7 @@ def test_an_operator_rolls_back_in_every_phase(
     decision = apply_command(
         rollout, Command(Verb.ROLLBACK, "the shop is down"), Observation(target), NOON + MINUTE
     )
-    assert (decision.rollout.phase, decision.move) == (ROLLING_BACK, LOWER)
+    assert (decision.rollout.phase, decision.move) == (ROLLING_BACK, LOWER_BY_OPERATOR)
     after, entry = decision.rollout, decision.record
     has_cause = rollout.phase in (ROLLING_BACK, ROLLED_BACK)  # the first cause stays
     assert after.sentence == (rollout.sentence if has_cause else "the shop is down")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.core.commands import ALLOWED_PHASES, Command, Verb, apply_command
-from controller.core.decide import decide
+from controller.core.decide import Observed, decide
 from controller.core.decision import Decision, Shift
 from controller.core.observation import Observation, TargetReading, UpdateStatus
 from controller.core.rollout import FINAL_PHASES, Intent, Phase, Reason, Rollout
@@ -125,7 +125,7 @@ LEGAL_PHASES = {
 @often
 @every_state
 def test_time_never_goes_back(rollout: Rollout, observation: Observation, now: datetime) -> None:
-    assert decide(rollout, observation, now).rollout.updated == max(now, rollout.updated)
+    assert decide(rollout, Observed(observation), now).rollout.updated == max(now, rollout.updated)
 
 
 @often
@@ -133,7 +133,7 @@ def test_time_never_goes_back(rollout: Rollout, observation: Observation, now: d
 def test_only_legal_phases_follow(
     rollout: Rollout, observation: Observation, now: datetime
 ) -> None:
-    assert decide(rollout, observation, now).rollout.phase in LEGAL_PHASES[rollout.phase]
+    assert decide(rollout, Observed(observation), now).rollout.phase in LEGAL_PHASES[rollout.phase]
 
 
 @often
@@ -141,7 +141,7 @@ def test_only_legal_phases_follow(
 def test_a_raise_is_a_recorded_step_of_the_ladder(
     rollout: Rollout, observation: Observation, now: datetime
 ) -> None:
-    decision = decide(rollout, observation, now)
+    decision = decide(rollout, Observed(observation), now)
     if not isinstance(decision.move, Shift):
         return
     after = decision.rollout
@@ -164,7 +164,7 @@ def test_a_raise_is_a_recorded_step_of_the_ladder(
 def test_a_raise_is_written_over_what_was_seen_and_nothing_else(
     rollout: Rollout, observation: Observation, now: datetime
 ) -> None:
-    move = decide(rollout, observation, now).move
+    move = decide(rollout, Observed(observation), now).move
     if isinstance(move, Shift):
         assert isinstance(observation.target, TargetReading)
         assert observation.target.token == move.token
@@ -185,7 +185,7 @@ def test_a_raise_is_written_over_what_was_seen_and_nothing_else(
 def test_weight_zero_is_raised_only_by_the_first_raise_that_was_never_written(
     rollout: Rollout, observation: Observation, now: datetime
 ) -> None:
-    decision = decide(rollout, observation, now)
+    decision = decide(rollout, Observed(observation), now)
     at_zero = isinstance(observation.target, TargetReading) and observation.target.weight == 0
     if at_zero and isinstance(decision.move, Shift):
         assert (decision.rollout.reason, rollout.step) == (Reason.WRITE_AGAIN, 0)
@@ -197,7 +197,7 @@ def test_an_environment_that_cannot_be_read_is_never_written_twice(
     rollout: Rollout, observation: Observation, now: datetime
 ) -> None:
     if observation.target == UNREADABLE_FOR_GOOD and rollout.phase is Phase.ROLLING_BACK:
-        assert decide(rollout, observation, now).move is None
+        assert decide(rollout, Observed(observation), now).move is None
 
 
 @often
@@ -205,7 +205,7 @@ def test_an_environment_that_cannot_be_read_is_never_written_twice(
 def test_a_change_of_phase_or_intent_is_recorded_and_announced(
     rollout: Rollout, observation: Observation, now: datetime
 ) -> None:
-    decision = decide(rollout, observation, now)
+    decision = decide(rollout, Observed(observation), now)
     after = decision.rollout
     if (after.phase, after.intent) != (rollout.phase, rollout.intent):
         assert decision.record is not None
@@ -218,7 +218,7 @@ def test_a_change_of_phase_or_intent_is_recorded_and_announced(
 def test_a_rollout_that_is_not_over_says_what_comes_next(
     rollout: Rollout, observation: Observation, now: datetime
 ) -> None:
-    after = decide(rollout, observation, now).rollout
+    after = decide(rollout, Observed(observation), now).rollout
     if after.phase not in FINAL_PHASES:
         assert after.next
         assert after.next_at is not None
@@ -234,7 +234,7 @@ def test_no_rollout_waits_for_more_than_its_limits(
 
     The exception is a gate that allows an advance, while a freeze or an approval blocks it.
     """
-    after = decide(rollout, observation, now).rollout
+    after = decide(rollout, Observed(observation), now).rollout
     if after.phase is not Phase.PROGRESSING or after.reason in BLOCKED:
         return
     if after.settled is None:

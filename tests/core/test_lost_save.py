@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from controller.core.decide import LateRaise, LostSave, decide
 from controller.core.decision import Decision, Lower
-from controller.core.lost_save import rebase_rollback, undo_late_raise
 from controller.core.observation import Observation, TargetReading, UnreadableTarget
 from controller.core.rollout import Reason, Rollout
 from tests.support.rollouts import MINUTE, NOON, a_reading
@@ -54,13 +54,13 @@ def test_after_a_rollback_meanwhile_a_late_raise_is_lowered_and_another_weight_i
 ) -> None:
     """An hour later the watch is over, and another rollout may own the target."""
     stored = replace(stored, unconfirmed=True, reminded=LONG_AFTER)
-    decision = undo_late_raise(stored, FIRST_RAISE, Observation(target), LONG_AFTER)
+    decision = decide(stored, LateRaise(Observation(target), FIRST_RAISE), LONG_AFTER)
     assert isinstance(decision.move, Lower) is lowers
     assert (decision.record and decision.record.kind) == kind
 
 
 def test_a_weight_that_came_back_is_announced_as_such() -> None:
-    decision = undo_late_raise(AFTER_ROLLBACK, AT_10, Observation(a_reading(10)), LONG_AFTER)
+    decision = decide(AFTER_ROLLBACK, LateRaise(Observation(a_reading(10)), AT_10), LONG_AFTER)
     assert [one.text for one in decision.notices] == [
         "checkout#1: 10 % came back after the rollback; lowering it again"
     ]
@@ -79,7 +79,7 @@ def test_a_rollback_goes_before_a_pause_that_another_run_saved_meanwhile(
     """Traffic is down already: the stored state says so, with the reason and the findings."""
     now = NOON + 8 * MINUTE
     lowered = decide_tick(AT_10, a_reading(10), 7, FAILING)
-    decision = rebase_rollback(replace(ON_HOLD, seen_weight=10), lowered, Observation(target), now)
+    decision = decide(replace(ON_HOLD, seen_weight=10), LostSave(Observation(target), lowered), now)
     after, record = decision.rollout, decision.record
     assert (after.phase, after.reason, after.since) == (ROLLING_BACK, Reason.GATE_FAILED, now)
     assert (after.updated, after.seen_weight) == (now, live or 10)
@@ -95,7 +95,7 @@ def test_a_rollback_goes_before_a_pause_that_another_run_saved_meanwhile(
 def test_a_watch_that_wrote_zero_while_another_run_saved_is_recorded_as_such() -> None:
     now = NOON + 9 * MINUTE
     lowered: Decision = decide_tick(AFTER_ROLLBACK, a_reading(10), 8)
-    decision = rebase_rollback(AFTER_ROLLBACK, lowered, Observation(a_reading(0)), now)
+    decision = decide(AFTER_ROLLBACK, LostSave(Observation(a_reading(0)), lowered), now)
     assert decision.rollout.updated == now
     assert decision.record is not None
     assert decision.record.at == now

@@ -12,13 +12,12 @@ import pytest
 
 from controller.core import transitions as to
 from controller.core.commands import GATED_VERBS, Command, Verb, apply_command
-from controller.core.decide import decide, with_refused_rollback
+from controller.core.decide import LostSave, Observed, decide, with_refused_rollback
 from controller.core.decision import Decision
 from controller.core.history import Entry, append, observation_data
 from controller.core.judge.evidence import Tally
 from controller.core.judge.gate import query_plan
 from controller.core.judge.tick_evidence import trim_series
-from controller.core.lost_save import rebase_rollback
 from controller.core.observation import (
     Observation,
     QueryStatus,
@@ -86,7 +85,7 @@ class RecordedRun:
     def tick(self, target: TargetReading | UnreadableTarget, after: timedelta = MINUTE) -> Decision:
         """Observe and decide."""
         observation = self.observe(target, after)
-        return self.record(decide(self.rollout, observation, self.now), observation)
+        return self.record(decide(self.rollout, Observed(observation), self.now), observation)
 
     def command(self, command: Command, target: TargetReading | UnreadableTarget) -> Decision:
         """Apply the command of an operator."""
@@ -573,7 +572,7 @@ def test_a_write_that_was_refused_for_good_is_derived_with_its_refusal() -> None
     decision = apply_command(run.rollout, Command(Verb.ROLLBACK, "enough"), observation, run.now)
     run.record(with_refused_rollback(decision, "KMS says no", run.now + MINUTE), observation)
     observation = run.observe(a_reading(10))
-    decision = decide(run.rollout, observation, run.now)
+    decision = decide(run.rollout, Observed(observation), run.now)
     run.record(with_refused_rollback(decision, "KMS says no", run.now + MINUTE), observation)
     assert run.kinds == ["started", "settled", "rolling_back", "rollback_unconfirmed"]
     assert run.replay.consistent
@@ -582,7 +581,7 @@ def test_a_write_that_was_refused_for_good_is_derived_with_its_refusal() -> None
 def test_a_guard_that_was_refused_at_the_end_of_the_watch_is_derived_as_of_its_decision() -> None:
     run = a_rolled_back_run()
     observation = run.observe(a_reading(10), 14.9 * MINUTE)
-    decision = decide(run.rollout, observation, run.now)
+    decision = decide(run.rollout, Observed(observation), run.now)
     run.record(with_refused_rollback(decision, "KMS says no", run.now + MINUTE), observation)
     assert run.kinds[-1] == "rollback_unconfirmed"
     assert run.replay.consistent
@@ -602,12 +601,12 @@ def test_a_rollback_that_another_run_overtook_is_derived_on_what_that_run_saved(
     run.tick(a_reading(10))
     run.errors = lambda second: 50.0
     observation = run.observe(a_reading(10), 10 * MINUTE)
-    lowered = decide(run.rollout, observation, run.now)
+    lowered = decide(run.rollout, Observed(observation), run.now)
     assert lowered.rollout.reason is Reason.GATE_FAILED
     run.errors = lambda second: 0.0
     run.tick(meanwhile, timedelta())
     observation = replace(run.observe(a_reading(0)), series={})
-    run.record(rebase_rollback(run.rollout, lowered, observation, run.now), observation)
+    run.record(decide(run.rollout, LostSave(observation, lowered), run.now), observation)
     assert run.kinds[-1] == kind
     assert run.entries[-1].body["because"]["reason"] == "gate_failed"
     assert run.replay.consistent
@@ -621,7 +620,7 @@ def test_a_first_raise_that_an_operator_took_back_is_not_put_down_to_a_lost_rais
     run.tick(a_reading(0, token="token-9"), timedelta())
     assert run.rollout.reason is Reason.RAISE_UNCERTAIN
     observation = replace(run.observe(a_reading(0, token="token-9")), series={})
-    run.record(rebase_rollback(run.rollout, lowered, observation, run.now), observation)
+    run.record(decide(run.rollout, LostSave(observation, lowered), run.now), observation)
     assert (run.rollout.reason, run.rollout.sentence) == (Reason.ROLLBACK_REQUESTED, "enough")
     assert run.replay.consistent
 
@@ -629,10 +628,10 @@ def test_a_first_raise_that_an_operator_took_back_is_not_put_down_to_a_lost_rais
 def test_a_guard_that_another_run_overtook_is_derived_too() -> None:
     run = a_rolled_back_run()
     observation = run.observe(a_reading(10))
-    lowered = decide(run.rollout, observation, run.now)
+    lowered = decide(run.rollout, Observed(observation), run.now)
     run.tick(a_reading(70), timedelta())
     observation = replace(run.observe(a_reading(0)), series={})
-    run.record(rebase_rollback(run.rollout, lowered, observation, run.now), observation)
+    run.record(decide(run.rollout, LostSave(observation, lowered), run.now), observation)
     assert run.kinds[-2:] == ["drifted", "guarding_zero"]
     assert run.entries[-1].at >= run.entries[-2].at
     assert run.replay.consistent
@@ -641,10 +640,10 @@ def test_a_guard_that_another_run_overtook_is_derived_too() -> None:
 def test_a_guard_that_was_overtaken_and_refused_is_derived_too() -> None:
     run = a_rolled_back_run()
     observation = run.observe(a_reading(10))
-    lowered = decide(run.rollout, observation, run.now)
+    lowered = decide(run.rollout, Observed(observation), run.now)
     run.tick(a_reading(70), timedelta())
     observation = replace(run.observe(a_reading(70)), series={})
-    again = rebase_rollback(run.rollout, lowered, observation, run.now)
+    again = decide(run.rollout, LostSave(observation, lowered), run.now)
     run.record(with_refused_rollback(again, "KMS says no", run.now), observation)
     assert run.kinds[-2:] == ["drifted", "rollback_unconfirmed"]
     assert run.replay.consistent
@@ -653,10 +652,10 @@ def test_a_guard_that_was_overtaken_and_refused_is_derived_too() -> None:
 def test_a_guard_that_a_command_overtook_goes_on_with_the_rollback_of_that_command() -> None:
     run = a_rolled_back_run()
     observation = run.observe(a_reading(10))
-    lowered = decide(run.rollout, observation, run.now)
+    lowered = decide(run.rollout, Observed(observation), run.now)
     run.command(Command(Verb.ROLLBACK, "again"), a_reading(10))
     observation = replace(run.observe(a_reading(0)), series={})
-    run.record(rebase_rollback(run.rollout, lowered, observation, run.now), observation)
+    run.record(decide(run.rollout, LostSave(observation, lowered), run.now), observation)
     assert run.kinds[-2:] == ["rolling_back", "rolled_back"]
     assert run.replay.consistent
 
@@ -664,7 +663,7 @@ def test_a_guard_that_a_command_overtook_goes_on_with_the_rollback_of_that_comma
 def test_a_finished_rollout_that_lost_its_target_is_derived_as_one_that_did() -> None:
     run = a_rolled_back_run()
     observation = replace(run.observe(a_reading(70)), owns_target=False)
-    decision = run.record(decide(run.rollout, observation, run.now), observation)
+    decision = run.record(decide(run.rollout, Observed(observation), run.now), observation)
     assert decision.record is None
     assert run.replay.consistent
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from controller.core import transitions
 from controller.core.commands import Command, DriftResolution, Verb, apply_command
-from controller.core.decide import decide
+from controller.core.decide import Observed, decide
 from controller.core.decision import Decision, Lower
 from controller.core.judge.evidence import Tally
 from controller.core.observation import (
@@ -27,6 +27,8 @@ UPDATE_IN_PROGRESS, UPDATE_FAILED = UpdateStatus.IN_PROGRESS, UpdateStatus.FAILE
 
 POLICY = a_policy()
 LOWER = Lower(MINUTE)
+# An operator waits for the whole rollback_timeout.
+LOWER_BY_OPERATOR = Lower(5 * MINUTE)
 UNREADABLE = UnreadableTarget("Lambda did not answer")
 UNREADABLE_FOR_GOOD = UnreadableTarget("the environment cannot be read", permanent=True)
 
@@ -92,7 +94,7 @@ def decide_tick(
     owns: bool = True,
 ) -> Decision:
     """Return the decision of a tick `minute` minutes after noon."""
-    return decide(rollout, Observation(target, measured, owns), NOON + minute * MINUTE)
+    return decide(rollout, Observed(Observation(target, measured, owns)), NOON + minute * MINUTE)
 
 
 # The tallies of a step until an operator acted, at 12:20.

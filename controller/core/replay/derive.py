@@ -5,11 +5,10 @@ from dataclasses import replace
 from typing import assert_never
 
 from controller.core import transitions as to
-from controller.core.commands import Command, apply_command
-from controller.core.decide import decide, with_refused_rollback
+from controller.core.commands import Command
+from controller.core.decide import Commanded, LostSave, Observed, decide, with_refused_rollback
 from controller.core.decision import Decision
 from controller.core.judge.tick_evidence import restore_series, seal_if_due
-from controller.core.lost_save import rebase_rollback
 from controller.core.observation import Observation, TargetReading, UpdateStatus
 from controller.core.replay.entry import LostRace, RecordedDecision, Start, WriteFailed
 from controller.core.rollout import Phase, Reason, Rollout
@@ -62,17 +61,16 @@ def _derive_by_cause(
     cause, now = recorded.cause, recorded.decided_at
     match cause:
         case Command():
-            return apply_command(before, cause, observation, now)
+            return decide(before, Commanded(observation, cause), now)
         case LostRace():
-            return rebase_rollback(
-                before, _lowering_decision(before, cause, recorded), observation, now
-            )
+            lowered = _lowering_decision(before, cause, recorded)
+            return decide(before, LostSave(observation, lowered), now)
         case WriteFailed():
             return Decision(replace(before, updated=now))
         case None if recorded.kind == EVIDENCE:
             return _derive_seal(before, recorded, observation)
         case None | Start():
-            return decide(before, observation, now)
+            return decide(before, Observed(observation), now)
         case unreachable:
             assert_never(unreachable)
 

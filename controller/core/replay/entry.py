@@ -9,11 +9,11 @@ from typing import Any, Final, TypeAlias, get_type_hints
 from pydantic import AwareDatetime, TypeAdapter
 
 from controller.core.commands import Command
+from controller.core.decide import LOST_RACE
 from controller.core.history import MEMORY_FIELDS, Entry
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding
 from controller.core.judge.queries import JUDGED_PHASES
-from controller.core.lost_save import LOST_RACE
 from controller.core.observation import (
     AlarmReading,
     HookAnswer,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from controller.core.decide import decide
+from controller.core.decide import Observed, decide
 from controller.core.judge.evidence import NonMetricEvidence, SignOff
 from controller.core.judge.findings import Finding, Label, Verdict, gate_verdict
 from controller.core.judge.gate import judge, seal_tallies
@@ -134,7 +134,7 @@ def test_an_alarm_since_the_start_rolls_a_healthy_canary_back(minute: int, phase
     rollout = replace(AT_10, policy=policy, created=NOON - 5 * MINUTE)
     alarm = AlarmReading(AlarmState.ALARM, START + minute * MINUTE_S)
     observation = Observation(a_reading(10), HEALTHY, alarms={"auth-failures": alarm})
-    assert decide(rollout, observation, NOON + 20 * MINUTE).rollout.phase is phase
+    assert decide(rollout, Observed(observation), NOON + 20 * MINUTE).rollout.phase is phase
 
 
 def test_metrics_are_sealed_beside_an_alarm() -> None:

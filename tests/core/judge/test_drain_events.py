@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from controller.core.decide import decide
+from controller.core.decide import Observed, decide
 from controller.core.decision import Alert, Severity
 from controller.core.judge.findings import Label, Verdict
 from controller.core.judge.gate import query_plan
@@ -333,5 +333,5 @@ def test_logs_are_read_only_while_they_may_decide_something(
 
 
 def test_counts_prove_nothing_after_drift() -> None:
-    decision = decide(EVENTS_ONLY, Observation(a_reading(20), LEAK), NOON + 5 * MINUTE)
+    decision = decide(EVENTS_ONLY, Observed(Observation(a_reading(20), LEAK)), NOON + 5 * MINUTE)
     assert label(decision) is UNOBSERVABLE

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from controller.core.commands import Command, Verb, apply_command
-from controller.core.decide import decide
+from controller.core.decide import Observed, decide
 from controller.core.decision import Decision
 from controller.core.judge.evidence import StepInterval
 from controller.core.judge.findings import Finding, Label, Verdict
@@ -47,7 +47,7 @@ def ticks(
     decisions, phase = [], rollout.phase
     for minute in range(first, until + 1, every):
         observation = Observation(a_reading(rollout.weight), series)
-        decisions.append(decide(rollout, observation, NOON + minute * MINUTE))
+        decisions.append(decide(rollout, Observed(observation), NOON + minute * MINUTE))
         rollout = decisions[-1].rollout
         if rollout.phase is not phase:
             break
@@ -155,7 +155,7 @@ def test_at_the_end_of_the_bake_a_step_shows(
     series: Mapping[str, Series], label: Label, sentence: str
 ) -> None:
     observation = Observation(a_reading(10), series)
-    decision = decide(AT_10, observation, NOON + 15 * MINUTE)
+    decision = decide(AT_10, Observed(observation), NOON + 15 * MINUTE)
     (finding,) = decision.record.findings if decision.record else decision.rollout.findings
     assert (finding.label, finding.sentence) == (label, sentence)
 

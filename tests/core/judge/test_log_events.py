@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.core.decide import decide
+from controller.core.decide import Observed, decide
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.judge.gate import judge, query_plan, seal_tallies
@@ -231,7 +231,7 @@ def test_a_hold_does_not_end_while_a_log_is_caught_up_with(then: str, fallbacks:
         span = queries["log:C"].span
         event = {late: float(fallbacks)} if span.start <= late < span.end else {}
         series = {"log:C": Series(event), "log:C:control": Series({span.end - 60: 1.0, late: 1.0})}
-        rollout = decide(rollout, Observation(a_reading(10), series), now).rollout
+        rollout = decide(rollout, Observed(Observation(a_reading(10), series)), now).rollout
         reasons.append(rollout.reason)
         now += MINUTE
     ended = Reason.GATE_FAILED if fallbacks else Reason.GATE_PASSED

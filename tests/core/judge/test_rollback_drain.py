@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from controller.core.commands import Command, Verb, apply_command
-from controller.core.decide import decide
+from controller.core.decide import Observed, decide
 from controller.core.decision import Alert, Decision, Severity
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.judge.gate import query_plan
@@ -83,7 +83,7 @@ def decide_at(
     owns: bool = True,
 ) -> Decision:
     observation = Observation(target or a_reading(0), series, owns)
-    return decide(rollout, observation, NOON + minute * MINUTE)
+    return decide(rollout, Observed(observation), NOON + minute * MINUTE)
 
 
 def label(decision: Decision) -> Label | None:

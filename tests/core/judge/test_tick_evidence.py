@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.core.decide import decide
+from controller.core.decide import Observed, decide
 from controller.core.history import series_data
 from controller.core.judge.evidence import BreachRun, StepInterval, Tally
 from controller.core.judge.findings import Label
@@ -458,7 +458,7 @@ def test_the_fold_is_sealed_hourly_over_steps_that_are_shorter() -> None:
         now += 5 * MINUTE
         span = query_plan(rollout, now).span
         spans.append(span.end - span.start)
-        decision = decide(rollout, Observation(a_reading(rollout.weight), measured), now)
+        decision = decide(rollout, Observed(Observation(a_reading(rollout.weight), measured)), now)
         if decision.record is not None and decision.record.kind == "evidence":
             seals.append(now)
         rollout = decision.rollout

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from controller.core import transitions
-from controller.core.decide import decide
+from controller.core.decide import Observed, decide
 from controller.core.decision import Shift
 from controller.core.observation import Observation, Series
 from controller.core.policy import Policy
@@ -122,7 +122,7 @@ def test_a_healthy_rollout_climbs_the_ladder_and_seals_once_an_hour() -> None:
     rollout, weight, entries = created(policy), 10, []
     for minute in range(1, 260):
         observation = Observation(a_reading(weight), healthy_until(minute))
-        decision = decide(rollout, observation, NOON + minute * MINUTE)
+        decision = decide(rollout, Observed(observation), NOON + minute * MINUTE)
         if isinstance(decision.move, Shift):
             weight = decision.move.weight
         if decision.record:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from controller.core.decide import decide
+from controller.core.decide import Observed, decide
 from controller.core.decision import Severity
 from controller.core.observation import (
     AlarmReading,
@@ -152,7 +152,7 @@ def test_without_metrics_logs_and_alarms_are_all_there_is_to_see(
     series: Mapping[str, Series], alarms: Mapping[str, AlarmReading], text: str
 ) -> None:
     observation = Observation(a_reading(100), series, alarms=alarms)
-    decision = decide(replace(BAKING, blind_since=NOON), observation, NOON + 20 * MINUTE)
+    decision = decide(replace(BAKING, blind_since=NOON), Observed(observation), NOON + 20 * MINUTE)
     texts = [one.text for one in decision.notices]
     assert [text in one for one in texts] == [True] * bool(text)
     assert (decision.rollout.blind_since is not None) is bool(text)

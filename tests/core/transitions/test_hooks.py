@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from controller.core.commands import Command, Verb, apply_command
-from controller.core.decide import decide
+from controller.core.decide import Observed, decide
 from controller.core.decision import Decision, Severity, Shift
 from controller.core.observation import Consent, HookAnswer, Observation, Series
 from controller.core.rollout import Phase, Reason, Rollout
@@ -37,7 +37,7 @@ def tick(
     weight: int = 10,
 ) -> Decision:
     observation = Observation(a_reading(weight), measured, hooks=answers or {})
-    return decide(rollout, observation, NOON + minute * MINUTE)
+    return decide(rollout, Observed(observation), NOON + minute * MINUTE)
 
 
 def test_a_step_that_is_due_calls_every_hook_and_moves_nothing_yet() -> None:

@@ -20,6 +20,7 @@ from tests.support.three_steps import (
     FAILING,
     FIRST_RAISE,
     LOWER,
+    LOWER_BY_OPERATOR,
     ON_HOLD,
     RAISING,
     UNREADABLE,
@@ -298,4 +299,6 @@ def test_a_rollback_outdates_the_token_of(
     rollout: Rollout, target: TargetReading, void: str
 ) -> None:
     """Another run may be about to write it, and at 0 % lowering would leave its token as it is."""
-    assert decide_command(rollout, Verb.ROLLBACK, target).move == replace(LOWER, void=void)
+    assert decide_command(rollout, Verb.ROLLBACK, target).move == replace(
+        LOWER_BY_OPERATOR, void=void
+    )

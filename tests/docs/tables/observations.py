@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from controller.core.decide import decide
+from controller.core.decide import Observed, decide
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judged_intervals import reopen_interval
 from controller.core.observation import Observation, Series, TargetReading, UnreadableTarget
@@ -74,7 +74,9 @@ class Row:
             return NEVER  # nothing is measured before the weight is applied
         measured = self.measured or (HEALTHY if rollout.phase in JUDGED_PHASES else NO_DATA)
         observation = Observation(target, measured, self.owns)
-        return decision_text(rollout, decide(rollout, observation, NOON + self.minute * MINUTE))
+        return decision_text(
+            rollout, decide(rollout, Observed(observation), NOON + self.minute * MINUTE)
+        )
 
 
 def rollout_weight(rollout: Rollout) -> TargetReading:
