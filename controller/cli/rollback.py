@@ -12,7 +12,7 @@ from controller.core.policy import TargetSpec
 from controller.core.rollout import Rollout
 from controller.engine import exit_status
 from controller.engine.isolation import problem_of
-from controller.engine.tick import LOAD_LIMIT
+from controller.engine.limits import LOAD_LIMIT
 from controller.errors import (
     Exit,
     NoStoreError,

@@ -1,96 +1,72 @@
-"""Delivers the outbox of visited rollouts to channels and hooks, and logs each visit."""
+"""Sends the messages in the outbox of a rollout to channels and hooks."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Set
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TypeAlias
 
-from controller.core.history import Author, Entry, append
 from controller.core.hook_call import after_call
 from controller.core.message import Message
-from controller.core.observation import Observation, TargetReading
-from controller.core.outbox import (
-    delivery_order,
-    delivery_priority,
-    hook_record,
-    recipient,
-    remaining_message,
-)
+from controller.core.outbox import delivery_order, recipient, remaining_message
 from controller.core.policy import Hook, HttpsHook, LambdaHook
 from controller.core.rollout import Rollout
-from controller.engine.execute import Visit
-from controller.engine.isolation import problem_of
-from controller.engine.lease import Skip
-from controller.errors import DeliveryError, StoreError
+from controller.errors import DeliveryError
 from controller.ports.clock import Clock
 from controller.ports.notify import ChannelNotifier, HookCaller
-from controller.ports.store import StateStore
 from controller.process import logging, signals
 
 log = logging.logger()
 
-# The time for all messages of a tick; the next tick delivers the rest.
-DELIVERY_LIMIT: Final = timedelta(seconds=20)
+_Receipt: TypeAlias = tuple[str, str]
+"""The key of a message, and the address that it reached."""
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryResult:
-    """A rollout after a delivery: how many messages arrived, and how many recipients failed."""
+class Delivery:
+    """What one delivery of an outbox led to.
 
-    rollout: Rollout
+    outbox: the messages that some recipient still lacks. sent: how many messages arrived, counted
+    for each recipient. failed: how many recipients failed. hooks: which hooks were called or given
+    up, for the history; empty when there is none.
+    """
+
+    outbox: tuple[Message, ...]
     sent: int = 0
     failed: int = 0
+    hooks: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxDelivery:
-    """Delivers messages to channels and hooks, and removes what arrived from the stored outbox.
+    """Sends messages to channels and hooks; the executor saves what is left.
 
-    channel_notifier, hooks: None: this run delivers nothing to channels, or to hooks.
-    author: returns the author for the history.
+    channel_notifier, hooks: None: this run sends nothing to channels, or to hooks.
     """
 
-    store: StateStore
     clock: Clock
     channel_notifier: ChannelNotifier | None
     hooks: HookCaller | None
-    author: Callable[[], Author]
 
-    def deliver(
-        self, rollout: Rollout, deadline: datetime, *, saved: bool = True
-    ) -> DeliveryResult:
-        """Deliver the outbox of `rollout`, each message to the recipients that still lack it.
+    def send(self, rollout: Rollout, deadline: datetime) -> Delivery:
+        """Send the outbox of `rollout`, each message to the recipients that still lack it.
 
         A recipient that fails is not tried again in this tick, and delays no other one.
-        saved: whether `rollout` is the stored state; else the stored outbox stays as it is.
         """
         if not rollout.outbox or (self.channel_notifier is None and self.hooks is None):
-            return DeliveryResult(rollout)
-        round_ = _DeliveryRound(rollout)
+            return Delivery(rollout.outbox)
+        receipts, unreachable = set[_Receipt](), set[str]()
         for message in rollout.outbox:
             for address in delivery_order(message):
                 remaining = deadline - self.clock.now()
-                if not signals.stop_requested() and remaining > timedelta():
-                    self._try(round_, message, address, remaining)
-        after = replace(rollout, outbox=tuple(self._remaining(round_)))
-        if saved and after.outbox != rollout.outbox:
-            after = self._save_remaining(round_, after)
-        return DeliveryResult(after, round_.sent, len(round_.unreachable))
+                if signals.stop_requested() or remaining <= timedelta() or address in unreachable:
+                    continue
+                if self._arrived(rollout, message, address, remaining):
+                    receipts.add((message.key, address))
+                else:
+                    unreachable.add(address)
+        return _delivery(rollout, receipts, unreachable, self.clock.now())
 
-    def _try(
-        self, round_: "_DeliveryRound", message: Message, address: str, within: timedelta
-    ) -> None:
-        if address in round_.unreachable:
-            return
-        if self._deliver_to(round_.rollout, message, address, within):
-            round_.receipts[message.key].add(address)
-        else:
-            round_.unreachable.add(address)
-
-    def _deliver_to(
-        self, rollout: Rollout, message: Message, address: str, within: timedelta
-    ) -> bool:
+    def _arrived(self, rollout: Rollout, message: Message, address: str, within: timedelta) -> bool:
         channel = recipient(rollout.policy, address)
         if channel is None:
             return True
@@ -124,142 +100,36 @@ class OutboxDelivery:
         call = after_call(rollout, message, address)
         self.hooks.tell(hook, call, within=min(hook.timeout, within), private=private)
 
-    def _remaining(self, round_: "_DeliveryRound") -> Iterator[Message]:
-        """Yield each message with its remaining recipients, except those that are given up."""
-        for message in round_.rollout.outbox:
-            reached = frozenset(round_.receipts[message.key])
-            if not reached and not round_.unreachable & {*message.to}:
-                yield message  # no recipient was tried
-            elif remaining := remaining_message(message, reached, self.clock.now()):
-                yield remaining
-            elif missed := [one for one in message.to if one not in reached]:
-                round_.undeliverable += [(message, one) for one in missed]
-                log.error(
-                    "message_given_up",
-                    rollout=round_.rollout.id,
-                    message=message.key,
-                    missed=missed,
-                )
 
-    def _save_remaining(self, round_: "_DeliveryRound", after: Rollout) -> Rollout:
-        """Save the remaining outbox; if that fails, messages are sent again under the same key."""
-        entries = list[Entry]()
-        if sentence := round_.hook_summary():
-            after = replace(after, updated=max(self.clock.now(), after.updated))
-            record = hook_record(after, sentence, after.updated)
-            author, run = self.author(), logging.run_id()
-            after, entry = append(
-                after, record, by=author.by, caller=author.caller, observation={}, run=run
-            )
-            entries.append(entry)
-        try:
-            return self.store.save(after, entries)
-        except StoreError as error:
-            log.warning("outbox_kept", rollout=after.id, problem=str(error))
-            return round_.rollout
+def _delivery(
+    rollout: Rollout, receipts: Set[_Receipt], unreachable: Set[str], now: datetime
+) -> Delivery:
+    """Return what is left of the outbox; a message that is too old for another try is given up."""
+    outbox, given_up = list[Message](), list[str]()
+    for message in rollout.outbox:
+        reached = frozenset(one for one in message.to if (message.key, one) in receipts)
+        if not reached and unreachable.isdisjoint(message.to):
+            outbox.append(message)  # no recipient was tried
+        elif remaining := remaining_message(message, reached, now):
+            outbox.append(remaining)
+        elif missed := [one for one in message.to if one not in reached]:
+            given_up += missed
+            log.error("message_given_up", rollout=rollout.id, message=message.key, missed=missed)
+    called = [
+        address
+        for message in rollout.outbox
+        for address in message.to
+        if (message.key, address) in receipts
+    ]
+    hooks = _hook_summary(called, given_up)
+    return Delivery(tuple(outbox), len(receipts), len(unreachable), hooks)
 
 
-@dataclass(slots=True)
-class _DeliveryRound:
-    """One pass over the outbox of a rollout.
-
-    receipts: the addresses that each message reached, by its key. unreachable: the addresses that
-    failed. undeliverable: messages that are given up, each with an address that it did not reach.
-    """
-
-    rollout: Rollout
-    undeliverable: list[tuple[Message, str]] = field(default_factory=list)
-    receipts: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    unreachable: set[str] = field(default_factory=set)
-
-    @property
-    def sent(self) -> int:
-        """How many messages arrived, counted once for each recipient."""
-        return sum(map(len, self.receipts.values()))
-
-    def hook_summary(self) -> str:
-        """Return which hooks were called or given up, for the history; empty when there is none."""
-        outcomes = [
-            (address, "was called")
-            for message in self.rollout.outbox
-            for address in message.to
-            if address in self.receipts[message.key]
-        ]
-        outcomes += [
-            (address, "was not reached and is given up") for _, address in self.undeliverable
-        ]
-        hooks = {key: outcome for key, outcome in outcomes if not key.startswith("notify[")}
-        return "; ".join(f"{address} {outcome}" for address, outcome in hooks.items())
-
-
-# --- Visits ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class TickDelivery:
-    """Delivers the messages that visits left in the outbox of their rollouts.
-
-    outbox: delivers one rollout; a run without channels and hooks leaves the messages to another.
-    """
-
-    clock: Clock
-    outbox: OutboxDelivery
-
-    def deliver(self, visits: Iterable[Visit], within: timedelta = DELIVERY_LIMIT) -> list[Visit]:
-        """Deliver the messages of `visits` within one time limit, and log each visit."""
-        deadline = self.clock.now() + within
-        delivered = list(visits)
-        for index, visit in sorted(
-            enumerate(delivered), key=lambda one: delivery_priority(one[1].rollout)
-        ):
-            if visit.observation is not None:
-                delivered[index], result = self._deliver_visit(visit, deadline)
-                _log_visit(delivered[index], visit.observation, result)
-            elif not visit.busy:  # else the run that holds the lease logs it
-                _log_visit(visit, None, DeliveryResult(visit.rollout))
-        return delivered
-
-    def _deliver_visit(self, visit: Visit, deadline: datetime) -> tuple[Visit, DeliveryResult]:
-        """Return `visit` and the result of its delivery; an exception is its problem."""
-        try:
-            result = self._deliver_outbox(visit, deadline)
-        except Exception as error:  # noqa: BLE001 - one rollout's messages stop no tick
-            problem = problem_of(error, visit.rollout.id, "delivering messages of")
-            return replace(visit, problem=visit.problem or str(problem)), DeliveryResult(
-                visit.rollout
-            )
-        return replace(visit, rollout=result.rollout), result
-
-    def deliver_start(self, visit: Visit) -> Visit:
-        """Deliver the messages of a start."""
-        result = self._deliver_outbox(visit, self.clock.now() + DELIVERY_LIMIT)
-        return replace(visit, rollout=result.rollout)
-
-    def _deliver_outbox(self, visit: Visit, deadline: datetime) -> DeliveryResult:
-        return self.outbox.deliver(visit.rollout, deadline, saved=visit.saved)
-
-
-def log_skip(skip: Skip) -> None:
-    """Log `tick_completed` for a rollout that was not visited: one event per rollout and tick."""
-    log.info("tick_completed", rollout=skip.rollout_id, problem=str(skip.error))
-
-
-def _log_visit(visit: Visit, observation: Observation | None, result: DeliveryResult) -> None:
-    rollout = visit.rollout
-    target = None if observation is None else observation.target
-    log.info(
-        "tick_completed",
-        rollout=rollout.id,
-        phase=str(rollout.phase),
-        step=rollout.step,
-        weight_percent=rollout.weight,
-        seen_percent=target.weight if isinstance(target, TargetReading) else None,
-        reason=str(rollout.reason),
-        sentence=rollout.sentence,
-        next=rollout.next,
-        alerts=[str(alert) for alert in visit.alerts],
-        busy=visit.busy,
-        problem=visit.problem,
-        messages_sent=result.sent,
-        messages_failed=result.failed,
+def _hook_summary(called: Collection[str], given_up: Collection[str]) -> str:
+    outcomes = dict.fromkeys(called, "was called")
+    outcomes |= dict.fromkeys(given_up, "was not reached and is given up")
+    return "; ".join(
+        f"{address} {outcome}"
+        for address, outcome in outcomes.items()
+        if not address.startswith("notify[")
     )

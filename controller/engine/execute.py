@@ -4,18 +4,21 @@ Less traffic: write, then save. More traffic: save, then write. The target is re
 after a write; a weight that is applied within that time is recorded too.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 
 from controller.core.decide import Event, LateRaise, Observed, decide, with_refused_rollback
-from controller.core.decision import Alert, Decision, Lower, Notice, Shift
+from controller.core.decision import Alert, Decision, Lower, Shift
 from controller.core.history import Author, Entry, append, observation_data
 from controller.core.judge.tick_evidence import trim_series
 from controller.core.observation import Observation, TargetReading, UnreadableTarget, UpdateStatus
-from controller.core.outbox import enqueue_notices
+from controller.core.outbox import enqueue_notices, hook_record
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions import ROLLBACK_PHASES, is_raise_frozen, with_write_failure
+from controller.engine import limits
+from controller.engine.deliver import Delivery
 from controller.engine.isolation import problem_of
 from controller.engine.lease import LeaseManager, load_for_rollback
 from controller.engine.observe import Observer, log_context
@@ -30,141 +33,6 @@ from controller.ports.notify import Notifier
 from controller.process import logging, signals
 
 log = logging.logger()
-
-POLL_INTERVAL = timedelta(seconds=1)
-# How long a tick waits for its own write to be applied before it leaves that to the next tick.
-APPLY_WAIT = timedelta(seconds=30)
-# How often the record of a rollback is tried when other runs save first.
-ROLLBACK_SAVE_ATTEMPTS = 5
-
-
-# --- Writes and records ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Actuator:
-    """Writes weights, states, history entries and notices through the ports.
-
-    notifier: gets every notice. author: returns the author for the history; called after a move.
-    """
-
-    observer: Observer
-    notifier: Notifier
-    author: Callable[[], Author]
-
-    # --- weight ---------------------------------------------------------------------------------
-
-    def lower(self, decision: Decision, move: Lower) -> Decision:
-        """Write 0 %, and return `decision` with the error of a write that failed in its state.
-
-        An error that does not pass by itself is critical at once. Any other is left to the next
-        tick, and is critical after the policy's rollback_timeout; this tick ends with the alert.
-        """
-        rollout = decision.rollout
-        try:
-            target = self.observer.target_of(rollout)
-            if not target.lower_to_zero(move.within, void=move.void, only=move.only):
-                return decision  # the next tick reports the drift
-        except TargetError as error:
-            log.critical("lower_failed", **log_context(rollout, error))
-            permanent = move.must_succeed or isinstance(error, WriteRefusedError)
-            record_failure = with_refused_rollback if permanent else with_write_failure
-            return record_failure(decision, str(error), self.observer.clock.now())
-        except Exception as error:  # noqa: BLE001 - a rollback is recorded, whatever stops its write
-            problem = problem_of(error, rollout.id, "lowering the weight of")
-            return with_write_failure(decision, str(problem), self.observer.clock.now())
-        log.warning("weight_lowered", rollout=rollout.id, weight_percent=0)
-        return decision
-
-    def shift_once(self, rollout: Rollout, move: Shift) -> TargetError | None:
-        """Write the weight once; return the error, or None. The next tick reads it again."""
-        try:
-            self.observer.target_of(rollout).shift_to(move.weight, move.token)
-        except TargetError as error:
-            log.error("shift_refused", **log_context(rollout, error))
-            return error
-        log.info("weight_shifted", rollout=rollout.id, weight_percent=move.weight)
-        return None
-
-    def wait_for_update(
-        self, rollout: Rollout, timeout: timedelta
-    ) -> TargetReading | UnreadableTarget:
-        """Return the reading of the target once its update is over, or `timeout` is.
-
-        After a stop signal it does not wait: the next tick reads the target.
-        """
-        clock = self.observer.clock
-        deadline = clock.now() + timeout
-        target = self.observer.read_target(rollout)
-        while (
-            _update_in_progress(target) and clock.now() < deadline and not signals.stop_requested()
-        ):
-            clock.sleep(POLL_INTERVAL)
-            target = self.observer.read_target(rollout)
-        return target
-
-    # --- records and notices --------------------------------------------------------------------
-
-    def save(
-        self,
-        before: Rollout,
-        observation: Observation,
-        decision: Decision,
-        hold: datetime | None = None,
-    ) -> Rollout:
-        """Save the next state and its history entries in one write.
-
-        hold: when the lease of this run ends; None: it ends with the save.
-        Raises StateConflictError, StoreError: nothing was written.
-        """
-        after, entries = self.append_record(before, observation, decision)
-        if before.final and not entries and _is_unchanged(before, after):
-            return before  # an unchanged final rollout is not written again
-        return self.observer.store.save(after, entries, hold=hold)
-
-    def append_record(
-        self, before: Rollout, observation: Observation, decision: Decision
-    ) -> tuple[Rollout, list[Entry]]:
-        """Return the next state with its new chain hash, and the entries to store with it."""
-        if decision.record is None:
-            return decision.rollout, []
-        series = (
-            trim_series(before, decision.rollout, observation.series)
-            if decision.record.keeps_series
-            else {}
-        )
-        data = observation_data(before, observation, series)
-        who, run = self.author(), logging.run_id()
-        after, entry = append(
-            decision.rollout,
-            decision.record,
-            by=who.by,
-            caller=who.caller,
-            observation=data,
-            run=run,
-        )
-        return after, [entry]
-
-    def notify(self, rollout: Rollout, notices: Sequence[Notice]) -> None:
-        """Send `notices` to the notifier; one that fails stops no tick."""
-        for notice in notices:
-            try:
-                self.notifier.notify(rollout, notice)
-            except Exception as error:  # noqa: BLE001 - whatever a channel raises stops no tick
-                text = notice.text
-                log.error("notify_failed", rollout=rollout.id, notice=text, problem=str(error))
-
-
-def _update_in_progress(target: TargetReading | UnreadableTarget) -> bool:
-    return isinstance(target, TargetReading) and target.update is UpdateStatus.IN_PROGRESS
-
-
-def _is_unchanged(before: Rollout, after: Rollout) -> bool:
-    """Tell whether nothing but time has passed."""
-    return replace(after, updated=before.updated) == before
-
-
-# --- Visits ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,106 +56,115 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Executor:
-    """Executes decisions. It branches on moves, never on phases."""
+    """Executes decisions. It branches on moves, never on phases.
+
+    notifier: gets every notice. author: returns the author for the history; called after a move.
+    """
 
     observer: Observer
-    actuator: Actuator
     leases: LeaseManager
+    notifier: Notifier
+    author: Callable[[], Author]
 
     def execute(
         self,
-        before: Rollout,
+        before: Rollout | None,
         observation: Observation,
         decision: Decision,
-        timeout: timedelta = APPLY_WAIT,
+        timeout: timedelta = limits.APPLY_WAIT,
     ) -> Visit:
         """Write and save in the order that is safe for the move, then wait for it to be applied.
 
+        before: the state that was decided on; None: the decision creates the rollout.
         Messages stay in the outbox of the returned rollout, and this run keeps its lease for them.
 
-        Raises StateConflictError; and StoreError, unless the weight was lowered.
+        Raises StateConflictError, TargetTakenError; and StoreError, unless the weight was lowered.
         """
-        if isinstance(decision.move, Lower):
-            decision = self.actuator.lower(decision, decision.move)
-        outgoing = enqueue_notices(decision, logging.run_id())
+        move = decision.move
+        if isinstance(move, Lower):
+            decision = self._lower(decision, move)
         try:
-            after = self.actuator.save(before, observation, outgoing, self._hold_until(outgoing))
+            saved = self._save(before, observation, decision)
         except StateConflictError:
             raise
         except StoreError as error:
-            if not isinstance(decision.move, Lower):
+            if not isinstance(move, Lower):
                 raise
             return self._unsaved_rollback(decision, error, timeout)
-        visit = self.after_save(after, decision, timeout)
-        if (
-            not visit.problem
-            and not before.final
-            and isinstance(observation.target, UnreadableTarget)
-        ):
-            visit = replace(visit, problem=observation.target.reason)
-        return replace(visit, observation=observation)
-
-    def _hold_until(self, decision: Decision) -> datetime | None:
-        """Return when the lease ends after the save: it is kept for a move or for messages."""
-        unfinished = decision.move is not None or decision.rollout.outbox
-        return self.leases.expiry() if unfinished else None
-
-    def after_save(self, rollout: Rollout, decision: Decision, timeout: timedelta) -> Visit:
-        """Finish a saved decision: notify, raise the weight, wait for the write to be applied."""
-        self.actuator.notify(rollout, decision.notices)
-        visit = Visit(rollout)
-        if isinstance(decision.move, Shift):
-            visit = self._shift(rollout, decision.move, timeout)
-        elif isinstance(decision.move, Lower):
-            visit = self._confirm_rollback(rollout, timeout)
-        confirmed = rollout.phase is Phase.ROLLING_BACK and visit.rollout.phase is Phase.ROLLED_BACK
+        self._notify(saved, decision)
+        if isinstance(move, Shift):
+            visit = self._shift(saved, move, timeout)
+        elif isinstance(move, Lower):
+            visit = self._confirm_rollback(saved, timeout)
+        else:
+            visit = Visit(saved)
+        confirmed = saved.phase is Phase.ROLLING_BACK and visit.rollout.phase is Phase.ROLLED_BACK
         alerts = () if confirmed else _alerts(decision)  # 0 % is applied after all
-        return replace(visit, alerts=visit.alerts or alerts)
+        unreadable = before is not None and not before.final
+        if unreadable and isinstance(observation.target, UnreadableTarget):
+            visit = replace(visit, problem=visit.problem or observation.target.reason)
+        return replace(visit, alerts=visit.alerts or alerts, observation=observation)
 
-    def _shift(self, rollout: Rollout, move: Shift, timeout: timedelta) -> Visit:
-        """Write a weight once and wait for it; undo it if another run rolled back meanwhile.
+    def roll_back(
+        self,
+        rollout_id: str,
+        event_of: Callable[[Observation], Event],
+        timeout: timedelta,
+        unsaved: Decision | None = None,
+    ) -> Visit:
+        """Execute a rollback until it is recorded, even if other runs save first several times.
 
-        A target that changed under the write is read again by the next tick; any other failure
-        becomes part of the state.
-        No bake starts at a weight that an operator set instead of the weight of the step. A raise
-        is not written when a freeze began after its decision: that is recorded, and it waits.
+        It waits for no lease and takes over that of another run; it does not check who owns the
+        target. The caller releases the lease.
+
+        event_of: returns the event to decide on, from the observation of each attempt.
+        unsaved: a rollback that was executed and not recorded. Raises StoreError when there is none
+        and the rollout cannot be read.
         """
-        visit = Visit(rollout)
-        if is_raise_frozen(rollout, move, self.observer.clock.now()):
-            log.warning("raise_held_back", rollout=rollout.id, weight_percent=move.weight)
-            return self._record_observation(
-                rollout, Observation(self.observer.read_target(rollout))
-            )
-        error = self.actuator.shift_once(rollout, move)
-        if error is not None and not isinstance(error, WriteConflictError):
-            visit = self._record_write_failure(rollout, str(error))
-        elif error is None and move.weight == rollout.weight:
-            visit = self.confirm_weight(rollout, move.weight, timeout)
-        if visit.rollout.version > rollout.version and visit.rollout.phase not in ROLLBACK_PHASES:
-            return visit  # no other run has saved in between
-        reloaded = self._reload(rollout)
-        if reloaded.rollout.phase not in ROLLBACK_PHASES:
-            return visit
+        problem = StoreError("it was not tried")
+        for _ in range(limits.ROLLBACK_SAVE_ATTEMPTS):
+            self.leases.release(rollout_id)
+            try:
+                rollout = load_for_rollback(self.observer.store, rollout_id).rollout
+                observation = Observation(self.observer.read_target(rollout))
+                unsaved = decide(rollout, event_of(observation), self.observer.clock.now())
+                return self.execute(rollout, observation, unsaved, timeout)
+            except StateConflictError as error:
+                problem = error
+            except StoreError as error:
+                problem = error
+                break
+        if unsaved is None:
+            raise problem
+        return self._unsaved_rollback(unsaved, problem, timeout)
 
-        def late_raise(observation: Observation) -> Event:
-            return LateRaise(observation, rollout)
+    # --- less traffic ---------------------------------------------------------------------------
 
+    def _lower(self, decision: Decision, move: Lower) -> Decision:
+        """Write 0 %, and return `decision` with the error of a write that failed in its state.
+
+        An error that does not pass by itself is critical at once. Any other is left to the next
+        tick, and is critical after the policy's rollback_timeout; this tick ends with the alert.
+        """
+        rollout = decision.rollout
         try:
-            return self.execute_rollback(rollout.id, late_raise, timeout)
-        except StoreError as error:  # the next tick reads the raised weight, and lowers it
-            log.error("load_failed", **log_context(rollout, error))
-            return Visit(reloaded.rollout, problem=str(error), saved=False)
-
-    def confirm_weight(self, rollout: Rollout, weight: int, timeout: timedelta) -> Visit:
-        """Wait up to `timeout` for `weight` to be applied, and record it if it is."""
-        target = self.actuator.wait_for_update(rollout, timeout)
-        if isinstance(target, UnreadableTarget) or not target.has_applied(weight):
-            return Visit(rollout)
-        return self._record_observation(rollout, Observation(target))
+            target = self.observer.target_of(rollout)
+            if not target.lower_to_zero(move.within, void=move.void, only=move.only):
+                return decision  # the next tick reports the drift
+        except TargetError as error:
+            log.critical("lower_failed", **log_context(rollout, error))
+            permanent = move.must_succeed or isinstance(error, WriteRefusedError)
+            record_failure = with_refused_rollback if permanent else with_write_failure
+            return record_failure(decision, str(error), self.observer.clock.now())
+        except Exception as error:  # noqa: BLE001 - a rollback is recorded, whatever stops its write
+            problem = problem_of(error, rollout.id, "lowering the weight of")
+            return with_write_failure(decision, str(problem), self.observer.clock.now())
+        log.warning("weight_lowered", rollout=rollout.id, weight_percent=0)
+        return decision
 
     def _confirm_rollback(self, rollout: Rollout, timeout: timedelta) -> Visit:
         """Wait up to `timeout` for 0 % to be applied; another weight after that is a failure."""
-        target = self.actuator.wait_for_update(rollout, timeout)
+        target = self._wait_for_update(rollout, timeout)
         if isinstance(target, UnreadableTarget):
             return Visit(rollout)
         if target.has_applied(0):
@@ -301,6 +178,87 @@ class Executor:
             problem += f", for its update failed: {target.detail or 'no reason given'}"
         return self._record_write_failure(rollout, problem)
 
+    def _unsaved_rollback(self, decision: Decision, error: StoreError, timeout: timedelta) -> Visit:
+        """Return the visit of a rollback that was executed and could not be saved."""
+        rollout = enqueue_notices(decision, logging.run_id()).rollout
+        log.error("save_failed", **log_context(rollout, error))
+        self._notify(rollout, decision)
+        observation = Observation(self._wait_for_update(rollout, timeout))
+        after = decide(rollout, Observed(observation), self.observer.clock.now()).rollout
+        return Visit(
+            after, _alerts(decision), problem=str(error), saved=False, observation=observation
+        )
+
+    # --- more traffic ---------------------------------------------------------------------------
+
+    def _shift(self, rollout: Rollout, move: Shift, timeout: timedelta) -> Visit:
+        """Write a weight once and wait for it; undo it if another run rolled back meanwhile.
+
+        A target that changed under the write is read again by the next tick; any other failure
+        becomes part of the state.
+        No bake starts at a weight that an operator set instead of the weight of the step. A raise
+        is not written when a freeze began after its decision: that is recorded, and it waits.
+        """
+        if is_raise_frozen(rollout, move, self.observer.clock.now()):
+            log.warning("raise_held_back", rollout=rollout.id, weight_percent=move.weight)
+            return self._record_observation(
+                rollout, Observation(self.observer.read_target(rollout))
+            )
+        visit = Visit(rollout)
+        try:
+            self.observer.target_of(rollout).shift_to(move.weight, move.token)
+        except TargetError as error:
+            log.error("shift_refused", **log_context(rollout, error))
+            if not isinstance(error, WriteConflictError):
+                visit = self._record_write_failure(rollout, str(error))
+        else:
+            log.info("weight_shifted", rollout=rollout.id, weight_percent=move.weight)
+            if move.weight == rollout.weight:
+                visit = self.confirm_weight(rollout, move.weight, timeout)
+        if visit.rollout.version > rollout.version and visit.rollout.phase not in ROLLBACK_PHASES:
+            return visit  # no other run has saved in between
+        return self._undo_late_raise(rollout, timeout) or visit
+
+    def confirm_weight(self, rollout: Rollout, weight: int, timeout: timedelta) -> Visit:
+        """Wait up to `timeout` for `weight` to be applied, and record it if it is."""
+        target = self._wait_for_update(rollout, timeout)
+        if isinstance(target, UnreadableTarget) or not target.has_applied(weight):
+            return Visit(rollout)
+        return self._record_observation(rollout, Observation(target))
+
+    def _undo_late_raise(self, raised: Rollout, timeout: timedelta) -> Visit | None:
+        """Lower what `raised` wrote if another run had rolled back before; else return None."""
+        reloaded = self._reload(raised)
+        if reloaded.rollout.phase not in ROLLBACK_PHASES:
+            return None
+        try:
+            return self.roll_back(raised.id, partial(LateRaise, raised=raised), timeout)
+        except StoreError as error:  # the next tick reads the raised weight, and lowers it
+            log.error("load_failed", **log_context(raised, error))
+            return Visit(reloaded.rollout, problem=str(error), saved=False)
+
+    # --- read-back ------------------------------------------------------------------------------
+
+    def _wait_for_update(
+        self, rollout: Rollout, timeout: timedelta
+    ) -> TargetReading | UnreadableTarget:
+        """Return the reading of the target once its update is over, or `timeout` is.
+
+        After a stop signal it does not wait: the next tick reads the target.
+        """
+        clock = self.observer.clock
+        deadline = clock.now() + timeout
+        target = self.observer.read_target(rollout)
+        while (
+            isinstance(target, TargetReading)
+            and target.update is UpdateStatus.IN_PROGRESS
+            and clock.now() < deadline
+            and not signals.stop_requested()
+        ):
+            clock.sleep(limits.POLL_INTERVAL)
+            target = self.observer.read_target(rollout)
+        return target
+
     def _record_write_failure(self, rollout: Rollout, problem: str) -> Visit:
         """Record that the write of a saved decision failed, unless that is recorded already."""
         observation = Observation(self.observer.read_target(rollout))
@@ -309,62 +267,91 @@ class Executor:
         )
         if failure.record is None:
             return Visit(rollout, _alerts(failure))
-        return self._save_decision(rollout, observation, failure)
+        return self._save_without_move(rollout, observation, failure)
 
     def _record_observation(self, rollout: Rollout, observation: Observation) -> Visit:
         """Record the decision on `observation`; the next tick decides again where it has a move."""
         decision = decide(rollout, Observed(observation), self.observer.clock.now())
         if decision.record is None or decision.move is not None:
             return Visit(rollout)
-        return self._save_decision(rollout, observation, decision)
+        return self._save_without_move(rollout, observation, decision)
 
-    def _save_decision(
+    def _save_without_move(
         self, rollout: Rollout, observation: Observation, decision: Decision
     ) -> Visit:
         """Save `decision`, which has no move left to execute, and notify."""
-        outgoing = enqueue_notices(decision, logging.run_id())
-        hold = self._hold_until(outgoing)
         try:
-            after = self.actuator.save(rollout, observation, outgoing, hold)
+            after = self._save(rollout, observation, decision)
         except StateConflictError:  # a concurrent tick has recorded it already
             return self._reload(decision.rollout)
         except StoreError as error:  # the next tick observes the same and records it
             log.error("save_failed", **log_context(rollout, error))
             return Visit(decision.rollout, problem=str(error), saved=False)
-        self.actuator.notify(after, decision.notices)
+        self._notify(after, decision)
         return Visit(after, _alerts(decision))
 
-    def execute_rollback(
-        self,
-        rollout_id: str,
-        event_of: Callable[[Observation], Event],
-        timeout: timedelta,
-        unsaved: Decision | None = None,
-    ) -> Visit:
-        """Execute a rollback until it is recorded, even if other runs save first several times.
+    # --- the store ------------------------------------------------------------------------------
 
-        It waits for no lease and takes over that of another run; it does not check who owns the
-        target. The caller releases the lease.
+    def _save(
+        self, before: Rollout | None, observation: Observation, decision: Decision
+    ) -> Rollout:
+        """Save the next state, its history entry and its messages in one write.
 
-        unsaved: a rollback that was executed and not recorded. Raises StoreError when there is none
-        and the rollout cannot be read.
+        The lease ends with the save, unless it is kept for a move or for messages.
+        Raises StateConflictError, StoreError: nothing was written.
         """
-        problem = StoreError("it was not tried")
-        for _ in range(ROLLBACK_SAVE_ATTEMPTS):
-            self.leases.release(rollout_id)
-            try:
-                rollout = load_for_rollback(self.observer.store, rollout_id)
-                observation = Observation(self.observer.read_target(rollout))
-                unsaved = decide(rollout, event_of(observation), self.observer.clock.now())
-                return self.execute(rollout, observation, unsaved, timeout)
-            except StateConflictError as error:
-                problem = error
-            except StoreError as error:
-                problem = error
-                break
-        if unsaved is None:
-            raise problem
-        return self._unsaved_rollback(unsaved, problem, timeout)
+        decision = enqueue_notices(decision, logging.run_id())
+        after, entries = self.append_record(before or decision.rollout, observation, decision)
+        store = self.observer.store
+        if before is None:
+            store.create(after, entries, after.locks, hold=self.leases.expiry())
+            log.info("rollout_started", rollout=after.id, revision=after.revision)
+            return after
+        if before.final and not entries and replace(after, updated=before.updated) == before:
+            return before  # a final rollout for which only time has passed is not written again
+        unfinished = decision.move is not None or decision.rollout.outbox
+        return store.save(after, entries, hold=self.leases.expiry() if unfinished else None)
+
+    def append_record(
+        self, before: Rollout, observation: Observation, decision: Decision
+    ) -> tuple[Rollout, list[Entry]]:
+        """Return the next state with its new chain hash, and the entries to store with it."""
+        if decision.record is None:
+            return decision.rollout, []
+        series = (
+            trim_series(before, decision.rollout, observation.series)
+            if decision.record.keeps_series
+            else {}
+        )
+        who = self.author()
+        after, entry = append(
+            decision.rollout,
+            decision.record,
+            by=who.by,
+            caller=who.caller,
+            observation=observation_data(before, observation, series),
+            run=logging.run_id(),
+        )
+        return after, [entry]
+
+    def cross_off(self, rollout: Rollout, delivery: Delivery) -> Rollout:
+        """Save what a delivery left in the outbox; if that fails, all of it is sent again."""
+        after, entries = replace(rollout, outbox=delivery.outbox), list[Entry]()
+        if after.outbox == rollout.outbox:
+            return after
+        if delivery.hooks:
+            now = max(self.observer.clock.now(), after.updated)
+            after = replace(after, updated=now)
+            record, who = hook_record(after, delivery.hooks, now), self.author()
+            after, entry = append(
+                after, record, by=who.by, caller=who.caller, observation={}, run=logging.run_id()
+            )
+            entries.append(entry)
+        try:
+            return self.observer.store.save(after, entries)
+        except StoreError as error:
+            log.warning("outbox_kept", rollout=after.id, problem=str(error))
+            return rollout
 
     def _reload(self, rollout: Rollout) -> Visit:
         try:
@@ -373,16 +360,16 @@ class Executor:
             log.error("load_failed", **log_context(rollout, error))
             return Visit(rollout, problem=str(error), saved=False)
 
-    def _unsaved_rollback(self, decision: Decision, error: StoreError, timeout: timedelta) -> Visit:
-        """Return the visit of a rollback that was executed and could not be saved."""
-        rollout = enqueue_notices(decision, logging.run_id()).rollout
-        log.error("save_failed", **log_context(rollout, error))
-        self.actuator.notify(rollout, decision.notices)
-        observation = Observation(self.actuator.wait_for_update(rollout, timeout))
-        after = decide(rollout, Observed(observation), self.observer.clock.now()).rollout
-        return Visit(
-            after, _alerts(decision), problem=str(error), saved=False, observation=observation
-        )
+    # --- notices --------------------------------------------------------------------------------
+
+    def _notify(self, rollout: Rollout, decision: Decision) -> None:
+        """Send the notices of `decision` to the notifier; one that fails stops no tick."""
+        for notice in decision.notices:
+            try:
+                self.notifier.notify(rollout, notice)
+            except Exception as error:  # noqa: BLE001 - whatever a channel raises stops no tick
+                text = notice.text
+                log.error("notify_failed", rollout=rollout.id, notice=text, problem=str(error))
 
 
 def _alerts(decision: Decision) -> tuple[Alert, ...]:

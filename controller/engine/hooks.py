@@ -8,14 +8,13 @@ from typing import Final
 from controller.core.hook_call import CallFactory
 from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import Hook, Policy
+from controller.engine import limits
 from controller.ports.clock import Clock
 from controller.ports.notify import HookCaller
 from controller.process import logging, signals
 
 log = logging.logger()
 
-# The time for all hooks that a tick calls; the next tick calls the rest.
-CONSENT_LIMIT: Final = timedelta(seconds=60)
 # A rollout with this answer goes first among those with hooks in the next tick.
 NO_TIME_LEFT: Final = "it was not called, because the tick had no time left"
 
@@ -29,7 +28,7 @@ class ConsentHooks:
 
     def deadline(self) -> datetime:
         """Return the deadline of all hooks that are called from now on."""
-        return self.clock.now() + CONSENT_LIMIT
+        return self.clock.now() + limits.CONSENT_LIMIT
 
     def answers(
         self, policy: Policy, addresses: Iterable[str], calls: CallFactory, deadline: datetime

@@ -4,14 +4,15 @@ A lease saves round trips and duplicate work. It does not protect the state: the
 rollout and the token of its target do, even if the clocks of two runs differ.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import TypeAlias
 
 from controller.core.policy_snapshot import SnapshotChangedError, is_target_unchanged
 from controller.core.rollout import VISIT_PRIORITY, Rollout
 from controller.core.transitions import ROLLBACK_PHASES
+from controller.engine import limits
 from controller.engine.isolation import problem_of
 from controller.errors import (
     LeaseHeldError,
@@ -27,16 +28,32 @@ from controller.process import logging, signals
 
 log = logging.logger()
 
-# A tick takes seconds; a write of the weight and its confirmation up to a minute and a half. A run
-# that was killed blocks its rollouts for the whole lease, so it is no longer than needed.
-LEASE_DURATION = timedelta(minutes=2)
-# The time of a tick, shorter than a lease. After it, a tick takes no new lease and calls no new
-# hook, and only executes decisions; the next tick begins with the rollouts that were not reached.
-TICK_LIMIT = timedelta(seconds=75)
-# A lease older than this is renewed before the weight is written.
-RENEW_AFTER = timedelta(seconds=30)
-# A command of an operator waits for a tick that has the lease, and retries at this interval.
-LEASE_RETRY_INTERVAL = timedelta(seconds=1)
+
+@dataclass(frozen=True, slots=True)
+class LeasedRollout:
+    """A rollout that this run may visit.
+
+    no_lease: why the store gave no lease; the rollout may still be lowered, because less traffic
+        is always allowed. answer_lost: the store may have given the lease all the same.
+    changed_policy: how its stored policy was changed after the start; its rollback goes on.
+    """
+
+    rollout: Rollout
+    no_lease: StoreError | None = None
+    answer_lost: bool = False
+    changed_policy: SnapshotChangedError | None = None
+
+    @property
+    def problem(self) -> str:
+        """Why this run may only lower the weight; empty when it may do more."""
+        return str(self.changed_policy or self.no_lease or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """A rollout that another run has leased, as it is stored."""
+
+    rollout: Rollout
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,51 +66,44 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class LeasedRollouts:
-    """The rollouts that one run may visit, and why it may not visit the others.
+    """What leasing led to, for each rollout of a run.
 
-    started_at: when the run began.
-    rollouts: those that this run can read and no other run has leased.
-    without_lease: the error of those of them that the store gave no lease for; they may still be
-        lowered, because less traffic is always allowed.
-    busy: those that other runs have leased, as they are stored.
-    skips: those that were not visited.
-    absent: the errors of those that the store does not have.
-    store_errors: why the store gives no lease at all; it is not asked for another one.
-    changed_policies: those of `rollouts` whose stored policy was changed after the start; their
-        rollback goes on.
+    started_at: when the run began. rollouts: those that it may visit by their ids, the most urgent
+    one first. busy: those of other runs. skips: those that could not be read, or in time.
     """
 
     started_at: datetime
-    rollouts: list[Rollout] = field(default_factory=list)
-    without_lease: dict[str, StoreError] = field(default_factory=dict)
-    busy: list[Rollout] = field(default_factory=list)
-    skips: list[Skip] = field(default_factory=list)
-    absent: list[StoreError] = field(default_factory=list)
-    store_errors: list[StoreError] = field(default_factory=list)
-    changed_policies: dict[str, SnapshotChangedError] = field(default_factory=dict)
-
-    def skip(self, rollout_id: str, error: Exception, doing: str) -> None:
-        """Record that a rollout was not visited, and why. doing: what failed, as in "loading"."""
-        problem = problem_of(error, rollout_id, doing)
-        context = {**problem.context, "rollout": rollout_id, "problem": str(problem)}
-        log.error("load_failed", **context)
-        self.skips.append(Skip(rollout_id, problem))
-
-    def skip_late(self, rollout_id: str) -> None:
-        """Record that the time of the tick was over before this rollout was visited."""
-        limit = int(TICK_LIMIT.total_seconds())
-        error = TickDeadlineError(
-            f"{rollout_id} was not visited: the {limit} s of this tick were used up; the next tick "
-            "visits it before the rollouts that this one reached",
-            limit_s=limit,
-        )
-        log.error("not_reached", rollout=rollout_id, problem=str(error))
-        self.skips.append(Skip(rollout_id, error))
+    rollouts: Mapping[str, LeasedRollout] = field(default_factory=dict)
+    busy: tuple[Rollout, ...] = ()
+    skips: tuple[Skip, ...] = ()
 
 
-def urgency(rollout: Rollout) -> tuple[int, datetime]:
+_Grant: TypeAlias = LeasedRollout | Busy | Skip
+
+
+def skip(rollout_id: str, error: Exception, doing: str) -> Skip:
+    """Return that a rollout is not visited, and log why. doing: what failed, as in "loading"."""
+    problem = problem_of(error, rollout_id, doing)
+    context = {**problem.context, "rollout": rollout_id, "problem": str(problem)}
+    log.error("load_failed", **context)
+    return Skip(rollout_id, problem)
+
+
+def skip_late(rollout_id: str) -> Skip:
+    """Return that the time of the tick was over before a rollout was visited, and log it."""
+    limit = int(limits.TICK_LIMIT.total_seconds())
+    error = TickDeadlineError(
+        f"{rollout_id} was not visited: the {limit} s of this tick were used up; the next tick "
+        "visits it before the rollouts that this one reached",
+        limit_s=limit,
+    )
+    log.error("not_reached", rollout=rollout_id, problem=str(error))
+    return Skip(rollout_id, error)
+
+
+def _urgency(leased: LeasedRollout) -> tuple[int, datetime]:
     """Return the sort key of a tick: the priority of the phase, then the oldest save first."""
-    return VISIT_PRIORITY[rollout.phase], rollout.updated
+    return VISIT_PRIORITY[leased.rollout.phase], leased.rollout.updated
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +115,7 @@ class LeaseManager:
 
     def expiry(self) -> datetime:
         """Return when a lease ends that is acquired or renewed now."""
-        return self.clock.now() + LEASE_DURATION
+        return self.clock.now() + limits.LEASE_DURATION
 
     def acquire(self, rollout_id: str) -> Rollout:
         """Return the rollout with its lease, which no other run can acquire until it ends.
@@ -113,15 +123,21 @@ class LeaseManager:
         Raises LeaseHeldError, UnknownRolloutError, StoreError.
         """
         now = self.clock.now()
-        return self.store.acquire(rollout_id, now, now + LEASE_DURATION)
+        return self.store.acquire(rollout_id, now, now + limits.LEASE_DURATION)
 
-    def release(self, rollout_id: str) -> None:
-        """Release the lease, if this run still has it; if that fails, the lease expires."""
-        try:
-            self.store.release(rollout_id)
-        except Exception as error:  # noqa: BLE001 - one rollout's lease stops no tick
-            problem = problem_of(error, rollout_id, "releasing")
-            log.warning("lease_kept", rollout=rollout_id, problem=str(problem))
+    def acquire_or_wait(self, rollout_id: str) -> Rollout:
+        """Return the rollout with its lease, once no other run has it.
+
+        Raises LeaseHeldError after waiting for the length of a lease, and what `acquire` raises.
+        """
+        deadline = self.expiry()
+        while True:
+            try:
+                return self.acquire(rollout_id)
+            except LeaseHeldError:
+                if self.clock.now() >= deadline:
+                    raise
+                signals.wait(self.clock, limits.LEASE_RETRY_INTERVAL)
 
     def renew(self, rollout: Rollout) -> None:
         """Renew the lease of `rollout`.
@@ -137,94 +153,103 @@ class LeaseManager:
                 rollout=rollout.id,
             )
 
-    @contextmanager
-    def lease_all(self, ids: Iterable[str]) -> Iterator[LeasedRollouts]:
-        """Lease the rollouts `ids` and yield the result; waits for none, and raises no error.
+    def release(self, rollout_id: str) -> None:
+        """Release the lease, if this run still has it; if that fails, the lease expires."""
+        try:
+            self.store.release(rollout_id)
+        except Exception as error:  # noqa: BLE001 - one rollout's lease stops no tick
+            problem = problem_of(error, rollout_id, "releasing")
+            log.warning("lease_kept", rollout=rollout_id, problem=str(problem))
+
+    # --- all rollouts of a tick -----------------------------------------------------------------
+
+    def lease_all(self, ids: Iterable[str]) -> LeasedRollouts:
+        """Return what leasing `ids` leads to; waits for no other run, and raises no error.
 
         A rollout that is not leased before the time of the tick is over is skipped.
         """
-        leased = LeasedRollouts(self.clock.now())
+        started_at = self.clock.now()
+        grants = list[_Grant]()
+        store_error: StoreError | None = None
         try:
             for rollout_id in dict.fromkeys(ids):
                 signals.safe_point()
-                if self.clock.now() < leased.started_at + TICK_LIMIT:
-                    self._add(rollout_id, leased)
+                if self.clock.now() < started_at + limits.TICK_LIMIT:
+                    grant = self._grant(rollout_id, store_error)
                 else:
-                    leased.skip_late(rollout_id)
-            leased.rollouts.sort(key=urgency)
-            yield leased
-        finally:
-            for rollout in leased.rollouts:
-                if rollout.id not in leased.without_lease:
-                    self.release(rollout.id)
-            # The store may have given the first of these leases, and only its answer was lost.
-            for rollout_id in list(leased.without_lease)[:1]:
-                self.release(rollout_id)
+                    grant = skip_late(rollout_id)
+                if isinstance(grant, LeasedRollout):
+                    store_error = store_error or grant.no_lease
+                grants.append(grant)
+        except BaseException:
+            self.release_all(_leased_rollouts(started_at, grants))
+            raise
+        return _leased_rollouts(started_at, grants)
 
-    def _add(self, rollout_id: str, leased: LeasedRollouts) -> None:
+    def _grant(self, rollout_id: str, store_error: StoreError | None) -> _Grant:
+        """Return the grant of one rollout. store_error: why the store gives no lease at all."""
         try:
-            self._acquire_or_load(rollout_id, leased)
+            if store_error is not None:
+                return LeasedRollout(self.store.load(rollout_id), no_lease=store_error)
+            return self._acquire_or_load(rollout_id)
         except UnknownRolloutError as error:
-            leased.absent.append(error)
+            return Skip(rollout_id, error)
         except Exception as error:  # noqa: BLE001 - one damaged record stops no tick
-            leased.skip(rollout_id, error, "loading")
+            return skip(rollout_id, error, "loading")
 
-    def _acquire_or_load(self, rollout_id: str, leased: LeasedRollouts) -> None:
-        if leased.store_errors:
-            leased.rollouts.append(self.store.load(rollout_id))
-            leased.without_lease[rollout_id] = leased.store_errors[0]
-            return
+    def _acquire_or_load(self, rollout_id: str) -> LeasedRollout | Busy:
         try:
-            leased.rollouts.append(self.acquire(rollout_id))
+            return LeasedRollout(self.acquire(rollout_id))
         except UnknownRolloutError:
             raise
         except SnapshotChangedError as error:
             if error.rollout.phase not in ROLLBACK_PHASES:
                 raise
-            leased.rollouts.append(rollout_for_rollback(self.store, error))
-            leased.changed_policies[rollout_id] = error
+            rollout = rollout_for_rollback(self.store, error)
             log.error("snapshot_changed", rollout=rollout_id, problem=str(error))
+            return LeasedRollout(rollout, changed_policy=error)
         except (LeaseHeldError, StateConflictError) as error:
-            leased.busy.append(self.store.load(rollout_id))
+            busy = Busy(self.store.load(rollout_id))
             log.warning("tick_lost", rollout=rollout_id, problem=str(error))
+            return busy
         except StoreError as error:
-            leased.rollouts.append(self.store.load(rollout_id))
-            leased.without_lease[rollout_id] = error
-            leased.store_errors.append(error)
+            leased = LeasedRollout(self.store.load(rollout_id), no_lease=error, answer_lost=True)
             log.error("lease_failed", rollout=rollout_id, problem=str(error))
+            return leased
 
-    @contextmanager
-    def lease(self, rollout_id: str) -> Iterator[Rollout]:
-        """Yield the rollout once no other run has its lease.
-
-        Raises LeaseHeldError after waiting for the length of a lease, and what `acquire` raises.
-        """
-        rollout = self._acquire_or_wait(rollout_id, self.expiry())
-        try:
-            yield rollout
-        finally:
-            self.release(rollout_id)
-
-    def _acquire_or_wait(self, rollout_id: str, deadline: datetime) -> Rollout:
-        while True:
-            try:
-                return self.acquire(rollout_id)
-            except LeaseHeldError:
-                if self.clock.now() >= deadline:
-                    raise
-                signals.wait(self.clock, LEASE_RETRY_INTERVAL)
+    def release_all(self, leased: LeasedRollouts, saved: Collection[str] = ()) -> None:
+        """Release the leases of a run. saved: the rollouts whose lease it took with a save."""
+        rollouts = leased.rollouts.values()
+        held = [one for one in rollouts if one.no_lease is None or one.rollout.id in saved]
+        unsure = [one for one in rollouts if one.answer_lost and one.rollout.id not in saved]
+        for one in (*held, *unsure):
+            self.release(one.rollout.id)
 
 
-def load_for_rollback(store: Store, rollout_id: str) -> Rollout:
-    """Return the rollout for a caller that only lowers its weight, even if its policy was changed.
+def _leased_rollouts(started_at: datetime, grants: Iterable[_Grant]) -> LeasedRollouts:
+    grants = tuple(grants)
+    leased = sorted((one for one in grants if isinstance(one, LeasedRollout)), key=_urgency)
+    return LeasedRollouts(
+        started_at,
+        {one.rollout.id: one for one in leased},
+        tuple(one.rollout for one in grants if isinstance(one, Busy)),
+        tuple(one for one in grants if isinstance(one, Skip)),
+    )
+
+
+# --- Rollbacks without a lease --------------------------------------------------------------------
+
+
+def load_for_rollback(store: Store, rollout_id: str) -> LeasedRollout:
+    """Return the rollout for a run that only lowers its weight, even if its policy was changed.
 
     Raises StoreError as `load` does, and SnapshotChangedError when the change of the policy also
     changed its target: the function to write 0 % to is unknown then.
     """
     try:
-        return store.load(rollout_id)
+        return LeasedRollout(store.load(rollout_id))
     except SnapshotChangedError as error:
-        return rollout_for_rollback(store, error)
+        return LeasedRollout(rollout_for_rollback(store, error), changed_policy=error)
 
 
 def rollout_for_rollback(store: Store, error: SnapshotChangedError) -> Rollout:

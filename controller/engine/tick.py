@@ -1,33 +1,37 @@
-"""One tick, which leases, observes, decides, executes and delivers; and the operators' commands."""
+"""One tick: lease, observe, decide, execute, deliver; and the commands of operators.
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+Both go the same road. A tick leases many rollouts and reads the metrics of all of them at once; a
+command waits for the lease of one. From then on they differ in the event that is decided on.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from enum import StrEnum
+from functools import partial
+from typing import TypeAlias, TypeVar
 
 from controller.core.commands import GATED_VERBS, RAISING_VERBS, Command, Verb
 from controller.core.decide import Commanded, Event, LostSave, Observed, decide
 from controller.core.decision import Decision, Lower
 from controller.core.history import Author
 from controller.core.hook_call import advance_calls
-from controller.core.observation import Observation
-from controller.core.outbox import enqueue_notices
-from controller.core.policy_snapshot import SnapshotChangedError, check_digests
+from controller.core.observation import Observation, TargetReading
+from controller.core.outbox import delivery_priority
+from controller.core.policy_snapshot import check_digests
 from controller.core.rollout import Phase, Rollout
-from controller.engine import exit_status
-from controller.engine.deliver import DELIVERY_LIMIT, OutboxDelivery, TickDelivery, log_skip
-from controller.engine.execute import APPLY_WAIT, Actuator, Executor, Visit
+from controller.engine import exit_status, limits
+from controller.engine.deliver import Delivery, OutboxDelivery
+from controller.engine.execute import Executor, Visit
 from controller.engine.hooks import NO_TIME_LEFT, ConsentHooks
 from controller.engine.isolation import problem_of
 from controller.engine.lease import (
-    LEASE_DURATION,
-    RENEW_AFTER,
-    TICK_LIMIT,
     LeasedRollouts,
     LeaseManager,
     Skip,
-    rollout_for_rollback,
+    load_for_rollback,
+    skip_late,
 )
 from controller.engine.observe import Measurements, Observer, PartialObservation, log_context
 from controller.errors import (
@@ -35,6 +39,7 @@ from controller.errors import (
     LeaseHeldError,
     StateConflictError,
     StoreError,
+    UnknownRolloutError,
     WriteRefusedError,
 )
 from controller.ports.clock import Clock
@@ -44,240 +49,8 @@ from controller.process import logging, signals
 
 log = logging.logger()
 
-# The part of a tick in which targets are read: one that hangs leaves time for the others.
-TARGET_READ_LIMIT: Final = TICK_LIMIT / 2
-# Decisions are executed until this long after the start of the tick, under a renewed lease.
-EXECUTE_LIMIT: Final = 2 * LEASE_DURATION
-# How long each write of 0 % is tried before the other rollouts have their turn.
-FIRST_ATTEMPT_LIMIT: Final = timedelta(seconds=3)
-# An operator waits for a rollback: the store has this long to name the target of the rollout ...
-LOAD_LIMIT: Final = timedelta(seconds=6)
-# ... and this long to record the rollback, in addition to writing 0 % and reading it back.
-RECORD_LIMIT: Final = timedelta(seconds=30)
-# What failed, in the message of a problem.
-EXECUTION_LABEL: Final = "carrying out a decision about"
-
-DeferredVisit: TypeAlias = tuple[PartialObservation, Observation, Decision]
-"""A rollout to visit later, with its observation and the decision on it so far."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reconciler:
-    """Visits leased rollouts: observes their targets and metrics, decides, and executes."""
-
-    observer: Observer
-    executor: Executor
-    consent_hooks: ConsentHooks
-
-    def reconcile(self, leased: LeasedRollouts, deferred: list[DeferredVisit]) -> Iterator[Visit]:
-        """Yield a visit of each rollout of `leased`, with one read of the metrics for all of them.
-
-        Rollbacks in progress go first and wait for no other rollout; rollouts that need no metrics
-        go next. A rollout whose hooks must be called is added to `deferred`. A write of 0 % that
-        fails at first is repeated once every other rollout was visited. An exception is the problem
-        of one rollout; a rollout that the tick has no time for is skipped.
-        """
-        retries = list[DeferredVisit]()
-        partials = list[PartialObservation]()
-        deadline = min(
-            self.observer.clock.now() + TARGET_READ_LIMIT, leased.started_at + TICK_LIMIT
-        )
-        for rollout in leased.rollouts:
-            rolling_back = rollout.phase is Phase.ROLLING_BACK
-            if rolling_back or self.observer.clock.now() < deadline:
-                yield from self._observe_target(rollout, partials)
-            else:
-                leased.skip_late(rollout.id)
-            if rolling_back and partials:
-                yield from self._reconcile_rollout(
-                    partials.pop(), Measurements(), leased, deferred, retries
-                )
-        for partial in [one for one in partials if not one.needs]:
-            yield from self._reconcile_rollout(partial, Measurements(), leased, deferred, retries)
-        signals.safe_point()
-        for partial, measurements in self._measure([one for one in partials if one.needs]):
-            yield from self._reconcile_rollout(partial, measurements, leased, deferred, retries)
-        for partial, observation, decision in retries:
-            yield self._visit(partial.rollout, observation, decision, leased)
-
-    def _observe_target(
-        self, rollout: Rollout, partials: list[PartialObservation]
-    ) -> Iterator[Visit]:
-        """Add `rollout` to `partials` with its target read; yield a visit if that fails."""
-        signals.safe_point()
-        try:
-            partials.append(self.observer.observe_target(rollout))
-        except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
-            yield _failed_visit(rollout, error, "looking at")
-
-    def _reconcile_rollout(
-        self,
-        partial: PartialObservation,
-        measurements: Measurements,
-        leased: LeasedRollouts,
-        deferred: list[DeferredVisit],
-        retries: list[DeferredVisit],
-    ) -> Iterator[Visit]:
-        """Yield the visit of one rollout, unless it was deferred, is to be retried, or skipped."""
-        try:
-            observation, decision = _decide(partial, partial.observation(measurements))
-        except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
-            yield _failed_visit(partial.rollout, error, "deciding about")
-            return
-        lowering = isinstance(decision.move, Lower)
-        if not lowering and self.observer.clock.now() >= leased.started_at + EXECUTE_LIMIT:
-            leased.skip_late(partial.rollout.id)
-        elif decision.hooks_to_call:  # no rollout waits for the hooks of another one
-            deferred.append((partial, observation, decision))
-        elif isinstance(decision.move, Lower) and not self._try_lower(
-            partial, decision.move, leased
-        ):
-            retries.append((partial, observation, decision))
-        else:
-            yield self._visit(partial.rollout, observation, decision, leased)
-
-    def _try_lower(self, partial: PartialObservation, move: Lower, leased: LeasedRollouts) -> bool:
-        """Try for a moment to write 0 %; tell whether to go on with this rollout at once."""
-        if len(leased.rollouts) == 1 or self.observer.dry_run:
-            return True  # no other rollout waits
-        try:
-            target = self.observer.target_of(partial.rollout)
-            target.lower_to_zero(
-                min(move.within, FIRST_ATTEMPT_LIMIT), void=move.void, only=move.only
-            )
-        except WriteRefusedError:
-            return True  # a refusal takes no time, and the visit reports it
-        except Exception as error:  # noqa: BLE001 - the retry reports what is wrong
-            log.warning("lower_delayed", rollout=partial.rollout.id, problem=type(error).__name__)
-            return False
-        return True
-
-    def reconcile_deferred(
-        self, deferred: Sequence[DeferredVisit], leased: LeasedRollouts
-    ) -> Iterator[Visit]:
-        """Yield a visit of each rollout in `deferred`, once its hooks were called.
-
-        They go last, so that only the step that needs a consent waits for it. Rollouts whose hooks
-        got no time in the last tick go first among them.
-        """
-        deadline = min(self.consent_hooks.deadline(), leased.started_at + TICK_LIMIT)
-        for partial, observation, decision in sorted(deferred, key=_hooks_had_time):
-            signals.safe_point()
-            try:
-                consented = self._decide_with_hooks(partial, observation, decision, deadline)
-            except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
-                yield _failed_visit(partial.rollout, error, "asking hooks of")
-                continue
-            yield self._visit(partial.rollout, *consented, leased)
-
-    def _measure(
-        self, partials: Sequence[PartialObservation]
-    ) -> Iterator[tuple[PartialObservation, Measurements]]:
-        """Yield each of `partials` with its measurements.
-
-        A search of a log may be slow: rollouts that need none come first.
-        """
-        pairs = self.observer.measure(partials)
-        yield from (pair for pair in pairs if not pair[0].needs.logs)
-        yield from self.observer.count_log_events([pair for pair in pairs if pair[0].needs.logs])
-
-    def _decide_with_hooks(
-        self,
-        partial: PartialObservation,
-        observation: Observation,
-        decision: Decision,
-        deadline: datetime,
-    ) -> tuple[Observation, Decision]:
-        """Return the observation with the answers of its hooks, and the decision on both."""
-        rollout = decision.rollout
-        calls = advance_calls(rollout, partial.now)
-        answers = self.consent_hooks.answers(
-            rollout.policy, decision.hooks_to_call, calls, deadline
-        )
-        return _decide(partial, replace(observation, hooks=answers))
-
-    def _visit(
-        self, rollout: Rollout, observation: Observation, decision: Decision, leased: LeasedRollouts
-    ) -> Visit:
-        signals.safe_point()
-        if rollout.id in leased.changed_policies:
-            return self._visit_changed_policy(rollout, observation, decision, leased)
-        problem = leased.without_lease.get(rollout.id)
-        if problem is None:
-            return self._execute(rollout, observation, decision, leased)
-        if not isinstance(decision.move, Lower):
-            return Visit(rollout, problem=str(problem), saved=False)
-        visit = self._execute(rollout, observation, decision, leased)
-        if visit.saved:  # the save took the lease, which is released as any other
-            del leased.without_lease[rollout.id]
-        return replace(visit, problem=visit.problem or str(problem))
-
-    def _visit_changed_policy(
-        self, rollout: Rollout, observation: Observation, decision: Decision, leased: LeasedRollouts
-    ) -> Visit:
-        """Finish the rollback of a rollout whose stored policy was changed after the start.
-
-        After that it is only kept at 0 %. Its messages are not delivered and its hooks not called,
-        because a changed policy may name other channels; the log and the exit status report it.
-        """
-        problem = str(leased.changed_policies[rollout.id])
-        if rollout.final and not isinstance(decision.move, Lower):
-            return Visit(rollout, problem=problem, saved=False)
-        visit = self._execute(rollout, observation, decision, leased)
-        return replace(visit, problem=visit.problem or problem, observation=None)
-
-    def _execute(
-        self, rollout: Rollout, observation: Observation, decision: Decision, leased: LeasedRollouts
-    ) -> Visit:
-        """Execute `decision`; an exception is the problem of the visit."""
-        lowering = isinstance(decision.move, Lower)
-        try:
-            self._renew(rollout, decision, leased)
-            return self.executor.execute(rollout, observation, decision)
-        except (StateConflictError, LeaseHeldError) as error:
-            log.warning("tick_lost", **log_context(rollout, error))
-            if not lowering:
-                return Visit(rollout, busy=True)
-        except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
-            return _failed_visit(rollout, error, EXECUTION_LABEL)
-
-        def lost_save(current: Observation) -> Event:
-            return LostSave(current, decision)
-
-        try:
-            return self.executor.execute_rollback(rollout.id, lost_save, APPLY_WAIT, decision)
-        except Exception as error:  # noqa: BLE001 - as above
-            return _failed_visit(rollout, error, EXECUTION_LABEL)
-
-    def _renew(self, rollout: Rollout, decision: Decision, leased: LeasedRollouts) -> None:
-        """Renew a lease that may end before the move does; a rollback goes on without one."""
-        late = self.observer.clock.now() >= leased.started_at + RENEW_AFTER
-        if decision.move is None or not late or rollout.id in leased.without_lease:
-            return
-        lowering = isinstance(decision.move, Lower)
-        with suppress(StoreError) if lowering else nullcontext():
-            self.executor.leases.renew(rollout)
-
-
-def _failed_visit(rollout: Rollout, error: Exception, doing: str) -> Visit:
-    """Return the visit of a rollout that `error` ended. doing: what failed, as in "deciding"."""
-    problem = problem_of(error, rollout.id, doing)
-    log.error(
-        "save_failed" if doing == EXECUTION_LABEL else "load_failed",
-        **log_context(rollout, problem),
-    )
-    return Visit(rollout, problem=str(problem), saved=False)
-
-
-def _hooks_had_time(deferred: DeferredVisit) -> bool:
-    return NO_TIME_LEFT not in deferred[0].rollout.blocked
-
-
-def _decide(partial: PartialObservation, observation: Observation) -> tuple[Observation, Decision]:
-    return observation, decide(partial.rollout, Observed(observation), partial.now)
-
-
-# --- The tick -------------------------------------------------------------------------------------
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,11 +67,42 @@ class TickResult:
         return exit_status.worst((*skipped, *map(exit_status.of_tick, self.visits)))
 
 
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """A rollout whose decision is executed once the other rollouts were visited.
+
+    Its hooks must be called, for which no other rollout waits; or its first write of 0 % failed.
+    """
+
+    partial: PartialObservation
+    event: Event
+    decision: Decision
+
+    @property
+    def needs_hooks(self) -> bool:
+        """True when hooks must be called, and False when 0 % must be written again."""
+        return bool(self.decision.hooks_to_call)
+
+
+Outcome: TypeAlias = Visit | Skip | Postponed
+"""What a tick came to with one rollout."""
+
+
+class _Stage(StrEnum):
+    """What a run was doing when an error ended a visit; the word is part of the message."""
+
+    OBSERVE = "looking at"
+    DECIDE = "deciding about"
+    ASK_HOOKS = "asking hooks of"
+    EXECUTE = "carrying out a decision about"
+    DELIVER = "delivering messages of"
+
+
 def _no_limit(_length: timedelta) -> None:
     """Set no limit: the clients are simulated, or have limits of their own."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Runner:
     """Runs ticks and the commands of operators. Everything outside comes in through the ports.
 
@@ -319,6 +123,18 @@ class Runner:
     hooks: HookCaller | None = None
     limit_calls: Callable[[timedelta], None] = _no_limit
     author: Callable[[str], Author] = Author
+    _leases: LeaseManager = field(init=False)
+    _consent: ConsentHooks = field(init=False)
+    _executor: Executor = field(init=False)
+    _outbox: OutboxDelivery = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._leases = LeaseManager(self.store, self.clock)
+        self._consent = ConsentHooks(self.clock, self.hooks)
+        self._executor = Executor(
+            self.observer, self._leases, self.notifier, partial(self.author, self.by)
+        )
+        self._outbox = OutboxDelivery(self.clock, self.channel_notifier, self.hooks)
 
     @property
     def store(self) -> Store:
@@ -340,11 +156,13 @@ class Runner:
 
         Raises UnknownRolloutError before anything is changed.
         """
-        self.limit_calls(TICK_LIMIT)
-        with self._leases.lease_all(ids) as leased:
-            if leased.absent:
-                raise leased.absent[0]
-            return self._run_tick(leased)
+        self.limit_calls(limits.TICK_LIMIT)
+        leased = self._leases.lease_all(ids)
+        for one in leased.skips:
+            if isinstance(one.error, UnknownRolloutError):
+                self._leases.release_all(leased)
+                raise one.error
+        return self._tick(leased)
 
     def tick_active(self, names: Collection[str] = ()) -> TickResult:
         """Visit every rollout that has something to do, as `tick` does.
@@ -352,18 +170,8 @@ class Runner:
         names: only rollouts of these names; empty: all.
         Raises StoreError when the store cannot list them.
         """
-        self.limit_calls(TICK_LIMIT)
-        with self._leases.lease_all(self._active(names)) as leased:
-            for error in leased.absent:  # no rollout is ever removed, so this is an error
-                leased.skip(str(error.context.get("rollout", "")), error, "loading")
-            return self._run_tick(leased)
-
-    def _active(self, names: Collection[str]) -> Sequence[str]:
-        try:
-            return self.store.active(self.clock.now(), names)
-        except Exception as error:
-            problem = problem_of(error, "active rollouts", "listing")
-            raise problem from error
+        self.limit_calls(limits.TICK_LIMIT)
+        return self._tick(self._leases.lease_all(self._active(names)))
 
     def visit(self, rollout_id: str) -> Visit:
         """Visit one rollout, as `tick` does. Raises RolloutError when it was not visited."""
@@ -372,39 +180,179 @@ class Runner:
             raise result.skips[0].error
         return result.visits[0]
 
-    def _run_tick(self, leased: LeasedRollouts) -> TickResult:
+    def _active(self, names: Collection[str]) -> Sequence[str]:
+        try:
+            return self.store.active(self.clock.now(), names)
+        except Exception as error:
+            problem = problem_of(error, "active rollouts", "listing")
+            raise problem from error
+
+    def _tick(self, leased: LeasedRollouts) -> TickResult:
         """Visit the leased rollouts; deliver their messages before hooks are called, and after.
 
         No message waits for a hook. Nor does a lease that was kept to send messages: the next tick
-        may have to roll back in the meantime.
+        may have to roll back in the meantime. After a stop signal no further rollout is visited.
         """
-        deferred = list[DeferredVisit]()
-        visits, remaining = self._deliver(
-            self._reconciler.reconcile(leased, deferred), DELIVERY_LIMIT
-        )
-        if deferred:
-            for visit in visits:
-                if visit.observation is not None and visit.rollout.outbox:
-                    self._leases.release(visit.rollout.id)
-            late_visits = self._reconciler.reconcile_deferred(deferred, leased)
-            visits += self._deliver(late_visits, remaining)[0]
-        visits += [Visit(rollout, busy=True) for rollout in leased.busy]
-        for skip in leased.skips:
-            log_skip(skip)
-        return TickResult(visits, leased.skips)
-
-    def _deliver(
-        self, visits_due: Iterable[Visit], within: timedelta
-    ) -> tuple[list[Visit], timedelta]:
-        """Return the visits with their messages delivered, and what is left of `within`."""
         visits = list[Visit]()
         try:
-            for visit in visits_due:
-                visits.append(visit)
+            outcomes = self._visit_all(leased)
+            postponed = [one for one in outcomes if isinstance(one, Postponed)]
+            visits, left = self._deliver(_visits(outcomes), limits.DELIVERY_LIMIT)
+            if postponed:
+                for visit in visits:
+                    if visit.observation is not None and visit.rollout.outbox:
+                        self._leases.release(visit.rollout.id)
+                deadline = min(self._consent.deadline(), leased.started_at + limits.TICK_LIMIT)
+                finish = partial(self._finish, leased, deadline=deadline)
+                late = _each(finish, sorted(postponed, key=_hooks_had_time))
+                visits += self._deliver(late, left)[0]
+            skips = [*leased.skips, *(one for one in outcomes if isinstance(one, Skip))]
+            if len(visits) + len(skips) < len(leased.rollouts) + len(leased.skips):
+                signals.safe_point()  # which ends this run
+            visits += [Visit(rollout, busy=True) for rollout in leased.busy]
+            for one in skips:
+                log.info("tick_completed", rollout=one.rollout_id, problem=str(one.error))
+            return TickResult(visits, skips)
         finally:
-            started_at = self.clock.now()
-            visits = self._delivery.deliver(visits, within)
-        return visits, within - (self.clock.now() - started_at)
+            self._leases.release_all(leased, {one.rollout.id for one in visits if one.saved})
+
+    def _visit_all(self, leased: LeasedRollouts) -> list[Outcome]:
+        """Return what came of each leased rollout, with one read of the metrics for all of them.
+
+        Rollbacks in progress go first and wait for no other rollout; rollouts that need no metrics
+        go next, and those that search a log, which may be slow, last. A write of 0 % that fails at
+        first is repeated once every other rollout was visited.
+        """
+        deadline = min(
+            self.clock.now() + limits.TARGET_READ_LIMIT, leased.started_at + limits.TICK_LIMIT
+        )
+        rollouts = [one.rollout for one in leased.rollouts.values()]
+        rolling_back = [one for one in rollouts if one.phase is Phase.ROLLING_BACK]
+        others = [one for one in rollouts if one.phase is not Phase.ROLLING_BACK]
+        visit = partial(self._visit, leased)
+
+        outcomes = _each(partial(self._observe_and_visit, leased), rolling_back)
+        observed = _each(partial(self._observe, deadline=deadline), others)
+        outcomes += [one for one in observed if not isinstance(one, PartialObservation)]
+        partials = [one for one in observed if isinstance(one, PartialObservation)]
+        outcomes += _each(visit, [(one, Measurements()) for one in partials if not one.needs])
+        waiting = [one for one in partials if one.needs]
+        measured = [] if signals.stop_requested() else self.observer.measure(waiting)
+        outcomes += _each(visit, [pair for pair in measured if not pair[0].needs.logs])
+        searching = [pair for pair in measured if pair[0].needs.logs]
+        counted = [] if signals.stop_requested() else self.observer.count_log_events(searching)
+        outcomes += _each(visit, counted)
+
+        again = [one for one in outcomes if isinstance(one, Postponed) and not one.needs_hooks]
+        rest = [one for one in outcomes if not isinstance(one, Postponed) or one.needs_hooks]
+        return [*rest, *_each(partial(self._finish, leased), again)]
+
+    def _observe(self, rollout: Rollout, deadline: datetime) -> PartialObservation | Outcome:
+        """Return `rollout` with its target read, unless that fails or is too late."""
+        if self.clock.now() >= deadline:
+            return skip_late(rollout.id)
+        return self._observe_target(rollout)
+
+    def _observe_target(self, rollout: Rollout) -> PartialObservation | Outcome:
+        try:
+            return self.observer.observe_target(rollout)
+        except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
+            return _failed_visit(rollout, error, _Stage.OBSERVE)
+
+    def _observe_and_visit(self, leased: LeasedRollouts, rollout: Rollout) -> Outcome:
+        observed = self._observe_target(rollout)
+        if isinstance(observed, PartialObservation):
+            return self._visit(leased, (observed, Measurements()))
+        return observed
+
+    # --- one rollout of a tick ------------------------------------------------------------------
+
+    def _visit(
+        self, leased: LeasedRollouts, measured: tuple[PartialObservation, Measurements]
+    ) -> Outcome:
+        """Decide on one rollout, and execute the decision unless it is postponed or too late."""
+        observed, measurements = measured
+        rollout, stage = observed.rollout, _Stage.DECIDE
+        try:
+            event = Observed(observed.observation(measurements))
+            decision = decide(rollout, event, observed.now)
+            move = decision.move
+            latest = leased.started_at + limits.EXECUTE_LIMIT
+            if not isinstance(move, Lower) and self.clock.now() >= latest:
+                return skip_late(rollout.id)
+            if decision.hooks_to_call:  # no rollout waits for the hooks of another one
+                return Postponed(observed, event, decision)
+            others_wait = len(leased.rollouts) > 1 and not self.observer.dry_run
+            if isinstance(move, Lower) and others_wait and not self._try_lower(rollout, move):
+                return Postponed(observed, event, decision)
+            stage = _Stage.EXECUTE
+            return self._execute(leased, rollout, event, decision)
+        except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
+            return _failed_visit(rollout, error, stage)
+
+    def _try_lower(self, rollout: Rollout, move: Lower) -> bool:
+        """Try for a moment to write 0 %; tell whether to go on with this rollout at once."""
+        within = min(move.within, limits.FIRST_ATTEMPT_LIMIT)
+        try:
+            target = self.observer.target_of(rollout)
+            target.lower_to_zero(within, void=move.void, only=move.only)
+        except WriteRefusedError:
+            return True  # a refusal takes no time, and the visit reports it
+        except Exception as error:  # noqa: BLE001 - the retry reports what is wrong
+            log.warning("lower_delayed", rollout=rollout.id, problem=type(error).__name__)
+            return False
+        return True
+
+    def _finish(
+        self, leased: LeasedRollouts, postponed: Postponed, deadline: datetime | None = None
+    ) -> Visit:
+        """Execute a postponed decision; first call the hooks that it needs, until `deadline`."""
+        event, decision, stage = postponed.event, postponed.decision, _Stage.ASK_HOOKS
+        rollout = postponed.partial.rollout
+        try:
+            if deadline is not None:
+                now = postponed.partial.now
+                event, decision = self._ask_hooks(rollout, event, decision, now, deadline)
+            stage = _Stage.EXECUTE
+            return self._execute(leased, rollout, event, decision)
+        except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
+            return _failed_visit(rollout, error, stage)
+
+    def _execute(
+        self, leased: LeasedRollouts, rollout: Rollout, event: Event, decision: Decision
+    ) -> Visit:
+        """Execute the decision of a tick under its lease; a lost save of 0 % is decided again.
+
+        Without a lease the weight is only lowered. A rollout whose stored policy was changed is
+        only lowered and kept at 0 %: its messages are not delivered and its hooks not called,
+        because a changed policy may name other channels. The log and the exit status report both.
+        """
+        grant = leased.rollouts[rollout.id]
+        problem, lowering = grant.problem, isinstance(decision.move, Lower)
+        if problem and not lowering and (grant.no_lease or rollout.final):
+            return Visit(rollout, problem=problem, saved=False)
+        try:
+            if grant.no_lease is None:
+                self._renew_if_late(leased, rollout, decision)
+            visit = self._executor.execute(rollout, event.observation, decision)
+        except (StateConflictError, LeaseHeldError) as error:
+            log.warning("tick_lost", **log_context(rollout, error))
+            if not lowering:
+                return Visit(rollout, busy=True)
+            lost_save = partial(LostSave, lowered=decision)
+            visit = self._executor.roll_back(
+                rollout.id, lost_save, limits.APPLY_WAIT, unsaved=decision
+            )
+        delivered = visit.observation if grant.changed_policy is None else None
+        return replace(visit, problem=visit.problem or problem, observation=delivered)
+
+    def _renew_if_late(self, leased: LeasedRollouts, rollout: Rollout, decision: Decision) -> None:
+        """Renew a lease that may end before the move does; a rollback goes on without one."""
+        if decision.move is None or self.clock.now() < leased.started_at + limits.RENEW_AFTER:
+            return
+        lowering = isinstance(decision.move, Lower)
+        with suppress(StoreError) if lowering else nullcontext():
+            self._leases.renew(rollout)
 
     # --- operators ------------------------------------------------------------------------------
 
@@ -416,15 +364,11 @@ class Runner:
         Raises TargetTakenError, StateConflictError: nothing was changed.
         """
         signals.safe_point()
-        decision = enqueue_notices(decision, logging.run_id())
-        rollout, entries = self._actuator.append_record(decision.rollout, observation, decision)
-        self.store.create(rollout, entries, rollout.locks, hold=self._leases.expiry())
-        log.info("rollout_started", rollout=rollout.id, revision=rollout.revision)
         try:
-            visit = self._executor.after_save(rollout, decision, APPLY_WAIT)
-            return self._delivery.deliver_start(visit)
+            visit = self._executor.execute(None, observation, decision)
+            return self._send(visit, self.clock.now() + limits.DELIVERY_LIMIT)[0]
         finally:
-            self._leases.release(rollout.id)
+            self._leases.release(decision.rollout.id)
 
     def run_command(self, rollout_id: str, command: Command) -> Visit:
         """Apply the command of an operator to one rollout, once a tick that has leased it ends.
@@ -434,29 +378,27 @@ class Runner:
         """
         if command.verb is Verb.ROLLBACK:
             return self.roll_back(rollout_id, command.reason)
-        with self._leases.lease(rollout_id) as rollout:
+        rollout = self._leases.acquire_or_wait(rollout_id)
+        try:
             if command.verb in RAISING_VERBS:
                 check_digests(rollout, self.store.history(rollout_id))
-            partial = self.observer.observe_target(rollout)
-            observation = Observation(partial.target, {}, partial.owns_target)
+            observed = self.observer.observe_target(rollout)
+            observation = Observation(observed.target, {}, observed.owns_target)
             if command.verb in GATED_VERBS:
-                pairs = self.observer.count_log_events(self.observer.measure([partial]))
-                ((_, measurements),) = pairs
-                observation = partial.observation(measurements)
+                measured = self.observer.count_log_events(self.observer.measure([observed]))
+                observation = observed.observation(measured[0][1])
             if command.verb is Verb.ATTEST:
                 command = replace(command, by=self.author(self.by).by)
             signals.safe_point()
-            decision = decide(rollout, Commanded(observation, command), partial.now)
+            event: Event = Commanded(observation, command)
+            decision = decide(rollout, event, observed.now)
             if decision.hooks_to_call:
-                calls = advance_calls(rollout, partial.now)
-                deadline = self._consent_hooks.deadline()
-                answers = self._consent_hooks.answers(
-                    rollout.policy, decision.hooks_to_call, calls, deadline
-                )
-                observation = replace(observation, hooks=answers)
-                decision = decide(rollout, Commanded(observation, command), partial.now)
-            visit = self._executor.execute(rollout, observation, decision)
-            return self._delivery.deliver([visit])[0]
+                deadline = self._consent.deadline()
+                event, decision = self._ask_hooks(rollout, event, decision, observed.now, deadline)
+            visit = self._executor.execute(rollout, event.observation, decision)
+            return self._deliver([visit], limits.DELIVERY_LIMIT)[0][0]
+        finally:
+            self._leases.release(rollout_id)
 
     def roll_back(self, rollout_id: str, reason: str, weight: int | None = None) -> Visit:
         """Roll one rollout back at the request of an operator; no lease and no check delays it.
@@ -468,59 +410,106 @@ class Runner:
         cannot be read. A failed save is the problem of the visit, as traffic is at 0 % by then; so
         is a policy that was changed since the start.
         """
-
-        command = Command(Verb.ROLLBACK, reason, weight=weight)
-
-        def commanded(observation: Observation) -> Event:
-            return Commanded(observation, command)
-
-        self.limit_calls(LOAD_LIMIT)
-        policy_problem = ""
-        try:
-            stored = self.store.load(rollout_id)
-        except SnapshotChangedError as error:
-            stored, policy_problem = rollout_for_rollback(self.store, error), str(error)
-        timeout: timedelta = stored.policy.rollback_timeout
-        self.limit_calls(RECORD_LIMIT + 2 * timeout)
+        self.limit_calls(limits.LOAD_LIMIT)
+        stored = load_for_rollback(self.store, rollout_id)
+        timeout: timedelta = stored.rollout.policy.rollback_timeout
+        self.limit_calls(limits.RECORD_LIMIT + 2 * timeout)
         if weight is None:  # else 0 % is written already, and only the record is missing
             signals.safe_point()
+        commanded = partial(Commanded, command=Command(Verb.ROLLBACK, reason, weight=weight))
         try:
-            visit = self._executor.execute_rollback(rollout_id, commanded, timeout)
-            if policy_problem:  # a changed policy is not trusted to name its channels
-                log.error("snapshot_changed", rollout=rollout_id, problem=policy_problem)
-                visit = replace(visit, problem=visit.problem or policy_problem, observation=None)
-            return self._delivery.deliver([visit])[0]
+            visit = self._executor.roll_back(rollout_id, commanded, timeout)
+            if stored.changed_policy:  # a changed policy is not trusted to name its channels
+                log.error("snapshot_changed", rollout=rollout_id, problem=stored.problem)
+                visit = replace(visit, problem=visit.problem or stored.problem, observation=None)
+            return self._deliver([visit], limits.DELIVERY_LIMIT)[0][0]
         finally:
             self._leases.release(rollout_id)
 
-    # --- components -----------------------------------------------------------------------------
+    # --- hooks and messages ---------------------------------------------------------------------
 
-    def _author(self) -> Author:
-        return self.author(self.by)
+    def _ask_hooks(
+        self, rollout: Rollout, event: Event, decision: Decision, now: datetime, deadline: datetime
+    ) -> tuple[Event, Decision]:
+        """Return `event` with the answers of the hooks of `decision`, and the decision on it."""
+        calls = advance_calls(decision.rollout, now)
+        answers = self._consent.answers(rollout.policy, decision.hooks_to_call, calls, deadline)
+        event = replace(event, observation=replace(event.observation, hooks=answers))
+        return event, decide(rollout, event, now)
 
-    @property
-    def _actuator(self) -> Actuator:
-        return Actuator(self.observer, self.notifier, self._author)
+    def _deliver(self, visits: Sequence[Visit], within: timedelta) -> tuple[list[Visit], timedelta]:
+        """Deliver the messages of `visits` within one time limit, and log each visit.
 
-    @property
-    def _leases(self) -> LeaseManager:
-        return LeaseManager(self.store, self.clock)
+        Returns the visits, and what is left of `within`.
+        """
+        started_at, delivered = self.clock.now(), list(visits)
+        by_priority = sorted(enumerate(visits), key=lambda one: delivery_priority(one[1].rollout))
+        for index, visit in by_priority:
+            if visit.observation is not None:
+                delivered[index], delivery = self._send(visit, started_at + within)
+                _log_visit(delivered[index], delivery)
+            elif not visit.busy:  # else the run that holds the lease logs it
+                _log_visit(visit, Delivery(visit.rollout.outbox))
+        return delivered, within - (self.clock.now() - started_at)
 
-    @property
-    def _consent_hooks(self) -> ConsentHooks:
-        return ConsentHooks(self.clock, self.hooks)
+    def _send(self, visit: Visit, deadline: datetime) -> tuple[Visit, Delivery]:
+        """Send the messages of `visit`; an exception is its problem."""
+        rollout = visit.rollout
+        try:
+            delivery = self._outbox.send(rollout, deadline)
+            if visit.saved:
+                rollout = self._executor.cross_off(rollout, delivery)
+            else:
+                rollout = replace(rollout, outbox=delivery.outbox)
+            return replace(visit, rollout=rollout), delivery
+        except Exception as error:  # noqa: BLE001 - one rollout's messages stop no tick
+            problem = visit.problem or str(problem_of(error, rollout.id, _Stage.DELIVER))
+            return replace(visit, problem=problem), Delivery(rollout.outbox)
 
-    @property
-    def _reconciler(self) -> Reconciler:
-        return Reconciler(self.observer, self._executor, self._consent_hooks)
 
-    @property
-    def _delivery(self) -> TickDelivery:
-        outbox = OutboxDelivery(
-            self.store, self.clock, self.channel_notifier, self.hooks, self._author
-        )
-        return TickDelivery(self.clock, outbox)
+def _each(act: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
+    """Return the result of `act` for each of `items`; after a stop signal the rest is left out."""
+    results = list[_Result]()
+    for item in items:
+        if signals.stop_requested():
+            break
+        results.append(act(item))
+    return results
 
-    @property
-    def _executor(self) -> Executor:
-        return Executor(self.observer, self._actuator, self._leases)
+
+def _visits(outcomes: Iterable[Outcome]) -> list[Visit]:
+    return [one for one in outcomes if isinstance(one, Visit)]
+
+
+def _hooks_had_time(postponed: Postponed) -> bool:
+    return NO_TIME_LEFT not in postponed.partial.rollout.blocked
+
+
+def _failed_visit(rollout: Rollout, error: Exception, stage: _Stage) -> Visit:
+    """Return the visit of a rollout that `error` ended."""
+    problem = problem_of(error, rollout.id, stage)
+    event = "save_failed" if stage is _Stage.EXECUTE else "load_failed"
+    log.error(event, **log_context(rollout, problem))
+    return Visit(rollout, problem=str(problem), saved=False)
+
+
+def _log_visit(visit: Visit, delivery: Delivery) -> None:
+    """Log `tick_completed`: one event per rollout and tick."""
+    rollout, observation = visit.rollout, visit.observation
+    target = None if observation is None else observation.target
+    log.info(
+        "tick_completed",
+        rollout=rollout.id,
+        phase=str(rollout.phase),
+        step=rollout.step,
+        weight_percent=rollout.weight,
+        seen_percent=target.weight if isinstance(target, TargetReading) else None,
+        reason=str(rollout.reason),
+        sentence=rollout.sentence,
+        next=rollout.next,
+        alerts=[str(alert) for alert in visit.alerts],
+        busy=visit.busy,
+        problem=visit.problem,
+        messages_sent=delivery.sent,
+        messages_failed=delivery.failed,
+    )

@@ -1,6 +1,7 @@
 """Planted bugs in the Lambda adapter, and in the order of write and save."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from controller.adapters.targets.weight_variables import Pair
 from controller.core.decision import Lower, Shift
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.engine.execute import Executor
+from controller.errors import TargetError
 from tests.chaos.fault_plan import ActorAction, Degradation, DegradationWindow
 from tests.chaos.invariants.persistence import NotifyOnce
 from tests.chaos.invariants.raises import (
@@ -98,7 +100,9 @@ def shift_before_save(patch: pytest.MonkeyPatch) -> None:
         self: Executor, before: Any, observation: Any, decision: Any, *more: Any
     ) -> Any:
         if isinstance(decision.move, Shift):
-            self.actuator.shift_once(decision.rollout, decision.move)
+            move = decision.move
+            with suppress(TargetError):
+                self.observer.target_of(decision.rollout).shift_to(move.weight, move.token)
         return execute(self, before, observation, decision, *more)
 
     patch.setattr(Executor, "execute", write_first)
@@ -125,14 +129,14 @@ def write_counts_as_applied(patch: pytest.MonkeyPatch) -> None:
 
 
 def notifies_twice(patch: pytest.MonkeyPatch) -> None:
-    """A notice is sent when its decision is saved, and again after its write."""
-    after_save = Executor.after_save
+    """The notices of a decision are sent twice when it is saved."""
+    notify = Executor._notify
 
-    def notify_again(self: Executor, rollout: Any, decision: Any, patience: timedelta) -> Any:
-        self.actuator.notify(rollout, decision.notices)
-        return after_save(self, rollout, decision, patience)
+    def notify_again(self: Executor, rollout: Any, decision: Any) -> None:
+        notify(self, rollout, decision)
+        notify(self, rollout, decision)
 
-    patch.setattr(Executor, "after_save", notify_again)
+    patch.setattr(Executor, "_notify", notify_again)
 
 
 BUGS = (
@@ -203,7 +207,7 @@ BUGS = (
         write_counts_as_applied,
     ),
     (
-        "people are told at the save, and again after the move",
+        "people are told twice what was saved once",
         NotifyOnce,
         "all is well",
         sample_plan,

@@ -15,7 +15,7 @@ from controller.core.history import Entry, append
 from controller.core.observation import Observation
 from controller.core.rollout import Rollout
 from controller.engine import execute, observe, tick
-from controller.engine.execute import Actuator
+from controller.engine.execute import Executor
 from controller.operations.start import start
 from tests.chaos.fault_plan import ActorAction, ClockSkew
 from tests.chaos.invariants.persistence import (
@@ -45,10 +45,10 @@ def stale_chain_hash(patch: pytest.MonkeyPatch) -> None:
 
 def repeats_entry(patch: pytest.MonkeyPatch) -> None:
     """A history entry is appended twice, as if the first write might be lost."""
-    append_record = Actuator.append_record
+    append_record = Executor.append_record
 
     def append_twice(
-        self: Actuator, before: Rollout, observation: Observation, decision: Any
+        self: Executor, before: Rollout, observation: Observation, decision: Any
     ) -> tuple[Rollout, list[Entry]]:
         after, entries = append_record(self, before, observation, decision)
         if not entries or decision.record is None or before.entries == 0:
@@ -57,21 +57,21 @@ def repeats_entry(patch: pytest.MonkeyPatch) -> None:
         after, second = append(after, decision.record, **arguments)
         return after, [*entries, second]
 
-    patch.setattr(Actuator, "append_record", append_twice)
+    patch.setattr(Executor, "append_record", append_twice)
 
 
 def omits_entry(patch: pytest.MonkeyPatch) -> None:
     """A transition is saved without its history entry."""
-    append_record = Actuator.append_record
+    append_record = Executor.append_record
 
     def append_nothing(
-        self: Actuator, before: Rollout, observation: Observation, decision: Any
+        self: Executor, before: Rollout, observation: Observation, decision: Any
     ) -> tuple[Rollout, list[Entry]]:
         if before.entries:
             return decision.rollout, []
         return append_record(self, before, observation, decision)
 
-    patch.setattr(Actuator, "append_record", append_nothing)
+    patch.setattr(Executor, "append_record", append_nothing)
 
 
 def trusts_local_clock(patch: pytest.MonkeyPatch) -> None:

@@ -240,7 +240,7 @@ def test_an_unexpected_error_is_a_violation(monkeypatch: pytest.MonkeyPatch) -> 
     def failing_tick(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Runner, "_run_tick", failing_tick)
+    monkeypatch.setattr(Runner, "_tick", failing_tick)
     trace = run_plan(sample_plan())
     assert trace.violations[0].invariant == "nothing-escapes"
     assert "ZeroDivisionError" in format_trace(trace)

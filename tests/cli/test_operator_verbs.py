@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.engine.lease import LEASE_DURATION
+from controller.engine.limits import LEASE_DURATION
 from controller.errors import Exit
 from tests.cli.conftest import VERIFIED, Desk, Ended, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from controller import cli
-from controller.engine.lease import LEASE_DURATION
+from controller.engine.limits import LEASE_DURATION
 from controller.errors import Exit
 from tests.cli.conftest import Desk, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE, POLICY

@@ -16,7 +16,7 @@ import controller
 from controller.adapters.aws.clients import Clients
 from controller.adapters.cloudformation import monitoring_stack
 from controller.bootstrap import app, copy_store, rollback
-from controller.engine import execute
+from controller.engine import limits
 from tests.e2e import proxy, stored_items
 from tests.e2e.account import Account
 from tests.e2e.on_call import Desk
@@ -106,7 +106,7 @@ def desk(
     """The command line in this process, with a clock that starts at the current time."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(execute, "POLL_INTERVAL", timedelta(seconds=UPDATE_S))
+    monkeypatch.setattr(limits, "POLL_INTERVAL", timedelta(seconds=UPDATE_S))
     monkeypatch.setattr(monitoring_stack, "ASK_EVERY", _STACK_POLL_INTERVAL)
     now = datetime.now(UTC)  # the emulator forgets what is older than 14 days of its own clock
     with freeze_time(now, tick=True) as clock:

@@ -18,7 +18,7 @@ from controller.core.outbox import DELIVERY_TIMEOUT
 from controller.core.policy import Channel
 from controller.core.replay.replay import replay
 from controller.core.rollout import Phase, Rollout
-from controller.engine.deliver import DELIVERY_LIMIT
+from controller.engine.limits import DELIVERY_LIMIT
 from controller.errors import DeliveryError, StoreError
 from controller.operations.start.start import StartRequest, start
 from controller.simulation.fakes.inbox import ScriptedHooks

@@ -19,7 +19,7 @@ from controller.core.outbox import DELIVERY_TIMEOUT
 from controller.core.policy import Channel, Hook
 from controller.core.replay.replay import replay
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.engine.hooks import CONSENT_LIMIT
+from controller.engine.limits import CONSENT_LIMIT
 from controller.errors import DeliveryError, UsageError
 from controller.operations.rehearse import rehearse
 from controller.operations.start.start import StartRequest, start

@@ -12,7 +12,7 @@ from controller.core.decision import Decision
 from controller.core.observation import AlarmReading, AlarmState
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions import with_write_failure
-from controller.engine.lease import LEASE_DURATION, TICK_LIMIT
+from controller.engine.limits import LEASE_DURATION, TICK_LIMIT
 from controller.engine.tick import TickResult
 from controller.errors import Exit, MetricsRefusedError, StoreError
 from controller.operations.start.start import StartRequest, start

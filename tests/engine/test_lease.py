@@ -13,7 +13,7 @@ import pytest
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.core.commands import Command, Verb
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.engine.lease import LEASE_DURATION
+from controller.engine.limits import LEASE_DURATION
 from controller.errors import (
     LeaseHeldError,
     StateConflictError,

@@ -16,8 +16,8 @@ from controller.core.judge.findings import Label
 from controller.core.observation import MetricQuery, Series, Span
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.direct_write import lower_and_confirm
-from controller.engine.execute import APPLY_WAIT, Visit
-from controller.engine.lease import LEASE_DURATION
+from controller.engine.execute import Visit
+from controller.engine.limits import APPLY_WAIT, LEASE_DURATION
 from controller.engine.tick import Runner, TickResult
 from controller.errors import MetricsError, StoreError, UnknownRolloutError, UsageError
 from controller.operations.start.start import StartRequest, start

@@ -1,6 +1,7 @@
 """Bugs that are planted in the product, to test that the search of small worlds finds them."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
@@ -16,6 +17,7 @@ from controller.core.decision import Decision, Shift
 from controller.core.observation import Observation, TargetReading
 from controller.core.rollout import Rollout
 from controller.engine.execute import Executor, Visit
+from controller.errors import TargetError
 
 Plant: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 
@@ -50,18 +52,24 @@ def _raise_ignores_token(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(LambdaEnvTarget, "shift_to", shift_to)
 
 
+def write_once(executor: Executor, rollout: Rollout, move: Shift) -> None:
+    """Write the weight of `move`. Raises TargetError."""
+    executor.observer.target_of(rollout).shift_to(move.weight, move.token)
+
+
 def _acts_before_it_saves(patch: pytest.MonkeyPatch) -> None:
     real_execute = Executor.execute
 
     def write_first(
         self: Executor,
-        before: Rollout,
+        before: Rollout | None,
         observation: Observation,
         decision: Decision,
         patience: timedelta = timedelta(seconds=30),
     ) -> Visit:
-        if isinstance(decision.move, Shift):
-            self.actuator.shift_once(decision.rollout, decision.move)
+        if before is not None and isinstance(decision.move, Shift):
+            with suppress(TargetError):
+                write_once(self, decision.rollout, decision.move)
         return real_execute(self, before, observation, decision, patience)
 
     patch.setattr(Executor, "execute", write_first)
@@ -69,9 +77,11 @@ def _acts_before_it_saves(patch: pytest.MonkeyPatch) -> None:
 
 def _a_late_raise_stays(patch: pytest.MonkeyPatch) -> None:
     def shift(self: Executor, rollout: Rollout, move: Shift, patience: timedelta) -> Visit:
-        if self.actuator.shift_once(rollout, move):
-            return self.confirm_weight(rollout, move.weight, patience)
-        return Visit(rollout)
+        try:
+            write_once(self, rollout, move)
+        except TargetError:
+            return Visit(rollout)
+        return self.confirm_weight(rollout, move.weight, patience)
 
     def is_done(self: LoweringLoop, reading: TargetReading) -> bool:
         return reading.weight == 0

@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from controller.core.commands import Verb
-from controller.engine import lease
+from controller.engine import limits
 from tests.exhaustive import actors
 from tests.exhaustive.replayable_process import ReplayableProcess
 from tests.exhaustive.search import Search, SearchResult
@@ -134,14 +134,14 @@ def explore(folder: Path, start: str, *, slow: bool) -> Iterator[tuple[str, Sear
 @contextmanager
 def fast_search() -> Iterator[None]:
     """Speed a search up: no logs, few waits for leases, no garbage collection."""
-    retry_interval, gc_enabled = lease.LEASE_RETRY_INTERVAL, gc.isenabled()
+    retry_interval, gc_enabled = limits.LEASE_RETRY_INTERVAL, gc.isenabled()
     structlog.configure(processors=[_drop_event], cache_logger_on_first_use=False)
-    lease.LEASE_RETRY_INTERVAL = LEASE_RETRY_INTERVAL
+    limits.LEASE_RETRY_INTERVAL = LEASE_RETRY_INTERVAL
     gc.disable()
     try:
         yield
     finally:
-        lease.LEASE_RETRY_INTERVAL = retry_interval
+        limits.LEASE_RETRY_INTERVAL = retry_interval
         structlog.reset_defaults()
         if gc_enabled:
             gc.enable()

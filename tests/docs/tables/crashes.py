@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from controller.core.commands import Verb
-from controller.engine.lease import LEASE_DURATION
+from controller.engine.limits import LEASE_DURATION
 from tests.chaos.process import NOTIFIER, STORE, ExternalCall
 from tests.exhaustive import actors
 from tests.exhaustive.replayable_process import ReplayableProcess
