@@ -215,7 +215,8 @@ def _decide_not_applied(
     """Decide while the target is at rest at another weight than the one that was decided."""
     intent = rollout.intent
     at_previous = target.weight == intent.previous
-    if at_previous and target.token == intent.token:  # saved, and the write never arrived
+    observed = rollout.policy.target.observed  # its token says nothing about a write of ours
+    if at_previous and (observed or target.token == intent.token):  # the write never arrived
         return _decide_unwritten(rollout, observation, target, now)
     if at_previous and intent.previous < intent.weight:  # the function changed since the decision
         return to.resolve_lost_raise(rollout, target, now)

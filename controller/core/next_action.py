@@ -43,7 +43,8 @@ def _next_action(rollout: Rollout) -> tuple[datetime | None, str]:
             )
         case Phase.ROLLING_BACK:
             limit = rollout.since + rollout.policy.rollback_timeout
-            return limit, f"0 % is written until it is read back; pages from {clock_text(limit)}"
+            how = "waited for" if rollout.policy.target.observed else "written"
+            return limit, f"0 % is {how} until it is read back; pages from {clock_text(limit)}"
         case Phase.ROLLED_BACK if unacknowledged_page(rollout):
             until = rollout.watch_until
             return until, f"told again until somebody says rolloutctl ack {rollout.id}"
@@ -66,6 +67,8 @@ def _next_while_pending(rollout: Rollout) -> tuple[datetime | None, str]:
     unreadable = rollout.reason is Reason.TARGET_UNREADABLE and rollout.barrier == Reason.FROZEN
     if frozen is not None and (rollout.reason is Reason.FROZEN or unreadable):
         return frozen.until, f"{rollout.weight} % at {clock_text(frozen.until)}"
+    if rollout.policy.target.observed:
+        return None, f"{rollout.weight} % once {rollout.policy.target.name} has it"
     pending_since = rollout.unfinished_since or rollout.intent.asked
     limit = pending_since + rollout.policy.shift_timeout
     otherwise = "pauses" if rollout.intent.previous == rollout.weight else "rolls back"

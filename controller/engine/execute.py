@@ -145,8 +145,11 @@ class Executor:
 
         An error that does not pass by itself is critical at once. Any other is left to the next
         tick, and is critical after the policy's rollback_timeout; this tick ends with the alert.
+        Nothing is written to a target that is only observed.
         """
         rollout = decision.rollout
+        if rollout.policy.target.observed:
+            return decision
         try:
             target = self.observer.target_of(rollout)
             if not target.lower_to_zero(move.within, void=move.void, only=move.only):
@@ -170,7 +173,7 @@ class Executor:
         if target.has_applied(0):
             return self._record_observation(rollout, Observation(target))
         written = rollout.phase is Phase.ROLLING_BACK and not rollout.write_error
-        written = written and not self.observer.dry_run
+        written = written and not self.observer.dry_run and not rollout.policy.target.observed
         if not written or target.update is UpdateStatus.IN_PROGRESS:
             return Visit(rollout)
         problem = f"0 % was written, and the target shows {target.shown}"
@@ -198,6 +201,7 @@ class Executor:
         becomes part of the state.
         No bake starts at a weight that an operator set instead of the weight of the step. A raise
         is not written when a freeze began after its decision: that is recorded, and it waits.
+        Nothing is written to a target that is only observed.
         """
         if is_raise_frozen(rollout, move, self.observer.clock.now()):
             log.warning("raise_held_back", rollout=rollout.id, weight_percent=move.weight)
@@ -205,6 +209,8 @@ class Executor:
                 rollout, Observation(self.observer.read_target(rollout))
             )
         visit = Visit(rollout)
+        if rollout.policy.target.observed:
+            return visit
         try:
             self.observer.target_of(rollout).shift_to(move.weight, move.token)
         except TargetError as error:

@@ -283,6 +283,7 @@ class Runner:
             if decision.hooks_to_call:  # no rollout waits for the hooks of another one
                 return Postponed(observed, event, decision)
             others_wait = len(leased.rollouts) > 1 and not self.observer.dry_run
+            others_wait = others_wait and not rollout.policy.target.observed
             if isinstance(move, Lower) and others_wait and not self._try_lower(rollout, move):
                 return Postponed(observed, event, decision)
             stage = _Stage.EXECUTE

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from controller.core.checks import NameWarning, Obstacle
 from controller.core.observation import TargetReading
 from controller.core.policy import TargetSpec
-from controller.errors import UsageError
+from controller.errors import UsageError, WriteRefusedError
 
 
 class Target(Protocol):
@@ -85,5 +85,29 @@ class InspectableTarget(Target, Reachability, Protocol):
             "this kind of target has no log group: name one in `verify_rollback.log_group`"
         )
 
+
+class ObservedTarget(InspectableTarget, Protocol):
+    """A target that is only read: something else moves its weight, and rolloutctl answers."""
+
+    def shift_to(self, weight: int, token: str) -> None:
+        """Raise WriteRefusedError: only an operator's command comes here."""
+        raise WriteRefusedError(f"{weight} % was not set: {_OBSERVED}")
+
+    def lower_to_zero(
+        self,
+        within: timedelta,
+        *,
+        void: str = "",
+        check: Callable[[TargetReading], object] | None = None,
+    ) -> None:
+        """Raise WriteRefusedError: only an operator's command comes here."""
+        raise WriteRefusedError(f"0 % was not set: {_OBSERVED}")
+
+    def obstacles(self) -> Sequence[Obstacle]:
+        """Return none: nothing is written here."""
+        return ()
+
+
+_OBSERVED: Final = "rolloutctl only observes this kind of target; set it where its weight is moved"
 
 TargetFactory: TypeAlias = Callable[[TargetSpec], InspectableTarget]

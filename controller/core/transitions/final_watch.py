@@ -23,7 +23,7 @@ def after_rollback(rollout: Rollout, observation: Observation, now: datetime) ->
     if target.weight == 0:
         return to.record_drain(rollout, drain_finding(rollout, observation.series, now), now)
     rollout = replace(rollout, drain=drain_after_drift(rollout, target.shown))
-    if target.weight == rollout.peak:
+    if target.weight == rollout.peak and not rollout.policy.target.observed:
         return to.lower_again(rollout, now)
     return to.report_final_drift(rollout, target, now)
 

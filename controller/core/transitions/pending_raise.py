@@ -11,7 +11,6 @@ from controller.core.decision import Decision, Notice, Severity, Shift
 from controller.core.judged_intervals import reopen_interval
 from controller.core.next_action import transition_record, with_next_action
 from controller.core.observation import TargetReading, UnreadableTarget, weight_of
-from controller.core.policy import Frozen
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.transitions.advance import drop_previous_live, wait_for_target
 from controller.core.transitions.pause import pause_unapplied_write, pause_uncertain_raise
@@ -52,12 +51,16 @@ def wait_for_update(rollout: Rollout, target: TargetReading, now: datetime) -> D
 def retry_raise(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
     """Write the same raise again under the same token: the target did not change since its save.
 
-    A freeze delays it, and past `shift_timeout` it is given up.
+    A freeze delays it, and past `shift_timeout` it is given up. The weight of an observed target is
+    waited for without a limit.
     """
     is_raise = rollout.intent.previous < rollout.weight
     frozen = rollout.policy.freeze_at(now) if is_raise else None
     if frozen is not None:
-        return _freeze_raise(rollout, frozen, now)
+        return _delay_raise(rollout, Reason.FROZEN, "but not written", frozen.text, now)
+    if rollout.policy.target.observed:
+        mover = f"something else moves {rollout.policy.target.name}"
+        return _delay_raise(rollout, Reason.WAITING, "and is waited for", mover, now)
     rollout = drop_previous_live(rollout)
     if not _is_overdue(rollout, now):
         return _write_again(_with_unfinished_since(rollout, now), now)
@@ -94,27 +97,29 @@ def resolve_lost_raise(rollout: Rollout, target: TargetReading, now: datetime) -
     return pause_uncertain_raise(rollout, target, now)
 
 
-def _freeze_raise(rollout: Rollout, frozen: Frozen, now: datetime) -> Decision:
-    """Delay a raise that was decided before a freeze; its whole time limit starts after the freeze.
+def _delay_raise(
+    rollout: Rollout, reason: Reason, state: str, blocked: str, now: datetime
+) -> Decision:
+    """Delay a raise that was decided; its whole time limit starts after the delay.
 
     Until then the live weight is judged by the gate of its own step. The windows that the threshold
-    judge compares begin anew.
+    judge compares begin anew. state: of the raise, behind "10 % was decided". blocked: by what.
     """
     live = rollout.intent.previous
-    sentence = f"{rollout.weight} % was decided but not written; {frozen.text}"
+    sentence = f"{rollout.weight} % was decided {state}; {blocked}"
     if live:
         sentence += f"; meanwhile the {live} % that are live are judged on"
     after = replace(
         rollout,
-        reason=Reason.FROZEN,
+        reason=reason,
         sentence=sentence,
-        blocked=frozen.text,
+        blocked=blocked,
         unfinished_since=None,
-        barrier=str(Reason.FROZEN),
+        barrier=str(reason),
         stretches=reopen_interval(rollout, rollout.unfinished_since or rollout.intent.asked),
     )
     after = with_next_action(after)
-    if rollout.barrier == Reason.FROZEN and rollout.stretches == after.stretches:
+    if rollout.barrier == reason and rollout.stretches == after.stretches:
         return Decision(after)
     entry = transition_record("held_up", rollout, after, live, now)
     return Decision(after, None, (Notice(Severity.INFO, f"{rollout.id}: {sentence}"),), entry)
@@ -149,6 +154,8 @@ def _with_unfinished_since(rollout: Rollout, now: datetime) -> Rollout:
 
 def _is_overdue(rollout: Rollout, now: datetime) -> bool:
     limit: timedelta = rollout.policy.shift_timeout
+    if rollout.policy.target.observed:
+        return False
     return rollout.unfinished_since is not None and now - rollout.unfinished_since > limit
 
 

@@ -17,10 +17,13 @@ class TargetSpec(Model):
         target and the `Account` (ports/account.py).
     simulated_by: the path `module:class` of the `SimulatedTarget` (simulation/target.py); empty
         where there is none, and then no rehearsal is possible.
+    observed: something else moves the weight. rolloutctl writes nothing: its decision is the answer
+        whether to go on or to go back.
     """
 
     opened_by: ClassVar[str] = ""
     simulated_by: ClassVar[str] = ""
+    observed: ClassVar[bool] = False
 
     kind: str
 
