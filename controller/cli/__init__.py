@@ -6,7 +6,7 @@ Results go to stdout, logs and errors to stderr; errors.py lists the exit status
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import Final
@@ -17,7 +17,7 @@ from controller.cli import streams
 from controller.errors import Exit, RolloutError
 from controller.process import signals
 
-# Verb -> module and attribute; the order of `--help`.
+# Verb -> module and attribute, which is the command or a table of commands; the order of `--help`.
 VERBS: Final = {
     "validate": "controller.cli.validate:validate",
     "schema": "controller.cli.validate:schema",
@@ -29,13 +29,13 @@ VERBS: Final = {
     "status": "controller.cli.status:status",
     "history": "controller.cli.history:history",
     "replay": "controller.cli.replay:replay",
-    "pause": "controller.cli.operator_verbs:pause",
-    "resume": "controller.cli.operator_verbs:resume",
-    "promote": "controller.cli.operator_verbs:promote",
-    "ack": "controller.cli.operator_verbs:ack",
-    "approve": "controller.cli.operator_verbs:approve",
-    "attest": "controller.cli.operator_verbs:attest",
-    "retry": "controller.cli.operator_verbs:retry",
+    "pause": "controller.cli.operator_verbs:COMMANDS",
+    "resume": "controller.cli.operator_verbs:COMMANDS",
+    "promote": "controller.cli.operator_verbs:COMMANDS",
+    "ack": "controller.cli.operator_verbs:COMMANDS",
+    "approve": "controller.cli.operator_verbs:COMMANDS",
+    "attest": "controller.cli.operator_verbs:COMMANDS",
+    "retry": "controller.cli.start:retry",
     "rollback": "controller.cli.rollback:rollback",
     "set-weight": "controller.cli.set_weight:set_weight",
     "metrics": "controller.cli.metrics:metrics",
@@ -61,8 +61,9 @@ class _LazyGroup(click.Group):
         if import_path is None:
             return None
         module, attribute = import_path.split(":")
-        command: click.Command = getattr(import_module(module), attribute)
-        return command
+        found: click.Command | Mapping[str, click.Command]
+        found = getattr(import_module(module), attribute)
+        return found[cmd_name] if isinstance(found, Mapping) else found
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

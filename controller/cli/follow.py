@@ -17,6 +17,7 @@ from controller.core.rollout import Phase, Rollout
 from controller.errors import Exit, MetricsError, StoreError, UsageError
 from controller.ports.clock import Clock
 from controller.process import logging
+from controller.render.status import rollout_line
 from controller.text import printable
 
 PollResult = TypeVar("PollResult")
@@ -53,7 +54,7 @@ def follow(
             return last
     if last is None:
         raise StoreError("the store did not answer until time was up")
-    _warn(f"time is up; {last.id} is {last.phase}")
+    streams.message(f"time is up; {last.id} is {last.phase}")
     return last
 
 
@@ -71,7 +72,7 @@ def poll(fetch: Callable[[], PollResult], schedule: PollSchedule) -> Iterator[Po
             misses += 1
             if error.exit_status is Exit.USAGE or misses == MAX_MISSES:
                 raise
-            _warn(f"no answer ({misses} of {MAX_MISSES} in a row): {error}")
+            streams.message(f"no answer ({misses} of {MAX_MISSES} in a row): {error}")
         else:
             misses = 0
             yield result
@@ -79,12 +80,6 @@ def poll(fetch: Callable[[], PollResult], schedule: PollSchedule) -> Iterator[Po
         if remaining <= timedelta():
             return
         schedule.clock.sleep(min(schedule.every, remaining))
-
-
-def _warn(text: str) -> None:
-    """Print `text` on stderr, above a live view: click.echo would write into the view."""
-    sys.stderr.write(f"rolloutctl: {printable(text)}\n")
-    sys.stderr.flush()
 
 
 def is_at_rest(rollout: Rollout, _now: datetime) -> bool:
@@ -102,7 +97,7 @@ def is_complete(rollout: Rollout, now: datetime) -> bool:
 # --- options ------------------------------------------------------------------------------------
 
 
-def poll_options(command: options.Command) -> options.Command:
+def poll_options(command: options.Decorated) -> options.Decorated:
     """Add --for and --every: how long a rollout is followed, and how often the store is polled."""
     return make_poll_options(
         "10s", "Follow it no longer than this.", "Time between looks into the store."
@@ -111,10 +106,10 @@ def poll_options(command: options.Command) -> options.Command:
 
 def make_poll_options(
     every: str, limit_help: str, every_help: str
-) -> Callable[[options.Command], options.Command]:
+) -> Callable[[options.Decorated], options.Decorated]:
     """Return a decorator that adds --for and --every; `every` is the default interval."""
 
-    def add(command: options.Command) -> options.Command:
+    def add(command: options.Decorated) -> options.Decorated:
         limit = click.option(
             "--for", "limit", type=options.Duration(), default="48h", show_default=True,
             help=limit_help,
@@ -148,7 +143,7 @@ def rollout_display(clock: Clock, *, live: bool, off: bool = False) -> Iterator[
     """
 
     def draw() -> Callable[[Rollout], Any]:
-        from controller.render.terminal.live_status import live_view
+        from controller.render.terminal.live_status import live_view  # rich may be missing
 
         return lambda rollout: live_view(rollout, clock.now())
 
@@ -200,8 +195,6 @@ class _LinePrinter:
         self._last = ""
 
     def __call__(self, rollout: Rollout) -> None:
-        from controller.render.status import rollout_line
-
         line = rollout_line(rollout)
         if line != self._last:
             click.echo(printable(line))

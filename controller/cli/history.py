@@ -8,12 +8,15 @@ import click
 from controller.bootstrap import app
 from controller.cli import follow as watching
 from controller.cli import options, streams
+from controller.cli.call import Call
 from controller.cli.follow import PollSchedule
-from controller.core.history import Entry
-from controller.core.policy_snapshot import Digests, SnapshotChangedError, digest_problem, digests
+from controller.cli.result import Result
+from controller.core.history import Entry, broken_link
+from controller.core.policy_snapshot import SnapshotChangedError, digest_problem, digests
 from controller.core.rollout import Rollout
 from controller.errors import Exit, StoreError, UsageError
 from controller.ports.store import Store
+from controller.render.history import digests_data, entry_data, history_lines
 from controller.text import printable, printable_block
 
 
@@ -25,59 +28,50 @@ from controller.text import printable, printable_block
     help="Go on with what comes, until the rollout has ended and is quiet.",
 )
 @watching.poll_options
-@options.store
-@options.as_json
-def history(
-    rollout: str,
-    follow: bool,
-    limit: timedelta,
-    every: timedelta,
-    store_url: str | None,
-    as_json: bool,
-) -> int:
+@options.call_options("store", "json")
+def history(call: Call, rollout: str, follow: bool, limit: timedelta, every: timedelta) -> Result:
     """Show every transition of a rollout.
 
     When, which weight, who, and which findings decided; and whether the hash chain of the entries
     holds, and the policy is the one of the start.
     """
-    from controller.render.history import history_lines
-
     if not follow:
         watching.reject_poll_options("--follow")
-    if follow and as_json:
+    if follow and call.as_json:
         raise UsageError("--follow prints lines; ask for --json without it")
-    with options.store_session(store_url) as (store, now):
-        rollout_id = options.rollout_id(store, rollout)
+    with call.store_session() as store:
+        rollout_id = call.rollout_id(store, rollout)
         if not follow:
-            return _show_history(store, rollout_id, as_json)
-        schedule = PollSchedule(app.wall_clock(), every, now + limit)
+            return _whole_history(store, rollout_id)
+        clock = app.wall_clock()
+        schedule = PollSchedule(clock, every, clock.now() + limit)
         for line in history_lines(_follow_entries(store, rollout_id, schedule)):
             click.echo(printable(line))
             if streams.output_lost():
                 break
-    return Exit.DONE
+    return Result()
 
 
-def _show_history(store: Store, rollout_id: str, as_json: bool) -> Exit:
-    from controller.render.history import digests_data, entry_data, history_lines
-
+def _whole_history(store: Store, rollout_id: str) -> Result:
     stored, snapshot = load_unverified(store, rollout_id)
     entries = known_entries(store, stored)
     policy_digests = digests(stored, entries, snapshot)
-    problem = chain_error(stored, entries) or policy_change_error(rollout_id, policy_digests)
-    if as_json:
-        data = {
+    broken = chain_error(stored, entries)
+    problem = str(broken) if broken else digest_problem(rollout_id, policy_digests)
+    if problem and not broken:
+        problem += ": it was changed after the start; look who wrote to the store"
+    return Result(
+        "history",
+        data=lambda: {
             "rollout": rollout_id,
-            "chain_valid": chain_error(stored, entries) is None,
+            "chain_valid": broken is None,
             **digests_data(policy_digests),
             "entries": [entry_data(entry) for entry in entries],
-        }
-        options.print_json("history", data)
-    else:
-        click.echo(printable_block(history_lines(entries)))
-    if problem is not None:
-        raise problem
-    return Exit.DONE
+        },
+        text=lambda: printable_block(history_lines(entries)),
+        notes=[problem] if problem else [],
+        status=Exit.INTERNAL if problem else Exit.DONE,
+    )
 
 
 def _follow_entries(store: Store, rollout_id: str, schedule: PollSchedule) -> Iterator[Entry]:
@@ -113,14 +107,6 @@ def load_unverified(store: Store, rollout_id: str) -> tuple[Rollout, str | None]
         return error.rollout, error.digest
 
 
-def policy_change_error(rollout_id: str, found_digests: Digests) -> StoreError | None:
-    """Return the error of a stored policy that is not the one of the start; None when it is."""
-    problem = digest_problem(rollout_id, found_digests)
-    if not problem:
-        return None
-    return StoreError(f"{problem}: it was changed after the start; look who wrote to the store")
-
-
 def verified_history(store: Store, rollout: Rollout) -> Sequence[Entry]:
     """Return the history of `rollout`. Raises StoreError when its hash chain is broken."""
     entries = known_entries(store, rollout)
@@ -136,8 +122,6 @@ def known_entries(store: Store, rollout: Rollout) -> Sequence[Entry]:
 
 def chain_error(rollout: Rollout, entries: Sequence[Entry]) -> StoreError | None:
     """Return the error of a history whose hash chain is broken; None when it is valid."""
-    from controller.core.history import broken_link
-
     link = broken_link(entries, rollout.chain)
     if link is None:
         return None

@@ -3,21 +3,29 @@
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
-from controller.bootstrap.iam import Job
+from controller.bootstrap.iam import (
+    AwsLocation,
+    Job,
+    KeyArns,
+    aws_location,
+    caller_location,
+    function_keys,
+    iam_policy,
+    template_parameters,
+)
 from controller.cli import options
+from controller.cli.call import Call, load_policy
+from controller.cli.result import Result
 from controller.core.policy import Policy
-from controller.errors import Exit, UsageError
+from controller.errors import UsageError
 from controller.process import settings
-from controller.text import printable
-
-if TYPE_CHECKING:
-    from controller.bootstrap.iam import AwsLocation, KeyArns
+from controller.text import printable_block
 
 _ACCOUNT_ID = re.compile(r"\d{12}")
 _KEY_ARN = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
@@ -64,8 +72,9 @@ _FUNCTION_JOBS = frozenset(Job) - {Job.READ, Job.STORE_INIT, Job.COPY_FROM, Job.
     is_flag=True,
     help="Print what the stack of deploy/ wants to know of the policies instead.",
 )
-@options.store
+@options.call_options("store")
 def iam(
+    call: Call,
     policies: tuple[Path, ...],
     jobs: tuple[str, ...],
     account: str | None,
@@ -75,8 +84,7 @@ def iam(
     bound: bool | None,
     live: bool,
     as_parameters: bool,
-    store_url: str | None,
-) -> int:
+) -> Result:
     """Print the least IAM policy of a role.
 
     It may then do its job for the functions of these policies, and nothing else; in a table it
@@ -87,15 +95,12 @@ def iam(
     the table; copy-from and copy-to are the two tables of `store copy`. monitoring deploys
     and removes the stack of a dashboard, alarms and their topic. doctor only reads what it checks.
     """
-    from controller.bootstrap.iam import KeyArns, iam_policy
-    from controller.policy_file.loader import load
-
     selected_jobs = [Job(one) for one in jobs]
     if not policies and _FUNCTION_JOBS & set(selected_jobs):
         raise UsageError(f"a role for {selected_jobs[0]} needs a POLICY: it names the function")
-    loaded = [load(path) for path in policies]
+    loaded = [load_policy(path) for path in policies]
     location, live_keys = _role_scope(loaded, account, region, live=live)
-    url = store_url or os.environ.get("ROLLOUTCTL_STORE")
+    url = call.store_url or os.environ.get("ROLLOUTCTL_STORE")
     store_location = settings.parse_store_url(url) if url else None
     function_key_arns = _check_key_arns("--kms-key", keys)
     key_arns = KeyArns(
@@ -104,30 +109,39 @@ def iam(
     if bound and not loaded:
         raise UsageError("--bound needs a POLICY: it names the items")
     if as_parameters:
-        _print_parameters(loaded, location, key_arns, bound=bool(bound))
-        return Exit.DONE
+        parameters = _parameters(loaded, location, key_arns, bound=bool(bound))
+        return Result(text=lambda: parameters)
     document = iam_policy(
         loaded, store_location, selected_jobs, location, key_arns, bound=bound is not False
     )
-    click.echo(json.dumps(document, indent=2))
-    if store_location is None:
-        _note("no table is allowed: if rollouts are kept in one, name it: --store dynamodb://TABLE")
-    if not secret_keys and any(one["Sid"] == "Secret" for one in document["Statement"]):
-        _note(
-            "a secret under a key of your own is read with kms:Decrypt on that key, which a policy "
-            "does not name: --secret-key ARN; under aws/secretsmanager nothing is missing"
+    return Result(
+        text=lambda: json.dumps(document, indent=2),
+        notes=_notes(document, has_table=store_location is not None, has_keys=bool(secret_keys)),
+    )
+
+
+def _notes(document: dict[str, Any], *, has_table: bool, has_keys: bool) -> Iterator[str]:
+    if not has_table:
+        yield (
+            "note: no table is allowed: if rollouts are kept in one, name it: "
+            "--store dynamodb://TABLE"
+        )
+    if not has_keys and any(one["Sid"] == "Secret" for one in document["Statement"]):
+        yield (
+            "note: a secret under a key of your own is read with kms:Decrypt on that key, which a "
+            "policy does not name: --secret-key ARN; under aws/secretsmanager nothing is missing"
         )
     if "${" in json.dumps(document):
-        _note("${AWS::...} is for Fn::Sub of CloudFormation: or give --account and --region")
-    return Exit.DONE
+        yield "note: ${AWS::...} is for Fn::Sub of CloudFormation: or give --account and --region"
 
 
-def _print_parameters(
-    policies: Sequence[Policy], scope: "AwsLocation", keys: "KeyArns", *, bound: bool
-) -> None:
-    """Print NAME=ARN,ARN lines, as `aws cloudformation deploy --parameter-overrides` takes them."""
-    from controller.bootstrap.iam import template_parameters
+def _parameters(
+    policies: Sequence[Policy], scope: AwsLocation, keys: KeyArns, *, bound: bool
+) -> str:
+    """Return NAME=ARN,ARN lines, as `aws cloudformation deploy --parameter-overrides` takes them.
 
+    Raises UsageError when an account or a region is missing.
+    """
     parameters = {
         name: ",".join(arns)
         for name, arns in template_parameters(policies, scope, keys, bound=bound).items()
@@ -136,16 +150,13 @@ def _print_parameters(
         raise UsageError(
             "a parameter is not filled in by CloudFormation: give --account and --region, or --live"
         )
-    for name, arns in parameters.items():
-        click.echo(printable(f"{name}={arns}"))
+    return printable_block(f"{name}={arns}" for name, arns in parameters.items())
 
 
 def _role_scope(
     policies: Sequence[Policy], account: str | None, region: str | None, *, live: bool
-) -> tuple["AwsLocation", list[str]]:
+) -> tuple[AwsLocation, list[str]]:
     """Return the account and region of the role and, with `live`, the functions' customer keys."""
-    from controller.bootstrap.iam import aws_location, caller_location, function_keys
-
     if live and (account or region):
         raise UsageError("--live asks for the account and the region: leave --account, --region")
     if live:
@@ -163,7 +174,3 @@ def _check_key_arns(option: str, keys: Sequence[str]) -> Sequence[str]:
                 f"{key!r}"
             )
     return keys
-
-
-def _note(text: str) -> None:
-    click.echo(printable(f"rolloutctl: note: {text}"), err=True)

@@ -4,23 +4,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
 from controller.bootstrap import app
+from controller.bootstrap.without_rollout import ApplicationLogs, application_logs
 from controller.cli import follow as watching
 from controller.cli import options, streams
+from controller.cli.call import Call, is_policy_file, load_policy
+from controller.cli.result import Result, fit_line
 from controller.core.policy import Policy
 from controller.core.units import clock_text, count_text
-from controller.errors import Exit, UsageError
+from controller.errors import UsageError
 from controller.operations.log_tail import Tail, TailResult
 from controller.ports.logs import matches_name
 from controller.process import logging
 from controller.render.log_events import count_lines, event_line, events_data
-
-if TYPE_CHECKING:
-    from controller.bootstrap.without_rollout import ApplicationLogs
 
 MAX_MINUTES = 7 * 24 * 60
 
@@ -50,9 +50,9 @@ class _LogQuery:
     help="Cut rows at this column. Default: where the terminal ends; in a pipe, after 2,000 "
     "characters.",
 )  # fmt: skip
-@options.store
-@options.as_json
+@options.call_options("store", "json")
 def logs(
+    call: Call,
     policy: str,
     minutes: int,
     event: str | None,
@@ -60,9 +60,7 @@ def logs(
     limit: timedelta,
     every: timedelta,
     width: int | None,
-    store_url: str | None,
-    as_json: bool,
-) -> int:
+) -> Result:
     """Show what the function has logged, and how often.
 
     Events in JSON are counted by their field `event`, plain ones by what they say of themselves,
@@ -74,14 +72,14 @@ def logs(
     logging.configure()
     if not follow:
         watching.reject_poll_options("--follow")
-    if follow and as_json:
+    if follow and call.as_json:
         raise UsageError("--follow prints lines; ask for --json without it")
-    if as_json and width is not None:
+    if call.as_json and width is not None:
         raise UsageError("--width is for rows: ask for --json without it")
-    query = _log_query(_policy(policy, store_url), event, minutes)
-    fit = partial(options.fit_line, width=width)
+    query = _log_query(_policy(call, policy), event, minutes)
+    fit = partial(fit_line, width=width)
     if not follow:
-        return _show(query, fit, as_json)
+        return _excerpt(query, fit)
     clock = query.tail.clock
     begin = clock.now() - timedelta(minutes=minutes)
     for log_event in query.tail.follow(begin, clock.now() + limit, every):
@@ -89,14 +87,13 @@ def logs(
             click.echo(fit(event_line(log_event)))
         if streams.output_lost():
             break
-    return Exit.DONE
+    return Result()
 
 
-def _policy(reference: str, store_url: str | None) -> Policy:
-    if options.is_policy_file(reference):
-        return options.load_policy(reference)
-    with options.store_session(store_url) as (store, _):
-        return options.policy_of(store, reference)
+def _policy(call: Call, reference: str) -> Policy:
+    if is_policy_file(reference):
+        return load_policy(reference)
+    return call.stored_rollout(reference).policy
 
 
 def _log_query(policy: Policy, event: str | None, minutes: int) -> _LogQuery:
@@ -108,45 +105,40 @@ def _log_query(policy: Policy, event: str | None, minutes: int) -> _LogQuery:
     return _LogQuery(tail, event, minutes)
 
 
-def _log_source(policy: Policy) -> "ApplicationLogs":
-    from controller.bootstrap.without_rollout import application_logs
-
+def _log_source(policy: Policy) -> ApplicationLogs:
     source = application_logs(policy)
     if source.warning:
-        click.echo(f"rolloutctl: warning: {source.warning}; {source.group} is read", err=True)
+        streams.warn(f"{source.warning}; {source.group} is read")
     return source
 
 
-def _show(query: _LogQuery, fit: Callable[[str], str], as_json: bool) -> Exit:
+def _excerpt(query: _LogQuery, fit: Callable[[str], str]) -> Result:
     end = query.tail.clock.now()
-    result = query.tail.read(end - timedelta(minutes=query.minutes), end)
+    found = query.tail.read(end - timedelta(minutes=query.minutes), end)
     if query.event is not None:
-        result = replace(
-            result, events=[one for one in result.events if matches_name(one, query.event)]
-        )
+        events = [one for one in found.events if matches_name(one, query.event)]
+        found = replace(found, events=events)
+    hint = "fewer --minutes" if query.event else "--event or fewer --minutes"
+    note = f"note: {found.truncation}: what came later is not shown; ask for {hint}"
+
+    def data() -> dict[str, Any]:
+        head = {"log_group": query.tail.group, "minutes": query.minutes, "end": end.isoformat()}
+        return {**head, "stopped": found.truncation or None, **events_data(found.events)}
+
+    return Result(
+        "logs",
+        data,
+        text=lambda: _text(
+            found, query, fit, f"{count_text(query.minutes, 'minute')} until {clock_text(end)}"
+        ),
+        notes=[note] if found.truncation else [],
+    )
+
+
+def _text(found: TailResult, query: _LogQuery, fit: Callable[[str], str], when: str) -> str:
     group = query.tail.group
-    if as_json:
-        data = {"log_group": group, "minutes": query.minutes, "end": end.isoformat()}
-        truncation = result.truncation or None
-        options.print_json("logs", {**data, "stopped": truncation, **events_data(result.events)})
-    else:
-        _print(result, query, fit, f"{count_text(query.minutes, 'minute')} until {clock_text(end)}")
-    if result.truncation:
-        hint = "fewer --minutes" if query.event else "--event or fewer --minutes"
-        click.echo(
-            f"rolloutctl: note: {result.truncation}: what came later is not shown; ask for {hint}",
-            err=True,
-        )
-    return Exit.DONE
-
-
-def _print(excerpt: TailResult, query: _LogQuery, fit: Callable[[str], str], when: str) -> None:
-    for log_event in excerpt.events:
-        click.echo(fit(event_line(log_event)))
-    if excerpt.events:
-        click.echo(f"\n{query.tail.group}, {when}\n")
-        for line in count_lines(excerpt.events):
-            click.echo(fit(line))
-    else:
+    if not found.events:
         nothing = f"no event {query.event}" if query.event else "no event at all"
-        click.echo(f"{nothing} in {query.tail.group} in {when}")
+        return f"{nothing} in {group} in {when}"
+    events, counts = map(event_line, found.events), count_lines(found.events)
+    return "\n".join([*map(fit, events), "", f"{group}, {when}", "", *map(fit, counts)])

@@ -10,15 +10,18 @@ from typing import Any
 import click
 
 from controller.bootstrap import app
+from controller.bootstrap.without_rollout import metric_source
 from controller.cli import follow, options, streams
+from controller.cli.call import Call, is_policy_file, load_policy, newest_rollout
+from controller.cli.result import Result
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.policy import Policy
 from controller.core.units import from_unix
-from controller.errors import Exit, StoreError, UsageError
+from controller.errors import StoreError, UsageError
 from controller.operations.metrics_view import MAX_MINUTES, Gauge, gauges, metric_views, span_of
 from controller.ports.metrics import MetricSource
 from controller.render.metrics_view import gauge_lines, gauges_data
-from controller.text import printable
+from controller.text import printable_block
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,14 @@ class _MetricsView:
     minutes: int
     end: datetime
 
+    def text(self) -> str:
+        """Return the table as printable lines."""
+        return printable_block(gauge_lines(self.name, self.gauges, self.minutes, self.end))
+
+    def data(self) -> dict[str, Any]:
+        """Return the values as plain JSON data."""
+        return gauges_data(self.name, self.gauges, self.minutes, self.end)
+
 
 @click.command()
 @click.argument("policy", metavar="POLICY|ROLLOUT")
@@ -39,17 +50,10 @@ class _MetricsView:
 )  # fmt: skip
 @click.option("--watch", is_flag=True, help="Show it anew every minute, until Ctrl-C.")
 @follow.make_poll_options("1m", "Watch it no longer than this.", "Time between looks.")
-@options.store
-@options.as_json
+@options.call_options("store", "json")
 def metrics(
-    policy: str,
-    minutes: int,
-    watch: bool,
-    limit: timedelta,
-    every: timedelta,
-    store_url: str | None,
-    as_json: bool,
-) -> int:
+    call: Call, policy: str, minutes: int, watch: bool, limit: timedelta, every: timedelta
+) -> Result:
     """Show what is measured now, beside what is expected.
 
     That is every metric that the policy names; of an API also requests, 4XX, 5XX, latency p50, p95
@@ -58,46 +62,39 @@ def metrics(
     """
     if not watch:
         follow.reject_poll_options("--watch")
-    if watch and as_json:
+    if watch and call.as_json:
         raise UsageError("--watch draws tables; ask for --json without it")
-    loaded, baselines = _policy_and_baselines(policy, store_url)
+    loaded, baselines = _policy_and_baselines(call, policy)
     clock = app.wall_clock()
-    fetch = partial(_read_view, loaded, baselines, minutes, _open_source(), clock.now)
+    fetch = partial(_read_view, loaded, baselines, minutes, metric_source(), clock.now)
     if not watch:
-        _print(fetch(), as_json)
-        return Exit.DONE
+        view = fetch()
+        return Result("metrics", view.data, view.text)
     schedule = follow.PollSchedule(clock, every, clock.now() + limit)
     with follow.live_display(_table_renderer, _print_with_gap, live=True) as show:
         for view in follow.poll(fetch, schedule):
             show(view)
             if streams.output_lost():
                 break
-    return Exit.DONE
+    return Result()
 
 
 def _policy_and_baselines(
-    reference: str, store_url: str | None
+    call: Call, reference: str
 ) -> tuple[Policy, Mapping[str, BaselineMeasurement]]:
     """Return the policy, and the baselines that its newest rollout has frozen.
 
     A policy file needs no store; without one, a limit relative to a frozen baseline is not shown.
     """
-    if not options.is_policy_file(reference):
-        with options.store_session(store_url) as (store, _):
-            rollout = store.load(options.rollout_id(store, reference))
-            return rollout.policy, rollout.baselines
-    policy = options.load_policy(reference)
-    with suppress(StoreError, UsageError), options.store_session(store_url) as (store, _):
-        for newest_id in store.of_name(policy.name)[-1:]:
-            newest = store.load(newest_id)
-            return policy, newest.baselines if newest.digest == policy.digest() else {}
+    if not is_policy_file(reference):
+        rollout = call.stored_rollout(reference)
+        return rollout.policy, rollout.baselines
+    policy = load_policy(reference)
+    with suppress(StoreError, UsageError), call.store_session() as store:
+        newest = newest_rollout(store, policy)
+        if newest is not None and newest.digest == policy.digest():
+            return policy, newest.baselines
     return policy, {}
-
-
-def _open_source() -> MetricSource:
-    from controller.bootstrap.without_rollout import metric_source
-
-    return metric_source()
 
 
 def _read_view(
@@ -113,22 +110,12 @@ def _read_view(
     return _MetricsView(policy.name, rows, minutes, from_unix(span.end))
 
 
-def _print(view: _MetricsView, as_json: bool) -> None:
-    if as_json:
-        data = gauges_data(view.name, view.gauges, view.minutes, view.end)
-        options.print_json("metrics", data)
-        return
-    for line in gauge_lines(view.name, view.gauges, view.minutes, view.end):
-        click.echo(printable(line))
-
-
 def _print_with_gap(view: _MetricsView) -> None:
     """Print a table and an empty line, which separates it from the next one."""
-    _print(view, as_json=False)
-    click.echo()
+    click.echo(f"{view.text()}\n")
 
 
 def _table_renderer() -> Callable[[_MetricsView], Any]:
-    from controller.render.terminal.metrics_table import gauge_table
+    from controller.render.terminal.metrics_table import gauge_table  # rich may be missing
 
     return lambda view: gauge_table(view.name, view.gauges, view.minutes, view.end)

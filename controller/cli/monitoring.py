@@ -4,22 +4,22 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final
 
 import click
 
-from controller.cli import options
+from controller.bootstrap.monitoring import as_yaml, open_stack, template_of
+from controller.cli import options, streams
+from controller.cli.call import Call, load_policy
+from controller.cli.result import Result
 from controller.core.units import count_text
-from controller.errors import Exit, RolloutError, UsageError
-from controller.text import printable, printable_block
-
-if TYPE_CHECKING:
-    from controller.operations.monitoring.resources import Monitoring
-    from controller.ports.monitoring import Change
+from controller.errors import RolloutError, UsageError
+from controller.operations.monitoring.desired import desired_monitoring, monitoring_of
+from controller.operations.monitoring.resources import Monitoring
+from controller.ports.monitoring import Change
+from controller.text import printable_block
 
 _EMAIL: Final = re.compile(r"[^\s@\"<>]{1,64}@[A-Za-z0-9.-]{1,255}")
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Email(click.ParamType[str]):
@@ -33,14 +33,14 @@ class Email(click.ParamType[str]):
         return str(value)
 
 
-def _deploy_options(command: Command) -> Command:
+def _deploy_options(verb: Callable[..., Result]) -> Callable[..., int]:
     """Add POLICY, --email, --emit, --store and --json."""
-    command = click.option(
+    verb = click.option(
         "--emit",
         type=click.Choice(["cloudformation"]),
         help="Only print the template, for a stack of your own.",
-    )(command)
-    command = click.option(
+    )(verb)
+    verb = click.option(
         "--email",
         "emails",
         type=Email(),
@@ -48,9 +48,9 @@ def _deploy_options(command: Command) -> Command:
         metavar="ADDRESS",
         help="Whom the alarms write to, through an SNS topic; may be given more than once. SNS "
         "asks each address first. Default: those that the stack has.",
-    )(command)
-    command = click.argument("policy", type=click.Path(path_type=Path))(command)
-    return options.store(options.as_json(command))
+    )(verb)
+    verb = click.argument("policy", type=click.Path(path_type=Path))(verb)
+    return options.call_options("store", "json")(verb)
 
 
 @click.group()
@@ -64,44 +64,41 @@ def monitoring() -> None:
 
 @monitoring.command()
 @_deploy_options
-def plan(**given: Any) -> int:
+def plan(call: Call, policy: Path, emails: Sequence[str], emit: str | None) -> Result:
     """Show what `deploy` would change, by a change set that is deleted again. Changes nothing."""
-    return _change("monitoring-plan", execute=False, **given)
+    return _change(call, policy, emails, emit, execute=False)
 
 
 @monitoring.command()
 @_deploy_options
-def deploy(**given: Any) -> int:
+def deploy(call: Call, policy: Path, emails: Sequence[str], emit: str | None) -> Result:
     """Create the stack, or update it, and wait until that is done.
 
     Safe to run again. Run it again after the start, and whenever the graphs should show newer
     steps.
     """
-    return _change("monitoring-deploy", execute=True, **given)
+    return _change(call, policy, emails, emit, execute=True)
 
 
 @monitoring.command()
 @click.argument("policy", type=click.Path(path_type=Path))
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@options.as_json
-def remove(policy: Path, yes: bool, as_json: bool) -> int:
+@options.call_options("json")
+def remove(_call: Call, policy: Path, yes: bool) -> Result:
     """Delete the stack, with the dashboard, the alarms and the topic."""
-    from controller.bootstrap.monitoring import open_stack
-    from controller.policy_file.loader import load
-
-    name = load(policy).name
+    name = load_policy(policy).name
     stack = open_stack(name)
     existing = stack.find()
     if existing is not None:
         if not yes:
             _confirm(stack.name)
         stack.remove(existing)
-    if as_json:
-        result = {"policy": name, "stack": stack.name, "removed": existing is not None}
-        options.print_json("monitoring-remove", result)
-    else:
-        click.echo(f"stack {stack.name} {'was not there' if existing is None else 'is removed'}")
-    return Exit.DONE
+    outcome = "was not there" if existing is None else "is removed"
+    return Result(
+        "monitoring-remove",
+        data=lambda: {"policy": name, "stack": stack.name, "removed": existing is not None},
+        text=lambda: f"stack {stack.name} {outcome}",
+    )
 
 
 def _confirm(stack: str) -> None:
@@ -111,44 +108,37 @@ def _confirm(stack: str) -> None:
 
 
 def _change(
-    kind: str,
-    *,
-    execute: bool,
-    policy: Path,
-    emails: Sequence[str],
-    store_url: str | None,
-    emit: str | None,
-    as_json: bool,
-) -> Exit:
-    from controller.bootstrap.monitoring import as_yaml, open_stack, template_of
-
-    desired = _desired(policy, emails, store_url)
+    call: Call, policy: Path, emails: Sequence[str], emit: str | None, *, execute: bool
+) -> Result:
+    desired = _desired(call, policy, emails)
     if emit:
         click.echo(as_yaml(template_of(desired)).rstrip("\n"))
-        return Exit.DONE
+        return Result()
     stack = open_stack(desired.policy)
     existing = stack.find()
     template = template_of(desired, existing.template if existing else {})
     changes, status = stack.change(existing, template, execute=execute)
     for note in desired.notes:
-        _note(note)
-    if as_json:
-        change_items = [{"action": one.action, "id": one.id, "type": one.kind} for one in changes]
-        result = {
+        streams.note(note)
+    return Result(
+        "monitoring-deploy" if execute else "monitoring-plan",
+        data=lambda: {
             "policy": desired.policy,
             "stack": stack.name,
             "status": status,
-            "changes": change_items,
-        }
-        options.print_json(kind, {**result, "notes": list(desired.notes)})
-    else:
-        click.echo(printable_block(_lines(changes, template["Resources"])))
-        if status:
-            click.echo(f"stack {stack.name}: {status}")
-    return Exit.DONE
+            "changes": [{"action": one.action, "id": one.id, "type": one.kind} for one in changes],
+            "notes": list(desired.notes),
+        },
+        text=lambda: printable_block(
+            [
+                *_lines(changes, template["Resources"]),
+                *([f"stack {stack.name}: {status}"] if status else []),
+            ]
+        ),
+    )
 
 
-def _lines(changes: Sequence["Change"], resources: Mapping[str, Any]) -> Iterator[str]:
+def _lines(changes: Sequence[Change], resources: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line for each change, with the first sentence of an alarm, and a line that counts."""
     for change in changes:
         yield f"{change.action:<7}  {change.kind} {change.id}"
@@ -157,19 +147,12 @@ def _lines(changes: Sequence["Change"], resources: Mapping[str, Any]) -> Iterato
     yield count_text(len(changes), "change") if changes else "no changes"
 
 
-def _desired(policy: Path, emails: Iterable[str], store_url: str | None) -> "Monitoring":
+def _desired(call: Call, policy: Path, emails: Iterable[str]) -> Monitoring:
     """Return the desired monitoring of a policy file; without a store it shows no rollout."""
-    from controller.operations.monitoring.desired import desired_monitoring, monitoring_of
-    from controller.policy_file.loader import load
-
-    loaded = load(policy)
+    loaded = load_policy(policy)
     try:
-        with options.store_session(store_url, may_be_missing=True) as (store, _):
+        with call.store_session(may_be_missing=True) as store:
             return monitoring_of(loaded, store, emails)
     except RolloutError as error:
-        _note(f"the dashboard shows no rollout: {error}")
+        streams.note(f"the dashboard shows no rollout: {error}")
         return desired_monitoring(loaded, emails)
-
-
-def _note(text: str) -> None:
-    click.echo(printable(f"rolloutctl: note: {text}"), err=True)

@@ -1,35 +1,24 @@
-"""Options and conversions that several verbs share."""
+"""Options that verbs share, and the types of their values."""
 
-import json
-import os
-import shutil
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from dataclasses import fields
+from datetime import timedelta
+from functools import wraps
 from math import isnan
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
-from controller.bootstrap.app import App, live_app
-from controller.core.policy import Policy
+from controller.cli.call import Call
+from controller.cli.result import Result, report
 from controller.core.units import parse_duration
-from controller.errors import StoreError, UnknownRolloutError, UsageError
-from controller.ports.store import Catalogue, Store
-from controller.process import logging, settings, signals
-from controller.text import escaped, printable, truncate
+from controller.process import settings
 
-log = logging.logger()
-
-Command = TypeVar("Command", bound=Callable[..., Any])
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 # Enough for a written reason, and short enough for a history entry and a terminal.
 MAX_CHARACTERS: Final = 500
-# How many rollout names a message lists at most.
-_MAX_LISTED: Final = 10
-_STORE_URL_KEY: Final = "rolloutctl.store"  # key of the click context
 
 
 class Duration(click.ParamType[timedelta]):
@@ -91,160 +80,47 @@ class ExactText(OneLineText):
         return str(value)
 
 
-def as_json(command: Command) -> Command:
-    """Add --json: the result as one JSON document on stdout."""
-    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(
-        command
-    )
-
-
-def store(command: Command) -> Command:
-    """Add --store: where rollouts are kept."""
-    return click.option(
-        "--store",
-        "store_url",
-        metavar="URL",
-        help="Where rollouts are kept: sqlite:///FILE or dynamodb://TABLE. Default: "
-        "ROLLOUTCTL_STORE, or a file under the user's state directory.",
-    )(command)
-
-
-def dry_run(command: Command) -> Command:
-    """Add --dry-run: reads are made, writes are only printed."""
-    return click.option(
-        "--dry-run", is_flag=True, help="Read everything, write nothing, show what would be done."
-    )(command)
-
-
-def by(command: Command) -> Command:
-    """Add --by: the operator's name for the history."""
-    return click.option(
-        "--by",
-        type=OneLineText(),
-        metavar="NAME",
+# The options of `Call`, by the name that a verb takes them by.
+SHARED: Final[dict[str, Callable[[Any], Any]]] = {
+    "by": click.option(
+        "--by", type=OneLineText(), metavar="NAME",
         help="Who does this. Default: ROLLOUTCTL_BY, who started the CI job, the AWS caller, or "
         "the user.",
-    )(command)
+    ),
+    "store": click.option(
+        "--store", "store_url", metavar="URL",
+        help="Where rollouts are kept: sqlite:///FILE or dynamodb://TABLE. Default: "
+        "ROLLOUTCTL_STORE, or a file under the user's state directory.",
+    ),
+    "dry-run": click.option(
+        "--dry-run", is_flag=True, help="Read everything, write nothing, show what would be done."
+    ),
+    "markdown": click.option(
+        "--markdown", is_flag=True, help="Print Markdown: for the summary of a CI job."
+    ),
+    "junit": click.option(
+        "--junit", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+        help="Write the gates to FILE, too: a suite for each step, a case for each criterion.",
+    ),
+    "json": click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+}  # fmt: skip
+_OF_CALL: Final = frozenset(field.name for field in fields(Call))
 
 
-@contextmanager
-def app_session(
-    store_url: str | None,
-    *,
-    dry_run: bool = False,
-    create: bool = False,
-    by: str | None = None,
-    ask_caller: bool = False,
-) -> Iterator[App]:
-    """Yield the application on the real account, with logs set up for a person or a collector.
+def call_options(*names: str) -> Callable[[Callable[..., Result]], Callable[..., int]]:
+    """Return a decorator that adds these options of `SHARED` to a verb, and prints its result.
 
-    by: the value of --by. ask_caller: ask AWS who calls when no name was given; not in ticks, which
-    are to make few calls.
-    Raises NoStoreError when there is no store and this verb does not `create` one.
+    The verb gets its `Call` as the first argument.
     """
-    logging.configure(dry_run=dry_run, run=logging.new_run_id())
-    config = settings.read(os.environ, store_url, by)
-    if config.egress.problem:
-        if create:
-            raise UsageError(config.egress.problem)
-        log.error("hooks_unreachable", problem=config.egress.problem)  # the rest of the run goes on
-    click.get_current_context().meta[_STORE_URL_KEY] = config.store.url
-    with (
-        signals.defer_signals(),
-        live_app(config, dry_run=dry_run, create=create, ask_caller=ask_caller) as app,
-    ):
-        yield app
 
+    def decorate(verb: Callable[..., Result]) -> Callable[..., int]:
+        @wraps(verb)
+        def invoke(**given: Any) -> int:
+            call = Call(**{name: given.pop(name) for name in _OF_CALL & given.keys()})
+            return report(verb(call, **given), call)
 
-@contextmanager
-def store_session(
-    store_url: str | None, *, may_be_missing: bool = False
-) -> Iterator[tuple[Store, datetime]]:
-    """Yield the store and the current moment, for verbs that need no AWS."""
-    from controller.bootstrap.app import open_store
+        for name in reversed(names):
+            invoke = SHARED[name](invoke)
+        return invoke
 
-    logging.configure()
-    config = settings.read(os.environ, store_url)
-    click.get_current_context().meta[_STORE_URL_KEY] = config.store.url
-    with open_store(config, may_be_missing=may_be_missing) as (store, now):
-        yield store, now
-
-
-def rollout_id(catalogue: Catalogue, reference: str) -> str:
-    """Return the rollout id for `reference`: an id, a rollout's name, or a policy file.
-
-    A name or a policy means its newest attempt. Raises UnknownRolloutError, whose message lists the
-    rollouts in the store.
-    """
-    name = policy_name(reference)
-    if "#" in name:
-        return name
-    ids = catalogue.of_name(name)
-    if not ids:
-        store_name = click.get_current_context().meta.get(_STORE_URL_KEY, "this store")
-        raise UnknownRolloutError(
-            f"no rollout is called {name!r} in {store_name}{_names_in_store(catalogue)}; "
-            "if that is the wrong store, name another one: --store or ROLLOUTCTL_STORE"
-        )
-    return ids[-1]
-
-
-def _names_in_store(catalogue: Catalogue) -> str:
-    """Return the rollout names in a store, for a message; empty when the store cannot be read."""
-    with suppress(StoreError):
-        names = list(dict.fromkeys(one.partition("#")[0] for one in reversed(catalogue.all())))
-        more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
-        return f", which has {', '.join(names[:_MAX_LISTED]) or 'none at all'}{more}"
-    return ""
-
-
-def policy_of(store: Store, reference: str) -> Policy:
-    """Return the policy in the file `reference`, or the one that the rollout of that name follows.
-
-    Raises PolicyError, UnknownRolloutError, StoreError.
-    """
-    if is_policy_file(reference):
-        return load_policy(reference)
-    return store.load(rollout_id(store, reference)).policy
-
-
-def load_policy(reference: str) -> Policy:
-    """Return the policy in the file `reference`. Raises PolicyError with every mistake in it."""
-    from controller.policy_file.loader import load
-
-    return load(Path(reference))
-
-
-def policy_name(reference: str) -> str:
-    """Return the rollout name behind `reference`, which may be a policy file."""
-    return load_policy(reference).name if is_policy_file(reference) else reference
-
-
-def is_policy_file(reference: str) -> bool:
-    """Tell whether `reference` is a policy file rather than the name of a rollout."""
-    return reference.endswith((".yaml", ".yml")) or os.sep in reference
-
-
-def print_json(kind: str, data: Mapping[str, Any]) -> None:
-    """Print `data` with its schema, `kind/1`, in front; control characters are escaped."""
-    text = json.dumps({"schema": f"{kind}/1", **data}, indent=2, ensure_ascii=False)
-    click.echo("\n".join(map(escaped, text.split("\n"))))  # json.dumps leaves C1 controls alone
-
-
-def fit_line(line: str, width: int | None = None) -> str:
-    """Return `line` as one printable row: cut at `width` columns, else where a terminal ends.
-
-    Without either nothing is cut: a pipe leads to a program.
-    """
-    row = printable(line)
-    if width is None and sys.stdout.isatty():
-        width = shutil.get_terminal_size().columns
-    return row if width is None else truncate(row, width)
-
-
-def print_dry_run(lines: Sequence[str]) -> None:
-    """Print what a run without --dry-run would do."""
-    for line in lines:
-        click.echo(printable(f"would: {line}"))
-    if not lines:
-        click.echo("would: nothing")
+    return decorate

@@ -1,15 +1,14 @@
 """The verb `permanent`: how 100 % goes into the deployment templates after a success."""
 
-from pathlib import Path
-
 import click
 
-from controller.cli import options
+from controller.cli import options, streams
+from controller.cli.call import Call, is_policy_file, load_policy, newest_rollout
+from controller.cli.result import Result
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
-from controller.errors import Exit, RolloutError
+from controller.errors import RolloutError
 from controller.render.permanent import FORMS, permanent_data, permanent_text, too_early_reason
-from controller.text import printable
 
 
 @click.command()
@@ -21,38 +20,33 @@ from controller.text import printable
     multiple=True,
     help="How the function is deployed; may be given more than once. Default: all.",
 )
-@options.store
-@options.as_json
-def permanent(rollout: str, forms: tuple[str, ...], store_url: str | None, as_json: bool) -> int:
+@options.call_options("store", "json")
+def permanent(call: Call, rollout: str, forms: tuple[str, ...]) -> Result:
     """Print how 100 % becomes permanent.
 
     The exact change for CDK, CloudFormation or Terraform, what sets the old values again until it
     is deployed, and what then becomes of the old path. Nothing is read but the store and POLICY.
     """
-    policy, newest = _policy_and_rollout(rollout, store_url)
+    policy, newest = _policy_and_rollout(call, rollout)
     selected_forms = forms or FORMS
     if why := too_early_reason(newest):
-        click.echo(printable(f"rolloutctl: warning: {why}"), err=True)
-    if as_json:
-        options.print_json("permanent", permanent_data(policy, newest, selected_forms))
-    else:
-        click.echo(permanent_text(policy, newest, selected_forms))
-    return Exit.DONE
+        streams.warn(why)
+    return Result(
+        "permanent",
+        data=lambda: permanent_data(policy, newest, selected_forms),
+        text=lambda: permanent_text(policy, newest, selected_forms),
+    )
 
 
-def _policy_and_rollout(reference: str, store_url: str | None) -> tuple[Policy, Rollout | None]:
+def _policy_and_rollout(call: Call, reference: str) -> tuple[Policy, Rollout | None]:
     """Return the policy and its newest rollout; None without a rollout, or without a store."""
-    if not options.is_policy_file(reference):
-        with options.store_session(store_url) as (store, _):
-            rollout = store.load(options.rollout_id(store, reference))
+    if not is_policy_file(reference):
+        rollout = call.stored_rollout(reference)
         return rollout.policy, rollout
-    from controller.policy_file.loader import load
-
-    policy = load(Path(reference))
+    policy = load_policy(reference)
     try:
-        with options.store_session(store_url, may_be_missing=True) as (store, _):
-            ids = store.of_name(policy.name)
-            return policy, store.load(ids[-1]) if ids else None
+        with call.store_session(may_be_missing=True) as store:
+            return policy, newest_rollout(store, policy)
     except RolloutError as error:
-        click.echo(f"rolloutctl: note: whether it succeeded is not known: {error}", err=True)
+        streams.note(f"whether it succeeded is not known: {error}")
         return policy, None

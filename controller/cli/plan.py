@@ -1,6 +1,7 @@
 """The verb `plan`: shows the steps and gates of a policy, and what comes next."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -8,13 +9,19 @@ import click
 
 from controller.bootstrap.app import App, current_moment
 from controller.cli import options
+from controller.cli.call import Call, load_policy, newest_rollout
+from controller.cli.result import Result
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Rollout
 from controller.engine.execute import Visit
 from controller.engine.exit_status import of_run
 from controller.errors import Exit, MetricsError, RolloutError, UsageError
-from controller.ports.store import Store
+from controller.operations.start.start import check_start
+from controller.operations.start.traffic import estimate_traffic
+from controller.render.feasibility import gate_power
+from controller.render.plan import plan_data, plan_text
+from controller.render.status import rollout_data, rollout_text
 from controller.text import printable, printable_block
 
 _UNKNOWN_POWER: Final = "  what the gates can decide: {}"
@@ -31,54 +38,39 @@ _POWER_HINT: Final = "plan --live, or validate --requests-per-minute N"
     help="With --live: end with 2 or 4 when a start would be refused; of a rollout that runs, with "
     "where the next tick leaves it, as `status --exit-code` does.",
 )
-@options.store
-@options.as_json
-def plan(
-    policy: Path,
-    live: bool,
-    adopt: bool,
-    exit_code: bool,
-    store_url: str | None,
-    as_json: bool,
-) -> int:
+@options.call_options("store", "json")
+def plan(call: Call, policy: Path, live: bool, adopt: bool, exit_code: bool) -> Result:
     """Show the ladder and the gates of POLICY, and what comes next."""
-    from controller.policy_file.loader import load
-    from controller.render.plan import plan_data, plan_text
-
     for option, given in (("--adopt", adopt), ("--exit-code", exit_code)):
         if given and not live:
             raise UsageError(f"{option} is about the live account: give it with --live")
-    loaded, now = load(policy), current_moment()
+    loaded, now = load_policy(policy), current_moment()
     data, lines = plan_data(loaded, now), [plan_text(loaded, now), ""]
     status = Exit.DONE
     if not live:
-        data["next"] = _next_text(loaded, store_url)
+        data["next"] = _next_text(call, loaded)
         lines += [printable(f"  next: {data['next']}"), _UNKNOWN_POWER.format(_POWER_HINT)]
     else:
-        with options.app_session(store_url, dry_run=True, create=True) as app:
+        with replace(call, dry_run=True).app_session(create=True, ask_caller=False) as app:
             preview = _live_preview(app, loaded, adopt=adopt)
             traffic = _measured_traffic(app, loaded)
         data["live"], data["next"] = preview.data, preview.next_text
         status = preview.status if exit_code else Exit.DONE
         lines += [preview.text, _gate_power(loaded, traffic, preview.baselines, data)]
-    if as_json:
-        options.print_json("plan", data)
-    else:
-        click.echo("\n".join(lines))
-    return status
+    return Result("plan", data=lambda: data, text=lambda: "\n".join(lines), status=status)
 
 
-def _next_text(policy: Policy, store_url: str | None) -> str:
+def _next_text(call: Call, policy: Policy) -> str:
     """Return what comes next by the store alone; it cannot tell whether the account allows it."""
     start = f"`rolloutctl start` would set {policy.steps[0].weight} % if the live account allows it"
     try:
-        with options.store_session(store_url, may_be_missing=True) as (store, _):
-            running = _running_rollout(store, policy)
+        with call.store_session(may_be_missing=True) as store:
+            newest = newest_rollout(store, policy)
     except RolloutError as error:
         return f"{start}; whether a rollout is running already is not known: {error}"
-    if running is None:
+    if newest is None or newest.final:
         return f"{start} (plan --live)"
-    return f"{running.id} is {running.phase} at {running.weight} %: {running.next}"
+    return f"{newest.id} is {newest.phase} at {newest.weight} %: {newest.next}"
 
 
 class _Preview(NamedTuple):
@@ -103,8 +95,6 @@ class _TrafficRate(NamedTuple):
 
 def _measured_traffic(app: App, policy: Policy) -> _TrafficRate:
     """Return the request rate over the last 24 hours."""
-    from controller.operations.start.traffic import estimate_traffic
-
     hint = "say how much there is: rolloutctl validate --requests-per-minute N"
     try:
         estimate = estimate_traffic(app.runner.observer.metrics, policy, app.runner.clock.now())
@@ -128,32 +118,18 @@ def _gate_power(
     """Return the power of the gates at this request rate, and add it to `data`."""
     if traffic.per_minute is None:
         return printable(_UNKNOWN_POWER.format(traffic.source))
-    from controller.render.feasibility import gate_power
-
     data["power"], text = gate_power(policy, traffic.per_minute, traffic.source, baselines)
     return f"\n{text}"
 
 
 def _live_preview(app: App, policy: Policy, *, adopt: bool) -> _Preview:
-    newest = _newest_rollout(app.runner.store, policy)
+    newest = newest_rollout(app.runner.store, policy)
     if newest is not None and not newest.final:
         return _preview_tick(app, newest)
     return _preview_start(app, policy, newest, adopt=adopt)
 
 
-def _running_rollout(store: Store, policy: Policy) -> Rollout | None:
-    newest = _newest_rollout(store, policy)
-    return newest if newest is not None and not newest.final else None
-
-
-def _newest_rollout(store: Store, policy: Policy) -> Rollout | None:
-    ids = store.of_name(policy.name)
-    return store.load(ids[-1]) if ids else None
-
-
 def _preview_tick(app: App, rollout: Rollout) -> _Preview:
-    from controller.render.status import rollout_data, rollout_text
-
     visit = app.runner.visit(rollout.id)
     dry_run_lines = app.journal.lines if app.journal else []
     planned_lines = dry_run_lines or ["change nothing"]
@@ -173,8 +149,6 @@ def _status_after_tick(rollout: Rollout, visit: Visit) -> Exit:
 
 
 def _preview_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: bool) -> _Preview:
-    from controller.operations.start.start import check_start
-
     preflight = check_start(app.runner, policy, adopt=adopt)
     lines = [f"  live: {preflight.reading.shown}, the last update is {preflight.reading.update}"]
     lines += [

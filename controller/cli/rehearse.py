@@ -1,22 +1,27 @@
 """The verb `rehearse`: runs a whole policy in a simulated world, in seconds."""
 
 import sys
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import click
 
-from controller.cli import completion, options, report_files, streams
+from controller.bootstrap.rehearse import rehearsal
+from controller.cli import completion, options, streams
+from controller.cli.call import Call, load_policy
+from controller.cli.result import Result
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text
 from controller.engine.exit_status import of_rehearsal
 from controller.errors import Exit
+from controller.operations.rehearse import rehearse as play
 from controller.process import logging, settings
+from controller.render.junit import junit_text
+from controller.render.markdown import outcome_markdown
+from controller.render.rehearsal import outcome_data, outcome_text
 from controller.text import printable
-
-if TYPE_CHECKING:
-    from controller.operations.rehearse import RehearsalOutcome
 
 _SHOW_EVERY = 30  # ticks between two updates of the progress line
 
@@ -52,9 +57,9 @@ _SHOW_EVERY = 30  # ticks between two updates of the progress line
     help="Keep the rollout in this empty store, sqlite:///FILE or dynamodb://TABLE.",
 )
 @click.option("--verbose", is_flag=True, help="Show the log of every tick on stderr, too.")
-@report_files.report_options
-@options.as_json
+@options.call_options("markdown", "junit", "json")
 def rehearse(
+    call: Call,
     policy: Path,
     scenario: str,
     seed: int,
@@ -62,30 +67,23 @@ def rehearse(
     expect: str | None,
     adopt: bool,
     approve: bool,
-    store_url: str | None,
     verbose: bool,
-    markdown: bool,
-    junit: Path | None,
-    as_json: bool,
-) -> int:
+) -> Result:
     """Play a whole policy in a simulated world.
 
     It goes through the real runner, the real adapters and a real store, in virtual time. The store
     is a temporary file unless --store names one.
     """
-    from controller.bootstrap.rehearse import rehearsal
-    from controller.operations.rehearse import rehearse as play
-    from controller.policy_file.loader import load
-
-    form = report_files.OutputFormat(as_json, markdown, junit)
-    form.check()
     if verbose:
         logging.configure()
     else:
         logging.disable()
-    location = settings.parse_store_url(store_url) if store_url else None
-    progress = _Progress(visible=sys.stderr.isatty() and not (verbose or form.is_document))
-    with rehearsal(load(policy), scenario, seed, store=location, adopt=adopt) as stage, progress:
+    location = settings.parse_store_url(call.store_url) if call.store_url else None
+    progress = _Progress(visible=sys.stderr.isatty() and not (verbose or call.is_document))
+    with (
+        rehearsal(load_policy(policy), scenario, seed, store=location, adopt=adopt) as stage,
+        progress,
+    ):
         outcome = play(
             stage.runner,
             stage.world,
@@ -95,30 +93,20 @@ def rehearse(
             adopt=adopt,
             approve=approve,
         )
-    if form.junit is not None:
-        report_files.write_junit_file(form.junit, outcome.rollout, outcome.entries, expect)
-    _print(outcome, scenario, seed, form)
-    return _status(outcome, expect)
-
-
-def _print(
-    outcome: "RehearsalOutcome", scenario: str, seed: int, form: report_files.OutputFormat
-) -> None:
-    from controller.render.markdown import outcome_markdown
-    from controller.render.rehearsal import outcome_data, outcome_text
-
-    if form.as_json:
-        options.print_json("rehearse", outcome_data(outcome, scenario, seed))
-    else:
-        render = outcome_markdown if form.markdown else outcome_text
-        click.echo(render(outcome, scenario, seed))
-
-
-def _status(outcome: "RehearsalOutcome", expect: str | None) -> Exit:
     status = of_rehearsal(outcome.status, expect)
-    if status is Exit.CHECK_FAILED:
-        click.echo(f"rolloutctl: expected {expect}, but it ended {outcome.status}", err=True)
-    return status
+    return Result(
+        "rehearse",
+        data=lambda: outcome_data(outcome, scenario, seed),
+        text=lambda: outcome_text(outcome, scenario, seed),
+        markdown=lambda: outcome_markdown(outcome, scenario, seed),
+        junit=lambda: junit_text(outcome.rollout, outcome.entries, expect),
+        notes=_notes(status, expect, outcome.status),
+        status=status,
+    )
+
+
+def _notes(status: Exit, expected: str | None, ended: str) -> Sequence[str]:
+    return [f"expected {expected}, but it ended {ended}"] if status is Exit.CHECK_FAILED else []
 
 
 class _Progress:

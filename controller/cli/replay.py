@@ -3,16 +3,19 @@
 import click
 
 from controller.cli import options
+from controller.cli.call import Call
 from controller.cli.history import load_unverified
+from controller.cli.result import Result
+from controller.core.replay.replay import replay as evaluate_again
 from controller.errors import Exit
+from controller.render.replay import replay_data, replay_lines
 from controller.text import printable_block
 
 
 @click.command()
 @click.argument("rollout", metavar="ROLLOUT")
-@options.store
-@options.as_json
-def replay(rollout: str, store_url: str | None, as_json: bool) -> int:
+@options.call_options("store", "json")
+def replay(call: Call, rollout: str) -> Result:
     """Derive every decision again and say where one differs.
 
     ROLLOUT is an id, a name or a policy file. Offline, each decision is made anew from what its
@@ -20,16 +23,14 @@ def replay(rollout: str, store_url: str | None, as_json: bool) -> int:
     checked; so is that the policy is the one of the start.
     Ends with 7 when anything differs.
     """
-    from controller.core.replay.replay import replay as evaluate_again
-    from controller.render.replay import replay_data, replay_lines
-
-    with options.store_session(store_url) as (store, _):
-        rollout_id = options.rollout_id(store, rollout)
+    with call.store_session() as store:
+        rollout_id = call.rollout_id(store, rollout)
         stored, snapshot = load_unverified(store, rollout_id)
         entries = store.history(rollout_id)
-    result = evaluate_again(stored, entries, snapshot)
-    if as_json:
-        options.print_json("replay", replay_data(result))
-    else:
-        click.echo(printable_block(replay_lines(result)))
-    return Exit.DONE if result.consistent else Exit.CHECK_FAILED
+    found = evaluate_again(stored, entries, snapshot)
+    return Result(
+        "replay",
+        data=lambda: replay_data(found),
+        text=lambda: printable_block(replay_lines(found)),
+        status=Exit.DONE if found.consistent else Exit.CHECK_FAILED,
+    )

@@ -3,11 +3,14 @@
 import os
 import shlex
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import click
 
-from controller.cli import options
+from controller.bootstrap.without_rollout import direct_target
+from controller.cli import options, streams
+from controller.cli.call import Call, is_policy_file, load_policy
+from controller.cli.result import Result
 from controller.core.observation import TargetReading
 from controller.core.policy import TargetSpec
 from controller.engine.exit_status import of_weight
@@ -15,7 +18,7 @@ from controller.errors import Exit, NoStoreError, UsageError, WriteRefusedError
 from controller.operations.set_weight import SetWeightOutcome, set_without_store
 from controller.operations.set_weight import set_weight as set_with_store
 from controller.process import logging, signals
-from controller.text import printable
+from controller.text import printable_block
 
 _NO_STORE_WARNING: Final = (
     "nobody can say whether a rollout is active, so none is asked; if rollouts are kept elsewhere, "
@@ -34,20 +37,8 @@ _NO_STORE_WARNING: Final = (
     "--reason", type=options.OneLineText(), default="",
     help="Why; written into the history where a rollout is paused.",
 )  # fmt: skip
-@options.by
-@options.store
-@options.dry_run
-@options.as_json
-def set_weight(
-    policy: str,
-    weight: int,
-    force: bool,
-    reason: str,
-    by: str | None,
-    store_url: str | None,
-    dry_run: bool,
-    as_json: bool,
-) -> int:
+@options.call_options("by", "store", "dry-run", "json")
+def set_weight(call: Call, policy: str, weight: int, force: bool, reason: str) -> Result:
     """Set the weight by hand and read it back.
 
     Both variables are set in one write. A raise is written once, under what was read; a lower
@@ -58,64 +49,50 @@ def set_weight(
     another hand set another one meanwhile.
     """
     if weight == 0:
-        command = _rollback(policy, reason, by, store_url, dry_run, as_json)
+        command = _rollback_command(call, policy, reason)
         raise UsageError(f"set-weight does not set 0 %; nothing was written; run: {command}")
     try:
-        outcome, target, dry_run_lines = _set_with_store(
-            policy, weight, force, reason, by, store_url, dry_run
-        )
+        return _set_with_store(call, policy, weight, force, reason)
     except NoStoreError as error:
-        explicit_url = store_url or os.environ.get("ROLLOUTCTL_STORE")
-        if explicit_url or not options.is_policy_file(policy):
+        explicit_url = call.store_url or os.environ.get("ROLLOUTCTL_STORE")
+        if explicit_url or not is_policy_file(policy):
             raise
-        click.echo(f"rolloutctl: warning: {error}; {_NO_STORE_WARNING}", err=True)
-        outcome, target, dry_run_lines = _set_without_store(policy, weight, dry_run)
-    _print(outcome, target, weight, dry_run_lines if dry_run else None, as_json)
-    return Exit.DONE if dry_run else of_weight(weight, outcome.before, outcome.live)
+        streams.warn(f"{error}; {_NO_STORE_WARNING}")
+        return _set_without_store(call, policy, weight)
 
 
-def _rollback(
-    reference: str, reason: str, by: str | None, store_url: str | None, dry_run: bool, as_json: bool
-) -> str:
+def _rollback_command(call: Call, reference: str, reason: str) -> str:
     """Return the rollback command with the same options, which sets 0 %."""
     arguments = ["rolloutctl", "rollback", reference]
     arguments += ["--reason", reason] if reason else []
-    arguments += ["--by", by] if by else []
-    arguments += ["--store", store_url] if store_url else []
-    arguments += ["--dry-run"] if dry_run else []
-    arguments += ["--json"] if as_json else []
+    arguments += ["--by", call.by] if call.by else []
+    arguments += ["--store", call.store_url] if call.store_url else []
+    arguments += ["--dry-run"] if call.dry_run else []
+    arguments += ["--json"] if call.as_json else []
     return shlex.join(arguments)
 
 
-def _set_with_store(
-    reference: str,
-    weight: int,
-    force: bool,
-    reason: str,
-    by: str | None,
-    store_url: str | None,
-    dry_run: bool,
-) -> tuple[SetWeightOutcome, TargetSpec, list[str]]:
-    from controller.bootstrap.without_rollout import direct_target
-
-    with options.app_session(store_url, dry_run=dry_run, by=by, ask_caller=True) as app:
-        policy = options.policy_of(app.runner.store, reference)
-        _check_overwrite(policy.target, direct_target(policy.target, dry_run=True).overwritten)
+def _set_with_store(call: Call, reference: str, weight: int, force: bool, reason: str) -> Result:
+    with call.app_session() as app:
+        if is_policy_file(reference):
+            policy = load_policy(reference)
+        else:
+            store = app.runner.store
+            policy = store.load(call.rollout_id(store, reference)).policy
+        direct = direct_target(policy.target, dry_run=True)
+        _check_overwrite(policy.target, direct.overwritten)
         outcome = set_with_store(app.runner, policy, weight, force=force, reason=reason)
-        return outcome, policy.target, [] if app.journal is None else app.journal.lines
+    return _result(call, outcome, policy.target, weight, app.journal.lines if app.journal else [])
 
 
-def _set_without_store(
-    policy: str, weight: int, dry_run: bool
-) -> tuple[SetWeightOutcome, TargetSpec, list[str]]:
-    from controller.bootstrap.without_rollout import direct_target
-
-    logging.configure(dry_run=dry_run)
-    target = options.load_policy(policy).target
+def _set_without_store(call: Call, policy: str, weight: int) -> Result:
+    logging.configure(dry_run=call.dry_run)
+    target = load_policy(policy).target
     with signals.defer_signals():
-        direct = direct_target(target, dry_run=dry_run)
+        direct = direct_target(target, dry_run=call.dry_run)
         _check_overwrite(target, direct.overwritten)
-        return set_without_store(direct.target, weight, direct.clock), target, direct.journal.lines
+        outcome = set_without_store(direct.target, weight, direct.clock)
+    return _result(call, outcome, target, weight, direct.journal.lines)
 
 
 def _check_overwrite(target: TargetSpec, overwritten: Sequence[str]) -> None:
@@ -131,32 +108,31 @@ def _check_overwrite(target: TargetSpec, overwritten: Sequence[str]) -> None:
 # --- result -------------------------------------------------------------------------------------
 
 
-def _print(
-    outcome: SetWeightOutcome,
-    target: TargetSpec,
-    weight: int,
-    dry_run_lines: list[str] | None,
-    as_json: bool,
-) -> None:
+def _result(
+    call: Call, outcome: SetWeightOutcome, target: TargetSpec, weight: int, left_out: Sequence[str]
+) -> Result:
+    """Return the result. left_out: the writes that a dry run left out."""
     for note in outcome.notes:
-        click.echo(printable(f"rolloutctl: note: {note}"), err=True)
-    if as_json:
-        data = _outcome_data(outcome, target, weight)
-        if dry_run_lines is not None:
-            data["would"] = dry_run_lines
-        options.print_json("set-weight", data)
-        return
-    if dry_run_lines is not None and outcome.written:
-        options.print_dry_run(dry_run_lines)
-        return
-    click.echo(printable(f"{target.name}: {_outcome_text(outcome, weight)}"))
-    if outcome.paused is not None:
-        rollout = outcome.paused
-        click.echo(
+        streams.note(note)
+    only_left_out = call.dry_run and outcome.written
+    return Result(
+        "set-weight",
+        data=lambda: _data(outcome, target, weight),
+        text=lambda: "" if only_left_out else printable_block(_lines(outcome, target, weight)),
+        would=left_out if call.dry_run else None,
+        status=Exit.DONE if call.dry_run else of_weight(weight, outcome.before, outcome.live),
+    )
+
+
+def _lines(outcome: SetWeightOutcome, target: TargetSpec, weight: int) -> list[str]:
+    lines = [f"{target.name}: {_outcome_text(outcome, weight)}"]
+    if (rollout := outcome.paused) is not None:
+        lines.append(
             f"{rollout.id} is {rollout.phase}: {rollout.sentence}; "
             f"to go on: rolloutctl resume {rollout.id} with --keep or --restore; "
             f"to end it: rolloutctl rollback {rollout.id}"
         )
+    return lines
 
 
 def _outcome_text(outcome: SetWeightOutcome, weight: int) -> str:
@@ -171,7 +147,7 @@ def _outcome_text(outcome: SetWeightOutcome, weight: int) -> str:
     return f"{weight} % is NOT set; it shows {live.shown}"
 
 
-def _outcome_data(outcome: SetWeightOutcome, target: TargetSpec, weight: int) -> dict[str, object]:
+def _data(outcome: SetWeightOutcome, target: TargetSpec, weight: int) -> dict[str, Any]:
     return {
         "function": target.name,
         "asked": weight,

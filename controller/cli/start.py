@@ -1,16 +1,19 @@
-"""The verb `start`."""
+"""The verbs `start` and `retry`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
+from controller.bootstrap.app import App
 from controller.cli import options
-from controller.errors import Exit
+from controller.cli.call import Call, is_policy_file, load_policy
+from controller.cli.operator_verbs import REQUIRED_REASON
+from controller.cli.result import Result
+from controller.operations.start import start as operations
+from controller.operations.start.start import StartRequest, StartResult
+from controller.render.status import rollout_data, rollout_text
 from controller.text import printable
-
-if TYPE_CHECKING:
-    from controller.operations.start.start import StartResult
 
 
 @click.command()
@@ -21,56 +24,48 @@ if TYPE_CHECKING:
     help="What is rolled out; default: the function's CodeSha256.",
 )
 @click.option("--adopt", is_flag=True, help="Begin at the step whose weight is live; move nothing.")
-@options.by
-@options.store
-@options.dry_run
-@options.as_json
-def start(
-    policy: Path,
-    revision: str | None,
-    adopt: bool,
-    by: str | None,
-    store_url: str | None,
-    dry_run: bool,
-    as_json: bool,
-) -> int:
+@options.call_options("by", "store", "dry-run", "json")
+def start(call: Call, policy: Path, revision: str | None, adopt: bool) -> Result:
     """Start a rollout and return at once.
 
     Everything is checked first; then the first weight is set, or with --adopt the live one is
     taken over. Ticks take it from there.
     """
-    from controller.operations.start.start import StartRequest
-    from controller.operations.start.start import start as start_rollout
-    from controller.policy_file.loader import load
-
-    request = StartRequest(load(policy), revision, adopt=adopt)
-    with options.app_session(
-        store_url, dry_run=dry_run, create=True, by=by, ask_caller=True
-    ) as app:
-        started = start_rollout(app.runner, request)
-        dry_run_lines = None if app.journal is None else app.journal.lines
-    print_start("start", started, dry_run_lines, as_json=as_json)
-    return Exit.DONE
+    request = StartRequest(load_policy(policy), revision, adopt=adopt)
+    with call.app_session(create=True) as app:
+        started = operations.start(app.runner, request)
+    return _result("start", app, started)
 
 
-def print_start(
-    verb: str, started: "StartResult", dry_run_lines: list[str] | None, *, as_json: bool
-) -> None:
-    """Print the started rollout, and in a dry run the writes that were not made."""
-    from controller.render.status import rollout_data, rollout_text
+@click.command()
+@click.argument("rollout", metavar="ROLLOUT|POLICY")
+@click.option("--adopt", is_flag=True, help="Begin at the step whose weight is live; move nothing.")
+@REQUIRED_REASON
+@options.call_options("by", "store", "dry-run", "json")
+def retry(call: Call, rollout: str, adopt: bool, reason: str) -> Result:
+    """Start once more what was rolled back.
 
+    A new attempt with the same revision, after all the checks of a start. Its policy is the one
+    that the rollout had; with a policy file, the one in the file.
+    """
+    policy = load_policy(rollout) if is_policy_file(rollout) else None
+    with call.app_session() as app:
+        rollout_id = call.rollout_id(app.runner.store, rollout)
+        started = operations.retry(app.runner, rollout_id, reason, policy, adopt=adopt)
+    return _result("retry", app, started)
+
+
+def _result(kind: str, app: App, started: StartResult) -> Result:
     rollout = started.rollout
-    if as_json:
+
+    def data() -> dict[str, Any]:
         warnings = list(started.warnings)
-        data = {**rollout_data(rollout), "new": started.created, "warnings": warnings}
-        if dry_run_lines is not None:
-            data["would"] = dry_run_lines
-        options.print_json(verb, data)
-        return
-    for warning in started.warnings:
-        click.echo(printable(f"warning: {warning}"))
-    if not started.created:
-        click.echo(f"{rollout.id} is {rollout.phase} already; nothing changed")
-    click.echo(rollout_text(rollout))
-    if dry_run_lines is not None:
-        options.print_dry_run(dry_run_lines)
+        return {**rollout_data(rollout), "new": started.created, "warnings": warnings}
+
+    def text() -> str:
+        lines = [f"warning: {one}" for one in started.warnings]
+        if not started.created:
+            lines.append(f"{rollout.id} is {rollout.phase} already; nothing changed")
+        return "\n".join([*map(printable, lines), rollout_text(rollout)])
+
+    return Result(kind, data, text, would=app.journal.lines if app.journal else None)

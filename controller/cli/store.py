@@ -1,12 +1,16 @@
 """The verbs `store init` and `store copy`."""
 
-import os
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
+from controller.bootstrap import app
+from controller.bootstrap.copy_store import migration
 from controller.cli import options
-from controller.errors import Exit, StoreError
+from controller.cli.call import Call, policy_name
+from controller.cli.result import Result
+from controller.errors import Exit
 from controller.operations.copy_store import CopyOutcome, MigrationItem
 from controller.process import logging, settings
 from controller.process.settings import DynamoDbLocation
@@ -19,91 +23,86 @@ def store() -> None:
 
 
 @store.command()
-@options.store
+@options.SHARED["store"]
 @click.option(
     "--template", is_flag=True, help="Only print the CloudFormation of the table; touch nothing."
 )
-@options.as_json
-def init(store_url: str | None, template: bool, as_json: bool) -> int:
+@options.call_options("json")
+def init(call: Call, template: bool) -> Result:
     """Make the store; one that is there already stays as it is.
 
     A SQLite store is a file, a DynamoDB store is a table. The table's CloudFormation is printed
     too, for those who would rather make it with a stack of their own.
     """
-    from controller.bootstrap import app
-
     logging.configure()
-    location = settings.read(os.environ, store_url).store
+    location = call.read_settings().store
     created = None if template else app.make_store(location)
     is_table = isinstance(location, DynamoDbLocation)
-    text = app.template(location) if is_table or template else None
-    if as_json:
-        options.print_json("store-init", {"store": location.url, "made": created, "template": text})
-        return Exit.DONE
+    body = app.template(location) if is_table or template else None
+    lines = []
     if created is not None:
         message = f"{location.url}: {'made' if created else 'was there already'}"
         # A comment line, so that stdout stays a valid template.
-        click.echo(f"# {message}" if is_table else message)
-    if text is not None:
-        click.echo(text.rstrip("\n"))
-    return Exit.DONE
+        lines.append(f"# {message}" if is_table else message)
+    if body is not None:
+        lines.append(body.rstrip("\n"))
+    return Result(
+        "store-init",
+        data=lambda: {"store": location.url, "made": created, "template": body},
+        text=lambda: "\n".join(lines),
+    )
 
 
 @store.command()
 @click.argument("source_url", metavar="FROM")
 @click.argument("destination_url", metavar="TO")
 @click.argument("rollouts", nargs=-1, metavar="[ROLLOUT]...")
-@options.dry_run
-@options.as_json
-def copy(
-    source_url: str, destination_url: str, rollouts: tuple[str, ...], dry_run: bool, as_json: bool
-) -> int:
+@options.call_options("dry-run", "json")
+def copy(call: Call, source_url: str, destination_url: str, rollouts: tuple[str, ...]) -> Result:
     """Copy finished rollouts with their history from the store FROM to the store TO.
 
     All of them, or those that are named; all attempts of a name go together. Nothing is copied
     while one of them is not finished, or guards 0 % after its rollback. FROM stays as it is. What
     was interrupted is finished by the same command.
     """
-    from controller.bootstrap.copy_store import migration
-
-    logging.configure(dry_run=dry_run)
+    logging.configure(dry_run=call.dry_run)
     source, destination = map(settings.parse_store_url, (source_url, destination_url))
-    names = [options.policy_name(reference).partition("#")[0] for reference in rollouts]
+    names = [policy_name(reference).partition("#")[0] for reference in rollouts]
     finished: list[MigrationItem] = []
-    with migration(source, destination, dry_run=dry_run) as migrator:
+    with migration(source, destination, dry_run=call.dry_run) as migrator:
         planned = migrator.plan(names)
-        for item in [] if dry_run else migrator.run(planned):
+        for item in [] if call.dry_run else migrator.run(planned):
             finished.append(item)
-            if not as_json:
+            if not call.as_json:
                 click.echo(printable(_item_line(item)))
-    _print_summary(planned if dry_run else finished, destination.url, dry_run, as_json)
+    items = planned if call.dry_run else finished
     damaged = [one.rollout_id for one in planned if one.outcome is CopyOutcome.DAMAGED]
-    if damaged:
-        raise StoreError(f"left in {source.url}: {', '.join(damaged)}; a record cannot be read")
-    return Exit.DONE
+    problem = f"left in {source.url}: {', '.join(damaged)}; a record cannot be read"
+    copied = _copied(items)
+    would = [f"copy {one.rollout_id} to {one.url}" for one in copied]
+    return Result(
+        "store-copy",
+        data=lambda: {"to": destination.url, "rollouts": list(map(_item_data, items))},
+        text=lambda: "" if call.dry_run else _summary(items, destination.url),
+        would=would if call.dry_run else None,
+        notes=[problem] if damaged else [],
+        status=Exit.INTERNAL if damaged else Exit.DONE,
+    )
 
 
-def _print_summary(items: Sequence[MigrationItem], url: str, dry_run: bool, as_json: bool) -> None:
-    copied = [one for one in items if one.outcome is CopyOutcome.COPIED]
-    dry_run_lines = [f"copy {one.rollout_id} to {one.url}" for one in copied]
-    if as_json:
-        rollouts = [
-            {
-                "id": one.rollout_id,
-                "outcome": str(one.outcome),
-                "store": one.url,
-                **({"why": one.why} if one.why else {}),
-            }
-            for one in items
-        ]
-        data = {"to": url, "rollouts": rollouts}
-        options.print_json("store-copy", {**data, "would": dry_run_lines} if dry_run else data)
-    elif dry_run:
-        options.print_dry_run(dry_run_lines)
-    elif copied:
-        click.echo(f"now let every run use it, the schedule's too: ROLLOUTCTL_STORE={url}")
-    elif not items:
-        click.echo("no rollout to copy")
+def _copied(items: Sequence[MigrationItem]) -> list[MigrationItem]:
+    return [one for one in items if one.outcome is CopyOutcome.COPIED]
+
+
+def _summary(items: Sequence[MigrationItem], url: str) -> str:
+    if _copied(items):
+        return f"now let every run use it, the schedule's too: ROLLOUTCTL_STORE={url}"
+    return "" if items else "no rollout to copy"
+
+
+def _item_data(item: MigrationItem) -> dict[str, Any]:
+    data = {"id": item.rollout_id, "outcome": str(item.outcome), "store": item.url}
+    return {**data, "why": item.why} if item.why else data
 
 
 def _item_line(item: MigrationItem) -> str:

@@ -14,7 +14,7 @@ import click
 
 from controller.errors import Exit
 from controller.process.logging import BestEffortStream
-from controller.text import escaped
+from controller.text import escaped, printable
 
 
 class PrintableStream(BestEffortStream):
@@ -48,6 +48,25 @@ class _UnfilteredStream:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def message(text: str) -> None:
+    """Print `text` on stderr as one line of rolloutctl.
+
+    It goes above a live view: click.echo would write into the view.
+    """
+    sys.stderr.write(f"rolloutctl: {printable(text)}\n")
+    sys.stderr.flush()
+
+
+def note(text: str) -> None:
+    """Print a note on stderr."""
+    message(f"note: {text}")
+
+
+def warn(text: str) -> None:
+    """Print a warning on stderr."""
+    message(f"warning: {text}")
 
 
 def unfiltered_stream(stream: TextIO) -> TextIO:

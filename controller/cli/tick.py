@@ -3,21 +3,22 @@
 import re
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
+from controller.bootstrap.app import App
 from controller.cli import options
+from controller.cli.call import Call, policy_name
+from controller.cli.result import Result
 from controller.core.policy.model import POLICY_NAME_PATTERN
 from controller.engine import telemetry
 from controller.engine.exit_status import DONE_WHEN_SCHEDULED
 from controller.engine.tick import TickResult
 from controller.errors import Exit, RolloutError, UsageError
 from controller.process import logging
-from controller.text import printable
-
-if TYPE_CHECKING:
-    from controller.bootstrap.app import App
+from controller.render.status import skip_data, skip_line, visit_data, visit_line
+from controller.text import printable_block
 
 log = logging.logger()
 
@@ -36,17 +37,10 @@ log = logging.logger()
     is_flag=True,
     help="For schedulers: end with 0 unless somebody should look (maps 75 to 0).",
 )
-@options.store
-@options.dry_run
-@options.as_json
+@options.call_options("store", "dry-run", "json")
 def tick(
-    rollouts: tuple[str, ...],
-    policies: tuple[str, ...],
-    scheduled: bool,
-    store_url: str | None,
-    dry_run: bool,
-    as_json: bool,
-) -> int:
+    call: Call, rollouts: tuple[str, ...], policies: tuple[str, ...], scheduled: bool
+) -> Result:
     """Look, decide, act and record, once.
 
     Visits every active rollout, or those that are named, or with --policy those of some policies:
@@ -56,29 +50,35 @@ def tick(
     names = _policy_names(policies)
     if rollouts and names:
         raise UsageError("--policy visits whatever its policies have: leave ROLLOUT out")
-    with options.app_session(store_url, dry_run=dry_run) as app:
+    with call.app_session(ask_caller=False) as app:
         store, clock = app.runner.store, app.runner.clock
         start_time = clock.now()
         try:
             if rollouts:
-                rollout_ids = [options.rollout_id(store, reference) for reference in rollouts]
-                result = app.runner.tick(rollout_ids)
+                rollout_ids = [call.rollout_id(store, reference) for reference in rollouts]
+                ticked = app.runner.tick(rollout_ids)
             else:
-                result = app.runner.tick_active(names)
+                ticked = app.runner.tick_active(names)
         except RolloutError as error:
             if error.exit_status is Exit.USAGE:
                 raise
             log.error("tick_failed", problem=str(error))  # no tick_ended: no rollout was visited
             raise
-        _log_tick_end(app, result, clock.now() - start_time)
-    _print_tick(result, None if app.journal is None else app.journal.lines, as_json)
-    return Exit.DONE if scheduled and result.status in DONE_WHEN_SCHEDULED else result.status
+        _log_tick_end(app, ticked, clock.now() - start_time)
+    done = scheduled and ticked.status in DONE_WHEN_SCHEDULED
+    return Result(
+        "tick",
+        data=lambda: _data(ticked),
+        text=lambda: _text(ticked),
+        would=app.journal.lines if app.journal else None,
+        status=Exit.DONE if done else ticked.status,
+    )
 
 
 def _policy_names(policies: Sequence[str]) -> Sequence[str]:
     """Return the policy names given by --policy, as names or policy files, without duplicates."""
     references = [one.strip() for value in policies for one in value.split(",")]
-    names = [options.policy_name(one) for one in references if one]
+    names = [policy_name(one) for one in references if one]
     for name in names:
         if re.fullmatch(POLICY_NAME_PATTERN, name) is None:
             raise UsageError(f"--policy is the name of a policy, not {name!r}")
@@ -87,28 +87,16 @@ def _policy_names(policies: Sequence[str]) -> Sequence[str]:
     return tuple(dict.fromkeys(names))
 
 
-def _log_tick_end(app: "App", result: TickResult, duration: timedelta) -> None:
-    summary = telemetry.tick_summary(result, duration, app.clients.calls, app.metrics.lag)
+def _log_tick_end(app: App, ticked: TickResult, duration: timedelta) -> None:
+    summary = telemetry.tick_summary(ticked, duration, app.clients.calls, app.metrics.lag)
     metrics = telemetry.embedded_metrics(summary, app.namespace, app.runner.clock.now())
     log.info("tick_ended", **summary, **metrics)
 
 
-def _print_tick(result: TickResult, dry_run_lines: list[str] | None, as_json: bool) -> None:
-    from controller.render.status import skip_data, skip_line, visit_data, visit_line
+def _data(ticked: TickResult) -> dict[str, Any]:
+    return {"rollouts": [*map(visit_data, ticked.visits), *map(skip_data, ticked.skips)]}
 
-    if as_json:
-        rollouts = [visit_data(visit) for visit in result.visits]
-        rollouts += [skip_data(skip) for skip in result.skips]
-        data: dict[str, object] = {"rollouts": rollouts}
-        if dry_run_lines is not None:
-            data["would"] = dry_run_lines
-        options.print_json("tick", data)
-        return
-    for visit in result.visits:
-        click.echo(printable(visit_line(visit)))
-    for skip in result.skips:
-        click.echo(printable(skip_line(skip)))
-    if not (result.visits or result.skips):
-        click.echo("no active rollout")
-    if dry_run_lines is not None:
-        options.print_dry_run(dry_run_lines)
+
+def _text(ticked: TickResult) -> str:
+    lines = [*map(visit_line, ticked.visits), *map(skip_line, ticked.skips)]
+    return printable_block(lines or ["no active rollout"])

@@ -9,7 +9,13 @@ from typing import Any, NamedTuple
 import click
 
 from controller.cli import options, streams
+from controller.cli.call import Call
+from controller.cli.result import Result
 from controller.errors import Exit, Flaw, PolicyError, UsageError
+from controller.policy_file.loader import load
+from controller.policy_file.schema import policy_schema
+from controller.render.feasibility import gate_power
+from controller.render.github import annotation
 from controller.text import printable
 
 
@@ -25,25 +31,26 @@ from controller.text import printable
     "--requests-per-minute", "per_minute", type=options.RequestRate(), metavar="N",
     help="Say what each gate can decide in so much traffic, both paths together.",
 )  # fmt: skip
-@options.as_json
-def validate(policies: tuple[Path, ...], form: str, per_minute: float | None, as_json: bool) -> int:
+@options.call_options("json")
+def validate(call: Call, policies: tuple[Path, ...], form: str, per_minute: float | None) -> Result:
     """Check policy files, offline.
 
     Every mistake is one line on stderr, all of them at once: file:line:column: path: problem.
     """
-    if as_json and form != "text":
+    if call.as_json and form != "text":
         raise UsageError("--json and --format are two forms of one result: give one of them")
     file_checks = [_check_file(path, per_minute) for path in policies]
     valid = not any(one.flaws for one in file_checks)
-    if as_json:
-        files = [one.data for one in file_checks]
-        options.print_json("validate", {"ok": valid, "files": files})
-    for one in [] if as_json else file_checks:
+    for one in [] if call.as_json else file_checks:
         if one.flaws and form == "github":
             _annotate(one.flaws)
         else:
             click.echo(one.text, err=bool(one.flaws))
-    return Exit.DONE if valid else Exit.USAGE
+    return Result(
+        "validate",
+        data=lambda: {"ok": valid, "files": [one.data for one in file_checks]},
+        status=Exit.DONE if valid else Exit.USAGE,
+    )
 
 
 class _FileCheck(NamedTuple):
@@ -55,8 +62,6 @@ class _FileCheck(NamedTuple):
 
 
 def _check_file(path: Path, per_minute: float | None) -> _FileCheck:
-    from controller.policy_file.loader import load
-
     try:
         policy = load(path)
     except PolicyError as error:
@@ -67,16 +72,12 @@ def _check_file(path: Path, per_minute: float | None) -> _FileCheck:
     data = {"file": str(path), "ok": True, "problems": [], "ladder": ladder}
     lines = [printable(f"{path}: ok: {ladder}")]
     if per_minute is not None:
-        from controller.render.feasibility import gate_power
-
         data["power"], power_text = gate_power(policy, per_minute, "given")
         lines.append(power_text)
     return _FileCheck(data, "\n".join(lines))
 
 
 def _annotate(flaws: Sequence[Flaw]) -> None:
-    from controller.render.github import annotation
-
     for flaw in flaws:
         click.echo(annotation(flaw), file=streams.unfiltered_stream(sys.stdout))
 
@@ -84,7 +85,5 @@ def _annotate(flaws: Sequence[Flaw]) -> None:
 @click.command()
 def schema() -> int:
     """Print the JSON Schema of a policy, for editors."""
-    from controller.policy_file.schema import policy_schema
-
     click.echo(json.dumps(policy_schema(), indent=2, ensure_ascii=False))
     return Exit.DONE

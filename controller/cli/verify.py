@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import click
 
 from controller.bootstrap import app
+from controller.bootstrap.without_rollout import verifier as live_verifier
 from controller.cli import options
+from controller.cli.call import Call, is_policy_file, load_policy
+from controller.cli.result import Result
 from controller.core.checks import Check
 from controller.core.observation import TargetReading, UnreadableTarget
-from controller.core.policy import Policy
 from controller.core.rollout import Rollout
 from controller.engine import exit_status
 from controller.errors import NoStoreError, StoreError, UsageError
@@ -26,9 +28,8 @@ MAX_MINUTES = 24 * 60
     "--minutes", type=click.IntRange(1, MAX_MINUTES), default=30, show_default=True,
     help="How many settled minutes of traffic are counted.",
 )  # fmt: skip
-@options.store
-@options.as_json
-def verify(policy: str, minutes: int, store_url: str | None, as_json: bool) -> int:
+@options.call_options("store", "json")
+def verify(call: Call, policy: str, minutes: int) -> Result:
     """Compare what is live with what should be.
 
     A line for each: the rollout, the variables, the boolean, the last update, who is reached, the
@@ -39,43 +40,35 @@ def verify(policy: str, minutes: int, store_url: str | None, as_json: bool) -> i
     Ends with 7 when a check fails, with 1 when something could not be read, else with 0.
     """
     logging.configure()
-    checks = _checks(policy, minutes, store_url)
-    if as_json:
-        options.print_json("verify", {"policy": policy, "minutes": minutes, **checks_data(checks)})
-    else:
-        click.echo(printable_block(check_lines(checks)))
-    return exit_status.of_checks(checks)
+    checks = _checks(call, policy, minutes)
+    return Result(
+        "verify",
+        data=lambda: {"policy": policy, "minutes": minutes, **checks_data(checks)},
+        text=lambda: printable_block(check_lines(checks)),
+        status=exit_status.of_checks(checks),
+    )
 
 
-def _checks(reference: str, minutes: int, store_url: str | None) -> Sequence[Check]:
-    rollout: Rollout | StoreError | None = None
-    from_file = options.is_policy_file(reference)
+def _checks(call: Call, reference: str, minutes: int) -> Sequence[Check]:
+    rollout: Rollout | StoreError | None
+    clock, from_file = app.wall_clock(), is_policy_file(reference)
     if from_file:
-        policy = options.load_policy(reference)
-        verifier = _verifier(policy)
+        verifier = live_verifier(load_policy(reference))
         reading = verifier.read_target()
-        rollout = _owner(verifier, reading, store_url)
+        rollout = _owner(call, verifier, reading)
     else:
-        with options.store_session(store_url) as (store, _):
-            rollout = store.load(options.rollout_id(store, reference))
-        verifier = _verifier(rollout.policy)
+        rollout = call.stored_rollout(reference)
+        verifier = live_verifier(rollout.policy)
         reading = verifier.read_target()
-    now = app.wall_clock().now()
-    return list(verifier.checks(reading, rollout, minutes, now, from_file=from_file))
-
-
-def _verifier(policy: Policy) -> Verifier:
-    from controller.bootstrap.without_rollout import verifier
-
-    return verifier(policy)
+    return list(verifier.checks(reading, rollout, minutes, clock.now(), from_file=from_file))
 
 
 def _owner(
-    verifier: Verifier, reading: TargetReading | UnreadableTarget, store_url: str | None
+    call: Call, verifier: Verifier, reading: TargetReading | UnreadableTarget
 ) -> Rollout | StoreError | None:
     """Return the rollout that owns the target, None, or the error that hides it."""
     try:
-        with options.store_session(store_url) as (store, _):
+        with call.store_session() as store:
             return verifier.owner(store, reading)
     except StoreError as error:
         return error

@@ -1,0 +1,137 @@
+"""The options that verbs share, as one value, and the sessions and rollouts that they lead to."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from controller.bootstrap.app import App, live_app, open_store
+from controller.core.policy import Policy
+from controller.core.rollout import Rollout
+from controller.errors import StoreError, UnknownRolloutError, UsageError
+from controller.ports.store import Catalogue, Store
+from controller.process import logging, settings, signals
+
+log = logging.logger()
+
+# How many rollout names a message lists at most.
+_MAX_LISTED: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What one command line gave for the options that verbs share.
+
+    store_url, by: None without --store and without --by.
+    as_json, markdown: the form of the result on stdout; text without either. Both: UsageError.
+    junit: the file that also gets the gates, as JUnit test cases.
+    """
+
+    store_url: str | None = None
+    by: str | None = None
+    dry_run: bool = False
+    as_json: bool = False
+    markdown: bool = False
+    junit: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.as_json and self.markdown:
+            raise UsageError("--json and --markdown are two forms of one result: give one of them")
+
+    @property
+    def is_document(self) -> bool:
+        """Whether stdout carries one document, without lines before it."""
+        return self.as_json or self.markdown
+
+    @property
+    def needs_history(self) -> bool:
+        """Whether the report needs the history of the rollout, not only its state."""
+        return self.markdown or self.junit is not None
+
+    def read_settings(self) -> settings.Settings:
+        """Return the settings of this process. Raises UsageError for a wrong one."""
+        return settings.read(os.environ, self.store_url, self.by)
+
+    @contextmanager
+    def app_session(self, *, create: bool = False, ask_caller: bool = True) -> Iterator[App]:
+        """Yield the application on the real account, with logs for a person or a collector.
+
+        ask_caller: ask AWS who calls when no name was given; not in ticks, which are to make few
+        calls. Raises NoStoreError when there is no store and this verb does not `create` one.
+        """
+        logging.configure(dry_run=self.dry_run, run=logging.new_run_id())
+        config = self.read_settings()
+        if config.egress.problem:
+            if create:
+                raise UsageError(config.egress.problem)
+            # The rest of the run goes on.
+            log.error("hooks_unreachable", problem=config.egress.problem)
+        with (
+            signals.defer_signals(),
+            live_app(config, dry_run=self.dry_run, create=create, ask_caller=ask_caller) as app,
+        ):
+            yield app
+
+    @contextmanager
+    def store_session(self, *, may_be_missing: bool = False) -> Iterator[Store]:
+        """Yield the store, for verbs that need no AWS. may_be_missing: then it is an empty one."""
+        logging.configure()
+        with open_store(self.read_settings(), may_be_missing=may_be_missing) as (store, _):
+            yield store
+
+    def rollout_id(self, catalogue: Catalogue, reference: str) -> str:
+        """Return the rollout id for `reference`: an id, a rollout's name, or a policy file.
+
+        A name or a policy means its newest attempt. Raises UnknownRolloutError, whose message
+        lists the rollouts in the store.
+        """
+        name = policy_name(reference)
+        if "#" in name:
+            return name
+        ids = catalogue.of_name(name)
+        if not ids:
+            url = self.read_settings().store.url
+            raise UnknownRolloutError(
+                f"no rollout is called {name!r} in {url}{_names_in_store(catalogue)}; "
+                "if that is the wrong store, name another one: --store or ROLLOUTCTL_STORE"
+            )
+        return ids[-1]
+
+    def stored_rollout(self, reference: str) -> Rollout:
+        """Return the rollout for `reference` as it is stored. Raises StoreError."""
+        with self.store_session() as store:
+            return store.load(self.rollout_id(store, reference))
+
+
+def _names_in_store(catalogue: Catalogue) -> str:
+    """Return the rollout names in a store, for a message; empty when the store cannot be read."""
+    with suppress(StoreError):
+        names = list(dict.fromkeys(one.partition("#")[0] for one in reversed(catalogue.all())))
+        more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
+        return f", which has {', '.join(names[:_MAX_LISTED]) or 'none at all'}{more}"
+    return ""
+
+
+def newest_rollout(store: Store, policy: Policy) -> Rollout | None:
+    """Return the newest rollout of the name of `policy`; None without any. Raises StoreError."""
+    ids = store.of_name(policy.name)
+    return store.load(ids[-1]) if ids else None
+
+
+def load_policy(reference: str | Path) -> Policy:
+    """Return the policy in the file `reference`. Raises PolicyError with every mistake in it."""
+    from controller.policy_file.loader import load  # a tick needs no parser
+
+    return load(Path(reference))
+
+
+def policy_name(reference: str) -> str:
+    """Return the rollout name behind `reference`, which may be a policy file."""
+    return load_policy(reference).name if is_policy_file(reference) else reference
+
+
+def is_policy_file(reference: str) -> bool:
+    """Tell whether `reference` is a policy file rather than the name of a rollout."""
+    return reference.endswith((".yaml", ".yml")) or os.sep in reference

@@ -1,0 +1,88 @@
+"""The result of a verb, printed in one place in each of its forms."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from controller.cli import streams
+from controller.cli.call import Call
+from controller.errors import Exit, UsageError
+from controller.text import escaped, printable, printable_block, truncate
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a verb found or did, in its forms, and the exit status. Only one form is rendered.
+
+    kind: names the JSON document, whose schema is `kind/1`.
+    text: printable lines; empty where the verb has printed its lines already.
+    junit: the text of the report file.
+    would: the writes that a dry run left out; None without a dry run.
+    notes: what to know about it; they follow the result, on stderr.
+    """
+
+    kind: str = ""
+    data: Callable[[], Mapping[str, Any]] = dict
+    text: Callable[[], str] = str
+    markdown: Callable[[], str] = str
+    junit: Callable[[], str] = str
+    would: Sequence[str] | None = None
+    notes: Iterable[str] = ()
+    status: Exit = Exit.DONE
+
+
+def report(result: Result, call: Call) -> Exit:
+    """Print `result` in the form that `call` asks for, and return its exit status.
+
+    Raises UsageError when the JUnit file cannot be written.
+    """
+    if call.junit is not None:
+        _write_junit(call.junit, result.junit())
+    if call.as_json:
+        _print_json(result)
+    elif call.markdown:
+        click.echo(result.markdown())
+    else:
+        _print_text(result)
+    for note in result.notes:
+        streams.message(note)
+    return result.status
+
+
+def _print_json(result: Result) -> None:
+    """Print the data with the schema in front; control characters are escaped."""
+    would = {} if result.would is None else {"would": list(result.would)}
+    document = {"schema": f"{result.kind}/1", **result.data(), **would}
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    click.echo("\n".join(map(escaped, text.split("\n"))))  # json.dumps leaves C1 controls alone
+
+
+def _print_text(result: Result) -> None:
+    if text := result.text():
+        click.echo(text)
+    if result.would is not None:
+        click.echo(printable_block(f"would: {line}" for line in result.would or ["nothing"]))
+
+
+def _write_junit(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: the report cannot be written: {error.strerror}") from error
+
+
+def fit_line(line: str, width: int | None = None) -> str:
+    """Return `line` as one printable row: cut at `width` columns, else where a terminal ends.
+
+    Without either nothing is cut: a pipe leads to a program.
+    """
+    row = printable(line)
+    if width is None and sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+    return row if width is None else truncate(row, width)
