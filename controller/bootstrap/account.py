@@ -6,28 +6,32 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from controller.adapters.aws.clients import Clients, ClientSource
 from controller.adapters.clock import SystemClock
 from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.adapters.metrics.log_counts import CloudWatchLogCounts
-from controller.core.policy import SecretReference, TargetSpec
+from controller.core.message import Message
+from controller.core.policy import Channel, SecretReference, TargetSpec
 from controller.core.policy.kinds import load
+from controller.core.policy.notify import MissingChannel
 from controller.core.policy.targets import MissingTarget
-from controller.errors import TargetError
+from controller.core.rollout import Rollout
+from controller.errors import DeliveryError, TargetError, UsageError
 from controller.ports.clock import Clock
 from controller.ports.egress import Egress
 from controller.ports.target import InspectableTarget
 
 if TYPE_CHECKING:
+    from controller.ports.notify import DeliveringChannel
     from controller.simulation.world import World
 
 
 @dataclass(frozen=True, slots=True)
 class AwsAccount:
-    """`Account` (ports/account.py) with the ports that the engine and the verbs need.
+    """`Account` and `ChannelNotifier` (ports/) with the ports that the engine and the verbs need.
 
     environment: variables of this process, which may hold secrets.
     """
@@ -68,6 +72,15 @@ class AwsAccount:
             raise TargetError(f"{target.problem}; install it where rolloutctl runs")
         adapter: InspectableTarget = load(target.opened_by)(target, self)
         return adapter
+
+    def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
+        """Deliver `message` to `channel`. Raises DeliveryError."""
+        if isinstance(channel, MissingChannel):
+            raise DeliveryError(f"{channel.problem}; install it where rolloutctl runs")
+        try:
+            cast("DeliveringChannel", channel).deliver(self, rollout, message)
+        except UsageError as error:  # no client: no region, or no credentials
+            raise DeliveryError(str(error)) from error
 
     def metrics(self) -> CloudWatchMetrics:
         """Return the source of metrics."""

@@ -12,7 +12,6 @@ from controller.adapters.metrics.data_age import LagTrackingMetrics
 from controller.adapters.notifiers.log import LogNotifier
 from controller.bootstrap.account import real_account
 from controller.bootstrap.hooks import HookCallers
-from controller.bootstrap.notifiers import ChannelNotifiers
 from controller.bootstrap.stores import create, store_at, template
 from controller.core.history import Author
 from controller.engine.observe import Observer
@@ -70,14 +69,13 @@ def live_app(
         observer = Observer(
             store, account.open, metrics, clock, account.log_counts(), account.alarms()
         )
-        channels = ChannelNotifiers(account.client, account.environment, account.egress)
         hooks = HookCallers(clients.single_try, account.read_secret, clock, account.egress)
         author_of = author(settings, clients) if ask_caller else Author
         runner = Runner(
             observer,
             LogNotifier(),
             settings.by,
-            channels,
+            account,
             hooks,
             clients.limit_calls,
             author=author_of,

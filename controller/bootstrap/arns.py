@@ -10,13 +10,8 @@ from controller.adapters.iam.permission import ANY
 from controller.adapters.stores.dynamodb import items
 from controller.core.policy import (
     Alarm,
-    EventBridgeChannel,
-    HttpsHook,
-    LambdaHook,
     LogEvents,
     Policy,
-    SlackChannel,
-    SnsChannel,
 )
 from controller.core.policy.aws_location import AwsLocation
 from controller.ports.monitoring import resource_name
@@ -65,13 +60,12 @@ def resource_arns(
     table = store.table if isinstance(store, DynamoDbLocation) else None
     return {
         "alarms": [ANY] if alarms else [],
-        **_merged(policy.target.arns(where) for policy in policies),
+        **_declared_arns(policies, where),
         "gate_logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(gates)],
         "logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(gates | verified)],
         "function_logs": [
             where.arn("logs", f"log-group:{group}:*") for group in sorted(own_groups)
         ],
-        **_external_arns(policies, where),
         "key": sorted(set(keys.functions)),
         "secret_key": sorted(set(keys.secrets)),
         "table": [where.arn("dynamodb", f"table/{table}")] if table else [],
@@ -100,6 +94,22 @@ def _target_arn(policy: Policy, where: AwsLocation) -> str:
     return next(iter(policy.target.arns(where).get("target", ())), policy.target.name)
 
 
+def _declared_arns(policies: Sequence[Policy], where: AwsLocation) -> dict[str, Sequence[str]]:
+    """Return the ARNs that the targets, channels and hooks of policies say, and their secrets."""
+    targets = [policy.target for policy in policies]
+    channels = [channel for policy in policies for channel in policy.notify or ()]
+    hooks = [hook for policy in policies if policy.hooks for _, hook in policy.hooks.all()]
+    named = [one.arns(where) for one in (*targets, *channels, *hooks)]
+    references = [one.secret_reference for one in (*channels, *hooks)]
+    # Secrets Manager appends six characters to the name of a secret in its ARN.
+    secrets = [
+        where.full_arn(one.secret, "secretsmanager", "secret:{}-??????")
+        for one in references
+        if one is not None and one.secret
+    ]
+    return _merged([*named, {"secret": secrets}])
+
+
 def _merged(many: Iterable[Mapping[str, Sequence[str]]]) -> dict[str, Sequence[str]]:
     """Return the ARNs of all mappings by name, each once."""
     merged = defaultdict[str, set[str]](set)
@@ -107,38 +117,6 @@ def _merged(many: Iterable[Mapping[str, Sequence[str]]]) -> dict[str, Sequence[s
         for name, values in arns.items():
             merged[name].update(values)
     return {name: sorted(values) for name, values in merged.items()}
-
-
-def _external_arns(policies: Sequence[Policy], where: AwsLocation) -> dict[str, Sequence[str]]:
-    """Return the ARNs of the channels and hooks of policies, and of their secrets."""
-    channels = [channel for policy in policies for channel in policy.notify or ()]
-    hooks = [hook for policy in policies if policy.hooks for _, hook in policy.hooks.all()]
-    secrets = [one.webhook for one in channels if isinstance(one, SlackChannel)]
-    secrets += [one.secret for one in hooks if isinstance(one, HttpsHook)]
-    arns_by_name = {
-        "topic": (one.topic for one in channels if isinstance(one, SnsChannel)),
-        "bus": (
-            _full_arn(one.bus, where, "events", "event-bus/{}")
-            for one in channels
-            if isinstance(one, EventBridgeChannel)
-        ),
-        "hook": (
-            _full_arn(one.function, where, "lambda", "function:{}")
-            for one in hooks
-            if isinstance(one, LambdaHook)
-        ),
-        # Secrets Manager appends six characters to the name of a secret in its ARN.
-        "secret": (
-            _full_arn(one.secret, where, "secretsmanager", "secret:{}-??????")
-            for one in secrets
-            if one.secret
-        ),
-    }
-    return {name: sorted(set(arns)) for name, arns in arns_by_name.items()}
-
-
-def _full_arn(name: str, where: AwsLocation, service: str, resource: str) -> str:
-    return name if name.startswith("arn:") else where.arn(service, resource.format(name))
 
 
 def _gate_groups(policy: Policy) -> Iterator[str]:

@@ -62,11 +62,23 @@ def function_keys(policies: Iterable[Policy]) -> list[str]:
     return [key for key in dict.fromkeys(keys) if key]
 
 
-def declared_permissions() -> Iterator[tuple[str, Sequence[Permission]]]:
-    """Yield each adapter module that calls AWS, with its permissions."""
-    for module in pkgutil.walk_packages(adapters.__path__, f"{adapters.__name__}."):
-        if permissions := getattr(import_module(module.name), "IAM", ()):
-            yield module.name, permissions
+def declared_permissions(
+    policies: Iterable[Policy] = (),
+) -> Iterator[tuple[str, Sequence[Permission]]]:
+    """Yield each module that calls AWS, with its permissions.
+
+    These are the adapters of rolloutctl, and the modules of the kinds of other packages in
+    `policies`.
+    """
+    own = [one.name for one in pkgutil.walk_packages(adapters.__path__, f"{adapters.__name__}.")]
+    kinds = [
+        kind
+        for policy in policies
+        for kind in (policy.target, *policy.criteria.values(), *(policy.notify or ()))
+    ]
+    for module in dict.fromkeys((*own, *(type(kind).__module__ for kind in kinds))):
+        if permissions := getattr(import_module(module), "IAM", ()):
+            yield module, permissions
 
 
 def iam_policy(
@@ -89,7 +101,7 @@ def iam_policy(
     bound = bound and bool(policies)
     arns = resource_arns(policies, store, where, keys)
     actions_of: dict[_StatementScope, set[str]] = {}
-    for _, permissions in declared_permissions():
+    for _, permissions in declared_permissions(policies):
         for one in permissions:
             if _is_needed(one, jobs, bound=bound) and _arns(one.resource, arns):
                 actions_of.setdefault(_scope_of(one, jobs, bound=bound), set()).add(one.action)
@@ -136,11 +148,11 @@ def template_parameters(
     arns_by_name = resource_arns(policies, None, where, keys)
     used = {
         name[1]
-        for _, permissions in declared_permissions()
+        for _, permissions in declared_permissions(policies)
         for one in permissions
         if {Job.TICK, Job.START} & set(one.jobs) and (name := _NAME.search(one.resource))
     }
-    arns = {_parameter(name): arns_by_name[name] for name in sorted(used - {"table"})}
+    arns = {_parameter(name): arns_by_name.get(name, ()) for name in sorted(used - {"table"})}
     names = sorted({policy.name for policy in policies}) if bound else []
     item_keys = leading_keys(policies, where) if bound else []
     return {**arns, "PolicyNames": names, "TableKeys": item_keys}

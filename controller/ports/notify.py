@@ -10,6 +10,7 @@ from controller.core.message import Message
 from controller.core.observation import HookAnswer
 from controller.core.policy import Channel, Hook
 from controller.core.rollout import Rollout
+from controller.ports.account import Account
 
 
 class HookCaller(Protocol):
@@ -28,6 +29,18 @@ class HookCaller(Protocol):
         self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> None:
         """Send `call` to `hook` once, after the event. Raises DeliveryError."""
+        ...
+
+
+class DeliveringChannel(Protocol):
+    """A channel of a policy that delivers: what each kind in `rolloutctl.notifiers` has to do."""
+
+    def deliver(self, account: Account, rollout: Rollout, message: Message) -> None:
+        """Deliver `message` within a few seconds.
+
+        Raises DeliveryError when it did not arrive, or when that is unknown, and UsageError without
+        a region or credentials; the next tick may try again.
+        """
         ...
 
 

@@ -13,11 +13,12 @@ from controller.adapters.dry_run import (
     DryRunTarget,
     Journal,
 )
+from controller.adapters.notifiers.slack import SlackChannel
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.core.decision import Notice, Severity
 from controller.core.hook_call import HookCall
 from controller.core.observation import Consent, HookAnswer, TargetReading
-from controller.core.policy import LambdaHook, SlackChannel
+from controller.core.policy import LambdaHook
 from controller.core.rollout import Phase
 from controller.errors import (
     StateConflictError,

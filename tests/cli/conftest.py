@@ -11,7 +11,7 @@ import pytest
 from controller import cli
 from controller.adapters.aws.clients import Clients
 from controller.bootstrap import account
-from controller.bootstrap.notifiers import ChannelNotifiers
+from controller.bootstrap.account import AwsAccount
 from controller.core.message import Message
 from controller.core.policy import Channel, Policy
 from controller.core.rollout import Rollout
@@ -110,10 +110,8 @@ def message_kinds(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The kinds of the delivered messages, in order."""
     kinds: list[str] = []
 
-    def deliver(
-        self: ChannelNotifiers, channel: Channel, rollout: Rollout, message: Message
-    ) -> None:
+    def deliver(self: AwsAccount, channel: Channel, rollout: Rollout, message: Message) -> None:
         kinds.append(message.kind)
 
-    monkeypatch.setattr(ChannelNotifiers, "deliver", deliver)
+    monkeypatch.setattr(AwsAccount, "deliver", deliver)
     return kinds

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from controller.bootstrap.notifiers import ChannelNotifiers
+from controller.bootstrap.account import AwsAccount
 from controller.errors import DeliveryError, Exit
 from tests.cli.conftest import Desk
 from tests.simulation.worlds import FUNCTION, MINUTE
@@ -76,12 +76,12 @@ def test_what_did_not_arrive_is_in_the_status_until_it_has(
     def fail(*_: object) -> None:
         raise DeliveryError("the network is down")
 
-    monkeypatch.setattr(ChannelNotifiers, "deliver", fail)
+    monkeypatch.setattr(AwsAccount, "deliver", fail)
     policy = desk.another_policy("told", notify=CHANNELS)
     assert desk.run("start", policy).status == Exit.DONE
     (key,) = desk.run("status", "told", "--json").data["undelivered"]
     assert key.startswith("told#1:started:")
-    monkeypatch.setattr(ChannelNotifiers, "deliver", lambda *_: None)
+    monkeypatch.setattr(AwsAccount, "deliver", lambda *_: None)
     ticked(desk)
     assert desk.run("status", "told", "--json").data["undelivered"] == []
 

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from controller.adapters.notifiers.eventbridge import EventBridgeChannel
+from controller.adapters.notifiers.slack import SlackChannel
+from controller.adapters.notifiers.sns import SnsChannel
 from controller.core.policy.base import Model
 from controller.core.policy.baseline import ConcurrentBaseline, FixedBaseline, FrozenBaseline
 from controller.core.policy.check.parse import parse
@@ -28,12 +31,7 @@ from controller.core.policy.freeze import DailyWindow, DateWindow, Freeze, Weekl
 from controller.core.policy.hooks import Hooks, HttpsHook, LambdaHook
 from controller.core.policy.judging import Criterion
 from controller.core.policy.model import Metric, Policy, Step
-from controller.core.policy.notify import (
-    EventBridgeChannel,
-    SecretReference,
-    SlackChannel,
-    SnsChannel,
-)
+from controller.core.policy.notify import SecretReference
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.core.policy.verify_rollback import VerifyRollback
 from controller.core.units import format_duration, format_percent

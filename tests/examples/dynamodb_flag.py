@@ -16,6 +16,7 @@ from controller.adapters.iam.permission import TRAFFIC_JOBS, Job, Permission
 from controller.core.checks import Obstacle
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.base import Form
 from controller.core.policy.targets import TargetSpec
 from controller.errors import (
     PolicyError,
@@ -46,9 +47,11 @@ class DynamoDbFlag(TargetSpec):
     simulated_by: ClassVar[str] = f"{__name__}:SimulatedFlagItem"
 
     kind: Literal["dynamodb-flag"] = Field(description="What holds the weight.")
-    table: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{3,255}$")] = Field(
-        description="Name of the table, whose partition key is called `flag`."
-    )
+    table: Annotated[
+        str,
+        Field(pattern=r"^[A-Za-z0-9_.-]{3,255}$"),
+        Form("the name of a table"),
+    ] = Field(description="Name of the table, whose partition key is called `flag`.")
     flag: Annotated[str, Field(min_length=1, max_length=100)] = Field(
         description="Partition key of the item."
     )

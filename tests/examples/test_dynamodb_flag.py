@@ -68,7 +68,8 @@ def test_a_weight_that_a_person_sets_is_drift() -> None:
     [
         ("flags, flag: new-checkout, boolean: ON",
          "p.yaml:3:65: target.boolean: unknown key; known: kind, table, flag"),
-        ("f, flag: new-checkout", "p.yaml:3:38: target.table: expected another form, not 'f'"),
+        ("f, flag: new-checkout",
+         "p.yaml:3:38: target.table: expected the name of a table, not 'f'"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_it_is_one_line_with_its_place(written: str, line: str) -> None:

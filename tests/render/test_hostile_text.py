@@ -43,6 +43,7 @@ from controller.render.terminal.live_status import live_view
 from controller.render.terminal.plain import PrintableRenderable
 from controller.text import printable, printable_block
 from tests.adapters.notifiers.channels import a_message
+from tests.support.accounts import OneClientAccount
 from tests.support.hostile import HOSTILE_TEXTS, unsafe_parts
 from tests.support.rollouts import LADDER, NOON, a_rollout
 
@@ -248,7 +249,8 @@ def test_attributes_of_sns_are_what_sns_takes(text: str) -> None:
         {**LADDER, "notify": [{"kind": "sns", "topic": "arn:aws:sns:eu-west-1:123456789012:t"}]}
     )
     (channel,) = policy.notify or ()
-    sns.SnsNotifier(Topic).deliver(channel, a_rollout_with(text), message(text))  # type: ignore[arg-type]
+    assert isinstance(channel, sns.SnsChannel)
+    channel.deliver(OneClientAccount(Topic), a_rollout_with(text), message(text))
     assert list(unsafe_parts("\n".join(strings(sent["MessageAttributes"])))) == []
 
 
@@ -290,6 +292,8 @@ def test_an_uncaught_failure_is_printable() -> None:
 import sys
 from controller import cli
 from controller.__main__ import main
+from tests.support.accounts import OneClientAccount
+from tests.support.accounts import OneClientAccount
 def failing():
     raise ValueError("x\\n::error::pwned\\x1b[2J")
 cli.main = failing

@@ -4,16 +4,21 @@ IAM: events:PutEvents on the buses that a policy names.
 """
 
 import json
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
 
 from controller.adapters.aws.clients import AWS_ERRORS, error_text
 from controller.adapters.iam.permission import BUS, TRAFFIC_JOBS, Permission
 from controller.core.message import Message
 from controller.core.outbox import event_data
-from controller.core.policy import EventBridgeChannel
+from controller.core.policy import Channel
+from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.base import Form
 from controller.core.rollout import Rollout
 from controller.errors import DeliveryError
+from controller.ports.account import Account
 
 IAM: Final = (Permission("events:PutEvents", BUS, TRAFFIC_JOBS),)
 
@@ -21,26 +26,39 @@ SOURCE: Final = "rolloutctl"
 DETAIL_TYPE: Final = "Rollout Message"
 MOST_BYTES: Final = 240_000  # of a detail; AWS takes 256 KB for a whole entry
 
+BUS_PATTERN = r"^(arn:[a-z-]+:events:[a-z0-9-]+:[0-9]{12}:event-bus/)?[A-Za-z0-9_./-]{1,256}$"
 
-class EventBridgeNotifier:
-    """Puts messages on event buses. open_client: returns the client; called for each message."""
 
-    def __init__(self, open_client: Callable[[], Any]) -> None:
-        self._open_client = open_client
+class EventBridgeChannel(Channel):
+    """An EventBridge event bus: rules may start anything."""
 
-    def deliver(self, channel: EventBridgeChannel, rollout: Rollout, message: Message) -> None:
-        """Put `message` on the bus of `channel`. Raises DeliveryError."""
-        problem = f"the event bus {channel.bus} took no event (events:PutEvents)"
+    kind: Literal["eventbridge"] = Field(description="What sort of channel it is.")
+    bus: Annotated[str, Field(pattern=BUS_PATTERN), Form("the name or ARN of an event bus")] = (
+        Field(default="default", description="Name or ARN of the bus.")
+    )
+
+    @property
+    def display_name(self) -> str:
+        """The channel in a few words."""
+        return f"eventbridge {self.bus.rpartition('/')[2]}"
+
+    def arns(self, where: AwsLocation) -> Mapping[str, Sequence[str]]:
+        """Return the ARN of the bus."""
+        return {"bus": [where.full_arn(self.bus, "events", "event-bus/{}")]}
+
+    def deliver(self, account: Account, rollout: Rollout, message: Message) -> None:
+        """Put `message` on the bus. Raises DeliveryError."""
+        problem = f"the event bus {self.bus} took no event (events:PutEvents)"
         entry = {
             "Source": SOURCE,
             "DetailType": DETAIL_TYPE,
             "Detail": detail(rollout, message),
-            "EventBusName": channel.bus,
+            "EventBusName": self.bus,
             "Time": message.at,
             "Resources": [rollout.target],
         }
         try:
-            answer = self._open_client().put_events(Entries=[entry])
+            answer = account.client("events").put_events(Entries=[entry])
         except AWS_ERRORS as error:
             raise DeliveryError(error_text(problem, error)) from error
         if answer.get("FailedEntryCount"):

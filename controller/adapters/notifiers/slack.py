@@ -5,17 +5,18 @@ for each message, and errors and log lines name only its host.
 """
 
 import json
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field
 
 from controller.adapters.http.request import HttpsError, host_of, post
 from controller.core.message import Message
-from controller.core.policy import SecretReference, SlackChannel
-from controller.core.policy.notify import SLACK_HOSTS
+from controller.core.policy import Channel, SecretReference
+from controller.core.policy.notify import Host, SecretField
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text
 from controller.errors import DeliveryError
-from controller.ports.egress import Egress
+from controller.ports.account import Account
 from controller.text import printable, printable_block
 
 WITHIN_S: Final = 5.0
@@ -26,24 +27,42 @@ MOST_SECTION: Final = 3_000
 
 _MARKS: Final = {"info": "INFO", "warning": "WARNING", "critical": "CRITICAL"}
 
+# The host of Slack's webhooks. A policy has to list any other host in `hosts`.
+SLACK_HOSTS: tuple[str, ...] = ("hooks.slack.com",)
 
-class SlackNotifier:
-    """Posts messages to webhooks within `egress`. read_secret: returns the URL of a webhook."""
 
-    def __init__(self, read_secret: Callable[[SecretReference], str], egress: Egress) -> None:
-        self._read_secret, self._egress = read_secret, egress
+class SlackChannel(Channel):
+    """An incoming webhook of Slack, or of what takes the same messages."""
 
-    def deliver(self, channel: SlackChannel, rollout: Rollout, message: Message) -> None:
-        """Post `message` to the webhook of `channel`. Raises DeliveryError."""
-        url = self._read_secret(channel.webhook)
-        allowed = SLACK_HOSTS if channel.hosts is None else channel.hosts
+    kind: Literal["slack"] = Field(description="What sort of channel it is.")
+    webhook: SecretField = Field(
+        description="Where the URL of the webhook is kept; it never stands in a policy."
+    )
+    hosts: Annotated[tuple[Host, ...], Field(max_length=10)] | None = Field(
+        default=None, description="Hosts that the URL may name; hooks.slack.com when left out."
+    )
+
+    @property
+    def display_name(self) -> str:
+        """The channel in a few words."""
+        return f"slack by {self.webhook.display_name}"
+
+    @property
+    def secret_reference(self) -> SecretReference:
+        """The URL of the webhook."""
+        return self.webhook
+
+    def deliver(self, account: Account, rollout: Rollout, message: Message) -> None:
+        """Post `message` to the webhook. Raises DeliveryError."""
+        url = account.read_secret(self.webhook)
+        allowed = SLACK_HOSTS if self.hosts is None else self.hosts
         body = json.dumps(blocks(rollout, message)).encode()
         headers = {"Content-Type": "application/json; charset=utf-8"}
         try:
             host = host_of(url)
             if host not in allowed:
                 raise DeliveryError(
-                    f"{channel.webhook.display_name} names the host {host}, and only "
+                    f"{self.webhook.display_name} names the host {host}, and only "
                     f"{', '.join(allowed)} is allowed; "
                     "another one has to stand in `hosts` of the channel"
                 )
@@ -53,7 +72,7 @@ class SlackNotifier:
                 headers,
                 within_s=WITHIN_S,
                 private=set(allowed) - set(SLACK_HOSTS),
-                egress=self._egress,
+                egress=account.egress,
             )
         except HttpsError as error:
             raise DeliveryError(f"Slack took no message: {error}") from error

@@ -4,44 +4,62 @@ IAM: sns:Publish on the topics that a policy names.
 """
 
 import hashlib
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field
 
 from controller.adapters.aws.clients import AWS_ERRORS, error_text
 from controller.adapters.iam.permission import TOPIC, TRAFFIC_JOBS, Permission
 from controller.core.message import Message
-from controller.core.policy import SnsChannel
+from controller.core.policy import Channel
+from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.base import Form
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text
 from controller.errors import DeliveryError
+from controller.ports.account import Account
 from controller.text import printable, printable_block
 
 IAM: Final = (Permission("sns:Publish", TOPIC, TRAFFIC_JOBS),)
 
 MOST_SUBJECT: Final = 100  # characters of printable ASCII; SNS refuses others
 
+TOPIC_PATTERN = r"^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$"
 
-class SnsNotifier:
-    """Publishes messages to topics. open_client: returns the client; called for each message."""
 
-    def __init__(self, open_client: Callable[[], Any]) -> None:
-        self._open_client = open_client
+class SnsChannel(Channel):
+    """An SNS topic: e-mail, SMS, queues, pagers."""
 
-    def deliver(self, channel: SnsChannel, rollout: Rollout, message: Message) -> None:
-        """Publish `message` to the topic of `channel`. Raises DeliveryError."""
+    kind: Literal["sns"] = Field(description="What sort of channel it is.")
+    topic: Annotated[str, Field(pattern=TOPIC_PATTERN), Form("the ARN of an SNS topic")] = Field(
+        description="ARN of the topic, in the region of the rollout."
+    )
+
+    @property
+    def display_name(self) -> str:
+        """The channel in a few words."""
+        return f"sns {self.topic.rpartition(':')[2]}"
+
+    def arns(self, where: AwsLocation) -> Mapping[str, Sequence[str]]:
+        """Return the ARN of the topic."""
+        return {"topic": [self.topic]}
+
+    def deliver(self, account: Account, rollout: Rollout, message: Message) -> None:
+        """Publish `message` to the topic. Raises DeliveryError."""
         request: dict[str, Any] = {
-            "TopicArn": channel.topic,
+            "TopicArn": self.topic,
             "Subject": subject(message, rollout),
             "Message": text(message, rollout),
             "MessageAttributes": _attributes(message, rollout),
         }
-        if channel.topic.endswith(".fifo"):
+        if self.topic.endswith(".fifo"):
             request["MessageGroupId"] = rollout.name
             request["MessageDeduplicationId"] = hashlib.sha256(message.key.encode()).hexdigest()
         try:
-            self._open_client().publish(**request)
+            account.client("sns").publish(**request)
         except AWS_ERRORS as error:
-            what = f"{channel.topic} took no message (sns:Publish)"
+            what = f"{self.topic} took no message (sns:Publish)"
             raise DeliveryError(error_text(what, error)) from error
 
 

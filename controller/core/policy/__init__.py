@@ -27,10 +27,7 @@ from controller.core.policy.judging import Criterion
 from controller.core.policy.model import Metric, Policy, Step
 from controller.core.policy.notify import (
     Channel,
-    EventBridgeChannel,
     SecretReference,
-    SlackChannel,
-    SnsChannel,
 )
 from controller.core.policy.targets import TargetSpec
 from controller.core.policy.verify_rollback import VerifyRollback
@@ -45,7 +42,6 @@ __all__ = [
     "Channel",
     "ConcurrentBaseline",
     "Criterion",
-    "EventBridgeChannel",
     "FixedBaseline",
     "Freeze",
     "Frozen",
@@ -61,8 +57,6 @@ __all__ = [
     "Policy",
     "SecretReference",
     "Share",
-    "SlackChannel",
-    "SnsChannel",
     "Step",
     "SuccessRate",
     "TargetSpec",

@@ -1,5 +1,6 @@
 """Building blocks of a policy: the base model, names, counts and windows."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, TypeAlias
 
@@ -14,8 +15,18 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
-NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_.-]{0,62}$"
-Name: TypeAlias = Annotated[str, Field(pattern=NAME_PATTERN)]
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Says what a text with a pattern is, for the message about a text that does not match it."""
+
+    words: str
+
+
+Name: TypeAlias = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,62}$"),
+    Form("a name (a letter, then letters, digits, _ . -; at most 63)"),
+]
 
 # Strict: neither "3" nor true is a number of requests.
 Count: TypeAlias = Annotated[int, Field(ge=1, strict=True)]

@@ -47,7 +47,7 @@ from controller.core.policy.judging import (
     require_sequential,
 )
 from controller.core.policy.kinds import Kinds
-from controller.core.policy.verify_rollback import LOG_GROUP_PATTERN, EventPattern
+from controller.core.policy.verify_rollback import EventPattern, LogGroup
 from controller.core.units import (
     PERCENT_PATTERN,
     DurationRange,
@@ -444,7 +444,7 @@ class LogEvents(Criterion):
     )
 
     kind: Literal["log_events"] = Field(description="Kind of the criterion.")
-    log_group: Annotated[str, Field(pattern=LOG_GROUP_PATTERN)] | None = Field(
+    log_group: LogGroup | None = Field(
         default=None,
         description="CloudWatch log group; /aws/lambda/ and the function's name if left out.",
     )

@@ -1,14 +1,15 @@
 """Hooks of a policy: Lambda functions and HTTPS hosts, called before and after a transition."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
-from controller.core.policy.base import Model
-from controller.core.policy.notify import Host, SecretField
+from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.base import Form, Model
+from controller.core.policy.notify import Host, SecretField, SecretReference
 from controller.core.units import DurationRange
 
 FUNCTION_PATTERN = (
@@ -26,12 +27,21 @@ class LambdaHook(Model):
     """A Lambda function; IAM says who may invoke it."""
 
     kind: Literal["lambda"] = Field(description="What is called.")
-    function: Annotated[str, Field(pattern=FUNCTION_PATTERN)] = Field(
-        description="Name or ARN of the function; with a version or an alias behind a colon."
-    )
+    function: Annotated[
+        str, Field(pattern=FUNCTION_PATTERN), Form("the name or ARN of a function")
+    ] = Field(description="Name or ARN of the function; with a version or an alias behind a colon.")
     timeout: Timeout = Field(
         default=_TIMEOUT, description="How long all tries of one call may take together."
     )
+
+    def arns(self, where: AwsLocation) -> Mapping[str, Sequence[str]]:
+        """Return the ARN of the function."""
+        return {"hook": [where.full_arn(self.function, "lambda", "function:{}")]}
+
+    @property
+    def secret_reference(self) -> SecretReference | None:
+        """None: IAM says who may invoke the function."""
+        return None
 
     @property
     def display_name(self) -> str:
@@ -43,15 +53,26 @@ class HttpsHook(Model):
     """A host that takes a signed POST."""
 
     kind: Literal["https"] = Field(description="What is called.")
-    url: Annotated[str, Field(max_length=2_000, pattern=URL_PATTERN)] = Field(
-        description="Where to; it is in the history and the log, so it must hold no secret."
-    )
+    url: Annotated[
+        str,
+        Field(max_length=2_000, pattern=URL_PATTERN),
+        Form("a URL like https://host/path, without a user and a fragment"),
+    ] = Field(description="Where to; it is in the history and the log, so it must hold no secret.")
     secret: SecretField = Field(
         description="Where the key of the signature is kept; it never stands in a policy."
     )
     timeout: Timeout = Field(
         default=_TIMEOUT, description="How long all tries of one call may take together."
     )
+
+    def arns(self, where: AwsLocation) -> Mapping[str, Sequence[str]]:
+        """Return nothing: IAM knows no hosts."""
+        return {}
+
+    @property
+    def secret_reference(self) -> SecretReference:
+        """The key of the signature."""
+        return self.secret
 
     @property
     def host(self) -> str:

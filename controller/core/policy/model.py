@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
-from controller.core.policy.base import Model, Name
+from controller.core.policy.base import Form, Model, Name
 from controller.core.policy.criteria import CRITERIA, LogEvents
 from controller.core.policy.freeze import Freeze, Frozen
 from controller.core.policy.hooks import Hook, Hooks
@@ -36,9 +36,11 @@ class Metric(Model):
 
     namespace: AwsName = Field(description="CloudWatch namespace, like AWS/ApiGateway.")
     name: AwsName = Field(description="CloudWatch metric name, like Latency.")
-    statistic: Annotated[str, Field(pattern=STATISTIC_PATTERN)] = Field(
-        description="Sum, Average, Minimum, Maximum, SampleCount, or a percentile like p95."
-    )
+    statistic: Annotated[
+        str,
+        Field(pattern=STATISTIC_PATTERN),
+        Form("Sum, Average, Minimum, Maximum, SampleCount or a percentile like p95"),
+    ] = Field(description="Sum, Average, Minimum, Maximum, SampleCount, or a percentile like p95.")
     dimensions: dict[AwsName, Annotated[str, Field(min_length=1, max_length=1_024)]] = Field(
         default_factory=dict,
         max_length=30,
@@ -91,9 +93,11 @@ class Policy(Model):
     version: Annotated[Literal[1], BeforeValidator(_version_number)] = Field(
         description="Version of the policy format."
     )
-    name: Annotated[str, Field(pattern=POLICY_NAME_PATTERN)] = Field(
-        description="Name of the rollout; its records are called name#1, name#2, ..."
-    )
+    name: Annotated[
+        str,
+        Field(pattern=POLICY_NAME_PATTERN),
+        Form("a name (a small letter, then small letters, digits, -; at most 63)"),
+    ] = Field(description="Name of the rollout; its records are called name#1, name#2, ...")
     summary: Annotated[str, Field(max_length=200)] = Field(
         default="", description="One sentence for people."
     )

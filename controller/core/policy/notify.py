@@ -1,5 +1,6 @@
 """Channels that a policy sends notices to. It names where a secret is kept, never the secret."""
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
@@ -12,20 +13,17 @@ from pydantic import (
     model_validator,
 )
 
-from controller.core.policy.base import Model
+from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.base import Form, Model
 from controller.core.policy.kinds import Kinds
 from controller.core.units import DurationRange
 
-TOPIC_PATTERN = r"^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$"
-BUS_PATTERN = r"^(arn:[a-z-]+:events:[a-z0-9-]+:[0-9]{12}:event-bus/)?[A-Za-z0-9_./-]{1,256}$"
 VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,254}$"
 SECRET_PATTERN = (
     r"^(arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:)?[A-Za-z0-9/_+=.@!-]{1,512}$"
 )
 HOST_PATTERN = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
 
-# The host of Slack's webhooks. A policy has to list any other host in `hosts`.
-SLACK_HOSTS: tuple[str, ...] = ("hooks.slack.com",)
 # Default of `summary_every`: how often a bake at 100 % is summed up.
 SUMMARY_EVERY = timedelta(hours=1)
 
@@ -43,15 +41,27 @@ def _reject_inline_secret(value: object) -> object:
     return value
 
 
+SecretName: TypeAlias = Annotated[
+    str, Field(pattern=SECRET_PATTERN), Form("the name or ARN of a secret")
+]
+
+
 class SecretReference(Model):
     """Where a secret is kept: in one of two places, by its name there."""
 
-    secret: Annotated[str, Field(pattern=SECRET_PATTERN)] | None = Field(
+    secret: (
+        Annotated[str, Field(pattern=SECRET_PATTERN), Form("the name or ARN of a secret")] | None
+    ) = Field(
         default=None, description="Name or ARN of a secret in AWS Secrets Manager, kept as text."
     )
-    environment: Annotated[str, Field(pattern=VARIABLE_PATTERN)] | None = Field(
-        default=None, description="Environment variable of the process that ticks."
-    )
+    environment: (
+        Annotated[
+            str,
+            Field(pattern=VARIABLE_PATTERN),
+            Form("an environment variable (a letter or _, then letters, digits, _)"),
+        ]
+        | None
+    ) = Field(default=None, description="Environment variable of the process that ticks.")
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -68,18 +78,31 @@ class SecretReference(Model):
 
 
 SecretField: TypeAlias = Annotated[SecretReference, BeforeValidator(_reject_inline_secret)]
-Host: TypeAlias = Annotated[str, Field(pattern=HOST_PATTERN)]
+Host: TypeAlias = Annotated[
+    str,
+    Field(pattern=HOST_PATTERN),
+    Form("the name of a host in small letters, without a scheme, a port or a path"),
+]
 MinSeverity: TypeAlias = Literal["info", "warning", "critical"]
 
 
 class Channel(Model):
-    """Base of every channel."""
+    """Base of every channel. Each kind also delivers: `DeliveringChannel` in ports/notify.py."""
 
     kind: str
 
     least: MinSeverity | None = Field(
         default=None, description="Least severity that is sent there; info when left out."
     )
+
+    def arns(self, where: AwsLocation) -> Mapping[str, Sequence[str]]:
+        """Return the ARNs for the names in braces in the permissions of its adapter."""
+        return {}
+
+    @property
+    def secret_reference(self) -> SecretReference | None:
+        """The secret that a delivery reads; None without one."""
+        return None
 
     def takes(self, severity: str) -> bool:
         """Tell whether a message of `severity` is sent to the channel."""
@@ -105,58 +128,13 @@ class MissingChannel(Channel):
         return self._problem
 
 
-class SnsChannel(Channel):
-    """An SNS topic: e-mail, SMS, queues, pagers."""
-
-    kind: Literal["sns"] = Field(description="What sort of channel it is.")
-    topic: Annotated[str, Field(pattern=TOPIC_PATTERN)] = Field(
-        description="ARN of the topic, in the region of the rollout."
-    )
-
-    @property
-    def display_name(self) -> str:
-        """The channel in a few words."""
-        return f"sns {self.topic.rpartition(':')[2]}"
-
-
-class SlackChannel(Channel):
-    """An incoming webhook of Slack, or of what takes the same messages."""
-
-    kind: Literal["slack"] = Field(description="What sort of channel it is.")
-    webhook: SecretField = Field(
-        description="Where the URL of the webhook is kept; it never stands in a policy."
-    )
-    hosts: Annotated[tuple[Host, ...], Field(max_length=10)] | None = Field(
-        default=None, description="Hosts that the URL may name; hooks.slack.com when left out."
-    )
-
-    @property
-    def display_name(self) -> str:
-        """The channel in a few words."""
-        return f"slack by {self.webhook.display_name}"
-
-
-class EventBridgeChannel(Channel):
-    """An EventBridge event bus: rules may start anything."""
-
-    kind: Literal["eventbridge"] = Field(description="What sort of channel it is.")
-    bus: Annotated[str, Field(pattern=BUS_PATTERN)] = Field(
-        default="default", description="Name or ARN of the bus."
-    )
-
-    @property
-    def display_name(self) -> str:
-        """The channel in a few words."""
-        return f"eventbridge {self.bus.rpartition('/')[2]}"
-
-
 CHANNELS: Final = Kinds(
     "channel",
     "rolloutctl.notifiers",
     {
-        "sns": "controller.core.policy.notify:SnsChannel",
-        "slack": "controller.core.policy.notify:SlackChannel",
-        "eventbridge": "controller.core.policy.notify:EventBridgeChannel",
+        "sns": "controller.adapters.notifiers.sns:SnsChannel",
+        "slack": "controller.adapters.notifiers.slack:SlackChannel",
+        "eventbridge": "controller.adapters.notifiers.eventbridge:EventBridgeChannel",
     },
     Channel,
     MissingChannel,

@@ -4,10 +4,14 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, Field
 
-from controller.core.policy.base import Model
+from controller.core.policy.base import Form, Model
 from controller.core.units import quote_value
 
-LOG_GROUP_PATTERN = r"^[A-Za-z0-9_./#-]{1,512}$"
+LogGroup: TypeAlias = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9_./#-]{1,512}$"),
+    Form("the name of a log group (letters, digits, _ - / . #; at most 512)"),
+]
 
 
 def _event_pattern(written: str) -> str:
@@ -38,7 +42,7 @@ def lambda_log_group(function: str) -> str:
 class VerifyRollback(Model):
     """Two events in the log of the function: of the canary alone, and of the stable path alone."""
 
-    log_group: Annotated[str, Field(pattern=LOG_GROUP_PATTERN)] | None = Field(
+    log_group: LogGroup | None = Field(
         default=None,
         description="CloudWatch log group; /aws/lambda/ and the function's name if left out.",
     )

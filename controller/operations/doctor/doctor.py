@@ -7,7 +7,8 @@ from typing import Protocol
 
 from controller.core.checks import Check, fail, ok, warn
 from controller.core.observation import Series
-from controller.core.policy import Metric, Policy, SnsChannel
+from controller.core.policy import Metric, Policy
+from controller.core.policy.aws_location import AwsLocation
 from controller.core.rollout import Rollout
 from controller.errors import (
     MetricsError,
@@ -177,9 +178,9 @@ class Doctor:
     def _channels(self) -> Iterator[Check]:
         """Yield a check of the subscriptions of each SNS topic that the policy notifies."""
         for channel in self.policy.notify or ():
-            if isinstance(channel, SnsChannel):
+            for topic in channel.arns(AwsLocation()).get("topic", ()):
                 yield from self._subscription_checks(
-                    channel.display_name, channel.topic, "subscribe to it, or drop it"
+                    channel.display_name, topic, "subscribe to it, or drop it"
                 )
 
     def _subscription_checks(self, what: str, topic: str, remedy: str) -> Iterator[Check]:

@@ -19,8 +19,8 @@ from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.adapters.metrics.log_counts import CloudWatchLogCounts
 from controller.adapters.metrics.log_events import CloudWatchLogEvents
 from controller.adapters.metrics.metric_list import MetricList
-from controller.adapters.notifiers.eventbridge import EventBridgeNotifier
-from controller.adapters.notifiers.sns import SnsNotifier
+from controller.adapters.notifiers.eventbridge import EventBridgeChannel
+from controller.adapters.notifiers.sns import SnsChannel
 from controller.adapters.notifiers.sns_subscriptions import Subscribers
 from controller.adapters.secrets import SecretReader
 from controller.adapters.stores.dynamodb import DynamoDbStore
@@ -35,13 +35,7 @@ from controller.core.observation import (
     QueryStatus,
     Span,
 )
-from controller.core.policy import (
-    EventBridgeChannel,
-    LambdaHook,
-    Metric,
-    SecretReference,
-    SnsChannel,
-)
+from controller.core.policy import LambdaHook, Metric, SecretReference
 from controller.errors import (
     DeliveryError,
     LogsError,
@@ -55,6 +49,7 @@ from tests.adapters.contracts.store import LATER, LOCK
 from tests.adapters.contracts.target import HANDLER
 from tests.adapters.notifiers.channels import TOPIC, a_message, rolled_back_rollout
 from tests.support import aws_stub
+from tests.support.accounts import OneClientAccount
 from tests.support.aws_stub import GARBAGE, SECRET, Endpoint, responds
 from tests.support.rollouts import NOON, a_rollout
 
@@ -132,14 +127,14 @@ RAISES: Mapping[str, tuple[type[Exception], Callable[[Clients], Any]]] = {
     ),
     "a message by SNS": (
         DeliveryError,
-        lambda clients: SnsNotifier(partial(clients.get, "sns")).deliver(
-            SnsChannel(kind="sns", topic=TOPIC), rolled_back_rollout(), a_message()
+        lambda clients: SnsChannel(kind="sns", topic=TOPIC).deliver(
+            OneClientAccount(partial(clients.get, "sns")), rolled_back_rollout(), a_message()
         ),
     ),
     "a message by EventBridge": (
         DeliveryError,
-        lambda clients: EventBridgeNotifier(partial(clients.get, "events")).deliver(
-            EventBridgeChannel(kind="eventbridge"), rolled_back_rollout(), a_message()
+        lambda clients: EventBridgeChannel(kind="eventbridge").deliver(
+            OneClientAccount(partial(clients.get, "events")), rolled_back_rollout(), a_message()
         ),
     ),
     "a secret": (

@@ -14,12 +14,12 @@ from moto import mock_aws
 from controller.adapters.notifiers.eventbridge import (
     DETAIL_TYPE,
     SOURCE,
-    EventBridgeNotifier,
+    EventBridgeChannel,
     detail,
 )
-from controller.core.policy import EventBridgeChannel
 from controller.errors import DeliveryError
 from tests.adapters.notifiers.channels import FINDING, a_message, rolled_back_rollout
+from tests.support.accounts import OneClientAccount
 from tests.support.emulator import REGION, Emulator
 
 TEXT = (Path(__file__).parents[3] / "docs" / "events.md").read_text(encoding="utf-8")
@@ -35,16 +35,14 @@ class Contract:
     CANNOT: ClassVar[Mapping[str, str]] = {}
 
     def test_an_event_is_accepted(self, clients: tuple[Any, Any]) -> None:
-        EventBridgeNotifier(lambda: clients[0]).deliver(CHANNEL, rolled_back_rollout(), a_message())
+        CHANNEL.deliver(OneClientAccount(lambda: clients[0]), rolled_back_rollout(), a_message())
 
     def test_a_rule_finds_the_event_by_what_is_in_it(self, clients: tuple[Any, Any]) -> None:
         events, sqs = clients
         queue = queue_behind_rule(events, sqs)
-        notifier = EventBridgeNotifier(lambda: events)
-        notifier.deliver(
-            CHANNEL, rolled_back_rollout(), a_message(severity="info", kind="advanced")
-        )
-        notifier.deliver(CHANNEL, rolled_back_rollout(), a_message())
+        account = OneClientAccount(lambda: events)
+        CHANNEL.deliver(account, rolled_back_rollout(), a_message(severity="info", kind="advanced"))
+        CHANNEL.deliver(account, rolled_back_rollout(), a_message())
         (got,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1, MaxNumberOfMessages=10)[
             "Messages"
         ]
@@ -111,9 +109,7 @@ class Bus:
 
 def problem(answer: Any) -> str:
     with pytest.raises(DeliveryError) as caught:
-        EventBridgeNotifier(lambda: Bus(answer)).deliver(
-            CHANNEL, rolled_back_rollout(), a_message()
-        )
+        CHANNEL.deliver(OneClientAccount(lambda: Bus(answer)), rolled_back_rollout(), a_message())
     return str(caught.value)
 
 

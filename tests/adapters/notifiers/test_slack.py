@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.notifiers.slack import SlackNotifier, blocks
-from controller.core.policy import SecretReference, SlackChannel
+from controller.adapters.notifiers.slack import SlackChannel, blocks
+from controller.core.policy import SecretReference
 from controller.errors import DeliveryError
 from controller.ports.egress import Egress
 from tests.adapters.notifiers.channels import a_message, rolled_back_rollout
+from tests.support.accounts import OneClientAccount
 from tests.support.https_stub import Host, Responder, certificate, host, responds
 
 SECRET = "T000-B000-hunter2"
@@ -35,7 +36,9 @@ def deliver(url: str, channel: SlackChannel = LOCAL, egress: Egress = ALLOWED) -
         assert place == channel.webhook
         return url
 
-    SlackNotifier(read, egress).deliver(channel, rolled_back_rollout(), a_message())
+    channel.deliver(
+        OneClientAccount(secret=read, egress=egress), rolled_back_rollout(), a_message()
+    )
 
 
 def problem(url: str, channel: SlackChannel = LOCAL, egress: Egress = ALLOWED) -> str:

@@ -9,10 +9,10 @@ from boto3.session import Session
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from controller.adapters.notifiers.sns import SnsNotifier, subject
-from controller.core.policy import SnsChannel
+from controller.adapters.notifiers.sns import SnsChannel, subject
 from controller.errors import DeliveryError
 from tests.adapters.notifiers.channels import TOPIC, a_message, rolled_back_rollout
+from tests.support.accounts import OneClientAccount
 from tests.support.emulator import REGION, Emulator
 
 
@@ -25,7 +25,7 @@ class Contract:
         sns, sqs = clients
         topic, queue = topic_with_queue(sns, sqs)
         channel = SnsChannel(kind="sns", topic=topic)
-        SnsNotifier(lambda: sns).deliver(channel, rolled_back_rollout(), a_message())
+        channel.deliver(OneClientAccount(lambda: sns), rolled_back_rollout(), a_message())
         (got,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1)["Messages"]
         body = json.loads(got["Body"])
         assert body["Subject"] == "[warning] checkout#1: rolled_back at 0 %"
@@ -45,7 +45,9 @@ class Contract:
     def test_a_topic_that_does_not_exist_is_an_error(self, clients: tuple[Any, Any]) -> None:
         missing = SnsChannel(kind="sns", topic=f"arn:aws:sns:{REGION}:123456789012:missing")
         with pytest.raises(DeliveryError, match=r"took no message \(sns:Publish\): NotFound"):
-            SnsNotifier(lambda: clients[0]).deliver(missing, rolled_back_rollout(), a_message())
+            missing.deliver(
+                OneClientAccount(lambda: clients[0]), rolled_back_rollout(), a_message()
+            )
 
 
 def topic_with_queue(sns: Any, sqs: Any) -> tuple[str, str]:
@@ -104,8 +106,8 @@ class Denying:
 
 def test_a_denied_publication_names_the_action() -> None:
     with pytest.raises(DeliveryError) as caught:
-        SnsNotifier(Denying).deliver(
-            SnsChannel(kind="sns", topic=TOPIC), rolled_back_rollout(), a_message()
+        SnsChannel(kind="sns", topic=TOPIC).deliver(
+            OneClientAccount(Denying), rolled_back_rollout(), a_message()
         )
     assert str(caught.value) == (
         f"{TOPIC} took no message (sns:Publish): AuthorizationError: not authorized; grant the "
@@ -122,7 +124,7 @@ def test_a_fifo_topic_gets_an_order_and_forgets_what_it_had_already() -> None:
 
     channel = SnsChannel(kind="sns", topic=f"{TOPIC}.fifo")
     for _ in range(2):
-        SnsNotifier(Topics).deliver(channel, rolled_back_rollout(), a_message())
+        channel.deliver(OneClientAccount(Topics), rolled_back_rollout(), a_message())
     assert {one["MessageGroupId"] for one in sent} == {"checkout"}
     (once,) = {one["MessageDeduplicationId"] for one in sent}
     assert len(once) <= 128

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 from pydantic import Tag, ValidationError
 from pydantic_core import ErrorDetails
 
-from controller.core.policy.base import Model
+from controller.core.policy.base import Form, Model
 from controller.core.policy.check import wording
 from controller.core.policy.check.crosscheck import crosscheck
 from controller.core.policy.check.partial_policy import parse_partial
@@ -74,9 +74,16 @@ def _problem(item: ErrorDetails, data: object) -> Problem:
             return Problem(place, wording.message(item, _field_names(path.owner)), at_key=True)
         case _:
             pass
+    text = wording.message(item, form=_form(path.annotation))
     if place and place[-1] == _KEY_MARK:
-        return Problem(place[:-1], wording.message(item), at_key=True)
-    return Problem(place, wording.message(item))
+        return Problem(place[:-1], text, at_key=True)
+    return Problem(place, text)
+
+
+def _form(annotation: Any) -> str:
+    """Return what a text of this annotation is, as its model says it."""
+    forms = (one.words for one in _bare(annotation)[1] if isinstance(one, Form))
+    return next(forms, "another form")
 
 
 def _unknown_kind(place: Place, family: str, kind: object, known: Sequence[str]) -> Problem:
@@ -102,13 +109,14 @@ class _Path:
         self.place: Place = ()
         self.owner: type[Model] = Policy
         self.annotation: Any = Policy
+        self._key: Any = None
         self._value = data
         for part in loc:
             self._descend(part)
 
     def _descend(self, part: str | int) -> None:
         if part == _KEY_MARK:
-            self.place = (*self.place, part)
+            self.place, self.annotation = (*self.place, part), self._key
             return
         bare = self._expected()
         if _is_union(bare):
@@ -119,9 +127,9 @@ class _Path:
         if isinstance(bare, type) and issubclass(bare, Model):
             self.owner, self.annotation = bare, _field_type(bare, part)
         else:
-            self.annotation = next(
-                iter(get_args(bare)[-1 if get_origin(bare) is dict else 0 :]), None
-            )
+            arguments = get_args(bare) or (None,)
+            self._key = arguments[0]
+            self.annotation = arguments[-1 if get_origin(bare) is dict else 0]
 
     def _expected(self) -> Any:
         """Return what is expected here, as a bare type: the model of a kind for the value here."""

@@ -6,15 +6,14 @@ from types import MappingProxyType
 
 from pydantic_core import ErrorDetails
 
-from controller.core.policy import base, hooks, model, notify, verify_rollback
-from controller.core.policy.targets import lambda_env
 from controller.core.units import quote_value
 
 
-def message(item: ErrorDetails, fields: Iterable[str] = ()) -> str:
+def message(item: ErrorDetails, fields: Iterable[str] = (), form: str = "") -> str:
     """Return one line that says what is wrong and what is expected.
 
-    fields: the keys that the mapping around an unknown key may have.
+    fields: the keys that the mapping around an unknown key may have. form: what the text has to be
+    that does not match its pattern.
     """
     if item["type"] == "extra_forbidden":
         return f"unknown key; {suggestion(str(item['loc'][-1]), fields)}"
@@ -24,7 +23,6 @@ def message(item: ErrorDetails, fields: Iterable[str] = ()) -> str:
     if template is None:
         return item["msg"][:1].lower() + item["msg"][1:]
     facts = item.get("ctx", {})
-    form = _PATTERN_WORDS.get(facts.get("pattern", ""), "another form")
     return template.format(value=quote_value(item["input"]), form=form, **facts)
 
 
@@ -61,33 +59,5 @@ _MESSAGES: Mapping[str, str] = MappingProxyType(
         "greater_than": "must be above {gt:g}, not {value}",
         "greater_than_equal": "must be at least {ge:g}, not {value}",
         "less_than_equal": "must be at most {le:g}, not {value}",
-    }
-)
-
-_PATTERN_WORDS: Mapping[str, str] = MappingProxyType(
-    {
-        base.NAME_PATTERN: "a name (a letter, then letters, digits, _ . -; at most 63)",
-        model.POLICY_NAME_PATTERN: (
-            "a name (a small letter, then small letters, digits, -; at most 63)"
-        ),
-        lambda_env.ENV_NAME_PATTERN: (
-            "an environment variable (a letter, then letters, digits, _; at least 2)"
-        ),
-        model.STATISTIC_PATTERN: (
-            "Sum, Average, Minimum, Maximum, SampleCount or a percentile like p95"
-        ),
-        verify_rollback.LOG_GROUP_PATTERN: (
-            "the name of a log group (letters, digits, _ - / . #; at most 512)"
-        ),
-        notify.TOPIC_PATTERN: "the ARN of an SNS topic",
-        notify.BUS_PATTERN: "the name or ARN of an event bus",
-        notify.SECRET_PATTERN: "the name or ARN of a secret",
-        notify.VARIABLE_PATTERN: "an environment variable (a letter or _, then letters, digits, _)",
-        notify.HOST_PATTERN: (
-            "the name of a host in small letters, without a scheme, a port or a path"
-        ),
-        hooks.URL_PATTERN: "a URL like https://host/path, without a user and a fragment",
-        hooks.FUNCTION_PATTERN: "the name or ARN of a function",
-        lambda_env.FUNCTION_PATTERN: "the name or ARN of a function, without version or alias",
     }
 )

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.base import Form
 from controller.core.policy.targets import TargetSpec
 from controller.core.policy.verify_rollback import lambda_log_group
 
@@ -19,7 +20,12 @@ def _unreserved(name: str) -> str:
     return name
 
 
-EnvName: TypeAlias = Annotated[str, Field(pattern=ENV_NAME_PATTERN), AfterValidator(_unreserved)]
+EnvName: TypeAlias = Annotated[
+    str,
+    Field(pattern=ENV_NAME_PATTERN),
+    Form("an environment variable (a letter, then letters, digits, _; at least 2)"),
+    AfterValidator(_unreserved),
+]
 
 
 class LambdaEnv(TargetSpec):
@@ -29,7 +35,11 @@ class LambdaEnv(TargetSpec):
     simulated_by: ClassVar[str] = "controller.simulation.lambda_env:SimulatedLambdaEnv"
 
     kind: Literal["lambda-env"] = Field(description="What holds the weight.")
-    function: Annotated[str, Field(pattern=FUNCTION_PATTERN)] = Field(
+    function: Annotated[
+        str,
+        Field(pattern=FUNCTION_PATTERN),
+        Form("the name or ARN of a function, without version or alias"),
+    ] = Field(
         description="Name or ARN of the function, without version or alias: only $LATEST changes."
     )
     percentage: EnvName = Field(description="Variable that holds the weight, 0 to 100.")
