@@ -94,6 +94,9 @@ def _next_gate(rollout: Rollout) -> tuple[datetime | None, str]:
         passes = "" if _gate_allows_advance(rollout) else " and every criterion passes"
         at = f", not before {clock_text(frozen.until)}" if frozen else ""
         return remind_at, f"{next_step} once it is approved{passes}{at}; reminds once a day"
+    if rollout.reason is Reason.KIND_MISSING:
+        remind_at = (rollout.reminded or rollout.updated) + REMIND_EVERY
+        return remind_at, f"{next_step} once the package is installed; reminds once a day"
     if rollout.reason is Reason.AWAITING_HOOK:
         remind_at = (rollout.reminded or rollout.updated) + REMIND_EVERY
         return (

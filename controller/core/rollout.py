@@ -58,6 +58,7 @@ class Reason(StrEnum):
     FROZEN = "frozen"
     AWAITING_APPROVAL = "awaiting_approval"
     AWAITING_HOOK = "awaiting_hook"
+    KIND_MISSING = "kind_missing"
     APPROVED = "approved"
     ATTESTED = "attested"
     ATTESTATION_REFUSED = "attestation_refused"

@@ -26,6 +26,8 @@ from controller.core.policy import (
     Criterion,
     LatencyIncrease,
     LogEvents,
+    MeasuredCriterion,
+    MissingCriterion,
     Policy,
     Share,
     SuccessRate,
@@ -301,8 +303,8 @@ class _StepAnalysis:
             self._power_of(name, one, models.get(name))  # type: ignore[arg-type]
             for name, one in gate.items()
             if not isinstance(
-                one, Alarm | Attestation | LogEvents
-            )  # these do not depend on traffic
+                one, Alarm | Attestation | LogEvents | MeasuredCriterion | MissingCriterion
+            )  # how these depend on traffic is not known
         )
         return StepPower(self.number, rates.canary * self._bake, rates.control * self._bake, powers)
 

@@ -1,12 +1,12 @@
 """One line each for shares, burn rates, alarms, log events and attestations of a policy."""
 
-from typing import assert_never
-
 from controller.core.policy import (
     Alarm,
     Attestation,
     BurnRate,
+    Criterion,
     LogEvents,
+    MissingCriterion,
     Policy,
     Share,
     alarm_name,
@@ -14,9 +14,7 @@ from controller.core.policy import (
 from controller.core.units import count_text, format_duration, format_percent, number_text
 
 
-def demand_text(
-    criterion: Share | BurnRate | Alarm | LogEvents | Attestation, policy: Policy
-) -> str:
+def demand_text(criterion: Criterion, policy: Policy) -> str:
     """Return what `criterion` of `policy` demands and how it is evaluated, in one line."""
     match criterion:
         case Share():
@@ -41,8 +39,10 @@ def demand_text(
             return _events(criterion, policy)
         case Attestation():
             return f'a person signs "{criterion.statement}"'
-        case unreachable:
-            assert_never(unreachable)
+        case MissingCriterion():
+            return criterion.problem
+        case _:
+            return f"a criterion of the kind {criterion.kind}"
 
 
 def _events(criterion: LogEvents, policy: Policy) -> str:

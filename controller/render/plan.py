@@ -11,6 +11,7 @@ from controller.core.policy import (
     Freeze,
     FrozenBaseline,
     LatencyIncrease,
+    MeasuredCriterion,
     Policy,
     SuccessRate,
     Threshold,
@@ -191,11 +192,15 @@ def _demand(criterion: Criterion, policy: Policy) -> str:
         case Traffic():
             control = f", held against {criterion.control}" if criterion.control else ""
             return f"at least {criterion.min} {criterion.metric} in the step{control}"
+        case MeasuredCriterion():
+            side = "at most" if criterion.is_maximum else "at least"
+            bound = f"{number_text(criterion.bound)} {criterion.unit}".rstrip()
+            return f"{criterion.subject} {side} {bound}; {_windows(criterion)}"
         case _:
-            return demand_text(criterion, policy)  # type: ignore[arg-type]
+            return demand_text(criterion, policy)
 
 
-def _windows(criterion: SuccessRate | Threshold) -> str:
+def _windows(criterion: SuccessRate | Threshold | MeasuredCriterion) -> str:
     limit = criterion.failure_limit
     failure_text = "one breach fails" if limit == 1 else f"{limit} breaches in a row fail"
     return (

@@ -18,6 +18,8 @@ from controller.core.policy import (
     Criterion,
     LatencyIncrease,
     LogEvents,
+    MeasuredCriterion,
+    MissingCriterion,
     Policy,
     Share,
     SuccessRate,
@@ -56,6 +58,8 @@ def measured_text(finding: Finding, policy: Policy) -> str:
             return f"{number(round(value, 2), finding.bound)}x"
         case Share():
             return percent(value, finding.bound, 2)
+        case MeasuredCriterion() as measured:
+            return f"{number(value, finding.bound)} {measured.unit}".rstrip()
         case criterion:
             return _bounded_value_text(criterion, value, finding.bound, policy)  # type: ignore[arg-type]
 
@@ -101,10 +105,10 @@ def target_text(criterion: Criterion, policy: Policy) -> str:
             return " and ".join(f"≤ {pair.factor:g}x" for pair in criterion.windows)
         case Share():
             return f"weight ± {format_percent(criterion.tolerance)}"
-        case Alarm() | Attestation():
+        case MeasuredCriterion():
+            return _target_text(criterion, criterion.bound, policy)
+        case _:
             return _target_text(criterion, 0.0, policy)
-        case unreachable:
-            assert_never(unreachable)  # type: ignore[arg-type]
 
 
 def _target_text(criterion: Criterion, bound: float, policy: Policy) -> str:
@@ -117,6 +121,11 @@ def _target_text(criterion: Criterion, bound: float, policy: Policy) -> str:
             return f"{'≤' if criterion.present is None else '≥'} {number(bound, bound)} events"
         case BurnRate():
             return f"≤ {number(bound, bound)}x"
+        case MeasuredCriterion():
+            side = "≤" if criterion.is_maximum else "≥"
+            return f"{side} {number(bound, bound)} {criterion.unit}".rstrip()
+        case MissingCriterion():
+            return "the package of its kind"
         case Share():
             return f"{percent(bound, bound, 0)} ± {format_percent(criterion.tolerance)}"
         case _:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from controller.core.judge.evidence import Tally
-from controller.core.judge.findings import Finding
+from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.judge.gate_evidence import (
     Evidence,
     fold_open_breaches,
@@ -45,6 +45,7 @@ from controller.core.policy import (
     Criterion,
     LatencyIncrease,
     LogEvents,
+    MissingCriterion,
     Share,
     Threshold,
 )
@@ -124,6 +125,19 @@ def _judge_criterion(name: str, criterion: Criterion, evidence: Evidence, fold: 
             return conclude_alarm(name, criterion, non_metric, evidence.start, now)
         case Attestation():
             return conclude_attestation(name, criterion, non_metric, evidence.start, now)
+        case MissingCriterion():
+            start, sentence = evidence.start, f"{name} is not judged: {criterion.problem}."
+            return Finding(
+                name,
+                Verdict.INCONCLUSIVE,
+                Label.NOT_JUDGED,
+                None,
+                0.0,
+                0,
+                start,
+                max(start, evidence.closed_end),
+                sentence,
+            )
         case LogEvents():
             search_span = log_search_span(name, evidence)
             tally = evidence.tallies.get(name, Tally())

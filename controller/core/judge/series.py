@@ -28,7 +28,9 @@ from controller.core.policy import (
     Criterion,
     LatencyIncrease,
     LogEvents,
+    MeasuredCriterion,
     Metric,
+    MissingCriterion,
     Share,
     SuccessRate,
     Threshold,
@@ -148,7 +150,10 @@ def measure_for(
             )
         case Share():
             return _traffic_share(reader.points(criterion.metric), reader.points(criterion.control))
-        case Alarm() | Attestation() | LogEvents():
+        case MeasuredCriterion():
+            names = [name for _, name in criterion.references()]
+            return _measured(criterion, {name: reader.points(name) for name in names})
+        case Alarm() | Attestation() | LogEvents() | MissingCriterion():
             return _no_window  # they have no metric
         case _:
             return _measure_bounded(
@@ -215,6 +220,18 @@ def _traffic_share(canary: Mapping[int, float], control: Mapping[int, float]) ->
         canary_count, control_count = canary.get(start, 0.0), control.get(start, 0.0)
         total = canary_count + control_count
         return Window(total, canary_count, canary_count / total) if total > 0 else None
+
+    return measure
+
+
+def _measured(criterion: MeasuredCriterion, points: Mapping[str, Mapping[int, float]]) -> Measure:
+    def measure(start: int) -> Window | None:
+        found = {name: one[start] for name, one in points.items() if start in one}
+        value = criterion.value(found)
+        if value is None:
+            return None
+        measured, samples = value
+        return Window(samples, measured, measured, criterion.breaches(measured))
 
     return measure
 

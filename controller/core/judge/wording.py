@@ -10,7 +10,13 @@ from math import ceil, floor, log10
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Label
 from controller.core.observation import QueryStatus, Series
-from controller.core.policy import Criterion, LatencyIncrease, SuccessRate, Threshold
+from controller.core.policy import (
+    Criterion,
+    LatencyIncrease,
+    MeasuredCriterion,
+    SuccessRate,
+    Threshold,
+)
 from controller.core.stats.binomial import (
     CONFIDENCE,
     failure_bound,
@@ -107,7 +113,7 @@ class WindowSentences:
     """
 
     name: str
-    criterion: SuccessRate | Threshold
+    criterion: SuccessRate | Threshold | MeasuredCriterion
     tally: Tally
     unit: str
     start: int
@@ -119,9 +125,13 @@ class WindowSentences:
 
     @property
     def _has_maximum(self) -> bool:
+        if isinstance(self.criterion, MeasuredCriterion):
+            return self.criterion.is_maximum
         return isinstance(self.criterion, Threshold) and self.criterion.max is not None
 
     def _value(self, value: float) -> str:
+        if isinstance(self.criterion, MeasuredCriterion):
+            return f"{number(value, self._limit)} {self.criterion.unit}".rstrip()
         if isinstance(self.criterion, SuccessRate) or self.criterion.per is not None:
             return percent(value, self._limit, 3)
         return f"{number(value, self._limit)} {self.unit}".rstrip()
@@ -137,6 +147,8 @@ class WindowSentences:
     def _subject(self) -> str:
         if isinstance(self.criterion, SuccessRate):
             return "success"
+        if isinstance(self.criterion, MeasuredCriterion):
+            return self.criterion.subject
         per = f" per {self.criterion.per}" if self.criterion.per else ""
         return f"{self.criterion.metric}{per}"
 

@@ -14,6 +14,7 @@ from controller.core.policy.criteria import (
     BurnWindow,
     LatencyIncrease,
     LogEvents,
+    MissingCriterion,
     NonMetricCriterion,
     Share,
     SuccessRate,
@@ -23,7 +24,7 @@ from controller.core.policy.criteria import (
 )
 from controller.core.policy.freeze import Freeze, Frozen
 from controller.core.policy.hooks import Hook, Hooks, HttpsHook, LambdaHook
-from controller.core.policy.judging import Criterion
+from controller.core.policy.judging import Criterion, MeasuredCriterion
 from controller.core.policy.model import Metric, Policy, Step
 from controller.core.policy.notify import (
     Channel,
@@ -52,7 +53,9 @@ __all__ = [
     "LambdaHook",
     "LatencyIncrease",
     "LogEvents",
+    "MeasuredCriterion",
     "Metric",
+    "MissingCriterion",
     "NonMetricCriterion",
     "Policy",
     "SecretReference",

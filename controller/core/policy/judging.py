@@ -4,9 +4,9 @@ A field of the sequential judge is None where a policy leaves it out, so that po
 stored before the field existed keep their digest.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
@@ -102,6 +102,48 @@ class WindowedRule(Criterion):
     def window(self) -> timedelta:
         """Length of one judged window."""
         return self.over
+
+
+class MeasuredCriterion(WindowedRule):
+    """Base of a criterion that compares one value of each closed window with one bound.
+
+    A kind of another package extends it: it says what the value is, and what it is called.
+    `failure_limit` breaches in a row fail; a pass needs the newest window within the bound.
+
+    is_maximum: the bound is the largest value that holds, else the smallest. unit: of the value.
+    """
+
+    is_maximum: ClassVar[bool] = True
+    unit: ClassVar[str] = ""
+
+    failure_limit: FailureLimit = Field(
+        default=FAILURE_LIMIT, description="Breaching windows in a row that fail."
+    )
+    min_samples: Annotated[int, Field(ge=0, strict=True)] = Field(
+        default=1, description="Samples in the step without which nothing passes."
+    )
+
+    @property
+    def bound(self) -> float:
+        """The limit that the value is compared with."""
+        raise NotImplementedError
+
+    @property
+    def subject(self) -> str:
+        """What the value is called in a sentence, like `age of the oldest message`."""
+        raise NotImplementedError
+
+    def value(self, points: Mapping[str, float]) -> tuple[float, float] | None:
+        """Return the value of one window and its samples; None where it has no value.
+
+        points: what each metric of `references` had in the window, by name; one without a datapoint
+        is left out.
+        """
+        raise NotImplementedError
+
+    def breaches(self, value: float) -> bool:
+        """Tell whether `value` is on the wrong side of the bound."""
+        return value > self.bound if self.is_maximum else value < self.bound
 
 
 class DualJudgeRule(WindowedRule):

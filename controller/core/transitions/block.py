@@ -17,13 +17,15 @@ from controller.core.next_action import (
     with_next_action,
 )
 from controller.core.observation import Consent, HookAnswer, TargetReading, UnreadableTarget
-from controller.core.policy import Hook
+from controller.core.policy import Hook, Policy
 from controller.core.policy.hooks import BEFORE_ADVANCE
 from controller.core.rollout import Reason, Rollout
 from controller.core.transitions.advance import advance_reason
 
 # Blocks without an end in time: people are reminded of them once a day.
-_OPEN_ENDED_REASONS: Final = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK})
+_OPEN_ENDED_REASONS: Final = frozenset(
+    {Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK, Reason.KIND_MISSING}
+)
 # Longest text of the objections of hooks, in characters.
 _MAX_OBJECTIONS_LENGTH: Final = 1_000
 
@@ -48,6 +50,8 @@ def advance_block(rollout: Rollout, now: datetime) -> Block | None:
     meantime, and are not reported each time.
     """
     policy, step = rollout.policy, rollout.step + 1
+    if policy.missing_kinds:
+        return missing_kinds_block(policy)
     if step == len(policy.steps):
         return None
     frozen = policy.freeze_at(now)
@@ -55,6 +59,12 @@ def advance_block(rollout: Rollout, now: datetime) -> Block | None:
         text = f"{policy.steps[step].weight} % needs an approval: rolloutctl approve {rollout.id}"
         return Block(Reason.AWAITING_APPROVAL, f"{frozen.text}; {text}" if frozen else text)
     return Block(Reason.FROZEN, frozen.text) if frozen else None
+
+
+def missing_kinds_block(policy: Policy) -> Block:
+    """Return the block of a policy with kinds that cannot be used here: it is only lowered."""
+    problems = "; ".join(policy.missing_kinds)
+    return Block(Reason.KIND_MISSING, f"{problems}; install it where rolloutctl runs")
 
 
 def hook_block(rollout: Rollout, answers: Mapping[str, HookAnswer]) -> Block | None:

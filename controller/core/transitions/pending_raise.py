@@ -13,6 +13,7 @@ from controller.core.next_action import transition_record, with_next_action
 from controller.core.observation import TargetReading, UnreadableTarget, weight_of
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.transitions.advance import drop_previous_live, wait_for_target
+from controller.core.transitions.block import missing_kinds_block
 from controller.core.transitions.pause import pause_unapplied_write, pause_uncertain_raise
 from controller.core.transitions.rollback import end_at_zero, end_unraised, roll_back
 from controller.core.units import format_duration
@@ -58,6 +59,9 @@ def retry_raise(rollout: Rollout, target: TargetReading, now: datetime) -> Decis
     frozen = rollout.policy.freeze_at(now) if is_raise else None
     if frozen is not None:
         return _delay_raise(rollout, Reason.FROZEN, "but not written", frozen.text, now)
+    if is_raise and rollout.policy.missing_kinds:
+        block = missing_kinds_block(rollout.policy)
+        return _delay_raise(rollout, block.reason, "but not written", block.text, now)
     if rollout.policy.target.observed:
         mover = f"something else moves {rollout.policy.target.name}"
         return _delay_raise(rollout, Reason.WAITING, "and is waited for", mover, now)

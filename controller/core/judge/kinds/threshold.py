@@ -16,6 +16,7 @@ from controller.core.policy import (
     Criterion,
     FixedBaseline,
     LatencyIncrease,
+    MeasuredCriterion,
     SuccessRate,
     Threshold,
     Traffic,
@@ -48,11 +49,11 @@ class Context:
 
 
 def conclude_threshold(
-    name: str, criterion: BoundedCriterion, tally: Tally, context: Context
+    name: str, criterion: BoundedCriterion | MeasuredCriterion, tally: Tally, context: Context
 ) -> Finding:
     """Return the finding of `tally` on `criterion`, window by window."""
     match criterion:
-        case SuccessRate() | Threshold():
+        case SuccessRate() | Threshold() | MeasuredCriterion():
             return _windows(name, criterion, tally, context)
         case LatencyIncrease():
             return _latency(name, criterion, tally, context)
@@ -61,7 +62,10 @@ def conclude_threshold(
 
 
 def _windows(
-    name: str, criterion: SuccessRate | Threshold, tally: Tally, context: Context
+    name: str,
+    criterion: SuccessRate | Threshold | MeasuredCriterion,
+    tally: Tally,
+    context: Context,
 ) -> Finding:
     bound = criterion.min if isinstance(criterion, SuccessRate) else criterion.bound
     sentences = wording.WindowSentences(name, criterion, tally, context.unit, context.start)
@@ -85,7 +89,9 @@ def _windows(
     return finding(Verdict.PASS, Label.NOT_REFUTED, sentences.passes())
 
 
-def _data_problem(criterion: SuccessRate | Threshold, tally: Tally) -> Label | None:
+def _data_problem(
+    criterion: SuccessRate | Threshold | MeasuredCriterion, tally: Tally
+) -> Label | None:
     """Return what is missing for a verdict; None when nothing is."""
     if tally.tail_unfit or (tally.unknown and tally.windows == 0):
         return Label.BAD_DATA

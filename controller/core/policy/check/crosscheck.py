@@ -20,7 +20,7 @@ from controller.core.policy.criteria import (
     Threshold,
     Traffic,
 )
-from controller.core.policy.judging import Criterion
+from controller.core.policy.judging import Criterion, MeasuredCriterion
 from controller.core.policy.model import Metric, Step
 from controller.core.units import format_duration
 
@@ -269,7 +269,10 @@ def _bake_too_short(index: int, step: Step, name: str, criterion: Criterion) -> 
     """Yield a problem when the bake is too short for the windows that the criterion needs."""
     window_text, min_bake = format_duration(criterion.window), criterion.window
     what = f"{name} judges windows of {window_text}"
-    if isinstance(criterion, SuccessRate | Threshold) and not criterion.sequential:
+    if (
+        isinstance(criterion, SuccessRate | Threshold | MeasuredCriterion)
+        and not criterion.sequential
+    ):
         min_bake *= criterion.failure_limit
         if criterion.failure_limit > 1:
             what = f"{name} fails after {criterion.failure_limit} windows of {window_text} in a row"
