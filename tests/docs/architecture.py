@@ -26,6 +26,7 @@ WIDTH: Final = 640
 PURPOSE: Final[Mapping[str, str]] = {
     "__main__": "the process",
     "cli": "one module per verb",
+    "testing": "what people test with",
     "bootstrap": "wires adapters",
     "render": "text, JSON, Markdown",
     "operations": "what verbs do",
