@@ -15,8 +15,7 @@ from controller.process import logging, signals
 
 log = logging.logger()
 
-# A rollout with this answer goes first among those with hooks in the next tick.
-NO_TIME_LEFT: Final = "it was not called, because the tick had no time left"
+_NO_TIME_LEFT: Final = "it was not called, because the tick had no time left"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class ConsentHooks:
         if signals.stop_requested():
             return HookAnswer(Consent.FAILED, "this run is about to end")
         if within <= timedelta():
-            return HookAnswer(Consent.FAILED, NO_TIME_LEFT)
+            return HookAnswer(Consent.FAILED, _NO_TIME_LEFT)
         private = () if policy.hooks is None else policy.hooks.private_hosts or ()
         try:
             answer = self.caller.ask(hook, calls(address), within=within, private=private)

@@ -24,7 +24,7 @@ from controller.core.rollout import Phase, Rollout
 from controller.engine import exit_status, limits
 from controller.engine.deliver import Delivery, OutboxDelivery
 from controller.engine.execute import Executor, Visit
-from controller.engine.hooks import NO_TIME_LEFT, ConsentHooks
+from controller.engine.hooks import ConsentHooks
 from controller.engine.isolation import problem_of
 from controller.engine.lease import (
     LeasedRollouts,
@@ -204,7 +204,7 @@ class Runner:
                         self._leases.release(visit.rollout.id)
                 deadline = min(self._consent.deadline(), leased.started_at + limits.TICK_LIMIT)
                 finish = partial(self._finish, leased, deadline=deadline)
-                late = _each(finish, sorted(postponed, key=_hooks_had_time))
+                late = _each(finish, sorted(postponed, key=_last_saved))
                 visits += self._deliver(late, left)[0]
             skips = [*leased.skips, *(one for one in outcomes if isinstance(one, Skip))]
             if len(visits) + len(skips) < len(leased.rollouts) + len(leased.skips):
@@ -307,11 +307,18 @@ class Runner:
     def _finish(
         self, leased: LeasedRollouts, postponed: Postponed, deadline: datetime | None = None
     ) -> Visit:
-        """Execute a postponed decision; first call the hooks that it needs, until `deadline`."""
+        """Execute a postponed decision; first call the hooks that it needs, until `deadline`.
+
+        A rollout whose first hook has no time left is not saved. So its last save is the oldest
+        one, and the next tick calls its hooks first.
+        """
         event, decision, stage = postponed.event, postponed.decision, _Stage.ASK_HOOKS
         rollout = postponed.partial.rollout
         try:
             if deadline is not None:
+                if self.clock.now() >= deadline:
+                    log.warning("hooks_not_called", rollout=rollout.id)
+                    return Visit(rollout)
                 now = postponed.partial.now
                 event, decision = self._ask_hooks(rollout, event, decision, now, deadline)
             stage = _Stage.EXECUTE
@@ -482,8 +489,8 @@ def _visits(outcomes: Iterable[Outcome]) -> list[Visit]:
     return [one for one in outcomes if isinstance(one, Visit)]
 
 
-def _hooks_had_time(postponed: Postponed) -> bool:
-    return NO_TIME_LEFT not in postponed.partial.rollout.blocked
+def _last_saved(postponed: Postponed) -> datetime:
+    return postponed.partial.rollout.updated
 
 
 def _failed_visit(rollout: Rollout, error: Exception, stage: _Stage) -> Visit:

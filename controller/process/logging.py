@@ -38,6 +38,7 @@ EVENTS: Final = {
     "message_given_up": "a message did not arrive everywhere in its time, and is not tried again",
     "hooks_unreachable": "the settings of hooks and webhooks are wrong; everything else goes on",
     "hook_answered": "a hook was asked whether it allows a start or a step, and what it said",
+    "hooks_not_called": "the hooks of a rollout got no time; the next tick calls them first",
     "outbox_kept": "what was sent could not be crossed off; it is sent again under the same key",
     "rollout_started": "a rollout was created and its first weight decided",
     "call_retried": "a call that lowers the weight is tried again",
