@@ -120,10 +120,18 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The next state of a rollout and the effects that lead to it.
+    """The next state of a rollout and the effects that lead to it, with what comes before what.
 
-    rollout: the next state, with its reason and its next action.
-    hooks_to_call: addresses of hooks whose answers are needed; with them, the tick decides again.
+    hooks_to_call: addresses of hooks whose answers are needed. Nothing else is carried out before
+        they are called; with their answers, the run decides again.
+    move: `Lower` is written BEFORE anything is saved, and `rollout` is saved whatever came of it.
+        `Shift` is written once, AFTER `rollout` and `record` are durable, under the token that the
+        decision saw.
+    rollout, record: the next state and its history entry; saved in one write, with the messages of
+        `notices` in the outbox.
+    notices: shown in the log and sent to channels and hooks AFTER that write, and sent after the
+        move. A message is removed from the outbox after it arrived.
+    alert: sets the exit status of the run; nothing is durable for it.
     """
 
     rollout: Rollout

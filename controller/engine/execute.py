@@ -44,6 +44,8 @@ class Visit:
     problem: why the target could not be read, or the decision not be saved; else empty.
     saved: False when the decision could not be saved; `rollout` is then the state as executed.
     observation: that of the executed decision, whose messages are still to be delivered; else None.
+    entries: what was read back after the write, recorded in `rollout` and not saved yet. It is
+        saved once the messages were sent, in the same write as what is left of them.
     """
 
     rollout: Rollout
@@ -52,6 +54,7 @@ class Visit:
     problem: str = ""
     saved: bool = True
     observation: Observation | None = None
+    entries: tuple[Entry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +62,14 @@ class Executor:
     """Executes decisions. It branches on moves, never on phases.
 
     notifier: gets every notice. author: returns the author for the history; called after a move.
+    delivers: whether this run sends the messages of the outbox.
     """
 
     observer: Observer
     leases: LeaseManager
     notifier: Notifier
     author: Callable[[], Author]
+    delivers: bool
 
     def execute(
         self,
@@ -223,6 +228,7 @@ class Executor:
                 visit = self.confirm_weight(rollout, move.weight, timeout)
         if visit.rollout.version > rollout.version and visit.rollout.phase not in ROLLBACK_PHASES:
             return visit  # no other run has saved in between
+        # Else it is looked up now: no message delays the write that undoes a late raise.
         return self._undo_late_raise(rollout, timeout) or visit
 
     def confirm_weight(self, rollout: Rollout, weight: int, timeout: timedelta) -> Visit:
@@ -276,10 +282,17 @@ class Executor:
         return self._save_without_move(rollout, observation, failure)
 
     def _record_observation(self, rollout: Rollout, observation: Observation) -> Visit:
-        """Record the decision on `observation`; the next tick decides again where it has a move."""
+        """Record the decision on `observation`; the next tick decides again where it has a move.
+
+        Where messages are about to be sent, and the decision adds none, one save records both: see
+        `cross_off`.
+        """
         decision = decide(rollout, Observed(observation), self.observer.clock.now())
         if decision.record is None or decision.move is not None:
             return Visit(rollout)
+        if self.delivers and rollout.outbox and not decision.notices and decision.alert is None:
+            after, entries = self.append_record(rollout, observation, decision)
+            return Visit(after, entries=tuple(entries))
         return self._save_without_move(rollout, observation, decision)
 
     def _save_without_move(
@@ -340,11 +353,16 @@ class Executor:
         )
         return after, [entry]
 
-    def cross_off(self, rollout: Rollout, delivery: Delivery) -> Rollout:
-        """Save what a delivery left in the outbox; if that fails, all of it is sent again."""
-        after, entries = replace(rollout, outbox=delivery.outbox), list[Entry]()
-        if after.outbox == rollout.outbox:
-            return after
+    def cross_off(self, visit: Visit, delivery: Delivery) -> Visit:
+        """Save what a delivery left in the outbox, with the entries that `visit` has not saved.
+
+        If that fails, all messages are sent again under the same keys, and the next tick reads the
+        weight back again.
+        """
+        before, entries = visit.rollout, list(visit.entries)
+        after = replace(before, outbox=delivery.outbox)
+        if not visit.saved or (not entries and after.outbox == before.outbox):
+            return replace(visit, rollout=after)
         if delivery.hooks:
             now = max(self.observer.clock.now(), after.updated)
             after = replace(after, updated=now)
@@ -354,10 +372,23 @@ class Executor:
             )
             entries.append(entry)
         try:
-            return self.observer.store.save(after, entries)
+            saved = self.observer.store.save(after, entries)
+            return replace(visit, rollout=saved, entries=())
+        except StateConflictError as error:
+            log.warning("outbox_kept", rollout=after.id, problem=str(error))
+            return self._after_conflict(visit) if visit.entries else visit
         except StoreError as error:
             log.warning("outbox_kept", rollout=after.id, problem=str(error))
-            return rollout
+            if not visit.entries:
+                return visit
+            return replace(visit, entries=(), saved=False, problem=visit.problem or str(error))
+
+    def _after_conflict(self, visit: Visit) -> Visit:
+        """Return `visit` of a raise that another run recorded, or rolled back, in the meantime."""
+        undone = self._undo_late_raise(visit.rollout, limits.APPLY_WAIT)
+        current = undone or self._reload(visit.rollout)
+        alerts = current.alerts or visit.alerts
+        return replace(current, alerts=alerts, observation=visit.observation)
 
     def _reload(self, rollout: Rollout) -> Visit:
         try:

@@ -131,8 +131,9 @@ class Runner:
     def __post_init__(self) -> None:
         self._leases = LeaseManager(self.store, self.clock)
         self._consent = ConsentHooks(self.clock, self.hooks)
+        delivers = self.channel_notifier is not None or self.hooks is not None
         self._executor = Executor(
-            self.observer, self._leases, self.notifier, partial(self.author, self.by)
+            self.observer, self._leases, self.notifier, partial(self.author, self.by), delivers
         )
         self._outbox = OutboxDelivery(self.clock, self.channel_notifier, self.hooks)
 
@@ -461,18 +462,16 @@ class Runner:
         return delivered, within - (self.clock.now() - started_at)
 
     def _send(self, visit: Visit, deadline: datetime) -> tuple[Visit, Delivery]:
-        """Send the messages of `visit`; an exception is its problem."""
-        rollout = visit.rollout
+        """Send the messages of `visit`, and save what is left; an exception is its problem."""
+        delivery = Delivery(visit.rollout.outbox)
         try:
-            delivery = self._outbox.send(rollout, deadline)
-            if visit.saved:
-                rollout = self._executor.cross_off(rollout, delivery)
-            else:
-                rollout = replace(rollout, outbox=delivery.outbox)
-            return replace(visit, rollout=rollout), delivery
+            delivery = self._outbox.send(visit.rollout, deadline)
         except Exception as error:  # noqa: BLE001 - one rollout's messages stop no tick
-            problem = visit.problem or str(problem_of(error, rollout.id, _Stage.DELIVER))
-            return replace(visit, problem=problem), Delivery(rollout.outbox)
+            visit = _failed_delivery(visit, error)
+        try:
+            return self._executor.cross_off(visit, delivery), delivery
+        except Exception as error:  # noqa: BLE001 - as above
+            return _failed_delivery(visit, error), delivery
 
 
 def _each(act: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
@@ -499,6 +498,11 @@ def _failed_visit(rollout: Rollout, error: Exception, stage: _Stage) -> Visit:
     event = "save_failed" if stage is _Stage.EXECUTE else "load_failed"
     log.error(event, **log_context(rollout, problem))
     return Visit(rollout, problem=str(problem), saved=False)
+
+
+def _failed_delivery(visit: Visit, error: Exception) -> Visit:
+    problem = problem_of(error, visit.rollout.id, _Stage.DELIVER)
+    return replace(visit, problem=visit.problem or str(problem))
 
 
 def _log_visit(visit: Visit, delivery: Delivery) -> None:

@@ -17,8 +17,8 @@ from controller.core.message import Message
 from controller.core.outbox import DELIVERY_TIMEOUT
 from controller.core.policy import Channel
 from controller.core.replay.replay import replay
-from controller.core.rollout import Phase, Rollout
-from controller.engine.limits import DELIVERY_LIMIT
+from controller.core.rollout import Phase, Reason, Rollout
+from controller.engine.limits import DELIVERY_LIMIT, LEASE_DURATION
 from controller.errors import DeliveryError, StoreError
 from controller.operations.start.start import StartRequest, start
 from controller.simulation.fakes.inbox import ScriptedHooks
@@ -303,6 +303,99 @@ def test_without_channels_nothing_is_saved_twice(tmp_path: Path, post: Recording
         stage.tick()
         assert stage.rollout.version == version + 1
     assert post.delivered == []
+
+
+# --- the saves of an advance ---------------------------------------------------------------------
+
+
+def advance(stage: Stage) -> Rollout:
+    """Tick until 100 % was decided; return the rollout as it was stored before that tick."""
+    while True:
+        before = stage.rollout
+        if stage.tick().rollout.weight == 100:
+            return before
+
+
+def test_an_advance_whose_messages_are_sent_is_saved_twice(
+    stage: Stage, post: RecordingNotifier
+) -> None:
+    """Once before the weight is written, and once with what was read back and what was sent."""
+    stage.start()
+    before = advance(stage)
+    assert post.kinds("sns") == ["started", "advanced"]
+    assert (stage.rollout.reason, stage.rollout.outbox) == (Reason.SETTLED, ())
+    assert stage.rollout.version == before.version + 2
+    assert replay(stage.rollout, stage.store.history("orders#1")).consistent
+
+
+def test_a_slow_channel_delays_neither_the_write_nor_the_begin_of_the_bake(
+    stage: Stage, post: RecordingNotifier
+) -> None:
+    stage.start()
+    weights = list[int | None]()
+
+    def send_slowly() -> None:
+        weights.append(stage.world.weight_now())
+        stage.world.clock.advance(timedelta(seconds=15))
+
+    post.before_delivery = send_slowly
+    advance(stage)
+    assert weights == [100, 100]
+    settled = stage.rollout.settled
+    assert settled is not None
+    assert stage.world.clock.now() - settled >= timedelta(seconds=30)
+
+
+def test_a_run_that_dies_while_it_sends_leaves_the_read_back_and_the_messages_to_the_next(
+    stage: Stage, post: RecordingNotifier
+) -> None:
+    def die() -> None:
+        raise DiedError
+
+    stage.start()
+    post.before_delivery = die
+    with pytest.raises(DiedError):
+        advance(stage)
+    assert (stage.rollout.settled, stage.world.weight_now()) == (None, 100)
+    post.before_delivery = lambda: None
+    stage.tick(after=3 * MINUTE)  # the lease of the first run must be over
+    assert (stage.rollout.reason, stage.rollout.outbox) == (Reason.SETTLED, ())
+    assert post.kinds("sns") == ["started", "advanced"]
+
+
+def test_a_read_back_that_another_run_records_while_messages_are_sent_is_no_problem(
+    stage: Stage, post: RecordingNotifier
+) -> None:
+    stage.start()
+    rival, acted = stage.another_runner(), list[bool]()
+
+    def tick_elsewhere() -> None:
+        if not acted:
+            stage.world.clock.advance(LEASE_DURATION)
+            acted.append(rival.visit("orders#1").busy)
+
+    post.before_delivery = tick_elsewhere
+    advance(stage)
+    assert acted == [False]
+    kinds = [entry.kind for entry in stage.store.history("orders#1")]
+    assert kinds == ["started", "settled", "advanced", "settled"]
+
+
+def test_a_rollback_while_messages_of_a_raise_are_sent_stays(
+    stage: Stage, post: RecordingNotifier
+) -> None:
+    stage.start()
+    rival, acted = stage.another_runner(), list[Phase]()
+
+    def roll_back_elsewhere() -> None:
+        if not acted:
+            acted.append(rival.roll_back("orders#1", "stop!").rollout.phase)
+
+    post.before_delivery = roll_back_elsewhere
+    advance_or_end = [stage.tick() for _ in range(6)]
+    assert acted == [Phase.ROLLED_BACK]
+    assert not any(visit.problem for visit in advance_or_end)
+    assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
 
 
 def test_requests_that_stay_after_a_rollback_are_repeated_by_scheduled_ticks_until_acknowledged(
