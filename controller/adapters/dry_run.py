@@ -31,6 +31,10 @@ class Journal:
         """Add one line."""
         self.lines.append(line)
 
+    def announce(self, rollout: Rollout, notice: Notice) -> None:
+        """Add a line for `notice`, which a real run logs."""
+        self.note(f"tell people ({notice.severity}): {notice.text}")
+
 
 class DryRunTarget(InspectableTarget):
     """`InspectableTarget` that reads the real one and never writes. name: as shown to people."""
@@ -193,17 +197,6 @@ class DryRunStore:
         self._created.append(rollout.id)
         self._entries[rollout.id] = list(entries)
         self._locks.update(dict.fromkeys(locks, rollout.id))
-
-
-class DryRunNotifier:
-    """`Notifier` that records notices and delivers none."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-
-    def notify(self, rollout: Rollout, notice: Notice) -> None:
-        """Record the notice."""
-        self._journal.note(f"tell people ({notice.severity}): {notice.text}")
 
 
 class DryRunChannelNotifier:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from controller.adapters.aws.clients import Clients
 from controller.adapters.metrics.data_age import LagTrackingMetrics
-from controller.adapters.notifiers.log import LogNotifier
 from controller.bootstrap.account import real_account
 from controller.bootstrap.hooks import HookCallers
 from controller.bootstrap.stores import create, store_at, template
@@ -73,7 +72,6 @@ def live_app(
         author_of = author(settings, clients) if ask_caller else Author
         runner = Runner(
             observer,
-            LogNotifier(),
             settings.by,
             account,
             hooks,

@@ -5,7 +5,6 @@ from dataclasses import replace
 from controller.adapters.dry_run import (
     DryRunChannelNotifier,
     DryRunHooks,
-    DryRunNotifier,
     DryRunStore,
     DryRunTarget,
     Journal,
@@ -29,7 +28,7 @@ def as_dry_run(runner: Runner) -> tuple[Runner, Journal]:
     dry_runner = replace(
         runner,
         observer=observer,
-        notifier=DryRunNotifier(journal),
+        announce=journal.announce,
         channel_notifier=DryRunChannelNotifier(journal),
         hooks=DryRunHooks(journal),
     )

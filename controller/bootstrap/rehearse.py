@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from controller.adapters.notifiers.log import LogNotifier
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.bootstrap.account import real_account, simulated_account
 from controller.bootstrap.stores import store_at
@@ -71,7 +70,7 @@ def rehearsal(
             account.alarms(),
         )
         inbox, hooks = FakeInbox(), ScriptedHooks(world.hook_refusal)
-        runner = Runner(observer, LogNotifier(), "rehearsal", inbox, hooks)
+        runner = Runner(observer, "rehearsal", inbox, hooks)
         yield RehearsalSetup(runner, world, policy, inbox, hooks)
 
 

@@ -1,10 +1,11 @@
-"""Sends the messages in the outbox of a rollout to channels and hooks."""
+"""Logs each notice at once, and sends the outbox of a rollout to channels and hooks."""
 
-from collections.abc import Collection, Set
+from collections.abc import Callable, Collection, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from controller.core.decision import Notice, Severity
 from controller.core.hook_call import after_call
 from controller.core.message import Message
 from controller.core.outbox import delivery_order, recipient, remaining_message
@@ -16,6 +17,20 @@ from controller.ports.notify import ChannelNotifier, HookCaller
 from controller.process import logging, signals
 
 log = logging.logger()
+
+Announce: TypeAlias = Callable[[Rollout, Notice], None]
+"""Shows a notice once its decision is saved, whether or not the policy names a channel for it."""
+
+
+def log_notice(rollout: Rollout, notice: Notice) -> None:
+    """Log `notice` as `notice_sent`, at the level of its severity."""
+    write = {
+        Severity.INFO: log.info,
+        Severity.WARNING: log.warning,
+        Severity.CRITICAL: log.critical,
+    }[notice.severity]
+    write("notice_sent", rollout=rollout.id, severity=str(notice.severity), notice=notice.text)
+
 
 _Receipt: TypeAlias = tuple[str, str]
 """The key of a message, and the address that it reached."""

@@ -18,7 +18,7 @@ from controller.core.outbox import enqueue_notices, hook_record
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions import ROLLBACK_PHASES, is_raise_frozen, with_write_failure
 from controller.engine import limits
-from controller.engine.deliver import Delivery
+from controller.engine.deliver import Announce, Delivery
 from controller.engine.isolation import problem_of
 from controller.engine.lease import LeaseManager, load_for_rollback
 from controller.engine.observe import Observer, log_context
@@ -29,7 +29,6 @@ from controller.errors import (
     WriteConflictError,
     WriteRefusedError,
 )
-from controller.ports.notify import Notifier
 from controller.process import logging, signals
 
 log = logging.logger()
@@ -61,13 +60,13 @@ class Visit:
 class Executor:
     """Executes decisions. It branches on moves, never on phases.
 
-    notifier: gets every notice. author: returns the author for the history; called after a move.
+    announce: shows every notice. author: returns the author for the history; called after a move.
     delivers: whether this run sends the messages of the outbox.
     """
 
     observer: Observer
     leases: LeaseManager
-    notifier: Notifier
+    announce: Announce
     author: Callable[[], Author]
     delivers: bool
 
@@ -96,7 +95,7 @@ class Executor:
             if not isinstance(move, Lower):
                 raise
             return self._unsaved_rollback(decision, error, timeout)
-        self._notify(saved, decision)
+        self._announce_all(saved, decision)
         if isinstance(move, Shift):
             visit = self._shift(saved, move, timeout)
         elif isinstance(move, Lower):
@@ -190,7 +189,7 @@ class Executor:
         """Return the visit of a rollback that was executed and could not be saved."""
         rollout = enqueue_notices(decision, logging.run_id()).rollout
         log.error("save_failed", **log_context(rollout, error))
-        self._notify(rollout, decision)
+        self._announce_all(rollout, decision)
         observation = Observation(self._wait_for_update(rollout, timeout))
         after = decide(rollout, Observed(observation), self.observer.clock.now()).rollout
         return Visit(
@@ -306,7 +305,7 @@ class Executor:
         except StoreError as error:  # the next tick observes the same and records it
             log.error("save_failed", **log_context(rollout, error))
             return Visit(decision.rollout, problem=str(error), saved=False)
-        self._notify(after, decision)
+        self._announce_all(after, decision)
         return Visit(after, _alerts(decision))
 
     # --- the store ------------------------------------------------------------------------------
@@ -399,12 +398,12 @@ class Executor:
 
     # --- notices --------------------------------------------------------------------------------
 
-    def _notify(self, rollout: Rollout, decision: Decision) -> None:
-        """Send the notices of `decision` to the notifier; one that fails stops no tick."""
+    def _announce_all(self, rollout: Rollout, decision: Decision) -> None:
+        """Show the notices of `decision`; one that fails stops no tick."""
         for notice in decision.notices:
             try:
-                self.notifier.notify(rollout, notice)
-            except Exception as error:  # noqa: BLE001 - whatever a channel raises stops no tick
+                self.announce(rollout, notice)
+            except Exception as error:  # noqa: BLE001 - a notice that is not shown stops no tick
                 text = notice.text
                 log.error("notify_failed", rollout=rollout.id, notice=text, problem=str(error))
 

@@ -22,7 +22,7 @@ from controller.core.outbox import delivery_priority
 from controller.core.policy_snapshot import check_digests
 from controller.core.rollout import Phase, Rollout
 from controller.engine import exit_status, limits
-from controller.engine.deliver import Delivery, OutboxDelivery
+from controller.engine.deliver import Announce, Delivery, OutboxDelivery, log_notice
 from controller.engine.execute import Executor, Visit
 from controller.engine.hooks import ConsentHooks
 from controller.engine.isolation import problem_of
@@ -43,7 +43,7 @@ from controller.errors import (
     WriteRefusedError,
 )
 from controller.ports.clock import Clock
-from controller.ports.notify import ChannelNotifier, HookCaller, Notifier
+from controller.ports.notify import ChannelNotifier, HookCaller
 from controller.ports.store import Store
 from controller.process import logging, signals
 
@@ -106,7 +106,7 @@ def _no_limit(_length: timedelta) -> None:
 class Runner:
     """Runs ticks and the commands of operators. Everything outside comes in through the ports.
 
-    observer: reads targets, metrics, logs and alarms. notifier: gets every notice.
+    observer: reads targets, metrics, logs and alarms.
     by: who acts, a name that the caller claims.
     channel_notifier: delivers messages to the channels of a policy; None: another run does.
     hooks: calls the hooks of a policy; None: no hook gives its consent.
@@ -114,15 +114,16 @@ class Runner:
         weight are exempt.
     author: returns the author for `by` as the history records it; called after a move, so that no
         move waits for it.
+    announce: shows every notice at once; a real run logs it.
     """
 
     observer: Observer
-    notifier: Notifier
     by: str
     channel_notifier: ChannelNotifier | None = None
     hooks: HookCaller | None = None
     limit_calls: Callable[[timedelta], None] = _no_limit
     author: Callable[[str], Author] = Author
+    announce: Announce = log_notice
     _leases: LeaseManager = field(init=False)
     _consent: ConsentHooks = field(init=False)
     _executor: Executor = field(init=False)
@@ -133,7 +134,7 @@ class Runner:
         self._consent = ConsentHooks(self.clock, self.hooks)
         delivers = self.channel_notifier is not None or self.hooks is not None
         self._executor = Executor(
-            self.observer, self._leases, self.notifier, partial(self.author, self.by), delivers
+            self.observer, self._leases, self.announce, partial(self.author, self.by), delivers
         )
         self._outbox = OutboxDelivery(self.clock, self.channel_notifier, self.hooks)
 

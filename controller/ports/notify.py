@@ -1,10 +1,9 @@
-"""Hooks, channels of a policy, and the notifier: who is called or gets messages."""
+"""Hooks and channels of a policy: what is called, and what gets messages."""
 
 from collections.abc import Collection
 from datetime import timedelta
 from typing import Protocol
 
-from controller.core.decision import Notice
 from controller.core.hook_call import HookCall
 from controller.core.message import Message
 from controller.core.observation import HookAnswer
@@ -53,12 +52,4 @@ class ChannelNotifier(Protocol):
         Raises DeliveryError when it did not arrive, or when that is unknown; the next tick may try
         again.
         """
-        ...
-
-
-class Notifier(Protocol):
-    """Gets every notice of every rollout, as the log and the terminal do."""
-
-    def notify(self, rollout: Rollout, notice: Notice) -> None:
-        """Deliver `notice`. It may raise any error: the tick logs it and goes on."""
         ...

@@ -8,7 +8,6 @@ import pytest
 from controller.adapters.dry_run import (
     DryRunChannelNotifier,
     DryRunHooks,
-    DryRunNotifier,
     DryRunStore,
     DryRunTarget,
     Journal,
@@ -188,11 +187,11 @@ def test_a_store_that_is_there_is_read_and_checked_also_when_none_is_to_be_made(
         SqliteStore(tmp_path / "letter.txt", create=False)
 
 
-# --- the notifier -------------------------------------------------------------------------------
+# --- notices and messages -----------------------------------------------------------------------
 
 
 def test_no_notice_is_sent(journal: Journal) -> None:
-    DryRunNotifier(journal).notify(a_rollout(), Notice(Severity.CRITICAL, "Look at it."))
+    journal.announce(a_rollout(), Notice(Severity.CRITICAL, "Look at it."))
     assert journal.lines == ["tell people (critical): Look at it."]
 
 

@@ -130,13 +130,13 @@ def write_counts_as_applied(patch: pytest.MonkeyPatch) -> None:
 
 def notifies_twice(patch: pytest.MonkeyPatch) -> None:
     """The notices of a decision are sent twice when it is saved."""
-    notify = Executor._notify
+    notify = Executor._announce_all
 
     def notify_again(self: Executor, rollout: Any, decision: Any) -> None:
         notify(self, rollout, decision)
         notify(self, rollout, decision)
 
-    patch.setattr(Executor, "_notify", notify_again)
+    patch.setattr(Executor, "_announce_all", notify_again)
 
 
 BUGS = (

@@ -73,7 +73,7 @@ _STORE_ERRORS: Final[Mapping[str, Callable[[str], RolloutError]]] = {
 
 
 class NotifierDownError(Exception):
-    """The notifier fails."""
+    """A notice cannot be shown."""
 
 
 def can_occur(how: str, call: ExternalCall) -> bool:

@@ -1,11 +1,11 @@
 """The oracle: reads the ground truth after every external call, and emits what has changed.
 
-A process is observed by its interceptor, its metrics and its notifier:
+A process is observed by its interceptor, its metrics and its notices:
 
     oracle = Oracle(world, policy.target, fault_free_store, listener=invariants.check)
     process = Process("tick-12", oracle.intercept(injector))
     metrics = oracle.metrics(process.name, CloudWatchMetrics(process.client(..., "cloudwatch")))
-    notifier = process.notifier(oracle.notifier(process.name))
+    announce = process.announcer(oracle.announcer(process.name))
     oracle.record_command(process.name, Verb.PROMOTE)     # only of an operator command
     ...
     oracle.record_end(process.name, status)               # None: it crashed
@@ -13,7 +13,7 @@ A process is observed by its interceptor, its metrics and its notifier:
 After an external actor has acted: `oracle.observe("person anna")`, `oracle.observe("deploy")`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -23,8 +23,8 @@ from controller.core.history import Entry
 from controller.core.observation import MetricQuery, Series, Span
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.core.rollout import Rollout
+from controller.engine.deliver import Announce
 from controller.ports.metrics import MetricSource
-from controller.ports.notify import Notifier
 from controller.ports.store import Store
 from controller.simulation.world import World
 from tests.chaos.event_log import (
@@ -135,11 +135,13 @@ class Oracle:
 
         return ObservedMetricSource(source, on_answer)
 
-    def notifier(self, by: str) -> Notifier:
-        """Return the notifier of the process `by`."""
-        return _NotifierProbe(
-            lambda rollout, notice: self.listener(Notification(self._now, by, rollout, notice))
-        )
+    def announcer(self, by: str) -> Announce:
+        """Return what shows the notices of the process `by`."""
+
+        def announce(rollout: Rollout, notice: Notice) -> None:
+            self.listener(Notification(self._now, by, rollout, notice))
+
+        return announce
 
     # --- records of the simulation --------------------------------------------------------------
 
@@ -234,12 +236,3 @@ def _change_key(rollout: Rollout) -> tuple[object, ...]:
         rollout.chain,
         rollout.sentence,
     )
-
-
-class _NotifierProbe:
-    def __init__(self, listener: Callable[[Rollout, Notice], object]) -> None:
-        self._listener = listener
-
-    def notify(self, rollout: Rollout, notice: Notice) -> None:
-        """Pass `notice` on to the listener."""
-        self._listener(rollout, notice)

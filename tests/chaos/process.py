@@ -1,6 +1,6 @@
 """One simulated process of rolloutctl, whose external calls are intercepted.
 
-A process gets its clients, its store, its clock and its notifier from here. Each call to them is an
+A process gets its clients, its store, its clock and its notices from here. Each call to them is an
 `ExternalCall`, and the `Interceptor` of the process decides its result: it may make the call or
 not, lose the answer, raise what AWS raises, let actors act meanwhile, or crash the process.
 """
@@ -12,8 +12,8 @@ from typing import Any, Final, TypeAlias, cast
 
 from controller.core.decision import Notice
 from controller.core.rollout import Rollout
+from controller.engine.deliver import Announce
 from controller.ports.clock import Clock
-from controller.ports.notify import Notifier
 from controller.ports.store import Store
 
 Proceed: TypeAlias = Callable[[], Any]
@@ -29,7 +29,7 @@ class CrashedError(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class ExternalCall:
-    """One call of a process to a service, the store, the clock or the notifier.
+    """One call of a process to a service, the store, the clock or people.
 
     number: how many calls of this process came before it. service, operation: `lambda` and
     `UpdateFunctionConfiguration`, `store` and `save`, `clock` and `sleep`, `people` and `notify`.
@@ -87,9 +87,13 @@ class Process:
         """Return `clock` as the machine of this process shows it, ahead by `skew`."""
         return _Clock(self, clock, skew)
 
-    def notifier(self, notifier: Notifier) -> Notifier:
-        """Return `notifier` with its calls intercepted."""
-        return _Notifier(self, notifier)
+    def announcer(self, announce: Announce) -> Announce:
+        """Return `announce` with its calls intercepted."""
+
+        def call(rollout: Rollout, notice: Notice) -> None:
+            self.call(NOTIFIER, "notify", lambda: announce(rollout, notice))
+
+        return call
 
 
 class _Client:
@@ -140,12 +144,3 @@ class _Clock:
     def sleep(self, length: timedelta) -> None:
         """Wait for `length`."""
         self._process.call(CLOCK, "sleep", lambda: self._clock.sleep(length))
-
-
-class _Notifier:
-    def __init__(self, process: Process, notifier: Notifier) -> None:
-        self._process, self._notifier = process, notifier
-
-    def notify(self, rollout: Rollout, notice: Notice) -> None:
-        """Send `notice`."""
-        self._process.call(NOTIFIER, "notify", lambda: self._notifier.notify(rollout, notice))

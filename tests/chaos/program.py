@@ -7,10 +7,10 @@ from typing import Any, Protocol, TypeAlias
 
 from controller.core.commands import DriftResolution, Verb
 from controller.core.policy import Policy
+from controller.engine.deliver import Announce
 from controller.errors import RolloutError
 from controller.ports.clock import Clock
 from controller.ports.metrics import MetricSource
-from controller.ports.notify import Notifier
 from controller.ports.store import Store
 from tests.chaos.process import Process
 
@@ -19,15 +19,16 @@ from tests.chaos.process import Process
 class ProcessEnvironment:
     """What one process gets from the simulated world.
 
-    name: of the process. client: returns the client of a service. wrap_metrics: wraps its metric
-    source, so that the oracle sees each answer. jitter: draws a pause between two limits, in
-    seconds.
+    process: the process itself, called `name`. client: returns the client of a service.
+    announce: shows its notices. wrap_metrics: wraps its metric source, so that the oracle sees each
+    answer. jitter: draws a pause between two limits, in seconds.
     """
 
     name: str
+    process: Process
     client: Callable[[str], Any]
     clock: Clock
-    notifier: Notifier
+    announce: Announce
     wrap_metrics: Callable[[MetricSource], MetricSource]
     jitter: Callable[[float, float], float]
 

@@ -80,7 +80,7 @@ class RunnerProgram:
         self._environment, self._policy = environment, policy
         metrics = environment.wrap_metrics(CloudWatchMetrics(environment.client("cloudwatch")))
         observer = Observer(store, self._open, metrics, environment.clock)
-        self._runner = Runner(observer, environment.notifier, by=environment.name)
+        self._runner = Runner(observer, by=environment.name, announce=environment.announce)
 
     def start(self, retry_reason: str | None = None) -> int:
         """Start the policy, or retry its revision with a reason."""

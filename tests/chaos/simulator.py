@@ -137,9 +137,10 @@ class Simulator:
         name = process.name
         return ProcessEnvironment(
             name,
+            process,
             lambda service: process.client(self.world.client(service), service),
             process.clock(self, skew),
-            process.notifier(self.oracle.notifier(name)),
+            process.announcer(self.oracle.announcer(name)),
             lambda source: self.oracle.metrics(name, source),
             Random(f"{self.plan.seed}:{name}").uniform,
         )

@@ -32,7 +32,7 @@ class RecordingInterceptor:
 
 
 class CountingFake:
-    """A fake store, notifier and client that records its calls."""
+    """A fake store, announcer and client that records its calls."""
 
     def __init__(self) -> None:
         self.meta = "not a call"
@@ -54,7 +54,7 @@ def test_calls_are_numbered_and_named_as_aws_names_them() -> None:
     )
     process.store(CountingFake()).load("orders#1")  # type: ignore[arg-type]
     process.clock(simulated.clock).sleep(timedelta(seconds=1))
-    process.notifier(CountingFake()).notify(a_rollout(), Notice(Severity.INFO, "hello"))
+    process.announcer(CountingFake().notify)(a_rollout(), Notice(Severity.INFO, "hello"))
     assert interceptor.calls == [
         (0, "lambda", "GetFunctionConfiguration"),
         (1, "store", "load"),

@@ -85,7 +85,7 @@ def test_crashes_between_a_decision_and_its_messages_break_nothing(
         environment: ProcessEnvironment, policy: Policy, store: Store
     ) -> RunnerProgram:
         program = RunnerProgram(environment, policy, store)
-        receivers = UnreliableReceivers(environment.notifier._process, chance, arrived)  # type: ignore[attr-defined]
+        receivers = UnreliableReceivers(environment.process, chance, arrived)
         program._runner = replace(program._runner, channel_notifier=receivers, hooks=receivers)
         return program
 

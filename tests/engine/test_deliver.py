@@ -11,6 +11,7 @@ from structlog.contextvars import bound_contextvars
 from structlog.testing import capture_logs
 
 from controller.core.commands import Command, Verb
+from controller.core.decision import Notice, Severity
 from controller.core.history import Entry
 from controller.core.judge.findings import Label
 from controller.core.message import Message
@@ -18,11 +19,13 @@ from controller.core.outbox import DELIVERY_TIMEOUT
 from controller.core.policy import Channel
 from controller.core.replay.replay import replay
 from controller.core.rollout import Phase, Reason, Rollout
+from controller.engine.deliver import log_notice
 from controller.engine.limits import DELIVERY_LIMIT, LEASE_DURATION
 from controller.errors import DeliveryError, StoreError
 from controller.operations.start.start import StartRequest, start
 from controller.simulation.fakes.inbox import ScriptedHooks
 from tests.simulation.worlds import MINUTE, POLICY, scenario
+from tests.support.rollouts import a_rollout
 from tests.support.stage import (
     SHORT_POLICY,
     ReadOnlyStore,
@@ -86,6 +89,21 @@ def sick(folder: Path, post: RecordingNotifier) -> Any:
         function=function_with(), events=[{"kind": "errors", "server_errors": "50%"}]
     )
     return open_stage(folder, failing, short_policy(notify=CHANNELS))
+
+
+@pytest.mark.parametrize("severity", list(Severity))
+def test_a_notice_is_logged_at_a_level_of_its_severity(severity: Severity) -> None:
+    with capture_logs() as logs:
+        log_notice(a_rollout(), Notice(severity, "10 % is in force."))
+    assert logs == [
+        {
+            "event": "notice_sent",
+            "log_level": str(severity),
+            "rollout": "checkout#1",
+            "severity": str(severity),
+            "notice": "10 % is in force.",
+        }
+    ]
 
 
 def completed(logs: list[Any]) -> list[tuple[int, int]]:

@@ -319,13 +319,11 @@ def test_a_tick_without_rollouts_makes_no_call(stage: Stage) -> None:
 # --- notices ------------------------------------------------------------------------------------
 
 
-class BrokenNotifier:
-    def notify(self, rollout: Rollout, notice: object) -> None:
-        raise ConnectionError("the chat is down")
+def test_a_notice_that_cannot_be_shown_does_not_stop_a_tick(stage: Stage) -> None:
+    def fail(rollout: Rollout, notice: object) -> None:
+        raise ConnectionError("the terminal is gone")
 
-
-def test_a_notifier_that_raises_does_not_stop_a_tick(stage: Stage) -> None:
-    stage.runner = replace(stage.runner, notifier=BrokenNotifier())
+    stage.runner = replace(stage.runner, announce=fail)
     assert stage.start().reason is Reason.SETTLED
     assert stage.tick_until(100).rollout.reason is Reason.SETTLED
     assert stage.world.weight_now() == 100

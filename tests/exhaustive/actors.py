@@ -44,13 +44,10 @@ class SentNotice(NamedTuple):
     notice: Notice
 
 
-class CapturingNotifier:
-    """Returns each notice as the answer of its call, so that the search sees it."""
-
-    def notify(self, rollout: Rollout, notice: Notice) -> None:
-        """Return `notice` with its rollout."""
-        sent: Any = SentNotice(rollout, notice)
-        return cast("None", sent)
+def capture_notice(rollout: Rollout, notice: Notice) -> None:
+    """Return `notice` with its rollout as the answer of this call, so that the search sees it."""
+    sent: Any = SentNotice(rollout, notice)
+    return cast("None", sent)
 
 
 def make_runner(world: SmallWorld, process: Process, clock: Clock) -> Runner:
@@ -63,8 +60,8 @@ def make_runner(world: SmallWorld, process: Process, clock: Clock) -> Runner:
 
     metrics = CloudWatchMetrics(process.client(world.client(), "cloudwatch"))
     store = process.store(world.store(process.name))
-    notifier = process.notifier(CapturingNotifier())
-    return Runner(Observer(store, open_target, metrics, clock), notifier, by="tester")
+    observer = Observer(store, open_target, metrics, clock)
+    return Runner(observer, by="tester", announce=process.announcer(capture_notice))
 
 
 def tick(world: SmallWorld, name: str = "tick") -> ReplayableProcess:

@@ -107,14 +107,13 @@ def _rehearsal(name: str, policy: str, scenario: str, place: StoreLocation | Non
         clock, store = stage.runner.clock, stage.runner.store
         journal = _Journal(clock.now())
 
-        class Recorder:
-            def notify(self, rollout: Rollout, notice: Notice) -> None:
-                journal.noticed(clock.now(), "tick", notice)
+        def record(rollout: Rollout, notice: Notice) -> None:
+            journal.noticed(clock.now(), "tick", notice)
 
         def on_tick(rollout: Rollout) -> None:
             journal.saved(clock.now(), "tick", rollout, store.history(rollout.id)[journal.known :])
 
-        runner = replace(stage.runner, notifier=Recorder())
+        runner = replace(stage.runner, announce=record)
         outcome = rehearse(runner, stage.world, stage.policy, every=EVERY, on_tick=on_tick)
         status = of_rehearsal(outcome.status, None)
         journal.add(outcome.ended, "rehearsal", f"exit status {int(status)}")

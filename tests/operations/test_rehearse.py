@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.notifiers.log import LogNotifier
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.core.history import broken_link
 from controller.core.policy import Policy
@@ -153,7 +152,7 @@ def test_a_live_weight_is_adopted_without_a_write(tmp_path: Path) -> None:
     played_in = scenario(function=function_with())
     world = World.for_policy(short_policy(), played_in, seed=1, start=START, adopt=True)
     with SqliteStore(tmp_path / "rollouts.db", durable=False) as store:
-        runner = a_runner(world, store, LogNotifier())
+        runner = a_runner(world, store)
         outcome = rehearse(
             runner, world, short_policy(), every=MINUTE, on_tick=lambda rollout: None, adopt=True
         )

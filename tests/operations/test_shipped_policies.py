@@ -117,17 +117,16 @@ def run_rehearsal(
 ) -> RehearsalOutcome:
     """Return how a rehearsal ends; its notices go to `notices`, and its history replays equally."""
 
-    class Listener:
-        def notify(self, rollout: Rollout, notice: Notice) -> None:
-            if notices is not None:
-                notices.append(notice)
+    def listen(rollout: Rollout, notice: Notice) -> None:
+        if notices is not None:
+            notices.append(notice)
 
     loaded = load(POLICIES[policy]) if isinstance(policy, str) else policy
     with (
         rehearsal(loaded, scenario, seed, adopt=adopt) as stage,
         shared_history(stage.world, (loaded.name, seed, adopt, scenario_without_events(scenario))),
     ):
-        runner = replace(stage.runner, notifier=Listener())
+        runner = replace(stage.runner, announce=listen)
         outcome = rehearse(
             runner,
             stage.world,

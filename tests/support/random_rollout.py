@@ -105,7 +105,8 @@ def _random_action(stage: Stage, chance: Random) -> None:
             contradiction = {"PERCENTAGE": "10", "ENABLED": "true"}
             stage.world.set_variables(FUNCTION, contradiction)
         case 6 if chance.random() < 0.05:
-            rival, rollout_id = a_runner(stage.world, stage.store, stage), stage.rollout.id
+            rollout_id = stage.rollout.id
+            rival = a_runner(stage.world, stage.store, stage.announce)
             stage.world.interceptors.append(
                 ActBefore(WRITE, lambda: rival.roll_back(rollout_id, "at once"))
             )

@@ -13,6 +13,7 @@ from controller.core.decision import Notice
 from controller.core.history import Entry
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
+from controller.engine.deliver import Announce, log_notice
 from controller.engine.execute import Visit
 from controller.engine.observe import Observer
 from controller.engine.tick import Runner
@@ -77,8 +78,8 @@ class Stage:
     notices: list[Notice] = field(default_factory=list)
     _others: ExitStack = field(default_factory=ExitStack)
 
-    def notify(self, rollout: Rollout, notice: Notice) -> None:
-        """Record `notice`: the stage is the notifier of its runner."""
+    def announce(self, rollout: Rollout, notice: Notice) -> None:
+        """Record `notice`: the runner shows its notices here."""
         self.notices.append(notice)
 
     def start(self) -> Rollout:
@@ -86,9 +87,9 @@ class Stage:
         return start(self.runner, StartRequest(self.policy)).rollout
 
     def another_runner(self) -> Runner:
-        """Return the runner of another process, with the same world, file and notifier."""
+        """Return the runner of another process on the same world and file; it adds to `notices`."""
         store = self._others.enter_context(SqliteStore(self.file, durable=False))
-        return a_runner(self.world, store, self)
+        return a_runner(self.world, store, self.announce)
 
     def use_store(self, store: Store) -> None:
         """Let the runner use `store` from now on."""
@@ -129,7 +130,7 @@ class Stage:
         return self.world.calls[WRITE]
 
 
-def a_runner(world: World, store: Store, notifier: Any) -> Runner:
+def a_runner(world: World, store: Store, announce: Announce = log_notice) -> Runner:
     """Return a runner on the real adapters."""
 
     account = simulated_account(world, seed=0)
@@ -141,7 +142,7 @@ def a_runner(world: World, store: Store, notifier: Any) -> Runner:
         account.log_counts(),
         account.alarms(),
     )
-    return Runner(observer, notifier, by="tester")
+    return Runner(observer, by="tester", announce=announce)
 
 
 @contextmanager
@@ -154,8 +155,8 @@ def open_stage(
     world = World.for_policy(policy, played, seed=1, start=START)
     file = folder / "rollouts.db"
     with SqliteStore(file, durable=False) as store, ExitStack() as others:
-        stage = Stage(policy, world, file, store, a_runner(world, store, None), _others=others)
-        stage.runner = replace(stage.runner, notifier=stage)
+        stage = Stage(policy, world, file, store, a_runner(world, store), _others=others)
+        stage.runner = replace(stage.runner, announce=stage.announce)
         yield stage
 
 

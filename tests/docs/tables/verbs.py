@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from controller.adapters.dry_run import DryRunNotifier, DryRunStore, DryRunTarget, Journal
+from controller.adapters.dry_run import DryRunStore, DryRunTarget, Journal
 from controller.core.commands import ALLOWED_PHASES, Command, Verb, apply_command
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.message import Page
@@ -134,7 +134,7 @@ def _dry(runner: Runner) -> Runner:
 
     store = DryRunStore(runner.store, journal)
     observer = replace(runner.observer, store=store, targets=open_target)
-    return replace(runner, observer=observer, notifier=DryRunNotifier(journal))
+    return replace(runner, observer=observer, announce=journal.announce)
 
 
 @contextmanager
