@@ -1,18 +1,13 @@
 """The ARNs of the resources that policies, a store and an operator name."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from controller.adapters.aws.regions import partition_of, region_here
-from controller.adapters.iam.permission import ANY
 from controller.adapters.stores.dynamodb import items
-from controller.core.policy import (
-    Alarm,
-    LogEvents,
-    Policy,
-)
+from controller.core.policy import Policy
 from controller.core.policy.aws_location import AwsLocation
 from controller.ports.monitoring import resource_name
 from controller.process.settings import DynamoDbLocation, StoreLocation
@@ -45,27 +40,10 @@ def resource_arns(
 ) -> dict[str, Sequence[str]]:
     """Return the ARNs for each name in braces that a `Permission.resource` may have."""
     policies = list(policies)
-    gates = {group for policy in policies for group in _gate_groups(policy)}
-    verified = {
-        policy.log_group_of(verify)
-        for policy in policies
-        if (verify := policy.verify_rollback) is not None
-    }
-    own_groups = {
-        (policy.verify_rollback and policy.verify_rollback.log_group) or policy.target.log_group
-        for policy in policies
-    } - {""}
-    alarms = any(isinstance(one, Alarm) for policy in policies for one in policy.criteria.values())
     stacks = sorted({resource_name(policy.name) for policy in policies})
     table = store.table if isinstance(store, DynamoDbLocation) else None
     return {
-        "alarms": [ANY] if alarms else [],
         **_declared_arns(policies, where),
-        "gate_logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(gates)],
-        "logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(gates | verified)],
-        "function_logs": [
-            where.arn("logs", f"log-group:{group}:*") for group in sorted(own_groups)
-        ],
         "key": sorted(set(keys.functions)),
         "secret_key": sorted(set(keys.secrets)),
         "table": [where.arn("dynamodb", f"table/{table}")] if table else [],
@@ -100,6 +78,12 @@ def _declared_arns(policies: Sequence[Policy], where: AwsLocation) -> dict[str, 
     channels = [channel for policy in policies for channel in policy.notify or ()]
     hooks = [hook for policy in policies if policy.hooks for _, hook in policy.hooks.all()]
     named = [one.arns(where) for one in (*targets, *channels, *hooks)]
+    named += [
+        criterion.arns(where, policy.target.log_group)
+        for policy in policies
+        for criterion in policy.criteria.values()
+    ]
+    named += [_log_arns(policy, where) for policy in policies]
     references = [one.secret_reference for one in (*channels, *hooks)]
     # Secrets Manager appends six characters to the name of a secret in its ARN.
     secrets = [
@@ -110,6 +94,19 @@ def _declared_arns(policies: Sequence[Policy], where: AwsLocation) -> dict[str, 
     return _merged([*named, {"secret": secrets}])
 
 
+def _log_arns(policy: Policy, where: AwsLocation) -> Mapping[str, Sequence[str]]:
+    """Return the log groups of the drain after a rollback, and of the application."""
+    verify, own = policy.verify_rollback, policy.target.log_group
+    if verify is None:
+        searched = []
+    else:
+        searched, own = [policy.log_group_of(verify)], verify.log_group or own
+    return {
+        "logs": [where.arn("logs", f"log-group:{group}:*") for group in searched],
+        "function_logs": [where.arn("logs", f"log-group:{own}:*")] if own else [],
+    }
+
+
 def _merged(many: Iterable[Mapping[str, Sequence[str]]]) -> dict[str, Sequence[str]]:
     """Return the ARNs of all mappings by name, each once."""
     merged = defaultdict[str, set[str]](set)
@@ -117,10 +114,3 @@ def _merged(many: Iterable[Mapping[str, Sequence[str]]]) -> dict[str, Sequence[s
         for name, values in arns.items():
             merged[name].update(values)
     return {name: sorted(values) for name, values in merged.items()}
-
-
-def _gate_groups(policy: Policy) -> Iterator[str]:
-    """Yield the log group of each criterion of `policy` that counts log events."""
-    for one in policy.criteria.values():
-        if isinstance(one, LogEvents):
-            yield policy.log_group_of(one)

@@ -12,7 +12,7 @@ attestation        signature of a person
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import chain
 from typing import Annotated, Final, Literal, Self, TypeAlias
@@ -29,6 +29,7 @@ from pydantic import (
     model_validator,
 )
 
+from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.base import Count, Model, Name, WindowLength
 from controller.core.policy.baseline import Baseline, ConcurrentBaseline, FrozenBaseline
 from controller.core.policy.judging import (
@@ -435,6 +436,10 @@ class Alarm(Criterion):
         "of the target."
     )
 
+    def arns(self, where: AwsLocation, log_group: str) -> Mapping[str, Sequence[str]]:
+        """Return every alarm: CloudWatch describes alarms by no narrower resource."""
+        return {"alarms": ["*"]}
+
 
 class LogEvents(Criterion):
     """An event is absent from the log of the function, or present in it, while logs arrive."""
@@ -480,6 +485,11 @@ class LogEvents(Criterion):
         if self.control == self.event:
             raise ValueError("`control` must be another event: it proves that logs arrive")
         return self
+
+    def arns(self, where: AwsLocation, log_group: str) -> Mapping[str, Sequence[str]]:
+        """Return the ARN of the log group."""
+        groups = [where.arn("logs", f"log-group:{self.log_group or log_group}:*")]
+        return {"gate_logs": groups, "logs": groups}
 
     @property
     def event(self) -> str:

@@ -4,12 +4,13 @@ A field of the sequential judge is None where a policy leaves it out, so that po
 stored before the field existed keep their digest.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
+from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.base import Count, Model, Name, WindowLength
 from controller.core.units import PercentUpTo, quote_value
 
@@ -88,6 +89,13 @@ class Criterion(Model):
     def references(self) -> Iterator[Reference]:
         """Yield every metric that is named, with its place."""
         yield from ()
+
+    def arns(self, where: AwsLocation, log_group: str) -> Mapping[str, Sequence[str]]:
+        """Return the ARNs for the names in braces in the permissions of its sources.
+
+        log_group: that of the target, where the criterion names none.
+        """
+        return {}
 
 
 class WindowedRule(Criterion):
