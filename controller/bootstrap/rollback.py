@@ -11,7 +11,7 @@ from controller.adapters.stores.sqlite.rollback_targets_file import KnownTarget 
 from controller.adapters.stores.sqlite.rollback_targets_file import read_targets
 from controller.bootstrap.account import real_account
 from controller.core.observation import TargetReading
-from controller.core.policy.check.wording import message
+from controller.core.policy.check.parse import field_message
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.isolation import problem_of
@@ -51,7 +51,9 @@ def bare_target(function: str, percentage: str, boolean: str | None) -> LambdaEn
             kind="lambda-env", function=function, percentage=percentage, boolean=boolean
         )
     except ValidationError as error:
-        problems = "; ".join(f"--{item['loc'][0]}: {message(item)}" for item in error.errors())
+        problems = "; ".join(
+            f"--{item['loc'][0]}: {field_message(LambdaEnv, item)}" for item in error.errors()
+        )
         raise UsageError(f"this names no target: {problems}") from error
 
 

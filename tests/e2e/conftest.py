@@ -15,7 +15,7 @@ from freezegun import freeze_time
 import controller
 from controller.adapters.aws.clients import Clients
 from controller.adapters.cloudformation import monitoring_stack
-from controller.bootstrap import app, copy_store, rollback
+from controller.bootstrap import account, app
 from controller.engine import limits
 from tests.e2e import proxy, stored_items
 from tests.e2e.account import Account
@@ -90,7 +90,7 @@ def makes_clients_once(loads_models_once: None, monkeypatch: pytest.MonkeyPatch)
         caller = ((name, os.environ[name]) for name in os.environ if name.startswith("AWS_"))
         return clients_by_caller.setdefault(tuple(sorted(caller)), Clients())
 
-    for module in (app, rollback, copy_store):
+    for module in (account, app):
         monkeypatch.setattr(module, "Clients", clients)
 
 

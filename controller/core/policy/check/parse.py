@@ -80,6 +80,11 @@ def _problem(item: ErrorDetails, data: object) -> Problem:
     return Problem(place, text)
 
 
+def field_message(model: type[Model], item: ErrorDetails) -> str:
+    """Return what is wrong with a field of `model`, where it was read outside a policy file."""
+    return wording.message(item, form=_form(_field_type(model, item["loc"][0])))
+
+
 def _form(annotation: Any) -> str:
     """Return what a text of this annotation is, as its model says it."""
     forms = (one.words for one in _bare(annotation)[1] if isinstance(one, Form))
