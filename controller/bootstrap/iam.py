@@ -148,7 +148,7 @@ def template_parameters(
     arns_by_name = resource_arns(policies, None, where, keys)
     used = {
         name[1]
-        for _, permissions in declared_permissions(policies)
+        for _, permissions in declared_permissions()
         for one in permissions
         if {Job.TICK, Job.START} & set(one.jobs) and (name := _NAME.search(one.resource))
     }
