@@ -10,8 +10,9 @@ from controller.cli import options
 from controller.cli.call import Call, is_policy_file, load_policy
 from controller.cli.operator_verbs import REQUIRED_REASON
 from controller.cli.result import Result
-from controller.operations.start import start as operations
 from controller.operations.start.start import StartRequest, StartResult
+from controller.operations.start.start import retry as start_again
+from controller.operations.start.start import start as start_rollout
 from controller.render.status import rollout_data, rollout_text
 from controller.text import printable
 
@@ -33,7 +34,7 @@ def start(call: Call, policy: Path, revision: str | None, adopt: bool) -> Result
     """
     request = StartRequest(load_policy(policy), revision, adopt=adopt)
     with call.app_session(create=True) as app:
-        started = operations.start(app.runner, request)
+        started = start_rollout(app.runner, request)
     return _result("start", app, started)
 
 
@@ -51,7 +52,7 @@ def retry(call: Call, rollout: str, adopt: bool, reason: str) -> Result:
     policy = load_policy(rollout) if is_policy_file(rollout) else None
     with call.app_session() as app:
         rollout_id = call.rollout_id(app.runner.store, rollout)
-        started = operations.retry(app.runner, rollout_id, reason, policy, adopt=adopt)
+        started = start_again(app.runner, rollout_id, reason, policy, adopt=adopt)
     return _result("retry", app, started)
 
 

@@ -75,6 +75,9 @@ def test_a_weight_that_is_live_already_is_not_written_again(desk: Desk) -> None:
     assert output.startswith(
         "handler: 40 % is in force already, nothing was written: PERCENTAGE=40"
     )
+    dry = desk.run("set-weight", desk.policy, "40", "--dry-run").out
+    assert dry.startswith(output)
+    assert dry.endswith("\nwould: nothing\n")
 
 
 def test_a_dry_run_says_what_it_would_write(desk: Desk) -> None:
