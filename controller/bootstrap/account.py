@@ -69,14 +69,14 @@ class AwsAccount:
         Raises TargetError when no installed package has its kind, UsageError as `client` does.
         """
         if isinstance(target, MissingTarget):
-            raise TargetError(f"{target.problem}; install it where rolloutctl runs")
+            raise TargetError(target.problem)
         adapter: InspectableTarget = load(target.opened_by)(target, self)
         return adapter
 
     def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
         """Deliver `message` to `channel`. Raises DeliveryError."""
         if isinstance(channel, MissingChannel):
-            raise DeliveryError(f"{channel.problem}; install it where rolloutctl runs")
+            raise DeliveryError(channel.problem)
         try:
             cast("DeliveringChannel", channel).deliver(self, rollout, message)
         except UsageError as error:  # no client: no region, or no credentials

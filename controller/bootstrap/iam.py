@@ -67,16 +67,19 @@ def declared_permissions(
 ) -> Iterator[tuple[str, Sequence[Permission]]]:
     """Yield each module that calls AWS, with its permissions.
 
-    These are the adapters of rolloutctl, and the modules of the kinds of other packages in
-    `policies`.
+    These are the adapters of rolloutctl, and the modules of the kinds and of the targets' adapters
+    that `policies` name and another package has.
     """
+    policies = list(policies)
     own = [one.name for one in pkgutil.walk_packages(adapters.__path__, f"{adapters.__name__}.")]
     kinds = [
         kind
         for policy in policies
         for kind in (policy.target, *policy.criteria.values(), *(policy.notify or ()))
     ]
-    for module in dict.fromkeys((*own, *(type(kind).__module__ for kind in kinds))):
+    models = [type(kind).__module__ for kind in kinds]
+    opened = [policy.target.opened_by.partition(":")[0] for policy in policies]
+    for module in dict.fromkeys((*own, *models, *filter(None, opened))):
         if permissions := getattr(import_module(module), "IAM", ()):
             yield module, permissions
 

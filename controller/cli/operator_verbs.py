@@ -69,16 +69,18 @@ _TABLE: Final = (
         Verb.RESUME,
         """Go on after a pause.
 
-        Where nobody moved the weight, the bake goes on with what was measured. Otherwise the step
-        begins anew, and the weight has to be put back before, taken back (--restore, never up), or
-        kept (--keep).
+        Where the weight was not changed outside rolloutctl, the bake goes on with what was
+        measured. Otherwise the step begins anew, and the weight has to be put back before, taken
+        back (--restore, never up), or kept (--keep).
         """,
         (
             click.option(
                 "--restore", is_flag=True, help="Take a raised weight back to what was asked for."
             ),
             click.option(
-                "--keep", is_flag=True, help="Go on with the live weight that another hand set."
+                "--keep",
+                is_flag=True,
+                help="Go on with the live weight that was set outside rolloutctl.",
             ),
             _REASON,
         ),

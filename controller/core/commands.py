@@ -381,6 +381,8 @@ def _set_weight(
         )
     if target.weight == weight:
         raise refusal(rollout, command.verb, f"{weight} % is live already")
+    if target.weight is not None and weight > target.weight and rollout.policy.missing_kinds:
+        raise refusal(rollout, command.verb, to.missing_kinds_block(rollout.policy).text)
     return to.pause_and_set_weight(rollout, target, weight, command.reason, now)
 
 

@@ -67,6 +67,8 @@ def _next_while_pending(rollout: Rollout) -> tuple[datetime | None, str]:
     unreadable = rollout.reason is Reason.TARGET_UNREADABLE and rollout.barrier == Reason.FROZEN
     if frozen is not None and (rollout.reason is Reason.FROZEN or unreadable):
         return frozen.until, f"{rollout.weight} % at {clock_text(frozen.until)}"
+    if rollout.reason is Reason.KIND_MISSING:
+        return None, f"{rollout.weight} % once the package is installed"
     if rollout.policy.target.observed:
         return None, f"{rollout.weight} % once {rollout.policy.target.name} has it"
     pending_since = rollout.unfinished_since or rollout.intent.asked

@@ -7,16 +7,21 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from controller.core.policy import Policy
+from controller.core.policy.kinds import KindError
 from controller.core.units import PERCENT_PATTERN, format_duration, format_percent
+from controller.errors import UsageError
 
 
 def policy_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of a policy file.
 
     It describes every field and its form; `rolloutctl validate` also checks fields against each
-    other.
+    other. Raises UsageError when an installed package has a kind that cannot be used.
     """
-    schema = Policy.model_json_schema(schema_generator=_PolicyJsonSchema)
+    try:
+        schema = Policy.model_json_schema(schema_generator=_PolicyJsonSchema)
+    except KindError as error:
+        raise UsageError(f"{error}; mend or remove that package") from error
     schema["properties"]["steps"]["minItems"] = 1
     return {
         "$schema": _PolicyJsonSchema.schema_dialect,

@@ -7,6 +7,8 @@ import pytest
 from moto import mock_aws
 
 from controller.bootstrap.account import real_account
+from controller.bootstrap.iam import Job, iam_policy, template_parameters
+from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.errors import PolicyError, WriteConflictError
 from controller.policy_file.loader import loads
@@ -14,6 +16,7 @@ from controller.policy_file.schema import policy_schema
 from controller.testing import check_target, installed, rehearse
 from tests.examples.dynamodb_flag import DynamoDbFlag
 
+WRITTEN = "{kind: dynamodb-flag, table: flags, flag: new-checkout}"
 POLICY = """\
 version: 1
 name: checkout
@@ -109,3 +112,14 @@ def test_it_reads_and_writes_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(WriteConflictError):
         item.shift_to(10, at_zero.token)
     assert item.read().has_applied(0)
+
+
+def test_its_permissions_are_printed_and_add_no_parameter_to_the_template() -> None:
+    """CloudFormation refuses a parameter that the template does not declare."""
+    policy = loads(POLICY, "p.yaml")
+    plain = loads(POLICY.replace(WRITTEN, "{kind: lambda-env, function: f, percentage: P_}"), "p")
+    where = AwsLocation("123456789012", "eu-west-1", "aws")
+    allowed = iam_policy([policy], None, [Job.TICK], where)["Statement"]
+    (flag,) = [one for one in allowed if "dynamodb:UpdateItem" in one["Action"]]
+    assert flag["Resource"] == ["arn:aws:dynamodb:eu-west-1:123456789012:table/flags"]
+    assert template_parameters([policy], where).keys() == template_parameters([plain], where).keys()

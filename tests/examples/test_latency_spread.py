@@ -1,18 +1,20 @@
 """A criterion of another package, in one file: validated, judged, and shown."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from click.testing import CliRunner
 
 from controller.cli import rolloutctl
-from controller.core.judge.findings import Verdict
+from controller.core.judge.findings import Label, Verdict
 from controller.core.policy.check.parse import parse
 from controller.errors import PolicyError
 from controller.policy_file.loader import loads
 from controller.policy_file.schema import policy_schema
 from controller.testing import Rehearsal, installed, rehearse
+from tests.examples.latency_spread import LatencySpread
 
 POLICY = """\
 version: 1
@@ -27,6 +29,15 @@ steps:
   - {weight: 10, bake: 10m}
   - {weight: 50, bake: 10m}
   - {weight: 100, bake: 30m}
+"""
+
+COUNTS = """\
+metrics:
+  requests: {namespace: AWS/ApiGateway, name: Count, statistic: Sum, dimensions: {ApiName: shop}}
+  errors: {namespace: AWS/ApiGateway, name: 5XXError, statistic: Sum, dimensions: {ApiName: shop}}
+"""
+WORKS = """\
+  works: {kind: success_rate, judge: sequential, total: requests, failures: [errors], min: 99.9%}
 """
 
 WORLD = """\
@@ -90,3 +101,26 @@ def test_a_mistake_in_it_is_one_line_with_its_place() -> None:
 def test_a_snapshot_is_read_back_as_it_was() -> None:
     policy = loads(POLICY, "p.yaml")
     assert parse(policy.model_dump(mode="json", by_alias=True, exclude_none=True)) == policy
+
+
+class Faulty(LatencySpread):
+    """The same criterion with a fault in its package."""
+
+    kind: Literal["faulty"]  # type: ignore[assignment] # another kind, on purpose
+
+    def value(self, points: Mapping[str, float]) -> tuple[float, float] | None:
+        return points["no such metric"], 1.0
+
+
+def test_a_fault_of_the_package_stops_no_other_criterion(tmp_path: Path) -> None:
+    both = POLICY.replace("steps:", WORKS + "steps:").replace("metrics:\n", COUNTS)
+    both = both.replace("latency_spread", "faulty")
+    scenario = tmp_path / "errors.yaml"
+    errors = "events: [{kind: errors, at: {step: 1, after: 4m}, path: canary, server_errors: 5%}]"
+    scenario.write_text(WORLD.replace("SIGMA", "0.3") + errors, encoding="utf-8")
+    with installed("rolloutctl.criteria", {"faulty": f"{__name__}:Faulty"}):
+        failing = rehearse(both, str(scenario))
+    findings = {one.criterion: one for one in failing.outcome.rollout.findings}
+    assert findings["spread"].label is Label.BAD_DATA
+    assert (failing.phase, failing.weight) == ("rolled_back", 0)
+    assert findings["works"].verdict is Verdict.FAIL

@@ -77,6 +77,11 @@ class Pipeline:
         return self._setup.runner.run_command(self.rollout.id, command)
 
     @property
+    def recorded(self) -> list[str]:
+        """The kinds of the entries in the history."""
+        return [one.kind for one in self._setup.runner.store.history(self.rollout.id)]
+
+    @property
     def writes(self) -> int:
         """The writes that the pipeline did not make."""
         return self._setup.world.calls["dynamodb", "UpdateItem"] - self._moves
@@ -100,6 +105,10 @@ def test_each_decision_is_the_answer_and_waits_for_the_weight() -> None:
         assert moved.ticks(120).reason is Reason.WAITING  # longer than shift_timeout
         assert (moved.rollout.phase, moved.rollout.weight) == (Phase.PROGRESSING, 10)
         assert "something else moves flags/new-checkout" in moved.rollout.sentence
+        assert moved.rollout.write_error == ""
+        assert moved.rollout.next_at is None
+        moved.moves_to(0)  # the item changes, and its weight does not
+        assert moved.rollout.reason is Reason.WAITING
         moved.moves_to(10)
         assert moved.rollout.settled is not None
         assert moved.ticks(30).weight == 50
@@ -139,12 +148,16 @@ def test_a_rollback_is_an_answer_too_and_unconfirmed_until_the_weight_is_0() -> 
         visit = moved.asks(Command(Verb.ROLLBACK, "looks bad"))
         assert visit.rollout.phase is Phase.ROLLING_BACK
         assert of_rollback(visit) is Exit.UNCONFIRMED
+        assert visit.rollout.write_error == ""
+        assert moved.ticks(1).phase is Phase.ROLLING_BACK
+        assert not moved.alerts
         assert moved.ticks(10).phase is Phase.ROLLING_BACK  # longer than rollback_timeout
         assert moved.alerts == (Alert.ROLLBACK_UNCONFIRMED,)
         moved.moves_to(0)
         assert moved.rollout.phase is Phase.ROLLED_BACK
         moved.moves_to(10)
         assert moved.ticks(5).phase is Phase.ROLLED_BACK  # reported, and left alone
+        assert "guarding_zero" not in moved.recorded
         assert moved.writes == 0
 
 

@@ -6,6 +6,7 @@ criterion; `Reader` finds the series by the names that a policy gives its metric
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import NamedTuple, TypeAlias
 
 from controller.core.judge.evidence import BaselineMeasurement
@@ -227,10 +228,15 @@ def _traffic_share(canary: Mapping[int, float], control: Mapping[int, float]) ->
 def _measured(criterion: MeasuredCriterion, points: Mapping[str, Mapping[int, float]]) -> Measure:
     def measure(start: int) -> Window | None:
         found = {name: one[start] for name, one in points.items() if start in one}
-        value = criterion.value(found)
-        if value is None:
-            return None
-        measured, samples = value
+        try:
+            value = criterion.value(found)
+            if value is None:
+                return None
+            measured, samples = map(float, value)
+        except Exception:  # noqa: BLE001 - a package's fault keeps no other criterion from failing
+            return _INCONSISTENT
+        if not (isfinite(measured) and isfinite(samples)):
+            return _INCONSISTENT
         return Window(samples, measured, measured, criterion.breaches(measured))
 
     return measure

@@ -21,7 +21,6 @@ from pydantic import (
     AfterValidator,
     ConfigDict,
     Field,
-    PrivateAttr,
     ValidationInfo,
     WithJsonSchema,
     field_serializer,
@@ -47,7 +46,7 @@ from controller.core.policy.judging import (
     require_metrics,
     require_sequential,
 )
-from controller.core.policy.kinds import Kinds
+from controller.core.policy.kinds import Kinds, MissingKind
 from controller.core.policy.verify_rollback import EventPattern, LogGroup
 from controller.core.units import (
     PERCENT_PATTERN,
@@ -519,17 +518,8 @@ BoundedCriterion: TypeAlias = SuccessRate | LatencyIncrease | Threshold | Traffi
 NonMetricCriterion: TypeAlias = Alarm | LogEvents | Attestation
 
 
-class MissingCriterion(Criterion):
+class MissingCriterion(Criterion, MissingKind):
     """A stored criterion whose kind has no usable model here: it is never judged."""
-
-    model_config = ConfigDict(extra="allow")
-
-    _problem: str = PrivateAttr(default="")
-
-    @property
-    def problem(self) -> str:
-        """Why there is no model."""
-        return self._problem
 
 
 CRITERIA: Final = Kinds(

@@ -9,9 +9,17 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Annotated, Any, Final, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, Self, TypeVar
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
+from pydantic import (
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PrivateAttr,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
@@ -26,6 +34,26 @@ STORED: Final = {"stored": True}
 
 class KindError(Exception):
     """A kind has no usable model; the text says why."""
+
+
+class MissingKind(Model):
+    """Base of what stands for a stored value whose model cannot be used here; it keeps the text."""
+
+    model_config = ConfigDict(extra="allow")
+
+    _problem: str = PrivateAttr(default="")
+
+    @property
+    def problem(self) -> str:
+        """Why there is no model, and what to do."""
+        return f"{self._problem}; install its package where rolloutctl runs"
+
+    @classmethod
+    def of(cls, value: Mapping[Any, Any], problem: str) -> Self:
+        """Return the placeholder of `value`."""
+        placeholder = cls.model_validate(value)
+        placeholder._problem = problem
+        return placeholder
 
 
 M = TypeVar("M", bound=Model)
@@ -45,7 +73,7 @@ class Kinds(Generic[M]):
         group: str,
         built_in: Mapping[str, str],
         base: type[M],
-        placeholder: type[M],
+        placeholder: type[MissingKind],
     ) -> None:
         self.family, self.group = family, group
         self._built_in, self._base, self._placeholder = built_in, base, placeholder
@@ -130,7 +158,7 @@ class Kinds(Generic[M]):
             model = self.model(kind)
         except KindError as error:
             if info.context == STORED:
-                return self._stored_without_model(value, str(error))
+                return self._placeholder.of(value, str(error))  # type: ignore[return-value] # an M
             facts: dict[str, Any] = {
                 "family": self.family,
                 "kind": kind,
@@ -138,12 +166,13 @@ class Kinds(Generic[M]):
                 "problem": str(error) if kind in self.names() else "",
             }
             raise PydanticCustomError(KIND_UNKNOWN, "kind: no usable kind", facts) from error
-        return model.model_validate(value, context=info.context)
-
-    def _stored_without_model(self, value: Mapping[Any, Any], problem: str) -> M:
-        placeholder = self._placeholder.model_validate(value)
-        object.__setattr__(placeholder, "_problem", problem)
-        return placeholder
+        try:
+            return model.model_validate(value, context=info.context)
+        except ValidationError:
+            if info.context != STORED or kind in self._built_in:
+                raise
+            problem = f"the installed {self.family} kind {kind!r} does not take the stored value"
+            return self._placeholder.of(value, problem)  # type: ignore[return-value] # an M
 
 
 def load(path: str) -> Any:

@@ -13,17 +13,17 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from controller.core.policy.base import Form, Model, Name
-from controller.core.policy.criteria import CRITERIA, LogEvents, MissingCriterion
+from controller.core.policy.criteria import CRITERIA, LogEvents
 from controller.core.policy.freeze import Freeze, Frozen
 from controller.core.policy.hooks import Hook, Hooks
 from controller.core.policy.judging import DEFAULT_FALSE_ROLLBACK, Budget, Criterion
+from controller.core.policy.kinds import MissingKind
 from controller.core.policy.notify import (
     SUMMARY_EVERY,
     Channels,
-    MissingChannel,
     SummaryEvery,
 )
-from controller.core.policy.targets import MissingTarget, Target
+from controller.core.policy.targets import Target
 from controller.core.policy.verify_rollback import VerifyRollback
 from controller.core.units import DurationRange, format_duration, quote_value
 
@@ -191,11 +191,7 @@ class Policy(Model):
     def missing_kinds(self) -> list[str]:
         """Why kinds that this stored policy names cannot be used here; empty when all can."""
         kinds = (self.target, *self.criteria.values(), *(self.notify or ()))
-        return [
-            one.problem
-            for one in kinds
-            if isinstance(one, MissingTarget | MissingCriterion | MissingChannel)
-        ]
+        return [one.problem for one in kinds if isinstance(one, MissingKind)]
 
     def log_group_of(self, searched: LogEvents | VerifyRollback) -> str:
         """Return the log group in which the events of `searched` are counted."""

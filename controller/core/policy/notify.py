@@ -7,15 +7,13 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 from pydantic import (
     AfterValidator,
     BeforeValidator,
-    ConfigDict,
     Field,
-    PrivateAttr,
     model_validator,
 )
 
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.base import Form, Model
-from controller.core.policy.kinds import Kinds
+from controller.core.policy.kinds import Kinds, MissingKind
 from controller.core.units import DurationRange
 
 VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,254}$"
@@ -115,17 +113,8 @@ class Channel(Model):
         return self.kind
 
 
-class MissingChannel(Channel):
+class MissingChannel(Channel, MissingKind):
     """A stored channel whose kind has no usable model here: nothing is delivered to it."""
-
-    model_config = ConfigDict(extra="allow")
-
-    _problem: str = PrivateAttr(default="")
-
-    @property
-    def problem(self) -> str:
-        """Why there is no model."""
-        return self._problem
 
 
 CHANNELS: Final = Kinds(

@@ -22,6 +22,7 @@ from controller.core.transitions.block import (
     advance_block,
     block_advance,
     hook_block,
+    missing_kinds_block,
     stay_blocked,
     was_blocked,
 )
@@ -95,6 +96,7 @@ __all__ = [
     "lower_move",
     "mark_baking",
     "mark_holding",
+    "missing_kinds_block",
     "next_step",
     "pause_and_set_weight",
     "pause_by_operator",

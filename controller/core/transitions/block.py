@@ -63,8 +63,7 @@ def advance_block(rollout: Rollout, now: datetime) -> Block | None:
 
 def missing_kinds_block(policy: Policy) -> Block:
     """Return the block of a policy with kinds that cannot be used here: it is only lowered."""
-    problems = "; ".join(policy.missing_kinds)
-    return Block(Reason.KIND_MISSING, f"{problems}; install it where rolloutctl runs")
+    return Block(Reason.KIND_MISSING, "; ".join(policy.missing_kinds))
 
 
 def hook_block(rollout: Rollout, answers: Mapping[str, HookAnswer]) -> Block | None:

@@ -1,19 +1,22 @@
 """A stored policy whose kinds are not installed here: read, kept as it is, and only lowered."""
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
 from controller.core.codec import dump, load
 from controller.core.commands import Command, Verb
 from controller.core.decide import Commanded, Observed, decide
-from controller.core.decision import Lower
+from controller.core.decision import Lower, Shift
 from controller.core.observation import Observation
-from controller.core.policy import Policy
+from controller.core.policy import Channel, Policy
 from controller.core.policy.check.parse import PolicyProblems, parse
 from controller.core.policy.kinds import STORED
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import UsageError
+from controller.policy_file.schema import policy_schema
+from controller.testing import installed
 from tests.support.rollouts import MINUTE, NOON, POLICY, a_reading, a_rollout
 
 QUEUE = {"kind": "queue_age", "queue": "orders", "limits": {"most": "5m", "steps": [1, 2]}}
@@ -79,3 +82,44 @@ def test_it_is_rolled_back_as_any_other(policy: Policy) -> None:
     decision = decide(rollout, Commanded(Observation(a_reading(10)), command), NOON + MINUTE)
     assert decision.rollout.phase is Phase.ROLLING_BACK
     assert isinstance(decision.move, Lower)
+
+
+def test_an_operator_lowers_its_weight_and_does_not_raise_it(policy: Policy) -> None:
+    rollout = stored(a_rollout(settled=NOON), policy)
+    observation = Observation(a_reading(10))
+    raised = Command(Verb.SET_WEIGHT, "more", weight=50)
+    with pytest.raises(UsageError, match="no installed package"):
+        decide(rollout, Commanded(observation, raised), NOON + MINUTE)
+    lowered = Command(Verb.SET_WEIGHT, "less", weight=5)
+    decision = decide(rollout, Commanded(observation, lowered), NOON + MINUTE)
+    assert isinstance(decision.move, Shift)
+    assert decision.move.weight == 5
+
+
+def test_a_delayed_raise_names_no_time_after_which_it_would_be_rolled_back(policy: Policy) -> None:
+    rollout = stored(a_rollout(), policy)
+    decision = decide(rollout, Observed(Observation(a_reading(0))), NOON + MINUTE)
+    assert "rolls back" not in decision.rollout.next
+    assert decision.rollout.next_at is None
+
+
+class Narrow(Channel):
+    """A kind whose installed version takes no field of the stored one."""
+
+    kind: Literal["pager"]
+
+
+def test_a_stored_value_that_the_installed_package_refuses_is_kept_too() -> None:
+    with installed("rolloutctl.notifiers", {"pager": f"{__name__}:Narrow"}):
+        policy = Policy.model_validate(MISSING["a channel"], context=STORED)
+    (problem,) = policy.missing_kinds
+    assert "the installed channel kind 'pager' does not take" in problem
+    assert policy.model_dump(mode="json", exclude_none=True)["notify"] == [PAGER]
+
+
+def test_a_package_that_cannot_be_imported_is_an_error_with_its_kind() -> None:
+    with (
+        installed("rolloutctl.notifiers", {"pager": "no_such_module:Pager"}),
+        pytest.raises(UsageError, match=r"channel kind 'pager' .* cannot be loaded"),
+    ):
+        policy_schema()

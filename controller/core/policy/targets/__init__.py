@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Final, TypeAlias
 
-from pydantic import ConfigDict, Field, PrivateAttr
+from pydantic import Field
 
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.base import Model
-from controller.core.policy.kinds import Kinds
+from controller.core.policy.kinds import Kinds, MissingKind
 
 
 class TargetSpec(Model):
@@ -63,22 +63,13 @@ class TargetSpec(Model):
         return f"{self.name}: {', '.join(self.settings(0))}"
 
 
-class MissingTarget(TargetSpec):
+class MissingTarget(TargetSpec, MissingKind):
     """A stored target whose kind has no usable model here: it can be neither read nor written."""
-
-    model_config = ConfigDict(extra="allow")
-
-    _problem: str = PrivateAttr(default="")
 
     @property
     def name(self) -> str:
         """The kind, which is all that is known."""
         return f"a target of the kind {self.kind}"
-
-    @property
-    def problem(self) -> str:
-        """Why there is no model."""
-        return self._problem
 
     def settings(self, weight: int) -> dict[str, str]:
         """Return nothing: the settings are unknown."""
