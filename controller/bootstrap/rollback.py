@@ -11,11 +11,11 @@ from controller.adapters.stores.sqlite.rollback_targets_file import KnownTarget 
 from controller.adapters.stores.sqlite.rollback_targets_file import read_targets
 from controller.bootstrap.account import real_account
 from controller.core.observation import TargetReading
-from controller.core.policy.check.parse import field_message
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.isolation import problem_of
 from controller.errors import TargetError, UsageError, WriteRefusedError
+from controller.policy_file.check.parse import field_message
 from controller.ports.target import InspectableTarget
 from controller.process.settings import SqliteLocation, StoreLocation
 

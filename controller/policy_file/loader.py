@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from controller.core.policy import Policy
-from controller.core.policy.check.parse import PolicyProblems, parse
-from controller.core.policy.check.problem import Problem
 from controller.errors import PolicyError
 from controller.policy_file import yaml
+from controller.policy_file.check.parse import PolicyProblems, parse
+from controller.policy_file.check.problem import Problem
 from controller.policy_file.yaml import Source
 
 

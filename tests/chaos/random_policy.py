@@ -4,7 +4,7 @@ from random import Random
 from typing import Any, Final
 
 from controller.core.policy import Policy
-from controller.core.policy.check.parse import parse
+from controller.policy_file.check.parse import parse
 from controller.simulation.scenario.scenario import Scenario
 
 _API: Final = {"namespace": "AWS/ApiGateway", "dimensions": {"ApiName": "orders"}}

@@ -15,7 +15,6 @@ from controller.adapters.notifiers.slack import SlackChannel
 from controller.adapters.notifiers.sns import SnsChannel
 from controller.core.policy.base import Model
 from controller.core.policy.baseline import ConcurrentBaseline, FixedBaseline, FrozenBaseline
-from controller.core.policy.check.parse import parse
 from controller.core.policy.criteria import (
     Alarm,
     Attestation,
@@ -37,6 +36,7 @@ from controller.core.policy.verify_rollback import VerifyRollback
 from controller.core.units import format_duration, format_percent
 from controller.errors import PolicyError
 from controller.policy_file import yaml
+from controller.policy_file.check.parse import parse
 from controller.policy_file.loader import loads
 
 TEXT = (Path(__file__).parents[2] / "docs" / "policy.md").read_text(encoding="utf-8")

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from controller.cli import rolloutctl
 from controller.core.judge.findings import Label, Verdict
-from controller.core.policy.check.parse import parse
 from controller.errors import PolicyError
+from controller.policy_file.check.parse import parse
 from controller.policy_file.loader import loads
 from controller.policy_file.schema import policy_schema
 from controller.testing import Rehearsal, installed, rehearse

@@ -14,7 +14,6 @@ from controller.core.judge.evidence import BaselineMeasurement, StepInterval
 from controller.core.judge.sequential_tests import CriterionTests
 from controller.core.judge.series import Window
 from controller.core.policy import Policy
-from controller.core.policy.check.parse import parse
 from controller.core.stats.binomial import requests_to_prove
 from controller.core.stats.combined_tests import Fold, fold_minute
 from controller.core.units import MINUTE_S
@@ -28,6 +27,7 @@ from controller.operations.feasibility import (
     detection_models,
     power_of,
 )
+from controller.policy_file.check.parse import parse
 from controller.simulation.traffic.random_draws import binomial, poisson
 
 COUNT = {"namespace": "Shop", "statistic": "Sum"}

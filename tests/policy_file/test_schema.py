@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from controller.core.policy.check.parse import parse
 from controller.policy_file import yaml
+from controller.policy_file.check.parse import parse
 from controller.policy_file.schema import policy_schema
 
 SHIPPED = sorted((Path(__file__).parents[2] / "policies").glob("*.yaml"))

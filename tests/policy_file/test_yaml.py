@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from controller.core.policy.check.problem import Problem
 from controller.errors import PolicyError
+from controller.policy_file.check.problem import Problem
 from controller.policy_file.yaml import parse, read
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from controller.core.policy import Policy
-from controller.core.policy.check.parse import parse
 from controller.operations.feasibility import Detection, Power, Shortfall, ShortfallKind, StepPower
 from controller.policy_file import yaml
+from controller.policy_file.check.parse import parse
 from controller.render.feasibility import gate_power, power_data, power_text
 from tests.core.policy.test_policy import changed
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from controller.core.policy.check.parse import parse
+from controller.policy_file.check.parse import parse
 from controller.render.plan import plan_data, plan_text
 from tests.core.policy.test_policy import changed
 

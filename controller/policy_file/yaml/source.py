@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.core.policy.check.problem import Place, Problem, place_text
 from controller.errors import Flaw, PolicyError
+from controller.policy_file.check.problem import Place, Problem, place_text
 from controller.policy_file.yaml.events import Position, YamlReadError
 from controller.policy_file.yaml.tree import Limits, Mistake, Node, build
 

@@ -20,7 +20,7 @@ from ruamel.yaml.events import (
     StreamEndEvent,
 )
 
-from controller.core.policy.check.problem import Place
+from controller.policy_file.check.problem import Place
 from controller.policy_file.yaml.events import Position, YamlReadError, events, position_of
 from controller.policy_file.yaml.scalars import resolve, resolve_tag
 

@@ -8,9 +8,9 @@ from pydantic import Field
 
 from controller.core.policy import Metric, Policy
 from controller.core.policy.base import Model
-from controller.core.policy.check.problem import Place
 from controller.errors import PolicyError
 from controller.flag import CANARY, NAMESPACE, STABLE
+from controller.policy_file.check.problem import Place
 
 
 class Path(StrEnum):

@@ -11,9 +11,9 @@ from pydantic import AwareDatetime, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from controller.core.policy.base import Model
-from controller.core.policy.check import wording
-from controller.core.policy.check.problem import Place, Problem
 from controller.errors import PolicyError
+from controller.policy_file.check import wording
+from controller.policy_file.check.problem import Place, Problem
 from controller.simulation.scenario.fault_events import Event
 from controller.simulation.scenario.metric_roles import Role
 from controller.simulation.scenario.world_model import (

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from controller.core.policy import Freeze, Policy
-from controller.core.policy.check.parse import parse
+from controller.policy_file.check.parse import parse
 from tests.core.policy.test_policy import changed
 
 BERLIN = "Europe/Berlin"

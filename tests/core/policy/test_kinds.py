@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from controller.core.policy import Alarm, BurnRate, LogEvents, Share, alarm_name
-from controller.core.policy.check.parse import parse
 from controller.core.units import format_duration
+from controller.policy_file.check.parse import parse
 from tests.core.policy.test_policy import PLAIN, changed, mistakes
 
 SHARE = {"kind": "share", "metric": "requests", "control": "errors"}

@@ -11,10 +11,10 @@ from controller.core.decide import Commanded, Observed, decide
 from controller.core.decision import Lower, Shift
 from controller.core.observation import Observation
 from controller.core.policy import Channel, Policy
-from controller.core.policy.check.parse import PolicyProblems, parse
 from controller.core.policy.kinds import STORED
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import UsageError
+from controller.policy_file.check.parse import PolicyProblems, parse
 from controller.policy_file.schema import policy_schema
 from controller.testing import installed
 from tests.support.rollouts import MINUTE, NOON, POLICY, a_reading, a_rollout

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from controller.core.policy import FrozenBaseline, Policy, Threshold
-from controller.core.policy.check import zone
-from controller.core.policy.check.parse import PolicyProblems, parse
-from controller.core.policy.check.problem import place_text
+from controller.policy_file.check import zone
+from controller.policy_file.check.parse import PolicyProblems, parse
+from controller.policy_file.check.problem import place_text
 
 PLAIN: dict[str, Any] = {
     "version": 1,

@@ -12,14 +12,14 @@ from pydantic import Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 from controller.core.policy.base import Form, Model
-from controller.core.policy.check import wording
-from controller.core.policy.check.crosscheck import crosscheck
-from controller.core.policy.check.partial_policy import parse_partial
-from controller.core.policy.check.printable import unprintable_texts
-from controller.core.policy.check.problem import Place, Problem
 from controller.core.policy.kinds import KIND_ABSENT, KIND_UNKNOWN, Kinds
 from controller.core.policy.model import Policy
 from controller.core.units import quote_value
+from controller.policy_file.check import wording
+from controller.policy_file.check.crosscheck import crosscheck
+from controller.policy_file.check.partial_policy import parse_partial
+from controller.policy_file.check.printable import unprintable_texts
+from controller.policy_file.check.problem import Place, Problem
 
 
 class PolicyProblems(Exception):  # noqa: N818 - many mistakes; the error people see is PolicyError

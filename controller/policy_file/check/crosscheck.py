@@ -8,10 +8,6 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import pairwise
 
 from controller.core.policy.baseline import ConcurrentBaseline
-from controller.core.policy.check.partial_policy import PartialPolicy, raw_references, raw_weight
-from controller.core.policy.check.problem import Place, Problem
-from controller.core.policy.check.wording import suggestion
-from controller.core.policy.check.zone import zone_problem
 from controller.core.policy.criteria import (
     BurnRate,
     LatencyIncrease,
@@ -23,6 +19,10 @@ from controller.core.policy.criteria import (
 from controller.core.policy.judging import Criterion, MeasuredCriterion
 from controller.core.policy.model import Metric, Step
 from controller.core.units import format_duration
+from controller.policy_file.check.partial_policy import PartialPolicy, raw_references, raw_weight
+from controller.policy_file.check.problem import Place, Problem
+from controller.policy_file.check.wording import suggestion
+from controller.policy_file.check.zone import zone_problem
 
 COUNT_STATISTICS = ("Sum", "SampleCount")
 
