@@ -6,8 +6,8 @@ from controller.cli import options
 from controller.cli.call import Call
 from controller.cli.history import load_unverified
 from controller.cli.result import Result
-from controller.core.replay.replay import replay as evaluate_again
 from controller.errors import Exit
+from controller.operations.replay.replay import replay as evaluate_again
 from controller.render.replay import replay_data, replay_lines
 from controller.text import printable_block
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from controller.core.policy_snapshot import digest_problem
-from controller.core.replay.replay import Difference, EntryDifferences, Replay
 from controller.core.units import clock_text, count_text
+from controller.operations.replay.replay import Difference, EntryDifferences, Replay
 from controller.render.history import digests_data
 
 

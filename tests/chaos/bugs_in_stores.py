@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from controller.adapters.stores import codec
 from controller.adapters.stores.sqlite import history_and_lock_rows, queries
-from controller.core import codec
 from controller.core import decide as deciding
 from controller.core import transitions as to
 from controller.core.history import Entry, append

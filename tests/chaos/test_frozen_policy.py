@@ -2,7 +2,7 @@
 
 import pytest
 
-from controller.core.replay.replay import replay
+from controller.operations.replay.replay import replay
 from controller.process import logging
 from tests.chaos.event_log import RolloutSave
 from tests.chaos.run import run_plan

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from controller.core import codec, transitions
+from controller.adapters.stores import codec
+from controller.core import transitions
 from controller.core.decision import Decision
 from controller.core.rollout import Rollout
 from tests.chaos.__main__ import main

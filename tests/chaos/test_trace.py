@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.core import codec, transitions
+from controller.adapters.stores import codec
+from controller.core import transitions
 from controller.core.decision import Decision
 from controller.core.history import Entry
 from controller.core.rollout import Rollout

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from controller.core.codec import dump_entry, load_entry
+from controller.adapters.stores.codec import dump_entry, load_entry
 from controller.core.history import Entry
 from controller.errors import Exit
 from tests.cli.conftest import Desk, MakeDesk

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from controller.core import codec
+from controller.adapters.stores import codec
 from controller.core.history import Entry, hash_of
 from controller.core.policy_snapshot import POLICY_DIGEST, digest_of
 from controller.errors import Exit

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.core import codec
-from controller.core.codec import MAX_TIME, MIN_TIME
+from controller.adapters.stores import codec
+from controller.adapters.stores.codec import MAX_TIME, MIN_TIME
 from controller.core.history import Entry, broken_link
 from controller.core.judge.evidence import (
     BaselineMeasurement,

@@ -28,8 +28,8 @@ from controller.core.observation import (
 )
 from controller.core.outbox import hook_record
 from controller.core.policy import Policy
-from controller.core.replay.replay import Replay, replay
 from controller.core.rollout import Phase, Reason, Rollout
+from controller.operations.replay.replay import Replay, replay
 from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading
 
 HOUR = 60 * MINUTE

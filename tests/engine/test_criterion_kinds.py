@@ -11,10 +11,10 @@ from controller.core.decision import Severity
 from controller.core.judge.criteria_table import rows
 from controller.core.judge.findings import Label, Verdict
 from controller.core.policy import Policy
-from controller.core.replay.replay import replay
 from controller.core.rollout import Phase, Reason
 from controller.errors import UsageError
 from controller.operations.rehearse import RehearsalOutcome, rehearse
+from controller.operations.replay.replay import replay
 from controller.operations.start.start import StartRequest, start
 from controller.process import logging
 from controller.render.rehearsal import outcome_data, outcome_text

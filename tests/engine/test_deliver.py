@@ -17,11 +17,11 @@ from controller.core.judge.findings import Label
 from controller.core.message import Message
 from controller.core.outbox import DELIVERY_TIMEOUT
 from controller.core.policy import Channel
-from controller.core.replay.replay import replay
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.deliver import log_notice
 from controller.engine.limits import DELIVERY_LIMIT, LEASE_DURATION
 from controller.errors import DeliveryError, StoreError
+from controller.operations.replay.replay import replay
 from controller.operations.start.start import StartRequest, start
 from controller.simulation.fakes.inbox import ScriptedHooks
 from tests.simulation.worlds import MINUTE, POLICY, scenario

@@ -7,10 +7,10 @@ import pytest
 
 from controller.core.decision import Alert, Severity
 from controller.core.judge.findings import Finding, Label
-from controller.core.replay.replay import replay
 from controller.core.rollout import Phase
 from controller.engine.execute import Visit
 from controller.operations.rehearse import rehearse
+from controller.operations.replay.replay import replay
 from controller.process import logging
 from controller.render.rehearsal import outcome_text
 from controller.simulation.fakes.outages import apply_outage

@@ -9,9 +9,9 @@ import pytest
 
 from controller.core.commands import Command, Verb
 from controller.core.decision import Alert
-from controller.core.replay.replay import replay
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.execute import Visit
+from controller.operations.replay.replay import replay
 from controller.simulation.fakes.errors import client_error
 from controller.simulation.fakes.outages import AwsResponse, Proceed
 from tests.simulation.worlds import MINUTE, START, scenario

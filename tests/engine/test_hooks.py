@@ -17,11 +17,11 @@ from controller.core.message import Message
 from controller.core.observation import Consent, HookAnswer
 from controller.core.outbox import DELIVERY_TIMEOUT
 from controller.core.policy import Channel, Hook
-from controller.core.replay.replay import replay
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.limits import CONSENT_LIMIT
 from controller.errors import DeliveryError, UsageError
 from controller.operations.rehearse import rehearse
+from controller.operations.replay.replay import replay
 from controller.operations.start.start import StartRequest, start
 from controller.process import logging
 from tests.simulation.worlds import MINUTE, POLICY, START, scenario

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from controller.core.commands import Command, Verb
-from controller.core.replay.replay import Replay, replay
 from controller.errors import RolloutError
+from controller.operations.replay.replay import Replay, replay
 from controller.ports.store import Store
 from controller.process import logging
 from controller.render.replay import replay_lines

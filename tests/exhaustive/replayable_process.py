@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-from controller.core import codec
+from controller.adapters.stores import codec
 from controller.core.rollout import Rollout
 from controller.ports.clock import Clock
 from tests.chaos.process import CrashedError, ExternalCall, Proceed, Process

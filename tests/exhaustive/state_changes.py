@@ -5,7 +5,7 @@ from functools import cache
 from typing import Final
 
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
-from controller.core import codec
+from controller.adapters.stores import codec
 from controller.core.history import Entry
 from controller.core.judge.findings import Verdict, gate_verdict
 from controller.core.judge.gate import judge, query_plan

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 from unittest.mock import patch
 
+from controller.adapters.stores.codec import dump, dump_entry
 from controller.bootstrap.rehearse import rehearsal
-from controller.core.codec import dump, dump_entry
 from controller.core.decision import Notice
 from controller.core.history import Entry
 from controller.core.rollout import Rollout

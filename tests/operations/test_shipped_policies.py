@@ -14,9 +14,9 @@ from controller.bootstrap.rehearse import rehearsal
 from controller.core.decision import Notice, Severity
 from controller.core.judge.findings import Label
 from controller.core.policy import Policy
-from controller.core.replay.replay import replay
 from controller.core.rollout import Rollout
 from controller.operations.rehearse import RehearsalOutcome, rehearse
+from controller.operations.replay.replay import replay
 from controller.policy_file.loader import load
 from controller.process import logging
 from controller.render.replay import replay_lines

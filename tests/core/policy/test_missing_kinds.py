@@ -5,7 +5,7 @@ from typing import Literal
 
 import pytest
 
-from controller.core.codec import dump, load
+from controller.adapters.stores.codec import dump, load
 from controller.core.commands import Command, Verb
 from controller.core.decide import Commanded, Observed, decide
 from controller.core.decision import Lower, Shift

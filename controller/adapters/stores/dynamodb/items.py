@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, Final, TypeAlias
 
+from controller.adapters.stores import codec
 from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores.untrusted_values import moment_of as moment_in
 from controller.adapters.stores.untrusted_values import printable_id
-from controller.core import codec
 from controller.core.history import Entry
 from controller.core.outbox import visit_deadline
 from controller.core.rollout import Rollout

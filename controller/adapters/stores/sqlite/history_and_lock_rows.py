@@ -4,9 +4,9 @@ import json
 import sqlite3
 from collections.abc import Callable, Sequence
 
+from controller.adapters.stores import codec
 from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores.sqlite import queries as sql
-from controller.core import codec
 from controller.core.history import Entry
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Rollout

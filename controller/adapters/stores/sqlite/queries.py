@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from controller.core import codec
+from controller.adapters.stores import codec
 from controller.core.outbox import visit_deadline
 from controller.core.rollout import Rollout
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from controller.adapters.stores import codec
 from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores.untrusted_values import (
     LAST_MOMENT,
@@ -11,7 +12,6 @@ from controller.adapters.stores.untrusted_values import (
     moment_of,
     visit_order,
 )
-from controller.core import codec
 from controller.core.rollout import FINAL_PHASES, Phase, Rollout
 
 _UNFINISHED_PHASES: Final = frozenset(str(phase) for phase in Phase if phase not in FINAL_PHASES)

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
+from controller.adapters.stores import codec
 from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores.sqlite import history_and_lock_rows, row_reader
 from controller.adapters.stores.sqlite import queries as sql
 from controller.adapters.stores.sqlite.file import open_file, store_errors, transaction
 from controller.adapters.stores.sqlite.rollback_targets_file import record_target
 from controller.adapters.stores.untrusted_values import moment_of, printable_id
-from controller.core import codec
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
 from controller.errors import StoreError

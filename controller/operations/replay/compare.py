@@ -9,8 +9,8 @@ from controller.core.decision import Decision, Record
 from controller.core.history import MEMORY_FIELDS, finding_data, record_data
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding
-from controller.core.replay.entry import RecordedDecision
 from controller.core.rollout import Phase, Rollout
+from controller.operations.replay.entry import RecordedDecision
 
 # The fields of an entry with a single value.
 _SCALAR_FIELDS: Final = ("phase_from", "phase_to", "weight_from", "weight_to", "step")

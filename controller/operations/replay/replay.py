@@ -16,12 +16,12 @@ from controller.core.history import Entry, broken_link
 from controller.core.observation import Observation
 from controller.core.outbox import HOOK_CALLED
 from controller.core.policy_snapshot import Digests, digests
-from controller.core.replay.compare import Difference, decision_differences, state_differences
-from controller.core.replay.derive import EVIDENCE, derive_decision, derive_start
-from controller.core.replay.entry import RecordedDecision, UnreadableEntryError, read_entry
-from controller.core.replay.resync import resync_to_entry
 from controller.core.rollout import Rollout
 from controller.errors import UsageError
+from controller.operations.replay.compare import Difference, decision_differences, state_differences
+from controller.operations.replay.derive import EVIDENCE, derive_decision, derive_start
+from controller.operations.replay.entry import RecordedDecision, UnreadableEntryError, read_entry
+from controller.operations.replay.resync import resync_to_entry
 
 __all__ = ["Difference", "EntryDifferences", "Replay", "replay"]
 

@@ -10,8 +10,8 @@ from controller.core.decide import Commanded, LostSave, Observed, decide, with_r
 from controller.core.decision import Decision
 from controller.core.judge.tick_evidence import restore_series, seal_if_due
 from controller.core.observation import Observation, TargetReading, UpdateStatus
-from controller.core.replay.entry import LostRace, RecordedDecision, Start, WriteFailed
 from controller.core.rollout import Phase, Reason, Rollout
+from controller.operations.replay.entry import LostRace, RecordedDecision, Start, WriteFailed
 
 STARTED = "started"
 EVIDENCE = "evidence"

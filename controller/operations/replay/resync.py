@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from controller.core.decision import Decision
 from controller.core.observation import TargetReading
-from controller.core.replay.entry import RecordedDecision
 from controller.core.rollout import Intent, Phase, Rollout
 from controller.core.transitions.advance import SUCCESS_WATCH, reset_step
 from controller.core.transitions.rollback import ROLLBACK_GUARD
+from controller.operations.replay.entry import RecordedDecision
 
 # Kinds of entries that report on a rollout and leave it where it is.
 _KINDS_WITHOUT_CHANGE = frozenset(
