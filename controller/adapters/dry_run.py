@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from controller.adapters.stores import error_texts as refusals
-from controller.core.checks import NameWarning, Obstacle
 from controller.core.decision import Notice
 from controller.core.history import Entry
 from controller.core.hook_call import HookCall
@@ -18,7 +17,7 @@ from controller.core.policy import Channel, Hook
 from controller.core.rollout import Rollout
 from controller.errors import StateConflictError
 from controller.ports.store import Exposure, LockHolder, Store
-from controller.ports.target import InspectableTarget
+from controller.ports.target import InspectableTarget, NameWarning, Obstacle
 
 
 @dataclass(slots=True)

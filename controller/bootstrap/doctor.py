@@ -11,9 +11,9 @@ from controller.bootstrap.account import AwsAccount, real_account
 from controller.bootstrap.iam import AwsLocation, Job, aws_location, iam_policy
 from controller.bootstrap.monitoring import deployed, open_stack
 from controller.bootstrap.stores import store_at
-from controller.core.checks import Check, ok, warn
 from controller.core.policy import Policy
 from controller.errors import StoreError
+from controller.operations.checks import Check, ok, warn
 from controller.operations.doctor.doctor import Doctor
 from controller.operations.doctor.permissions import (
     permissions_check,

@@ -10,8 +10,8 @@ from controller.bootstrap.doctor import live_doctor
 from controller.cli import options
 from controller.cli.call import Call, load_policy
 from controller.cli.result import Result
-from controller.engine import exit_status
 from controller.errors import UsageError
+from controller.operations.checks import exit_status
 from controller.process import logging
 from controller.render.checks import check_lines, checks_data
 from controller.text import printable_block
@@ -47,5 +47,5 @@ def doctor(call: Call, policy: Path, role: str) -> Result:
         "doctor",
         data=lambda: {"policy": loaded.name, **checks_data(checks)},
         text=lambda: printable_block(check_lines(checks)),
-        status=exit_status.of_checks(checks),
+        status=exit_status(checks),
     )

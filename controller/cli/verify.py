@@ -9,11 +9,10 @@ from controller.bootstrap.without_rollout import verifier as live_verifier
 from controller.cli import options
 from controller.cli.call import Call, is_policy_file, load_policy
 from controller.cli.result import Result
-from controller.core.checks import Check
 from controller.core.observation import TargetReading, UnreadableTarget
 from controller.core.rollout import Rollout
-from controller.engine import exit_status
 from controller.errors import NoStoreError, StoreError, UsageError
+from controller.operations.checks import Check, exit_status
 from controller.operations.verify import Verifier
 from controller.process import logging
 from controller.render.checks import check_lines, checks_data
@@ -45,7 +44,7 @@ def verify(call: Call, policy: str, minutes: int) -> Result:
         "verify",
         data=lambda: {"policy": policy, "minutes": minutes, **checks_data(checks)},
         text=lambda: printable_block(check_lines(checks)),
-        status=exit_status.of_checks(checks),
+        status=exit_status(checks),
     )
 
 

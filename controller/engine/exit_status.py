@@ -1,14 +1,13 @@
 """The exit status of every command, from one mapping.
 
-Each function maps one kind of outcome to a status, and a command ends with the most urgent status
-that applies. `VERBS` lists the statuses of each command: the table in docs/policy.md is made from
-it, and a process test runs each row.
+Each function maps one kind of outcome to a status (that of checks is in `operations/checks.py`),
+and a command ends with the most urgent status that applies. `VERBS` lists the statuses of each
+command: the table in docs/policy.md is made from it, and a process test runs each row.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from controller.core.checks import Check, Level
 from controller.core.decision import Alert
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.rollout import Phase, Reason, Rollout
@@ -167,11 +166,3 @@ def of_rehearsal(outcome: str, expected: str | None) -> Exit:
         return Exit.DONE if outcome == expected else Exit.CHECK_FAILED
     statuses = {Phase.SUCCEEDED: Exit.DONE, Phase.ROLLED_BACK: Exit.ROLLED_BACK}
     return {str(phase): one for phase, one in statuses.items()}.get(outcome, Exit.UNDECIDED)
-
-
-def of_checks(checks: Iterable[Check]) -> Exit:
-    """Return the status of checks: whether one failed, or could not be made."""
-    levels = {one.level for one in checks}
-    if Level.FAIL in levels:
-        return Exit.CHECK_FAILED
-    return Exit.INTERNAL if Level.UNREAD in levels else Exit.DONE

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from controller.core.checks import Check, Level, Obstacle, fail, ok, unread, warn
 from controller.core.judge.findings import Verdict
 from controller.core.judge.queries import JUDGED_PHASES, aligned_span, query
 from controller.core.judge.rollback_drain import DRAIN_TIME
@@ -45,11 +44,12 @@ from controller.errors import (
     TargetError,
     WriteRefusedError,
 )
+from controller.operations.checks import Check, Level, fail, ok, unread, warn
 from controller.operations.log_tail import Tail
 from controller.ports.logs import CANARY, FLAG_CHECK, STABLE, EventSummary, LogEvent, parse_event
 from controller.ports.metrics import MetricSource
 from controller.ports.store import Store
-from controller.ports.target import InspectableTarget
+from controller.ports.target import InspectableTarget, Obstacle
 
 # Names of the checks.
 _ROLLOUT, _REACH, _DRAIN = "rollout", "reach", "drain"

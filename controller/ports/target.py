@@ -1,13 +1,44 @@
 """The target of a rollout: what holds the weight, and whether a change of it reaches traffic."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Protocol, TypeAlias
 
-from controller.core.checks import NameWarning, Obstacle
 from controller.core.observation import TargetReading
 from controller.core.policy import TargetSpec
 from controller.errors import UsageError, WriteRefusedError
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """A reason why a change of a target may not reach traffic.
+
+    fatal: the change certainly does not reach it. unread: unknown, because the service that knows
+    did not answer.
+    """
+
+    fatal: bool
+    text: str
+    unread: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NameWarning:
+    """Why 0 % in the settings of a target may not be 0 % of traffic.
+
+    mistaken: the name is probably wrong: there is no such setting (and no other one of the target
+    sets a weight), or its value has the wrong type and would be overwritten.
+    foreign: the same, and certain: no rollout can have left the setting like this.
+    left_on: the setting that may still send all traffic to the canary; empty: none.
+    command: the rollback that lowers it as well; empty: none.
+    """
+
+    text: str
+    mistaken: bool = False
+    foreign: bool = False
+    left_on: str = ""
+    command: str = ""
 
 
 class Target(Protocol):

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
-from controller.core.checks import Check, Level, any_failed
+from controller.operations.checks import Check, Level, any_failed
 
 _MARKS: Final = {Level.OK: "ok", Level.WARN: "warn", Level.UNREAD: "n/a", Level.FAIL: "FAIL"}
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from controller.core.checks import Check, Level
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.observation import (
     MetricQuery,
@@ -19,6 +18,7 @@ from controller.core.observation import (
 )
 from controller.core.policy import Policy
 from controller.core.rollout import Intent, Reason, Rollout
+from controller.operations.checks import Check, Level
 from controller.operations.verify import (
     SettledWindow,
     drain_checks,

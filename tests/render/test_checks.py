@@ -1,4 +1,4 @@
-from controller.core.checks import Check, any_failed, fail, ok, unread, warn
+from controller.operations.checks import Check, any_failed, fail, ok, unread, warn
 from controller.render.checks import check_lines, checks_data
 
 CHECKS = [

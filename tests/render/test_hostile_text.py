@@ -22,13 +22,13 @@ from controller.adapters.hooks import answer
 from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.adapters.notifiers import slack, sns
 from controller.cli.streams import PrintableStream
-from controller.core.checks import Check, Level
 from controller.core.history import Entry
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.message import Message
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import Flaw, PolicyError, StoreError
+from controller.operations.checks import Check, Level
 from controller.ports.logs import LogEvent
 from controller.process import logging
 from controller.render.checks import check_lines

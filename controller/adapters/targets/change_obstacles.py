@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
 from controller.adapters.iam.permission import FUNCTION, Job, Permission
 from controller.adapters.targets.weight_variables import ENVIRONMENT_BYTES, Pair, environment_bytes
-from controller.core.checks import Obstacle
+from controller.ports.target import Obstacle
 
 IAM: Final = tuple(
     Permission(action, FUNCTION, {Job.START, Job.INVESTIGATE, Job.DOCTOR})

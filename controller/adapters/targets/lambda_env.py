@@ -23,7 +23,6 @@ from controller.adapters.targets.lambda_environment import (
 )
 from controller.adapters.targets.lower_to_zero import LoweringLoop
 from controller.adapters.targets.weight_variables import ENVIRONMENT_BYTES, Pair, environment_bytes
-from controller.core.checks import NameWarning, Obstacle
 from controller.core.observation import TargetReading
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.errors import (
@@ -35,7 +34,7 @@ from controller.errors import (
 )
 from controller.ports.account import Account
 from controller.ports.clock import Clock
-from controller.ports.target import InspectableTarget
+from controller.ports.target import InspectableTarget, NameWarning, Obstacle
 
 
 def open_target(target: LambdaEnv, account: Account) -> "LambdaEnvTarget":

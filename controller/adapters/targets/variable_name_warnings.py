@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from controller.adapters.targets.weight_variables import Pair
-from controller.core.checks import NameWarning
+from controller.ports.target import NameWarning
 
 
 def name_warnings(function: str, pair: Pair, variables: Mapping[str, str]) -> list[NameWarning]:

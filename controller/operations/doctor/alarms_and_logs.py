@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
-from controller.core.checks import Check, fail, ok, warn
 from controller.core.observation import (
     AlarmReading,
     AlarmState,
@@ -15,6 +14,7 @@ from controller.core.observation import (
 )
 from controller.core.policy import Alarm, LogEvents, Policy
 from controller.core.units import clock_text, from_unix
+from controller.operations.checks import Check, fail, ok, warn
 
 _LOOKBACK: Final = timedelta(hours=1)
 _SEARCH_REMEDY: Final = "see that the group exists, and that this role may search it"

@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from controller.core.checks import Check, fail, ok, warn
 from controller.core.observation import Series
 from controller.core.policy import Metric, Policy
 from controller.core.policy.aws_location import AwsLocation
@@ -19,6 +18,7 @@ from controller.errors import (
     UsageError,
     is_record_error,
 )
+from controller.operations.checks import Check, fail, ok, warn
 from controller.operations.doctor import alarms_and_logs, metrics, target
 from controller.operations.doctor import monitoring as monitoring_checks
 from controller.operations.doctor import store as store_checks

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from controller.core.checks import Check, ok, warn
 from controller.core.observation import AlarmReading, AlarmState
+from controller.operations.checks import Check, ok, warn
 from controller.ports.monitoring import Deployed, Subscription
 
 DEPLOY = "rolloutctl monitoring deploy POLICY"

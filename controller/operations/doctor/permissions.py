@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from controller.core.checks import Check, fail, ok, warn
+from controller.operations.checks import Check, fail, ok, warn
 
 _SESSION: Final = re.compile(r"arn:([a-z-]+):sts::(\d{12}):assumed-role/([^/]+)/.+")
 _ROOT: Final = re.compile(r"arn:[a-z-]+:iam::\d{12}:root")

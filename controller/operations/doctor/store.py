@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from controller.core.checks import Check, fail, ok, warn
 from controller.core.rollout import Rollout
 from controller.core.units import duration_text
+from controller.operations.checks import Check, fail, ok, warn
 
 # The Date header has whole seconds, and a response takes some time.
 CLOCK_TOLERANCE: Final = timedelta(seconds=5)

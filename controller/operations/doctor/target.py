@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from controller.core.checks import Check, fail, ok, warn
 from controller.core.observation import TargetReading, UpdateStatus
+from controller.operations.checks import Check, fail, ok, warn
 
 
 def reading_check(reading: TargetReading) -> Check:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from controller.core.checks import Obstacle
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.observation import AlarmReading, AlarmState, TargetReading
 from controller.core.policy import Alarm, Policy, alarm_name
@@ -23,6 +22,7 @@ from controller.operations.start.refusals import (
     update_refusals,
     weight_refusals,
 )
+from controller.ports.target import Obstacle
 
 
 @dataclass(frozen=True, slots=True)

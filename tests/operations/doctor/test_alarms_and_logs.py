@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from controller.core.checks import Level
 from controller.core.observation import AlarmReading, AlarmState, QueryStatus, Series
+from controller.operations.checks import Level
 from controller.operations.doctor.alarms_and_logs import (
     alarm_check,
     alarms_of,

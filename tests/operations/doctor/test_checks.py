@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from controller.core.checks import Level
 from controller.core.observation import AlarmReading, AlarmState, TargetReading, UpdateStatus
+from controller.operations.checks import Level
 from controller.operations.doctor.monitoring import alarms_check, stack_check, subscription_checks
 from controller.operations.doctor.permissions import (
     permissions_check,

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from controller.core.checks import Check, Level
 from controller.core.observation import QueryStatus, Series
 from controller.core.policy import Metric
+from controller.operations.checks import Check, Level
 from controller.operations.doctor.metrics import (
     data_check,
     missing_data_check,

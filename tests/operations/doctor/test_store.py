@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from controller.adapters.clock import SystemClock
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.core.checks import Check
 from controller.errors import StoreError
+from controller.operations.checks import Check
 from controller.operations.doctor.doctor import Doctor
 from controller.ports.store import Store
 from tests.adapters.contracts.store import started

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from controller.errors import Exit
+
 
 class Level(StrEnum):
     """The result of a check.
@@ -37,6 +39,14 @@ def any_failed(checks: Iterable[Check]) -> bool:
     return any(check.level is Level.FAIL for check in checks)
 
 
+def exit_status(checks: Iterable[Check]) -> Exit:
+    """Return the status of `checks`: whether one failed, or could not be made."""
+    levels = {check.level for check in checks}
+    if Level.FAIL in levels:
+        return Exit.CHECK_FAILED
+    return Exit.INTERNAL if Level.UNREAD in levels else Exit.DONE
+
+
 def ok(what: str, detail: str) -> Check:
     """Return a check that passed."""
     return Check(what, Level.OK, detail)
@@ -55,34 +65,3 @@ def unread(what: str, detail: str, remedy: str = "") -> Check:
 def fail(what: str, detail: str, remedy: str) -> Check:
     """Return a check that failed; a failure always has a remedy."""
     return Check(what, Level.FAIL, detail, remedy)
-
-
-@dataclass(frozen=True, slots=True)
-class Obstacle:
-    """A reason why a change of a target may not reach traffic.
-
-    fatal: the change certainly does not reach it. unread: unknown, because the service that knows
-    did not answer.
-    """
-
-    fatal: bool
-    text: str
-    unread: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class NameWarning:
-    """Why 0 % in the settings of a target may not be 0 % of traffic.
-
-    mistaken: the name is probably wrong: there is no such setting (and no other one of the target
-    sets a weight), or its value has the wrong type and would be overwritten.
-    foreign: the same, and certain: no rollout can have left the setting like this.
-    left_on: the setting that may still send all traffic to the canary; empty: none.
-    command: the rollback that lowers it as well; empty: none.
-    """
-
-    text: str
-    mistaken: bool = False
-    foreign: bool = False
-    left_on: str = ""
-    command: str = ""
