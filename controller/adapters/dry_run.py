@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from controller.adapters.stores import error_texts as refusals
 from controller.core.decision import Notice
 from controller.core.history import Entry
-from controller.core.hook_call import HookCall
 from controller.core.message import Message
 from controller.core.observation import Consent, HookAnswer, TargetReading
 from controller.core.policy import Channel, Hook
 from controller.core.rollout import Rollout
 from controller.errors import StateConflictError
+from controller.ports.notify import HookCall
 from controller.ports.store import Exposure, LockHolder, Store
 from controller.ports.target import InspectableTarget, NameWarning, Obstacle
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, assert_never
 
-from controller.core.hook_call import HookCall
 from controller.core.observation import HookAnswer
 from controller.core.policy import Hook, HttpsHook, LambdaHook, SecretReference
 from controller.ports.clock import Clock
 from controller.ports.egress import Egress
+from controller.ports.notify import HookCall
 
 if TYPE_CHECKING:
     from controller.adapters.hooks.https import HttpsHooks

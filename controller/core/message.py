@@ -1,7 +1,11 @@
 """Messages and pages: what a rollout sends to people and to other systems."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
+
+# How long the delivery of a message is retried, tick by tick; after that it is given up.
+DELIVERY_TIMEOUT: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)

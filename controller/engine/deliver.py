@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from controller.core.decision import Notice, Severity
-from controller.core.hook_call import after_call
 from controller.core.message import Message
-from controller.core.outbox import delivery_order, recipient, remaining_message
 from controller.core.policy import Hook, HttpsHook, LambdaHook
 from controller.core.rollout import Rollout
+from controller.engine.hooks import after_call
+from controller.engine.outbox import delivery_order, recipient, remaining_message
 from controller.errors import DeliveryError
 from controller.ports.clock import Clock
 from controller.ports.notify import ChannelNotifier, HookCaller

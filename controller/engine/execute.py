@@ -14,7 +14,6 @@ from controller.core.decision import Alert, Decision, Lower, Shift
 from controller.core.history import Author, Entry, append, observation_data
 from controller.core.judge.tick_evidence import trim_series
 from controller.core.observation import Observation, TargetReading, UnreadableTarget, UpdateStatus
-from controller.core.outbox import enqueue_notices, hook_record
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions import ROLLBACK_PHASES, is_raise_frozen, with_write_failure
 from controller.engine import limits
@@ -22,6 +21,7 @@ from controller.engine.deliver import Announce, Delivery
 from controller.engine.isolation import problem_of
 from controller.engine.lease import LeaseManager, load_for_rollback
 from controller.engine.observe import Observer, log_context
+from controller.engine.outbox import enqueue_notices, hook_record
 from controller.errors import (
     StateConflictError,
     StoreError,

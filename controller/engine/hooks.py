@@ -1,21 +1,89 @@
-"""Calls the hooks that must consent before a start or a step. A rollback needs no consent."""
+"""Calls hooks: the delivery id and the JSON body of each call, and the consent before a step.
 
-from collections.abc import Iterable
+A rollback needs no consent. docs/hooks.md has every field of a body.
+"""
+
+import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final, TypeAlias
 
-from controller.core.hook_call import CallFactory
-from controller.core.observation import Consent, HookAnswer
+from controller.core.history import finding_data
+from controller.core.message import Message
+from controller.core.observation import Consent, HookAnswer, TargetReading
 from controller.core.policy import Hook, Policy
+from controller.core.policy.hooks import BEFORE_ADVANCE, BEFORE_START
+from controller.core.rollout import Rollout
 from controller.engine import limits
 from controller.ports.clock import Clock
-from controller.ports.notify import HookCaller
+from controller.ports.notify import HookCall, HookCaller, event_data
 from controller.process import logging, signals
 
 log = logging.logger()
 
+# The version of the body of a call.
+CALL_SCHEMA: Final = 1
 _NO_TIME_LEFT: Final = "it was not called, because the tick had no time left"
+
+CallFactory: TypeAlias = Callable[[str], HookCall]
+"""Returns the call of the hook at an address."""
+
+
+def start_calls(
+    policy: Policy, revision: str, target: TargetReading, weight: int, at: datetime
+) -> CallFactory:
+    """Return the factory of the calls before a start with `weight`."""
+    facts: dict[str, Any] = {
+        "policy": policy.name,
+        "rollout": None,
+        "revision": revision,
+        "target": target.identity,
+        "phase": None,
+        "step": 0,
+        "weight_percent": target.weight,
+        "to_weight_percent": weight,
+        "findings": [],
+    }
+    return _call_factory(BEFORE_START, f"{policy.name}:{revision}", at, facts)
+
+
+def advance_calls(rollout: Rollout, at: datetime) -> CallFactory:
+    """Return the factory of the calls before the next step of `rollout`, whose gate has passed."""
+    facts = {
+        "policy": rollout.name,
+        "rollout": rollout.id,
+        "revision": rollout.revision,
+        "target": rollout.target,
+        "phase": str(rollout.phase),
+        "step": rollout.step + 1,
+        "weight_percent": rollout.weight,
+        "to_weight_percent": rollout.policy.steps[rollout.step + 1].weight,
+        "findings": [finding_data(finding) for finding in rollout.findings],
+    }
+    return _call_factory(BEFORE_ADVANCE, f"{rollout.id}:{rollout.step + 1}", at, facts)
+
+
+def _call_factory(trigger: str, subject: str, at: datetime, facts: dict[str, Any]) -> CallFactory:
+    def call(address: str) -> HookCall:
+        delivery = f"{subject}:{address}:{at.isoformat()}"
+        head = {"schema": CALL_SCHEMA, "hook": trigger, "delivery": delivery, "at": at.isoformat()}
+        return HookCall(trigger, delivery, json.dumps({**head, **facts}))
+
+    return call
+
+
+def after_call(rollout: Rollout, message: Message, address: str) -> HookCall:
+    """Return the call of the hook at `address` after the event of `message`."""
+    event = event_data(rollout, message)
+    delivery = f"{message.key}:{address}"
+    trigger = address.partition("[")[0]
+    head = {"schema": CALL_SCHEMA, "hook": trigger, "delivery": delivery}
+    facts = {name: value for name, value in event.items() if name not in ("schema", "key")}
+    return HookCall(trigger, delivery, json.dumps({**head, **facts}))
+
+
+# --- Consent --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,15 +16,13 @@ from controller.core.commands import GATED_VERBS, RAISING_VERBS, Command, Verb
 from controller.core.decide import Commanded, Event, LostSave, Observed, decide
 from controller.core.decision import Decision, Lower
 from controller.core.history import Author
-from controller.core.hook_call import advance_calls
 from controller.core.observation import Observation, TargetReading
-from controller.core.outbox import delivery_priority
 from controller.core.policy_snapshot import check_digests
 from controller.core.rollout import Phase, Rollout
 from controller.engine import exit_status, limits
 from controller.engine.deliver import Announce, Delivery, OutboxDelivery, log_notice
 from controller.engine.execute import Executor, Visit
-from controller.engine.hooks import ConsentHooks
+from controller.engine.hooks import ConsentHooks, advance_calls
 from controller.engine.isolation import problem_of
 from controller.engine.lease import (
     LeasedRollouts,
@@ -34,6 +32,7 @@ from controller.engine.lease import (
     skip_late,
 )
 from controller.engine.observe import Measurements, Observer, PartialObservation, log_context
+from controller.engine.outbox import delivery_priority
 from controller.errors import (
     Exit,
     LeaseHeldError,

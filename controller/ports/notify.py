@@ -1,15 +1,32 @@
-"""Hooks and channels of a policy: what is called, and what gets messages."""
+"""Hooks and channels of a policy: what is called, what gets messages, and their JSON."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Final, Protocol
 
-from controller.core.hook_call import HookCall
+from controller.core.history import finding_data
 from controller.core.message import Message
 from controller.core.observation import HookAnswer
 from controller.core.policy import Channel, Hook
 from controller.core.rollout import Rollout
 from controller.ports.account import Account
+
+# The version of the JSON form of a message; see docs/events.md.
+EVENT_SCHEMA: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class HookCall:
+    """One call of one hook.
+
+    trigger: like `before_start`. delivery: an id that is the same for every try, so that a receiver
+    can detect a duplicate. body: JSON.
+    """
+
+    trigger: str
+    delivery: str
+    body: str
 
 
 class HookCaller(Protocol):
@@ -53,3 +70,32 @@ class ChannelNotifier(Protocol):
         again.
         """
         ...
+
+
+def event_data(rollout: Rollout, message: Message) -> dict[str, Any]:
+    """Return `message` as plain JSON data, as docs/events.md describes it.
+
+    The findings are those of the rollout as it stands when the message is sent.
+    """
+    return {
+        "schema": EVENT_SCHEMA,
+        "key": message.key,
+        "run": message.run,
+        "at": message.at.isoformat(),
+        "severity": message.severity,
+        "kind": message.kind,
+        "text": message.text,
+        "rollout": rollout.id,
+        "policy": rollout.name,
+        "attempt": rollout.attempt,
+        "revision": rollout.revision,
+        "target": rollout.target,
+        "phase": message.phase,
+        "step": message.step,
+        "steps": len(rollout.policy.steps),
+        "weight_percent": message.weight,
+        "reason": message.reason,
+        "label": rollout.label,
+        "next": rollout.next,
+        "findings": [finding_data(finding) for finding in rollout.findings],
+    }

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from controller.core.history import Entry
+from controller.core.message import DELIVERY_TIMEOUT
 from controller.core.rollout import Rollout
 
 Exposure: TypeAlias = tuple[str, datetime, datetime | None]
@@ -21,6 +22,17 @@ class LockHolder:
 
     rollout_id: str
     final: bool
+
+
+def visit_deadline(rollout: Rollout) -> datetime | None:
+    """Return until when ticks visit a final rollout: for its watch, and to deliver its messages.
+
+    For a message that is longer than DELIVERY_TIMEOUT: a tick after the timeout gives the message
+    up, and reports that.
+    """
+    deliveries = [message.at + 2 * DELIVERY_TIMEOUT for message in rollout.outbox]
+    watches = [] if rollout.watch_until is None else [rollout.watch_until]
+    return max((*watches, *deliveries), default=None)
 
 
 class StateStore(Protocol):

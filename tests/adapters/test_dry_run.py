@@ -15,7 +15,6 @@ from controller.adapters.dry_run import (
 from controller.adapters.notifiers.slack import SlackChannel
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.core.decision import Notice, Severity
-from controller.core.hook_call import HookCall
 from controller.core.observation import Consent, HookAnswer, TargetReading
 from controller.core.policy import LambdaHook
 from controller.core.rollout import Phase
@@ -26,6 +25,7 @@ from controller.errors import (
     UnknownRolloutError,
     WriteRefusedError,
 )
+from controller.ports.notify import HookCall
 from controller.ports.store import Store
 from tests.adapters.contracts.target import pair
 from tests.adapters.notifiers.channels import a_message

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from controller.core.hook_call import HookCall
-from controller.core.message import Message
+from controller.core.message import DELIVERY_TIMEOUT, Message
 from controller.core.observation import Consent, HookAnswer
-from controller.core.outbox import DELIVERY_TIMEOUT
 from controller.core.policy import Channel, Hook, Policy
 from controller.core.rollout import Rollout
 from controller.errors import DeliveryError
+from controller.ports.notify import HookCall
 from controller.ports.store import Store
 from controller.process import logging
 from tests.chaos.process import NOTIFIER, Process

@@ -7,19 +7,18 @@ from typing import Any
 import pytest
 
 from controller.core.decision import Decision, Notice, Severity
-from controller.core.message import Message
-from controller.core.outbox import (
-    DELIVERY_TIMEOUT,
+from controller.core.message import DELIVERY_TIMEOUT, Message
+from controller.core.policy import Policy
+from controller.core.rollout import Phase, Rollout
+from controller.engine.outbox import (
     MAX_MESSAGES,
     MAX_TEXT_LENGTH,
     delivery_order,
     enqueue_notices,
-    event_data,
     recipient,
     remaining_message,
 )
-from controller.core.policy import Policy
-from controller.core.rollout import Phase, Rollout
+from controller.ports.notify import event_data
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_record, a_rollout
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"

@@ -26,9 +26,9 @@ from controller.core.observation import (
     UnreadableTarget,
     UpdateStatus,
 )
-from controller.core.outbox import hook_record
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Reason, Rollout
+from controller.engine.outbox import hook_record
 from controller.operations.replay.replay import Replay, replay
 from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading
 

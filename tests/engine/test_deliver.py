@@ -14,8 +14,7 @@ from controller.core.commands import Command, Verb
 from controller.core.decision import Notice, Severity
 from controller.core.history import Entry
 from controller.core.judge.findings import Label
-from controller.core.message import Message
-from controller.core.outbox import DELIVERY_TIMEOUT
+from controller.core.message import DELIVERY_TIMEOUT, Message
 from controller.core.policy import Channel
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.deliver import log_notice

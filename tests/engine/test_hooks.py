@@ -12,10 +12,8 @@ import pytest
 
 from controller.bootstrap.rehearse import rehearsal
 from controller.core.commands import Command, Verb
-from controller.core.hook_call import HookCall
-from controller.core.message import Message
+from controller.core.message import DELIVERY_TIMEOUT, Message
 from controller.core.observation import Consent, HookAnswer
-from controller.core.outbox import DELIVERY_TIMEOUT
 from controller.core.policy import Channel, Hook
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.limits import CONSENT_LIMIT
@@ -23,6 +21,7 @@ from controller.errors import DeliveryError, UsageError
 from controller.operations.rehearse import rehearse
 from controller.operations.replay.replay import replay
 from controller.operations.start.start import StartRequest, start
+from controller.ports.notify import HookCall
 from controller.process import logging
 from tests.simulation.worlds import MINUTE, POLICY, START, scenario
 from tests.support.stage import Stage, function_with, open_stage, short_policy

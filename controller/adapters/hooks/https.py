@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 from controller.adapters.hooks.answer import consent_of, printable_line
 from controller.adapters.http.request import HttpsError, NotSentError, post
-from controller.core.hook_call import HookCall
 from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import HttpsHook, SecretReference
 from controller.errors import DeliveryError
 from controller.ports.clock import Clock
 from controller.ports.egress import Egress
+from controller.ports.notify import HookCall
 
 if TYPE_CHECKING:
     from controller.adapters.http.response import Answer

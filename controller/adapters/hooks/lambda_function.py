@@ -10,10 +10,10 @@ from typing import Any, Final
 from controller.adapters.aws.clients import AWS_ERRORS, error_text
 from controller.adapters.hooks.answer import consent_of, printable_line
 from controller.adapters.iam.permission import HOOK, TRAFFIC_JOBS, Permission
-from controller.core.hook_call import HookCall
 from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import LambdaHook
 from controller.errors import DeliveryError, UsageError
+from controller.ports.notify import HookCall
 
 IAM: Final = (Permission("lambda:InvokeFunction", HOOK, TRAFFIC_JOBS),)
 

@@ -12,13 +12,13 @@ from pydantic import Field
 from controller.adapters.aws.clients import AWS_ERRORS, error_text
 from controller.adapters.iam.permission import BUS, TRAFFIC_JOBS, Permission
 from controller.core.message import Message
-from controller.core.outbox import event_data
 from controller.core.policy import Channel
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.base import Form
 from controller.core.rollout import Rollout
 from controller.errors import DeliveryError
 from controller.ports.account import Account
+from controller.ports.notify import event_data
 
 IAM: Final = (Permission("events:PutEvents", BUS, TRAFFIC_JOBS),)
 

@@ -14,9 +14,9 @@ from datetime import datetime
 from controller.core.decision import Decision
 from controller.core.history import Entry, broken_link
 from controller.core.observation import Observation
-from controller.core.outbox import HOOK_CALLED
 from controller.core.policy_snapshot import Digests, digests
 from controller.core.rollout import Rollout
+from controller.engine.outbox import HOOK_CALLED
 from controller.errors import UsageError
 from controller.operations.replay.compare import Difference, decision_differences, state_differences
 from controller.operations.replay.derive import EVIDENCE, derive_decision, derive_start

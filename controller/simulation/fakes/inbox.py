@@ -4,11 +4,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from controller.core.hook_call import HookCall
 from controller.core.message import Message
 from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import Channel, Hook
 from controller.core.rollout import Rollout
+from controller.ports.notify import HookCall
 
 
 @dataclass(slots=True)

@@ -26,7 +26,6 @@ from controller.adapters.secrets import SecretReader
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.table import create_table
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
-from controller.core.hook_call import HookCall
 from controller.core.observation import (
     AlarmState,
     Consent,
@@ -45,6 +44,7 @@ from controller.errors import (
     TargetError,
     WriteUncertainError,
 )
+from controller.ports.notify import HookCall
 from tests.adapters.contracts.store import LATER, LOCK
 from tests.adapters.contracts.target import HANDLER
 from tests.adapters.notifiers.channels import TOPIC, a_message, rolled_back_rollout

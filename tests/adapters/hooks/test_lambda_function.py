@@ -11,10 +11,10 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.response import StreamingBody
 
 from controller.adapters.hooks.lambda_function import MOST_ANSWER, LambdaHooks
-from controller.core.hook_call import HookCall
 from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import LambdaHook
 from controller.errors import DeliveryError, UsageError
+from controller.ports.notify import HookCall
 from tests.docs.tables.hook_answers import BODIES, Body
 from tests.support.emulator import Emulator
 

@@ -15,9 +15,9 @@ from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores.untrusted_values import moment_of as moment_in
 from controller.adapters.stores.untrusted_values import printable_id
 from controller.core.history import Entry
-from controller.core.outbox import visit_deadline
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
+from controller.ports.store import visit_deadline
 
 Attribute: TypeAlias = Mapping[str, Any]
 Item: TypeAlias = Mapping[str, Attribute]

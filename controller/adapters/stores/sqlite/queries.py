@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 from controller.adapters.stores import codec
-from controller.core.outbox import visit_deadline
 from controller.core.rollout import Rollout
+from controller.ports.store import visit_deadline
 
 INSERT = """
 INSERT INTO rollouts (id, name, attempt, target, created, policy, fence, holder, lease_until,

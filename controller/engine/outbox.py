@@ -2,28 +2,23 @@
 
 A decision and its messages are saved in the same write, so a run that dies before it has sent them
 leaves them to the next tick. A run that dies between sending a message and removing it sends it
-twice: a receiver that must not act twice compares the key. Pure.
+twice: a receiver that must not act twice compares the key.
 """
 
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import datetime
+from typing import Final
 
 from controller.core.decision import Decision, Notice, Record
-from controller.core.history import finding_data
-from controller.core.message import Message
+from controller.core.message import DELIVERY_TIMEOUT, Message
 from controller.core.policy import Channel, Hook, Policy
 from controller.core.policy.hooks import AFTER_HOOKS
 from controller.core.rollout import Phase, Rollout
 
-# How long the delivery of a message is retried, tick by tick; after that it is given up.
-DELIVERY_TIMEOUT: Final = timedelta(hours=1)
 # The most messages that wait; above it, the oldest that are not critical are dropped first.
 MAX_MESSAGES: Final = 20
 # The most characters of a text that are stored and sent.
 MAX_TEXT_LENGTH: Final = 4_000
-# The version of the JSON form of a message; see docs/events.md.
-EVENT_SCHEMA: Final = 1
 
 # The kind of an entry about hooks that were called after an event: it records no decision.
 HOOK_CALLED: Final = "hooked"
@@ -129,46 +124,6 @@ def remaining_message(
     return replace(message, to=undelivered, tries=message.tries + 1)
 
 
-def visit_deadline(rollout: Rollout) -> datetime | None:
-    """Return until when ticks visit a final rollout: for its watch, and to deliver its messages.
-
-    For a message that is longer than DELIVERY_TIMEOUT: a tick after the timeout gives the message
-    up, and reports that.
-    """
-    deliveries = [message.at + 2 * DELIVERY_TIMEOUT for message in rollout.outbox]
-    watches = [] if rollout.watch_until is None else [rollout.watch_until]
-    return max((*watches, *deliveries), default=None)
-
-
 def hook_record(rollout: Rollout, sentence: str, now: datetime) -> Record:
     """Return the record of hooks that were called after an event, or that could not be called."""
     return Record.without_transition(rollout, HOOK_CALLED, sentence, now)
-
-
-def event_data(rollout: Rollout, message: Message) -> dict[str, Any]:
-    """Return `message` as plain JSON data, as docs/events.md describes it.
-
-    The findings are those of the rollout as it stands when the message is sent.
-    """
-    return {
-        "schema": EVENT_SCHEMA,
-        "key": message.key,
-        "run": message.run,
-        "at": message.at.isoformat(),
-        "severity": message.severity,
-        "kind": message.kind,
-        "text": message.text,
-        "rollout": rollout.id,
-        "policy": rollout.name,
-        "attempt": rollout.attempt,
-        "revision": rollout.revision,
-        "target": rollout.target,
-        "phase": message.phase,
-        "step": message.step,
-        "steps": len(rollout.policy.steps),
-        "weight_percent": message.weight,
-        "reason": message.reason,
-        "label": rollout.label,
-        "next": rollout.next,
-        "findings": [finding_data(finding) for finding in rollout.findings],
-    }
