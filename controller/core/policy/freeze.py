@@ -7,233 +7,171 @@ freeze:
   dates: [{from: 2026-12-23, to: 2027-01-02}]
 
 A moment is frozen when the wall clock of the zone shows a time in a window; nothing else decides.
-The begins and ends in messages are readings of that clock, converted to UTC. On a day of a clock
-change they may be off by the size of the change.
+So everything here is worked out on readings of that clock, and only the begins and ends in messages
+are converted to UTC. On a day of a clock change they may be off by the size of the change.
 """
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import Annotated, Self, TypeAlias, TypeVar
+from functools import partial
+from typing import Annotated, ClassVar, Self, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from controller.core.policy.base import Model
 from controller.core.units import clock_text, quote_value
 
+# --- Times as they are written --------------------------------------------------------------------
+
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-DAY_MINUTES = 24 * 60
-WEEK_MINUTES = 7 * DAY_MINUTES
 
 _CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 # The years 2000 to 2099: a policy is about the years ahead, so any other year is a typing error.
-_DAY = r"20[0-9]{2}-[0-9]{2}-[0-9]{2}"
-_WEEK = re.compile(rf"(\S+) ({_CLOCK})")
-_CALENDAR = re.compile(rf"({_DAY})(?:T({_CLOCK}))?")
+_CALENDAR = rf"20[0-9]{{2}}-[0-9]{{2}}-[0-9]{{2}}(T{_CLOCK})?"
 
 
-def minute_of_day(reading: time) -> int:
-    """Return how many minutes after midnight `reading` is."""
-    return 60 * reading.hour + reading.minute
+def _read(pattern: str, form: str, value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(pattern, value):
+        raise ValueError(f"expected {form}, not {quote_value(value)}")
+    return value
 
 
-def read_time(value: object) -> time:
-    """Return the time of day that `value` names. Raises ValueError for anything but `22:00`."""
-    if isinstance(value, time):
-        return value
-    if not isinstance(value, str) or not re.fullmatch(_CLOCK, value):
-        raise ValueError(
-            f"expected a time from 00:00 to 23:59, like 22:00, not {quote_value(value)}"
-        )
-    return time.fromisoformat(value)
+def _known_weekday(text: str) -> str:
+    weekday = text.split()[0]
+    if weekday not in DAYS:
+        known = ", ".join(DAYS)
+        raise ValueError(f"no weekday is called {quote_value(weekday)}; known: {known}")
+    return text
 
 
-def time_text(reading: time) -> str:
-    """Return `reading` as `read_time` reads it back."""
-    return f"{reading:%H:%M}"
+def _known_day(text: str) -> str:
+    day = text.partition("T")[0]
+    try:
+        date.fromisoformat(day)
+    except ValueError:
+        raise ValueError(f"the calendar has no {day}") from None
+    return text
 
 
-@dataclass(frozen=True, slots=True)
-class WeekTime:
-    """A time on a weekday, 0 for Monday: `fri 16:00`."""
-
-    weekday: int
-    at: time
-
-    @classmethod
-    def read(cls, value: object) -> "WeekTime":
-        """Return the time that `value` names. Raises ValueError for anything but `fri 16:00`."""
-        if isinstance(value, WeekTime):
-            return value
-        match = _WEEK.fullmatch(value) if isinstance(value, str) else None
-        if match is None:
-            raise ValueError(
-                f"expected a weekday and a time, like fri 16:00, not {quote_value(value)}"
-            )
-        if match[1] not in DAYS:
-            known = ", ".join(DAYS)
-            raise ValueError(f"no weekday is called {quote_value(match[1])}; known: {known}")
-        return cls(DAYS.index(match[1]), time.fromisoformat(match[2]))
-
-    def __str__(self) -> str:
-        return f"{DAYS[self.weekday]} {time_text(self.at)}"
-
-    @property
-    def minute(self) -> int:
-        """Minutes since the begin of Monday."""
-        return self.weekday * DAY_MINUTES + minute_of_day(self.at)
+def _reader(pattern: str, form: str) -> PlainValidator:
+    return PlainValidator(partial(_read, pattern, form))
 
 
-@dataclass(frozen=True, slots=True)
-class CalendarTime:
-    """A local moment, `2026-11-27T12:00`, or a whole local day, `2026-11-27`, without a time."""
-
-    day: date
-    at: time | None
-
-    @classmethod
-    def read(cls, value: object) -> "CalendarTime":
-        """Return the time that `value` names. Raises ValueError for anything but the two forms."""
-        if isinstance(value, CalendarTime):
-            return value
-        match = _CALENDAR.fullmatch(value) if isinstance(value, str) else None
-        if match is None:
-            raise ValueError(
-                "expected a day or a local moment without a zone, like 2026-12-23 or "
-                f"2026-11-27T12:00, not {quote_value(value)}"
-            )
-        day, reading = match[1], match[2]
-        try:
-            return cls(date.fromisoformat(day), time.fromisoformat(reading) if reading else None)
-        except ValueError:
-            raise ValueError(f"the calendar has no {day}") from None
-
-    def __str__(self) -> str:
-        day = self.day.isoformat()
-        return day if self.at is None else f"{day}T{time_text(self.at)}"
-
-    @property
-    def begin(self) -> datetime:
-        """The reading of the wall clock at which a window from here begins."""
-        return datetime.combine(self.day, self.at or time())
-
-    @property
-    def end(self) -> datetime:
-        """The reading of the wall clock at which a window to here ends, after any whole day."""
-        if self.at is None:
-            return datetime.combine(self.day + timedelta(days=1), time())
-        return datetime.combine(self.day, self.at)
-
-
-def _form(pattern: str, example: str) -> WithJsonSchema:
+def _schema(pattern: str, example: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$", "examples": [example]})
 
 
 TimeOfDay: TypeAlias = Annotated[
-    time,
-    PlainValidator(read_time),
-    PlainSerializer(time_text, return_type=str),
-    _form(_CLOCK, "22:00"),
+    str,
+    _reader(_CLOCK, "a time from 00:00 to 23:59, like 22:00"),
+    _schema(_CLOCK, "22:00"),
 ]
 TimeOfWeek: TypeAlias = Annotated[
-    WeekTime,
-    PlainValidator(WeekTime.read),
-    PlainSerializer(str, return_type=str),
-    _form(f"({'|'.join(DAYS)}) {_CLOCK}", "fri 16:00"),
+    str,
+    _reader(rf"\S+ {_CLOCK}", "a weekday and a time, like fri 16:00"),
+    AfterValidator(_known_weekday),
+    _schema(f"({'|'.join(DAYS)}) {_CLOCK}", "fri 16:00"),
 ]
 TimeOfCalendar: TypeAlias = Annotated[
-    CalendarTime,
-    PlainValidator(CalendarTime.read),
-    PlainSerializer(str, return_type=str),
-    _form(f"{_DAY}(T{_CLOCK})?", "2026-12-23"),
+    str,
+    _reader(
+        _CALENDAR, "a day or a local moment without a zone, like 2026-12-23 or 2026-11-27T12:00"
+    ),
+    AfterValidator(_known_day),
+    _schema(_CALENDAR, "2026-12-23"),
 ]
 
 
 # --- Windows --------------------------------------------------------------------------------------
 
+_Occurrence: TypeAlias = tuple[datetime, datetime]
+"""Begin and end, as readings of the wall clock; the begin belongs to it, and the end does not."""
 
-class RecurringWindow(Model):
-    """A window that recurs once a week, or on each day of it."""
-
-    @abstractmethod
-    def minutes(self) -> Iterator[tuple[int, int]]:
-        """Yield begin and length of each occurrence in a week, in minutes of the week."""
-
-    def end(self, wall: datetime) -> datetime | None:
-        """Return the reading at which the window that holds `wall` ends; None outside of it."""
-        now = _minute_of_week(wall)
-        for begin, length in self.minutes():
-            remaining = length - (now - begin) % WEEK_MINUTES
-            if remaining > 0:
-                return _after(wall, remaining)
-        return None
-
-    def next_begin(self, wall: datetime) -> datetime:
-        """Return the first reading after `wall` at which the window begins."""
-        now = _minute_of_week(wall)
-        waits = [(begin - now) % WEEK_MINUTES or WEEK_MINUTES for begin, _ in self.minutes()]
-        return _after(wall, min(waits))
+DAY, WEEK = timedelta(days=1), timedelta(days=7)
+_MONDAY = datetime(2001, 1, 1)  # a day and a week begin  # noqa: DTZ001 - a reading has no zone
 
 
-class WeeklyWindow(RecurringWindow):
-    """The same days and times every week."""
+class Window(Model):
+    """A window on the wall clock."""
 
-    from_: TimeOfWeek = Field(
-        alias="from", description="Local weekday and time it begins, like fri 16:00."
-    )
-    to: TimeOfWeek = Field(description="Local weekday and time it ends, like mon 08:00.")
-
-    @model_validator(mode="after")
-    def _has_length(self) -> Self:
-        if self.from_ == self.to:
-            raise ValueError(f"a window of no length: it begins and ends at {self.to}")
-        return self
+    from_: str
+    to: str
 
     @property
     def text(self) -> str:
         """The window as text for people."""
         return f"{self.from_} to {self.to}"
 
-    def minutes(self) -> Iterator[tuple[int, int]]:
-        """Yield as `RecurringWindow` says."""
-        yield self.from_.minute, (self.to.minute - self.from_.minute) % WEEK_MINUTES
+    @abstractmethod
+    def occurrences(self, wall: datetime) -> Sequence[_Occurrence]:
+        """Return at least the occurrence that holds the reading `wall`, and the first after it."""
+
+
+class RecurringWindow(Window):
+    """A window that recurs with each period, a day or a week; it may cross the end of one."""
+
+    period: ClassVar[timedelta]
+
+    @staticmethod
+    @abstractmethod
+    def offset(text: str) -> timedelta:
+        """Return how long after the begin of a period the time `text` is."""
+
+    @model_validator(mode="after")
+    def _has_length(self) -> Self:
+        _refuse_no_length(self)
+        return self
+
+    def occurrences(self, wall: datetime) -> Sequence[_Occurrence]:
+        """Return as `Window` says: those of the period of `wall`, and of the two beside it."""
+        length = (self.offset(self.to) - self.offset(self.from_)) % self.period
+        begin = wall - (wall - _MONDAY) % self.period + self.offset(self.from_)
+        begins = (begin - self.period, begin, begin + self.period)
+        return [(one, one + length) for one in begins]
+
+
+class WeeklyWindow(RecurringWindow):
+    """The same days and times every week."""
+
+    period = WEEK
+
+    from_: TimeOfWeek = Field(
+        alias="from", description="Local weekday and time it begins, like fri 16:00."
+    )
+    to: TimeOfWeek = Field(description="Local weekday and time it ends, like mon 08:00.")
+
+    @staticmethod
+    def offset(text: str) -> timedelta:
+        """Return the time since Monday."""
+        weekday, clock = text.split()
+        return DAYS.index(weekday) * DAY + DailyWindow.offset(clock)
 
 
 class DailyWindow(RecurringWindow):
     """The same times every day."""
 
+    period = DAY
+
     from_: TimeOfDay = Field(alias="from", description="Local time it begins, like 22:00.")
     to: TimeOfDay = Field(description="Local time it ends, like 06:00; before `from`: next day.")
 
-    @model_validator(mode="after")
-    def _has_length(self) -> Self:
-        if self.from_ == self.to:
-            raise ValueError(f"a window of no length: it begins and ends at {time_text(self.to)}")
-        return self
+    @staticmethod
+    def offset(text: str) -> timedelta:
+        """Return the time since midnight."""
+        clock = time.fromisoformat(text)
+        return timedelta(hours=clock.hour, minutes=clock.minute)
 
     @property
     def text(self) -> str:
         """The window as text for people."""
-        return f"daily {time_text(self.from_)} to {time_text(self.to)}"
-
-    def minutes(self) -> Iterator[tuple[int, int]]:
-        """Yield as `RecurringWindow` says."""
-        begin, end = minute_of_day(self.from_), minute_of_day(self.to)
-        for midnight in range(0, WEEK_MINUTES, DAY_MINUTES):
-            yield midnight + begin, (end - begin) % DAY_MINUTES
+        return f"daily {super().text}"
 
 
-class DateWindow(Model):
+class DateWindow(Window):
     """One stretch of the calendar, from a day or a local moment to another."""
 
     from_: TimeOfCalendar = Field(
@@ -245,36 +183,42 @@ class DateWindow(Model):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if self.from_.begin >= self.to.end:
-            if self.from_ == self.to:
-                raise ValueError(f"a window of no length: it begins and ends at {self.to}")
+        if self._begin >= self._end:
+            _refuse_no_length(self)
             raise ValueError("`from` must be before `to`")
         return self
 
+    def occurrences(self, wall: datetime) -> Sequence[_Occurrence]:
+        """Return the only one, which may be over."""
+        return [(self._begin, self._end)]
+
     @property
-    def text(self) -> str:
-        """The window as text for people."""
-        return f"{self.from_} to {self.to}"
+    def _begin(self) -> datetime:
+        return datetime.fromisoformat(self.from_)
 
-    def end(self, wall: datetime) -> datetime | None:
-        """Return the reading at which the window ends if it holds `wall`; None outside of it."""
-        return self.to.end if self.from_.begin <= wall < self.to.end else None
-
-    def next_begin(self, wall: datetime) -> datetime | None:
-        """Return the reading at which the window begins; None when it has begun."""
-        return self.from_.begin if wall < self.from_.begin else None
+    @property
+    def _end(self) -> datetime:
+        return datetime.fromisoformat(self.to) + (timedelta() if "T" in self.to else DAY)
 
 
-Window: TypeAlias = WeeklyWindow | DailyWindow | DateWindow
+def _refuse_no_length(window: Window) -> None:
+    if window.from_ == window.to:
+        raise ValueError(f"a window of no length: it begins and ends at {window.to}")
 
 
-def _minute_of_week(wall: datetime) -> int:
-    return wall.weekday() * DAY_MINUTES + minute_of_day(wall.time())
+def _walk(windows: Sequence[Window], wall: datetime) -> Iterator[tuple[datetime, str]]:
+    """Yield end and text of each window on the way from the reading `wall` to the first free one.
 
-
-def _after(wall: datetime, minutes: int) -> datetime:
-    """Return the reading so many minutes after the whole minute of `wall`."""
-    return wall.replace(second=0, microsecond=0) + timedelta(minutes=minutes)
+    Of the windows that hold a reading, the way takes the one that ends last.
+    """
+    while current := [
+        (end, one.text)
+        for one in windows
+        for begin, end in one.occurrences(wall)
+        if begin <= wall < end
+    ]:
+        wall, text = max(current)
+        yield wall, text
 
 
 # --- The freeze -----------------------------------------------------------------------------------
@@ -327,8 +271,8 @@ class Freeze(Model):
     def _leaves_time(self) -> Self:
         if not self.windows:
             raise ValueError("needs at least one window: weekly, daily or dates")
-        recurring: list[RecurringWindow] = [*(self.weekly or ()), *(self.daily or ())]
-        if _covers_whole_week(span for window in recurring for span in window.minutes()):
+        recurring: list[Window] = [*(self.weekly or ()), *(self.daily or ())]
+        if any(end >= _MONDAY + WEEK for end, _ in _walk(recurring, _MONDAY)):
             raise ValueError("its windows cover the whole week: nothing could ever advance")
         return self
 
@@ -342,17 +286,12 @@ class Freeze(Model):
         zone = self._zone()
         if zone is None:
             return Frozen(now.astimezone(UTC) + _UNKNOWN_ZONE_RETRY, self._unknown_zone_text())
-        wall, names = _wall(now, zone), list[str]()
-        # The loop ends because the windows leave a minute of each week free (`_leaves_time`).
-        while current := [
-            (end, one.text) for one in self.windows if (end := one.end(wall)) is not None
-        ]:
-            wall, name = max(current)
-            names.append(name)
-        if not names:
+        # The way ends because the windows leave a minute of each week free (`_leaves_time`).
+        way = list(_walk(self.windows, _wall(now, zone)))
+        if not way:
             return None
-        until = _moment(wall, zone, now)
-        return Frozen(until, self._period_text(until, names))
+        until = _moment(way[-1][0], zone, now)
+        return Frozen(until, self._period_text(until, [text for _, text in way]))
 
     def next_period(self, now: datetime) -> tuple[datetime, Frozen] | None:
         """Return when the next window after `now` begins, and the frozen period that it starts."""
@@ -361,7 +300,7 @@ class Freeze(Model):
             return None
         wall = _wall(now, zone)
         while begins := [
-            begin for one in self.windows if (begin := one.next_begin(wall)) is not None
+            begin for one in self.windows for begin, _ in one.occurrences(wall) if begin > wall
         ]:
             wall = min(begins)
             begin = _moment(wall, zone, now)
@@ -383,9 +322,8 @@ class Freeze(Model):
             return None
 
     def _period_text(self, until: datetime, names: Sequence[str]) -> str:
-        more = (
-            [f"{len(names) - _MAX_NAMED_WINDOWS} more"] if len(names) > _MAX_NAMED_WINDOWS else []
-        )
+        rest = len(names) - _MAX_NAMED_WINDOWS
+        more = [f"{rest} more"] if rest > 0 else []
         windows = ", then ".join([*names[:_MAX_NAMED_WINDOWS], *more])
         return f"frozen until {clock_text(until)} ({windows}, {self.zone})"
 
@@ -408,17 +346,3 @@ def _moment(wall: datetime, zone: tzinfo, after: datetime) -> datetime:
     """
     first, second = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
     return first if first > after else second
-
-
-def _covers_whole_week(spans: Iterable[tuple[int, int]]) -> bool:
-    """Tell whether `spans`, begin and length in minutes of the week, leave none of it free."""
-    pieces: list[tuple[int, int]] = []
-    for begin, length in spans:
-        end = begin + length
-        pieces += [(begin, end), (begin - WEEK_MINUTES, end - WEEK_MINUTES)]
-    covered_until = 0
-    for begin, end in sorted(pieces):
-        if begin > covered_until:
-            return False
-        covered_until = max(covered_until, end)
-    return covered_until >= WEEK_MINUTES
