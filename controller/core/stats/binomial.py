@@ -5,7 +5,7 @@ and the likelihood ratios and e-values of the sequential tests, which may be loo
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 from math import ceil, exp, expm1, inf, lgamma, log, log1p, sqrt
 
@@ -15,8 +15,6 @@ CONFIDENCE = 0.95
 # --- Binomial distribution ------------------------------------------------------------------------
 
 _TOLERANCE, _TINY, _MAX_TERMS = 1e-13, 1e-300, 10_000
-# A term this small beside the sum of the larger ones does not change it.
-_NEGLIGIBLE = 1e-17
 
 
 def cdf(failed: int, requests: int, share: float) -> float:
@@ -56,84 +54,45 @@ def _nonzero(value: float) -> float:
     return value if abs(value) > _TINY else _TINY
 
 
-def _log_cdf(failures: int, samples: int) -> Callable[[float], float]:
-    """Return the logarithm of P(X <= failures), X binomial, as a function of the failure rate.
-
-    For rates above the observed one: from X = failures down the terms then only shrink, each by
-    P(X = k - 1) / P(X = k) = k / (n - k + 1) x (1 - p) / p, so few of them are added up.
-    """
-    ways = lgamma(samples + 1) - lgamma(failures + 1) - lgamma(samples - failures + 1)
-
-    def log_at_most(rate: float) -> float:
-        odds = (1 - rate) / rate
-        total = term = 1.0  # in units of P(X = failures)
-        for k in range(failures, 0, -1):
-            term *= k / (samples - k + 1) * odds
-            total += term
-            if term < total * _NEGLIGIBLE:
-                break
-        return ways + failures * log(rate) + (samples - failures) * log1p(-rate) + log(total)
-
-    return log_at_most
-
-
 # --- Exact bounds ---------------------------------------------------------------------------------
 
-# Halving [0, 1] this often leaves less than a double can tell apart.
-_HALVINGS = 60
 # The quotient of two logarithms that is whole comes out a few parts in 1e16 above.
 _ROUNDING = 1e-9
 
 
-def upper_bound(requests: int, failed: int, confidence: float = 0.95) -> float:
-    """Return the largest share that `failed` of `requests` leave possible (Clopper-Pearson).
+def upper_bound(requests: int, failed: int, confidence: float = CONFIDENCE) -> float:
+    """Return the highest failure rate that `failed` of `requests` do not rule out.
 
-    One-sided, for one look: 1 without requests. Of 288 requests without a failure it is 1.04 %.
-    By bisection of `cdf`; the sequential judge writes this one into its sentences.
+    It is the exact one-sided upper bound of Clopper and Pearson (1934), for one look: the rate at
+    which so few failures, or fewer, have probability 1 - confidence. Without requests nothing is
+    ruled out: 1.0. Of 288 requests without a failure it is 1.04 %.
+    confidence: from 0.5 to below 1.
     """
     if failed >= requests:
         return 1.0
+    if failed == 0:
+        return -expm1(log1p(-confidence) / requests)  # (1 - p)^n = 1 - confidence
+    # At the observed rate so few failures have probability 1/2, and more, so the bound is above.
     low, high = failed / requests, 1.0
-    while high - low > _TOLERANCE:
+    while high - low > _TOLERANCE * high:
         middle = (low + high) / 2
-        if cdf(failed, requests, middle) > 1 - confidence:
-            low = middle
-        else:
+        if rules_out(middle, failed, requests, confidence):
             high = middle
+        else:
+            low = middle
     return high
 
 
 def failure_bound(failures: int, samples: int, confidence: float = CONFIDENCE) -> float:
-    """Return the highest failure rate that `failures` of `samples` requests do not rule out.
-
-    It is the exact one-sided upper bound of Clopper and Pearson (1934): the rate at which so few
-    failures, or fewer, have probability 1 - confidence. Without samples nothing is ruled out: 1.0.
-    By bisection of `_log_cdf`; the threshold judge writes this one into its sentences.
-    confidence: from 0.5 to below 1.
-    """
-    if failures >= samples:
-        return 1.0
-    if failures == 0:
-        return -expm1(log1p(-confidence) / samples)  # (1 - p)^n = 1 - confidence
-    so_few = _log_cdf(failures, samples)
-    # At the observed rate so few failures have probability 1/2, and more, so the bound is above.
-    low, high = failures / samples, 1.0
-    for _ in range(_HALVINGS):
-        rate = (low + high) / 2
-        if so_few(rate) > log1p(-confidence):
-            low = rate
-        else:
-            high = rate
-    return high
+    """Return `upper_bound` of `failures` among `samples` requests."""
+    return upper_bound(samples, failures, confidence)
 
 
 def rules_out(rate: float, failures: int, samples: int, confidence: float = CONFIDENCE) -> bool:
-    """Tell whether `failure_bound` is at most `rate`, without a search for the bound."""
+    """Tell whether `upper_bound` is at most `rate`, without a search for the bound."""
     if rate >= 1.0:
         return True
-    if failures >= samples or rate <= failures / samples:
-        return False
-    return _log_cdf(failures, samples)(rate) <= log1p(-confidence)
+    return rate > 0 and failures < samples and cdf(failures, samples, rate) <= 1 - confidence
 
 
 def zero_failure_sample_size(rate: float, confidence: float = CONFIDENCE) -> int:

@@ -40,20 +40,20 @@ def log_ratios(
         return (0.0,) * len(odds_ratios)
     theta = min(_MAX_SHARE, max(_MIN_SHARE, theta))
     total = counts.requests + counts.control_requests
-    canary_fast, control_fast = (
-        counts.requests - counts.slow,
-        counts.control_requests - counts.control_slow,
-    )
+    canary_fast = counts.requests - counts.slow
+    control_fast = counts.control_requests - counts.control_slow
     ratios = []
     for odds_ratio in odds_ratios:
         worse = odds_ratio * theta / (1 - theta + odds_ratio * theta)
         mixed = (counts.requests * worse + counts.control_requests * theta) / total
-        canary = counts.slow * log(worse / mixed) + canary_fast * log((1 - worse) / (1 - mixed))
-        control = counts.control_slow * log(theta / mixed) + control_fast * log(
-            (1 - theta) / (1 - mixed)
-        )
+        canary = _log_ratio(counts.slow, canary_fast, worse, mixed)
+        control = _log_ratio(counts.control_slow, control_fast, theta, mixed)
         ratios.append(canary + control)
     return tuple(ratios)
+
+
+def _log_ratio(slow: float, fast: float, share: float, mixed: float) -> float:
+    return slow * log(share / mixed) + fast * log((1 - share) / (1 - mixed))
 
 
 def baseline_share_bound(share: float, requests: float, dispersion: float = 1.0) -> float:
