@@ -6,19 +6,18 @@ after a rollback (fifteen minutes), without its first two. One counted request r
 Silence confirms it only where the old weight would have broken that silence.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import exp, inf
-from typing import ClassVar, TypeAlias
 
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.judge.kinds.threshold import SILENCE_SIGNIFICANCE, incomplete_series
 from controller.core.judge.queries import QueryPlan, aligned_span, query, series_key
 from controller.core.judge.series import NO_SERIES
 from controller.core.judge.wording import query_failed
-from controller.core.observation import LogQuery, MetricQuery, QueryStatus, Series, Span
-from controller.core.policy import Criterion, Policy, SuccessRate, Traffic, VerifyRollback
+from controller.core.observation import LogQuery, QueryStatus, Series, Span
+from controller.core.policy import Criterion, Policy, SuccessRate, Traffic
 from controller.core.rollout import Rollout
 from controller.core.units import (
     MINUTE_S,
@@ -73,17 +72,12 @@ class DrainWatch:
     @property
     def duration_text(self) -> str:
         """How long the silence was, and since when: `in 5 minutes since ...`."""
-        return f"in {count_text(self.settled_minutes, 'minute')} since {self.since_text}"
+        return f"in {count_text(self.settled_minutes, 'minute')} {self.since_text}"
 
     @property
     def since_text(self) -> str:
-        """When the first of these minutes began."""
-        return clock_text(from_unix(self.begin))
-
-    @property
-    def at_zero_text(self) -> str:
-        """Since when 0 % is applied, as half a sentence."""
-        return f"although 0 % is in force since {clock_text(self.rollout.since)}"
+        """When the first of these minutes began: `since 2026-11-24 12:02 UTC`."""
+        return f"since {clock_text(from_unix(self.begin))}"
 
     @property
     def too_early_text(self) -> str:
@@ -91,10 +85,14 @@ class DrainWatch:
         if self.settled_minutes >= MIN_SILENT_MINUTES:
             return ""
         return (
-            f"{count_text(self.settled_minutes, 'minute')} since {self.since_text} settled during "
+            f"{count_text(self.settled_minutes, 'minute')} {self.since_text} settled during "
             f"the watch (settle {format_duration(self.rollout.policy.settle)}), and "
             f"{MIN_SILENT_MINUTES} are needed."
         )
+
+    def read(self, key: str) -> Series:
+        """Return what was read of the series `key`."""
+        return self.series.get(key, NO_SERIES)
 
     def settled_count(self, series: Series) -> float:
         """Return what was counted in the settled minutes."""
@@ -104,6 +102,11 @@ class DrainWatch:
         """Return what was counted in all minutes, settled or not: a count only grows."""
         return self._sum(series, inf)
 
+    def leak_text(self, counted: str, callers: str = "") -> str:
+        """Return the sentence of a leak. callers: other places to look for it."""
+        at_zero = f"although 0 % is in force since {clock_text(self.rollout.since)}"
+        return f"{counted} {self.since_text}, {at_zero}. {LEAK_HINT}{callers}."
+
     def expected_requests(self, control_requests: float) -> tuple[float, str]:
         """Return how many requests the old weight would have brought, given those of the control.
 
@@ -112,134 +115,159 @@ class DrainWatch:
         if self.weight == 100:  # the stable path was silent, and is not any more
             return (inf if control_requests else 0.0), ""
         expected = control_requests * self.weight / (100 - self.weight)
-        return expected, f", and {expected_requests_text(expected)} due at {self.weight} %"
+        return expected, f", and {_expected_text(expected)} due at {self.weight} %"
 
     def finding(self, verdict: Verdict, label: Label, measured: float | None, text: str) -> Finding:
         """Return the finding over these minutes, whose sentence ends with `text`."""
         samples, end = int(measured or 0), max(self.closed_end, self.begin)
-        sentence = f"drain {label}: {text}"
+        sentence = f"{NAME} {label}: {text}"
         return Finding(NAME, verdict, label, measured, 0.0, samples, self.begin, end, sentence)
 
     def _sum(self, series: Series, end: float) -> float:
         return sum(value for second, value in series.points.items() if self.begin <= second < end)
 
 
-def silence_is_significant(expected: float) -> bool:
-    """Tell whether no request is unlikely by chance where `expected` were due: Poisson, P(0)."""
-    return exp(-expected) < SILENCE_SIGNIFICANCE
-
-
-def expected_requests_text(expected: float) -> str:
+def _expected_text(expected: float) -> str:
     """Return `about 5 requests were`."""
     verb = "was" if round(expected) == 1 else "were"
     return f"about {count_text(round(expected), 'request')} {verb}"
 
 
-# --- Request metrics ------------------------------------------------------------------------------
+# --- Evidence -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class RequestMetrics:
-    """Which metrics count requests: of the canary, and of the stable path alone."""
+class DrainEvidence:
+    """What one kind of count shows of the drain.
 
-    canary: str
-    control: str | None = None
+    by: the kind. leaked: what was counted on the canary, however young or partial that is: a count
+    only grows. leak: the sentence of that. proof: the sentence of a silence that the old weight
+    would have broken; empty without one. doubt: why there is no proof.
+    """
 
-    def keys(self, policy: Policy) -> dict[str, str]:
-        """Return the series key of each metric, by its name, in periods of a minute."""
-        names = [self.canary] if self.control is None else [self.canary, self.control]
-        return {name: series_key(name, policy.metrics[name].statistic, MINUTE_S) for name in names}
+    by: str
+    leaked: float
+    leak: str
+    proof: str
+    doubt: str
+
+    @property
+    def result(self) -> tuple[Verdict, Label, float | None, str]:
+        """Verdict, label, measured value and sentence of this evidence alone."""
+        if self.leaked > 0:
+            return Verdict.FAIL, Label.REFUTED, self.leaked, self.leak
+        if self.proof:
+            return Verdict.PASS, Label.CONFIRMED, 0.0, self.proof
+        return Verdict.INCONCLUSIVE, Label.UNOBSERVABLE, None, self.doubt
+
+    @property
+    def addition(self) -> str:
+        """What this evidence adds to the sentence of a finding by another one."""
+        _, label, _, text = self.result
+        return f" By {self.by}: {label}: {text}"
 
 
-def request_metrics_of(policy: Policy) -> RequestMetrics | None:
-    """Return what counts the requests of `policy`: its traffic criterion, else a success rate."""
+def _proof_and_doubt(
+    obstacle: str, silence: str, basis: str, expected: float, nothing_due: str
+) -> tuple[str, str]:
+    """Return proof and doubt of a silence in which `expected` requests were due.
+
+    obstacle: why the silence is no proof at all; empty without a reason. basis: how many requests
+    were due, in words. nothing_due: the doubt where none were. A silence is significant where it is
+    unlikely by chance: Poisson, P(0).
+    """
+    if obstacle:
+        return "", obstacle
+    if exp(-expected) < SILENCE_SIGNIFICANCE:
+        return f"{silence}; {basis}.", ""
+    if expected == 0:
+        return "", nothing_due
+    return "", f"{silence}; {basis}, too few to tell a drain from chance."
+
+
+def _request_evidence(watch: DrainWatch) -> DrainEvidence | None:
+    """Return what the request metrics show; None where no criterion counts requests.
+
+    The requests that were due follow from the control, and without one from the rate before.
+    """
+    policy = watch.rollout.policy
+    names = _request_metrics(policy)
+    if not names:
+        return None
+    canary, *controls = names
+    series = {name: watch.read(_minute_key(policy, name)) for name in names}
+    silence = f"{canary} counted no request {watch.duration_text}"
+    if controls:
+        count = watch.settled_count(series[controls[0]])
+        expected, words = watch.expected_requests(count)
+        basis = f"{controls[0]} counted {count_text(count, 'request')}{words}"
+        nothing_due = "no requests of either path were counted; no logs or metrics is no proof."
+    else:
+        expected = _rate_before(watch.rollout, canary) * watch.settled_minutes
+        basis = f"{_expected_text(expected)} due at the rate before"
+        nothing_due = f"{silence}, and none before it; no logs or metrics is no proof."
+    failure = incomplete_series(series)
+    obstacle = watch.too_early_text if failure is None else query_failed("it", *failure)
+    proof, doubt = _proof_and_doubt(obstacle, silence, basis, expected, nothing_due)
+    leaked = watch.total_count(series[canary])
+    counted = f"{canary} counted {count_text(leaked, 'request')} on the canary"
+    leak = watch.leak_text(counted, ", and for other callers that this metric counts")
+    return DrainEvidence("requests", leaked, leak, proof, doubt)
+
+
+def _event_evidence(watch: DrainWatch) -> DrainEvidence | None:
+    """Return what the log events show; None where the policy names none.
+
+    The stable path has to log so often that the old weight would have broken the silence.
+    """
+    verify = watch.rollout.policy.verify_rollback
+    if verify is None:
+        return None
+    group = watch.rollout.policy.log_group_of(verify)
+    absent, present = watch.read(ABSENT_KEY), watch.read(PRESENT_KEY)
+    count = watch.settled_count(present)
+    expected, words = watch.expected_requests(count)
+    silence = f"{verify.absent} was not logged in {group} {watch.duration_text}"
+    basis = f"{verify.present} was logged {_times_text(count)}{words}"
+    nothing_due = f"no log event at all in {group} {watch.since_text}; that proves nothing."
+    if watch.total_count(watch.read(ANY_KEY)):
+        nothing_due = (
+            f"neither {verify.absent} nor {verify.present} was logged in {group} "
+            f"{watch.since_text}, and other events were: the patterns may not fit, or nobody "
+            "called; that proves nothing."
+        )
+    obstacle = watch.too_early_text or _unread_events((absent, present), group)
+    proof, doubt = _proof_and_doubt(obstacle, silence, basis, expected, nothing_due)
+    leaked = watch.total_count(absent)
+    leak = watch.leak_text(f"{verify.absent} was logged {_times_text(leaked)} in {group}")
+    return DrainEvidence("log events", leaked, leak, proof, doubt)
+
+
+def _request_metrics(policy: Policy) -> list[str]:
+    """Return the metrics that count requests: of the canary, and of its control where it has one.
+
+    They are those of the traffic criterion, or else of a success rate; empty without either.
+    """
     criteria = policy.criteria.values()
-    traffic = (
-        RequestMetrics(one.metric, one.control) for one in criteria if isinstance(one, Traffic)
+    traffic = [(one.metric, one.control) for one in criteria if isinstance(one, Traffic)]
+    totals = [(one.total, None) for one in criteria if isinstance(one, SuccessRate)]
+    canary, control = next(iter([*traffic, *totals]), (None, None))
+    return [name for name in (canary, control) if name is not None]
+
+
+def _minute_key(policy: Policy, metric: str) -> str:
+    return series_key(metric, policy.metrics[metric].statistic, MINUTE_S)
+
+
+def _rate_before(rollout: Rollout, metric: str) -> float:
+    """Return the requests a minute that `metric` counted in the last step; 0.0 without any."""
+    rates = (
+        one.samples * MINUTE_S / (one.end - one.start)
+        for one in rollout.findings
+        if one.end > one.start
+        and _counts_requests(rollout.policy.criteria.get(one.criterion), metric)
     )
-    totals = (RequestMetrics(one.total) for one in criteria if isinstance(one, SuccessRate))
-    return next(traffic, None) or next(totals, None)
-
-
-@dataclass(frozen=True, slots=True)
-class RequestEvidence:
-    """What the request metrics of a policy show of the drain."""
-
-    by: ClassVar[str] = "requests"
-
-    watch: DrainWatch
-    metrics: RequestMetrics
-
-    def refutation(self) -> Finding | None:
-        """Return the finding of a leak; None without one.
-
-        A count only grows: a request that was counted is a leak, however young or partial the
-        series is.
-        """
-        leaked = self.watch.total_count(self._series[self.metrics.canary])
-        if leaked <= 0:
-            return None
-        text = (
-            f"{self.metrics.canary} counted {count_text(leaked, 'request')} on the canary since "
-            f"{self.watch.since_text}, {self.watch.at_zero_text}. {LEAK_HINT}, and for other "
-            "callers that this metric counts."
-        )
-        return self.watch.finding(Verdict.FAIL, Label.REFUTED, leaked, text)
-
-    def confirmation(self) -> Finding | None:
-        """Return the finding of a silence that the old weight would have broken; None without."""
-        if self.watch.too_early_text or incomplete_series(self._series) is not None:
-            return None
-        expected, basis = self._expected()
-        if not silence_is_significant(expected):
-            return None
-        return self.watch.finding(
-            Verdict.PASS, Label.CONFIRMED, 0.0, f"{self._silence_text}; {basis}."
-        )
-
-    def inconclusive_reason(self) -> str:
-        """Return why the request metrics neither confirm nor refute the drain."""
-        failure = incomplete_series(self._series)
-        if failure is not None:
-            return query_failed("it", *failure)
-        if self.watch.too_early_text:
-            return self.watch.too_early_text
-        expected, basis = self._expected()
-        if expected == 0 and self.metrics.control is not None:
-            return "no requests of either path were counted; no logs or metrics is no proof."
-        if expected == 0:
-            return f"{self._silence_text}, and none before it; no logs or metrics is no proof."
-        return f"{self._silence_text}; {basis}, too few to tell a drain from chance."
-
-    def _expected(self) -> tuple[float, str]:
-        """Return how many requests the old weight would have brought by now, and the basis."""
-        control = self.metrics.control
-        if control is None:
-            expected = self._rate_before() * self.watch.settled_minutes
-            return expected, f"{expected_requests_text(expected)} due at the rate before"
-        control_count = self.watch.settled_count(self._series[control])
-        expected, words = self.watch.expected_requests(control_count)
-        return expected, f"{control} counted {count_text(control_count, 'request')}{words}"
-
-    def _rate_before(self) -> float:
-        """Return the canary's requests a minute in the last step; 0.0 where none were counted."""
-        rollout = self.watch.rollout
-        rates = (
-            one.samples * MINUTE_S / (one.end - one.start)
-            for one in rollout.findings
-            if one.end > one.start
-            and _counts_requests(rollout.policy.criteria.get(one.criterion), self.metrics.canary)
-        )
-        return max(rates, default=0.0)
-
-    @property
-    def _series(self) -> dict[str, Series]:
-        keys = self.metrics.keys(self.watch.rollout.policy)
-        return {name: self.watch.series.get(series, NO_SERIES) for name, series in keys.items()}
-
-    @property
-    def _silence_text(self) -> str:
-        return f"{self.metrics.canary} counted no request {self.watch.duration_text}"
+    return max(rates, default=0.0)
 
 
 def _counts_requests(criterion: Criterion | None, metric: str) -> bool:
@@ -252,98 +280,17 @@ def _counts_requests(criterion: Criterion | None, metric: str) -> bool:
             return False
 
 
-# --- Log events -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class EventEvidence:
-    """What the log events of a policy show of the drain."""
-
-    by: ClassVar[str] = "log events"
-
-    watch: DrainWatch
-    verify: VerifyRollback
-
-    def refutation(self) -> Finding | None:
-        """Return the finding of a leak, however little else could be read; None without one."""
-        leaked = self.watch.total_count(self._series(ABSENT_KEY))
-        if leaked <= 0:
-            return None
-        text = (
-            f"{self.verify.absent} was logged {_times_text(leaked)} in {self._group} since "
-            f"{self.watch.since_text}, {self.watch.at_zero_text}. {LEAK_HINT}."
-        )
-        return self.watch.finding(Verdict.FAIL, Label.REFUTED, leaked, text)
-
-    def confirmation(self) -> Finding | None:
-        """Return the finding of a silent canary beside a stable path that logs; None without.
-
-        The stable path has to log so often that the old weight would have broken the silence.
-        """
-        if self.watch.too_early_text or self._query_failure:
-            return None
-        expected, words = self.watch.expected_requests(self._control_count)
-        if not silence_is_significant(expected):
-            return None
-        text = f"{self._silence_text}; {self._control_text}{words}."
-        return self.watch.finding(Verdict.PASS, Label.CONFIRMED, 0.0, text)
-
-    def inconclusive_reason(self) -> str:
-        """Return why the log neither confirms nor refutes the drain."""
-        if self.watch.too_early_text:
-            return self.watch.too_early_text
-        if self._query_failure:
-            return f"{self._query_failure}."
-        if self._control_count:
-            _, words = self.watch.expected_requests(self._control_count)
-            return (
-                f"{self._silence_text}; {self._control_text}{words}, too few to tell a drain from "
-                "chance."
-            )
-        if self.watch.total_count(self._series(ANY_KEY)):
-            return (
-                f"neither {self.verify.absent} nor {self.verify.present} was logged in "
-                f"{self._group} since {self.watch.since_text}, and other events were: the patterns "
-                "may not fit, or nobody called; that proves nothing."
-            )
-        since = f"since {self.watch.since_text}"
-        return f"no log event at all in {self._group} {since}; that proves nothing."
-
-    def _series(self, key: str) -> Series:
-        return self.watch.series.get(key, NO_SERIES)
-
-    @property
-    def _query_failure(self) -> str:
-        """Why one of the two events could not be counted to the end; empty when both were."""
-        answers = (self._series(ABSENT_KEY), self._series(PRESENT_KEY))
-        failure = next((one for one in answers if one.answer is not QueryStatus.COMPLETE), None)
-        if failure is None:
-            return ""
-        return failure.message.rstrip(".") or f"the events in {self._group} were not read"
-
-    @property
-    def _control_count(self) -> float:
-        return self.watch.settled_count(self._series(PRESENT_KEY))
-
-    @property
-    def _group(self) -> str:
-        return self.watch.rollout.policy.log_group_of(self.verify)
-
-    @property
-    def _silence_text(self) -> str:
-        return f"{self.verify.absent} was not logged in {self._group} {self.watch.duration_text}"
-
-    @property
-    def _control_text(self) -> str:
-        return f"{self.verify.present} was logged {_times_text(self._control_count)}"
+def _unread_events(answers: Sequence[Series], group: str) -> str:
+    """Return why an event could not be counted to the end; empty when all were."""
+    failure = next((one for one in answers if one.answer is not QueryStatus.COMPLETE), None)
+    if failure is None:
+        return ""
+    return f"{failure.message.rstrip('.') or f'the events in {group} were not read'}."
 
 
 def _times_text(events: float) -> str:
     more = "at least " if events >= EVENT_LIMIT else ""
     return f"{more}{count_text(events, 'time')}" if events > 1 else "once"
-
-
-DrainEvidence: TypeAlias = RequestEvidence | EventEvidence
 
 
 # --- Query plan -----------------------------------------------------------------------------------
@@ -354,21 +301,17 @@ def drain_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
     watch = _drain_watch(rollout, {}, now)
     if watch is None:
         return QueryPlan()
-    queries, end = _request_queries(rollout.policy), floor_to(now, MINUTE_S) + MINUTE_S
-    logs = log_queries(watch, end, last=_watch_is_ending(rollout, now))
+    policy, end = rollout.policy, floor_to(now, MINUTE_S) + MINUTE_S
+    metrics = {name: policy.metrics[name] for name in _request_metrics(policy)}
+    queries = {
+        _minute_key(policy, name): query(metric, metric.statistic, MINUTE_S)
+        for name, metric in metrics.items()
+    }
+    logs = _log_queries(watch, end, last=_watch_is_ending(rollout, now))
     return QueryPlan(queries, aligned_span(queries, watch.begin, end), logs)
 
 
-def _request_queries(policy: Policy) -> dict[str, MetricQuery]:
-    metrics = request_metrics_of(policy)
-    keys = {} if metrics is None else metrics.keys(policy)
-    return {
-        series: query(policy.metrics[name], policy.metrics[name].statistic, MINUTE_S)
-        for name, series in keys.items()
-    }
-
-
-def log_queries(watch: DrainWatch, open_end: int, *, last: bool) -> dict[str, LogQuery]:
+def _log_queries(watch: DrainWatch, open_end: int, *, last: bool) -> dict[str, LogQuery]:
     """Return what has to be counted in the logs, by key; nothing where the policy names no events.
 
     open_end: end of the minute that is still open, unix seconds. last: whether the watch ends, so
@@ -401,18 +344,21 @@ def drain_finding(rollout: Rollout, series: Mapping[str, Series], now: datetime)
     watch = _drain_watch(rollout, series, now)
     if watch is None:
         return None
-    evidence = _drain_evidence(watch)
+    evidence = [one for one in (_request_evidence(watch), _event_evidence(watch)) if one]
     if not evidence:
         reason = "no traffic or success_rate criterion counts requests"
         return _unobservable_drain(reason, watch.begin)
-    for findings in (
-        [one.refutation() for one in evidence],
-        [one.confirmation() for one in evidence],
-    ):
-        for one, finding in zip(evidence, findings, strict=True):
-            if finding is not None:
-                return _add_evidence(finding, [other for other in evidence if other is not one])
-    return _unobservable_silence(watch, evidence) if _watch_is_ending(rollout, now) else None
+    decisive = [one for one in evidence if one.leaked > 0] or [one for one in evidence if one.proof]
+    if decisive:
+        verdict, label, measured, text = decisive[0].result
+        text += "".join(one.addition for one in evidence if one is not decisive[0])
+        return watch.finding(verdict, label, measured, text)
+    if not _watch_is_ending(rollout, now):
+        return None
+    first, *others = evidence
+    reasons = [first.doubt, *(f"By {one.by}: {one.doubt}" for one in others)]
+    text = f"{' '.join(reasons)} Only the weight was read back."
+    return watch.finding(Verdict.INCONCLUSIVE, Label.UNOBSERVABLE, None, text)
 
 
 def drain_after_drift(rollout: Rollout, variables: str) -> Finding | None:
@@ -424,43 +370,6 @@ def drain_after_drift(rollout: Rollout, variables: str) -> Finding | None:
         return rollout.drain
     reason = f"the weight moved again after the rollback ({variables}), so requests tell nothing"
     return _unobservable_drain(reason, _watch_begin(rollout))
-
-
-def _drain_evidence(watch: DrainWatch) -> list[DrainEvidence]:
-    policy = watch.rollout.policy
-    evidence: list[DrainEvidence] = []
-    if metrics := request_metrics_of(policy):
-        evidence.append(RequestEvidence(watch, metrics))
-    if policy.verify_rollback is not None:
-        evidence.append(EventEvidence(watch, policy.verify_rollback))
-    return evidence
-
-
-def _add_evidence(finding: Finding, others: Iterable[DrainEvidence]) -> Finding:
-    """Return `finding` with what the other evidence says in its sentence."""
-    for other in others:
-        other_finding = other.refutation() or other.confirmation()
-        text = (
-            f"unobservable: {other.inconclusive_reason()}"
-            if other_finding is None
-            else other_finding.sentence
-        )
-        sentence = f"{finding.sentence} By {other.by}: {text.removeprefix(f'{NAME} ')}"
-        finding = replace(finding, sentence=sentence)
-    return finding
-
-
-def _unobservable_silence(watch: DrainWatch, evidence: Sequence[DrainEvidence]) -> Finding:
-    """Return the finding at the end of a watch that neither confirmed nor refuted the drain."""
-    first, *others = evidence
-    reasons = " ".join(
-        [
-            first.inconclusive_reason(),
-            *(f"By {one.by}: {one.inconclusive_reason()}" for one in others),
-        ]
-    )
-    text = f"{reasons} Only the weight was read back."
-    return watch.finding(Verdict.INCONCLUSIVE, Label.UNOBSERVABLE, None, text)
 
 
 def _unobservable_drain(reason: str, begin: int) -> Finding:
