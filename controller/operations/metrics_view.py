@@ -30,6 +30,7 @@ from controller.core.units import (
     format_percent,
     number_text,
 )
+from controller.ports import api_gateway
 
 # The longest span that is read; a bound on a longer window is not evaluated.
 MAX_MINUTES: Final = 180
@@ -38,11 +39,6 @@ ADDITIVE_STATISTICS: Final = frozenset({"Sum", "SampleCount"})
 Points: TypeAlias = tuple[float | None, ...]
 
 _Key: TypeAlias = tuple[str, str, str, tuple[tuple[str, str], ...]]
-
-_API: Final = "AWS/ApiGateway"
-
-# HTTP APIs go by ApiId, and spell these two differently from REST APIs.
-_ERRORS: Final = {False: ("4XXError", "5XXError"), True: ("4xx", "5xx")}
 
 
 # --- Views ----------------------------------------------------------------------------------------
@@ -93,13 +89,13 @@ def metric_views(policy: Policy) -> list[MetricView]:
 
 
 def _related_metrics(metric: Metric) -> Iterator[Metric]:
-    if metric.namespace != _API:
+    if metric.namespace != api_gateway.NAMESPACE:
         return
-    for name in ("Count", *_ERRORS["ApiId" in metric.dimensions]):
+    for name in (api_gateway.REQUESTS, *api_gateway.error_metrics(metric.dimensions)):
         yield _sibling(metric, name, "Sum", "")
-    for statistic in ("p50", "p95", "p99"):
-        yield _sibling(metric, "Latency", statistic, "ms")
-    yield _sibling(metric, "IntegrationLatency", "p95", "ms")
+    for statistic in api_gateway.PERCENTILES:
+        yield _sibling(metric, api_gateway.LATENCY, statistic, "ms")
+    yield _sibling(metric, api_gateway.INTEGRATION_LATENCY, "p95", "ms")
 
 
 def _sibling(metric: Metric, name: str, statistic: str, unit: str) -> Metric:

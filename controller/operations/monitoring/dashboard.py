@@ -32,11 +32,9 @@ from controller.operations.monitoring.resources import (
     percent_of,
     ratio_lines,
 )
+from controller.ports import api_gateway
 
 PERIOD_S: Final = 300
-_GATEWAY: Final = "AWS/ApiGateway"
-_INTEGRATION: Final = "IntegrationLatency"
-_PERCENTILES: Final = ("p50", "p95", "p99")
 
 
 # --- Panels ---------------------------------------------------------------------------------------
@@ -171,7 +169,7 @@ def _draw_increase(
 ) -> None:
     """Draw a latency and its bound: a value, or a line computed from the concurrent control."""
     metric = policy.metrics[criterion.metric]
-    panel = page.integration if metric.name == _INTEGRATION else page.latency
+    panel = page.integration if metric.name == api_gateway.INTEGRATION_LATENCY else page.latency
     panel.series(query(metric, metric.statistic, PERIOD_S), criterion.metric)
     limit = f"{name}: at most {format_percent(criterion.max_increase)} above"
     if isinstance(criterion.baseline, ConcurrentBaseline):
@@ -203,9 +201,9 @@ def _draw_threshold(page: _Page, policy: Policy, name: str, criterion: Threshold
 
 def _panel_of(page: _Page, policy: Policy, metric: Metric) -> tuple[Panel, bool]:
     """Return the panel of a threshold, and whether it uses the right axis."""
-    if metric.name == _INTEGRATION:
+    if metric.name == api_gateway.INTEGRATION_LATENCY:
         return page.integration, False
-    if metric.percentile is not None or metric.name == "Latency":
+    if metric.percentile is not None or metric.name == api_gateway.LATENCY:
         return page.latency, False
     if metric.statistic in COUNTS and _is_error(policy, metric):
         return page.errors, True
@@ -229,23 +227,23 @@ def _is_error(policy: Policy, metric: Metric) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Gateway:
-    """An API Gateway; the names of its metrics depend on its kind (REST or HTTP)."""
+    """An API Gateway."""
 
     name: str
     dimensions: tuple[tuple[str, str], ...]
 
     @property
     def errors(self) -> Mapping[str, str]:
-        """The metric of each kind of error; only HTTP APIs have the dimension ApiId."""
-        http = any(key == "ApiId" for key, _ in self.dimensions)
-        return {"4XX": "4xx", "5XX": "5xx"} if http else {"4XX": "4XXError", "5XX": "5XXError"}
+        """The metric of each kind of error."""
+        names = api_gateway.error_metrics(dict(self.dimensions))
+        return dict(zip(("4XX", "5XX"), names, strict=True))
 
     def query(self, name: str, statistic: str) -> MetricQuery:
-        return MetricQuery(_GATEWAY, name, statistic, PERIOD_S, self.dimensions)
+        return MetricQuery(api_gateway.NAMESPACE, name, statistic, PERIOD_S, self.dimensions)
 
 
 def _gateways(policy: Policy) -> Iterator[_Gateway]:
-    metrics = (one for one in policy.metrics.values() if one.namespace == _GATEWAY)
+    metrics = (one for one in policy.metrics.values() if one.namespace == api_gateway.NAMESPACE)
     dimensions = dict.fromkeys(tuple(sorted(one.dimensions.items())) for one in metrics)
     for one in dimensions:
         name = " ".join(value for key, value in one if key.startswith("Api")) or "gateway"
@@ -253,12 +251,13 @@ def _gateways(policy: Policy) -> Iterator[_Gateway]:
 
 
 def _draw_gateway(page: _Page, gateway: _Gateway) -> None:
-    page.requests.series(gateway.query("Count", "Sum"), f"requests of {gateway.name}")
-    total = page.errors.series(gateway.query("Count", "Sum"), "requests", shown=False)
+    page.requests.series(gateway.query(api_gateway.REQUESTS, "Sum"), f"requests of {gateway.name}")
+    total = page.errors.series(gateway.query(api_gateway.REQUESTS, "Sum"), "requests", shown=False)
     for kind, name in gateway.errors.items():
         part = page.errors.series(gateway.query(name, "Sum"), kind, shown=False)
         page.errors.formula(f"100 * {part} / {total}", f"{kind} of {gateway.name}")
-    for statistic in _PERCENTILES:
+    for statistic in api_gateway.PERCENTILES:
         label = f"{statistic} of {gateway.name}"
-        page.latency.series(gateway.query("Latency", statistic), label)
-    page.integration.series(gateway.query(_INTEGRATION, "p95"), f"p95 of {gateway.name}")
+        page.latency.series(gateway.query(api_gateway.LATENCY, statistic), label)
+    integration = gateway.query(api_gateway.INTEGRATION_LATENCY, "p95")
+    page.integration.series(integration, f"p95 of {gateway.name}")

@@ -11,6 +11,7 @@ from controller.core.policy.base import Model
 from controller.errors import PolicyError
 from controller.flag import CANARY, NAMESPACE, STABLE
 from controller.policy_file.check.problem import Place
+from controller.ports import api_gateway
 
 
 class Path(StrEnum):
@@ -56,14 +57,12 @@ class Identity(NamedTuple):
 
 
 _MEASURES = {
-    "AWS/ApiGateway": {
-        "Count": Measure.REQUESTS,
-        "4XXError": Measure.CLIENT_ERRORS,
-        "4xx": Measure.CLIENT_ERRORS,
-        "5XXError": Measure.SERVER_ERRORS,
-        "5xx": Measure.SERVER_ERRORS,
-        "Latency": Measure.LATENCY,
-        "IntegrationLatency": Measure.INTEGRATION_LATENCY,
+    api_gateway.NAMESPACE: {
+        api_gateway.REQUESTS: Measure.REQUESTS,
+        **dict.fromkeys(api_gateway.CLIENT_ERRORS, Measure.CLIENT_ERRORS),
+        **dict.fromkeys(api_gateway.SERVER_ERRORS, Measure.SERVER_ERRORS),
+        api_gateway.LATENCY: Measure.LATENCY,
+        api_gateway.INTEGRATION_LATENCY: Measure.INTEGRATION_LATENCY,
     },
     "AWS/Lambda": {
         "Invocations": Measure.REQUESTS,
@@ -122,7 +121,7 @@ def _inferred_role(policy: Policy, metric: Metric, control: Measure | None) -> R
         return Role(path=Path.STABLE, measure=measure or control)
     if measure is None:
         return None
-    if metric.namespace == "AWS/ApiGateway":
+    if metric.namespace == api_gateway.NAMESPACE:
         return Role(path=Path.CANARY, measure=measure)
     target = policy.target.name.rpartition(":")[2]
     is_target = metric.dimensions.get("FunctionName") == target
