@@ -12,12 +12,12 @@ from controller.cli import streams
 # most of them service models and code that stay to its end, and a third of its time went into
 # finding next to none. So many suffice for a tick that looks for none, and for little memory in
 # what runs for hours.
-_OBJECTS: Final = 300_000
+OBJECTS_BEFORE_COLLECTION: Final = 300_000
 
 
 def main() -> int:
     """Run the command that the arguments of this process name; return its exit status."""
-    gc.set_threshold(_OBJECTS)
+    gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
     sys.excepthook = _print_failure
     try:
         return cli.main()
