@@ -17,56 +17,72 @@ from controller.cli import streams
 from controller.errors import Exit, RolloutError
 from controller.process import signals
 
-# Verb -> module and attribute, which is the command or a table of commands; the order of `--help`.
+# Verb -> module of this package and attribute, which is the command or a table of commands; and the
+# verb in a sentence. In the order of `--help`.
 VERBS: Final = {
-    "validate": "controller.cli.validate:validate",
-    "schema": "controller.cli.validate:schema",
-    "plan": "controller.cli.plan:plan",
-    "rehearse": "controller.cli.rehearse:rehearse",
-    "start": "controller.cli.start:start",
-    "tick": "controller.cli.tick:tick",
-    "run": "controller.cli.run:run",
-    "status": "controller.cli.status:status",
-    "history": "controller.cli.history:history",
-    "replay": "controller.cli.replay:replay",
-    "pause": "controller.cli.operator_verbs:COMMANDS",
-    "resume": "controller.cli.operator_verbs:COMMANDS",
-    "promote": "controller.cli.operator_verbs:COMMANDS",
-    "ack": "controller.cli.operator_verbs:COMMANDS",
-    "approve": "controller.cli.operator_verbs:COMMANDS",
-    "attest": "controller.cli.operator_verbs:COMMANDS",
-    "retry": "controller.cli.start:retry",
-    "rollback": "controller.cli.rollback:rollback",
-    "set-weight": "controller.cli.set_weight:set_weight",
-    "metrics": "controller.cli.metrics:metrics",
-    "logs": "controller.cli.logs:logs",
-    "verify": "controller.cli.verify:verify",
-    "doctor": "controller.cli.doctor:doctor",
-    "monitoring": "controller.cli.monitoring:monitoring",
-    "permanent": "controller.cli.permanent:permanent",
-    "store": "controller.cli.store:store",
-    "iam": "controller.cli.iam:iam",
-    "completion": "controller.cli.completion:completion",
+    "validate": ("validate:validate", "Check policy files, offline."),
+    "schema": ("validate:schema", "Print the JSON Schema of a policy, for editors."),
+    "plan": ("plan:plan", "Show the ladder and the gates of POLICY, and what comes next."),
+    "rehearse": ("rehearse:rehearse", "Play a whole policy in a simulated world."),
+    "start": ("start:start", "Start a rollout and return at once."),
+    "tick": ("tick:tick", "Look, decide, act and record, once."),
+    "run": ("run:run", "Start if needed, then tick until it ends or pauses."),
+    "status": ("status:status", "Show where rollouts stand, why, and what is next."),
+    "history": ("history:history", "Show every transition of a rollout."),
+    "replay": ("replay:replay", "Derive every decision again and say where one differs."),
+    "pause": ("operator_verbs:COMMANDS", "Stop going up, until somebody resumes."),
+    "resume": ("operator_verbs:COMMANDS", "Go on after a pause."),
+    "promote": ("operator_verbs:COMMANDS", "Take the next step now, or be done after the last."),
+    "ack": (
+        "operator_verbs:COMMANDS",
+        "Say that you have seen what is critical; it is not told again.",
+    ),
+    "approve": ("operator_verbs:COMMANDS", "Let the next step be taken once its turn comes."),
+    "attest": ("operator_verbs:COMMANDS", "Sign what no measurement shows, or refuse to."),
+    "retry": ("start:retry", "Start once more what was rolled back."),
+    "rollback": ("rollback:rollback", "Set the weight to 0 % and read it back."),
+    "set-weight": ("set_weight:set_weight", "Set the weight by hand and read it back."),
+    "metrics": ("metrics:metrics", "Show what is measured now, beside what is expected."),
+    "logs": ("logs:logs", "Show what the function has logged, and how often."),
+    "verify": ("verify:verify", "Compare what is live with what should be."),
+    "doctor": ("doctor:doctor", "Check everything that POLICY needs; write nothing."),
+    "monitoring": ("monitoring:monitoring", "Make a dashboard and alarms for a policy."),
+    "permanent": ("permanent:permanent", "Print how 100 % becomes permanent."),
+    "store": ("store:store", "Make a store, or copy finished rollouts to another."),
+    "iam": ("iam:iam", "Print the least IAM policy of a role."),
+    "completion": (
+        "completion:completion",
+        "Print a script that makes a shell complete rolloutctl.",
+    ),
 }
 
 
 class _LazyGroup(click.Group):
-    """A Click group that imports only the module of the verb that is called."""
+    """A Click group that knows every verb in a sentence, and imports the one that is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        import_path = VERBS.get(cmd_name)
-        if import_path is None:
-            return None
-        module, attribute = import_path.split(":")
-        found: click.Command | Mapping[str, click.Command]
-        found = getattr(import_module(module), attribute)
-        return found[cmd_name] if isinstance(found, Mapping) else found
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, known, rest = super().resolve_command(ctx, args)
+        return name, known and _import_verb(known.name or ""), rest
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def _import_verb(verb: str) -> click.Command:
+    path, _ = VERBS[verb]
+    module, attribute = path.split(":")
+    found: click.Command | Mapping[str, click.Command]
+    found = getattr(import_module(f"controller.cli.{module}"), attribute)
+    return found[verb] if isinstance(found, Mapping) else found
+
+
+@click.group(
+    cls=_LazyGroup,
+    commands={verb: click.Command(verb, help=summary) for verb, (_, summary) in VERBS.items()},
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="rolloutctl")
 def rolloutctl() -> None:
     """Move traffic to a new path in steps, and back by itself when a gate fails."""

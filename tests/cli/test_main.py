@@ -31,6 +31,18 @@ def test_the_list_of_verbs_says_each_in_one_whole_line(capsys: Captured) -> None
     assert all(line.endswith(".") and not line.endswith("...") for line in lines)
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_list_of_verbs_says_what_the_verb_says_of_itself(verb: str, capsys: Captured) -> None:
+    _, summary = VERBS[verb]
+    assert main([verb, "--help"]) == Exit.DONE
+    assert summary in capsys.readouterr().out.splitlines()[2]
+
+
+def test_a_verb_that_is_mistyped_is_guessed(capsys: Captured) -> None:
+    assert main(["histroy"]) == Exit.USAGE
+    assert "'history'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -126,6 +138,11 @@ def loaded_by(statement: str) -> set[str]:
             "import controller.cli",
             {"boto3", "botocore", "pydantic", "structlog", "sqlite3", "ruamel"},
             id="the command line alone loads nothing heavy",
+        ),
+        pytest.param(
+            "import controller.cli; controller.cli.main(['--help'])",
+            {"controller.cli.tick", "boto3", "botocore", "pydantic", "structlog", "sqlite3"},
+            id="the list of verbs loads no verb",
         ),
         pytest.param(
             "import controller.cli.tick, controller.render.status",
