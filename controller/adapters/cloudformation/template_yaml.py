@@ -2,13 +2,14 @@
 
 import io
 
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
 from controller.ports.monitoring import NO_TEMPLATE, Template
 
 
 def as_yaml(template: Template) -> str:
     """Return the template as YAML."""
-    from ruamel.yaml import YAML
-
     yaml = YAML()
     yaml.default_flow_style = False
     yaml.width = 100
@@ -21,9 +22,6 @@ def as_yaml(template: Template) -> str:
 
 def parsed(text: str) -> Template:
     """Return the template in `text`; NO_TEMPLATE when it has tags, which rolloutctl never uses."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
         return dict(YAML(typ="safe").load(text))
     except YAMLError:

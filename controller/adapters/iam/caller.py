@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from controller.adapters.aws.clients import AWS_ERRORS, ClientSource, error_text
 from controller.errors import UsageError
@@ -51,8 +52,6 @@ def caller_arn(clients: ClientSource) -> str:
 
 
 def _date(header: str) -> datetime | None:
-    from email.utils import parsedate_to_datetime  # imported here: a tick never needs it
-
     try:
         date = parsedate_to_datetime(header)
     except (ValueError, TypeError, OverflowError):

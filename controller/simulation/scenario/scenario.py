@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from controller.core.policy.base import Model
 from controller.errors import PolicyError
+from controller.policy_file import yaml
 from controller.policy_file.check import wording
 from controller.policy_file.check.problem import Place, Problem
 from controller.simulation.scenario.fault_events import Event
@@ -79,8 +80,6 @@ def load_scenario(name_or_path: str) -> Scenario:
 
 
 def _read(path: Path) -> Scenario:
-    from controller.policy_file import yaml  # a rehearsal reads one file; a tick reads none
-
     source = yaml.read(path)
     scenario: Scenario | None = None
     problems: list[Problem] = []

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
+from ruamel.yaml import YAML
+
 from controller.adapters.aws.clients import AWS_ERRORS, StrangeAnswerError, code_of, error_text
 from controller.adapters.iam.permission import TABLE, Job, Permission
 from controller.core.units import duration_text
@@ -86,8 +88,6 @@ def create_table(client: Any, table: str, clock: Clock) -> bool:
 
 def template(table: str) -> str:
     """Return a CloudFormation template, as YAML, of the same table that `create_table` makes."""
-    from ruamel.yaml import YAML
-
     resource = {
         "Type": "AWS::DynamoDB::Table",
         "DeletionPolicy": "Retain",
