@@ -4,14 +4,12 @@ IAM: dynamodb:CreateTable, dynamodb:DescribeTable, dynamodb:DescribeContinuousBa
 dynamodb:UpdateContinuousBackups; runs on an existing table need none of them.
 """
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from ruamel.yaml import YAML
-
 from controller.adapters.aws.clients import AWS_ERRORS, StrangeAnswerError, code_of, error_text
+from controller.adapters.cloudformation.template_yaml import as_yaml
 from controller.adapters.iam.permission import TABLE, Job, Permission
 from controller.core.units import duration_text
 from controller.errors import StoreError
@@ -98,19 +96,14 @@ def template(table: str) -> str:
             "PointInTimeRecoverySpecification": _BACKUPS,
         },
     }
-    document = {
-        "AWSTemplateFormatVersion": "2010-09-09",
-        "Description": "Rollouts and their history, kept by rolloutctl.",
-        "Resources": {"Rollouts": resource},
-        "Outputs": {"Table": {"Value": {"Ref": "Rollouts"}}},
-    }
-    yaml = YAML()
-    yaml.default_flow_style = False
-    yaml.indent(sequence=4, offset=2)
-    yaml.representer.ignore_aliases = lambda *_: True
-    text = io.StringIO()
-    yaml.dump(document, text)
-    return text.getvalue()
+    return as_yaml(
+        {
+            "AWSTemplateFormatVersion": "2010-09-09",
+            "Description": "Rollouts and their history, kept by rolloutctl.",
+            "Resources": {"Rollouts": resource},
+            "Outputs": {"Table": {"Value": {"Ref": "Rollouts"}}},
+        }
+    )
 
 
 # --- creation -----------------------------------------------------------------------------------
