@@ -2,8 +2,9 @@
 
 import os
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, cast
@@ -13,8 +14,10 @@ from controller.adapters.clock import SystemClock
 from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.adapters.metrics.log_counts import CloudWatchLogCounts
+from controller.core.hook_call import HookCall
 from controller.core.message import Message
-from controller.core.policy import Channel, SecretReference, TargetSpec
+from controller.core.observation import HookAnswer
+from controller.core.policy import Channel, Hook, SecretReference, TargetSpec
 from controller.core.policy.kinds import load
 from controller.core.policy.notify import MissingChannel
 from controller.core.policy.targets import MissingTarget
@@ -25,13 +28,13 @@ from controller.ports.egress import Egress
 from controller.ports.target import InspectableTarget
 
 if TYPE_CHECKING:
-    from controller.ports.notify import DeliveringChannel
+    from controller.ports.notify import DeliveringChannel, HookCaller
     from controller.simulation.world import World
 
 
 @dataclass(frozen=True, slots=True)
 class AwsAccount:
-    """`Account` and `ChannelNotifier` (ports/) with the ports that the engine and the verbs need.
+    """`HookAccount`, `ChannelNotifier` and `HookCaller`, and further ports of engine and verbs.
 
     environment: variables of this process, which may hold secrets.
     """
@@ -49,6 +52,13 @@ class AwsAccount:
     def lowering_client(self, service: str) -> Any:
         """Return the client of `service` for calls that lower traffic."""
         return self.clients.get(service, lowers=True)
+
+    def single_try(self, service: str, read_s: float) -> Any:
+        """Return a client of `service` that tries once, and waits `read_s` seconds for the answer.
+
+        Raises UsageError as `client` does.
+        """
+        return self.clients.single_try(service, read_s)
 
     def jitter(self, low: float, high: float) -> float:
         """Return a number between `low` and `high`, for a pause."""
@@ -81,6 +91,22 @@ class AwsAccount:
             cast("DeliveringChannel", channel).deliver(self, rollout, message)
         except UsageError as error:  # no client: no region, or no credentials
             raise DeliveryError(str(error)) from error
+
+    def ask(
+        self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
+    ) -> HookAnswer:
+        """Return the answer of `hook` to `call`. Never raises."""
+        return self._caller(hook).ask(hook, call, within=within, private=private)
+
+    def tell(
+        self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
+    ) -> None:
+        """Notify `hook` of what happened. Raises DeliveryError."""
+        self._caller(hook).tell(hook, call, within=within, private=private)
+
+    def _caller(self, hook: Hook) -> "HookCaller":
+        caller: HookCaller = load(hook.called_by)(self)
+        return caller
 
     def metrics(self) -> CloudWatchMetrics:
         """Return the source of metrics."""

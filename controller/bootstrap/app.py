@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from controller.adapters.aws.clients import Clients
 from controller.adapters.metrics.data_age import LagTrackingMetrics
 from controller.bootstrap.account import real_account
-from controller.bootstrap.hooks import HookCallers
 from controller.bootstrap.stores import create, store_at, template
 from controller.core.history import Author
 from controller.engine.observe import Observer
@@ -68,14 +67,13 @@ def live_app(
         observer = Observer(
             store, account.open, metrics, clock, account.log_counts(), account.alarms()
         )
-        hooks = HookCallers(clients.single_try, account.read_secret, clock, account.egress)
         author_of = author(settings, clients) if ask_caller else Author
         runner = Runner(
             observer,
             settings.by,
-            account,
-            hooks,
-            clients.limit_calls,
+            channel_notifier=account,
+            hooks=account,
+            limit_calls=clients.limit_calls,
             author=author_of,
         )
         journal = None

@@ -9,6 +9,7 @@ from controller.adapters.aws.regions import partition_of, region_here
 from controller.adapters.stores.dynamodb import items
 from controller.core.policy import Policy
 from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.notify import Recipient
 from controller.ports.monitoring import resource_name
 from controller.process.settings import DynamoDbLocation, StoreLocation
 
@@ -75,16 +76,19 @@ def _target_arn(policy: Policy, where: AwsLocation) -> str:
 def _declared_arns(policies: Sequence[Policy], where: AwsLocation) -> dict[str, Sequence[str]]:
     """Return the ARNs that the targets, channels and hooks of policies say, and their secrets."""
     targets = [policy.target for policy in policies]
-    channels = [channel for policy in policies for channel in policy.notify or ()]
-    hooks = [hook for policy in policies if policy.hooks for _, hook in policy.hooks.all()]
-    named = [one.arns(where) for one in (*targets, *channels, *hooks)]
+    recipients: list[Recipient] = [
+        *(channel for policy in policies for channel in policy.notify or ()),
+        *(hook for policy in policies if policy.hooks for _, hook in policy.hooks.all()),
+    ]
+    named = [one.arns(where) for one in targets]
+    named += [one.arns(where) for one in recipients]
     named += [
         criterion.arns(where, policy.target.log_group)
         for policy in policies
         for criterion in policy.criteria.values()
     ]
     named += [_log_arns(policy, where) for policy in policies]
-    references = [one.secret_reference for one in (*channels, *hooks)]
+    references = [one.secret_reference for one in recipients]
     # Secrets Manager appends six characters to the name of a secret in its ARN.
     secrets = [
         where.full_arn(one.secret, "secretsmanager", "secret:{}-??????")

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from controller.core.decision import Notice, Severity
 from controller.core.message import Message
-from controller.core.policy import Hook, HttpsHook, LambdaHook
+from controller.core.policy import Hook
 from controller.core.rollout import Rollout
 from controller.engine.hooks import after_call
 from controller.engine.outbox import delivery_order, recipient, remaining_message
@@ -86,7 +86,7 @@ class OutboxDelivery:
         if channel is None:
             return True
         try:
-            if isinstance(channel, LambdaHook | HttpsHook):
+            if isinstance(channel, Hook):
                 self._call_hook(channel, rollout, message, address, within)
             elif self.channel_notifier is None:
                 return False

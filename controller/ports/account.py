@@ -44,3 +44,14 @@ class Account(Protocol):
     def read_secret(self, reference: SecretReference) -> str:
         """Return the secret that a policy names. Raises DeliveryError."""
         ...
+
+
+class HookAccount(Account, Protocol):
+    """The AWS account, as an adapter of a hook sees it."""
+
+    def single_try(self, service: str, read_s: float) -> Any:
+        """Return a client of `service` that tries once, and waits `read_s` seconds for the answer.
+
+        Raises UsageError as `client` does.
+        """
+        ...

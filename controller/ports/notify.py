@@ -30,7 +30,7 @@ class HookCall:
 
 
 class HookCaller(Protocol):
-    """Calls the hooks of a policy: Lambda functions and HTTPS endpoints."""
+    """Calls the hooks of a policy: those of one kind, or all by what `Hook.called_by` names."""
 
     def ask(
         self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]

@@ -14,6 +14,7 @@ from controller.adapters.http.request import HttpsError, NotSentError, post
 from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import HttpsHook, SecretReference
 from controller.errors import DeliveryError
+from controller.ports.account import HookAccount
 from controller.ports.clock import Clock
 from controller.ports.egress import Egress
 from controller.ports.notify import HookCall
@@ -36,8 +37,16 @@ def signature(key: str, timestamp: str, body: bytes) -> str:
     return f"v1={signed.hexdigest()}"
 
 
+def open_caller(account: HookAccount) -> "HttpsHooks":
+    """Return the caller of hosts for `account`, which has the keys of their signatures."""
+    return HttpsHooks(account.read_secret, account.clock, account.egress)
+
+
 class HttpsHooks:
-    """Calls HTTPS hooks within `egress`. read_secret: returns the signing key of a hook."""
+    """`HookCaller` of HTTPS hooks, within `egress`.
+
+    read_secret: returns the signing key of a hook.
+    """
 
     def __init__(
         self, read_secret: Callable[[SecretReference], str], clock: Clock, egress: Egress

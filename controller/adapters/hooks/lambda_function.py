@@ -3,8 +3,9 @@
 IAM: lambda:InvokeFunction on the functions that a policy names as hooks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from controller.adapters.aws.clients import AWS_ERRORS, error_text
@@ -13,6 +14,7 @@ from controller.adapters.iam.permission import HOOK, TRAFFIC_JOBS, Permission
 from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import LambdaHook
 from controller.errors import DeliveryError, UsageError
+from controller.ports.account import HookAccount
 from controller.ports.notify import HookCall
 
 IAM: Final = (Permission("lambda:InvokeFunction", HOOK, TRAFFIC_JOBS),)
@@ -20,13 +22,23 @@ IAM: Final = (Permission("lambda:InvokeFunction", HOOK, TRAFFIC_JOBS),)
 MOST_ANSWER: Final = 16_384
 
 
+def open_caller(account: HookAccount) -> "LambdaHooks":
+    """Return the caller of the functions of `account`."""
+    return LambdaHooks(partial(account.single_try, "lambda"))
+
+
 class LambdaHooks:
-    """Invokes Lambda hooks. open_client: returns a client that waits so many seconds."""
+    """`HookCaller` of Lambda hooks, which have no private hosts.
+
+    open_client: returns a client that waits so many seconds.
+    """
 
     def __init__(self, open_client: Callable[[float], Any]) -> None:
         self._open_client = open_client
 
-    def ask(self, hook: LambdaHook, call: HookCall, *, within: timedelta) -> HookAnswer:
+    def ask(
+        self, hook: LambdaHook, call: HookCall, *, within: timedelta, private: Collection[str] = ()
+    ) -> HookAnswer:
         """Return the answer of `hook` to `call`. Never raises."""
         try:
             answer = self._invoke(hook, call, within, "RequestResponse")
@@ -45,7 +57,9 @@ class LambdaHooks:
             )
         return consent_of(body)
 
-    def tell(self, hook: LambdaHook, call: HookCall, *, within: timedelta) -> None:
+    def tell(
+        self, hook: LambdaHook, call: HookCall, *, within: timedelta, private: Collection[str] = ()
+    ) -> None:
         """Queue `call` at Lambda, which retries on its own. Raises DeliveryError."""
         self._invoke(hook, call, within, "Event")
 

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any, Final, Literal, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.base import Form, Model
-from controller.core.policy.notify import Host, SecretField, SecretReference
+from controller.core.policy.notify import Host, Recipient, SecretField, SecretReference
 from controller.core.units import DurationRange
 
 FUNCTION_PATTERN = (
@@ -20,28 +20,36 @@ FUNCTION_PATTERN = (
 URL_PATTERN = r"^https://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?([/?][!-\"$-~]*)?$"
 
 Timeout: TypeAlias = Annotated[timedelta, DurationRange("1s", "60s")]
-_TIMEOUT: Final = timedelta(seconds=10)
 
 
-class LambdaHook(Model):
+class Hook(Recipient):
+    """Base of every kind of hook.
+
+    called_by: the path `module:function` of the function that returns the adapter of the kind, a
+        `HookCaller` (ports/notify.py); it takes the `HookAccount` (ports/account.py).
+    """
+
+    called_by: ClassVar[str] = ""
+
+    timeout: Timeout = Field(
+        default=timedelta(seconds=10),
+        description="How long all tries of one call may take together.",
+    )
+
+
+class LambdaHook(Hook):
     """A Lambda function; IAM says who may invoke it."""
+
+    called_by: ClassVar[str] = "controller.adapters.hooks.lambda_function:open_caller"
 
     kind: Literal["lambda"] = Field(description="What is called.")
     function: Annotated[
         str, Field(pattern=FUNCTION_PATTERN), Form("the name or ARN of a function")
     ] = Field(description="Name or ARN of the function; with a version or an alias behind a colon.")
-    timeout: Timeout = Field(
-        default=_TIMEOUT, description="How long all tries of one call may take together."
-    )
 
     def arns(self, where: AwsLocation) -> Mapping[str, Sequence[str]]:
         """Return the ARN of the function."""
         return {"hook": [where.full_arn(self.function, "lambda", "function:{}")]}
-
-    @property
-    def secret_reference(self) -> SecretReference | None:
-        """None: IAM says who may invoke the function."""
-        return None
 
     @property
     def display_name(self) -> str:
@@ -49,8 +57,10 @@ class LambdaHook(Model):
         return f"lambda {self.function.partition(':function:')[2] or self.function}"
 
 
-class HttpsHook(Model):
+class HttpsHook(Hook):
     """A host that takes a signed POST."""
+
+    called_by: ClassVar[str] = "controller.adapters.hooks.https:open_caller"
 
     kind: Literal["https"] = Field(description="What is called.")
     url: Annotated[
@@ -61,13 +71,6 @@ class HttpsHook(Model):
     secret: SecretField = Field(
         description="Where the key of the signature is kept; it never stands in a policy."
     )
-    timeout: Timeout = Field(
-        default=_TIMEOUT, description="How long all tries of one call may take together."
-    )
-
-    def arns(self, where: AwsLocation) -> Mapping[str, Sequence[str]]:
-        """Return nothing: IAM knows no hosts."""
-        return {}
 
     @property
     def secret_reference(self) -> SecretReference:
@@ -85,7 +88,7 @@ class HttpsHook(Model):
         return f"https {self.host}"
 
 
-Hook: TypeAlias = Annotated[LambdaHook | HttpsHook, Field(discriminator="kind")]
+_AnyHook: TypeAlias = Annotated[LambdaHook | HttpsHook, Field(discriminator="kind")]
 
 
 def _not_empty(hooks: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -95,7 +98,7 @@ def _not_empty(hooks: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 HookList: TypeAlias = Annotated[
-    tuple[Hook, ...],
+    tuple[_AnyHook, ...],
     Field(max_length=5, json_schema_extra={"minItems": 1}),
     AfterValidator(_not_empty),
 ]
@@ -143,12 +146,12 @@ class Hooks(Model):
             raise ValueError("needs at least one hook; leave the key out where there is none")
         return self
 
-    def at(self, trigger: str) -> dict[str, LambdaHook | HttpsHook]:
+    def at(self, trigger: str) -> dict[str, Hook]:
         """Return the hooks of `trigger`, like `before_start`, by their addresses."""
-        hooks: tuple[LambdaHook | HttpsHook, ...] = getattr(self, trigger, None) or ()
+        hooks: tuple[Hook, ...] = getattr(self, trigger, None) or ()
         return {f"{trigger}[{index}]": one for index, one in enumerate(hooks)}
 
-    def all(self) -> Iterator[tuple[str, LambdaHook | HttpsHook]]:
+    def all(self) -> Iterator[tuple[str, Hook]]:
         """Yield every hook with its address."""
         for trigger in (BEFORE_START, BEFORE_ADVANCE, *AFTER_HOOKS.values()):
             yield from self.at(trigger).items()

@@ -84,14 +84,10 @@ Host: TypeAlias = Annotated[
 MinSeverity: TypeAlias = Literal["info", "warning", "critical"]
 
 
-class Channel(Model):
-    """Base of every channel. Each kind also delivers: `DeliveringChannel` in ports/notify.py."""
+class Recipient(Model):
+    """Base of what a policy sends something to: its channels and its hooks."""
 
     kind: str
-
-    least: MinSeverity | None = Field(
-        default=None, description="Least severity that is sent there; info when left out."
-    )
 
     def arns(self, where: AwsLocation) -> Mapping[str, Sequence[str]]:
         """Return the ARNs for the names in braces in the permissions of its adapter."""
@@ -99,18 +95,26 @@ class Channel(Model):
 
     @property
     def secret_reference(self) -> SecretReference | None:
-        """The secret that a delivery reads; None without one."""
+        """The secret that is read to send something; None without one."""
         return None
+
+    @property
+    def display_name(self) -> str:
+        """The recipient in a few words."""
+        return self.kind
+
+
+class Channel(Recipient):
+    """Base of every channel. Each kind also delivers: `DeliveringChannel` in ports/notify.py."""
+
+    least: MinSeverity | None = Field(
+        default=None, description="Least severity that is sent there; info when left out."
+    )
 
     def takes(self, severity: str) -> bool:
         """Tell whether a message of `severity` is sent to the channel."""
         order = ("info", "warning", "critical")
         return order.index(severity) >= order.index(self.least or "info")
-
-    @property
-    def display_name(self) -> str:
-        """The channel in a few words."""
-        return self.kind
 
 
 class MissingChannel(Channel, MissingKind):
