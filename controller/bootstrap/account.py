@@ -14,7 +14,6 @@ from controller.adapters.clock import SystemClock
 from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.adapters.metrics.log_counts import CloudWatchLogCounts
-from controller.core.hook_call import HookCall
 from controller.core.message import Message
 from controller.core.observation import HookAnswer
 from controller.core.policy import Channel, Hook, SecretReference, TargetSpec
@@ -25,6 +24,7 @@ from controller.core.rollout import Rollout
 from controller.errors import DeliveryError, TargetError, UsageError
 from controller.ports.clock import Clock
 from controller.ports.egress import Egress
+from controller.ports.notify import HookCall
 from controller.ports.target import InspectableTarget
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from typing import ClassVar
 import pytest
 
 from controller.bootstrap.account import real_account
-from controller.core.hook_call import HookCall
 from controller.core.observation import Consent, HookAnswer
 from controller.core.policy.hooks import Hook, HttpsHook, LambdaHook
 from controller.core.policy.kinds import load
@@ -13,6 +12,7 @@ from controller.core.policy.notify import CHANNELS, MissingChannel
 from controller.core.policy.targets import MissingTarget
 from controller.errors import DeliveryError, TargetError
 from controller.ports.account import HookAccount
+from controller.ports.notify import HookCall
 from tests.adapters.notifiers.channels import a_message, rolled_back_rollout
 
 PROBLEM = "no installed package has the kind 'pager'; install its package where rolloutctl runs"
