@@ -16,6 +16,9 @@ POLICY   ?= policies/execution-api.yaml
 SCENARIO ?= healthy
 
 PY      := $(VENV)/bin/python
+# Otherwise each of the processes that the tests start compiles all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 SOURCES := $(shell find controller -name '*.py')
 SCRIPTS := .ci/run .ci/image-check $(wildcard deploy/github/*.sh)
 
@@ -42,7 +45,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help rehearse deploy-check test every-test lint mutants image image-check lock e2e-venv clean .venv
+.PHONY: help rehearse deploy-check test test-deep pytest pytest-deep lint mutants image image-check lock e2e-venv clean .venv
 
 help: ## say what can be made
 	@grep -hE '^[.a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | \
@@ -51,11 +54,18 @@ help: ## say what can be made
 rehearse: $(VENV)/.compiled ## play a policy in a simulated world (POLICY=..., SCENARIO=...)
 	@$(PY) -m controller rehearse $(POLICY) --scenario $(SCENARIO)
 
-test: $(VENV)/.compiled $(E2E_VENV)/.locked ## check style, types and imports, and run every test
-	@$(MAKE) --no-print-directory -j2 lint every-test
+test: $(VENV)/.compiled $(E2E_VENV)/.locked ## check style, types and imports, and run the tests (three minutes)
+	@$(MAKE) --no-print-directory -j2 lint pytest
 
-every-test: $(VENV)/.compiled $(E2E_VENV)/.locked
+pytest: $(VENV)/.compiled $(E2E_VENV)/.locked
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal
+
+test-deep: $(VENV)/.compiled $(E2E_VENV)/.locked ## the same with every seed, small world and golden story (half an hour); then: make mutants
+	@$(MAKE) --no-print-directory -j2 lint pytest-deep
+
+pytest-deep: $(VENV)/.compiled $(E2E_VENV)/.locked
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal --deep
+	$(PY) -m tests.goldens
 
 deploy-check: $(VENV)/.compiled $(E2E_VENV)/.locked ## lint the stack of deploy/, create it on the emulator, run its tasks (part of test)
 	$(VENV)/bin/cfn-lint deploy/rolloutctl.yaml

@@ -61,11 +61,25 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that use the emulator, so that `-m "not ministack"` runs all others."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that `make test-deep` runs with."""
+    parser.addoption("--deep", action="store_true", help="run the tests marked deep as well")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that use the emulator, and leave the deep ones out unless they are asked for.
+
+    `-m "not ministack"` runs all others.
+    """
     for item in items:
         if "ministack" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.ministack)
+    if config.getoption("--deep"):
+        return
+    deep = [item for item in items if item.get_closest_marker("deep")]
+    if deep:
+        config.hook.pytest_deselected(items=deep)
+        items[:] = [item for item in items if not item.get_closest_marker("deep")]
 
 
 @pytest.hookimpl(wrapper=True)

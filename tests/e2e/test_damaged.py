@@ -4,7 +4,6 @@ Real processes, stores and the emulator; the tests check exit statuses, weights,
 were saved.
 """
 
-import os
 import sys
 
 import pytest
@@ -87,9 +86,7 @@ def test_undamaged_rollouts_are_visited_by_every_tick(
         assert len({moments[one] for moments in saves}) == 3
 
 
-@pytest.mark.skipif(
-    "EACH_DAMAGE" not in os.environ, reason="ten minutes: EACH_DAMAGE=1 pytest tests/e2e"
-)
+@pytest.mark.deep  # ten minutes
 @ON_BOTH_STORES
 def test_of_fifty_rollouts_with_one_damaged_in_one_way_a_tick_visits_the_other_49(
     fleet: Fleet, started: Desk, program: Program

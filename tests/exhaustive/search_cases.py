@@ -1,7 +1,7 @@
 """The small worlds: actors and start states. Every schedule of each world is explored."""
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,6 +17,9 @@ from tests.exhaustive.replayable_process import ReplayableProcess
 from tests.exhaustive.search import Search, SearchResult
 from tests.exhaustive.search_setup import SearchSetup
 from tests.exhaustive.start_states import FAILS_IN_A_FREEZE, open_start_state
+
+TWO_TICKS: Final = "two ticks"
+A_TICK_AND: Final = "a tick and "
 
 # A command that waits for the lease of a tick tries twice, and not 120 times, until it expires.
 LEASE_RETRY_INTERVAL: Final = timedelta(seconds=61)
@@ -85,6 +88,14 @@ class SearchCase:
     crashes: int = 1
 
 
+def world_names(start: str, *, slow: bool) -> Sequence[str]:
+    """Return the names of all worlds that begin at `start`; none when it is not explored slowly."""
+    if slow and start in FAST_STARTS:
+        return []
+    pair = [] if start in COMMAND_ONLY_STARTS else [TWO_TICKS]
+    return pair + [f"{A_TICK_AND}{name}" for name in _other_actors(start, slow=slow)]
+
+
 def cases_of(setup: SearchSetup, start: str, *, slow: bool) -> Iterator[tuple[str, SearchCase]]:
     """Yield all worlds that begin in the state of `setup`, by name."""
     if slow and start in FAST_STARTS:
@@ -96,10 +107,10 @@ def cases_of(setup: SearchSetup, start: str, *, slow: bool) -> Iterator[tuple[st
             if slow or start in FAST_STARTS
             else [first, second, actors.time_advance(setup.world)]
         )
-        yield "two ticks", SearchCase(pair)
+        yield TWO_TICKS, SearchCase(pair)
     for name, actor in _other_actors(start, slow=slow).items():
         crashes = 1 if name in EXTERNAL_CHANGES or name in FORCED_WEIGHT else 0
-        yield f"a tick and {name}", SearchCase([first, actor(setup.world)], crashes)
+        yield f"{A_TICK_AND}{name}", SearchCase([first, actor(setup.world)], crashes)
 
 
 def _other_actors(start: str, *, slow: bool) -> Mapping[str, actors.Actor]:
@@ -124,11 +135,17 @@ def _other_actors(start: str, *, slow: bool) -> Mapping[str, actors.Actor]:
     }
 
 
-def explore(folder: Path, start: str, *, slow: bool) -> Iterator[tuple[str, SearchResult]]:
-    """Yield the name and the search result of each world that begins at `start`."""
+def explore(
+    folder: Path, start: str, *, slow: bool, names: Collection[str] | None = None
+) -> Iterator[tuple[str, SearchResult]]:
+    """Yield the name and the search result of each world that begins at `start`.
+
+    names: the only worlds that are explored; None: all of them.
+    """
     with fast_search(), open_start_state(folder, start, slow=slow) as setup:
         for name, world in cases_of(setup, start, slow=slow):
-            yield name, Search(setup, world.actors, world.crashes).run()
+            if names is None or name in names:
+                yield name, Search(setup, world.actors, world.crashes).run()
 
 
 @contextmanager

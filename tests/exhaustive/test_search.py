@@ -44,7 +44,12 @@ End = tuple[StoreState, CloudState]
     [
         pytest.param("a pass due", actors.deployment, id="a raise and a deployment"),
         pytest.param("a fail due", actors.deployment, id="a rollback and a deployment"),
-        pytest.param("rolled back", actors.bare_rollback, id="a last tick and a bare rollback"),
+        pytest.param(
+            "rolled back",
+            actors.bare_rollback,
+            marks=pytest.mark.deep,  # 126 schedules, each in a world of its own
+            id="a last tick and a bare rollback",
+        ),
     ],
 )
 def test_every_schedule_run_by_itself_ends_as_the_search_says(

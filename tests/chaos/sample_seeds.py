@@ -1,0 +1,171 @@
+"""The seeds that `make test` plays: everything that can go wrong does in one of them.
+
+Where other faults are drawn or a rollout ends otherwise, choose the seeds anew:
+
+    python -m tests.chaos.sample_seeds
+"""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, TypeAlias
+
+from controller.process import logging
+from tests.chaos.fault_plan import ActorAction, Degradation, StoreKind, Timing
+from tests.chaos.faults import FAULT_KINDS
+from tests.chaos.run import run_seed
+from tests.chaos.trace import Trace
+
+# The kinds of faults for which a seed is in the sample, by seed.
+KindsBySeed: TypeAlias = Mapping[int, Sequence[str]]
+
+SAMPLE: Final[Mapping[StoreKind, KindsBySeed]] = {
+    "sqlite": {
+        7: ["action: pause"],
+        9: ["action: a deploy resets the environment"],
+        18: ["cloudwatch: crash after"],
+        25: ["action: a person sets the weight", "lambda: answer lost"],
+        28: ["cloudwatch: crash during", "end: progressing", "people: crash during"],
+        29: [
+            "cloudwatch: forbidden",
+            "cloudwatch: internal_error",
+            "degradation: updates end as failed",
+            "lambda: crash after",
+            "lambda: crash during",
+            "store: crash after",
+        ],
+        35: ["action: resume", "action: resume --restore"],
+        50: ["lambda: never arrived"],
+        51: ["cloudwatch: behind"],
+        53: ["store: lease held"],
+        58: ["action: start"],
+        63: ["action: rollback by bare names", "cloudwatch: partial", "lambda: crash before"],
+        82: ["action: approve", "degradation: the store is down", "lambda: 429"],
+        87: [
+            "action: a deploy resets the environment and brings code",
+            "degradation: cloudwatch answers in part",
+        ],
+        102: [
+            "action: a person sets one of two variables",
+            "action: resume --keep",
+            "clock: wrong",
+            "degradation: lambda is down",
+            "degradation: the store takes no writes",
+            "end: paused",
+            "people: crash before",
+            "people: fails",
+            "store: crash before",
+            "store: disk full",
+            "store: store down",
+        ],
+        111: [
+            "action: another tick",
+            "action: promote",
+            "action: retry",
+            "clock: crash",
+            "cloudwatch: throttled",
+            "degradation: KMS denies the environment",
+            "degradation: updates stay in progress",
+            "end: rolled_back",
+            "lambda: 500",
+        ],
+        124: ["action: another run takes the lease over and is gone"],
+        128: [
+            "action: rollback",
+            "cloudwatch: 500",
+            "cloudwatch: never arrived",
+            "degradation: cloudwatch is down",
+            "people: crash after",
+        ],
+        142: ["lambda: 409"],
+        147: ["end: not started"],
+        148: [
+            "cloudwatch: crash before",
+            "cloudwatch: pages out of order",
+            "end: succeeded",
+            "store: conflict",
+            "store: crash during",
+        ],
+        182: ["cloudwatch: empty", "lambda: late"],
+        212: ["lambda: 500 although done"],
+        284: ["lambda: 412"],
+    },
+    "dynamodb": {
+        8: ["dynamodb: crash after", "dynamodb: crash before", "dynamodb: met another"],
+        9: ["dynamodb: never arrived"],
+        16: ["dynamodb: answer lost", "dynamodb: late"],
+        35: ["dynamodb: 500 although done"],
+        47: ["dynamodb: 500", "dynamodb: crash during", "dynamodb: throttled"],
+    },
+}
+
+# The seeds among which the sample is chosen. A table costs ten times a file.
+CANDIDATES: Final[Mapping[StoreKind, Sequence[int]]] = {
+    "sqlite": range(300),
+    "dynamodb": range(50),
+}
+
+# `progressing` is an end only of a rollout that waits for an approval.
+ENDS: Final = ("succeeded", "rolled_back", "paused", "progressing", "not started")
+
+
+def wanted_kinds() -> set[str]:
+    """Return the kinds of faults at each service, and each action, degradation and end."""
+    calls = [(name.partition(":")[0], how) for name, hows in FAULT_KINDS.items() for how in hows]
+    return {
+        *(f"{service}: {how}" for service, how in calls),
+        *(f"{service}: crash {when}" for service, _ in calls for when in Timing),
+        "clock: crash",
+        "clock: wrong",
+        *(f"action: {action}" for action in ActorAction),
+        *(f"degradation: {degradation}" for degradation in Degradation),
+        *(f"end: {end}" for end in ENDS),
+    }
+
+
+def kinds_of(trace: Trace) -> set[str]:
+    """Return what went wrong in `trace`, in the words of `wanted_kinds`."""
+    return {f"end: {trace.end}", *map(_kind, trace.fault_counts)}
+
+
+def _kind(fault: str) -> str:
+    """Return the kind of an injected fault, as in `store:save: conflict`."""
+    operation, kind = fault.split(": ", 1)
+    service = operation.partition(":")[0]
+    if kind in set(Degradation):
+        return f"degradation: {kind}"
+    if kind.endswith(" s off"):
+        return "clock: wrong"
+    _, between, action = kind.partition(": ")
+    if between:
+        return f"action: {action}"
+    # A crash before a sleep cannot be told from one during it.
+    return "clock: crash" if service == "clock" else f"{service}: {kind}"
+
+
+def choose() -> dict[StoreKind, KindsBySeed]:
+    """Return a small sample in which each kind that is wanted occurs, where a candidate has it."""
+    logging.disable()
+    missing, chosen = wanted_kinds(), dict[StoreKind, KindsBySeed]()
+    for store in ("sqlite", "dynamodb"):
+        kinds = {seed: kinds_of(run_seed(seed, store)) for seed in CANDIDATES[store]}
+        chosen[store] = dict(sorted(_cover(kinds, missing)))
+    return chosen
+
+
+def _cover(kinds: Mapping[int, set[str]], missing: set[str]) -> Iterator[tuple[int, Sequence[str]]]:
+    """Yield the seed with most of the missing kinds, and these; remove them; and so on."""
+    while True:
+        seed = max(kinds, key=lambda seed: (len(kinds[seed] & missing), -seed))
+        found = kinds[seed] & missing
+        if not found:
+            return
+        yield seed, sorted(found)
+        missing -= found
+
+
+if __name__ == "__main__":
+    for store, seeds in choose().items():
+        sys.stdout.write(f'    "{store}": {{\n')
+        for seed, kinds in seeds.items():
+            sys.stdout.write(f"        {seed}: {list(kinds)},\n")
+        sys.stdout.write("    },\n")
