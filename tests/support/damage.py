@@ -8,7 +8,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 SqliteDamage = Callable[[sqlite3.Connection, str], None]
@@ -226,6 +226,7 @@ DynamoDbDamage = Callable[[Any, str, str], None]
 Item = dict[str, Any]
 
 
+@cache
 def bomb(size: int = 64 * 1_024 * 1_024) -> bytes:
     """Return a few kilobytes that decompress to `size` bytes."""
     return zlib.compress(b" " * size, 9)
