@@ -1,0 +1,161 @@
+"""Criteria of kind latency_increase, window by window: the mean of the bake against a baseline."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.sentences import recorded, spoken
+from tests.support.core import BaselineMeasurement, Finding, QueryStatus
+from tests.support.judging import (
+    FAIL,
+    NO_DATA,
+    PASS,
+    START,
+    TOO_FEW,
+    UNANSWERED,
+    UNDECIDED,
+    Outcome,
+    Values,
+    datapoints,
+    judged,
+    outcome,
+)
+
+PARTIAL = QueryStatus.PARTIAL
+LATENCY = {
+    "kind": "latency_increase", "judge": "threshold", "metric": "latency", "max_increase": "5%",
+    "over": "5m", "min_samples": 200,
+}  # fmt: skip
+FROZEN: Mapping[str, Any] = {"frozen": "direct", "over": "24h"}
+FIXED: Mapping[str, Any] = {"fixed": 400.0}
+CONTROL: Mapping[str, Any] = {"concurrent": "direct"}
+STORED = BaselineMeasurement(400.0, 5_000, START - 86_400, START)
+TOO_SMALL = BaselineMeasurement(400.0, 150, START - 86_400, START)
+
+
+def latency(
+    values: Values,
+    samples: Values,
+    *,
+    baseline: Mapping[str, Any] = FROZEN,
+    stored: BaselineMeasurement = STORED,
+    direct: Values = (),
+    direct_samples: Values = (),
+    answer: QueryStatus = QueryStatus.COMPLETE,
+    bake: str = "1m",
+) -> Callable[[], Finding]:
+    """Return how to judge so high a latency of so many requests, on both paths, in five minutes."""
+    series = datapoints(
+        {
+            "latency": values, "latency:SampleCount": samples,
+            "direct": direct, "direct:SampleCount": direct_samples,
+        },
+        every=5, answers={"latency": answer},
+    )  # fmt: skip
+    return partial(
+        judged,
+        {**LATENCY, "baseline": baseline},
+        series,
+        closed=5 * len(values),
+        bake=bake,
+        baselines={"C": stored} if baseline is FROZEN else {},
+    )
+
+
+def beside(
+    values: Values, samples: Values, direct: Values, direct_samples: Values
+) -> Callable[[], Finding]:
+    """Return how to judge a latency beside its control."""
+    return latency(values, samples, baseline=CONTROL, direct=direct, direct_samples=direct_samples)
+
+
+@pytest.mark.parametrize(
+    ("judging", "expected", "increase"),
+    [
+        pytest.param(
+            latency([400, 440], [100, 100]), PASS, 0.05,
+            id="exactly at the bound, in spite of rounding",
+        ),
+        pytest.param(
+            latency([400, 480], [100, 300]), FAIL, 0.15, id="windows are weighted by their samples"
+        ),
+        pytest.param(latency([420.12], [200]), FAIL, 0.0503, id="close to its bound"),
+        pytest.param(latency([380], [200]), PASS, -0.05, id="faster"),
+        pytest.param(latency([400], [200]), PASS, 0.0, id="as fast as before"),
+        pytest.param(latency([900], [0]), NO_DATA, None, id="a value without samples"),
+        pytest.param(
+            latency([400, 900, None], [200, None, 100]), PASS, 0.0,
+            id="neither a value without its samples counts, nor samples without their value",
+        ),
+        pytest.param(latency([400, 800], [199, 1]), PASS, 0.005, id="one sample counts"),
+        pytest.param(
+            latency([900], [5_000], bake="24h"), UNDECIDED, 1.25,
+            id="before the end of the bake, however bad",
+        ),
+        pytest.param(latency([900], [199]), TOO_FEW, 1.25, id="too few samples of the canary"),
+        pytest.param(
+            latency([400], [300], stored=TOO_SMALL), TOO_FEW, 0.0,
+            id="too few samples of the baseline",
+        ),
+        pytest.param(latency([None], [None]), NO_DATA, None, id="silence"),
+        pytest.param(latency([], []), UNDECIDED, None, id="before the first window has closed"),
+        pytest.param(
+            latency([400], [300], answer=PARTIAL), UNANSWERED, None,
+            id="an answer in part never passes",
+        ),
+        pytest.param(
+            latency([900], [300], answer=PARTIAL), UNANSWERED, None,
+            id="the mean of an answer in part never fails",
+        ),
+        pytest.param(
+            latency([410], [250], baseline=FIXED), PASS, 0.025,
+            id="a fixed baseline needs no samples of its own",
+        ),
+        pytest.param(
+            beside([420, 900], [200, 50], [400, None], [900, 0]), PASS, 0.05,
+            id="a window without its control compares with nothing",
+        ),
+        pytest.param(
+            beside([420, 420, 900, 420], [100] * 4, [400, 700, None, 400], [199, None, 100, 1]),
+            PASS, 0.05,
+            id="neither does a control without its samples, nor one without its value",
+        ),
+        pytest.param(
+            beside([900], [300], [400], [0]), NO_DATA, None, id="a control without a request"
+        ),
+        pytest.param(
+            beside([420, 420], [200, 200], [300, 400], [100, 300]), FAIL, 0.12,
+            id="a control is weighted by its samples",
+        ),
+        pytest.param(
+            beside([420], [300], [400], [20]), TOO_FEW, 0.05, id="a control with too few samples"
+        ),
+    ],
+)  # fmt: skip
+def test_a_latency_increase(
+    judging: Callable[[], Finding], expected: Outcome, increase: float | None
+) -> None:
+    finding = judging()
+    assert outcome(finding) == expected
+    assert finding.measured == (None if increase is None else pytest.approx(increase, abs=1e-9))
+
+
+SENTENCES = {
+    "holds at its bound": latency([400, 440], [100, 100]),
+    "holds, and is faster": latency([380], [200]),
+    "holds beside a control": beside([420, 900], [200, 50], [400, None], [900, 0]),
+    "fails": latency([400, 480], [100, 300]),
+    "fails close to its bound": latency([420.12], [200]),
+    "so far, before the end of the bake": latency([900], [5_000], bake="24h"),
+    "too few samples of the canary": latency([900], [199]),
+    "too few samples of the baseline": latency([400], [300], stored=TOO_SMALL),
+    "no data": latency([None], [None]),
+    "before the first window has closed": latency([], []),
+    "answered in part": latency([400], [300], answer=PARTIAL),
+}
+
+
+def test_sentences() -> None:
+    assert spoken(SENTENCES) == recorded(__file__)

@@ -1,0 +1,150 @@
+"""Criteria of kind success_rate, window by window: breaches in a row fail, silence never passes."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.sentences import recorded, spoken
+from tests.support.core import Finding, QueryStatus
+from tests.support.judging import (
+    BAD_DATA,
+    FAIL,
+    NO_DATA,
+    PASS,
+    TOO_FEW,
+    UNANSWERED,
+    UNDECIDED,
+    Outcome,
+    Values,
+    datapoints,
+    judged,
+    outcome,
+)
+
+PARTIAL, ERROR, FORBIDDEN = QueryStatus.PARTIAL, QueryStatus.ERROR, QueryStatus.FORBIDDEN
+RATE = {
+    "kind": "success_rate", "judge": "threshold", "total": "requests",
+    "failures": ["errors", "timeouts"], "min": "99.9%", "over": "5m", "failure_limit": 3,
+    "min_samples": 300,
+}  # fmt: skip
+
+
+def rate(
+    requests: Values,
+    errors: Values,
+    *,
+    timeouts: Values = (),
+    answer: QueryStatus = QueryStatus.COMPLETE,
+    begin: int = 0,
+    **changes: Any,
+) -> Callable[[], Finding]:
+    """Return how to judge so many requests and failures in each five minutes."""
+    series = datapoints(
+        {"requests": requests, "errors": errors, "timeouts": timeouts},
+        every=5, begin=begin, answers={"errors": answer},
+    )  # fmt: skip
+    return partial(judged, RATE | changes, series, closed=begin + 5 * len(requests), begin=begin)
+
+
+@pytest.mark.parametrize(
+    ("judging", "expected"),
+    [
+        pytest.param(rate([1000, 1000], [0, 1]), PASS, id="exactly at the bound"),
+        pytest.param(
+            rate([10_000], [942], min="90.58%"), PASS,
+            id="exactly at a bound that binary fractions round up",
+        ),
+        pytest.param(rate([100] * 3, [1] * 3), FAIL, id="as many breaches in a row as the limit"),
+        pytest.param(
+            rate([100, None, 100, None, 100], [1, None, 1, None, 1]), FAIL,
+            id="silence does not end a run of breaches",
+        ),
+        pytest.param(
+            rate([100] * 3, [1] * 3, min_samples=9_999), FAIL, id="a failure needs no min_samples"
+        ),
+        pytest.param(
+            rate([500] * 4, [1, 1, 0, 1]), UNDECIDED, id="a window within the bound ends a run"
+        ),
+        pytest.param(
+            rate([500, 500], [0, 1], failure_limit=1), FAIL, id="one breach, where the limit is one"
+        ),
+        pytest.param(
+            rate([100] * 5, [1, 2, 3, 0, 0]), FAIL, id="a run that failed before a late tick"
+        ),
+        pytest.param(rate([100], [100], failure_limit=1), FAIL, id="as many failures as requests"),
+        pytest.param(
+            rate([500, 500], [0, 0], timeouts=[0, 25], failure_limit=1), FAIL,
+            id="kinds of failures are added up",
+        ),
+        pytest.param(rate([500, None], [0, None]), NO_DATA, id="the newest window has no data"),
+        pytest.param(rate([None, None], [None, None]), NO_DATA, id="silence"),
+        pytest.param(rate([0, 0], [0, 0]), NO_DATA, id="no request"),
+        pytest.param(rate([20, 20], [0, 0]), TOO_FEW, id="40 requests prove no 99.9 %"),
+        pytest.param(
+            rate([3_000], [0], min_samples=9_000), TOO_FEW,
+            id="more may be required than it takes to show the rate",
+        ),
+        pytest.param(rate([500, 500], [0, None]), BAD_DATA, id="requests, but no failure count"),
+        pytest.param(rate([500, 500], [0, 501]), BAD_DATA, id="more failures than requests"),
+        pytest.param(
+            rate([500, 500, None], [None, 0, None]), NO_DATA,
+            id="silence after data that did not fit",
+        ),
+        pytest.param(rate([500, 500], [0, 0], answer=PARTIAL), UNANSWERED, id="an answer in part"),
+        pytest.param(rate([500, 500], [], answer=ERROR), UNANSWERED, id="a failed query"),
+        pytest.param(rate([500, 500], [], answer=FORBIDDEN), UNANSWERED, id="a forbidden query"),
+        pytest.param(
+            rate([500, 500], [5, 5], answer=PARTIAL, failure_limit=2), UNANSWERED,
+            id="what an answer in part left out may have ended the run",
+        ),
+        pytest.param(rate([], []), UNDECIDED, id="before the first window has closed"),
+    ],
+)  # fmt: skip
+def test_a_success_rate(judging: Callable[[], Finding], expected: Outcome) -> None:
+    assert outcome(judging()) == expected
+
+
+@pytest.mark.parametrize(
+    ("errors", "measured"),
+    [
+        pytest.param([0, 1, 0, 0], 1.0, id="of a pass, the newest window"),
+        pytest.param([1, 2, 3, 0], 0.97, id="of a failure, the last window of the run"),
+        pytest.param([1, 1, 1, 0, 2, 2, 2, 2, 0], 0.98, id="the longest run"),
+        pytest.param([1, 1, 1, 0, 2, 2, 2], 0.99, id="the first of two runs of the same length"),
+    ],
+)
+def test_a_finding_measures(errors: Sequence[int], measured: float) -> None:
+    assert rate([100] * len(errors), errors)().measured == pytest.approx(measured)
+
+
+SENTENCES = {
+    "holds, and the requests do not show the rate": rate([1000, 1000], [0, 1]),
+    "holds, and more requests than it takes show less with a failure": rate([2_995], [1]),
+    "holds, and the requests show the rate": rate([3_000], [0]),
+    "holds a rate that no requests show": rate([3_000], [0], min="100%"),
+    "holds a bound far below a percent": rate([2_000_000], [0], min="99.9999%"),
+    "holds far from its bound": rate([300], [2], min="99%"),
+    "fails in a run of windows": rate([100, 100, 100, 100], [1, 1, 1, 0]),
+    "fails in a run with gaps": rate([100, None, 100, None, 100], [1, None, 1, None, 1]),
+    "fails in one window": rate([500, 500], [0, 1], failure_limit=1),
+    "fails in the longest of two runs": rate([100] * 9, [1, 1, 1, 0, 2, 2, 2, 2, 0]),
+    "fails close to its bound": rate([1_000_000], [1_004], failure_limit=1),
+    "fails over midnight": rate([100] * 3, [9] * 3, begin=715),
+    "breaches, and not often enough to fail": rate([500] * 4, [1, 1, 0, 1]),
+    "has too few samples": rate([20, 20], [0, 0]),
+    "has too few samples that show the rate": rate([3_000], [0], min_samples=9_000),
+    "has gone silent": rate([500, None], [0, None]),
+    "has no data": rate([None, None], [None, None]),
+    "has a window of bad data": rate([500, 500], [0, None]),
+    "has windows of bad data": rate([500, 500, 500], [0, 501, 501]),
+    "was answered in part": rate([500], [0], answer=PARTIAL),
+    "was not answered": rate([500], [], answer=ERROR),
+    "may not be queried": rate([500], [], answer=FORBIDDEN),
+    "before the first window has closed": rate([], []),
+}
+
+
+def test_sentences() -> None:
+    assert spoken(SENTENCES) == recorded(__file__)

@@ -1,0 +1,104 @@
+"""Criteria of kind traffic: requests arrive, and silence fails where a control shows it is odd."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.sentences import recorded, spoken
+from tests.support.core import Finding, QueryStatus
+from tests.support.judging import (
+    FAIL,
+    NO_DATA,
+    PASS,
+    UNANSWERED,
+    UNDECIDED,
+    Outcome,
+    Values,
+    datapoints,
+    judged,
+    outcome,
+)
+
+TRAFFIC: dict[str, Any] = {
+    "kind": "traffic", "judge": "threshold", "metric": "requests", "min": 1, "over": "1m",
+}  # fmt: skip
+
+
+def traffic(
+    requests: Values,
+    control: Values | None = None,
+    *,
+    weight: int = 10,
+    answer: QueryStatus = QueryStatus.COMPLETE,
+    **changes: Any,
+) -> Callable[[], Finding]:
+    """Return how to judge so many requests in each minute, and so many of the stable path."""
+    metrics: dict[str, Values] = {"requests": requests}
+    if control is not None:
+        changes["control"] = "stable"
+        metrics["stable"] = control
+    series = datapoints(metrics, answers={"requests": answer})
+    return partial(judged, TRAFFIC | changes, series, closed=len(requests), weight=weight)
+
+
+ERROR, PARTIAL = QueryStatus.ERROR, QueryStatus.PARTIAL
+
+
+@pytest.mark.parametrize(
+    ("judging", "expected", "arrived"),
+    [
+        pytest.param(traffic([None, 1, None]), PASS, 1, id="one request reached the canary"),
+        pytest.param(traffic([None, None]), NO_DATA, 0, id="silence without a control"),
+        pytest.param(traffic([3, None], min=5), NO_DATA, 3, id="fewer requests than required"),
+        pytest.param(traffic([3, 2], min=5), PASS, 5, id="as many as required"),
+        pytest.param(
+            traffic([None, None], control=[30, 33]), FAIL, 0,
+            id="silence that is unlikely given the control: 7 were due, exp(-7) is below 0.1 %",
+        ),
+        pytest.param(
+            traffic([None, None], control=[30, 32]), NO_DATA, 0,
+            id="silence that may be chance: exp(-6.9) is above 0.1 %",
+        ),
+        pytest.param(
+            traffic([None, None], control=[7, None], weight=50), FAIL, 0,
+            id="at 50 % as many are due as the control had",
+        ),
+        pytest.param(
+            traffic([1, None], control=[9_000, 9_000], min=5), NO_DATA, 1,
+            id="a canary that was reached once does not fail",
+        ),
+        pytest.param(
+            traffic([None], control=[9_000], weight=100), NO_DATA, 0, id="no control at 100 %"
+        ),
+        pytest.param(
+            traffic([None], control=[9_000], answer=ERROR), UNANSWERED, 0,
+            id="an outage is not held against the canary",
+        ),
+        pytest.param(traffic([1], answer=PARTIAL), UNANSWERED, 0, id="an answer in part"),
+        pytest.param(traffic([]), UNDECIDED, 0, id="before the first minute has closed"),
+    ],
+)  # fmt: skip
+def test_traffic(judging: Callable[[], Finding], expected: Outcome, arrived: int) -> None:
+    finding = judging()
+    assert outcome(finding) == expected
+    assert (finding.measured, finding.samples) == (arrived, arrived)
+
+
+def test_a_series_that_was_not_read_never_passes() -> None:
+    assert outcome(judged(TRAFFIC, {}, closed=5)) == UNANSWERED
+
+
+SENTENCES = {
+    "requests arrived": traffic([None, 1, None]),
+    "too few requests arrived": traffic([3, None], min=5),
+    "the canary is not reached": traffic([None, None], control=[30, 33]),
+    "a failed query": traffic([None], answer=ERROR),
+    "a series that was not read": partial(judged, TRAFFIC, {}, closed=5),
+    "before the first minute has closed": traffic([]),
+}
+
+
+def test_sentences() -> None:
+    assert spoken(SENTENCES) == recorded(__file__)

@@ -1,0 +1,123 @@
+"""Windows, findings and gates: what is judged of a step, and what a gate makes of its findings."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.support.core import Label, Observation, Observed, Reason, decide, weakest_label
+from tests.support.judging import (
+    FAIL,
+    SETTLE,
+    a_step,
+    datapoints,
+    judged,
+    judged_minutes,
+    outcome,
+    policy_of,
+)
+from tests.support.rollouts import MINUTE, NOON, a_reading
+
+RATE: dict[str, Any] = {
+    "kind": "success_rate", "judge": "threshold", "total": "requests", "failures": ["errors"],
+    "min": "99.9%", "over": "5m", "min_samples": 300,
+}  # fmt: skip
+COUNT: dict[str, Any] = {
+    "kind": "threshold", "judge": "threshold", "metric": "errors", "max": 10, "over": "5m",
+    "failure_limit": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("begin", "closed", "windows", "samples"),
+    [
+        pytest.param(0, 10, (0, 10), 30, id="both windows of ten minutes"),
+        pytest.param(1, 10, (5, 10), 20, id="not one that began before the step"),
+        pytest.param(0, 9, (0, 5), 10, id="not one that is open"),
+        pytest.param(5, 10, (5, 10), 20, id="one that begins with the step"),
+        pytest.param(3, 9, (5, 5), 0, id="none yet"),
+    ],
+)
+def test_judged_are_the_closed_windows_that_lie_wholly_in_the_step(
+    begin: int, closed: int, windows: tuple[int, int], samples: int
+) -> None:
+    series = datapoints({"requests": [10, 20, 40], "errors": [0, 0, 0]}, every=5)
+    finding = judged(RATE, series, closed=closed, begin=begin)
+    assert (judged_minutes(finding), finding.samples) == (windows, samples)
+
+
+@pytest.mark.parametrize(
+    ("criterion", "closed", "windows", "expected"),
+    [
+        pytest.param(
+            {**COUNT, "max": 499}, 8, (5, 12), FAIL, id="what was read of an open window"
+        ),
+        pytest.param({**RATE, "total": "stable"}, 13, (5, 5), None, id="of an answer with a hole"),
+    ],
+)  # fmt: skip
+def test_a_finding_covers_what_was_judged_and_no_more(
+    criterion: Mapping[str, Any], closed: int, windows: tuple[int, int], expected: object
+) -> None:
+    series = datapoints({"errors": [500] * 3}, every=5)
+    finding = judged(criterion, series, closed=closed, begin=3)
+    assert judged_minutes(finding) == windows
+    assert expected in (None, outcome(finding))
+
+
+@pytest.mark.parametrize(
+    ("criterion", "measured", "bound", "samples"),
+    [
+        pytest.param(RATE, 0.998, 0.999, 1_000, id="a rate"),
+        pytest.param(COUNT, 1, 10, 2, id="a count"),
+    ],
+)
+def test_a_finding_says_what_was_judged(
+    criterion: Mapping[str, Any], measured: float, bound: float, samples: int
+) -> None:
+    series = datapoints(
+        {"requests": [500, 500], "errors": [0, 1], "errors:SampleCount": [1, 1]}, every=5
+    )
+    finding = judged(criterion, series, closed=10)
+    assert (finding.criterion, finding.bound, finding.samples) == ("C", bound, samples)
+    assert finding.measured == pytest.approx(measured)
+    assert judged_minutes(finding) == (0, 10)
+    assert finding.gates
+
+
+# --- Gates ----------------------------------------------------------------------------------------
+
+TRAFFIC: dict[str, Any] = {"kind": "traffic", "judge": "threshold", "metric": "requests"}
+HOLDS, OPEN = TRAFFIC, {**TRAFFIC, "min": 9}
+FAILS = {**TRAFFIC, "metric": "rejects", "control": "stable"}
+
+
+@pytest.mark.parametrize(
+    ("criteria", "reason"),
+    [
+        pytest.param([HOLDS, HOLDS], Reason.GATE_PASSED, id="all pass"),
+        pytest.param([HOLDS, OPEN], Reason.INCONCLUSIVE, id="one is open"),
+        pytest.param([HOLDS, OPEN, FAILS], Reason.GATE_FAILED, id="one fails"),
+        pytest.param(
+            [HOLDS, {**OPEN, "gates": False}, {**FAILS, "gates": False}], Reason.GATE_PASSED,
+            id="what only reports neither fails nor blocks",
+        ),
+        pytest.param([{**HOLDS, "gates": False}], Reason.INCONCLUSIVE, id="nothing gates at all"),
+    ],
+)  # fmt: skip
+def test_a_gate_is_as_good_as_its_worst_finding(
+    criteria: list[Mapping[str, Any]], reason: Reason
+) -> None:
+    named = {f"C{number}": one for number, one in enumerate(criteria)}
+    steps = [{"weight": 10, "bake": "1m"}, {"weight": 100, "bake": "1m"}]
+    rollout = a_step(policy_of(HOLDS, criteria=named, steps=steps, warmup="0s"))
+    series = datapoints({"requests": [1], "rejects": [None], "stable": [9_000]})
+    observed = Observed(Observation(a_reading(10), series))
+    assert decide(rollout, observed, NOON + (1 + SETTLE) * MINUTE).rollout.reason is reason
+
+
+def test_the_weakest_label_claims_least() -> None:
+    labels = [str(one) for one in (Label.NOT_REFUTED, Label.TOO_FEW, Label.NO_DATA)]
+    assert weakest_label(labels) == "no data"
+    assert weakest_label(labels[:2]) == "too few samples"
+    assert weakest_label(["", *labels[:1]]) == "not refuted"
+    assert weakest_label([]) == ""

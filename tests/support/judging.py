@@ -1,0 +1,172 @@
+"""Steps that are judged: policy, datapoints since noon, weight and bake -> findings."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
+
+from tests.support.core import (
+    AlarmReading,
+    Finding,
+    Intent,
+    Label,
+    Observation,
+    Policy,
+    QueryStatus,
+    Rollout,
+    Series,
+    Verdict,
+    evidence_of,
+    judge,
+    seal_if_due,
+)
+from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading, a_rollout, a_series
+
+START, MINUTE_S = int(NOON.timestamp()), 60
+# The newest minutes may still change: they are judged once they have settled, and sealed later.
+SETTLE, SEAL_AGE = 3, 15
+HOUR = 60 * MINUTE
+
+METRICS: Mapping[str, Mapping[str, Any]] = {
+    "requests": {"namespace": "Shop", "name": "Count", "statistic": "Sum"},
+    "errors": {"namespace": "Shop", "name": "Errors", "statistic": "Sum"},
+    "stable": {"namespace": "Shop", "name": "Stable", "statistic": "Sum"},
+    "stable_errors": {"namespace": "Shop", "name": "StableErrors", "statistic": "Sum"},
+    "rejects": {"namespace": "Shop", "name": "4XX", "statistic": "Sum"},
+    "timeouts": {"namespace": "Shop", "name": "Timeouts", "statistic": "Sum", "missing": "zero"},
+    "calls": {"namespace": "Shop", "name": "Latency", "statistic": "SampleCount"},
+    "latency": {"namespace": "Shop", "name": "Latency", "statistic": "p95", "unit": "ms"},
+    "direct": {"namespace": "Shop", "name": "Direct", "statistic": "p95", "unit": "ms"},
+}
+Values: TypeAlias = Sequence[float | None]
+
+# --- Outcomes -------------------------------------------------------------------------------------
+
+Outcome: TypeAlias = tuple[Verdict, Label]
+
+PASS = Verdict.PASS, Label.NOT_REFUTED
+PROVEN = Verdict.PASS, Label.PROVEN
+FAIL = Verdict.FAIL, Label.REFUTED
+UNDECIDED = Verdict.INCONCLUSIVE, Label.NOT_JUDGED
+TOO_FEW = Verdict.INCONCLUSIVE, Label.TOO_FEW
+NO_DATA = Verdict.INCONCLUSIVE, Label.NO_DATA
+BAD_DATA = Verdict.INCONCLUSIVE, Label.BAD_DATA
+UNANSWERED = Verdict.INCONCLUSIVE, Label.QUERY_FAILED
+
+
+def outcome(finding: Finding) -> Outcome:
+    """Return verdict and label of `finding`."""
+    return finding.verdict, finding.label
+
+
+def judged_minutes(finding: Finding) -> tuple[int, int]:
+    """Return from when to when was judged, in minutes after noon."""
+    return (finding.start - START) // MINUTE_S, (finding.end - START) // MINUTE_S
+
+
+# --- Datapoints -----------------------------------------------------------------------------------
+
+
+def datapoints(
+    values: Mapping[str, Values],
+    *,
+    every: int = 1,
+    begin: int = 0,
+    answers: Mapping[str, QueryStatus] | None = None,
+) -> dict[str, Series]:
+    """Return the series of metrics, with one value for each `every` minutes after noon.
+
+    values: by metric, or `metric:statistic`; None is a window without a datapoint.
+    begin: minutes after noon of the first. answers: of queries that were not answered in full.
+    """
+    given = answers or {}
+    return {
+        f"{name if ':' in name else own(name)}@{every * MINUTE_S}": a_series(
+            numbers,
+            every=every * MINUTE,
+            start=NOON + begin * MINUTE,
+            answer=given.get(name, QueryStatus.COMPLETE),
+        )
+        for name, numbers in values.items()
+    }
+
+
+def own(metric: str) -> str:
+    """Return a metric with its own statistic: `requests:Sum`."""
+    return f"{metric}:{METRICS[metric]['statistic']}"
+
+
+# --- Steps ----------------------------------------------------------------------------------------
+
+
+def policy_of(criterion: Mapping[str, Any], **parts: Any) -> Policy:
+    """Return a policy whose one criterion is `criterion`, called C."""
+    return a_policy(**{"metrics": METRICS, "criteria": {"C": criterion}, **parts})
+
+
+def a_step(
+    criterion: Mapping[str, Any] | Policy,
+    *,
+    weight: int = 10,
+    bake: str = "1m",
+    begin: int = 0,
+    **facts: Any,
+) -> Rollout:
+    """Return a rollout whose first step was applied `begin` minutes after noon, without a warm-up.
+
+    criterion: the only one, called C; or a whole policy, whose steps and warm-up stay.
+    """
+    if not isinstance(criterion, Policy):
+        steps = [{"weight": weight, "bake": bake}, {"weight": 100, "bake": bake}]
+        criterion = policy_of(criterion, steps=steps[weight == 100 :], warmup="0s")
+    weight = criterion.steps[0].weight
+    at = NOON + begin * MINUTE
+    return a_rollout(
+        **{"policy": criterion, "intent": Intent(weight, 0, "", at), "settled": at, **facts}
+    )
+
+
+def findings_at(
+    rollout: Rollout,
+    series: Mapping[str, Series],
+    minute: float,
+    *,
+    live: int | None = None,
+    alarms: Mapping[str, AlarmReading] | None = None,
+) -> tuple[Finding, ...]:
+    """Return the findings of a tick `minute` minutes after noon; live: the weight that it reads."""
+    reading = a_reading(rollout.weight if live is None else live)
+    observation = Observation(reading, series, alarms=alarms or {})
+    evidence = evidence_of(rollout, observation, NOON + minute * MINUTE)
+    return () if evidence is None else judge(evidence)
+
+
+def judged(
+    criterion: Mapping[str, Any],
+    series: Mapping[str, Series],
+    *,
+    closed: int,
+    live: int | None = None,
+    alarms: Mapping[str, AlarmReading] | None = None,
+    **step: Any,
+) -> Finding:
+    """Return the finding of a step that began at noon, of which `closed` minutes have settled."""
+    rollout = a_step(criterion, **step)
+    (finding,) = findings_at(rollout, series, closed + SETTLE, live=live, alarms=alarms)
+    return finding
+
+
+# --- Seals ----------------------------------------------------------------------------------------
+
+
+def sealed(rollout: Rollout, series: Mapping[str, Series], minute: float) -> Rollout:
+    """Return `rollout` after a tick at `minute` has sealed what can no longer change.
+
+    It is due, however short ago the last one was.
+    """
+    now: datetime = NOON + minute * MINUTE
+    due = replace(rollout, sealed_at=now - timedelta(days=1))
+    seal = seal_if_due(due, Observation(a_reading(rollout.weight), series), now)
+    if seal is None:  # nothing of the step is judged yet
+        return rollout
+    return replace(rollout, tallies=seal.tallies, fold=seal.fold, sealed_at=now)
