@@ -25,13 +25,19 @@ from tests.support.judging import (
 
 COMPLETE, PARTIAL, ERROR = QueryStatus.COMPLETE, QueryStatus.PARTIAL, QueryStatus.ERROR
 WINDOWED = {"kind": "threshold", "judge": "threshold"}
-P95 = {
+P95: dict[str, Any] = {
     **WINDOWED, "metric": "latency", "max": 500, "over": "1m", "failure_limit": 2,
     "min_samples": 200,
 }  # fmt: skip
-COUNT = {**WINDOWED, "metric": "errors", "max": 10, "over": "5m", "failure_limit": 1}
-EACH_MINUTE = {"over": "1m", "failure_limit": 3}
-SHARE = {
+COUNT: dict[str, Any] = {
+    **WINDOWED,
+    "metric": "errors",
+    "max": 10,
+    "over": "5m",
+    "failure_limit": 1,
+}
+EACH_MINUTE: dict[str, Any] = {"over": "1m", "failure_limit": 3}
+SHARE: dict[str, Any] = {
     **WINDOWED, "metric": "errors", "per": "requests", "max": "0.1%", "over": "1m",
     "failure_limit": 2,
 }  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.sentences import recorded, spoken
+from tests.sentences import Sentences, recorded, spoken
 from tests.support.core import Finding, QueryStatus
 from tests.support.judging import (
     FAIL,
@@ -90,7 +90,7 @@ def test_a_series_that_was_not_read_never_passes() -> None:
     assert outcome(judged(TRAFFIC, {}, closed=5)) == UNANSWERED
 
 
-SENTENCES = {
+SENTENCES: Sentences = {
     "requests arrived": traffic([None, 1, None]),
     "too few requests arrived": traffic([3, None], min=5),
     "the canary is not reached": traffic([None, None], control=[30, 33]),
