@@ -1,142 +1,141 @@
 """Criteria of kind burn_rate: a budget fails when both windows of a pair burn too fast."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
-from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.judge.gate import judge, seal_tallies
-from controller.core.observation import QueryStatus, Series
-from controller.core.units import MINUTE_S, from_unix
-from tests.core.judge.kinds import START, evidence_of, judge_criterion
-from tests.support.rollouts import MINUTE, a_series
+from tests.sentences import Sentences, recorded, spoken
+from tests.support.core import Finding, QueryStatus, Series, Verdict
+from tests.support.judging import (
+    BAD_DATA,
+    FAIL,
+    HOUR,
+    MINUTE_S,
+    NO_DATA,
+    PASS,
+    SEAL_AGE,
+    SETTLE,
+    START,
+    TOO_FEW,
+    UNANSWERED,
+    UNDECIDED,
+    Outcome,
+    Values,
+    a_step,
+    datapoints,
+    findings_at,
+    judged,
+    judged_minutes,
+    outcome,
+    sealed,
+)
 
 BURN: dict[str, Any] = {
-    "kind": "burn_rate", "total": "canary", "failures": ["errors"], "slo": "99.9%",
+    "kind": "burn_rate", "total": "requests", "failures": ["errors"], "slo": "99.9%",
 }  # fmt: skip
 EVERY = 5  # minutes in a window
-HOUR = 12  # windows in an hour
-PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
+IN_HOUR, IN_DAY = 12, 288  # windows
 
 
-def series_of(failed: Sequence[float | None], requests: float = 1_000) -> dict[str, Series]:
-    """Return so many failures in each five minutes of 1 000 requests; None: no request."""
+def counts(failed: Values, requests: float = 1_000) -> dict[str, Series]:
+    """Return so many failures of so many requests in each five minutes; None: no request."""
     total = [None if one is None else requests for one in failed]
-    return {
-        "canary:Sum@300": a_series(total, every=EVERY * MINUTE),
-        "errors:Sum@300": a_series(failed, every=EVERY * MINUTE),
-    }
+    return datapoints({"requests": total, "errors": failed}, every=EVERY)
 
 
-def verdict_of(failed: Sequence[float | None], requests: float = 1_000, **fields: Any) -> Verdict:
+def budget(failed: Values, requests: float = 1_000, **fields: Any) -> Callable[[], Finding]:
+    """Return how to judge a budget of one in a thousand after these windows."""
     closed = len(failed) * EVERY
-    return judge_criterion({**BURN, **fields}, series_of(failed, requests), closed=closed).verdict
+    return partial(judged, BURN | fields, counts(failed, requests), closed=closed)
 
 
 @pytest.mark.parametrize(
     ("failed", "verdict"),
     [
-        pytest.param([0] * HOUR, PASS, id="no failure"),
-        pytest.param([1] * HOUR, PASS, id="exactly the budget"),
-        pytest.param([5] * 6 * HOUR, PASS, id="five times as fast for six hours"),
-        pytest.param([7] * 6 * HOUR, FAIL, id="seven times as fast for six hours"),
-        pytest.param([7] * 5 * HOUR, PASS, id="not long enough"),
-        pytest.param([15] * HOUR, FAIL, id="fifteen times as fast for an hour"),
-        pytest.param([14] * HOUR, PASS, id="fourteen times as fast for an hour"),
-        pytest.param([0] * 11 + [200], FAIL, id="what one window burns of the hour's budget"),
-        pytest.param([0] * 11 + [170], PASS, id="nearly that"),
+        pytest.param([0] * IN_HOUR, Verdict.PASS, id="no failure"),
+        pytest.param([1] * IN_HOUR, Verdict.PASS, id="exactly the budget"),
+        pytest.param([5] * 6 * IN_HOUR, Verdict.PASS, id="five times as fast for six hours"),
+        pytest.param([7] * 6 * IN_HOUR, Verdict.FAIL, id="seven times as fast for six hours"),
+        pytest.param([7] * 5 * IN_HOUR, Verdict.PASS, id="not long enough"),
+        pytest.param([15] * IN_HOUR, Verdict.FAIL, id="fifteen times as fast for an hour"),
+        pytest.param([14] * IN_HOUR, Verdict.PASS, id="fourteen times as fast for an hour"),
+        pytest.param([0] * 11 + [200], Verdict.FAIL, id="what one window burns of the hour's"),
+        pytest.param([0] * 11 + [170], Verdict.PASS, id="nearly that"),
+        pytest.param([20] * 8, Verdict.PASS, id="the time before the step is within the budget"),
+        pytest.param([20] * 9, Verdict.FAIL, id="and not for ever"),
+        pytest.param([1_000], Verdict.FAIL, id="an outage needs no hour"),
+        pytest.param([1_000] + [0] * 71, Verdict.FAIL, id="a breach, however late a tick is"),
+        pytest.param([1_001, 0], Verdict.PASS, id="bad data once are no more than a gap"),
     ],
 )
-def test_a_budget_fails_when_both_windows_burn_too_fast(
-    failed: list[float], verdict: Verdict
-) -> None:
-    assert verdict_of(failed) is verdict
+def test_a_budget_fails_when_both_windows_burn_too_fast(failed: Values, verdict: Verdict) -> None:
+    assert budget(failed)().verdict is verdict
 
 
 @pytest.mark.parametrize(
-    ("newest", "verdict"),
-    [
-        pytest.param(1, PASS, id="it hardly burns any more"),
-        pytest.param(3, FAIL, id="it still burns"),
-    ],
+    ("newest", "expected"),
+    [pytest.param(1, PASS, id="it hardly burns"), pytest.param(3, FAIL, id="it still burns")],
 )
 def test_a_long_window_that_burnt_fails_only_while_it_still_burns(
-    newest: float, verdict: Verdict
+    newest: float, expected: Outcome
 ) -> None:
     """23 in an hour are 1.9 times as fast, and one more is 2; the short window decides."""
-    pair: dict[str, Any] = {"windows": [{"factor": 1.95, "long": "1h", "short": "5m"}]}
-    assert verdict_of([23, 0, 0, 0, 0, 0, newest], **pair) is verdict
-
-
-def test_the_time_before_the_step_counts_as_within_budget() -> None:
-    """Six minutes at 20 times are no hour at 20 times; twelve windows are."""
-    assert verdict_of([20] * 1) is PASS
-    assert verdict_of([20] * 8) is PASS
-    assert verdict_of([20] * 9) is FAIL
-
-
-def test_an_outage_needs_no_hour() -> None:
-    assert verdict_of([1_000]) is FAIL
-
-
-def test_a_breach_stays_failed_however_late_a_tick_is() -> None:
-    assert verdict_of([1_000] + [0] * 71) is FAIL
+    pair = {"factor": 1.95, "long": "1h", "short": "5m"}
+    assert outcome(budget([23, 0, 0, 0, 0, 0, newest], windows=[pair])()) == expected
 
 
 # --- Bounds, where floats are exact: one in two may fail ------------------------------------------
 
-HALF: dict[str, Any] = {"slo": "50%", "min_samples": 2_000}
 SHORT = {"factor": 1.5, "long": "10m", "short": "5m"}
 # In ten windows everything fails, of just too few requests for ten minutes to fail.
 ALL_BAD: list[tuple[float, float]] = [(999, 999)] * 10
 
 
-def finding_over(
-    windows: Sequence[tuple[float, float]], pairs: Sequence[Any], min_samples: int
+def half(
+    windows: Sequence[tuple[float, float]], min_samples: int, *more: dict[str, Any]
 ) -> Finding:
     """Return the finding over windows of requests and failures."""
-    total, failed = ([one[part] for one in windows] for part in (0, 1))
-    series = {
-        "canary:Sum@300": a_series(total, every=EVERY * MINUTE),
-        "errors:Sum@300": a_series(failed, every=EVERY * MINUTE),
-    }
-    criterion = {**BURN, **HALF, "windows": list(pairs), "min_samples": min_samples}
-    return judge_criterion(criterion, series, closed=len(windows) * EVERY)
+    requests, failed = zip(*windows, strict=True)
+    series = datapoints({"requests": requests, "errors": failed}, every=EVERY)
+    pairs = {"slo": "50%", "windows": [SHORT, *more], "min_samples": min_samples}
+    return judged(BURN | pairs, series, closed=len(windows) * EVERY)
 
 
 @pytest.mark.parametrize(
-    ("windows", "min_samples", "label"),
+    ("windows", "min_samples", "expected"),
     [
-        pytest.param([(1_000, 750)] * 2, 2_000, Label.NOT_REFUTED, id="exactly as fast as it may"),
-        pytest.param([(1_000, 751)] * 2, 2_000, Label.REFUTED, id="faster, with just enough"),
-        pytest.param([(1_000, 751)] * 2, 2_001, Label.TOO_FEW, id="one request too few"),
+        pytest.param([(1_000, 750)] * 2, 2_000, PASS, id="exactly as fast as it may"),
+        pytest.param([(1_000, 751)] * 2, 2_000, FAIL, id="faster, with just enough"),
+        pytest.param([(1_000, 751)] * 2, 2_001, TOO_FEW, id="one request too few"),
         pytest.param(
-            [(1_000, 0)] + [(1_000, 750)] * 2, 2_001, Label.NOT_REFUTED,
+            [(1_000, 0)] + [(1_000, 750)] * 2, 2_001, PASS,
             id="too few to fail, and not faster than it may now",
         ),
         pytest.param(
-            [(1_000, 0)] * 2 + [(1_000, 760)] * 2, 2_001, Label.TOO_FEW,
+            [(1_000, 0)] * 2 + [(1_000, 760)] * 2, 2_001, TOO_FEW,
             id="too few to fail, and a little faster now",
         ),
         pytest.param(
-            [(1_000, 750)] * 3, 2_001, Label.NOT_REFUTED,
+            [(1_000, 750)] * 3, 2_001, PASS,
             id="too few to fail, and not faster than it may over the whole step",
         ),
         pytest.param(
-            [*ALL_BAD, (900, 0), (900, 0)], 2_000, Label.TOO_FEW,
+            [*ALL_BAD, (900, 0), (900, 0)], 2_000, TOO_FEW,
             id="too few to fail, and faster over the whole step",
         ),
         pytest.param(
-            [*ALL_BAD, (1_000, 0), (1_000, 0)], 2_000, Label.NOT_REFUTED,
+            [*ALL_BAD, (1_000, 0), (1_000, 0)], 2_000, PASS,
             id="faster over the whole step, and just enough to fail now",
         ),
     ],
 )  # fmt: skip
 def test_a_pair_of_windows_at_its_bounds(
-    windows: list[tuple[float, float]], min_samples: int, label: Label
+    windows: list[tuple[float, float]], min_samples: int, expected: Outcome
 ) -> None:
-    assert finding_over(windows, [SHORT], min_samples).label is label
+    assert outcome(half(windows, min_samples)) == expected
 
 
 @pytest.mark.parametrize(
@@ -155,205 +154,150 @@ def test_a_pair_of_windows_at_its_bounds(
 def test_of_two_pairs_the_one_fails_that_has_requests_enough(
     windows: list[tuple[float, float]], min_samples: int, factor: float, bound: float
 ) -> None:
-    finding = finding_over(
-        windows, [SHORT, {"factor": factor, "long": "20m", "short": "10m"}], min_samples
-    )
-    assert (finding.verdict, finding.bound) == (FAIL, bound)
-
-
-def test_just_enough_requests_pass() -> None:
-    assert verdict_of([0], 300) is PASS
-    assert verdict_of([0], 299) is INCONCLUSIVE
+    finding = half(windows, min_samples, {"factor": factor, "long": "20m", "short": "10m"})
+    assert (outcome(finding), finding.bound) == (FAIL, bound)
 
 
 # --- Missing data ---------------------------------------------------------------------------------
 
-SINCE = "since 2026-11-24 12:00 UTC"
+A_THIN_DAY = budget([1] * IN_DAY, 2)
 
 
 @pytest.mark.parametrize(
-    ("failed", "requests", "label", "measured", "sentence"),
+    ("judging", "expected", "measured"),
     [
+        pytest.param(budget([0], 300), PASS, 0, id="just enough requests"),
+        pytest.param(budget([0], 299), TOO_FEW, 0, id="one too few"),
+        pytest.param(budget([1] * 2, 10), TOO_FEW, 100 / 6, id="one of ten is no rate"),
+        pytest.param(budget([None] * 3), NO_DATA, None, id="no request"),
+        pytest.param(budget([0, 0, None]), NO_DATA, 0, id="it fell silent"),
         pytest.param(
-            [1] * 2, 10, Label.TOO_FEW, 100 / 6,
-            "C has too few samples: 20 of 300 that a pass needs; 2 failures in 20 requests.",
-            id="one of ten is no rate",
+            budget([5] + [None] * 72), NO_DATA, 0, id="silent for as long as the longest window"
         ),
-        pytest.param(
-            [None] * 3, 10, Label.NO_DATA, None,
-            "C cannot be judged: no requests in this step; 0 failures in 0 requests "
-            f"{SINCE}.", id="no request",
-        ),
-        pytest.param(
-            [0, 0, None], 1_000, Label.NO_DATA, 0.0,
-            "C cannot be judged: no requests since 2026-11-24 12:10 UTC; 0 failures in 2 000 "
-            f"requests {SINCE}.", id="it fell silent",
-        ),
-        pytest.param(
-            [5] + [None] * 72, 1_000, Label.NO_DATA, 0.0,
-            "C cannot be judged: no requests since 2026-11-24 12:05 UTC; 5 failures in 1 000 "
-            f"requests {SINCE}.", id="it has no data for as long as the longest window",
-        ),
-        pytest.param(
-            [0, 0, 1_001], 1_000, Label.BAD_DATA, 0.0,
-            "C cannot be judged: counts make no sense together; 0 failures in 2 000 requests "
-            f"{SINCE}.", id="more failures than requests",
-        ),
-        pytest.param(
-            [1_001, None], 1_000, Label.BAD_DATA, None,
-            "C cannot be judged: counts make no sense together; 0 failures in 0 requests "
-            f"{SINCE}.", id="more failures than requests, and then none at all",
-        ),
-        pytest.param(
-            [], 1_000, Label.NOT_JUDGED, None,
-            "C is not judged yet: no window of 5m has closed in this step.",
-            id="no window has closed",
-        ),
+        pytest.param(budget([0, 0, 1_001]), BAD_DATA, 0, id="more failures than requests"),
+        pytest.param(budget([1_001, None]), BAD_DATA, None, id="and then none at all"),
+        pytest.param(budget([]), UNDECIDED, None, id="no window has closed"),
     ],
-)  # fmt: skip
+)
 def test_what_is_missing_for_a_pass(
-    failed: list[float | None],
-    requests: float,
-    label: Label,
-    measured: float | None,
-    sentence: str,
+    judging: Callable[[], Finding], expected: Outcome, measured: float | None
 ) -> None:
-    finding = judge_criterion(BURN, series_of(failed, requests), closed=len(failed) * EVERY)
-    assert (finding.verdict, finding.label) == (INCONCLUSIVE, label)
-    assert finding.sentence == sentence
+    finding = judging()
+    assert outcome(finding) == expected
     assert finding.measured == (None if measured is None else pytest.approx(measured))
 
 
-def test_bad_data_once_are_no_more_than_a_gap() -> None:
-    assert verdict_of([1_001, 0]) is PASS
-
-
-def test_a_window_without_requests_is_kept_as_empty() -> None:
-    evidence = evidence_of(BURN, series_of([5, None, 1_001, 7]), closed=20)
-    recent = seal_tallies(evidence, from_unix(START) + 35 * MINUTE)["C"].recent
-    assert recent == ((1_000, 5), (0, 0), (0, 0), (1_000, 7))
-
-
-DAY = 24 * HOUR
-
-
 @pytest.mark.parametrize(
-    ("failed", "verdict"),
+    ("failed", "expected"),
     [
-        pytest.param([1] * DAY, INCONCLUSIVE, id="half of them fail, all day long"),
-        pytest.param([1] * (DAY - 1) + [0], INCONCLUSIVE, id="but for the newest two"),
-        pytest.param([0] * (DAY - 1) + [1], INCONCLUSIVE, id="one of the newest two"),
-        pytest.param([0] * (DAY - 7) + [1] + [0] * 6, PASS, id="one, and none for half an hour"),
-        pytest.param([0] * DAY, PASS, id="none"),
+        pytest.param([1] * IN_DAY, TOO_FEW, id="half of them fail, all day long"),
+        pytest.param([1] * (IN_DAY - 1) + [0], TOO_FEW, id="but for the newest two"),
+        pytest.param([0] * (IN_DAY - 1) + [1], TOO_FEW, id="one of the newest two"),
+        pytest.param([0] * (IN_DAY - 7) + [1] + [0] * 6, PASS, id="one, half an hour ago"),
+        pytest.param([0] * IN_DAY, PASS, id="none"),
     ],
 )
 def test_in_little_traffic_no_window_can_fail_and_a_budget_that_burns_does_not_pass(
-    failed: list[float], verdict: Verdict
+    failed: Values, expected: Outcome
 ) -> None:
     """Two requests in five minutes are 24 in an hour and 576 in a day."""
-    finding = judge_criterion(BURN, series_of(failed, 2), closed=DAY * EVERY)
-    assert finding.verdict is verdict
-    assert finding.label is (Label.TOO_FEW if verdict is INCONCLUSIVE else Label.NOT_REFUTED)
-
-
-def test_a_budget_that_burns_in_too_few_requests_says_so() -> None:
-    finding = judge_criterion(BURN, series_of([1] * DAY, 2), closed=DAY * EVERY)
-    assert finding.sentence == (
-        "C has too few samples: the budget of 0.1% burns more than 6 times as fast as it may, and "
-        "6h have 144 of 300 requests that a fail needs; 288 failures in 576 requests since "
-        "2026-11-24 12:00 UTC."
-    )
+    assert outcome(budget(failed, 2)()) == expected
 
 
 def test_a_failed_query_is_no_budget() -> None:
-    series = {
-        **series_of([0]),
-        "errors:Sum@300": Series(answer=QueryStatus.ERROR, message="throttled"),
-    }
-    finding = judge_criterion(BURN, series, closed=EVERY)
-    assert (finding.verdict, finding.label) == (INCONCLUSIVE, Label.QUERY_FAILED)
-    assert finding.sentence == (
-        "C cannot be judged: CloudWatch did not answer for errors (Sum): throttled."
-    )
+    errors = {"errors:Sum@300": Series(answer=QueryStatus.ERROR, message="throttled")}
+    assert outcome(judged(BURN, counts([0]) | errors, closed=EVERY)) == UNANSWERED
 
 
-def test_a_finding_says_how_fast_which_window_burnt() -> None:
-    finding = judge_criterion(BURN, series_of([15] * HOUR), closed=60)
-    assert finding.sentence == (
-        "C fails: the budget of 0.1% burnt 15 times as fast as it may, more than 14.4 times, "
-        "2026-11-24 12:00 to 13:00 UTC; 180 failures in 12 000 requests since "
-        "2026-11-24 12:00 UTC."
-    )
-    assert finding.measured == pytest.approx(15)
-    assert finding == Finding(
-        "C", FAIL, Label.REFUTED, finding.measured, 14.4, 12_000, START, START + 3_600,
-        finding.sentence,
-    )  # fmt: skip
+# --- Findings -------------------------------------------------------------------------------------
 
 
-def test_a_failure_is_reported_as_it_was_when_it_failed() -> None:
-    finding = judge_criterion(BURN, series_of([1_000] + [0] * 71), closed=72 * EVERY)
-    assert finding.measured == pytest.approx(1_000 / 12)
-    assert finding.bound == 14.4
-    later = judge_criterion(BURN, series_of([7] * 72 + [0] * 12), closed=84 * EVERY)
-    assert (later.verdict, later.bound) == (FAIL, 6)  # of its pair, though another is as near now
-    assert finding.sentence.startswith(
-        "C fails: the budget of 0.1% burnt 83.3 times as fast as it may, more than 14.4 times, "
-        "2026-11-24 12:00 to 12:05 UTC; 1 000 failures in 72 000 requests "
-    )
+@pytest.mark.parametrize(
+    ("judging", "measured", "bound"),
+    [
+        pytest.param(budget([15] * IN_HOUR), 15, 14.4, id="how fast it burnt"),
+        pytest.param(
+            budget([3] * IN_HOUR, 700), 3 / 0.7, 14.4, id="of the pair nearest to failing"
+        ),
+        pytest.param(budget([1_000] + [0] * 71), 1_000 / 12, 14.4, id="as it was when it failed"),
+        pytest.param(budget([7] * 72 + [0] * 12), 434 / 72, 6, id="of the pair that failed"),
+    ],
+)
+def test_a_finding_measures(judging: Callable[[], Finding], measured: float, bound: float) -> None:
+    finding = judging()
+    assert (finding.measured, finding.bound) == (pytest.approx(measured), bound)
 
 
-def test_a_pass_says_how_fast_each_window_burns() -> None:
-    finding = judge_criterion(BURN, series_of([3] * HOUR, 700), closed=60)
-    assert finding.sentence == (
-        "C holds: the budget of 0.1% burns 4.3 and 4.3 times over 1h and 5m (at most 14.4), 0.7 "
-        "and 4.3 times over 6h and 30m (at most 6), where 1 is as fast as it may; 36 failures in "
-        "8 400 requests since 2026-11-24 12:00 UTC."
-    )
-    assert finding.measured == pytest.approx(3 / 0.7)
+def test_a_finding_counts_the_requests_of_the_step() -> None:
+    finding = budget([15] * IN_HOUR)()
+    assert (finding.samples, judged_minutes(finding)) == (12_000, (0, 60))
 
 
-def test_sealed_evidence_says_the_same_as_all_of_it() -> None:
-    """What is sealed is not read again: the newest windows are kept in the tally."""
-    failed = [7.0] * 6 * HOUR
-    closed = len(failed) * EVERY
-    whole = evidence_of(BURN, series_of(failed), closed=closed)
-    tallies = seal_tallies(
-        evidence_of(BURN, series_of(failed[:66]), closed=330), from_unix(START) + 345 * MINUTE
-    )
-    through = tallies["C"].through
-    assert through == START + 330 * MINUTE_S
+SENTENCES: Sentences = {
+    "holds": budget([3] * IN_HOUR, 700),
+    "fails": budget([15] * IN_HOUR),
+    "failed some time ago": budget([1_000] + [0] * 71),
+    "burns in too few requests": A_THIN_DAY,
+    "has too few samples": budget([1] * 2, 10),
+    "has no data": budget([None] * 3),
+    "fell silent": budget([0, 0, None]),
+    "has bad data": budget([0, 0, 1_001]),
+    "before the first window has closed": budget([]),
+}
+
+
+def test_sentences() -> None:
+    assert spoken(SENTENCES) == recorded(__file__)
+
+
+# --- Seals ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "failed",
+    [
+        pytest.param([7] * 6 * IN_HOUR, id="a budget that burns"),
+        pytest.param([20, 20, None, 1_001] * 5, id="with gaps and bad data"),
+        pytest.param([0, None] * 6 + [160, 0], id="and just not too fast"),
+    ],
+)
+def test_sealed_evidence_says_the_same_as_all_of_it(failed: Values) -> None:
+    """What is sealed is not read again: the newest windows are kept."""
+    closed, whole, step = len(failed) * EVERY, counts(failed), a_step(BURN)
+    later = sealed(step, whole, closed // 2 + SEAL_AGE)
+    through = later.tallies["C"].through
+    assert START < through < START + closed * MINUTE_S
     rest = {
-        key: Series({second: value for second, value in one.points.items() if second >= through})
-        for key, one in series_of(failed).items()
+        key: replace(one, points={at: n for at, n in one.points.items() if at >= through})
+        for key, one in whole.items()
     }
-    assert judge(evidence_of(BURN, rest, closed=closed, tallies=tallies)) == judge(whole)
+    tick = closed + SETTLE
+    assert findings_at(later, rest, tick) == findings_at(step, whole, tick)
 
 
-def test_lost_windows_burn_nothing() -> None:
-    """A query that stays unanswered for six hours is given up; the others keep their place."""
-    broken = {
-        key: Series(one.points, QueryStatus.ERROR, "throttled")
-        for key, one in series_of([20] * 9).items()
-    }
-    tallies = seal_tallies(
-        evidence_of(BURN, series_of([20] * 4), closed=20), from_unix(START) + 35 * MINUTE
-    )
-    late = from_unix(START) + 405 * MINUTE
-    lost = seal_tallies(evidence_of(BURN, broken, closed=400, tallies=tallies), late)["C"]
-    assert lost.lost == 5
-    assert lost.recent == ((1_000.0, 20.0),) * 4 + ((0.0, 0.0),) * 5
+@pytest.mark.parametrize(("failed", "expected"), [(12, PASS), (20, FAIL)])
+def test_windows_that_were_never_answered_are_as_windows_without_a_request(
+    failed: int, expected: Outcome
+) -> None:
+    """An outage of a query, between twenty minutes and a quarter of an hour that burn."""
+    rest = [failed] * 3 + [0] * 68
+    burning, gap = counts([failed] * 9 + rest), counts([failed] * 4 + [None] * 5 + rest)
+    early = sealed(a_step(BURN), burning, 20 + SEAL_AGE)
+    broken = {key: replace(one, answer=QueryStatus.ERROR) for key, one in burning.items()}
+    late = sealed(early, broken, 405)
+    assert (early.tallies["C"].lost, late.tallies["C"].lost) == (0, 5)
+    (finding,) = findings_at(late, burning, 400 + SETTLE)
+    (as_a_gap,) = findings_at(a_step(BURN), gap, 400 + SETTLE)
+    assert outcome(finding) == outcome(as_a_gap) == expected
+    assert (finding.measured, finding.bound) == (as_a_gap.measured, as_a_gap.bound)
 
 
 def test_what_is_kept_does_not_grow_while_queries_fail() -> None:
     """A pause has no limit, and a store takes no state of any size."""
-    broken = {key: Series({}, QueryStatus.ERROR, "denied") for key in series_of([0])}
-    tallies = seal_tallies(
-        evidence_of(BURN, series_of([0]), closed=5), from_unix(START) + 20 * MINUTE
-    )
+    broken = {key: Series({}, QueryStatus.ERROR, "denied") for key in counts([0])}
+    rollout, sizes = sealed(a_step(BURN), counts([0]), 20), []
     for hour in range(1, 48):
-        minutes = 60 * hour
-        evidence = evidence_of(BURN, broken, closed=minutes, tallies=tallies)
-        tallies = seal_tallies(evidence, from_unix(START) + minutes * MINUTE)
-    assert tallies["C"].lost > 6 * HOUR
-    assert len(tallies["C"].recent) == 6 * HOUR
+        rollout = sealed(rollout, broken, hour * HOUR.total_seconds() / MINUTE_S)
+        sizes.append(len(str(rollout.tallies)))
+    assert rollout.tallies["C"].lost > 6 * IN_HOUR
+    assert sizes[-1] <= sizes[12] + 10  # but for the digits of what was lost
