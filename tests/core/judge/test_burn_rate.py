@@ -225,7 +225,8 @@ def test_a_failed_query_is_no_budget() -> None:
 )
 def test_a_finding_measures(judging: Callable[[], Finding], measured: float, bound: float) -> None:
     finding = judging()
-    assert (finding.measured, finding.bound) == (pytest.approx(measured), bound)
+    assert finding.measured == pytest.approx(measured)
+    assert finding.bound == bound
 
 
 def test_a_finding_counts_the_requests_of_the_step() -> None:
@@ -281,7 +282,7 @@ def test_windows_that_were_never_answered_are_as_windows_without_a_request(
 ) -> None:
     """An outage of a query, between twenty minutes and a quarter of an hour that burn."""
     rest = [failed] * 3 + [0] * 68
-    burning, gap = counts([failed] * 9 + rest), counts([failed] * 4 + [None] * 5 + rest)
+    burning, gap = counts([failed] * 9 + rest), counts([*[failed] * 4, *[None] * 5, *rest])
     early = sealed(a_step(BURN), burning, 20 + SEAL_AGE)
     broken = {key: replace(one, answer=QueryStatus.ERROR) for key, one in burning.items()}
     late = sealed(early, broken, 405)

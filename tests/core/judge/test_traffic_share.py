@@ -95,8 +95,8 @@ def test_how_far_off_a_share_may_be_is_the_policys(
 
 def test_a_finding_has_the_share_and_the_weight() -> None:
     finding = each_minute(12, 83)()
-    assert (finding.measured, finding.bound) == (pytest.approx(120 / 950), 0.1)
-    assert (finding.samples, judged_minutes(finding)) == (950, (0, 10))
+    assert finding.measured == pytest.approx(120 / 950)
+    assert (finding.bound, finding.samples, judged_minutes(finding)) == (0.1, 950, (0, 10))
 
 
 SENTENCES: Sentences = {
