@@ -1,29 +1,30 @@
-"""A small policy with the sequential judge, and rollouts under it, minute by minute."""
+"""A small policy with the sequential judge, and steps under it, minute by minute from noon on.
 
-from collections.abc import Iterable, Mapping, Sequence
+A minute has the value of each `metric:statistic`; what it leaves out has no datapoint.
+"""
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from math import inf
-from typing import Any
+from typing import Any, TypeAlias
 
-from controller.core.judge import sequential_tests
-from controller.core.judge.evidence import BaselineMeasurement, StepInterval
-from controller.core.judge.sequential_tests import gate_tests
-from controller.core.judge.series import Window
-from controller.core.policy import Policy
-from controller.core.stats.combined_tests import ControlState, Fold, LikelihoodRatios, fold_minute
-from controller.core.units import MINUTE_S
-from tests.support.rollouts import a_policy
+from tests.support.core import (
+    BaselineMeasurement,
+    Finding,
+    Fold,
+    Policy,
+    Rollout,
+    Series,
+    Verdict,
+    query_plan,
+)
+from tests.support.judging import METRICS, SEAL_AGE, SETTLE, a_step, findings_at, sealed
+from tests.support.rollouts import MINUTE, NOON, a_policy, a_series
 
 BUDGET, ALLOWED = 0.01, 0.001
 
-METRICS: Mapping[str, Any] = {
-    "requests": {"namespace": "Shop", "name": "Count", "statistic": "Sum"},
-    "errors": {"namespace": "Shop", "name": "Errors", "statistic": "Sum"},
-    "latency": {"namespace": "Shop", "name": "Latency", "statistic": "p95", "unit": "ms"},
-    "stable": {"namespace": "Shop", "name": "Stable", "statistic": "Sum"},
-    "stable_errors": {"namespace": "Shop", "name": "StableErrors", "statistic": "Sum"},
-    "direct": {"namespace": "Shop", "name": "Direct", "statistic": "p95", "unit": "ms"},
-    "rejects": {"namespace": "Shop", "name": "4XX", "statistic": "Sum"},
-}
 _SLOWER: Mapping[str, Any] = {
     "kind": "latency_increase", "metric": "latency", "max_increase": "5%", "min_samples": 20,
 }  # fmt: skip
@@ -44,81 +45,126 @@ BASELINES = {"beside": BASELINE, "stored": BASELINE}
 
 
 def a_sequential_policy(*criteria: str, **parts: Any) -> Policy:
-    """Return a policy with some of the criteria, all of them with the sequential judge."""
-    sequential = {name: {**CRITERIA[name], "judge": "sequential"} for name in criteria or CRITERIA}
-    return a_policy(metrics=METRICS, criteria=sequential, **parts)
+    """Return a policy with some of the criteria, all of them with the sequential judge.
+
+    parts: of the policy; those of a criterion by its name, like `rate={"assurance": "proven"}`.
+    """
+    changes = {name: parts.pop(name) for name in list(parts) if name in CRITERIA}
+    sequential = {
+        name: {**CRITERIA[name], "judge": "sequential", **changes.get(name, {})}
+        for name in criteria or CRITERIA
+    }
+    return a_policy(**{"metrics": METRICS, "criteria": sequential, **parts})
 
 
-ONE_STEP = {"steps": [{"weight": 100, "bake": "24h"}], "warmup": "0s"}
+ONE_STEP: Mapping[str, Any] = {"steps": [{"weight": 100, "bake": "24h"}], "warmup": "0s"}
+AN_HOUR: Mapping[str, Any] = {**ONE_STEP, "steps": [{"weight": 100, "bake": "1h"}]}
 RATE = a_sequential_policy("rate", **ONE_STEP)
 
 
-def failure_window(
-    requests: float, failed: float, control: float = 0, control_failed: float = 0
-) -> Window:
-    """Return a minute of requests and failures, of the canary and of its control."""
-    return Window(requests, failed, 0.0, False, control, control_failed)
+# --- Minutes --------------------------------------------------------------------------------------
+
+Minute: TypeAlias = Mapping[str, float]
 
 
-def latency_window(
-    requests: float, share: float, control: float = 0, control_share: float = 0
-) -> Window:
-    """Return a minute of requests and shares of slow ones, of the canary and of its control."""
-    slow, control_slow = share * requests, control_share * control
-    return Window(requests, slow, share, False, control, control_slow, True, slow)
+def rate(requests: float, failed: float, control: float = 0, bad: float = 0) -> Minute:
+    """Return requests and failures, of the canary and of its control."""
+    canary = {"requests:Sum": requests, "errors:Sum": failed}
+    return canary | ({"stable:Sum": control, "stable_errors:Sum": bad} if control else {})
 
 
-def minute_evidence(
-    policy: Policy,
-    name: str,
-    window: Window,
-    *,
-    minute: int = 0,
-    control: ControlState | None = None,
-) -> list[LikelihoodRatios]:
-    """Return the bets of criterion `name` in a minute of the first step."""
-    stretch = StepInterval(0, 0, int(policy.warmup.total_seconds()))
-    fold = Fold(controls={} if control is None else {name: control})
-    return gate_tests(policy, 0, BASELINES)[name].likelihood_ratios(
-        window, fold, stretch, minute * MINUTE_S
-    )[0]
+def beside(slow: float, requests: float = 100, control: float = 200, bad: float = 10) -> Minute:
+    """Return requests slower than 1.05 times the control's p95, and those of the control."""
+    stable = {"direct:SampleCount": control, "direct:TC(400:)": bad}
+    return {"latency:SampleCount": requests, "latency:TC(420:)": slow, **stable}
 
 
-def fold_after(policy: Policy, minutes: Iterable[Mapping[str, Window]], warmup_s: int = 0) -> Fold:
-    """Return the fold over `minutes` of the first step, each with a window of some criteria."""
-    fold = Fold()
-    for fold in _folds(policy, minutes, warmup_s):  # noqa: B007
-        pass
-    return fold
+def stored(slow: float, slower: float, requests: float = 100) -> Minute:
+    """Return requests slower than 1.05 times the stored p95, and than that after 5 % of drift."""
+    counts = {"latency:TC(420:)": slow, "latency:TC(441:)": slower}
+    return {"latency:SampleCount": requests, **counts}
+
+
+def limit(slow: float, requests: float = 100) -> Minute:
+    """Return requests slower than 500 ms."""
+    return {"latency:SampleCount": requests, "latency:TC(500:)": slow}
+
+
+def rejects(count: float, requests: float = 600) -> Minute:
+    """Return rejected requests."""
+    return {"requests:Sum": requests, "rejects:Sum": count, "rejects:SampleCount": 1}
+
+
+# A minute of 600 requests of each criterion, none of which fails or is too slow.
+QUIET: Minute = {
+    **rate(600, 0, 600, 0), **beside(0, 600, 600, 0), **stored(0, 0, 600), **limit(0, 600),
+    **rejects(0),
+}  # fmt: skip
+
+
+def rate_minutes(counts: Sequence[tuple[float, ...]]) -> list[Minute]:
+    """Return minutes of the success rate: requests and failures, then those of the control."""
+    return [rate(*one) for one in counts]
+
+
+# --- Steps ----------------------------------------------------------------------------------------
+
+
+def a_sequential_step(policy: Policy, warmup_s: int | None = None, **facts: Any) -> Rollout:
+    """Return a rollout whose first step began at noon; its baselines were read before."""
+    if warmup_s is not None:
+        policy = policy.model_copy(update={"warmup": timedelta(seconds=warmup_s)})
+    return a_step(policy, **{"baselines": BASELINES, **facts})
+
+
+def observed(
+    rollout: Rollout, minutes: Sequence[Minute], span: int | None = None
+) -> dict[str, Series]:
+    """Return the answer to what `rollout` queries, `span` minutes after noon: so many minutes."""
+    tick = NOON + ((len(minutes) if span is None else span) + SETTLE) * MINUTE
+    return {
+        key: a_series([one.get(key.removesuffix("@60")) for one in minutes])
+        for key in query_plan(rollout, tick).queries
+    }
+
+
+def after(rollout: Rollout, minutes: Sequence[Minute], closed: int | None = None) -> list[Finding]:
+    """Return the findings of `rollout` once `closed` minutes have settled; default: all given."""
+    closed = len(minutes) if closed is None else closed
+    return list(findings_at(rollout, observed(rollout, minutes, closed), closed + SETTLE))
+
+
+def an_hour_of(minute: Minute, policy: Policy, minutes: int = 60, **facts: Any) -> Finding:
+    """Return the finding of the only criterion after an hour, of which some minutes are equal."""
+    (finding,) = after(a_sequential_step(policy, **facts), [minute] * minutes, closed=60)
+    return finding
+
+
+def fold_after(
+    policy: Policy, minutes: Sequence[Minute], warmup_s: int | None = None, **facts: Any
+) -> Fold:
+    """Return what is folded of the first `minutes`, once they are sealed."""
+    rollout = a_sequential_step(policy, warmup_s, **facts)
+    return sealed(rollout, observed(rollout, minutes), len(minutes) + SEAL_AGE).fold
 
 
 def minutes_to_fail(
-    policy: Policy, minutes: Iterable[Mapping[str, Window]], warmup_s: int = 0
+    policy: Policy, minutes: Sequence[Minute], warmup_s: int | None = None, **facts: Any
 ) -> float:
     """Return after how many minutes of the first step the rollout is rolled back; inf: never."""
-    for minute, fold in enumerate(_folds(policy, minutes, warmup_s), start=1):
-        if fold.rejects(policy.budget):
-            return minute
-    return inf
+    rollout = a_sequential_step(policy, warmup_s, **facts)
+    series = observed(rollout, minutes)
+
+    def fails(closed: int) -> bool:
+        found = findings_at(rollout, series, closed + SETTLE)
+        return any(one.verdict is Verdict.FAIL for one in found)
+
+    if not fails(len(minutes)):  # what has failed once has failed for good
+        return inf
+    return 1 + bisect_left(range(1, len(minutes)), True, key=fails)
 
 
-def _folds(
-    policy: Policy, minutes: Iterable[Mapping[str, Window]], warmup_s: int
-) -> Iterable[Fold]:
-    fold, tests = Fold(), sequential_tests.tests_of(policy)
-    tests_by_name, stretch = gate_tests(policy, 0, BASELINES), StepInterval(0, 0, warmup_s)
-    for minute, windows in enumerate(minutes):
-        all_bets: list[LikelihoodRatios] = []
-        controls: dict[str, ControlState] = {}
-        for name, window in windows.items():
-            one, controls[name] = tests_by_name[name].likelihood_ratios(
-                window, fold, stretch, minute * MINUTE_S
-            )
-            all_bets += one
-        fold = fold_minute(fold, (minute + 1) * MINUTE_S, all_bets, controls, tests)
-        yield fold
-
-
-def rate_minutes(counts: Sequence[tuple[float, ...]]) -> list[Mapping[str, Window]]:
-    """Return minutes of the success rate: requests and failures, then those of the control."""
-    return [{"rate": failure_window(*one)} for one in counts]
+def with_points(series: Mapping[str, Series], key: str, points: Mapping[int, float]) -> Any:
+    """Return `series` with some datapoints of one series replaced, by minute after noon."""
+    at = {int((NOON + minute * MINUTE).timestamp()): value for minute, value in points.items()}
+    return {**series, key: replace(series[key], points={**series[key].points, **at})}
