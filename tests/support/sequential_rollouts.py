@@ -164,7 +164,9 @@ def minutes_to_fail(
     return 1 + bisect_left(range(1, len(minutes)), True, key=fails)
 
 
-def with_points(series: Mapping[str, Series], key: str, points: Mapping[int, float]) -> Any:
+def with_points(
+    series: Mapping[str, Series], key: str, points: Mapping[int, float]
+) -> dict[str, Series]:
     """Return `series` with some datapoints of one series replaced, by minute after noon."""
     at = {int((NOON + minute * MINUTE).timestamp()): value for minute, value in points.items()}
     return {**series, key: replace(series[key], points={**series[key].points, **at})}

@@ -174,9 +174,9 @@ def judge_minutes(
 
 
 def test_minutes_with_bad_data_are_time_in_which_requests_came_too() -> None:
-    """Six a minute in 39 minutes are four a minute of an hour: one without is no wonder."""
-    finding = judge_minutes("limit", [limit(7, 6)] * 20 + [limit(0, 6)] * 39, closed=60)()
-    assert (outcome(finding), finding.samples) == (PASS, 234)
+    """Eight a minute in 39 minutes are five a minute of an hour: one without is no wonder."""
+    finding = judge_minutes("limit", [limit(9, 8)] * 20 + [limit(0, 8)] * 39, closed=60)()
+    assert (outcome(finding), finding.samples) == (PASS, 312)
 
 
 @pytest.mark.parametrize(
