@@ -1,295 +1,190 @@
-"""Requests slower than a limit: counted, or interpolated between percentiles."""
+"""Requests slower than a limit: which series count them, and what a minute of them shows."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
 
-from controller.core.judge.evidence import BaselineMeasurement
-from controller.core.judge.latency_tail import (
-    Limits,
-    SlowCounter,
-    limits_of,
-    percentiles_of,
-    slow_counter,
-    tail_statistics,
-    trimmed_count,
+from tests.support.core import Finding, query_plan
+from tests.support.judging import (
+    BAD_DATA,
+    FAIL,
+    METRICS,
+    NO_DATA,
+    PASS,
+    UNDECIDED,
+    Outcome,
+    outcome,
 )
-from controller.core.judge.queries import series_key
-from controller.core.judge.series import Window, measure_for
-from controller.core.observation import Series
-from controller.core.policy import LatencyIncrease, Metric, Threshold
-from controller.core.units import MINUTE_S
+from tests.support.rollouts import MINUTE, NOON
+from tests.support.sequential_rollouts import (
+    AN_HOUR,
+    BASELINES,
+    Minute,
+    a_sequential_policy,
+    a_sequential_step,
+    an_hour_of,
+    beside,
+    limit,
+    stored,
+)
 
-BASELINE = BaselineMeasurement(400.0, 10_000, 0, 86_400, 0.05)
+PERCENTILES: Mapping[str, Any] = {"exceedance": "percentiles"}
 
 
-def counter_of(samples: float | None, count: float | None) -> SlowCounter:
-    points: Mapping[tuple[str, str], float | None] = {
-        ("latency", "SampleCount"): samples,
-        ("latency", "TC(420:)"): count,
-    }
+def hour(name: str, minute: Minute, **fields: Any) -> Callable[[], Finding]:
+    """Return how to judge an hour of equal minutes; fields: of the criterion."""
+    policy = a_sequential_policy(name, **AN_HOUR, **{name: fields})
+    return partial(an_hour_of, minute, policy)
 
-    def reading(metric: str, statistic: str) -> Mapping[int, float]:
-        value = points[metric, statistic]
-        return {} if value is None else {0: value}
 
-    return slow_counter(reading, "latency", 420.0, None)
+SAMPLES, SLOW = "latency:SampleCount", "latency:TC(500:)"
 
 
 @pytest.mark.parametrize(
-    ("samples", "count", "expected"),
+    ("judging", "expected", "share"),
     [
-        pytest.param(100, 7, (100, 7), id="a count"),
-        pytest.param(100, 0, (100, 0), id="none above the limit"),
-        pytest.param(100, 100, (100, 100), id="all above it"),
-        pytest.param(100, 6.3, (100, 6.3), id="a count that CloudWatch interpolated"),
-        pytest.param(100, 100 + 1e-9, (100, 100), id="rounding above all of them"),
-        pytest.param(100, -1e-9, (100, 0), id="rounding below none"),
-        pytest.param(100, 101, (100, -1), id="more than there were: bad data"),
-        pytest.param(100, -1, (100, -1), id="less than none: bad data"),
-        pytest.param(100, None, (100, -1), id="requests without their count: bad data"),
-        pytest.param(0, 0, None, id="no request"),
-        pytest.param(None, None, None, id="no datapoint"),
-        pytest.param(None, 5, None, id="a count of no requests"),
+        pytest.param(hour("limit", limit(4)), PASS, 0.04, id="a count"),
+        pytest.param(hour("limit", limit(0)), PASS, 0, id="none above the limit"),
+        pytest.param(hour("limit", limit(100)), FAIL, 1, id="all above it"),
+        pytest.param(hour("limit", limit(4.3)), PASS, 0.043, id="a count that is interpolated"),
+        pytest.param(hour("limit", limit(100 + 1e-9)), FAIL, 1, id="rounding above all of them"),
+        pytest.param(hour("limit", limit(-1e-9)), PASS, 0, id="rounding below none"),
+        pytest.param(hour("limit", limit(101)), BAD_DATA, None, id="more than there were"),
+        pytest.param(hour("limit", limit(-1)), BAD_DATA, None, id="less than none"),
+        pytest.param(hour("limit", {SAMPLES: 100}), BAD_DATA, None, id="requests without a count"),
+        pytest.param(hour("limit", limit(0, 0)), NO_DATA, None, id="no request"),
+        pytest.param(hour("limit", {}), NO_DATA, None, id="no datapoint"),
+        pytest.param(hour("limit", {SLOW: 5}), NO_DATA, None, id="a count of no requests"),
+        pytest.param(hour("stored", stored(101, 3)), BAD_DATA, None, id="above a stored value"),
+        pytest.param(hour("stored", stored(5, 101)), BAD_DATA, None, id="and what it may drift"),
+        pytest.param(hour("beside", beside(101)), BAD_DATA, None, id="beside a control"),
+        pytest.param(hour("beside", beside(5, bad=201)), BAD_DATA, None, id="of the control"),
+        pytest.param(
+            hour("beside", {SAMPLES: 100, "latency:TC(420:)": 5}), NO_DATA, None,
+            id="a minute without its control compares with nothing",
+        ),
     ],
-)
-def test_the_counts_of_a_minute(
-    samples: float | None, count: float | None, expected: tuple[float, float] | None
+)  # fmt: skip
+def test_counts_of_slow_requests_are(
+    judging: Callable[[], Finding], expected: Outcome, share: float | None
 ) -> None:
-    assert counter_of(samples, count)(0) == expected
+    finding = judging()
+    assert outcome(finding) == expected
+    assert finding.measured == (None if share is None else pytest.approx(share, abs=1e-12))
 
 
 # --- Between percentiles --------------------------------------------------------------------------
 
 
-KNOWN = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+def percentiles(p50: float, p90: float, p95: float, p99: float, **of: str) -> dict[str, float]:
+    values = {"p50": p50, "p90": p90, "p95": p95, "p99": p99}
+    return {f"{of.get('metric', 'latency')}:{name}": value for name, value in values.items()}
 
 
-def interpolated(
-    samples: float | None, limit: float, **percentiles: float
-) -> tuple[float, float] | None:
-    def reading(metric: str, statistic: str) -> Mapping[int, float]:
-        if statistic == "SampleCount":
-            return {} if samples is None else {0: samples}
-        return {0: percentiles[statistic]} if statistic in percentiles else {}
-
-    return slow_counter(reading, "latency", limit, KNOWN)(0)
-
-
-USUAL = {"p50": 200.0, "p90": 379.6, "p95": 455.2, "p99": 640.1}
+USUAL = {**percentiles(200, 379.6, 455.2, 640.1), SAMPLES: 1_000}
+DIRECT = {**percentiles(200, 379.6, 455.2, 640.1, metric="direct"), "direct:SampleCount": 1_000}
+ALIKE = {**percentiles(300, 300, 300, 300), SAMPLES: 20}
 
 
 @pytest.mark.parametrize(
-    ("limit", "share"),
+    ("minute", "highest", "least", "most"),
     [
-        pytest.param(200.0, 0.5, id="half are above the p50"),
-        pytest.param(455.2, 0.05, id="a twentieth is above the p95"),
-        pytest.param(640.1, 0.01, id="a hundredth is above the p99"),
+        pytest.param(USUAL, 200, 0.5, 0.5, id="half are above the p50"),
+        pytest.param(USUAL, 455.2, 0.05, 0.05, id="a twentieth is above the p95"),
+        pytest.param({**USUAL, SAMPLES: 1}, 455.2, 0.05, 0.05, id="of one request too"),
+        pytest.param(USUAL, 640.1, 0.01, 0.01, id="a hundredth is above the p99"),
+        pytest.param(USUAL, 420, 0.051, 0.099, id="between two, as many as lie between"),
+        pytest.param(ALIKE, 299, 1, 1, id="all, where all are alike and above"),
+        pytest.param(ALIKE, 300, 0, 0, id="none, where all are alike and not above"),
     ],
 )
-def test_a_percentile_says_how_many_are_above_it(limit: float, share: float) -> None:
-    for requests in (1, 1_000):
-        counts = interpolated(requests, limit, **USUAL)
-        assert counts == pytest.approx((requests, requests * share))
-
-
-def test_between_two_percentiles_are_as_many_as_lie_between() -> None:
-    counts = interpolated(1_000, 420.0, **USUAL)
-    assert counts is not None
-    assert 50 < counts[1] < 100
+def test_the_share_of_slow_requests_is_read_between_percentiles(
+    minute: Minute, highest: float, least: float, most: float
+) -> None:
+    measured = hour("limit", minute, **PERCENTILES, max=highest)().measured
+    assert measured is not None
+    assert least - 1e-9 <= measured <= most + 1e-9
 
 
 @pytest.mark.parametrize(
-    ("limit", "above"), [(299.0, 20.0), (300.0, 0.0)], ids=["above the limit", "not above it"]
+    ("minute", "expected"),
+    [
+        pytest.param({SAMPLES: 20}, BAD_DATA, id="requests without any percentile"),
+        pytest.param({**USUAL, SAMPLES: 0}, NO_DATA, id="no request"),
+        pytest.param(percentiles(1, 2, 3, 4), NO_DATA, id="percentiles of no requests"),
+    ],
 )
-def test_where_all_percentiles_are_one_value_all_requests_are(limit: float, above: float) -> None:
-    assert interpolated(20, limit, p50=300, p90=300, p95=300, p99=300) == (20, above)
+def test_percentiles_without_requests_or_the_reverse(minute: Minute, expected: Outcome) -> None:
+    assert outcome(hour("limit", minute, **PERCENTILES)()) == expected
 
 
-def test_requests_without_any_percentile_are_bad_data() -> None:
-    assert interpolated(20, 300.0) == (20, -1)
+def test_both_paths_and_both_limits_are_read_between_percentiles() -> None:
+    """More are above 400 ms than above 420, and fewer than one in twenty above 483."""
+    against_control = hour("beside", {**USUAL, **DIRECT}, **PERCENTILES)()
+    assert against_control.measured is not None
+    assert 0.05 < against_control.measured < against_control.bound < 0.1
+    drifted = hour("stored", USUAL, **PERCENTILES, drift_allowance="15%")()
+    assert outcome(drifted) == UNDECIDED
+    assert outcome(hour("stored", USUAL, **PERCENTILES, drift_allowance="0%")()) == FAIL
 
 
-def test_a_minute_without_requests_has_no_share() -> None:
-    assert interpolated(0, 300.0, **USUAL) is None
-    assert interpolated(None, 300.0, **USUAL) is None
+# --- Series ---------------------------------------------------------------------------------------
 
-
-# --- Limits and queries ---------------------------------------------------------------------------
+COUNTED = {SAMPLES, "latency:TC(420:)"}
+P75 = {**METRICS, "latency": {**METRICS["latency"], "statistic": "p75"}}
 
 
 @pytest.mark.parametrize(
-    ("limit", "statistic"),
-    [(420.0, "TC(420:)"), (412.5, "TC(412.5:)"), (0.25, "TC(0.25:)"), (1e6, "TC(1000000:)")],
-)
-def test_a_limit_is_written_as_cloudwatch_reads_it(limit: float, statistic: str) -> None:
-    assert trimmed_count(limit) == statistic
-
-
-def increase(**parts: Any) -> LatencyIncrease:
-    return LatencyIncrease.model_validate(
-        {
-            "kind": "latency_increase", "judge": "sequential", "metric": "latency",
-            "max_increase": "5%", "baseline": {"frozen": "direct", "over": "24h"}, **parts,
-        }
-    )  # fmt: skip
-
-
-CONCURRENT = {"concurrent": "direct"}
-ABSOLUTE = Threshold.model_validate(
-    {"kind": "threshold", "judge": "sequential", "metric": "latency", "max": 500}
-)
-
-
-@pytest.mark.parametrize(
-    ("criterion", "expected"),
+    ("name", "parts", "series"),
     [
         pytest.param(
-            increase(), Limits(420.0, 441.0), id="a stored value, which may have drifted by 5 %"
+            "stored", {}, {*COUNTED, "latency:TC(441:)"},
+            id="above a stored value, and what it may have drifted",
         ),
         pytest.param(
-            increase(drift_allowance="0%"), Limits(420.0, 420.0),
+            "stored", {"stored": {"drift_allowance": "0%"}}, COUNTED,
             id="or may not, where the policy says so",
         ),
         pytest.param(
-            increase(baseline={"fixed": 200}), Limits(210.0, 220.5),
-            id="a fixed value from the policy",
+            "stored", {"stored": {"baseline": {"fixed": 200}}},
+            {SAMPLES, "latency:TC(210:)", "latency:TC(220.5:)"}, id="above a fixed value",
         ),
         pytest.param(
-            increase(baseline=CONCURRENT), Limits(420.0, 420.0, "direct", 400.0),
-            id="a control drifts along",
+            "beside", {}, {*COUNTED, "direct:SampleCount", "direct:TC(400:)"},
+            id="of both paths: a control drifts along",
         ),
-        pytest.param(ABSOLUTE, Limits(500.0, 500.0), id="a limit is a limit"),
-    ],
-)  # fmt: skip
-def test_slow_means(criterion: LatencyIncrease | Threshold, expected: Limits) -> None:
-    limits = limits_of(criterion, BASELINE)
-    assert limits is not None
-    assert (limits.control_metric, limits.control_limit) == (
-        expected.control_metric,
-        expected.control_limit,
-    )
-    assert (limits.pass_limit, limits.fail_limit) == pytest.approx(
-        (expected.pass_limit, expected.fail_limit)
-    )
-
-
-P95, P75 = (
-    Metric(namespace="Shop", name="Latency", statistic=statistic) for statistic in ("p95", "p75")
-)
-
-
-def test_the_percentile_of_the_metric_is_one_to_interpolate_between() -> None:
-    assert percentiles_of(P95) == KNOWN
-    assert percentiles_of(P75) == {**KNOWN, "p75": 0.75}
-    assert percentiles_of(Metric(namespace="Shop", name="Latency", statistic="Average")) == KNOWN
-
-
-@pytest.mark.parametrize("criterion", [increase(), increase(baseline=CONCURRENT)])
-def test_before_its_baseline_was_read_slow_means_nothing(criterion: LatencyIncrease) -> None:
-    assert limits_of(criterion, None) is None
-
-
-@pytest.mark.parametrize(
-    ("criterion", "expected"),
-    [
+        pytest.param("limit", {}, {SAMPLES, SLOW}, id="above a limit"),
         pytest.param(
-            increase(),
-            [("latency", "TC(420:)"), ("latency", "TC(441:)"), ("latency", "SampleCount")],
-            id="counts above both limits",
+            "limit", {"limit": {"max": 412.5}}, {SAMPLES, "latency:TC(412.5:)"}, id="with decimals"
         ),
         pytest.param(
-            increase(baseline=CONCURRENT),
-            [
-                ("latency", "TC(420:)"), ("direct", "TC(400:)"),
-                ("latency", "SampleCount"), ("direct", "SampleCount"),
-            ],
-            id="counts of both paths",
+            "limit", {"limit": {"max": 1e6}}, {SAMPLES, "latency:TC(1000000:)"}, id="in full"
         ),
         pytest.param(
-            increase(exceedance="percentiles"),
-            [
-                ("latency", "p50"), ("latency", "p90"), ("latency", "p95"), ("latency", "p99"),
-                ("latency", "SampleCount"),
-            ],
-            id="percentiles, once",
+            "stored", {"stored": PERCENTILES}, {SAMPLES, *percentiles(0, 0, 0, 0)},
+            id="percentiles, where there are no counts",
         ),
         pytest.param(
-            ABSOLUTE, [("latency", "TC(500:)"), ("latency", "SampleCount")], id="a limit's own"
+            "stored", {"stored": PERCENTILES, "metrics": P75},
+            {SAMPLES, "latency:p75", *percentiles(0, 0, 0, 0)}, id="and the metric's own",
         ),
     ],
 )  # fmt: skip
 def test_the_series_that_a_latency_reads(
-    criterion: LatencyIncrease | Threshold, expected: list[tuple[str, str]]
+    name: str, parts: Mapping[str, Any], series: set[str]
 ) -> None:
-    limits = limits_of(criterion, BASELINE)
-    assert limits is not None
-    assert tail_statistics(criterion, limits, P95) == expected
+    assert keys_of(name, parts, BASELINES) == series
 
 
-# --- Windows --------------------------------------------------------------------------------------
-
-LATENCIES = dict.fromkeys(("latency", "direct"), P95)
-COUNTS = {"SampleCount": 100.0, "TC(420:)": 7.0, "TC(441:)": 3.0}
-CONTROL = {"SampleCount": 200.0, "TC(400:)": 10.0}
-INCONSISTENT = {"TC(420:)": 101.0}, {"TC(441:)": 101.0}, {"TC(400:)": 201.0}
+@pytest.mark.parametrize("name", ["beside", "stored"])
+def test_before_its_baseline_was_read_no_request_is_slow(name: str) -> None:
+    assert not [key for key in keys_of(name, {}, {}) if "TC(" in key]
 
 
-def minute_of(
-    criterion: LatencyIncrease, canary: Mapping[str, float], control: Mapping[str, float]
-) -> Window | None:
-    """Return one minute of `criterion`, with values by statistic of each path."""
-    both = {"latency": canary, "direct": control}
-    series = {
-        series_key(name, statistic, MINUTE_S): Series({0: value})
-        for name, values in both.items()
-        for statistic, value in values.items()
-    }
-    return measure_for(criterion, LATENCIES, series, has_traffic=True, baseline=BASELINE)(0)
-
-
-def test_a_minute_shows_what_is_slow_by_either_limit_and_on_either_path() -> None:
-    stored = minute_of(increase(), COUNTS, {})
-    assert stored is not None
-    assert (stored.samples, stored.amount, stored.fail_amount) == (100, 7, 3)
-    assert (stored.control_samples, stored.control_amount) == (0, 0)
-    concurrent = minute_of(increase(baseline=CONCURRENT), COUNTS, CONTROL)
-    assert concurrent is not None
-    assert (concurrent.samples, concurrent.amount, concurrent.fail_amount) == (100, 7, 7)
-    assert (concurrent.control_samples, concurrent.control_amount) == (200, 10)
-
-
-def test_a_minute_without_its_control_compares_with_nothing() -> None:
-    assert minute_of(increase(baseline=CONCURRENT), COUNTS, {}) is None
-
-
-@pytest.mark.parametrize(
-    ("criterion", "canary", "control"),
-    [
-        pytest.param(increase(), INCONSISTENT[0], {}, id="above the limit"),
-        pytest.param(
-            increase(), INCONSISTENT[1], {}, id="above the limit and what it may have drifted"
-        ),
-        pytest.param(increase(baseline=CONCURRENT), INCONSISTENT[0], {}, id="with a control"),
-        pytest.param(increase(baseline=CONCURRENT), {}, INCONSISTENT[2], id="of the control"),
-    ],
-)
-def test_more_slow_requests_than_requests_are_bad_data_wherever(
-    criterion: LatencyIncrease, canary: Mapping[str, float], control: Mapping[str, float]
-) -> None:
-    window = minute_of(criterion, {**COUNTS, **canary}, {**CONTROL, **control})
-    assert window is not None
-    assert not window.consistent
-
-
-def test_without_counts_all_of_a_minute_is_interpolated_between_percentiles() -> None:
-    values = {"SampleCount": 1_000.0, **USUAL}
-    stored = minute_of(increase(exceedance="percentiles"), values, {})
-    assert stored is not None
-    assert stored.consistent
-    assert 50 < stored.fail_amount < stored.amount < 100
-    concurrent = minute_of(increase(exceedance="percentiles", baseline=CONCURRENT), values, values)
-    assert concurrent is not None
-    assert concurrent.consistent
-    assert 50 < concurrent.amount < concurrent.control_amount < 100
+def keys_of(name: str, parts: Mapping[str, Any], baselines: Mapping[str, Any]) -> set[str]:
+    """Return what is read each minute of one criterion."""
+    policy = a_sequential_policy(name, **{**AN_HOUR, **parts})
+    step = a_sequential_step(policy, baselines=baselines)
+    return {key.removesuffix("@60") for key in query_plan(step, NOON + 9 * MINUTE).queries}

@@ -152,7 +152,9 @@ def test_a_criterion_whose_query_failed_adds_nothing_and_the_others_do(criterion
 
 def test_a_latency_whose_baseline_was_never_read_adds_nothing() -> None:
     rollout = replace(second_step(), baselines={})
-    plain = {key: Series() for key in query_plan(rollout, NOON + MINUTES * MINUTE).queries}
+    seconds = range(START, START + MINUTES * MINUTE_S, MINUTE_S)
+    slow = Series(dict.fromkeys(seconds, 900.0))
+    plain = dict.fromkeys(query_plan(rollout, NOON + MINUTES * MINUTE).queries, slow)
     fold = folded({**plain, **random_series(3)}, MINUTES, rollout)
     assert fold.capitals
     assert not {"beside", "stored"} & set(fold.capitals)
