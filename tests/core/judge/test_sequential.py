@@ -116,6 +116,9 @@ def hour(name: str, minute: Minute, minutes: int = 60, **fields: Any) -> Callabl
             hour("count", {**rejects(1), "rejects:SampleCount": 600}), PASS, 5, 10, 36_000,
             id="count: from however many datapoints",
         ),
+        pytest.param(
+            hour("count", rejects(6)), FAIL, 30, 10, 60, id="count: fails, of its windows"
+        ),
         pytest.param(hour("count", rejects(20)), FAIL, 100, 10, 60, id="count: fails"),
         pytest.param(
             hour("count", rejects(1), minutes=30), NO_DATA, 2.5, 10, 30,
