@@ -6,19 +6,43 @@ from typing import Any
 
 import pytest
 
-from controller.core.commands import Command, Verb, apply_command
-from controller.core.decide import Observed, decide
-from controller.core.decision import Decision
-from controller.core.judge.evidence import StepInterval
-from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.judge.gate import seal_fold
-from controller.core.judge.tick_evidence import evidence_of, seal_if_due
-from controller.core.judged_intervals import unsealed_intervals
-from controller.core.observation import Observation, QueryStatus, Series
-from controller.core.policy import Policy
-from controller.core.rollout import Phase, Reason, Rollout
-from controller.core.stats.combined_tests import JUDGE_VERSION, Fold
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_reading, a_series
+from tests.sentences import Sentences, recorded, spoken
+from tests.support.core import (
+    JUDGE_VERSION,
+    Command,
+    Commanded,
+    Decision,
+    Finding,
+    Fold,
+    Label,
+    Observation,
+    Observed,
+    Phase,
+    Policy,
+    QueryStatus,
+    Reason,
+    Rollout,
+    Series,
+    StepInterval,
+    Verb,
+    Verdict,
+    decide,
+    query_plan,
+    seal_if_due,
+)
+from tests.support.judging import (
+    BAD_DATA,
+    NO_DATA,
+    PASS,
+    PROVEN,
+    START,
+    TOO_FEW,
+    UNDECIDED,
+    Outcome,
+    outcome,
+    sealed,
+)
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_series
 from tests.support.three_steps import at_weight
 
 WORKS = {key: LADDER["criteria"]["works"][key] for key in ("kind", "total", "failures", "min")}
@@ -26,8 +50,7 @@ WORKS = {key: LADDER["criteria"]["works"][key] for key in ("kind", "total", "fai
 
 def policy(**works: Any) -> Policy:
     """Return the ladder with one sequential criterion: at least 99 % of requests succeed."""
-    criterion = {**WORKS, "judge": "sequential", **works}
-    return Policy.model_validate({**LADDER, "criteria": {"works": criterion}})
+    return a_policy(criteria={"works": {**WORKS, "judge": "sequential", **works}})
 
 
 def minutes(*requests_and_errors: tuple[int, int, int | None]) -> Mapping[str, Series]:
@@ -62,17 +85,14 @@ def the_failure(rollout: Rollout) -> Finding:
 AT_10 = at_weight(10, policy=policy())
 
 
+def an_outage() -> tuple[Rollout, list[Decision]]:
+    return ticks(AT_10, minutes((30, 100, 40)), until=10)
+
+
 def test_an_outage_rolls_back_in_the_warm_up() -> None:
     """Of the minutes from noon on two are enough; at 12:05 both are settled."""
-    rollout, decisions = ticks(AT_10, minutes((30, 100, 40)), until=10)
-    assert rollout.reason is Reason.GATE_FAILED
-    assert len(decisions) == 5
-    sentence = the_failure(rollout).sentence
-    assert sentence.startswith(
-        "works fails: from 2026-11-24 12:00 to 12:02 UTC 80 of 200 requests failed (40%), at most "
-        "1% allowed; evidence "
-    )
-    assert sentence.endswith(" to 1 at 2026-11-24 12:02 UTC, 100 to 1 rolls back.")
+    rollout, decisions = an_outage()
+    assert (rollout.reason, len(decisions)) == (Reason.GATE_FAILED, 5)
 
 
 def test_a_missed_objective_does_not_roll_back_in_the_warm_up() -> None:
@@ -104,60 +124,56 @@ def test_the_evidence_does_not_depend_on_how_often_a_tick_runs(every: int) -> No
     assert seldom.findings == often.findings
 
 
+def a_burst() -> Rollout:
+    burst = minutes((5, 100, 0), (8, 100, 10), (40, 1_000, 0))
+    return ticks(AT_10, burst, until=40, first=40)[0]
+
+
 def test_a_short_burst_is_found_by_a_late_tick() -> None:
     """The highest evidence counts, so a late tick finds what an early one would have found."""
-    burst = minutes((5, 100, 0), (8, 100, 10), (40, 1_000, 0))
-    late, _ = ticks(at_weight(10, policy=policy()), burst, until=40, first=40)
-    assert late.reason is Reason.GATE_FAILED
-    assert "12:13 UTC" in the_failure(late).sentence
+    assert a_burst().reason is Reason.GATE_FAILED
+
+
+SENTENCES: Sentences = {
+    "an outage of two minutes": lambda: the_failure(an_outage()[0]),
+    "a burst that ended half an hour ago": lambda: the_failure(a_burst()),
+    "requests that fail twice": lambda: the_failure(
+        ticks(AT_10, minutes((30, 100, 160)), until=10)[0]
+    ),
+}
+
+
+def test_sentences() -> None:
+    assert spoken(SENTENCES) == recorded(__file__)
 
 
 @pytest.mark.parametrize(
-    ("series", "label", "sentence"),
+    ("series", "expected"),
     [
+        pytest.param(minutes((15, 400, 0)), PROVEN, id="enough to rule out one in a hundred"),
         pytest.param(
-            minutes((15, 400, 0)), Label.PROVEN,
-            "works proven: 0 failures in 4 000 requests; at 95 % confidence, whenever one looks, "
-            "the failure rate is below 1%.",
-            id="enough to rule out one in a hundred",
+            minutes((15, 30, 0)), PASS, id="too little for a proof that holds at any time"
+        ),
+        pytest.param(minutes((15, 29, 0)), TOO_FEW, id="too little to say anything"),
+        pytest.param(
+            minutes((15, 60, 1)), UNDECIDED, id="too much to pass and too little to fail"
         ),
         pytest.param(
-            minutes((15, 30, 0)), Label.NOT_REFUTED,
-            "works not refuted: 0 failures in 300 requests; at 95 % confidence the failure rate is "
-            "below 0.99%, so 99% is not proven.",
-            id="too little for a proof that holds at any time",
+            minutes((5, 400, 0), (10, 0, 0)), NO_DATA, id="a canary that has no more data"
         ),
         pytest.param(
-            minutes((15, 29, 0)), Label.TOO_FEW,
-            "works has too few samples: 290 of 300 since 2026-11-24 12:02 UTC.",
-            id="too little to say anything",
-        ),
-        pytest.param(
-            minutes((15, 60, 1)), Label.NOT_JUDGED,
-            "works is undecided: 10 of 600 requests failed (1.67%), at most 1% allowed; that is "
-            "too much to pass and too little to roll back.",
-            id="too much to pass and too little to fail",
-        ),
-        pytest.param(
-            minutes((5, 400, 0), (10, 0, 0)), Label.NO_DATA,
-            "works has no data any more: nothing since 2026-11-24 12:05 UTC.",
-            id="a canary that has no more data",
-        ),
-        pytest.param(
-            minutes((11, 400, None), (1, 400, 0)), Label.BAD_DATA,
-            "works cannot be judged: counts and requests contradict each other, or one of them is "
-            "missing.",
+            minutes((11, 400, None), (1, 400, 0)), BAD_DATA,
             id="many minutes without a failure count, and a good one",
         ),
     ],
 )  # fmt: skip
 def test_at_the_end_of_the_bake_a_step_shows(
-    series: Mapping[str, Series], label: Label, sentence: str
+    series: Mapping[str, Series], expected: Outcome
 ) -> None:
-    observation = Observation(a_reading(10), series)
-    decision = decide(AT_10, Observed(observation), NOON + 15 * MINUTE)
+    observed = Observed(Observation(a_reading(10), series))
+    decision = decide(AT_10, observed, NOON + 15 * MINUTE)
     (finding,) = decision.record.findings if decision.record else decision.rollout.findings
-    assert (finding.label, finding.sentence) == (label, sentence)
+    assert outcome(finding) == expected
 
 
 def test_a_query_that_failed_judges_nothing_and_forgets_nothing() -> None:
@@ -175,33 +191,25 @@ def test_a_query_that_failed_judges_nothing_and_forgets_nothing() -> None:
 HALF_BAD = minutes((2, 1_000, 0), (4, 1_000, 25), (60, 1_000, 0))
 
 
-def the_fold() -> Fold:
-    """Return the fold of `HALF_BAD` at 12:30, up to 12:15: younger minutes may change."""
-    evidence = evidence_of(AT_10, Observation(a_reading(10), HALF_BAD), NOON + 30 * MINUTE)
-    assert evidence is not None
-    return seal_fold(evidence, NOON + 30 * MINUTE)
-
-
 def test_evidence_of_this_judge_version_is_continued() -> None:
-    sealed, observation = the_fold(), Observation(a_reading(10), HALF_BAD)
-    assert sealed.peak > 1
-    assert sealed.through == int((NOON + 15 * MINUTE).timestamp())
-    later = evidence_of(replace(AT_10, fold=sealed), observation, NOON + 31 * MINUTE)
-    assert later is not None
-    assert later.fold == sealed
+    later = sealed(AT_10, HALF_BAD, 30)
+    assert later.fold.peak > 1
+    assert later.fold.through == START + 15 * 60, "younger minutes may change"
+    assert sealed(later, HALF_BAD, 40).fold == sealed(AT_10, HALF_BAD, 40).fold
+    enough = replace(later, fold=replace(later.fold, peak=1e6, carried="works/objective"))
+    assert ticks(enough, HALF_BAD, until=31, first=31)[0].reason is Reason.GATE_FAILED
 
 
 @pytest.mark.parametrize("version", [0, JUDGE_VERSION - 1, JUDGE_VERSION + 1])
 def test_evidence_of_another_judge_version_starts_anew_from_its_minute(version: int) -> None:
     """It rolls back for what comes after that minute, and for nothing before."""
-    sealed = replace(the_fold(), version=version, peak=1e6, carried="works")
-    observation = Observation(a_reading(10), HALF_BAD)
-    later = evidence_of(replace(AT_10, fold=sealed), observation, NOON + 31 * MINUTE)
-    assert later is not None
-    assert later.fold == Fold(through=sealed.through)
-    rollout = replace(AT_10, fold=sealed)
+    fold = sealed(AT_10, HALF_BAD, 30).fold
+    enough = replace(fold, version=version, peak=1e6, carried="works/objective")
+    rollout = replace(AT_10, fold=enough)
     calm, _ = ticks(rollout, minutes((60, 1_000, 0)), until=18, first=16)
     assert calm.phase is Phase.PROGRESSING
+    before, _ = ticks(rollout, minutes((15, 1_000, 400), (30, 1_000, 0)), until=31, first=31)
+    assert before.phase is Phase.PROGRESSING
     failing, _ = ticks(rollout, minutes((15, 1_000, 0), (30, 1_000, 400)), until=45, first=16)
     assert failing.reason is Reason.GATE_FAILED
 
@@ -210,10 +218,8 @@ def test_evidence_of_another_judge_version_starts_anew_from_its_minute(version: 
 
 
 def after_command(rollout: Rollout, verb: Verb, minute: int) -> Rollout:
-    observation = Observation(a_reading(rollout.weight), {})
-    return apply_command(
-        rollout, Command(verb, "lunch"), observation, NOON + minute * MINUTE
-    ).rollout
+    event = Commanded(Observation(a_reading(rollout.weight)), Command(verb, "lunch"))
+    return decide(rollout, event, NOON + minute * MINUTE).rollout
 
 
 def on_pause() -> Rollout:
@@ -289,7 +295,6 @@ def test_an_outage_is_one_also_where_a_request_fails_twice(failed: int) -> None:
     """Failures are added up over metrics that may overlap."""
     rollout, decisions = ticks(AT_10, minutes((30, 100, failed)), until=10)
     assert (rollout.reason, len(decisions)) == (Reason.GATE_FAILED, 5)
-    assert "200 of 200 requests failed (100%)" in the_failure(rollout).sentence
 
 
 CONTROL = {"total": "stable", "failures": ["stable_errors"]}
@@ -308,7 +313,7 @@ def test_an_outage_of_both_paths_excuses_for_a_quarter_of_an_hour(gap: int) -> N
         "stable_errors": {**LADDER["metrics"]["errors"], "name": "StableErrors"},
     }
     criterion = {**WORKS, "judge": "sequential", "control": CONTROL}
-    judged = Policy.model_validate({**LADDER, "metrics": metrics, "criteria": {"works": criterion}})
+    judged = a_policy(metrics=metrics, criteria={"works": criterion})
     lost = [bool(gap) and minute % gap == gap - 1 for minute in range(60)]
     series = {
         **minutes((60, 600, 36)),
@@ -322,38 +327,54 @@ def test_an_outage_of_both_paths_excuses_for_a_quarter_of_an_hour(gap: int) -> N
     assert len(decisions) <= 30 + lost[:30].count(True)
 
 
+BEGIN, END = START - 20 * 60, START - 10 * 60
+LEFT = StepInterval(0, BEGIN, BEGIN, END)
+
+
 def test_a_step_that_is_left_is_remembered_until_it_is_sealed_to_its_end() -> None:
-    begin, end = (int((NOON + many * MINUTE).timestamp()) for many in (-20, -10))
-    before = StepInterval(0, begin, begin, end)
     calm = minutes((60, 1_000, 0))
-    for through, steps in ((end - 60, [0, 1]), (end, [1])):
-        rollout = at_weight(50, policy=policy(), stretches=(before,), fold=Fold(through=through))
+    for through, steps in ((END - 60, [0, 1]), (END, [1])):
+        rollout = at_weight(50, policy=policy(), stretches=(LEFT,), fold=Fold(through=through))
         after, _ = ticks(rollout, calm, until=30, first=13)
         assert after.weight == 100
         assert [one.step for one in after.stretches] == steps
 
 
-def test_an_interval_that_is_sealed_to_its_end_is_read_no_more() -> None:
-    begin, end = (int((NOON + many * MINUTE).timestamp()) for many in (-20, -10))
-    left = StepInterval(0, begin, begin, end)
-    rollout = at_weight(50, policy=policy(), stretches=(left,))
-    nearly, sealed = (replace(rollout, fold=Fold(through=one)) for one in (end - 60, end))
-    assert [one.step for one in unsealed_intervals(nearly)] == [0, 1]
-    assert [one.step for one in unsealed_intervals(sealed)] == [1]
+def test_the_minute_in_which_a_step_is_left_belongs_to_no_step() -> None:
+    advanced, _ = ticks(AT_10, minutes((60, 1_000, 0)), until=15)
+    assert advanced.weight == 50
+    (left,) = advanced.stretches
+    assert (left.begin, left.judged_from, left.end) == (START, START + 2 * 60, START + 15 * 60)
 
 
-def test_the_intervals_before_and_of_a_pending_raise_are_read_together() -> None:
-    begin, end = (int((NOON + many * MINUTE).timestamp()) for many in (-20, -10))
-    left, open_one = StepInterval(0, begin, begin, end), StepInterval(0, end, end)
-    raising = at_weight(50, policy=policy(), settled=None, stretches=(left, open_one))
-    assert raising.previous_live == open_one
-    assert unsealed_intervals(raising) == (left, open_one)
+@pytest.mark.parametrize(
+    ("facts", "read_from"),
+    [
+        pytest.param({"stretches": (LEFT,)}, BEGIN, id="nothing is sealed"),
+        pytest.param(
+            {"stretches": (LEFT,), "fold": Fold(through=END - 60)}, END - 60, id="nearly all of it"
+        ),
+        pytest.param(
+            {"stretches": (LEFT,), "fold": Fold(through=END)}, START, id="it is sealed to its end"
+        ),
+        pytest.param(
+            {"stretches": (LEFT, StepInterval(0, END, END)), "settled": None}, BEGIN,
+            id="while a raise is pending",
+        ),
+    ],
+)  # fmt: skip
+def test_a_step_that_was_left_is_read_until_it_is_sealed(
+    facts: Mapping[str, Any], read_from: int
+) -> None:
+    rollout = at_weight(50, **{"policy": policy(), **facts})
+    assert query_plan(rollout, NOON + 5 * MINUTE).span.start == read_from
+
+
+HOURS = {"weight": 100, "bake": "3h"}
 
 
 def test_hourly_evidence_is_stored_with_the_fold() -> None:
-    long = Policy.model_validate(
-        {**policy().model_dump(exclude_none=True), "steps": [{"weight": 100, "bake": "3h"}]}
-    )
+    long = policy().model_copy(update={"steps": a_policy(steps=[HOURS]).steps})
     rollout = replace(at_weight(100, policy=long), step=0)
     _, decisions = ticks(rollout, minutes((200, 100, 0)), until=80)
     (entry,) = [one.record for one in decisions if one.record and one.record.kind == "evidence"]
