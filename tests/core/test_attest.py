@@ -5,14 +5,28 @@ from typing import Any
 
 import pytest
 
-from controller.core.commands import ALLOWED_PHASES, Command, Verb, apply_command
-from controller.core.decide import Observed, decide
-from controller.core.decision import Decision, Lower, Notice, Severity
-from controller.core.judge.evidence import SignOff
-from controller.core.judge.findings import Label, Verdict
-from controller.core.observation import Observation, TargetReading
-from controller.core.rollout import Phase, Reason, Rollout
-from controller.errors import UsageError
+from controller.core.commands import apply_command
+from tests.support.cases import cases
+from tests.support.core import (
+    ALLOWED_PHASES,
+    Command,
+    Decision,
+    Label,
+    Lower,
+    Notice,
+    Observation,
+    Observed,
+    Phase,
+    Reason,
+    Rollout,
+    Severity,
+    SignOff,
+    TargetReading,
+    UsageError,
+    Verb,
+    Verdict,
+    decide,
+)
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     AT_10,
@@ -107,29 +121,16 @@ def test_a_refusal_of_what_only_reports_is_recorded_and_moves_nothing() -> None:
 REFUSED = {"SC-005": SignOff("ada", int(NOON.timestamp()), "no", refused=True)}
 
 
-@pytest.mark.parametrize(
-    ("rollout", "target", "void"),
-    [
-        pytest.param(
-            replace(RAISING, policy=ONE_ATTESTATION), a_reading(10, token="token-1"), "",
-            id="a raise that was not written is not written any more",
-        ),
-        pytest.param(
-            replace(RAISING, policy=ONE_ATTESTATION), a_reading(50, UPDATE_IN_PROGRESS), "",
-            id="a raise in progress",
-        ),
-        pytest.param(
-            replace(FIRST_RAISE, policy=ONE_ATTESTATION), a_reading(0), "token-1",
-            id="a first raise fits no more",
-        ),
-        pytest.param(
-            replace(AT_10, policy=WITH_WARMUP), a_reading(10), "", id="in the warm-up"
-        ),
-        pytest.param(
-            replace(ON_HOLD, policy=WITH_WARMUP), a_reading(10), "", id="paused in the warm-up"
-        ),
-    ],
-)  # fmt: skip
+@cases("rollout, target, void", {
+    "a raise that was not written is not written any more":
+        (replace(RAISING, policy=ONE_ATTESTATION), a_reading(10, token="token-1"), ""),
+    "a raise in progress":
+        (replace(RAISING, policy=ONE_ATTESTATION), a_reading(50, UPDATE_IN_PROGRESS), ""),
+    "a first raise fits no more":
+        (replace(FIRST_RAISE, policy=ONE_ATTESTATION), a_reading(0), "token-1"),
+    "in the warm-up": (replace(AT_10, policy=WITH_WARMUP), a_reading(10), ""),
+    "paused in the warm-up": (replace(ON_HOLD, policy=WITH_WARMUP), a_reading(10), ""),
+})  # fmt: skip
 def test_a_refusal_waits_for_no_measurement(
     rollout: Rollout, target: TargetReading, void: str
 ) -> None:
@@ -204,21 +205,20 @@ def test_a_repeated_signature_changes_nothing_and_a_refusal_replaces_it() -> Non
     assert refusal.rollout.signed["SC-005"].by == "bob"
 
 
-@pytest.mark.parametrize(
-    ("rollout", "facts", "why"),
-    [
-        pytest.param(AT_NOON, {"criterion": "SC-05"},
-                     "nobody attests 'SC-05' there; its attestations: SC-005", id="unknown"),
-        pytest.param(replace(AT_10, policy=TWO_ATTESTATIONS), {"criterion": "SC-05"},
-                     "nobody attests 'SC-05' there; its attestations: SC-005, SC-006", id="of two"),
-        pytest.param(AT_NOON, {"criterion": "works"},
-                     "nobody attests 'works' there; its attestations: SC-005", id="measured"),
-        pytest.param(replace(AT_10, policy=POLICY), {},
-                     "nobody attests 'SC-005' there; its attestations: none", id="none at all"),
-        pytest.param(AT_NOON, {"reason": ""},
-                     "say what was seen (--note): it is written into the history", id="no note"),
-    ],
-)  # fmt: skip
+@cases("rollout, facts, why", {
+    "unknown":
+        (AT_NOON, {"criterion": "SC-05"}, "nobody attests 'SC-05' there; its attestations: SC-005"),
+    "of two":
+        (replace(AT_10, policy=TWO_ATTESTATIONS), {"criterion": "SC-05"},
+         "nobody attests 'SC-05' there; its attestations: SC-005, SC-006"),
+    "measured":
+        (AT_NOON, {"criterion": "works"}, "nobody attests 'works' there; its attestations: SC-005"),
+    "none at all":
+        (replace(AT_10, policy=POLICY), {},
+         "nobody attests 'SC-005' there; its attestations: none"),
+    "no note":
+        (AT_NOON, {"reason": ""}, "say what was seen (--note): it is written into the history"),
+})  # fmt: skip
 def test_attest_changes_nothing_where(rollout: Rollout, facts: dict[str, Any], why: str) -> None:
     with pytest.raises(UsageError, match="changed nothing") as caught:
         attest(rollout, replace(ATTEST, **facts))

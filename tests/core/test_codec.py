@@ -11,24 +11,34 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.adapters.stores import codec
 from controller.adapters.stores.codec import MAX_TIME, MIN_TIME
-from controller.core.history import Entry, broken_link
-from controller.core.judge.evidence import (
-    BaselineMeasurement,
-    BreachRun,
-    SignOff,
-    StepInterval,
-    Tally,
-)
-from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.message import Message, Page
-from controller.core.policy import Policy
+from controller.core.judge.evidence import BreachRun
 from controller.core.policy_snapshot import SnapshotChangedError
-from controller.core.rollout import SCHEMA, Intent, Phase, Reason, Rollout
 from controller.core.stats.combined_tests import ControlState, Fold
 from controller.core.stats.eprocess import Capital
-from controller.errors import StoreError, is_record_error
+from controller.errors import is_record_error
+from tests.support.cases import cases
+from tests.support.core import (
+    SCHEMA,
+    BaselineMeasurement,
+    Entry,
+    Finding,
+    Intent,
+    Label,
+    Message,
+    Page,
+    Phase,
+    Policy,
+    Reason,
+    Rollout,
+    SignOff,
+    StepInterval,
+    StoreError,
+    Tally,
+    Verdict,
+    broken_link,
+    codec,
+)
 from tests.support.rollouts import MINUTE, NOON, POLICY, a_rollout, with_entry
 
 SNAPSHOT = POLICY.snapshot()
@@ -391,32 +401,22 @@ def test_an_entry_that_is_nested_too_deeply_to_be_hashed_is_refused() -> None:
         codec.load_entry("checkout#1", text)
 
 
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        pytest.param("", "Expecting value", id="empty"),
-        pytest.param(codec.dump(a_rollout())[:-1], "Expecting", id="cut off"),
-        pytest.param("[]", "expected an object, not list", id="not an object"),
-        pytest.param("{}", "schema: it is no version", id="no schema"),
-        pytest.param(stored(schema="1"), "schema: it is no version", id="schema is no number"),
-        pytest.param(stored(phase="finished"), "phase: Input should be", id="unknown phase"),
-        pytest.param(stored(intent=None), "intent: Input should be", id="no intent"),
-        pytest.param(stored(wait=1), "wait: Unexpected keyword", id="unknown key"),
-        pytest.param(
-            stored(id="other#1"), "id: it is that of another rollout", id="another rollout's"
-        ),
-        pytest.param(
-            stored(updated="2026-11-24T12:00:00"),
-            "updated: Input should have timezone info",
-            id="local time",
-        ),
-        pytest.param(
-            stored(intent={"weight": 1, "previous": 0, "token": "", "asked": "2026-11-24T12:00"}),
-            "intent.asked: Input should have timezone info",
-            id="local time in the intent",
-        ),
-    ],
-)
+@cases("text, why", {
+    "empty": ("", "Expecting value"),
+    "cut off": (codec.dump(a_rollout())[:-1], "Expecting"),
+    "not an object": ("[]", "expected an object, not list"),
+    "no schema": ("{}", "schema: it is no version"),
+    "schema is no number": (stored(schema="1"), "schema: it is no version"),
+    "unknown phase": (stored(phase="finished"), "phase: Input should be"),
+    "no intent": (stored(intent=None), "intent: Input should be"),
+    "unknown key": (stored(wait=1), "wait: Unexpected keyword"),
+    "another rollout's": (stored(id="other#1"), "id: it is that of another rollout"),
+    "local time":
+        (stored(updated="2026-11-24T12:00:00"), "updated: Input should have timezone info"),
+    "local time in the intent":
+        (stored(intent={"weight": 1, "previous": 0, "token": "", "asked": "2026-11-24T12:00"}),
+         "intent.asked: Input should have timezone info"),
+})  # fmt: skip
 def test_a_damaged_state_is_refused_by_name_in_one_line(text: str, why: str) -> None:
     with pytest.raises(StoreError) as raised:
         codec.load("checkout#1", text, SNAPSHOT)
@@ -450,14 +450,11 @@ def test_a_message_about_damage_does_not_repeat_what_was_stored() -> None:
 # --- Policy of the start --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param(lambda text: text.replace('"weight":10}', '"weight":9}'), id="another weight"),
-        pytest.param(lambda text: text + " ", id="the same policy in other bytes"),
-        pytest.param(lambda text: text[:-1] + ',"version":1}', id="a key given twice"),
-    ],
-)
+@cases("change", {
+    "another weight": lambda text: text.replace('"weight":10}', '"weight":9}'),
+    "the same policy in other bytes": lambda text: text + " ",
+    "a key given twice": lambda text: text[:-1] + ',"version":1}',
+})  # fmt: skip
 def test_a_policy_that_was_changed_is_refused_with_what_is_stored(
     change: Callable[[str], str],
 ) -> None:

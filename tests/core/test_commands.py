@@ -7,12 +7,22 @@ from typing import Any
 import pytest
 
 from controller.core import transitions
-from controller.core.commands import ALLOWED_PHASES, DriftResolution, Verb
-from controller.core.decision import Alert, Shift
-from controller.core.message import Page
-from controller.core.observation import Series, TargetReading, UnreadableTarget
-from controller.core.rollout import Phase, Reason, Rollout
-from controller.errors import UsageError
+from tests.support.cases import cases
+from tests.support.core import (
+    ALLOWED_PHASES,
+    Alert,
+    DriftResolution,
+    Page,
+    Phase,
+    Reason,
+    Rollout,
+    Series,
+    Shift,
+    TargetReading,
+    UnreadableTarget,
+    UsageError,
+    Verb,
+)
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
@@ -131,98 +141,65 @@ def test_a_record_of_set_weight_contains_the_weight() -> None:
 # --- Resume ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("before", "target", "way", "why"),
-    [
-        pytest.param(
-            a_paused_rollout(Reason.DRIFTED), a_reading(30), "",
-            "the target shows NEW_PATH_PERCENTAGE=30 where 10 % was asked for; say --restore "
-            "(back to 10 %), say --keep (go on with the 30 % that are live), or end it: "
-            "rolloutctl rollback checkout#1",
-            id="a raised weight, without --keep or --restore",
-        ),
-        pytest.param(
-            a_paused_rollout(Reason.DRIFTED), a_reading(5), "",
-            "the target shows NEW_PATH_PERCENTAGE=5 where 10 % was asked for; set 10 % by hand and "
-            "resume then, or end it: rolloutctl rollback checkout#1",
-            id="a weight below the first step",
-        ),
-        pytest.param(
-            a_paused_rollout(Reason.DRIFTED, 50),
-            a_reading(30),
-            "",
-            "the target shows NEW_PATH_PERCENTAGE=30 where 50 % was asked for; say --keep (go on "
-            "with the 30 % that are live), or end it: rolloutctl rollback checkout#1",
-            id="a lowered weight, without --keep or --restore",
-        ),
-        pytest.param(
-            a_paused_rollout(Reason.DRIFTED, 50), a_reading(30), "restore",
-            "--restore only takes weight back, and the target shows NEW_PATH_PERCENTAGE=30 where "
-            "50 % was asked for; say --keep (go on with the 30 % that are live), or end it: "
-            "rolloutctl rollback checkout#1",
-            id="a restore that would be a raise",
-        ),
-        pytest.param(
-            a_paused_rollout(Reason.DRIFTED), CONTRADICTORY, "restore",
-            "--restore only takes weight back, and the target shows NEW_PATH_PERCENTAGE=x where "
-            "10 % was asked for; put the variables right by hand and resume then, or end it: "
-            "rolloutctl rollback checkout#1",
-            id="a restore over variables that may say less",
-        ),
-        pytest.param(
-            a_paused_rollout(Reason.DRIFTED), CONTRADICTORY, "keep",
-            "nobody knows what to keep: the target shows NEW_PATH_PERCENTAGE=x where 10 % was "
-            "asked for; put the variables right by hand and resume then, or end it: rolloutctl "
-            "rollback checkout#1",
-            id="variables that contradict each other cannot be kept",
-        ),
-        pytest.param(
-            a_paused_rollout(Reason.DRIFTED), PERHAPS_FULL, "keep",
-            "nobody knows what to keep: the target shows NEW_PATH_PERCENTAGE=None where 10 % was "
-            "asked for; say --restore (back to 10 %), put the variables right by hand and resume "
-            "then, or end it: rolloutctl rollback checkout#1",
-            id="what may be 100 % cannot be kept",
-        ),
-        pytest.param(
-            a_paused_rollout(Reason.DRIFTED), a_reading(5), "keep",
-            "5 % is below the first step: set 10 % by hand and resume then",
-            id="less than the first step cannot be kept",
-        ),
-        pytest.param(
-            a_paused_rollout(Reason.DRIFTED), a_reading(0), "keep",
-            "its weight is 0 %, and that ends it with the next tick",
-            id="0 % cannot be kept",
-        ),
-        pytest.param(
-            a_paused_rollout(Reason.PAUSED_BY_HAND), a_reading(0), "",
-            "its weight is 0 %, and that ends it with the next tick",
-            id="0 %, whatever set it",
-        ),
-        pytest.param(
-            a_paused_rollout(Reason.PAUSED_BY_HAND), UNREADABLE, "",
-            "its target cannot be read: Lambda did not answer",
-            id="a target that cannot be read",
-        ),
-        pytest.param(
-            a_paused_rollout(Reason.PAUSED_BY_HAND),
-            a_reading(10, UPDATE_IN_PROGRESS, detail="someone deploys"), "",
-            "the last update of its target is in_progress: someone deploys",
-            id="an update in progress",
-        ),
-        pytest.param(
-            a_paused_rollout(Reason.PAUSED_BY_HAND), a_reading(10, UPDATE_FAILED), "",
-            "the last update of its target is failed",
-            id="an update that failed",
-        ),
-        pytest.param(
-            a_rollout_paused_in_flight(), a_reading(10), "restore",
-            "--restore only takes weight back, and the target shows NEW_PATH_PERCENTAGE=10 where "
-            "50 % was asked for; say --keep (go on with the 10 % that are live), or end it: "
-            "rolloutctl rollback checkout#1",
-            id="a raise that was paused before it was written is not written by resume",
-        ),
-    ],
-)  # fmt: skip
+@cases("before, target, way, why", {
+    "a raised weight, without --keep or --restore":
+        (a_paused_rollout(Reason.DRIFTED), a_reading(30), "",
+         "the target shows NEW_PATH_PERCENTAGE=30 where 10 % was asked for; say --restore "
+         "(back to 10 %), say --keep (go on with the 30 % that are live), or end it: "
+         "rolloutctl rollback checkout#1"),
+    "a weight below the first step":
+        (a_paused_rollout(Reason.DRIFTED), a_reading(5), "",
+         "the target shows NEW_PATH_PERCENTAGE=5 where 10 % was asked for; set 10 % by hand and "
+         "resume then, or end it: rolloutctl rollback checkout#1"),
+    "a lowered weight, without --keep or --restore":
+        (a_paused_rollout(Reason.DRIFTED, 50), a_reading(30), "",
+         "the target shows NEW_PATH_PERCENTAGE=30 where 50 % was asked for; say --keep (go on "
+         "with the 30 % that are live), or end it: rolloutctl rollback checkout#1"),
+    "a restore that would be a raise":
+        (a_paused_rollout(Reason.DRIFTED, 50), a_reading(30), "restore",
+         "--restore only takes weight back, and the target shows NEW_PATH_PERCENTAGE=30 where "
+         "50 % was asked for; say --keep (go on with the 30 % that are live), or end it: "
+         "rolloutctl rollback checkout#1"),
+    "a restore over variables that may say less":
+        (a_paused_rollout(Reason.DRIFTED), CONTRADICTORY, "restore",
+         "--restore only takes weight back, and the target shows NEW_PATH_PERCENTAGE=x where "
+         "10 % was asked for; put the variables right by hand and resume then, or end it: "
+         "rolloutctl rollback checkout#1"),
+    "variables that contradict each other cannot be kept":
+        (a_paused_rollout(Reason.DRIFTED), CONTRADICTORY, "keep",
+         "nobody knows what to keep: the target shows NEW_PATH_PERCENTAGE=x where 10 % was "
+         "asked for; put the variables right by hand and resume then, or end it: rolloutctl "
+         "rollback checkout#1"),
+    "what may be 100 % cannot be kept":
+        (a_paused_rollout(Reason.DRIFTED), PERHAPS_FULL, "keep",
+         "nobody knows what to keep: the target shows NEW_PATH_PERCENTAGE=None where 10 % was "
+         "asked for; say --restore (back to 10 %), put the variables right by hand and resume "
+         "then, or end it: rolloutctl rollback checkout#1"),
+    "less than the first step cannot be kept":
+        (a_paused_rollout(Reason.DRIFTED), a_reading(5), "keep",
+         "5 % is below the first step: set 10 % by hand and resume then"),
+    "0 % cannot be kept":
+        (a_paused_rollout(Reason.DRIFTED), a_reading(0), "keep",
+         "its weight is 0 %, and that ends it with the next tick"),
+    "0 %, whatever set it":
+        (a_paused_rollout(Reason.PAUSED_BY_HAND), a_reading(0), "",
+         "its weight is 0 %, and that ends it with the next tick"),
+    "a target that cannot be read":
+        (a_paused_rollout(Reason.PAUSED_BY_HAND), UNREADABLE, "",
+         "its target cannot be read: Lambda did not answer"),
+    "an update in progress":
+        (a_paused_rollout(Reason.PAUSED_BY_HAND),
+         a_reading(10, UPDATE_IN_PROGRESS, detail="someone deploys"), "",
+         "the last update of its target is in_progress: someone deploys"),
+    "an update that failed":
+        (a_paused_rollout(Reason.PAUSED_BY_HAND), a_reading(10, UPDATE_FAILED), "",
+         "the last update of its target is failed"),
+    "a raise that was paused before it was written is not written by resume":
+        (a_rollout_paused_in_flight(), a_reading(10), "restore",
+         "--restore only takes weight back, and the target shows NEW_PATH_PERCENTAGE=10 where "
+         "50 % was asked for; say --keep (go on with the 10 % that are live), or end it: "
+         "rolloutctl rollback checkout#1"),
+})  # fmt: skip
 def test_resume_changes_nothing_where(
     before: Rollout, target: TargetReading | UnreadableTarget, way: DriftResolution, why: str
 ) -> None:
@@ -230,17 +207,12 @@ def test_resume_changes_nothing_where(
     assert message == f"resume changed nothing of checkout#1: {why}"
 
 
-@pytest.mark.parametrize(
-    ("before", "live", "way"),
-    [
-        pytest.param(a_paused_rollout(Reason.PAUSED_BY_HAND, tallies={}), 10, "", id="by hand"),
-        pytest.param(
-            a_paused_rollout(Reason.DRIFTED, tallies={}), 10, "", id="drift that was put back"
-        ),
-        pytest.param(a_paused_rollout(Reason.DRIFTED, tallies={}), 30, "keep", id="keep"),
-        pytest.param(a_paused_rollout(Reason.DRIFTED, tallies={}), 30, "restore", id="restore"),
-    ],
-)
+@cases("before, live, way", {
+    "by hand": (a_paused_rollout(Reason.PAUSED_BY_HAND, tallies={}), 10, ""),
+    "drift that was put back": (a_paused_rollout(Reason.DRIFTED, tallies={}), 10, ""),
+    "keep": (a_paused_rollout(Reason.DRIFTED, tallies={}), 30, "keep"),
+    "restore": (a_paused_rollout(Reason.DRIFTED, tallies={}), 30, "restore"),
+})  # fmt: skip
 def test_resume_is_refused_while_a_criterion_fails(
     before: Rollout, live: int, way: DriftResolution
 ) -> None:
@@ -280,28 +252,15 @@ NEEDS_APPROVAL = a_policy(
 )
 
 
-@pytest.mark.parametrize(
-    ("before", "measured", "minute", "label"),
-    [
-        pytest.param(AT_10, NO_DATA, 1, "not judged yet", id="before anything is judged"),
-        pytest.param(AT_10, HEALTHY, 6, "not judged yet", id="in the bake"),
-        pytest.param(AT_10, TOO_FEW_REQUESTS, 20, "too few samples", id="an inconclusive gate"),
-        pytest.param(AT_10, OUTAGE, 20, "query failed", id="while no metric can be read"),
-        pytest.param(
-            a_paused_rollout(Reason.PAUSED_BY_HAND), HEALTHY, 20, "not refuted", id="paused"
-        ),
-        pytest.param(
-            a_paused_rollout(Reason.INCONCLUSIVE, tallies={}), NO_DATA, 40, "no data", id="silence"
-        ),
-        pytest.param(
-            a_paused_rollout(Reason.DRIFTED),
-            HEALTHY,
-            20,
-            "not judged yet",
-            id="drift that was put back",
-        ),
-    ],
-)
+@cases("before, measured, minute, label", {
+    "before anything is judged": (AT_10, NO_DATA, 1, "not judged yet"),
+    "in the bake": (AT_10, HEALTHY, 6, "not judged yet"),
+    "an inconclusive gate": (AT_10, TOO_FEW_REQUESTS, 20, "too few samples"),
+    "while no metric can be read": (AT_10, OUTAGE, 20, "query failed"),
+    "paused": (a_paused_rollout(Reason.PAUSED_BY_HAND), HEALTHY, 20, "not refuted"),
+    "silence": (a_paused_rollout(Reason.INCONCLUSIVE, tallies={}), NO_DATA, 40, "no data"),
+    "drift that was put back": (a_paused_rollout(Reason.DRIFTED), HEALTHY, 20, "not judged yet"),
+})  # fmt: skip
 def test_promote_needs_no_pass_and_the_label_says_what_was_measured(
     before: Rollout, measured: Mapping[str, Series], minute: float, label: str
 ) -> None:
@@ -317,22 +276,16 @@ def test_promote_needs_no_pass_and_the_label_says_what_was_measured(
     assert (after.label, after.settled, after.blocked) == (label, None, "")
 
 
-@pytest.mark.parametrize(
-    ("measured", "minute", "label"),
-    [
-        pytest.param(HEALTHY, 20, "not judged yet", id="in the bake"),
-        pytest.param(HEALTHY, 34.9, "not judged yet", id="before its last data settle"),
-        pytest.param(HEALTHY, 35, "not refuted", id="where its gate passes"),
-        pytest.param(NO_DATA, 20, "no data", id="in the bake, in silence"),
-    ],
-)
-@pytest.mark.parametrize(
-    "before",
-    [
-        pytest.param(AT_100, id="baking"),
-        pytest.param(a_paused_rollout(Reason.PAUSED_BY_HAND, 100, tallies={}), id="paused"),
-    ],
-)
+@cases("measured, minute, label", {
+    "in the bake": (HEALTHY, 20, "not judged yet"),
+    "before its last data settle": (HEALTHY, 34.9, "not judged yet"),
+    "where its gate passes": (HEALTHY, 35, "not refuted"),
+    "in the bake, in silence": (NO_DATA, 20, "no data"),
+})  # fmt: skip
+@cases("before", {
+    "baking": AT_100,
+    "paused": a_paused_rollout(Reason.PAUSED_BY_HAND, 100, tallies={}),
+})  # fmt: skip
 def test_the_last_step_is_promoted_to_a_success_that_claims_no_more_than_was_measured(
     before: Rollout, measured: Mapping[str, Series], minute: float, label: str
 ) -> None:
@@ -348,64 +301,39 @@ def test_the_last_step_is_promoted_to_a_success_that_claims_no_more_than_was_mea
     )
 
 
-@pytest.mark.parametrize(
-    ("before", "target", "measured", "why"),
-    [
-        pytest.param(
-            AT_10, a_reading(10), FAILING,
-            "nobody promotes a fail, the next tick rolls back: works fails",
-            id="a criterion fails",
-        ),
-        pytest.param(
-            a_paused_rollout(Reason.PAUSED_BY_HAND, tallies={}), a_reading(10), FAILING,
-            "nobody promotes a fail, the next tick rolls back: works fails",
-            id="a criterion fails in a pause",
-        ),
-        pytest.param(
-            AT_100, a_reading(100), FAILING,
-            "nobody promotes a fail, the next tick rolls back: works fails",
-            id="a criterion fails in the last step",
-        ),
-        pytest.param(
-            RAISING, a_reading(50, UPDATE_IN_PROGRESS), NO_DATA,
-            "the last update of its target is in_progress",
-            id="the raise is in progress",
-        ),
-        pytest.param(
-            RAISING, a_reading(50), NO_DATA, "50 % was not seen in force yet; tick first",
-            id="no tick saw the raise applied",
-        ),
-        pytest.param(
-            a_paused_rollout(Reason.DRIFTED), a_reading(30), HEALTHY,
-            "the target shows NEW_PATH_PERCENTAGE=30 where 10 % was asked for; resume it first",
-            id="drift",
-        ),
-        pytest.param(
-            AT_10, a_reading(0), HEALTHY, "the target shows NEW_PATH_PERCENTAGE=0 where 10 %",
-            id="drift to 0 %",
-        ),
-        pytest.param(
-            AT_10, CONTRADICTORY, HEALTHY, "the target shows NEW_PATH_PERCENTAGE=x where 10 %",
-            id="the variables contradict each other",
-        ),
-        pytest.param(
-            AT_10, UNREADABLE, HEALTHY, "its target cannot be read: Lambda did not answer",
-            id="the target cannot be read",
-        ),
-        pytest.param(
-            replace(AT_10, policy=FROZEN), a_reading(10), HEALTHY,
-            "frozen until 2026-11-24 13:00 UTC (daily 11:00 to 13:00, UTC); promote skips neither "
-            "a freeze nor an approval",
-            id="a freeze",
-        ),
-        pytest.param(
-            replace(AT_10, policy=NEEDS_APPROVAL), a_reading(10), HEALTHY,
-            "50 % needs an approval: rolloutctl approve checkout#1; promote skips neither a "
-            "freeze nor an approval",
-            id="a missing approval",
-        ),
-    ],
-)  # fmt: skip
+@cases("before, target, measured, why", {
+    "a criterion fails":
+        (AT_10, a_reading(10), FAILING,
+         "nobody promotes a fail, the next tick rolls back: works fails"),
+    "a criterion fails in a pause":
+        (a_paused_rollout(Reason.PAUSED_BY_HAND, tallies={}), a_reading(10), FAILING,
+         "nobody promotes a fail, the next tick rolls back: works fails"),
+    "a criterion fails in the last step":
+        (AT_100, a_reading(100), FAILING,
+         "nobody promotes a fail, the next tick rolls back: works fails"),
+    "the raise is in progress":
+        (RAISING, a_reading(50, UPDATE_IN_PROGRESS), NO_DATA,
+         "the last update of its target is in_progress"),
+    "no tick saw the raise applied":
+        (RAISING, a_reading(50), NO_DATA, "50 % was not seen in force yet; tick first"),
+    "drift":
+        (a_paused_rollout(Reason.DRIFTED), a_reading(30), HEALTHY,
+         "the target shows NEW_PATH_PERCENTAGE=30 where 10 % was asked for; resume it first"),
+    "drift to 0 %":
+        (AT_10, a_reading(0), HEALTHY, "the target shows NEW_PATH_PERCENTAGE=0 where 10 %"),
+    "the variables contradict each other":
+        (AT_10, CONTRADICTORY, HEALTHY, "the target shows NEW_PATH_PERCENTAGE=x where 10 %"),
+    "the target cannot be read":
+        (AT_10, UNREADABLE, HEALTHY, "its target cannot be read: Lambda did not answer"),
+    "a freeze":
+        (replace(AT_10, policy=FROZEN), a_reading(10), HEALTHY,
+         "frozen until 2026-11-24 13:00 UTC (daily 11:00 to 13:00, UTC); promote skips neither "
+         "a freeze nor an approval"),
+    "a missing approval":
+        (replace(AT_10, policy=NEEDS_APPROVAL), a_reading(10), HEALTHY,
+         "50 % needs an approval: rolloutctl approve checkout#1; promote skips neither a "
+         "freeze nor an approval"),
+})  # fmt: skip
 def test_promote_changes_nothing_where(
     before: Rollout,
     target: TargetReading | UnreadableTarget,
@@ -427,21 +355,12 @@ def test_a_promotion_of_an_approved_step_goes_up_and_forgets_the_approval() -> N
 AWAITING = replace(AT_10, policy=NEEDS_APPROVAL)
 
 
-@pytest.mark.parametrize(
-    ("before", "target"),
-    [
-        pytest.param(AWAITING, a_reading(10), id="in the bake"),
-        pytest.param(AWAITING, UNREADABLE, id="while the target cannot be read"),
-        pytest.param(
-            replace(FIRST_RAISE, policy=NEEDS_APPROVAL),
-            a_reading(10, UPDATE_IN_PROGRESS),
-            id="before it",
-        ),
-        pytest.param(
-            a_paused_rollout(Reason.DRIFTED, policy=NEEDS_APPROVAL), a_reading(30), id="in a pause"
-        ),
-    ],
-)
+@cases("before, target", {
+    "in the bake": (AWAITING, a_reading(10)),
+    "while the target cannot be read": (AWAITING, UNREADABLE),
+    "before it": (replace(FIRST_RAISE, policy=NEEDS_APPROVAL), a_reading(10, UPDATE_IN_PROGRESS)),
+    "in a pause": (a_paused_rollout(Reason.DRIFTED, policy=NEEDS_APPROVAL), a_reading(30)),
+})  # fmt: skip
 def test_a_step_is_approved_ahead_and_nothing_else_changes(
     before: Rollout, target: TargetReading | UnreadableTarget
 ) -> None:
@@ -480,18 +399,13 @@ def test_an_approval_is_of_one_step_and_forgotten_with_it() -> None:
     assert decide_tick(at_50, a_reading(50), 31).rollout.reason is Reason.AWAITING_APPROVAL
 
 
-@pytest.mark.parametrize(
-    ("before", "why"),
-    [
-        pytest.param(AT_10, "its next step needs no approval", id="none is needed"),
-        pytest.param(AT_100, "its next step needs no approval", id="there is no next step"),
-        pytest.param(
-            replace(AT_50, policy=NEEDS_APPROVAL), "its next step needs no approval",
-            id="it was needed for the step that runs",
-        ),
-        pytest.param(replace(AWAITING, approved=1), "50 % is approved already", id="twice"),
-    ],
-)  # fmt: skip
+@cases("before, why", {
+    "none is needed": (AT_10, "its next step needs no approval"),
+    "there is no next step": (AT_100, "its next step needs no approval"),
+    "it was needed for the step that runs":
+        (replace(AT_50, policy=NEEDS_APPROVAL), "its next step needs no approval"),
+    "twice": (replace(AWAITING, approved=1), "50 % is approved already"),
+})  # fmt: skip
 def test_approve_changes_nothing_where(before: Rollout, why: str) -> None:
     message = refusal(before, Verb.APPROVE, a_reading(before.weight))
     assert message == f"approve changed nothing of checkout#1: {why}"
@@ -528,15 +442,12 @@ def test_time_never_goes_back_for_a_command_either() -> None:
 
 
 @pytest.mark.parametrize("on_drift_up", ["pause", "rollback"])
-@pytest.mark.parametrize(
-    ("before", "verb"),
-    [
-        pytest.param(replace(AT_10, seen_weight=10), Verb.PAUSE, id="pause"),
-        pytest.param(AT_10, Verb.PAUSE, id="pause, before any tick"),
-        pytest.param(replace(RAISING, seen_weight=10), Verb.PAUSE, id="pause of a raise"),
-        pytest.param(replace(ON_HOLD, seen_weight=10), Verb.APPROVE, id="approve in a pause"),
-    ],
-)
+@cases("before, verb", {
+    "pause": (replace(AT_10, seen_weight=10), Verb.PAUSE),
+    "pause, before any tick": (AT_10, Verb.PAUSE),
+    "pause of a raise": (replace(RAISING, seen_weight=10), Verb.PAUSE),
+    "approve in a pause": (replace(ON_HOLD, seen_weight=10), Verb.APPROVE),
+})  # fmt: skip
 def test_drift_that_a_command_met_is_announced_by_the_next_tick(
     before: Rollout, verb: Verb, on_drift_up: str
 ) -> None:
@@ -580,13 +491,10 @@ def test_a_verb_that_reads_no_metrics_does_not_end_a_blindness_of_them(verb: Ver
     assert notices[0].text.startswith("checkout#1 has not seen any metric for 16m (")
 
 
-@pytest.mark.parametrize(
-    ("verb", "measured"),
-    [
-        pytest.param(Verb.RESUME, HEALTHY, id="a resume that has measured"),
-        pytest.param(Verb.ROLLBACK, {}, id="a rollback, after which nothing is guarded"),
-    ],
-)
+@cases("verb, measured", {
+    "a resume that has measured": (Verb.RESUME, HEALTHY),
+    "a rollback, after which nothing is guarded": (Verb.ROLLBACK, {}),
+})  # fmt: skip
 def test_a_blindness_ends_with(verb: Verb, measured: Mapping[str, Series]) -> None:
     blind = a_paused_rollout(Reason.PAUSED_BY_HAND, blind_since=NOON)
     assert decide_command(blind, verb, a_reading(10), measured).rollout.blind_since is None
@@ -599,14 +507,11 @@ def test_a_pause_needs_no_reason() -> None:
 # --- Set-weight -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "before",
-    [
-        pytest.param(AT_10, id="progressing"),
-        pytest.param(ON_HOLD, id="paused"),
-        pytest.param(a_paused_rollout(Reason.DRIFTED), id="paused for drift"),
-    ],
-)
+@cases("before", {
+    "progressing": AT_10,
+    "paused": ON_HOLD,
+    "paused for drift": a_paused_rollout(Reason.DRIFTED),
+})  # fmt: skip
 def test_set_weight_over_a_rollout_pauses_it_and_is_written_once(before: Rollout) -> None:
     decision = decide_command(
         before, Verb.SET_WEIGHT, a_reading(10), HEALTHY, reason="a demo", weight=40
@@ -622,15 +527,12 @@ def test_set_weight_over_a_rollout_pauses_it_and_is_written_once(before: Rollout
     assert (after.blocked, after.since) == ("a person", LATER)
 
 
-@pytest.mark.parametrize(
-    ("before", "live", "waits"),
-    [
-        pytest.param(RAISING, 10, True, id="not written yet"),
-        pytest.param(RAISING, 50, False, id="written and not seen applied"),
-        pytest.param(a_rollout_paused_in_flight(), 50, False, id="paused in flight"),
-        pytest.param(FIRST_RAISE, 10, False, id="the first one, written and not seen applied"),
-    ],
-)
+@cases("before, live, waits", {
+    "not written yet": (RAISING, 10, True),
+    "written and not seen applied": (RAISING, 50, False),
+    "paused in flight": (a_rollout_paused_in_flight(), 50, False),
+    "the first one, written and not seen applied": (FIRST_RAISE, 10, False),
+})  # fmt: skip
 def test_set_weight_over_a_pending_raise_takes_its_token(
     before: Rollout, live: int, waits: bool
 ) -> None:
@@ -663,33 +565,20 @@ def test_a_record_of_set_weight_shows_contradictory_variables_as_they_stand() ->
     assert record.sentence == "set from NEW_PATH_PERCENTAGE=x to 40 % by hand"
 
 
-@pytest.mark.parametrize(
-    ("before", "target", "weight", "why"),
-    [
-        pytest.param(
-            AT_10, a_reading(10), 0, "0 % is a rollback: rolloutctl rollback checkout#1",
-            id="a rollback by another name",
-        ),
-        pytest.param(
-            AT_10, a_reading(0), 40, "its weight is 0 %, and that ends it with the next tick",
-            id="a rollout that drift to 0 % ends",
-        ),
-        pytest.param(
-            FIRST_RAISE, a_reading(0), 40, "its weight is 0 %, and that ends it with the next tick",
-            id="a first raise that is not written yet",
-        ),
-        pytest.param(AT_10, a_reading(10), 10, "10 % is live already", id="what is live"),
-        pytest.param(
-            AT_10, a_reading(10, UPDATE_IN_PROGRESS), 40,
-            "the last update of its target is in_progress",
-            id="an update in progress",
-        ),
-        pytest.param(
-            AT_10, UNREADABLE, 40, "its target cannot be read: Lambda did not answer",
-            id="a target that does not answer",
-        ),
-    ],
-)  # fmt: skip
+@cases("before, target, weight, why", {
+    "a rollback by another name":
+        (AT_10, a_reading(10), 0, "0 % is a rollback: rolloutctl rollback checkout#1"),
+    "a rollout that drift to 0 % ends":
+        (AT_10, a_reading(0), 40, "its weight is 0 %, and that ends it with the next tick"),
+    "a first raise that is not written yet":
+        (FIRST_RAISE, a_reading(0), 40, "its weight is 0 %, and that ends it with the next tick"),
+    "what is live": (AT_10, a_reading(10), 10, "10 % is live already"),
+    "an update in progress":
+        (AT_10, a_reading(10, UPDATE_IN_PROGRESS), 40,
+         "the last update of its target is in_progress"),
+    "a target that does not answer":
+        (AT_10, UNREADABLE, 40, "its target cannot be read: Lambda did not answer"),
+})  # fmt: skip
 def test_set_weight_changes_nothing_where(
     before: Rollout, target: TargetReading | UnreadableTarget, weight: int, why: str
 ) -> None:

@@ -6,12 +6,25 @@ from datetime import datetime
 
 import pytest
 
-from controller.core.commands import Command, Verb, apply_command
-from controller.core.decide import with_refused_rollback
-from controller.core.decision import Alert, Decision, Shift
-from controller.core.observation import Observation, Series, TargetReading, UnreadableTarget
-from controller.core.policy import Policy
-from controller.core.rollout import Intent, Phase, Reason, Rollout
+from controller.core.commands import apply_command
+from tests.support.cases import cases
+from tests.support.core import (
+    Alert,
+    Command,
+    Decision,
+    Intent,
+    Observation,
+    Phase,
+    Policy,
+    Reason,
+    Rollout,
+    Series,
+    Shift,
+    TargetReading,
+    UnreadableTarget,
+    Verb,
+    with_refused_rollback,
+)
 from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
@@ -51,128 +64,68 @@ RESTORING = replace(FIRST_RAISE, intent=Intent(10, 100, "token-1", NOON), seen_w
 FULL = "full"
 
 
-@pytest.mark.parametrize(
-    ("rollout", "target", "minute", "phase", "reason", "move"),
-    [
-        pytest.param(
-            RAISING, a_reading(50), 1, PROGRESSING, Reason.SETTLED, None,
-            id="the intended weight is applied: the clock of the step starts",
-        ),
-        pytest.param(
-            RAISING, a_reading(50, UPDATE_FAILED), 1, ROLLING_BACK, Reason.SHIFT_FAILED, LOWER,
-            id="an update that failed is rolled back",
-        ),
-        pytest.param(
-            RAISING, a_reading(10, UPDATE_FAILED), 1, ROLLING_BACK, Reason.SHIFT_FAILED, LOWER,
-            id="an update that failed and left the old weight is rolled back",
-        ),
-        pytest.param(
-            RAISING, a_reading(0), 1, ROLLED_BACK, Reason.FOUND_AT_ZERO, None,
-            id="0 % where the raise came from above 0 ends the rollout",
-        ),
-        pytest.param(
-            RAISING, a_reading(0, UPDATE_IN_PROGRESS), 1, ROLLING_BACK, Reason.FOUND_AT_ZERO, None,
-            id="0 % that is still moving is read back before the rollout ends",
-        ),
-        pytest.param(
-            RAISING, a_reading(10), 1, PROGRESSING, Reason.WRITE_AGAIN, Shift(50, "token-1"),
-            id="a raise that was saved and never written is written again",
-        ),
-        pytest.param(
-            FIRST_RAISE, a_reading(0), 1, PROGRESSING, Reason.WRITE_AGAIN, Shift(10, "token-1"),
-            id="the first raise that was never written is written again",
-        ),
-        pytest.param(
-            RAISING, a_reading(10), 60, PROGRESSING, Reason.WRITE_AGAIN, Shift(50, "token-1"),
-            id="a raise that was never written is written again however late it is first seen",
-        ),
-        pytest.param(
-            UNFINISHED, a_reading(10), 10, PROGRESSING, Reason.WRITE_AGAIN, Shift(50, "token-1"),
-            id="a raise that is refused is written again up to shift_timeout",
-        ),
-        pytest.param(
-            UNFINISHED, a_reading(10), 10.1, ROLLING_BACK, Reason.SHIFT_TIMED_OUT, LOWER,
-            id="a raise that is refused for shift_timeout is rolled back",
-        ),
-        pytest.param(
-            replace(FIRST_RAISE, unfinished_since=NOON), a_reading(0), 10.1,
-            ROLLED_BACK, Reason.SHIFT_TIMED_OUT, None,
-            id="a first raise that is refused for shift_timeout ends at the 0 % that stands",
-        ),
-        pytest.param(
-            UNFINISHED, a_reading(50), 60, PROGRESSING, Reason.SETTLED, None,
-            id="an applied raise is applied however late it is seen",
-        ),
-        pytest.param(
-            RAISING, a_reading(10, token="token-9"), 1, PAUSED, Reason.RAISE_UNCERTAIN, None,
-            id="the old weight on a target that was changed meanwhile waits for an operator",
-        ),
-        pytest.param(
-            RAISING, a_reading(10, token="token-9"), 99, PAUSED, Reason.RAISE_UNCERTAIN, None,
-            id="the old weight on a changed target waits for an operator however late it is seen",
-        ),
-        pytest.param(
-            FIRST_RAISE, a_reading(0, token="token-9"), 1,
-            ROLLED_BACK, Reason.RAISE_UNCERTAIN, None,
-            id="a first raise whose target was changed meanwhile ends at the 0 % that stands",
-        ),
-        pytest.param(
-            replace(FIRST_RAISE, seen_weight=10), a_reading(0, token="token-9"), 1,
-            ROLLED_BACK, Reason.FOUND_AT_ZERO, None,
-            id="0 % after the first raise was seen in progress ends the rollout",
-        ),
-        pytest.param(
-            RESTORING, a_reading(100, token="token-9"), 1, PAUSED, Reason.DRIFTED, None,
-            id="a restore whose target was changed meanwhile is drift again",
-        ),
-        pytest.param(
-            replace(RESTORING, policy=a_policy(on_drift_up="rollback")),
-            a_reading(100, token="token-9"), 1, ROLLING_BACK, Reason.DRIFTED, LOWER,
-            id="a restore whose target was changed meanwhile is drift up",
-        ),
-        pytest.param(
-            UNFINISHED, a_reading(50, UPDATE_IN_PROGRESS), 10, PROGRESSING, Reason.WAITING, None,
-            id="an update in progress is waited for up to shift_timeout",
-        ),
-        pytest.param(
-            RAISING, a_reading(50, UPDATE_IN_PROGRESS), 60, PROGRESSING, Reason.WAITING, None,
-            id="an update that one late tick sees in progress is waited for",
-        ),
-        pytest.param(
-            UNFINISHED, a_reading(50, UPDATE_IN_PROGRESS), 10.1,
-            ROLLING_BACK, Reason.SHIFT_TIMED_OUT, LOWER,
-            id="an update in progress for longer than shift_timeout is rolled back",
-        ),
-        pytest.param(
-            RAISING, a_reading(10, UPDATE_IN_PROGRESS), 1, PROGRESSING, Reason.WAITING, None,
-            id="nothing is written while another update is in progress",
-        ),
-        pytest.param(
-            RAISING, a_reading(30), 1, PAUSED, Reason.DRIFTED, None,
-            id="a third weight instead of the intended one waits for an operator",
-        ),
-        pytest.param(
-            RAISING, a_reading(None), 1, PAUSED, Reason.DRIFTED, None,
-            id="variables that contradict each other instead of the raise wait for an operator",
-        ),
-        pytest.param(
-            UNFINISHED, UNREADABLE, 10, PROGRESSING, Reason.TARGET_UNREADABLE, None,
-            id="a target that cannot be read after a raise is read again",
-        ),
-        pytest.param(
-            RAISING, UNREADABLE, 60, PROGRESSING, Reason.TARGET_UNREADABLE, None,
-            id="a target that one late tick cannot read after a raise is read again",
-        ),
-        pytest.param(
-            UNFINISHED, UNREADABLE, 10.1, ROLLING_BACK, Reason.SHIFT_TIMED_OUT, LOWER,
-            id="a target that cannot be read for shift_timeout after a raise is rolled back",
-        ),
-        pytest.param(
-            RAISING, UNREADABLE_FOR_GOOD, 1, PROGRESSING, Reason.TARGET_UNREADABLE, None,
-            id="an unreadable environment after a raise may still heal",
-        ),
-    ],
-)  # fmt: skip
+@cases("rollout, target, minute, phase, reason, move", {
+    "the intended weight is applied: the clock of the step starts":
+        (RAISING, a_reading(50), 1, PROGRESSING, Reason.SETTLED, None),
+    "an update that failed is rolled back":
+        (RAISING, a_reading(50, UPDATE_FAILED), 1, ROLLING_BACK, Reason.SHIFT_FAILED, LOWER),
+    "an update that failed and left the old weight is rolled back":
+        (RAISING, a_reading(10, UPDATE_FAILED), 1, ROLLING_BACK, Reason.SHIFT_FAILED, LOWER),
+    "0 % where the raise came from above 0 ends the rollout":
+        (RAISING, a_reading(0), 1, ROLLED_BACK, Reason.FOUND_AT_ZERO, None),
+    "0 % that is still moving is read back before the rollout ends":
+        (RAISING, a_reading(0, UPDATE_IN_PROGRESS), 1, ROLLING_BACK, Reason.FOUND_AT_ZERO, None),
+    "a raise that was saved and never written is written again":
+        (RAISING, a_reading(10), 1, PROGRESSING, Reason.WRITE_AGAIN, Shift(50, "token-1")),
+    "the first raise that was never written is written again":
+        (FIRST_RAISE, a_reading(0), 1, PROGRESSING, Reason.WRITE_AGAIN, Shift(10, "token-1")),
+    "a raise that was never written is written again however late it is first seen":
+        (RAISING, a_reading(10), 60, PROGRESSING, Reason.WRITE_AGAIN, Shift(50, "token-1")),
+    "a raise that is refused is written again up to shift_timeout":
+        (UNFINISHED, a_reading(10), 10, PROGRESSING, Reason.WRITE_AGAIN, Shift(50, "token-1")),
+    "a raise that is refused for shift_timeout is rolled back":
+        (UNFINISHED, a_reading(10), 10.1, ROLLING_BACK, Reason.SHIFT_TIMED_OUT, LOWER),
+    "a first raise that is refused for shift_timeout ends at the 0 % that stands":
+        (replace(FIRST_RAISE, unfinished_since=NOON), a_reading(0), 10.1, ROLLED_BACK,
+         Reason.SHIFT_TIMED_OUT, None),
+    "an applied raise is applied however late it is seen":
+        (UNFINISHED, a_reading(50), 60, PROGRESSING, Reason.SETTLED, None),
+    "the old weight on a target that was changed meanwhile waits for an operator":
+        (RAISING, a_reading(10, token="token-9"), 1, PAUSED, Reason.RAISE_UNCERTAIN, None),
+    "the old weight on a changed target waits for an operator however late it is seen":
+        (RAISING, a_reading(10, token="token-9"), 99, PAUSED, Reason.RAISE_UNCERTAIN, None),
+    "a first raise whose target was changed meanwhile ends at the 0 % that stands":
+        (FIRST_RAISE, a_reading(0, token="token-9"), 1, ROLLED_BACK, Reason.RAISE_UNCERTAIN, None),
+    "0 % after the first raise was seen in progress ends the rollout":
+        (replace(FIRST_RAISE, seen_weight=10), a_reading(0, token="token-9"), 1, ROLLED_BACK,
+         Reason.FOUND_AT_ZERO, None),
+    "a restore whose target was changed meanwhile is drift again":
+        (RESTORING, a_reading(100, token="token-9"), 1, PAUSED, Reason.DRIFTED, None),
+    "a restore whose target was changed meanwhile is drift up":
+        (replace(RESTORING, policy=a_policy(on_drift_up="rollback")),
+         a_reading(100, token="token-9"), 1, ROLLING_BACK, Reason.DRIFTED, LOWER),
+    "an update in progress is waited for up to shift_timeout":
+        (UNFINISHED, a_reading(50, UPDATE_IN_PROGRESS), 10, PROGRESSING, Reason.WAITING, None),
+    "an update that one late tick sees in progress is waited for":
+        (RAISING, a_reading(50, UPDATE_IN_PROGRESS), 60, PROGRESSING, Reason.WAITING, None),
+    "an update in progress for longer than shift_timeout is rolled back":
+        (UNFINISHED, a_reading(50, UPDATE_IN_PROGRESS), 10.1, ROLLING_BACK, Reason.SHIFT_TIMED_OUT,
+         LOWER),
+    "nothing is written while another update is in progress":
+        (RAISING, a_reading(10, UPDATE_IN_PROGRESS), 1, PROGRESSING, Reason.WAITING, None),
+    "a third weight instead of the intended one waits for an operator":
+        (RAISING, a_reading(30), 1, PAUSED, Reason.DRIFTED, None),
+    "variables that contradict each other instead of the raise wait for an operator":
+        (RAISING, a_reading(None), 1, PAUSED, Reason.DRIFTED, None),
+    "a target that cannot be read after a raise is read again":
+        (UNFINISHED, UNREADABLE, 10, PROGRESSING, Reason.TARGET_UNREADABLE, None),
+    "a target that one late tick cannot read after a raise is read again":
+        (RAISING, UNREADABLE, 60, PROGRESSING, Reason.TARGET_UNREADABLE, None),
+    "a target that cannot be read for shift_timeout after a raise is rolled back":
+        (UNFINISHED, UNREADABLE, 10.1, ROLLING_BACK, Reason.SHIFT_TIMED_OUT, LOWER),
+    "an unreadable environment after a raise may still heal":
+        (RAISING, UNREADABLE_FOR_GOOD, 1, PROGRESSING, Reason.TARGET_UNREADABLE, None),
+})  # fmt: skip
 def test_a_pending_raise(
     rollout: Rollout,
     target: TargetReading | UnreadableTarget,
@@ -186,132 +139,64 @@ def test_a_pending_raise(
     assert (after.phase, after.reason, decision.move) == (phase, reason, move)
 
 
-@pytest.mark.parametrize(
-    ("target", "minute", "measured", "phase", "reason", "move"),
-    [
-        pytest.param(
-            a_reading(0), 5, FAILING, ROLLED_BACK, Reason.FOUND_AT_ZERO, None,
-            id="drift to 0 % ends the rollout before anything failed",
-        ),
-        pytest.param(
-            a_reading(0), 7, FAILING, ROLLED_BACK, Reason.GATE_FAILED, None,
-            id="0 % where the gate fails is put down to the gate",
-        ),
-        pytest.param(
-            a_reading(0, UPDATE_IN_PROGRESS), 7, FAILING, ROLLING_BACK, Reason.GATE_FAILED, None,
-            id="0 % in progress where the gate fails is put down to the gate",
-        ),
-        pytest.param(
-            a_reading(30), 7, FAILING, ROLLING_BACK, Reason.GATE_FAILED, LOWER,
-            id="a rollback does not wait for the operator after drift",
-        ),
-        pytest.param(
-            a_reading(0, UPDATE_IN_PROGRESS), 5, HEALTHY, ROLLING_BACK, Reason.FOUND_AT_ZERO, None,
-            id="drift to 0 % that is in progress is waited for",
-        ),
-        pytest.param(
-            a_reading(0, UPDATE_FAILED), 5, HEALTHY, ROLLING_BACK, Reason.FOUND_AT_ZERO, LOWER,
-            id="drift to 0 % whose update failed is written by the rollout",
-        ),
-        pytest.param(
-            a_reading(30), 5, HEALTHY, PAUSED, Reason.DRIFTED, None,
-            id="drift up pauses",
-        ),
-        pytest.param(
-            a_reading(5), 5, HEALTHY, PAUSED, Reason.DRIFTED, None,
-            id="drift down pauses",
-        ),
-        pytest.param(
-            a_reading(None), 5, HEALTHY, PAUSED, Reason.DRIFTED, None,
-            id="variables that contradict each other pause",
-        ),
-        pytest.param(
-            a_reading(10), 6, FAILING, PROGRESSING, Reason.BAKING, None,
-            id="one settled bad minute is no failure where two fail",
-        ),
-        pytest.param(
-            a_reading(10), 7, FAILING, ROLLING_BACK, Reason.GATE_FAILED, LOWER,
-            id="bad news does not wait for the bake",
-        ),
-        pytest.param(
-            UNREADABLE, 7, FAILING, ROLLING_BACK, Reason.GATE_FAILED, LOWER,
-            id="bad news does not wait for a target that cannot be read",
-        ),
-        pytest.param(
-            UNREADABLE_FOR_GOOD, 7, FAILING, ROLLING_BACK, Reason.GATE_FAILED, LOWER,
-            id="bad news does not wait for an environment that cannot be read",
-        ),
-        pytest.param(
-            a_reading(10), 1, HEALTHY, PROGRESSING, Reason.BAKING, None,
-            id="a warm-up is not judged",
-        ),
-        pytest.param(
-            a_reading(10), 11.9, HEALTHY, PROGRESSING, Reason.BAKING, None,
-            id="good news waits for the end of the bake",
-        ),
-        pytest.param(
-            a_reading(10), 14.9, HEALTHY, PROGRESSING, Reason.BAKING, None,
-            id="good news waits until the last minute of the bake has settled",
-        ),
-        pytest.param(
-            a_reading(10, token="token-2"), 15, HEALTHY, PROGRESSING, Reason.GATE_PASSED,
-            Shift(50, "token-2"),
-            id="a gate that passes leads to the next weight, under the token that was seen",
-        ),
-        pytest.param(
-            a_reading(10, UPDATE_IN_PROGRESS), 15, HEALTHY, PROGRESSING, Reason.HOLDING, None,
-            id="nothing is raised while another update of the target is in progress",
-        ),
-        pytest.param(
-            a_reading(10, UPDATE_IN_PROGRESS), 32, HEALTHY, PAUSED, Reason.INCONCLUSIVE, None,
-            id="another update of the target is waited for up to max_hold",
-        ),
-        pytest.param(
-            a_reading(10), 15, NO_DATA, PROGRESSING, Reason.HOLDING, None,
-            id="silence is not health",
-        ),
-        pytest.param(
-            a_reading(10), 15, TOO_FEW_REQUESTS, PROGRESSING, Reason.HOLDING, None,
-            id="too few requests hold",
-        ),
-        pytest.param(
-            a_reading(10), 15, OUTAGE, PROGRESSING, Reason.HOLDING, None,
-            id="an outage of the metrics holds",
-        ),
-        pytest.param(
-            a_reading(10), 15, PARTIAL, PROGRESSING, Reason.HOLDING, None,
-            id="an answer in part never passes",
-        ),
-        pytest.param(
-            a_reading(10), 31.9, NO_DATA, PROGRESSING, Reason.HOLDING, None,
-            id="silence holds for max_hold after the bake",
-        ),
-        pytest.param(
-            a_reading(10), 32, NO_DATA, PAUSED, Reason.INCONCLUSIVE, None,
-            id="silence for max_hold pauses",
-        ),
-        pytest.param(
-            a_reading(10), 50, HEALTHY, PROGRESSING, Reason.GATE_PASSED, Shift(50, "token-1"),
-            id="ticks that were missed do not turn a pass into a pause",
-        ),
-        pytest.param(
-            UNREADABLE, 5, HEALTHY, PROGRESSING, Reason.TARGET_UNREADABLE, None,
-            id="a target that cannot be read keeps its traffic",
-        ),
-        pytest.param(
-            UNREADABLE_FOR_GOOD, 5, HEALTHY, PROGRESSING, Reason.TARGET_UNREADABLE, None,
-            id="an environment that cannot be read keeps its traffic",
-        ),
-        pytest.param(
-            UNREADABLE, 20, HEALTHY, PROGRESSING, Reason.HOLDING, None,
-            id="a gate that passes raises no target that cannot be read",
-        ),
-        pytest.param(
-            UNREADABLE, 32, HEALTHY, PAUSED, Reason.INCONCLUSIVE, None,
-            id="a target that cannot be read for max_hold pauses",
-        ),
-    ],
-)  # fmt: skip
+@cases("target, minute, measured, phase, reason, move", {
+    "drift to 0 % ends the rollout before anything failed":
+        (a_reading(0), 5, FAILING, ROLLED_BACK, Reason.FOUND_AT_ZERO, None),
+    "0 % where the gate fails is put down to the gate":
+        (a_reading(0), 7, FAILING, ROLLED_BACK, Reason.GATE_FAILED, None),
+    "0 % in progress where the gate fails is put down to the gate":
+        (a_reading(0, UPDATE_IN_PROGRESS), 7, FAILING, ROLLING_BACK, Reason.GATE_FAILED, None),
+    "a rollback does not wait for the operator after drift":
+        (a_reading(30), 7, FAILING, ROLLING_BACK, Reason.GATE_FAILED, LOWER),
+    "drift to 0 % that is in progress is waited for":
+        (a_reading(0, UPDATE_IN_PROGRESS), 5, HEALTHY, ROLLING_BACK, Reason.FOUND_AT_ZERO, None),
+    "drift to 0 % whose update failed is written by the rollout":
+        (a_reading(0, UPDATE_FAILED), 5, HEALTHY, ROLLING_BACK, Reason.FOUND_AT_ZERO, LOWER),
+    "drift up pauses": (a_reading(30), 5, HEALTHY, PAUSED, Reason.DRIFTED, None),
+    "drift down pauses": (a_reading(5), 5, HEALTHY, PAUSED, Reason.DRIFTED, None),
+    "variables that contradict each other pause":
+        (a_reading(None), 5, HEALTHY, PAUSED, Reason.DRIFTED, None),
+    "one settled bad minute is no failure where two fail":
+        (a_reading(10), 6, FAILING, PROGRESSING, Reason.BAKING, None),
+    "bad news does not wait for the bake":
+        (a_reading(10), 7, FAILING, ROLLING_BACK, Reason.GATE_FAILED, LOWER),
+    "bad news does not wait for a target that cannot be read":
+        (UNREADABLE, 7, FAILING, ROLLING_BACK, Reason.GATE_FAILED, LOWER),
+    "bad news does not wait for an environment that cannot be read":
+        (UNREADABLE_FOR_GOOD, 7, FAILING, ROLLING_BACK, Reason.GATE_FAILED, LOWER),
+    "a warm-up is not judged": (a_reading(10), 1, HEALTHY, PROGRESSING, Reason.BAKING, None),
+    "good news waits for the end of the bake":
+        (a_reading(10), 11.9, HEALTHY, PROGRESSING, Reason.BAKING, None),
+    "good news waits until the last minute of the bake has settled":
+        (a_reading(10), 14.9, HEALTHY, PROGRESSING, Reason.BAKING, None),
+    "a gate that passes leads to the next weight, under the token that was seen":
+        (a_reading(10, token="token-2"), 15, HEALTHY, PROGRESSING, Reason.GATE_PASSED,
+         Shift(50, "token-2")),
+    "nothing is raised while another update of the target is in progress":
+        (a_reading(10, UPDATE_IN_PROGRESS), 15, HEALTHY, PROGRESSING, Reason.HOLDING, None),
+    "another update of the target is waited for up to max_hold":
+        (a_reading(10, UPDATE_IN_PROGRESS), 32, HEALTHY, PAUSED, Reason.INCONCLUSIVE, None),
+    "silence is not health": (a_reading(10), 15, NO_DATA, PROGRESSING, Reason.HOLDING, None),
+    "too few requests hold":
+        (a_reading(10), 15, TOO_FEW_REQUESTS, PROGRESSING, Reason.HOLDING, None),
+    "an outage of the metrics holds":
+        (a_reading(10), 15, OUTAGE, PROGRESSING, Reason.HOLDING, None),
+    "an answer in part never passes":
+        (a_reading(10), 15, PARTIAL, PROGRESSING, Reason.HOLDING, None),
+    "silence holds for max_hold after the bake":
+        (a_reading(10), 31.9, NO_DATA, PROGRESSING, Reason.HOLDING, None),
+    "silence for max_hold pauses": (a_reading(10), 32, NO_DATA, PAUSED, Reason.INCONCLUSIVE, None),
+    "ticks that were missed do not turn a pass into a pause":
+        (a_reading(10), 50, HEALTHY, PROGRESSING, Reason.GATE_PASSED, Shift(50, "token-1")),
+    "a target that cannot be read keeps its traffic":
+        (UNREADABLE, 5, HEALTHY, PROGRESSING, Reason.TARGET_UNREADABLE, None),
+    "an environment that cannot be read keeps its traffic":
+        (UNREADABLE_FOR_GOOD, 5, HEALTHY, PROGRESSING, Reason.TARGET_UNREADABLE, None),
+    "a gate that passes raises no target that cannot be read":
+        (UNREADABLE, 20, HEALTHY, PROGRESSING, Reason.HOLDING, None),
+    "a target that cannot be read for max_hold pauses":
+        (UNREADABLE, 32, HEALTHY, PAUSED, Reason.INCONCLUSIVE, None),
+})  # fmt: skip
 def test_a_step_that_bakes(
     target: TargetReading | UnreadableTarget,
     minute: float,
@@ -325,99 +210,52 @@ def test_a_step_that_bakes(
     assert (after.phase, after.reason, decision.move) == (phase, reason, move)
 
 
-@pytest.mark.parametrize(
-    ("rollout", "target", "minute", "phase", "reason", "move"),
-    [
-        pytest.param(
-            DURING_ROLLBACK, a_reading(10), 1, ROLLING_BACK, Reason.GATE_FAILED, LOWER,
-            id="a weight above 0 is lowered again",
-        ),
-        pytest.param(
-            DURING_ROLLBACK, a_reading(10), 500, ROLLING_BACK, Reason.GATE_FAILED, LOWER,
-            id="a rollback never stops trying",
-        ),
-        pytest.param(
-            DURING_ROLLBACK, a_reading(None), 1, ROLLING_BACK, Reason.GATE_FAILED, LOWER,
-            id="variables that contradict each other are lowered",
-        ),
-        pytest.param(
-            DURING_ROLLBACK, a_reading(0, UPDATE_IN_PROGRESS), 1,
-            ROLLING_BACK, Reason.GATE_FAILED, None,
-            id="0 % in progress is not written twice",
-        ),
-        pytest.param(
-            DURING_ROLLBACK, a_reading(0, UPDATE_FAILED), 1,
-            ROLLING_BACK, Reason.GATE_FAILED, LOWER,
-            id="0 % whose update failed is written again",
-        ),
-        pytest.param(
-            DURING_ROLLBACK, UNREADABLE, 1, ROLLING_BACK, Reason.GATE_FAILED, LOWER,
-            id="a rollback does not wait for a target to be readable",
-        ),
-        pytest.param(
-            DURING_ROLLBACK, UNREADABLE_FOR_GOOD, 1, ROLLING_BACK, Reason.GATE_FAILED, None,
-            id="an environment that cannot be read is never written",
-        ),
-        pytest.param(
-            DURING_ROLLBACK, a_reading(0), 1, ROLLED_BACK, Reason.GATE_FAILED, None,
-            id="0 % that is applied completes the rollback, with its reason",
-        ),
-        pytest.param(
-            AFTER_ROLLBACK, a_reading(10), 14, ROLLED_BACK, Reason.GATE_FAILED,
-            replace(LOWER, must_succeed=True, only=10),
-            id="the last weight of the rollout that comes back is lowered again",
-        ),
-        pytest.param(
-            AFTER_ROLLBACK, a_reading(10), 15, ROLLED_BACK, Reason.GATE_FAILED, None,
-            id="0 % is guarded for 15 minutes",
-        ),
-        pytest.param(
-            AFTER_ROLLBACK, a_reading(20), 14, ROLLED_BACK, Reason.GATE_FAILED, None,
-            id="another weight after a rollback is left alone",
-        ),
-        pytest.param(
-            AFTER_ROLLBACK, UNREADABLE, 14, ROLLED_BACK, Reason.GATE_FAILED, None,
-            id="nothing is guarded where nothing can be read",
-        ),
-        pytest.param(
-            ON_HOLD, a_reading(0), 20, ROLLED_BACK, Reason.FOUND_AT_ZERO, None,
-            id="drift to 0 % ends a paused rollout",
-        ),
-        pytest.param(
-            replace(ON_HOLD, seen_weight=0), a_reading(0), 20,
-            ROLLED_BACK, Reason.FOUND_AT_ZERO, None,
-            id="0 % ends a paused rollout also when it was seen before",
-        ),
-        pytest.param(
-            ON_HOLD, a_reading(0, UPDATE_IN_PROGRESS), 20, ROLLING_BACK, Reason.FOUND_AT_ZERO, None,
-            id="0 % in progress ends a paused rollout once it is applied",
-        ),
-        pytest.param(
-            ON_HOLD, a_reading(10), 20, PAUSED, Reason.INCONCLUSIVE, None,
-            id="a paused rollout does not go on by itself",
-        ),
-        pytest.param(
-            ON_HOLD, a_reading(50), 20, PAUSED, Reason.DRIFTED, None,
-            id="a weight changed during a pause is drift, and left to the operator",
-        ),
-        pytest.param(
-            ON_HOLD, UNREADABLE, 20, PAUSED, Reason.INCONCLUSIVE, None,
-            id="a target that cannot be read leaves a paused rollout as it is",
-        ),
-        pytest.param(
-            AFTER_SUCCESS, a_reading(100), 60, SUCCEEDED, Reason.COMPLETED, None,
-            id="a success stays",
-        ),
-        pytest.param(
-            AFTER_SUCCESS, a_reading(0), 60, SUCCEEDED, Reason.COMPLETED, None,
-            id="a success is not rolled back by drift",
-        ),
-        pytest.param(
-            AFTER_SUCCESS, UNREADABLE_FOR_GOOD, 60, SUCCEEDED, Reason.COMPLETED, None,
-            id="a success needs no readable target",
-        ),
-    ],
-)  # fmt: skip
+@cases("rollout, target, minute, phase, reason, move", {
+    "a weight above 0 is lowered again":
+        (DURING_ROLLBACK, a_reading(10), 1, ROLLING_BACK, Reason.GATE_FAILED, LOWER),
+    "a rollback never stops trying":
+        (DURING_ROLLBACK, a_reading(10), 500, ROLLING_BACK, Reason.GATE_FAILED, LOWER),
+    "variables that contradict each other are lowered":
+        (DURING_ROLLBACK, a_reading(None), 1, ROLLING_BACK, Reason.GATE_FAILED, LOWER),
+    "0 % in progress is not written twice":
+        (DURING_ROLLBACK, a_reading(0, UPDATE_IN_PROGRESS), 1, ROLLING_BACK, Reason.GATE_FAILED,
+         None),
+    "0 % whose update failed is written again":
+        (DURING_ROLLBACK, a_reading(0, UPDATE_FAILED), 1, ROLLING_BACK, Reason.GATE_FAILED, LOWER),
+    "a rollback does not wait for a target to be readable":
+        (DURING_ROLLBACK, UNREADABLE, 1, ROLLING_BACK, Reason.GATE_FAILED, LOWER),
+    "an environment that cannot be read is never written":
+        (DURING_ROLLBACK, UNREADABLE_FOR_GOOD, 1, ROLLING_BACK, Reason.GATE_FAILED, None),
+    "0 % that is applied completes the rollback, with its reason":
+        (DURING_ROLLBACK, a_reading(0), 1, ROLLED_BACK, Reason.GATE_FAILED, None),
+    "the last weight of the rollout that comes back is lowered again":
+        (AFTER_ROLLBACK, a_reading(10), 14, ROLLED_BACK, Reason.GATE_FAILED,
+         replace(LOWER, must_succeed=True, only=10)),
+    "0 % is guarded for 15 minutes":
+        (AFTER_ROLLBACK, a_reading(10), 15, ROLLED_BACK, Reason.GATE_FAILED, None),
+    "another weight after a rollback is left alone":
+        (AFTER_ROLLBACK, a_reading(20), 14, ROLLED_BACK, Reason.GATE_FAILED, None),
+    "nothing is guarded where nothing can be read":
+        (AFTER_ROLLBACK, UNREADABLE, 14, ROLLED_BACK, Reason.GATE_FAILED, None),
+    "drift to 0 % ends a paused rollout":
+        (ON_HOLD, a_reading(0), 20, ROLLED_BACK, Reason.FOUND_AT_ZERO, None),
+    "0 % ends a paused rollout also when it was seen before":
+        (replace(ON_HOLD, seen_weight=0), a_reading(0), 20, ROLLED_BACK, Reason.FOUND_AT_ZERO,
+         None),
+    "0 % in progress ends a paused rollout once it is applied":
+        (ON_HOLD, a_reading(0, UPDATE_IN_PROGRESS), 20, ROLLING_BACK, Reason.FOUND_AT_ZERO, None),
+    "a paused rollout does not go on by itself":
+        (ON_HOLD, a_reading(10), 20, PAUSED, Reason.INCONCLUSIVE, None),
+    "a weight changed during a pause is drift, and left to the operator":
+        (ON_HOLD, a_reading(50), 20, PAUSED, Reason.DRIFTED, None),
+    "a target that cannot be read leaves a paused rollout as it is":
+        (ON_HOLD, UNREADABLE, 20, PAUSED, Reason.INCONCLUSIVE, None),
+    "a success stays": (AFTER_SUCCESS, a_reading(100), 60, SUCCEEDED, Reason.COMPLETED, None),
+    "a success is not rolled back by drift":
+        (AFTER_SUCCESS, a_reading(0), 60, SUCCEEDED, Reason.COMPLETED, None),
+    "a success needs no readable target":
+        (AFTER_SUCCESS, UNREADABLE_FOR_GOOD, 60, SUCCEEDED, Reason.COMPLETED, None),
+})  # fmt: skip
 def test_a_rollout_that_does_not_advance(
     rollout: Rollout,
     target: TargetReading | UnreadableTarget,
@@ -487,21 +325,11 @@ def test_a_weight_that_was_adopted_is_not_taken_back_by_the_limits_of_a_raise(
 PERHAPS_UNCHANGED = replace(UNFINISHED, step=2, intent=Intent(100, 100, "token-1", NOON))
 
 
-@pytest.mark.parametrize(
-    ("target", "minute", "reason"),
-    [
-        pytest.param(UNREADABLE, 10.1, Reason.SHIFT_TIMED_OUT, id="unreadable for shift_timeout"),
-        pytest.param(
-            a_reading(100, UPDATE_IN_PROGRESS),
-            10.1,
-            Reason.SHIFT_TIMED_OUT,
-            id="moving for as long",
-        ),
-        pytest.param(
-            a_reading(100, UPDATE_FAILED), 1, Reason.SHIFT_FAILED, id="an update that failed"
-        ),
-    ],
-)
+@cases("target, minute, reason", {
+    "unreadable for shift_timeout": (UNREADABLE, 10.1, Reason.SHIFT_TIMED_OUT),
+    "moving for as long": (a_reading(100, UPDATE_IN_PROGRESS), 10.1, Reason.SHIFT_TIMED_OUT),
+    "an update that failed": (a_reading(100, UPDATE_FAILED), 1, Reason.SHIFT_FAILED),
+})  # fmt: skip
 def test_where_no_weight_was_raised_a_limit_pauses_and_lowers_nothing(
     target: TargetReading | UnreadableTarget, minute: float, reason: Reason
 ) -> None:
@@ -576,17 +404,14 @@ def test_an_unproven_advance_raises_no_target_that_does_not_stand(
     assert (decision.rollout.phase, decision.move) == (PAUSED, None)
 
 
-@pytest.mark.parametrize(
-    ("on_drift_up", "weight", "phase", "move"),
-    [
-        pytest.param("pause", 30, PAUSED, None, id="up, pause"),
-        pytest.param("rollback", 30, ROLLING_BACK, LOWER, id="up, rollback"),
-        pytest.param("rollback", 5, PAUSED, None, id="down is never rolled back"),
-        pytest.param("rollback", None, PAUSED, None, id="a contradiction is not surely up"),
-        pytest.param("rollback", FULL, ROLLING_BACK, LOWER, id="what may be 100 % is up"),
-        pytest.param("pause", FULL, PAUSED, None, id="what may be 100 %, pause"),
-    ],
-)
+@cases("on_drift_up, weight, phase, move", {
+    "up, pause": ("pause", 30, PAUSED, None),
+    "up, rollback": ("rollback", 30, ROLLING_BACK, LOWER),
+    "down is never rolled back": ("rollback", 5, PAUSED, None),
+    "a contradiction is not surely up": ("rollback", None, PAUSED, None),
+    "what may be 100 % is up": ("rollback", FULL, ROLLING_BACK, LOWER),
+    "what may be 100 %, pause": ("pause", FULL, PAUSED, None),
+})  # fmt: skip
 @pytest.mark.parametrize("rollout", [AT_10, ON_HOLD], ids=["baking", "paused"])
 def test_drift_up_ends_as_the_policy_says(
     rollout: Rollout, on_drift_up: str, weight: int | str | None, phase: Phase, move: object

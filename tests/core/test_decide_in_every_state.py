@@ -7,12 +7,25 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.core.commands import ALLOWED_PHASES, Command, Verb, apply_command
-from controller.core.decide import Observed, decide
-from controller.core.decision import Decision, Shift
-from controller.core.observation import Observation, TargetReading, UpdateStatus
-from controller.core.rollout import FINAL_PHASES, Intent, Phase, Reason, Rollout
-from controller.errors import UsageError
+from controller.core.commands import apply_command
+from tests.support.core import (
+    ALLOWED_PHASES,
+    FINAL_PHASES,
+    Command,
+    Decision,
+    Intent,
+    Observation,
+    Observed,
+    Phase,
+    Reason,
+    Rollout,
+    Shift,
+    TargetReading,
+    UpdateStatus,
+    UsageError,
+    Verb,
+    decide,
+)
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     FAILING,

@@ -5,21 +5,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
-
-from controller.core.history import (
+from controller.core.history import finding_data, series_data, target_data
+from tests.support.cases import cases
+from tests.support.core import (
     Entry,
+    Finding,
+    Label,
+    Observation,
+    QueryStatus,
+    Rollout,
+    Series,
+    Tally,
+    Verdict,
     append,
     broken_link,
-    finding_data,
     observation_data,
-    series_data,
-    target_data,
 )
-from controller.core.judge.evidence import Tally
-from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.observation import Observation, QueryStatus, Series
-from controller.core.rollout import Rollout
 from tests.support.rollouts import MINUTE, NOON, a_reading, a_record, a_rollout, with_entry
 
 
@@ -51,27 +52,22 @@ def change_second(entries: Sequence[Entry], **changes: object) -> list[Entry]:
     return [entries[0], replace(entries[1], **changes), *entries[2:]]  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    ("tamper", "broken"),
-    [
-        pytest.param(lambda e: e[1:], 1, id="the first entry removed"),
-        pytest.param(lambda e: [e[0], *e[2:]], 2, id="an entry removed"),
-        pytest.param(lambda e: e[:3], 4, id="the last entry removed"),
-        pytest.param(lambda e: [], 1, id="all entries removed"),
-        pytest.param(lambda e: [e[0], e[2], e[1], e[3]], 2, id="two entries swapped"),
-        pytest.param(lambda e: e[::-1], 1, id="all entries reversed"),
-        pytest.param(lambda e: [e[0], e[0], *e[1:]], 2, id="an entry doubled"),
-        pytest.param(lambda e: [*e, e[3]], 5, id="the last entry doubled"),
-        pytest.param(
-            lambda e: change_second(e, body={**e[1].body, "by": "no one"}), 2, id="body changed"
-        ),
-        pytest.param(lambda e: change_second(e, at=e[1].at + MINUTE), 2, id="time changed"),
-        pytest.param(lambda e: change_second(e, kind="evidence"), 2, id="kind changed"),
-        pytest.param(lambda e: change_second(e, seq=7), 2, id="number changed"),
-        pytest.param(lambda e: change_second(e, hash="0" * 64), 2, id="hash changed"),
-        pytest.param(lambda e: change_second(e, previous=""), 2, id="link changed"),
-    ],
-)
+@cases("tamper, broken", {
+    "the first entry removed": (lambda e: e[1:], 1),
+    "an entry removed": (lambda e: [e[0], *e[2:]], 2),
+    "the last entry removed": (lambda e: e[:3], 4),
+    "all entries removed": (lambda e: [], 1),
+    "two entries swapped": (lambda e: [e[0], e[2], e[1], e[3]], 2),
+    "all entries reversed": (lambda e: e[::-1], 1),
+    "an entry doubled": (lambda e: [e[0], e[0], *e[1:]], 2),
+    "the last entry doubled": (lambda e: [*e, e[3]], 5),
+    "body changed": (lambda e: change_second(e, body={**e[1].body, "by": "no one"}), 2),
+    "time changed": (lambda e: change_second(e, at=e[1].at + MINUTE), 2),
+    "kind changed": (lambda e: change_second(e, kind="evidence"), 2),
+    "number changed": (lambda e: change_second(e, seq=7), 2),
+    "hash changed": (lambda e: change_second(e, hash="0" * 64), 2),
+    "link changed": (lambda e: change_second(e, previous=""), 2),
+})  # fmt: skip
 def test_a_touched_history_breaks_at_the_place(
     tamper: Callable[[list[Entry]], list[Entry]], broken: int
 ) -> None:

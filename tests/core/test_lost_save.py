@@ -3,12 +3,19 @@
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
-
-from controller.core.decide import LateRaise, LostSave, decide
-from controller.core.decision import Decision, Lower
-from controller.core.observation import Observation, TargetReading, UnreadableTarget
-from controller.core.rollout import Reason, Rollout
+from tests.support.cases import cases
+from tests.support.core import (
+    Decision,
+    LateRaise,
+    LostSave,
+    Lower,
+    Observation,
+    Reason,
+    Rollout,
+    TargetReading,
+    UnreadableTarget,
+    decide,
+)
 from tests.support.rollouts import MINUTE, NOON, a_reading
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
@@ -26,29 +33,15 @@ from tests.support.three_steps import (
 LONG_AFTER = NOON + timedelta(hours=1)
 
 
-@pytest.mark.parametrize(
-    ("stored", "target", "lowers", "kind"),
-    [
-        pytest.param(AFTER_ROLLBACK, a_reading(10), True, "guarding_zero", id="its own weight"),
-        pytest.param(
-            AFTER_ROLLBACK,
-            a_reading(10, UPDATE_IN_PROGRESS),
-            True,
-            "guarding_zero",
-            id="its own weight, in progress",
-        ),
-        pytest.param(AFTER_ROLLBACK, UNREADABLE, True, "guarding_zero", id="an unknown weight"),
-        pytest.param(AFTER_ROLLBACK, a_reading(40), False, None, id="another weight"),
-        pytest.param(AFTER_ROLLBACK, a_reading(0), False, None, id="0 %"),
-        pytest.param(
-            DURING_ROLLBACK,
-            a_reading(10),
-            True,
-            None,
-            id="its own weight, the rollback still goes on",
-        ),
-    ],
-)
+@cases("stored, target, lowers, kind", {
+    "its own weight": (AFTER_ROLLBACK, a_reading(10), True, "guarding_zero"),
+    "its own weight, in progress":
+        (AFTER_ROLLBACK, a_reading(10, UPDATE_IN_PROGRESS), True, "guarding_zero"),
+    "an unknown weight": (AFTER_ROLLBACK, UNREADABLE, True, "guarding_zero"),
+    "another weight": (AFTER_ROLLBACK, a_reading(40), False, None),
+    "0 %": (AFTER_ROLLBACK, a_reading(0), False, None),
+    "its own weight, the rollback still goes on": (DURING_ROLLBACK, a_reading(10), True, None),
+})  # fmt: skip
 def test_after_a_rollback_meanwhile_a_late_raise_is_lowered_and_another_weight_is_left(
     stored: Rollout, target: TargetReading | UnreadableTarget, lowers: bool, kind: str | None
 ) -> None:
@@ -66,13 +59,10 @@ def test_a_weight_that_came_back_is_announced_as_such() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("target", "live"),
-    [
-        pytest.param(a_reading(30), 30, id="another weight"),
-        pytest.param(UNREADABLE, None, id="unreadable"),
-    ],
-)
+@cases("target, live", {
+    "another weight": (a_reading(30), 30),
+    "unreadable": (UNREADABLE, None),
+})  # fmt: skip
 def test_a_rollback_goes_before_a_pause_that_another_run_saved_meanwhile(
     target: TargetReading | UnreadableTarget, live: int | None
 ) -> None:

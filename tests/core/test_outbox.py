@@ -6,10 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.core.decision import Decision, Notice, Severity
-from controller.core.message import DELIVERY_TIMEOUT, Message
-from controller.core.policy import Policy
-from controller.core.rollout import Phase, Rollout
+from controller.core.message import DELIVERY_TIMEOUT
 from controller.engine.outbox import (
     MAX_MESSAGES,
     MAX_TEXT_LENGTH,
@@ -19,6 +16,8 @@ from controller.engine.outbox import (
     remaining_message,
 )
 from controller.ports.notify import event_data
+from tests.support.cases import cases
+from tests.support.core import Decision, Message, Notice, Phase, Policy, Rollout, Severity
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_record, a_rollout
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"
@@ -73,14 +72,11 @@ def test_a_notice_is_sent_with_the_state_of_the_rollout() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("notice", "kind", "expected"),
-    [
-        pytest.param(Notice(INFO, "x"), "advanced", "advanced", id="the kind of its record"),
-        pytest.param(Notice(INFO, "x", "blind"), "advanced", "blind", id="its own kind"),
-        pytest.param(Notice(INFO, "x"), None, "notice", id="with neither, it is a notice"),
-    ],
-)
+@cases("notice, kind, expected", {
+    "the kind of its record": (Notice(INFO, "x"), "advanced", "advanced"),
+    "its own kind": (Notice(INFO, "x", "blind"), "advanced", "blind"),
+    "with neither, it is a notice": (Notice(INFO, "x"), None, "notice"),
+})  # fmt: skip
 def test_a_message_names_its_event(notice: Notice, kind: str | None, expected: str) -> None:
     (message,) = outbox(a_decision(a_rollout_with(SNS), notice, kind=kind))
     assert message.kind == expected

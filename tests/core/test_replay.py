@@ -11,25 +11,36 @@ from typing import Any
 import pytest
 
 from controller.core import transitions as to
-from controller.core.commands import GATED_VERBS, Command, Verb, apply_command
-from controller.core.decide import LostSave, Observed, decide, with_refused_rollback
-from controller.core.decision import Decision
-from controller.core.history import Entry, append, observation_data
-from controller.core.judge.evidence import Tally
-from controller.core.judge.gate import query_plan
-from controller.core.judge.tick_evidence import trim_series
-from controller.core.observation import (
+from controller.core.commands import GATED_VERBS, apply_command
+from controller.engine.outbox import hook_record
+from tests.support.cases import cases
+from tests.support.core import (
+    Command,
+    Decision,
+    Entry,
+    LostSave,
     Observation,
+    Observed,
+    Phase,
+    Policy,
     QueryStatus,
+    Reason,
+    Replay,
+    Rollout,
     Series,
+    Tally,
     TargetReading,
     UnreadableTarget,
     UpdateStatus,
+    Verb,
+    append,
+    decide,
+    observation_data,
+    query_plan,
+    replay,
+    trim_series,
+    with_refused_rollback,
 )
-from controller.core.policy import Policy
-from controller.core.rollout import Phase, Reason, Rollout
-from controller.engine.outbox import hook_record
-from controller.operations.replay.replay import Replay, replay
 from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading
 
 HOUR = 60 * MINUTE
@@ -256,15 +267,12 @@ def test_a_forgery_with_the_old_hashes_is_found_by_the_chain_too(
     assert replayed.entry_differences
 
 
-@pytest.mark.parametrize(
-    "number",
-    [
-        pytest.param(2, id="the words of a transition"),
-        pytest.param(3, id="an hour of evidence"),
-        pytest.param(5, id="a verdict"),
-        pytest.param(7, id="the words of the last finding"),
-    ],
-)
+@cases("number", {
+    "the words of a transition": 2,
+    "an hour of evidence": 3,
+    "a verdict": 5,
+    "the words of the last finding": 7,
+})  # fmt: skip
 def test_a_difference_is_reported_once(number: int) -> None:
     words = set_to("all is well", "findings", 0, "sentence")
     forges = {2: set_to("it settled", "sentence"), 3: raise_point, 5: raise_point, 7: words}
@@ -290,20 +298,17 @@ def test_a_cut_off_end_does_not_lead_to_what_is_stored() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("facts", "what"),
-    [
-        pytest.param({"label": "confirmed"}, "label", id="a better label"),
-        pytest.param({"phase": Phase.ROLLED_BACK}, "phase", id="another phase"),
-        pytest.param({"sentence": "promoted"}, "sentence", id="another sentence"),
-        pytest.param({"tallies": {"works": Tally(samples=9)}}, "tally of works", id="evidence"),
-        pytest.param({"findings": ()}, "finding works", id="findings left out"),
-        pytest.param({"approved": 1}, "approved", id="an approval that was not given"),
-        pytest.param({"peak": 10}, "peak", id="another peak"),
-        pytest.param({"digest": "other"}, "digest", id="another policy"),
-        pytest.param({"created": NOON - MINUTE}, "created", id="an earlier start"),
-    ],
-)
+@cases("facts, what", {
+    "a better label": ({"label": "confirmed"}, "label"),
+    "another phase": ({"phase": Phase.ROLLED_BACK}, "phase"),
+    "another sentence": ({"sentence": "promoted"}, "sentence"),
+    "evidence": ({"tallies": {"works": Tally(samples=9)}}, "tally of works"),
+    "findings left out": ({"findings": ()}, "finding works"),
+    "an approval that was not given": ({"approved": 1}, "approved"),
+    "another peak": ({"peak": 10}, "peak"),
+    "another policy": ({"digest": "other"}, "digest"),
+    "an earlier start": ({"created": NOON - MINUTE}, "created"),
+})  # fmt: skip
 def test_a_state_that_does_not_follow_is_reported(facts: Mapping[str, Any], what: str) -> None:
     replayed = replay(replace(SUCCESS.rollout, **facts), SUCCESS.entries)
     assert [one.what for one in replayed.state] == [what]
@@ -433,20 +438,12 @@ def test_a_query_that_fails_for_good_is_derived_with_what_the_others_sealed(lost
     assert run.replay.consistent
 
 
-@pytest.mark.parametrize(
-    ("targets", "kind"),
-    [
-        pytest.param(
-            [a_reading(0, token="token-9")], "rolled_back",
-            id="a first raise without trace",
-        ),
-        pytest.param(
-            [a_reading(10), *[a_reading(10, UpdateStatus.FAILED)] * 3, a_reading(70), a_reading(0)],
-            "rolled_back",
-            id="drift, and 0",
-        ),
-    ],
-)  # fmt: skip
+@cases("targets, kind", {
+    "a first raise without trace": ([a_reading(0, token="token-9")], "rolled_back"),
+    "drift, and 0":
+        ([a_reading(10), *[a_reading(10, UpdateStatus.FAILED)] * 3, a_reading(70), a_reading(0)],
+         "rolled_back"),
+})  # fmt: skip
 def test_what_ends_at_zero_is_derived(targets: Sequence[TargetReading], kind: str) -> None:
     run = a_run()
     for target in targets:
@@ -520,28 +517,20 @@ def test_after_a_difference_a_decision_that_went_the_same_way_is_gone_on_from() 
     assert [one.seq for one in replayed.entry_differences] == [number]
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        pytest.param(lambda body: body.clear(), id="nothing in it"),
-        pytest.param(set_to("gone", "phase_to"), id="an unknown phase"),
-        pytest.param(set_to(None, "seen"), id="nothing seen"),
-        pytest.param(
-            set_to({"requests:Sum@60": {"points": [["x", 1]]}}, "seen", "series"), id="no moment"
-        ),
-        pytest.param(
-            set_to({"requests:Sum@60": {"points": [[60, float("nan")]]}}, "seen", "series"),
-            id="no number",
-        ),
-        pytest.param(lambda body: body["seen"].pop("memory"), id="no memory"),
-        pytest.param(set_to({"hold_from": "2026-11-24T12:00:00"}, "seen", "memory"), id="no zone"),
-        pytest.param(set_to(7, "step"), id="a step that the policy does not have"),
-        pytest.param(set_to({"verb": "start", "adopted": 9}, "because"), id="adopted from nowhere"),
-        pytest.param(set_to({"verb": "deploy"}, "because"), id="an unknown verb"),
-        pytest.param(set_to({"verb": "resume", "way": "up"}, "because"), id="an unknown way"),
-        pytest.param(set_to({"verb": "overtaken"}, "because"), id="overtaken for no reason"),
-    ],
-)
+@cases("damage", {
+    "nothing in it": lambda body: body.clear(),
+    "an unknown phase": set_to("gone", "phase_to"),
+    "nothing seen": set_to(None, "seen"),
+    "no moment": set_to({"requests:Sum@60": {"points": [["x", 1]]}}, "seen", "series"),
+    "no number": set_to({"requests:Sum@60": {"points": [[60, float("nan")]]}}, "seen", "series"),
+    "no memory": lambda body: body["seen"].pop("memory"),
+    "no zone": set_to({"hold_from": "2026-11-24T12:00:00"}, "seen", "memory"),
+    "a step that the policy does not have": set_to(7, "step"),
+    "adopted from nowhere": set_to({"verb": "start", "adopted": 9}, "because"),
+    "an unknown verb": set_to({"verb": "deploy"}, "because"),
+    "an unknown way": set_to({"verb": "resume", "way": "up"}, "because"),
+    "overtaken for no reason": set_to({"verb": "overtaken"}, "because"),
+})  # fmt: skip
 @pytest.mark.parametrize("number", [1, 5])
 def test_an_entry_that_cannot_be_read_is_reported_and_skipped(
     damage: Callable[[Any], None], number: int
@@ -587,13 +576,10 @@ def test_a_guard_that_was_refused_at_the_end_of_the_watch_is_derived_as_of_its_d
     assert run.replay.consistent
 
 
-@pytest.mark.parametrize(
-    ("meanwhile", "kind"),
-    [
-        pytest.param(a_reading(10), "rolling_back", id="another run saved an observation"),
-        pytest.param(a_reading(0), "rolling_back", id="another run found the 0 % of this one"),
-    ],
-)
+@cases("meanwhile, kind", {
+    "another run saved an observation": (a_reading(10), "rolling_back"),
+    "another run found the 0 % of this one": (a_reading(0), "rolling_back"),
+})  # fmt: skip
 def test_a_rollback_that_another_run_overtook_is_derived_on_what_that_run_saved(
     meanwhile: TargetReading, kind: str
 ) -> None:

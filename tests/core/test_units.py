@@ -19,6 +19,7 @@ from controller.core.units import (
     parse_percent,
     quote_value,
 )
+from tests.support.cases import cases
 
 
 @pytest.mark.parametrize(
@@ -38,17 +39,14 @@ def test_anything_else_is_no_duration(text: object) -> None:
         parse_duration(text)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        pytest.param(0, "0s", id="nothing"),
-        pytest.param(90, "90s", id="no whole minutes"),
-        pytest.param(5_400, "90m", id="no whole hours"),
-        pytest.param(86_400, "24h", id="a day reads as hours"),
-        pytest.param(172_800, "48h", id="two days read as hours"),
-        pytest.param(259_200, "3d", id="from three days on days"),
-    ],
-)
+@cases("seconds, text", {
+    "nothing": (0, "0s"),
+    "no whole minutes": (90, "90s"),
+    "no whole hours": (5_400, "90m"),
+    "a day reads as hours": (86_400, "24h"),
+    "two days read as hours": (172_800, "48h"),
+    "from three days on days": (259_200, "3d"),
+})  # fmt: skip
 def test_a_duration_is_written_in_its_largest_unit(seconds: int, text: str) -> None:
     assert format_duration(timedelta(seconds=seconds)) == text
 
@@ -120,16 +118,13 @@ def test_texts_have_times_in_utc_and_numbers_in_groups() -> None:
     assert [number_text(one) for one in (8_214, 412.5, 0.12345)] == ["8 214", "412.5", "0.1235"]
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        pytest.param(None, "nothing", id="null"),
-        pytest.param(True, "true", id="as YAML says it"),
-        pytest.param({"a": 1}, "a mapping", id="a mapping is not spelled out"),
-        pytest.param([1, 2], "a list", id="nor is a list"),
-        pytest.param("two\nlines", "'two\\nlines'", id="one line"),
-        pytest.param("x" * 1_000, "'" + "x" * 59, id="cut"),
-    ],
-)
+@cases("value, text", {
+    "null": (None, "nothing"),
+    "as YAML says it": (True, "true"),
+    "a mapping is not spelled out": ({"a": 1}, "a mapping"),
+    "nor is a list": ([1, 2], "a list"),
+    "one line": ("two\nlines", "'two\\nlines'"),
+    "cut": ("x" * 1_000, "'" + "x" * 59),
+})  # fmt: skip
 def test_a_message_quotes_a_value_in_a_few_words(value: object, text: str) -> None:
     assert quote_value(value) == text

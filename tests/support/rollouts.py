@@ -5,12 +5,21 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from controller.core.decision import Record
-from controller.core.history import Entry, append
-from controller.core.observation import QueryStatus, Series, TargetReading, UpdateStatus
-from controller.core.policy import Policy
 from controller.core.policy.targets.lambda_env import LambdaEnv
-from controller.core.rollout import Intent, Phase, Reason, Rollout
+from tests.support.core import (
+    Entry,
+    Intent,
+    Phase,
+    Policy,
+    QueryStatus,
+    Reason,
+    Record,
+    Rollout,
+    Series,
+    TargetReading,
+    UpdateStatus,
+    append,
+)
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

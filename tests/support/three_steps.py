@@ -5,20 +5,28 @@ from datetime import timedelta
 from typing import Any
 
 from controller.core import transitions
-from controller.core.commands import Command, DriftResolution, Verb, apply_command
-from controller.core.decide import Observed, decide
-from controller.core.decision import Decision, Lower
-from controller.core.judge.evidence import Tally
-from controller.core.observation import (
+from controller.core.commands import apply_command
+from tests.support.core import (
+    Command,
+    Decision,
+    DriftResolution,
+    Intent,
+    Lower,
     Observation,
+    Observed,
+    Phase,
+    Policy,
     QueryStatus,
+    Reason,
+    Rollout,
     Series,
+    Tally,
     TargetReading,
     UnreadableTarget,
     UpdateStatus,
+    Verb,
+    decide,
 )
-from controller.core.policy import Policy
-from controller.core.rollout import Intent, Phase, Reason, Rollout
 from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading, a_rollout, a_series
 
 PROGRESSING, PAUSED = Phase.PROGRESSING, Phase.PAUSED

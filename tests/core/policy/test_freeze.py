@@ -12,9 +12,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from controller.core.policy import Freeze, Policy
-from controller.policy_file.check.parse import parse
+from controller.core.policy import Freeze
 from tests.core.policy.test_policy import changed
+from tests.support.cases import cases
+from tests.support.core import Policy, parse
 
 BERLIN = "Europe/Berlin"
 LORD_HOWE = "Australia/Lord_Howe"
@@ -58,104 +59,54 @@ def test_the_zone_of_the_machine_has_no_part_in_it() -> None:
     assert f"{coming[0]:%Y-%m-%d %H:%M:%S}" == "2026-11-25 21:00:00"
 
 
-@pytest.mark.parametrize(
-    ("windows", "now", "end"),
-    [
-        pytest.param(WEEKEND, "2026-11-27T14:59:59", "", id="before a window"),
-        pytest.param(WEEKEND, "2026-11-27T15:00:00", "2026-11-30 07:00:00", id="its begin"),
-        pytest.param(WEEKEND, "2026-11-30T06:59:59", "2026-11-30 07:00:00", id="its last second"),
-        pytest.param(WEEKEND, "2026-11-30T07:00:00", "", id="its end is free"),
-        pytest.param(
-            {"weekly": [{"from": "tue 10:00", "to": "tue 09:00"}]},
-            "2026-12-01T08:30:00",
-            "",
-            id="the free hour of a window of almost a week",
-        ),
-        pytest.param(
-            {"weekly": [{"from": "tue 10:00", "to": "tue 09:00"}]},
-            "2026-12-01T09:00:00",
-            "2026-12-08 08:00:00",
-            id="the begin of a window of almost a week",
-        ),
-        pytest.param(
-            {"weekly": [{"from": "tue 10:00", "to": "tue 09:00"}]},
-            "2026-12-08T07:59:59",
-            "2026-12-08 08:00:00",
-            id="the last second of a window of almost a week",
-        ),
-        pytest.param(
-            {"weekly": [{"from": "tue 09:00", "to": "tue 10:00"}]},
-            "2026-12-01T08:59:59",
-            "2026-12-01 09:00:00",
-            id="an hour of a day",
-        ),
-        pytest.param(NIGHTS, "2026-11-25T20:59:59", "", id="before a night"),
-        pytest.param(NIGHTS, "2026-11-25T21:00:00", "2026-11-26 05:00:00", id="before midnight"),
-        pytest.param(NIGHTS, "2026-11-26T04:59:59", "2026-11-26 05:00:00", id="after midnight"),
-        pytest.param(NIGHTS, "2026-11-26T05:00:00", "", id="the end of a night"),
-        pytest.param(
-            NIGHTS, "2026-12-31T23:30:00", "2027-01-01 05:00:00", id="a night in two years"
-        ),
-        pytest.param(
-            {"daily": [{"from": "11:00", "to": "13:00"}]},
-            "2026-11-26T11:59:00",
-            "2026-11-26 12:00:00",
-            id="within a day",
-        ),
-        pytest.param(HOLIDAYS, "2026-12-22T22:59:59", "", id="before the first day"),
-        pytest.param(HOLIDAYS, "2026-12-22T23:00:00", "2027-01-02 23:00:00", id="the first day"),
-        pytest.param(HOLIDAYS, "2027-01-02T22:59:59", "2027-01-02 23:00:00", id="the last day"),
-        pytest.param(HOLIDAYS, "2027-01-02T23:00:00", "", id="after the last day"),
-        pytest.param(
-            {"dates": [{"from": "2026-12-24", "to": "2026-12-24"}]},
-            "2026-12-24T22:59:59",
-            "2026-12-24 23:00:00",
-            id="a single day",
-        ),
-        pytest.param(
-            {"dates": [{"from": "2026-11-27T12:00", "to": "2026-11-30T08:00"}]},
-            "2026-11-27T11:00:00",
-            "2026-11-30 07:00:00",
-            id="from one moment to another",
-        ),
-        pytest.param(
-            {"dates": [{"from": "2026-11-27T12:00", "to": "2026-11-30"}]},
-            "2026-11-30T22:59:59",
-            "2026-11-30 23:00:00",
-            id="from a moment to the end of a day",
-        ),
-        pytest.param(
-            WEEKEND | HOLIDAYS,
-            "2026-12-25T12:00:00",
-            "2027-01-04 07:00:00",
-            id="holidays that end on a weekend end with it",
-        ),
-        pytest.param(
-            {"dates": [{"from": "2026-12-07", "to": "2026-12-11T16:00"}]} | WEEKEND,
-            "2026-12-07T12:00:00",
-            "2026-12-14 07:00:00",
-            id="windows that touch are one period",
-        ),
-        pytest.param(
-            {"dates": [{"from": "2026-12-07", "to": "2026-12-11T15:59"}]} | WEEKEND,
-            "2026-12-07T12:00:00",
-            "2026-12-11 14:59:00",
-            id="a free minute parts two periods",
-        ),
-        pytest.param(
-            WEEKEND | NIGHTS,
-            "2026-11-26T22:00:00",
-            "2026-11-27 05:00:00",
-            id="the night before a weekend",
-        ),
-        pytest.param(
-            WEEKEND | NIGHTS,
-            "2026-11-27T22:00:00",
-            "2026-11-30 07:00:00",
-            id="a night within a weekend",
-        ),
-    ],
-)  # fmt: skip
+@cases("windows, now, end", {
+    "before a window": (WEEKEND, "2026-11-27T14:59:59", ""),
+    "its begin": (WEEKEND, "2026-11-27T15:00:00", "2026-11-30 07:00:00"),
+    "its last second": (WEEKEND, "2026-11-30T06:59:59", "2026-11-30 07:00:00"),
+    "its end is free": (WEEKEND, "2026-11-30T07:00:00", ""),
+    "the free hour of a window of almost a week":
+        ({"weekly": [{"from": "tue 10:00", "to": "tue 09:00"}]}, "2026-12-01T08:30:00", ""),
+    "the begin of a window of almost a week":
+        ({"weekly": [{"from": "tue 10:00", "to": "tue 09:00"}]}, "2026-12-01T09:00:00",
+         "2026-12-08 08:00:00"),
+    "the last second of a window of almost a week":
+        ({"weekly": [{"from": "tue 10:00", "to": "tue 09:00"}]}, "2026-12-08T07:59:59",
+         "2026-12-08 08:00:00"),
+    "an hour of a day":
+        ({"weekly": [{"from": "tue 09:00", "to": "tue 10:00"}]}, "2026-12-01T08:59:59",
+         "2026-12-01 09:00:00"),
+    "before a night": (NIGHTS, "2026-11-25T20:59:59", ""),
+    "before midnight": (NIGHTS, "2026-11-25T21:00:00", "2026-11-26 05:00:00"),
+    "after midnight": (NIGHTS, "2026-11-26T04:59:59", "2026-11-26 05:00:00"),
+    "the end of a night": (NIGHTS, "2026-11-26T05:00:00", ""),
+    "a night in two years": (NIGHTS, "2026-12-31T23:30:00", "2027-01-01 05:00:00"),
+    "within a day":
+        ({"daily": [{"from": "11:00", "to": "13:00"}]}, "2026-11-26T11:59:00",
+         "2026-11-26 12:00:00"),
+    "before the first day": (HOLIDAYS, "2026-12-22T22:59:59", ""),
+    "the first day": (HOLIDAYS, "2026-12-22T23:00:00", "2027-01-02 23:00:00"),
+    "the last day": (HOLIDAYS, "2027-01-02T22:59:59", "2027-01-02 23:00:00"),
+    "after the last day": (HOLIDAYS, "2027-01-02T23:00:00", ""),
+    "a single day":
+        ({"dates": [{"from": "2026-12-24", "to": "2026-12-24"}]}, "2026-12-24T22:59:59",
+         "2026-12-24 23:00:00"),
+    "from one moment to another":
+        ({"dates": [{"from": "2026-11-27T12:00", "to": "2026-11-30T08:00"}]}, "2026-11-27T11:00:00",
+         "2026-11-30 07:00:00"),
+    "from a moment to the end of a day":
+        ({"dates": [{"from": "2026-11-27T12:00", "to": "2026-11-30"}]}, "2026-11-30T22:59:59",
+         "2026-11-30 23:00:00"),
+    "holidays that end on a weekend end with it":
+        (WEEKEND | HOLIDAYS, "2026-12-25T12:00:00", "2027-01-04 07:00:00"),
+    "windows that touch are one period":
+        ({"dates": [{"from": "2026-12-07", "to": "2026-12-11T16:00"}]} | WEEKEND,
+         "2026-12-07T12:00:00", "2026-12-14 07:00:00"),
+    "a free minute parts two periods":
+        ({"dates": [{"from": "2026-12-07", "to": "2026-12-11T15:59"}]} | WEEKEND,
+         "2026-12-07T12:00:00", "2026-12-11 14:59:00"),
+    "the night before a weekend": (WEEKEND | NIGHTS, "2026-11-26T22:00:00", "2026-11-27 05:00:00"),
+    "a night within a weekend": (WEEKEND | NIGHTS, "2026-11-27T22:00:00", "2026-11-30 07:00:00"),
+})  # fmt: skip
 def test_a_period_ends_where_the_last_of_its_windows_does(
     windows: dict[str, Any], now: str, end: str
 ) -> None:
@@ -165,31 +116,22 @@ def test_a_period_ends_where_the_last_of_its_windows_does(
 SPRING, AUTUMN = "2027-03-28", "2026-10-25"  # the clock jumps, or is set back, at 01:00 UTC
 
 
-@pytest.mark.parametrize(
-    ("day", "begin", "end", "periods"),
-    [
-        pytest.param(SPRING, "02:30", "12:00", "01:00-10:00", id="whose begin is skipped"),
-        pytest.param(SPRING, "00:30", "02:30", "23:30-01:00", id="whose end is skipped"),
-        pytest.param(SPRING, "02:00", "03:00", "", id="that is the skipped hour"),
-        pytest.param(SPRING, "02:15", "02:45", "", id="within the skipped hour"),
-        pytest.param(SPRING, "01:59", "03:01", "00:59-01:01", id="around the skipped hour"),
-        pytest.param(SPRING, "03:00", "12:00", "01:00-10:00", id="that begins with the jump"),
-        pytest.param(SPRING, "22:00", "06:00", "22:00-04:00", id="of a night of 7 hours"),
-        pytest.param(
-            AUTUMN, "02:30", "12:00", "00:30-01:00 01:30-11:00", id="whose begin comes twice"
-        ),
-        pytest.param(
-            AUTUMN, "00:30", "02:30", "22:30-00:30 01:00-01:30", id="whose end comes twice"
-        ),
-        pytest.param(
-            AUTUMN, "02:15", "02:45", "00:15-00:45 01:15-01:45", id="within the repeated hour"
-        ),
-        pytest.param(AUTUMN, "02:00", "03:00", "00:00-02:00", id="that is the repeated hour"),
-        pytest.param(AUTUMN, "01:59", "03:01", "23:59-02:01", id="around the repeated hour"),
-        pytest.param(AUTUMN, "03:00", "12:00", "02:00-11:00", id="after the repeated hour"),
-        pytest.param(AUTUMN, "22:00", "06:00", "22:00-05:00", id="of a night of 9 hours"),
-    ],
-)  # fmt: skip
+@cases("day, begin, end, periods", {
+    "whose begin is skipped": (SPRING, "02:30", "12:00", "01:00-10:00"),
+    "whose end is skipped": (SPRING, "00:30", "02:30", "23:30-01:00"),
+    "that is the skipped hour": (SPRING, "02:00", "03:00", ""),
+    "within the skipped hour": (SPRING, "02:15", "02:45", ""),
+    "around the skipped hour": (SPRING, "01:59", "03:01", "00:59-01:01"),
+    "that begins with the jump": (SPRING, "03:00", "12:00", "01:00-10:00"),
+    "of a night of 7 hours": (SPRING, "22:00", "06:00", "22:00-04:00"),
+    "whose begin comes twice": (AUTUMN, "02:30", "12:00", "00:30-01:00 01:30-11:00"),
+    "whose end comes twice": (AUTUMN, "00:30", "02:30", "22:30-00:30 01:00-01:30"),
+    "within the repeated hour": (AUTUMN, "02:15", "02:45", "00:15-00:45 01:15-01:45"),
+    "that is the repeated hour": (AUTUMN, "02:00", "03:00", "00:00-02:00"),
+    "around the repeated hour": (AUTUMN, "01:59", "03:01", "23:59-02:01"),
+    "after the repeated hour": (AUTUMN, "03:00", "12:00", "02:00-11:00"),
+    "of a night of 9 hours": (AUTUMN, "22:00", "06:00", "22:00-05:00"),
+})  # fmt: skip
 def test_on_a_day_on_which_the_clock_changes_its_reading_decides_for_a_window(
     day: str, begin: str, end: str, periods: str
 ) -> None:
@@ -213,34 +155,22 @@ def frozen_periods_of(
             yield period[0], period[-1] + timedelta(minutes=1)
 
 
-@pytest.mark.parametrize(
-    ("windows", "now", "end"),
-    [
-        pytest.param(
-            {"dates": [{"from": SPRING, "to": SPRING}]}, "2027-03-27T23:00:00",
-            "2027-03-28 22:00:00", id="a day of 23 hours",
-        ),
-        pytest.param(
-            {"dates": [{"from": AUTUMN, "to": AUTUMN}]}, "2026-10-24T22:00:00",
-            "2026-10-25 23:00:00", id="a day of 25 hours",
-        ),
-        pytest.param(
-            {"daily": [{"from": "00:30", "to": "02:30"}]}, "2027-03-28T00:45:00",
-            "2027-03-28 01:30:00", id="a skipped end is shown half an hour late",
-        ),
-        pytest.param(
-            {"daily": [{"from": "02:15", "to": "02:45"}]}, "2026-10-25T00:20:00",
-            "2026-10-25 00:45:00", id="the first of two ends",
-        ),
-        pytest.param(
-            {"daily": [{"from": "02:15", "to": "02:45"}]}, "2026-10-25T01:20:00",
-            "2026-10-25 01:45:00", id="the second of two ends",
-        ),
-        pytest.param(
-            NIGHTS, "2026-07-01T20:00:00", "2026-07-02 04:00:00", id="summer is an hour earlier"
-        ),
-    ],
-)  # fmt: skip
+@cases("windows, now, end", {
+    "a day of 23 hours":
+        ({"dates": [{"from": SPRING, "to": SPRING}]}, "2027-03-27T23:00:00", "2027-03-28 22:00:00"),
+    "a day of 25 hours":
+        ({"dates": [{"from": AUTUMN, "to": AUTUMN}]}, "2026-10-24T22:00:00", "2026-10-25 23:00:00"),
+    "a skipped end is shown half an hour late":
+        ({"daily": [{"from": "00:30", "to": "02:30"}]}, "2027-03-28T00:45:00",
+         "2027-03-28 01:30:00"),
+    "the first of two ends":
+        ({"daily": [{"from": "02:15", "to": "02:45"}]}, "2026-10-25T00:20:00",
+         "2026-10-25 00:45:00"),
+    "the second of two ends":
+        ({"daily": [{"from": "02:15", "to": "02:45"}]}, "2026-10-25T01:20:00",
+         "2026-10-25 01:45:00"),
+    "summer is an hour earlier": (NIGHTS, "2026-07-01T20:00:00", "2026-07-02 04:00:00"),
+})  # fmt: skip
 def test_the_end_that_is_shown_is_that_of_the_window_on_the_wall_clock(
     windows: dict[str, Any], now: str, end: str
 ) -> None:
@@ -252,26 +182,17 @@ def test_a_day_that_a_zone_skips_never_begins() -> None:
     assert skipped.next_period(moment("2011-12-01")) is None
 
 
-@pytest.mark.parametrize(
-    ("windows", "now", "begin"),
-    [
-        pytest.param(NIGHTS, "2026-11-25T20:59:59", "2026-11-25T21:00", id="tonight"),
-        pytest.param(NIGHTS, "2026-11-25T21:00", "2026-11-26T21:00", id="not what begins now"),
-        pytest.param(WEEKEND, "2026-11-27T15:00", "2026-12-04T15:00", id="in a week"),
-        pytest.param(
-            WEEKEND | HOLIDAYS, "2026-12-20", "2026-12-22T23:00", id="the first of several"
-        ),
-        pytest.param(
-            {"daily": [{"from": "02:15", "to": "02:45"}]}, "2027-03-27T12:00", "2027-03-29T00:15",
-            id="not the day on which it is skipped",
-        ),
-        pytest.param(
-            {"weekly": [{"from": "sun 02:15", "to": "sun 02:45"}]}, "2027-03-21T12:00",
-            "2027-04-04T00:15",
-            id="not the week in which it is skipped",
-        ),
-    ],
-)  # fmt: skip
+@cases("windows, now, begin", {
+    "tonight": (NIGHTS, "2026-11-25T20:59:59", "2026-11-25T21:00"),
+    "not what begins now": (NIGHTS, "2026-11-25T21:00", "2026-11-26T21:00"),
+    "in a week": (WEEKEND, "2026-11-27T15:00", "2026-12-04T15:00"),
+    "the first of several": (WEEKEND | HOLIDAYS, "2026-12-20", "2026-12-22T23:00"),
+    "not the day on which it is skipped":
+        ({"daily": [{"from": "02:15", "to": "02:45"}]}, "2027-03-27T12:00", "2027-03-29T00:15"),
+    "not the week in which it is skipped":
+        ({"weekly": [{"from": "sun 02:15", "to": "sun 02:45"}]}, "2027-03-21T12:00",
+         "2027-04-04T00:15"),
+})  # fmt: skip
 def test_the_next_window_is_the_first_that_begins(
     windows: dict[str, Any], now: str, begin: str
 ) -> None:
@@ -284,47 +205,30 @@ def test_a_window_that_is_over_does_not_come_again() -> None:
     assert freeze(**HOLIDAYS).next_period(moment("2027-01-03")) is None
 
 
-@pytest.mark.parametrize(
-    ("windows", "now", "text"),
-    [
-        pytest.param(
-            WEEKEND, "2026-11-28",
-            "frozen until 2026-11-30 07:00 UTC (fri 16:00 to mon 08:00, Europe/Berlin)",
-            id="a window",
-        ),
-        pytest.param(
-            NIGHTS, "2026-11-25T23:00",
-            "frozen until 2026-11-26 05:00 UTC (daily 22:00 to 06:00, Europe/Berlin)",
-            id="a night",
-        ),
-        pytest.param(
-            WEEKEND | HOLIDAYS, "2026-12-25",
-            "frozen until 2027-01-04 07:00 UTC (2026-12-23 to 2027-01-02, then fri 16:00 to mon "
-            "08:00, Europe/Berlin)",
-            id="two windows that overlap",
-        ),
-        pytest.param(
-            {"dates": [{"from": "2026-12-01T12:00", "to": "2026-12-31"}]} | NIGHTS,
-            "2026-12-30T23:00",
-            "frozen until 2027-01-01 05:00 UTC (2026-12-01T12:00 to 2026-12-31, then daily 22:00 "
-            "to 06:00, Europe/Berlin)",
-            id="only the windows that lead to the end are named",
-        ),
-        pytest.param(
-            {
-                "dates": [
-                    {"from": f"2026-12-01T{hour:02}:00", "to": f"2026-12-01T{hour + 1:02}:00"}
-                    for hour in range(5)
-                ]
-            },
-            "2026-11-30T23:00",
-            "frozen until 2026-12-01 04:00 UTC (2026-12-01T00:00 to 2026-12-01T01:00, then "
-            "2026-12-01T01:00 to 2026-12-01T02:00, then 2026-12-01T02:00 to 2026-12-01T03:00, "
-            "then 2 more, Europe/Berlin)",
-            id="of many windows the first are named",
-        ),
-    ],
-)  # fmt: skip
+@cases("windows, now, text", {
+    "a window":
+        (WEEKEND, "2026-11-28",
+         "frozen until 2026-11-30 07:00 UTC (fri 16:00 to mon 08:00, Europe/Berlin)"),
+    "a night":
+        (NIGHTS, "2026-11-25T23:00",
+         "frozen until 2026-11-26 05:00 UTC (daily 22:00 to 06:00, Europe/Berlin)"),
+    "two windows that overlap":
+        (WEEKEND | HOLIDAYS, "2026-12-25",
+         "frozen until 2027-01-04 07:00 UTC (2026-12-23 to 2027-01-02, then fri 16:00 to mon "
+         "08:00, Europe/Berlin)"),
+    "only the windows that lead to the end are named":
+        ({"dates": [{"from": "2026-12-01T12:00", "to": "2026-12-31"}]} | NIGHTS, "2026-12-30T23:00",
+         "frozen until 2027-01-01 05:00 UTC (2026-12-01T12:00 to 2026-12-31, then daily 22:00 "
+         "to 06:00, Europe/Berlin)"),
+    "of many windows the first are named":
+        (
+         {"dates": [{"from": f"2026-12-01T{hour:02}:00",
+          "to": f"2026-12-01T{hour + 1:02}:00"} for hour in range(5)]},
+         "2026-11-30T23:00",
+         "frozen until 2026-12-01 04:00 UTC (2026-12-01T00:00 to 2026-12-01T01:00, then "
+         "2026-12-01T01:00 to 2026-12-01T02:00, then 2026-12-01T02:00 to 2026-12-01T03:00, "
+         "then 2 more, Europe/Berlin)"),
+})  # fmt: skip
 def test_the_reason_of_a_freeze_is_one_line(windows: dict[str, Any], now: str, text: str) -> None:
     frozen = freeze(**windows).at(moment(now))
     assert frozen is not None

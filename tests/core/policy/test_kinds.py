@@ -6,8 +6,8 @@ import pytest
 
 from controller.core.policy import Alarm, BurnRate, LogEvents, Share, alarm_name
 from controller.core.units import format_duration
-from controller.policy_file.check.parse import parse
 from tests.core.policy.test_policy import PLAIN, changed, mistakes
+from tests.support.core import parse
 
 SHARE = {"kind": "share", "metric": "requests", "control": "errors"}
 BURN = {"kind": "burn_rate", "total": "requests", "failures": ["errors"], "slo": "99.9%"}

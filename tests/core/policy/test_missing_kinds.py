@@ -6,17 +6,27 @@ from typing import Literal
 import pytest
 
 from controller.adapters.stores.codec import dump, load
-from controller.core.commands import Command, Verb
-from controller.core.decide import Commanded, Observed, decide
-from controller.core.decision import Lower, Shift
-from controller.core.observation import Observation
-from controller.core.policy import Channel, Policy
+from controller.core.policy import Channel
 from controller.core.policy.kinds import STORED
-from controller.core.rollout import Phase, Reason, Rollout
-from controller.errors import UsageError
-from controller.policy_file.check.parse import PolicyProblems, parse
 from controller.policy_file.schema import policy_schema
 from controller.testing import installed
+from tests.support.core import (
+    Command,
+    Commanded,
+    Lower,
+    Observation,
+    Observed,
+    Phase,
+    Policy,
+    PolicyProblems,
+    Reason,
+    Rollout,
+    Shift,
+    UsageError,
+    Verb,
+    decide,
+    parse,
+)
 from tests.support.rollouts import MINUTE, NOON, POLICY, a_reading, a_rollout
 
 QUEUE = {"kind": "queue_age", "queue": "orders", "limits": {"most": "5m", "steps": [1, 2]}}

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from controller.core.policy import FrozenBaseline, Policy, Threshold
+from controller.core.policy import FrozenBaseline, Threshold
 from controller.policy_file.check import zone
-from controller.policy_file.check.parse import PolicyProblems, parse
 from controller.policy_file.check.problem import place_text
+from tests.support.cases import cases
+from tests.support.core import Policy, PolicyProblems, parse
 
 PLAIN: dict[str, Any] = {
     "version": 1,
@@ -73,197 +74,119 @@ def test_a_plain_policy_has_no_mistakes() -> None:
     assert policy.steps_text() == "10 % for 1h, 100 % for 24h"
 
 
-@pytest.mark.parametrize(
-    ("changes", "line"),
-    [
-        pytest.param(
-            {"target__boolean": "PERCENT"},
-            "target.boolean: must be another variable than `percentage`",
-            id="one variable for both",
-        ),
-        pytest.param(
-            {"target__percentage": "AWS_REGION"},
-            "target.percentage: AWS_REGION is reserved by AWS Lambda",
-            id="a variable that Lambda owns",
-        ),
-        pytest.param(
-            {"target__function": "handler:live"},
-            "target.function: expected the name or ARN of a function, without version or alias, "
-            "not 'handler:live'",
-            id="a version cannot change",
-        ),
-        pytest.param(
-            {"steps__1__weight": 10, "steps": [{"weight": 10, "bake": "1h"}] * 2},
-            "steps[1].weight: weights must climb, but 10 follows 10",
-            id="weights that stand still",
-        ),
-        pytest.param({"steps": []}, "steps: needs at least one step", id="no steps"),
-        pytest.param(
-            {"criteria__works__total": "request"},
-            "criteria.works.total: no metric is called 'request'; did you mean 'requests'?",
-            id="a metric that does not exist",
-        ),
-        pytest.param(
-            {"criteria__works__failures": ["errors", "errors"]},
-            "criteria.works.failures[1]: errors is named twice",
-            id="failures that count double",
-        ),
-        pytest.param(
-            {"criteria__works__failures": [5]},
-            "criteria.works.failures[0]: expected text, not 5",
-            id="a failure that is no name",
-        ),
-        pytest.param(
-            {"metrics__spare": {"namespace": "Shop", "name": "X", "statistic": "Sum"}},
-            "metrics.spare: no criterion uses this metric",
-            id="a metric that no criterion uses",
-        ),
-        pytest.param(
-            {"metrics__errors__statistic": "Average"},
-            "criteria.works.failures[0]: needs a count (Sum), but errors has statistic Average",
-            id="an average of errors is no count",
-        ),
-        pytest.param(
-            {"metrics__direct__statistic": "p50"},
-            "criteria.fast.baseline.frozen: compares p95 with p50 of direct",
-            id="p95 against p50",
-        ),
-        pytest.param(
-            {"metrics__direct__unit": "s"},
-            "criteria.fast.baseline.frozen: compares ms with s of direct",
-            id="milliseconds against seconds",
-        ),
-        pytest.param(
-            {"criteria__fast__baseline": {"concurrent": "direct"}},
-            "steps[1].weight: fast compares with a concurrent control, which has no traffic at "
-            "100; give this step its own list of criteria",
-            id="no control at 100",
-        ),
-        pytest.param(
-            {"criteria__fast__baseline": {"frozen": "direct"}},
-            "criteria.fast.baseline: needs either `over`, or `from` and `to`",
-            id="a frozen baseline without a window",
-        ),
-        pytest.param(
-            {"criteria__fast__baseline": 300},
-            "criteria.fast.baseline: expected a mapping, not 300",
-            id="a baseline that is a number",
-        ),
-        pytest.param(
-            {"criteria__fast__baseline": {"fixed": 0}},
-            "criteria.fast.baseline.fixed: must be above 0, not 0",
-            id="nothing is 5 % above zero",
-        ),
-        pytest.param(
-            {"criteria__works__over": "1h"},
-            "steps[0].bake: works fails after 3 windows of 1h in a row, more than a bake of 1h "
-            "holds: at least 3h",
-            id="a bake in which nothing can fail",
-        ),
-        pytest.param(
-            {"criteria__works__over": "2h", "criteria__works__failure_limit": 1},
-            "steps[0].bake: works judges windows of 2h, more than a bake of 1h holds: at least 2h",
-            id="a bake without a whole window",
-        ),
-        pytest.param(
-            {"criteria__fast__over": "2h"},
-            "steps[0].bake: fast judges windows of 2h, more than a bake of 1h holds: at least 2h",
-            id="a bake without a whole window of latency",
-        ),
-        pytest.param(
-            {"steps__0__approval": "required"},
-            "steps[0].approval: the first step takes none: whoever starts the rollout approves it "
-            "by that",
-            id="an approval of the start",
-        ),
-        pytest.param({"version": 1.0}, "version: expected 1, not 1.0", id="a version in decimals"),
-        pytest.param({"version": True}, "version: expected 1, not true", id="true is no version"),
-        pytest.param(
-            {"criteria__few": {**COUNT, "max": -1}},
-            "criteria.few.max: a count is never below 0: must be at least 0, not -1",
-            id="a count that is always too high",
-        ),
-        pytest.param(
-            {"criteria__few": {**COUNT, "min": -1}},
-            "criteria.few.min: a count is never below 0: must be at least 0, not -1",
-            id="a count that is never too low",
-        ),
-        pytest.param(
-            {"criteria__few": {**COUNT, "max": 1}, "metrics__errors__missing": "zero"},
-            "criteria.few.min_samples: must be 0, said in so many words: errors is `missing: "
-            "zero`, so while all is well there are no samples to count, and silence has to pass",
-            id="samples required of a metric that is absent in health",
-        ),
-        pytest.param(
-            {"criteria__works__over": "7m"},
-            "criteria.works.over: must be whole minutes that divide a day, like 1m, 5m or 1h, "
-            "not 7m",
-            id="a window that CloudWatch does not cut",
-        ),
-        pytest.param(
-            {"steps__0__criteria": ["work"]},
-            "steps[0].criteria[0]: no criterion is called 'work'; did you mean 'works'?",
-            id="a criterion that does not exist",
-        ),
-        pytest.param(
-            {"steps__0__criteria": []},
-            "steps[0].criteria: a step without a criterion would pass unseen; name at least one",
-            id="a gate of nothing",
-        ),
-        pytest.param(
-            {"steps__0__criteria": ["works", "works"]},
-            "steps[0].criteria[1]: works is named twice",
-            id="a criterion twice in a gate",
-        ),
-        pytest.param(
-            {"steps__0__criteria": ["works"], "steps__1__criteria": ["works"]},
-            "criteria.fast: no step has this criterion",
-            id="a criterion that never gates",
-        ),
-        pytest.param(
-            {"criteria__works__kind": "succes_rate"},
-            "criteria.works.kind: no kind of criterion is called 'succes_rate'; "
-            "did you mean 'success_rate'?",
-            id="an unknown kind",
-        ),
-        pytest.param(
-            {"criteria__works__kind": _REMOVED},
-            "criteria.works.kind: is required; one of success_rate, latency_increase, threshold, "
-            "traffic, share, burn_rate, alarm, log_events, attestation",
-            id="no kind",
-        ),
-        pytest.param(
-            {"criteria__works__judge": _REMOVED}, "criteria.works.judge: is required", id="no judge"
-        ),
-        pytest.param(
-            {"criteria__works__min_samples": True},
-            "criteria.works.min_samples: expected a whole number, not true",
-            id="true is no number",
-        ),
-        pytest.param(
-            {"criteria__works__minimum": "99%"},
-            "criteria.works.minimum: unknown key; did you mean 'min'?",
-            id="a key of another tool",
-        ),
-        pytest.param(
-            {"target__region": "eu-west-1"},
-            "target.region: unknown key; known: kind, function, percentage, boolean",
-            id="a key that resembles none",
-        ),
-        pytest.param(
-            {"version": 2}, "version: expected 1, not 2", id="a format from the future"
-        ),
-        pytest.param(
-            {"settle": None},
-            "settle: expected a number and a unit, like 90s, 10m, 1h or 2d, not nothing",
-            id="a default is not written as nothing",
-        ),
-        pytest.param({"criteria": [1]}, "criteria: expected a mapping, not a list", id="a list"),
-        pytest.param(
-            {"summary": 5}, "summary: expected text, not 5", id="a number where text is meant"
-        ),
-    ],
-)  # fmt: skip
+@cases("changes, line", {
+    "one variable for both":
+        ({"target__boolean": "PERCENT"},
+         "target.boolean: must be another variable than `percentage`"),
+    "a variable that Lambda owns":
+        ({"target__percentage": "AWS_REGION"},
+         "target.percentage: AWS_REGION is reserved by AWS Lambda"),
+    "a version cannot change":
+        ({"target__function": "handler:live"},
+         "target.function: expected the name or ARN of a function, without version or alias, "
+         "not 'handler:live'"),
+    "weights that stand still":
+        ({"steps__1__weight": 10, "steps": [{"weight": 10, "bake": "1h"}] * 2},
+         "steps[1].weight: weights must climb, but 10 follows 10"),
+    "no steps": ({"steps": []}, "steps: needs at least one step"),
+    "a metric that does not exist":
+        ({"criteria__works__total": "request"},
+         "criteria.works.total: no metric is called 'request'; did you mean 'requests'?"),
+    "failures that count double":
+        ({"criteria__works__failures": ["errors", "errors"]},
+         "criteria.works.failures[1]: errors is named twice"),
+    "a failure that is no name":
+        ({"criteria__works__failures": [5]}, "criteria.works.failures[0]: expected text, not 5"),
+    "a metric that no criterion uses":
+        ({"metrics__spare": {"namespace": "Shop", "name": "X", "statistic": "Sum"}},
+         "metrics.spare: no criterion uses this metric"),
+    "an average of errors is no count":
+        ({"metrics__errors__statistic": "Average"},
+         "criteria.works.failures[0]: needs a count (Sum), but errors has statistic Average"),
+    "p95 against p50":
+        ({"metrics__direct__statistic": "p50"},
+         "criteria.fast.baseline.frozen: compares p95 with p50 of direct"),
+    "milliseconds against seconds":
+        ({"metrics__direct__unit": "s"},
+         "criteria.fast.baseline.frozen: compares ms with s of direct"),
+    "no control at 100":
+        ({"criteria__fast__baseline": {"concurrent": "direct"}},
+         "steps[1].weight: fast compares with a concurrent control, which has no traffic at "
+         "100; give this step its own list of criteria"),
+    "a frozen baseline without a window":
+        ({"criteria__fast__baseline": {"frozen": "direct"}},
+         "criteria.fast.baseline: needs either `over`, or `from` and `to`"),
+    "a baseline that is a number":
+        ({"criteria__fast__baseline": 300}, "criteria.fast.baseline: expected a mapping, not 300"),
+    "nothing is 5 % above zero":
+        ({"criteria__fast__baseline": {"fixed": 0}},
+         "criteria.fast.baseline.fixed: must be above 0, not 0"),
+    "a bake in which nothing can fail":
+        ({"criteria__works__over": "1h"},
+         "steps[0].bake: works fails after 3 windows of 1h in a row, more than a bake of 1h "
+         "holds: at least 3h"),
+    "a bake without a whole window":
+        ({"criteria__works__over": "2h", "criteria__works__failure_limit": 1},
+         "steps[0].bake: works judges windows of 2h, more than a bake of 1h holds: at least 2h"),
+    "a bake without a whole window of latency":
+        ({"criteria__fast__over": "2h"},
+         "steps[0].bake: fast judges windows of 2h, more than a bake of 1h holds: at least 2h"),
+    "an approval of the start":
+        ({"steps__0__approval": "required"},
+         "steps[0].approval: the first step takes none: whoever starts the rollout approves it "
+         "by that"),
+    "a version in decimals": ({"version": 1.0}, "version: expected 1, not 1.0"),
+    "true is no version": ({"version": True}, "version: expected 1, not true"),
+    "a count that is always too high":
+        ({"criteria__few": {**COUNT, "max": -1}},
+         "criteria.few.max: a count is never below 0: must be at least 0, not -1"),
+    "a count that is never too low":
+        ({"criteria__few": {**COUNT, "min": -1}},
+         "criteria.few.min: a count is never below 0: must be at least 0, not -1"),
+    "samples required of a metric that is absent in health":
+        ({"criteria__few": {**COUNT, "max": 1}, "metrics__errors__missing": "zero"},
+         "criteria.few.min_samples: must be 0, said in so many words: errors is `missing: "
+         "zero`, so while all is well there are no samples to count, and silence has to pass"),
+    "a window that CloudWatch does not cut":
+        ({"criteria__works__over": "7m"},
+         "criteria.works.over: must be whole minutes that divide a day, like 1m, 5m or 1h, "
+         "not 7m"),
+    "a criterion that does not exist":
+        ({"steps__0__criteria": ["work"]},
+         "steps[0].criteria[0]: no criterion is called 'work'; did you mean 'works'?"),
+    "a gate of nothing":
+        ({"steps__0__criteria": []},
+         "steps[0].criteria: a step without a criterion would pass unseen; name at least one"),
+    "a criterion twice in a gate":
+        ({"steps__0__criteria": ["works", "works"]}, "steps[0].criteria[1]: works is named twice"),
+    "a criterion that never gates":
+        ({"steps__0__criteria": ["works"], "steps__1__criteria": ["works"]},
+         "criteria.fast: no step has this criterion"),
+    "an unknown kind":
+        ({"criteria__works__kind": "succes_rate"},
+         "criteria.works.kind: no kind of criterion is called 'succes_rate'; "
+         "did you mean 'success_rate'?"),
+    "no kind":
+        ({"criteria__works__kind": _REMOVED},
+         "criteria.works.kind: is required; one of success_rate, latency_increase, threshold, "
+         "traffic, share, burn_rate, alarm, log_events, attestation"),
+    "no judge": ({"criteria__works__judge": _REMOVED}, "criteria.works.judge: is required"),
+    "true is no number":
+        ({"criteria__works__min_samples": True},
+         "criteria.works.min_samples: expected a whole number, not true"),
+    "a key of another tool":
+        ({"criteria__works__minimum": "99%"},
+         "criteria.works.minimum: unknown key; did you mean 'min'?"),
+    "a key that resembles none":
+        ({"target__region": "eu-west-1"},
+         "target.region: unknown key; known: kind, function, percentage, boolean"),
+    "a format from the future": ({"version": 2}, "version: expected 1, not 2"),
+    "a default is not written as nothing":
+        ({"settle": None},
+         "settle: expected a number and a unit, like 90s, 10m, 1h or 2d, not nothing"),
+    "a list": ({"criteria": [1]}, "criteria: expected a mapping, not a list"),
+    "a number where text is meant": ({"summary": 5}, "summary: expected text, not 5"),
+})  # fmt: skip
 def test_a_mistake_is_reported_at_its_place(changes: dict[str, Any], line: str) -> None:
     assert line in mistakes(changed(**changes))
 
@@ -305,46 +228,27 @@ NO_PATTERN = (
 )
 
 
-@pytest.mark.parametrize(
-    ("verify", "line"),
-    [
-        pytest.param(5, ": expected a mapping, not 5", id="no mapping"),
-        pytest.param({"absent": "gateway"}, ".present: is required", id="no positive control"),
-        pytest.param({"present": "direct"}, ".absent: is required", id="nothing to be absent"),
-        pytest.param(
-            {**EVENTS, "loggroup": "x"},
-            ".loggroup: unknown key; did you mean 'log_group'?",
-            id="an unknown key",
-        ),
-        pytest.param(
-            {**EVENTS, "log_group": "/aws/lambda/handler:*"},
-            ".log_group: expected the name of a log group (letters, digits, _ - / . #; at most "
-            "512), not '/aws/lambda/handler:*'",
-            id="an ARN's end on a log group",
-        ),
-        pytest.param({**EVENTS, "absent": ""}, ".absent: must not be empty", id="every event"),
-        pytest.param(
-            {**EVENTS, "absent": "   "}, f".absent: {NO_PATTERN}'   '", id="every event, in blanks"
-        ),
-        pytest.param(
-            {**EVENTS, "absent": "gateway call"},
-            f".absent: {NO_PATTERN}'gateway call'",
-            id="two words, which CloudWatch would find apart",
-        ),
-        pytest.param(
-            {**EVENTS, "present": "?direct"},
-            f".present: {NO_PATTERN}'?direct'",
-            id="a word that may be there",
-        ),
-        pytest.param({**EVENTS, "present": "{}"}, f".present: {NO_PATTERN}'{{}}'", id="no field"),
-        pytest.param({**EVENTS, "present": '""'}, f".present: {NO_PATTERN}'\"\"'", id="no words"),
-        pytest.param(
-            {**EVENTS, "present": EVENTS["absent"]},
-            ".present: must be another event than `absent`",
-            id="one event for both",
-        ),
-    ],
-)
+@cases("verify, line", {
+    "no mapping": (5, ": expected a mapping, not 5"),
+    "no positive control": ({"absent": "gateway"}, ".present: is required"),
+    "nothing to be absent": ({"present": "direct"}, ".absent: is required"),
+    "an unknown key":
+        ({**EVENTS, "loggroup": "x"}, ".loggroup: unknown key; did you mean 'log_group'?"),
+    "an ARN's end on a log group":
+        ({**EVENTS, "log_group": "/aws/lambda/handler:*"},
+         ".log_group: expected the name of a log group (letters, digits, _ - / . #; at most "
+         "512), not '/aws/lambda/handler:*'"),
+    "every event": ({**EVENTS, "absent": ""}, ".absent: must not be empty"),
+    "every event, in blanks": ({**EVENTS, "absent": "   "}, f".absent: {NO_PATTERN}'   '"),
+    "two words, which CloudWatch would find apart":
+        ({**EVENTS, "absent": "gateway call"}, f".absent: {NO_PATTERN}'gateway call'"),
+    "a word that may be there":
+        ({**EVENTS, "present": "?direct"}, f".present: {NO_PATTERN}'?direct'"),
+    "no field": ({**EVENTS, "present": "{}"}, f".present: {NO_PATTERN}'{{}}'"),
+    "no words": ({**EVENTS, "present": '""'}, f".present: {NO_PATTERN}'\"\"'"),
+    "one event for both":
+        ({**EVENTS, "present": EVENTS["absent"]}, ".present: must be another event than `absent`"),
+})  # fmt: skip
 def test_a_mistake_in_what_verifies_a_rollback_is_one_line(verify: Any, line: str) -> None:
     lines = mistakes(changed(verify_rollback=verify))
     assert lines == [f"verify_rollback{line}"]
@@ -364,139 +268,84 @@ def test_a_function_logs_where_lambda_puts_it(function: str, group: str) -> None
     assert policy.log_group_of(policy.verify_rollback) == group
 
 
-@pytest.mark.parametrize(
-    ("freeze", "line"),
-    [
-        pytest.param(5, ": expected a mapping, not 5", id="no mapping"),
-        pytest.param({"weekly": [WEEKEND], "zone": _REMOVED}, ".zone: is required", id="no zone"),
-        pytest.param({}, ": needs at least one window: weekly, daily or dates", id="no window"),
-        pytest.param(
-            {"weekly": []},
-            ".weekly: needs at least one window; leave the key out where there is none",
-            id="a list without a window",
-        ),
-        pytest.param(
-            {"weekly": [WEEKEND] * 51},
-            ".weekly: has 51 entries, at most 50 are allowed",
-            id="more windows than anybody means",
-        ),
-        pytest.param(
-            {"weekli": [WEEKEND]}, ".weekli: unknown key; did you mean 'weekly'?", id="a key"
-        ),
-        pytest.param(
-            {"weekly": [{**WEEKEND, "til": "sun"}]},
-            ".weekly[0].til: unknown key; known: from, to",
-            id="a key of a window",
-        ),
-        pytest.param({"dates": [{"from": "2026-12-23"}]}, ".dates[0].to: is required", id="no end"),
-        pytest.param(
-            {"weekly": [{"from": "fry 16:00", "to": "mon 08:00"}]},
-            ".weekly[0].from: no weekday is called 'fry'; known: mon, tue, wed, thu, fri, sat, sun",
-            id="an unknown weekday",
-        ),
-        pytest.param(
-            {"weekly": [{"from": "fri 16:00", "to": "mon 24:00"}]},
-            ".weekly[0].to: expected a weekday and a time, like fri 16:00, not 'mon 24:00'",
-            id="a time that no clock shows",
-        ),
-        pytest.param(
-            {"weekly": [{"from": "fri 16:00", "to": "fri 16:00"}]},
-            ".weekly[0]: a window of no length: it begins and ends at fri 16:00",
-            id="a week without length",
-        ),
-        pytest.param(
-            {"daily": [{"from": "22:00", "to": "22:00"}]},
-            ".daily[0]: a window of no length: it begins and ends at 22:00",
-            id="a day without length",
-        ),
-        pytest.param(
-            {"daily": [{"from": "22:00", "to": 360}]},
-            ".daily[0].to: expected a time from 00:00 to 23:59, like 22:00, not 360",
-            id="minutes in place of a time",
-        ),
-        pytest.param(
-            {"dates": [{"from": "2026-12-23T12:00", "to": "2026-12-23T12:00"}]},
-            ".dates[0]: a window of no length: it begins and ends at 2026-12-23T12:00",
-            id="a date without length",
-        ),
-        pytest.param(
-            {"dates": [{"from": "2026-12-23", "to": "2026-12-22"}]},
-            ".dates[0]: `from` must be before `to`",
-            id="dates the wrong way round",
-        ),
-        pytest.param(
-            {"dates": [{"from": "2026-12-23T12:00", "to": "2026-12-22"}]},
-            ".dates[0]: `from` must be before `to`",
-            id="a moment after the last day",
-        ),
-        pytest.param(
-            {"dates": [{"from": "2026-02-30", "to": "2026-03-01"}]},
-            ".dates[0].from: the calendar has no 2026-02-30",
-            id="a day that is none",
-        ),
-        pytest.param(
-            {"dates": [{"from": "2026-11-27T12:00Z", "to": "2026-12-01"}]},
-            ".dates[0].from: expected a day or a local moment without a zone, like 2026-12-23 or "
-            "2026-11-27T12:00, not '2026-11-27T12:00Z'",
-            id="a moment of another zone",
-        ),
-        pytest.param(
-            {"weekly": [WEEKEND, {"from": "mon 07:00", "to": "fri 16:00"}]},
-            ": its windows cover the whole week: nothing could ever advance",
-            id="a week without a free minute",
-        ),
-        pytest.param(
-            {
-                "weekly": [
-                    {"from": "mon 00:00", "to": "thu 12:00"},
-                    {"from": "thu 12:00", "to": "mon 00:00"},
-                ]
-            },
-            ": its windows cover the whole week: nothing could ever advance",
-            id="two halves of a week",
-        ),
-        pytest.param(
-            {"daily": [{"from": "10:00", "to": "09:00"}, {"from": "08:00", "to": "10:00"}]},
-            ": its windows cover the whole week: nothing could ever advance",
-            id="days without a free minute",
-        ),
-        pytest.param(
-            {
-                "weekly": [{"from": "mon 10:00", "to": "mon 09:00"}],
-                "daily": [{"from": "08:30", "to": "10:30"}],
-            },
-            ": its windows cover the whole week: nothing could ever advance",
-            id="a week and its days without a free minute",
-        ),
-        pytest.param(
-            {"weekly": [WEEKEND], "zone": "europe/berlin"},
-            ".zone: no time zone is called 'europe/berlin'; did you mean 'Europe/Berlin'?",
-            id="a zone in small letters, which only some machines would take",
-        ),
-        pytest.param(
-            {"weekly": [WEEKEND], "zone": "New York"},
-            ".zone: no time zone is called 'New York'; did you mean 'America/New_York'?",
-            id="a city for a zone",
-        ),
-        pytest.param(
-            {"weekly": [WEEKEND], "zone": "CEST"},
-            ".zone: no time zone is called 'CEST'; IANA names are like Europe/Berlin",
-            id="an abbreviation, of which the nearest is hours away",
-        ),
-        pytest.param(
-            {"weekly": [WEEKEND], "zone": "localtime"},
-            ".zone: no time zone is called 'localtime'; IANA names are like Europe/Berlin",
-            id="a zone that is another on each machine",
-        ),
-        pytest.param(
-            {"weekly": [WEEKEND], "zone": "../../etc/passwd"},
-            ".zone: no time zone is called '../../etc/passwd'; IANA names are like Europe/Berlin",
-            id="a path",
-        ),
-        pytest.param({"weekly": [WEEKEND], "zone": ""}, ".zone: must not be empty", id="no name"),
-        pytest.param({"weekly": [WEEKEND], "zone": 1}, ".zone: expected text, not 1", id="+1"),
-    ],
-)
+@cases("freeze, line", {
+    "no mapping": (5, ": expected a mapping, not 5"),
+    "no zone": ({"weekly": [WEEKEND], "zone": _REMOVED}, ".zone: is required"),
+    "no window": ({}, ": needs at least one window: weekly, daily or dates"),
+    "a list without a window":
+        ({"weekly": []},
+         ".weekly: needs at least one window; leave the key out where there is none"),
+    "more windows than anybody means":
+        ({"weekly": [WEEKEND] * 51}, ".weekly: has 51 entries, at most 50 are allowed"),
+    "a key": ({"weekli": [WEEKEND]}, ".weekli: unknown key; did you mean 'weekly'?"),
+    "a key of a window":
+        ({"weekly": [{**WEEKEND, "til": "sun"}]}, ".weekly[0].til: unknown key; known: from, to"),
+    "no end": ({"dates": [{"from": "2026-12-23"}]}, ".dates[0].to: is required"),
+    "an unknown weekday":
+        ({"weekly": [{"from": "fry 16:00", "to": "mon 08:00"}]},
+         ".weekly[0].from: no weekday is called 'fry'; known: mon, tue, wed, thu, fri, sat, sun"),
+    "a time that no clock shows":
+        ({"weekly": [{"from": "fri 16:00", "to": "mon 24:00"}]},
+         ".weekly[0].to: expected a weekday and a time, like fri 16:00, not 'mon 24:00'"),
+    "a week without length":
+        ({"weekly": [{"from": "fri 16:00", "to": "fri 16:00"}]},
+         ".weekly[0]: a window of no length: it begins and ends at fri 16:00"),
+    "a day without length":
+        ({"daily": [{"from": "22:00", "to": "22:00"}]},
+         ".daily[0]: a window of no length: it begins and ends at 22:00"),
+    "minutes in place of a time":
+        ({"daily": [{"from": "22:00", "to": 360}]},
+         ".daily[0].to: expected a time from 00:00 to 23:59, like 22:00, not 360"),
+    "a date without length":
+        ({"dates": [{"from": "2026-12-23T12:00", "to": "2026-12-23T12:00"}]},
+         ".dates[0]: a window of no length: it begins and ends at 2026-12-23T12:00"),
+    "dates the wrong way round":
+        ({"dates": [{"from": "2026-12-23", "to": "2026-12-22"}]},
+         ".dates[0]: `from` must be before `to`"),
+    "a moment after the last day":
+        ({"dates": [{"from": "2026-12-23T12:00", "to": "2026-12-22"}]},
+         ".dates[0]: `from` must be before `to`"),
+    "a day that is none":
+        ({"dates": [{"from": "2026-02-30", "to": "2026-03-01"}]},
+         ".dates[0].from: the calendar has no 2026-02-30"),
+    "a moment of another zone":
+        ({"dates": [{"from": "2026-11-27T12:00Z", "to": "2026-12-01"}]},
+         ".dates[0].from: expected a day or a local moment without a zone, like 2026-12-23 or "
+         "2026-11-27T12:00, not '2026-11-27T12:00Z'"),
+    "a week without a free minute":
+        ({"weekly": [WEEKEND, {"from": "mon 07:00", "to": "fri 16:00"}]},
+         ": its windows cover the whole week: nothing could ever advance"),
+    "two halves of a week":
+        (
+         {"weekly": [{"from": "mon 00:00", "to": "thu 12:00"}, {"from": "thu 12:00",
+          "to": "mon 00:00"}]},
+         ": its windows cover the whole week: nothing could ever advance"),
+    "days without a free minute":
+        ({"daily": [{"from": "10:00", "to": "09:00"}, {"from": "08:00", "to": "10:00"}]},
+         ": its windows cover the whole week: nothing could ever advance"),
+    "a week and its days without a free minute":
+        (
+         {"weekly": [{"from": "mon 10:00", "to": "mon 09:00"}], "daily": [{"from": "08:30",
+          "to": "10:30"}]},
+         ": its windows cover the whole week: nothing could ever advance"),
+    "a zone in small letters, which only some machines would take":
+        ({"weekly": [WEEKEND], "zone": "europe/berlin"},
+         ".zone: no time zone is called 'europe/berlin'; did you mean 'Europe/Berlin'?"),
+    "a city for a zone":
+        ({"weekly": [WEEKEND], "zone": "New York"},
+         ".zone: no time zone is called 'New York'; did you mean 'America/New_York'?"),
+    "an abbreviation, of which the nearest is hours away":
+        ({"weekly": [WEEKEND], "zone": "CEST"},
+         ".zone: no time zone is called 'CEST'; IANA names are like Europe/Berlin"),
+    "a zone that is another on each machine":
+        ({"weekly": [WEEKEND], "zone": "localtime"},
+         ".zone: no time zone is called 'localtime'; IANA names are like Europe/Berlin"),
+    "a path":
+        ({"weekly": [WEEKEND], "zone": "../../etc/passwd"},
+         ".zone: no time zone is called '../../etc/passwd'; IANA names are like Europe/Berlin"),
+    "no name": ({"weekly": [WEEKEND], "zone": ""}, ".zone: must not be empty"),
+    "+1": ({"weekly": [WEEKEND], "zone": 1}, ".zone: expected text, not 1"),
+})  # fmt: skip
 def test_a_mistake_in_a_freeze_is_one_line(freeze: Any, line: str) -> None:
     if isinstance(freeze, dict):
         freeze = {"zone": "Europe/Berlin", **freeze}
@@ -513,55 +362,32 @@ def test_a_machine_without_time_zones_is_not_taken_for_a_wrong_zone(
     ]
 
 
-@pytest.mark.parametrize(
-    ("changes", "lines"),
-    [
-        pytest.param(
-            {"freeze": {"zone": "Berlin", "weekly": [{"from": "fri", "to": "mon 08:00"}]}},
-            [
-                "freeze.weekly[0].from: expected a weekday and a time, like fri 16:00, not 'fri'",
-                "freeze.zone: no time zone is called 'Berlin'; did you mean 'Europe/Berlin'?",
-            ],
-            id="a wrong window hides no wrong zone",
-        ),
-        pytest.param(
-            {"steps__0__approval": "required", "steps__0__bake": 5},
-            [
-                "steps[0].bake: expected a number and a unit, like 90s, 10m, 1h or 2d, not 5",
-                "steps[0].approval: the first step takes none: whoever starts the rollout "
-                "approves it by that",
-            ],
-            id="a wrong bake hides no wrong approval",
-        ),
-        pytest.param(
-            {"criteria__works__min": 99, "criteria__works__failures": ["errors", "erors"]},
-            [
-                "criteria.works.min: expected a percent with its sign, like 99.9%, not 99",
-                "criteria.works.failures[1]: no metric is called 'erors'; did you mean 'errors'?",
-            ],
-            id="a wrong bound hides no wrong name",
-        ),
-        pytest.param(
-            {"criteria__fast__judge": "x", "criteria__fast__baseline__frozen": "dirct"},
-            [
-                "criteria.fast.judge: expected 'threshold' or 'sequential', not 'x'",
-                "criteria.fast.baseline.frozen: no metric is called 'dirct'; "
-                "did you mean 'direct'?",
-            ],
-            id="a wrong judge hides no wrong baseline",
-        ),
-        pytest.param(
-            {"steps__1__bake": 5, "steps__1__weight": 10, "steps__1__criteria": ["work"]},
-            [
-                "steps[1].bake: expected a number and a unit, like 90s, 10m, 1h or 2d, not 5",
-                "steps[1].weight: weights must climb, but 10 follows 10",
-                "steps[1].weight: the last step must have weight 100, not 10",
-                "steps[1].criteria[0]: no criterion is called 'work'; did you mean 'works'?",
-            ],
-            id="a wrong bake hides neither weight nor gate",
-        ),
-    ],
-)
+@cases("changes, lines", {
+    "a wrong window hides no wrong zone":
+        ({"freeze": {"zone": "Berlin", "weekly": [{"from": "fri", "to": "mon 08:00"}]}},
+         ["freeze.weekly[0].from: expected a weekday and a time, like fri 16:00, not 'fri'",
+          "freeze.zone: no time zone is called 'Berlin'; did you mean 'Europe/Berlin'?"]),
+    "a wrong bake hides no wrong approval":
+        ({"steps__0__approval": "required", "steps__0__bake": 5},
+         ["steps[0].bake: expected a number and a unit, like 90s, 10m, 1h or 2d, not 5",
+          "steps[0].approval: the first step takes none: whoever starts the rollout "
+         "approves it by that"]),
+    "a wrong bound hides no wrong name":
+        ({"criteria__works__min": 99, "criteria__works__failures": ["errors", "erors"]},
+         ["criteria.works.min: expected a percent with its sign, like 99.9%, not 99",
+          "criteria.works.failures[1]: no metric is called 'erors'; did you mean 'errors'?"]),
+    "a wrong judge hides no wrong baseline":
+        ({"criteria__fast__judge": "x", "criteria__fast__baseline__frozen": "dirct"},
+         ["criteria.fast.judge: expected 'threshold' or 'sequential', not 'x'",
+          "criteria.fast.baseline.frozen: no metric is called 'dirct'; "
+         "did you mean 'direct'?"]),
+    "a wrong bake hides neither weight nor gate":
+        ({"steps__1__bake": 5, "steps__1__weight": 10, "steps__1__criteria": ["work"]},
+         ["steps[1].bake: expected a number and a unit, like 90s, 10m, 1h or 2d, not 5",
+          "steps[1].weight: weights must climb, but 10 follows 10",
+          "steps[1].weight: the last step must have weight 100, not 10",
+          "steps[1].criteria[0]: no criterion is called 'work'; did you mean 'works'?"]),
+})  # fmt: skip
 def test_one_mistake_in_a_part_hides_no_other(changes: dict[str, Any], lines: list[str]) -> None:
     assert mistakes(changed(**changes)) == lines
 
@@ -645,16 +471,13 @@ def test_the_sequential_judge_refuses_what_it_cannot_weigh(
     assert mistake in mistakes(data)
 
 
-@pytest.mark.parametrize(
-    ("criterion", "statistic"),
-    [
-        pytest.param({**PLAIN["criteria"]["works"], "min": "80%"}, "p95", id="four of five"),
-        pytest.param({**COUNT, "max": 10, "over": "1h"}, "p95", id="a count in an hour"),
-        pytest.param({**COUNT, "max": 0}, "p95", id="a count of none"),
-        pytest.param({**OF_LATENCY, "max": 0.5}, "p50", id="the half that is slower"),
-        pytest.param(PLAIN["criteria"]["fast"], "p99.9", id="one in a thousand"),
-    ],
-)
+@cases("criterion, statistic", {
+    "four of five": ({**PLAIN["criteria"]["works"], "min": "80%"}, "p95"),
+    "a count in an hour": ({**COUNT, "max": 10, "over": "1h"}, "p95"),
+    "a count of none": ({**COUNT, "max": 0}, "p95"),
+    "the half that is slower": ({**OF_LATENCY, "max": 0.5}, "p50"),
+    "one in a thousand": (PLAIN["criteria"]["fast"], "p99.9"),
+})  # fmt: skip
 def test_the_sequential_judge_takes(criterion: dict[str, Any], statistic: str) -> None:
     data = changed(
         metrics__latency__statistic=statistic,
@@ -702,78 +525,33 @@ def test_a_ratio_needs_counts_on_both_sides() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        pytest.param({"metrics__direct__unit": _REMOVED}, id="only one metric says its unit"),
-        pytest.param(
-            {
-                "criteria__works__over": "1m",
-                "criteria__works__failure_limit": 1,
-                "criteria__fast__over": "1m",
-                "steps__0__bake": "1m",
-            },
-            id="a bake of one window of a minute",
-        ),
-        pytest.param({"criteria__works__over": "20m"}, id="a bake of as many windows as fail"),
-        pytest.param(
-            {
-                "criteria__few": {**COUNT, "max": 1, "min_samples": 0},
-                "metrics__errors__missing": "zero",
-            },
-            id="silence that may pass",
-        ),
-        pytest.param(
-            {"criteria__some": {**COUNT, "min": 1}, "metrics__errors__missing": "zero"},
-            id="silence that is too little",
-        ),
-        pytest.param(
-            {
-                "criteria__cold": {**COUNT, "metric": "latency", "min": -1},
-                "criteria__share": {**COUNT, "per": "requests", "max": "1%"},
-                "metrics__errors__missing": "zero",
-            },
-            id="what is no count may be below 0, and a share has samples of its own",
-        ),
-        pytest.param(
-            {
-                "criteria__fast__baseline": {"concurrent": "direct"},
-                "steps__1__criteria": ["works"],
-            },
-            id="a control below 100 alone",
-        ),
-        pytest.param(
-            {"steps__0__criteria": ["works"], "steps__1__criteria": ["fast"]},
-            id="a criterion per step",
-        ),
-        pytest.param(
-            {"target__boolean": None, "max_hold": None, "freeze": None, "steps__0__approval": None},
-            id="nothing, where it may be",
-        ),
-        pytest.param(
-            {"freeze": {"zone": "UTC", "weekly": [WEEKEND, WEEKEND]}}, id="windows that overlap"
-        ),
-        pytest.param(
-            {
-                "freeze": {
-                    "zone": "Europe/Berlin",
-                    "weekly": [{"from": "mon 10:00", "to": "mon 09:59"}],
-                    "daily": [{"from": "00:00", "to": "09:59"}, {"from": "10:00", "to": "23:59"}],
-                }
-            },
-            id="a free minute in a week",
-        ),
-        pytest.param(
-            {
-                "freeze": {
-                    "zone": "Europe/Berlin",
-                    "dates": [{"from": "2026-12-24", "to": "2026-12-24"}],
-                }
-            },
-            id="a single day",
-        ),
-    ],
-)
+@cases("changes", {
+    "only one metric says its unit": {"metrics__direct__unit": _REMOVED},
+    "a bake of one window of a minute":
+        {"criteria__works__over": "1m", "criteria__works__failure_limit": 1,
+         "criteria__fast__over": "1m", "steps__0__bake": "1m"},
+    "a bake of as many windows as fail": {"criteria__works__over": "20m"},
+    "silence that may pass":
+        {"criteria__few": {**COUNT, "max": 1, "min_samples": 0},
+         "metrics__errors__missing": "zero"},
+    "silence that is too little":
+        {"criteria__some": {**COUNT, "min": 1}, "metrics__errors__missing": "zero"},
+    "what is no count may be below 0, and a share has samples of its own":
+        {"criteria__cold": {**COUNT, "metric": "latency", "min": -1}, "criteria__share": {**COUNT,
+         "per": "requests", "max": "1%"}, "metrics__errors__missing": "zero"},
+    "a control below 100 alone":
+        {"criteria__fast__baseline": {"concurrent": "direct"}, "steps__1__criteria": ["works"]},
+    "a criterion per step": {"steps__0__criteria": ["works"], "steps__1__criteria": ["fast"]},
+    "nothing, where it may be":
+        {"target__boolean": None, "max_hold": None, "freeze": None, "steps__0__approval": None},
+    "windows that overlap": {"freeze": {"zone": "UTC", "weekly": [WEEKEND, WEEKEND]}},
+    "a free minute in a week":
+        {"freeze": {"zone": "Europe/Berlin", "weekly": [{"from": "mon 10:00", "to": "mon 09:59"}],
+         "daily": [{"from": "00:00", "to": "09:59"}, {"from": "10:00", "to": "23:59"}]}},
+    "a single day":
+        {"freeze": {"zone": "Europe/Berlin", "dates": [{"from": "2026-12-24",
+         "to": "2026-12-24"}]}},
+})  # fmt: skip
 def test_what_makes_sense_is_no_mistake(changes: dict[str, Any]) -> None:
     assert parse(changed(**changes)).name == "checkout"
 
@@ -951,65 +729,34 @@ _INLINE_SECRET = (
 _ONE_PLACE = "notify[0].webhook: names one place: either `secret` or `environment`"
 
 
-@pytest.mark.parametrize(
-    ("channel", "line"),
-    [
-        pytest.param({"kind": "slack", "webhook": _HIDDEN}, _INLINE_SECRET, id="a URL"),
-        pytest.param({"kind": "slack", "webhook": "hunter2"}, _INLINE_SECRET, id="a secret"),
-        pytest.param(
-            {"kind": "slack", "webhook": {"environment": _HIDDEN}},
-            _INLINE_SECRET,
-            id="a URL as a name",
-        ),
-        pytest.param(
-            {"kind": "slack", "webhook": {"url": _HIDDEN}},
-            _INLINE_SECRET,
-            id="a URL under another key",
-        ),
-        pytest.param(
-            {"kind": "slack", "webhook": {"environment": "A", "secret": "b"}},
-            _ONE_PLACE,
-            id="two places",
-        ),
-        pytest.param({"kind": "slack", "webhook": {}}, _ONE_PLACE, id="no place"),
-        pytest.param(
-            {"kind": "slack", "webhook": {"environment": "A", "hosts": "b"}},
-            "notify[0].webhook.hosts: unknown key; known: secret, environment",
-            id="a key in the wrong place",
-        ),
-        pytest.param(
-            {"kind": "slack", "webhook": {"environment": "A"}, "hosts": ["https://x"]},
-            "notify[0].hosts[0]: expected the name of a host in small letters, without a scheme, a "
-            "port or a path, not 'https://x'",
-            id="a host that is none",
-        ),
-        pytest.param(
-            {"kind": "mail"},
-            "notify[0].kind: no kind of channel is called 'mail'; known: sns, slack, eventbridge",
-            id="an unknown kind",
-        ),
-        pytest.param(
-            {"topic": _TOPIC},
-            "notify[0].kind: is required; one of sns, slack, eventbridge",
-            id="no kind",
-        ),
-        pytest.param(
-            {"kind": "sns", "topic": "rollouts"},
-            "notify[0].topic: expected the ARN of an SNS topic, not 'rollouts'",
-            id="a topic by its name",
-        ),
-        pytest.param(
-            {"kind": "sns", "topic": _TOPIC, "tpoic": 1},
-            "notify[0].tpoic: unknown key; did you mean 'topic'?",
-            id="a mistyped key",
-        ),
-        pytest.param(
-            {"kind": "eventbridge", "least": "loud"},
-            "notify[0].least: expected 'info', 'warning' or 'critical', not 'loud'",
-            id="a severity that is none",
-        ),
-    ],
-)
+@cases("channel, line", {
+    "a URL": ({"kind": "slack", "webhook": _HIDDEN}, _INLINE_SECRET),
+    "a secret": ({"kind": "slack", "webhook": "hunter2"}, _INLINE_SECRET),
+    "a URL as a name": ({"kind": "slack", "webhook": {"environment": _HIDDEN}}, _INLINE_SECRET),
+    "a URL under another key": ({"kind": "slack", "webhook": {"url": _HIDDEN}}, _INLINE_SECRET),
+    "two places": ({"kind": "slack", "webhook": {"environment": "A", "secret": "b"}}, _ONE_PLACE),
+    "no place": ({"kind": "slack", "webhook": {}}, _ONE_PLACE),
+    "a key in the wrong place":
+        ({"kind": "slack", "webhook": {"environment": "A", "hosts": "b"}},
+         "notify[0].webhook.hosts: unknown key; known: secret, environment"),
+    "a host that is none":
+        ({"kind": "slack", "webhook": {"environment": "A"}, "hosts": ["https://x"]},
+         "notify[0].hosts[0]: expected the name of a host in small letters, without a scheme, a "
+         "port or a path, not 'https://x'"),
+    "an unknown kind":
+        ({"kind": "mail"},
+         "notify[0].kind: no kind of channel is called 'mail'; known: sns, slack, eventbridge"),
+    "no kind": ({"topic": _TOPIC}, "notify[0].kind: is required; one of sns, slack, eventbridge"),
+    "a topic by its name":
+        ({"kind": "sns", "topic": "rollouts"},
+         "notify[0].topic: expected the ARN of an SNS topic, not 'rollouts'"),
+    "a mistyped key":
+        ({"kind": "sns", "topic": _TOPIC, "tpoic": 1},
+         "notify[0].tpoic: unknown key; did you mean 'topic'?"),
+    "a severity that is none":
+        ({"kind": "eventbridge", "least": "loud"},
+         "notify[0].least: expected 'info', 'warning' or 'critical', not 'loud'"),
+})  # fmt: skip
 def test_a_mistake_in_a_channel_is_reported_at_its_place_without_the_secret(
     channel: Any, line: str
 ) -> None:
@@ -1023,22 +770,14 @@ def test_a_list_of_channels_is_not_empty() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("changes", "every"),
-    [
-        pytest.param({}, None, id="no channel"),
-        pytest.param({"summary_every": "1h"}, None, id="a period without a channel"),
-        pytest.param({"notify": [{"kind": "eventbridge"}]}, timedelta(hours=1), id="an hour"),
-        pytest.param(
-            {"notify": [{"kind": "eventbridge"}], "summary_every": "6h"},
-            timedelta(hours=6),
-            id="as it says",
-        ),
-        pytest.param(
-            {"notify": [{"kind": "eventbridge"}], "summary_every": "0s"}, None, id="never"
-        ),
-    ],
-)
+@cases("changes, every", {
+    "no channel": ({}, None),
+    "a period without a channel": ({"summary_every": "1h"}, None),
+    "an hour": ({"notify": [{"kind": "eventbridge"}]}, timedelta(hours=1)),
+    "as it says":
+        ({"notify": [{"kind": "eventbridge"}], "summary_every": "6h"}, timedelta(hours=6)),
+    "never": ({"notify": [{"kind": "eventbridge"}], "summary_every": "0s"}, None),
+})  # fmt: skip
 def test_a_bake_at_100_is_summed_up_where_there_is_a_channel(
     changes: dict[str, Any], every: timedelta | None
 ) -> None:

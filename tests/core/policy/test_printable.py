@@ -7,14 +7,14 @@ from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_orig
 import pytest
 from pydantic import BaseModel
 
-from controller.core.policy import Channel, Criterion, Policy, TargetSpec
+from controller.core.policy import Channel, Criterion, TargetSpec
 from controller.core.policy.criteria import CRITERIA
 from controller.core.policy.kinds import Kinds
 from controller.core.policy.notify import CHANNELS
 from controller.core.policy.targets import TARGETS
 from controller.errors import PolicyError
-from controller.policy_file.check.parse import PolicyProblems, parse
 from controller.policy_file.loader import loads
+from tests.support.core import Policy, PolicyProblems, parse
 from tests.support.hostile import HARMLESS_TEXTS, HOSTILE_TEXTS
 from tests.support.rollouts import a_policy
 

@@ -6,11 +6,17 @@ from datetime import timedelta
 import pytest
 
 from controller.core import transitions
-from controller.core.decide import Observed, decide
-from controller.core.decision import Shift
-from controller.core.observation import Observation, Series
-from controller.core.policy import Policy
-from controller.core.rollout import Intent, Reason, Rollout
+from tests.support.core import (
+    Intent,
+    Observation,
+    Observed,
+    Policy,
+    Reason,
+    Rollout,
+    Series,
+    Shift,
+    decide,
+)
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_series
 from tests.support.three_steps import (
     AT_10,

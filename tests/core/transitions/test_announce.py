@@ -5,16 +5,26 @@ from datetime import timedelta
 
 import pytest
 
-from controller.core.commands import Command, Verb, apply_command
-from controller.core.decide import with_refused_rollback
-from controller.core.decision import Decision, Notice, Severity
-from controller.core.message import Page
-from controller.core.observation import Observation, UnreadableTarget
-from controller.core.policy import Policy
-from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.commands import apply_command
 from controller.core.transitions.announce import REPEAT_EVERY, REPEAT_FOR
 from controller.core.transitions.rollback import ROLLBACK_GUARD
-from controller.errors import UsageError
+from tests.support.cases import cases
+from tests.support.core import (
+    Command,
+    Decision,
+    Notice,
+    Observation,
+    Page,
+    Phase,
+    Policy,
+    Reason,
+    Rollout,
+    Severity,
+    UnreadableTarget,
+    UsageError,
+    Verb,
+    with_refused_rollback,
+)
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
@@ -100,14 +110,11 @@ def test_hours_without_a_tick_are_summed_up_once() -> None:
     assert summaries(a_policy(notify=CHANNELS, steps=LONG), range(1, 118, 116)) == [117]
 
 
-@pytest.mark.parametrize(
-    ("parts", "minutes"),
-    [
-        pytest.param({}, [], id="no channel"),
-        pytest.param({"notify": CHANNELS, "summary_every": "0s"}, [], id="switched off"),
-        pytest.param({"notify": CHANNELS, "summary_every": "30m"}, [30, 60, 90], id="more often"),
-    ],
-)
+@cases("parts, minutes", {
+    "no channel": ({}, []),
+    "switched off": ({"notify": CHANNELS, "summary_every": "0s"}, []),
+    "more often": ({"notify": CHANNELS, "summary_every": "30m"}, [30, 60, 90]),
+})  # fmt: skip
 def test_a_policy_sets_the_period_of_summaries(
     parts: dict[str, object], minutes: list[int]
 ) -> None:
@@ -221,14 +228,11 @@ def test_an_acknowledgement_needs_no_note_and_is_recorded_with_when_and_at_which
     assert [one.severity for one in decision.notices] == [Severity.INFO]
 
 
-@pytest.mark.parametrize(
-    "rollout",
-    [
-        pytest.param(with_channel(AT_10), id="nothing is critical"),
-        pytest.param(ack(drifted().rollout).rollout, id="it was acknowledged"),
-        pytest.param(decide_tick(AT_10, a_reading(70), 1).rollout, id="the policy has no channel"),
-    ],
-)
+@cases("rollout", {
+    "nothing is critical": with_channel(AT_10),
+    "it was acknowledged": ack(drifted().rollout).rollout,
+    "the policy has no channel": decide_tick(AT_10, a_reading(70), 1).rollout,
+})  # fmt: skip
 def test_an_acknowledgement_of_nothing_is_refused(rollout: Rollout) -> None:
     with pytest.raises(UsageError) as caught:
         ack(rollout)

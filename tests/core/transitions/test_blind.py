@@ -6,18 +6,20 @@ from datetime import timedelta
 
 import pytest
 
-from controller.core.decide import Observed, decide
-from controller.core.decision import Severity
-from controller.core.observation import (
+from tests.support.cases import cases
+from tests.support.core import (
     AlarmReading,
     AlarmState,
     Observation,
+    Observed,
     QueryStatus,
+    Rollout,
     Series,
+    Severity,
     TargetReading,
     UnreadableTarget,
+    decide,
 )
-from controller.core.rollout import Rollout
 from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     AT_100,
@@ -132,22 +134,16 @@ UNREAD = AlarmReading(AlarmState.UNREAD, reason="AccessDenied")
 THROTTLED = Series(answer=QueryStatus.ERROR, message="throttled")
 
 
-@pytest.mark.parametrize(
-    ("series", "alarms", "text"),
-    [
-        pytest.param({}, {"red": UNREAD}, "any alarm for 20m (AccessDenied)", id="alarms"),
-        pytest.param({"log:C": THROTTLED}, {}, "any log event for 20m (throttled)", id="logs"),
-        pytest.param({"log:C": THROTTLED}, {"red": UNREAD},
-                     "any log event or alarm for 20m (throttled)", id="both"),
-        pytest.param({"log:C": Series()}, {"red": UNREAD}, "", id="a log that is read is sight"),
-        pytest.param({"log:C": THROTTLED}, {"red": AlarmReading(AlarmState.OK)}, "",
-                     id="so is an alarm"),
-        pytest.param({**HEALTHY, "log:C": THROTTLED}, {"red": UNREAD}, "",
-                     id="metrics that answer are enough"),
-        pytest.param(OUTAGE, {"red": AlarmReading(AlarmState.OK)},
-                     "any metric for 20m (Throttling)", id="an alarm that is read is no metric"),
-    ],
-)  # fmt: skip
+@cases("series, alarms, text", {
+    "alarms": ({}, {"red": UNREAD}, "any alarm for 20m (AccessDenied)"),
+    "logs": ({"log:C": THROTTLED}, {}, "any log event for 20m (throttled)"),
+    "both": ({"log:C": THROTTLED}, {"red": UNREAD}, "any log event or alarm for 20m (throttled)"),
+    "a log that is read is sight": ({"log:C": Series()}, {"red": UNREAD}, ""),
+    "so is an alarm": ({"log:C": THROTTLED}, {"red": AlarmReading(AlarmState.OK)}, ""),
+    "metrics that answer are enough": ({**HEALTHY, "log:C": THROTTLED}, {"red": UNREAD}, ""),
+    "an alarm that is read is no metric":
+        (OUTAGE, {"red": AlarmReading(AlarmState.OK)}, "any metric for 20m (Throttling)"),
+})  # fmt: skip
 def test_without_metrics_logs_and_alarms_are_all_there_is_to_see(
     series: Mapping[str, Series], alarms: Mapping[str, AlarmReading], text: str
 ) -> None:

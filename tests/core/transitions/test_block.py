@@ -7,12 +7,22 @@ from typing import Any
 
 import pytest
 
-from controller.core.commands import Verb
-from controller.core.decision import Decision, Severity, Shift
-from controller.core.observation import Series, TargetReading, UnreadableTarget
-from controller.core.policy import Policy
-from controller.core.rollout import Intent, Phase, Reason, Rollout
-from controller.core.transitions import is_raise_frozen
+from tests.support.cases import cases
+from tests.support.core import (
+    Decision,
+    Intent,
+    Phase,
+    Policy,
+    Reason,
+    Rollout,
+    Series,
+    Severity,
+    Shift,
+    TargetReading,
+    UnreadableTarget,
+    Verb,
+    is_raise_frozen,
+)
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_series
 from tests.support.three_steps import (
     AT_10,
@@ -81,19 +91,11 @@ ALL_DAY = {"requests:Sum@60": a_series([100] * 600), "errors:Sum@60": a_series([
 # --- Delays ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("rollout", "reason", "why"),
-    [
-        pytest.param(FROZEN, Reason.FROZEN, WHY_FROZEN, id="frozen"),
-        pytest.param(UNAPPROVED, Reason.AWAITING_APPROVAL, WHY_UNAPPROVED, id="not approved"),
-        pytest.param(
-            BOTH,
-            Reason.AWAITING_APPROVAL,
-            f"{WHY_FROZEN}; {WHY_UNAPPROVED}",
-            id="frozen, not approved",
-        ),
-    ],
-)
+@cases("rollout, reason, why", {
+    "frozen": (FROZEN, Reason.FROZEN, WHY_FROZEN),
+    "not approved": (UNAPPROVED, Reason.AWAITING_APPROVAL, WHY_UNAPPROVED),
+    "frozen, not approved": (BOTH, Reason.AWAITING_APPROVAL, f"{WHY_FROZEN}; {WHY_UNAPPROVED}"),
+})  # fmt: skip
 def test_a_gate_that_passes_waits_and_names_the_block(
     rollout: Rollout, reason: Reason, why: str
 ) -> None:
@@ -104,31 +106,19 @@ def test_a_gate_that_passes_waits_and_names_the_block(
     assert after.blocked == why
 
 
-@pytest.mark.parametrize(
-    ("rollout", "weight", "minute", "held"),
-    [
-        pytest.param(RAISE_IN_FREEZE, 50, 10, True, id="in the freeze"),
-        pytest.param(RAISE_IN_FREEZE, 50, 9, False, id="before it"),
-        pytest.param(RAISE_IN_FREEZE, 50, OVER, False, id="after it"),
-        pytest.param(
-            replace(RAISE_IN_FREEZE, updated=NOON + 10 * MINUTE), 50, 9, True,
-            id="a clock that is behind the decision",
-        ),
-        pytest.param(
-            replace(RAISE_IN_FREEZE, intent=Intent(10, 100, "token-1", NOON)), 10, 10, False,
-            id="what is taken back is not a raise",
-        ),
-        pytest.param(
-            replace(RAISE_IN_FREEZE, intent=Intent(50, 50, "token-1", NOON)), 50, 10, False,
-            id="nor is the weight that is live",
-        ),
-        pytest.param(RAISE_IN_FREEZE, 70, 10, False, id="nor a weight that was not decided"),
-        pytest.param(
-            replace(RAISE_IN_FREEZE, phase=PAUSED), 50, 10, False,
-            id="nor a weight that an operator sets",
-        ),
-    ],
-)  # fmt: skip
+@cases("rollout, weight, minute, held", {
+    "in the freeze": (RAISE_IN_FREEZE, 50, 10, True),
+    "before it": (RAISE_IN_FREEZE, 50, 9, False),
+    "after it": (RAISE_IN_FREEZE, 50, OVER, False),
+    "a clock that is behind the decision":
+        (replace(RAISE_IN_FREEZE, updated=NOON + 10 * MINUTE), 50, 9, True),
+    "what is taken back is not a raise":
+        (replace(RAISE_IN_FREEZE, intent=Intent(10, 100, "token-1", NOON)), 10, 10, False),
+    "nor is the weight that is live":
+        (replace(RAISE_IN_FREEZE, intent=Intent(50, 50, "token-1", NOON)), 50, 10, False),
+    "nor a weight that was not decided": (RAISE_IN_FREEZE, 70, 10, False),
+    "nor a weight that an operator sets": (replace(RAISE_IN_FREEZE, phase=PAUSED), 50, 10, False),
+})  # fmt: skip
 def test_a_raise_is_held_back_where_a_freeze_has_begun_since_it_was_decided(
     rollout: Rollout, weight: int, minute: int, held: bool
 ) -> None:
@@ -136,38 +126,22 @@ def test_a_raise_is_held_back_where_a_freeze_has_begun_since_it_was_decided(
     assert is_raise_frozen(rollout, move, NOON + minute * MINUTE) is held
 
 
-@pytest.mark.parametrize(
-    ("rollout", "target", "minute", "measured", "phase", "move"),
-    [
-        pytest.param(
-            BOTH, a_reading(10), 15, FAILING, ROLLING_BACK, LOWER,
-            id="a criterion that fails goes back",
-        ),
-        pytest.param(BOTH, a_reading(0), 15, HEALTHY, ROLLED_BACK, None, id="0 % ends it"),
-        pytest.param(BOTH, a_reading(30), 15, HEALTHY, PAUSED, None, id="drift pauses"),
-        pytest.param(
-            at_10(FREEZE, APPROVAL, {"on_inconclusive": "rollback"}),
-            a_reading(10), 32, TOO_FEW_REQUESTS, ROLLING_BACK, LOWER,
-            id="an inconclusive gate goes back where the policy says so",
-        ),
-        pytest.param(
-            BOTH, a_reading(10), 32, TOO_FEW_REQUESTS, PAUSED, None,
-            id="an inconclusive gate pauses",
-        ),
-        pytest.param(
-            replace(AT_100, policy=BOTH.policy), a_reading(100), 35, HEALTHY, SUCCEEDED, None,
-            id="the last gate that passes is a success",
-        ),
-        pytest.param(
-            replace(RESTORING, policy=BOTH.policy), a_reading(100), 15, HEALTHY, PROGRESSING,
-            Shift(10, "token-1"), id="a weight that is taken back is written",
-        ),
-        pytest.param(
-            replace(ON_HOLD, policy=BOTH.policy), a_reading(10), 20, FAILING, ROLLING_BACK, LOWER,
-            id="a pause whose gate fails goes back",
-        ),
-    ],
-)  # fmt: skip
+@cases("rollout, target, minute, measured, phase, move", {
+    "a criterion that fails goes back": (BOTH, a_reading(10), 15, FAILING, ROLLING_BACK, LOWER),
+    "0 % ends it": (BOTH, a_reading(0), 15, HEALTHY, ROLLED_BACK, None),
+    "drift pauses": (BOTH, a_reading(30), 15, HEALTHY, PAUSED, None),
+    "an inconclusive gate goes back where the policy says so":
+        (at_10(FREEZE, APPROVAL, {"on_inconclusive": "rollback"}), a_reading(10), 32,
+         TOO_FEW_REQUESTS, ROLLING_BACK, LOWER),
+    "an inconclusive gate pauses": (BOTH, a_reading(10), 32, TOO_FEW_REQUESTS, PAUSED, None),
+    "the last gate that passes is a success":
+        (replace(AT_100, policy=BOTH.policy), a_reading(100), 35, HEALTHY, SUCCEEDED, None),
+    "a weight that is taken back is written":
+        (replace(RESTORING, policy=BOTH.policy), a_reading(100), 15, HEALTHY, PROGRESSING,
+         Shift(10, "token-1")),
+    "a pause whose gate fails goes back":
+        (replace(ON_HOLD, policy=BOTH.policy), a_reading(10), 20, FAILING, ROLLING_BACK, LOWER),
+})  # fmt: skip
 def test_nothing_but_an_advance_is_delayed(
     rollout: Rollout,
     target: TargetReading,
@@ -243,13 +217,10 @@ ADVANCE = {"on_inconclusive": "advance"}
 UNPROVEN = "the gate at 10 % stayed inconclusive and the policy says advance"
 
 
-@pytest.mark.parametrize(
-    ("rollout", "why"),
-    [
-        pytest.param(at_10(FREEZE, ADVANCE), WHY_FROZEN, id="frozen"),
-        pytest.param(at_10(APPROVAL, ADVANCE), WHY_UNAPPROVED, id="not approved"),
-    ],
-)
+@cases("rollout, why", {
+    "frozen": (at_10(FREEZE, ADVANCE), WHY_FROZEN),
+    "not approved": (at_10(APPROVAL, ADVANCE), WHY_UNAPPROVED),
+})  # fmt: skip
 def test_an_unproven_advance_waits_too(rollout: Rollout, why: str) -> None:
     decision = decide_tick(rollout, a_reading(10), 32, TOO_FEW_REQUESTS)
     assert (decision.rollout.sentence, decision.move) == (f"{UNPROVEN}; {why}", None)
@@ -281,27 +252,21 @@ def test_a_gate_that_passes_needs_no_target_while_it_waits_whatever_the_policy_s
 # --- Gates that lose their verdict ----------------------------------------------------------------
 
 
-WITHOUT_VERDICT = pytest.mark.parametrize(
-    ("target", "measured"),
-    [
-        pytest.param(a_reading(10), NO_DATA, id="the canary falls silent"),
-        pytest.param(a_reading(10), OUTAGE, id="no metric is answered"),
-        pytest.param(a_reading(10, UPDATE_IN_PROGRESS), ALL_DAY, id="the target is busy"),
-        pytest.param(UNREADABLE, ALL_DAY, id="the target cannot be read"),
-    ],
-)
+WITHOUT_VERDICT = cases("target, measured", {
+    "the canary falls silent": (a_reading(10), NO_DATA),
+    "no metric is answered": (a_reading(10), OUTAGE),
+    "the target is busy": (a_reading(10, UPDATE_IN_PROGRESS), ALL_DAY),
+    "the target cannot be read": (UNREADABLE, ALL_DAY),
+})  # fmt: skip
 NO_ADVANCE = pytest.mark.parametrize("then", ["pause", "rollback"])
 
 
 @WITHOUT_VERDICT
 @NO_ADVANCE
-@pytest.mark.parametrize(
-    ("parts", "reason"),
-    [
-        pytest.param([FREEZE], Reason.FROZEN, id="frozen"),
-        pytest.param([APPROVAL], Reason.AWAITING_APPROVAL, id="not approved"),
-    ],
-)
+@cases("parts, reason", {
+    "frozen": ([FREEZE], Reason.FROZEN),
+    "not approved": ([APPROVAL], Reason.AWAITING_APPROVAL),
+})  # fmt: skip
 def test_a_gate_that_loses_its_verdict_spends_no_hold_while_it_could_not_go_up_anyway(
     parts: list[Mapping[str, Any]],
     reason: Reason,
@@ -403,36 +368,27 @@ def test_a_gate_that_finds_its_verdict_again_is_not_reported_again() -> None:
 # --- Sentences and notices ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("rollout", "minute", "following", "at"),
-    [
-        pytest.param(
-            FROZEN, 5, f"50 % at 2026-11-24 18:00 UTC if every criterion passes; {WHY_FROZEN}",
-            OVER, id="baking towards a freeze",
-        ),
-        pytest.param(
-            UNAPPROVED, 5, "50 % at 2026-11-24 12:15 UTC if every criterion passes and it is "
-            "approved (rolloutctl approve checkout#1)", 15, id="baking towards an approval",
-        ),
-        pytest.param(
-            replace(UNAPPROVED, approved=1), 5,
-            "50 % at 2026-11-24 12:15 UTC if every criterion passes", 15, id="approved ahead",
-        ),
-        pytest.param(
-            BOTH, 5, "50 % at 2026-11-24 18:00 UTC if every criterion passes and it is approved "
-            f"(rolloutctl approve checkout#1); {WHY_FROZEN}", OVER, id="baking towards both",
-        ),
-        pytest.param(FROZEN, 15, "50 % at 2026-11-24 18:00 UTC", OVER, id="frozen"),
-        pytest.param(
-            BOTH, 15, "50 % once it is approved, not before 2026-11-24 18:00 UTC; reminds once a "
-            "day", 15 + 24 * 60, id="frozen, not approved",
-        ),
-        pytest.param(
-            UNAPPROVED, 15, "50 % once it is approved; reminds once a day", 15 + 24 * 60,
-            id="not approved",
-        ),
-    ],
-)  # fmt: skip
+@cases("rollout, minute, following, at", {
+    "baking towards a freeze":
+        (FROZEN, 5, f"50 % at 2026-11-24 18:00 UTC if every criterion passes; {WHY_FROZEN}", OVER),
+    "baking towards an approval":
+        (UNAPPROVED, 5,
+         "50 % at 2026-11-24 12:15 UTC if every criterion passes and it is "
+         "approved (rolloutctl approve checkout#1)", 15),
+    "approved ahead":
+        (replace(UNAPPROVED, approved=1), 5,
+         "50 % at 2026-11-24 12:15 UTC if every criterion passes", 15),
+    "baking towards both":
+        (BOTH, 5,
+         "50 % at 2026-11-24 18:00 UTC if every criterion passes and it is approved "
+         f"(rolloutctl approve checkout#1); {WHY_FROZEN}", OVER),
+    "frozen": (FROZEN, 15, "50 % at 2026-11-24 18:00 UTC", OVER),
+    "frozen, not approved":
+        (BOTH, 15,
+         "50 % once it is approved, not before 2026-11-24 18:00 UTC; reminds once a " "day",
+         15 + 24 * 60),
+    "not approved": (UNAPPROVED, 15, "50 % once it is approved; reminds once a day", 15 + 24 * 60),
+})  # fmt: skip
 def test_the_next_action_names_the_block(
     rollout: Rollout, minute: float, following: str, at: float
 ) -> None:

@@ -6,12 +6,25 @@ from datetime import timedelta
 
 import pytest
 
-from controller.core.commands import Command, Verb, apply_command
-from controller.core.decide import Observed, decide
-from controller.core.decision import Decision, Severity, Shift
-from controller.core.observation import Consent, HookAnswer, Observation, Series
-from controller.core.rollout import Phase, Reason, Rollout
-from controller.errors import UsageError
+from controller.core.commands import apply_command
+from tests.support.cases import cases
+from tests.support.core import (
+    Command,
+    Consent,
+    Decision,
+    HookAnswer,
+    Observation,
+    Observed,
+    Phase,
+    Reason,
+    Rollout,
+    Series,
+    Severity,
+    Shift,
+    UsageError,
+    Verb,
+    decide,
+)
 from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import AT_10, AT_100, FAILING, HEALTHY, TOO_FEW_REQUESTS, at_weight
 
@@ -61,28 +74,18 @@ def test_a_hook_whose_answer_is_missing_is_called() -> None:
     assert tick(GATED, {GATE: YES}).hooks_to_call == (CI,)
 
 
-@pytest.mark.parametrize(
-    ("answers", "text"),
-    [
-        pytest.param(
-            {GATE: NO, CI: YES},
-            "before_advance: lambda gate refuses: a release is under way",
-            id="one refuses",
-        ),
-        pytest.param(
-            {GATE: YES, CI: GONE},
-            "before_advance: https ci.example.com did not answer: ci.example.com could not be "
-            "reached",
-            id="one does not answer",
-        ),
-        pytest.param(
-            {GATE: NO, CI: GONE},
-            "before_advance: lambda gate refuses: a release is under way; https ci.example.com did "
-            "not answer: ci.example.com could not be reached",
-            id="both",
-        ),
-    ],
-)
+@cases("answers, text", {
+    "one refuses":
+        ({GATE: NO, CI: YES}, "before_advance: lambda gate refuses: a release is under way"),
+    "one does not answer":
+        ({GATE: YES, CI: GONE},
+         "before_advance: https ci.example.com did not answer: ci.example.com could not be "
+         "reached"),
+    "both":
+        ({GATE: NO, CI: GONE},
+         "before_advance: lambda gate refuses: a release is under way; https ci.example.com did "
+         "not answer: ci.example.com could not be reached"),
+})  # fmt: skip
 def test_without_it_the_rollout_waits_and_says_why(
     answers: Mapping[str, HookAnswer], text: str
 ) -> None:

@@ -7,11 +7,22 @@ from typing import Any
 import pytest
 
 from controller.core import transitions
-from controller.core.commands import DriftResolution, Verb
-from controller.core.decision import Decision, Notice, Severity, Shift
-from controller.core.judge.evidence import BaselineMeasurement
-from controller.core.observation import Series, TargetReading, UnreadableTarget
-from controller.core.rollout import Intent, Reason, Rollout
+from tests.support.cases import cases
+from tests.support.core import (
+    BaselineMeasurement,
+    Decision,
+    DriftResolution,
+    Intent,
+    Notice,
+    Reason,
+    Rollout,
+    Series,
+    Severity,
+    Shift,
+    TargetReading,
+    UnreadableTarget,
+    Verb,
+)
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
@@ -253,48 +264,33 @@ HOW_TO_GO_ON = (
 )
 
 
-@pytest.mark.parametrize(
-    ("rollout", "target", "minute", "measured", "entry", "severity", "text"),
-    [
-        pytest.param(
-            RAISING, a_reading(10, token="token-9"), 1, NO_DATA, ("paused", 10, 50), WARNING,
-            " is paused: the target still shows 10 % and was changed by another hand after 50 % "
-            "was decided, so nobody can say whether that was written.",
-            id="an uncertain raise",
-        ),
-        pytest.param(
-            NOT_A_RAISE, a_reading(100, UPDATE_IN_PROGRESS), 10.1, NO_DATA,
-            ("paused", 100, 100), WARNING,
-            " is paused: 100 % was still not in force 10m after the first look at it: the update "
-            "is still in progress.",
-            id="what raised nothing and takes too long",
-        ),
-        pytest.param(
-            AT_10, a_reading(30), 5, HEALTHY, ("paused", 30, 10), CRITICAL,
-            " is paused: another hand moved the weight: NEW_PATH_PERCENTAGE=30 where 10 % was "
-            "asked for.",
-            id="drift",
-        ),
-        pytest.param(
-            AT_10, a_reading(10), 32, TOO_FEW_REQUESTS, ("paused", 10, 10), WARNING,
-            " is paused: still held at 10 % 20m after the bake: works has too few samples: 27 of "
-            "50 that a pass needs; last 100%, at least 99% asked; 0 failures: at most 10.6% fail "
-            "at 95 % confidence, so 99% itself is not shown (that takes 299 without one).",
-            id="a gate without a verdict",
-        ),
-        pytest.param(
-            AT_10, UNREADABLE, 32, HEALTHY, ("paused", None, 10), WARNING,
-            " is paused: still held at 10 % 20m after the bake: The target cannot be read: Lambda "
-            "did not answer.",
-            id="a target that cannot be read",
-        ),
-        pytest.param(
-            ON_HOLD, a_reading(10), 25 * 60 + 30, NO_DATA, ("reminded", 10, 10), WARNING,
-            " has been paused for 25h: too few samples.",
-            id="a reminder, in whole hours",
-        ),
-    ],
-)  # fmt: skip
+@cases("rollout, target, minute, measured, entry, severity, text", {
+    "an uncertain raise":
+        (RAISING, a_reading(10, token="token-9"), 1, NO_DATA, ("paused", 10, 50), WARNING,
+         " is paused: the target still shows 10 % and was changed by another hand after 50 % "
+         "was decided, so nobody can say whether that was written."),
+    "what raised nothing and takes too long":
+        (NOT_A_RAISE, a_reading(100, UPDATE_IN_PROGRESS), 10.1, NO_DATA, ("paused", 100, 100),
+         WARNING,
+         " is paused: 100 % was still not in force 10m after the first look at it: the update "
+         "is still in progress."),
+    "drift":
+        (AT_10, a_reading(30), 5, HEALTHY, ("paused", 30, 10), CRITICAL,
+         " is paused: another hand moved the weight: NEW_PATH_PERCENTAGE=30 where 10 % was "
+         "asked for."),
+    "a gate without a verdict":
+        (AT_10, a_reading(10), 32, TOO_FEW_REQUESTS, ("paused", 10, 10), WARNING,
+         " is paused: still held at 10 % 20m after the bake: works has too few samples: 27 of "
+         "50 that a pass needs; last 100%, at least 99% asked; 0 failures: at most 10.6% fail "
+         "at 95 % confidence, so 99% itself is not shown (that takes 299 without one)."),
+    "a target that cannot be read":
+        (AT_10, UNREADABLE, 32, HEALTHY, ("paused", None, 10), WARNING,
+         " is paused: still held at 10 % 20m after the bake: The target cannot be read: Lambda "
+         "did not answer."),
+    "a reminder, in whole hours":
+        (ON_HOLD, a_reading(10), 25 * 60 + 30, NO_DATA, ("reminded", 10, 10), WARNING,
+         " has been paused for 25h: too few samples."),
+})  # fmt: skip
 def test_a_pause_reports_why_and_how_to_resume_after(
     rollout: Rollout,
     target: TargetReading | UnreadableTarget,
@@ -352,69 +348,45 @@ def test_a_hold_that_ends_in_a_rollback_records_the_weight_it_left() -> None:
 # --- Commands -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("before", "verb", "way", "target", "entry", "notices"),
-    [
-        pytest.param(
-            AT_10, Verb.PAUSE, "", a_reading(10), ("paused", 10, 10),
-            one_notice(INFO, " is paused: paused by hand: seen"), id="a pause",
-        ),
-        pytest.param(
-            a_paused_rollout(Reason.INCONCLUSIVE, barrier="frozen", blocked="a person"),
-            Verb.RESUME, "", a_reading(10), ("resumed", 10, 10),
-            one_notice(INFO, " is progressing: going on at 10 %: seen"),
-            id="a bake that goes on",
-        ),
-        pytest.param(
-            replace(a_paused_rollout(Reason.DRIFTED), barrier="frozen"),
-            Verb.RESUME, "", a_reading(10), ("resumed", 10, 10),
-            one_notice(
-                INFO,
-                " is progressing: going on at 10 %: seen; baking at 10 % until 2026-11-24 12:32 "
-                "UTC",
-            ),
-            id="a weight that was put back",
-        ),
-        pytest.param(
-            replace(a_paused_rollout(Reason.DRIFTED), barrier="frozen"),
-            Verb.RESUME, "restore", a_reading(30), ("resumed", 30, 10),
-            one_notice(
-                INFO,
-                " is progressing: going back from NEW_PATH_PERCENTAGE=30 to 10 %, and on: seen",
-            ),
-            id="a restore",
-        ),
-        pytest.param(
-            replace(a_paused_rollout(Reason.DRIFTED), barrier="frozen"),
-            Verb.RESUME, "keep", a_reading(30), ("resumed", 30, 30),
-            one_notice(
-                INFO,
-                " is progressing: going on with the 30 % that another hand had set: seen; baking "
-                "at 30 % until 2026-11-24 12:32 UTC",
-            ),
-            id="a kept weight",
-        ),
-        pytest.param(
-            AT_10, Verb.PROMOTE, "", a_reading(10), ("advanced", 10, 50),
-            one_notice(INFO, ": promoted at 10 % by hand: seen; going to 50 %"), id="a promotion",
-        ),
-        pytest.param(
-            replace(AT_10, policy=a_policy(**APPROVAL)), Verb.APPROVE, "", a_reading(10),
-            ("approved", 10, 10),
-            one_notice(INFO, ": 50 % may be entered once the gate at 10 % passes: seen"),
-            id="an approval",
-        ),
-        pytest.param(
-            AT_10, Verb.ROLLBACK, "", a_reading(10), ("rolling_back", 10, 0),
-            one_notice(WARNING, " is rolling back to 0 %: seen"), id="a rollback",
-        ),
-        pytest.param(
-            AT_10, Verb.ROLLBACK, "", UNREADABLE, ("rolling_back", None, 0),
-            one_notice(WARNING, " is rolling back to 0 %: seen"),
-            id="a rollback of a target that cannot be read",
-        ),
-    ],
-)  # fmt: skip
+@cases("before, verb, way, target, entry, notices", {
+    "a pause":
+        (AT_10, Verb.PAUSE, "", a_reading(10), ("paused", 10, 10),
+         one_notice(INFO, " is paused: paused by hand: seen")),
+    "a bake that goes on":
+        (a_paused_rollout(Reason.INCONCLUSIVE, barrier="frozen", blocked="a person"), Verb.RESUME,
+         "", a_reading(10), ("resumed", 10, 10),
+         one_notice(INFO, " is progressing: going on at 10 %: seen")),
+    "a weight that was put back":
+        (replace(a_paused_rollout(Reason.DRIFTED), barrier="frozen"), Verb.RESUME, "",
+         a_reading(10), ("resumed", 10, 10),
+         one_notice(INFO,
+          " is progressing: going on at 10 %: seen; baking at 10 % until 2026-11-24 12:32 "
+         "UTC")),
+    "a restore":
+        (replace(a_paused_rollout(Reason.DRIFTED), barrier="frozen"), Verb.RESUME, "restore",
+         a_reading(30), ("resumed", 30, 10),
+         one_notice(INFO,
+          " is progressing: going back from NEW_PATH_PERCENTAGE=30 to 10 %, and on: seen")),
+    "a kept weight":
+        (replace(a_paused_rollout(Reason.DRIFTED), barrier="frozen"), Verb.RESUME, "keep",
+         a_reading(30), ("resumed", 30, 30),
+         one_notice(INFO,
+          " is progressing: going on with the 30 % that another hand had set: seen; baking "
+         "at 30 % until 2026-11-24 12:32 UTC")),
+    "a promotion":
+        (AT_10, Verb.PROMOTE, "", a_reading(10), ("advanced", 10, 50),
+         one_notice(INFO, ": promoted at 10 % by hand: seen; going to 50 %")),
+    "an approval":
+        (replace(AT_10, policy=a_policy(**APPROVAL)), Verb.APPROVE, "", a_reading(10),
+         ("approved", 10, 10),
+         one_notice(INFO, ": 50 % may be entered once the gate at 10 % passes: seen")),
+    "a rollback":
+        (AT_10, Verb.ROLLBACK, "", a_reading(10), ("rolling_back", 10, 0),
+         one_notice(WARNING, " is rolling back to 0 %: seen")),
+    "a rollback of a target that cannot be read":
+        (AT_10, Verb.ROLLBACK, "", UNREADABLE, ("rolling_back", None, 0),
+         one_notice(WARNING, " is rolling back to 0 %: seen")),
+})  # fmt: skip
 def test_a_command_reports(
     before: Rollout,
     verb: Verb,
@@ -437,13 +409,10 @@ def test_an_approval_ahead_is_recorded_as_one_and_the_rollout_bakes_on() -> None
     assert decision.record.sentence == "50 % may be entered once the gate at 10 % passes"
 
 
-@pytest.mark.parametrize(
-    ("way", "weight", "intent"),
-    [
-        pytest.param("restore", 30, Intent(10, 30, "token-1", LATER), id="restored"),
-        pytest.param("keep", 30, Intent(30, 30, "token-1", LATER), id="kept"),
-    ],
-)
+@cases("way, weight, intent", {
+    "restored": ("restore", 30, Intent(10, 30, "token-1", LATER)),
+    "kept": ("keep", 30, Intent(30, 30, "token-1", LATER)),
+})  # fmt: skip
 def test_a_resume_after_drift_makes_its_weight_the_intent(
     way: DriftResolution, weight: int, intent: Intent
 ) -> None:
@@ -455,15 +424,10 @@ def test_a_resume_after_drift_makes_its_weight_the_intent(
     assert after.sentence.startswith("going ")
 
 
-@pytest.mark.parametrize(
-    ("before", "since"),
-    [
-        pytest.param(a_paused_rollout(Reason.INCONCLUSIVE), LATER, id="out of a pause"),
-        pytest.param(
-            at_weight(10, since=NOON - 9 * MINUTE), NOON - 9 * MINUTE, id="while it bakes"
-        ),
-    ],
-)
+@cases("before, since", {
+    "out of a pause": (a_paused_rollout(Reason.INCONCLUSIVE), LATER),
+    "while it bakes": (at_weight(10, since=NOON - 9 * MINUTE), NOON - 9 * MINUTE),
+})  # fmt: skip
 def test_a_promotion_counts_as_progress_since_the_rollout_has_progressed(
     before: Rollout, since: object
 ) -> None:
@@ -492,25 +456,19 @@ def started(retry_reason: str | None = None, adopts: int | None = None) -> Decis
     )
 
 
-@pytest.mark.parametrize(
-    ("retry_reason", "adopts", "entry", "sentence", "because"),
-    [
-        pytest.param(
-            None, None, ("started", 0, 10), "started with revision code-1; going to 10 %",
-            {"verb": "start", "retry_reason": None, "adopted": None}, id="from 0 %",
-        ),
-        pytest.param(
-            "new index", None, ("started", 0, 10),
-            "started with revision code-1; going to 10 %; tried again: new index",
-            {"verb": "start", "retry_reason": "new index", "adopted": None}, id="once more",
-        ),
-        pytest.param(
-            None, 2, ("started", 100, 100),
-            "started with revision code-1; adopting the 100 % that are live",
-            {"verb": "start", "retry_reason": None, "adopted": 2}, id="from what is live",
-        ),
-    ],
-)  # fmt: skip
+@cases("retry_reason, adopts, entry, sentence, because", {
+    "from 0 %":
+        (None, None, ("started", 0, 10), "started with revision code-1; going to 10 %",
+         {"verb": "start", "retry_reason": None, "adopted": None}),
+    "once more":
+        ("new index", None, ("started", 0, 10),
+         "started with revision code-1; going to 10 %; tried again: new index",
+         {"verb": "start", "retry_reason": "new index", "adopted": None}),
+    "from what is live":
+        (None, 2, ("started", 100, 100),
+         "started with revision code-1; adopting the 100 % that are live",
+         {"verb": "start", "retry_reason": None, "adopted": 2}),
+})  # fmt: skip
 def test_a_start_reports_from_where_and_why(
     retry_reason: str | None,
     adopts: int | None,

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from controller.core.observation import Series, TargetReading, UnreadableTarget
-from controller.core.rollout import Rollout
+from tests.support.cases import cases
+from tests.support.core import Rollout, Series, TargetReading, UnreadableTarget
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     AT_10,
@@ -29,143 +29,88 @@ UNFINISHED = replace(RAISING, unfinished_since=NOON)
 FROZEN = a_policy(freeze={"zone": "UTC", "daily": [{"from": "12:10", "to": "18:00"}]})
 
 
-@pytest.mark.parametrize(
-    ("rollout", "target", "minute", "measured", "sentence"),
-    [
-        pytest.param(
-            RAISING, a_reading(50), 1, NO_DATA,
-            "50 % is in force; baking at 50 % until 2026-11-24 12:13 UTC",
-            id="settled",
-        ),
-        pytest.param(
-            RAISING, a_reading(10), 1, NO_DATA,
-            "50 % was decided but not written; writing it again",
-            id="written again",
-        ),
-        pytest.param(
-            RAISING, a_reading(50, UPDATE_FAILED, detail="no space"), 1, NO_DATA,
-            "the update to 50 % failed: no space",
-            id="failed",
-        ),
-        pytest.param(
-            RAISING, a_reading(50, UPDATE_FAILED), 1, NO_DATA,
-            "the update to 50 % failed: no reason given",
-            id="failed without a reason",
-        ),
-        pytest.param(
-            RAISING, a_reading(50, UPDATE_IN_PROGRESS), 1, NO_DATA,
-            "waiting for 50 % to be in force: the update is still in progress",
-            id="waiting",
-        ),
-        pytest.param(
-            RAISING, UNREADABLE, 1, NO_DATA,
-            "waiting for 50 % to be in force: Lambda did not answer",
-            id="waiting, unreadable",
-        ),
-        pytest.param(
-            UNFINISHED, a_reading(50, UPDATE_IN_PROGRESS), 11, NO_DATA,
-            "50 % was still not in force 10m after the first look at it: the update is still in "
-            "progress",
-            id="shift timed out",
-        ),
-        pytest.param(
-            UNFINISHED, UNREADABLE, 11, NO_DATA,
-            "50 % was still not in force 10m after the first look at it, and the target cannot be "
-            "read: Lambda did not answer",
-            id="shift timed out, unreadable",
-        ),
-        pytest.param(
-            UNFINISHED, a_reading(10), 11, NO_DATA,
-            "50 % was still not in force 10m after the first look at it: the target is unchanged "
-            "at 10 %, so every write was refused or never arrived",
-            id="shift timed out, refused",
-        ),
-        pytest.param(
-            replace(FIRST_RAISE, unfinished_since=NOON), a_reading(0), 11, NO_DATA,
-            "10 % was still not in force 10m after the first look at it: the target is unchanged "
-            "at 0 %, so every write was refused or never arrived; no traffic was ever moved",
-            id="shift timed out, never moved",
-        ),
-        pytest.param(
-            RAISING, a_reading(10, token="token-9"), 1, NO_DATA,
-            "the target still shows 10 % and was changed by another hand after 50 % was decided, "
-            "so nobody can say whether that was written",
-            id="raise uncertain",
-        ),
-        pytest.param(
-            AT_10, a_reading(10), 5, HEALTHY, "baking at 10 % until 2026-11-24 12:12 UTC",
-            id="baking",
-        ),
-        pytest.param(
-            AT_10, a_reading(10), 12, HEALTHY,
-            "baked at 10 % until 2026-11-24 12:12 UTC; its last data settle until "
-            "2026-11-24 12:15 UTC",
-            id="the end of the bake",
-        ),
-        pytest.param(
-            AT_10, a_reading(10), 13, HEALTHY,
-            "baked at 10 % until 2026-11-24 12:12 UTC; its last data settle until "
-            "2026-11-24 12:15 UTC",
-            id="settling",
-        ),
-        pytest.param(
-            AT_10, UNREADABLE, 5, HEALTHY,
-            "the target cannot be read; traffic stays where it is: Lambda did not answer",
-            id="unreadable",
-        ),
-        pytest.param(
-            AT_10, a_reading(10), 15, TOO_FEW_REQUESTS,
-            "holding at 10 %: works has too few samples: 10 of 50 that a pass needs; last 100%, "
-            "at least 99% asked; 0 failures: at most 25.9% fail at 95 % confidence, so 99% itself "
-            "is not shown (that takes 299 without one).",
-            id="holding for samples",
-        ),
-        pytest.param(
-            AT_10, a_reading(10, UPDATE_IN_PROGRESS), 15, HEALTHY,
-            "holding at 10 %: The target's last update is in_progress.",
-            id="holding for the target",
-        ),
-        pytest.param(
-            AT_10, a_reading(10, UPDATE_IN_PROGRESS, detail="a new image"), 15, NO_DATA,
-            "holding at 10 %: works has no data: no window of 1m since 2026-11-24 12:02 UTC had a "
-            "datapoint; check that the canary is reached, and the metric's name and dimensions. "
-            "The target's last update is in_progress: a new image.",
-            id="holding for data and the target",
-        ),
-        pytest.param(
-            AT_10, a_reading(10), 32, TOO_FEW_REQUESTS,
-            "still held at 10 % 20m after the bake: works has too few samples: 27 of 50 that a "
-            "pass needs; last 100%, at least 99% asked; 0 failures: at most 10.6% fail at 95 % "
-            "confidence, so 99% itself is not shown (that takes 299 without one).",
-            id="held too long",
-        ),
-        pytest.param(
-            AT_10, a_reading(10), 15, HEALTHY, "the gate at 10 % passed; going to 50 %",
-            id="advanced",
-        ),
-        pytest.param(
-            AT_100, a_reading(100), 35, HEALTHY,
-            "the gate at 100 % passed; the rollout is complete (not refuted)",
-            id="succeeded",
-        ),
-        pytest.param(
-            AT_10, a_reading(10), 7, FAILING,
-            "works fails: success was below 99% in 2 windows of 1m in a row, from 2026-11-24 12:02 "
-            "to 12:04 UTC, last 95%; 10 failures in 200 requests since 2026-11-24 12:02 UTC.",
-            id="gate failed",
-        ),
-        pytest.param(
-            AT_10, a_reading(0), 5, HEALTHY,
-            "the weight was found at 0 % where 10 % was asked for; that ends a rollout",
-            id="found at zero",
-        ),
-        pytest.param(
-            AT_10, a_reading(30), 5, HEALTHY,
-            "another hand moved the weight: NEW_PATH_PERCENTAGE=30 where 10 % was asked for",
-            id="drifted",
-        ),
-    ],
-)  # fmt: skip
+@cases("rollout, target, minute, measured, sentence", {
+    "settled":
+        (RAISING, a_reading(50), 1, NO_DATA,
+         "50 % is in force; baking at 50 % until 2026-11-24 12:13 UTC"),
+    "written again":
+        (RAISING, a_reading(10), 1, NO_DATA, "50 % was decided but not written; writing it again"),
+    "failed":
+        (RAISING, a_reading(50, UPDATE_FAILED, detail="no space"), 1, NO_DATA,
+         "the update to 50 % failed: no space"),
+    "failed without a reason":
+        (RAISING, a_reading(50, UPDATE_FAILED), 1, NO_DATA,
+         "the update to 50 % failed: no reason given"),
+    "waiting":
+        (RAISING, a_reading(50, UPDATE_IN_PROGRESS), 1, NO_DATA,
+         "waiting for 50 % to be in force: the update is still in progress"),
+    "waiting, unreadable":
+        (RAISING, UNREADABLE, 1, NO_DATA, "waiting for 50 % to be in force: Lambda did not answer"),
+    "shift timed out":
+        (UNFINISHED, a_reading(50, UPDATE_IN_PROGRESS), 11, NO_DATA,
+         "50 % was still not in force 10m after the first look at it: the update is still in "
+         "progress"),
+    "shift timed out, unreadable":
+        (UNFINISHED, UNREADABLE, 11, NO_DATA,
+         "50 % was still not in force 10m after the first look at it, and the target cannot be "
+         "read: Lambda did not answer"),
+    "shift timed out, refused":
+        (UNFINISHED, a_reading(10), 11, NO_DATA,
+         "50 % was still not in force 10m after the first look at it: the target is unchanged "
+         "at 10 %, so every write was refused or never arrived"),
+    "shift timed out, never moved":
+        (replace(FIRST_RAISE, unfinished_since=NOON), a_reading(0), 11, NO_DATA,
+         "10 % was still not in force 10m after the first look at it: the target is unchanged "
+         "at 0 %, so every write was refused or never arrived; no traffic was ever moved"),
+    "raise uncertain":
+        (RAISING, a_reading(10, token="token-9"), 1, NO_DATA,
+         "the target still shows 10 % and was changed by another hand after 50 % was decided, "
+         "so nobody can say whether that was written"),
+    "baking": (AT_10, a_reading(10), 5, HEALTHY, "baking at 10 % until 2026-11-24 12:12 UTC"),
+    "the end of the bake":
+        (AT_10, a_reading(10), 12, HEALTHY,
+         "baked at 10 % until 2026-11-24 12:12 UTC; its last data settle until "
+         "2026-11-24 12:15 UTC"),
+    "settling":
+        (AT_10, a_reading(10), 13, HEALTHY,
+         "baked at 10 % until 2026-11-24 12:12 UTC; its last data settle until "
+         "2026-11-24 12:15 UTC"),
+    "unreadable":
+        (AT_10, UNREADABLE, 5, HEALTHY,
+         "the target cannot be read; traffic stays where it is: Lambda did not answer"),
+    "holding for samples":
+        (AT_10, a_reading(10), 15, TOO_FEW_REQUESTS,
+         "holding at 10 %: works has too few samples: 10 of 50 that a pass needs; last 100%, "
+         "at least 99% asked; 0 failures: at most 25.9% fail at 95 % confidence, so 99% itself "
+         "is not shown (that takes 299 without one)."),
+    "holding for the target":
+        (AT_10, a_reading(10, UPDATE_IN_PROGRESS), 15, HEALTHY,
+         "holding at 10 %: The target's last update is in_progress."),
+    "holding for data and the target":
+        (AT_10, a_reading(10, UPDATE_IN_PROGRESS, detail="a new image"), 15, NO_DATA,
+         "holding at 10 %: works has no data: no window of 1m since 2026-11-24 12:02 UTC had a "
+         "datapoint; check that the canary is reached, and the metric's name and dimensions. "
+         "The target's last update is in_progress: a new image."),
+    "held too long":
+        (AT_10, a_reading(10), 32, TOO_FEW_REQUESTS,
+         "still held at 10 % 20m after the bake: works has too few samples: 27 of 50 that a "
+         "pass needs; last 100%, at least 99% asked; 0 failures: at most 10.6% fail at 95 % "
+         "confidence, so 99% itself is not shown (that takes 299 without one)."),
+    "advanced": (AT_10, a_reading(10), 15, HEALTHY, "the gate at 10 % passed; going to 50 %"),
+    "succeeded":
+        (AT_100, a_reading(100), 35, HEALTHY,
+         "the gate at 100 % passed; the rollout is complete (not refuted)"),
+    "gate failed":
+        (AT_10, a_reading(10), 7, FAILING,
+         "works fails: success was below 99% in 2 windows of 1m in a row, from 2026-11-24 12:02 "
+         "to 12:04 UTC, last 95%; 10 failures in 200 requests since 2026-11-24 12:02 UTC."),
+    "found at zero":
+        (AT_10, a_reading(0), 5, HEALTHY,
+         "the weight was found at 0 % where 10 % was asked for; that ends a rollout"),
+    "drifted":
+        (AT_10, a_reading(30), 5, HEALTHY,
+         "another hand moved the weight: NEW_PATH_PERCENTAGE=30 where 10 % was asked for"),
+})  # fmt: skip
 def test_the_sentence_says_where_a_rollout_stands(
     rollout: Rollout,
     target: TargetReading | UnreadableTarget,

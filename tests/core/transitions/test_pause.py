@@ -5,10 +5,19 @@ from datetime import timedelta
 
 import pytest
 
-from controller.core.commands import Command, Verb, apply_command
-from controller.core.decision import Alert, Severity
-from controller.core.observation import Observation, TargetReading, UnreadableTarget
-from controller.core.rollout import Reason, Rollout
+from controller.core.commands import apply_command
+from tests.support.cases import cases
+from tests.support.core import (
+    Alert,
+    Command,
+    Observation,
+    Reason,
+    Rollout,
+    Severity,
+    TargetReading,
+    UnreadableTarget,
+    Verb,
+)
 from tests.support.rollouts import MINUTE, NOON, a_reading
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
@@ -41,16 +50,11 @@ def test_a_pause_reports_what_happened_and_what_to_do() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("rollout", "target", "minute", "ways"),
-    [
-        pytest.param(AT_10, a_reading(10), 32, "", id="inconclusive"),
-        pytest.param(
-            RAISING, a_reading(10, token="token-9"), 1, " with --keep, to go on from 10 %",
-            id="an uncertain raise",
-        ),
-    ],
-)  # fmt: skip
+@cases("rollout, target, minute, ways", {
+    "inconclusive": (AT_10, a_reading(10), 32, ""),
+    "an uncertain raise":
+        (RAISING, a_reading(10, token="token-9"), 1, " with --keep, to go on from 10 %"),
+})  # fmt: skip
 def test_a_pause_names_the_resume_that_fits(
     rollout: Rollout, target: TargetReading, minute: float, ways: str
 ) -> None:
@@ -125,14 +129,11 @@ def test_traffic_that_comes_back_after_a_success_has_a_notice_of_its_own() -> No
     )
 
 
-@pytest.mark.parametrize(
-    ("target", "minutes"),
-    [
-        pytest.param(a_reading(100), 61, id="traffic again"),
-        pytest.param(UNREADABLE, 61, id="an unknown weight"),
-        pytest.param(a_reading(0), 10, id="0 % since"),
-    ],
-)
+@cases("target, minutes", {
+    "traffic again": (a_reading(100), 61),
+    "an unknown weight": (UNREADABLE, 61),
+    "0 % since": (a_reading(0), 10),
+})  # fmt: skip
 def test_a_rollback_long_after_a_success_ends_the_exposure_that_it_meets(
     target: TargetReading | UnreadableTarget, minutes: int
 ) -> None:
@@ -154,17 +155,14 @@ def paused_drift(*weights: int | None) -> list[tuple[int | None, bool, int]]:
     return reports
 
 
-@pytest.mark.parametrize(
-    ("weights", "reported"),
-    [
-        pytest.param([10, 10], [], id="where it was"),
-        pytest.param([30, 30, 30], [30], id="moved once"),
-        pytest.param([30, 60, 60, 30], [30, 60, 30], id="moved again and again"),
-        pytest.param([30, 10, 10], [30], id="moved and put back"),
-        pytest.param([None, None, 30], [None, 30], id="torn, then moved"),
-        pytest.param([5], [5], id="moved down"),
-    ],
-)
+@cases("weights, reported", {
+    "where it was": ([10, 10], []),
+    "moved once": ([30, 30, 30], [30]),
+    "moved again and again": ([30, 60, 60, 30], [30, 60, 30]),
+    "moved and put back": ([30, 10, 10], [30]),
+    "torn, then moved": ([None, None, 30], [None, 30]),
+    "moved down": ([5], [5]),
+})  # fmt: skip
 def test_a_paused_rollout_reports_each_further_drift_once(
     weights: list[int | None], reported: list[int | None]
 ) -> None:

@@ -5,17 +5,28 @@ from typing import Any
 
 import pytest
 
-from controller.core.commands import Command, Verb
-from controller.core.decision import Alert, Notice, Severity
-from controller.core.judge.tick_evidence import evidence_of
-from controller.core.observation import Observation, TargetReading, UnreadableTarget
-from controller.core.policy import Policy
-from controller.core.rollout import Intent, Phase, Reason, Rollout
-from controller.errors import UsageError
 from controller.operations.verify import settled_window
 from tests.core.judge.test_evidence_over_steps import policy as weighed
 from tests.core.test_replay import RecordedRun, a_run
 from tests.core.transitions.test_pending_raise import WORKS, errors_between
+from tests.support.cases import cases
+from tests.support.core import (
+    Alert,
+    Command,
+    Intent,
+    Notice,
+    Observation,
+    Phase,
+    Policy,
+    Reason,
+    Rollout,
+    Severity,
+    TargetReading,
+    UnreadableTarget,
+    UsageError,
+    Verb,
+    evidence_of,
+)
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     FIRST_RAISE,
@@ -244,16 +255,13 @@ def raising(previous: int) -> Rollout:
     return replace(RAISING, intent=Intent(50, previous, "token-1", NOON))
 
 
-@pytest.mark.parametrize(
-    ("before", "target", "is_pending"),
-    [
-        pytest.param(raising(10), a_reading(10), True, id="not written"),
-        pytest.param(raising(1), a_reading(1), True, id="of the smallest weight there is"),
-        pytest.param(raising(10), UNREADABLE, True, id="unknown"),
-        pytest.param(raising(10), a_reading(50), False, id="in force already"),
-        pytest.param(raising(50), UNREADABLE, False, id="a weight that is kept is no raise"),
-    ],
-)
+@cases("before, target, is_pending", {
+    "not written": (raising(10), a_reading(10), True),
+    "of the smallest weight there is": (raising(1), a_reading(1), True),
+    "unknown": (raising(10), UNREADABLE, True),
+    "in force already": (raising(10), a_reading(50), False),
+    "a weight that is kept is no raise": (raising(50), UNREADABLE, False),
+})  # fmt: skip
 def test_what_was_live_is_judged_on_where_a_pause_meets_a_raise(
     before: Rollout, target: TargetReading | UnreadableTarget, is_pending: bool
 ) -> None:

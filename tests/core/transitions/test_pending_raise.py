@@ -8,15 +8,24 @@ from typing import Any
 
 import pytest
 
-from controller.core.decision import Decision, Lower, Shift
-from controller.core.judge.evidence import StepInterval
-from controller.core.judge.gate import query_plan
-from controller.core.judge.tick_evidence import evidence_of
-from controller.core.observation import Observation, TargetReading, UnreadableTarget
-from controller.core.policy import Policy
-from controller.core.rollout import Phase, Reason, Rollout
 from tests.core.judge.test_evidence_over_steps import policy as weighed
 from tests.core.test_replay import RecordedRun, a_run
+from tests.support.cases import cases
+from tests.support.core import (
+    Decision,
+    Lower,
+    Observation,
+    Phase,
+    Policy,
+    Reason,
+    Rollout,
+    Shift,
+    StepInterval,
+    TargetReading,
+    UnreadableTarget,
+    evidence_of,
+    query_plan,
+)
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     FAILING,
@@ -191,13 +200,10 @@ def gated(first: list[str], second: list[str]) -> Policy:
     )
 
 
-@pytest.mark.parametrize(
-    ("first", "then", "phase"),
-    [
-        pytest.param(["works"], ["mild"], BACK, id="a criterion of the step that is live fails"),
-        pytest.param(["mild"], ["works"], STAYS, id="one of the step to come does not count yet"),
-    ],
-)
+@cases("first, then, phase", {
+    "a criterion of the step that is live fails": (["works"], ["mild"], BACK),
+    "one of the step to come does not count yet": (["mild"], ["works"], STAYS),
+})  # fmt: skip
 def test_the_gate_is_that_of_the_step_that_is_live(
     first: list[str], then: list[str], phase: Phase
 ) -> None:
@@ -220,16 +226,11 @@ def test_nothing_is_live_before_the_first_raise_so_nothing_is_read() -> None:
 # --- The end of the wait --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("target", "phase", "reason"),
-    [
-        pytest.param(a_reading(50), STAYS, Reason.SETTLED, id="a run that slept has written it"),
-        pytest.param(a_reading(0), Phase.ROLLED_BACK, Reason.FOUND_AT_ZERO, id="0 %"),
-        pytest.param(
-            a_reading(50, UPDATE_FAILED), BACK, Reason.SHIFT_FAILED, id="its update failed"
-        ),
-    ],
-)  # fmt: skip
+@cases("target, phase, reason", {
+    "a run that slept has written it": (a_reading(50), STAYS, Reason.SETTLED),
+    "0 %": (a_reading(0), Phase.ROLLED_BACK, Reason.FOUND_AT_ZERO),
+    "its update failed": (a_reading(50, UPDATE_FAILED), BACK, Reason.SHIFT_FAILED),
+})  # fmt: skip
 @JUDGES
 def test_another_end_of_the_wait_takes_nothing_from_it_into_the_next_step(
     judged: Policy, target: TargetReading, phase: Phase, reason: Reason

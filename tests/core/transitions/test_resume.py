@@ -4,11 +4,20 @@ from dataclasses import replace
 
 import pytest
 
-from controller.core.commands import DriftResolution, Verb
-from controller.core.decision import Severity, Shift
-from controller.core.observation import TargetReading, UnreadableTarget
-from controller.core.policy import Policy
-from controller.core.rollout import Intent, Phase, Reason, Rollout
+from tests.support.cases import cases
+from tests.support.core import (
+    DriftResolution,
+    Intent,
+    Phase,
+    Policy,
+    Reason,
+    Rollout,
+    Severity,
+    Shift,
+    TargetReading,
+    UnreadableTarget,
+    Verb,
+)
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     AT_10,
@@ -42,16 +51,13 @@ PERHAPS_FULL = a_reading(None, may_be_full=True)
 # --- Pause ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("rollout", "target"),
-    [
-        pytest.param(AT_10, a_reading(10), id="while it bakes"),
-        pytest.param(AT_10, UNREADABLE, id="while its target cannot be read"),
-        pytest.param(AT_10, UNREADABLE_FOR_GOOD, id="while its environment cannot be read"),
-        pytest.param(RAISING, a_reading(50, UPDATE_IN_PROGRESS), id="while a raise is on its way"),
-        pytest.param(RAISING, a_reading(10), id="while a raise was saved and not written"),
-    ],
-)
+@cases("rollout, target", {
+    "while it bakes": (AT_10, a_reading(10)),
+    "while its target cannot be read": (AT_10, UNREADABLE),
+    "while its environment cannot be read": (AT_10, UNREADABLE_FOR_GOOD),
+    "while a raise is on its way": (RAISING, a_reading(50, UPDATE_IN_PROGRESS)),
+    "while a raise was saved and not written": (RAISING, a_reading(10)),
+})  # fmt: skip
 def test_an_operator_pauses_a_rollout(
     rollout: Rollout, target: TargetReading | UnreadableTarget
 ) -> None:
@@ -71,17 +77,12 @@ def test_a_pause_is_judged_and_goes_back_when_its_gate_fails() -> None:
     assert decide_tick(after, a_reading(10), 7, FAILING).rollout.reason is Reason.GATE_FAILED
 
 
-@pytest.mark.parametrize(
-    ("live", "phase", "reason"),
-    [
-        pytest.param(
-            a_reading(50, UPDATE_IN_PROGRESS), PAUSED, Reason.PAUSED_BY_HAND, id="still moving"
-        ),
-        pytest.param(a_reading(50), PAUSED, Reason.PAUSED_BY_HAND, id="in force after all"),
-        pytest.param(a_reading(10), PAUSED, Reason.PAUSED_BY_HAND, id="never written"),
-        pytest.param(a_reading(0), Phase.ROLLED_BACK, Reason.FOUND_AT_ZERO, id="0 %"),
-    ],
-)
+@cases("live, phase, reason", {
+    "still moving": (a_reading(50, UPDATE_IN_PROGRESS), PAUSED, Reason.PAUSED_BY_HAND),
+    "in force after all": (a_reading(50), PAUSED, Reason.PAUSED_BY_HAND),
+    "never written": (a_reading(10), PAUSED, Reason.PAUSED_BY_HAND),
+    "0 %": (a_reading(0), Phase.ROLLED_BACK, Reason.FOUND_AT_ZERO),
+})  # fmt: skip
 def test_a_raise_that_was_on_its_way_is_neither_finished_nor_taken_for_drift_by_a_pause(
     live: TargetReading, phase: Phase, reason: Reason
 ) -> None:
@@ -106,31 +107,16 @@ def test_a_raise_that_was_paused_on_its_way_is_judged_from_then_on() -> None:
 # --- Resume at the intended weight ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("before", "settled", "tallies"),
-    [
-        pytest.param(
-            a_paused_rollout(Reason.PAUSED_BY_HAND), NOON, TALLIES,
-            id="by hand: the bake goes on with its evidence",
-        ),
-        pytest.param(
-            a_paused_rollout(Reason.INCONCLUSIVE), NOON, TALLIES,
-            id="inconclusive: the evidence stays",
-        ),
-        pytest.param(
-            a_paused_rollout(Reason.DRIFTED), LATER, {},
-            id="drift that was put back: the step anew",
-        ),
-        pytest.param(
-            a_paused_rollout(Reason.RAISE_UNCERTAIN, 50, settled=NOON + 15 * MINUTE), LATER, {},
-            id="an uncertain raise that is in force: the step begins",
-        ),
-        pytest.param(
-            a_rollout_paused_in_flight(), LATER, {},
-            id="a raise that was on its way and is in force: the step begins",
-        ),
-    ],
-)  # fmt: skip
+@cases("before, settled, tallies", {
+    "by hand: the bake goes on with its evidence":
+        (a_paused_rollout(Reason.PAUSED_BY_HAND), NOON, TALLIES),
+    "inconclusive: the evidence stays": (a_paused_rollout(Reason.INCONCLUSIVE), NOON, TALLIES),
+    "drift that was put back: the step anew": (a_paused_rollout(Reason.DRIFTED), LATER, {}),
+    "an uncertain raise that is in force: the step begins":
+        (a_paused_rollout(Reason.RAISE_UNCERTAIN, 50, settled=NOON + 15 * MINUTE), LATER, {}),
+    "a raise that was on its way and is in force: the step begins":
+        (a_rollout_paused_in_flight(), LATER, {}),
+})  # fmt: skip
 @pytest.mark.parametrize("way", ["", "restore", "keep"])
 def test_a_rollout_goes_on_at_its_own_weight(
     before: Rollout, settled: object, tallies: object, way: DriftResolution
@@ -208,17 +194,14 @@ def test_a_restore_that_meets_another_change_is_drift_again(live: int) -> None:
     assert "with --restore (down only) or --keep" in notice.text
 
 
-@pytest.mark.parametrize(
-    ("before", "live", "step", "following"),
-    [
-        pytest.param(10, 30, 0, 50, id="between the first step and the second"),
-        pytest.param(10, 50, 1, 100, id="on the second step"),
-        pytest.param(10, 99, 1, 100, id="just below the last step"),
-        pytest.param(50, 10, 0, 50, id="lowered to the first step"),
-        pytest.param(50, 30, 0, 50, id="lowered to between"),
-        pytest.param(100, 50, 1, 100, id="lowered from the last step"),
-    ],
-)
+@cases("before, live, step, following", {
+    "between the first step and the second": (10, 30, 0, 50),
+    "on the second step": (10, 50, 1, 100),
+    "just below the last step": (10, 99, 1, 100),
+    "lowered to the first step": (50, 10, 0, 50),
+    "lowered to between": (50, 30, 0, 50),
+    "lowered from the last step": (100, 50, 1, 100),
+})  # fmt: skip
 def test_keep_resumes_in_the_last_step_up_to_the_live_weight_and_climbs_from_there(
     before: int, live: int, step: int, following: int
 ) -> None:
@@ -259,20 +242,12 @@ def test_a_raise_that_was_paused_before_it_was_written_goes_on_from_below_with_k
     assert decide_tick(after, a_reading(10), 35).move == Shift(50, "token-1")
 
 
-@pytest.mark.parametrize(
-    ("before", "live", "sentence"),
-    [
-        pytest.param(
-            a_paused_rollout(Reason.DRIFTED), 30,
-            "going on with the 30 % that another hand had set",
-            id="drift",
-        ),
-        pytest.param(
-            a_rollout_paused_in_flight(), 10, "going on with the 10 % that are live",
-            id="a raise that was never written",
-        ),
-    ],
-)  # fmt: skip
+@cases("before, live, sentence", {
+    "drift":
+        (a_paused_rollout(Reason.DRIFTED), 30, "going on with the 30 % that another hand had set"),
+    "a raise that was never written":
+        (a_rollout_paused_in_flight(), 10, "going on with the 10 % that are live"),
+})  # fmt: skip
 def test_the_sentence_of_a_kept_weight_names_its_origin(
     before: Rollout, live: int, sentence: str
 ) -> None:
@@ -314,17 +289,12 @@ def judged_by(first: list[str] | None, last: list[str] | None) -> Policy:
     return a_policy(criteria=CRITERIA, steps=steps)
 
 
-LABELS = pytest.mark.parametrize(
-    ("policy", "label"),
-    [
-        pytest.param(judged_by(None, None), "not refuted", id="every gate has all criteria"),
-        pytest.param(judged_by(["works"], None), "not refuted", id="the last gate has more"),
-        pytest.param(
-            judged_by(None, ["works"]), "not judged yet", id="a criterion is never judged"
-        ),
-        pytest.param(judged_by(["calm"], ["works"]), "not judged yet", id="other criteria"),
-    ],
-)
+LABELS = cases("policy, label", {
+    "every gate has all criteria": (judged_by(None, None), "not refuted"),
+    "the last gate has more": (judged_by(["works"], None), "not refuted"),
+    "a criterion is never judged": (judged_by(None, ["works"]), "not judged yet"),
+    "other criteria": (judged_by(["calm"], ["works"]), "not judged yet"),
+})  # fmt: skip
 
 
 @LABELS

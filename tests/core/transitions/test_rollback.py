@@ -4,13 +4,26 @@ from dataclasses import replace
 
 import pytest
 
-from controller.core.commands import Command, Verb, apply_command
-from controller.core.decide import with_refused_rollback
-from controller.core.decision import Alert, Decision, Notice, Severity
-from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.observation import Observation, TargetReading, UnreadableTarget
-from controller.core.rollout import Reason, Rollout
+from controller.core.commands import apply_command
 from controller.core.transitions.rollback import record_drain
+from tests.support.cases import cases
+from tests.support.core import (
+    Alert,
+    Command,
+    Decision,
+    Finding,
+    Label,
+    Notice,
+    Observation,
+    Reason,
+    Rollout,
+    Severity,
+    TargetReading,
+    UnreadableTarget,
+    Verb,
+    Verdict,
+    with_refused_rollback,
+)
 from tests.support.rollouts import ARN, LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
@@ -33,18 +46,13 @@ from tests.support.three_steps import (
 )
 
 
-@pytest.mark.parametrize(
-    ("target", "minute", "critical"),
-    [
-        pytest.param(a_reading(10), 5, False, id="within rollback_timeout"),
-        pytest.param(a_reading(10), 5.1, True, id="past rollback_timeout"),
-        pytest.param(
-            a_reading(0, UPDATE_IN_PROGRESS), 5.1, True, id="past rollback_timeout, still moving"
-        ),
-        pytest.param(UNREADABLE, 5.1, True, id="past rollback_timeout, unreadable"),
-        pytest.param(UNREADABLE_FOR_GOOD, 0, True, id="hopeless, at once"),
-    ],
-)
+@cases("target, minute, critical", {
+    "within rollback_timeout": (a_reading(10), 5, False),
+    "past rollback_timeout": (a_reading(10), 5.1, True),
+    "past rollback_timeout, still moving": (a_reading(0, UPDATE_IN_PROGRESS), 5.1, True),
+    "past rollback_timeout, unreadable": (UNREADABLE, 5.1, True),
+    "hopeless, at once": (UNREADABLE_FOR_GOOD, 0, True),
+})  # fmt: skip
 def test_a_rollback_that_is_not_confirmed_pages(
     target: TargetReading | UnreadableTarget, minute: float, critical: bool
 ) -> None:
@@ -285,16 +293,13 @@ def test_each_rollback_and_each_guard_reports_anew_that_it_was_refused() -> None
     assert again.kind == "rollback_unconfirmed"
 
 
-@pytest.mark.parametrize(
-    ("rollout", "target", "void"),
-    [
-        pytest.param(FIRST_RAISE, a_reading(0), "token-1", id="a first raise that is pending"),
-        pytest.param(a_rollout_paused_in_flight(10), a_reading(0), "token-1", id="a paused one"),
-        pytest.param(RAISING, a_reading(10), "", id="a later raise: lowering writes in any case"),
-        pytest.param(AT_10, a_reading(10), "", id="a raise that was seen in force"),
-        pytest.param(DURING_ROLLBACK, a_reading(10), "", id="none"),
-    ],
-)
+@cases("rollout, target, void", {
+    "a first raise that is pending": (FIRST_RAISE, a_reading(0), "token-1"),
+    "a paused one": (a_rollout_paused_in_flight(10), a_reading(0), "token-1"),
+    "a later raise: lowering writes in any case": (RAISING, a_reading(10), ""),
+    "a raise that was seen in force": (AT_10, a_reading(10), ""),
+    "none": (DURING_ROLLBACK, a_reading(10), ""),
+})  # fmt: skip
 def test_a_rollback_outdates_the_token_of(
     rollout: Rollout, target: TargetReading, void: str
 ) -> None:
