@@ -6,8 +6,8 @@ import pytest
 
 from controller.core.policy import Alarm, BurnRate, LogEvents, Share, alarm_name
 from controller.core.units import format_duration
-from tests.core.policy.test_policy import PLAIN, changed, mistakes
 from tests.support.core import parse
+from tests.support.policies import PLAIN, changed
 
 SHARE = {"kind": "share", "metric": "requests", "control": "errors"}
 BURN = {"kind": "burn_rate", "total": "requests", "failures": ["errors"], "slo": "99.9%"}
@@ -39,72 +39,6 @@ def test_what_makes_sense_is_no_mistake(criterion: dict[str, Any]) -> None:
     assert policy == parse(changed(criteria__c=policy.criteria["c"].model_dump(
         mode="json", exclude_none=True
     )))  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("criterion", "line"),
-    [
-        ({**SHARE, "metric": "latency"},
-         "criteria.c.metric: needs a count (Sum), but latency has statistic p95"),
-        ({**SHARE, "control": "requests"}, "criteria.c.control: requests is named twice"),
-        ({**SHARE, "control": "reqests"},
-         "criteria.c.control: no metric is called 'reqests'; did you mean 'requests'?"),
-        ({**SHARE, "confidence": "100%"},
-         "criteria.c.confidence: must be above 0% and below 100%"),
-        ({**SHARE, "tolerance": 2},
-         "criteria.c.tolerance: expected a percent with its sign, like 99.9%, not 2"),
-        ({**BURN, "failures": ["latency"]},
-         "criteria.c.failures[0]: needs a count (Sum), but latency has statistic p95"),
-        ({**BURN, "slo": "100%"}, "criteria.c.slo: must be above 0% and below 100%"),
-        ({**BURN, "windows": []}, "criteria.c: needs at least one pair of `windows`"),
-        ({**BURN, "windows": [{"factor": 2, "long": "1h", "short": "1h"}]},
-         "criteria.c: `short` must be shorter than `long`, but is not in 2x over 1h and 1h"),
-        ({**BURN, "windows": [{"factor": 2, "long": "1h", "short": "7m"}]},
-         "criteria.c: every window must be a multiple of `over` (5m)"),
-        ({**BURN, "windows": [{"factor": 2, "long": "1h", "short": "5m"}] * 2},
-         "criteria.c: each pair of `windows` needs a `long` of its own"),
-        ({**BURN, "windows": [{"factor": 1, "long": "1h", "short": "5m"}]},
-         "criteria.c.windows[0].factor: must be above 1, not 1"),
-        ({**BURN, "windows": [{"faktor": 2, "factor": 2, "long": "1h", "short": "5m"}]},
-         "criteria.c.windows[0].faktor: unknown key; did you mean 'factor'?"),
-        ({**ALARM, "alarm": "arn:aws:sns:eu-central-1:123456789012:topic"},
-         "criteria.c.alarm: expected the name or ARN of an alarm, not "
-         "'arn:aws:sns:eu-central-1:123456789012:topic'"),
-        ({**ALARM, "alarm": "a\nb"}, "criteria.c.alarm: has more than one line: write one"),
-        ({**ALARM, "alarm": "a" * 256},
-         "criteria.c.alarm: the name of an alarm has at most 255 characters"),
-        ({**ALARM, "gates": "no"}, "criteria.c.gates: expected true or false, not 'no'"),
-        ({**ALARM, "judge": "threshold"},
-         "criteria.c.judge: unknown key; known: kind, gates, alarm"),
-        ({"kind": "log_events", "control": "check"},
-         "criteria.c: needs either `absent` or `present`"),
-        ({**ABSENT, "present": "gateway"}, "criteria.c: needs either `absent` or `present`"),
-        ({**ABSENT, "min": 1}, "criteria.c: `min` is for `present`"),
-        ({"kind": "log_events", "present": "gateway", "control": "check", "max": 1},
-         "criteria.c: `max` is for `absent`"),
-        ({**ABSENT, "control": "fallback"},
-         "criteria.c: `control` must be another event: it proves that logs arrive"),
-        ({**ABSENT, "control": "two words"},
-         'criteria.c.control: expected { $.event = "name" }, "words in quotes" or one word of '
-         "letters, digits and _, not 'two words'"),
-        ({"kind": "attestation"}, "criteria.c.statement: is required"),
-        ({**PLAIN["criteria"]["works"], "judge": "sequential", "gates": False},
-         "criteria.c: the sequential judge has one budget of false rollbacks for all that gates: a "
-         "criterion that only reports takes `judge: threshold`"),
-    ],
-)  # fmt: skip
-def test_a_mistake_is_one_line(criterion: dict[str, Any], line: str) -> None:
-    assert mistakes(changed(criteria__c=criterion)) == [line]
-
-
-def test_a_step_that_nothing_gates_would_pass_unseen() -> None:
-    reports = {name: {**one, "gates": False} for name, one in PLAIN["criteria"].items()}
-    line = "none of these criteria gates: with `gates: false` alone, a step would pass unseen"
-    assert mistakes(changed(criteria=reports)) == [
-        f"steps[0].weight: {line}", f"steps[1].weight: {line}",
-    ]  # fmt: skip
-    one = changed(criteria__fast__gates=False, steps__1__criteria=["fast"])
-    assert mistakes(one) == [f"steps[1].criteria: {line}"]
 
 
 def test_a_criterion_gates_unless_it_says_otherwise() -> None:

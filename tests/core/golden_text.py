@@ -1,0 +1,60 @@
+"""The texts of the core as they were last accepted: one file for each vocabulary.
+
+Tests of the core assert facts. What people read is compared here, each form of a message once or
+twice. After a deliberate change, this records the new texts, for a review of the difference:
+
+    python -m tests.core.golden_text --write
+
+A module that has texts returns them from its function `texts`, by the names of its cases.
+"""
+
+import difflib
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+FOLDER: Final = Path(__file__).parent / "sentences"
+SOURCES: Final[Mapping[str, str]] = {
+    "freezes": "tests.core.policy.test_freeze",
+    "mistakes": "tests.core.policy.test_mistakes",
+}
+
+
+def current(name: str) -> str:
+    """Return the content of the golden file `name` as the core writes its texts now."""
+    texts: Mapping[str, str] = import_module(SOURCES[name]).texts()
+    return "\n".join(f"== {case}\n{text}\n" for case, text in texts.items())
+
+
+def difference(name: str) -> str:
+    """Return how the texts of now differ from the golden file `name`; empty where they do not."""
+    lines = difflib.unified_diff(
+        _file(name).read_text(encoding="utf-8").splitlines(),
+        current(name).splitlines(),
+        "accepted",
+        "now",
+        lineterm="",
+    )
+    return "\n".join(lines)
+
+
+def _file(name: str) -> Path:
+    return FOLDER / f"{name}.txt"
+
+
+def main(write: bool) -> int:
+    """Record the texts of now, or else show how they differ; return 1 when they do."""
+    if write:
+        FOLDER.mkdir(exist_ok=True)
+        for name in SOURCES:
+            _file(name).write_text(current(name), encoding="utf-8")
+        return 0
+    differences = [text for name in SOURCES if (text := difference(name))]
+    sys.stdout.writelines(f"{text}\n" for text in differences)
+    return int(bool(differences))
+
+
+if __name__ == "__main__":
+    sys.exit(main(write="--write" in sys.argv[1:]))
