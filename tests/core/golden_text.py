@@ -15,11 +15,35 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
+from tests.support.core import Decision
+
 FOLDER: Final = Path(__file__).parent / "sentences"
 SOURCES: Final[Mapping[str, str]] = {
+    "commands": "tests.core.test_commands",
     "freezes": "tests.core.policy.test_freeze",
     "mistakes": "tests.core.policy.test_mistakes",
+    "transitions": "tests.core.transitions.test_messages",
 }
+
+
+def decision_text(decision: Decision) -> str:
+    """Return what people read of a decision: where the rollout stands, its entry and its notices.
+
+    The entry has a text where it is another one than the sentence of the rollout. A notice that
+    repeats the sentence or the next action has its name in braces there.
+    """
+    after, record = decision.rollout, decision.record
+    lines = [f"sentence: {after.sentence}", f"next: {after.next}"]
+    lines += [f"blocked: {after.blocked}"] * bool(after.blocked)
+    if record is not None and record.sentence != after.sentence:
+        lines.append(f"entry {record.kind}: {record.sentence}")
+    repeated = {after.sentence: "{sentence}", after.next: "{next}"}
+    for notice in decision.notices:
+        text = notice.text
+        for part, name in repeated.items():
+            text = text.replace(part, name) if part else text
+        lines.append(f"{notice.severity} {notice.kind}".rstrip() + f": {text}")
+    return "\n".join(lines)
 
 
 def current(name: str) -> str:

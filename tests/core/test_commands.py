@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.core import transitions
+from tests.core.golden_text import decision_text
 from tests.support.cases import cases
 from tests.support.core import (
     ALLOWED_PHASES,
@@ -22,6 +22,7 @@ from tests.support.core import (
     UnreadableTarget,
     UsageError,
     Verb,
+    start_rollout,
 )
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
@@ -40,7 +41,6 @@ from tests.support.three_steps import (
     NO_DATA,
     ON_HOLD,
     OUTAGE,
-    PAUSED,
     POLICY,
     PROGRESSING,
     RAISING,
@@ -63,11 +63,11 @@ CONTRADICTORY, PERHAPS_FULL = (
 )
 
 
-def refusal(*arguments: Any, **facts: Any) -> str:
-    """Return the message with which a command is refused."""
+def refusal(*arguments: Any, **facts: Any) -> UsageError:
+    """Return the error with which a command is refused."""
     with pytest.raises(UsageError) as refused:
         decide_command(*arguments, **facts)
-    return str(refused.value)
+    return refused.value
 
 
 # --- Allowed phases -------------------------------------------------------------------------------
@@ -82,37 +82,29 @@ ROLLOUT_IN = {
 NOT_ALLOWED = [
     (verb, phase) for verb in Verb for phase in Phase if phase not in ALLOWED_PHASES[verb]
 ]
-ALLOWED = {
-    Phase.PROGRESSING: "pause, promote, approve, attest, rollback, set-weight",
-    Phase.PAUSED: "resume, promote, approve, attest, rollback, set-weight",
-    Phase.ROLLING_BACK: "rollback",
-    Phase.ROLLED_BACK: "rollback, retry",
-    Phase.SUCCEEDED: "rollback",
-}
-
-
-def test_an_acknowledgement_fits_where_something_critical_waits_for_one() -> None:
-    page = Page("drift", "checkout#1 is at 70 %", NOON, NOON)
-    waiting = replace(ON_HOLD, page=page, since=NOON)
-    assert refusal(waiting, Verb.PAUSE, a_reading(10)).endswith(
-        f"; what fits: {ALLOWED[PAUSED]}, ack"
-    )
-    acknowledged = replace(waiting, page=replace(page, acknowledged=True))
-    assert refusal(acknowledged, Verb.PAUSE, a_reading(10)).endswith(
-        f"; what fits: {ALLOWED[PAUSED]}"
-    )
+PAGE = Page("drift", "checkout#1 is at 70 %", NOON, NOON)
+PAGED = replace(ON_HOLD, page=PAGE, since=NOON)
 
 
 @pytest.mark.parametrize(
     ("verb", "phase"), [pytest.param(*one, id=f"{one[0]} {one[1]}") for one in NOT_ALLOWED]
 )
-def test_a_verb_that_does_not_fit_says_where_the_rollout_stands_and_what_fits(
-    verb: Verb, phase: Phase
-) -> None:
+def test_a_verb_that_does_not_fit_names_those_that_do(verb: Verb, phase: Phase) -> None:
     rollout = ROLLOUT_IN[phase]
-    assert refusal(rollout, verb, a_reading(rollout.weight)) == (
-        f"{verb} changed nothing of checkout#1: it is {phase}; what fits: {ALLOWED[phase]}"
-    )
+    error = refusal(rollout, verb, a_reading(rollout.weight))
+    assert error.context == {"rollout": "checkout#1"}
+    fits = {one for one in Verb if phase in ALLOWED_PHASES[one]} - {Verb.ACK}
+    assert set(str(error).rpartition(": ")[2].split(", ")) - {"retry"} == fits
+
+
+@cases("rollout, fits", {
+    "a page waits": (PAGED, True),
+    "it was acknowledged": (replace(PAGED, page=replace(PAGE, acknowledged=True)), False),
+})  # fmt: skip
+def test_an_acknowledgement_fits_where_something_critical_waits_for_one(
+    rollout: Rollout, fits: bool
+) -> None:
+    assert str(refusal(rollout, Verb.PAUSE, a_reading(10))).endswith(", ack") is fits
 
 
 def test_a_rollback_fits_every_phase_and_waits_for_the_whole_timeout() -> None:
@@ -139,101 +131,6 @@ def test_a_record_of_set_weight_contains_the_weight() -> None:
 
 
 # --- Resume ---------------------------------------------------------------------------------------
-
-
-@cases("before, target, way, why", {
-    "a raised weight, without --keep or --restore":
-        (a_paused_rollout(Reason.DRIFTED), a_reading(30), "",
-         "the target shows NEW_PATH_PERCENTAGE=30 where 10 % was asked for; say --restore "
-         "(back to 10 %), say --keep (go on with the 30 % that are live), or end it: "
-         "rolloutctl rollback checkout#1"),
-    "a weight below the first step":
-        (a_paused_rollout(Reason.DRIFTED), a_reading(5), "",
-         "the target shows NEW_PATH_PERCENTAGE=5 where 10 % was asked for; set 10 % by hand and "
-         "resume then, or end it: rolloutctl rollback checkout#1"),
-    "a lowered weight, without --keep or --restore":
-        (a_paused_rollout(Reason.DRIFTED, 50), a_reading(30), "",
-         "the target shows NEW_PATH_PERCENTAGE=30 where 50 % was asked for; say --keep (go on "
-         "with the 30 % that are live), or end it: rolloutctl rollback checkout#1"),
-    "a restore that would be a raise":
-        (a_paused_rollout(Reason.DRIFTED, 50), a_reading(30), "restore",
-         "--restore only takes weight back, and the target shows NEW_PATH_PERCENTAGE=30 where "
-         "50 % was asked for; say --keep (go on with the 30 % that are live), or end it: "
-         "rolloutctl rollback checkout#1"),
-    "a restore over variables that may say less":
-        (a_paused_rollout(Reason.DRIFTED), CONTRADICTORY, "restore",
-         "--restore only takes weight back, and the target shows NEW_PATH_PERCENTAGE=x where "
-         "10 % was asked for; put the variables right by hand and resume then, or end it: "
-         "rolloutctl rollback checkout#1"),
-    "variables that contradict each other cannot be kept":
-        (a_paused_rollout(Reason.DRIFTED), CONTRADICTORY, "keep",
-         "nobody knows what to keep: the target shows NEW_PATH_PERCENTAGE=x where 10 % was "
-         "asked for; put the variables right by hand and resume then, or end it: rolloutctl "
-         "rollback checkout#1"),
-    "what may be 100 % cannot be kept":
-        (a_paused_rollout(Reason.DRIFTED), PERHAPS_FULL, "keep",
-         "nobody knows what to keep: the target shows NEW_PATH_PERCENTAGE=None where 10 % was "
-         "asked for; say --restore (back to 10 %), put the variables right by hand and resume "
-         "then, or end it: rolloutctl rollback checkout#1"),
-    "less than the first step cannot be kept":
-        (a_paused_rollout(Reason.DRIFTED), a_reading(5), "keep",
-         "5 % is below the first step: set 10 % by hand and resume then"),
-    "0 % cannot be kept":
-        (a_paused_rollout(Reason.DRIFTED), a_reading(0), "keep",
-         "its weight is 0 %, and that ends it with the next tick"),
-    "0 %, whatever set it":
-        (a_paused_rollout(Reason.PAUSED_BY_HAND), a_reading(0), "",
-         "its weight is 0 %, and that ends it with the next tick"),
-    "a target that cannot be read":
-        (a_paused_rollout(Reason.PAUSED_BY_HAND), UNREADABLE, "",
-         "its target cannot be read: Lambda did not answer"),
-    "an update in progress":
-        (a_paused_rollout(Reason.PAUSED_BY_HAND),
-         a_reading(10, UPDATE_IN_PROGRESS, detail="someone deploys"), "",
-         "the last update of its target is in_progress: someone deploys"),
-    "an update that failed":
-        (a_paused_rollout(Reason.PAUSED_BY_HAND), a_reading(10, UPDATE_FAILED), "",
-         "the last update of its target is failed"),
-    "a raise that was paused before it was written is not written by resume":
-        (a_rollout_paused_in_flight(), a_reading(10), "restore",
-         "--restore only takes weight back, and the target shows NEW_PATH_PERCENTAGE=10 where "
-         "50 % was asked for; say --keep (go on with the 10 % that are live), or end it: "
-         "rolloutctl rollback checkout#1"),
-})  # fmt: skip
-def test_resume_changes_nothing_where(
-    before: Rollout, target: TargetReading | UnreadableTarget, way: DriftResolution, why: str
-) -> None:
-    message = refusal(before, Verb.RESUME, target, way=way)
-    assert message == f"resume changed nothing of checkout#1: {why}"
-
-
-@cases("before, live, way", {
-    "by hand": (a_paused_rollout(Reason.PAUSED_BY_HAND, tallies={}), 10, ""),
-    "drift that was put back": (a_paused_rollout(Reason.DRIFTED, tallies={}), 10, ""),
-    "keep": (a_paused_rollout(Reason.DRIFTED, tallies={}), 30, "keep"),
-    "restore": (a_paused_rollout(Reason.DRIFTED, tallies={}), 30, "restore"),
-})  # fmt: skip
-def test_resume_is_refused_while_a_criterion_fails(
-    before: Rollout, live: int, way: DriftResolution
-) -> None:
-    assert refusal(before, Verb.RESUME, a_reading(live), FAILING, way=way).startswith(
-        "resume changed nothing of checkout#1: nobody resumes a fail, the next tick rolls back: "
-        "works fails"
-    )
-
-
-def test_a_refused_resume_names_every_criterion_that_fails() -> None:
-    both = a_policy(criteria=dict.fromkeys(("works", "steady"), LADDER["criteria"]["works"]))
-    before = a_paused_rollout(Reason.PAUSED_BY_HAND, policy=both, tallies={})
-    message = refusal(before, Verb.RESUME, a_reading(10), FAILING)
-    first, second = message.split(" steady fails")
-    assert first.endswith(second.replace("steady", "works"))
-
-
-def test_a_refusal_names_its_rollout_in_the_logs_too() -> None:
-    with pytest.raises(UsageError) as refused:
-        decide_command(DURING_ROLLBACK, Verb.PAUSE, a_reading(10))
-    assert refused.value.context == {"rollout": "checkout#1"}
 
 
 @pytest.mark.parametrize("measured", [OUTAGE, NO_DATA, TOO_FEW_REQUESTS, HEALTHY, {}])
@@ -272,7 +169,7 @@ def test_promote_needs_no_pass_and_the_label_says_what_was_measured(
     after = decision.rollout
     assert decision.move == Shift(50, "token-5")
     assert (after.phase, after.reason, after.step) == (PROGRESSING, Reason.PROMOTED, 1)
-    assert after.sentence == "promoted at 10 % by hand: seen by eye; going to 50 %"
+    assert "seen by eye" in after.sentence
     assert (after.label, after.settled, after.blocked) == (label, None, "")
 
 
@@ -296,52 +193,7 @@ def test_the_last_step_is_promoted_to_a_success_that_claims_no_more_than_was_mea
     after = decision.rollout
     assert (after.phase, after.reason, decision.move) == (SUCCEEDED, Reason.COMPLETED, None)
     assert after.label == label
-    assert after.sentence == (
-        f"promoted at 100 % by hand: it is late; the rollout is complete ({label})"
-    )
-
-
-@cases("before, target, measured, why", {
-    "a criterion fails":
-        (AT_10, a_reading(10), FAILING,
-         "nobody promotes a fail, the next tick rolls back: works fails"),
-    "a criterion fails in a pause":
-        (a_paused_rollout(Reason.PAUSED_BY_HAND, tallies={}), a_reading(10), FAILING,
-         "nobody promotes a fail, the next tick rolls back: works fails"),
-    "a criterion fails in the last step":
-        (AT_100, a_reading(100), FAILING,
-         "nobody promotes a fail, the next tick rolls back: works fails"),
-    "the raise is in progress":
-        (RAISING, a_reading(50, UPDATE_IN_PROGRESS), NO_DATA,
-         "the last update of its target is in_progress"),
-    "no tick saw the raise applied":
-        (RAISING, a_reading(50), NO_DATA, "50 % was not seen in force yet; tick first"),
-    "drift":
-        (a_paused_rollout(Reason.DRIFTED), a_reading(30), HEALTHY,
-         "the target shows NEW_PATH_PERCENTAGE=30 where 10 % was asked for; resume it first"),
-    "drift to 0 %":
-        (AT_10, a_reading(0), HEALTHY, "the target shows NEW_PATH_PERCENTAGE=0 where 10 %"),
-    "the variables contradict each other":
-        (AT_10, CONTRADICTORY, HEALTHY, "the target shows NEW_PATH_PERCENTAGE=x where 10 %"),
-    "the target cannot be read":
-        (AT_10, UNREADABLE, HEALTHY, "its target cannot be read: Lambda did not answer"),
-    "a freeze":
-        (replace(AT_10, policy=FROZEN), a_reading(10), HEALTHY,
-         "frozen until 2026-11-24 13:00 UTC (daily 11:00 to 13:00, UTC); promote skips neither "
-         "a freeze nor an approval"),
-    "a missing approval":
-        (replace(AT_10, policy=NEEDS_APPROVAL), a_reading(10), HEALTHY,
-         "50 % needs an approval: rolloutctl approve checkout#1; promote skips neither a "
-         "freeze nor an approval"),
-})  # fmt: skip
-def test_promote_changes_nothing_where(
-    before: Rollout,
-    target: TargetReading | UnreadableTarget,
-    measured: Mapping[str, Series],
-    why: str,
-) -> None:
-    message = refusal(before, Verb.PROMOTE, target, measured, reason="hurry")
-    assert message.startswith(f"promote changed nothing of checkout#1: {why}")
+    assert "it is late" in after.sentence
 
 
 def test_a_promotion_of_an_approved_step_goes_up_and_forgets_the_approval() -> None:
@@ -368,9 +220,8 @@ def test_a_step_is_approved_ahead_and_nothing_else_changes(
     after = decision.rollout
     assert (after.approved, after.phase, after.reason) == (1, before.phase, before.reason)
     assert (after.sentence, after.blocked, decision.move) == (before.sentence, before.blocked, None)
-    assert [one.text for one in decision.notices] == [
-        "checkout#1: 50 % may be entered once the gate at 10 % passes: the board said yes"
-    ]
+    (notice,) = decision.notices
+    assert "the board said yes" in notice.text
 
 
 def test_after_an_approval_ahead_a_gate_that_passes_advances_at_once() -> None:
@@ -382,7 +233,6 @@ def test_an_approval_ends_the_wait_for_it_and_the_next_tick_goes_up() -> None:
     waiting = decide_tick(AWAITING, a_reading(10), 15).rollout
     approved = decide_command(waiting, Verb.APPROVE, a_reading(10), minute=40).rollout
     assert (approved.reason, approved.blocked) == (Reason.APPROVED, "")
-    assert approved.sentence == "50 % may be entered once the gate at 10 % passes"
     assert "approve" not in approved.next
     assert decide_tick(approved, a_reading(10), 41).move == Shift(50, "token-1")
 
@@ -397,18 +247,6 @@ def test_an_approval_is_of_one_step_and_forgotten_with_it() -> None:
     assert (up.step, up.approved) == (1, None)
     at_50 = decide_tick(up, a_reading(50), 16, NO_DATA).rollout
     assert decide_tick(at_50, a_reading(50), 31).rollout.reason is Reason.AWAITING_APPROVAL
-
-
-@cases("before, why", {
-    "none is needed": (AT_10, "its next step needs no approval"),
-    "there is no next step": (AT_100, "its next step needs no approval"),
-    "it was needed for the step that runs":
-        (replace(AT_50, policy=NEEDS_APPROVAL), "its next step needs no approval"),
-    "twice": (replace(AWAITING, approved=1), "50 % is approved already"),
-})  # fmt: skip
-def test_approve_changes_nothing_where(before: Rollout, why: str) -> None:
-    message = refusal(before, Verb.APPROVE, a_reading(before.weight))
-    assert message == f"approve changed nothing of checkout#1: {why}"
 
 
 def test_a_kept_weight_keeps_the_criteria_that_its_step_does_not_judge_as_earlier_ones() -> None:
@@ -461,7 +299,7 @@ def test_drift_that_a_command_met_is_announced_by_the_next_tick(
 
 @pytest.mark.parametrize("weight", [10, 100])
 def test_a_pause_before_any_tick_hides_no_contradiction_of_the_variables(weight: int) -> None:
-    started = transitions.start_rollout(POLICY, "code-1", a_reading(0), 1, {}, None, NOON).rollout
+    started = start_rollout(POLICY, "code-1", a_reading(0), 1, {}, None, NOON).rollout
     before = started if weight == 10 else an_adopted_rollout(weight)
     after = decide_command(before, Verb.PAUSE, CONTRADICTORY, minute=1).rollout
     assert decide_tick(after, CONTRADICTORY, 2, NO_DATA).rollout.reason is Reason.DRIFTED
@@ -488,7 +326,7 @@ def test_a_verb_that_reads_no_metrics_does_not_end_a_blindness_of_them(verb: Ver
     after = decide_command(blind, verb, a_reading(10), minute=18).rollout
     assert after.blind_since == NOON + 5 * MINUTE
     notices = decide_tick(after, a_reading(10), 21, OUTAGE).notices
-    assert notices[0].text.startswith("checkout#1 has not seen any metric for 16m (")
+    assert [one.kind for one in notices][:1] == ["blind"]
 
 
 @cases("verb, measured", {
@@ -498,10 +336,6 @@ def test_a_verb_that_reads_no_metrics_does_not_end_a_blindness_of_them(verb: Ver
 def test_a_blindness_ends_with(verb: Verb, measured: Mapping[str, Series]) -> None:
     blind = a_paused_rollout(Reason.PAUSED_BY_HAND, blind_since=NOON)
     assert decide_command(blind, verb, a_reading(10), measured).rollout.blind_since is None
-
-
-def test_a_pause_needs_no_reason() -> None:
-    assert decide_command(AT_10, Verb.PAUSE, a_reading(10)).rollout.sentence == "paused by hand"
 
 
 # --- Set-weight -----------------------------------------------------------------------------------
@@ -520,11 +354,10 @@ def test_set_weight_over_a_rollout_pauses_it_and_is_written_once(before: Rollout
     assert record is not None
     assert decision.move == Shift(40, "token-1")
     assert (after.phase, after.reason) == (Phase.PAUSED, Reason.DRIFTED)
-    assert (record.kind, record.weight_from, record.sentence) == (
-        "paused", 10, "set from 10 % to 40 % by hand: a demo",
-    )  # fmt: skip
+    assert (record.kind, record.weight_from) == ("paused", 10)
+    assert "a demo" in record.sentence
     assert decision.alert is None
-    assert (after.blocked, after.since) == ("a person", LATER)
+    assert (bool(after.blocked), after.since) == (True, LATER)
 
 
 @cases("before, live, waits", {
@@ -554,7 +387,7 @@ def test_the_weight_of_set_weight_is_no_drift_and_a_later_change_is() -> None:
 
 def test_resume_after_set_weight_is_as_after_any_drift() -> None:
     after = decide_command(AT_10, Verb.SET_WEIGHT, a_reading(10), HEALTHY, weight=40).rollout
-    assert "say --restore (back to 10 %)" in refusal(after, Verb.RESUME, a_reading(40))
+    assert "--restore" in str(refusal(after, Verb.RESUME, a_reading(40)))
     kept = decide_command(after, Verb.RESUME, a_reading(40), way="keep").rollout
     assert (kept.phase, kept.weight, kept.step) == (Phase.PROGRESSING, 40, 0)
 
@@ -562,30 +395,118 @@ def test_resume_after_set_weight_is_as_after_any_drift() -> None:
 def test_a_record_of_set_weight_shows_contradictory_variables_as_they_stand() -> None:
     record = decide_command(AT_10, Verb.SET_WEIGHT, CONTRADICTORY, HEALTHY, weight=40).record
     assert record is not None
-    assert record.sentence == "set from NEW_PATH_PERCENTAGE=x to 40 % by hand"
+    assert CONTRADICTORY.shown in record.sentence
 
 
-@cases("before, target, weight, why", {
-    "a rollback by another name":
-        (AT_10, a_reading(10), 0, "0 % is a rollback: rolloutctl rollback checkout#1"),
-    "a rollout that drift to 0 % ends":
-        (AT_10, a_reading(0), 40, "its weight is 0 %, and that ends it with the next tick"),
-    "a first raise that is not written yet":
-        (FIRST_RAISE, a_reading(0), 40, "its weight is 0 %, and that ends it with the next tick"),
-    "what is live": (AT_10, a_reading(10), 10, "10 % is live already"),
+# --- Refusals -------------------------------------------------------------------------------------
+
+DRIFTED, BY_HAND = a_paused_rollout(Reason.DRIFTED), a_paused_rollout(Reason.PAUSED_BY_HAND)
+LOWERED = a_paused_rollout(Reason.DRIFTED, 50)
+IN_FLIGHT = a_rollout_paused_in_flight()
+DEPLOYING = a_reading(10, UPDATE_IN_PROGRESS, detail="someone deploys")
+UNSEALED = replace(BY_HAND, tallies={})
+TWO_CRITERIA = a_policy(criteria=dict.fromkeys(("works", "steady"), LADDER["criteria"]["works"]))
+PENDING_50 = a_reading(50, UPDATE_IN_PROGRESS)
+
+# By claim: a rollout, its target, what is measured, and the options of the command.
+RESUME: Mapping[str, tuple[Any, ...]] = {
+    "a raised weight, without --keep or --restore": (DRIFTED, a_reading(30), {}, {}),
+    "a weight below the first step": (DRIFTED, a_reading(5), {}, {}),
+    "a lowered weight, without --keep or --restore": (LOWERED, a_reading(30), {}, {}),
+    "a restore that would be a raise": (LOWERED, a_reading(30), {}, {"way": "restore"}),
+    "a restore over variables that may say less": (DRIFTED, CONTRADICTORY, {}, {"way": "restore"}),
+    "variables that contradict each other cannot be kept":
+        (DRIFTED, CONTRADICTORY, {}, {"way": "keep"}),
+    "what may be 100 % cannot be kept": (DRIFTED, PERHAPS_FULL, {}, {"way": "keep"}),
+    "less than the first step cannot be kept": (DRIFTED, a_reading(5), {}, {"way": "keep"}),
+    "0 % cannot be kept": (DRIFTED, a_reading(0), {}, {"way": "keep"}),
+    "0 %, whatever set it": (BY_HAND, a_reading(0), {}, {}),
+    "a target that cannot be read": (BY_HAND, UNREADABLE, {}, {}),
+    "an update in progress": (BY_HAND, DEPLOYING, {}, {}),
+    "an update that failed": (BY_HAND, a_reading(10, UPDATE_FAILED), {}, {}),
+    "a raise that was paused before it was written is not written by resume":
+        (IN_FLIGHT, a_reading(10), {}, {"way": "restore"}),
+    "a criterion fails": (UNSEALED, a_reading(10), FAILING, {}),
+    "two criteria fail": (replace(UNSEALED, policy=TWO_CRITERIA), a_reading(10), FAILING, {}),
+    "a criterion fails after drift that was put back":
+        (replace(DRIFTED, tallies={}), a_reading(10), FAILING, {}),
+    "a criterion fails at a weight to keep":
+        (replace(DRIFTED, tallies={}), a_reading(30), FAILING, {"way": "keep"}),
+    "a criterion fails at a weight to restore":
+        (replace(DRIFTED, tallies={}), a_reading(30), FAILING, {"way": "restore"}),
+}  # fmt: skip
+PROMOTE: Mapping[str, tuple[Any, ...]] = {
+    "a criterion fails": (AT_10, a_reading(10), FAILING, {}),
+    "a criterion fails in a pause": (UNSEALED, a_reading(10), FAILING, {}),
+    "a criterion fails in the last step": (AT_100, a_reading(100), FAILING, {}),
+    "the raise is in progress": (RAISING, PENDING_50, NO_DATA, {}),
+    "no tick saw the raise applied": (RAISING, a_reading(50), NO_DATA, {}),
+    "drift": (DRIFTED, a_reading(30), HEALTHY, {}),
+    "drift to 0 %": (AT_10, a_reading(0), HEALTHY, {}),
+    "the variables contradict each other": (AT_10, CONTRADICTORY, HEALTHY, {}),
+    "the target cannot be read": (AT_10, UNREADABLE, HEALTHY, {}),
+    "a freeze": (replace(AT_10, policy=FROZEN), a_reading(10), HEALTHY, {}),
+    "a missing approval": (replace(AT_10, policy=NEEDS_APPROVAL), a_reading(10), HEALTHY, {}),
+}
+APPROVE: Mapping[str, tuple[Any, ...]] = {
+    "none is needed": (AT_10, a_reading(10), {}, {}),
+    "there is no next step": (AT_100, a_reading(100), {}, {}),
+    "it was needed for the step that runs":
+        (replace(AT_50, policy=NEEDS_APPROVAL), a_reading(50), {}, {}),
+    "twice": (replace(AWAITING, approved=1), a_reading(10), {}, {}),
+}  # fmt: skip
+SET_WEIGHT: Mapping[str, tuple[Any, ...]] = {
+    "a rollback by another name": (AT_10, a_reading(10), HEALTHY, {"weight": 0}),
+    "a rollout that drift to 0 % ends": (AT_10, a_reading(0), HEALTHY, {"weight": 40}),
+    "a first raise that is not written yet": (FIRST_RAISE, a_reading(0), HEALTHY, {"weight": 40}),
+    "what is live": (AT_10, a_reading(10), HEALTHY, {"weight": 10}),
     "an update in progress":
-        (AT_10, a_reading(10, UPDATE_IN_PROGRESS), 40,
-         "the last update of its target is in_progress"),
-    "a target that does not answer":
-        (AT_10, UNREADABLE, 40, "its target cannot be read: Lambda did not answer"),
-})  # fmt: skip
-def test_set_weight_changes_nothing_where(
-    before: Rollout, target: TargetReading | UnreadableTarget, weight: int, why: str
+        (AT_10, a_reading(10, UPDATE_IN_PROGRESS), HEALTHY, {"weight": 40}),
+    "a target that does not answer": (AT_10, UNREADABLE, HEALTHY, {"weight": 40}),
+    "a criterion fails": (AT_10, a_reading(10), FAILING, {"weight": 40}),
+}  # fmt: skip
+OUT_OF_PLACE = {
+    "while it progresses": (AT_10, Verb.RESUME),
+    "in a pause": (ON_HOLD, Verb.PAUSE),
+    "in a pause, while a page waits": (PAGED, Verb.PAUSE),
+    "in a rollback": (DURING_ROLLBACK, Verb.PAUSE),
+    "after a rollback": (AFTER_ROLLBACK, Verb.PAUSE),
+    "after a success": (AFTER_SUCCESS, Verb.PAUSE),
+    "where nothing is critical": (ON_HOLD, Verb.ACK),
+}
+TABLES = {
+    Verb.RESUME: RESUME, Verb.PROMOTE: PROMOTE, Verb.APPROVE: APPROVE, Verb.SET_WEIGHT: SET_WEIGHT,
+}  # fmt: skip
+REFUSALS = {
+    f"{verb}: {claim}": (before, verb, target, measured, options)
+    for verb, rows in TABLES.items()
+    for claim, (before, target, measured, options) in rows.items()
+} | {
+    f"{verb}: {claim}": (before, verb, a_reading(before.weight), {}, {})
+    for claim, (before, verb) in OUT_OF_PLACE.items()
+}
+
+
+@cases("before, verb, target, measured, options", REFUSALS)
+def test_a_command_changes_nothing_where(
+    before: Rollout,
+    verb: Verb,
+    target: TargetReading | UnreadableTarget,
+    measured: Mapping[str, Series],
+    options: Mapping[str, Any],
 ) -> None:
-    message = refusal(before, Verb.SET_WEIGHT, target, HEALTHY, weight=weight)
-    assert message == f"set-weight changed nothing of checkout#1: {why}"
+    error = refusal(before, verb, target, measured, **options)
+    assert error.context == {"rollout": "checkout#1"}
 
 
-def test_set_weight_is_refused_while_a_criterion_fails() -> None:
-    message = refusal(AT_10, Verb.SET_WEIGHT, a_reading(10), FAILING, weight=40)
-    assert "nobody sets a weight over a fail, the next tick rolls back: works fails" in message
+def texts() -> dict[str, str]:
+    """Return the message of each refusal, and what set-weight and a bare pause report."""
+    at_10 = a_reading(10)
+    decisions = {
+        "pause, without a reason": decide_command(AT_10, Verb.PAUSE, at_10),
+        "set-weight": decide_command(AT_10, Verb.SET_WEIGHT, at_10, reason="a demo", weight=40),
+        "set-weight over contradictory variables":
+            decide_command(AT_10, Verb.SET_WEIGHT, CONTRADICTORY, weight=40),
+    }  # fmt: skip
+    refusals = {claim: str(refusal(*row, **options)) for claim, (*row, options) in REFUSALS.items()}
+    return {**refusals, **{claim: decision_text(one) for claim, one in decisions.items()}}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from itertools import chain
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -44,7 +44,9 @@ def baseline(**window: Any) -> dict[str, Any]:
 
 
 # By claim: the changes of a plain policy, and the places of the mistakes that are reported.
-SHAPES = {
+Rows: TypeAlias = Mapping[str, tuple[dict[str, Any], list[str]]]
+
+SHAPES: Rows = {
     "one variable for both": ({"target__boolean": "PERCENT"}, ["target.boolean"]),
     "a variable that Lambda owns": ({"target__percentage": "AWS_REGION"}, ["target.percentage"]),
     "a version cannot change": ({"target__function": "handler:live"}, ["target.function"]),
@@ -123,7 +125,7 @@ SHAPES = {
     "no channel in the list": ({"notify": []}, ["notify"]),
 }  # fmt: skip
 
-CRITERIA = {
+CRITERIA: Rows = {
     "a percent of a number": ({"criteria__c": {**COUNT, "max": "5%"}}, ["criteria.c.max"]),
     "a number in quotes": ({"criteria__c": {**COUNT, "max": "5"}}, ["criteria.c.max"]),
     "true as a bound": ({"criteria__c": {**COUNT, "max": True}}, ["criteria.c.max"]),
@@ -228,7 +230,7 @@ CRITERIA = {
         ({"criteria__fast__gates": False, "steps__1__criteria": ["fast"]}, ["steps.1.criteria"]),
 }  # fmt: skip
 
-ROLLBACKS = {
+ROLLBACKS: Rows = {
     "no mapping": ({"verify_rollback": 5}, ["verify_rollback"]),
     "no positive control":
         ({"verify_rollback": {"absent": "gateway"}}, ["verify_rollback.present"]),
@@ -252,7 +254,7 @@ ROLLBACKS = {
         ({"verify_rollback": {**EVENTS, "present": EVENTS["absent"]}}, ["verify_rollback.present"]),
 }  # fmt: skip
 
-FREEZES = {
+FREEZES: Rows = {
     "no mapping": ({"freeze": 5}, ["freeze"]),
     "no zone": ({"freeze": {**ZONE, "weekly": [WEEKEND], "zone": REMOVED}}, ["freeze.zone"]),
     "no window": ({"freeze": ZONE}, ["freeze"]),
@@ -315,7 +317,7 @@ FREEZES = {
     "+1": ({"freeze": {**ZONE, "weekly": [WEEKEND], "zone": 1}}, ["freeze.zone"]),
 }  # fmt: skip
 
-CHANNELS = {
+CHANNELS: Rows = {
     "a URL": ({"notify": [{"kind": "slack", "webhook": HIDDEN}]}, ["notify.0.webhook"]),
     "a secret": ({"notify": [{"kind": "slack", "webhook": "hunter2"}]}, ["notify.0.webhook"]),
     "a URL as a name":
@@ -341,7 +343,7 @@ CHANNELS = {
         ({"notify": [{"kind": "eventbridge", "least": "loud"}]}, ["notify.0.least"]),
 }  # fmt: skip
 
-SEVERAL = {
+SEVERAL: Rows = {
     "a wrong window hides no wrong zone":
         ({"freeze": {"zone": "Berlin", "weekly": [span("fri", "mon 08:00")]}},
          ["freeze.weekly.0.from", "freeze.zone"]),
@@ -364,7 +366,7 @@ SEVERAL = {
           "criteria.works.total"]),
 }  # fmt: skip
 
-PARTS: Mapping[str, Mapping[str, tuple[dict[str, Any], list[str]]]] = {
+PARTS: Mapping[str, Rows] = {
     "shape": SHAPES,
     "criterion": CRITERIA,
     "verify_rollback": ROLLBACKS,
