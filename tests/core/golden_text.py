@@ -19,9 +19,13 @@ from tests.support.core import Decision
 
 FOLDER: Final = Path(__file__).parent / "sentences"
 SOURCES: Final[Mapping[str, str]] = {
+    "announcements": "tests.core.transitions.test_announce",
+    "blindness": "tests.core.transitions.test_blind",
     "commands": "tests.core.test_commands",
     "freezes": "tests.core.policy.test_freeze",
+    "hooks": "tests.core.transitions.test_hooks",
     "mistakes": "tests.core.policy.test_mistakes",
+    "rollbacks": "tests.core.transitions.test_rollback",
     "transitions": "tests.core.transitions.test_messages",
 }
 
@@ -30,7 +34,7 @@ def decision_text(decision: Decision) -> str:
     """Return what people read of a decision: where the rollout stands, its entry and its notices.
 
     The entry has a text where it is another one than the sentence of the rollout. A notice that
-    repeats the sentence or the next action has its name in braces there.
+    repeats one of these has its name in braces there.
     """
     after, record = decision.rollout, decision.record
     lines = [f"sentence: {after.sentence}", f"next: {after.next}"]
@@ -38,6 +42,8 @@ def decision_text(decision: Decision) -> str:
     if record is not None and record.sentence != after.sentence:
         lines.append(f"entry {record.kind}: {record.sentence}")
     repeated = {after.sentence: "{sentence}", after.next: "{next}"}
+    if record is not None:
+        repeated.setdefault(record.sentence, "{entry}")
     for notice in decision.notices:
         text = notice.text
         for part, name in repeated.items():

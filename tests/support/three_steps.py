@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from controller.core import transitions
-from controller.core.commands import apply_command
 from tests.support.core import (
     Command,
+    Commanded,
     Decision,
     DriftResolution,
     Intent,
@@ -26,6 +25,8 @@ from tests.support.core import (
     UpdateStatus,
     Verb,
     decide,
+    start_rollout,
+    with_refused_rollback,
 )
 from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading, a_rollout, a_series
 
@@ -122,10 +123,9 @@ def decide_command(
     minute: float = 20,
 ) -> Decision:
     """Return the decision on an operator command, at 12:20 unless `minute` says otherwise."""
-    observation = Observation(target, measured or {})
-    return apply_command(
-        rollout, Command(verb, reason, way, weight), observation, NOON + minute * MINUTE
-    )
+    command = Command(verb, reason, way, weight)
+    event = Commanded(Observation(target, measured or {}), command)
+    return decide(rollout, event, NOON + minute * MINUTE)
 
 
 def a_paused_rollout(reason: Reason, weight: int = 10, **facts: Any) -> Rollout:
@@ -135,12 +135,15 @@ def a_paused_rollout(reason: Reason, weight: int = 10, **facts: Any) -> Rollout:
     return at_weight(weight, **{**plain, **facts})
 
 
+def refused_write(decision: Decision, minute: float, why: str = "access denied") -> Decision:
+    """Return `decision` after the target refused its write of 0 %, so many minutes after noon."""
+    return with_refused_rollback(decision, why, NOON + minute * MINUTE)
+
+
 def an_adopted_rollout(weight: int, policy: Policy = POLICY) -> Rollout:
     """Return a rollout that adopted the live `weight` at noon."""
     step = [one.weight for one in policy.steps].index(weight)
-    return transitions.start_rollout(
-        policy, "code-1", a_reading(weight), 1, {}, None, NOON, step
-    ).rollout
+    return start_rollout(policy, "code-1", a_reading(weight), 1, {}, None, NOON, step).rollout
 
 
 def a_rollout_paused_in_flight(weight: int = 50) -> Rollout:
