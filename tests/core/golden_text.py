@@ -21,6 +21,7 @@ FOLDER: Final = Path(__file__).parent / "sentences"
 SOURCES: Final[Mapping[str, str]] = {
     "announcements": "tests.core.transitions.test_announce",
     "blindness": "tests.core.transitions.test_blind",
+    "blocks": "tests.core.transitions.test_block",
     "commands": "tests.core.test_commands",
     "freezes": "tests.core.policy.test_freeze",
     "hooks": "tests.core.transitions.test_hooks",

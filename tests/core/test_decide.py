@@ -6,14 +6,11 @@ from datetime import datetime
 
 import pytest
 
-from controller.core.commands import apply_command
 from tests.support.cases import cases
 from tests.support.core import (
     Alert,
-    Command,
     Decision,
     Intent,
-    Observation,
     Phase,
     Policy,
     Reason,
@@ -23,7 +20,7 @@ from tests.support.core import (
     TargetReading,
     UnreadableTarget,
     Verb,
-    with_refused_rollback,
+    Verdict,
 )
 from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
@@ -53,7 +50,9 @@ from tests.support.three_steps import (
     UPDATE_FAILED,
     UPDATE_IN_PROGRESS,
     an_adopted_rollout,
+    decide_command,
     decide_tick,
+    refused_write,
 )
 
 # Seen unfinished at noon.
@@ -296,9 +295,7 @@ def test_a_gate_that_passed_waits_for_its_target_and_never_ends_as_an_inconclusi
     rollout = replace(AT_10, policy=a_policy(on_inconclusive=on_inconclusive))
     held, ended = decide_tick(rollout, target, 31.9), decide_tick(rollout, target, 32)
     assert (held.rollout.phase, held.rollout.reason) == (PROGRESSING, Reason.HOLDING)
-    assert held.rollout.next == (
-        "50 % as soon as the target takes it; pauses at 2026-11-24 12:32 UTC"
-    )
+    assert held.rollout.next_at == NOON + 32 * MINUTE
     assert (ended.rollout.phase, ended.move) == (PAUSED, None)
 
 
@@ -337,17 +334,11 @@ def test_where_no_weight_was_raised_a_limit_pauses_and_lowers_nothing(
     assert (decision.rollout.phase, decision.rollout.reason, decision.move) == (
         PAUSED, reason, None,
     )  # fmt: skip
-    assert (
-        "pauses unless 100 % is in force by"
-        in decide_tick(PERHAPS_UNCHANGED, UNREADABLE, 1).rollout.next
-    )
 
 
 def test_a_first_raise_whose_target_was_changed_says_how_to_start_it_again() -> None:
-    assert decide_tick(FIRST_RAISE, a_reading(0, token="token-9"), 1).rollout.sentence == (
-        "no traffic was seen to move to 10 %: the function was changed by another hand between "
-        "the decision and its write; to try it again: rolloutctl retry checkout#1 --reason TEXT"
-    )
+    after = decide_tick(FIRST_RAISE, a_reading(0, token="token-9"), 1).rollout
+    assert "rolloutctl retry checkout#1 --reason" in after.sentence
 
 
 def test_a_raise_is_timed_from_the_first_tick_that_saw_it_unfinished() -> None:
@@ -372,15 +363,12 @@ def test_a_raise_that_is_refused_for_good_is_not_written_for_ever() -> None:
 def test_a_clock_that_is_behind_records_nothing_before_a_refusal() -> None:
     """The refusal comes after the decision, and the next run may have another clock."""
     decided = decide_tick(DURING_ROLLBACK, a_reading(50), 1)
-    after = with_refused_rollback(decided, "KMS says no", NOON + 4 * MINUTE)
+    after = refused_write(decided, 4)
     later = decide_tick(after.rollout, a_reading(0), 2)
     assert after.record is not None
     assert later.record is not None
     assert NOON + 4 * MINUTE == after.record.at <= later.record.at
-    assert (
-        with_refused_rollback(decided, "KMS says no", NOON).rollout.updated
-        == decided.rollout.updated
-    )
+    assert refused_write(decided, 0).rollout.updated == decided.rollout.updated
 
 
 def test_every_step_has_the_whole_time_for_its_raise() -> None:
@@ -423,16 +411,9 @@ def test_drift_up_ends_as_the_policy_says(
     assert decision.alert is Alert.DRIFT
 
 
-def test_a_gate_that_fails_at_zero_says_both() -> None:
-    decision = decide_tick(AT_10, a_reading(0), 7, FAILING)
-    assert decision.rollout.sentence.startswith("works fails: ")
-    assert decision.rollout.sentence.endswith(" 0 % is set already.")
-    assert decision.record is not None
-    assert (decision.record.kind, decision.record.reason) == ("rolled_back", Reason.GATE_FAILED)
-
-
-def test_a_paused_rollout_whose_gate_fails_at_zero_is_put_down_to_the_gate() -> None:
-    after = decide_tick(ON_HOLD, a_reading(0), 20, FAILING).rollout
+@pytest.mark.parametrize("rollout", [AT_10, ON_HOLD], ids=["baking", "paused"])
+def test_a_rollout_whose_gate_fails_at_zero_is_put_down_to_the_gate(rollout: Rollout) -> None:
+    after = decide_tick(rollout, a_reading(0), 20, FAILING).rollout
     assert (after.phase, after.reason) == (ROLLED_BACK, Reason.GATE_FAILED)
 
 
@@ -443,7 +424,7 @@ def test_a_paused_rollout_is_judged_and_rolled_back() -> None:
 
 def test_a_paused_rollout_shows_what_is_measured_now() -> None:
     (finding,) = decide_tick(ON_HOLD, a_reading(10), 20).rollout.findings
-    assert finding.sentence.startswith("works holds")
+    assert (finding.criterion, finding.verdict) == ("works", Verdict.PASS)
 
 
 def test_a_rollout_that_is_found_at_zero_has_no_weight_any_more() -> None:
@@ -466,9 +447,7 @@ def test_a_drifted_weight_is_judged_from_then_on() -> None:
 def test_an_operator_rolls_back_in_every_phase(
     rollout: Rollout, target: TargetReading | UnreadableTarget
 ) -> None:
-    decision = apply_command(
-        rollout, Command(Verb.ROLLBACK, "the shop is down"), Observation(target), NOON + MINUTE
-    )
+    decision = decide_command(rollout, Verb.ROLLBACK, target, reason="the shop is down", minute=1)
     assert (decision.rollout.phase, decision.move) == (ROLLING_BACK, LOWER_BY_OPERATOR)
     after, entry = decision.rollout, decision.record
     has_cause = rollout.phase in (ROLLING_BACK, ROLLED_BACK)  # the first cause stays
@@ -491,8 +470,9 @@ def test_the_first_cause_of_a_rollback_survives_a_command_but_a_found_zero_is_no
     phase: Phase, reason: Reason, stays: bool
 ) -> None:
     before = replace(DURING_ROLLBACK, phase=phase, reason=reason, sentence="the first cause")
-    command = Command(Verb.ROLLBACK, "the shop is down", weight=10)
-    decision = apply_command(before, command, Observation(a_reading(0)), NOON + MINUTE)
+    decision = decide_command(
+        before, Verb.ROLLBACK, a_reading(0), reason="the shop is down", weight=10
+    )
     after, entry = decision.rollout, decision.record
     first_cause = (reason, "the first cause")
     assert (after.reason, after.sentence) == (

@@ -3,19 +3,15 @@
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
-
-from controller.core import transitions
 from tests.support.core import (
     Intent,
     Observation,
     Observed,
-    Policy,
     Reason,
-    Rollout,
     Series,
     Shift,
     decide,
+    start_rollout,
 )
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_series
 from tests.support.three_steps import (
@@ -23,7 +19,6 @@ from tests.support.three_steps import (
     AT_50,
     AT_100,
     FAILING,
-    POLICY,
     PROGRESSING,
     RAISING,
     ROLLING_BACK,
@@ -70,17 +65,6 @@ def test_the_peak_is_the_last_weight_that_was_decided() -> None:
     assert decide_tick(AT_10, a_reading(10), 15).rollout.peak == 50
 
 
-@pytest.mark.parametrize(
-    ("retry_reason", "sentence"),
-    [
-        (None, "started with revision code-1; going to 10 %"),
-        ("new index", "started with revision code-1; going to 10 %; tried again: new index"),
-    ],
-)
-def test_a_start_says_what_and_why_again(retry_reason: str | None, sentence: str) -> None:
-    assert created(POLICY, retry_reason).sentence == sentence
-
-
 def test_the_last_step_that_passes_is_a_success_with_its_label() -> None:
     after = decide_tick(replace(AT_100, blocked="the bake"), a_reading(100), 35).rollout
     assert (after.phase, after.reason, after.since, after.label, after.blocked) == (
@@ -125,7 +109,8 @@ def test_a_healthy_rollout_climbs_the_ladder_and_seals_once_an_hour() -> None:
             {"weight": 100, "bake": "3h"},
         ]
     )
-    rollout, weight, entries = created(policy), 10, []
+    started = start_rollout(policy, "code-1", a_reading(0), 1, {}, None, NOON)
+    rollout, weight, entries = started.rollout, 10, []
     for minute in range(1, 260):
         observation = Observation(a_reading(weight), healthy_until(minute))
         decision = decide(rollout, Observed(observation), NOON + minute * MINUTE)
@@ -145,12 +130,6 @@ def test_a_healthy_rollout_climbs_the_ladder_and_seals_once_an_hour() -> None:
         (215, "evidence", 100),
         (218, "succeeded", 100),
     ]
-
-
-def created(policy: Policy, retry_reason: str | None = None) -> Rollout:
-    decision = transitions.start_rollout(policy, "code-1", a_reading(0), 1, {}, retry_reason, NOON)
-    assert decision.move == Shift(10, "token-1")
-    return decision.rollout
 
 
 def healthy_until(minute: int) -> dict[str, Series]:
