@@ -20,12 +20,14 @@ from tests.support.core import Decision
 FOLDER: Final = Path(__file__).parent / "sentences"
 SOURCES: Final[Mapping[str, str]] = {
     "announcements": "tests.core.transitions.test_announce",
+    "attestations": "tests.core.test_attest",
     "blindness": "tests.core.transitions.test_blind",
     "blocks": "tests.core.transitions.test_block",
     "commands": "tests.core.test_commands",
     "freezes": "tests.core.policy.test_freeze",
     "hooks": "tests.core.transitions.test_hooks",
     "mistakes": "tests.core.policy.test_mistakes",
+    "late_raises": "tests.core.transitions.test_paused_raise",
     "rollbacks": "tests.core.transitions.test_rollback",
     "transitions": "tests.core.transitions.test_messages",
 }

@@ -1,21 +1,22 @@
 """`attest`: which criteria take a signature, what is stored of it, and what the rollout does."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from controller.core.commands import apply_command
+from tests.core.golden_text import decision_text
 from tests.support.cases import cases
 from tests.support.core import (
     ALLOWED_PHASES,
     Command,
+    Commanded,
     Decision,
     Label,
     Lower,
     Notice,
     Observation,
-    Observed,
     Phase,
     Reason,
     Rollout,
@@ -31,11 +32,12 @@ from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     AT_10,
     FIRST_RAISE,
-    HEALTHY,
     ON_HOLD,
     POLICY,
     RAISING,
     UPDATE_IN_PROGRESS,
+    decide_command,
+    decide_tick,
 )
 
 STATEMENT = {"kind": "attestation", "statement": "Support has seen nothing."}
@@ -46,14 +48,20 @@ TWO_ATTESTATIONS = a_policy(
 WITH_WARMUP = a_policy(criteria={**LADDER["criteria"], "SC-005": STATEMENT}, warmup="30m")
 AT_NOON = replace(AT_10, policy=ONE_ATTESTATION)
 ATTEST = Command(Verb.ATTEST, "no tickets today", criterion="SC-005", by="ada")
+REFUSE = replace(ATTEST, refuse=True)
+REPORTING = replace(
+    AT_10,
+    policy=a_policy(criteria={**LADDER["criteria"], "SC-005": {**STATEMENT, "gates": False}}),
+)
 
 
 def attest(rollout: Rollout, command: Command = ATTEST, minute: int = 5) -> Decision:
-    return apply_command(rollout, command, Observation(a_reading(10)), NOON + minute * MINUTE)
+    event = Commanded(Observation(a_reading(10)), command)
+    return decide(rollout, event, NOON + minute * MINUTE)
 
 
 def tick(rollout: Rollout, minute: int) -> Decision:
-    return decide(rollout, Observed(Observation(a_reading(10), HEALTHY)), NOON + minute * MINUTE)
+    return decide_tick(rollout, a_reading(10), minute)
 
 
 def test_a_signature_is_kept_with_who_and_when() -> None:
@@ -63,7 +71,7 @@ def test_a_signature_is_kept_with_who_and_when() -> None:
     entry = decision.record
     assert entry is not None
     assert (entry.kind, entry.reason) == ("attested", Reason.ATTESTED)
-    assert entry.sentence == "SC-005 is attested by ada: no tickets today"
+    assert all(one in entry.sentence for one in ("SC-005", "ada", "no tickets today"))
     assert entry.because == {
         "verb": "attest", "reason": "no tickets today", "way": "", "criterion": "SC-005",
         "refuse": False, "by": "ada",
@@ -76,23 +84,20 @@ def test_a_signature_is_kept_with_who_and_when() -> None:
 
 def test_unsigned_it_holds_and_signed_it_passes() -> None:
     holding = tick(AT_NOON, 15).rollout
-    assert (holding.reason, holding.blocked) == (Reason.HOLDING, "inconclusive: SC-005")
-    assert "rolloutctl attest checkout#1 SC-005 --note TEXT" in holding.sentence
+    assert (holding.reason, "SC-005" in holding.blocked) == (Reason.HOLDING, True)
+    assert "rolloutctl attest checkout#1 SC-005" in holding.sentence
     passed = tick(attest(AT_NOON).rollout, 15).rollout
     assert (passed.reason, passed.weight, passed.label) == (Reason.GATE_PASSED, 50, "not refuted")
 
 
 def test_a_refusal_rolls_back_with_the_next_tick() -> None:
-    refusal = attest(AT_NOON, replace(ATTEST, refuse=True))
+    refusal = attest(AT_NOON, REFUSE)
     assert refusal.record is not None
     assert (refusal.record.kind, refusal.record.reason) == ("refused", Reason.ATTESTATION_REFUSED)
     assert [one.severity for one in refusal.notices] == [Severity.WARNING]
-    assert refusal.record.sentence == (
-        "SC-005 is refused by ada: no tickets today; the next tick rolls back"
-    )
     lowered = tick(refusal.rollout, 6).rollout
     assert (lowered.phase, lowered.reason) == (Phase.ROLLING_BACK, Reason.GATE_FAILED)
-    assert lowered.sentence.startswith("SC-005 fails: refused by ada at 2026-11-24 12:05 UTC")
+    assert [one.criterion for one in lowered.findings if one.fails] == ["SC-005"]
 
 
 def test_a_signature_changes_its_own_finding_at_once_and_no_other() -> None:
@@ -104,16 +109,12 @@ def test_a_signature_changes_its_own_finding_at_once_and_no_other() -> None:
     assert unchanged == measured
     assert (signed.verdict, signed.label) == (Verdict.PASS, Label.ATTESTED)
     assert (signed.start, signed.end) == (unsigned.start, unsigned.end)
-    assert signed.sentence == (
-        "SC-005 holds: attested by ada at 2026-11-24 12:05 UTC: no tickets today."
-    )
 
 
 def test_a_refusal_of_what_only_reports_is_recorded_and_moves_nothing() -> None:
-    policy = a_policy(criteria={**LADDER["criteria"], "SC-005": {**STATEMENT, "gates": False}})
-    refusal = attest(replace(AT_NOON, policy=policy), replace(ATTEST, refuse=True))
+    refusal = attest(REPORTING, REFUSE)
     assert refusal.record is not None
-    assert refusal.record.sentence == "SC-005 is refused by ada: no tickets today"
+    assert refusal.record.kind == "refused"
     passed = tick(refusal.rollout, 15).rollout
     assert (passed.reason, passed.label) == (Reason.GATE_PASSED, "not refuted")
 
@@ -134,51 +135,37 @@ REFUSED = {"SC-005": SignOff("ada", int(NOON.timestamp()), "no", refused=True)}
 def test_a_refusal_waits_for_no_measurement(
     rollout: Rollout, target: TargetReading, void: str
 ) -> None:
-    decision = decide(
-        replace(rollout, signed=REFUSED), Observed(Observation(target)), NOON + MINUTE
-    )
+    decision = decide_tick(replace(rollout, signed=REFUSED), target, 1, {})
     assert (decision.rollout.phase, decision.rollout.reason) == (
         Phase.ROLLING_BACK, Reason.GATE_FAILED,
     )  # fmt: skip
     assert decision.move == Lower(MINUTE, void=void)
-    assert decision.rollout.sentence == "SC-005 fails: refused by ada at 2026-11-24 12:00 UTC: no."
     assert decision.record is not None
     assert decision.record.weight_from == target.weight
     assert [one.criterion for one in decision.record.findings if one.fails] == ["SC-005"]
 
 
 def test_a_refusal_of_what_only_reports_takes_no_raise_back() -> None:
-    policy = a_policy(criteria={**LADDER["criteria"], "SC-005": {**STATEMENT, "gates": False}})
-    raising = replace(RAISING, policy=policy, signed=REFUSED)
-    after = decide(
-        raising, Observed(Observation(a_reading(10, token="token-1"))), NOON + MINUTE
-    ).rollout
+    raising = replace(RAISING, policy=REPORTING.policy, signed=REFUSED)
+    after = decide_tick(raising, a_reading(10, token="token-1"), 1, {}).rollout
     assert (after.phase, after.reason) == (Phase.PROGRESSING, Reason.WRITE_AGAIN)
 
 
 def test_every_refusal_is_named_when_a_raise_is_taken_back() -> None:
     both = {**REFUSED, "SC-006": replace(REFUSED["SC-005"], note="never")}
     raising = replace(RAISING, policy=TWO_ATTESTATIONS, signed=both)
-    lowered = decide(
-        raising, Observed(Observation(a_reading(10, token="token-1"))), NOON + MINUTE
-    ).rollout
-    assert lowered.sentence == (
-        "SC-005 fails: refused by ada at 2026-11-24 12:00 UTC: no. "
-        "SC-006 fails: refused by ada at 2026-11-24 12:00 UTC: never."
-    )
+    lowered = decide_tick(raising, a_reading(10, token="token-1"), 1, {}).rollout
+    assert all(one in lowered.sentence for one in ("SC-005", "SC-006", "never"))
 
 
 def test_a_refusal_in_the_warm_up_blocks_promote() -> None:
     rollout = replace(AT_10, policy=WITH_WARMUP, signed=REFUSED)
-    with pytest.raises(UsageError, match="nobody promotes a fail"):
-        apply_command(
-            rollout, Command(Verb.PROMOTE, "now"), Observation(a_reading(10)), NOON + MINUTE
-        )
+    with pytest.raises(UsageError, match="SC-005"):
+        decide_command(rollout, Verb.PROMOTE, a_reading(10), minute=1)
 
 
 def test_a_signature_on_a_criterion_that_only_reports_does_not_make_it_gate() -> None:
-    policy = a_policy(criteria={**LADDER["criteria"], "SC-005": {**STATEMENT, "gates": False}})
-    judged = tick(replace(AT_NOON, policy=policy), 4).rollout
+    judged = tick(REPORTING, 4).rollout
     for refuse in (False, True):
         findings = attest(judged, replace(ATTEST, refuse=refuse)).rollout.findings
         assert [one.gates for one in findings if one.criterion == "SC-005"] == [False]
@@ -192,7 +179,7 @@ def test_a_refusal_counts_at_a_step_that_does_not_ask_for_it() -> None:
     late = replace(AT_NOON, policy=a_policy(criteria=ONE_ATTESTATION.model_dump(mode="json",
         exclude_none=True)["criteria"], steps=steps))  # fmt: skip
     assert tick(late, 15).rollout.weight == 50
-    assert tick(attest(late, replace(ATTEST, refuse=True)).rollout, 6).rollout.weight == 0
+    assert tick(attest(late, REFUSE).rollout, 6).rollout.weight == 0
 
 
 def test_a_repeated_signature_changes_nothing_and_a_refusal_replaces_it() -> None:
@@ -200,32 +187,49 @@ def test_a_repeated_signature_changes_nothing_and_a_refusal_replaces_it() -> Non
     repeated = attest(signed, replace(ATTEST, by="bob"), minute=6)
     assert repeated.record is None
     assert repeated.rollout.signed == signed.signed
-    refusal = attest(signed, replace(ATTEST, refuse=True, by="bob"), minute=6)
+    refusal = attest(signed, replace(REFUSE, by="bob"), minute=6)
     assert refusal.rollout.signed["SC-005"].refused
     assert refusal.rollout.signed["SC-005"].by == "bob"
 
 
-@cases("rollout, facts, why", {
-    "unknown":
-        (AT_NOON, {"criterion": "SC-05"}, "nobody attests 'SC-05' there; its attestations: SC-005"),
-    "of two":
-        (replace(AT_10, policy=TWO_ATTESTATIONS), {"criterion": "SC-05"},
-         "nobody attests 'SC-05' there; its attestations: SC-005, SC-006"),
-    "measured":
-        (AT_NOON, {"criterion": "works"}, "nobody attests 'works' there; its attestations: SC-005"),
-    "none at all":
-        (replace(AT_10, policy=POLICY), {},
-         "nobody attests 'SC-005' there; its attestations: none"),
-    "no note":
-        (AT_NOON, {"reason": ""}, "say what was seen (--note): it is written into the history"),
-})  # fmt: skip
-def test_attest_changes_nothing_where(rollout: Rollout, facts: dict[str, Any], why: str) -> None:
-    with pytest.raises(UsageError, match="changed nothing") as caught:
+REFUSALS: Mapping[str, tuple[Rollout, Mapping[str, Any]]] = {
+    "unknown": (AT_NOON, {"criterion": "SC-05"}),
+    "of two": (replace(AT_10, policy=TWO_ATTESTATIONS), {"criterion": "SC-05"}),
+    "measured": (AT_NOON, {"criterion": "works"}),
+    "none at all": (replace(AT_10, policy=POLICY), {}),
+    "no note": (AT_NOON, {"reason": ""}),
+}
+
+
+def refused(rollout: Rollout, facts: Mapping[str, Any]) -> UsageError:
+    """Return the error with which a signature is refused."""
+    with pytest.raises(UsageError) as caught:
         attest(rollout, replace(ATTEST, **facts))
-    assert str(caught.value) == f"attest changed nothing of checkout#1: {why}"
+    return caught.value
+
+
+@cases("rollout, facts", REFUSALS)
+def test_attest_changes_nothing_where(rollout: Rollout, facts: Mapping[str, Any]) -> None:
+    assert refused(rollout, facts).context == {"rollout": "checkout#1"}
 
 
 def test_a_paused_rollout_takes_a_signature() -> None:
     paused = replace(ON_HOLD, policy=ONE_ATTESTATION)
     assert attest(paused).rollout.phase is Phase.PAUSED
     assert ALLOWED_PHASES[Verb.ATTEST] == {Phase.PROGRESSING, Phase.PAUSED}
+
+
+def texts() -> dict[str, str]:
+    """Return what people read of signatures, of their refusals, and of what they lead to."""
+    decisions = {
+        "a hold for a signature": tick(AT_NOON, 15),
+        "a signature": attest(AT_NOON),
+        "a refusal": attest(AT_NOON, REFUSE),
+        "a refusal of what only reports": attest(REPORTING, REFUSE),
+        "a rollback after a refusal": tick(attest(AT_NOON, REFUSE).rollout, 6),
+    }
+    return {
+        **{f"nothing is signed: {claim}": str(refused(*row)) for claim, row in REFUSALS.items()},
+        **{claim: decision_text(decision) for claim, decision in decisions.items()},
+        "a finding that is signed": attest(tick(AT_NOON, 4).rollout).rollout.findings[1].sentence,
+    }

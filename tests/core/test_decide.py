@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -299,16 +300,14 @@ def test_a_gate_that_passed_waits_for_its_target_and_never_ends_as_an_inconclusi
     assert (ended.rollout.phase, ended.move) == (PAUSED, None)
 
 
-NOT_RAISED = [
-    pytest.param([UNREADABLE, UNREADABLE], Reason.TARGET_UNREADABLE, id="unreadable for long"),
-    pytest.param(
-        [a_reading(100, UPDATE_IN_PROGRESS)] * 2, Reason.BAKING, id="an update that takes long"
-    ),
-    pytest.param([a_reading(100, UPDATE_FAILED)] * 2, Reason.BAKING, id="an update that failed"),
-]
+NOT_RAISED: Mapping[str, Any] = {
+    "unreadable for long": ([UNREADABLE, UNREADABLE], Reason.TARGET_UNREADABLE),
+    "an update that takes long": ([a_reading(100, UPDATE_IN_PROGRESS)] * 2, Reason.BAKING),
+    "an update that failed": ([a_reading(100, UPDATE_FAILED)] * 2, Reason.BAKING),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(("targets", "reason"), NOT_RAISED)
+@cases("targets, reason", NOT_RAISED)
 def test_a_weight_that_was_adopted_is_not_taken_back_by_the_limits_of_a_raise(
     targets: list[TargetReading | UnreadableTarget], reason: Reason
 ) -> None:

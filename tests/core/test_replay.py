@@ -4,125 +4,34 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from controller.core import transitions as to
-from controller.core.commands import GATED_VERBS, apply_command
 from controller.engine.outbox import hook_record
 from tests.support.cases import cases
 from tests.support.core import (
     Command,
-    Decision,
+    Commanded,
     Entry,
     LostSave,
-    Observation,
     Observed,
     Phase,
-    Policy,
-    QueryStatus,
     Reason,
-    Replay,
-    Rollout,
-    Series,
     Tally,
     TargetReading,
-    UnreadableTarget,
     UpdateStatus,
     Verb,
     append,
-    decide,
-    observation_data,
-    query_plan,
     replay,
-    trim_series,
     with_refused_rollback,
 )
+from tests.support.recorded_run import TWO_STEPS, RecordedRun, a_run
 from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading
 
 HOUR = 60 * MINUTE
-POLICY = a_policy(steps=[{"weight": 10, "bake": "150m"}, {"weight": 100, "bake": "30m"}])
-
-
-@dataclass(slots=True)
-class RecordedRun:
-    """A rollout with its history, recorded as the tick does it.
-
-    errors: the errors in the minute at a unix second, of a hundred requests.
-    failing_metrics: metrics whose queries fail.
-    """
-
-    rollout: Rollout
-    now: datetime = NOON
-    entries: list[Entry] = field(default_factory=list)
-    errors: Callable[[int], float] = lambda second: 0.0
-    failing_metrics: Collection[str] = ()
-
-    def record(self, decision: Decision, observation: Observation) -> Decision:
-        """Append the entry of `decision`, and go on from its rollout."""
-        before, after = self.rollout, decision.rollout
-        if decision.record is not None:
-            series = (
-                trim_series(before, after, observation.series)
-                if decision.record.keeps_series
-                else {}
-            )
-            data = observation_data(before, observation, series)
-            after, entry = append(after, decision.record, by="tester", observation=data)
-            self.entries.append(entry)
-        self.rollout = after
-        return decision
-
-    def observe(
-        self, target: TargetReading | UnreadableTarget, after: timedelta = MINUTE
-    ) -> Observation:
-        """Let time pass, and return the observation."""
-        self.now += after
-        needed = query_plan(self.rollout, self.now)
-        minutes = range(needed.span.start, needed.span.end, 60)
-        series = {
-            key: Series(
-                {second: self.errors(second) if "errors" in key else 100.0 for second in minutes}
-            )
-            for key in needed.queries
-        }
-        error = Series(answer=QueryStatus.ERROR, message="Throttling")
-        failed = {key: error for key in series if key.partition(":")[0] in self.failing_metrics}
-        return Observation(target, series | failed)
-
-    def tick(self, target: TargetReading | UnreadableTarget, after: timedelta = MINUTE) -> Decision:
-        """Observe and decide."""
-        observation = self.observe(target, after)
-        return self.record(decide(self.rollout, Observed(observation), self.now), observation)
-
-    def command(self, command: Command, target: TargetReading | UnreadableTarget) -> Decision:
-        """Apply the command of an operator."""
-        observation = self.observe(target)
-        if command.verb not in GATED_VERBS:
-            observation = replace(observation, series={})
-        return self.record(apply_command(self.rollout, command, observation, self.now), observation)
-
-    @property
-    def replay(self) -> Replay:
-        """The replay of the history."""
-        return replay(self.rollout, self.entries)
-
-    @property
-    def kinds(self) -> list[str]:
-        """The kinds of the entries."""
-        return [entry.kind for entry in self.entries]
-
-
-def a_run(policy: Policy = POLICY, adopted: int | None = None) -> RecordedRun:
-    """Return a rollout that was just started, or that has adopted the weight of a step."""
-    target = a_reading(0 if adopted is None else policy.steps[adopted].weight)
-    first = to.start_rollout(policy, "code-1", target, 1, {}, None, NOON, adopted)
-    run = RecordedRun(first.rollout)
-    run.record(first, Observation(target))
-    return run
 
 
 def a_success() -> RecordedRun:
@@ -197,56 +106,41 @@ def move_later(number: int) -> Callable[[list[Entry]], list[Entry]]:
     return forged
 
 
-FORGERIES = [
-    pytest.param(edit(3, raise_point), 3, "tally of works", id="a count in an hour of evidence"),
-    pytest.param(edit(5, raise_point), 5, "finding works", id="a count that a transition saw"),
-    pytest.param(
-        edit(5, set_to("fail", "findings", 0, "verdict")), 5, "finding works", id="a verdict"
-    ),
-    pytest.param(
-        edit(5, set_to("all is well", "findings", 0, "sentence")), 5, "finding works",
-        id="the words of a finding",
-    ),
-    pytest.param(edit(5, set_to([], "findings")), 5, "finding works", id="no findings"),
-    pytest.param(
-        edit(4, set_to(99.0, "tallies", "works", "samples")), 4, "tally of works",
-        id="what was sealed",
-    ),
-    pytest.param(
-        edit(4, lambda body: body.pop("tallies")), 4, "tally of works", id="nothing sealed"
-    ),
-    pytest.param(edit(5, set_to(50, "weight_to")), 5, "weight_to", id="a weight"),
-    pytest.param(edit(5, set_to(50, "weight_from")), 5, "weight_from", id="an old weight"),
-    pytest.param(edit(5, set_to("paused", "phase_to")), 5, "phase_to", id="a phase"),
-    pytest.param(edit(5, set_to("paused", "phase_from")), 5, "phase_from", id="an old phase"),
-    pytest.param(edit(5, set_to(0, "step")), 5, "step", id="a step"),
-    pytest.param(edit(5, set_to("promoted", "reason")), 5, "reason", id="a reason"),
-    pytest.param(edit(2, set_to("it settled", "sentence")), 2, "sentence", id="a sentence"),
-    pytest.param(
-        edit(2, set_to(50, "seen", "target", "weight")), 2, "the decision", id="a weight seen"
-    ),
-    pytest.param(
-        edit(5, set_to({"verb": "pause"}, "because")), 5, "the decision", id="a verb put in"
-    ),
-    pytest.param(move_later(2), 2, "sentence", id="the time of a transition"),
-    pytest.param(move_later(5), 5, "finding works", id="the time of a verdict"),
-    pytest.param(
-        lambda e: [*e[:2], replace(e[2], at=e[2].at - HOUR), *e[3:]], 3, "the decision",
-        id="evidence before it was due",
-    ),
-    pytest.param(lambda e: e[1:], 1, "the decision", id="the first entry dropped"),
-    pytest.param(lambda e: [e[0], *e[2:]], 2, "the decision", id="a transition dropped"),
-    pytest.param(lambda e: [*e[:2], *e[3:]], 3, "tally of works", id="an hour dropped"),
-    pytest.param(lambda e: [*e[:2], e[3], e[2], *e[4:]], 3, "tally of works", id="hours swapped"),
-    pytest.param(lambda e: [*e[:5], e[6], e[5]], 6, "the decision", id="transitions swapped"),
-    pytest.param(lambda e: [*e[:5], *e[4:]], 6, "the decision", id="a transition doubled"),
-    pytest.param(lambda e: [*e[:2], *e[2:3] * 2, *e[3:]], 4, "the decision", id="an hour doubled"),
-]  # fmt: skip
+FORGERIES: Mapping[str, Any] = {
+    "a count in an hour of evidence": (edit(3, raise_point), 3, "tally of works"),
+    "a count that a transition saw": (edit(5, raise_point), 5, "finding works"),
+    "a verdict": (edit(5, set_to("fail", "findings", 0, "verdict")), 5, "finding works"),
+    "the words of a finding":
+        (edit(5, set_to("all is well", "findings", 0, "sentence")), 5, "finding works"),
+    "no findings": (edit(5, set_to([], "findings")), 5, "finding works"),
+    "what was sealed": (edit(4, set_to(99.0, "tallies", "works", "samples")), 4, "tally of works"),
+    "nothing sealed": (edit(4, lambda body: body.pop("tallies")), 4, "tally of works"),
+    "a weight": (edit(5, set_to(50, "weight_to")), 5, "weight_to"),
+    "an old weight": (edit(5, set_to(50, "weight_from")), 5, "weight_from"),
+    "a phase": (edit(5, set_to("paused", "phase_to")), 5, "phase_to"),
+    "an old phase": (edit(5, set_to("paused", "phase_from")), 5, "phase_from"),
+    "a step": (edit(5, set_to(0, "step")), 5, "step"),
+    "a reason": (edit(5, set_to("promoted", "reason")), 5, "reason"),
+    "a sentence": (edit(2, set_to("it settled", "sentence")), 2, "sentence"),
+    "a weight seen": (edit(2, set_to(50, "seen", "target", "weight")), 2, "the decision"),
+    "a verb put in": (edit(5, set_to({"verb": "pause"}, "because")), 5, "the decision"),
+    "the time of a transition": (move_later(2), 2, "sentence"),
+    "the time of a verdict": (move_later(5), 5, "finding works"),
+    "evidence before it was due":
+        (lambda e: [*e[:2], replace(e[2], at=e[2].at - HOUR), *e[3:]], 3, "the decision"),
+    "the first entry dropped": (lambda e: e[1:], 1, "the decision"),
+    "a transition dropped": (lambda e: [e[0], *e[2:]], 2, "the decision"),
+    "an hour dropped": (lambda e: [*e[:2], *e[3:]], 3, "tally of works"),
+    "hours swapped": (lambda e: [*e[:2], e[3], e[2], *e[4:]], 3, "tally of works"),
+    "transitions swapped": (lambda e: [*e[:5], e[6], e[5]], 6, "the decision"),
+    "a transition doubled": (lambda e: [*e[:5], *e[4:]], 6, "the decision"),
+    "an hour doubled": (lambda e: [*e[:2], *e[2:3] * 2, *e[3:]], 4, "the decision"),
+}  # fmt: skip
 
 Forge = Callable[[list[Entry]], list[Entry]]
 
 
-@pytest.mark.parametrize(("forge", "seq", "what"), FORGERIES)
+@cases("forge, seq, what", FORGERIES)
 def test_a_forgery_with_new_hashes_is_found_by_what_does_not_follow(
     forge: Forge, seq: int, what: str
 ) -> None:
@@ -258,7 +152,7 @@ def test_a_forgery_with_new_hashes_is_found_by_what_does_not_follow(
     assert (first.seq, first.differences[0].what) == (seq, what)
 
 
-@pytest.mark.parametrize(("forge", "seq", "what"), FORGERIES)
+@cases("forge, seq, what", FORGERIES)
 def test_a_forgery_with_the_old_hashes_is_found_by_the_chain_too(
     forge: Forge, seq: int, what: str
 ) -> None:
@@ -316,8 +210,8 @@ def test_a_state_that_does_not_follow_is_reported(facts: Mapping[str, Any], what
 
 
 def test_a_milder_policy_put_into_the_state_leads_to_other_findings() -> None:
-    works = {**POLICY.criteria["works"].model_dump(), "min": "90%"}
-    milder = a_policy(steps=POLICY.model_dump(mode="json")["steps"], criteria={"works": works})
+    works = {**TWO_STEPS.criteria["works"].model_dump(), "min": "90%"}
+    milder = a_policy(steps=TWO_STEPS.model_dump(mode="json")["steps"], criteria={"works": works})
     replayed = replay(
         replace(SUCCESS.rollout, policy=milder, digest=milder.digest()), SUCCESS.entries
     )
@@ -558,10 +452,10 @@ def test_a_write_that_was_refused_for_good_is_derived_with_its_refusal() -> None
     run = a_run()
     run.tick(a_reading(10))
     observation = run.observe(a_reading(10))
-    decision = apply_command(run.rollout, Command(Verb.ROLLBACK, "enough"), observation, run.now)
+    decision = run.decide(Commanded(observation, Command(Verb.ROLLBACK, "enough")))
     run.record(with_refused_rollback(decision, "KMS says no", run.now + MINUTE), observation)
     observation = run.observe(a_reading(10))
-    decision = decide(run.rollout, Observed(observation), run.now)
+    decision = run.decide(Observed(observation))
     run.record(with_refused_rollback(decision, "KMS says no", run.now + MINUTE), observation)
     assert run.kinds == ["started", "settled", "rolling_back", "rollback_unconfirmed"]
     assert run.replay.consistent
@@ -570,7 +464,7 @@ def test_a_write_that_was_refused_for_good_is_derived_with_its_refusal() -> None
 def test_a_guard_that_was_refused_at_the_end_of_the_watch_is_derived_as_of_its_decision() -> None:
     run = a_rolled_back_run()
     observation = run.observe(a_reading(10), 14.9 * MINUTE)
-    decision = decide(run.rollout, Observed(observation), run.now)
+    decision = run.decide(Observed(observation))
     run.record(with_refused_rollback(decision, "KMS says no", run.now + MINUTE), observation)
     assert run.kinds[-1] == "rollback_unconfirmed"
     assert run.replay.consistent
@@ -587,12 +481,12 @@ def test_a_rollback_that_another_run_overtook_is_derived_on_what_that_run_saved(
     run.tick(a_reading(10))
     run.errors = lambda second: 50.0
     observation = run.observe(a_reading(10), 10 * MINUTE)
-    lowered = decide(run.rollout, Observed(observation), run.now)
+    lowered = run.decide(Observed(observation))
     assert lowered.rollout.reason is Reason.GATE_FAILED
     run.errors = lambda second: 0.0
     run.tick(meanwhile, timedelta())
     observation = replace(run.observe(a_reading(0)), series={})
-    run.record(decide(run.rollout, LostSave(observation, lowered), run.now), observation)
+    run.apply(LostSave(observation, lowered))
     assert run.kinds[-1] == kind
     assert run.entries[-1].body["because"]["reason"] == "gate_failed"
     assert run.replay.consistent
@@ -602,11 +496,11 @@ def test_a_first_raise_that_an_operator_took_back_is_not_put_down_to_a_lost_rais
     """Another run read the 0 % of the rollback, and took it for a raise that was never written."""
     run = a_run()
     observation = replace(run.observe(a_reading(10, UpdateStatus.IN_PROGRESS)), series={})
-    lowered = apply_command(run.rollout, Command(Verb.ROLLBACK, "enough"), observation, run.now)
+    lowered = run.decide(Commanded(observation, Command(Verb.ROLLBACK, "enough")))
     run.tick(a_reading(0, token="token-9"), timedelta())
     assert run.rollout.reason is Reason.RAISE_UNCERTAIN
     observation = replace(run.observe(a_reading(0, token="token-9")), series={})
-    run.record(decide(run.rollout, LostSave(observation, lowered), run.now), observation)
+    run.apply(LostSave(observation, lowered))
     assert (run.rollout.reason, run.rollout.sentence) == (Reason.ROLLBACK_REQUESTED, "enough")
     assert run.replay.consistent
 
@@ -614,10 +508,10 @@ def test_a_first_raise_that_an_operator_took_back_is_not_put_down_to_a_lost_rais
 def test_a_guard_that_another_run_overtook_is_derived_too() -> None:
     run = a_rolled_back_run()
     observation = run.observe(a_reading(10))
-    lowered = decide(run.rollout, Observed(observation), run.now)
+    lowered = run.decide(Observed(observation))
     run.tick(a_reading(70), timedelta())
     observation = replace(run.observe(a_reading(0)), series={})
-    run.record(decide(run.rollout, LostSave(observation, lowered), run.now), observation)
+    run.apply(LostSave(observation, lowered))
     assert run.kinds[-2:] == ["drifted", "guarding_zero"]
     assert run.entries[-1].at >= run.entries[-2].at
     assert run.replay.consistent
@@ -626,10 +520,10 @@ def test_a_guard_that_another_run_overtook_is_derived_too() -> None:
 def test_a_guard_that_was_overtaken_and_refused_is_derived_too() -> None:
     run = a_rolled_back_run()
     observation = run.observe(a_reading(10))
-    lowered = decide(run.rollout, Observed(observation), run.now)
+    lowered = run.decide(Observed(observation))
     run.tick(a_reading(70), timedelta())
     observation = replace(run.observe(a_reading(70)), series={})
-    again = decide(run.rollout, LostSave(observation, lowered), run.now)
+    again = run.decide(LostSave(observation, lowered))
     run.record(with_refused_rollback(again, "KMS says no", run.now), observation)
     assert run.kinds[-2:] == ["drifted", "rollback_unconfirmed"]
     assert run.replay.consistent
@@ -638,10 +532,10 @@ def test_a_guard_that_was_overtaken_and_refused_is_derived_too() -> None:
 def test_a_guard_that_a_command_overtook_goes_on_with_the_rollback_of_that_command() -> None:
     run = a_rolled_back_run()
     observation = run.observe(a_reading(10))
-    lowered = decide(run.rollout, Observed(observation), run.now)
+    lowered = run.decide(Observed(observation))
     run.command(Command(Verb.ROLLBACK, "again"), a_reading(10))
     observation = replace(run.observe(a_reading(0)), series={})
-    run.record(decide(run.rollout, LostSave(observation, lowered), run.now), observation)
+    run.apply(LostSave(observation, lowered))
     assert run.kinds[-2:] == ["rolling_back", "rolled_back"]
     assert run.replay.consistent
 
@@ -649,7 +543,7 @@ def test_a_guard_that_a_command_overtook_goes_on_with_the_rollback_of_that_comma
 def test_a_finished_rollout_that_lost_its_target_is_derived_as_one_that_did() -> None:
     run = a_rolled_back_run()
     observation = replace(run.observe(a_reading(70)), owns_target=False)
-    decision = run.record(decide(run.rollout, Observed(observation), run.now), observation)
+    decision = run.apply(Observed(observation))
     assert decision.record is None
     assert run.replay.consistent
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -34,11 +35,11 @@ from tests.support.three_steps import (
     decide_tick,
 )
 
-BLIND = [
-    pytest.param(UNREADABLE, HEALTHY, id="the target cannot be read"),
-    pytest.param(a_reading(100), OUTAGE, id="no metric can be read"),
-    pytest.param(a_reading(100), {**OUTAGE, "log:C": Series()}, id="a log is no metric"),
-]
+BLIND: Mapping[str, Any] = {
+    "the target cannot be read": (UNREADABLE, HEALTHY),
+    "no metric can be read": (a_reading(100), OUTAGE),
+    "a log is no metric": (a_reading(100), {**OUTAGE, "log:C": Series()}),
+}  # fmt: skip
 # At its last weight since noon, for three days.
 BAKING = replace(
     AT_100,
@@ -73,7 +74,7 @@ def test_a_log_that_cannot_be_read_is_no_blindness() -> None:
     assert minutes == []
 
 
-@pytest.mark.parametrize(("target", "measured"), BLIND)
+@cases("target, measured", BLIND)
 def test_blindness_is_reported_after_a_quarter_of_an_hour_and_then_once_a_day(
     target: TargetReading | UnreadableTarget, measured: Mapping[str, Series]
 ) -> None:
@@ -81,7 +82,7 @@ def test_blindness_is_reported_after_a_quarter_of_an_hour_and_then_once_a_day(
     assert minutes == [20, 20 + 24 * 60, 20 + 48 * 60]
 
 
-@pytest.mark.parametrize(("target", "measured"), BLIND)
+@cases("target, measured", BLIND)
 def test_blindness_that_ended_is_forgotten(
     target: TargetReading | UnreadableTarget, measured: Mapping[str, Series]
 ) -> None:

@@ -1,0 +1,119 @@
+"""A rollout and its history, recorded as a tick does it, and replayed."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from controller.core.commands import GATED_VERBS
+from tests.support.core import (
+    Command,
+    Commanded,
+    Decision,
+    Entry,
+    Event,
+    Observation,
+    Observed,
+    Policy,
+    QueryStatus,
+    Replay,
+    Rollout,
+    Series,
+    TargetReading,
+    UnreadableTarget,
+    append,
+    decide,
+    observation_data,
+    query_plan,
+    replay,
+    start_rollout,
+    trim_series,
+)
+from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading
+
+TWO_STEPS: Final = a_policy(steps=[{"weight": 10, "bake": "150m"}, {"weight": 100, "bake": "30m"}])
+
+
+@dataclass(slots=True)
+class RecordedRun:
+    """A rollout with its history, recorded as the tick does it.
+
+    errors: the errors in the minute at a unix second, of a hundred requests.
+    failing_metrics: metrics whose queries fail.
+    """
+
+    rollout: Rollout
+    now: datetime = NOON
+    entries: list[Entry] = field(default_factory=list)
+    errors: Callable[[int], float] = lambda second: 0.0
+    failing_metrics: Collection[str] = ()
+
+    def record(self, decision: Decision, observation: Observation) -> Decision:
+        """Append the entry of `decision`, and go on from its rollout."""
+        before, after = self.rollout, decision.rollout
+        if decision.record is not None:
+            series = (
+                trim_series(before, after, observation.series)
+                if decision.record.keeps_series
+                else {}
+            )
+            data = observation_data(before, observation, series)
+            after, entry = append(after, decision.record, by="tester", observation=data)
+            self.entries.append(entry)
+        self.rollout = after
+        return decision
+
+    def observe(
+        self, target: TargetReading | UnreadableTarget, after: timedelta = MINUTE
+    ) -> Observation:
+        """Let time pass, and return the observation."""
+        self.now += after
+        needed = query_plan(self.rollout, self.now)
+        minutes = range(needed.span.start, needed.span.end, 60)
+        series = {
+            key: Series(
+                {second: self.errors(second) if "errors" in key else 100.0 for second in minutes}
+            )
+            for key in needed.queries
+        }
+        error = Series(answer=QueryStatus.ERROR, message="Throttling")
+        failed = {key: error for key in series if key.partition(":")[0] in self.failing_metrics}
+        return Observation(target, series | failed)
+
+    def decide(self, event: Event) -> Decision:
+        """Return the decision of now, and record nothing."""
+        return decide(self.rollout, event, self.now)
+
+    def apply(self, event: Event) -> Decision:
+        """Decide on `event`, and record the decision."""
+        return self.record(self.decide(event), event.observation)
+
+    def tick(self, target: TargetReading | UnreadableTarget, after: timedelta = MINUTE) -> Decision:
+        """Observe, decide and record."""
+        return self.apply(Observed(self.observe(target, after)))
+
+    def command(self, command: Command, target: TargetReading | UnreadableTarget) -> Decision:
+        """Apply the command of an operator."""
+        observation = self.observe(target)
+        if command.verb not in GATED_VERBS:
+            observation = replace(observation, series={})
+        return self.apply(Commanded(observation, command))
+
+    @property
+    def replay(self) -> Replay:
+        """The replay of the history."""
+        return replay(self.rollout, self.entries)
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of the entries."""
+        return [entry.kind for entry in self.entries]
+
+
+def a_run(policy: Policy = TWO_STEPS, adopted: int | None = None) -> RecordedRun:
+    """Return a rollout that was just started, or that has adopted the weight of a step."""
+    target = a_reading(0 if adopted is None else policy.steps[adopted].weight)
+    first = start_rollout(policy, "code-1", target, 1, {}, None, NOON, adopted)
+    run = RecordedRun(first.rollout)
+    run.record(first, Observation(target))
+    return run
