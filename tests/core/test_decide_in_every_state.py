@@ -1,26 +1,39 @@
-"""Properties of `decide` and of commands in every state, with any target, data and time."""
+"""The rules that never break, over decisions in every state, on any event, target, data and time.
 
-from dataclasses import replace
+A rule is a sentence that is false of every decision: where one breaks it, the sentence is the
+failure. Section 4 of the design has the reasons.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.core.commands import apply_command
 from tests.support.core import (
     ALLOWED_PHASES,
     FINAL_PHASES,
     Command,
+    Commanded,
     Decision,
+    Event,
     Intent,
+    LateRaise,
+    LostSave,
+    Lower,
     Observation,
     Observed,
     Phase,
     Reason,
     Rollout,
+    Series,
     Shift,
     TargetReading,
+    UnreadableTarget,
     UpdateStatus,
     UsageError,
     Verb,
@@ -28,11 +41,17 @@ from tests.support.core import (
 )
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
+    AFTER_ROLLBACK,
+    AT_10,
+    AT_50,
+    DURING_ROLLBACK,
     FAILING,
     HEALTHY,
     NO_DATA,
+    ON_HOLD,
     OUTAGE,
     PARTIAL,
+    RAISING,
     TOO_FEW_REQUESTS,
     UNREADABLE,
     UNREADABLE_FOR_GOOD,
@@ -121,11 +140,16 @@ observations = st.builds(
     st.booleans(),
 )
 moments = st.timedeltas(-5 * MINUTE, 60 * MINUTE).map(lambda later: NOON + later)
-
-every_state = given(rollouts(), observations, moments)
-often = settings(max_examples=200)
+commands = st.builds(
+    Command,
+    st.sampled_from([verb for verb in Verb if verb is not Verb.ATTEST]),
+    st.just("they say so"),
+    st.sampled_from(["", "restore", "keep"]),
+    st.sampled_from([7, 50]),
+)
 
 BLOCKED = (Reason.FROZEN, Reason.AWAITING_APPROVAL)
+ROLLBACK = (Phase.ROLLING_BACK, Phase.ROLLED_BACK)
 LEGAL_PHASES = {
     Phase.PROGRESSING: set(Phase),
     Phase.PAUSED: {Phase.PAUSED, Phase.ROLLING_BACK, Phase.ROLLED_BACK},
@@ -133,216 +157,376 @@ LEGAL_PHASES = {
     Phase.ROLLED_BACK: {Phase.ROLLED_BACK},
     Phase.SUCCEEDED: {Phase.SUCCEEDED},
 }
-
-
-@often
-@every_state
-def test_time_never_goes_back(rollout: Rollout, observation: Observation, now: datetime) -> None:
-    assert decide(rollout, Observed(observation), now).rollout.updated == max(now, rollout.updated)
-
-
-@often
-@every_state
-def test_only_legal_phases_follow(
-    rollout: Rollout, observation: Observation, now: datetime
-) -> None:
-    assert decide(rollout, Observed(observation), now).rollout.phase in LEGAL_PHASES[rollout.phase]
-
-
-@often
-@every_state
-def test_a_raise_is_a_recorded_step_of_the_ladder(
-    rollout: Rollout, observation: Observation, now: datetime
-) -> None:
-    decision = decide(rollout, Observed(observation), now)
-    if not isinstance(decision.move, Shift):
-        return
-    after = decision.rollout
-    assert decision.record is not None
-    assert (after.intent.weight, after.intent.token) == (decision.move.weight, decision.move.token)
-    if after.reason is Reason.WRITE_AGAIN:
-        assert after.intent == rollout.intent
-        lowered = after.intent.previous > after.weight
-        assert lowered or rollout.policy.freeze_at(after.updated) is None
-    else:
-        assert after.reason in (Reason.GATE_PASSED, Reason.ADVANCED_UNPROVEN)
-        assert after.step == rollout.step + 1
-        assert rollout.policy.freeze_at(after.updated) is None
-        assert not rollout.policy.needs_approval(after.step) or rollout.approved == after.step
-        assert decision.move.weight == after.policy.steps[after.step].weight
-
-
-@often
-@every_state
-def test_a_raise_is_written_over_what_was_seen_and_nothing_else(
-    rollout: Rollout, observation: Observation, now: datetime
-) -> None:
-    move = decide(rollout, Observed(observation), now).move
-    if isinstance(move, Shift):
-        assert isinstance(observation.target, TargetReading)
-        assert observation.target.token == move.token
-        assert observation.target.weight is not None
-        assert observation.target.update is not UpdateStatus.IN_PROGRESS
-        if rollout.settled is None and rollout.intent.previous > rollout.weight:
-            # An operator takes a weight back after drift up, and that was never written.
-            assert (observation.target.weight, move.weight) == (
-                rollout.intent.previous,
-                rollout.weight,
-            )
-        else:
-            assert observation.target.weight < move.weight
-
-
-@often
-@every_state
-def test_weight_zero_is_raised_only_by_the_first_raise_that_was_never_written(
-    rollout: Rollout, observation: Observation, now: datetime
-) -> None:
-    decision = decide(rollout, Observed(observation), now)
-    at_zero = isinstance(observation.target, TargetReading) and observation.target.weight == 0
-    if at_zero and isinstance(decision.move, Shift):
-        assert (decision.rollout.reason, rollout.step) == (Reason.WRITE_AGAIN, 0)
-
-
-@often
-@every_state
-def test_an_environment_that_cannot_be_read_is_never_written_twice(
-    rollout: Rollout, observation: Observation, now: datetime
-) -> None:
-    if observation.target == UNREADABLE_FOR_GOOD and rollout.phase is Phase.ROLLING_BACK:
-        assert decide(rollout, Observed(observation), now).move is None
-
-
-@often
-@every_state
-def test_a_change_of_phase_or_intent_is_recorded_and_announced(
-    rollout: Rollout, observation: Observation, now: datetime
-) -> None:
-    decision = decide(rollout, Observed(observation), now)
-    after = decision.rollout
-    if (after.phase, after.intent) != (rollout.phase, rollout.intent):
-        assert decision.record is not None
-        assert decision.record.phase_to is after.phase
-        assert decision.notices
-
-
-@often
-@every_state
-def test_a_rollout_that_is_not_over_says_what_comes_next(
-    rollout: Rollout, observation: Observation, now: datetime
-) -> None:
-    after = decide(rollout, Observed(observation), now).rollout
-    if after.phase not in FINAL_PHASES:
-        assert after.next
-        assert after.next_at is not None
-        assert after.sentence
-
-
-@often
-@every_state
-def test_no_rollout_waits_for_more_than_its_limits(
-    rollout: Rollout, observation: Observation, now: datetime
-) -> None:
-    """Whatever it observes, a progressing rollout does not stay beyond its time limit.
-
-    The exception is a gate that allows an advance, while a freeze or an approval blocks it.
-    """
-    after = decide(rollout, Observed(observation), now).rollout
-    if after.phase is not Phase.PROGRESSING or after.reason in BLOCKED:
-        return
-    if after.settled is None:
-        frozen = after.policy.freeze_at(after.updated) is not None
-        if after.barrier == Reason.FROZEN and frozen:
-            return  # also while the target cannot be read
-        pending_since = after.unfinished_since or after.updated
-        assert after.updated <= pending_since + after.policy.shift_timeout
-    else:
-        assert after.hold_end is not None
-        assert after.updated < max(after.hold_end, after.settled + MINUTE)
-
-
-# --- Commands in every state ----------------------------------------------------------------------
-
-commands = st.builds(
-    Command, st.sampled_from(Verb), st.just("they say so"), st.sampled_from(["", "restore", "keep"])
-)
-command_in_every_state = given(rollouts(), commands, observations, moments)
-
 PHASES_AFTER = {
     Verb.PAUSE: {Phase.PAUSED},
     Verb.RESUME: {Phase.PROGRESSING},
     Verb.PROMOTE: {Phase.PROGRESSING, Phase.SUCCEEDED},
     Verb.APPROVE: {Phase.PROGRESSING, Phase.PAUSED},
+    Verb.SET_WEIGHT: {Phase.PAUSED},
     Verb.ROLLBACK: {Phase.ROLLING_BACK},
 }
 
 
-def outcome(
-    rollout: Rollout, command: Command, observation: Observation, now: datetime
-) -> Decision | str:
-    """Return the decision for a command, or why it was refused."""
-    try:
-        return apply_command(rollout, command, observation, now)
-    except UsageError as error:
-        return str(error)
+# --- Rules ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A rollout, what happened, and the decision on it."""
+
+    before: Rollout
+    event: Event
+    decision: Decision
+
+    @property
+    def after(self) -> Rollout:
+        return self.decision.rollout
+
+    @property
+    def target(self) -> TargetReading | UnreadableTarget:
+        return self.event.observation.target
+
+    @property
+    def weight(self) -> int | None:
+        """The live weight, where it is known."""
+        return self.target.weight if isinstance(self.target, TargetReading) else None
+
+    @property
+    def verb(self) -> Verb | None:
+        """The command of an operator; None for anything else."""
+        return self.event.command.verb if isinstance(self.event, Commanded) else None
+
+    @property
+    def is_tick(self) -> bool:
+        return isinstance(self.event, Observed)
+
+    @property
+    def raises(self) -> bool:
+        """True for a write of a weight that is above the live one, as far as that is known."""
+        move = self.decision.move
+        return isinstance(move, Shift) and (self.weight is None or move.weight > self.weight)
+
+    @property
+    def advances(self) -> bool:
+        return self.after.step > self.before.step and isinstance(self.decision.move, Shift)
+
+    @property
+    def has_changed(self) -> bool:
+        return (self.after.phase, self.after.intent) != (self.before.phase, self.before.intent)
+
+    def has_applied(self, weight: int) -> bool:
+        return isinstance(self.target, TargetReading) and self.target.has_applied(weight)
+
+
+def _raises_unrecorded(case: Case) -> bool:
+    """Tell whether a weight is written that the saved state and its history do not intend."""
+    move, record = case.decision.move, case.decision.record
+    if not isinstance(move, Shift):
+        return False
+    intent = (case.after.intent.weight, case.after.intent.token)
+    if case.verb is Verb.SET_WEIGHT:  # an operator's own weight: the rollout pauses for it
+        return record is None or case.after.phase is not Phase.PAUSED
+    return record is None or intent != (move.weight, move.token)
+
+
+def _skips_a_step(case: Case) -> bool:
+    """Tell whether an advance is not the next step, with the weight that the policy gives it."""
+    step = case.before.step + 1
+    weight = case.after.policy.steps[case.after.step].weight
+    return case.advances and (case.after.step, case.after.weight) != (step, weight)
+
+
+def _passes_over_a_block(case: Case) -> bool:
+    policy = case.before.policy
+    if not case.advances and case.after.reason is not Reason.WRITE_AGAIN:
+        return False
+    if case.after.intent.previous > case.after.weight:  # it is taken back
+        return False
+    unapproved = policy.needs_approval(case.after.step) and case.before.approved != case.after.step
+    return policy.freeze_at(case.after.updated) is not None or (case.advances and unapproved)
+
+
+def _passes_unseen(case: Case) -> bool:
+    """Tell whether a gate passes on data that show nothing, or before its bake is over."""
+    if case.after.reason is not Reason.GATE_PASSED or not case.advances:
+        return False
+    end = case.before.bake_end
+    measured = case.event.observation.series
+    is_over = end is not None and end + case.before.policy.settle <= case.after.updated
+    return not is_over or measured not in (HEALTHY, FAILING)
+
+
+def _ignores_a_fail(case: Case) -> bool:
+    exposed = case.after.phase in (Phase.PROGRESSING, Phase.PAUSED)
+    return case.is_tick and exposed and any(one.fails for one in case.after.findings)
+
+
+def _rollback_waits(case: Case) -> bool:
+    """Tell whether a rollback writes nothing, although a write could help."""
+    if case.after.phase is not Phase.ROLLING_BACK or isinstance(case.decision.move, Lower):
+        return False
+    if isinstance(case.target, UnreadableTarget):
+        return not case.target.permanent
+    return not (case.target.weight == 0 and case.target.update is not UpdateStatus.FAILED)
+
+
+def _fights_a_person(case: Case) -> bool:
+    """Tell whether a tick writes over a weight that the rollout has not set itself."""
+    own = {case.before.weight, case.before.intent.previous}
+    raises = case.is_tick and isinstance(case.decision.move, Shift)
+    return raises and (case.weight is None or case.weight not in own)
+
+
+def _guards_too_much(case: Case) -> bool:
+    """Tell whether 0 % is guarded against another weight, for too long, or for another owner."""
+    if not case.is_tick or case.before.phase is not Phase.ROLLED_BACK or case.decision.move is None:
+        return False
+    watched = case.before.watch_until
+    is_over = watched is None or case.after.updated >= watched
+    return is_over or case.weight != case.before.peak or not case.event.observation.owns_target
+
+
+def _bakes_unread(case: Case) -> bool:
+    begins = case.after.settled not in (None, case.before.settled)
+    progresses = case.after.phase is Phase.PROGRESSING
+    return begins and progresses and not case.has_applied(case.after.weight)
+
+
+def _waits_for_ever(case: Case) -> bool:
+    """Tell whether a tick leaves a progressing rollout beyond its limit.
+
+    Where a gate allows an advance, a freeze or an approval may block it for any time.
+    """
+    after = case.after
+    if not case.is_tick or after.phase is not Phase.PROGRESSING or after.reason in BLOCKED:
+        return False
+    if after.settled is None:
+        is_frozen = after.policy.freeze_at(after.updated) is not None
+        pending_since = after.unfinished_since or after.updated
+        is_over = after.updated > pending_since + after.policy.shift_timeout
+        return is_over and not (after.barrier == Reason.FROZEN and is_frozen)
+    return after.hold_end is None or after.updated >= max(after.hold_end, after.settled + MINUTE)
+
+
+def _says_nothing(case: Case) -> bool:
+    after = case.after
+    return after.phase not in FINAL_PHASES and not (after.next and after.next_at and after.sentence)
+
+
+def _is_unrecorded(case: Case) -> bool:
+    record = case.decision.record
+    recorded = record is not None and record.phase_to is case.after.phase
+    return case.has_changed and not recorded
+
+
+def _command_is_unrecorded(case: Case) -> bool:
+    record = case.decision.record
+    if not isinstance(case.event, Commanded) or case.decision.hooks_to_call:
+        return False
+    return record is None or record.because != case.event.command.data()
+
+
+def _raises_by_another_verb(case: Case) -> bool:
+    raising = {Verb.PROMOTE, Verb.SET_WEIGHT}
+    return case.verb is not None and case.raises and case.verb not in raising
+
+
+# The rules of the design that one decision can break: a sentence, and whether a case breaks it.
+RULES: Mapping[str, Callable[[Case], bool]] = {
+    "time went back": lambda case: case.after.updated < case.before.updated,
+    "a phase followed that may not": lambda case: (
+        case.is_tick and case.after.phase not in LEGAL_PHASES[case.before.phase]
+    ),
+    "the weight rose without a recorded intent": _raises_unrecorded,
+    "a raise was not bound to the token that was seen": lambda case: (
+        isinstance(case.decision.move, Shift)
+        and (not isinstance(case.target, TargetReading)
+             or case.decision.move.token != case.target.token)
+    ),
+    "a raise was written over an update in progress": lambda case: (
+        isinstance(case.decision.move, Shift)
+        and isinstance(case.target, TargetReading)
+        and case.target.update is UpdateStatus.IN_PROGRESS
+    ),
+    "an advance skipped a step": _skips_a_step,
+    "an advance left a weight that was not applied": lambda case: (
+        case.advances and not case.has_applied(case.before.weight)
+    ),
+    "an advance passed over a freeze or a missing approval": _passes_over_a_block,
+    "a gate passed without data, or before its end": _passes_unseen,
+    "a bake began before its weight was read back": _bakes_unread,
+    "a criterion failed and the rollout went on": _ignores_a_fail,
+    "a rollback waited": _rollback_waits,
+    "an environment that cannot be read was written again": lambda case: (
+        case.is_tick
+        and case.before.phase is Phase.ROLLING_BACK
+        and case.target == UNREADABLE_FOR_GOOD
+        and case.decision.move is not None
+    ),
+    "a weight that somebody else had set was fought": _fights_a_person,
+    "a 0 % that was live already was raised": lambda case: (
+        case.is_tick
+        and case.weight == 0
+        and isinstance(case.decision.move, Shift)
+        and not (case.after.reason is Reason.WRITE_AGAIN and case.before.step == 0)
+    ),
+    "a paused rollout went on by itself": lambda case: (
+        case.is_tick and case.before.phase is Phase.PAUSED and isinstance(case.decision.move, Shift)
+    ),
+    "a rollout that was over was raised": lambda case: (
+        case.before.phase in FINAL_PHASES and isinstance(case.decision.move, Shift)
+    ),
+    "0 % was guarded against a weight of somebody else": _guards_too_much,
+    "a wait had no limit": _waits_for_ever,
+    "a change was not recorded": _is_unrecorded,
+    "a change was not announced": lambda case: case.has_changed and not case.decision.notices,
+    "a rollout did not say what comes next": _says_nothing,
+    "a command was not recorded": _command_is_unrecorded,
+    "a command ended in another phase than its verb says": lambda case: (
+        case.verb in PHASES_AFTER
+        and not case.decision.hooks_to_call
+        and case.after.phase not in PHASES_AFTER[case.verb]
+    ),
+    "a verb that lowers or waits raised": _raises_by_another_verb,
+    "a resume went on with a weight that is neither live nor intended": lambda case: (
+        case.verb is Verb.RESUME and case.after.weight not in (case.before.weight, case.weight)
+    ),
+    "a rollback that was written before a lost save was forgotten": lambda case: (
+        isinstance(case.event, LostSave) and case.after.phase not in ROLLBACK
+    ),
+}  # fmt: skip
+
+
+def broken_rules(case: Case) -> list[str]:
+    """Return the sentences of the rules that a case breaks."""
+    return [sentence for sentence, is_broken in RULES.items() if is_broken(case)]
+
+
+# --- Every state ----------------------------------------------------------------------------------
+
+often = settings(max_examples=1_000)
 
 
 @often
-@command_in_every_state
-def test_a_command_is_refused_or_recorded_and_announced(
+@given(rollouts(), observations, moments)
+def test_no_tick_breaks_a_rule(rollout: Rollout, observation: Observation, now: datetime) -> None:
+    event = Observed(observation)
+    assert broken_rules(Case(rollout, event, decide(rollout, event, now))) == []
+
+
+@often
+@given(rollouts(), commands, observations, moments)
+def test_a_command_is_refused_or_breaks_no_rule(
     rollout: Rollout, command: Command, observation: Observation, now: datetime
 ) -> None:
-    decision = outcome(rollout, command, observation, now)
-    if isinstance(decision, str):
+    event = Commanded(observation, command)
+    decision = None
+    with suppress(UsageError):
+        decision = decide(rollout, event, now)
+    if decision is None:
         assert command.verb is not Verb.ROLLBACK
-        assert decision.startswith(f"{command.verb} changed nothing of {rollout.id}: ")
         return
-    after = decision.rollout
     assert rollout.phase in ALLOWED_PHASES[command.verb]
-    assert after.phase in PHASES_AFTER[command.verb]
-    assert decision.record is not None
-    assert decision.record.because == command.data()
-    assert decision.record.phase_to is after.phase
-    assert decision.notices
-    assert after.updated == max(now, rollout.updated)
-    assert after.phase in FINAL_PHASES or (after.next and after.next_at)
+    assert broken_rules(Case(rollout, event, decision)) == []
 
 
-@often
-@command_in_every_state
-def test_only_a_promotion_raises_and_only_by_one_step_over_what_was_seen(
-    rollout: Rollout, command: Command, observation: Observation, now: datetime
+@given(rollouts(), rollouts(), observations, moments)
+def test_no_lost_save_breaks_a_rule(
+    stored: Rollout, mine: Rollout, observation: Observation, now: datetime
 ) -> None:
-    decision = outcome(rollout, command, observation, now)
-    if isinstance(decision, str) or not isinstance(decision.move, Shift):
-        return
-    assert isinstance(observation.target, TargetReading)
-    assert decision.move.token == observation.target.token
-    if command.verb is Verb.PROMOTE:
-        after = decision.rollout
-        assert observation.target.has_applied(rollout.weight)
-        assert after.step == rollout.step + 1
-        assert decision.move.weight == after.weight == after.policy.steps[after.step].weight
-        assert rollout.policy.freeze_at(after.updated) is None
-        assert not rollout.policy.needs_approval(after.step) or rollout.approved == after.step
-    else:
-        assert (command.verb, command.way) == (Verb.RESUME, "restore")
-        assert decision.move.weight == rollout.weight
-        assert observation.target.may_be_full or (observation.target.weight or 0) > rollout.weight
+    lowered = decide(mine, Commanded(observation, Command(Verb.ROLLBACK, "enough")), now)
+    event = LostSave(observation, lowered)
+    assert broken_rules(Case(stored, event, decide(stored, event, now))) == []
 
 
-@often
-@command_in_every_state
-def test_resume_goes_on_with_the_live_or_the_intended_weight(
-    rollout: Rollout, command: Command, observation: Observation, now: datetime
+@given(rollouts(), rollouts(), observations, moments)
+def test_no_late_raise_breaks_a_rule(
+    stored: Rollout, raised: Rollout, observation: Observation, now: datetime
 ) -> None:
-    decision = outcome(rollout, command, observation, now)
-    if isinstance(decision, str) or command.verb is not Verb.RESUME:
-        return
-    after = decision.rollout
-    assert isinstance(observation.target, TargetReading)
-    assert after.weight in (rollout.weight, observation.target.weight)
-    assert after.weight >= after.policy.steps[after.step].weight
-    if decision.move is None:
-        assert observation.target.has_applied(after.weight)
-        assert after.settled is not None
+    event = LateRaise(observation, raised)
+    assert broken_rules(Case(stored, event, decide(stored, event, now))) == []
+
+
+# --- Broken rules ---------------------------------------------------------------------------------
+
+
+def doctored(
+    before: Rollout,
+    event: Event | TargetReading | UnreadableTarget,
+    minute: float = 15,
+    *,
+    measured: Mapping[str, Series] = HEALTHY,
+    state: Mapping[str, Any] | None = None,
+    **effects: Any,
+) -> Case:
+    """Return a case whose decision was changed: its `state`, and its `effects`."""
+    if isinstance(event, TargetReading | UnreadableTarget):
+        event = Observed(Observation(event, measured))
+    decision = decide(before, event, NOON + minute * MINUTE)
+    after = replace(decision.rollout, **(state or {}))
+    return Case(before, event, replace(decision, rollout=after, **effects))
+
+
+def commanded(verb: Verb) -> Commanded:
+    return Commanded(Observation(a_reading(10), HEALTHY), Command(verb, "they say so"))
+
+
+RAISE, AT_ONCE = Shift(50, "token-1"), Lower(MINUTE)
+IN_FREEZE = replace(AT_10, policy=a_policy(**BLOCKS[1]))
+LOWERED = decide(AT_10, commanded(Verb.ROLLBACK), NOON + 5 * MINUTE)
+# A decision for each rule that breaks it.
+BROKEN: Mapping[str, Case] = {
+    "time went back": doctored(AT_10, a_reading(10), state={"updated": NOON - MINUTE}),
+    "a phase followed that may not":
+        doctored(AFTER_ROLLBACK, a_reading(0), state={"phase": Phase.PROGRESSING}),
+    "the weight rose without a recorded intent": doctored(AT_10, a_reading(10), record=None),
+    "a raise was not bound to the token that was seen":
+        doctored(AT_10, a_reading(10), move=Shift(50, "token-2")),
+    "a raise was written over an update in progress":
+        doctored(AT_10, a_reading(10, UpdateStatus.IN_PROGRESS), move=RAISE),
+    "an advance skipped a step":
+        doctored(AT_10, a_reading(10), state={"step": 2}, move=Shift(50, "token-1")),
+    "an advance left a weight that was not applied":
+        doctored(AT_10, a_reading(30), state={"step": 1}, move=RAISE),
+    "an advance passed over a freeze or a missing approval":
+        doctored(IN_FREEZE, a_reading(10), state={"step": 1}, move=RAISE),
+    "a gate passed without data, or before its end":
+        doctored(AT_10, a_reading(10), measured=NO_DATA, move=RAISE,
+                 state={"step": 1, "reason": Reason.GATE_PASSED}),
+    "a bake began before its weight was read back":
+        doctored(RAISING, a_reading(10), 1, state={"settled": NOON + MINUTE}),
+    "a criterion failed and the rollout went on":
+        doctored(AT_10, a_reading(10), 7, measured=FAILING, state={"phase": Phase.PROGRESSING}),
+    "a rollback waited": doctored(DURING_ROLLBACK, UNREADABLE, 1, move=None),
+    "an environment that cannot be read was written again":
+        doctored(DURING_ROLLBACK, UNREADABLE_FOR_GOOD, 1, move=AT_ONCE),
+    "a weight that somebody else had set was fought": doctored(AT_10, a_reading(30), move=RAISE),
+    "a 0 % that was live already was raised": doctored(AT_50, a_reading(0), move=RAISE),
+    "a paused rollout went on by itself": doctored(ON_HOLD, a_reading(10), move=RAISE),
+    "a rollout that was over was raised": doctored(AFTER_ROLLBACK, a_reading(0), move=RAISE),
+    "0 % was guarded against a weight of somebody else":
+        doctored(AFTER_ROLLBACK, a_reading(30), 5, move=AT_ONCE),
+    "a wait had no limit":
+        doctored(AT_10, a_reading(10), 60, measured=NO_DATA, state={"phase": Phase.PROGRESSING}),
+    "a change was not recorded": doctored(AT_10, a_reading(0), record=None),
+    "a change was not announced": doctored(AT_10, a_reading(0), notices=()),
+    "a rollout did not say what comes next": doctored(AT_10, a_reading(10), state={"next": ""}),
+    "a command was not recorded": doctored(AT_10, commanded(Verb.PAUSE), record=None),
+    "a command ended in another phase than its verb says":
+        doctored(AT_10, commanded(Verb.PAUSE), state={"phase": Phase.PROGRESSING}),
+    "a verb that lowers or waits raised": doctored(AT_10, commanded(Verb.PAUSE), move=RAISE),
+    "a resume went on with a weight that is neither live nor intended":
+        doctored(ON_HOLD, commanded(Verb.RESUME), state={"intent": Intent(50, 10, "", NOON)}),
+    "a rollback that was written before a lost save was forgotten":
+        doctored(ON_HOLD, LostSave(Observation(a_reading(0)), LOWERED),
+                 state={"phase": Phase.PAUSED}),
+}  # fmt: skip
+
+
+def test_every_rule_has_a_decision_that_breaks_it() -> None:
+    assert list(BROKEN) == list(RULES)
+
+
+@pytest.mark.parametrize(("sentence", "case"), BROKEN.items(), ids=BROKEN)
+def test_a_decision_that_breaks_a_rule_is_named_by_its_sentence(sentence: str, case: Case) -> None:
+    assert sentence in broken_rules(case)
