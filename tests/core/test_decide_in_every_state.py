@@ -238,7 +238,7 @@ def _skips_a_step(case: Case) -> bool:
 
 def _passes_over_a_block(case: Case) -> bool:
     policy = case.before.policy
-    if not case.advances and case.after.reason is not Reason.WRITE_AGAIN:
+    if not (case.is_tick or case.advances) or not isinstance(case.decision.move, Shift):
         return False
     if case.after.intent.previous > case.after.weight:  # it is taken back
         return False
