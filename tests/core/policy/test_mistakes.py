@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from controller.core.policy.check import zone
+from controller.policy_file.check import zone
 from tests.support.cases import cases
 from tests.support.policies import COUNT, PLAIN, REMOVED, changed, mistakes, places
 
