@@ -16,6 +16,7 @@ from controller.core.judge.evidence import SignOff
 from controller.core.judge.findings import Finding, Label, Verdict, gate_verdict, weakest_label
 from controller.core.judge.gate_evidence import Evidence
 from controller.core.judge.queries import JUDGED_PHASES
+from controller.core.judge.sentences import sentence_of
 from controller.core.judge.tick_evidence import evidence_of, findings_of
 from controller.core.observation import (
     Observation,
@@ -127,7 +128,7 @@ def _require_no_fail(rollout: Rollout, evidence: Evidence | None, verb: str) -> 
     """Return the findings of now. Raises UsageError when one fails: no verb goes on over that."""
     findings = findings_of(rollout, evidence)
     if gate_verdict(findings) is Verdict.FAIL:
-        why = " ".join(one.sentence for one in findings if one.fails)
+        why = " ".join(sentence_of(one) for one in findings if one.fails)
         does = "sets a weight over" if verb == Verb.SET_WEIGHT else f"{verb}s"
         raise refusal(rollout, verb, f"nobody {does} a fail, the next tick rolls back: {why}")
     return findings

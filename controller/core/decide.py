@@ -13,6 +13,7 @@ from controller.core import transitions as to
 from controller.core.commands import Command, apply_command
 from controller.core.decision import Decision
 from controller.core.judge.findings import Verdict, gate_verdict
+from controller.core.judge.sentences import sentence_of
 from controller.core.judge.tick_evidence import (
     awaits_logs,
     evidence_of,
@@ -193,7 +194,7 @@ def _decide_in_phase(rollout: Rollout, observation: Observation, now: datetime) 
 def _decide_pending(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
     intent, target = rollout.intent, observation.target
     if refused := refusal_findings(rollout):  # a refusal takes the raise back, written or not
-        why = " ".join(finding.sentence for finding in refused)
+        why = " ".join(sentence_of(finding) for finding in refused)
         rollout = replace(rollout, findings=refused)
         return to.roll_back(rollout, Reason.GATE_FAILED, why, weight_of(target), now)
     if isinstance(target, UnreadableTarget):
@@ -391,7 +392,7 @@ def _is_new_drift(rollout: Rollout, target: TargetReading) -> bool:
 def _roll_back_failed_gate(
     rollout: Rollout, target: TargetReading | UnreadableTarget, now: datetime
 ) -> Decision:
-    why = " ".join(finding.sentence for finding in rollout.findings if finding.fails)
+    why = " ".join(sentence_of(finding) for finding in rollout.findings if finding.fails)
     if isinstance(target, TargetReading) and target.weight == 0:
         why += " 0 % is set already."
         return to.end_at_zero(rollout, target, Reason.GATE_FAILED, why, now)

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from controller.core.decision import Record
 from controller.core.judge.evidence import Tally
-from controller.core.judge.findings import Finding
+from controller.core.judge.findings import Finding, Label, Verdict
+from controller.core.judge.sentences import sentence_of
 from controller.core.message import Page
 from controller.core.observation import Observation, Series, TargetReading, UnreadableTarget
 from controller.core.rollout import Rollout
@@ -127,19 +128,32 @@ def _tally_data(tally: Tally) -> dict[str, Any]:
 
 
 def finding_data(finding: Finding) -> dict[str, Any]:
-    """Return a finding as plain JSON data, as `status --json` and the history show it."""
+    """Return a finding as plain JSON data, as the history stores it: its facts."""
     data = {
         "criterion": finding.criterion,
+        "kind": finding.kind,
         "verdict": str(finding.verdict),
         "label": str(finding.label),
+        "reason": str(finding.reason),
         "measured": finding.measured,
         "bound": finding.bound,
         "samples": finding.samples,
         "start": finding.start,
         "end": finding.end,
-        "sentence": finding.sentence,
+        "facts": dict(finding.facts),
     }
     return data if finding.gates else {**data, "gates": False}
+
+
+def finding_of(data: Mapping[str, Any]) -> Finding:
+    """Return the finding that `finding_data` wrote. Raises ValueError, TypeError and KeyError."""
+    verdict, label = Verdict(data["verdict"]), Label(data["label"])
+    return Finding(**{**data, "verdict": verdict, "label": label})
+
+
+def finding_view(finding: Finding) -> dict[str, Any]:
+    """Return a finding as plain JSON data for people and their programs: with its sentence."""
+    return {**finding_data(finding), "sentence": sentence_of(finding)}
 
 
 def observation_data(

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from controller.core.decision import Record
 from controller.core.judge.criteria_table import table
 from controller.core.judge.findings import Finding, Verdict, gate_verdict
+from controller.core.judge.sentences import sentence_of
 from controller.core.message import Page
 from controller.core.observation import TargetReading, UnreadableTarget, UpdateStatus
 from controller.core.policy import Frozen
@@ -199,7 +200,7 @@ def hold_reason(rollout: Rollout, target: TargetReading | UnreadableTarget) -> s
 def _by_label(findings: Sequence[Finding]) -> str:
     """Return one finding in full, several grouped by label: `no data (latency, traffic).`"""
     if len(findings) == 1:
-        return findings[0].sentence
+        return sentence_of(findings[0])
     labels = dict.fromkeys(one.label for one in findings)
     groups = (
         f"{label} ({', '.join(one.criterion for one in findings if one.label is label)})"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
-from controller.core.history import finding_data
+from controller.core.history import finding_view
 from controller.core.message import Message
 from controller.core.observation import Consent, HookAnswer, TargetReading
 from controller.core.policy import Hook, Policy
@@ -59,7 +59,7 @@ def advance_calls(rollout: Rollout, at: datetime) -> CallFactory:
         "step": rollout.step + 1,
         "weight_percent": rollout.weight,
         "to_weight_percent": rollout.policy.steps[rollout.step + 1].weight,
-        "findings": [finding_data(finding) for finding in rollout.findings],
+        "findings": [finding_view(finding) for finding in rollout.findings],
     }
     return _call_factory(BEFORE_ADVANCE, f"{rollout.id}:{rollout.step + 1}", at, facts)
 

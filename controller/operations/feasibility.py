@@ -12,33 +12,19 @@ from enum import StrEnum
 from math import ceil, expm1, inf, log
 from statistics import NormalDist
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from controller.core.judge.evidence import BaselineMeasurement, StepInterval
+from controller.core.judge.kind import Kind, kinds_of
+from controller.core.judge.latency_tail import TailKind
+from controller.core.judge.sequential import SequentialKind
 from controller.core.judge.sequential_tests import CriterionTests, gate_tests, tests_of
 from controller.core.judge.series import Window
-from controller.core.policy import (
-    Alarm,
-    Attestation,
-    BoundedCriterion,
-    BurnRate,
-    ConcurrentBaseline,
-    Criterion,
-    LatencyIncrease,
-    LogEvents,
-    MeasuredCriterion,
-    MissingCriterion,
-    Policy,
-    Share,
-    SuccessRate,
-    Threshold,
-    Traffic,
-)
+from controller.core.judge.windows import WindowKind
+from controller.core.policy import Policy
 from controller.core.stats.binomial import requests_to_prove
 from controller.core.stats.combined_tests import Fold, Test, fold_minute
 from controller.core.units import MINUTE_S
-
-TrafficCriterion: TypeAlias = BoundedCriterion | Share | BurnRate
 
 # Effects that are always reported: shares of requests that fail, and increases of a latency.
 ERROR_SHARES = (0.002, 0.005, 0.01, 0.05, 0.2)
@@ -164,13 +150,6 @@ class RequestRates(NamedTuple):
         )
 
 
-def is_concurrent(criterion: Criterion) -> bool:
-    """Tell whether a criterion compares both paths minute by minute, so that both need requests."""
-    return isinstance(criterion, LatencyIncrease) and isinstance(
-        criterion.baseline, ConcurrentBaseline
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class DetectionModel:
     """How soon one sequential criterion fails in one step."""
@@ -179,6 +158,11 @@ class DetectionModel:
     step: int
     criterion_test: CriterionTests
     tests: tuple[Test, ...]
+
+    @property
+    def kind(self) -> SequentialKind[Any]:
+        """The criterion."""
+        return self.criterion_test.kind
 
     def delay(self, rates: RequestRates, effect: float, within: int) -> int | None:
         """Return the minutes of the step until a fault that began with it is rolled back.
@@ -192,7 +176,7 @@ class DetectionModel:
         fold = Fold()
         for minute, window in self._minutes(rates, effect, within):
             bets, control = self.criterion_test.likelihood_ratios(window, fold, stretch, minute)
-            controls = {self.criterion_test.name: control}
+            controls = {self.kind.name: control}
             fold = fold_minute(fold, minute + MINUTE_S, bets, controls, self.tests)
             if fold.rejects(self.policy.budget):
                 return fold.through // MINUTE_S
@@ -204,7 +188,7 @@ class DetectionModel:
         """Yield the begin of each minute that has data, in seconds of the step, and its counts."""
         canary_share, control_share = self._exceeding_shares(effect)
         joint_share = 1.0
-        if is_concurrent(self.criterion_test.criterion):
+        if self.kind.compares_paths:
             joint_share, rates = rates.joint_share, rates.paired()
         counts_before = (0, 0, 0, 0)
         for number in range(1, within + 1):
@@ -237,14 +221,12 @@ class DetectionModel:
 
     def _exceeding_shares(self, effect: float) -> tuple[float, float]:
         """Return the share of requests that count against the test: canary, then control."""
-        test = self.criterion_test
-        if test.percentile is None:
+        kind = self.kind
+        if not (isinstance(kind, TailKind) and kind.counts_slow):
             return effect, 0.0
-        control_share, allowed_factor = 1 - test.percentile, 1.0
-        if isinstance(test.criterion, LatencyIncrease):
-            allowed_factor = (1 + test.criterion.max_increase) * (1 + test.criterion.allowance)
-            if test.baseline is not None and test.baseline.share:
-                control_share = test.baseline.share
+        percentile, allowed_factor = kind.metric.percentile or 0.0, kind.rollback_factor
+        stored = None if kind.baseline is None else kind.baseline.share
+        control_share = stored or 1 - percentile
         limit = _NORMAL.inv_cdf(1 - control_share) + log(allowed_factor / (1 + effect)) / SIGMA
         return 1 - _NORMAL.cdf(limit), control_share
 
@@ -300,11 +282,9 @@ class _StepAnalysis:
         rates, gate = self._rates(), self.policy.gate(self.number)
         models = detection_models(self.policy, self.number, self.baselines)
         powers = tuple(
-            self._power_of(name, one, models.get(name))  # type: ignore[arg-type]
-            for name, one in gate.items()
-            if not isinstance(
-                one, Alarm | Attestation | LogEvents | MeasuredCriterion | MissingCriterion
-            )  # how these depend on traffic is not known
+            self._power_of(kind, kind.min_samples, models.get(kind.name))
+            for kind in kinds_of(self.policy, gate, self.baselines)
+            if kind.min_samples is not None
         )
         return StepPower(self.number, rates.canary * self._bake, rates.control * self._bake, powers)
 
@@ -325,37 +305,37 @@ class _StepAnalysis:
             self.policy.steps[self.number].weight, self.per_minute * traffic_factor
         )
 
-    def _power_of(
-        self, name: str, criterion: TrafficCriterion, model: DetectionModel | None
-    ) -> Power:
-        rate = self._rate(criterion)
-        min_samples = criterion.min if isinstance(criterion, Traffic) else criterion.min_samples
-        power = Power(name, rate * self._bake, min_samples, min_samples / rate if rate else inf)
-        power = replace(
-            power,
-            shortfalls=tuple(self._sample_shortfall(ShortfallKind.SAMPLES, criterion, min_samples)),
+    def _power_of(self, kind: Kind[Any], min_samples: int, model: DetectionModel | None) -> Power:
+        rate = self._rate(kind)
+        power = Power(
+            kind.name,
+            rate * self._bake,
+            min_samples,
+            min_samples / rate if rate else inf,
+            shortfalls=tuple(self._sample_shortfall(ShortfallKind.SAMPLES, kind, min_samples)),
         )
         if model is None:
-            return self._threshold_power(power, criterion)
+            return self._threshold_power(power, kind)
         power = self._with_detections(power, model)
-        return self._with_proof(power, criterion) if isinstance(criterion, SuccessRate) else power
+        proven = model.kind.provable_share
+        return power if proven is None else self._with_proof(power, model.kind, proven)
 
-    def _rate(self, criterion: Criterion, traffic_factor: float = 1) -> float:
+    def _rate(self, kind: Kind[Any], traffic_factor: float = 1) -> float:
         """Return the samples a minute that count for a pass, at a multiple of the traffic."""
         rates = self._rates(traffic_factor)
-        if isinstance(criterion, Share):
+        if kind.counts_both_paths:
             return rates.canary + rates.control
-        if not is_concurrent(criterion):
+        if not kind.compares_paths:
             return rates.canary
-        return min(rates.paired() if criterion.sequential else rates)
+        return min(rates.paired() if kind.criterion.sequential else rates)
 
     # --- judge: threshold -------------------------------------------------------------------------
 
-    def _threshold_power(self, power: Power, criterion: Criterion) -> Power:
-        if not isinstance(criterion, SuccessRate | Threshold):
+    def _threshold_power(self, power: Power, kind: Kind[Any]) -> Power:
+        if not isinstance(kind, WindowKind):
             return power
-        window = self._rates().canary * whole_minutes(criterion.over)
-        allowed = _allowed_share(criterion)
+        window = self._rates().canary * whole_minutes(kind.criterion.window)
+        allowed = kind.allowed_failures
         return replace(power, window=window, min_window_requests=1 / allowed if allowed else None)
 
     # --- judge: sequential ------------------------------------------------------------------------
@@ -386,16 +366,14 @@ class _StepAnalysis:
 
     def _effects(self, model: DetectionModel) -> tuple[float, float, list[float]]:
         """Return the largest allowed effect, the largest possible one, and the reported ones."""
-        match model.criterion_test.criterion:
-            case LatencyIncrease() as one:
-                return one.max_increase, _MAX_INCREASE, [*LATENCY_INCREASES]
-            case Threshold() if model.criterion_test.percentile is not None:
-                return 0.0, _MAX_INCREASE, [*LATENCY_INCREASES]
-            case Threshold(per=None) as one:  # a count: convert it to a share of all requests
-                requests = self._rates().canary * whole_minutes(one.over)
-                return one.bound / requests if requests else inf, _MAX_ERROR_SHARE, [*ERROR_SHARES]
-            case one:
-                return _allowed_share(one), _MAX_ERROR_SHARE, [*ERROR_SHARES]
+        kind = model.kind
+        if isinstance(kind, TailKind) and kind.counts_slow:
+            return kind.allowed_increase, _MAX_INCREASE, [*LATENCY_INCREASES]
+        mean = kind.mean_count
+        if mean is not None:  # convert it to a share of all requests
+            requests = self._rates().canary * whole_minutes(kind.criterion.over)
+            return mean / requests if requests else inf, _MAX_ERROR_SHARE, [*ERROR_SHARES]
+        return kind.allowed_failures, _MAX_ERROR_SHARE, [*ERROR_SHARES]
 
     def _detects(self, model: DetectionModel, effect: float, traffic_factor: float = 1) -> bool:
         """Tell whether `effect` is detected within the bake, at a multiple of the traffic."""
@@ -411,9 +389,7 @@ class _StepAnalysis:
         factor = _first_that_works(
             factors, lambda one: self._detects(model, effect, one / _SPARE_FACTOR)
         )
-        paired = is_concurrent(
-            model.criterion_test.criterion
-        )  # probes of one path alone compare with nothing
+        paired = model.kind.compares_paths  # probes of one path alone compare with nothing
         return Shortfall(
             ShortfallKind.FAULTS,
             effect,
@@ -425,63 +401,50 @@ class _StepAnalysis:
             decides_in_hold=detected_after is not None,
         )
 
-    def _with_proof(self, power: Power, criterion: SuccessRate) -> Power:
-        proof = requests_to_prove(_allowed_share(criterion))
+    def _with_proof(self, power: Power, kind: SequentialKind[Any], failure_rate: float) -> Power:
+        proof = requests_to_prove(failure_rate)
         power = replace(
-            power,
-            proof_requests=proof,
-            proof_per_minute=self._requests_per_minute(proof, criterion),
+            power, proof_requests=proof, proof_per_minute=self._requests_per_minute(proof, kind)
         )
-        if criterion.assurance != "proven":
+        if not kind.requires_proof:
             return power
-        shortfall = self._sample_shortfall(ShortfallKind.PROOF, criterion, proof)
+        shortfall = self._sample_shortfall(ShortfallKind.PROOF, kind, proof)
         return replace(power, shortfalls=(*power.shortfalls, *shortfall))
 
     # --- shortfalls -------------------------------------------------------------------------------
 
     def _sample_shortfall(
-        self, kind: ShortfallKind, criterion: Criterion, needed: float
+        self, why: ShortfallKind, kind: Kind[Any], needed: float
     ) -> Iterator[Shortfall]:
         """Yield a shortfall when the bake has fewer samples than `needed`."""
-        rate, rates = self._rate(criterion), self._rates()
+        rate, rates = self._rate(kind), self._rates()
         if rate * self._bake >= needed:
             return
         needed_rate = needed / self._bake
         probes_help = rates.canary < needed_rate and (
-            not is_concurrent(criterion) or rates.control >= needed_rate
+            not kind.compares_paths or rates.control >= needed_rate
         )
         yield Shortfall(
-            kind,
+            why,
             needed,
             bake=_bake_minutes(needed / rate) if rate else None,
-            per_minute=self._requests_per_minute(needed, criterion),
+            per_minute=self._requests_per_minute(needed, kind),
             probes=needed_rate - rates.canary if probes_help else None,
             decides_in_hold=rate * (self._bake + self._hold) >= needed,
         )
 
-    def _requests_per_minute(self, needed: float, criterion: Criterion) -> float | None:
+    def _requests_per_minute(self, needed: float, kind: Kind[Any]) -> float | None:
         """Return the requests a minute, of both paths, with which the bake has `needed` samples.
 
         None where no rate within the search limit suffices.
         """
-        if not is_concurrent(criterion):
-            return self.per_minute * needed / (self._rate(criterion) * self._bake)
+        if not kind.compares_paths:
+            return self.per_minute * needed / (self._rate(kind) * self._bake)
         factors = _geometric_steps(1, _MAX_TRAFFIC_FACTOR, _FINE_FACTOR)
         factor = _first_that_works(
-            factors, lambda one: self._rate(criterion, one) * self._bake >= needed
+            factors, lambda one: self._rate(kind, one) * self._bake >= needed
         )
         return None if factor is None else factor * self.per_minute
-
-
-def _allowed_share(criterion: Criterion) -> float:
-    """Return the share of requests that may fail; 0 for a criterion without such a share."""
-    match criterion:
-        case SuccessRate():
-            return 1 - criterion.min
-        case Threshold(per=str(), max=float() as maximum):
-            return maximum
-        case _:
-            return 0.0
 
 
 def _bake_minutes(needed: float) -> int | None:

@@ -12,7 +12,8 @@ from typing import Final
 from controller.core.judge.findings import Verdict
 from controller.core.judge.queries import JUDGED_PHASES, aligned_span, query
 from controller.core.judge.rollback_drain import DRAIN_TIME
-from controller.core.judge.wording import time_range_text
+from controller.core.judge.sentences import sentence_of
+from controller.core.judge.text import time_range_text
 from controller.core.observation import (
     MetricQuery,
     QueryStatus,
@@ -194,7 +195,7 @@ def drain_checks(rollout: Rollout | None, now: datetime) -> Iterator[Check]:
     if drain is None:
         yield _unknown_drain_check(rollout, now)
         return
-    detail = drain.sentence.removeprefix(f"{_DRAIN} ").rstrip(".")
+    detail = sentence_of(drain).removeprefix(f"{_DRAIN} ").rstrip(".")
     match drain.verdict:
         case Verdict.PASS:
             yield ok(_DRAIN, detail)

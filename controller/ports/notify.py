@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
-from controller.core.history import finding_data
+from controller.core.history import finding_view
 from controller.core.message import Message
 from controller.core.observation import HookAnswer
 from controller.core.policy import Channel, Hook
@@ -97,5 +97,5 @@ def event_data(rollout: Rollout, message: Message) -> dict[str, Any]:
         "reason": message.reason,
         "label": rollout.label,
         "next": rollout.next,
-        "findings": [finding_data(finding) for finding in rollout.findings],
+        "findings": [finding_view(finding) for finding in rollout.findings],
     }

@@ -8,7 +8,9 @@ from types import MappingProxyType
 from typing import Any
 
 from controller.core.judge.evidence import BaselineMeasurement
-from controller.core.policy import Criterion, LatencyIncrease, Policy, Threshold, Traffic
+from controller.core.judge.kind import Kind, kind_of
+from controller.core.judge.latency_tail import TailKind
+from controller.core.policy import Criterion, Policy
 from controller.core.units import (
     count_text,
     duration_text,
@@ -145,15 +147,13 @@ class _CriterionPower:
         return self.policy.criteria[self.power.criterion]
 
     @property
+    def _kind(self) -> Kind[Criterion]:
+        return kind_of(self.power.criterion, self._criterion, self.policy)
+
+    @property
     def _is_latency(self) -> bool:
         """Tell whether the effects of the criterion are increases of a latency."""
-        match self._criterion:
-            case LatencyIncrease():
-                return True
-            case Threshold(metric=name):
-                return self.policy.metrics[name].percentile is not None
-            case _:
-                return False
+        return isinstance(self._kind, TailKind) and self._kind.counts_slow
 
     @property
     def delays(self) -> dict[str, str]:
@@ -239,7 +239,7 @@ class _CriterionPower:
         if shortfall.kind is ShortfallKind.PROOF:
             yield "`assurance: not_refuted`"
         if shortfall.kind is ShortfallKind.SAMPLES:
-            yield f"a smaller `{'min' if isinstance(self._criterion, Traffic) else 'min_samples'}`"
+            yield f"a smaller `{self._kind.samples_field}`"
 
     def _samples_at_max_hold(self) -> str:
         """Return the samples at the end of the longest hold."""

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from controller.core.history import Entry
+from controller.core.history import Entry, finding_of
+from controller.core.judge.sentences import sentence_of
 from controller.core.policy_snapshot import Digests
 from controller.core.rollout import Reason
 
@@ -84,4 +85,4 @@ def _author(entry: Entry) -> str:
 def _findings(entry: Entry) -> Iterator[str]:
     if entry.kind in _DECISIONS and entry.body["reason"] in _GATE_REASONS:
         for finding in entry.body["findings"]:
-            yield f"{_INDENT}{finding['sentence']}"
+            yield f"{_INDENT}{sentence_of(finding_of(finding))}"

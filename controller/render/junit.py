@@ -4,17 +4,18 @@ A passed criterion is a passed case, and a failed one is a failure. An inconclus
 skipped, or an error when the rollout paused for it: a paused rollout has not passed.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Iterable
+from typing import TypeAlias
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from controller.core.history import Entry, finding_data
-from controller.core.judge.findings import Verdict
+from controller.core.history import Entry, finding_of
+from controller.core.judge.findings import Finding, Verdict
+from controller.core.judge.sentences import sentence_of
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.text import printable
 
 # Finding by step and criterion.
-_Findings: TypeAlias = dict[tuple[int, str], Mapping[str, Any]]
+_Findings: TypeAlias = dict[tuple[int, str], Finding]
 
 
 def junit_text(rollout: Rollout, entries: Iterable[Entry], expected: str | None = None) -> str:
@@ -54,11 +55,11 @@ def _last_findings(rollout: Rollout, entries: Iterable[Entry]) -> _Findings:
     step = 0
     for entry in entries:
         previous_step, step = step, int(entry.body["step"])
-        for finding in entry.body["findings"]:
-            findings[previous_step, finding["criterion"]] = finding
+        for finding in map(finding_of, entry.body["findings"]):
+            findings[previous_step, finding.criterion] = finding
     if not rollout.final:
         for one in rollout.findings:
-            findings[rollout.step, one.criterion] = finding_data(one)
+            findings[rollout.step, one.criterion] = one
     return findings
 
 
@@ -69,7 +70,7 @@ def _add_suite(suites: Element, name: str, rollout: Rollout) -> Element:
 
 def _add_result(
     case: Element,
-    finding: Mapping[str, Any] | None,
+    finding: Finding | None,
     rollout: Rollout,
     step: int,
     as_expected: bool,
@@ -77,12 +78,12 @@ def _add_result(
     if finding is None:
         _add_message(case, "skipped", "was not judged in this step")
         return
-    sentence, gates = finding["sentence"], finding.get("gates", True)
-    if finding["verdict"] == Verdict.PASS or (as_expected and finding["verdict"] == Verdict.FAIL):
+    sentence, verdict = sentence_of(finding), finding.verdict
+    if verdict is Verdict.PASS or (as_expected and verdict is Verdict.FAIL):
         _add_message(case, "system-out", sentence)
-    elif not gates:
+    elif not finding.gates:
         _add_message(case, "skipped", f"report only: {sentence}")
-    elif finding["verdict"] == Verdict.FAIL:
+    elif verdict is Verdict.FAIL:
         _add_message(case, "failure", sentence)
     elif step == rollout.step and rollout.reason is Reason.INCONCLUSIVE and not as_expected:
         _add_message(case, "error", sentence)

@@ -7,6 +7,7 @@ from typing import Final
 
 from controller.core.history import Entry
 from controller.core.judge.criteria_table import HEADER, RIGHT_ALIGNED, rows
+from controller.core.judge.sentences import sentence_of
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text, duration_text
 from controller.operations.rehearse import RehearsalOutcome
@@ -47,7 +48,7 @@ def rollout_markdown(rollout: Rollout, entries: Sequence[Entry], now: datetime) 
     facts = [
         ladder_text(rollout),
         *([f"next: {rollout.next}"] if rollout.next else []),
-        *([rollout.drain.sentence] if rollout.drain is not None else []),
+        *([sentence_of(rollout.drain)] if rollout.drain is not None else []),
         f"revision {rollout.revision}, updated {clock_text(rollout.updated)}"
         + late_text(rollout, now),
     ]

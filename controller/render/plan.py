@@ -3,29 +3,17 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from controller.core.judge.kind import kind_of
 from controller.core.policy import (
-    Baseline,
-    ConcurrentBaseline,
-    Criterion,
-    FixedBaseline,
     Freeze,
-    FrozenBaseline,
-    LatencyIncrease,
-    MeasuredCriterion,
     Policy,
-    SuccessRate,
-    Threshold,
-    Traffic,
 )
 from controller.core.policy.hooks import BEFORE_ADVANCE
 from controller.core.units import (
     clock_text,
     duration_text,
     format_duration,
-    format_percent,
-    number_text,
 )
-from controller.render.criteria_text import demand_text
 from controller.render.hooks_and_channels import contacts_data, contacts_lines
 from controller.text import printable_block
 
@@ -54,9 +42,7 @@ def plan_data(policy: Policy, now: datetime) -> dict[str, Any]:
         **freeze,
         **contacts_data(policy),
         **({"verify_rollback": verify} if (verify := _verify_data(policy)) else {}),
-        "criteria": {
-            name: criterion_text(criterion, policy) for name, criterion in policy.criteria.items()
-        },
+        "criteria": {name: criterion_text(name, policy) for name in policy.criteria},
     }
 
 
@@ -83,8 +69,7 @@ def plan_text(policy: Policy, now: datetime) -> str:
         )
     lines.append("")
     lines.extend(
-        f"  {name}: {criterion_text(criterion, policy)}"
-        for name, criterion in policy.criteria.items()
+        f"  {name}: {criterion_text(name, policy)}" for name, criterion in policy.criteria.items()
     )
     return printable_block(lines)
 
@@ -165,68 +150,8 @@ def _failure_text(policy: Policy) -> str:
     )
 
 
-def criterion_text(criterion: Criterion, policy: Policy) -> str:
-    """Return what `criterion` demands and how it is evaluated, in one line."""
-    text = _demand(criterion, policy)
+def criterion_text(name: str, policy: Policy) -> str:
+    """Return what criterion `name` asks for and how it is judged, in one line."""
+    criterion = policy.criteria[name]
+    text = kind_of(name, criterion, policy).demand_text()
     return text if criterion.gating else f"{text}; reports, and gates nothing"
-
-
-def _demand(criterion: Criterion, policy: Policy) -> str:
-    match criterion:
-        case SuccessRate():
-            failures = " + ".join(criterion.failures)
-            demand = (
-                f"at least {format_percent(criterion.min)} of {criterion.total} without {failures}"
-            )
-            return f"{demand}; {_windows(criterion)}"
-        case Threshold():
-            return f"{_bound(criterion, policy)}; {_windows(criterion)}"
-        case LatencyIncrease():
-            limit = format_percent(criterion.max_increase)
-            against = _baseline(criterion.baseline, policy.metrics[criterion.metric].unit)
-            return (
-                f"{criterion.metric} at most {limit} above {against}; judged at the end of the "
-                f"bake over windows of {format_duration(criterion.over)}, from "
-                f"{number_text(criterion.min_samples)} samples on"
-            )
-        case Traffic():
-            control = f", held against {criterion.control}" if criterion.control else ""
-            return f"at least {criterion.min} {criterion.metric} in the step{control}"
-        case MeasuredCriterion():
-            side = "at most" if criterion.is_maximum else "at least"
-            bound = f"{number_text(criterion.bound)} {criterion.unit}".rstrip()
-            return f"{criterion.subject} {side} {bound}; {_windows(criterion)}"
-        case _:
-            return demand_text(criterion, policy)
-
-
-def _windows(criterion: SuccessRate | Threshold | MeasuredCriterion) -> str:
-    limit = criterion.failure_limit
-    failure_text = "one breach fails" if limit == 1 else f"{limit} breaches in a row fail"
-    return (
-        f"windows of {format_duration(criterion.over)}, {failure_text}, a pass needs "
-        f"{number_text(criterion.min_samples)} samples"
-    )
-
-
-def _bound(criterion: Threshold, policy: Policy) -> str:
-    direction = "at most" if criterion.max is not None else "at least"
-    if criterion.per is not None:
-        return (
-            f"{criterion.metric} per {criterion.per} {direction} {format_percent(criterion.bound)}"
-        )
-    unit = policy.metrics[criterion.metric].unit
-    return f"{criterion.metric} {direction} {number_text(criterion.bound)} {unit}".rstrip()
-
-
-def _baseline(baseline: Baseline, unit: str) -> str:
-    match baseline:
-        case FixedBaseline():
-            return f"{number_text(baseline.fixed)} {unit}".rstrip()
-        case ConcurrentBaseline():
-            return f"{baseline.concurrent} of the same time"
-        case FrozenBaseline(over=timedelta() as over):
-            return f"{baseline.frozen} of the {format_duration(over)} before the start"
-        case FrozenBaseline(from_=begin, to=end):
-            window = " to ".join(clock_text(moment) for moment in (begin, end) if moment)
-            return f"{baseline.frozen} from {window}"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from controller.core.history import finding_data
+from controller.core.history import finding_of, finding_view
 from controller.core.judge.criteria_table import rows, table
 from controller.core.units import duration_text
 from controller.operations.rehearse import RehearsalOutcome
@@ -31,7 +31,7 @@ def outcome_data(outcome: RehearsalOutcome, scenario: str, seed: int) -> dict[st
         "calls": dict(outcome.calls),
         "refused": list(outcome.rejected_starts),
         "accepted": list(outcome.accepted_starts),
-        "findings": [finding_data(finding) for finding in rollout.findings],
+        "findings": [finding_view(finding) for finding in rollout.findings],
         "timeline": [
             {
                 "at": entry.at.isoformat(),
@@ -39,7 +39,7 @@ def outcome_data(outcome: RehearsalOutcome, scenario: str, seed: int) -> dict[st
                 "weight": entry.body["weight_to"],
                 "reason": entry.body["reason"],
                 "sentence": entry.body["sentence"],
-                "findings": entry.body["findings"],
+                "findings": [finding_view(finding_of(one)) for one in entry.body["findings"]],
             }
             for entry in outcome.entries
             if entry.kind != "evidence"

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from controller.core.history import finding_data
+from controller.core.history import finding_view
 from controller.core.judge.criteria_table import VERDICT_MARKS, rows, table
 from controller.core.judge.findings import Finding, Verdict
+from controller.core.judge.sentences import sentence_of
 from controller.core.message import Page
 from controller.core.next_action import unacknowledged_page
 from controller.core.rollout import Phase, Rollout
@@ -45,9 +46,9 @@ def rollout_data(rollout: Rollout) -> dict[str, Any]:
         "since": moment(rollout.since),
         "settled": moment(rollout.settled),
         "updated": moment(rollout.updated),
-        "findings": [finding_data(finding) for finding in rollout.findings],
+        "findings": [finding_view(finding) for finding in rollout.findings],
         "criteria": [row.data() for row in rows(rollout)],
-        "drain": None if rollout.drain is None else finding_data(rollout.drain),
+        "drain": None if rollout.drain is None else finding_view(rollout.drain),
         "unconfirmed": rollout.unconfirmed,
         "write_error": rollout.write_error,
         "page": None if rollout.page is None else _page_data(rollout.page),
@@ -157,7 +158,7 @@ def _facts(rollout: Rollout) -> Iterator[tuple[str, str]]:
         yield "error", f"the last write of the weight failed: {rollout.write_error}"
     yield "shown", rollout.label
     if rollout.drain is not None:
-        yield "drain", rollout.drain.sentence.removeprefix("drain ")
+        yield "drain", sentence_of(rollout.drain).removeprefix("drain ")
     if page := unacknowledged_page(rollout):
         since = clock_text(page.since)
         yield "critical", f"since {since}, told again until: rolloutctl ack {rollout.id}"
@@ -189,7 +190,7 @@ def ladder_text(rollout: Rollout) -> str:
 def finding_line(finding: Finding) -> str:
     """Return a finding in one line: verdict, evidence label, and the sentence."""
     role = "" if finding.gates else "report only, "
-    return f"{VERDICT_MARKS[finding.verdict]:<4}  {role}{finding.label}: {finding.sentence}"
+    return f"{VERDICT_MARKS[finding.verdict]:<4}  {role}{finding.label}: {sentence_of(finding)}"
 
 
 # --- Overview -----------------------------------------------------------------------------------
@@ -234,7 +235,7 @@ def _drain_is_incomplete(rollout: Rollout, now: datetime) -> bool:
 def _summary(rollout: Rollout, now: datetime) -> str:
     """Return the state of a rollout in a few words, problems first."""
     if rollout.drain is not None and _drain_is_incomplete(rollout, now):
-        return rollout.drain.sentence
+        return sentence_of(rollout.drain)
     progressing = rollout.phase is Phase.PROGRESSING
     text = (rollout.next if progressing else "") or rollout.sentence
     if _is_late(rollout, now):

@@ -1,9 +1,10 @@
-"""The evidence that is kept with a rollout: baselines, sign-offs, alarms, and tallies of a step."""
+"""What criteria are judged from: baselines, sign-offs, alarms, tallies, and the whole rollout."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from controller.core.observation import AlarmReading
+from controller.core.stats.combined_tests import Fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +110,44 @@ class Tally:
     tail_empty: bool = True
     tail_unfit: bool = False
     recent: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalTotals:
+    """The totals of one criterion over the minutes from `start` to `end`, unix seconds.
+
+    amount: what is summed over the requests, like failures or slow requests.
+    fail_amount: of the amount, what counts even where a baseline may have drifted meanwhile.
+    control_requests, control_amount: the same for the control.
+    """
+
+    start: int
+    end: int
+    requests: float
+    amount: float
+    fail_amount: float
+    control_requests: float
+    control_amount: float
+
+
+@dataclass(frozen=True, slots=True)
+class SequentialResult:
+    """What the evidence of the whole rollout says about one criterion.
+
+    fold: over all closed minutes. budget: of false rollbacks, as a fraction.
+    regression: the minutes that a failing criterion fails for; None where they are sealed, or it
+    does not fail.
+    """
+
+    fold: Fold
+    budget: float
+    regression: IntervalTotals | None = None
+
+    def rejects(self, name: str) -> bool:
+        """Tell whether the evidence reached its limit with criterion `name` as the largest part."""
+        return self.fold.rejects(self.budget) and criterion_of(self.fold.carried) == name
+
+
+def criterion_of(test: str) -> str:
+    """Return the criterion that a sequential test belongs to."""
+    return test.partition("/")[0]

@@ -1,8 +1,12 @@
-"""A finding: one criterion judged once, with verdict, label, numbers and a sentence."""
+"""A finding: one criterion judged once, with verdict, label, reason and the facts behind them.
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+A finding has no sentence of its own: `sentences.sentence_of` makes it from the facts, for people.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeAlias
 
 
 class Verdict(StrEnum):
@@ -31,25 +35,98 @@ class Label(StrEnum):
     UNOBSERVABLE = "unobservable"
 
 
+class FindingReason(StrEnum):
+    """Why a finding has its verdict, in one word for machines; `sentences` has the words."""
+
+    DRAIN = "drain"
+    QUERY_FAILED = "query_failed"
+    NO_WINDOW_YET = "no_window_yet"
+    KIND_MISSING = "kind_missing"
+    WITHIN_BOUND = "within_bound"
+    BREACHED = "breached"
+    BREACHING = "breaching"
+    BAD_WINDOWS = "bad_windows"
+    TOO_FEW_SAMPLES = "too_few_samples"
+    NO_WINDOW = "no_window"
+    SILENT = "silent"
+    INCREASE_WITHIN = "increase_within"
+    INCREASE_BEYOND = "increase_beyond"
+    INCREASE_SO_FAR = "increase_so_far"
+    TOO_FEW_TO_COMPARE = "too_few_to_compare"
+    NOTHING_TO_COMPARE = "nothing_to_compare"
+    REQUESTS_ARRIVED = "requests_arrived"
+    TOO_FEW_ARRIVED = "too_few_arrived"
+    CANARY_UNREACHED = "canary_unreached"
+    NO_REQUESTS = "no_requests"
+    TOO_FEW_TO_SPLIT = "too_few_to_split"
+    SPLIT_SO_FAR = "split_so_far"
+    SPLIT_FITS = "split_fits"
+    SPLIT_OFF = "split_off"
+    BUDGET_BURNT = "budget_burnt"
+    BUDGET_KEPT = "budget_kept"
+    BUDGET_TOO_FEW = "budget_too_few"
+    BUDGET_UNDECIDED = "budget_undecided"
+    BUDGET_BAD_COUNTS = "budget_bad_counts"
+    BUDGET_NO_REQUESTS = "budget_no_requests"
+    ALARM_OK = "alarm_ok"
+    IN_ALARM = "in_alarm"
+    ALARM_WITHOUT_DATA = "alarm_without_data"
+    ALARM_MISSING = "alarm_missing"
+    ALARM_UNREAD = "alarm_unread"
+    ALARM_IN_WARM_UP = "alarm_in_warm_up"
+    ALARM_BEFORE_START = "alarm_before_start"
+    NOT_ATTESTED = "not_attested"
+    ATTESTED = "attested"
+    REFUSED = "refused"
+    EVENT_LOGGED = "event_logged"
+    NO_MINUTE_YET = "no_minute_yet"
+    LOG_UNREAD = "log_unread"
+    EVENTS_FIT = "events_fit"
+    TOO_FEW_EVENTS = "too_few_events"
+    LOG_BACKLOG = "log_backlog"
+    NO_CONTROL_EVENT = "no_control_event"
+    REJECTED = "rejected"
+    NOT_REFUTED = "not_refuted"
+    UNDECIDED = "undecided"
+    PROVEN = "proven"
+    RATE_NOT_REFUTED = "rate_not_refuted"
+    NOT_PROVEN_YET = "not_proven_yet"
+    BAD_COUNTS = "bad_counts"
+    TOO_FEW_REQUESTS = "too_few_requests"
+    BASELINE_UNREAD = "baseline_unread"
+    NO_REQUESTS_YET = "no_requests_yet"
+    NO_REQUESTS_ANY_MORE = "no_requests_any_more"
+
+
+Fact: TypeAlias = int | float | str
+
+# The unit of a value that is shown as a percent.
+FRACTION = "fraction"
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One criterion judged once.
 
+    kind: of the criterion. reason: why this verdict, in one word for machines.
     measured, bound: what was compared, in the unit of the criterion (rates as fractions).
     samples: requests (or datapoints) of the step behind it.
     start, end: the time that was judged, unix seconds.
+    facts: what else the sentence is made from, by name; which there are depends on the reason.
     gates: False where the criterion only reports.
     """
 
     criterion: str
+    kind: str
     verdict: Verdict
     label: Label
+    reason: str
     measured: float | None
     bound: float
     samples: int
     start: int
     end: int
-    sentence: str
+    facts: Mapping[str, Fact] = field(default_factory=dict)
     gates: bool = True
 
     @property

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
 
 from controller.core.judge.evidence import (
     BaselineMeasurement,
@@ -10,18 +12,16 @@ from controller.core.judge.evidence import (
     StepInterval,
     Tally,
 )
-from controller.core.judge.kinds.burn_rate import fold_burn_rate
-from controller.core.judge.kinds.log_events import measure_events
-from controller.core.judge.kinds.threshold import incomplete_series
-from controller.core.judge.log_queries import BACKLOG_THRESHOLD, event_search_span, log_keys_to_read
-from controller.core.judge.queries import period_of, series_keys_of
+from controller.core.judge.kind import Kind, incomplete_series, kind_of, kinds_of
 from controller.core.judge.sequential_evidence import SequentialEvidence
-from controller.core.judge.series import NO_SERIES, Measure, measure_for
-from controller.core.judge.tally import fold, window_starts
+from controller.core.judge.tally import window_starts
 from controller.core.observation import Series, Span
-from controller.core.policy import BurnRate, Criterion, LogEvents, Metric, Policy, Threshold
+from controller.core.policy import Criterion, Policy
 from controller.core.stats.combined_tests import Fold
 from controller.core.units import ceil_to
+
+# An hourly seal and a tick every quarter of an hour leave no more than this unsealed.
+BACKLOG_THRESHOLD = timedelta(minutes=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,42 +59,50 @@ class Evidence:
             self.policy, self.fold, self.intervals, self.series, self.baselines
         )
 
+    def kinds(self) -> Iterator[Kind[Any]]:
+        """Yield the kind of each criterion of the gate."""
+        return kinds_of(self.policy, self.gate, self.baselines)
 
-def fold_tally(
-    name: str, criterion: Criterion, evidence: Evidence, tally: Tally, end: int
-) -> Tally:
-    starts = window_starts(criterion, tally, evidence.start, end)
+    def kind_of(self, name: str, criterion: Criterion) -> Kind[Any]:
+        """Return the kind of one criterion."""
+        return kind_of(name, criterion, self.policy, self.baselines.get(name))
+
+    def tally_of(self, kind: Kind[Any]) -> Tally:
+        """Return the sealed tally of a criterion."""
+        return self.tallies.get(kind.name, Tally())
+
+    def search_span_of(self, kind: Kind[Any]) -> Span | None:
+        """Return where a log was searched for the events of a criterion; None without a log."""
+        return kind.search_span(self.tally_of(kind).through, Span(self.start, self.closed_end))
+
+    def incomplete_series_of(self, kind: Kind[Any]) -> tuple[str, Series] | None:
+        """Return the first series that was not answered in full, by name; None when all were."""
+        return incomplete_series(kind.answers(self.series, self.search_span_of(kind)))
+
+
+def fold_closed_windows(kind: Kind[Any], evidence: Evidence, end: int) -> Tally:
+    """Return the sealed tally of `kind` with its closed windows up to `end` folded in."""
+    tally, span = evidence.tally_of(kind), evidence.search_span_of(kind)
+    if span is not None:
+        end = min(end, span.end)
+    starts = window_starts(kind.period_s, tally, evidence.start, end)
     if not starts:
         return tally
-    measure = _measure(name, criterion, evidence)
-    if isinstance(criterion, BurnRate):
-        return fold_burn_rate(criterion, tally, measure, starts)
-    return fold(tally, measure, starts, period_of(criterion))
+    measure = kind.measure(evidence.series, has_traffic=evidence.weight > 0)
+    return kind.fold(tally, measure, starts)
 
 
-def _measure(name: str, criterion: Criterion, evidence: Evidence) -> Measure:
-    if isinstance(criterion, LogEvents):
-        return measure_events(name, evidence.series)
-    metrics, baseline = evidence.policy.metrics, evidence.baselines.get(name)
-    reached = evidence.weight > 0
-    return measure_for(criterion, metrics, evidence.series, has_traffic=reached, baseline=baseline)
-
-
-def fold_open_breaches(name: str, criterion: Criterion, evidence: Evidence, tally: Tally) -> Tally:
+def fold_open_breaches(kind: Kind[Any], evidence: Evidence, tally: Tally) -> Tally:
     """Return `tally` with open windows folded in whose count is already over its limit.
 
     A count only grows: once over the limit it stays over it, so a breach needs neither settled nor
     complete data. A window in between that is not over yet, or was not answered, may still end a
     run of breaches, so it does.
     """
-    if not isinstance(criterion, Threshold) or criterion.max is None or criterion.per is not None:
+    if not kind.counts_open_windows:
         return tally
-    if criterion.sequential:
-        return tally
-    if evidence.policy.metrics[criterion.metric].statistic not in ("Sum", "SampleCount"):
-        return tally
-    period_s = period_of(criterion)
-    measure = _measure(name, criterion, evidence)
+    period_s = kind.period_s
+    measure = kind.measure(evidence.series, has_traffic=evidence.weight > 0)
     first = max(ceil_to(evidence.start, period_s), tally.through)
     certain = tally
     for start in range(first, evidence.open_end, period_s):
@@ -103,52 +111,27 @@ def fold_open_breaches(name: str, criterion: Criterion, evidence: Evidence, tall
             continue
         if start != certain.through:
             certain = replace(certain, run=BreachRun())
-        certain = fold(certain, measure, (start,), period_s)
+        certain = kind.fold(certain, measure, (start,))
     return replace(certain, tail_empty=tally.tail_empty, tail_unfit=tally.tail_unfit)
-
-
-def series_of(name: str, criterion: Criterion, evidence: Evidence) -> dict[str, Series]:
-    if isinstance(criterion, LogEvents):
-        log_keys = log_keys_to_read(name, log_search_span(name, evidence))
-        return {key: evidence.series.get(key, NO_SERIES) for key in log_keys}
-    keys = series_keys_of(criterion, evidence.policy.metrics, evidence.baselines.get(name))
-    return {
-        f"{metric} ({statistic})": evidence.series.get(key, NO_SERIES)
-        for metric, statistic, key in keys
-    }
-
-
-def log_search_span(name: str, evidence: Evidence) -> Span:
-    """Return where the event of criterion `name` was searched for."""
-    sealed = evidence.tallies.get(name, Tally()).through
-    return event_search_span(max(evidence.start, sealed), evidence.closed_end)
 
 
 def reads_log_backlog(evidence: Evidence) -> bool:
     """Tell whether a log with a backlog answers again, so that the next ticks can catch up."""
-    return any(
-        span.end - span.start > BACKLOG_THRESHOLD.total_seconds()
-        for _, span in _answered_logs(evidence)
-    )
+    longest = BACKLOG_THRESHOLD.total_seconds()
+    return any(span.end - span.start > longest for _, span in _answered_logs(evidence))
 
 
 def awaits_log_backlog(evidence: Evidence) -> bool:
     """Tell whether the gate has no verdict yet because a log still has a backlog."""
     return any(
-        criterion.gating and span.end < evidence.closed_end
-        for criterion, span in _answered_logs(evidence)
+        kind.criterion.gating and span.end < evidence.closed_end
+        for kind, span in _answered_logs(evidence)
     )
 
 
-def _answered_logs(evidence: Evidence) -> Iterator[tuple[LogEvents, Span]]:
+def _answered_logs(evidence: Evidence) -> Iterator[tuple[Kind[Any], Span]]:
     """Yield each criterion whose log queries were answered, and where its event was searched."""
-    for name, criterion in evidence.gate.items():
-        if isinstance(criterion, LogEvents):
-            answers = series_of(name, criterion, evidence)
-            if incomplete_series(answers) is None:
-                yield criterion, log_search_span(name, evidence)
-
-
-def unit_of(criterion: Criterion, metrics: Mapping[str, Metric]) -> str:
-    name = getattr(criterion, "metric", None)
-    return metrics[name].unit if isinstance(name, str) else ""
+    for kind in evidence.kinds():
+        span = evidence.search_span_of(kind)
+        if span is not None and evidence.incomplete_series_of(kind) is None:
+            yield kind, span

@@ -6,22 +6,21 @@ such counts, the share of slow requests is interpolated between its percentiles.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from functools import cached_property
+from typing import Generic, TypeAlias, TypeVar
 
-from controller.core.judge.evidence import BaselineMeasurement
-from controller.core.policy import (
-    ConcurrentBaseline,
-    FixedBaseline,
-    LatencyIncrease,
-    Metric,
-    Threshold,
-)
+from controller.core.judge.evidence import IntervalTotals, Tally
+from controller.core.judge.findings import Fact
+from controller.core.judge.sequential import SequentialKind, ratio
+from controller.core.judge.series import INCONSISTENT, SAMPLE_COUNT, Measure, Reader, Window
+from controller.core.policy import LatencyIncrease, Metric, Threshold
 from controller.core.stats.two_sample import share_above
 
-SAMPLE_COUNT = "SampleCount"
 _PERCENTILES: Mapping[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 # A count is interpolated: this far outside of 0 to SampleCount is rounding.
 _ROUNDING = 1e-6
+# Shares of slow requests that can be tested against.
+_MIN_SLOW_SHARE, _DEFAULT_SLOW_SHARE, _MAX_SLOW_SHARE = 0.0001, 0.05, 0.9
 
 Points: TypeAlias = Mapping[int, float]
 PointLookup: TypeAlias = Callable[[str, str], Points]
@@ -52,55 +51,114 @@ def percentiles_of(metric: Metric) -> dict[str, float]:
     return {**_PERCENTILES, **({metric.statistic: own} if own is not None else {})}
 
 
-def limits_of(
-    criterion: LatencyIncrease | Threshold, baseline: BaselineMeasurement | None
-) -> Limits | None:
-    """Return the limits of `criterion`; None before its baseline was read."""
-    if isinstance(criterion, Threshold):
-        return Limits(criterion.bound, criterion.bound)
-    if isinstance(criterion.baseline, FixedBaseline):
-        baseline_value = criterion.baseline.fixed
-    elif baseline is not None:
-        baseline_value = baseline.value
-    else:
-        return None
-    pass_limit = baseline_value * (1 + criterion.max_increase)
-    if isinstance(criterion.baseline, ConcurrentBaseline):
-        return Limits(pass_limit, pass_limit, criterion.baseline.concurrent, baseline_value)
-    return Limits(pass_limit, pass_limit * (1 + criterion.allowance))
-
-
-def uses_percentiles(criterion: LatencyIncrease | Threshold) -> bool:
-    """Tell whether shares are interpolated between percentiles, for want of counts."""
-    return criterion.exceedance == "percentiles"
-
-
-def tail_statistics(
-    criterion: LatencyIncrease | Threshold, limits: Limits, metric: Metric
-) -> list[tuple[str, str]]:
-    """Return metric name and statistic of every series that the slow shares are made from.
-
-    metric: that of the criterion.
-    """
-    percentiles = percentiles_of(metric) if uses_percentiles(criterion) else None
-    limits_by_metric = [
-        (criterion.metric, limits.pass_limit),
-        (criterion.metric, limits.fail_limit),
-    ]
-    if limits.control_metric:
-        limits_by_metric.append((limits.control_metric, limits.control_limit))
-    pairs = [
-        (name, statistic)
-        for name, limit in limits_by_metric
-        for statistic in percentiles or [trimmed_count(limit)]
-    ]
-    pairs += [(name, SAMPLE_COUNT) for name, _ in limits_by_metric]
-    return list(dict.fromkeys(pairs))
-
-
 def trimmed_count(limit: float) -> str:
     """Return the statistic that counts the values above `limit`: `TC(412.5:)`."""
     return f"TC({f'{limit:.6f}'.rstrip('0').rstrip('.')}:)"
+
+
+# --- Criteria that count slow requests ------------------------------------------------------------
+
+L = TypeVar("L", bound=LatencyIncrease | Threshold)
+
+
+class TailKind(SequentialKind[L], Generic[L]):
+    """A criterion on a latency, whose evidence is the share of requests beyond a limit."""
+
+    @property
+    def limits(self) -> Limits | None:
+        """What slow means; None where no slow requests are counted."""
+        raise NotImplementedError
+
+    @property
+    def counts_slow(self) -> bool:
+        """True when the metric is a percentile."""
+        return self.metric.percentile is not None
+
+    @property
+    def allowed_increase(self) -> float:
+        """The increase of the latency that is allowed."""
+        return 0.0
+
+    @property
+    def rollback_factor(self) -> float:
+        """How many times the baseline a latency may be before it speaks for a rollback."""
+        return 1.0
+
+    @cached_property
+    def metric(self) -> Metric:
+        """The metric that is judged."""
+        return self.metrics[self.criterion.metric]
+
+    @cached_property
+    def allowed_slow_share(self) -> float:
+        """The share of requests that may be slow: what the percentile leaves above it."""
+        return min(max(self._known_slow_share, _MIN_SLOW_SHARE), _MAX_SLOW_SHARE)
+
+    @property
+    def _known_slow_share(self) -> float:
+        percentile = self.metric.percentile
+        return _DEFAULT_SLOW_SHARE if percentile is None else 1 - percentile
+
+    @property
+    def percentiles(self) -> dict[str, float] | None:
+        """The percentiles that shares are interpolated between; None where there are counts."""
+        return percentiles_of(self.metric) if self.criterion.exceedance == "percentiles" else None
+
+    def tail_statistics(self, limits: Limits) -> list[tuple[str, str]]:
+        """Return metric name and statistic of every series that slow shares are made from."""
+        limits_by_metric = [
+            (self.criterion.metric, limits.pass_limit),
+            (self.criterion.metric, limits.fail_limit),
+        ]
+        if limits.control_metric:
+            limits_by_metric.append((limits.control_metric, limits.control_limit))
+        pairs = [
+            (name, statistic)
+            for name, limit in limits_by_metric
+            for statistic in self.percentiles or [trimmed_count(limit)]
+        ]
+        pairs += [(name, SAMPLE_COUNT) for name, _ in limits_by_metric]
+        return list(dict.fromkeys(pairs))
+
+    def measure_tail(self, limits: Limits, reader: Reader) -> Measure:
+        """Return the function that counts the slow requests of one minute."""
+        points, percentiles = reader.points, self.percentiles
+        pass_counter = slow_counter(points, self.criterion.metric, limits.pass_limit, percentiles)
+        fail_counter = pass_counter
+        if limits.fail_limit != limits.pass_limit:
+            fail_counter = slow_counter(
+                points, self.criterion.metric, limits.fail_limit, percentiles
+            )
+        control_counter = slow_counter(
+            points, limits.control_metric, limits.control_limit, percentiles
+        )
+
+        def measure(start: int) -> Window | None:
+            counts = pass_counter(start)
+            fail_counts = counts if fail_counter is pass_counter else fail_counter(start)
+            control_counts = control_counter(start) if limits.control_metric else (0.0, 0.0)
+            if counts is None or fail_counts is None or control_counts is None:
+                return None  # a window without its control compares with nothing
+            if counts[1] < 0 or fail_counts[1] < 0 or control_counts[1] < 0:
+                return INCONSISTENT
+            share = counts[1] / counts[0]
+            return Window(*counts, share, False, *control_counts, True, fail_counts[1])
+
+        return measure
+
+    def step_share(self, tally: Tally) -> tuple[float | None, float]:
+        """Return the share of slow requests, and the share that may be slow."""
+        return ratio(tally.amount, tally.samples), self.allowed_slow_share
+
+    def slow_facts(self, totals: IntervalTotals, limit: float) -> dict[str, Fact]:
+        """Return how many requests were slower than `limit`, and how many may be."""
+        return {
+            "slow": totals.amount,
+            "requests": totals.requests,
+            "allowed_share": self.allowed_slow_share,
+            "limit": limit,
+            "unit": self.metric.unit,
+        }
 
 
 SlowCounter: TypeAlias = Callable[[int], tuple[float, float] | None]

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import exp, inf
 
-from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.judge.kinds.threshold import SILENCE_SIGNIFICANCE, incomplete_series
-from controller.core.judge.queries import QueryPlan, aligned_span, query, series_key
-from controller.core.judge.series import NO_SERIES
-from controller.core.judge.wording import query_failed
+from controller.core.judge.findings import Finding, FindingReason, Label, Verdict
+from controller.core.judge.kind import incomplete_series, query_facts
+from controller.core.judge.queries import QueryPlan, aligned_span, query
+from controller.core.judge.sentences import query_failed_text
+from controller.core.judge.sequential import SILENCE_SIGNIFICANCE
+from controller.core.judge.series import NO_SERIES, series_key
 from controller.core.observation import LogQuery, QueryStatus, Series, Span
 from controller.core.policy import Criterion, Policy, SuccessRate, Traffic
 from controller.core.rollout import Rollout
@@ -119,9 +120,8 @@ class DrainWatch:
 
     def finding(self, verdict: Verdict, label: Label, measured: float | None, text: str) -> Finding:
         """Return the finding over these minutes, whose sentence ends with `text`."""
-        samples, end = int(measured or 0), max(self.closed_end, self.begin)
-        sentence = f"{NAME} {label}: {text}"
-        return Finding(NAME, verdict, label, measured, 0.0, samples, self.begin, end, sentence)
+        end = max(self.closed_end, self.begin)
+        return _finding(verdict, label, measured, text, self.begin, end)
 
     def _sum(self, series: Series, end: float) -> float:
         return sum(value for second, value in series.points.items() if self.begin <= second < end)
@@ -207,7 +207,9 @@ def _request_evidence(watch: DrainWatch) -> DrainEvidence | None:
         basis = f"{_expected_text(expected)} due at the rate before"
         nothing_due = f"{silence}, and none before it; no logs or metrics is no proof."
     failure = incomplete_series(series)
-    obstacle = watch.too_early_text if failure is None else query_failed("it", *failure)
+    obstacle = watch.too_early_text
+    if failure is not None:
+        obstacle = f"it cannot be judged: {query_failed_text(query_facts(*failure))}."
     proof, doubt = _proof_and_doubt(obstacle, silence, basis, expected, nothing_due)
     leaked = watch.total_count(series[canary])
     counted = f"{canary} counted {count_text(leaked, 'request')} on the canary"
@@ -373,9 +375,26 @@ def drain_after_drift(rollout: Rollout, variables: str) -> Finding | None:
 
 
 def _unobservable_drain(reason: str, begin: int) -> Finding:
-    sentence = f"drain unobservable: {reason}. Only the weight was read back."
-    label = Label.UNOBSERVABLE
-    return Finding(NAME, Verdict.INCONCLUSIVE, label, None, 0.0, 0, begin, begin, sentence)
+    text = f"{reason}. Only the weight was read back."
+    return _finding(Verdict.INCONCLUSIVE, Label.UNOBSERVABLE, None, text, begin, begin)
+
+
+def _finding(
+    verdict: Verdict, label: Label, measured: float | None, text: str, start: int, end: int
+) -> Finding:
+    return Finding(
+        criterion=NAME,
+        kind=NAME,
+        verdict=verdict,
+        label=label,
+        reason=FindingReason.DRAIN,
+        measured=measured,
+        bound=0.0,
+        samples=int(measured or 0),
+        start=start,
+        end=end,
+        facts={"text": text},
+    )
 
 
 # --- Watch after a rollback -----------------------------------------------------------------------

@@ -6,103 +6,189 @@ samples, and they keep the bound. That is `proven` where the opposite was ruled 
 refuted` otherwise.
 """
 
-from math import exp, log
+from collections.abc import Iterator
+from functools import partial
+from math import exp
+from typing import Generic, NamedTuple, TypeVar
 
-from controller.core.judge.evidence import Tally
-from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.judge.kinds.threshold import SILENCE_SIGNIFICANCE, Context, not_ready_reason
-from controller.core.judge.sequential_evidence import SequentialResult
-from controller.core.judge.sequential_wording import SequentialSentences
-from controller.core.policy import (
-    BoundedCriterion,
-    Criterion,
-    LatencyIncrease,
-    SuccessRate,
-    Threshold,
-)
-from controller.core.stats.binomial import log_e_value_below
+from controller.core.judge.evidence import IntervalTotals, SequentialResult, Tally
+from controller.core.judge.findings import Fact, Finding, FindingReason, Label
+from controller.core.judge.kind import Context, Kind, Outcome, failed, not_ready, passed, undecided
+from controller.core.judge.series import Window
+from controller.core.policy import LatencyIncrease, SuccessRate, Threshold
+from controller.core.stats.combined_tests import ControlState
+from controller.core.stats.two_sample import PairedCounts
 from controller.core.units import MINUTE_S
 
-# An e-value of 20: 95 % confidence, however often one looks.
-_PROOF_THRESHOLD = log(20)
+# A silence counts when it is this unlikely, given the requests that were due (Poisson, P(0)).
+SILENCE_SIGNIFICANCE = 0.001
+
+S = TypeVar("S", bound=SuccessRate | LatencyIncrease | Threshold)
 
 
-def conclude_sequential(
-    name: str, criterion: BoundedCriterion, tally: Tally, context: Context, result: SequentialResult
-) -> Finding:
-    """Return the finding on `criterion`; tally: of its step; result: of the whole rollout."""
-    sentences = SequentialSentences(name, criterion, tally, context, result)
-    measured, bound = _measurement(criterion, tally, result)
+class TestPart(NamedTuple):
+    """One sequential test of a criterion.
 
-    def finding(verdict: Verdict, label: Label, sentence: str) -> Finding:
-        end = max(context.start, min(tally.through, context.open_end))
-        samples = int(tally.samples)
-        return Finding(name, verdict, label, measured, bound, samples, context.start, end, sentence)
+    part: of the budget, before all parts are made to add up to 1. min_minutes: the fewest minutes
+    that can roll back.
+    """
 
-    if result.rejects(name):
-        return finding(Verdict.FAIL, Label.REFUTED, sentences.fails())
-    not_ready = not_ready_reason(name, criterion, tally, context)
-    if not_ready is not None:
-        return finding(Verdict.INCONCLUSIVE, *not_ready)
-    lack = _data_problem(criterion, tally, result)
-    if lack is not None:
-        return finding(Verdict.INCONCLUSIVE, lack, sentences.inconclusive(lack))
-    if measured is None or not _within_bound(criterion, measured, bound):
-        return finding(Verdict.INCONCLUSIVE, Label.NOT_JUDGED, sentences.undecided())
-    return finding(*_conclude_within_bound(criterion, tally, sentences))
+    name: str
+    part: float
+    min_minutes: int
 
 
-def _conclude_within_bound(
-    criterion: Criterion, tally: Tally, sentences: SequentialSentences
-) -> tuple[Verdict, Label, str]:
-    """Return verdict, label and sentence of a criterion whose step kept the bound."""
-    if not isinstance(criterion, SuccessRate):
-        return Verdict.PASS, Label.NOT_REFUTED, sentences.passes()
-    if log_e_value_below(tally.samples, tally.amount, 1 - criterion.min) >= _PROOF_THRESHOLD:
-        return Verdict.PASS, Label.PROVEN, sentences.proven()
-    if criterion.assurance == "proven":
-        return Verdict.INCONCLUSIVE, Label.TOO_FEW, sentences.unproven()
-    return Verdict.PASS, Label.NOT_REFUTED, sentences.not_refuted()
+class MinuteRatios(NamedTuple):
+    """The log likelihood ratios of one test for one minute, one for each effect."""
+
+    test: str
+    log_ratios: tuple[float, ...]
+    dispersion: float = 1.0
 
 
-def _within_bound(criterion: Criterion, measured: float, bound: float) -> bool:
-    return measured >= bound if isinstance(criterion, SuccessRate) else measured <= bound
+class SequentialKind(Kind[S], Generic[S]):
+    """A criterion whose evidence can add up over the minutes of a rollout."""
+
+    def tests(self) -> Iterator[TestPart]:
+        """Yield the sequential tests of the criterion."""
+        raise NotImplementedError
+
+    def minute_ratios(
+        self, window: Window, control: ControlState, *, judged: bool
+    ) -> tuple[list[MinuteRatios], ControlState]:
+        """Return the ratios of one minute, and what is known of the control after it.
+
+        window: consistent data of at least one request. control: what was known before.
+        judged: False in the warm-up.
+        """
+        raise NotImplementedError
+
+    @property
+    def counts_slow(self) -> bool:
+        """True when the evidence is the share of requests beyond a limit."""
+        return False
+
+    @property
+    def mean_count(self) -> float | None:
+        """The largest mean count in a window that holds; None for a share of requests."""
+        return None
+
+    @property
+    def lacks_baseline(self) -> bool:
+        """True when there is nothing to compare with: the baseline was not read."""
+        return False
+
+    @property
+    def provable_share(self) -> float | None:
+        """The failure rate that enough requests rule out; None where nothing is proven."""
+        return None
+
+    @property
+    def requires_proof(self) -> bool:
+        """True when nothing passes without a proof."""
+        return False
+
+    def step_share(self, tally: Tally) -> tuple[float | None, float]:
+        """Return the measured value of the step and its bound: a share, or a count in a window."""
+        raise NotImplementedError
+
+    def keeps_bound(self, measured: float, bound: float) -> bool:
+        """Tell whether `measured` is on the right side of `bound`."""
+        return measured <= bound
+
+    def fewest_samples(self, tally: Tally) -> float:
+        """Return the requests of the step, on the path that has fewer where two are compared."""
+        return tally.samples
+
+    def totals_facts(self, totals: IntervalTotals) -> dict[str, Fact]:
+        """Return the counts of some minutes beside what is allowed, for a sentence."""
+        raise NotImplementedError
+
+    def step_facts(self, tally: Tally, context: Context) -> dict[str, Fact]:
+        """Return the counts of the step beside what is allowed, for a sentence."""
+        totals = IntervalTotals(
+            start=context.start,
+            end=tally.through,
+            requests=tally.samples,
+            amount=tally.amount,
+            fail_amount=tally.amount,
+            control_requests=tally.control_samples,
+            control_amount=tally.control_amount,
+        )
+        return self.totals_facts(totals)
+
+    def conclude_kept_bound(
+        self, tally: Tally, context: Context
+    ) -> tuple[Outcome, dict[str, Fact]]:
+        """Return the outcome of a step that kept the bound."""
+        facts = self.step_facts(tally, context)
+        return passed(FindingReason.NOT_REFUTED), facts
+
+    def conclude_evidence(
+        self, tally: Tally, context: Context, result: SequentialResult
+    ) -> Finding:
+        """Return the finding; tally: of the step; result: of the whole rollout."""
+        measured, bound = self.step_share(tally)
+        end = min(tally.through, context.open_end)
+        finding = partial(
+            self.finding, context, measured=measured, bound=bound, samples=tally.samples, end=end
+        )
+        if result.rejects(self.name):
+            facts = self._rejection_facts(tally, context, result)
+            return finding(failed(FindingReason.REJECTED), facts)
+        unready = not_ready(tally, context, self.period_s)
+        if unready is not None:
+            return finding(*unready)
+        lack = self._missing_data(tally)
+        if lack is not None:
+            facts = {"last_end": tally.last_end, "min_samples": self.criterion.min_samples}
+            facts["fewest_samples"] = self.fewest_samples(tally)
+            return finding(lack, facts)
+        if measured is None or not self.keeps_bound(measured, bound):
+            facts = self.step_facts(tally, context)
+            return finding(undecided(Label.NOT_JUDGED, FindingReason.UNDECIDED), facts)
+        return finding(*self.conclude_kept_bound(tally, context))
+
+    def _rejection_facts(
+        self, tally: Tally, context: Context, result: SequentialResult
+    ) -> dict[str, Fact]:
+        """Return the evidence, and the counts of the minutes or of the step that it is from."""
+        odds: dict[str, Fact] = {
+            "odds": result.fold.peak,
+            "odds_at": result.fold.peak_at,
+            "odds_limit": 1 / result.budget,
+        }
+        regression = result.regression
+        if regression is not None:
+            interval = {"regression_start": regression.start, "regression_end": regression.end}
+            return odds | interval | self.totals_facts(regression)
+        return odds | self.step_facts(tally, context) if tally.samples else odds
+
+    def _missing_data(self, tally: Tally) -> Outcome | None:
+        """Return what is missing for a verdict; None when nothing is."""
+        if tally.tail_unfit or tally.unknown > tally.windows:
+            return undecided(Label.BAD_DATA, FindingReason.BAD_COUNTS)
+        if self.lacks_baseline:
+            return undecided(Label.NO_DATA, FindingReason.BASELINE_UNREAD)
+        if tally.windows == 0:
+            return undecided(Label.NO_DATA, FindingReason.NO_REQUESTS_YET)
+        if self.fewest_samples(tally) < self.criterion.min_samples:
+            return undecided(Label.TOO_FEW, FindingReason.TOO_FEW_REQUESTS)
+        if _is_silent(tally):
+            return undecided(Label.NO_DATA, FindingReason.NO_REQUESTS_ANY_MORE)
+        return None
 
 
-def _measurement(
-    criterion: Criterion, tally: Tally, result: SequentialResult
-) -> tuple[float | None, float]:
-    """Return the measured value and its bound: a share, or a count in one window on average."""
-    match criterion:
-        case SuccessRate():
-            return _ratio(tally.samples - tally.amount, tally.samples), criterion.min
-        case LatencyIncrease() if result.limits is not None and result.limits.control_metric:
-            control = _ratio(tally.control_amount, tally.control_samples)
-            return _ratio(tally.amount, tally.samples), control or 0.0
-        case Threshold() if result.limits is None and criterion.per is None:
-            minutes = tally.windows + tally.empty
-            windows = minutes * MINUTE_S / criterion.over.total_seconds()
-            return _ratio(tally.amount, windows), criterion.bound
-        case Threshold() if criterion.per is not None:
-            return _ratio(tally.amount, tally.samples), criterion.bound
-        case _:
-            return _ratio(tally.amount, tally.samples), result.allowed_slow_share
+def paired_counts(window: Window) -> PairedCounts:
+    """Return the counts of both paths in one minute."""
+    return PairedCounts(
+        window.samples, window.amount, window.control_samples, window.control_amount
+    )
 
 
-def _ratio(part: float, whole: float) -> float | None:
+def ratio(part: float, whole: float) -> float | None:
+    """Return the share of `part`; None of nothing."""
     return part / whole if whole else None
-
-
-def _data_problem(criterion: Criterion, tally: Tally, result: SequentialResult) -> Label | None:
-    """Return what is missing for a verdict; None when nothing is."""
-    minimum = getattr(criterion, "min_samples", 0)
-    if tally.tail_unfit or tally.unknown > tally.windows:
-        return Label.BAD_DATA
-    if tally.windows == 0 or (isinstance(criterion, LatencyIncrease) and result.limits is None):
-        return Label.NO_DATA
-    if result.fewest_samples(tally) < minimum:
-        return Label.TOO_FEW
-    return Label.NO_DATA if _is_silent(tally) else None
 
 
 def _is_silent(tally: Tally) -> bool:

@@ -1,7 +1,7 @@
-"""What the sequential judge concludes from: the fold over all minutes of a rollout, and its totals.
+"""What the sequential judge concludes from: the fold over all minutes of a rollout.
 
-`SequentialEvidence` folds each closed minute into the tests of the policy, once and in order.
-`SequentialResult` is what the fold says about one criterion, beside the tally of its step.
+`SequentialEvidence` folds each closed minute into the tests of the policy, once and in order, and
+finds the minutes that speak most for a regression.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,19 +10,17 @@ from math import inf
 from operator import add
 from typing import TypeAlias
 
-from controller.core.judge.evidence import BaselineMeasurement, StepInterval, Tally
-from controller.core.judge.latency_tail import Limits
-from controller.core.judge.queries import series_keys_of, slow_limits
+from controller.core.judge.evidence import BaselineMeasurement, IntervalTotals, StepInterval
+from controller.core.judge.kind import is_complete
 from controller.core.judge.sequential_tests import (
     NO_CONTROL,
     CriterionTests,
-    criterion_of,
     gate_tests,
     tests_of,
 )
-from controller.core.judge.series import NO_SERIES, Measure, Window, measure_for
-from controller.core.observation import QueryStatus, Series
-from controller.core.policy import Criterion, LatencyIncrease, Policy
+from controller.core.judge.series import Measure, Window
+from controller.core.observation import Series
+from controller.core.policy import Policy
 from controller.core.stats.combined_tests import (
     ControlState,
     Fold,
@@ -38,24 +36,6 @@ MinuteRatios: TypeAlias = tuple[int, Window, tuple[float, ...]]
 """One minute of one test: its start in unix seconds, its counts, its log ratio for each effect."""
 
 
-@dataclass(frozen=True, slots=True)
-class IntervalTotals:
-    """The totals of one criterion over the minutes from `start` to `end`, unix seconds.
-
-    amount: what is summed over the requests, like failures or slow requests.
-    fail_amount: of the amount, what counts even where a baseline may have drifted meanwhile.
-    control_requests, control_amount: the same for the control.
-    """
-
-    start: int
-    end: int
-    requests: float
-    amount: float
-    fail_amount: float
-    control_requests: float
-    control_amount: float
-
-
 def _minute_ratios(
     tests: CriterionTests, measure: Measure, interval: StepInterval, minutes: range, test: str
 ) -> Iterator[MinuteRatios]:
@@ -65,7 +45,7 @@ def _minute_ratios(
         window = measure(minute)
         if window is not None and window.consistent:
             ratios, control = tests.likelihood_ratios(window, fold, interval, minute)
-            fold = replace(fold, controls={tests.name: control})
+            fold = replace(fold, controls={tests.kind.name: control})
             yield from ((minute, window, one.log_ratios) for one in ratios if one.test == test)
 
 
@@ -139,7 +119,7 @@ class SequentialEvidence:
         for interval in self.intervals:
             until = min(interval.end or fold.peak_at, fold.peak_at)
             for tests, measure in self._tests_with_data(interval):
-                if tests.name == name:
+                if tests.kind.name == name:
                     minutes = range(max(interval.begin, self.fold.through), until, MINUTE_S)
                     minute_ratios += _minute_ratios(tests, measure, interval, minutes, fold.carried)
         return _strongest_interval(minute_ratios)
@@ -148,10 +128,9 @@ class SequentialEvidence:
     def complete(self) -> bool:
         """True when every series that anything is folded from was answered in full."""
         return all(
-            self._is_complete(name, criterion)
+            self._is_complete(tests)
             for interval in self.intervals
-            for name, criterion in self.policy.gate(interval.step).items()
-            if criterion.sequential
+            for tests in gate_tests(self.policy, interval.step, self.baselines).values()
         )
 
     def _fold_interval(
@@ -167,57 +146,15 @@ class SequentialEvidence:
                     continue
                 own_ratios, control = tests.likelihood_ratios(window, fold, interval, minute)
                 ratios += own_ratios
-                if control is not fold.controls.get(tests.name, NO_CONTROL):
-                    controls[tests.name] = control
+                if control is not fold.controls.get(tests.kind.name, NO_CONTROL):
+                    controls[tests.kind.name] = control
             fold = fold_minute(fold, minute + MINUTE_S, ratios, controls, all_tests)
         return fold
 
     def _tests_with_data(self, interval: StepInterval) -> Iterator[tuple[CriterionTests, Measure]]:
-        for name, tests in gate_tests(self.policy, interval.step, self.baselines).items():
-            if self._is_complete(name, tests.criterion) and not self._lacks_baseline(tests):
-                yield tests, self._measure_for(tests)
+        for tests in gate_tests(self.policy, interval.step, self.baselines).values():
+            if self._is_complete(tests) and not tests.kind.lacks_baseline:
+                yield tests, tests.kind.measure(self.series, has_traffic=True)
 
-    def _measure_for(self, tests: CriterionTests) -> Measure:
-        criterion, metrics, baseline = tests.criterion, self.policy.metrics, tests.baseline
-        return measure_for(criterion, metrics, self.series, has_traffic=True, baseline=baseline)
-
-    def _lacks_baseline(self, tests: CriterionTests) -> bool:
-        latency = isinstance(tests.criterion, LatencyIncrease)
-        return latency and slow_limits(tests.criterion, self.policy.metrics, tests.baseline) is None
-
-    def _is_complete(self, name: str, criterion: Criterion) -> bool:
-        keys = series_keys_of(criterion, self.policy.metrics, self.baselines.get(name))
-        return all(
-            self.series.get(key, NO_SERIES).answer is QueryStatus.COMPLETE for _, _, key in keys
-        )
-
-
-# --- Result ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SequentialResult:
-    """What the fold of the whole rollout says about one criterion.
-
-    fold: over all closed minutes. budget: of false rollbacks, as a fraction.
-    regression: the minutes that a failing criterion fails for; None where they are sealed, or it
-    does not fail.
-    limits: what slow means; None where the criterion does not count slow requests.
-    allowed_slow_share: the share of requests that may be slow; statistic: of its metric, like p95.
-    """
-
-    fold: Fold
-    budget: float
-    regression: IntervalTotals | None = None
-    limits: Limits | None = None
-    allowed_slow_share: float = 0.0
-    statistic: str = ""
-
-    def rejects(self, name: str) -> bool:
-        """Tell whether the evidence reached its limit with criterion `name` as the largest part."""
-        return self.fold.rejects(self.budget) and criterion_of(self.fold.carried) == name
-
-    def fewest_samples(self, tally: Tally) -> float:
-        """Return the requests of the step, on the path that has fewer where two are compared."""
-        has_control = self.limits is not None and self.limits.control_metric
-        return min(tally.samples, tally.control_samples) if has_control else tally.samples
+    def _is_complete(self, tests: CriterionTests) -> bool:
+        return is_complete(self.series, [key for _, _, key in tests.kind.series_keys])

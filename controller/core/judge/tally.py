@@ -8,15 +8,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from controller.core.judge.evidence import BreachRun, Tally
-from controller.core.judge.queries import period_of
 from controller.core.judge.series import Measure
-from controller.core.policy import Criterion
 from controller.core.units import ceil_to
 
 
-def window_starts(criterion: Criterion, tally: Tally, judged_from: int, end: int) -> range:
+def window_starts(period_s: int, tally: Tally, judged_from: int, end: int) -> range:
     """Return the starts of the windows that are not folded yet and are closed at `end`."""
-    period_s = period_of(criterion)
     begin = max(ceil_to(judged_from, period_s), tally.through)
     return range(begin, end - period_s + 1, period_s)
 

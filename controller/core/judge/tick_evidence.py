@@ -13,12 +13,10 @@ from controller.core.judge.evidence import NonMetricEvidence, StepInterval, Tall
 from controller.core.judge.findings import Finding
 from controller.core.judge.gate import judge, seal_fold, seal_tallies
 from controller.core.judge.gate_evidence import Evidence, awaits_log_backlog, reads_log_backlog
-from controller.core.judge.kinds.attestation import conclude_attestation
-from controller.core.judge.log_queries import log_keys
-from controller.core.judge.queries import JUDGED_PHASES, series_keys_of
+from controller.core.judge.kind import Context, kind_of, kinds_of
+from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judged_intervals import unsealed_intervals
 from controller.core.observation import Observation, QueryStatus, Series, TargetReading
-from controller.core.policy import Attestation, LogEvents
 from controller.core.rollout import Rollout
 from controller.core.stats.combined_tests import Fold
 from controller.core.units import MINUTE_S, floor_to, from_unix
@@ -70,12 +68,29 @@ def awaits_logs(rollout: Rollout, observation: Observation, now: datetime) -> bo
 
 def refusal_findings(rollout: Rollout) -> tuple[Finding, ...]:
     """Return the findings of gating attestations that an operator has refused."""
-    non_metric, now = NonMetricEvidence(sign_offs=rollout.signed), int(rollout.updated.timestamp())
+    now = int(rollout.updated.timestamp())
+    refused = NonMetricEvidence(sign_offs=rollout.signed).refusals()
     return tuple(
-        conclude_attestation(name, criterion, non_metric, now, now)
-        for name in non_metric.refusals()
-        if isinstance(criterion := rollout.policy.criteria[name], Attestation) and criterion.gating
+        attestation_finding(rollout, name, now, now)
+        for name in refused
+        if rollout.policy.criteria[name].gating
     )
+
+
+def attestation_finding(rollout: Rollout, name: str, start: int, end: int) -> Finding:
+    """Return the finding on the answer of an operator to criterion `name`.
+
+    start, end: begin of the judged time of the step, and the time of the answer, unix seconds.
+    """
+    context = Context(
+        start=start,
+        closed_end=end,
+        open_end=end + MINUTE_S,
+        bake_over=False,
+        weight=rollout.weight,
+        non_metric=NonMetricEvidence(sign_offs=rollout.signed),
+    )
+    return kind_of(name, rollout.policy.criteria[name], rollout.policy).conclude(Tally(), context)
 
 
 def _weight(rollout: Rollout, observation: Observation) -> int:
@@ -153,15 +168,10 @@ def _sealed_until(rollout: Rollout) -> dict[str, int]:
     """
     ends: dict[str, int] = {}
     tallied: dict[str, int] = {}
-    metrics, start = rollout.policy.metrics, rollout.judged_from or 0
-    for name, criterion in rollout.policy.gate(rollout.judged_step).items():
-        through = rollout.tallies[name].through if name in rollout.tallies else 0
-        keys = [
-            key for _, _, key in series_keys_of(criterion, metrics, rollout.baselines.get(name))
-        ]
-        if isinstance(criterion, LogEvents):
-            keys = [log_keys(name)[0]]  # of the control only the newest is read, and stored whole
-        for key in keys:
+    policy, start = rollout.policy, rollout.judged_from or 0
+    for kind in kinds_of(policy, policy.gate(rollout.judged_step), rollout.baselines):
+        through = rollout.tallies[kind.name].through if kind.name in rollout.tallies else 0
+        for key in kind.sealed_keys():
             ends[key] = max(ends.get(key, start), through)
             tallied[key] = max(tallied.get(key, 0), through)
     intervals = unsealed_intervals(rollout)
@@ -174,12 +184,10 @@ def _sealed_until(rollout: Rollout) -> dict[str, int]:
 
 
 def _sequential_keys(rollout: Rollout, interval: StepInterval) -> Iterator[str]:
-    for name, criterion in rollout.policy.gate(interval.step).items():
-        if criterion.sequential:
-            for _, _, key in series_keys_of(
-                criterion, rollout.policy.metrics, rollout.baselines.get(name)
-            ):
-                yield key
+    policy = rollout.policy
+    for kind in kinds_of(policy, policy.gate(interval.step), rollout.baselines):
+        if kind.criterion.sequential:
+            yield from kind.sealed_keys()
 
 
 def _cut(series: Series, begin: int, end: float) -> Series:

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import chain
-from typing import Annotated, Final, Literal, Self, TypeAlias
+from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -85,6 +85,8 @@ Bound: TypeAlias = Annotated[
 class SuccessRate(MinutelyRule):
     """The share of requests that did not fail is at least `min`."""
 
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.success_rate:SuccessRateKind"
+
     kind: Literal["success_rate"] = Field(description="Kind of the criterion.")
     total: Name = Field(description="Metric that counts requests.")
     failures: Annotated[tuple[Name, ...], AfterValidator(require_metrics)] = Field(
@@ -129,6 +131,8 @@ class SuccessRate(MinutelyRule):
 
 class LatencyIncrease(MinutelyRule):
     """Latency is at most `max_increase` above the baseline, judged at the end of the bake."""
+
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.latency_increase:LatencyIncreaseKind"
 
     kind: Literal["latency_increase"] = Field(description="Kind of the criterion.")
     metric: Name = Field(description="Latency of the canary path, as a percentile or average.")
@@ -176,6 +180,7 @@ class LatencyIncrease(MinutelyRule):
 class Threshold(DualJudgeRule):
     """A metric, or its ratio to another, stays within `max` or `min`."""
 
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.threshold:ThresholdKind"
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": ["max"]}, {"required": ["min"]}]}
     )
@@ -254,6 +259,8 @@ SHARE_SAMPLES = 100
 class Traffic(WindowedRule):
     """Requests arrived on the canary, so that a flag without effect is found."""
 
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.traffic:TrafficKind"
+
     kind: Literal["traffic"] = Field(description="Kind of the criterion.")
     metric: Name = Field(description="Metric that counts requests of the canary.")
     min: Count = Field(
@@ -275,6 +282,8 @@ class Traffic(WindowedRule):
 
 class Share(Criterion):
     """The share of requests on the canary is what the weight says."""
+
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.traffic_share:ShareKind"
 
     kind: Literal["share"] = Field(description="Kind of the criterion.")
     metric: Name = Field(description="Metric that counts requests of the canary.")
@@ -341,6 +350,8 @@ BURN_WINDOWS = (_burn_window(14.4, 1, 5), _burn_window(6, 6, 30))
 
 class BurnRate(Criterion):
     """No pair of windows burns the error budget of `slo` faster than its factor."""
+
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.burn_rate:BurnRateKind"
 
     kind: Literal["burn_rate"] = Field(description="Kind of the criterion.")
     total: Name = Field(description="Metric that counts requests.")
@@ -429,6 +440,8 @@ def alarm_name(alarm: str) -> str:
 class Alarm(Criterion):
     """A CloudWatch alarm is OK."""
 
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.alarm:AlarmKind"
+
     kind: Literal["alarm"] = Field(description="Kind of the criterion.")
     alarm: AlarmId = Field(
         description="Name or ARN of a metric alarm or a composite alarm, in the region and account "
@@ -443,6 +456,7 @@ class Alarm(Criterion):
 class LogEvents(Criterion):
     """An event is absent from the log of the function, or present in it, while logs arrive."""
 
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.log_events:LogEventsKind"
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": ["absent"]}, {"required": ["present"]}]}
     )
@@ -504,6 +518,8 @@ class LogEvents(Criterion):
 class Attestation(Criterion):
     """A person has signed what no measurement shows."""
 
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.attestation:AttestationKind"
+
     kind: Literal["attestation"] = Field(description="Kind of the criterion.")
     statement: Annotated[str, Field(min_length=1, max_length=200)] = Field(
         description="What the person signs, in one sentence."
@@ -520,6 +536,8 @@ NonMetricCriterion: TypeAlias = Alarm | LogEvents | Attestation
 
 class MissingCriterion(Criterion, MissingKind):
     """A stored criterion whose kind has no usable model here: it is never judged."""
+
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.missing:MissingCriterionKind"
 
 
 CRITERIA: Final = Kinds(

@@ -62,7 +62,12 @@ Gates: TypeAlias = Annotated[
 
 
 class Criterion(Model):
-    """Base of every criterion, whatever it is judged from."""
+    """Base of every criterion, whatever it is judged from.
+
+    judged_by: the class that judges criteria of this kind, as `module:Class`.
+    """
+
+    judged_by: ClassVar[str]
 
     kind: str
     gates: Gates = Field(
@@ -121,6 +126,7 @@ class MeasuredCriterion(WindowedRule):
     is_maximum: the bound is the largest value that holds, else the smallest. unit: of the value.
     """
 
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.measured:MeasuredKind"
     is_maximum: ClassVar[bool] = True
     unit: ClassVar[str] = ""
 

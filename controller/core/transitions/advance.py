@@ -226,11 +226,11 @@ def drop_previous_live(rollout: Rollout) -> Rollout:
 def earlier_findings(rollout: Rollout, step: int) -> tuple[Finding, ...]:
     """Return the last findings of criteria that are not in the gate of `step`, for the table.
 
-    Their sentences are left out: the history has them, and every tick saves the rollout.
+    Their facts are left out: the history has them, and every tick saves the rollout.
     """
     latest = {one.criterion: one for one in (*rollout.earlier, *rollout.findings)}
     gate = rollout.policy.gate(step)
-    return tuple(replace(one, sentence="") for name, one in latest.items() if name not in gate)
+    return tuple(replace(one, facts={}) for name, one in latest.items() if name not in gate)
 
 
 def label_after_skip(rollout: Rollout, step: int) -> str:

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from controller.core.decision import Decision, Notice, Record, Severity
-from controller.core.judge.log_queries import LOG_KEY_PREFIX
+from controller.core.judge.kinds.log_events import LOG_KEY_PREFIX
+from controller.core.judge.sentences import sentence_of
 from controller.core.message import Page
 from controller.core.next_action import (
     REMIND_EVERY,
@@ -154,7 +155,7 @@ def _with_summary(before: Rollout, decision: Decision, now: datetime) -> Decisio
     periods = (now - after.settled) // every
     if periods <= (before.updated - after.settled) // every or periods < 1:
         return decision
-    findings = " ".join(_with_full_stop(one.sentence) for one in after.findings)
+    findings = " ".join(_with_full_stop(sentence_of(one)) for one in after.findings)
     text = (
         f"{after.id} has been at 100 % for {duration_text(now - after.settled)}: "
         f"{_with_full_stop(after.sentence)} {findings}".rstrip()

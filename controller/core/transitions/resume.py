@@ -4,11 +4,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from controller.core.decision import Decision, Notice, Severity, Shift
-from controller.core.judge.evidence import NonMetricEvidence, SignOff
-from controller.core.judge.kinds.attestation import conclude_attestation
+from controller.core.judge.evidence import SignOff
+from controller.core.judge.tick_evidence import attestation_finding
 from controller.core.next_action import baking_sentence, transition_record, with_next_action
 from controller.core.observation import TargetReading, UnreadableTarget, weight_of
-from controller.core.policy import Attestation
 from controller.core.rollout import Intent, Phase, Reason, Rollout
 from controller.core.transitions.advance import earlier_findings, label_after_skip, reset_step
 from controller.core.transitions.paused_raise import suspend_raise
@@ -158,13 +157,9 @@ def record_attestation(
 
 def _with_attestation_finding(rollout: Rollout, criterion: str) -> Rollout:
     """Return `rollout` with the signature in its finding of `criterion`, if it has one."""
-    rule = rollout.policy.criteria[criterion]
-    signatures = NonMetricEvidence(sign_offs=rollout.signed)
     findings = [
-        replace(
-            conclude_attestation(criterion, rule, signatures, one.start, one.end), gates=rule.gating
-        )
-        if one.criterion == criterion and isinstance(rule, Attestation)
+        attestation_finding(rollout, criterion, one.start, one.end)
+        if one.criterion == criterion
         else one
         for one in rollout.findings
     ]

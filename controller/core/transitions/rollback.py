@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from controller.core.decision import Alert, Decision, Lower, Notice, Record, Severity
 from controller.core.judge.findings import Finding, Verdict
+from controller.core.judge.sentences import sentence_of
 from controller.core.next_action import transition_record, with_next_action, with_table
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.rollout import Intent, Phase, Reason, Rollout
@@ -222,11 +223,11 @@ def record_drain(rollout: Rollout, drain: Finding | None, now: datetime) -> Deci
     is_failed = drain.verdict is Verdict.FAIL
     after = replace(rollout, drain=drain)
     entry = transition_record("drained", rollout, after, 0, now, keeps_series=True)
-    entry = replace(entry, reason=Reason.WATCHING, sentence=drain.sentence, findings=(drain,))
+    entry = replace(entry, reason=Reason.WATCHING, sentence=sentence_of(drain), findings=(drain,))
     severity = Severity.CRITICAL if is_failed else Severity.INFO
     return Decision(
         after,
-        notices=(Notice(severity, f"{rollout.id}: {drain.sentence}"),),
+        notices=(Notice(severity, f"{rollout.id}: {sentence_of(drain)}"),),
         record=entry,
         alert=Alert.ROLLBACK_UNCONFIRMED if is_failed else None,
     )

@@ -9,6 +9,7 @@ from controller.core.decision import Decision, Record
 from controller.core.history import MEMORY_FIELDS, finding_data, record_data
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding
+from controller.core.judge.sentences import sentence_of
 from controller.core.rollout import Phase, Rollout
 from controller.operations.replay.entry import RecordedDecision
 
@@ -108,8 +109,8 @@ def _finding_differences(
     )
     for name in {**by_criterion, **expected_by_criterion}:
         one, other = by_criterion.get(name), expected_by_criterion.get(name)
-        if one is None or other is None or one.sentence != other.sentence:
-            sentences = (finding.sentence if finding else "no finding" for finding in (one, other))
+        if one is None or other is None or sentence_of(one) != sentence_of(other):
+            sentences = (sentence_of(one) if one else "no finding" for one in (one, other))
             yield from _value_differences(f"finding {name}", *sentences)
         else:
             yield from _part_differences(f"finding {name}", finding_data(one), finding_data(other))

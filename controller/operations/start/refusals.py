@@ -7,9 +7,11 @@ from math import ceil
 from controller.core.judge.evidence import StepInterval
 from controller.core.judge.gate import judge
 from controller.core.judge.gate_evidence import Evidence
+from controller.core.judge.kind import Kind, kind_of, kinds_of
 from controller.core.judge.queries import aligned_span, queries_for
+from controller.core.judge.sentences import sentence_of
 from controller.core.observation import QueryStatus, Series, TargetReading, UpdateStatus
-from controller.core.policy import BurnRate, Criterion, Policy, SuccessRate, Threshold
+from controller.core.policy import Criterion, Policy
 from controller.core.units import ceil_to, floor_to
 from controller.engine.tick import Runner
 
@@ -88,9 +90,10 @@ def measurement_refusals(
     if adopt:
         when = f"so roll back the {weight} % that are live (rolloutctl rollback POLICY)"
     step = (live_step(policy, reading) or 0) if adopt else 0
-    queries = queries_for(policy, policy.criteria)
+    kinds = list(kinds_of(policy, policy.criteria, {}))
+    queries = queries_for(kinds)
     closed = floor_to(now - policy.settle, 60)
-    begins = {name: closed - _look_back_s(one) for name, one in policy.criteria.items()}
+    begins = {kind.name: closed - _look_back_s(kind) for kind in kinds}
     span = aligned_span(queries, min(begins.values()), closed)
     since = _last_exposure_end(runner, policy, reading)
     begins = {name: max(begin, since) for name, begin in begins.items() if since < closed}
@@ -128,15 +131,9 @@ def _last_exposure_end(runner: Runner, policy: Policy, reading: TargetReading) -
     return 0 if last is None else ceil_to(ceil((last + policy.warmup).timestamp()), 60)
 
 
-def _look_back_s(criterion: Criterion) -> int:
+def _look_back_s(kind: Kind[Criterion]) -> int:
     """Return how many seconds back a criterion is evaluated: long enough for it to fail."""
-    length = LOOK_BACK
-    if isinstance(criterion, BurnRate):
-        length = max(length, criterion.longest_window)
-    if isinstance(criterion, SuccessRate | Threshold) and not criterion.sequential:
-        # One more window, because the first may have begun before the span.
-        length = max(length, (criterion.failure_limit + 1) * criterion.over)
-    return int(length.total_seconds())
+    return int(max(LOOK_BACK, kind.look_back or LOOK_BACK).total_seconds())
 
 
 def _gating_step(policy: Policy, name: str, first: int) -> int:
@@ -153,7 +150,7 @@ def _failures(
     weight: int,
 ) -> list[str]:
     criterion = policy.criteria[name]
-    if not isinstance(criterion, SuccessRate | Threshold | BurnRate):
+    if kind_of(name, criterion, policy).look_back is None:
         return []
     evidence = Evidence(
         policy=policy,
@@ -169,4 +166,4 @@ def _failures(
         intervals=(window,),
     )
     findings = [one for one in judge(evidence) if one.criterion == name]
-    return [one.sentence for one in findings if one.fails]
+    return [sentence_of(one) for one in findings if one.fails]

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from controller.core.judge.criteria_table import bound_text, measured_text
 from controller.core.judge.findings import Finding, Label, Verdict
+from controller.core.judge.sentences import sentence_of
 from controller.core.rollout import Rollout
 from controller.render.terminal.plain import plain
 
@@ -68,8 +69,8 @@ def _needs_attention(finding: Finding, rollout: Rollout) -> bool:
     """Tell whether the sentence of `finding` explains a failure or a wait, and is not shown yet."""
     already_clear = finding.verdict is Verdict.PASS or finding.label is Label.NOT_JUDGED
     already_clear |= not finding.gates and finding.verdict is Verdict.INCONCLUSIVE  # blocks nothing
-    return not already_clear and finding.sentence not in rollout.sentence
+    return not already_clear and sentence_of(finding) not in rollout.sentence
 
 
 def _sentence(finding: Finding) -> Text:
-    return plain(finding.sentence, "red" if finding.verdict is Verdict.FAIL else "yellow")
+    return plain(sentence_of(finding), "red" if finding.verdict is Verdict.FAIL else "yellow")

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from controller.core.judge.findings import Verdict
+from controller.core.judge.sentences import sentence_of
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, duration_text
 from controller.render.status import late_text
@@ -104,7 +105,7 @@ def _fact_rows(rollout: Rollout, now: datetime) -> list[tuple[str, RenderableTyp
         facts.append(("shown", plain(rollout.label)))
     if rollout.drain is not None:
         failed = rollout.drain.verdict is Verdict.FAIL
-        facts.append(("drain", plain(rollout.drain.sentence, "bold red" if failed else "")))
+        facts.append(("drain", plain(sentence_of(rollout.drain), "bold red" if failed else "")))
     late_note = late_text(rollout, now)
     updated = Text.assemble(clock_text(rollout.updated), (late_note, "bold yellow"))
     facts.append(("updated", updated))

@@ -4,69 +4,64 @@ An alarm that was in ALARM before the rollout began says nothing of it until it 
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import ClassVar, Final
 
-from controller.core.judge.evidence import NonMetricEvidence
-from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.judge.wording import utc_text
+from controller.core.judge.evidence import Tally
+from controller.core.judge.findings import Fact, Finding, FindingReason, Label
+from controller.core.judge.kind import Context, Kind, Outcome, failed, passed, undecided
 from controller.core.observation import AlarmReading, AlarmState
 from controller.core.policy import Alarm, alarm_name
+from controller.core.units import MINUTE_S
 
-_NO_READING = AlarmReading(AlarmState.UNREAD, reason="it was not asked for")
-
-
-def conclude_alarm(
-    name: str, criterion: Alarm, evidence: NonMetricEvidence, start: int, now: int
-) -> Finding:
-    """Return the finding on an alarm whose step is judged from `start` on, as of `now`.
-
-    Both in unix seconds. An alarm that went into ALARM in the warm-up, and still is, counts.
-    """
-    reading = evidence.alarms.get(criterion.alarm, _NO_READING)
-    if now < start:
-        outcome = Verdict.INCONCLUSIVE, Label.NOT_JUDGED, "is not judged during the warm-up."
-    elif reading.state is AlarmState.ALARM and reading.since <= evidence.rollout_start:
-        outcome = Verdict.INCONCLUSIVE, Label.ALARM_BEFORE_START, _ALARM_BEFORE_START
-    else:
-        outcome = _OUTCOMES[reading.state]
-    verdict, label, words = outcome
-    sentence = words.format(
-        alarm=alarm_name(criterion.alarm), since=_since_text(reading), why=_reason_text(reading)
-    )
-    measured = {AlarmState.OK: 0.0, AlarmState.ALARM: 1.0}.get(reading.state)
-    end = max(start, now)
-    return Finding(name, verdict, label, measured, 0.0, 0, start, end, f"{name} {sentence}")
-
-
-_ALARM_BEFORE_START: Final = (
-    "cannot be judged: {alarm} is in ALARM{since}, so it was red before the rollout began; it "
-    "counts once it has been OK{why}."
-)
-_OUTCOMES: Final[Mapping[AlarmState, tuple[Verdict, Label, str]]] = {
-    AlarmState.OK: (Verdict.PASS, Label.NOT_REFUTED, "holds: {alarm} is OK{since}."),
-    AlarmState.ALARM: (Verdict.FAIL, Label.REFUTED, "fails: {alarm} is in ALARM{since}{why}."),
-    AlarmState.INSUFFICIENT_DATA: (
-        Verdict.INCONCLUSIVE,
-        Label.NO_DATA,
-        "has no data: {alarm} has had too few datapoints to be OK or not{since}.",
-    ),
-    AlarmState.MISSING: (
-        Verdict.INCONCLUSIVE,
-        Label.NO_DATA,
-        "cannot be judged: there is no alarm {alarm} in the account and region of the rollout; "
-        "create it, or start again with a policy that names another.",
-    ),
-    AlarmState.UNREAD: (
-        Verdict.INCONCLUSIVE,
-        Label.QUERY_FAILED,
-        "cannot be judged: {alarm} was not read{why}.",
-    ),
+_OUTCOMES: Final[Mapping[AlarmState, Outcome]] = {
+    AlarmState.OK: passed(FindingReason.ALARM_OK),
+    AlarmState.ALARM: failed(FindingReason.IN_ALARM),
+    AlarmState.INSUFFICIENT_DATA: undecided(Label.NO_DATA, FindingReason.ALARM_WITHOUT_DATA),
+    AlarmState.MISSING: undecided(Label.NO_DATA, FindingReason.ALARM_MISSING),
+    AlarmState.UNREAD: undecided(Label.QUERY_FAILED, FindingReason.ALARM_UNREAD),
 }
+_NO_READING: Final = AlarmReading(AlarmState.UNREAD, reason="it was not asked for")
 
 
-def _since_text(reading: AlarmReading) -> str:
-    return f" since {utc_text(reading.since)}" if reading.since else ""
+class AlarmKind(Kind[Alarm]):
+    """One alarm, as the tick read it."""
 
+    has_windows: ClassVar[bool] = False
 
-def _reason_text(reading: AlarmReading) -> str:
-    return f" ({reading.reason.rstrip('.')})" if reading.reason else ""
+    def alarms(self) -> tuple[str, ...]:
+        """Return the alarm."""
+        return (self.criterion.alarm,)
+
+    def conclude(self, tally: Tally, context: Context) -> Finding:
+        """Return the finding on the state of the alarm.
+
+        An alarm that went into ALARM in the warm-up, and still is, counts.
+        """
+        evidence, now = context.non_metric, context.open_end - MINUTE_S
+        reading = evidence.alarms.get(self.criterion.alarm, _NO_READING)
+        outcome = _OUTCOMES[reading.state]
+        if now < context.start:
+            outcome = undecided(Label.NOT_JUDGED, FindingReason.ALARM_IN_WARM_UP)
+        elif reading.state is AlarmState.ALARM and reading.since <= evidence.rollout_start:
+            outcome = undecided(Label.ALARM_BEFORE_START, FindingReason.ALARM_BEFORE_START)
+        facts: dict[str, Fact] = {
+            "alarm": alarm_name(self.criterion.alarm),
+            "since": reading.since,
+            "why": reading.reason,
+        }
+        measured = {AlarmState.OK: 0.0, AlarmState.ALARM: 1.0}.get(reading.state)
+        return self.finding(context, outcome, facts, measured=measured, end=now)
+
+    # --- in words ---------------------------------------------------------------------------------
+
+    def demand_text(self) -> str:
+        """Return the state that is asked for."""
+        return f"alarm {alarm_name(self.criterion.alarm)} is OK"
+
+    def bound_text(self, bound: float) -> str:
+        """Return the state that is asked for."""
+        return "OK"
+
+    def value_text(self, value: float, bound: float) -> str:
+        """Return the state of the alarm."""
+        return "ALARM" if value else "OK"

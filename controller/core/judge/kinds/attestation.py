@@ -1,33 +1,47 @@
 """Criteria of kind `attestation`: a statement that an operator signs off or refuses."""
 
-from controller.core.judge.evidence import NonMetricEvidence
-from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.judge.wording import utc_text
+from functools import partial
+from typing import ClassVar
+
+from controller.core.judge.evidence import Tally
+from controller.core.judge.findings import Fact, Finding, FindingReason, Label
+from controller.core.judge.kind import Context, Kind, failed, passed, undecided
 from controller.core.policy import Attestation
+from controller.core.units import MINUTE_S
 
 
-def conclude_attestation(
-    name: str, criterion: Attestation, evidence: NonMetricEvidence, start: int, now: int
-) -> Finding:
-    """Return the finding on the sign-off of `criterion`, which is for the rest of the rollout.
+class AttestationKind(Kind[Attestation]):
+    """One statement, and the answer of an operator for the rest of the rollout."""
 
-    start, now: begin of the judged time of the step, and the time of the tick, unix seconds.
-    """
-    sign_off = evidence.sign_offs.get(name)
+    has_windows: ClassVar[bool] = False
 
-    def finding(verdict: Verdict, label: Label, sentence: str) -> Finding:
-        answer = None if sign_off is None else float(not sign_off.refused)
-        count = 0 if sign_off is None else 1
-        return Finding(name, verdict, label, answer, 1.0, count, start, max(start, now), sentence)
+    def conclude(self, tally: Tally, context: Context) -> Finding:
+        """Return the finding on the sign-off or the refusal."""
+        evidence, now = context.non_metric, context.open_end - MINUTE_S
+        finding = partial(self.finding, context, bound=1.0, end=now)
+        sign_off = evidence.sign_offs.get(self.name)
+        if sign_off is None:
+            facts: dict[str, Fact] = {
+                "statement": self.criterion.statement,
+                "rollout": evidence.rollout_id,
+            }
+            return finding(undecided(Label.NOT_ATTESTED, FindingReason.NOT_ATTESTED), facts)
+        facts = {"by": sign_off.by, "at": sign_off.at, "note": sign_off.note}
+        if sign_off.refused:
+            return finding(failed(FindingReason.REFUSED), facts, measured=0.0, samples=1)
+        outcome = passed(FindingReason.ATTESTED, Label.ATTESTED)
+        return finding(outcome, facts, measured=1.0, samples=1)
 
-    if sign_off is None:
-        return finding(
-            Verdict.INCONCLUSIVE,
-            Label.NOT_ATTESTED,
-            f'nobody has attested {name} ("{criterion.statement}"); '
-            f"rolloutctl attest {evidence.rollout_id} {name} --note TEXT",
-        )
-    source = f"{sign_off.by} at {utc_text(sign_off.at)}: {sign_off.note}"
-    if sign_off.refused:
-        return finding(Verdict.FAIL, Label.REFUTED, f"{name} fails: refused by {source}.")
-    return finding(Verdict.PASS, Label.ATTESTED, f"{name} holds: attested by {source}.")
+    # --- in words ---------------------------------------------------------------------------------
+
+    def demand_text(self) -> str:
+        """Return the statement."""
+        return f'a person signs "{self.criterion.statement}"'
+
+    def bound_text(self, bound: float) -> str:
+        """Return what is asked for."""
+        return "signed"
+
+    def value_text(self, value: float, bound: float) -> str:
+        """Return what the operator did."""
+        return "signed" if value else "refused"

@@ -5,19 +5,20 @@ exactly as long as it is meant to. The long window shows that enough of it is go
 that it still burns (The Site Reliability Workbook, chapter 5: "Alerting on SLOs").
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TypeAlias
+from functools import partial
+from typing import ClassVar, TypeAlias
 
 from controller.core.judge.evidence import BreachRun, Tally
-from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.judge.kinds.threshold import Context, not_ready_reason
-from controller.core.judge.series import Measure, Window
-from controller.core.judge.tally import fold
-from controller.core.judge.wording import time_range_text, utc_text
+from controller.core.judge.findings import Fact, Finding, FindingReason, Label
+from controller.core.judge.kind import Context, Kind, Outcome, failed, not_ready, passed, undecided
+from controller.core.judge.series import INCONSISTENT, Measure, Window
+from controller.core.judge.text import number
+from controller.core.observation import Series
 from controller.core.policy import BurnRate, BurnWindow
-from controller.core.units import count_text, format_duration, format_percent, number_text
+from controller.core.units import format_duration, format_percent, number_text
 
 Recent: TypeAlias = tuple[tuple[float, float], ...]
 """Requests and failures of the newest windows, oldest first."""
@@ -37,40 +38,204 @@ class Burn:
         """How near the pair is to failing: above 1 it fails."""
         return min(self.long, self.short) / self.pair.factor
 
+    @property
+    def text(self) -> str:
+        """How fast the budget burns in both windows, and how fast it may."""
+        long, short = format_duration(self.pair.long), self.pair.short_text
+        rates = f"{number_text(round(self.long, 1))} and {number_text(round(self.short, 1))}"
+        return f"{rates} times over {long} and {short} (at most {self.pair.factor:g})"
 
-def burns(criterion: BurnRate, recent: Recent) -> list[Burn]:
-    """Return the burn rates of every pair of windows at the end of `recent`.
 
-    Where a window reaches back beyond the begin of the step, the time before counts as requests
-    like those since, without a failure: so nothing fails sooner than it would with a longer past,
-    and a short past is never taken for a long one.
-    """
-    return [
-        Burn(
-            pair,
-            _burn_rate(criterion, recent, pair.long),
-            _burn_rate(criterion, recent, pair.short),
-            sum(requests for requests, _ in _newest(criterion, recent, pair.long)),
+class BurnRateKind(Kind[BurnRate]):
+    """The error budget of an objective, in pairs of windows."""
+
+    samples_field: ClassVar[str] = "min_samples"
+
+    # --- windows ----------------------------------------------------------------------------------
+
+    def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
+        """Return the function that reads requests and failures of one window."""
+        criterion = self.criterion
+        canary = self.reader(series).failure_counter(
+            criterion.total, criterion.failures, capped=False
         )
-        for pair in criterion.windows
-    ]
 
+        def measure(start: int) -> Window | None:
+            counts = canary(start)
+            if counts is None:
+                return None
+            total, failures = counts
+            return INCONSISTENT if failures < 0 else Window(total, failures, failures / total)
 
-def fold_burn_rate(
-    criterion: BurnRate, tally: Tally, measure: Measure, starts: Sequence[int]
-) -> Tally:
-    """Return `tally` with the windows at `starts` folded in, in order.
+        return measure
 
-    All pairs are computed at the end of each window. The first pair that burnt too fast stays in
-    the tally, so the criterion fails however rarely a tick runs.
-    """
-    period_s = int(criterion.over.total_seconds())
-    length, recent, worst = criterion.longest_window // criterion.over, tally.recent, tally.worst
-    for start in starts:
-        recent = (*recent, _window_counts(measure(start)))[-length:]
-        if not worst.length:
-            worst = _breach(criterion, recent, start + period_s)
-    return replace(fold(tally, measure, starts, period_s), recent=recent, worst=worst)
+    def fold(self, tally: Tally, measure: Measure, starts: Sequence[int]) -> Tally:
+        """Return `tally` with the windows at `starts` folded in, in order.
+
+        All pairs are computed at the end of each window. The first pair that burnt too fast stays
+        in the tally, so the criterion fails however rarely a tick runs.
+        """
+        recent, worst = tally.recent, tally.worst
+        for start in starts:
+            recent = (*recent, _window_counts(measure(start)))[-self._longest :]
+            if not worst.length:
+                worst = self._breach(recent, start + self.period_s)
+        return replace(super().fold(tally, measure, starts), recent=recent, worst=worst)
+
+    def after_loss(self, tally: Tally) -> Tally:
+        """Return `tally` with no more recent windows than the longest pair needs."""
+        return replace(tally, recent=tally.recent[-self._longest :])
+
+    @property
+    def look_back(self) -> timedelta:
+        """The longest window."""
+        return self.criterion.longest_window
+
+    @property
+    def _longest(self) -> int:
+        """How many windows the longest pair looks back over."""
+        return self.criterion.longest_window // self.criterion.over
+
+    def _breach(self, recent: Recent, end: int) -> BreachRun:
+        """Return the long window that burns too fast at `end`; of length 0 where none does."""
+        fastest = self._fastest_burn(recent)
+        if fastest.limit_ratio <= 1 or fastest.requests < self.criterion.min_samples:
+            return BreachRun()
+        return BreachRun(1, end - int(fastest.pair.long.total_seconds()), end, fastest.long)
+
+    # --- burn rates -------------------------------------------------------------------------------
+
+    def burns(self, recent: Recent) -> list[Burn]:
+        """Return the burn rates of every pair of windows at the end of `recent`.
+
+        Where a window reaches back beyond the begin of the step, the time before counts as requests
+        like those since, without a failure: so nothing fails sooner than it would with a longer
+        past, and a short past is never taken for a long one.
+        """
+        return [
+            Burn(
+                pair,
+                self._rate(recent, pair.long),
+                self._rate(recent, pair.short),
+                sum(requests for requests, _ in self._newest(recent, pair.long)),
+            )
+            for pair in self.criterion.windows
+        ]
+
+    def _fastest_burn(self, recent: Recent) -> Burn:
+        """Return the pair that is nearest to failing, of those that have enough requests."""
+        burns = self.burns(recent)
+        judgeable = [one for one in burns if one.requests >= self.criterion.min_samples]
+        return max(judgeable or burns, key=lambda one: one.limit_ratio)
+
+    def _newest(self, recent: Recent, length: timedelta) -> Recent:
+        return recent[-(length // self.criterion.over) :]
+
+    def _rate(self, recent: Recent, length: timedelta) -> float:
+        """Return the burn rate over the newest `length`; 0.0 without requests."""
+        newest = self._newest(recent, length)
+        counts = zip(*newest, strict=True)
+        requests, failures = (sum(part) for part in counts) if newest else (0.0, 0.0)
+        if not requests:
+            return 0.0
+        covered_share = len(newest) * self.criterion.over / length
+        return failures / requests / self._budget * covered_share
+
+    @property
+    def _budget(self) -> float:
+        """The share of requests that may fail."""
+        return 1 - self.criterion.slo
+
+    # --- finding ----------------------------------------------------------------------------------
+
+    def conclude(self, tally: Tally, context: Context) -> Finding:
+        """Return the finding of `tally` on the error budget."""
+        fastest, worst = self._fastest_burn(tally.recent), tally.worst
+        end = min(tally.through, context.open_end)
+        finding = partial(self.finding, context, samples=tally.samples, end=end)
+        facts: dict[str, Fact] = {"budget": self._budget, "failures": tally.amount}
+        if worst.length:
+            facts |= {"burn_start": max(worst.start, context.start), "burn_end": worst.end}
+            measured = worst.value if tally.windows else None
+            bound = self._burnt_factor(worst)
+            outcome = failed(FindingReason.BUDGET_BURNT)
+            return finding(outcome, facts, measured=measured, bound=bound)
+        finding = partial(
+            finding,
+            measured=fastest.long if tally.windows else None,
+            bound=fastest.pair.factor,
+        )
+        unready = not_ready(tally, context, self.period_s)
+        if unready is not None:
+            return finding(*unready)
+        facts |= {"min_samples": self.criterion.min_samples, "last_end": tally.last_end}
+        lack = self._missing_data(tally)
+        if lack is not None:
+            return finding(lack, facts)
+        short = self._undecided_pair(tally)
+        if short is not None:
+            facts |= {
+                "factor": short.pair.factor,
+                "long": format_duration(short.pair.long),
+                "long_requests": short.requests,
+            }
+            return finding(undecided(Label.TOO_FEW, FindingReason.BUDGET_UNDECIDED), facts)
+        facts["rates"] = ", ".join(one.text for one in self.burns(tally.recent))
+        return finding(passed(FindingReason.BUDGET_KEPT), facts)
+
+    def _missing_data(self, tally: Tally) -> Outcome | None:
+        """Return what is missing for a pass; None when nothing is."""
+        if tally.tail_unfit or (tally.unknown and tally.windows == 0):
+            return undecided(Label.BAD_DATA, FindingReason.BUDGET_BAD_COUNTS)
+        silence = undecided(Label.NO_DATA, FindingReason.BUDGET_NO_REQUESTS)
+        if tally.windows == 0:
+            return silence
+        if tally.samples < self.criterion.min_samples:
+            return undecided(Label.TOO_FEW, FindingReason.BUDGET_TOO_FEW)
+        return silence if tally.tail_empty else None
+
+    def _undecided_pair(self, tally: Tally) -> Burn | None:
+        """Return a pair that burns too fast and has too few requests to fail; None without one.
+
+        It burns too fast now, or over the whole step: little traffic is no reason to pass then.
+        """
+        step_rate = tally.amount / tally.samples / self._budget
+        undecided = [
+            one
+            for one in self.burns(tally.recent)
+            if one.requests < self.criterion.min_samples
+            and (one.limit_ratio > 1 or step_rate > one.pair.factor)
+        ]
+        return max(undecided, key=lambda one: one.limit_ratio, default=None)
+
+    def _burnt_factor(self, worst: BreachRun) -> float:
+        """Return the factor of the pair whose long window burnt too fast."""
+        length = timedelta(seconds=worst.end - worst.start)
+        return next(pair.factor for pair in self.criterion.windows if pair.long == length)
+
+    # --- in words ---------------------------------------------------------------------------------
+
+    def demand_text(self) -> str:
+        """Return the budget, and how fast it may burn."""
+        criterion = self.criterion
+        pairs = ", or ".join(pair.text for pair in criterion.windows)
+        return (
+            f"{' + '.join(criterion.failures)} per {criterion.total} burn the budget of "
+            f"{format_percent(self._budget)} no faster than {pairs} at once; a pass needs "
+            f"{number_text(criterion.min_samples)} samples"
+        )
+
+    def target_text(self) -> str:
+        """Return how fast the budget may burn in every pair of windows."""
+        return " and ".join(f"≤ {pair.factor:g}x" for pair in self.criterion.windows)
+
+    def bound_text(self, bound: float) -> str:
+        """Return how fast the budget may burn."""
+        return f"≤ {number(bound, bound)}x"
+
+    def value_text(self, value: float, bound: float) -> str:
+        """Return how fast the budget burns."""
+        return f"{number(round(value, 2), bound)}x"
 
 
 def _window_counts(window: Window | None) -> tuple[float, float]:
@@ -78,131 +243,3 @@ def _window_counts(window: Window | None) -> tuple[float, float]:
     return (
         (window.samples, window.amount) if window is not None and window.consistent else (0.0, 0.0)
     )
-
-
-def _breach(criterion: BurnRate, recent: Recent, end: int) -> BreachRun:
-    """Return the long window that burns too fast at `end`; of length 0 where none does."""
-    fastest = _fastest_burn(criterion, recent)
-    if fastest.limit_ratio <= 1 or fastest.requests < criterion.min_samples:
-        return BreachRun()
-    return BreachRun(1, end - int(fastest.pair.long.total_seconds()), end, fastest.long)
-
-
-def trim_recent(criterion: BurnRate, tally: Tally) -> Tally:
-    """Return `tally` with no more recent windows than the longest one of `criterion` needs."""
-    return replace(tally, recent=tally.recent[-(criterion.longest_window // criterion.over) :])
-
-
-def conclude_burn_rate(name: str, criterion: BurnRate, tally: Tally, context: Context) -> Finding:
-    """Return the finding of `tally` on the error budget."""
-    fastest = _fastest_burn(criterion, tally.recent)
-    failures = f"{count_text(tally.amount, 'failure')} in {count_text(tally.samples, 'request')}"
-    basis = f"{failures} since {utc_text(context.start)}"
-    budget = f"the budget of {format_percent(1 - criterion.slo)}"
-
-    def finding(verdict: Verdict, label: Label, sentence: str) -> Finding:
-        end = max(context.start, min(tally.through, context.open_end))
-        value = tally.worst.value if verdict is Verdict.FAIL else fastest.long
-        measured = value if tally.windows else None
-        factor = (
-            _breach_factor(criterion, tally) if verdict is Verdict.FAIL else fastest.pair.factor
-        )
-        samples = int(tally.samples)
-        return Finding(
-            name, verdict, label, measured, factor, samples, context.start, end, sentence
-        )
-
-    if tally.worst.length:
-        worst, factor = tally.worst, _breach_factor(criterion, tally)
-        sentence = (
-            f"{name} fails: {budget} burnt {number_text(round(worst.value or 0.0, 1))} times as "
-            f"fast as it may, more than {factor:g} times, "
-            f"{time_range_text(max(worst.start, context.start), worst.end)}; {basis}."
-        )
-        return finding(Verdict.FAIL, Label.REFUTED, sentence)
-    not_ready = not_ready_reason(name, criterion, tally, context)
-    if not_ready is not None:
-        return finding(Verdict.INCONCLUSIVE, *not_ready)
-    lack = _data_problem(criterion, tally)
-    if lack is Label.TOO_FEW:
-        count, minimum = number_text(tally.samples), number_text(criterion.min_samples)
-        sentence = (
-            f"{name} has too few samples: {count} of {minimum} that a pass needs; {failures}."
-        )
-        return finding(Verdict.INCONCLUSIVE, lack, sentence)
-    if lack is None and (undecided := _undecided_pair(criterion, tally)) is not None:
-        count, minimum = number_text(undecided.requests), number_text(criterion.min_samples)
-        factor, window = undecided.pair.factor, format_duration(undecided.pair.long)
-        sentence = (
-            f"{name} has too few samples: {budget} burns more than {factor:g} times as fast as it "
-            f"may, and {window} have {count} of {minimum} requests that a fail needs; {basis}."
-        )
-        return finding(Verdict.INCONCLUSIVE, Label.TOO_FEW, sentence)
-    if lack is not None:
-        last = f"since {utc_text(tally.last_end)}" if tally.windows else "in this step"
-        why = "counts make no sense together" if lack is Label.BAD_DATA else f"no requests {last}"
-        return finding(Verdict.INCONCLUSIVE, lack, f"{name} cannot be judged: {why}; {basis}.")
-    rates = ", ".join(_rate_texts(criterion, tally))
-    sentence = f"{name} holds: {budget} burns {rates}, where 1 is as fast as it may; {basis}."
-    return finding(Verdict.PASS, Label.NOT_REFUTED, sentence)
-
-
-def _rate_texts(criterion: BurnRate, tally: Tally) -> Iterator[str]:
-    """Yield how fast the budget burns in each pair of windows, and how fast it may."""
-    for one in burns(criterion, tally.recent):
-        long, short = format_duration(one.pair.long), one.pair.short_text
-        rates = f"{number_text(round(one.long, 1))} and {number_text(round(one.short, 1))}"
-        yield f"{rates} times over {long} and {short} (at most {one.pair.factor:g})"
-
-
-def _data_problem(criterion: BurnRate, tally: Tally) -> Label | None:
-    """Return what is missing for a pass; None when nothing is."""
-    if tally.tail_unfit or (tally.unknown and tally.windows == 0):
-        return Label.BAD_DATA
-    if tally.windows == 0:
-        return Label.NO_DATA
-    if tally.samples < criterion.min_samples:
-        return Label.TOO_FEW
-    return Label.NO_DATA if tally.tail_empty else None
-
-
-def _undecided_pair(criterion: BurnRate, tally: Tally) -> Burn | None:
-    """Return a pair that burns too fast and has too few requests to fail; None without one.
-
-    It burns too fast now, or over the whole step: little traffic is no reason to pass then.
-    """
-    step_rate = tally.amount / tally.samples / (1 - criterion.slo)
-    undecided = [
-        one
-        for one in burns(criterion, tally.recent)
-        if one.requests < criterion.min_samples
-        and (one.limit_ratio > 1 or step_rate > one.pair.factor)
-    ]
-    return max(undecided, key=lambda one: one.limit_ratio, default=None)
-
-
-def _fastest_burn(criterion: BurnRate, recent: Recent) -> Burn:
-    """Return the pair that is nearest to failing, of those that have enough requests to fail."""
-    all_burns = burns(criterion, recent)
-    judgeable = [one for one in all_burns if one.requests >= criterion.min_samples]
-    return max(judgeable or all_burns, key=lambda one: one.limit_ratio)
-
-
-def _breach_factor(criterion: BurnRate, tally: Tally) -> float:
-    """Return the factor of the pair whose long window burnt too fast."""
-    length = timedelta(seconds=tally.worst.end - tally.worst.start)
-    return next(pair.factor for pair in criterion.windows if pair.long == length)
-
-
-def _newest(criterion: BurnRate, recent: Recent, length: timedelta) -> Recent:
-    return recent[-(length // criterion.over) :]
-
-
-def _burn_rate(criterion: BurnRate, recent: Recent, length: timedelta) -> float:
-    """Return the burn rate over the newest `length`; 0.0 without requests."""
-    newest = _newest(criterion, recent, length)
-    requests, failures = (sum(part) for part in zip(*newest, strict=True)) if newest else (0.0, 0.0)
-    if not requests:
-        return 0.0
-    covered_share = len(newest) * criterion.over / length
-    return failures / requests / (1 - criterion.slo) * covered_share

@@ -4,144 +4,169 @@ A control event shows that logs arrive at all. Events are counted in closed, set
 only up to the number that decides.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import ClassVar
 
 from controller.core.judge.evidence import Tally
-from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.judge.log_queries import (
-    CONTROL_EVENT_LIMIT,
-    control_window_start,
-    log_keys,
-    log_keys_to_read,
-)
+from controller.core.judge.findings import Fact, Finding, FindingReason, Label
+from controller.core.judge.kind import Context, Kind, failed, incomplete_series, passed, undecided
 from controller.core.judge.series import NO_SERIES, Measure, Window
-from controller.core.judge.wording import utc_text
-from controller.core.observation import QueryStatus, Series, Span
+from controller.core.judge.text import number
+from controller.core.observation import LogQuery, Series, Span
 from controller.core.policy import LogEvents
 from controller.core.units import count_text, format_duration
 
-
-def measure_events(name: str, series: Mapping[str, Series]) -> Measure:
-    """Return the function that counts the events of a minute; without any it has 0, not no data."""
-    points = series.get(log_keys(name)[0], NO_SERIES).points
-
-    def measure(start: int) -> Window:
-        count = points.get(start, 0.0)
-        return Window(0.0, count, count)
-
-    return measure
+# What the key of every series of log events begins with.
+LOG_KEY_PREFIX = "log:"
+# One control event shows that logs arrive; the finding's sentence says how many, up to this.
+CONTROL_EVENT_LIMIT = 100
+# A tick searches at most this much of a log for an event. It is more than an hour leaves unsealed;
+# after an outage the rest follows tick by tick, because a search that takes too long is cut off.
+MAX_SEARCH_TIME = timedelta(hours=2)
 
 
-@dataclass(frozen=True, slots=True)
-class LogEvidence:
-    """The log events of one criterion in its step.
+class LogEventsKind(Kind[LogEvents]):
+    """One event of a log, and the control event beside it."""
 
-    tally: of its event. series: what was read since the tally was sealed, and the control's newest.
-    group: its log group. start, closed_end: the judged and settled time, unix seconds.
-    search_span: where the event was searched for now; what is before that is sealed.
-    """
+    folds_partial: ClassVar[bool] = True
 
-    name: str
-    criterion: LogEvents
-    tally: Tally
-    series: Mapping[str, Series]
-    group: str
-    start: int
-    closed_end: int
-    search_span: Span
+    # --- what is read -----------------------------------------------------------------------------
 
-    def finding(self) -> Finding:
-        """Return the finding on the criterion."""
-        limit = self.criterion.bound
-        if self.criterion.present is None and self.tally.amount > limit:
-            return self._finding(
-                Verdict.FAIL, Label.REFUTED, f"{self.name} fails: {self._event_text}."
-            )
-        if self.closed_end <= self.start:
-            why = "no minute of its step has settled yet"
-            return self._inconclusive(Label.NOT_JUDGED, f"{self.name} is not judged yet: {why}.")
-        if self._query_failure:
-            return self._inconclusive(
-                Label.QUERY_FAILED, f"{self.name} cannot be judged: {self._query_failure}."
-            )
-        if self.criterion.present is not None and self.tally.amount >= limit:
-            return self._pass()
-        if self.search_span.end < self.closed_end:
-            return self._inconclusive(Label.NOT_JUDGED, self._backlog_text)
-        if not self._control_count:
-            return self._inconclusive(Label.NO_DATA, self._no_control_text)
-        if self.criterion.present is not None:
-            return self._inconclusive(
-                Label.NOT_JUDGED,
-                f"{self.name} is undecided: {self._event_text}; {self._control_text}.",
-            )
-        return self._pass()
+    @property
+    def group(self) -> str:
+        """The log group that is searched."""
+        return self.policy.log_group_of(self.criterion)
 
-    def _pass(self) -> Finding:
-        control = f"; {self._control_text}" if self._control_count else ""
-        sentence = f"{self.name} holds: {self._event_text}{control}."
-        return self._finding(Verdict.PASS, Label.NOT_REFUTED, sentence)
+    @property
+    def event_key(self) -> str:
+        """The key of the series of the event."""
+        return f"{LOG_KEY_PREFIX}{self.name}"
 
-    def _inconclusive(self, label: Label, sentence: str) -> Finding:
-        return self._finding(Verdict.INCONCLUSIVE, label, sentence)
+    @property
+    def control_key(self) -> str:
+        """The key of the series of the control event."""
+        return f"{LOG_KEY_PREFIX}{self.name}:control"
 
-    def _finding(self, verdict: Verdict, label: Label, sentence: str) -> Finding:
-        end = max(self.start, self.closed_end)
-        amount, bound = self.tally.amount, float(self.criterion.bound)
-        control_count = int(self._control_count)
-        return Finding(
-            self.name, verdict, label, amount, bound, control_count, self.start, end, sentence
+    def log_queries(self, sealed: int, judged_span: Span) -> Iterator[tuple[str, LogQuery]]:
+        """Yield the queries for the event, where it was not searched for yet, and its control."""
+        if judged_span.start >= judged_span.end:
+            return
+        criterion, span = self.criterion, self.search_span(sealed, judged_span)
+        if span.start < span.end:
+            # One too many, or as many as are required.
+            limit = criterion.bound + 1 if criterion.present is None else criterion.bound
+            yield self.event_key, LogQuery(self.group, criterion.event, span, limit)
+        newest = Span(self._control_start(judged_span.start, judged_span.end), judged_span.end)
+        yield (
+            self.control_key,
+            LogQuery(self.group, criterion.control, newest, CONTROL_EVENT_LIMIT),
         )
 
-    @property
-    def _query_failure(self) -> str:
-        """Why a search did not reach its end; empty when all did."""
-        keys = log_keys_to_read(self.name, self.search_span)
-        answers = [self.series.get(key, NO_SERIES) for key in keys]
-        failure = next((one for one in answers if one.answer is not QueryStatus.COMPLETE), None)
-        return "" if failure is None else failure.message.rstrip(".") or "its log was not read"
+    def search_span(self, sealed: int, judged_span: Span) -> Span:
+        """Return where one tick searches for the event; an empty span once all of it is sealed."""
+        begin, longest = max(judged_span.start, sealed), int(MAX_SEARCH_TIME.total_seconds())
+        return Span(begin, max(begin, min(judged_span.end, begin + longest)))
 
-    @property
-    def _control_count(self) -> float:
-        """How often the control event was logged in the newest window."""
-        points = self.series.get(log_keys(self.name)[1], NO_SERIES).points
-        begin = control_window_start(self.criterion, self.start, self.closed_end)
-        return sum(n for second, n in points.items() if begin <= second < self.closed_end)
+    def answers(self, series: Mapping[str, Series], searched: Span | None) -> dict[str, Series]:
+        """Return the answers for event and control, or for the control alone."""
+        searches_event = searched is not None and searched.start < searched.end
+        keys = [self.event_key, self.control_key] if searches_event else [self.control_key]
+        return {key: series.get(key, NO_SERIES) for key in keys}
 
-    @property
-    def _event_text(self) -> str:
-        amount, bound = self.tally.amount, self.criterion.bound
-        at_least = "" if amount <= bound else "at least "
-        occurrence = (
-            f"was logged {at_least}{count_text(amount, 'time')}" if amount else "was not logged"
+    def sealed_keys(self) -> list[str]:
+        """Return the key of the event: of the control only the newest is read."""
+        return [self.event_key]
+
+    def _control_start(self, start: int, closed_end: int) -> int:
+        return max(start, closed_end - int(self.criterion.over.total_seconds()))
+
+    # --- what follows -----------------------------------------------------------------------------
+
+    def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
+        """Return the function that counts the events of a minute: without any it has 0."""
+        points = series.get(self.event_key, NO_SERIES).points
+
+        def measure(start: int) -> Window:
+            count = points.get(start, 0.0)
+            return Window(0.0, count, count)
+
+        return measure
+
+    def conclude(self, tally: Tally, context: Context) -> Finding:
+        """Return the finding on the events of the step, beside the newest control events."""
+        amount, limit, requires = tally.amount, self.criterion.bound, self._requires_event
+        control_count = self._control_count(context)
+        finding = partial(
+            self.finding,
+            context,
+            measured=amount,
+            bound=float(limit),
+            samples=control_count,
+            end=context.closed_end,
         )
-        side = "at least" if self.criterion.present is not None else "at most"
-        limit_text = f"{side} {count_text(bound, 'time')} asked" if bound else "none allowed"
-        since = f"since {utc_text(self.start)}"
-        return f"{self.criterion.event} {occurrence} in {self.group} {since}, {limit_text}"
+        facts = self._facts(control_count)
+        if not requires and amount > limit:
+            return finding(failed(FindingReason.EVENT_LOGGED), facts)
+        if context.closed_end <= context.start:
+            return finding(undecided(Label.NOT_JUDGED, FindingReason.NO_MINUTE_YET), facts)
+        failure = incomplete_series(self.answers(context.series, context.search_span))
+        if failure is not None:
+            facts["message"] = failure[1].message.rstrip(".")
+            return finding(undecided(Label.QUERY_FAILED, FindingReason.LOG_UNREAD), facts)
+        if requires and amount >= limit:
+            return finding(passed(FindingReason.EVENTS_FIT), facts)
+        if context.search_span.end < context.closed_end:
+            facts["searched_until"] = context.search_span.end
+            return finding(undecided(Label.NOT_JUDGED, FindingReason.LOG_BACKLOG), facts)
+        if not control_count:
+            return finding(undecided(Label.NO_DATA, FindingReason.NO_CONTROL_EVENT), facts)
+        if requires:
+            return finding(undecided(Label.NOT_JUDGED, FindingReason.TOO_FEW_EVENTS), facts)
+        return finding(passed(FindingReason.EVENTS_FIT), facts)
+
+    def _facts(self, control_count: float) -> dict[str, Fact]:
+        return {
+            "event": self.criterion.event,
+            "side": "at least" if self._requires_event else "at most",
+            "group": self.group,
+            "control": self.criterion.control,
+            "control_events": control_count,
+            "control_limit": CONTROL_EVENT_LIMIT,
+            "control_window": format_duration(self.criterion.over),
+        }
 
     @property
-    def _control_text(self) -> str:
-        more = "at least " if self._control_count >= CONTROL_EVENT_LIMIT else ""
-        times = f"{more}{count_text(self._control_count, 'time')}"
-        return f"{self.criterion.control} was logged {times} in the newest {self._window_text}"
+    def _requires_event(self) -> bool:
+        return self.criterion.present is not None
 
-    @property
-    def _window_text(self) -> str:
-        return format_duration(self.criterion.over)
+    def _control_count(self, context: Context) -> float:
+        """Return how often the control event was logged in the newest window."""
+        points = context.series.get(self.control_key, NO_SERIES).points
+        begin = self._control_start(context.start, context.closed_end)
+        return sum(n for second, n in points.items() if begin <= second < context.closed_end)
 
-    @property
-    def _backlog_text(self) -> str:
+    # --- in words ---------------------------------------------------------------------------------
+
+    def demand_text(self) -> str:
+        """Return what has to be logged, or not, and what shows that logs arrive."""
+        criterion, times = self.criterion, count_text(self.criterion.bound, "time")
+        if self._requires_event:
+            demand = f"{criterion.event} is logged at least {times} in the step"
+        elif criterion.bound:
+            demand = f"{criterion.event} is logged at most {times} in the step"
+        else:
+            demand = f"{criterion.event} is not logged in the step"
         return (
-            f"{self.name} is not judged yet: {self.group} was not read for long, and is read up "
-            f"to {utc_text(self.search_span.end)} now; the rest follows with each tick."
+            f"{demand}, in {self.group}; {criterion.control} in "
+            f"the newest {format_duration(criterion.over)} shows that logs arrive"
         )
 
-    @property
-    def _no_control_text(self) -> str:
-        return (
-            f"{self.name} has no data: {self.criterion.control}, which is logged whatever happens, "
-            f"was not logged in {self.group} in the newest {self._window_text}; a log into which "
-            "nothing arrives proves nothing."
-        )
+    def target_text(self) -> str:
+        """Return how many events are asked for, or allowed."""
+        return self.bound_text(float(self.criterion.bound))
+
+    def bound_text(self, bound: float) -> str:
+        """Return how many events are asked for, or allowed."""
+        return f"{'≥' if self._requires_event else '≤'} {number(bound, bound)} events"

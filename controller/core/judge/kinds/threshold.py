@@ -1,188 +1,207 @@
-"""The threshold judge: each closed window against a bound; `failure_limit` breaches in a row fail.
+"""Criteria of kind `threshold`: a metric, or its ratio to another, stays within a bound."""
 
-A pass means: at the end of the bake the newest window is within the bound, no run of breaches was
-that long, and there were enough samples. It proves nothing, so its label is `not refuted`.
-"""
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import ClassVar
 
-from dataclasses import dataclass
-from math import exp, inf
+from controller.core.judge.evidence import IntervalTotals, Tally
+from controller.core.judge.findings import FRACTION, Fact, Finding
+from controller.core.judge.kind import Context
+from controller.core.judge.latency_tail import Limits, TailKind
+from controller.core.judge.sequential import MinuteRatios, TestPart, ratio
+from controller.core.judge.series import INCONSISTENT, SAMPLE_COUNT, Measure, Window
+from controller.core.judge.text import number, percent
+from controller.core.judge.windows import RATE_DIGITS, WindowKind
+from controller.core.observation import Series
+from controller.core.policy import Threshold
+from controller.core.stats import binomial, poisson
+from controller.core.stats.combined_tests import ControlState
+from controller.core.units import MINUTE_S, format_percent, number_text
 
-from controller.core.judge import wording
-from controller.core.judge.evidence import BaselineMeasurement, Tally
-from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.observation import QueryStatus, Series
-from controller.core.policy import (
-    BoundedCriterion,
-    Criterion,
-    FixedBaseline,
-    LatencyIncrease,
-    MeasuredCriterion,
-    SuccessRate,
-    Threshold,
-    Traffic,
-)
-
-# A canary without requests fails when that is this unlikely, given the control's requests.
-SILENCE_SIGNIFICANCE = 0.001
-# 420 ms over 400 ms is 5 % and a few parts in 1e16: rounding is no increase.
-ROUNDING = 1e-9
+# Part of the budget of false rollbacks.
+_PART = 0.5
+# Statistics of a metric that only grow while a window is open.
+COUNT_STATISTICS = ("Sum", SAMPLE_COUNT)
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What a criterion is judged with in addition to its tally.
+class ThresholdKind(TailKind[Threshold], WindowKind[Threshold]):
+    """A value, a ratio, or a percentile of a latency, against `max` or `min`."""
 
-    start, open_end: begin of the first window, and end of what was read, unix seconds.
-    bake_over: the bake is over and its data are settled to the end.
-    weight: percent on the canary; unit: of the metric, for sentences.
-    baseline: the stored value of a frozen baseline.
-    incomplete_series: a series that was not answered in full, with its name; None when all were.
-    """
+    samples_field: ClassVar[str] = "min_samples"
 
-    start: int
-    open_end: int
-    bake_over: bool
-    weight: int
-    unit: str = ""
-    baseline: BaselineMeasurement | None = None
-    incomplete_series: tuple[str, Series] | None = None
+    # --- what is read -----------------------------------------------------------------------------
 
+    def statistics(self) -> list[tuple[str, str]]:
+        """Return the series of slow requests, or those of the metrics and their samples."""
+        if self.limits is not None:
+            return self.tail_statistics(self.limits)
+        return [*super().statistics(), (self.criterion.metric, SAMPLE_COUNT)]
 
-def conclude_threshold(
-    name: str, criterion: BoundedCriterion | MeasuredCriterion, tally: Tally, context: Context
-) -> Finding:
-    """Return the finding of `tally` on `criterion`, window by window."""
-    match criterion:
-        case SuccessRate() | Threshold() | MeasuredCriterion():
-            return _windows(name, criterion, tally, context)
-        case LatencyIncrease():
-            return _latency(name, criterion, tally, context)
-        case Traffic():
-            return _traffic(name, criterion, tally, context)
+    @cached_property
+    def limits(self) -> Limits | None:
+        """The bound, where the sequential judge counts slow requests; else None."""
+        if not self.criterion.sequential or self.metric.percentile is None:
+            return None
+        return Limits(self.criterion.bound, self.criterion.bound)
 
+    # --- windows ----------------------------------------------------------------------------------
 
-def _windows(
-    name: str,
-    criterion: SuccessRate | Threshold | MeasuredCriterion,
-    tally: Tally,
-    context: Context,
-) -> Finding:
-    bound = criterion.min if isinstance(criterion, SuccessRate) else criterion.bound
-    sentences = wording.WindowSentences(name, criterion, tally, context.unit, context.start)
+    def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
+        """Return the function that reads the value, or the slow requests, of one window."""
+        criterion, reader = self.criterion, self.reader(series)
+        if self.limits is not None:
+            return self.measure_tail(self.limits, reader)
+        denominators = reader.points(criterion.per) if criterion.per is not None else None
+        values, counts = reader.values_and_counts(criterion.metric)
+        absent_is_zero = has_traffic or criterion.min is None
+        absent_is_zero &= reader.absent_is_zero(criterion.metric)
 
-    def finding(verdict: Verdict, label: Label, sentence: str) -> Finding:
-        value = tally.worst.value if verdict is Verdict.FAIL else tally.last
-        start, end = _judged_span(tally, context)
-        samples = int(tally.samples)
-        return Finding(name, verdict, label, value, bound, samples, start, end, sentence)
+        def measure(start: int) -> Window | None:
+            value = values.get(start, 0.0 if absent_is_zero else None)
+            if denominators is not None:
+                denominator = denominators.get(start, 0.0)
+                if denominator <= 0:
+                    return None
+                if value is None:
+                    return INCONSISTENT
+                share = value / denominator
+                return Window(denominator, value, share, self._breaches(share))
+            if value is None:
+                return None
+            count = counts.get(start, 0.0)
+            amount = value if criterion.sequential else value * count
+            return Window(count, amount, value, self._breaches(value))
 
-    if tally.worst.length >= criterion.failure_limit:
-        return finding(Verdict.FAIL, Label.REFUTED, sentences.fails(context.open_end))
-    not_ready = not_ready_reason(name, criterion, tally, context)
-    if not_ready is not None:
-        return finding(Verdict.INCONCLUSIVE, *not_ready)
-    lack = _data_problem(criterion, tally)
-    if lack is not None:
-        return finding(Verdict.INCONCLUSIVE, lack, sentences.inconclusive(lack))
-    if tally.last_breach:
-        return finding(Verdict.INCONCLUSIVE, Label.NOT_JUDGED, sentences.breaching())
-    return finding(Verdict.PASS, Label.NOT_REFUTED, sentences.passes())
+        return measure
 
+    def _breaches(self, value: float) -> bool:
+        maximum, minimum = self.criterion.max, self.criterion.min
+        over = maximum is not None and value > maximum
+        return over or (minimum is not None and value < minimum)
 
-def _data_problem(
-    criterion: SuccessRate | Threshold | MeasuredCriterion, tally: Tally
-) -> Label | None:
-    """Return what is missing for a verdict; None when nothing is."""
-    if tally.tail_unfit or (tally.unknown and tally.windows == 0):
-        return Label.BAD_DATA
-    if tally.windows == 0:
-        return Label.NO_DATA
-    if tally.samples < criterion.min_samples:
-        return Label.TOO_FEW
-    return Label.NO_DATA if tally.tail_empty else None
+    @property
+    def counts_open_windows(self) -> bool:
+        """True for a count with a maximum: once over it, it stays over it."""
+        criterion = self.criterion
+        counted = self.metric.statistic in COUNT_STATISTICS and criterion.per is None
+        return counted and criterion.max is not None and not criterion.sequential
 
+    def conclude(self, tally: Tally, context: Context) -> Finding:
+        """Return the finding on the windows of the step, or on the evidence of the rollout."""
+        if context.result is not None:
+            return self.conclude_evidence(tally, context, context.result)
+        return self.conclude_windows(tally, context)
 
-def _latency(name: str, criterion: LatencyIncrease, tally: Tally, context: Context) -> Finding:
-    sentences = wording.LatencySentences(name, criterion, tally, context.unit)
-    baseline, control_samples = _baseline(criterion, tally, context)
-    increase: float | None = None
-    if tally.samples and baseline:
-        increase = tally.amount / tally.samples / baseline - 1
+    # --- judge: threshold -------------------------------------------------------------------------
 
-    def finding(verdict: Verdict, label: Label, sentence: str) -> Finding:
-        bound, samples = criterion.max_increase, int(tally.samples)
-        start, end = _judged_span(tally, context)
-        return Finding(name, verdict, label, increase, bound, samples, start, end, sentence)
+    @property
+    def limit(self) -> float:
+        """The bound that every window is compared with."""
+        return self.criterion.bound
 
-    not_ready = not_ready_reason(name, criterion, tally, context)
-    if not_ready is not None:
-        return finding(Verdict.INCONCLUSIVE, *not_ready)
-    if increase is None or baseline is None:
-        return finding(Verdict.INCONCLUSIVE, Label.NO_DATA, sentences.no_data(context.start))
-    if min(tally.samples, control_samples) < criterion.min_samples:
-        return finding(Verdict.INCONCLUSIVE, Label.TOO_FEW, sentences.too_few(control_samples))
-    if not context.bake_over:
-        sentence = sentences.so_far(increase, baseline)
-        return finding(Verdict.INCONCLUSIVE, Label.NOT_JUDGED, sentence)
-    if increase > criterion.max_increase + ROUNDING:
-        return finding(Verdict.FAIL, Label.REFUTED, sentences.fails(increase, baseline))
-    return finding(Verdict.PASS, Label.NOT_REFUTED, sentences.passes(increase, baseline))
+    @property
+    def is_maximum(self) -> bool:
+        """True for `max`, False for `min`."""
+        return self.criterion.max is not None
 
+    @property
+    def subject(self) -> str:
+        """The name of the metric, and of the one that it is divided by."""
+        per = f" per {self.criterion.per}" if self.criterion.per else ""
+        return f"{self.criterion.metric}{per}"
 
-def _baseline(
-    criterion: LatencyIncrease, tally: Tally, context: Context
-) -> tuple[float | None, float]:
-    """Return the value to compare with and its samples; inf samples for a fixed value."""
-    if isinstance(criterion.baseline, FixedBaseline):
-        return criterion.baseline.fixed, inf
-    if context.baseline is not None:
-        return context.baseline.value, context.baseline.samples
-    if tally.control_samples:
-        return tally.control_amount / tally.control_samples, tally.control_samples
-    return None, 0.0
+    @property
+    def unit(self) -> str:
+        """The unit of the metric; a ratio is shown as a percent."""
+        return self.metric.unit if self.criterion.per is None else FRACTION
 
+    # --- judge: sequential ------------------------------------------------------------------------
 
-def _traffic(name: str, criterion: Traffic, tally: Tally, context: Context) -> Finding:
-    def finding(verdict: Verdict, label: Label, sentence: str) -> Finding:
-        count, bound = tally.amount, float(criterion.min)
-        start, end = _judged_span(tally, context)
-        return Finding(name, verdict, label, count, bound, max(0, int(count)), start, end, sentence)
+    @property
+    def mean_count(self) -> float | None:
+        """The bound of a count; None for a ratio or a percentile."""
+        counted = self.criterion.per is None and self.limits is None
+        return self.criterion.bound if counted else None
 
-    not_ready = not_ready_reason(name, criterion, tally, context)
-    if not_ready is not None:
-        return finding(Verdict.INCONCLUSIVE, *not_ready)
-    if tally.amount >= criterion.min:
-        sentence = wording.enough_traffic(name, tally.amount, criterion.min, context.start)
-        return finding(Verdict.PASS, Label.NOT_REFUTED, sentence)
-    control = tally.control_amount
-    if not tally.amount and control and context.weight < 100:
-        expected = control * context.weight / (100 - context.weight)
-        if exp(-expected) < SILENCE_SIGNIFICANCE:  # Poisson: P(0 requests | expected)
-            sentence = wording.canary_unreached(name, expected, control)
-            return finding(Verdict.FAIL, Label.REFUTED, sentence)
-    sentence = wording.no_traffic(name, tally.amount, criterion.min, context.start)
-    return finding(Verdict.INCONCLUSIVE, Label.NO_DATA, sentence)
+    @property
+    def allowed_failures(self) -> float:
+        """The largest ratio that holds; 0.0 for a count."""
+        per, maximum = self.criterion.per, self.criterion.max
+        return 0.0 if per is None or maximum is None else maximum
 
+    def tests(self) -> Iterator[TestPart]:
+        """Yield the test of the bound."""
+        yield TestPart(self.name, _PART, 5)
 
-def not_ready_reason(
-    name: str, criterion: Criterion, tally: Tally, context: Context
-) -> tuple[Label, str] | None:
-    """Return why `criterion` cannot be judged yet, whatever the tally; None when it can."""
-    if context.incomplete_series is not None:
-        return Label.QUERY_FAILED, wording.query_failed(name, *context.incomplete_series)
-    if tally.windows + tally.empty + tally.unknown + tally.lost == 0:
-        return Label.NOT_JUDGED, wording.not_judged_yet(name, criterion)
-    return None
+    def minute_ratios(
+        self, window: Window, control: ControlState, *, judged: bool
+    ) -> tuple[list[MinuteRatios], ControlState]:
+        """Return the ratios of a share, of slow requests, or of a count; none in the warm-up."""
+        return [MinuteRatios(self.name, self._log_ratios(window))] if judged else [], control
 
+    def _log_ratios(self, window: Window) -> tuple[float, ...]:
+        criterion, samples = self.criterion, window.samples
+        if criterion.per is not None:
+            hits, allowed = min(window.amount, samples), criterion.bound
+            return binomial.log_ratios(samples, hits, allowed, binomial.effects(allowed))
+        if self.limits is not None:
+            allowed = self.allowed_slow_share
+            return binomial.log_ratios(samples, window.amount, allowed, binomial.effects(allowed))
+        return poisson.log_ratios(window.value, criterion.bound / self._window_minutes)
 
-def _judged_span(tally: Tally, context: Context) -> tuple[int, int]:
-    """Return begin and end of the judged windows; an open one ends where its data were read."""
-    return context.start, max(context.start, min(tally.through, context.open_end))
+    @property
+    def _window_minutes(self) -> float:
+        return self.criterion.over.total_seconds() / MINUTE_S
 
+    def step_share(self, tally: Tally) -> tuple[float | None, float]:
+        """Return the measured ratio, the mean count in a window, or the share of slow requests."""
+        if self.criterion.per is not None:
+            return ratio(tally.amount, tally.samples), self.criterion.bound
+        if self.limits is not None:
+            return super().step_share(tally)
+        windows = (tally.windows + tally.empty) / self._window_minutes
+        return ratio(tally.amount, windows), self.criterion.bound
 
-def incomplete_series(answers: dict[str, Series]) -> tuple[str, Series] | None:
-    """Return the first series that was not answered in full, by name; None when all were."""
-    return next(
-        ((name, one) for name, one in answers.items() if one.answer is not QueryStatus.COMPLETE),
-        None,
-    )
+    def totals_facts(self, totals: IntervalTotals) -> dict[str, Fact]:
+        """Return slow requests, a ratio, or the mean count in a window."""
+        criterion = self.criterion
+        if self.limits is not None:
+            return {"form": "slow", **self.slow_facts(totals, criterion.bound)}
+        facts: dict[str, Fact] = {"subject": self.subject, "limit": criterion.bound}
+        if criterion.per is not None:
+            share = ratio(totals.amount, totals.requests) or 0.0
+            return facts | {"form": "ratio", "share": share, "requests": totals.requests}
+        minutes = max(1, (totals.end - totals.start) // MINUTE_S)
+        mean = totals.amount / minutes * self._window_minutes
+        window_s = int(criterion.over.total_seconds())
+        return facts | {"form": "mean", "mean": mean, "window_s": window_s}
+
+    # --- in words ---------------------------------------------------------------------------------
+
+    def demand_text(self) -> str:
+        """Return the bound, and how windows are judged."""
+        side, bound = "at most" if self.is_maximum else "at least", self.criterion.bound
+        value = (
+            f"{number_text(bound)} {self.unit}".rstrip()
+            if self.criterion.per is None
+            else format_percent(bound)
+        )
+        return f"{self.subject} {side} {value}; {self.windows_text}"
+
+    def bound_text(self, bound: float) -> str:
+        """Return the share of slow requests that is allowed, or the bound and its side."""
+        if self.limits is not None:
+            return f"≤ {format_percent(bound, 2)} slow"
+        return super().bound_text(bound)
+
+    def target_text(self) -> str:
+        """Return the bound, and on which side of it the criterion passes."""
+        return super().bound_text(self.limit)
+
+    def value_text(self, value: float, bound: float) -> str:
+        """Return the share of slow requests, the ratio, or the number whose unit the bound has."""
+        if self.limits is not None:
+            return f"{percent(value, bound, 1)} slow"
+        if self.criterion.per is not None:
+            return percent(value, bound, RATE_DIGITS)
+        return number(value, bound)

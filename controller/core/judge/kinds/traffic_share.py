@@ -4,60 +4,105 @@ A share off the weight means that the flag does not do what the controller expec
 not mend that, so the criterion never fails: the rollout is on hold, and an operator decides.
 """
 
+from collections.abc import Mapping
+from functools import partial
+from typing import ClassVar
+
 from controller.core.judge.evidence import Tally
-from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.judge.kinds.threshold import Context, not_ready_reason
-from controller.core.judge.wording import percent, utc_text
+from controller.core.judge.findings import Fact, Finding, FindingReason, Label
+from controller.core.judge.kind import Context, Kind, not_ready, passed, undecided
+from controller.core.judge.series import Measure, Window
+from controller.core.judge.text import percent
+from controller.core.observation import Series
 from controller.core.policy import Share
 from controller.core.stats.binomial import acceptance_region
-from controller.core.units import count_text, format_percent, number_text
+from controller.core.units import format_percent, number_text
 
 
-def conclude_traffic_share(name: str, criterion: Share, tally: Tally, context: Context) -> Finding:
-    """Return the finding on the counts of the step, at the end of its bake: one look at one range.
+class ShareKind(Kind[Share]):
+    """The requests of both paths, as the weight divides them."""
 
-    While the rollout is on hold after that, every tick judges again, over more requests.
-    """
-    trials, canary = round(tally.samples), round(tally.amount)
-    weight = context.weight / 100
-    share = canary / trials if trials else None
-    since = utc_text(context.start)
+    samples_field: ClassVar[str] = "min_samples"
+    counts_both_paths: ClassVar[bool] = True
 
-    def finding(verdict: Verdict, label: Label, sentence: str) -> Finding:
-        end = max(context.start, min(tally.through, context.open_end))
-        return Finding(name, verdict, label, share, weight, trials, context.start, end, sentence)
-
-    not_ready = not_ready_reason(name, criterion, tally, context)
-    if not_ready is not None:
-        return finding(Verdict.INCONCLUSIVE, *not_ready)
-    if share is None:
-        sentence = f"{name} has no data: neither path has had a request since {since}."
-        return finding(Verdict.INCONCLUSIVE, Label.NO_DATA, sentence)
-    if trials < criterion.min_samples:
-        minimum = number_text(criterion.min_samples)
-        sentence = f"{name} has too few samples: {number_text(trials)} of {minimum} since {since}."
-        return finding(Verdict.INCONCLUSIVE, Label.TOO_FEW, sentence)
-    split_text = (
-        f"{number_text(canary)} of {count_text(trials, 'request')} took the canary "
-        f"({percent(share, weight, 2)}) since {since}"
-    )
-    if not context.bake_over:
-        sentence = f"{name} so far: {split_text}; judged at the end of the bake."
-        return finding(Verdict.INCONCLUSIVE, Label.NOT_JUDGED, sentence)
-    low, high = allowed_range(trials, weight, criterion)
-    range_text = (
-        f"at {context.weight} % it is {number_text(low)} to {number_text(high)}, with "
-        f"{format_percent(criterion.tolerance)} of tolerance and "
-        f"{format_percent(criterion.confidence)} of what chance does"
-    )
-    if not low <= canary <= high:
-        sentence = (
-            f"{name} is off: {split_text}; {range_text}. The flag does not do what the weight "
-            "says: look for callers around it, for what falls back, and whether both metrics count "
-            "every request."
+    def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
+        """Return the function that reads the requests of both paths in one window."""
+        reader = self.reader(series)
+        canary, control = (
+            reader.points(self.criterion.metric),
+            reader.points(self.criterion.control),
         )
-        return finding(Verdict.INCONCLUSIVE, Label.BAD_DATA, sentence)
-    return finding(Verdict.PASS, Label.NOT_REFUTED, f"{name} holds: {split_text}; {range_text}.")
+
+        def measure(start: int) -> Window | None:
+            canary_count, control_count = canary.get(start, 0.0), control.get(start, 0.0)
+            total = canary_count + control_count
+            return Window(total, canary_count, canary_count / total) if total > 0 else None
+
+        return measure
+
+    def conclude(self, tally: Tally, context: Context) -> Finding:
+        """Return the finding on the counts of the step, at the end of its bake: one look.
+
+        While the rollout is on hold after that, every tick judges again, over more requests.
+        """
+        criterion = self.criterion
+        trials, canary = round(tally.samples), round(tally.amount)
+        weight = context.weight / 100
+        finding = partial(
+            self.finding,
+            context,
+            measured=canary / trials if trials else None,
+            bound=weight,
+            samples=trials,
+            end=min(tally.through, context.open_end),
+        )
+        unready = not_ready(tally, context, self.period_s)
+        if unready is not None:
+            return finding(*unready)
+        if not trials:
+            return finding(undecided(Label.NO_DATA, FindingReason.NO_REQUESTS))
+        if trials < criterion.min_samples:
+            facts: dict[str, Fact] = {"min_samples": criterion.min_samples}
+            return finding(undecided(Label.TOO_FEW, FindingReason.TOO_FEW_TO_SPLIT), facts)
+        if not context.bake_over:
+            facts = {"canary_requests": canary}
+            return finding(undecided(Label.NOT_JUDGED, FindingReason.SPLIT_SO_FAR), facts)
+        low, high = allowed_range(trials, weight, criterion)
+        facts = {
+            "canary_requests": canary,
+            "low": low,
+            "high": high,
+            "tolerance": criterion.tolerance,
+            "confidence": criterion.confidence,
+        }
+        if low <= canary <= high:
+            return finding(passed(FindingReason.SPLIT_FITS), facts)
+        return finding(undecided(Label.BAD_DATA, FindingReason.SPLIT_OFF), facts)
+
+    # --- in words ---------------------------------------------------------------------------------
+
+    def demand_text(self) -> str:
+        """Return the share that is asked for, and when it is judged."""
+        criterion = self.criterion
+        return (
+            f"{criterion.metric} of {criterion.metric} + {criterion.control} is the weight, "
+            f"within {format_percent(criterion.tolerance)} and "
+            f"{format_percent(criterion.confidence)} of chance; judged at the end of the bake, "
+            f"from {number_text(criterion.min_samples)} samples on; off it holds, and never "
+            "rolls back"
+        )
+
+    def target_text(self) -> str:
+        """Return the weight of any step, and how far off a share may be."""
+        return f"weight ± {format_percent(self.criterion.tolerance)}"
+
+    def bound_text(self, bound: float) -> str:
+        """Return the weight, and how far off a share may be."""
+        return f"{percent(bound, bound, 0)} ± {format_percent(self.criterion.tolerance)}"
+
+    def value_text(self, value: float, bound: float) -> str:
+        """Return the share of requests on the canary."""
+        return percent(value, bound, 2)
 
 
 def allowed_range(trials: int, weight: float, criterion: Share) -> tuple[int, int]:

@@ -1,0 +1,295 @@
+"""What a criterion of any kind does: it says what it reads, folds it, and concludes a finding.
+
+Each kind is a class in `kinds/`, named by `judged_by` of its policy model. Everything that is asked
+of one kind and not of another is a method here, so that no other module matches on kinds.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from types import MappingProxyType
+from typing import ClassVar, Final, Generic, TypeAlias, TypeVar
+
+from controller.core.judge.evidence import (
+    BaselineMeasurement,
+    NonMetricEvidence,
+    SequentialResult,
+    Tally,
+)
+from controller.core.judge.findings import Fact, Finding, FindingReason, Label, Verdict
+from controller.core.judge.series import NO_SERIES, Measure, Reader, no_window, series_key
+from controller.core.judge.tally import fold
+from controller.core.judge.text import number
+from controller.core.observation import LogQuery, QueryStatus, Series, Span
+from controller.core.policy import Criterion, Metric, Policy
+from controller.core.policy.kinds import load
+
+C = TypeVar("C", bound=Criterion)
+
+Outcome: TypeAlias = tuple[Verdict, Label, str]
+"""Verdict, label and reason of a finding."""
+
+_NO_FACTS: Final[Mapping[str, Fact]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a criterion is judged with in addition to its tally.
+
+    start, closed_end, open_end: begin of the first window, end of the settled time, and end of what
+    was read, unix seconds.
+    bake_over: the bake is over and its data are settled to the end.
+    weight: percent on the canary.
+    incomplete: a series that was not answered in full, with its name; None when all were.
+    series: the data since the seal, by key. search_span: where log events were searched for.
+    non_metric: alarms and sign-offs. result: what the evidence of the whole rollout says.
+    """
+
+    start: int
+    closed_end: int
+    open_end: int
+    bake_over: bool
+    weight: int
+    incomplete: tuple[str, Series] | None = None
+    series: Mapping[str, Series] = field(default_factory=dict)
+    search_span: Span = Span(0, 0)
+    non_metric: NonMetricEvidence = field(default_factory=NonMetricEvidence)
+    result: SequentialResult | None = None
+
+
+@dataclass(frozen=True)
+class Kind(Generic[C]):
+    """One criterion of a policy, and how criteria of its kind are judged.
+
+    baseline: what was read of the stable path before the start; None where nothing was.
+
+    has_windows: closed windows are folded into a tally. folds_partial: also those of an answer that
+    is not complete. samples_field: the field that says how many samples a pass needs; empty without
+    one. counts_both_paths: samples are requests of both paths.
+    """
+
+    name: str
+    criterion: C
+    policy: Policy
+    baseline: BaselineMeasurement | None = None
+
+    has_windows: ClassVar[bool] = True
+    folds_partial: ClassVar[bool] = False
+    samples_field: ClassVar[str] = ""
+    counts_both_paths: ClassVar[bool] = False
+
+    # --- what is read -----------------------------------------------------------------------------
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """The metrics of the policy, by name."""
+        return self.policy.metrics
+
+    @property
+    def period_s(self) -> int:
+        """Length of one window in seconds."""
+        return int(self.criterion.window.total_seconds())
+
+    def statistics(self) -> list[tuple[str, str]]:
+        """Return metric name and statistic of every series that is read."""
+        return [(name, self.metrics[name].statistic) for _, name in self.criterion.references()]
+
+    @cached_property
+    def series_keys(self) -> list[tuple[str, str, str]]:
+        """Metric name, statistic and series key of every series that is read."""
+        return [
+            (name, statistic, series_key(name, statistic, self.period_s))
+            for name, statistic in self.statistics()
+        ]
+
+    def alarms(self) -> tuple[str, ...]:
+        """Return the names and ARNs of the alarms that are read."""
+        return ()
+
+    def log_queries(self, sealed: int, judged_span: Span) -> Iterator[tuple[str, LogQuery]]:
+        """Yield the log queries of a tick, by series key.
+
+        sealed: end of the sealed time, unix seconds. judged_span: the judged and settled time of
+        the step.
+        """
+        yield from ()
+
+    def search_span(self, sealed: int, judged_span: Span) -> Span | None:
+        """Return where one tick searches a log for events; None where no log is searched."""
+        return None
+
+    def answers(self, series: Mapping[str, Series], searched: Span | None) -> dict[str, Series]:
+        """Return the answers to everything that was read, by a name for people."""
+        return {
+            f"{metric} ({statistic})": series.get(key, NO_SERIES)
+            for metric, statistic, key in self.series_keys
+        }
+
+    def sealed_keys(self) -> list[str]:
+        """Return the keys of the series whose sealed part is not read again."""
+        return [key for _, _, key in self.series_keys]
+
+    # --- how windows add up -----------------------------------------------------------------------
+
+    def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
+        """Return the function that reads one window out of `series`.
+
+        has_traffic: whether the canary has a weight above 0; without one, its missing datapoints
+        are not below a lower bound.
+        """
+        return no_window
+
+    def reader(self, series: Mapping[str, Series]) -> Reader:
+        """Return a reader of `series` in windows of this criterion."""
+        return Reader(self.metrics, series, self.period_s)
+
+    def fold(self, tally: Tally, measure: Measure, starts: Sequence[int]) -> Tally:
+        """Return `tally` with the windows at `starts` folded in, in order."""
+        return fold(tally, measure, starts, self.period_s)
+
+    def after_loss(self, tally: Tally) -> Tally:
+        """Return `tally` after windows were given up, with no more of the past than is needed."""
+        return tally
+
+    @property
+    def look_back(self) -> timedelta | None:
+        """How much of the time before a start can fail; None where that time says nothing."""
+        return None
+
+    @property
+    def counts_open_windows(self) -> bool:
+        """True when a window that is still open can be over its bound for good."""
+        return False
+
+    # --- what follows -----------------------------------------------------------------------------
+
+    def conclude(self, tally: Tally, context: Context) -> Finding:
+        """Return the finding on the tally of the step."""
+        raise NotImplementedError
+
+    def finding(
+        self,
+        context: Context,
+        outcome: Outcome,
+        facts: Mapping[str, Fact] = _NO_FACTS,
+        *,
+        measured: float | None = None,
+        bound: float = 0.0,
+        samples: float = 0,
+        end: int = 0,
+    ) -> Finding:
+        """Return a finding on the time from the start of the step to `end`, unix seconds."""
+        verdict, label, reason = outcome
+        return Finding(
+            criterion=self.name,
+            kind=self.criterion.kind,
+            verdict=verdict,
+            label=label,
+            reason=reason,
+            measured=measured,
+            bound=bound,
+            samples=int(samples),
+            start=context.start,
+            end=max(context.start, end),
+            facts=dict(facts),
+            gates=self.criterion.gating,
+        )
+
+    # --- what traffic it needs, for a power analysis ----------------------------------------------
+
+    @property
+    def min_samples(self) -> int | None:
+        """Samples without which nothing passes; None where traffic is not what decides."""
+        return getattr(self.criterion, self.samples_field) if self.samples_field else None
+
+    @property
+    def compares_paths(self) -> bool:
+        """True when both paths are compared minute by minute, so that both need requests."""
+        return False
+
+    @property
+    def allowed_failures(self) -> float:
+        """The share of requests that may fail; 0.0 for a criterion without such a share."""
+        return 0.0
+
+    # --- what it asks for, in words ---------------------------------------------------------------
+
+    def demand_text(self) -> str:
+        """Return what the criterion asks for and how it is judged, in one line."""
+        return f"a criterion of the kind {self.criterion.kind}"
+
+    def target_text(self) -> str:
+        """Return what the criterion asks for, in a few characters, before its first finding."""
+        return self.bound_text(0.0)
+
+    def bound_text(self, bound: float) -> str:
+        """Return the bound of a finding, and on which side of it the criterion passes."""
+        return number(bound, bound)
+
+    def value_text(self, value: float, bound: float) -> str:
+        """Return the measured value of a finding; it has enough digits to differ from the bound."""
+        return number(value, bound)
+
+
+def kind_of(
+    name: str, criterion: C, policy: Policy, baseline: BaselineMeasurement | None = None
+) -> Kind[C]:
+    """Return the kind of `criterion`, with the name that `policy` gives it."""
+    kind: Kind[C] = load(criterion.judged_by)(name, criterion, policy, baseline)
+    return kind
+
+
+def kinds_of(
+    policy: Policy,
+    criteria: Mapping[str, Criterion],
+    baselines: Mapping[str, BaselineMeasurement],
+) -> Iterator[Kind[Criterion]]:
+    """Yield the kind of each of `criteria`."""
+    for name, criterion in criteria.items():
+        yield kind_of(name, criterion, policy, baselines.get(name))
+
+
+def passed(reason: str, label: Label = Label.NOT_REFUTED) -> Outcome:
+    """Return the outcome of a criterion that passes."""
+    return Verdict.PASS, label, reason
+
+
+def failed(reason: str) -> Outcome:
+    """Return the outcome of a criterion that fails."""
+    return Verdict.FAIL, Label.REFUTED, reason
+
+
+def undecided(label: Label, reason: str) -> Outcome:
+    """Return the outcome of a criterion that neither passes nor fails."""
+    return Verdict.INCONCLUSIVE, label, reason
+
+
+def not_ready(
+    tally: Tally, context: Context, window_s: int
+) -> tuple[Outcome, dict[str, Fact]] | None:
+    """Return why nothing can be judged yet, whatever the tally says; None when it can."""
+    if context.incomplete is not None:
+        facts = query_facts(*context.incomplete)
+        return undecided(Label.QUERY_FAILED, FindingReason.QUERY_FAILED), facts
+    if tally.windows + tally.empty + tally.unknown + tally.lost == 0:
+        return undecided(Label.NOT_JUDGED, FindingReason.NO_WINDOW_YET), {"window_s": window_s}
+    return None
+
+
+def query_facts(name: str, series: Series) -> dict[str, Fact]:
+    """Return which series was not answered in full, and what the source said."""
+    return {"series": name, "answer": str(series.answer), "message": series.message}
+
+
+def incomplete_series(answers: Mapping[str, Series]) -> tuple[str, Series] | None:
+    """Return the first series that was not answered in full, by name; None when all were."""
+    return next(
+        ((name, one) for name, one in answers.items() if one.answer is not QueryStatus.COMPLETE),
+        None,
+    )
+
+
+def is_complete(series: Mapping[str, Series], keys: Iterable[str]) -> bool:
+    """Tell whether every series of `keys` was answered in full."""
+    return all(series.get(key, NO_SERIES).answer is QueryStatus.COMPLETE for key in keys)

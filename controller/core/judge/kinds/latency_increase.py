@@ -1,0 +1,317 @@
+"""Criteria of kind `latency_increase`: a latency is at most `max_increase` above its baseline.
+
+SC-003 is one of them. The threshold judge compares means weighted by their samples, at the end of
+the bake; the sequential judge counts slow requests.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from functools import cached_property, partial
+from math import inf
+from typing import ClassVar
+
+from controller.core.judge.evidence import IntervalTotals, Tally
+from controller.core.judge.findings import Fact, Finding, FindingReason, Label
+from controller.core.judge.kind import Context, failed, not_ready, passed, undecided
+from controller.core.judge.latency_tail import Limits, TailKind
+from controller.core.judge.sequential import MinuteRatios, TestPart, paired_counts, ratio
+from controller.core.judge.series import SAMPLE_COUNT, Measure, Window
+from controller.core.judge.text import percent
+from controller.core.judge.windows import RATE_DIGITS
+from controller.core.observation import Series
+from controller.core.policy import (
+    ConcurrentBaseline,
+    FixedBaseline,
+    FrozenBaseline,
+    LatencyIncrease,
+)
+from controller.core.stats import binomial, dispersion, two_sample
+from controller.core.stats.combined_tests import ControlState
+from controller.core.units import clock_text, format_duration, format_percent, number_text
+
+# 420 ms over 400 ms is 5 % and a few parts in 1e16: rounding is no increase.
+_ROUNDING = 1e-9
+# Part of the budget of false rollbacks.
+_PART = 3.0
+# A minute counts as no more requests than this: a deviation of 1 % is no proof.
+_MAX_EFFECTIVE_REQUESTS = 300
+# Part of a control's counts that is left after a minute: half of them in 23 minutes.
+_CONTROL_DECAY = 0.97
+# Weight of the prior share of slow requests of a control, in requests.
+_PRIOR_REQUESTS = 50.0
+# Dispersion of a latency for which it was not measured.
+_DEFAULT_DISPERSION = 3.0
+
+
+class LatencyIncreaseKind(TailKind[LatencyIncrease]):
+    """A latency against a fixed, a frozen or a concurrent baseline."""
+
+    samples_field: ClassVar[str] = "min_samples"
+
+    # --- what is read -----------------------------------------------------------------------------
+
+    def statistics(self) -> list[tuple[str, str]]:
+        """Return the series of slow requests, or those of the latencies and their samples.
+
+        A frozen baseline is read once, before the start.
+        """
+        if self.limits is not None:
+            return self.tail_statistics(self.limits)
+        names = [self.criterion.metric]
+        if isinstance(self.criterion.baseline, ConcurrentBaseline):
+            names.append(self.criterion.baseline.concurrent)
+        values = [(name, self.metrics[name].statistic) for name in names]
+        return values + [(name, SAMPLE_COUNT) for name in names]
+
+    @cached_property
+    def limits(self) -> Limits | None:
+        """What slow means; None for the threshold judge, and before the baseline was read."""
+        criterion, value = self.criterion, self._stored_value
+        if not criterion.sequential or value is None:
+            return None
+        pass_limit = value * (1 + criterion.max_increase)
+        if isinstance(criterion.baseline, ConcurrentBaseline):
+            return Limits(pass_limit, pass_limit, criterion.baseline.concurrent, value)
+        return Limits(pass_limit, pass_limit * (1 + criterion.allowance))
+
+    @property
+    def _stored_value(self) -> float | None:
+        """The value of the baseline that was known before the start."""
+        if isinstance(self.criterion.baseline, FixedBaseline):
+            return self.criterion.baseline.fixed
+        return None if self.baseline is None else self.baseline.value
+
+    # --- windows ----------------------------------------------------------------------------------
+
+    def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
+        """Return the function that reads the latency, or the slow requests, of one window."""
+        reader = self.reader(series)
+        if self.limits is not None:
+            return self.measure_tail(self.limits, reader)
+        values, counts = reader.values_and_counts(self.criterion.metric)
+        if isinstance(self.criterion.baseline, ConcurrentBaseline):
+            control, control_counts = reader.values_and_counts(self.criterion.baseline.concurrent)
+        else:
+            control, control_counts = {}, {}
+
+        def measure(start: int) -> Window | None:
+            value, count = values.get(start), counts.get(start, 0.0)
+            if value is None or count <= 0:
+                return None
+            if not self.compares_paths:
+                return Window(count, value * count, value)
+            control_value, control_count = control.get(start), control_counts.get(start, 0.0)
+            if control_value is None or control_count <= 0:
+                return None  # a window without its control compares with nothing
+            control_amount = control_value * control_count
+            return Window(count, value * count, value, False, control_count, control_amount)
+
+        return measure
+
+    def conclude(self, tally: Tally, context: Context) -> Finding:
+        """Return the finding on the latency of the step, or on the evidence of the rollout."""
+        if context.result is not None:
+            return self.conclude_evidence(tally, context, context.result)
+        return self._conclude_mean(tally, context)
+
+    # --- judge: threshold -------------------------------------------------------------------------
+
+    def _conclude_mean(self, tally: Tally, context: Context) -> Finding:
+        criterion, end = self.criterion, min(tally.through, context.open_end)
+        baseline, control_samples = self._compared_with(tally)
+        increase = (
+            tally.amount / tally.samples / baseline - 1 if tally.samples and baseline else None
+        )
+        finding = partial(
+            self.finding,
+            context,
+            measured=increase,
+            bound=criterion.max_increase,
+            samples=tally.samples,
+            end=end,
+        )
+        unready = not_ready(tally, context, self.period_s)
+        if unready is not None:
+            return finding(*unready)
+        facts: dict[str, Fact] = {"metric": criterion.metric, "unit": self.metric.unit}
+        if increase is None or baseline is None:
+            return finding(undecided(Label.NO_DATA, FindingReason.NOTHING_TO_COMPARE), facts)
+        if min(tally.samples, control_samples) < criterion.min_samples:
+            facts |= {
+                "fewest_samples": min(tally.samples, control_samples),
+                "fewest_on": "canary" if tally.samples <= control_samples else "baseline",
+                "min_samples": criterion.min_samples,
+            }
+            return finding(undecided(Label.TOO_FEW, FindingReason.TOO_FEW_TO_COMPARE), facts)
+        facts |= {"baseline": baseline, "requests": tally.samples}
+        if not context.bake_over:
+            outcome = undecided(Label.NOT_JUDGED, FindingReason.INCREASE_SO_FAR)
+        elif increase > criterion.max_increase + _ROUNDING:
+            outcome = failed(FindingReason.INCREASE_BEYOND)
+        else:
+            outcome = passed(FindingReason.INCREASE_WITHIN)
+        return finding(outcome, facts)
+
+    def _compared_with(self, tally: Tally) -> tuple[float | None, float]:
+        """Return the value to compare with and its samples; inf samples for a fixed value."""
+        if isinstance(self.criterion.baseline, FixedBaseline):
+            return self.criterion.baseline.fixed, inf
+        if self.baseline is not None:
+            return self.baseline.value, self.baseline.samples
+        if tally.control_samples:
+            return tally.control_amount / tally.control_samples, tally.control_samples
+        return None, 0.0
+
+    # --- judge: sequential ------------------------------------------------------------------------
+
+    @property
+    def lacks_baseline(self) -> bool:
+        """True when the baseline was not read, so that nothing says what slow means."""
+        return self.limits is None
+
+    @property
+    def _known_slow_share(self) -> float:
+        """The share of requests that were slower then, and its uncertainty, where it was read."""
+        stored = self.baseline
+        frozen = isinstance(self.criterion.baseline, FrozenBaseline)
+        if not frozen or stored is None or stored.share is None:
+            return super()._known_slow_share
+        return two_sample.baseline_share_bound(stored.share, stored.samples, stored.dispersion)
+
+    @property
+    def compares_paths(self) -> bool:
+        """True for a concurrent baseline."""
+        return isinstance(self.criterion.baseline, ConcurrentBaseline)
+
+    @property
+    def allowed_increase(self) -> float:
+        """The increase of the latency that is allowed."""
+        return self.criterion.max_increase
+
+    @property
+    def rollback_factor(self) -> float:
+        """The increase that is allowed, on top of what the baseline may have drifted."""
+        return (1 + self.criterion.max_increase) * (1 + self.criterion.allowance)
+
+    def tests(self) -> Iterator[TestPart]:
+        """Yield the test of slow requests."""
+        yield TestPart(self.name, _PART, 3)
+
+    def minute_ratios(
+        self, window: Window, control: ControlState, *, judged: bool
+    ) -> tuple[list[MinuteRatios], ControlState]:
+        """Return the ratios against the control of the same minute, or against a stored baseline.
+
+        The usual share of the control is from earlier minutes; a stored baseline allows for its
+        own uncertainty.
+        """
+        if not judged:
+            return [], control
+        allowed = self.allowed_slow_share
+        if isinstance(self.criterion.baseline, ConcurrentBaseline):
+            pair = paired_counts(window)
+            control_share = (control.slow + allowed * _PRIOR_REQUESTS) / (
+                control.requests + _PRIOR_REQUESTS
+            )
+            ratios = two_sample.log_ratios(pair, control_share)
+            samples = min(pair.requests, pair.control_requests)
+            requests = control.requests + pair.control_requests
+            slow = control.slow + pair.control_slow
+            control = ControlState(_CONTROL_DECAY * requests, _CONTROL_DECAY * slow)
+        else:
+            shares = binomial.effects(allowed)
+            samples = window.samples
+            ratios = binomial.log_ratios(samples, window.fail_amount, allowed, shares)
+        phi = dispersion.cap_effective_samples(
+            self._dispersion(samples), samples, _MAX_EFFECTIVE_REQUESTS
+        )
+        return [MinuteRatios(self.name, ratios, phi)], control
+
+    def _dispersion(self, requests: float) -> float:
+        """Return the dispersion of a minute with `requests`, as the blocks of the baseline had."""
+        if self.baseline is not None:
+            return dispersion.minute_dispersion(self.baseline, requests)
+        return _DEFAULT_DISPERSION if isinstance(self.criterion.baseline, FixedBaseline) else 1.0
+
+    def step_share(self, tally: Tally) -> tuple[float | None, float]:
+        """Return the share of slow requests, and that of the control or the share allowed."""
+        measured, allowed = super().step_share(tally)
+        if self.limits is None or not self.limits.control_metric:
+            return measured, allowed
+        return measured, ratio(tally.control_amount, tally.control_samples) or 0.0
+
+    def fewest_samples(self, tally: Tally) -> float:
+        """Return the requests of the step, on the path that has fewer where two are compared."""
+        if self.limits is None or not self.limits.control_metric:
+            return tally.samples
+        return min(tally.samples, tally.control_samples)
+
+    def totals_facts(self, totals: IntervalTotals) -> dict[str, Fact]:
+        """Return slow requests and limits of the paths that are compared."""
+        limits, criterion = self.limits, self.criterion
+        if limits is None:
+            return {"form": "no baseline"}
+        facts = self.slow_facts(totals, limits.pass_limit)
+        facts |= {"factor": 1 + criterion.max_increase, "statistic": self.metric.statistic}
+        if self.percentiles is not None:
+            facts["read_between"] = "percentiles"
+        if limits.control_metric:
+            return facts | {
+                "form": "slow against control",
+                "control_limit": limits.control_limit,
+                "control_slow": totals.control_amount,
+                "control_requests": totals.control_requests,
+            }
+        if totals.fail_amount < totals.amount:
+            facts |= {"limit": limits.fail_limit, "slow": totals.fail_amount}
+            facts["drift"] = criterion.allowance
+        frozen = isinstance(criterion.baseline, FrozenBaseline)
+        return facts | {"form": "slow against frozen" if frozen else "slow against fixed"}
+
+    # --- in words ---------------------------------------------------------------------------------
+
+    def demand_text(self) -> str:
+        """Return the increase that is allowed, the baseline, and when it is judged."""
+        criterion, limit = self.criterion, format_percent(self.criterion.max_increase)
+        return (
+            f"{criterion.metric} at most {limit} above {self._baseline_text}; judged at the end of "
+            f"the bake over windows of {format_duration(criterion.over)}, from "
+            f"{number_text(criterion.min_samples)} samples on"
+        )
+
+    @property
+    def _baseline_text(self) -> str:
+        match self.criterion.baseline:
+            case FixedBaseline(fixed=value):
+                return f"{number_text(value)} {self.metric.unit}".rstrip()
+            case ConcurrentBaseline(concurrent=name):
+                return f"{name} of the same time"
+            case FrozenBaseline(frozen=name, over=timedelta() as over):
+                return f"{name} of the {format_duration(over)} before the start"
+            case FrozenBaseline(frozen=name, from_=begin, to=end):
+                window = " to ".join(clock_text(moment) for moment in (begin, end) if moment)
+                return f"{name} from {window}"
+
+    def target_text(self) -> str:
+        """Return the increase that is allowed."""
+        return self._increase_text(self.criterion.max_increase)
+
+    def bound_text(self, bound: float) -> str:
+        """Return the share of slow requests, or the increase, that is allowed."""
+        if self._counts_slow:
+            return f"≤ {format_percent(bound, 2)} slow"
+        return self._increase_text(bound)
+
+    def value_text(self, value: float, bound: float) -> str:
+        """Return the share of slow requests, or the increase with its sign."""
+        if self._counts_slow:
+            return f"{percent(value, bound, 1)} slow"
+        return f"{'+' if value >= 0 else '-'}{percent(abs(value), bound, 1)}"
+
+    @property
+    def _counts_slow(self) -> bool:
+        return self.criterion.sequential and self.metric.percentile is not None
+
+    @staticmethod
+    def _increase_text(increase: float) -> str:
+        return f"≤ +{percent(increase, increase, RATE_DIGITS)}"

@@ -1,0 +1,67 @@
+"""Criteria of other packages that compare one value of each window with a bound."""
+
+from collections.abc import Mapping
+from math import isfinite
+
+from controller.core.judge.series import INCONSISTENT, Measure, Window
+from controller.core.judge.text import number
+from controller.core.judge.windows import WindowKind
+from controller.core.observation import Series
+from controller.core.policy import MeasuredCriterion
+from controller.core.units import number_text
+
+
+class MeasuredKind(WindowKind[MeasuredCriterion]):
+    """The value that the criterion computes from the datapoints of a window."""
+
+    def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
+        """Return the function that computes the value of one window."""
+        criterion, reader = self.criterion, self.reader(series)
+        points = {name: reader.points(name) for _, name in criterion.references()}
+
+        def measure(start: int) -> Window | None:
+            found = {name: one[start] for name, one in points.items() if start in one}
+            try:
+                value = criterion.value(found)
+                if value is None:
+                    return None
+                measured, samples = map(float, value)
+            except Exception:  # noqa: BLE001 - a package's fault keeps no other criterion from failing
+                return INCONSISTENT
+            if not (isfinite(measured) and isfinite(samples)):
+                return INCONSISTENT
+            return Window(samples, measured, measured, criterion.breaches(measured))
+
+        return measure
+
+    @property
+    def limit(self) -> float:
+        """The bound that every window is compared with."""
+        return self.criterion.bound
+
+    @property
+    def is_maximum(self) -> bool:
+        """True when the bound is the largest value that holds."""
+        return self.criterion.is_maximum
+
+    @property
+    def subject(self) -> str:
+        """What the package calls the value."""
+        return self.criterion.subject
+
+    @property
+    def unit(self) -> str:
+        """The unit that the package gives the value."""
+        return self.criterion.unit
+
+    # --- in words ---------------------------------------------------------------------------------
+
+    def demand_text(self) -> str:
+        """Return the bound, and how windows are judged."""
+        side = "at most" if self.is_maximum else "at least"
+        bound = f"{number_text(self.limit)} {self.unit}".rstrip()
+        return f"{self.subject} {side} {bound}; {self.windows_text}"
+
+    def value_text(self, value: float, bound: float) -> str:
+        """Return the value with its unit."""
+        return f"{number(value, bound)} {self.unit}".rstrip()

@@ -1,0 +1,200 @@
+"""Criteria of kind `success_rate`: the share of requests that did not fail is at least `min`.
+
+SC-004 is one of them. Counts of the stable path excuse an outage that both paths share, for a
+quarter of an hour.
+"""
+
+from collections.abc import Iterator, Mapping
+from math import ceil, log
+from typing import ClassVar
+
+from controller.core.judge.evidence import IntervalTotals, Tally
+from controller.core.judge.findings import FRACTION, Fact, Finding, FindingReason, Label
+from controller.core.judge.kind import Context, Outcome, passed, undecided
+from controller.core.judge.sequential import (
+    MinuteRatios,
+    SequentialKind,
+    TestPart,
+    paired_counts,
+    ratio,
+)
+from controller.core.judge.series import INCONSISTENT, Measure, Window, no_window
+from controller.core.judge.windows import WindowKind
+from controller.core.observation import Series
+from controller.core.policy import SuccessRate
+from controller.core.stats import success_rate
+from controller.core.stats.binomial import (
+    CONFIDENCE,
+    failure_bound,
+    log_e_value_below,
+    requests_to_prove,
+    rules_out,
+    upper_bound,
+    zero_failure_sample_size,
+)
+from controller.core.stats.combined_tests import ControlState
+from controller.core.units import format_percent
+
+# Parts of the budget of false rollbacks.
+_BREAKER_PART, _OBJECTIVE_PART = 2.0, 4.0
+# An e-value of 20: 95 % confidence, however often one looks.
+_PROOF_THRESHOLD = log(20)
+
+
+class SuccessRateKind(SequentialKind[SuccessRate], WindowKind[SuccessRate]):
+    """A success rate, judged window by window or by the evidence of every minute."""
+
+    samples_field: ClassVar[str] = "min_samples"
+
+    # --- windows ----------------------------------------------------------------------------------
+
+    def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
+        """Return the function that reads requests and failures of one window."""
+        criterion, reader = self.criterion, self.reader(series)
+        capped = criterion.sequential
+        canary = reader.failure_counter(criterion.total, criterion.failures, capped=capped)
+        control = (
+            no_window
+            if criterion.control is None
+            else reader.failure_counter(
+                criterion.control.total, criterion.control.failures, capped=capped
+            )
+        )
+
+        def measure(start: int) -> Window | None:
+            counts = canary(start)
+            if counts is None:
+                return None
+            total, failures = counts
+            if failures < 0:
+                return INCONSISTENT
+            rate = (total - failures) / total  # one rounding: exactly `min` is never a breach
+            control_counts = control(start)
+            if control_counts is None or control_counts[1] < 0:  # bad data excuse nothing
+                control_counts = 0.0, 0.0
+            return Window(total, failures, rate, rate < criterion.min, *control_counts)
+
+        return measure
+
+    def conclude(self, tally: Tally, context: Context) -> Finding:
+        """Return the finding on the failures of the step, or of the whole rollout."""
+        if context.result is not None:
+            return self.conclude_evidence(tally, context, context.result)
+        return self.conclude_windows(tally, context)
+
+    # --- judge: threshold -------------------------------------------------------------------------
+
+    @property
+    def limit(self) -> float:
+        """The lowest share that holds."""
+        return self.criterion.min
+
+    @property
+    def is_maximum(self) -> bool:
+        """False: the share must not be lower."""
+        return False
+
+    @property
+    def subject(self) -> str:
+        """What the share is called."""
+        return "success"
+
+    @property
+    def unit(self) -> str:
+        """A share is shown as a percent."""
+        return FRACTION
+
+    def count_facts(self, tally: Tally) -> dict[str, Fact]:
+        """Return the failures, and the failure rate that they leave possible.
+
+        The rate is left out where it meets the objective at 95 % confidence.
+        """
+        failures, requests = ceil(tally.amount), int(tally.samples)
+        facts: dict[str, Fact] = {"failures": tally.amount}
+        if rules_out(self.allowed_failures, failures, requests):
+            return facts
+        facts |= {"possible_share": failure_bound(failures, requests), "confidence": CONFIDENCE}
+        if self.allowed_failures > 0:
+            facts["proof_requests"] = zero_failure_sample_size(self.allowed_failures)
+        return facts
+
+    # --- judge: sequential ------------------------------------------------------------------------
+
+    def tests(self) -> Iterator[TestPart]:
+        """Yield the breaker, which also judges the warm-up, and the test of the objective."""
+        yield TestPart(f"{self.name}/breaker", _BREAKER_PART, 2)
+        yield TestPart(f"{self.name}/objective", _OBJECTIVE_PART, 5)
+
+    def minute_ratios(
+        self, window: Window, control: ControlState, *, judged: bool
+    ) -> tuple[list[MinuteRatios], ControlState]:
+        """Return the ratios of both tests, and the control's outage so far."""
+        allowed, pair = self.allowed_failures, paired_counts(window)
+        after = success_rate.update_control(
+            control, pair.control_requests, pair.control_slow, allowed
+        )
+        breaker = success_rate.breaker_log_ratios(pair, allowed, control, after)
+        ratios = [MinuteRatios(f"{self.name}/breaker", breaker)]
+        if judged:
+            objective = success_rate.log_ratios(pair, allowed, control, after)
+            ratios.append(MinuteRatios(f"{self.name}/objective", objective))
+        return ratios, after
+
+    def step_share(self, tally: Tally) -> tuple[float | None, float]:
+        """Return the share of requests of the step that did not fail, and the lowest that holds."""
+        return ratio(tally.samples - tally.amount, tally.samples), self.criterion.min
+
+    def keeps_bound(self, measured: float, bound: float) -> bool:
+        """Tell whether the share is high enough."""
+        return measured >= bound
+
+    def totals_facts(self, totals: IntervalTotals) -> dict[str, Fact]:
+        """Return failures and requests of both paths."""
+        return {
+            "form": "failures",
+            "failures": totals.amount,
+            "requests": totals.requests,
+            "allowed_share": self.allowed_failures,
+            "control_failures": totals.control_amount,
+            "control_requests": totals.control_requests,
+        }
+
+    def conclude_kept_bound(
+        self, tally: Tally, context: Context
+    ) -> tuple[Outcome, dict[str, Fact]]:
+        """Return `proven` where a share below `min` is ruled out; else what that would take."""
+        facts = self.step_facts(tally, context)
+        if (
+            log_e_value_below(tally.samples, tally.amount, self.allowed_failures)
+            >= _PROOF_THRESHOLD
+        ):
+            return passed(FindingReason.PROVEN, Label.PROVEN), facts
+        failures, requests = round(tally.amount), round(tally.samples)
+        facts["possible_share"] = upper_bound(requests, failures)
+        if not self.requires_proof:
+            return passed(FindingReason.RATE_NOT_REFUTED), facts
+        facts["proof_requests"] = requests_to_prove(self.allowed_failures, failures)
+        return undecided(Label.TOO_FEW, FindingReason.NOT_PROVEN_YET), facts
+
+    @property
+    def provable_share(self) -> float:
+        """The failure rate that enough requests without a failure rule out."""
+        return self.allowed_failures
+
+    @property
+    def requires_proof(self) -> bool:
+        """True for `assurance: proven`."""
+        return self.criterion.assurance == "proven"
+
+    @property
+    def allowed_failures(self) -> float:
+        """The share of requests that may fail."""
+        return 1 - self.criterion.min
+
+    # --- in words ---------------------------------------------------------------------------------
+
+    def demand_text(self) -> str:
+        """Return the share that is asked for, and how windows are judged."""
+        criterion, failures = self.criterion, " + ".join(self.criterion.failures)
+        share = format_percent(criterion.min)
+        return f"at least {share} of {criterion.total} without {failures}; {self.windows_text}"

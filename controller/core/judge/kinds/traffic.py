@@ -1,0 +1,74 @@
+"""Criteria of kind `traffic`: requests arrived on the canary."""
+
+from collections.abc import Mapping
+from functools import partial
+from math import exp
+from typing import ClassVar
+
+from controller.core.judge.evidence import Tally
+from controller.core.judge.findings import Finding, FindingReason, Label
+from controller.core.judge.kind import Context, Kind, failed, not_ready, passed, undecided
+from controller.core.judge.sequential import SILENCE_SIGNIFICANCE
+from controller.core.judge.series import Measure, Window
+from controller.core.observation import Series
+from controller.core.policy import Traffic
+
+
+class TrafficKind(Kind[Traffic]):
+    """Requests of the canary, with those of the stable path as a control."""
+
+    samples_field: ClassVar[str] = "min"
+
+    def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
+        """Return the function that reads the requests of one window."""
+        reader = self.reader(series)
+        values = reader.points(self.criterion.metric)
+        control = {} if self.criterion.control is None else reader.points(self.criterion.control)
+
+        def measure(start: int) -> Window | None:
+            count, control_count = values.get(start), control.get(start, 0.0)
+            if count is None and not control_count:
+                return None
+            canary = count or 0.0
+            return Window(canary, canary, canary, False, control_count, control_count)
+
+        return measure
+
+    def conclude(self, tally: Tally, context: Context) -> Finding:
+        """Return `pass` for enough requests, and `fail` for a silence that chance rules out."""
+        minimum, count, control = self.criterion.min, tally.amount, tally.control_amount
+        finding = partial(
+            self.finding,
+            context,
+            measured=count,
+            bound=float(minimum),
+            samples=max(0, count),
+            end=min(tally.through, context.open_end),
+        )
+        unready = not_ready(tally, context, self.period_s)
+        if unready is not None:
+            return finding(*unready)
+        if count >= minimum:
+            return finding(passed(FindingReason.REQUESTS_ARRIVED))
+        if not count and control and context.weight < 100:
+            expected = control * context.weight / (100 - context.weight)
+            if exp(-expected) < SILENCE_SIGNIFICANCE:  # Poisson: P(0 requests | expected)
+                facts = {"expected": expected, "control_requests": control}
+                return finding(failed(FindingReason.CANARY_UNREACHED), facts)
+        return finding(undecided(Label.NO_DATA, FindingReason.TOO_FEW_ARRIVED))
+
+    # --- in words ---------------------------------------------------------------------------------
+
+    def demand_text(self) -> str:
+        """Return how many requests are asked for."""
+        criterion = self.criterion
+        control = f", held against {criterion.control}" if criterion.control else ""
+        return f"at least {criterion.min} {criterion.metric} in the step{control}"
+
+    def target_text(self) -> str:
+        """Return how many requests are asked for."""
+        return self.bound_text(float(self.criterion.min))
+
+    def bound_text(self, bound: float) -> str:
+        """Return how many requests are asked for."""
+        return f"≥ {super().bound_text(bound)}"

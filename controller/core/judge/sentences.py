@@ -1,0 +1,750 @@
+"""The sentence of a finding: what was measured, the limit, and what is behind the number.
+
+One function a reason. A sentence is made from the facts of the finding alone, whenever it is shown;
+nothing is decided by it.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from math import ceil, floor, log10
+from typing import Any, Final, TypeAlias
+
+from controller.core.judge.findings import FRACTION, Finding, FindingReason
+from controller.core.judge.text import MAX_DIGITS, number, percent, time_range_text, utc_text
+from controller.core.observation import QueryStatus
+from controller.core.units import count_text, format_duration, format_percent, number_text
+
+Facts: TypeAlias = Mapping[str, Any]
+Sentence: TypeAlias = Callable[[Finding, Facts], str]
+
+
+def sentence_of(finding: Finding) -> str:
+    """Return the finding in one sentence for people, and how many windows were left out."""
+    facts = finding.facts
+    try:
+        sentence = _SENTENCES.get(finding.reason, _own_words)(finding, facts)
+        return f"{sentence} {_lost_windows(facts)}" if "lost_windows" in facts else sentence
+    except (LookupError, TypeError, ValueError, ArithmeticError):
+        # A finding that was stored by another version may have other facts: it is shown all the
+        # same, and a rollback waits for no sentence.
+        return f"{finding.criterion} {finding.verdict}: {finding.reason}."
+
+
+def _own_words(finding: Finding, facts: Facts) -> str:
+    return str(facts["text"])
+
+
+def _drain(finding: Finding, facts: Facts) -> str:
+    return f"{finding.criterion} {finding.label}: {facts['text']}"
+
+
+# --- Any criterion --------------------------------------------------------------------------------
+
+_FAILED_QUERIES: Final = {
+    QueryStatus.PARTIAL: "CloudWatch answered in part",
+    QueryStatus.ERROR: "CloudWatch did not answer",
+    QueryStatus.FORBIDDEN: "CloudWatch refused the query (cloudwatch:GetMetricData)",
+    QueryStatus.COMPLETE: "CloudWatch answered",
+}
+
+
+def query_failed_text(facts: Facts) -> str:
+    """Return which query failed, and why."""
+    detail = f": {facts['message']}" if facts["message"] else ""
+    return f"{_FAILED_QUERIES[QueryStatus(facts['answer'])]} for {facts['series']}{detail}"
+
+
+def _query_failed(finding: Finding, facts: Facts) -> str:
+    return f"{finding.criterion} cannot be judged: {query_failed_text(facts)}."
+
+
+def _no_window_yet(finding: Finding, facts: Facts) -> str:
+    window = _window(facts)
+    return f"{finding.criterion} is not judged yet: no window of {window} has closed in this step."
+
+
+def _kind_missing(finding: Finding, facts: Facts) -> str:
+    return f"{finding.criterion} is not judged: {facts['problem']}."
+
+
+def _lost_windows(facts: Facts) -> str:
+    windows = count_text(facts["lost_windows"], "window")
+    verb = "was" if facts["lost_windows"] == 1 else "were"
+    return f"{windows} of {_window(facts)} {verb} never answered and left out."
+
+
+def _window(facts: Facts) -> str:
+    return format_duration(timedelta(seconds=facts["window_s"]))
+
+
+def _since(finding: Finding) -> str:
+    return f"since {utc_text(finding.start)}"
+
+
+def _value(value: float | None, finding: Finding, facts: Facts) -> str:
+    """Return a value in its unit, with enough digits to differ from the bound."""
+    if value is None:
+        return "nothing"
+    if facts["unit"] == FRACTION:
+        return percent(value, finding.bound, 3)
+    return f"{number(value, finding.bound)} {facts['unit']}".rstrip()
+
+
+def _with_unit(value: float, facts: Facts) -> str:
+    return f"{number_text(round(value, 1))} {facts['unit']}".rstrip()
+
+
+# --- Windows against a bound ----------------------------------------------------------------------
+
+
+def _within_bound(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} holds: {_newest_value(finding, facts)}; "
+        f"{_counts(finding, facts)}{_possible_failures(finding, facts)}."
+    )
+
+
+def _breached(finding: Finding, facts: Facts) -> str:
+    side = "above" if facts["side"] == "at most" else "below"
+    span = time_range_text(facts["breach_start"], facts["breach_end"])
+    return (
+        f"{finding.criterion} fails: {facts['subject']} was {side} "
+        f"{_value(finding.bound, finding, facts)} in {_breaches(facts)}, from {span}, "
+        f"last {_value(finding.measured, finding, facts)}; {_counts(finding, facts)}."
+    )
+
+
+def _breaching(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} wavers: {_newest_value(finding, facts)}; "
+        f"{facts['breaches']:g} of {facts['failure_limit']:g} breaches in a row that fail."
+    )
+
+
+def _bad_windows(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} cannot be judged: datapoints are missing or contradict each other in "
+        f"{count_text(facts['bad_windows'], 'window')} of {_window(facts)}; check the metric "
+        "names, or set `missing: zero` where no datapoint means 0."
+    )
+
+
+def _too_few_samples(finding: Finding, facts: Facts) -> str:
+    possible = _possible_failures(finding, facts)
+    failures = f"; {count_text(facts['failures'], 'failure')}{possible}" if possible else ""
+    return (
+        f"{finding.criterion} has too few samples: {number_text(finding.samples)} of "
+        f"{number_text(facts['min_samples'])} that a pass needs; "
+        f"last {_value(finding.measured, finding, facts)}, {_limit(finding, facts)}{failures}."
+    )
+
+
+def _no_window(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} has no data: no window of {_window(facts)} {_since(finding)} had a "
+        "datapoint; check that the canary is reached, and the metric's name and dimensions."
+    )
+
+
+def _silent(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} has gone silent: no datapoint since {utc_text(facts['last_end'])}; "
+        f"{_counts(finding, facts)}."
+    )
+
+
+def _newest_value(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{facts['subject']} was {_value(finding.measured, finding, facts)} in the newest "
+        f"{_window(facts)}, {_limit(finding, facts)}"
+    )
+
+
+def _limit(finding: Finding, facts: Facts) -> str:
+    return f"{facts['side']} {_value(finding.bound, finding, facts)} asked"
+
+
+def _counts(finding: Finding, facts: Facts) -> str:
+    """Return how many requests or samples are behind the number."""
+    if "failures" not in facts:
+        return f"{count_text(finding.samples, 'sample')} {_since(finding)}"
+    failures = count_text(facts["failures"], "failure")
+    requests = count_text(finding.samples, "request")
+    return f"{failures} in {requests} {_since(finding)}"
+
+
+def _breaches(facts: Facts) -> str:
+    """Return how many windows breach; they are in a row only where each window had data."""
+    count = facts["breaches"]
+    if count == 1:
+        return f"a window of {_window(facts)}"
+    row = "in a row" if facts["breach_windows"] == count else "with data"
+    return f"{count:g} windows of {_window(facts)} {row}"
+
+
+def _possible_failures(finding: Finding, facts: Facts) -> str:
+    """Return the failure rate that the counts leave possible; empty where it meets the bound."""
+    if "possible_share" not in facts:
+        return ""
+    note = " (no number of requests shows that)"
+    if "proof_requests" in facts:
+        needed = facts["proof_requests"]
+        short = finding.samples < needed
+        note = f" (that takes {number_text(needed)} without one)" if short else ""
+    return (
+        f": at most {_rounded_up(facts['possible_share'])} fail at "
+        f"{facts['confidence'] * 100:g} % confidence, so {format_percent(finding.bound)} itself is "
+        f"not shown{note}"
+    )
+
+
+def _rounded_up(share: float) -> str:
+    """Return a share above 0 as a percent of three figures, rounded up so that it holds."""
+    scale = 10 ** (2 - floor(log10(share)))
+    return format_percent(ceil(share * scale) / scale, MAX_DIGITS)
+
+
+# --- A mean latency against a baseline ------------------------------------------------------------
+
+
+def _increase_within(finding: Finding, facts: Facts) -> str:
+    return f"{finding.criterion} holds: {_comparison(finding, facts)}."
+
+
+def _increase_beyond(finding: Finding, facts: Facts) -> str:
+    return f"{finding.criterion} fails: {_comparison(finding, facts)}."
+
+
+def _increase_so_far(finding: Finding, facts: Facts) -> str:
+    comparison = _comparison(finding, facts)
+    return f"{finding.criterion} is judged at the end of the bake; so far {comparison}."
+
+
+def _comparison(finding: Finding, facts: Facts) -> str:
+    increase, baseline = finding.measured or 0.0, facts["baseline"]
+    canary, stable = baseline * (1 + increase), baseline
+    sign, bound = "+" if increase >= 0 else "-", finding.bound
+    return (
+        f"{facts['metric']} was {_with_unit(canary, facts)} against {_with_unit(stable, facts)}, "
+        f"{sign}{percent(abs(increase), bound, 1)}, at most +{format_percent(bound)} asked; "
+        f"n = {number_text(facts['requests'])}"
+    )
+
+
+def _too_few_to_compare(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} has too few samples: {number_text(facts['fewest_samples'])} on the "
+        f"{facts['fewest_on']} of {number_text(facts['min_samples'])} that a comparison needs."
+    )
+
+
+def _nothing_to_compare(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} has no data: no window {_since(finding)} had {facts['metric']} and "
+        "its baseline."
+    )
+
+
+# --- Traffic --------------------------------------------------------------------------------------
+
+
+def _requests_arrived(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} holds: {_requests(finding)} arrived {_since(finding)}, at least "
+        f"{number_text(finding.bound)} asked."
+    )
+
+
+def _too_few_arrived(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} has no data: {_requests(finding)} {_since(finding)}, at least "
+        f"{number_text(finding.bound)} asked; the canary may not be reached."
+    )
+
+
+def _canary_unreached(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} fails: no request reached the canary while the control counted "
+        f"{count_text(facts['control_requests'], 'request')}; about "
+        f"{number_text(round(facts['expected']))} were due."
+    )
+
+
+def _requests(finding: Finding) -> str:
+    return count_text(finding.measured or 0.0, "request")
+
+
+# --- Share of traffic -----------------------------------------------------------------------------
+
+
+def _no_requests(finding: Finding, facts: Facts) -> str:
+    return f"{finding.criterion} has no data: neither path has had a request {_since(finding)}."
+
+
+def _too_few_to_split(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} has too few samples: {number_text(finding.samples)} of "
+        f"{number_text(facts['min_samples'])} {_since(finding)}."
+    )
+
+
+def _split_so_far(finding: Finding, facts: Facts) -> str:
+    split = _split(finding, facts)
+    return f"{finding.criterion} so far: {split}; judged at the end of the bake."
+
+
+def _split_fits(finding: Finding, facts: Facts) -> str:
+    return f"{finding.criterion} holds: {_split(finding, facts)}; {_split_range(finding, facts)}."
+
+
+def _split_off(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} is off: {_split(finding, facts)}; {_split_range(finding, facts)}. "
+        "The flag does not do what the weight says: look for callers around it, for what falls "
+        "back, and whether both metrics count every request."
+    )
+
+
+def _split(finding: Finding, facts: Facts) -> str:
+    share = percent(finding.measured or 0.0, finding.bound, 2)
+    return (
+        f"{number_text(facts['canary_requests'])} of {count_text(finding.samples, 'request')} took "
+        f"the canary ({share}) {_since(finding)}"
+    )
+
+
+def _split_range(finding: Finding, facts: Facts) -> str:
+    return (
+        f"at {round(finding.bound * 100)} % it is {number_text(facts['low'])} to "
+        f"{number_text(facts['high'])}, with {format_percent(facts['tolerance'])} of tolerance and "
+        f"{format_percent(facts['confidence'])} of what chance does"
+    )
+
+
+# --- Error budget ---------------------------------------------------------------------------------
+
+
+def _budget_burnt(finding: Finding, facts: Facts) -> str:
+    span = time_range_text(facts["burn_start"], facts["burn_end"])
+    return (
+        f"{finding.criterion} fails: {_budget(facts)} burnt "
+        f"{number_text(round(finding.measured or 0.0, 1))} times as fast as it may, more than "
+        f"{finding.bound:g} times, {span}; {_counts(finding, facts)}."
+    )
+
+
+def _budget_kept(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} holds: {_budget(facts)} burns {facts['rates']}, where 1 is as fast "
+        f"as it may; {_counts(finding, facts)}."
+    )
+
+
+def _budget_too_few(finding: Finding, facts: Facts) -> str:
+    requests = count_text(finding.samples, "request")
+    failures = f"{count_text(facts['failures'], 'failure')} in {requests}"
+    return (
+        f"{finding.criterion} has too few samples: {number_text(finding.samples)} of "
+        f"{number_text(facts['min_samples'])} that a pass needs; {failures}."
+    )
+
+
+def _budget_undecided(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} has too few samples: {_budget(facts)} burns more than "
+        f"{facts['factor']:g} times as fast as it may, and {facts['long']} have "
+        f"{number_text(facts['long_requests'])} of {number_text(facts['min_samples'])} requests "
+        f"that a fail needs; {_counts(finding, facts)}."
+    )
+
+
+def _budget_bad_counts(finding: Finding, facts: Facts) -> str:
+    counts = _counts(finding, facts)
+    return f"{finding.criterion} cannot be judged: counts make no sense together; {counts}."
+
+
+def _budget_no_requests(finding: Finding, facts: Facts) -> str:
+    last = f"since {utc_text(facts['last_end'])}" if facts["last_end"] else "in this step"
+    return f"{finding.criterion} cannot be judged: no requests {last}; {_counts(finding, facts)}."
+
+
+def _budget(facts: Facts) -> str:
+    return f"the budget of {format_percent(facts['budget'])}"
+
+
+# --- Alarms and attestations ----------------------------------------------------------------------
+
+
+def _alarm_ok(finding: Finding, facts: Facts) -> str:
+    return f"{finding.criterion} holds: {facts['alarm']} is OK{_alarm_since(facts)}."
+
+
+def _in_alarm(finding: Finding, facts: Facts) -> str:
+    since, why = _alarm_since(facts), _alarm_why(facts)
+    return f"{finding.criterion} fails: {facts['alarm']} is in ALARM{since}{why}."
+
+
+def _alarm_without_data(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} has no data: {facts['alarm']} has had too few datapoints to be OK or "
+        f"not{_alarm_since(facts)}."
+    )
+
+
+def _alarm_missing(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} cannot be judged: there is no alarm {facts['alarm']} in the account "
+        "and region of the rollout; create it, or start again with a policy that names another."
+    )
+
+
+def _alarm_unread(finding: Finding, facts: Facts) -> str:
+    why = _alarm_why(facts)
+    return f"{finding.criterion} cannot be judged: {facts['alarm']} was not read{why}."
+
+
+def _alarm_in_warm_up(finding: Finding, facts: Facts) -> str:
+    return f"{finding.criterion} is not judged during the warm-up."
+
+
+def _alarm_before_start(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} cannot be judged: {facts['alarm']} is in ALARM{_alarm_since(facts)}, "
+        f"so it was red before the rollout began; it counts once it has been OK{_alarm_why(facts)}."
+    )
+
+
+def _alarm_since(facts: Facts) -> str:
+    return f" since {utc_text(facts['since'])}" if facts["since"] else ""
+
+
+def _alarm_why(facts: Facts) -> str:
+    return f" ({facts['why'].rstrip('.')})" if facts["why"] else ""
+
+
+def _not_attested(finding: Finding, facts: Facts) -> str:
+    return (
+        f'nobody has attested {finding.criterion} ("{facts["statement"]}"); '
+        f"rolloutctl attest {facts['rollout']} {finding.criterion} --note TEXT"
+    )
+
+
+def _attested(finding: Finding, facts: Facts) -> str:
+    return f"{finding.criterion} holds: attested by {_signature(facts)}."
+
+
+def _refused(finding: Finding, facts: Facts) -> str:
+    return f"{finding.criterion} fails: refused by {_signature(facts)}."
+
+
+def _signature(facts: Facts) -> str:
+    return f"{facts['by']} at {utc_text(facts['at'])}: {facts['note']}"
+
+
+# --- Log events -----------------------------------------------------------------------------------
+
+
+def _event_logged(finding: Finding, facts: Facts) -> str:
+    return f"{finding.criterion} fails: {_event(finding, facts)}."
+
+
+def _no_minute_yet(finding: Finding, facts: Facts) -> str:
+    return f"{finding.criterion} is not judged yet: no minute of its step has settled yet."
+
+
+def _log_unread(finding: Finding, facts: Facts) -> str:
+    return f"{finding.criterion} cannot be judged: {facts['message'] or 'its log was not read'}."
+
+
+def _events_fit(finding: Finding, facts: Facts) -> str:
+    control = f"; {_control(facts)}" if facts["control_events"] else ""
+    return f"{finding.criterion} holds: {_event(finding, facts)}{control}."
+
+
+def _too_few_events(finding: Finding, facts: Facts) -> str:
+    return f"{finding.criterion} is undecided: {_event(finding, facts)}; {_control(facts)}."
+
+
+def _log_backlog(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} is not judged yet: {facts['group']} was not read for long, and is "
+        f"read up to {utc_text(facts['searched_until'])} now; the rest follows with each tick."
+    )
+
+
+def _no_control_event(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} has no data: {facts['control']}, which is logged whatever happens, "
+        f"was not logged in {facts['group']} in the newest {facts['control_window']}; a log into "
+        "which nothing arrives proves nothing."
+    )
+
+
+def _event(finding: Finding, facts: Facts) -> str:
+    amount, bound = finding.measured or 0.0, finding.bound
+    at_least = "" if amount <= bound else "at least "
+    logged = f"was logged {at_least}{count_text(amount, 'time')}" if amount else "was not logged"
+    limit = f"{facts['side']} {count_text(bound, 'time')} asked" if bound else "none allowed"
+    return f"{facts['event']} {logged} in {facts['group']} {_since(finding)}, {limit}"
+
+
+def _control(facts: Facts) -> str:
+    events = facts["control_events"]
+    times = f"{'at least ' if events >= facts['control_limit'] else ''}{count_text(events, 'time')}"
+    return f"{facts['control']} was logged {times} in the newest {facts['control_window']}"
+
+
+# --- Evidence that adds up ------------------------------------------------------------------------
+
+# A larger likelihood ratio is written as more than this.
+_MAX_ODDS: Final = 1_000_000
+
+
+def _rejected(finding: Finding, facts: Facts) -> str:
+    """Return why the rollout is rolled back: the counts, when they were, and the evidence."""
+    why = "what it showed before is sealed in the history; "
+    if "regression_start" in facts:
+        span = time_range_text(facts["regression_start"], facts["regression_end"])
+        why = f"from {span} {_totals(facts)}; "
+    elif "form" in facts:
+        why = f"in this step, {_since(finding)} {_totals(facts)}; "
+    limit = number_text(round(facts["odds_limit"], 1))
+    return (
+        f"{finding.criterion} fails: {why}evidence {_odds(facts)} to 1 at "
+        f"{utc_text(facts['odds_at'])}, {limit} to 1 rolls back."
+    )
+
+
+def _odds(facts: Facts) -> str:
+    """Return the evidence as a whole number, but where that would read as less than the limit."""
+    odds, limit = facts["odds"], facts["odds_limit"]
+    certain = max(_MAX_ODDS, limit)
+    if odds > certain:
+        return f"more than {number_text(round(certain))}"
+    return number_text(floor(odds) if floor(odds) >= limit else round(odds, 1))
+
+
+def _not_refuted(finding: Finding, facts: Facts) -> str:
+    return f"{finding.criterion} not refuted: {_totals(facts)}."
+
+
+def _undecided(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} is undecided: {_totals(facts)}; that is too much to pass "
+        "and too little to roll back."
+    )
+
+
+def _proven(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} proven: {_failures(facts)}; at 95 % confidence, whenever one looks, "
+        f"the failure rate is below {format_percent(facts['allowed_share'])}."
+    )
+
+
+def _rate_not_refuted(finding: Finding, facts: Facts) -> str:
+    confidence = _confidence(facts)
+    return f"{finding.criterion} not refuted: {_failures(facts)}; {confidence}."
+
+
+def _not_proven_yet(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} is not proven yet: {_failures(facts)}; "
+        f"{_confidence(facts)}; that takes "
+        f"{count_text(facts['proof_requests'], 'request')} with no further failure."
+    )
+
+
+def _bad_counts(finding: Finding, facts: Facts) -> str:
+    why = "counts and requests contradict each other, or one of them is missing"
+    return f"{finding.criterion} cannot be judged: {why}."
+
+
+def _too_few_requests(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} has too few samples: {number_text(facts['fewest_samples'])} of "
+        f"{number_text(facts['min_samples'])} {_since(finding)}."
+    )
+
+
+def _baseline_unread(finding: Finding, facts: Facts) -> str:
+    return f"{finding.criterion} cannot be judged: its baseline was not read before the start."
+
+
+def _no_requests_yet(finding: Finding, facts: Facts) -> str:
+    return f"{finding.criterion} has no data {_since(finding)}."
+
+
+def _no_requests_any_more(finding: Finding, facts: Facts) -> str:
+    last = utc_text(facts["last_end"])
+    return f"{finding.criterion} has no data any more: nothing since {last}."
+
+
+def _failures(facts: Facts) -> str:
+    requests = count_text(round(facts["requests"]), "request")
+    return f"{count_text(round(facts['failures']), 'failure')} in {requests}"
+
+
+def _confidence(facts: Facts) -> str:
+    below = percent(facts["possible_share"], facts["allowed_share"], 2)
+    objective = format_percent(1 - facts["allowed_share"])
+    return f"at 95 % confidence the failure rate is below {below}, so {objective} is not proven"
+
+
+def _totals(facts: Facts) -> str:
+    """Return the counts of some minutes beside what is allowed."""
+    return _TOTALS[facts["form"]](facts)
+
+
+def _failure_totals(facts: Facts) -> str:
+    allowed = facts["allowed_share"]
+    failures, requests = number_text(facts["failures"]), count_text(facts["requests"], "request")
+    share = percent(_ratio(facts["failures"], facts["requests"]), allowed, 2)
+    text = f"{failures} of {requests} failed ({share}), at most {format_percent(allowed)} allowed"
+    if not facts["control_requests"]:
+        return text
+    stable = _ratio(facts["control_failures"], facts["control_requests"])
+    return f"{text}; {percent(stable, allowed, 2)} on the stable path"
+
+
+def _slow_totals(facts: Facts) -> str:
+    return (
+        f"{_slow_share(facts)} of requests were slower than {_with_unit(facts['limit'], facts)}, "
+        f"at most {format_percent(facts['allowed_share'])} allowed; {_sample_size(facts)}"
+    )
+
+
+def _concurrent_totals(facts: Facts) -> str:
+    stable_limit = _with_unit(facts["control_limit"], facts)
+    stable = _ratio(facts["control_slow"], facts["control_requests"])
+    return (
+        f"{_slow_share(facts)} of canary requests were slower than {facts['factor']:g} × the "
+        f"stable path's {facts['statistic']} ({stable_limit}), "
+        f"{percent(stable, facts['allowed_share'], 1)} of the stable path's were slower than "
+        f"{stable_limit}{_method(facts)}; {_sample_size(facts)}"
+    )
+
+
+def _frozen_totals(facts: Facts) -> str:
+    return _stored_totals(facts, f"the stored {facts['statistic']}")
+
+
+def _fixed_totals(facts: Facts) -> str:
+    return _stored_totals(facts, "the fixed value")
+
+
+def _stored_totals(facts: Facts, baseline: str) -> str:
+    drift = f" and {format_percent(facts['drift'])} of drift" if "drift" in facts else ""
+    return (
+        f"{_slow_share(facts)} of canary requests were slower than "
+        f"{_with_unit(facts['limit'], facts)} ({facts['factor']:g} × {baseline}{drift}), "
+        f"{format_percent(round(facts['allowed_share'], 4))} allowed{_method(facts)}; "
+        f"{_sample_size(facts)}"
+    )
+
+
+def _ratio_totals(facts: Facts) -> str:
+    share, limit = percent(facts["share"], facts["limit"], 2), format_percent(facts["limit"])
+    return f"{facts['subject']} was {share}, at most {limit}; {_sample_size(facts)}"
+
+
+def _mean_totals(facts: Facts) -> str:
+    return (
+        f"{facts['subject']} was {number(facts['mean'], facts['limit'])} in {_window(facts)} on "
+        f"average, at most {number_text(facts['limit'])}"
+    )
+
+
+def _no_baseline_totals(facts: Facts) -> str:
+    return "its baseline was never read"
+
+
+def _slow_share(facts: Facts) -> str:
+    return percent(_ratio(facts["slow"], facts["requests"]), facts["allowed_share"], 1)
+
+
+def _method(facts: Facts) -> str:
+    return f", read between {facts['read_between']}" if "read_between" in facts else ""
+
+
+def _sample_size(facts: Facts) -> str:
+    return f"n = {number_text(round(facts['requests']))}"
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
+
+
+_TOTALS: Final[Mapping[str, Callable[[Facts], str]]] = {
+    "failures": _failure_totals,
+    "slow": _slow_totals,
+    "slow against control": _concurrent_totals,
+    "slow against frozen": _frozen_totals,
+    "slow against fixed": _fixed_totals,
+    "ratio": _ratio_totals,
+    "mean": _mean_totals,
+    "no baseline": _no_baseline_totals,
+}
+
+# --- All of them ----------------------------------------------------------------------------------
+
+_SENTENCES: Final[Mapping[str, Sentence]] = {
+    FindingReason.DRAIN: _drain,
+    FindingReason.QUERY_FAILED: _query_failed,
+    FindingReason.NO_WINDOW_YET: _no_window_yet,
+    FindingReason.KIND_MISSING: _kind_missing,
+    FindingReason.WITHIN_BOUND: _within_bound,
+    FindingReason.BREACHED: _breached,
+    FindingReason.BREACHING: _breaching,
+    FindingReason.BAD_WINDOWS: _bad_windows,
+    FindingReason.TOO_FEW_SAMPLES: _too_few_samples,
+    FindingReason.NO_WINDOW: _no_window,
+    FindingReason.SILENT: _silent,
+    FindingReason.INCREASE_WITHIN: _increase_within,
+    FindingReason.INCREASE_BEYOND: _increase_beyond,
+    FindingReason.INCREASE_SO_FAR: _increase_so_far,
+    FindingReason.TOO_FEW_TO_COMPARE: _too_few_to_compare,
+    FindingReason.NOTHING_TO_COMPARE: _nothing_to_compare,
+    FindingReason.REQUESTS_ARRIVED: _requests_arrived,
+    FindingReason.TOO_FEW_ARRIVED: _too_few_arrived,
+    FindingReason.CANARY_UNREACHED: _canary_unreached,
+    FindingReason.NO_REQUESTS: _no_requests,
+    FindingReason.TOO_FEW_TO_SPLIT: _too_few_to_split,
+    FindingReason.SPLIT_SO_FAR: _split_so_far,
+    FindingReason.SPLIT_FITS: _split_fits,
+    FindingReason.SPLIT_OFF: _split_off,
+    FindingReason.BUDGET_BURNT: _budget_burnt,
+    FindingReason.BUDGET_KEPT: _budget_kept,
+    FindingReason.BUDGET_TOO_FEW: _budget_too_few,
+    FindingReason.BUDGET_UNDECIDED: _budget_undecided,
+    FindingReason.BUDGET_BAD_COUNTS: _budget_bad_counts,
+    FindingReason.BUDGET_NO_REQUESTS: _budget_no_requests,
+    FindingReason.ALARM_OK: _alarm_ok,
+    FindingReason.IN_ALARM: _in_alarm,
+    FindingReason.ALARM_WITHOUT_DATA: _alarm_without_data,
+    FindingReason.ALARM_MISSING: _alarm_missing,
+    FindingReason.ALARM_UNREAD: _alarm_unread,
+    FindingReason.ALARM_IN_WARM_UP: _alarm_in_warm_up,
+    FindingReason.ALARM_BEFORE_START: _alarm_before_start,
+    FindingReason.NOT_ATTESTED: _not_attested,
+    FindingReason.ATTESTED: _attested,
+    FindingReason.REFUSED: _refused,
+    FindingReason.EVENT_LOGGED: _event_logged,
+    FindingReason.NO_MINUTE_YET: _no_minute_yet,
+    FindingReason.LOG_UNREAD: _log_unread,
+    FindingReason.EVENTS_FIT: _events_fit,
+    FindingReason.TOO_FEW_EVENTS: _too_few_events,
+    FindingReason.LOG_BACKLOG: _log_backlog,
+    FindingReason.NO_CONTROL_EVENT: _no_control_event,
+    FindingReason.REJECTED: _rejected,
+    FindingReason.NOT_REFUTED: _not_refuted,
+    FindingReason.UNDECIDED: _undecided,
+    FindingReason.PROVEN: _proven,
+    FindingReason.RATE_NOT_REFUTED: _rate_not_refuted,
+    FindingReason.NOT_PROVEN_YET: _not_proven_yet,
+    FindingReason.BAD_COUNTS: _bad_counts,
+    FindingReason.TOO_FEW_REQUESTS: _too_few_requests,
+    FindingReason.BASELINE_UNREAD: _baseline_unread,
+    FindingReason.NO_REQUESTS_YET: _no_requests_yet,
+    FindingReason.NO_REQUESTS_ANY_MORE: _no_requests_any_more,
+}

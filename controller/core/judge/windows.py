@@ -1,0 +1,137 @@
+"""The threshold judge: each closed window against a bound; `failure_limit` breaches in a row fail.
+
+A pass means: at the end of the bake the newest window is within the bound, no run of breaches was
+that long, and there were enough samples. It proves nothing, so its label is `not refuted`.
+"""
+
+from datetime import timedelta
+from functools import partial
+from typing import Generic, TypeVar
+
+from controller.core.judge.evidence import Tally
+from controller.core.judge.findings import FRACTION, Fact, Finding, FindingReason, Label
+from controller.core.judge.kind import Context, Kind, Outcome, failed, not_ready, passed, undecided
+from controller.core.judge.text import number, percent
+from controller.core.policy import MeasuredCriterion, SuccessRate, Threshold
+from controller.core.units import format_duration, number_text
+
+W = TypeVar("W", bound=SuccessRate | Threshold | MeasuredCriterion)
+
+RATE_DIGITS = 3  # decimals of a percent
+
+
+class WindowKind(Kind[W], Generic[W]):
+    """A criterion whose windows are compared with one bound, one by one."""
+
+    @property
+    def limit(self) -> float:
+        """The bound that every window is compared with."""
+        raise NotImplementedError
+
+    @property
+    def is_maximum(self) -> bool:
+        """True when the bound is the largest value that holds, else the smallest."""
+        raise NotImplementedError
+
+    @property
+    def subject(self) -> str:
+        """What the value is called in a sentence."""
+        raise NotImplementedError
+
+    @property
+    def unit(self) -> str:
+        """The unit of the value; FRACTION for one that is shown as a percent."""
+        raise NotImplementedError
+
+    @property
+    def look_back(self) -> timedelta:
+        """The windows that fail, and one more, because the first may have begun before."""
+        if self.criterion.sequential:
+            return timedelta()
+        return (self.criterion.failure_limit + 1) * self.criterion.over
+
+    def count_facts(self, tally: Tally) -> dict[str, Fact]:
+        """Return the counts behind the value, for a kind that has more than samples."""
+        return {}
+
+    def conclude(self, tally: Tally, context: Context) -> Finding:
+        """Return the finding on the windows of the step."""
+        return self.conclude_windows(tally, context)
+
+    def conclude_windows(self, tally: Tally, context: Context) -> Finding:
+        """Return the finding on the windows of the step, compared one by one."""
+        end, worst = min(tally.through, context.open_end), tally.worst
+        finding = partial(self.finding, context, bound=self.limit, samples=tally.samples, end=end)
+        if worst.length >= self.criterion.failure_limit:
+            breaches: dict[str, Fact] = {
+                "breaches": worst.length,
+                "breach_start": worst.start,
+                "breach_end": min(worst.end, context.open_end),
+                "breach_windows": (worst.end - worst.start) // self.period_s,
+            }
+            facts = self._facts(tally) | breaches
+            return finding(failed(FindingReason.BREACHED), facts, measured=worst.value)
+        finding = partial(finding, measured=tally.last)
+        unready = not_ready(tally, context, self.period_s)
+        if unready is not None:
+            return finding(*unready)
+        facts = self._facts(tally)
+        lack = _missing_data(self.criterion.min_samples, tally)
+        if lack is not None:
+            return finding(lack, facts)
+        if tally.last_breach:
+            facts |= {"breaches": tally.run.length, "failure_limit": self.criterion.failure_limit}
+            return finding(undecided(Label.NOT_JUDGED, FindingReason.BREACHING), facts)
+        return finding(passed(FindingReason.WITHIN_BOUND), facts)
+
+    def _facts(self, tally: Tally) -> dict[str, Fact]:
+        return {
+            "subject": self.subject,
+            "side": "at most" if self.is_maximum else "at least",
+            "unit": self.unit,
+            "window_s": self.period_s,
+            "min_samples": self.criterion.min_samples,
+            "last_end": tally.last_end,
+            "bad_windows": tally.unknown,
+            **self.count_facts(tally),
+        }
+
+    # --- in words ---------------------------------------------------------------------------------
+
+    @property
+    def windows_text(self) -> str:
+        """How windows become a verdict."""
+        limit = self.criterion.failure_limit
+        failure_text = "one breach fails" if limit == 1 else f"{limit} breaches in a row fail"
+        return (
+            f"windows of {format_duration(self.criterion.over)}, {failure_text}, a pass needs "
+            f"{number_text(self.criterion.min_samples)} samples"
+        )
+
+    def target_text(self) -> str:
+        """Return the bound, and on which side of it the criterion passes."""
+        return self.bound_text(self.limit)
+
+    def bound_text(self, bound: float) -> str:
+        """Return the bound, and on which side of it the criterion passes."""
+        text = (
+            percent(bound, bound, RATE_DIGITS)
+            if self.unit == FRACTION
+            else f"{number(bound, bound)} {self.unit}".rstrip()
+        )
+        return f"{'≤' if self.is_maximum else '≥'} {text}"
+
+    def value_text(self, value: float, bound: float) -> str:
+        """Return the value as a percent, or as a number whose unit the bound has."""
+        return percent(value, bound, RATE_DIGITS) if self.unit == FRACTION else number(value, bound)
+
+
+def _missing_data(min_samples: int, tally: Tally) -> Outcome | None:
+    """Return what is missing for a verdict; None when nothing is."""
+    if tally.tail_unfit or (tally.unknown and tally.windows == 0):
+        return undecided(Label.BAD_DATA, FindingReason.BAD_WINDOWS)
+    if tally.windows == 0:
+        return undecided(Label.NO_DATA, FindingReason.NO_WINDOW)
+    if tally.samples < min_samples:
+        return undecided(Label.TOO_FEW, FindingReason.TOO_FEW_SAMPLES)
+    return undecided(Label.NO_DATA, FindingReason.SILENT) if tally.tail_empty else None
