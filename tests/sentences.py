@@ -13,20 +13,16 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from textwrap import fill
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
+
+from controller.core.judge.findings import Finding
+from controller.core.judge.sentences import sentence_of
 
 ROOT: Final = Path(__file__).parents[1]
 INDENT: Final = "    "
 
 
-class Spoken(Protocol):
-    """What has a sentence, as a finding has."""
-
-    @property
-    def sentence(self) -> str: ...
-
-
-Sentences: TypeAlias = Mapping[str, Callable[[], Spoken | str]]
+Sentences: TypeAlias = Mapping[str, Callable[[], Finding | str]]
 """What is said in a case, by its name."""
 
 
@@ -35,7 +31,7 @@ def spoken(sentences: Sentences) -> list[str]:
     lines: list[str] = []
     for case, speak in sentences.items():
         said = speak()
-        text = said if isinstance(said, str) else said.sentence
+        text = said if isinstance(said, str) else sentence_of(said)
         paragraph = fill(
             text, 100, initial_indent=INDENT, subsequent_indent=INDENT, break_on_hyphens=False
         )

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
-from controller.core.judge.findings import Finding, Label, Verdict
+from controller.core.judge.findings import Finding, Verdict
 from controller.core.rollout import Intent, Phase, Reason
 from tests.chaos.event_log import RESUME_RESTORE
 from tests.chaos.trace_writer import TraceWriter
+from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, with_entry
 from tests.support.three_steps import POLICY
 
@@ -17,7 +18,7 @@ ROLLED_BACK, ROLLING_BACK = Phase.ROLLED_BACK, Phase.ROLLING_BACK
 
 
 def finding(verdict: Verdict, samples: int = 500) -> Finding:
-    return Finding("works", verdict, Label.NOT_REFUTED, 0.999, 0.99, samples, 0, 60, "so it is")
+    return a_finding("works", verdict=verdict, samples=samples)
 
 
 PASSING_FINDINGS = (finding(Verdict.PASS),)

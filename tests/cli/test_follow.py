@@ -12,15 +12,16 @@ import pytest
 from controller import cli
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.cli.follow import MAX_MISSES, is_complete
-from controller.core.judge.findings import Finding, Label, Verdict
+from controller.core.judge.findings import Label
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.exit_status import of_rollout, worst
 from controller.errors import Exit, StoreError
 from tests.cli.conftest import Desk, MakeDesk
 from tests.cli.test_start_and_tick import DENIED, MEDDLING, SICK, SILENT
+from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, NOON, a_rollout
 
-DRAIN = Finding("drain", Verdict.PASS, Label.CONFIRMED, 0.0, 0.0, 0, 0, 300, "drain confirmed.")
+DRAIN = a_finding("drain", "drain confirmed.", label=Label.CONFIRMED)
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from tests.support.core import (
     Verb,
     Verdict,
     decide,
+    sentence_of,
 )
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
@@ -231,5 +232,7 @@ def texts() -> dict[str, str]:
     return {
         **{f"nothing is signed: {claim}": str(refused(*row)) for claim, row in REFUSALS.items()},
         **{claim: decision_text(decision) for claim, decision in decisions.items()},
-        "a finding that is signed": attest(tick(AT_NOON, 4).rollout).rollout.findings[1].sentence,
+        "a finding that is signed": sentence_of(
+            attest(tick(AT_NOON, 4).rollout).rollout.findings[1]
+        ),
     }

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from controller.adapters.stores.codec import MAX_TIME, MIN_TIME
 from controller.core.judge.evidence import BreachRun
+from controller.core.judge.findings import Fact
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.stats.combined_tests import ControlState, Fold
 from controller.core.stats.eprocess import Capital
@@ -39,6 +40,7 @@ from tests.support.core import (
     broken_link,
     codec,
 )
+from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, NOON, POLICY, a_rollout, with_entry
 
 SNAPSHOT = POLICY.snapshot()
@@ -90,6 +92,9 @@ _values[Intent] = _build(Intent)
 _values[tuple[str, ...]] = st.lists(_texts, max_size=3).map(tuple)
 _values[tuple[Message, ...]] = st.lists(_build(Message, at=_moments), max_size=3).map(tuple)
 _values[Page | None] = st.none() | _build(Page)
+_values[Mapping[str, Fact]] = st.dictionaries(
+    _texts, st.one_of(_texts, _values[int], _values[float]), max_size=3
+)
 _values[Finding | None] = st.none() | _build(Finding)
 _values[tuple[Finding, ...]] = st.lists(_build(Finding), max_size=3).map(tuple)
 _values[BreachRun] = _build(BreachRun)
@@ -171,7 +176,7 @@ def test_a_loaded_entry_equals_the_dumped_one(entry: Entry) -> None:
 
 
 def test_what_was_immutable_and_aware_stays_so() -> None:
-    finding = Finding("fast", Verdict.PASS, Label.NOT_REFUTED, None, 1.0, 3, 60, 120, "fine")
+    finding = a_finding("fast", measured=None)
     loaded = round_trip(a_rollout(findings=(finding,), settled=NOON))
     assert isinstance(loaded.findings, tuple)
     assert loaded.settled is not None
@@ -241,8 +246,8 @@ EVERYTHING: Mapping[str, Any] = {
     "fold": Fold(
         through=END, capitals={"t": Capital((1.0,))}, controls={"fast": ControlState(1.0)}
     ),
-    "findings": (Finding("fast", Verdict.PASS, Label.PROVEN, 0.1, 1.0, 3, START, END, "fine"),),
-    "drain": Finding("drain", Verdict.PASS, Label.CONFIRMED, 0.1, 1.0, 3, START, END, "fine"),
+    "findings": (a_finding("fast", label=Label.PROVEN, start=START, end=END),),
+    "drain": a_finding("drain", label=Label.CONFIRMED, start=START, end=END),
     "signed": {"fast": SignOff("ann", START, "fine")},
     "outbox": (Message("k", NOON, "info", "x", "text", "paused", 10, 0, "started"),),
     "page": Page("drifted", "text", NOON, NOON),

@@ -261,7 +261,7 @@ def test_a_kept_weight_keeps_the_criteria_that_its_step_does_not_judge_as_earlie
         HEALTHY,
         way="keep",
     )
-    assert [(one.criterion, one.sentence) for one in after.rollout.earlier] == [("works", "")]
+    assert [(one.criterion, one.facts) for one in after.rollout.earlier] == [("works", {})]
 
 
 def test_a_kept_weight_needs_its_next_step_approved_anew() -> None:

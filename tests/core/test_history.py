@@ -9,18 +9,16 @@ from controller.core.history import finding_data, series_data, target_data
 from tests.support.cases import cases
 from tests.support.core import (
     Entry,
-    Finding,
-    Label,
     Observation,
     QueryStatus,
     Rollout,
     Series,
     Tally,
-    Verdict,
     append,
     broken_link,
     observation_data,
 )
+from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, NOON, a_reading, a_record, a_rollout, with_entry
 
 
@@ -96,7 +94,7 @@ def test_an_entry_holds_what_json_gives_back() -> None:
 
 
 def test_an_entry_says_who_when_from_where_to_where_and_why() -> None:
-    finding = Finding("SC-004", Verdict.PASS, Label.NOT_REFUTED, 0.9995, 0.999, 4000, 60, 120, "ok")
+    finding = a_finding("SC-004", measured=0.9995, samples=4_000, start=60, end=120)
     series = {
         "errors": Series({120: 1.0, 60: 2.0}, QueryStatus.PARTIAL, "throttled"),
         "none": Series(),

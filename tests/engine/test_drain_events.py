@@ -7,6 +7,7 @@ import pytest
 
 from controller.core.decision import Alert, Severity
 from controller.core.judge.findings import Finding, Label
+from controller.core.judge.sentences import sentence_of
 from controller.core.rollout import Phase
 from controller.engine.execute import Visit
 from controller.operations.rehearse import rehearse
@@ -70,7 +71,7 @@ def test_a_verified_rollback_is_confirmed_and_replayed_from_the_counts(
         roll_back(stage)
         visits = stage.ticks(15)
         assert drain(stage).label is Label.CONFIRMED
-        assert f"{DIRECT} was logged at least 1 000 times" in drain(stage).sentence
+        assert f"{DIRECT} was logged at least 1 000 times" in sentence_of(drain(stage))
         assert {visit.alerts for visit in visits} == {()}
         history = stage.store.history(stage.rollout.id)
         assert history[-1].kind == "drained"
@@ -114,7 +115,9 @@ def test_logs_that_cannot_be_read_stop_no_tick_and_are_reported(tmp_path: Path, 
         visits = stage.ticks(15)
         assert {(visit.problem, visit.alerts, visit.saved) for visit in visits} == {("", (), True)}
         assert drain(stage).label is Label.UNOBSERVABLE
-        assert f"{GROUP} could not be searched (logs:FilterLogEvents): " in drain(stage).sentence
+        assert f"{GROUP} could not be searched (logs:FilterLogEvents): " in sentence_of(
+            drain(stage)
+        )
         assert replay(stage.rollout, stage.store.history(stage.rollout.id)).consistent
 
 
@@ -125,8 +128,8 @@ def test_a_log_without_any_event_proves_nothing_and_says_so(tmp_path: Path) -> N
         roll_back(stage)
         stage.ticks(15)
         assert drain(stage).label is Label.UNOBSERVABLE
-        assert f"no log event at all in {GROUP} since " in drain(stage).sentence
-        assert "that proves nothing" in drain(stage).sentence
+        assert f"no log event at all in {GROUP} since " in sentence_of(drain(stage))
+        assert "that proves nothing" in sentence_of(drain(stage))
 
 
 def test_a_policy_without_log_events_never_reads_logs(tmp_path: Path) -> None:

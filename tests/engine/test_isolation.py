@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from controller.core.decision import Decision
+from controller.core.judge.sentences import sentence_of
 from controller.core.observation import AlarmReading, AlarmState
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions import with_write_failure
@@ -191,7 +192,7 @@ def test_a_query_that_cloudwatch_refuses_affects_its_own_rollout_alone(stage: St
         tick(stage)
     assert (weight_of(stage, "handler"), weight_of(stage, "odd")) == ("0", "10")
     findings = stage.store.load(odd.id).findings
-    assert all("CloudWatch does not take this" in one.sentence for one in findings)
+    assert all("CloudWatch does not take this" in sentence_of(one) for one in findings)
 
 
 # --- time limits --------------------------------------------------------------------------------

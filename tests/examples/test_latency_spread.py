@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from controller.cli import rolloutctl
 from controller.core.judge.findings import Label, Verdict
+from controller.core.judge.sentences import sentence_of
 from controller.errors import PolicyError
 from controller.policy_file.check.parse import parse
 from controller.policy_file.loader import loads
@@ -69,7 +70,7 @@ def test_a_canary_within_the_bound_takes_all_traffic(tmp_path: Path) -> None:
     (finding,) = healthy.outcome.rollout.findings
     assert (finding.verdict, finding.bound) == (Verdict.PASS, 3.0)
     assert finding.measured == pytest.approx(2.0, abs=0.2)
-    assert "p99 per p50 was 2.0" in finding.sentence
+    assert "p99 per p50 was 2.0" in sentence_of(finding)
 
 
 def test_a_canary_beyond_it_goes_back_to_0(tmp_path: Path) -> None:
@@ -77,7 +78,7 @@ def test_a_canary_beyond_it_goes_back_to_0(tmp_path: Path) -> None:
     assert (slow.phase, slow.weights, slow.weight) == ("rolled_back", (10,), 0)
     (finding,) = slow.outcome.rollout.findings
     assert finding.verdict is Verdict.FAIL
-    assert "p99 per p50 was above 3 times in 3 windows of 1m in a row" in finding.sentence
+    assert "p99 per p50 was above 3 times in 3 windows of 1m in a row" in sentence_of(finding)
 
 
 def test_plan_says_what_it_demands(tmp_path: Path) -> None:

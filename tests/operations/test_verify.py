@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from controller.core.judge.findings import Finding, Label, Verdict
+from controller.core.judge.findings import Label, Verdict
 from controller.core.observation import (
     MetricQuery,
     QueryStatus,
@@ -30,6 +30,7 @@ from controller.operations.verify import (
 )
 from controller.ports.logs import FLAG_CHECK, LogEvent
 from tests.simulation.worlds import POLICY
+from tests.support.findings import a_finding
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_reading
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
@@ -285,7 +286,7 @@ def drain_checks_of(verdict: Verdict | None, minute: int = 20) -> list[Check]:
     finding = None
     if verdict is not None:
         sentence = "drain as it was seen."
-        finding = Finding("drain", verdict, Label.REFUTED, 1.0, 0.0, 1, 0, 60, sentence)
+        finding = a_finding("drain", sentence, verdict=verdict, label=Label.REFUTED)
     return list(drain_checks(replace(AFTER_ROLLBACK, drain=finding), NOON + minute * MINUTE))
 
 

@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from controller.core.history import Entry
+from controller.core.history import Entry, finding_data
 from controller.render.history import entry_data, history_lines, timeline
+from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, NOON
 
 ARN = "arn:aws:sts::123456789012:assumed-role/Admin/jo"
-FINDINGS = [{"sentence": "works has no data."}, {"sentence": "fast has no data."}]
+FINDINGS = [finding_data(a_finding(one, f"{one} has no data.")) for one in ("works", "fast")]
 
 
 def entry(kind: str, sentence: str, weight: int = 10, **facts: Any) -> Entry:

@@ -22,7 +22,7 @@ from controller.adapters.hooks import answer
 from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.adapters.notifiers import slack, sns
 from controller.cli.streams import PrintableStream
-from controller.core.history import Entry
+from controller.core.history import Entry, finding_data
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.message import Message
 from controller.core.policy import Policy
@@ -44,6 +44,7 @@ from controller.render.terminal.plain import PrintableRenderable
 from controller.text import printable, printable_block
 from tests.adapters.notifiers.channels import a_message
 from tests.support.accounts import OneClientAccount
+from tests.support.findings import a_finding
 from tests.support.hostile import HOSTILE_TEXTS, unsafe_parts
 from tests.support.rollouts import LADDER, NOON, a_rollout
 
@@ -71,8 +72,8 @@ def a_policy(text: str) -> Policy:
     )
 
 
-def a_finding(text: str, criterion: str) -> Finding:
-    return Finding(criterion, Verdict.FAIL, Label.REFUTED, 1, 9, 5, 0, 60, text)
+def a_hostile_finding(text: str, criterion: str) -> Finding:
+    return a_finding(criterion, text, verdict=Verdict.FAIL, label=Label.REFUTED)
 
 
 def a_rollout_with(text: str) -> Rollout:
@@ -81,8 +82,8 @@ def a_rollout_with(text: str) -> Rollout:
     return a_rollout(
         policy=policy, phase=Phase.PAUSED, reason=Reason.INCONCLUSIVE, sentence=text, next=text,
         blocked=text, label=text, target=text, revision=text,
-        findings=(a_finding(text, "works"), a_finding(text, "quiet"), a_finding(text, "signed")),
-        drain=a_finding(text, "drain"),
+        findings=tuple(a_hostile_finding(text, name) for name in ("works", "quiet", "signed")),
+        drain=a_hostile_finding(text, "drain"),
     )  # fmt: skip
 
 
@@ -103,7 +104,7 @@ def policy_from_store(text: str) -> Policy:
 def entries(text: str) -> list[Entry]:
     body = {
         "by": text, "step": 0, "weight_to": 10, "reason": "inconclusive", "sentence": text,
-        "findings": [{"criterion": "works", "verdict": "fail", "sentence": text}],
+        "findings": [finding_data(a_hostile_finding(text, "works"))],
     }  # fmt: skip
     return [Entry(1, NOON, "paused", body, "before", "after")]
 

@@ -6,10 +6,11 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from controller.core.history import Entry
+from controller.core.history import Entry, finding_data
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.render.junit import junit, junit_text
+from tests.support.findings import a_finding
 from tests.support.rollouts import NOON, a_policy, a_rollout
 
 TWO_STEPS = a_policy(steps=[{"weight": 10, "bake": "10m"}, {"weight": 100, "bake": "10m"}])
@@ -20,15 +21,12 @@ CaseResult = tuple[str, str]  # name and result of the case
 def finding(
     verdict: Verdict, sentence: str = "works is judged.", criterion: str = "works"
 ) -> Finding:
-    return Finding(criterion, verdict, Label.NOT_JUDGED, 1.0, 0.99, 10, 0, 60, sentence)
+    return a_finding(criterion, sentence, verdict=verdict, label=Label.NOT_JUDGED)
 
 
 def entry(step: int, *findings: Finding) -> Entry:
     """Return an entry that led to `step`, after these findings."""
-    texts = [
-        {"criterion": one.criterion, "verdict": str(one.verdict), "sentence": one.sentence}
-        for one in findings
-    ]
+    texts = [finding_data(one) for one in findings]
     return Entry(1, NOON, "advanced", {"step": step, "findings": texts})
 
 

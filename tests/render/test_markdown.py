@@ -7,12 +7,15 @@ from datetime import timedelta
 import pytest
 
 from controller.core.history import Entry
-from controller.core.judge.findings import Finding, Label, Verdict
+from controller.core.judge.findings import Label, Verdict
 from controller.core.rollout import Rollout
 from controller.render.markdown import MAX_CHARACTERS, escape_markdown, rollout_markdown
+from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, NOON, a_rollout
 
-WORKS = Finding("works", Verdict.FAIL, Label.REFUTED, 0.98, 0.999, 1_000, 0, 60, "works fails.")
+WORKS = a_finding(
+    "works", "works fails.", verdict=Verdict.FAIL, label=Label.REFUTED, measured=0.98, samples=1_000
+)
 
 
 def entry(sentence: str, kind: str = "settled") -> Entry:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controller.core.decision import Alert
-from controller.core.judge.findings import Finding, Label, Verdict
+from controller.core.judge.findings import Label, Verdict
 from controller.core.rollout import Intent, Phase, Rollout
 from controller.engine.execute import Visit
 from controller.engine.lease import Skip
@@ -25,19 +25,17 @@ from controller.render.status import (
     visit_line,
     weight_text,
 )
+from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, NOON, a_rollout
 
-FINDING = Finding(
-    criterion="works",
+FINDING = a_finding(
+    "works",
+    "works fails: success was 95%.",
     verdict=Verdict.FAIL,
     label=Label.REFUTED,
     measured=0.95,
-    bound=0.999,
-    samples=2_000,
-    start=0,
-    end=300,
-    sentence="works fails: success was 95%.",
 )
+DRAIN = a_finding("drain", "drain refuted: 3 requests.", verdict=Verdict.FAIL, label=Label.REFUTED)
 
 
 @pytest.fixture
@@ -115,8 +113,7 @@ def test_the_data_are_plain_json(rollout: Rollout) -> None:
 
 
 def test_the_drain_after_a_rollback_is_a_line_and_data(rollout: Rollout) -> None:
-    drain = replace(FINDING, criterion="drain", sentence="drain refuted: 3 requests.")
-    known = replace(rollout, drain=drain)
+    known = replace(rollout, drain=DRAIN)
     assert "\n  drain     refuted: 3 requests.\n" in rollout_text(known)
     assert "drain " not in rollout_text(rollout)
     assert rollout_data(known)["drain"]["label"] == "refuted"
@@ -178,7 +175,6 @@ def rollout_of(name: str, phase: Phase, **facts: object) -> Rollout:
     return a_rollout(f"{name}#1", **{**plain, **facts})
 
 
-LEAK = replace(FINDING, criterion="drain", sentence="drain refuted: 3 requests.")
 ROWS = [
     pytest.param(
         rollout_of("a", **GOING_BACK, seen_weight=10, unconfirmed=True, blocked="AccessDenied"),
@@ -186,7 +182,7 @@ ROWS = [
         id="not at zero",
     ),
     pytest.param(
-        rollout_of("b", Phase.ROLLED_BACK, drain=LEAK, watch_until=FAR),
+        rollout_of("b", Phase.ROLLED_BACK, drain=DRAIN, watch_until=FAR),
         "! b#1  rolled_back    10 %  drain refuted: 3 requests.", id="requests still arrive",
     ),
     pytest.param(
@@ -205,7 +201,7 @@ ROWS = [
         id="on its way",
     ),
     pytest.param(
-        rollout_of("g", Phase.ROLLED_BACK, drain=LEAK, watch_until=NOON),
+        rollout_of("g", Phase.ROLLED_BACK, drain=DRAIN, watch_until=NOON),
         "  g#1  rolled_back    10 %  g says why", id="rolled back long ago",
     ),
     pytest.param(

@@ -9,29 +9,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from controller.core.judge.findings import Finding, Label, Verdict
+from controller.core.judge.findings import Label, Verdict
 from controller.core.policy import Policy
 from controller.core.rollout import Intent, Phase, Reason, Rollout
 from controller.render.terminal.live_status import Screen, live_view
+from tests.support.findings import a_finding
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_rollout
 
 HOUR = timedelta(hours=1)
-
-
-def a_finding(criterion: str = "works", **facts: Any) -> Finding:
-    """Return a finding that passes, changed by `facts`."""
-    plain: dict[str, Any] = {
-        "criterion": criterion,
-        "verdict": Verdict.PASS,
-        "label": Label.NOT_REFUTED,
-        "measured": 0.99954,
-        "bound": 0.999,
-        "samples": 2_000,
-        "start": 0,
-        "end": 300,
-        "sentence": f"{criterion} was judged.",
-    }
-    return Finding(**{**plain, **facts})
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from controller.core.judge.criteria_table import rows, table
 from controller.core.judge.evidence import BaselineMeasurement, SignOff, StepInterval, Tally
 from controller.core.judge.findings import Finding, Label, Verdict, weakest_label
 from controller.core.judge.gate import judge, query_plan
+from controller.core.judge.sentences import sentence_of
 from controller.core.judge.tick_evidence import (
     evidence_of,
     restore_series,
@@ -122,6 +123,7 @@ __all__ = [
     "restore_series",
     "rows",
     "seal_if_due",
+    "sentence_of",
     "series_data",
     "start_rollout",
     "table",

@@ -6,7 +6,7 @@ from datetime import datetime
 from math import isfinite
 from typing import Any, Final, TypeAlias, get_type_hints
 
-from pydantic import AwareDatetime, TypeAdapter
+from pydantic import AwareDatetime, ConfigDict, TypeAdapter
 
 from controller.core.commands import Command
 from controller.core.decide import LOST_RACE
@@ -157,7 +157,7 @@ def _check_steps(recorded: RecordedDecision, steps: int) -> None:
 _TEXT: Final = TypeAdapter(str)
 _INTEGER: Final = TypeAdapter(int)
 _MOMENT: Final = TypeAdapter[datetime](AwareDatetime)
-_FINDINGS: Final = TypeAdapter(tuple[Finding, ...])
+_FINDINGS: Final = TypeAdapter(tuple[Finding, ...], config=ConfigDict(extra="forbid"))
 _TALLIES: Final = TypeAdapter(dict[str, Tally])
 _FOLD: Final = TypeAdapter(Fold)
 _ALARMS: Final = TypeAdapter(dict[str, AlarmReading])

@@ -2,14 +2,20 @@
 
 from typing import Any
 
-from controller.core.judge.findings import Finding, Label, Verdict
+from controller.core.judge.findings import Label, Verdict
 from controller.core.message import Message
 from controller.core.rollout import Phase, Rollout
+from tests.support.findings import a_finding
 from tests.support.rollouts import NOON, a_rollout
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"
-FINDING = Finding(
-    "works", Verdict.FAIL, Label.REFUTED, 0.95, 0.999, 1_200, 0, 300, "works was below 99.9%."
+FINDING = a_finding(
+    "works",
+    "works was below 99.9%.",
+    verdict=Verdict.FAIL,
+    label=Label.REFUTED,
+    measured=0.95,
+    samples=1_200,
 )
 
 

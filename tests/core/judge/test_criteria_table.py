@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.core import Finding, Label, Verdict, rows, table
+from tests.support.findings import a_finding
 from tests.support.judging import policy_of
 from tests.support.rollouts import a_rollout
 
@@ -30,11 +31,7 @@ ATTESTATION = {"kind": "attestation", "statement": "It looks right."}
 
 
 def finding_of(measured: float | None, bound: float, **fields: Any) -> Finding:
-    facts: dict[str, Any] = {
-        "criterion": "C", "verdict": Verdict.PASS, "label": Label.NOT_REFUTED, "samples": 1_000,
-        "start": 0, "end": 60, "sentence": "C holds.", **fields,
-    }  # fmt: skip
-    return Finding(measured=measured, bound=bound, **facts)
+    return a_finding("C", measured=measured, bound=bound, **fields)
 
 
 @pytest.mark.parametrize(

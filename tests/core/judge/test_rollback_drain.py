@@ -23,6 +23,7 @@ from tests.support.core import (
     Verb,
     Verdict,
     query_plan,
+    sentence_of,
 )
 from tests.support.drains import (
     BESIDE_CONTROL,
@@ -182,7 +183,7 @@ def test_a_leak_pages_and_everything_else_only_informs(
     decision = decide_at(rollout, minute, series)
     (notice,) = decision.notices
     assert (notice.severity, decision.alert, decision.move) == (severity, alert, None)
-    assert drain_of(decision).sentence in notice.text
+    assert sentence_of(drain_of(decision)) in notice.text
 
 
 def test_the_drain_is_reported_once() -> None:
@@ -270,7 +271,7 @@ def test_expected_requests_follow_the_weight_that_was_applied_last(
     assert (drain is not None) == (applied > 0)
     if drain is not None:
         assert drain.label is CONFIRMED
-        due = re.search(r"(\d+) ?%", drain.sentence)
+        due = re.search(r"(\d+) ?%", sentence_of(drain))
         assert (int(due[1]) if due else 100) == applied
 
 

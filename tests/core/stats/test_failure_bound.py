@@ -1,11 +1,10 @@
-"""The bound of a failure rate: known values, the definition itself, and its sentence."""
+"""The bound of a failure rate: known values, and the definition itself."""
 
 from fractions import Fraction
 from math import comb
 
 import pytest
 
-from controller.core.judge.wording import confidence_note
 from controller.core.stats.binomial import failure_bound, rules_out, zero_failure_sample_size
 
 
@@ -82,47 +81,3 @@ def test_it_takes_so_many_without_a_failure(rate: float, needed: int) -> None:
 def test_one_request_less_would_not_be_enough(rate: float) -> None:
     needed = zero_failure_sample_size(rate)
     assert failure_bound(0, needed) <= rate < failure_bound(0, needed - 1)
-
-
-@pytest.mark.parametrize(
-    ("objective", "failures", "requests", "text"),
-    [
-        pytest.param(
-            0.999,
-            0,
-            288,
-            ": at most 1.04% fail at 95 % confidence, so 99.9% itself is not shown "
-            "(that takes 2 995 without one)",
-            id="a few clean requests, rounded up",
-        ),
-        pytest.param(
-            0.999,
-            10,
-            5_000,
-            ": at most 0.34% fail at 95 % confidence, so 99.9% itself is not shown",
-            id="enough requests, but too many failures",
-        ),
-        pytest.param(
-            1.0,
-            0,
-            1_000_000,
-            ": at most 0.0003% fail at 95 % confidence, so 100% itself is not shown "
-            "(no number of requests shows that)",
-            id="nothing shows that nothing ever fails",
-        ),
-        pytest.param(
-            0.999,
-            0.2,
-            2_000,
-            ": at most 0.237% fail at 95 % confidence, so 99.9% itself is not shown "
-            "(that takes 2 995 without one)",
-            id="a part of a failure is one",
-        ),
-        pytest.param(0.999, 0, 2_995, "", id="a bound that is met needs no note"),
-        pytest.param(0.0, 3, 3, "", id="a bound that everything meets"),
-    ],
-)
-def test_what_the_counts_leave_possible_is_written(
-    objective: float, failures: float, requests: int, text: str
-) -> None:
-    assert confidence_note(objective, failures, requests) == text

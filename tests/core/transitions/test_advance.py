@@ -46,7 +46,7 @@ def test_a_step_leaves_behind_the_findings_of_criteria_that_the_next_one_lacks()
     policy = a_policy(criteria={"works": works, "steady": works}, steps=steps)
     after = decide_tick(replace(AT_10, policy=policy), a_reading(10), 15).rollout
     assert after.weight == 50
-    assert [(one.criterion, one.sentence) for one in after.earlier] == [("works", "")]
+    assert [(one.criterion, one.facts) for one in after.earlier] == [("works", {})]
 
 
 def test_a_block_is_forgotten_once_the_raise_is_applied() -> None:

@@ -19,6 +19,7 @@ from tests.support.core import (
     UnreadableTarget,
     UsageError,
     Verb,
+    sentence_of,
 )
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
@@ -134,7 +135,7 @@ def test_a_summary_says_what_each_criterion_found() -> None:
     decision = summary(criteria={"works": WORKS, "steady": WORKS})
     (notice,) = decision.notices
     assert (notice.severity, notice.kind) == (Severity.INFO, "summary")
-    assert all(one.sentence in notice.text for one in decision.rollout.findings)
+    assert all(sentence_of(one) in notice.text for one in decision.rollout.findings)
 
 
 # --- Pages ----------------------------------------------------------------------------------------

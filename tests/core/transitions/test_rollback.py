@@ -16,6 +16,7 @@ from tests.support.core import (
     TargetReading,
     UnreadableTarget,
     Verb,
+    sentence_of,
 )
 from tests.support.rollouts import ARN, LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
@@ -209,11 +210,11 @@ def test_what_became_of_the_requests_is_stored_reported_and_recorded(
     assert record is not None
     assert (finding.label, decision.move, decision.alert) == (label, None, alert)
     assert [one.severity for one in decision.notices] == [severity]
-    assert finding.sentence in decision.notices[0].text
+    assert sentence_of(finding) in decision.notices[0].text
     assert (record.kind, record.reason, record.findings, record.keeps_series) == (
         "drained", Reason.WATCHING, (finding,), True,
     )  # fmt: skip
-    assert record.sentence == finding.sentence
+    assert record.sentence == sentence_of(finding)
 
 
 def test_a_new_rollback_forgets_the_drain_of_the_last() -> None:
