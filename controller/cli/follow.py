@@ -89,8 +89,8 @@ def is_at_rest(rollout: Rollout, _now: datetime) -> bool:
 
 def is_complete(rollout: Rollout, now: datetime) -> bool:
     """Tell whether `rollout` has ended, and the drain or the watch of a rollback, too."""
-    in_watch = rollout.watch_until is not None and now < rollout.watch_until
-    draining = rollout.phase is Phase.ROLLED_BACK and rollout.drain is None and in_watch
+    unknown = rollout.phase is Phase.ROLLED_BACK and rollout.drain is None
+    draining = unknown and rollout.is_watched(now)
     return rollout.final and not draining
 
 

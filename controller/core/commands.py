@@ -49,11 +49,11 @@ class Verb(StrEnum):
 ALLOWED_PHASES: Final[Mapping[Verb, frozenset[Phase]]] = {
     Verb.PAUSE: frozenset({Phase.PROGRESSING}),
     Verb.RESUME: frozenset({Phase.PAUSED}),
-    Verb.PROMOTE: frozenset({Phase.PROGRESSING, Phase.PAUSED}),
-    Verb.APPROVE: frozenset({Phase.PROGRESSING, Phase.PAUSED}),
-    Verb.ATTEST: frozenset({Phase.PROGRESSING, Phase.PAUSED}),
+    Verb.PROMOTE: JUDGED_PHASES,
+    Verb.APPROVE: JUDGED_PHASES,
+    Verb.ATTEST: JUDGED_PHASES,
     Verb.ROLLBACK: frozenset(Phase),
-    Verb.SET_WEIGHT: frozenset({Phase.PROGRESSING, Phase.PAUSED}),
+    Verb.SET_WEIGHT: JUDGED_PHASES,
     Verb.ACK: frozenset(Phase),
 }
 

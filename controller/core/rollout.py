@@ -184,6 +184,10 @@ class Rollout:
         """True when no tick moves this rollout any more: its phase is final."""
         return self.phase in FINAL_PHASES
 
+    def is_watched(self, now: datetime) -> bool:
+        """Tell whether ticks still watch this final rollout at `now`."""
+        return self.watch_until is not None and now < self.watch_until
+
     @property
     def in_flight(self) -> bool:
         """True until its weight is observed applied.

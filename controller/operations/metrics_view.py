@@ -34,7 +34,6 @@ from controller.ports import api_gateway
 
 # The longest span that is read; a bound on a longer window is not evaluated.
 MAX_MINUTES: Final = 180
-ADDITIVE_STATISTICS: Final = frozenset({"Sum", "SampleCount"})
 
 Points: TypeAlias = tuple[float | None, ...]
 
@@ -64,7 +63,7 @@ class MetricView:
     @property
     def additive(self) -> bool:
         """True for a statistic that adds up over minutes."""
-        return self.metric.statistic in ADDITIVE_STATISTICS
+        return self.metric.is_count
 
     @property
     def query(self) -> MetricQuery:
@@ -210,7 +209,7 @@ def combined_expectations(policy: Policy) -> Iterator[Ratio | Increase]:
 
 def _threshold(criterion: str, one: Threshold, policy: Policy) -> ExpectedRange:
     metric = policy.metrics[one.metric]
-    additive = metric.statistic in ADDITIVE_STATISTICS
+    additive = metric.is_count
     sign = "≥" if one.max is None else "≤"
     text = f"{sign} {number_text(one.bound)} {metric.unit}".rstrip()
     if additive:

@@ -192,8 +192,7 @@ class _TimeLimit:
             return True
         match rollout.phase:
             case Phase.ROLLED_BACK:
-                watched = rollout.watch_until is not None and now < rollout.watch_until
-                return rollout.drain is not None or not watched
+                return rollout.drain is not None or not rollout.is_watched(now)
             case Phase.PAUSED:
                 return now - rollout.since >= AFTER_PAUSE
             case _:

@@ -53,7 +53,7 @@ def set_weight(
     if active is None:
         now = runner.clock.now()
         _check_guard(owners, weight, now)
-        notes = tuple(_drift_note(one) for one in owners if _is_watched(one, now))
+        notes = tuple(_drift_note(one) for one in owners if one.is_watched(now))
         reading = shift_and_confirm(target, before, weight, runner.clock)
         return SetWeightOutcome(before, reading, written=True, notes=notes)
     if not force or active.phase not in ALLOWED_PHASES[Verb.SET_WEIGHT]:
@@ -112,10 +112,6 @@ def _refusal(active: Rollout, weight: int) -> str:
         f"{text}{pause}; to go back: rolloutctl rollback {active.id}; to set the weight all the "
         "same: --force, which pauses it first and writes down who did it"
     )
-
-
-def _is_watched(rollout: Rollout, now: datetime) -> bool:
-    return rollout.watch_until is not None and now < rollout.watch_until
 
 
 def _check_guard(owners: list[Rollout], weight: int, now: datetime) -> None:

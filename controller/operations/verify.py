@@ -134,17 +134,13 @@ def _weight_difference(
         case Phase.PAUSED if target.weight == rollout.seen_weight:
             remedy = f"rolloutctl resume {rollout.id} with --keep or --restore"
             return Level.WARN, f"is paused over it ({rollout.sentence})", remedy
-        case Phase.ROLLED_BACK | Phase.SUCCEEDED if not _is_watched(rollout, now):
+        case Phase.ROLLED_BACK | Phase.SUCCEEDED if not rollout.is_watched(now):
             return Level.WARN, f"ended at {rollout.weight} % and watches no more", _CHANGE_REMEDY
         case Phase.ROLLED_BACK:
             remedy = f"rolloutctl rollback {rollout.id}; {_CHANGE_REMEDY}"
             return Level.FAIL, "was rolled back to 0 %", remedy
         case _:
             return Level.FAIL, expectation, f"{_CHANGE_REMEDY}; {tick}"
-
-
-def _is_watched(rollout: Rollout, now: datetime) -> bool:
-    return rollout.watch_until is not None and now < rollout.watch_until
 
 
 def _boolean_checks(policy: Policy, target: TargetReading) -> Iterator[Check]:

@@ -228,8 +228,7 @@ def _rank(rollout: Rollout, now: datetime) -> int:
 def _drain_is_incomplete(rollout: Rollout, now: datetime) -> bool:
     """Tell whether canary requests may continue after a rollback that is still watched."""
     failed = rollout.drain is not None and rollout.drain.verdict is Verdict.FAIL
-    watched = rollout.watch_until is not None and now < rollout.watch_until
-    return watched and (failed or rollout.unconfirmed)
+    return rollout.is_watched(now) and (failed or rollout.unconfirmed)
 
 
 def _summary(rollout: Rollout, now: datetime) -> str:

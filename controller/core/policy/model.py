@@ -61,6 +61,11 @@ class Metric(Model):
     )
 
     @property
+    def is_count(self) -> bool:
+        """True for a statistic that adds up over time, and over a period only grows."""
+        return self.statistic in ("Sum", "SampleCount")
+
+    @property
     def percentile(self) -> float | None:
         """The share of values that the statistic leaves below, like 0.95; None for another kind."""
         return float(self.statistic[1:]) / 100 if self.statistic.startswith("p") else None

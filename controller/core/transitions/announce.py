@@ -9,6 +9,7 @@ from typing import Final
 
 from controller.core.decision import Decision, Notice, Record, Severity
 from controller.core.judge.kinds.log_events import LOG_KEY_PREFIX
+from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.sentences import sentence_of
 from controller.core.message import Page
 from controller.core.next_action import (
@@ -33,8 +34,6 @@ from controller.core.units import clock_text, duration_text, format_duration
 # Shorter gaps are normal. After this long, people must know that nothing guards the traffic.
 BLIND_AFTER = timedelta(minutes=15)
 
-# Phases in which the canary keeps its traffic because of what ticks observe.
-_EXPOSED_PHASES = frozenset({Phase.PROGRESSING, Phase.PAUSED})
 _FAILED_STATUSES = frozenset({QueryStatus.ERROR, QueryStatus.FORBIDDEN})
 
 
@@ -49,7 +48,7 @@ def with_visibility(
     if isinstance(observation.target, TargetReading):
         after = replace(after, seen_weight=observation.target.weight)
     blindness = _blindness(observation)
-    if blindness is None or after.phase not in _EXPOSED_PHASES:
+    if blindness is None or after.phase not in JUDGED_PHASES:
         return replace(decision, rollout=replace(after, blind_since=None))
     since = before.blind_since or now
     decision = replace(decision, rollout=replace(after, blind_since=since))

@@ -42,4 +42,4 @@ def after_success(rollout: Rollout, observation: Observation, now: datetime) -> 
 
 def _is_watched(rollout: Rollout, observation: Observation, now: datetime) -> bool:
     """Tell whether the watch of a final rollout is not over, and no newer one owns its target."""
-    return observation.owns_target and rollout.watch_until is not None and now < rollout.watch_until
+    return observation.owns_target and rollout.is_watched(now)

@@ -33,7 +33,6 @@ from controller.ports.monitoring import resource_name
 
 Bounded: TypeAlias = SuccessRate | LatencyIncrease | Threshold
 
-COUNTS: Final = ("Sum", "SampleCount")
 
 # A window shorter than five minutes has too few requests for an alarm.
 _MIN_PERIOD_S: Final = 300
@@ -95,7 +94,7 @@ def period_of(criterion: Bounded) -> int:
 
 def _threshold_alarm(policy: Policy, name: str, criterion: Threshold) -> Alarm:
     metric = policy.metrics[criterion.metric]
-    additive = metric.statistic in COUNTS
+    additive = metric.is_count
     above = criterion.max is not None
     return _alarm(
         policy,

@@ -23,7 +23,7 @@ from controller.core.policy import (
     Traffic,
 )
 from controller.core.units import format_percent, number_text
-from controller.operations.monitoring.alarms import COUNTS, baseline_of, limit_of, period_of
+from controller.operations.monitoring.alarms import baseline_of, limit_of, period_of
 from controller.operations.monitoring.resources import (
     Bound,
     Line,
@@ -192,7 +192,7 @@ def _draw_threshold(page: _Page, policy: Policy, name: str, criterion: Threshold
         return
     metric = policy.metrics[criterion.metric]
     panel, right = _panel_of(page, policy, metric)
-    period_s = period_of(criterion) if metric.statistic in COUNTS else PERIOD_S
+    period_s = period_of(criterion) if metric.is_count else PERIOD_S
     panel.series(query(metric, metric.statistic, period_s), criterion.metric, right=right)
     unit = f" {metric.unit}" if metric.unit else ""
     label = f"{name}: {word} {number_text(criterion.bound)}{unit}"
@@ -205,7 +205,7 @@ def _panel_of(page: _Page, policy: Policy, metric: Metric) -> tuple[Panel, bool]
         return page.integration, False
     if metric.percentile is not None or metric.name == api_gateway.LATENCY:
         return page.latency, False
-    if metric.statistic in COUNTS and _is_error(policy, metric):
+    if metric.is_count and _is_error(policy, metric):
         return page.errors, True
     return page.others, False
 

@@ -24,8 +24,6 @@ from controller.policy_file.check.problem import Place, Problem
 from controller.policy_file.check.wording import suggestion
 from controller.policy_file.check.zone import zone_problem
 
-COUNT_STATISTICS = ("Sum", "SampleCount")
-
 
 def crosscheck(parts: PartialPolicy) -> Iterator[Problem]:
     """Yield every mistake that takes two parts to see."""
@@ -129,7 +127,7 @@ def _statistic_problem(criterion: Criterion, metric: Metric) -> str | None:
 
     Requests, failures and both sides of a ratio need a count; a latency needs anything else.
     """
-    is_count = metric.statistic in COUNT_STATISTICS
+    is_count = metric.is_count
     match criterion:
         case SuccessRate() | Traffic() | BurnRate() | Share() if not is_count:
             return "needs a count (Sum)"
@@ -157,12 +155,7 @@ def _incomparable_latencies(
     own = metrics.get(criterion.metric)
     for place, other_name in criterion.references():
         other = metrics.get(other_name)
-        if (
-            own is None
-            or other is None
-            or place == ("metric",)
-            or other.statistic in COUNT_STATISTICS
-        ):
+        if own is None or other is None or place == ("metric",) or other.is_count:
             continue
         at: Place = ("criteria", name, *place)
         if own.statistic != other.statistic:
@@ -182,7 +175,7 @@ def _bounds(parts: PartialPolicy) -> Iterator[Problem]:
         if criterion.sequential and metric.percentile is not None and criterion.bound <= 0:
             message = f"no request is faster than that: must be above 0, not {criterion.bound:g}"
             yield Problem(("criteria", name, side), message)
-        if metric.statistic in COUNT_STATISTICS and criterion.bound < 0:
+        if metric.is_count and criterion.bound < 0:
             message = f"a count is never below 0: must be at least 0, not {criterion.bound:g}"
             yield Problem(("criteria", name, side), message)
         if side == "max" and metric.missing == "zero" and criterion.min_samples > 0:
