@@ -1,11 +1,12 @@
-"""Makes text from outside printable: control characters and CI commands become visible escapes.
+"""Makes text from outside printable, and sets text in columns.
 
-Such text comes from policy files, options, AWS, log events, hooks and stores; a terminal, a page or
-a CI runner would obey it otherwise.
+Control characters and CI commands become visible escapes. Such text comes from policy files,
+options, AWS, log events, hooks and stores; a terminal, a page or a CI runner would obey it
+otherwise.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 _BREAKS: Final = re.compile("\r\n|[\t-\r\x85\u2028\u2029]")
@@ -52,6 +53,18 @@ def escaped(text: str) -> str:
 def printable_block(lines: Iterable[str]) -> str:
     """Return `lines` joined by line breaks, each made `printable`."""
     return "\n".join(map(printable, lines))
+
+
+def columns(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
+    """Return `rows` as lines with aligned columns. right: the columns that end on the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if index in right else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def truncate(line: str, columns: int) -> str:

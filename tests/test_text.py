@@ -5,7 +5,14 @@ import sys
 
 import pytest
 
-from controller.text import escaped, first_unprintable, printable, printable_block, truncate
+from controller.text import (
+    columns,
+    escaped,
+    first_unprintable,
+    printable,
+    printable_block,
+    truncate,
+)
 from tests.support.hostile import HARMLESS_TEXTS, HOSTILE_TEXTS, unsafe_parts
 
 ALL_CHARACTERS = "".join(map(chr, range(sys.maxunicode + 1)))
@@ -78,3 +85,13 @@ def test_a_block_has_as_many_lines_as_it_was_given() -> None:
 )
 def test_a_row_is_cut_where_a_terminal_ends(line: str, columns: int, shown: str) -> None:
     assert truncate(line, columns) == shown
+
+
+def test_columns_are_as_wide_as_their_widest_cell_and_end_no_line_with_spaces() -> None:
+    rows = [("", "value", "since"), ("errors", "12", "noon"), ("latency", "1 412", "")]
+    assert columns(rows, right={1}) == [
+        "         value  since",
+        "errors      12  noon",
+        "latency  1 412",
+    ]
+    assert columns([]) == []

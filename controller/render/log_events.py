@@ -7,6 +7,7 @@ from typing import Any, Final
 from controller.core.units import from_unix
 from controller.ports.logs import CANARY, STABLE, LogEvent, count_events, parse_event, readable_text
 from controller.process.settings import one_line
+from controller.text import columns
 
 _MAX_TEXT_CHARACTERS: Final = 2_000  # of an event in one line
 _HEAD: Final = ("", CANARY, STABLE, "other", "all")
@@ -23,15 +24,7 @@ def event_line(event: LogEvent) -> str:
 
 def count_lines(events: Iterable[LogEvent]) -> list[str]:
     """Return a table of the number of events by name and path, the most frequent first."""
-    rows = [_HEAD, *_counts(events)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-    return [
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    return columns([_HEAD, *_counts(events)], right=range(1, len(_HEAD)))
 
 
 def _counts(events: Iterable[LogEvent]) -> list[tuple[str, ...]]:

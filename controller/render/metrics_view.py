@@ -7,6 +7,7 @@ from typing import Any, Final
 from controller.core.units import clock_text, count_text, format_percent, number_text
 from controller.operations.metrics_view import Gauge, GaugeStatus, Unit
 from controller.render.sparkline import sparkline
+from controller.text import columns
 
 HEAD: Final = ("", "value", "expected", "", "by minute")
 LEGEND: Final = (
@@ -24,15 +25,7 @@ def view_title(name: str, minutes: int, end: datetime) -> str:
 
 def gauge_lines(name: str, gauges: Sequence[Gauge], minutes: int, end: datetime) -> list[str]:
     """Return the table: a row for each gauge, then the reasons why metrics were not read."""
-    rows = [HEAD, *(row_cells(one) for one in gauges)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
-    table = [
-        "  ".join(
-            cell.rjust(width) if column == 1 else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    table = columns([HEAD, *map(row_cells, gauges)], right={1})
     return [view_title(name, minutes, end), "", *table, "", LEGEND, *unread_lines(gauges)]
 
 

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from controller.core.history import finding_of, finding_view
-from controller.core.judge.criteria_table import rows, table
+from controller.core.judge.criteria_table import table
 from controller.core.units import duration_text
 from controller.operations.rehearse import RehearsalOutcome
 from controller.render.history import timeline
+from controller.render.status import criteria_data
 from controller.text import printable_block
 
 
@@ -22,7 +23,7 @@ def outcome_data(outcome: RehearsalOutcome, scenario: str, seed: int) -> dict[st
         "reason": str(rollout.reason),
         "sentence": rollout.sentence,
         "label": rollout.label,
-        "criteria": [row.data() for row in rows(rollout)],
+        "criteria": criteria_data(rollout),
         "weights": list(outcome.weights),
         "final_weight": outcome.final_weight,
         "ticks": outcome.ticks,

@@ -47,13 +47,30 @@ def rollout_data(rollout: Rollout) -> dict[str, Any]:
         "settled": moment(rollout.settled),
         "updated": moment(rollout.updated),
         "findings": [finding_view(finding) for finding in rollout.findings],
-        "criteria": [row.data() for row in rows(rollout)],
+        "criteria": criteria_data(rollout),
         "drain": None if rollout.drain is None else finding_view(rollout.drain),
         "unconfirmed": rollout.unconfirmed,
         "write_error": rollout.write_error,
         "page": None if rollout.page is None else _page_data(rollout.page),
         "undelivered": [message.key for message in rollout.outbox],
     }
+
+
+def criteria_data(rollout: Rollout) -> list[dict[str, Any]]:
+    """Return the criteria of `rollout` as plain JSON data, each with its newest finding."""
+    return [
+        {
+            "criterion": row.criterion,
+            "kind": row.kind,
+            "role": row.role,
+            "target": row.target,
+            "measured": row.measured,
+            "samples": 0 if row.finding is None else row.finding.samples,
+            "verdict": str(row.verdict),
+            "label": row.label,
+        }
+        for row in rows(rollout)
+    ]
 
 
 def _page_data(page: Page) -> dict[str, Any]:

@@ -4,15 +4,15 @@
 written in the unit of their criterion.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.judge.kind import kind_of
 from controller.core.policy import Criterion, Policy
 from controller.core.rollout import Rollout
 from controller.core.units import number_text
+from controller.text import columns
 
 NO_VALUE: Final = "–"
 VERDICT_MARKS: Final = {Verdict.PASS: "pass", Verdict.FAIL: "FAIL", Verdict.INCONCLUSIVE: "open"}
@@ -82,19 +82,6 @@ class Row:
         values = (self.target, self.measured, self.samples, self.label)
         return mark, self.criterion, *values, self.role
 
-    def data(self) -> dict[str, Any]:
-        """Return the row as plain JSON data."""
-        return {
-            "criterion": self.criterion,
-            "kind": self.kind,
-            "role": self.role,
-            "target": self.target,
-            "measured": self.measured,
-            "samples": 0 if self.finding is None else self.finding.samples,
-            "verdict": str(self.verdict),
-            "label": self.label,
-        }
-
 
 def rows(rollout: Rollout) -> list[Row]:
     """Return a row for each criterion of the policy, sorted by id.
@@ -112,14 +99,8 @@ def table(rollout: Rollout) -> list[str]:
     """Return the rows as aligned lines under a header; no line before the first finding."""
     if not (rollout.findings or rollout.earlier):
         return []
-    cells = [row.cells for row in rows(rollout)]
-    widths = [max(map(len, column)) for column in zip(HEADER, *cells, strict=True)]
-    return ["  ".join(_pad_cells(line, widths)).rstrip() for line in (HEADER, *cells)]
-
-
-def _pad_cells(line: tuple[str, ...], widths: list[int]) -> Iterator[str]:
-    for title, text, width in zip(HEADER, line, widths, strict=True):
-        yield text.rjust(width) if title in RIGHT_ALIGNED else text.ljust(width)
+    right = [index for index, title in enumerate(HEADER) if title in RIGHT_ALIGNED]
+    return columns([HEADER, *(row.cells for row in rows(rollout))], right)
 
 
 def _row(name: str, criterion: Criterion, policy: Policy, finding: Finding | None) -> Row:
