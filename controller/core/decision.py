@@ -101,20 +101,35 @@ class Record:
     fold: Fold = field(default_factory=Fold)
 
     @classmethod
-    def without_transition(
-        cls, rollout: Rollout, kind: str, sentence: str, now: datetime
+    def of(
+        cls,
+        kind: str,
+        before: Rollout,
+        after: Rollout,
+        weight_from: int | None,
+        now: datetime,
+        *,
+        reason: Reason | None = None,
+        sentence: str | None = None,
+        findings: tuple[Finding, ...] | None = None,
+        keeps_series: bool = False,
     ) -> "Record":
-        """Return the record of an event that changed neither phase nor weight of `rollout`."""
+        """Return the record of a transition from `before` to `after`; both may be the same.
+
+        reason, sentence: those of `after` when left out. findings: those of `before`.
+        """
         return cls(
             kind=kind,
             at=now,
-            phase_from=rollout.phase,
-            phase_to=rollout.phase,
-            weight_from=rollout.weight,
-            weight_to=rollout.weight,
-            step=rollout.step,
-            reason=rollout.reason,
-            sentence=sentence,
+            phase_from=before.phase,
+            phase_to=after.phase,
+            weight_from=weight_from,
+            weight_to=after.weight,
+            step=after.step,
+            reason=reason or after.reason,
+            sentence=after.sentence if sentence is None else sentence,
+            findings=before.findings if findings is None else findings,
+            keeps_series=keeps_series,
         )
 
 

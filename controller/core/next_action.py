@@ -1,4 +1,4 @@
-"""The next action of a rollout, the reason of a hold, and the record of a transition.
+"""The next action of a rollout, and the reason of a hold.
 
 All modules of `transitions` share them.
 """
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from controller.core.decision import Record
 from controller.core.judge.criteria_table import table
 from controller.core.judge.findings import Finding, Verdict, gate_verdict
 from controller.core.judge.sentences import sentence_of
@@ -213,28 +212,3 @@ def with_table(text: str, rollout: Rollout) -> str:
     """Return the final message of a rollout with the table of its criteria below it."""
     lines = table(rollout)
     return printable_block([text, "", *lines]) if lines else text
-
-
-def transition_record(
-    kind: str,
-    before: Rollout,
-    after: Rollout,
-    weight_from: int | None,
-    now: datetime,
-    *,
-    keeps_series: bool = False,
-) -> Record:
-    """Return the record of a transition from `before` to `after`, with the findings of `before`."""
-    return Record(
-        kind=kind,
-        at=now,
-        phase_from=before.phase,
-        phase_to=after.phase,
-        weight_from=weight_from,
-        weight_to=after.weight,
-        step=after.step,
-        reason=after.reason,
-        sentence=after.sentence,
-        findings=before.findings,
-        keeps_series=keeps_series,
-    )

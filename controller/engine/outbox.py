@@ -126,4 +126,6 @@ def remaining_message(
 
 def hook_record(rollout: Rollout, sentence: str, now: datetime) -> Record:
     """Return the record of hooks that were called after an event, or that could not be called."""
-    return Record.without_transition(rollout, HOOK_CALLED, sentence, now)
+    return Record.of(
+        HOOK_CALLED, rollout, rollout, rollout.weight, now, sentence=sentence, findings=()
+    )

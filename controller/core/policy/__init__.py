@@ -1,4 +1,4 @@
-"""The model of a policy. `check.parse` reads a policy file and reports the mistakes in it."""
+"""The model of a policy. `policy_file` reads a file into it and reports the mistakes."""
 
 from controller.core.policy.baseline import (
     Baseline,

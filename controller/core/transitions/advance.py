@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from controller.core.decision import Decision, Notice, Severity, Shift
+from controller.core.decision import Decision, Notice, Record, Severity, Shift
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.findings import Finding, Label, weakest_label
 from controller.core.judge.tick_evidence import Seal
@@ -12,7 +12,6 @@ from controller.core.judged_intervals import close_interval
 from controller.core.next_action import (
     baking_sentence,
     hold_reason,
-    transition_record,
     with_next_action,
     with_table,
 )
@@ -74,7 +73,7 @@ def start_rollout(
         exposed_from=now,
     )
     notice = Notice(Severity.INFO, f"{rollout.id}: {sentence}")
-    entry = transition_record("started", rollout, rollout, rollout.intent.previous, now)
+    entry = Record.of("started", rollout, rollout, rollout.intent.previous, now)
     because = {
         "verb": "start",
         "retry_reason": retry_reason,
@@ -113,7 +112,7 @@ def mark_holding(rollout: Rollout, target: TargetReading | UnreadableTarget) -> 
 def evidence_entry(rollout: Rollout, seal: Seal, now: datetime) -> Decision:
     """Return `rollout` in the same step, with a history entry that seals its evidence."""
     live = rollout.weight if rollout.previous_live is None else rollout.intent.previous
-    entry = transition_record("evidence", rollout, rollout, live, now, keeps_series=True)
+    entry = Record.of("evidence", rollout, rollout, live, now, keeps_series=True)
     entry = replace(entry, tallies=seal.tallies, fold=seal.fold)
     after = replace(rollout, tallies=seal.tallies, fold=seal.fold, sealed_at=now)
     return Decision(after, record=entry)
@@ -127,7 +126,7 @@ def confirm_applied(rollout: Rollout, now: datetime) -> Decision:
     after = with_next_action(
         replace(after, sentence=f"{rollout.weight} % is in force; {baking_sentence(after)}")
     )
-    return Decision(after, record=transition_record("settled", rollout, after, rollout.weight, now))
+    return Decision(after, record=Record.of("settled", rollout, after, rollout.weight, now))
 
 
 def next_step(
@@ -158,7 +157,7 @@ def next_step(
         with_next_action(after),
         Shift(weight, target.token),
         (Notice(Severity.INFO, f"{rollout.id}: {sentence}"),),
-        transition_record("advanced", rollout, after, rollout.weight, now, keeps_series=True),
+        Record.of("advanced", rollout, after, rollout.weight, now, keeps_series=True),
     )
 
 
@@ -182,9 +181,7 @@ def _complete(rollout: Rollout, label: str, why: str, now: datetime) -> Decision
     return Decision(
         with_next_action(after),
         notices=(Notice(Severity.INFO, with_table(f"{rollout.id}: {sentence}", rollout)),),
-        record=transition_record(
-            "succeeded", rollout, after, rollout.weight, now, keeps_series=True
-        ),
+        record=Record.of("succeeded", rollout, after, rollout.weight, now, keeps_series=True),
     )
 
 

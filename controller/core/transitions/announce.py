@@ -14,7 +14,6 @@ from controller.core.judge.sentences import sentence_of
 from controller.core.message import Page
 from controller.core.next_action import (
     REMIND_EVERY,
-    transition_record,
     unacknowledged_page,
     with_next_action,
 )
@@ -113,8 +112,7 @@ def _with_blind_notice(
         f"To end it: rolloutctl rollback {rollout.id}"
     )
     rollout = with_next_action(replace(rollout, reminded=now))
-    entry = transition_record("blind", rollout, rollout, None, now, keeps_series=True)
-    entry = replace(entry, sentence=text)
+    entry = Record.of("blind", rollout, rollout, None, now, sentence=text, keeps_series=True)
     return replace(
         decision,
         rollout=rollout,
@@ -247,9 +245,10 @@ def acknowledge(rollout: Rollout, page: Page, note: str, now: datetime) -> Decis
         f"acknowledged what was critical since {clock_text(page.since)} ({page.kind}){note_suffix}"
     )
     decision = _extend_watch(_with_stored_page(Decision(rollout), replace(page, acknowledged=True)))
-    entry: Record = transition_record(ACKNOWLEDGED, rollout, decision.rollout, rollout.weight, now)
+    after = decision.rollout
+    entry = Record.of(ACKNOWLEDGED, rollout, after, rollout.weight, now, sentence=text)
     notice = Notice(Severity.INFO, f"{rollout.id}: {text}")
-    return replace(decision, notices=(notice,), record=replace(entry, sentence=text))
+    return replace(decision, notices=(notice,), record=entry)
 
 
 def _with_notice(decision: Decision, notice: Notice) -> Decision:

@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from controller.core.decision import Decision, Notice, Severity
+from controller.core.decision import Decision, Notice, Record, Severity
 from controller.core.judge.findings import Verdict, gate_verdict
 from controller.core.next_action import (
     REMIND_EVERY,
     hold_reason,
-    transition_record,
     with_next_action,
 )
 from controller.core.observation import Consent, HookAnswer, TargetReading, UnreadableTarget
@@ -144,7 +143,7 @@ def _block(rollout: Rollout, block: Block, sentence: str, now: datetime) -> Deci
     if not is_due:
         return Decision(after, hooks_to_call=block.hooks_to_call)
     kind = "held_up" if is_new else "reminded"
-    entry = transition_record(kind, rollout, after, rollout.weight, now, keeps_series=True)
+    entry = Record.of(kind, rollout, after, rollout.weight, now, keeps_series=True)
     severity = Severity.WARNING if block.reason in _OPEN_ENDED_REASONS else Severity.INFO
     notice = Notice(severity, f"{rollout.id}: {sentence}")
     return Decision(after, notices=(notice,), record=entry, hooks_to_call=block.hooks_to_call)

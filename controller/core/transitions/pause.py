@@ -3,11 +3,10 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from controller.core.decision import Alert, Decision, Notice, Severity
+from controller.core.decision import Alert, Decision, Notice, Record, Severity
 from controller.core.next_action import (
     REMIND_EVERY,
     hold_expired_text,
-    transition_record,
     with_next_action,
 )
 from controller.core.observation import TargetReading, UnreadableTarget, weight_of
@@ -97,7 +96,7 @@ def _pause(
     notice = Notice(
         severity, f"{rollout.id} is paused: {_with_full_stop(why)} {_operator_options(after)}"
     )
-    entry = transition_record("paused", rollout, after, weight, now, keeps_series=True)
+    entry = Record.of("paused", rollout, after, weight, now, keeps_series=True)
     return Decision(with_next_action(after), notices=(notice,), record=entry)
 
 
@@ -113,7 +112,7 @@ def remind_of_pause(rollout: Rollout, now: datetime) -> Decision | None:
     why = _with_full_stop(rollout.sentence)
     text = f"{rollout.id} has been paused for {paused_for}: {why} {_operator_options(rollout)}"
     after = with_next_action(replace(rollout, reminded=now))
-    entry = transition_record("reminded", rollout, after, rollout.weight, now, keeps_series=True)
+    entry = Record.of("reminded", rollout, after, rollout.weight, now, keeps_series=True)
     return Decision(after, notices=(Notice(Severity.WARNING, text),), record=entry)
 
 
@@ -135,10 +134,11 @@ def report_reexposure(rollout: Rollout, target: TargetReading, now: datetime) ->
 def _report_drift(rollout: Rollout, text: str, target: TargetReading, now: datetime) -> Decision:
     text = f"{text} now the target shows {target.shown}; left alone"
     after = replace(rollout, drift_told=True)
-    entry = transition_record("drifted", rollout, after, target.weight, now)
+    weight, reason = target.weight, Reason.DRIFTED
+    entry = Record.of("drifted", rollout, after, weight, now, reason=reason, sentence=text)
     return Decision(
         after,
         notices=(Notice(Severity.WARNING, text),),
-        record=replace(entry, reason=Reason.DRIFTED, sentence=text),
+        record=entry,
         alert=Alert.DRIFT,
     )

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import datetime
 
-from controller.core.decision import Decision, Notice, Severity
+from controller.core.decision import Decision, Notice, Record, Severity
 from controller.core.judged_intervals import reopen_interval
-from controller.core.next_action import transition_record, with_next_action
+from controller.core.next_action import with_next_action
 from controller.core.observation import TargetReading, UnreadableTarget
 from controller.core.rollout import Rollout
 from controller.core.transitions.advance import drop_previous_live
@@ -43,6 +43,6 @@ def confirm_applied_late(rollout: Rollout, now: datetime) -> Decision:
     """Confirm a raise that was applied during a pause: its step is judged from now on."""
     sentence = f"{rollout.sentence}; meanwhile {rollout.weight} % came into force"
     after = replace(drop_previous_live(rollout), settled=now, sentence=sentence, blocked="a person")
-    entry = transition_record("settled", rollout, after, rollout.weight, now, keeps_series=True)
+    entry = Record.of("settled", rollout, after, rollout.weight, now, keeps_series=True)
     notice = Notice(Severity.INFO, f"{rollout.id}: {sentence}")
     return Decision(with_next_action(after), None, (notice,), entry)

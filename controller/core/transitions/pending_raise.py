@@ -7,9 +7,9 @@ single late tick, or one that could not read the target, does not roll back a he
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from controller.core.decision import Decision, Notice, Severity, Shift
+from controller.core.decision import Decision, Notice, Record, Severity, Shift
 from controller.core.judged_intervals import reopen_interval
-from controller.core.next_action import transition_record, with_next_action
+from controller.core.next_action import with_next_action
 from controller.core.observation import TargetReading, UnreadableTarget, weight_of
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.transitions.advance import drop_previous_live, wait_for_target
@@ -125,7 +125,7 @@ def _delay_raise(
     after = with_next_action(after)
     if rollout.barrier == reason and rollout.stretches == after.stretches:
         return Decision(after)
-    entry = transition_record("held_up", rollout, after, live, now)
+    entry = Record.of("held_up", rollout, after, live, now)
     return Decision(after, None, (Notice(Severity.INFO, f"{rollout.id}: {sentence}"),), entry)
 
 
@@ -134,7 +134,7 @@ def _write_again(rollout: Rollout, now: datetime) -> Decision:
     error = f" ({rollout.write_error})" if rollout.write_error else ""
     sentence = f"{move.weight} % was decided but not written{error}; writing it again"
     after = replace(rollout, reason=Reason.WRITE_AGAIN, sentence=sentence, barrier="", blocked="")
-    entry = transition_record("write_again", rollout, after, rollout.intent.previous, now)
+    entry = Record.of("write_again", rollout, after, rollout.intent.previous, now)
     return Decision(with_next_action(after), move, record=entry)
 
 

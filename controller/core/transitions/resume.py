@@ -3,10 +3,10 @@
 from dataclasses import replace
 from datetime import datetime
 
-from controller.core.decision import Decision, Notice, Severity, Shift
+from controller.core.decision import Decision, Notice, Record, Severity, Shift
 from controller.core.judge.evidence import SignOff
 from controller.core.judge.tick_evidence import attestation_finding
-from controller.core.next_action import baking_sentence, transition_record, with_next_action
+from controller.core.next_action import baking_sentence, with_next_action
 from controller.core.observation import TargetReading, UnreadableTarget, weight_of
 from controller.core.rollout import Intent, Phase, Reason, Rollout
 from controller.core.transitions.advance import earlier_findings, label_after_skip, reset_step
@@ -127,8 +127,9 @@ def approve_step(rollout: Rollout, step: int, why: str, now: datetime) -> Decisi
     after = replace(rollout, approved=step)
     if rollout.reason is Reason.AWAITING_APPROVAL:  # its sentence says that it still waits
         after = replace(after, reason=Reason.APPROVED, sentence=text, blocked="")
-    entry = transition_record("approved", rollout, after, rollout.weight, now)
-    entry = replace(entry, reason=Reason.APPROVED, sentence=text)
+    entry = Record.of(
+        "approved", rollout, after, rollout.weight, now, reason=Reason.APPROVED, sentence=text
+    )
     notice = Notice(Severity.INFO, f"{rollout.id}: {text}")
     return Decision(with_next_action(after), notices=(notice,), record=entry)
 
@@ -145,13 +146,14 @@ def record_attestation(
     after = _with_attestation_finding(
         replace(rollout, signed={**rollout.signed, criterion: signature}), criterion
     )
-    entry = transition_record(word, rollout, after, rollout.weight, now)
     reason = Reason.ATTESTATION_REFUSED if signature.refused else Reason.ATTESTED
+    weight = rollout.weight
+    entry = Record.of(word, rollout, after, weight, now, reason=reason, sentence=text)
     severity = Severity.WARNING if signature.refused else Severity.INFO
     return Decision(
         with_next_action(after),
         notices=(Notice(severity, f"{rollout.id}: {text}"),),
-        record=replace(entry, reason=reason, sentence=text),
+        record=entry,
     )
 
 
@@ -186,7 +188,7 @@ def _restart_step(rollout: Rollout, now: datetime) -> Rollout:
 def _transition(
     kind: str, before: Rollout, after: Rollout, weight: int | None, now: datetime
 ) -> Decision:
-    entry = transition_record(kind, before, after, weight, now, keeps_series=True)
+    entry = Record.of(kind, before, after, weight, now, keeps_series=True)
     notice = Notice(Severity.INFO, f"{before.id} is {after.phase}: {after.sentence}")
     return Decision(with_next_action(after), notices=(notice,), record=entry)
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from controller.core.decision import Alert, Decision, Lower, Notice, Record, Severity
 from controller.core.judge.findings import Finding, Verdict
 from controller.core.judge.sentences import sentence_of
-from controller.core.next_action import transition_record, with_next_action, with_table
+from controller.core.next_action import with_next_action, with_table
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.rollout import Intent, Phase, Reason, Rollout
 from controller.core.units import clock_text
@@ -53,8 +53,10 @@ def roll_back(
         blocked="",
     )
     notice = Notice(Severity.WARNING, f"{rollout.id} is rolling back to 0 %: {why}")
-    entry = transition_record("rolling_back", rollout, after, weight, now, keeps_series=True)
-    entry = replace(entry, reason=reason, sentence=why)
+    entry = Record.of(
+        "rolling_back", rollout, after, weight, now,
+        reason=reason, sentence=why, keeps_series=True,
+    )  # fmt: skip
     return Decision(with_next_action(after), lower_move(rollout), (notice,), entry)
 
 
@@ -112,7 +114,7 @@ def with_unconfirmed_rollback(decision: Decision, why: str, now: datetime) -> De
     is_recorded = entry is not None and entry.kind == UNCONFIRMED
     if is_recorded or (not rollout.unconfirmed and _is_replaceable(entry)):
         rollout = replace(rollout, unconfirmed=True)
-        entry = replace(transition_record(UNCONFIRMED, rollout, rollout, None, now), sentence=text)
+        entry = Record.of(UNCONFIRMED, rollout, rollout, None, now, sentence=text)
     return replace(
         decision,
         rollout=with_next_action(rollout),
@@ -203,7 +205,7 @@ def _complete_rollback(rollout: Rollout, reason: Reason, why: str, now: datetime
     )
     text = with_table(f"{rollout.id} is rolled back, 0 % is in force: {why}", rollout)
     notice = Notice(Severity.WARNING, text)
-    entry = transition_record("rolled_back", rollout, after, 0, now, keeps_series=True)
+    entry = Record.of("rolled_back", rollout, after, 0, now, keeps_series=True)
     return Decision(with_next_action(after), notices=(notice,), record=entry)
 
 
@@ -211,8 +213,8 @@ def lower_again(rollout: Rollout, now: datetime) -> Decision:
     """Lower the weight again that a late write of this rollout raised after its rollback."""
     move = replace(lower_move(rollout), must_succeed=True, only=rollout.peak)
     text = f"{rollout.id}: {rollout.peak} % came back after the rollback; lowering it again"
-    entry = transition_record(GUARDING, rollout, rollout, rollout.peak, now)
-    entry = replace(entry, reason=Reason.GUARDING_ZERO, sentence=text)
+    reason = Reason.GUARDING_ZERO
+    entry = Record.of(GUARDING, rollout, rollout, rollout.peak, now, reason=reason, sentence=text)
     return Decision(rollout, move, (Notice(Severity.WARNING, text),), entry)
 
 
@@ -222,8 +224,10 @@ def record_drain(rollout: Rollout, drain: Finding | None, now: datetime) -> Deci
         return Decision(rollout)
     is_failed = drain.verdict is Verdict.FAIL
     after = replace(rollout, drain=drain)
-    entry = transition_record("drained", rollout, after, 0, now, keeps_series=True)
-    entry = replace(entry, reason=Reason.WATCHING, sentence=sentence_of(drain), findings=(drain,))
+    entry = Record.of(
+        "drained", rollout, after, 0, now,
+        reason=Reason.WATCHING, sentence=sentence_of(drain), findings=(drain,), keeps_series=True,
+    )  # fmt: skip
     severity = Severity.CRITICAL if is_failed else Severity.INFO
     return Decision(
         after,

@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from controller.core.decision import Alert, Decision, Notice, Severity
-from controller.core.next_action import transition_record, with_next_action
+from controller.core.decision import Alert, Decision, Notice, Record, Severity
+from controller.core.next_action import with_next_action
 from controller.core.rollout import Rollout
 from controller.core.transitions.rollback import ROLLBACK_PHASES
 
@@ -54,10 +54,8 @@ def _with_failure_record(
     if entry is None and not is_new:
         return decision
     if entry is None:
-        entry = transition_record(
-            WRITE_FAILED, before, rollout, before.seen_weight, rollout.updated
-        )
-        entry = replace(entry, sentence=_sentence(rollout, why))
+        seen, sentence = before.seen_weight, _sentence(rollout, why)
+        entry = Record.of(WRITE_FAILED, before, rollout, seen, rollout.updated, sentence=sentence)
     if saved:
         because["verb"] = WRITE_FAILED
     return replace(decision, record=replace(entry, because={**entry.because, **because}))
