@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias, assert_never
 from controller.core import transitions as to
 from controller.core.decision import Decision
 from controller.core.judge.evidence import SignOff
-from controller.core.judge.findings import Finding, Label, Verdict, gate_verdict, weakest_label
+from controller.core.judge.findings import Label, Verdict, gate_verdict, weakest_label
 from controller.core.judge.gate_evidence import Evidence
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.sentences import sentence_of
@@ -124,19 +124,26 @@ def _require_writable_target(
     return target
 
 
-def _require_no_fail(rollout: Rollout, evidence: Evidence | None, verb: str) -> tuple[Finding, ...]:
-    """Return the findings of now. Raises UsageError when one fails: no verb goes on over that."""
+def _require_no_fail(rollout: Rollout, evidence: Evidence | None, verb: Verb) -> Rollout:
+    """Return `rollout` with the findings of now. Raises UsageError when one of them fails.
+
+    No verb goes on over that.
+    """
     findings = findings_of(rollout, evidence)
     if gate_verdict(findings) is Verdict.FAIL:
         why = " ".join(sentence_of(one) for one in findings if one.fails)
-        does = "sets a weight over" if verb == Verb.SET_WEIGHT else f"{verb}s"
+        does = "sets a weight over" if verb is Verb.SET_WEIGHT else f"{verb}s"
         raise refusal(rollout, verb, f"nobody {does} a fail, the next tick rolls back: {why}")
-    return findings
+    return replace(rollout, findings=findings)
+
+
+def _require_traffic(rollout: Rollout, verb: Verb, target: TargetReading) -> None:
+    """Raise UsageError when no traffic is on the canary."""
+    if target.weight == 0:
+        raise refusal(rollout, verb, "its weight is 0 %, and that ends it with the next tick")
 
 
 # --- Attestations ---------------------------------------------------------------------------------
-
-_ATTEST_VERB = "attest"
 
 
 def attest(rollout: Rollout, criterion: str, signature: SignOff, now: datetime) -> Decision:
@@ -150,11 +157,11 @@ def attest(rollout: Rollout, criterion: str, signature: SignOff, now: datetime) 
     if criterion not in attestations:
         known = f"its attestations: {', '.join(attestations) or 'none'}"
         raise refusal(
-            rollout, _ATTEST_VERB, f"nobody attests {quote_value(criterion)} there; {known}"
+            rollout, Verb.ATTEST, f"nobody attests {quote_value(criterion)} there; {known}"
         )
     if not signature.note:
         raise refusal(
-            rollout, _ATTEST_VERB, "say what was seen (--note): it is written into the history"
+            rollout, Verb.ATTEST, "say what was seen (--note): it is written into the history"
         )
     before = rollout.signed.get(criterion)
     if before is not None and before.refused == signature.refused:
@@ -259,19 +266,13 @@ def _resume(
 ) -> Decision:
     target = _require_writable_target(rollout, command.verb, observation)
     live, intended = target.weight, rollout.weight
-    if live == 0:
-        raise refusal(
-            rollout, command.verb, "its weight is 0 %, and that ends it with the next tick"
-        )
-    rollout = replace(
-        rollout,
-        findings=_require_no_fail(rollout, evidence_of(rollout, observation, now), command.verb),
-    )
+    _require_traffic(rollout, command.verb, target)
+    rollout = _require_no_fail(rollout, evidence_of(rollout, observation, now), command.verb)
     if live == intended:
         return to.resume_at_intended_weight(rollout, target, command.reason, now)
     mismatch = f"the target shows {target.shown} where {intended} % was asked for"
     match command.way:
-        case "restore" if _is_live_weight_higher(rollout, target):
+        case "restore" if target.may_exceed(rollout.weight):
             return to.restore_weight(rollout, target, command.reason, now)
         case "restore":
             why = f"--restore only takes weight back, and {mismatch}"
@@ -311,14 +312,9 @@ def _resume_options(rollout: Rollout, target: TargetReading) -> str:
         options = "put the variables right by hand and resume then"
     elif not _reached_steps(rollout, target.weight):
         options = f"set {rollout.weight} % by hand and resume then"
-    if _is_live_weight_higher(rollout, target):
+    if target.may_exceed(rollout.weight):
         options = f"say --restore (back to {rollout.weight} %), {options}"
     return f"{options}, or end it: rolloutctl rollback {rollout.id}"
-
-
-def _is_live_weight_higher(rollout: Rollout, target: TargetReading) -> bool:
-    """Tell whether the live weight is above the intended one, or may be."""
-    return target.may_be_full or (target.weight is not None and target.weight > rollout.weight)
 
 
 # --- Promote, approve, attest, set-weight, acknowledge --------------------------------------------
@@ -337,7 +333,7 @@ def _promote(
             rollout, command.verb, f"{rollout.weight} % was not seen in force yet; tick first"
         )
     evidence = evidence_of(rollout, observation, now)
-    findings = _require_no_fail(rollout, evidence, command.verb)
+    judged = _require_no_fail(rollout, evidence, command.verb)
     if block := to.advance_block(rollout, now) or to.hook_block(rollout, observation.hooks):
         if block.hooks_to_call:
             return Decision(rollout, hooks_to_call=block.hooks_to_call)
@@ -345,13 +341,12 @@ def _promote(
         raise refusal(rollout, command.verb, why)
     baked = evidence is not None and evidence.bake_over and to.is_bake_uninterrupted(rollout)
     label = rollout.label if baked else weakest_label((rollout.label, str(Label.NOT_JUDGED)))
-    rollout = replace(rollout, findings=findings, label=label)
-    return to.promote(rollout, target, command.reason, now)
+    return to.promote(replace(judged, label=label), target, command.reason, now)
 
 
 def _approve(rollout: Rollout, command: Command, now: datetime) -> Decision:
     step = rollout.step + 1
-    if step == len(rollout.policy.steps) or not rollout.policy.needs_approval(step):
+    if rollout.is_last_step or not rollout.policy.needs_approval(step):
         raise refusal(rollout, command.verb, "its next step needs no approval")
     if rollout.approved == step:
         weight = rollout.policy.steps[step].weight
@@ -369,17 +364,11 @@ def _set_weight(
 ) -> Decision:
     """Pause the rollout and set the weight that an operator names, at most once."""
     target = _require_writable_target(rollout, command.verb, observation)
-    rollout = replace(
-        rollout,
-        findings=_require_no_fail(rollout, evidence_of(rollout, observation, now), command.verb),
-    )
+    rollout = _require_no_fail(rollout, evidence_of(rollout, observation, now), command.verb)
     weight = command.weight or 0
     if weight == 0:
         raise refusal(rollout, command.verb, f"0 % is a rollback: rolloutctl rollback {rollout.id}")
-    if target.weight == 0:
-        raise refusal(
-            rollout, command.verb, "its weight is 0 %, and that ends it with the next tick"
-        )
+    _require_traffic(rollout, command.verb, target)
     if target.weight == weight:
         raise refusal(rollout, command.verb, f"{weight} % is live already")
     if target.weight is not None and weight > target.weight and rollout.policy.missing_kinds:

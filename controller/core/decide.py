@@ -13,6 +13,7 @@ from controller.core import transitions as to
 from controller.core.commands import Command, apply_command
 from controller.core.decision import Decision
 from controller.core.judge.findings import Verdict, gate_verdict
+from controller.core.judge.gate_evidence import Evidence
 from controller.core.judge.sentences import sentence_of
 from controller.core.judge.tick_evidence import (
     awaits_logs,
@@ -198,7 +199,7 @@ def _decide_pending(rollout: Rollout, observation: Observation, now: datetime) -
         rollout = replace(rollout, findings=refused)
         return to.roll_back(rollout, Reason.GATE_FAILED, why, weight_of(target), now)
     if isinstance(target, UnreadableTarget):
-        return _decide_unreadable(rollout, observation, target, now)
+        return _decide_waiting(rollout, observation, now)
     if target.has_applied(intent.weight):
         return to.confirm_applied(rollout, now)
     if target.update is UpdateStatus.FAILED:
@@ -218,50 +219,39 @@ def _decide_not_applied(
     at_previous = target.weight == intent.previous
     observed = rollout.policy.target.observed  # its token says nothing about a write of ours
     if at_previous and (observed or target.token == intent.token):  # the write never arrived
-        return _decide_unwritten(rollout, observation, target, now)
+        return _decide_waiting(rollout, observation, now)
     if at_previous and intent.previous < intent.weight:  # the function changed since the decision
         return to.resolve_lost_raise(rollout, target, now)
     return to.handle_drift(rollout, target, now)  # a weight that rolloutctl did not write
 
 
-def _decide_unreadable(
-    rollout: Rollout, observation: Observation, target: UnreadableTarget, now: datetime
-) -> Decision:
-    """Decide while the target is unreadable, so that it is unknown whether the raise is applied.
+def _decide_waiting(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
+    """Decide on a raise that was saved and not written, or may be: the target cannot be read.
 
-    Where the raise waits, as in a freeze, the weight before it is judged on.
+    Where the raise waits, as in a freeze, the weight before it is live, and is judged first.
     """
-    if rollout.previous_live is None:
-        return to.wait_for_readable_target(rollout, target, now)
-    rollout = replace(
-        rollout, findings=findings_of(rollout, evidence_of(rollout, observation, now))
-    )
-    if gate_verdict(rollout.findings) is Verdict.FAIL:
-        return _roll_back_failed_gate(rollout, target, now)
-    return _wait_and_seal(to.wait_for_readable_target(rollout, target, now), observation, now)
+    target = observation.target
+    judged = rollout.previous_live is not None
+    if judged:
+        rollout = _judge(rollout, evidence_of(rollout, observation, now))
+        if gate_verdict(rollout.findings) is Verdict.FAIL:
+            return _roll_back_failed_gate(rollout, target, now)
+    if isinstance(target, UnreadableTarget):
+        decision = to.wait_for_readable_target(rollout, target, now)
+    else:
+        decision = to.retry_raise(rollout, target, now)
+    return _wait_and_seal(decision, observation, now) if judged else decision
 
 
-def _decide_unwritten(
-    rollout: Rollout, observation: Observation, target: TargetReading, now: datetime
-) -> Decision:
-    """Decide on a raise that was saved and not written.
-
-    Where the raise waits, as in a freeze, the live weight is judged first.
-    """
-    if rollout.previous_live is None:
-        return to.retry_raise(rollout, target, now)
-    rollout = replace(
-        rollout, findings=findings_of(rollout, evidence_of(rollout, observation, now))
-    )
-    if gate_verdict(rollout.findings) is Verdict.FAIL:
-        return _roll_back_failed_gate(rollout, target, now)
-    return _wait_and_seal(to.retry_raise(rollout, target, now), observation, now)
+def _judge(rollout: Rollout, evidence: Evidence | None) -> Rollout:
+    """Return `rollout` with the findings of its gate."""
+    return replace(rollout, findings=findings_of(rollout, evidence))
 
 
 def _decide_applied(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
     target = observation.target
     evidence = evidence_of(rollout, observation, now)
-    rollout = replace(rollout, findings=findings_of(rollout, evidence))
+    rollout = _judge(rollout, evidence)
     match gate_verdict(rollout.findings):
         case Verdict.FAIL:
             return _roll_back_failed_gate(rollout, target, now)
@@ -361,9 +351,7 @@ def _wait_and_seal(decision: Decision, observation: Observation, now: datetime) 
 
 def _decide_paused(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
     target = observation.target
-    rollout = replace(
-        rollout, findings=findings_of(rollout, evidence_of(rollout, observation, now))
-    )
+    rollout = _judge(rollout, evidence_of(rollout, observation, now))
     if gate_verdict(rollout.findings) is Verdict.FAIL:
         return _roll_back_failed_gate(rollout, target, now)
     if isinstance(target, TargetReading) and _is_new_drift(rollout, target):

@@ -19,6 +19,10 @@ from controller.text import printable_block
 
 # A pause has no time limit, so operators are reminded of it.
 REMIND_EVERY = timedelta(days=1)
+# Blocks of an advance without an end in time: operators are reminded of them as often.
+OPEN_ENDED_REASONS = frozenset(
+    {Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK, Reason.KIND_MISSING}
+)
 
 
 def with_next_action(rollout: Rollout) -> Rollout:
@@ -37,7 +41,7 @@ def _next_action(rollout: Rollout) -> tuple[datetime | None, str]:
             return rollout.updated, "ends with the next tick unless it finds more than 0 %"
         case Phase.PAUSED:
             return (
-                max(rollout.reminded or rollout.since, rollout.since) + REMIND_EVERY,
+                pause_reminder_at(rollout),
                 "waits for a person to resume, promote or roll it back (a criterion that fails "
                 "still rolls it back); reminds once a day",
             )
@@ -51,6 +55,11 @@ def _next_action(rollout: Rollout) -> tuple[datetime | None, str]:
         case Phase.ROLLED_BACK | Phase.SUCCEEDED:
             until = rollout.watch_until
             return until, f"watched for drift until {clock_text(until)}" if until else ""
+
+
+def pause_reminder_at(rollout: Rollout) -> datetime:
+    """Return when operators are reminded of the pause of `rollout` next."""
+    return max(rollout.reminded or rollout.since, rollout.since) + REMIND_EVERY
 
 
 def unacknowledged_page(rollout: Rollout) -> Page | None:
@@ -91,21 +100,24 @@ def _next_gate(rollout: Rollout) -> tuple[datetime | None, str]:
             frozen.until,
             f"{next_step} at {clock_text(frozen.until)}{passes}{_approval_suffix(rollout)}",
         )
-    if rollout.reason is Reason.AWAITING_APPROVAL:
+    if rollout.reason in OPEN_ENDED_REASONS:
         remind_at = (rollout.reminded or rollout.updated) + REMIND_EVERY
-        passes = "" if _gate_allows_advance(rollout) else " and every criterion passes"
-        at = f", not before {clock_text(frozen.until)}" if frozen else ""
-        return remind_at, f"{next_step} once it is approved{passes}{at}; reminds once a day"
-    if rollout.reason is Reason.KIND_MISSING:
-        remind_at = (rollout.reminded or rollout.updated) + REMIND_EVERY
-        return remind_at, f"{next_step} once the package is installed; reminds once a day"
-    if rollout.reason is Reason.AWAITING_HOOK:
-        remind_at = (rollout.reminded or rollout.updated) + REMIND_EVERY
-        return (
-            remind_at,
-            f"{next_step} once its hooks allow it, asked with each tick; reminds once a day",
-        )
+        condition = _open_ended_condition(rollout, frozen)
+        return remind_at, f"{next_step} {condition}; reminds once a day"
     return _next_on_hold(rollout)
+
+
+def _open_ended_condition(rollout: Rollout, frozen: Frozen | None) -> str:
+    """Return what ends the block of an advance that has no end in time, as part of a sentence."""
+    match rollout.reason:
+        case Reason.KIND_MISSING:
+            return "once the package is installed"
+        case Reason.AWAITING_HOOK:
+            return "once its hooks allow it, asked with each tick"
+        case _:
+            passes = "" if _gate_allows_advance(rollout) else " and every criterion passes"
+            at = f", not before {clock_text(frozen.until)}" if frozen else ""
+            return f"once it is approved{passes}{at}"
 
 
 def _gate_allows_advance(rollout: Rollout) -> bool:
@@ -138,29 +150,19 @@ def _next_on_hold(rollout: Rollout) -> tuple[datetime | None, str]:
 def _next_step_text(rollout: Rollout) -> str:
     """Return the goal of an advance from the current step: the next weight, or success."""
     return (
-        "success"
-        if _is_last_step(rollout)
-        else f"{rollout.policy.steps[rollout.step + 1].weight} %"
+        "success" if rollout.is_last_step else f"{rollout.policy.steps[rollout.step + 1].weight} %"
     )
-
-
-def _is_last_step(rollout: Rollout) -> bool:
-    return rollout.step + 1 == len(rollout.policy.steps)
 
 
 def _freeze_at(rollout: Rollout, moment: datetime) -> Frozen | None:
     """Return the freeze that blocks the next step at `moment`; no freeze blocks success."""
-    return None if _is_last_step(rollout) else rollout.policy.freeze_at(moment)
+    return None if rollout.is_last_step else rollout.policy.freeze_at(moment)
 
 
 def _approval_suffix(rollout: Rollout) -> str:
     """Return the condition of a missing approval, as part of a sentence; empty without one."""
     step = rollout.step + 1
-    if (
-        _is_last_step(rollout)
-        or not rollout.policy.needs_approval(step)
-        or rollout.approved == step
-    ):
+    if rollout.is_last_step or not rollout.policy.needs_approval(step) or rollout.approved == step:
         return ""
     return f" and it is approved (rolloutctl approve {rollout.id})"
 

@@ -42,6 +42,10 @@ class TargetReading:
         """Tell whether `weight` is applied: it was read back, and the update is finished."""
         return self.weight == weight and self.update is UpdateStatus.SUCCESSFUL
 
+    def may_exceed(self, weight: int) -> bool:
+        """Tell whether the weight is above `weight`, or may be."""
+        return self.may_be_full or (self.weight is not None and self.weight > weight)
+
 
 @dataclass(frozen=True, slots=True)
 class UnreadableTarget:

@@ -189,6 +189,11 @@ class Rollout:
         return self.watch_until is not None and now < self.watch_until
 
     @property
+    def is_last_step(self) -> bool:
+        """True in the last step, after which comes success."""
+        return self.step + 1 == len(self.policy.steps)
+
+    @property
     def in_flight(self) -> bool:
         """True until its weight is observed applied.
 

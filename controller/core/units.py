@@ -181,3 +181,8 @@ def quote_value(value: object) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "a list"
     return f"{value!r:.60}"
+
+
+def with_full_stop(text: str) -> str:
+    """Return `text` as a sentence that ends with one full stop."""
+    return text if text.endswith(".") else f"{text}."

@@ -59,7 +59,7 @@ def shift_and_confirm(
     again as long as the weight is above `weight`.
     Raises TargetError when the weight was not written, or when that is unknown.
     """
-    if exceeds(before, weight):
+    if before.may_exceed(weight):
         _lower(target, weight, clock)
     else:
         target.shift_to(weight, before.token)
@@ -72,17 +72,12 @@ def shift_and_confirm(
         ) from error
 
 
-def exceeds(reading: TargetReading, weight: int) -> bool:
-    """Tell whether the weight is above `weight`, or may be."""
-    return reading.may_be_full or (reading.weight is not None and reading.weight > weight)
-
-
 def _lower(target: Target, weight: int, clock: Clock) -> None:
     deadline = clock.now() + LIMIT
 
     def lower_once() -> None:
         reading = target.read()
-        if exceeds(reading, weight):
+        if reading.may_exceed(weight):
             target.shift_to(weight, reading.token)
         elif reading.weight != weight:
             raise TargetError(

@@ -12,7 +12,7 @@ from controller.core.observation import TargetReading
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text
-from controller.engine.direct_write import exceeds, shift_and_confirm, wait_for_update
+from controller.engine.direct_write import shift_and_confirm, wait_for_update
 from controller.engine.tick import Runner
 from controller.errors import TargetError, UsageError
 from controller.ports.clock import Clock
@@ -86,7 +86,7 @@ def _override(
             f"{error}",
             **error.context,
         ) from error
-    if exceeds(reading, weight) and reading.token != before.token:
+    if reading.may_exceed(weight) and reading.token != before.token:
         reading = shift_and_confirm(target, reading, weight, runner.clock)
     return SetWeightOutcome(before, reading, written=True, paused=visit.rollout)
 

@@ -136,7 +136,7 @@ def next_step(
     labels = [str(one.label) for one in rollout.findings if one.gates] or [str(Label.NOT_JUDGED)]
     label = weakest_label((rollout.label, *labels))
     step = rollout.step + 1
-    if step == len(rollout.policy.steps):
+    if rollout.is_last_step:
         return _complete(rollout, label, advance_reason(rollout, reason, why), now)
     weight = rollout.policy.steps[step].weight
     sentence = f"{advance_reason(rollout, reason, why)}; going to {weight} %"

@@ -26,7 +26,7 @@ from controller.core.observation import (
 )
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.transitions.rollback import PAGE_EVERY, ROLLBACK_GUARD
-from controller.core.units import clock_text, duration_text, format_duration
+from controller.core.units import clock_text, duration_text, format_duration, with_full_stop
 
 # --- Blindness ------------------------------------------------------------------------------------
 
@@ -138,7 +138,7 @@ def _with_hold_notice(before: Rollout, decision: Decision) -> Decision:
     if after.reason is not Reason.HOLDING or before.reason is Reason.HOLDING:
         return decision
     next_ = f" Next: {after.next}." if after.next else ""
-    text = f"{after.id} is {_with_full_stop(after.sentence)}{next_}"
+    text = f"{after.id} is {with_full_stop(after.sentence)}{next_}"
     return _with_notice(decision, Notice(Severity.WARNING, text, HOLDING))
 
 
@@ -152,10 +152,10 @@ def _with_summary(before: Rollout, decision: Decision, now: datetime) -> Decisio
     periods = (now - after.settled) // every
     if periods <= (before.updated - after.settled) // every or periods < 1:
         return decision
-    findings = " ".join(_with_full_stop(sentence_of(one)) for one in after.findings)
+    findings = " ".join(with_full_stop(sentence_of(one)) for one in after.findings)
     text = (
         f"{after.id} has been at 100 % for {duration_text(now - after.settled)}: "
-        f"{_with_full_stop(after.sentence)} {findings}".rstrip()
+        f"{with_full_stop(after.sentence)} {findings}".rstrip()
     )
     return _with_notice(decision, Notice(Severity.INFO, text, SUMMARY))
 
@@ -193,7 +193,7 @@ def _update_page(decision: Decision, now: datetime) -> Decision:
     if rollout.final and now - page.since >= REPEAT_FOR:
         return decision  # ticks may visit it longer, to deliver its outbox
     text = (
-        f"{_with_full_stop(page.text)} Critical since {clock_text(page.since)} and not "
+        f"{with_full_stop(page.text)} Critical since {clock_text(page.since)} and not "
         f"acknowledged: rolloutctl ack {rollout.id}"
     )
     repeated = _with_notice(decision, Notice(Severity.CRITICAL, text, REPEATED))
@@ -253,7 +253,3 @@ def acknowledge(rollout: Rollout, page: Page, note: str, now: datetime) -> Decis
 
 def _with_notice(decision: Decision, notice: Notice) -> Decision:
     return replace(decision, notices=(*decision.notices, notice))
-
-
-def _with_full_stop(text: str) -> str:
-    return text if text.endswith(".") else f"{text}."

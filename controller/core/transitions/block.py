@@ -11,6 +11,7 @@ from typing import Final
 from controller.core.decision import Decision, Notice, Record, Severity
 from controller.core.judge.findings import Verdict, gate_verdict
 from controller.core.next_action import (
+    OPEN_ENDED_REASONS,
     REMIND_EVERY,
     hold_reason,
     with_next_action,
@@ -21,10 +22,6 @@ from controller.core.policy.hooks import BEFORE_ADVANCE
 from controller.core.rollout import Reason, Rollout
 from controller.core.transitions.advance import advance_reason
 
-# Blocks without an end in time: people are reminded of them once a day.
-_OPEN_ENDED_REASONS: Final = frozenset(
-    {Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK, Reason.KIND_MISSING}
-)
 # Longest text of the objections of hooks, in characters.
 _MAX_OBJECTIONS_LENGTH: Final = 1_000
 
@@ -51,7 +48,7 @@ def advance_block(rollout: Rollout, now: datetime) -> Block | None:
     policy, step = rollout.policy, rollout.step + 1
     if policy.missing_kinds:
         return missing_kinds_block(policy)
-    if step == len(policy.steps):
+    if rollout.is_last_step:
         return None
     frozen = policy.freeze_at(now)
     if policy.needs_approval(step) and rollout.approved != step:
@@ -70,7 +67,7 @@ def hook_block(rollout: Rollout, answers: Mapping[str, HookAnswer]) -> Block | N
 
     Hooks are called last, once nothing else blocks the step, and in every tick until all consent.
     """
-    if rollout.step + 1 == len(rollout.policy.steps):
+    if rollout.is_last_step:
         return None
     hooks = rollout.policy.hooks_at(BEFORE_ADVANCE)
     if uncalled := tuple(address for address in hooks if address not in answers):
@@ -113,7 +110,7 @@ def was_blocked(rollout: Rollout) -> bool:
 
     An inconclusive gate whose policy says `advance` does not count: it holds, and then advances.
     """
-    is_blocked = rollout.reason in (*_OPEN_ENDED_REASONS, Reason.FROZEN, Reason.APPROVED)
+    is_blocked = rollout.reason in (*OPEN_ENDED_REASONS, Reason.FROZEN, Reason.APPROVED)
     advances = rollout.policy.on_inconclusive == "advance"
     return is_blocked and (not advances or gate_verdict(rollout.findings) is Verdict.PASS)
 
@@ -129,7 +126,7 @@ def _block(rollout: Rollout, block: Block, sentence: str, now: datetime) -> Deci
     """Report a block when it is new, and an open-ended one again once a day."""
     is_new = rollout.barrier != block.reason
     is_due = is_new or (
-        block.reason in _OPEN_ENDED_REASONS and now - (rollout.reminded or now) >= REMIND_EVERY
+        block.reason in OPEN_ENDED_REASONS and now - (rollout.reminded or now) >= REMIND_EVERY
     )
     after = replace(
         rollout,
@@ -144,6 +141,6 @@ def _block(rollout: Rollout, block: Block, sentence: str, now: datetime) -> Deci
         return Decision(after, hooks_to_call=block.hooks_to_call)
     kind = "held_up" if is_new else "reminded"
     entry = Record.of(kind, rollout, after, rollout.weight, now, keeps_series=True)
-    severity = Severity.WARNING if block.reason in _OPEN_ENDED_REASONS else Severity.INFO
+    severity = Severity.WARNING if block.reason in OPEN_ENDED_REASONS else Severity.INFO
     notice = Notice(severity, f"{rollout.id}: {sentence}")
     return Decision(after, notices=(notice,), record=entry, hooks_to_call=block.hooks_to_call)

@@ -5,15 +5,15 @@ from datetime import datetime, timedelta
 
 from controller.core.decision import Alert, Decision, Notice, Record, Severity
 from controller.core.next_action import (
-    REMIND_EVERY,
     hold_expired_text,
+    pause_reminder_at,
     with_next_action,
 )
 from controller.core.observation import TargetReading, UnreadableTarget, weight_of
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.transitions.paused_raise import suspend_raise
 from controller.core.transitions.rollback import roll_back
-from controller.core.units import format_duration
+from controller.core.units import format_duration, with_full_stop
 
 _TRAFFIC_NOTE = (
     "Traffic stays where it is and is not raised any more; a criterion that fails still rolls it "
@@ -66,7 +66,7 @@ def pause_inconclusive(
 
 def handle_drift(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
     """Pause after drift; roll back where the weight was raised and `on_drift_up` says so."""
-    higher = target.may_be_full or (target.weight is not None and target.weight > rollout.weight)
+    higher = target.may_exceed(rollout.weight)
     why = f"another hand moved the weight: {target.shown} where {rollout.weight} % was asked for"
     if higher and rollout.policy.on_drift_up == "rollback":
         rolling_back = roll_back(rollout, Reason.DRIFTED, why, target.weight, now)
@@ -94,22 +94,18 @@ def _pause(
     )
     weight = weight_of(target)
     notice = Notice(
-        severity, f"{rollout.id} is paused: {_with_full_stop(why)} {_operator_options(after)}"
+        severity, f"{rollout.id} is paused: {with_full_stop(why)} {_operator_options(after)}"
     )
     entry = Record.of("paused", rollout, after, weight, now, keeps_series=True)
     return Decision(with_next_action(after), notices=(notice,), record=entry)
 
 
-def _with_full_stop(why: str) -> str:
-    return why if why.endswith(".") else f"{why}."
-
-
 def remind_of_pause(rollout: Rollout, now: datetime) -> Decision | None:
     """Return the daily reminder of a pause; None when it is not due."""
-    if now - max(rollout.reminded or rollout.since, rollout.since) < REMIND_EVERY:
+    if now < pause_reminder_at(rollout):
         return None
     paused_for = format_duration(timedelta(hours=(now - rollout.since) // timedelta(hours=1)))
-    why = _with_full_stop(rollout.sentence)
+    why = with_full_stop(rollout.sentence)
     text = f"{rollout.id} has been paused for {paused_for}: {why} {_operator_options(rollout)}"
     after = with_next_action(replace(rollout, reminded=now))
     entry = Record.of("reminded", rollout, after, rollout.weight, now, keeps_series=True)
