@@ -4,12 +4,13 @@ Both go the same road. A tick leases many rollouts and reads the metrics of all 
 command waits for the lease of one. From then on they differ in the event that is decided on.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
+from itertools import takewhile
 from typing import TypeAlias, TypeVar
 
 from controller.core.commands import GATED_VERBS, RAISING_VERBS, Command, Verb
@@ -49,7 +50,6 @@ from controller.process import logging, signals
 log = logging.logger()
 
 _Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +204,8 @@ class Runner:
                     if visit.observation is not None and visit.rollout.outbox:
                         self._leases.release(visit.rollout.id)
                 deadline = min(self._consent.deadline(), leased.started_at + limits.TICK_LIMIT)
-                finish = partial(self._finish, leased, deadline=deadline)
-                late = _each(finish, sorted(postponed, key=_last_saved))
+                by_last_save = sorted(postponed, key=lambda one: one.partial.rollout.updated)
+                late = [self._finish(leased, one, deadline) for one in _until_stop(by_last_save)]
                 visits += self._deliver(late, left)[0]
             skips = [*leased.skips, *(one for one in outcomes if isinstance(one, Skip))]
             if len(visits) + len(skips) < len(leased.rollouts) + len(leased.skips):
@@ -230,23 +230,24 @@ class Runner:
         rollouts = [one.rollout for one in leased.rollouts.values()]
         rolling_back = [one for one in rollouts if one.phase is Phase.ROLLING_BACK]
         others = [one for one in rollouts if one.phase is not Phase.ROLLING_BACK]
-        visit = partial(self._visit, leased)
 
-        outcomes = _each(partial(self._observe_and_visit, leased), rolling_back)
-        observed = _each(partial(self._observe, deadline=deadline), others)
+        outcomes = [self._observe_and_visit(leased, one) for one in _until_stop(rolling_back)]
+        observed = [self._observe(one, deadline) for one in _until_stop(others)]
         outcomes += [one for one in observed if not isinstance(one, PartialObservation)]
         partials = [one for one in observed if isinstance(one, PartialObservation)]
-        outcomes += _each(visit, [(one, Measurements()) for one in partials if not one.needs])
+        ready = [one for one in partials if not one.needs]
+        outcomes += [self._visit(leased, one, Measurements()) for one in _until_stop(ready)]
         waiting = [one for one in partials if one.needs]
         measured = [] if signals.stop_requested() else self.observer.measure(waiting)
-        outcomes += _each(visit, [pair for pair in measured if not pair[0].needs.logs])
+        complete = [pair for pair in measured if not pair[0].needs.logs]
+        outcomes += [self._visit(leased, *pair) for pair in _until_stop(complete)]
         searching = [pair for pair in measured if pair[0].needs.logs]
         counted = [] if signals.stop_requested() else self.observer.count_log_events(searching)
-        outcomes += _each(visit, counted)
+        outcomes += [self._visit(leased, *pair) for pair in _until_stop(counted)]
 
         again = [one for one in outcomes if isinstance(one, Postponed) and not one.needs_hooks]
         rest = [one for one in outcomes if not isinstance(one, Postponed) or one.needs_hooks]
-        return [*rest, *_each(partial(self._finish, leased), again)]
+        return [*rest, *(self._finish(leased, one) for one in _until_stop(again))]
 
     def _observe(self, rollout: Rollout, deadline: datetime) -> PartialObservation | Outcome:
         """Return `rollout` with its target read, unless that fails or is too late."""
@@ -263,16 +264,15 @@ class Runner:
     def _observe_and_visit(self, leased: LeasedRollouts, rollout: Rollout) -> Outcome:
         observed = self._observe_target(rollout)
         if isinstance(observed, PartialObservation):
-            return self._visit(leased, (observed, Measurements()))
+            return self._visit(leased, observed, Measurements())
         return observed
 
     # --- one rollout of a tick ------------------------------------------------------------------
 
     def _visit(
-        self, leased: LeasedRollouts, measured: tuple[PartialObservation, Measurements]
+        self, leased: LeasedRollouts, observed: PartialObservation, measurements: Measurements
     ) -> Outcome:
         """Decide on one rollout, and execute the decision unless it is postponed or too late."""
-        observed, measurements = measured
         rollout, stage = observed.rollout, _Stage.DECIDE
         try:
             event = Observed(observed.observation(measurements))
@@ -474,22 +474,13 @@ class Runner:
             return _failed_delivery(visit, error), delivery
 
 
-def _each(act: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
-    """Return the result of `act` for each of `items`; after a stop signal the rest is left out."""
-    results = list[_Result]()
-    for item in items:
-        if signals.stop_requested():
-            break
-        results.append(act(item))
-    return results
+def _until_stop(items: Iterable[_Item]) -> Iterator[_Item]:
+    """Yield `items`, one at a time; after a stop signal no more."""
+    return takewhile(lambda _item: not signals.stop_requested(), items)
 
 
 def _visits(outcomes: Iterable[Outcome]) -> list[Visit]:
     return [one for one in outcomes if isinstance(one, Visit)]
-
-
-def _last_saved(postponed: Postponed) -> datetime:
-    return postponed.partial.rollout.updated
 
 
 def _failed_visit(rollout: Rollout, error: Exception, stage: _Stage) -> Visit:
