@@ -216,7 +216,7 @@ class Executor:
         if rollout.policy.target.observed:
             return visit
         try:
-            self.observer.target_of(rollout).shift_to(move.weight, move.token)
+            self.observer.target_of(rollout).port.shift_to(move.weight, move.token)
         except TargetError as error:
             log.error("shift_refused", **log_context(rollout, error))
             if not isinstance(error, WriteConflictError):

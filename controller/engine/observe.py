@@ -51,22 +51,19 @@ class _QueryRefusedError(Exception):
 class RolloutTarget:
     """The target of a rollout; one of the same name with another identity is refused.
 
+    port: the target itself, for a raise: the token of a raise is refused by another target.
     identity: the ARN at the start. Another one is in another account or region, where the rollout
     must not move traffic.
     """
 
-    def __init__(self, target: Target, identity: str) -> None:
-        self._target, self._identity = target, identity
+    def __init__(self, port: Target, identity: str) -> None:
+        self.port, self._identity = port, identity
 
     def read(self) -> TargetReading:
         """Return the current weight. Raises WriteRefusedError for another target."""
-        reading = self._target.read()
+        reading = self.port.read()
         self._check(reading)
         return reading
-
-    def shift_to(self, weight: int, token: str) -> None:
-        """Write `weight` once; another target refuses the token."""
-        self._target.shift_to(weight, token)
 
     def lower_to_zero(self, within: timedelta, *, void: str = "", only: int | None = None) -> bool:
         """Write weight 0; return False if the weight is neither 0 nor `only`, and was left alone.
@@ -82,7 +79,7 @@ class RolloutTarget:
                 raise _ForeignWeightError
 
         try:
-            self._target.lower_to_zero(within, void=void, check=check)
+            self.port.lower_to_zero(within, void=void, check=check)
         except _ForeignWeightError:
             return False
         return True

@@ -102,7 +102,7 @@ def shift_before_save(patch: pytest.MonkeyPatch) -> None:
         if isinstance(decision.move, Shift):
             move = decision.move
             with suppress(TargetError):
-                self.observer.target_of(decision.rollout).shift_to(move.weight, move.token)
+                self.observer.target_of(decision.rollout).port.shift_to(move.weight, move.token)
         return execute(self, before, observation, decision, *more)
 
     patch.setattr(Executor, "execute", write_first)

@@ -54,7 +54,7 @@ def _raise_ignores_token(patch: pytest.MonkeyPatch) -> None:
 
 def write_once(executor: Executor, rollout: Rollout, move: Shift) -> None:
     """Write the weight of `move`. Raises TargetError."""
-    executor.observer.target_of(rollout).shift_to(move.weight, move.token)
+    executor.observer.target_of(rollout).port.shift_to(move.weight, move.token)
 
 
 def _acts_before_it_saves(patch: pytest.MonkeyPatch) -> None:
