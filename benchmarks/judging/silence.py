@@ -9,6 +9,7 @@ from math import nan
 from typing import Any, Final
 
 from benchmarks.judging.policy import BESIDE, POLICY, STORED
+from controller.adapters.clock import SystemClock
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.core.judge.evidence import BaselineMeasurement, StepInterval
 from controller.core.judge.findings import Verdict, gate_verdict
@@ -83,7 +84,8 @@ def _verdict(step: int, value_of: ValueOf) -> Verdict:
     criteria, one = POLICY.gate(step), POLICY.steps[step]
     end = int(one.bake.total_seconds())
     queries = queries_for(POLICY, criteria, _BASELINES)
-    answers = CloudWatchMetrics(_Client(value_of)).read(queries.values(), Span(0, end))
+    source = CloudWatchMetrics(lambda: _Client(value_of), SystemClock())
+    answers = source.read(queries.values(), Span(0, end))
     evidence = Evidence(
         policy=POLICY,
         gate=criteria,

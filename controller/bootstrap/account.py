@@ -110,7 +110,7 @@ class AwsAccount:
 
     def metrics(self) -> CloudWatchMetrics:
         """Return the source of metrics."""
-        return CloudWatchMetrics(self.client("cloudwatch"))
+        return CloudWatchMetrics(partial(self.client, "cloudwatch"), self.clock)
 
     def alarms(self) -> CloudWatchAlarms:
         """Return the source of alarms."""

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from controller.adapters.aws.clients import Clients
-from controller.adapters.metrics.data_age import LagTrackingMetrics
+from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.bootstrap.account import real_account
 from controller.bootstrap.stores import create, store_at, template
 from controller.core.history import Author
@@ -42,7 +42,7 @@ class App:
 
     runner: Runner
     clients: Clients
-    metrics: LagTrackingMetrics
+    metrics: CloudWatchMetrics
     namespace: str = ""
     journal: "Journal | None" = None
 
@@ -59,13 +59,12 @@ def live_app(
     """
     clients = Clients()
     account = real_account(settings.egress, clients)
-    clock = account.clock
     with store_at(settings.store, account, must_exist=not create, writes=not dry_run) as store:
         if isinstance(settings.store, SqliteLocation):
             account.client("cloudwatch")  # fails without credentials, before anything is written
-        metrics = LagTrackingMetrics(account.metrics, clock)
+        metrics = account.metrics()
         observer = Observer(
-            store, account.open, metrics, clock, account.log_counts(), account.alarms()
+            store, account.open, metrics, account.clock, account.log_counts(), account.alarms()
         )
         author_of = author(settings, clients) if ask_caller else Author
         runner = Runner(

@@ -4,7 +4,7 @@ A process is observed by its interceptor, its metrics and its notices:
 
     oracle = Oracle(world, policy.target, fault_free_store, listener=invariants.check)
     process = Process("tick-12", oracle.intercept(injector))
-    metrics = oracle.metrics(process.name, CloudWatchMetrics(process.client(..., "cloudwatch")))
+    metrics = oracle.metrics(process.name, CloudWatchMetrics(...))
     announce = process.announcer(oracle.announcer(process.name))
     oracle.record_command(process.name, Verb.PROMOTE)     # only of an operator command
     ...

@@ -78,7 +78,9 @@ class RunnerProgram:
 
     def __init__(self, environment: ProcessEnvironment, policy: Policy, store: Store) -> None:
         self._environment, self._policy = environment, policy
-        metrics = environment.wrap_metrics(CloudWatchMetrics(environment.client("cloudwatch")))
+        client = environment.client("cloudwatch")
+        source = CloudWatchMetrics(lambda: client, environment.clock)
+        metrics = environment.wrap_metrics(source)
         observer = Observer(store, self._open, metrics, environment.clock)
         self._runner = Runner(observer, by=environment.name, announce=environment.announce)
 

@@ -5,13 +5,10 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.metrics.data_age import LagTrackingMetrics
-from controller.core.observation import MetricQuery, Series, Span
 from controller.engine import telemetry
 from controller.engine.lease import Skip
 from controller.engine.tick import TickResult
 from controller.errors import Exit, StoreError
-from controller.simulation.clock import VirtualClock
 
 NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)
 NOTHING = TickResult([])
@@ -69,19 +66,3 @@ def test_every_metric_has_its_value_at_the_top_of_the_line_and_no_dimension() ->
 )
 def test_phases_and_verdicts_are_metrics_of_their_own(counts: dict[str, Any], metric: str) -> None:
     assert telemetry.embedded_metrics({**summary_of(), **counts}, "rolloutctl", NOW)[metric] == 2
-
-
-class RecordedMetrics:
-    """A source with three series: one a minute old, one older, and one without a datapoint."""
-
-    def read(self, queries: Any, span: Span) -> dict[MetricQuery, Series]:
-        new, old, empty = (MetricQuery("N", name, "Sum", 60) for name in ("new", "old", "empty"))
-        at = int(NOW.timestamp())
-        return {new: Series({at - 120: 1.0}), old: Series({at - 300: 1.0}), empty: Series()}
-
-
-def test_the_lag_of_data_is_counted_from_the_end_of_the_newest_datapoint() -> None:
-    metrics = LagTrackingMetrics(RecordedMetrics, VirtualClock(NOW))
-    assert metrics.lag is None
-    metrics.read((), Span(0, 60))
-    assert metrics.lag == timedelta(minutes=1)

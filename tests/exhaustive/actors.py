@@ -58,7 +58,8 @@ def make_runner(world: SmallWorld, process: Process, clock: Clock) -> Runner:
         client = process.client(world.client(), "lambda")
         return LambdaEnvTarget(client, target, clock, lambda _least, most: most)
 
-    metrics = CloudWatchMetrics(process.client(world.client(), "cloudwatch"))
+    client = process.client(world.client(), "cloudwatch")
+    metrics = CloudWatchMetrics(lambda: client, clock)
     store = process.store(world.store(process.name))
     observer = Observer(store, open_target, metrics, clock)
     return Runner(observer, by="tester", announce=process.announcer(capture_notice))

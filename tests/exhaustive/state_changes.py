@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Final
 
+from controller.adapters.clock import SystemClock
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.adapters.stores import codec
 from controller.core.history import Entry
@@ -89,7 +90,7 @@ def _store_events(before: SharedState, after: SharedState, by: str) -> Iterator[
 
 def failing_verdicts(world: SmallWorld, shared: SharedState, by: str) -> Iterator[KeyedEvent]:
     """Yield the rollouts whose gate fails by the current metrics of `world`."""
-    source = CloudWatchMetrics(world.client())
+    source = CloudWatchMetrics(world.client, SystemClock())
     for one in stored_rollouts(shared):
         needed = query_plan(one, shared.now)
         shown = parse_weight(lambda_env(world.policy), dict(shared.cloud.shown))

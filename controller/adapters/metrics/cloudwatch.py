@@ -6,8 +6,9 @@ Queries ask for plain statistics only; `core` calculates ratios. No `Unit` is se
 one gives no data and no error.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from math import isfinite
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from controller.adapters.iam.permission import ANY, METRIC_JOBS, Permission
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.units import from_unix
 from controller.errors import MetricsError, MetricsRefusedError
+from controller.ports.clock import Clock
 from controller.process import logging
 
 log = logging.logger()
@@ -87,20 +89,29 @@ class _Result:
 
 
 class CloudWatchMetrics:
-    """`MetricSource` on a boto3 CloudWatch client."""
+    """`MetricSource` on a boto3 CloudWatch client.
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    open_client: returns the client; called only when something is read.
+    lag: time between the end of the newest datapoint and the last read; None without datapoints.
+    """
+
+    def __init__(self, open_client: Callable[[], Any], clock: Clock) -> None:
+        self._open_client, self._clock = open_client, clock
+        self.lag: timedelta | None = None
 
     def read(self, queries: Iterable[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
         """Return one series per query; equal queries are sent once, 500 in a call.
 
-        Raises MetricsError when CloudWatch does not answer a call at all.
+        Raises MetricsError when CloudWatch does not answer a call at all, UsageError without a
+        region or credentials.
         """
         distinct = list(dict.fromkeys(queries))
         series: dict[MetricQuery, Series] = {}
         for begin in range(0, len(distinct), QUERIES_PER_CALL):
             series.update(self._call(distinct[begin : begin + QUERIES_PER_CALL], span))
+        ends = [max(one.points) + query.period_s for query, one in series.items() if one.points]
+        if ends:
+            self.lag = timedelta(seconds=self._clock.now().timestamp() - max(ends))
         return series
 
     def _call(self, queries: Sequence[MetricQuery], span: Span) -> dict[MetricQuery, Series]:
@@ -127,9 +138,10 @@ class CloudWatchMetrics:
             "EndTime": from_unix(span.end),
             "ScanBy": "TimestampAscending",
         }
+        client = self._open_client()
         for _ in range(PAGES_PER_CALL):
             try:
-                page = self._client.get_metric_data(**request)
+                page = client.get_metric_data(**request)
             except AWS_ERRORS as error:
                 action = "metrics could not be read (cloudwatch:GetMetricData)"
                 kind = MetricsRefusedError if _is_refusal(error) else MetricsError

@@ -80,6 +80,10 @@ def target(clients: Clients) -> LambdaEnvTarget:
     return LambdaEnvTarget(clients.get("lambda"), HANDLER, SystemClock())
 
 
+def metrics(clients: Clients) -> CloudWatchMetrics:
+    return CloudWatchMetrics(partial(clients.get, "cloudwatch"), SystemClock())
+
+
 def store(clients: Clients) -> DynamoDbStore:
     return DynamoDbStore(clients.get("dynamodb"), "rollouts")
 
@@ -111,7 +115,7 @@ RAISES: Mapping[str, tuple[type[Exception], Callable[[Clients], Any]]] = {
     ),
     "metrics": (
         MetricsError,
-        lambda clients: CloudWatchMetrics(clients.get("cloudwatch")).read([ERRORS], Span(0, 60)),
+        lambda clients: metrics(clients).read([ERRORS], Span(0, 60)),
     ),
     "a rollout": (StoreError, lambda clients: store(clients).load("checkout#1")),
     "a history": (StoreError, lambda clients: store(clients).history("checkout#1")),
@@ -261,7 +265,7 @@ def test_a_series_with_points_that_cannot_be_is_a_failed_one(
         f'{{"Id": "q0", "StatusCode": "Complete", "Timestamps": [{stamp}], "Values": [{value}]}}'
     )
     endpoint.answers = [responds(f'{{"MetricDataResults": [{result}]}}'.encode())]
-    series = CloudWatchMetrics(clients.get("cloudwatch")).read([ERRORS], Span(0, 120))[ERRORS]
+    series = metrics(clients).read([ERRORS], Span(0, 120))[ERRORS]
     assert (series.points, series.answer) == ({}, QueryStatus.ERROR)
     assert problem in series.message
 

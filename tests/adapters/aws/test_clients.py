@@ -152,8 +152,9 @@ def test_the_page_of_a_proxy_is_no_answer(answer: type[_Answer]) -> None:
     with pytest.raises(TargetError, match=expected):
         target.read()
     query = MetricQuery("AWS/Lambda", "Errors", "Sum", 60)
+    source = CloudWatchMetrics(lambda: clients.get("cloudwatch"), SystemClock())
     with pytest.raises(MetricsError, match=expected):
-        CloudWatchMetrics(clients.get("cloudwatch")).read([query], Span(0, 60))
+        source.read([query], Span(0, 60))
 
 
 def test_an_endpoint_that_is_not_there_is_an_error_with_what_to_check(

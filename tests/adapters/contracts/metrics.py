@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import pytest
 
+from controller.adapters.clock import SystemClock
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.core.observation import MetricQuery, QueryStatus, Span
 from tests.adapters.contracts.benches import Dimensions, MetricsBench
@@ -32,12 +33,17 @@ def publish(
         bench.put(namespace, "Latency", dimensions, second, values)
 
 
+def source(bench: MetricsBench) -> CloudWatchMetrics:
+    """Return the source of metrics on the client of `bench`."""
+    return CloudWatchMetrics(lambda: bench.client, SystemClock())
+
+
 def points(
     bench: MetricsBench, query: MetricQuery, span: Span | None = None
 ) -> list[tuple[int, float]]:
     """Return the series of `query` in its order, by seconds after the bench's start."""
     span = span or Span(bench.start, bench.start + TEN_MINUTES)
-    series = CloudWatchMetrics(bench.client).read([query], span)[query]
+    series = source(bench).read([query], span)[query]
     assert series.answer is QueryStatus.COMPLETE
     return [(second - bench.start, value) for second, value in series.points.items()]
 
@@ -114,7 +120,7 @@ class MetricsContract:
         publish(bench, {0: [2]}, (("ApiName", "500"),))
         queries = [latency("Sum", dimensions=(("ApiName", str(name)),)) for name in range(501)]
         span = Span(bench.start, bench.start + 60)
-        series = CloudWatchMetrics(bench.client).read(queries, span)
+        series = source(bench).read(queries, span)
         answered = {
             query.dimensions[0][1]: one.points for query, one in series.items() if one.points
         }

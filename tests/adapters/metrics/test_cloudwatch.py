@@ -1,7 +1,7 @@
 """Odd answers of CloudWatch: a real boto3 client, with answers validated by its model."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import inf, nan
 from typing import Any
 
@@ -14,6 +14,7 @@ from controller.adapters.metrics.cloudwatch import PAGES_PER_CALL, CloudWatchMet
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.units import from_unix
 from controller.errors import MetricsError
+from controller.simulation.clock import VirtualClock
 
 NOON = int(datetime(2026, 1, 5, 12, tzinfo=UTC).timestamp())
 HOUR = Span(NOON, NOON + 3_600)
@@ -58,15 +59,28 @@ def queue(stub: Stubber, *results: Any, token: str | None = None, **expected: An
     stub.add_response("get_metric_data", page, request)
 
 
+def source(stub: Stubber) -> CloudWatchMetrics:
+    """Return the source of metrics at ten minutes past noon."""
+    return CloudWatchMetrics(lambda: stub.client, VirtualClock(from_unix(NOON + 600)))
+
+
 def read(stub: Stubber, *queries: MetricQuery) -> dict[MetricQuery, Series]:
     """Read `queries` over an hour."""
-    return dict(CloudWatchMetrics(stub.client).read(queries, HOUR))
+    return dict(source(stub).read(queries, HOUR))
 
 
 def minutes(series: Series) -> list[int]:
     """Return the points of a series in their order, in minutes after noon."""
     assert all(NOON + 60 * value == second for second, value in series.points.items())
     return [(second - NOON) // 60 for second in series.points]
+
+
+def test_the_lag_of_data_is_counted_from_the_end_of_the_newest_datapoint(stub: Stubber) -> None:
+    queue(stub, result(0, [3, 8]), result(1, []))
+    metrics = source(stub)
+    assert metrics.lag is None
+    metrics.read([COUNT, LATENCY], HOUR)
+    assert metrics.lag == timedelta(minutes=1)
 
 
 @pytest.mark.parametrize("statistic", ["p95", "TC(412.5:)"])
