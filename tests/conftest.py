@@ -8,6 +8,7 @@ from itertools import count
 
 import pytest
 import structlog
+from botocore.loaders import create_loader
 from hypothesis import settings
 
 from tests.support import emulator
@@ -21,6 +22,7 @@ settings.load_profile("untimed")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+_service_models = create_loader()
 _accounts = count(100_000_000_001)
 
 
@@ -35,6 +37,17 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 def account() -> str:
     """The id of an empty account of the emulator, which no other test uses."""
     return str(next(_accounts))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _loads_models_once() -> Iterator[None]:
+    """Let all sessions of botocore share their service models, as those of a real process do.
+
+    To load them takes longer than what most tests do with them.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", lambda _paths: _service_models)
+        yield
 
 
 @pytest.fixture(autouse=True)

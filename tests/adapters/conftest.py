@@ -3,13 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from botocore.loaders import create_loader
 
 from tests.support import aws_stub
 from tests.support.aws_stub import Endpoint
-
-# To read them takes longer than what a test does with them.
-_service_models = create_loader()
 
 pytest.register_assert_rewrite(
     "tests.adapters.contracts.alarms",
@@ -32,7 +28,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
     """An endpoint for all services, with credentials in this process."""
-    monkeypatch.setattr("botocore.session.create_loader", lambda _paths: _service_models)
     with aws_stub.endpoint() as running:
         monkeypatch.setenv("AWS_REGION", "eu-central-1")
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import freezegun
 import pytest
-from botocore.loaders import create_loader
 from freezegun import freeze_time
 
 import controller
@@ -29,8 +28,6 @@ from tests.support.emulator import UPDATE_S, Emulator
 for _module in pkgutil.walk_packages(controller.__path__, "controller."):
     if _module.name != "controller.__main__":
         import_module(_module.name)
-
-_service_models = create_loader()
 
 # The emulator creates a stack in less time than this.
 _STACK_POLL_INTERVAL = timedelta(milliseconds=200)
@@ -70,16 +67,7 @@ def environment(shop: Account, store_url: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def loads_models_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let all commands of this process share botocore's service models.
-
-    Loading them takes longer than a tick; a real process loads them once.
-    """
-    monkeypatch.setattr("botocore.session.create_loader", lambda _paths: _service_models)
-
-
-@pytest.fixture
-def makes_clients_once(loads_models_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def makes_clients_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let all commands of a test share their clients while their credentials are the same.
 
     Creating them takes as long as a tick; a real process creates them once.

@@ -18,7 +18,6 @@ pytestmark = pytest.mark.ministack
 def folder(
     ministack: Emulator,
     account: str,
-    loads_models_once: None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
@@ -31,14 +30,14 @@ def folder(
 @pytest.mark.parametrize(
     ("scenario", "every", "status"),
     [
-        ("healthy", "30m", "succeeded"),
+        pytest.param("healthy", "30m", "succeeded", marks=pytest.mark.deep),
         ("error-burst", "5m", "rolled_back"),
-        ("cdk-reset", "5m", "rolled_back"),
+        pytest.param("cdk-reset", "5m", "rolled_back", marks=pytest.mark.deep),
         ("console-up", "5m", "paused"),
-        ("contradiction", "5m", "paused"),
+        pytest.param("contradiction", "5m", "paused", marks=pytest.mark.deep),
         ("second-owner", "30m", "succeeded"),
-        ("alias-reset", "5m", "rolled_back"),
-        ("meddling-human", "5m", "paused"),
+        pytest.param("alias-reset", "5m", "rolled_back", marks=pytest.mark.deep),
+        pytest.param("meddling-human", "5m", "paused", marks=pytest.mark.deep),
     ],
 )
 def test_a_scenario_ends_the_same_on_a_file_and_on_a_table(
