@@ -69,6 +69,7 @@ def test_one_job_asks_the_index_and_the_next_one_asks_the_cache(
     assert names <= {path.rpartition("/")[2] for path in reachable.requested_paths}
 
 
+@pytest.mark.deep  # pip installs for seconds
 def test_a_wheel_that_the_lock_files_do_not_know_is_not_installed(
     checkout: Path, action: Path, wheels: Path, tmp_path: Path
 ) -> None:
@@ -120,6 +121,7 @@ def test_an_index_that_cannot_be_reached_is_given_up_as_well(checkout: Path, act
     assert (run.status, BY_HAND in error) == (1, True)
 
 
+@pytest.mark.deep  # pip installs for seconds
 def test_a_python_without_a_pip_gets_one_of_its_own(
     checkout: Path, action: Path, wheels: Path, tmp_path: Path
 ) -> None:
@@ -145,6 +147,7 @@ def test_what_an_image_or_an_earlier_step_installed_is_taken_first(
     assert not (tmp_path / "runner" / ".cache").exists()
 
 
+@pytest.mark.deep  # pip installs for seconds
 def test_another_version_on_the_path_is_taken_when_nothing_else_is_left(
     checkout: Path, action: Path, wheels: Path
 ) -> None:

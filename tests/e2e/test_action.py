@@ -44,6 +44,7 @@ def test_a_rollout_is_started_waited_for_and_rolled_back_by_jobs(
     assert "a job says so" in back.summary
 
 
+@pytest.mark.deep  # pip installs for seconds
 def test_a_job_rolls_back_while_the_package_index_does_not_answer(
     environment: dict[str, str], shop: Account, tmp_path: Path
 ) -> None:

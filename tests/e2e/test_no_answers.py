@@ -5,6 +5,7 @@ time, with a documented exit status and no traceback, and has rolled back what i
 """
 
 from itertools import repeat
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -18,6 +19,7 @@ from tests.e2e.on_call import MINUTE, Desk
 from tests.e2e.program import Program
 from tests.e2e.proxy import Proxy
 from tests.e2e.stored_items import ON_A_TABLE, URL
+from tests.support.deep_rows import pairs
 
 pytestmark = [pytest.mark.ministack, ON_A_TABLE]
 
@@ -73,8 +75,7 @@ def fleet(started: Desk, store_url: str) -> Fleet:
     return Fleet(started, store_url)
 
 
-@pytest.mark.parametrize("what", CALLS)
-@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+@pytest.mark.parametrize(("answer", "what"), pairs(ANSWERS, {what: what for what in CALLS}))
 def test_an_invalid_answer_is_a_named_error_or_a_finding(
     fleet: Fleet, started: Desk, program: Program, watched: Proxy, what: str, answer: Fault
 ) -> None:
@@ -141,16 +142,22 @@ def test_one_invalid_answer_before_a_valid_one_changes_nothing(
     assert started.account.pair(SICK_FUNCTION) == ("0", "false")
 
 
+COMMANDS: Final[dict[str, list[str | Path]]] = {
+    "status": ["status"],
+    "history": ["history", "execution-api"],
+    "start": ["start", POLICY],
+    "pause": ["pause", "execution-api"],
+}
+
+
 @pytest.mark.parametrize(
-    "command",
-    [["status"], ["history", "execution-api"], ["start", POLICY], ["pause", "execution-api"]],
-    ids=lambda command: command[0],
+    ("command", "answer"),
+    pairs(COMMANDS, {one: ANSWERS[one] for one in ("null", "another shape", "nested deeply")}),
 )
-@pytest.mark.parametrize("answer", ["null", "another shape", "nested deeply"])
 def test_an_operator_command_ends_with_a_named_error(
-    started: Desk, program: Program, watched: Proxy, command: list[str], answer: str
+    started: Desk, program: Program, watched: Proxy, command: list[str | Path], answer: Fault
 ) -> None:
-    watched.spoil(of_dynamodb, repeat(ANSWERS[answer]))
+    watched.spoil(of_dynamodb, repeat(answer))
     command_answer = program.at(started.now).run(*command)
     assert command_answer.status == Exit.INTERNAL
     assert "Traceback" not in command_answer.err

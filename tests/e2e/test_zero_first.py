@@ -23,11 +23,13 @@ from tests.e2e.on_call import Desk
 from tests.e2e.program import Program
 from tests.e2e.proxy import Proxy
 from tests.e2e.stored_items import ON_A_TABLE
+from tests.support.deep_rows import pairs
 from tests.support.emulator import Emulator
 
 pytestmark = pytest.mark.ministack
 
-LIMIT_S: Final = 10.0  # from the start of the process until 0 % is written
+# From the start of the process until 0 % is written; without limits of its own it takes minutes.
+LIMIT_S: Final = 30.0
 BARE: Final = ("--function", FUNCTION, "--percentage", PERCENTAGE, "--boolean", BOOLEAN)
 
 StoreFault: TypeAlias = Callable[[Path], Any]
@@ -120,22 +122,24 @@ PRAGMA writable_schema = ON;
 UPDATE sqlite_schema SET sql = CAST(X'435245415445FFFE' AS TEXT) WHERE name = 'rollouts';
 """
 
-FILES: Final = [
-    pytest.param(_locked, id="hangs: another process holds it"),
-    pytest.param(_changed("UPDATE rollouts SET state = '{'"), id="its state is cut off"),
-    pytest.param(_changed("UPDATE rollouts SET state = CAST(X'FF' AS TEXT)"), id="is not UTF-8"),
-    pytest.param(_changed("DROP TABLE locks; DROP TABLE history"), id="has lost its tables"),
-    pytest.param(_changed(NOT_UTF_8), id="has an error text that is not UTF-8"),
-    pytest.param(_no_database, id="is no database"),
-    pytest.param(_torn, id="is torn"),
-    pytest.param(_gone, id="is gone"),
-]
+FILES: Final[dict[str, StoreFault]] = {
+    "hangs: another process holds it": _locked,
+    "its state is cut off": _changed("UPDATE rollouts SET state = '{'"),
+    "is not UTF-8": _changed("UPDATE rollouts SET state = CAST(X'FF' AS TEXT)"),
+    "has lost its tables": _changed("DROP TABLE locks; DROP TABLE history"),
+    "has an error text that is not UTF-8": _changed(NOT_UTF_8),
+    "is no database": _no_database,
+    "is torn": _torn,
+    "is gone": _gone,
+}
+GIVEN: Final[dict[str, str | Path]] = {
+    "by id": "execution-api#1",
+    "by name": "execution-api",
+    "by policy": POLICY,
+}
 
 
-@pytest.mark.parametrize("fault", FILES)
-@pytest.mark.parametrize(
-    "given", ["execution-api#1", "execution-api", POLICY], ids=["by id", "by name", "by policy"]
-)
+@pytest.mark.parametrize(("fault", "given"), pairs(FILES, GIVEN))
 def test_a_file_that_cannot_be_used_costs_the_record_and_not_the_rollback(
     started: Desk,
     program: Program,

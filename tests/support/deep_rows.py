@@ -1,0 +1,35 @@
+"""Rows of tables that are volume: some run by default, and the others with --deep alone."""
+
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+import pytest
+from _pytest.mark.structures import ParameterSet
+
+One = TypeVar("One")
+Other = TypeVar("Other")
+
+
+def deep_after(count: int, rows: Iterable[object]) -> list[ParameterSet]:
+    """Return `rows` for parametrize; those after the first `count` are deep."""
+    return [
+        pytest.param(row, marks=() if place < count else pytest.mark.deep)
+        for place, row in enumerate(rows)
+    ]
+
+
+def pairs(ones: Mapping[str, One], others: Mapping[str, Other]) -> list[ParameterSet]:
+    """Return a row for parametrize of each of `ones` with each of `others`, which are fewer.
+
+    By default each of `ones` runs once, and the `others` take turns; the remaining rows are deep.
+    """
+    return [
+        pytest.param(
+            one,
+            other,
+            marks=() if place % len(others) == turn else pytest.mark.deep,
+            id=f"{name}-{other_name}",
+        )
+        for place, (name, one) in enumerate(ones.items())
+        for turn, (other_name, other) in enumerate(others.items())
+    ]
