@@ -1,0 +1,256 @@
+"""Sealing: once an hour, and without any effect on a finding; what is unanswered is given up."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.sentences import Sentences, recorded, spoken
+from tests.support.core import (
+    Finding,
+    Intent,
+    Observation,
+    Observed,
+    Phase,
+    Policy,
+    QueryStatus,
+    Rollout,
+    Series,
+    decide,
+    query_plan,
+    seal_if_due,
+    series_data,
+    trim_series,
+)
+from tests.support.judging import (
+    FAIL,
+    HOUR,
+    METRICS,
+    MINUTE_S,
+    PASS,
+    SEAL_AGE,
+    SETTLE,
+    START,
+    Outcome,
+    a_step,
+    datapoints,
+    findings_at,
+    outcome,
+    sealed,
+)
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_series
+from tests.support.three_steps import AT_100, TOO_FEW_REQUESTS, UNREADABLE, at_weight, decide_tick
+
+# --- Seals and findings ---------------------------------------------------------------------------
+
+MINUTES = 40
+
+
+def policy_of_each_kind(over: str, failure_limit: int, errors: str) -> Policy:
+    """Return a policy with a criterion of each windowed kind; errors: metric of the failures."""
+    many = {"failure_limit": failure_limit}
+    criteria = {
+        "rate": {
+            "kind": "success_rate", "total": "requests", "failures": [errors], "min": "90%",
+            "min_samples": 20, **many,
+        },
+        "count": {"kind": "threshold", "metric": errors, "max": 3, **many},
+        "share": {"kind": "threshold", "metric": errors, "per": "requests", "max": "10%", **many},
+        "latency": {
+            "kind": "latency_increase", "metric": "latency", "max_increase": "5%",
+            "baseline": {"concurrent": "direct"}, "min_samples": 20,
+        },
+        "traffic": {"kind": "traffic", "metric": "requests", "control": errors, "min": 5},
+    }  # fmt: skip
+    return a_policy(
+        metrics=METRICS,
+        criteria={
+            name: {**one, "judge": "threshold", "over": over} for name, one in criteria.items()
+        },
+        warmup="0s",
+    )
+
+
+COUNTS = st.lists(st.none() | st.integers(0, 30), min_size=MINUTES, max_size=MINUTES)
+FEW = st.lists(st.none() | st.integers(0, 5), min_size=MINUTES, max_size=MINUTES)
+VALUES = st.lists(st.none() | st.floats(100, 600), min_size=MINUTES, max_size=MINUTES)
+ERRORS = st.sampled_from(["errors", "timeouts"])  # an absent datapoint is unknown, or zero
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([1, 5]), st.integers(1, 4), ERRORS,
+    COUNTS, FEW, VALUES, COUNTS, VALUES, st.integers(0, MINUTES - 3),
+)  # fmt: skip
+def test_when_it_was_sealed_makes_no_difference(
+    every: int,
+    failure_limit: int,
+    errors: str,
+    requests: list[int | None],
+    failed: list[int | None],
+    latency: list[float | None],
+    samples: list[int | None],
+    direct: list[float | None],
+    closed: int,
+) -> None:
+    series = datapoints(
+        {
+            "requests": requests, errors: failed, f"{errors}:SampleCount": requests,
+            "latency": latency, "latency:SampleCount": samples,
+            "direct": direct, "direct:SampleCount": samples,
+        },
+        every=every,
+    )  # fmt: skip
+    step = a_step(policy_of_each_kind(f"{every}m", failure_limit, errors))
+    unsealed = findings_at(step, series, closed + SETTLE)
+    for minutes in (range(closed + 1), range(0, closed + 1, 7), [closed], [closed // 2]):
+        rollout = step
+        for minute in minutes:
+            rollout = sealed(rollout, series, minute + SEAL_AGE)
+        assert findings_at(rollout, series, closed + SETTLE) == unsealed
+
+
+# --- When, and what -------------------------------------------------------------------------------
+
+OBSERVED = Observation(a_reading(100), TOO_FEW_REQUESTS)
+
+
+@pytest.mark.parametrize(
+    ("sealed_at", "minute", "due"),
+    [
+        pytest.param(None, 61, False, id="not yet"),
+        pytest.param(None, 62, True, id="an hour after the first judged minute"),
+        pytest.param(62, 121, False, id="not yet again"),
+        pytest.param(62, 122, True, id="and then every hour"),
+    ],
+)
+def test_evidence_is_sealed_once_an_hour(sealed_at: int | None, minute: int, due: bool) -> None:
+    last = None if sealed_at is None else NOON + sealed_at * MINUTE
+    rollout = replace(AT_100, sealed_at=last)
+    assert (seal_if_due(rollout, OBSERVED, NOON + minute * MINUTE) is not None) is due
+
+
+def test_the_newest_minutes_are_not_sealed_and_the_others_are_not_read_again() -> None:
+    later, now = sealed(AT_100, TOO_FEW_REQUESTS, 62), NOON + 62 * MINUTE
+    assert query_plan(AT_100, now).span.start == START + 2 * MINUTE_S
+    assert query_plan(later, now).span.start == START + (62 - SEAL_AGE) * MINUTE_S
+
+
+def test_evidence_is_sealed_while_the_target_cannot_be_read() -> None:
+    decision = decide_tick(AT_100, UNREADABLE, 70)
+    assert decision.record is not None
+    assert (decision.record.kind, decision.rollout.sealed_at) == ("evidence", NOON + 70 * MINUTE)
+
+
+SHORT_STEPS = [{"weight": weight, "bake": "45m"} for weight in range(5, 100, 5)]
+
+
+def test_the_fold_is_sealed_hourly_over_steps_that_are_shorter() -> None:
+    """So no tick reads more than two hours, however many steps there were."""
+    works = {**LADDER["criteria"]["works"], "judge": "sequential", "failure_limit": 3}
+    steps = [*SHORT_STEPS, {"weight": 100, "bake": "24h"}]
+    policy = a_policy(criteria={"works": works}, steps=steps)
+    rollout = at_weight(10, policy=policy, intent=Intent(5, 0, "token-0", NOON), peak=5)
+    measured = {"requests:Sum@60": a_series([100] * 1_200), "errors:Sum@60": a_series([0] * 1_200)}
+    spans, seals, now = [], [], NOON
+    while rollout.weight < 100 and now < NOON + 20 * HOUR:
+        now += 5 * MINUTE
+        span = query_plan(rollout, now).span
+        spans.append(span.end - span.start)
+        decision = decide(rollout, Observed(Observation(a_reading(rollout.weight), measured)), now)
+        if decision.record is not None and decision.record.kind == "evidence":
+            seals.append(now)
+        rollout = decision.rollout
+    assert rollout.weight == 100
+    assert len(seals) >= (now - NOON) / HOUR - 2
+    assert min(later - earlier for earlier, later in pairwise(seals)) >= HOUR
+    assert max(spans) < 2 * 60 * MINUTE_S
+
+
+# --- Queries that stay unanswered -----------------------------------------------------------------
+
+DENIED = {key: a_series([0] * 600, answer=QueryStatus.FORBIDDEN) for key in TOO_FEW_REQUESTS}
+
+
+def counts(requests: float, errors: Mapping[int, float] | None = None) -> dict[str, Series]:
+    """Return ten hours of equal minutes; errors: by minute after noon."""
+    failed = [(errors or {}).get(minute, 0) for minute in range(600)]
+    return {"requests:Sum@60": a_series([requests] * 600), "errors:Sum@60": a_series(failed)}
+
+
+def sealed_hourly(hours: int, series: Mapping[str, Series], rollout: Rollout = AT_100) -> Rollout:
+    """Return `rollout` with its evidence sealed every hour, the last time after `hours`."""
+    for hour in range(1, hours + 1):
+        rollout = sealed(rollout, series, 60 * hour + 2)
+    return rollout
+
+
+def test_a_series_that_was_not_answered_in_full_is_not_sealed() -> None:
+    partial = {"errors:Sum@60": a_series([0] * 60, answer=QueryStatus.PARTIAL)}
+    later, now = sealed(AT_100, {**TOO_FEW_REQUESTS, **partial}, 62), NOON + 62 * MINUTE
+    assert query_plan(later, now).span == query_plan(AT_100, now).span
+
+
+def test_windows_that_stay_unanswered_for_six_hours_are_given_up() -> None:
+    assert sealed_hourly(6, DENIED).tallies["works"].lost == 0
+    after_nine, now = sealed_hourly(9, DENIED), NOON + 9 * HOUR
+    assert after_nine.tallies["works"].lost == 180
+    assert query_plan(after_nine, now).span.start == START + (2 + 180) * MINUTE_S
+
+
+def test_what_is_read_of_a_query_that_is_never_answered_does_not_grow() -> None:
+    read = query_plan(sealed_hourly(119, DENIED), NOON + 120 * HOUR + 2 * MINUTE).span
+    assert read.end - read.start <= (6 + 1) * 60 * MINUTE_S + MINUTE_S
+
+
+def test_five_days_without_an_answer_fill_no_history() -> None:
+    """One query is refused all the time; the others are answered, minute by minute."""
+    rollout, sizes = replace(AT_100, policy=policy_of_each_kind("1m", 3, "timeouts")), []
+    for hour in range(1, 121):
+        series = {}
+        for key in (plan := query_plan(rollout, NOON + hour * HOUR + 2 * MINUTE)).queries:
+            answer = QueryStatus.FORBIDDEN if key == "latency:p95@60" else QueryStatus.COMPLETE
+            minutes = range(plan.span.start, plan.span.end, MINUTE_S)
+            series[key] = Series(dict.fromkeys(minutes, 1234.5), answer)
+        later = sealed(rollout, series, 60 * hour + 2)
+        paused = replace(rollout, phase=Phase.PAUSED)
+        sizes += [
+            len(json.dumps(series_data(trim_series(rollout, one, series))))
+            for one in (later, paused)
+        ]
+        rollout = later
+    assert max(sizes) < 100_000
+
+
+@pytest.mark.parametrize(
+    ("errors", "expected"),
+    [
+        pytest.param([17, 182], PASS, id="one before them and one after"),
+        pytest.param([182, 183], FAIL, id="two after"),
+    ],
+)
+def test_a_run_of_breaches_does_not_reach_over_windows_that_were_lost(
+    errors: list[int], expected: Outcome
+) -> None:
+    """Two breaches in a row fail; of three hours after 12:18 no window was ever answered."""
+    series = counts(100, dict.fromkeys(errors, 9))
+    lost = sealed_hourly(9, DENIED, sealed(AT_100, series, 18 + SEAL_AGE))
+    assert lost.tallies["works"].lost == 182 - 18
+    (finding,) = findings_at(lost, series, 9 * 60)
+    assert outcome(finding) == expected
+
+
+def after_lost_windows() -> Finding:
+    (finding,) = findings_at(sealed_hourly(8, DENIED), counts(100), 9 * 60)
+    return finding
+
+
+SENTENCES: Sentences = {"a finding after windows that were lost": after_lost_windows}
+
+
+def test_sentences() -> None:
+    assert spoken(SENTENCES) == recorded(__file__)
