@@ -18,6 +18,7 @@ from tests.support.core import (
     Verdict,
     evidence_of,
     judge,
+    query_plan,
     seal_if_due,
 )
 from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading, a_rollout, a_series
@@ -156,7 +157,26 @@ def judged(
     return finding
 
 
-# --- Seals ----------------------------------------------------------------------------------------
+# --- Queries and seals ----------------------------------------------------------------------------
+
+
+LogFacts: TypeAlias = tuple[str, str, tuple[int, int], int]
+
+
+def log_queries(rollout: Rollout, minute: float) -> dict[str, LogFacts]:
+    """Return what a tick queries of logs, by series key.
+
+    Of each query: log group, pattern, the minutes after noon, and how many events are counted.
+    """
+    return {
+        key: (
+            one.group,
+            one.pattern,
+            ((one.span.start - START) // MINUTE_S, (one.span.end - START) // MINUTE_S),
+            one.limit,
+        )
+        for key, one in query_plan(rollout, NOON + minute * MINUTE).logs.items()
+    }
 
 
 def sealed(rollout: Rollout, series: Mapping[str, Series], minute: float) -> Rollout:

@@ -8,7 +8,6 @@ import pytest
 
 from tests.sentences import Sentences, recorded, spoken
 from tests.support.core import (
-    JUDGE_VERSION,
     Command,
     Commanded,
     Decision,
@@ -200,7 +199,7 @@ def test_evidence_of_this_judge_version_is_continued() -> None:
     assert ticks(enough, HALF_BAD, until=31, first=31)[0].reason is Reason.GATE_FAILED
 
 
-@pytest.mark.parametrize("version", [0, JUDGE_VERSION - 1, JUDGE_VERSION + 1])
+@pytest.mark.parametrize("version", [0, Fold().version - 1, Fold().version + 1])
 def test_evidence_of_another_judge_version_starts_anew_from_its_minute(version: int) -> None:
     """It rolls back for what comes after that minute, and for nothing before."""
     fold = sealed(AT_10, HALF_BAD, 30).fold

@@ -10,14 +10,12 @@ import pytest
 from tests.sentences import Sentences, recorded, spoken
 from tests.support.core import (
     Finding,
-    LogQuery,
     Observation,
     Observed,
     QueryStatus,
     Reason,
     Rollout,
     Series,
-    Span,
     Tally,
     decide,
     query_plan,
@@ -38,6 +36,7 @@ from tests.support.judging import (
     findings_at,
     judged,
     judged_minutes,
+    log_queries,
     outcome,
     policy_of,
     sealed,
@@ -127,19 +126,21 @@ def test_a_finding_counts_the_events_and_its_control() -> None:
 # --- Queries and seals ----------------------------------------------------------------------------
 
 
-def log_queries(rollout: Rollout, minute: int) -> Mapping[str, LogQuery]:
-    return query_plan(rollout, NOON + minute * MINUTE).logs
-
-
 def test_settled_minutes_are_read_the_newest_of_the_control_and_no_more_events_than_decide() -> (
     None
 ):
-    closed = START + 27 * MINUTE_S
     assert log_queries(a_step({**ABSENT, "max": 2}), 30) == {
-        "log:C": LogQuery(GROUP, ABSENT["absent"], Span(START, closed), 3),
-        "log:C:control": LogQuery(GROUP, CONTROL, Span(closed - 900, closed), 100),
+        "log:C": (GROUP, ABSENT["absent"], (0, 27), 3),
+        "log:C:control": (GROUP, CONTROL, (27 - 15, 27), 100),
     }
-    assert log_queries(a_step({**PRESENT, "min": 3}), 30)["log:C"].limit == 3
+    *_, most = log_queries(a_step({**PRESENT, "min": 3}), 30)["log:C"]
+    assert most == 3
+
+
+def begin_of_reading(rollout: Rollout, minute: int) -> int:
+    """Return the first minute after noon in which the event is searched for."""
+    _, _, (begin, _), _ = log_queries(rollout, minute)["log:C"]
+    return begin
 
 
 def test_nothing_is_read_before_a_minute_has_settled() -> None:
@@ -147,17 +148,16 @@ def test_nothing_is_read_before_a_minute_has_settled() -> None:
 
 
 def test_sealed_events_are_not_read_again_and_still_count() -> None:
-    step = a_step({**ABSENT, "max": 2})
-    later, through = sealed(step, logs([1, 1], [1] * 30), 33), START + 18 * MINUTE_S
-    assert log_queries(later, 40)["log:C"].span.start == through
-    third = {"log:C": Series({through: 1.0}), "log:C:control": a_series([1] * 35)}
+    later = sealed(a_step({**ABSENT, "max": 2}), logs([1, 1], [1] * 30), 33)
+    assert begin_of_reading(later, 40) == 18
+    third = {"log:C": Series({START + 18 * MINUTE_S: 1.0}), "log:C:control": a_series([1] * 35)}
     (finding,) = findings_at(later, third, 38)
     assert (outcome(finding), finding.measured) == (FAIL, 3)
 
 
 def test_a_log_that_could_not_be_read_is_not_sealed() -> None:
     later = sealed(a_step(ABSENT), logs([], [3], ERROR), 63)
-    assert log_queries(later, 64)["log:C"].span.start == START
+    assert begin_of_reading(later, 64) == 0
 
 
 def test_what_is_sealed_to_the_end_is_judged_by_its_control_alone() -> None:

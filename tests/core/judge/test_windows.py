@@ -1,14 +1,16 @@
 """Windows, findings and gates: what is judged of a step, and what a gate makes of its findings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.support.core import Label, Observation, Observed, Reason, decide, weakest_label
+from tests.support.core import Label, Observation, Observed, Reason, Rollout, SignOff, decide
 from tests.support.judging import (
     FAIL,
     SETTLE,
+    START,
     a_step,
     datapoints,
     judged,
@@ -91,6 +93,17 @@ HOLDS, OPEN = TRAFFIC, {**TRAFFIC, "min": 9}
 FAILS = {**TRAFFIC, "metric": "rejects", "control": "stable"}
 
 
+def decided(criteria: Sequence[Mapping[str, Any]]) -> Rollout:
+    """Return the rollout after the bake of its first step; one request has reached the canary."""
+    named = {f"C{number}": one for number, one in enumerate(criteria)}
+    steps = [{"weight": 10, "bake": "1m"}, {"weight": 100, "bake": "1m"}]
+    step = a_step(policy_of(HOLDS, criteria=named, steps=steps, warmup="0s"))
+    signed = {name: SignOff("ada", START, "seen") for name in named}
+    series = datapoints({"requests": [1], "rejects": [None], "stable": [9_000], "errors": [0]})
+    observed = Observed(Observation(a_reading(10), series))
+    return decide(replace(step, signed=signed), observed, NOON + (1 + SETTLE) * MINUTE).rollout
+
+
 @pytest.mark.parametrize(
     ("criteria", "reason"),
     [
@@ -107,17 +120,20 @@ FAILS = {**TRAFFIC, "metric": "rejects", "control": "stable"}
 def test_a_gate_is_as_good_as_its_worst_finding(
     criteria: list[Mapping[str, Any]], reason: Reason
 ) -> None:
-    named = {f"C{number}": one for number, one in enumerate(criteria)}
-    steps = [{"weight": 10, "bake": "1m"}, {"weight": 100, "bake": "1m"}]
-    rollout = a_step(policy_of(HOLDS, criteria=named, steps=steps, warmup="0s"))
-    series = datapoints({"requests": [1], "rejects": [None], "stable": [9_000]})
-    observed = Observed(Observation(a_reading(10), series))
-    assert decide(rollout, observed, NOON + (1 + SETTLE) * MINUTE).rollout.reason is reason
+    assert decided(criteria).reason is reason
 
 
-def test_the_weakest_label_claims_least() -> None:
-    labels = [str(one) for one in (Label.NOT_REFUTED, Label.TOO_FEW, Label.NO_DATA)]
-    assert weakest_label(labels) == "no data"
-    assert weakest_label(labels[:2]) == "too few samples"
-    assert weakest_label(["", *labels[:1]]) == "not refuted"
-    assert weakest_label([]) == ""
+SIGNED = {"kind": "attestation", "statement": "It looks right."}
+
+
+@pytest.mark.parametrize(
+    ("criteria", "label"),
+    [
+        pytest.param([SIGNED], Label.ATTESTED, id="a signature"),
+        pytest.param([SIGNED, HOLDS], Label.NOT_REFUTED, id="a signature, and what is not refuted"),
+    ],
+)
+def test_a_step_that_passed_is_shown_as_well_as_by_its_weakest_finding(
+    criteria: list[Mapping[str, Any]], label: Label
+) -> None:
+    assert decided(criteria).label == label
