@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.sentences import Sentences, recorded, spoken
-from tests.support.core import Finding, Fold, Policy, QueryStatus, Verdict
+from tests.support.core import Finding, Fold, Policy, QueryStatus
 from tests.support.judging import (
     BAD_DATA,
     FAIL,
@@ -228,21 +228,21 @@ def peak_of(budget: str, peak: float) -> Callable[[], Finding]:
     return partial(an_hour_of, rate(600, 0, 1, 0), policy, fold=fold)
 
 
-def of_an_earlier_step() -> Finding:
+def second_step(peak: float) -> dict[str, Finding]:
     """Judge the second step, where the evidence of a latency of the first is sealed."""
     steps = [
         {"weight": 10, "bake": "1h"}, {"weight": 100, "bake": "1h", "criteria": ["rate"]},
     ]  # fmt: skip
     policy = a_sequential_policy("rate", "beside", steps=steps, warmup="0s")
-    fold = Fold(peak=150.0, peak_at=START - 600, carried="beside")
+    fold = Fold(peak=peak, peak_at=START - 600, carried="beside")
     step = replace(a_sequential_step(policy, fold=fold), step=1)
-    (failure,) = [one for one in after(step, [rate(600, 0)] * 60) if one.verdict is Verdict.FAIL]
-    return failure
+    return {one.criterion: one for one in after(step, [rate(600, 0)] * 60)}
 
 
-def test_a_criterion_of_an_earlier_step_fails_for_what_the_history_has() -> None:
-    finding = of_an_earlier_step()
-    assert (finding.criterion, finding.samples, finding.measured) == ("beside", 0, None)
+def test_a_criterion_of_an_earlier_step_is_judged_only_where_it_fails() -> None:
+    assert second_step(peak=50).keys() == {"rate"}
+    finding = second_step(peak=150)["beside"]
+    assert (outcome(finding), finding.samples, finding.measured) == (FAIL, 0, None)
 
 
 SENTENCES: Sentences = {
@@ -287,7 +287,7 @@ SENTENCES: Sentences = {
     "count fails in the last ten minutes": judge_minutes(
         "count", [rejects(0)] * 50 + [rejects(20)] * 10
     ),
-    "of an earlier step, sealed in the history": of_an_earlier_step,
+    "of an earlier step, sealed in the history": lambda: second_step(peak=150)["beside"],
     "evidence that is just enough": peak_of("1%", 100.97),
     "evidence that is just enough, and no whole number": peak_of("15%", 6.7),
     "evidence that is more than enough": peak_of("15%", 8.5),

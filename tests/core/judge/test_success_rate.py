@@ -122,6 +122,8 @@ def test_a_finding_measures(errors: Sequence[int], measured: float) -> None:
 SENTENCES = {
     "holds, and the requests do not show the rate": rate([1000, 1000], [0, 1]),
     "holds, and more requests than it takes show less with a failure": rate([2_995], [1]),
+    "holds, and too many failures show less": rate([5_000, 5_000], [10, 0]),
+    "holds, and a part of a failure is one": rate([2_000], [0.2]),
     "holds, and the requests show the rate": rate([3_000], [0]),
     "holds a rate that no requests show": rate([3_000], [0], min="100%"),
     "holds a bound far below a percent": rate([2_000_000], [0], min="99.9999%"),
