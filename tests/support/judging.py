@@ -190,3 +190,10 @@ def sealed(rollout: Rollout, series: Mapping[str, Series], minute: float) -> Rol
     if seal is None:  # nothing of the step is judged yet
         return rollout
     return replace(rollout, tallies=seal.tallies, fold=seal.fold, sealed_at=now)
+
+
+def sealed_hourly(rollout: Rollout, series: Mapping[str, Series], hours: int) -> Rollout:
+    """Return `rollout` after a tick has sealed it two minutes after each of so many hours."""
+    for hour in range(1, hours + 1):
+        rollout = sealed(rollout, series, 60 * hour + 2)
+    return rollout

@@ -4,9 +4,10 @@ A minute has the value of each `metric:statistic`; what it leaves out has no dat
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from math import inf
 from typing import Any, TypeAlias
 
@@ -138,6 +139,12 @@ def an_hour_of(minute: Minute, policy: Policy, minutes: int = 60, **facts: Any) 
     """Return the finding of the only criterion after an hour, of which some minutes are equal."""
     (finding,) = after(a_sequential_step(policy, **facts), [minute] * minutes, closed=60)
     return finding
+
+
+def hour(name: str, minute: Minute, minutes: int = 60, **fields: Any) -> Callable[[], Finding]:
+    """Return how to judge an hour, of which some minutes are equal; fields: of the criterion."""
+    policy = a_sequential_policy(name, **AN_HOUR, **{name: fields})
+    return partial(an_hour_of, minute, policy, minutes)
 
 
 def fold_after(

@@ -141,14 +141,8 @@ def test_a_pair_of_windows_at_its_bounds(
 @pytest.mark.parametrize(
     ("windows", "min_samples", "factor", "bound"),
     [
-        pytest.param(
-            [(1_000, 0)] * 2 + [(1_000, 751)] * 2, 2_000, 1.9, 1.5,
-            id="the one that just has enough",
-        ),
-        pytest.param(
-            [(1_000, 1_000)] * 4, 3_000, 1.6, 1.6,
-            id="the one that has, though another burns faster",
-        ),
+        pytest.param([(1_000, 0)] * 2 + [(1_000, 751)] * 2, 2_000, 1.9, 1.5, id="with just enough"),
+        pytest.param([(1_000, 1_000)] * 4, 3_000, 1.6, 1.6, id="though another burns faster"),
     ],
 )  # fmt: skip
 def test_of_two_pairs_the_one_fails_that_has_requests_enough(
@@ -171,9 +165,7 @@ A_THIN_DAY = budget([1] * IN_DAY, 2)
         pytest.param(budget([1] * 2, 10), TOO_FEW, 100 / 6, id="one of ten is no rate"),
         pytest.param(budget([None] * 3), NO_DATA, None, id="no request"),
         pytest.param(budget([0, 0, None]), NO_DATA, 0, id="it fell silent"),
-        pytest.param(
-            budget([5] + [None] * 72), NO_DATA, 0, id="silent for as long as the longest window"
-        ),
+        pytest.param(budget([5] + [None] * 72), NO_DATA, 0, id="silent for six hours"),
         pytest.param(budget([0, 0, 1_001]), BAD_DATA, 0, id="more failures than requests"),
         pytest.param(budget([1_001, None]), BAD_DATA, None, id="and then none at all"),
         pytest.param(budget([]), UNDECIDED, None, id="no window has closed"),
@@ -216,9 +208,7 @@ def test_a_failed_query_is_no_budget() -> None:
     ("judging", "measured", "bound"),
     [
         pytest.param(budget([15] * IN_HOUR), 15, 14.4, id="how fast it burnt"),
-        pytest.param(
-            budget([3] * IN_HOUR, 700), 3 / 0.7, 14.4, id="of the pair nearest to failing"
-        ),
+        pytest.param(budget([3] * IN_HOUR, 700), 3 / 0.7, 14.4, id="of the nearest pair"),
         pytest.param(budget([1_000] + [0] * 71), 1_000 / 12, 14.4, id="as it was when it failed"),
         pytest.param(budget([7] * 72 + [0] * 12), 434 / 72, 6, id="of the pair that failed"),
     ],

@@ -39,9 +39,9 @@ ABSENT, PRESENT, ANY = "log:absent", "log:present", "log:any"
 # No more events than this are counted.
 LIMIT = 1_000
 
-EVENTS_ONLY = replace(AFTER_ROLLBACK, policy=a_policy(**UNCOUNTED, **VERIFY))
-SETTLES_LATE = replace(EVENTS_ONLY, policy=a_policy(**UNCOUNTED, **VERIFY, settle="10m"))
-FROM_100 = replace(EVENTS_ONLY, intent=replace(EVENTS_ONLY.intent, previous=100))
+BY_EVENTS = replace(AFTER_ROLLBACK, policy=a_policy(**UNCOUNTED, **VERIFY))
+SETTLES_LATE = replace(BY_EVENTS, policy=a_policy(**UNCOUNTED, **VERIFY, settle="10m"))
+FROM_100 = replace(BY_EVENTS, intent=replace(BY_EVENTS.intent, previous=100))
 BOTH = replace(BUSY, policy=a_policy(**VERIFY))
 
 DENIED = Series(
@@ -73,39 +73,33 @@ NO_ACCESS = events(DENIED, DENIED)
 @pytest.mark.parametrize(
     ("rollout", "minute", "series", "expected"),
     [
-        pytest.param(EVENTS_ONLY, 10, BUSY_LOG, CONFIRMED, id="absent, and the control is there"),
-        pytest.param(EVENTS_ONLY, 9.9, BUSY_LOG, None, id="four settled minutes: not yet"),
+        pytest.param(BY_EVENTS, 10, BUSY_LOG, CONFIRMED, id="absent, and the control is there"),
+        pytest.param(BY_EVENTS, 9.9, BUSY_LOG, None, id="four settled minutes: not yet"),
         pytest.param(
-            EVENTS_ONLY, 10, events(direct=each_minute(13)), CONFIRMED,
+            BY_EVENTS, 10, events(direct=each_minute(13)), CONFIRMED,
             id="65 of the control: 7 were due",
         ),
-        pytest.param(EVENTS_ONLY, 10, events(direct=each_minute(12)), None, id="60: chance"),
+        pytest.param(BY_EVENTS, 10, events(direct=each_minute(12)), None, id="60: chance"),
         pytest.param(
-            FROM_100, 10, events(direct=a_series(only(4, 1))), CONFIRMED, id="one, after 100 %"
+            FROM_100, 10, events(direct=a_series(only(4, 1))), CONFIRMED, id="after 100 %"
         ),
+        pytest.param(FROM_100, 10, events(direct=a_series(only(8, 1))), None, id="not settled"),
+        pytest.param(BY_EVENTS, 3.5, events(a_series(only(2))), REFUTED, id="a leak at once"),
         pytest.param(
-            FROM_100, 10, events(direct=a_series(only(8, 1))), None, id="one, not settled yet"
+            BY_EVENTS, 10, events(a_series(only(1)), each_minute(99)), CONFIRMED, id="in flight"
         ),
-        pytest.param(EVENTS_ONLY, 3.5, events(a_series(only(2))), REFUTED, id="a leak at once"),
+        pytest.param(BY_EVENTS, 4, events(a_series(only(3, 1))), REFUTED, id="one event is a leak"),
+        pytest.param(BY_EVENTS, 10, LEAK, REFUTED, id="a leak beside the control"),
         pytest.param(
-            EVENTS_ONLY, 10, events(a_series(only(1)), each_minute(99)), CONFIRMED, id="in flight"
-        ),
-        pytest.param(
-            EVENTS_ONLY, 4, events(a_series(only(3, 1))), REFUTED, id="one event is a leak"
-        ),
-        pytest.param(EVENTS_ONLY, 10, LEAK, REFUTED, id="a leak beside the control"),
-        pytest.param(
-            EVENTS_ONLY, 5, events(a_series(only(3), answer=QueryStatus.PARTIAL)), REFUTED,
+            BY_EVENTS, 5, events(a_series(only(3), answer=QueryStatus.PARTIAL)), REFUTED,
             id="a leak in a search that was cut off",
         ),
-        pytest.param(EVENTS_ONLY, 12.9, SILENT_LOG, None, id="no event yet"),
-        pytest.param(EVENTS_ONLY, 13, SILENT_LOG, UNOBSERVABLE, id="no event at all: the end"),
-        pytest.param(EVENTS_ONLY, 10, NO_ACCESS, None, id="denied: tried again"),
-        pytest.param(EVENTS_ONLY, 13, NO_ACCESS, UNOBSERVABLE, id="denied: the end"),
-        pytest.param(
-            EVENTS_ONLY, 12, events(CUT_OFF, each_minute(100)), None, id="not searched to the end"
-        ),
-        pytest.param(EVENTS_ONLY, 13, {}, UNOBSERVABLE, id="no series: the end"),
+        pytest.param(BY_EVENTS, 12.9, SILENT_LOG, None, id="no event yet"),
+        pytest.param(BY_EVENTS, 13, SILENT_LOG, UNOBSERVABLE, id="no event at all: the end"),
+        pytest.param(BY_EVENTS, 10, NO_ACCESS, None, id="denied: tried again"),
+        pytest.param(BY_EVENTS, 13, NO_ACCESS, UNOBSERVABLE, id="denied: the end"),
+        pytest.param(BY_EVENTS, 12, events(CUT_OFF, each_minute(100)), None, id="cut off"),
+        pytest.param(BY_EVENTS, 13, {}, UNOBSERVABLE, id="no series: the end"),
     ],
 )  # fmt: skip
 def test_what_is_known_of_the_drain_by_log_events(
@@ -152,26 +146,26 @@ def test_either_refutes_and_one_that_confirms_is_enough(
 def test_a_drain_by_log_events_measures_what_was_logged_of_the_canary(
     series: Mapping[str, Series], verdict: Verdict, measured: float
 ) -> None:
-    drain = drain_of(decide_at(EVENTS_ONLY, 10, series))
+    drain = drain_of(decide_at(BY_EVENTS, 10, series))
     assert (drain.verdict, drain.measured) == (verdict, measured)
 
 
 def test_counts_prove_nothing_after_drift() -> None:
-    assert label(decide_at(EVENTS_ONLY, 5, LEAK, a_reading(20))) is UNOBSERVABLE
+    assert label(decide_at(BY_EVENTS, 5, LEAK, a_reading(20))) is UNOBSERVABLE
 
 
 SENTENCES: Sentences = {
-    "confirmed": the_drain(EVENTS_ONLY, 10, BUSY_LOG),
+    "confirmed": the_drain(BY_EVENTS, 10, BUSY_LOG),
     "confirmed once after 100 %": the_drain(FROM_100, 10, events(direct=a_series(only(4, 1)))),
     "confirmed twice after 100 %": the_drain(FROM_100, 10, events(direct=a_series(only(4, 2)))),
     "confirmed by more than are counted": the_drain(
-        EVENTS_ONLY, 10, events(direct=each_minute(LIMIT / 5))
+        BY_EVENTS, 10, events(direct=each_minute(LIMIT / 5))
     ),
-    "refuted": the_drain(EVENTS_ONLY, 5, LEAK),
-    "no event at all": the_drain(EVENTS_ONLY, 13, SILENT_LOG),
-    "none of these events": the_drain(EVENTS_ONLY, 13, events(anything=each_minute(1))),
-    "too few events": the_drain(EVENTS_ONLY, 13, events(direct=each_minute(1))),
-    "denied": the_drain(EVENTS_ONLY, 13, NO_ACCESS),
+    "refuted": the_drain(BY_EVENTS, 5, LEAK),
+    "no event at all": the_drain(BY_EVENTS, 13, SILENT_LOG),
+    "none of these events": the_drain(BY_EVENTS, 13, events(anything=each_minute(1))),
+    "too few events": the_drain(BY_EVENTS, 13, events(direct=each_minute(1))),
+    "denied": the_drain(BY_EVENTS, 13, NO_ACCESS),
     "settles too late": the_drain(SETTLES_LATE, 13, {ABSENT: NOTHING}),
     "confirmed by requests, no log": the_drain(BOTH, 10, {**COUNTED, **NO_ACCESS}),
     "confirmed by events, no metrics": the_drain(BOTH, 10, {**UNANSWERED, **BUSY_LOG}),
@@ -190,25 +184,23 @@ def test_sentences() -> None:
 def test_the_absent_event_is_counted_to_the_open_minute_and_the_control_where_it_is_settled() -> (
     None
 ):
-    assert log_queries(EVENTS_ONLY, 10.5) == {
+    assert log_queries(BY_EVENTS, 10.5) == {
         ABSENT: (GROUP, GATEWAY, (2, 11), LIMIT),
         PRESENT: (GROUP, DIRECT, (2, 7), LIMIT),
     }
-    assert log_queries(EVENTS_ONLY, 13)[ANY] == (GROUP, "", (2, 14), 1)
+    assert log_queries(BY_EVENTS, 13)[ANY] == (GROUP, "", (2, 14), 1)
 
 
 @pytest.mark.parametrize(
     ("rollout", "minute", "keys"),
     [
-        pytest.param(EVENTS_ONLY, 2, set(), id="nothing during the drain"),
-        pytest.param(EVENTS_ONLY, 5, {ABSENT}, id="no control before it can decide anything"),
-        pytest.param(
-            EVENTS_ONLY, 13, {ABSENT, PRESENT, ANY}, id="in the last ticks, any event too"
-        ),
-        pytest.param(EVENTS_ONLY, 15, set(), id="nothing after the watch"),
+        pytest.param(BY_EVENTS, 2, set(), id="nothing during the drain"),
+        pytest.param(BY_EVENTS, 5, {ABSENT}, id="no control before it can decide anything"),
+        pytest.param(BY_EVENTS, 13, {ABSENT, PRESENT, ANY}, id="at last any event too"),
+        pytest.param(BY_EVENTS, 15, set(), id="nothing after the watch"),
         pytest.param(BUSY, 13, set(), id="nothing where the policy names no events"),
         pytest.param(
-            replace(EVENTS_ONLY, intent=replace(EVENTS_ONLY.intent, previous=0)), 10, set(),
+            replace(BY_EVENTS, intent=replace(BY_EVENTS.intent, previous=0)), 10, set(),
             id="nothing where no weight was applied",
         ),
     ],
@@ -220,4 +212,4 @@ def test_logs_are_read_only_while_they_may_decide_something(
 
 
 def test_no_log_is_read_once_the_drain_is_known() -> None:
-    assert not log_queries(decide_at(EVENTS_ONLY, 10, BUSY_LOG).rollout, 13)
+    assert not log_queries(decide_at(BY_EVENTS, 10, BUSY_LOG).rollout, 13)

@@ -150,16 +150,10 @@ def test_sentences() -> None:
     ("series", "expected"),
     [
         pytest.param(minutes((15, 400, 0)), PROVEN, id="enough to rule out one in a hundred"),
-        pytest.param(
-            minutes((15, 30, 0)), PASS, id="too little for a proof that holds at any time"
-        ),
+        pytest.param(minutes((15, 30, 0)), PASS, id="too little for a proof at any time"),
         pytest.param(minutes((15, 29, 0)), TOO_FEW, id="too little to say anything"),
-        pytest.param(
-            minutes((15, 60, 1)), UNDECIDED, id="too much to pass and too little to fail"
-        ),
-        pytest.param(
-            minutes((5, 400, 0), (10, 0, 0)), NO_DATA, id="a canary that has no more data"
-        ),
+        pytest.param(minutes((15, 60, 1)), UNDECIDED, id="too much to pass and too little to fail"),
+        pytest.param(minutes((5, 400, 0), (10, 0, 0)), NO_DATA, id="no more data"),
         pytest.param(
             minutes((11, 400, None), (1, 400, 0)), BAD_DATA,
             id="many minutes without a failure count, and a good one",
@@ -351,11 +345,9 @@ def test_the_minute_in_which_a_step_is_left_belongs_to_no_step() -> None:
     [
         pytest.param({"stretches": (LEFT,)}, BEGIN, id="nothing is sealed"),
         pytest.param(
-            {"stretches": (LEFT,), "fold": Fold(through=END - 60)}, END - 60, id="nearly all of it"
+            {"stretches": (LEFT,), "fold": Fold(through=END - 60)}, END - 60, id="all but a minute"
         ),
-        pytest.param(
-            {"stretches": (LEFT,), "fold": Fold(through=END)}, START, id="it is sealed to its end"
-        ),
+        pytest.param({"stretches": (LEFT,), "fold": Fold(through=END)}, START, id="all of it"),
         pytest.param(
             {"stretches": (LEFT, StepInterval(0, END, END)), "settled": None}, BEGIN,
             id="while a raise is pending",

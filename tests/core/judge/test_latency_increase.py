@@ -78,9 +78,7 @@ def beside(
             latency([400, 440], [100, 100]), PASS, 0.05,
             id="exactly at the bound, in spite of rounding",
         ),
-        pytest.param(
-            latency([400, 480], [100, 300]), FAIL, 0.15, id="windows are weighted by their samples"
-        ),
+        pytest.param(latency([400, 480], [100, 300]), FAIL, 0.15, id="weighted by samples"),
         pytest.param(latency([420.12], [200]), FAIL, 0.0503, id="close to its bound"),
         pytest.param(latency([380], [200]), PASS, -0.05, id="faster"),
         pytest.param(latency([400], [200]), PASS, 0.0, id="as fast as before"),
@@ -122,16 +120,12 @@ def beside(
             PASS, 0.05,
             id="neither does a control without its samples, nor one without its value",
         ),
-        pytest.param(
-            beside([900], [300], [400], [0]), NO_DATA, None, id="a control without a request"
-        ),
+        pytest.param(beside([900], [300], [400], [0]), NO_DATA, None, id="a control of no request"),
         pytest.param(
             beside([420, 420], [200, 200], [300, 400], [100, 300]), FAIL, 0.12,
             id="a control is weighted by its samples",
         ),
-        pytest.param(
-            beside([420], [300], [400], [20]), TOO_FEW, 0.05, id="a control with too few samples"
-        ),
+        pytest.param(beside([420], [300], [400], [20]), TOO_FEW, 0.05, id="too few of the control"),
     ],
 )  # fmt: skip
 def test_a_latency_increase(

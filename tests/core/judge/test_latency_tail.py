@@ -1,7 +1,6 @@
 """Requests slower than a limit: which series count them, and what a minute of them shows."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import pytest
@@ -24,19 +23,13 @@ from tests.support.sequential_rollouts import (
     Minute,
     a_sequential_policy,
     a_sequential_step,
-    an_hour_of,
     beside,
+    hour,
     limit,
     stored,
 )
 
 PERCENTILES: Mapping[str, Any] = {"exceedance": "percentiles"}
-
-
-def hour(name: str, minute: Minute, **fields: Any) -> Callable[[], Finding]:
-    """Return how to judge an hour of equal minutes; fields: of the criterion."""
-    policy = a_sequential_policy(name, **AN_HOUR, **{name: fields})
-    return partial(an_hour_of, minute, policy)
 
 
 SAMPLES, SLOW = "latency:SampleCount", "latency:TC(500:)"

@@ -83,32 +83,20 @@ def logged(
         ),
         pytest.param(logged(ABSENT, [], [3], PARTIAL), UNANSWERED, id="a log read in part"),
         pytest.param(partial(judged, ABSENT, {}, closed=10), UNANSWERED, id="a log not read"),
-        pytest.param(
-            logged({**ABSENT, "max": 2}, [1, 1], [3]), PASS, id="as often as is allowed"
-        ),
+        pytest.param(logged({**ABSENT, "max": 2}, [1, 1], [3]), PASS, id="as often as is allowed"),
         pytest.param(logged({**ABSENT, "max": 2}, [1, 1, 1], [3]), FAIL, id="once too often"),
         pytest.param(logged(PRESENT, [None, 1], [3]), PASS, id="present"),
-        pytest.param(
-            logged(PRESENT, [1], []), PASS, id="present: an event is a control of its own"
-        ),
+        pytest.param(logged(PRESENT, [1], []), PASS, id="present: a control of its own"),
         pytest.param(logged(PRESENT, [], [3]), UNDECIDED, id="not present yet"),
         pytest.param(logged(PRESENT, [], []), NO_DATA, id="no logs, and no event"),
-        pytest.param(
-            logged({**PRESENT, "min": 3}, [1, 1], [3]), UNDECIDED, id="not often enough"
-        ),
-        pytest.param(
-            logged({**ABSENT, "over": "5m"}, [], [3], closed=5), PASS, id="a control of now"
-        ),
+        pytest.param(logged({**PRESENT, "min": 3}, [1, 1], [3]), UNDECIDED, id="not often enough"),
+        pytest.param(logged({**ABSENT, "over": "5m"}, [], [3], closed=5), PASS, id="a new control"),
         pytest.param(
             logged({**ABSENT, "over": "5m"}, [], [3], closed=6), NO_DATA,
             id="a control of long ago shows nothing of now",
         ),
-        pytest.param(
-            partial(judged, ABSENT, {}, closed=0), UNDECIDED, id="before a minute has settled"
-        ),
-        pytest.param(
-            partial(judged, ABSENT, {}, closed=-2), UNDECIDED, id="in the first minute of a step"
-        ),
+        pytest.param(partial(judged, ABSENT, {}, closed=0), UNDECIDED, id="no minute has settled"),
+        pytest.param(partial(judged, ABSENT, {}, closed=-2), UNDECIDED, id="in the first minute"),
     ],
 )  # fmt: skip
 def test_an_event_is_absent_or_present_while_logs_arrive(
@@ -254,7 +242,7 @@ SENTENCES: Sentences = {
     "read in part": logged(ABSENT, [], [3], PARTIAL),
     "present": logged(PRESENT, [1], []),
     "not present yet": logged(PRESENT, [], [3]),
-    "before a minute has settled": partial(judged, ABSENT, {}, closed=0),
+    "no minute has settled": partial(judged, ABSENT, {}, closed=0),
     "not read for long": partial(judged, {**PRESENT, "min": 2}, EARLY, closed=400),
     "after minutes that were given up": lambda: findings_at(given_up(2), CALM, 403)[0],
 }

@@ -83,8 +83,7 @@ NEVER_APPLIED = replace(BUSY, settled=None, intent=Intent(0, 0, "", NOON))
         pytest.param(BUSY, 13, requests(answer=PARTIAL), UNOBSERVABLE, id="in part: the end"),
         pytest.param(BUSY, 13, {}, UNOBSERVABLE, id="no series: the end"),
         pytest.param(
-            BESIDE_CONTROL, 10, requests(direct=[13] * 20), CONFIRMED,
-            id="65 on the control: 7 were due",
+            BESIDE_CONTROL, 10, requests(direct=[13] * 20), CONFIRMED, id="65 on the control: 7 due"
         ),
         pytest.param(
             BESIDE_CONTROL, 10, requests(direct=[12] * 20), None, id="60 on the control: chance"
@@ -250,9 +249,7 @@ RESTORING, KEEPING = (
         pytest.param(an_adopted_rollout(100), 0, 100, id="an adopted weight, and 0 by drift"),
         pytest.param(an_adopted_rollout(10), 10, 10, id="an adopted first step"),
         pytest.param(KEEPING, 30, 30, id="a kept weight"),
-        pytest.param(
-            a_rollout_paused_in_flight(), 10, 10, id="a raise that was paused and not written"
-        ),
+        pytest.param(a_rollout_paused_in_flight(), 10, 10, id="a paused raise, not written"),
         pytest.param(AFTER_ROLLBACK, 0, 10, id="another rollback of the same"),
         pytest.param(AFTER_ROLLBACK, 20, 20, id="another rollback, of what came back"),
     ],

@@ -17,7 +17,6 @@ from tests.support.core import (
     Phase,
     Policy,
     QueryStatus,
-    Rollout,
     Series,
     decide,
     query_plan,
@@ -39,6 +38,7 @@ from tests.support.judging import (
     findings_at,
     outcome,
     sealed,
+    sealed_hourly,
 )
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_series
 from tests.support.three_steps import AT_100, TOO_FEW_REQUESTS, UNREADABLE, at_weight, decide_tick
@@ -180,13 +180,6 @@ def counts(requests: float, errors: Mapping[int, float] | None = None) -> dict[s
     return {"requests:Sum@60": a_series([requests] * 600), "errors:Sum@60": a_series(failed)}
 
 
-def sealed_hourly(hours: int, series: Mapping[str, Series], rollout: Rollout = AT_100) -> Rollout:
-    """Return `rollout` with its evidence sealed every hour, the last time after `hours`."""
-    for hour in range(1, hours + 1):
-        rollout = sealed(rollout, series, 60 * hour + 2)
-    return rollout
-
-
 def test_a_series_that_was_not_answered_in_full_is_not_sealed() -> None:
     partial = {"errors:Sum@60": a_series([0] * 60, answer=QueryStatus.PARTIAL)}
     later, now = sealed(AT_100, {**TOO_FEW_REQUESTS, **partial}, 62), NOON + 62 * MINUTE
@@ -194,14 +187,14 @@ def test_a_series_that_was_not_answered_in_full_is_not_sealed() -> None:
 
 
 def test_windows_that_stay_unanswered_for_six_hours_are_given_up() -> None:
-    assert sealed_hourly(6, DENIED).tallies["works"].lost == 0
-    after_nine, now = sealed_hourly(9, DENIED), NOON + 9 * HOUR
+    assert sealed_hourly(AT_100, DENIED, 6).tallies["works"].lost == 0
+    after_nine, now = sealed_hourly(AT_100, DENIED, 9), NOON + 9 * HOUR
     assert after_nine.tallies["works"].lost == 180
     assert query_plan(after_nine, now).span.start == START + (2 + 180) * MINUTE_S
 
 
 def test_what_is_read_of_a_query_that_is_never_answered_does_not_grow() -> None:
-    read = query_plan(sealed_hourly(119, DENIED), NOON + 120 * HOUR + 2 * MINUTE).span
+    read = query_plan(sealed_hourly(AT_100, DENIED, 119), NOON + 120 * HOUR + 2 * MINUTE).span
     assert read.end - read.start <= (6 + 1) * 60 * MINUTE_S + MINUTE_S
 
 
@@ -233,14 +226,14 @@ def test_a_run_of_breaches_does_not_reach_over_windows_that_were_lost(
 ) -> None:
     """Two breaches in a row fail; of three hours after 12:18 no window was ever answered."""
     series = counts(100, dict.fromkeys(errors, 9))
-    lost = sealed_hourly(9, DENIED, sealed(AT_100, series, 18 + SEAL_AGE))
+    lost = sealed_hourly(sealed(AT_100, series, 18 + SEAL_AGE), DENIED, 9)
     assert lost.tallies["works"].lost == 182 - 18
     (finding,) = findings_at(lost, series, 9 * 60)
     assert outcome(finding) == expected
 
 
 def after_lost_windows() -> Finding:
-    (finding,) = findings_at(sealed_hourly(8, DENIED), counts(100), 9 * 60)
+    (finding,) = findings_at(sealed_hourly(AT_100, DENIED, 8), counts(100), 9 * 60)
     return finding
 
 

@@ -32,6 +32,7 @@ from tests.support.sequential_rollouts import (
     after,
     an_hour_of,
     beside,
+    hour,
     limit,
     observed,
     rate,
@@ -40,88 +41,64 @@ from tests.support.sequential_rollouts import (
 )
 
 
-def hour(name: str, minute: Minute, minutes: int = 60, **fields: Any) -> Callable[[], Finding]:
-    """Return how to judge an hour, of which some minutes are equal; fields: of the criterion."""
-    policy = a_sequential_policy(name, **AN_HOUR, **{name: fields})
-    return partial(an_hour_of, minute, policy, minutes)
-
-
 @pytest.mark.parametrize(
-    ("judging", "expected", "measured", "bound", "samples"),
+    ("judging", "expected", "measured", "bound"),
     [
-        pytest.param(hour("rate", rate(600, 0)), PROVEN, 1, 0.999, 36_000, id="rate: proven"),
+        pytest.param(hour("rate", rate(600, 0)), PROVEN, 1, 0.999, id="rate: proven"),
+        pytest.param(hour("rate", rate(30, 0)), PASS, 1, 0.999, id="rate: kept, and not proven"),
         pytest.param(
-            hour("rate", rate(30, 0)), PASS, 1, 0.999, 1_800, id="rate: kept, and not proven"
+            hour("rate", rate(1_000, 1)), PASS, 0.999, 0.999, id="rate: exactly its bound"
         ),
+        pytest.param(hour("rate", rate(1, 0)), TOO_FEW, 1, 0.999, id="rate: too few"),
+        pytest.param(hour("rate", {}), NO_DATA, None, 0.999, id="rate: no data"),
         pytest.param(
-            hour("rate", rate(1_000, 1)), PASS, 0.999, 0.999, 60_000, id="rate: exactly its bound"
+            hour("rate", rate(600, 1)), UNDECIDED, 1 - 1 / 600, 0.999, id="rate: undecided"
         ),
-        pytest.param(hour("rate", rate(1, 0)), TOO_FEW, 1, 0.999, 60, id="rate: too few"),
-        pytest.param(hour("rate", {}), NO_DATA, None, 0.999, 0, id="rate: no data"),
+        pytest.param(hour("rate", rate(600, 30, 700, 1)), FAIL, 0.95, 0.999, id="rate: fails"),
         pytest.param(
-            hour("rate", rate(600, 1)), UNDECIDED, 1 - 1 / 600, 0.999, 36_000, id="rate: undecided"
-        ),
-        pytest.param(
-            hour("rate", rate(600, 30, 700, 1)), FAIL, 0.95, 0.999, 36_000, id="rate: fails"
-        ),
-        pytest.param(
-            hour("rate", rate(600, 3, 600, 3)), FAIL, 0.995, 0.999, 36_000,
+            hour("rate", rate(600, 3, 600, 3)), FAIL, 0.995, 0.999,
             id="rate: fails, in spite of a shared outage",
         ),
         pytest.param(
-            hour("beside", beside(5)), PASS, 0.05, 0.05, 6_000, id="beside: as slow as its control"
+            hour("beside", beside(5)), PASS, 0.05, 0.05, id="beside: as slow as its control"
         ),
         pytest.param(
-            hour("beside", beside(5, bad=20)), PASS, 0.05, 0.1, 6_000,
-            id="beside: faster than its control",
+            hour("beside", beside(5, bad=20)), PASS, 0.05, 0.1, id="beside: faster than its control"
         ),
+        pytest.param(hour("beside", beside(0, bad=0)), PASS, 0, 0, id="beside: no slow request"),
+        pytest.param(hour("beside", beside(5.2)), UNDECIDED, 0.052, 0.05, id="beside: undecided"),
+        pytest.param(hour("beside", beside(30)), FAIL, 0.3, 0.05, id="beside: fails"),
+        pytest.param(hour("beside", beside(0, 0.25)), TOO_FEW, 0, 0.05, id="beside: too few"),
         pytest.param(
-            hour("beside", beside(0, bad=0)), PASS, 0, 0, 6_000, id="beside: no slow request"
-        ),
-        pytest.param(
-            hour("beside", beside(5.2)), UNDECIDED, 0.052, 0.05, 6_000, id="beside: undecided"
-        ),
-        pytest.param(hour("beside", beside(30)), FAIL, 0.3, 0.05, 6_000, id="beside: fails"),
-        pytest.param(
-            hour("beside", beside(0, 0.25)), TOO_FEW, 0, 0.05, 15, id="beside: too few"
-        ),
-        pytest.param(
-            hour("beside", beside(5, control=0.25, bad=0)), TOO_FEW, 0.05, 0, 6_000,
+            hour("beside", beside(5, control=0.25, bad=0)), TOO_FEW, 0.05, 0,
             id="beside: too few of the control",
         ),
+        pytest.param(hour("stored", stored(5, 4)), PASS, 0.05, 0.0518, id="stored: kept"),
         pytest.param(
-            hour("stored", stored(5, 4)), PASS, 0.05, 0.0518, 6_000, id="stored: kept"
+            hour("stored", stored(30, 5)), UNDECIDED, 0.3, 0.0518, id="stored: it may be drift"
         ),
         pytest.param(
-            hour("stored", stored(30, 5)), UNDECIDED, 0.3, 0.0518, 6_000,
-            id="stored: it may be drift",
+            hour("stored", stored(30, 20)), FAIL, 0.3, 0.0518, id="stored: more than drift"
         ),
         pytest.param(
-            hour("stored", stored(30, 20)), FAIL, 0.3, 0.0518, 6_000, id="stored: more than drift"
-        ),
-        pytest.param(
-            hour("stored", stored(30, 30), baseline={"fixed": 400}), FAIL, 0.3, 0.05, 6_000,
+            hour("stored", stored(30, 30), baseline={"fixed": 400}), FAIL, 0.3, 0.05,
             id="stored: against a fixed value",
         ),
-        pytest.param(hour("limit", limit(4)), PASS, 0.04, 0.05, 6_000, id="limit: kept"),
-        pytest.param(hour("limit", limit(30)), FAIL, 0.3, 0.05, 6_000, id="limit: fails"),
+        pytest.param(hour("limit", limit(4)), PASS, 0.04, 0.05, id="limit: kept"),
+        pytest.param(hour("limit", limit(30)), FAIL, 0.3, 0.05, id="limit: fails"),
+        pytest.param(hour("share", rejects(6)), PASS, 0.01, 0.01, id="share: exactly its bound"),
         pytest.param(
-            hour("share", rejects(6)), PASS, 0.01, 0.01, 36_000, id="share: exactly its bound"
+            hour("share", rejects(6.5)), UNDECIDED, 6.5 / 600, 0.01, id="share: undecided"
         ),
+        pytest.param(hour("count", rejects(1)), PASS, 5, 10, id="count: kept"),
         pytest.param(
-            hour("share", rejects(6.5)), UNDECIDED, 6.5 / 600, 0.01, 36_000, id="share: undecided"
-        ),
-        pytest.param(hour("count", rejects(1)), PASS, 5, 10, 60, id="count: kept"),
-        pytest.param(
-            hour("count", {**rejects(1), "rejects:SampleCount": 600}), PASS, 5, 10, 36_000,
+            hour("count", {**rejects(1), "rejects:SampleCount": 600}), PASS, 5, 10,
             id="count: from however many datapoints",
         ),
+        pytest.param(hour("count", rejects(6)), FAIL, 30, 10, id="count: fails, of its windows"),
+        pytest.param(hour("count", rejects(20)), FAIL, 100, 10, id="count: fails"),
         pytest.param(
-            hour("count", rejects(6)), FAIL, 30, 10, 60, id="count: fails, of its windows"
-        ),
-        pytest.param(hour("count", rejects(20)), FAIL, 100, 10, 60, id="count: fails"),
-        pytest.param(
-            hour("count", rejects(1), minutes=30), NO_DATA, 2.5, 10, 30,
+            hour("count", rejects(1), minutes=30), NO_DATA, 2.5, 10,
             id="count: minutes without a datapoint are minutes too",
         ),
     ],
@@ -131,12 +108,25 @@ def test_an_hour_of(
     expected: Outcome,
     measured: float | None,
     bound: float,
-    samples: int,
 ) -> None:
     finding = judging()
     assert outcome(finding) == expected
     assert finding.measured == (None if measured is None else pytest.approx(measured))
     assert finding.bound == pytest.approx(bound, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("judging", "samples"),
+    [
+        pytest.param(hour("rate", rate(600, 1)), 36_000, id="requests"),
+        pytest.param(hour("beside", beside(5, 100)), 6_000, id="requests of the canary"),
+        pytest.param(hour("count", rejects(1), minutes=30), 30, id="datapoints of a count"),
+    ],
+)
+def test_a_finding_counts_what_is_behind_an_hour(
+    judging: Callable[[], Finding], samples: int
+) -> None:
+    finding = judging()
     assert (finding.samples, judged_minutes(finding)) == (samples, (0, 60))
 
 

@@ -17,7 +17,7 @@ from tests.support.core import (
     restore_series,
     trim_series,
 )
-from tests.support.judging import MINUTE_S, START, findings_at, sealed
+from tests.support.judging import MINUTE_S, START, findings_at, sealed_hourly
 from tests.support.rollouts import MINUTE, NOON, a_policy, a_rollout, a_series
 from tests.support.sequential_rollouts import BASELINES, a_sequential_policy
 from tests.support.three_steps import AT_100, at_weight
@@ -34,12 +34,6 @@ TWO_CRITERIA = replace(
 )
 
 
-def sealed_hourly(hours: int, series: Mapping[str, Series], rollout: Rollout = AT_100) -> Rollout:
-    for hour in range(1, hours + 1):
-        rollout = sealed(rollout, series, 60 * hour + 2)
-    return rollout
-
-
 def paused(rollout: Rollout) -> Rollout:
     return replace(rollout, phase=Phase.PAUSED)
 
@@ -52,14 +46,14 @@ def minutes_of(entry: Mapping[str, Series], key: str = REQUESTS) -> list[int]:
 def test_hourly_evidence_keeps_every_minute_once() -> None:
     rollout, minutes = AT_100, list[int]()
     for hours in (1, 2, 3):
-        later = sealed_hourly(hours, COMPLETE)
+        later = sealed_hourly(AT_100, COMPLETE, hours)
         minutes += minutes_of(trim_series(rollout, later, COMPLETE))
         rollout = later
     assert minutes == list(range(2, 2 + 165))
 
 
 def test_a_transition_keeps_what_was_read_since_the_last_seal() -> None:
-    rollout = sealed_hourly(2, COMPLETE)
+    rollout = sealed_hourly(AT_100, COMPLETE, 2)
     lowered = replace(rollout, phase=Phase.ROLLING_BACK)
     advanced = replace(rollout, tallies={}, sealed_at=None)
     assert minutes_of(trim_series(AT_100, paused(AT_100), COMPLETE))[0] == 2
@@ -73,13 +67,13 @@ def test_a_transition_keeps_whole_what_no_criterion_of_the_step_reads() -> None:
 
 
 def test_what_one_criterion_has_sealed_is_not_kept_again_for_another() -> None:
-    before, later = (sealed_hourly(hours, HALF, TWO_CRITERIA) for hours in (1, 2))
+    before, later = (sealed_hourly(TWO_CRITERIA, HALF, hours) for hours in (1, 2))
     assert minutes_of(trim_series(before, later, HALF)) == list(range(47, 107))
 
 
 def test_an_entry_and_the_evidence_before_it_hold_what_its_tick_was_judged_from() -> None:
     """One criterion has sealed what the other still reads."""
-    rollout = sealed_hourly(1, HALF, TWO_CRITERIA)
+    rollout = sealed_hourly(TWO_CRITERIA, HALF, 1)
     earlier = trim_series(TWO_CRITERIA, rollout, HALF)
     sealed_points = {key: dict(one.points) for key, one in earlier.items()}
     entry = trim_series(rollout, paused(rollout), COMPLETE)

@@ -64,9 +64,7 @@ def rate(
         pytest.param(
             rate([100] * 3, [1] * 3, min_samples=9_999), FAIL, id="a failure needs no min_samples"
         ),
-        pytest.param(
-            rate([500] * 4, [1, 1, 0, 1]), UNDECIDED, id="a window within the bound ends a run"
-        ),
+        pytest.param(rate([500] * 4, [1, 1, 0, 1]), UNDECIDED, id="a good window ends a run"),
         pytest.param(
             rate([500, 500], [0, 1], failure_limit=1), FAIL, id="one breach, where the limit is one"
         ),

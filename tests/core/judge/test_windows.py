@@ -51,9 +51,7 @@ def test_judged_are_the_closed_windows_that_lie_wholly_in_the_step(
 @pytest.mark.parametrize(
     ("criterion", "closed", "windows", "expected"),
     [
-        pytest.param(
-            {**COUNT, "max": 499}, 8, (5, 12), FAIL, id="what was read of an open window"
-        ),
+        pytest.param({**COUNT, "max": 499}, 8, (5, 12), FAIL, id="what was read of an open window"),
         pytest.param({**RATE, "total": "stable"}, 13, (5, 5), None, id="of an answer with a hole"),
     ],
 )  # fmt: skip
