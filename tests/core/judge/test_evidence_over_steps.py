@@ -47,9 +47,10 @@ from tests.support.three_steps import at_weight
 WORKS = {key: LADDER["criteria"]["works"][key] for key in ("kind", "total", "failures", "min")}
 
 
-def policy(**works: Any) -> Policy:
+def policy(works: Mapping[str, Any] | None = None, **parts: Any) -> Policy:
     """Return the ladder with one sequential criterion: at least 99 % of requests succeed."""
-    return a_policy(criteria={"works": {**WORKS, "judge": "sequential", **works}})
+    criterion = {**WORKS, "judge": "sequential", **(works or {})}
+    return a_policy(criteria={"works": criterion}, **parts)
 
 
 def minutes(*requests_and_errors: tuple[int, int, int | None]) -> Mapping[str, Series]:
@@ -95,9 +96,8 @@ def test_an_outage_rolls_back_in_the_warm_up() -> None:
 
 
 def test_a_missed_objective_does_not_roll_back_in_the_warm_up() -> None:
-    slow = policy()
-    slow = slow.model_copy(update={"warmup": 8 * MINUTE})
-    rollout, _ = ticks(at_weight(10, policy=slow), minutes((9, 100, 5), (30, 100, 0)), until=16)
+    warming = at_weight(10, policy=policy(warmup="8m"))
+    rollout, _ = ticks(warming, minutes((9, 100, 5), (30, 100, 0)), until=16)
     assert rollout.phase is Phase.PROGRESSING
 
 
@@ -117,7 +117,7 @@ def test_what_a_step_began_to_show_the_next_one_completes() -> None:
 def test_the_evidence_does_not_depend_on_how_often_a_tick_runs(every: int) -> None:
     """A ladder of one step that all ticks see to its end: the same evidence to the last bit."""
     ragged = minutes((10, 200, 1), (7, 150, 4), (20, 90, 0), (60, 120, 1))
-    rollout = at_weight(100, policy=policy(assurance="proven"))
+    rollout = at_weight(100, policy=policy({"assurance": "proven"}))
     often, _ = ticks(rollout, ragged, until=36)
     seldom, _ = ticks(rollout, ragged, until=36, every=every, first=36 % every or every)
     assert seldom.findings == often.findings
@@ -131,19 +131,6 @@ def a_burst() -> Rollout:
 def test_a_short_burst_is_found_by_a_late_tick() -> None:
     """The highest evidence counts, so a late tick finds what an early one would have found."""
     assert a_burst().reason is Reason.GATE_FAILED
-
-
-SENTENCES: Sentences = {
-    "an outage of two minutes": lambda: the_failure(an_outage()[0]),
-    "a burst that ended half an hour ago": lambda: the_failure(a_burst()),
-    "requests that fail twice": lambda: the_failure(
-        ticks(AT_10, minutes((30, 100, 160)), until=10)[0]
-    ),
-}
-
-
-def test_sentences() -> None:
-    assert spoken(SENTENCES) == recorded(__file__)
 
 
 @pytest.mark.parametrize(
@@ -170,15 +157,12 @@ def test_at_the_end_of_the_bake_a_step_shows(
 
 
 def test_a_query_that_failed_judges_nothing_and_forgets_nothing() -> None:
-    broken = {
-        key: replace(one, answer=QueryStatus.PARTIAL) for key, one in minutes((30, 100, 40)).items()
-    }
+    outage = minutes((30, 100, 40))
+    broken = {key: replace(one, answer=QueryStatus.PARTIAL) for key, one in outage.items()}
     rollout, _ = ticks(AT_10, broken, until=12)
     assert rollout.phase is Phase.PROGRESSING
     assert {one.label for one in rollout.findings} == {Label.QUERY_FAILED}
-    assert ticks(rollout, minutes((30, 100, 40)), until=13, first=13)[0].reason is (
-        Reason.GATE_FAILED
-    )
+    assert ticks(rollout, outage, until=13, first=13)[0].reason is Reason.GATE_FAILED
 
 
 HALF_BAD = minutes((2, 1_000, 0), (4, 1_000, 25), (60, 1_000, 0))
@@ -221,8 +205,7 @@ def on_pause() -> Rollout:
 
 def on_hold() -> Rollout:
     """Return a rollout whose gate waits for more requests than there are."""
-    patient = policy(min_samples=1_000_000).model_copy(update={"max_hold": 2 * DAY * MINUTE})
-    return at_weight(10, policy=patient)
+    return at_weight(10, policy=policy({"min_samples": 1_000_000}, max_hold="2d"))
 
 
 DAY = 24 * 60
@@ -269,7 +252,7 @@ def test_a_pause_of_a_day_takes_nothing_from_the_steps_to_come() -> None:
 @pytest.mark.parametrize("silent", [1, 3, 10])
 def test_a_step_begins_with_its_first_minute_that_has_data(silent: int) -> None:
     """A fault from then on is found as soon as one from a first minute with data."""
-    rollout = at_weight(100, policy=policy().model_copy(update={"warmup": 0 * MINUTE}))
+    rollout = at_weight(100, policy=policy(warmup="0s"))
 
     def minutes_to_find(before: int) -> int:
         series = minutes((before, 0, 0), (60, 100, 4))
@@ -305,15 +288,13 @@ def test_an_outage_of_both_paths_excuses_for_a_quarter_of_an_hour(gap: int) -> N
         "stable": {**LADDER["metrics"]["requests"], "name": "Stable"},
         "stable_errors": {**LADDER["metrics"]["errors"], "name": "StableErrors"},
     }
-    criterion = {**WORKS, "judge": "sequential", "control": CONTROL}
-    judged = a_policy(metrics=metrics, criteria={"works": criterion})
     lost = [bool(gap) and minute % gap == gap - 1 for minute in range(60)]
     series = {
         **minutes((60, 600, 36)),
         "stable:Sum@60": a_series([None if one else 600 for one in lost]),
         "stable_errors:Sum@60": a_series([None if one else 36 for one in lost]),
     }
-    rollout = at_weight(100, policy=judged)
+    rollout = at_weight(100, policy=policy({"control": CONTROL}, metrics=metrics))
     before, _ = ticks(rollout, series, until=15)
     after, decisions = ticks(rollout, series, until=40)
     assert (before.phase, after.reason) == (Phase.PROGRESSING, Reason.GATE_FAILED)
@@ -361,11 +342,8 @@ def test_a_step_that_was_left_is_read_until_it_is_sealed(
     assert query_plan(rollout, NOON + 5 * MINUTE).span.start == read_from
 
 
-HOURS = {"weight": 100, "bake": "3h"}
-
-
 def test_hourly_evidence_is_stored_with_the_fold() -> None:
-    long = policy().model_copy(update={"steps": a_policy(steps=[HOURS]).steps})
+    long = policy(steps=[{"weight": 100, "bake": "3h"}])
     rollout = replace(at_weight(100, policy=long), step=0)
     _, decisions = ticks(rollout, minutes((200, 100, 0)), until=80)
     (entry,) = [one.record for one in decisions if one.record and one.record.kind == "evidence"]
@@ -374,10 +352,22 @@ def test_hourly_evidence_is_stored_with_the_fold() -> None:
 
 
 def test_the_fold_is_sealed_an_hour_after_its_first_minute_and_not_after_the_warm_up() -> None:
-    warming = policy().model_copy(update={"warmup": 30 * MINUTE})
-    rollout, calm = at_weight(10, policy=warming), minutes((120, 100, 0))
-    sealed = [
+    rollout, calm = at_weight(10, policy=policy(warmup="30m")), minutes((120, 100, 0))
+    due = [
         seal_if_due(rollout, Observation(a_reading(10), calm), NOON + minute * MINUTE) is not None
         for minute in (59, 60)
     ]
-    assert sealed == [False, True]
+    assert due == [False, True]
+
+
+SENTENCES: Sentences = {
+    "an outage of two minutes": lambda: the_failure(an_outage()[0]),
+    "a burst that ended half an hour ago": lambda: the_failure(a_burst()),
+    "requests that fail twice": lambda: the_failure(
+        ticks(AT_10, minutes((30, 100, 160)), until=10)[0]
+    ),
+}
+
+
+def test_sentences() -> None:
+    assert spoken(SENTENCES) == recorded(__file__)
