@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from functools import partial
 
-import pytest
-
 from tests.sentences import Sentences, recorded, spoken
+from tests.support.cases import cases
 from tests.support.core import (
     AlarmReading,
     AlarmState,
@@ -65,19 +64,19 @@ def judging_of(
     return partial(judged, {**ALARM, "alarm": name}, {}, closed=10, alarms=alarms, created=created)
 
 
-@pytest.mark.parametrize(
-    ("judging", "expected", "measured"),
-    [
-        pytest.param(alarm(OK, -1_440), PASS, 0, id="OK"),
-        pytest.param(alarm(OK, 0, name=ARN), PASS, 0, id="by its ARN"),
-        pytest.param(alarm(IN_ALARM, 1), FAIL, 1, id="in ALARM since the step began"),
-        pytest.param(alarm(IN_ALARM, CREATED + 1), FAIL, 1, id="since the rollout began"),
-        pytest.param(alarm(IN_ALARM, CREATED), RED_BEFORE, 1, id="before the rollout began"),
-        pytest.param(alarm(AlarmState.INSUFFICIENT_DATA, 0), NO_DATA, None, id="too little data"),
-        pytest.param(alarm(AlarmState.MISSING), NO_DATA, None, id="no such alarm"),
-        pytest.param(alarm(AlarmState.UNREAD), UNANSWERED, None, id="not read"),
-        pytest.param(judging_of({}), UNANSWERED, None, id="no reading"),
-    ],
+@cases(
+    "judging, expected, measured",
+    {
+        "OK": (alarm(OK, -1_440), PASS, 0),
+        "by its ARN": (alarm(OK, 0, name=ARN), PASS, 0),
+        "in ALARM since the step began": (alarm(IN_ALARM, 1), FAIL, 1),
+        "since the rollout began": (alarm(IN_ALARM, CREATED + 1), FAIL, 1),
+        "before the rollout began": (alarm(IN_ALARM, CREATED), RED_BEFORE, 1),
+        "too little data": (alarm(AlarmState.INSUFFICIENT_DATA, 0), NO_DATA, None),
+        "no such alarm": (alarm(AlarmState.MISSING), NO_DATA, None),
+        "not read": (alarm(AlarmState.UNREAD), UNANSWERED, None),
+        "no reading": (judging_of({}), UNANSWERED, None),
+    },
 )
 def test_an_alarm_passes_fails_or_is_inconclusive(
     judging: Callable[[], Finding], expected: Outcome, measured: float | None
@@ -95,9 +94,12 @@ HEALTHY = datapoints({"requests": [600] * 90, "errors": [0] * 90})
 BOTH = policy_of(ALARM, criteria={"C": ALARM, "works": RATE}, warmup="10m")
 
 
-@pytest.mark.parametrize(
-    ("minute", "expected"),
-    [pytest.param(9, UNDECIDED, id="in the warm-up"), pytest.param(10, FAIL, id="after it")],
+@cases(
+    "minute, expected",
+    {
+        "in the warm-up": (9, UNDECIDED),
+        "after it": (10, FAIL),
+    },
 )
 def test_an_alarm_is_not_judged_in_the_warm_up(minute: int, expected: Outcome) -> None:
     alarms = {"auth-failures": reading(IN_ALARM, 5)}
@@ -106,12 +108,12 @@ def test_an_alarm_is_not_judged_in_the_warm_up(minute: int, expected: Outcome) -
     assert (outcome(finding), judged_minutes(finding)) == (expected, (10, 10))
 
 
-@pytest.mark.parametrize(
-    ("minute", "phase"),
-    [
-        pytest.param(CREATED - 1, Phase.PROGRESSING, id="before the rollout began"),
-        pytest.param(CREATED + 1, Phase.ROLLING_BACK, id="since then"),
-    ],
+@cases(
+    "minute, phase",
+    {
+        "before the rollout began": (CREATED - 1, Phase.PROGRESSING),
+        "since then": (CREATED + 1, Phase.ROLLING_BACK),
+    },
 )
 def test_an_alarm_since_the_start_rolls_a_healthy_canary_back(minute: int, phase: Phase) -> None:
     rollout = a_step(BOTH, created=NOON + CREATED * MINUTE)

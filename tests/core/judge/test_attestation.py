@@ -5,9 +5,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import pytest
-
 from tests.sentences import Sentences, recorded, spoken
+from tests.support.cases import cases
 from tests.support.core import Finding, Label, SignOff, Verdict
 from tests.support.judging import (
     FAIL,
@@ -33,13 +32,13 @@ def attestation(signed: Mapping[str, SignOff]) -> Callable[[], Finding]:
     return partial(judged, ATTESTATION, {}, closed=10, signed=signed)
 
 
-@pytest.mark.parametrize(
-    ("signed", "expected", "measured", "samples"),
-    [
-        pytest.param({}, NOT_ATTESTED, None, 0, id="nobody has signed"),
-        pytest.param(SIGNED, ATTESTED, 1, 1, id="a signature"),
-        pytest.param(REFUSED, FAIL, 0, 1, id="a refusal"),
-    ],
+@cases(
+    "signed, expected, measured, samples",
+    {
+        "nobody has signed": ({}, NOT_ATTESTED, None, 0),
+        "a signature": (SIGNED, ATTESTED, 1, 1),
+        "a refusal": (REFUSED, FAIL, 0, 1),
+    },
 )
 def test_a_signature_passes_and_a_refusal_fails(
     signed: Mapping[str, SignOff], expected: Outcome, measured: float | None, samples: int

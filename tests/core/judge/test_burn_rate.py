@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.sentences import Sentences, recorded, spoken
+from tests.support.cases import cases
 from tests.support.core import Finding, QueryStatus, Series, Verdict
 from tests.support.judging import (
     BAD_DATA,
@@ -52,32 +53,35 @@ def budget(failed: Values, requests: float = 1_000, **fields: Any) -> Callable[[
     return partial(judged, BURN | fields, counts(failed, requests), closed=closed)
 
 
-@pytest.mark.parametrize(
-    ("failed", "verdict"),
-    [
-        pytest.param([0] * IN_HOUR, Verdict.PASS, id="no failure"),
-        pytest.param([1] * IN_HOUR, Verdict.PASS, id="exactly the budget"),
-        pytest.param([5] * 6 * IN_HOUR, Verdict.PASS, id="five times as fast for six hours"),
-        pytest.param([7] * 6 * IN_HOUR, Verdict.FAIL, id="seven times as fast for six hours"),
-        pytest.param([7] * 5 * IN_HOUR, Verdict.PASS, id="not long enough"),
-        pytest.param([15] * IN_HOUR, Verdict.FAIL, id="fifteen times as fast for an hour"),
-        pytest.param([14] * IN_HOUR, Verdict.PASS, id="fourteen times as fast for an hour"),
-        pytest.param([0] * 11 + [200], Verdict.FAIL, id="what one window burns of the hour's"),
-        pytest.param([0] * 11 + [170], Verdict.PASS, id="nearly that"),
-        pytest.param([20] * 8, Verdict.PASS, id="the time before the step is within the budget"),
-        pytest.param([20] * 9, Verdict.FAIL, id="and not for ever"),
-        pytest.param([1_000], Verdict.FAIL, id="an outage needs no hour"),
-        pytest.param([1_000] + [0] * 71, Verdict.FAIL, id="a breach, however late a tick is"),
-        pytest.param([1_001, 0], Verdict.PASS, id="bad data once are no more than a gap"),
-    ],
+@cases(
+    "failed, verdict",
+    {
+        "no failure": ([0] * IN_HOUR, Verdict.PASS),
+        "exactly the budget": ([1] * IN_HOUR, Verdict.PASS),
+        "five times as fast for six hours": ([5] * 6 * IN_HOUR, Verdict.PASS),
+        "seven times as fast for six hours": ([7] * 6 * IN_HOUR, Verdict.FAIL),
+        "not long enough": ([7] * 5 * IN_HOUR, Verdict.PASS),
+        "fifteen times as fast for an hour": ([15] * IN_HOUR, Verdict.FAIL),
+        "fourteen times as fast for an hour": ([14] * IN_HOUR, Verdict.PASS),
+        "what one window burns of the hour's": ([0] * 11 + [200], Verdict.FAIL),
+        "nearly that": ([0] * 11 + [170], Verdict.PASS),
+        "the time before the step is within the budget": ([20] * 8, Verdict.PASS),
+        "and not for ever": ([20] * 9, Verdict.FAIL),
+        "an outage needs no hour": ([1_000], Verdict.FAIL),
+        "a breach, however late a tick is": ([1_000] + [0] * 71, Verdict.FAIL),
+        "bad data once are no more than a gap": ([1_001, 0], Verdict.PASS),
+    },
 )
 def test_a_budget_fails_when_both_windows_burn_too_fast(failed: Values, verdict: Verdict) -> None:
     assert budget(failed)().verdict is verdict
 
 
-@pytest.mark.parametrize(
-    ("newest", "expected"),
-    [pytest.param(1, PASS, id="it hardly burns"), pytest.param(3, FAIL, id="it still burns")],
+@cases(
+    "newest, expected",
+    {
+        "it hardly burns": (1, PASS),
+        "it still burns": (3, FAIL),
+    },
 )
 def test_a_long_window_that_burnt_fails_only_while_it_still_burns(
     newest: float, expected: Outcome
@@ -104,33 +108,28 @@ def half(
     return judged(BURN | pairs, series, closed=len(windows) * EVERY)
 
 
-@pytest.mark.parametrize(
-    ("windows", "min_samples", "expected"),
-    [
-        pytest.param([(1_000, 750)] * 2, 2_000, PASS, id="exactly as fast as it may"),
-        pytest.param([(1_000, 751)] * 2, 2_000, FAIL, id="faster, with just enough"),
-        pytest.param([(1_000, 751)] * 2, 2_001, TOO_FEW, id="one request too few"),
-        pytest.param(
+@cases(
+    "windows, min_samples, expected",
+    {
+        "exactly as fast as it may": ([(1_000, 750)] * 2, 2_000, PASS),
+        "faster, with just enough": ([(1_000, 751)] * 2, 2_000, FAIL),
+        "one request too few": ([(1_000, 751)] * 2, 2_001, TOO_FEW),
+        "too few to fail, and not faster than it may now": (
             [(1_000, 0)] + [(1_000, 750)] * 2, 2_001, PASS,
-            id="too few to fail, and not faster than it may now",
         ),
-        pytest.param(
+        "too few to fail, and a little faster now": (
             [(1_000, 0)] * 2 + [(1_000, 760)] * 2, 2_001, TOO_FEW,
-            id="too few to fail, and a little faster now",
         ),
-        pytest.param(
+        "too few to fail, and not faster than it may over the whole step": (
             [(1_000, 750)] * 3, 2_001, PASS,
-            id="too few to fail, and not faster than it may over the whole step",
         ),
-        pytest.param(
+        "too few to fail, and faster over the whole step": (
             [*ALL_BAD, (900, 0), (900, 0)], 2_000, TOO_FEW,
-            id="too few to fail, and faster over the whole step",
         ),
-        pytest.param(
+        "faster over the whole step, and just enough to fail now": (
             [*ALL_BAD, (1_000, 0), (1_000, 0)], 2_000, PASS,
-            id="faster over the whole step, and just enough to fail now",
         ),
-    ],
+    },
 )  # fmt: skip
 def test_a_pair_of_windows_at_its_bounds(
     windows: list[tuple[float, float]], min_samples: int, expected: Outcome
@@ -138,13 +137,13 @@ def test_a_pair_of_windows_at_its_bounds(
     assert outcome(half(windows, min_samples)) == expected
 
 
-@pytest.mark.parametrize(
-    ("windows", "min_samples", "factor", "bound"),
-    [
-        pytest.param([(1_000, 0)] * 2 + [(1_000, 751)] * 2, 2_000, 1.9, 1.5, id="with just enough"),
-        pytest.param([(1_000, 1_000)] * 4, 3_000, 1.6, 1.6, id="though another burns faster"),
-    ],
-)  # fmt: skip
+@cases(
+    "windows, min_samples, factor, bound",
+    {
+        "with just enough": ([(1_000, 0)] * 2 + [(1_000, 751)] * 2, 2_000, 1.9, 1.5),
+        "though another burns faster": ([(1_000, 1_000)] * 4, 3_000, 1.6, 1.6),
+    },
+)
 def test_of_two_pairs_the_one_fails_that_has_requests_enough(
     windows: list[tuple[float, float]], min_samples: int, factor: float, bound: float
 ) -> None:
@@ -157,19 +156,19 @@ def test_of_two_pairs_the_one_fails_that_has_requests_enough(
 A_THIN_DAY = budget([1] * IN_DAY, 2)
 
 
-@pytest.mark.parametrize(
-    ("judging", "expected", "measured"),
-    [
-        pytest.param(budget([0], 300), PASS, 0, id="just enough requests"),
-        pytest.param(budget([0], 299), TOO_FEW, 0, id="one too few"),
-        pytest.param(budget([1] * 2, 10), TOO_FEW, 100 / 6, id="one of ten is no rate"),
-        pytest.param(budget([None] * 3), NO_DATA, None, id="no request"),
-        pytest.param(budget([0, 0, None]), NO_DATA, 0, id="it fell silent"),
-        pytest.param(budget([5] + [None] * 72), NO_DATA, 0, id="silent for six hours"),
-        pytest.param(budget([0, 0, 1_001]), BAD_DATA, 0, id="more failures than requests"),
-        pytest.param(budget([1_001, None]), BAD_DATA, None, id="and then none at all"),
-        pytest.param(budget([]), UNDECIDED, None, id="no window has closed"),
-    ],
+@cases(
+    "judging, expected, measured",
+    {
+        "just enough requests": (budget([0], 300), PASS, 0),
+        "one too few": (budget([0], 299), TOO_FEW, 0),
+        "one of ten is no rate": (budget([1] * 2, 10), TOO_FEW, 100 / 6),
+        "no request": (budget([None] * 3), NO_DATA, None),
+        "it fell silent": (budget([0, 0, None]), NO_DATA, 0),
+        "silent for six hours": (budget([5] + [None] * 72), NO_DATA, 0),
+        "more failures than requests": (budget([0, 0, 1_001]), BAD_DATA, 0),
+        "and then none at all": (budget([1_001, None]), BAD_DATA, None),
+        "no window has closed": (budget([]), UNDECIDED, None),
+    },
 )
 def test_what_is_missing_for_a_pass(
     judging: Callable[[], Finding], expected: Outcome, measured: float | None
@@ -179,15 +178,15 @@ def test_what_is_missing_for_a_pass(
     assert finding.measured == (None if measured is None else pytest.approx(measured))
 
 
-@pytest.mark.parametrize(
-    ("failed", "expected"),
-    [
-        pytest.param([1] * IN_DAY, TOO_FEW, id="half of them fail, all day long"),
-        pytest.param([1] * (IN_DAY - 1) + [0], TOO_FEW, id="but for the newest two"),
-        pytest.param([0] * (IN_DAY - 1) + [1], TOO_FEW, id="one of the newest two"),
-        pytest.param([0] * (IN_DAY - 7) + [1] + [0] * 6, PASS, id="one, half an hour ago"),
-        pytest.param([0] * IN_DAY, PASS, id="none"),
-    ],
+@cases(
+    "failed, expected",
+    {
+        "half of them fail, all day long": ([1] * IN_DAY, TOO_FEW),
+        "but for the newest two": ([1] * (IN_DAY - 1) + [0], TOO_FEW),
+        "one of the newest two": ([0] * (IN_DAY - 1) + [1], TOO_FEW),
+        "one, half an hour ago": ([0] * (IN_DAY - 7) + [1] + [0] * 6, PASS),
+        "none": ([0] * IN_DAY, PASS),
+    },
 )
 def test_in_little_traffic_no_window_can_fail_and_a_budget_that_burns_does_not_pass(
     failed: Values, expected: Outcome
@@ -204,14 +203,14 @@ def test_a_failed_query_is_no_budget() -> None:
 # --- Findings -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("judging", "measured", "bound"),
-    [
-        pytest.param(budget([15] * IN_HOUR), 15, 14.4, id="how fast it burnt"),
-        pytest.param(budget([3] * IN_HOUR, 700), 3 / 0.7, 14.4, id="of the nearest pair"),
-        pytest.param(budget([1_000] + [0] * 71), 1_000 / 12, 14.4, id="as it was when it failed"),
-        pytest.param(budget([7] * 72 + [0] * 12), 434 / 72, 6, id="of the pair that failed"),
-    ],
+@cases(
+    "judging, measured, bound",
+    {
+        "how fast it burnt": (budget([15] * IN_HOUR), 15, 14.4),
+        "of the nearest pair": (budget([3] * IN_HOUR, 700), 3 / 0.7, 14.4),
+        "as it was when it failed": (budget([1_000] + [0] * 71), 1_000 / 12, 14.4),
+        "of the pair that failed": (budget([7] * 72 + [0] * 12), 434 / 72, 6),
+    },
 )
 def test_a_finding_measures(judging: Callable[[], Finding], measured: float, bound: float) -> None:
     finding = judging()
@@ -244,13 +243,13 @@ def test_sentences() -> None:
 # --- Seals ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@cases(
     "failed",
-    [
-        pytest.param([7] * 6 * IN_HOUR, id="a budget that burns"),
-        pytest.param([20, 20, None, 1_001] * 5, id="with gaps and bad data"),
-        pytest.param([0, None] * 6 + [160, 0], id="and just not too fast"),
-    ],
+    {
+        "a budget that burns": [7] * 6 * IN_HOUR,
+        "with gaps and bad data": [20, 20, None, 1_001] * 5,
+        "and just not too fast": [0, None] * 6 + [160, 0],
+    },
 )
 def test_sealed_evidence_says_the_same_as_all_of_it(failed: Values) -> None:
     """What is sealed is not read again: the newest windows are kept."""

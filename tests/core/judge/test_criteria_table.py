@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.cases import cases
 from tests.support.core import Finding, Label, Verdict, rows, table
 from tests.support.findings import a_finding
 from tests.support.judging import policy_of
@@ -34,28 +35,28 @@ def finding_of(measured: float | None, bound: float, **fields: Any) -> Finding:
     return a_finding("C", measured=measured, bound=bound, **fields)
 
 
-@pytest.mark.parametrize(
-    ("criterion", "measured", "bound", "value", "target"),
-    [
-        pytest.param(RATE, 0.99954, 0.999, "99.954%", "≥ 99.9%", id="a rate"),
-        pytest.param(RATE, 0.9989996, 0.999, "99.89996%", "≥ 99.9%", id="just below its bound"),
-        pytest.param(RATE, None, 0.999, "–", "≥ 99.9%", id="nothing measured"),
-        pytest.param(SLOWER, 0.0312, 0.05, "+3.1%", "≤ +5%", id="slower"),
-        pytest.param(SLOWER, -0.02, 0.05, "-2%", "≤ +5%", id="faster"),
-        pytest.param(RATIO, 0.002, 0.001, "0.2%", "≤ 0.1%", id="a ratio"),
-        pytest.param(AT_MOST, 412.5, 500, "412.5", "≤ 500 ms", id="a number with a unit"),
-        pytest.param(AT_LEAST, 8214, 1, "8 214", "≥ 1", id="a number without one"),
-        pytest.param(TRAFFIC, 0, 1, "0", "≥ 1", id="traffic"),
-        pytest.param(SHARE, 0.1008, 0.1, "10.08%", "10% ± 2%", id="a share"),
-        pytest.param(BURN, 3.456, 14.4, "3.46x", "≤ 14.4x", id="a budget"),
-        pytest.param(ALARM, 0, 0, "OK", "OK", id="an alarm that is OK"),
-        pytest.param(ALARM, 1, 0, "ALARM", "OK", id="an alarm in ALARM"),
-        pytest.param(ALARM, None, 0, "–", "OK", id="an alarm without a reading"),
-        pytest.param(ABSENT, 2, 0, "2", "≤ 0 events", id="an event too many"),
-        pytest.param(PRESENT, 2, 3, "2", "≥ 3 events", id="an event too few"),
-        pytest.param(ATTESTATION, 1, 1, "signed", "signed", id="a signature"),
-        pytest.param(ATTESTATION, 0, 1, "refused", "signed", id="a refusal"),
-    ],
+@cases(
+    "criterion, measured, bound, value, target",
+    {
+        "a rate": (RATE, 0.99954, 0.999, "99.954%", "≥ 99.9%"),
+        "just below its bound": (RATE, 0.9989996, 0.999, "99.89996%", "≥ 99.9%"),
+        "nothing measured": (RATE, None, 0.999, "–", "≥ 99.9%"),
+        "slower": (SLOWER, 0.0312, 0.05, "+3.1%", "≤ +5%"),
+        "faster": (SLOWER, -0.02, 0.05, "-2%", "≤ +5%"),
+        "a ratio": (RATIO, 0.002, 0.001, "0.2%", "≤ 0.1%"),
+        "a number with a unit": (AT_MOST, 412.5, 500, "412.5", "≤ 500 ms"),
+        "a number without one": (AT_LEAST, 8214, 1, "8 214", "≥ 1"),
+        "traffic": (TRAFFIC, 0, 1, "0", "≥ 1"),
+        "a share": (SHARE, 0.1008, 0.1, "10.08%", "10% ± 2%"),
+        "a budget": (BURN, 3.456, 14.4, "3.46x", "≤ 14.4x"),
+        "an alarm that is OK": (ALARM, 0, 0, "OK", "OK"),
+        "an alarm in ALARM": (ALARM, 1, 0, "ALARM", "OK"),
+        "an alarm without a reading": (ALARM, None, 0, "–", "OK"),
+        "an event too many": (ABSENT, 2, 0, "2", "≤ 0 events"),
+        "an event too few": (PRESENT, 2, 3, "2", "≥ 3 events"),
+        "a signature": (ATTESTATION, 1, 1, "signed", "signed"),
+        "a refusal": (ATTESTATION, 0, 1, "refused", "signed"),
+    },
 )
 def test_a_finding_is_written_in_the_unit_of_its_kind(
     criterion: Mapping[str, Any], measured: float | None, bound: float, value: str, target: str

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-import pytest
-
 from tests.sentences import Sentences, recorded, spoken
+from tests.support.cases import cases
 from tests.support.core import (
     Alert,
     Label,
@@ -70,37 +69,29 @@ LEAK = events(a_series(only(3)), each_minute(100))
 NO_ACCESS = events(DENIED, DENIED)
 
 
-@pytest.mark.parametrize(
-    ("rollout", "minute", "series", "expected"),
-    [
-        pytest.param(BY_EVENTS, 10, BUSY_LOG, CONFIRMED, id="absent, and the control is there"),
-        pytest.param(BY_EVENTS, 9.9, BUSY_LOG, None, id="four settled minutes: not yet"),
-        pytest.param(
-            BY_EVENTS, 10, events(direct=each_minute(13)), CONFIRMED,
-            id="65 of the control: 7 were due",
-        ),
-        pytest.param(BY_EVENTS, 10, events(direct=each_minute(12)), None, id="60: chance"),
-        pytest.param(
-            FROM_100, 10, events(direct=a_series(only(4, 1))), CONFIRMED, id="after 100 %"
-        ),
-        pytest.param(FROM_100, 10, events(direct=a_series(only(8, 1))), None, id="not settled"),
-        pytest.param(BY_EVENTS, 3.5, events(a_series(only(2))), REFUTED, id="a leak at once"),
-        pytest.param(
-            BY_EVENTS, 10, events(a_series(only(1)), each_minute(99)), CONFIRMED, id="in flight"
-        ),
-        pytest.param(BY_EVENTS, 4, events(a_series(only(3, 1))), REFUTED, id="one event is a leak"),
-        pytest.param(BY_EVENTS, 10, LEAK, REFUTED, id="a leak beside the control"),
-        pytest.param(
+@cases(
+    "rollout, minute, series, expected",
+    {
+        "absent, and the control is there": (BY_EVENTS, 10, BUSY_LOG, CONFIRMED),
+        "four settled minutes: not yet": (BY_EVENTS, 9.9, BUSY_LOG, None),
+        "65 of the control: 7 were due": (BY_EVENTS, 10, events(direct=each_minute(13)), CONFIRMED),
+        "60: chance": (BY_EVENTS, 10, events(direct=each_minute(12)), None),
+        "after 100 %": (FROM_100, 10, events(direct=a_series(only(4, 1))), CONFIRMED),
+        "not settled": (FROM_100, 10, events(direct=a_series(only(8, 1))), None),
+        "a leak at once": (BY_EVENTS, 3.5, events(a_series(only(2))), REFUTED),
+        "in flight": (BY_EVENTS, 10, events(a_series(only(1)), each_minute(99)), CONFIRMED),
+        "one event is a leak": (BY_EVENTS, 4, events(a_series(only(3, 1))), REFUTED),
+        "a leak beside the control": (BY_EVENTS, 10, LEAK, REFUTED),
+        "a leak in a search that was cut off": (
             BY_EVENTS, 5, events(a_series(only(3), answer=QueryStatus.PARTIAL)), REFUTED,
-            id="a leak in a search that was cut off",
         ),
-        pytest.param(BY_EVENTS, 12.9, SILENT_LOG, None, id="no event yet"),
-        pytest.param(BY_EVENTS, 13, SILENT_LOG, UNOBSERVABLE, id="no event at all: the end"),
-        pytest.param(BY_EVENTS, 10, NO_ACCESS, None, id="denied: tried again"),
-        pytest.param(BY_EVENTS, 13, NO_ACCESS, UNOBSERVABLE, id="denied: the end"),
-        pytest.param(BY_EVENTS, 12, events(CUT_OFF, each_minute(100)), None, id="cut off"),
-        pytest.param(BY_EVENTS, 13, {}, UNOBSERVABLE, id="no series: the end"),
-    ],
+        "no event yet": (BY_EVENTS, 12.9, SILENT_LOG, None),
+        "no event at all: the end": (BY_EVENTS, 13, SILENT_LOG, UNOBSERVABLE),
+        "denied: tried again": (BY_EVENTS, 10, NO_ACCESS, None),
+        "denied: the end": (BY_EVENTS, 13, NO_ACCESS, UNOBSERVABLE),
+        "cut off": (BY_EVENTS, 12, events(CUT_OFF, each_minute(100)), None),
+        "no series: the end": (BY_EVENTS, 13, {}, UNOBSERVABLE),
+    },
 )  # fmt: skip
 def test_what_is_known_of_the_drain_by_log_events(
     rollout: Rollout, minute: float, series: Mapping[str, Series], expected: Label | None
@@ -112,19 +103,19 @@ COUNTED, LEAKED = requests(), requests(only(3))
 UNANSWERED = requests(answer=QueryStatus.ERROR)
 
 
-@pytest.mark.parametrize(
-    ("metrics", "logs", "expected"),
-    [
-        pytest.param(COUNTED, BUSY_LOG, CONFIRMED, id="both confirm"),
-        pytest.param(COUNTED, SILENT_LOG, CONFIRMED, id="requests confirm, the log is silent"),
-        pytest.param(COUNTED, NO_ACCESS, CONFIRMED, id="requests, no logs"),
-        pytest.param(UNANSWERED, BUSY_LOG, CONFIRMED, id="events, no metrics"),
-        pytest.param(LEAKED, BUSY_LOG, REFUTED, id="requests refute what events confirm"),
-        pytest.param(COUNTED, LEAK, REFUTED, id="events refute what requests confirm"),
-        pytest.param(LEAKED, LEAK, REFUTED, id="both refute"),
-        pytest.param(LEAKED, NO_ACCESS, REFUTED, id="requests, no log"),
-        pytest.param(UNANSWERED, SILENT_LOG, UNOBSERVABLE, id="neither"),
-    ],
+@cases(
+    "metrics, logs, expected",
+    {
+        "both confirm": (COUNTED, BUSY_LOG, CONFIRMED),
+        "requests confirm, the log is silent": (COUNTED, SILENT_LOG, CONFIRMED),
+        "requests, no logs": (COUNTED, NO_ACCESS, CONFIRMED),
+        "events, no metrics": (UNANSWERED, BUSY_LOG, CONFIRMED),
+        "requests refute what events confirm": (LEAKED, BUSY_LOG, REFUTED),
+        "events refute what requests confirm": (COUNTED, LEAK, REFUTED),
+        "both refute": (LEAKED, LEAK, REFUTED),
+        "requests, no log": (LEAKED, NO_ACCESS, REFUTED),
+        "neither": (UNANSWERED, SILENT_LOG, UNOBSERVABLE),
+    },
 )
 def test_either_refutes_and_one_that_confirms_is_enough(
     metrics: Mapping[str, Series], logs: Mapping[str, Series], expected: Label
@@ -136,12 +127,12 @@ def test_either_refutes_and_one_that_confirms_is_enough(
     assert [one.severity for one in decision.notices] == [severity]
 
 
-@pytest.mark.parametrize(
-    ("series", "verdict", "measured"),
-    [
-        pytest.param(BUSY_LOG, Verdict.PASS, 0, id="confirmed"),
-        pytest.param(LEAK, Verdict.FAIL, 3, id="refuted"),
-    ],
+@cases(
+    "series, verdict, measured",
+    {
+        "confirmed": (BUSY_LOG, Verdict.PASS, 0),
+        "refuted": (LEAK, Verdict.FAIL, 3),
+    },
 )
 def test_a_drain_by_log_events_measures_what_was_logged_of_the_canary(
     series: Mapping[str, Series], verdict: Verdict, measured: float
@@ -191,19 +182,18 @@ def test_the_absent_event_is_counted_to_the_open_minute_and_the_control_where_it
     assert log_queries(BY_EVENTS, 13)[ANY] == (GROUP, "", (2, 14), 1)
 
 
-@pytest.mark.parametrize(
-    ("rollout", "minute", "keys"),
-    [
-        pytest.param(BY_EVENTS, 2, set(), id="nothing during the drain"),
-        pytest.param(BY_EVENTS, 5, {ABSENT}, id="no control before it can decide anything"),
-        pytest.param(BY_EVENTS, 13, {ABSENT, PRESENT, ANY}, id="at last any event too"),
-        pytest.param(BY_EVENTS, 15, set(), id="nothing after the watch"),
-        pytest.param(BUSY, 13, set(), id="nothing where the policy names no events"),
-        pytest.param(
+@cases(
+    "rollout, minute, keys",
+    {
+        "nothing during the drain": (BY_EVENTS, 2, set()),
+        "no control before it can decide anything": (BY_EVENTS, 5, {ABSENT}),
+        "at last any event too": (BY_EVENTS, 13, {ABSENT, PRESENT, ANY}),
+        "nothing after the watch": (BY_EVENTS, 15, set()),
+        "nothing where the policy names no events": (BUSY, 13, set()),
+        "nothing where no weight was applied": (
             replace(BY_EVENTS, intent=replace(BY_EVENTS.intent, previous=0)), 10, set(),
-            id="nothing where no weight was applied",
         ),
-    ],
+    },
 )  # fmt: skip
 def test_logs_are_read_only_while_they_may_decide_something(
     rollout: Rollout, minute: float, keys: set[str]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.sentences import Sentences, recorded, spoken
+from tests.support.cases import cases
 from tests.support.core import (
     Command,
     Commanded,
@@ -133,19 +134,18 @@ def test_a_short_burst_is_found_by_a_late_tick() -> None:
     assert a_burst().reason is Reason.GATE_FAILED
 
 
-@pytest.mark.parametrize(
-    ("series", "expected"),
-    [
-        pytest.param(minutes((15, 400, 0)), PROVEN, id="enough to rule out one in a hundred"),
-        pytest.param(minutes((15, 30, 0)), PASS, id="too little for a proof at any time"),
-        pytest.param(minutes((15, 29, 0)), TOO_FEW, id="too little to say anything"),
-        pytest.param(minutes((15, 60, 1)), UNDECIDED, id="too much to pass and too little to fail"),
-        pytest.param(minutes((5, 400, 0), (10, 0, 0)), NO_DATA, id="no more data"),
-        pytest.param(
+@cases(
+    "series, expected",
+    {
+        "enough to rule out one in a hundred": (minutes((15, 400, 0)), PROVEN),
+        "too little for a proof at any time": (minutes((15, 30, 0)), PASS),
+        "too little to say anything": (minutes((15, 29, 0)), TOO_FEW),
+        "too much to pass and too little to fail": (minutes((15, 60, 1)), UNDECIDED),
+        "no more data": (minutes((5, 400, 0), (10, 0, 0)), NO_DATA),
+        "many minutes without a failure count, and a good one": (
             minutes((11, 400, None), (1, 400, 0)), BAD_DATA,
-            id="many minutes without a failure count, and a good one",
         ),
-    ],
+    },
 )  # fmt: skip
 def test_at_the_end_of_the_bake_a_step_shows(
     series: Mapping[str, Series], expected: Outcome
@@ -321,19 +321,16 @@ def test_the_minute_in_which_a_step_is_left_belongs_to_no_step() -> None:
     assert (left.begin, left.judged_from, left.end) == (START, START + 2 * 60, START + 15 * 60)
 
 
-@pytest.mark.parametrize(
-    ("facts", "read_from"),
-    [
-        pytest.param({"stretches": (LEFT,)}, BEGIN, id="nothing is sealed"),
-        pytest.param(
-            {"stretches": (LEFT,), "fold": Fold(through=END - 60)}, END - 60, id="all but a minute"
-        ),
-        pytest.param({"stretches": (LEFT,), "fold": Fold(through=END)}, START, id="all of it"),
-        pytest.param(
+@cases(
+    "facts, read_from",
+    {
+        "nothing is sealed": ({"stretches": (LEFT,)}, BEGIN),
+        "all but a minute": ({"stretches": (LEFT,), "fold": Fold(through=END - 60)}, END - 60),
+        "all of it": ({"stretches": (LEFT,), "fold": Fold(through=END)}, START),
+        "while a raise is pending": (
             {"stretches": (LEFT, StepInterval(0, END, END)), "settled": None}, BEGIN,
-            id="while a raise is pending",
         ),
-    ],
+    },
 )  # fmt: skip
 def test_a_step_that_was_left_is_read_until_it_is_sealed(
     facts: Mapping[str, Any], read_from: int

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.sentences import recorded, spoken
+from tests.support.cases import cases
 from tests.support.core import BaselineMeasurement, Finding, QueryStatus
 from tests.support.judging import (
     FAIL,
@@ -71,62 +72,46 @@ def beside(
     return latency(values, samples, baseline=CONTROL, direct=direct, direct_samples=direct_samples)
 
 
-@pytest.mark.parametrize(
-    ("judging", "expected", "increase"),
-    [
-        pytest.param(
-            latency([400, 440], [100, 100]), PASS, 0.05,
-            id="exactly at the bound, in spite of rounding",
-        ),
-        pytest.param(latency([400, 480], [100, 300]), FAIL, 0.15, id="weighted by samples"),
-        pytest.param(latency([420.12], [200]), FAIL, 0.0503, id="close to its bound"),
-        pytest.param(latency([380], [200]), PASS, -0.05, id="faster"),
-        pytest.param(latency([400], [200]), PASS, 0.0, id="as fast as before"),
-        pytest.param(latency([900], [0]), NO_DATA, None, id="a value without samples"),
-        pytest.param(
+@cases(
+    "judging, expected, increase",
+    {
+        "exactly at the bound, in spite of rounding": (latency([400, 440], [100, 100]), PASS, 0.05),
+        "weighted by samples": (latency([400, 480], [100, 300]), FAIL, 0.15),
+        "close to its bound": (latency([420.12], [200]), FAIL, 0.0503),
+        "faster": (latency([380], [200]), PASS, -0.05),
+        "as fast as before": (latency([400], [200]), PASS, 0.0),
+        "a value without samples": (latency([900], [0]), NO_DATA, None),
+        "neither a value without its samples counts, nor samples without their value": (
             latency([400, 900, None], [200, None, 100]), PASS, 0.0,
-            id="neither a value without its samples counts, nor samples without their value",
         ),
-        pytest.param(latency([400, 800], [199, 1]), PASS, 0.005, id="one sample counts"),
-        pytest.param(
+        "one sample counts": (latency([400, 800], [199, 1]), PASS, 0.005),
+        "before the end of the bake, however bad": (
             latency([900], [5_000], bake="24h"), UNDECIDED, 1.25,
-            id="before the end of the bake, however bad",
         ),
-        pytest.param(latency([900], [199]), TOO_FEW, 1.25, id="too few samples of the canary"),
-        pytest.param(
-            latency([400], [300], stored=TOO_SMALL), TOO_FEW, 0.0,
-            id="too few samples of the baseline",
-        ),
-        pytest.param(latency([None], [None]), NO_DATA, None, id="silence"),
-        pytest.param(latency([], []), UNDECIDED, None, id="before the first window has closed"),
-        pytest.param(
-            latency([400], [300], answer=PARTIAL), UNANSWERED, None,
-            id="an answer in part never passes",
-        ),
-        pytest.param(
+        "too few samples of the canary": (latency([900], [199]), TOO_FEW, 1.25),
+        "too few samples of the baseline": (latency([400], [300], stored=TOO_SMALL), TOO_FEW, 0.0),
+        "silence": (latency([None], [None]), NO_DATA, None),
+        "before the first window has closed": (latency([], []), UNDECIDED, None),
+        "an answer in part never passes": (latency([400], [300], answer=PARTIAL), UNANSWERED, None),
+        "the mean of an answer in part never fails": (
             latency([900], [300], answer=PARTIAL), UNANSWERED, None,
-            id="the mean of an answer in part never fails",
         ),
-        pytest.param(
+        "a fixed baseline needs no samples of its own": (
             latency([410], [250], baseline=FIXED), PASS, 0.025,
-            id="a fixed baseline needs no samples of its own",
         ),
-        pytest.param(
+        "a window without its control compares with nothing": (
             beside([420, 900], [200, 50], [400, None], [900, 0]), PASS, 0.05,
-            id="a window without its control compares with nothing",
         ),
-        pytest.param(
+        "neither does a control without its samples, nor one without its value": (
             beside([420, 420, 900, 420], [100] * 4, [400, 700, None, 400], [199, None, 100, 1]),
             PASS, 0.05,
-            id="neither does a control without its samples, nor one without its value",
         ),
-        pytest.param(beside([900], [300], [400], [0]), NO_DATA, None, id="a control of no request"),
-        pytest.param(
+        "a control of no request": (beside([900], [300], [400], [0]), NO_DATA, None),
+        "a control is weighted by its samples": (
             beside([420, 420], [200, 200], [300, 400], [100, 300]), FAIL, 0.12,
-            id="a control is weighted by its samples",
         ),
-        pytest.param(beside([420], [300], [400], [20]), TOO_FEW, 0.05, id="too few of the control"),
-    ],
+        "too few of the control": (beside([420], [300], [400], [20]), TOO_FEW, 0.05),
+    },
 )  # fmt: skip
 def test_a_latency_increase(
     judging: Callable[[], Finding], expected: Outcome, increase: float | None

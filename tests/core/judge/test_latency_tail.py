@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.cases import cases
 from tests.support.core import Finding, query_plan
 from tests.support.judging import (
     BAD_DATA,
@@ -35,30 +36,29 @@ PERCENTILES: Mapping[str, Any] = {"exceedance": "percentiles"}
 SAMPLES, SLOW = "latency:SampleCount", "latency:TC(500:)"
 
 
-@pytest.mark.parametrize(
-    ("judging", "expected", "share"),
-    [
-        pytest.param(hour("limit", limit(4)), PASS, 0.04, id="a count"),
-        pytest.param(hour("limit", limit(0)), PASS, 0, id="none above the limit"),
-        pytest.param(hour("limit", limit(100)), FAIL, 1, id="all above it"),
-        pytest.param(hour("limit", limit(4.3)), PASS, 0.043, id="a count that is interpolated"),
-        pytest.param(hour("limit", limit(100 + 1e-9)), FAIL, 1, id="rounding above all of them"),
-        pytest.param(hour("limit", limit(-1e-9)), PASS, 0, id="rounding below none"),
-        pytest.param(hour("limit", limit(101)), BAD_DATA, None, id="more than there were"),
-        pytest.param(hour("limit", limit(-1)), BAD_DATA, None, id="less than none"),
-        pytest.param(hour("limit", {SAMPLES: 100}), BAD_DATA, None, id="requests without a count"),
-        pytest.param(hour("limit", limit(0, 0)), NO_DATA, None, id="no request"),
-        pytest.param(hour("limit", {}), NO_DATA, None, id="no datapoint"),
-        pytest.param(hour("limit", {SLOW: 5}), NO_DATA, None, id="a count of no requests"),
-        pytest.param(hour("stored", stored(101, 3)), BAD_DATA, None, id="above a stored value"),
-        pytest.param(hour("stored", stored(5, 101)), BAD_DATA, None, id="and what it may drift"),
-        pytest.param(hour("beside", beside(101)), BAD_DATA, None, id="beside a control"),
-        pytest.param(hour("beside", beside(5, bad=201)), BAD_DATA, None, id="of the control"),
-        pytest.param(
+@cases(
+    "judging, expected, share",
+    {
+        "a count": (hour("limit", limit(4)), PASS, 0.04),
+        "none above the limit": (hour("limit", limit(0)), PASS, 0),
+        "all above it": (hour("limit", limit(100)), FAIL, 1),
+        "a count that is interpolated": (hour("limit", limit(4.3)), PASS, 0.043),
+        "rounding above all of them": (hour("limit", limit(100 + 1e-9)), FAIL, 1),
+        "rounding below none": (hour("limit", limit(-1e-9)), PASS, 0),
+        "more than there were": (hour("limit", limit(101)), BAD_DATA, None),
+        "less than none": (hour("limit", limit(-1)), BAD_DATA, None),
+        "requests without a count": (hour("limit", {SAMPLES: 100}), BAD_DATA, None),
+        "no request": (hour("limit", limit(0, 0)), NO_DATA, None),
+        "no datapoint": (hour("limit", {}), NO_DATA, None),
+        "a count of no requests": (hour("limit", {SLOW: 5}), NO_DATA, None),
+        "above a stored value": (hour("stored", stored(101, 3)), BAD_DATA, None),
+        "and what it may drift": (hour("stored", stored(5, 101)), BAD_DATA, None),
+        "beside a control": (hour("beside", beside(101)), BAD_DATA, None),
+        "of the control": (hour("beside", beside(5, bad=201)), BAD_DATA, None),
+        "a minute without its control compares with nothing": (
             hour("beside", {SAMPLES: 100, "latency:TC(420:)": 5}), NO_DATA, None,
-            id="a minute without its control compares with nothing",
         ),
-    ],
+    },
 )  # fmt: skip
 def test_counts_of_slow_requests_are(
     judging: Callable[[], Finding], expected: Outcome, share: float | None
@@ -81,17 +81,17 @@ DIRECT = {**percentiles(200, 379.6, 455.2, 640.1, metric="direct"), "direct:Samp
 ALIKE = {**percentiles(300, 300, 300, 300), SAMPLES: 20}
 
 
-@pytest.mark.parametrize(
-    ("minute", "highest", "least", "most"),
-    [
-        pytest.param(USUAL, 200, 0.5, 0.5, id="half are above the p50"),
-        pytest.param(USUAL, 455.2, 0.05, 0.05, id="a twentieth is above the p95"),
-        pytest.param({**USUAL, SAMPLES: 1}, 455.2, 0.05, 0.05, id="of one request too"),
-        pytest.param(USUAL, 640.1, 0.01, 0.01, id="a hundredth is above the p99"),
-        pytest.param(USUAL, 420, 0.051, 0.099, id="between two, as many as lie between"),
-        pytest.param(ALIKE, 299, 1, 1, id="all, where all are alike and above"),
-        pytest.param(ALIKE, 300, 0, 0, id="none, where all are alike and not above"),
-    ],
+@cases(
+    "minute, highest, least, most",
+    {
+        "half are above the p50": (USUAL, 200, 0.5, 0.5),
+        "a twentieth is above the p95": (USUAL, 455.2, 0.05, 0.05),
+        "of one request too": ({**USUAL, SAMPLES: 1}, 455.2, 0.05, 0.05),
+        "a hundredth is above the p99": (USUAL, 640.1, 0.01, 0.01),
+        "between two, as many as lie between": (USUAL, 420, 0.051, 0.099),
+        "all, where all are alike and above": (ALIKE, 299, 1, 1),
+        "none, where all are alike and not above": (ALIKE, 300, 0, 0),
+    },
 )
 def test_the_share_of_slow_requests_is_read_between_percentiles(
     minute: Minute, highest: float, least: float, most: float
@@ -101,13 +101,13 @@ def test_the_share_of_slow_requests_is_read_between_percentiles(
     assert least - 1e-9 <= measured <= most + 1e-9
 
 
-@pytest.mark.parametrize(
-    ("minute", "expected"),
-    [
-        pytest.param({SAMPLES: 20}, BAD_DATA, id="requests without any percentile"),
-        pytest.param({**USUAL, SAMPLES: 0}, NO_DATA, id="no request"),
-        pytest.param(percentiles(1, 2, 3, 4), NO_DATA, id="percentiles of no requests"),
-    ],
+@cases(
+    "minute, expected",
+    {
+        "requests without any percentile": ({SAMPLES: 20}, BAD_DATA),
+        "no request": ({**USUAL, SAMPLES: 0}, NO_DATA),
+        "percentiles of no requests": (percentiles(1, 2, 3, 4), NO_DATA),
+    },
 )
 def test_percentiles_without_requests_or_the_reverse(minute: Minute, expected: Outcome) -> None:
     assert outcome(hour("limit", minute, **PERCENTILES)()) == expected
@@ -129,41 +129,33 @@ COUNTED = {SAMPLES, "latency:TC(420:)"}
 P75 = {**METRICS, "latency": {**METRICS["latency"], "statistic": "p75"}}
 
 
-@pytest.mark.parametrize(
-    ("name", "parts", "series"),
-    [
-        pytest.param(
+@cases(
+    "name, parts, series",
+    {
+        "above a stored value, and what it may have drifted": (
             "stored", {}, {*COUNTED, "latency:TC(441:)"},
-            id="above a stored value, and what it may have drifted",
         ),
-        pytest.param(
+        "or may not, where the policy says so": (
             "stored", {"stored": {"drift_allowance": "0%"}}, COUNTED,
-            id="or may not, where the policy says so",
         ),
-        pytest.param(
+        "above a fixed value": (
             "stored", {"stored": {"baseline": {"fixed": 200}}},
-            {SAMPLES, "latency:TC(210:)", "latency:TC(220.5:)"}, id="above a fixed value",
+            {SAMPLES, "latency:TC(210:)", "latency:TC(220.5:)"},
         ),
-        pytest.param(
+        "of both paths: a control drifts along": (
             "beside", {}, {*COUNTED, "direct:SampleCount", "direct:TC(400:)"},
-            id="of both paths: a control drifts along",
         ),
-        pytest.param("limit", {}, {SAMPLES, SLOW}, id="above a limit"),
-        pytest.param(
-            "limit", {"limit": {"max": 412.5}}, {SAMPLES, "latency:TC(412.5:)"}, id="with decimals"
-        ),
-        pytest.param(
-            "limit", {"limit": {"max": 1e6}}, {SAMPLES, "latency:TC(1000000:)"}, id="in full"
-        ),
-        pytest.param(
+        "above a limit": ("limit", {}, {SAMPLES, SLOW}),
+        "with decimals": ("limit", {"limit": {"max": 412.5}}, {SAMPLES, "latency:TC(412.5:)"}),
+        "in full": ("limit", {"limit": {"max": 1e6}}, {SAMPLES, "latency:TC(1000000:)"}),
+        "percentiles, where there are no counts": (
             "stored", {"stored": PERCENTILES}, {SAMPLES, *percentiles(0, 0, 0, 0)},
-            id="percentiles, where there are no counts",
         ),
-        pytest.param(
+        "and the metric's own": (
             "stored", {"stored": PERCENTILES, "metrics": P75},
-            {SAMPLES, "latency:p75", *percentiles(0, 0, 0, 0)}, id="and the metric's own",
+            {SAMPLES, "latency:p75", *percentiles(0, 0, 0, 0)},
         ),
-    ],
+    },
 )  # fmt: skip
 def test_the_series_that_a_latency_reads(
     name: str, parts: Mapping[str, Any], series: set[str]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.sentences import Sentences, recorded, spoken
+from tests.support.cases import cases
 from tests.support.core import (
     Finding,
     Observation,
@@ -70,34 +71,32 @@ def logged(
     return partial(judged, criterion, logs(events, control, answer), closed=closed)
 
 
-@pytest.mark.parametrize(
-    ("judging", "expected"),
-    [
-        pytest.param(logged(ABSENT, [], [None, 3, 4]), PASS, id="absent while logs arrive"),
-        pytest.param(logged(ABSENT, [], []), NO_DATA, id="absent: no logs prove nothing"),
-        pytest.param(logged(ABSENT, [None, 1], [3]), FAIL, id="once is too often"),
-        pytest.param(logged(ABSENT, [1], []), FAIL, id="whatever the control says"),
-        pytest.param(
+@cases(
+    "judging, expected",
+    {
+        "absent while logs arrive": (logged(ABSENT, [], [None, 3, 4]), PASS),
+        "absent: no logs prove nothing": (logged(ABSENT, [], []), NO_DATA),
+        "once is too often": (logged(ABSENT, [None, 1], [3]), FAIL),
+        "whatever the control says": (logged(ABSENT, [1], []), FAIL),
+        "an event that was read is no less for what was not read": (
             logged(ABSENT, [1], [3], PARTIAL), FAIL,
-            id="an event that was read is no less for what was not read",
         ),
-        pytest.param(logged(ABSENT, [], [3], PARTIAL), UNANSWERED, id="a log read in part"),
-        pytest.param(partial(judged, ABSENT, {}, closed=10), UNANSWERED, id="a log not read"),
-        pytest.param(logged({**ABSENT, "max": 2}, [1, 1], [3]), PASS, id="as often as is allowed"),
-        pytest.param(logged({**ABSENT, "max": 2}, [1, 1, 1], [3]), FAIL, id="once too often"),
-        pytest.param(logged(PRESENT, [None, 1], [3]), PASS, id="present"),
-        pytest.param(logged(PRESENT, [1], []), PASS, id="present: a control of its own"),
-        pytest.param(logged(PRESENT, [], [3]), UNDECIDED, id="not present yet"),
-        pytest.param(logged(PRESENT, [], []), NO_DATA, id="no logs, and no event"),
-        pytest.param(logged({**PRESENT, "min": 3}, [1, 1], [3]), UNDECIDED, id="not often enough"),
-        pytest.param(logged({**ABSENT, "over": "5m"}, [], [3], closed=5), PASS, id="a new control"),
-        pytest.param(
+        "a log read in part": (logged(ABSENT, [], [3], PARTIAL), UNANSWERED),
+        "a log not read": (partial(judged, ABSENT, {}, closed=10), UNANSWERED),
+        "as often as is allowed": (logged({**ABSENT, "max": 2}, [1, 1], [3]), PASS),
+        "once too often": (logged({**ABSENT, "max": 2}, [1, 1, 1], [3]), FAIL),
+        "present": (logged(PRESENT, [None, 1], [3]), PASS),
+        "present: a control of its own": (logged(PRESENT, [1], []), PASS),
+        "not present yet": (logged(PRESENT, [], [3]), UNDECIDED),
+        "no logs, and no event": (logged(PRESENT, [], []), NO_DATA),
+        "not often enough": (logged({**PRESENT, "min": 3}, [1, 1], [3]), UNDECIDED),
+        "a new control": (logged({**ABSENT, "over": "5m"}, [], [3], closed=5), PASS),
+        "a control of long ago shows nothing of now": (
             logged({**ABSENT, "over": "5m"}, [], [3], closed=6), NO_DATA,
-            id="a control of long ago shows nothing of now",
         ),
-        pytest.param(partial(judged, ABSENT, {}, closed=0), UNDECIDED, id="no minute has settled"),
-        pytest.param(partial(judged, ABSENT, {}, closed=-2), UNDECIDED, id="in the first minute"),
-    ],
+        "no minute has settled": (partial(judged, ABSENT, {}, closed=0), UNDECIDED),
+        "in the first minute": (partial(judged, ABSENT, {}, closed=-2), UNDECIDED),
+    },
 )  # fmt: skip
 def test_an_event_is_absent_or_present_while_logs_arrive(
     judging: Callable[[], Finding], expected: Outcome
@@ -178,13 +177,13 @@ def test_a_log_that_is_not_read_for_six_hours_is_given_up_and_then_caught_up_wit
     assert [outcome(one) for one in found] == [UNDECIDED, UNDECIDED, PASS]
 
 
-@pytest.mark.parametrize(
-    ("criterion", "expected"),
-    [
-        pytest.param(ABSENT, FAIL, id="too many"),
-        pytest.param(PRESENT, PASS, id="enough"),
-        pytest.param({**PRESENT, "min": 2}, UNDECIDED, id="too few so far"),
-    ],
+@cases(
+    "criterion, expected",
+    {
+        "too many": (ABSENT, FAIL),
+        "enough": (PRESENT, PASS),
+        "too few so far": ({**PRESENT, "min": 2}, UNDECIDED),
+    },
 )
 def test_events_count_at_once_while_the_rest_is_still_to_be_read(
     criterion: Mapping[str, Any], expected: Outcome
@@ -209,13 +208,13 @@ def test_a_hold_does_not_end_while_a_log_is_caught_up_with(then: str, fallbacks:
     assert reasons == [Reason.HOLDING, Reason.HOLDING, ended]
 
 
-@pytest.mark.parametrize(
-    ("fields", "closed", "reason"),
-    [
-        pytest.param({}, 121, Reason.HOLDING, id="a minute more than is read at once"),
-        pytest.param({}, 120, Reason.GATE_PASSED, id="all that is read at once"),
-        pytest.param({"gates": False}, 121, Reason.INCONCLUSIVE, id="of what only reports"),
-    ],
+@cases(
+    "fields, closed, reason",
+    {
+        "a minute more than is read at once": ({}, 121, Reason.HOLDING),
+        "all that is read at once": ({}, 120, Reason.GATE_PASSED),
+        "of what only reports": ({"gates": False}, 121, Reason.INCONCLUSIVE),
+    },
 )
 def test_a_gate_has_no_verdict_while_its_log_has_a_backlog(
     fields: Mapping[str, Any], closed: int, reason: Reason

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from tests.sentences import Sentences, recorded, spoken
+from tests.support.cases import cases
 from tests.support.core import (
     Alert,
     Intent,
@@ -63,45 +64,35 @@ PARTIAL, ERROR = QueryStatus.PARTIAL, QueryStatus.ERROR
 NEVER_APPLIED = replace(BUSY, settled=None, intent=Intent(0, 0, "", NOON))
 
 
-@pytest.mark.parametrize(
-    ("rollout", "minute", "series", "expected"),
-    [
-        pytest.param(BUSY, 10, requests(), CONFIRMED, id="five settled minutes, 50 were due"),
-        pytest.param(BUSY, 9.9, requests(), None, id="four settled minutes: not yet"),
-        pytest.param(BUSY, 10, requests([40, 40]), CONFIRMED, id="in flight for two minutes"),
-        pytest.param(BUSY, 10, requests([0] * 20), CONFIRMED, id="zeros are silence, too"),
-        pytest.param(BUSY, 3.5, requests(only(2)), REFUTED, id="a leak, however young"),
-        pytest.param(BUSY, 12, requests(only(9, 1)), REFUTED, id="one request, not settled yet"),
-        pytest.param(
-            BUSY, 4, requests(only(3), answer=PARTIAL), REFUTED, id="a leak in an answer in part"
-        ),
-        pytest.param(AFTER_ROLLBACK, 12.9, requests(), None, id="no count before: not yet"),
-        pytest.param(AFTER_ROLLBACK, 13, requests(), UNOBSERVABLE, id="no count before: the end"),
-        pytest.param(after_gate(82), 10, requests(), None, id="6.8 were due: chance"),
-        pytest.param(after_gate(84), 10, requests(), CONFIRMED, id="7 were due"),
-        pytest.param(BUSY, 12.9, requests(answer=ERROR), None, id="no answer: tried again"),
-        pytest.param(BUSY, 13, requests(answer=PARTIAL), UNOBSERVABLE, id="in part: the end"),
-        pytest.param(BUSY, 13, {}, UNOBSERVABLE, id="no series: the end"),
-        pytest.param(
-            BESIDE_CONTROL, 10, requests(direct=[13] * 20), CONFIRMED, id="65 on the control: 7 due"
-        ),
-        pytest.param(
-            BESIDE_CONTROL, 10, requests(direct=[12] * 20), None, id="60 on the control: chance"
-        ),
-        pytest.param(BESIDE_CONTROL, 13, requests(), UNOBSERVABLE, id="both paths silent"),
-        pytest.param(
+@cases(
+    "rollout, minute, series, expected",
+    {
+        "five settled minutes, 50 were due": (BUSY, 10, requests(), CONFIRMED),
+        "four settled minutes: not yet": (BUSY, 9.9, requests(), None),
+        "in flight for two minutes": (BUSY, 10, requests([40, 40]), CONFIRMED),
+        "zeros are silence, too": (BUSY, 10, requests([0] * 20), CONFIRMED),
+        "a leak, however young": (BUSY, 3.5, requests(only(2)), REFUTED),
+        "one request, not settled yet": (BUSY, 12, requests(only(9, 1)), REFUTED),
+        "a leak in an answer in part": (BUSY, 4, requests(only(3), answer=PARTIAL), REFUTED),
+        "no count before: not yet": (AFTER_ROLLBACK, 12.9, requests(), None),
+        "no count before: the end": (AFTER_ROLLBACK, 13, requests(), UNOBSERVABLE),
+        "6.8 were due: chance": (after_gate(82), 10, requests(), None),
+        "7 were due": (after_gate(84), 10, requests(), CONFIRMED),
+        "no answer: tried again": (BUSY, 12.9, requests(answer=ERROR), None),
+        "in part: the end": (BUSY, 13, requests(answer=PARTIAL), UNOBSERVABLE),
+        "no series: the end": (BUSY, 13, {}, UNOBSERVABLE),
+        "65 on the control: 7 due": (BESIDE_CONTROL, 10, requests(direct=[13] * 20), CONFIRMED),
+        "60 on the control: chance": (BESIDE_CONTROL, 10, requests(direct=[12] * 20), None),
+        "both paths silent": (BESIDE_CONTROL, 13, requests(), UNOBSERVABLE),
+        "both paths silent, whatever there was before": (
             replace(BUSY, policy=CONTROLLED), 13, requests(), UNOBSERVABLE,
-            id="both paths silent, whatever there was before",
         ),
-        pytest.param(
+        "both paths silent after the first two minutes": (
             BESIDE_CONTROL, 13, requests(direct=[100, 100, *SILENCE[2:]]), UNOBSERVABLE,
-            id="both paths silent after the first two minutes",
         ),
-        pytest.param(
-            BESIDE_CONTROL, 5, requests(only(3), [50] * 20), REFUTED, id="a leak beside both"
-        ),
-        pytest.param(NOT_COUNTED, 3, {}, UNOBSERVABLE, id="nothing counts requests: at once"),
-    ],
+        "a leak beside both": (BESIDE_CONTROL, 5, requests(only(3), [50] * 20), REFUTED),
+        "nothing counts requests: at once": (NOT_COUNTED, 3, {}, UNOBSERVABLE),
+    },
 )  # fmt: skip
 def test_what_is_known_of_the_drain(
     rollout: Rollout, minute: float, series: Mapping[str, Series], expected: Label | None
@@ -122,16 +113,14 @@ def test_after_100_percent_one_request_on_the_stable_path_says_that_it_is_back()
     assert label(decide_at(FROM_100, 13, requests())) is UNOBSERVABLE
 
 
-@pytest.mark.parametrize(
-    ("minute", "series", "verdict", "measured", "samples", "minutes"),
-    [
-        pytest.param(10, requests(), Verdict.PASS, 0, 0, (2, 7), id="confirmed"),
-        pytest.param(4, requests(only(3)), Verdict.FAIL, 3, 3, (2, 2), id="refuted"),
-        pytest.param(
-            13, requests(answer=ERROR), Verdict.INCONCLUSIVE, None, 0, (2, 10), id="unobservable"
-        ),
-    ],
-)  # fmt: skip
+@cases(
+    "minute, series, verdict, measured, samples, minutes",
+    {
+        "confirmed": (10, requests(), Verdict.PASS, 0, 0, (2, 7)),
+        "refuted": (4, requests(only(3)), Verdict.FAIL, 3, 3, (2, 2)),
+        "unobservable": (13, requests(answer=ERROR), Verdict.INCONCLUSIVE, None, 0, (2, 10)),
+    },
+)
 def test_a_drain_is_a_finding_of_the_minutes_after_it(
     minute: float,
     series: Mapping[str, Series],
@@ -146,12 +135,12 @@ def test_a_drain_is_a_finding_of_the_minutes_after_it(
     assert ((drain.start - START) // 60, (drain.end - START) // 60) == minutes
 
 
-@pytest.mark.parametrize(
-    ("rollout", "target"),
-    [
-        pytest.param(NOT_COUNTED, a_reading(0), id="nothing counts requests"),
-        pytest.param(BUSY, a_reading(20), id="the weight drifted"),
-    ],
+@cases(
+    "rollout, target",
+    {
+        "nothing counts requests": (NOT_COUNTED, a_reading(0)),
+        "the weight drifted": (BUSY, a_reading(20)),
+    },
 )
 def test_a_drain_that_cannot_be_judged_covers_no_minute(
     rollout: Rollout, target: TargetReading
@@ -162,16 +151,14 @@ def test_a_drain_that_cannot_be_judged_covers_no_minute(
     assert drain.start == drain.end == START + 2 * 60
 
 
-@pytest.mark.parametrize(
-    ("rollout", "minute", "series", "severity", "alert"),
-    [
-        pytest.param(BUSY, 10, requests(), Severity.INFO, None, id="confirmed"),
-        pytest.param(AFTER_ROLLBACK, 13, requests(), Severity.INFO, None, id="unobservable"),
-        pytest.param(
-            BUSY, 4, requests(only(3)), Severity.CRITICAL, Alert.ROLLBACK_UNCONFIRMED, id="refuted"
-        ),
-    ],
-)  # fmt: skip
+@cases(
+    "rollout, minute, series, severity, alert",
+    {
+        "confirmed": (BUSY, 10, requests(), Severity.INFO, None),
+        "unobservable": (AFTER_ROLLBACK, 13, requests(), Severity.INFO, None),
+        "refuted": (BUSY, 4, requests(only(3)), Severity.CRITICAL, Alert.ROLLBACK_UNCONFIRMED),
+    },
+)
 def test_a_leak_pages_and_everything_else_only_informs(
     rollout: Rollout,
     minute: float,
@@ -202,15 +189,15 @@ ELSEWHERE = a_policy(
 )
 
 
-@pytest.mark.parametrize(
-    ("policy", "criterion", "minutes", "expected"),
-    [
-        pytest.param(ARRIVALS, "reached", 60, CONFIRMED, id="by the traffic criterion"),
-        pytest.param(ELSEWHERE, "works", 60, None, id="not by what counts something else"),
-        pytest.param(ELSEWHERE, "reached", 60, CONFIRMED, id="by what counts the same"),
-        pytest.param(ARRIVALS, "gone", 60, None, id="not by a criterion that is none"),
-        pytest.param(ARRIVALS, "reached", 0, None, id="not by a step without a minute"),
-    ],
+@cases(
+    "policy, criterion, minutes, expected",
+    {
+        "by the traffic criterion": (ARRIVALS, "reached", 60, CONFIRMED),
+        "not by what counts something else": (ELSEWHERE, "works", 60, None),
+        "by what counts the same": (ELSEWHERE, "reached", 60, CONFIRMED),
+        "not by a criterion that is none": (ARRIVALS, "gone", 60, None),
+        "not by a step without a minute": (ARRIVALS, "reached", 0, None),
+    },
 )
 def test_expected_requests_are_known_from_before_the_rollback(
     policy: Policy, criterion: str, minutes: int, expected: Label | None
@@ -227,32 +214,30 @@ RESTORING, KEEPING = (
 )
 
 
-@pytest.mark.parametrize(
-    ("before", "live", "applied"),
-    [
-        pytest.param(at_weight(10), 10, 10, id="an applied weight"),
-        pytest.param(at_weight(10), None, 10, id="a target that cannot be read"),
-        pytest.param(replace(at_weight(50), seen_weight=50), 0, 50, id="0 by drift"),
-        pytest.param(at_weight(10), 100, 100, id="a weight raised by drift"),
-        pytest.param(replace(DRIFTED, seen_weight=100), None, 100, id="one that was seen"),
-        pytest.param(RAISING, 10, 10, id="a raise under way: the weight before"),
-        pytest.param(RAISING, 50, 10, id="a raise that may not be applied: the weight before"),
-        pytest.param(FIRST_RAISE, 0, 0, id="a first raise that was never seen"),
-        pytest.param(FIRST_RAISE, 10, 10, id="a first raise under way"),
-        pytest.param(FIRST_RAISE, None, 10, id="a first raise that could not be read"),
-        pytest.param(
-            replace(FIRST_RAISE, seen_weight=10), 0, 10, id="a first raise that was seen, and 0"
-        ),
-        pytest.param(RESTORING, 100, 10, id="a restore that was not written: the lower weight"),
-        pytest.param(RESTORING, None, 10, id="a restore that could not be read"),
-        pytest.param(an_adopted_rollout(100), 100, 100, id="an adopted weight"),
-        pytest.param(an_adopted_rollout(100), 0, 100, id="an adopted weight, and 0 by drift"),
-        pytest.param(an_adopted_rollout(10), 10, 10, id="an adopted first step"),
-        pytest.param(KEEPING, 30, 30, id="a kept weight"),
-        pytest.param(a_rollout_paused_in_flight(), 10, 10, id="a paused raise, not written"),
-        pytest.param(AFTER_ROLLBACK, 0, 10, id="another rollback of the same"),
-        pytest.param(AFTER_ROLLBACK, 20, 20, id="another rollback, of what came back"),
-    ],
+@cases(
+    "before, live, applied",
+    {
+        "an applied weight": (at_weight(10), 10, 10),
+        "a target that cannot be read": (at_weight(10), None, 10),
+        "0 by drift": (replace(at_weight(50), seen_weight=50), 0, 50),
+        "a weight raised by drift": (at_weight(10), 100, 100),
+        "one that was seen": (replace(DRIFTED, seen_weight=100), None, 100),
+        "a raise under way: the weight before": (RAISING, 10, 10),
+        "a raise that may not be applied: the weight before": (RAISING, 50, 10),
+        "a first raise that was never seen": (FIRST_RAISE, 0, 0),
+        "a first raise under way": (FIRST_RAISE, 10, 10),
+        "a first raise that could not be read": (FIRST_RAISE, None, 10),
+        "a first raise that was seen, and 0": (replace(FIRST_RAISE, seen_weight=10), 0, 10),
+        "a restore that was not written: the lower weight": (RESTORING, 100, 10),
+        "a restore that could not be read": (RESTORING, None, 10),
+        "an adopted weight": (an_adopted_rollout(100), 100, 100),
+        "an adopted weight, and 0 by drift": (an_adopted_rollout(100), 0, 100),
+        "an adopted first step": (an_adopted_rollout(10), 10, 10),
+        "a kept weight": (KEEPING, 30, 30),
+        "a paused raise, not written": (a_rollout_paused_in_flight(), 10, 10),
+        "another rollback of the same": (AFTER_ROLLBACK, 0, 10),
+        "another rollback, of what came back": (AFTER_ROLLBACK, 20, 20),
+    },
 )
 def test_expected_requests_follow_the_weight_that_was_applied_last(
     before: Rollout, live: int | None, applied: int
@@ -275,14 +260,14 @@ def test_expected_requests_follow_the_weight_that_was_applied_last(
 # --- The end of the watch -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("rollout", "minute", "owns"),
-    [
-        pytest.param(BUSY, 2, True, id="the drain has its two minutes"),
-        pytest.param(BUSY, 15, True, id="the watch is over"),
-        pytest.param(BUSY, 10, False, id="a newer rollout owns the target"),
-        pytest.param(NEVER_APPLIED, 10, True, id="the first weight was never applied"),
-    ],
+@cases(
+    "rollout, minute, owns",
+    {
+        "the drain has its two minutes": (BUSY, 2, True),
+        "the watch is over": (BUSY, 15, True),
+        "a newer rollout owns the target": (BUSY, 10, False),
+        "the first weight was never applied": (NEVER_APPLIED, 10, True),
+    },
 )
 def test_a_drain_that_is_not_watched_has_no_finding(
     rollout: Rollout, minute: float, owns: bool
@@ -345,17 +330,17 @@ def query_keys(rollout: Rollout, minute: float) -> set[str]:
     return set(query_plan(rollout, NOON + minute * MINUTE).queries)
 
 
-@pytest.mark.parametrize(
-    ("rollout", "minute", "keys"),
-    [
-        pytest.param(BUSY, 2, set(), id="not in the first two minutes"),
-        pytest.param(BUSY, 2.1, {CANARY}, id="then while the drain is open"),
-        pytest.param(BUSY, 14.9, {CANARY}, id="until the end of the watch"),
-        pytest.param(BUSY, 15, set(), id="not after it"),
-        pytest.param(BESIDE_CONTROL, 3, {CANARY, DIRECT}, id="of both paths"),
-        pytest.param(NEVER_APPLIED, 11, set(), id="not where nothing had been applied"),
-        pytest.param(NOT_COUNTED, 11, set(), id="not where nothing counts requests"),
-    ],
+@cases(
+    "rollout, minute, keys",
+    {
+        "not in the first two minutes": (BUSY, 2, set()),
+        "then while the drain is open": (BUSY, 2.1, {CANARY}),
+        "until the end of the watch": (BUSY, 14.9, {CANARY}),
+        "not after it": (BUSY, 15, set()),
+        "of both paths": (BESIDE_CONTROL, 3, {CANARY, DIRECT}),
+        "not where nothing had been applied": (NEVER_APPLIED, 11, set()),
+        "not where nothing counts requests": (NOT_COUNTED, 11, set()),
+    },
 )
 def test_requests_are_read_while_the_drain_is_open(
     rollout: Rollout, minute: float, keys: set[str]

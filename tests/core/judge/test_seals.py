@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.sentences import Sentences, recorded, spoken
+from tests.support.cases import cases
 from tests.support.core import (
     Finding,
     Intent,
@@ -117,14 +117,14 @@ def test_when_it_was_sealed_makes_no_difference(
 OBSERVED = Observation(a_reading(100), TOO_FEW_REQUESTS)
 
 
-@pytest.mark.parametrize(
-    ("sealed_at", "minute", "due"),
-    [
-        pytest.param(None, 61, False, id="not yet"),
-        pytest.param(None, 62, True, id="an hour after the first judged minute"),
-        pytest.param(62, 121, False, id="not yet again"),
-        pytest.param(62, 122, True, id="and then every hour"),
-    ],
+@cases(
+    "sealed_at, minute, due",
+    {
+        "not yet": (None, 61, False),
+        "an hour after the first judged minute": (None, 62, True),
+        "not yet again": (62, 121, False),
+        "and then every hour": (62, 122, True),
+    },
 )
 def test_evidence_is_sealed_once_an_hour(sealed_at: int | None, minute: int, due: bool) -> None:
     last = None if sealed_at is None else NOON + sealed_at * MINUTE
@@ -214,12 +214,12 @@ def test_five_days_without_an_answer_fill_no_history() -> None:
     assert max(sizes) < 100_000
 
 
-@pytest.mark.parametrize(
-    ("errors", "expected"),
-    [
-        pytest.param([17, 182], PASS, id="one before them and one after"),
-        pytest.param([182, 183], FAIL, id="two after"),
-    ],
+@cases(
+    "errors, expected",
+    {
+        "one before them and one after": ([17, 182], PASS),
+        "two after": ([182, 183], FAIL),
+    },
 )
 def test_a_run_of_breaches_does_not_reach_over_windows_that_were_lost(
     errors: list[int], expected: Outcome

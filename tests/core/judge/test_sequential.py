@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.sentences import Sentences, recorded, spoken
+from tests.support.cases import cases
 from tests.support.core import Finding, Fold, Policy, QueryStatus
 from tests.support.judging import (
     BAD_DATA,
@@ -41,67 +42,48 @@ from tests.support.sequential_rollouts import (
 )
 
 
-@pytest.mark.parametrize(
-    ("judging", "expected", "measured", "bound"),
-    [
-        pytest.param(hour("rate", rate(600, 0)), PROVEN, 1, 0.999, id="rate: proven"),
-        pytest.param(hour("rate", rate(30, 0)), PASS, 1, 0.999, id="rate: kept, and not proven"),
-        pytest.param(
-            hour("rate", rate(1_000, 1)), PASS, 0.999, 0.999, id="rate: exactly its bound"
-        ),
-        pytest.param(hour("rate", rate(1, 0)), TOO_FEW, 1, 0.999, id="rate: too few"),
-        pytest.param(hour("rate", {}), NO_DATA, None, 0.999, id="rate: no data"),
-        pytest.param(
-            hour("rate", rate(600, 1)), UNDECIDED, 1 - 1 / 600, 0.999, id="rate: undecided"
-        ),
-        pytest.param(hour("rate", rate(600, 30, 700, 1)), FAIL, 0.95, 0.999, id="rate: fails"),
-        pytest.param(
+@cases(
+    "judging, expected, measured, bound",
+    {
+        "rate: proven": (hour("rate", rate(600, 0)), PROVEN, 1, 0.999),
+        "rate: kept, and not proven": (hour("rate", rate(30, 0)), PASS, 1, 0.999),
+        "rate: exactly its bound": (hour("rate", rate(1_000, 1)), PASS, 0.999, 0.999),
+        "rate: too few": (hour("rate", rate(1, 0)), TOO_FEW, 1, 0.999),
+        "rate: no data": (hour("rate", {}), NO_DATA, None, 0.999),
+        "rate: undecided": (hour("rate", rate(600, 1)), UNDECIDED, 1 - 1 / 600, 0.999),
+        "rate: fails": (hour("rate", rate(600, 30, 700, 1)), FAIL, 0.95, 0.999),
+        "rate: fails, in spite of a shared outage": (
             hour("rate", rate(600, 3, 600, 3)), FAIL, 0.995, 0.999,
-            id="rate: fails, in spite of a shared outage",
         ),
-        pytest.param(
-            hour("beside", beside(5)), PASS, 0.05, 0.05, id="beside: as slow as its control"
-        ),
-        pytest.param(
-            hour("beside", beside(5, bad=20)), PASS, 0.05, 0.1, id="beside: faster than its control"
-        ),
-        pytest.param(hour("beside", beside(0, bad=0)), PASS, 0, 0, id="beside: no slow request"),
-        pytest.param(hour("beside", beside(5.2)), UNDECIDED, 0.052, 0.05, id="beside: undecided"),
-        pytest.param(hour("beside", beside(30)), FAIL, 0.3, 0.05, id="beside: fails"),
-        pytest.param(hour("beside", beside(0, 0.25)), TOO_FEW, 0, 0.05, id="beside: too few"),
-        pytest.param(
+        "beside: as slow as its control": (hour("beside", beside(5)), PASS, 0.05, 0.05),
+        "beside: faster than its control": (hour("beside", beside(5, bad=20)), PASS, 0.05, 0.1),
+        "beside: no slow request": (hour("beside", beside(0, bad=0)), PASS, 0, 0),
+        "beside: undecided": (hour("beside", beside(5.2)), UNDECIDED, 0.052, 0.05),
+        "beside: fails": (hour("beside", beside(30)), FAIL, 0.3, 0.05),
+        "beside: too few": (hour("beside", beside(0, 0.25)), TOO_FEW, 0, 0.05),
+        "beside: too few of the control": (
             hour("beside", beside(5, control=0.25, bad=0)), TOO_FEW, 0.05, 0,
-            id="beside: too few of the control",
         ),
-        pytest.param(hour("stored", stored(5, 4)), PASS, 0.05, 0.0518, id="stored: kept"),
-        pytest.param(
-            hour("stored", stored(30, 5)), UNDECIDED, 0.3, 0.0518, id="stored: it may be drift"
-        ),
-        pytest.param(
-            hour("stored", stored(30, 20)), FAIL, 0.3, 0.0518, id="stored: more than drift"
-        ),
-        pytest.param(
+        "stored: kept": (hour("stored", stored(5, 4)), PASS, 0.05, 0.0518),
+        "stored: it may be drift": (hour("stored", stored(30, 5)), UNDECIDED, 0.3, 0.0518),
+        "stored: more than drift": (hour("stored", stored(30, 20)), FAIL, 0.3, 0.0518),
+        "stored: against a fixed value": (
             hour("stored", stored(30, 30), baseline={"fixed": 400}), FAIL, 0.3, 0.05,
-            id="stored: against a fixed value",
         ),
-        pytest.param(hour("limit", limit(4)), PASS, 0.04, 0.05, id="limit: kept"),
-        pytest.param(hour("limit", limit(30)), FAIL, 0.3, 0.05, id="limit: fails"),
-        pytest.param(hour("share", rejects(6)), PASS, 0.01, 0.01, id="share: exactly its bound"),
-        pytest.param(
-            hour("share", rejects(6.5)), UNDECIDED, 6.5 / 600, 0.01, id="share: undecided"
-        ),
-        pytest.param(hour("count", rejects(1)), PASS, 5, 10, id="count: kept"),
-        pytest.param(
+        "limit: kept": (hour("limit", limit(4)), PASS, 0.04, 0.05),
+        "limit: fails": (hour("limit", limit(30)), FAIL, 0.3, 0.05),
+        "share: exactly its bound": (hour("share", rejects(6)), PASS, 0.01, 0.01),
+        "share: undecided": (hour("share", rejects(6.5)), UNDECIDED, 6.5 / 600, 0.01),
+        "count: kept": (hour("count", rejects(1)), PASS, 5, 10),
+        "count: from however many datapoints": (
             hour("count", {**rejects(1), "rejects:SampleCount": 600}), PASS, 5, 10,
-            id="count: from however many datapoints",
         ),
-        pytest.param(hour("count", rejects(6)), FAIL, 30, 10, id="count: fails, of its windows"),
-        pytest.param(hour("count", rejects(20)), FAIL, 100, 10, id="count: fails"),
-        pytest.param(
+        "count: fails, of its windows": (hour("count", rejects(6)), FAIL, 30, 10),
+        "count: fails": (hour("count", rejects(20)), FAIL, 100, 10),
+        "count: minutes without a datapoint are minutes too": (
             hour("count", rejects(1), minutes=30), NO_DATA, 2.5, 10,
-            id="count: minutes without a datapoint are minutes too",
         ),
-    ],
+    },
 )  # fmt: skip
 def test_an_hour_of(
     judging: Callable[[], Finding],
@@ -115,13 +97,13 @@ def test_an_hour_of(
     assert finding.bound == pytest.approx(bound, rel=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("judging", "samples"),
-    [
-        pytest.param(hour("rate", rate(600, 1)), 36_000, id="requests"),
-        pytest.param(hour("beside", beside(5, 100)), 6_000, id="requests of the canary"),
-        pytest.param(hour("count", rejects(1), minutes=30), 30, id="datapoints of a count"),
-    ],
+@cases(
+    "judging, samples",
+    {
+        "requests": (hour("rate", rate(600, 1)), 36_000),
+        "requests of the canary": (hour("beside", beside(5, 100)), 6_000),
+        "datapoints of a count": (hour("count", rejects(1), minutes=30), 30),
+    },
 )
 def test_a_finding_counts_what_is_behind_an_hour(
     judging: Callable[[], Finding], samples: int
@@ -147,14 +129,14 @@ def test_where_a_proof_is_required_nothing_less_passes(requests: int, expected: 
     assert outcome(hour("rate", rate(requests, 0), assurance="proven")()) == expected
 
 
-@pytest.mark.parametrize(
-    ("requests", "minutes", "expected"),
-    [
-        pytest.param(600, 60, PROVEN, id="it did not"),
-        pytest.param(600, 59, NO_DATA, id="a minute without one is no chance"),
-        pytest.param(6, 59, PASS, id="a minute without one is chance, of six"),
-        pytest.param(6, 57, NO_DATA, id="three are not"),
-    ],
+@cases(
+    "requests, minutes, expected",
+    {
+        "it did not": (600, 60, PROVEN),
+        "a minute without one is no chance": (600, 59, NO_DATA),
+        "a minute without one is chance, of six": (6, 59, PASS),
+        "three are not": (6, 57, NO_DATA),
+    },
 )
 def test_a_canary_that_fell_silent_has_no_data(
     requests: float, minutes: int, expected: Outcome
@@ -176,17 +158,17 @@ def test_minutes_with_bad_data_are_time_in_which_requests_came_too() -> None:
     assert (outcome(finding), finding.samples) == (PASS, 312)
 
 
-@pytest.mark.parametrize(
-    ("judging", "expected"),
-    [
-        pytest.param(hour("limit", limit(101)), BAD_DATA, id="more slow requests than requests"),
-        pytest.param(
-            partial(
-                an_hour_of, stored(5, 4), a_sequential_policy("stored", **AN_HOUR), baselines={}
-            ),
-            NO_DATA, id="a latency without its baseline",
-        ),
-    ],
+WITHOUT_BASELINE = partial(
+    an_hour_of, stored(5, 4), a_sequential_policy("stored", **AN_HOUR), baselines={}
+)
+
+
+@cases(
+    "judging, expected",
+    {
+        "more slow requests than requests": (hour("limit", limit(101)), BAD_DATA),
+        "a latency without its baseline": (WITHOUT_BASELINE, NO_DATA),
+    },
 )  # fmt: skip
 def test_nothing_is_concluded_from(judging: Callable[[], Finding], expected: Outcome) -> None:
     assert outcome(judging()) == expected
@@ -259,9 +241,7 @@ SENTENCES: Sentences = {
     "latency against a stored value may have drifted": hour("stored", stored(30, 5)),
     "latency against a stored value fails": hour("stored", stored(30, 20)),
     "latency against a fixed value fails": hour("stored", stored(30, 30), baseline={"fixed": 400}),
-    "latency without its baseline": partial(
-        an_hour_of, stored(5, 4), a_sequential_policy("stored", **AN_HOUR), baselines={}
-    ),
+    "latency without its baseline": WITHOUT_BASELINE,
     "latency read between percentiles fails": hour(
         "stored", {"latency:SampleCount": 100, **P50_TO_P99}, exceedance="percentiles"
     ),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.cases import cases
 from tests.support.core import Fold
 from tests.support.sequential_rollouts import (
     BASELINE,
@@ -90,15 +91,15 @@ def test_in_the_warm_up_only_the_breaker_is_tested() -> None:
     assert past.capitals.keys() == fold_after(ALL, [QUIET]).capitals.keys()
 
 
-@pytest.mark.parametrize(
-    ("minute", "minutes"),
-    [
-        pytest.param((600, 300), 2, id="half of all requests fail"),
-        pytest.param((600, 60), 2, id="one in ten"),
-        pytest.param((600, 30), inf, id="one in twenty: an objective that is missed"),
-        pytest.param((600, 60, 600, 60), inf, id="one in ten, on both paths"),
-        pytest.param((600, 60, 600, 0), 2, id="one in ten, on the canary alone"),
-    ],
+@cases(
+    "minute, minutes",
+    {
+        "half of all requests fail": ((600, 300), 2),
+        "one in ten": ((600, 60), 2),
+        "one in twenty: an objective that is missed": ((600, 30), inf),
+        "one in ten, on both paths": ((600, 60, 600, 60), inf),
+        "one in ten, on the canary alone": ((600, 60, 600, 0), 2),
+    },
 )
 def test_a_release_that_is_broken_is_rolled_back_in_its_warm_up(
     minute: tuple[float, ...], minutes: float

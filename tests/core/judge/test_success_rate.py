@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.sentences import recorded, spoken
+from tests.support.cases import cases
 from tests.support.core import Finding, QueryStatus
 from tests.support.judging import (
     BAD_DATA,
@@ -48,70 +49,56 @@ def rate(
     return partial(judged, RATE | changes, series, closed=begin + 5 * len(requests), begin=begin)
 
 
-@pytest.mark.parametrize(
-    ("judging", "expected"),
-    [
-        pytest.param(rate([1000, 1000], [0, 1]), PASS, id="exactly at the bound"),
-        pytest.param(
+@cases(
+    "judging, expected",
+    {
+        "exactly at the bound": (rate([1000, 1000], [0, 1]), PASS),
+        "exactly at a bound that binary fractions round up": (
             rate([10_000], [942], min="90.58%"), PASS,
-            id="exactly at a bound that binary fractions round up",
         ),
-        pytest.param(rate([100] * 3, [1] * 3), FAIL, id="as many breaches in a row as the limit"),
-        pytest.param(
+        "as many breaches in a row as the limit": (rate([100] * 3, [1] * 3), FAIL),
+        "silence does not end a run of breaches": (
             rate([100, None, 100, None, 100], [1, None, 1, None, 1]), FAIL,
-            id="silence does not end a run of breaches",
         ),
-        pytest.param(
-            rate([100] * 3, [1] * 3, min_samples=9_999), FAIL, id="a failure needs no min_samples"
-        ),
-        pytest.param(rate([500] * 4, [1, 1, 0, 1]), UNDECIDED, id="a good window ends a run"),
-        pytest.param(
-            rate([500, 500], [0, 1], failure_limit=1), FAIL, id="one breach, where the limit is one"
-        ),
-        pytest.param(
-            rate([100] * 5, [1, 2, 3, 0, 0]), FAIL, id="a run that failed before a late tick"
-        ),
-        pytest.param(rate([100], [100], failure_limit=1), FAIL, id="as many failures as requests"),
-        pytest.param(
+        "a failure needs no min_samples": (rate([100] * 3, [1] * 3, min_samples=9_999), FAIL),
+        "a good window ends a run": (rate([500] * 4, [1, 1, 0, 1]), UNDECIDED),
+        "one breach, where the limit is one": (rate([500, 500], [0, 1], failure_limit=1), FAIL),
+        "a run that failed before a late tick": (rate([100] * 5, [1, 2, 3, 0, 0]), FAIL),
+        "as many failures as requests": (rate([100], [100], failure_limit=1), FAIL),
+        "kinds of failures are added up": (
             rate([500, 500], [0, 0], timeouts=[0, 25], failure_limit=1), FAIL,
-            id="kinds of failures are added up",
         ),
-        pytest.param(rate([500, None], [0, None]), NO_DATA, id="the newest window has no data"),
-        pytest.param(rate([None, None], [None, None]), NO_DATA, id="silence"),
-        pytest.param(rate([0, 0], [0, 0]), NO_DATA, id="no request"),
-        pytest.param(rate([20, 20], [0, 0]), TOO_FEW, id="40 requests prove no 99.9 %"),
-        pytest.param(
+        "the newest window has no data": (rate([500, None], [0, None]), NO_DATA),
+        "silence": (rate([None, None], [None, None]), NO_DATA),
+        "no request": (rate([0, 0], [0, 0]), NO_DATA),
+        "40 requests prove no 99.9 %": (rate([20, 20], [0, 0]), TOO_FEW),
+        "more may be required than it takes to show the rate": (
             rate([3_000], [0], min_samples=9_000), TOO_FEW,
-            id="more may be required than it takes to show the rate",
         ),
-        pytest.param(rate([500, 500], [0, None]), BAD_DATA, id="requests, but no failure count"),
-        pytest.param(rate([500, 500], [0, 501]), BAD_DATA, id="more failures than requests"),
-        pytest.param(
-            rate([500, 500, None], [None, 0, None]), NO_DATA,
-            id="silence after data that did not fit",
-        ),
-        pytest.param(rate([500, 500], [0, 0], answer=PARTIAL), UNANSWERED, id="an answer in part"),
-        pytest.param(rate([500, 500], [], answer=ERROR), UNANSWERED, id="a failed query"),
-        pytest.param(rate([500, 500], [], answer=FORBIDDEN), UNANSWERED, id="a forbidden query"),
-        pytest.param(
+        "requests, but no failure count": (rate([500, 500], [0, None]), BAD_DATA),
+        "more failures than requests": (rate([500, 500], [0, 501]), BAD_DATA),
+        "silence after data that did not fit": (rate([500, 500, None], [None, 0, None]), NO_DATA),
+        "an answer in part": (rate([500, 500], [0, 0], answer=PARTIAL), UNANSWERED),
+        "a failed query": (rate([500, 500], [], answer=ERROR), UNANSWERED),
+        "a forbidden query": (rate([500, 500], [], answer=FORBIDDEN), UNANSWERED),
+        "what an answer in part left out may have ended the run": (
             rate([500, 500], [5, 5], answer=PARTIAL, failure_limit=2), UNANSWERED,
-            id="what an answer in part left out may have ended the run",
         ),
-        pytest.param(rate([], []), UNDECIDED, id="before the first window has closed"),
-    ],
+        "before the first window has closed": (rate([], []), UNDECIDED),
+    },
 )  # fmt: skip
 def test_a_success_rate(judging: Callable[[], Finding], expected: Outcome) -> None:
     assert outcome(judging()) == expected
 
 
-@pytest.mark.parametrize(
-    ("errors", "measured"),
-    [
-        pytest.param([0, 1, 0, 0], 1.0, id="of a pass, the newest window"),
-        pytest.param([1, 2, 3, 0], 0.97, id="of a failure, the last window of the run"),
-        pytest.param([1, 1, 1, 0, 2, 2, 2, 2, 0], 0.98, id="the longest run"),
-        pytest.param([1, 1, 1, 0, 2, 2, 2], 0.99, id="the first of two runs of the same length"),
-    ],
+@cases(
+    "errors, measured",
+    {
+        "of a pass, the newest window": ([0, 1, 0, 0], 1.0),
+        "of a failure, the last window of the run": ([1, 2, 3, 0], 0.97),
+        "the longest run": ([1, 1, 1, 0, 2, 2, 2, 2, 0], 0.98),
+        "the first of two runs of the same length": ([1, 1, 1, 0, 2, 2, 2], 0.99),
+    },
 )
 def test_a_finding_measures(errors: Sequence[int], measured: float) -> None:
     assert rate([100] * len(errors), errors)().measured == pytest.approx(measured)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.sentences import recorded, spoken
+from tests.support.cases import cases
 from tests.support.core import Finding, QueryStatus, Verdict
 from tests.support.judging import (
     BAD_DATA,
@@ -77,79 +78,65 @@ def share(errors: Values, requests: Values, **changes: Any) -> Callable[[], Find
 AT_LEAST_1: dict[str, Any] = {"metric": "timeouts", "max": None, "min": 1}
 
 
-@pytest.mark.parametrize(
-    ("judging", "expected"),
-    [
-        pytest.param(p95([480, 500], [100, 100]), PASS, id="a value at its bound"),
-        pytest.param(p95([512, 500.04], [100, 100]), FAIL, id="values above it"),
-        pytest.param(p95([480], [199]), TOO_FEW, id="a percentile of too few samples"),
-        pytest.param(
+@cases(
+    "judging, expected",
+    {
+        "a value at its bound": (p95([480, 500], [100, 100]), PASS),
+        "values above it": (p95([512, 500.04], [100, 100]), FAIL),
+        "a percentile of too few samples": (p95([480], [199]), TOO_FEW),
+        "a value below its lower bound": (
             p95([510], [100], max=None, min=520, failure_limit=1), FAIL,
-            id="a value below its lower bound",
         ),
-        pytest.param(count([11], closed=5), FAIL, id="a count over its limit"),
-        pytest.param(
-            count([10, 11], closed=5), FAIL, id="a count over its limit before its window closes"
-        ),
-        pytest.param(count([10, 10], closed=5), PASS, id="a count at its limit"),
-        pytest.param(
+        "a count over its limit": (count([11], closed=5), FAIL),
+        "a count over its limit before its window closes": (count([10, 11], closed=5), FAIL),
+        "a count at its limit": (count([10, 10], closed=5), PASS),
+        "an open window over the limit continues a run": (
             count([11] * 3, closed=2, **EACH_MINUTE), FAIL,
-            id="an open window over the limit continues a run",
         ),
-        pytest.param(
+        "an open window that is not over the limit may still end a run": (
             count([11, 11, 9, 11], closed=2, **EACH_MINUTE), UNDECIDED,
-            id="an open window that is not over the limit may still end a run",
         ),
-        pytest.param(
+        "a count over its limit is over it in an answer in part": (
             count([11], closed=5, answer=PARTIAL), FAIL,
-            id="a count over its limit is over it in an answer in part",
         ),
-        pytest.param(
+        "what an answer in part left out ends a run": (
             count([11, None, 11, 11], closed=4, answer=PARTIAL, **EACH_MINUTE), UNANSWERED,
-            id="what an answer in part left out ends a run",
         ),
-        pytest.param(
+        "an open window is no newest window with data": (
             count([None, 11], closed=5, failure_limit=2), NO_DATA,
-            id="an open window is no newest window with data",
         ),
-        pytest.param(
+        "silence that means 0, where no samples are required": (
             count([None, None], closed=10, metric="timeouts", min_samples=0), PASS,
-            id="silence that means 0, where no samples are required",
         ),
-        pytest.param(
+        "a canary without traffic is not held to a lower bound": (
             count([None], closed=5, live=0, **AT_LEAST_1), NO_DATA,
-            id="a canary without traffic is not held to a lower bound",
         ),
-        pytest.param(
+        "a canary with 1 % of the traffic is": (
             count([None], closed=5, live=1, **AT_LEAST_1), FAIL,
-            id="a canary with 1 % of the traffic is",
         ),
-        pytest.param(
-            count([5], closed=5, max=None, min=6), FAIL, id="a closed count below its lower bound"
-        ),
-        pytest.param(
+        "a closed count below its lower bound": (count([5], closed=5, max=None, min=6), FAIL),
+        "a count below its lower bound may still grow while its window is open": (
             count([6, 5], closed=5, max=None, min=6), PASS,
-            id="a count below its lower bound may still grow while its window is open",
         ),
-        pytest.param(share([0, 1], [1000, 1000]), PASS, id="a share at its bound"),
-        pytest.param(share([2, 2], [1000, 1000]), FAIL, id="a share above its bound"),
-        pytest.param(share([1, 1], [1, 1]), FAIL, id="a share of one"),
-        pytest.param(share([0, None], [1000, 1000]), BAD_DATA, id="a share of what is not counted"),
-        pytest.param(share([0, 3], [1000, None]), NO_DATA, id="a share without its denominator"),
-        pytest.param(share([None], [0]), NO_DATA, id="a share of nothing"),
-    ],
+        "a share at its bound": (share([0, 1], [1000, 1000]), PASS),
+        "a share above its bound": (share([2, 2], [1000, 1000]), FAIL),
+        "a share of one": (share([1, 1], [1, 1]), FAIL),
+        "a share of what is not counted": (share([0, None], [1000, 1000]), BAD_DATA),
+        "a share without its denominator": (share([0, 3], [1000, None]), NO_DATA),
+        "a share of nothing": (share([None], [0]), NO_DATA),
+    },
 )  # fmt: skip
 def test_a_threshold(judging: Callable[[], Finding], expected: Outcome) -> None:
     assert outcome(judging()) == expected
 
 
-@pytest.mark.parametrize(
-    ("answer", "verdict"),
-    [
-        pytest.param(COMPLETE, Verdict.FAIL, id="absent is zero where the policy says so"),
-        pytest.param(PARTIAL, Verdict.INCONCLUSIVE, id="left out of an answer is not zero"),
-        pytest.param(ERROR, Verdict.INCONCLUSIVE, id="an outage is not zero"),
-    ],
+@cases(
+    "answer, verdict",
+    {
+        "absent is zero where the policy says so": (COMPLETE, Verdict.FAIL),
+        "left out of an answer is not zero": (PARTIAL, Verdict.INCONCLUSIVE),
+        "an outage is not zero": (ERROR, Verdict.INCONCLUSIVE),
+    },
 )
 @pytest.mark.parametrize("parts", [{"min": 1}, {"min": "1%", "per": "requests"}])
 def test_missing_zero(answer: QueryStatus, verdict: Verdict, parts: dict[str, Any]) -> None:

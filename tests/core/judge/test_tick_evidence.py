@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.cases import cases
 from tests.support.core import Observation, Phase, Rollout, evidence_of, judge, query_plan
 from tests.support.judging import (
     MINUTE_S,
@@ -46,15 +47,15 @@ def test_judging_begins_with_the_first_whole_minute_after_the_warm_up() -> None:
     assert replace(AT_10, policy=a_policy(steps=steps)).judged_from == START + 4 * MINUTE_S
 
 
-@pytest.mark.parametrize(
-    ("over", "settled_at", "end"),
-    [
-        pytest.param("1m", 0, 12, id="every minute is a window"),
-        pytest.param("5m", 0, 15, id="five minutes from 12:05 to 12:15"),
-        pytest.param("5m", 3, 15, id="the bake ends with a window"),
-        pytest.param("5m", 4, 20, id="five minutes from 12:10 to 12:20"),
-        pytest.param("10m", 0, 20, id="ten minutes from 12:10 to 12:20"),
-    ],
+@cases(
+    "over, settled_at, end",
+    {
+        "every minute is a window": ("1m", 0, 12),
+        "five minutes from 12:05 to 12:15": ("5m", 0, 15),
+        "the bake ends with a window": ("5m", 3, 15),
+        "five minutes from 12:10 to 12:20": ("5m", 4, 20),
+        "ten minutes from 12:10 to 12:20": ("10m", 0, 20),
+    },
 )
 def test_a_bake_holds_its_length_in_whole_windows(over: str, settled_at: int, end: int) -> None:
     criteria = {"works": {**WORKS, "over": over, "failure_limit": 1}}

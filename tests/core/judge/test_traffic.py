@@ -4,9 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import pytest
-
 from tests.sentences import Sentences, recorded, spoken
+from tests.support.cases import cases
 from tests.support.core import Finding, QueryStatus
 from tests.support.judging import (
     FAIL,
@@ -46,39 +45,32 @@ def traffic(
 ERROR, PARTIAL = QueryStatus.ERROR, QueryStatus.PARTIAL
 
 
-@pytest.mark.parametrize(
-    ("judging", "expected", "arrived"),
-    [
-        pytest.param(traffic([None, 1, None]), PASS, 1, id="one request reached the canary"),
-        pytest.param(traffic([None, None]), NO_DATA, 0, id="silence without a control"),
-        pytest.param(traffic([3, None], min=5), NO_DATA, 3, id="fewer requests than required"),
-        pytest.param(traffic([3, 2], min=5), PASS, 5, id="as many as required"),
-        pytest.param(
+@cases(
+    "judging, expected, arrived",
+    {
+        "one request reached the canary": (traffic([None, 1, None]), PASS, 1),
+        "silence without a control": (traffic([None, None]), NO_DATA, 0),
+        "fewer requests than required": (traffic([3, None], min=5), NO_DATA, 3),
+        "as many as required": (traffic([3, 2], min=5), PASS, 5),
+        "silence that is unlikely given the control: 7 were due, exp(-7) is below 0.1 %": (
             traffic([None, None], control=[30, 33]), FAIL, 0,
-            id="silence that is unlikely given the control: 7 were due, exp(-7) is below 0.1 %",
         ),
-        pytest.param(
+        "silence that may be chance: exp(-6.9) is above 0.1 %": (
             traffic([None, None], control=[30, 32]), NO_DATA, 0,
-            id="silence that may be chance: exp(-6.9) is above 0.1 %",
         ),
-        pytest.param(
+        "at 50 % as many are due as the control had": (
             traffic([None, None], control=[7, None], weight=50), FAIL, 0,
-            id="at 50 % as many are due as the control had",
         ),
-        pytest.param(
+        "a canary that was reached once does not fail": (
             traffic([1, None], control=[9_000, 9_000], min=5), NO_DATA, 1,
-            id="a canary that was reached once does not fail",
         ),
-        pytest.param(
-            traffic([None], control=[9_000], weight=100), NO_DATA, 0, id="no control at 100 %"
-        ),
-        pytest.param(
+        "no control at 100 %": (traffic([None], control=[9_000], weight=100), NO_DATA, 0),
+        "an outage is not held against the canary": (
             traffic([None], control=[9_000], answer=ERROR), UNANSWERED, 0,
-            id="an outage is not held against the canary",
         ),
-        pytest.param(traffic([1], answer=PARTIAL), UNANSWERED, 0, id="an answer in part"),
-        pytest.param(traffic([]), UNDECIDED, 0, id="before the first minute has closed"),
-    ],
+        "an answer in part": (traffic([1], answer=PARTIAL), UNANSWERED, 0),
+        "before the first minute has closed": (traffic([]), UNDECIDED, 0),
+    },
 )  # fmt: skip
 def test_traffic(judging: Callable[[], Finding], expected: Outcome, arrived: int) -> None:
     finding = judging()

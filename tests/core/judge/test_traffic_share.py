@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.sentences import Sentences, recorded, spoken
+from tests.support.cases import cases
 from tests.support.core import Finding, QueryStatus
 from tests.support.judging import (
     BAD_DATA,
@@ -42,24 +43,24 @@ def each_minute(canary: float | None, stable: float | None, **step: Any) -> Call
 UNREAD = counted([10], [90], answer=QueryStatus.ERROR)
 
 
-@pytest.mark.parametrize(
-    ("judging", "expected"),
-    [
-        pytest.param(each_minute(10, 90), PASS, id="exactly the weight"),
-        pytest.param(each_minute(13, 87), PASS, id="within tolerance and chance"),
-        pytest.param(each_minute(20, 80), BAD_DATA, id="twice the weight"),
-        pytest.param(each_minute(2, 98), BAD_DATA, id="a fifth of the weight"),
-        pytest.param(each_minute(None, 100), BAD_DATA, id="none at all"),
-        pytest.param(each_minute(100, None, weight=100), PASS, id="everything, at 100"),
-        pytest.param(each_minute(99, 1, weight=100), PASS, id="one in a hundred falls back"),
-        pytest.param(each_minute(90, 10, weight=100), BAD_DATA, id="one in ten falls back"),
-        pytest.param(each_minute(1, 8), TOO_FEW, id="ninety requests are too few"),
-        pytest.param(each_minute(1, 9), PASS, id="a hundred are enough"),
-        pytest.param(each_minute(None, None), NO_DATA, id="no request on either path"),
-        pytest.param(each_minute(20, 80, bake="24h"), UNDECIDED, id="in the bake"),
-        pytest.param(each_minute(20, 80, closed=0), UNDECIDED, id="before a minute has settled"),
-        pytest.param(UNREAD, UNANSWERED, id="a query failed"),
-    ],
+@cases(
+    "judging, expected",
+    {
+        "exactly the weight": (each_minute(10, 90), PASS),
+        "within tolerance and chance": (each_minute(13, 87), PASS),
+        "twice the weight": (each_minute(20, 80), BAD_DATA),
+        "a fifth of the weight": (each_minute(2, 98), BAD_DATA),
+        "none at all": (each_minute(None, 100), BAD_DATA),
+        "everything, at 100": (each_minute(100, None, weight=100), PASS),
+        "one in a hundred falls back": (each_minute(99, 1, weight=100), PASS),
+        "one in ten falls back": (each_minute(90, 10, weight=100), BAD_DATA),
+        "ninety requests are too few": (each_minute(1, 8), TOO_FEW),
+        "a hundred are enough": (each_minute(1, 9), PASS),
+        "no request on either path": (each_minute(None, None), NO_DATA),
+        "in the bake": (each_minute(20, 80, bake="24h"), UNDECIDED),
+        "before a minute has settled": (each_minute(20, 80, closed=0), UNDECIDED),
+        "a query failed": (UNREAD, UNANSWERED),
+    },
 )
 def test_a_share_passes_within_its_band_and_never_fails(
     judging: Callable[[], Finding], expected: Outcome
@@ -78,13 +79,13 @@ def test_both_ends_of_the_band_that_the_finding_names_are_within_it(
     assert outcome(counted([canary, *rest], [1_000 - canary, *rest])()) == expected
 
 
-@pytest.mark.parametrize(
-    ("fields", "expected"),
-    [
-        pytest.param({"tolerance": "0%"}, BAD_DATA, id="the band of chance alone"),
-        pytest.param({"tolerance": "10%"}, PASS, id="ten points of tolerance"),
-        pytest.param({"tolerance": "0%", "confidence": "99.9999%"}, PASS, id="a wide band"),
-    ],
+@cases(
+    "fields, expected",
+    {
+        "the band of chance alone": ({"tolerance": "0%"}, BAD_DATA),
+        "ten points of tolerance": ({"tolerance": "10%"}, PASS),
+        "a wide band": ({"tolerance": "0%", "confidence": "99.9999%"}, PASS),
+    },
 )
 def test_how_far_off_a_share_may_be_is_the_policys(
     fields: dict[str, Any], expected: Outcome

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.cases import cases
 from tests.support.core import Label, Observation, Observed, Reason, Rollout, SignOff, decide
 from tests.support.judging import (
     FAIL,
@@ -30,15 +31,15 @@ COUNT: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("begin", "closed", "windows", "samples"),
-    [
-        pytest.param(0, 10, (0, 10), 30, id="both windows of ten minutes"),
-        pytest.param(1, 10, (5, 10), 20, id="not one that began before the step"),
-        pytest.param(0, 9, (0, 5), 10, id="not one that is open"),
-        pytest.param(5, 10, (5, 10), 20, id="one that begins with the step"),
-        pytest.param(3, 9, (5, 5), 0, id="none yet"),
-    ],
+@cases(
+    "begin, closed, windows, samples",
+    {
+        "both windows of ten minutes": (0, 10, (0, 10), 30),
+        "not one that began before the step": (1, 10, (5, 10), 20),
+        "not one that is open": (0, 9, (0, 5), 10),
+        "one that begins with the step": (5, 10, (5, 10), 20),
+        "none yet": (3, 9, (5, 5), 0),
+    },
 )
 def test_judged_are_the_closed_windows_that_lie_wholly_in_the_step(
     begin: int, closed: int, windows: tuple[int, int], samples: int
@@ -48,13 +49,13 @@ def test_judged_are_the_closed_windows_that_lie_wholly_in_the_step(
     assert (judged_minutes(finding), finding.samples) == (windows, samples)
 
 
-@pytest.mark.parametrize(
-    ("criterion", "closed", "windows", "expected"),
-    [
-        pytest.param({**COUNT, "max": 499}, 8, (5, 12), FAIL, id="what was read of an open window"),
-        pytest.param({**RATE, "total": "stable"}, 13, (5, 5), None, id="of an answer with a hole"),
-    ],
-)  # fmt: skip
+@cases(
+    "criterion, closed, windows, expected",
+    {
+        "what was read of an open window": ({**COUNT, "max": 499}, 8, (5, 12), FAIL),
+        "of an answer with a hole": ({**RATE, "total": "stable"}, 13, (5, 5), None),
+    },
+)
 def test_a_finding_covers_what_was_judged_and_no_more(
     criterion: Mapping[str, Any], closed: int, windows: tuple[int, int], expected: object
 ) -> None:
@@ -64,12 +65,12 @@ def test_a_finding_covers_what_was_judged_and_no_more(
     assert expected in (None, outcome(finding))
 
 
-@pytest.mark.parametrize(
-    ("criterion", "measured", "bound", "samples"),
-    [
-        pytest.param(RATE, 0.998, 0.999, 1_000, id="a rate"),
-        pytest.param(COUNT, 1, 10, 2, id="a count"),
-    ],
+@cases(
+    "criterion, measured, bound, samples",
+    {
+        "a rate": (RATE, 0.998, 0.999, 1_000),
+        "a count": (COUNT, 1, 10, 2),
+    },
 )
 def test_a_finding_says_what_was_judged(
     criterion: Mapping[str, Any], measured: float, bound: float, samples: int
@@ -102,18 +103,17 @@ def decided(criteria: Sequence[Mapping[str, Any]]) -> Rollout:
     return decide(replace(step, signed=signed), observed, NOON + (1 + SETTLE) * MINUTE).rollout
 
 
-@pytest.mark.parametrize(
-    ("criteria", "reason"),
-    [
-        pytest.param([HOLDS, HOLDS], Reason.GATE_PASSED, id="all pass"),
-        pytest.param([HOLDS, OPEN], Reason.INCONCLUSIVE, id="one is open"),
-        pytest.param([HOLDS, OPEN, FAILS], Reason.GATE_FAILED, id="one fails"),
-        pytest.param(
+@cases(
+    "criteria, reason",
+    {
+        "all pass": ([HOLDS, HOLDS], Reason.GATE_PASSED),
+        "one is open": ([HOLDS, OPEN], Reason.INCONCLUSIVE),
+        "one fails": ([HOLDS, OPEN, FAILS], Reason.GATE_FAILED),
+        "what only reports neither fails nor blocks": (
             [HOLDS, {**OPEN, "gates": False}, {**FAILS, "gates": False}], Reason.GATE_PASSED,
-            id="what only reports neither fails nor blocks",
         ),
-        pytest.param([{**HOLDS, "gates": False}], Reason.INCONCLUSIVE, id="nothing gates at all"),
-    ],
+        "nothing gates at all": ([{**HOLDS, "gates": False}], Reason.INCONCLUSIVE),
+    },
 )  # fmt: skip
 def test_a_gate_is_as_good_as_its_worst_finding(
     criteria: list[Mapping[str, Any]], reason: Reason
@@ -124,12 +124,12 @@ def test_a_gate_is_as_good_as_its_worst_finding(
 SIGNED = {"kind": "attestation", "statement": "It looks right."}
 
 
-@pytest.mark.parametrize(
-    ("criteria", "label"),
-    [
-        pytest.param([SIGNED], Label.ATTESTED, id="a signature"),
-        pytest.param([SIGNED, HOLDS], Label.NOT_REFUTED, id="a signature, and what is not refuted"),
-    ],
+@cases(
+    "criteria, label",
+    {
+        "a signature": ([SIGNED], Label.ATTESTED),
+        "a signature, and what is not refuted": ([SIGNED, HOLDS], Label.NOT_REFUTED),
+    },
 )
 def test_a_step_that_passed_is_shown_as_well_as_by_its_weakest_finding(
     criteria: list[Mapping[str, Any]], label: Label
