@@ -1,6 +1,6 @@
 """Rollbacks at noon, and what is counted on both paths while their drain is watched."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from tests.support.core import (
     Verdict,
     decide,
 )
-from tests.support.findings import a_finding
+from tests.support.judging import Judging
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_series
 from tests.support.three_steps import AFTER_ROLLBACK
 
@@ -42,14 +42,8 @@ UNCOUNTED = {
 def after_gate(samples: int, minutes: int = 60, criterion: str = "works") -> Rollout:
     """Return a rollback whose gate counted `samples` in so many minutes before noon."""
     start, end = int((NOON - minutes * MINUTE).timestamp()), int(NOON.timestamp())
-    finding = a_finding(
-        criterion,
-        "works fails.",
-        verdict=Verdict.FAIL,
-        label=Label.REFUTED,
-        samples=samples,
-        start=start,
-        end=end,
+    finding = Finding(
+        criterion, Verdict.FAIL, Label.REFUTED, 0.9, 0.99, samples, start, end, "works fails."
     )
     return replace(AFTER_ROLLBACK, findings=(finding,))
 
@@ -109,6 +103,6 @@ def drain_of(decision: Decision) -> Finding:
     return drain
 
 
-def the_drain(*tick: Any) -> Callable[[], Finding]:
+def the_drain(*tick: Any) -> Judging:
     """Return how to judge the drain at a tick: rollout, minute, series and target."""
     return lambda: drain_of(decide_at(*tick))

@@ -1,8 +1,8 @@
 """Steps that are judged: policy, datapoints since noon, weight and bake -> findings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, TypeAlias
 
 from tests.support.core import (
@@ -40,6 +40,8 @@ METRICS: Mapping[str, Mapping[str, Any]] = {
     "direct": {"namespace": "Shop", "name": "Direct", "statistic": "p95", "unit": "ms"},
 }
 Values: TypeAlias = Sequence[float | None]
+Judging: TypeAlias = Callable[[], Finding]
+"""How to judge: a row of a table is judged inside its test, so that an error fails one row."""
 
 # --- Outcomes -------------------------------------------------------------------------------------
 
@@ -159,7 +161,6 @@ def judged(
 
 # --- Queries and seals ----------------------------------------------------------------------------
 
-
 LogFacts: TypeAlias = tuple[str, str, tuple[int, int], int]
 
 
@@ -184,7 +185,7 @@ def sealed(rollout: Rollout, series: Mapping[str, Series], minute: float) -> Rol
 
     It is due, however short ago the last one was.
     """
-    now: datetime = NOON + minute * MINUTE
+    now = NOON + minute * MINUTE
     due = replace(rollout, sealed_at=now - timedelta(days=1))
     seal = seal_if_due(due, Observation(a_reading(rollout.weight), series), now)
     if seal is None:  # nothing of the step is judged yet

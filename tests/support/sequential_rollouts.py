@@ -4,7 +4,7 @@ A minute has the value of each `metric:statistic`; what it leaves out has no dat
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -21,7 +21,7 @@ from tests.support.core import (
     Verdict,
     query_plan,
 )
-from tests.support.judging import METRICS, SEAL_AGE, SETTLE, a_step, findings_at, sealed
+from tests.support.judging import METRICS, SEAL_AGE, SETTLE, Judging, a_step, findings_at, sealed
 from tests.support.rollouts import MINUTE, NOON, a_policy, a_series
 
 BUDGET, ALLOWED = 0.01, 0.001
@@ -141,7 +141,7 @@ def an_hour_of(minute: Minute, policy: Policy, minutes: int = 60, **facts: Any) 
     return finding
 
 
-def hour(name: str, minute: Minute, minutes: int = 60, **fields: Any) -> Callable[[], Finding]:
+def hour(name: str, minute: Minute, minutes: int = 60, **fields: Any) -> Judging:
     """Return how to judge an hour, of which some minutes are equal; fields: of the criterion."""
     policy = a_sequential_policy(name, **AN_HOUR, **{name: fields})
     return partial(an_hour_of, minute, policy, minutes)

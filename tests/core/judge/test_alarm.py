@@ -1,6 +1,5 @@
 """Criteria of kind alarm: the state of an alarm, and since when."""
 
-from collections.abc import Callable
 from functools import partial
 
 from tests.sentences import Sentences, recorded, spoken
@@ -8,7 +7,6 @@ from tests.support.cases import cases
 from tests.support.core import (
     AlarmReading,
     AlarmState,
-    Finding,
     Label,
     Observation,
     Observed,
@@ -24,6 +22,7 @@ from tests.support.judging import (
     START,
     UNANSWERED,
     UNDECIDED,
+    Judging,
     Outcome,
     a_step,
     datapoints,
@@ -51,15 +50,13 @@ def reading(state: AlarmState, minute: int | None = None, reason: str = "") -> A
 
 def alarm(
     state: AlarmState, minute: int | None = None, reason: str = "", name: str = "auth-failures"
-) -> Callable[[], Finding]:
+) -> Judging:
     """Return how to judge an alarm that has been in `state` since `minute`."""
     alarms = {name: reading(state, minute, reason)}
     return judging_of(alarms, name)
 
 
-def judging_of(
-    alarms: dict[str, AlarmReading], name: str = "auth-failures"
-) -> Callable[[], Finding]:
+def judging_of(alarms: dict[str, AlarmReading], name: str = "auth-failures") -> Judging:
     created = NOON + CREATED * MINUTE
     return partial(judged, {**ALARM, "alarm": name}, {}, closed=10, alarms=alarms, created=created)
 
@@ -79,7 +76,7 @@ def judging_of(
     },
 )
 def test_an_alarm_passes_fails_or_is_inconclusive(
-    judging: Callable[[], Finding], expected: Outcome, measured: float | None
+    judging: Judging, expected: Outcome, measured: float | None
 ) -> None:
     finding = judging()
     assert (outcome(finding), finding.measured) == (expected, measured)

@@ -1,16 +1,17 @@
 """Criteria of kind attestation: a person signs, or refuses."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from tests.sentences import Sentences, recorded, spoken
 from tests.support.cases import cases
-from tests.support.core import Finding, Label, SignOff, Verdict
+from tests.support.core import Label, SignOff, Verdict
 from tests.support.judging import (
     FAIL,
     START,
+    Judging,
     Outcome,
     a_step,
     findings_at,
@@ -27,7 +28,7 @@ SIGNED = {"C": SignOff("ada", START, "seen")}
 REFUSED = {"C": replace(SIGNED["C"], refused=True)}
 
 
-def attestation(signed: Mapping[str, SignOff]) -> Callable[[], Finding]:
+def attestation(signed: Mapping[str, SignOff]) -> Judging:
     """Return how to judge what was signed."""
     return partial(judged, ATTESTATION, {}, closed=10, signed=signed)
 

@@ -1,6 +1,6 @@
 """Criteria of kind burn_rate: a budget fails when both windows of a pair burn too fast."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -23,6 +23,7 @@ from tests.support.judging import (
     TOO_FEW,
     UNANSWERED,
     UNDECIDED,
+    Judging,
     Outcome,
     Values,
     a_step,
@@ -47,7 +48,7 @@ def counts(failed: Values, requests: float = 1_000) -> dict[str, Series]:
     return datapoints({"requests": total, "errors": failed}, every=EVERY)
 
 
-def budget(failed: Values, requests: float = 1_000, **fields: Any) -> Callable[[], Finding]:
+def budget(failed: Values, requests: float = 1_000, **fields: Any) -> Judging:
     """Return how to judge a budget of one in a thousand after these windows."""
     closed = len(failed) * EVERY
     return partial(judged, BURN | fields, counts(failed, requests), closed=closed)
@@ -171,7 +172,7 @@ A_THIN_DAY = budget([1] * IN_DAY, 2)
     },
 )
 def test_what_is_missing_for_a_pass(
-    judging: Callable[[], Finding], expected: Outcome, measured: float | None
+    judging: Judging, expected: Outcome, measured: float | None
 ) -> None:
     finding = judging()
     assert outcome(finding) == expected
@@ -212,7 +213,7 @@ def test_a_failed_query_is_no_budget() -> None:
         "of the pair that failed": (budget([7] * 72 + [0] * 12), 434 / 72, 6),
     },
 )
-def test_a_finding_measures(judging: Callable[[], Finding], measured: float, bound: float) -> None:
+def test_a_finding_measures(judging: Judging, measured: float, bound: float) -> None:
     finding = judging()
     assert finding.measured == pytest.approx(measured)
     assert finding.bound == bound

@@ -1,6 +1,6 @@
 """Criteria of kind latency_increase, window by window: the mean of the bake against a baseline."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.sentences import recorded, spoken
 from tests.support.cases import cases
-from tests.support.core import BaselineMeasurement, Finding, QueryStatus
+from tests.support.core import BaselineMeasurement, QueryStatus
 from tests.support.judging import (
     FAIL,
     NO_DATA,
@@ -17,6 +17,7 @@ from tests.support.judging import (
     TOO_FEW,
     UNANSWERED,
     UNDECIDED,
+    Judging,
     Outcome,
     Values,
     datapoints,
@@ -46,7 +47,7 @@ def latency(
     direct_samples: Values = (),
     answer: QueryStatus = QueryStatus.COMPLETE,
     bake: str = "1m",
-) -> Callable[[], Finding]:
+) -> Judging:
     """Return how to judge so high a latency of so many requests, on both paths, in five minutes."""
     series = datapoints(
         {
@@ -65,9 +66,7 @@ def latency(
     )
 
 
-def beside(
-    values: Values, samples: Values, direct: Values, direct_samples: Values
-) -> Callable[[], Finding]:
+def beside(values: Values, samples: Values, direct: Values, direct_samples: Values) -> Judging:
     """Return how to judge a latency beside its control."""
     return latency(values, samples, baseline=CONTROL, direct=direct, direct_samples=direct_samples)
 
@@ -113,9 +112,7 @@ def beside(
         "too few of the control": (beside([420], [300], [400], [20]), TOO_FEW, 0.05),
     },
 )  # fmt: skip
-def test_a_latency_increase(
-    judging: Callable[[], Finding], expected: Outcome, increase: float | None
-) -> None:
+def test_a_latency_increase(judging: Judging, expected: Outcome, increase: float | None) -> None:
     finding = judging()
     assert outcome(finding) == expected
     assert finding.measured == (None if increase is None else pytest.approx(increase, abs=1e-9))

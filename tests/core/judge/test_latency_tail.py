@@ -1,12 +1,12 @@
 """Requests slower than a limit: which series count them, and what a minute of them shows."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from tests.support.cases import cases
-from tests.support.core import Finding, query_plan
+from tests.support.core import query_plan
 from tests.support.judging import (
     BAD_DATA,
     FAIL,
@@ -14,6 +14,7 @@ from tests.support.judging import (
     NO_DATA,
     PASS,
     UNDECIDED,
+    Judging,
     Outcome,
     outcome,
 )
@@ -61,7 +62,7 @@ SAMPLES, SLOW = "latency:SampleCount", "latency:TC(500:)"
     },
 )  # fmt: skip
 def test_counts_of_slow_requests_are(
-    judging: Callable[[], Finding], expected: Outcome, share: float | None
+    judging: Judging, expected: Outcome, share: float | None
 ) -> None:
     finding = judging()
     assert outcome(finding) == expected

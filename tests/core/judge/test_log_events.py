@@ -1,6 +1,6 @@
 """Criteria of kind log_events: an event that must be absent or present, and its control."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -10,7 +10,6 @@ import pytest
 from tests.sentences import Sentences, recorded, spoken
 from tests.support.cases import cases
 from tests.support.core import (
-    Finding,
     Observation,
     Observed,
     QueryStatus,
@@ -31,6 +30,7 @@ from tests.support.judging import (
     START,
     UNANSWERED,
     UNDECIDED,
+    Judging,
     Outcome,
     Values,
     a_step,
@@ -66,7 +66,7 @@ def logged(
     answer: QueryStatus = QueryStatus.COMPLETE,
     *,
     closed: int = 10,
-) -> Callable[[], Finding]:
+) -> Judging:
     """Return how to judge what was logged."""
     return partial(judged, criterion, logs(events, control, answer), closed=closed)
 
@@ -99,7 +99,7 @@ def logged(
     },
 )  # fmt: skip
 def test_an_event_is_absent_or_present_while_logs_arrive(
-    judging: Callable[[], Finding], expected: Outcome
+    judging: Judging, expected: Outcome
 ) -> None:
     assert outcome(judging()) == expected
 

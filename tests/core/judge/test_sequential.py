@@ -1,6 +1,6 @@
 """The findings of the sequential judge after an hour of equal minutes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -20,6 +20,7 @@ from tests.support.judging import (
     TOO_FEW,
     UNANSWERED,
     UNDECIDED,
+    Judging,
     Outcome,
     findings_at,
     judged_minutes,
@@ -86,7 +87,7 @@ from tests.support.sequential_rollouts import (
     },
 )  # fmt: skip
 def test_an_hour_of(
-    judging: Callable[[], Finding],
+    judging: Judging,
     expected: Outcome,
     measured: float | None,
     bound: float,
@@ -105,9 +106,7 @@ def test_an_hour_of(
         "datapoints of a count": (hour("count", rejects(1), minutes=30), 30),
     },
 )
-def test_a_finding_counts_what_is_behind_an_hour(
-    judging: Callable[[], Finding], samples: int
-) -> None:
+def test_a_finding_counts_what_is_behind_an_hour(judging: Judging, samples: int) -> None:
     finding = judging()
     assert (finding.samples, judged_minutes(finding)) == (samples, (0, 60))
 
@@ -144,9 +143,7 @@ def test_a_canary_that_fell_silent_has_no_data(
     assert outcome(hour("rate", rate(requests, 0), minutes)()) == expected
 
 
-def judge_minutes(
-    name: str, minutes: Sequence[Minute], closed: int | None = None
-) -> Callable[[], Finding]:
+def judge_minutes(name: str, minutes: Sequence[Minute], closed: int | None = None) -> Judging:
     """Return how to judge minutes that differ."""
     step = a_sequential_step(a_sequential_policy(name, **AN_HOUR))
     return lambda: after(step, minutes, closed)[0]
@@ -170,7 +167,7 @@ WITHOUT_BASELINE = partial(
         "a latency without its baseline": (WITHOUT_BASELINE, NO_DATA),
     },
 )  # fmt: skip
-def test_nothing_is_concluded_from(judging: Callable[[], Finding], expected: Outcome) -> None:
+def test_nothing_is_concluded_from(judging: Judging, expected: Outcome) -> None:
     assert outcome(judging()) == expected
 
 
@@ -187,13 +184,13 @@ def test_a_query_that_failed_decides_nothing() -> None:
 P50_TO_P99 = {f"latency:{one}": 800.0 for one in ("p50", "p90", "p95", "p99")}
 
 
-def unitless(name: str, minute: Minute, **fields: Any) -> Callable[[], Finding]:
+def unitless(name: str, minute: Minute, **fields: Any) -> Judging:
     metrics = {"latency": {"namespace": "Shop", "name": "Latency", "statistic": "p95"}}
     policy = a_sequential_policy(name, **AN_HOUR, metrics=metrics, **{name: fields})
     return partial(an_hour_of, minute, policy)
 
 
-def peak_of(budget: str, peak: float) -> Callable[[], Finding]:
+def peak_of(budget: str, peak: float) -> Judging:
     """Return how to judge calm minutes after a peak of the evidence at 12:50, all of it sealed."""
     policy: Policy = a_sequential_policy("rate", **AN_HOUR, false_rollback=budget)
     fold = Fold(through=START + 3_600, peak=peak, peak_at=START + 3_000, carried="rate/objective")

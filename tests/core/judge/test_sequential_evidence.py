@@ -1,6 +1,6 @@
 """The fold over the minutes of a rollout: each folded once, in order, whenever it was sealed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
 
@@ -20,7 +20,7 @@ from tests.support.core import (
     Verdict,
     query_plan,
 )
-from tests.support.judging import MINUTE_S, SEAL_AGE, SETTLE, START, findings_at, sealed
+from tests.support.judging import MINUTE_S, SEAL_AGE, SETTLE, START, Judging, findings_at, sealed
 from tests.support.rollouts import MINUTE, NOON
 from tests.support.sequential_rollouts import (
     BUDGET,
@@ -222,7 +222,7 @@ def test_evidence_of_an_earlier_step_is_added_to() -> None:
 
 def regression(
     failing: Mapping[int, float], closed: int, sealed_until: int | None = None
-) -> Callable[[], Finding]:
+) -> Judging:
     """Return how to judge shares of failures by minute, of which some minutes are sealed."""
 
     def judging() -> Finding:

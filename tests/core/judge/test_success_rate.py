@@ -1,6 +1,6 @@
 """Criteria of kind success_rate, window by window: breaches in a row fail, silence never passes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.sentences import recorded, spoken
 from tests.support.cases import cases
-from tests.support.core import Finding, QueryStatus
+from tests.support.core import QueryStatus
 from tests.support.judging import (
     BAD_DATA,
     FAIL,
@@ -17,6 +17,7 @@ from tests.support.judging import (
     TOO_FEW,
     UNANSWERED,
     UNDECIDED,
+    Judging,
     Outcome,
     Values,
     datapoints,
@@ -40,7 +41,7 @@ def rate(
     answer: QueryStatus = QueryStatus.COMPLETE,
     begin: int = 0,
     **changes: Any,
-) -> Callable[[], Finding]:
+) -> Judging:
     """Return how to judge so many requests and failures in each five minutes."""
     series = datapoints(
         {"requests": requests, "errors": errors, "timeouts": timeouts},
@@ -87,7 +88,7 @@ def rate(
         "before the first window has closed": (rate([], []), UNDECIDED),
     },
 )  # fmt: skip
-def test_a_success_rate(judging: Callable[[], Finding], expected: Outcome) -> None:
+def test_a_success_rate(judging: Judging, expected: Outcome) -> None:
     assert outcome(judging()) == expected
 
 

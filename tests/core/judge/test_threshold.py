@@ -1,6 +1,5 @@
 """Criteria of kind threshold, window by window: a value, a count or a share against a bound."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -8,7 +7,7 @@ import pytest
 
 from tests.sentences import recorded, spoken
 from tests.support.cases import cases
-from tests.support.core import Finding, QueryStatus, Verdict
+from tests.support.core import QueryStatus, Verdict
 from tests.support.judging import (
     BAD_DATA,
     FAIL,
@@ -17,6 +16,7 @@ from tests.support.judging import (
     TOO_FEW,
     UNANSWERED,
     UNDECIDED,
+    Judging,
     Outcome,
     Values,
     datapoints,
@@ -44,7 +44,7 @@ SHARE: dict[str, Any] = {
 }  # fmt: skip
 
 
-def p95(values: Values, samples: Values, **changes: Any) -> Callable[[], Finding]:
+def p95(values: Values, samples: Values, **changes: Any) -> Judging:
     """Return how to judge so high a latency of so many requests in each minute."""
     series = datapoints({"latency": values, "latency:SampleCount": samples})
     return partial(judged, P95 | changes, series, closed=len(values))
@@ -57,7 +57,7 @@ def count(
     live: int | None = None,
     answer: QueryStatus = COMPLETE,
     **changes: Any,
-) -> Callable[[], Finding]:
+) -> Judging:
     """Return how to judge so many errors in each window, each from one datapoint."""
     criterion = COUNT | changes
     metric = criterion["metric"]
@@ -69,7 +69,7 @@ def count(
     return partial(judged, criterion, series, closed=closed, live=live)
 
 
-def share(errors: Values, requests: Values, **changes: Any) -> Callable[[], Finding]:
+def share(errors: Values, requests: Values, **changes: Any) -> Judging:
     """Return how to judge so many errors of so many requests in each minute."""
     series = datapoints({"errors": errors, "errors:SampleCount": requests, "requests": requests})
     return partial(judged, SHARE | changes, series, closed=len(requests))
@@ -126,7 +126,7 @@ AT_LEAST_1: dict[str, Any] = {"metric": "timeouts", "max": None, "min": 1}
         "a share of nothing": (share([None], [0]), NO_DATA),
     },
 )  # fmt: skip
-def test_a_threshold(judging: Callable[[], Finding], expected: Outcome) -> None:
+def test_a_threshold(judging: Judging, expected: Outcome) -> None:
     assert outcome(judging()) == expected
 
 

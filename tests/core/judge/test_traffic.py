@@ -1,18 +1,18 @@
 """Criteria of kind traffic: requests arrive, and silence fails where a control shows it is odd."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from tests.sentences import Sentences, recorded, spoken
 from tests.support.cases import cases
-from tests.support.core import Finding, QueryStatus
+from tests.support.core import QueryStatus
 from tests.support.judging import (
     FAIL,
     NO_DATA,
     PASS,
     UNANSWERED,
     UNDECIDED,
+    Judging,
     Outcome,
     Values,
     datapoints,
@@ -32,7 +32,7 @@ def traffic(
     weight: int = 10,
     answer: QueryStatus = QueryStatus.COMPLETE,
     **changes: Any,
-) -> Callable[[], Finding]:
+) -> Judging:
     """Return how to judge so many requests in each minute, and so many of the stable path."""
     metrics: dict[str, Values] = {"requests": requests}
     if control is not None:
@@ -72,7 +72,7 @@ ERROR, PARTIAL = QueryStatus.ERROR, QueryStatus.PARTIAL
         "before the first minute has closed": (traffic([]), UNDECIDED, 0),
     },
 )  # fmt: skip
-def test_traffic(judging: Callable[[], Finding], expected: Outcome, arrived: int) -> None:
+def test_traffic(judging: Judging, expected: Outcome, arrived: int) -> None:
     finding = judging()
     assert outcome(finding) == expected
     assert (finding.measured, finding.samples) == (arrived, arrived)

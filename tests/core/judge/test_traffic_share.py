@@ -1,6 +1,5 @@
 """Criteria of kind share: the share of canary requests is in the range of the weight, or not."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -8,7 +7,7 @@ import pytest
 
 from tests.sentences import Sentences, recorded, spoken
 from tests.support.cases import cases
-from tests.support.core import Finding, QueryStatus
+from tests.support.core import QueryStatus
 from tests.support.judging import (
     BAD_DATA,
     NO_DATA,
@@ -16,6 +15,7 @@ from tests.support.judging import (
     TOO_FEW,
     UNANSWERED,
     UNDECIDED,
+    Judging,
     Outcome,
     Values,
     datapoints,
@@ -29,13 +29,13 @@ SHARE = {"kind": "share", "metric": "requests", "control": "stable"}
 
 def counted(
     canary: Values, stable: Values, answer: QueryStatus = QueryStatus.COMPLETE, **step: Any
-) -> Callable[[], Finding]:
+) -> Judging:
     """Return how to judge so many requests in each minute on both paths."""
     series = datapoints({"requests": canary, "stable": stable}, answers={"stable": answer})
     return partial(judged, SHARE, series, **{"closed": len(canary), **step})
 
 
-def each_minute(canary: float | None, stable: float | None, **step: Any) -> Callable[[], Finding]:
+def each_minute(canary: float | None, stable: float | None, **step: Any) -> Judging:
     """Return how to judge ten equal minutes."""
     return counted([canary] * 10, [stable] * 10, **step)
 
@@ -63,7 +63,7 @@ UNREAD = counted([10], [90], answer=QueryStatus.ERROR)
     },
 )
 def test_a_share_passes_within_its_band_and_never_fails(
-    judging: Callable[[], Finding], expected: Outcome
+    judging: Judging, expected: Outcome
 ) -> None:
     assert outcome(judging()) == expected
 
