@@ -24,6 +24,7 @@ SOURCES: Final[Mapping[str, str]] = {
     "blindness": "tests.core.transitions.test_blind",
     "blocks": "tests.core.transitions.test_block",
     "commands": "tests.core.test_commands",
+    "damage": "tests.core.test_codec",
     "freezes": "tests.core.policy.test_freeze",
     "hooks": "tests.core.transitions.test_hooks",
     "mistakes": "tests.core.policy.test_mistakes",
