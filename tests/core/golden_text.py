@@ -27,6 +27,7 @@ SOURCES: Final[Mapping[str, str]] = {
     "damage": "tests.core.test_codec",
     "freezes": "tests.core.policy.test_freeze",
     "hooks": "tests.core.transitions.test_hooks",
+    "missing_kinds": "tests.core.policy.test_missing_kinds",
     "mistakes": "tests.core.policy.test_mistakes",
     "late_raises": "tests.core.transitions.test_paused_raise",
     "rollbacks": "tests.core.transitions.test_rollback",

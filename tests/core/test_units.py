@@ -1,5 +1,6 @@
 """Durations and percents: what is read, what is refused, and that writing reads back."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -35,7 +36,7 @@ def test_a_duration_is_a_number_and_a_unit(text: str, seconds: int) -> None:
     ["", "5", 5, None, True, "5 m", "5min", "m5", "-5m", "1.5h", "1h30m", "5M", "\u0665m", "5m\n"],
 )
 def test_anything_else_is_no_duration(text: object) -> None:
-    with pytest.raises(ValueError, match="expected a number and a unit, like 90s"):
+    with pytest.raises(ValueError, match=re.escape(quote_value(text))):
         parse_duration(text)
 
 
@@ -69,7 +70,7 @@ def test_a_percent_is_a_fraction(text: str, fraction: float) -> None:
     "text", ["", "99.9", 99.9, 0.999, True, None, "-5%", "5%%", "5\n%", "%", ".5%", "5.%", "1e2%"]
 )
 def test_a_percent_without_its_sign_is_refused(text: object) -> None:
-    with pytest.raises(ValueError, match=r"expected a percent with its sign, like 99\.9%"):
+    with pytest.raises(ValueError, match=re.escape(quote_value(text))):
         parse_percent(text)
 
 
@@ -95,13 +96,13 @@ def test_a_range_includes_both_ends() -> None:
         timedelta(hours=2),
     ]
     for outside in ("59m", "7201s"):
-        with pytest.raises(ValueError, match=f"must be from 1h to 2h, not {outside}"):
+        with pytest.raises(ValueError, match=r"1h .* 2h"):
             hours.read(outside)
 
 
 def test_a_percent_above_its_limit_is_refused() -> None:
     assert PercentUpTo("100%").read("100%") == 1.0
-    with pytest.raises(ValueError, match=r"must be at most 100%, not 100\.1%"):
+    with pytest.raises(ValueError, match=r"100\.1%"):
         PercentUpTo("100%").read("100.1%")
 
 
