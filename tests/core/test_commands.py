@@ -12,14 +12,13 @@ from tests.support.core import (
     ALLOWED_PHASES,
     Alert,
     DriftResolution,
+    Measured,
     Page,
     Phase,
     Reason,
     Rollout,
-    Series,
     Shift,
-    TargetReading,
-    UnreadableTarget,
+    Target,
     UsageError,
     Verb,
     start_rollout,
@@ -134,7 +133,7 @@ def test_a_record_of_set_weight_contains_the_weight() -> None:
 
 
 @pytest.mark.parametrize("measured", [OUTAGE, NO_DATA, TOO_FEW_REQUESTS, HEALTHY, {}])
-def test_resume_needs_no_pass(measured: Mapping[str, Series]) -> None:
+def test_resume_needs_no_pass(measured: Measured) -> None:
     after = decide_command(
         a_paused_rollout(Reason.PAUSED_BY_HAND, tallies={}), Verb.RESUME, a_reading(10), measured
     ).rollout
@@ -159,7 +158,7 @@ NEEDS_APPROVAL = a_policy(
     "drift that was put back": (a_paused_rollout(Reason.DRIFTED), HEALTHY, 20, "not judged yet"),
 })  # fmt: skip
 def test_promote_needs_no_pass_and_the_label_says_what_was_measured(
-    before: Rollout, measured: Mapping[str, Series], minute: float, label: str
+    before: Rollout, measured: Measured, minute: float, label: str
 ) -> None:
     before = replace(before, tallies={})
     target = a_reading(10, token="token-5")
@@ -184,7 +183,7 @@ def test_promote_needs_no_pass_and_the_label_says_what_was_measured(
     "paused": a_paused_rollout(Reason.PAUSED_BY_HAND, 100, tallies={}),
 })  # fmt: skip
 def test_the_last_step_is_promoted_to_a_success_that_claims_no_more_than_was_measured(
-    before: Rollout, measured: Mapping[str, Series], minute: float, label: str
+    before: Rollout, measured: Measured, minute: float, label: str
 ) -> None:
     before = replace(before, label="not refuted", policy=FROZEN)
     decision = decide_command(
@@ -213,9 +212,7 @@ AWAITING = replace(AT_10, policy=NEEDS_APPROVAL)
     "before it": (replace(FIRST_RAISE, policy=NEEDS_APPROVAL), a_reading(10, UPDATE_IN_PROGRESS)),
     "in a pause": (a_paused_rollout(Reason.DRIFTED, policy=NEEDS_APPROVAL), a_reading(30)),
 })  # fmt: skip
-def test_a_step_is_approved_ahead_and_nothing_else_changes(
-    before: Rollout, target: TargetReading | UnreadableTarget
-) -> None:
+def test_a_step_is_approved_ahead_and_nothing_else_changes(before: Rollout, target: Target) -> None:
     decision = decide_command(before, Verb.APPROVE, target, reason="the board said yes")
     after = decision.rollout
     assert (after.approved, after.phase, after.reason) == (1, before.phase, before.reason)
@@ -333,7 +330,7 @@ def test_a_verb_that_reads_no_metrics_does_not_end_a_blindness_of_them(verb: Ver
     "a resume that has measured": (Verb.RESUME, HEALTHY),
     "a rollback, after which nothing is guarded": (Verb.ROLLBACK, {}),
 })  # fmt: skip
-def test_a_blindness_ends_with(verb: Verb, measured: Mapping[str, Series]) -> None:
+def test_a_blindness_ends_with(verb: Verb, measured: Measured) -> None:
     blind = a_paused_rollout(Reason.PAUSED_BY_HAND, blind_since=NOON)
     assert decide_command(blind, verb, a_reading(10), measured).rollout.blind_since is None
 
@@ -489,11 +486,7 @@ REFUSALS = {
 
 @cases("before, verb, target, measured, options", REFUSALS)
 def test_a_command_changes_nothing_where(
-    before: Rollout,
-    verb: Verb,
-    target: TargetReading | UnreadableTarget,
-    measured: Mapping[str, Series],
-    options: Mapping[str, Any],
+    before: Rollout, verb: Verb, target: Target, measured: Measured, options: Mapping[str, Any]
 ) -> None:
     error = refusal(before, verb, target, measured, **options)
     assert error.context == {"rollout": "checkout#1"}

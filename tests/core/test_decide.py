@@ -12,14 +12,13 @@ from tests.support.core import (
     Alert,
     Decision,
     Intent,
+    Measured,
     Phase,
     Policy,
     Reason,
     Rollout,
-    Series,
     Shift,
-    TargetReading,
-    UnreadableTarget,
+    Target,
     Verb,
     Verdict,
 )
@@ -127,12 +126,7 @@ FULL = "full"
         (RAISING, UNREADABLE_FOR_GOOD, 1, PROGRESSING, Reason.TARGET_UNREADABLE, None),
 })  # fmt: skip
 def test_a_pending_raise(
-    rollout: Rollout,
-    target: TargetReading | UnreadableTarget,
-    minute: float,
-    phase: Phase,
-    reason: Reason,
-    move: object,
+    rollout: Rollout, target: Target, minute: float, phase: Phase, reason: Reason, move: object
 ) -> None:
     decision = decide_tick(rollout, target, minute, NO_DATA)
     after = decision.rollout
@@ -198,12 +192,7 @@ def test_a_pending_raise(
         (UNREADABLE, 32, HEALTHY, PAUSED, Reason.INCONCLUSIVE, None),
 })  # fmt: skip
 def test_a_step_that_bakes(
-    target: TargetReading | UnreadableTarget,
-    minute: float,
-    measured: Mapping[str, Series],
-    phase: Phase,
-    reason: Reason,
-    move: object,
+    target: Target, minute: float, measured: Measured, phase: Phase, reason: Reason, move: object
 ) -> None:
     decision = decide_tick(AT_10, target, minute, measured)
     after = decision.rollout
@@ -257,12 +246,7 @@ def test_a_step_that_bakes(
         (AFTER_SUCCESS, UNREADABLE_FOR_GOOD, 60, SUCCEEDED, Reason.COMPLETED, None),
 })  # fmt: skip
 def test_a_rollout_that_does_not_advance(
-    rollout: Rollout,
-    target: TargetReading | UnreadableTarget,
-    minute: float,
-    phase: Phase,
-    reason: Reason,
-    move: object,
+    rollout: Rollout, target: Target, minute: float, phase: Phase, reason: Reason, move: object
 ) -> None:
     decision = decide_tick(rollout, target, minute)
     after = decision.rollout
@@ -286,12 +270,10 @@ def test_a_hold_ends_as_the_policy_says(
     assert (after.phase, after.reason, decision.move) == (phase, reason, move)
 
 
-@pytest.mark.parametrize(
-    "target", [UNREADABLE, a_reading(10, UPDATE_IN_PROGRESS)], ids=["unreadable", "moving"]
-)
+@cases("target", {"unreadable": UNREADABLE, "moving": a_reading(10, UPDATE_IN_PROGRESS)})
 @pytest.mark.parametrize("on_inconclusive", ["pause", "rollback", "advance"])
 def test_a_gate_that_passed_waits_for_its_target_and_never_ends_as_an_inconclusive_one(
-    target: TargetReading | UnreadableTarget, on_inconclusive: str
+    target: Target, on_inconclusive: str
 ) -> None:
     rollout = replace(AT_10, policy=a_policy(on_inconclusive=on_inconclusive))
     held, ended = decide_tick(rollout, target, 31.9), decide_tick(rollout, target, 32)
@@ -309,7 +291,7 @@ NOT_RAISED: Mapping[str, Any] = {
 
 @cases("targets, reason", NOT_RAISED)
 def test_a_weight_that_was_adopted_is_not_taken_back_by_the_limits_of_a_raise(
-    targets: list[TargetReading | UnreadableTarget], reason: Reason
+    targets: list[Target], reason: Reason
 ) -> None:
     first = decide_tick(an_adopted_rollout(100), targets[0], 1).rollout
     decision = decide_tick(first, targets[1], 12)
@@ -327,7 +309,7 @@ PERHAPS_UNCHANGED = replace(UNFINISHED, step=2, intent=Intent(100, 100, "token-1
     "an update that failed": (a_reading(100, UPDATE_FAILED), 1, Reason.SHIFT_FAILED),
 })  # fmt: skip
 def test_where_no_weight_was_raised_a_limit_pauses_and_lowers_nothing(
-    target: TargetReading | UnreadableTarget, minute: float, reason: Reason
+    target: Target, minute: float, reason: Reason
 ) -> None:
     decision = decide_tick(PERHAPS_UNCHANGED, target, minute, NO_DATA)
     assert (decision.rollout.phase, decision.rollout.reason, decision.move) == (
@@ -380,12 +362,8 @@ def test_every_step_has_the_whole_time_for_its_raise() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "target", [UNREADABLE, a_reading(10, UPDATE_IN_PROGRESS)], ids=["unreadable", "moving"]
-)
-def test_an_unproven_advance_raises_no_target_that_does_not_stand(
-    target: TargetReading | UnreadableTarget,
-) -> None:
+@cases("target", {"unreadable": UNREADABLE, "moving": a_reading(10, UPDATE_IN_PROGRESS)})
+def test_an_unproven_advance_raises_no_target_that_does_not_stand(target: Target) -> None:
     policy = a_policy(on_inconclusive="advance")
     decision = decide_tick(replace(AT_10, policy=policy), target, 32, TOO_FEW_REQUESTS)
     assert (decision.rollout.phase, decision.move) == (PAUSED, None)
@@ -399,7 +377,7 @@ def test_an_unproven_advance_raises_no_target_that_does_not_stand(
     "what may be 100 % is up": ("rollback", FULL, ROLLING_BACK, LOWER),
     "what may be 100 %, pause": ("pause", FULL, PAUSED, None),
 })  # fmt: skip
-@pytest.mark.parametrize("rollout", [AT_10, ON_HOLD], ids=["baking", "paused"])
+@cases("rollout", {"baking": AT_10, "paused": ON_HOLD})
 def test_drift_up_ends_as_the_policy_says(
     rollout: Rollout, on_drift_up: str, weight: int | str | None, phase: Phase, move: object
 ) -> None:
@@ -410,7 +388,7 @@ def test_drift_up_ends_as_the_policy_says(
     assert decision.alert is Alert.DRIFT
 
 
-@pytest.mark.parametrize("rollout", [AT_10, ON_HOLD], ids=["baking", "paused"])
+@cases("rollout", {"baking": AT_10, "paused": ON_HOLD})
 def test_a_rollout_whose_gate_fails_at_zero_is_put_down_to_the_gate(rollout: Rollout) -> None:
     after = decide_tick(rollout, a_reading(0), 20, FAILING).rollout
     assert (after.phase, after.reason) == (ROLLED_BACK, Reason.GATE_FAILED)
@@ -435,17 +413,16 @@ def test_a_drifted_weight_is_judged_from_then_on() -> None:
     assert decide_tick(paused, a_reading(30), 8, FAILING).rollout.reason is Reason.GATE_FAILED
 
 
-@pytest.mark.parametrize(
-    "rollout",
-    [RAISING, AT_10, ON_HOLD, DURING_ROLLBACK, AFTER_ROLLBACK, AFTER_SUCCESS],
-    ids=["raising", "baking", "paused", "rolling back", "rolled back", "succeeded"],
-)
-@pytest.mark.parametrize(
-    "target", [a_reading(100), UNREADABLE, UNREADABLE_FOR_GOOD], ids=["readable", "gone", "broken"]
-)
-def test_an_operator_rolls_back_in_every_phase(
-    rollout: Rollout, target: TargetReading | UnreadableTarget
-) -> None:
+@cases("rollout", {
+    "raising": RAISING,
+    "baking": AT_10,
+    "paused": ON_HOLD,
+    "rolling back": DURING_ROLLBACK,
+    "rolled back": AFTER_ROLLBACK,
+    "succeeded": AFTER_SUCCESS,
+})  # fmt: skip
+@cases("target", {"readable": a_reading(100), "gone": UNREADABLE, "broken": UNREADABLE_FOR_GOOD})
+def test_an_operator_rolls_back_in_every_phase(rollout: Rollout, target: Target) -> None:
     decision = decide_command(rollout, Verb.ROLLBACK, target, reason="the shop is down", minute=1)
     assert (decision.rollout.phase, decision.move) == (ROLLING_BACK, LOWER_BY_OPERATOR)
     after, entry = decision.rollout, decision.record
@@ -526,7 +503,7 @@ def test_every_transition_is_recorded_and_staying_is_not() -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_record_holds_what_the_decision_saw(
-    rollout: Rollout, minute: float, measured: Mapping[str, Series], kind: str
+    rollout: Rollout, minute: float, measured: Measured, kind: str
 ) -> None:
     record = decide_tick(rollout, a_reading(rollout.weight), minute, measured).record
     assert record is not None

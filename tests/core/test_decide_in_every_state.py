@@ -25,13 +25,14 @@ from tests.support.core import (
     LateRaise,
     LostSave,
     Lower,
+    Measured,
     Observation,
     Observed,
     Phase,
     Reason,
     Rollout,
-    Series,
     Shift,
+    Target,
     TargetReading,
     UnreadableTarget,
     UpdateStatus,
@@ -183,7 +184,7 @@ class Case:
         return self.decision.rollout
 
     @property
-    def target(self) -> TargetReading | UnreadableTarget:
+    def target(self) -> Target:
         return self.event.observation.target
 
     @property
@@ -452,10 +453,10 @@ def test_no_late_raise_breaks_a_rule(
 
 def doctored(
     before: Rollout,
-    event: Event | TargetReading | UnreadableTarget,
+    event: Event | Target,
     minute: float = 15,
     *,
-    measured: Mapping[str, Series] = HEALTHY,
+    measured: Measured = HEALTHY,
     state: Mapping[str, Any] | None = None,
     **effects: Any,
 ) -> Case:

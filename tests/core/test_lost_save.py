@@ -13,8 +13,7 @@ from tests.support.core import (
     Reason,
     Rollout,
     Severity,
-    TargetReading,
-    UnreadableTarget,
+    Target,
     decide,
 )
 from tests.support.rollouts import MINUTE, NOON, a_reading
@@ -44,7 +43,7 @@ LONG_AFTER = NOON + timedelta(hours=1)
     "its own weight, the rollback still goes on": (DURING_ROLLBACK, a_reading(10), True, None),
 })  # fmt: skip
 def test_after_a_rollback_meanwhile_a_late_raise_is_lowered_and_another_weight_is_left(
-    stored: Rollout, target: TargetReading | UnreadableTarget, lowers: bool, kind: str | None
+    stored: Rollout, target: Target, lowers: bool, kind: str | None
 ) -> None:
     """An hour later the watch is over, and another rollout may own the target."""
     stored = replace(stored, unconfirmed=True, reminded=LONG_AFTER)
@@ -63,7 +62,7 @@ def test_a_weight_that_came_back_is_announced() -> None:
     "unreadable": (UNREADABLE, None),
 })  # fmt: skip
 def test_a_rollback_goes_before_a_pause_that_another_run_saved_meanwhile(
-    target: TargetReading | UnreadableTarget, live: int | None
+    target: Target, live: int | None
 ) -> None:
     """Traffic is down already: the stored state says so, with the reason and the findings."""
     now = NOON + 8 * MINUTE

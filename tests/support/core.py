@@ -1,71 +1,119 @@
 """The core, as its tests see it: a module of `controller.core` that moves is followed here alone.
 
-Tests of `tests/core` import what they need of the engine from here. The judge is asked as `decide`
-asks it: a rollout and an observation make evidence (`evidence_of`), and evidence makes findings
-(`judge`). What was folded before is in the rollout; `seal_if_due` folds more.
+Tests of `tests/core` import what they need of the engine from here. Some test one unit with a
+vocabulary of its own, and import that unit besides:
+
+- `test_units.py`: durations, percents and numbers as text (`core.units`)
+- `test_outbox.py`: the queue of messages (`core.outbox`)
+- `test_history.py`: entries as JSON data (`core.history`)
+- `test_codec.py`: every dataclass that a stored rollout contains
+- `policy/`: the models of the parts of a policy (`core.policy`)
 """
 
-from controller.core.commands import Command, Verb
-from controller.core.decide import Commanded, Observed, decide
-from controller.core.decision import Alert, Decision, Severity
-from controller.core.judge.criteria_table import rows, table
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from controller.adapters.stores import codec
+from controller.core.commands import ALLOWED_PHASES, Command, DriftResolution, Verb
+from controller.core.decide import (
+    Commanded,
+    Event,
+    LateRaise,
+    LostSave,
+    Observed,
+    decide,
+    with_refused_rollback,
+)
+from controller.core.decision import Alert, Decision, Lower, Notice, Record, Severity, Shift
+from controller.core.history import Entry, append, broken_link, observation_data
 from controller.core.judge.evidence import BaselineMeasurement, SignOff, StepInterval, Tally
 from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.judge.gate import judge, query_plan
-from controller.core.judge.tick_evidence import (
-    evidence_of,
-    restore_series,
-    seal_if_due,
-    trim_series,
-)
+from controller.core.judge.gate import query_plan
+from controller.core.judge.tick_evidence import evidence_of, trim_series
+from controller.core.message import Message, Page
 from controller.core.observation import (
     AlarmReading,
     AlarmState,
+    Consent,
+    HookAnswer,
     Observation,
     QueryStatus,
     Series,
     TargetReading,
     UnreadableTarget,
+    UpdateStatus,
 )
 from controller.core.policy import Policy
-from controller.core.rollout import Intent, Phase, Reason, Rollout
-from controller.core.stats.combined_tests import Fold
+from controller.policy_file.check.parse import PolicyProblems, parse
+from controller.operations.replay.replay import Replay, replay
+from controller.core.rollout import FINAL_PHASES, SCHEMA, Intent, Phase, Reason, Rollout
+from controller.core.transitions import is_raise_frozen, start_rollout
+from controller.errors import StoreError, UsageError
+
+Target: TypeAlias = TargetReading | UnreadableTarget
+Measured: TypeAlias = Mapping[str, Series]
 
 __all__ = [
+    "ALLOWED_PHASES",
+    "FINAL_PHASES",
+    "SCHEMA",
     "AlarmReading",
     "AlarmState",
     "Alert",
     "BaselineMeasurement",
     "Command",
     "Commanded",
+    "Consent",
     "Decision",
+    "DriftResolution",
+    "Entry",
+    "Event",
     "Finding",
-    "Fold",
+    "HookAnswer",
     "Intent",
     "Label",
+    "LateRaise",
+    "LostSave",
+    "Lower",
+    "Measured",
+    "Message",
+    "Notice",
     "Observation",
     "Observed",
+    "Page",
     "Phase",
     "Policy",
+    "PolicyProblems",
     "QueryStatus",
     "Reason",
+    "Record",
+    "Replay",
     "Rollout",
     "Series",
     "Severity",
+    "Shift",
     "SignOff",
     "StepInterval",
+    "StoreError",
     "Tally",
+    "Target",
     "TargetReading",
     "UnreadableTarget",
+    "UpdateStatus",
+    "UsageError",
     "Verb",
     "Verdict",
+    "append",
+    "broken_link",
+    "codec",
     "decide",
     "evidence_of",
-    "judge",
+    "is_raise_frozen",
+    "observation_data",
+    "parse",
     "query_plan",
-    "restore_series",
-    "rows",
-    "seal_if_due",
-    "table",
+    "replay",
+    "start_rollout",
     "trim_series",
+    "with_refused_rollback",
 ]

@@ -19,8 +19,7 @@ from tests.support.core import (
     Replay,
     Rollout,
     Series,
-    TargetReading,
-    UnreadableTarget,
+    Target,
     append,
     decide,
     observation_data,
@@ -63,9 +62,7 @@ class RecordedRun:
         self.rollout = after
         return decision
 
-    def observe(
-        self, target: TargetReading | UnreadableTarget, after: timedelta = MINUTE
-    ) -> Observation:
+    def observe(self, target: Target, after: timedelta = MINUTE) -> Observation:
         """Let time pass, and return the observation."""
         self.now += after
         needed = query_plan(self.rollout, self.now)
@@ -88,11 +85,11 @@ class RecordedRun:
         """Decide on `event`, and record the decision."""
         return self.record(self.decide(event), event.observation)
 
-    def tick(self, target: TargetReading | UnreadableTarget, after: timedelta = MINUTE) -> Decision:
+    def tick(self, target: Target, after: timedelta = MINUTE) -> Decision:
         """Observe, decide and record."""
         return self.apply(Observed(self.observe(target, after)))
 
-    def command(self, command: Command, target: TargetReading | UnreadableTarget) -> Decision:
+    def command(self, command: Command, target: Target) -> Decision:
         """Apply the command of an operator."""
         observation = self.observe(target)
         if command.verb not in GATED_VERBS:

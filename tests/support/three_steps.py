@@ -1,6 +1,5 @@
 """A rollout of three steps in every state, and one decision about it."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +10,7 @@ from tests.support.core import (
     DriftResolution,
     Intent,
     Lower,
+    Measured,
     Observation,
     Observed,
     Phase,
@@ -18,9 +18,8 @@ from tests.support.core import (
     QueryStatus,
     Reason,
     Rollout,
-    Series,
     Tally,
-    TargetReading,
+    Target,
     UnreadableTarget,
     UpdateStatus,
     Verb,
@@ -76,9 +75,7 @@ AFTER_SUCCESS = at_weight(
 )
 
 
-def series(
-    requests: float | None, errors: float | None, answer: QueryStatus
-) -> Mapping[str, Series]:
+def series(requests: float | None, errors: float | None, answer: QueryStatus) -> Measured:
     """Return two hours of equal minutes, from 11:00 on."""
     begin = NOON - 60 * MINUTE
     return {
@@ -96,11 +93,7 @@ TOO_FEW_REQUESTS = series(1, 0, QueryStatus.COMPLETE)
 
 
 def decide_tick(
-    rollout: Rollout,
-    target: TargetReading | UnreadableTarget,
-    minute: float,
-    measured: Mapping[str, Series] = HEALTHY,
-    owns: bool = True,
+    rollout: Rollout, target: Target, minute: float, measured: Measured = HEALTHY, owns: bool = True
 ) -> Decision:
     """Return the decision of a tick `minute` minutes after noon."""
     return decide(rollout, Observed(Observation(target, measured, owns)), NOON + minute * MINUTE)
@@ -114,8 +107,8 @@ TALLIES = {"works": Tally(windows=5, samples=500)}
 def decide_command(
     rollout: Rollout,
     verb: Verb,
-    target: TargetReading | UnreadableTarget,
-    measured: Mapping[str, Series] | None = None,
+    target: Target,
+    measured: Measured | None = None,
     *,
     reason: str = "",
     way: DriftResolution = "",

@@ -12,14 +12,15 @@ from tests.support.core import (
     AlarmReading,
     AlarmState,
     Decision,
+    Measured,
     Observation,
     Observed,
     QueryStatus,
     Rollout,
     Series,
     Severity,
+    Target,
     TargetReading,
-    UnreadableTarget,
     decide,
 )
 from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading
@@ -54,10 +55,7 @@ BAKING = replace(
 
 
 def tick_and_warn(
-    rollout: Rollout,
-    target: TargetReading | UnreadableTarget,
-    measured: Mapping[str, Series],
-    minutes: range,
+    rollout: Rollout, target: Target, measured: Measured, minutes: range
 ) -> tuple[Rollout, list[int]]:
     """Return the rollout after ticks at `minutes` after noon, and at which of them it warned."""
     warned_at = []
@@ -76,16 +74,14 @@ def test_a_log_that_cannot_be_read_is_no_blindness() -> None:
 
 @cases("target, measured", BLIND)
 def test_blindness_is_reported_after_a_quarter_of_an_hour_and_then_once_a_day(
-    target: TargetReading | UnreadableTarget, measured: Mapping[str, Series]
+    target: Target, measured: Measured
 ) -> None:
     _, minutes = tick_and_warn(BAKING, target, measured, range(5, 3_000))
     assert minutes == [20, 20 + 24 * 60, 20 + 48 * 60]
 
 
 @cases("target, measured", BLIND)
-def test_blindness_that_ended_is_forgotten(
-    target: TargetReading | UnreadableTarget, measured: Mapping[str, Series]
-) -> None:
+def test_blindness_that_ended_is_forgotten(target: Target, measured: Measured) -> None:
     rollout, _ = tick_and_warn(BAKING, target, measured, range(5, 30))
     seeing = decide_tick(rollout, a_reading(100), 30).rollout
     assert seeing.blind_since is None
@@ -93,14 +89,12 @@ def test_blindness_that_ended_is_forgotten(
     assert minutes == [46]
 
 
-@pytest.mark.parametrize(
-    ("target", "measured"),
-    [(a_reading(100), NO_DATA), (a_reading(100), PARTIAL), (a_reading(100), {})],
-    ids=["silence", "an answer in part", "nothing asked"],
-)
-def test_what_is_seen_is_not_called_blindness(
-    target: TargetReading, measured: Mapping[str, Series]
-) -> None:
+@cases("target, measured", {
+    "silence": (a_reading(100), NO_DATA),
+    "an answer in part": (a_reading(100), PARTIAL),
+    "nothing asked": (a_reading(100), {}),
+})  # fmt: skip
+def test_what_is_seen_is_not_called_blindness(target: TargetReading, measured: Measured) -> None:
     assert tick_and_warn(BAKING, target, measured, range(5, 60))[1] == []
 
 
@@ -128,7 +122,7 @@ THROTTLED = Series(answer=QueryStatus.ERROR, message="throttled")
 
 NO_REASON = {key: Series({}, QueryStatus.ERROR) for key in OUTAGE}
 # By claim: the series and alarms that are read, and whether that is blindness, with which reason.
-SOURCES: Mapping[str, tuple[Mapping[str, Series], Mapping[str, AlarmReading], str | None]] = {
+SOURCES: Mapping[str, tuple[Measured, Mapping[str, AlarmReading], str | None]] = {
     "metrics": (OUTAGE, {}, "Throttling"),
     "metrics, without a reason": (NO_REASON, {}, ""),
     "alarms": ({}, {"red": UNREAD}, "AccessDenied"),
@@ -142,7 +136,7 @@ SOURCES: Mapping[str, tuple[Mapping[str, Series], Mapping[str, AlarmReading], st
 }  # fmt: skip
 
 
-def at_20(series: Mapping[str, Series], alarms: Mapping[str, AlarmReading]) -> Decision:
+def at_20(series: Measured, alarms: Mapping[str, AlarmReading]) -> Decision:
     """Return the decision of a tick that has been blind for 20 minutes, if these are unread."""
     observation = Observation(a_reading(100), series, alarms=alarms)
     return decide(BLIND_SINCE_NOON, Observed(observation), NOON + 20 * MINUTE)
@@ -150,7 +144,7 @@ def at_20(series: Mapping[str, Series], alarms: Mapping[str, AlarmReading]) -> D
 
 @cases("series, alarms, reason", SOURCES)
 def test_without_metrics_logs_and_alarms_are_all_there_is_to_see(
-    series: Mapping[str, Series], alarms: Mapping[str, AlarmReading], reason: str | None
+    series: Measured, alarms: Mapping[str, AlarmReading], reason: str | None
 ) -> None:
     decision = at_20(series, alarms)
     blind = reason is not None

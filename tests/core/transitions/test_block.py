@@ -12,15 +12,15 @@ from tests.support.cases import cases
 from tests.support.core import (
     Decision,
     Intent,
+    Measured,
     Phase,
     Policy,
     Reason,
     Rollout,
-    Series,
     Severity,
     Shift,
+    Target,
     TargetReading,
-    UnreadableTarget,
     Verb,
     is_raise_frozen,
 )
@@ -147,7 +147,7 @@ def test_nothing_but_an_advance_is_delayed(
     rollout: Rollout,
     target: TargetReading,
     minute: float,
-    measured: Mapping[str, Series],
+    measured: Measured,
     phase: Phase,
     move: object,
 ) -> None:
@@ -235,11 +235,9 @@ def test_an_unproven_advance_goes_up_with_the_first_tick_after_the_freeze() -> N
     assert (after.rollout.reason, after.move) == (Reason.ADVANCED_UNPROVEN, Shift(50, "token-1"))
 
 
-@pytest.mark.parametrize(
-    "target", [UNREADABLE, a_reading(10, UPDATE_IN_PROGRESS)], ids=["unreadable", "busy"]
-)
+@cases("target", {"unreadable": UNREADABLE, "busy": a_reading(10, UPDATE_IN_PROGRESS)})
 def test_a_gate_that_passes_needs_no_target_while_it_waits_whatever_the_policy_says(
-    target: TargetReading | UnreadableTarget,
+    target: Target,
 ) -> None:
     waiting = healthy_tick(at_10(FREEZE, ADVANCE), 15).rollout
     for minute in range(16, 100):
@@ -266,11 +264,7 @@ NO_ADVANCE = pytest.mark.parametrize("then", ["pause", "rollback"])
     "not approved": ([APPROVAL], Reason.AWAITING_APPROVAL),
 })  # fmt: skip
 def test_a_gate_that_loses_its_verdict_spends_no_hold_while_it_could_not_go_up_anyway(
-    parts: list[Mapping[str, Any]],
-    reason: Reason,
-    then: str,
-    target: TargetReading | UnreadableTarget,
-    measured: Mapping[str, Series],
+    parts: list[Mapping[str, Any]], reason: Reason, then: str, target: Target, measured: Measured
 ) -> None:
     rollout = healthy_tick(at_10(*parts, {"on_inconclusive": then}), 15).rollout
     for minute in range(16, OVER):
@@ -281,7 +275,7 @@ def test_a_gate_that_loses_its_verdict_spends_no_hold_while_it_could_not_go_up_a
 
 @WITHOUT_VERDICT
 def test_its_hold_begins_with_the_first_tick_after_the_freeze(
-    target: TargetReading | UnreadableTarget, measured: Mapping[str, Series]
+    target: Target, measured: Measured
 ) -> None:
     lost = decide_tick(healthy_tick(FROZEN, 15).rollout, target, OVER - 1, measured).rollout
     held = decide_tick(lost, target, OVER + 30, measured).rollout

@@ -14,12 +14,12 @@ from tests.support.core import (
     Consent,
     Decision,
     HookAnswer,
+    Measured,
     Observation,
     Observed,
     Phase,
     Reason,
     Rollout,
-    Series,
     Severity,
     Shift,
     UsageError,
@@ -47,7 +47,7 @@ def tick(
     rollout: Rollout,
     answers: Mapping[str, HookAnswer] | None = None,
     minute: float = 16,
-    measured: Mapping[str, Series] = HEALTHY,
+    measured: Measured = HEALTHY,
     weight: int = 10,
 ) -> Decision:
     observation = Observation(a_reading(weight), measured, hooks=answers or {})

@@ -15,13 +15,12 @@ from tests.support.core import (
     Decision,
     DriftResolution,
     Intent,
+    Measured,
     Reason,
     Rollout,
-    Series,
     Severity,
     Shift,
-    TargetReading,
-    UnreadableTarget,
+    Target,
     Verb,
     start_rollout,
 )
@@ -244,9 +243,9 @@ TICKS: Mapping[str, tuple[Any, ...]] = {
 @cases("rollout, target, minute, measured, entry, severity, due", TICKS)
 def test_a_tick_reports(
     rollout: Rollout,
-    target: TargetReading | UnreadableTarget,
+    target: Target,
     minute: float,
-    measured: Mapping[str, Series],
+    measured: Measured,
     entry: tuple[str, int | None, int] | None,
     severity: Severity | None,
     due: float,
@@ -267,11 +266,7 @@ def test_a_tick_reports(
     "blindness": (replace(AT_50, blind_since=NOON, sealed_at=NOON), UNREADABLE, 16, "blind", True),
 })  # fmt: skip
 def test_an_entry_keeps_what_was_measured_where_that_decided_or_was_missing(
-    rollout: Rollout,
-    target: TargetReading | UnreadableTarget,
-    minute: float,
-    kind: str,
-    keeps: bool,
+    rollout: Rollout, target: Target, minute: float, kind: str, keeps: bool
 ) -> None:
     record = decide_tick(rollout, target, minute).record
     assert record is not None
@@ -312,7 +307,7 @@ def test_a_command_reports(
     before: Rollout,
     verb: Verb,
     way: DriftResolution,
-    target: TargetReading | UnreadableTarget,
+    target: Target,
     entry: tuple[str, int | None, int],
     severity: Severity,
 ) -> None:

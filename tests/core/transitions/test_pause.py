@@ -11,8 +11,8 @@ from tests.support.core import (
     Reason,
     Rollout,
     Severity,
+    Target,
     TargetReading,
-    UnreadableTarget,
     Verb,
 )
 from tests.support.rollouts import MINUTE, NOON, a_reading
@@ -66,11 +66,11 @@ def test_a_reminder_before_this_pause_does_not_count() -> None:
     assert decide_tick(rollout, a_reading(10), 60, NO_DATA).notices == ()
 
 
-@pytest.mark.parametrize(
-    ("rollout", "weight"),
-    [(AFTER_ROLLBACK, 20), (AFTER_ROLLBACK, None), (AFTER_SUCCESS, 0)],
-    ids=["back", "torn", "done"],
-)
+@cases("rollout, weight", {
+    "back": (AFTER_ROLLBACK, 20),
+    "torn": (AFTER_ROLLBACK, None),
+    "done": (AFTER_SUCCESS, 0),
+})  # fmt: skip
 def test_drift_of_a_finished_rollout_is_reported_once(rollout: Rollout, weight: int | None) -> None:
     first = decide_tick(rollout, a_reading(weight), 1)
     assert (len(first.notices), first.alert) == (1, Alert.DRIFT)
@@ -80,7 +80,7 @@ def test_drift_of_a_finished_rollout_is_reported_once(rollout: Rollout, weight: 
     assert (second.notices, second.record, second.alert) == ((), None, None)
 
 
-@pytest.mark.parametrize("reported", [False, True], ids=["first", "after other drift"])
+@cases("reported", {"first": False, "after other drift": True})
 def test_a_success_found_at_zero_has_ended_its_exposure(reported: bool) -> None:
     decision = decide_tick(replace(AFTER_SUCCESS, drift_told=reported), a_reading(0), 60)
     assert (decision.rollout.exposed_to, decision.alert) == (NOON + 60 * MINUTE, Alert.DRIFT)
@@ -114,7 +114,7 @@ def test_an_exposure_ends_with_the_last_zero_that_was_seen() -> None:
     "0 % since": (a_reading(0), 10),
 })  # fmt: skip
 def test_a_rollback_long_after_a_success_ends_the_exposure_that_it_meets(
-    target: TargetReading | UnreadableTarget, minutes: int
+    target: Target, minutes: int
 ) -> None:
     at_zero = replace(AFTER_SUCCESS, exposed_to=NOON + 10 * MINUTE)
     back = decide_command(at_zero, Verb.ROLLBACK, target, minute=60).rollout

@@ -21,8 +21,8 @@ from tests.support.core import (
     Reason,
     Rollout,
     Severity,
+    Target,
     TargetReading,
-    UnreadableTarget,
     UsageError,
     Verb,
     evidence_of,
@@ -142,7 +142,7 @@ def test_what_has_added_up_while_a_raise_waited_goes_on_in_the_pause() -> None:
     ],
 )
 def test_missing_data_is_judged_at_the_weight_that_its_minutes_had(
-    target: TargetReading | UnreadableTarget, weight: int
+    target: Target, weight: int
 ) -> None:
     run = paused(with_pending_raise(STRICT_FIRST), "an operator pauses")
     evidence = evidence_of(run.rollout, Observation(target), run.now + 10 * MINUTE)
@@ -150,7 +150,7 @@ def test_missing_data_is_judged_at_the_weight_that_its_minutes_had(
     assert evidence.weight == weight
 
 
-@pytest.mark.parametrize("then", [STRICT_FIRST, MILD_FIRST], ids=["mild", "strict"])
+@cases("then", {"mild": STRICT_FIRST, "strict": MILD_FIRST})
 def test_once_the_raise_is_seen_in_force_its_own_step_is_judged(then: Policy) -> None:
     run = paused(with_pending_raise(then), "an operator pauses")
     run.tick(a_reading(50, UPDATE_IN_PROGRESS))
@@ -268,7 +268,7 @@ def raising(previous: int) -> Rollout:
     "a weight that is kept is no raise": (raising(50), UNREADABLE, False),
 })  # fmt: skip
 def test_what_was_live_is_judged_on_where_a_pause_meets_a_raise(
-    before: Rollout, target: TargetReading | UnreadableTarget, is_pending: bool
+    before: Rollout, target: Target, is_pending: bool
 ) -> None:
     after = decide_command(before, Verb.PAUSE, target).rollout
     assert (after.previous_live is not None, after.settled) == (

@@ -6,8 +6,6 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
-import pytest
-
 from tests.core.judge.test_evidence_over_steps import policy as weighed
 from tests.support.cases import cases
 from tests.support.core import (
@@ -20,8 +18,8 @@ from tests.support.core import (
     Rollout,
     Shift,
     StepInterval,
+    Target,
     TargetReading,
-    UnreadableTarget,
     evidence_of,
     query_plan,
 )
@@ -43,7 +41,7 @@ FREEZE = {"zone": "UTC", "daily": [{"from": "12:20", "to": "14:30"}]}
 OVER = 150
 LITERAL = a_policy(freeze=FREEZE)
 WEIGHED = Policy.model_validate({**weighed().model_dump(exclude_none=True), "freeze": FREEZE})
-JUDGES = pytest.mark.parametrize("judged", [LITERAL, WEIGHED], ids=["literal", "adding up"])
+JUDGES = cases("judged", {"literal": LITERAL, "adding up": WEIGHED})
 
 
 def second(minute: float) -> int:
@@ -237,12 +235,8 @@ def test_another_end_of_the_wait_takes_nothing_from_it_into_the_next_step(
     assert run.replay.consistent
 
 
-@pytest.mark.parametrize(
-    "target", [UNREADABLE, a_reading(10, UPDATE_IN_PROGRESS)], ids=["unreadable", "moving"]
-)
-def test_the_wait_goes_on_after_a_tick_that_read_nothing(
-    target: TargetReading | UnreadableTarget,
-) -> None:
+@cases("target", {"unreadable": UNREADABLE, "moving": a_reading(10, UPDATE_IN_PROGRESS)})
+def test_the_wait_goes_on_after_a_tick_that_read_nothing(target: Target) -> None:
     run = waiting()
     begin = run.rollout.previous_live
     after = run.tick(target).rollout

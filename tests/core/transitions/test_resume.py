@@ -15,8 +15,8 @@ from tests.support.core import (
     Rollout,
     Severity,
     Shift,
+    Target,
     TargetReading,
-    UnreadableTarget,
     Verb,
 )
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
@@ -59,9 +59,7 @@ PERHAPS_FULL = a_reading(None, may_be_full=True)
     "while a raise is on its way": (RAISING, a_reading(50, UPDATE_IN_PROGRESS)),
     "while a raise was saved and not written": (RAISING, a_reading(10)),
 })  # fmt: skip
-def test_an_operator_pauses_a_rollout(
-    rollout: Rollout, target: TargetReading | UnreadableTarget
-) -> None:
+def test_an_operator_pauses_a_rollout(rollout: Rollout, target: Target) -> None:
     decision = decide_command(rollout, Verb.PAUSE, target, reason="release party")
     after = decision.rollout
     assert (after.phase, after.reason, decision.move) == (PAUSED, Reason.PAUSED_BY_HAND, None)
@@ -158,9 +156,7 @@ def test_a_step_that_begins_anew_bakes_its_whole_time() -> None:
 # --- Resume after drift ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "target", [a_reading(30), a_reading(100), PERHAPS_FULL], ids=["30", "100", "torn"]
-)
+@cases("target", {"30": a_reading(30), "100": a_reading(100), "torn": PERHAPS_FULL})
 def test_restore_takes_the_weight_back_in_one_shot_and_begins_the_step_anew(
     target: TargetReading,
 ) -> None:
@@ -181,7 +177,7 @@ def test_a_restore_that_was_never_written_is_written_again() -> None:
     assert decide_tick(after, a_reading(30), 21, NO_DATA).move == Shift(10, "token-1")
 
 
-@pytest.mark.parametrize("live", [30, 40], ids=["the same weight", "another weight"])
+@cases("live", {"the same weight": 30, "another weight": 40})
 def test_a_restore_that_meets_another_change_is_drift_again(live: int) -> None:
     after = decide_command(
         a_paused_rollout(Reason.DRIFTED), Verb.RESUME, a_reading(30), way="restore"

@@ -1,6 +1,5 @@
 """A rollback is confirmed or pages, and a weight that comes back is lowered for a short time."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from tests.core.golden_text import decision_text
@@ -9,12 +8,12 @@ from tests.support.core import (
     Alert,
     Decision,
     Label,
+    Measured,
     Reason,
     Rollout,
-    Series,
     Severity,
+    Target,
     TargetReading,
-    UnreadableTarget,
     Verb,
     sentence_of,
 )
@@ -52,7 +51,7 @@ from tests.support.three_steps import (
     "hopeless, at once": (UNREADABLE_FOR_GOOD, 0, True),
 })  # fmt: skip
 def test_a_rollback_that_is_not_confirmed_pages(
-    target: TargetReading | UnreadableTarget, minute: float, critical: bool
+    target: Target, minute: float, critical: bool
 ) -> None:
     decision = decide_tick(DURING_ROLLBACK, target, minute)
     assert decision.alert is (Alert.ROLLBACK_UNCONFIRMED if critical else None)
@@ -182,7 +181,7 @@ def test_asking_again_for_a_rollback_that_has_paged_pages_no_sooner() -> None:
     assert len(decide_tick(late.rollout, a_reading(10), 21).notices) == 1
 
 
-def drained(measured: Mapping[str, Series]) -> Decision:
+def drained(measured: Measured) -> Decision:
     """Return the decision of the tick that learns what became of the requests."""
     failed = decide_tick(AT_10, a_reading(10), 7, FAILING).rollout
     rollout = decide_tick(failed, a_reading(0), 8).rollout
@@ -202,7 +201,7 @@ def drained(measured: Mapping[str, Series]) -> Decision:
         (HEALTHY, Label.REFUTED, Severity.CRITICAL, Alert.ROLLBACK_UNCONFIRMED),
 })  # fmt: skip
 def test_what_became_of_the_requests_is_stored_reported_and_recorded(
-    measured: Mapping[str, Series], label: Label, severity: Severity, alert: Alert | None
+    measured: Measured, label: Label, severity: Severity, alert: Alert | None
 ) -> None:
     decision = drained(measured)
     finding, record = decision.rollout.drain, decision.record
