@@ -39,6 +39,7 @@ from tests.support.three_steps import (
     UPDATE_IN_PROGRESS,
     decide_command,
     decide_tick,
+    under,
 )
 
 STATEMENT = {"kind": "attestation", "statement": "Support has seen nothing."}
@@ -177,8 +178,8 @@ def test_a_refusal_counts_at_a_step_that_does_not_ask_for_it() -> None:
         {**step, "criteria": ["works"] if step["weight"] < 100 else None}
         for step in LADDER["steps"]
     ]
-    late = replace(AT_NOON, policy=a_policy(criteria=ONE_ATTESTATION.model_dump(mode="json",
-        exclude_none=True)["criteria"], steps=steps))  # fmt: skip
+    late = under(AT_NOON, criteria=ONE_ATTESTATION.model_dump(mode="json",
+        exclude_none=True)["criteria"], steps=steps)  # fmt: skip
     assert tick(late, 15).rollout.weight == 50
     assert tick(attest(late, REFUSE).rollout, 6).rollout.weight == 0
 

@@ -36,7 +36,6 @@ from tests.support.three_steps import (
     HEALTHY,
     LATER,
     LOWER,
-    LOWER_BY_OPERATOR,
     NO_DATA,
     ON_HOLD,
     OUTAGE,
@@ -53,6 +52,7 @@ from tests.support.three_steps import (
     an_adopted_rollout,
     decide_command,
     decide_tick,
+    under,
 )
 
 # Variables that contradict each other: surely not 100 %, and perhaps.
@@ -104,12 +104,6 @@ def test_an_acknowledgement_fits_where_something_critical_waits_for_one(
     rollout: Rollout, fits: bool
 ) -> None:
     assert str(refusal(rollout, Verb.PAUSE, a_reading(10))).endswith(", ack") is fits
-
-
-def test_a_rollback_fits_every_phase_and_waits_for_the_whole_timeout() -> None:
-    for rollout in ROLLOUT_IN.values():
-        move = decide_command(rollout, Verb.ROLLBACK, UNREADABLE, reason="enough").move
-        assert move == LOWER_BY_OPERATOR
 
 
 @pytest.mark.parametrize("verb", [Verb.PAUSE, Verb.RESUME, Verb.PROMOTE, Verb.ROLLBACK])
@@ -286,7 +280,7 @@ def test_time_never_goes_back_for_a_command_either() -> None:
 def test_drift_that_a_command_met_is_announced_by_the_next_tick(
     before: Rollout, verb: Verb, on_drift_up: str
 ) -> None:
-    before = replace(before, policy=a_policy(steps=NEEDS_APPROVAL.steps, on_drift_up=on_drift_up))
+    before = under(before, steps=NEEDS_APPROVAL.steps, on_drift_up=on_drift_up)
     decision = decide_tick(
         decide_command(before, verb, a_reading(100)).rollout, a_reading(100), 21, NO_DATA
     )

@@ -1,20 +1,16 @@
 """One tick, row by row of the state machine; in each table the id is the claim."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 import pytest
 
 from tests.support.cases import cases
 from tests.support.core import (
     Alert,
-    Decision,
     Intent,
     Measured,
     Phase,
-    Policy,
     Reason,
     Rollout,
     Shift,
@@ -27,7 +23,6 @@ from tests.support.three_steps import (
     AFTER_ROLLBACK,
     AFTER_SUCCESS,
     AT_10,
-    AT_100,
     DURING_ROLLBACK,
     FAILING,
     FIRST_RAISE,
@@ -53,6 +48,7 @@ from tests.support.three_steps import (
     decide_command,
     decide_tick,
     refused_write,
+    under,
 )
 
 # Seen unfinished at noon.
@@ -101,7 +97,7 @@ FULL = "full"
     "a restore whose target was changed meanwhile is drift again":
         (RESTORING, a_reading(100, token="token-9"), 1, PAUSED, Reason.DRIFTED, None),
     "a restore whose target was changed meanwhile is drift up":
-        (replace(RESTORING, policy=a_policy(on_drift_up="rollback")),
+        (under(RESTORING, on_drift_up="rollback"),
          a_reading(100, token="token-9"), 1, ROLLING_BACK, Reason.DRIFTED, LOWER),
     "an update in progress is waited for up to shift_timeout":
         (UNFINISHED, a_reading(50, UPDATE_IN_PROGRESS), 10, PROGRESSING, Reason.WAITING, None),
@@ -253,68 +249,75 @@ def test_a_rollout_that_does_not_advance(
     assert (after.phase, after.reason, decision.move) == (phase, reason, move)
 
 
-@pytest.mark.parametrize(
-    ("on_inconclusive", "phase", "reason", "move"),
-    [
-        ("pause", PAUSED, Reason.INCONCLUSIVE, None),
-        ("rollback", ROLLING_BACK, Reason.INCONCLUSIVE, LOWER),
-        ("advance", PROGRESSING, Reason.ADVANCED_UNPROVEN, Shift(50, "token-1")),
-    ],
-)
-def test_a_hold_ends_as_the_policy_says(
-    on_inconclusive: str, phase: Phase, reason: Reason, move: object
-) -> None:
-    rollout = replace(AT_10, policy=a_policy(on_inconclusive=on_inconclusive))
-    decision = decide_tick(rollout, a_reading(10), 32, TOO_FEW_REQUESTS)
-    after = decision.rollout
-    assert (after.phase, after.reason, decision.move) == (phase, reason, move)
-
-
-@cases("target", {"unreadable": UNREADABLE, "moving": a_reading(10, UPDATE_IN_PROGRESS)})
-@pytest.mark.parametrize("on_inconclusive", ["pause", "rollback", "advance"])
-def test_a_gate_that_passed_waits_for_its_target_and_never_ends_as_an_inconclusive_one(
-    target: Target, on_inconclusive: str
-) -> None:
-    rollout = replace(AT_10, policy=a_policy(on_inconclusive=on_inconclusive))
-    held, ended = decide_tick(rollout, target, 31.9), decide_tick(rollout, target, 32)
-    assert (held.rollout.phase, held.rollout.reason) == (PROGRESSING, Reason.HOLDING)
-    assert held.rollout.next_at == NOON + 32 * MINUTE
-    assert (ended.rollout.phase, ended.move) == (PAUSED, None)
-
-
-NOT_RAISED: Mapping[str, Any] = {
-    "unreadable for long": ([UNREADABLE, UNREADABLE], Reason.TARGET_UNREADABLE),
-    "an update that takes long": ([a_reading(100, UPDATE_IN_PROGRESS)] * 2, Reason.BAKING),
-    "an update that failed": ([a_reading(100, UPDATE_FAILED)] * 2, Reason.BAKING),
-}  # fmt: skip
-
-
-@cases("targets, reason", NOT_RAISED)
-def test_a_weight_that_was_adopted_is_not_taken_back_by_the_limits_of_a_raise(
-    targets: list[Target], reason: Reason
-) -> None:
-    first = decide_tick(an_adopted_rollout(100), targets[0], 1).rollout
-    decision = decide_tick(first, targets[1], 12)
-    after = decision.rollout
-    assert (after.phase, after.reason, decision.move) == (PROGRESSING, reason, None)
-
-
+UPDATING = a_reading(10, UPDATE_IN_PROGRESS)
+ROLLS_BACK = under(AT_10, on_inconclusive="rollback")
+ADVANCES = under(AT_10, on_inconclusive="advance")
+SLOW = under(AT_10, steps=[{"weight": 10, "bake": "1h"}, {"weight": 100, "bake": "1h"}])
 # The intended weight may have been live: contradictory variables at 100 % that were put right.
 PERHAPS_UNCHANGED = replace(UNFINISHED, step=2, intent=Intent(100, 100, "token-1", NOON))
 
 
-@cases("target, minute, reason", {
-    "unreadable for shift_timeout": (UNREADABLE, 10.1, Reason.SHIFT_TIMED_OUT),
-    "moving for as long": (a_reading(100, UPDATE_IN_PROGRESS), 10.1, Reason.SHIFT_TIMED_OUT),
-    "an update that failed": (a_reading(100, UPDATE_FAILED), 1, Reason.SHIFT_FAILED),
+@cases("rollout, target, minute, measured, phase, reason, move", {
+    "a hold ends in a rollback, where the policy says so":
+        (ROLLS_BACK, a_reading(10), 32, TOO_FEW_REQUESTS, ROLLING_BACK, Reason.INCONCLUSIVE, LOWER),
+    "a hold ends in an advance, where the policy says so":
+        (ADVANCES, a_reading(10), 32, TOO_FEW_REQUESTS, PROGRESSING, Reason.ADVANCED_UNPROVEN,
+         Shift(50, "token-1")),
+    "an unproven advance raises no target that cannot be read":
+        (ADVANCES, UNREADABLE, 32, TOO_FEW_REQUESTS, PAUSED, Reason.INCONCLUSIVE, None),
+    "an unproven advance raises no target that is being updated":
+        (ADVANCES, UPDATING, 32, TOO_FEW_REQUESTS, PAUSED, Reason.INCONCLUSIVE, None),
+    "a gate that passed does not roll back for a target that cannot be read":
+        (ROLLS_BACK, UNREADABLE, 32, HEALTHY, PAUSED, Reason.INCONCLUSIVE, None),
+    "a gate that passed does not roll back for a target that is being updated":
+        (ROLLS_BACK, UPDATING, 32, HEALTHY, PAUSED, Reason.INCONCLUSIVE, None),
+    "a gate that passed does not advance over a target that cannot be read":
+        (ADVANCES, UNREADABLE, 32, HEALTHY, PAUSED, Reason.INCONCLUSIVE, None),
+    "a gate that passed does not advance over a target that is being updated":
+        (ADVANCES, UPDATING, 32, HEALTHY, PAUSED, Reason.INCONCLUSIVE, None),
+    "where no weight was raised, an unreadable target pauses after shift_timeout":
+        (PERHAPS_UNCHANGED, UNREADABLE, 10.1, NO_DATA, PAUSED, Reason.SHIFT_TIMED_OUT, None),
+    "where no weight was raised, an update in progress pauses after shift_timeout":
+        (PERHAPS_UNCHANGED, a_reading(100, UPDATE_IN_PROGRESS), 10.1, NO_DATA, PAUSED,
+         Reason.SHIFT_TIMED_OUT, None),
+    "where no weight was raised, an update that failed pauses":
+        (PERHAPS_UNCHANGED, a_reading(100, UPDATE_FAILED), 1, NO_DATA, PAUSED, Reason.SHIFT_FAILED,
+         None),
+    "a gate that fails at 0 % ends the rollout, and is its reason":
+        (AT_10, a_reading(0), 20, FAILING, ROLLED_BACK, Reason.GATE_FAILED, None),
+    "a gate that fails at 0 % ends a paused rollout, and is its reason":
+        (ON_HOLD, a_reading(0), 20, FAILING, ROLLED_BACK, Reason.GATE_FAILED, None),
+    "a paused rollout is judged and rolled back":
+        (ON_HOLD, a_reading(10), 20, FAILING, ROLLING_BACK, Reason.GATE_FAILED, LOWER),
+    "the policy of the start is followed":
+        (SLOW, a_reading(10), 15, HEALTHY, PROGRESSING, Reason.BAKING, None),
 })  # fmt: skip
-def test_where_no_weight_was_raised_a_limit_pauses_and_lowers_nothing(
-    target: Target, minute: float, reason: Reason
+def test_a_rollout_whose_policy_or_past_decides(
+    rollout: Rollout,
+    target: Target,
+    minute: float,
+    measured: Measured,
+    phase: Phase,
+    reason: Reason,
+    move: object,
 ) -> None:
-    decision = decide_tick(PERHAPS_UNCHANGED, target, minute, NO_DATA)
-    assert (decision.rollout.phase, decision.rollout.reason, decision.move) == (
-        PAUSED, reason, None,
-    )  # fmt: skip
+    decision = decide_tick(rollout, target, minute, measured)
+    after = decision.rollout
+    assert (after.phase, after.reason, decision.move) == (phase, reason, move)
+
+
+@cases("target, reason", {
+    "unreadable for long": (UNREADABLE, Reason.TARGET_UNREADABLE),
+    "an update that takes long": (a_reading(100, UPDATE_IN_PROGRESS), Reason.BAKING),
+    "an update that failed": (a_reading(100, UPDATE_FAILED), Reason.BAKING),
+})  # fmt: skip
+def test_a_weight_that_was_adopted_is_not_taken_back_by_the_limits_of_a_raise(
+    target: Target, reason: Reason
+) -> None:
+    first = decide_tick(an_adopted_rollout(100), target, 1).rollout
+    decision = decide_tick(first, target, 12)
+    after = decision.rollout
+    assert (after.phase, after.reason, decision.move) == (PROGRESSING, reason, None)
 
 
 def test_a_first_raise_whose_target_was_changed_says_how_to_start_it_again() -> None:
@@ -362,13 +365,6 @@ def test_every_step_has_the_whole_time_for_its_raise() -> None:
     )
 
 
-@cases("target", {"unreadable": UNREADABLE, "moving": a_reading(10, UPDATE_IN_PROGRESS)})
-def test_an_unproven_advance_raises_no_target_that_does_not_stand(target: Target) -> None:
-    policy = a_policy(on_inconclusive="advance")
-    decision = decide_tick(replace(AT_10, policy=policy), target, 32, TOO_FEW_REQUESTS)
-    assert (decision.rollout.phase, decision.move) == (PAUSED, None)
-
-
 @cases("on_drift_up, weight, phase, move", {
     "up, pause": ("pause", 30, PAUSED, None),
     "up, rollback": ("rollback", 30, ROLLING_BACK, LOWER),
@@ -386,17 +382,6 @@ def test_drift_up_ends_as_the_policy_says(
     decision = decide_tick(rollout, target, 5)
     assert (decision.rollout.phase, decision.move) == (phase, move)
     assert decision.alert is Alert.DRIFT
-
-
-@cases("rollout", {"baking": AT_10, "paused": ON_HOLD})
-def test_a_rollout_whose_gate_fails_at_zero_is_put_down_to_the_gate(rollout: Rollout) -> None:
-    after = decide_tick(rollout, a_reading(0), 20, FAILING).rollout
-    assert (after.phase, after.reason) == (ROLLED_BACK, Reason.GATE_FAILED)
-
-
-def test_a_paused_rollout_is_judged_and_rolled_back() -> None:
-    decision = decide_tick(ON_HOLD, a_reading(10), 20, FAILING)
-    assert (decision.rollout.phase, decision.rollout.reason) == (ROLLING_BACK, Reason.GATE_FAILED)
 
 
 def test_a_paused_rollout_shows_what_is_measured_now() -> None:
@@ -458,54 +443,7 @@ def test_the_first_cause_of_a_rollback_survives_a_command_but_a_found_zero_is_no
     assert (entry.reason, entry.weight_from) == (Reason.ROLLBACK_REQUESTED, 10)
 
 
-def test_a_policy_in_the_snapshot_is_the_one_that_is_followed() -> None:
-    slow: Policy = a_policy(steps=[{"weight": 10, "bake": "1h"}, {"weight": 100, "bake": "1h"}])
-    assert (
-        decide_tick(replace(AT_10, policy=slow), a_reading(10), 15).rollout.reason is Reason.BAKING
-    )
-
-
 def test_a_clock_that_went_back_counts_as_the_newest_moment_known() -> None:
     ahead: datetime = NOON + 20 * MINUTE
     after = decide_tick(replace(AT_10, updated=ahead), a_reading(10), 5).rollout
     assert (after.updated, after.reason) == (ahead, Reason.GATE_PASSED)
-
-
-def test_every_transition_is_recorded_and_staying_is_not() -> None:
-    def kind(decision: Decision) -> str | None:
-        return decision.record.kind if decision.record else None
-
-    assert [
-        kind(decide_tick(RAISING, a_reading(50), 1)),
-        kind(decide_tick(AT_10, a_reading(10), 5)),
-        kind(decide_tick(AT_10, a_reading(10), 15)),
-        kind(decide_tick(AT_10, a_reading(10), 15, TOO_FEW_REQUESTS)),
-        kind(decide_tick(AT_10, a_reading(10), 32, TOO_FEW_REQUESTS)),
-        kind(decide_tick(AT_10, a_reading(10), 7, FAILING)),
-        kind(decide_tick(DURING_ROLLBACK, a_reading(10), 1)),
-        kind(decide_tick(DURING_ROLLBACK, a_reading(0), 1)),
-        kind(decide_tick(AT_100, a_reading(100), 35)),
-    ] == [
-        "settled", None, "advanced", None, "paused", "rolling_back", None, "rolled_back",
-        "succeeded",
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("rollout", "minute", "measured", "kind"),
-    [
-        (AT_10, 7, FAILING, "rolling_back"),
-        (AT_10, 15, HEALTHY, "advanced"),
-        (AT_10, 32, TOO_FEW_REQUESTS, "paused"),
-        (AT_100, 35, HEALTHY, "succeeded"),
-        (replace(AT_100, sealed_at=NOON - 60 * MINUTE), 15, HEALTHY, "evidence"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_a_record_holds_what_the_decision_saw(
-    rollout: Rollout, minute: float, measured: Measured, kind: str
-) -> None:
-    record = decide_tick(rollout, a_reading(rollout.weight), minute, measured).record
-    assert record is not None
-    assert (record.kind, record.weight_from, record.keeps_series) == (kind, rollout.weight, True)
-    assert [one.criterion for one in record.findings] == ["works"]

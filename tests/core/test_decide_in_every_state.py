@@ -57,6 +57,7 @@ from tests.support.three_steps import (
     UNREADABLE,
     UNREADABLE_FOR_GOOD,
     a_three_step_rollout,
+    under,
 )
 
 FIRST, *OTHERS = LADDER["steps"]
@@ -473,7 +474,7 @@ def commanded(verb: Verb) -> Commanded:
 
 
 RAISE, AT_ONCE = Shift(50, "token-1"), Lower(MINUTE)
-IN_FREEZE = replace(AT_10, policy=a_policy(**BLOCKS[1]))
+IN_FREEZE = under(AT_10, **BLOCKS[1])
 LOWERED = decide(AT_10, commanded(Verb.ROLLBACK), NOON + 5 * MINUTE)
 # A decision for each rule that breaks it.
 BROKEN: Mapping[str, Case] = {

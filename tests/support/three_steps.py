@@ -1,5 +1,6 @@
 """A rollout of three steps in every state, and one decision about it."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -52,6 +53,11 @@ def at_weight(weight: int, **facts: Any) -> Rollout:
     return a_three_step_rollout(
         **{"step": step, "intent": intent, "settled": NOON, "peak": weight, **facts}
     )
+
+
+def under(rollout: Rollout, **parts: Any) -> Rollout:
+    """Return `rollout` under a policy with whole `parts` of it replaced."""
+    return replace(rollout, policy=a_policy(**parts))
 
 
 # Intended at noon, and not applied yet.

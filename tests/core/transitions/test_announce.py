@@ -35,6 +35,7 @@ from tests.support.three_steps import (
     decide_command,
     decide_tick,
     refused_write,
+    under,
 )
 
 CHANNELS = [{"kind": "eventbridge"}]
@@ -44,7 +45,7 @@ REPEAT_EVERY, REPEAT_FOR, GUARD = 15 * MINUTE, timedelta(days=1), 15 * MINUTE
 
 def with_channel(rollout: Rollout, **parts: object) -> Rollout:
     """Return `rollout` with a policy that has a channel."""
-    return replace(rollout, policy=a_policy(notify=CHANNELS, **parts))
+    return under(rollout, notify=CHANNELS, **parts)
 
 
 def kinds(decision: Decision) -> list[str]:

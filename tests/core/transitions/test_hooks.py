@@ -27,7 +27,15 @@ from tests.support.core import (
     decide,
 )
 from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading
-from tests.support.three_steps import AT_10, AT_100, FAILING, HEALTHY, TOO_FEW_REQUESTS, at_weight
+from tests.support.three_steps import (
+    AT_10,
+    AT_100,
+    FAILING,
+    HEALTHY,
+    TOO_FEW_REQUESTS,
+    at_weight,
+    under,
+)
 
 HOOKS = {
     "before_advance": [
@@ -35,7 +43,7 @@ HOOKS = {
         {"kind": "https", "url": "https://ci.example.com/gate", "secret": {"environment": "KEY"}},
     ]
 }
-GATED = replace(AT_10, policy=a_policy(hooks=HOOKS))
+GATED = under(AT_10, hooks=HOOKS)
 GATE, CI = "before_advance[0]", "before_advance[1]"
 YES = HookAnswer(Consent.GIVEN)
 NO = HookAnswer(Consent.REFUSED, "a release is under way")
@@ -144,7 +152,7 @@ def test_the_end_of_a_rollout_calls_no_hook() -> None:
 
 def test_a_freeze_comes_first_and_the_hook_is_called_after_it() -> None:
     frozen = {"zone": "UTC", "dates": [{"from": "2026-11-24", "to": "2026-11-25"}]}
-    rollout = replace(AT_10, policy=a_policy(hooks=HOOKS, freeze=frozen))
+    rollout = under(AT_10, hooks=HOOKS, freeze=frozen)
     decision = tick(rollout)
     assert (decision.hooks_to_call, decision.rollout.reason) == ((), Reason.FROZEN)
 

@@ -50,6 +50,7 @@ from tests.support.three_steps import (
     at_weight,
     decide_command,
     decide_tick,
+    under,
 )
 
 INFO, WARNING, CRITICAL = Severity.INFO, Severity.WARNING, Severity.CRITICAL
@@ -76,11 +77,6 @@ UNCOUNTED = a_policy(
     metrics={"errors": LADDER["metrics"]["errors"]},
     criteria={"few": {"kind": "threshold", "judge": "threshold", "metric": "errors", "max": 1}},
 )
-
-
-def by(rollout: Rollout, **parts: Any) -> Rollout:
-    """Return `rollout` under a policy with whole `parts` of it replaced."""
-    return replace(rollout, policy=a_policy(**parts))
 
 
 # Kind and weights of the history entry, None without one; the severity of the notice; and how many
@@ -130,15 +126,15 @@ TICKS: Mapping[str, tuple[Any, ...]] = {
         (NOT_A_RAISE, a_reading(100, UPDATE_IN_PROGRESS), 11, NO_DATA, ("paused", 100, 100),
          WARNING, DAY + 11),
     "a raise that was written before a freeze":
-        (by(RAISING, **FREEZE), a_reading(50, UPDATE_IN_PROGRESS), 15, NO_DATA, None, None, 25),
+        (under(RAISING, **FREEZE), a_reading(50, UPDATE_IN_PROGRESS), 15, NO_DATA, None, None, 25),
     "a raise that met a freeze":
-        (by(RAISING, **FREEZE), a_reading(10), 15, HEALTHY, ("held_up", 10, 50), INFO, 360),
+        (under(RAISING, **FREEZE), a_reading(10), 15, HEALTHY, ("held_up", 10, 50), INFO, 360),
     "a bake": (AT_10, a_reading(10), 5, HEALTHY, None, None, 15),
     "a bake whose last data settle": (AT_10, a_reading(10), 12, HEALTHY, None, None, 15),
     "a bake while the target cannot be read": (AT_10, UNREADABLE, 5, HEALTHY, None, None, 15),
     "the last bake": (AT_100, a_reading(100), 5, HEALTHY, None, None, 35),
     "the last bake, which no freeze delays":
-        (by(AT_100, **FREEZE), a_reading(100), 5, HEALTHY, None, None, 35),
+        (under(AT_100, **FREEZE), a_reading(100), 5, HEALTHY, None, None, 35),
     "a gate that passed":
         (replace(AT_10, blocked="the bake"), a_reading(10), 15, HEALTHY, ("advanced", 10, 50), INFO,
          25),
@@ -147,11 +143,12 @@ TICKS: Mapping[str, tuple[Any, ...]] = {
     "a gate that failed at 0 %":
         (AT_10, a_reading(0), 7, FAILING, ("rolled_back", 0, 0), WARNING, 22),
     "two criteria that failed":
-        (by(AT_10, criteria=dict.fromkeys(("works", "steady"), WORKS)), a_reading(10), 7, FAILING,
+        (under(AT_10, criteria=dict.fromkeys(("works", "steady"), WORKS)), a_reading(10), 7,
+         FAILING,
          ("rolling_back", 10, 0), WARNING, 12),
     "a hold for samples": (AT_10, a_reading(10), 15, TOO_FEW_REQUESTS, None, WARNING, 32),
     "a hold for several criteria":
-        (by(AT_10, criteria=SEVERAL), a_reading(10), 15, TOO_FEW_REQUESTS, None, WARNING, 32),
+        (under(AT_10, criteria=SEVERAL), a_reading(10), 15, TOO_FEW_REQUESTS, None, WARNING, 32),
     "a hold for the target":
         (AT_10, a_reading(10, UPDATE_IN_PROGRESS), 15, HEALTHY, None, WARNING, 32),
     "a hold for a target that cannot be read": (AT_10, UNREADABLE, 20, HEALTHY, None, WARNING, 32),
@@ -159,44 +156,48 @@ TICKS: Mapping[str, tuple[Any, ...]] = {
         (AT_10, a_reading(10, UPDATE_IN_PROGRESS, detail="a new image"), 15, NO_DATA, None, WARNING,
          32),
     "a hold that ends in a rollback":
-        (by(AT_10, on_inconclusive="rollback"), a_reading(10), 15, TOO_FEW_REQUESTS, None, WARNING,
+        (under(AT_10, on_inconclusive="rollback"), a_reading(10), 15, TOO_FEW_REQUESTS, None,
+         WARNING,
          32),
     "a hold that ends in an advance":
-        (by(AT_10, on_inconclusive="advance"), a_reading(10), 15, TOO_FEW_REQUESTS, None, WARNING,
+        (under(AT_10, on_inconclusive="advance"), a_reading(10), 15, TOO_FEW_REQUESTS, None,
+         WARNING,
          32),
     "a hold that ended in a pause":
         (AT_10, a_reading(10), 32, TOO_FEW_REQUESTS, ("paused", 10, 10), WARNING, DAY + 32),
     "a hold that ended in a rollback":
-        (by(AT_10, on_inconclusive="rollback"), a_reading(10), 32, TOO_FEW_REQUESTS,
+        (under(AT_10, on_inconclusive="rollback"), a_reading(10), 32, TOO_FEW_REQUESTS,
          ("rolling_back", 10, 0), WARNING, 37),
     "a hold that ended in an advance":
-        (by(AT_10, on_inconclusive="advance"), a_reading(10), 32, TOO_FEW_REQUESTS,
+        (under(AT_10, on_inconclusive="advance"), a_reading(10), 32, TOO_FEW_REQUESTS,
          ("advanced", 10, 50), INFO, 42),
     "a hold that ended without a readable target":
         (AT_10, UNREADABLE, 32, HEALTHY, ("paused", None, 10), WARNING, DAY + 32),
-    "a bake towards a freeze": (by(AT_10, **FREEZE), a_reading(10), 5, HEALTHY, None, None, 360),
+    "a bake towards a freeze": (under(AT_10, **FREEZE), a_reading(10), 5, HEALTHY, None, None, 360),
     "a bake towards an approval":
-        (by(AT_10, **APPROVAL), a_reading(10), 5, HEALTHY, None, None, 15),
+        (under(AT_10, **APPROVAL), a_reading(10), 5, HEALTHY, None, None, 15),
     "a bake towards an approval that was given":
-        (replace(by(AT_10, **APPROVAL), approved=1), a_reading(10), 5, HEALTHY, None, None, 15),
+        (replace(under(AT_10, **APPROVAL), approved=1), a_reading(10), 5, HEALTHY, None, None, 15),
     "a bake towards a freeze and an approval":
-        (by(AT_10, **FREEZE, **APPROVAL), a_reading(10), 5, HEALTHY, None, None, 360),
+        (under(AT_10, **FREEZE, **APPROVAL), a_reading(10), 5, HEALTHY, None, None, 360),
     "a gate that passed in a freeze":
-        (by(AT_10, **FREEZE), a_reading(10), 15, HEALTHY, ("held_up", 10, 10), INFO, 360),
+        (under(AT_10, **FREEZE), a_reading(10), 15, HEALTHY, ("held_up", 10, 10), INFO, 360),
     "a gate that passed without an approval":
-        (by(AT_10, **APPROVAL), a_reading(10), 15, HEALTHY, ("held_up", 10, 10), WARNING, DAY + 15),
+        (under(AT_10, **APPROVAL), a_reading(10), 15, HEALTHY, ("held_up", 10, 10), WARNING,
+         DAY + 15),
     "a gate that passed in a freeze without an approval":
-        (by(AT_10, **FREEZE, **APPROVAL), a_reading(10), 15, HEALTHY, ("held_up", 10, 10), WARNING,
+        (under(AT_10, **FREEZE, **APPROVAL), a_reading(10), 15, HEALTHY, ("held_up", 10, 10),
+         WARNING,
          DAY + 15),
     "an inconclusive gate in a freeze, where the policy advances":
-        (by(AT_10, **FREEZE, on_inconclusive="advance"), a_reading(10), 32, TOO_FEW_REQUESTS,
+        (under(AT_10, **FREEZE, on_inconclusive="advance"), a_reading(10), 32, TOO_FEW_REQUESTS,
          ("held_up", 10, 10), INFO, 360),
     "an inconclusive gate without an approval, where the policy advances":
-        (by(AT_10, **APPROVAL, on_inconclusive="advance"), a_reading(10), 32, TOO_FEW_REQUESTS,
+        (under(AT_10, **APPROVAL, on_inconclusive="advance"), a_reading(10), 32, TOO_FEW_REQUESTS,
          ("held_up", 10, 10), WARNING, DAY + 32),
     "drift": (AT_10, a_reading(30), 5, HEALTHY, ("paused", 30, 10), CRITICAL, DAY + 5),
     "drift up, where the policy rolls back":
-        (by(AT_10, on_drift_up="rollback"), a_reading(30), 5, HEALTHY, ("rolling_back", 30, 0),
+        (under(AT_10, on_drift_up="rollback"), a_reading(30), 5, HEALTHY, ("rolling_back", 30, 0),
          WARNING, 10),
     "0 % set outside rolloutctl":
         (AT_10, a_reading(0), 5, HEALTHY, ("rolled_back", 0, 0), WARNING, 20),
@@ -218,7 +219,7 @@ TICKS: Mapping[str, tuple[Any, ...]] = {
         (DURING_ROLLBACK, a_reading(10), 6, HEALTHY, ("rollback_unconfirmed", None, 0), CRITICAL,
          5),
     "a rollback that is late on a target without a boolean":
-        (by(DURING_ROLLBACK, target=NO_BOOLEAN), a_reading(10), 6, HEALTHY,
+        (under(DURING_ROLLBACK, target=NO_BOOLEAN), a_reading(10), 6, HEALTHY,
          ("rollback_unconfirmed", None, 0), CRITICAL, 5),
     "the end of a rollback":
         (DURING_ROLLBACK, a_reading(0), 1, NO_DATA, ("rolled_back", 0, 0), WARNING, 16),
@@ -258,19 +259,29 @@ def test_a_tick_reports(
 # --- Entries --------------------------------------------------------------------------------------
 
 
-@cases("rollout, target, minute, kind, keeps", {
-    "a weight in force": (RAISING, a_reading(50), 3, "settled", False),
-    "a raise written again": (RAISING, a_reading(10), 3, "write_again", False),
-    "a guarded 0 %": (AFTER_ROLLBACK, a_reading(10), 3, "guarding_zero", False),
-    "drift of a rollout that is over": (AFTER_ROLLBACK, a_reading(20), 3, "drifted", False),
-    "blindness": (replace(AT_50, blind_since=NOON, sealed_at=NOON), UNREADABLE, 16, "blind", True),
+@cases("rollout, target, minute, measured, kind, keeps", {
+    "a weight in force": (RAISING, a_reading(50), 3, HEALTHY, "settled", False),
+    "a raise written again": (RAISING, a_reading(10), 3, HEALTHY, "write_again", False),
+    "a guarded 0 %": (AFTER_ROLLBACK, a_reading(10), 3, HEALTHY, "guarding_zero", False),
+    "drift of a rollout that is over":
+        (AFTER_ROLLBACK, a_reading(20), 3, HEALTHY, "drifted", False),
+    "blindness":
+        (replace(AT_50, blind_since=NOON, sealed_at=NOON), UNREADABLE, 16, HEALTHY, "blind", True),
+    "a gate that failed": (AT_10, a_reading(10), 7, FAILING, "rolling_back", True),
+    "a gate that passed": (AT_10, a_reading(10), 15, HEALTHY, "advanced", True),
+    "a hold that ended": (AT_10, a_reading(10), 32, TOO_FEW_REQUESTS, "paused", True),
+    "a success": (AT_100, a_reading(100), 35, HEALTHY, "succeeded", True),
+    "an hour of evidence":
+        (replace(AT_100, sealed_at=NOON - 60 * MINUTE), a_reading(100), 15, HEALTHY, "evidence",
+         True),
 })  # fmt: skip
 def test_an_entry_keeps_what_was_measured_where_that_decided_or_was_missing(
-    rollout: Rollout, target: Target, minute: float, kind: str, keeps: bool
+    rollout: Rollout, target: Target, minute: float, measured: Measured, kind: str, keeps: bool
 ) -> None:
-    record = decide_tick(rollout, target, minute).record
+    record = decide_tick(rollout, target, minute, measured).record
     assert record is not None
     assert (record.kind, record.keeps_series) == (kind, keeps)
+    assert [one.criterion for one in record.findings] == ["works"] * keeps
 
 
 # --- Commands -------------------------------------------------------------------------------------
@@ -293,7 +304,7 @@ COMMANDS: Mapping[str, tuple[Any, ...]] = {
     "a promotion of the last step":
         (AT_100, Verb.PROMOTE, "", a_reading(100), ("succeeded", 100, 100), INFO),
     "an approval":
-        (by(AT_10, **APPROVAL), Verb.APPROVE, "", a_reading(10), ("approved", 10, 10), INFO),
+        (under(AT_10, **APPROVAL), Verb.APPROVE, "", a_reading(10), ("approved", 10, 10), INFO),
     "a rollback": (AT_10, Verb.ROLLBACK, "", a_reading(10), ("rolling_back", 10, 0), WARNING),
     "a rollback of a target that cannot be read":
         (AT_10, Verb.ROLLBACK, "", UNREADABLE, ("rolling_back", None, 0), WARNING),
@@ -320,7 +331,7 @@ def test_a_command_reports(
 
 
 def test_an_approval_ahead_is_recorded_as_one_and_the_rollout_bakes_on() -> None:
-    baking = replace(by(AT_10, **APPROVAL), reason=Reason.BAKING)
+    baking = replace(under(AT_10, **APPROVAL), reason=Reason.BAKING)
     decision = decide_command(baking, Verb.APPROVE, a_reading(10))
     assert decision.record is not None
     assert (decision.record.reason, decision.rollout.reason) == (Reason.APPROVED, Reason.BAKING)
@@ -410,7 +421,7 @@ def test_a_first_raise_that_never_came_leaves_nothing_to_drain() -> None:
 
 
 def test_a_hold_for_several_criteria_names_each() -> None:
-    after = decide_tick(by(AT_10, criteria=SEVERAL), a_reading(10), 15, TOO_FEW_REQUESTS).rollout
+    after = decide_tick(under(AT_10, criteria=SEVERAL), a_reading(10), 15, TOO_FEW_REQUESTS).rollout
     assert all(name in after.sentence and name in after.blocked for name in SEVERAL)
 
 
