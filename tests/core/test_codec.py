@@ -23,7 +23,6 @@ from tests.support.core import (
     SCHEMA,
     BaselineMeasurement,
     Entry,
-    Finding,
     Intent,
     Label,
     Message,
@@ -40,6 +39,7 @@ from tests.support.core import (
     broken_link,
     codec,
 )
+from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, NOON, POLICY, a_rollout, with_entry
 
 SNAPSHOT = POLICY.snapshot()
@@ -60,6 +60,7 @@ _values: Mapping[object, st.SearchStrategy[Any]] = {
     datetime: _moments,
     int | None: st.none() | _weights,
     float | None: st.none() | _shares,
+    Fact: st.one_of(_texts, _counts, _floats),
     Policy: st.just(POLICY),
     **{enum: st.sampled_from(enum) for enum in (Phase, Reason, Verdict, Label)},
 }
@@ -156,7 +157,7 @@ def test_a_loaded_entry_equals_the_dumped_one(entry: Entry) -> None:
 
 
 def test_what_was_immutable_and_aware_stays_so() -> None:
-    finding = Finding("fast", Verdict.PASS, Label.NOT_REFUTED, None, 1.0, 3, 60, 120, "fine")
+    finding = a_finding("fast", measured=None)
     loaded = round_trip(a_rollout(findings=(finding,), settled=NOON))
     assert isinstance(loaded.findings, tuple)
     assert loaded.settled is not None
@@ -245,8 +246,8 @@ EVERYTHING: Mapping[str, Any] = {
     "fold": Fold(
         through=END, capitals={"t": Capital((1.0,))}, controls={"fast": ControlState(1.0)}
     ),
-    "findings": (Finding("fast", Verdict.PASS, Label.PROVEN, 0.1, 1.0, 3, START, END, "fine"),),
-    "drain": Finding("drain", Verdict.PASS, Label.CONFIRMED, 0.1, 1.0, 3, START, END, "fine"),
+    "findings": (a_finding("fast", label=Label.PROVEN, start=START, end=END),),
+    "drain": a_finding("drain", label=Label.CONFIRMED, start=START, end=END),
     "signed": {"fast": SignOff("ann", START, "fine")},
     "outbox": (Message("k", NOON, "info", "x", "text", "paused", 10, 0, "started"),),
     "page": Page("drifted", "text", NOON, NOON),

@@ -21,6 +21,7 @@ from tests.support.core import (
     Verdict,
     decide,
 )
+from tests.support.findings import a_finding
 from tests.support.judging import Judging
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_series
 from tests.support.three_steps import AFTER_ROLLBACK
@@ -42,8 +43,14 @@ UNCOUNTED = {
 def after_gate(samples: int, minutes: int = 60, criterion: str = "works") -> Rollout:
     """Return a rollback whose gate counted `samples` in so many minutes before noon."""
     start, end = int((NOON - minutes * MINUTE).timestamp()), int(NOON.timestamp())
-    finding = Finding(
-        criterion, Verdict.FAIL, Label.REFUTED, 0.9, 0.99, samples, start, end, "works fails."
+    finding = a_finding(
+        criterion,
+        "works fails.",
+        verdict=Verdict.FAIL,
+        label=Label.REFUTED,
+        samples=samples,
+        start=start,
+        end=end,
     )
     return replace(AFTER_ROLLBACK, findings=(finding,))
 
