@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.core.judge.evidence import BreachRun
+from controller.core.judge.findings import Fact
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.stats.combined_tests import ControlState, Fold
 from controller.core.stats.eprocess import Capital

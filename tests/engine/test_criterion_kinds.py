@@ -480,3 +480,45 @@ def test_a_store_keeps_sign_offs(tmp_path: Path) -> None:
         history = stage.store.history(rollout.id)
         stage.runner.run_command(rollout.id, Command(Verb.ATTEST, "fine", criterion="signed"))
         assert len(stage.store.history(rollout.id)) == len(history)
+
+
+# --- a kind of another package that is judged in its own way ------------------------------------
+
+
+class EnoughDatapoints(Criterion):
+    """A metric has had a number of datapoints."""
+
+    judged_by: ClassVar[str] = f"{__name__}:EnoughDatapointsKind"
+
+    kind: Literal["datapoints"]
+    metric: str
+    min: int
+
+    def references(self) -> Iterator[Reference]:
+        yield ("metric",), self.metric
+
+
+class EnoughDatapointsKind(Kind[EnoughDatapoints]):
+    """Counts windows with data, whatever is in them."""
+
+    def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
+        points = self.reader(series).points(self.criterion.metric)
+        return lambda start: Window(1.0, 1.0, points[start]) if start in points else None
+
+    def conclude(self, tally: Tally, context: Context) -> Finding:
+        enough = tally.windows >= self.criterion.min
+        outcome = passed("enough") if enough else undecided(Label.TOO_FEW, "too_few")
+        facts = {"text": f"{self.name} has {tally.windows} datapoints."}
+        return self.finding(context, outcome, facts, measured=tally.amount, samples=tally.samples)
+
+
+def test_a_kind_of_another_package_judges_in_its_own_way() -> None:
+    criterion = EnoughDatapoints(kind="datapoints", metric="requests", min=10)
+    policy = short_policy()
+    policy = policy.model_copy(update={"criteria": {**policy.criteria, "enough": criterion}})
+    with open_stage(policy) as stage:
+        outcome = rehearse(stage.runner, stage.world, stage.policy, every=MINUTE)
+    assert outcome.rollout.phase is Phase.SUCCEEDED
+    (finding,) = [one for one in outcome.rollout.findings if one.criterion == "enough"]
+    assert (finding.verdict, finding.reason, finding.kind) == (Verdict.PASS, "enough", "datapoints")
+    assert sentence_of(finding) == f"enough has {finding.samples} datapoints."
