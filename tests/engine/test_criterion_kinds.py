@@ -10,7 +10,9 @@ from controller.core.commands import Command, Verb
 from controller.core.decision import Severity
 from controller.core.judge.criteria_table import rows
 from controller.core.judge.findings import Label, Verdict
+from controller.core.judge.sentences import sentence_of
 from controller.core.policy import Policy
+from controller.core.policy.criteria import CRITERIA
 from controller.core.rollout import Phase, Reason
 from controller.errors import UsageError
 from controller.operations.rehearse import RehearsalOutcome, rehearse
@@ -21,6 +23,7 @@ from controller.render.rehearsal import outcome_data, outcome_text
 from controller.render.replay import replay_lines
 from controller.render.status import rollout_data, rollout_text
 from controller.simulation.fakes.outages import apply_outage
+from controller.testing import installed
 from tests.simulation.service_model import hold_to_model
 from tests.simulation.worlds import MINUTE, POLICY, START, scenario
 from tests.support.stage import SHORT_POLICY, function_with, open_stage, short_policy
@@ -485,39 +488,10 @@ def test_a_store_keeps_sign_offs(tmp_path: Path) -> None:
 # --- a kind of another package that is judged in its own way ------------------------------------
 
 
-class EnoughDatapoints(Criterion):
-    """A metric has had a number of datapoints."""
-
-    judged_by: ClassVar[str] = f"{__name__}:EnoughDatapointsKind"
-
-    kind: Literal["datapoints"]
-    metric: str
-    min: int
-
-    def references(self) -> Iterator[Reference]:
-        yield ("metric",), self.metric
-
-
-class EnoughDatapointsKind(Kind[EnoughDatapoints]):
-    """Counts windows with data, whatever is in them."""
-
-    def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
-        points = self.reader(series).points(self.criterion.metric)
-        return lambda start: Window(1.0, 1.0, points[start]) if start in points else None
-
-    def conclude(self, tally: Tally, context: Context) -> Finding:
-        enough = tally.windows >= self.criterion.min
-        outcome = passed("enough") if enough else undecided(Label.TOO_FEW, "too_few")
-        facts = {"text": f"{self.name} has {tally.windows} datapoints."}
-        return self.finding(context, outcome, facts, measured=tally.amount, samples=tally.samples)
-
-
-def test_a_kind_of_another_package_judges_in_its_own_way() -> None:
-    criterion = EnoughDatapoints(kind="datapoints", metric="requests", min=10)
-    policy = short_policy()
-    policy = policy.model_copy(update={"criteria": {**policy.criteria, "enough": criterion}})
-    with open_stage(policy) as stage:
-        outcome = rehearse(stage.runner, stage.world, stage.policy, every=MINUTE)
+def test_a_kind_of_another_package_judges_in_its_own_way(tmp_path: Path) -> None:
+    own = {"kind": "datapoints", "metric": "requests", "min": 3}
+    with installed(CRITERIA.group, {"datapoints": "tests.support.own_kind:EnoughDatapoints"}):
+        outcome = rehearse_consistently(tmp_path, policy_with(enough=own))
     assert outcome.rollout.phase is Phase.SUCCEEDED
     (finding,) = [one for one in outcome.rollout.findings if one.criterion == "enough"]
     assert (finding.verdict, finding.reason, finding.kind) == (Verdict.PASS, "enough", "datapoints")

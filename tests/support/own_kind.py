@@ -1,0 +1,38 @@
+"""A criterion of another package that is judged in its own way."""
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Literal
+
+from controller.core.judge.evidence import Tally
+from controller.core.judge.findings import Fact, Finding, Label
+from controller.core.judge.kind import Context, Kind, passed, undecided
+from controller.core.judge.series import Measure, Window
+from controller.core.observation import Series
+from controller.core.policy.judging import Criterion, Reference
+
+
+class EnoughDatapoints(Criterion):
+    """A metric has had a number of datapoints."""
+
+    judged_by: ClassVar[str] = "tests.support.own_kind:EnoughDatapointsKind"
+
+    kind: Literal["datapoints"]
+    metric: str
+    min: int
+
+    def references(self) -> Iterator[Reference]:
+        yield ("metric",), self.metric
+
+
+class EnoughDatapointsKind(Kind[EnoughDatapoints]):
+    """Counts windows with data, whatever is in them."""
+
+    def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
+        points = self.reader(series).points(self.criterion.metric)
+        return lambda start: Window(1.0, 1.0, points[start]) if start in points else None
+
+    def conclude(self, tally: Tally, context: Context) -> Finding:
+        enough = tally.windows >= self.criterion.min
+        outcome = passed("enough") if enough else undecided(Label.TOO_FEW, "too_few")
+        facts: dict[str, Fact] = {"text": f"{self.name} has {tally.windows} datapoints."}
+        return self.finding(context, outcome, facts, measured=tally.amount, samples=tally.samples)
