@@ -188,7 +188,7 @@ class DetectionModel:
         """Yield the begin of each minute that has data, in seconds of the step, and its counts."""
         canary_share, control_share = self._exceeding_shares(effect)
         joint_share = 1.0
-        if self.kind.compares_paths:
+        if self.kind.criterion.compares_paths:
             joint_share, rates = rates.joint_share, rates.paired()
         counts_before = (0, 0, 0, 0)
         for number in range(1, within + 1):
@@ -325,7 +325,7 @@ class _StepAnalysis:
         rates = self._rates(traffic_factor)
         if kind.counts_both_paths:
             return rates.canary + rates.control
-        if not kind.compares_paths:
+        if not kind.criterion.compares_paths:
             return rates.canary
         return min(rates.paired() if kind.criterion.sequential else rates)
 
@@ -389,7 +389,9 @@ class _StepAnalysis:
         factor = _first_that_works(
             factors, lambda one: self._detects(model, effect, one / _SPARE_FACTOR)
         )
-        paired = model.kind.compares_paths  # probes of one path alone compare with nothing
+        paired = (
+            model.kind.criterion.compares_paths
+        )  # probes of one path alone compare with nothing
         return Shortfall(
             ShortfallKind.FAULTS,
             effect,
@@ -422,7 +424,7 @@ class _StepAnalysis:
             return
         needed_rate = needed / self._bake
         probes_help = rates.canary < needed_rate and (
-            not kind.compares_paths or rates.control >= needed_rate
+            not kind.criterion.compares_paths or rates.control >= needed_rate
         )
         yield Shortfall(
             why,
@@ -438,7 +440,7 @@ class _StepAnalysis:
 
         None where no rate within the search limit suffices.
         """
-        if not kind.compares_paths:
+        if not kind.criterion.compares_paths:
             return self.per_minute * needed / (self._rate(kind) * self._bake)
         factors = _geometric_steps(1, _MAX_TRAFFIC_FACTOR, _FINE_FACTOR)
         factor = _first_that_works(

@@ -29,7 +29,8 @@ from controller.core.policy.criteria import (
 from controller.core.policy.freeze import DailyWindow, DateWindow, Freeze, WeeklyWindow
 from controller.core.policy.hooks import Hooks, HttpsHook, LambdaHook
 from controller.core.policy.judging import Criterion
-from controller.core.policy.model import Metric, Policy, Step
+from controller.core.policy.metric import Metric
+from controller.core.policy.model import Policy, Step
 from controller.core.policy.notify import SecretReference
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.core.policy.verify_rollback import VerifyRollback

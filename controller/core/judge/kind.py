@@ -204,11 +204,6 @@ class Kind(Generic[C]):
         return getattr(self.criterion, self.samples_field) if self.samples_field else None
 
     @property
-    def compares_paths(self) -> bool:
-        """True when both paths are compared minute by minute, so that both need requests."""
-        return False
-
-    @property
     def allowed_failures(self) -> float:
         """The share of requests that may fail; 0.0 for a criterion without such a share."""
         return 0.0

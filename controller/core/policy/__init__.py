@@ -25,7 +25,8 @@ from controller.core.policy.criteria import (
 from controller.core.policy.freeze import Freeze, Frozen
 from controller.core.policy.hooks import Hook, Hooks, HttpsHook, LambdaHook
 from controller.core.policy.judging import Criterion, MeasuredCriterion
-from controller.core.policy.model import Metric, Policy, Step
+from controller.core.policy.metric import Metric
+from controller.core.policy.model import Policy, Step
 from controller.core.policy.notify import (
     Channel,
     SecretReference,

@@ -41,12 +41,14 @@ from controller.core.policy.judging import (
     Exceedance,
     FailureLimit,
     MinutelyRule,
+    Place,
     Reference,
     WindowedRule,
     require_metrics,
     require_sequential,
 )
 from controller.core.policy.kinds import Kinds, MissingKind
+from controller.core.policy.metric import Metric
 from controller.core.policy.verify_rollback import EventPattern, LogGroup
 from controller.core.units import (
     PERCENT_PATTERN,
@@ -80,6 +82,18 @@ Bound: TypeAlias = Annotated[
     float,
     WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": PERCENT_PATTERN}]}),
 ]
+
+
+# Why a criterion that counts what is published only when it happens would never pass.
+_NEVER_PASSES = (
+    "must be 0, said in so many words: {} is `missing: zero`, so while all is well there are no "
+    "samples to count, and silence has to pass"
+)
+
+
+def count_problem(metric: Metric) -> str | None:
+    """Return that a count is needed; None where `metric` is one."""
+    return None if metric.is_count else "needs a count (Sum)"
 
 
 class SuccessRate(MinutelyRule):
@@ -118,6 +132,15 @@ class SuccessRate(MinutelyRule):
         if self.sequential and not 0.8 <= self.min < 1:
             raise ValueError("the sequential judge needs a `min` from 80% to below 100%")
         return require_sequential(self, "assurance", "control")
+
+    @property
+    def windows_to_fail(self) -> int:
+        """Breaching windows in a row that fail; the sequential judge counts none."""
+        return 1 if self.sequential else self.failure_limit
+
+    def statistic_problem(self, metric: Metric) -> str | None:
+        """Return that a count is needed."""
+        return count_problem(metric)
 
     def references(self) -> Iterator[Reference]:
         """Yield every metric that is named, with its place."""
@@ -167,6 +190,32 @@ class LatencyIncrease(MinutelyRule):
         if isinstance(self.baseline, ConcurrentBaseline):
             return 0.0
         return DRIFT_ALLOWANCE if self.drift_allowance is None else self.drift_allowance
+
+    def statistic_problem(self, metric: Metric) -> str | None:
+        """Return that a percentile or an average is needed, or a percentile alone."""
+        if metric.is_count:
+            return "needs a percentile or an average"
+        if self.sequential and not metric.has_slow_requests:
+            return "the sequential judge needs a percentile from p50 to below p100"
+        return None
+
+    def metric_problems(self, metrics: Mapping[str, Metric]) -> Iterator[tuple[Place, str]]:
+        """Yield also where a latency is compared with another statistic, or in another unit."""
+        yield from super().metric_problems(metrics)
+        own = metrics.get(self.metric)
+        for place, name in self.references():
+            other = metrics.get(name)
+            if own is None or other is None or place == ("metric",) or other.is_count:
+                continue
+            if own.statistic != other.statistic:
+                yield place, f"compares {own.statistic} with {other.statistic} of {name}"
+            if own.unit and other.unit and own.unit != other.unit:
+                yield place, f"compares {own.unit} with {other.unit} of {name}"
+
+    @property
+    def compares_paths(self) -> bool:
+        """True for a concurrent baseline."""
+        return isinstance(self.baseline, ConcurrentBaseline)
 
     def references(self) -> Iterator[Reference]:
         """Yield every metric that is named, with its place."""
@@ -243,6 +292,33 @@ class Threshold(DualJudgeRule):
         limit = self.min if self.max is None else self.max
         return 0.0 if limit is None else limit  # never None: one of the two is required
 
+    @property
+    def windows_to_fail(self) -> int:
+        """Breaching windows in a row that fail; the sequential judge counts none."""
+        return 1 if self.sequential else self.failure_limit
+
+    def statistic_problem(self, metric: Metric) -> str | None:
+        """Return that counts are needed for a ratio, or what the sequential judge needs."""
+        if self.per is not None:
+            return None if metric.is_count else "a ratio needs counts (Sum)"
+        if self.sequential and not metric.is_count and not metric.has_slow_requests:
+            return "the sequential judge needs a percentile from p50 to below p100, or a count"
+        return None
+
+    def metric_problems(self, metrics: Mapping[str, Metric]) -> Iterator[tuple[Place, str]]:
+        """Yield also where the bound, or the samples of a pass, do not fit the metric."""
+        yield from super().metric_problems(metrics)
+        metric = metrics.get(self.metric)
+        if metric is None or self.per is not None:
+            return
+        side = "min" if self.max is None else "max"
+        if self.sequential and metric.percentile is not None and self.bound <= 0:
+            yield (side,), f"no request is faster than that: must be above 0, not {self.bound:g}"
+        if metric.is_count and self.bound < 0:
+            yield (side,), f"a count is never below 0: must be at least 0, not {self.bound:g}"
+        if side == "max" and metric.missing == "zero" and self.min_samples > 0:
+            yield ("min_samples",), _NEVER_PASSES.format(self.metric)
+
     def references(self) -> Iterator[Reference]:
         """Yield every metric that is named, with its place."""
         yield ("metric",), self.metric
@@ -272,6 +348,10 @@ class Traffic(WindowedRule):
         "the canary fails when it is unlikely (< 0.1 %).",
     )
     over: WindowLength = Field(default=timedelta(minutes=1), description="Length of one window.")
+
+    def statistic_problem(self, metric: Metric) -> str | None:
+        """Return that a count is needed."""
+        return count_problem(metric)
 
     def references(self) -> Iterator[Reference]:
         """Yield every metric that is named, with its place."""
@@ -306,6 +386,10 @@ class Share(Criterion):
     def window(self) -> timedelta:
         """Length of one judged window."""
         return self.over
+
+    def statistic_problem(self, metric: Metric) -> str | None:
+        """Return that a count is needed."""
+        return count_problem(metric)
 
     def references(self) -> Iterator[Reference]:
         """Yield every metric that is named, with its place."""
@@ -401,6 +485,10 @@ class BurnRate(Criterion):
     def longest_window(self) -> timedelta:
         """The longest window of all pairs."""
         return max(pair.long for pair in self.windows)
+
+    def statistic_problem(self, metric: Metric) -> str | None:
+        """Return that a count is needed."""
+        return count_problem(metric)
 
     def references(self) -> Iterator[Reference]:
         """Yield every metric that is named, with its place."""

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.base import Count, Model, Name, WindowLength
+from controller.core.policy.metric import Metric
 from controller.core.units import PercentUpTo, quote_value
 
 FAILURE_LIMIT = 3
@@ -27,7 +28,8 @@ Assurance: TypeAlias = Literal["not_refuted", "proven"]
 Exceedance: TypeAlias = Literal["counts", "percentiles"]
 
 # A metric's name, and the place of that name inside its criterion.
-Reference: TypeAlias = tuple[tuple[str | int, ...], str]
+Place: TypeAlias = tuple[str | int, ...]
+Reference: TypeAlias = tuple[Place, str]
 
 
 def _above_zero(share: float) -> float:
@@ -95,6 +97,31 @@ class Criterion(Model):
         """Yield every metric that is named, with its place."""
         yield from ()
 
+    @property
+    def windows_to_fail(self) -> int:
+        """How many windows in a row it takes to fail."""
+        return 1
+
+    @property
+    def compares_paths(self) -> bool:
+        """True when both paths are compared minute by minute, so that both need requests."""
+        return False
+
+    def metric_problems(self, metrics: Mapping[str, Metric]) -> Iterator[tuple[Place, str]]:
+        """Yield every mistake in what the criterion and its metrics say, with its place.
+
+        metrics: those that are valid, by name.
+        """
+        for place, name in self.references():
+            metric = metrics.get(name)
+            problem = None if metric is None else self.statistic_problem(metric)
+            if metric is not None and problem is not None:
+                yield place, f"{problem}, but {name} has statistic {metric.statistic}"
+
+    def statistic_problem(self, metric: Metric) -> str | None:
+        """Return what statistic the criterion needs of `metric`; None when it has that."""
+        return None
+
     def arns(self, where: AwsLocation, log_group: str) -> Mapping[str, Sequence[str]]:
         """Return the ARNs for the names in braces in the permissions of its sources.
 
@@ -136,6 +163,11 @@ class MeasuredCriterion(WindowedRule):
     min_samples: Annotated[int, Field(ge=0, strict=True)] = Field(
         default=1, description="Samples in the step without which nothing passes."
     )
+
+    @property
+    def windows_to_fail(self) -> int:
+        """Breaching windows in a row that fail."""
+        return self.failure_limit
 
     @property
     def bound(self) -> float:

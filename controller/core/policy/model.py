@@ -18,6 +18,7 @@ from controller.core.policy.freeze import Freeze, Frozen
 from controller.core.policy.hooks import Hook, Hooks
 from controller.core.policy.judging import DEFAULT_FALSE_ROLLBACK, Budget, Criterion
 from controller.core.policy.kinds import MissingKind
+from controller.core.policy.metric import Metric
 from controller.core.policy.notify import (
     SUMMARY_EVERY,
     Channels,
@@ -30,45 +31,6 @@ from controller.core.units import DurationRange, format_duration, quote_value
 OnInconclusive: TypeAlias = Literal["pause", "rollback", "advance"]
 
 POLICY_NAME_PATTERN = r"^[a-z][a-z0-9-]{0,62}$"
-STATISTIC_PATTERN = r"^(Sum|Average|Minimum|Maximum|SampleCount|p([0-9]{1,2}(\.[0-9]{1,2})?|100))$"
-
-
-AwsName: TypeAlias = Annotated[str, Field(min_length=1, max_length=255)]
-
-
-class Metric(Model):
-    """One CloudWatch metric with one statistic."""
-
-    namespace: AwsName = Field(description="CloudWatch namespace, like AWS/ApiGateway.")
-    name: AwsName = Field(description="CloudWatch metric name, like Latency.")
-    statistic: Annotated[
-        str,
-        Field(pattern=STATISTIC_PATTERN),
-        Form("Sum, Average, Minimum, Maximum, SampleCount or a percentile like p95"),
-    ] = Field(description="Sum, Average, Minimum, Maximum, SampleCount, or a percentile like p95.")
-    dimensions: dict[AwsName, Annotated[str, Field(min_length=1, max_length=1_024)]] = Field(
-        default_factory=dict,
-        max_length=30,
-        description="Exactly the dimensions of the metric; CloudWatch matches no subset.",
-    )
-    unit: Annotated[str, Field(max_length=20)] = Field(
-        default="", description="Unit shown in sentences, like ms; never sent to CloudWatch."
-    )
-    missing: Literal["unknown", "zero"] = Field(
-        default="unknown",
-        description="What an absent datapoint means while others have data: unknown, or zero for "
-        "metrics that are published only when something happens.",
-    )
-
-    @property
-    def is_count(self) -> bool:
-        """True for a statistic that adds up over time, and over a period only grows."""
-        return self.statistic in ("Sum", "SampleCount")
-
-    @property
-    def percentile(self) -> float | None:
-        """The share of values that the statistic leaves below, like 0.95; None for another kind."""
-        return float(self.statistic[1:]) / 100 if self.statistic.startswith("p") else None
 
 
 class Step(Model):

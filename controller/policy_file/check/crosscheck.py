@@ -7,17 +7,8 @@ mistake of its own, only what is certain all the same is checked.
 from collections.abc import Collection, Iterator, Mapping
 from itertools import pairwise
 
-from controller.core.policy.baseline import ConcurrentBaseline
-from controller.core.policy.criteria import (
-    BurnRate,
-    LatencyIncrease,
-    Share,
-    SuccessRate,
-    Threshold,
-    Traffic,
-)
-from controller.core.policy.judging import Criterion, MeasuredCriterion
-from controller.core.policy.model import Metric, Step
+from controller.core.policy.judging import Criterion
+from controller.core.policy.model import Step
 from controller.core.units import format_duration
 from controller.policy_file.check.partial_policy import PartialPolicy, raw_references, raw_weight
 from controller.policy_file.check.problem import Place, Problem
@@ -33,8 +24,7 @@ def crosscheck(parts: PartialPolicy) -> Iterator[Problem]:
     yield from _events(parts)
     yield from _metric_names(parts)
     yield from _unused_metrics(parts)
-    yield from _statistics(parts)
-    yield from _bounds(parts)
+    yield from _metric_problems(parts)
     yield from gate_problems(parts)
 
 
@@ -111,81 +101,11 @@ def _unused_metrics(parts: PartialPolicy) -> Iterator[Problem]:
             yield Problem(("metrics", name), "no criterion uses this metric", at_key=True)
 
 
-def _statistics(parts: PartialPolicy) -> Iterator[Problem]:
+def _metric_problems(parts: PartialPolicy) -> Iterator[Problem]:
+    metrics = {name: one for name, one in (parts.metrics or {}).items() if one is not None}
     for name, criterion in parts.valid_criteria():
-        for place, metric_name in criterion.references():
-            metric = (parts.metrics or {}).get(metric_name)
-            if metric is not None and (problem := _statistic_problem(criterion, metric)):
-                message = f"{problem}, but {metric_name} has statistic {metric.statistic}"
-                yield Problem(("criteria", name, *place), message)
-        if isinstance(criterion, LatencyIncrease):
-            yield from _incomparable_latencies(parts, name, criterion)
-
-
-def _statistic_problem(criterion: Criterion, metric: Metric) -> str | None:
-    """Return why the statistic of `metric` does not fit `criterion`; None when it does.
-
-    Requests, failures and both sides of a ratio need a count; a latency needs anything else.
-    """
-    is_count = metric.is_count
-    match criterion:
-        case SuccessRate() | Traffic() | BurnRate() | Share() if not is_count:
-            return "needs a count (Sum)"
-        case Threshold(per=str()) if not is_count:
-            return "a ratio needs counts (Sum)"
-        case LatencyIncrease() if is_count:
-            return "needs a percentile or an average"
-        case LatencyIncrease(judge="sequential") if not _has_slow_requests(metric):
-            return "the sequential judge needs a percentile from p50 to below p100"
-        case Threshold(judge="sequential") if not is_count and not _has_slow_requests(metric):
-            return "the sequential judge needs a percentile from p50 to below p100, or a count"
-    return None
-
-
-def _has_slow_requests(metric: Metric) -> bool:
-    """Tell whether the statistic of `metric` leaves a share of values above it."""
-    return metric.percentile is not None and 0.5 <= metric.percentile < 1
-
-
-def _incomparable_latencies(
-    parts: PartialPolicy, name: str, criterion: LatencyIncrease
-) -> Iterator[Problem]:
-    """Yield a problem where a latency is compared with another statistic, or in another unit."""
-    metrics = parts.metrics or {}
-    own = metrics.get(criterion.metric)
-    for place, other_name in criterion.references():
-        other = metrics.get(other_name)
-        if own is None or other is None or place == ("metric",) or other.is_count:
-            continue
-        at: Place = ("criteria", name, *place)
-        if own.statistic != other.statistic:
-            yield Problem(at, f"compares {own.statistic} with {other.statistic} of {other_name}")
-        if own.unit and other.unit and own.unit != other.unit:
-            yield Problem(at, f"compares {own.unit} with {other.unit} of {other_name}")
-
-
-def _bounds(parts: PartialPolicy) -> Iterator[Problem]:
-    for name, criterion in parts.valid_criteria():
-        if not isinstance(criterion, Threshold) or criterion.per is not None:
-            continue
-        metric = (parts.metrics or {}).get(criterion.metric)
-        if metric is None:
-            continue
-        side = "min" if criterion.max is None else "max"
-        if criterion.sequential and metric.percentile is not None and criterion.bound <= 0:
-            message = f"no request is faster than that: must be above 0, not {criterion.bound:g}"
-            yield Problem(("criteria", name, side), message)
-        if metric.is_count and criterion.bound < 0:
-            message = f"a count is never below 0: must be at least 0, not {criterion.bound:g}"
-            yield Problem(("criteria", name, side), message)
-        if side == "max" and metric.missing == "zero" and criterion.min_samples > 0:
-            yield Problem(("criteria", name, "min_samples"), _NEVER_PASSES.format(criterion.metric))
-
-
-_NEVER_PASSES = (
-    "must be 0, said in so many words: {} is `missing: zero`, so while all is well there are no "
-    "samples to count, and silence has to pass"
-)
+        for place, message in criterion.metric_problems(metrics):
+            yield Problem(("criteria", name, *place), message)
 
 
 # --- Gates ----------------------------------------------------------------------------------------
@@ -246,10 +166,7 @@ def _criteria_list_problems(
 def _step_criterion_problems(
     index: int, step: Step, name: str, criterion: Criterion
 ) -> Iterator[Problem]:
-    concurrent = isinstance(criterion, LatencyIncrease) and isinstance(
-        criterion.baseline, ConcurrentBaseline
-    )
-    if concurrent and step.weight == 100:
+    if criterion.compares_paths and step.weight == 100:
         message = (
             f"{name} compares with a concurrent control, which has no traffic at 100; "
             "give this step its own list of criteria"
@@ -260,15 +177,11 @@ def _step_criterion_problems(
 
 def _bake_too_short(index: int, step: Step, name: str, criterion: Criterion) -> Iterator[Problem]:
     """Yield a problem when the bake is too short for the windows that the criterion needs."""
-    window_text, min_bake = format_duration(criterion.window), criterion.window
+    window_text, count = format_duration(criterion.window), criterion.windows_to_fail
+    min_bake = criterion.window * count
     what = f"{name} judges windows of {window_text}"
-    if (
-        isinstance(criterion, SuccessRate | Threshold | MeasuredCriterion)
-        and not criterion.sequential
-    ):
-        min_bake *= criterion.failure_limit
-        if criterion.failure_limit > 1:
-            what = f"{name} fails after {criterion.failure_limit} windows of {window_text} in a row"
+    if count > 1:
+        what = f"{name} fails after {count} windows of {window_text} in a row"
     if step.bake < min_bake:
         message = (
             f"{what}, more than a bake of {format_duration(step.bake)} holds: "

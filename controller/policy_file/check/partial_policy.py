@@ -9,7 +9,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from controller.core.policy.criteria import CRITERIA
 from controller.core.policy.judging import Criterion, Reference
-from controller.core.policy.model import Metric, Step
+from controller.core.policy.kinds import KindError
+from controller.core.policy.metric import Metric
+from controller.core.policy.model import Step
 from controller.core.policy.targets import Target, TargetSpec
 from controller.core.policy.verify_rollback import VerifyRollback
 
@@ -86,13 +88,9 @@ def _valid_items(kind: Any, items: Mapping[str, object] | None) -> dict[str, Any
     return {name: _valid_or_none(kind, value) for name, value in items.items()}
 
 
-# Kinds that name no metric: their fields hold events and alarms.
-_KINDS_WITHOUT_METRICS = ("alarm", "attestation", "log_events")
-
-
 def raw_references(criterion: object) -> Iterator[Reference]:
     """Yield the metrics that an invalid criterion names, with their places."""
-    if not isinstance(criterion, Mapping) or criterion.get("kind") in _KINDS_WITHOUT_METRICS:
+    if not isinstance(criterion, Mapping) or not _names_metrics(criterion.get("kind")):
         return
     for field in ("total", "metric", "per", "control"):
         if isinstance(criterion.get(field), str):
@@ -105,6 +103,15 @@ def raw_references(criterion: object) -> Iterator[Reference]:
         for key, metric in named:
             if isinstance(metric, str) and (field == "failures" or key in ("frozen", "concurrent")):
                 yield (field, key), metric
+
+
+def _names_metrics(kind: object) -> bool:
+    """Tell whether criteria of `kind` name metrics: the fields of others hold events and alarms."""
+    try:
+        model = CRITERIA.model(kind) if isinstance(kind, str) else Criterion
+    except KindError:
+        return True
+    return model is Criterion or model.references is not Criterion.references
 
 
 def raw_weight(step: object) -> int | None:

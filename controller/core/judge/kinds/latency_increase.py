@@ -98,7 +98,7 @@ class LatencyIncreaseKind(TailKind[LatencyIncrease]):
             value, count = values.get(start), counts.get(start, 0.0)
             if value is None or count <= 0:
                 return None
-            if not self.compares_paths:
+            if not self.criterion.compares_paths:
                 return Window(count, value * count, value)
             control_value, control_count = control.get(start), control_counts.get(start, 0.0)
             if control_value is None or control_count <= 0:
@@ -177,11 +177,6 @@ class LatencyIncreaseKind(TailKind[LatencyIncrease]):
         if not frozen or stored is None or stored.share is None:
             return super()._known_slow_share
         return two_sample.baseline_share_bound(stored.share, stored.samples, stored.dispersion)
-
-    @property
-    def compares_paths(self) -> bool:
-        """True for a concurrent baseline."""
-        return isinstance(self.criterion.baseline, ConcurrentBaseline)
 
     @property
     def allowed_increase(self) -> float:
