@@ -1,4 +1,4 @@
-"""One rollout of a release under the real judge: `bettors`, `folded`, `conclude_weighed`."""
+"""One rollout of a release under the real judge: its tests, their fold, and what they conclude."""
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -8,13 +8,14 @@ from typing import NamedTuple
 from benchmarks.judging import policy
 from benchmarks.judging.policy import POLICY
 from benchmarks.judging.world import Minute, Release, World
-from controller.core.judge.evidence import StepInterval, Tally
+from controller.core.judge.evidence import SequentialResult, StepInterval, Tally
 from controller.core.judge.findings import Verdict, gate_verdict
-from controller.core.judge.kinds.threshold import Context
-from controller.core.judge.queries import slow_limits
-from controller.core.judge.sequential import conclude_sequential
-from controller.core.judge.sequential_evidence import SequentialResult
-from controller.core.judge.sequential_tests import CriterionTests, gate_tests, tests_of
+from controller.core.judge.kind import Context
+from controller.core.judge.sequential_evidence import (
+    CriterionTests,
+    gate_tests,
+    tests_of,
+)
 from controller.core.judge.series import Window
 from controller.core.judge.tally import fold as tallied
 from controller.core.stats.combined_tests import ControlState, Fold, LikelihoodRatios, fold_minute
@@ -110,14 +111,17 @@ class _Rollout:
 
     def passes(self, criteria: Callable[[str], bool]) -> bool:
         """Tell whether those `criteria` of the step pass."""
+        now = self._minute * MINUTE_S
         context = Context(
             start=self._stretch.begin,
-            open_end=self._minute * MINUTE_S,
+            closed_end=now,
+            open_end=now,
             bake_over=True,
             weight=POLICY.steps[self._stretch.step].weight,
+            result=SequentialResult(self._fold, POLICY.budget),
         )
         findings = (
-            conclude_sequential(name, one.criterion, self._tallies[name], context, self._case(one))
+            one.kind.conclude(self._tallies[name], context)
             for name, one in self._players.items()
             if criteria(name)
         )
@@ -126,12 +130,6 @@ class _Rollout:
     def outcome(self, end: End) -> Outcome:
         """Return the outcome at this minute."""
         return Outcome(end, self._minute, self._stretch.step, self._failed, self._fold.carried)
-
-    def _case(self, one: CriterionTests) -> SequentialResult:
-        limits = slow_limits(one.criterion, POLICY.metrics, one.baseline)
-        return SequentialResult(
-            self._fold, POLICY.budget, limits=limits, allowed_slow_share=one.allowed_slow_share
-        )
 
 
 def after(

@@ -12,10 +12,10 @@ from benchmarks.judging.policy import POLICY
 from benchmarks.judging.rollout import after, windows_of
 from benchmarks.judging.world import Minute, Release, World
 from controller.core.judge.evidence import StepInterval
+from controller.core.judge.kind import kinds_of
 from controller.core.judge.latency_tail import Limits
 from controller.core.judge.queries import queries_for
-from controller.core.judge.sequential_evidence import SequentialEvidence
-from controller.core.judge.sequential_tests import gate_tests
+from controller.core.judge.sequential_evidence import SequentialEvidence, gate_tests
 from controller.core.observation import MetricQuery, Series
 from controller.core.stats.binomial import effects, log_ratios
 from controller.core.stats.combined_tests import Fold
@@ -66,7 +66,7 @@ def fold_ms() -> float:
     series = {
         key: _series(query, data, world.limits)
         for number in range(len(POLICY.steps))
-        for key, query in queries_for(POLICY, POLICY.gate(number), baselines).items()
+        for key, query in queries_for(kinds_of(POLICY, POLICY.gate(number), baselines)).items()
     }
     minutes = SequentialEvidence(POLICY, Fold(), tuple(stretches), series, baselines)
     expected = Fold()
@@ -101,7 +101,7 @@ def _value(query: MetricQuery, one: Minute, limits: Limits, *, stable: bool) -> 
         if query.name != "Duration":
             return one.over
         above = float(query.statistic[3:-2])
-        return one.slow if abs(above - limits.holds) < 1e-3 else one.drifted
+        return one.slow if abs(above - limits.pass_limit) < 1e-3 else one.drifted
     match query.name:
         case "Failures":
             return one.control_failed if stable else one.failed

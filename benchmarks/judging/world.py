@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from benchmarks.judging import policy
 from controller.core.judge.evidence import BaselineMeasurement
+from controller.core.judge.kinds.latency_increase import LatencyIncreaseKind
 from controller.core.judge.latency_tail import Limits
-from controller.core.judge.queries import slow_limits
+from controller.core.policy import LatencyIncrease
 from controller.core.stats.dispersion import dispersion, local_dispersion
 from controller.simulation.traffic.random_draws import binomial, poisson
 
@@ -94,7 +95,7 @@ class World:
         common, own = self._noise.minute(now)
         level = common + own + (log(1 + release.slower) if bad else 0.0)
         slow, drifted, over = self._nested(
-            requests, level, (limits.holds, limits.fail_limit, policy.LIMIT_MS)
+            requests, level, (limits.pass_limit, limits.fail_limit, policy.LIMIT_MS)
         )
         return Minute(
             requests=requests,
@@ -188,13 +189,14 @@ class _Noise:
 def _limits(baselines: Mapping[str, BaselineMeasurement]) -> Limits:
     """Return the latency limits of both relative criteria, which have the same baseline."""
     beside, stored = (
-        slow_limits(policy.POLICY.criteria[name], policy.POLICY.metrics, baselines[name])
+        LatencyIncreaseKind(name, criterion, policy.POLICY, baselines[name]).limits
         for name in (policy.BESIDE, policy.STORED)
+        if isinstance(criterion := policy.POLICY.criteria[name], LatencyIncrease)
     )
     assert beside is not None
     assert stored is not None
-    assert beside.holds == stored.holds
-    return Limits(stored.holds, stored.fail_limit, beside.control_metric, beside.control_limit)
+    assert beside.pass_limit == stored.pass_limit
+    return Limits(stored.pass_limit, stored.fail_limit, beside.control_metric, beside.control_limit)
 
 
 def _above(limit_ms: float, level: float) -> float:

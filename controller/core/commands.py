@@ -14,7 +14,7 @@ from controller.core import transitions as to
 from controller.core.decision import Decision
 from controller.core.judge.evidence import SignOff
 from controller.core.judge.findings import Label, Verdict, gate_verdict, weakest_label
-from controller.core.judge.gate_evidence import Evidence
+from controller.core.judge.gate import Evidence
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.sentences import sentence_of
 from controller.core.judge.tick_evidence import evidence_of, findings_of

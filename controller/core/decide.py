@@ -13,7 +13,7 @@ from controller.core import transitions as to
 from controller.core.commands import Command, apply_command
 from controller.core.decision import Decision
 from controller.core.judge.findings import Verdict, gate_verdict
-from controller.core.judge.gate_evidence import Evidence
+from controller.core.judge.gate import Evidence
 from controller.core.judge.sentences import sentence_of
 from controller.core.judge.tick_evidence import (
     awaits_logs,

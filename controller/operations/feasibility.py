@@ -18,7 +18,7 @@ from controller.core.judge.evidence import BaselineMeasurement, StepInterval
 from controller.core.judge.kind import Kind, kinds_of
 from controller.core.judge.latency_tail import TailKind
 from controller.core.judge.sequential import SequentialKind
-from controller.core.judge.sequential_tests import CriterionTests, gate_tests, tests_of
+from controller.core.judge.sequential_evidence import CriterionTests, gate_tests, tests_of
 from controller.core.judge.series import Window
 from controller.core.judge.windows import WindowKind
 from controller.core.policy import Policy

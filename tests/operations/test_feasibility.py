@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from controller.core.judge import sequential_tests
+from controller.core.judge import sequential_evidence
 from controller.core.judge.evidence import BaselineMeasurement, StepInterval
-from controller.core.judge.sequential_tests import CriterionTests
+from controller.core.judge.sequential_evidence import CriterionTests
 from controller.core.judge.series import Window
 from controller.core.policy import Policy
 from controller.core.stats.binomial import requests_to_prove
@@ -78,7 +78,7 @@ def a_policy(judge: str = "sequential", bake: str = "1h", **changes: Any) -> Pol
 
 
 POLICY = a_policy()
-TESTS = sequential_tests.tests_of(POLICY)
+TESTS = sequential_evidence.tests_of(POLICY)
 SEQUENTIAL = [*CRITERIA]
 SLOW = 0.05  # share of requests above a p95
 WARM = 2

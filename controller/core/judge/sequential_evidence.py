@@ -1,26 +1,22 @@
-"""What the sequential judge concludes from: the fold over all minutes of a rollout.
+"""The evidence of a whole rollout for the sequential judge: its tests, and their fold.
 
-`SequentialEvidence` folds each closed minute into the tests of the policy, once and in order, and
-finds the minutes that speak most for a regression.
+`CriterionTests` gives the likelihood ratios of one criterion for one minute. `SequentialEvidence`
+folds each closed minute into the tests of the policy, once and in order, and finds the minutes that
+speak most for a regression.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from operator import add
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from controller.core.judge.evidence import BaselineMeasurement, IntervalTotals, StepInterval
-from controller.core.judge.kind import is_complete
-from controller.core.judge.sequential_tests import (
-    NO_CONTROL,
-    CriterionTests,
-    gate_tests,
-    tests_of,
-)
+from controller.core.judge.kind import is_complete, kinds_of
+from controller.core.judge.sequential import SequentialKind
 from controller.core.judge.series import Measure, Window
 from controller.core.observation import Series
-from controller.core.policy import Policy
+from controller.core.policy import Criterion, Policy
 from controller.core.stats.combined_tests import (
     ControlState,
     Fold,
@@ -28,17 +24,99 @@ from controller.core.stats.combined_tests import (
     Test,
     fold_minute,
 )
+from controller.core.stats.eprocess import Capital, cap_for
+from controller.core.stats.prior import ChangePointPrior
 from controller.core.units import MINUTE_S
+
+# --- Tests of a policy ----------------------------------------------------------------------------
+
+NO_CONTROL, _INITIAL_CAPITAL = ControlState(), Capital()
+
+
+def tests_of(policy: Policy) -> tuple[Test, ...]:
+    """Return every test of `policy`; their weights add up to 1."""
+    kinds = _sequential_kinds(policy, policy.criteria, {})
+    parts = [part for kind in kinds for part in kind.tests()]
+    total = sum(one.part for one in parts)
+    return tuple(
+        Test(name, part / total, cap_for(policy.budget * part / total, min_minutes))
+        for name, part, min_minutes in parts
+    )
+
+
+def change_point_prior(policy: Policy) -> ChangePointPrior:
+    """Return the prior of when a regression begins, for the steps and bake times of `policy`."""
+    baked = sum(step.bake.total_seconds() for step in policy.steps)
+    return ChangePointPrior(len(policy.steps), int(baked) // MINUTE_S)
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionTests:
+    """The sequential tests of one criterion.
+
+    prior: of the minute in which a regression begins. caps: by test.
+    """
+
+    kind: SequentialKind[Any]
+    prior: ChangePointPrior
+    caps: Mapping[str, float]
+
+    def likelihood_ratios(
+        self, window: Window, fold: Fold, interval: StepInterval, minute: int
+    ) -> tuple[list[LikelihoodRatios], ControlState]:
+        """Return the likelihood ratios of the minute that begins at `minute`, unix seconds.
+
+        And what is known of the control after it. window: consistent data of at least one request;
+        fold: over everything before that minute.
+        """
+        before = fold.controls.get(self.kind.name, NO_CONTROL)
+        judged = minute >= interval.judged_from
+        ratios, after = self.kind.minute_ratios(window, before, judged=judged)
+        capital_of, prior_share, step = fold.capitals.get, self.prior.share, interval.step
+        weighed = [
+            LikelihoodRatios(
+                test,
+                log_ratios,
+                prior_share(capital_of(test, _INITIAL_CAPITAL), step),
+                self.caps[test],
+                dispersion,
+                step,
+            )
+            for test, log_ratios, dispersion in ratios
+        ]
+        return weighed, after
+
+
+def gate_tests(
+    policy: Policy, step: int, baselines: Mapping[str, BaselineMeasurement]
+) -> dict[str, CriterionTests]:
+    """Return the sequential tests in the gate of step number `step`, by criterion."""
+    prior, caps = change_point_prior(policy), {test.name: test.cap for test in tests_of(policy)}
+    return {
+        kind.name: CriterionTests(kind, prior, caps)
+        for kind in _sequential_kinds(policy, policy.gate(step), baselines)
+    }
+
+
+def _sequential_kinds(
+    policy: Policy,
+    criteria: Mapping[str, Criterion],
+    baselines: Mapping[str, BaselineMeasurement],
+) -> Iterator[SequentialKind[Any]]:
+    for kind in kinds_of(policy, criteria, baselines):
+        if kind.criterion.sequential and isinstance(kind, SequentialKind):
+            yield kind
+
 
 # --- Minutes of a regression ----------------------------------------------------------------------
 
-MinuteRatios: TypeAlias = tuple[int, Window, tuple[float, ...]]
+RegressionMinute: TypeAlias = tuple[int, Window, tuple[float, ...]]
 """One minute of one test: its start in unix seconds, its counts, its log ratio for each effect."""
 
 
 def _minute_ratios(
     tests: CriterionTests, measure: Measure, interval: StepInterval, minutes: range, test: str
-) -> Iterator[MinuteRatios]:
+) -> Iterator[RegressionMinute]:
     """Yield each minute with data, its counts, and its log ratios in `test`."""
     fold = Fold()
     for minute in minutes:
@@ -49,7 +127,7 @@ def _minute_ratios(
             yield from ((minute, window, one.log_ratios) for one in ratios if one.test == test)
 
 
-def _strongest_interval(minutes: Sequence[MinuteRatios]) -> IntervalTotals | None:
+def _strongest_interval(minutes: Sequence[RegressionMinute]) -> IntervalTotals | None:
     """Return the totals of the newest minutes that together speak most for any one effect."""
     best, first = -inf, 0
     sums: tuple[float, ...] = ()
@@ -115,7 +193,7 @@ class SequentialEvidence:
 
         They end where the evidence was at its peak, and begin where most of it speaks for a change.
         """
-        minute_ratios: list[MinuteRatios] = []
+        minute_ratios: list[RegressionMinute] = []
         for interval in self.intervals:
             until = min(interval.end or fold.peak_at, fold.peak_at)
             for tests, measure in self._tests_with_data(interval):

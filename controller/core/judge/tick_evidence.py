@@ -11,8 +11,14 @@ from math import inf
 
 from controller.core.judge.evidence import NonMetricEvidence, StepInterval, Tally
 from controller.core.judge.findings import Finding
-from controller.core.judge.gate import judge, seal_fold, seal_tallies
-from controller.core.judge.gate_evidence import Evidence, awaits_log_backlog, reads_log_backlog
+from controller.core.judge.gate import (
+    Evidence,
+    awaits_log_backlog,
+    judge,
+    reads_log_backlog,
+    seal_fold,
+    seal_tallies,
+)
 from controller.core.judge.kind import Context, kind_of, kinds_of
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judged_intervals import unsealed_intervals

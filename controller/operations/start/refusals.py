@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from controller.core.judge.evidence import StepInterval
-from controller.core.judge.gate import judge
-from controller.core.judge.gate_evidence import Evidence
+from controller.core.judge.gate import Evidence, judge
 from controller.core.judge.kind import Kind, kind_of, kinds_of
 from controller.core.judge.queries import aligned_span, queries_for
 from controller.core.judge.sentences import sentence_of

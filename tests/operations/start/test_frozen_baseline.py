@@ -10,8 +10,7 @@ import pytest
 
 from controller.core.judge.evidence import BaselineMeasurement, StepInterval
 from controller.core.judge.findings import Verdict
-from controller.core.judge.gate import judge
-from controller.core.judge.gate_evidence import Evidence
+from controller.core.judge.gate import Evidence, judge
 from controller.core.judge.kind import kinds_of
 from controller.core.judge.queries import queries_for
 from controller.core.observation import MetricQuery, QueryStatus, Series

@@ -5,6 +5,7 @@ quarter of an hour.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from math import ceil, log
 from typing import ClassVar
 
@@ -122,22 +123,28 @@ class SuccessRateKind(SequentialKind[SuccessRate], WindowKind[SuccessRate]):
 
     def tests(self) -> Iterator[TestPart]:
         """Yield the breaker, which also judges the warm-up, and the test of the objective."""
-        yield TestPart(f"{self.name}/breaker", _BREAKER_PART, 2)
-        yield TestPart(f"{self.name}/objective", _OBJECTIVE_PART, 5)
+        breaker, objective = self._test_names
+        yield TestPart(breaker, _BREAKER_PART, 2)
+        yield TestPart(objective, _OBJECTIVE_PART, 5)
+
+    @cached_property
+    def _test_names(self) -> tuple[str, str]:
+        return f"{self.name}/breaker", f"{self.name}/objective"
 
     def minute_ratios(
         self, window: Window, control: ControlState, *, judged: bool
     ) -> tuple[list[MinuteRatios], ControlState]:
         """Return the ratios of both tests, and the control's outage so far."""
         allowed, pair = self.allowed_failures, paired_counts(window)
+        breaker_name, objective_name = self._test_names
         after = success_rate.update_control(
             control, pair.control_requests, pair.control_slow, allowed
         )
         breaker = success_rate.breaker_log_ratios(pair, allowed, control, after)
-        ratios = [MinuteRatios(f"{self.name}/breaker", breaker)]
+        ratios = [MinuteRatios(breaker_name, breaker)]
         if judged:
             objective = success_rate.log_ratios(pair, allowed, control, after)
-            ratios.append(MinuteRatios(f"{self.name}/objective", objective))
+            ratios.append(MinuteRatios(objective_name, objective))
         return ratios, after
 
     def step_share(self, tally: Tally) -> tuple[float | None, float]:
@@ -186,7 +193,7 @@ class SuccessRateKind(SequentialKind[SuccessRate], WindowKind[SuccessRate]):
         """True for `assurance: proven`."""
         return self.criterion.assurance == "proven"
 
-    @property
+    @cached_property
     def allowed_failures(self) -> float:
         """The share of requests that may fail."""
         return 1 - self.criterion.min

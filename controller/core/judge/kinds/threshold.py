@@ -149,7 +149,7 @@ class ThresholdKind(TailKind[Threshold], WindowKind[Threshold]):
             return binomial.log_ratios(samples, window.amount, allowed, binomial.effects(allowed))
         return poisson.log_ratios(window.value, criterion.bound / self._window_minutes)
 
-    @property
+    @cached_property
     def _window_minutes(self) -> float:
         return self.criterion.over.total_seconds() / MINUTE_S
 
