@@ -64,10 +64,14 @@ def pause_reminder_at(rollout: Rollout) -> datetime:
 
 def unacknowledged_page(rollout: Rollout) -> Page | None:
     """Return the page of the current phase of `rollout` that waits for an acknowledgement."""
+    page = current_page(rollout)
+    return None if page is None or page.acknowledged else page
+
+
+def current_page(rollout: Rollout) -> Page | None:
+    """Return the page of the current phase of `rollout`, acknowledged or not; None without one."""
     page = rollout.page
-    if page is None or page.acknowledged or page.since < rollout.since:
-        return None
-    return page
+    return page if page is not None and page.since >= rollout.since else None
 
 
 def _next_while_pending(rollout: Rollout) -> tuple[datetime | None, str]:

@@ -5,7 +5,6 @@ in the first entry of the history, with which the hash chain begins. A role that
 can make them agree; the log outside the store then shows the change.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -56,11 +55,6 @@ class Digests:
     def consistent(self) -> bool:
         """True where all three digests are equal."""
         return self.snapshot == self.state == self.at_start
-
-
-def digest_of(snapshot: str) -> str:
-    """Return the SHA-256 of a stored policy, in hexadecimal: of its text, every byte of it."""
-    return hashlib.sha256(snapshot.encode()).hexdigest()
 
 
 def digests(rollout: Rollout, entries: Sequence[Entry], snapshot: str | None = None) -> Digests:

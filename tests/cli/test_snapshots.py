@@ -14,7 +14,8 @@ import pytest
 
 from controller.adapters.stores import codec
 from controller.core.history import Entry, hash_of
-from controller.core.policy_snapshot import POLICY_DIGEST, digest_of
+from controller.core.policy.model import digest_of
+from controller.core.policy_snapshot import POLICY_DIGEST
 from controller.errors import Exit
 from tests.cli.conftest import Desk, Ended, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE

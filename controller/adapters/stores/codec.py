@@ -19,7 +19,8 @@ from controller.core.history import Entry
 from controller.core.judge.findings import Label
 from controller.core.policy import Policy
 from controller.core.policy.kinds import STORED
-from controller.core.policy_snapshot import SnapshotChangedError, digest_of
+from controller.core.policy.model import digest_of
+from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import SCHEMA, Phase, Rollout
 from controller.core.units import MINUTE_S
 from controller.errors import StoreError

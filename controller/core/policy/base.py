@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -30,6 +30,23 @@ Name: TypeAlias = Annotated[
 
 # Strict: neither "3" nor true is a number of requests.
 Count: TypeAlias = Annotated[int, Field(ge=1, strict=True)]
+
+
+def at_least_one(
+    item: str, hint: str = "; leave the key out where there is none"
+) -> AfterValidator:
+    """Return the validator that refuses a list without an `item`. hint: what to do about it.
+
+    It is no `min_length`: pydantic counts only valid items, and reports 0 of them where the list
+    has one that is invalid.
+    """
+
+    def check(items: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not items:
+            raise ValueError(f"needs at least one {item}{hint}")
+        return items
+
+    return AfterValidator(check)
 
 
 def _period(length: timedelta) -> timedelta:

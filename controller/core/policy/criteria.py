@@ -40,11 +40,12 @@ from controller.core.policy.judging import (
     DualJudgeRule,
     Exceedance,
     FailureLimit,
+    MetricNames,
     MinutelyRule,
     Place,
     Reference,
     WindowedRule,
-    require_metrics,
+    failure_references,
     require_sequential,
 )
 from controller.core.policy.kinds import Kinds, MissingKind
@@ -103,9 +104,8 @@ class SuccessRate(MinutelyRule):
 
     kind: Literal["success_rate"] = Field(description="Kind of the criterion.")
     total: Name = Field(description="Metric that counts requests.")
-    failures: Annotated[tuple[Name, ...], AfterValidator(require_metrics)] = Field(
-        description="Metrics that count failed requests; they are added up.",
-        json_schema_extra={"minItems": 1},
+    failures: MetricNames = Field(
+        description="Metrics that count failed requests; they are added up."
     )
     min: Annotated[float, PercentUpTo("100%")] = Field(
         description="Lowest share that holds, like 99.9%."
@@ -144,9 +144,7 @@ class SuccessRate(MinutelyRule):
 
     def references(self) -> Iterator[Reference]:
         """Yield every metric that is named, with its place."""
-        yield ("total",), self.total
-        for index, name in enumerate(self.failures):
-            yield ("failures", index), name
+        yield from failure_references(self.total, self.failures)
         if self.control is not None:
             for place, name in self.control.references():
                 yield ("control", *place), name
@@ -439,9 +437,8 @@ class BurnRate(Criterion):
 
     kind: Literal["burn_rate"] = Field(description="Kind of the criterion.")
     total: Name = Field(description="Metric that counts requests.")
-    failures: Annotated[tuple[Name, ...], AfterValidator(require_metrics)] = Field(
-        description="Metrics that count failed requests; they are added up.",
-        json_schema_extra={"minItems": 1},
+    failures: MetricNames = Field(
+        description="Metrics that count failed requests; they are added up."
     )
     slo: Annotated[float, PercentUpTo("100%"), AfterValidator(_open_interval)] = Field(
         description="Share of requests that has to succeed, like 99.9%; the rest is the budget."
@@ -492,9 +489,7 @@ class BurnRate(Criterion):
 
     def references(self) -> Iterator[Reference]:
         """Yield every metric that is named, with its place."""
-        yield ("total",), self.total
-        for index, name in enumerate(self.failures):
-            yield ("failures", index), name
+        yield from failure_references(self.total, self.failures)
 
 
 # --- Alarms, log events and attestations ----------------------------------------------------------

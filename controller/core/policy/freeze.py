@@ -17,12 +17,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import partial
-from typing import Annotated, ClassVar, Self, TypeAlias, TypeVar
+from typing import Annotated, ClassVar, Self, TypeAlias
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
-from controller.core.policy.base import Model
+from controller.core.policy.base import Model, at_least_one
 from controller.core.units import clock_text, quote_value
 
 # --- Times as they are written --------------------------------------------------------------------
@@ -228,8 +228,6 @@ _MAX_NAMED_WINDOWS = 3
 # A freeze in an unknown time zone has no known end: it is checked again after this long.
 _UNKNOWN_ZONE_RETRY = timedelta(minutes=15)
 
-_Windows = TypeVar("_Windows", bound=tuple[Model, ...])
-
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
@@ -239,18 +237,11 @@ class Frozen:
     text: str
 
 
-def _not_empty(windows: _Windows) -> _Windows:
-    # A validator and not `min_length`: pydantic counts only valid items, and reports 0 of them
-    # where the list has one that is invalid.
-    if not windows:
-        raise ValueError("needs at least one window; leave the key out where there is none")
-    return windows
-
-
 _LIST = Field(max_length=50, json_schema_extra={"minItems": 1})
-Weekly: TypeAlias = Annotated[tuple[WeeklyWindow, ...], _LIST, AfterValidator(_not_empty)]
-Daily: TypeAlias = Annotated[tuple[DailyWindow, ...], _LIST, AfterValidator(_not_empty)]
-Dates: TypeAlias = Annotated[tuple[DateWindow, ...], _LIST, AfterValidator(_not_empty)]
+_NOT_EMPTY = at_least_one("window")
+Weekly: TypeAlias = Annotated[tuple[WeeklyWindow, ...], _LIST, _NOT_EMPTY]
+Daily: TypeAlias = Annotated[tuple[DailyWindow, ...], _LIST, _NOT_EMPTY]
+Dates: TypeAlias = Annotated[tuple[DateWindow, ...], _LIST, _NOT_EMPTY]
 
 
 class Freeze(Model):

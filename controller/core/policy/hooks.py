@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeAlias
+from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from controller.core.policy.aws_location import AwsLocation
-from controller.core.policy.base import Form, Model
+from controller.core.policy.base import Form, Model, at_least_one
 from controller.core.policy.notify import Host, Recipient, SecretField, SecretReference
 from controller.core.units import DurationRange
 
@@ -91,16 +91,10 @@ class HttpsHook(Hook):
 _AnyHook: TypeAlias = Annotated[LambdaHook | HttpsHook, Field(discriminator="kind")]
 
 
-def _not_empty(hooks: tuple[Any, ...]) -> tuple[Any, ...]:
-    if not hooks:
-        raise ValueError("needs at least one hook; leave the key out where there is none")
-    return hooks
-
-
 HookList: TypeAlias = Annotated[
     tuple[_AnyHook, ...],
     Field(max_length=5, json_schema_extra={"minItems": 1}),
-    AfterValidator(_not_empty),
+    at_least_one("hook"),
 ]
 
 BEFORE_START: Final = "before_start"

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from controller.core.policy.aws_location import AwsLocation
-from controller.core.policy.base import Count, Model, Name, WindowLength
+from controller.core.policy.base import Count, Model, Name, WindowLength, at_least_one
 from controller.core.policy.metric import Metric
 from controller.core.units import PercentUpTo, quote_value
 
@@ -41,13 +41,16 @@ def _above_zero(share: float) -> float:
 Budget: TypeAlias = Annotated[float, PercentUpTo("20%"), AfterValidator(_above_zero)]
 
 
-def require_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse an empty list of metrics."""
-    # A validator and not `min_length`: pydantic counts only valid items, and reports 0 of them
-    # where the list has one that is invalid.
-    if not names:
-        raise ValueError("needs at least one metric")
-    return names
+MetricNames: TypeAlias = Annotated[
+    tuple[Name, ...], Field(json_schema_extra={"minItems": 1}), at_least_one("metric", hint="")
+]
+
+
+def failure_references(total: str, failures: Sequence[str]) -> Iterator[Reference]:
+    """Yield the metrics of a share of failures, with their places."""
+    yield ("total",), total
+    for index, name in enumerate(failures):
+        yield ("failures", index), name
 
 
 def _left_out_or_false(value: object) -> object:
@@ -258,13 +261,10 @@ class Control(Model):
     """The same counts of the stable path: what fails there too is not the canary's fault."""
 
     total: Name = Field(description="Metric that counts requests of the stable path.")
-    failures: Annotated[tuple[Name, ...], AfterValidator(require_metrics)] = Field(
-        description="Metrics that count failed requests of the stable path.",
-        json_schema_extra={"minItems": 1},
+    failures: MetricNames = Field(
+        description="Metrics that count failed requests of the stable path."
     )
 
     def references(self) -> Iterator[Reference]:
         """Yield every metric that is named, with its place."""
-        yield ("total",), self.total
-        for index, name in enumerate(self.failures):
-            yield ("failures", index), name
+        yield from failure_references(self.total, self.failures)

@@ -196,4 +196,9 @@ class Policy(Model):
 
     def digest(self) -> str:
         """Return the SHA-256 of the snapshot, in hexadecimal."""
-        return hashlib.sha256(self.snapshot().encode()).hexdigest()
+        return digest_of(self.snapshot())
+
+
+def digest_of(snapshot: str) -> str:
+    """Return the SHA-256 of a stored policy, in hexadecimal: of its text, every byte of it."""
+    return hashlib.sha256(snapshot.encode()).hexdigest()

@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any, Final, Literal, Self, TypeAlias
+from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Field,
     model_validator,
 )
 
 from controller.core.policy.aws_location import AwsLocation
-from controller.core.policy.base import Form, Model
+from controller.core.policy.base import Form, Model, at_least_one
 from controller.core.policy.kinds import Kinds, MissingKind
 from controller.core.units import DurationRange
 
@@ -134,15 +133,9 @@ CHANNELS: Final = Kinds(
 )
 
 
-def _not_empty(channels: tuple[Any, ...]) -> tuple[Any, ...]:
-    if not channels:
-        raise ValueError("needs at least one channel; leave the key out where there is none")
-    return channels
-
-
 Channels: TypeAlias = Annotated[
     tuple[Annotated[Channel, CHANNELS], ...],
     Field(max_length=10, json_schema_extra={"minItems": 1}),
-    AfterValidator(_not_empty),
+    at_least_one("channel"),
 ]
 SummaryEvery: TypeAlias = Annotated[timedelta, DurationRange("0s", "1d")]

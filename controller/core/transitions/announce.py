@@ -14,6 +14,7 @@ from controller.core.judge.sentences import sentence_of
 from controller.core.message import Page
 from controller.core.next_action import (
     REMIND_EVERY,
+    current_page,
     unacknowledged_page,
     with_next_action,
 )
@@ -198,12 +199,6 @@ def _update_page(decision: Decision, now: datetime) -> Decision:
     )
     repeated = _with_notice(decision, Notice(Severity.CRITICAL, text, REPEATED))
     return _with_stored_page(repeated, replace(page, told=now))
-
-
-def current_page(rollout: Rollout) -> Page | None:
-    """Return the page of the current phase of `rollout`, acknowledged or not; None without one."""
-    page = rollout.page
-    return page if page is not None and page.since >= rollout.since else None
 
 
 def _page_critical_notice(
