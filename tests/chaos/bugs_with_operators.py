@@ -5,7 +5,6 @@ from datetime import datetime
 
 import pytest
 
-from controller.core import commands
 from controller.core import decide as deciding
 from controller.core import transitions as to
 from controller.core.decision import Decision, Shift
@@ -44,7 +43,7 @@ def reverts_drift(patch: pytest.MonkeyPatch) -> None:
 
 def restore_raises_weight(patch: pytest.MonkeyPatch) -> None:
     """`resume --restore` restores a weight that was lowered, too."""
-    patch.setattr(commands, "_is_live_weight_higher", lambda *_: True)
+    patch.setattr(TargetReading, "may_exceed", lambda *_: True)
 
 
 def pause_ends_itself(patch: pytest.MonkeyPatch) -> None:
