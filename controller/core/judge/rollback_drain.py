@@ -404,8 +404,8 @@ def _drain_watch(
     rollout: Rollout, series: Mapping[str, Series], now: datetime
 ) -> DrainWatch | None:
     """Return the minutes in which a request is a leak; None when no drain is watched now."""
-    begin, until = _watch_begin(rollout), rollout.watch_until
-    is_watched = until is not None and begin < now.timestamp() and now < until
+    begin = _watch_begin(rollout)
+    is_watched = begin < now.timestamp() and rollout.is_watched(now)
     if not is_watched or rollout.drain is not None or rollout.intent.previous == 0:
         return None
     closed_end = floor_to(now - rollout.policy.settle, MINUTE_S)
