@@ -6,27 +6,22 @@ for all processes that are forked from it.
 
 import gc
 import os
-from typing import Any, Final
 
-import botocore.session
-from boto3.session import Session
-from botocore.loaders import create_loader
-
+from controller.adapters.aws.clients import Clients
 from tests.support.emulator import NO_CREDENTIALS, REGION
-
-_loader: Final = create_loader()
 
 
 def _load_models() -> None:
     """Create a client of each service, which loads its model for all forked processes."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
-    os.environ.update(NO_CREDENTIALS)
-    sessions: Any = botocore.session
-    sessions.create_loader = lambda _paths: _loader
-    session = Session("nobody", "nothing", region_name=REGION)
+    credentials = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing"}
+    os.environ.update({**NO_CREDENTIALS, **credentials, "AWS_REGION": REGION})
+    clients = Clients()
     for service in ("cloudwatch", "dynamodb", "lambda"):
-        session.client(service)
+        clients.get(service)
+    for name in (*credentials, "AWS_REGION"):
+        del os.environ[name]
 
 
 _load_models()

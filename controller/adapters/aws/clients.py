@@ -159,9 +159,14 @@ def _no_limit() -> float:
 
 
 def _session() -> Any:
+    import botocore.session
     from boto3.session import Session
 
-    session = Session(region_name=os.environ.get("AWS_REGION") or None)
+    from controller.adapters.aws.service_models import service_models
+
+    core = botocore.session.get_session()
+    core.register_component("data_loader", service_models(core.get_config_variable("data_path")))
+    session = Session(region_name=os.environ.get("AWS_REGION") or None, botocore_session=core)
     if session.region_name is None:
         raise UsageError("no AWS region is named: set AWS_REGION, or a region in the profile")
     if session.get_credentials() is None:

@@ -1,11 +1,14 @@
 """Clients and errors, on a real boto3 without access to an account."""
 
+import shutil
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,6 +87,27 @@ def test_a_client_that_cannot_be_made_says_what_to_set(
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(UsageError, match=problem):
         Clients().get("lambda")
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_service_that_rolloutctl_itself_never_asks_has_a_client_too() -> None:
+    assert Clients().get("sqs").meta.service_model.service_name == "sqs"
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_service_that_does_not_exist_has_no_client() -> None:
+    with pytest.raises(UsageError, match="there is no AWS client for carrier-pigeons"):
+        Clients().get("carrier-pigeons")
+
+
+@pytest.mark.usefixtures("environment")
+def test_models_of_ones_own_are_found_where_aws_data_path_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shipped = files("botocore") / "data" / "sns"
+    shutil.copytree(str(shipped), tmp_path / "pigeons")
+    monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path))
+    assert Clients().get("pigeons").meta.service_model.service_id == "SNS"
 
 
 def test_nothing_of_boto3_is_loaded_before_a_client_is_needed() -> None:
