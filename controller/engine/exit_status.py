@@ -14,42 +14,30 @@ from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.execute import Visit
 from controller.errors import Exit
 
+# The most urgent first: a command ends with the first status that applies.
 MEANING: Final[Mapping[Exit, str]] = {
-    Exit.DONE: "done, advanced, or held as planned; `run` and `rehearse`: succeeded, or ended as "
-    "`--expect` said",
-    Exit.INTERNAL: "a rollout, the store or the account could not be read or written, and the "
-    "message names it; every other rollout of a tick was visited. Or the result could not be "
-    "written to stdout; what was done stays done",
-    Exit.USAGE: "the command or the policy is wrong or does not fit, or there is no store at that "
-    "place; nothing was changed",
-    Exit.UNDECIDED: "not decided yet: in progress, paused or on hold; `set-weight`: written, and "
-    "not applied yet",
-    Exit.ROLLED_BACK: "rolled back; `start` of a revision that was rolled back, or taken back to "
-    "0 % after its success",
     Exit.UNCONFIRMED: "0 % is not confirmed: a write of 0 % failed (from the first tick on), "
     "`rollback_timeout` is over, or requests still reach the canary; of `run`, `status` and "
     "`rollback`: 0 % was not seen applied. Look at once",
+    Exit.INTERNAL: "a rollout, the store or the account could not be read or written, and the "
+    "message names it; every other rollout of a tick was visited. Or the result could not be "
+    "written to stdout; what was done stays done",
     Exit.DRIFT: "drift: the weight was changed outside rolloutctl",
+    Exit.ROLLED_BACK: "rolled back; `start` of a revision that was rolled back, or taken back to "
+    "0 % after its success",
     Exit.CHECK_FAILED: "a check failed",
+    Exit.UNDECIDED: "not decided yet: in progress, paused or on hold; `set-weight`: written, and "
+    "not applied yet",
+    Exit.USAGE: "the command or the policy is wrong or does not fit, or there is no store at that "
+    "place; nothing was changed",
     Exit.BUSY: "another run holds the rollout, or saved first, and this one changed nothing; safe "
     "to run again",
+    Exit.DONE: "done, advanced, or held as planned; `run` and `rehearse`: succeeded, or ended as "
+    "`--expect` said",
 }
 SIGNAL_STATUSES: Final = (
     "130: Ctrl-C. 143: SIGTERM. Stopped at a safe point, within 20 s, with the lease given back; "
     "the next tick goes on"
-)
-
-# The most urgent first: a command ends with the first status that applies.
-URGENCY: Final = (
-    Exit.UNCONFIRMED,
-    Exit.INTERNAL,
-    Exit.DRIFT,
-    Exit.ROLLED_BACK,
-    Exit.CHECK_FAILED,
-    Exit.UNDECIDED,
-    Exit.USAGE,
-    Exit.BUSY,
-    Exit.DONE,
 )
 
 # `tick --scheduled` ends with 0 for these: two overlapping ticks are normal.
@@ -103,7 +91,7 @@ VERBS: Final[Mapping[str, tuple[Exit, ...]]] = {
 
 def worst(statuses: Iterable[Exit]) -> Exit:
     """Return the most urgent of `statuses`; 0 without any."""
-    return min(statuses, key=URGENCY.index, default=Exit.DONE)
+    return min(statuses, key=list(MEANING).index, default=Exit.DONE)
 
 
 def of_tick(visit: Visit) -> Exit:

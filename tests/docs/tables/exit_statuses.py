@@ -5,7 +5,7 @@ from controller.engine.exit_status import MEANING, SIGNAL_STATUSES, VERBS
 
 def statuses() -> list[list[str]]:
     """Return a row for each exit status."""
-    rows = [[str(int(status)), meaning] for status, meaning in MEANING.items()]
+    rows = [[str(int(status)), meaning] for status, meaning in sorted(MEANING.items())]
     return [["exit status", "meaning"], *rows, ["130, 143", SIGNAL_STATUSES]]
 
 
