@@ -26,7 +26,11 @@ def test_printable_text_has_no_effect_on_a_terminal(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [*HOSTILE_TEXTS.values(), ALL_CHARACTERS], ids=[*HOSTILE_TEXTS, "every character"]
+    "text",
+    [
+        *(pytest.param(text, id=name) for name, text in HOSTILE_TEXTS.items()),
+        pytest.param(ALL_CHARACTERS, marks=pytest.mark.deep, id="every character"),  # seconds
+    ],
 )
 def test_printable_text_stays_as_it_is(text: str) -> None:
     shown = printable(text)

@@ -42,7 +42,7 @@ def shop(ministack: Emulator, account: str) -> Account:
     now = datetime.now(UTC)
     shop = Account.of(ministack, account)
     shop.create()
-    shop.call_directly(now - timedelta(hours=27), now - timedelta(hours=3), every=10)
+    shop.call_directly(now - timedelta(hours=27), now - timedelta(hours=3), every=60)
     shop.call_directly(now - timedelta(hours=3), now)
     return shop
 

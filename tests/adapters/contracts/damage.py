@@ -1,6 +1,6 @@
 """The contract of every store for damaged records: only the damaged one is refused, by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,9 +25,10 @@ class Damaged:
 
 
 class DamageContract:
-    """Tests of one store; a subclass lists the damages and applies them."""
+    """Tests of one store; a subclass lists the damages and applies them. deep: those of volume."""
 
     names: ClassVar[tuple[str, ...]]
+    deep: ClassVar[Collection[str]] = ()
 
     @pytest.fixture
     def damaged(self) -> Damaged:
@@ -36,7 +37,10 @@ class DamageContract:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "name" in metafunc.fixturenames:
-            metafunc.parametrize("name", self.names)
+            marks = dict.fromkeys(self.deep, pytest.mark.deep)
+            metafunc.parametrize(
+                "name", [pytest.param(name, marks=marks.get(name, ())) for name in self.names]
+            )
 
     def test_a_damage_is_refused_by_name_and_hurts_no_other_rollout(
         self, damaged: Damaged, name: str

@@ -14,7 +14,13 @@ from controller.errors import StoreError, TargetTakenError, UnknownRolloutError
 from tests.adapters.contracts.damage import DamageContract, Damaged
 from tests.adapters.contracts.store import LATER, LOCK, save_changes, started
 from tests.adapters.stores.odd_dynamodb import TABLE, a_store
-from tests.support.damage import DYNAMODB_DAMAGES, bomb, key_of
+from tests.support.damage import (
+    DYNAMODB_DAMAGES,
+    POLICY_DAMAGES,
+    STATE_DAMAGES,
+    bomb,
+    key_of,
+)
 from tests.support.emulator import REGION, Emulator
 from tests.support.rollouts import NOON, a_rollout
 
@@ -32,6 +38,9 @@ def store(client: Any) -> DynamoDbStore:
     return a_store(client)
 
 
+# These texts are damaged in a file as well, where a test takes a tenth of the time.
+SAME_TEXTS = frozenset({*STATE_DAMAGES, *POLICY_DAMAGES})
+
 # Damages that moto does not handle: it compares a number with text, and adds to a fraction.
 NOT_ON_MOTO = ("lease: an end that is a number", "fence: infinite")
 
@@ -40,6 +49,7 @@ class TestDamagedItems(DamageContract):
     """Each damage to an item: the item is refused, the other one works."""
 
     names = tuple(name for name in DYNAMODB_DAMAGES if name not in NOT_ON_MOTO)
+    deep = SAME_TEXTS
 
     @pytest.fixture
     def damaged(self, store: DynamoDbStore, client: Any) -> Damaged:
@@ -186,7 +196,14 @@ def test_an_open_rollout_keeps_its_target_despite_damaged_attributes(
         started(store, a_rollout("search#1"), LOCK)
 
 
-@pytest.mark.parametrize("name", [name for name in DYNAMODB_DAMAGES if "history" not in name])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.deep if name in SAME_TEXTS else ())
+        for name in DYNAMODB_DAMAGES
+        if "history" not in name
+    ],
+)
 def test_a_save_that_meets_a_damage_ends_in_an_error_of_the_store(
     store: DynamoDbStore, client: Any, name: str
 ) -> None:

@@ -6,13 +6,16 @@ from contextlib import closing
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.core.history import broken_link
 from tests.adapters.contracts.store import LOCK, started
 from tests.adapters.stores.test_sqlite import PROCESS_LIMIT_S, python
+from tests.support.deep_rows import deep_after
 from tests.support.rollouts import a_rollout
 
-KILLS = 20
+FEW_KILLS, KILLS = 5, 20
 # A save takes a few milliseconds: some kills hit the opening, most of them a save.
 LONGEST_S = 0.25
 
@@ -55,13 +58,16 @@ def pragma(path: Path, name: str) -> str:
         return str(connection.execute(f"PRAGMA {name}").fetchone()[0])
 
 
-def test_killed_twenty_times_a_store_has_every_save_that_was_acknowledged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", deep_after(1, [FEW_KILLS, KILLS]))
+def test_killed_again_and_again_a_store_has_every_save_that_was_acknowledged(
+    tmp_path: Path, kills: int
+) -> None:
     """No other process has the file open, so each opening recovers the WAL of the killed one."""
     path, draw = tmp_path / "state.db", Random(1)
     with SqliteStore(path, durable=True) as store:
         version = started(store, a_rollout(), LOCK).version
     printed = 0
-    for _ in range(KILLS):
+    for _ in range(kills):
         last = acknowledged(path, draw.uniform(0, LONGEST_S))
         printed += last is not None
         assert pragma(path, "integrity_check") == "ok"
