@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Generator, Iterator
 from itertools import count
+from operator import attrgetter
 
 import pytest
 import structlog
@@ -13,6 +14,7 @@ from hypothesis import settings
 
 from tests.support import emulator
 from tests.support.emulator import Emulator
+from tests.support.order import spread_out
 
 # The time of an example depends on the load of the machine.
 settings.register_profile("untimed", deadline=None)
@@ -82,17 +84,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the tests that use the emulator, and leave the deep ones out unless they are asked for.
 
-    `-m "not ministack"` runs all others.
+    `-m "not ministack"` runs all that need no emulator.
     """
     for item in items:
         if "ministack" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.ministack)
-    if config.getoption("--deep"):
-        return
-    deep = [item for item in items if item.get_closest_marker("deep")]
-    if deep:
-        config.hook.pytest_deselected(items=deep)
-        items[:] = [item for item in items if not item.get_closest_marker("deep")]
+    if not config.getoption("--deep"):
+        _deselect(config, items, "deep")
+    if hasattr(config, "workerinput"):  # one of several processes
+        items[:] = spread_out(items, attrgetter("path"), _uses_emulator)
+
+
+def _deselect(config: pytest.Config, items: list[pytest.Item], marker: str) -> None:
+    left_out = [item for item in items if item.get_closest_marker(marker)]
+    items[:] = [item for item in items if not item.get_closest_marker(marker)]
+    config.hook.pytest_deselected(items=left_out)
+
+
+def _uses_emulator(item: pytest.Item) -> bool:
+    return item.get_closest_marker("ministack") is not None
 
 
 @pytest.hookimpl(wrapper=True)
