@@ -165,7 +165,7 @@ A_THIN_DAY = budget([1] * IN_DAY, 2)
         "one of ten is no rate": (budget([1] * 2, 10), TOO_FEW, 100 / 6),
         "no request": (budget([None] * 3), NO_DATA, None),
         "it fell silent": (budget([0, 0, None]), NO_DATA, 0),
-        "silent for six hours": (budget([5] + [None] * 72), NO_DATA, 0),
+        "silent for as long as the longest window": (budget([5] + [None] * 72), NO_DATA, 0),
         "more failures than requests": (budget([0, 0, 1_001]), BAD_DATA, 0),
         "and then none at all": (budget([1_001, None]), BAD_DATA, None),
         "no window has closed": (budget([]), UNDECIDED, None),
@@ -208,7 +208,7 @@ def test_a_failed_query_is_no_budget() -> None:
     "judging, measured, bound",
     {
         "how fast it burnt": (budget([15] * IN_HOUR), 15, 14.4),
-        "of the nearest pair": (budget([3] * IN_HOUR, 700), 3 / 0.7, 14.4),
+        "of the pair nearest to failing": (budget([3] * IN_HOUR, 700), 3 / 0.7, 14.4),
         "as it was when it failed": (budget([1_000] + [0] * 71), 1_000 / 12, 14.4),
         "of the pair that failed": (budget([7] * 72 + [0] * 12), 434 / 72, 6),
     },

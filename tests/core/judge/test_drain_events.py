@@ -76,8 +76,8 @@ NO_ACCESS = events(DENIED, DENIED)
         "four settled minutes: not yet": (BY_EVENTS, 9.9, BUSY_LOG, None),
         "65 of the control: 7 were due": (BY_EVENTS, 10, events(direct=each_minute(13)), CONFIRMED),
         "60: chance": (BY_EVENTS, 10, events(direct=each_minute(12)), None),
-        "after 100 %": (FROM_100, 10, events(direct=a_series(only(4, 1))), CONFIRMED),
-        "not settled": (FROM_100, 10, events(direct=a_series(only(8, 1))), None),
+        "one, after 100 %": (FROM_100, 10, events(direct=a_series(only(4, 1))), CONFIRMED),
+        "one, not settled yet": (FROM_100, 10, events(direct=a_series(only(8, 1))), None),
         "a leak at once": (BY_EVENTS, 3.5, events(a_series(only(2))), REFUTED),
         "in flight": (BY_EVENTS, 10, events(a_series(only(1)), each_minute(99)), CONFIRMED),
         "one event is a leak": (BY_EVENTS, 4, events(a_series(only(3, 1))), REFUTED),
@@ -89,7 +89,7 @@ NO_ACCESS = events(DENIED, DENIED)
         "no event at all: the end": (BY_EVENTS, 13, SILENT_LOG, UNOBSERVABLE),
         "denied: tried again": (BY_EVENTS, 10, NO_ACCESS, None),
         "denied: the end": (BY_EVENTS, 13, NO_ACCESS, UNOBSERVABLE),
-        "cut off": (BY_EVENTS, 12, events(CUT_OFF, each_minute(100)), None),
+        "not searched to the end": (BY_EVENTS, 12, events(CUT_OFF, each_minute(100)), None),
         "no series: the end": (BY_EVENTS, 13, {}, UNOBSERVABLE),
     },
 )  # fmt: skip
@@ -187,7 +187,7 @@ def test_the_absent_event_is_counted_to_the_open_minute_and_the_control_where_it
     {
         "nothing during the drain": (BY_EVENTS, 2, set()),
         "no control before it can decide anything": (BY_EVENTS, 5, {ABSENT}),
-        "at last any event too": (BY_EVENTS, 13, {ABSENT, PRESENT, ANY}),
+        "any event too, in the last ticks": (BY_EVENTS, 13, {ABSENT, PRESENT, ANY}),
         "nothing after the watch": (BY_EVENTS, 15, set()),
         "nothing where the policy names no events": (BUSY, 13, set()),
         "nothing where no weight was applied": (

@@ -75,7 +75,7 @@ def beside(values: Values, samples: Values, direct: Values, direct_samples: Valu
     "judging, expected, increase",
     {
         "exactly at the bound, in spite of rounding": (latency([400, 440], [100, 100]), PASS, 0.05),
-        "weighted by samples": (latency([400, 480], [100, 300]), FAIL, 0.15),
+        "windows are weighted by their samples": (latency([400, 480], [100, 300]), FAIL, 0.15),
         "close to its bound": (latency([420.12], [200]), FAIL, 0.0503),
         "faster": (latency([380], [200]), PASS, -0.05),
         "as fast as before": (latency([400], [200]), PASS, 0.0),
@@ -109,7 +109,7 @@ def beside(values: Values, samples: Values, direct: Values, direct_samples: Valu
         "a control is weighted by its samples": (
             beside([420, 420], [200, 200], [300, 400], [100, 300]), FAIL, 0.12,
         ),
-        "too few of the control": (beside([420], [300], [400], [20]), TOO_FEW, 0.05),
+        "a control with too few samples": (beside([420], [300], [400], [20]), TOO_FEW, 0.05),
     },
 )  # fmt: skip
 def test_a_latency_increase(judging: Judging, expected: Outcome, increase: float | None) -> None:

@@ -90,7 +90,7 @@ def logged(
         "not present yet": (logged(PRESENT, [], [3]), UNDECIDED),
         "no logs, and no event": (logged(PRESENT, [], []), NO_DATA),
         "not often enough": (logged({**PRESENT, "min": 3}, [1, 1], [3]), UNDECIDED),
-        "a new control": (logged({**ABSENT, "over": "5m"}, [], [3], closed=5), PASS),
+        "a control of now": (logged({**ABSENT, "over": "5m"}, [], [3], closed=5), PASS),
         "a control of long ago shows nothing of now": (
             logged({**ABSENT, "over": "5m"}, [], [3], closed=6), NO_DATA,
         ),

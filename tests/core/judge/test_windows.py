@@ -92,14 +92,32 @@ HOLDS, OPEN = TRAFFIC, {**TRAFFIC, "min": 9}
 FAILS = {**TRAFFIC, "metric": "rejects", "control": "stable"}
 
 
+ONE_MINUTE = datapoints({"requests": [1], "rejects": [None], "stable": [9_000]})
+
+
+@cases(
+    "criterion, fails, blocks",
+    {
+        "one that holds": (HOLDS, False, False),
+        "one that is open": (OPEN, False, True),
+        "one that fails": (FAILS, True, True),
+        "one that fails, and only reports": ({**FAILS, "gates": False}, False, False),
+    },
+)
+def test_a_finding_alone_rolls_back_or_keeps_from_the_next_step(
+    criterion: Mapping[str, Any], fails: bool, blocks: bool
+) -> None:
+    finding = judged(criterion, ONE_MINUTE, closed=1)
+    assert (finding.fails, finding.blocks_advance) == (fails, blocks)
+
+
 def decided(criteria: Sequence[Mapping[str, Any]]) -> Rollout:
     """Return the rollout after the bake of its first step; one request has reached the canary."""
     named = {f"C{number}": one for number, one in enumerate(criteria)}
     steps = [{"weight": 10, "bake": "1m"}, {"weight": 100, "bake": "1m"}]
     step = a_step(policy_of(HOLDS, criteria=named, steps=steps, warmup="0s"))
     signed = {name: SignOff("ada", START, "seen") for name in named}
-    series = datapoints({"requests": [1], "rejects": [None], "stable": [9_000], "errors": [0]})
-    observed = Observed(Observation(a_reading(10), series))
+    observed = Observed(Observation(a_reading(10), ONE_MINUTE))
     return decide(replace(step, signed=signed), observed, NOON + (1 + SETTLE) * MINUTE).rollout
 
 
