@@ -31,15 +31,7 @@ from tests.support.core import (
     seal_if_due,
 )
 from tests.support.judging import (
-    BAD_DATA,
-    NO_DATA,
-    PASS,
-    PROVEN,
     START,
-    TOO_FEW,
-    UNDECIDED,
-    Outcome,
-    outcome,
     sealed,
 )
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_series
@@ -96,12 +88,6 @@ def test_an_outage_rolls_back_in_the_warm_up() -> None:
     assert (rollout.reason, len(decisions)) == (Reason.GATE_FAILED, 5)
 
 
-def test_a_missed_objective_does_not_roll_back_in_the_warm_up() -> None:
-    warming = at_weight(10, policy=policy(warmup="8m"))
-    rollout, _ = ticks(warming, minutes((9, 100, 5), (30, 100, 0)), until=16)
-    assert rollout.phase is Phase.PROGRESSING
-
-
 def test_what_a_step_began_to_show_the_next_one_completes() -> None:
     """Bad minutes at the end of a step that passed count with those of the next."""
     failing = minutes((9, 1_000, 0), (60, 1_000, 25))
@@ -132,28 +118,6 @@ def a_burst() -> Rollout:
 def test_a_short_burst_is_found_by_a_late_tick() -> None:
     """The highest evidence counts, so a late tick finds what an early one would have found."""
     assert a_burst().reason is Reason.GATE_FAILED
-
-
-@cases(
-    "series, expected",
-    {
-        "enough to rule out one in a hundred": (minutes((15, 400, 0)), PROVEN),
-        "too little for a proof at any time": (minutes((15, 30, 0)), PASS),
-        "too little to say anything": (minutes((15, 29, 0)), TOO_FEW),
-        "too much to pass and too little to fail": (minutes((15, 60, 1)), UNDECIDED),
-        "no more data": (minutes((5, 400, 0), (10, 0, 0)), NO_DATA),
-        "many minutes without a failure count, and a good one": (
-            minutes((11, 400, None), (1, 400, 0)), BAD_DATA,
-        ),
-    },
-)  # fmt: skip
-def test_at_the_end_of_the_bake_a_step_shows(
-    series: Mapping[str, Series], expected: Outcome
-) -> None:
-    observed = Observed(Observation(a_reading(10), series))
-    decision = decide(AT_10, observed, NOON + 15 * MINUTE)
-    (finding,) = decision.record.findings if decision.record else decision.rollout.findings
-    assert outcome(finding) == expected
 
 
 def test_a_query_that_failed_judges_nothing_and_forgets_nothing() -> None:

@@ -50,6 +50,7 @@ from tests.support.sequential_rollouts import (
         "rate: kept, and not proven": (hour("rate", rate(30, 0)), PASS, 1, 0.999),
         "rate: exactly its bound": (hour("rate", rate(1_000, 1)), PASS, 0.999, 0.999),
         "rate: too few": (hour("rate", rate(1, 0)), TOO_FEW, 1, 0.999),
+        "rate: just enough": (hour("rate", rate(5, 0)), PASS, 1, 0.999),
         "rate: no data": (hour("rate", {}), NO_DATA, None, 0.999),
         "rate: undecided": (hour("rate", rate(600, 1)), UNDECIDED, 1 - 1 / 600, 0.999),
         "rate: fails": (hour("rate", rate(600, 30, 700, 1)), FAIL, 0.95, 0.999),
@@ -165,6 +166,9 @@ WITHOUT_BASELINE = partial(
     {
         "more slow requests than requests": (hour("limit", limit(101)), BAD_DATA),
         "a latency without its baseline": (WITHOUT_BASELINE, NO_DATA),
+        "many minutes without a failure count, and a good one": (
+            judge_minutes("rate", [{"requests:Sum": 400}] * 11 + [rate(400, 0)]), BAD_DATA,
+        ),
     },
 )  # fmt: skip
 def test_nothing_is_concluded_from(judging: Judging, expected: Outcome) -> None:
