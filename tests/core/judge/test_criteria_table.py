@@ -25,6 +25,8 @@ AT_LEAST = {**WINDOWED, "kind": "threshold", "metric": "requests", "min": 1}
 TRAFFIC = {**WINDOWED, "kind": "traffic", "metric": "requests"}
 SHARE = {"kind": "share", "metric": "requests", "control": "stable"}
 BURN = {"kind": "burn_rate", "total": "requests", "failures": ["errors"], "slo": "99.9%"}
+SLOW = {**SLOWER, "judge": "sequential"}
+SLOW_LIMIT = {**AT_MOST, "judge": "sequential"}
 ALARM = {"kind": "alarm", "alarm": "auth-failures"}
 ABSENT = {"kind": "log_events", "absent": "fallback", "control": "check"}
 PRESENT = {"kind": "log_events", "present": "gateway", "min": 3, "control": "check"}
@@ -47,6 +49,8 @@ def finding_of(measured: float | None, bound: float, **fields: Any) -> Finding:
         "a number with a unit": (AT_MOST, 412.5, 500, "412.5", "≤ 500 ms"),
         "a number without one": (AT_LEAST, 8214, 1, "8 214", "≥ 1"),
         "traffic": (TRAFFIC, 0, 1, "0", "≥ 1"),
+        "a share of slow requests": (SLOW, 0.052, 0.05, "5.2% slow", "≤ 5% slow"),
+        "a share above a limit": (SLOW_LIMIT, 0.3, 0.0518, "30% slow", "≤ 5.18% slow"),
         "a share": (SHARE, 0.1008, 0.1, "10.08%", "10% ± 2%"),
         "a budget": (BURN, 3.456, 14.4, "3.46x", "≤ 14.4x"),
         "an alarm that is OK": (ALARM, 0, 0, "OK", "OK"),

@@ -308,6 +308,7 @@ SENTENCES: Sentences = {
     "confirmed by the control after 100 %": the_drain(FROM_100, 10, requests(direct=only(4, 1))),
     "refuted": the_drain(BUSY, 4, requests(only(3))),
     "both paths are silent": the_drain(BESIDE_CONTROL, 13, requests()),
+    "both paths are silent after 100 %": the_drain(FROM_100, 13, requests()),
     "silent before": the_drain(AFTER_ROLLBACK, 13, requests()),
     "too few before": the_drain(after_gate(8), 13, requests()),
     "no answer": the_drain(BUSY, 13, requests(answer=ERROR)),
