@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from controller.core.commands import GATED_VERBS
 from tests.support.core import (
+    GATED_VERBS,
     Command,
     Commanded,
     Decision,
@@ -28,9 +28,12 @@ from tests.support.core import (
     start_rollout,
     trim_series,
 )
-from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 
 TWO_STEPS: Final = a_policy(steps=[{"weight": 10, "bake": "150m"}, {"weight": 100, "bake": "30m"}])
+_WORKS = {key: LADDER["criteria"]["works"][key] for key in ("kind", "total", "failures", "min")}
+WEIGHED: Final = a_policy(criteria={"works": {**_WORKS, "judge": "sequential"}})
+"""The ladder with one sequential criterion, whose evidence adds up over the whole rollout."""
 
 
 @dataclass(slots=True)

@@ -7,7 +7,6 @@ import pytest
 
 from controller.operations.verify import settled_window
 from tests.core.golden_text import decision_text
-from tests.core.judge.test_evidence_over_steps import policy as weighed
 from tests.core.transitions.test_pending_raise import WORKS, errors_between
 from tests.support.cases import cases
 from tests.support.core import (
@@ -27,7 +26,7 @@ from tests.support.core import (
     Verb,
     evidence_of,
 )
-from tests.support.recorded_run import RecordedRun, a_run
+from tests.support.recorded_run import WEIGHED, RecordedRun, a_run
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     FIRST_RAISE,
@@ -119,7 +118,7 @@ def test_the_gate_of_the_step_to_come_does_not_count_yet(how: str) -> None:
 
 
 def test_what_has_added_up_while_a_raise_waited_goes_on_in_the_pause() -> None:
-    run = with_pending_raise(weighed())
+    run = with_pending_raise(WEIGHED)
     run.command(Command(Verb.PAUSE), a_reading(10))
     interval = run.rollout.previous_live
     assert interval is not None

@@ -6,7 +6,6 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
-from tests.core.judge.test_evidence_over_steps import policy as weighed
 from tests.support.cases import cases
 from tests.support.core import (
     Decision,
@@ -23,7 +22,7 @@ from tests.support.core import (
     evidence_of,
     query_plan,
 )
-from tests.support.recorded_run import RecordedRun, a_run
+from tests.support.recorded_run import WEIGHED, RecordedRun, a_run
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     FAILING,
@@ -40,8 +39,8 @@ STAYS, BACK = Phase.PROGRESSING, Phase.ROLLING_BACK
 FREEZE = {"zone": "UTC", "daily": [{"from": "12:20", "to": "14:30"}]}
 OVER = 150
 LITERAL = a_policy(freeze=FREEZE)
-WEIGHED = Policy.model_validate({**weighed().model_dump(exclude_none=True), "freeze": FREEZE})
-JUDGES = cases("judged", {"literal": LITERAL, "adding up": WEIGHED})
+ADDING_UP = Policy.model_validate({**WEIGHED.model_dump(exclude_none=True), "freeze": FREEZE})
+JUDGES = cases("judged", {"literal": LITERAL, "adding up": ADDING_UP})
 
 
 def second(minute: float) -> int:
@@ -152,7 +151,7 @@ def test_however_long_a_freeze_lasts_a_tick_reads_little_and_the_history_derives
 
 
 def test_each_minute_of_the_wait_adds_up_once() -> None:
-    run = waiting(WEIGHED)
+    run = waiting(ADDING_UP)
     begin = run.rollout.stretches[-1].begin
     tick_until(run, OVER)
     known = run.rollout.stretches
@@ -295,7 +294,7 @@ def test_a_second_freeze_is_waited_for_and_judged_in_like_the_first() -> None:
         "zone": "UTC",
         "daily": [{"from": "12:20", "to": "12:40"}, {"from": "12:45", "to": "14:30"}],
     }
-    for judged in (LITERAL, WEIGHED):
+    for judged in (LITERAL, ADDING_UP):
         run = waiting(judged.model_copy(update={"freeze": a_policy(freeze=again).freeze}))
         tick_until(run, 60)
         assert [one for one in run.kinds if one in ("held_up", "write_again")][-2:] == [
