@@ -30,10 +30,13 @@ from tests.support.three_steps import (
     AT_10,
     AT_50,
     AT_100,
+    BY_HAND,
+    DRIFTED,
     DURING_ROLLBACK,
     FAILING,
     FIRST_RAISE,
     HEALTHY,
+    IN_FLIGHT,
     LATER,
     LOWER,
     NO_DATA,
@@ -48,7 +51,6 @@ from tests.support.three_steps import (
     UPDATE_FAILED,
     UPDATE_IN_PROGRESS,
     a_paused_rollout,
-    a_rollout_paused_in_flight,
     an_adopted_rollout,
     decide_command,
     decide_tick,
@@ -129,7 +131,7 @@ def test_a_record_of_set_weight_contains_the_weight() -> None:
 @pytest.mark.parametrize("measured", [OUTAGE, NO_DATA, TOO_FEW_REQUESTS, HEALTHY, {}])
 def test_resume_needs_no_pass(measured: Measured) -> None:
     after = decide_command(
-        a_paused_rollout(Reason.PAUSED_BY_HAND, tallies={}), Verb.RESUME, a_reading(10), measured
+        replace(BY_HAND, tallies={}), Verb.RESUME, a_reading(10), measured
     ).rollout
     assert after.phase is PROGRESSING
 
@@ -147,9 +149,9 @@ NEEDS_APPROVAL = a_policy(
     "in the bake": (AT_10, HEALTHY, 6, "not judged yet"),
     "an inconclusive gate": (AT_10, TOO_FEW_REQUESTS, 20, "too few samples"),
     "while no metric can be read": (AT_10, OUTAGE, 20, "query failed"),
-    "paused": (a_paused_rollout(Reason.PAUSED_BY_HAND), HEALTHY, 20, "not refuted"),
+    "paused": (BY_HAND, HEALTHY, 20, "not refuted"),
     "silence": (a_paused_rollout(Reason.INCONCLUSIVE, tallies={}), NO_DATA, 40, "no data"),
-    "drift that was put back": (a_paused_rollout(Reason.DRIFTED), HEALTHY, 20, "not judged yet"),
+    "drift that was put back": (DRIFTED, HEALTHY, 20, "not judged yet"),
 })  # fmt: skip
 def test_promote_needs_no_pass_and_the_label_says_what_was_measured(
     before: Rollout, measured: Measured, minute: float, label: str
@@ -305,9 +307,7 @@ def test_a_weight_lowered_to_the_one_before_is_drift_for_a_pause_too() -> None:
 def test_the_live_weight_that_a_resume_is_about_is_remembered(
     way: DriftResolution, weight: int
 ) -> None:
-    after = decide_command(
-        a_paused_rollout(Reason.DRIFTED), Verb.RESUME, a_reading(weight), way=way
-    ).rollout
+    after = decide_command(DRIFTED, Verb.RESUME, a_reading(weight), way=way).rollout
     assert after.seen_weight == weight
 
 
@@ -335,7 +335,7 @@ def test_a_blindness_ends_with(verb: Verb, measured: Measured) -> None:
 @cases("before", {
     "progressing": AT_10,
     "paused": ON_HOLD,
-    "paused for drift": a_paused_rollout(Reason.DRIFTED),
+    "paused for drift": DRIFTED,
 })  # fmt: skip
 def test_set_weight_over_a_rollout_pauses_it_and_is_written_once(before: Rollout) -> None:
     decision = decide_command(
@@ -354,7 +354,7 @@ def test_set_weight_over_a_rollout_pauses_it_and_is_written_once(before: Rollout
 @cases("before, live, waits", {
     "not written yet": (RAISING, 10, True),
     "written and not seen applied": (RAISING, 50, False),
-    "paused in flight": (a_rollout_paused_in_flight(), 50, False),
+    "paused in flight": (IN_FLIGHT, 50, False),
     "the first one, written and not seen applied": (FIRST_RAISE, 10, False),
 })  # fmt: skip
 def test_set_weight_over_a_pending_raise_takes_its_token(
@@ -391,9 +391,7 @@ def test_a_record_of_set_weight_shows_contradictory_variables_as_they_stand() ->
 
 # --- Refusals -------------------------------------------------------------------------------------
 
-DRIFTED, BY_HAND = a_paused_rollout(Reason.DRIFTED), a_paused_rollout(Reason.PAUSED_BY_HAND)
 LOWERED = a_paused_rollout(Reason.DRIFTED, 50)
-IN_FLIGHT = a_rollout_paused_in_flight()
 DEPLOYING = a_reading(10, UPDATE_IN_PROGRESS, detail="someone deploys")
 UNSEALED = replace(BY_HAND, tallies={})
 TWO_CRITERIA = a_policy(criteria=dict.fromkeys(("works", "steady"), LADDER["criteria"]["works"]))

@@ -151,3 +151,8 @@ def a_rollout_paused_in_flight(weight: int = 50) -> Rollout:
     return decide_command(
         raising, Verb.PAUSE, a_reading(weight, UPDATE_IN_PROGRESS), minute=1
     ).rollout
+
+
+# Paused at 12:15; the last one while its raise was in flight.
+DRIFTED, BY_HAND = a_paused_rollout(Reason.DRIFTED), a_paused_rollout(Reason.PAUSED_BY_HAND)
+IN_FLIGHT = a_rollout_paused_in_flight()

@@ -31,10 +31,12 @@ from tests.support.three_steps import (
     AT_10,
     AT_50,
     AT_100,
+    DRIFTED,
     DURING_ROLLBACK,
     FAILING,
     FIRST_RAISE,
     HEALTHY,
+    IN_FLIGHT,
     LATER,
     NO_DATA,
     ON_HOLD,
@@ -46,7 +48,6 @@ from tests.support.three_steps import (
     UPDATE_FAILED,
     UPDATE_IN_PROGRESS,
     a_paused_rollout,
-    a_rollout_paused_in_flight,
     at_weight,
     decide_command,
     decide_tick,
@@ -286,7 +287,7 @@ def test_an_entry_keeps_what_was_measured_where_that_decided_or_was_missing(
 
 # --- Commands -------------------------------------------------------------------------------------
 
-DRIFTED = replace(a_paused_rollout(Reason.DRIFTED), barrier="frozen")
+BLOCKED_DRIFT = replace(DRIFTED, barrier="frozen")
 # By claim: a rollout, the command and what it meets; the history entry and the notice.
 COMMANDS: Mapping[str, tuple[Any, ...]] = {
     "a pause": (AT_10, Verb.PAUSE, "", a_reading(10), ("paused", 10, 10), INFO),
@@ -294,11 +295,11 @@ COMMANDS: Mapping[str, tuple[Any, ...]] = {
         (a_paused_rollout(Reason.INCONCLUSIVE, barrier="frozen", blocked="a person"), Verb.RESUME,
          "", a_reading(10), ("resumed", 10, 10), INFO),
     "a weight that was put back":
-        (DRIFTED, Verb.RESUME, "", a_reading(10), ("resumed", 10, 10), INFO),
-    "a restore": (DRIFTED, Verb.RESUME, "restore", a_reading(30), ("resumed", 30, 10), INFO),
-    "a kept weight": (DRIFTED, Verb.RESUME, "keep", a_reading(30), ("resumed", 30, 30), INFO),
+        (BLOCKED_DRIFT, Verb.RESUME, "", a_reading(10), ("resumed", 10, 10), INFO),
+    "a restore": (BLOCKED_DRIFT, Verb.RESUME, "restore", a_reading(30), ("resumed", 30, 10), INFO),
+    "a kept weight": (BLOCKED_DRIFT, Verb.RESUME, "keep", a_reading(30), ("resumed", 30, 30), INFO),
     "a kept weight before a raise":
-        (a_rollout_paused_in_flight(), Verb.RESUME, "keep", a_reading(10), ("resumed", 10, 10),
+        (IN_FLIGHT, Verb.RESUME, "keep", a_reading(10), ("resumed", 10, 10),
          INFO),
     "a promotion": (AT_10, Verb.PROMOTE, "", a_reading(10), ("advanced", 10, 50), INFO),
     "a promotion of the last step":
@@ -344,7 +345,7 @@ def test_an_approval_ahead_is_recorded_as_one_and_the_rollout_bakes_on() -> None
 def test_a_resume_after_drift_makes_its_weight_the_intent(
     way: DriftResolution, intent: Intent
 ) -> None:
-    after = decide_command(DRIFTED, Verb.RESUME, a_reading(30), way=way).rollout
+    after = decide_command(BLOCKED_DRIFT, Verb.RESUME, a_reading(30), way=way).rollout
     assert after.intent == intent
     assert (after.since, after.hold_from, after.blocked) == (LATER, LATER, "")
 

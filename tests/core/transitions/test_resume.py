@@ -22,9 +22,12 @@ from tests.support.core import (
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     AT_10,
+    BY_HAND,
+    DRIFTED,
     FAILING,
     FIRST_RAISE,
     HEALTHY,
+    IN_FLIGHT,
     LATER,
     LOWER,
     NO_DATA,
@@ -39,7 +42,6 @@ from tests.support.three_steps import (
     UNREADABLE_FOR_GOOD,
     UPDATE_IN_PROGRESS,
     a_paused_rollout,
-    a_rollout_paused_in_flight,
     an_adopted_rollout,
     at_weight,
     decide_command,
@@ -96,10 +98,7 @@ def test_a_raise_that_was_on_its_way_is_neither_finished_nor_taken_for_drift_by_
 
 
 def test_a_raise_that_was_paused_on_its_way_is_judged_from_then_on() -> None:
-    assert (
-        decide_tick(a_rollout_paused_in_flight(), a_reading(50), 10, FAILING).rollout.reason
-        is Reason.GATE_FAILED
-    )
+    assert decide_tick(IN_FLIGHT, a_reading(50), 10, FAILING).rollout.reason is Reason.GATE_FAILED
 
 
 # --- Resume at the intended weight ----------------------------------------------------------------
@@ -107,13 +106,13 @@ def test_a_raise_that_was_paused_on_its_way_is_judged_from_then_on() -> None:
 
 @cases("before, settled, tallies", {
     "by hand: the bake goes on with its evidence":
-        (a_paused_rollout(Reason.PAUSED_BY_HAND), NOON, TALLIES),
+        (BY_HAND, NOON, TALLIES),
     "inconclusive: the evidence stays": (a_paused_rollout(Reason.INCONCLUSIVE), NOON, TALLIES),
-    "drift that was put back: the step anew": (a_paused_rollout(Reason.DRIFTED), LATER, {}),
+    "drift that was put back: the step anew": (DRIFTED, LATER, {}),
     "an uncertain raise that is in force: the step begins":
         (a_paused_rollout(Reason.RAISE_UNCERTAIN, 50, settled=NOON + 15 * MINUTE), LATER, {}),
     "a raise that was on its way and is in force: the step begins":
-        (a_rollout_paused_in_flight(), LATER, {}),
+        (IN_FLIGHT, LATER, {}),
 })  # fmt: skip
 @pytest.mark.parametrize("way", ["", "restore", "keep"])
 def test_a_rollout_goes_on_at_its_own_weight(
@@ -140,14 +139,12 @@ def test_a_resumed_rollout_holds_anew_for_the_whole_time_that_the_policy_gives()
 
 
 def test_a_pause_by_hand_delays_no_bake() -> None:
-    after = decide_command(
-        a_paused_rollout(Reason.PAUSED_BY_HAND), Verb.RESUME, a_reading(10), minute=21
-    ).rollout
+    after = decide_command(BY_HAND, Verb.RESUME, a_reading(10), minute=21).rollout
     assert decide_tick(after, a_reading(10), 22).move == Shift(50, "token-1")
 
 
 def test_a_step_that_begins_anew_bakes_its_whole_time() -> None:
-    after = decide_command(a_paused_rollout(Reason.DRIFTED), Verb.RESUME, a_reading(10)).rollout
+    after = decide_command(DRIFTED, Verb.RESUME, a_reading(10)).rollout
     assert (after.bake_end, after.next_at) == (NOON + 32 * MINUTE, NOON + 35 * MINUTE)
     assert decide_tick(after, a_reading(10), 34.9).rollout.reason is Reason.BAKING
     assert decide_tick(after, a_reading(10), 35).rollout.reason is Reason.GATE_PASSED
@@ -160,7 +157,7 @@ def test_a_step_that_begins_anew_bakes_its_whole_time() -> None:
 def test_restore_takes_the_weight_back_in_one_shot_and_begins_the_step_anew(
     target: TargetReading,
 ) -> None:
-    decision = decide_command(a_paused_rollout(Reason.DRIFTED), Verb.RESUME, target, way="restore")
+    decision = decide_command(DRIFTED, Verb.RESUME, target, way="restore")
     after = decision.rollout
     assert decision.move == Shift(10, "token-1")
     assert (after.phase, after.step, after.settled, after.tallies) == (PROGRESSING, 0, None, {})
@@ -171,17 +168,13 @@ def test_restore_takes_the_weight_back_in_one_shot_and_begins_the_step_anew(
 
 
 def test_a_restore_that_was_never_written_is_written_again() -> None:
-    after = decide_command(
-        a_paused_rollout(Reason.DRIFTED), Verb.RESUME, a_reading(30), way="restore"
-    ).rollout
+    after = decide_command(DRIFTED, Verb.RESUME, a_reading(30), way="restore").rollout
     assert decide_tick(after, a_reading(30), 21, NO_DATA).move == Shift(10, "token-1")
 
 
 @cases("live", {"the same weight": 30, "another weight": 40})
 def test_a_restore_that_meets_another_change_is_drift_again(live: int) -> None:
-    after = decide_command(
-        a_paused_rollout(Reason.DRIFTED), Verb.RESUME, a_reading(30), way="restore"
-    ).rollout
+    after = decide_command(DRIFTED, Verb.RESUME, a_reading(30), way="restore").rollout
     decision = decide_tick(after, a_reading(live, token="token-2"), 21, NO_DATA)
     assert (decision.rollout.reason, decision.move) == (Reason.DRIFTED, None)
     (notice,) = decision.notices
@@ -213,26 +206,20 @@ def test_keep_resumes_in_the_last_step_up_to_the_live_weight_and_climbs_from_the
 
 
 def test_a_kept_100_bakes_and_is_a_success() -> None:
-    after = decide_command(
-        a_paused_rollout(Reason.DRIFTED), Verb.RESUME, a_reading(100), way="keep"
-    ).rollout
+    after = decide_command(DRIFTED, Verb.RESUME, a_reading(100), way="keep").rollout
     assert decide_tick(after, a_reading(100), 54.9).rollout.phase is PROGRESSING
     assert decide_tick(after, a_reading(100), 55).rollout.phase is SUCCEEDED
 
 
 def test_a_kept_weight_that_comes_back_after_a_rollback_is_lowered_again() -> None:
-    kept = decide_command(
-        a_paused_rollout(Reason.DRIFTED), Verb.RESUME, a_reading(30), way="keep"
-    ).rollout
+    kept = decide_command(DRIFTED, Verb.RESUME, a_reading(30), way="keep").rollout
     back = decide_command(kept, Verb.ROLLBACK, a_reading(30), minute=21).rollout
     guarding = decide_tick(decide_tick(back, a_reading(0), 22).rollout, a_reading(30), 23)
     assert guarding.move == replace(LOWER, must_succeed=True, only=30)
 
 
 def test_a_raise_that_was_paused_before_it_was_written_goes_on_from_below_with_keep() -> None:
-    after = decide_command(
-        a_rollout_paused_in_flight(), Verb.RESUME, a_reading(10), way="keep"
-    ).rollout
+    after = decide_command(IN_FLIGHT, Verb.RESUME, a_reading(10), way="keep").rollout
     assert (after.step, after.weight) == (0, 10)
     assert decide_tick(after, a_reading(10), 35).move == Shift(50, "token-1")
 
