@@ -89,7 +89,11 @@ def test_unsigned_it_holds_and_signed_it_passes() -> None:
     assert (holding.reason, "SC-005" in holding.blocked) == (Reason.HOLDING, True)
     assert "rolloutctl attest checkout#1 SC-005" in holding.sentence
     passed = tick(attest(AT_NOON).rollout, 15).rollout
-    assert (passed.reason, passed.weight, passed.label) == (Reason.GATE_PASSED, 50, "not refuted")
+    assert (passed.reason, passed.weight, passed.label) == (
+        Reason.GATE_PASSED,
+        50,
+        Label.NOT_REFUTED,
+    )
 
 
 def test_a_refusal_rolls_back_with_the_next_tick() -> None:
@@ -118,7 +122,7 @@ def test_a_refusal_of_what_only_reports_is_recorded_and_moves_nothing() -> None:
     assert refusal.record is not None
     assert refusal.record.kind == "refused"
     passed = tick(refusal.rollout, 15).rollout
-    assert (passed.reason, passed.label) == (Reason.GATE_PASSED, "not refuted")
+    assert (passed.reason, passed.label) == (Reason.GATE_PASSED, Label.NOT_REFUTED)
 
 
 REFUSED = {"SC-005": SignOff("ada", int(NOON.timestamp()), "no", refused=True)}

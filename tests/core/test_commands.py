@@ -12,6 +12,7 @@ from tests.support.core import (
     ALLOWED_PHASES,
     Alert,
     DriftResolution,
+    Label,
     Measured,
     Page,
     Phase,
@@ -145,13 +146,13 @@ NEEDS_APPROVAL = a_policy(
 
 
 @cases("before, measured, minute, label", {
-    "before anything is judged": (AT_10, NO_DATA, 1, "not judged yet"),
-    "in the bake": (AT_10, HEALTHY, 6, "not judged yet"),
-    "an inconclusive gate": (AT_10, TOO_FEW_REQUESTS, 20, "too few samples"),
-    "while no metric can be read": (AT_10, OUTAGE, 20, "query failed"),
-    "paused": (BY_HAND, HEALTHY, 20, "not refuted"),
-    "silence": (a_paused_rollout(Reason.INCONCLUSIVE, tallies={}), NO_DATA, 40, "no data"),
-    "drift that was put back": (DRIFTED, HEALTHY, 20, "not judged yet"),
+    "before anything is judged": (AT_10, NO_DATA, 1, Label.NOT_JUDGED),
+    "in the bake": (AT_10, HEALTHY, 6, Label.NOT_JUDGED),
+    "an inconclusive gate": (AT_10, TOO_FEW_REQUESTS, 20, Label.TOO_FEW),
+    "while no metric can be read": (AT_10, OUTAGE, 20, Label.QUERY_FAILED),
+    "paused": (BY_HAND, HEALTHY, 20, Label.NOT_REFUTED),
+    "silence": (a_paused_rollout(Reason.INCONCLUSIVE, tallies={}), NO_DATA, 40, Label.NO_DATA),
+    "drift that was put back": (DRIFTED, HEALTHY, 20, Label.NOT_JUDGED),
 })  # fmt: skip
 def test_promote_needs_no_pass_and_the_label_says_what_was_measured(
     before: Rollout, measured: Measured, minute: float, label: str
@@ -169,10 +170,10 @@ def test_promote_needs_no_pass_and_the_label_says_what_was_measured(
 
 
 @cases("measured, minute, label", {
-    "in the bake": (HEALTHY, 20, "not judged yet"),
-    "before its last data settle": (HEALTHY, 34.9, "not judged yet"),
-    "where its gate passes": (HEALTHY, 35, "not refuted"),
-    "in the bake, in silence": (NO_DATA, 20, "no data"),
+    "in the bake": (HEALTHY, 20, Label.NOT_JUDGED),
+    "before its last data settle": (HEALTHY, 34.9, Label.NOT_JUDGED),
+    "where its gate passes": (HEALTHY, 35, Label.NOT_REFUTED),
+    "in the bake, in silence": (NO_DATA, 20, Label.NO_DATA),
 })  # fmt: skip
 @cases("before", {
     "baking": AT_100,
@@ -181,7 +182,7 @@ def test_promote_needs_no_pass_and_the_label_says_what_was_measured(
 def test_the_last_step_is_promoted_to_a_success_that_claims_no_more_than_was_measured(
     before: Rollout, measured: Measured, minute: float, label: str
 ) -> None:
-    before = replace(before, label="not refuted", policy=FROZEN)
+    before = replace(before, label=Label.NOT_REFUTED, policy=FROZEN)
     decision = decide_command(
         before, Verb.PROMOTE, a_reading(100), measured, reason="it is late", minute=minute
     )

@@ -98,6 +98,11 @@ PARTIAL = series(100, 0, QueryStatus.PARTIAL)
 TOO_FEW_REQUESTS = series(1, 0, QueryStatus.COMPLETE)
 
 
+def healthy_until(minute: int) -> Measured:
+    """Return a healthy canary from noon until so many minutes later."""
+    return {"requests:Sum@60": a_series([100] * minute), "errors:Sum@60": a_series([0] * minute)}
+
+
 def decide_tick(
     rollout: Rollout, target: Target, minute: float, measured: Measured = HEALTHY, owns: bool = True
 ) -> Decision:

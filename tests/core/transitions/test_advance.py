@@ -5,15 +5,12 @@ from datetime import timedelta
 
 from tests.support.core import (
     Intent,
-    Observation,
-    Observed,
+    Label,
     Reason,
-    Series,
     Shift,
-    decide,
     start_rollout,
 )
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_series
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     AT_10,
     AT_50,
@@ -25,6 +22,8 @@ from tests.support.three_steps import (
     SUCCEEDED,
     TOO_FEW_REQUESTS,
     decide_tick,
+    healthy_until,
+    under,
 )
 
 
@@ -68,7 +67,7 @@ def test_the_peak_is_the_last_weight_that_was_decided() -> None:
 def test_the_last_step_that_passes_is_a_success_with_its_label() -> None:
     after = decide_tick(replace(AT_100, blocked="the bake"), a_reading(100), 35).rollout
     assert (after.phase, after.reason, after.since, after.label, after.blocked) == (
-        SUCCEEDED, Reason.COMPLETED, NOON + 35 * MINUTE, "not refuted", "",
+        SUCCEEDED, Reason.COMPLETED, NOON + 35 * MINUTE, Label.NOT_REFUTED, "",
     )  # fmt: skip
     assert after.watch_until == NOON + 35 * MINUTE + timedelta(days=7)
 
@@ -94,26 +93,19 @@ def test_a_step_is_judged_by_its_own_criteria() -> None:
 
 
 def test_an_unproven_advance_is_labelled_to_the_end() -> None:
-    policy = a_policy(on_inconclusive="advance")
-    after = decide_tick(replace(AT_10, policy=policy), a_reading(10), 32, TOO_FEW_REQUESTS).rollout
-    assert after.label == "too few samples"
-    last = replace(AT_100, policy=policy, label=after.label)
-    assert decide_tick(last, a_reading(100), 35).rollout.label == "too few samples"
+    rollout = under(AT_10, on_inconclusive="advance")
+    after = decide_tick(rollout, a_reading(10), 32, TOO_FEW_REQUESTS).rollout
+    assert after.label == Label.TOO_FEW
+    last = replace(AT_100, policy=after.policy, label=after.label)
+    assert decide_tick(last, a_reading(100), 35).rollout.label == after.label
 
 
 def test_a_healthy_rollout_climbs_the_ladder_and_seals_once_an_hour() -> None:
-    policy = a_policy(
-        steps=[
-            {"weight": 10, "bake": "10m"},
-            {"weight": 50, "bake": "10m"},
-            {"weight": 100, "bake": "3h"},
-        ]
-    )
+    policy = a_policy(steps=[*LADDER["steps"][:2], {"weight": 100, "bake": "3h"}])
     started = start_rollout(policy, "code-1", a_reading(0), 1, {}, None, NOON)
     rollout, weight, entries = started.rollout, 10, []
     for minute in range(1, 260):
-        observation = Observation(a_reading(weight), healthy_until(minute))
-        decision = decide(rollout, Observed(observation), NOON + minute * MINUTE)
+        decision = decide_tick(rollout, a_reading(weight), minute, healthy_until(minute))
         if isinstance(decision.move, Shift):
             weight = decision.move.weight
         if decision.record:
@@ -130,7 +122,3 @@ def test_a_healthy_rollout_climbs_the_ladder_and_seals_once_an_hour() -> None:
         (215, "evidence", 100),
         (218, "succeeded", 100),
     ]
-
-
-def healthy_until(minute: int) -> dict[str, Series]:
-    return {"requests:Sum@60": a_series([100] * minute), "errors:Sum@60": a_series([0] * minute)}

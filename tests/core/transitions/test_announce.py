@@ -78,11 +78,7 @@ def test_a_gate_that_fails_in_its_hold_is_a_rollback_and_no_hold() -> None:
 
 # --- Summaries ------------------------------------------------------------------------------------
 
-LONG = [
-    {"weight": 10, "bake": "10m"},
-    {"weight": 50, "bake": "10m"},
-    {"weight": 100, "bake": "24h"},
-]
+LONG = [*LADDER["steps"][:2], {"weight": 100, "bake": "24h"}]
 
 
 def summaries(policy: Policy, minutes: range) -> list[int]:

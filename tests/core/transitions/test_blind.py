@@ -23,7 +23,7 @@ from tests.support.core import (
     TargetReading,
     decide,
 )
-from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_reading
 from tests.support.three_steps import (
     AT_100,
     DURING_ROLLBACK,
@@ -34,6 +34,7 @@ from tests.support.three_steps import (
     PARTIAL,
     UNREADABLE,
     decide_tick,
+    under,
 )
 
 BLIND: Mapping[str, Any] = {
@@ -42,16 +43,7 @@ BLIND: Mapping[str, Any] = {
     "a log is no metric": (a_reading(100), {**OUTAGE, "log:C": Series()}),
 }  # fmt: skip
 # At its last weight since noon, for three days.
-BAKING = replace(
-    AT_100,
-    policy=a_policy(
-        steps=[
-            {"weight": 10, "bake": "10m"},
-            {"weight": 50, "bake": "10m"},
-            {"weight": 100, "bake": "3d"},
-        ]
-    ),
-)
+BAKING = under(AT_100, steps=[*LADDER["steps"][:2], {"weight": 100, "bake": "3d"}])
 
 
 def tick_and_warn(

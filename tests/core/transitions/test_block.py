@@ -24,7 +24,7 @@ from tests.support.core import (
     Verb,
     is_raise_frozen,
 )
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_series
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     AT_10,
     AT_100,
@@ -46,6 +46,7 @@ from tests.support.three_steps import (
     UPDATE_IN_PROGRESS,
     decide_command,
     decide_tick,
+    healthy_until,
 )
 
 FIRST, SECOND, THIRD = LADDER["steps"]
@@ -79,14 +80,10 @@ def clock(minute: float) -> datetime:
 
 def healthy_tick(rollout: Rollout, minute: int) -> Decision:
     """Decide on a healthy canary at 10 %, measured from noon until then."""
-    measured = {
-        "requests:Sum@60": a_series([100] * minute),
-        "errors:Sum@60": a_series([0] * minute),
-    }
-    return decide_tick(rollout, a_reading(10), minute, measured)
+    return decide_tick(rollout, a_reading(10), minute, healthy_until(minute))
 
 
-ALL_DAY = {"requests:Sum@60": a_series([100] * 600), "errors:Sum@60": a_series([0] * 600)}
+ALL_DAY = healthy_until(600)
 
 
 # --- Delays ---------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from tests.support.cases import cases
 from tests.support.core import (
     DriftResolution,
     Intent,
+    Label,
     Phase,
     Policy,
     Reason,
@@ -256,10 +257,10 @@ def judged_by(first: list[str] | None, last: list[str] | None) -> Policy:
 
 
 LABELS = cases("policy, label", {
-    "every gate has all criteria": (judged_by(None, None), "not refuted"),
-    "the last gate has more": (judged_by(["works"], None), "not refuted"),
-    "a criterion is never judged": (judged_by(None, ["works"]), "not judged yet"),
-    "other criteria": (judged_by(["calm"], ["works"]), "not judged yet"),
+    "every gate has all criteria": (judged_by(None, None), Label.NOT_REFUTED),
+    "the last gate has more": (judged_by(["works"], None), Label.NOT_REFUTED),
+    "a criterion is never judged": (judged_by(None, ["works"]), Label.NOT_JUDGED),
+    "other criteria": (judged_by(["calm"], ["works"]), Label.NOT_JUDGED),
 })  # fmt: skip
 
 
