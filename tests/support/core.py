@@ -26,10 +26,17 @@ from controller.core.decide import (
 )
 from controller.core.decision import Alert, Decision, Lower, Notice, Record, Severity, Shift
 from controller.core.history import Entry, append, broken_link, observation_data
+from controller.core.judge.criteria_table import rows, table
 from controller.core.judge.evidence import BaselineMeasurement, SignOff, StepInterval, Tally
 from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.judge.gate import query_plan
-from controller.core.judge.tick_evidence import evidence_of, trim_series
+from controller.core.judge.gate import judge, query_plan
+from controller.core.judge.sentences import sentence_of
+from controller.core.judge.tick_evidence import (
+    evidence_of,
+    restore_series,
+    seal_if_due,
+    trim_series,
+)
 from controller.core.message import Message, Page
 from controller.core.observation import (
     AlarmReading,
@@ -43,13 +50,14 @@ from controller.core.observation import (
     UnreadableTarget,
     UpdateStatus,
 )
-from controller.engine.outbox import hook_record
 from controller.core.policy import Policy
-from controller.policy_file.check.parse import PolicyProblems, parse
-from controller.operations.replay.replay import Replay, replay
 from controller.core.rollout import FINAL_PHASES, SCHEMA, Intent, Phase, Reason, Rollout
+from controller.core.stats.combined_tests import Fold
 from controller.core.transitions import is_raise_frozen, start_rollout
+from controller.engine.outbox import hook_record
 from controller.errors import StoreError, UsageError
+from controller.operations.replay.replay import Replay, replay
+from controller.policy_file.check.parse import PolicyProblems, parse
 
 Target: TypeAlias = TargetReading | UnreadableTarget
 Measured: TypeAlias = Mapping[str, Series]
@@ -71,6 +79,7 @@ __all__ = [
     "Entry",
     "Event",
     "Finding",
+    "Fold",
     "HookAnswer",
     "Intent",
     "Label",
@@ -112,11 +121,17 @@ __all__ = [
     "evidence_of",
     "hook_record",
     "is_raise_frozen",
+    "judge",
     "observation_data",
     "parse",
     "query_plan",
     "replay",
+    "restore_series",
+    "rows",
+    "seal_if_due",
+    "sentence_of",
     "start_rollout",
+    "table",
     "trim_series",
     "with_refused_rollback",
 ]
