@@ -393,7 +393,7 @@ def _finding(
         samples=int(measured or 0),
         start=start,
         end=end,
-        facts={"text": text},
+        facts={"seen": text},
     )
 
 

@@ -22,7 +22,10 @@ def sentence_of(finding: Finding) -> str:
     """Return the finding in one sentence for people, and how many windows were left out."""
     facts = finding.facts
     try:
-        sentence = _SENTENCES.get(finding.reason, _own_words)(finding, facts)
+        if "text" in facts:  # a kind of another package brings its own sentence
+            sentence = str(facts["text"])
+        else:
+            sentence = SENTENCES[finding.reason](finding, facts)
         return f"{sentence} {_lost_windows(facts)}" if "lost_windows" in facts else sentence
     except (LookupError, TypeError, ValueError, ArithmeticError):
         # A finding that was stored by another version may have other facts: it is shown all the
@@ -30,12 +33,8 @@ def sentence_of(finding: Finding) -> str:
         return f"{finding.criterion} {finding.verdict}: {finding.reason}."
 
 
-def _own_words(finding: Finding, facts: Facts) -> str:
-    return str(facts["text"])
-
-
 def _drain(finding: Finding, facts: Facts) -> str:
-    return f"{finding.criterion} {finding.label}: {facts['text']}"
+    return f"{finding.criterion} {finding.label}: {facts['seen']}"
 
 
 # --- Any criterion --------------------------------------------------------------------------------
@@ -688,7 +687,7 @@ _TOTALS: Final[Mapping[str, Callable[[Facts], str]]] = {
 
 # --- All of them ----------------------------------------------------------------------------------
 
-_SENTENCES: Final[Mapping[str, Sentence]] = {
+SENTENCES: Final[Mapping[str, Sentence]] = {
     FindingReason.DRAIN: _drain,
     FindingReason.QUERY_FAILED: _query_failed,
     FindingReason.NO_WINDOW_YET: _no_window_yet,
