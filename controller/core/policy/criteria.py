@@ -611,11 +611,6 @@ class Attestation(Criterion):
 
 # --- All kinds ------------------------------------------------------------------------------------
 
-# Criteria with a bound, compared in windows or judged by evidence that adds up.
-BoundedCriterion: TypeAlias = SuccessRate | LatencyIncrease | Threshold | Traffic
-# Criteria that read no metric.
-NonMetricCriterion: TypeAlias = Alarm | LogEvents | Attestation
-
 
 class MissingCriterion(Criterion, MissingKind):
     """A stored criterion whose kind has no usable model here: it is never judged."""
