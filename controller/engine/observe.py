@@ -27,8 +27,7 @@ from controller.errors import (
     WriteRefusedError,
 )
 from controller.ports.clock import Clock
-from controller.ports.logs import LogSource
-from controller.ports.metrics import AlarmSource, MetricSource
+from controller.ports.metrics import AlarmSource, LogSource, MetricSource
 from controller.ports.store import Store
 from controller.ports.target import Target, TargetFactory
 from controller.process import logging

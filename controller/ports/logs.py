@@ -1,4 +1,4 @@
-"""Log events of a function: their sources as Protocols, and a pure parser of name, path and weight.
+"""Log events of a function: their source as a Protocol, and a pure parser of name, path and weight.
 
 The name of an event in JSON is its field `event`, also where Lambda has wrapped it into a line or a
 `message` of its own. The name of an event of Lambda itself is its first word or its `type`.
@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
-
-from controller.core.observation import LogQuery, Series
 
 # The name of the event that the flag of an application logs at each request.
 FLAG_CHECK: Final = "api_gateway_percentage_check"
@@ -49,17 +47,6 @@ class EventSummary:
     name: str
     path: str = ""
     percentage: int | None = None
-
-
-class LogSource(Protocol):
-    """Counts log events."""
-
-    def count(self, queries: Iterable[LogQuery]) -> Mapping[LogQuery, Series]:
-        """Return the number of events that match each query, by minute, up to the number it needs.
-
-        Never raises for a source that does not answer: such a series has an error message.
-        """
-        ...
 
 
 class LogReader(Protocol):

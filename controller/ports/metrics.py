@@ -1,10 +1,10 @@
-"""Sources of metrics and alarms, and the metrics that CloudWatch lists."""
+"""Sources of metrics, alarms and counts of log events, and the metrics that CloudWatch lists."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from controller.core.observation import AlarmReading, MetricQuery, Series, Span
+from controller.core.observation import AlarmReading, LogQuery, MetricQuery, Series, Span
 
 Dimensions: TypeAlias = Mapping[str, str]
 
@@ -41,5 +41,16 @@ class AlarmSource(Protocol):
         """Return the state of each alarm, by the name or ARN that was passed.
 
         Never raises for a source that does not answer: such a reading has a reason.
+        """
+        ...
+
+
+class LogSource(Protocol):
+    """Counts log events."""
+
+    def count(self, queries: Iterable[LogQuery]) -> Mapping[LogQuery, Series]:
+        """Return the number of events that match each query, by minute, up to the number it needs.
+
+        Never raises for a source that does not answer: such a series has an error message.
         """
         ...

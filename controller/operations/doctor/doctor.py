@@ -25,8 +25,7 @@ from controller.operations.doctor import store as store_checks
 from controller.operations.monitoring.desired import desired_monitoring, monitoring_of
 from controller.operations.monitoring.resources import Monitoring
 from controller.ports.clock import Clock
-from controller.ports.logs import LogSource
-from controller.ports.metrics import AlarmSource, MetricListing, MetricSource
+from controller.ports.metrics import AlarmSource, LogSource, MetricListing, MetricSource
 from controller.ports.monitoring import Deployed, Subscription
 from controller.ports.store import Store
 from controller.ports.target import InspectableTarget
