@@ -25,6 +25,7 @@ from tests.cli.conftest import Desk, Ended, MakeDesk
 from tests.cli.conftest import desk as desk
 from tests.cli.conftest import desk_in as desk_in
 from tests.simulation.worlds import FUNCTION, MINUTE
+from tests.support.deep_rows import pairs
 from tests.support.iam_evaluator import Document
 from tests.support.rollouts import NOON, with_entry
 from tests.support.stage import SHORT_POLICY, short_policy
@@ -244,15 +245,14 @@ ATTACKS: Mapping[str, Callable[[DynamoDbStore], None]] = {
 }
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
-@pytest.mark.parametrize("job", BOUND, ids=str)
+@pytest.mark.parametrize(("attack", "job"), pairs(ATTACKS, {str(job): job for job in BOUND}))
 def test_a_role_of_one_policy_cannot_reach_a_rollout_of_another(
-    tenants: Tenants, job: Job, attack: str
+    tenants: Tenants, job: Job, attack: Callable[[DynamoDbStore], None]
 ) -> None:
     before = tenants.foreign()
     store = DynamoDbStore(tenants.guard.client, TABLE)
     with tenants.guard.acting_as(job, iam_document(job, OWN)), pytest.raises(StoreError) as raised:
-        ATTACKS[attack](store)
+        attack(store)
     assert raised.value.context["code"] == "AccessDeniedException"
     assert tenants.foreign() == before
 
@@ -339,8 +339,9 @@ NOT_OWN = [
 ]
 
 
-@pytest.mark.parametrize("pk", NOT_OWN)
-@pytest.mark.parametrize("job", BOUND, ids=str)
+@pytest.mark.parametrize(
+    ("pk", "job"), pairs({pk: pk for pk in NOT_OWN}, {str(job): job for job in BOUND})
+)
 def test_no_request_about_a_key_that_is_not_the_policys_is_allowed(job: Job, pk: str) -> None:
     document = iam_document(job, OWN)
     allowed = [one for one, request in _requests(pk) if is_allowed(document, one, request)]

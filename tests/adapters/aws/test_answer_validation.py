@@ -50,7 +50,8 @@ from tests.adapters.contracts.target import HANDLER
 from tests.adapters.notifiers.channels import TOPIC, a_message, rolled_back_rollout
 from tests.support import aws_stub
 from tests.support.accounts import OneClientAccount
-from tests.support.aws_stub import GARBAGE, SECRET, Endpoint, responds
+from tests.support.aws_stub import GARBAGE, SECRET, Endpoint, Responder, responds
+from tests.support.deep_rows import pairs
 from tests.support.rollouts import NOON, a_rollout
 
 LIMITS = Limits(attempts=2, connect_s=1, read_s=10, total_s=60)
@@ -167,13 +168,15 @@ RAISES: Mapping[str, tuple[type[Exception], Callable[[Clients], Any]]] = {
 }
 
 
-@pytest.mark.parametrize("content", GARBAGE)
-@pytest.mark.parametrize("what", RAISES)
+@pytest.mark.parametrize(("raises", "content"), pairs(RAISES, GARBAGE))
 def test_an_invalid_answer_is_the_error_of_the_port(
-    endpoint: Endpoint, clients: Clients, what: str, content: str
+    endpoint: Endpoint,
+    clients: Clients,
+    raises: tuple[type[Exception], Callable[[Clients], Any]],
+    content: Responder,
 ) -> None:
-    kind, call = RAISES[what]
-    endpoint.answers = [GARBAGE[content]]
+    kind, call = raises
+    endpoint.answers = [content]
     with pytest.raises(kind) as caught:
         call(clients)
     assert SECRET not in str(caught.value)
@@ -208,13 +211,12 @@ FINDS: Mapping[str, Callable[[Clients], bool]] = {
 }
 
 
-@pytest.mark.parametrize("content", GARBAGE)
-@pytest.mark.parametrize("what", FINDS)
+@pytest.mark.parametrize(("content", "finds"), pairs(GARBAGE, FINDS))
 def test_an_invalid_answer_is_a_finding(
-    endpoint: Endpoint, clients: Clients, what: str, content: str
+    endpoint: Endpoint, clients: Clients, content: Responder, finds: Callable[[Clients], bool]
 ) -> None:
-    endpoint.answers = [GARBAGE[content]]
-    assert FINDS[what](clients)
+    endpoint.answers = [content]
+    assert finds(clients)
 
 
 def test_a_page_instead_of_a_function_is_no_consent_and_requested_once(
@@ -239,7 +241,7 @@ def test_a_page_instead_of_a_function_is_no_consent_and_requested_once(
     ],
 )
 def test_no_more_than_a_whole_answer_of_a_function_is_a_consent(
-    endpoint: Endpoint, clients: Clients, answer: aws_stub.Responder, consent: Consent
+    endpoint: Endpoint, clients: Clients, answer: Responder, consent: Consent
 ) -> None:
     endpoint.answers = [answer]
     hooks = LambdaHooks(partial(clients.single_try, "lambda"))

@@ -20,7 +20,8 @@ from controller.adapters.aws.call_limits import CallTimeoutError, Limits, run_wi
 from controller.adapters.aws.clients import Clients, StrangeAnswerError
 from controller.process.signals import StoppedError
 from tests.support import aws_stub
-from tests.support.aws_stub import GARBAGE, SECRET, Endpoint, responds
+from tests.support.aws_stub import GARBAGE, SECRET, Endpoint, Responder, responds
+from tests.support.deep_rows import pairs
 
 SHORT = Limits(attempts=3, connect_s=1, read_s=5, total_s=0.4)
 LONG = Limits(attempts=3, connect_s=1, read_s=5, total_s=30)
@@ -63,7 +64,7 @@ def new_worker(others: set[threading.Thread]) -> threading.Thread:
     ],
 )
 def test_a_call_ends_within_its_limit_and_is_not_sent_again(
-    endpoint: Endpoint, answer: aws_stub.Responder
+    endpoint: Endpoint, answer: Responder
 ) -> None:
     endpoint.answers = [answer]
     made = clients(SHORT)
@@ -283,15 +284,14 @@ CALLS: Mapping[str, Callable[[Clients], Any]] = {
 }
 
 
-@pytest.mark.parametrize("content", GARBAGE)
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(("call", "content"), pairs(CALLS, GARBAGE))
 def test_after_an_invalid_answer_the_call_is_repeated_and_then_is_a_named_error(
-    endpoint: Endpoint, call: str, content: str
+    endpoint: Endpoint, call: Callable[[Clients], Any], content: Responder
 ) -> None:
-    endpoint.answers = [GARBAGE[content]]
+    endpoint.answers = [content]
     made = clients(LONG)
     with pytest.raises(StrangeAnswerError) as caught:
-        CALLS[call](made)
+        call(made)
     assert len(endpoint.requests) == made.calls.total() == LONG.attempts
     chain: BaseException | None = caught.value
     while chain is not None:
