@@ -67,8 +67,8 @@ def judging_of(alarms: dict[str, AlarmReading], name: str = "auth-failures") -> 
         "OK": (alarm(OK, -1_440), PASS, 0),
         "by its ARN": (alarm(OK, 0, name=ARN), PASS, 0),
         "in ALARM since the step began": (alarm(IN_ALARM, 1), FAIL, 1),
-        "since the rollout began": (alarm(IN_ALARM, CREATED + 1), FAIL, 1),
-        "before the rollout began": (alarm(IN_ALARM, CREATED), RED_BEFORE, 1),
+        "in ALARM since the rollout began": (alarm(IN_ALARM, CREATED + 1), FAIL, 1),
+        "in ALARM before the rollout began": (alarm(IN_ALARM, CREATED), RED_BEFORE, 1),
         "too little data": (alarm(AlarmState.INSUFFICIENT_DATA, 0), NO_DATA, None),
         "no such alarm": (alarm(AlarmState.MISSING), NO_DATA, None),
         "not read": (alarm(AlarmState.UNREAD), UNANSWERED, None),
@@ -95,7 +95,7 @@ BOTH = policy_of(ALARM, criteria={"C": ALARM, "works": RATE}, warmup="10m")
     "minute, expected",
     {
         "in the warm-up": (9, UNDECIDED),
-        "after it": (10, FAIL),
+        "after the warm-up": (10, FAIL),
     },
 )
 def test_an_alarm_is_not_judged_in_the_warm_up(minute: int, expected: Outcome) -> None:
@@ -109,7 +109,7 @@ def test_an_alarm_is_not_judged_in_the_warm_up(minute: int, expected: Outcome) -
     "minute, phase",
     {
         "before the rollout began": (CREATED - 1, Phase.PROGRESSING),
-        "since then": (CREATED + 1, Phase.ROLLING_BACK),
+        "since the rollout began": (CREATED + 1, Phase.ROLLING_BACK),
     },
 )
 def test_an_alarm_since_the_start_rolls_a_healthy_canary_back(minute: int, phase: Phase) -> None:

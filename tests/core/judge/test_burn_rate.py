@@ -13,7 +13,6 @@ from tests.support.core import Finding, QueryStatus, Series, Verdict
 from tests.support.judging import (
     BAD_DATA,
     FAIL,
-    HOUR,
     MINUTE_S,
     NO_DATA,
     PASS,
@@ -61,13 +60,13 @@ def budget(failed: Values, requests: float = 1_000, **fields: Any) -> Judging:
         "exactly the budget": ([1] * IN_HOUR, Verdict.PASS),
         "five times as fast for six hours": ([5] * 6 * IN_HOUR, Verdict.PASS),
         "seven times as fast for six hours": ([7] * 6 * IN_HOUR, Verdict.FAIL),
-        "not long enough": ([7] * 5 * IN_HOUR, Verdict.PASS),
+        "seven times as fast for five hours": ([7] * 5 * IN_HOUR, Verdict.PASS),
         "fifteen times as fast for an hour": ([15] * IN_HOUR, Verdict.FAIL),
         "fourteen times as fast for an hour": ([14] * IN_HOUR, Verdict.PASS),
         "what one window burns of the hour's": ([0] * 11 + [200], Verdict.FAIL),
-        "nearly that": ([0] * 11 + [170], Verdict.PASS),
+        "nearly what one window burns of it": ([0] * 11 + [170], Verdict.PASS),
         "the time before the step is within the budget": ([20] * 8, Verdict.PASS),
-        "and not for ever": ([20] * 9, Verdict.FAIL),
+        "20 times as fast for three quarters of an hour": ([20] * 9, Verdict.FAIL),
         "an outage needs no hour": ([1_000], Verdict.FAIL),
         "a breach, however late a tick is": ([1_000] + [0] * 71, Verdict.FAIL),
         "bad data once are no more than a gap": ([1_001, 0], Verdict.PASS),
@@ -141,8 +140,8 @@ def test_a_pair_of_windows_at_its_bounds(
 @cases(
     "windows, min_samples, factor, bound",
     {
-        "with just enough": ([(1_000, 0)] * 2 + [(1_000, 751)] * 2, 2_000, 1.9, 1.5),
-        "though another burns faster": ([(1_000, 1_000)] * 4, 3_000, 1.6, 1.6),
+        "one that has just enough": ([(1_000, 0)] * 2 + [(1_000, 751)] * 2, 2_000, 1.9, 1.5),
+        "one, though another burns faster": ([(1_000, 1_000)] * 4, 3_000, 1.6, 1.6),
     },
 )
 def test_of_two_pairs_the_one_fails_that_has_requests_enough(
@@ -167,7 +166,7 @@ A_THIN_DAY = budget([1] * IN_DAY, 2)
         "it fell silent": (budget([0, 0, None]), NO_DATA, 0),
         "silent for as long as the longest window": (budget([5] + [None] * 72), NO_DATA, 0),
         "more failures than requests": (budget([0, 0, 1_001]), BAD_DATA, 0),
-        "and then none at all": (budget([1_001, None]), BAD_DATA, None),
+        "more failures than requests, then none at all": (budget([1_001, None]), BAD_DATA, None),
         "no window has closed": (budget([]), UNDECIDED, None),
     },
 )
@@ -183,8 +182,8 @@ def test_what_is_missing_for_a_pass(
     "failed, expected",
     {
         "half of them fail, all day long": ([1] * IN_DAY, TOO_FEW),
-        "but for the newest two": ([1] * (IN_DAY - 1) + [0], TOO_FEW),
-        "one of the newest two": ([0] * (IN_DAY - 1) + [1], TOO_FEW),
+        "half of them fail, but for the newest two": ([1] * (IN_DAY - 1) + [0], TOO_FEW),
+        "one of the newest two fails": ([0] * (IN_DAY - 1) + [1], TOO_FEW),
         "one, half an hour ago": ([0] * (IN_DAY - 7) + [1] + [0] * 6, PASS),
         "none": ([0] * IN_DAY, PASS),
     },
@@ -288,7 +287,7 @@ def test_what_is_kept_does_not_grow_while_queries_fail() -> None:
     broken = {key: Series({}, QueryStatus.ERROR, "denied") for key in counts([0])}
     rollout, sizes = sealed(a_step(BURN), counts([0]), 20), []
     for hour in range(1, 48):
-        rollout = sealed(rollout, broken, hour * HOUR.total_seconds() / MINUTE_S)
+        rollout = sealed(rollout, broken, 60 * hour)
         sizes.append(len(str(rollout.tallies)))
     assert rollout.tallies["C"].lost > 6 * IN_HOUR
     assert sizes[-1] <= sizes[12] + 10  # but for the digits of what was lost

@@ -32,8 +32,6 @@ from tests.support.sequential_rollouts import (
 )
 
 PERCENTILES: Mapping[str, Any] = {"exceedance": "percentiles"}
-
-
 SAMPLES, SLOW = "latency:SampleCount", "latency:TC(500:)"
 
 
@@ -52,10 +50,10 @@ SAMPLES, SLOW = "latency:SampleCount", "latency:TC(500:)"
         "no request": (hour("limit", limit(0, 0)), NO_DATA, None),
         "no datapoint": (hour("limit", {}), NO_DATA, None),
         "a count of no requests": (hour("limit", {SLOW: 5}), NO_DATA, None),
-        "above a stored value": (hour("stored", stored(101, 3)), BAD_DATA, None),
-        "and what it may drift": (hour("stored", stored(5, 101)), BAD_DATA, None),
-        "beside a control": (hour("beside", beside(101)), BAD_DATA, None),
-        "of the control": (hour("beside", beside(5, bad=201)), BAD_DATA, None),
+        "more above a stored value": (hour("stored", stored(101, 3)), BAD_DATA, None),
+        "above a stored value that drifted": (hour("stored", stored(5, 101)), BAD_DATA, None),
+        "more beside a control": (hour("beside", beside(101)), BAD_DATA, None),
+        "more of the control than it had": (hour("beside", beside(5, bad=201)), BAD_DATA, None),
         "a minute without its control compares with nothing": (
             hour("beside", {SAMPLES: 100, "latency:TC(420:)": 5}), NO_DATA, None,
         ),
@@ -72,9 +70,11 @@ def test_counts_of_slow_requests_are(
 # --- Between percentiles --------------------------------------------------------------------------
 
 
-def percentiles(p50: float, p90: float, p95: float, p99: float, **of: str) -> dict[str, float]:
+def percentiles(
+    p50: float, p90: float, p95: float, p99: float, metric: str = "latency"
+) -> dict[str, float]:
     values = {"p50": p50, "p90": p90, "p95": p95, "p99": p99}
-    return {f"{of.get('metric', 'latency')}:{name}": value for name, value in values.items()}
+    return {f"{metric}:{name}": value for name, value in values.items()}
 
 
 USUAL = {**percentiles(200, 379.6, 455.2, 640.1), SAMPLES: 1_000}
@@ -87,7 +87,7 @@ ALIKE = {**percentiles(300, 300, 300, 300), SAMPLES: 20}
     {
         "half are above the p50": (USUAL, 200, 0.5, 0.5),
         "a twentieth is above the p95": (USUAL, 455.2, 0.05, 0.05),
-        "of one request too": ({**USUAL, SAMPLES: 1}, 455.2, 0.05, 0.05),
+        "a twentieth of one request, too": ({**USUAL, SAMPLES: 1}, 455.2, 0.05, 0.05),
         "a hundredth is above the p99": (USUAL, 640.1, 0.01, 0.01),
         "between two, as many as lie between": (USUAL, 420, 0.051, 0.099),
         "all, where all are alike and above": (ALIKE, 299, 1, 1),
@@ -136,7 +136,7 @@ P75 = {**METRICS, "latency": {**METRICS["latency"], "statistic": "p75"}}
         "above a stored value, and what it may have drifted": (
             "stored", {}, {*COUNTED, "latency:TC(441:)"},
         ),
-        "or may not, where the policy says so": (
+        "above a stored value that may not have drifted": (
             "stored", {"stored": {"drift_allowance": "0%"}}, COUNTED,
         ),
         "above a fixed value": (
@@ -147,12 +147,16 @@ P75 = {**METRICS, "latency": {**METRICS["latency"], "statistic": "p75"}}
             "beside", {}, {*COUNTED, "direct:SampleCount", "direct:TC(400:)"},
         ),
         "above a limit": ("limit", {}, {SAMPLES, SLOW}),
-        "with decimals": ("limit", {"limit": {"max": 412.5}}, {SAMPLES, "latency:TC(412.5:)"}),
-        "in full": ("limit", {"limit": {"max": 1e6}}, {SAMPLES, "latency:TC(1000000:)"}),
+        "above a limit with decimals": (
+            "limit", {"limit": {"max": 412.5}}, {SAMPLES, "latency:TC(412.5:)"},
+        ),
+        "above a limit of a million": (
+            "limit", {"limit": {"max": 1e6}}, {SAMPLES, "latency:TC(1000000:)"},
+        ),
         "percentiles, where there are no counts": (
             "stored", {"stored": PERCENTILES}, {SAMPLES, *percentiles(0, 0, 0, 0)},
         ),
-        "and the metric's own": (
+        "percentiles, and the one of the metric": (
             "stored", {"stored": PERCENTILES, "metrics": P75},
             {SAMPLES, "latency:p75", *percentiles(0, 0, 0, 0)},
         ),
