@@ -18,7 +18,7 @@ from controller.engine.outbox import (
 from controller.ports.notify import event_data
 from tests.support.cases import cases
 from tests.support.core import Decision, Message, Notice, Phase, Policy, Rollout, Severity
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_record, a_rollout
+from tests.support.rollouts import MINUTE, NOON, a_policy, a_record, a_rollout
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"
 SNS: dict[str, Any] = {"kind": "sns", "topic": TOPIC}
@@ -157,9 +157,3 @@ def test_an_event_contains_the_message_and_the_rollout() -> None:
     rollout = a_rollout_with(SNS, phase=Phase.SUCCEEDED)
     data = event_data(rollout, a_message())
     assert (data["phase"], data["rollout"], data["steps"]) == ("progressing", "checkout#1", 3)
-
-
-def test_a_policy_without_channels_is_stored_as_before() -> None:
-    assert "notify" not in a_policy().snapshot()
-    assert "summary_every" not in a_policy().snapshot()
-    assert LADDER["name"] in a_policy().snapshot()

@@ -309,7 +309,7 @@ def test_a_rollout_that_is_visited_longer_for_its_messages_repeats_nothing_any_m
     assert not critical(decide_tick(paged, a_reading(0), last))
 
 
-def test_without_channels_a_page_is_as_before() -> None:
+def test_without_channels_no_page_is_kept() -> None:
     rollout = decide_tick(AT_10, a_reading(70), 1).rollout
     assert rollout.page is None
     assert rollout.reason is Reason.DRIFTED

@@ -112,9 +112,6 @@ def test_a_gate_that_passes_waits_and_names_the_block(
         (replace(RAISE_IN_FREEZE, updated=NOON + 10 * MINUTE), 50, 9, True),
     "what is taken back is not a raise":
         (replace(RAISE_IN_FREEZE, intent=Intent(10, 100, "token-1", NOON)), 10, 10, False),
-    "nor is the weight that is live":
-        (replace(RAISE_IN_FREEZE, intent=Intent(50, 50, "token-1", NOON)), 50, 10, False),
-    "nor a weight that was not decided": (RAISE_IN_FREEZE, 70, 10, False),
     "nor a weight that an operator sets": (replace(RAISE_IN_FREEZE, phase=PAUSED), 50, 10, False),
 })  # fmt: skip
 def test_a_raise_is_held_back_where_a_freeze_has_begun_since_it_was_decided(

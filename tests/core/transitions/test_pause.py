@@ -151,7 +151,7 @@ def test_drift_seen_while_baking_is_not_reported_again_by_the_pause() -> None:
     assert decide_tick(paused, a_reading(30), 6, NO_DATA).alert is None
 
 
-def test_a_pause_from_before_the_live_weight_was_remembered_does_not_invent_drift() -> None:
+def test_a_pause_before_any_tick_read_the_weight_invents_no_drift() -> None:
     assert decide_tick(replace(ON_HOLD, seen_weight=None), a_reading(10), 1, NO_DATA).alert is None
 
 

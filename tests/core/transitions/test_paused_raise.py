@@ -261,7 +261,6 @@ def raising(previous: int) -> Rollout:
 
 @cases("before, target, is_pending", {
     "not written": (raising(10), a_reading(10), True),
-    "of the smallest weight there is": (raising(1), a_reading(1), True),
     "unknown": (raising(10), UNREADABLE, True),
     "in force already": (raising(10), a_reading(50), False),
     "a weight that is kept is no raise": (raising(50), UNREADABLE, False),

@@ -307,16 +307,6 @@ def test_a_second_freeze_is_waited_for_and_judged_in_like_the_first() -> None:
         assert run.replay.consistent
 
 
-def test_a_wait_that_an_older_version_has_stored_is_judged_from_the_next_tick_on() -> None:
-    run = waiting()
-    stored = replace(run.rollout, stretches=())
-    first = decide_tick(stored, a_reading(10), 22, FAILING)
-    assert (first.rollout.reason, first.record and first.record.kind) == (Reason.FROZEN, "held_up")
-    assert (
-        decide_tick(first.rollout, a_reading(10), 23, FAILING).rollout.reason is Reason.GATE_FAILED
-    )
-
-
 def test_a_first_raise_that_meets_a_second_freeze_reports_it_again() -> None:
     freezes = [{"from": "12:01", "to": "12:20"}, {"from": "12:25", "to": "13:00"}]
     run = a_run(a_policy(freeze={"zone": "UTC", "daily": freezes}))
