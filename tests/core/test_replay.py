@@ -232,12 +232,10 @@ def test_what_ticks_without_an_entry_had_moved_is_remembered() -> None:
     run = a_run(a_policy(steps=steps))
     breaching_from = int((NOON + HOUR).timestamp())
     run.errors = lambda second: 50.0 if second >= breaching_from and second % 120 == 0 else 0.0
-    while run.now < NOON + 90 * MINUTE:
-        run.tick(a_reading(10), 2 * MINUTE)
+    run.tick_on(a_reading(10), 90, 2 * MINUTE)
     run.tick(a_reading(10))
     run.command(Command(Verb.APPROVE), a_reading(10))
-    while run.rollout.phase is Phase.PROGRESSING and run.now < NOON + 3 * HOUR:
-        run.tick(a_reading(10), 2 * MINUTE)
+    run.tick_on(a_reading(10), 90, 2 * MINUTE)
     assert run.kinds == ["started", "settled", "held_up", "evidence", "approved", "paused"]
     assert run.rollout.reason is Reason.INCONCLUSIVE
     assert run.replay.consistent
@@ -250,8 +248,7 @@ def test_a_raise_that_a_freeze_kept_from_being_written_is_derived() -> None:
     run = a_run(a_policy(steps=[{"weight": 10, "bake": "10m"}], freeze=FREEZE))
     for _ in range(9):
         run.tick(a_reading(0, UpdateStatus.IN_PROGRESS))
-    while run.rollout.phase is Phase.PROGRESSING:
-        run.tick(a_reading(0))
+    run.tick_on(a_reading(0), 180)
     assert run.now > NOON + 2 * HOUR
     assert run.kinds[:3] == ["started", "held_up", "write_again"]
     assert run.kinds[-1] == "rolled_back"
@@ -263,8 +260,7 @@ def test_a_gate_that_lost_its_verdict_in_a_freeze_is_derived() -> None:
     run = a_run(a_policy(steps=steps, freeze=FREEZE, on_inconclusive="rollback"))
     silent_from = int((NOON + 20 * MINUTE).timestamp())
     run.errors = lambda second: 1000.0 if second >= silent_from else 0.0  # makes no sense
-    while run.rollout.phase is Phase.PROGRESSING:
-        run.tick(a_reading(10))
+    run.tick_on(a_reading(10), 180)
     assert run.now == NOON + 2 * HOUR + 10 * MINUTE
     assert run.replay.consistent
 
@@ -349,8 +345,7 @@ def test_what_ends_at_zero_is_derived(targets: Sequence[TargetReading], kind: st
 def test_an_adopted_rollout_is_derived_with_its_bake() -> None:
     policy = a_policy(steps=[{"weight": 10, "bake": "10m"}, {"weight": 100, "bake": "30m"}])
     run = a_run(policy, adopted=1)
-    while run.rollout.phase is Phase.PROGRESSING:
-        run.tick(a_reading(100))
+    run.tick_on(a_reading(100), 180)
     assert run.kinds == ["started", "succeeded"]
     assert run.replay.consistent
 
@@ -378,8 +373,7 @@ def test_a_command_that_met_drift_is_derived_and_so_is_the_tick_that_announces_i
 
 def test_the_start_of_the_time_limit_of_a_raise_is_remembered() -> None:
     run = a_run()
-    while run.rollout.phase is Phase.PROGRESSING and run.now < NOON + 3 * HOUR:
-        run.tick(a_reading(10, UpdateStatus.IN_PROGRESS))
+    run.tick_on(a_reading(10, UpdateStatus.IN_PROGRESS), 180)
     assert (run.kinds, run.rollout.reason) == (
         ["started", "rolling_back"], Reason.SHIFT_TIMED_OUT,
     )  # fmt: skip

@@ -92,6 +92,12 @@ class RecordedRun:
         """Observe, decide and record."""
         return self.apply(Observed(self.observe(target, after)))
 
+    def tick_on(self, target: Target, minutes: float, every: timedelta = MINUTE) -> None:
+        """Tick until so many minutes are over, or the phase has changed."""
+        end, phase = self.now + minutes * MINUTE, self.rollout.phase
+        while self.now < end and self.rollout.phase is phase:
+            self.tick(target, every)
+
     def command(self, command: Command, target: Target) -> Decision:
         """Apply the command of an operator."""
         observation = self.observe(target)

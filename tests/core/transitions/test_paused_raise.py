@@ -55,10 +55,10 @@ STRICT_FIRST, MILD_FIRST = gates("works", "mild"), gates("mild", "works")
 def with_pending_raise(judged: Policy) -> RecordedRun:
     """Return a rollout whose raise to 50 % was decided a minute ago, and not written."""
     run = a_run(judged)
-    while run.rollout.weight == 10:
-        run.tick(a_reading(run.rollout.weight))
-    assert run.rollout.reason is Reason.GATE_PASSED
-    return run
+    for _ in range(60):
+        if run.tick(a_reading(10)).rollout.reason is Reason.GATE_PASSED:
+            return run
+    raise AssertionError("the raise was never decided")
 
 
 PAUSES: dict[str, Any] = {
@@ -100,8 +100,7 @@ def test_what_is_live_is_judged_by_the_gate_of_its_step_without_a_second_warm_up
     run = paused(with_pending_raise(STRICT_FIRST), how)
     begin = run.now
     run.errors = errors_between((begin - NOON) / MINUTE, 1000)
-    while run.rollout.phase is PAUSED and run.now < begin + 20 * MINUTE:
-        run.tick(live(how))
+    run.tick_on(live(how), 20)
     assert (run.rollout.phase, run.rollout.reason) == (BACK, Reason.GATE_FAILED)
     assert run.now <= begin + 7 * MINUTE
     assert run.replay.consistent
@@ -109,10 +108,9 @@ def test_what_is_live_is_judged_by_the_gate_of_its_step_without_a_second_warm_up
 
 def test_the_gate_of_the_step_to_come_does_not_count_yet(how: str) -> None:
     run = paused(with_pending_raise(MILD_FIRST), how)
-    begin = run.now
-    run.errors = errors_between((begin - NOON) / MINUTE, 1000)
-    while run.now < begin + 60 * MINUTE:
-        assert run.tick(live(how)).rollout.phase is PAUSED
+    run.errors = errors_between((run.now - NOON) / MINUTE, 1000)
+    run.tick_on(live(how), 60)
+    assert run.rollout.phase is PAUSED
     assert [one.criterion for one in run.rollout.findings] == ["mild"]
     assert run.replay.consistent
 
@@ -123,9 +121,7 @@ def test_what_has_added_up_while_a_raise_waited_goes_on_in_the_pause() -> None:
     interval = run.rollout.previous_live
     assert interval is not None
     assert run.rollout.stretches[-2].end <= interval.begin == interval.judged_from
-    on_until = run.now + 70 * MINUTE
-    while run.now < on_until:
-        run.tick(a_reading(10))
+    run.tick_on(a_reading(10), 70)
     assert run.rollout.fold.through > interval.begin
     assert run.replay.consistent
 
@@ -161,10 +157,8 @@ def test_once_the_raise_is_seen_in_force_its_own_step_is_judged(then: Policy) ->
     assert (after.settled, after.judged_step, after.tallies) == (run.now, 1, {})
     assert (bool(after.blocked), run.kinds[-1]) == (True, "settled")
     assert run.entries[-1].body["weight_from"] == 50
-    begin = run.now
-    run.errors = errors_between((begin - NOON) / MINUTE, 1000)
-    while run.rollout.phase is PAUSED and run.now < begin + 60 * MINUTE:
-        run.tick(a_reading(50))
+    run.errors = errors_between((run.now - NOON) / MINUTE, 1000)
+    run.tick_on(a_reading(50), 60)
     assert run.rollout.phase is (BACK if then is MILD_FIRST else PAUSED)
     assert run.replay.consistent
 
