@@ -27,9 +27,9 @@ SOURCES: Final[Mapping[str, str]] = {
     "damage": "tests.core.test_codec",
     "freezes": "tests.core.policy.test_freeze",
     "hooks": "tests.core.transitions.test_hooks",
+    "late_raises": "tests.core.transitions.test_paused_raise",
     "missing_kinds": "tests.core.policy.test_missing_kinds",
     "mistakes": "tests.core.policy.test_mistakes",
-    "late_raises": "tests.core.transitions.test_paused_raise",
     "rollbacks": "tests.core.transitions.test_rollback",
     "transitions": "tests.core.transitions.test_messages",
 }
@@ -42,8 +42,8 @@ def decision_text(decision: Decision) -> str:
     repeats one of these has its name in braces there.
     """
     after, record = decision.rollout, decision.record
-    lines = [f"sentence: {after.sentence}", f"next: {after.next}"]
-    lines += [f"blocked: {after.blocked}"] * bool(after.blocked)
+    shown = {"sentence": after.sentence, "next": after.next, "blocked": after.blocked}
+    lines = [f"{name}: {text}" for name, text in shown.items() if text]
     if record is not None and record.sentence != after.sentence:
         lines.append(f"entry {record.kind}: {record.sentence}")
     repeated = {after.sentence: "{sentence}", after.next: "{next}"}
