@@ -28,6 +28,7 @@ from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
     AFTER_SUCCESS,
+    APPROVAL,
     AT_10,
     AT_50,
     AT_100,
@@ -36,6 +37,7 @@ from tests.support.three_steps import (
     DURING_ROLLBACK,
     FAILING,
     FIRST_RAISE,
+    FREEZE,
     HEALTHY,
     IN_FLIGHT,
     LATER,
@@ -139,11 +141,6 @@ def test_resume_needs_no_pass(measured: Measured) -> None:
 
 # --- Promote --------------------------------------------------------------------------------------
 
-FROZEN = a_policy(freeze={"zone": "UTC", "daily": [{"from": "11:00", "to": "13:00"}]})
-NEEDS_APPROVAL = a_policy(
-    steps=[LADDER["steps"][0], {**LADDER["steps"][1], "approval": "required"}, LADDER["steps"][2]]
-)
-
 
 @cases("before, measured, minute, label", {
     "before anything is judged": (AT_10, NO_DATA, 1, Label.NOT_JUDGED),
@@ -182,7 +179,7 @@ def test_promote_needs_no_pass_and_the_label_says_what_was_measured(
 def test_the_last_step_is_promoted_to_a_success_that_claims_no_more_than_was_measured(
     before: Rollout, measured: Measured, minute: float, label: str
 ) -> None:
-    before = replace(before, label=Label.NOT_REFUTED, policy=FROZEN)
+    before = replace(under(before, **FREEZE), label=Label.NOT_REFUTED)
     decision = decide_command(
         before, Verb.PROMOTE, a_reading(100), measured, reason="it is late", minute=minute
     )
@@ -193,21 +190,21 @@ def test_the_last_step_is_promoted_to_a_success_that_claims_no_more_than_was_mea
 
 
 def test_a_promotion_of_an_approved_step_goes_up_and_forgets_the_approval() -> None:
-    before = replace(AT_10, policy=NEEDS_APPROVAL, approved=1)
+    before = replace(under(AT_10, **APPROVAL), approved=1)
     decision = decide_command(before, Verb.PROMOTE, a_reading(10), NO_DATA, reason="hurry")
     assert (decision.move, decision.rollout.approved) == (Shift(50, "token-1"), None)
 
 
 # --- Approve --------------------------------------------------------------------------------------
 
-AWAITING = replace(AT_10, policy=NEEDS_APPROVAL)
+AWAITING = under(AT_10, **APPROVAL)
 
 
 @cases("before, target", {
     "in the bake": (AWAITING, a_reading(10)),
     "while the target cannot be read": (AWAITING, UNREADABLE),
-    "before it": (replace(FIRST_RAISE, policy=NEEDS_APPROVAL), a_reading(10, UPDATE_IN_PROGRESS)),
-    "in a pause": (a_paused_rollout(Reason.DRIFTED, policy=NEEDS_APPROVAL), a_reading(30)),
+    "before it": (under(FIRST_RAISE, **APPROVAL), a_reading(10, UPDATE_IN_PROGRESS)),
+    "in a pause": (under(DRIFTED, **APPROVAL), a_reading(30)),
 })  # fmt: skip
 def test_a_step_is_approved_ahead_and_nothing_else_changes(before: Rollout, target: Target) -> None:
     decision = decide_command(before, Verb.APPROVE, target, reason="the board said yes")
@@ -259,7 +256,7 @@ def test_a_kept_weight_keeps_the_criteria_that_its_step_does_not_judge_as_earlie
 
 
 def test_a_kept_weight_needs_its_next_step_approved_anew() -> None:
-    before = a_paused_rollout(Reason.DRIFTED, policy=NEEDS_APPROVAL, approved=1)
+    before = replace(under(DRIFTED, **APPROVAL), approved=1)
     assert decide_command(before, Verb.RESUME, a_reading(30), way="keep").rollout.approved is None
     assert decide_command(before, Verb.RESUME, a_reading(10)).rollout.approved == 1
 
@@ -283,7 +280,7 @@ def test_time_never_goes_back_for_a_command_either() -> None:
 def test_drift_that_a_command_met_is_announced_by_the_next_tick(
     before: Rollout, verb: Verb, on_drift_up: str
 ) -> None:
-    before = under(before, steps=NEEDS_APPROVAL.steps, on_drift_up=on_drift_up)
+    before = under(before, **APPROVAL, on_drift_up=on_drift_up)
     decision = decide_tick(
         decide_command(before, verb, a_reading(100)).rollout, a_reading(100), 21, NO_DATA
     )
@@ -435,14 +432,14 @@ PROMOTE: Mapping[str, tuple[Any, ...]] = {
     "drift to 0 %": (AT_10, a_reading(0), HEALTHY, {}),
     "the variables contradict each other": (AT_10, CONTRADICTORY, HEALTHY, {}),
     "the target cannot be read": (AT_10, UNREADABLE, HEALTHY, {}),
-    "a freeze": (replace(AT_10, policy=FROZEN), a_reading(10), HEALTHY, {}),
-    "a missing approval": (replace(AT_10, policy=NEEDS_APPROVAL), a_reading(10), HEALTHY, {}),
+    "a freeze": (under(AT_10, **FREEZE), a_reading(10), HEALTHY, {}),
+    "a missing approval": (under(AT_10, **APPROVAL), a_reading(10), HEALTHY, {}),
 }
 APPROVE: Mapping[str, tuple[Any, ...]] = {
     "none is needed": (AT_10, a_reading(10), {}, {}),
     "there is no next step": (AT_100, a_reading(100), {}, {}),
     "it was needed for the step that runs":
-        (replace(AT_50, policy=NEEDS_APPROVAL), a_reading(50), {}, {}),
+        (under(AT_50, **APPROVAL), a_reading(50), {}, {}),
     "twice": (replace(AWAITING, approved=1), a_reading(10), {}, {}),
 }  # fmt: skip
 SET_WEIGHT: Mapping[str, tuple[Any, ...]] = {

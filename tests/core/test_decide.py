@@ -30,6 +30,7 @@ from tests.support.three_steps import (
     LOWER,
     LOWER_BY_OPERATOR,
     NO_DATA,
+    NOT_A_RAISE,
     ON_HOLD,
     OUTAGE,
     PARTIAL,
@@ -40,6 +41,7 @@ from tests.support.three_steps import (
     ROLLING_BACK,
     SUCCEEDED,
     TOO_FEW_REQUESTS,
+    UNFINISHED,
     UNREADABLE,
     UNREADABLE_FOR_GOOD,
     UPDATE_FAILED,
@@ -51,8 +53,6 @@ from tests.support.three_steps import (
     under,
 )
 
-# Seen unfinished at noon.
-UNFINISHED = replace(RAISING, unfinished_since=NOON)
 # A pending restore: an operator takes a raised weight back.
 RESTORING = replace(FIRST_RAISE, intent=Intent(10, 100, "token-1", NOON), seen_weight=100)
 # Variables that contradict each other, with a boolean that says 100 %.
@@ -253,8 +253,6 @@ UPDATING = a_reading(10, UPDATE_IN_PROGRESS)
 ROLLS_BACK = under(AT_10, on_inconclusive="rollback")
 ADVANCES = under(AT_10, on_inconclusive="advance")
 SLOW = under(AT_10, steps=[{"weight": 10, "bake": "1h"}, {"weight": 100, "bake": "1h"}])
-# The intended weight may have been live: contradictory variables at 100 % that were put right.
-PERHAPS_UNCHANGED = replace(UNFINISHED, step=2, intent=Intent(100, 100, "token-1", NOON))
 
 
 @cases("rollout, target, minute, measured, phase, reason, move", {
@@ -276,12 +274,12 @@ PERHAPS_UNCHANGED = replace(UNFINISHED, step=2, intent=Intent(100, 100, "token-1
     "a gate that passed does not advance over a target that is being updated":
         (ADVANCES, UPDATING, 32, HEALTHY, PAUSED, Reason.INCONCLUSIVE, None),
     "where no weight was raised, an unreadable target pauses after shift_timeout":
-        (PERHAPS_UNCHANGED, UNREADABLE, 10.1, NO_DATA, PAUSED, Reason.SHIFT_TIMED_OUT, None),
+        (NOT_A_RAISE, UNREADABLE, 10.1, NO_DATA, PAUSED, Reason.SHIFT_TIMED_OUT, None),
     "where no weight was raised, an update in progress pauses after shift_timeout":
-        (PERHAPS_UNCHANGED, a_reading(100, UPDATE_IN_PROGRESS), 10.1, NO_DATA, PAUSED,
+        (NOT_A_RAISE, a_reading(100, UPDATE_IN_PROGRESS), 10.1, NO_DATA, PAUSED,
          Reason.SHIFT_TIMED_OUT, None),
     "where no weight was raised, an update that failed pauses":
-        (PERHAPS_UNCHANGED, a_reading(100, UPDATE_FAILED), 1, NO_DATA, PAUSED, Reason.SHIFT_FAILED,
+        (NOT_A_RAISE, a_reading(100, UPDATE_FAILED), 1, NO_DATA, PAUSED, Reason.SHIFT_FAILED,
          None),
     "a gate that fails at 0 % ends the rollout, and is its reason":
         (AT_10, a_reading(0), 20, FAILING, ROLLED_BACK, Reason.GATE_FAILED, None),

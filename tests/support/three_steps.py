@@ -1,5 +1,6 @@
 """A rollout of three steps in every state, and one decision about it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -28,7 +29,7 @@ from tests.support.core import (
     start_rollout,
     with_refused_rollback,
 )
-from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading, a_rollout, a_series
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_rollout, a_series
 
 PROGRESSING, PAUSED = Phase.PROGRESSING, Phase.PAUSED
 ROLLING_BACK, ROLLED_BACK, SUCCEEDED = Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.SUCCEEDED
@@ -63,6 +64,10 @@ def under(rollout: Rollout, **parts: Any) -> Rollout:
 # Intended at noon, and not applied yet.
 FIRST_RAISE = a_three_step_rollout()
 RAISING = a_three_step_rollout(step=1, intent=Intent(50, 10, "token-1", NOON), peak=50)
+# The same raise, seen unfinished at noon.
+UNFINISHED = replace(RAISING, unfinished_since=NOON)
+# A write that may raise nothing: contradictory variables at 100 % that were put right.
+NOT_A_RAISE = replace(UNFINISHED, step=2, intent=Intent(100, 100, "token-1", NOON))
 # Applied at noon.
 AT_10, AT_50, AT_100 = at_weight(10), at_weight(50), at_weight(100)
 ON_HOLD = at_weight(10, phase=PAUSED, reason=Reason.INCONCLUSIVE, sentence="too few samples")
@@ -79,6 +84,14 @@ AFTER_ROLLBACK = at_weight(
 AFTER_SUCCESS = at_weight(
     100, phase=SUCCEEDED, reason=Reason.COMPLETED, watch_until=NOON + timedelta(days=7)
 )
+
+
+# Parts of a policy. A freeze from 12:10 to 18:00; the bake at 10 % ends in it, at 12:12.
+FREEZE: Mapping[str, Any] = {
+    "freeze": {"zone": "UTC", "daily": [{"from": "12:10", "to": "18:00"}]},
+}
+_FIRST, _SECOND, _THIRD = LADDER["steps"]
+APPROVAL: Mapping[str, Any] = {"steps": [_FIRST, {**_SECOND, "approval": "required"}, _THIRD]}
 
 
 def series(requests: float | None, errors: float | None, answer: QueryStatus) -> Measured:

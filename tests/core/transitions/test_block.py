@@ -26,10 +26,12 @@ from tests.support.core import (
 )
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
+    APPROVAL,
     AT_10,
     AT_100,
     FAILING,
     FIRST_RAISE,
+    FREEZE,
     HEALTHY,
     LOWER,
     NO_DATA,
@@ -50,11 +52,6 @@ from tests.support.three_steps import (
 )
 
 FIRST, SECOND, THIRD = LADDER["steps"]
-APPROVAL: dict[str, Any] = {"steps": [FIRST, {**SECOND, "approval": "required"}, THIRD]}
-# From 12:10 to 18:00; the bake at 10 % ends in it, at 12:12.
-FREEZE: dict[str, Any] = {
-    "freeze": {"zone": "UTC", "daily": [{"from": "12:10", "to": "18:00"}]},
-}
 OVER = 360
 # An operator restores 10 %.
 RESTORING = replace(FIRST_RAISE, intent=Intent(10, 100, "token-1", NOON))

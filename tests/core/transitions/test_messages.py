@@ -28,6 +28,7 @@ from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
     AFTER_SUCCESS,
+    APPROVAL,
     AT_10,
     AT_50,
     AT_100,
@@ -35,15 +36,18 @@ from tests.support.three_steps import (
     DURING_ROLLBACK,
     FAILING,
     FIRST_RAISE,
+    FREEZE,
     HEALTHY,
     IN_FLIGHT,
     LATER,
     NO_DATA,
+    NOT_A_RAISE,
     ON_HOLD,
     POLICY,
     PROGRESSING,
     RAISING,
     TOO_FEW_REQUESTS,
+    UNFINISHED,
     UNREADABLE,
     UPDATE_FAILED,
     UPDATE_IN_PROGRESS,
@@ -56,17 +60,6 @@ from tests.support.three_steps import (
 
 INFO, WARNING, CRITICAL = Severity.INFO, Severity.WARNING, Severity.CRITICAL
 DAY, WEEK = 24 * 60, 7 * 24 * 60
-UNFINISHED = replace(RAISING, unfinished_since=NOON)
-# The intended weight was live already, as far as known.
-NOT_A_RAISE = replace(
-    UNFINISHED, step=2, intent=replace(UNFINISHED.intent, weight=100, previous=100)
-)
-FREEZE = {"freeze": {"zone": "UTC", "daily": [{"from": "12:10", "to": "18:00"}]}}
-APPROVAL: Mapping[str, Any] = {
-    "steps": [
-        LADDER["steps"][0], {**LADDER["steps"][1], "approval": "required"}, LADDER["steps"][2],
-    ]
-}  # fmt: skip
 WORKS = LADDER["criteria"]["works"]
 SEVERAL = {
     "works": WORKS,
