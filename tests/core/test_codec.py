@@ -356,9 +356,14 @@ CONTRADICTIONS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+def contradiction(facts: Mapping[str, Any]) -> StoreError:
+    """Return the error with which a state with these facts is refused."""
+    return state_refusal(codec.dump(a_rollout(**{**EVERYTHING, **facts})))
+
+
 @pytest.mark.parametrize("facts", CONTRADICTIONS.values(), ids=CONTRADICTIONS)
 def test_a_state_that_contradicts_itself_is_refused(facts: Mapping[str, Any]) -> None:
-    state_refusal(codec.dump(a_rollout(**{**EVERYTHING, **facts})))
+    contradiction(facts)
 
 
 NESTED = 5_000
@@ -457,8 +462,11 @@ def test_a_damaged_state_with_a_changed_policy_is_reported_as_damage() -> None:
 
 def texts() -> dict[str, str]:
     """Return the message about each record that cannot be read."""
+    contradictions = {str(contradiction(facts)): claim for claim, facts in CONTRADICTIONS.items()}
     return {
         **{claim: str(state_refusal(text)) for claim, (text, _) in DAMAGED.items()},
+        **{claim: text for text, claim in contradictions.items()},
+        "a step that the policy lacks": str(state_refusal(stored_with("step", 99))),
         "a policy": str(state_refusal(codec.dump(a_rollout()), "{}")),
         "an entry": str(entry_refusal("{}")),
         "another schema": str(state_refusal(stored(schema=SCHEMA + 1))),
