@@ -8,9 +8,9 @@ from typing import NamedTuple
 from benchmarks.judging import policy
 from benchmarks.judging.policy import POLICY
 from benchmarks.judging.world import Minute, Release, World
+from controller.core.judge.criterion_judge import Context
 from controller.core.judge.evidence import SequentialResult, StepInterval, Tally
 from controller.core.judge.findings import Verdict, gate_verdict
-from controller.core.judge.kind import Context
 from controller.core.judge.sequential_evidence import (
     CriterionTests,
     gate_tests,
@@ -121,7 +121,7 @@ class _Rollout:
             result=SequentialResult(self._fold, POLICY.budget),
         )
         findings = (
-            one.kind.conclude(self._tallies[name], context)
+            one.judge.conclude(self._tallies[name], context)
             for name, one in self._players.items()
             if criteria(name)
         )

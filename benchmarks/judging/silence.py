@@ -11,10 +11,10 @@ from typing import Any, Final
 from benchmarks.judging.policy import BESIDE, POLICY, STORED
 from controller.adapters.clock import SystemClock
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
+from controller.core.judge.criterion_judge import judges_of
 from controller.core.judge.evidence import BaselineMeasurement, StepInterval
 from controller.core.judge.findings import Verdict, gate_verdict
-from controller.core.judge.gate import Evidence, judge
-from controller.core.judge.kind import kinds_of
+from controller.core.judge.gate import Evidence, judge_gate
 from controller.core.judge.queries import queries_for
 from controller.core.observation import Span
 from controller.core.units import MINUTE_S, from_unix
@@ -83,7 +83,7 @@ def passes(value_of: ValueOf) -> int:
 def _verdict(step: int, value_of: ValueOf) -> Verdict:
     criteria, one = POLICY.gate(step), POLICY.steps[step]
     end = int(one.bake.total_seconds())
-    queries = queries_for(kinds_of(POLICY, criteria, _BASELINES))
+    queries = queries_for(judges_of(POLICY, criteria, _BASELINES))
     source = CloudWatchMetrics(lambda: _Client(value_of), SystemClock())
     answers = source.read(queries.values(), Span(0, end))
     evidence = Evidence(
@@ -99,4 +99,4 @@ def _verdict(step: int, value_of: ValueOf) -> Verdict:
         baselines=_BASELINES,
         intervals=(StepInterval(step, 0, 0),),
     )
-    return gate_verdict(judge(evidence))
+    return gate_verdict(judge_gate(evidence))

@@ -11,8 +11,8 @@ from typing import Final
 from benchmarks.judging.policy import POLICY
 from benchmarks.judging.rollout import after, windows_of
 from benchmarks.judging.world import Minute, Release, World
+from controller.core.judge.criterion_judge import judges_of
 from controller.core.judge.evidence import StepInterval
-from controller.core.judge.kind import kinds_of
 from controller.core.judge.latency_tail import Limits
 from controller.core.judge.queries import queries_for
 from controller.core.judge.sequential_evidence import SequentialEvidence, gate_tests
@@ -66,7 +66,7 @@ def fold_ms() -> float:
     series = {
         key: _series(query, data, world.limits)
         for number in range(len(POLICY.steps))
-        for key, query in queries_for(kinds_of(POLICY, POLICY.gate(number), baselines)).items()
+        for key, query in queries_for(judges_of(POLICY, POLICY.gate(number), baselines)).items()
     }
     minutes = SequentialEvidence(POLICY, Fold(), tuple(stretches), series, baselines)
     expected = Fold()

@@ -14,13 +14,13 @@ from statistics import NormalDist
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from controller.core.judge.criterion_judge import CriterionJudge, judges_of
 from controller.core.judge.evidence import BaselineMeasurement, StepInterval
-from controller.core.judge.kind import Kind, kinds_of
-from controller.core.judge.latency_tail import TailKind
-from controller.core.judge.sequential import SequentialKind
+from controller.core.judge.latency_tail import TailJudge
+from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.sequential_evidence import CriterionTests, gate_tests, tests_of
 from controller.core.judge.series import Window
-from controller.core.judge.windows import WindowKind
+from controller.core.judge.windows import WindowJudge
 from controller.core.policy import Policy
 from controller.core.stats.binomial import requests_to_prove
 from controller.core.stats.combined_tests import Fold, Test, fold_minute
@@ -160,9 +160,9 @@ class DetectionModel:
     tests: tuple[Test, ...]
 
     @property
-    def kind(self) -> SequentialKind[Any]:
+    def judge(self) -> SequentialJudge[Any]:
         """The criterion."""
-        return self.criterion_test.kind
+        return self.criterion_test.judge
 
     def delay(self, rates: RequestRates, effect: float, within: int) -> int | None:
         """Return the minutes of the step until a fault that began with it is rolled back.
@@ -176,7 +176,7 @@ class DetectionModel:
         fold = Fold()
         for minute, window in self._minutes(rates, effect, within):
             bets, control = self.criterion_test.likelihood_ratios(window, fold, stretch, minute)
-            controls = {self.kind.name: control}
+            controls = {self.judge.name: control}
             fold = fold_minute(fold, minute + MINUTE_S, bets, controls, self.tests)
             if fold.rejects(self.policy.budget):
                 return fold.through // MINUTE_S
@@ -188,7 +188,7 @@ class DetectionModel:
         """Yield the begin of each minute that has data, in seconds of the step, and its counts."""
         canary_share, control_share = self._exceeding_shares(effect)
         joint_share = 1.0
-        if self.kind.criterion.compares_paths:
+        if self.judge.criterion.compares_paths:
             joint_share, rates = rates.joint_share, rates.paired()
         counts_before = (0, 0, 0, 0)
         for number in range(1, within + 1):
@@ -221,11 +221,11 @@ class DetectionModel:
 
     def _exceeding_shares(self, effect: float) -> tuple[float, float]:
         """Return the share of requests that count against the test: canary, then control."""
-        kind = self.kind
-        if not (isinstance(kind, TailKind) and kind.counts_slow):
+        judge = self.judge
+        if not (isinstance(judge, TailJudge) and judge.counts_slow):
             return effect, 0.0
-        percentile, allowed_factor = kind.metric.percentile or 0.0, kind.rollback_factor
-        stored = None if kind.baseline is None else kind.baseline.share
+        percentile, allowed_factor = judge.metric.percentile or 0.0, judge.rollback_factor
+        stored = None if judge.baseline is None else judge.baseline.share
         control_share = stored or 1 - percentile
         limit = _NORMAL.inv_cdf(1 - control_share) + log(allowed_factor / (1 + effect)) / SIGMA
         return 1 - _NORMAL.cdf(limit), control_share
@@ -282,9 +282,9 @@ class _StepAnalysis:
         rates, gate = self._rates(), self.policy.gate(self.number)
         models = detection_models(self.policy, self.number, self.baselines)
         powers = tuple(
-            self._power_of(kind, kind.min_samples, models.get(kind.name))
-            for kind in kinds_of(self.policy, gate, self.baselines)
-            if kind.min_samples is not None
+            self._power_of(judge, judge.min_samples, models.get(judge.name))
+            for judge in judges_of(self.policy, gate, self.baselines)
+            if judge.min_samples is not None
         )
         return StepPower(self.number, rates.canary * self._bake, rates.control * self._bake, powers)
 
@@ -305,37 +305,39 @@ class _StepAnalysis:
             self.policy.steps[self.number].weight, self.per_minute * traffic_factor
         )
 
-    def _power_of(self, kind: Kind[Any], min_samples: int, model: DetectionModel | None) -> Power:
-        rate = self._rate(kind)
+    def _power_of(
+        self, judge: CriterionJudge[Any], min_samples: int, model: DetectionModel | None
+    ) -> Power:
+        rate = self._rate(judge)
         power = Power(
-            kind.name,
+            judge.name,
             rate * self._bake,
             min_samples,
             min_samples / rate if rate else inf,
-            shortfalls=tuple(self._sample_shortfall(ShortfallKind.SAMPLES, kind, min_samples)),
+            shortfalls=tuple(self._sample_shortfall(ShortfallKind.SAMPLES, judge, min_samples)),
         )
         if model is None:
-            return self._threshold_power(power, kind)
+            return self._threshold_power(power, judge)
         power = self._with_detections(power, model)
-        proven = model.kind.provable_share
-        return power if proven is None else self._with_proof(power, model.kind, proven)
+        proven = model.judge.provable_share
+        return power if proven is None else self._with_proof(power, model.judge, proven)
 
-    def _rate(self, kind: Kind[Any], traffic_factor: float = 1) -> float:
+    def _rate(self, judge: CriterionJudge[Any], traffic_factor: float = 1) -> float:
         """Return the samples a minute that count for a pass, at a multiple of the traffic."""
         rates = self._rates(traffic_factor)
-        if kind.counts_both_paths:
+        if judge.counts_both_paths:
             return rates.canary + rates.control
-        if not kind.criterion.compares_paths:
+        if not judge.criterion.compares_paths:
             return rates.canary
-        return min(rates.paired() if kind.criterion.sequential else rates)
+        return min(rates.paired() if judge.criterion.sequential else rates)
 
     # --- judge: threshold -------------------------------------------------------------------------
 
-    def _threshold_power(self, power: Power, kind: Kind[Any]) -> Power:
-        if not isinstance(kind, WindowKind):
+    def _threshold_power(self, power: Power, judge: CriterionJudge[Any]) -> Power:
+        if not isinstance(judge, WindowJudge):
             return power
-        window = self._rates().canary * whole_minutes(kind.criterion.window)
-        allowed = kind.allowed_failures
+        window = self._rates().canary * whole_minutes(judge.criterion.window)
+        allowed = judge.allowed_failures
         return replace(power, window=window, min_window_requests=1 / allowed if allowed else None)
 
     # --- judge: sequential ------------------------------------------------------------------------
@@ -366,14 +368,14 @@ class _StepAnalysis:
 
     def _effects(self, model: DetectionModel) -> tuple[float, float, list[float]]:
         """Return the largest allowed effect, the largest possible one, and the reported ones."""
-        kind = model.kind
-        if isinstance(kind, TailKind) and kind.counts_slow:
-            return kind.allowed_increase, _MAX_INCREASE, [*LATENCY_INCREASES]
-        mean = kind.mean_count
+        judge = model.judge
+        if isinstance(judge, TailJudge) and judge.counts_slow:
+            return judge.allowed_increase, _MAX_INCREASE, [*LATENCY_INCREASES]
+        mean = judge.mean_count
         if mean is not None:  # convert it to a share of all requests
-            requests = self._rates().canary * whole_minutes(kind.criterion.over)
+            requests = self._rates().canary * whole_minutes(judge.criterion.over)
             return mean / requests if requests else inf, _MAX_ERROR_SHARE, [*ERROR_SHARES]
-        return kind.allowed_failures, _MAX_ERROR_SHARE, [*ERROR_SHARES]
+        return judge.allowed_failures, _MAX_ERROR_SHARE, [*ERROR_SHARES]
 
     def _detects(self, model: DetectionModel, effect: float, traffic_factor: float = 1) -> bool:
         """Tell whether `effect` is detected within the bake, at a multiple of the traffic."""
@@ -390,7 +392,7 @@ class _StepAnalysis:
             factors, lambda one: self._detects(model, effect, one / _SPARE_FACTOR)
         )
         paired = (
-            model.kind.criterion.compares_paths
+            model.judge.criterion.compares_paths
         )  # probes of one path alone compare with nothing
         return Shortfall(
             ShortfallKind.FAULTS,
@@ -403,48 +405,48 @@ class _StepAnalysis:
             decides_in_hold=detected_after is not None,
         )
 
-    def _with_proof(self, power: Power, kind: SequentialKind[Any], failure_rate: float) -> Power:
+    def _with_proof(self, power: Power, judge: SequentialJudge[Any], failure_rate: float) -> Power:
         proof = requests_to_prove(failure_rate)
         power = replace(
-            power, proof_requests=proof, proof_per_minute=self._requests_per_minute(proof, kind)
+            power, proof_requests=proof, proof_per_minute=self._requests_per_minute(proof, judge)
         )
-        if not kind.requires_proof:
+        if not judge.requires_proof:
             return power
-        shortfall = self._sample_shortfall(ShortfallKind.PROOF, kind, proof)
+        shortfall = self._sample_shortfall(ShortfallKind.PROOF, judge, proof)
         return replace(power, shortfalls=(*power.shortfalls, *shortfall))
 
     # --- shortfalls -------------------------------------------------------------------------------
 
     def _sample_shortfall(
-        self, why: ShortfallKind, kind: Kind[Any], needed: float
+        self, why: ShortfallKind, judge: CriterionJudge[Any], needed: float
     ) -> Iterator[Shortfall]:
         """Yield a shortfall when the bake has fewer samples than `needed`."""
-        rate, rates = self._rate(kind), self._rates()
+        rate, rates = self._rate(judge), self._rates()
         if rate * self._bake >= needed:
             return
         needed_rate = needed / self._bake
         probes_help = rates.canary < needed_rate and (
-            not kind.criterion.compares_paths or rates.control >= needed_rate
+            not judge.criterion.compares_paths or rates.control >= needed_rate
         )
         yield Shortfall(
             why,
             needed,
             bake=_bake_minutes(needed / rate) if rate else None,
-            per_minute=self._requests_per_minute(needed, kind),
+            per_minute=self._requests_per_minute(needed, judge),
             probes=needed_rate - rates.canary if probes_help else None,
             decides_in_hold=rate * (self._bake + self._hold) >= needed,
         )
 
-    def _requests_per_minute(self, needed: float, kind: Kind[Any]) -> float | None:
+    def _requests_per_minute(self, needed: float, judge: CriterionJudge[Any]) -> float | None:
         """Return the requests a minute, of both paths, with which the bake has `needed` samples.
 
         None where no rate within the search limit suffices.
         """
-        if not kind.criterion.compares_paths:
-            return self.per_minute * needed / (self._rate(kind) * self._bake)
+        if not judge.criterion.compares_paths:
+            return self.per_minute * needed / (self._rate(judge) * self._bake)
         factors = _geometric_steps(1, _MAX_TRAFFIC_FACTOR, _FINE_FACTOR)
         factor = _first_that_works(
-            factors, lambda one: self._rate(kind, one) * self._bake >= needed
+            factors, lambda one: self._rate(judge, one) * self._bake >= needed
         )
         return None if factor is None else factor * self.per_minute
 

@@ -7,9 +7,9 @@ from math import ceil, floor, isfinite, log10
 from types import MappingProxyType
 from typing import Any
 
+from controller.core.judge.criterion_judge import CriterionJudge, judge_of
 from controller.core.judge.evidence import BaselineMeasurement
-from controller.core.judge.kind import Kind, kind_of
-from controller.core.judge.latency_tail import TailKind
+from controller.core.judge.latency_tail import TailJudge
 from controller.core.policy import Criterion, Policy
 from controller.core.units import (
     count_text,
@@ -147,13 +147,13 @@ class _CriterionPower:
         return self.policy.criteria[self.power.criterion]
 
     @property
-    def _kind(self) -> Kind[Criterion]:
-        return kind_of(self.power.criterion, self._criterion, self.policy)
+    def _judge(self) -> CriterionJudge[Criterion]:
+        return judge_of(self.power.criterion, self._criterion, self.policy)
 
     @property
     def _is_latency(self) -> bool:
         """Tell whether the effects of the criterion are increases of a latency."""
-        return isinstance(self._kind, TailKind) and self._kind.counts_slow
+        return isinstance(self._judge, TailJudge) and self._judge.counts_slow
 
     @property
     def delays(self) -> dict[str, str]:
@@ -239,7 +239,7 @@ class _CriterionPower:
         if shortfall.kind is ShortfallKind.PROOF:
             yield "`assurance: not_refuted`"
         if shortfall.kind is ShortfallKind.SAMPLES:
-            yield f"a smaller `{self._kind.samples_field}`"
+            yield f"a smaller `{self._judge.samples_field}`"
 
     def _samples_at_max_hold(self) -> str:
         """Return the samples at the end of the longest hold."""

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from controller.core.judge.kind import kind_of
+from controller.core.judge.criterion_judge import judge_of
 from controller.core.policy import (
     Freeze,
     Policy,
@@ -153,5 +153,5 @@ def _failure_text(policy: Policy) -> str:
 def criterion_text(name: str, policy: Policy) -> str:
     """Return what criterion `name` asks for and how it is judged, in one line."""
     criterion = policy.criteria[name]
-    text = kind_of(name, criterion, policy).demand_text()
+    text = judge_of(name, criterion, policy).demand_text()
     return text if criterion.gating else f"{text}; reports, and gates nothing"

@@ -10,7 +10,7 @@ from controller.core import decide as deciding
 from controller.core import transitions as to
 from controller.core.decision import Decision
 from controller.core.judge.findings import Label, Verdict
-from controller.core.judge.windows import WindowKind
+from controller.core.judge.windows import WindowJudge
 from controller.core.observation import Observation, TargetReading
 from controller.core.rollout import Reason, Rollout
 from controller.core.transitions import advance, pause, pending_raise, resume
@@ -78,7 +78,7 @@ def advances_without_verdict(patch: pytest.MonkeyPatch) -> None:
 
 def silence_passes(patch: pytest.MonkeyPatch) -> None:
     """No breach is a pass, even without any data."""
-    judge_windows = WindowKind.conclude_windows
+    judge_windows = WindowJudge.conclude_windows
 
     def pass_without_data(*facts: Any) -> Any:
         finding = judge_windows(*facts)
@@ -86,7 +86,7 @@ def silence_passes(patch: pytest.MonkeyPatch) -> None:
             return replace(finding, verdict=Verdict.PASS, label=Label.NOT_REFUTED)
         return finding
 
-    patch.setattr(WindowKind, "conclude_windows", pass_without_data)
+    patch.setattr(WindowJudge, "conclude_windows", pass_without_data)
 
 
 def hold_never_ends(patch: pytest.MonkeyPatch) -> None:

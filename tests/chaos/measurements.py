@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from controller.core.judge.findings import Verdict, gate_verdict
-from controller.core.judge.gate import judge, query_plan
+from controller.core.judge.gate import judge_gate, query_plan
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.tick_evidence import evidence_of
 from controller.core.observation import (
@@ -77,4 +77,4 @@ def verdicts(
         series = {key: answer[query] for key, query in queries.items()}
         evidence = evidence_of(rollout, Observation(reading, series), now)
         if evidence is not None:
-            yield rollout.id, gate_verdict(judge(evidence))
+            yield rollout.id, gate_verdict(judge_gate(evidence))

@@ -9,7 +9,7 @@ from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.adapters.stores import codec
 from controller.core.history import Entry
 from controller.core.judge.findings import Verdict, gate_verdict
-from controller.core.judge.gate import judge, query_plan
+from controller.core.judge.gate import judge_gate, query_plan
 from controller.core.judge.tick_evidence import evidence_of
 from controller.core.observation import Observation, UnreadableTarget
 from controller.core.policy.targets.lambda_env import LambdaEnv
@@ -99,7 +99,7 @@ def failing_verdicts(world: SmallWorld, shared: SharedState, by: str) -> Iterato
         answer = source.read(needed.queries.values(), needed.span)
         series = {key: answer[query] for key, query in needed.queries.items()}
         evidence = evidence_of(one, Observation(UnreadableTarget(""), series), shared.now)
-        if evidence is not None and gate_verdict(judge(evidence)) is Verdict.FAIL:
+        if evidence is not None and gate_verdict(judge_gate(evidence)) is Verdict.FAIL:
             key = f"{by} saw {one.id} fail {shared.now}"
             yield key, GateVerdict(shared.now, by, one.id, Verdict.FAIL)
 

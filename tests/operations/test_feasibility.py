@@ -109,7 +109,7 @@ def simulated_delay(
 ) -> int:
     """Return after how many random minutes a rollout fails; `within` when it does not."""
     stretch, fold = StepInterval(0, 0, WARM * MINUTE_S), Fold()
-    paired, slow_share = bettor.kind.name == "fast", SLOW if bettor.kind.counts_slow else 0.0
+    paired, slow_share = bettor.judge.name == "fast", SLOW if bettor.judge.counts_slow else 0.0
     for minute in range(0, within * MINUTE_S, MINUTE_S):
         canary_requests = poisson(rng, flow.canary)
         control_requests = poisson(rng, flow.control)
@@ -122,7 +122,7 @@ def simulated_delay(
             fail_amount=canary_hits,
         )  # fmt: skip
         bets, control = bettor.likelihood_ratios(window, fold, stretch, minute)
-        fold = fold_minute(fold, minute + MINUTE_S, bets, {bettor.kind.name: control}, TESTS)
+        fold = fold_minute(fold, minute + MINUTE_S, bets, {bettor.judge.name: control}, TESTS)
         if fold.rejects(POLICY.budget):
             return minute // MINUTE_S + 1
     return within

@@ -29,7 +29,7 @@ from controller.core.history import Entry, append, broken_link, observation_data
 from controller.core.judge.criteria_table import rows, table
 from controller.core.judge.evidence import BaselineMeasurement, SignOff, StepInterval, Tally
 from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.judge.gate import judge, query_plan
+from controller.core.judge.gate import judge_gate, query_plan
 from controller.core.judge.sentences import sentence_of
 from controller.core.judge.tick_evidence import (
     evidence_of,
@@ -121,7 +121,7 @@ __all__ = [
     "evidence_of",
     "hook_record",
     "is_raise_frozen",
-    "judge",
+    "judge_gate",
     "observation_data",
     "parse",
     "query_plan",

@@ -17,7 +17,7 @@ from tests.support.core import (
     Series,
     Verdict,
     evidence_of,
-    judge,
+    judge_gate,
     query_plan,
     seal_if_due,
 )
@@ -141,7 +141,7 @@ def findings_at(
     reading = a_reading(rollout.weight if live is None else live)
     observation = Observation(reading, series, alarms=alarms or {})
     evidence = evidence_of(rollout, observation, NOON + minute * MINUTE)
-    return () if evidence is None else judge(evidence)
+    return () if evidence is None else judge_gate(evidence)
 
 
 def judged(

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
 
+from controller.core.judge.criterion_judge import Context, CriterionJudge, passed, undecided
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Fact, Finding, Label
-from controller.core.judge.kind import Context, Kind, passed, undecided
 from controller.core.judge.series import Measure, Window
 from controller.core.observation import Series
 from controller.core.policy.judging import Criterion, Reference
@@ -14,7 +14,7 @@ from controller.core.policy.judging import Criterion, Reference
 class EnoughDatapoints(Criterion):
     """A metric has had a number of datapoints."""
 
-    judged_by: ClassVar[str] = "tests.support.own_kind:EnoughDatapointsKind"
+    judged_by: ClassVar[str] = "tests.support.own_kind:EnoughDatapointsJudge"
 
     kind: Literal["datapoints"]
     metric: str
@@ -24,7 +24,7 @@ class EnoughDatapoints(Criterion):
         yield ("metric",), self.metric
 
 
-class EnoughDatapointsKind(Kind[EnoughDatapoints]):
+class EnoughDatapointsJudge(CriterionJudge[EnoughDatapoints]):
     """Counts windows with data, whatever is in them."""
 
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:

@@ -7,8 +7,8 @@ written in the unit of their criterion.
 from dataclasses import dataclass
 from typing import Final
 
+from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.judge.kind import kind_of
 from controller.core.policy import Criterion, Policy
 from controller.core.rollout import Rollout
 from controller.core.units import number_text
@@ -30,14 +30,14 @@ def measured_text(finding: Finding, policy: Policy) -> str:
     """
     if finding.measured is None:
         return NO_VALUE
-    kind = kind_of(finding.criterion, policy.criteria[finding.criterion], policy)
-    return kind.value_text(finding.measured, finding.bound)
+    judge = judge_of(finding.criterion, policy.criteria[finding.criterion], policy)
+    return judge.value_text(finding.measured, finding.bound)
 
 
 def bound_text(finding: Finding, policy: Policy) -> str:
     """Return the bound, and on which side of it the criterion passes, like `≥ 99.9%`."""
-    kind = kind_of(finding.criterion, policy.criteria[finding.criterion], policy)
-    return kind.bound_text(finding.bound)
+    judge = judge_of(finding.criterion, policy.criteria[finding.criterion], policy)
+    return judge.bound_text(finding.bound)
 
 
 # --- Table ----------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ def table(rollout: Rollout) -> list[str]:
 
 
 def _row(name: str, criterion: Criterion, policy: Policy, finding: Finding | None) -> Row:
-    measured, target = NO_VALUE, kind_of(name, criterion, policy).target_text()
+    measured, target = NO_VALUE, judge_of(name, criterion, policy).target_text()
     if finding is not None:
         measured, target = measured_text(finding, policy), bound_text(finding, policy)
     return Row(name, criterion.kind, criterion.gating, target, measured, finding)

@@ -1,6 +1,7 @@
 """A finding: one criterion judged once, with verdict, label, reason and the facts behind them.
 
-A finding has no sentence of its own: `sentences.sentence_of` makes it from the facts, for people.
+`sentences.sentence_of` makes the sentence of a finding from its facts, for people. A kind of
+another package brings its sentence as the fact `text`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +19,7 @@ class Verdict(StrEnum):
 
 
 class Label(StrEnum):
-    """How strong the evidence is, from most to least."""
+    """How strong the evidence is, from the label that claims most to the one that claims least."""
 
     CONFIRMED = "confirmed"
     PROVEN = "proven"

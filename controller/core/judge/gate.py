@@ -10,6 +10,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from controller.core.judge.criterion_judge import (
+    Context,
+    CriterionJudge,
+    incomplete_series,
+    judge_of,
+    judges_of,
+)
 from controller.core.judge.evidence import (
     BaselineMeasurement,
     BreachRun,
@@ -20,7 +27,6 @@ from controller.core.judge.evidence import (
     criterion_of,
 )
 from controller.core.judge.findings import Finding
-from controller.core.judge.kind import Context, Kind, incomplete_series, kind_of, kinds_of
 from controller.core.judge.queries import QueryPlan, gate_query_plan
 from controller.core.judge.rollback_drain import drain_query_plan
 from controller.core.judge.sequential_evidence import SequentialEvidence
@@ -70,50 +76,50 @@ class Evidence:
             self.policy, self.fold, self.intervals, self.series, self.baselines
         )
 
-    def kinds(self) -> Iterator[Kind[Any]]:
-        """Yield the kind of each criterion of the gate."""
-        return kinds_of(self.policy, self.gate, self.baselines)
+    def judges(self) -> Iterator[CriterionJudge[Any]]:
+        """Yield the judge of each criterion of the gate."""
+        return judges_of(self.policy, self.gate, self.baselines)
 
-    def kind_of(self, name: str, criterion: Criterion) -> Kind[Any]:
-        """Return the kind of one criterion."""
-        return kind_of(name, criterion, self.policy, self.baselines.get(name))
+    def judge_of(self, name: str, criterion: Criterion) -> CriterionJudge[Any]:
+        """Return the judge of one criterion."""
+        return judge_of(name, criterion, self.policy, self.baselines.get(name))
 
-    def tally_of(self, kind: Kind[Any]) -> Tally:
+    def tally_of(self, judge: CriterionJudge[Any]) -> Tally:
         """Return the sealed tally of a criterion."""
-        return self.tallies.get(kind.name, Tally())
+        return self.tallies.get(judge.name, Tally())
 
-    def search_span_of(self, kind: Kind[Any]) -> Span | None:
+    def search_span_of(self, judge: CriterionJudge[Any]) -> Span | None:
         """Return where a log was searched for the events of a criterion; None without a log."""
-        return kind.search_span(self.tally_of(kind).through, Span(self.start, self.closed_end))
+        return judge.search_span(self.tally_of(judge).through, Span(self.start, self.closed_end))
 
-    def incomplete_series_of(self, kind: Kind[Any]) -> tuple[str, Series] | None:
+    def incomplete_series_of(self, judge: CriterionJudge[Any]) -> tuple[str, Series] | None:
         """Return the first series that was not answered in full, by name; None when all were."""
-        return incomplete_series(kind.answers(self.series, self.search_span_of(kind)))
+        return incomplete_series(judge.answers(self.series, self.search_span_of(judge)))
 
 
-def fold_closed_windows(kind: Kind[Any], evidence: Evidence, end: int) -> Tally:
-    """Return the sealed tally of `kind` with its closed windows up to `end` folded in."""
-    tally, span = evidence.tally_of(kind), evidence.search_span_of(kind)
+def fold_closed_windows(judge: CriterionJudge[Any], evidence: Evidence, end: int) -> Tally:
+    """Return the sealed tally of a criterion with its closed windows up to `end` folded in."""
+    tally, span = evidence.tally_of(judge), evidence.search_span_of(judge)
     if span is not None:
         end = min(end, span.end)
-    starts = window_starts(kind.period_s, tally, evidence.start, end)
+    starts = window_starts(judge.period_s, tally, evidence.start, end)
     if not starts:
         return tally
-    measure = kind.measure(evidence.series, has_traffic=evidence.weight > 0)
-    return kind.fold(tally, measure, starts)
+    measure = judge.measure(evidence.series, has_traffic=evidence.weight > 0)
+    return judge.fold(tally, measure, starts)
 
 
-def fold_open_breaches(kind: Kind[Any], evidence: Evidence, tally: Tally) -> Tally:
+def fold_open_breaches(judge: CriterionJudge[Any], evidence: Evidence, tally: Tally) -> Tally:
     """Return `tally` with open windows folded in whose count is already over its limit.
 
     A count only grows: once over the limit it stays over it, so a breach needs neither settled nor
     complete data. A window in between that is not over yet, or was not answered, may still end a
     run of breaches, so it does.
     """
-    if not kind.counts_open_windows:
+    if not judge.counts_open_windows:
         return tally
-    period_s = kind.period_s
-    measure = kind.measure(evidence.series, has_traffic=evidence.weight > 0)
+    period_s = judge.period_s
+    measure = judge.measure(evidence.series, has_traffic=evidence.weight > 0)
     first = max(ceil_to(evidence.start, period_s), tally.through)
     certain = tally
     for start in range(first, evidence.open_end, period_s):
@@ -122,7 +128,7 @@ def fold_open_breaches(kind: Kind[Any], evidence: Evidence, tally: Tally) -> Tal
             continue
         if start != certain.through:
             certain = replace(certain, run=BreachRun())
-        certain = kind.fold(certain, measure, (start,))
+        certain = judge.fold(certain, measure, (start,))
     return replace(certain, tail_empty=tally.tail_empty, tail_unfit=tally.tail_unfit)
 
 
@@ -135,17 +141,17 @@ def reads_log_backlog(evidence: Evidence) -> bool:
 def awaits_log_backlog(evidence: Evidence) -> bool:
     """Tell whether the gate has no verdict yet because a log still has a backlog."""
     return any(
-        kind.criterion.gating and span.end < evidence.closed_end
-        for kind, span in _answered_logs(evidence)
+        judge.criterion.gating and span.end < evidence.closed_end
+        for judge, span in _answered_logs(evidence)
     )
 
 
-def _answered_logs(evidence: Evidence) -> Iterator[tuple[Kind[Any], Span]]:
+def _answered_logs(evidence: Evidence) -> Iterator[tuple[CriterionJudge[Any], Span]]:
     """Yield each criterion whose log queries were answered, and where its event was searched."""
-    for kind in evidence.kinds():
-        span = evidence.search_span_of(kind)
-        if span is not None and evidence.incomplete_series_of(kind) is None:
-            yield kind, span
+    for judge in evidence.judges():
+        span = evidence.search_span_of(judge)
+        if span is not None and evidence.incomplete_series_of(judge) is None:
+            yield judge, span
 
 
 # --- Judgement ------------------------------------------------------------------------------------
@@ -164,7 +170,7 @@ def query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
     return gate_query_plan(rollout, now)
 
 
-def judge(evidence: Evidence) -> tuple[Finding, ...]:
+def judge_gate(evidence: Evidence) -> tuple[Finding, ...]:
     """Return one finding per criterion of the gate.
 
     And one for a criterion of another step, where it has the largest part of the evidence for a
@@ -178,7 +184,7 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
     for refused in evidence.non_metric.refusals():  # a refusal counts at once, in any step
         gate.setdefault(refused, evidence.policy.criteria[refused])
     return tuple(
-        _judge_criterion(evidence.kind_of(name, criterion), evidence, fold)
+        _judge_criterion(evidence.judge_of(name, criterion), evidence, fold)
         for name, criterion in gate.items()
     )
 
@@ -192,15 +198,15 @@ def seal_tallies(evidence: Evidence, now: datetime) -> dict[str, Tally]:
     up_to = min(floor_to(now - SEAL_AGE, MINUTE_S), evidence.closed_end)
     give_up_end = floor_to(now - GIVE_UP_AGE, MINUTE_S)
     sealed: dict[str, Tally] = {}
-    for kind in evidence.kinds():
-        if not kind.has_windows:
+    for judge in evidence.judges():
+        if not judge.has_windows:
             continue
-        if evidence.incomplete_series_of(kind) is None:
-            sealed[kind.name] = fold_closed_windows(kind, evidence, up_to)
+        if evidence.incomplete_series_of(judge) is None:
+            sealed[judge.name] = fold_closed_windows(judge, evidence, up_to)
         else:
-            tally = evidence.tally_of(kind)
-            starts = window_starts(kind.period_s, tally, evidence.start, give_up_end)
-            sealed[kind.name] = kind.after_loss(mark_lost(tally, starts, kind.period_s))
+            tally = evidence.tally_of(judge)
+            starts = window_starts(judge.period_s, tally, evidence.start, give_up_end)
+            sealed[judge.name] = judge.after_loss(mark_lost(tally, starts, judge.period_s))
     return sealed
 
 
@@ -210,37 +216,39 @@ def seal_fold(evidence: Evidence, now: datetime) -> Fold:
     return evidence.sequential_evidence.fold_to_seal(up_to, floor_to(now - GIVE_UP_AGE, MINUTE_S))
 
 
-def _judge_criterion(kind: Kind[Any], evidence: Evidence, fold: Fold) -> Finding:
-    incomplete = evidence.incomplete_series_of(kind)
-    tally = evidence.tally_of(kind)
-    if kind.has_windows and (incomplete is None or kind.folds_partial):
-        # With gaps in it, a run of breaches may not be one.
-        tally = fold_closed_windows(kind, evidence, evidence.closed_end)
-    tally = fold_open_breaches(kind, evidence, tally)
+def _judge_criterion(judge: CriterionJudge[Any], evidence: Evidence, fold: Fold) -> Finding:
+    incomplete = evidence.incomplete_series_of(judge)
+    tally = evidence.tally_of(judge)
+    # An incomplete answer is not folded: with gaps in it, a run of breaches may not be one.
+    if judge.has_windows and (incomplete is None or judge.folds_partial):
+        tally = fold_closed_windows(judge, evidence, evidence.closed_end)
+    tally = fold_open_breaches(judge, evidence, tally)
     context = Context(
-        start=ceil_to(evidence.start, kind.period_s),
+        start=ceil_to(evidence.start, judge.period_s),
         closed_end=evidence.closed_end,
         open_end=evidence.open_end,
         bake_over=evidence.bake_over,
         weight=evidence.weight,
         incomplete=incomplete,
         series=evidence.series,
-        search_span=evidence.search_span_of(kind) or Span(0, 0),
+        search_span=evidence.search_span_of(judge) or Span(0, 0),
         non_metric=evidence.non_metric,
-        result=_sequential_result(kind, evidence, fold) if kind.criterion.sequential else None,
+        result=_sequential_result(judge, evidence, fold) if judge.criterion.sequential else None,
     )
-    finding = kind.conclude(tally, context)
-    if not tally.lost or kind.criterion.sequential:
+    finding = judge.conclude(tally, context)
+    if not tally.lost or judge.criterion.sequential:
         return finding
-    lost = {"lost_windows": tally.lost, "window_s": kind.period_s}
+    lost = {"lost_windows": tally.lost, "window_s": judge.period_s}
     return replace(finding, facts={**finding.facts, **lost})
 
 
-def _sequential_result(kind: Kind[Any], evidence: Evidence, fold: Fold) -> SequentialResult:
+def _sequential_result(
+    judge: CriterionJudge[Any], evidence: Evidence, fold: Fold
+) -> SequentialResult:
     result = SequentialResult(fold, evidence.policy.budget)
-    if not result.rejects(kind.name):
+    if not result.rejects(judge.name):
         return result
-    regression = evidence.sequential_evidence.find_regression(kind.name, fold)
+    regression = evidence.sequential_evidence.find_regression(judge.name, fold)
     return replace(result, regression=regression)
 
 

@@ -11,7 +11,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from controller.core.judge.evidence import IntervalTotals, Tally
 from controller.core.judge.findings import Fact
-from controller.core.judge.sequential import SequentialKind, ratio
+from controller.core.judge.sequential import SequentialJudge, ratio
 from controller.core.judge.series import INCONSISTENT, SAMPLE_COUNT, Measure, Reader, Window
 from controller.core.policy import LatencyIncrease, Metric, Threshold
 from controller.core.stats.two_sample import share_above
@@ -61,7 +61,7 @@ def trimmed_count(limit: float) -> str:
 L = TypeVar("L", bound=LatencyIncrease | Threshold)
 
 
-class TailKind(SequentialKind[L], Generic[L]):
+class TailJudge(SequentialJudge[L], Generic[L]):
     """A criterion on a latency, whose evidence is the share of requests beyond a limit."""
 
     @property

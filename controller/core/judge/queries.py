@@ -6,7 +6,7 @@ from datetime import datetime
 from math import lcm
 from typing import Any
 
-from controller.core.judge.kind import Kind, kinds_of
+from controller.core.judge.criterion_judge import CriterionJudge, judges_of
 from controller.core.judged_intervals import unsealed_intervals
 from controller.core.observation import LogQuery, MetricQuery, Span
 from controller.core.policy import Metric
@@ -40,12 +40,12 @@ def query(metric: Metric, statistic: str, period_s: int) -> MetricQuery:
     return MetricQuery(metric.namespace, metric.name, statistic, period_s, dimensions)
 
 
-def queries_for(kinds: Iterable[Kind[Any]]) -> dict[str, MetricQuery]:
-    """Return every metric query of `kinds`, by series key; a shared series is read once."""
+def queries_for(judges: Iterable[CriterionJudge[Any]]) -> dict[str, MetricQuery]:
+    """Return every metric query of `judges`, by series key; a shared series is read once."""
     return {
-        key: query(kind.metrics[metric], statistic, kind.period_s)
-        for kind in kinds
-        for metric, statistic, key in kind.series_keys
+        key: query(judge.metrics[metric], statistic, judge.period_s)
+        for judge in judges
+        for metric, statistic, key in judge.series_keys
     }
 
 
@@ -68,22 +68,22 @@ def gate_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
     if rollout.phase not in JUDGED_PHASES or start is None or start >= now.timestamp():
         return QueryPlan()
     policy, baselines = rollout.policy, rollout.baselines
-    kinds = list(kinds_of(policy, policy.gate(rollout.judged_step), baselines))
+    judges = list(judges_of(policy, policy.gate(rollout.judged_step), baselines))
     sealed = {name: tally.through for name, tally in rollout.tallies.items()}
     judged_from = rollout.judged_from or start
     judged_span = Span(judged_from, floor_to(now - policy.settle, MINUTE_S))
-    queries, logs = queries_for(kinds), dict[str, LogQuery]()
-    for kind in kinds:
-        logs |= kind.log_queries(sealed.get(kind.name, 0), judged_span)
-    read = [sealed.get(kind.name, 0) for kind in kinds if kind.series_keys]
+    queries, logs = queries_for(judges), dict[str, LogQuery]()
+    for judge in judges:
+        logs |= judge.log_queries(sealed.get(judge.name, 0), judged_span)
+    read = [sealed.get(judge.name, 0) for judge in judges if judge.series_keys]
     begin = max(judged_from, min(read, default=0))
     intervals = unsealed_intervals(rollout)
     for one in intervals:
         gate = policy.gate(one.step)
         sequential = {name: criterion for name, criterion in gate.items() if criterion.sequential}
-        queries |= queries_for(kinds_of(policy, sequential, baselines))
+        queries |= queries_for(judges_of(policy, sequential, baselines))
     if intervals:
         begin = min(begin, max(intervals[0].begin, rollout.fold.through))
-    alarms = dict.fromkeys(alarm for kind in kinds for alarm in kind.alarms())
+    alarms = dict.fromkeys(alarm for judge in judges for alarm in judge.alarms())
     span = aligned_span(queries, begin, floor_to(now, MINUTE_S) + MINUTE_S)
     return QueryPlan(queries, span, logs, tuple(alarms))

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import exp, inf
 
+from controller.core.judge.criterion_judge import incomplete_series, query_facts
 from controller.core.judge.findings import Finding, FindingReason, Label, Verdict
-from controller.core.judge.kind import incomplete_series, query_facts
 from controller.core.judge.queries import QueryPlan, aligned_span, query
 from controller.core.judge.sentences import query_failed_text
 from controller.core.judge.sequential import SILENCE_SIGNIFICANCE

@@ -11,9 +11,17 @@ from functools import partial
 from math import exp
 from typing import Generic, NamedTuple, TypeVar
 
+from controller.core.judge.criterion_judge import (
+    Context,
+    CriterionJudge,
+    Outcome,
+    failed,
+    not_ready,
+    passed,
+    undecided,
+)
 from controller.core.judge.evidence import IntervalTotals, SequentialResult, Tally
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label
-from controller.core.judge.kind import Context, Kind, Outcome, failed, not_ready, passed, undecided
 from controller.core.judge.series import Window
 from controller.core.policy import LatencyIncrease, SuccessRate, Threshold
 from controller.core.stats.combined_tests import ControlState
@@ -46,7 +54,7 @@ class MinuteRatios(NamedTuple):
     dispersion: float = 1.0
 
 
-class SequentialKind(Kind[S], Generic[S]):
+class SequentialJudge(CriterionJudge[S], Generic[S]):
     """A criterion whose evidence can add up over the minutes of a rollout."""
 
     def tests(self) -> Iterator[TestPart]:
@@ -123,6 +131,12 @@ class SequentialKind(Kind[S], Generic[S]):
         """Return the outcome of a step that kept the bound."""
         facts = self.step_facts(tally, context)
         return passed(FindingReason.NOT_REFUTED), facts
+
+    def conclude(self, tally: Tally, context: Context) -> Finding:
+        """Return the finding on the evidence of the rollout, or on the windows of the step."""
+        if context.result is not None:
+            return self.conclude_evidence(tally, context, context.result)
+        return super().conclude(tally, context)
 
     def conclude_evidence(
         self, tally: Tally, context: Context, result: SequentialResult

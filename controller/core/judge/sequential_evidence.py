@@ -11,9 +11,9 @@ from math import inf
 from operator import add
 from typing import Any, TypeAlias
 
+from controller.core.judge.criterion_judge import is_complete, judges_of
 from controller.core.judge.evidence import BaselineMeasurement, IntervalTotals, StepInterval
-from controller.core.judge.kind import is_complete, kinds_of
-from controller.core.judge.sequential import SequentialKind
+from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.series import Measure, Window
 from controller.core.observation import Series
 from controller.core.policy import Criterion, Policy
@@ -35,8 +35,8 @@ NO_CONTROL, _INITIAL_CAPITAL = ControlState(), Capital()
 
 def tests_of(policy: Policy) -> tuple[Test, ...]:
     """Return every test of `policy`; their weights add up to 1."""
-    kinds = _sequential_kinds(policy, policy.criteria, {})
-    parts = [part for kind in kinds for part in kind.tests()]
+    judges = _sequential_judges(policy, policy.criteria, {})
+    parts = [part for judge in judges for part in judge.tests()]
     total = sum(one.part for one in parts)
     return tuple(
         Test(name, part / total, cap_for(policy.budget * part / total, min_minutes))
@@ -57,7 +57,7 @@ class CriterionTests:
     prior: of the minute in which a regression begins. caps: by test.
     """
 
-    kind: SequentialKind[Any]
+    judge: SequentialJudge[Any]
     prior: ChangePointPrior
     caps: Mapping[str, float]
 
@@ -69,9 +69,9 @@ class CriterionTests:
         And what is known of the control after it. window: consistent data of at least one request;
         fold: over everything before that minute.
         """
-        before = fold.controls.get(self.kind.name, NO_CONTROL)
+        before = fold.controls.get(self.judge.name, NO_CONTROL)
         judged = minute >= interval.judged_from
-        ratios, after = self.kind.minute_ratios(window, before, judged=judged)
+        ratios, after = self.judge.minute_ratios(window, before, judged=judged)
         capital_of, prior_share, step = fold.capitals.get, self.prior.share, interval.step
         weighed = [
             LikelihoodRatios(
@@ -93,19 +93,19 @@ def gate_tests(
     """Return the sequential tests in the gate of step number `step`, by criterion."""
     prior, caps = change_point_prior(policy), {test.name: test.cap for test in tests_of(policy)}
     return {
-        kind.name: CriterionTests(kind, prior, caps)
-        for kind in _sequential_kinds(policy, policy.gate(step), baselines)
+        judge.name: CriterionTests(judge, prior, caps)
+        for judge in _sequential_judges(policy, policy.gate(step), baselines)
     }
 
 
-def _sequential_kinds(
+def _sequential_judges(
     policy: Policy,
     criteria: Mapping[str, Criterion],
     baselines: Mapping[str, BaselineMeasurement],
-) -> Iterator[SequentialKind[Any]]:
-    for kind in kinds_of(policy, criteria, baselines):
-        if kind.criterion.sequential and isinstance(kind, SequentialKind):
-            yield kind
+) -> Iterator[SequentialJudge[Any]]:
+    for judge in judges_of(policy, criteria, baselines):
+        if judge.criterion.sequential and isinstance(judge, SequentialJudge):
+            yield judge
 
 
 # --- Minutes of a regression ----------------------------------------------------------------------
@@ -123,7 +123,7 @@ def _minute_ratios(
         window = measure(minute)
         if window is not None and window.consistent:
             ratios, control = tests.likelihood_ratios(window, fold, interval, minute)
-            fold = replace(fold, controls={tests.kind.name: control})
+            fold = replace(fold, controls={tests.judge.name: control})
             yield from ((minute, window, one.log_ratios) for one in ratios if one.test == test)
 
 
@@ -197,7 +197,7 @@ class SequentialEvidence:
         for interval in self.intervals:
             until = min(interval.end or fold.peak_at, fold.peak_at)
             for tests, measure in self._tests_with_data(interval):
-                if tests.kind.name == name:
+                if tests.judge.name == name:
                     minutes = range(max(interval.begin, self.fold.through), until, MINUTE_S)
                     minute_ratios += _minute_ratios(tests, measure, interval, minutes, fold.carried)
         return _strongest_interval(minute_ratios)
@@ -224,15 +224,15 @@ class SequentialEvidence:
                     continue
                 own_ratios, control = tests.likelihood_ratios(window, fold, interval, minute)
                 ratios += own_ratios
-                if control is not fold.controls.get(tests.kind.name, NO_CONTROL):
-                    controls[tests.kind.name] = control
+                if control is not fold.controls.get(tests.judge.name, NO_CONTROL):
+                    controls[tests.judge.name] = control
             fold = fold_minute(fold, minute + MINUTE_S, ratios, controls, all_tests)
         return fold
 
     def _tests_with_data(self, interval: StepInterval) -> Iterator[tuple[CriterionTests, Measure]]:
         for tests in gate_tests(self.policy, interval.step, self.baselines).values():
-            if self._is_complete(tests) and not tests.kind.lacks_baseline:
-                yield tests, tests.kind.measure(self.series, has_traffic=True)
+            if self._is_complete(tests) and not tests.judge.lacks_baseline:
+                yield tests, tests.judge.measure(self.series, has_traffic=True)
 
     def _is_complete(self, tests: CriterionTests) -> bool:
-        return is_complete(self.series, [key for _, _, key in tests.kind.series_keys])
+        return is_complete(self.series, [key for _, _, key in tests.judge.series_keys])

@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import inf
 
+from controller.core.judge.criterion_judge import Context, judge_of, judges_of
 from controller.core.judge.evidence import NonMetricEvidence, StepInterval, Tally
 from controller.core.judge.findings import Finding
 from controller.core.judge.gate import (
     Evidence,
     awaits_log_backlog,
-    judge,
+    judge_gate,
     reads_log_backlog,
     seal_fold,
     seal_tallies,
 )
-from controller.core.judge.kind import Context, kind_of, kinds_of
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judged_intervals import unsealed_intervals
 from controller.core.observation import Observation, QueryStatus, Series, TargetReading
@@ -63,7 +63,7 @@ def evidence_of(rollout: Rollout, observation: Observation, now: datetime) -> Ev
 
 def findings_of(rollout: Rollout, evidence: Evidence | None) -> tuple[Finding, ...]:
     """Return the findings of the gate; before the first evidence, those of refused sign-offs."""
-    return refusal_findings(rollout) if evidence is None else judge(evidence)
+    return refusal_findings(rollout) if evidence is None else judge_gate(evidence)
 
 
 def awaits_logs(rollout: Rollout, observation: Observation, now: datetime) -> bool:
@@ -96,7 +96,7 @@ def attestation_finding(rollout: Rollout, name: str, start: int, end: int) -> Fi
         weight=rollout.weight,
         non_metric=NonMetricEvidence(sign_offs=rollout.signed),
     )
-    return kind_of(name, rollout.policy.criteria[name], rollout.policy).conclude(Tally(), context)
+    return judge_of(name, rollout.policy.criteria[name], rollout.policy).conclude(Tally(), context)
 
 
 def _weight(rollout: Rollout, observation: Observation) -> int:
@@ -175,9 +175,9 @@ def _sealed_until(rollout: Rollout) -> dict[str, int]:
     ends: dict[str, int] = {}
     tallied: dict[str, int] = {}
     policy, start = rollout.policy, rollout.judged_from or 0
-    for kind in kinds_of(policy, policy.gate(rollout.judged_step), rollout.baselines):
-        through = rollout.tallies[kind.name].through if kind.name in rollout.tallies else 0
-        for key in kind.sealed_keys():
+    for judge in judges_of(policy, policy.gate(rollout.judged_step), rollout.baselines):
+        through = rollout.tallies[judge.name].through if judge.name in rollout.tallies else 0
+        for key in judge.sealed_keys():
             ends[key] = max(ends.get(key, start), through)
             tallied[key] = max(tallied.get(key, 0), through)
     intervals = unsealed_intervals(rollout)
@@ -191,9 +191,9 @@ def _sealed_until(rollout: Rollout) -> dict[str, int]:
 
 def _sequential_keys(rollout: Rollout, interval: StepInterval) -> Iterator[str]:
     policy = rollout.policy
-    for kind in kinds_of(policy, policy.gate(interval.step), rollout.baselines):
-        if kind.criterion.sequential:
-            yield from kind.sealed_keys()
+    for judge in judges_of(policy, policy.gate(interval.step), rollout.baselines):
+        if judge.criterion.sequential:
+            yield from judge.sealed_keys()
 
 
 def _cut(series: Series, begin: int, end: float) -> Series:

@@ -1,32 +1,35 @@
 """The threshold judge: each closed window against a bound; `failure_limit` breaches in a row fail.
 
-A pass means: at the end of the bake the newest window is within the bound, no run of breaches was
-that long, and there were enough samples. It proves nothing, so its label is `not refuted`.
+A pass means: the newest window is within the bound, no run of breaches has reached `failure_limit`,
+and there were enough samples. It proves nothing, so its label is `not refuted`.
 """
 
 from datetime import timedelta
 from functools import partial
 from typing import Generic, TypeVar
 
+from controller.core.judge.criterion_judge import (
+    Context,
+    CriterionJudge,
+    Outcome,
+    failed,
+    not_ready,
+    passed,
+    undecided,
+)
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import FRACTION, Fact, Finding, FindingReason, Label
-from controller.core.judge.kind import Context, Kind, Outcome, failed, not_ready, passed, undecided
 from controller.core.judge.text import number, percent
 from controller.core.policy import MeasuredCriterion, SuccessRate, Threshold
-from controller.core.units import format_duration, number_text
+from controller.core.units import format_duration, format_percent, number_text
 
 W = TypeVar("W", bound=SuccessRate | Threshold | MeasuredCriterion)
 
 RATE_DIGITS = 3  # decimals of a percent
 
 
-class WindowKind(Kind[W], Generic[W]):
+class WindowJudge(CriterionJudge[W], Generic[W]):
     """A criterion whose windows are compared with one bound, one by one."""
-
-    @property
-    def limit(self) -> float:
-        """The bound that every window is compared with."""
-        raise NotImplementedError
 
     @property
     def is_maximum(self) -> bool:
@@ -61,7 +64,7 @@ class WindowKind(Kind[W], Generic[W]):
     def conclude_windows(self, tally: Tally, context: Context) -> Finding:
         """Return the finding on the windows of the step, compared one by one."""
         end, worst = min(tally.through, context.open_end), tally.worst
-        finding = partial(self.finding, context, bound=self.limit, samples=tally.samples, end=end)
+        finding = partial(self.finding, context, bound=self.bound, samples=tally.samples, end=end)
         if worst.length >= self.criterion.failure_limit:
             breaches: dict[str, Fact] = {
                 "breaches": worst.length,
@@ -108,9 +111,15 @@ class WindowKind(Kind[W], Generic[W]):
             f"{number_text(self.criterion.min_samples)} samples"
         )
 
-    def target_text(self) -> str:
-        """Return the bound, and on which side of it the criterion passes."""
-        return self.bound_text(self.limit)
+    def demand_text(self) -> str:
+        """Return the bound, and how windows are judged."""
+        side = "at most" if self.is_maximum else "at least"
+        bound = (
+            format_percent(self.bound)
+            if self.unit == FRACTION
+            else f"{number_text(self.bound)} {self.unit}".rstrip()
+        )
+        return f"{self.subject} {side} {bound}; {self.windows_text}"
 
     def bound_text(self, bound: float) -> str:
         """Return the bound, and on which side of it the criterion passes."""

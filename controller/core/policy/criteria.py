@@ -100,7 +100,7 @@ def count_problem(metric: Metric) -> str | None:
 class SuccessRate(MinutelyRule):
     """The share of requests that did not fail is at least `min`."""
 
-    judged_by: ClassVar[str] = "controller.core.judge.kinds.success_rate:SuccessRateKind"
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.success_rate:SuccessRateJudge"
 
     kind: Literal["success_rate"] = Field(description="Kind of the criterion.")
     total: Name = Field(description="Metric that counts requests.")
@@ -153,7 +153,7 @@ class SuccessRate(MinutelyRule):
 class LatencyIncrease(MinutelyRule):
     """Latency is at most `max_increase` above the baseline, judged at the end of the bake."""
 
-    judged_by: ClassVar[str] = "controller.core.judge.kinds.latency_increase:LatencyIncreaseKind"
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.latency_increase:LatencyIncreaseJudge"
 
     kind: Literal["latency_increase"] = Field(description="Kind of the criterion.")
     metric: Name = Field(description="Latency of the canary path, as a percentile or average.")
@@ -227,7 +227,7 @@ class LatencyIncrease(MinutelyRule):
 class Threshold(DualJudgeRule):
     """A metric, or its ratio to another, stays within `max` or `min`."""
 
-    judged_by: ClassVar[str] = "controller.core.judge.kinds.threshold:ThresholdKind"
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.threshold:ThresholdJudge"
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": ["max"]}, {"required": ["min"]}]}
     )
@@ -333,7 +333,7 @@ SHARE_SAMPLES = 100
 class Traffic(WindowedRule):
     """Requests arrived on the canary, so that a flag without effect is found."""
 
-    judged_by: ClassVar[str] = "controller.core.judge.kinds.traffic:TrafficKind"
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.traffic:TrafficJudge"
 
     kind: Literal["traffic"] = Field(description="Kind of the criterion.")
     metric: Name = Field(description="Metric that counts requests of the canary.")
@@ -361,7 +361,7 @@ class Traffic(WindowedRule):
 class Share(Criterion):
     """The share of requests on the canary is what the weight says."""
 
-    judged_by: ClassVar[str] = "controller.core.judge.kinds.traffic_share:ShareKind"
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.traffic_share:ShareJudge"
 
     kind: Literal["share"] = Field(description="Kind of the criterion.")
     metric: Name = Field(description="Metric that counts requests of the canary.")
@@ -433,7 +433,7 @@ BURN_WINDOWS = (_burn_window(14.4, 1, 5), _burn_window(6, 6, 30))
 class BurnRate(Criterion):
     """No pair of windows burns the error budget of `slo` faster than its factor."""
 
-    judged_by: ClassVar[str] = "controller.core.judge.kinds.burn_rate:BurnRateKind"
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.burn_rate:BurnRateJudge"
 
     kind: Literal["burn_rate"] = Field(description="Kind of the criterion.")
     total: Name = Field(description="Metric that counts requests.")
@@ -523,7 +523,7 @@ def alarm_name(alarm: str) -> str:
 class Alarm(Criterion):
     """A CloudWatch alarm is OK."""
 
-    judged_by: ClassVar[str] = "controller.core.judge.kinds.alarm:AlarmKind"
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.alarm:AlarmJudge"
 
     kind: Literal["alarm"] = Field(description="Kind of the criterion.")
     alarm: AlarmId = Field(
@@ -539,7 +539,7 @@ class Alarm(Criterion):
 class LogEvents(Criterion):
     """An event is absent from the log of the function, or present in it, while logs arrive."""
 
-    judged_by: ClassVar[str] = "controller.core.judge.kinds.log_events:LogEventsKind"
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.log_events:LogEventsJudge"
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": ["absent"]}, {"required": ["present"]}]}
     )
@@ -601,7 +601,7 @@ class LogEvents(Criterion):
 class Attestation(Criterion):
     """A person has signed what no measurement shows."""
 
-    judged_by: ClassVar[str] = "controller.core.judge.kinds.attestation:AttestationKind"
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.attestation:AttestationJudge"
 
     kind: Literal["attestation"] = Field(description="Kind of the criterion.")
     statement: Annotated[str, Field(min_length=1, max_length=200)] = Field(
@@ -615,7 +615,7 @@ class Attestation(Criterion):
 class MissingCriterion(Criterion, MissingKind):
     """A stored criterion whose kind has no usable model here: it is never judged."""
 
-    judged_by: ClassVar[str] = "controller.core.judge.kinds.missing:MissingCriterionKind"
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.missing:MissingCriterionJudge"
 
 
 CRITERIA: Final = Kinds(

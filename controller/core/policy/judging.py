@@ -156,7 +156,7 @@ class MeasuredCriterion(WindowedRule):
     is_maximum: the bound is the largest value that holds, else the smallest. unit: of the value.
     """
 
-    judged_by: ClassVar[str] = "controller.core.judge.kinds.measured:MeasuredKind"
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.measured:MeasuredJudge"
     is_maximum: ClassVar[bool] = True
     unit: ClassVar[str] = ""
 

@@ -1,8 +1,8 @@
 """The kinds of targets, channels and criteria: those of rolloutctl, and those of other packages.
 
 A policy names a kind, and the kind names the model that reads the rest: `kind: sns` is read by
-`SnsChannel`. A model is imported when a policy names its kind, so a tick loads no other. Another
-package adds a kind by an entry point, as `docs/extending.md` shows.
+`SnsChannel`. A model of a target or a channel is imported when a policy names its kind, so a tick
+loads no other. Another package adds a kind by an entry point, as `docs/extending.md` shows.
 """
 
 from collections.abc import Mapping

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from math import ceil
 
+from controller.core.judge.criterion_judge import CriterionJudge, judge_of, judges_of
 from controller.core.judge.evidence import StepInterval
-from controller.core.judge.gate import Evidence, judge
-from controller.core.judge.kind import Kind, kind_of, kinds_of
+from controller.core.judge.gate import Evidence, judge_gate
 from controller.core.judge.queries import aligned_span, queries_for
 from controller.core.judge.sentences import sentence_of
 from controller.core.observation import QueryStatus, Series, TargetReading, UpdateStatus
@@ -89,10 +89,10 @@ def measurement_refusals(
     if adopt:
         when = f"so roll back the {weight} % that are live (rolloutctl rollback POLICY)"
     step = (live_step(policy, reading) or 0) if adopt else 0
-    kinds = list(kinds_of(policy, policy.criteria, {}))
-    queries = queries_for(kinds)
+    judges = list(judges_of(policy, policy.criteria, {}))
+    queries = queries_for(judges)
     closed = floor_to(now - policy.settle, 60)
-    begins = {kind.name: closed - _look_back_s(kind) for kind in kinds}
+    begins = {judge.name: closed - _look_back_s(judge) for judge in judges}
     span = aligned_span(queries, min(begins.values()), closed)
     since = _last_exposure_end(runner, policy, reading)
     begins = {name: max(begin, since) for name, begin in begins.items() if since < closed}
@@ -130,9 +130,9 @@ def _last_exposure_end(runner: Runner, policy: Policy, reading: TargetReading) -
     return 0 if last is None else ceil_to(ceil((last + policy.warmup).timestamp()), 60)
 
 
-def _look_back_s(kind: Kind[Criterion]) -> int:
+def _look_back_s(judge: CriterionJudge[Criterion]) -> int:
     """Return how many seconds back a criterion is evaluated: long enough for it to fail."""
-    return int(max(LOOK_BACK, kind.look_back or LOOK_BACK).total_seconds())
+    return int(max(LOOK_BACK, judge.look_back or LOOK_BACK).total_seconds())
 
 
 def _gating_step(policy: Policy, name: str, first: int) -> int:
@@ -149,7 +149,7 @@ def _failures(
     weight: int,
 ) -> list[str]:
     criterion = policy.criteria[name]
-    if kind_of(name, criterion, policy).look_back is None:
+    if judge_of(name, criterion, policy).look_back is None:
         return []
     evidence = Evidence(
         policy=policy,
@@ -164,5 +164,5 @@ def _failures(
         baselines={},
         intervals=(window,),
     )
-    findings = [one for one in judge(evidence) if one.criterion == name]
+    findings = [one for one in judge_gate(evidence) if one.criterion == name]
     return [sentence_of(one) for one in findings if one.fails]

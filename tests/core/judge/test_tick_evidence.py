@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.cases import cases
-from tests.support.core import Observation, Phase, Rollout, evidence_of, judge, query_plan
+from tests.support.core import Observation, Phase, Rollout, evidence_of, judge_gate, query_plan
 from tests.support.judging import (
     MINUTE_S,
     PASS,
@@ -90,7 +90,7 @@ def test_the_canary_is_judged_at_the_lower_of_the_planned_and_the_live_weight(
     observation = Observation(a_reading(live), COUNTED)
     evidence = evidence_of(a_step(SHARE), observation, NOON + 9 * MINUTE)
     assert evidence is not None
-    (finding,) = judge(evidence)
+    (finding,) = judge_gate(evidence)
     assert finding.bound == weight / 100
 
 

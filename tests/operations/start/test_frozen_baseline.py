@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from controller.core.judge.criterion_judge import judges_of
 from controller.core.judge.evidence import BaselineMeasurement, StepInterval
 from controller.core.judge.findings import Verdict
-from controller.core.judge.gate import Evidence, judge
-from controller.core.judge.kind import kinds_of
+from controller.core.judge.gate import Evidence, judge_gate
 from controller.core.judge.queries import queries_for
 from controller.core.observation import MetricQuery, QueryStatus, Series
 from controller.core.policy import Policy
@@ -203,7 +203,7 @@ def verdict_on(
 ) -> Verdict:
     """Return the verdict on a canary with such latencies in each minute, at the bake's end."""
     series = {}
-    for name, one in queries_for(kinds_of(policy, policy.gate(0), {"fast": baseline})).items():
+    for name, one in queries_for(judges_of(policy, policy.gate(0), {"fast": baseline})).items():
         limit = 0.0 if one.statistic == "SampleCount" else float(one.statistic[3:-2])
         slow = [sum(latency > limit for latency in minute) for minute in minutes]
         series[name] = a_series(slow)
@@ -221,7 +221,7 @@ def verdict_on(
         baselines={"fast": baseline},
         intervals=(StepInterval(0, START, START),),
     )
-    (finding,) = judge(evidence)
+    (finding,) = judge_gate(evidence)
     return finding.verdict
 
 

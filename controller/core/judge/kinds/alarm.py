@@ -6,9 +6,16 @@ An alarm that was in ALARM before the rollout began says nothing of it until it 
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
+from controller.core.judge.criterion_judge import (
+    Context,
+    CriterionJudge,
+    Outcome,
+    failed,
+    passed,
+    undecided,
+)
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label
-from controller.core.judge.kind import Context, Kind, Outcome, failed, passed, undecided
 from controller.core.observation import AlarmReading, AlarmState
 from controller.core.policy import Alarm, alarm_name
 from controller.core.units import MINUTE_S
@@ -23,7 +30,7 @@ _OUTCOMES: Final[Mapping[AlarmState, Outcome]] = {
 _NO_READING: Final = AlarmReading(AlarmState.UNREAD, reason="it was not asked for")
 
 
-class AlarmKind(Kind[Alarm]):
+class AlarmJudge(CriterionJudge[Alarm]):
     """One alarm, as the tick read it."""
 
     has_windows: ClassVar[bool] = False

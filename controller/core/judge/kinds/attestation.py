@@ -3,14 +3,14 @@
 from functools import partial
 from typing import ClassVar
 
+from controller.core.judge.criterion_judge import Context, CriterionJudge, failed, passed, undecided
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label
-from controller.core.judge.kind import Context, Kind, failed, passed, undecided
 from controller.core.policy import Attestation
 from controller.core.units import MINUTE_S
 
 
-class AttestationKind(Kind[Attestation]):
+class AttestationJudge(CriterionJudge[Attestation]):
     """One statement, and the answer of an operator for the rest of the rollout."""
 
     has_windows: ClassVar[bool] = False

@@ -11,9 +11,17 @@ from datetime import timedelta
 from functools import partial
 from typing import ClassVar, TypeAlias
 
+from controller.core.judge.criterion_judge import (
+    Context,
+    CriterionJudge,
+    Outcome,
+    failed,
+    not_ready,
+    passed,
+    undecided,
+)
 from controller.core.judge.evidence import BreachRun, Tally
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label
-from controller.core.judge.kind import Context, Kind, Outcome, failed, not_ready, passed, undecided
 from controller.core.judge.series import INCONSISTENT, Measure, Window
 from controller.core.judge.text import number
 from controller.core.observation import Series
@@ -46,7 +54,7 @@ class Burn:
         return f"{rates} times over {long} and {short} (at most {self.pair.factor:g})"
 
 
-class BurnRateKind(Kind[BurnRate]):
+class BurnRateJudge(CriterionJudge[BurnRate]):
     """The error budget of an objective, in pairs of windows."""
 
     samples_field: ClassVar[str] = "min_samples"

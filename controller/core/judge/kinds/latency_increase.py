@@ -10,10 +10,10 @@ from functools import cached_property, partial
 from math import inf
 from typing import ClassVar
 
+from controller.core.judge.criterion_judge import Context, failed, not_ready, passed, undecided
 from controller.core.judge.evidence import IntervalTotals, Tally
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label
-from controller.core.judge.kind import Context, failed, not_ready, passed, undecided
-from controller.core.judge.latency_tail import Limits, TailKind
+from controller.core.judge.latency_tail import Limits, TailJudge
 from controller.core.judge.sequential import MinuteRatios, TestPart, paired_counts, ratio
 from controller.core.judge.series import SAMPLE_COUNT, Measure, Window
 from controller.core.judge.text import percent
@@ -43,7 +43,7 @@ _PRIOR_REQUESTS = 50.0
 _DEFAULT_DISPERSION = 3.0
 
 
-class LatencyIncreaseKind(TailKind[LatencyIncrease]):
+class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
     """A latency against a fixed, a frozen or a concurrent baseline."""
 
     samples_field: ClassVar[str] = "min_samples"

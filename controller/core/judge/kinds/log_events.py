@@ -9,9 +9,16 @@ from datetime import timedelta
 from functools import partial
 from typing import ClassVar
 
+from controller.core.judge.criterion_judge import (
+    Context,
+    CriterionJudge,
+    failed,
+    incomplete_series,
+    passed,
+    undecided,
+)
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label
-from controller.core.judge.kind import Context, Kind, failed, incomplete_series, passed, undecided
 from controller.core.judge.series import NO_SERIES, Measure, Window
 from controller.core.judge.text import number
 from controller.core.observation import LogQuery, Series, Span
@@ -27,7 +34,7 @@ CONTROL_EVENT_LIMIT = 100
 MAX_SEARCH_TIME = timedelta(hours=2)
 
 
-class LogEventsKind(Kind[LogEvents]):
+class LogEventsJudge(CriterionJudge[LogEvents]):
     """One event of a log, and the control event beside it."""
 
     folds_partial: ClassVar[bool] = True
@@ -163,9 +170,10 @@ class LogEventsKind(Kind[LogEvents]):
             f"the newest {format_duration(criterion.over)} shows that logs arrive"
         )
 
-    def target_text(self) -> str:
-        """Return how many events are asked for, or allowed."""
-        return self.bound_text(float(self.criterion.bound))
+    @property
+    def bound(self) -> float:
+        """How many events are asked for, or allowed."""
+        return float(self.criterion.bound)
 
     def bound_text(self, bound: float) -> str:
         """Return how many events are asked for, or allowed."""

@@ -1,17 +1,16 @@
-"""Criteria of other packages that compare one value of each window with a bound."""
+"""Criteria whose model computes one value of each window, like those of other packages."""
 
 from collections.abc import Mapping
 from math import isfinite
 
 from controller.core.judge.series import INCONSISTENT, Measure, Window
 from controller.core.judge.text import number
-from controller.core.judge.windows import WindowKind
+from controller.core.judge.windows import WindowJudge
 from controller.core.observation import Series
 from controller.core.policy import MeasuredCriterion
-from controller.core.units import number_text
 
 
-class MeasuredKind(WindowKind[MeasuredCriterion]):
+class MeasuredJudge(WindowJudge[MeasuredCriterion]):
     """The value that the criterion computes from the datapoints of a window."""
 
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
@@ -35,7 +34,7 @@ class MeasuredKind(WindowKind[MeasuredCriterion]):
         return measure
 
     @property
-    def limit(self) -> float:
+    def bound(self) -> float:
         """The bound that every window is compared with."""
         return self.criterion.bound
 
@@ -55,12 +54,6 @@ class MeasuredKind(WindowKind[MeasuredCriterion]):
         return self.criterion.unit
 
     # --- in words ---------------------------------------------------------------------------------
-
-    def demand_text(self) -> str:
-        """Return the bound, and how windows are judged."""
-        side = "at most" if self.is_maximum else "at least"
-        bound = f"{number_text(self.limit)} {self.unit}".rstrip()
-        return f"{self.subject} {side} {bound}; {self.windows_text}"
 
     def value_text(self, value: float, bound: float) -> str:
         """Return the value with its unit."""

@@ -2,13 +2,13 @@
 
 from typing import ClassVar
 
+from controller.core.judge.criterion_judge import Context, CriterionJudge, undecided
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding, FindingReason, Label
-from controller.core.judge.kind import Context, Kind, undecided
 from controller.core.policy import MissingCriterion
 
 
-class MissingCriterionKind(Kind[MissingCriterion]):
+class MissingCriterionJudge(CriterionJudge[MissingCriterion]):
     """A criterion that keeps its rollout from every raise, and says why."""
 
     has_windows: ClassVar[bool] = False

@@ -9,18 +9,18 @@ from functools import cached_property
 from math import ceil, log
 from typing import ClassVar
 
+from controller.core.judge.criterion_judge import Context, Outcome, passed, undecided
 from controller.core.judge.evidence import IntervalTotals, Tally
-from controller.core.judge.findings import FRACTION, Fact, Finding, FindingReason, Label
-from controller.core.judge.kind import Context, Outcome, passed, undecided
+from controller.core.judge.findings import FRACTION, Fact, FindingReason, Label
 from controller.core.judge.sequential import (
     MinuteRatios,
-    SequentialKind,
+    SequentialJudge,
     TestPart,
     paired_counts,
     ratio,
 )
 from controller.core.judge.series import INCONSISTENT, Measure, Window, no_window
-from controller.core.judge.windows import WindowKind
+from controller.core.judge.windows import WindowJudge
 from controller.core.observation import Series
 from controller.core.policy import SuccessRate
 from controller.core.stats import success_rate
@@ -42,7 +42,7 @@ _BREAKER_PART, _OBJECTIVE_PART = 2.0, 4.0
 _PROOF_THRESHOLD = log(20)
 
 
-class SuccessRateKind(SequentialKind[SuccessRate], WindowKind[SuccessRate]):
+class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
     """A success rate, judged window by window or by the evidence of every minute."""
 
     samples_field: ClassVar[str] = "min_samples"
@@ -77,16 +77,10 @@ class SuccessRateKind(SequentialKind[SuccessRate], WindowKind[SuccessRate]):
 
         return measure
 
-    def conclude(self, tally: Tally, context: Context) -> Finding:
-        """Return the finding on the failures of the step, or of the whole rollout."""
-        if context.result is not None:
-            return self.conclude_evidence(tally, context, context.result)
-        return self.conclude_windows(tally, context)
-
     # --- judge: threshold -------------------------------------------------------------------------
 
     @property
-    def limit(self) -> float:
+    def bound(self) -> float:
         """The lowest share that holds."""
         return self.criterion.min
 

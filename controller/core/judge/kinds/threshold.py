@@ -5,18 +5,17 @@ from functools import cached_property
 from typing import ClassVar
 
 from controller.core.judge.evidence import IntervalTotals, Tally
-from controller.core.judge.findings import FRACTION, Fact, Finding
-from controller.core.judge.kind import Context
-from controller.core.judge.latency_tail import Limits, TailKind
+from controller.core.judge.findings import FRACTION, Fact
+from controller.core.judge.latency_tail import Limits, TailJudge
 from controller.core.judge.sequential import MinuteRatios, TestPart, ratio
 from controller.core.judge.series import INCONSISTENT, SAMPLE_COUNT, Measure, Window
-from controller.core.judge.text import number, percent
-from controller.core.judge.windows import RATE_DIGITS, WindowKind
+from controller.core.judge.text import percent
+from controller.core.judge.windows import WindowJudge
 from controller.core.observation import Series
 from controller.core.policy import Threshold
 from controller.core.stats import binomial, poisson
 from controller.core.stats.combined_tests import ControlState
-from controller.core.units import MINUTE_S, format_percent, number_text
+from controller.core.units import MINUTE_S, format_percent
 
 # Part of the budget of false rollbacks.
 _PART = 0.5
@@ -24,7 +23,7 @@ _PART = 0.5
 COUNT_STATISTICS = ("Sum", SAMPLE_COUNT)
 
 
-class ThresholdKind(TailKind[Threshold], WindowKind[Threshold]):
+class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
     """A value, a ratio, or a percentile of a latency, against `max` or `min`."""
 
     samples_field: ClassVar[str] = "min_samples"
@@ -86,16 +85,10 @@ class ThresholdKind(TailKind[Threshold], WindowKind[Threshold]):
         counted = self.metric.statistic in COUNT_STATISTICS and criterion.per is None
         return counted and criterion.max is not None and not criterion.sequential
 
-    def conclude(self, tally: Tally, context: Context) -> Finding:
-        """Return the finding on the windows of the step, or on the evidence of the rollout."""
-        if context.result is not None:
-            return self.conclude_evidence(tally, context, context.result)
-        return self.conclude_windows(tally, context)
-
     # --- judge: threshold -------------------------------------------------------------------------
 
     @property
-    def limit(self) -> float:
+    def bound(self) -> float:
         """The bound that every window is compared with."""
         return self.criterion.bound
 
@@ -178,16 +171,6 @@ class ThresholdKind(TailKind[Threshold], WindowKind[Threshold]):
 
     # --- in words ---------------------------------------------------------------------------------
 
-    def demand_text(self) -> str:
-        """Return the bound, and how windows are judged."""
-        side, bound = "at most" if self.is_maximum else "at least", self.criterion.bound
-        value = (
-            f"{number_text(bound)} {self.unit}".rstrip()
-            if self.criterion.per is None
-            else format_percent(bound)
-        )
-        return f"{self.subject} {side} {value}; {self.windows_text}"
-
     def bound_text(self, bound: float) -> str:
         """Return the share of slow requests that is allowed, or the bound and its side."""
         if self.limits is not None:
@@ -196,12 +179,10 @@ class ThresholdKind(TailKind[Threshold], WindowKind[Threshold]):
 
     def target_text(self) -> str:
         """Return the bound, and on which side of it the criterion passes."""
-        return super().bound_text(self.limit)
+        return super().bound_text(self.bound)
 
     def value_text(self, value: float, bound: float) -> str:
         """Return the share of slow requests, the ratio, or the number whose unit the bound has."""
         if self.limits is not None:
             return f"{percent(value, bound, 1)} slow"
-        if self.criterion.per is not None:
-            return percent(value, bound, RATE_DIGITS)
-        return number(value, bound)
+        return super().value_text(value, bound)

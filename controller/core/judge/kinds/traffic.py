@@ -5,16 +5,23 @@ from functools import partial
 from math import exp
 from typing import ClassVar
 
+from controller.core.judge.criterion_judge import (
+    Context,
+    CriterionJudge,
+    failed,
+    not_ready,
+    passed,
+    undecided,
+)
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding, FindingReason, Label
-from controller.core.judge.kind import Context, Kind, failed, not_ready, passed, undecided
 from controller.core.judge.sequential import SILENCE_SIGNIFICANCE
 from controller.core.judge.series import Measure, Window
 from controller.core.observation import Series
 from controller.core.policy import Traffic
 
 
-class TrafficKind(Kind[Traffic]):
+class TrafficJudge(CriterionJudge[Traffic]):
     """Requests of the canary, with those of the stable path as a control."""
 
     samples_field: ClassVar[str] = "min"
@@ -65,9 +72,10 @@ class TrafficKind(Kind[Traffic]):
         control = f", held against {criterion.control}" if criterion.control else ""
         return f"at least {criterion.min} {criterion.metric} in the step{control}"
 
-    def target_text(self) -> str:
-        """Return how many requests are asked for."""
-        return self.bound_text(float(self.criterion.min))
+    @property
+    def bound(self) -> float:
+        """How many requests are asked for."""
+        return float(self.criterion.min)
 
     def bound_text(self, bound: float) -> str:
         """Return how many requests are asked for."""

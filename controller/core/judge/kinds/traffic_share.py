@@ -8,9 +8,15 @@ from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar
 
+from controller.core.judge.criterion_judge import (
+    Context,
+    CriterionJudge,
+    not_ready,
+    passed,
+    undecided,
+)
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label
-from controller.core.judge.kind import Context, Kind, not_ready, passed, undecided
 from controller.core.judge.series import Measure, Window
 from controller.core.judge.text import percent
 from controller.core.observation import Series
@@ -19,7 +25,7 @@ from controller.core.stats.binomial import acceptance_region
 from controller.core.units import format_percent, number_text
 
 
-class ShareKind(Kind[Share]):
+class ShareJudge(CriterionJudge[Share]):
     """The requests of both paths, as the weight divides them."""
 
     samples_field: ClassVar[str] = "min_samples"

@@ -1,7 +1,7 @@
 """What a criterion of any kind does: it says what it reads, folds it, and concludes a finding.
 
-Each kind is a class in `kinds/`, named by `judged_by` of its policy model. Everything that is asked
-of one kind and not of another is a method here, so that no other module matches on kinds.
+Each kind of criterion has a class in `kinds/`, named by `judged_by` of its policy model. Whatever
+is asked of one kind and not of another is a method here: judging a gate matches on no kind.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -59,14 +59,17 @@ class Context:
 
 
 @dataclass(frozen=True)
-class Kind(Generic[C]):
-    """One criterion of a policy, and how criteria of its kind are judged.
+class CriterionJudge(Generic[C]):
+    """The judge of one criterion of a policy.
+
+    name: the id of the criterion.
 
     baseline: what was read of the stable path before the start; None where nothing was.
 
     has_windows: closed windows are folded into a tally. folds_partial: also those of an answer that
-    is not complete. samples_field: the field that says how many samples a pass needs; empty without
-    one. counts_both_paths: samples are requests of both paths.
+    is not complete.
+    samples_field: the field that says how many samples of the traffic a pass needs; empty where it
+    is not known how samples follow from traffic. counts_both_paths: they are requests of both.
     """
 
     name: str
@@ -149,12 +152,12 @@ class Kind(Generic[C]):
         return fold(tally, measure, starts, self.period_s)
 
     def after_loss(self, tally: Tally) -> Tally:
-        """Return `tally` after windows were given up, with no more of the past than is needed."""
+        """Return `tally` after windows were given up, cut to those that are looked back over."""
         return tally
 
     @property
     def look_back(self) -> timedelta | None:
-        """How much of the time before a start can fail; None where that time says nothing."""
+        """How far back a start reads for the criterion to fail; None: the past says nothing."""
         return None
 
     @property
@@ -200,7 +203,7 @@ class Kind(Generic[C]):
 
     @property
     def min_samples(self) -> int | None:
-        """Samples without which nothing passes; None where traffic is not what decides."""
+        """Samples that a pass needs; None where how they follow from traffic is not known."""
         return getattr(self.criterion, self.samples_field) if self.samples_field else None
 
     @property
@@ -214,9 +217,14 @@ class Kind(Generic[C]):
         """Return what the criterion asks for and how it is judged, in one line."""
         return f"a criterion of the kind {self.criterion.kind}"
 
+    @property
+    def bound(self) -> float:
+        """The bound of a finding, where the policy says it."""
+        return 0.0
+
     def target_text(self) -> str:
         """Return what the criterion asks for, in a few characters, before its first finding."""
-        return self.bound_text(0.0)
+        return self.bound_text(self.bound)
 
     def bound_text(self, bound: float) -> str:
         """Return the bound of a finding, and on which side of it the criterion passes."""
@@ -227,22 +235,22 @@ class Kind(Generic[C]):
         return number(value, bound)
 
 
-def kind_of(
+def judge_of(
     name: str, criterion: C, policy: Policy, baseline: BaselineMeasurement | None = None
-) -> Kind[C]:
-    """Return the kind of `criterion`, with the name that `policy` gives it."""
-    kind: Kind[C] = load(criterion.judged_by)(name, criterion, policy, baseline)
+) -> CriterionJudge[C]:
+    """Return the judge of `criterion`, which `policy` calls `name`."""
+    kind: CriterionJudge[C] = load(criterion.judged_by)(name, criterion, policy, baseline)
     return kind
 
 
-def kinds_of(
+def judges_of(
     policy: Policy,
     criteria: Mapping[str, Criterion],
     baselines: Mapping[str, BaselineMeasurement],
-) -> Iterator[Kind[Criterion]]:
-    """Yield the kind of each of `criteria`."""
+) -> Iterator[CriterionJudge[Criterion]]:
+    """Yield the judge of each of `criteria`."""
     for name, criterion in criteria.items():
-        yield kind_of(name, criterion, policy, baselines.get(name))
+        yield judge_of(name, criterion, policy, baselines.get(name))
 
 
 def passed(reason: str, label: Label = Label.NOT_REFUTED) -> Outcome:
