@@ -83,11 +83,6 @@ def upper_bound(requests: int, failed: int, confidence: float = CONFIDENCE) -> f
     return high
 
 
-def failure_bound(failures: int, samples: int, confidence: float = CONFIDENCE) -> float:
-    """Return `upper_bound` of `failures` among `samples` requests."""
-    return upper_bound(samples, failures, confidence)
-
-
 def rules_out(rate: float, failures: int, samples: int, confidence: float = CONFIDENCE) -> bool:
     """Tell whether `upper_bound` is at most `rate`, without a search for the bound."""
     if rate >= 1.0:

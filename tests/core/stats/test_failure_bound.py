@@ -5,7 +5,7 @@ from math import comb
 
 import pytest
 
-from controller.core.stats.binomial import failure_bound, rules_out, zero_failure_sample_size
+from controller.core.stats.binomial import rules_out, upper_bound, zero_failure_sample_size
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from controller.core.stats.binomial import failure_bound, rules_out, zero_failur
 def test_the_bound_is_that_of_clopper_and_pearson(
     failures: int, samples: int, bound: float
 ) -> None:
-    assert failure_bound(failures, samples) == pytest.approx(bound, rel=1e-4)
+    assert upper_bound(samples, failures) == pytest.approx(bound, rel=1e-4)
 
 
 @pytest.mark.parametrize("confidence", [0.5, 0.95, 0.999])
@@ -34,7 +34,7 @@ def test_the_bound_is_that_of_clopper_and_pearson(
 def test_at_the_bound_so_few_failures_have_the_probability_that_is_left(
     failures: int, samples: int, confidence: float
 ) -> None:
-    rate = Fraction(failure_bound(failures, samples, confidence))
+    rate = Fraction(upper_bound(samples, failures, confidence))
     so_few = sum(
         comb(samples, k) * rate**k * (1 - rate) ** (samples - k) for k in range(failures + 1)
     )
@@ -45,12 +45,12 @@ def test_at_the_bound_so_few_failures_have_the_probability_that_is_left(
     ("failures", "samples"), [(0, 0), (1, 1), pytest.param(5, 3, id="more failures than requests")]
 )
 def test_nothing_is_ruled_out_without_a_success(failures: int, samples: int) -> None:
-    assert failure_bound(failures, samples) == 1.0
+    assert upper_bound(samples, failures) == 1.0
 
 
 @pytest.mark.parametrize("failures", [1, 1_000, 5_000_000, 9_999_999])
 def test_ten_million_requests_have_a_bound_above_what_was_seen(failures: int) -> None:
-    assert failures / 10_000_000 < failure_bound(failures, 10_000_000) < 1
+    assert failures / 10_000_000 < upper_bound(10_000_000, failures) < 1
 
 
 @pytest.mark.parametrize("samples", [1, 20, 300, 2_994, 2_995, 100_000])
@@ -59,7 +59,7 @@ def test_ten_million_requests_have_a_bound_above_what_was_seen(failures: int) ->
 def test_a_rate_is_ruled_out_exactly_when_the_bound_is_not_above_it(
     samples: int, failures: int, rate: float
 ) -> None:
-    assert rules_out(rate, failures, samples) is (failure_bound(failures, samples) <= rate)
+    assert rules_out(rate, failures, samples) is (upper_bound(samples, failures) <= rate)
 
 
 @pytest.mark.parametrize(
@@ -80,4 +80,4 @@ def test_it_takes_so_many_without_a_failure(rate: float, needed: int) -> None:
 @pytest.mark.parametrize("rate", [0.3, 0.01, 0.001, 0.000_37])
 def test_one_request_less_would_not_be_enough(rate: float) -> None:
     needed = zero_failure_sample_size(rate)
-    assert failure_bound(0, needed) <= rate < failure_bound(0, needed - 1)
+    assert upper_bound(needed, 0) <= rate < upper_bound(needed - 1, 0)

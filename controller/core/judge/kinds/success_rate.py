@@ -26,7 +26,6 @@ from controller.core.policy import SuccessRate
 from controller.core.stats import success_rate
 from controller.core.stats.binomial import (
     CONFIDENCE,
-    failure_bound,
     log_e_value_below,
     requests_to_prove,
     rules_out,
@@ -108,7 +107,7 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
         facts: dict[str, Fact] = {"failures": tally.amount}
         if rules_out(self.allowed_failures, failures, requests):
             return facts
-        facts |= {"possible_share": failure_bound(failures, requests), "confidence": CONFIDENCE}
+        facts |= {"possible_share": upper_bound(requests, failures), "confidence": CONFIDENCE}
         if self.allowed_failures > 0:
             facts["proof_requests"] = zero_failure_sample_size(self.allowed_failures)
         return facts
