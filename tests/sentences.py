@@ -1,73 +1,115 @@
-"""Sentences of findings, as they are recorded: each form of each kind once or twice.
+"""What people read, as it was last accepted: each form of a message once or twice.
 
-    .venv/bin/python -m tests.sentences           # say which files differ
+    .venv/bin/python -m tests.sentences           # show what differs
     .venv/bin/python -m tests.sentences --write   # record again; git diff shows what changed
 
-A test module that has `SENTENCES` (case -> what says a sentence) is recorded in a file of its own,
-`sentences/` beside it, and checks it in one test. All other tests are about facts.
+All other tests of the core are about facts. A test module has texts in `SENTENCES`, or returns them
+from `texts()`, by the names of its cases; they are recorded in `sentences/` beside it.
 """
 
 import argparse
+import difflib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from textwrap import fill
 from typing import Any, Final, TypeAlias
 
+from controller.core.decision import Decision
 from controller.core.judge.findings import Finding
 from controller.core.judge.sentences import sentence_of
 
 ROOT: Final = Path(__file__).parents[1]
 INDENT: Final = "    "
-
+# What a test file that has texts contains.
+_MARKS: Final = ("\nSENTENCES", "\ndef texts()")
 
 Sentences: TypeAlias = Mapping[str, Callable[[], Finding | str]]
 """What is said in a case, by its name."""
 
 
-def spoken(sentences: Sentences) -> list[str]:
-    """Return the lines of the file that records `sentences`."""
+def decision_text(decision: Decision) -> str:
+    """Return what people read of a decision: where the rollout stands, its entry and its notices.
+
+    The entry has a text where it is another one than the sentence of the rollout. A notice that
+    repeats one of these has its name in braces there.
+    """
+    after, record = decision.rollout, decision.record
+    shown = {"sentence": after.sentence, "next": after.next, "blocked": after.blocked}
+    lines = [f"{name}: {text}" for name, text in shown.items() if text]
+    if record is not None and record.sentence != after.sentence:
+        lines.append(f"entry {record.kind}: {record.sentence}")
+    repeated = {after.sentence: "{sentence}", after.next: "{next}"}
+    if record is not None:
+        repeated.setdefault(record.sentence, "{entry}")
+    for notice in decision.notices:
+        text = notice.text
+        for part, name in repeated.items():
+            text = text.replace(part, name) if part else text
+        lines.append(f"{notice.severity} {notice.kind}".rstrip() + f": {text}")
+    return "\n".join(lines)
+
+
+def test_files() -> list[Path]:
+    """Return every test file that has texts."""
+    return [
+        one
+        for one in sorted((ROOT / "tests").rglob("test_*.py"))
+        if any(mark in one.read_text(encoding="utf-8") for mark in _MARKS)
+    ]
+
+
+def difference(test_file: Path) -> str:
+    """Return how the texts of now differ from those that are recorded; empty where they do not."""
+    path = _record_of(test_file)
+    accepted = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    lines = difflib.unified_diff(accepted, _current(test_file), str(path), "now", lineterm="")
+    return "\n".join(lines)
+
+
+def _current(test_file: Path) -> list[str]:
+    name = ".".join(test_file.relative_to(ROOT).with_suffix("").parts)
+    module: Any = import_module(name)
+    if not hasattr(module, "SENTENCES"):
+        return _lines(module.texts().items())
+    return _lines((case, _said(speak())) for case, speak in module.SENTENCES.items())
+
+
+def _said(said: Finding | str) -> str:
+    return said if isinstance(said, str) else sentence_of(said)
+
+
+def _lines(texts: Iterable[tuple[str, str]]) -> list[str]:
     lines: list[str] = []
-    for case, speak in sentences.items():
-        said = speak()
-        text = said if isinstance(said, str) else sentence_of(said)
-        paragraph = fill(
-            text, 100, initial_indent=INDENT, subsequent_indent=INDENT, break_on_hyphens=False
-        )
-        lines += ["", case, *paragraph.splitlines()]
+    for case, text in texts:
+        lines += ["", case]
+        for line in text.splitlines():
+            paragraph = fill(
+                line, 100, initial_indent=INDENT, subsequent_indent=INDENT, break_on_hyphens=False
+            )
+            lines += paragraph.splitlines()
     return lines[1:]
 
 
-def recorded(test_file: str) -> list[str]:
-    """Return the lines that are recorded for a test module, by its `__file__`."""
-    path = file_of(Path(test_file))
-    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-
-
-def file_of(test_file: Path) -> Path:
-    """Return the file with the sentences of a test module."""
+def _record_of(test_file: Path) -> Path:
     return test_file.parent / "sentences" / f"{test_file.stem.removeprefix('test_')}.txt"
 
 
 def main() -> int:
-    """Check or record all sentences; return 1 when some differ."""
+    """Show how the texts differ, and record them where that is asked for; return 1 for others."""
     parser = argparse.ArgumentParser(prog="python -m tests.sentences", description=__doc__)
     parser.add_argument("--write", action="store_true", help="record what differs")
-    write, differs = parser.parse_args().write, 0
-    for test_file in sorted((ROOT / "tests").rglob("test_*.py")):
-        if "\nSENTENCES" not in test_file.read_text(encoding="utf-8"):
-            continue
-        name = ".".join(test_file.relative_to(ROOT).with_suffix("").parts)
-        module: Any = import_module(name)
-        lines = spoken(module.SENTENCES)
-        if lines != recorded(str(test_file)):
-            differs += 1
-            sys.stdout.write(f"{file_of(test_file).relative_to(ROOT)} differs\n")
+    write, differs = parser.parse_args().write, False
+    for test_file in test_files():
+        if difference_of := difference(test_file):
+            differs = True
+            sys.stdout.write(f"{difference_of}\n")
             if write:
-                file_of(test_file).parent.mkdir(exist_ok=True)
-                file_of(test_file).write_text("\n".join([*lines, ""]), encoding="utf-8")
-    return int(differs > 0 and not write)
+                record = _record_of(test_file)
+                record.parent.mkdir(exist_ok=True)
+                record.write_text("\n".join([*_current(test_file), ""]), encoding="utf-8")
+    return int(differs and not write)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.core.golden_text import decision_text
+from tests.sentences import decision_text
 from tests.support.cases import cases
 from tests.support.core import (
     ALLOWED_PHASES,

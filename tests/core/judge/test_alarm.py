@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from tests.sentences import Sentences, recorded, spoken
+from tests.sentences import Sentences
 from tests.support.cases import cases
 from tests.support.core import (
     AlarmReading,
@@ -136,7 +136,3 @@ SENTENCES: Sentences = {
     "no reading": judging_of({}),
     "in the warm-up": lambda: findings_at(a_step(BOTH), HEALTHY, 9)[0],
 }
-
-
-def test_sentences() -> None:
-    assert spoken(SENTENCES) == recorded(__file__)

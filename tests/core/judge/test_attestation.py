@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from tests.sentences import Sentences, recorded, spoken
+from tests.sentences import Sentences
 from tests.support.cases import cases
 from tests.support.core import Label, SignOff, Verdict
 from tests.support.judging import (
@@ -67,7 +67,3 @@ SENTENCES: Sentences = {
     "a signature": attestation(SIGNED),
     "a refusal": attestation(REFUSED),
 }
-
-
-def test_sentences() -> None:
-    assert spoken(SENTENCES) == recorded(__file__)

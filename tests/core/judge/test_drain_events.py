@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tests.sentences import Sentences, recorded, spoken
+from tests.sentences import Sentences
 from tests.support.cases import cases
 from tests.support.core import (
     Alert,
@@ -163,10 +163,6 @@ SENTENCES: Sentences = {
     "refuted by events alone": the_drain(BOTH, 10, {**COUNTED, **LEAK}),
     "neither by requests nor by events": the_drain(BOTH, 13, {**UNANSWERED, **SILENT_LOG}),
 }
-
-
-def test_sentences() -> None:
-    assert spoken(SENTENCES) == recorded(__file__)
 
 
 # --- Log queries ----------------------------------------------------------------------------------

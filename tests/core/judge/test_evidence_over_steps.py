@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.sentences import Sentences, recorded, spoken
+from tests.sentences import Sentences
 from tests.support.cases import cases
 from tests.support.core import (
     Command,
@@ -328,7 +328,3 @@ SENTENCES: Sentences = {
         ticks(AT_10, minutes((30, 100, 160)), until=10)[0]
     ),
 }
-
-
-def test_sentences() -> None:
-    assert spoken(SENTENCES) == recorded(__file__)

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from tests.sentences import recorded, spoken
 from tests.support.cases import cases
 from tests.support.core import BaselineMeasurement, QueryStatus
 from tests.support.judging import (
@@ -131,7 +130,3 @@ SENTENCES = {
     "before the first window has closed": latency([], []),
     "answered in part": latency([400], [300], answer=PARTIAL),
 }
-
-
-def test_sentences() -> None:
-    assert spoken(SENTENCES) == recorded(__file__)

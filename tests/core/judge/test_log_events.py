@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.sentences import Sentences, recorded, spoken
+from tests.sentences import Sentences
 from tests.support.cases import cases
 from tests.support.core import (
     Observation,
@@ -245,7 +245,3 @@ SENTENCES: Sentences = {
     "not read for long": partial(judged, {**PRESENT, "min": 2}, EARLY, closed=400),
     "after minutes that were given up": lambda: findings_at(given_up(2), CALM, 403)[0],
 }
-
-
-def test_sentences() -> None:
-    assert spoken(SENTENCES) == recorded(__file__)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.sentences import Sentences, recorded, spoken
+from tests.sentences import Sentences
 from tests.support.cases import cases
 from tests.support.core import (
     Alert,
@@ -316,10 +316,6 @@ SENTENCES: Sentences = {
     "nothing counts requests": the_drain(NOT_COUNTED, 3, {}),
     "the weight drifted": the_drain(BUSY, 4, requests(), a_reading(20)),
 }
-
-
-def test_sentences() -> None:
-    assert spoken(SENTENCES) == recorded(__file__)
 
 
 # --- Query plan -----------------------------------------------------------------------------------

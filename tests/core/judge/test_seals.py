@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.sentences import Sentences, recorded, spoken
+from tests.sentences import Sentences
 from tests.support.cases import cases
 from tests.support.core import (
     Finding,
@@ -238,7 +238,3 @@ def after_lost_windows() -> Finding:
 
 
 SENTENCES: Sentences = {"a finding after windows that were lost": after_lost_windows}
-
-
-def test_sentences() -> None:
-    assert spoken(SENTENCES) == recorded(__file__)

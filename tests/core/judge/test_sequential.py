@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.sentences import Sentences, recorded, spoken
+from tests.sentences import Sentences
 from tests.support.cases import cases
 from tests.support.core import Finding, Fold, Policy, QueryStatus
 from tests.support.judging import (
@@ -264,7 +264,3 @@ SENTENCES: Sentences = {
     "evidence that is more than enough": peak_of("15%", 8.5),
     "evidence that is certain, of a small budget": peak_of("0.00001%", 2e8),
 }
-
-
-def test_sentences() -> None:
-    assert spoken(SENTENCES) == recorded(__file__)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.sentences import Sentences, recorded, spoken
+from tests.sentences import Sentences
 from tests.support.core import (
     Finding,
     Fold,
@@ -232,7 +232,3 @@ SENTENCES: Sentences = {
         dict.fromkeys(range(30, 36), 0.3), 40, sealed_until=40
     ),
 }
-
-
-def test_sentences() -> None:
-    assert spoken(SENTENCES) == recorded(__file__)

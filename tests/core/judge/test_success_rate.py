@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from tests.sentences import recorded, spoken
 from tests.support.cases import cases
 from tests.support.core import QueryStatus
 from tests.support.judging import (
@@ -132,7 +131,3 @@ SENTENCES = {
     "may not be queried": rate([500], [], answer=FORBIDDEN),
     "before the first window has closed": rate([], []),
 }
-
-
-def test_sentences() -> None:
-    assert spoken(SENTENCES) == recorded(__file__)

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from tests.sentences import recorded, spoken
 from tests.support.cases import cases
 from tests.support.core import QueryStatus, Verdict
 from tests.support.judging import (
@@ -170,7 +169,3 @@ SENTENCES = {
     "a share has gone silent": share([0, 3], [1000, None]),
     "a share has bad data": share([0, None], [1000, 1000]),
 }
-
-
-def test_sentences() -> None:
-    assert spoken(SENTENCES) == recorded(__file__)

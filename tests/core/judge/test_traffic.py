@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from tests.sentences import Sentences, recorded, spoken
+from tests.sentences import Sentences
 from tests.support.cases import cases
 from tests.support.core import QueryStatus
 from tests.support.judging import (
@@ -90,7 +90,3 @@ SENTENCES: Sentences = {
     "a series that was not read": partial(judged, TRAFFIC, {}, closed=5),
     "before the first minute has closed": traffic([]),
 }
-
-
-def test_sentences() -> None:
-    assert spoken(SENTENCES) == recorded(__file__)

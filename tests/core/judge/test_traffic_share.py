@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.sentences import Sentences, recorded, spoken
+from tests.sentences import Sentences
 from tests.support.cases import cases
 from tests.support.core import QueryStatus
 from tests.support.judging import (
@@ -109,7 +109,3 @@ SENTENCES: Sentences = {
     "before a minute has settled": each_minute(20, 80, closed=0),
     "after a failed query": UNREAD,
 }
-
-
-def test_sentences() -> None:
-    assert spoken(SENTENCES) == recorded(__file__)

@@ -10,7 +10,7 @@ from controller.core.policy import Channel
 from controller.core.policy.kinds import STORED
 from controller.policy_file.schema import policy_schema
 from controller.testing import installed
-from tests.core.golden_text import decision_text
+from tests.sentences import decision_text
 from tests.support.cases import cases
 from tests.support.core import (
     Decision,

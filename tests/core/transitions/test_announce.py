@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.core.golden_text import decision_text
+from tests.sentences import decision_text
 from tests.support.cases import cases
 from tests.support.core import (
     Decision,

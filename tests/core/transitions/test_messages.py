@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from tests.core.golden_text import decision_text
+from tests.sentences import decision_text
 from tests.support.cases import cases
 from tests.support.core import (
     BaselineMeasurement,

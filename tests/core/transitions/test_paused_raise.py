@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from controller.operations.verify import settled_window
-from tests.core.golden_text import decision_text
 from tests.core.transitions.test_pending_raise import WORKS, errors_between
+from tests.sentences import decision_text
 from tests.support.cases import cases
 from tests.support.core import (
     Alert,

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tests.core.golden_text import decision_text
+from tests.sentences import decision_text
 from tests.support.cases import cases
 from tests.support.core import (
     Alert,
