@@ -5,8 +5,8 @@ E2E_VENV := .venv-ministack
 MUTANTS_VENV := .venv-mutants
 PYTHON   ?= python3
 UV       ?= uv
-# More than a machine with two cores has: what runs real processes waits half of its time.
-WORKERS  ?= 6
+# More than a machine with two cores has: tests of real processes wait for most of their time.
+WORKERS  ?= 8
 
 MINISTACK := ministack==1.5.33
 MUTMUT    := mutmut==3.8.1

@@ -3,8 +3,9 @@
 import io
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO, cast
+from typing import Final, TextIO, cast
 
 import pytest
 
@@ -15,6 +16,7 @@ from controller.process.logging import BestEffortStream
 from tests.cli.conftest import Desk
 from tests.process.test_logging import Full
 from tests.simulation.worlds import MINUTE
+from tests.support.deep_rows import pairs
 
 ROOT = Path(__file__).parents[2]
 POLICY = "policies/execution-api.yaml"
@@ -34,25 +36,30 @@ SHORT = ("--scenario", "console-up", "--every", "1h", "--expect", "paused")
 REHEARSE = ("rehearse", POLICY, *SHORT)
 
 
-@pytest.mark.parametrize("verb", [("validate", POLICY), REHEARSE], ids=["validate", "rehearse"])
-@pytest.mark.parametrize(
-    ("shell", "status", "words"),
-    [
-        pytest.param(">&-", Exit.DONE, "", id="closed"),
-        pytest.param(">&- 2>&-", Exit.DONE, "", id="closed, and stderr too"),
-        pytest.param(
-            ">/dev/full", Exit.INTERNAL,
-            "rolloutctl: the result was not written to stdout: No space left on device; what was "
-            "done stays done\n",
-            id="full",
-        ),
-        pytest.param(">/dev/full 2>/dev/full", Exit.INTERNAL, "", id="full, and stderr too"),
-        pytest.param("| true", Exit.DONE, "", id="without a reader"),
-    ],
-)  # fmt: skip
+# What becomes of the streams; the exit status, and what stderr says.
+STREAMS: Final[Mapping[str, tuple[str, Exit, str]]] = {
+    "closed": (">&-", Exit.DONE, ""),
+    "closed, and stderr too": (">&- 2>&-", Exit.DONE, ""),
+    "full": (
+        ">/dev/full",
+        Exit.INTERNAL,
+        "rolloutctl: the result was not written to stdout: No space left on device; what was "
+        "done stays done\n",
+    ),
+    "full, and stderr too": (">/dev/full 2>/dev/full", Exit.INTERNAL, ""),
+    "without a reader": ("| true", Exit.DONE, ""),
+}
+VERBS: Final[Mapping[str, tuple[str, ...]]] = {
+    "validate": ("validate", POLICY),
+    "rehearse": REHEARSE,
+}
+
+
+@pytest.mark.parametrize(("streams", "verb"), pairs(STREAMS, VERBS))
 def test_no_verb_breaks_with_its_stdout(
-    verb: tuple[str, ...], shell: str, status: Exit, words: str
+    streams: tuple[str, Exit, str], verb: tuple[str, ...]
 ) -> None:
+    shell, status, words = streams
     ended = run(shell, *verb)
     assert (ended.returncode, ended.stderr) == (status, words)
 

@@ -111,6 +111,7 @@ def test_the_commands_run_in_the_order_of_the_readme(
     assert _environment(ministack, account, policy)["USE_API_GATEWAY_PERCENTAGE"] == "0"
 
 
+@pytest.mark.deep  # a day of a quiet service
 def test_a_service_at_100_percent_is_adopted_as_the_readme_says(
     tmp_path: Path,
     ministack: Emulator,

@@ -45,6 +45,7 @@ from controller.text import printable, printable_block
 from tests.adapters.notifiers.channels import a_message
 from tests.support.accounts import OneClientAccount
 from tests.support.findings import a_finding
+from tests.support.deep_rows import pairs
 from tests.support.hostile import HOSTILE_TEXTS, unsafe_parts
 from tests.support.rollouts import LADDER, NOON, a_rollout
 
@@ -204,8 +205,7 @@ OUTPUTS: Final[Mapping[str, Callable[[str], str]]] = {
 }
 
 
-@pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)
-@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize(("text", "output"), pairs(HOSTILE_TEXTS, {name: name for name in OUTPUTS}))
 def test_no_output_obeys_a_text_from_outside(output: str, text: str) -> None:
     shown, plain = OUTPUTS[output](text), OUTPUTS[output](HARMLESS)
     assert list(unsafe_parts(shown)) == []
