@@ -147,12 +147,26 @@ Situation: TypeAlias = tuple[Rollout, Observation, datetime]
 
 @st.composite
 def situations(draw: st.DrawFn) -> Situation:
-    """A rollout, what is observed of it, and when; half of them bake on a target at rest."""
+    """A rollout, what is observed of it, and when.
+
+    Most of them bake, raise, or guard their 0 %, on a target at rest: rules are broken there.
+    """
     rollout, observation = draw(rollouts()), draw(observations)
-    if rollout.weight and draw(st.booleans()):
-        rollout = replace(rollout, phase=Phase.PROGRESSING, settled=draw(recent_moments))
-        observation = replace(observation, target=a_reading(rollout.weight))
-    return rollout, observation, draw(moments)
+    intent, target = rollout.intent, observation.target
+    match draw(st.sampled_from(["bakes", "raises", "guards", "anything"])):
+        case "bakes" if rollout.weight:
+            rollout = replace(rollout, phase=Phase.PROGRESSING, settled=draw(recent_moments))
+            target = a_reading(rollout.weight)
+        case "raises" if rollout.weight:
+            rollout = replace(rollout, phase=Phase.PROGRESSING, settled=None)
+            target = a_reading(intent.previous, token=draw(TOKENS))
+        case "guards":
+            intent = replace(intent, weight=0, previous=rollout.peak)
+            rollout = replace(rollout, phase=Phase.ROLLED_BACK, intent=intent)
+            target = a_reading(rollout.peak)
+        case _:
+            pass
+    return rollout, replace(observation, target=target), draw(moments)
 
 
 commands = st.builds(
