@@ -44,8 +44,8 @@ from controller.render.terminal.plain import PrintableRenderable
 from controller.text import printable, printable_block
 from tests.adapters.notifiers.channels import a_message
 from tests.support.accounts import OneClientAccount
-from tests.support.findings import a_finding
 from tests.support.deep_rows import pairs
+from tests.support.findings import a_finding
 from tests.support.hostile import HOSTILE_TEXTS, unsafe_parts
 from tests.support.rollouts import LADDER, NOON, a_rollout
 
