@@ -12,6 +12,7 @@ TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"
 FINDING = a_finding(
     "works",
     "works was below 99.9%.",
+    reason="breached",
     verdict=Verdict.FAIL,
     label=Label.REFUTED,
     measured=0.95,
