@@ -13,7 +13,7 @@ from controller.adapters.stores.codec import dump_entry, load_entry
 from controller.core.history import Entry
 from controller.errors import Exit
 from tests.cli.conftest import Desk, MakeDesk
-from tests.core.test_replay import rehash
+from tests.operations.test_replay import rehash
 from tests.simulation.worlds import MINUTE
 
 

@@ -4,8 +4,7 @@ Tests of `tests/core` and their builders import from here what they need of the 
 one unit with a vocabulary of its own, and import that unit besides:
 
 - `test_units.py`: durations, percents and numbers as text
-- `test_outbox.py`, `test_history.py`: messages and entries as JSON data
-- `test_codec.py`: the parts of a stored rollout that a judge has sealed
+- `test_history.py`: entries as JSON data
 - `policy/`: the models of a policy, its kinds, and the check of its time zones
 - `transitions/test_paused_raise.py`: the window of `verify` (`controller.operations`)
 """

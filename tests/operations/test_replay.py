@@ -110,8 +110,8 @@ FORGERIES: Mapping[str, Any] = {
     "a count in an hour of evidence": (edit(3, raise_point), 3, "tally of works"),
     "a count that a transition saw": (edit(5, raise_point), 5, "finding works"),
     "a verdict": (edit(5, set_to("fail", "findings", 0, "verdict")), 5, "finding works"),
-    "the words of a finding":
-        (edit(5, set_to("all is well", "findings", 0, "sentence")), 5, "finding works"),
+    "the reason of a finding":
+        (edit(5, set_to("all is well", "findings", 0, "reason")), 5, "finding works"),
     "no findings": (edit(5, set_to([], "findings")), 5, "finding works"),
     "what was sealed": (edit(4, set_to(99.0, "tallies", "works", "samples")), 4, "tally of works"),
     "nothing sealed": (edit(4, lambda body: body.pop("tallies")), 4, "tally of works"),
@@ -165,10 +165,10 @@ def test_a_forgery_with_the_old_hashes_is_found_by_the_chain_too(
     "the words of a transition": 2,
     "an hour of evidence": 3,
     "a verdict": 5,
-    "the words of the last finding": 7,
+    "a count of the last finding": 7,
 })  # fmt: skip
 def test_a_difference_is_reported_once(number: int) -> None:
-    words = set_to("all is well", "findings", 0, "sentence")
+    words = set_to(0.5, "findings", 0, "facts", "failures")
     forges = {2: set_to("it settled", "sentence"), 3: raise_point, 5: raise_point, 7: words}
     forged = rehash(edit(number, forges[number])(SUCCESS.entries))
     replayed = replay(replace(SUCCESS.rollout, chain=forged[-1].hash), forged)
