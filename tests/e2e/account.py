@@ -106,6 +106,7 @@ class Account:
             Runtime="python3.12",
             Role=f"arn:aws:iam::{self.number}:role/handler",
             Handler="handler.handle",
+            Timeout=60,  # a first invocation starts a Python, on a machine with others at work
             Code={"ZipFile": _archive()},
             Environment={"Variables": {**OTHERS, **pair}},
         )
