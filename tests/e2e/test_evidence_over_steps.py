@@ -33,13 +33,12 @@ def test_a_healthy_release_advances_and_each_step_records_its_findings(
     assert desk.account.pair() == ("100", "true")
     first, second = (one for one in desk.history() if one["kind"] == "advanced")
     for step in (first, second):
-        sentences = {one["criterion"]: one["sentence"] for one in step["findings"]}
-        assert sentences["SC-004"].startswith("SC-004 proven: 0 failures in 3 ")
-        assert (
-            "of canary requests were slower than 1.05 × the stable path's p95"
-            in sentences["SC-003"]
-        )
-        assert "read between percentiles" in sentences["SC-003"]
+        findings = {one["criterion"]: one for one in step["findings"]}
+        assert findings["SC-004"]["reason"] == "proven"
+        assert findings["SC-004"]["facts"]["failures"] == 0
+        latency = findings["SC-003"]["facts"]
+        assert (latency["form"], latency["statistic"]) == ("slow against control", "p95")
+        assert (latency["factor"], latency["read_between"]) == (1.05, "percentiles")
     assert desk.run("replay", "execution-api").status == 0
 
 
