@@ -54,7 +54,7 @@ help: ## say what can be made
 rehearse: $(VENV)/.compiled ## play a policy in a simulated world (POLICY=..., SCENARIO=...)
 	@$(PY) -m controller rehearse $(POLICY) --scenario $(SCENARIO)
 
-test: $(VENV)/.compiled $(E2E_VENV)/.locked ## check style, types and imports, and run the tests (four minutes)
+test: $(VENV)/.compiled $(E2E_VENV)/.locked ## check style, types and imports, and run the tests (five to six minutes)
 	@$(MAKE) --no-print-directory -j2 lint pytest
 
 pytest: $(VENV)/.compiled $(E2E_VENV)/.locked

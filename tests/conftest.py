@@ -16,9 +16,9 @@ from tests.support import emulator
 from tests.support.emulator import Emulator
 from tests.support.order import spread_out
 
-# The time of an example depends on the load of the machine.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+# The time of an example depends on the load of the machine. `make test` draws a quarter of the cases.
+settings.register_profile("sample", deadline=None, max_examples=25)
+settings.register_profile("deep", deadline=None, max_examples=100)
 
 # In a background job of a shell the tests ignore Ctrl-C, and so do all processes that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -79,6 +79,11 @@ def pytest_collection_finish() -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option that `make test-deep` runs with."""
     parser.addoption("--deep", action="store_true", help="run the tests marked deep as well")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose how many random cases a property is tried with."""
+    settings.load_profile("deep" if config.getoption("--deep") else "sample")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

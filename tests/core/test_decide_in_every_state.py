@@ -433,7 +433,7 @@ def broken_rules(case: Case) -> list[str]:
 
 # --- Every state ----------------------------------------------------------------------------------
 
-often = settings(max_examples=1_000)
+often = settings(max_examples=10 * settings().max_examples)
 
 
 @often
