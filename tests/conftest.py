@@ -16,7 +16,7 @@ from tests.support import emulator
 from tests.support.emulator import Emulator
 from tests.support.order import spread_out
 
-# The time of an example depends on the load of the machine. `make test` draws a quarter of the cases.
+# The time of an example depends on the load of the machine. `make test` draws a quarter of them.
 settings.register_profile("sample", deadline=None, max_examples=25)
 settings.register_profile("deep", deadline=None, max_examples=100)
 
