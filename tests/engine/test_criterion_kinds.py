@@ -496,3 +496,21 @@ def test_a_kind_of_another_package_judges_in_its_own_way(tmp_path: Path) -> None
     (finding,) = [one for one in outcome.rollout.findings if one.criterion == "enough"]
     assert (finding.verdict, finding.reason, finding.kind) == (Verdict.PASS, "enough", "datapoints")
     assert sentence_of(finding) == f"enough has {finding.samples} datapoints."
+
+
+@pytest.mark.parametrize("method", ["measure", "conclude"])
+def test_a_fault_of_a_judge_stops_no_other_criterion(tmp_path: Path, method: str) -> None:
+    own = {"kind": "datapoints", "metric": "requests", "min": 3, "fault": method}
+    errors = {"kind": "errors", "at": IN_STEP_2, "server_errors": "80%"}
+    held_in, failed_in = tmp_path / "held", tmp_path / "failed"
+    held_in.mkdir()
+    failed_in.mkdir()
+    with installed(CRITERIA.group, {"datapoints": "tests.support.own_kind:EnoughDatapoints"}):
+        held = rehearse_consistently(held_in, policy_with(enough=own))
+        failed = rehearse_consistently(
+            failed_in, policy_with("budget", enough={**own, "gates": False}), errors
+        )
+    (finding,) = [one for one in held.rollout.findings if one.criterion == "enough"]
+    assert (finding.verdict, finding.facts["error"]) == (Verdict.INCONCLUSIVE, "ZeroDivisionError")
+    assert (held.rollout.phase, held.rollout.reason) == (Phase.PAUSED, Reason.INCONCLUSIVE)
+    assert (failed.rollout.phase, failed.final_weight) == (Phase.ROLLED_BACK, 0)

@@ -12,13 +12,14 @@ from controller.core.policy.judging import Criterion, Reference
 
 
 class EnoughDatapoints(Criterion):
-    """A metric has had a number of datapoints."""
+    """A metric has had a number of datapoints. fault: the method of its judge that raises."""
 
     judged_by: ClassVar[str] = "tests.support.own_kind:EnoughDatapointsJudge"
 
     kind: Literal["datapoints"]
     metric: str
     min: int
+    fault: Literal["measure", "conclude"] | None = None
 
     def references(self) -> Iterator[Reference]:
         yield ("metric",), self.metric
@@ -28,11 +29,17 @@ class EnoughDatapointsJudge(CriterionJudge[EnoughDatapoints]):
     """Counts windows with data, whatever is in them."""
 
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
+        self._fail_in("measure")
         points = self.reader(series).points(self.criterion.metric)
         return lambda start: Window(1.0, 1.0, points[start]) if start in points else None
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
+        self._fail_in("conclude")
         enough = tally.windows >= self.criterion.min
         outcome = passed("enough") if enough else undecided(Label.TOO_FEW, "too_few")
         facts: dict[str, Fact] = {"text": f"{self.name} has {tally.windows} datapoints."}
         return self.finding(context, outcome, facts, measured=tally.amount, samples=tally.samples)
+
+    def _fail_in(self, method: str) -> None:
+        if self.criterion.fault == method:
+            raise ZeroDivisionError("a fault of the package")

@@ -239,8 +239,8 @@ def judge_of(
     name: str, criterion: C, policy: Policy, baseline: BaselineMeasurement | None = None
 ) -> CriterionJudge[C]:
     """Return the judge of `criterion`, which `policy` calls `name`."""
-    kind: CriterionJudge[C] = load(criterion.judged_by)(name, criterion, policy, baseline)
-    return kind
+    judge: CriterionJudge[C] = load(criterion.judged_by)(name, criterion, policy, baseline)
+    return judge
 
 
 def judges_of(

@@ -43,6 +43,7 @@ class FindingReason(StrEnum):
     QUERY_FAILED = "query_failed"
     NO_WINDOW_YET = "no_window_yet"
     KIND_MISSING = "kind_missing"
+    JUDGE_FAILED = "judge_failed"
     WITHIN_BOUND = "within_bound"
     BREACHED = "breached"
     BREACHING = "breaching"

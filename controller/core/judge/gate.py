@@ -26,7 +26,7 @@ from controller.core.judge.evidence import (
     Tally,
     criterion_of,
 )
-from controller.core.judge.findings import Finding
+from controller.core.judge.findings import Finding, FindingReason, Label, Verdict
 from controller.core.judge.queries import QueryPlan, gate_query_plan
 from controller.core.judge.rollback_drain import drain_query_plan
 from controller.core.judge.sequential_evidence import SequentialEvidence
@@ -189,6 +189,27 @@ def judge_gate(evidence: Evidence) -> tuple[Finding, ...]:
     )
 
 
+def _judge_criterion(judge: CriterionJudge[Any], evidence: Evidence, fold: Fold) -> Finding:
+    """Return the finding of a criterion; one whose judge raises is undecided, and says so."""
+    try:
+        return _concluded(judge, evidence, fold)
+    except Exception as error:  # noqa: BLE001 - a fault of one judge keeps no other from failing
+        return Finding(
+            criterion=judge.name,
+            kind=judge.criterion.kind,
+            verdict=Verdict.INCONCLUSIVE,
+            label=Label.NOT_JUDGED,
+            reason=FindingReason.JUDGE_FAILED,
+            measured=None,
+            bound=0.0,
+            samples=0,
+            start=evidence.start,
+            end=max(evidence.start, evidence.closed_end),
+            facts={"error": type(error).__name__},
+            gates=judge.criterion.gating,
+        )
+
+
 def seal_tallies(evidence: Evidence, now: datetime) -> dict[str, Tally]:
     """Return the tallies with every window folded in that is too old to change.
 
@@ -201,13 +222,21 @@ def seal_tallies(evidence: Evidence, now: datetime) -> dict[str, Tally]:
     for judge in evidence.judges():
         if not judge.has_windows:
             continue
-        if evidence.incomplete_series_of(judge) is None:
-            sealed[judge.name] = fold_closed_windows(judge, evidence, up_to)
-        else:
-            tally = evidence.tally_of(judge)
-            starts = window_starts(judge.period_s, tally, evidence.start, give_up_end)
-            sealed[judge.name] = judge.after_loss(mark_lost(tally, starts, judge.period_s))
+        try:
+            sealed[judge.name] = _sealed_tally(judge, evidence, up_to, give_up_end)
+        except Exception:  # noqa: BLE001 - a fault of one judge keeps no other evidence unsealed
+            sealed[judge.name] = evidence.tally_of(judge)
     return sealed
+
+
+def _sealed_tally(
+    judge: CriterionJudge[Any], evidence: Evidence, up_to: int, give_up_end: int
+) -> Tally:
+    if evidence.incomplete_series_of(judge) is None:
+        return fold_closed_windows(judge, evidence, up_to)
+    tally = evidence.tally_of(judge)
+    starts = window_starts(judge.period_s, tally, evidence.start, give_up_end)
+    return judge.after_loss(mark_lost(tally, starts, judge.period_s))
 
 
 def seal_fold(evidence: Evidence, now: datetime) -> Fold:
@@ -216,7 +245,7 @@ def seal_fold(evidence: Evidence, now: datetime) -> Fold:
     return evidence.sequential_evidence.fold_to_seal(up_to, floor_to(now - GIVE_UP_AGE, MINUTE_S))
 
 
-def _judge_criterion(judge: CriterionJudge[Any], evidence: Evidence, fold: Fold) -> Finding:
+def _concluded(judge: CriterionJudge[Any], evidence: Evidence, fold: Fold) -> Finding:
     incomplete = evidence.incomplete_series_of(judge)
     tally = evidence.tally_of(judge)
     # An incomplete answer is not folded: with gaps in it, a run of breaches may not be one.

@@ -66,6 +66,13 @@ def _kind_missing(finding: Finding, facts: Facts) -> str:
     return f"{finding.criterion} is not judged: {facts['problem']}."
 
 
+def _judge_failed(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} cannot be judged: the judge of its kind {finding.kind} failed "
+        f"({facts['error']}); every other criterion is judged as before."
+    )
+
+
 def _lost_windows(facts: Facts) -> str:
     windows = count_text(facts["lost_windows"], "window")
     verb = "was" if facts["lost_windows"] == 1 else "were"
@@ -692,6 +699,7 @@ SENTENCES: Final[Mapping[str, Sentence]] = {
     FindingReason.QUERY_FAILED: _query_failed,
     FindingReason.NO_WINDOW_YET: _no_window_yet,
     FindingReason.KIND_MISSING: _kind_missing,
+    FindingReason.JUDGE_FAILED: _judge_failed,
     FindingReason.WITHIN_BOUND: _within_bound,
     FindingReason.BREACHED: _breached,
     FindingReason.BREACHING: _breaching,

@@ -39,7 +39,7 @@ class AttestationJudge(CriterionJudge[Attestation]):
         return f'a person signs "{self.criterion.statement}"'
 
     def bound_text(self, bound: float) -> str:
-        """Return what is asked for."""
+        """Return the answer that passes."""
         return "signed"
 
     def value_text(self, value: float, bound: float) -> str:
