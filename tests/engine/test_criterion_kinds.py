@@ -57,6 +57,13 @@ def policy_with(*kinds: str, **others: Mapping[str, Any]) -> Policy:
     return short_policy(metrics=metrics, criteria={**SHORT_POLICY["criteria"], **more, **others})
 
 
+def with_first_bake(policy: Policy, bake: str) -> Policy:
+    """Return `policy` with so long a bake of its first step."""
+    written = policy.model_dump(mode="json", exclude_none=True)
+    first, *others = written["steps"]
+    return Policy.model_validate({**written, "steps": [{**first, "bake": bake}, *others]})
+
+
 def world_of(*events: Mapping[str, Any]) -> Any:
     return scenario(function=function_with(), events=list(events))
 
@@ -183,10 +190,7 @@ def test_hours_of_evidence_are_sealed_and_replayed(tmp_path: Path) -> None:
     """The budget uses the sealed evidence, and the log is not read again from the begin."""
     budget = {**KINDS["budget"], "windows": [{"factor": 5, "long": "2h", "short": "10m"}]}
     policy = policy_with("fallback", budget=budget)
-    long = Policy.model_validate(
-        {**policy.model_dump(mode="json", exclude_none=True),
-         "steps": [{"weight": 10, "bake": "3h"}, {"weight": 100, "bake": "2m"}]}
-    )  # fmt: skip
+    long = with_first_bake(policy, "3h")
     spans: list[int] = []
 
     def record_span(service: str, operation: str, request: Any, proceed: Any) -> Any:
@@ -507,10 +511,11 @@ def test_a_fault_of_a_judge_stops_no_other_criterion(tmp_path: Path, method: str
     failed_in.mkdir()
     with installed(CRITERIA.group, {"datapoints": "tests.support.own_kind:EnoughDatapoints"}):
         held = rehearse_consistently(held_in, policy_with(enough=own))
-        failed = rehearse_consistently(
-            failed_in, policy_with("budget", enough={**own, "gates": False}), errors
-        )
+        reported = policy_with("budget", enough={**own, "gates": False})
+        sealed_hourly = with_first_bake(reported, "90m")
+        failed = rehearse_consistently(failed_in, sealed_hourly, errors)
     (finding,) = [one for one in held.rollout.findings if one.criterion == "enough"]
     assert (finding.verdict, finding.facts["error"]) == (Verdict.INCONCLUSIVE, "ZeroDivisionError")
     assert (held.rollout.phase, held.rollout.reason) == (Phase.PAUSED, Reason.INCONCLUSIVE)
     assert (failed.rollout.phase, failed.final_weight) == (Phase.ROLLED_BACK, 0)
+    assert [one.kind for one in failed.entries].count("evidence") == 1  # of the others, hourly
