@@ -250,7 +250,7 @@ class Rollout:
         if start is None:
             return None
         baked = start + int(self.policy.steps[self.judged_step].bake.total_seconds())
-        windows = (one.window for one in self.policy.gate(self.judged_step).values())
+        windows = (one.period for one in self.policy.gate(self.judged_step).values())
         return from_unix(max(ceil_to(baked, int(one.total_seconds())) for one in windows))
 
     @property

@@ -336,7 +336,7 @@ class _StepAnalysis:
     def _threshold_power(self, power: Power, judge: CriterionJudge[Any]) -> Power:
         if not isinstance(judge, WindowJudge):
             return power
-        window = self._rates().canary * whole_minutes(judge.criterion.window)
+        window = self._rates().canary * whole_minutes(judge.criterion.period)
         allowed = judge.allowed_failures
         return replace(power, window=window, min_window_requests=1 / allowed if allowed else None)
 

@@ -240,7 +240,7 @@ def _latency_limit(
 
 def _window_minutes(one: Criterion) -> int:
     """Return the minutes of a criterion's window; -1 when it is longer than MAX_MINUTES."""
-    minutes = int(one.window.total_seconds()) // MINUTE_S
+    minutes = int(one.period.total_seconds()) // MINUTE_S
     if isinstance(one, Threshold | Traffic):
         minutes = int(one.over.total_seconds()) // MINUTE_S
     return minutes if minutes <= MAX_MINUTES else -1

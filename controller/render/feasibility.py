@@ -192,7 +192,7 @@ class _CriterionPower:
         power, name = self.power, self.power.criterion
         if power.window is not None and power.min_window_requests is not None:
             requests = count_text(_round(power.window), "request")
-            note = f"{requests} in a window of {format_duration(self._criterion.window)}"
+            note = f"{requests} in a window of {format_duration(self._criterion.period)}"
             if power.window < power.min_window_requests:
                 note += (
                     f"; below {_number_text(power.min_window_requests)}, one failure is a breach"

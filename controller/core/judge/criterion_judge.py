@@ -91,8 +91,8 @@ class CriterionJudge(Generic[C]):
 
     @property
     def period_s(self) -> int:
-        """Length of one window in seconds."""
-        return int(self.criterion.window.total_seconds())
+        """Length of one period that is read, in seconds."""
+        return int(self.criterion.period.total_seconds())
 
     def statistics(self) -> list[tuple[str, str]]:
         """Return metric name and statistic of every series that is read."""

@@ -69,7 +69,7 @@ class FrozenBaseline(Model):
             raise ValueError("`from` must be before `to`")
         return self
 
-    def window(self, now: datetime, settle: timedelta) -> tuple[datetime, datetime]:
+    def span(self, now: datetime, settle: timedelta) -> tuple[datetime, datetime]:
         """Return begin and end of the window, for a rollout that starts at `now`."""
         if self.from_ is not None and self.to is not None:
             return self.from_.astimezone(UTC), self.to.astimezone(UTC)

@@ -381,8 +381,8 @@ class Share(Criterion):
     over: WindowLength = Field(default=timedelta(minutes=1), description="Length of one window.")
 
     @property
-    def window(self) -> timedelta:
-        """Length of one judged window."""
+    def period(self) -> timedelta:
+        """Length of one window."""
         return self.over
 
     def statistic_problem(self, metric: Metric) -> str | None:
@@ -474,8 +474,8 @@ class BurnRate(Criterion):
         return self
 
     @property
-    def window(self) -> timedelta:
-        """Length of one judged window."""
+    def period(self) -> timedelta:
+        """Length of one window."""
         return self.over
 
     @property

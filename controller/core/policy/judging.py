@@ -87,8 +87,8 @@ class Criterion(Model):
         return self.gates is None
 
     @property
-    def window(self) -> timedelta:
-        """Length of one judged window."""
+    def period(self) -> timedelta:
+        """Length of the CloudWatch periods that are read and judged one by one."""
         return MINUTE
 
     @property
@@ -142,8 +142,8 @@ class WindowedRule(Criterion):
     over: WindowLength = Field(default=timedelta(minutes=5), description="Length of one window.")
 
     @property
-    def window(self) -> timedelta:
-        """Length of one judged window."""
+    def period(self) -> timedelta:
+        """Length of one window."""
         return self.over
 
 
@@ -204,8 +204,8 @@ class DualJudgeRule(WindowedRule):
     )
 
     @property
-    def window(self) -> timedelta:
-        """Length of one judged window: a minute, where evidence adds up."""
+    def period(self) -> timedelta:
+        """Length of one window; a minute, where evidence adds up."""
         return MINUTE if self.sequential else self.over
 
     @property

@@ -177,8 +177,8 @@ def _step_criterion_problems(
 
 def _bake_too_short(index: int, step: Step, name: str, criterion: Criterion) -> Iterator[Problem]:
     """Yield a problem when the bake is too short for the windows that the criterion needs."""
-    window_text, count = format_duration(criterion.window), criterion.windows_to_fail
-    min_bake = criterion.window * count
+    window_text, count = format_duration(criterion.period), criterion.windows_to_fail
+    min_bake = criterion.period * count
     what = f"{name} judges windows of {window_text}"
     if count > 1:
         what = f"{name} fails after {count} windows of {window_text} in a row"

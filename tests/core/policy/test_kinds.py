@@ -96,5 +96,5 @@ def test_an_event_has_a_bound_and_a_group() -> None:
 def test_neither_an_alarm_nor_a_share_is_judged_in_windows_of_its_own() -> None:
     kinds = [parse(changed(criteria__c=one)).criteria["c"] for one in (SHARE, ALARM)]
     assert [type(one) for one in kinds] == [Share, Alarm]
-    assert {format_duration(one.window) for one in kinds} == {"1m"}
+    assert {format_duration(one.period) for one in kinds} == {"1m"}
     assert not any(one.sequential for one in kinds)

@@ -83,20 +83,20 @@ def test_a_metric_may_be_compared_with_its_own_past() -> None:
     data = changed(
         criteria__fast__baseline={"frozen": "latency", "over": "24h"}, metrics__direct=REMOVED
     )
-    assert parse(data).criteria["fast"].window == timedelta(minutes=5)
+    assert parse(data).criteria["fast"].period == timedelta(minutes=5)
 
 
 def test_a_frozen_baseline_ends_where_data_are_settled() -> None:
     now, settle = datetime(2026, 11, 24, 12, tzinfo=UTC), timedelta(minutes=3)
     relative = FrozenBaseline.model_validate({"frozen": "direct", "over": "1h"})
-    assert relative.window(now, settle) == (
+    assert relative.span(now, settle) == (
         datetime(2026, 11, 24, 10, 57, tzinfo=UTC),
         datetime(2026, 11, 24, 11, 57, tzinfo=UTC),
     )
     absolute = FrozenBaseline.model_validate(
         {"frozen": "direct", "from": "2026-11-20T01:00:00+01:00", "to": "2026-11-21T00:00:00Z"}
     )
-    assert absolute.window(now, settle) == (
+    assert absolute.span(now, settle) == (
         datetime(2026, 11, 20, tzinfo=UTC),
         datetime(2026, 11, 21, tzinfo=UTC),
     )
