@@ -45,7 +45,7 @@ _METRICS = {
 }
 _CRITERIA = {
     BESIDE: _latency("duration", concurrent="direct_duration"),
-    STORED: _latency("duration", frozen="direct_duration", over="24h"),
+    STORED: _latency("duration", frozen="direct_duration", window="24h"),
     OBJECTIVE: {
         "kind": "success_rate",
         "judge": "sequential",
@@ -59,7 +59,7 @@ _CRITERIA = {
         "judge": "sequential",
         "metric": "client_errors",
         "max": 10,
-        "over": "5m",
+        "window": "5m",
     },
     "p95-latency": _p95("latency"),
     "p95-integration": _p95("integration"),
@@ -67,7 +67,7 @@ _CRITERIA = {
         "kind": "traffic",
         "judge": "threshold",
         "metric": "calls",
-        "over": "5m",
+        "window": "5m",
         "control": "direct_calls",
     },
 }

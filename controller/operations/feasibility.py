@@ -373,7 +373,7 @@ class _StepAnalysis:
             return judge.allowed_increase, _MAX_INCREASE, [*LATENCY_INCREASES]
         mean = judge.mean_count
         if mean is not None:  # convert it to a share of all requests
-            requests = self._rates().canary * whole_minutes(judge.criterion.over)
+            requests = self._rates().canary * whole_minutes(judge.criterion.window)
             return mean / requests if requests else inf, _MAX_ERROR_SHARE, [*ERROR_SHARES]
         return judge.allowed_failures, _MAX_ERROR_SHARE, [*ERROR_SHARES]
 

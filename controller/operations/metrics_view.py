@@ -13,7 +13,6 @@ from controller.core.judge.queries import query
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import (
     ConcurrentBaseline,
-    Criterion,
     FixedBaseline,
     LatencyIncrease,
     Metric,
@@ -119,7 +118,7 @@ def span_of(policy: Policy, minutes: int, now: datetime) -> Span:
     Unsettled minutes come on top: a lower bound is evaluated on settled minutes only.
     """
     windowed = (one for one in policy.criteria.values() if isinstance(one, Threshold | Traffic))
-    lengths = [minutes, *(int(one.over.total_seconds()) // MINUTE_S for one in windowed)]
+    lengths = [minutes, *(int(one.window.total_seconds()) // MINUTE_S for one in windowed)]
     longest = max(number for number in lengths if number <= MAX_MINUTES) + unsettled_minutes(policy)
     end = floor_to(now, MINUTE_S)
     return Span(end - longest * MINUTE_S, end)
@@ -181,7 +180,7 @@ def metric_expectations(
                 yield _threshold(criterion, one, policy)
             case Traffic(metric=metric) if metric == name:
                 window_minutes = _window_minutes(one)
-                text = f"≥ {number_text(one.min)} in {format_duration(one.over)}"
+                text = f"≥ {number_text(one.min)} in {format_duration(one.window)}"
                 yield ExpectedRange(criterion, text, low=one.min, window_minutes=window_minutes)
             case LatencyIncrease(metric=metric) if metric == name:
                 yield from _latency_limit(criterion, one, baselines.get(criterion), policy)
@@ -213,7 +212,7 @@ def _threshold(criterion: str, one: Threshold, policy: Policy) -> ExpectedRange:
     sign = "≥" if one.max is None else "≤"
     text = f"{sign} {number_text(one.bound)} {metric.unit}".rstrip()
     if additive:
-        text += f" in {format_duration(one.over)}"
+        text += f" in {format_duration(one.window)}"
     return _bound_range(criterion, text, one, _window_minutes(one) if additive else 0)
 
 
@@ -238,11 +237,9 @@ def _latency_limit(
     yield ExpectedRange(criterion, text, high=high)
 
 
-def _window_minutes(one: Criterion) -> int:
+def _window_minutes(one: Threshold | Traffic) -> int:
     """Return the minutes of a criterion's window; -1 when it is longer than MAX_MINUTES."""
-    minutes = int(one.period.total_seconds()) // MINUTE_S
-    if isinstance(one, Threshold | Traffic):
-        minutes = int(one.over.total_seconds()) // MINUTE_S
+    minutes = int(one.window.total_seconds()) // MINUTE_S
     return minutes if minutes <= MAX_MINUTES else -1
 
 

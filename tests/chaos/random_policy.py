@@ -22,7 +22,7 @@ _SUCCESS_RATE: Final[dict[str, Any]] = {
     "total": "requests",
     "failures": ["client_errors", "server_errors"],
     "min": "99%",
-    "over": "1m",
+    "window": "1m",
     "min_samples": 50,
 }
 _LATENCY: Final[dict[str, Any]] = {
@@ -31,7 +31,7 @@ _LATENCY: Final[dict[str, Any]] = {
     "metric": "latency",
     "max_increase": "25%",
     "baseline": {"fixed": 164.0},
-    "over": "1m",
+    "window": "1m",
     "min_samples": 50,
 }
 _TRAFFIC: Final[dict[str, Any]] = {
@@ -80,7 +80,7 @@ def _with_sequential_judge(policy: dict[str, Any]) -> dict[str, Any]:
     criteria = {
         name: one
         if one["kind"] == "traffic"
-        else {key: one[key] for key in one if key not in ("over", "failure_limit")}
+        else {key: one[key] for key in one if key not in ("window", "failure_limit")}
         | {"judge": "sequential"}
         for name, one in policy["criteria"].items()
     }

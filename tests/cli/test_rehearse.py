@@ -14,7 +14,9 @@ from tests.support.stage import SHORT_POLICY
 
 # The events of the shipped scenarios are in the second step, so this policy bakes there for long.
 LADDER: dict[str, Any] = {
-    "criteria": {"works": {**SHORT_POLICY["criteria"]["works"], "over": "5m", "failure_limit": 2}},
+    "criteria": {
+        "works": {**SHORT_POLICY["criteria"]["works"], "window": "5m", "failure_limit": 2}
+    },
     "steps": [
         {"weight": 10, "bake": "20m"},
         {"weight": 50, "bake": "1h"},
@@ -30,7 +32,7 @@ HOPELESS: dict[str, Any] = {
             "judge": "threshold",
             "metric": "direct",
             "max": 1,
-            "over": "1m",
+            "window": "1m",
             "failure_limit": 1,
         }
     },

@@ -62,7 +62,7 @@ def test_start_with_an_empty_baseline_ends_with_2_and_suggests_a_fixed_one(
     desk_in: MakeDesk,
 ) -> None:
     desk = desk_in(traffic={"requests_per_minute": 0})
-    fast = {**POLICY["criteria"]["fast"], "metric": "direct", "over": "1m"}
+    fast = {**POLICY["criteria"]["fast"], "metric": "direct", "window": "1m"}
     policy = desk.another_policy(
         "frozen", metrics={"direct": POLICY["metrics"]["direct"]}, criteria={"fast": fast}
     )

@@ -26,7 +26,7 @@ BESIDE: dict[str, Any] = {
         "works": SHORT_POLICY["criteria"]["works"],
         "arrives": {
             "kind": "traffic", "judge": "threshold", "metric": "requests",
-            "control": "direct_requests", "over": "1m",
+            "control": "direct_requests", "window": "1m",
         },
     },
     "steps": [{"weight": 10, "bake": "1h"}, {"weight": 100, "bake": "1h"}],

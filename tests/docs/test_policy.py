@@ -47,7 +47,7 @@ WHOLE = [body for body in YAML if body.startswith("version:")]
 FRAGMENTS = [body for body in YAML if not body.startswith(("version:", "#"))]
 
 # Fields of all or most criteria, which are explained once.
-EVERYWHERE = {"kind", "gates", "judge", "over"}
+EVERYWHERE = {"kind", "gates", "judge", "window"}
 MODELS: dict[str, type[Model]] = {
     "policy": Policy,
     "target": LambdaEnv,

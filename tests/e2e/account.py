@@ -29,7 +29,7 @@ def _with_threshold_judge() -> Path:
     for old, new in {
         "judge: sequential": "judge: threshold",
         ", control: {total: direct_calls, failures: [direct_failures]}": "",
-        "max: 10, over: 5m}": "max: 10, over: 5m, failure_limit: 1}",
+        "max: 10, window: 5m}": "max: 10, window: 5m, failure_limit: 1}",
     }.items():
         assert old in text
         text = text.replace(old, new)

@@ -45,7 +45,7 @@ metrics:
   errors: {namespace: AWS/ApiGateway, name: 5XXError, statistic: Sum, dimensions: *api}
 criteria:
   SC-004:
-    {kind: success_rate, judge: threshold, total: requests, failures: [errors], min: 99%, over: 1m,
+    {kind: success_rate, judge: threshold, total: requests, failures: [errors], min: 99%, window: 1m,
      failure_limit: 1, min_samples: 50}
 steps: [{weight: 10, bake: 2m}, {weight: 50, bake: 2m}, {weight: 100, bake: 2m}]
 warmup: 0s

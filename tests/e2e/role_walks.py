@@ -24,7 +24,7 @@ steps:
 """
 # Changes of the shipped policy: no baseline of a day, and log events of the drain.
 FIXED: Final = {
-    "{frozen: direct_duration, over: 24h}": "{fixed: 240}",
+    "{frozen: direct_duration, window: 24h}": "{fixed: 240}",
     "steps:\n": _VERIFIED,
 }
 _SMALLER: Final = {f"  boolean: {BOOLEAN}": ""}
@@ -90,7 +90,7 @@ def _start(desk: Desk) -> Taken:
     hour = [desk.now - hours * HOUR for hours in (3, 2)]
     desk.account.call_directly(*hour)
     window = "from: {:%Y-%m-%dT%H:%M:00Z}, to: {:%Y-%m-%dT%H:%M:00Z}".format(*hour)
-    policy = desk.another_policy(**{"over: 24h": window}, **_SMALLER)
+    policy = desk.another_policy(**{"window: 24h": window}, **_SMALLER)
     answer = desk.run("start", policy)
     went = answer.status == 0 and "AccessDenied" not in answer.out
     yield answer, went and desk.account.pair()[0] == "10"

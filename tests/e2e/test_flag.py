@@ -32,7 +32,7 @@ criteria:
   SC-004:
     {{kind: success_rate, judge: threshold, total: calls, failures: [failures], min: 99.9%, failure_limit: 1,
      min_samples: 10}}
-  traffic: {{kind: traffic, judge: threshold, metric: calls, over: 5m, control: direct_calls}}
+  traffic: {{kind: traffic, judge: threshold, metric: calls, window: 5m, control: direct_calls}}
 steps:
   - {{weight: 50, bake: 5m}}
   - {{weight: 100, bake: 5m, criteria: [SC-004, traffic]}}

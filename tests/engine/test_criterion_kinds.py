@@ -33,7 +33,7 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     "share": {"kind": "share", "metric": "requests", "control": "direct_requests"},
     "budget": {
         "kind": "burn_rate", "total": "requests", "failures": ["server_errors"], "slo": "99%",
-        "over": "1m", "min_samples": 50, "windows": [{"factor": 5, "long": "10m", "short": "1m"}],
+        "window": "1m", "min_samples": 50, "windows": [{"factor": 5, "long": "10m", "short": "1m"}],
     },
     "red": {"kind": "alarm", "alarm": "auth-failures"},
     "fallback": {"kind": "log_events", "absent": "fallback", "control": CHECK},

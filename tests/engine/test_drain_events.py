@@ -30,7 +30,7 @@ BY_LOG = short_policy(
     criteria={
         "few": {
             "kind": "threshold", "judge": "threshold", "metric": "server_errors", "max": 5,
-            "over": "1m", "failure_limit": 1, "min_samples": 50,
+            "window": "1m", "failure_limit": 1, "min_samples": 50,
         },
     },
     verify_rollback={"absent": GATEWAY, "present": DIRECT},

@@ -286,8 +286,8 @@ def test_a_sick_rollout_is_rolled_back_as_fast(tmp_path: Path, company: bool) ->
     sick = {"kind": "errors", "server_errors": "20%", "at": {"after": "12m"}}
     with open_stage(tmp_path, scenario(function=function_with(), events=[sick])) as stage:
         target = {**POLICY["target"], "function": "payments"}
-        patient = {**SHORT_POLICY["criteria"]["works"], "over": "1m", "failure_limit": 20}
-        quick = {**SHORT_POLICY["criteria"]["works"], "over": "5m"}
+        patient = {**SHORT_POLICY["criteria"]["works"], "window": "1m", "failure_limit": 20}
+        quick = {**SHORT_POLICY["criteria"]["works"], "window": "5m"}
         hour = [{"weight": 10, "bake": "1h"}]
         stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
         stage.world.clock.advance(2 * MINUTE)

@@ -25,7 +25,7 @@ metrics:
   p99: {namespace: AWS/ApiGateway, name: Latency, statistic: p99, dimensions: {ApiName: shop}}
   p50: {namespace: AWS/ApiGateway, name: Latency, statistic: p50, dimensions: {ApiName: shop}}
 criteria:
-  spread: {kind: latency_spread, judge: threshold, metric: p99, usual: p50, max: 3, over: 1m}
+  spread: {kind: latency_spread, judge: threshold, metric: p99, usual: p50, max: 3, window: 1m}
 steps:
   - {weight: 10, bake: 10m}
   - {weight: 50, bake: 10m}

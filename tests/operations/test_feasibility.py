@@ -47,11 +47,11 @@ CRITERIA: dict[str, dict[str, Any]] = {
     },
     "as-before": {
         "kind": "latency_increase", "metric": "duration", "max_increase": "5%",
-        "baseline": {"frozen": "direct", "over": "24h"},
+        "baseline": {"frozen": "direct", "window": "24h"},
     },
     "in-time": {"kind": "threshold", "metric": "duration", "max": 500, "min_samples": 200},
     "share": {"kind": "threshold", "metric": "rejected", "per": "calls", "max": "1%"},
-    "limit": {"kind": "threshold", "metric": "rejected", "max": 10, "over": "5m"},
+    "limit": {"kind": "threshold", "metric": "rejected", "max": 10, "window": "5m"},
 }  # fmt: skip
 # The last step has no control to be compared with.
 GATES = [[*CRITERIA], [name for name in CRITERIA if name != "fast"]]

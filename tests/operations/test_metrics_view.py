@@ -93,7 +93,7 @@ def test_the_minutes_that_are_shown_are_closed() -> None:
 # --- one metric ---------------------------------------------------------------------------------
 
 SLOW = policy(slow={**THRESHOLD, "metric": "latency", "max": 500})
-REJECTED = policy(rejected={**THRESHOLD, "metric": "errors", "max": 10, "over": "5m"})
+REJECTED = policy(rejected={**THRESHOLD, "metric": "errors", "max": 10, "window": "5m"})
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_bound_on_a_count_is_held_against_its_own_minutes_whatever_is_shown() 
 
 def test_too_few_requests_are_not_found_in_minutes_that_may_still_grow() -> None:
     arrives = {"kind": "traffic", "judge": "threshold", "metric": "requests", "min": 3}
-    of = policy(arrives={**arrives, "over": "1m"})
+    of = policy(arrives={**arrives, "window": "1m"})
     for points, standing in (
         ([9, 3, 0, 0, None], GaugeStatus.AS_EXPECTED),
         ([9, 2, 9, 9, 9], GaugeStatus.NOT_AS_EXPECTED),
@@ -153,7 +153,7 @@ def test_too_few_requests_are_not_found_in_minutes_that_may_still_grow() -> None
 
 def test_missing_data_under_missing_zero_is_0_next_to_other_data() -> None:
     zero = {**METRICS, "errors": {**METRICS["errors"], "missing": "zero"}}
-    said = {**THRESHOLD, "metric": "errors", "max": 10, "over": "5m"}
+    said = {**THRESHOLD, "metric": "errors", "max": 10, "window": "5m"}
     works = {"kind": "success_rate", "judge": "threshold", "total": "requests"}
     of = Policy.model_validate(
         {
@@ -261,7 +261,7 @@ def test_an_increase_over_nothing_is_none() -> None:
 def test_a_baseline_that_is_known_gives_a_bound_in_the_unit_of_the_metric() -> None:
     fixed = rows(increase({"fixed": 200.0}), {"latency": [211] * 3}, 3)["latency p95"]
     assert (fixed.expected[0].text, fixed.status) == ("≤ 210 ms", GaugeStatus.NOT_AS_EXPECTED)
-    frozen = increase({"frozen": "direct", "over": "24h"})
+    frozen = increase({"frozen": "direct", "window": "24h"})
     assert (
         rows(frozen, {"latency": [211] * 3}, 3)["latency p95"].status
         is GaugeStatus.NOTHING_EXPECTED

@@ -126,7 +126,7 @@ def test_a_date_stays_what_was_written() -> None:
         ),
         pytest.param(
             "{fixed: 300}",
-            "{frozn: latency, over: 24h}",
+            "{frozn: latency, window: 24h}",
             [
                 "11:16: criteria.SC-003.baseline.frozen: is required",
                 "11:17: criteria.SC-003.baseline.frozn: unknown key; did you mean 'frozen'?",
@@ -267,8 +267,8 @@ settle: 1m
         "did you mean 'requests'?",
         "p.yaml:15:77: criteria.SC-004.failures[0]: needs a count (Sum), but errors has statistic "
         "Average",
-        "p.yaml:16:72: criteria.traffic.max: unknown key; known: kind, gates, judge, over, metric, "
-        "min, control",
+        "p.yaml:16:72: criteria.traffic.max: unknown key; known: kind, gates, judge, window, "
+        "metric, min, control",
         "p.yaml:17:16: criteria.fast.kind: no kind of criterion is called 'latency'; "
         "did you mean 'latency_increase'?",
         "p.yaml:19:39: steps[0].criteria[0]: no criterion is called 'SC-04'; "

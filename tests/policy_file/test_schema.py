@@ -77,8 +77,8 @@ def test_a_mapping_has_no_other_keys(name: str, schema: dict[str, Any]) -> None:
     [
         ("Policy.settle", "3m"),
         ("Policy.warmup", "2m"),
-        ("Threshold.over", "5m"),
-        ("Traffic.over", "1m"),
+        ("Threshold.window", "5m"),
+        ("Traffic.window", "1m"),
         ("SuccessRate.min_samples", 300),
         ("Policy.on_inconclusive", "pause"),
         ("Share.confidence", "99%"),

@@ -23,7 +23,7 @@ POLICY = parse(
             },
             "fast": {
                 "kind": "latency_increase", "judge": "sequential", "metric": "latency",
-                "max_increase": "5%", "baseline": {"frozen": "direct", "over": "24h"},
+                "max_increase": "5%", "baseline": {"frozen": "direct", "window": "24h"},
             },
             "count": {
                 "kind": "threshold", "judge": "sequential", "metric": "errors", "max": 10,

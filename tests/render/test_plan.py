@@ -193,7 +193,7 @@ def test_a_verified_rollback_names_its_patterns_and_log_group() -> None:
             id="an event that may come now and then",
         ),
         pytest.param(
-            {"kind": "log_events", "present": "gateway", "control": "check", "over": "1h"},
+            {"kind": "log_events", "present": "gateway", "control": "check", "window": "1h"},
             "gateway is logged at least 1 time in the step, in /aws/lambda/handler; check in the "
             "newest 1h shows that logs arrive",
             id="an event that must be present",

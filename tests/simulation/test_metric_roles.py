@@ -139,14 +139,14 @@ def test_what_no_flag_publishes_has_no_inferred_role(measured: dict[str, Any]) -
 
 @pytest.mark.parametrize("kind", ["frozen", "concurrent"])
 def test_what_is_only_compared_with_is_the_stable_path(kind: str) -> None:
-    baseline = {kind: "direct", **({"over": "24h"} if kind == "frozen" else {})}
+    baseline = {kind: "direct", **({"window": "24h"} if kind == "frozen" else {})}
     direct = metric("Shop", "DirectLatency")
     compared = policy(baseline, latency=GATEWAY, direct=direct)
     assert role(compared, "direct") == (Path.STABLE, Measure.LATENCY)
 
 
 def test_a_metric_compared_with_its_own_past_is_still_the_canary() -> None:
-    compared = policy({"frozen": "latency", "over": "24h"}, latency=GATEWAY)
+    compared = policy({"frozen": "latency", "window": "24h"}, latency=GATEWAY)
     assert role(compared, "latency") == (Path.CANARY, Measure.LATENCY)
 
 

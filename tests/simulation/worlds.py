@@ -60,7 +60,7 @@ POLICY: dict[str, Any] = {
             "judge": "threshold",
             "metric": "latency",
             "max_increase": "5%",
-            "baseline": {"frozen": "direct", "over": "24h"},
+            "baseline": {"frozen": "direct", "window": "24h"},
         },
         "bounded": {
             "kind": "threshold",

@@ -30,7 +30,7 @@ PLAIN: Final[dict[str, Any]] = {
             "judge": "threshold",
             "metric": "latency",
             "max_increase": "5%",
-            "baseline": {"frozen": "direct", "over": "24h"},
+            "baseline": {"frozen": "direct", "window": "24h"},
         },
     },
     "steps": [{"weight": 10, "bake": "1h"}, {"weight": 100, "bake": "24h"}],

@@ -94,7 +94,7 @@ LADDER: Mapping[str, Any] = {
             "total": "requests",
             "failures": ["errors"],
             "min": "99%",
-            "over": "1m",
+            "window": "1m",
             "failure_limit": 2,
             "min_samples": 50,
         },

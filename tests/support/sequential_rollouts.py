@@ -35,7 +35,7 @@ CRITERIA: Mapping[str, Mapping[str, Any]] = {
         "control": {"total": "stable", "failures": ["stable_errors"]},
     },
     "beside": {**_SLOWER, "baseline": {"concurrent": "direct"}},
-    "stored": {**_SLOWER, "baseline": {"frozen": "direct", "over": "24h"}},
+    "stored": {**_SLOWER, "baseline": {"frozen": "direct", "window": "24h"}},
     "limit": {"kind": "threshold", "metric": "latency", "max": 500},
     "share": {"kind": "threshold", "metric": "rejects", "per": "requests", "max": "1%"},
     "count": {"kind": "threshold", "metric": "rejects", "max": 10},

@@ -42,7 +42,7 @@ SHORT_POLICY: Mapping[str, Any] = {
         "works": {
             **POLICY["criteria"]["works"],
             "min": "99%",
-            "over": "1m",
+            "window": "1m",
             "failure_limit": 1,
             "min_samples": 50,
         },

@@ -51,7 +51,7 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
         """The windows that fail, and one more, because the first may have begun before."""
         if self.criterion.sequential:
             return timedelta()
-        return (self.criterion.failure_limit + 1) * self.criterion.over
+        return (self.criterion.failure_limit + 1) * self.criterion.window
 
     def count_facts(self, tally: Tally) -> dict[str, Fact]:
         """Return the counts behind the value, for a kind that has more than samples."""
@@ -107,7 +107,7 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
         limit = self.criterion.failure_limit
         failure_text = "one breach fails" if limit == 1 else f"{limit} breaches in a row fail"
         return (
-            f"windows of {format_duration(self.criterion.over)}, {failure_text}, a pass needs "
+            f"windows of {format_duration(self.criterion.window)}, {failure_text}, a pass needs "
             f"{number_text(self.criterion.min_samples)} samples"
         )
 

@@ -47,11 +47,11 @@ class FrozenBaseline(Model):
     """Another metric, read once before the start and stored."""
 
     model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["over"]}, {"required": ["from", "to"]}]}
+        json_schema_extra={"oneOf": [{"required": ["window"]}, {"required": ["from", "to"]}]}
     )
 
     frozen: Name = Field(description="Metric of the stable path.")
-    over: Annotated[timedelta, DurationRange("5m", "14d")] | None = Field(
+    window: Annotated[timedelta, DurationRange("5m", "14d")] | None = Field(
         default=None, description="Length of the window that ends at the start."
     )
     from_: Moment | None = Field(
@@ -61,8 +61,8 @@ class FrozenBaseline(Model):
 
     @model_validator(mode="after")
     def _one_window(self) -> Self:
-        if (self.over is None) == (self.from_ is None and self.to is None):
-            raise ValueError("needs either `over`, or `from` and `to`")
+        if (self.window is None) == (self.from_ is None and self.to is None):
+            raise ValueError("needs either `window`, or `from` and `to`")
         if (self.from_ is None) != (self.to is None):
             raise ValueError("needs both `from` and `to`")
         if self.from_ is not None and self.to is not None and self.from_ >= self.to:
@@ -73,7 +73,7 @@ class FrozenBaseline(Model):
         """Return begin and end of the window, for a rollout that starts at `now`."""
         if self.from_ is not None and self.to is not None:
             return self.from_.astimezone(UTC), self.to.astimezone(UTC)
-        return now - settle - (self.over or timedelta()), now - settle
+        return now - settle - (self.window or timedelta()), now - settle
 
 
 class ConcurrentBaseline(Model):

@@ -274,9 +274,9 @@ class Threshold(DualJudgeRule):
             raise ValueError("the sequential judge needs a `max`")
         if self.sequential and self.per is not None and not 0 < self.bound <= 0.5:
             raise ValueError("the sequential judge needs a `max` above 0% and up to 50%")
-        if self.sequential and self.over > _MAX_MEAN_WINDOW:
+        if self.sequential and self.window > _MAX_MEAN_WINDOW:
             raise ValueError(
-                "the sequential judge reads minutes: `over` is for a count, and at most 1h"
+                "the sequential judge reads minutes: `window` is for a count, and at most 1h"
             )
         return require_sequential(self, "exceedance")
 
@@ -345,7 +345,7 @@ class Traffic(WindowedRule):
         description="Metric that counts requests of the stable path alone; with it, silence of "
         "the canary fails when it is unlikely (< 0.1 %).",
     )
-    over: WindowLength = Field(default=timedelta(minutes=1), description="Length of one window.")
+    window: WindowLength = Field(default=timedelta(minutes=1), description="Length of one window.")
 
     def statistic_problem(self, metric: Metric) -> str | None:
         """Return that a count is needed."""
@@ -378,12 +378,12 @@ class Share(Criterion):
         default=SHARE_SAMPLES,
         description="Requests on both paths in the step without which nothing passes.",
     )
-    over: WindowLength = Field(default=timedelta(minutes=1), description="Length of one window.")
+    window: WindowLength = Field(default=timedelta(minutes=1), description="Length of one window.")
 
     @property
     def period(self) -> timedelta:
         """Length of one window."""
-        return self.over
+        return self.window
 
     def statistic_problem(self, metric: Metric) -> str | None:
         """Return that a count is needed."""
@@ -452,7 +452,7 @@ class BurnRate(Criterion):
         default=RATE_SAMPLES,
         description="Requests without which nothing passes, and no long window fails.",
     )
-    over: WindowLength = Field(
+    window: WindowLength = Field(
         default=timedelta(minutes=5),
         description="Length of one counted window; every length of `windows` is a multiple.",
     )
@@ -467,16 +467,15 @@ class BurnRate(Criterion):
         if len({pair.long for pair in self.windows}) < len(self.windows):
             raise ValueError("each pair of `windows` needs a `long` of its own")
         lengths = chain.from_iterable((pair.long, pair.short) for pair in self.windows)
-        if any(length % self.over for length in lengths):
-            raise ValueError(
-                f"every window must be a multiple of `over` ({format_duration(self.over)})"
-            )
+        if any(length % self.window for length in lengths):
+            window = format_duration(self.window)
+            raise ValueError(f"every length in `windows` must be a multiple of `window` ({window})")
         return self
 
     @property
     def period(self) -> timedelta:
         """Length of one window."""
-        return self.over
+        return self.window
 
     @property
     def longest_window(self) -> timedelta:
@@ -565,7 +564,7 @@ class LogEvents(Criterion):
         description="Filter pattern of an event that is logged whatever happens, like one of every "
         "request: the positive control, without which silence proves nothing."
     )
-    over: WindowLength = Field(
+    window: WindowLength = Field(
         default=timedelta(minutes=15),
         description="The newest stretch in which `control` has to be logged.",
     )

@@ -139,12 +139,12 @@ class WindowedRule(Criterion):
     judge: Literal["threshold"] = Field(
         description="How evidence becomes a verdict: threshold compares each closed window."
     )
-    over: WindowLength = Field(default=timedelta(minutes=5), description="Length of one window.")
+    window: WindowLength = Field(default=timedelta(minutes=5), description="Length of one window.")
 
     @property
     def period(self) -> timedelta:
         """Length of one window."""
-        return self.over
+        return self.window
 
 
 class MeasuredCriterion(WindowedRule):
@@ -206,7 +206,7 @@ class DualJudgeRule(WindowedRule):
     @property
     def period(self) -> timedelta:
         """Length of one window; a minute, where evidence adds up."""
-        return MINUTE if self.sequential else self.over
+        return MINUTE if self.sequential else self.window
 
     @property
     def sequential(self) -> bool:
@@ -235,14 +235,14 @@ class MinutelyRule(DualJudgeRule):
     @model_validator(mode="before")
     @classmethod
     def _default_window(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("judge") == "sequential" and "over" not in data:
-            return {**data, "over": "1m"}
+        if isinstance(data, dict) and data.get("judge") == "sequential" and "window" not in data:
+            return {**data, "window": "1m"}
         return data
 
     @model_validator(mode="after")
     def _check_window(self) -> Self:
-        if self.sequential and self.over != MINUTE:
-            raise ValueError("the sequential judge adds up minutes: leave `over` out")
+        if self.sequential and self.window != MINUTE:
+            raise ValueError("the sequential judge adds up minutes: leave `window` out")
         return self
 
 

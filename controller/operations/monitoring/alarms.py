@@ -86,7 +86,7 @@ def limit_of(criterion: LatencyIncrease, baseline: float) -> float:
 
 def period_of(criterion: Bounded) -> int:
     """Return the length of one window of the alarm of `criterion`, in seconds."""
-    return max(_MIN_PERIOD_S, int(criterion.over.total_seconds()))
+    return max(_MIN_PERIOD_S, int(criterion.window.total_seconds()))
 
 
 # --- Alarms by kind of criterion ------------------------------------------------------------------

@@ -96,7 +96,7 @@ def baseline_requests(policy: Policy, now: datetime, step: int = 0) -> Iterator[
                 period_s = ceil_to(period_s, coarser)
         begin = floor_to(start, period_s)
         last = max(floor_to(end, period_s), begin + period_s)
-        if baseline.over is not None and last > end.timestamp():
+        if baseline.window is not None and last > end.timestamp():
             begin, last = begin - period_s, last - period_s  # the newest period is not over yet
         metric = policy.metrics[name_of_metric]
         percentiles = percentiles_of(metric).items() if criterion.sequential else ()
@@ -123,7 +123,7 @@ def _stable_metric(criterion: LatencyIncrease) -> tuple[str, FrozenBaseline] | N
         case FrozenBaseline() as baseline:
             return baseline.frozen, baseline
         case ConcurrentBaseline(concurrent=name) if criterion.sequential:
-            return name, FrozenBaseline(frozen=name, over=_CONCURRENT_LOOKBACK)
+            return name, FrozenBaseline(frozen=name, window=_CONCURRENT_LOOKBACK)
         case _:
             return None
 
@@ -131,13 +131,13 @@ def _stable_metric(criterion: LatencyIncrease) -> tuple[str, FrozenBaseline] | N
 def unusable_when_adopting(policy: Policy) -> dict[str, str]:
     """Return, by criterion, why its baseline cannot be used when the canary has traffic already."""
     return {
-        name: f"{name}: a baseline `over` {format_duration(one.baseline.over)} before the start "
-        "would be measured while the canary has traffic; name a window before that with `from` "
-        f"and `to`, {_ALTERNATIVE}"
+        name: f"{name}: a baseline window of {format_duration(one.baseline.window)} before the "
+        "start would be measured while the canary has traffic; name a window before that with "
+        f"`from` and `to`, {_ALTERNATIVE}"
         for name, one in policy.criteria.items()
         if isinstance(one, LatencyIncrease)
         and isinstance(one.baseline, FrozenBaseline)
-        and one.baseline.over is not None
+        and one.baseline.window is not None
     }
 
 

@@ -27,9 +27,9 @@ from tests.support.judging import (
 PARTIAL = QueryStatus.PARTIAL
 LATENCY = {
     "kind": "latency_increase", "judge": "threshold", "metric": "latency", "max_increase": "5%",
-    "over": "5m", "min_samples": 200,
+    "window": "5m", "min_samples": 200,
 }  # fmt: skip
-FROZEN: Mapping[str, Any] = {"frozen": "direct", "over": "24h"}
+FROZEN: Mapping[str, Any] = {"frozen": "direct", "window": "24h"}
 FIXED: Mapping[str, Any] = {"fixed": 400.0}
 CONTROL: Mapping[str, Any] = {"concurrent": "direct"}
 STORED = BaselineMeasurement(400.0, 5_000, START - 86_400, START)

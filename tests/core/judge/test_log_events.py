@@ -90,9 +90,9 @@ def logged(
         "not present yet": (logged(PRESENT, [], [3]), UNDECIDED),
         "no logs, and no event": (logged(PRESENT, [], []), NO_DATA),
         "not often enough": (logged({**PRESENT, "min": 3}, [1, 1], [3]), UNDECIDED),
-        "a control of now": (logged({**ABSENT, "over": "5m"}, [], [3], closed=5), PASS),
+        "a control of now": (logged({**ABSENT, "window": "5m"}, [], [3], closed=5), PASS),
         "a control of long ago shows nothing of now": (
-            logged({**ABSENT, "over": "5m"}, [], [3], closed=6), NO_DATA,
+            logged({**ABSENT, "window": "5m"}, [], [3], closed=6), NO_DATA,
         ),
         "no minute has settled": (partial(judged, ABSENT, {}, closed=0), UNDECIDED),
         "in the first minute": (partial(judged, ABSENT, {}, closed=-2), UNDECIDED),

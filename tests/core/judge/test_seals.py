@@ -48,7 +48,7 @@ from tests.support.three_steps import AT_100, TOO_FEW_REQUESTS, UNREADABLE, at_w
 MINUTES = 40
 
 
-def policy_of_each_kind(over: str, failure_limit: int, errors: str) -> Policy:
+def policy_of_each_kind(window: str, failure_limit: int, errors: str) -> Policy:
     """Return a policy with a criterion of each windowed kind; errors: metric of the failures."""
     many = {"failure_limit": failure_limit}
     criteria = {
@@ -67,7 +67,7 @@ def policy_of_each_kind(over: str, failure_limit: int, errors: str) -> Policy:
     return a_policy(
         metrics=METRICS,
         criteria={
-            name: {**one, "judge": "threshold", "over": over} for name, one in criteria.items()
+            name: {**one, "judge": "threshold", "window": window} for name, one in criteria.items()
         },
         warmup="0s",
     )

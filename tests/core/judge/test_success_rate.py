@@ -27,7 +27,7 @@ from tests.support.judging import (
 PARTIAL, ERROR, FORBIDDEN = QueryStatus.PARTIAL, QueryStatus.ERROR, QueryStatus.FORBIDDEN
 RATE = {
     "kind": "success_rate", "judge": "threshold", "total": "requests",
-    "failures": ["errors", "timeouts"], "min": "99.9%", "over": "5m", "failure_limit": 3,
+    "failures": ["errors", "timeouts"], "min": "99.9%", "window": "5m", "failure_limit": 3,
     "min_samples": 300,
 }  # fmt: skip
 

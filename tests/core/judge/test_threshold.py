@@ -26,19 +26,19 @@ from tests.support.judging import (
 COMPLETE, PARTIAL, ERROR = QueryStatus.COMPLETE, QueryStatus.PARTIAL, QueryStatus.ERROR
 WINDOWED = {"kind": "threshold", "judge": "threshold"}
 P95: dict[str, Any] = {
-    **WINDOWED, "metric": "latency", "max": 500, "over": "1m", "failure_limit": 2,
+    **WINDOWED, "metric": "latency", "max": 500, "window": "1m", "failure_limit": 2,
     "min_samples": 200,
 }  # fmt: skip
 COUNT: dict[str, Any] = {
     **WINDOWED,
     "metric": "errors",
     "max": 10,
-    "over": "5m",
+    "window": "5m",
     "failure_limit": 1,
 }
-EACH_MINUTE: dict[str, Any] = {"over": "1m", "failure_limit": 3}
+EACH_MINUTE: dict[str, Any] = {"window": "1m", "failure_limit": 3}
 SHARE: dict[str, Any] = {
-    **WINDOWED, "metric": "errors", "per": "requests", "max": "0.1%", "over": "1m",
+    **WINDOWED, "metric": "errors", "per": "requests", "max": "0.1%", "window": "1m",
     "failure_limit": 2,
 }  # fmt: skip
 
@@ -63,7 +63,7 @@ def count(
     samples = [None if one is None else 1 for one in values]
     series = datapoints(
         {metric: values, f"{metric}:SampleCount": samples},
-        every=5 if criterion["over"] == "5m" else 1, answers={metric: answer},
+        every=5 if criterion["window"] == "5m" else 1, answers={metric: answer},
     )  # fmt: skip
     return partial(judged, criterion, series, closed=closed, live=live)
 

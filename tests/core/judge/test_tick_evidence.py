@@ -48,7 +48,7 @@ def test_judging_begins_with_the_first_whole_minute_after_the_warm_up() -> None:
 
 
 @cases(
-    "over, settled_at, end",
+    "window, settled_at, end",
     {
         "every minute is a window": ("1m", 0, 12),
         "five minutes from 12:05 to 12:15": ("5m", 0, 15),
@@ -57,14 +57,14 @@ def test_judging_begins_with_the_first_whole_minute_after_the_warm_up() -> None:
         "ten minutes from 12:10 to 12:20": ("10m", 0, 20),
     },
 )
-def test_a_bake_holds_its_length_in_whole_windows(over: str, settled_at: int, end: int) -> None:
-    criteria = {"works": {**WORKS, "over": over, "failure_limit": 1}}
+def test_a_bake_holds_its_length_in_whole_windows(window: str, settled_at: int, end: int) -> None:
+    criteria = {"works": {**WORKS, "window": window, "failure_limit": 1}}
     rollout = replace(AT_10, policy=a_policy(criteria=criteria), settled=NOON + settled_at * MINUTE)
     assert rollout.bake_end == NOON + end * MINUTE
 
 
 def test_a_bake_is_over_when_the_last_window_of_every_criterion_is() -> None:
-    criteria = {"quick": WORKS, "slow": {**WORKS, "over": "5m"}}
+    criteria = {"quick": WORKS, "slow": {**WORKS, "window": "5m"}}
     rollout = replace(AT_10, policy=a_policy(criteria=criteria))
     alone = [{"weight": 10, "bake": "10m", "criteria": ["quick"]}, {"weight": 100, "bake": "10m"}]
     quick = replace(AT_10, policy=a_policy(criteria=criteria, steps=alone))

@@ -21,7 +21,7 @@ from tests.support.judging import (
 )
 
 TRAFFIC: dict[str, Any] = {
-    "kind": "traffic", "judge": "threshold", "metric": "requests", "min": 1, "over": "1m",
+    "kind": "traffic", "judge": "threshold", "metric": "requests", "min": 1, "window": "1m",
 }  # fmt: skip
 
 

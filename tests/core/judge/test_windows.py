@@ -23,10 +23,10 @@ from tests.support.rollouts import MINUTE, NOON, a_reading
 
 RATE: dict[str, Any] = {
     "kind": "success_rate", "judge": "threshold", "total": "requests", "failures": ["errors"],
-    "min": "99.9%", "over": "5m", "min_samples": 300,
+    "min": "99.9%", "window": "5m", "min_samples": 300,
 }  # fmt: skip
 COUNT: dict[str, Any] = {
-    "kind": "threshold", "judge": "threshold", "metric": "errors", "max": 10, "over": "5m",
+    "kind": "threshold", "judge": "threshold", "metric": "errors", "max": 10, "window": "5m",
     "failure_limit": 1,
 }  # fmt: skip
 

@@ -75,10 +75,11 @@ SHAPES: Rows = {
     "a baseline that is a number": ({"criteria__fast__baseline": 300}, ["criteria.fast.baseline"]),
     "nothing is 5 % above zero":
         ({"criteria__fast__baseline": {"fixed": 0}}, ["criteria.fast.baseline.fixed"]),
-    "a bake in which nothing can fail": ({"criteria__works__over": "1h"}, ["steps.0.bake"]),
+    "a bake in which nothing can fail": ({"criteria__works__window": "1h"}, ["steps.0.bake"]),
     "a bake without a whole window":
-        ({"criteria__works__over": "2h", "criteria__works__failure_limit": 1}, ["steps.0.bake"]),
-    "a bake without a whole window of latency": ({"criteria__fast__over": "2h"}, ["steps.0.bake"]),
+        ({"criteria__works__window": "2h", "criteria__works__failure_limit": 1}, ["steps.0.bake"]),
+    "a bake without a whole window of latency":
+        ({"criteria__fast__window": "2h"}, ["steps.0.bake"]),
     "an approval of the start": ({"steps__0__approval": "required"}, ["steps.0.approval"]),
     "a version in decimals": ({"version": 1.0}, ["version"]),
     "true is no version": ({"version": True}, ["version"]),
@@ -90,7 +91,7 @@ SHAPES: Rows = {
         ({"criteria__few": {**COUNT, "max": 1}, "metrics__errors__missing": "zero"},
          ["criteria.few.min_samples"]),
     "a window that CloudWatch does not cut":
-        ({"criteria__works__over": "7m"}, ["criteria.works.over"]),
+        ({"criteria__works__window": "7m"}, ["criteria.works.window"]),
     "a criterion that does not exist": ({"steps__0__criteria": ["work"]}, ["steps.0.criteria.0"]),
     "a gate of nothing": ({"steps__0__criteria": []}, ["steps.0.criteria", "steps.0.weight"]),
     "a criterion twice in a gate":
@@ -140,7 +141,7 @@ CRITERIA: Rows = {
     "half of all requests may fail":
         ({"criteria__c": {**WORKS, "min": "50%", **SEQUENTIAL}}, ["criteria.c"]),
     "a count in a day":
-        ({"criteria__c": {**COUNT, "max": 10, "over": "1d", **SEQUENTIAL}}, ["criteria.c"]),
+        ({"criteria__c": {**COUNT, "max": 10, "window": "1d", **SEQUENTIAL}}, ["criteria.c"]),
     "a limit of no time at all":
         ({"criteria__c": {**OF_LATENCY, "max": 0, **SEQUENTIAL}}, ["criteria.c.max"]),
     "a limit before the request":
@@ -176,7 +177,7 @@ CRITERIA: Rows = {
     "a baseline without an end":
         (baseline(**{"from": "2026-11-21T00:00:00Z"}), ["criteria.fast.baseline"]),
     "a baseline in two forms":
-        (baseline(**{"from": "2026-11-21T00:00:00Z", "over": "1h"}), ["criteria.fast.baseline"]),
+        (baseline(**{"from": "2026-11-21T00:00:00Z", "window": "1h"}), ["criteria.fast.baseline"]),
     "a share of a percentile":
         ({"criteria__c": {**SHARE, "metric": "latency"}}, ["criteria.c.metric"]),
     "a share of itself":

@@ -34,7 +34,7 @@ def test_a_function_logs_where_lambda_puts_it(function: str) -> None:
 
 @cases("criterion, statistic", {
     "four of five": ({**PLAIN["criteria"]["works"], "min": "80%"}, "p95"),
-    "a count in an hour": ({**COUNT, "max": 10, "over": "1h"}, "p95"),
+    "a count in an hour": ({**COUNT, "max": 10, "window": "1h"}, "p95"),
     "a count of none": ({**COUNT, "max": 0}, "p95"),
     "the half that is slower": ({**OF_LATENCY, "max": 0.5}, "p50"),
     "one in a thousand": (PLAIN["criteria"]["fast"], "p99.9"),
@@ -51,9 +51,9 @@ def test_the_sequential_judge_takes(criterion: dict[str, Any], statistic: str) -
 @cases("changes", {
     "only one metric says its unit": {"metrics__direct__unit": REMOVED},
     "a bake of one window of a minute":
-        {"criteria__works__over": "1m", "criteria__works__failure_limit": 1,
-         "criteria__fast__over": "1m", "steps__0__bake": "1m"},
-    "a bake of as many windows as fail": {"criteria__works__over": "20m"},
+        {"criteria__works__window": "1m", "criteria__works__failure_limit": 1,
+         "criteria__fast__window": "1m", "steps__0__bake": "1m"},
+    "a bake of as many windows as fail": {"criteria__works__window": "20m"},
     "silence that may pass":
         {"criteria__few": {**COUNT, "max": 1, "min_samples": 0},
          "metrics__errors__missing": "zero"},
@@ -81,14 +81,14 @@ def test_what_makes_sense_is_no_mistake(changes: dict[str, Any]) -> None:
 
 def test_a_metric_may_be_compared_with_its_own_past() -> None:
     data = changed(
-        criteria__fast__baseline={"frozen": "latency", "over": "24h"}, metrics__direct=REMOVED
+        criteria__fast__baseline={"frozen": "latency", "window": "24h"}, metrics__direct=REMOVED
     )
     assert parse(data).criteria["fast"].period == timedelta(minutes=5)
 
 
 def test_a_frozen_baseline_ends_where_data_are_settled() -> None:
     now, settle = datetime(2026, 11, 24, 12, tzinfo=UTC), timedelta(minutes=3)
-    relative = FrozenBaseline.model_validate({"frozen": "direct", "over": "1h"})
+    relative = FrozenBaseline.model_validate({"frozen": "direct", "window": "1h"})
     assert relative.span(now, settle) == (
         datetime(2026, 11, 24, 10, 57, tzinfo=UTC),
         datetime(2026, 11, 24, 11, 57, tzinfo=UTC),
@@ -162,7 +162,7 @@ def test_a_freeze_is_stored_as_it_was_written() -> None:
 
 def test_the_digest_of_a_policy_outlives_new_fields_that_it_does_not_use() -> None:
     """A rollout that started with it would be refused its own policy otherwise."""
-    digest = "abfd4bd859c3b393bcf88f5f74c686e3e31905e6b0175276e269962490990f56"
+    digest = "12401b99b01e6e0d92c4dbdfb2166a00119b90154cb291b17a2aed174541372c"
     assert parse(PLAIN).digest() == digest
 
 

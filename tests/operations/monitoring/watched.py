@@ -44,18 +44,18 @@ CRITERIA: dict[str, dict[str, Any]] = {
     },
     "frozen": {
         "kind": "latency_increase", "metric": "latency", "max_increase": "5%",
-        "baseline": {"frozen": "direct", "over": "24h"},
+        "baseline": {"frozen": "direct", "window": "24h"},
     },
     "fixed": {
         "kind": "latency_increase", "metric": "latency", "max_increase": "10%",
         "baseline": {"fixed": 240.0},
     },
-    "auth-failures": {"kind": "threshold", "metric": "rejected", "max": 10, "over": "5m"},
+    "auth-failures": {"kind": "threshold", "metric": "rejected", "max": 10, "window": "5m"},
     "p95-latency": {"kind": "threshold", "metric": "latency", "max": 500},
     "p95-integration": {"kind": "threshold", "metric": "integration", "max": 450},
     "throttled": {"kind": "threshold", "metric": "throttles", "per": "requests", "max": "1%"},
     "roomy": {"kind": "threshold", "metric": "memory", "max": 900},
-    "busy": {"kind": "threshold", "metric": "requests", "min": 5, "over": "10m"},
+    "busy": {"kind": "threshold", "metric": "requests", "min": 5, "window": "10m"},
     "traffic": {"kind": "traffic", "metric": "requests", "min": 1},
 }  # fmt: skip
 

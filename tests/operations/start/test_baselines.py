@@ -10,10 +10,10 @@ from tests.simulation.worlds import POLICY
 from tests.support.stage import SHORT_POLICY, open_stage, short_policy
 
 
-def refusals(folder: Path, judge: str, over: str) -> tuple[str, ...]:
-    """Return the refusals of a start whose latency baseline is read `over` that long before it."""
-    fast = {**POLICY["criteria"]["fast"], "judge": judge, "over": "1m"}
-    fast["baseline"] = {"frozen": "direct", "over": over}
+def refusals(folder: Path, judge: str, window: str) -> tuple[str, ...]:
+    """Return the refusals of a start whose latency baseline is read `window` before it."""
+    fast = {**POLICY["criteria"]["fast"], "judge": judge, "window": "1m"}
+    fast["baseline"] = {"frozen": "direct", "window": window}
     metrics = {name: POLICY["metrics"][name] for name in ("latency", "direct")}
     overrides: dict[str, Any] = {
         "metrics": {**SHORT_POLICY["metrics"], **metrics},
@@ -32,11 +32,13 @@ def test_how_much_a_latency_varies_takes_eight_stretches_of_five_minutes(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("judge", "over"),
+    ("judge", "window"),
     [
         pytest.param("sequential", "45m", id="nine of them are enough"),
         pytest.param("threshold", "30m", id="the threshold judge needs only the value"),
     ],
 )
-def test_a_baseline_with_enough_data_is_no_obstacle(tmp_path: Path, judge: str, over: str) -> None:
-    assert refusals(tmp_path, judge, over) == ()
+def test_a_baseline_with_enough_data_is_no_obstacle(
+    tmp_path: Path, judge: str, window: str
+) -> None:
+    assert refusals(tmp_path, judge, window) == ()

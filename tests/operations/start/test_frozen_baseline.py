@@ -25,9 +25,9 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 START = int(NOON.timestamp())
 
 
-def requests_of(baseline: Mapping[str, Any], over: str = "5m") -> list[BaselineRequest]:
+def requests_of(baseline: Mapping[str, Any], window: str = "5m") -> list[BaselineRequest]:
     """Return the baselines that a rollout starting at noon has to read."""
-    latency = {"kind": "latency_increase", "judge": "threshold", "over": over}
+    latency = {"kind": "latency_increase", "judge": "threshold", "window": window}
     latency |= {"metric": "latency", "max_increase": "5%"}
     names = {"latency": "Latency", "direct": "Direct"}
     policy = a_policy(
@@ -40,17 +40,17 @@ def requests_of(baseline: Mapping[str, Any], over: str = "5m") -> list[BaselineR
     return list(baseline_requests(policy, NOON))
 
 
-def period_and_window(baseline: Mapping[str, Any], over: str = "5m") -> tuple[int, str, str]:
-    (one,) = requests_of(baseline, over)
+def period_and_window(baseline: Mapping[str, Any], window: str = "5m") -> tuple[int, str, str]:
+    (one,) = requests_of(baseline, window)
     begin, end = (f"{from_unix(second):%d %H:%M}" for second in (one.span.start, one.span.end))
     return one.value.period_s, begin, end
 
 
 @pytest.mark.parametrize(
-    ("baseline", "over", "expected"),
+    ("baseline", "window", "expected"),
     [
         pytest.param(
-            {"frozen": "direct", "over": "1h"}, "5m", (300, "24 10:55", "24 11:55"),
+            {"frozen": "direct", "window": "1h"}, "5m", (300, "24 10:55", "24 11:55"),
             id="the window that ends with the last settled period",
         ),
         pytest.param(
@@ -86,20 +86,20 @@ def period_and_window(baseline: Mapping[str, Any], over: str = "5m") -> tuple[in
     ],
 )  # fmt: skip
 def test_the_window_of_a_frozen_baseline(
-    baseline: Mapping[str, Any], over: str, expected: tuple[int, str, str]
+    baseline: Mapping[str, Any], window: str, expected: tuple[int, str, str]
 ) -> None:
-    assert period_and_window(baseline, over) == expected
+    assert period_and_window(baseline, window) == expected
 
 
 @pytest.mark.parametrize("baseline", [{"fixed": 400.0}, {"concurrent": "direct"}])
 def test_no_other_baseline_is_read_before_the_start(baseline: Mapping[str, Any]) -> None:
-    policy_metrics = requests_of({"frozen": "direct", "over": "1h"})
+    policy_metrics = requests_of({"frozen": "direct", "window": "1h"})
     assert len(policy_metrics) == 1
     assert requests_of(baseline) == []
 
 
 def test_a_baseline_is_read_with_its_samples() -> None:
-    (one,) = requests_of({"frozen": "direct", "over": "1h"})
+    (one,) = requests_of({"frozen": "direct", "window": "1h"})
     assert (one.value.name, one.value.statistic) == ("Direct", "p95")
     assert (one.samples.name, one.samples.statistic) == ("Direct", "SampleCount")
 
@@ -161,7 +161,7 @@ def latency_policy(statistic: str) -> Policy:
     latency = {"namespace": "Shop", "statistic": statistic}
     fast = {
         "kind": "latency_increase", "judge": "sequential", "metric": "latency",
-        "max_increase": "5%", "baseline": {"frozen": "direct", "over": "5h"},
+        "max_increase": "5%", "baseline": {"frozen": "direct", "window": "5h"},
     }  # fmt: skip
     return a_policy(
         metrics={"latency": {**latency, "name": "New"}, "direct": {**latency, "name": "Old"}},

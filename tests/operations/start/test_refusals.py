@@ -19,7 +19,11 @@ def refusals(folder: Path, judge: str, gates: list[list[str]]) -> tuple[str, ...
         "metrics": {**SHORT_POLICY["metrics"], "direct": POLICY["metrics"]["direct"]},
         "criteria": {
             **SHORT_POLICY["criteria"],
-            "quick": {**QUICK, "judge": judge, **({"over": "1m"} if judge == "threshold" else {})},
+            "quick": {
+                **QUICK,
+                "judge": judge,
+                **({"window": "1m"} if judge == "threshold" else {}),
+            },
         },
         "steps": [
             {"weight": weight, "bake": "3m", "criteria": gate}

@@ -42,7 +42,7 @@ FROZEN: dict[str, Any] = {
     },
     "criteria": {
         **SHORT_POLICY["criteria"],
-        "fast": {**POLICY["criteria"]["fast"], "baseline": {"frozen": "direct", "over": "1h"}},
+        "fast": {**POLICY["criteria"]["fast"], "baseline": {"frozen": "direct", "window": "1h"}},
     },
 }
 # Adds a latency that always fails: no request is answered within a millisecond.
@@ -228,7 +228,7 @@ def test_traffic_that_was_bad_long_ago_does_not_keep_a_start_from_happening(
 
 
 def test_a_threshold_of_long_windows_is_read_back_until_it_could_fail(tmp_path: Path) -> None:
-    quick = {**HOPELESS["criteria"]["quick"], "over": "1h", "failure_limit": 2}
+    quick = {**HOPELESS["criteria"]["quick"], "window": "1h", "failure_limit": 2}
     steps = [{"weight": 10, "bake": "3h"}]
     policy = short_policy(**HOPELESS | {"criteria": {"quick": quick}, "steps": steps})
     with open_stage(tmp_path, policy=policy) as stage:
@@ -583,8 +583,8 @@ def test_an_adopted_rollout_is_judged_and_rolled_back(tmp_path: Path) -> None:
         ),
         pytest.param(
             at_live(PERCENTAGE="10"), FROZEN, {},
-            "fast: a baseline `over` 1h before the start would be measured while the canary has "
-            "traffic; name a window before that with `from` and `to`, or a known value",
+            "fast: a baseline window of 1h before the start would be measured while the canary "
+            "has traffic; name a window before that with `from` and `to`, or a known value",
             id="a baseline of the time just before",
         ),
         pytest.param(

@@ -102,7 +102,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
     @property
     def _longest(self) -> int:
         """How many windows the longest pair looks back over."""
-        return self.criterion.longest_window // self.criterion.over
+        return self.criterion.longest_window // self.criterion.window
 
     def _breach(self, recent: Recent, end: int) -> BreachRun:
         """Return the long window that burns too fast at `end`; of length 0 where none does."""
@@ -137,7 +137,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         return max(judgeable or burns, key=lambda one: one.limit_ratio)
 
     def _newest(self, recent: Recent, length: timedelta) -> Recent:
-        return recent[-(length // self.criterion.over) :]
+        return recent[-(length // self.criterion.window) :]
 
     def _rate(self, recent: Recent, length: timedelta) -> float:
         """Return the burn rate over the newest `length`; 0.0 without requests."""
@@ -146,7 +146,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         requests, failures = (sum(part) for part in counts) if newest else (0.0, 0.0)
         if not requests:
             return 0.0
-        covered_share = len(newest) * self.criterion.over / length
+        covered_share = len(newest) * self.criterion.window / length
         return failures / requests / self._budget * covered_share
 
     @property

@@ -270,7 +270,7 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         criterion, limit = self.criterion, format_percent(self.criterion.max_increase)
         return (
             f"{criterion.metric} at most {limit} above {self._baseline_text}; judged at the end of "
-            f"the bake over windows of {format_duration(criterion.over)}, from "
+            f"the bake over windows of {format_duration(criterion.window)}, from "
             f"{number_text(criterion.min_samples)} samples on"
         )
 
@@ -281,8 +281,8 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
                 return f"{number_text(value)} {self.metric.unit}".rstrip()
             case ConcurrentBaseline(concurrent=name):
                 return f"{name} of the same time"
-            case FrozenBaseline(frozen=name, over=timedelta() as over):
-                return f"{name} of the {format_duration(over)} before the start"
+            case FrozenBaseline(frozen=name, window=timedelta() as length):
+                return f"{name} of the {format_duration(length)} before the start"
             case FrozenBaseline(frozen=name, from_=begin, to=end):
                 window = " to ".join(clock_text(moment) for moment in (begin, end) if moment)
                 return f"{name} from {window}"

@@ -87,7 +87,7 @@ class LogEventsJudge(CriterionJudge[LogEvents]):
         return [self.event_key]
 
     def _control_start(self, start: int, closed_end: int) -> int:
-        return max(start, closed_end - int(self.criterion.over.total_seconds()))
+        return max(start, closed_end - int(self.criterion.window.total_seconds()))
 
     # --- what follows -----------------------------------------------------------------------------
 
@@ -141,7 +141,7 @@ class LogEventsJudge(CriterionJudge[LogEvents]):
             "control": self.criterion.control,
             "control_events": control_count,
             "control_limit": CONTROL_EVENT_LIMIT,
-            "control_window": format_duration(self.criterion.over),
+            "control_window": format_duration(self.criterion.window),
         }
 
     @property
@@ -167,7 +167,7 @@ class LogEventsJudge(CriterionJudge[LogEvents]):
             demand = f"{criterion.event} is not logged in the step"
         return (
             f"{demand}, in {self.group}; {criterion.control} in "
-            f"the newest {format_duration(criterion.over)} shows that logs arrive"
+            f"the newest {format_duration(criterion.window)} shows that logs arrive"
         )
 
     @property

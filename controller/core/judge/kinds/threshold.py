@@ -144,7 +144,7 @@ class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
 
     @cached_property
     def _window_minutes(self) -> float:
-        return self.criterion.over.total_seconds() / MINUTE_S
+        return self.criterion.window.total_seconds() / MINUTE_S
 
     def step_share(self, tally: Tally) -> tuple[float | None, float]:
         """Return the measured ratio, the mean count in a window, or the share of slow requests."""
@@ -166,7 +166,7 @@ class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
             return facts | {"form": "ratio", "share": share, "requests": totals.requests}
         minutes = max(1, (totals.end - totals.start) // MINUTE_S)
         mean = totals.amount / minutes * self._window_minutes
-        window_s = int(criterion.over.total_seconds())
+        window_s = int(criterion.window.total_seconds())
         return facts | {"form": "mean", "mean": mean, "window_s": window_s}
 
     # --- in words ---------------------------------------------------------------------------------
