@@ -94,7 +94,7 @@ def _next_gate(rollout: Rollout) -> tuple[datetime | None, str]:
     end, next_step = rollout.bake_end, _next_step_text(rollout)
     if end is None:
         return None, next_step
-    judged_at = end + rollout.policy.settle
+    judged_at = end + rollout.policy.evaluation_delay
     if rollout.updated < judged_at:
         return _next_after_bake(rollout, judged_at)
     frozen = _freeze_at(rollout, rollout.updated)
@@ -178,7 +178,7 @@ def baking_sentence(rollout: Rollout) -> str:
         return f"baking at {weight} %"
     if rollout.updated < end:
         return f"baking at {weight} % until {clock_text(end)}"
-    judged_at = clock_text(end + rollout.policy.settle)
+    judged_at = clock_text(end + rollout.policy.evaluation_delay)
     return f"baked at {weight} % until {clock_text(end)}; its last data settle until {judged_at}"
 
 

@@ -126,7 +126,7 @@ def span_of(policy: Policy, minutes: int, now: datetime) -> Span:
 
 def unsettled_minutes(policy: Policy) -> int:
     """Return how many of the newest minutes may still receive data."""
-    return -int(-policy.settle.total_seconds() // MINUTE_S)
+    return -int(-policy.evaluation_delay.total_seconds() // MINUTE_S)
 
 
 # --- Expected values ------------------------------------------------------------------------------

@@ -241,7 +241,7 @@ def settled_window(
     policy: Policy, rollout: Rollout | None, reading: TargetReading, minutes: int, now: datetime
 ) -> SettledWindow:
     """Return the newest `minutes` settled minutes, without those before the live weight."""
-    end = floor_to(now - policy.settle, MINUTE_S)
+    end = floor_to(now - policy.evaluation_delay, MINUTE_S)
     begin = end - minutes * MINUTE_S
     since = None if rollout is None else _since(rollout, reading)
     weight = 0 if reading.weight is None else reading.weight

@@ -99,12 +99,12 @@ def _power_data(power: Power) -> dict[str, Any]:
 
 def power_text(policy: Policy, per_minute: float, source: str, steps: Sequence[StepPower]) -> str:
     """Return the gate power as a page: a table for each step, with its shortfalls below."""
-    settle = format_duration(policy.settle)
+    delay = format_duration(policy.evaluation_delay)
     lines = [
         f"  gates at {_number_text(per_minute)} requests a minute ({source}): how long a step "
         "takes to fail for so many",
         "  errors, or for so much latency above its baseline or limit (lognormal, sigma "
-        f"{SIGMA:g}); {settle} to settle come on top",
+        f"{SIGMA:g}); an evaluation delay of {delay} comes on top",
     ]
     for one in steps:
         lines += ["", *_step_lines(policy, one)]

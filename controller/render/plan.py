@@ -85,7 +85,7 @@ def _gate(policy: Policy, step: int) -> str:
 def shortest_duration(policy: Policy) -> timedelta:
     """Return the time from the first weight to success when every gate passes without a hold."""
     parts = (
-        step.bake + policy.warmup_of(index) + policy.settle
+        step.bake + policy.warmup_of(index) + policy.evaluation_delay
         for index, step in enumerate(policy.steps)
     )
     return sum(parts, timedelta())

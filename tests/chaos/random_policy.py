@@ -65,7 +65,7 @@ def draw_policy(chance: Random, *, sequential: bool = False) -> Policy:
         "criteria": criteria,
         "steps": _steps(chance, failure_limit),
         "warmup": chance.choice(("0s", "0s", "1m")),
-        "settle": "2m",
+        "evaluation_delay": "2m",
         "max_hold": chance.choice(("0s", "1m", "2m", "3m")),
         "on_inconclusive": chance.choice(("pause", "rollback", "advance")),
         "on_drift_up": chance.choice(("pause", "rollback")),

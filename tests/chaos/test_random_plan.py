@@ -56,7 +56,11 @@ def minute_of(fault: Fault) -> int:
 def longest(policy: Policy) -> timedelta:
     """Return the longest time that a policy takes by its own durations."""
     parts = (
-        step.bake + policy.warmup_of(index) + policy.max_hold_of(index) + policy.settle + MINUTE
+        step.bake
+        + policy.warmup_of(index)
+        + policy.max_hold_of(index)
+        + policy.evaluation_delay
+        + MINUTE
         for index, step in enumerate(policy.steps)
     )
     return sum(parts, timedelta())

@@ -281,7 +281,7 @@ def _passes_unseen(case: Case) -> bool:
         return False
     end = case.before.bake_end
     measured = case.event.observation.series
-    is_over = end is not None and end + case.before.policy.settle <= case.after.updated
+    is_over = end is not None and end + case.before.policy.evaluation_delay <= case.after.updated
     return not is_over or measured in (NO_DATA, OUTAGE, PARTIAL, {})
 
 

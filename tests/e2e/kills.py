@@ -49,7 +49,7 @@ criteria:
      failure_limit: 1, min_samples: 50}
 steps: [{weight: 10, bake: 2m}, {weight: 50, bake: 2m}, {weight: 100, bake: 2m}]
 warmup: 0s
-settle: 2m
+evaluation_delay: 2m
 max_hold: 4h
 """  # noqa: E501 - YAML
 

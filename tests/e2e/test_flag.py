@@ -37,7 +37,7 @@ steps:
   - {{weight: 50, bake: 5m}}
   - {{weight: 100, bake: 5m, criteria: [SC-004, traffic]}}
 warmup: 0s
-settle: 2m
+evaluation_delay: 2m
 """  # noqa: E501 - YAML
 
 USERS: Final = [f"user-{number}" for number in range(40)]

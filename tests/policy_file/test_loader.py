@@ -252,7 +252,7 @@ steps:
   - {bake: 1h}
   - {weight: 30, bake: 1h}
   - {weight: 25, bake: 1h}
-settle: 1m
+evaluation_delay: 1m
 """
     ) == [
         "p.yaml:2:7: name: expected a name (a small letter, then small letters, digits, -; at most "
@@ -279,7 +279,7 @@ settle: 1m
         "p.yaml:21:5: steps[2].weight: is required",
         "p.yaml:23:14: steps[4].weight: weights must climb, but 25 follows 30",
         "p.yaml:23:14: steps[4].weight: the last step must have weight 100, not 25",
-        "p.yaml:24:9: settle: must be from 2m to 1h, not 1m",
+        "p.yaml:24:19: evaluation_delay: must be from 2m to 1h, not 1m",
     ]
 
 

@@ -75,7 +75,7 @@ def test_a_mapping_has_no_other_keys(name: str, schema: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("field", "default"),
     [
-        ("Policy.settle", "3m"),
+        ("Policy.evaluation_delay", "3m"),
         ("Policy.warmup", "2m"),
         ("Threshold.window", "5m"),
         ("Traffic.window", "1m"),
@@ -104,8 +104,8 @@ def test_what_may_be_left_out_need_not_be_null() -> None:
     [
         pytest.param("version", 2, id="another version"),
         pytest.param("name", "Execution API", id="a name with a space"),
-        pytest.param("settle", "3 minutes", id="a duration in words"),
-        pytest.param("settle", 180, id="a duration without a unit"),
+        pytest.param("evaluation_delay", "3 minutes", id="a duration in words"),
+        pytest.param("evaluation_delay", 180, id="a duration without a unit"),
         pytest.param("sumary", "x", id="an unknown key"),
         pytest.param("steps", [], id="no steps"),
         pytest.param("steps.0.weight", 101, id="more than all traffic"),

@@ -53,7 +53,7 @@ def page(*criteria: Power, policy: Policy = POLICY, step: int = 0) -> list[str]:
 def test_the_heading_says_for_which_traffic_and_what_is_assumed() -> None:
     text = power_text(POLICY, 60.4, "calls of the last 24h", [])
     assert text.startswith("  gates at 60 requests a minute (calls of the last 24h): how long ")
-    assert "(lognormal, sigma 0.5); 3m to settle come on top" in text
+    assert "(lognormal, sigma 0.5); an evaluation delay of 3m comes on top" in text
 
 
 def test_a_step_is_a_table() -> None:

@@ -49,7 +49,7 @@ SHORT_POLICY: Mapping[str, Any] = {
     },
     "steps": [{"weight": 10, "bake": "2m"}, {"weight": 100, "bake": "2m"}],
     "warmup": "0s",
-    "settle": "2m",
+    "evaluation_delay": "2m",
 }
 
 

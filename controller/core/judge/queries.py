@@ -71,7 +71,7 @@ def gate_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
     judges = list(judges_of(policy, policy.gate(rollout.judged_step), baselines))
     sealed = {name: tally.through for name, tally in rollout.tallies.items()}
     judged_from = rollout.judged_from or start
-    judged_span = Span(judged_from, floor_to(now - policy.settle, MINUTE_S))
+    judged_span = Span(judged_from, floor_to(now - policy.evaluation_delay, MINUTE_S))
     queries, logs = queries_for(judges), dict[str, LogQuery]()
     for judge in judges:
         logs |= judge.log_queries(sealed.get(judge.name, 0), judged_span)

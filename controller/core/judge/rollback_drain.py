@@ -85,9 +85,10 @@ class DrainWatch:
         """Why too few minutes are settled for a verdict; empty when there are enough."""
         if self.settled_minutes >= MIN_SILENT_MINUTES:
             return ""
+        delay = format_duration(self.rollout.policy.evaluation_delay)
         return (
             f"{count_text(self.settled_minutes, 'minute')} {self.since_text} settled during "
-            f"the watch (settle {format_duration(self.rollout.policy.settle)}), and "
+            f"the watch (`evaluation_delay` is {delay}), and "
             f"{MIN_SILENT_MINUTES} are needed."
         )
 
@@ -408,7 +409,7 @@ def _drain_watch(
     is_watched = begin < now.timestamp() and rollout.is_watched(now)
     if not is_watched or rollout.drain is not None or rollout.intent.previous == 0:
         return None
-    closed_end = floor_to(now - rollout.policy.settle, MINUTE_S)
+    closed_end = floor_to(now - rollout.policy.evaluation_delay, MINUTE_S)
     return DrainWatch(rollout, series, rollout.intent.previous, begin, closed_end)
 
 

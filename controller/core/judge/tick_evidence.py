@@ -41,7 +41,7 @@ def evidence_of(rollout: Rollout, observation: Observation, now: datetime) -> Ev
         return None
     if rollout.phase not in JUDGED_PHASES or first >= now.timestamp():
         return None
-    closed_end = floor_to(now - rollout.policy.settle, MINUTE_S)
+    closed_end = floor_to(now - rollout.policy.evaluation_delay, MINUTE_S)
     return Evidence(
         policy=rollout.policy,
         gate=rollout.policy.gate(rollout.judged_step),

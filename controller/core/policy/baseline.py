@@ -69,11 +69,12 @@ class FrozenBaseline(Model):
             raise ValueError("`from` must be before `to`")
         return self
 
-    def span(self, now: datetime, settle: timedelta) -> tuple[datetime, datetime]:
+    def span(self, now: datetime, evaluation_delay: timedelta) -> tuple[datetime, datetime]:
         """Return begin and end of the window, for a rollout that starts at `now`."""
         if self.from_ is not None and self.to is not None:
             return self.from_.astimezone(UTC), self.to.astimezone(UTC)
-        return now - settle - (self.window or timedelta()), now - settle
+        end = now - evaluation_delay
+        return end - (self.window or timedelta()), end
 
 
 class ConcurrentBaseline(Model):

@@ -83,9 +83,9 @@ class Policy(Model):
         default=timedelta(minutes=2),
         description="Time after a weight is observed that is not judged.",
     )
-    settle: Annotated[timedelta, DurationRange("2m", "1h")] = Field(
+    evaluation_delay: Annotated[timedelta, DurationRange("2m", "1h")] = Field(
         default=timedelta(seconds=180),
-        description="Age at which a closed CloudWatch period is taken as final.",
+        description="Age at which a closed CloudWatch period is taken as final, and judged.",
     )
     max_hold: Annotated[timedelta, DurationRange("0s", "14d")] | None = Field(
         default=None,

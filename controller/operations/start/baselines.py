@@ -89,7 +89,7 @@ def baseline_requests(policy: Policy, now: datetime, step: int = 0) -> Iterator[
         if stable is None or (concurrent and not _gates(policy, name, step)):
             continue
         name_of_metric, baseline = stable
-        start, end = baseline.span(now, policy.settle)
+        start, end = baseline.span(now, policy.evaluation_delay)
         period_s = _BLOCK_S if criterion.sequential else int(criterion.period.total_seconds())
         for age, coarser in _RETENTION_PERIODS:
             if now - start > age:

@@ -62,7 +62,8 @@ def preflight(
         for request in (
             one for one in baseline_requests(policy, now, first) if one.criterion not in unusable
         ):
-            value, problem = read_baseline(runner, policy, reading, request, now - policy.settle)
+            settled_until = now - policy.evaluation_delay
+            value, problem = read_baseline(runner, policy, reading, request, settled_until)
             if problem:
                 refusals.append(problem)
             if value is not None:

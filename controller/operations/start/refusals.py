@@ -91,7 +91,7 @@ def measurement_refusals(
     step = (live_step(policy, reading) or 0) if adopt else 0
     judges = list(judges_of(policy, policy.criteria, {}))
     queries = queries_for(judges)
-    closed = floor_to(now - policy.settle, 60)
+    closed = floor_to(now - policy.evaluation_delay, 60)
     begins = {judge.name: closed - _look_back_s(judge) for judge in judges}
     span = aligned_span(queries, min(begins.values()), closed)
     since = _last_exposure_end(runner, policy, reading)

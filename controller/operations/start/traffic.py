@@ -43,7 +43,7 @@ def estimate_traffic(source: MetricSource, policy: Policy, now: datetime) -> Tra
     Raises MetricsError when the metric source cannot be read.
     """
     canary, stable = dict(_canary_queries(policy)), dict(_stable_queries(policy))
-    end = floor_to(now - policy.settle, _PERIOD_S)
+    end = floor_to(now - policy.evaluation_delay, _PERIOD_S)
     span = Span(end - int(DAY.total_seconds()), end)
     series = source.read([*canary.values(), *stable.values()], span)
     counts = [

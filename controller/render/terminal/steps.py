@@ -79,5 +79,5 @@ def _bake(rollout: Rollout, now: datetime) -> RenderableType:
 def _remaining_text(rollout: Rollout, end: datetime, now: datetime) -> str:
     if now < end:
         return f"{duration_text(end - now)} left"
-    judged = end + rollout.policy.settle
+    judged = end + rollout.policy.evaluation_delay
     return "baked; its last data settle" if now < judged else "baked"

