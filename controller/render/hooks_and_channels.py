@@ -44,8 +44,8 @@ def _join_hooks(hooks: Mapping[str, list[str]]) -> str:
 
 def _channels(policy: Policy) -> list[str]:
     return [
-        f"{one.display_name} ({one.least} and worse)"
-        if one.least in ("warning", "critical")
+        f"{one.display_name} ({one.min_severity} and worse)"
+        if one.min_severity in ("warning", "critical")
         else one.display_name
         for one in policy.notify or ()
     ]

@@ -83,7 +83,9 @@ def test_a_message_names_its_event(notice: Notice, kind: str | None, expected: s
 
 
 def test_each_channel_gets_what_is_severe_enough_for_it() -> None:
-    rollout = a_rollout_with(SNS, {**BUS, "least": "warning"}, {**SNS, "least": "critical"})
+    rollout = a_rollout_with(
+        SNS, {**BUS, "min_severity": "warning"}, {**SNS, "min_severity": "critical"}
+    )
     recipients = {
         str(severity): outbox(a_decision(rollout, Notice(severity, "x")))[0].to
         for severity in Severity
@@ -96,7 +98,7 @@ def test_each_channel_gets_what_is_severe_enough_for_it() -> None:
 
 
 def test_a_notice_that_no_channel_takes_is_not_sent() -> None:
-    decision = a_decision(a_rollout_with({**SNS, "least": "critical"}), Notice(INFO, "x"))
+    decision = a_decision(a_rollout_with({**SNS, "min_severity": "critical"}), Notice(INFO, "x"))
     assert enqueue_notices(decision) is decision
 
 

@@ -13,7 +13,7 @@ POLICY = a_policy(
     },
     notify=[
         {"kind": "sns", "topic": "arn:aws:sns:eu-central-1:123456789012:rollouts"},
-        {"kind": "slack", "webhook": {"secret": "hook"}, "least": "warning"},
+        {"kind": "slack", "webhook": {"secret": "hook"}, "min_severity": "warning"},
         {"kind": "eventbridge"},
     ],
 )

@@ -106,14 +106,14 @@ class Recipient(Model):
 class Channel(Recipient):
     """Base of every channel. Each kind also delivers: `DeliveringChannel` in ports/notify.py."""
 
-    least: MinSeverity | None = Field(
-        default=None, description="Least severity that is sent there; info when left out."
+    min_severity: MinSeverity | None = Field(
+        default=None, description="Lowest severity that is sent there; info when left out."
     )
 
     def takes(self, severity: str) -> bool:
         """Tell whether a message of `severity` is sent to the channel."""
         order = ("info", "warning", "critical")
-        return order.index(severity) >= order.index(self.least or "info")
+        return order.index(severity) >= order.index(self.min_severity or "info")
 
 
 class MissingChannel(Channel, MissingKind):

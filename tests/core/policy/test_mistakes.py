@@ -341,7 +341,7 @@ CHANNELS: Rows = {
     "a mistyped key":
         ({"notify": [{"kind": "sns", "topic": TOPIC, "tpoic": 1}]}, ["notify.0.tpoic"]),
     "a severity that is none":
-        ({"notify": [{"kind": "eventbridge", "least": "loud"}]}, ["notify.0.least"]),
+        ({"notify": [{"kind": "eventbridge", "min_severity": "loud"}]}, ["notify.0.min_severity"]),
 }  # fmt: skip
 
 SEVERAL: Rows = {
