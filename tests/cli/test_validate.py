@@ -33,6 +33,14 @@ def test_every_mistake_is_a_line_on_stderr_and_the_status_is_2(desk: Desk, wrong
     assert all(line.startswith(f"{wrong}:") for line in ended.err.splitlines())
 
 
+def test_a_former_key_is_refused_with_the_place_and_the_new_name(desk: Desk) -> None:
+    path = Path(desk.policy)
+    path.write_text(path.read_text().replace("{", '{"settle": "5m", ', 1))
+    ended = desk.run("validate", desk.policy)
+    assert ended.status == Exit.USAGE
+    assert ended.err == f"{desk.policy}:1:2: settle: renamed to evaluation_delay\n"
+
+
 def test_the_verdict_on_each_file_is_there_as_json(desk: Desk, wrong: str) -> None:
     ended = desk.run("validate", desk.policy, wrong, "--json")
     assert ended.status == Exit.USAGE

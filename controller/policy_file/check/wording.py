@@ -1,6 +1,6 @@
 """Messages for the mistakes that pydantic finds, in the terms of a policy file."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from types import MappingProxyType
 
@@ -16,7 +16,7 @@ def message(item: ErrorDetails, fields: Iterable[str] = (), form: str = "") -> s
     that does not match its pattern.
     """
     if item["type"] == "extra_forbidden":
-        return f"unknown key; {suggestion(str(item['loc'][-1]), fields)}"
+        return _unknown_key(str(item["loc"][-1]), list(fields))
     template = _MESSAGES.get(item["type"])
     if item["type"] == "value_error":
         return item["msg"].removeprefix("Value error, ")
@@ -24,6 +24,20 @@ def message(item: ErrorDetails, fields: Iterable[str] = (), form: str = "") -> s
         return item["msg"][:1].lower() + item["msg"][1:]
     facts = item.get("ctx", {})
     return template.format(value=quote_value(item["input"]), form=form, **facts)
+
+
+# Former names of keys, and the names that replaced them.
+_RENAMED: Mapping[str, str] = MappingProxyType(
+    {"least": "min_severity", "over": "window", "settle": "evaluation_delay"}
+)
+
+
+def _unknown_key(key: str, fields: Sequence[str]) -> str:
+    """Return that `key` was renamed, where its new name is one of `fields`; or what is near it."""
+    renamed = _RENAMED.get(key)
+    if renamed in fields:
+        return f"renamed to {renamed}"
+    return f"unknown key; {suggestion(key, fields)}"
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
