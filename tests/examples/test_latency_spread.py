@@ -90,7 +90,7 @@ def test_plan_says_what_it_demands(tmp_path: Path) -> None:
 
 def test_the_schema_for_editors_has_it() -> None:
     required = policy_schema()["$defs"]["LatencySpread"]["required"]
-    assert required == ["kind", "judge", "metric", "usual", "max"]
+    assert required == ["kind", "metric", "usual", "max"]
 
 
 def test_a_mistake_in_it_is_one_line_with_its_place() -> None:

@@ -130,7 +130,10 @@ class SuccessRate(MinutelyRule):
     @model_validator(mode="after")
     def _check_sequential_fields(self) -> Self:
         if self.sequential and not 0.8 <= self.min < 1:
-            raise ValueError("the sequential judge needs a `min` from 80% to below 100%")
+            raise ValueError(
+                "the sequential judge needs a `min` from 80% to below 100%; `judge: threshold` "
+                "takes any"
+            )
         return require_sequential(self, "assurance", "control")
 
     @property
@@ -194,7 +197,10 @@ class LatencyIncrease(MinutelyRule):
         if metric.is_count:
             return "needs a percentile or an average"
         if self.sequential and not metric.has_slow_requests:
-            return "the sequential judge needs a percentile from p50 to below p100"
+            return (
+                "the sequential judge needs a percentile from p50 to below p100 (`judge: "
+                "threshold` takes any, and an average)"
+            )
         return None
 
     def metric_problems(self, metrics: Mapping[str, Metric]) -> Iterator[tuple[Place, str]]:
@@ -271,12 +277,16 @@ class Threshold(DualJudgeRule):
         if (self.max is None) == (self.min is None):
             raise ValueError("needs either `max` or `min`")
         if self.sequential and self.max is None:
-            raise ValueError("the sequential judge needs a `max`")
+            raise ValueError("the sequential judge needs a `max`; `judge: threshold` takes a `min`")
         if self.sequential and self.per is not None and not 0 < self.bound <= 0.5:
-            raise ValueError("the sequential judge needs a `max` above 0% and up to 50%")
+            raise ValueError(
+                "the sequential judge needs a `max` above 0% and up to 50%; `judge: threshold` "
+                "takes any"
+            )
         if self.sequential and self.window > _MAX_MEAN_WINDOW:
             raise ValueError(
-                "the sequential judge reads minutes: `window` is for a count, and at most 1h"
+                "the sequential judge reads minutes: `window` is for a count, and at most 1h; "
+                "`judge: threshold` takes more"
             )
         return require_sequential(self, "exceedance")
 
@@ -300,7 +310,10 @@ class Threshold(DualJudgeRule):
         if self.per is not None:
             return None if metric.is_count else "a ratio needs counts (Sum)"
         if self.sequential and not metric.is_count and not metric.has_slow_requests:
-            return "the sequential judge needs a percentile from p50 to below p100, or a count"
+            return (
+                "the sequential judge needs a percentile from p50 to below p100, or a count "
+                "(`judge: threshold` takes any)"
+            )
         return None
 
     def metric_problems(self, metrics: Mapping[str, Metric]) -> Iterator[tuple[Place, str]]:

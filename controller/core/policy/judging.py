@@ -6,7 +6,7 @@ stored before the field existed keep their digest.
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
@@ -23,6 +23,8 @@ DRIFT_ALLOWANCE = 0.05
 DEFAULT_FALSE_ROLLBACK = 0.01
 
 Judge: TypeAlias = Literal["threshold", "sequential"]
+# What a criterion for either judge has when it names none.
+DEFAULT_JUDGE: Final = "sequential"
 FailureLimit: TypeAlias = Annotated[Count, Field(le=1_000)]
 Assurance: TypeAlias = Literal["not_refuted", "proven"]
 Exceedance: TypeAlias = Literal["counts", "percentiles"]
@@ -137,7 +139,8 @@ class WindowedRule(Criterion):
     """A criterion whose closed windows are compared one by one."""
 
     judge: Literal["threshold"] = Field(
-        description="How evidence becomes a verdict: threshold compares each closed window."
+        default="threshold",
+        description="How evidence becomes a verdict: threshold compares each closed window.",
     )
     window: WindowLength = Field(default=timedelta(minutes=5), description="Length of one window.")
 
@@ -199,8 +202,9 @@ class DualJudgeRule(WindowedRule):
     """A criterion for either judge: `threshold` or `sequential`."""
 
     judge: Judge = Field(  # type: ignore[assignment] # more than the base allows, on purpose
-        description="How evidence becomes a verdict: threshold compares each closed window, "
-        "sequential adds up the evidence of every minute."
+        default=DEFAULT_JUDGE,
+        description="How evidence becomes a verdict: sequential adds up the evidence of every "
+        "minute, threshold compares each closed window.",
     )
 
     @property
@@ -225,24 +229,36 @@ class DualJudgeRule(WindowedRule):
     @model_validator(mode="after")
     def _check_no_failure_limit(self) -> Self:
         if self.sequential and getattr(self, "failure_limit", FAILURE_LIMIT) != FAILURE_LIMIT:
-            raise ValueError("the sequential judge counts no windows: leave `failure_limit` out")
+            raise ValueError(
+                "the sequential judge counts no windows: leave `failure_limit` out, or write "
+                "`judge: threshold`"
+            )
         return self
 
 
 class MinutelyRule(DualJudgeRule):
     """A criterion that the sequential judge reads minute by minute, in no longer window."""
 
+    window: WindowLength = Field(
+        default=timedelta(minutes=5),
+        description="Length of one window of the threshold judge; the sequential judge reads "
+        "minutes.",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _default_window(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("judge") == "sequential" and "window" not in data:
-            return {**data, "window": "1m"}
-        return data
+        if not isinstance(data, dict) or data.get("judge", DEFAULT_JUDGE) != "sequential":
+            return data
+        return {"window": "1m", **data}
 
     @model_validator(mode="after")
     def _check_window(self) -> Self:
         if self.sequential and self.window != MINUTE:
-            raise ValueError("the sequential judge adds up minutes: leave `window` out")
+            raise ValueError(
+                "the sequential judge adds up minutes: leave `window` out, or write "
+                "`judge: threshold`"
+            )
         return self
 
 

@@ -100,7 +100,11 @@ SHAPES: Rows = {
         ({"steps__0__criteria": ["works"], "steps__1__criteria": ["works"]}, ["criteria.fast"]),
     "an unknown kind": ({"criteria__works__kind": "succes_rate"}, ["criteria.works.kind"]),
     "no kind": ({"criteria__works__kind": REMOVED}, ["criteria.works.kind"]),
-    "no judge": ({"criteria__works__judge": REMOVED}, ["criteria.works.judge"]),
+    "windows without a judge":
+        ({"criteria__works__judge": REMOVED, "criteria__works__window": "5m"}, ["criteria.works"]),
+    "breaches without a judge":
+        ({"criteria__works__judge": REMOVED, "criteria__works__failure_limit": 1},
+         ["criteria.works"]),
     "true is no number": ({"criteria__works__min_samples": True}, ["criteria.works.min_samples"]),
     "a key of another tool": ({"criteria__works__minimum": "99%"}, ["criteria.works.minimum"]),
     "a key that resembles none": ({"target__region": "eu-west-1"}, ["target.region"]),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from controller.core.policy import FrozenBaseline, Threshold
+from controller.core.units import format_duration
 from controller.policy_file.check.problem import place_text
 from tests.support.cases import cases
 from tests.support.core import Policy, parse
@@ -46,6 +47,26 @@ def test_the_sequential_judge_takes(criterion: dict[str, Any], statistic: str) -
         criteria__c={**criterion, "judge": "sequential"},
     )
     assert parse(data).criteria["c"].sequential
+
+
+@cases("criterion, judge", {
+    "a rate": (PLAIN["criteria"]["works"], "sequential"),
+    "a latency": (PLAIN["criteria"]["fast"], "sequential"),
+    "a count": ({**COUNT, "max": 10, "window": "5m"}, "sequential"),
+    "requests": ({"kind": "traffic", "metric": "requests"}, "threshold"),
+})  # fmt: skip
+def test_a_criterion_that_names_no_judge_means_the_same_as_with(
+    criterion: dict[str, Any], judge: str
+) -> None:
+    named = {**criterion, "judge": judge}
+    unnamed = changed(criteria__c=named, criteria__c__judge=REMOVED)
+    assert parse(unnamed) == parse(changed(criteria__c=named))
+
+
+def test_evidence_of_minutes_is_read_in_minutes_where_no_judge_is_named() -> None:
+    criteria = parse(changed(criteria__works__judge=REMOVED)).criteria
+    assert criteria["works"].sequential
+    assert format_duration(criteria["works"].period) == "1m"
 
 
 @cases("changes", {
