@@ -27,7 +27,9 @@ def _with_threshold_judge() -> Path:
     """
     text = SHIPPED.read_text()
     for old, new in {
-        "judge: sequential": "judge: threshold",
+        "{kind: success_rate,": "{kind: success_rate, judge: threshold,",
+        "{kind: latency_increase,": "{kind: latency_increase, judge: threshold,",
+        "{kind: threshold,": "{kind: threshold, judge: threshold,",
         ", control: {total: direct_calls, failures: [direct_failures]}": "",
         "max: 10, window: 5m}": "max: 10, window: 5m, failure_limit: 1}",
     }.items():
