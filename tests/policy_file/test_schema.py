@@ -79,6 +79,8 @@ def test_a_mapping_has_no_other_keys(name: str, schema: dict[str, Any]) -> None:
         ("Policy.warmup", "2m"),
         ("Threshold.window", "5m"),
         ("Traffic.window", "1m"),
+        ("SuccessRate.judge", "sequential"),
+        ("Traffic.judge", "threshold"),
         ("SuccessRate.min_samples", 300),
         ("Policy.on_inconclusive", "pause"),
         ("Share.confidence", "99%"),
