@@ -65,13 +65,20 @@ class RolloutError(Exception):
 class Flaw:
     """One mistake in a file, with its position.
 
-    line, column: counted from 1; 0 for a mistake of the file as a whole.
+    message: what is wrong. path: of the value in the document, like `steps[1].weight`; empty for
+    the whole document. line, column: counted from 1; 0 for a mistake of the file as a whole.
     """
 
     file: str
-    text: str
+    message: str
     line: int = 0
     column: int = 0
+    path: str = ""
+
+    @property
+    def text(self) -> str:
+        """The mistake without its position: `steps[1].weight: must be at most 100`."""
+        return ": ".join(part for part in (self.path, self.message) if part)
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file

@@ -65,9 +65,10 @@ def _check_file(path: Path, per_minute: float | None) -> _FileCheck:
     try:
         policy = load(path)
     except PolicyError as error:
-        problems = list(map(str, error.flaws))  # each is one line
+        lines = list(map(str, error.flaws))  # each is one line
+        problems = list(map(_problem_data, error.flaws))
         data = {"file": str(path), "ok": False, "problems": problems}
-        return _FileCheck(data, "\n".join(problems), error.flaws)
+        return _FileCheck(data, "\n".join(lines), error.flaws)
     ladder = policy.steps_text()
     data = {"file": str(path), "ok": True, "problems": [], "ladder": ladder}
     lines = [printable(f"{path}: ok: {ladder}")]
@@ -75,6 +76,17 @@ def _check_file(path: Path, per_minute: float | None) -> _FileCheck:
         data["power"], power_text = gate_power(policy, per_minute, "given")
         lines.append(power_text)
     return _FileCheck(data, "\n".join(lines))
+
+
+def _problem_data(flaw: Flaw) -> dict[str, Any]:
+    """Return a mistake as JSON data. A mistake of the file as a whole is at line 1, column 1."""
+    return {
+        "file": flaw.file,
+        "line": flaw.line or 1,
+        "column": flaw.column or 1,
+        "path": flaw.path,
+        "message": flaw.message,
+    }
 
 
 def _annotate(flaws: Sequence[Flaw]) -> None:

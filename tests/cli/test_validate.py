@@ -8,6 +8,7 @@ import pytest
 from controller.errors import Exit
 from tests.cli.conftest import Desk, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE
+from tests.support.stage import SHORT_POLICY
 
 WRONG = "version: 1\nname: Wrong\ntarget: {}\nmetrics: {}\ncriteria: {}\nsteps: []\n"
 
@@ -46,7 +47,27 @@ def test_the_verdict_on_each_file_is_there_as_json(desk: Desk, wrong: str) -> No
     assert ended.status == Exit.USAGE
     assert (ended.data["schema"], ended.data["ok"]) == ("validate/1", False)
     assert [file["ok"] for file in ended.data["files"]] == [True, False]
-    assert ended.data["files"][1]["problems"]
+
+
+def test_a_mistake_as_json_has_its_place_in_the_file_and_in_the_policy(
+    desk: Desk, tmp_path: Path
+) -> None:
+    text = json.dumps({**SHORT_POLICY, "settle": "soon"}, indent=2)
+    file = tmp_path / "typo.yaml"
+    file.write_text(text)
+    line = next(n for n, one in enumerate(text.splitlines(), 1) if '"settle"' in one)
+    (problem,) = desk.run("validate", str(file), "--json").data["files"][0]["problems"]
+    assert problem.pop("message").startswith("expected a number and a unit")
+    assert problem == {"file": str(file), "line": line, "column": 13, "path": "settle"}
+
+
+def test_a_mistake_of_a_whole_file_as_json_is_at_its_first_character(
+    desk: Desk, tmp_path: Path
+) -> None:
+    file = str(tmp_path / "gone.yaml")
+    (problem,) = desk.run("validate", file, "--json").data["files"][0]["problems"]
+    assert problem.pop("message") == "cannot be read: No such file or directory"
+    assert problem == {"file": file, "line": 1, "column": 1, "path": ""}
 
 
 def test_a_wrong_policy_keeps_every_verb_from_touching_anything(desk: Desk, wrong: str) -> None:

@@ -126,5 +126,4 @@ def _end_position(text: str) -> Position:
 
 
 def _flaw(name: str, position: Position, place: Place, message: str) -> Flaw:
-    text = ": ".join(part for part in (place_text(place), message) if part)
-    return Flaw(name, text, position.line, position.column)
+    return Flaw(name, message, position.line, position.column, place_text(place))
