@@ -13,7 +13,6 @@ from typing import Any, Final
 from controller.core.decision import Record
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.judge.sentences import sentence_of
 from controller.core.message import Page
 from controller.core.observation import Observation, Series, TargetReading, UnreadableTarget
 from controller.core.rollout import Rollout
@@ -149,11 +148,6 @@ def finding_of(data: Mapping[str, Any]) -> Finding:
     """Return the finding that `finding_data` wrote. Raises ValueError, TypeError and KeyError."""
     verdict, label = Verdict(data["verdict"]), Label(data["label"])
     return Finding(**{**data, "verdict": verdict, "label": label})
-
-
-def finding_view(finding: Finding) -> dict[str, Any]:
-    """Return a finding as plain JSON data for people and their programs: with its sentence."""
-    return {**finding_data(finding), "sentence": sentence_of(finding)}
 
 
 def observation_data(

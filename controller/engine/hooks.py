@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
-from controller.core.history import finding_view
 from controller.core.message import Message
 from controller.core.observation import Consent, HookAnswer, TargetReading
 from controller.core.policy import Hook, Policy
@@ -17,6 +16,7 @@ from controller.core.policy.hooks import BEFORE_ADVANCE, BEFORE_START
 from controller.core.rollout import Rollout
 from controller.engine import limits
 from controller.ports.clock import Clock
+from controller.ports.json_view import finding_view
 from controller.ports.notify import HookCall, HookCaller, event_data
 from controller.process import logging, signals
 

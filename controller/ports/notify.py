@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
-from controller.core.history import finding_view
 from controller.core.message import Message
 from controller.core.observation import HookAnswer
 from controller.core.policy import Channel, Hook
 from controller.core.rollout import Rollout
 from controller.ports.account import Account
+from controller.ports.json_view import finding_view
 
 # The version of the JSON form of a message; see docs/events.md.
 EVENT_SCHEMA: Final = 1

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-from controller.core.history import finding_of, finding_view
+from controller.core.history import finding_of
 from controller.core.judge.criteria_table import table
 from controller.core.units import duration_text
 from controller.operations.rehearse import RehearsalOutcome
+from controller.ports.json_view import finding_view
 from controller.render.history import timeline
 from controller.render.status import criteria_data
 from controller.text import printable_block

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from controller.core.history import finding_view
 from controller.core.judge.criteria_table import VERDICT_MARKS, rows, table
 from controller.core.judge.findings import Finding, Verdict
 from controller.core.judge.sentences import sentence_of
@@ -14,6 +13,7 @@ from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, duration_text, format_duration
 from controller.engine.execute import Visit
 from controller.engine.lease import Skip
+from controller.ports.json_view import finding_view
 from controller.text import printable_block
 
 # The slowest supported schedule ticks every 15 minutes; after 20, it has probably stopped.

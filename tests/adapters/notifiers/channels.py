@@ -6,7 +6,7 @@ from controller.core.judge.findings import Label, Verdict
 from controller.core.message import Message
 from controller.core.rollout import Phase, Rollout
 from tests.support.findings import a_finding
-from tests.support.rollouts import NOON, a_rollout
+from tests.support.rollouts import MINUTE, NOON, a_rollout
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"
 FINDING = a_finding(
@@ -17,6 +17,8 @@ FINDING = a_finding(
     label=Label.REFUTED,
     measured=0.95,
     samples=1_200,
+    start=int((NOON - 5 * MINUTE).timestamp()),
+    end=int(NOON.timestamp()),
 )
 
 

@@ -1,0 +1,82 @@
+"""The JSON that other programs read: findings, times and numbers, in one form everywhere.
+
+A time is ISO 8601 with its offset. A number has no more digits than were measured. The history
+stores and hashes another form of a finding, `core.history.finding_data`, which has neither.
+"""
+
+from typing import Any, Final
+
+from controller.core.history import finding_data
+from controller.core.judge.findings import Fact, Finding
+from controller.core.judge.sentences import sentence_of
+from controller.core.units import from_unix
+
+# The facts of a finding that are unix seconds; 0: there is no such time.
+TIME_FACTS: Final = frozenset(
+    {
+        "at",
+        "breach_end",
+        "breach_start",
+        "burn_end",
+        "burn_start",
+        "last_end",
+        "odds_at",
+        "regression_end",
+        "regression_start",
+        "searched_until",
+        "since",
+    }
+)
+_DIGITS: Final = 6
+# From here on a float is no count of anything; a likelihood ratio may be as large.
+_EXACT_BELOW: Final = 2.0**53
+# CloudWatch and the judge know latencies no better than this many decimals.
+_MILLISECOND_DECIMALS: Final = 1
+
+
+def iso_time(second: float) -> str | None:
+    """Return a unix second as ISO 8601 with its offset; None for 0, which is no time."""
+    return from_unix(int(second)).isoformat() if second else None
+
+
+def json_number(value: float, unit: str = "") -> float:
+    """Return `value` with the digits that were measured: a whole number as an integer, exactly.
+
+    Milliseconds have one decimal, other numbers six significant digits.
+    """
+    if abs(value) >= _EXACT_BELOW:
+        return float(f"{value:.{_DIGITS}g}")
+    if unit == "ms" or abs(value) >= 10 ** (_DIGITS - _MILLISECOND_DECIMALS):
+        rounded = round(value, _MILLISECOND_DECIMALS)
+    else:
+        rounded = float(f"{value:.{_DIGITS}g}")
+    return int(rounded) if float(rounded).is_integer() else rounded
+
+
+def finding_view(finding: Finding) -> dict[str, Any]:
+    """Return a finding as JSON data for people and their programs: with its sentence."""
+    unit = str(finding.facts.get("unit", ""))
+    measured = finding.measured
+    return {
+        **finding_data(finding),
+        "measured": None if measured is None else json_number(measured, unit),
+        "bound": json_number(finding.bound, unit),
+        "start": iso_time(finding.start),
+        "end": iso_time(finding.end),
+        "facts": _facts_view(finding),
+        "gates": finding.gates,
+        "sentence": sentence_of(finding),
+    }
+
+
+def _facts_view(finding: Finding) -> dict[str, Fact | None]:
+    """Return the facts of a finding; those of another package keep their times as they are."""
+    times = frozenset[str]() if "text" in finding.facts else TIME_FACTS
+    return {
+        name: value
+        if isinstance(value, str)
+        else iso_time(value)
+        if name in times
+        else json_number(value)
+        for name, value in finding.facts.items()
+    }
