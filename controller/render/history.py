@@ -1,31 +1,58 @@
 """History entries of a rollout as lines and as JSON data."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from controller.core.history import Entry, finding_of
 from controller.core.judge.sentences import sentence_of
 from controller.core.policy_snapshot import Digests
 from controller.core.rollout import Reason
+from controller.ports.json_view import finding_view
 
 # Reasons of a gate's decision: its sentence is short, and the findings are printed below it.
 _GATE_REASONS = frozenset(
     {Reason.GATE_PASSED, Reason.ADVANCED_UNPROVEN, Reason.COMPLETED, Reason.INCONCLUSIVE}
 )
 _DECISIONS = frozenset({"advanced", "succeeded", "paused", "rolling_back"})
+_TRANSITION_FIELDS = (
+    "phase_from",
+    "phase_to",
+    "weight_from",
+    "weight_to",
+    "step",
+    "reason",
+    "sentence",
+)
 _INDENT = " " * 41  # aligns findings with the sentence
 
 
 def entry_data(entry: Entry) -> dict[str, Any]:
-    """Return `entry` as plain JSON data."""
+    """Return `entry` as plain JSON data: what happened, and the body that its hash covers.
+
+    A field that a changed entry lacks is null; `body` has whatever is stored.
+    """
+    body = entry.body
+    author = {name: body[name] for name in ("caller", "run") if name in body}
     return {
         "seq": entry.seq,
         "at": entry.at.isoformat(),
         "kind": entry.kind,
-        **entry.body,
+        "by": body.get("by"),
+        **author,
+        **{name: body.get(name) for name in _TRANSITION_FIELDS},
+        "findings": list(_finding_views(body.get("findings"))),
+        "body": dict(body),
         "previous": entry.previous,
         "hash": entry.hash,
     }
+
+
+def _finding_views(findings: object) -> Iterator[dict[str, Any]]:
+    """Yield the findings of an entry as other programs read them, but for unreadable ones."""
+    for one in findings if isinstance(findings, list | tuple) else ():
+        with suppress(ValueError, TypeError, KeyError):
+            yield finding_view(finding_of(one))
 
 
 def digests_data(digests: Digests) -> dict[str, Any]:

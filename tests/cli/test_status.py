@@ -1,5 +1,7 @@
 """status and history: the state of rollouts, and their audit log."""
 
+import hashlib
+import json
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing, redirect_stderr, redirect_stdout
@@ -179,6 +181,25 @@ def test_history_json_carries_the_entries_and_that_their_chain_holds(walked: Des
     )  # fmt: skip
     assert [entry["kind"] for entry in data["entries"]][:2] == ["started", "settled"]
     assert all(entry["by"] == "tester" for entry in data["entries"])
+
+
+def test_history_json_has_what_each_hash_is_made_from(walked: Desk) -> None:
+    previous = ""
+    for entry in walked.run("history", "orders", "--json").data["entries"]:
+        parts = [previous, entry["seq"], entry["at"], entry["kind"], entry["body"]]
+        text = json.dumps(parts, sort_keys=True)
+        assert entry["hash"] == hashlib.sha256(text.encode()).hexdigest()
+        previous = entry["hash"]
+
+
+def test_history_json_says_when_each_finding_was_made(walked: Desk) -> None:
+    entries = walked.run("history", "orders", "--json").data["entries"]
+    advanced = next(one for one in entries if one["kind"] == "advanced")
+    (finding,) = advanced["findings"]
+    assert (finding["start"], finding["end"]) == (
+        "2026-01-05T09:01:00+00:00", "2026-01-05T09:03:00+00:00",
+    )  # fmt: skip
+    assert finding["sentence"].startswith("works holds: success was 100%")
 
 
 def forge(desk: Desk) -> None:
