@@ -12,13 +12,14 @@ from controller.cli import options
 from controller.cli.call import Call, load_policy, newest_rollout
 from controller.cli.result import Result
 from controller.core.judge.evidence import BaselineMeasurement
-from controller.core.policy import Policy
+from controller.core.policy import LatencyIncrease, Policy
 from controller.core.rollout import Phase, Rollout
 from controller.engine.execute import Visit
 from controller.engine.exit_status import of_run
 from controller.errors import Exit, MetricsError, RolloutError, UsageError
 from controller.operations.start.start import check_start
 from controller.operations.start.traffic import estimate_traffic
+from controller.ports.json_view import json_number
 from controller.render.feasibility import gate_power
 from controller.render.plan import plan_data, plan_text
 from controller.render.status import rollout_data, rollout_text
@@ -174,8 +175,21 @@ def _preview_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: b
     data = {
         "shown": preflight.reading.shown,
         "revision": preflight.reading.code,
-        "baselines": {name: value.value for name, value in preflight.baselines.items()},
+        "baselines": _baselines_data(policy, preflight.baselines),
         "warnings": list(preflight.warnings),
         "refusals": list(preflight.refusals),
     }
     return _Preview(data, next_text, printable_block(lines), preflight.baselines, status)
+
+
+def _baselines_data(
+    policy: Policy, baselines: Mapping[str, BaselineMeasurement]
+) -> dict[str, float]:
+    """Return the value of each baseline by criterion, in the unit of its metric."""
+
+    def unit(name: str) -> str:
+        criterion = policy.criteria.get(name)
+        is_latency = isinstance(criterion, LatencyIncrease)
+        return policy.metrics[criterion.metric].unit if is_latency else ""
+
+    return {name: json_number(one.value, unit(name)) for name, one in baselines.items()}

@@ -26,6 +26,7 @@ from controller.operations.feasibility import (
     StepPower,
     power_of,
 )
+from controller.ports.json_view import json_number
 from controller.text import printable_block
 
 _INDENT = " " * 9
@@ -54,14 +55,14 @@ def power_data(
 ) -> dict[str, Any]:
     """Return the gate power as plain JSON data; null: never, or not applicable."""
     return {
-        "requests_per_minute": per_minute,
+        "requests_per_minute": json_number(per_minute),
         "source": source,
         "steps": [
             {
                 "step": one.step,
                 "weight": policy.steps[one.step].weight,
-                "requests": round(one.requests, 1),
-                "control_requests": round(one.control, 1),
+                "requests": json_number(round(one.requests, 1)),
+                "control_requests": json_number(round(one.control, 1)),
                 "criteria": {each.criterion: _power_data(each) for each in one.criteria},
             }
             for one in steps
@@ -72,21 +73,23 @@ def power_data(
 def _power_data(power: Power) -> dict[str, Any]:
     after = power.min_samples_after
     return {
-        "samples": round(power.samples, 1),
+        "samples": json_number(round(power.samples, 1)),
         "min_samples": power.min_samples,
         "min_samples_after_minutes": ceil(after) if isfinite(after) else None,
-        "finds": [{"effect": one.effect, "minutes": one.minutes} for one in power.detections],
+        "finds": [
+            {"effect": json_number(one.effect), "minutes": one.minutes} for one in power.detections
+        ],
         "smallest": power.smallest_detectable and _round_up(power.smallest_detectable),
         "requests_to_prove": power.proof_requests,
         "proven_from_requests_per_minute": power.proof_per_minute
         and _round_up(power.proof_per_minute),
-        "window_samples": power.window,
+        "window_samples": power.window and json_number(power.window),
         "one_failure_breaches_below": power.min_window_requests
-        and round(power.min_window_requests, 6),
+        and json_number(power.min_window_requests),
         "cannot_decide": [
             {
                 "lacks": str(one.kind),
-                "needed": one.needed,
+                "needed": json_number(one.needed),
                 "decides_after_the_bake": one.decides_in_hold,
                 "bake_minutes": one.bake,
                 "requests_per_minute": one.per_minute and _round_up(one.per_minute),

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from controller.core.units import clock_text, count_text, format_percent, number_text
 from controller.operations.metrics_view import Gauge, GaugeStatus, Unit
+from controller.ports.json_view import json_number
 from controller.render.sparkline import sparkline
 from controller.text import columns
 
@@ -74,11 +75,15 @@ def gauges_data(name: str, gauges: Sequence[Gauge], minutes: int, end: datetime)
 def _data(gauge: Gauge) -> dict[str, Any]:
     return {
         "title": gauge.title,
-        "value": gauge.value,
+        "value": _number(gauge, gauge.value),
         "of": str(gauge.unit),
         "unit": gauge.unit_text,
         "expected": [{"criterion": one.criterion, "text": one.text} for one in gauge.expected],
         "standing": str(gauge.status) or None,
-        "points": list(gauge.points),
+        "points": [_number(gauge, one) for one in gauge.points],
         "note": gauge.note,
     }
+
+
+def _number(gauge: Gauge, value: float | None) -> float | None:
+    return None if value is None else json_number(value, gauge.unit_text)

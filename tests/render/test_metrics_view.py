@@ -77,3 +77,16 @@ def test_the_drawn_table_says_the_same() -> None:
 )
 def test_a_sparkline(points: list[float | None], line: str) -> None:
     assert sparkline(points) == line
+
+
+def test_as_data_a_value_has_the_digits_that_were_measured() -> None:
+    rows = [
+        Gauge("requests Sum", Unit.COUNT, "", 2_202.0, (), GaugeStatus.NOTHING_EXPECTED, (700.0,)),
+        Gauge("p95", Unit.LEVEL, "ms", 512.43719, (), GaugeStatus.NOTHING_EXPECTED, (400.04,)),
+        Gauge("works", Unit.SHARE, "", 2_201 / 2_202, (), GaugeStatus.AS_EXPECTED, (1.0,)),
+    ]
+    gauges = gauges_data("orders", rows, 3, NOON)["gauges"]
+    assert [(one["value"], one["points"]) for one in gauges] == [
+        (2_202, [700]), (512.4, [400]), (0.999546, [1]),
+    ]  # fmt: skip
+    assert isinstance(gauges[0]["value"], int)
