@@ -21,7 +21,7 @@ from controller.process import signals
 # verb in a sentence. In the order of `--help`.
 VERBS: Final = {
     "validate": ("validate:validate", "Check policy files, offline."),
-    "schema": ("validate:schema", "Print the JSON Schema of a policy, for editors."),
+    "schema": ("schema:schema", "Print the JSON Schema of a policy, or of the JSON of a verb."),
     "plan": ("plan:plan", "Show the ladder and the gates of POLICY, and what comes next."),
     "rehearse": ("rehearse:rehearse", "Play a whole policy in a simulated world."),
     "start": ("start:start", "Start a rollout and return at once."),

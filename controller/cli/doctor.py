@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -15,6 +15,9 @@ from controller.operations.checks import exit_status
 from controller.process import logging
 from controller.render.checks import check_lines, checks_data
 from controller.text import printable_block
+
+if TYPE_CHECKING:
+    from controller.render.outputs.account import DoctorData
 
 _ROLE_ARN: Final = re.compile(r"arn:[a-z-]+:iam::\d{12}:(role|user)/[A-Za-z0-9+=,.@_/-]+")
 
@@ -43,9 +46,13 @@ def doctor(call: Call, policy: Path, role: str) -> Result:
         raise UsageError(config.egress.problem)
     with live_doctor(config, loaded, role) as examiner:
         checks = list(examiner.checks())
+
+    def data() -> "DoctorData":
+        return {"policy": loaded.name, **checks_data(checks)}
+
     return Result(
         "doctor",
-        data=lambda: {"policy": loaded.name, **checks_data(checks)},
+        data=data,
         text=lambda: printable_block(check_lines(checks)),
         status=exit_status(checks),
     )

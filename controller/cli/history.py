@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +19,9 @@ from controller.errors import Exit, StoreError, UsageError
 from controller.ports.store import Store
 from controller.render.history import digests_data, entry_data, history_lines
 from controller.text import printable, printable_block
+
+if TYPE_CHECKING:
+    from controller.render.outputs.rollouts import HistoryData
 
 
 @click.command()
@@ -60,14 +64,18 @@ def _whole_history(store: Store, rollout_id: str) -> Result:
     problem = str(broken) if broken else digest_problem(rollout_id, policy_digests)
     if problem and not broken:
         problem += ": it was changed after the start; look who wrote to the store"
-    return Result(
-        "history",
-        data=lambda: {
+
+    def data() -> "HistoryData":
+        return {
             "rollout": rollout_id,
             "chain_valid": broken is None,
             **digests_data(policy_digests),
             "entries": [entry_data(entry) for entry in entries],
-        },
+        }
+
+    return Result(
+        "history",
+        data=data,
         text=lambda: printable_block(history_lines(entries)),
         notes=[problem] if problem else [],
         status=Exit.INTERNAL if problem else Exit.DONE,

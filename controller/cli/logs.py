@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,6 +21,9 @@ from controller.operations.log_tail import Tail, TailResult
 from controller.ports.logs import matches_name
 from controller.process import logging
 from controller.render.log_events import count_lines, event_line, events_data
+
+if TYPE_CHECKING:
+    from controller.render.outputs.account import LogsData
 
 MAX_MINUTES = 7 * 24 * 60
 
@@ -121,9 +124,14 @@ def _excerpt(query: _LogQuery, fit: Callable[[str], str]) -> Result:
     hint = "fewer --minutes" if query.event else "--event or fewer --minutes"
     note = f"note: {found.truncation}: what came later is not shown; ask for {hint}"
 
-    def data() -> dict[str, Any]:
-        head = {"log_group": query.tail.group, "minutes": query.minutes, "end": end.isoformat()}
-        return {**head, "stopped": found.truncation or None, **events_data(found.events)}
+    def data() -> "LogsData":
+        return {
+            "log_group": query.tail.group,
+            "minutes": query.minutes,
+            "end": end.isoformat(),
+            "stopped": found.truncation or None,
+            **events_data(found.events),
+        }
 
     return Result(
         "logs",

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +23,9 @@ from controller.ports.metrics import MetricSource
 from controller.render.metrics_view import gauge_lines, gauges_data
 from controller.text import printable_block
 
+if TYPE_CHECKING:
+    from controller.render.outputs.account import MetricsData
+
 
 @dataclass(frozen=True, slots=True)
 class _MetricsView:
@@ -37,7 +40,7 @@ class _MetricsView:
         """Return the table as printable lines."""
         return printable_block(gauge_lines(self.name, self.gauges, self.minutes, self.end))
 
-    def data(self) -> dict[str, Any]:
+    def data(self) -> "MetricsData":
         """Return the values as plain JSON data."""
         return gauges_data(self.name, self.gauges, self.minutes, self.end)
 

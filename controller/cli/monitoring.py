@@ -4,7 +4,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -18,6 +18,9 @@ from controller.operations.monitoring.desired import desired_monitoring, monitor
 from controller.operations.monitoring.resources import Monitoring
 from controller.ports.monitoring import Change
 from controller.text import printable_block
+
+if TYPE_CHECKING:
+    from controller.render.outputs.account import MonitoringChange, MonitoringRemoval
 
 _EMAIL: Final = re.compile(r"[^\s@\"<>]{1,64}@[A-Za-z0-9.-]{1,255}")
 
@@ -94,9 +97,13 @@ def remove(_call: Call, policy: Path, yes: bool) -> Result:
             _confirm(stack.name)
         stack.remove(existing)
     outcome = "was not there" if existing is None else "is removed"
+
+    def data() -> "MonitoringRemoval":
+        return {"policy": name, "stack": stack.name, "removed": existing is not None}
+
     return Result(
         "monitoring-remove",
-        data=lambda: {"policy": name, "stack": stack.name, "removed": existing is not None},
+        data=data,
         text=lambda: f"stack {stack.name} {outcome}",
     )
 
@@ -120,15 +127,19 @@ def _change(
     changes, status = stack.change(existing, template, execute=execute)
     for note in desired.notes:
         streams.note(note)
-    return Result(
-        "monitoring-deploy" if execute else "monitoring-plan",
-        data=lambda: {
+
+    def data() -> "MonitoringChange":
+        return {
             "policy": desired.policy,
             "stack": stack.name,
             "status": status,
             "changes": [{"action": one.action, "id": one.id, "type": one.kind} for one in changes],
             "notes": list(desired.notes),
-        },
+        }
+
+    return Result(
+        "monitoring-deploy" if execute else "monitoring-plan",
+        data=data,
         text=lambda: printable_block(
             [
                 *_lines(changes, template["Resources"]),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
@@ -24,6 +24,9 @@ from controller.render.feasibility import gate_power
 from controller.render.plan import plan_data, plan_text
 from controller.render.status import rollout_data, rollout_text
 from controller.text import printable, printable_block
+
+if TYPE_CHECKING:
+    from controller.render.outputs.policies import NextTick, PlanData, StartCheck
 
 _UNKNOWN_POWER: Final = "  what the gates can decide: {}"
 _POWER_HINT: Final = "plan --live, or validate --requests-per-minute N"
@@ -46,8 +49,8 @@ def plan(call: Call, policy: Path, live: bool, adopt: bool, exit_code: bool) -> 
         if given and not live:
             raise UsageError(f"{option} is about the live account: give it with --live")
     loaded, now = load_policy(policy), current_moment()
-    data, lines = plan_data(loaded, now), [plan_text(loaded, now), ""]
-    status = Exit.DONE
+    lines, status = [plan_text(loaded, now), ""], Exit.DONE
+    data: PlanData = {**plan_data(loaded, now), "next": "", "live": None, "power": None}
     if not live:
         data["next"] = _next_text(call, loaded)
         lines += [printable(f"  next: {data['next']}"), _UNKNOWN_POWER.format(_POWER_HINT)]
@@ -80,7 +83,7 @@ class _Preview(NamedTuple):
     baselines: the frozen values of the stable path.
     """
 
-    data: dict[str, Any]
+    data: "NextTick | StartCheck"
     next_text: str
     text: str
     baselines: Mapping[str, BaselineMeasurement]
@@ -114,7 +117,7 @@ def _gate_power(
     policy: Policy,
     traffic: _TrafficRate,
     baselines: Mapping[str, BaselineMeasurement],
-    data: dict[str, Any],
+    data: "PlanData",
 ) -> str:
     """Return the power of the gates at this request rate, and add it to `data`."""
     if traffic.per_minute is None:
@@ -135,7 +138,7 @@ def _preview_tick(app: App, rollout: Rollout) -> _Preview:
     dry_run_lines = app.journal.lines if app.journal else []
     planned_lines = dry_run_lines or ["change nothing"]
     lines = [f"  the next tick would: {line}" for line in planned_lines]
-    data = {"rollout": rollout_data(visit.rollout), "would": dry_run_lines}
+    data: NextTick = {"rollout": rollout_data(visit.rollout), "would": list(dry_run_lines)}
     next_text = f"the next tick would {'; '.join(planned_lines)}"
     text = "\n".join([rollout_text(visit.rollout), "", printable_block(lines)])
     return _Preview(
@@ -172,7 +175,7 @@ def _preview_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: b
     if status is not Exit.DONE:
         next_text = f"{start} would be refused"
     lines.append(f"  next: {next_text}")
-    data = {
+    data: StartCheck = {
         "shown": preflight.reading.shown,
         "revision": preflight.reading.code,
         "baselines": _baselines_data(policy, preflight.baselines),
@@ -189,7 +192,8 @@ def _baselines_data(
 
     def unit(name: str) -> str:
         criterion = policy.criteria.get(name)
-        is_latency = isinstance(criterion, LatencyIncrease)
-        return policy.metrics[criterion.metric].unit if is_latency else ""
+        if isinstance(criterion, LatencyIncrease):
+            return policy.metrics[criterion.metric].unit
+        return ""
 
     return {name: json_number(one.value, unit(name)) for name, one in baselines.items()}

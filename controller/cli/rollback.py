@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -38,6 +38,9 @@ from controller.ports.store import Ownership
 from controller.process import logging, signals
 from controller.render.status import rollout_text, visit_data
 from controller.text import printable_block
+
+if TYPE_CHECKING:
+    from controller.render.outputs.rollouts import BareRollbackData, RollbackData
 
 _DEFAULT_REASON: Final = "asked for by a person"
 # What the next tick does about a rollback that could not be recorded.
@@ -190,9 +193,13 @@ def _roll_back_in_store(call: Call, reference: str, reason: str, first_write: Fi
         streams.message(f"0 % {state} in force, but it could not be recorded: {visit.problem}")
         if status is Exit.DONE:
             streams.message(_UNRECORDED_HINT)
+
+    def data() -> "RollbackData":
+        return {**visit_data(visit), "recorded": visit.saved, "warnings": warnings}
+
     return Result(
         "rollback",
-        data=lambda: {**visit_data(visit), "recorded": visit.saved, "warnings": warnings},
+        data=data,
         text=lambda: rollout_text(visit.rollout),
         would=app.journal.lines if app.journal else None,
         status=Exit.DONE if call.dry_run else status,
@@ -235,7 +242,7 @@ def _lower_without_record(
     )
 
 
-def _lowered_data(function: str, lowered: RollbackResult) -> dict[str, Any]:
+def _lowered_data(function: str, lowered: RollbackResult) -> "BareRollbackData":
     return {
         "function": function,
         "confirmed": lowered.confirmed,

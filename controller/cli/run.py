@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +20,9 @@ from controller.errors import Exit
 from controller.operations.start.start import StartRequest, StartResult, start
 from controller.render.status import rollout_data
 from controller.text import printable
+
+if TYPE_CHECKING:
+    from controller.render.outputs.rollouts import RunData
 
 
 @click.command()
@@ -61,9 +65,13 @@ def run(
             else:
                 last = _tick_to_end(app.runner, started.rollout, every, until, show)
             show(last.rollout)
+
+    def data() -> "RunData":
+        return {**rollout_data(last.rollout), "warnings": list(started.warnings)}
+
     return Result(
         "run",
-        data=lambda: {**rollout_data(last.rollout), "warnings": list(started.warnings)},
+        data=data,
         would=app.journal.lines if app.journal else None,
         status=Exit.DONE if call.dry_run else exit_status.of_run(last),
     )

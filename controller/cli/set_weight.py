@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -19,6 +19,9 @@ from controller.operations.set_weight import SetWeightOutcome, set_without_store
 from controller.operations.set_weight import set_weight as set_with_store
 from controller.process import logging, signals
 from controller.text import printable_block
+
+if TYPE_CHECKING:
+    from controller.render.outputs.rollouts import ReadingData, SetWeightData
 
 _NO_STORE_WARNING: Final = (
     "nobody can say whether a rollout is active, so none is asked; if rollouts are kept elsewhere, "
@@ -147,7 +150,7 @@ def _outcome_text(outcome: SetWeightOutcome, weight: int) -> str:
     return f"{weight} % is NOT set; it shows {live.shown}"
 
 
-def _data(outcome: SetWeightOutcome, target: TargetSpec, weight: int) -> dict[str, Any]:
+def _data(outcome: SetWeightOutcome, target: TargetSpec, weight: int) -> "SetWeightData":
     return {
         "function": target.name,
         "asked": weight,
@@ -160,5 +163,5 @@ def _data(outcome: SetWeightOutcome, target: TargetSpec, weight: int) -> dict[st
     }
 
 
-def _reading_data(reading: TargetReading) -> dict[str, object]:
+def _reading_data(reading: TargetReading) -> "ReadingData":
     return {"weight": reading.weight, "shown": reading.shown, "update": str(reading.update)}

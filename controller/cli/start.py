@@ -1,7 +1,7 @@
 """The verbs `start` and `retry`."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +15,9 @@ from controller.operations.start.start import retry as start_again
 from controller.operations.start.start import start as start_rollout
 from controller.render.status import rollout_data, rollout_text
 from controller.text import printable
+
+if TYPE_CHECKING:
+    from controller.render.outputs.rollouts import StartData
 
 
 @click.command()
@@ -59,7 +62,7 @@ def retry(call: Call, rollout: str, adopt: bool, reason: str) -> Result:
 def _result(kind: str, app: App, started: StartResult) -> Result:
     rollout = started.rollout
 
-    def data() -> dict[str, Any]:
+    def data() -> "StartData":
         warnings = list(started.warnings)
         return {**rollout_data(rollout), "new": started.created, "warnings": warnings}
 

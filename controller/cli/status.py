@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,6 +22,9 @@ from controller.ports.store import Store
 from controller.render.junit import junit_text
 from controller.render.markdown import rollout_markdown
 from controller.render.status import overview_lines, rollout_data, rollout_text
+
+if TYPE_CHECKING:
+    from controller.render.outputs.rollouts import StatusData, StatusList
 
 
 @click.command()
@@ -100,7 +103,7 @@ def _page(
     )
 
 
-def _data(rollout: Rollout, *, changed: bool) -> dict[str, Any]:
+def _data(rollout: Rollout, *, changed: bool) -> "StatusData":
     return {**rollout_data(rollout), "policy_changed": changed}
 
 
@@ -117,10 +120,13 @@ def _overview(store: Store, now: datetime, include_finished: bool, exit_code: bo
         nothing = "no rollout" if include_finished else "no active rollout"
         return "" if damaged else nothing
 
+    def data() -> "StatusList":
+        return {"rollouts": [_data(one, changed=one.id in changed) for one in readable]}
+
     statuses = map(exit_status.of_rollout, readable) if exit_code else ()
     return Result(
         "status",
-        data=lambda: {"rollouts": [_data(one, changed=one.id in changed) for one in readable]},
+        data=data,
         text=text,
         notes=map(str, damaged),
         status=Exit.INTERNAL if damaged else exit_status.worst(statuses),

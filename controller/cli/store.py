@@ -1,7 +1,7 @@
 """The verbs `store init` and `store copy`."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +15,9 @@ from controller.operations.copy_store import CopyOutcome, MigrationItem
 from controller.process import logging, settings
 from controller.process.settings import DynamoDbLocation
 from controller.text import printable
+
+if TYPE_CHECKING:
+    from controller.render.outputs.account import CopiedRollout, StoreCopyData, StoreInitData
 
 
 @click.group()
@@ -46,9 +49,13 @@ def init(call: Call, template: bool) -> Result:
         lines.append(f"# {message}" if is_table else message)
     if body is not None:
         lines.append(body.rstrip("\n"))
+
+    def data() -> "StoreInitData":
+        return {"store": location.url, "made": created, "template": body}
+
     return Result(
         "store-init",
-        data=lambda: {"store": location.url, "made": created, "template": body},
+        data=data,
         text=lambda: "\n".join(lines),
     )
 
@@ -80,9 +87,13 @@ def copy(call: Call, source_url: str, destination_url: str, rollouts: tuple[str,
     problem = f"left in {source.url}: {', '.join(damaged)}; a record cannot be read"
     copied = _copied(items)
     would = [f"copy {one.rollout_id} to {one.url}" for one in copied]
+
+    def data() -> "StoreCopyData":
+        return {"to": destination.url, "rollouts": list(map(_item_data, items))}
+
     return Result(
         "store-copy",
-        data=lambda: {"to": destination.url, "rollouts": list(map(_item_data, items))},
+        data=data,
         text=lambda: "" if call.dry_run else _summary(items, destination.url),
         would=would if call.dry_run else None,
         notes=[problem] if damaged else [],
@@ -100,9 +111,13 @@ def _summary(items: Sequence[MigrationItem], url: str) -> str:
     return "" if items else "no rollout to copy"
 
 
-def _item_data(item: MigrationItem) -> dict[str, Any]:
-    data = {"id": item.rollout_id, "outcome": str(item.outcome), "store": item.url}
-    return {**data, "why": item.why} if item.why else data
+def _item_data(item: MigrationItem) -> "CopiedRollout":
+    return {
+        "id": item.rollout_id,
+        "outcome": str(item.outcome),
+        "store": item.url,
+        "why": item.why,
+    }
 
 
 def _item_line(item: MigrationItem) -> str:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +19,9 @@ from controller.errors import Exit, RolloutError, UsageError
 from controller.process import logging
 from controller.render.status import skip_data, skip_line, visit_data, visit_line
 from controller.text import printable_block
+
+if TYPE_CHECKING:
+    from controller.render.outputs.rollouts import TickData
 
 log = logging.logger()
 
@@ -93,7 +96,7 @@ def _log_tick_end(app: App, ticked: TickResult, duration: timedelta) -> None:
     log.info("tick_ended", **summary, **metrics)
 
 
-def _data(ticked: TickResult) -> dict[str, Any]:
+def _data(ticked: TickResult) -> "TickData":
     return {"rollouts": [*map(visit_data, ticked.visits), *map(skip_data, ticked.skips)]}
 
 

@@ -1,10 +1,9 @@
-"""The verbs `validate` and `schema`: check policy files, and print their JSON Schema."""
+"""The verb `validate`: checks policy files, offline."""
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -13,10 +12,12 @@ from controller.cli.call import Call
 from controller.cli.result import Result
 from controller.errors import Exit, Flaw, PolicyError, UsageError
 from controller.policy_file.loader import load
-from controller.policy_file.schema import policy_schema
 from controller.render.feasibility import gate_power
 from controller.render.github import annotation
 from controller.text import printable
+
+if TYPE_CHECKING:
+    from controller.render.outputs.policies import FileCheck, Problem, ValidateData
 
 
 @click.command()
@@ -46,9 +47,13 @@ def validate(call: Call, policies: tuple[Path, ...], form: str, per_minute: floa
             _annotate(one.flaws)
         else:
             click.echo(one.text, err=bool(one.flaws))
+
+    def data() -> "ValidateData":
+        return {"ok": valid, "files": [one.data for one in file_checks]}
+
     return Result(
         "validate",
-        data=lambda: {"ok": valid, "files": [one.data for one in file_checks]},
+        data=data,
         status=Exit.DONE if valid else Exit.USAGE,
     )
 
@@ -56,7 +61,7 @@ def validate(call: Call, policies: tuple[Path, ...], form: str, per_minute: floa
 class _FileCheck(NamedTuple):
     """The result for one policy file: as data, as text, and its mistakes."""
 
-    data: dict[str, Any]
+    data: "FileCheck"
     text: str
     flaws: Sequence[Flaw] = ()
 
@@ -67,10 +72,22 @@ def _check_file(path: Path, per_minute: float | None) -> _FileCheck:
     except PolicyError as error:
         lines = list(map(str, error.flaws))  # each is one line
         problems = list(map(_problem_data, error.flaws))
-        data = {"file": str(path), "ok": False, "problems": problems}
-        return _FileCheck(data, "\n".join(lines), error.flaws)
+        invalid: FileCheck = {
+            "file": str(path),
+            "ok": False,
+            "problems": problems,
+            "ladder": None,
+            "power": None,
+        }
+        return _FileCheck(invalid, "\n".join(lines), error.flaws)
     ladder = policy.steps_text()
-    data = {"file": str(path), "ok": True, "problems": [], "ladder": ladder}
+    data: FileCheck = {
+        "file": str(path),
+        "ok": True,
+        "problems": [],
+        "ladder": ladder,
+        "power": None,
+    }
     lines = [printable(f"{path}: ok: {ladder}")]
     if per_minute is not None:
         data["power"], power_text = gate_power(policy, per_minute, "given")
@@ -78,7 +95,7 @@ def _check_file(path: Path, per_minute: float | None) -> _FileCheck:
     return _FileCheck(data, "\n".join(lines))
 
 
-def _problem_data(flaw: Flaw) -> dict[str, Any]:
+def _problem_data(flaw: Flaw) -> "Problem":
     """Return a mistake as JSON data. A mistake of the file as a whole is at line 1, column 1."""
     return {
         "file": flaw.file,
@@ -92,10 +109,3 @@ def _problem_data(flaw: Flaw) -> dict[str, Any]:
 def _annotate(flaws: Sequence[Flaw]) -> None:
     for flaw in flaws:
         click.echo(annotation(flaw), file=streams.unfiltered_stream(sys.stdout))
-
-
-@click.command()
-def schema() -> int:
-    """Print the JSON Schema of a policy, for editors."""
-    click.echo(json.dumps(policy_schema(), indent=2, ensure_ascii=False))
-    return Exit.DONE

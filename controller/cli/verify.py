@@ -1,6 +1,7 @@
 """The verb `verify`: compares the live target and its traffic with the rollout's state."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +18,9 @@ from controller.operations.verify import Verifier
 from controller.process import logging
 from controller.render.checks import check_lines, checks_data
 from controller.text import printable_block
+
+if TYPE_CHECKING:
+    from controller.render.outputs.account import VerifyLiveData
 
 MAX_MINUTES = 24 * 60
 
@@ -40,9 +44,13 @@ def verify(call: Call, policy: str, minutes: int) -> Result:
     """
     logging.configure()
     checks = _checks(call, policy, minutes)
+
+    def data() -> "VerifyLiveData":
+        return {"policy": policy, "minutes": minutes, **checks_data(checks)}
+
     return Result(
         "verify",
-        data=lambda: {"policy": policy, "minutes": minutes, **checks_data(checks)},
+        data=data,
         text=lambda: printable_block(check_lines(checks)),
         status=exit_status(checks),
     )

@@ -50,7 +50,7 @@ _WRITES: Final = (Exit.DONE, Exit.INTERNAL, Exit.USAGE, Exit.BUSY)
 # with 130 or 143 after a signal.
 VERBS: Final[Mapping[str, tuple[Exit, ...]]] = {
     "validate": (Exit.DONE, Exit.USAGE),
-    "schema": (Exit.DONE,),
+    "schema": (Exit.DONE, Exit.USAGE),
     "plan": (Exit.DONE, Exit.USAGE),
     "plan --live --exit-code": (*_READ_ONLY, *_ROLLOUT_STATES),
     "rehearse": (

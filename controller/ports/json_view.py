@@ -4,12 +4,14 @@ A time is ISO 8601 with its offset. A number has no more digits than were measur
 stores and hashes another form of a finding, `core.history.finding_data`, which has neither.
 """
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
-from controller.core.history import finding_data
 from controller.core.judge.findings import Fact, Finding
 from controller.core.judge.sentences import sentence_of
 from controller.core.units import from_unix
+
+if TYPE_CHECKING:
+    from controller.ports.json_types import FindingView
 
 # The facts of a finding that are unix seconds; 0: there is no such time.
 TIME_FACTS: Final = frozenset(
@@ -53,14 +55,19 @@ def json_number(value: float, unit: str = "") -> float:
     return int(rounded) if float(rounded).is_integer() else rounded
 
 
-def finding_view(finding: Finding) -> dict[str, Any]:
+def finding_view(finding: Finding) -> "FindingView":
     """Return a finding as JSON data for people and their programs: with its sentence."""
     unit = str(finding.facts.get("unit", ""))
     measured = finding.measured
     return {
-        **finding_data(finding),
+        "criterion": finding.criterion,
+        "kind": finding.kind,
+        "verdict": str(finding.verdict),
+        "label": str(finding.label),
+        "reason": str(finding.reason),
         "measured": None if measured is None else json_number(measured, unit),
         "bound": json_number(finding.bound, unit),
+        "samples": finding.samples,
         "start": iso_time(finding.start),
         "end": iso_time(finding.end),
         "facts": _facts_view(finding),

@@ -2,9 +2,12 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from controller.operations.checks import Check, Level, any_failed
+
+if TYPE_CHECKING:
+    from controller.render.outputs.account import CheckData, ChecksData
 
 _MARKS: Final = {Level.OK: "ok", Level.WARN: "warn", Level.UNREAD: "n/a", Level.FAIL: "FAIL"}
 
@@ -29,12 +32,12 @@ def _summary(checks: Sequence[Check]) -> str:
     return ", ".join(f"{counts[level]} {level}" for level in levels)
 
 
-def checks_data(checks: Sequence[Check]) -> dict[str, Any]:
+def checks_data(checks: Sequence[Check]) -> "ChecksData":
     """Return `checks` as plain JSON data."""
     return {"failed": any_failed(checks), "checks": [_data(one) for one in checks]}
 
 
-def _data(check: Check) -> dict[str, str]:
+def _data(check: Check) -> "CheckData":
     return {
         "what": check.what,
         "level": str(check.level),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil, floor, isfinite, log10
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from controller.core.judge.criterion_judge import CriterionJudge, judge_of
 from controller.core.judge.evidence import BaselineMeasurement
@@ -29,6 +29,9 @@ from controller.operations.feasibility import (
 from controller.ports.json_view import json_number
 from controller.text import printable_block
 
+if TYPE_CHECKING:
+    from controller.render.outputs.policies import CriterionPower, PowerData
+
 _INDENT = " " * 9
 _MINUTE = timedelta(minutes=1)
 _COLUMNS = ("0.2%", "0.5%", "1%", "5%", "20%", "+10%", "+50%")
@@ -39,7 +42,7 @@ def gate_power(
     per_minute: float,
     source: str,
     baselines: Mapping[str, BaselineMeasurement] = MappingProxyType({}),
-) -> tuple[dict[str, Any], str]:
+) -> "tuple[PowerData, str]":
     """Return the gate power at `per_minute` requests: as data, and as a page.
 
     source: where the rate comes from. baselines: baselines that were read, by criterion.
@@ -52,7 +55,7 @@ def gate_power(
 
 def power_data(
     policy: Policy, per_minute: float, source: str, steps: Sequence[StepPower]
-) -> dict[str, Any]:
+) -> "PowerData":
     """Return the gate power as plain JSON data; null: never, or not applicable."""
     return {
         "requests_per_minute": json_number(per_minute),
@@ -70,7 +73,7 @@ def power_data(
     }
 
 
-def _power_data(power: Power) -> dict[str, Any]:
+def _power_data(power: Power) -> "CriterionPower":
     after = power.min_samples_after
     return {
         "samples": json_number(round(power.samples, 1)),

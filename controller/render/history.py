@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING
 
 from controller.core.history import Entry, finding_of
 from controller.core.judge.sentences import sentence_of
@@ -10,37 +10,38 @@ from controller.core.policy_snapshot import Digests
 from controller.core.rollout import Reason
 from controller.ports.json_view import finding_view
 
+if TYPE_CHECKING:
+    from controller.ports.json_types import FindingView
+    from controller.render.outputs.rollouts import EntryData, PolicyDigests
+
 # Reasons of a gate's decision: its sentence is short, and the findings are printed below it.
 _GATE_REASONS = frozenset(
     {Reason.GATE_PASSED, Reason.ADVANCED_UNPROVEN, Reason.COMPLETED, Reason.INCONCLUSIVE}
 )
 _DECISIONS = frozenset({"advanced", "succeeded", "paused", "rolling_back"})
-_TRANSITION_FIELDS = (
-    "phase_from",
-    "phase_to",
-    "weight_from",
-    "weight_to",
-    "step",
-    "reason",
-    "sentence",
-)
 _INDENT = " " * 41  # aligns findings with the sentence
 
 
-def entry_data(entry: Entry) -> dict[str, Any]:
+def entry_data(entry: Entry) -> "EntryData":
     """Return `entry` as plain JSON data: what happened, and the body that its hash covers.
 
-    A field that a changed entry lacks is null; `body` has whatever is stored.
+    A field that a changed entry lacks is empty; `body` has whatever is stored.
     """
     body = entry.body
-    author = {name: body[name] for name in ("caller", "run") if name in body}
     return {
         "seq": entry.seq,
         "at": entry.at.isoformat(),
         "kind": entry.kind,
-        "by": body.get("by"),
-        **author,
-        **{name: body.get(name) for name in _TRANSITION_FIELDS},
+        "by": body.get("by", ""),
+        "caller": body.get("caller"),
+        "run": body.get("run", ""),
+        "phase_from": body.get("phase_from", ""),
+        "phase_to": body.get("phase_to", ""),
+        "weight_from": body.get("weight_from"),
+        "weight_to": body.get("weight_to", 0),
+        "step": body.get("step", 0),
+        "reason": body.get("reason", ""),
+        "sentence": body.get("sentence", ""),
         "findings": list(_finding_views(body.get("findings"))),
         "body": dict(body),
         "previous": entry.previous,
@@ -48,14 +49,14 @@ def entry_data(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _finding_views(findings: object) -> Iterator[dict[str, Any]]:
+def _finding_views(findings: object) -> "Iterator[FindingView]":
     """Yield the findings of an entry as other programs read them, but for unreadable ones."""
     for one in findings if isinstance(findings, list | tuple) else ():
         with suppress(ValueError, TypeError, KeyError):
             yield finding_view(finding_of(one))
 
 
-def digests_data(digests: Digests) -> dict[str, Any]:
+def digests_data(digests: Digests) -> "PolicyDigests":
     """Return as plain JSON data whether the policy is unchanged since the start, and its digests.
 
     The digest of the first entry is empty when the entry has none.

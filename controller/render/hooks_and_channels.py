@@ -1,21 +1,23 @@
 """Hooks and notification channels of a policy, as lines of a plan and as JSON data."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from controller.core.policy import Policy
 from controller.core.policy.hooks import AFTER_HOOKS, BEFORE_ADVANCE, BEFORE_START
 
+if TYPE_CHECKING:
+    from controller.render.outputs.policies import Contacts
 
-def contacts_data(policy: Policy) -> dict[str, Any]:
-    """Return the display names of hooks, by event, and of channels; without empty parts."""
+
+def contacts_data(policy: Policy) -> "Contacts":
+    """Return the display names of hooks, by event, and of channels."""
     hooks = {
         **_hooks(policy, BEFORE_START, BEFORE_ADVANCE),
         **_hooks(policy, *AFTER_HOOKS.values()),
     }
     channels = [one.display_name for one in policy.notify or ()]
-    contacts: dict[str, Any] = {"hooks": hooks, "notify": channels}
-    return {name: value for name, value in contacts.items() if value}
+    return {"hooks": hooks, "notify": channels}
 
 
 def contacts_lines(policy: Policy) -> list[str]:

@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from controller.core.units import from_unix
 from controller.ports.logs import CANARY, STABLE, LogEvent, count_events, parse_event, readable_text
 from controller.process.settings import one_line
 from controller.text import columns
+
+if TYPE_CHECKING:
+    from controller.render.outputs.account import EventCount, EventsData, LogEventData
 
 _MAX_TEXT_CHARACTERS: Final = 2_000  # of an event in one line
 _HEAD: Final = ("", CANARY, STABLE, "other", "all")
@@ -38,16 +41,16 @@ def _counts(events: Iterable[LogEvent]) -> list[tuple[str, ...]]:
     ]
 
 
-def events_data(events: Sequence[LogEvent]) -> dict[str, Any]:
+def events_data(events: Sequence[LogEvent]) -> "EventsData":
     """Return events and their counts as plain JSON data."""
-    counts = [
+    counts: list[EventCount] = [
         {"event": name, "path": path or None, "count": number}
         for (name, path), number in sorted(count_events(events).items())
     ]
     return {"counts": counts, "events": [_data(one) for one in events]}
 
 
-def _data(event: LogEvent) -> dict[str, Any]:
+def _data(event: LogEvent) -> "LogEventData":
     summary = parse_event(event.text)
     return {
         "id": event.id,

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from controller.core.units import clock_text, count_text, format_percent, number_text
 from controller.operations.metrics_view import Gauge, GaugeStatus, Unit
 from controller.ports.json_view import json_number
 from controller.render.sparkline import sparkline
 from controller.text import columns
+
+if TYPE_CHECKING:
+    from controller.render.outputs.account import GaugeData, MetricsData
 
 HEAD: Final = ("", "value", "expected", "", "by minute")
 LEGEND: Final = (
@@ -62,7 +65,7 @@ def unread_lines(gauges: Sequence[Gauge]) -> list[str]:
     return [f"not read: {note}" for note in dict.fromkeys(notes) if note]
 
 
-def gauges_data(name: str, gauges: Sequence[Gauge], minutes: int, end: datetime) -> dict[str, Any]:
+def gauges_data(name: str, gauges: Sequence[Gauge], minutes: int, end: datetime) -> "MetricsData":
     """Return the gauges as plain JSON data; missing data is null, never 0."""
     return {
         "policy": name,
@@ -72,7 +75,7 @@ def gauges_data(name: str, gauges: Sequence[Gauge], minutes: int, end: datetime)
     }
 
 
-def _data(gauge: Gauge) -> dict[str, Any]:
+def _data(gauge: Gauge) -> "GaugeData":
     return {
         "title": gauge.title,
         "value": _number(gauge, gauge.value),

@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from controller.core.policy import Policy, SuccessRate, Traffic
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text
 from controller.text import printable_block
+
+if TYPE_CHECKING:
+    from controller.render.outputs.policies import PermanentData
 
 FORMS: Final = ("cdk", "cloudformation", "terraform")
 
@@ -51,7 +54,7 @@ def permanent_text(policy: Policy, rollout: Rollout | None, forms: tuple[str, ..
 
 def permanent_data(
     policy: Policy, rollout: Rollout | None, forms: tuple[str, ...]
-) -> dict[str, Any]:
+) -> "PermanentData":
     """Return the content of `permanent_text` as plain JSON data."""
     return {
         "policy": policy.name,

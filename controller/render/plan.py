@@ -1,7 +1,7 @@
 """A policy as a plan: its steps with their durations, and each criterion in words."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.policy import (
@@ -17,10 +17,12 @@ from controller.core.units import (
 from controller.render.hooks_and_channels import contacts_data, contacts_lines
 from controller.text import printable_block
 
+if TYPE_CHECKING:
+    from controller.render.outputs.policies import FreezeData, PolicyPlan, VerifyData
 
-def plan_data(policy: Policy, now: datetime) -> dict[str, Any]:
+
+def plan_data(policy: Policy, now: datetime) -> "PolicyPlan":
     """Return the plan of `policy`, as of `now`, as plain JSON data."""
-    freeze = {} if policy.freeze is None else {"freeze": _freeze_data(policy.freeze, now)}
     return {
         "name": policy.name,
         "digest": policy.digest(),
@@ -39,9 +41,9 @@ def plan_data(policy: Policy, now: datetime) -> dict[str, Any]:
             }
             for index, step in enumerate(policy.steps)
         ],
-        **freeze,
+        "freeze": None if policy.freeze is None else _freeze_data(policy.freeze, now),
         **contacts_data(policy),
-        **({"verify_rollback": verify} if (verify := _verify_data(policy)) else {}),
+        "verify_rollback": _verify_data(policy),
         "criteria": {name: criterion_text(name, policy) for name in policy.criteria},
     }
 
@@ -109,15 +111,15 @@ def _verify_lines(policy: Policy) -> list[str]:
     return [f"  rollback  is verified in {group}: no {verify['absent']} beside {verify['present']}"]
 
 
-def _verify_data(policy: Policy) -> dict[str, str]:
+def _verify_data(policy: Policy) -> "VerifyData | None":
     verify = policy.verify_rollback
     if verify is None:
-        return {}
+        return None
     group = policy.log_group_of(verify)
     return {"log_group": group, "absent": verify.absent, "present": verify.present}
 
 
-def _freeze_data(freeze: Freeze, now: datetime) -> dict[str, Any]:
+def _freeze_data(freeze: Freeze, now: datetime) -> "FreezeData":
     frozen, next_period = freeze.at(now), freeze.next_period(now)
     return {
         "zone": freeze.zone,

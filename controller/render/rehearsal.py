@@ -1,7 +1,7 @@
 """The outcome of a rehearsal, as a timeline and as JSON data."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from controller.core.history import finding_of
 from controller.core.judge.criteria_table import table
@@ -12,8 +12,11 @@ from controller.render.history import timeline
 from controller.render.status import criteria_data
 from controller.text import printable_block
 
+if TYPE_CHECKING:
+    from controller.render.outputs.policies import RehearseData
 
-def outcome_data(outcome: RehearsalOutcome, scenario: str, seed: int) -> dict[str, Any]:
+
+def outcome_data(outcome: RehearsalOutcome, scenario: str, seed: int) -> "RehearseData":
     """Return `outcome` as plain JSON data."""
     rollout = outcome.rollout
     return {

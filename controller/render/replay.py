@@ -1,15 +1,18 @@
 """The result of a replay as lines and as JSON data."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from controller.core.policy_snapshot import digest_problem
 from controller.core.units import clock_text, count_text
 from controller.operations.replay.replay import Difference, EntryDifferences, Replay
 from controller.render.history import digests_data
 
+if TYPE_CHECKING:
+    from controller.render.outputs import rollouts as outputs
 
-def replay_data(replay: Replay) -> dict[str, Any]:
+
+def replay_data(replay: Replay) -> "outputs.ReplayData":
     """Return `replay` as plain JSON data."""
     return {
         "rollout": replay.rollout,
@@ -25,7 +28,7 @@ def replay_data(replay: Replay) -> dict[str, Any]:
     }
 
 
-def _entry_data(difference: EntryDifferences) -> dict[str, Any]:
+def _entry_data(difference: EntryDifferences) -> "outputs.EntryDifferences":
     return {
         "seq": difference.seq,
         "at": difference.at.isoformat(),
@@ -34,7 +37,7 @@ def _entry_data(difference: EntryDifferences) -> dict[str, Any]:
     }
 
 
-def _differences_data(differences: Iterable[Difference]) -> list[dict[str, str]]:
+def _differences_data(differences: Iterable[Difference]) -> "list[outputs.Difference]":
     return [
         {"what": one.what, "recorded": one.recorded, "follows": one.expected} for one in differences
     ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 from controller.core.judge.criteria_table import VERDICT_MARKS, rows, table
 from controller.core.judge.findings import Finding, Verdict
@@ -16,15 +16,21 @@ from controller.engine.lease import Skip
 from controller.ports.json_view import finding_view
 from controller.text import printable_block
 
+if TYPE_CHECKING:
+    from controller.render.outputs.rollouts import (
+        CriterionRow,
+        PageData,
+        RolloutData,
+        SkipData,
+        VisitData,
+    )
+
 # The slowest supported schedule ticks every 15 minutes; after 20, it has probably stopped.
 LATE_AFTER = timedelta(minutes=20)
 
 
-def rollout_data(rollout: Rollout) -> dict[str, Any]:
+def rollout_data(rollout: Rollout) -> "RolloutData":
     """Return `rollout` as plain JSON data, as `status --json` prints it."""
-
-    def moment(value: Any) -> str | None:
-        return None if value is None else value.isoformat()
 
     return {
         "id": rollout.id,
@@ -40,12 +46,12 @@ def rollout_data(rollout: Rollout) -> dict[str, Any]:
         "sentence": rollout.sentence,
         "label": rollout.label,
         "next": rollout.next,
-        "next_at": moment(rollout.next_at),
+        "next_at": _moment(rollout.next_at),
         "blocked": rollout.blocked,
-        "created": moment(rollout.created),
-        "since": moment(rollout.since),
-        "settled": moment(rollout.settled),
-        "updated": moment(rollout.updated),
+        "created": rollout.created.isoformat(),
+        "since": rollout.since.isoformat(),
+        "settled": _moment(rollout.settled),
+        "updated": rollout.updated.isoformat(),
         "findings": [finding_view(finding) for finding in rollout.findings],
         "criteria": criteria_data(rollout),
         "drain": None if rollout.drain is None else finding_view(rollout.drain),
@@ -56,7 +62,11 @@ def rollout_data(rollout: Rollout) -> dict[str, Any]:
     }
 
 
-def criteria_data(rollout: Rollout) -> list[dict[str, Any]]:
+def _moment(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
+
+
+def criteria_data(rollout: Rollout) -> "list[CriterionRow]":
     """Return the criteria of `rollout` as plain JSON data, each with its newest finding."""
     return [
         {
@@ -73,7 +83,7 @@ def criteria_data(rollout: Rollout) -> list[dict[str, Any]]:
     ]
 
 
-def _page_data(page: Page) -> dict[str, Any]:
+def _page_data(page: Page) -> "PageData":
     return {
         "kind": page.kind,
         "text": page.text,
@@ -107,7 +117,7 @@ def rollout_line(rollout: Rollout) -> str:
     )
 
 
-def visit_data(visit: Visit) -> dict[str, Any]:
+def visit_data(visit: Visit) -> "VisitData":
     """Return a visit as plain JSON data: the rollout, and what decides the exit status."""
     return {
         **rollout_data(visit.rollout),
@@ -118,7 +128,7 @@ def visit_data(visit: Visit) -> dict[str, Any]:
     }
 
 
-def skip_data(skip: Skip) -> dict[str, Any]:
+def skip_data(skip: Skip) -> "SkipData":
     """Return a rollout that a tick skipped as plain JSON data; its phase is unknown."""
     return {
         "id": skip.rollout_id,

@@ -18,6 +18,7 @@ from controller.core.rollout import Rollout
 from controller.simulation.scenario.scenario import Scenario
 from controller.simulation.world import CALLER, World
 from tests.simulation.worlds import START, scenario
+from tests.support.json_schemas import validated
 from tests.support.stage import SHORT_POLICY, function_with
 
 # What a history adds to the name that an operator claimed.
@@ -33,8 +34,9 @@ class Ended(NamedTuple):
 
     @property
     def data(self) -> Any:
-        """The JSON document on stdout."""
-        return json.loads(self.out)
+        """The JSON document on stdout: an IAM policy, or one that fits its schema."""
+        document = json.loads(self.out)
+        return document if "Statement" in document else validated(document)
 
     @property
     def events(self) -> list[dict[str, Any]]:

@@ -205,7 +205,7 @@ def test_the_same_command_again_finds_everything_done(desk: Desk, places: tuple[
     assert (again.status, again.out) == (Exit.DONE, f"orders#1: was in {new} already\n")
     data = desk.run("store", "copy", old, new, "--json").data
     assert (data["schema"], data["to"]) == ("store-copy/1", new)
-    assert data["rollouts"] == [{"id": "orders#1", "outcome": "there", "store": new}]
+    assert data["rollouts"] == [{"id": "orders#1", "outcome": "there", "store": new, "why": ""}]
 
 
 def test_an_empty_store_has_nothing_to_copy(desk: Desk, places: tuple[str, str]) -> None:

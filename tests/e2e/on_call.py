@@ -13,6 +13,7 @@ import pytest
 
 from controller.cli import main
 from tests.e2e.account import POLICY, Account
+from tests.support.json_schemas import validated
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -30,9 +31,9 @@ class Answer:
 
     @property
     def data(self) -> dict[str, Any]:
-        """What --json printed."""
+        """The JSON document on stdout: an IAM policy, or one that fits its schema."""
         found: dict[str, Any] = json.loads(self.out)
-        return found
+        return found if "Statement" in found else dict(validated(found))
 
     @property
     def events(self) -> list[dict[str, Any]]:

@@ -38,5 +38,5 @@ def test_a_plan_has_it_as_data() -> None:
 
 
 def test_a_plan_of_a_policy_without_hooks_and_channels_has_no_line_about_them() -> None:
-    assert contacts_data(a_policy()) == {}
+    assert contacts_data(a_policy()) == {"hooks": {}, "notify": []}
     assert "tells" not in plan_text(a_policy(), NOON)

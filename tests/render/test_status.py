@@ -116,7 +116,9 @@ def test_the_drain_after_a_rollback_is_a_line_and_data(rollout: Rollout) -> None
     known = replace(rollout, drain=DRAIN)
     assert "\n  drain     refuted: 3 requests.\n" in rollout_text(known)
     assert "drain " not in rollout_text(rollout)
-    assert rollout_data(known)["drain"]["label"] == "refuted"
+    drain = rollout_data(known)["drain"]
+    assert drain is not None
+    assert drain["label"] == "refuted"
     assert rollout_data(rollout)["drain"] is None
 
 

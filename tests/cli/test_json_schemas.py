@@ -1,0 +1,321 @@
+"""Every document that a verb prints with --json fits the schema that `rolloutctl schema` prints."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from importlib import import_module
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import click
+import pytest
+from jsonschema import Draft202012Validator
+
+import controller.cli.doctor
+from controller.adapters.aws.clients import Clients
+from controller.cli import VERBS
+from controller.errors import Exit
+from controller.operations.checks import Check, Level
+from controller.render.outputs.schema import OUTPUTS, output_schema
+from tests.adapters.cloudformation.fake_cloudformation import FakeCloudFormation
+from tests.cli.conftest import Desk, MakeDesk
+from tests.simulation.worlds import FUNCTION, MINUTE, POLICY, START
+from tests.support.json_schemas import mistakes
+from tests.support.stage import SHORT_POLICY
+
+Act: TypeAlias = Callable[[Desk], None]
+
+MEASURED: Final = ("requests", "client_errors", "server_errors", "latency", "direct")
+RICH: Final[Mapping[str, Any]] = {
+    **SHORT_POLICY,
+    "metrics": {name: one for name, one in POLICY["metrics"].items() if name in MEASURED},
+    "criteria": {
+        "works": SHORT_POLICY["criteria"]["works"],
+        "fast": {**POLICY["criteria"]["fast"], "over": "1m"},
+        "enough": {
+            "kind": "success_rate", "total": "requests", "failures": ["server_errors"],
+            "min": "99%", "judge": "sequential",
+        },
+        "signed": {"kind": "attestation", "statement": "Support has seen no ticket."},
+    },
+    "freeze": {"zone": "Europe/Berlin", "weekly": [{"from": "fri 16:00", "to": "mon 08:00"}]},
+    "verify_rollback": {"absent": '{ $.event = "new" }', "present": '{ $.event = "old" }'},
+    "hooks": {"after_advance": [{"kind": "lambda", "function": "told"}]},
+    "notify": [{"kind": "sns", "topic": "arn:aws:sns:eu-central-1:123456789012:rollouts"}],
+}  # fmt: skip
+
+
+def minutes(number: int) -> Act:
+    """Return the act of ticking once a minute."""
+
+    def act(desk: Desk) -> None:
+        for _ in range(number):
+            desk.world.clock.advance(MINUTE)
+            desk.run("tick")
+
+    return act
+
+
+def drift(desk: Desk) -> None:
+    """Set the weight outside rolloutctl, and let a tick see it."""
+    desk.world.set_variables(FUNCTION, {"PERCENTAGE": "70", "ENABLED": "false"})
+    minutes(1)(desk)
+
+
+def log_events(desk: Desk) -> None:
+    """Let the function log an event of the flag and a plain line."""
+    event = {"event": "api_gateway_percentage_check", "percentage": 10, "use_api_gateway": True}
+    for text in (json.dumps(event), "a plain line"):
+        desk.world.add_log_event("/aws/lambda/handler", START, text)
+    desk.world.clock.advance(MINUTE)
+
+
+class Case(NamedTuple):
+    """A document: the verb that prints it, what happened before, and the command line."""
+
+    name: str
+    before: Sequence[str | Act]
+    command: str
+    policy: Mapping[str, Any] = SHORT_POLICY
+
+
+STARTED: Final = ("start {policy}",)
+SUCCEEDED: Final = (*STARTED, minutes(12))
+ROLLED_BACK: Final = (*STARTED, minutes(2), "rollback orders")
+CASES: Final = (
+    Case("validate", (), "validate {policy} gone.yaml --requests-per-minute 100"),
+    Case("validate", (), "validate {policy} --requests-per-minute 6", RICH),
+    Case("plan", (), "plan {policy}"),
+    Case("plan", (), "plan {policy} --live", RICH),
+    Case("plan", STARTED, "plan {policy} --live"),
+    Case("rehearse", (), "rehearse {policy}"),
+    Case("rehearse", (), "rehearse {policy} --scenario error-burst", POLICY),
+    Case("start", (), "start {policy}"),
+    Case("start", (), "start {policy} --dry-run", RICH),
+    Case("start", STARTED, "start {policy}"),
+    Case("tick", ("store init",), "tick"),
+    Case("tick", (*STARTED, minutes(3)), "tick", RICH),
+    Case("tick", STARTED, "tick --dry-run"),
+    Case("run", (), "run {policy} --for 3m"),
+    Case("status", (*STARTED, minutes(3)), "status orders"),
+    Case("status", (*STARTED, minutes(4)), "status orders", RICH),
+    Case("status", (*STARTED, minutes(1), drift), "status orders"),
+    Case("status", ROLLED_BACK, "status orders"),
+    Case("status", SUCCEEDED, "status --all"),
+    Case("status", ("store init",), "status"),
+    Case("history", SUCCEEDED, "history orders"),
+    Case("history", (*ROLLED_BACK, minutes(5)), "history orders"),
+    Case("replay", SUCCEEDED, "replay orders"),
+    Case("pause", (*STARTED, minutes(1)), "pause orders"),
+    Case("pause", (*STARTED, minutes(1)), "pause orders --dry-run"),
+    Case("resume", (*STARTED, minutes(1), "pause orders"), "resume orders"),
+    Case("promote", (*STARTED, minutes(1)), "promote orders --reason tested"),
+    Case("approve", STARTED, "approve orders", {
+        **SHORT_POLICY, "steps": [*SHORT_POLICY["steps"][:1], {
+            **SHORT_POLICY["steps"][1], "approval": "required"}],
+    }),
+    Case("ack", (*STARTED, minutes(1), drift), "ack orders", {
+        **SHORT_POLICY, "notify": RICH["notify"]}),
+    Case("attest", STARTED, "attest orders signed --note seen", RICH),
+    Case("retry", ROLLED_BACK, "retry orders --reason mended"),
+    Case("rollback", STARTED, "rollback orders"),
+    Case("rollback", STARTED, "rollback orders --dry-run"),
+    Case("rollback", (), f"rollback --function {FUNCTION} --percentage PERCENTAGE"
+         " --boolean ENABLED"),
+    Case("set-weight", ("store init",), "set-weight {policy} 40"),
+    Case("set-weight", STARTED, "set-weight {policy} 40 --force"),
+    Case("metrics", (*STARTED, minutes(5)), "metrics {policy}", POLICY),
+    Case("logs", (log_events,), "logs {policy}"),
+    Case("verify", (*STARTED, minutes(3)), "verify {policy}"),
+    Case("doctor", (), "doctor {policy}"),
+    Case("monitoring-plan", (), "monitoring plan {policy}"),
+    Case("monitoring-deploy", (), "monitoring deploy {policy} --email oncall@example.com"),
+    Case("monitoring-remove", ("monitoring deploy {policy}",), "monitoring remove {policy} --yes"),
+    Case("permanent", SUCCEEDED, "permanent orders"),
+    Case("permanent", (), "permanent {policy} --form cdk"),
+    Case("store-init", (), "store init"),
+    Case("store-init", (), "store init --template --store dynamodb://rollouts"),
+    Case("store-copy", (*SUCCEEDED, minutes(20), "store init --store {other}"),
+         "store copy {store} {other}"),
+)  # fmt: skip
+
+
+class _Examiner:
+    """The checks of `doctor`: one of each level. The simulated account has not all services."""
+
+    def checks(self) -> Iterator[Check]:
+        for level in Level:
+            yield Check("clock", level, "0 s apart", "")
+
+
+@contextmanager
+def _doctor(*_: object) -> Iterator[_Examiner]:
+    yield _Examiner()
+
+
+@pytest.fixture
+def printed(
+    desk_in: MakeDesk, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Case], Any]:
+    """Return what prints the document of a case."""
+
+    def play(case: Case) -> Any:
+        desk, stacks = desk_in(case.policy), FakeCloudFormation(0, 0)
+
+        def client(_: Clients, service: str, **__: object) -> Any:
+            return stacks if service == "cloudformation" else desk.world.client(service)
+
+        monkeypatch.setattr(Clients, "get", client)
+        monkeypatch.setattr(controller.cli.doctor, "live_doctor", _doctor)
+        urls = [f"sqlite:///{tmp_path_factory.mktemp(one) / 'a.db'}" for one in ("one", "other")]
+        monkeypatch.setenv("ROLLOUTCTL_STORE", urls[0])
+        desk.world.clock.advance(20 * MINUTE)
+        for act in case.before:
+            if isinstance(act, str):
+                ended = desk.run(*act.format(policy=desk.policy, other=urls[1]).split())
+                assert ended.status == Exit.DONE, ended
+            else:
+                act(desk)
+        command = case.command.format(policy=desk.policy, store=urls[0], other=urls[1])
+        ended = desk.run(*command.split(), "--json")
+        assert ended.out, ended
+        return json.loads(ended.out)
+
+    return play
+
+
+def case_id(case: Case) -> str:
+    return f"{case.name}: {case.command}" + (", rich" if case.policy is RICH else "")
+
+
+@pytest.mark.parametrize("case", CASES, ids=case_id)
+def test_what_a_verb_prints_fits_its_schema(case: Case, printed: Callable[[Case], Any]) -> None:
+    document = printed(case)
+    assert document["schema"] == f"{case.name}/1"
+    assert mistakes(document) == []
+    assert list(unix_seconds(document)) == []
+
+
+def unix_seconds(value: Any, path: str = "$") -> Iterator[str]:
+    """Yield where `value` has a number that may be unix seconds, but for bodies of entries."""
+    match value:
+        case dict():
+            for name, one in value.items():
+                if name != "body":
+                    yield from unix_seconds(one, f"{path}.{name}")
+        case list():
+            for index, one in enumerate(value):
+                yield from unix_seconds(one, f"{path}[{index}]")
+        case int() | float() if value > START.timestamp() - 1e8:
+            yield path
+
+
+# --- what the schemas refuse ----------------------------------------------------------------------
+
+FIRST: Final = {case.name: case for case in reversed(CASES)}
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_a_schema_refuses_a_key_that_is_missing_or_more_and_another_type(
+    name: str, printed: Callable[[Case], Any]
+) -> None:
+    document = printed(FIRST[name])
+    optional = {"would"}
+    without = [{k: v for k, v in document.items() if k != key} for key in {*document} - optional]
+    retyped = [{**document, key: object()} for key in document]
+    for wrong in (*without, *retyped, {**document, "more": 1}):
+        assert mistakes(wrong), wrong.keys()
+
+
+@pytest.mark.parametrize(
+    ("where", "wrong"),
+    [
+        pytest.param(("start",), 1_767_603_660, id="unix seconds"),
+        pytest.param(("start",), "2026-01-05 09:01", id="a time without an offset"),
+        pytest.param(("verdict",), "maybe", id="an unknown verdict"),
+        pytest.param(("samples",), 0.5, id="half a sample"),
+        pytest.param(("more",), 1, id="one more key"),
+    ],
+)
+def test_a_schema_refuses_a_finding_that_is_no_finding(
+    where: tuple[str], wrong: object, printed: Callable[[Case], Any]
+) -> None:
+    document = printed(FIRST["status"])
+    changed = deepcopy(document)
+    changed["findings"][0][where[0]] = wrong
+    assert (mistakes(document), len(mistakes(changed))) == ([], 1)
+
+
+# --- the schemas themselves -----------------------------------------------------------------------
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """Yield every command of the command line with its name: `store-init`."""
+    for verb, (path, _) in VERBS.items():
+        module, attribute = path.split(":")
+        found = getattr(import_module(f"controller.cli.{module}"), attribute)
+        command = found[verb] if isinstance(found, Mapping) else found
+        if isinstance(command, click.Group):
+            yield from ((f"{verb}-{name}", one) for name, one in command.commands.items())
+        else:
+            yield verb, command
+
+
+OPTIONS: Final = {name: {one.name for one in command.params} for name, command in commands()}
+
+
+def test_every_verb_with_json_has_a_schema_and_no_other_has() -> None:
+    assert {name for name, given in OPTIONS.items() if "as_json" in given} == OUTPUTS.keys()
+
+
+def test_every_verb_with_json_is_held_to_its_schema() -> None:
+    assert FIRST.keys() == OUTPUTS.keys()
+
+
+def objects(schema: Any) -> Iterator[dict[str, Any]]:
+    """Yield every object with a fixed set of keys in `schema`."""
+    if isinstance(schema, dict):
+        if isinstance(schema.get("properties"), dict):
+            yield schema
+        for one in schema.values():
+            yield from objects(one)
+    elif isinstance(schema, list):
+        for one in schema:
+            yield from objects(one)
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_a_schema_describes_every_field_in_one_line_and_allows_no_other(name: str) -> None:
+    schema = output_schema(name)
+    Draft202012Validator.check_schema(schema)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    for one in objects(schema):
+        assert one["additionalProperties"] is False
+        for field, described in one["properties"].items():
+            assert described.get("description", "").endswith("."), field
+            assert "\n" not in described["description"]
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_what_a_dry_run_left_out_is_in_the_schema_of_verbs_with_dry_run(name: str) -> None:
+    schema = output_schema(name)
+    documents = schema.get("anyOf", [schema])
+    has_dry_run = "dry_run" in OPTIONS[name]
+    assert [("would" in one["properties"]) for one in documents] == [has_dry_run] * len(documents)
+
+
+def test_the_verb_prints_the_schema_of_a_verb(desk: Desk) -> None:
+    ended = desk.run("schema", "status")
+    assert (ended.status, json.loads(ended.out)) == (Exit.DONE, output_schema("status"))
+
+
+def test_without_a_name_it_is_the_schema_of_a_policy(desk: Desk) -> None:
+    ended = desk.run("schema")
+    assert json.loads(ended.out)["title"] == "rolloutctl policy, version 1"
+    assert desk.run("schema", "policy") == ended
+
+
+def test_a_verb_without_json_has_no_schema(desk: Desk) -> None:
+    ended = desk.run("schema", "iam")
+    assert (ended.status, ended.out) == (Exit.USAGE, "")
+    assert "'iam' is not one of 'policy', 'validate', " in ended.err
