@@ -56,10 +56,15 @@ def test_the_facts_of_another_package_keep_their_meaning() -> None:
     assert finding_view(a_finding(facts=facts))["facts"] == facts
 
 
-def test_a_latency_has_one_decimal() -> None:
-    finding = a_finding(measured=412.53719, bound=450.04, facts={"unit": "ms", "text": "fast"})
+def test_an_increase_of_a_latency_keeps_its_digits_whatever_the_unit_of_the_metric() -> None:
+    finding = a_finding(measured=0.0204321987, bound=0.05, facts={"unit": "ms", "metric": "p95"})
     view = finding_view(finding)
-    assert (view["measured"], view["bound"]) == (412.5, 450)
+    assert (view["measured"], view["bound"]) == (0.0204322, 0.05)
+
+
+def test_a_latency_that_breaches_its_limit_narrowly_differs_from_it() -> None:
+    view = finding_view(a_finding(measured=500.04, bound=500.0, facts={"unit": "ms"}))
+    assert (view["measured"], view["bound"]) == (500.04, 500)
 
 
 def test_a_finding_says_whether_it_gates_and_what_it_means() -> None:
