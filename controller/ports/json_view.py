@@ -56,8 +56,10 @@ def json_number(value: float, unit: str = "") -> float:
 
 
 def finding_view(finding: Finding) -> "FindingView":
-    """Return a finding as JSON data for people and their programs: with its sentence."""
-    unit = str(finding.facts.get("unit", ""))
+    """Return a finding as JSON data for people and their programs: with its sentence.
+
+    The fact `unit` is that of a metric, of which a finding may measure an increase or a share.
+    """
     measured = finding.measured
     return {
         "criterion": finding.criterion,
@@ -65,8 +67,8 @@ def finding_view(finding: Finding) -> "FindingView":
         "verdict": str(finding.verdict),
         "label": str(finding.label),
         "reason": str(finding.reason),
-        "measured": None if measured is None else json_number(measured, unit),
-        "bound": json_number(finding.bound, unit),
+        "measured": None if measured is None else json_number(measured),
+        "bound": json_number(finding.bound),
         "samples": finding.samples,
         "start": iso_time(finding.start),
         "end": iso_time(finding.end),
