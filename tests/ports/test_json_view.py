@@ -56,6 +56,20 @@ def test_the_facts_of_another_package_keep_their_meaning() -> None:
     assert finding_view(a_finding(facts=facts))["facts"] == facts
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(1e30, id="a number that is no time"),
+        pytest.param(["a", "b"], id="a list"),
+        pytest.param(None, id="nothing"),
+        pytest.param(True, id="a truth"),
+    ],
+)
+def test_a_fact_that_another_version_wrote_is_shown_as_it_is(value: Any) -> None:
+    for name in ("since", "requests"):
+        assert finding_view(a_finding(facts={name: value}))["facts"] == {name: value}
+
+
 def test_an_increase_of_a_latency_keeps_its_digits_whatever_the_unit_of_the_metric() -> None:
     finding = a_finding(measured=0.0204321987, bound=0.05, facts={"unit": "ms", "metric": "p95"})
     view = finding_view(finding)
