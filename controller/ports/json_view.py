@@ -4,7 +4,8 @@ A time is ISO 8601 with its offset. A number has no more digits than were measur
 stores and hashes another form of a finding, `core.history.finding_data`, which has neither.
 """
 
-from typing import TYPE_CHECKING, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from controller.core.judge.findings import Fact, Finding
 from controller.core.judge.sentences import sentence_of
@@ -81,11 +82,13 @@ def finding_view(finding: Finding) -> "FindingView":
 def _facts_view(finding: Finding) -> dict[str, Fact | None]:
     """Return the facts of a finding; those of another package keep their times as they are."""
     times = frozenset[str]() if "text" in finding.facts else TIME_FACTS
-    return {
-        name: value
-        if isinstance(value, str)
-        else iso_time(value)
-        if name in times
-        else json_number(value)
-        for name, value in finding.facts.items()
-    }
+    return {name: _fact_view(value, name in times) for name, value in finding.facts.items()}
+
+
+def _fact_view(value: Any, is_time: bool) -> Fact | None:
+    """Return a fact as JSON data; as it is where another version gave it another type."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return cast("Fact | None", value)
+    with suppress(OverflowError, ValueError):
+        return iso_time(value) if is_time else json_number(value)
+    return value
