@@ -1,18 +1,22 @@
 """The simulated target of the kind `lambda-env`: the variables of a function in a fake Lambda."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, assert_never
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.errors import PolicyError
 from controller.flag import Flag
 from controller.simulation.fakes.lambda_ import Function, code_digest
+from controller.simulation.fakes.outages import AwsResponse, apply_outage
 from controller.simulation.scenario.fault_events import AliasReset, ManualChange, StackUpdate
 from controller.simulation.scenario.scenario import Scenario
 from controller.simulation.target import Operation, TargetChange
 
 if TYPE_CHECKING:
     from controller.simulation.world import World
+
+_UPDATE: Final = "UpdateFunctionConfiguration"
 
 
 class SimulatedLambdaEnv:
@@ -29,8 +33,8 @@ class SimulatedLambdaEnv:
 
     @property
     def operations(self) -> Mapping[tuple[str, str], Operation]:
-        """None of its own: every world has a fake Lambda."""
-        return {}
+        """The update of the function, as a scenario may deny it while it raises the weight."""
+        return {("lambda", _UPDATE): self._update}
 
     @property
     def busy(self) -> bool:
@@ -61,6 +65,21 @@ class SimulatedLambdaEnv:
     @property
     def _function(self) -> Function:
         return self._world.lambda_.function(self._target.function)
+
+    def _update(self, request: Mapping[str, Any]) -> AwsResponse:
+        """Answer UpdateFunctionConfiguration."""
+        proceed = partial(self._world.lambda_.update_function_configuration, request)
+        if self._world.refuses_raises() and self._is_raise(request):
+            return apply_outage("lambda", _UPDATE, "denied", proceed)
+        return proceed()
+
+    def _is_raise(self, request: Mapping[str, Any]) -> bool:
+        """Tell whether the update would send more requests of the function to the canary."""
+        function = self._function
+        if request.get("FunctionName") not in (function.name, function.arn):
+            return False
+        variables = request.get("Environment", {}).get("Variables", {})
+        return weight_of(self._target, variables) > weight_of(self._target, function.variables)
 
     def _on_traffic_change(self, function: Function) -> None:
         if function is self._function:

@@ -181,6 +181,10 @@ class World:
         """Return how hooks refuse now: `refused` or `failed`; None: they allow everything."""
         return self._script.hook_refusal(self.clock.now().timestamp())
 
+    def refuses_raises(self) -> bool:
+        """Tell whether Lambda denies every update that raises the weight now."""
+        return self._script.refuses_raises(self.clock.now().timestamp())
+
     def take_starts(self) -> int:
         """Return how many second starts have become due since the last call."""
         return 0 if self._external_actors is None else self._external_actors.take_starts()

@@ -200,6 +200,36 @@ def test_a_lambda_outage_does_nothing_but_for_a_lost_response(
     assert account.weight_now() == (10 if written else 0)
 
 
+def test_refused_raises_deny_more_traffic_and_nothing_else() -> None:
+    refused = {"kind": "refused_raises", "at": {"step": 1}, "lasting": "10m"}
+    account = world(scenario(events=[refused]))
+    update(account, PERCENTAGE="10")
+    account.clock.advance(MINUTE)
+    assert account.weight_now() == 10
+    with pytest.raises(ClientError, match="AccessDeniedException"):
+        update(account, PERCENTAGE="50")
+    with pytest.raises(ClientError, match="AccessDeniedException"):
+        update(account, PERCENTAGE="100", ENABLED="true")
+    assert configuration(account)["PERCENTAGE"] == "10"
+    update(account, COLOUR="red")
+    account.clock.advance(MINUTE)
+    update(account, PERCENTAGE="0")
+    account.clock.advance(MINUTE)
+    assert (account.weight_now(), configuration(account)["COLOUR"]) == (0, "red")
+    account.clock.advance(10 * MINUTE)
+    update(account, PERCENTAGE="50")
+    account.clock.advance(MINUTE)
+    assert account.weight_now() == 50
+
+
+def test_a_person_is_not_refused_a_raise() -> None:
+    refused = {"kind": "refused_raises"}
+    person = {"kind": "person", "weight": 50, "at": {"after": "1m"}}
+    account = world(scenario(events=[refused, person]))
+    account.clock.advance(2 * MINUTE)
+    assert account.weight_now() == 50
+
+
 def test_slow_updates_take_as_long_as_said() -> None:
     account = world(scenario(events=[{"kind": "slow_updates", "takes": "4m"}]))
     update(account, PERCENTAGE="10")

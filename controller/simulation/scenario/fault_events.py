@@ -220,6 +220,12 @@ class FailedUpdates(LastingFault):
     kind: Literal["failed_updates"] = Field(description="What happens.")
 
 
+class RefusedRaises(LastingFault):
+    """Lambda denies every update that raises the weight; one that lowers it is done."""
+
+    kind: Literal["refused_raises"] = Field(description="What happens.")
+
+
 class KmsDenied(LastingFault):
     """The environment of the function cannot be decrypted."""
 
@@ -243,6 +249,7 @@ Event: TypeAlias = Annotated[
     | HooksRefuse
     | SlowUpdates
     | FailedUpdates
+    | RefusedRaises
     | KmsDenied,
     Field(discriminator="kind"),
 ]

@@ -19,6 +19,7 @@ from controller.simulation.scenario.fault_events import (
     Latency,
     LogLine,
     Outage,
+    RefusedRaises,
     SlowUpdates,
     TrafficChange,
 )
@@ -126,6 +127,10 @@ class Script:
     def hook_refusal(self, second: float) -> str | None:
         """Return how hooks refuse at `second`, as the scenario spells it; None: they do not."""
         return next((event.how for event, _ in self._active(HooksRefuse, second)), None)
+
+    def refuses_raises(self, second: float) -> bool:
+        """Tell whether Lambda denies every update that raises the weight at `second`."""
+        return any(self._active(RefusedRaises, second))
 
     def alarm(self, name: str, second: float, initial_ok_since: int) -> tuple[str, int]:
         """Return the state of alarm `name`, and since when (unix seconds).
