@@ -72,7 +72,7 @@ def table(every: tuple[int, ...] = (1, 5, 15)) -> list[str]:
 
 
 def counted() -> Idle:
-    """Return an idle scheduled tick of the first bake; a late one writes 2 more units."""
+    """Return an idle scheduled tick of the first bake; a late one writes 4 more units."""
     (tick,) = [one for one in on_a_table(EARLY) if one.ticked == BY_SCHEDULE]
     return tick
 

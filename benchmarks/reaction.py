@@ -116,7 +116,7 @@ def _reaction(way: Way, offset: timedelta) -> timedelta:
 def _run(stage: RehearsalSetup, way: Way, offset: timedelta) -> timedelta:
     clock = stage.runner.clock
     rollout = start(stage.runner, StartRequest(stage.policy)).rollout
-    applied = rollout.settled or clock.now()
+    applied = clock.now() if rollout.live is None else rollout.live.since
     bad = (applied + SICK_AFTER).replace(second=0, microsecond=0)
     published = bad + timedelta(minutes=1) + PUBLISHED_AFTER
     due = _tick_times(way, applied + offset, applied + RED_AFTER)

@@ -19,6 +19,7 @@ from typing import Any, Final, TypeAlias
 from controller.core.decision import Decision
 from controller.core.judge.findings import Finding
 from controller.core.judge.sentences import sentence_of
+from controller.core.next_action import next_action, waits_for
 
 ROOT: Final = Path(__file__).parents[1]
 INDENT: Final = "    "
@@ -36,11 +37,12 @@ def decision_text(decision: Decision) -> str:
     repeats one of these has its name in braces there.
     """
     after, record = decision.rollout, decision.record
-    shown = {"sentence": after.sentence, "next": after.next, "blocked": after.blocked}
+    following = next_action(after).text
+    shown = {"sentence": after.sentence, "next": following, "blocked": waits_for(after)}
     lines = [f"{name}: {text}" for name, text in shown.items() if text]
     if record is not None and record.sentence != after.sentence:
         lines.append(f"entry {record.kind}: {record.sentence}")
-    repeated = {after.sentence: "{sentence}", after.next: "{next}"}
+    repeated = {after.sentence: "{sentence}", following: "{next}"}
     if record is not None:
         repeated.setdefault(record.sentence, "{entry}")
     for notice in decision.notices:

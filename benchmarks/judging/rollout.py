@@ -129,7 +129,7 @@ class _Rollout:
 
     def outcome(self, end: End) -> Outcome:
         """Return the outcome at this minute."""
-        return Outcome(end, self._minute, self._stretch.step, self._failed, self._fold.carried)
+        return Outcome(end, self._minute, self._stretch.step, self._failed, self._fold.leading_test)
 
 
 def after(

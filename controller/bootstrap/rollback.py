@@ -27,13 +27,13 @@ FIRST_WITHIN: Final = timedelta(seconds=8)
 class RollbackResult:
     """The result of a rollback without a store.
 
-    confirmed: whether 0 % was read back. shown: the variables of the target. dry_run_lines: what a
+    confirmed: whether 0 % was read back. variables: those of the target. dry_run_lines: what a
     dry run would write. warnings: why the variable names may be wrong. commands: rollbacks for
     related variables that are still on.
     """
 
     confirmed: bool
-    shown: str
+    variables: str
     dry_run_lines: list[str]
     warnings: list[str] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
@@ -61,12 +61,12 @@ def bare_target(function: str, percentage: str, boolean: str | None) -> LambdaEn
 class FirstWrite:
     """The result of the first write of a rollback, which is made before a store is opened.
 
-    before: the weight before it; None: unknown. shown: the variables before it. problem: why 0 %
+    before: the weight before it; None: unknown. variables: those before it. problem: why 0 %
     was not written; empty when it was.
     """
 
     before: int | None = None
-    shown: str = ""
+    variables: str = ""
     problem: str = ""
 
 
@@ -87,7 +87,7 @@ def write_zero_first(known: KnownTarget) -> FirstWrite:
         )
     except Exception as error:  # noqa: BLE001 - the next write retries, and for longer
         return FirstWrite(problem=str(problem_of(error, known.target.name, "lowering")))
-    return FirstWrite(before.weight, before.shown)
+    return FirstWrite(before.weight, before.variables)
 
 
 def _check_identity(reading: TargetReading, known: KnownTarget) -> None:
@@ -131,7 +131,7 @@ def lower_without_store(
         warnings = _name_warnings(real, typed=typed, force=force)
     confirmed = reading.has_applied(0) and not (typed and warnings.commands)
     return RollbackResult(
-        confirmed, reading.shown, journal.lines, warnings.texts, warnings.commands
+        confirmed, reading.variables, journal.lines, warnings.texts, warnings.commands
     )
 
 

@@ -91,12 +91,12 @@ def _policy_and_baselines(
     """
     if not is_policy_file(reference):
         rollout = call.stored_rollout(reference)
-        return rollout.policy, rollout.baselines
+        return rollout.policy, rollout.evidence.baselines
     policy = load_policy(reference)
     with suppress(StoreError, UsageError), call.store_session() as store:
         newest = newest_rollout(store, policy)
         if newest is not None and newest.digest == policy.digest():
-            return policy, newest.baselines
+            return policy, newest.evidence.baselines
     return policy, {}
 
 

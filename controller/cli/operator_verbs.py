@@ -14,7 +14,7 @@ import click
 from controller.cli import options, streams
 from controller.cli.call import Call
 from controller.cli.result import Result
-from controller.core.commands import Command, Verb
+from controller.core.events import Command, Verb
 from controller.errors import UsageError
 from controller.render.status import rollout_text, visit_data
 

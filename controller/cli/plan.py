@@ -12,6 +12,7 @@ from controller.cli import options
 from controller.cli.call import Call, load_policy, newest_rollout
 from controller.cli.result import Result
 from controller.core.judge.evidence import BaselineMeasurement
+from controller.core.next_action import next_action
 from controller.core.policy import LatencyIncrease, Policy
 from controller.core.rollout import Phase, Rollout
 from controller.engine.execute import Visit
@@ -74,7 +75,7 @@ def _next_text(call: Call, policy: Policy) -> str:
         return f"{start}; whether a rollout is running already is not known: {error}"
     if newest is None or newest.final:
         return f"{start} (plan --live)"
-    return f"{newest.id} is {newest.phase} at {newest.weight} %: {newest.next}"
+    return f"{newest.id} is {newest.phase} at {newest.weight} %: {next_action(newest).text}"
 
 
 class _Preview(NamedTuple):
@@ -142,7 +143,7 @@ def _preview_tick(app: App, rollout: Rollout) -> _Preview:
     next_text = f"the next tick would {'; '.join(planned_lines)}"
     text = "\n".join([rollout_text(visit.rollout), "", printable_block(lines)])
     return _Preview(
-        data, next_text, text, visit.rollout.baselines, _status_after_tick(rollout, visit)
+        data, next_text, text, visit.rollout.evidence.baselines, _status_after_tick(rollout, visit)
     )
 
 
@@ -154,7 +155,9 @@ def _status_after_tick(rollout: Rollout, visit: Visit) -> Exit:
 
 def _preview_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: bool) -> _Preview:
     preflight = check_start(app.runner, policy, adopt=adopt)
-    lines = [f"  live: {preflight.reading.shown}, the last update is {preflight.reading.update}"]
+    lines = [
+        f"  live: {preflight.reading.variables}, the last update is {preflight.reading.update}"
+    ]
     lines += [
         f"  baseline of {name}: {value.value:.1f} from {value.samples:.0f} samples"
         for name, value in preflight.baselines.items()
@@ -176,7 +179,7 @@ def _preview_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: b
         next_text = f"{start} would be refused"
     lines.append(f"  next: {next_text}")
     data: StartCheck = {
-        "shown": preflight.reading.shown,
+        "variables": preflight.reading.variables,
         "revision": preflight.reading.code,
         "baselines": _baselines_data(policy, preflight.baselines),
         "warnings": list(preflight.warnings),

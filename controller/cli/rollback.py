@@ -161,7 +161,8 @@ def _lower_before_record(known_target: KnownTarget) -> FirstWrite:
         streams.message(f"0 % is not written yet: {first_write.problem}")
     else:
         streams.message(
-            f"0 % is written to {function} (it showed {first_write.shown} before); recording it now"
+            f"0 % is written to {function} (it showed {first_write.variables} before); "
+            "recording it now"
         )
     return first_write
 
@@ -229,7 +230,7 @@ def _lower_without_record(
     except TargetError as error:
         if call.dry_run:
             raise
-        lowered = RollbackResult(confirmed=False, shown=str(error), dry_run_lines=[])
+        lowered = RollbackResult(confirmed=False, variables=str(error), dry_run_lines=[])
     for warning in lowered.warnings:
         streams.warn(warning)
     function = known_target.target.name
@@ -246,7 +247,7 @@ def _lowered_data(function: str, lowered: RollbackResult) -> "BareRollbackData":
     return {
         "function": function,
         "confirmed": lowered.confirmed,
-        "shown": lowered.shown,
+        "variables": lowered.variables,
         "recorded": False,
         "warnings": lowered.warnings,
     }
@@ -254,6 +255,6 @@ def _lowered_data(function: str, lowered: RollbackResult) -> "BareRollbackData":
 
 def _lowered_lines(function: str, lowered: RollbackResult) -> Sequence[str]:
     if lowered.confirmed:
-        return [f"{function}: 0 % is in force: {lowered.shown}"]
+        return [f"{function}: 0 % is in force: {lowered.variables}"]
     commands = [f"to lower both: {command}" for command in lowered.commands]
-    return [f"{function}: NOT confirmed: {lowered.shown}", *commands]
+    return [f"{function}: NOT confirmed: {lowered.variables}", *commands]

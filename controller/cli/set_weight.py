@@ -141,20 +141,20 @@ def _lines(outcome: SetWeightOutcome, target: TargetSpec, weight: int) -> list[s
 def _outcome_text(outcome: SetWeightOutcome, weight: int) -> str:
     live = outcome.live
     if not outcome.written:
-        return f"{weight} % is in force already, nothing was written: {live.shown}"
+        return f"{weight} % is in force already, nothing was written: {live.variables}"
     if live.has_applied(weight):
-        return f"{weight} % is in force: {live.shown}; before: {outcome.before.shown}"
+        return f"{weight} % is in force: {live.variables}; before: {outcome.before.variables}"
     detail = f": {live.detail}" if live.detail else ""
     if live.weight == weight:
         return f"{weight} % is written and NOT in force, the update is {live.update}{detail}"
-    return f"{weight} % is NOT set; it shows {live.shown}"
+    return f"{weight} % is NOT set; it shows {live.variables}"
 
 
 def _data(outcome: SetWeightOutcome, target: TargetSpec, weight: int) -> "SetWeightData":
     return {
         "function": target.name,
-        "asked": weight,
-        "in_force": outcome.live.has_applied(weight),
+        "requested": weight,
+        "applied": outcome.live.has_applied(weight),
         "written": outcome.written,
         "before": _reading_data(outcome.before),
         "live": _reading_data(outcome.live),
@@ -164,4 +164,4 @@ def _data(outcome: SetWeightOutcome, target: TargetSpec, weight: int) -> "SetWei
 
 
 def _reading_data(reading: TargetReading) -> "ReadingData":
-    return {"weight": reading.weight, "shown": reading.shown, "update": str(reading.update)}
+    return {"weight": reading.weight, "variables": reading.variables, "update": str(reading.update)}

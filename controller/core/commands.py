@@ -5,13 +5,14 @@ A verb that is not allowed changes nothing: it raises UsageError with the reason
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from enum import StrEnum
-from typing import Final, Literal, TypeAlias, assert_never
+from typing import Final, assert_never
 
 from controller.core import transitions as to
+from controller.core.conditions import ConditionKind
 from controller.core.decision import Decision
+from controller.core.events import Command, Verb
 from controller.core.judge.evidence import SignOff
 from controller.core.judge.findings import Label, Verdict, gate_verdict, weakest_label
 from controller.core.judge.gate import Evidence
@@ -26,25 +27,18 @@ from controller.core.observation import (
     weight_of,
 )
 from controller.core.policy import Attestation
-from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.rollout import (
+    Exposed,
+    Live,
+    Paused,
+    Pending,
+    Phase,
+    Progressing,
+    Reason,
+    Rollout,
+)
 from controller.core.units import quote_value
 from controller.errors import UsageError
-
-DriftResolution: TypeAlias = Literal["", "restore", "keep"]
-
-
-class Verb(StrEnum):
-    """A command of an operator for an existing rollout."""
-
-    PAUSE = "pause"
-    RESUME = "resume"
-    PROMOTE = "promote"
-    APPROVE = "approve"
-    ATTEST = "attest"
-    ROLLBACK = "rollback"
-    SET_WEIGHT = "set-weight"
-    ACK = "ack"
-
 
 ALLOWED_PHASES: Final[Mapping[Verb, frozenset[Phase]]] = {
     Verb.PAUSE: frozenset({Phase.PROGRESSING}),
@@ -66,37 +60,16 @@ GATED_VERBS: Final = frozenset({Verb.RESUME, Verb.PROMOTE, Verb.SET_WEIGHT})
 RAISING_VERBS: Final = frozenset({Verb.RESUME, Verb.PROMOTE, Verb.APPROVE, Verb.ATTEST})
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A command of an operator: a verb and its options.
-
-    way: the weight with which `resume` goes on after drift. weight: of `set-weight`, the weight to
-    set; of `rollback`, the weight that was live before 0 % was written.
-    criterion, refuse, by: of `attest`, the criterion, whether it is refused, and who signs.
-    """
-
-    verb: Verb
-    reason: str = ""
-    way: DriftResolution = ""
-    weight: int | None = None
-    criterion: str = ""
-    refuse: bool = False
-    by: str = ""
-
-    def data(self) -> dict[str, object]:
-        """Return the command as plain JSON data, for the history."""
-        data: dict[str, object] = {"verb": str(self.verb), "reason": self.reason, "way": self.way}
-        if self.verb is Verb.ATTEST:
-            return {**data, "criterion": self.criterion, "refuse": self.refuse, "by": self.by}
-        return data if self.weight is None else {**data, "weight": self.weight}
-
-
 # --- Refusals -------------------------------------------------------------------------------------
 
 
 def refusal(rollout: Rollout, verb: str, why: str) -> UsageError:
     """Return the error that says that `verb` changed nothing, and why."""
     return UsageError(f"{verb} changed nothing of {rollout.id}: {why}", rollout=rollout.id)
+
+
+def _refused_by_phase(rollout: Rollout, verb: Verb) -> UsageError:
+    return refusal(rollout, verb, f"it is {rollout.phase}{_allowed_verbs_hint(rollout)}")
 
 
 def _allowed_verbs_hint(rollout: Rollout) -> str:
@@ -134,7 +107,7 @@ def _require_no_fail(rollout: Rollout, evidence: Evidence | None, verb: Verb) ->
         why = " ".join(sentence_of(one) for one in findings if one.fails)
         does = "sets a weight over" if verb is Verb.SET_WEIGHT else f"{verb}s"
         raise refusal(rollout, verb, f"nobody {does} a fail, the next tick rolls back: {why}")
-    return replace(rollout, findings=findings)
+    return rollout.with_findings(findings)
 
 
 def _require_traffic(rollout: Rollout, verb: Verb, target: TargetReading) -> None:
@@ -163,7 +136,7 @@ def attest(rollout: Rollout, criterion: str, signature: SignOff, now: datetime) 
         raise refusal(
             rollout, Verb.ATTEST, "say what was seen (--note): it is written into the history"
         )
-    before = rollout.signed.get(criterion)
+    before = rollout.evidence.sign_offs.get(criterion)
     if before is not None and before.refused == signature.refused:
         return Decision(rollout)
     return to.record_attestation(rollout, criterion, signature, now)
@@ -179,8 +152,6 @@ def apply_command(
 
     Raises UsageError, with the reason and the verbs that fit, when the command changes nothing.
     """
-    if rollout.phase not in ALLOWED_PHASES[command.verb]:
-        raise refusal(rollout, command.verb, f"it is {rollout.phase}{_allowed_verbs_hint(rollout)}")
     now = max(now, rollout.updated)
     current = replace(rollout, updated=now)
     decision = to.with_page(
@@ -191,7 +162,7 @@ def apply_command(
     )
     if decision.record is None:
         return decision
-    return replace(decision, record=replace(decision.record, because=command.data()))
+    return replace(decision, record=replace(decision.record, cause=command.data()))
 
 
 # Verbs that do not depend on the live weight: most of them may meet drift, and the weight of
@@ -220,30 +191,44 @@ def _with_visibility(
         and after.phase in JUDGED_PHASES
         and isinstance(observation.target, TargetReading)
     ):
-        after = replace(after, blind_since=before.blind_since)
+        kind = ConditionKind.BLIND
+        after = after.with_condition(kind, before.conditions.get(kind))
     return replace(decision, rollout=after)
 
 
 def _decide_command(
     rollout: Rollout, command: Command, observation: Observation, now: datetime
 ) -> Decision:
+    """Return the decision for a command. Raises UsageError in a phase that does not allow it."""
+    state = rollout.state
+    if command.verb is Verb.ROLLBACK:
+        return _roll_back(rollout, command, observation, now)
+    if command.verb is Verb.ACK:
+        return _acknowledge(rollout, command, now)
+    if isinstance(state, Progressing | Paused):
+        return _decide_exposed(rollout, state, command, observation, now)
+    raise _refused_by_phase(rollout, command.verb)
+
+
+def _decide_exposed(
+    rollout: Rollout, state: Exposed, command: Command, observation: Observation, now: datetime
+) -> Decision:
     match command.verb:
-        case Verb.PAUSE:
+        case Verb.PAUSE if isinstance(state, Progressing):
             why = f"paused by hand: {command.reason}" if command.reason else "paused by hand"
-            return to.pause_by_operator(rollout, observation.target, why, now)
-        case Verb.RESUME:
-            return _resume(rollout, command, observation, now)
+            return to.pause_by_operator(rollout, state, observation.target, why, now)
+        case Verb.RESUME if isinstance(state, Paused):
+            return _resume(rollout, state, command, observation, now)
         case Verb.PROMOTE:
-            return _promote(rollout, command, observation, now)
+            return _promote(rollout, state, command, observation, now)
+        case Verb.SET_WEIGHT:
+            return _set_weight(rollout, state, command, observation, now)
         case Verb.APPROVE:
             return _approve(rollout, command, now)
-        case Verb.ROLLBACK:
-            return _roll_back(rollout, command, observation, now)
-        case Verb.SET_WEIGHT:
-            return _set_weight(rollout, command, observation, now)
-        case Verb.ATTEST | Verb.ACK:
-            handler = _attest if command.verb is Verb.ATTEST else _acknowledge
-            return handler(rollout, command, now)
+        case Verb.ATTEST:
+            return _attest(rollout, command, now)
+        case Verb.PAUSE | Verb.RESUME | Verb.ROLLBACK | Verb.ACK:
+            raise _refused_by_phase(rollout, command.verb)
         case unreachable:
             assert_never(unreachable)
 
@@ -254,7 +239,7 @@ def _roll_back(
     """Roll back; the operator waits for 0 % up to the policy's `rollback_timeout`."""
     weight = weight_of(observation.target) if command.weight is None else command.weight
     decision = to.roll_back(rollout, Reason.ROLLBACK_REQUESTED, command.reason, weight, now)
-    move = replace(to.lower_move(rollout), within=rollout.policy.rollback_timeout)
+    move = replace(to.lower_move(decision.rollout), within=rollout.policy.rollback_timeout)
     return replace(decision, move=move)
 
 
@@ -262,15 +247,15 @@ def _roll_back(
 
 
 def _resume(
-    rollout: Rollout, command: Command, observation: Observation, now: datetime
+    rollout: Rollout, state: Paused, command: Command, observation: Observation, now: datetime
 ) -> Decision:
     target = _require_writable_target(rollout, command.verb, observation)
     live, intended = target.weight, rollout.weight
     _require_traffic(rollout, command.verb, target)
     rollout = _require_no_fail(rollout, evidence_of(rollout, observation, now), command.verb)
     if live == intended:
-        return to.resume_at_intended_weight(rollout, target, command.reason, now)
-    mismatch = f"the target shows {target.shown} where {intended} % was asked for"
+        return to.resume_at_intended_weight(rollout, state, target, command.reason, now)
+    mismatch = f"the target shows {target.variables} where {intended} % was asked for"
     match command.way:
         case "restore" if target.may_exceed(rollout.weight):
             return to.restore_weight(rollout, target, command.reason, now)
@@ -278,7 +263,7 @@ def _resume(
             why = f"--restore only takes weight back, and {mismatch}"
             raise refusal(rollout, command.verb, f"{why}; {_resume_options(rollout, target)}")
         case "keep" if live is not None:
-            return _resume_at_live_weight(rollout, command, live, target.token, now)
+            return _resume_at_live_weight(rollout, command, live, now)
         case "keep":
             why = f"nobody knows what to keep: {mismatch}"
             raise refusal(rollout, command.verb, f"{why}; {_resume_options(rollout, target)}")
@@ -289,7 +274,7 @@ def _resume(
 
 
 def _resume_at_live_weight(
-    rollout: Rollout, command: Command, live: int, token: str, now: datetime
+    rollout: Rollout, command: Command, live: int, now: datetime
 ) -> Decision:
     """Resume at the live weight, in the last step whose weight is not above it."""
     reached = _reached_steps(rollout, live)
@@ -298,7 +283,7 @@ def _resume_at_live_weight(
         raise refusal(
             rollout, command.verb, f"{why}: set {rollout.weight} % by hand and resume then"
         )
-    return to.resume_at_live_weight(rollout, reached[-1], live, token, command.reason, now)
+    return to.resume_at_live_weight(rollout, reached[-1], live, command.reason, now)
 
 
 def _reached_steps(rollout: Rollout, weight: int) -> list[int]:
@@ -321,16 +306,15 @@ def _resume_options(rollout: Rollout, target: TargetReading) -> str:
 
 
 def _promote(
-    rollout: Rollout, command: Command, observation: Observation, now: datetime
+    rollout: Rollout, state: Exposed, command: Command, observation: Observation, now: datetime
 ) -> Decision:
-    target = _require_writable_target(rollout, command.verb, observation)
-    paused = rollout.phase is Phase.PAUSED
-    if target.weight != rollout.weight and (paused or rollout.settled is not None):
-        why = f"the target shows {target.shown} where {rollout.weight} % was asked for"
+    target, live = _require_writable_target(rollout, command.verb, observation), state.position
+    if target.weight != rollout.weight and (isinstance(state, Paused) or isinstance(live, Live)):
+        why = f"the target shows {target.variables} where {rollout.weight} % was asked for"
         raise refusal(rollout, command.verb, f"{why}; resume it first")
-    if rollout.settled is None:
+    if isinstance(live, Pending):
         raise refusal(
-            rollout, command.verb, f"{rollout.weight} % was not seen in force yet; tick first"
+            rollout, command.verb, f"{live.weight} % was not seen in force yet; tick first"
         )
     evidence = evidence_of(rollout, observation, now)
     judged = _require_no_fail(rollout, evidence, command.verb)
@@ -339,9 +323,11 @@ def _promote(
             return Decision(rollout, hooks_to_call=block.hooks_to_call)
         why = f"{block.text}; promote skips neither a freeze nor an approval nor a hook"
         raise refusal(rollout, command.verb, why)
-    baked = evidence is not None and evidence.bake_over and to.is_bake_uninterrupted(rollout)
-    label = rollout.label if baked else weakest_label((rollout.label, str(Label.NOT_JUDGED)))
-    return to.promote(replace(judged, label=label), target, command.reason, now)
+    baked = evidence is not None and evidence.bake_over and to.is_bake_uninterrupted(state)
+    if not baked:
+        label = weakest_label((rollout.evidence.label, str(Label.NOT_JUDGED)))
+        judged = replace(judged, evidence=replace(judged.evidence, label=label))
+    return to.next_step(judged, live, target, Reason.PROMOTED, now, command.reason)
 
 
 def _approve(rollout: Rollout, command: Command, now: datetime) -> Decision:
@@ -360,7 +346,7 @@ def _attest(rollout: Rollout, command: Command, now: datetime) -> Decision:
 
 
 def _set_weight(
-    rollout: Rollout, command: Command, observation: Observation, now: datetime
+    rollout: Rollout, state: Exposed, command: Command, observation: Observation, now: datetime
 ) -> Decision:
     """Pause the rollout and set the weight that an operator names, at most once."""
     target = _require_writable_target(rollout, command.verb, observation)
@@ -373,7 +359,7 @@ def _set_weight(
         raise refusal(rollout, command.verb, f"{weight} % is live already")
     if target.weight is not None and weight > target.weight and rollout.policy.missing_kinds:
         raise refusal(rollout, command.verb, to.missing_kinds_block(rollout.policy).text)
-    return to.pause_and_set_weight(rollout, target, weight, command.reason, now)
+    return to.pause_and_set_weight(rollout, state, target, weight, command.reason, now)
 
 
 def _acknowledge(rollout: Rollout, command: Command, now: datetime) -> Decision:

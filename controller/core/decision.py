@@ -79,7 +79,7 @@ class Record:
 
     keeps_series: the entry stores the series that the decision saw, as transitions and hourly
         evidence do.
-    because: the causes besides the observation, as JSON data: the command of an operator, for
+    cause: the causes besides the observation, as JSON data: the command of an operator, for
         instance.
     tallies: the evidence that this entry seals, by criterion. fold: the sealed evidence of the
         whole rollout, where it adds up.
@@ -96,7 +96,7 @@ class Record:
     sentence: str
     findings: tuple[Finding, ...] = ()
     keeps_series: bool = False
-    because: Mapping[str, object] = field(default_factory=dict)
+    cause: Mapping[str, object] = field(default_factory=dict)
     tallies: Mapping[str, Tally] = field(default_factory=dict)
     fold: Fold = field(default_factory=Fold)
 
@@ -128,7 +128,7 @@ class Record:
             step=after.step,
             reason=reason or after.reason,
             sentence=after.sentence if sentence is None else sentence,
-            findings=before.findings if findings is None else findings,
+            findings=before.evidence.findings if findings is None else findings,
             keeps_series=keeps_series,
         )
 

@@ -10,24 +10,18 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
+from controller.core.conditions import Condition
 from controller.core.decision import Record
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.message import Page
 from controller.core.observation import Observation, Series, TargetReading, UnreadableTarget
-from controller.core.rollout import Rollout
+from controller.core.rollout import Progressing, Rollout
 
-# Fields of a rollout that change without an entry, and that a later decision depends on.
-MEMORY_FIELDS: Final = (
-    "blind_since",
-    "hold_from",
-    "page",
-    "reason",
-    "reminded",
-    "seen_weight",
-    "unfinished_since",
-    "write_error",
-)
+# Fields that change without an entry, and that a later decision depends on: of a rollout, of its
+# state while it progresses, and of a pending write.
+MEMORY_FIELDS: Final = ("conditions", "seen_weight", "write_error")
+STATE_MEMORY_FIELDS: Final = ("block", "hold_from")
+PENDING_MEMORY_FIELDS: Final = ("first_look", "tried")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +63,12 @@ def append(
     run: the id of the run, as in its log; empty where there is no log.
     """
     author = {"by": by} if caller is None else {"by": by, "caller": caller}
-    body = {**author, **({"run": run} if run else {}), **record_data(record), "seen": observation}
+    body = {
+        **author,
+        **({"run": run} if run else {}),
+        **record_data(record),
+        "observation": observation,
+    }
     body = json.loads(json.dumps(body))  # the hash covers the body as a store returns it
     seq = rollout.entries + 1
     digest = hash_of(rollout.chain, seq, record.at, record.kind, body)
@@ -114,8 +113,8 @@ def record_data(record: Record) -> dict[str, Any]:
         data["tallies"] = {name: _tally_data(tally) for name, tally in record.tallies.items()}
     if record.fold.through:
         data["fold"] = asdict(record.fold)
-    if record.because:
-        data["because"] = record.because
+    if record.cause:
+        data["cause"] = record.cause
     return data
 
 
@@ -166,7 +165,7 @@ def observation_data(
         data["alarms"] = {name: asdict(alarm) for name, alarm in observation.alarms.items()}
     if observation.hooks:
         data["hooks"] = {
-            address: {"consent": str(answer.consent), "said": answer.said}
+            address: {"consent": str(answer.consent), "message": answer.message}
             for address, answer in observation.hooks.items()
         }
     return data if observation.owns_target else {**data, "owns_target": False}
@@ -177,7 +176,7 @@ def series_data(series: Mapping[str, Series]) -> dict[str, Any]:
     return {
         key: {
             "points": [[second, value] for second, value in sorted(one.points.items())],
-            "answer": str(one.answer),
+            "status": str(one.status),
             **({"message": one.message} if one.message else {}),
         }
         for key, one in series.items()
@@ -190,23 +189,31 @@ def memory_data(rollout: Rollout) -> dict[str, Any]:
     An entry stores them, so that its decision can be derived again without those ticks.
     """
     memory = {name: getattr(rollout, name) for name in MEMORY_FIELDS}
-    return {name: _json_value(value) for name, value in memory.items() if value not in (None, "")}
+    if isinstance(rollout.state, Progressing):
+        memory |= {name: getattr(rollout.state, name) for name in STATE_MEMORY_FIELDS}
+    if rollout.pending is not None:
+        memory |= {name: getattr(rollout.pending, name) for name in PENDING_MEMORY_FIELDS}
+    return {
+        name: _json_value(value) for name, value in memory.items() if value not in (None, "", {})
+    }
 
 
 def _json_value(value: object) -> object:
-    if isinstance(value, Page):
-        return {name: _json_value(part) for name, part in asdict(value).items()}
+    if isinstance(value, Condition):
+        value = asdict(value)
+    if isinstance(value, Mapping):
+        return {str(name): _json_value(part) for name, part in value.items()}
     return value.isoformat() if isinstance(value, datetime) else value
 
 
 def target_data(target: TargetReading | UnreadableTarget) -> dict[str, Any]:
     """Return the observed state of the target as plain JSON data."""
     if isinstance(target, UnreadableTarget):
-        return {"unreadable": target.reason, "hopeless": target.permanent}
+        return {"unreadable": target.reason, "permanent": target.permanent}
     return {
         "identity": target.identity,
         "weight": target.weight,
-        "shown": target.shown,
+        "variables": target.variables,
         "token": target.token,
         "update": str(target.update),
         "detail": target.detail,

@@ -1,4 +1,4 @@
-"""Messages and pages: what a rollout sends to people and to other systems."""
+"""Messages: what a rollout sends to people and to other systems."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,8 +15,8 @@ class Message:
     key: the same each time the message is sent, so that a receiver can detect a duplicate.
     severity, kind, phase and reason: as words. kind: the event, mostly the kind of the history
     entry. weight: the weight asked for at that moment; during a rollback, the weight still live.
-    to: addresses that have not received it yet. tries: the number of ticks that tried. run: the run
-    of the program that decided it; its log and its history entry have that id, too.
+    recipients: addresses that have not received it yet. attempts: the ticks that tried.
+    run: the run of the program that decided it; its log and its history entry have that id, too.
     """
 
     key: str
@@ -28,20 +28,6 @@ class Message:
     weight: int
     step: int
     reason: str
-    to: tuple[str, ...] = ()
-    tries: int = 0
+    recipients: tuple[str, ...] = ()
+    attempts: int = 0
     run: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A critical condition, which is announced again until an operator acknowledges it.
-
-    kind: of the message that announced it first. told: when it was announced last.
-    """
-
-    kind: str
-    text: str
-    since: datetime
-    told: datetime
-    acknowledged: bool = False

@@ -4,116 +4,151 @@ All modules of `transitions` share them.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
 
+from controller.core.conditions import DAY, ConditionKind
 from controller.core.judge.criteria_table import table
 from controller.core.judge.findings import Finding, Verdict, gate_verdict
 from controller.core.judge.sentences import sentence_of
-from controller.core.message import Page
 from controller.core.observation import TargetReading, UnreadableTarget, UpdateStatus
 from controller.core.policy import Frozen
-from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.rollout import (
+    Paused,
+    Pending,
+    Progressing,
+    Reason,
+    RolledBack,
+    RollingBack,
+    Rollout,
+    Succeeded,
+)
 from controller.core.units import clock_text, format_duration
 from controller.text import printable_block
 
-# A pause has no time limit, so operators are reminded of it.
-REMIND_EVERY = timedelta(days=1)
 # Blocks of an advance without an end in time: operators are reminded of them as often.
 OPEN_ENDED_REASONS = frozenset(
     {Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK, Reason.KIND_MISSING}
 )
 
 
-def with_next_action(rollout: Rollout) -> Rollout:
-    """Return `rollout` with its next action and the time of it, derived from its state."""
-    next_at, text = _next_action(rollout)
-    return replace(rollout, next_at=next_at, next=text)
+@dataclass(frozen=True, slots=True)
+class NextAction:
+    """What happens next, as text, and when; None where that depends on something else than time."""
+
+    at: datetime | None
+    text: str
 
 
-def _next_action(rollout: Rollout) -> tuple[datetime | None, str]:
-    match rollout.phase:
-        case Phase.PROGRESSING if rollout.settled is None:
-            return _next_while_pending(rollout)
-        case Phase.PROGRESSING:
-            return _next_gate(rollout)
-        case Phase.PAUSED if rollout.seen_weight == 0:
-            return rollout.updated, "ends with the next tick unless it finds more than 0 %"
-        case Phase.PAUSED:
-            return (
+def next_action(rollout: Rollout) -> NextAction:
+    """Return what `rollout` does next, as of its last change."""
+    state = rollout.state
+    match state:
+        case Progressing(position=Pending() as pending):
+            return _next_while_pending(rollout, state, pending)
+        case Progressing():
+            return _next_gate(rollout, state)
+        case Paused() if rollout.seen_weight == 0:
+            return NextAction(
+                rollout.updated, "ends with the next tick unless it finds more than 0 %"
+            )
+        case Paused():
+            return NextAction(
                 pause_reminder_at(rollout),
                 "waits for a person to resume, promote or roll it back (a criterion that fails "
                 "still rolls it back); reminds once a day",
             )
-        case Phase.ROLLING_BACK:
-            limit = rollout.since + rollout.policy.rollback_timeout
+        case RollingBack():
+            limit = state.since + rollout.policy.rollback_timeout
             how = "waited for" if rollout.policy.target.observed else "written"
-            return limit, f"0 % is {how} until it is read back; pages from {clock_text(limit)}"
-        case Phase.ROLLED_BACK if unacknowledged_page(rollout):
-            until = rollout.watch_until
-            return until, f"told again until somebody says rolloutctl ack {rollout.id}"
-        case Phase.ROLLED_BACK | Phase.SUCCEEDED:
-            until = rollout.watch_until
-            return until, f"watched for drift until {clock_text(until)}" if until else ""
+            text = f"0 % is {how} until it is read back; pages from {clock_text(limit)}"
+            return NextAction(limit, text)
+        case RolledBack() if unacknowledged_page(rollout):
+            text = f"told again until somebody says rolloutctl ack {rollout.id}"
+            return NextAction(state.watch_until, text)
+        case RolledBack() | Succeeded():
+            until = state.watch_until
+            return NextAction(until, f"watched for drift until {clock_text(until)}")
+        case unreachable:
+            assert_never(unreachable)
 
 
 def pause_reminder_at(rollout: Rollout) -> datetime:
-    """Return when operators are reminded of the pause of `rollout` next."""
-    return max(rollout.reminded or rollout.since, rollout.since) + REMIND_EVERY
+    """Return when operators are reminded of the pause of `rollout` next.
+
+    Its page, where it is critical, is repeated apart from that.
+    """
+    condition = rollout.conditions.get(ConditionKind.PAUSED)
+    told = rollout.since if condition is None else condition.announced or condition.since
+    return told + DAY
 
 
-def unacknowledged_page(rollout: Rollout) -> Page | None:
-    """Return the page of the current phase of `rollout` that waits for an acknowledgement."""
-    page = current_page(rollout)
-    return None if page is None or page.acknowledged else page
+def unacknowledged_page(rollout: Rollout) -> ConditionKind | None:
+    """Return the critical condition of `rollout` that waits for an acknowledgement.
+
+    None without a channel: no page is repeated there.
+    """
+    if not rollout.policy.notify:
+        return None
+    pages = (kind for kind, one in rollout.conditions.items() if one.critical)
+    return next((kind for kind in pages if not rollout.conditions[kind].acknowledged), None)
 
 
-def current_page(rollout: Rollout) -> Page | None:
-    """Return the page of the current phase of `rollout`, acknowledged or not; None without one."""
-    page = rollout.page
-    return page if page is not None and page.since >= rollout.since else None
+def waits_for(rollout: Rollout) -> str:
+    """Return what the next transition of `rollout` waits for, as text; empty in a final phase."""
+    match rollout.state:
+        case Progressing(reason=Reason.BAKING):
+            return "the bake"
+        case Paused():
+            return "a person"
+        case RolledBack() | Succeeded():
+            return ""
+        case Progressing() | RollingBack():
+            waits = rollout.conditions_of(ConditionKind.BLOCKED, ConditionKind.UNCONFIRMED)
+            return next((one.text for one in waits.values()), "")
+        case unreachable:
+            assert_never(unreachable)
 
 
-def _next_while_pending(rollout: Rollout) -> tuple[datetime | None, str]:
+def _next_while_pending(rollout: Rollout, state: Progressing, pending: Pending) -> NextAction:
     """Return until when a pending weight has to be applied, and what happens otherwise."""
     frozen = rollout.policy.freeze_at(rollout.updated)
-    unreadable = rollout.reason is Reason.TARGET_UNREADABLE and rollout.barrier == Reason.FROZEN
-    if frozen is not None and (rollout.reason is Reason.FROZEN or unreadable):
-        return frozen.until, f"{rollout.weight} % at {clock_text(frozen.until)}"
-    if rollout.reason is Reason.KIND_MISSING:
-        return None, f"{rollout.weight} % once the package is installed"
+    if frozen is not None and state.block is Reason.FROZEN:
+        return NextAction(frozen.until, f"{pending.weight} % at {clock_text(frozen.until)}")
+    if state.block is Reason.KIND_MISSING:
+        return NextAction(None, f"{pending.weight} % once the package is installed")
     if rollout.policy.target.observed:
-        return None, f"{rollout.weight} % once {rollout.policy.target.name} has it"
-    pending_since = rollout.unfinished_since or rollout.intent.asked
-    limit = pending_since + rollout.policy.shift_timeout
-    otherwise = "pauses" if rollout.intent.previous == rollout.weight else "rolls back"
-    return limit, f"{otherwise} unless {rollout.weight} % is in force by {clock_text(limit)}"
+        return NextAction(None, f"{pending.weight} % once {rollout.policy.target.name} has it")
+    limit = (pending.first_look or pending.decided) + rollout.policy.shift_timeout
+    otherwise = "pauses" if pending.previous == pending.weight else "rolls back"
+    text = f"{otherwise} unless {pending.weight} % is in force by {clock_text(limit)}"
+    return NextAction(limit, text)
 
 
-def _next_gate(rollout: Rollout) -> tuple[datetime | None, str]:
+def _next_gate(rollout: Rollout, state: Progressing) -> NextAction:
     end, next_step = rollout.bake_end, _next_step_text(rollout)
     if end is None:
-        return None, next_step
+        return NextAction(None, next_step)
     judged_at = end + rollout.policy.evaluation_delay
     if rollout.updated < judged_at:
         return _next_after_bake(rollout, judged_at)
     frozen = _freeze_at(rollout, rollout.updated)
-    if rollout.reason is Reason.FROZEN and frozen is not None:
+    if state.block is Reason.FROZEN and frozen is not None:
         passes = "" if _gate_allows_advance(rollout) else " if every criterion passes"
-        return (
-            frozen.until,
-            f"{next_step} at {clock_text(frozen.until)}{passes}{_approval_suffix(rollout)}",
-        )
-    if rollout.reason in OPEN_ENDED_REASONS:
-        remind_at = (rollout.reminded or rollout.updated) + REMIND_EVERY
-        condition = _open_ended_condition(rollout, frozen)
-        return remind_at, f"{next_step} {condition}; reminds once a day"
+        at = f"{next_step} at {clock_text(frozen.until)}"
+        return NextAction(frozen.until, f"{at}{passes}{_approval_suffix(rollout)}")
+    if state.block in OPEN_ENDED_REASONS and state.reason is not Reason.APPROVED:
+        known = rollout.conditions.get(ConditionKind.BLOCKED)
+        remind_at = ((known and known.announced) or rollout.updated) + DAY
+        condition = _open_ended_condition(rollout, state.block, frozen)
+        return NextAction(remind_at, f"{next_step} {condition}; reminds once a day")
     return _next_on_hold(rollout)
 
 
-def _open_ended_condition(rollout: Rollout, frozen: Frozen | None) -> str:
+def _open_ended_condition(rollout: Rollout, block: Reason | None, frozen: Frozen | None) -> str:
     """Return what ends the block of an advance that has no end in time, as part of a sentence."""
-    match rollout.reason:
+    match block:
         case Reason.KIND_MISSING:
             return "once the package is installed"
         case Reason.AWAITING_HOOK:
@@ -127,28 +162,29 @@ def _open_ended_condition(rollout: Rollout, frozen: Frozen | None) -> str:
 def _gate_allows_advance(rollout: Rollout) -> bool:
     """Tell whether the gate allows an advance: it passed, or the policy needs no verdict."""
     unproven = rollout.policy.on_inconclusive == "advance"
-    return unproven or gate_verdict(rollout.findings) is Verdict.PASS
+    return unproven or gate_verdict(rollout.evidence.findings) is Verdict.PASS
 
 
-def _next_after_bake(rollout: Rollout, judged_at: datetime) -> tuple[datetime, str]:
+def _next_after_bake(rollout: Rollout, judged_at: datetime) -> NextAction:
     """Return the advance after a bake whose gate passes: when it is judged and no freeze is on."""
     frozen = _freeze_at(rollout, judged_at)
     advance_at = judged_at if frozen is None else frozen.until
     next_step = f"{_next_step_text(rollout)} at {clock_text(advance_at)}"
     text = f"{next_step} if every criterion passes{_approval_suffix(rollout)}"
-    return advance_at, text if frozen is None else f"{text}; {frozen.text}"
+    return NextAction(advance_at, text if frozen is None else f"{text}; {frozen.text}")
 
 
-def _next_on_hold(rollout: Rollout) -> tuple[datetime | None, str]:
+def _next_on_hold(rollout: Rollout) -> NextAction:
     """Return how a hold ends, of an inconclusive gate or of a target that takes no raise."""
     end, next_step = rollout.hold_end, _next_step_text(rollout)
     if end is None:
-        return None, next_step
-    if gate_verdict(rollout.findings) is Verdict.PASS:
-        return end, f"{next_step} as soon as the target takes it; pauses at {clock_text(end)}"
+        return NextAction(None, next_step)
+    at = clock_text(end)
+    if gate_verdict(rollout.evidence.findings) is Verdict.PASS:
+        return NextAction(end, f"{next_step} as soon as the target takes it; pauses at {at}")
     outcomes = {"pause": "pauses", "rollback": "rolls back", "advance": "advances unproven"}
     outcome = outcomes[rollout.policy.on_inconclusive]
-    return end, f"{next_step} as soon as every criterion passes; {outcome} at {clock_text(end)}"
+    return NextAction(end, f"{next_step} as soon as every criterion passes; {outcome} at {at}")
 
 
 def _next_step_text(rollout: Rollout) -> str:
@@ -192,7 +228,7 @@ def hold_expired_text(rollout: Rollout, target: TargetReading | UnreadableTarget
 
 def hold_reason(rollout: Rollout, target: TargetReading | UnreadableTarget) -> str:
     """Return the reasons of a hold after the bake: the open findings, then the target."""
-    open_findings = [finding for finding in rollout.findings if finding.blocks_advance]
+    open_findings = [finding for finding in rollout.evidence.findings if finding.blocks_advance]
     reasons = [_by_label(open_findings)] if open_findings else []
     if isinstance(target, UnreadableTarget):
         reasons.append(f"The target cannot be read: {target.reason}")

@@ -22,7 +22,7 @@ class TargetReading:
 
     identity: the globally unique name of the target (a function ARN); the lock is on it.
     weight: percent on the canary; None when its variables contradict each other.
-    shown: the variables as they stand, for people.
+    variables: the variables as they stand, for people.
     token: changes with every change of the target; a raise is conditional on it.
     code: digest of the code that runs; the default revision of a rollout.
     detail: why an update failed, or is still in progress; empty otherwise.
@@ -31,7 +31,7 @@ class TargetReading:
 
     identity: str
     weight: int | None
-    shown: str
+    variables: str
     token: str
     update: UpdateStatus
     code: str = ""
@@ -89,7 +89,7 @@ class Series:
     """
 
     points: Mapping[int, float] = field(default_factory=dict)
-    answer: QueryStatus = QueryStatus.COMPLETE
+    status: QueryStatus = QueryStatus.COMPLETE
     message: str = ""
 
 
@@ -127,11 +127,11 @@ class Consent(StrEnum):
 class HookAnswer:
     """The result of calling a hook.
 
-    said: the reason, in one line; may be empty where consent was given.
+    message: the reason, in one line; may be empty where consent was given.
     """
 
     consent: Consent
-    said: str = ""
+    message: str = ""
 
 
 class AlarmState(StrEnum):

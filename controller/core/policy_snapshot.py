@@ -91,5 +91,5 @@ def _digest_at_start(entries: Sequence[Entry]) -> str:
 
 
 def _start_fact(entries: Sequence[Entry], name: str) -> object:
-    because = entries[0].body.get("because") if entries else None
+    because = entries[0].body.get("cause") if entries else None
     return because.get(name) if isinstance(because, dict) else None

@@ -2,22 +2,25 @@
 
 Ids are `name#attempt`. The policy in here is a snapshot: a running rollout follows the policy it
 started with, and needs no file.
+
+The phase is a sum type, `State`: each phase has the facts that only it has. While traffic may be on
+the canary, the rollout is at a `Live` step or has a `Pending` write.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Annotated, Literal, TypeAlias
 
-from controller.core.judge.evidence import BaselineMeasurement, SignOff, StepInterval, Tally
+from pydantic import Field
+
+from controller.core.conditions import Condition, ConditionKind
+from controller.core.judge.evidence import RolloutEvidence
 from controller.core.judge.findings import Finding
-from controller.core.message import Message, Page
+from controller.core.message import Message
 from controller.core.policy import Policy
-from controller.core.stats.combined_tests import Fold
 from controller.core.units import ceil_to, from_unix, next_minute
-
-# The version of the stored form. A rollout that is stored with another one is refused.
-SCHEMA = 5
 
 
 class Phase(StrEnum):
@@ -42,14 +45,14 @@ VISIT_PRIORITY = {
 
 
 class Reason(StrEnum):
-    """Why a rollout is in its state, in one word for machines; `Rollout.sentence` is for people."""
+    """Why a rollout is in its state, in one word for machines; `sentence` is for people."""
 
     STARTED = "started"
     WAITING = "waiting"
-    SETTLED = "settled"
-    WRITE_AGAIN = "write_again"
+    APPLIED = "applied"
+    WRITE_RETRIED = "write_retried"
     BAKING = "baking"
-    HOLDING = "holding"
+    ON_HOLD = "on_hold"
     GATE_PASSED = "gate_passed"
     ADVANCED_UNPROVEN = "advanced_unproven"
     COMPLETED = "completed"
@@ -72,57 +75,180 @@ class Reason(StrEnum):
     DRIFTED = "drifted"
     FOUND_AT_ZERO = "found_at_zero"
     ROLLBACK_REQUESTED = "rollback_requested"
-    LOWERING = "lowering"
-    AT_ZERO = "at_zero"
-    GUARDING_ZERO = "guarding_zero"
+    LOWERED_AGAIN = "lowered_again"
     WATCHING = "watching"
     TARGET_UNREADABLE = "target_unreadable"
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """A weight that was decided: from which weight, under which token, and when.
+# --- Where the weight is --------------------------------------------------------------------------
 
-    It is saved before a raise is written, so that the next tick detects a crash between the two.
-    previous: the weight applied before; of a rollback, the weight that callers may still have, or 0
-    for none.
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A step whose weight was read back from the target: its gate is judged.
+
+    step: index into the policy's steps, never looked up by weight.
+    weight: percent; that of the step, unless an operator goes on at another one.
+    since: when the weight was first read back.
     """
 
+    step: int
+    weight: int
+    since: datetime
+    kind: Literal["live"] = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A write that was decided, and was not read back yet.
+
+    It is saved before a raise is written, so that the next tick detects a crash between the two.
+    step, weight: those that become live.
+    previous: the weight that the target had when this was decided.
+    token: the write is conditional on it.
+    decided: when it was decided. first_look: the first tick that saw it not applied; its time limit
+        counts from there, so that late ticks are no reason to roll back.
+    tried: when it was last written, if the previous weight was not seen since: from then on, either
+        weight may be live.
+    live: the step that is live and judged until this write is read back; None for the first raise.
+    """
+
+    step: int
     weight: int
     previous: int
     token: str
-    asked: datetime
+    decided: datetime
+    first_look: datetime | None = None
+    tried: datetime | None = None
+    live: Live | None = None
+    kind: Literal["pending"] = "pending"
+
+    @property
+    def is_raise(self) -> bool:
+        """True when it raises the weight; an operator may also have one restored."""
+        return self.previous < self.weight
+
+    @property
+    def is_first_raise(self) -> bool:
+        """True when it raises the weight from 0 %."""
+        return self.previous == 0
+
+
+Position: TypeAlias = Annotated[Live | Pending, Field(discriminator="kind")]
+
+
+# --- Phases ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progressing:
+    """The rollout goes from step to step.
+
+    since: when the phase was entered. reason, sentence: what it does or waits for now.
+    hold_from: the new start of the hold of an inconclusive gate: an operator resumed the rollout,
+        or the gate had passed and a block of its advance has ended. None: the end of the bake.
+    block: what blocked the last tick from an advance, or from the write of one; None: nothing.
+    """
+
+    since: datetime
+    reason: Reason
+    sentence: str
+    position: Position
+    hold_from: datetime | None = None
+    block: Reason | None = None
+    phase: Literal[Phase.PROGRESSING] = Phase.PROGRESSING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused:
+    """The rollout waits for an operator. A write that is pending is not written any more.
+
+    since, reason, sentence: when and why it was paused.
+    """
+
+    since: datetime
+    reason: Reason
+    sentence: str
+    position: Position
+    phase: Literal[Phase.PAUSED] = Phase.PAUSED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollingBack:
+    """0 % is written until it is read back.
+
+    since, reason, sentence: when and why the rollback was decided first.
+    step: the step that was reached. intended: the last weight above 0 % that the rollout intended.
+    from_weight: the weight that callers may still have; 0: they had none.
+    void: the token of a first raise that may still be written; empty: there is none.
+    """
+
+    since: datetime
+    reason: Reason
+    sentence: str
+    step: int
+    intended: int
+    from_weight: int
+    void: str = ""
+    phase: Literal[Phase.ROLLING_BACK] = Phase.ROLLING_BACK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolledBack:
+    """0 % was read back. Final.
+
+    since: when it was read back. reason, sentence, step, intended, from_weight: as in
+    `RollingBack`. watch_until: end of the watch.
+    drain: whether requests left the canary after the rollback, once that is known.
+    """
+
+    since: datetime
+    reason: Reason
+    sentence: str
+    step: int
+    intended: int
+    from_weight: int
+    watch_until: datetime
+    drain: Finding | None = None
+    phase: Literal[Phase.ROLLED_BACK] = Phase.ROLLED_BACK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Succeeded:
+    """The last step passed. Final. position: the last step. watch_until: end of the watch."""
+
+    since: datetime
+    sentence: str
+    position: Live
+    watch_until: datetime
+    reason: Literal[Reason.COMPLETED] = Reason.COMPLETED
+    phase: Literal[Phase.SUCCEEDED] = Phase.SUCCEEDED
+
+
+Exposed: TypeAlias = Progressing | Paused
+"""The phases in which a gate is judged."""
+Lowered: TypeAlias = RollingBack | RolledBack
+"""The phases of a rollback."""
+State: TypeAlias = Annotated[
+    Progressing | Paused | RollingBack | RolledBack | Succeeded, Field(discriminator="phase")
+]
+
+
+# --- The rollout ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
     """One run of a policy for one revision: its whole state between two ticks.
 
-    step: index into the policy's steps, never looked up by weight.
-    settled: when the weight of the step was first observed applied; None before.
-    unfinished_since: the first observation in which a raise was not applied yet. Its time limit
-        counts from there, so that late ticks are no reason to roll back.
+    state: the phase and its facts.
+    evidence: what was measured and judged so far.
     seen_weight: the live weight as last observed; None while the variables contradict each other.
-    blind_since: since when no tick could read the target, or any metric; None while both are read.
-    peak: the last weight above zero that this rollout asked for; the watch after a rollback lowers
-        it again.
-    since: when the phase was entered; watch_until: end of the watch in a final phase.
     updated: the newest moment recorded; time never goes back before it.
-    tallies: sealed evidence of the step, by criterion; sealed_at is when it was last sealed.
-    fold: sealed evidence of the whole rollout, where it adds up over minutes; stretches: the
-        intervals with evidence that is not sealed yet, except for that of the current weight; the
-        one of `previous_live` has no end.
-    drain: whether requests left the canary after the rollback, once that is known.
-    drift_told, unconfirmed: drift, or an unconfirmed rollback, is recorded in the history already.
-    reminded: the newest page or reminder of this phase.
-    hold_from: the new start of the hold of an inconclusive gate: an operator resumed the rollout,
-        or the gate had passed and a block of its advance has ended.
-    approved: the index of the step that an operator approved; None without an approval.
-    signed: the signatures of people, by the criterion that they attest.
-    earlier: the last findings of criteria of earlier steps that are not in the gate of this step.
-    barrier: the block of a due raise that was announced last; empty: none.
-    outbox: messages that some recipient has not received yet. page: a critical condition, announced
-        again until an operator acknowledges it.
+    exposed_to: when the weight was back at 0 %; None while it may be above.
+    conditions: what people must know until it ends.
+    approved: the index of the step that an operator approved; 0, which needs none, for none.
+    outbox: messages that some recipient has not received yet.
     write_error: why the last write of the weight failed, and what to do; empty once the intended
         weight is observed applied.
     entries, chain: length and last hash of the history.
@@ -130,107 +256,156 @@ class Rollout:
     """
 
     id: str
-    name: str
-    attempt: int
     revision: str
     policy: Policy
     digest: str
     target: str
-    phase: Phase
-    reason: Reason
-    sentence: str
-    step: int
-    intent: Intent
+    state: State
     created: datetime
-    since: datetime
     updated: datetime
-    settled: datetime | None = None
-    unfinished_since: datetime | None = None
+    evidence: RolloutEvidence = field(default_factory=RolloutEvidence)
     seen_weight: int | None = None
-    blind_since: datetime | None = None
-    peak: int = 0
-    watch_until: datetime | None = None
-    baselines: Mapping[str, BaselineMeasurement] = field(default_factory=dict)
-    tallies: Mapping[str, Tally] = field(default_factory=dict)
-    sealed_at: datetime | None = None
-    fold: Fold = field(default_factory=Fold)
-    stretches: tuple[StepInterval, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    label: str = ""
-    next_at: datetime | None = None
-    next: str = ""
-    blocked: str = ""
-    exposed_from: datetime | None = None
     exposed_to: datetime | None = None
-    drain: Finding | None = None
-    drift_told: bool = False
-    unconfirmed: bool = False
-    reminded: datetime | None = None
-    hold_from: datetime | None = None
-    approved: int | None = None
-    signed: Mapping[str, SignOff] = field(default_factory=dict)
-    earlier: tuple[Finding, ...] = ()
-    barrier: str = ""
+    conditions: Mapping[ConditionKind, Condition] = field(default_factory=dict)
+    approved: int = 0
     outbox: tuple[Message, ...] = ()
-    page: Page | None = None
     write_error: str = ""
     entries: int = 0
     chain: str = ""
     version: int = 0
-    schema: int = SCHEMA
+
+    # --- Identity -----------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The name of the policy."""
+        return self.id.rpartition("#")[0]
+
+    @property
+    def attempt(self) -> int:
+        """The number of this run of the policy, from 1."""
+        return int(self.id.rpartition("#")[2])
+
+    @property
+    def locks(self) -> tuple[str, ...]:
+        """The locks of this rollout: one for each variable of its target, in the whole world."""
+        return self.policy.target.locks(self.target)
+
+    # --- Phase --------------------------------------------------------------------------------
+
+    @property
+    def phase(self) -> Phase:
+        """The phase."""
+        return self.state.phase
+
+    @property
+    def since(self) -> datetime:
+        """When the phase was entered."""
+        return self.state.since
+
+    @property
+    def reason(self) -> Reason:
+        """Why it is in its state, in one word for machines."""
+        return self.state.reason
+
+    @property
+    def sentence(self) -> str:
+        """Why it is in its state, for people."""
+        return self.state.sentence
 
     @property
     def final(self) -> bool:
         """True when no tick moves this rollout any more: its phase is final."""
         return self.phase in FINAL_PHASES
 
+    @property
+    def watch_until(self) -> datetime | None:
+        """The end of the watch of a final rollout; None for any other."""
+        return self.state.watch_until if isinstance(self.state, RolledBack | Succeeded) else None
+
     def is_watched(self, now: datetime) -> bool:
         """Tell whether ticks still watch this final rollout at `now`."""
         return self.watch_until is not None and now < self.watch_until
+
+    @property
+    def drain(self) -> Finding | None:
+        """Whether requests left the canary after the rollback; None while that is not known."""
+        return self.state.drain if isinstance(self.state, RolledBack) else None
+
+    @property
+    def from_weight(self) -> int:
+        """The weight that a rollback took back; 0: callers had none, or there is no rollback."""
+        return self.state.from_weight if isinstance(self.state, RollingBack | RolledBack) else 0
+
+    def with_findings(self, findings: tuple[Finding, ...]) -> "Rollout":
+        """Return the rollout with the findings of its gate."""
+        return replace(self, evidence=replace(self.evidence, findings=findings))
+
+    # --- Conditions ---------------------------------------------------------------------------
+
+    def conditions_of(self, *kinds: ConditionKind) -> dict[ConditionKind, Condition]:
+        """Return the conditions of these kinds."""
+        return {kind: one for kind, one in self.conditions.items() if kind in kinds}
+
+    def with_condition(self, kind: ConditionKind, condition: Condition | None) -> "Rollout":
+        """Return the rollout with `condition`; without one of that kind when it is None."""
+        others = {name: one for name, one in self.conditions.items() if name is not kind}
+        added = {} if condition is None else {kind: condition}
+        return replace(self, conditions={**others, **added})
+
+    # --- Weight and step ----------------------------------------------------------------------
+
+    @property
+    def position(self) -> Position | None:
+        """The live step or the pending write; None once a rollback was decided."""
+        return None if isinstance(self.state, RollingBack | RolledBack) else self.state.position
+
+    @property
+    def live(self) -> Live | None:
+        """The step that is judged: that of the weight that was last read back."""
+        position = self.position
+        return position.live if isinstance(position, Pending) else position
+
+    @property
+    def pending(self) -> Pending | None:
+        """The write that was decided and was not read back yet."""
+        return self.position if isinstance(self.position, Pending) else None
+
+    @property
+    def weight(self) -> int:
+        """The weight this rollout last asked for."""
+        return 0 if self.position is None else self.position.weight
+
+    @property
+    def step(self) -> int:
+        """Index of the step that this rollout is in, or was in before its rollback."""
+        if isinstance(self.state, RollingBack | RolledBack):
+            return self.state.step
+        return self.state.position.step
+
+    @property
+    def judged_step(self) -> int:
+        """The step whose gate is judged: the live one."""
+        return self.step if self.live is None else self.live.step
 
     @property
     def is_last_step(self) -> bool:
         """True in the last step, after which comes success."""
         return self.step + 1 == len(self.policy.steps)
 
-    @property
-    def in_flight(self) -> bool:
-        """True until its weight is observed applied.
-
-        A pause before that sets `settled` to the moment of the pause, and counts as in flight.
-        """
-        paused_in_flight = self.reason is Reason.PAUSED_BY_HAND and self.settled == self.since
-        return self.settled is None or paused_in_flight
-
-    @property
-    def first_raise_pending(self) -> bool:
-        """True while the first raise is in flight, and no weight above 0 was ever observed."""
-        return self.in_flight and self.intent.previous == 0 < self.weight and not self.seen_weight
-
-    @property
-    def previous_live(self) -> StepInterval | None:
-        """The open interval of the previous weight, while a raise waits to be written."""
-        last = self.stretches[-1] if self.stretches else None
-        return last if self.settled is None and last is not None and last.end == 0 else None
-
-    @property
-    def judged_step(self) -> int:
-        """The step whose gate is judged: that of the live weight."""
-        return self.step if self.previous_live is None else self.previous_live.step
+    # --- Times of the live step ---------------------------------------------------------------
 
     @property
     def judged_from(self) -> int | None:
         """First judged second of the step: the first whole minute after settling, plus warm-up."""
-        if self.settled is None:
-            return None if self.previous_live is None else self.previous_live.judged_from
-        return next_minute(self.settled + self.policy.warmup_of(self.step))
+        if self.live is None:
+            return None
+        return next_minute(self.live.since + self.policy.warmup_of(self.live.step))
 
     @property
     def applied_from(self) -> int | None:
         """First second of the first whole minute with the weight of the step applied."""
-        if self.settled is None:
-            return None if self.previous_live is None else self.previous_live.begin
-        return next_minute(self.settled)
+        return None if self.live is None else next_minute(self.live.since)
 
     @property
     def read_from(self) -> int | None:
@@ -257,15 +432,8 @@ class Rollout:
     def hold_end(self) -> datetime | None:
         """When the hold of an inconclusive gate is over; None before the weight is applied."""
         end = self.bake_end
-        hold: timedelta = self.policy.max_hold_of(self.step)
-        return None if end is None else max(end, self.hold_from or end) + hold
-
-    @property
-    def locks(self) -> tuple[str, ...]:
-        """The locks of this rollout: one for each variable of its target, in the whole world."""
-        return self.policy.target.locks(self.target)
-
-    @property
-    def weight(self) -> int:
-        """The weight this rollout last asked for."""
-        return self.intent.weight
+        if end is None:
+            return None
+        begin = self.state.hold_from if isinstance(self.state, Progressing) else None
+        hold: timedelta = self.policy.max_hold_of(self.judged_step)
+        return max(end, begin or end) + hold

@@ -122,18 +122,18 @@ def _delivery(
     """Return what is left of the outbox; a message that is too old for another try is given up."""
     outbox, given_up = list[Message](), list[str]()
     for message in rollout.outbox:
-        reached = frozenset(one for one in message.to if (message.key, one) in receipts)
-        if not reached and unreachable.isdisjoint(message.to):
+        reached = frozenset(one for one in message.recipients if (message.key, one) in receipts)
+        if not reached and unreachable.isdisjoint(message.recipients):
             outbox.append(message)  # no recipient was tried
         elif remaining := remaining_message(message, reached, now):
             outbox.append(remaining)
-        elif missed := [one for one in message.to if one not in reached]:
+        elif missed := [one for one in message.recipients if one not in reached]:
             given_up += missed
             log.error("message_given_up", rollout=rollout.id, message=message.key, missed=missed)
     called = [
         address
         for message in rollout.outbox
-        for address in message.to
+        for address in message.recipients
         if (message.key, address) in receipts
     ]
     hooks = _hook_summary(called, given_up)

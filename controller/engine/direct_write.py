@@ -81,8 +81,8 @@ def _lower(target: Target, weight: int, clock: Clock) -> None:
             target.shift_to(weight, reading.token)
         elif reading.weight != weight:
             raise TargetError(
-                f"{weight} % was not set: the target shows {reading.shown} by now, which is not "
-                "more, and that is another hand's; look before you set it again"
+                f"{weight} % was not set: the target shows {reading.variables} by now, which is "
+                "not more, and that is another hand's; look before you set it again"
             )
 
     Retrying(

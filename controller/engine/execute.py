@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
-from controller.core.decide import Event, LateRaise, Observed, decide, with_refused_rollback
+from controller.core.decide import decide
 from controller.core.decision import Alert, Decision, Lower, Shift
+from controller.core.events import Event, LateRaise, Observed, WriteFailed
 from controller.core.history import Author, Entry, append, observation_data
 from controller.core.judge.tick_evidence import trim_series
 from controller.core.observation import Observation, TargetReading, UnreadableTarget, UpdateStatus
 from controller.core.rollout import Phase, Rollout
-from controller.core.transitions import ROLLBACK_PHASES, is_raise_frozen, with_write_failure
+from controller.core.transitions import ROLLBACK_PHASES, is_raise_frozen
 from controller.engine import limits
 from controller.engine.deliver import Announce, Delivery
 from controller.engine.isolation import problem_of
@@ -161,11 +162,12 @@ class Executor:
         except TargetError as error:
             log.critical("lower_failed", **log_context(rollout, error))
             permanent = move.must_succeed or isinstance(error, WriteRefusedError)
-            record_failure = with_refused_rollback if permanent else with_write_failure
-            return record_failure(decision, str(error), self.observer.clock.now())
+            failed = WriteFailed(decision, str(error), permanent=permanent)
+            return decide(rollout, failed, self.observer.clock.now())
         except Exception as error:  # noqa: BLE001 - a rollback is recorded, whatever stops its write
             problem = problem_of(error, rollout.id, "lowering the weight of")
-            return with_write_failure(decision, str(problem), self.observer.clock.now())
+            failed = WriteFailed(decision, str(problem))
+            return decide(rollout, failed, self.observer.clock.now())
         log.warning("weight_lowered", rollout=rollout.id, weight_percent=0)
         return decision
 
@@ -180,7 +182,7 @@ class Executor:
         written = written and not self.observer.dry_run and not rollout.policy.target.observed
         if not written or target.update is UpdateStatus.IN_PROGRESS:
             return Visit(rollout)
-        problem = f"0 % was written, and the target shows {target.shown}"
+        problem = f"0 % was written, and the target shows {target.variables}"
         if target.update is UpdateStatus.FAILED:
             problem += f", for its update failed: {target.detail or 'no reason given'}"
         return self._record_write_failure(rollout, problem)
@@ -273,9 +275,8 @@ class Executor:
     def _record_write_failure(self, rollout: Rollout, problem: str) -> Visit:
         """Record that the write of a saved decision failed, unless that is recorded already."""
         observation = Observation(self.observer.read_target(rollout))
-        failure = with_write_failure(
-            Decision(rollout), problem, self.observer.clock.now(), saved=True
-        )
+        failed = WriteFailed(Decision(rollout), problem, saved=True)
+        failure = decide(rollout, failed, self.observer.clock.now())
         if failure.record is None:
             return Visit(rollout, _alerts(failure))
         return self._save_without_move(rollout, observation, failure)

@@ -8,6 +8,7 @@ command: the table in docs/policy.md is made from it, and a process test runs ea
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from controller.core.conditions import ConditionKind
 from controller.core.decision import Alert
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.rollout import Phase, Reason, Rollout
@@ -111,8 +112,9 @@ def of_rollout(rollout: Rollout) -> Exit:
         case Phase.SUCCEEDED:
             return Exit.DONE
         case Phase.ROLLED_BACK:
-            unconfirmed = rollout.unconfirmed and rollout.seen_weight != 0
-            return Exit.UNCONFIRMED if unconfirmed else Exit.ROLLED_BACK
+            unconfirmed = ConditionKind.UNCONFIRMED in rollout.conditions
+            is_live = rollout.seen_weight != 0
+            return Exit.UNCONFIRMED if unconfirmed and is_live else Exit.ROLLED_BACK
         case Phase.ROLLING_BACK:
             return Exit.UNCONFIRMED
         case Phase.PAUSED if rollout.reason is Reason.DRIFTED:

@@ -59,7 +59,7 @@ def advance_calls(rollout: Rollout, at: datetime) -> CallFactory:
         "step": rollout.step + 1,
         "weight_percent": rollout.weight,
         "to_weight_percent": rollout.policy.steps[rollout.step + 1].weight,
-        "findings": [finding_view(finding) for finding in rollout.findings],
+        "findings": [finding_view(finding) for finding in rollout.evidence.findings],
     }
     return _call_factory(BEFORE_ADVANCE, f"{rollout.id}:{rollout.step + 1}", at, facts)
 
@@ -128,6 +128,6 @@ class ConsentHooks:
             policy=policy.name,
             hook=address,
             consent=str(answer.consent),
-            said=answer.said,
+            message=answer.message,
         )
         return answer

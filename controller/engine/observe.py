@@ -243,13 +243,13 @@ class Observer:
         if not queries:
             return {}
         if self.logs is None:
-            unread = Series(answer=QueryStatus.ERROR, message="no logs can be read from here")
+            unread = Series(status=QueryStatus.ERROR, message="no logs can be read from here")
             return dict.fromkeys(queries, unread)
         try:
             counts = self.logs.count(queries)
         except Exception as error:  # noqa: BLE001 - events that are not read are a finding
             message = str(problem_of(error, "rollouts with log events", "counting events for"))
-            counts = dict.fromkeys(queries, Series(answer=QueryStatus.ERROR, message=message))
+            counts = dict.fromkeys(queries, Series(status=QueryStatus.ERROR, message=message))
         for problem in sorted({one.message for one in counts.values() if one.message}):
             log.warning("logs_unavailable", problem=problem)
         return counts

@@ -33,7 +33,7 @@ def enqueue_notices(decision: Decision, run: str = "") -> Decision:
     """
     rollout = decision.rollout
     messages = [_message(decision, notice, run) for notice in decision.notices]
-    messages = [message for message in messages if message.to]
+    messages = [message for message in messages if message.recipients]
     if not messages:
         return decision
     return replace(
@@ -55,7 +55,7 @@ def _message(decision: Decision, notice: Notice, run: str) -> Message:
         weight=_message_weight(rollout),
         step=rollout.step,
         reason=str(rollout.reason),
-        to=_addresses(rollout.policy, notice, "" if entry is None else entry.kind),
+        recipients=_addresses(rollout.policy, notice, "" if entry is None else entry.kind),
         run=run,
     )
 
@@ -97,8 +97,8 @@ def recipient(policy: Policy, address: str) -> Channel | Hook | None:
 
 def delivery_order(message: Message) -> tuple[str, ...]:
     """Return the recipients in order of delivery: rotated with each try, so that none blocks it."""
-    first = message.tries % len(message.to) if message.to else 0
-    return message.to[first:] + message.to[:first]
+    first = message.attempts % len(message.recipients) if message.recipients else 0
+    return message.recipients[first:] + message.recipients[:first]
 
 
 def delivery_priority(rollout: Rollout) -> tuple[bool, int]:
@@ -107,7 +107,7 @@ def delivery_priority(rollout: Rollout) -> tuple[bool, int]:
     So slow recipients of one rollout delay the messages of another by one tick at most.
     """
     none_critical = all(message.severity != "critical" for message in rollout.outbox)
-    return none_critical, min((message.tries for message in rollout.outbox), default=0)
+    return none_critical, min((message.attempts for message in rollout.outbox), default=0)
 
 
 def remaining_message(
@@ -118,10 +118,10 @@ def remaining_message(
     That is when `delivered_to` has all of them, and when the message is older than
     DELIVERY_TIMEOUT: then it is given up.
     """
-    undelivered = tuple(address for address in message.to if address not in delivered_to)
+    undelivered = tuple(address for address in message.recipients if address not in delivered_to)
     if not undelivered or now - message.at > DELIVERY_TIMEOUT:
         return None
-    return replace(message, to=undelivered, tries=message.tries + 1)
+    return replace(message, recipients=undelivered, attempts=message.attempts + 1)
 
 
 def hook_record(rollout: Rollout, sentence: str, now: datetime) -> Record:

@@ -28,7 +28,7 @@ def tick_summary(
     visited = [visit.rollout for visit in result.visits if not visit.busy]
     alerts = Counter(alert for visit in result.visits for alert in visit.alerts)
     problems = sum(bool(visit.problem) for visit in result.visits)
-    verdicts = Counter(str(finding.verdict) for one in visited for finding in one.findings)
+    verdicts = Counter(str(finding.verdict) for one in visited for finding in one.evidence.findings)
     return {
         "status": int(result.status),
         "duration_ms": round(duration / timedelta(milliseconds=1)),

@@ -13,10 +13,12 @@ from functools import partial
 from itertools import takewhile
 from typing import TypeAlias, TypeVar
 
-from controller.core.commands import GATED_VERBS, RAISING_VERBS, Command, Verb
-from controller.core.decide import Commanded, Event, LostSave, Observed, decide
+from controller.core.commands import GATED_VERBS, RAISING_VERBS
+from controller.core.decide import decide
 from controller.core.decision import Decision, Lower
+from controller.core.events import Command, Commanded, LostSave, Observed, Seen, Verb
 from controller.core.history import Author
+from controller.core.next_action import next_action
 from controller.core.observation import Observation, TargetReading
 from controller.core.policy_snapshot import check_digests
 from controller.core.rollout import Phase, Rollout
@@ -74,7 +76,7 @@ class Postponed:
     """
 
     partial: PartialObservation
-    event: Event
+    event: Seen
     decision: Decision
 
     @property
@@ -328,7 +330,7 @@ class Runner:
             return _failed_visit(rollout, error, stage)
 
     def _execute(
-        self, leased: LeasedRollouts, rollout: Rollout, event: Event, decision: Decision
+        self, leased: LeasedRollouts, rollout: Rollout, event: Seen, decision: Decision
     ) -> Visit:
         """Execute the decision of a tick under its lease; a lost save of 0 % is decided again.
 
@@ -348,7 +350,7 @@ class Runner:
             log.warning("tick_lost", **log_context(rollout, error))
             if not lowering:
                 return Visit(rollout, busy=True)
-            lost_save = partial(LostSave, lowered=decision)
+            lost_save = partial(LostSave.of, lowered=decision.rollout)
             visit = self._executor.roll_back(
                 rollout.id, lost_save, limits.APPLY_WAIT, unsaved=decision
             )
@@ -399,7 +401,7 @@ class Runner:
             if command.verb is Verb.ATTEST:
                 command = replace(command, by=self.author(self.by).by)
             signals.safe_point()
-            event: Event = Commanded(observation, command)
+            event: Seen = Commanded(observation, command)
             decision = decide(rollout, event, observed.now)
             if decision.hooks_to_call:
                 deadline = self._consent.deadline()
@@ -438,8 +440,8 @@ class Runner:
     # --- hooks and messages ---------------------------------------------------------------------
 
     def _ask_hooks(
-        self, rollout: Rollout, event: Event, decision: Decision, now: datetime, deadline: datetime
-    ) -> tuple[Event, Decision]:
+        self, rollout: Rollout, event: Seen, decision: Decision, now: datetime, deadline: datetime
+    ) -> tuple[Seen, Decision]:
         """Return `event` with the answers of the hooks of `decision`, and the decision on it."""
         calls = advance_calls(decision.rollout, now)
         answers = self._consent.answers(rollout.policy, decision.hooks_to_call, calls, deadline)
@@ -509,7 +511,7 @@ def _log_visit(visit: Visit, delivery: Delivery) -> None:
         seen_percent=target.weight if isinstance(target, TargetReading) else None,
         reason=str(rollout.reason),
         sentence=rollout.sentence,
-        next=rollout.next,
+        next=next_action(rollout).text,
         alerts=[str(alert) for alert in visit.alerts],
         busy=visit.busy,
         problem=visit.problem,

@@ -342,7 +342,7 @@ def _values(points: Points) -> list[float]:
 
 def _read_problem(series: Iterable[Series]) -> str:
     """Return why a series was not read in full; empty when all were."""
-    return next((one.message for one in series if one.answer is not QueryStatus.COMPLETE), "")
+    return next((one.message for one in series if one.status is not QueryStatus.COMPLETE), "")
 
 
 def _status_of(as_expected: bool) -> GaugeStatus:

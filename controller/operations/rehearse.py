@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from controller.core.commands import ALLOWED_PHASES, Command, Verb
+from controller.core.commands import ALLOWED_PHASES
+from controller.core.conditions import DAY
+from controller.core.events import Command, Verb
 from controller.core.history import Entry
-from controller.core.next_action import REMIND_EVERY
 from controller.core.policy import Attestation, Policy
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.loop import run_ticks
@@ -150,7 +151,7 @@ def _attest(runner: Runner, rollout: Rollout, attestation: AttestationInput) -> 
 def _is_applied(entry: Entry) -> bool:
     """Tell whether `entry` records an applied weight: of a step, or an adopted one."""
     adopted = entry.body["weight_from"] == entry.body["weight_to"]
-    return entry.kind == "settled" or (entry.kind == "started" and adopted)
+    return entry.kind == "applied" or (entry.kind == "started" and adopted)
 
 
 def _max_duration(policy: Policy) -> timedelta:
@@ -186,9 +187,7 @@ class _TimeLimit:
         self.waiting_since = (
             (self.waiting_since or now) if rollout.reason in _WAITING_REASONS else None
         )
-        if now > self.limit or (
-            self.waiting_since is not None and now - self.waiting_since >= REMIND_EVERY
-        ):
+        if now > self.limit or (self.waiting_since is not None and now - self.waiting_since >= DAY):
             return True
         match rollout.phase:
             case Phase.ROLLED_BACK:

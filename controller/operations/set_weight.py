@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from controller.core.commands import ALLOWED_PHASES, Command, Verb
+from controller.core.commands import ALLOWED_PHASES
+from controller.core.events import Command, Verb
 from controller.core.observation import TargetReading
 from controller.core.policy import Policy
-from controller.core.rollout import Phase, Rollout
+from controller.core.rollout import Phase, RolledBack, Rollout
 from controller.core.units import clock_text
 from controller.engine.direct_write import shift_and_confirm, wait_for_update
 from controller.engine.tick import Runner
@@ -117,12 +118,12 @@ def _refusal(active: Rollout, weight: int) -> str:
 def _check_guard(owners: list[Rollout], weight: int, now: datetime) -> None:
     """Raise UsageError where the next tick would lower `weight` to 0 % after a rollback."""
     for one in owners:
-        until = one.watch_until
-        if one.phase is Phase.ROLLED_BACK and until and now < until and weight == one.peak:
+        state = one.state
+        if isinstance(state, RolledBack) and now < state.watch_until and weight == state.intended:
             raise UsageError(
                 f"{weight} % was not set: {one.id} was rolled back from it and guards 0 % until "
-                f"{clock_text(until)}, so the next tick would lower it again; wait until then, or "
-                f"try again with a rollout: rolloutctl retry {one.id} --reason TEXT"
+                f"{clock_text(state.watch_until)}, so the next tick would lower it again; wait "
+                f"until then, or try again with a rollout: rolloutctl retry {one.id} --reason TEXT"
             )
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from controller.core.judge.findings import Verdict
-from controller.core.judge.queries import JUDGED_PHASES, aligned_span, query
+from controller.core.judge.queries import aligned_span, query
 from controller.core.judge.rollback_drain import DRAIN_TIME
 from controller.core.judge.sentences import sentence_of
 from controller.core.judge.text import time_range_text
@@ -111,7 +111,7 @@ def _unreadable_check(target: UnreadableTarget) -> Check:
 
 def _variables_check(rollout: Rollout | None, target: TargetReading, now: datetime) -> Check:
     live_weight = "no weight that anybody knows" if target.weight is None else f"{target.weight} %"
-    detail = f"{live_weight} is live ({target.shown})"
+    detail = f"{live_weight} is live ({target.variables})"
     if rollout is None:
         return ok(VARIABLES, detail)
     if target.weight == rollout.weight:
@@ -127,7 +127,7 @@ def _weight_difference(
     expectation = f"asks for {rollout.weight} %"
     tick = f"let it tick, and look: rolloutctl status {rollout.id}"
     match rollout.phase:
-        case Phase.PROGRESSING if rollout.in_flight and target.weight == rollout.intent.previous:
+        case Phase.PROGRESSING if rollout.pending and target.weight == rollout.pending.previous:
             return Level.WARN, f"{expectation}, which is on its way", tick
         case Phase.ROLLING_BACK:
             return Level.FAIL, "rolls back to 0 %", f"rolloutctl rollback {rollout.id}"
@@ -150,7 +150,7 @@ def _boolean_checks(policy: Policy, target: TargetReading) -> Iterator[Check]:
         return
     if target.weight is None:
         remedy = "rolloutctl set-weight writes both as one, and rolloutctl rollback 0 and false"
-        yield fail(BOOLEAN, f"the variables contradict each other: {target.shown}", remedy)
+        yield fail(BOOLEAN, f"the variables contradict each other: {target.variables}", remedy)
     else:
         fitting = " and ".join(name for name, _ in others)
         yield ok(BOOLEAN, f"{fitting} fits {target.weight} %")
@@ -185,7 +185,7 @@ def reach_checks(obstacles: Sequence[Obstacle]) -> Iterator[Check]:
 
 def drain_checks(rollout: Rollout | None, now: datetime) -> Iterator[Check]:
     """Yield the check that no canary requests arrive after a rollback."""
-    if rollout is None or rollout.phase is not Phase.ROLLED_BACK or not rollout.intent.previous:
+    if rollout is None or rollout.phase is not Phase.ROLLED_BACK or not rollout.from_weight:
         return
     drain = rollout.drain
     if drain is None:
@@ -250,21 +250,16 @@ def settled_window(
 
 def _since(rollout: Rollout, reading: TargetReading) -> int | None:
     """Return since when requests count for the live weight, in unix seconds; None: unknown."""
-    warmup: timedelta = rollout.policy.warmup_of(rollout.step)
+    warmup: timedelta = rollout.policy.warmup_of(rollout.judged_step)
+    live, pending = rollout.live, rollout.pending
     weight_was_changed = rollout.phase is Phase.PAUSED and rollout.reason is Reason.DRIFTED
-    if (
-        rollout.previous_live is not None
-        and rollout.phase in JUDGED_PHASES
-        and not weight_was_changed
-    ):
-        return (
-            rollout.previous_live.judged_from if reading.weight == rollout.intent.previous else None
-        )
     match rollout.phase:
         case Phase.ROLLED_BACK if reading.weight == 0:
             return next_minute(rollout.since + max(warmup, DRAIN_TIME))
-        case Phase.PROGRESSING | Phase.PAUSED | Phase.SUCCEEDED if reading.weight == rollout.weight:
-            return None if rollout.previous_live else rollout.judged_from
+        case _ if pending is not None and not weight_was_changed:
+            return rollout.judged_from if live and reading.weight == live.weight else None
+        case _ if pending is None and live and reading.weight == live.weight:
+            return rollout.judged_from
         case Phase.PAUSED if reading.weight == rollout.seen_weight:
             return next_minute(rollout.since + warmup)
         case _:
@@ -330,7 +325,7 @@ def metric_share_check(
     if window.empty:
         return _too_early_check(METRICS, window)
     path_series = [series[counts.queries[name]] for name in (counts.canary, counts.control)]
-    problems = [one.message for one in path_series if one.answer is not QueryStatus.COMPLETE]
+    problems = [one.message for one in path_series if one.status is not QueryStatus.COMPLETE]
     if problems:
         return unread(METRICS, f"the counts were not read: {problems[0]}", "look again in a minute")
     canary, stable = (round(_requests_within(one, window)) for one in path_series)

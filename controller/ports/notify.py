@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, Final, Protocol
 
 from controller.core.message import Message
+from controller.core.next_action import next_action
 from controller.core.observation import HookAnswer
 from controller.core.policy import Channel, Hook
 from controller.core.rollout import Rollout
@@ -95,7 +96,7 @@ def event_data(rollout: Rollout, message: Message) -> dict[str, Any]:
         "steps": len(rollout.policy.steps),
         "weight_percent": message.weight,
         "reason": message.reason,
-        "label": rollout.label,
-        "next": rollout.next,
-        "findings": [finding_view(finding) for finding in rollout.findings],
+        "label": rollout.evidence.label,
+        "next": next_action(rollout).text,
+        "findings": [finding_view(finding) for finding in rollout.evidence.findings],
     }

@@ -81,7 +81,7 @@ def history_lines(entries: Iterable[Entry]) -> Iterator[str]:
 def timeline(entries: Iterable[Entry]) -> Iterator[str]:
     """Yield every transition as a line, and below it the findings that decided."""
     for entry, sentence in _without_repeats(entries):
-        if entry.kind not in ("evidence", "write_again"):
+        if entry.kind not in ("evidence", "write_retried"):
             yield _line(entry, sentence)
             yield from _findings(entry)
 

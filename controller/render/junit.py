@@ -58,7 +58,7 @@ def _last_findings(rollout: Rollout, entries: Iterable[Entry]) -> _Findings:
         for finding in map(finding_of, entry.body["findings"]):
             findings[previous_step, finding.criterion] = finding
     if not rollout.final:
-        for one in rollout.findings:
+        for one in rollout.evidence.findings:
             findings[rollout.step, one.criterion] = one
     return findings
 

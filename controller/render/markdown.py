@@ -8,6 +8,7 @@ from typing import Final
 from controller.core.history import Entry
 from controller.core.judge.criteria_table import HEADER, RIGHT_ALIGNED, rows
 from controller.core.judge.sentences import sentence_of
+from controller.core.next_action import next_action
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text, duration_text
 from controller.operations.rehearse import RehearsalOutcome
@@ -47,7 +48,7 @@ def rollout_markdown(rollout: Rollout, entries: Sequence[Entry], now: datetime) 
     """Return the status of a rollout, its criteria and its timeline; at most MOST_CHARACTERS."""
     facts = [
         ladder_text(rollout),
-        *([f"next: {rollout.next}"] if rollout.next else []),
+        *([f"next: {next_action(rollout).text}"] if next_action(rollout).text else []),
         *([sentence_of(rollout.drain)] if rollout.drain is not None else []),
         f"revision {rollout.revision}, updated {clock_text(rollout.updated)}"
         + late_text(rollout, now),
@@ -78,7 +79,7 @@ def _page(title: str, facts: Iterable[str], rollout: Rollout, entries: Iterable[
 
 
 def _criteria(rollout: Rollout) -> list[str]:
-    if not (rollout.findings or rollout.earlier):
+    if not (rollout.evidence.findings or rollout.evidence.earlier_findings):
         return []
     sides = ("---:" if name in RIGHT_ALIGNED else "---" for name in HEADER)
     cells = (map(escape_markdown, row.cells) for row in rows(rollout))

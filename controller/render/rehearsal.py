@@ -26,7 +26,7 @@ def outcome_data(outcome: RehearsalOutcome, scenario: str, seed: int) -> "Rehear
         "status": outcome.status,
         "reason": str(rollout.reason),
         "sentence": rollout.sentence,
-        "label": rollout.label,
+        "label": rollout.evidence.label,
         "criteria": criteria_data(rollout),
         "weights": list(outcome.weights),
         "final_weight": outcome.final_weight,
@@ -36,7 +36,7 @@ def outcome_data(outcome: RehearsalOutcome, scenario: str, seed: int) -> "Rehear
         "calls": dict(outcome.calls),
         "refused": list(outcome.rejected_starts),
         "accepted": list(outcome.accepted_starts),
-        "findings": [finding_view(finding) for finding in rollout.findings],
+        "findings": [finding_view(finding) for finding in rollout.evidence.findings],
         "timeline": [
             {
                 "at": entry.at.isoformat(),

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from controller.core.conditions import Condition, ConditionKind
 from controller.core.judge.criteria_table import VERDICT_MARKS, rows, table
 from controller.core.judge.findings import Finding, Verdict
 from controller.core.judge.sentences import sentence_of
-from controller.core.message import Page
-from controller.core.next_action import unacknowledged_page
-from controller.core.rollout import Phase, Rollout
-from controller.core.units import clock_text, duration_text, format_duration
+from controller.core.next_action import next_action, unacknowledged_page, waits_for
+from controller.core.rollout import Live, Pending, Phase, Rollout
+from controller.core.units import clock_text, duration_text, format_duration, with_full_stop
 from controller.engine.execute import Visit
 from controller.engine.lease import Skip
 from controller.ports.json_view import finding_view
@@ -18,8 +18,10 @@ from controller.text import printable_block
 
 if TYPE_CHECKING:
     from controller.render.outputs.rollouts import (
+        ConditionData,
         CriterionRow,
-        PageData,
+        LiveData,
+        PendingData,
         RolloutData,
         SkipData,
         VisitData,
@@ -32,6 +34,7 @@ LATE_AFTER = timedelta(minutes=20)
 def rollout_data(rollout: Rollout) -> "RolloutData":
     """Return `rollout` as plain JSON data, as `status --json` prints it."""
 
+    following = next_action(rollout)
     return {
         "id": rollout.id,
         "name": rollout.name,
@@ -41,23 +44,23 @@ def rollout_data(rollout: Rollout) -> "RolloutData":
         "phase": str(rollout.phase),
         "step": rollout.step,
         "weight": rollout.weight,
+        "live": None if rollout.live is None else _live_data(rollout.live),
+        "pending": None if rollout.pending is None else _pending_data(rollout.pending),
         "seen_weight": rollout.seen_weight,
         "reason": str(rollout.reason),
         "sentence": rollout.sentence,
-        "label": rollout.label,
-        "next": rollout.next,
-        "next_at": _moment(rollout.next_at),
-        "blocked": rollout.blocked,
+        "label": rollout.evidence.label,
+        "next": following.text,
+        "next_at": _moment(following.at),
+        "waiting_for": waits_for(rollout),
         "created": rollout.created.isoformat(),
         "since": rollout.since.isoformat(),
-        "settled": _moment(rollout.settled),
         "updated": rollout.updated.isoformat(),
-        "findings": [finding_view(finding) for finding in rollout.findings],
+        "findings": [finding_view(finding) for finding in rollout.evidence.findings],
         "criteria": criteria_data(rollout),
         "drain": None if rollout.drain is None else finding_view(rollout.drain),
-        "unconfirmed": rollout.unconfirmed,
         "write_error": rollout.write_error,
-        "page": None if rollout.page is None else _page_data(rollout.page),
+        "conditions": [_condition_data(kind, one) for kind, one in rollout.conditions.items()],
         "undelivered": [message.key for message in rollout.outbox],
     }
 
@@ -83,12 +86,29 @@ def criteria_data(rollout: Rollout) -> "list[CriterionRow]":
     ]
 
 
-def _page_data(page: Page) -> "PageData":
+def _live_data(live: Live) -> "LiveData":
+    return {"step": live.step, "weight": live.weight, "since": live.since.isoformat()}
+
+
+def _pending_data(pending: Pending) -> "PendingData":
     return {
-        "kind": page.kind,
-        "text": page.text,
-        "since": page.since.isoformat(),
-        "acknowledged": page.acknowledged,
+        "step": pending.step,
+        "weight": pending.weight,
+        "previous": pending.previous,
+        "decided": pending.decided.isoformat(),
+        "first_look": _moment(pending.first_look),
+        "tried": _moment(pending.tried),
+    }
+
+
+def _condition_data(kind: ConditionKind, condition: Condition) -> "ConditionData":
+    return {
+        "kind": str(kind),
+        "text": condition.text,
+        "since": condition.since.isoformat(),
+        "announced": _moment(condition.announced),
+        "critical": condition.critical,
+        "acknowledged": condition.acknowledged,
     }
 
 
@@ -103,17 +123,17 @@ def weight_text(rollout: Rollout) -> str:
     if live == rollout.weight or (live is None and rollout.phase is not Phase.ROLLING_BACK):
         return expected
     actual = "unknown weight" if live is None else f"{live} % live"
-    if not rollout.final and (rollout.phase is Phase.ROLLING_BACK or rollout.in_flight):
+    if not rollout.final and (rollout.phase is Phase.ROLLING_BACK or rollout.pending):
         return f"{actual}, going to {expected}"
     return f"{actual}, expected {expected}"
 
 
 def rollout_line(rollout: Rollout) -> str:
     """Return `rollout` in one line: id, phase, weight, reason, and the next action."""
-    following = f"; next: {rollout.next}" if rollout.next else ""
+    following = next_action(rollout).text
     return (
-        f"{rollout.id}  {rollout.phase}  {weight_text(rollout)}  "
-        f"{rollout.reason}: {rollout.sentence}{following}"
+        f"{rollout.id}  {rollout.phase}  {weight_text(rollout)}  {rollout.reason}: "
+        f"{rollout.sentence}{f'; next: {following}' if following else ''}"
     )
 
 
@@ -173,21 +193,22 @@ def rollout_text(rollout: Rollout, now: datetime | None = None) -> str:
     lines.append(f"  updated   {clock_text(rollout.updated)}{late_note}")
     if lines_of_table := table(rollout):
         lines += ["", *(f"  {line}" for line in lines_of_table), ""]
-    lines.extend(f"  {finding_line(finding)}" for finding in rollout.findings)
+    lines.extend(f"  {finding_line(finding)}" for finding in rollout.evidence.findings)
     return printable_block(lines)
 
 
 def _facts(rollout: Rollout) -> Iterator[tuple[str, str]]:
     """Yield name and text of each optional line of the page; the text may be empty."""
-    yield "next", rollout.next
-    yield "blocked", rollout.blocked
-    if rollout.write_error not in rollout.blocked:
+    yield "next", next_action(rollout).text
+    blocked = waits_for(rollout)
+    yield "blocked", blocked
+    if rollout.write_error not in blocked:
         yield "error", f"the last write of the weight failed: {rollout.write_error}"
-    yield "shown", rollout.label
+    yield "shown", rollout.evidence.label
     if rollout.drain is not None:
         yield "drain", sentence_of(rollout.drain).removeprefix("drain ")
     if page := unacknowledged_page(rollout):
-        since = clock_text(page.since)
+        since = clock_text(rollout.conditions[page].since)
         yield "critical", f"since {since}, told again until: rolloutctl ack {rollout.id}"
     if rollout.phase is Phase.SUCCEEDED:
         yield "to do", f"make it permanent: rolloutctl permanent {rollout.name}"
@@ -241,7 +262,7 @@ def _rank(rollout: Rollout, now: datetime) -> int:
     """Return the urgency of `rollout`: 0 is the most urgent."""
     match rollout.phase:
         case Phase.ROLLING_BACK:
-            return 0 if rollout.unconfirmed else 1
+            return 0 if _is_unconfirmed(rollout) else 1
         case Phase.PAUSED:
             return 2
         case Phase.PROGRESSING:
@@ -252,10 +273,16 @@ def _rank(rollout: Rollout, now: datetime) -> int:
             return 6
 
 
+def _is_unconfirmed(rollout: Rollout) -> bool:
+    """Tell whether a rollback is not confirmed although its time is over."""
+    condition = rollout.conditions.get(ConditionKind.UNCONFIRMED)
+    return condition is not None and condition.critical
+
+
 def _drain_is_incomplete(rollout: Rollout, now: datetime) -> bool:
     """Tell whether canary requests may continue after a rollback that is still watched."""
     failed = rollout.drain is not None and rollout.drain.verdict is Verdict.FAIL
-    return rollout.is_watched(now) and (failed or rollout.unconfirmed)
+    return rollout.is_watched(now) and (failed or _is_unconfirmed(rollout))
 
 
 def _summary(rollout: Rollout, now: datetime) -> str:
@@ -263,8 +290,8 @@ def _summary(rollout: Rollout, now: datetime) -> str:
     if rollout.drain is not None and _drain_is_incomplete(rollout, now):
         return sentence_of(rollout.drain)
     progressing = rollout.phase is Phase.PROGRESSING
-    text = (rollout.next if progressing else "") or rollout.sentence
+    text = (next_action(rollout).text if progressing else "") or rollout.sentence
     if _is_late(rollout, now):
         text = f"no tick for {duration_text(now - rollout.updated)}; {text}"
-    unconfirmed = rollout.phase is Phase.ROLLING_BACK and rollout.unconfirmed
-    return f"NOT at 0 %: {rollout.blocked}; {text}" if unconfirmed else text
+    unconfirmed = rollout.phase is Phase.ROLLING_BACK and _is_unconfirmed(rollout)
+    return f"{with_full_stop(waits_for(rollout))} {text}" if unconfirmed else text

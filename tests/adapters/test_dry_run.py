@@ -1,5 +1,4 @@
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,7 +29,7 @@ from controller.ports.store import Store
 from tests.adapters.contracts.target import pair
 from tests.adapters.notifiers.channels import a_message
 from tests.adapters.targets.odd_lambda import OTHERS, a_world, open_handler, variables
-from tests.support.rollouts import MINUTE, NOON, a_rollout, consistent, with_entry
+from tests.support.rollouts import MINUTE, NOON, a_rollout, in_phase, with_entry
 
 
 @pytest.fixture
@@ -126,7 +125,7 @@ def test_a_target_that_has_an_owner_is_refused_as_without_a_dry_run(
 
 
 def test_a_target_whose_owner_is_done_is_taken_over(dry: DryRunStore, stored: Store) -> None:
-    stored.save(consistent(replace(stored.load("checkout#1"), phase=Phase.SUCCEEDED)), [])
+    stored.save(in_phase(Phase.SUCCEEDED), [])
     dry.create(a_rollout("basket#1"), [], ["lock"])
     assert dry.owner("lock") == "basket#1"
 
@@ -145,7 +144,7 @@ def test_a_rollout_that_another_run_leased_is_read_and_left_to_it(
 def test_a_received_rollout_is_found_in_this_process_and_stored_nowhere(
     dry: DryRunStore, stored: Store, journal: Journal
 ) -> None:
-    rollout, entry = with_entry(consistent(a_rollout("basket#1", phase=Phase.SUCCEEDED)))
+    rollout, entry = with_entry(in_phase(Phase.SUCCEEDED, "basket#1", watch_until=NOON))
     dry.receive(rollout, [entry], ["other lock"])
     assert dry.all() == ("checkout#1", "basket#1")
     assert dry.history("basket#1") == (entry,)
@@ -159,7 +158,7 @@ def test_a_received_rollout_is_found_in_this_process_and_stored_nowhere(
 def test_a_target_is_taken_over_once_its_owner_is_final(dry: DryRunStore, stored: Store) -> None:
     with pytest.raises(TargetTakenError, match="checkout#1 owns lock"):
         dry.create(a_rollout("basket#1"), [], ["lock"])
-    stored.save(consistent(replace(stored.load("checkout#1"), phase=Phase.ROLLED_BACK)), [])
+    stored.save(in_phase(Phase.ROLLED_BACK), [])
     dry.create(a_rollout("basket#1"), [], ["lock"])
     assert dry.owner("lock") == "basket#1"
 

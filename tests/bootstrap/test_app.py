@@ -13,13 +13,13 @@ from controller.bootstrap import app as bootstrap
 from controller.bootstrap.copy_store import migration
 from controller.bootstrap.rehearse import rehearsal
 from controller.core.history import Author
-from controller.core.rollout import Phase
+from controller.core.rollout import Phase, State
 from controller.errors import NoStoreError, StoreError, UsageError
 from controller.operations.rehearse import rehearse
 from controller.process.settings import DynamoDbLocation, Settings, SqliteLocation, StoreLocation
 from tests.simulation.worlds import MINUTE
 from tests.support.emulator import Emulator
-from tests.support.rollouts import NOON, a_rollout, consistent, with_entry
+from tests.support.rollouts import NOON, a_rollout, a_state, with_entry
 from tests.support.stage import short_policy
 
 TABLE = DynamoDbLocation("rollouts")
@@ -44,9 +44,9 @@ def settings(_signed_in: None, file: SqliteLocation) -> Settings:
     return Settings(store=file, by="tester")
 
 
-def store_rollout(settings: Settings, rollout_id: str = "checkout#1", **facts: Any) -> None:
+def store_rollout(settings: Settings, state: State | None = None) -> None:
     """Create a rollout in the store of `settings`."""
-    rollout, entry = with_entry(consistent(a_rollout(rollout_id, **facts)))
+    rollout, entry = with_entry(a_rollout(state=state))
     with bootstrap.live_app(settings) as app:
         app.runner.store.create(rollout, [entry], rollout.locks)
 
@@ -162,7 +162,7 @@ def test_rollouts_are_copied_from_a_file_into_a_table(
 ) -> None:
     bootstrap.make_store(file)
     bootstrap.make_store(TABLE)
-    store_rollout(settings, phase=Phase.SUCCEEDED, watch_until=NOON + MINUTE)
+    store_rollout(settings, a_state(Phase.SUCCEEDED, watch_until=NOON + MINUTE))
     with migration(file, TABLE) as copying:
         (copied,) = copying.run(copying.plan())
     assert copied.url == "dynamodb://rollouts"

@@ -19,7 +19,7 @@ from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.table import create_table
 from controller.bootstrap.iam import Job, declared_permissions
 from controller.core.policy import Policy
-from controller.core.rollout import Phase
+from controller.core.rollout import Live, Phase
 from controller.errors import Exit, StoreError
 from tests.cli.conftest import Desk, Ended, MakeDesk
 from tests.cli.conftest import desk as desk
@@ -27,7 +27,7 @@ from tests.cli.conftest import desk_in as desk_in
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.deep_rows import pairs
 from tests.support.iam_evaluator import Document
-from tests.support.rollouts import NOON, with_entry
+from tests.support.rollouts import NOON, a_state, with_entry, with_state
 from tests.support.stage import SHORT_POLICY, short_policy
 from tests.support.tenants import ACCOUNT, REGION, TABLE, URL, RoleGuard, iam_document, is_allowed
 
@@ -265,17 +265,18 @@ def test_a_role_that_read_a_rollout_elsewhere_cannot_overwrite_it(
     before = tenants.foreign()
     reading = DynamoDbStore(tenants.guard.client, TABLE)
     rollout = reading.load("shop-2#1")
-    going = replace(rollout, intent=replace(rollout.intent, weight=1))
+    going = with_state(rollout, position=Live(0, 1, rollout.created))
     changed, entry = with_entry(going)
-    ended, last = with_entry(replace(rollout, phase=Phase.ROLLED_BACK, exposed_to=rollout.updated))
+    back = a_state(Phase.ROLLED_BACK, since=rollout.updated)
+    ended, last = with_entry(replace(rollout, state=back, exposed_to=rollout.updated))
     with tenants.guard.acting_as(job, iam_document(job, OWN)):
         for saved, entries in ((changed, [entry]), (going, []), (ended, [last])):
             with pytest.raises(StoreError):
                 reading.save(saved, entries)
         with pytest.raises(StoreError):
-            reading.create(replace(changed, id="shop-2#2", attempt=2), [entry], rollout.locks)
+            reading.create(replace(changed, id="shop-2#2"), [entry], rollout.locks)
         with pytest.raises(StoreError):
-            reading.receive(replace(changed, id="shop-2#2", attempt=2), [entry], rollout.locks)
+            reading.receive(replace(changed, id="shop-2#2"), [entry], rollout.locks)
         with suppress(StoreError):
             reading.release("shop-2#1")
     assert tenants.guard.denied
@@ -286,7 +287,7 @@ def test_a_role_that_read_a_rollout_elsewhere_cannot_overwrite_it(
 def test_an_own_rollout_takes_no_lock_of_another_target(tenants: Tenants, job: Job) -> None:
     store = DynamoDbStore(tenants.guard.client, TABLE)
     foreign = store.load("shop-2#1")
-    own, entry = with_entry(replace(foreign, id="shop#1", name="shop", policy=OWN, version=0))
+    own, entry = with_entry(replace(foreign, id="shop#1", policy=OWN, version=0))
     before = tenants.foreign()
     with tenants.guard.acting_as(job, iam_document(job, OWN)), pytest.raises(StoreError):
         store.create(own, [entry], foreign.locks)

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from botocore.exceptions import ClientError
 
-from controller.core.commands import Verb
+from controller.core.events import Verb
 from controller.errors import StoreError
 from controller.simulation.fakes.lambda_ import code_digest
 from controller.simulation.world import World
@@ -27,7 +27,7 @@ from tests.chaos.oracle import Oracle
 from tests.chaos.program import Program, Stores
 from tests.support.rollouts import lambda_env
 
-REASON: Final = "because"
+REASON: Final = "cause"
 # A clock that is this far ahead takes any current lease for an expired one.
 AHEAD: Final = timedelta(minutes=2)
 LEASE: Final = timedelta(minutes=2)

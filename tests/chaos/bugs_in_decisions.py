@@ -12,7 +12,7 @@ from controller.core.decision import Decision
 from controller.core.judge.findings import Label, Verdict
 from controller.core.judge.windows import WindowJudge
 from controller.core.observation import Observation, TargetReading
-from controller.core.rollout import Reason, Rollout
+from controller.core.rollout import Live, Pending, Position, Progressing, Reason, Rollout
 from controller.core.transitions import advance, pause, pending_raise, resume
 from controller.engine.tick import Runner
 from tests.chaos.fault_plan import (
@@ -35,6 +35,7 @@ from tests.chaos.sample_plans import (
     sample_plan,
 )
 from tests.simulation.worlds import MINUTE
+from tests.support.rollouts import with_state
 from tests.support.stage import short_policy
 
 THREE_STEPS = [{"weight": weight, "bake": "2m"} for weight in (10, 50, 100)]
@@ -55,10 +56,12 @@ def fail_waits_for_the_bake(patch: pytest.MonkeyPatch) -> None:
     """A gate is judged only when its bake is over."""
     decide_applied = deciding._decide_applied
 
-    def decide_after_bake(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
+    def decide_after_bake(
+        rollout: Rollout, state: Progressing, live: Live, observation: Observation, now: datetime
+    ) -> Decision:
         if rollout.bake_end is not None and now < rollout.bake_end:
             return Decision(rollout)
-        return decide_applied(rollout, observation, now)
+        return decide_applied(rollout, state, live, observation, now)
 
     patch.setattr(deciding, "_decide_applied", decide_after_bake)
 
@@ -66,11 +69,13 @@ def fail_waits_for_the_bake(patch: pytest.MonkeyPatch) -> None:
 def advances_without_verdict(patch: pytest.MonkeyPatch) -> None:
     """An inconclusive gate advances, whatever the policy says."""
 
-    def advance_anyway(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
-        target = observation.target
+    def advance_anyway(
+        rollout: Rollout, state: Progressing, live: Live, observation: Observation, now: datetime
+    ) -> Decision:
+        target, reason = observation.target, Reason.GATE_PASSED
         assert isinstance(target, TargetReading)
         return deciding._advance_unless_blocked(
-            rollout, observation, target, Reason.GATE_PASSED, now
+            rollout, state, live, observation, target, reason, now
         )
 
     patch.setattr(deciding, "_decide_inconclusive", advance_anyway)
@@ -92,10 +97,11 @@ def silence_passes(patch: pytest.MonkeyPatch) -> None:
 def hold_never_ends(patch: pytest.MonkeyPatch) -> None:
     """An inconclusive gate is held without a limit."""
 
-    def hold_forever(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
-        return deciding._stay_and_seal(
-            to.mark_holding(rollout, observation.target), observation, now
-        )
+    def hold_forever(
+        rollout: Rollout, state: Progressing, observation: Observation, now: datetime
+    ) -> Decision:
+        held = to.mark_holding(rollout, state, observation.target)
+        return deciding._stay_and_seal(held, observation, now)
 
     patch.setattr(deciding, "_hold", hold_forever)
 
@@ -106,7 +112,7 @@ def pause_without_reason(patch: pytest.MonkeyPatch) -> None:
 
     def pause_silently(*facts: Any) -> Decision:
         decision = pause_rollout(*facts)
-        return replace(decision, rollout=replace(decision.rollout, sentence=""))
+        return replace(decision, rollout=with_state(decision.rollout, sentence=""))
 
     patch.setattr(pause, "_pause", pause_silently)
 
@@ -115,10 +121,10 @@ def skips_a_step(patch: pytest.MonkeyPatch) -> None:
     """A gate that passes advances the rollout by two steps."""
     next_step = advance.next_step
 
-    def skip_one_step(rollout: Rollout, *more: Any) -> Decision:
-        if rollout.step + 2 < len(rollout.policy.steps):
-            rollout = replace(rollout, step=rollout.step + 1)
-        return next_step(rollout, *more)
+    def skip_one_step(rollout: Rollout, live: Live, *more: Any) -> Decision:
+        if live.step + 2 < len(rollout.policy.steps):
+            live = replace(live, step=live.step + 1)
+        return next_step(rollout, live, *more)
 
     patch.setattr(to, "next_step", skip_one_step)
 
@@ -138,17 +144,23 @@ def ticks_until_lease_ends(patch: pytest.MonkeyPatch) -> None:
 
 def no_measurement_in_a_freeze(patch: pytest.MonkeyPatch) -> None:
     """Nothing is measured while a raise waits for the end of a freeze."""
-    patch.setattr(pending_raise, "reopen_interval", lambda rollout, since: rollout.stretches)
+    delay_raise = pending_raise._delay
+
+    def forget_live_step(rollout: Rollout, state: Progressing, pending: Pending, *more: Any) -> Any:
+        return delay_raise(rollout, state, replace(pending, live=None), *more)
+
+    patch.setattr(pending_raise, "_delay", forget_live_step)
 
 
 def pause_assumes_raise_applied(patch: pytest.MonkeyPatch) -> None:
     """A pause takes the intended weight for applied, without a read-back."""
 
-    def assume_applied(rollout: Rollout, target: Any, now: datetime) -> Rollout:
-        return replace(advance.drop_previous_live(rollout), settled=rollout.settled or now)
+    def assume_applied(position: Position, target: TargetReading) -> Live:
+        applied = position.since if isinstance(position, Live) else position.decided
+        return Live(position.step, position.weight, applied)
 
     for module in (pause, resume):
-        patch.setattr(module, "suspend_raise", assume_applied)
+        patch.setattr(module, "position_in_pause", assume_applied)
 
 
 BUGS = (

@@ -53,7 +53,7 @@ def repeats_entry(patch: pytest.MonkeyPatch) -> None:
         after, entries = append_record(self, before, observation, decision)
         if not entries or decision.record is None or before.entries == 0:
             return after, entries
-        arguments = {"by": self.author().by, "observation": entries[0].body["seen"]}
+        arguments = {"by": self.author().by, "observation": entries[0].body["observation"]}
         after, second = append(after, decision.record, **arguments)
         return after, [*entries, second]
 

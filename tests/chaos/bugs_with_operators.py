@@ -9,7 +9,7 @@ from controller.core import decide as deciding
 from controller.core import transitions as to
 from controller.core.decision import Decision, Shift
 from controller.core.observation import Observation, TargetReading, UnreadableTarget
-from controller.core.rollout import Intent, Rollout
+from controller.core.rollout import Exposed, Paused, Pending, RolledBack, Rollout
 from controller.core.transitions import final_watch, rollback
 from controller.operations.start import start as starting
 from tests.chaos.fault_plan import ActorAction, CallFault, Crash, InjectionPoint, Timing
@@ -22,6 +22,7 @@ from tests.chaos.invariants.operators import (
 from tests.chaos.invariants.raises import NoStaleRaise, RecordedRaise
 from tests.chaos.invariants.target import FailureRollsBack
 from tests.chaos.sample_plans import CANARY_ERRORS, MEASURE, READ, WRITE, interleaving, sample_plan
+from tests.support.rollouts import with_state
 from tests.support.stage import short_policy
 
 THREE_STEPS = [{"weight": weight, "bake": "2m"} for weight in (10, 50, 100)]
@@ -31,12 +32,13 @@ def reverts_drift(patch: pytest.MonkeyPatch) -> None:
     """Drift is corrected: the intended weight is written again, as a plain reconciler would."""
     decide_drift = deciding._decide_drift
 
-    def write_again(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
+    def write_again(
+        rollout: Rollout, state: Exposed, target: TargetReading, now: datetime
+    ) -> Decision:
         if not target.weight:
-            return decide_drift(rollout, target, now)
-        intent = Intent(rollout.weight, target.weight, target.token, now)
-        after = replace(rollout, intent=intent, settled=None)
-        return Decision(after, Shift(rollout.weight, target.token))
+            return decide_drift(rollout, state, target, now)
+        pending = Pending(rollout.step, rollout.weight, target.weight, target.token, now)
+        return Decision(with_state(rollout, position=pending), Shift(pending.weight, pending.token))
 
     patch.setattr(deciding, "_decide_drift", write_again)
 
@@ -50,11 +52,13 @@ def pause_ends_itself(patch: pytest.MonkeyPatch) -> None:
     """A pause ends by itself when the target shows the intended weight."""
     decide_paused = deciding._decide_paused
 
-    def resume_by_itself(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
+    def resume_by_itself(
+        rollout: Rollout, state: Paused, observation: Observation, now: datetime
+    ) -> Decision:
         target = observation.target
         if isinstance(target, TargetReading) and target.has_applied(rollout.weight):
-            return to.resume_at_intended_weight(rollout, target, "", now)
-        return decide_paused(rollout, observation, now)
+            return to.resume_at_intended_weight(rollout, state, target, "", now)
+        return decide_paused(rollout, state, observation, now)
 
     patch.setattr(deciding, "_decide_paused", resume_by_itself)
 
@@ -62,9 +66,11 @@ def pause_ends_itself(patch: pytest.MonkeyPatch) -> None:
 def guards_every_weight(patch: pytest.MonkeyPatch) -> None:
     """A rolled-back rollout lowers any weight, not only its own."""
 
-    def lower_any_weight(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
+    def lower_any_weight(
+        rollout: Rollout, state: RolledBack, observation: Observation, now: datetime
+    ) -> Decision:
         if isinstance(observation.target, TargetReading) and observation.target.weight:
-            return replace(to.lower_again(rollout, now), move=to.lower_move(rollout))
+            return replace(to.lower_again(rollout, state, now), move=to.lower_move(rollout))
         return Decision(rollout)
 
     patch.setattr(final_watch, "after_rollback", lower_any_weight)
@@ -73,11 +79,13 @@ def guards_every_weight(patch: pytest.MonkeyPatch) -> None:
 def guard_raises_weight(patch: pytest.MonkeyPatch) -> None:
     """A rolled-back rollout raises the target to its last weight again."""
 
-    def raise_again(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
+    def raise_again(
+        rollout: Rollout, state: RolledBack, observation: Observation, now: datetime
+    ) -> Decision:
         target = observation.target
-        if isinstance(target, UnreadableTarget) or target.weight == rollout.peak:
+        if isinstance(target, UnreadableTarget) or target.weight == state.intended:
             return Decision(rollout)
-        return Decision(rollout, Shift(rollout.peak, target.token))
+        return Decision(rollout, Shift(state.intended, target.token))
 
     patch.setattr(final_watch, "after_rollback", raise_again)
 
@@ -85,7 +93,7 @@ def guard_raises_weight(patch: pytest.MonkeyPatch) -> None:
 def guards_nothing(patch: pytest.MonkeyPatch) -> None:
     """A rolled-back rollout does not guard its 0 %."""
     patch.setattr(
-        final_watch, "after_rollback", lambda rollout, observation, now: Decision(rollout)
+        final_watch, "after_rollback", lambda rollout, state, observation, now: Decision(rollout)
     )
 
 
@@ -98,8 +106,8 @@ def guard_lowers_late_weight(patch: pytest.MonkeyPatch) -> None:
     """The guard of 0 % lowers the weight of the moment, not only the one that it read."""
     lower_again = to.lower_again
 
-    def lower_unconditionally(rollout: Rollout, now: datetime) -> Decision:
-        return replace(lower_again(rollout, now), move=to.lower_move(rollout))
+    def lower_unconditionally(rollout: Rollout, state: RolledBack, now: datetime) -> Decision:
+        return replace(lower_again(rollout, state, now), move=to.lower_move(rollout))
 
     patch.setattr(to, "lower_again", lower_unconditionally)
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from controller.core.judge.findings import Verdict, gate_verdict
 from controller.core.judge.gate import judge_gate, query_plan
-from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.tick_evidence import evidence_of
 from controller.core.observation import (
     MetricQuery,
@@ -15,10 +14,12 @@ from controller.core.observation import (
     TargetReading,
     UpdateStatus,
 )
+from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import from_unix
 from controller.errors import MetricsError
 from controller.ports.metrics import MetricSource
+from tests.chaos.event_log import parse_weight
 
 
 class ObservedMetricSource:
@@ -38,39 +39,46 @@ class ObservedMetricSource:
         try:
             answer = self._source.read(requested, span)
         except MetricsError:
-            self._listener(dict.fromkeys(requested, Series(answer=QueryStatus.ERROR)), span)
+            self._listener(dict.fromkeys(requested, Series(status=QueryStatus.ERROR)), span)
             raise
         self._listener(answer, span)
         return answer
 
 
-def judges_gate(rollout: Rollout, weight: int | None, token: str) -> bool:
-    """Tell whether a tick of `rollout` judges a gate while the function shows this.
+def reading_of(target: LambdaEnv, shown: Mapping[str, str], status: str) -> TargetReading:
+    """Return the reading of a function with these variables and the status of its last update."""
+    at_rest = status == "Successful"
+    update = UpdateStatus.SUCCESSFUL if at_rest else UpdateStatus.IN_PROGRESS
+    return TargetReading("", parse_weight(target, shown), "", "", update)
 
-    A pending raise is over once the function was written by anything else, except in a pause.
+
+def judges_gate(rollout: Rollout, reading: TargetReading) -> bool:
+    """Tell whether a tick of `rollout` with this reading judges a gate.
+
+    One that reads a pending weight back begins its step instead, except in a pause.
     """
-    intent = rollout.intent
-    pending = (weight, token) == (intent.previous, intent.token) or rollout.phase is Phase.PAUSED
-    return rollout.phase in JUDGED_PHASES and (rollout.previous_live is None or pending)
+    pending = rollout.pending
+    is_read_back = pending is not None and reading.has_applied(pending.weight)
+    return rollout.phase is Phase.PAUSED or (
+        rollout.phase is Phase.PROGRESSING and not is_read_back
+    )
 
 
 def verdicts(
     rollouts: Iterable[Rollout],
     answer: Mapping[MetricQuery, Series],
     span: Span,
-    weight: int | None,
-    token: str,
+    reading: TargetReading,
 ) -> Iterator[tuple[str, Verdict]]:
     """Yield the id and the verdict of each of `rollouts` that `answer` is about.
 
-    weight, token: what the function shows. The verdict is that of the earliest moment that the
-    clock of the process can have shown: what fails then fails later as well.
+    The verdict is that of the earliest moment that the clock of the process can have shown: what
+    fails then fails later as well.
     """
     now = from_unix(span.end - max((one.period_s for one in answer), default=0))
-    reading = TargetReading("", weight, "", token, UpdateStatus.SUCCESSFUL)
     for rollout in rollouts:
         queries = query_plan(rollout, now).queries
-        if not judges_gate(rollout, weight, token):
+        if not judges_gate(rollout, reading):
             continue
         if not all(one in answer for one in queries.values()):
             continue

@@ -43,7 +43,7 @@ from tests.chaos.event_log import (
     may_mean_full_weight,
     parse_weight,
 )
-from tests.chaos.measurements import ObservedMetricSource, verdicts
+from tests.chaos.measurements import ObservedMetricSource, reading_of, verdicts
 from tests.chaos.process import CLOCK, CrashedError, ExternalCall, Interceptor, Proceed
 
 LAMBDA: Final = "lambda"
@@ -128,9 +128,8 @@ class Oracle:
 
         def on_answer(answer: Mapping[MetricQuery, Series], span: Span) -> None:
             function = self._last_function
-            weight = parse_weight(self.target, function.shown)
-            judged = verdicts(self.stored.values(), answer, span, weight, function.token)
-            for rollout_id, verdict in judged:
+            reading = reading_of(self.target, function.shown, function.status)
+            for rollout_id, verdict in verdicts(self.stored.values(), answer, span, reading):
                 self.listener(GateVerdict(self._now, by, rollout_id, verdict))
 
         return ObservedMetricSource(source, on_answer)
@@ -226,13 +225,4 @@ class Oracle:
 
 def _change_key(rollout: Rollout) -> tuple[object, ...]:
     """Return fields of which every save changes one; policies never change, and compare slowly."""
-    return (
-        rollout.version,
-        rollout.updated,
-        rollout.phase,
-        rollout.step,
-        rollout.intent,
-        rollout.entries,
-        rollout.chain,
-        rollout.sentence,
-    )
+    return (rollout.version, rollout.updated, rollout.state, rollout.entries, rollout.chain)

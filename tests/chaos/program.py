@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from controller.core.commands import DriftResolution, Verb
+from controller.core.events import DriftResolution, Verb
 from controller.core.policy import Policy
 from controller.engine.deliver import Announce
 from controller.errors import RolloutError

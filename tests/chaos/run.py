@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
-from controller.core.commands import Command, DriftResolution, Verb
+from controller.core.events import Command, DriftResolution, Verb
 from controller.core.policy import Policy, TargetSpec
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.engine.direct_write import lower_and_confirm

@@ -5,11 +5,11 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from controller.core.judge.findings import Finding, Verdict
-from controller.core.rollout import Intent, Phase, Reason
+from controller.core.rollout import Phase, Reason
 from tests.chaos.event_log import RESUME_RESTORE
 from tests.chaos.trace_writer import TraceWriter
 from tests.support.findings import a_finding
-from tests.support.rollouts import MINUTE, with_entry
+from tests.support.rollouts import MINUTE, a_state, with_entry
 from tests.support.three_steps import POLICY
 
 TraceScript: TypeAlias = Callable[[TraceWriter], None]
@@ -80,8 +80,7 @@ def restores_up(writer: TraceWriter) -> None:
     paused_rollout(writer)
     writer.writes("person", 5)
     writer.begins("resume", RESUME_RESTORE)
-    intent = Intent(10, 5, writer.token, writer.now)
-    writer.saves("resume", "resumed", phase=Phase.PROGRESSING, intent=intent, settled=None)
+    writer.saves("resume", "resumed", writer.raising(0, 10, 5))
     writer.writes("resume", 10)
 
 
@@ -117,18 +116,16 @@ def lowering_after_the_end(
 def second_start(writer: TraceWriter, verb: str) -> None:
     finished_rollback(writer)
     writer.begins("start 2", verb)
-    token = writer.token
-    first = writer.rollout
+    state = writer.raising(0, 10, 0)
     writer.rollout = replace(
-        first, id="checkout#2", attempt=2, phase=Phase.PROGRESSING, entries=0, chain="",
-        created=writer.now,
-    )  # fmt: skip
-    writer.saves("start 2", "started", version=0, intent=Intent(10, 0, token, writer.now))
+        writer.rollout, id="checkout#2", entries=0, chain="", created=writer.now
+    )
+    writer.saves("start 2", "started", state, version=0)
 
 
 def second_owner(writer: TraceWriter) -> None:
     writer.bakes()
-    writer.rollout = replace(writer.rollout, id="another#1", name="another", entries=0, chain="")
+    writer.rollout = replace(writer.rollout, id="another#1", entries=0, chain="")
     writer.saves("start 2", "started", version=0)
 
 
@@ -223,7 +220,7 @@ def notification(writer: TraceWriter, *, twice: bool) -> None:
 
 def notification_of_unsaved_state(writer: TraceWriter) -> None:
     writer.bakes()
-    unsaved = replace(writer.rollout, phase=ROLLING_BACK)
+    unsaved = replace(writer.rollout, state=a_state(ROLLING_BACK))
     writer.tells("tick 1", "it goes back", unsaved)
     writer.tells("tick 2", "it goes back", unsaved)
 
@@ -231,7 +228,7 @@ def notification_of_unsaved_state(writer: TraceWriter) -> None:
 def doubled_entry(writer: TraceWriter) -> None:
     writer.bakes()
     before = writer.rollout
-    after, entry = with_entry(replace(before, version=before.version + 1, step=1))
+    after, entry = with_entry(replace(before, version=before.version + 1))
     writer.stores("tick 1", before, after, [entry, entry])
 
 
@@ -253,7 +250,7 @@ def changed_hash(writer: TraceWriter) -> None:
     writer.bakes()
     before = writer.rollout
     after, entry = with_entry(replace(before, version=before.version + 1))
-    writer.stores("tick 1", before, after, [replace(entry, kind="settled")])
+    writer.stores("tick 1", before, after, [replace(entry, kind="applied")])
     writer.finishes()
 
 
@@ -265,7 +262,7 @@ def time_reversal(writer: TraceWriter) -> None:
 def late_observation(writer: TraceWriter) -> None:
     writer.starts()
     writer.writes("start", 10)
-    writer.saves("start", "settled", settled=writer.now)
+    writer.settles("start")
 
 
 def advance_with(findings: tuple[Finding, ...], verb: str = "") -> TraceScript:
@@ -287,15 +284,15 @@ def resume_by(verb: str) -> TraceScript:
     def script(writer: TraceWriter) -> None:
         paused_rollout(writer)
         writer.begins("resume", verb)
-        writer.saves("resume", "resumed", phase=Phase.PROGRESSING)
+        writer.enters("resume", "resumed", Phase.PROGRESSING, Reason.RESUMED)
 
     return script
 
 
-def end_as(phase: Phase, reason: Reason, text: str = "because") -> TraceScript:
+def end_as(phase: Phase, reason: Reason, text: str = "cause") -> TraceScript:
     def script(writer: TraceWriter) -> None:
         writer.bakes()
-        writer.saves("tick 1", str(phase), phase=phase, reason=reason, sentence=text)
+        writer.enters("tick 1", str(phase), phase, reason, text)
         writer.finishes()
 
     return script
@@ -303,4 +300,4 @@ def end_as(phase: Phase, reason: Reason, text: str = "because") -> TraceScript:
 
 def advance_after_the_end(writer: TraceWriter) -> None:
     finished_rollback(writer)
-    writer.saves("tick 2", "advanced", phase=Phase.PROGRESSING)
+    writer.enters("tick 2", "advanced", Phase.PROGRESSING, Reason.GATE_PASSED)

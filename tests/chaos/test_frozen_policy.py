@@ -16,7 +16,7 @@ from tests.simulation.worlds import MINUTE, START
         pytest.param("600s", ["13 rolling_back", "13 rolled_back"], id="a canary that fails in it"),
         pytest.param("2220s", ["40 rolling_back", "40 rolled_back"],
                      id="a canary that is seen to fail as it ends"),
-        pytest.param("9h", ["40 write_again", "40 settled", "45 succeeded"],
+        pytest.param("9h", ["40 write_retried", "40 applied", "45 succeeded"],
                      id="a canary that is well"),
     ],
 )  # fmt: skip
@@ -27,7 +27,7 @@ def test_a_raise_that_was_not_written_before_a_freeze(fails: str, expected: list
     saved = [one for one in trace.events if isinstance(one, RolloutSave)]
     entries = [entry for one in saved for entry in one.entries]
     kinds = [f"{(one.at - START) // MINUTE} {one.kind}" for one in entries if one.kind != "drained"]
-    assert kinds[2:] == ["5 advanced", "7 held_up", *expected]
+    assert kinds[2:] == ["5 advanced", "7 blocked", *expected]
     assert trace.violations == ()
     assert trace.rollout is not None
     assert replay(trace.rollout, entries).consistent

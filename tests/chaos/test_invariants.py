@@ -2,7 +2,7 @@
 
 import pytest
 
-from controller.core.commands import Verb
+from controller.core.events import Verb
 from controller.core.judge.findings import Verdict
 from controller.core.rollout import Phase, Reason
 from tests.chaos.event_log import BARE_ROLLBACK, RESUME_KEEP, RETRY, START
@@ -47,6 +47,7 @@ from tests.chaos.sample_traces import (
     weight_reappears,
 )
 from tests.chaos.trace_writer import TraceWriter
+from tests.support.three_steps import AT_100
 
 # The invariant, the events, whether it holds, and the script of the events.
 CLAIMS: list[tuple[str, str, bool, TraceScript]] = [
@@ -124,6 +125,9 @@ CLAIMS: list[tuple[str, str, bool, TraceScript]] = [
      after_bake(lambda one: one.advances("tick 1"), lambda one: one.writes("tick 1", 50),
           lambda one: one.serves(50), lambda one: one.judges("tick 2", Verdict.PASS))),
     ("traffic-is-judged", "the gate of a step that never was", False,
+     after_bake(lambda one: one.advances("tick 1"), lambda one: one.settles("tick 2"),
+          lambda one: one.judges("tick 3", Verdict.PASS))),
+    ("traffic-is-judged", "the gate of the live step while a raise is pending", True,
      after_bake(lambda one: one.advances("tick 1"), lambda one: one.pauses("tick 2"),
           lambda one: one.judges("tick 3", Verdict.PASS))),
     ("traffic-is-judged", "nobody looks at 0 %", True,
@@ -177,7 +181,7 @@ CLAIMS: list[tuple[str, str, bool, TraceScript]] = [
      after_bake(lambda one: one.advances("tick 1", 100))),
     ("step-by-step", "a person keeps a higher weight", True,
      after_bake(lambda one: one.begins("resume", RESUME_KEEP),
-          lambda one: one.saves("resume", "resumed", step=2))),
+          lambda one: one.saves("resume", "resumed", AT_100.state))),
 
     ("one-transition", "one each", True,
      after_bake(lambda one: one.advances("tick 1"), lambda one: one.pauses("tick 2"))),
@@ -195,7 +199,7 @@ CLAIMS: list[tuple[str, str, bool, TraceScript]] = [
     ("sound-history", "old entries are changed", False, changed_entry),
     ("sound-history", "a hash does not fit", False, changed_hash),
     ("sound-history", "a phase changes without an entry", False,
-     after_bake(lambda one: one.saves("tick 1", phase=Phase.PAUSED))),
+     after_bake(lambda one: one.enters("tick 1", "", Phase.PAUSED, Reason.DRIFTED))),
 
     ("versions-rise", "one by one", True, after_bake(lambda one: one.saves("tick 1"))),
     ("versions-rise", "the same again", False,
@@ -231,7 +235,7 @@ CLAIMS: list[tuple[str, str, bool, TraceScript]] = [
     ("ends-with-a-reason", "paused", True, end_as(Phase.PAUSED, Reason.INCONCLUSIVE)),
     ("ends-with-a-reason", "still on its way back", False,
      end_as(ROLLING_BACK, Reason.GATE_FAILED)),
-    ("ends-with-a-reason", "still holding", False, end_as(Phase.PROGRESSING, Reason.HOLDING)),
+    ("ends-with-a-reason", "still holding", False, end_as(Phase.PROGRESSING, Reason.ON_HOLD)),
     ("ends-with-a-reason", "waiting for an approval", True,
      end_as(Phase.PROGRESSING, Reason.AWAITING_APPROVAL)),
     ("ends-with-a-reason", "waiting for the end of a freeze", True,

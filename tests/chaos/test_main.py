@@ -7,8 +7,9 @@ import pytest
 from controller.adapters.stores import codec
 from controller.core import transitions
 from controller.core.decision import Decision
-from controller.core.rollout import Rollout
+from controller.core.rollout import Pending, Progressing, Rollout
 from tests.chaos.__main__ import main
+from tests.support.rollouts import with_state
 
 
 @pytest.mark.parametrize("store", ["sqlite", "dynamodb"])
@@ -32,8 +33,8 @@ def test_a_seed_that_breaks_an_invariant_ends_with_1_and_the_smallest_plan(
 ) -> None:
     """With a planted bug: a rollout whose weight is applied skips to a higher step."""
 
-    def skip_steps(rollout: Rollout, *_: object) -> Decision:
-        return Decision(replace(rollout, step=5))
+    def skip_steps(rollout: Rollout, state: Progressing, pending: Pending, *_: object) -> Decision:
+        return Decision(with_state(rollout, position=replace(pending, step=5)))
 
     monkeypatch.setattr(transitions, "confirm_applied", skip_steps)
     # Without this the next load refuses the state.

@@ -185,7 +185,7 @@ def test_a_save_is_emitted_with_the_entries_it_added(stage: Stage, oracle: Oracl
     stage.tick(after=timedelta(seconds=5))
     ticked = [one for one in oracle.observe("tick 1") if isinstance(one, RolloutSave)]
     assert [one.before for one in started] == [None]
-    assert [entry.kind for one in started for entry in one.entries] == ["started", "settled"]
+    assert [entry.kind for one in started for entry in one.entries] == ["started", "applied"]
     assert started[0].owners == dict.fromkeys(started[0].after.locks, "orders#1")
     (saved,) = ticked
     assert (saved.before, saved.entries) == (started[0].after, ())

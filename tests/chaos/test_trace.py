@@ -13,7 +13,7 @@ from controller.adapters.stores import codec
 from controller.core import transitions
 from controller.core.decision import Decision
 from controller.core.history import Entry
-from controller.core.rollout import Rollout
+from controller.core.rollout import Pending, Progressing, Rollout
 from controller.engine.tick import Runner
 from controller.process import logging
 from tests.chaos.event_log import EnvironmentWrite, ProcessEnd, RolloutSave
@@ -35,6 +35,7 @@ from tests.chaos.run import run_plan
 from tests.chaos.sample_plans import SAVE, WRITE, sample_plan
 from tests.chaos.trace import Trace, TraceLine
 from tests.chaos.trace_text import format_trace
+from tests.support.rollouts import with_state
 
 SQLITE_CASES = [
     (name, how) for name, hows in FAULT_KINDS.items() for how in hows if "dynamodb" not in name
@@ -250,8 +251,8 @@ def test_an_unexpected_error_is_a_violation(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_violation_is_shown_at_its_call_with_the_command_that_shows_it_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def skip_steps(rollout: Rollout, *_: object) -> Decision:
-        return Decision(replace(rollout, step=5))
+    def skip_steps(rollout: Rollout, state: Progressing, pending: Pending, *_: object) -> Decision:
+        return Decision(with_state(rollout, position=replace(pending, step=5)))
 
     monkeypatch.setattr(transitions, "confirm_applied", skip_steps)
     # Without this the next load refuses the state.
@@ -275,5 +276,5 @@ def test_every_entry_of_the_history_is_an_event() -> None:
         entry for one in trace.events if isinstance(one, RolloutSave) for entry in one.entries
     ]
     assert [entry.kind for entry in entries] == [
-        "started", "settled", "advanced", "write_again", "settled", "succeeded",
+        "started", "applied", "advanced", "write_retried", "applied", "succeeded",
     ]  # fmt: skip

@@ -1,14 +1,14 @@
 """Writes events by hand, for tests of the invariants."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from controller.core.decision import Notice, Severity
 from controller.core.history import Entry
 from controller.core.judge.findings import Verdict
-from controller.core.rollout import Intent, Phase, Reason, Rollout
+from controller.core.judge.queries import JUDGED_PHASES
+from controller.core.rollout import FINAL_PHASES, Live, Pending, Phase, Reason, Rollout, State
 from tests.chaos.event_log import (
     START,
     TIME,
@@ -25,7 +25,7 @@ from tests.chaos.event_log import (
     parse_weight,
 )
 from tests.chaos.invariants import Invariants
-from tests.support.rollouts import MINUTE, NOON, lambda_env, with_entry
+from tests.support.rollouts import MINUTE, NOON, a_state, lambda_env, with_entry, with_facts
 from tests.support.three_steps import FIRST_RAISE, POLICY
 
 OTHER_VARIABLES: Mapping[str, str] = {"API_KEY": "hunter2"}
@@ -38,7 +38,7 @@ class TraceWriter:
         self.invariants = Invariants(POLICY, weight)
         self.now: datetime = NOON
         self.rollout: Rollout = FIRST_RAISE
-        self.shown: Mapping[str, str] = {
+        self.variables: Mapping[str, str] = {
             **OTHER_VARIABLES,
             **POLICY.target.settings(weight),
         }
@@ -63,7 +63,7 @@ class TraceWriter:
     def writes(self, by: str, weight: int | None = None, /, **variables: str) -> None:
         """Let `by` write a weight, or these variables."""
         pair = {} if weight is None else POLICY.target.settings(weight)
-        before, after = self.shown, {**self.shown, **pair, **variables}
+        before, after = self.variables, {**self.variables, **pair, **variables}
         self._emit(
             EnvironmentWrite(
                 self.now,
@@ -77,23 +77,25 @@ class TraceWriter:
                 may_mean_full_weight(lambda_env(POLICY), before),
             )
         )
-        self.shown = after
+        self.variables = after
         self.token = f"token after {self.invariants.state.number} happenings"
 
     def serves(self, weight: int) -> None:
         self._emit(UpdateCompletion(self.now, TIME, weight))
 
-    def saves(self, by: str, kind: str = "", /, **facts: Any) -> None:
-        """Let `by` save the rollout, changed by `facts`, with an entry of `kind` if any.
+    def saves(self, by: str, kind: str = "", state: State | None = None, /, **facts: Any) -> None:
+        """Let `by` save the rollout in `state`, changed by `facts`, with an entry of `kind` if any.
 
         The entry has the findings of the saved rollout.
         """
         before = self._stored.get(self.rollout.id)
         facts = {"updated": self.now, "version": self.rollout.version + 1, **facts}
-        after = replace(self.rollout, **facts)
+        after = with_facts(self.rollout, state=state or self.rollout.state, **facts)
         entries: list[Entry] = []
         if kind:
-            after, entry = with_entry(after, kind=kind, at=self.now, findings=after.findings)
+            after, entry = with_entry(
+                after, kind=kind, at=self.now, findings=after.evidence.findings
+            )
             entries = [entry]
         self.stores(by, before, after, entries)
 
@@ -129,32 +131,45 @@ class TraceWriter:
     def starts(self, by: str = "start") -> None:
         """Save the start; its weight is not written yet."""
         self.begins(by, START)
-        self.saves(by, "started", version=0, intent=Intent(10, 0, self.token, self.now))
+        self.saves(by, "started", self.raising(0, 10, 0), version=0)
 
     def bakes(self) -> None:
         """Start, write 10 % and serve it."""
         self.starts()
         self.writes("start", 10)
         self.serves(10)
-        self.saves("start", "settled", settled=self.now)
+        self.settles("start")
         self.ends("start")
+
+    def settles(self, by: str) -> None:
+        """Save that the weight was read back."""
+        live = Live(self.rollout.step, self.rollout.weight, self.now)
+        self.saves(by, "applied", a_state(position=live))
 
     def advances(self, by: str, weight: int = 50, /, **facts: Any) -> None:
         """Save the advance to `weight`; it is not written yet."""
-        known = self.rollout
         step = [one.weight for one in POLICY.steps].index(weight)
-        intent = Intent(weight, known.weight, self.token, self.now)
-        facts = {"step": step, "intent": intent, "settled": None, "peak": weight, **facts}
-        self.saves(by, "advanced", **facts)
+        self.saves(by, "advanced", self.raising(step, weight, self.rollout.weight), **facts)
+
+    def raising(self, step: int, weight: int, previous: int) -> State:
+        """Return the state of a rollout that has just decided a raise."""
+        pending = Pending(step, weight, previous, self.token, self.now, live=self.rollout.live)
+        return a_state(position=pending)
 
     def pauses(self, by: str, reason: Reason = Reason.INCONCLUSIVE, text: str = "thin") -> None:
-        self.saves(by, "paused", phase=Phase.PAUSED, reason=reason, sentence=text, since=self.now)
+        self.enters(by, "paused", Phase.PAUSED, reason, text)
 
     def goes_back(
         self, by: str, phase: Phase = Phase.ROLLED_BACK, reason: Reason = Reason.GATE_FAILED
     ) -> None:
         """Save that the rollout rolls back to 0 %, or has."""
-        intent = Intent(0, self.rollout.weight, "", self.now)
-        watch = self.now + 15 * MINUTE
-        facts = {"sentence": "it fails", "intent": intent, "since": self.now, "watch_until": watch}
-        self.saves(by, str(phase), phase=phase, reason=reason, **facts)
+        self.enters(by, str(phase), phase, reason, "it fails")
+
+    def enters(self, by: str, kind: str, phase: Phase, reason: Reason, text: str = "cause") -> None:
+        """Save that the rollout enters `phase`, at the weight that it has."""
+        facts: dict[str, Any] = {"since": self.now, "reason": reason, "sentence": text}
+        if phase in JUDGED_PHASES and self.rollout.position:
+            facts["position"] = self.rollout.position
+        if phase in FINAL_PHASES:
+            facts["watch_until"] = self.now + 15 * MINUTE
+        self.saves(by, kind, a_state(phase, **facts))

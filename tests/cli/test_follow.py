@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from controller import cli
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.cli.follow import MAX_MISSES, is_complete
+from controller.core.conditions import Condition, ConditionKind
 from controller.core.judge.findings import Label
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.exit_status import of_rollout, worst
@@ -19,7 +19,7 @@ from controller.errors import Exit, StoreError
 from tests.cli.conftest import Desk, MakeDesk
 from tests.cli.test_start_and_tick import DENIED, MEDDLING, SICK, SILENT
 from tests.support.findings import a_finding
-from tests.support.rollouts import MINUTE, NOON, a_rollout
+from tests.support.rollouts import MINUTE, NOON, in_phase
 
 DRAIN = a_finding("drain", "drain confirmed.", label=Label.CONFIRMED)
 
@@ -77,7 +77,7 @@ def test_wait_ends_when_the_rollout_rests_and_says_how(
 def test_wait_prints_a_line_whenever_it_reads_differently(started: Desk) -> None:
     lines = started.run("status", "orders", "--wait").out.splitlines()
     assert len(lines) == len(set(lines)) > 4
-    assert lines[0].startswith("orders#1  progressing  10 %  settled: 10 % is in force")
+    assert lines[0].startswith("orders#1  progressing  10 %  applied: 10 % is in force")
     assert lines[-1].startswith("orders#1  succeeded  100 %  completed: ")
 
 
@@ -220,8 +220,8 @@ def test_follow_prints_entries_as_they_come_until_the_rollout_has_ended(started:
     assert cli.main(["history", "orders", "--follow"]) == Exit.DONE
     looked()
     kinds = [line.split()[4] for _, line in printed if line.startswith("2026-")]
-    assert kinds == ["started", "settled", "advanced", "settled", "succeeded"]
-    assert [line.split()[4] for minute, line in printed if minute == 1] == ["started", "settled"]
+    assert kinds == ["started", "applied", "advanced", "applied", "succeeded"]
+    assert [line.split()[4] for minute, line in printed if minute == 1] == ["started", "applied"]
     assert started.world.clock.now() - begin < 15 * MINUTE
 
 
@@ -252,9 +252,11 @@ def test_ctrl_c_ends_following_with_130(started: Desk) -> None:
 # --- exit statuses of a state -------------------------------------------------------------------
 
 
-def one(phase: Phase, reason: Reason = Reason.BAKING, **facts: Any) -> Rollout:
-    """Return a rollout in `phase`."""
-    return a_rollout(phase=phase, reason=reason, **facts)
+def one(phase: Phase, *, unconfirmed: bool = False, **facts: Any) -> Rollout:
+    """Return a rollout in `phase`, whose rollback may be unconfirmed; `facts` are of its state."""
+    rollout = in_phase(phase, **facts)
+    condition = Condition(NOON, "it is NOT at 0 %", critical=True) if unconfirmed else None
+    return rollout.with_condition(ConditionKind.UNCONFIRMED, condition)
 
 
 @pytest.mark.parametrize(
@@ -263,7 +265,7 @@ def one(phase: Phase, reason: Reason = Reason.BAKING, **facts: Any) -> Rollout:
         pytest.param(one(Phase.SUCCEEDED), Exit.DONE, id="succeeded"),
         pytest.param(one(Phase.PROGRESSING), Exit.UNDECIDED, id="progressing"),
         pytest.param(one(Phase.PAUSED), Exit.UNDECIDED, id="paused"),
-        pytest.param(one(Phase.PAUSED, Reason.DRIFTED), Exit.DRIFT, id="paused by drift"),
+        pytest.param(one(Phase.PAUSED, reason=Reason.DRIFTED), Exit.DRIFT, id="paused by drift"),
         pytest.param(one(Phase.ROLLING_BACK), Exit.UNCONFIRMED, id="on its way back"),
         pytest.param(
             one(Phase.ROLLING_BACK, unconfirmed=True), Exit.UNCONFIRMED, id="not at 0 %"
@@ -282,7 +284,7 @@ def test_where_a_rollout_stands_is_an_exit_status(rollout: Rollout, status: Exit
 def test_the_exit_status_of_several_is_the_most_urgent() -> None:
     several = [
         one(Phase.SUCCEEDED), one(Phase.PROGRESSING), one(Phase.ROLLED_BACK),
-        one(Phase.PAUSED, Reason.DRIFTED), one(Phase.ROLLING_BACK, unconfirmed=True),
+        one(Phase.PAUSED, reason=Reason.DRIFTED), one(Phase.ROLLING_BACK, unconfirmed=True),
     ]  # fmt: skip
     statuses = [worst(map(of_rollout, several[: number + 1])) for number in range(len(several))]
     assert statuses == [Exit.DONE, Exit.UNDECIDED, Exit.ROLLED_BACK, Exit.DRIFT, Exit.UNCONFIRMED]
@@ -296,8 +298,7 @@ def test_the_exit_status_of_several_is_the_most_urgent() -> None:
         pytest.param(one(Phase.SUCCEEDED, watch_until=NOON + MINUTE), True, id="success"),
         pytest.param(one(Phase.ROLLED_BACK, watch_until=NOON + MINUTE), False, id="draining"),
         pytest.param(
-            replace(one(Phase.ROLLED_BACK, watch_until=NOON + MINUTE), drain=DRAIN), True,
-            id="drained",
+            one(Phase.ROLLED_BACK, watch_until=NOON + MINUTE, drain=DRAIN), True, id="drained",
         ),
         pytest.param(one(Phase.ROLLED_BACK, watch_until=NOON), True, id="watched long enough"),
     ],

@@ -31,7 +31,7 @@ RICH: Final[Mapping[str, Any]] = {
     "metrics": {name: one for name, one in POLICY["metrics"].items() if name in MEASURED},
     "criteria": {
         "works": SHORT_POLICY["criteria"]["works"],
-        "fast": {**POLICY["criteria"]["fast"], "over": "1m"},
+        "fast": {**POLICY["criteria"]["fast"], "window": "1m"},
         "enough": {
             "kind": "success_rate", "total": "requests", "failures": ["server_errors"],
             "min": "99%", "judge": "sequential",

@@ -199,11 +199,9 @@ def test_what_is_no_address_is_refused(terminal: Terminal, address: str) -> None
 def store_rollout(terminal: Terminal, **facts: Any) -> None:
     """Store a rollout of `shop` whose first weight was applied at noon."""
     policy = a_watched("SC-004", "frozen", "auth-failures")
-    rollout = a_rollout(
-        "shop#1", policy=policy, name="shop", digest=policy.digest(), baselines={"frozen": FROZEN}
-    )
+    rollout = a_rollout("shop#1", policy=policy, baselines={"frozen": FROZEN})
     record = Record(
-        "settled", NOON, Phase.PROGRESSING, Phase.PROGRESSING, 10, 10, 0, Reason.SETTLED, "settled"
+        "applied", NOON, Phase.PROGRESSING, Phase.PROGRESSING, 10, 10, 0, Reason.APPLIED, "applied"
     )
     rollout, entry = append(rollout, record, by="tester", observation={})
     with SqliteStore(terminal.store) as store:

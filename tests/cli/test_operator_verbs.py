@@ -86,7 +86,7 @@ def test_a_weight_that_drifted_up_is_restored(desk: Desk) -> None:
     moved(desk, 60)
     ended = desk.run("resume", "orders", "--restore", "--json")
     assert (ended.status, desk.weight) == (Exit.DONE, 10)
-    assert (ended.data["schema"], ended.data["reason"]) == ("resume/1", "settled")
+    assert (ended.data["schema"], ended.data["reason"]) == ("resume/1", "applied")
 
 
 def test_a_weight_that_drifted_up_is_kept(desk: Desk) -> None:
@@ -121,7 +121,7 @@ def test_a_step_that_needs_an_approval_waits_for_it(desk: Desk) -> None:
     ticks(desk, 10)
     waiting = state(desk, "careful")
     assert (desk.weight, waiting["reason"]) == (10, "awaiting_approval")
-    assert waiting["blocked"] == "100 % needs an approval: rolloutctl approve careful#1"
+    assert waiting["waiting_for"] == "100 % needs an approval: rolloutctl approve careful#1"
     ended = desk.run("approve", policy, "--json")
     assert (ended.status, ended.data["schema"], desk.weight) == (Exit.DONE, "approve/1", 10)
     ticks(desk, 1)

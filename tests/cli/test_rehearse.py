@@ -1,6 +1,7 @@
 """rehearse: the whole policy in virtual time, as text, as JSON, and as a check in CI."""
 
 import io
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from controller.errors import Exit
 from tests.cli.conftest import Desk
-from tests.simulation.worlds import POLICY
+from tests.simulation.worlds import POLICY, scenario
 from tests.support.stage import SHORT_POLICY
 
 # The events of the shipped scenarios are in the second step, so this policy bakes there for long.
@@ -88,9 +89,9 @@ def test_the_timeline_says_when_which_weight_and_what_decided(desk: Desk, policy
     timeline = [re.sub(r"^2026-01-05 \d\d:\d\d ", "", line) for line in lines[2:-5]]
     assert [line[:22] for line in timeline if not line.startswith("      ")] == [
         "  10 %  started       ",
-        "  10 %  settled       ",
+        "  10 %  applied       ",
         "  50 %  advanced      ",
-        "  50 %  settled       ",
+        "  50 %  applied       ",
         "   0 %  rolling_back  ",
         "   0 %  rolled_back   ",
         "   0 %  drained       ",
@@ -181,6 +182,37 @@ def test_a_scenario_may_be_a_file(desk: Desk, policy: str, tmp_path: Path) -> No
     )
     data = desk.run("rehearse", policy, "--scenario", str(file), "--json").data
     assert (data["status"], data["reason"]) == ("rolled_back", "found_at_zero")
+
+
+def rehearse_refused_raises(desk: Desk, folder: Path, **lasting: str) -> dict[str, Any]:
+    """Rehearse a rollout whose raise to 50 % is refused; the canary fails from 9:40 on."""
+    policy = desk.another_policy("patient", shift_timeout="1h", **LADDER)
+    events = [
+        {"kind": "refused_raises", "at": {"step": 1}, **lasting},
+        {"kind": "errors", "at": {"after": "40m"}, "server_errors": "5%"},
+    ]
+    world = scenario(events=events).model_dump(mode="json", exclude_none=True)
+    file = folder / "refused.yaml"
+    file.write_text(json.dumps(world))
+    data: dict[str, Any] = desk.run("rehearse", policy, "--scenario", str(file), "--json").data
+    return data
+
+
+def test_a_canary_that_fails_while_its_raise_is_refused_ends_within_minutes(
+    desk: Desk, tmp_path: Path
+) -> None:
+    """Two windows of five minutes fail, an hour before the raise is given up."""
+    data = rehearse_refused_raises(desk, tmp_path)
+    assert (data["status"], data["reason"]) == ("rolled_back", "gate_failed")
+    assert (data["weights"], data["final_weight"]) == ([10], 0)
+    (lowered,) = (one for one in data["timeline"] if one["kind"] == "rolling_back")
+    assert "2026-01-05T09:40" < lowered["at"] < "2026-01-05T09:55"
+
+
+def test_a_raise_that_is_refused_for_a_while_is_made_afterwards(desk: Desk, tmp_path: Path) -> None:
+    data = rehearse_refused_raises(desk, tmp_path, lasting="35m")
+    assert data["weights"] == [10, 50]
+    assert {"write_failed", "write_retried"} <= {one["kind"] for one in data["timeline"]}
 
 
 def test_a_world_that_lets_nothing_start_ends_with_2(desk: Desk) -> None:

@@ -101,7 +101,7 @@ def test_a_state_that_its_history_does_not_lead_to_is_reported(walked: Desk) -> 
 
 
 def forgetful(body: dict[str, Any]) -> None:
-    body["seen"].pop("memory")
+    body["observation"].pop("memory")
 
 
 def test_an_entry_without_its_memory_is_no_pass(walked: Desk) -> None:

@@ -68,7 +68,7 @@ def test_a_weight_that_is_live_already_is_not_written_again(desk: Desk) -> None:
     desk.run("set-weight", desk.policy, "40")
     ended = desk.run("set-weight", desk.policy, "40", "--json")
     assert (ended.status, desk.world.calls[WRITE]) == (Exit.DONE, 1)
-    assert (ended.data["schema"], ended.data["written"], ended.data["in_force"]) == (
+    assert (ended.data["schema"], ended.data["written"], ended.data["applied"]) == (
         "set-weight/1", False, True,
     )  # fmt: skip
     output = desk.run("set-weight", desk.policy, "40").out

@@ -89,7 +89,7 @@ def test_a_tick_ends_at_a_safe_point(
     assert kinds(rising) == [*before, *recorded]
     later = ticks(rising, 1)  # the lease is free
     assert (later.status, written(rising)) == (Exit.DONE, 100)
-    assert kinds(rising) == [*before, "advanced", "settled"]
+    assert kinds(rising) == [*before, "advanced", "applied"]
 
 
 def test_less_traffic_is_written_and_recorded_before_a_tick_ends(falling: Desk) -> None:
@@ -151,7 +151,7 @@ def test_a_call_is_cut_off_after(rising: Desk, numbers: list[signal.Signals]) ->
     assert "rolloutctl: ended by SIGTERM in the middle of a call" in ended.err
     assert (written(rising), kinds(rising)[-1]) == (10, "advanced")
     assert ticks(rising, 1).status == Exit.DONE  # the lease is free
-    assert (written(rising), kinds(rising)[-2:]) == (100, ["write_again", "settled"])
+    assert (written(rising), kinds(rising)[-2:]) == (100, ["write_retried", "applied"])
 
 
 def test_of_two_rollouts_the_second_is_left_to_the_next_tick(rising: Desk) -> None:

@@ -155,7 +155,7 @@ def with_all_digests(tampering: StoreTampering, change: Change) -> None:
     """Change the policy, each place that has its digest, and every hash."""
     digest = tampering.policy(change)
     tampering.state(digest=digest)
-    tampering.first_entry(lambda body: body["because"].update({POLICY_DIGEST: digest}))
+    tampering.first_entry(lambda body: body["cause"].update({POLICY_DIGEST: digest}))
     tampering.rehash()
 
 
@@ -311,7 +311,7 @@ def test_a_rollback_under_way_goes_on(
     desk: Desk, tampering: StoreTampering, message_kinds: list[str]
 ) -> None:
     tampering.policy(bound_loosened)
-    tampering.state(phase="rolling_back", intent={**_intent(tampering), "weight": 0})
+    tampering.state(state=_going_back(tampering))
     message_kinds.clear()
     ended = ticked(desk)
     assert (ended.status, desk.weight) == (Exit.INTERNAL, 0)
@@ -324,7 +324,7 @@ def test_a_rollback_under_way_ends_when_0_is_set_outside_rolloutctl(
     desk: Desk, tampering: StoreTampering
 ) -> None:
     tampering.policy(bound_loosened)
-    tampering.state(phase="rolling_back", intent={**_intent(tampering), "weight": 0})
+    tampering.state(state=_going_back(tampering))
     desk.world.set_variables(FUNCTION, {"PERCENTAGE": "0", "ENABLED": "false"})
     assert ticked(desk).data["rollouts"][0]["phase"] == "rolled_back"
 
@@ -346,7 +346,7 @@ def test_a_target_that_another_rollout_owns_is_left_to_it(
     desk: Desk, tampering: StoreTampering
 ) -> None:
     tampering.policy(bound_loosened)
-    tampering.state(phase="rolling_back", intent={**_intent(tampering), "weight": 0})
+    tampering.state(state=_going_back(tampering))
     tampering.locks_lost()
     assert (ticked(desk).status, desk.weight) == (Exit.INTERNAL, 10)
 
@@ -394,7 +394,7 @@ def nothing(tampering: StoreTampering, change: Change) -> None:
 
 
 def first_entry(tampering: StoreTampering, change: Change) -> None:
-    tampering.first_entry(lambda body: body["because"].update({POLICY_DIGEST: "0" * 64}))
+    tampering.first_entry(lambda body: body["cause"].update({POLICY_DIGEST: "0" * 64}))
 
 
 def first_entry_rehashed(tampering: StoreTampering, change: Change) -> None:
@@ -403,7 +403,7 @@ def first_entry_rehashed(tampering: StoreTampering, change: Change) -> None:
 
 
 def first_entry_silenced(tampering: StoreTampering, change: Change) -> None:
-    tampering.first_entry(lambda body: body["because"].pop(POLICY_DIGEST))
+    tampering.first_entry(lambda body: body["cause"].pop(POLICY_DIGEST))
     tampering.rehash()
 
 
@@ -487,6 +487,9 @@ def test_a_tick_goes_by_a_policy_whose_digest_was_changed_with_it(
     assert max(weights(desk)) == 100
 
 
-def _intent(tampering: StoreTampering) -> Data:
-    intent: Data = json.loads(tampering._one("SELECT state FROM rollouts"))["intent"]
-    return intent
+def _going_back(tampering: StoreTampering) -> Data:
+    """Return the stored state of a rollback from 10 %."""
+    state: Data = json.loads(tampering._one("SELECT state FROM rollouts"))["state"]
+    cause = {name: state[name] for name in ("since", "reason", "sentence")}
+    weights = {"step": 0, "intended": 10, "from_weight": 10}
+    return {"phase": "rolling_back", **cause, **weights, "void": ""}

@@ -179,7 +179,7 @@ def test_history_json_carries_the_entries_and_that_their_chain_holds(walked: Des
     assert (data["schema"], data["rollout"], data["chain_valid"]) == (
         "history/1", "orders#1", True,
     )  # fmt: skip
-    assert [entry["kind"] for entry in data["entries"]][:2] == ["started", "settled"]
+    assert [entry["kind"] for entry in data["entries"]][:2] == ["started", "applied"]
     assert all(entry["by"] == "tester" for entry in data["entries"])
 
 

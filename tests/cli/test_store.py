@@ -13,7 +13,7 @@ from controller.process.settings import DynamoDbLocation, Settings
 from tests.cli.conftest import Desk, Ended
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.emulator import Emulator
-from tests.support.rollouts import a_rollout, consistent, with_entry
+from tests.support.rollouts import in_phase, with_entry
 
 Captured = pytest.CaptureFixture[str]
 
@@ -168,7 +168,7 @@ def test_rollouts_are_copied_from_a_table(tmp_path: Path, capsys: Captured) -> N
     url = f"sqlite:///{tmp_path / 'rollouts.db'}"
     for location in ("dynamodb://rollouts", url):
         run(capsys, "store", "init", "--store", location)
-    rollout, entry = with_entry(consistent(a_rollout(phase=Phase.SUCCEEDED)))
+    rollout, entry = with_entry(in_phase(Phase.SUCCEEDED))
     with bootstrap.live_app(Settings(DynamoDbLocation("rollouts"), "tester")) as app:
         app.runner.store.create(rollout, [entry], rollout.locks)
     copied = run(capsys, "store", "copy", "dynamodb://rollouts", url)

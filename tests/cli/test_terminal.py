@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore
+from controller.core.rollout import Live
 from tests.cli.test_main import ROOT
-from tests.support.rollouts import a_rollout, with_entry
+from tests.support.rollouts import a_rollout, a_state, with_entry
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;[0-9]+)*m")
 CURSOR_UP = "\x1b[1A"
@@ -30,9 +31,9 @@ Watch = Callable[..., str]
 def watch(tmp_path: Path) -> Watch:
     """Return a function that watches a rollout on a terminal for a second: its output."""
     now = datetime.now(UTC)
-    rollout, entry = with_entry(
-        a_rollout(settled=now, seen_weight=10, updated=now, sentence="baking at 10 %")
-    )
+    baking = a_state(since=now, position=Live(0, 10, now), sentence="baking at 10 %")
+    rollout = a_rollout(state=baking, created=now, updated=now, seen_weight=10)
+    rollout, entry = with_entry(rollout)
     store = tmp_path / "rollouts.db"
     with SqliteStore(store) as opened:
         opened.create(rollout, [entry], rollout.locks)
@@ -117,7 +118,8 @@ sys.exit(main(sys.argv[1:]))
 def test_lines_are_printed_where_no_view_can_be_drawn(
     watch: Watch, python: tuple[str, ...], term: str
 ) -> None:
-    assert watch(*python, TERM=term).splitlines() == [
-        "checkout#1  progressing  10 %  started: baking at 10 %",
-        "rolloutctl: time is up; checkout#1 is progressing",
-    ]
+    line, end = watch(*python, TERM=term).splitlines()
+    assert line.startswith(
+        "checkout#1  progressing  10 %  started: baking at 10 %; next: 100 % at "
+    )
+    assert end == "rolloutctl: time is up; checkout#1 is progressing"

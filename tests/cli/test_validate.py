@@ -52,13 +52,13 @@ def test_the_verdict_on_each_file_is_there_as_json(desk: Desk, wrong: str) -> No
 def test_a_mistake_as_json_has_its_place_in_the_file_and_in_the_policy(
     desk: Desk, tmp_path: Path
 ) -> None:
-    text = json.dumps({**SHORT_POLICY, "settle": "soon"}, indent=2)
+    text = json.dumps({**SHORT_POLICY, "evaluation_delay": "soon"}, indent=2)
     file = tmp_path / "typo.yaml"
     file.write_text(text)
-    line = next(n for n, one in enumerate(text.splitlines(), 1) if '"settle"' in one)
+    line = next(n for n, one in enumerate(text.splitlines(), 1) if '"evaluation_delay"' in one)
     (problem,) = desk.run("validate", str(file), "--json").data["files"][0]["problems"]
     assert problem.pop("message").startswith("expected a number and a unit")
-    assert problem == {"file": str(file), "line": line, "column": 13, "path": "settle"}
+    assert problem == {"file": str(file), "line": line, "column": 23, "path": "evaluation_delay"}
 
 
 def test_a_mistake_of_a_whole_file_as_json_is_at_its_first_character(

@@ -28,8 +28,9 @@ from tests.support.core import (
     Verdict,
     decide,
     sentence_of,
+    waits_for,
 )
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, with_facts
 from tests.support.three_steps import (
     AT_10,
     FIRST_RAISE,
@@ -69,12 +70,12 @@ def tick(rollout: Rollout, minute: int) -> Decision:
 def test_a_signature_is_kept_with_who_and_when() -> None:
     decision = attest(AT_NOON)
     at = int((NOON + 5 * MINUTE).timestamp())
-    assert decision.rollout.signed == {"SC-005": SignOff("ada", at, "no tickets today")}
+    assert decision.rollout.evidence.sign_offs == {"SC-005": SignOff("ada", at, "no tickets today")}
     entry = decision.record
     assert entry is not None
     assert (entry.kind, entry.reason) == ("attested", Reason.ATTESTED)
     assert all(one in entry.sentence for one in ("SC-005", "ada", "no tickets today"))
-    assert entry.because == {
+    assert entry.cause == {
         "verb": "attest", "reason": "no tickets today", "way": "", "criterion": "SC-005",
         "refuse": False, "by": "ada",
     }  # fmt: skip
@@ -86,10 +87,10 @@ def test_a_signature_is_kept_with_who_and_when() -> None:
 
 def test_unsigned_it_holds_and_signed_it_passes() -> None:
     holding = tick(AT_NOON, 15).rollout
-    assert (holding.reason, "SC-005" in holding.blocked) == (Reason.HOLDING, True)
+    assert (holding.reason, "SC-005" in waits_for(holding)) == (Reason.ON_HOLD, True)
     assert "rolloutctl attest checkout#1 SC-005" in holding.sentence
     passed = tick(attest(AT_NOON).rollout, 15).rollout
-    assert (passed.reason, passed.weight, passed.label) == (
+    assert (passed.reason, passed.weight, passed.evidence.label) == (
         Reason.GATE_PASSED,
         50,
         Label.NOT_REFUTED,
@@ -103,15 +104,15 @@ def test_a_refusal_rolls_back_with_the_next_tick() -> None:
     assert [one.severity for one in refusal.notices] == [Severity.WARNING]
     lowered = tick(refusal.rollout, 6).rollout
     assert (lowered.phase, lowered.reason) == (Phase.ROLLING_BACK, Reason.GATE_FAILED)
-    assert [one.criterion for one in lowered.findings if one.fails] == ["SC-005"]
+    assert [one.criterion for one in lowered.evidence.findings if one.fails] == ["SC-005"]
 
 
 def test_a_signature_changes_its_own_finding_at_once_and_no_other() -> None:
     before = tick(AT_NOON, 4).rollout
     after = attest(before).rollout
-    measured, unsigned = before.findings
+    measured, unsigned = before.evidence.findings
     assert unsigned.label is Label.NOT_ATTESTED
-    unchanged, signed = after.findings
+    unchanged, signed = after.evidence.findings
     assert unchanged == measured
     assert (signed.verdict, signed.label) == (Verdict.PASS, Label.ATTESTED)
     assert (signed.start, signed.end) == (unsigned.start, unsigned.end)
@@ -122,7 +123,7 @@ def test_a_refusal_of_what_only_reports_is_recorded_and_moves_nothing() -> None:
     assert refusal.record is not None
     assert refusal.record.kind == "refused"
     passed = tick(refusal.rollout, 15).rollout
-    assert (passed.reason, passed.label) == (Reason.GATE_PASSED, Label.NOT_REFUTED)
+    assert (passed.reason, passed.evidence.label) == (Reason.GATE_PASSED, Label.NOT_REFUTED)
 
 
 REFUSED = {"SC-005": SignOff("ada", int(NOON.timestamp()), "no", refused=True)}
@@ -141,7 +142,7 @@ REFUSED = {"SC-005": SignOff("ada", int(NOON.timestamp()), "no", refused=True)}
 def test_a_refusal_waits_for_no_measurement(
     rollout: Rollout, target: TargetReading, void: str
 ) -> None:
-    decision = decide_tick(replace(rollout, signed=REFUSED), target, 1, {})
+    decision = decide_tick(with_facts(rollout, sign_offs=REFUSED), target, 1, {})
     assert (decision.rollout.phase, decision.rollout.reason) == (
         Phase.ROLLING_BACK, Reason.GATE_FAILED,
     )  # fmt: skip
@@ -152,20 +153,20 @@ def test_a_refusal_waits_for_no_measurement(
 
 
 def test_a_refusal_of_what_only_reports_takes_no_raise_back() -> None:
-    raising = replace(RAISING, policy=REPORTING.policy, signed=REFUSED)
+    raising = replace(with_facts(RAISING, sign_offs=REFUSED), policy=REPORTING.policy)
     after = decide_tick(raising, a_reading(10, token="token-1"), 1, {}).rollout
-    assert (after.phase, after.reason) == (Phase.PROGRESSING, Reason.WRITE_AGAIN)
+    assert (after.phase, after.reason) == (Phase.PROGRESSING, Reason.WRITE_RETRIED)
 
 
 def test_every_refusal_is_named_when_a_raise_is_taken_back() -> None:
     both = {**REFUSED, "SC-006": replace(REFUSED["SC-005"], note="never")}
-    raising = replace(RAISING, policy=TWO_ATTESTATIONS, signed=both)
+    raising = replace(with_facts(RAISING, sign_offs=both), policy=TWO_ATTESTATIONS)
     lowered = decide_tick(raising, a_reading(10, token="token-1"), 1, {}).rollout
     assert all(one in lowered.sentence for one in ("SC-005", "SC-006", "never"))
 
 
 def test_a_refusal_in_the_warm_up_blocks_promote() -> None:
-    rollout = replace(AT_10, policy=WITH_WARMUP, signed=REFUSED)
+    rollout = replace(with_facts(AT_10, sign_offs=REFUSED), policy=WITH_WARMUP)
     with pytest.raises(UsageError, match="SC-005"):
         decide_command(rollout, Verb.PROMOTE, a_reading(10), minute=1)
 
@@ -173,7 +174,7 @@ def test_a_refusal_in_the_warm_up_blocks_promote() -> None:
 def test_a_signature_on_a_criterion_that_only_reports_does_not_make_it_gate() -> None:
     judged = tick(REPORTING, 4).rollout
     for refuse in (False, True):
-        findings = attest(judged, replace(ATTEST, refuse=refuse)).rollout.findings
+        findings = attest(judged, replace(ATTEST, refuse=refuse)).rollout.evidence.findings
         assert [one.gates for one in findings if one.criterion == "SC-005"] == [False]
 
 
@@ -192,10 +193,10 @@ def test_a_repeated_signature_changes_nothing_and_a_refusal_replaces_it() -> Non
     signed = attest(AT_NOON).rollout
     repeated = attest(signed, replace(ATTEST, by="bob"), minute=6)
     assert repeated.record is None
-    assert repeated.rollout.signed == signed.signed
+    assert repeated.rollout.evidence.sign_offs == signed.evidence.sign_offs
     refusal = attest(signed, replace(REFUSE, by="bob"), minute=6)
-    assert refusal.rollout.signed["SC-005"].refused
-    assert refusal.rollout.signed["SC-005"].by == "bob"
+    assert refusal.rollout.evidence.sign_offs["SC-005"].refused
+    assert refusal.rollout.evidence.sign_offs["SC-005"].by == "bob"
 
 
 REFUSALS: Mapping[str, tuple[Rollout, Mapping[str, Any]]] = {
@@ -238,6 +239,6 @@ def texts() -> dict[str, str]:
         **{f"nothing is signed: {claim}": str(refused(*row)) for claim, row in REFUSALS.items()},
         **{claim: decision_text(decision) for claim, decision in decisions.items()},
         "a finding that is signed": sentence_of(
-            attest(tick(AT_NOON, 4).rollout).rollout.findings[1]
+            attest(tick(AT_NOON, 4).rollout).rollout.evidence.findings[1]
         ),
     }

@@ -11,20 +11,23 @@ from tests.support.cases import cases
 from tests.support.core import (
     ALLOWED_PHASES,
     Alert,
+    Condition,
+    ConditionKind,
     DriftResolution,
     Label,
     Measured,
-    Page,
     Phase,
+    Position,
     Reason,
     Rollout,
     Shift,
     Target,
     UsageError,
     Verb,
-    start_rollout,
+    next_action,
+    waits_for,
 )
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_start, with_facts
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
     AFTER_SUCCESS,
@@ -49,6 +52,7 @@ from tests.support.three_steps import (
     PROGRESSING,
     RAISING,
     SUCCEEDED,
+    TO_50,
     TOO_FEW_REQUESTS,
     UNREADABLE,
     UPDATE_FAILED,
@@ -57,12 +61,13 @@ from tests.support.three_steps import (
     an_adopted_rollout,
     decide_command,
     decide_tick,
+    live_at,
     under,
 )
 
 # Variables that contradict each other: surely not 100 %, and perhaps.
 CONTRADICTORY, PERHAPS_FULL = (
-    a_reading(None, shown="NEW_PATH_PERCENTAGE=x"),
+    a_reading(None, variables="NEW_PATH_PERCENTAGE=x"),
     a_reading(None, may_be_full=True),
 )
 
@@ -86,8 +91,8 @@ ROLLOUT_IN = {
 NOT_ALLOWED = [
     (verb, phase) for verb in Verb for phase in Phase if phase not in ALLOWED_PHASES[verb]
 ]
-PAGE = Page("drift", "checkout#1 is at 70 %", NOON, NOON)
-PAGED = replace(ON_HOLD, page=PAGE, since=NOON)
+PAGE = Condition(NOON, "checkout#1 is at 70 %", announced=NOON, critical=True)
+PAGED = under(ON_HOLD, notify=[{"kind": "eventbridge"}]).with_condition(ConditionKind.PAUSED, PAGE)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +108,8 @@ def test_a_verb_that_does_not_fit_names_those_that_do(verb: Verb, phase: Phase) 
 
 @cases("rollout, fits", {
     "a page waits": (PAGED, True),
-    "it was acknowledged": (replace(PAGED, page=replace(PAGE, acknowledged=True)), False),
+    "it was acknowledged":
+        (PAGED.with_condition(ConditionKind.PAUSED, replace(PAGE, acknowledged=True)), False),
 })  # fmt: skip
 def test_an_acknowledgement_fits_where_something_critical_waits_for_one(
     rollout: Rollout, fits: bool
@@ -116,7 +122,7 @@ def test_a_record_contains_its_command(verb: Verb) -> None:
     rollout = ON_HOLD if verb is Verb.RESUME else AT_10
     record = decide_command(rollout, verb, a_reading(10), HEALTHY, reason="the shop").record
     assert record is not None
-    assert record.because == {"verb": str(verb), "reason": "the shop", "way": ""}
+    assert record.cause == {"verb": str(verb), "reason": "the shop", "way": ""}
     assert "the shop" in record.sentence
 
 
@@ -125,7 +131,7 @@ def test_a_record_of_set_weight_contains_the_weight() -> None:
         AT_10, Verb.SET_WEIGHT, a_reading(10), HEALTHY, reason="a demo", weight=40
     ).record
     assert record is not None
-    assert record.because == {"verb": "set-weight", "reason": "a demo", "way": "", "weight": 40}
+    assert record.cause == {"verb": "set-weight", "reason": "a demo", "way": "", "weight": 40}
 
 
 # --- Resume ---------------------------------------------------------------------------------------
@@ -134,7 +140,7 @@ def test_a_record_of_set_weight_contains_the_weight() -> None:
 @pytest.mark.parametrize("measured", [OUTAGE, NO_DATA, TOO_FEW_REQUESTS, HEALTHY, {}])
 def test_resume_needs_no_pass(measured: Measured) -> None:
     after = decide_command(
-        replace(BY_HAND, tallies={}), Verb.RESUME, a_reading(10), measured
+        with_facts(BY_HAND, tallies={}), Verb.RESUME, a_reading(10), measured
     ).rollout
     assert after.phase is PROGRESSING
 
@@ -154,7 +160,7 @@ def test_resume_needs_no_pass(measured: Measured) -> None:
 def test_promote_needs_no_pass_and_the_label_says_what_was_measured(
     before: Rollout, measured: Measured, minute: float, label: str
 ) -> None:
-    before = replace(before, tallies={})
+    before = with_facts(before, tallies={})
     target = a_reading(10, token="token-5")
     decision = decide_command(
         before, Verb.PROMOTE, target, measured, reason="seen by eye", minute=minute
@@ -163,7 +169,7 @@ def test_promote_needs_no_pass_and_the_label_says_what_was_measured(
     assert decision.move == Shift(50, "token-5")
     assert (after.phase, after.reason, after.step) == (PROGRESSING, Reason.PROMOTED, 1)
     assert "seen by eye" in after.sentence
-    assert (after.label, after.settled, after.blocked) == (label, None, "")
+    assert (after.evidence.label, after.live, waits_for(after)) == (label, before.live, "")
 
 
 @cases("measured, minute, label", {
@@ -179,20 +185,20 @@ def test_promote_needs_no_pass_and_the_label_says_what_was_measured(
 def test_the_last_step_is_promoted_to_a_success_that_claims_no_more_than_was_measured(
     before: Rollout, measured: Measured, minute: float, label: str
 ) -> None:
-    before = replace(under(before, **FREEZE), label=Label.NOT_REFUTED)
+    before = with_facts(under(before, **FREEZE), label=Label.NOT_REFUTED)
     decision = decide_command(
         before, Verb.PROMOTE, a_reading(100), measured, reason="it is late", minute=minute
     )
     after = decision.rollout
     assert (after.phase, after.reason, decision.move) == (SUCCEEDED, Reason.COMPLETED, None)
-    assert after.label == label
+    assert after.evidence.label == label
     assert "it is late" in after.sentence
 
 
 def test_a_promotion_of_an_approved_step_goes_up_and_forgets_the_approval() -> None:
     before = replace(under(AT_10, **APPROVAL), approved=1)
     decision = decide_command(before, Verb.PROMOTE, a_reading(10), NO_DATA, reason="hurry")
-    assert (decision.move, decision.rollout.approved) == (Shift(50, "token-1"), None)
+    assert (decision.move, decision.rollout.approved) == (Shift(50, "token-1"), 0)
 
 
 # --- Approve --------------------------------------------------------------------------------------
@@ -210,7 +216,8 @@ def test_a_step_is_approved_ahead_and_nothing_else_changes(before: Rollout, targ
     decision = decide_command(before, Verb.APPROVE, target, reason="the board said yes")
     after = decision.rollout
     assert (after.approved, after.phase, after.reason) == (1, before.phase, before.reason)
-    assert (after.sentence, after.blocked, decision.move) == (before.sentence, before.blocked, None)
+    assert (after.sentence, waits_for(after)) == (before.sentence, waits_for(before))
+    assert decision.move is None
     (notice,) = decision.notices
     assert "the board said yes" in notice.text
 
@@ -223,8 +230,8 @@ def test_after_an_approval_ahead_a_gate_that_passes_advances_at_once() -> None:
 def test_an_approval_ends_the_wait_for_it_and_the_next_tick_goes_up() -> None:
     waiting = decide_tick(AWAITING, a_reading(10), 15).rollout
     approved = decide_command(waiting, Verb.APPROVE, a_reading(10), minute=40).rollout
-    assert (approved.reason, approved.blocked) == (Reason.APPROVED, "")
-    assert "approve" not in approved.next
+    assert (approved.reason, waits_for(approved)) == (Reason.APPROVED, "")
+    assert "approve" not in next_action(approved).text
     assert decide_tick(approved, a_reading(10), 41).move == Shift(50, "token-1")
 
 
@@ -235,7 +242,7 @@ def test_an_approval_is_of_one_step_and_forgotten_with_it() -> None:
         replace(AT_10, policy=policy), Verb.APPROVE, a_reading(10), minute=5
     ).rollout
     up = decide_tick(approved, a_reading(10), 15).rollout
-    assert (up.step, up.approved) == (1, None)
+    assert (up.step, up.approved) == (1, 0)
     at_50 = decide_tick(up, a_reading(50), 16, NO_DATA).rollout
     assert decide_tick(at_50, a_reading(50), 31).rollout.reason is Reason.AWAITING_APPROVAL
 
@@ -252,12 +259,14 @@ def test_a_kept_weight_keeps_the_criteria_that_its_step_does_not_judge_as_earlie
         HEALTHY,
         way="keep",
     )
-    assert [(one.criterion, one.facts) for one in after.rollout.earlier] == [("works", {})]
+    assert [(one.criterion, one.facts) for one in after.rollout.evidence.earlier_findings] == [
+        ("works", {})
+    ]
 
 
 def test_a_kept_weight_needs_its_next_step_approved_anew() -> None:
     before = replace(under(DRIFTED, **APPROVAL), approved=1)
-    assert decide_command(before, Verb.RESUME, a_reading(30), way="keep").rollout.approved is None
+    assert decide_command(before, Verb.RESUME, a_reading(30), way="keep").rollout.approved == 0
     assert decide_command(before, Verb.RESUME, a_reading(10)).rollout.approved == 1
 
 
@@ -290,7 +299,7 @@ def test_drift_that_a_command_met_is_announced_by_the_next_tick(
 
 @pytest.mark.parametrize("weight", [10, 100])
 def test_a_pause_before_any_tick_hides_no_contradiction_of_the_variables(weight: int) -> None:
-    started = start_rollout(POLICY, "code-1", a_reading(0), 1, {}, None, NOON).rollout
+    started = a_start(POLICY, a_reading(0)).rollout
     before = started if weight == 10 else an_adopted_rollout(weight)
     after = decide_command(before, Verb.PAUSE, CONTRADICTORY, minute=1).rollout
     assert decide_tick(after, CONTRADICTORY, 2, NO_DATA).rollout.reason is Reason.DRIFTED
@@ -313,7 +322,7 @@ def test_the_live_weight_that_a_resume_is_about_is_remembered(
 def test_a_verb_that_reads_no_metrics_does_not_end_a_blindness_of_them(verb: Verb) -> None:
     blind = decide_tick(AWAITING, a_reading(10), 5, OUTAGE).rollout
     after = decide_command(blind, verb, a_reading(10), minute=18).rollout
-    assert after.blind_since == NOON + 5 * MINUTE
+    assert after.conditions[ConditionKind.BLIND].since == NOON + 5 * MINUTE
     notices = decide_tick(after, a_reading(10), 21, OUTAGE).notices
     assert [one.kind for one in notices][:1] == ["blind"]
 
@@ -323,8 +332,9 @@ def test_a_verb_that_reads_no_metrics_does_not_end_a_blindness_of_them(verb: Ver
     "a rollback, after which nothing is guarded": (Verb.ROLLBACK, {}),
 })  # fmt: skip
 def test_a_blindness_ends_with(verb: Verb, measured: Measured) -> None:
-    blind = a_paused_rollout(Reason.PAUSED_BY_HAND, blind_since=NOON)
-    assert decide_command(blind, verb, a_reading(10), measured).rollout.blind_since is None
+    blind = BY_HAND.with_condition(ConditionKind.BLIND, Condition(NOON, "nothing was read"))
+    after = decide_command(blind, verb, a_reading(10), measured).rollout
+    assert ConditionKind.BLIND not in after.conditions
 
 
 # --- Set-weight -----------------------------------------------------------------------------------
@@ -346,24 +356,24 @@ def test_set_weight_over_a_rollout_pauses_it_and_is_written_once(before: Rollout
     assert (record.kind, record.weight_from) == ("paused", 10)
     assert "a demo" in record.sentence
     assert decision.alert is None
-    assert (bool(after.blocked), after.since) == (True, LATER)
+    assert (after.since, after.conditions[ConditionKind.PAUSED].since) == (LATER, LATER)
 
 
-@cases("before, live, waits", {
-    "not written yet": (RAISING, 10, True),
-    "written and not seen applied": (RAISING, 50, False),
-    "paused in flight": (IN_FLIGHT, 50, False),
-    "the first one, written and not seen applied": (FIRST_RAISE, 10, False),
+@cases("before, live, position", {
+    "not written yet": (RAISING, 10, replace(TO_50, tried=None)),
+    "written and not seen applied": (RAISING, 50, live_at(50, since=LATER)),
+    "paused in flight": (IN_FLIGHT, 50, live_at(50, since=LATER)),
+    "the first one, written and not seen applied": (FIRST_RAISE, 10, live_at(10, since=LATER)),
 })  # fmt: skip
 def test_set_weight_over_a_pending_raise_takes_its_token(
-    before: Rollout, live: int, waits: bool
+    before: Rollout, live: int, position: Position
 ) -> None:
     """A late write of the raise is refused: its token is used up."""
     decision = decide_command(before, Verb.SET_WEIGHT, a_reading(live), reason="a demo", weight=40)
     after = decision.rollout
     assert decision.move == Shift(40, "token-1")
     assert (after.phase, after.reason) == (Phase.PAUSED, Reason.DRIFTED)
-    assert (after.previous_live is not None, after.settled) == (waits, None if waits else LATER)
+    assert after.position == position
     assert decide_tick(after, a_reading(40), 25).record is None
 
 
@@ -384,14 +394,14 @@ def test_resume_after_set_weight_is_as_after_any_drift() -> None:
 def test_a_record_of_set_weight_shows_contradictory_variables_as_they_stand() -> None:
     record = decide_command(AT_10, Verb.SET_WEIGHT, CONTRADICTORY, HEALTHY, weight=40).record
     assert record is not None
-    assert CONTRADICTORY.shown in record.sentence
+    assert CONTRADICTORY.variables in record.sentence
 
 
 # --- Refusals -------------------------------------------------------------------------------------
 
 LOWERED = a_paused_rollout(Reason.DRIFTED, 50)
 DEPLOYING = a_reading(10, UPDATE_IN_PROGRESS, detail="someone deploys")
-UNSEALED = replace(BY_HAND, tallies={})
+UNSEALED = with_facts(BY_HAND, tallies={})
 TWO_CRITERIA = a_policy(criteria=dict.fromkeys(("works", "steady"), LADDER["criteria"]["works"]))
 PENDING_50 = a_reading(50, UPDATE_IN_PROGRESS)
 
@@ -416,11 +426,11 @@ RESUME: Mapping[str, tuple[Any, ...]] = {
     "a criterion fails": (UNSEALED, a_reading(10), FAILING, {}),
     "two criteria fail": (replace(UNSEALED, policy=TWO_CRITERIA), a_reading(10), FAILING, {}),
     "a criterion fails after drift that was put back":
-        (replace(DRIFTED, tallies={}), a_reading(10), FAILING, {}),
+        (with_facts(DRIFTED, tallies={}), a_reading(10), FAILING, {}),
     "a criterion fails at a weight to keep":
-        (replace(DRIFTED, tallies={}), a_reading(30), FAILING, {"way": "keep"}),
+        (with_facts(DRIFTED, tallies={}), a_reading(30), FAILING, {"way": "keep"}),
     "a criterion fails at a weight to restore":
-        (replace(DRIFTED, tallies={}), a_reading(30), FAILING, {"way": "restore"}),
+        (with_facts(DRIFTED, tallies={}), a_reading(30), FAILING, {"way": "restore"}),
 }  # fmt: skip
 PROMOTE: Mapping[str, tuple[Any, ...]] = {
     "a criterion fails": (AT_10, a_reading(10), FAILING, {}),

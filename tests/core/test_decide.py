@@ -8,8 +8,8 @@ import pytest
 from tests.support.cases import cases
 from tests.support.core import (
     Alert,
-    Intent,
     Measured,
+    Pending,
     Phase,
     Reason,
     Rollout,
@@ -17,8 +17,9 @@ from tests.support.core import (
     Target,
     Verb,
     Verdict,
+    next_action,
 )
-from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading
+from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading, in_phase, with_state
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
     AFTER_SUCCESS,
@@ -26,6 +27,7 @@ from tests.support.three_steps import (
     DURING_ROLLBACK,
     FAILING,
     FIRST_RAISE,
+    FIRST_UNFINISHED,
     HEALTHY,
     LOWER,
     LOWER_BY_OPERATOR,
@@ -49,19 +51,21 @@ from tests.support.three_steps import (
     an_adopted_rollout,
     decide_command,
     decide_tick,
+    live_at,
     refused_write,
     under,
 )
 
 # A pending restore: an operator takes a raised weight back.
-RESTORING = replace(FIRST_RAISE, intent=Intent(10, 100, "token-1", NOON), seen_weight=100)
+TO_10 = Pending(0, 10, 100, "token-1", NOON, tried=NOON, live=live_at(10))
+RESTORING = replace(with_state(AT_10, position=TO_10), seen_weight=100)
 # Variables that contradict each other, with a boolean that says 100 %.
 FULL = "full"
 
 
 @cases("rollout, target, minute, phase, reason, move", {
     "the intended weight is applied: the clock of the step starts":
-        (RAISING, a_reading(50), 1, PROGRESSING, Reason.SETTLED, None),
+        (RAISING, a_reading(50), 1, PROGRESSING, Reason.APPLIED, None),
     "an update that failed is rolled back":
         (RAISING, a_reading(50, UPDATE_FAILED), 1, ROLLING_BACK, Reason.SHIFT_FAILED, LOWER),
     "an update that failed and left the old weight is rolled back":
@@ -71,20 +75,19 @@ FULL = "full"
     "0 % that is still moving is read back before the rollout ends":
         (RAISING, a_reading(0, UPDATE_IN_PROGRESS), 1, ROLLING_BACK, Reason.FOUND_AT_ZERO, None),
     "a raise that was saved and never written is written again":
-        (RAISING, a_reading(10), 1, PROGRESSING, Reason.WRITE_AGAIN, Shift(50, "token-1")),
+        (RAISING, a_reading(10), 1, PROGRESSING, Reason.WRITE_RETRIED, Shift(50, "token-1")),
     "the first raise that was never written is written again":
-        (FIRST_RAISE, a_reading(0), 1, PROGRESSING, Reason.WRITE_AGAIN, Shift(10, "token-1")),
+        (FIRST_RAISE, a_reading(0), 1, PROGRESSING, Reason.WRITE_RETRIED, Shift(10, "token-1")),
     "a raise that was never written is written again however late it is first seen":
-        (RAISING, a_reading(10), 60, PROGRESSING, Reason.WRITE_AGAIN, Shift(50, "token-1")),
+        (RAISING, a_reading(10), 60, PROGRESSING, Reason.WRITE_RETRIED, Shift(50, "token-1")),
     "a raise that is refused is written again up to shift_timeout":
-        (UNFINISHED, a_reading(10), 10, PROGRESSING, Reason.WRITE_AGAIN, Shift(50, "token-1")),
+        (UNFINISHED, a_reading(10), 10, PROGRESSING, Reason.WRITE_RETRIED, Shift(50, "token-1")),
     "a raise that is refused for shift_timeout is rolled back":
         (UNFINISHED, a_reading(10), 10.1, ROLLING_BACK, Reason.SHIFT_TIMED_OUT, LOWER),
     "a first raise that is refused for shift_timeout ends at the 0 % that stands":
-        (replace(FIRST_RAISE, unfinished_since=NOON), a_reading(0), 10.1, ROLLED_BACK,
-         Reason.SHIFT_TIMED_OUT, None),
+        (FIRST_UNFINISHED, a_reading(0), 10.1, ROLLED_BACK, Reason.SHIFT_TIMED_OUT, None),
     "an applied raise is applied however late it is seen":
-        (UNFINISHED, a_reading(50), 60, PROGRESSING, Reason.SETTLED, None),
+        (UNFINISHED, a_reading(50), 60, PROGRESSING, Reason.APPLIED, None),
     "the old weight on a target that was changed meanwhile waits for an operator":
         (RAISING, a_reading(10, token="token-9"), 1, PAUSED, Reason.RAISE_UNCERTAIN, None),
     "the old weight on a changed target waits for an operator however late it is seen":
@@ -163,18 +166,18 @@ def test_a_pending_raise(
         (a_reading(10, token="token-2"), 15, HEALTHY, PROGRESSING, Reason.GATE_PASSED,
          Shift(50, "token-2")),
     "nothing is raised while another update of the target is in progress":
-        (a_reading(10, UPDATE_IN_PROGRESS), 15, HEALTHY, PROGRESSING, Reason.HOLDING, None),
+        (a_reading(10, UPDATE_IN_PROGRESS), 15, HEALTHY, PROGRESSING, Reason.ON_HOLD, None),
     "another update of the target is waited for up to max_hold":
         (a_reading(10, UPDATE_IN_PROGRESS), 32, HEALTHY, PAUSED, Reason.INCONCLUSIVE, None),
-    "silence is not health": (a_reading(10), 15, NO_DATA, PROGRESSING, Reason.HOLDING, None),
+    "silence is not health": (a_reading(10), 15, NO_DATA, PROGRESSING, Reason.ON_HOLD, None),
     "too few requests hold":
-        (a_reading(10), 15, TOO_FEW_REQUESTS, PROGRESSING, Reason.HOLDING, None),
+        (a_reading(10), 15, TOO_FEW_REQUESTS, PROGRESSING, Reason.ON_HOLD, None),
     "an outage of the metrics holds":
-        (a_reading(10), 15, OUTAGE, PROGRESSING, Reason.HOLDING, None),
+        (a_reading(10), 15, OUTAGE, PROGRESSING, Reason.ON_HOLD, None),
     "an answer in part never passes":
-        (a_reading(10), 15, PARTIAL, PROGRESSING, Reason.HOLDING, None),
+        (a_reading(10), 15, PARTIAL, PROGRESSING, Reason.ON_HOLD, None),
     "silence holds for max_hold after the bake":
-        (a_reading(10), 31.9, NO_DATA, PROGRESSING, Reason.HOLDING, None),
+        (a_reading(10), 31.9, NO_DATA, PROGRESSING, Reason.ON_HOLD, None),
     "silence for max_hold pauses": (a_reading(10), 32, NO_DATA, PAUSED, Reason.INCONCLUSIVE, None),
     "ticks that were missed do not turn a pass into a pause":
         (a_reading(10), 50, HEALTHY, PROGRESSING, Reason.GATE_PASSED, Shift(50, "token-1")),
@@ -183,7 +186,7 @@ def test_a_pending_raise(
     "an environment that cannot be read keeps its traffic":
         (UNREADABLE_FOR_GOOD, 5, HEALTHY, PROGRESSING, Reason.TARGET_UNREADABLE, None),
     "a gate that passes raises no target that cannot be read":
-        (UNREADABLE, 20, HEALTHY, PROGRESSING, Reason.HOLDING, None),
+        (UNREADABLE, 20, HEALTHY, PROGRESSING, Reason.ON_HOLD, None),
     "a target that cannot be read for max_hold pauses":
         (UNREADABLE, 32, HEALTHY, PAUSED, Reason.INCONCLUSIVE, None),
 })  # fmt: skip
@@ -326,9 +329,9 @@ def test_a_first_raise_whose_target_was_changed_says_how_to_start_it_again() -> 
 def test_a_raise_is_timed_from_the_first_tick_that_saw_it_unfinished() -> None:
     """Ticks an hour apart: one that cannot read is no reason to take a healthy release back."""
     first = decide_tick(RAISING, UNREADABLE, 60).rollout
-    assert decide_tick(first, a_reading(50), 120).rollout.reason is Reason.SETTLED
+    assert decide_tick(first, a_reading(50), 120).rollout.reason is Reason.APPLIED
     assert decide_tick(first, UNREADABLE, 120).rollout.reason is Reason.SHIFT_TIMED_OUT
-    assert first.next_at == NOON + 70 * MINUTE
+    assert next_action(first).at == NOON + 70 * MINUTE
 
 
 def test_a_raise_that_is_refused_for_good_is_not_written_for_ever() -> None:
@@ -383,7 +386,7 @@ def test_drift_up_ends_as_the_policy_says(
 
 
 def test_a_paused_rollout_shows_what_is_measured_now() -> None:
-    (finding,) = decide_tick(ON_HOLD, a_reading(10), 20).rollout.findings
+    (finding,) = decide_tick(ON_HOLD, a_reading(10), 20).rollout.evidence.findings
     assert (finding.criterion, finding.verdict) == ("works", Verdict.PASS)
 
 
@@ -428,7 +431,7 @@ def test_an_operator_rolls_back_in_every_phase(rollout: Rollout, target: Target)
 def test_the_first_cause_of_a_rollback_survives_a_command_but_a_found_zero_is_no_cause(
     phase: Phase, reason: Reason, stays: bool
 ) -> None:
-    before = replace(DURING_ROLLBACK, phase=phase, reason=reason, sentence="the first cause")
+    before = in_phase(phase, reason=reason, sentence="the first cause")
     decision = decide_command(
         before, Verb.ROLLBACK, a_reading(0), reason="the shop is down", weight=10
     )

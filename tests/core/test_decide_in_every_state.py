@@ -18,19 +18,29 @@ from tests.support.core import (
     FINAL_PHASES,
     Command,
     Commanded,
+    Condition,
+    ConditionKind,
     Decision,
-    Event,
-    Intent,
     LateRaise,
+    Live,
     LostSave,
     Lower,
     Measured,
     Observation,
     Observed,
+    Paused,
+    Pending,
     Phase,
+    Position,
+    Progressing,
     Reason,
+    RolledBack,
+    RollingBack,
     Rollout,
+    Seen,
     Shift,
+    State,
+    Succeeded,
     Target,
     TargetReading,
     UnreadableTarget,
@@ -38,8 +48,10 @@ from tests.support.core import (
     UsageError,
     Verb,
     decide,
+    next_action,
 )
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
+from tests.support.judging import HOUR
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_state
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
     AT_10,
@@ -52,10 +64,12 @@ from tests.support.three_steps import (
     OUTAGE,
     PARTIAL,
     RAISING,
+    TO_50,
     TOO_FEW_REQUESTS,
     UNREADABLE,
     UNREADABLE_FOR_GOOD,
     a_three_step_rollout,
+    live_at,
     under,
 )
 
@@ -67,9 +81,10 @@ BLOCKS: list[dict[str, Any]] = [
     {"steps": [FIRST, *({**step, "approval": "required"} for step in OTHERS)]},
 ]
 POLICIES = [
-    a_policy(on_inconclusive=inconclusive, on_drift_up=drift_up, **block)
+    a_policy(on_inconclusive=inconclusive, on_drift_up=drift_up, notify=notify, **block)
     for inconclusive in ("pause", "rollback", "advance")
     for drift_up in ("pause", "rollback")
+    for notify in (None, [{"kind": "eventbridge"}])
     for block in BLOCKS
 ]
 WEIGHTS = (10, 50, 100)
@@ -79,56 +94,79 @@ TOKENS = st.sampled_from(["token-1", "token-2"])
 ages = st.timedeltas(timedelta(), timedelta(days=9))
 moments_ago = ages.map(lambda age: NOON - age)
 maybe_moments = st.none() | moments_ago
-recent_moments = st.timedeltas(timedelta(), timedelta(hours=1)).map(lambda age: NOON - age)
-bakes = st.none() | st.timedeltas(timedelta(), timedelta(hours=2)).map(lambda age: NOON - age)
-watches = st.none() | ages.map(lambda age: NOON - 3 * MINUTE + age)
+maybe_recent = st.none() | st.timedeltas(timedelta(), 20 * MINUTE).map(lambda age: NOON - age)
+watches = ages.map(lambda age: NOON - 3 * MINUTE + age)
 weights = st.sampled_from([0, 7, *WEIGHTS])
 maybe_weights = st.none() | weights
 steps = st.sampled_from(range(len(WEIGHTS)))
-maybe_steps = st.none() | steps
-previous_weights = [
-    st.sampled_from([before, weight, 100])
-    for before, weight in zip((0, *WEIGHTS), WEIGHTS, strict=False)
-]
 policies = st.sampled_from(POLICIES)
-phases = st.sampled_from(Phase)
 reasons = st.sampled_from([one for one in Reason if one is not Reason.KIND_MISSING])
-announced_blocks = st.sampled_from(["", Reason.FROZEN, Reason.AWAITING_APPROVAL])
+announced_blocks = st.sampled_from([None, Reason.FROZEN, Reason.AWAITING_APPROVAL, Reason.ON_HOLD])
+
+
+def lives(within: timedelta) -> st.SearchStrategy[Live]:
+    """Return steps whose weight was read back within this time before noon."""
+    ago = st.timedeltas(timedelta(), within)
+    return st.builds(lambda step, age: Live(step, WEIGHTS[step], NOON - age), steps, ago)
+
+
+recent_lives, all_lives = lives(HOUR), lives(2 * HOUR)
 
 
 @st.composite
-def rollouts(draw: st.DrawFn) -> Rollout:
-    """A rollout in any phase, at any step, of any age, also ones that no tick leads to."""
+def pending_writes(draw: st.DrawFn) -> Pending:
+    """A raise to any step, or a weight that is restored; no step is live before the first raise."""
     step = draw(steps)
-    intended = WEIGHTS[step]
-    previous = draw(previous_weights[step])
-    intent = Intent(intended, previous, draw(TOKENS), draw(moments_ago))
-    phase = draw(phases)
-    if phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK):
-        intent = replace(intent, weight=0, previous=intended)
-    return a_three_step_rollout(
-        policy=draw(policies),
-        phase=phase,
-        step=step,
-        intent=intent,
-        peak=intended,
-        settled=draw(bakes),
-        unfinished_since=draw(maybe_moments),
-        blind_since=draw(maybe_moments),
-        seen_weight=draw(maybe_weights),
-        unconfirmed=draw(st.booleans()),
-        since=draw(moments_ago),
-        sealed_at=draw(maybe_moments),
-        reminded=draw(maybe_moments),
-        watch_until=draw(watches),
-        drift_told=draw(st.booleans()),
-        reason=draw(reasons),
-        hold_from=draw(maybe_moments),
-        approved=draw(maybe_steps),
-        barrier=draw(announced_blocks),
-    )
+    weight, before = WEIGHTS[step], (0, *WEIGHTS)[step]
+    previous = draw(st.sampled_from([before, weight, 100]))
+    live, live_step = None, step - 1 if previous == before else step
+    if previous > 0 and draw(st.booleans()):
+        live = replace(draw(all_lives), step=live_step, weight=WEIGHTS[live_step])
+    times = draw(moments_ago), draw(maybe_recent), draw(maybe_recent)
+    return Pending(step, weight, previous, draw(TOKENS), *times, live)
 
 
+entered = {"since": moments_ago, "sentence": st.just("as it was")}
+lowered = {
+    **entered, "reason": reasons, "step": steps, "intended": st.sampled_from(WEIGHTS),
+    "from_weight": weights,
+}  # fmt: skip
+writes = pending_writes()
+positions = all_lives | writes
+
+
+def progressing(position: st.SearchStrategy[Position]) -> st.SearchStrategy[Progressing]:
+    return st.builds(
+        Progressing, **entered, reason=reasons, position=position,
+        hold_from=maybe_moments, block=announced_blocks,
+    )  # fmt: skip
+
+
+baking = progressing(recent_lives)
+rolled_back = st.builds(RolledBack, **lowered, watch_until=watches)
+states = st.one_of(
+    progressing(positions),
+    st.builds(Paused, **entered, reason=reasons, position=positions),
+    st.builds(RollingBack, **lowered, void=st.just("") | TOKENS),
+    rolled_back,
+    st.builds(Succeeded, **entered, position=all_lives, watch_until=watches),
+)
+conditions = st.dictionaries(
+    st.sampled_from(ConditionKind),
+    st.builds(
+        Condition, moments_ago, st.just("as it was"), maybe_moments, st.booleans(), st.booleans()
+    ),
+)
+# A rollout in any phase, at any step, of any age, also ones that no tick leads to.
+rollouts = st.builds(
+    a_three_step_rollout,
+    states,
+    policy=policies,
+    seen_weight=maybe_weights,
+    sealed_at=maybe_moments,
+    conditions=conditions,
+    approved=steps,
+)
 targets = st.sampled_from([UNREADABLE, UNREADABLE_FOR_GOOD]) | st.builds(
     lambda weight, update, token: a_reading(weight, update, token=token),
     maybe_weights,
@@ -151,22 +189,22 @@ def situations(draw: st.DrawFn) -> Situation:
 
     Most of them bake, raise, or guard their 0 %, on a target at rest: rules are broken there.
     """
-    rollout, observation = draw(rollouts()), draw(observations)
-    intent, target = rollout.intent, observation.target
+    rollout, observation = draw(rollouts), draw(observations)
+    state, target = rollout.state, observation.target
     match draw(st.sampled_from(["bakes", "raises", "guards", "anything"])):
-        case "bakes" if rollout.weight:
-            rollout = replace(rollout, phase=Phase.PROGRESSING, settled=draw(recent_moments))
-            target = a_reading(rollout.weight)
-        case "raises" if rollout.weight:
-            rollout = replace(rollout, phase=Phase.PROGRESSING, settled=None)
-            target = a_reading(intent.previous, token=draw(TOKENS))
+        case "bakes":
+            state = draw(baking)
+            target = a_reading(state.position.weight)
+        case "raises":
+            pending = draw(writes)
+            state = replace(draw(baking), position=pending)
+            target = a_reading(pending.previous, token=draw(TOKENS))
         case "guards":
-            intent = replace(intent, weight=0, previous=rollout.peak)
-            rollout = replace(rollout, phase=Phase.ROLLED_BACK, intent=intent)
-            target = a_reading(rollout.peak)
+            state = draw(rolled_back)
+            target = a_reading(state.intended)
         case _:
             pass
-    return rollout, replace(observation, target=target), draw(moments)
+    return replace(rollout, state=state), replace(observation, target=target), draw(moments)
 
 
 commands = st.builds(
@@ -204,7 +242,7 @@ class Case:
     """A rollout, what happened, and the decision on it."""
 
     before: Rollout
-    event: Event
+    event: Seen
     decision: Decision
 
     @property
@@ -241,10 +279,18 @@ class Case:
 
     @property
     def has_changed(self) -> bool:
-        return (self.after.phase, self.after.intent) != (self.before.phase, self.before.intent)
+        """True for another phase, or for another weight that is to be written."""
+        is_decided = intent(self.after) not in (None, intent(self.before))
+        return is_decided or self.after.phase is not self.before.phase
 
     def has_applied(self, weight: int) -> bool:
         return isinstance(self.target, TargetReading) and self.target.has_applied(weight)
+
+
+def intent(rollout: Rollout) -> tuple[int, str, datetime] | None:
+    """Return what is to be written: weight, token, and when it was decided."""
+    pending = rollout.pending
+    return None if pending is None else (pending.weight, pending.token, pending.decided)
 
 
 def _raises_unrecorded(case: Case) -> bool:
@@ -252,10 +298,10 @@ def _raises_unrecorded(case: Case) -> bool:
     move, record = case.decision.move, case.decision.record
     if not isinstance(move, Shift):
         return False
-    intent = (case.after.intent.weight, case.after.intent.token)
     if case.verb is Verb.SET_WEIGHT:  # an operator's own weight: the rollout pauses for it
         return record is None or case.after.phase is not Phase.PAUSED
-    return record is None or intent != (move.weight, move.token)
+    decided = intent(case.after)
+    return record is None or decided is None or decided[:2] != (move.weight, move.token)
 
 
 def _skips_a_step(case: Case) -> bool:
@@ -266,10 +312,10 @@ def _skips_a_step(case: Case) -> bool:
 
 
 def _passes_over_a_block(case: Case) -> bool:
-    policy = case.before.policy
+    policy, pending = case.before.policy, case.after.pending
     if not (case.is_tick or case.advances) or not isinstance(case.decision.move, Shift):
         return False
-    if case.after.intent.previous > case.after.weight:  # it is taken back
+    if pending is not None and pending.previous > pending.weight:  # it is taken back
         return False
     unapproved = policy.needs_approval(case.after.step) and case.before.approved != case.after.step
     return policy.freeze_at(case.after.updated) is not None or (case.advances and unapproved)
@@ -287,12 +333,14 @@ def _passes_unseen(case: Case) -> bool:
 
 def _ignores_a_fail(case: Case) -> bool:
     exposed = case.after.phase in (Phase.PROGRESSING, Phase.PAUSED)
-    return case.is_tick and exposed and any(one.fails for one in case.after.findings)
+    return case.is_tick and exposed and any(one.fails for one in case.after.evidence.findings)
 
 
 def _rollback_waits(case: Case) -> bool:
     """Tell whether a rollback writes nothing, although a write could help."""
     if case.after.phase is not Phase.ROLLING_BACK or isinstance(case.decision.move, Lower):
+        return False
+    if case.verb is Verb.ACK:  # the next tick writes
         return False
     if isinstance(case.target, UnreadableTarget):
         return not case.target.permanent
@@ -301,24 +349,26 @@ def _rollback_waits(case: Case) -> bool:
 
 def _fights_a_person(case: Case) -> bool:
     """Tell whether a tick writes over a weight that the rollout has not set itself."""
-    own = {case.before.weight, case.before.intent.previous}
+    pending = case.before.pending
+    own = {case.before.weight, case.before.weight if pending is None else pending.previous}
     raises = case.is_tick and isinstance(case.decision.move, Shift)
     return raises and (case.weight is None or case.weight not in own)
 
 
 def _guards_too_much(case: Case) -> bool:
     """Tell whether 0 % is guarded against another weight, for too long, or for another owner."""
-    if not case.is_tick or case.before.phase is not Phase.ROLLED_BACK or case.decision.move is None:
+    state = case.before.state
+    if not case.is_tick or not isinstance(state, RolledBack) or case.decision.move is None:
         return False
-    watched = case.before.watch_until
-    is_over = watched is None or case.after.updated >= watched
-    return is_over or case.weight != case.before.peak or not case.event.observation.owns_target
+    is_over = case.after.updated >= state.watch_until
+    return is_over or case.weight != state.intended or not case.event.observation.owns_target
 
 
 def _bakes_unread(case: Case) -> bool:
-    begins = case.after.settled not in (None, case.before.settled)
-    progresses = case.after.phase is Phase.PROGRESSING
-    return begins and progresses and not case.has_applied(case.after.weight)
+    live = case.after.live
+    if live in (None, case.before.live) or case.after.phase is not Phase.PROGRESSING:
+        return False
+    return not case.has_applied(live.weight)
 
 
 def _waits_for_ever(case: Case) -> bool:
@@ -326,20 +376,22 @@ def _waits_for_ever(case: Case) -> bool:
 
     Where a gate allows an advance, a freeze or an approval may block it for any time.
     """
-    after = case.after
-    if not case.is_tick or after.phase is not Phase.PROGRESSING or after.reason in BLOCKED:
+    after, state = case.after, case.after.state
+    if not case.is_tick or not isinstance(state, Progressing) or state.reason in BLOCKED:
         return False
-    if after.settled is None:
+    if isinstance(state.position, Pending):
         is_frozen = after.policy.freeze_at(after.updated) is not None
-        pending_since = after.unfinished_since or after.updated
+        pending_since = state.position.first_look or after.updated
         is_over = after.updated > pending_since + after.policy.shift_timeout
-        return is_over and not (after.barrier == Reason.FROZEN and is_frozen)
-    return after.hold_end is None or after.updated >= max(after.hold_end, after.settled + MINUTE)
+        return is_over and not (state.block is Reason.FROZEN and is_frozen)
+    end = after.hold_end
+    return end is None or after.updated >= max(end, state.position.since + MINUTE)
 
 
 def _says_nothing(case: Case) -> bool:
-    after = case.after
-    return after.phase not in FINAL_PHASES and not (after.next and after.next_at and after.sentence)
+    after, following = case.after, next_action(case.after)
+    says = following.text and following.at and after.sentence
+    return after.phase not in FINAL_PHASES and not says
 
 
 def _is_unrecorded(case: Case) -> bool:
@@ -352,7 +404,7 @@ def _command_is_unrecorded(case: Case) -> bool:
     record = case.decision.record
     if not isinstance(case.event, Commanded) or case.decision.hooks_to_call:
         return False
-    return record is None or record.because != case.event.command.data()
+    return record is None or record.cause != case.event.command.data()
 
 
 def _raises_by_another_verb(case: Case) -> bool:
@@ -397,7 +449,7 @@ RULES: Mapping[str, Callable[[Case], bool]] = {
         case.is_tick
         and case.weight == 0
         and isinstance(case.decision.move, Shift)
-        and not (case.after.reason is Reason.WRITE_AGAIN and case.before.step == 0)
+        and not (case.after.reason is Reason.WRITE_RETRIED and case.before.step == 0)
     ),
     "a paused rollout went on by itself": lambda case: (
         case.is_tick and case.before.phase is Phase.PAUSED and isinstance(case.decision.move, Shift)
@@ -459,15 +511,15 @@ def test_a_command_is_refused_or_breaks_no_rule(situation: Situation, command: C
     assert broken_rules(Case(rollout, event, decision)) == []
 
 
-@given(situations(), rollouts())
+@given(situations(), rollouts)
 def test_no_lost_save_breaks_a_rule(situation: Situation, mine: Rollout) -> None:
     stored, observation, now = situation
     lowered = decide(mine, Commanded(observation, Command(Verb.ROLLBACK, "enough")), now)
-    event = LostSave(observation, lowered)
+    event = LostSave.of(observation, lowered.rollout)
     assert broken_rules(Case(stored, event, decide(stored, event, now))) == []
 
 
-@given(situations(), rollouts())
+@given(situations(), rollouts)
 def test_no_late_raise_breaks_a_rule(situation: Situation, raised: Rollout) -> None:
     stored, observation, now = situation
     event = LateRaise(observation, raised)
@@ -479,19 +531,19 @@ def test_no_late_raise_breaks_a_rule(situation: Situation, raised: Rollout) -> N
 
 def doctored(
     before: Rollout,
-    event: Event | Target,
+    event: Seen | Target,
     minute: float = 15,
     *,
     measured: Measured = HEALTHY,
-    state: Mapping[str, Any] | None = None,
+    state: State | None = None,
     **effects: Any,
 ) -> Case:
     """Return a case whose decision was changed: its `state`, and its `effects`."""
     if isinstance(event, TargetReading | UnreadableTarget):
         event = Observed(Observation(event, measured))
     decision = decide(before, event, NOON + minute * MINUTE)
-    after = replace(decision.rollout, **(state or {}))
-    return Case(before, event, replace(decision, rollout=after, **effects))
+    after = replace(decision.rollout, state=state or decision.rollout.state)
+    return Case(before, event, replace(decision, **{"rollout": after, **effects}))
 
 
 def commanded(verb: Verb) -> Commanded:
@@ -500,31 +552,33 @@ def commanded(verb: Verb) -> Commanded:
 
 def broken_cases() -> dict[str, Case]:
     """Return a decision for each rule that breaks it."""
+    to_100 = a_state(position=Pending(2, 100, 10, "token-1", NOON))
     raises, lowers = Shift(50, "token-1"), Lower(MINUTE)
     in_freeze = under(AT_10, **BLOCKS[1])
-    lowered = decide(AT_10, commanded(Verb.ROLLBACK), NOON + 5 * MINUTE)
+    lowered = decide(AT_10, commanded(Verb.ROLLBACK), NOON + 5 * MINUTE).rollout
     return {
-        "time went back": doctored(AT_10, a_reading(10), state={"updated": NOON - MINUTE}),
+        "time went back":
+            doctored(AT_10, a_reading(10), rollout=replace(AT_10, updated=NOON - MINUTE)),
         "a phase followed that may not":
-            doctored(AFTER_ROLLBACK, a_reading(0), state={"phase": Phase.PROGRESSING}),
+            doctored(AFTER_ROLLBACK, a_reading(0), state=AT_10.state),
         "the weight rose without a recorded intent": doctored(AT_10, a_reading(10), record=None),
         "a raise was not bound to the token that was seen":
             doctored(AT_10, a_reading(10), move=Shift(50, "token-2")),
         "a raise was written over an update in progress":
             doctored(AT_10, a_reading(10, UpdateStatus.IN_PROGRESS), move=raises),
         "an advance skipped a step":
-            doctored(AT_10, a_reading(10), state={"step": 2}, move=raises),
+            doctored(AT_10, a_reading(10), state=to_100, move=raises),
         "an advance left a weight that was not applied":
-            doctored(AT_10, a_reading(30), state={"step": 1}, move=raises),
+            doctored(AT_10, a_reading(30), state=RAISING.state, move=raises),
         "an advance passed over a freeze or a missing approval":
-            doctored(in_freeze, a_reading(10), state={"step": 1}, move=raises),
+            doctored(in_freeze, a_reading(10), state=RAISING.state, move=raises),
         "a gate passed without data, or before its end":
             doctored(AT_10, a_reading(10), measured=NO_DATA, move=raises,
-                     state={"step": 1, "reason": Reason.GATE_PASSED}),
+                     state=a_state(position=TO_50, reason=Reason.GATE_PASSED)),
         "a bake began before its weight was read back":
-            doctored(RAISING, a_reading(10), 1, state={"settled": NOON + MINUTE}),
+            doctored(RAISING, a_reading(10), 1, state=AT_50.state),
         "a criterion failed and the rollout went on":
-            doctored(AT_10, a_reading(10), 7, measured=FAILING, state={"phase": Phase.PROGRESSING}),
+            doctored(AT_10, a_reading(10), 7, measured=FAILING, state=AT_10.state),
         "a rollback waited": doctored(DURING_ROLLBACK, UNREADABLE, 1, move=None),
         "an environment that cannot be read was written again":
             doctored(DURING_ROLLBACK, UNREADABLE_FOR_GOOD, 1, move=lowers),
@@ -536,20 +590,20 @@ def broken_cases() -> dict[str, Case]:
         "0 % was guarded against a weight of somebody else":
             doctored(AFTER_ROLLBACK, a_reading(30), 5, move=lowers),
         "a wait had no limit":
-            doctored(AT_10, a_reading(10), 60, measured=NO_DATA,
-             state={"phase": Phase.PROGRESSING}),
+            doctored(AT_10, a_reading(10), 60, measured=NO_DATA, state=AT_10.state),
         "a change was not recorded": doctored(AT_10, a_reading(0), record=None),
         "a change was not announced": doctored(AT_10, a_reading(0), notices=()),
-        "a rollout did not say what comes next": doctored(AT_10, a_reading(10), state={"next": ""}),
+        "a rollout did not say what comes next":
+            doctored(AT_10, a_reading(10), state=a_state(position=live_at(10), sentence="")),
         "a command was not recorded": doctored(AT_10, commanded(Verb.PAUSE), record=None),
         "a command ended in another phase than its verb says":
-            doctored(AT_10, commanded(Verb.PAUSE), state={"phase": Phase.PROGRESSING}),
+            doctored(AT_10, commanded(Verb.PAUSE), state=AT_10.state),
         "a verb that lowers or waits raised": doctored(AT_10, commanded(Verb.PAUSE), move=raises),
         "a resume went on with a weight that is neither live nor intended":
-            doctored(ON_HOLD, commanded(Verb.RESUME), state={"intent": Intent(50, 10, "", NOON)}),
+            doctored(ON_HOLD, commanded(Verb.RESUME), state=AT_50.state),
         "a rollback that was written before a lost save was forgotten":
-            doctored(ON_HOLD, LostSave(Observation(a_reading(0)), lowered),
-                     state={"phase": Phase.PAUSED}),
+            doctored(ON_HOLD, LostSave.of(Observation(a_reading(0)), lowered),
+                     state=ON_HOLD.state),
     }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ DECIDE, COMMANDS = "controller/core/decide.py", "controller/core/commands.py"
 def complaints(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the output of mypy for both modules without one case of each of their matches."""
     decide_source, commands_source = (ROOT / DECIDE).read_text(), (ROOT / COMMANDS).read_text()
-    for case in ("case Phase.PAUSED:", "case Verdict.PASS:"):
+    for case in ("case Paused():", "case Verdict.PASS:"):
         decide_source = without(case, decide_source)
     decide_source = decide_source.replace('case "advance" | "pause":', 'case "pause":')
     for case in ("case Verb.APPROVE:", 'case "":'):
@@ -46,7 +46,7 @@ def without(case: str, source: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "forgotten", ["Phase.PAUSED", "Verdict.PASS", "'advance'", "Verb.APPROVE", "Literal['']"]
+    "forgotten", ["Paused", "Verdict.PASS", "'advance'", "Verb.APPROVE", "Literal['']"]
 )
 def test_what_a_match_forgets_is_found_by_mypy(complaints: str, forgotten: str) -> None:
     lines = [line for line in complaints.splitlines() if forgotten in line]

@@ -11,6 +11,7 @@ from tests.support.core import (
     Entry,
     Observation,
     QueryStatus,
+    Reason,
     Rollout,
     Series,
     Tally,
@@ -19,7 +20,7 @@ from tests.support.core import (
     observation_data,
 )
 from tests.support.findings import a_finding
-from tests.support.rollouts import MINUTE, NOON, a_reading, a_record, a_rollout, with_entry
+from tests.support.rollouts import MINUTE, NOON, a_reading, a_record, a_rollout, a_state, with_entry
 
 
 def four_entries() -> tuple[Rollout, list[Entry]]:
@@ -118,24 +119,24 @@ def test_an_entry_says_who_when_from_where_to_where_and_why() -> None:
         "reason": "started",
         "sentence": "Started at 10 %.",
         "findings": [finding_data(finding)],
-        "seen": {
+        "observation": {
             "errors": {
                 "points": [[60, 2.0], [120, 1.0]],
-                "answer": "partial",
+                "status": "partial",
                 "message": "throttled",
             },
-            "none": {"points": [], "answer": "complete"},
+            "none": {"points": [], "status": "complete"},
         },
     }
 
 
 def test_an_entry_keeps_what_its_decision_was_made_from() -> None:
-    before = a_rollout(hold_from=NOON, seen_weight=10)
+    before = a_rollout(state=a_state(hold_from=NOON, block=Reason.FROZEN), seen_weight=10)
     observation = Observation(a_reading(None, may_be_full=True), owns_target=False)
     assert observation_data(before, observation, {"none": Series()}) == {
         "target": target_data(observation.target),
-        "series": {"none": {"points": [], "answer": "complete"}},
-        "memory": {"hold_from": NOON.isoformat(), "reason": "started", "seen_weight": 10},
+        "series": {"none": {"points": [], "status": "complete"}},
+        "memory": {"hold_from": NOON.isoformat(), "block": "frozen", "seen_weight": 10},
         "owns_target": False,
     }
     assert target_data(observation.target)["may_be_full"] is True

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.core.commands import Verb
+from controller.core.events import Verb
 from controller.core.rollout import Phase
 from tests.docs.tables import PHASES, TABLES, renewed
 

@@ -111,7 +111,6 @@ def _copy(original: Rollout, name: str) -> Rollout:
     return replace(
         original,
         id=f"{name}#1",
-        name=name,
         policy=policy,
         digest=policy.digest(),
         entries=0,

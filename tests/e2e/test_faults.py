@@ -111,7 +111,7 @@ def test_a_raise_whose_answer_was_lost_is_known_by_what_the_function_shows(
     assert writes[-1:] in ([412], [409], [200])  # its first write made the second one conflict
     assert started.account.pair() == ("50", "false")
     assert started.account.others() == OTHERS
-    assert started.kinds() == ["started", "settled", "advanced", "settled"]
+    assert started.kinds() == ["started", "applied", "advanced", "applied"]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_save_that_is_sent_twice_counts_once(
     assert [call.body for call in saves[:2]] == [saves[0].body] * 2  # with the same token
     after = Table.of(started.account)
     assert (after.version, after.entries) == (before.version + 2, [*before.entries, 3, 4])
-    assert started.kinds() == ["started", "settled", "advanced", "settled"]
+    assert started.kinds() == ["started", "applied", "advanced", "applied"]
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_lowering_goes_on_through_throttling_resets_and_lost_answers_until_it_is
     assert answer.count("call_retried") >= 1
     assert started.account.pair() == ("0", "false")
     assert started.account.others() == OTHERS
-    assert started.kinds() == ["started", "settled", "rolling_back", "rolled_back"]
+    assert started.kinds() == ["started", "applied", "rolling_back", "rolled_back"]
 
 
 def test_a_rollback_by_hand_goes_through_an_outage_of_lambda(

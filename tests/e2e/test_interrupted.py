@@ -48,8 +48,8 @@ def test_what_a_killed_tick_left_is_finished_once_its_lease_is_over(
     assert after_the_lease.status == 0
     assert started.account.pair() == ("50", "false")
     assert started.account.others() == OTHERS
-    kinds = [kind for kind in started.kinds() if kind != "write_again"]
-    assert kinds == ["started", "settled", "advanced", "settled"]
+    kinds = [kind for kind in started.kinds() if kind != "write_retried"]
+    assert kinds == ["started", "applied", "advanced", "applied"]
 
 
 @pytest.mark.parametrize(
@@ -57,11 +57,11 @@ def test_what_a_killed_tick_left_is_finished_once_its_lease_is_over(
     [
         pytest.param(10, takes_a_rollout, [], id="that it has the rollout"),
         pytest.param(10, saves_a_rollout, [], id="that an idle tick is saved"),
-        pytest.param(72, saves_a_rollout, ["advanced", "settled"], id="that a raise is saved"),
+        pytest.param(72, saves_a_rollout, ["advanced", "applied"], id="that a raise is saved"),
         pytest.param(
             72,
             named("UpdateFunctionConfiguration"),
-            ["advanced", "settled"],
+            ["advanced", "applied"],
             id="that the weight is written",
         ),
     ],
@@ -82,7 +82,7 @@ def test_a_tick_is_as_any_other_although_the_answer_was_lost(
 
     assert len(spoiler.met) == 1
     assert (answer.status, answer.count("tick_completed")) == (0, 1)
-    assert started.kinds() == ["started", "settled", *kinds]
+    assert started.kinds() == ["started", "applied", *kinds]
     table = Table.of(started.account)
     assert table.version == before.version + max(1, len(kinds))
     assert started.account.pair() == ("50" if kinds else "10", "false")

@@ -102,8 +102,8 @@ def test_a_step_asks_its_hook_and_tells_the_topic_and_no_webhook_elsewhere(
     assert "names the host elsewhere.example, and only hooks.slack.com is allowed" in failed
     assert "hunter2" not in answer.out + answer.err
     (advanced,) = [one for one in desk.history() if one["kind"] == "advanced"]
-    hooks = advanced["body"]["seen"]["hooks"]
-    assert hooks == {"before_advance[0]": {"consent": "given", "said": ""}}
+    hooks = advanced["body"]["observation"]["hooks"]
+    assert hooks == {"before_advance[0]": {"consent": "given", "message": ""}}
     assert desk.run("replay", ROLLOUT).status == 0
 
 

@@ -60,7 +60,7 @@ def test_of_two_ticks_at_once_one_does_it_and_the_other_changes_nothing_all_the_
     status = started.status()
     assert (status["phase"], status["weight"], status["label"]) == ("succeeded", 100, "not refuted")
     assert started.kinds() == [
-        "started", "settled", "advanced", "settled", "advanced", "settled", "succeeded",
+        "started", "applied", "advanced", "applied", "advanced", "applied", "succeeded",
     ]  # fmt: skip
     table = Table.of(started.account)
     assert table.version - created.version == sum(map(saves_a_rollout, watched.calls))
@@ -83,7 +83,7 @@ def test_of_two_ticks_at_once_one_rolls_a_failing_release_back(
 
     assert started.account.pair() == ("0", "false")
     assert weights_written(watched) == ["0"]
-    assert started.kinds() == ["started", "settled", "rolling_back", "rolled_back", "drained"]
+    assert started.kinds() == ["started", "applied", "rolling_back", "rolled_back", "drained"]
     assert started.status()["reason"] == "gate_failed"
 
 

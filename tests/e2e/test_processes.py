@@ -99,8 +99,8 @@ def test_ticks_at_the_same_time_advance_once(program: Program, started_earlier: 
         assert answer.count("tick_lost") == (answer.status == 75)
     assert started_earlier.account.pair() == ("50", "false")
     assert program.run("tick").status == 0  # confirms 50 %, if none of the three could save it
-    kinds = [kind for kind in started_earlier.kinds() if kind != "write_again"]
-    assert kinds == ["started", "settled", "advanced", "settled"]
+    kinds = [kind for kind in started_earlier.kinds() if kind != "write_retried"]
+    assert kinds == ["started", "applied", "advanced", "applied"]
 
 
 def test_starts_at_the_same_time_start_once(program: Program, shop: Account) -> None:
@@ -111,7 +111,7 @@ def test_starts_at_the_same_time_start_once(program: Program, shop: Account) -> 
     assert shop.pair() == ("10", "false")
     history = program.run("history", ROLLOUT, "--json").data
     assert history["chain_valid"]
-    assert [one["kind"] for one in history["entries"]] == ["started", "settled"]
+    assert [one["kind"] for one in history["entries"]] == ["started", "applied"]
 
 
 def test_run_that_reaches_its_limit_ends_undecided_and_leaves_the_rollout_to_others(
@@ -179,7 +179,7 @@ def test_a_tick_without_any_answer_ends_with_1_and_changes_nothing(
     assert answer.status == 1  # so that an alarm on the exit status fires
     (rollout,) = answer.data["rollouts"]
     assert (rollout["phase"], rollout["weight"]) == ("progressing", 10)
-    assert rollout["reason"] == "holding"
+    assert rollout["reason"] == "on_hold"
     assert "The target cannot be read: " in rollout["sentence"]
     assert "EndpointConnectionError" in rollout["sentence"]
     assert {one["label"] for one in rollout["findings"]} == {"query failed"}

@@ -61,10 +61,10 @@ def test_a_tick_ends_at_a_safe_point_and_gives_the_lease_back(
     assert "Traceback" not in answer.err
     started.account.revision()  # this waits until the update is over
     assert started.account.pair() == (weight, "false")
-    assert started.kinds() == ["started", "settled", *recorded]
+    assert started.kinds() == ["started", "applied", *recorded]
     assert started.tick().status == 0  # the lease is free
     assert started.account.pair() == ("50", "false")
-    assert started.kinds() == ["started", "settled", "advanced", "settled"]
+    assert started.kinds() == ["started", "applied", "advanced", "applied"]
     assert started.account.others() == OTHERS
 
 
@@ -77,7 +77,7 @@ def test_less_traffic_is_written_and_recorded_before_a_tick_ends(
 
     assert answer.status == 143
     assert started.account.pair() == ("0", "false")
-    assert started.kinds() == ["started", "settled", "rolling_back"]
+    assert started.kinds() == ["started", "applied", "rolling_back"]
     started.account.settled()
     assert started.tick().status == 0
     assert started.kinds()[-1] == "rolled_back"
@@ -110,7 +110,7 @@ def test_a_call_that_is_not_answered_is_cut_off_when(
     assert f"rolloutctl: ended by {signals[0].name} in the middle of a call; " in answer.err
     assert started.account.pair() == ("10", "false")
     assert started.tick().status == 0  # the lease is free
-    assert started.kinds()[-2:] == ["write_again", "settled"]
+    assert started.kinds()[-2:] == ["write_retried", "applied"]
     assert started.account.pair() == ("50", "false")
 
 

@@ -33,7 +33,7 @@ def test_a_healthy_release_goes_10_50_100_and_ends_as_a_success(desk: Desk) -> N
 
     transitions = desk.history()
     assert [one["kind"] for one in transitions] == [
-        "started", "settled", "advanced", "settled", "advanced", "settled", "succeeded",
+        "started", "applied", "advanced", "applied", "advanced", "applied", "succeeded",
     ]  # fmt: skip
     moments = [datetime.fromisoformat(one["at"]) for one in transitions]
     baked = [after - before for before, after in pairwise(moments)][1::2]
@@ -56,7 +56,7 @@ def test_failing_requests_at_50_percent_take_all_traffic_back_within_half_an_hou
     assert desk.account.pair() == ("0", "false")
     assert desk.account.others() == OTHERS
     assert desk.kinds() == [
-        "started", "settled", "advanced", "settled", "rolling_back", "rolled_back",
+        "started", "applied", "advanced", "applied", "rolling_back", "rolled_back",
     ]  # fmt: skip
     final = desk.run("status", "execution-api", "--exit-code", "--json")
     assert final.status == 4
@@ -103,11 +103,11 @@ def test_missing_data_is_held_and_then_paused_but_never_advanced(desk: Desk) -> 
 
     assert [phase for phase, _ in groupby(phases)] == [
         ("progressing", "baking"),
-        ("progressing", "holding"),
+        ("progressing", "on_hold"),
         ("paused", "inconclusive"),
     ]
     assert desk.account.pair() == ("10", "false")
-    assert desk.kinds() == ["started", "settled", "paused"]
+    assert desk.kinds() == ["started", "applied", "paused"]
     assert desk.run("status", "execution-api", "--exit-code").status == 3
 
 
@@ -123,9 +123,11 @@ def test_status_says_where_it_stands_what_is_next_and_what_each_criterion_measur
     assert status["name"] == "execution-api"
     assert status["revision"] == desk.account.code()
     assert (status["phase"], status["step"], status["weight"]) == ("progressing", 0, 10)
-    assert (status["reason"], status["blocked"]) == ("baking", "the bake")
+    assert (status["reason"], status["waiting_for"]) == ("baking", "the bake")
     assert status["next"].startswith("50 % at ")
-    due = datetime.fromisoformat(status["next_at"]) - datetime.fromisoformat(status["settled"])
+    due = datetime.fromisoformat(status["next_at"]) - datetime.fromisoformat(
+        status["live"]["since"]
+    )
     assert (
         timedelta(minutes=65) <= due <= timedelta(minutes=72)
     )  # warm-up, bake, window, evaluation delay

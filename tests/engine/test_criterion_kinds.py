@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from controller.core.commands import Command, Verb
 from controller.core.decision import Severity
+from controller.core.events import Command, Verb
 from controller.core.judge.criteria_table import rows
 from controller.core.judge.findings import Label, Verdict
 from controller.core.judge.sentences import sentence_of
@@ -88,19 +88,19 @@ SIGN = {"kind": "attestation", "at": {"step": 1}, "note": "no tickets"}
 def test_every_kind_passes_in_a_healthy_world(tmp_path: Path) -> None:
     outcome = rehearse_consistently(tmp_path, policy_with(*KINDS), SIGN)
     rollout = outcome.rollout
-    assert (outcome.status, outcome.final_weight, rollout.label) == (
+    assert (outcome.status, outcome.final_weight, rollout.evidence.label) == (
         "succeeded",
         100,
         "not refuted",
     )
-    assert {one.criterion: one.label for one in rollout.findings} == {
+    assert {one.criterion: one.label for one in rollout.evidence.findings} == {
         "works": Label.NOT_REFUTED, "share": Label.NOT_REFUTED, "budget": Label.NOT_REFUTED,
         "red": Label.NOT_REFUTED, "fallback": Label.NOT_REFUTED, "signed": Label.ATTESTED,
     }  # fmt: skip
     kinds = [entry.kind for entry in outcome.entries]
     assert kinds.count("attested") == 1
     (attested,) = [entry for entry in outcome.entries if entry.kind == "attested"]
-    assert attested.body["because"]["by"] == "tester"
+    assert attested.body["cause"]["by"] == "tester"
 
 
 IN_STEP_2 = {"step": 2, "after": "1m"}
@@ -172,14 +172,14 @@ def test_a_criterion_without_data_holds_and_then_pauses(
 ) -> None:
     outcome = rehearse_consistently(tmp_path, policy_with(kind), *([event] if event else []))
     assert (outcome.status, outcome.rollout.reason) == ("paused", Reason.INCONCLUSIVE)
-    (finding,) = [one for one in outcome.rollout.findings if one.criterion == kind]
+    (finding,) = [one for one in outcome.rollout.evidence.findings if one.criterion == kind]
     assert (finding.verdict, finding.label) == (Verdict.INCONCLUSIVE, label)
 
 
 def test_a_failing_criterion_that_only_reports_is_shown_and_changes_nothing(tmp_path: Path) -> None:
     policy = policy_with(red={**KINDS["red"], "gates": False})
     outcome = rehearse_consistently(tmp_path, policy, {"kind": "alarm", "at": {"step": 1}})
-    assert (outcome.status, outcome.rollout.label) == ("succeeded", "not refuted")
+    assert (outcome.status, outcome.rollout.evidence.label) == ("succeeded", "not refuted")
     row, _ = rows(outcome.rollout)
     assert (row.role, row.measured, row.verdict) == ("report", "ALARM", Verdict.FAIL)
     advanced = next(entry for entry in outcome.entries if entry.kind == "advanced")
@@ -272,7 +272,7 @@ def test_a_log_that_was_not_read_for_hours_is_caught_up_with(tmp_path: Path) -> 
             stage.tick(after=10 * MINUTE)
         labels = list[Label]()
         for _ in range(90):
-            findings = {one.criterion: one for one in stage.tick().rollout.findings}
+            findings = {one.criterion: one for one in stage.tick().rollout.evidence.findings}
             labels.append(findings["fallback"].label)
         first = labels.index(Label.NOT_JUDGED)
         assert {*labels[:first]} <= {Label.QUERY_FAILED}
@@ -325,7 +325,7 @@ def test_an_alarm_that_was_in_alarm_before_the_rollout_does_not_fail_it(tmp_path
 
         stage.world.interceptors.append(set_alarm)
         rollout_now = stage.tick().rollout
-        (finding,) = [one for one in rollout_now.findings if one.criterion == "red"]
+        (finding,) = [one for one in rollout_now.evidence.findings if one.criterion == "red"]
         assert (finding.verdict, finding.label) == (Verdict.INCONCLUSIVE, Label.ALARM_BEFORE_START)
         assert stage.ticks(12)[-1].rollout.phase is Phase.PAUSED
         stage.world.interceptors.remove(set_alarm)
@@ -452,7 +452,7 @@ def test_a_criterion_that_an_earlier_step_has_judged_stays_in_the_scorecard(tmp_
         {**policy_with("share").model_dump(mode="json", exclude_none=True), "steps": steps}
     )
     outcome = rehearse_consistently(tmp_path, policy)
-    assert [one.criterion for one in outcome.rollout.findings] == ["works"]
+    assert [one.criterion for one in outcome.rollout.evidence.findings] == ["works"]
     share = next(one for one in rows(outcome.rollout) if one.criterion == "share")
     assert (share.target, share.verdict) == ("10% ± 2%", Verdict.PASS)
 
@@ -483,7 +483,7 @@ def test_a_store_keeps_sign_offs(tmp_path: Path) -> None:
     with open_stage(tmp_path, world_of(), policy_with("signed")) as stage:
         rollout = stage.start()
         stage.runner.run_command(rollout.id, Command(Verb.ATTEST, "fine", criterion="signed"))
-        assert stage.rollout.signed["signed"].by == "tester"
+        assert stage.rollout.evidence.sign_offs["signed"].by == "tester"
         history = stage.store.history(rollout.id)
         stage.runner.run_command(rollout.id, Command(Verb.ATTEST, "fine", criterion="signed"))
         assert len(stage.store.history(rollout.id)) == len(history)
@@ -497,7 +497,7 @@ def test_a_kind_of_another_package_judges_in_its_own_way(tmp_path: Path) -> None
     with installed(CRITERIA.group, {"datapoints": "tests.support.own_kind:EnoughDatapoints"}):
         outcome = rehearse_consistently(tmp_path, policy_with(enough=own))
     assert outcome.rollout.phase is Phase.SUCCEEDED
-    (finding,) = [one for one in outcome.rollout.findings if one.criterion == "enough"]
+    (finding,) = [one for one in outcome.rollout.evidence.findings if one.criterion == "enough"]
     assert (finding.verdict, finding.reason, finding.kind) == (Verdict.PASS, "enough", "datapoints")
     assert sentence_of(finding) == f"enough has {finding.samples} datapoints."
 
@@ -514,7 +514,7 @@ def test_a_fault_of_a_judge_stops_no_other_criterion(tmp_path: Path, method: str
         reported = policy_with("budget", enough={**own, "gates": False})
         sealed_hourly = with_first_bake(reported, "90m")
         failed = rehearse_consistently(failed_in, sealed_hourly, errors)
-    (finding,) = [one for one in held.rollout.findings if one.criterion == "enough"]
+    (finding,) = [one for one in held.rollout.evidence.findings if one.criterion == "enough"]
     assert (finding.verdict, finding.facts["error"]) == (Verdict.INCONCLUSIVE, "ZeroDivisionError")
     assert (held.rollout.phase, held.rollout.reason) == (Phase.PAUSED, Reason.INCONCLUSIVE)
     assert (failed.rollout.phase, failed.final_weight) == (Phase.ROLLED_BACK, 0)

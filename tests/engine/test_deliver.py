@@ -10,13 +10,13 @@ import pytest
 from structlog.contextvars import bound_contextvars
 from structlog.testing import capture_logs
 
-from controller.core.commands import Command, Verb
 from controller.core.decision import Notice, Severity
+from controller.core.events import Command, Verb
 from controller.core.history import Entry
 from controller.core.judge.findings import Label
 from controller.core.message import DELIVERY_TIMEOUT, Message
 from controller.core.policy import Channel
-from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.rollout import Live, Phase, Reason, Rollout
 from controller.engine.deliver import log_notice
 from controller.engine.limits import DELIVERY_LIMIT, LEASE_DURATION
 from controller.errors import DeliveryError, StoreError
@@ -215,7 +215,7 @@ def test_a_message_that_does_not_arrive_within_an_hour_is_given_up_and_logged(
         stage.start()
         stage.tick(after=DELIVERY_TIMEOUT - MINUTE)
         started = [one for one in stage.rollout.outbox if one.kind == "started"]
-        assert [one.to for one in started] == [("notify[0]",)]
+        assert [one.recipients for one in started] == [("notify[0]",)]
         stage.tick(after=2 * MINUTE)
     given_up = [one for one in logs if one["event"] == "message_given_up"]
     assert [(one["message"], one["missed"]) for one in given_up] == [
@@ -306,7 +306,7 @@ def test_a_run_that_only_calls_hooks_leaves_messages_to_another(
     with open_stage(tmp_path, policy=short_policy(notify=CHANNELS)) as stage:
         stage.runner = replace(stage.runner, hooks=ScriptedHooks(lambda: None))
         stage.start()
-        assert [one.to for one in stage.rollout.outbox] == [("notify[0]", "notify[1]")]
+        assert [one.recipients for one in stage.rollout.outbox] == [("notify[0]", "notify[1]")]
         stage.runner = replace(stage.runner, channel_notifier=post)
         stage.tick()
     assert post.kinds("sns") == ["started"]
@@ -340,7 +340,7 @@ def test_an_advance_whose_messages_are_sent_is_saved_twice(
     stage.start()
     before = advance(stage)
     assert post.kinds("sns") == ["started", "advanced"]
-    assert (stage.rollout.reason, stage.rollout.outbox) == (Reason.SETTLED, ())
+    assert (stage.rollout.reason, stage.rollout.outbox) == (Reason.APPLIED, ())
     assert stage.rollout.version == before.version + 2
     assert replay(stage.rollout, stage.store.history("orders#1")).consistent
 
@@ -358,9 +358,8 @@ def test_a_slow_channel_delays_neither_the_write_nor_the_begin_of_the_bake(
     post.before_delivery = send_slowly
     advance(stage)
     assert weights == [100, 100]
-    settled = stage.rollout.settled
-    assert settled is not None
-    assert stage.world.clock.now() - settled >= timedelta(seconds=30)
+    assert isinstance(stage.rollout.position, Live)
+    assert stage.world.clock.now() - stage.rollout.position.since >= timedelta(seconds=30)
 
 
 def test_a_run_that_dies_while_it_sends_leaves_the_read_back_and_the_messages_to_the_next(
@@ -373,10 +372,10 @@ def test_a_run_that_dies_while_it_sends_leaves_the_read_back_and_the_messages_to
     post.before_delivery = die
     with pytest.raises(DiedError):
         advance(stage)
-    assert (stage.rollout.settled, stage.world.weight_now()) == (None, 100)
+    assert (stage.rollout.pending is None, stage.world.weight_now()) == (False, 100)
     post.before_delivery = lambda: None
     stage.tick(after=3 * MINUTE)  # the lease of the first run must be over
-    assert (stage.rollout.reason, stage.rollout.outbox) == (Reason.SETTLED, ())
+    assert (stage.rollout.reason, stage.rollout.outbox) == (Reason.APPLIED, ())
     assert post.kinds("sns") == ["started", "advanced"]
 
 
@@ -395,7 +394,7 @@ def test_a_read_back_that_another_run_records_while_messages_are_sent_is_no_prob
     advance(stage)
     assert acted == [False]
     kinds = [entry.kind for entry in stage.store.history("orders#1")]
-    assert kinds == ["started", "settled", "advanced", "settled"]
+    assert kinds == ["started", "applied", "advanced", "applied"]
 
 
 def test_a_rollback_while_messages_of_a_raise_are_sent_stays(

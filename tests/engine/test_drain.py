@@ -81,7 +81,7 @@ def test_requests_that_stay_after_a_rollback_page_once_and_are_in_the_history(
         entry = stage.store.history(stage.rollout.id)[-1]
         assert (entry.kind, entry.body["weight_to"]) == ("drained", 0)
         assert [one["label"] for one in entry.body["findings"]] == ["refuted"]
-        assert entry.body["seen"]["series"]["requests:Sum@60"]["points"]
+        assert entry.body["observation"]["series"]["requests:Sum@60"]["points"]
 
 
 def test_without_an_answer_of_cloudwatch_the_watch_ends_without_a_claim(

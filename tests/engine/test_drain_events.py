@@ -75,8 +75,8 @@ def test_a_verified_rollback_is_confirmed_and_replayed_from_the_counts(
         assert {visit.alerts for visit in visits} == {()}
         history = stage.store.history(stage.rollout.id)
         assert history[-1].kind == "drained"
-        seen = history[-1].body["seen"]["series"]
-        assert seen["log:absent"] == {"points": [], "answer": "complete"}
+        seen = history[-1].body["observation"]["series"]
+        assert seen["log:absent"] == {"points": [], "status": "complete"}
         assert sum(number for _, number in seen["log:present"]["points"]) == 1_000
         assert replay(stage.rollout, history).consistent
         searches = stage.world.calls[SEARCH]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from controller.core.commands import Command, Verb
 from controller.core.decision import Alert
+from controller.core.events import Command, Verb
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.execute import Visit
 from controller.operations.replay.replay import replay
@@ -54,7 +54,7 @@ def test_a_raise_whose_freeze_began_before_its_write_is_written_after_the_freeze
         after = stage.tick().rollout
         assert (after.weight, after.reason, stage.writes) == (100, Reason.FROZEN, writes)
         assert stage.world.weight_now() == 10
-        assert [one.kind for one in stage.store.history("orders#1")][-2:] == ["advanced", "held_up"]
+        assert [one.kind for one in stage.store.history("orders#1")][-2:] == ["advanced", "blocked"]
         assert "100 % was decided but not written; frozen until" in stage.notices[-1].text
         while stage.world.clock.now() < START + timedelta(minutes=29):
             stage.tick()

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from controller.bootstrap.rehearse import rehearsal
-from controller.core.commands import Command, Verb
+from controller.core.events import Command, Verb
 from controller.core.message import DELIVERY_TIMEOUT, Message
+from controller.core.next_action import waits_for
 from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import Channel, Hook
 from controller.core.rollout import Phase, Reason, Rollout
@@ -154,7 +155,7 @@ def test_a_step_waits_for_its_hook_however_long_and_goes_on_with_it(
     outside.answer = YES
     assert stage.tick().rollout.weight == 100
     kinds = [entry.kind for entry in stage.store.history("orders#1")]
-    assert kinds == ["started", "settled", "held_up", "advanced", "settled"]
+    assert kinds == ["started", "applied", "blocked", "advanced", "applied"]
 
 
 def test_the_answers_of_hooks_are_recorded_and_replayed(
@@ -166,10 +167,10 @@ def test_the_answers_of_hooks_are_recorded_and_replayed(
     outside.answer = YES
     stage.ticks(8)
     history = stage.store.history("orders#1")
-    answers = {entry.kind: entry.body["seen"].get("hooks") for entry in history}
-    yes, no = ({"consent": one.consent, "said": one.said} for one in (YES, NO))
+    answers = {entry.kind: entry.body["observation"].get("hooks") for entry in history}
+    yes, no = ({"consent": one.consent, "message": one.message} for one in (YES, NO))
     assert answers["started"] == {"before_start[0]": yes}
-    assert answers["held_up"] == {"before_advance[0]": no}
+    assert answers["blocked"] == {"before_advance[0]": no}
     assert answers["advanced"] == {"before_advance[0]": yes}
     assert replay(stage.rollout, history).consistent
 
@@ -180,7 +181,7 @@ def test_a_changed_answer_in_the_history_is_found(stage: Stage) -> None:
     history = [*stage.store.history("orders#1")]
     at = next(index for index, entry in enumerate(history) if entry.kind == "advanced")
     body = json.loads(json.dumps(history[at].body))
-    body["seen"]["hooks"]["before_advance[0]"]["consent"] = "refused"
+    body["observation"]["hooks"]["before_advance[0]"]["consent"] = "refused"
     history[at] = replace(history[at], body=body)
     assert [one.seq for one in replay(stage.rollout, history).entry_differences] == [at + 1]
 
@@ -202,14 +203,14 @@ def test_a_hook_that_raises_any_exception_is_no_consent_and_no_error(
     stage.start()
     outside.answer = RuntimeError("hunter2")
     held = stage.ticks(8)[-1].rollout
-    assert held.blocked == "before_advance: lambda gate did not answer: RuntimeError"
+    assert waits_for(held) == "before_advance: lambda gate did not answer: RuntimeError"
 
 
 def test_a_run_that_can_call_no_hook_holds(stage: Stage) -> None:
     stage.start()
     stage.runner = replace(stage.runner, hooks=None)
     held = stage.ticks(8)[-1].rollout
-    assert held.blocked.endswith("did not answer: no hook can be called from here")
+    assert waits_for(held).endswith("did not answer: no hook can be called from here")
 
 
 def test_hooks_of_a_tick_have_a_minute_together(tmp_path: Path, outside: RecordingHooks) -> None:
@@ -353,7 +354,7 @@ def test_a_hook_that_is_not_reached_is_tried_for_an_hour_and_that_is_recorded(
         stage.runner = replace(stage.runner, hooks=outside)
         stage.start()
         stage.tick()
-        assert [one.to for one in stage.rollout.outbox] == [("after_start[0]",)]
+        assert [one.recipients for one in stage.rollout.outbox] == [("after_start[0]",)]
         stage.tick(after=DELIVERY_TIMEOUT)
         (entry,) = (one for one in stage.store.history("orders#1") if one.kind == "hooked")
         assert entry.body["sentence"] == "after_start[0] was not reached and is given up"
@@ -404,6 +405,6 @@ def test_a_scenario_lets_hooks_refuse_for_a_while(tmp_path: Path) -> None:
     assert outcome.status == "succeeded"
     assert outcome.ended - outcome.started > timedelta(hours=1)
     kinds = [message.kind for _, message in simulated.inbox.sent]
-    assert kinds == ["started", "held_up", "advanced", "succeeded"]
+    assert kinds == ["started", "blocked", "advanced", "succeeded"]
     assert triggers(simulated.hooks.calls)[-1] == "after_success"
     assert len(simulated.hooks.calls) > 50  # called in every tick

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from controller.core.decide import decide
 from controller.core.decision import Decision
+from controller.core.events import WriteFailed
 from controller.core.judge.sentences import sentence_of
 from controller.core.observation import AlarmReading, AlarmState
-from controller.core.rollout import Phase, Rollout
-from controller.core.transitions import with_write_failure
+from controller.core.rollout import Live, Phase, Rollout, Succeeded
 from controller.engine.limits import LEASE_DURATION, TICK_LIMIT
 from controller.engine.tick import TickResult
 from controller.errors import Exit, MetricsRefusedError, StoreError
@@ -135,14 +136,12 @@ def test_an_exception_for_one_rollout_does_not_stop_the_rollback_of_another_one(
 
 
 def _let_decide_raise(patch: pytest.MonkeyPatch, rollout_id: str) -> None:
-    from controller.core.decide import decide as real_decide
-
-    def decide(rollout: Rollout, *others: Any) -> Any:
+    def decide_or_raise(rollout: Rollout, *others: Any) -> Any:
         if rollout.id == rollout_id:
             raise FaultError(rollout_id)
-        return real_decide(rollout, *others)
+        return decide(rollout, *others)
 
-    patch.setattr("controller.engine.tick.decide", decide)
+    patch.setattr("controller.engine.tick.decide", decide_or_raise)
 
 
 def test_a_channel_that_raises_does_not_stop_the_messages_of_another_rollout(stage: Stage) -> None:
@@ -191,7 +190,7 @@ def test_a_query_that_cloudwatch_refuses_affects_its_own_rollout_alone(stage: St
     for _ in range(6):
         tick(stage)
     assert (weight_of(stage, "handler"), weight_of(stage, "odd")) == ("0", "10")
-    findings = stage.store.load(odd.id).findings
+    findings = stage.store.load(odd.id).evidence.findings
     assert all("CloudWatch does not take this" in sentence_of(one) for one in findings)
 
 
@@ -362,14 +361,14 @@ def test_a_watched_final_rollout_is_visited_after_one_in_progress(tmp_path: Path
         names = ["ended-0", "ended-1"]
         for name in names:
             rollout_id = add(stage, name).id
-            ended = replace(
-                stage.store.load(rollout_id),
-                phase=Phase.SUCCEEDED,
-                step=1,
-                watch_until=stage.world.clock.now() + timedelta(days=7),
+            rollout, now = stage.store.load(rollout_id), stage.world.clock.now()
+            ended = Succeeded(
+                since=now,
+                sentence="done",
+                position=Live(1, 100, now),
+                watch_until=now + timedelta(days=7),
             )
-            ended = replace(ended, intent=replace(ended.intent, weight=100))
-            stage.store.save(ended, [])
+            stage.store.save(replace(rollout, state=ended), [])
         stage.start()
         stage.world.interceptors.append(SlowCall(stage, READ, names, 20 * SECOND))
         for _ in range(8):
@@ -445,5 +444,5 @@ def test_a_rollback_whose_write_raises_an_unexpected_exception_is_recorded_and_n
 def test_a_write_error_that_differs_in_its_ids_alone_is_no_new_one(texts: tuple[str, str]) -> None:
     first, second = texts
     rollout = replace(a_rollout(), write_error=first)
-    after = with_write_failure(Decision(rollout), second, rollout.updated)
+    after = decide(rollout, WriteFailed(Decision(rollout), second), rollout.updated)
     assert (after.record, after.notices) == (None, ())

@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.core.commands import Command, Verb
+from controller.core.events import Command, Verb
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.limits import LEASE_DURATION
 from controller.errors import (
@@ -24,6 +23,7 @@ from controller.errors import (
 from controller.operations.start.start import StartRequest, start
 from controller.simulation.fakes.outages import AwsResponse, Proceed
 from tests.simulation.worlds import MINUTE, POLICY, scenario
+from tests.support.rollouts import with_state
 from tests.support.stage import (
     METRICS,
     WRITE,
@@ -261,7 +261,7 @@ def test_a_command_is_applied_to_the_state_that_the_tick_saved(
     rollout = lease_elsewhere(stage, other)
 
     def save() -> None:
-        other.save(replace(rollout, sentence="the tick was here"), [])
+        other.save(with_state(rollout, sentence="the tick was here"), [])
 
     stage.world.clock.at(stage.world.clock.now() + 5 * SECOND, save)
     assert stage.runner.run_command("orders#1", PAUSE).rollout.version == rollout.version + 2
@@ -322,7 +322,7 @@ def test_a_rollback_does_not_wait_and_takes_the_lease(stage: Stage, other: Sqlit
     assert (visit.rollout.phase, visit.saved) == (Phase.ROLLED_BACK, True)
     assert stage.world.clock.now() - begin < MINUTE
     with pytest.raises(StateConflictError):
-        other.save(replace(leased, sentence="I was here first"), [])
+        other.save(with_state(leased, sentence="I was here first"), [])
 
 
 def test_a_rollback_is_recorded_after_another_run_took_the_lease(

@@ -9,7 +9,7 @@ import pytest
 from controller.core.rollout import Phase
 from controller.engine.loop import is_idle, run_ticks
 from tests.simulation.worlds import MINUTE
-from tests.support.rollouts import a_rollout
+from tests.support.rollouts import in_phase
 from tests.support.stage import METRICS, ActBefore, Stage, open_stage
 
 
@@ -73,4 +73,4 @@ def test_the_last_tick_comes_when_time_is_up(stage: Stage, limit: int, over: lis
     ],
 )
 def test_a_rollout_is_idle_where_ticks_do_not_advance_it(phase: Phase, idle: bool) -> None:
-    assert is_idle(a_rollout(phase=phase)) is idle
+    assert is_idle(in_phase(phase)) is idle

@@ -18,7 +18,7 @@ from controller.engine.outbox import (
 from controller.ports.notify import event_data
 from tests.support.cases import cases
 from tests.support.core import Decision, Message, Notice, Phase, Policy, Rollout, Severity
-from tests.support.rollouts import MINUTE, NOON, a_policy, a_record, a_rollout
+from tests.support.rollouts import MINUTE, NOON, a_policy, a_record, a_rollout, a_state
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"
 SNS: dict[str, Any] = {"kind": "sns", "topic": TOPIC}
@@ -56,7 +56,7 @@ def test_a_message_has_the_run_that_decided_it() -> None:
 
 
 def test_a_notice_is_sent_with_the_state_of_the_rollout() -> None:
-    rollout = a_rollout_with(SNS, phase=Phase.PAUSED, updated=NOON + MINUTE)
+    rollout = a_rollout_with(SNS, state=a_state(Phase.PAUSED), updated=NOON + MINUTE)
     (message,) = outbox(a_decision(rollout, Notice(WARNING, "it is paused")))
     assert message == Message(
         key="checkout#1:paused:2026-11-24T12:01:00+00:00",
@@ -68,7 +68,7 @@ def test_a_notice_is_sent_with_the_state_of_the_rollout() -> None:
         weight=10,
         step=0,
         reason="started",
-        to=("notify[0]",),
+        recipients=("notify[0]",),
     )
 
 
@@ -87,7 +87,7 @@ def test_each_channel_gets_what_is_severe_enough_for_it() -> None:
         SNS, {**BUS, "min_severity": "warning"}, {**SNS, "min_severity": "critical"}
     )
     recipients = {
-        str(severity): outbox(a_decision(rollout, Notice(severity, "x")))[0].to
+        str(severity): outbox(a_decision(rollout, Notice(severity, "x")))[0].recipients
         for severity in Severity
     }
     assert recipients == {
@@ -124,7 +124,7 @@ def a_message(**changes: Any) -> Message:
 
 def test_a_recipient_that_has_the_message_is_removed() -> None:
     remaining = remaining_message(a_message(), frozenset({"notify[0]"}), NOON)
-    assert remaining == a_message(to=("notify[1]",), tries=1)
+    assert remaining == a_message(recipients=("notify[1]",), attempts=1)
 
 
 def test_a_message_that_every_recipient_has_is_done() -> None:
@@ -142,7 +142,7 @@ def test_a_message_that_is_too_old_is_given_up_after_its_last_try(
 
 
 def test_another_recipient_comes_first_with_each_try() -> None:
-    orders = [delivery_order(a_message(tries=tries)) for tries in range(3)]
+    orders = [delivery_order(a_message(attempts=tries)) for tries in range(3)]
     assert orders == [
         ("notify[0]", "notify[1]"), ("notify[1]", "notify[0]"), ("notify[0]", "notify[1]"),
     ]  # fmt: skip
@@ -156,6 +156,6 @@ def test_an_address_names_a_channel_or_none() -> None:
 
 
 def test_an_event_contains_the_message_and_the_rollout() -> None:
-    rollout = a_rollout_with(SNS, phase=Phase.SUCCEEDED)
+    rollout = a_rollout_with(SNS, state=a_state(Phase.SUCCEEDED))
     data = event_data(rollout, a_message())
     assert (data["phase"], data["rollout"], data["steps"]) == ("progressing", "checkout#1", 3)

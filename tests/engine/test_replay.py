@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.core.commands import Command, Verb
+from controller.core.events import Command, Verb
 from controller.errors import RolloutError
 from controller.operations.replay.replay import Replay, replay
 from controller.ports.store import Store
@@ -67,9 +67,9 @@ def test_commands_of_operators_replay_consistently(tmp_path: Path) -> None:
         stage.ticks(3)
         (replayed,) = assert_consistent(stage.store)
         verbs = [
-            one.body["because"]["verb"]
+            one.body["cause"]["verb"]
             for one in stage.store.history(rollout.id)
-            if "because" in one.body
+            if "cause" in one.body
         ]
         assert verbs == ["start", "pause", "resume", "approve", "promote", "rollback"]
         assert replayed.decisions == replayed.entries

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from controller.core.commands import Command, Verb
 from controller.core.decision import Alert, Severity
+from controller.core.events import Command, Verb
 from controller.core.judge.findings import Label
 from controller.core.observation import MetricQuery, Series, Span
-from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.rollout import Live, Phase, Reason, Rollout
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.execute import Visit
 from controller.engine.limits import APPLY_WAIT, LEASE_DURATION
@@ -82,11 +82,11 @@ def test_a_crash_between_save_and_write_is_healed_by_the_next_tick_with_one_writ
         stage.tick_until(100)
     assert (stage.rollout.weight, stage.world.weight_now()) == (100, 10)
     before = stage.writes
-    assert stage.tick().rollout.reason is Reason.SETTLED
+    assert stage.tick().rollout.reason is Reason.APPLIED
     stage.tick()
     assert (stage.writes - before, stage.world.weight_now()) == (1, 100)
     assert [entry.kind for entry in stage.store.history("orders#1")][-3:] == [
-        "advanced", "write_again", "settled",
+        "advanced", "write_retried", "applied",
     ]  # fmt: skip
 
 
@@ -212,7 +212,7 @@ def test_a_raise_whose_answer_is_lost_but_happened_goes_on(tmp_path: Path) -> No
     lost = {"kind": "lambda_outage", "lasting": "30s", "how": "lost_response"}
     with open_stage(tmp_path, scenario(function=function_with(), events=[lost])) as stage:
         rollout = stage.start()
-        assert (rollout.reason, stage.world.weight_now()) == (Reason.SETTLED, 10)
+        assert (rollout.reason, stage.world.weight_now()) == (Reason.APPLIED, 10)
         assert stage.writes == 1
 
 
@@ -223,17 +223,18 @@ def test_a_weight_that_is_applied_within_the_tick_is_recorded_by_it(tmp_path: Pa
     with open_stage(tmp_path, scenario(function={"update_takes": "20s"})) as stage:
         begin = stage.world.clock.now()
         rollout = stage.start()
-        assert rollout.settled == stage.world.clock.now() == begin + timedelta(seconds=20)
+        assert stage.world.clock.now() == begin + timedelta(seconds=20)
+        assert rollout.position == Live(0, 10, stage.world.clock.now())
 
 
 def test_a_slow_update_is_left_to_the_next_ticks_after_30_seconds(tmp_path: Path) -> None:
     with open_stage(tmp_path, scenario(function={"update_takes": "4m"})) as stage:
         begin = stage.world.clock.now()
         rollout = stage.start()
-        assert rollout.settled is None
+        assert rollout.live is None
         assert stage.world.clock.now() - begin == APPLY_WAIT == timedelta(seconds=30)
         reasons = [visit.rollout.reason for visit in stage.ticks(4)]
-        assert reasons == [Reason.WAITING] * 3 + [Reason.SETTLED]
+        assert reasons == [Reason.WAITING] * 3 + [Reason.APPLIED]
         assert stage.writes == 1
 
 
@@ -259,9 +260,9 @@ def test_an_outage_of_the_metrics_holds_the_weight_and_is_survived(tmp_path: Pat
     with open_stage(tmp_path, scenario(function=function_with(), events=[outage])) as stage:
         stage.start()
         rollout = [stage.tick(after=2 * MINUTE).rollout for _ in range(3)][-1]
-        (finding,) = rollout.findings
+        (finding,) = rollout.evidence.findings
         assert (rollout.weight, finding.label) == (10, Label.QUERY_FAILED)
-        assert stage.tick_until(100).rollout.reason is Reason.SETTLED
+        assert stage.tick_until(100).rollout.reason is Reason.APPLIED
 
 
 def start_second(stage: Stage, name: str = "payments") -> Rollout:
@@ -277,7 +278,7 @@ def test_two_rollouts_share_one_read_of_the_metrics(stage: Stage) -> None:
     stage.world.clock.advance(3 * MINUTE)
     visits = stage.runner.tick(ids).visits
     assert [visit.rollout.id for visit in visits] == ids
-    assert all(visit.rollout.findings for visit in visits)
+    assert all(visit.rollout.evidence.findings for visit in visits)
     assert stage.world.calls - before == {READ: 2, METRICS: 1}
 
 
@@ -324,8 +325,8 @@ def test_a_notice_that_cannot_be_shown_does_not_stop_a_tick(stage: Stage) -> Non
         raise ConnectionError("the terminal is gone")
 
     stage.runner = replace(stage.runner, announce=fail)
-    assert stage.start().reason is Reason.SETTLED
-    assert stage.tick_until(100).rollout.reason is Reason.SETTLED
+    assert stage.start().reason is Reason.APPLIED
+    assert stage.tick_until(100).rollout.reason is Reason.APPLIED
     assert stage.world.weight_now() == 100
 
 
@@ -354,7 +355,7 @@ def test_the_slower_of_two_overlapping_ticks_is_busy_and_does_nothing(
     assert visit.busy
     assert (stage.rollout.weight, stage.world.weight_now(), stage.writes) == (100, 100, 2)
     kinds = [entry.kind for entry in stage.store.history("orders#1")]
-    assert kinds == ["started", "settled", "advanced", "settled"]
+    assert kinds == ["started", "applied", "advanced", "applied"]
 
 
 def test_a_rival_that_records_the_move_first_makes_no_run_busy(stage: Stage) -> None:
@@ -364,7 +365,7 @@ def test_a_rival_that_records_the_move_first_makes_no_run_busy(stage: Stage) -> 
         ActBefore(WRITE, lambda: stage.world.interceptors.append(follow))
     )
     rollout = stage.start()
-    assert (rollout.reason, rollout.version) == (Reason.SETTLED, stage.rollout.version)
+    assert (rollout.reason, rollout.version) == (Reason.APPLIED, stage.rollout.version)
 
 
 # --- concurrent rollbacks -----------------------------------------------------------------------
@@ -414,7 +415,7 @@ def test_a_rollback_that_both_runs_decide_is_recorded_and_notified_once(tmp_path
         visit = tick_until_lowered(stage)
         assert (visit.busy, visit.rollout.phase) == (False, Phase.ROLLED_BACK)
         kinds = [entry.kind for entry in stage.store.history("orders#1")]
-        assert kinds == ["started", "settled", "rolling_back", "rolled_back"]
+        assert kinds == ["started", "applied", "rolling_back", "rolled_back"]
         assert len(rollback_notices(stage)) == 1
 
 
@@ -735,10 +736,13 @@ def test_a_promotion_is_saved_before_it_is_written_and_read_back(stage: Stage) -
     stage.world.interceptors.append(ActBefore(WRITE, lambda: stored.append(stage.rollout.weight)))
     visit = stage.runner.run_command("orders#1", PROMOTE)
     assert (stored, stage.world.weight_now()) == ([100], 100)
-    assert (visit.rollout.reason, visit.rollout.label) == (Reason.SETTLED, "not judged yet")
+    assert (visit.rollout.reason, visit.rollout.evidence.label) == (
+        Reason.APPLIED,
+        "not judged yet",
+    )
     kinds = [entry.kind for entry in stage.store.history("orders#1")]
-    assert kinds == ["started", "settled", "advanced", "settled"]
-    assert stage.store.history("orders#1")[2].body["because"] == PROMOTE.data()
+    assert kinds == ["started", "applied", "advanced", "applied"]
+    assert stage.store.history("orders#1")[2].body["cause"] == PROMOTE.data()
 
 
 def test_a_promotion_that_cannot_be_saved_moves_nothing(stage: Stage) -> None:
@@ -780,7 +784,7 @@ def test_a_promotion_while_the_metrics_do_not_answer_says_so_in_its_label(tmp_pa
         stage.start()
         stage.world.clock.advance(5 * MINUTE)
         visit = stage.runner.run_command("orders#1", PROMOTE)
-        assert (visit.rollout.weight, visit.rollout.label) == (100, Label.QUERY_FAILED)
+        assert (visit.rollout.weight, visit.rollout.evidence.label) == (100, Label.QUERY_FAILED)
 
 
 def test_a_resume_reads_the_metrics_and_a_failing_canary_is_not_resumed(tmp_path: Path) -> None:
@@ -827,7 +831,8 @@ def test_a_pause_while_a_raise_is_pending_lets_it_apply_and_goes_on_from_there(
         assert not any(one.alerts for one in visits)
         assert stage.world.weight_now() == 10
         resumed = stage.runner.run_command("orders#1", Command(Verb.RESUME)).rollout
-        assert (resumed.step, resumed.settled) == (0, stage.world.clock.now())
+        (settled,) = [one for one in stage.store.history("orders#1") if one.kind == "applied"]
+        assert resumed.position == Live(0, 10, settled.at)
         assert stage.tick_until(100).rollout.step == 1
 
 

@@ -11,7 +11,7 @@ from boto3.session import Session
 from moto import mock_aws
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.core.commands import Command, Verb
+from controller.core.events import Command, Verb
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.execute import Visit
 from controller.errors import StoreError

@@ -94,7 +94,7 @@ class FlagItem(InspectableTarget):
             weight=weight,
             token=item.get("version", {}).get("N", "0"),
             update=UpdateStatus.SUCCESSFUL,  # the item is read at each request
-            shown=f"weight={weight}",
+            variables=f"weight={weight}",
         )
 
     def shift_to(self, weight: int, token: str) -> None:

@@ -67,7 +67,7 @@ def rehearsed(tmp_path: Path, sigma: str) -> Rehearsal:
 def test_a_canary_within_the_bound_takes_all_traffic(tmp_path: Path) -> None:
     healthy = rehearsed(tmp_path, "0.3")
     assert (healthy.phase, healthy.weights) == ("succeeded", (10, 50, 100))
-    (finding,) = healthy.outcome.rollout.findings
+    (finding,) = healthy.outcome.rollout.evidence.findings
     assert (finding.verdict, finding.bound) == (Verdict.PASS, 3.0)
     assert finding.measured == pytest.approx(2.0, abs=0.2)
     assert "p99 per p50 was 2.0" in sentence_of(finding)
@@ -76,7 +76,7 @@ def test_a_canary_within_the_bound_takes_all_traffic(tmp_path: Path) -> None:
 def test_a_canary_beyond_it_goes_back_to_0(tmp_path: Path) -> None:
     slow = rehearsed(tmp_path, "0.8")
     assert (slow.phase, slow.weights, slow.weight) == ("rolled_back", (10,), 0)
-    (finding,) = slow.outcome.rollout.findings
+    (finding,) = slow.outcome.rollout.evidence.findings
     assert finding.verdict is Verdict.FAIL
     assert "p99 per p50 was above 3 times in 3 windows of 1m in a row" in sentence_of(finding)
 
@@ -121,7 +121,7 @@ def test_a_fault_of_the_package_stops_no_other_criterion(tmp_path: Path) -> None
     scenario.write_text(WORLD.replace("SIGMA", "0.3") + errors, encoding="utf-8")
     with installed("rolloutctl.criteria", {"faulty": f"{__name__}:Faulty"}):
         failing = rehearse(both, str(scenario))
-    findings = {one.criterion: one for one in failing.outcome.rollout.findings}
+    findings = {one.criterion: one for one in failing.outcome.rollout.evidence.findings}
     assert findings["spread"].label is Label.BAD_DATA
     assert (failing.phase, failing.weight) == ("rolled_back", 0)
     assert findings["works"].verdict is Verdict.FAIL

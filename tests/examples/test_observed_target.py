@@ -9,8 +9,9 @@ from typing import ClassVar, Literal
 import pytest
 
 from controller.bootstrap.rehearse import RehearsalSetup, rehearsal
-from controller.core.commands import Command, Verb
 from controller.core.decision import Alert
+from controller.core.events import Command, Verb
+from controller.core.next_action import next_action
 from controller.core.observation import TargetReading
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.execute import Visit
@@ -106,13 +107,13 @@ def test_each_decision_is_the_answer_and_waits_for_the_weight() -> None:
         assert (moved.rollout.phase, moved.rollout.weight) == (Phase.PROGRESSING, 10)
         assert "something else moves flags/new-checkout" in moved.rollout.sentence
         assert moved.rollout.write_error == ""
-        assert moved.rollout.next_at is None
+        assert next_action(moved.rollout).at is None
         moved.moves_to(0)  # the item changes, and its weight does not
         assert moved.rollout.reason is Reason.WAITING
         moved.moves_to(10)
-        assert moved.rollout.settled is not None
+        assert moved.rollout.pending is None
         assert moved.ticks(30).weight == 50
-        assert moved.rollout.settled is None
+        assert moved.rollout.pending
         moved.moves_to(50)
         assert moved.ticks(30).weight == 100
         moved.moves_to(100)
@@ -157,7 +158,7 @@ def test_a_rollback_is_an_answer_too_and_unconfirmed_until_the_weight_is_0() -> 
         assert moved.rollout.phase is Phase.ROLLED_BACK
         moved.moves_to(10)
         assert moved.ticks(5).phase is Phase.ROLLED_BACK  # reported, and left alone
-        assert "guarding_zero" not in moved.recorded
+        assert "lowered_again" not in moved.recorded
         assert moved.writes == 0
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.exhaustive.search_cases import explore
+from tests.exhaustive.search_cases import explore, world_names
 from tests.exhaustive.start_states import START_STATES
 
 
@@ -16,7 +16,8 @@ def lines() -> Iterator[str]:
     for slow in (False, True):
         for start in START_STATES:
             with TemporaryDirectory() as folder:
-                for name, result in explore(Path(folder), start, slow=slow):
+                names = world_names(start, slow=slow)
+                for name, result in explore(Path(folder), start, slow=slow, names=names):
                     states += result.states
                     schedules += result.schedules
                     violations += len(result.violations)

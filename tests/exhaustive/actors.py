@@ -8,8 +8,8 @@ from botocore.exceptions import ClientError
 
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
-from controller.core.commands import Command, DriftResolution, Verb
 from controller.core.decision import Notice
+from controller.core.events import Command, DriftResolution, Verb
 from controller.core.policy import TargetSpec
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.core.rollout import Rollout
@@ -88,7 +88,7 @@ def policy_start(
 
 def operator_command(world: SmallWorld, verb: Verb, way: DriftResolution = "") -> ReplayableProcess:
     """Return a run of an operator command on the rollout."""
-    rollout_id, command = f"{world.policy.name}#1", Command(verb, "because", way)
+    rollout_id, command = f"{world.policy.name}#1", Command(verb, "cause", way)
 
     def body(process: Process, clock: Clock) -> Visit:
         return make_runner(world, process, clock).run_command(rollout_id, command)
@@ -101,7 +101,7 @@ def forced_set_weight(world: SmallWorld, weight: int) -> ReplayableProcess:
     """Return a person who sets a weight by `set-weight --force`, which is recorded."""
     rollout_id, command = (
         f"{world.policy.name}#1",
-        Command(Verb.SET_WEIGHT, "because", weight=weight),
+        Command(Verb.SET_WEIGHT, "cause", weight=weight),
     )
 
     def body(process: Process, clock: Clock) -> Visit:

@@ -14,10 +14,19 @@ from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.adapters.targets.lower_to_zero import LoweringLoop
 from controller.core import decide, transitions
 from controller.core.decision import Decision, Shift
+from controller.core.judge.findings import Verdict, gate_verdict
 from controller.core.observation import Observation, TargetReading
-from controller.core.rollout import Rollout
+from controller.core.rollout import Live, Paused, Progressing, Reason, Rollout
 from controller.engine.execute import Executor, Visit
 from controller.errors import TargetError
+from tests.exhaustive.start_states import (
+    JUST_STARTED,
+    PASS_DUE,
+    PAUSED,
+    UNWRITTEN_RAISE,
+    UNWRITTEN_START,
+    StartState,
+)
 
 Plant: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 
@@ -27,7 +36,7 @@ class PlantedBug:
     """A bug, the start state and world in which it is found, and the invariant that it breaks."""
 
     plant: Plant
-    start: str
+    start: StartState
     world: str
     invariant: str
 
@@ -91,44 +100,58 @@ def _a_late_raise_stays(patch: pytest.MonkeyPatch) -> None:
 
 
 def _a_raise_without_trace_is_written_again(patch: pytest.MonkeyPatch) -> None:
-    def retry(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
-        return transitions.retry_raise(
-            replace(rollout, intent=replace(rollout.intent, token=target.token)), target, now
-        )
+    def retry(
+        rollout: Rollout, state: Progressing, target: TargetReading, now: datetime
+    ) -> Decision:
+        assert rollout.pending is not None
+        pending = replace(rollout.pending, token=target.token)
+        return transitions.retry_raise(rollout, state, pending, target, now)
 
     patch.setattr(transitions, "resolve_lost_raise", retry)
 
 
 def _a_pause_ends_by_itself(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(decide, "_decide_paused", decide._decide_applied)
+    decide_paused = decide._decide_paused
+
+    def go_on_after_pass(
+        rollout: Rollout, state: Paused, observation: Observation, now: datetime
+    ) -> Decision:
+        decision = decide_paused(rollout, state, observation, now)
+        judged, live, target = decision.rollout, state.position, observation.target
+        if gate_verdict(judged.evidence.findings) is not Verdict.PASS or not isinstance(live, Live):
+            return decision
+        assert isinstance(target, TargetReading)
+        return transitions.next_step(judged, live, target, Reason.GATE_PASSED, now)
+
+    patch.setattr(decide, "_decide_paused", go_on_after_pass)
 
 
 PLANTED_BUGS: Final[Mapping[str, PlantedBug]] = {
     "a save ignores the version": PlantedBug(
-        _save_ignores_version, "just started", "a tick and a rollback", "versions-rise"
+        _save_ignores_version, JUST_STARTED, "a tick and a rollback", "versions-rise"
     ),
     "a save ignores the version and who has the lease": PlantedBug(
-        _save_ignores_version_and_fence, "just started", "two ticks", "versions-rise"
+        _save_ignores_version_and_fence, JUST_STARTED, "two ticks", "versions-rise"
     ),
     "a raise ignores the token that it was decided under": PlantedBug(
-        _raise_ignores_token, "a pass due", "a tick and a person sets 5 %", "no-stale-raise"
+        _raise_ignores_token, PASS_DUE, "a tick and a person sets 5 %", "no-stale-raise"
     ),
     "more traffic is written before it is saved": PlantedBug(
-        _acts_before_it_saves, "a pass due", "two ticks", "recorded-raise"
+        _acts_before_it_saves, PASS_DUE, "two ticks", "recorded-raise"
     ),
     "a rollback at 0 % writes nothing, and nobody takes back a raise that comes late": PlantedBug(
         _a_late_raise_stays,
-        "the first raise saved, not written",
+        UNWRITTEN_START,
         "a tick and a rollback",
         "no-stale-raise",
     ),
     "a raise that left no trace is written again": PlantedBug(
         _a_raise_without_trace_is_written_again,
-        "a raise saved, not written",
+        UNWRITTEN_RAISE,
         "a tick and a person sets 10 %",
         "nobody-fought",
     ),
     "a pause ends by itself when the gate passes": PlantedBug(
-        _a_pause_ends_by_itself, "paused", "two ticks", "pause-holds"
+        _a_pause_ends_by_itself, PAUSED, "two ticks", "pause-holds"
     ),
 }

@@ -10,13 +10,15 @@ from typing import Final
 
 import structlog
 
-from controller.core.commands import Verb
+from controller.core.commands import ALLOWED_PHASES
+from controller.core.events import Verb
+from controller.core.rollout import Paused
 from controller.engine import limits
 from tests.exhaustive import actors
 from tests.exhaustive.replayable_process import ReplayableProcess
 from tests.exhaustive.search import Search, SearchResult
 from tests.exhaustive.search_setup import SearchSetup
-from tests.exhaustive.start_states import FAILS_IN_A_FREEZE, open_start_state
+from tests.exhaustive.start_states import JUST_STARTED, Gate, Shows, StartState, open_start_state
 
 TWO_TICKS: Final = "two ticks"
 A_TICK_AND: Final = "a tick and "
@@ -33,51 +35,26 @@ EXTERNAL_CHANGES: Final[Mapping[str, actors.Actor]] = {
     "a deployment": actors.deployment,
 }
 BARE: Final[Mapping[str, actors.Actor]] = {"a bare rollback": actors.bare_rollback}
-PAUSE: Final[Mapping[str, actors.Actor]] = {
-    "a pause": lambda world: actors.operator_command(world, Verb.PAUSE)
-}
 ROLLBACK: Final[Mapping[str, actors.Actor]] = {
     "a rollback": lambda world: actors.operator_command(world, Verb.ROLLBACK)
 }
-RESUME: Final[Mapping[str, actors.Actor]] = {
-    "a resume": lambda world: actors.operator_command(world, Verb.RESUME)
+COMMANDS: Final[Mapping[Verb, Mapping[str, actors.Actor]]] = {
+    Verb.PAUSE: {"a pause": lambda world: actors.operator_command(world, Verb.PAUSE)},
+    Verb.RESUME: {
+        "a resume": lambda world: actors.operator_command(world, Verb.RESUME),
+        "a resume --keep": lambda world: actors.operator_command(world, Verb.RESUME, "keep"),
+        "a resume --restore": lambda world: actors.operator_command(world, Verb.RESUME, "restore"),
+    },
+    Verb.PROMOTE: {"a promotion": lambda world: actors.operator_command(world, Verb.PROMOTE)},
+    Verb.SET_WEIGHT: {
+        "a person sets 50 % by force": lambda world: actors.forced_set_weight(world, 50)
+    },
 }
-PROMOTE: Final[Mapping[str, actors.Actor]] = {
-    "a promotion": lambda world: actors.operator_command(world, Verb.PROMOTE)
-}
-RESUME_OPTIONS: Final[Mapping[str, actors.Actor]] = {
-    "a resume --keep": lambda world: actors.operator_command(world, Verb.RESUME, "keep"),
-    "a resume --restore": lambda world: actors.operator_command(world, Verb.RESUME, "restore"),
-}
-# Operator commands besides a pause and a rollback, by start state.
-EXTRA_COMMANDS: Final[Mapping[str, Mapping[str, actors.Actor]]] = {
-    "a pass due": PROMOTE,
-    "the hold over": PROMOTE,
-    "paused": RESUME,
-    "drifted": RESUME_OPTIONS,
-}
-FORCED_WEIGHT: Final[Mapping[str, actors.Actor]] = {
-    "a person sets 50 % by force": lambda world: actors.forced_set_weight(world, 50)
-}
-# Where a tick raises to the weight that a person is about to set.
-FORCED_WEIGHT_STARTS: Final = ("a pass due", "a raise saved, not written")
-# Start states that differ from explored ones only in which commands are possible.
-COMMAND_ONLY_STARTS: Final[Mapping[str, Mapping[str, actors.Actor]]] = {
-    "a fail due in a pause": RESUME
-}
-
-# Explored only with instant updates, and without time that passes between calls.
-FAST_STARTS: Final = frozenset({*COMMAND_ONLY_STARTS, FAILS_IN_A_FREEZE})
+# Beside these actors, one of the two may crash.
+CRASHING: Final = frozenset({*EXTERNAL_CHANGES, *COMMANDS[Verb.SET_WEIGHT]})
 
 # Slow updates matter only to actors that meet one in flight.
 SLOW_EXTERNAL_CHANGES: Final = ("a person sets 100 %", "a person sets 0 %", "a deployment")
-SLOW_BARE_STARTS: Final = (
-    "the first raise in flight",
-    "a raise saved, not written",
-    "a raise in flight",
-    "rolling back",
-)
-SLOW_ROLLBACK_STARTS: Final = ("just started", "the first raise in flight", "a raise in flight")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,63 +65,61 @@ class SearchCase:
     crashes: int = 1
 
 
-def world_names(start: str, *, slow: bool) -> Sequence[str]:
+def world_names(start: StartState, *, slow: bool) -> Sequence[str]:
     """Return the names of all worlds that begin at `start`; none when it is not explored slowly."""
-    if slow and start in FAST_STARTS:
+    if slow and not _is_slow(start):
         return []
-    pair = [] if start in COMMAND_ONLY_STARTS else [TWO_TICKS]
-    return pair + [f"{A_TICK_AND}{name}" for name in _other_actors(start, slow=slow)]
+    return [TWO_TICKS, *(f"{A_TICK_AND}{name}" for name in _other_actors(start, slow=slow))]
 
 
-def cases_of(setup: SearchSetup, start: str, *, slow: bool) -> Iterator[tuple[str, SearchCase]]:
+def cases_of(
+    setup: SearchSetup, start: StartState, *, slow: bool
+) -> Iterator[tuple[str, SearchCase]]:
     """Yield all worlds that begin in the state of `setup`, by name."""
-    if slow and start in FAST_STARTS:
+    if slow and not _is_slow(start):
         return
     first, second = setup.tick_program("tick 1"), setup.tick_program("tick 2")
-    if start not in COMMAND_ONLY_STARTS:
-        pair = (
-            [first, second]
-            if slow or start in FAST_STARTS
-            else [first, second, actors.time_advance(setup.world)]
-        )
-        yield TWO_TICKS, SearchCase(pair)
+    time = [] if slow else [actors.time_advance(setup.world)]
+    yield TWO_TICKS, SearchCase([first, second, *time])
     for name, actor in _other_actors(start, slow=slow).items():
-        crashes = 1 if name in EXTERNAL_CHANGES or name in FORCED_WEIGHT else 0
+        crashes = 1 if name in CRASHING else 0
         yield f"{A_TICK_AND}{name}", SearchCase([first, actor(setup.world)], crashes)
 
 
-def _other_actors(start: str, *, slow: bool) -> Mapping[str, actors.Actor]:
-    if start in COMMAND_ONLY_STARTS:
-        return COMMAND_ONLY_STARTS[start]
+def _is_slow(start: StartState) -> bool:
+    """Tell whether slow updates are explored: where something may be written meanwhile."""
+    is_idle = start.state is Paused and start.shows is not Shows.IN_FLIGHT
+    return not (is_idle or start.frozen or _loops(start))
+
+
+def _loops(start: StartState) -> bool:
+    """Tell whether a tick waits for an update in flight, to lower the weight after it.
+
+    Beside a second such loop, there would be too many schedules.
+    """
+    return start.shows is Shows.IN_FLIGHT and start.gate is Gate.FAILS
+
+
+def _other_actors(start: StartState, *, slow: bool) -> Mapping[str, actors.Actor]:
     if slow:
-        bare = BARE if start in SLOW_BARE_STARTS else {}
-        rollback = ROLLBACK if start in SLOW_ROLLBACK_STARTS else {}
-        return {
-            **{name: EXTERNAL_CHANGES[name] for name in SLOW_EXTERNAL_CHANGES},
-            **bare,
-            **rollback,
-        }
-    force = FORCED_WEIGHT if start in FORCED_WEIGHT_STARTS else {}
-    return {
-        **EXTERNAL_CHANGES,
-        **BARE,
-        **PAUSE,
-        **ROLLBACK,
-        **force,
-        **EXTRA_COMMANDS.get(start, {}),
-    }
+        changes = {name: EXTERNAL_CHANGES[name] for name in SLOW_EXTERNAL_CHANGES}
+        in_flight, unwritten = start.shows is Shows.IN_FLIGHT, start.shows is Shows.UNWRITTEN
+        bare = BARE if in_flight or unwritten else {}
+        rollback = ROLLBACK if in_flight or start == JUST_STARTED else {}
+        return {**changes, **bare, **rollback}
+    lowers = {} if _loops(start) else {**BARE, **ROLLBACK}
+    verbs = [one for one in COMMANDS if start.phase in ALLOWED_PHASES[one]]
+    commands = {name: act for verb in verbs for name, act in COMMANDS[verb].items()}
+    return {**EXTERNAL_CHANGES, **lowers, **commands}
 
 
 def explore(
-    folder: Path, start: str, *, slow: bool, names: Collection[str] | None = None
+    folder: Path, start: StartState, *, slow: bool, names: Collection[str]
 ) -> Iterator[tuple[str, SearchResult]]:
-    """Yield the name and the search result of each world that begins at `start`.
-
-    names: the only worlds that are explored; None: all of them.
-    """
+    """Yield the name and the search result of each of the worlds `names` that begin at `start`."""
     with fast_search(), open_start_state(folder, start, slow=slow) as setup:
         for name, world in cases_of(setup, start, slow=slow):
-            if names is None or name in names:
+            if name in names:
                 yield name, Search(setup, world.actors, world.crashes).run()
 
 

@@ -11,7 +11,7 @@ from controller.core.history import Entry
 from controller.core.judge.findings import Verdict, gate_verdict
 from controller.core.judge.gate import judge_gate, query_plan
 from controller.core.judge.tick_evidence import evidence_of
-from controller.core.observation import Observation, UnreadableTarget
+from controller.core.observation import Observation
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.core.rollout import Rollout
 from tests.chaos.event_log import (
@@ -23,7 +23,7 @@ from tests.chaos.event_log import (
     may_mean_full_weight,
     parse_weight,
 )
-from tests.chaos.measurements import judges_gate
+from tests.chaos.measurements import judges_gate, reading_of
 from tests.exhaustive.monitor_state import KeyedEvent
 from tests.exhaustive.small_world import SharedState, SmallWorld
 from tests.support.rollouts import lambda_env
@@ -91,14 +91,15 @@ def _store_events(before: SharedState, after: SharedState, by: str) -> Iterator[
 def failing_verdicts(world: SmallWorld, shared: SharedState, by: str) -> Iterator[KeyedEvent]:
     """Yield the rollouts whose gate fails by the current metrics of `world`."""
     source = CloudWatchMetrics(world.client, SystemClock())
+    shown, status = dict(shared.cloud.shown), shared.cloud.status
+    reading = reading_of(lambda_env(world.policy), shown, status)
     for one in stored_rollouts(shared):
         needed = query_plan(one, shared.now)
-        shown = parse_weight(lambda_env(world.policy), dict(shared.cloud.shown))
-        if not judges_gate(one, shown, shared.cloud.revision) or not needed.queries:
+        if not judges_gate(one, reading) or not needed.queries:
             continue
         answer = source.read(needed.queries.values(), needed.span)
         series = {key: answer[query] for key, query in needed.queries.items()}
-        evidence = evidence_of(one, Observation(UnreadableTarget(""), series), shared.now)
+        evidence = evidence_of(one, Observation(reading, series), shared.now)
         if evidence is not None and gate_verdict(judge_gate(evidence)) is Verdict.FAIL:
             key = f"{by} saw {one.id} fail {shared.now}"
             yield key, GateVerdict(shared.now, by, one.id, Verdict.FAIL)

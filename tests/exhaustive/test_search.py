@@ -18,7 +18,13 @@ from tests.exhaustive.search_cases import cases_of, fast_search
 from tests.exhaustive.small_account import CloudState
 from tests.exhaustive.small_store import StoreState
 from tests.exhaustive.small_world import SmallWorld
-from tests.exhaustive.start_states import open_start_state
+from tests.exhaustive.start_states import (
+    FAIL_DUE,
+    PASS_DUE,
+    ROLLED_BACK,
+    StartState,
+    open_start_state,
+)
 
 
 @pytest.mark.parametrize("planted", PLANTED_BUGS.values(), ids=PLANTED_BUGS.keys())
@@ -42,10 +48,10 @@ End = tuple[StoreState, CloudState]
 @pytest.mark.parametrize(
     ("start", "actor"),
     [
-        pytest.param("a pass due", actors.deployment, id="a raise and a deployment"),
-        pytest.param("a fail due", actors.deployment, id="a rollback and a deployment"),
+        pytest.param(PASS_DUE, actors.deployment, id="a raise and a deployment"),
+        pytest.param(FAIL_DUE, actors.deployment, id="a rollback and a deployment"),
         pytest.param(
-            "rolled back",
+            ROLLED_BACK,
             actors.bare_rollback,
             marks=pytest.mark.deep,  # 126 schedules, each in a world of its own
             id="a last tick and a bare rollback",
@@ -53,7 +59,7 @@ End = tuple[StoreState, CloudState]
     ],
 )
 def test_every_schedule_run_by_itself_ends_as_the_search_says(
-    tmp_path: Path, start: str, actor: actors.Actor
+    tmp_path: Path, start: StartState, actor: actors.Actor
 ) -> None:
     with fast_search(), open_start_state(tmp_path / "all", start) as setup:
         first, second = setup.tick_program("tick 1"), actor(setup.world)
@@ -64,7 +70,7 @@ def test_every_schedule_run_by_itself_ends_as_the_search_says(
     assert set(ends) == {(one.shared.store, one.shared.cloud) for one in result.end_states}
 
 
-def _run_schedules(folder: Path, start: str, actor: actors.Actor) -> Iterator[End]:
+def _run_schedules(folder: Path, start: StartState, actor: actors.Actor) -> Iterator[End]:
     """Yield the end of every schedule, each run in a new world that is never restored."""
     schedules: list[tuple[int, ...]] = [()]
     while schedules:

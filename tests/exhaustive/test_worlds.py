@@ -3,66 +3,78 @@
 A sample of the worlds is explored by default, and all of them with --deep.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from itertools import chain
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 
-from tests.exhaustive.sample import FAST_SAMPLE, SLOW_SAMPLE
-from tests.exhaustive.search_cases import FAST_STARTS, explore, world_names
-from tests.exhaustive.start_states import START_STATES
+from controller.core.rollout import Paused, Pending, Reason
+from tests.exhaustive.sample import sample
+from tests.exhaustive.search_cases import explore, fast_search, world_names
+from tests.exhaustive.start_states import (
+    START_STATES,
+    Gate,
+    Place,
+    Shows,
+    StartState,
+    open_start_state,
+)
+from tests.exhaustive.state_changes import failing_verdicts, stored_rollouts
 
-SLOW_STARTS = [start for start in START_STATES if start not in FAST_STARTS]
+SAMPLE = tuple(sample())
+CASES = [
+    pytest.param(start, slow, id=f"{start}, slow updates" if slow else str(start))
+    for slow in (False, True)
+    for start in START_STATES
+    if world_names(start, slow=slow)
+]
 
 
-@pytest.mark.parametrize("start", START_STATES)
-def test_every_invariant_holds_in_every_schedule_of_a_sample(tmp_path: Path, start: str) -> None:
-    check(tmp_path, start, slow=False, names=FAST_SAMPLE[start])
-
-
-@pytest.mark.parametrize("start", SLOW_STARTS)
-def test_every_invariant_holds_in_every_schedule_of_a_sample_with_slow_updates(
-    tmp_path: Path, start: str
+@pytest.mark.parametrize(("start", "slow", "name"), SAMPLE, ids=str)
+def test_every_invariant_holds_in_every_schedule_of_a_sample(
+    tmp_path: Path, start: StartState, slow: bool, name: str
 ) -> None:
-    check(tmp_path, start, slow=True, names=SLOW_SAMPLE[start])
+    check(tmp_path, start, slow=slow, names=[name])
 
 
 @pytest.mark.deep
-@pytest.mark.parametrize("start", START_STATES)
-def test_every_invariant_holds_in_every_schedule(tmp_path: Path, start: str) -> None:
+@pytest.mark.parametrize(("start", "slow"), CASES)
+def test_every_invariant_holds_in_every_schedule(
+    tmp_path: Path, start: StartState, slow: bool
+) -> None:
     """Two ticks, of which one may crash while time passes; a tick and another actor."""
-    check(tmp_path, start, slow=False)
+    check(tmp_path, start, slow=slow, names=world_names(start, slow=slow))
 
 
-@pytest.mark.deep
-@pytest.mark.parametrize("start", SLOW_STARTS)
-def test_every_invariant_holds_in_every_schedule_with_slow_updates(
-    tmp_path: Path, start: str
-) -> None:
-    check(tmp_path, start, slow=True)
-
-
-def check(folder: Path, start: str, *, slow: bool, names: Collection[str] | None = None) -> None:
-    """Explore the worlds that begin at `start`. names: these alone; None: all of them."""
+def check(folder: Path, start: StartState, *, slow: bool, names: Collection[str]) -> None:
+    """Explore these worlds that begin at `start`."""
     explored = set()
     for name, result in explore(folder, start, slow=slow, names=names):
         assert not result.violations, f"{start}: {name}\n{result.violations[0]}"
         assert result.schedules >= len(result.end_states) > 0
         explored.add(name)
-    assert explored == set(world_names(start, slow=slow) if names is None else names)
+    assert explored == set(names)
 
 
-@pytest.mark.parametrize(
-    ("sample", "slow"),
-    [
-        pytest.param(FAST_SAMPLE, False, id="instant updates"),
-        pytest.param(SLOW_SAMPLE, True, id="slow updates"),
-    ],
-)
-def test_each_start_state_and_each_actor_is_in_the_sample(
-    sample: Mapping[str, Sequence[str]], slow: bool
-) -> None:
-    every_world = {start: world_names(start, slow=slow) for start in START_STATES}
-    assert sample.keys() == {start for start, names in every_world.items() if names}
-    assert {*chain(*sample.values())} == {*chain(*every_world.values())}
+def test_each_start_state_and_each_actor_is_in_the_sample() -> None:
+    every_name = {name for one in START_STATES for name in world_names(one, slow=False)}
+    assert tuple(start for start, _, _ in SAMPLE) == START_STATES
+    assert {name for _, _, name in SAMPLE} == every_name
+    assert {slow for _, slow, _ in SAMPLE} == {False, True}
+
+
+@pytest.mark.parametrize("start", START_STATES, ids=str)
+def test_a_start_state_is_what_it_says(tmp_path: Path, start: StartState) -> None:
+    """Its phase, its position, the freeze, what the function shows, and whether its gate fails."""
+    with fast_search(), open_start_state(tmp_path, start) as setup:
+        shared = setup.world.snapshot()
+        (rollout,) = stored_rollouts(shared)
+        fails = [*failing_verdicts(setup.world, shared, "tick")]
+    last = start.place in (Place.LAST_STEP, Place.ADOPTED, Place.LAST_RAISE)
+    read_back = start.shows is Shows.IN_FORCE and start.position is Pending
+    assert (type(rollout.state), type(rollout.position)) == (start.state, start.position)
+    assert rollout.step == (1 if last else 0)
+    assert (rollout.reason is Reason.FROZEN) is start.frozen
+    assert (shared.cloud.status == "InProgress") is (start.shows is Shows.IN_FLIGHT)
+    if start.state is Paused or not read_back:  # then the next step begins, and its gate is new
+        assert bool(fails) is (start.gate is Gate.FAILS)

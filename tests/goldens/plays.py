@@ -192,8 +192,10 @@ def _stands(rollout: Rollout) -> str:
 
 def _new_verdicts(before: Rollout | None, after: Rollout) -> list[str]:
     """Return the verdicts that were not the same before."""
-    known = {} if before is None else {one.criterion: one.verdict for one in before.findings}
-    new = [one for one in after.findings if known.get(one.criterion) is not one.verdict]
+    known = (
+        {} if before is None else {one.criterion: one.verdict for one in before.evidence.findings}
+    )
+    new = [one for one in after.evidence.findings if known.get(one.criterion) is not one.verdict]
     return [f"{one.criterion}={one.verdict}" for one in new]
 
 

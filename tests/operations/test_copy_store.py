@@ -16,7 +16,7 @@ from controller.errors import Exit, StateConflictError, StoreError, UnknownRollo
 from controller.operations.copy_store import Endpoint, Migration, MigrationItem
 from controller.ports.store import Store
 from controller.simulation.clock import VirtualClock
-from tests.support.rollouts import ARN, MINUTE, NOON, a_rollout, consistent, with_entry
+from tests.support.rollouts import ARN, MINUTE, NOON, a_rollout, a_state, with_entry
 
 OLD, NEW = "sqlite:////old.db", "dynamodb://new"
 OTHER_ARN = ARN.replace("handler", "other")
@@ -83,20 +83,28 @@ def outcomes_of(items: list[MigrationItem]) -> list[tuple[str, str]]:
 
 
 def create_rollout(
-    store: Store, rollout_id: str = "checkout#1", phase: Phase = Phase.SUCCEEDED, **facts: Any
+    store: Store,
+    rollout_id: str = "checkout#1",
+    phase: Phase = Phase.SUCCEEDED,
+    *,
+    target: str = ARN,
+    created: datetime = NOON,
+    **facts: Any,
 ) -> Rollout:
-    """Create a rollout with its locks and two entries in `store`."""
-    rollout, first = with_entry(consistent(a_rollout(rollout_id, phase=phase, **facts)))
+    """Create a rollout with its locks and two entries in `store`; `facts` are of its state."""
+    state = a_state(phase, since=created, **facts)
+    rollout = a_rollout(
+        rollout_id, state, target=target, created=created, updated=max(NOON, created)
+    )
+    rollout, first = with_entry(rollout)
     rollout, second = with_entry(rollout)
     store.create(rollout, [first, second], rollout.locks)
     return store.load(rollout_id)
 
 
 def append_entry(store: Store, **facts: Any) -> Rollout:
-    """Save `checkout#1` with one more entry."""
-    rollout, entry = with_entry(
-        consistent(replace(store.load("checkout#1"), **facts)), sentence="More."
-    )
+    """Save `checkout#1`, changed by `facts`, with one more entry."""
+    rollout, entry = with_entry(replace(store.load("checkout#1"), **facts), sentence="More.")
     return store.save(rollout, [entry])
 
 
@@ -260,7 +268,7 @@ def test_a_rollout_that_is_rolled_back_between_plan_and_copy_is_not_copied(both:
     create_rollout(both.old)
     migration = both.migration()
     planned = migration.plan()
-    append_entry(both.old, phase=Phase.ROLLING_BACK)
+    append_entry(both.old, state=a_state(Phase.ROLLING_BACK))
     with pytest.raises(UsageError, match="checkout#1 was not copied: it is rolling_back at 0 %"):
         list(migration.run(planned))
     assert both.new.all() == ()

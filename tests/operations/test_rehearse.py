@@ -83,7 +83,7 @@ def test_a_rehearsal_ends_with_the_rollout_and_says_how(stage: Stage) -> None:
     assert rollouts[-1] == outcome.rollout
     assert (outcome.started, outcome.ended) == (START, stage.world.clock.now())
     assert [entry.kind for entry in outcome.entries] == [
-        "started", "settled", "advanced", "settled", "succeeded",
+        "started", "applied", "advanced", "applied", "succeeded",
     ]  # fmt: skip
     assert broken_link(outcome.entries, outcome.rollout.chain) is None
 
@@ -170,7 +170,7 @@ def test_an_approval_is_requested_once_and_resumes_the_rollout(tmp_path: Path) -
         outcome, _ = run_rehearsal(stage, approve=True)
     kinds = [entry.kind for entry in outcome.entries if entry.kind != "evidence"]
     assert (outcome.status, outcome.weights) == ("succeeded", (10, 100))
-    assert kinds[2:5] == ["held_up", "approved", "advanced"]
+    assert kinds[2:5] == ["blocked", "approved", "advanced"]
 
 
 def test_a_missing_approval_is_waited_for_until_its_first_reminder(
@@ -178,7 +178,7 @@ def test_a_missing_approval_is_waited_for_until_its_first_reminder(
 ) -> None:
     with open_stage(tmp_path, scenario(), approved_at_100()) as stage:
         outcome, _ = run_rehearsal(stage, 10 * MINUTE)
-    asked = next(entry.at for entry in outcome.entries if entry.kind == "held_up")
+    asked = next(entry.at for entry in outcome.entries if entry.kind == "blocked")
     assert (outcome.status, outcome.final_weight) == ("progressing", 10)
     assert outcome.ended - asked == timedelta(days=1)
     assert outcome.entries[-1].kind == "reminded"

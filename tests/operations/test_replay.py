@@ -19,17 +19,19 @@ from tests.support.core import (
     Observed,
     Phase,
     Reason,
+    Succeeded,
     Tally,
     TargetReading,
     UpdateStatus,
     Verb,
+    WriteFailed,
     append,
+    decide,
     hook_record,
     replay,
-    with_refused_rollback,
 )
 from tests.support.recorded_run import TWO_STEPS, RecordedRun, a_run
-from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading
+from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading, a_state, state_of, with_facts
 
 HOUR = 60 * MINUTE
 
@@ -40,12 +42,13 @@ def a_success() -> RecordedRun:
     for _ in range(32):
         run.tick(a_reading(run.rollout.weight), 7 * MINUTE)
     assert run.kinds == [
-        "started", "settled", "evidence", "evidence", "advanced", "settled", "succeeded",
+        "started", "applied", "evidence", "evidence", "advanced", "applied", "succeeded",
     ]  # fmt: skip
     return run
 
 
 SUCCESS = a_success()
+SUCCEEDED = state_of(SUCCESS.rollout, Succeeded)
 
 
 def test_an_unchanged_history_derives_again() -> None:
@@ -82,7 +85,7 @@ def edit(number: int, change: Callable[[Any], object]) -> Callable[[list[Entry]]
 
 
 def raise_point(body: Any) -> None:
-    body["seen"]["series"]["requests:Sum@60"]["points"][5][1] += 1
+    body["observation"]["series"]["requests:Sum@60"]["points"][5][1] += 1
 
 
 def set_to(value: object, *path: Any) -> Callable[[Any], None]:
@@ -122,8 +125,8 @@ FORGERIES: Mapping[str, Any] = {
     "a step": (edit(5, set_to(0, "step")), 5, "step"),
     "a reason": (edit(5, set_to("promoted", "reason")), 5, "reason"),
     "a sentence": (edit(2, set_to("it settled", "sentence")), 2, "sentence"),
-    "a weight seen": (edit(2, set_to(50, "seen", "target", "weight")), 2, "the decision"),
-    "a verb put in": (edit(5, set_to({"verb": "pause"}, "because")), 5, "the decision"),
+    "a weight seen": (edit(2, set_to(50, "observation", "target", "weight")), 2, "the decision"),
+    "a verb put in": (edit(5, set_to({"verb": "pause"}, "cause")), 5, "the decision"),
     "the time of a transition": (move_later(2), 2, "sentence"),
     "the time of a verdict": (move_later(5), 5, "finding works"),
     "evidence before it was due":
@@ -194,17 +197,18 @@ def test_a_cut_off_end_does_not_lead_to_what_is_stored() -> None:
 
 @cases("facts, what", {
     "a better label": ({"label": "confirmed"}, "label"),
-    "another phase": ({"phase": Phase.ROLLED_BACK}, "phase"),
-    "another sentence": ({"sentence": "promoted"}, "sentence"),
+    "another phase": ({"state": a_state(Phase.ROLLED_BACK)}, "phase"),
+    "another sentence": ({"state": replace(SUCCEEDED, sentence="promoted")}, "state"),
     "evidence": ({"tallies": {"works": Tally(samples=9)}}, "tally of works"),
     "findings left out": ({"findings": ()}, "finding works"),
     "an approval that was not given": ({"approved": 1}, "approved"),
-    "another peak": ({"peak": 10}, "peak"),
+    "another weight":
+        ({"state": replace(SUCCEEDED, position=replace(SUCCEEDED.position, weight=10))}, "state"),
     "another policy": ({"digest": "other"}, "digest"),
     "an earlier start": ({"created": NOON - MINUTE}, "created"),
 })  # fmt: skip
 def test_a_state_that_does_not_follow_is_reported(facts: Mapping[str, Any], what: str) -> None:
-    replayed = replay(replace(SUCCESS.rollout, **facts), SUCCESS.entries)
+    replayed = replay(with_facts(SUCCESS.rollout, **facts), SUCCESS.entries)
     assert [one.what for one in replayed.state] == [what]
     assert not replayed.consistent
 
@@ -236,7 +240,7 @@ def test_what_ticks_without_an_entry_had_moved_is_remembered() -> None:
     run.tick(a_reading(10))
     run.command(Command(Verb.APPROVE), a_reading(10))
     run.tick_on(a_reading(10), 90, 2 * MINUTE)
-    assert run.kinds == ["started", "settled", "held_up", "evidence", "approved", "paused"]
+    assert run.kinds == ["started", "applied", "blocked", "evidence", "approved", "paused"]
     assert run.rollout.reason is Reason.INCONCLUSIVE
     assert run.replay.consistent
 
@@ -250,7 +254,7 @@ def test_a_raise_that_a_freeze_kept_from_being_written_is_derived() -> None:
         run.tick(a_reading(0, UpdateStatus.IN_PROGRESS))
     run.tick_on(a_reading(0), 180)
     assert run.now > NOON + 2 * HOUR
-    assert run.kinds[:3] == ["started", "held_up", "write_again"]
+    assert run.kinds[:3] == ["started", "blocked", "write_retried"]
     assert run.kinds[-1] == "rolled_back"
     assert run.replay.consistent
 
@@ -300,7 +304,9 @@ def stored_minutes(run: RecordedRun, metric: str) -> list[int]:
     return [
         (second - int(NOON.timestamp())) // 60
         for entry in run.entries
-        for second, _ in entry.body["seen"]["series"].get(f"{metric}:Sum@60", {}).get("points", ())
+        for second, _ in entry.body["observation"]["series"]
+        .get(f"{metric}:Sum@60", {})
+        .get("points", ())
     ]
 
 
@@ -314,7 +320,7 @@ def test_a_query_that_failed_once_loses_nothing_of_what_adds_up(failing: int, lo
     """Also where that tick seals the evidence of the other criterion, or would have advanced."""
     run = a_sequential_run(lambda tick: tick == failing, (lost,))
     assert run.rollout.phase is Phase.SUCCEEDED
-    assert run.rollout.label == COMPLETE.rollout.label
+    assert run.rollout.evidence.label == COMPLETE.rollout.evidence.label
     assert run.replay.consistent
     for metric in EVERY_METRIC:
         assert set(stored_minutes(COMPLETE, metric)) <= set(stored_minutes(run, metric))
@@ -408,16 +414,17 @@ def test_after_a_difference_a_decision_that_went_the_same_way_is_gone_on_from() 
 @cases("damage", {
     "nothing in it": lambda body: body.clear(),
     "an unknown phase": set_to("gone", "phase_to"),
-    "nothing seen": set_to(None, "seen"),
-    "no moment": set_to({"requests:Sum@60": {"points": [["x", 1]]}}, "seen", "series"),
-    "no number": set_to({"requests:Sum@60": {"points": [[60, float("nan")]]}}, "seen", "series"),
-    "no memory": lambda body: body["seen"].pop("memory"),
-    "no zone": set_to({"hold_from": "2026-11-24T12:00:00"}, "seen", "memory"),
+    "nothing seen": set_to(None, "observation"),
+    "no moment": set_to({"requests:Sum@60": {"points": [["x", 1]]}}, "observation", "series"),
+    "no number":
+        set_to({"requests:Sum@60": {"points": [[60, float("nan")]]}}, "observation", "series"),
+    "no memory": lambda body: body["observation"].pop("memory"),
+    "no zone": set_to({"hold_from": "2026-11-24T12:00:00"}, "observation", "memory"),
     "a step that the policy does not have": set_to(7, "step"),
-    "adopted from nowhere": set_to({"verb": "start", "adopted": 9}, "because"),
-    "an unknown verb": set_to({"verb": "deploy"}, "because"),
-    "an unknown way": set_to({"verb": "resume", "way": "up"}, "because"),
-    "overtaken for no reason": set_to({"verb": "overtaken"}, "because"),
+    "adopted from nowhere": set_to({"verb": "start", "adopted": 9}, "cause"),
+    "an unknown verb": set_to({"verb": "deploy"}, "cause"),
+    "an unknown way": set_to({"verb": "resume", "way": "up"}, "cause"),
+    "overtaken for no reason": set_to({"verb": "lost_save"}, "cause"),
 })  # fmt: skip
 @pytest.mark.parametrize("number", [1, 5])
 def test_an_entry_that_cannot_be_read_is_reported_and_skipped(
@@ -447,11 +454,13 @@ def test_a_write_that_was_refused_for_good_is_derived_with_its_refusal() -> None
     run.tick(a_reading(10))
     observation = run.observe(a_reading(10))
     decision = run.decide(Commanded(observation, Command(Verb.ROLLBACK, "enough")))
-    run.record(with_refused_rollback(decision, "KMS says no", run.now + MINUTE), observation)
+    failed = WriteFailed(decision, "KMS says no", permanent=True)
+    run.record(decide(decision.rollout, failed, run.now + MINUTE), observation)
     observation = run.observe(a_reading(10))
     decision = run.decide(Observed(observation))
-    run.record(with_refused_rollback(decision, "KMS says no", run.now + MINUTE), observation)
-    assert run.kinds == ["started", "settled", "rolling_back", "rollback_unconfirmed"]
+    failed = WriteFailed(decision, "KMS says no", permanent=True)
+    run.record(decide(decision.rollout, failed, run.now + MINUTE), observation)
+    assert run.kinds == ["started", "applied", "rolling_back", "rollback_unconfirmed"]
     assert run.replay.consistent
 
 
@@ -459,7 +468,8 @@ def test_a_guard_that_was_refused_at_the_end_of_the_watch_is_derived_as_of_its_d
     run = a_rolled_back_run()
     observation = run.observe(a_reading(10), 14.9 * MINUTE)
     decision = run.decide(Observed(observation))
-    run.record(with_refused_rollback(decision, "KMS says no", run.now + MINUTE), observation)
+    failed = WriteFailed(decision, "KMS says no", permanent=True)
+    run.record(decide(decision.rollout, failed, run.now + MINUTE), observation)
     assert run.kinds[-1] == "rollback_unconfirmed"
     assert run.replay.consistent
 
@@ -480,9 +490,9 @@ def test_a_rollback_that_another_run_overtook_is_derived_on_what_that_run_saved(
     run.errors = lambda second: 0.0
     run.tick(meanwhile, timedelta())
     observation = replace(run.observe(a_reading(0)), series={})
-    run.apply(LostSave(observation, lowered))
+    run.apply(LostSave.of(observation, lowered.rollout))
     assert run.kinds[-1] == kind
-    assert run.entries[-1].body["because"]["reason"] == "gate_failed"
+    assert run.entries[-1].body["cause"]["reason"] == "gate_failed"
     assert run.replay.consistent
 
 
@@ -494,7 +504,7 @@ def test_a_first_raise_that_an_operator_took_back_is_not_put_down_to_a_lost_rais
     run.tick(a_reading(0, token="token-9"), timedelta())
     assert run.rollout.reason is Reason.RAISE_UNCERTAIN
     observation = replace(run.observe(a_reading(0, token="token-9")), series={})
-    run.apply(LostSave(observation, lowered))
+    run.apply(LostSave.of(observation, lowered.rollout))
     assert (run.rollout.reason, run.rollout.sentence) == (Reason.ROLLBACK_REQUESTED, "enough")
     assert run.replay.consistent
 
@@ -505,8 +515,8 @@ def test_a_guard_that_another_run_overtook_is_derived_too() -> None:
     lowered = run.decide(Observed(observation))
     run.tick(a_reading(70), timedelta())
     observation = replace(run.observe(a_reading(0)), series={})
-    run.apply(LostSave(observation, lowered))
-    assert run.kinds[-2:] == ["drifted", "guarding_zero"]
+    run.apply(LostSave.of(observation, lowered.rollout))
+    assert run.kinds[-2:] == ["drifted", "lowered_again"]
     assert run.entries[-1].at >= run.entries[-2].at
     assert run.replay.consistent
 
@@ -517,8 +527,9 @@ def test_a_guard_that_was_overtaken_and_refused_is_derived_too() -> None:
     lowered = run.decide(Observed(observation))
     run.tick(a_reading(70), timedelta())
     observation = replace(run.observe(a_reading(70)), series={})
-    again = run.decide(LostSave(observation, lowered))
-    run.record(with_refused_rollback(again, "KMS says no", run.now), observation)
+    again = run.decide(LostSave.of(observation, lowered.rollout))
+    failed = WriteFailed(again, "KMS says no", permanent=True)
+    run.record(decide(again.rollout, failed, run.now), observation)
     assert run.kinds[-2:] == ["drifted", "rollback_unconfirmed"]
     assert run.replay.consistent
 
@@ -529,7 +540,7 @@ def test_a_guard_that_a_command_overtook_goes_on_with_the_rollback_of_that_comma
     lowered = run.decide(Observed(observation))
     run.command(Command(Verb.ROLLBACK, "again"), a_reading(10))
     observation = replace(run.observe(a_reading(0)), series={})
-    run.apply(LostSave(observation, lowered))
+    run.apply(LostSave.of(observation, lowered.rollout))
     assert run.kinds[-2:] == ["rolling_back", "rolled_back"]
     assert run.replay.consistent
 

@@ -178,7 +178,7 @@ def test_a_policy_ends_as_expected_in_a_scenario(policy: str, scenario: str) -> 
     outcome = run_rehearsal(policy, scenario)
     assert end_of(outcome) == EXPECTED[policy][scenario]
     if outcome.status == "succeeded":
-        assert outcome.rollout.label == "not refuted"
+        assert outcome.rollout.evidence.label == "not refuted"
 
 
 @pytest.mark.deep  # 1,500 ticks
@@ -218,7 +218,7 @@ def test_a_second_owner_is_refused_with_the_name_of_the_first() -> None:
 
 def test_callers_of_an_alias_are_missing_data_and_never_health() -> None:
     rollout = run_rehearsal("gateway-metrics-only", "alias-reset").rollout
-    assert {one.label for one in rollout.findings} == {Label.NO_DATA}
+    assert {one.label for one in rollout.evidence.findings} == {Label.NO_DATA}
     assert "no data (SC-002, SC-003, SC-004," in rollout.sentence
 
 
@@ -235,7 +235,7 @@ def test_a_quiet_service_adopts_100_and_is_watched_for_a_day(seed: int) -> None:
     outcome = run_rehearsal("quiet-service", "quiet", seed, adopt=True)
     assert end_of(outcome) == End("succeeded", "completed", 100, (100,), 0)
     assert timedelta(hours=24) < outcome.ended - outcome.started < timedelta(hours=28)
-    assert outcome.rollout.label == "not refuted"
+    assert outcome.rollout.evidence.label == "not refuted"
 
 
 def broken(folder: Path, share: str, lasting: str) -> str:
@@ -255,7 +255,7 @@ def test_one_failure_in_a_day_does_not_take_a_quiet_service_back(tmp_path: Path,
     outcome = run_rehearsal(
         "quiet-service", broken(tmp_path, "100%", ", lasting: 6m"), seed, adopt=True
     )
-    (rate,) = [one for one in outcome.rollout.findings if one.criterion == "SC-004"]
+    (rate,) = [one for one in outcome.rollout.evidence.findings if one.criterion == "SC-004"]
     assert (outcome.status, outcome.final_weight) == ("succeeded", 100)
     assert rate.facts["failures"] == 1
 

@@ -17,7 +17,7 @@ from controller.core.observation import (
     UnreadableTarget,
 )
 from controller.core.policy import Policy
-from controller.core.rollout import Intent, Reason, Rollout
+from controller.core.rollout import Reason, Rollout
 from controller.operations.checks import Check, Level
 from controller.operations.verify import (
     SettledWindow,
@@ -31,7 +31,7 @@ from controller.operations.verify import (
 from controller.ports.logs import FLAG_CHECK, LogEvent
 from tests.simulation.worlds import POLICY
 from tests.support.findings import a_finding
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_reading
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_reading, with_state
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
     AFTER_SUCCESS,
@@ -287,7 +287,7 @@ def drain_checks_of(verdict: Verdict | None, minute: int = 20) -> list[Check]:
     if verdict is not None:
         sentence = "drain as it was seen."
         finding = a_finding("drain", sentence, verdict=verdict, label=Label.REFUTED)
-    return list(drain_checks(replace(AFTER_ROLLBACK, drain=finding), NOON + minute * MINUTE))
+    return list(drain_checks(with_state(AFTER_ROLLBACK, drain=finding), NOON + minute * MINUTE))
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def test_a_drain_that_may_still_be_seen_is_waited_for() -> None:
 
 
 def test_where_nothing_was_raised_nothing_drains() -> None:
-    never = replace(AFTER_ROLLBACK, intent=Intent(0, 0, "", NOON))
+    never = with_state(AFTER_ROLLBACK, from_weight=0)
     assert list(drain_checks(never, NOON + timedelta(hours=1))) == []
     assert list(drain_checks(AT_10, NOON)) == []
     assert list(drain_checks(None, NOON)) == []

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 from xml.parsers.expat import ParserCreate
@@ -22,11 +23,12 @@ from controller.adapters.hooks import answer
 from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.adapters.notifiers import slack, sns
 from controller.cli.streams import PrintableStream
+from controller.core.conditions import Condition, ConditionKind
 from controller.core.history import Entry, finding_data
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.message import Message
 from controller.core.policy import Policy
-from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.rollout import Phase, Rollout
 from controller.errors import Flaw, PolicyError, StoreError
 from controller.operations.checks import Check, Level
 from controller.ports.logs import LogEvent
@@ -47,7 +49,7 @@ from tests.support.accounts import OneClientAccount
 from tests.support.deep_rows import pairs
 from tests.support.findings import a_finding
 from tests.support.hostile import HOSTILE_TEXTS, unsafe_parts
-from tests.support.rollouts import LADDER, NOON, a_rollout
+from tests.support.rollouts import LADDER, NOON, a_rollout, a_state
 
 ROOT: Final = Path(__file__).parents[2]
 HARMLESS: Final = "harmless"
@@ -81,11 +83,19 @@ def a_rollout_with(text: str) -> Rollout:
     """Return a rollout with `text` in every text field."""
     policy = Policy.model_construct(**{**dict(a_policy(HARMLESS)), **dict(policy_from_store(text))})
     return a_rollout(
-        policy=policy, phase=Phase.PAUSED, reason=Reason.INCONCLUSIVE, sentence=text, next=text,
-        blocked=text, label=text, target=text, revision=text,
+        policy=policy, label=text, target=text, revision=text,
+        conditions={ConditionKind.UNCONFIRMED: Condition(NOON, text)},
+        state=a_state(
+            Phase.ROLLED_BACK, sentence=text, watch_until=NOON,
+            drain=a_hostile_finding(text, "drain"),
+        ),
         findings=tuple(a_hostile_finding(text, name) for name in ("works", "quiet", "signed")),
-        drain=a_hostile_finding(text, "drain"),
     )  # fmt: skip
+
+
+def a_waiting_rollout_with(text: str) -> Rollout:
+    """Return the rollout before its 0 % is confirmed: it waits for that, for `text` as a reason."""
+    return replace(a_rollout_with(text), state=a_state(Phase.ROLLING_BACK, sentence=text))
 
 
 def policy_from_store(text: str) -> Policy:
@@ -133,7 +143,8 @@ def strings(data: Any) -> Iterator[str]:
 
 def live_view_of(text: str) -> str:
     console = Console(width=200, file=io.StringIO(), color_system=None, record=True)
-    console.print(live_view(a_rollout_with(text), NOON))
+    for rollout in (a_rollout_with(text), a_waiting_rollout_with(text)):
+        console.print(live_view(rollout, NOON))
     return console.export_text()
 
 
@@ -141,7 +152,7 @@ def log_output(text: str) -> str:
     stream = io.StringIO()
     stream.isatty = lambda: True  # type: ignore[method-assign]
     logging.configure(stream)
-    logging.logger().warning("hook_answered", said=text, many=[text], exc_info=ValueError(text))
+    logging.logger().warning("hook_answered", message=text, many=[text], exc_info=ValueError(text))
     logging.configure()
     return stream.getvalue()
 
@@ -170,13 +181,17 @@ class Alarms:
 
 
 def log_rows(text: str) -> str:
-    output = [LogEvent("1", 0, text), LogEvent("2", 1, json.dumps({"event": text, "said": text}))]
+    output = [
+        LogEvent("1", 0, text),
+        LogEvent("2", 1, json.dumps({"event": text, "message": text})),
+    ]
     return printable_block([*map(event_line, output), *count_lines(output)])
 
 
 # Each output by name: what it prints when `text` is in all of its fields.
 OUTPUTS: Final[Mapping[str, Callable[[str], str]]] = {
     "status, a page": lambda text: rollout_text(a_rollout_with(text), NOON),
+    "status, what it waits for": lambda text: rollout_text(a_waiting_rollout_with(text), NOON),
     "status, many": lambda text: printable_block(overview_lines([a_rollout_with(text)], NOON)),
     "status, a line": lambda text: printable(rollout_line(a_rollout_with(text))),
     "history": lambda text: printable_block(history_lines(entries(text))),
@@ -197,7 +212,7 @@ OUTPUTS: Final[Mapping[str, Callable[[str], str]]] = {
         CloudWatchAlarms(lambda: Alarms(text)).states(["slow"])["slow"].reason
     ),
     "a hook's refusal": lambda text: (
-        answer.consent_of(json.dumps({"allow": False, "reason": f"no: {text}"}).encode()).said
+        answer.consent_of(json.dumps({"allow": False, "reason": f"no: {text}"}).encode()).message
     ),
     "Slack": lambda text: "\n".join(strings(slack.blocks(a_rollout_with(text), message(text)))),
     "SNS": lambda text: sns.text(message(text), a_rollout_with(text)),
@@ -293,8 +308,6 @@ def test_an_uncaught_failure_is_printable() -> None:
 import sys
 from controller import cli
 from controller.__main__ import main
-from tests.support.accounts import OneClientAccount
-from tests.support.accounts import OneClientAccount
 def failing():
     raise ValueError("x\\n::error::pwned\\x1b[2J")
 cli.main = failing

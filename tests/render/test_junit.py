@@ -1,6 +1,5 @@
 """JUnit reports: which case failed, is an error, was skipped, or passed."""
 
-from dataclasses import replace
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -11,7 +10,7 @@ from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.render.junit import junit, junit_text
 from tests.support.findings import a_finding
-from tests.support.rollouts import NOON, a_policy, a_rollout
+from tests.support.rollouts import NOON, a_policy, a_rollout, a_state
 
 TWO_STEPS = a_policy(steps=[{"weight": 10, "bake": "10m"}, {"weight": 100, "bake": "10m"}])
 
@@ -30,8 +29,8 @@ def entry(step: int, *findings: Finding) -> Entry:
     return Entry(1, NOON, "advanced", {"step": step, "findings": texts})
 
 
-def rollout(phase: Phase, *findings: Finding, step: int = 0, **facts: Any) -> Rollout:
-    return replace(a_rollout(policy=TWO_STEPS, step=step), phase=phase, findings=findings, **facts)
+def rollout(phase: Phase, *findings: Finding, **facts: Any) -> Rollout:
+    return a_rollout(state=a_state(phase, **facts), policy=TWO_STEPS, findings=findings)
 
 
 def cases(report: Element) -> list[CaseResult]:

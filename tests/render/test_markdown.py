@@ -1,7 +1,6 @@
 """Markdown pages: content, escaping, and the limit of their length."""
 
 import re
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,14 +10,14 @@ from controller.core.judge.findings import Label, Verdict
 from controller.core.rollout import Rollout
 from controller.render.markdown import MAX_CHARACTERS, escape_markdown, rollout_markdown
 from tests.support.findings import a_finding
-from tests.support.rollouts import MINUTE, NOON, a_rollout
+from tests.support.rollouts import MINUTE, NOON, a_rollout, a_state
 
 WORKS = a_finding(
     "works", "works fails.", verdict=Verdict.FAIL, label=Label.REFUTED, measured=0.98, samples=1_000
 )
 
 
-def entry(sentence: str, kind: str = "settled") -> Entry:
+def entry(sentence: str, kind: str = "applied") -> Entry:
     body = {"weight_to": 10, "reason": "baking", "sentence": sentence, "findings": []}
     return Entry(1, NOON, kind, body)
 
@@ -28,14 +27,14 @@ def page(rollout: Rollout, *entries: Entry) -> str:
 
 
 def test_a_page_has_the_status_of_a_rollout_and_its_timeline() -> None:
-    standing = replace(a_rollout(), findings=(WORKS,), next="50 % at noon", sentence="baking")
+    standing = a_rollout(state=a_state(applied=True, sentence="baking"), findings=(WORKS,))
     assert page(standing, entry("10 % is in force")).splitlines() == [
         "### checkout\\#1: progressing at 10 %",
         "",
         "baking",
         "",
         "- \\[10 % 1h\\] > 100 % 24h",
-        "- next: 50 % at noon",
+        "- next: 100 % at 2026-11-24 13:08 UTC if every criterion passes",
         "- revision code-1, updated 2026-11-24 12:00 UTC",
         "",
         "|  | criterion | target | measured | samples | shown | role |",
@@ -45,7 +44,7 @@ def test_a_page_has_the_status_of_a_rollout_and_its_timeline() -> None:
         "| FAIL | works | ≥ 99.9% | 98% | 1 000 | refuted | gate |",
         "",
         "```text",
-        "2026-11-24 12:00   10 %  settled       10 % is in force",
+        "2026-11-24 12:00   10 %  applied       10 % is in force",
         "```",
     ]
 

@@ -1,6 +1,5 @@
 """How 100 % becomes permanent: the change in each form, and the order of the checklist."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +17,7 @@ from controller.render.permanent import (
     too_early_reason,
 )
 from tests.operations.monitoring.watched import a_watched
-from tests.support.rollouts import NOON, a_rollout
+from tests.support.rollouts import NOON, in_phase
 
 PLAIN = a_watched("traffic")
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function"
@@ -72,7 +71,7 @@ def test_a_policy_without_a_boolean_has_one_variable() -> None:
 
 
 def test_the_old_path_goes_only_after_nothing_can_go_back_to_it() -> None:
-    done = replace(a_rollout("shop#1"), phase=Phase.SUCCEEDED, watch_until=NOON + timedelta(days=7))
+    done = in_phase(Phase.SUCCEEDED, watch_until=NOON + timedelta(days=7))
     steps = list(checklist(PLAIN, done))
     keep, remove = (
         next(number for number, step in enumerate(steps) if words in step)
@@ -106,11 +105,11 @@ def test_what_counts_the_old_path_is_named_where_the_policy_knows_it() -> None:
     [
         (Phase.SUCCEEDED, ""),
         (Phase.PROGRESSING, "shop#1 is progressing at 10 %: this is for after its success"),
-        (Phase.ROLLED_BACK, "shop#1 is rolled_back at 10 %: this is for after its success"),
+        (Phase.ROLLED_BACK, "shop#1 is rolled_back at 0 %: this is for after its success"),
     ],
 )
 def test_before_the_success_it_is_too_early(phase: Phase, early: str) -> None:
-    assert too_early_reason(replace(a_rollout("shop#1"), phase=phase)) == early
+    assert too_early_reason(in_phase(phase, "shop#1")) == early
     assert too_early_reason(None) == ""
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from controller.core.conditions import Condition, ConditionKind
 from controller.core.decision import Alert
 from controller.core.judge.findings import Label, Verdict
-from controller.core.rollout import Intent, Phase, Rollout
+from controller.core.rollout import Phase, Reason, Rollout, State
 from controller.engine.execute import Visit
 from controller.engine.lease import Skip
 from controller.errors import StoreError
@@ -26,7 +27,7 @@ from controller.render.status import (
     weight_text,
 )
 from tests.support.findings import a_finding
-from tests.support.rollouts import MINUTE, NOON, a_rollout
+from tests.support.rollouts import MINUTE, NOON, a_rollout, a_state, in_phase, with_facts
 
 FINDING = a_finding(
     "works",
@@ -38,13 +39,19 @@ FINDING = a_finding(
 DRAIN = a_finding("drain", "drain refuted: 3 requests.", verdict=Verdict.FAIL, label=Label.REFUTED)
 
 
+BAKING = a_state(applied=True, reason=Reason.BAKING, sentence="baking at 10 %")
+
+
 @pytest.fixture
 def rollout() -> Rollout:
-    return a_rollout(findings=(FINDING,), next="100 % at noon", blocked="the bake", settled=NOON)
+    return a_rollout(state=BAKING, findings=(FINDING,))
 
 
 def test_a_line_says_where_why_and_what_is_next(rollout: Rollout) -> None:
-    line = "checkout#1  progressing  10 %  started: Started at 10 %.; next: 100 % at noon"
+    line = (
+        "checkout#1  progressing  10 %  baking: baking at 10 %; "
+        "next: 100 % at 2026-11-24 13:08 UTC if every criterion passes"
+    )
     assert rollout_line(rollout) == line
     assert visit_line(Visit(rollout)) == line
 
@@ -81,17 +88,15 @@ def test_a_rollout_that_was_missed_is_a_line_and_data_with_its_id_and_why() -> N
 
 
 @pytest.mark.parametrize(
-    ("phase", "step", "text"),
+    ("state", "text"),
     [
-        (Phase.PROGRESSING, 0, "[10 % 1h] > 100 % 24h"),
-        (Phase.PAUSED, 1, "10 % 1h > [100 % 24h]"),
-        (Phase.ROLLED_BACK, 1, "10 % 1h > 100 % 24h"),
+        (a_state(), "[10 % 1h] > 100 % 24h"),
+        (a_state(Phase.PAUSED, step=1), "10 % 1h > [100 % 24h]"),
+        (a_state(Phase.ROLLED_BACK, step=1), "10 % 1h > 100 % 24h"),
     ],
 )
-def test_the_current_step_is_in_brackets_while_it_is_current(
-    rollout: Rollout, phase: Phase, step: int, text: str
-) -> None:
-    assert ladder_text(replace(rollout, phase=phase, step=step)) == text
+def test_the_current_step_is_in_brackets_while_it_is_current(state: State, text: str) -> None:
+    assert ladder_text(a_rollout(state=state)) == text
 
 
 def test_a_page_ends_with_each_finding(rollout: Rollout) -> None:
@@ -99,7 +104,7 @@ def test_a_page_ends_with_each_finding(rollout: Rollout) -> None:
     assert lines[-1] == "  FAIL  refuted: works fails: success was 95%."
     assert "  blocked   the bake" in lines
     assert not any(line.startswith("  shown") for line in lines)
-    labelled = rollout_text(replace(rollout, label="not refuted", next="", blocked=""))
+    labelled = rollout_text(with_facts(rollout, label="not refuted"))
     assert "  shown     not refuted" in labelled.splitlines()
 
 
@@ -108,12 +113,13 @@ def test_the_data_are_plain_json(rollout: Rollout) -> None:
     data = json.loads(json.dumps(visit_data(visit)))
     assert (data["alerts"], data["busy"], data["problem"]) == (["drift"], False, "")
     assert {key: data[key] for key in rollout_data(rollout)} == rollout_data(rollout)
-    assert (data["settled"], data["next_at"]) == (NOON.isoformat(), None)
+    next_at = NOON + 68 * MINUTE
+    assert (data["live"]["since"], data["next_at"]) == (NOON.isoformat(), next_at.isoformat())
     assert data["findings"][0]["label"] == "refuted"
 
 
 def test_the_drain_after_a_rollback_is_a_line_and_data(rollout: Rollout) -> None:
-    known = replace(rollout, drain=DRAIN)
+    known = in_phase(Phase.ROLLED_BACK, drain=DRAIN)
     assert "\n  drain     refuted: 3 requests.\n" in rollout_text(known)
     assert "drain " not in rollout_text(rollout)
     drain = rollout_data(known)["drain"]
@@ -122,36 +128,35 @@ def test_the_drain_after_a_rollback_is_a_line_and_data(rollout: Rollout) -> None
     assert rollout_data(rollout)["drain"] is None
 
 
-GOING_BACK: dict[str, Any] = {"phase": Phase.ROLLING_BACK, "intent": Intent(0, 10, "", NOON)}
+GOING_BACK, BACK = a_state(Phase.ROLLING_BACK), a_state(Phase.ROLLED_BACK)
 
 
 @pytest.mark.parametrize(
-    ("facts", "text"),
+    ("state", "seen", "text"),
     [
-        ({"seen_weight": 10}, "10 %"),
-        ({"seen_weight": None}, "10 %"),
-        ({"seen_weight": 30, "settled": NOON}, "30 % live, expected 10 %"),
-        ({"seen_weight": 0, "settled": None}, "0 % live, going to 10 %"),
-        ({**GOING_BACK, "seen_weight": 10}, "10 % live, going to 0 %"),
-        ({**GOING_BACK, "seen_weight": None}, "unknown weight, going to 0 %"),
-        ({**GOING_BACK, "seen_weight": 0}, "0 % written, not applied yet"),
-        ({**GOING_BACK, "phase": Phase.ROLLED_BACK, "seen_weight": 0}, "0 %"),
-        (
-            {**GOING_BACK, "phase": Phase.ROLLED_BACK, "seen_weight": 75},
-            "75 % live, expected 0 %",
-        ),
+        (a_state(), 10, "10 %"),
+        (a_state(), None, "10 %"),
+        (a_state(applied=True), 30, "30 % live, expected 10 %"),
+        (a_state(), 0, "0 % live, going to 10 %"),
+        (GOING_BACK, 10, "10 % live, going to 0 %"),
+        (GOING_BACK, None, "unknown weight, going to 0 %"),
+        (GOING_BACK, 0, "0 % written, not applied yet"),
+        (BACK, 0, "0 %"),
+        (BACK, 75, "75 % live, expected 0 %"),
     ],
 )
-def test_the_headline_says_the_weight_that_is_live(facts: dict[str, Any], text: str) -> None:
-    rollout = a_rollout(**facts)
+def test_the_headline_says_the_weight_that_is_live(
+    state: State, seen: int | None, text: str
+) -> None:
+    rollout = a_rollout(state=state, seen_weight=seen)
     assert weight_text(rollout) == text
     assert rollout_text(rollout).splitlines()[0].endswith(f"  {text}")
     assert f"  {text}  " in rollout_line(rollout)
-    assert rollout_data(rollout)["seen_weight"] == facts["seen_weight"]
+    assert rollout_data(rollout)["seen_weight"] == seen
 
 
 def test_why_the_last_write_failed_is_part_of_the_page() -> None:
-    rollout = a_rollout(**GOING_BACK, seen_weight=10, write_error="AccessDenied: grant it")
+    rollout = a_rollout(state=GOING_BACK, seen_weight=10, write_error="AccessDenied: grant it")
     assert "AccessDenied: grant it" in rollout_text(rollout)
     assert rollout_data(rollout)["write_error"] == "AccessDenied: grant it"
 
@@ -161,7 +166,7 @@ def test_the_page_warns_when_no_tick_runs(rollout: Rollout) -> None:
     assert "  updated   2026-11-24 12:00 UTC" in rollout_text(rollout, NOON + MINUTE).splitlines()
     late = "  updated   2026-11-24 12:00 UTC, 2h 00m ago: does anything tick it?"
     assert late in rollout_text(rollout, two_hours).splitlines()
-    ended = replace(rollout, phase=Phase.SUCCEEDED)
+    ended = in_phase(Phase.SUCCEEDED)
     assert "does anything tick it?" not in rollout_text(ended, two_hours)
 
 
@@ -171,44 +176,47 @@ LATER = NOON + timedelta(hours=2)
 FAR = NOON + timedelta(days=7)
 
 
-def rollout_of(name: str, phase: Phase, **facts: object) -> Rollout:
+def rollout_of(name: str, state: State, **facts: Any) -> Rollout:
     """Return a rollout that was just ticked, changed by `facts`."""
-    plain = {"phase": phase, "updated": LATER, "sentence": f"{name} says why", "next": "100 % next"}
-    return a_rollout(f"{name}#1", **{**plain, **facts})
+    state = replace(state, sentence=f"{name} says why")
+    return a_rollout(f"{name}#1", state, **{"updated": LATER, **facts})
 
 
+PAUSED = a_state(Phase.PAUSED)
+IN_FORCE_BY = "rolls back unless 10 % is in force by 2026-11-24 12:10 UTC"
+NOT_AT_ZERO = {ConditionKind.UNCONFIRMED: Condition(NOON, "it is NOT rolled back.", critical=True)}
 ROWS = [
     pytest.param(
-        rollout_of("a", **GOING_BACK, seen_weight=10, unconfirmed=True, blocked="AccessDenied"),
-        "! a#1  rolling_back  10 % live, going to 0 %  NOT at 0 %: AccessDenied; a says why",
+        rollout_of("a", GOING_BACK, seen_weight=10, conditions=NOT_AT_ZERO),
+        "! a#1  rolling_back  10 % live, going to 0 %  it is NOT rolled back. a says why",
         id="not at zero",
     ),
     pytest.param(
-        rollout_of("b", Phase.ROLLED_BACK, drain=DRAIN, watch_until=FAR),
-        "! b#1  rolled_back    10 %  drain refuted: 3 requests.", id="requests still arrive",
+        rollout_of("b", a_state(Phase.ROLLED_BACK, drain=DRAIN, watch_until=FAR)),
+        "! b#1  rolled_back     0 %  drain refuted: 3 requests.", id="requests still arrive",
     ),
     pytest.param(
-        rollout_of("c", **GOING_BACK, seen_weight=10),
+        rollout_of("c", GOING_BACK, seen_weight=10),
         "! c#1  rolling_back  10 % live, going to 0 %  c says why", id="on its way back",
     ),
     pytest.param(
-        rollout_of("d", Phase.PAUSED), "! d#1  paused         10 %  d says why", id="paused"
+        rollout_of("d", PAUSED), "! d#1  paused         10 %  d says why", id="paused"
     ),
     pytest.param(
-        rollout_of("e", Phase.PROGRESSING, updated=NOON),
-        "! e#1  progressing    10 %  no tick for 2h 00m; 100 % next", id="not ticked",
+        rollout_of("e", a_state(), updated=NOON),
+        f"! e#1  progressing    10 %  no tick for 2h 00m; {IN_FORCE_BY}", id="not ticked",
     ),
     pytest.param(
-        rollout_of("f", Phase.PROGRESSING), "  f#1  progressing    10 %  100 % next",
+        rollout_of("f", a_state()), f"  f#1  progressing    10 %  {IN_FORCE_BY}",
         id="on its way",
     ),
     pytest.param(
-        rollout_of("g", Phase.ROLLED_BACK, drain=DRAIN, watch_until=NOON),
-        "  g#1  rolled_back    10 %  g says why", id="rolled back long ago",
+        rollout_of("g", a_state(Phase.ROLLED_BACK, drain=DRAIN, watch_until=NOON)),
+        "  g#1  rolled_back     0 %  g says why", id="rolled back long ago",
     ),
     pytest.param(
-        rollout_of("h", Phase.SUCCEEDED, updated=NOON),
-        "  h#1  succeeded      10 %  h says why", id="complete",
+        rollout_of("h", a_state(Phase.SUCCEEDED), updated=NOON),
+        "  h#1  succeeded     100 %  h says why", id="complete",
     ),
 ]  # fmt: skip
 
@@ -226,7 +234,5 @@ def test_of_many_the_most_urgent_comes_first_and_the_oldest_of_equals() -> None:
 
 
 def test_columns_of_many_are_as_wide_as_the_longest_name() -> None:
-    shown = overview_lines(
-        [rollout_of("a", Phase.PAUSED), rollout_of("checkout", Phase.PAUSED)], LATER
-    )
+    shown = overview_lines([rollout_of("a", PAUSED), rollout_of("checkout", PAUSED)], LATER)
     assert [line.index("paused") for line in shown] == [14, 14]

@@ -11,10 +11,19 @@ from rich.console import Console
 
 from controller.core.judge.findings import Label, Verdict
 from controller.core.policy import Policy
-from controller.core.rollout import Intent, Phase, Reason, Rollout
+from controller.core.rollout import Phase, Reason, Rollout
 from controller.render.terminal.live_status import Screen, live_view
 from tests.support.findings import a_finding
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_rollout
+from tests.support.rollouts import (
+    LADDER,
+    MINUTE,
+    NOON,
+    a_policy,
+    a_rollout,
+    a_state,
+    with_facts,
+    with_state,
+)
 
 HOUR = timedelta(hours=1)
 
@@ -23,9 +32,8 @@ HOUR = timedelta(hours=1)
 def baking() -> Rollout:
     """A rollout that bakes at 10 % since noon; its step is judged from 12:02 on."""
     return a_rollout(
-        policy=a_policy(), settled=NOON, seen_weight=10, sentence="baking at 10 %",
-        next="50 % at 12:15", next_at=NOON + 15 * MINUTE, blocked="the bake",
-        findings=(a_finding(),),
+        state=a_state(applied=True, reason=Reason.BAKING, sentence="baking at 10 %"),
+        policy=a_policy(), seen_weight=10, findings=(a_finding(),),
     )  # fmt: skip
 
 
@@ -59,7 +67,7 @@ def test_a_view_is_one_screen_that_says_everything(baking: Rollout) -> None:
         "weight      10 % asked for, 10 % seen",
         "because     baking at 10 %",
         "blocked by  the bake",
-        "next        50 % at 12:15 (in 12m)",
+        "next        50 % at 2026-11-24 12:15 UTC if every criterion passes (in 12m)",
         "updated     2026-11-24 12:00 UTC",
         "",
         "      criterion  measured  bound    shown",
@@ -91,7 +99,7 @@ def test_the_bar_grows_with_the_bake(baking: Rollout) -> None:
 
 
 def test_a_weight_that_is_not_in_force_yet_has_no_bake(baking: Rollout) -> None:
-    moving = replace(baking, settled=None, seen_weight=None)
+    moving = replace(baking, state=a_state(), seen_weight=None)
     assert step(moving, "10 %") == "▶   10 %  10m  waits until the weight is in force"
     assert fact(moving, "weight") == "10 % asked for, not seen"
 
@@ -108,17 +116,17 @@ def test_a_weight_that_is_not_in_force_yet_has_no_bake(baking: Rollout) -> None:
 def test_the_steps_are_marked_done_current_or_ahead(
     baking: Rollout, phase: Phase, rows: list[str]
 ) -> None:
-    at_50 = replace(baking, phase=phase, step=1, intent=Intent(50, 10, "token", NOON))
+    at_50 = replace(baking, state=a_state(phase, baking.policy, step=1))
     assert [step(at_50, weight)[0] for weight in ("10 %", "50 %", "100 %")] == rows
 
 
 def test_a_paused_rollout_has_nothing_left_to_wait_for(baking: Rollout) -> None:
-    paused = replace(baking, phase=Phase.PAUSED, reason=Reason.PAUSED_BY_HAND)
+    paused = replace(baking, state=a_state(Phase.PAUSED, applied=True))
     assert step(paused, "10 %", NOON + 3 * MINUTE) == "▶   10 %  10m  paused"
 
 
 def test_of_a_complete_rollout_every_step_is_done(baking: Rollout) -> None:
-    complete = replace(baking, phase=Phase.SUCCEEDED, step=2)
+    complete = replace(baking, state=a_state(Phase.SUCCEEDED, a_policy()))
     assert [step(complete, weight)[0] for weight in ("10 %", "50 %", "100 %")] == ["✓"] * 3
 
 
@@ -127,9 +135,12 @@ def test_a_drifted_weight_is_shown_with_the_expected_one(baking: Rollout) -> Non
 
 
 def test_the_next_action_has_a_countdown_unless_it_waits_for_an_operator(baking: Rollout) -> None:
-    assert fact(baking, "next", NOON + 5 * MINUTE) == "50 % at 12:15 (in 10m)"
-    assert fact(baking, "next", NOON + 20 * MINUTE) == "50 % at 12:15"
-    assert fact(replace(baking, phase=Phase.PAUSED), "next") == "50 % at 12:15"
+    next_ = "50 % at 2026-11-24 12:15 UTC if every criterion passes"
+    assert fact(baking, "next", NOON + 5 * MINUTE) == f"{next_} (in 10m)"
+    assert fact(baking, "next", NOON + 20 * MINUTE) == next_
+    paused = lines(replace(baking, state=a_state(Phase.PAUSED, applied=True)))
+    assert any("waits for a person" in line for line in paused)
+    assert not any("(in " in line for line in paused)
 
 
 def test_the_live_view_warns_when_no_tick_runs(baking: Rollout) -> None:
@@ -142,8 +153,9 @@ def test_the_drain_and_the_label_are_shown_once_they_are_known(baking: Rollout) 
     assert fact(baking, "drain") is None
     assert fact(baking, "shown") is None
     drain = a_finding("drain", verdict=Verdict.FAIL, sentence="drain refuted: 3 requests.")
-    assert fact(replace(baking, drain=drain), "drain") == "drain refuted: 3 requests."
-    assert fact(replace(baking, label="not refuted"), "shown") == "not refuted"
+    known = replace(baking, state=a_state(Phase.ROLLED_BACK, drain=drain))
+    assert fact(known, "drain") == "drain refuted: 3 requests."
+    assert fact(with_facts(baking, label="not refuted"), "shown") == "not refuted"
 
 
 @pytest.mark.parametrize(
@@ -159,10 +171,11 @@ def test_the_drain_and_the_label_are_shown_once_they_are_known(baking: Rollout) 
 def test_a_sentence_is_below_the_table_where_a_criterion_needs_attention(
     baking: Rollout, verdict: Verdict, label: Label, is_shown: bool
 ) -> None:
-    one = replace(baking, findings=(a_finding(verdict=verdict, label=label),))
+    one = with_facts(baking, findings=(a_finding(verdict=verdict, label=label),))
     assert ("works was judged." in lines(one)) is is_shown
     assert (
-        "works was judged." not in lines(replace(one, sentence="works was judged. And more."))[8:]
+        "works was judged."
+        not in lines(with_state(one, sentence="works was judged. And more."))[8:]
     )
 
 
@@ -185,11 +198,11 @@ def test_a_criterion_that_only_reports_says_so_and_blocks_nothing(baking: Rollou
         "label": Label.NO_DATA,
         "gates": False,
     }
-    shown = "\n".join(lines(replace(baking, findings=(a_finding(**facts),)), width=120))
+    shown = "\n".join(lines(with_facts(baking, findings=(a_finding(**facts),)), width=120))
     assert "no data (report)" in shown
     assert "works was judged." not in shown
     failing = a_finding(**{**facts, "verdict": Verdict.FAIL, "label": Label.REFUTED})
-    shown = "\n".join(lines(replace(baking, findings=(failing,)), width=120))
+    shown = "\n".join(lines(with_facts(baking, findings=(failing,)), width=120))
     assert "refuted (report)" in shown
     assert "works was judged." in shown
 
@@ -197,7 +210,7 @@ def test_a_criterion_that_only_reports_says_so_and_blocks_nothing(baking: Rollou
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_nothing_is_cut_off_however_long_the_names_and_narrow_the_terminal(width: int) -> None:
     findings = tuple(a_finding(name) for name in ("works", *NAMES))
-    rollout = a_rollout(f"{MANY.name}#12", policy=MANY, settled=NOON, findings=findings)
+    rollout = a_rollout(f"{MANY.name}#12", a_state(applied=True), policy=MANY, findings=findings)
     shown = lines(rollout, width=width)
     text = "\n".join(shown)
     assert all(name in text for name in (rollout.id, *NAMES))
@@ -214,5 +227,5 @@ def test_a_screen_draws_the_newest_of_what_it_is_shown(baking: Rollout) -> None:
         assert "checkout" not in out.getvalue()
         screen.show(baking)
         assert "baking at 10 %" in out.getvalue()
-        screen.show(replace(baking, sentence="the gate at 10 % passed"))
+        screen.show(with_state(baking, sentence="the gate at 10 % passed"))
     assert out.getvalue().rfind("the gate at 10 % passed") > out.getvalue().rfind("baking at 10 %")

@@ -13,20 +13,32 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from controller.adapters.stores import codec
-from controller.core.commands import ALLOWED_PHASES, GATED_VERBS, Command, DriftResolution, Verb
-from controller.core.decide import (
+from controller.adapters.stores.codec import SCHEMA
+from controller.core.commands import ALLOWED_PHASES, GATED_VERBS
+from controller.core.conditions import Condition, ConditionKind
+from controller.core.decide import decide
+from controller.core.decision import Alert, Decision, Lower, Notice, Record, Severity, Shift
+from controller.core.events import (
+    Command,
     Commanded,
+    DriftResolution,
     Event,
     LateRaise,
     LostSave,
     Observed,
-    decide,
-    with_refused_rollback,
+    Started,
+    Verb,
+    WriteFailed,
 )
-from controller.core.decision import Alert, Decision, Lower, Notice, Record, Severity, Shift
 from controller.core.history import Entry, append, broken_link, observation_data
 from controller.core.judge.criteria_table import rows, table
-from controller.core.judge.evidence import BaselineMeasurement, SignOff, StepInterval, Tally
+from controller.core.judge.evidence import (
+    BaselineMeasurement,
+    RolloutEvidence,
+    SignOff,
+    StepInterval,
+    Tally,
+)
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.judge.gate import judge_gate, query_plan
 from controller.core.judge.sentences import sentence_of
@@ -36,7 +48,8 @@ from controller.core.judge.tick_evidence import (
     seal_if_due,
     trim_series,
 )
-from controller.core.message import Message, Page
+from controller.core.message import Message
+from controller.core.next_action import next_action, unacknowledged_page, waits_for
 from controller.core.observation import (
     AlarmReading,
     AlarmState,
@@ -50,9 +63,23 @@ from controller.core.observation import (
     UpdateStatus,
 )
 from controller.core.policy import Policy
-from controller.core.rollout import FINAL_PHASES, SCHEMA, Intent, Phase, Reason, Rollout
+from controller.core.rollout import (
+    FINAL_PHASES,
+    Live,
+    Paused,
+    Pending,
+    Phase,
+    Position,
+    Progressing,
+    Reason,
+    RolledBack,
+    RollingBack,
+    Rollout,
+    State,
+    Succeeded,
+)
 from controller.core.stats.combined_tests import Fold
-from controller.core.transitions import is_raise_frozen, start_rollout
+from controller.core.transitions import is_raise_frozen
 from controller.engine.outbox import hook_record
 from controller.errors import StoreError, UsageError
 from controller.operations.replay.replay import Replay, replay
@@ -60,6 +87,8 @@ from controller.policy_file.check.parse import PolicyProblems, parse
 
 Target: TypeAlias = TargetReading | UnreadableTarget
 Measured: TypeAlias = Mapping[str, Series]
+Seen: TypeAlias = Observed | Commanded | LostSave | LateRaise
+"""The events that come with an observation."""
 
 __all__ = [
     "ALLOWED_PHASES",
@@ -72,6 +101,8 @@ __all__ = [
     "BaselineMeasurement",
     "Command",
     "Commanded",
+    "Condition",
+    "ConditionKind",
     "Consent",
     "Decision",
     "DriftResolution",
@@ -80,9 +111,9 @@ __all__ = [
     "Finding",
     "Fold",
     "HookAnswer",
-    "Intent",
     "Label",
     "LateRaise",
+    "Live",
     "LostSave",
     "Lower",
     "Measured",
@@ -90,21 +121,31 @@ __all__ = [
     "Notice",
     "Observation",
     "Observed",
-    "Page",
+    "Paused",
+    "Pending",
     "Phase",
     "Policy",
     "PolicyProblems",
+    "Position",
+    "Progressing",
     "QueryStatus",
     "Reason",
     "Record",
     "Replay",
+    "RolledBack",
+    "RollingBack",
     "Rollout",
+    "RolloutEvidence",
+    "Seen",
     "Series",
     "Severity",
     "Shift",
     "SignOff",
+    "Started",
+    "State",
     "StepInterval",
     "StoreError",
+    "Succeeded",
     "Tally",
     "Target",
     "TargetReading",
@@ -113,6 +154,7 @@ __all__ = [
     "UsageError",
     "Verb",
     "Verdict",
+    "WriteFailed",
     "append",
     "broken_link",
     "codec",
@@ -121,6 +163,7 @@ __all__ = [
     "hook_record",
     "is_raise_frozen",
     "judge_gate",
+    "next_action",
     "observation_data",
     "parse",
     "query_plan",
@@ -129,8 +172,8 @@ __all__ = [
     "rows",
     "seal_if_due",
     "sentence_of",
-    "start_rollout",
     "table",
     "trim_series",
-    "with_refused_rollback",
+    "unacknowledged_page",
+    "waits_for",
 ]

@@ -8,7 +8,8 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import cache, partial, reduce
+from operator import getitem
 from typing import Any
 
 SqliteDamage = Callable[[sqlite3.Connection, str], None]
@@ -23,14 +24,23 @@ def _with(**changes: object) -> Callable[[str], bytes]:
     return lambda text: json.dumps({**json.loads(text), **changes}).encode()
 
 
-def _with_intent(**changes: object) -> Callable[[str], bytes]:
-    return lambda text: _with(intent={**json.loads(text)["intent"], **changes})(text)
+def _with_state(**changes: object) -> Callable[[str], bytes]:
+    return lambda text: _with(state={**json.loads(text)["state"], **changes})(text)
 
 
-def _without(*names: str) -> Callable[[str], bytes]:
+def _with_position(**changes: object) -> Callable[[str], bytes]:
+    def damaged(text: str) -> bytes:
+        position = json.loads(text)["state"]["position"]
+        return _with_state(position={**position, **changes})(text)
+
+    return damaged
+
+
+def _without(*path: str) -> Callable[[str], bytes]:
     def damaged(text: str) -> bytes:
         data = json.loads(text)
-        return json.dumps({key: one for key, one in data.items() if key not in names}).encode()
+        del reduce(getitem, path[:-1], data)[path[-1]]
+        return json.dumps(data).encode()
 
     return damaged
 
@@ -62,26 +72,26 @@ STATE_DAMAGES: Mapping[str, Callable[[str], bytes]] = {
     "no object": lambda _: b"[]",
     "null": lambda _: b"null",
     "nested too deeply": lambda _: b"[" * NESTED + b"]" * NESTED,
-    "nested too deeply in a field": _with(sentence=json.loads("[" * 400 + "]" * 400)),
+    "nested too deeply in a field": _with_state(sentence=json.loads("[" * 400 + "]" * 400)),
     "not UTF-8": lambda text: text.encode().replace(b'{"', b'{"\xff\xfe', 1),
     "no UTF-8 at all": lambda _: bytes(range(128, 256)),
     "no schema": _without("schema"),
-    "no step": _without("step"),
-    "step beyond the last one": _with(step=99),
-    "step below the first one": _with(step=-1),
-    "a huge step": _with(step=10**30),
+    "no step": _without("state", "position", "step"),
+    "step beyond the last one": _with_position(step=99),
+    "step below the first one": _with_position(step=-1),
+    "a huge step": _with_position(step=10**30),
     "a huge version": _with(version=2**70),
     "more digits than Python reads": _many_digits,
-    "an infinite weight": _with_intent(weight=float("inf")),
-    "a weight that is no number": _with_intent(weight=float("nan")),
-    "a weight above 100 %": _with_intent(weight=101),
-    "a weight as text": _with_intent(weight="10"),
-    "an unknown phase": _with(phase="finished"),
-    "no phase": _with(phase=None),
-    "an unknown reason": _with(reason="because"),
+    "an infinite weight": _with_position(weight=float("inf")),
+    "a weight that is no number": _with_position(weight=float("nan")),
+    "a weight above 100 %": _with_position(weight=101),
+    "a weight as text": _with_position(weight="10"),
+    "an unknown phase": _with_state(phase="finished"),
+    "no phase": _with_state(phase=None),
+    "an unknown reason": _with_state(reason="cause"),
     "never updated": _with(updated=None),
     "updated in local time": _with(updated=NAIVE_TIME),
-    "asked in local time": _with_intent(asked=NAIVE_TIME),
+    "entered in local time": _with_state(since=NAIVE_TIME),
     "updated before time": _with(updated="0001-01-01T00:00:00+00:00"),
     "updated after time": _with(updated="9999-12-31T23:59:59+00:00"),
     "created after it was updated": _with(created="2199-01-01T00:00:00+00:00"),
@@ -90,7 +100,7 @@ STATE_DAMAGES: Mapping[str, Callable[[str], bytes]] = {
     "evidence of another kind": _with(tallies=[1, 2]),
     "evidence that is no number": _with(fold={"peak": float("nan")}),
     "signed for a criterion that is none": _with(
-        signed={"nothing": {"by": "ann", "at": 1_764_000_000, "note": ""}}
+        sign_offs={"nothing": {"by": "ann", "at": 1_764_000_000, "note": ""}}
     ),
     "an unknown field": _with(unheard="of"),
     "another version than beside it": lambda text: _with(version=json.loads(text)["version"] + 1)(

@@ -23,7 +23,15 @@ from tests.support.core import (
 )
 from tests.support.findings import a_finding
 from tests.support.judging import Judging
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_series
+from tests.support.rollouts import (
+    LADDER,
+    MINUTE,
+    NOON,
+    a_policy,
+    a_reading,
+    a_series,
+    with_facts,
+)
 from tests.support.three_steps import AFTER_ROLLBACK
 
 CONFIRMED, REFUTED, UNOBSERVABLE = Label.CONFIRMED, Label.REFUTED, Label.UNOBSERVABLE
@@ -52,7 +60,7 @@ def after_gate(samples: int, minutes: int = 60, criterion: str = "works") -> Rol
         start=start,
         end=end,
     )
-    return replace(AFTER_ROLLBACK, findings=(finding,))
+    return with_facts(AFTER_ROLLBACK, findings=(finding,))
 
 
 # Ten requests a minute before; a control beside; nothing that counts requests.

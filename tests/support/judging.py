@@ -1,15 +1,14 @@
 """Steps that are judged: policy, datapoints since noon, weight and bake -> findings."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeAlias
 
 from tests.support.core import (
     AlarmReading,
     Finding,
-    Intent,
     Label,
+    Live,
     Observation,
     Policy,
     QueryStatus,
@@ -21,7 +20,16 @@ from tests.support.core import (
     query_plan,
     seal_if_due,
 )
-from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading, a_rollout, a_series
+from tests.support.rollouts import (
+    MINUTE,
+    NOON,
+    a_policy,
+    a_reading,
+    a_rollout,
+    a_series,
+    a_state,
+    with_facts,
+)
 
 START, MINUTE_S = int(NOON.timestamp()), 60
 # The newest minutes may still change: they are judged once they have settled, and sealed later.
@@ -124,9 +132,8 @@ def a_step(
         criterion = policy_of(criterion, steps=steps[weight == 100 :], warmup="0s")
     weight = criterion.steps[0].weight
     at = NOON + begin * MINUTE
-    return a_rollout(
-        **{"policy": criterion, "intent": Intent(weight, 0, "", at), "settled": at, **facts}
-    )
+    state = a_state(position=Live(0, weight, at))
+    return a_rollout(state=state, policy=criterion, **facts)
 
 
 def findings_at(
@@ -186,11 +193,11 @@ def sealed(rollout: Rollout, series: Mapping[str, Series], minute: float) -> Rol
     It is due, however short ago the last one was.
     """
     now = NOON + minute * MINUTE
-    due = replace(rollout, sealed_at=now - timedelta(days=1))
+    due = with_facts(rollout, sealed_at=now - timedelta(days=1))
     seal = seal_if_due(due, Observation(a_reading(rollout.weight), series), now)
     if seal is None:  # nothing of the step is judged yet
         return rollout
-    return replace(rollout, tallies=seal.tallies, fold=seal.fold, sealed_at=now)
+    return with_facts(rollout, tallies=seal.tallies, fold=seal.fold, sealed_at=now)
 
 
 def sealed_hourly(rollout: Rollout, series: Mapping[str, Series], hours: int) -> Rollout:

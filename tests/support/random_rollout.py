@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from controller.core.commands import Command, DriftResolution, Verb
+from controller.core.events import Command, DriftResolution, Verb
 from controller.core.policy import Policy
 from controller.errors import RolloutError
 from controller.operations.start.start import StartRequest, start
@@ -24,6 +24,7 @@ FAULT_EVENTS: tuple[Mapping[str, Any], ...] = (
     *({"kind": "lambda_outage", "how": how} for how in ("error", "timeout", "lost_response")),
     {"kind": "slow_updates", "takes": "4m"},
     {"kind": "failed_updates"},
+    *({"kind": "refused_raises"},) * 2,
     {"kind": "kms_denied"},
 )
 LENGTHS = ("2m", "20m", "2h")
@@ -90,7 +91,7 @@ def _random_action(stage: Stage, chance: Random) -> None:
     """Run an operator command, change the weight outside, or let another run save first."""
     match chance.randrange(20):
         case 0:
-            _run_command(stage, Command(chance.choice((Verb.PAUSE, Verb.PROMOTE)), "because"))
+            _run_command(stage, Command(chance.choice((Verb.PAUSE, Verb.PROMOTE)), "cause"))
         case 1 | 2:
             _run_command(
                 stage,

@@ -18,6 +18,7 @@ from tests.support.core import (
     QueryStatus,
     Replay,
     Rollout,
+    Seen,
     Series,
     Target,
     append,
@@ -25,10 +26,9 @@ from tests.support.core import (
     observation_data,
     query_plan,
     replay,
-    start_rollout,
     trim_series,
 )
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_start
 
 TWO_STEPS: Final = a_policy(steps=[{"weight": 10, "bake": "150m"}, {"weight": 100, "bake": "30m"}])
 _WORKS = {key: LADDER["criteria"]["works"][key] for key in ("kind", "total", "failures", "min")}
@@ -76,7 +76,7 @@ class RecordedRun:
             )
             for key in needed.queries
         }
-        error = Series(answer=QueryStatus.ERROR, message="Throttling")
+        error = Series(status=QueryStatus.ERROR, message="Throttling")
         failed = {key: error for key in series if key.partition(":")[0] in self.failing_metrics}
         return Observation(target, series | failed)
 
@@ -84,7 +84,7 @@ class RecordedRun:
         """Return the decision of now, and record nothing."""
         return decide(self.rollout, event, self.now)
 
-    def apply(self, event: Event) -> Decision:
+    def apply(self, event: Seen) -> Decision:
         """Decide on `event`, and record the decision."""
         return self.record(self.decide(event), event.observation)
 
@@ -119,7 +119,7 @@ class RecordedRun:
 def a_run(policy: Policy = TWO_STEPS, adopted: int | None = None) -> RecordedRun:
     """Return a rollout that was just started, or that has adopted the weight of a step."""
     target = a_reading(0 if adopted is None else policy.steps[adopted].weight)
-    first = start_rollout(policy, "code-1", target, 1, {}, None, NOON, adopted)
+    first = a_start(policy, target, adopted=adopted)
     run = RecordedRun(first.rollout)
     run.record(first, Observation(target))
     return run

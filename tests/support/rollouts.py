@@ -1,26 +1,42 @@
 """Builders of small policies, rollouts, readings, series and history entries."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from tests.support.core import (
+    FINAL_PHASES,
+    BaselineMeasurement,
+    Condition,
+    ConditionKind,
+    Decision,
     Entry,
-    Intent,
+    Live,
+    Paused,
+    Pending,
     Phase,
     Policy,
+    Progressing,
     QueryStatus,
     Reason,
     Record,
+    RolledBack,
+    RollingBack,
     Rollout,
+    RolloutEvidence,
     Series,
+    Started,
+    State,
+    Succeeded,
     TargetReading,
     UpdateStatus,
     append,
+    decide,
 )
 
+S = TypeVar("S", bound=State)
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
@@ -119,7 +135,7 @@ def a_reading(
     plain: dict[str, Any] = {
         "identity": ARN,
         "weight": weight,
-        "shown": f"NEW_PATH_PERCENTAGE={weight}",
+        "variables": f"NEW_PATH_PERCENTAGE={weight}",
         "token": "token-1",
         "update": update,
     }
@@ -140,47 +156,114 @@ def a_series(
     return Series(points, answer, "" if answer is QueryStatus.COMPLETE else "Throttling")
 
 
-def a_rollout(rollout_id: str = "checkout#1", **facts: Any) -> Rollout:
-    """Return a rollout that has just been started at noon, changed by `facts`."""
-    name, _, attempt = rollout_id.partition("#")
+_STATES: Mapping[Phase, type[State]] = {
+    Phase.PROGRESSING: Progressing,
+    Phase.PAUSED: Paused,
+    Phase.ROLLING_BACK: RollingBack,
+    Phase.ROLLED_BACK: RolledBack,
+    Phase.SUCCEEDED: Succeeded,
+}
+
+
+def a_state(
+    phase: Phase = Phase.PROGRESSING,
+    policy: Policy = POLICY,
+    *,
+    step: int = 0,
+    applied: bool = False,
+    **facts: Any,
+) -> State:
+    """Return the state of a rollout that entered `phase` in `step` at noon, changed by `facts`.
+
+    The first raise is pending, unless its weight is `applied` since noon, as that of a later step
+    is. A rollback took the weight of the step back, and a success is at the last step.
+    """
+    if phase is Phase.SUCCEEDED:
+        step = len(policy.steps) - 1
+    weight = policy.steps[step].weight
     plain: dict[str, Any] = {
-        "id": rollout_id,
-        "name": name,
-        "attempt": int(attempt),
-        "revision": "code-1",
-        "policy": POLICY,
-        "digest": POLICY.digest(),
-        "target": ARN,
-        "phase": Phase.PROGRESSING,
+        "since": NOON,
         "reason": Reason.STARTED,
         "sentence": "Started at 10 %.",
-        "step": 0,
-        "intent": Intent(weight=10, previous=0, token="token-1", asked=NOON),
+    }
+    match phase:
+        case Phase.PROGRESSING | Phase.PAUSED:
+            pending = Pending(step, weight, 0, "token-1", NOON)
+            plain["position"] = Live(step, weight, NOON) if applied or step else pending
+        case Phase.ROLLING_BACK | Phase.ROLLED_BACK:
+            plain |= {"step": step, "intended": weight, "from_weight": weight}
+        case Phase.SUCCEEDED:
+            plain |= {"reason": Reason.COMPLETED, "position": Live(step, weight, NOON)}
+    if phase in FINAL_PHASES:
+        plain["watch_until"] = NOON + 15 * MINUTE
+    return _STATES[phase](**{**plain, **facts})
+
+
+_EVIDENCE_FIELDS = frozenset(one.name for one in fields(RolloutEvidence))
+
+
+def a_rollout(
+    rollout_id: str = "checkout#1",
+    state: State | None = None,
+    *,
+    policy: Policy = POLICY,
+    **facts: Any,
+) -> Rollout:
+    """Return a rollout that has just been started at noon, in `state`, changed by `facts`.
+
+    facts: of the rollout, and of its evidence.
+    """
+    state = a_state(policy=policy) if state is None else state
+    plain: dict[str, Any] = {
+        "id": rollout_id,
+        "revision": "code-1",
+        "policy": policy,
+        "digest": policy.digest(),
+        "target": ARN,
+        "state": state,
         "created": NOON,
-        "since": NOON,
         "updated": NOON,
     }
-    return Rollout(**{**plain, **facts})
+    if isinstance(state, Paused):
+        told = Condition(state.since, state.sentence, announced=state.since)
+        plain["conditions"] = {ConditionKind.PAUSED: told}
+    evidence = {name: facts.pop(name) for name in _EVIDENCE_FIELDS & facts.keys()}
+    return Rollout(**{**plain, "evidence": RolloutEvidence(**evidence), **facts})
 
 
-def consistent(rollout: Rollout) -> Rollout:
-    """Return `rollout` with the fields that its phase and times imply, as in every stored one.
+def a_start(
+    policy: Policy,
+    target: TargetReading,
+    baselines: Mapping[str, BaselineMeasurement] | None = None,
+    retry_reason: str | None = None,
+    adopted: int | None = None,
+) -> Decision:
+    """Return the decision to start the first rollout of `policy`, at noon."""
+    started = Started(policy, "code-1", target, 1, baselines or {}, retry_reason, adopted)
+    return decide(None, started, NOON)
 
-    A store refuses a contradictory rollout; most tests do not want to spell these fields out.
-    """
-    intent, settled, step = rollout.intent, rollout.settled, rollout.step
-    match rollout.phase:
-        case Phase.ROLLING_BACK | Phase.ROLLED_BACK:
-            intent = replace(intent, weight=0)
-        case Phase.PAUSED:
-            settled = settled or rollout.since
-        case Phase.SUCCEEDED:
-            step = len(rollout.policy.steps) - 1
-        case Phase.PROGRESSING:
-            pass
-    since = max(rollout.since, rollout.created)
-    updated = max(rollout.updated, since)
-    return replace(rollout, intent=intent, settled=settled, step=step, since=since, updated=updated)
+
+def in_phase(phase: Phase, rollout_id: str = "checkout#1", **facts: Any) -> Rollout:
+    """Return a rollout in `phase`; `facts` are of its state."""
+    state = a_state(phase, **facts)
+    return a_rollout(rollout_id, state, updated=max(NOON, state.since))
+
+
+def with_facts(rollout: Rollout, **facts: Any) -> Rollout:
+    """Return `rollout` with `facts` of it, and of its evidence, changed."""
+    evidence = {name: facts.pop(name) for name in _EVIDENCE_FIELDS & facts.keys()}
+    return replace(rollout, evidence=replace(rollout.evidence, **evidence), **facts)
+
+
+def with_state(rollout: Rollout, **facts: Any) -> Rollout:
+    """Return `rollout` with `facts` of its state changed."""
+    return replace(rollout, state=replace(rollout.state, **facts))
+
+
+def state_of(rollout: Rollout, phase: type[S]) -> S:
+    """Return the state of `rollout`, which is in that phase."""
+    assert isinstance(rollout.state, phase)
+    return rollout.state
 
 
 def a_record(rollout: Rollout, **facts: Any) -> Record:
@@ -190,8 +273,8 @@ def a_record(rollout: Rollout, **facts: Any) -> Record:
         "at": rollout.updated,
         "phase_from": rollout.phase,
         "phase_to": rollout.phase,
-        "weight_from": rollout.intent.previous,
-        "weight_to": rollout.intent.weight,
+        "weight_from": 0,
+        "weight_to": rollout.weight,
         "step": rollout.step,
         "reason": rollout.reason,
         "sentence": rollout.sentence,

@@ -152,7 +152,7 @@ def fold_after(
 ) -> Fold:
     """Return what is folded of the first `minutes`, once they are sealed."""
     rollout = a_sequential_step(policy, warmup_s, **facts)
-    return sealed(rollout, observed(rollout, minutes), len(minutes) + SEAL_AGE).fold
+    return sealed(rollout, observed(rollout, minutes), len(minutes) + SEAL_AGE).evidence.fold
 
 
 def minutes_to_fail(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from tests.support.core import (
@@ -10,26 +10,37 @@ from tests.support.core import (
     Commanded,
     Decision,
     DriftResolution,
-    Intent,
+    Live,
     Lower,
     Measured,
     Observation,
     Observed,
+    Pending,
     Phase,
     Policy,
     QueryStatus,
     Reason,
     Rollout,
+    State,
     Tally,
     Target,
     UnreadableTarget,
     UpdateStatus,
     Verb,
+    WriteFailed,
     decide,
-    start_rollout,
-    with_refused_rollback,
 )
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_rollout, a_series
+from tests.support.rollouts import (
+    LADDER,
+    MINUTE,
+    NOON,
+    a_policy,
+    a_reading,
+    a_rollout,
+    a_series,
+    a_start,
+    a_state,
+)
 
 PROGRESSING, PAUSED = Phase.PROGRESSING, Phase.PAUSED
 ROLLING_BACK, ROLLED_BACK, SUCCEEDED = Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.SUCCEEDED
@@ -43,17 +54,27 @@ UNREADABLE = UnreadableTarget("Lambda did not answer")
 UNREADABLE_FOR_GOOD = UnreadableTarget("the environment cannot be read", permanent=True)
 
 
-def a_three_step_rollout(**facts: Any) -> Rollout:
-    return a_rollout(**{"policy": POLICY, "peak": 10, "exposed_from": NOON, **facts})
+def a_three_step_rollout(state: State, **facts: Any) -> Rollout:
+    return a_rollout(state=state, **{"policy": POLICY, **facts})
 
 
-def at_weight(weight: int, **facts: Any) -> Rollout:
-    """Return a rollout whose step with `weight` was applied at noon."""
-    step, previous = {10: (0, 0), 50: (1, 10), 100: (2, 50)}[weight]
-    intent = Intent(weight, previous, "token-0", NOON)
-    return a_three_step_rollout(
-        **{"step": step, "intent": intent, "settled": NOON, "peak": weight, **facts}
-    )
+def live_at(weight: int, policy: Policy = POLICY, since: datetime = NOON) -> Live:
+    """Return the step of `policy` with `weight`, applied `since` noon."""
+    return Live([one.weight for one in policy.steps].index(weight), weight, since)
+
+
+def at_weight(
+    weight: int, policy: Policy = POLICY, since: datetime = NOON, **facts: Any
+) -> Rollout:
+    """Return a rollout in progress whose step with `weight` was applied at noon, or `since`."""
+    state = a_state(position=live_at(weight, policy, since))
+    return a_three_step_rollout(state, policy=policy, **facts)
+
+
+def paused_at(weight: int, reason: Reason, sentence: str, **facts: Any) -> Rollout:
+    """Return a rollout paused at noon, in the step with `weight`."""
+    state = a_state(PAUSED, position=live_at(weight), reason=reason, sentence=sentence)
+    return a_three_step_rollout(state, **facts)
 
 
 def under(rollout: Rollout, **parts: Any) -> Rollout:
@@ -62,27 +83,25 @@ def under(rollout: Rollout, **parts: Any) -> Rollout:
 
 
 # Intended at noon, and not applied yet.
-FIRST_RAISE = a_three_step_rollout()
-RAISING = a_three_step_rollout(step=1, intent=Intent(50, 10, "token-1", NOON), peak=50)
-# The same raise, seen unfinished at noon.
-UNFINISHED = replace(RAISING, unfinished_since=NOON)
+FIRST_RAISE = a_three_step_rollout(a_state(position=Pending(0, 10, 0, "token-1", NOON, tried=NOON)))
+TO_50 = Pending(1, 50, 10, "token-1", NOON, tried=NOON, live=live_at(10))
+RAISING = a_three_step_rollout(a_state(position=TO_50))
+# The same raises, seen unfinished at noon.
+FIRST_UNFINISHED = a_three_step_rollout(
+    a_state(position=Pending(0, 10, 0, "token-1", NOON, first_look=NOON, tried=NOON))
+)
+UNFINISHED = a_three_step_rollout(a_state(position=replace(TO_50, first_look=NOON)))
 # A write that may raise nothing: contradictory variables at 100 % that were put right.
-NOT_A_RAISE = replace(UNFINISHED, step=2, intent=Intent(100, 100, "token-1", NOON))
+NOT_A_RAISE = a_three_step_rollout(
+    a_state(position=Pending(2, 100, 100, "token-1", NOON, NOON, tried=NOON, live=live_at(100)))
+)
 # Applied at noon.
 AT_10, AT_50, AT_100 = at_weight(10), at_weight(50), at_weight(100)
-ON_HOLD = at_weight(10, phase=PAUSED, reason=Reason.INCONCLUSIVE, sentence="too few samples")
-DURING_ROLLBACK = at_weight(
-    10, phase=ROLLING_BACK, reason=Reason.GATE_FAILED, intent=Intent(0, 10, "", NOON)
-)
-AFTER_ROLLBACK = at_weight(
-    10,
-    phase=ROLLED_BACK,
-    reason=Reason.GATE_FAILED,
-    intent=Intent(0, 10, "", NOON),
-    watch_until=NOON + 15 * MINUTE,
-)
-AFTER_SUCCESS = at_weight(
-    100, phase=SUCCEEDED, reason=Reason.COMPLETED, watch_until=NOON + timedelta(days=7)
+ON_HOLD = paused_at(10, Reason.INCONCLUSIVE, "too few samples")
+DURING_ROLLBACK = a_three_step_rollout(a_state(ROLLING_BACK, reason=Reason.GATE_FAILED))
+AFTER_ROLLBACK = a_three_step_rollout(a_state(ROLLED_BACK, reason=Reason.GATE_FAILED))
+AFTER_SUCCESS = a_three_step_rollout(
+    a_state(SUCCEEDED, position=live_at(100), watch_until=NOON + timedelta(days=7))
 )
 
 
@@ -145,22 +164,26 @@ def decide_command(
     return decide(rollout, event, NOON + minute * MINUTE)
 
 
-def a_paused_rollout(reason: Reason, weight: int = 10, **facts: Any) -> Rollout:
+def a_paused_rollout(
+    reason: Reason, weight: int = 10, policy: Policy = POLICY, **facts: Any
+) -> Rollout:
     """Return a rollout that paused at 12:15, with the tallies of its step until then."""
     since = NOON + 15 * MINUTE
-    plain = {"phase": PAUSED, "reason": reason, "since": since, "tallies": TALLIES}
-    return at_weight(weight, **{**plain, **facts})
+    state = a_state(PAUSED, position=live_at(weight, policy), reason=reason, since=since)
+    plain = {"policy": policy, "tallies": TALLIES, "updated": since}
+    return a_three_step_rollout(state, **{**plain, **facts})
 
 
 def refused_write(decision: Decision, minute: float, why: str = "access denied") -> Decision:
     """Return `decision` after the target refused its write of 0 %, so many minutes after noon."""
-    return with_refused_rollback(decision, why, NOON + minute * MINUTE)
+    failed = WriteFailed(decision, why, permanent=True)
+    return decide(decision.rollout, failed, NOON + minute * MINUTE)
 
 
 def an_adopted_rollout(weight: int, policy: Policy = POLICY) -> Rollout:
     """Return a rollout that adopted the live `weight` at noon."""
     step = [one.weight for one in policy.steps].index(weight)
-    return start_rollout(policy, "code-1", a_reading(weight), 1, {}, None, NOON, step).rollout
+    return a_start(policy, a_reading(weight), adopted=step).rollout
 
 
 def a_rollout_paused_in_flight(weight: int = 50) -> Rollout:

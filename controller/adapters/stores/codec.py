@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, TypeAlias
 from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import CoreSchema
 
+from controller.core.conditions import ConditionKind
 from controller.core.decision import Severity
 from controller.core.history import Entry
 from controller.core.judge.findings import Label
@@ -21,9 +22,12 @@ from controller.core.policy import Policy
 from controller.core.policy.kinds import STORED
 from controller.core.policy.model import digest_of
 from controller.core.policy_snapshot import SnapshotChangedError
-from controller.core.rollout import SCHEMA, Phase, Rollout
+from controller.core.rollout import Phase, Progressing, Rollout
 from controller.core.units import MINUTE_S
 from controller.errors import StoreError
+
+# The version of the stored form. A rollout that is stored with another one is refused.
+SCHEMA: Final = 1
 
 MIN_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
 MAX_TIME: Final = datetime(2200, 1, 1, tzinfo=UTC)
@@ -40,21 +44,22 @@ _TYPE_RULES: Final[Mapping[str, Mapping[str, Any]]] = {
 
 _COUNT: Final = {"ge": 0}
 _WEIGHT: Final = {"ge": 0, "le": 100}  # percent
+_SOME_WEIGHT: Final = {"ge": 1, "le": 100}
 _SECOND: Final = {"ge": 0, "le": int(MAX_TIME.timestamp())}  # unix seconds; 0: none
 
 # Further constraints on the values of a field.
 _FIELD_RULES: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
     "Rollout": {
-        "attempt": {"ge": 1},
-        "step": _COUNT,
         "seen_weight": _WEIGHT,
-        "peak": _WEIGHT,
         "approved": _COUNT,
         "entries": _COUNT,
         "version": _COUNT,
-        "label": {"one of": ["", *map(str, Label)]},
     },
-    "Intent": {"weight": _WEIGHT, "previous": _WEIGHT},
+    "RolloutEvidence": {"label": {"one of": ["", *map(str, Label)]}},
+    "Live": {"step": _COUNT, "weight": _SOME_WEIGHT},
+    "Pending": {"step": _COUNT, "weight": _SOME_WEIGHT, "previous": _WEIGHT},
+    "RollingBack": {"step": _COUNT, "intended": _SOME_WEIGHT, "from_weight": _WEIGHT},
+    "RolledBack": {"step": _COUNT, "intended": _SOME_WEIGHT, "from_weight": _WEIGHT},
     "StepInterval": {"step": _COUNT, "begin": _SECOND, "judged_from": _SECOND, "end": _SECOND},
     "SignOff": {"at": _SECOND},
     "BaselineMeasurement": {
@@ -69,8 +74,8 @@ _FIELD_RULES: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
         "through": _SECOND,
         "windows": _COUNT,
         "empty": _COUNT,
-        "unknown": _COUNT,
-        "lost": _COUNT,
+        "inconsistent": _COUNT,
+        "unanswered": _COUNT,
         "samples": _COUNT,
         "control_samples": _COUNT,
         "last_end": _SECOND,
@@ -82,7 +87,7 @@ _FIELD_RULES: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
     "Message": {
         "weight": _WEIGHT,
         "step": _COUNT,
-        "tries": _COUNT,
+        "attempts": _COUNT,
         "severity": {"one of": [str(severity) for severity in Severity]},
     },
 }
@@ -130,18 +135,23 @@ class _SchemaNarrower:
             schema.update(type="literal", expected=rule["one of"])
         elif schema["type"] in _TYPE_RULES:
             schema.update({**_TYPE_RULES[schema["type"]], **rule})
-        for name in ("schema", "items_schema", "keys_schema", "values_schema"):
-            inner = schema.get(name)
-            for part in inner if isinstance(inner, list) else [inner] if inner else []:
+        for name in ("schema", "items_schema", "keys_schema", "values_schema", "choices"):
+            for part in _parts(schema.get(name)):
                 self.narrow(part, {} if name == "keys_schema" else rule)
+
+
+def _parts(inner: Any) -> Iterable[Any]:
+    """Return the schemas in `inner`, which is one schema, or a list or a table of choices."""
+    if isinstance(inner, list):
+        return inner
+    if not inner:
+        return ()
+    return (inner,) if "type" in inner else inner.values()
 
 
 # --- Relations between fields ---------------------------------------------------------------------
 
 _Rule: TypeAlias = tuple[str, Callable[[Rollout], bool]]
-
-# The phases in which a rollout asks for a weight above 0 %; in the others it asks for 0 %.
-_EXPOSED_PHASES: Final = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.SUCCEEDED})
 
 
 def first_contradiction(rollout: Rollout) -> str:
@@ -149,20 +159,21 @@ def first_contradiction(rollout: Rollout) -> str:
     return next((text for text, holds in _RULES if not holds(rollout)), "")
 
 
-def _has_step(rollout: Rollout, step: int | None) -> bool:
-    return step is None or step < len(rollout.policy.steps)
+def _has_step(rollout: Rollout, step: int) -> bool:
+    return step < len(rollout.policy.steps)
 
 
 def _recorded_times(rollout: Rollout) -> Iterator[datetime | None]:
+    live, pending, state = rollout.live, rollout.pending, rollout.state
     yield rollout.created
-    yield rollout.since
-    yield rollout.intent.asked
-    yield rollout.settled
-    yield rollout.unfinished_since
-    yield rollout.blind_since
-    yield rollout.sealed_at
-    yield rollout.reminded
-    yield rollout.hold_from
+    yield state.since
+    yield state.hold_from if isinstance(state, Progressing) else None
+    yield None if live is None else live.since
+    if pending is not None:
+        yield from (pending.decided, pending.first_look, pending.tried)
+    yield rollout.evidence.sealed_at
+    for condition in rollout.conditions.values():
+        yield from (condition.since, condition.announced)
 
 
 def _has_no_future_time(rollout: Rollout) -> bool:
@@ -172,8 +183,8 @@ def _has_no_future_time(rollout: Rollout) -> bool:
 
 def _is_sealed_in_the_past(rollout: Rollout) -> bool:
     now = rollout.updated.timestamp()
-    tallies = rollout.tallies.values()
-    return rollout.fold.through <= now and all(tally.through <= now for tally in tallies)
+    tallies = rollout.evidence.tallies.values()
+    return rollout.evidence.fold.through <= now and all(tally.through <= now for tally in tallies)
 
 
 def _intervals_are_ordered(rollout: Rollout) -> bool:
@@ -181,56 +192,32 @@ def _intervals_are_ordered(rollout: Rollout) -> bool:
 
     An interval may be empty: then it begins with the minute after the one in which it ended.
     """
-    return all(
-        not interval.end or interval.end >= interval.begin - MINUTE_S
-        for interval in rollout.stretches
-    )
-
-
-def _only_last_interval_is_open(rollout: Rollout) -> bool:
-    """Tell whether no interval is open, but for the last one while a raise is pending.
-
-    That one is open while the raise from its weight is pending, and at no other time.
-    """
-    if any(not interval.end for interval in rollout.stretches[:-1]):
-        return False
-    last = rollout.stretches[-1] if rollout.stretches else None
-    if last is None or last.end:
-        return True
-    return rollout.settled is None and last.step == rollout.step - 1
-
-
-def _weight_fits(rollout: Rollout) -> bool:
-    return (rollout.intent.weight > 0) is (rollout.phase in _EXPOSED_PHASES)
+    return all(one.end >= one.begin - MINUTE_S for one in rollout.evidence.intervals)
 
 
 _RULES: Final[Sequence[_Rule]] = (
-    ("id: it is not the name and the attempt", lambda one: one.id == f"{one.name}#{one.attempt}"),
-    ("step: the policy has no such step", lambda one: _has_step(one, one.step)),
+    ("state.step: the policy has no such step", lambda one: _has_step(one, one.step)),
+    ("state.live: the policy has no such step", lambda one: _has_step(one, one.judged_step)),
     ("approved: the policy has no such step", lambda one: _has_step(one, one.approved)),
     (
-        "stretches: the policy has no such step",
-        lambda one: all(_has_step(one, interval.step) for interval in one.stretches),
+        "evidence.intervals: the policy has no such step",
+        lambda one: all(_has_step(one, interval.step) for interval in one.evidence.intervals),
     ),
-    ("stretches: one ends before it begins", _intervals_are_ordered),
-    (
-        "stretches: one that has no end is not the last, or of another step",
-        _only_last_interval_is_open,
-    ),
-    ("since: it is before created", lambda one: one.created <= one.since),
+    ("evidence.intervals: one ends before it begins", _intervals_are_ordered),
+    ("state.since: it is before created", lambda one: one.created <= one.since),
     ("updated: it is before another moment of the rollout", _has_no_future_time),
     ("updated: evidence is sealed beyond it", _is_sealed_in_the_past),
-    ("signed: the policy has no such criterion", lambda one: one.signed.keys() <= _criteria(one)),
-    ("intent.weight: it does not fit the phase", _weight_fits),
     (
-        "settled: the phase is paused, and no weight was seen applied",
-        lambda one: (
-            one.phase is not Phase.PAUSED or one.settled is not None or bool(one.previous_live)
-        ),
+        "evidence.sign_offs: the policy has no such criterion",
+        lambda one: one.evidence.sign_offs.keys() <= _criteria(one),
     ),
     (
-        "step: the phase is succeeded, and this is not the last step",
-        lambda one: one.phase is not Phase.SUCCEEDED or one.step == len(one.policy.steps) - 1,
+        "conditions: the phase is paused, and they do not say so",
+        lambda one: one.phase is not Phase.PAUSED or ConditionKind.PAUSED in one.conditions,
+    ),
+    (
+        "state.step: the phase is succeeded, and this is not the last step",
+        lambda one: one.phase is not Phase.SUCCEEDED or one.is_last_step,
     ),
 )
 
@@ -258,7 +245,7 @@ def dump(rollout: Rollout) -> str:
     The text is ASCII, whatever bytes a reason contains: a save must not fail on them.
     """
     (data,) = _ROLLOUT.dump_python((rollout,), mode="json", exclude={0: {"policy"}})
-    return json.dumps(data)
+    return json.dumps({"schema": SCHEMA, **data})
 
 
 def load(rollout_id: str, text: object, policy: object) -> Rollout:
@@ -413,7 +400,7 @@ def _error_text(error: Exception) -> str:
 
 
 def _check_schema(rollout_id: str, data: dict[str, Any]) -> None:
-    schema = data.get("schema")
+    schema = data.pop("schema", None)
     if type(schema) is not int:
         raise _damage_error(rollout_id, f"the state of {rollout_id}", "schema: it is no version")
     if schema != SCHEMA:
@@ -430,7 +417,11 @@ def _first_problem(error: ValidationError) -> str:
     """Return the first problem without the value: messages do not repeat stored data."""
     problem = error.errors(include_url=False, include_input=False)[0]
     path = ".".join(str(part) for part in problem["loc"]).removeprefix("0.")
-    return f"{_shorten(path)}: {_shorten(problem['msg'])}"
+    message = problem["msg"]
+    if problem["type"] in ("union_tag_invalid", "union_tag_not_found"):  # it quotes the tag
+        path += f".{problem['ctx']['discriminator']}".replace("'", "")
+        message = "it is missing or unknown"
+    return f"{_shorten(path)}: {_shorten(message)}"
 
 
 def _shorten(text: str) -> str:

@@ -145,7 +145,7 @@ class LambdaFunction:
         return TargetReading(
             identity=answer["FunctionArn"],
             weight=self._pair.weight(variables),
-            shown=self._pair.shown(variables),
+            variables=self._pair.shown(variables),
             token=answer.get("RevisionId", ""),
             update=_UPDATES.get(
                 answer.get("LastUpdateStatus", "Successful"), UpdateStatus.IN_PROGRESS

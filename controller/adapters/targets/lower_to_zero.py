@@ -66,7 +66,7 @@ class LoweringLoop:
             reading = self._read_or_none()
             if reading is not None and self._is_done(reading):
                 return
-            shown = error.shown if reading is None else f"it shows {reading.shown}"
+            shown = error.variables if reading is None else f"it shows {reading.variables}"
             manual_values = self.pair.shown(self.pair.merged({}, 0))
             limit = "before this run had to end" if signals.grace_is_over() else ""
             raise TargetError(
@@ -84,7 +84,7 @@ class LoweringLoop:
         reading = configuration.reading
         if self._is_done(reading):
             return
-        shown = f"it shows {reading.shown}"
+        shown = f"it shows {reading.variables}"
         if reading.update is UpdateStatus.IN_PROGRESS:
             raise _RetryError("an update is in progress", shown)
         try:
@@ -137,4 +137,4 @@ class _RetryError(Exception):
 
     def __init__(self, problem: str, shown: str) -> None:
         super().__init__(problem)
-        self.shown = shown
+        self.variables = shown

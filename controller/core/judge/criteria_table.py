@@ -88,7 +88,10 @@ def rows(rollout: Rollout) -> list[Row]:
 
     A criterion that the gate of this step does not judge has the finding of an earlier step.
     """
-    findings = {one.criterion: one for one in (*rollout.earlier, *rollout.findings)}
+    findings = {
+        one.criterion: one
+        for one in (*rollout.evidence.earlier_findings, *rollout.evidence.findings)
+    }
     policy = rollout.policy
     return [
         _row(name, one, policy, findings.get(name)) for name, one in sorted(policy.criteria.items())
@@ -97,7 +100,7 @@ def rows(rollout: Rollout) -> list[Row]:
 
 def table(rollout: Rollout) -> list[str]:
     """Return the rows as aligned lines under a header; no line before the first finding."""
-    if not (rollout.findings or rollout.earlier):
+    if not (rollout.evidence.findings or rollout.evidence.earlier_findings):
         return []
     right = [index for index, title in enumerate(HEADER) if title in RIGHT_ALIGNED]
     return columns([HEADER, *(row.cells for row in rows(rollout))], right)

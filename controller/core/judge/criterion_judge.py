@@ -275,24 +275,24 @@ def not_ready(
     if context.incomplete is not None:
         facts = query_facts(*context.incomplete)
         return undecided(Label.QUERY_FAILED, FindingReason.QUERY_FAILED), facts
-    if tally.windows + tally.empty + tally.unknown + tally.lost == 0:
+    if tally.windows + tally.empty + tally.inconsistent + tally.unanswered == 0:
         return undecided(Label.NOT_JUDGED, FindingReason.NO_WINDOW_YET), {"window_s": window_s}
     return None
 
 
 def query_facts(name: str, series: Series) -> dict[str, Fact]:
     """Return which series was not answered in full, and what the source said."""
-    return {"series": name, "answer": str(series.answer), "message": series.message}
+    return {"series": name, "answer": str(series.status), "message": series.message}
 
 
 def incomplete_series(answers: Mapping[str, Series]) -> tuple[str, Series] | None:
     """Return the first series that was not answered in full, by name; None when all were."""
     return next(
-        ((name, one) for name, one in answers.items() if one.answer is not QueryStatus.COMPLETE),
+        ((name, one) for name, one in answers.items() if one.status is not QueryStatus.COMPLETE),
         None,
     )
 
 
 def is_complete(series: Mapping[str, Series], keys: Iterable[str]) -> bool:
     """Tell whether every series of `keys` was answered in full."""
-    return all(series.get(key, NO_SERIES).answer is QueryStatus.COMPLETE for key in keys)
+    return all(series.get(key, NO_SERIES).status is QueryStatus.COMPLETE for key in keys)

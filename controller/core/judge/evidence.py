@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from controller.core.judge.findings import Finding
 from controller.core.observation import AlarmReading
 from controller.core.stats.combined_tests import Fold
 
@@ -83,33 +85,57 @@ class Tally:
     """The fold of one criterion over closed windows of a step.
 
     through: end of the last folded window, unix seconds; 0 before the first.
-    windows, empty, unknown: windows with data, without data, and with inconsistent data.
-    lost: windows that were given up, because their queries were never answered.
+    windows, empty, inconsistent: windows with data, without data, and with inconsistent data.
+    unanswered: windows that were given up, because their queries were never answered.
     samples, amount: requests, and what is summed over them (failures, latency x samples, ...).
     control_samples, control_amount: the same for the concurrent control.
-    run, worst: the current run of breaches, and the longest of the step.
+    run, longest_run: the current run of breaches, and the longest of the step.
     last, last_end, last_breach: newest window with data: value, end, whether it breached.
-    tail_empty, tail_unfit: the newest closed window had no data, or inconsistent data.
+    newest_empty, newest_inconsistent: the newest closed window had no data, or inconsistent data.
     recent: requests and failures of the newest windows, where a criterion looks back over them.
     """
 
     through: int = 0
     windows: int = 0
     empty: int = 0
-    unknown: int = 0
-    lost: int = 0
+    inconsistent: int = 0
+    unanswered: int = 0
     samples: float = 0.0
     amount: float = 0.0
     control_samples: float = 0.0
     control_amount: float = 0.0
     run: BreachRun = BreachRun()
-    worst: BreachRun = BreachRun()
+    longest_run: BreachRun = BreachRun()
     last: float | None = None
     last_end: int = 0
     last_breach: bool = False
-    tail_empty: bool = True
-    tail_unfit: bool = False
+    newest_empty: bool = True
+    newest_inconsistent: bool = False
     recent: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutEvidence:
+    """What a rollout has measured and judged so far: the stored part of its state.
+
+    baselines: read before the start, by criterion. sign_offs: of operators, by criterion.
+    tallies: sealed evidence of the live step, by criterion; sealed_at is when it was last sealed.
+    fold: sealed evidence of the whole rollout, where it adds up over minutes; intervals: those of
+        earlier steps whose evidence is not sealed yet.
+    findings: the gate of the live step, as last judged.
+    earlier_findings: the last findings of criteria that are not in the gate of this step.
+    label: the weakest evidence of the steps that are over; empty while none is.
+    """
+
+    baselines: Mapping[str, BaselineMeasurement] = field(default_factory=dict)
+    sign_offs: Mapping[str, SignOff] = field(default_factory=dict)
+    tallies: Mapping[str, Tally] = field(default_factory=dict)
+    sealed_at: datetime | None = None
+    fold: Fold = field(default_factory=Fold)
+    intervals: tuple[StepInterval, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    earlier_findings: tuple[Finding, ...] = ()
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +171,7 @@ class SequentialResult:
 
     def rejects(self, name: str) -> bool:
         """Tell whether the evidence reached its limit with criterion `name` as the largest part."""
-        return self.fold.rejects(self.budget) and criterion_of(self.fold.carried) == name
+        return self.fold.rejects(self.budget) and criterion_of(self.fold.leading_test) == name
 
 
 def criterion_of(test: str) -> str:

@@ -129,7 +129,9 @@ def fold_open_breaches(judge: CriterionJudge[Any], evidence: Evidence, tally: Ta
         if start != certain.through:
             certain = replace(certain, run=BreachRun())
         certain = judge.fold(certain, measure, (start,))
-    return replace(certain, tail_empty=tally.tail_empty, tail_unfit=tally.tail_unfit)
+    return replace(
+        certain, newest_empty=tally.newest_empty, newest_inconsistent=tally.newest_inconsistent
+    )
 
 
 def reads_log_backlog(evidence: Evidence) -> bool:
@@ -178,7 +180,7 @@ def judge_gate(evidence: Evidence) -> tuple[Finding, ...]:
     """
     fold = evidence.sequential_evidence.fold_until(evidence.closed_end)
     gate = dict(evidence.gate)
-    earlier = criterion_of(fold.carried)
+    earlier = criterion_of(fold.leading_test)
     if fold.rejects(evidence.policy.budget) and earlier in evidence.policy.criteria:
         gate.setdefault(earlier, evidence.policy.criteria[earlier])
     for refused in evidence.non_metric.refusals():  # a refusal counts at once, in any step
@@ -265,9 +267,9 @@ def _concluded(judge: CriterionJudge[Any], evidence: Evidence, fold: Fold) -> Fi
         result=_sequential_result(judge, evidence, fold) if judge.criterion.sequential else None,
     )
     finding = judge.conclude(tally, context)
-    if not tally.lost or judge.criterion.sequential:
+    if not tally.unanswered or judge.criterion.sequential:
         return finding
-    lost = {"lost_windows": tally.lost, "window_s": judge.period_s}
+    lost = {"lost_windows": tally.unanswered, "window_s": judge.period_s}
     return replace(finding, facts={**finding.facts, **lost})
 
 
@@ -283,4 +285,4 @@ def _sequential_result(
 
 def error_series(message: str, keys: Mapping[str, object]) -> dict[str, Series]:
     """Return a failed series for every key: the answer in an outage of the whole source."""
-    return {key: Series(answer=QueryStatus.ERROR, message=message) for key in keys}
+    return {key: Series(status=QueryStatus.ERROR, message=message) for key in keys}

@@ -67,9 +67,9 @@ def gate_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
     start = rollout.read_from
     if rollout.phase not in JUDGED_PHASES or start is None or start >= now.timestamp():
         return QueryPlan()
-    policy, baselines = rollout.policy, rollout.baselines
+    policy, baselines = rollout.policy, rollout.evidence.baselines
     judges = list(judges_of(policy, policy.gate(rollout.judged_step), baselines))
-    sealed = {name: tally.through for name, tally in rollout.tallies.items()}
+    sealed = {name: tally.through for name, tally in rollout.evidence.tallies.items()}
     judged_from = rollout.judged_from or start
     judged_span = Span(judged_from, floor_to(now - policy.evaluation_delay, MINUTE_S))
     queries, logs = queries_for(judges), dict[str, LogQuery]()
@@ -83,7 +83,7 @@ def gate_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
         sequential = {name: criterion for name, criterion in gate.items() if criterion.sequential}
         queries |= queries_for(judges_of(policy, sequential, baselines))
     if intervals:
-        begin = min(begin, max(intervals[0].begin, rollout.fold.through))
+        begin = min(begin, max(intervals[0].begin, rollout.evidence.fold.through))
     alarms = dict.fromkeys(alarm for judge in judges for alarm in judge.alarms())
     span = aligned_span(queries, begin, floor_to(now, MINUTE_S) + MINUTE_S)
     return QueryPlan(queries, span, logs, tuple(alarms))

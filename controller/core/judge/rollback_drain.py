@@ -266,7 +266,7 @@ def _rate_before(rollout: Rollout, metric: str) -> float:
     """Return the requests a minute that `metric` counted in the last step; 0.0 without any."""
     rates = (
         one.samples * MINUTE_S / (one.end - one.start)
-        for one in rollout.findings
+        for one in rollout.evidence.findings
         if one.end > one.start
         and _counts_requests(rollout.policy.criteria.get(one.criterion), metric)
     )
@@ -285,7 +285,7 @@ def _counts_requests(criterion: Criterion | None, metric: str) -> bool:
 
 def _unread_events(answers: Sequence[Series], group: str) -> str:
     """Return why an event could not be counted to the end; empty when all were."""
-    failure = next((one for one in answers if one.answer is not QueryStatus.COMPLETE), None)
+    failure = next((one for one in answers if one.status is not QueryStatus.COMPLETE), None)
     if failure is None:
         return ""
     return f"{failure.message.rstrip('.') or f'the events in {group} were not read'}."
@@ -369,7 +369,7 @@ def drain_after_drift(rollout: Rollout, variables: str) -> Finding | None:
 
     A request is no leak any more. variables: the target's variables as they are now.
     """
-    if rollout.drain is not None or rollout.intent.previous == 0:
+    if rollout.drain is not None or rollout.from_weight == 0:
         return rollout.drain
     reason = f"the weight moved again after the rollback ({variables}), so requests tell nothing"
     return _unobservable_drain(reason, _watch_begin(rollout))
@@ -407,10 +407,10 @@ def _drain_watch(
     """Return the minutes in which a request is a leak; None when no drain is watched now."""
     begin = _watch_begin(rollout)
     is_watched = begin < now.timestamp() and rollout.is_watched(now)
-    if not is_watched or rollout.drain is not None or rollout.intent.previous == 0:
+    if not is_watched or rollout.drain is not None or rollout.from_weight == 0:
         return None
     closed_end = floor_to(now - rollout.policy.evaluation_delay, MINUTE_S)
-    return DrainWatch(rollout, series, rollout.intent.previous, begin, closed_end)
+    return DrainWatch(rollout, series, rollout.from_weight, begin, closed_end)
 
 
 def _watch_is_ending(rollout: Rollout, now: datetime) -> bool:

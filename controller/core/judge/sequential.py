@@ -180,7 +180,7 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
 
     def _missing_data(self, tally: Tally) -> Outcome | None:
         """Return what is missing for a verdict; None when nothing is."""
-        if tally.tail_unfit or tally.unknown > tally.windows:
+        if tally.newest_inconsistent or tally.inconsistent > tally.windows:
             return undecided(Label.BAD_DATA, FindingReason.BAD_COUNTS)
         if self.lacks_baseline:
             return undecided(Label.NO_DATA, FindingReason.BASELINE_UNREAD)
@@ -211,5 +211,5 @@ def _is_silent(tally: Tally) -> bool:
     One minute without requests says nothing where a request comes every five minutes; an hour does.
     """
     gap = (tally.through - tally.last_end) / MINUTE_S
-    minutes = tally.windows + tally.empty + tally.unknown
+    minutes = tally.windows + tally.empty + tally.inconsistent
     return gap > 0 and exp(-tally.samples / minutes * gap) < SILENCE_SIGNIFICANCE

@@ -199,7 +199,9 @@ class SequentialEvidence:
             for tests, measure in self._tests_with_data(interval):
                 if tests.judge.name == name:
                     minutes = range(max(interval.begin, self.fold.through), until, MINUTE_S)
-                    minute_ratios += _minute_ratios(tests, measure, interval, minutes, fold.carried)
+                    minute_ratios += _minute_ratios(
+                        tests, measure, interval, minutes, fold.leading_test
+                    )
         return _strongest_interval(minute_ratios)
 
     @property

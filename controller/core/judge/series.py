@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeAlias
 from controller.core.observation import QueryStatus, Series
 from controller.core.policy import Metric
 
-NO_SERIES = Series(answer=QueryStatus.ERROR, message="was not asked for")
+NO_SERIES = Series(status=QueryStatus.ERROR, message="was not asked for")
 SAMPLE_COUNT = "SampleCount"
 
 
@@ -99,7 +99,7 @@ class Reader:
     def absent_is_zero(self, metric: str) -> bool:
         """Tell whether a window without a datapoint of `metric` counts as 0."""
         # What a failed query left out is unknown, not zero.
-        complete = self._series(metric).answer is QueryStatus.COMPLETE
+        complete = self._series(metric).status is QueryStatus.COMPLETE
         return complete and self.metrics[metric].missing == "zero"
 
     def _series(self, metric: str, statistic: str | None = None) -> Series:

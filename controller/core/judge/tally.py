@@ -23,12 +23,12 @@ def fold(tally: Tally, measure: Measure, starts: Iterable[int], period_s: int) -
 
     Windows without data neither continue nor end a run of breaches: missing data is no evidence.
     """
-    through, empty, unknown, count = tally.through, tally.empty, tally.unknown, tally.windows
+    through, empty, unknown, count = tally.through, tally.empty, tally.inconsistent, tally.windows
     samples, amount = tally.samples, tally.amount
     control_samples, control_amount = tally.control_samples, tally.control_amount
-    run, worst = tally.run, tally.worst
+    run, worst = tally.run, tally.longest_run
     last, last_end, last_breach = tally.last, tally.last_end, tally.last_breach
-    tail_empty, tail_unfit = tally.tail_empty, tally.tail_unfit
+    tail_empty, tail_unfit = tally.newest_empty, tally.newest_inconsistent
     for start in starts:
         through = start + period_s
         window = measure(start)
@@ -51,19 +51,19 @@ def fold(tally: Tally, measure: Measure, starts: Iterable[int], period_s: int) -
         through=through,
         windows=count,
         empty=empty,
-        unknown=unknown,
-        lost=tally.lost,
+        inconsistent=unknown,
+        unanswered=tally.unanswered,
         samples=samples,
         amount=amount,
         control_samples=control_samples,
         control_amount=control_amount,
         run=run,
-        worst=worst,
+        longest_run=worst,
         last=last,
         last_end=last_end,
         last_breach=last_breach,
-        tail_empty=tail_empty,
-        tail_unfit=tail_unfit,
+        newest_empty=tail_empty,
+        newest_inconsistent=tail_unfit,
         recent=tally.recent,
     )
 
@@ -78,10 +78,10 @@ def mark_lost(tally: Tally, starts: range, period_s: int) -> Tally:
     return replace(
         tally,
         through=starts[-1] + period_s,
-        lost=tally.lost + len(starts),
+        unanswered=tally.unanswered + len(starts),
         run=_NO_RUN,
-        tail_empty=True,
-        tail_unfit=False,
+        newest_empty=True,
+        newest_inconsistent=False,
         recent=(*tally.recent, *((0.0, 0.0) for _ in starts)) if tally.recent else (),
     )
 

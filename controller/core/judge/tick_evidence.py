@@ -33,7 +33,7 @@ SEAL_EVERY = timedelta(hours=1)
 
 
 def evidence_of(rollout: Rollout, observation: Observation, now: datetime) -> Evidence | None:
-    """Return the evidence of `rollout` in its step.
+    """Return the evidence of the live step of `rollout`.
 
     None before the first minute that is read, and in phases that no gate judges."""
     start, end, first = rollout.judged_from, rollout.bake_end, rollout.read_from
@@ -46,17 +46,20 @@ def evidence_of(rollout: Rollout, observation: Observation, now: datetime) -> Ev
         policy=rollout.policy,
         gate=rollout.policy.gate(rollout.judged_step),
         series=observation.series,
-        tallies=rollout.tallies,
+        tallies=rollout.evidence.tallies,
         start=start,
         closed_end=closed_end,
         open_end=floor_to(now, MINUTE_S) + MINUTE_S,
         bake_over=closed_end >= end.timestamp(),
         weight=_weight(rollout, observation),
-        baselines=rollout.baselines,
-        fold=rollout.fold.current_version,
+        baselines=rollout.evidence.baselines,
+        fold=rollout.evidence.fold.current_version,
         intervals=unsealed_intervals(rollout),
         non_metric=NonMetricEvidence(
-            observation.alarms, rollout.signed, int(rollout.created.timestamp()), rollout.id
+            observation.alarms,
+            rollout.evidence.sign_offs,
+            int(rollout.created.timestamp()),
+            rollout.id,
         ),
     )
 
@@ -75,7 +78,7 @@ def awaits_logs(rollout: Rollout, observation: Observation, now: datetime) -> bo
 def refusal_findings(rollout: Rollout) -> tuple[Finding, ...]:
     """Return the findings of gating attestations that an operator has refused."""
     now = int(rollout.updated.timestamp())
-    refused = NonMetricEvidence(sign_offs=rollout.signed).refusals()
+    refused = NonMetricEvidence(sign_offs=rollout.evidence.sign_offs).refusals()
     return tuple(
         attestation_finding(rollout, name, now, now)
         for name in refused
@@ -94,7 +97,7 @@ def attestation_finding(rollout: Rollout, name: str, start: int, end: int) -> Fi
         open_end=end + MINUTE_S,
         bake_over=False,
         weight=rollout.weight,
-        non_metric=NonMetricEvidence(sign_offs=rollout.signed),
+        non_metric=NonMetricEvidence(sign_offs=rollout.evidence.sign_offs),
     )
     return judge_of(name, rollout.policy.criteria[name], rollout.policy).conclude(Tally(), context)
 
@@ -105,7 +108,7 @@ def _weight(rollout: Rollout, observation: Observation) -> int:
     After drift it is the lower of the planned and the live weight: the evidence of the step is
     older than the drift.
     """
-    weight = rollout.weight if rollout.previous_live is None else rollout.intent.previous
+    weight = rollout.weight if rollout.live is None else rollout.live.weight
     return (
         min(weight, observation.target.weight or 0)
         if isinstance(observation.target, TargetReading)
@@ -127,7 +130,7 @@ def seal_if_due(rollout: Rollout, observation: Observation, now: datetime) -> Se
     if evidence is None:
         return None
     first = evidence.intervals[0].begin if evidence.intervals else evidence.start
-    last = rollout.sealed_at or from_unix(first)
+    last = rollout.evidence.sealed_at or from_unix(first)
     if now - last < SEAL_EVERY and not reads_log_backlog(evidence):
         return None
     return Seal(seal_tallies(evidence, now), seal_fold(evidence, now))
@@ -156,14 +159,15 @@ def restore_series(
         return dict(series)
     return {
         key: replace(one, points={**sealed_points.get(key, {}), **one.points})
-        if one.answer is QueryStatus.COMPLETE
+        if one.status is QueryStatus.COMPLETE
         else one
         for key, one in series.items()
     }
 
 
 def _has_new_seal(before: Rollout, after: Rollout) -> bool:
-    return after.sealed_at is not None and after.sealed_at != before.sealed_at
+    sealed_at = after.evidence.sealed_at
+    return sealed_at is not None and sealed_at != before.evidence.sealed_at
 
 
 def _sealed_until(rollout: Rollout) -> dict[str, int]:
@@ -175,14 +179,18 @@ def _sealed_until(rollout: Rollout) -> dict[str, int]:
     ends: dict[str, int] = {}
     tallied: dict[str, int] = {}
     policy, start = rollout.policy, rollout.judged_from or 0
-    for judge in judges_of(policy, policy.gate(rollout.judged_step), rollout.baselines):
-        through = rollout.tallies[judge.name].through if judge.name in rollout.tallies else 0
+    for judge in judges_of(policy, policy.gate(rollout.judged_step), rollout.evidence.baselines):
+        through = (
+            rollout.evidence.tallies[judge.name].through
+            if judge.name in rollout.evidence.tallies
+            else 0
+        )
         for key in judge.sealed_keys():
             ends[key] = max(ends.get(key, start), through)
             tallied[key] = max(tallied.get(key, 0), through)
     intervals = unsealed_intervals(rollout)
     for interval in intervals:
-        through = max(intervals[0].begin, rollout.fold.through)
+        through = max(intervals[0].begin, rollout.evidence.fold.through)
         ends |= {
             key: max(tallied.get(key, 0), through) for key in _sequential_keys(rollout, interval)
         }
@@ -191,7 +199,7 @@ def _sealed_until(rollout: Rollout) -> dict[str, int]:
 
 def _sequential_keys(rollout: Rollout, interval: StepInterval) -> Iterator[str]:
     policy = rollout.policy
-    for judge in judges_of(policy, policy.gate(interval.step), rollout.baselines):
+    for judge in judges_of(policy, policy.gate(interval.step), rollout.evidence.baselines):
         if judge.criterion.sequential:
             yield from judge.sealed_keys()
 

@@ -63,7 +63,7 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
 
     def conclude_windows(self, tally: Tally, context: Context) -> Finding:
         """Return the finding on the windows of the step, compared one by one."""
-        end, worst = min(tally.through, context.open_end), tally.worst
+        end, worst = min(tally.through, context.open_end), tally.longest_run
         finding = partial(self.finding, context, bound=self.bound, samples=tally.samples, end=end)
         if worst.length >= self.criterion.failure_limit:
             breaches: dict[str, Fact] = {
@@ -95,7 +95,7 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
             "window_s": self.period_s,
             "min_samples": self.criterion.min_samples,
             "last_end": tally.last_end,
-            "bad_windows": tally.unknown,
+            "bad_windows": tally.inconsistent,
             **self.count_facts(tally),
         }
 
@@ -137,10 +137,10 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
 
 def _missing_data(min_samples: int, tally: Tally) -> Outcome | None:
     """Return what is missing for a verdict; None when nothing is."""
-    if tally.tail_unfit or (tally.unknown and tally.windows == 0):
+    if tally.newest_inconsistent or (tally.inconsistent and tally.windows == 0):
         return undecided(Label.BAD_DATA, FindingReason.BAD_WINDOWS)
     if tally.windows == 0:
         return undecided(Label.NO_DATA, FindingReason.NO_WINDOW)
     if tally.samples < min_samples:
         return undecided(Label.TOO_FEW, FindingReason.TOO_FEW_SAMPLES)
-    return undecided(Label.NO_DATA, FindingReason.SILENT) if tally.tail_empty else None
+    return undecided(Label.NO_DATA, FindingReason.SILENT) if tally.newest_empty else None

@@ -50,8 +50,8 @@ class ControlState:
 
     requests: float = 0.0
     slow: float = 0.0
-    bad: int = 0
-    good: int = 0
+    outage_minutes: int = 0
+    good_minutes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Fold:
     through: end of the last folded minute, unix seconds; 0 before the first.
     version: of the judge that folded it. capitals: by test; controls: by criterion.
     peak: the highest value of the combined evidence so far, 1 for none. peak_at: end of the minute
-    of that value, unix seconds; carried: the test that had the largest part of it.
+    of that value, unix seconds; leading_test: the test that had the largest part of it.
     """
 
     version: int = JUDGE_VERSION
@@ -70,7 +70,7 @@ class Fold:
     controls: Mapping[str, ControlState] = field(default_factory=dict)
     peak: float = 1.0
     peak_at: int = 0
-    carried: str = ""
+    leading_test: str = ""
 
     def rejects(self, budget: float) -> bool:
         """Tell whether the evidence has ever been strong enough to roll back."""
@@ -102,16 +102,16 @@ def fold_minute(
         capitals[name] = update_capital(
             before, log_ratios, prior_share, cap=cap, dispersion=dispersion, step=step
         )
-    peak, peak_at, carried = fold.peak, fold.peak_at, fold.carried
+    peak, peak_at, leading_test = fold.peak, fold.peak_at, fold.leading_test
     capital_of = capitals.get
     parts = [
         weight * one.e_value if (one := capital_of(name)) else weight for name, weight, _ in tests
     ]
     evidence = sum(parts)
     if evidence > peak:
-        peak, peak_at, carried = evidence, end, tests[parts.index(max(parts))].name
+        peak, peak_at, leading_test = evidence, end, tests[parts.index(max(parts))].name
     controls = {**fold.controls, **controls} if controls else fold.controls
-    return Fold(fold.version, end, capitals, controls, peak, peak_at, carried)
+    return Fold(fold.version, end, capitals, controls, peak, peak_at, leading_test)
 
 
 _INITIAL_CAPITAL = Capital()

@@ -31,7 +31,7 @@ def in_shared_outage(before: ControlState, after: ControlState) -> bool:
 
     before, after: what is known of the control before and after that minute.
     """
-    return before.bad < after.bad <= SHARED_OUTAGE_MINUTES
+    return before.outage_minutes < after.outage_minutes <= SHARED_OUTAGE_MINUTES
 
 
 def update_control(
@@ -41,10 +41,16 @@ def update_control(
     if requests <= 0:
         return control
     if failed >= max(_MIN_OUTAGE_FAILURES, 3 * allowed * requests):
-        return ControlState(control.requests + requests, control.slow + failed, control.bad + 1)
-    if control.good + 1 >= SHARED_OUTAGE_MINUTES:
+        return ControlState(
+            control.requests + requests, control.slow + failed, control.outage_minutes + 1
+        )
+    if control.good_minutes + 1 >= SHARED_OUTAGE_MINUTES:
         return ControlState()
-    return replace(control, good=control.good + 1) if control.bad else control
+    return (
+        replace(control, good_minutes=control.good_minutes + 1)
+        if control.outage_minutes
+        else control
+    )
 
 
 def breaker_log_ratios(

@@ -1,15 +1,14 @@
 """Transitions of a rollout: each makes the next state, its history entry and its notices."""
 
-from controller.core.next_action import hold_expired_text, unacknowledged_page, with_next_action
+from controller.core.next_action import hold_expired_text, unacknowledged_page
 from controller.core.transitions.advance import (
     confirm_applied,
     evidence_entry,
     mark_baking,
     mark_holding,
+    mark_unreadable,
     next_step,
-    promote,
     start_rollout,
-    wait_for_target,
 )
 from controller.core.transitions.announce import (
     acknowledge,
@@ -59,14 +58,15 @@ from controller.core.transitions.rollback import (
     confirm_rollback,
     end_at_zero,
     end_found_at_zero,
+    has_own_rollback,
+    is_first_raise_unseen,
     keep_lowering,
     lower_again,
     lower_move,
     record_drain,
     roll_back,
-    with_unconfirmed_rollback,
 )
-from controller.core.transitions.write_failure import WRITE_FAILED, with_write_failure
+from controller.core.transitions.write_failure import WRITE_FAILED, record_write_failure
 
 __all__ = [
     "EXTERNAL_ZERO_REASONS",
@@ -87,23 +87,26 @@ __all__ = [
     "expected_weights",
     "give_up_failed_update",
     "handle_drift",
+    "has_own_rollback",
     "hold_expired_text",
     "hook_block",
     "is_bake_uninterrupted",
+    "is_first_raise_unseen",
     "is_raise_frozen",
     "keep_lowering",
     "lower_again",
     "lower_move",
     "mark_baking",
     "mark_holding",
+    "mark_unreadable",
     "missing_kinds_block",
     "next_step",
     "pause_and_set_weight",
     "pause_by_operator",
     "pause_inconclusive",
-    "promote",
     "record_attestation",
     "record_drain",
+    "record_write_failure",
     "remind_of_pause",
     "report_final_drift",
     "report_reexposure",
@@ -117,13 +120,9 @@ __all__ = [
     "stay_blocked",
     "unacknowledged_page",
     "wait_for_readable_target",
-    "wait_for_target",
     "wait_for_update",
     "was_blocked",
     "with_announcements",
-    "with_next_action",
     "with_page",
-    "with_unconfirmed_rollback",
     "with_visibility",
-    "with_write_failure",
 ]

@@ -1,24 +1,28 @@
 """Transitions to more traffic: start, bake, hold, advance, promote and complete."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from controller.core.conditions import Condition, ConditionKind
 from controller.core.decision import Decision, Notice, Record, Severity, Shift
-from controller.core.judge.evidence import BaselineMeasurement
+from controller.core.events import Started
+from controller.core.judge.evidence import RolloutEvidence
 from controller.core.judge.findings import Finding, Label, weakest_label
 from controller.core.judge.tick_evidence import Seal
 from controller.core.judged_intervals import close_interval
-from controller.core.next_action import (
-    baking_sentence,
-    hold_reason,
-    with_next_action,
-    with_table,
-)
+from controller.core.next_action import baking_sentence, hold_reason, with_table
 from controller.core.observation import TargetReading, UnreadableTarget
 from controller.core.policy import Policy
 from controller.core.policy_snapshot import POLICY_DIGEST, TARGET
-from controller.core.rollout import Intent, Phase, Reason, Rollout
+from controller.core.rollout import (
+    Live,
+    Pending,
+    Progressing,
+    Reason,
+    Rollout,
+    Succeeded,
+)
 
 # A CodeSha256 has 44 characters; the first 12 tell revisions apart.
 REVISION_PREFIX_LENGTH = 12
@@ -26,162 +30,173 @@ REVISION_PREFIX_LENGTH = 12
 SUCCESS_WATCH = timedelta(days=7)
 
 
-def start_rollout(
-    policy: Policy,
-    revision: str,
-    reading: TargetReading,
-    attempt: int,
-    baselines: Mapping[str, BaselineMeasurement],
-    retry_reason: str | None,
-    now: datetime,
-    adopted: int | None = None,
-) -> Decision:
-    """Return a new rollout with its first weight decided, for a target that stands at 0 %.
-
-    adopted: index of the step whose weight is live already. The rollout starts in that step and
-        writes nothing: the weight was read back from the target, and no limit of a raise applies.
-    """
+def start_rollout(started: Started, now: datetime) -> Decision:
+    """Return a new rollout with its first weight decided, or at a weight that is live already."""
+    policy, adopted, reading = started.policy, started.adopted, started.target
     step = 0 if adopted is None else adopted
     weight = policy.steps[step].weight
     weight_text = (
         f"going to {weight} %" if adopted is None else f"adopting the {weight} % that are live"
     )
-    sentence = f"started with revision {revision[:REVISION_PREFIX_LENGTH]}; {weight_text}"
-    if retry_reason is not None:
-        sentence += f"; tried again: {retry_reason}"
+    sentence = f"started with revision {started.revision[:REVISION_PREFIX_LENGTH]}; {weight_text}"
+    if started.retry_reason is not None:
+        sentence += f"; tried again: {started.retry_reason}"
+    position = (
+        Pending(step, weight, 0, reading.token, now, tried=now)
+        if adopted is None
+        else Live(step, weight, now)
+    )
     rollout = Rollout(
-        id=f"{policy.name}#{attempt}",
-        name=policy.name,
-        attempt=attempt,
-        revision=revision,
+        id=f"{policy.name}#{started.attempt}",
+        revision=started.revision,
         policy=policy,
         digest=policy.digest(),
         target=reading.identity,
-        phase=Phase.PROGRESSING,
-        reason=Reason.STARTED if adopted is None else Reason.ADOPTED,
-        sentence=sentence,
-        step=step,
-        intent=Intent(weight, 0 if adopted is None else weight, reading.token, now),
+        state=Progressing(
+            since=now,
+            reason=Reason.STARTED if adopted is None else Reason.ADOPTED,
+            sentence=sentence,
+            position=position,
+        ),
         created=now,
-        since=now,
         updated=now,
-        settled=None if adopted is None else now,
+        evidence=RolloutEvidence(
+            baselines=started.baselines, label=_unjudged_label(policy, range(step), step)
+        ),
         seen_weight=reading.weight,
-        peak=weight,
-        baselines=baselines,
-        label=_unjudged_label(policy, range(step), step),
-        exposed_from=now,
     )
     notice = Notice(Severity.INFO, f"{rollout.id}: {sentence}")
-    entry = Record.of("started", rollout, rollout, rollout.intent.previous, now)
+    entry = Record.of("started", rollout, rollout, 0 if adopted is None else weight, now)
     because = {
         "verb": "start",
-        "retry_reason": retry_reason,
+        "retry_reason": started.retry_reason,
         "adopted": adopted,
         POLICY_DIGEST: rollout.digest,
         TARGET: policy.target.model_dump(mode="json"),
     }
     move = Shift(weight, reading.token) if adopted is None else None
-    return Decision(with_next_action(rollout), move, (notice,), replace(entry, because=because))
+    return Decision(rollout, move, (notice,), replace(entry, cause=because))
 
 
-def wait_for_target(rollout: Rollout, reason: Reason, why: str) -> Decision:
-    """Wait for the target without a move; `why` says what for."""
-    sentence = f"waiting for {rollout.intent.weight} % to be in force: {why}"
-    if rollout.settled is not None:
-        sentence = f"the target cannot be read; traffic stays where it is: {why}"
-    return Decision(
-        with_next_action(replace(rollout, reason=reason, sentence=sentence, blocked=why))
+def with_activity(
+    rollout: Rollout,
+    state: Progressing,
+    reason: Reason,
+    sentence: str,
+    block: Reason | None = None,
+    blocked: str = "",
+) -> Rollout:
+    """Return `rollout`, which is in `state`, with what it does or waits for now.
+
+    block: what blocks the next transition, unless that is only time; blocked: the same as text.
+    """
+    after = replace(rollout, state=replace(state, reason=reason, sentence=sentence, block=block))
+    if not blocked:
+        return after.with_condition(ConditionKind.BLOCKED, None)
+    before = rollout.conditions.get(ConditionKind.BLOCKED)
+    goes_on = before is not None and (state.block, state.reason) == (block, reason)
+    condition = replace(before, text=blocked) if before and goes_on else None
+    return after.with_condition(
+        ConditionKind.BLOCKED, condition or Condition(rollout.updated, blocked)
     )
 
 
-def mark_baking(rollout: Rollout) -> Rollout:
+def mark_unreadable(rollout: Rollout, state: Progressing, why: str) -> Rollout:
+    """Mark `rollout` as waiting for a target that cannot be read."""
+    sentence = f"the target cannot be read; traffic stays where it is: {why}"
+    return with_activity(rollout, state, Reason.TARGET_UNREADABLE, sentence, state.block, why)
+
+
+def mark_baking(rollout: Rollout, state: Progressing) -> Rollout:
     """Mark `rollout` as baking: the bake of its weight is not over, or its data are not final."""
-    sentence = baking_sentence(rollout)
-    return replace(rollout, reason=Reason.BAKING, sentence=sentence, blocked="the bake")
+    return with_activity(rollout, state, Reason.BAKING, baking_sentence(rollout))
 
 
-def mark_holding(rollout: Rollout, target: TargetReading | UnreadableTarget) -> Rollout:
+def mark_holding(
+    rollout: Rollout, state: Progressing, target: TargetReading | UnreadableTarget
+) -> Rollout:
     """Mark `rollout` as on hold: its gate is inconclusive after the bake, or its target busy."""
-    sentence = f"holding at {rollout.intent.weight} %: {hold_reason(rollout, target)}"
-    names = [one.criterion for one in rollout.findings if one.blocks_advance]
+    sentence = f"holding at {rollout.weight} %: {hold_reason(rollout, target)}"
+    names = [one.criterion for one in rollout.evidence.findings if one.blocks_advance]
     blocked = f"inconclusive: {', '.join(names)}" if names else "the target"
-    return replace(rollout, reason=Reason.HOLDING, sentence=sentence, blocked=blocked)
+    return with_activity(rollout, state, Reason.ON_HOLD, sentence, Reason.ON_HOLD, blocked)
 
 
 def evidence_entry(rollout: Rollout, seal: Seal, now: datetime) -> Decision:
     """Return `rollout` in the same step, with a history entry that seals its evidence."""
-    live = rollout.weight if rollout.previous_live is None else rollout.intent.previous
-    entry = Record.of("evidence", rollout, rollout, live, now, keeps_series=True)
+    weight = rollout.weight if rollout.live is None else rollout.live.weight
+    entry = Record.of("evidence", rollout, rollout, weight, now, keeps_series=True)
     entry = replace(entry, tallies=seal.tallies, fold=seal.fold)
-    after = replace(rollout, tallies=seal.tallies, fold=seal.fold, sealed_at=now)
+    evidence = replace(rollout.evidence, tallies=seal.tallies, fold=seal.fold, sealed_at=now)
+    return Decision(replace(rollout, evidence=evidence), record=entry)
+
+
+def confirm_applied(
+    rollout: Rollout, state: Progressing, pending: Pending, now: datetime
+) -> Decision:
+    """Confirm that the weight was read back from the target: the clock of the step starts."""
+    live = Live(pending.step, pending.weight, now)
+    state = replace(state, reason=Reason.APPLIED, position=live, hold_from=None, block=None)
+    after = replace(close_step(rollout, now), state=state)
+    sentence = f"{live.weight} % is in force; {baking_sentence(after)}"
+    after = with_activity(after, state, Reason.APPLIED, sentence)
+    entry = Record.of("applied", rollout, after, live.weight, now, findings=())
     return Decision(after, record=entry)
 
 
-def confirm_applied(rollout: Rollout, now: datetime) -> Decision:
-    """Confirm that the weight was read back from the target: the clock of the step starts."""
-    after = replace(
-        drop_previous_live(rollout), settled=now, reason=Reason.SETTLED, barrier="", blocked=""
-    )
-    after = with_next_action(
-        replace(after, sentence=f"{rollout.weight} % is in force; {baking_sentence(after)}")
-    )
-    return Decision(after, record=Record.of("settled", rollout, after, rollout.weight, now))
-
-
 def next_step(
-    rollout: Rollout, target: TargetReading, reason: Reason, now: datetime, why: str = ""
+    rollout: Rollout,
+    live: Live,
+    target: TargetReading,
+    reason: Reason,
+    now: datetime,
+    why: str = "",
 ) -> Decision:
-    """Advance as the gate or an operator allows: to the next weight, or to success at the end."""
-    labels = [str(one.label) for one in rollout.findings if one.gates] or [str(Label.NOT_JUDGED)]
-    label = weakest_label((rollout.label, *labels))
-    step = rollout.step + 1
+    """Advance from `live` as the gate or an operator allows: to the next weight, or to success.
+
+    `live` is judged until the next weight is read back.
+    """
+    labels = [str(one.label) for one in rollout.evidence.findings if one.gates] or [
+        str(Label.NOT_JUDGED)
+    ]
+    label = weakest_label((rollout.evidence.label, *labels))
     if rollout.is_last_step:
-        return _complete(rollout, label, advance_reason(rollout, reason, why), now)
+        return _complete(rollout, live, label, advance_reason(rollout, reason, why), now)
+    step = live.step + 1
     weight = rollout.policy.steps[step].weight
     sentence = f"{advance_reason(rollout, reason, why)}; going to {weight} %"
-    after = replace(
-        reset_step(rollout),
-        phase=Phase.PROGRESSING,
-        reason=reason,
-        sentence=sentence,
-        label=label,
-        earlier=earlier_findings(rollout, step),
-        step=step,
-        intent=Intent(weight, rollout.intent.weight, target.token, now),
-        since=rollout.since if rollout.phase is Phase.PROGRESSING else now,
-        peak=weight,
-        approved=None,
-    )
-    return Decision(
-        with_next_action(after),
-        Shift(weight, target.token),
-        (Notice(Severity.INFO, f"{rollout.id}: {sentence}"),),
-        Record.of("advanced", rollout, after, rollout.weight, now, keeps_series=True),
-    )
-
-
-def promote(rollout: Rollout, target: TargetReading, why: str, now: datetime) -> Decision:
-    """Advance or complete by an operator's command, without a pass of the gate."""
-    return next_step(rollout, target, Reason.PROMOTED, now, why)
-
-
-def _complete(rollout: Rollout, label: str, why: str, now: datetime) -> Decision:
-    sentence = f"{why}; the rollout is complete ({label})"
+    state = rollout.state
     after = replace(
         rollout,
-        phase=Phase.SUCCEEDED,
-        reason=Reason.COMPLETED,
-        sentence=sentence,
-        label=label,
-        since=now,
-        watch_until=now + SUCCESS_WATCH,
-        blocked="",
+        state=Progressing(
+            since=state.since if isinstance(state, Progressing) else now,
+            reason=reason,
+            sentence=sentence,
+            position=Pending(step, weight, live.weight, target.token, now, tried=now, live=live),
+        ),
+        evidence=replace(
+            rollout.evidence, label=label, earlier_findings=earlier_findings(rollout, step)
+        ),
+        approved=0,
+        conditions=rollout.conditions_of(ConditionKind.BLIND),
     )
     return Decision(
-        with_next_action(after),
+        after,
+        Shift(weight, target.token),
+        (Notice(Severity.INFO, f"{rollout.id}: {sentence}"),),
+        Record.of("advanced", rollout, after, live.weight, now, keeps_series=True),
+    )
+
+
+def _complete(rollout: Rollout, live: Live, label: str, why: str, now: datetime) -> Decision:
+    sentence = f"{why}; the rollout is complete ({label})"
+    state = Succeeded(since=now, sentence=sentence, position=live, watch_until=now + SUCCESS_WATCH)
+    evidence = replace(rollout.evidence, label=label)
+    after = replace(rollout, state=state, evidence=evidence, conditions={})
+    return Decision(
+        after,
         notices=(Notice(Severity.INFO, with_table(f"{rollout.id}: {sentence}", rollout)),),
-        record=Record.of("succeeded", rollout, after, rollout.weight, now, keeps_series=True),
+        record=Record.of("succeeded", rollout, after, live.weight, now, keeps_series=True),
     )
 
 
@@ -196,28 +211,19 @@ def advance_reason(rollout: Rollout, reason: Reason, why: str = "") -> str:
             return f"the gate at {rollout.weight} % passed"
 
 
-def reset_step(rollout: Rollout) -> Rollout:
-    """Return `rollout` without the evidence of its step.
+def close_step(rollout: Rollout, now: datetime) -> Rollout:
+    """Return `rollout` without the evidence of its live step, which is over.
 
-    The windows that the threshold judge compares belong to one step.
+    It ended when another weight was tried, or else `now`. The windows that the threshold judge
+    compares belong to one step.
     """
-    return replace(
-        rollout,
-        stretches=close_interval(rollout),
-        settled=None,
-        unfinished_since=None,
-        tallies={},
-        sealed_at=rollout.sealed_at if rollout.policy.sequential_criteria() else None,
-        findings=(),
-        hold_from=None,
-        barrier="",
-        blocked="",
+    tried = None if rollout.pending is None else rollout.pending.tried
+    sealed_at = rollout.evidence.sealed_at if rollout.policy.sequential_criteria() else None
+    intervals = close_interval(rollout, tried or now)
+    evidence = replace(
+        rollout.evidence, intervals=intervals, tallies={}, sealed_at=sealed_at, findings=()
     )
-
-
-def drop_previous_live(rollout: Rollout) -> Rollout:
-    """Return `rollout` without evidence of the previous weight, kept while a raise was pending."""
-    return rollout if rollout.previous_live is None else reset_step(rollout)
+    return replace(rollout, evidence=evidence)
 
 
 def earlier_findings(rollout: Rollout, step: int) -> tuple[Finding, ...]:
@@ -225,7 +231,8 @@ def earlier_findings(rollout: Rollout, step: int) -> tuple[Finding, ...]:
 
     Their facts are left out: the history has them, and every tick saves the rollout.
     """
-    latest = {one.criterion: one for one in (*rollout.earlier, *rollout.findings)}
+    evidence = rollout.evidence
+    latest = {one.criterion: one for one in (*evidence.earlier_findings, *evidence.findings)}
     gate = rollout.policy.gate(step)
     return tuple(replace(one, facts={}) for name, one in latest.items() if name not in gate)
 
@@ -233,7 +240,7 @@ def earlier_findings(rollout: Rollout, step: int) -> tuple[Finding, ...]:
 def label_after_skip(rollout: Rollout, step: int) -> str:
     """Return the label of `rollout` once it enters `step` without a pass of the steps before."""
     unjudged = _unjudged_label(rollout.policy, range(rollout.step, step), step)
-    return weakest_label((rollout.label, unjudged))
+    return weakest_label((rollout.evidence.label, unjudged))
 
 
 def _unjudged_label(policy: Policy, skipped: Iterable[int], step: int) -> str:

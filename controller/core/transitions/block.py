@@ -8,19 +8,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from controller.core.conditions import ConditionKind, is_due
 from controller.core.decision import Decision, Notice, Record, Severity
 from controller.core.judge.findings import Verdict, gate_verdict
-from controller.core.next_action import (
-    OPEN_ENDED_REASONS,
-    REMIND_EVERY,
-    hold_reason,
-    with_next_action,
-)
+from controller.core.next_action import OPEN_ENDED_REASONS, hold_reason
 from controller.core.observation import Consent, HookAnswer, TargetReading, UnreadableTarget
 from controller.core.policy import Hook, Policy
 from controller.core.policy.hooks import BEFORE_ADVANCE
-from controller.core.rollout import Reason, Rollout
-from controller.core.transitions.advance import advance_reason
+from controller.core.rollout import Progressing, Reason, Rollout
+from controller.core.transitions.advance import advance_reason, with_activity
 
 # Longest text of the objections of hooks, in characters.
 _MAX_OBJECTIONS_LENGTH: Final = 1_000
@@ -80,9 +76,9 @@ def hook_block(rollout: Rollout, answers: Mapping[str, HookAnswer]) -> Block | N
 def objections(hooks: Mapping[str, Hook], answers: Mapping[str, HookAnswer]) -> str:
     """Return the objections of `hooks` as text; empty when all of them consent."""
     texts = (
-        f"{hook.display_name} {_CONSENT_WORDS[answers[address].consent]}: {answers[address].said}"
-        for address, hook in hooks.items()
-        if answers[address].consent is not Consent.GIVEN
+        f"{hook.display_name} {_CONSENT_WORDS[answer.consent]}: {answer.message}"
+        for hook, answer in ((hook, answers[address]) for address, hook in hooks.items())
+        if answer.consent is not Consent.GIVEN
     )
     return "; ".join(texts)[:_MAX_OBJECTIONS_LENGTH]
 
@@ -94,52 +90,56 @@ _CONSENT_WORDS: Final = {
 }
 
 
-def block_advance(rollout: Rollout, block: Block, reason: Reason, now: datetime) -> Decision:
+def block_advance(
+    rollout: Rollout, state: Progressing, block: Block, reason: Reason, now: datetime
+) -> Decision:
     """Block an advance that the gate allows for `reason`, and report the block once.
 
     If a gate that passed is inconclusive once the block is over, its hold begins then, and not at
     the end of the bake. A gate whose hold is over has no second one.
     """
     if reason is Reason.GATE_PASSED:
-        rollout = replace(rollout, hold_from=now)
-    return _block(rollout, block, f"{advance_reason(rollout, reason)}; {block.text}", now)
+        state = replace(state, hold_from=now)
+    sentence = f"{advance_reason(rollout, reason)}; {block.text}"
+    return _block(rollout, state, block, sentence, now)
 
 
-def was_blocked(rollout: Rollout) -> bool:
+def was_blocked(rollout: Rollout, state: Progressing) -> bool:
     """Tell whether the last tick blocked a gate that had passed: by a freeze, approval or hook.
 
     An inconclusive gate whose policy says `advance` does not count: it holds, and then advances.
     """
-    is_blocked = rollout.reason in (*OPEN_ENDED_REASONS, Reason.FROZEN, Reason.APPROVED)
+    is_blocked = state.block in (*OPEN_ENDED_REASONS, Reason.FROZEN)
     advances = rollout.policy.on_inconclusive == "advance"
-    return is_blocked and (not advances or gate_verdict(rollout.findings) is Verdict.PASS)
+    return is_blocked and (not advances or gate_verdict(rollout.evidence.findings) is Verdict.PASS)
 
 
 def stay_blocked(
-    rollout: Rollout, block: Block, target: TargetReading | UnreadableTarget, now: datetime
+    rollout: Rollout,
+    state: Progressing,
+    block: Block,
+    target: TargetReading | UnreadableTarget,
+    now: datetime,
 ) -> Decision:
     """Stay blocked: a gate that had passed is inconclusive now, or its target takes no raise."""
-    return _block(rollout, block, f"{block.text}; meanwhile: {hold_reason(rollout, target)}", now)
+    sentence = f"{block.text}; meanwhile: {hold_reason(rollout, target)}"
+    return _block(rollout, state, block, sentence, now)
 
 
-def _block(rollout: Rollout, block: Block, sentence: str, now: datetime) -> Decision:
+def _block(
+    rollout: Rollout, state: Progressing, block: Block, sentence: str, now: datetime
+) -> Decision:
     """Report a block when it is new, and an open-ended one again once a day."""
-    is_new = rollout.barrier != block.reason
-    is_due = is_new or (
-        block.reason in OPEN_ENDED_REASONS and now - (rollout.reminded or now) >= REMIND_EVERY
+    after = with_activity(rollout, state, block.reason, sentence, block.reason, block.text)
+    condition = after.conditions[ConditionKind.BLOCKED]
+    is_new = state.block is not block.reason
+    is_reminder = block.reason in OPEN_ENDED_REASONS and is_due(
+        ConditionKind.BLOCKED, condition, now
     )
-    after = replace(
-        rollout,
-        reason=block.reason,
-        sentence=sentence,
-        blocked=block.text,
-        barrier=str(block.reason),
-        reminded=now if is_due else rollout.reminded,
-    )
-    after = with_next_action(after)
-    if not is_due:
+    if not is_new and not is_reminder:
         return Decision(after, hooks_to_call=block.hooks_to_call)
-    kind = "held_up" if is_new else "reminded"
+    after = after.with_condition(ConditionKind.BLOCKED, replace(condition, announced=now))
+    kind = "blocked" if is_new else "reminded"
     entry = Record.of(kind, rollout, after, rollout.weight, now, keeps_series=True)
     severity = Severity.WARNING if block.reason in OPEN_ENDED_REASONS else Severity.INFO
     notice = Notice(severity, f"{rollout.id}: {sentence}")

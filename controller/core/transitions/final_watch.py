@@ -7,24 +7,27 @@ from controller.core import transitions as to
 from controller.core.decision import Decision
 from controller.core.judge.rollback_drain import drain_after_drift, drain_finding
 from controller.core.observation import Observation, UnreadableTarget
-from controller.core.rollout import Rollout
+from controller.core.rollout import RolledBack, Rollout
 
 
-def after_rollback(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
+def after_rollback(
+    rollout: Rollout, state: RolledBack, observation: Observation, now: datetime
+) -> Decision:
     """Return the decision for a rolled back rollout: keep 0 %, and judge the drain."""
     target = observation.target
     # Ticks may visit the rollout longer than that, to repeat its page.
-    guarding = now < rollout.since + to.ROLLBACK_GUARD
+    guarding = now < state.since + to.ROLLBACK_GUARD
     if not guarding or not _is_watched(rollout, observation, now):
         return Decision(rollout)
     if isinstance(target, UnreadableTarget):
         # The live weight is unknown, so request counts show nothing about the drain.
-        return to.record_drain(rollout, drain_finding(rollout, {}, now), now)
+        return to.record_drain(rollout, state, drain_finding(rollout, {}, now), now)
     if target.weight == 0:
-        return to.record_drain(rollout, drain_finding(rollout, observation.series, now), now)
-    rollout = replace(rollout, drain=drain_after_drift(rollout, target.shown))
-    if target.weight == rollout.peak and not rollout.policy.target.observed:
-        return to.lower_again(rollout, now)
+        return to.record_drain(rollout, state, drain_finding(rollout, observation.series, now), now)
+    state = replace(state, drain=drain_after_drift(rollout, target.variables))
+    rollout = replace(rollout, state=state)
+    if target.weight == state.intended and not rollout.policy.target.observed:
+        return to.lower_again(rollout, state, now)
     return to.report_final_drift(rollout, target, now)
 
 
@@ -35,7 +38,7 @@ def after_success(rollout: Rollout, observation: Observation, now: datetime) -> 
         return Decision(rollout)
     if target.weight != 0 and rollout.exposed_to is not None:
         return to.report_reexposure(rollout, target, now)
-    if target.weight != rollout.intent.weight:
+    if target.weight != rollout.weight:
         return to.report_final_drift(rollout, target, now)
     return Decision(rollout)
 

@@ -1,48 +1,61 @@
-"""A pending raise in a pause: which weights are expected, and which step is judged."""
+"""A pending write in a pause: which weights are expected, and which step is judged."""
 
 from dataclasses import replace
 from datetime import datetime
 
 from controller.core.decision import Decision, Notice, Record, Severity
-from controller.core.judged_intervals import reopen_interval
-from controller.core.next_action import with_next_action
 from controller.core.observation import TargetReading, UnreadableTarget
-from controller.core.rollout import Rollout
-from controller.core.transitions.advance import drop_previous_live
+from controller.core.rollout import Live, Paused, Pending, Position, Rollout
+from controller.core.transitions.advance import close_step
 
 
-def suspend_raise(
-    rollout: Rollout, target: TargetReading | UnreadableTarget, now: datetime
-) -> Rollout:
-    """Return `rollout` as it enters a pause, so that the step whose weight is live is judged.
+def position_in_pause(position: Position, target: TargetReading | UnreadableTarget) -> Position:
+    """Return `position` as a rollout enters a pause, in which nothing is written.
 
-    A pending raise may never have been written, or may still be applied. Until it is read back, the
-    previous weight is judged by the gate of its step, as in a freeze.
+    A pending write may never have been tried, or may still be applied. Until it is read back, the
+    live step is judged by its own gate.
     """
-    intent = rollout.intent
-    is_pending = rollout.settled is None and 0 < intent.previous < intent.weight
-    if is_pending and not (isinstance(target, TargetReading) and target.has_applied(intent.weight)):
-        since = rollout.unfinished_since or intent.asked
-        return replace(rollout, stretches=reopen_interval(rollout, since))
-    return replace(drop_previous_live(rollout), settled=rollout.settled or now)
+    if not isinstance(position, Pending) or isinstance(target, UnreadableTarget):
+        return position
+    return replace(position, tried=None) if target.has_applied(position.previous) else position
 
 
-def expected_weights(rollout: Rollout) -> tuple[int, ...]:
-    """Return the weights of a paused `rollout` that are not drift.
+def position_after_drift(
+    position: Position, target: TargetReading | UnreadableTarget, now: datetime
+) -> Position:
+    """Return `position` in a pause for a weight that was set outside rolloutctl, or by an operator.
 
-    That is the intended weight and, while its raise is pending, the weight before it.
+    Traffic is on the canary, and the token of a pending raise fits the target no more: the live
+    step is judged on, as after any drift. Where no step is live yet, or the raise was applied
+    before, its own step is judged from now on.
     """
-    return (
-        (rollout.weight,)
-        if rollout.previous_live is None
-        else (rollout.weight, rollout.intent.previous)
+    if isinstance(position, Live):
+        return position
+    is_applied = isinstance(target, TargetReading) and target.has_applied(position.weight)
+    if position.live is None or is_applied:
+        return Live(position.step, position.weight, now)
+    return replace(position, tried=None)
+
+
+def expected_weights(position: Position) -> tuple[int, ...]:
+    """Return the weights that are not drift in a pause.
+
+    That is the intended weight and, while its raise is pending, the weight of the live step.
+    """
+    if isinstance(position, Pending) and position.is_raise and position.live is not None:
+        return (position.weight, position.live.weight)
+    return (position.weight,)
+
+
+def confirm_applied_late(
+    rollout: Rollout, state: Paused, pending: Pending, now: datetime
+) -> Decision:
+    """Confirm a write that was applied during a pause: its step is judged from now on."""
+    sentence = f"{state.sentence}; meanwhile {pending.weight} % came into force"
+    live = Live(pending.step, pending.weight, now)
+    after = replace(
+        close_step(rollout, now),
+        state=replace(state, sentence=sentence, position=live),
     )
-
-
-def confirm_applied_late(rollout: Rollout, now: datetime) -> Decision:
-    """Confirm a raise that was applied during a pause: its step is judged from now on."""
-    sentence = f"{rollout.sentence}; meanwhile {rollout.weight} % came into force"
-    after = replace(drop_previous_live(rollout), settled=now, sentence=sentence, blocked="a person")
-    entry = Record.of("settled", rollout, after, rollout.weight, now, keeps_series=True)
-    notice = Notice(Severity.INFO, f"{rollout.id}: {sentence}")
-    return Decision(with_next_action(after), None, (notice,), entry)
+    entry = Record.of("applied", rollout, after, live.weight, now, keeps_series=True)
+    return Decision(after, None, (Notice(Severity.INFO, f"{rollout.id}: {sentence}"),), entry)

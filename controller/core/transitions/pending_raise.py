@@ -1,75 +1,80 @@
 """A pending raise, decided and not applied yet: wait for it, write it again, or give it up.
 
 The limit is the policy's `shift_timeout`, counted from the first tick that saw the raise pending. A
-single late tick, or one that could not read the target, does not roll back a healthy release.
+single late tick, or one that could not read the target, does not roll back a healthy release. The
+live step is judged meanwhile, by its own gate.
 """
 
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from controller.core.decision import Decision, Notice, Record, Severity, Shift
-from controller.core.judged_intervals import reopen_interval
-from controller.core.next_action import with_next_action
 from controller.core.observation import TargetReading, UnreadableTarget, weight_of
-from controller.core.rollout import Phase, Reason, Rollout
-from controller.core.transitions.advance import drop_previous_live, wait_for_target
+from controller.core.rollout import Pending, Phase, Progressing, Reason, Rollout
+from controller.core.transitions.advance import with_activity
 from controller.core.transitions.block import missing_kinds_block
 from controller.core.transitions.pause import pause_unapplied_write, pause_uncertain_raise
 from controller.core.transitions.rollback import end_at_zero, end_unraised, roll_back
 from controller.core.units import format_duration
 
 
-def give_up_failed_update(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
+def give_up_failed_update(
+    rollout: Rollout, state: Progressing, pending: Pending, target: TargetReading, now: datetime
+) -> Decision:
     """Give up a raise whose update of the target failed, or was followed by one that failed."""
-    why = f"the update to {rollout.weight} % failed: {target.detail or 'no reason given'}"
-    return _give_up(rollout, Reason.SHIFT_FAILED, why, target, now)
+    why = f"the update to {pending.weight} % failed: {target.detail or 'no reason given'}"
+    return _give_up(rollout, state, pending, Reason.SHIFT_FAILED, why, target, now)
 
 
-def wait_for_readable_target(rollout: Rollout, target: UnreadableTarget, now: datetime) -> Decision:
+def wait_for_readable_target(
+    rollout: Rollout, state: Progressing, pending: Pending, target: UnreadableTarget, now: datetime
+) -> Decision:
     """Wait for a target that cannot be read, so that it is unknown whether the raise is applied.
 
     A raise that a freeze delays is not overdue.
     """
-    if rollout.barrier == Reason.FROZEN and rollout.policy.freeze_at(now) is not None:
-        return wait_for_target(rollout, Reason.TARGET_UNREADABLE, target.reason)
-    if not _is_overdue(rollout, now):
-        return wait_for_target(
-            _with_unfinished_since(rollout, now), Reason.TARGET_UNREADABLE, target.reason
-        )
-    why = f"{_not_applied_text(rollout)}, and the target cannot be read: {target.reason}"
-    return _give_up(rollout, Reason.SHIFT_TIMED_OUT, why, target, now)
+    frozen = state.block is Reason.FROZEN and rollout.policy.freeze_at(now) is not None
+    if not frozen:
+        if _is_overdue(rollout, pending, now):
+            why = f"{_not_applied_text(rollout)}, and the target cannot be read: {target.reason}"
+            return _give_up(rollout, state, pending, Reason.SHIFT_TIMED_OUT, why, target, now)
+        pending = _with_first_look(pending, now)
+    return _wait(rollout, state, pending, Reason.TARGET_UNREADABLE, target.reason, state.block)
 
 
-def wait_for_update(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
+def wait_for_update(
+    rollout: Rollout, state: Progressing, pending: Pending, target: TargetReading, now: datetime
+) -> Decision:
     """Wait while the update to the new weight, or another update, is in progress."""
-    if not _is_overdue(rollout, now):
+    if not _is_overdue(rollout, pending, now):
         why = target.detail or "the update is still in progress"
-        return wait_for_target(_with_unfinished_since(rollout, now), Reason.WAITING, why)
+        return _wait(rollout, state, _with_first_look(pending, now), Reason.WAITING, why, None)
     why = f"{_not_applied_text(rollout)}: the update is still in progress"
-    return _give_up(rollout, Reason.SHIFT_TIMED_OUT, why, target, now)
+    return _give_up(rollout, state, pending, Reason.SHIFT_TIMED_OUT, why, target, now)
 
 
-def retry_raise(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
+def retry_raise(
+    rollout: Rollout, state: Progressing, pending: Pending, target: TargetReading, now: datetime
+) -> Decision:
     """Write the same raise again under the same token: the target did not change since its save.
 
     A freeze delays it, and past `shift_timeout` it is given up. The weight of an observed target is
     waited for without a limit.
     """
-    is_raise = rollout.intent.previous < rollout.weight
-    frozen = rollout.policy.freeze_at(now) if is_raise else None
+    policy = rollout.policy
+    frozen = policy.freeze_at(now) if pending.is_raise else None
     if frozen is not None:
-        return _delay_raise(rollout, Reason.FROZEN, "but not written", frozen.text, now)
-    if is_raise and rollout.policy.missing_kinds:
-        block = missing_kinds_block(rollout.policy)
-        return _delay_raise(rollout, block.reason, "but not written", block.text, now)
-    if rollout.policy.target.observed:
-        mover = f"something else moves {rollout.policy.target.name}"
-        return _delay_raise(rollout, Reason.WAITING, "and is waited for", mover, now)
-    rollout = drop_previous_live(rollout)
-    if not _is_overdue(rollout, now):
-        return _write_again(_with_unfinished_since(rollout, now), now)
+        return _delay(rollout, state, pending, Reason.FROZEN, "but not written", frozen.text, now)
+    if pending.is_raise and policy.missing_kinds:
+        block = missing_kinds_block(policy)
+        return _delay(rollout, state, pending, block.reason, "but not written", block.text, now)
+    if policy.target.observed:
+        mover = f"something else moves {policy.target.name}"
+        return _delay(rollout, state, pending, Reason.WAITING, "and is waited for", mover, now)
+    if not _is_overdue(rollout, pending, now):
+        return _write_again(rollout, state, _with_first_look(pending, now), now)
     why = (
-        f"{_not_applied_text(rollout)}: the target is unchanged at {rollout.intent.previous} %, so "
+        f"{_not_applied_text(rollout)}: the target is unchanged at {pending.previous} %, so "
         "every write was refused or never arrived"
     )
     if rollout.write_error:
@@ -86,81 +91,98 @@ def is_raise_frozen(rollout: Rollout, move: Shift, now: datetime) -> bool:
     Measurements and hook calls take time between the decision and the write. A weight that an
     operator sets is not held back.
     """
-    is_raise = rollout.intent.previous < move.weight == rollout.weight
-    is_advance = is_raise and rollout.phase is Phase.PROGRESSING
+    pending = rollout.pending
+    if pending is None or not pending.is_raise or rollout.phase is not Phase.PROGRESSING:
+        return False
+    is_advance = move.weight == pending.weight
     return is_advance and rollout.policy.freeze_at(max(now, rollout.updated)) is not None
 
 
-def resolve_lost_raise(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
+def resolve_lost_raise(
+    rollout: Rollout, state: Progressing, target: TargetReading, now: datetime
+) -> Decision:
     """Resolve a raise that left no trace on a target that was changed outside rolloutctl.
 
     At 0 % the rollout ends. At any other weight it pauses for an operator.
     """
     if target.weight == 0:
         return end_unraised(rollout, target, now)
-    return pause_uncertain_raise(rollout, target, now)
+    return pause_uncertain_raise(rollout, state, target, now)
 
 
-def _delay_raise(
-    rollout: Rollout, reason: Reason, state: str, blocked: str, now: datetime
+def _wait(
+    rollout: Rollout,
+    state: Progressing,
+    pending: Pending,
+    reason: Reason,
+    why: str,
+    block: Reason | None,
+) -> Decision:
+    """Wait for the target without a move; `why` says what for."""
+    sentence = f"waiting for {pending.weight} % to be in force: {why}"
+    state = replace(state, position=pending)
+    return Decision(with_activity(rollout, state, reason, sentence, block, why))
+
+
+def _delay(
+    rollout: Rollout,
+    state: Progressing,
+    pending: Pending,
+    reason: Reason,
+    note: str,
+    blocked: str,
+    now: datetime,
 ) -> Decision:
     """Delay a raise that was decided; its whole time limit starts after the delay.
 
-    Until then the live weight is judged by the gate of its own step. The windows that the threshold
-    judge compares begin anew. state: of the raise, behind "10 % was decided". blocked: by what.
+    note: of the raise, behind "10 % was decided". blocked: by what.
     """
-    live = rollout.intent.previous
-    sentence = f"{rollout.weight} % was decided {state}; {blocked}"
+    live = pending.previous
+    sentence = f"{pending.weight} % was decided {note}; {blocked}"
     if live:
         sentence += f"; meanwhile the {live} % that are live are judged on"
-    after = replace(
-        rollout,
-        reason=reason,
-        sentence=sentence,
-        blocked=blocked,
-        unfinished_since=None,
-        barrier=str(reason),
-        stretches=reopen_interval(rollout, rollout.unfinished_since or rollout.intent.asked),
-    )
-    after = with_next_action(after)
-    if rollout.barrier == reason and rollout.stretches == after.stretches:
+    delayed = replace(state, position=replace(pending, first_look=None, tried=None))
+    after = with_activity(rollout, delayed, reason, sentence, reason, blocked)
+    if state.block is reason:
         return Decision(after)
-    entry = Record.of("held_up", rollout, after, live, now)
+    entry = Record.of("blocked", rollout, after, live, now, findings=())
     return Decision(after, None, (Notice(Severity.INFO, f"{rollout.id}: {sentence}"),), entry)
 
 
-def _write_again(rollout: Rollout, now: datetime) -> Decision:
-    move = Shift(rollout.weight, rollout.intent.token)
+def _write_again(rollout: Rollout, state: Progressing, pending: Pending, now: datetime) -> Decision:
     error = f" ({rollout.write_error})" if rollout.write_error else ""
-    sentence = f"{move.weight} % was decided but not written{error}; writing it again"
-    after = replace(rollout, reason=Reason.WRITE_AGAIN, sentence=sentence, barrier="", blocked="")
-    entry = Record.of("write_again", rollout, after, rollout.intent.previous, now)
-    return Decision(with_next_action(after), move, record=entry)
+    sentence = f"{pending.weight} % was decided but not written{error}; writing it again"
+    state = replace(state, position=replace(pending, tried=now))
+    after = with_activity(rollout, state, Reason.WRITE_RETRIED, sentence)
+    entry = Record.of("write_retried", rollout, after, pending.previous, now, findings=())
+    return Decision(after, Shift(pending.weight, pending.token), record=entry)
 
 
 def _give_up(
     rollout: Rollout,
+    state: Progressing,
+    pending: Pending,
     reason: Reason,
     why: str,
     target: TargetReading | UnreadableTarget,
     now: datetime,
 ) -> Decision:
     """Roll back a raise; a write that raised nothing pauses for an operator instead."""
-    if rollout.intent.previous == rollout.weight:
-        return pause_unapplied_write(rollout, reason, why, target, now)
+    if pending.previous == pending.weight:
+        return pause_unapplied_write(rollout, state, reason, why, target, now)
     weight = weight_of(target)
     return roll_back(rollout, reason, why, weight, now)
 
 
-def _with_unfinished_since(rollout: Rollout, now: datetime) -> Rollout:
-    return replace(rollout, unfinished_since=rollout.unfinished_since or now)
+def _with_first_look(pending: Pending, now: datetime) -> Pending:
+    return replace(pending, first_look=pending.first_look or now)
 
 
-def _is_overdue(rollout: Rollout, now: datetime) -> bool:
+def _is_overdue(rollout: Rollout, pending: Pending, now: datetime) -> bool:
     limit: timedelta = rollout.policy.shift_timeout
     if rollout.policy.target.observed:
         return False
-    return rollout.unfinished_since is not None and now - rollout.unfinished_since > limit
+    return pending.first_look is not None and now - pending.first_look > limit
 
 
 def _not_applied_text(rollout: Rollout) -> str:

@@ -3,43 +3,65 @@
 from dataclasses import replace
 from datetime import datetime
 
+from controller.core.conditions import ConditionKind
 from controller.core.decision import Decision, Notice, Record, Severity, Shift
 from controller.core.judge.evidence import SignOff
 from controller.core.judge.tick_evidence import attestation_finding
-from controller.core.next_action import baking_sentence, with_next_action
+from controller.core.next_action import baking_sentence
 from controller.core.observation import TargetReading, UnreadableTarget, weight_of
-from controller.core.rollout import Intent, Phase, Reason, Rollout
-from controller.core.transitions.advance import earlier_findings, label_after_skip, reset_step
-from controller.core.transitions.paused_raise import suspend_raise
+from controller.core.rollout import (
+    Exposed,
+    Live,
+    Paused,
+    Pending,
+    Position,
+    Progressing,
+    Reason,
+    Rollout,
+)
+from controller.core.transitions.advance import (
+    close_step,
+    earlier_findings,
+    label_after_skip,
+    with_activity,
+)
+from controller.core.transitions.pause import enter_pause
+from controller.core.transitions.paused_raise import position_after_drift, position_in_pause
 
 # Pauses in which the weight was not changed.
 _PAUSES_WITHOUT_DRIFT = frozenset({Reason.PAUSED_BY_HAND, Reason.INCONCLUSIVE})
 
 
 def pause_by_operator(
-    rollout: Rollout, target: TargetReading | UnreadableTarget, why: str, now: datetime
+    rollout: Rollout,
+    state: Progressing,
+    target: TargetReading | UnreadableTarget,
+    why: str,
+    now: datetime,
 ) -> Decision:
     """Pause until an operator resumes; a criterion that fails still rolls back.
 
     Neither weight of a pending raise is drift in the pause. Any other weight is, and the next tick
     reports it.
     """
-    weight = weight_of(target)
-    is_expected = rollout.settled is None and weight in (rollout.intent.previous, rollout.weight)
-    after = replace(
-        suspend_raise(rollout, target, now),
-        phase=Phase.PAUSED,
+    weight, pending = weight_of(target), rollout.pending
+    is_expected = pending is not None and weight in (pending.previous, pending.weight)
+    paused = Paused(
+        since=now,
         reason=Reason.PAUSED_BY_HAND,
         sentence=why,
-        since=now,
-        seen_weight=weight if is_expected else rollout.seen_weight,
-        blocked="a person",
+        position=position_in_pause(state.position, target),
     )
-    return _transition("paused", rollout, after, weight, now)
+    after = replace(
+        rollout,
+        state=paused,
+        seen_weight=weight if is_expected else rollout.seen_weight,
+    )
+    return _pause_transition(rollout, after, weight, now)
 
 
 def resume_at_intended_weight(
-    rollout: Rollout, target: TargetReading, why: str, now: datetime
+    rollout: Rollout, state: Paused, target: TargetReading, why: str, now: datetime
 ) -> Decision:
     """Resume at the intended weight, which is live.
 
@@ -47,74 +69,78 @@ def resume_at_intended_weight(
     for the weight is read back only now. The time in which an inconclusive gate holds begins anew
     in either case.
     """
-    after = _mark_resumed(
-        rollout if is_bake_uninterrupted(rollout) else _restart_step(rollout, now), now
-    )
     sentence = f"going on at {rollout.weight} %{_reason_suffix(why)}"
+    if is_bake_uninterrupted(state):
+        after = _resumed(rollout, state.position, sentence, now)
+    else:
+        live = Live(rollout.step, rollout.weight, now)
+        after = _resumed(close_step(rollout, now), live, sentence, now)
     if after.bake_end is not None and now < after.bake_end:
         sentence += f"; {baking_sentence(after)}"
-    return _transition("resumed", rollout, replace(after, sentence=sentence), target.weight, now)
+    return _transition("resumed", rollout, _with_sentence(after, sentence), target.weight, now)
 
 
-def is_bake_uninterrupted(rollout: Rollout) -> bool:
+def is_bake_uninterrupted(state: Exposed) -> bool:
     """Tell whether everything measured since the weight was applied belongs to the step."""
-    if rollout.phase is not Phase.PAUSED:
+    if isinstance(state, Progressing):
         return True
-    return rollout.reason in _PAUSES_WITHOUT_DRIFT and rollout.settled not in (None, rollout.since)
+    return state.reason in _PAUSES_WITHOUT_DRIFT and isinstance(state.position, Live)
 
 
 def restore_weight(rollout: Rollout, target: TargetReading, why: str, now: datetime) -> Decision:
     """Write the intended weight back, in one write, and begin the step anew."""
     live = 100 if target.weight is None else target.weight
-    sentence = f"going back from {target.shown} to {rollout.weight} %, and on{_reason_suffix(why)}"
-    after = replace(
-        _mark_resumed(reset_step(rollout), now),
-        sentence=sentence,
-        intent=Intent(rollout.weight, live, target.token, now),
+    sentence = (
+        f"going back from {target.variables} to {rollout.weight} %, and on{_reason_suffix(why)}"
     )
+    pending = Pending(
+        rollout.step, rollout.weight, live, target.token, now, tried=now, live=rollout.live
+    )
+    after = _resumed(rollout, pending, sentence, now)
     move = Shift(rollout.weight, target.token)
     return replace(_transition("resumed", rollout, after, target.weight, now), move=move)
 
 
 def resume_at_live_weight(
-    rollout: Rollout, step: int, weight: int, token: str, why: str, now: datetime
+    rollout: Rollout, step: int, weight: int, why: str, now: datetime
 ) -> Decision:
     """Resume at the live `weight`, in the step that it has reached."""
-    after = replace(
-        _mark_resumed(_restart_step(rollout, now), now),
-        step=step,
-        intent=Intent(weight, weight, token, now),
-        peak=weight,
-        earlier=earlier_findings(rollout, step),
+    live, pending = Live(step, weight, now), rollout.pending
+    closed = close_step(rollout, now)
+    evidence = replace(
+        closed.evidence,
+        earlier_findings=earlier_findings(rollout, step),
         label=label_after_skip(rollout, step),
-        approved=None,
     )
-    origin = "that another hand had set" if weight != rollout.intent.previous else "that are live"
-    sentence = (
-        f"going on with the {weight} % {origin}{_reason_suffix(why)}; {baking_sentence(after)}"
-    )
-    return _transition("resumed", rollout, replace(after, sentence=sentence), weight, now)
+    closed = replace(closed, evidence=evidence, approved=0)
+    was_live = rollout.live is not None and pending is not None and weight == pending.previous
+    origin = "that are live" if was_live else "that another hand had set"
+    sentence = f"going on with the {weight} % {origin}{_reason_suffix(why)}"
+    after = _resumed(closed, live, sentence, now)
+    after = _with_sentence(after, f"{sentence}; {baking_sentence(after)}")
+    return _transition("resumed", rollout, after, weight, now)
 
 
 def pause_and_set_weight(
-    rollout: Rollout, target: TargetReading, weight: int, why: str, now: datetime
+    rollout: Rollout, state: Exposed, target: TargetReading, weight: int, why: str, now: datetime
 ) -> Decision:
     """Pause, and write `weight` by an operator's command: one write, recorded before it.
 
     The result is drift with a known author: a later resume restores or keeps it. This write makes
     the token of a pending raise invalid.
     """
-    live = target.shown if target.weight is None else f"{target.weight} %"
-    after = replace(
-        suspend_raise(rollout, target, now),
-        phase=Phase.PAUSED,
+    live = target.variables if target.weight is None else f"{target.weight} %"
+    position = position_after_drift(state.position, target, now)
+    is_new_step = isinstance(position, Live) and position != state.position
+    paused = Paused(
+        since=now,
         reason=Reason.DRIFTED,
         sentence=f"set from {live} to {weight} % by hand{_reason_suffix(why)}",
-        since=now,
-        seen_weight=weight,
-        blocked="a person",
+        position=position,
     )
-    decision = _transition("paused", rollout, after, target.weight, now)
+    closed = close_step(rollout, now) if is_new_step else rollout
+    after = replace(closed, state=paused, seen_weight=weight)
+    decision = _pause_transition(rollout, after, target.weight, now)
     return replace(decision, move=Shift(weight, target.token))
 
 
@@ -124,14 +150,15 @@ def approve_step(rollout: Rollout, step: int, why: str, now: datetime) -> Decisi
     text = (
         f"{weight} % may be entered once the gate at {rollout.weight} % passes{_reason_suffix(why)}"
     )
-    after = replace(rollout, approved=step)
-    if rollout.reason is Reason.AWAITING_APPROVAL:  # its sentence says that it still waits
-        after = replace(after, reason=Reason.APPROVED, sentence=text, blocked="")
+    after, state = replace(rollout, approved=step), rollout.state
+    if isinstance(state, Progressing) and state.block is Reason.AWAITING_APPROVAL:
+        # Its sentence says that it still waits; the next tick finds out what for.
+        after = with_activity(after, state, Reason.APPROVED, text, state.block)
     entry = Record.of(
         "approved", rollout, after, rollout.weight, now, reason=Reason.APPROVED, sentence=text
     )
     notice = Notice(Severity.INFO, f"{rollout.id}: {text}")
-    return Decision(with_next_action(after), notices=(notice,), record=entry)
+    return Decision(after, notices=(notice,), record=entry)
 
 
 def record_attestation(
@@ -143,15 +170,15 @@ def record_attestation(
     gates = rollout.policy.criteria[criterion].gating
     if signature.refused and gates:
         text += "; the next tick rolls back"
-    after = _with_attestation_finding(
-        replace(rollout, signed={**rollout.signed, criterion: signature}), criterion
-    )
+    sign_offs = {**rollout.evidence.sign_offs, criterion: signature}
+    signed = replace(rollout, evidence=replace(rollout.evidence, sign_offs=sign_offs))
+    after = _with_attestation_finding(signed, criterion)
     reason = Reason.ATTESTATION_REFUSED if signature.refused else Reason.ATTESTED
     weight = rollout.weight
     entry = Record.of(word, rollout, after, weight, now, reason=reason, sentence=text)
     severity = Severity.WARNING if signature.refused else Severity.INFO
     return Decision(
-        with_next_action(after),
+        after,
         notices=(Notice(severity, f"{rollout.id}: {text}"),),
         record=entry,
     )
@@ -163,26 +190,22 @@ def _with_attestation_finding(rollout: Rollout, criterion: str) -> Rollout:
         attestation_finding(rollout, criterion, one.start, one.end)
         if one.criterion == criterion
         else one
-        for one in rollout.findings
+        for one in rollout.evidence.findings
     ]
-    return replace(rollout, findings=tuple(findings))
+    return rollout.with_findings(tuple(findings))
 
 
-def _mark_resumed(rollout: Rollout, now: datetime) -> Rollout:
-    return replace(
-        rollout,
-        phase=Phase.PROGRESSING,
-        reason=Reason.RESUMED,
-        since=now,
-        hold_from=now,
-        barrier="",
-        blocked="",
+def _resumed(rollout: Rollout, position: Position, sentence: str, now: datetime) -> Rollout:
+    """Return `rollout` in progress again, at `position`."""
+    state = Progressing(
+        since=now, reason=Reason.RESUMED, sentence=sentence, position=position, hold_from=now
     )
+    conditions = rollout.conditions_of(ConditionKind.BLIND)
+    return replace(rollout, state=state, conditions=conditions)
 
 
-def _restart_step(rollout: Rollout, now: datetime) -> Rollout:
-    """Return `rollout` at the begin of its step: its weight was read back just now."""
-    return replace(reset_step(rollout), settled=now)
+def _with_sentence(rollout: Rollout, sentence: str) -> Rollout:
+    return replace(rollout, state=replace(rollout.state, sentence=sentence))
 
 
 def _transition(
@@ -190,7 +213,14 @@ def _transition(
 ) -> Decision:
     entry = Record.of(kind, before, after, weight, now, keeps_series=True)
     notice = Notice(Severity.INFO, f"{before.id} is {after.phase}: {after.sentence}")
-    return Decision(with_next_action(after), notices=(notice,), record=entry)
+    return Decision(after, notices=(notice,), record=entry)
+
+
+def _pause_transition(
+    before: Rollout, paused: Rollout, weight: int | None, now: datetime
+) -> Decision:
+    text = f"{paused.id} is paused: {paused.sentence}"
+    return _transition("paused", before, enter_pause(paused, text, now), weight, now)
 
 
 def _reason_suffix(why: str) -> str:

@@ -2,28 +2,39 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import assert_never
 
+from controller.core.conditions import Condition, ConditionKind, is_due
 from controller.core.decision import Alert, Decision, Lower, Notice, Record, Severity
 from controller.core.judge.findings import Finding, Verdict
 from controller.core.judge.sentences import sentence_of
-from controller.core.next_action import with_next_action, with_table
+from controller.core.next_action import with_table
 from controller.core.observation import TargetReading, UpdateStatus
-from controller.core.rollout import Intent, Phase, Reason, Rollout
+from controller.core.rollout import (
+    Paused,
+    Pending,
+    Phase,
+    Progressing,
+    Reason,
+    RolledBack,
+    RollingBack,
+    Rollout,
+    Succeeded,
+)
 from controller.core.units import clock_text
 
 # How long after a rollback a weight that comes back is lowered again (rule 5 of the design).
 ROLLBACK_GUARD = timedelta(minutes=15)
 # How long one tick tries to lower the weight; the next tick continues.
 LOWER_TIMEOUT_PER_TICK = timedelta(minutes=1)
-# How often an unconfirmed rollback pages; every tick ends with its alert.
-PAGE_EVERY = timedelta(minutes=15)
 
 ROLLBACK_PHASES = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK})
 # Reasons of a rollout that ended at a 0 % which it did not set.
 EXTERNAL_ZERO_REASONS = frozenset({Reason.FOUND_AT_ZERO, Reason.RAISE_UNCERTAIN})
 
 UNCONFIRMED = "rollback_unconfirmed"
-GUARDING = "guarding_zero"
+DRAINED = "drained"
+GUARDING = "lowered_again"
 
 
 def roll_back(
@@ -33,31 +44,44 @@ def roll_back(
 
     The first cause of a rollback stays its reason, unless that was a 0 % set outside rolloutctl.
     """
-    is_repeated = rollout.phase is Phase.ROLLING_BACK
+    state = rollout.state
+    is_repeated = isinstance(state, RollingBack)
     first_reason, first_why = reason, why
-    if rollout.phase in ROLLBACK_PHASES and rollout.reason not in EXTERNAL_ZERO_REASONS:
-        first_reason, first_why = rollout.reason, rollout.sentence
-    after = replace(
-        rollout,
-        phase=Phase.ROLLING_BACK,
+    if has_own_rollback(rollout):
+        first_reason, first_why = state.reason, state.sentence
+    rolling_back = RollingBack(
+        since=state.since if is_repeated else now,
         reason=first_reason,
         sentence=first_why,
-        since=rollout.since if is_repeated else now,
-        intent=Intent(0, _last_live_weight(rollout, weight), "", now),
-        watch_until=None,
+        step=rollout.step,
+        intended=_intended_weight(rollout),
+        from_weight=_last_live_weight(rollout, weight),
+        void=_voidable_token(rollout),
+    )
+    after = replace(
+        rollout,
+        state=rolling_back,
         exposed_to=rollout.exposed_to if weight == 0 else None,
-        drain=None,
-        drift_told=False,
-        unconfirmed=is_repeated and rollout.unconfirmed,
-        reminded=rollout.reminded if is_repeated else None,
-        blocked="",
+        conditions=rollout.conditions_of(ConditionKind.UNCONFIRMED) if is_repeated else {},
     )
     notice = Notice(Severity.WARNING, f"{rollout.id} is rolling back to 0 %: {why}")
     entry = Record.of(
         "rolling_back", rollout, after, weight, now,
         reason=reason, sentence=why, keeps_series=True,
     )  # fmt: skip
-    return Decision(with_next_action(after), lower_move(rollout), (notice,), entry)
+    return Decision(after, lower_move(after), (notice,), entry)
+
+
+def has_own_rollback(rollout: Rollout) -> bool:
+    """Tell whether `rollout` decided a rollback itself: a 0 % that it only found is none."""
+    state = rollout.state
+    return isinstance(state, RollingBack | RolledBack) and state.reason not in EXTERNAL_ZERO_REASONS
+
+
+def _intended_weight(rollout: Rollout) -> int:
+    """Return the last weight above 0 % that the rollout intended."""
+    state = rollout.state
+    return state.intended if isinstance(state, RollingBack | RolledBack) else rollout.weight
 
 
 def _last_live_weight(rollout: Rollout, live: int | None) -> int:
@@ -66,26 +90,37 @@ def _last_live_weight(rollout: Rollout, live: int | None) -> int:
     For a write that was not read back, it is the lower of its two weights: missing requests after
     the rollback are judged against it, and requests that were never due must not count as missing.
     """
-    intent = rollout.intent
-    if intent.weight == 0:  # a rollback is in progress already
-        return live or intent.previous
-    if rollout.first_raise_pending and live == 0:
-        return 0
-    if rollout.settled is None and (rollout.phase is Phase.PROGRESSING or live == intent.weight):
-        return min(intent.previous, intent.weight) or intent.weight
-    return live or rollout.seen_weight or intent.weight
+    match rollout.state:
+        case RollingBack(from_weight=weight) | RolledBack(from_weight=weight):
+            return live or weight
+        case Progressing(position=Pending() as pending) | Paused(position=Pending() as pending):
+            if pending.is_first_raise and live == 0 and not rollout.seen_weight:
+                return 0
+            if rollout.phase is Phase.PROGRESSING or live == pending.weight:
+                return min(pending.previous, pending.weight) or pending.weight
+            return live or rollout.seen_weight or pending.weight
+        case Progressing() | Paused() | Succeeded():
+            return live or rollout.seen_weight or rollout.weight
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _voidable_token(rollout: Rollout) -> str:
+    """Return the token of a first raise that another run may still write; empty for none.
+
+    The weight is 0 % until then, so lowering would write nothing, and that token would stay valid.
+    """
+    if isinstance(rollout.state, RollingBack):
+        return rollout.state.void
+    pending = rollout.pending
+    return pending.token if pending is not None and pending.is_first_raise else ""
 
 
 def lower_move(rollout: Rollout) -> Lower:
-    """Return the move to 0 %, limited to the time of one tick; the next tick continues.
-
-    A pending first raise may still be written by another run. The weight is 0 % until then, so
-    lowering would write nothing, and the token of that raise would stay valid: `void` names it.
-    """
-    intent = rollout.intent
-    first = intent.previous == 0 < intent.weight
+    """Return the move to 0 %, limited to the time of one tick; the next tick continues."""
     within = min(rollout.policy.rollback_timeout, LOWER_TIMEOUT_PER_TICK)
-    return Lower(within, void=intent.token if first and rollout.in_flight else "")
+    void = rollout.state.void if isinstance(rollout.state, RollingBack) else ""
+    return Lower(within, void=void)
 
 
 def keep_lowering(
@@ -94,7 +129,10 @@ def keep_lowering(
     """Try again to apply 0 %; when that is critical, the tick pages as well."""
     if rollout.write_error:
         why = f"{why}; the last write failed: {rollout.write_error}"
-    decision = Decision(with_next_action(replace(rollout, blocked=why)), move)
+    known = rollout.conditions.get(ConditionKind.UNCONFIRMED)
+    if not critical and (known is None or not known.critical):
+        known = Condition(rollout.since, why)
+    decision = Decision(rollout.with_condition(ConditionKind.UNCONFIRMED, known), move)
     return with_unconfirmed_rollback(decision, why, now) if critical else decision
 
 
@@ -104,28 +142,29 @@ def with_unconfirmed_rollback(decision: Decision, why: str, now: datetime) -> De
     The alert ends every tick, the page repeats every 15 minutes, and the history has one entry. A
     page or an entry that `decision` has already for that reason is replaced by one with this `why`.
     """
-    rollout = replace(decision.rollout, blocked=why)
+    rollout = decision.rollout
     text = _unconfirmed_text(rollout, why)
+    condition = rollout.conditions.get(ConditionKind.UNCONFIRMED)
+    if condition is None or not condition.critical or condition.entry == DRAINED:
+        condition = Condition(now, text, critical=True)
+    condition = replace(condition, text=text)
     notices = tuple(one for one in decision.notices if one.severity is not Severity.CRITICAL)
-    if len(notices) < len(decision.notices) or _is_page_due(rollout, now):
+    was_paged = len(notices) < len(decision.notices)
+    if was_paged or is_due(ConditionKind.UNCONFIRMED, condition, now):
         notices += (Notice(Severity.CRITICAL, text, UNCONFIRMED),)
-        rollout = replace(rollout, reminded=now)
+        condition = replace(condition, announced=now)
     entry = decision.record
     is_recorded = entry is not None and entry.kind == UNCONFIRMED
-    if is_recorded or (not rollout.unconfirmed and _is_replaceable(entry)):
-        rollout = replace(rollout, unconfirmed=True)
+    if is_recorded or (condition.entry != UNCONFIRMED and _is_replaceable(entry)):
+        condition = replace(condition, entry=UNCONFIRMED)
         entry = Record.of(UNCONFIRMED, rollout, rollout, None, now, sentence=text)
     return replace(
         decision,
-        rollout=with_next_action(rollout),
+        rollout=rollout.with_condition(ConditionKind.UNCONFIRMED, condition),
         notices=notices,
         record=entry,
         alert=Alert.ROLLBACK_UNCONFIRMED,
     )
-
-
-def _is_page_due(rollout: Rollout, now: datetime) -> bool:
-    return rollout.reminded is None or now - rollout.reminded >= PAGE_EVERY
 
 
 def _is_replaceable(entry: Record | None) -> bool:
@@ -135,10 +174,10 @@ def _is_replaceable(entry: Record | None) -> bool:
 
 def _unconfirmed_text(rollout: Rollout, why: str) -> str:
     by_hand = f"set {_zero_assignments(rollout)} by hand on {rollout.target}."
-    if rollout.phase is Phase.ROLLED_BACK:
+    if isinstance(rollout.state, RolledBack):
         return (
-            f"{rollout.id} is NOT at 0 % any more: {rollout.peak} % came back after the rollback "
-            f"and could not be lowered: {why}; {by_hand}"
+            f"{rollout.id} is NOT at 0 % any more: {rollout.state.intended} % came back after the "
+            f"rollback and could not be lowered: {why}; {by_hand}"
         )
     return (
         f"{rollout.id} is NOT rolled back: {why}. "
@@ -159,10 +198,16 @@ def confirm_rollback(rollout: Rollout, now: datetime) -> Decision:
 
 def end_found_at_zero(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
     """End a rollout whose target was found at 0 %, once 0 % is applied."""
-    if rollout.first_raise_pending:
+    if is_first_raise_unseen(rollout):
         return end_unraised(rollout, target, now)
     why = f"the weight was found at 0 % where {rollout.weight} % was asked for; that ends a rollout"
     return end_at_zero(rollout, target, Reason.FOUND_AT_ZERO, why, now)
+
+
+def is_first_raise_unseen(rollout: Rollout) -> bool:
+    """Tell whether the first raise is pending, and no weight above 0 % was ever observed."""
+    pending = rollout.pending
+    return pending is not None and pending.is_first_raise and not rollout.seen_weight
 
 
 def end_unraised(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
@@ -190,48 +235,58 @@ def end_at_zero(
 
 
 def _complete_rollback(rollout: Rollout, reason: Reason, why: str, now: datetime) -> Decision:
-    after = replace(
-        rollout,
-        phase=Phase.ROLLED_BACK,
+    rolled_back = RolledBack(
+        since=now,
         reason=reason,
         sentence=why,
-        since=now,
-        intent=replace(rollout.intent, weight=0, previous=_last_live_weight(rollout, 0)),
+        step=rollout.step,
+        intended=_intended_weight(rollout),
+        from_weight=_last_live_weight(rollout, 0),
         watch_until=now + ROLLBACK_GUARD,
+    )
+    after = replace(
+        rollout,
+        state=rolled_back,
         exposed_to=rollout.exposed_to or now,
-        unconfirmed=False,
-        reminded=None,
-        blocked="",
+        conditions={},
     )
     text = with_table(f"{rollout.id} is rolled back, 0 % is in force: {why}", rollout)
     notice = Notice(Severity.WARNING, text)
     entry = Record.of("rolled_back", rollout, after, 0, now, keeps_series=True)
-    return Decision(with_next_action(after), notices=(notice,), record=entry)
+    return Decision(after, notices=(notice,), record=entry)
 
 
-def lower_again(rollout: Rollout, now: datetime) -> Decision:
+def lower_again(rollout: Rollout, state: RolledBack, now: datetime) -> Decision:
     """Lower the weight again that a late write of this rollout raised after its rollback."""
-    move = replace(lower_move(rollout), must_succeed=True, only=rollout.peak)
-    text = f"{rollout.id}: {rollout.peak} % came back after the rollback; lowering it again"
-    reason = Reason.GUARDING_ZERO
-    entry = Record.of(GUARDING, rollout, rollout, rollout.peak, now, reason=reason, sentence=text)
+    weight = state.intended
+    move = replace(lower_move(rollout), must_succeed=True, only=weight)
+    text = f"{rollout.id}: {weight} % came back after the rollback; lowering it again"
+    reason = Reason.LOWERED_AGAIN
+    entry = Record.of(GUARDING, rollout, rollout, weight, now, reason=reason, sentence=text)
     return Decision(rollout, move, (Notice(Severity.WARNING, text),), entry)
 
 
-def record_drain(rollout: Rollout, drain: Finding | None, now: datetime) -> Decision:
+def record_drain(
+    rollout: Rollout, state: RolledBack, drain: Finding | None, now: datetime
+) -> Decision:
     """Record once what became of the requests after the rollback; None: not known yet."""
     if drain is None:
         return Decision(rollout)
     is_failed = drain.verdict is Verdict.FAIL
-    after = replace(rollout, drain=drain)
+    after, text = replace(rollout, state=replace(state, drain=drain)), sentence_of(drain)
+    if is_failed:
+        condition = Condition(
+            now, f"{rollout.id}: {text}", announced=now, critical=True, entry=DRAINED
+        )
+        after = after.with_condition(ConditionKind.UNCONFIRMED, condition)
     entry = Record.of(
-        "drained", rollout, after, 0, now,
-        reason=Reason.WATCHING, sentence=sentence_of(drain), findings=(drain,), keeps_series=True,
+        DRAINED, rollout, after, 0, now,
+        reason=Reason.WATCHING, sentence=text, findings=(drain,), keeps_series=True,
     )  # fmt: skip
     severity = Severity.CRITICAL if is_failed else Severity.INFO
     return Decision(
         after,
-        notices=(Notice(severity, f"{rollout.id}: {sentence_of(drain)}"),),
+        notices=(Notice(severity, f"{rollout.id}: {text}"),),
         record=entry,
         alert=Alert.ROLLBACK_UNCONFIRMED if is_failed else None,
     )

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Final
 
 from controller.core.decision import Alert, Decision, Notice, Record, Severity
-from controller.core.next_action import with_next_action
+from controller.core.events import WriteFailed
 from controller.core.rollout import Rollout
-from controller.core.transitions.rollback import ROLLBACK_PHASES
+from controller.core.transitions.announce import with_page
+from controller.core.transitions.rollback import ROLLBACK_PHASES, with_unconfirmed_rollback
 
 WRITE_FAILED: Final = "write_failed"
 
@@ -18,47 +19,54 @@ _VARIABLE_PARTS: Final = re.compile(
 )
 
 
-def with_write_failure(
-    decision: Decision, why: str, now: datetime, *, saved: bool = False
-) -> Decision:
-    """Return what `decision` becomes when its move could not be written, and `why`.
+def record_write_failure(failed: WriteFailed, now: datetime) -> Decision:
+    """Return the decision that could not be written, with the reason in its state and record.
 
     The error stays in the state until the weight is read back as applied. A new error is recorded
     and reported once. A tick that could not lower the weight ends with its alert at once; it pages
-    only after the policy's `rollback_timeout`.
-
-    saved: the decision was saved before its move failed, so the failure is an entry of its own.
+    only after the policy's `rollback_timeout`, or at once where no later try can succeed.
     """
-    before = decision.rollout
+    before = failed.decision.rollout
+    rollout = replace(before, write_error=failed.why, updated=max(now, before.updated))
+    decision = replace(failed.decision, rollout=rollout)
+    if failed.permanent:
+        return _with_refused_rollback(decision, failed.why, before.updated)
     lowering = before.phase in ROLLBACK_PHASES
-    rollout = replace(before, write_error=why, updated=max(now, before.updated))
-    decision = replace(
-        decision,
-        rollout=with_next_action(rollout),
-        alert=Alert.ROLLBACK_UNCONFIRMED if lowering else decision.alert,
-    )
-    is_new = _error_kind(before.write_error) != _error_kind(why)
+    decision = replace(decision, alert=Alert.ROLLBACK_UNCONFIRMED if lowering else decision.alert)
+    is_new = _error_kind(before.write_error) != _error_kind(failed.why)
     if is_new:
-        text = _sentence(rollout, why)
-        decision = replace(
-            decision, notices=(*decision.notices, Notice(Severity.WARNING, text, WRITE_FAILED))
-        )
-    return _with_failure_record(decision, before, why, is_new=is_new, saved=saved)
+        notice = Notice(Severity.WARNING, _sentence(rollout, failed.why), WRITE_FAILED)
+        decision = replace(decision, notices=(*decision.notices, notice))
+    return _with_failure_record(decision, before, failed, is_new=is_new)
+
+
+def _with_refused_rollback(decision: Decision, why: str, decided_at: datetime) -> Decision:
+    """Return `decision` after its move to 0 % was refused for good.
+
+    It ends the tick with an alert, pages at most every quarter of an hour, and is recorded once.
+    """
+    now = decision.rollout.updated
+    decision = with_page(with_unconfirmed_rollback(decision, why, now), now)
+    record = decision.record
+    if record is None:
+        return decision
+    because = {**record.cause, "refused": why, "decided": decided_at.isoformat()}
+    return replace(decision, record=replace(record, cause=because))
 
 
 def _with_failure_record(
-    decision: Decision, before: Rollout, why: str, *, is_new: bool, saved: bool
+    decision: Decision, before: Rollout, failed: WriteFailed, *, is_new: bool
 ) -> Decision:
-    entry, rollout = decision.record, decision.rollout
+    entry, rollout, why = decision.record, decision.rollout, failed.why
     because: dict[str, object] = {"write_error": why, "decided": before.updated.isoformat()}
     if entry is None and not is_new:
         return decision
     if entry is None:
         seen, sentence = before.seen_weight, _sentence(rollout, why)
         entry = Record.of(WRITE_FAILED, before, rollout, seen, rollout.updated, sentence=sentence)
-    if saved:
+    if failed.saved:
         because["verb"] = WRITE_FAILED
-    return replace(decision, record=replace(entry, because={**entry.because, **because}))
+    return replace(decision, record=replace(entry, cause={**entry.cause, **because}))
 
 
 def _sentence(rollout: Rollout, why: str) -> str:

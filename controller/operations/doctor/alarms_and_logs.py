@@ -83,7 +83,7 @@ def log_check(what: str, queries: tuple[LogQuery, ...], counts: Mapping[LogQuery
     group = queries[0].group
     series = [counts[one] for one in queries]
     for one in series:
-        if one.answer in (QueryStatus.FORBIDDEN, QueryStatus.ERROR):
+        if one.status in (QueryStatus.FORBIDDEN, QueryStatus.ERROR):
             return fail(what, one.message or f"{group} cannot be searched", _SEARCH_REMEDY)
     if any(one.points for one in series):
         return ok(what, f"{group} has such an event in the last hour")

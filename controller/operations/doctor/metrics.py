@@ -36,8 +36,8 @@ def data_check(
     """Return the check of a metric that has data or cannot be read; None when it has no data."""
     what = f"metric {name}"
     for series in (samples, values):
-        if series.answer in (QueryStatus.ERROR, QueryStatus.FORBIDDEN):
-            return fail(what, f"cannot be read: {series.message or series.answer}", _GRANT)
+        if series.status in (QueryStatus.ERROR, QueryStatus.FORBIDDEN):
+            return fail(what, f"cannot be read: {series.message or series.status}", _GRANT)
     seconds = [second for second, count in samples.points.items() if count]
     if not seconds:
         return None

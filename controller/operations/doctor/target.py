@@ -11,12 +11,12 @@ def reading_check(reading: TargetReading) -> Check:
     if reading.weight is None:
         return fail(
             "target",
-            f"its variables contradict each other: {reading.shown}",
+            f"its variables contradict each other: {reading.variables}",
             "set both to one weight: rolloutctl set-weight POLICY 1..100, or rolloutctl rollback "
             "POLICY for 0 %",
         )
     detail = f": {reading.detail}" if reading.detail else ""
-    text = f"{reading.weight} % ({reading.shown})"
+    text = f"{reading.weight} % ({reading.variables})"
     match reading.update:
         case UpdateStatus.SUCCESSFUL:
             return ok("target", f"{text} is in force")

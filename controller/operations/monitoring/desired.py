@@ -27,7 +27,7 @@ def monitoring_of(policy: Policy, store: Store, emails: Iterable[str] = ()) -> M
     if not ids:
         return desired_monitoring(policy, emails)
     newest = store.load(ids[-1])
-    return desired_monitoring(policy, emails, newest.baselines, store.history(newest.id))
+    return desired_monitoring(policy, emails, newest.evidence.baselines, store.history(newest.id))
 
 
 def desired_monitoring(
@@ -90,9 +90,9 @@ def moments(history: Iterable[Entry]) -> tuple[Moment, ...]:
 
 def _moments(history: Iterable[Entry]) -> Iterator[Moment]:
     for entry in history:
-        if entry.kind == "settled":
+        if entry.kind == "applied":
             yield Moment(entry.at, f"{entry.body['weight_to']} %")
-        elif entry.kind == "started" and entry.body.get("because", {}).get("adopted") is not None:
+        elif entry.kind == "started" and entry.body.get("cause", {}).get("adopted") is not None:
             yield Moment(entry.at, f"{entry.body['weight_to']} %: adopted")
         elif entry.kind in _END_LABELS:
             yield Moment(entry.at, _END_LABELS[entry.kind])

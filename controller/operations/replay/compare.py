@@ -1,16 +1,25 @@
 """Differences between recorded and derived: of one decision, and of the stored state."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from controller.core.decision import Decision, Record
-from controller.core.history import MEMORY_FIELDS, finding_data, record_data
-from controller.core.judge.evidence import Tally
+from controller.core.history import (
+    MEMORY_FIELDS,
+    PENDING_MEMORY_FIELDS,
+    STATE_MEMORY_FIELDS,
+    finding_data,
+    record_data,
+)
+from controller.core.judge.evidence import RolloutEvidence, Tally
 from controller.core.judge.findings import Finding
+from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.sentences import sentence_of
-from controller.core.rollout import Phase, Rollout
+from controller.core.rollout import Progressing, Rollout, State
+from controller.core.stats.combined_tests import Fold
 from controller.operations.replay.entry import RecordedDecision
 
 # The fields of an entry with a single value.
@@ -19,22 +28,15 @@ _SCALAR_FIELDS: Final = ("phase_from", "phase_to", "weight_from", "weight_to", "
 _TRANSIENT_FIELDS: Final = frozenset(
     {
         *MEMORY_FIELDS,
-        "blocked",
         "chain",
         "entries",
-        "next",
-        "next_at",
         "outbox",
-        "schema",
         "updated",
         "version",
     }
-) - {"reason"}
-# Fields that every tick computes again in a phase, with or without an entry.
-_RECOMPUTED_FIELDS: Final[Mapping[Phase, frozenset[str]]] = {
-    Phase.PROGRESSING: frozenset({"findings", "reason", "sentence"}),
-    Phase.PAUSED: frozenset({"findings"}),
-}
+)
+# The same of a state that progresses.
+_TRANSIENT_STATE_FIELDS: Final = frozenset({*STATE_MEMORY_FIELDS, "reason", "sentence"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +68,38 @@ def state_differences(stored: Rollout, expected: Rollout, *, exact: bool) -> Ite
         for name in ("phase", "step", "weight"):
             yield from _value_differences(name, getattr(stored, name), getattr(expected, name))
         return
-    ignored = _TRANSIENT_FIELDS | _RECOMPUTED_FIELDS.get(expected.phase, frozenset())
-    for name in (one.name for one in fields(Rollout) if one.name not in ignored):
-        stored_value, expected_value = getattr(stored, name), getattr(expected, name)
-        match name:
-            case "tallies":
-                yield from _tally_differences(stored_value, expected_value)
-            case "fold":
-                yield from _part_differences(
-                    "evidence of the rollout", asdict(stored_value), asdict(expected_value)
-                )
-            case "findings":
-                yield from _finding_differences(stored_value, expected_value)
-            case _:
-                yield from _value_differences(name, stored_value, expected_value)
+    ignored = _TRANSIENT_FIELDS
+    if expected.phase in JUDGED_PHASES:  # every tick judges again, with or without an entry
+        ignored |= {"findings"}
+    expected_values = _values(expected)
+    for name, value in _values(stored).items():
+        if name not in ignored:
+            differences = _DIFFERENCES.get(name, partial(_value_differences, name))
+            yield from differences(value, expected_values[name])
+
+
+def _values(rollout: Rollout) -> dict[str, Any]:
+    """Return the fields of `rollout` and of its evidence, by name."""
+    own = {one.name: getattr(rollout, one.name) for one in fields(Rollout)}
+    evidence = own.pop("evidence")
+    return own | {one.name: getattr(evidence, one.name) for one in fields(RolloutEvidence)}
+
+
+def _state_differences(stored: State, expected: State) -> Iterator[Difference]:
+    if stored.phase is not expected.phase:
+        yield from _value_differences("phase", stored.phase, expected.phase)
+        return
+    yield from _part_differences("state", _known_parts(stored), _known_parts(expected))
+
+
+def _known_parts(state: State) -> dict[str, Any]:
+    """Return the fields of `state` that do not change without an entry."""
+    parts = asdict(state)
+    if isinstance(state, Progressing):
+        parts = {name: one for name, one in parts.items() if name not in _TRANSIENT_STATE_FIELDS}
+    for name in PENDING_MEMORY_FIELDS:
+        parts.get("position", {}).pop(name, None)
+    return parts
 
 
 def _scalar_differences(recorded: RecordedDecision, record: Record) -> Iterator[Difference]:
@@ -93,8 +113,7 @@ def _reason_differences(recorded: RecordedDecision, record: Record) -> Iterator[
     """Yield where the reasons of an entry differ; those of hourly evidence are its tallies."""
     if recorded.kind == "evidence":
         yield from _tally_differences(recorded.tallies, record.tallies)
-        folds = asdict(recorded.fold), asdict(record.fold)
-        yield from _part_differences("evidence of the rollout", *folds)
+        yield from _fold_differences(recorded.fold, record.fold)
         return
     yield from _value_differences("reason", recorded.reason, record.reason)
     differences = list(_finding_differences(recorded.findings, record.findings))
@@ -141,3 +160,16 @@ def _value_differences(what: str, recorded: object, expected: object) -> Iterato
 
 def _text(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _fold_differences(recorded: Fold, expected: Fold) -> Iterator[Difference]:
+    yield from _part_differences("evidence of the rollout", asdict(recorded), asdict(expected))
+
+
+# The fields of a rollout whose parts are compared one by one.
+_DIFFERENCES: Final[Mapping[str, Callable[[Any, Any], Iterator[Difference]]]] = {
+    "state": _state_differences,
+    "tallies": _tally_differences,
+    "fold": _fold_differences,
+    "findings": _finding_differences,
+}

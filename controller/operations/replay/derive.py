@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
+from controller.core import events
 from controller.core import transitions as to
-from controller.core.commands import Command
-from controller.core.decide import Commanded, LostSave, Observed, decide, with_refused_rollback
+from controller.core.decide import decide
 from controller.core.decision import Decision
+from controller.core.events import Command, Commanded, LostSave, Observed, Started
 from controller.core.judge.tick_evidence import restore_series, seal_if_due
 from controller.core.observation import Observation, TargetReading, UpdateStatus
-from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.rollout import Paused, Progressing, Rollout
 from controller.operations.replay.entry import LostRace, RecordedDecision, Start, WriteFailed
 
 STARTED = "started"
@@ -26,16 +27,16 @@ def derive_start(stored: Rollout, recorded: RecordedDecision) -> Decision:
     target, is_start = recorded.observation.target, recorded.kind == STARTED
     if not isinstance(target, TargetReading):
         target = TargetReading(stored.target, 0, "", "", UpdateStatus.SUCCESSFUL)
-    return to.start_rollout(
+    started = Started(
         stored.policy,
         stored.revision,
         target,
         stored.attempt,
-        stored.baselines,
+        stored.evidence.baselines,
         start.retry_reason,
-        recorded.decided_at if is_start else stored.created,
         start.adopted,
     )
+    return decide(None, started, recorded.decided_at if is_start else stored.created)
 
 
 def derive_decision(
@@ -48,11 +49,11 @@ def derive_decision(
     """
     series = restore_series(before, recorded.observation.series, sealed_points)
     decision = _derive_by_cause(before, recorded, replace(recorded.observation, series=series))
-    if recorded.refusal is not None:
-        return with_refused_rollback(decision, recorded.refusal, recorded.entry.at)
-    if recorded.write_error is not None:
-        return to.with_write_failure(decision, recorded.write_error, recorded.entry.at)
-    return decision
+    why = recorded.write_error if recorded.refusal is None else recorded.refusal
+    if why is None:
+        return decision
+    failed = events.WriteFailed(decision, why, permanent=recorded.refusal is not None)
+    return decide(decision.rollout, failed, recorded.entry.at)
 
 
 def _derive_by_cause(
@@ -63,8 +64,8 @@ def _derive_by_cause(
         case Command():
             return decide(before, Commanded(observation, cause), now)
         case LostRace():
-            lowered = _lowering_decision(before, cause, recorded)
-            return decide(before, LostSave(observation, lowered), now)
+            lost = LostSave(observation, cause.reason, cause.sentence, recorded.findings)
+            return decide(before, lost, now)
         case WriteFailed():
             return Decision(replace(before, updated=now))
         case None if recorded.kind == EVIDENCE:
@@ -75,14 +76,6 @@ def _derive_by_cause(
             assert_never(unreachable)
 
 
-def _lowering_decision(before: Rollout, cause: LostRace, recorded: RecordedDecision) -> Decision:
-    """Return the rollback that was carried out before it lost its compare-and-swap."""
-    is_watch = cause.reason is Reason.GUARDING_ZERO
-    phase = Phase.ROLLED_BACK if is_watch else Phase.ROLLING_BACK
-    lowered = replace(before, phase=phase, reason=cause.reason, sentence=cause.sentence)
-    return Decision(replace(lowered, findings=recorded.findings))
-
-
 def _derive_seal(before: Rollout, recorded: RecordedDecision, observation: Observation) -> Decision:
     """Seal the evidence that the entry stored.
 
@@ -90,10 +83,10 @@ def _derive_seal(before: Rollout, recorded: RecordedDecision, observation: Obser
     than the entry stores.
     """
     now = max(recorded.decided_at, before.updated)
-    rollout = replace(
-        before, reason=recorded.reason, sentence=recorded.sentence, findings=recorded.findings,
-        updated=now,
-    )  # fmt: skip
+    state = before.state
+    if isinstance(state, Progressing | Paused):
+        state = replace(state, reason=recorded.reason, sentence=recorded.sentence)
+    rollout = replace(before, state=state, updated=now).with_findings(recorded.findings)
     seal = seal_if_due(rollout, observation, now)
     if seal is None:
         return Decision(rollout)

@@ -1,6 +1,6 @@
 """A history entry parsed: the observation, memory and cause of its decision, and the outcome."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import datetime
 from math import isfinite
@@ -8,9 +8,14 @@ from typing import Any, Final, TypeAlias, get_type_hints
 
 from pydantic import AwareDatetime, ConfigDict, TypeAdapter
 
-from controller.core.commands import Command
 from controller.core.decide import LOST_RACE
-from controller.core.history import MEMORY_FIELDS, Entry
+from controller.core.events import Command
+from controller.core.history import (
+    MEMORY_FIELDS,
+    PENDING_MEMORY_FIELDS,
+    STATE_MEMORY_FIELDS,
+    Entry,
+)
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding
 from controller.core.judge.queries import JUDGED_PHASES
@@ -22,7 +27,7 @@ from controller.core.observation import (
     TargetReading,
     UnreadableTarget,
 )
-from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.rollout import Paused, Pending, Phase, Progressing, Reason, Rollout
 from controller.core.stats.combined_tests import Fold
 from controller.core.transitions import WRITE_FAILED
 
@@ -98,9 +103,18 @@ class RecordedDecision:
         While a gate is judged, every tick changes its findings; a decision that does not judge
         keeps the last ones.
         """
-        if rollout.phase in JUDGED_PHASES and (rollout.settled or rollout.previous_live):
-            rollout = replace(rollout, findings=self.findings)
-        return replace(rollout, **self.memory)
+        if rollout.phase in JUDGED_PHASES and rollout.live:
+            rollout = rollout.with_findings(self.findings)
+        state, pending = rollout.state, rollout.pending
+        if isinstance(state, Progressing):
+            state = replace(state, **self._memory_of(STATE_MEMORY_FIELDS))
+        if pending is not None and isinstance(state, Progressing | Paused):
+            pending = replace(pending, **self._memory_of(PENDING_MEMORY_FIELDS))
+            state = replace(state, position=pending)
+        return replace(rollout, state=state, **self._memory_of(MEMORY_FIELDS))
+
+    def _memory_of(self, names: Iterable[str]) -> dict[str, Any]:
+        return {name: self.memory[name] for name in names if name in self.memory}
 
 
 def read_entry(entry: Entry, steps: int) -> RecordedDecision:
@@ -118,8 +132,8 @@ def read_entry(entry: Entry, steps: int) -> RecordedDecision:
 
 def _parse_entry(entry: Entry) -> RecordedDecision:
     body = entry.body
-    seen = body["seen"]
-    because = body.get("because", {})
+    seen = body["observation"]
+    because = body.get("cause", {})
     series = {key: _series(one) for key, one in seen["series"].items()}
     at = _MOMENT.validate_python(entry.at)
     return RecordedDecision(
@@ -168,10 +182,14 @@ _COMMAND: Final = TypeAdapter(Command)
 _START: Final = TypeAdapter(Start)
 _LOST_RACE: Final = TypeAdapter(LostRace)
 _MEMORY_ADAPTERS: Final = {
-    one.name: (TypeAdapter(kind), one.default)
-    for one in fields(Rollout)
-    for name, kind in get_type_hints(Rollout).items()
-    if name == one.name and name in MEMORY_FIELDS
+    one.name: (TypeAdapter(get_type_hints(owner)[one.name]), one.default)
+    for owner, names in (
+        (Rollout, MEMORY_FIELDS),
+        (Progressing, STATE_MEMORY_FIELDS),
+        (Pending, PENDING_MEMORY_FIELDS),
+    )
+    for one in fields(owner)
+    if one.name in names
 }
 
 
@@ -191,7 +209,9 @@ def _cause(because: Mapping[str, Any]) -> Cause:
 
 def _target(data: Mapping[str, Any]) -> TargetReading | UnreadableTarget:
     if "unreadable" in data:
-        return UnreadableTarget(_TEXT.validate_python(data["unreadable"]), data["hopeless"] is True)
+        return UnreadableTarget(
+            _TEXT.validate_python(data["unreadable"]), data["permanent"] is True
+        )
     return _READING.validate_python(data)
 
 

@@ -1,11 +1,24 @@
 """Resync after a difference: the rollout in the state that an entry recorded."""
 
 from dataclasses import replace
+from typing import assert_never
 
 from controller.core.decision import Decision
 from controller.core.observation import TargetReading
-from controller.core.rollout import Intent, Phase, Rollout
-from controller.core.transitions.advance import SUCCESS_WATCH, reset_step
+from controller.core.rollout import (
+    Live,
+    Paused,
+    Pending,
+    Phase,
+    Position,
+    Progressing,
+    RolledBack,
+    RollingBack,
+    Rollout,
+    State,
+    Succeeded,
+)
+from controller.core.transitions.advance import SUCCESS_WATCH, close_step
 from controller.core.transitions.rollback import ROLLBACK_GUARD
 from controller.operations.replay.entry import RecordedDecision
 
@@ -18,7 +31,7 @@ _KINDS_WITHOUT_CHANGE = frozenset(
         "blind",
         "drained",
         "drifted",
-        "guarding_zero",
+        "lowered_again",
         "refused",
         "rollback_unconfirmed",
         "write_failed",
@@ -38,9 +51,17 @@ def resync_to_entry(
     if recorded.kind in _KINDS_WITHOUT_CHANGE:
         return after
     if recorded.kind == "evidence":
-        after = replace(after, tallies=recorded.tallies, fold=recorded.fold)
-    findings = recorded.findings if after.findings else ()
-    return replace(after, reason=recorded.reason, sentence=recorded.sentence, findings=findings)
+        sealed = replace(after.evidence, tallies=recorded.tallies, fold=recorded.fold)
+        after = replace(after, evidence=sealed)
+    findings = recorded.findings if after.evidence.findings else ()
+    after = replace(after, state=_with_cause(after.state, recorded))
+    return after.with_findings(findings)
+
+
+def _with_cause(state: State, recorded: RecordedDecision) -> State:
+    if isinstance(state, Succeeded):
+        return replace(state, sentence=recorded.sentence)
+    return replace(state, reason=recorded.reason, sentence=recorded.sentence)
 
 
 def _decision_outcome(decision: Decision) -> object:
@@ -53,31 +74,50 @@ def _recorded_outcome(recorded: RecordedDecision) -> object:
 
 
 def _apply_entry(before: Rollout, recorded: RecordedDecision) -> Rollout:
-    at, target = recorded.entry.at, recorded.observation.target
-    step_restarts = recorded.kind in ("advanced", "resumed")
-    after = reset_step(replace(before, updated=at)) if step_restarts else before
-    if recorded.weight != before.weight:
+    after = replace(before, updated=recorded.entry.at)
+    if recorded.kind in ("applied", "resumed"):
+        after = close_step(after, recorded.entry.at)
+    if recorded.kind == "rolled_back":
+        after = replace(after, exposed_to=before.exposed_to or recorded.entry.at)
+    return replace(after, state=_recorded_state(before, recorded))
+
+
+def _recorded_state(before: Rollout, recorded: RecordedDecision) -> State:
+    """Return the state that `recorded` leads to, as far as an entry tells it."""
+    at, reason, sentence = recorded.entry.at, recorded.reason, recorded.sentence
+    since = before.since if recorded.phase is before.phase else at
+    weight = before.weight or before.from_weight
+    match recorded.phase:
+        case Phase.PROGRESSING:
+            position = _recorded_position(before, recorded)
+            return Progressing(since=since, reason=reason, sentence=sentence, position=position)
+        case Phase.PAUSED:
+            position = _recorded_position(before, recorded)
+            return Paused(since=since, reason=reason, sentence=sentence, position=position)
+        case Phase.ROLLING_BACK:
+            return RollingBack(
+                since=since, reason=reason, sentence=sentence, step=recorded.step,
+                intended=weight, from_weight=weight,
+            )  # fmt: skip
+        case Phase.ROLLED_BACK:
+            return RolledBack(
+                since=since, reason=reason, sentence=sentence, step=recorded.step,
+                intended=weight, from_weight=weight, watch_until=at + ROLLBACK_GUARD,
+            )  # fmt: skip
+        case Phase.SUCCEEDED:
+            live = Live(recorded.step, recorded.weight, before.live.since if before.live else at)
+            until = at + SUCCESS_WATCH
+            return Succeeded(since=since, sentence=sentence, position=live, watch_until=until)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _recorded_position(before: Rollout, recorded: RecordedDecision) -> Position:
+    at, step, weight = recorded.entry.at, recorded.step, recorded.weight
+    position, target = before.position, recorded.observation.target
+    if recorded.kind == "advanced":
         token = target.token if isinstance(target, TargetReading) else ""
-        intent = Intent(recorded.weight, before.weight, token, at)
-        after = replace(after, intent=intent, peak=recorded.weight or before.peak)
-    if recorded.phase is not before.phase:
-        after = replace(after, since=at)
-    if recorded.kind in ("settled", "paused"):
-        after = replace(after, settled=after.settled or at)
-    return _with_watch(
-        replace(after, phase=recorded.phase, step=recorded.step, updated=at), recorded
-    )
-
-
-def _with_watch(rollout: Rollout, recorded: RecordedDecision) -> Rollout:
-    at = recorded.entry.at
-    match recorded.kind:
-        case "succeeded":
-            return replace(rollout, watch_until=at + SUCCESS_WATCH)
-        case "rolled_back":
-            exposed_to = rollout.exposed_to or at
-            return replace(rollout, watch_until=at + ROLLBACK_GUARD, exposed_to=exposed_to)
-        case _ if rollout.phase is Phase.ROLLING_BACK:
-            return replace(rollout, watch_until=None, drain=None)
-        case _:
-            return rollout
+        return Pending(step, weight, before.weight, token, at, tried=at, live=before.live)
+    if position is not None and (position.step, position.weight) == (step, weight):
+        return Live(step, weight, at) if recorded.kind == "applied" else position
+    return Live(step, weight, at)

@@ -183,9 +183,9 @@ def frozen_value(
     Raises MetricsError when a series is incomplete: part of a baseline is not used.
     """
     for one in map(series.__getitem__, request.queries):
-        if one.answer is not QueryStatus.COMPLETE:
+        if one.status is not QueryStatus.COMPLETE:
             raise MetricsError(
-                f"{request.text}: {one.message or one.answer}", answer=str(one.answer)
+                f"{request.text}: {one.message or one.status}", answer=str(one.status)
             )
     values, counts = series[request.value].points, series[request.samples].points
     times = [at for at in values if request.span.start <= at < request.span.end and counts.get(at)]

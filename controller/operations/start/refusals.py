@@ -25,7 +25,7 @@ def weight_refusals(runner: Runner, policy: Policy, reading: TargetReading) -> l
     """Return why a rollout cannot start from the live weight: it is not 0, or not clear."""
     refusals: list[str] = []
     if reading.weight is None:
-        refusals.append(f"the variables contradict each other: {reading.shown}")
+        refusals.append(f"the variables contradict each other: {reading.variables}")
     elif reading.weight > 0:
         locks = policy.target.locks(reading.identity)
         exposures = runner.store.exposures(reading.identity, locks)
@@ -37,7 +37,7 @@ def weight_refusals(runner: Runner, policy: Policy, reading: TargetReading) -> l
             else f"roll back by hand ({policy.target.rollback_command})"
         )
         refusals.append(
-            f"the canary has {reading.weight} % already{owner_text} ({reading.shown}); "
+            f"the canary has {reading.weight} % already{owner_text} ({reading.variables}); "
             f"a rollout starts from 0: {remedy}, or let a rollout begin there with --adopt"
         )
     return refusals
@@ -47,13 +47,13 @@ def live_refusals(policy: Policy, reading: TargetReading) -> list[str]:
     """Return why the live weight cannot be adopted."""
     refusals: list[str] = []
     if reading.weight is None:
-        refusals.append(f"the variables contradict each other: {reading.shown}")
+        refusals.append(f"the variables contradict each other: {reading.variables}")
     elif reading.weight == 0:
-        refusals.append(f"there is nothing to adopt: the canary has 0 % ({reading.shown})")
+        refusals.append(f"there is nothing to adopt: the canary has 0 % ({reading.variables})")
     elif live_step(policy, reading) is None:
         refusals.append(
-            f"the canary has {reading.weight} % ({reading.shown}), and no step of the policy has: "
-            f"{policy.steps_text()}"
+            f"the canary has {reading.weight} % ({reading.variables}), and no step of the policy "
+            f"has: {policy.steps_text()}"
         )
     return refusals
 
@@ -100,9 +100,9 @@ def measurement_refusals(
     series = {key: answers[query] for key, query in queries.items()}
     return [
         *(
-            f"{key} cannot be read: {one.message or one.answer}"
+            f"{key} cannot be read: {one.message or one.status}"
             for key, one in series.items()
-            if one.answer in (QueryStatus.FORBIDDEN, QueryStatus.ERROR)
+            if one.status in (QueryStatus.FORBIDDEN, QueryStatus.ERROR)
         ),
         *(
             f"fails already, {when}: {sentence}"

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from controller.core import transitions
+from controller.core.decide import decide
+from controller.core.events import Started
 from controller.core.observation import HookAnswer, Observation, TargetReading
 from controller.core.policy import Policy
 from controller.core.policy.hooks import BEFORE_START
@@ -77,17 +78,9 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
     step = live_step(request.policy, reading) if request.adopt else None
     answers = _hook_answers(runner, request.policy, revision, reading, step or 0)
     attempt = len(ids) + 1  # a concurrent start takes this number first, and this one is refused
-    first = transitions.start_rollout(
-        request.policy,
-        revision,
-        reading,
-        attempt,
-        preflight_result.baselines,
-        request.retry_reason,
-        now,
-        step,
-    )
-    visit = runner.create_rollout(first, Observation(reading, hooks=answers))
+    baselines, retry_reason = preflight_result.baselines, request.retry_reason
+    started = Started(request.policy, revision, reading, attempt, baselines, retry_reason, step)
+    visit = runner.create_rollout(decide(None, started, now), Observation(reading, hooks=answers))
     warnings = preflight_result.warnings
     if visit.problem:
         warnings = (*warnings, f"it was created, and then could not be saved: {visit.problem}")
@@ -211,7 +204,7 @@ def _check_not_rolled_back(rollout: Rollout, request: StartRequest, reading: Tar
     elif _is_undone_success(rollout, reading):
         event = (
             f"succeeded with {rollout.id}, and its weight was taken back to 0 % after that "
-            f"({reading.shown})"
+            f"({reading.variables})"
         )
     else:
         return

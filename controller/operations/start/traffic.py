@@ -98,6 +98,6 @@ def _first_with_data(
     """Return the first metric that has requests, and how many; None when none has."""
     for name, one in queries.items():
         total = sum(series[one].points.values())
-        if series[one].answer is QueryStatus.COMPLETE and total:
+        if series[one].status is QueryStatus.COMPLETE and total:
             return name, total
     return None

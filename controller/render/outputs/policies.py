@@ -200,7 +200,7 @@ class NextTick(Document):
 class StartCheck(Document):
     """What a start would find in the account."""
 
-    shown: str
+    variables: str
     """The variables of the target as they stand, for people."""
     revision: str
     """What would be rolled out."""

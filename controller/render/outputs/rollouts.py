@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
+from controller.core.conditions import ConditionKind
 from controller.core.decision import Alert
 from controller.core.judge.findings import Verdict
 from controller.core.observation import UpdateStatus
@@ -37,17 +38,49 @@ class CriterionRow(Document):
     """How strong the evidence is."""
 
 
-class PageData(Document):
-    """A critical condition, which is announced again until an operator acknowledges it."""
+class LiveData(Document):
+    """A step whose weight was read back from the target: its gate is judged."""
 
-    kind: str
-    """Kind of the message that announced the condition first."""
+    step: Count
+    """Index of the step in the policy, from 0."""
+    weight: Percent
+    """Percent of traffic on the canary."""
+    since: Moment
+    """When the weight was first read back as applied."""
+
+
+class PendingData(Document):
+    """A write that was decided and was not read back yet."""
+
+    step: Count
+    """Index of the step that becomes live, from 0."""
+    weight: Percent
+    """Percent that was decided."""
+    previous: Percent
+    """Percent that the target had at the decision."""
+    decided: Moment
+    """When the write was decided."""
+    first_look: Moment | None
+    """The first tick that saw it not applied, from which its time limit counts; null: none yet."""
+    tried: Moment | None
+    """When it was last written; null: it waits, and the previous weight was seen since."""
+
+
+class ConditionData(Document):
+    """What people must know about the rollout until it ends."""
+
+    kind: Annotated[str, one_of(ConditionKind)]
+    """What it is: no sight, a block, a pause, an unconfirmed rollback, or a changed weight."""
     text: str
     """The condition in a sentence."""
     since: Moment
-    """When the condition was announced first."""
+    """When it began."""
+    announced: Moment | None
+    """When people were told last; null: not yet."""
+    critical: bool
+    """Whether it pages."""
     acknowledged: bool
-    """Whether an operator has acknowledged it."""
+    """Whether an operator has acknowledged it, so that it pages no more."""
 
 
 class RolloutData(Document):
@@ -69,6 +102,10 @@ class RolloutData(Document):
     """Index of the step in the policy, from 0."""
     weight: Percent
     """Percent of traffic on the canary that the rollout asked for last."""
+    live: LiveData | None
+    """The step that is judged; null: no weight was read back yet, or it was taken back."""
+    pending: PendingData | None
+    """The write that was decided and was not read back yet; null: there is none."""
     seen_weight: Percent | None
     """Percent that was read last from the target; null: its variables contradict each other."""
     reason: Annotated[str, one_of(Reason)]
@@ -81,14 +118,12 @@ class RolloutData(Document):
     """What comes next, for people; empty when nothing does."""
     next_at: Moment | None
     """When that is due; null: no time is known."""
-    blocked: str
+    waiting_for: str
     """What the next step waits for; empty when it waits for nothing."""
     created: Moment
     """When the rollout was started."""
     since: Moment
     """When its phase began."""
-    settled: Moment | None
-    """When the weight of the step was first read back as applied; null: not yet."""
     updated: Moment
     """When the rollout was looked at last."""
     findings: list[FindingView]
@@ -97,12 +132,10 @@ class RolloutData(Document):
     """Each criterion of the policy with its newest finding, by id."""
     drain: FindingView | None
     """Whether requests left the canary after a rollback; null: not known yet, or no rollback."""
-    unconfirmed: bool
-    """Whether a rollback is not confirmed to be at 0 %."""
     write_error: str
     """Why the last write of the weight failed; empty once the weight is applied."""
-    page: PageData | None
-    """The critical condition; null: there is none."""
+    conditions: list[ConditionData]
+    """What people must know about the rollout until it ends."""
     undelivered: list[str]
     """Keys of the messages that some recipient has not received yet."""
 
@@ -193,7 +226,7 @@ class BareRollbackData(Document):
     """Name of the function."""
     confirmed: bool
     """Whether 0 % was read back as applied."""
-    shown: str
+    variables: str
     """The variables as they were read back, or why they were not."""
     recorded: Literal[False]
     """No history has the rollback."""
@@ -206,7 +239,7 @@ class ReadingData(Document):
 
     weight: Percent | None
     """Percent on the canary; null: the variables contradict each other."""
-    shown: str
+    variables: str
     """The variables as they stand, for people."""
     update: Annotated[str, one_of(UpdateStatus)]
     """Status of the last configuration update of the function."""
@@ -217,9 +250,9 @@ class SetWeightData(Document):
 
     function: str
     """Name of the function."""
-    asked: Percent
+    requested: Percent
     """Percent that the command asked for."""
-    in_force: bool
+    applied: bool
     """Whether that percent was read back as applied."""
     written: bool
     """Whether anything was written; false: the weight was applied already."""

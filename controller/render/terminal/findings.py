@@ -23,9 +23,9 @@ _LONG_NAME = 24  # a longer name gets a line of its own
 
 def findings_view(rollout: Rollout) -> RenderableType:
     """Return a row per finding, and the sentences of those that need attention."""
-    has_long_name = max(len(one.criterion) for one in rollout.findings) > _LONG_NAME
+    has_long_name = max(len(one.criterion) for one in rollout.evidence.findings) > _LONG_NAME
     table = _stacked(rollout) if has_long_name else _side_by_side(rollout)
-    findings = [one for one in rollout.findings if _needs_attention(one, rollout)]
+    findings = [one for one in rollout.evidence.findings if _needs_attention(one, rollout)]
     return Group(table, *(Padding(_sentence(one), (1, 0, 0, 0)) for one in findings))
 
 
@@ -36,7 +36,7 @@ def _side_by_side(rollout: Rollout) -> RenderableType:
     table.add_column("measured", justify="right", no_wrap=True)
     table.add_column("bound", overflow="fold")
     table.add_column("shown", overflow="fold")
-    for finding in rollout.findings:
+    for finding in rollout.evidence.findings:
         table.add_row(
             _VERDICTS[finding.verdict],
             plain(finding.criterion),
@@ -52,7 +52,7 @@ def _stacked(rollout: Rollout) -> RenderableType:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for finding in rollout.findings:
+    for finding in rollout.evidence.findings:
         measured = measured_text(finding, rollout.policy)
         figures = f"{measured}, bound {bound_text(finding, rollout.policy)}, {_label_text(finding)}"
         table.add_row(_VERDICTS[finding.verdict], plain(finding.criterion))

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from controller.core.judge.findings import Verdict
 from controller.core.judge.sentences import sentence_of
+from controller.core.next_action import next_action, waits_for
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, duration_text
 from controller.render.status import late_text
@@ -73,7 +74,7 @@ def live_view(rollout: Rollout, now: datetime) -> RenderableType:
         Padding(steps_view(rollout, now), (1, 0)),
         _facts(rollout, now),
     ]
-    if rollout.findings:
+    if rollout.evidence.findings:
         parts.append(Padding(findings_view(rollout), (1, 0, 0, 0)))
     return Group(*parts)
 
@@ -97,12 +98,12 @@ def _facts(rollout: Rollout, now: datetime) -> RenderableType:
 def _fact_rows(rollout: Rollout, now: datetime) -> list[tuple[str, RenderableType]]:
     facts: list[tuple[str, RenderableType]] = [("weight", _weight(rollout))]
     facts.append(("because", plain(rollout.sentence)))
-    if rollout.blocked:
-        facts.append(("blocked by", plain(rollout.blocked)))
-    if rollout.next:
-        facts.append(("next", plain(f"{rollout.next}{_countdown(rollout, now)}")))
-    if rollout.label:
-        facts.append(("shown", plain(rollout.label)))
+    if blocked := waits_for(rollout):
+        facts.append(("blocked by", plain(blocked)))
+    if following := next_action(rollout).text:
+        facts.append(("next", plain(f"{following}{_countdown(rollout, now)}")))
+    if rollout.evidence.label:
+        facts.append(("shown", plain(rollout.evidence.label)))
     if rollout.drain is not None:
         failed = rollout.drain.verdict is Verdict.FAIL
         facts.append(("drain", plain(sentence_of(rollout.drain), "bold red" if failed else "")))
@@ -122,7 +123,7 @@ def _weight(rollout: Rollout) -> Text:
 
 def _countdown(rollout: Rollout, now: datetime) -> str:
     """Return the time until the next action, like ` (in 37m)`; empty for a paused rollout."""
-    moment = rollout.next_at
+    moment = next_action(rollout).at
     if moment is None or moment <= now or rollout.phase is Phase.PAUSED:
         return ""
     return f" (in {duration_text(moment - now)})"

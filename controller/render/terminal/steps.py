@@ -65,9 +65,10 @@ def _bake(rollout: Rollout, now: datetime) -> RenderableType:
             pass
         case unreachable:
             assert_never(unreachable)
-    begin, end = rollout.settled, rollout.bake_end
-    if begin is None or end is None:
+    end = rollout.bake_end
+    if rollout.pending is not None or rollout.live is None or end is None:
         return Text("waits until the weight is in force", "dim")
+    begin = rollout.live.since
     total = (end - begin).total_seconds()
     done = min(total, max(0.0, (now - begin).total_seconds()))
     bar = ProgressBar(total, done, width=_BAR_WIDTH, complete_style="cyan", finished_style="cyan")

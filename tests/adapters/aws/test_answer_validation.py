@@ -187,7 +187,7 @@ def test_an_invalid_answer_is_the_error_of_the_port(
 
 def count_failed(clients: Clients) -> bool:
     logs = CloudWatchLogCounts(partial(clients.get, "logs"), SystemClock())
-    return logs.count([EVENTS])[EVENTS].answer is QueryStatus.ERROR
+    return logs.count([EVENTS])[EVENTS].status is QueryStatus.ERROR
 
 
 def alarm_is_unread(clients: Clients) -> bool:
@@ -268,7 +268,7 @@ def test_a_series_with_points_that_cannot_be_is_a_failed_one(
     )
     endpoint.answers = [responds(f'{{"MetricDataResults": [{result}]}}'.encode())]
     series = metrics(clients).read([ERRORS], Span(0, 120))[ERRORS]
-    assert (series.points, series.answer) == ({}, QueryStatus.ERROR)
+    assert (series.points, series.status) == ({}, QueryStatus.ERROR)
     assert problem in series.message
 
 

@@ -40,7 +40,7 @@ def answer(bench: LogsBench, log_query: LogQuery) -> Series:
 def minute_counts(bench: LogsBench, log_query: LogQuery) -> dict[int, float]:
     """Return the number of events by minute after the bench's start."""
     series = answer(bench, log_query)
-    assert (series.answer, series.message) == (QueryStatus.COMPLETE, "")
+    assert (series.status, series.message) == (QueryStatus.COMPLETE, "")
     return {(second - bench.start) // 60: number for second, number in series.points.items()}
 
 
@@ -116,7 +116,7 @@ class LogsContract:
 
     def test_a_group_that_does_not_exist_is_reported(self, bench: LogsBench) -> None:
         series = answer(bench, query(bench, group="/aws/lambda/mistyped"))
-        assert series.answer is QueryStatus.ERROR
+        assert series.status is QueryStatus.ERROR
         assert series.message.startswith(
             "/aws/lambda/mistyped could not be searched (logs:FilterLogEvents): "
             "ResourceNotFoundException: "

@@ -44,7 +44,7 @@ def points(
     """Return the series of `query` in its order, by seconds after the bench's start."""
     span = span or Span(bench.start, bench.start + TEN_MINUTES)
     series = source(bench).read([query], span)[query]
-    assert series.answer is QueryStatus.COMPLETE
+    assert series.status is QueryStatus.COMPLETE
     return [(second - bench.start, value) for second, value in series.points.items()]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from controller.core.history import Entry, append, broken_link
 from controller.core.message import Message
-from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.rollout import Phase, Reason, Rollout, State
 from controller.errors import (
     Exit,
     LeaseHeldError,
@@ -23,7 +23,15 @@ from controller.errors import (
     UnknownRolloutError,
 )
 from controller.ports.store import LockHolder, Store
-from tests.support.rollouts import MINUTE, NOON, a_record, a_rollout, consistent, with_entry
+from tests.support.rollouts import (
+    MINUTE,
+    NOON,
+    a_record,
+    a_rollout,
+    a_state,
+    with_entry,
+    with_state,
+)
 
 RACERS = 12
 RACE_LIMIT = timedelta(seconds=60)
@@ -32,6 +40,7 @@ LIVING = [Phase.PROGRESSING, Phase.PAUSED, Phase.ROLLING_BACK]
 FINAL = [Phase.ROLLED_BACK, Phase.SUCCEEDED]
 
 LATER = NOON + 2 * MINUTE  # the end of a lease that begins at noon
+WATCHED = a_state(Phase.SUCCEEDED, watch_until=LATER)
 UNTOLD = Message("key", NOON, "info", "drained", "text", "rolled_back", 0, 0, "", ("notify[0]",))
 MOMENT = timedelta(microseconds=1)
 
@@ -40,23 +49,24 @@ OpenStore = Callable[[], AbstractContextManager[Store]]
 
 def started(store: Store, rollout: Rollout, *locks: str) -> Rollout:
     """Create `rollout` with one entry, and return it as the store has it."""
-    rollout, entry = with_entry(consistent(rollout))
+    rollout, entry = with_entry(rollout)
     store.create(rollout, [entry], locks)
     return store.load(rollout.id)
 
 
-def save_changes(store: Store, rollout: Rollout, **facts: object) -> Rollout:
-    """Save `rollout` changed by `facts`, with one entry, and return what `save` returned."""
-    changed = replace(rollout, **facts)  # type: ignore[arg-type]
-    after, entry = with_entry(consistent(changed))
+def save_changes(
+    store: Store, rollout: Rollout, state: State | None = None, **facts: Any
+) -> Rollout:
+    """Save `rollout` in `state` with one entry, changed by `facts`; return what `save` returned."""
+    after, entry = with_entry(replace(rollout, state=state or rollout.state, **facts))
     return store.save(after, [entry])
 
 
-def superseded(store: Store, rollout_id: str, **facts: object) -> Rollout:
+def superseded(store: Store, rollout_id: str) -> Rollout:
     """Save a rollout as a tick does when another rollout owns its target."""
     rollout = store.acquire(rollout_id, NOON, LATER)
     assert not store.owns(rollout_id)
-    return save_changes(store, rollout, **facts)
+    return save_changes(store, rollout)
 
 
 def race(open_store: OpenStore, act: Callable[[Store, int], object]) -> list[RolloutError | None]:
@@ -86,7 +96,7 @@ def race(open_store: OpenStore, act: Callable[[Store, int], object]) -> list[Rol
 
 def save_as(read: Rollout, store: Store, number: int) -> None:
     """Save `read` with the racer's number."""
-    save_changes(store, read, sentence=f"Run {number}.")
+    save_changes(store, with_state(read, sentence=f"Run {number}."))
 
 
 def start_on(lock: str, name: str, store: Store, number: int) -> None:
@@ -102,7 +112,6 @@ def acquire_at_noon(rollout_id: str, store: Store, number: int) -> None:
 def with_history(rollout: Rollout, entries: int) -> tuple[Rollout, list[Entry]]:
     """Return `rollout` after a number of entries, one a minute, and these entries."""
     history: list[Entry] = []
-    rollout = consistent(rollout)
     for minute in range(entries):
         rollout, entry = with_entry(replace(rollout, updated=NOON + minute * MINUTE))
         history.append(entry)
@@ -143,8 +152,7 @@ class StoreContract:
     def test_a_saved_rollout_is_seen_by_every_other_run(
         self, store: Store, open_store: OpenStore
     ) -> None:
-        rollout = started(store, a_rollout())
-        saved = save_changes(store, rollout, reason=Reason.BAKING, settled=NOON)
+        saved = save_changes(store, started(store, a_rollout()), a_state(applied=True))
         with open_store() as other:
             assert other.load("checkout#1") == saved
             assert len(other.history("checkout#1")) == saved.entries == 2
@@ -152,7 +160,7 @@ class StoreContract:
     def test_a_save_without_entries_leaves_the_history_alone(self, store: Store) -> None:
         rollout = started(store, a_rollout())
         before = store.history("checkout#1")
-        store.save(replace(rollout, sentence="Baking."), [])
+        store.save(with_state(rollout, sentence="Baking."), [])
         assert store.history("checkout#1") == before
 
     def test_every_save_raises_the_version_by_one(self, store: Store) -> None:
@@ -194,10 +202,11 @@ class StoreContract:
         self, store: Store
     ) -> None:
         stale = started(store, a_rollout())
-        winner = save_changes(store, stale, reason=Reason.BAKING, updated=NOON + 5 * MINUTE)
+        baking = a_state(reason=Reason.BAKING)
+        winner = save_changes(store, stale, baking, updated=NOON + 5 * MINUTE)
 
         with pytest.raises(StateConflictError) as raised:
-            save_changes(store, stale, sentence="I am late.")
+            save_changes(store, with_state(stale, sentence="I am late."))
 
         assert store.load("checkout#1") == winner
         assert len(store.history("checkout#1")) == 2
@@ -232,7 +241,7 @@ class StoreContract:
             assert store.owner(LOCK) == winner
             for end in ends:
                 assert end is None or (isinstance(end, TargetTakenError) and winner in str(end))
-            save_changes(store, store.load(winner), phase=Phase.SUCCEEDED, watch_until=LATER)
+            save_changes(store, store.load(winner), WATCHED)
             if before:
                 superseded(store, before)
             assert store.active(NOON) == (winner,)
@@ -247,7 +256,7 @@ class StoreContract:
     # --- leases ---------------------------------------------------------------------------------
 
     def test_acquiring_returns_the_rollout_as_the_last_save_left_it(self, store: Store) -> None:
-        saved = save_changes(store, started(store, a_rollout()), reason=Reason.BAKING)
+        saved = save_changes(store, with_state(started(store, a_rollout()), reason=Reason.BAKING))
         assert store.acquire("checkout#1", NOON, LATER) == saved
 
     def test_a_leased_rollout_is_refused_with_the_end_of_the_lease(
@@ -372,10 +381,10 @@ class StoreContract:
         with open_store() as other:
             quick = other.acquire("checkout#1", LATER, LATER + MINUTE)
             with pytest.raises(StateConflictError, match=r"took checkout#1 over.*safe to run"):
-                save_changes(store, slow, sentence="I am late.")
-            saved = save_changes(other, quick, reason=Reason.BAKING)
+                save_changes(store, with_state(slow, sentence="I am late."))
+            saved = save_changes(other, with_state(quick, reason=Reason.BAKING))
             with pytest.raises(StateConflictError, match=r"checkout#1 first \(baking, .*12:00 UTC"):
-                save_changes(store, slow, sentence="I am late.")
+                save_changes(store, with_state(slow, sentence="I am late."))
         assert store.load("checkout#1") == saved
         assert len(store.history("checkout#1")) == 2
 
@@ -399,12 +408,13 @@ class StoreContract:
         started(store, a_rollout())
         holder = store.acquire("checkout#1", NOON, LATER)
         with open_store() as person:
-            after, entry = with_entry(consistent(replace(holder, phase=Phase.ROLLING_BACK)))
+            going_back = replace(holder, state=a_state(Phase.ROLLING_BACK))
+            after, entry = with_entry(going_back)
             saved = person.save(after, [entry], hold=hold)
             with pytest.raises(StateConflictError, match="saved checkout#1 first"):
                 save_changes(store, holder)
             with pytest.raises(StateConflictError):
-                save_changes(store, store.load("checkout#1"), sentence="I still have it.")
+                save_changes(store, store.load("checkout#1"))
             if hold is None:
                 assert store.acquire("checkout#1", NOON, LATER) == saved
             else:
@@ -452,7 +462,7 @@ class StoreContract:
     def test_a_second_owner_is_refused_by_the_name_of_the_first(
         self, store: Store, phase: Phase
     ) -> None:
-        save_changes(store, started(store, a_rollout("checkout#1"), LOCK), phase=phase)
+        save_changes(store, started(store, a_rollout("checkout#1"), LOCK), a_state(phase))
 
         with pytest.raises(TargetTakenError) as raised:
             started(store, a_rollout("search#1"), BOOLEAN_LOCK, LOCK)
@@ -465,7 +475,7 @@ class StoreContract:
 
     @pytest.mark.parametrize("phase", FINAL)
     def test_the_lock_of_a_final_rollout_is_taken_over(self, store: Store, phase: Phase) -> None:
-        save_changes(store, started(store, a_rollout("checkout#1"), LOCK), phase=phase)
+        save_changes(store, started(store, a_rollout("checkout#1"), LOCK), a_state(phase))
         started(store, a_rollout("checkout#2"), LOCK)
         assert store.owner(LOCK) == "checkout#2"
 
@@ -473,7 +483,7 @@ class StoreContract:
         for attempt in (1, 2, 3):
             rollout = started(store, a_rollout(f"checkout#{attempt}"), LOCK, BOOLEAN_LOCK)
             assert store.owner(BOOLEAN_LOCK) == rollout.id
-            save_changes(store, rollout, phase=Phase.SUCCEEDED, watch_until=LATER)
+            save_changes(store, rollout, WATCHED)
         superseded(store, "checkout#1")
         superseded(store, "checkout#2")
         assert store.active(NOON) == ("checkout#3",)
@@ -482,16 +492,16 @@ class StoreContract:
         self, store: Store
     ) -> None:
         first = started(store, a_rollout("checkout#1"), LOCK)
-        first = save_changes(store, first, phase=Phase.SUCCEEDED, watch_until=LATER)
+        first = save_changes(store, first, WATCHED)
         started(store, a_rollout("checkout#2"), LOCK)
         first = superseded(store, first.id)
-        save_changes(store, first, watch_until=LATER + MINUTE)
+        save_changes(store, with_state(first, watch_until=LATER + MINUTE))
         assert store.active(NOON) == ("checkout#2",)
 
     def test_a_rollout_that_lost_one_lock_has_lost_them_all(self, store: Store) -> None:
         """With one lock left, it would report the weight of another rollout as drift."""
         first = started(store, a_rollout("checkout#1"), LOCK, BOOLEAN_LOCK)
-        save_changes(store, first, phase=Phase.SUCCEEDED, watch_until=NOON + MINUTE)
+        save_changes(store, first, a_state(Phase.SUCCEEDED, watch_until=NOON + MINUTE))
         started(store, a_rollout("checkout#2"), LOCK)
         assert store.owner(LOCK) == "checkout#2"
         superseded(store, "checkout#1")
@@ -504,24 +514,20 @@ class StoreContract:
     ) -> None:
         """A role that may start one rollout need not be allowed to write another one."""
         first = started(store, a_rollout("checkout#1"), LOCK, BOOLEAN_LOCK)
-        first = save_changes(
-            store, first, phase=Phase.SUCCEEDED, watch_until=LATER, outbox=(UNTOLD,)
-        )
+        first = save_changes(store, first, WATCHED, outbox=(UNTOLD,))
         with open_store() as other:
             leased = other.acquire("checkout#1", NOON, LATER)
             started(store, a_rollout("search#1"), LOCK, BOOLEAN_LOCK)
             assert store.load("checkout#1") == first == leased
-            assert (
-                save_changes(other, leased, sentence="Told somebody.").version == first.version + 1
-            )
+            assert save_changes(other, leased).version == first.version + 1
 
     @pytest.mark.parametrize("phase", LIVING)
     def test_a_final_rollout_that_goes_on_before_another_one_starts_keeps_its_target(
         self, store: Store, phase: Phase
     ) -> None:
         first = started(store, a_rollout("checkout#1"), LOCK)
-        first = save_changes(store, first, phase=Phase.SUCCEEDED, watch_until=LATER)
-        save_changes(store, first, phase=phase, watch_until=None)
+        first = save_changes(store, first, WATCHED)
+        save_changes(store, first, a_state(phase))
         with pytest.raises(TargetTakenError, match="checkout#1"):
             started(store, a_rollout("search#1"), LOCK)
         assert store.owner(LOCK) == "checkout#1"
@@ -530,10 +536,10 @@ class StoreContract:
         self, store: Store
     ) -> None:
         first = started(store, a_rollout("checkout#1"), LOCK, BOOLEAN_LOCK)
-        first = save_changes(store, first, phase=Phase.SUCCEEDED, exposed_from=NOON)
+        first = save_changes(store, first, a_state(Phase.SUCCEEDED))
         started(store, a_rollout("search#1"), LOCK)
-        going = save_changes(store, first, phase=Phase.ROLLING_BACK)
-        save_changes(store, going, phase=Phase.ROLLED_BACK, exposed_to=LATER)
+        going = save_changes(store, first, a_state(Phase.ROLLING_BACK))
+        save_changes(store, going, a_state(Phase.ROLLED_BACK), exposed_to=LATER)
         holder = store.holder(LOCK)
         assert holder == LockHolder("search#1", final=False)
 
@@ -552,7 +558,7 @@ class StoreContract:
                 first: Rollout = first,
             ) -> None:
                 if number == 0:
-                    save_changes(other, first, phase=Phase.SUCCEEDED, watch_until=LATER)
+                    save_changes(other, first, WATCHED)
                 else:
                     start_on(lock, f"next-{turn}", other, number)
 
@@ -573,7 +579,7 @@ class StoreContract:
         self, store: Store, phase: Phase, final: bool
     ) -> None:
         save_changes(
-            store, started(store, a_rollout("checkout#1"), LOCK, BOOLEAN_LOCK), phase=phase
+            store, started(store, a_rollout("checkout#1"), LOCK, BOOLEAN_LOCK), a_state(phase)
         )
         for lock in (LOCK, BOOLEAN_LOCK):
             assert store.holder(lock) == LockHolder("checkout#1", final)
@@ -582,7 +588,7 @@ class StoreContract:
     def test_an_id_is_used_once(self, store: Store) -> None:
         first = started(store, a_rollout(), LOCK)
         with pytest.raises(StateConflictError, match=r"checkout#1 exists already.*safe to run"):
-            started(store, a_rollout(sentence="Me too."), BOOLEAN_LOCK)
+            started(store, a_rollout(state=a_state(sentence="Me too.")), BOOLEAN_LOCK)
         assert store.load("checkout#1") == first
         assert store.owner(BOOLEAN_LOCK) is None
 
@@ -594,14 +600,13 @@ class StoreContract:
         assert listed == ((), (), (), ())
 
     @pytest.mark.parametrize(
-        ("phase", "watched", "taken_over", "visited"),
+        ("state", "taken_over", "visited"),
         [
-            *(pytest.param(phase, None, False, True, id=f"{phase}") for phase in LIVING),
-            *(pytest.param(phase, None, False, False, id=f"{phase}") for phase in FINAL),
+            *(pytest.param(a_state(phase), False, True, id=f"{phase}") for phase in LIVING),
             *(
-                pytest.param(phase, *rest, id=f"{phase} and {what}")
+                pytest.param(a_state(phase, watch_until=NOON + left), *rest, id=f"{phase}, {what}")
                 for phase in FINAL
-                for what, *rest in [
+                for what, left, *rest in [
                     ("watched", MINUTE, False, True),
                     ("watched for a moment more", timedelta(microseconds=1), False, True),
                     ("the watch is just over", timedelta(0), False, False),
@@ -612,16 +617,10 @@ class StoreContract:
         ],
     )
     def test_a_tick_visits(
-        self,
-        store: Store,
-        phase: Phase,
-        watched: timedelta | None,
-        taken_over: bool,
-        visited: bool,
+        self, store: Store, state: State, taken_over: bool, visited: bool
     ) -> None:
-        until = None if watched is None else NOON + watched
         first = started(store, a_rollout("checkout#1"), LOCK)
-        save_changes(store, first, phase=phase, watch_until=until)
+        save_changes(store, first, state)
         if taken_over:
             started(store, a_rollout("checkout#2"), LOCK)
             superseded(store, "checkout#1")
@@ -632,26 +631,26 @@ class StoreContract:
         self, store: Store, phase: Phase
     ) -> None:
         first = started(store, a_rollout("checkout#1"), LOCK)
-        first = save_changes(store, first, phase=phase, watch_until=LATER, outbox=(UNTOLD,))
+        first = save_changes(store, first, a_state(phase, watch_until=LATER), outbox=(UNTOLD,))
         started(store, a_rollout("checkout#2"), LOCK)
         assert store.active(NOON) == ("checkout#2", "checkout#1")
         assert store.active(UNTOLD.at + 3 * 60 * MINUTE) == (
             "checkout#2",
         )  # delivery is abandoned by then
-        first = superseded(store, "checkout#1", sentence="Told somebody.")
+        first = superseded(store, "checkout#1")
         assert "checkout#1" in store.active(NOON)
         save_changes(store, first, outbox=())
         assert store.active(NOON) == ("checkout#2",)
 
     def test_a_tick_never_visits_the_closed_that_own_nothing(self, store: Store) -> None:
-        save_changes(store, started(store, a_rollout()), phase=Phase.SUCCEEDED, watch_until=LATER)
+        save_changes(store, started(store, a_rollout()), WATCHED)
         assert store.active(NOON) == ()
 
     def test_all_rollouts_are_listed_oldest_first_whatever_their_phase(self, store: Store) -> None:
-        ages = {"middle#1": timedelta(0), "old#1": -MINUTE, "young#1": MOMENT}
+        ages = {"middle#1": MINUTE, "old#1": 2 * MINUTE, "young#1": MINUTE - MOMENT}
         for rollout_id, age in ages.items():
-            started(store, a_rollout(rollout_id, created=NOON + age))
-        save_changes(store, store.load("old#1"), phase=Phase.SUCCEEDED)
+            started(store, a_rollout(rollout_id, created=NOON - age))
+        save_changes(store, store.load("old#1"), a_state(Phase.SUCCEEDED))
         assert store.all() == ("old#1", "middle#1", "young#1")
 
     def test_a_rollout_that_lost_its_target_and_goes_back_again_is_visited(
@@ -659,10 +658,10 @@ class StoreContract:
     ) -> None:
         """An operator rolls an old success back after another rollout took the target."""
         first = started(store, a_rollout("checkout#1"), LOCK)
-        save_changes(store, first, phase=Phase.SUCCEEDED, watch_until=NOON + MINUTE)
-        started(store, a_rollout("checkout#2", created=NOON + MINUTE), LOCK)
+        save_changes(store, first, a_state(Phase.SUCCEEDED, watch_until=NOON + MINUTE))
+        started(store, a_rollout("checkout#2", updated=NOON + MINUTE), LOCK)
         done = superseded(store, "checkout#1")
-        save_changes(store, done, phase=Phase.ROLLING_BACK, watch_until=None)
+        save_changes(store, done, a_state(Phase.ROLLING_BACK))
         assert store.active(NOON) == ("checkout#1", "checkout#2")
 
     def test_the_active_rollout_that_was_saved_longest_ago_comes_first(self, store: Store) -> None:
@@ -685,8 +684,8 @@ class StoreContract:
         for number, name in enumerate(("shop", "shop-2", "sho", "other")):
             started(store, a_rollout(f"{name}#1", updated=NOON + number * MINUTE), name)
         done = started(store, a_rollout("shop#2"), "another")
-        save_changes(store, done, phase=Phase.SUCCEEDED, watch_until=LATER)
-        save_changes(store, store.load("other#1"), phase=Phase.ROLLING_BACK)
+        save_changes(store, done, WATCHED)
+        save_changes(store, store.load("other#1"), a_state(Phase.ROLLING_BACK))
         assert set(store.active(NOON, ["shop"])) == {"shop#1", "shop#2"}
         assert store.active(LATER, ["shop"]) == ("shop#1",)
         assert store.active(NOON, ["shop-2"]) == ("shop-2#1",)
@@ -697,11 +696,11 @@ class StoreContract:
     def test_rollbacks_come_first_and_what_is_over_comes_last(self, store: Store) -> None:
         for number, name in enumerate(("done", "going", "paused", "back", "back-later")):
             started(store, a_rollout(f"{name}#1", updated=NOON + number * MINUTE), name)
-        facts = {"phase": Phase.ROLLING_BACK}
-        save_changes(store, store.load("back-later#1"), **facts, updated=NOON + 9 * MINUTE)
-        save_changes(store, store.load("back#1"), **facts, updated=NOON + 8 * MINUTE)
-        save_changes(store, store.load("paused#1"), phase=Phase.PAUSED)
-        save_changes(store, store.load("done#1"), phase=Phase.SUCCEEDED, watch_until=LATER)
+        back = a_state(Phase.ROLLING_BACK)
+        save_changes(store, store.load("back-later#1"), back, updated=NOON + 9 * MINUTE)
+        save_changes(store, store.load("back#1"), back, updated=NOON + 8 * MINUTE)
+        save_changes(store, store.load("paused#1"), a_state(Phase.PAUSED))
+        save_changes(store, store.load("done#1"), WATCHED)
         assert store.active(NOON) == ("back#1", "back-later#1", "going#1", "paused#1", "done#1")
 
     def test_attempts_of_a_name_come_in_order(self, store: Store) -> None:
@@ -711,24 +710,22 @@ class StoreContract:
         assert store.of_name("checkout") == ("checkout#1", "checkout#2", "checkout#10")
 
     def test_exposures_of_a_target_come_earliest_first(self, store: Store) -> None:
-        def exposed(rollout_id: str, lock: str = LOCK, **facts: object) -> None:
-            rollout = started(store, a_rollout(rollout_id, target=facts.pop("target", "fn")), lock)
-            save_changes(store, save_changes(store, rollout, **facts), phase=Phase.SUCCEEDED)
+        def exposed(rollout_id: str, lock: str = LOCK, **facts: Any) -> Rollout:
+            rollout = started(store, a_rollout(rollout_id, **{"target": "fn", **facts}), lock)
+            return save_changes(store, rollout, a_state(Phase.SUCCEEDED))
 
-        later, end = NOON + 9 * MINUTE, NOON + 5 * MINUTE
-        exposed("checkout#1", exposed_from=NOON, exposed_to=end)
-        exposed("checkout#2", exposed_from=later)
-        exposed("checkout#3")
-        exposed("search#1", "elsewhere", exposed_from=NOON, target="another")
+        earlier, end = NOON - 9 * MINUTE, NOON - 5 * MINUTE
+        save_changes(store, exposed("checkout#1", created=earlier), exposed_to=end)
+        exposed("checkout#2")
+        exposed("search#1", "elsewhere", target="another")
 
-        known = (("checkout#1", NOON, end), ("checkout#2", later, None))
+        known = (("checkout#1", earlier, end), ("checkout#2", NOON, None))
         assert store.exposures("fn", [LOCK, BOOLEAN_LOCK]) == known
 
     def test_an_exposure_is_known_while_it_goes_on_and_ends_when_it_ends(
         self, store: Store
     ) -> None:
         rollout = started(store, a_rollout(target="fn"), LOCK, BOOLEAN_LOCK)
-        rollout = save_changes(store, rollout, exposed_from=NOON)
         for locks in ([LOCK], [BOOLEAN_LOCK], [LOCK, BOOLEAN_LOCK]):
             assert store.exposures("fn", locks) == (("checkout#1", NOON, None),)
         rollout = save_changes(store, rollout, exposed_to=LATER)
@@ -740,11 +737,11 @@ class StoreContract:
         """The oldest may be merged into one that spans all of them."""
         ends = []
         for attempt in range(1, 16):
-            begin = NOON + attempt * MINUTE
+            begin = NOON + (attempt - 16) * MINUTE
             ends.append((begin, begin + MINUTE / 2))
-            facts = {"exposed_from": begin, "exposed_to": begin + MINUTE / 2}
-            rollout = started(store, a_rollout(f"checkout#{attempt}", target="fn", **facts), LOCK)
-            save_changes(store, rollout, phase=Phase.ROLLED_BACK)
+            rollout = a_rollout(f"checkout#{attempt}", target="fn", created=begin)
+            rollout = replace(rollout, exposed_to=begin + MINUTE / 2)
+            save_changes(store, started(store, rollout, LOCK), a_state(Phase.ROLLED_BACK))
         exposures = store.exposures("fn", [LOCK])
         assert len(exposures) > 5
         for begin, end in ends:
@@ -754,7 +751,7 @@ class StoreContract:
         assert exposures[-1] == ("checkout#15", *ends[-1])
 
     def test_moments_come_back_with_their_time_zone(self, store: Store) -> None:
-        rollout = a_rollout(target="fn", exposed_from=NOON, exposed_to=NOON)
+        rollout = a_rollout(target="fn", exposed_to=NOON)
         rollout = started(store, rollout, LOCK)
         ((_, begin, end),) = store.exposures("fn", [LOCK])
         moments: Sequence[object] = (begin, end, rollout.created, store.history(rollout.id)[0].at)
@@ -765,7 +762,7 @@ class StoreContract:
     def test_a_received_rollout_goes_on_as_if_it_had_always_been_here(
         self, store: Store, open_store: OpenStore
     ) -> None:
-        rollout, entries = with_history(a_rollout(version=41, exposed_from=NOON), 12)
+        rollout, entries = with_history(a_rollout(version=41), 12)
         store.receive(rollout, entries, [LOCK, BOOLEAN_LOCK])
         with open_store() as other:
             assert other.history("checkout#1") == tuple(entries)
@@ -785,23 +782,21 @@ class StoreContract:
         assert store.history("checkout#1") == tuple(entries)
 
     @pytest.mark.parametrize(
-        ("facts", "visited"),
+        ("state", "outbox", "visited"),
         [
-            pytest.param({"phase": Phase.PAUSED}, True, id="living"),
-            pytest.param({"phase": Phase.SUCCEEDED, "watch_until": LATER}, True, id="watched"),
-            pytest.param({"phase": Phase.SUCCEEDED, "watch_until": NOON}, False, id="watched out"),
-            pytest.param({"phase": Phase.ROLLED_BACK}, False, id="done"),
+            pytest.param(a_state(Phase.PAUSED), (), True, id="living"),
+            pytest.param(WATCHED, (), True, id="watched"),
+            pytest.param(a_state(Phase.SUCCEEDED, watch_until=NOON), (), False, id="watched out"),
             pytest.param(
-                {"phase": Phase.ROLLED_BACK, "watch_until": NOON, "outbox": (UNTOLD,)},
-                True,
+                a_state(Phase.ROLLED_BACK, watch_until=NOON), (UNTOLD,), True,
                 id="watched out, with a message to deliver",
             ),
         ],
-    )
+    )  # fmt: skip
     def test_a_received_rollout_is_visited_as_it_would_have_been(
-        self, store: Store, facts: dict[str, Any], visited: bool
+        self, store: Store, state: State, outbox: tuple[Message, ...], visited: bool
     ) -> None:
-        rollout, entries = with_history(a_rollout(**facts), 1)
+        rollout, entries = with_history(a_rollout(state=state, outbox=outbox), 1)
         store.receive(rollout, entries, [LOCK])
         assert ("checkout#1" in store.active(NOON)) is visited
 
@@ -815,7 +810,7 @@ class StoreContract:
         for read in (store.load, store.history):
             with pytest.raises(UnknownRolloutError):
                 read("checkout#7")
-        save_changes(store, owner, phase=Phase.SUCCEEDED, watch_until=LATER)
+        save_changes(store, owner, WATCHED)
         store.receive(rollout, entries, [LOCK])
         assert store.owner(LOCK) == "checkout#7"
         superseded(store, "search#1")
@@ -850,7 +845,8 @@ class StoreContract:
         assert broken_link(history, saved.chain) is None
 
     def test_a_state_of_a_hundred_kilobytes_comes_back_as_it_was(self, store: Store) -> None:
-        saved = save_changes(store, started(store, a_rollout()), sentence="Why? " * 20_000)
+        long = a_state(sentence="Why? " * 20_000)
+        saved = save_changes(store, started(store, a_rollout()), long)
         assert store.load("checkout#1") == saved
         assert store.acquire("checkout#1", NOON, LATER) == saved
         with pytest.raises(StateConflictError, match="version 1 is stored"):

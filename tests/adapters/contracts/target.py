@@ -70,14 +70,14 @@ class TargetContract:
         assert reading.identity.startswith("arn:aws:lambda:us-east-1:")
         assert reading.identity.endswith(":function:handler")
         assert reading.has_applied(10)
-        assert reading.shown == "PERCENTAGE=10, ENABLED=false"
+        assert reading.variables == "PERCENTAGE=10, ENABLED=false"
         assert len(reading.code) == 44  # SHA-256 in base64
 
     def test_a_function_without_any_variable_is_at_0(self, bench: LambdaBench) -> None:
         bench.add_function("handler", {})
         reading = open_target(bench).read()
         assert reading.has_applied(0)
-        assert reading.shown == "PERCENTAGE is not set, ENABLED is not set"
+        assert reading.variables == "PERCENTAGE is not set, ENABLED is not set"
 
     def test_a_function_that_does_not_exist_is_an_error_with_its_name(
         self, bench: LambdaBench

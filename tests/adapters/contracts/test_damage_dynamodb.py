@@ -22,7 +22,7 @@ from tests.support.damage import (
     key_of,
 )
 from tests.support.emulator import REGION, Emulator
-from tests.support.rollouts import NOON, a_rollout
+from tests.support.rollouts import NOON, a_rollout, a_state, with_state
 
 SESSION = Session("test", "test", region_name=REGION)
 
@@ -118,7 +118,7 @@ def test_a_text_that_expands_to_hundreds_of_megabytes_takes_no_memory(
 def test_what_could_not_be_read_back_is_not_written(store: DynamoDbStore) -> None:
     first = started(store, a_rollout())
     with pytest.raises(StoreError, match=r"^checkout#1 is too large .*nothing was written"):
-        save_changes(store, first, sentence="x" * items.MOST_TEXT_BYTES)
+        save_changes(store, with_state(first, sentence="x" * items.MOST_TEXT_BYTES))
     assert store.load("checkout#1") == first
 
 
@@ -150,8 +150,8 @@ def test_a_lock_that_names_no_rollout_is_not_taken_over(
 def test_a_lock_without_the_state_of_its_owner_is_not_taken_over(
     store: DynamoDbStore, client: Any, attribute: str, value: Any
 ) -> None:
-    first = started(store, a_rollout("checkout#1", exposed_from=NOON), LOCK)
-    first = save_changes(store, first, phase=Phase.SUCCEEDED)
+    first = started(store, a_rollout("checkout#1"), LOCK)
+    first = save_changes(store, first, a_state(Phase.SUCCEEDED))
     key = {"pk": {"S": f"LOCK#{LOCK}"}, "sk": {"S": "LOCK"}}
     item = {**client.get_item(TableName=TABLE, Key=key)["Item"], attribute: value}
     given = {name: one for name, one in item.items() if one is not None}
@@ -160,7 +160,7 @@ def test_a_lock_without_the_state_of_its_owner_is_not_taken_over(
         started(store, a_rollout("search#1"), LOCK)
     assert f"LOCK#{LOCK}" in str(raised.value)
     assert store.owner(LOCK) == "checkout#1"
-    save_changes(store, first, phase=Phase.ROLLING_BACK)  # which repairs the state in the lock
+    save_changes(store, first, a_state(Phase.ROLLING_BACK))  # which repairs the state in the lock
     assert client.get_item(TableName=TABLE, Key=key)["Item"]["final"] == {"BOOL": False}
 
 
@@ -170,7 +170,7 @@ def test_a_rollout_is_saved_and_ends_despite_a_damaged_lock(
 ) -> None:
     first = started(store, a_rollout("checkout#1"), LOCK)
     DYNAMODB_DAMAGES[name](client, TABLE, "checkout#1")
-    save_changes(store, first, phase=Phase.ROLLED_BACK)
+    save_changes(store, first, a_state(Phase.ROLLED_BACK))
     assert store.load("checkout#1").phase is Phase.ROLLED_BACK
 
 

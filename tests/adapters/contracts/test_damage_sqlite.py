@@ -100,9 +100,9 @@ def test_a_lock_of_a_rollout_that_is_gone_gives_way(path: Path) -> None:
 @pytest.mark.parametrize("name", ["exposed_from: no time", "exposed_to: not UTF-8"])
 def test_an_exposure_of_unknown_length_counts_as_a_whole(path: Path, name: str) -> None:
     with SqliteStore(path) as store:
-        exposed = {"exposed_from": NOON, "exposed_to": NOON, "target": "fn"}
         for one in ("checkout#1", "search#1"):
-            save_changes(store, started(store, a_rollout(one, **exposed)))
+            rollout = a_rollout(one, target="fn", exposed_to=NOON)
+            save_changes(store, started(store, rollout))
         damage(path, name)
         known = {one: (begin, end) for one, begin, end in store.exposures("fn", [])}
     assert known["search#1"] == (NOON, NOON)

@@ -252,7 +252,7 @@ def test_a_slow_answer_is_none_when_the_time_is_over(stub: Host, clock: VirtualC
     stub.answer = drips(0.02)
     answer = ask(stub, clock, within_s=0.3)
     assert answer.consent is Consent.FAILED
-    assert answer.said == "localhost gave no whole answer within 0.3 seconds"
+    assert answer.message == "localhost gave no whole answer within 0.3 seconds"
     assert len(stub.requests) == 1
 
 
@@ -261,7 +261,7 @@ def test_an_address_that_is_not_public_is_refused_unless_its_host_is_allowed(
 ) -> None:
     answer = ask(stub, clock, private=())
     assert answer.consent is Consent.FAILED
-    assert "127.0.0.1, which is not public" in answer.said
+    assert "127.0.0.1, which is not public" in answer.message
     assert not stub.requests
     assert clock.now() == NOON  # it is not tried again
 
@@ -271,8 +271,8 @@ def test_a_wrong_setting_is_reported_and_is_no_consent(stub: Host, clock: Virtua
     answer = HttpsHooks(lambda _place: KEY, clock, egress).ask(
         hook(stub), CALL, within=timedelta(seconds=5), private=LOCAL
     )
-    assert (answer.consent, answer.said) == (Consent.FAILED, egress.problem)
-    assert "ROLLOUTCTL_EGRESS_PROXY" in answer.said
+    assert (answer.consent, answer.message) == (Consent.FAILED, egress.problem)
+    assert "ROLLOUTCTL_EGRESS_PROXY" in answer.message
 
 
 def test_without_its_key_a_call_is_not_made(stub: Host, clock: VirtualClock) -> None:

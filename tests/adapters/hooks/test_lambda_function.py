@@ -111,14 +111,14 @@ def test_a_function_that_gives_no_payload_gives_no_consent() -> None:
 def test_an_answer_that_ends_too_early_is_no_consent() -> None:
     answer = ask({"Payload": Broken()})
     assert answer.consent is Consent.FAILED
-    assert answer.said.startswith("lambda gate broke off: ReadTimeoutError: ")
+    assert answer.message.startswith("lambda gate broke off: ReadTimeoutError: ")
 
 
 def test_a_payload_that_is_shorter_than_announced_is_no_consent() -> None:
     payload = b'{"allow": true}'
     answer = ask({"Payload": StreamingBody(io.BytesIO(payload), len(payload) + 1)})
     assert answer.consent is Consent.FAILED
-    assert answer.said.startswith("lambda gate broke off: IncompleteReadError: ")
+    assert answer.message.startswith("lambda gate broke off: IncompleteReadError: ")
 
 
 def test_a_payload_that_comes_in_pieces_is_read_to_its_end() -> None:

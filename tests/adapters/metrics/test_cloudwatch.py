@@ -129,7 +129,7 @@ def test_pages_of_one_series_are_put_in_order_whatever_order_they_come_in(stub: 
     series = read(stub, COUNT, LATENCY)
     assert minutes(series[COUNT]) == [1, 5, 7, 9]
     assert minutes(series[LATENCY]) == [2, 3]
-    assert {one.answer for one in series.values()} == {QueryStatus.COMPLETE}
+    assert {one.status for one in series.values()} == {QueryStatus.COMPLETE}
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,9 @@ def test_a_series_is_as_complete_as_its_status_says(
 ) -> None:
     queue(stub, result(0, [1], status), result(1, [1]))
     series = read(stub, COUNT, LATENCY)
-    assert series[COUNT].answer is answer
+    assert series[COUNT].status is answer
     assert series[COUNT].message == ("" if status == "Complete" else status)
-    assert series[LATENCY].answer is QueryStatus.COMPLETE
+    assert series[LATENCY].status is QueryStatus.COMPLETE
 
 
 def test_the_message_of_a_series_is_returned(stub: Stubber) -> None:
@@ -168,7 +168,7 @@ def test_a_series_that_was_not_answered_to_its_end_is_not_complete(
     queue(stub, *part, token="a")
     queue(stub, NextToken="a")
     series = read(stub, COUNT)[COUNT]
-    assert series.answer is (QueryStatus.PARTIAL if part else QueryStatus.ERROR)
+    assert series.status is (QueryStatus.PARTIAL if part else QueryStatus.ERROR)
     assert series.message
 
 
@@ -176,7 +176,7 @@ def test_an_answer_without_a_status_is_an_error(stub: Stubber) -> None:
     bare = result(0, [1])
     del bare["StatusCode"]
     queue(stub, bare)
-    assert read(stub, COUNT)[COUNT].answer is QueryStatus.ERROR
+    assert read(stub, COUNT)[COUNT].status is QueryStatus.ERROR
 
 
 def test_501_queries_take_two_calls(stub: Stubber) -> None:
@@ -241,7 +241,7 @@ def test_a_page_that_failed_is_not_healed_by_a_later_complete_one(
 ) -> None:
     queue(stub, result(0, [1], status), token="more")
     queue(stub, result(0, [2]), NextToken="more")
-    assert read(stub, COUNT)[COUNT].answer is answer
+    assert read(stub, COUNT)[COUNT].status is answer
 
 
 def test_stamps_that_do_not_fit_the_period_are_an_error_and_no_silence(stub: Stubber) -> None:
@@ -256,7 +256,7 @@ def test_stamps_that_do_not_fit_the_period_are_an_error_and_no_silence(stub: Stu
 
 def test_values_that_do_not_match_their_timestamps_are_an_error(stub: Stubber) -> None:
     queue(stub, {**result(0, [1, 2]), "Values": [1.0]})
-    assert read(stub, COUNT)[COUNT].answer is QueryStatus.ERROR
+    assert read(stub, COUNT)[COUNT].status is QueryStatus.ERROR
 
 
 @pytest.mark.parametrize("value", [nan, inf, -inf])

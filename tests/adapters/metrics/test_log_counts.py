@@ -71,7 +71,7 @@ def test_what_is_asked_for_is_a_half_open_span_in_milliseconds() -> None:
 def test_no_page_is_read_after_the_limit() -> None:
     query = LogQuery(GROUP, "gateway", QUERY.span, 3)
     series, requests = count(iter([page(*[NOW - 60] * 2), page(*[NOW - 30] * 9)]), query)
-    assert (series.answer, sum(series.points.values()), len(requests)) == (
+    assert (series.status, sum(series.points.values()), len(requests)) == (
         QueryStatus.COMPLETE,
         3,
         2,
@@ -85,7 +85,7 @@ def endless() -> Iterator[dict[str, Any]]:
 
 def test_a_search_without_an_end_ends() -> None:
     series, requests = count(endless())
-    assert series.answer is QueryStatus.PARTIAL
+    assert series.status is QueryStatus.PARTIAL
     assert series.points == {NOW - 60: PAGES_PER_QUERY}
     assert series.message == f"{GROUP} was searched in part: there were more than 50 pages"
     assert len(requests) == PAGES_PER_QUERY
@@ -93,7 +93,7 @@ def test_a_search_without_an_end_ends() -> None:
 
 def test_a_search_that_takes_long_ends() -> None:
     series, requests = count(endless(), takes=SEARCH_LIMIT / 4)
-    assert series.answer is QueryStatus.PARTIAL
+    assert series.status is QueryStatus.PARTIAL
     assert series.message == (
         f"{GROUP} was searched in part: it took longer than its part of 20s for all searches of a "
         "tick"
@@ -106,7 +106,7 @@ def test_all_queries_together_have_one_limit_of_time() -> None:
     client = Pages(endless(), lambda: clock.advance(SEARCH_LIMIT / 2))
     other = LogQuery(GROUP, "direct", QUERY.span, 1_000)
     counts = CloudWatchLogCounts(lambda: client, clock).count([QUERY, other])
-    assert {one.answer for one in counts.values()} == {QueryStatus.PARTIAL}
+    assert {one.status for one in counts.values()} == {QueryStatus.PARTIAL}
     assert len(client.requests) == 2
 
 
@@ -121,7 +121,7 @@ def test_a_search_without_an_end_leaves_the_others_their_time() -> None:
 
     client = SimpleNamespace(filter_log_events=read)
     counts = CloudWatchLogCounts(lambda: client, clock).count([QUERY, other])
-    assert counts[QUERY].answer is QueryStatus.PARTIAL
+    assert counts[QUERY].status is QueryStatus.PARTIAL
     assert counts[other] == Series({NOW - 60: 1.0})
 
 
@@ -155,7 +155,7 @@ def test_a_failed_search_is_a_series_with_the_reason_and_raises_nothing(
     )
     series = CloudWatchLogCounts(lambda: world.client("logs"), world.clock).count([QUERY])[QUERY]
     expected = f"{GROUP} could not be searched (logs:FilterLogEvents): {message}"
-    assert (series.answer, series.message, series.points) == (answer, expected, {})
+    assert (series.status, series.message, series.points) == (answer, expected, {})
 
 
 def test_what_was_counted_before_it_failed_is_kept() -> None:
@@ -166,7 +166,7 @@ def test_what_was_counted_before_it_failed_is_kept() -> None:
         raise client_error("FilterLogEvents", "ThrottlingException", "Rate exceeded")
 
     series, _ = count(pages())
-    assert (series.answer, series.points) == (QueryStatus.ERROR, {NOW - 60: 1.0})
+    assert (series.status, series.points) == (QueryStatus.ERROR, {NOW - 60: 1.0})
 
 
 def test_a_client_that_cannot_be_opened_is_the_reason_too() -> None:
@@ -174,7 +174,7 @@ def test_a_client_that_cannot_be_opened_is_the_reason_too() -> None:
         raise UsageError("there is no AWS client for logs")
 
     series = CloudWatchLogCounts(none, empty_world().clock).count([QUERY])[QUERY]
-    assert (series.answer, series.message) == (QueryStatus.ERROR, "there is no AWS client for logs")
+    assert (series.status, series.message) == (QueryStatus.ERROR, "there is no AWS client for logs")
 
 
 def test_no_client_is_opened_before_something_is_counted() -> None:

@@ -6,7 +6,7 @@ from controller.core.judge.findings import Label, Verdict
 from controller.core.message import Message
 from controller.core.rollout import Phase, Rollout
 from tests.support.findings import a_finding
-from tests.support.rollouts import MINUTE, NOON, a_rollout
+from tests.support.rollouts import MINUTE, NOON, a_rollout, a_state
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"
 FINDING = a_finding(
@@ -34,7 +34,7 @@ def a_message(**changes: Any) -> Message:
         "weight": 0,
         "step": 0,
         "reason": "gate_failed",
-        "to": ("notify[0]",),
+        "recipients": ("notify[0]",),
         "run": "3f9c2a71d0e4",
     }
     return Message(**{**plain, **changes})
@@ -42,4 +42,4 @@ def a_message(**changes: Any) -> Message:
 
 def rolled_back_rollout(**changes: Any) -> Rollout:
     """Return the rollout that `a_message` is about."""
-    return a_rollout(**{"phase": Phase.ROLLED_BACK, "findings": (FINDING,), **changes})
+    return a_rollout(state=a_state(Phase.ROLLED_BACK), **{"findings": (FINDING,), **changes})

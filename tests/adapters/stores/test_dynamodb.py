@@ -24,6 +24,7 @@ from tests.adapters.contracts.store import (
     LATER,
     LOCK,
     UNTOLD,
+    WATCHED,
     OpenStore,
     StoreContract,
     save_changes,
@@ -42,7 +43,7 @@ from tests.adapters.stores.odd_dynamodb import (
     page_by_page,
 )
 from tests.support.emulator import REGION, Emulator
-from tests.support.rollouts import MINUTE, NOON, a_rollout
+from tests.support.rollouts import MINUTE, NOON, a_rollout, a_state
 
 SESSION = Session(
     "test", "test", region_name=REGION
@@ -118,11 +119,9 @@ def test_a_tick_that_records_something_makes_two_calls(client: Any) -> None:
 def test_every_page_is_read(client: Any) -> None:
     store = a_store(client)
     for attempt in (1, 2, 3):
-        facts = {"created": NOON + attempt * MINUTE, "exposed_from": NOON + attempt * MINUTE}
-        save_changes(
-            store, started(store, a_rollout(f"checkout#{attempt}", target="fn"), f"{attempt}")
-        )
-        save_changes(store, store.load(f"checkout#{attempt}"), **facts)
+        created = NOON + (attempt - 4) * MINUTE
+        rollout = a_rollout(f"checkout#{attempt}", target="fn", created=created)
+        save_changes(store, save_changes(store, started(store, rollout, f"{attempt}")))
     locks = ["1", "2", "3"]
     page_by_page(client)
     ids = ("checkout#1", "checkout#2", "checkout#3")
@@ -179,7 +178,7 @@ def test_a_receive_clears_what_an_interrupted_one_left_of_a_longer_history(clien
     store = a_store(client)
     odd = OddClient(client)
     odd.faults["transact_write_items"] = [lambda call: call(), never_arrived]
-    longer, leftover = with_history(a_rollout(sentence="Another."), 150)
+    longer, leftover = with_history(a_rollout(state=a_state(sentence="Another.")), 150)
     with pytest.raises(UnknownWriteOutcomeError):
         DynamoDbStore(odd, TABLE).receive(longer, leftover, [LOCK])
 
@@ -197,7 +196,7 @@ def test_a_receive_never_writes_over_the_history_of_a_rollout_that_came_meanwhil
     store = a_store(client)
     odd = OddClient(client)
     rollout, entries = with_history(a_rollout(), 3)
-    other = a_rollout(sentence="Started here.")
+    other = a_rollout(state=a_state(sentence="Started here."))
 
     def started_meanwhile(call: Call) -> Any:
         started(store, other, LOCK)
@@ -213,7 +212,7 @@ def test_a_rollout_that_is_too_large_is_refused_before_anything_is_written(clien
     store = a_store(client)
     noise = "".join(Random(1).choices("abcdefghijklmnopqrstuvwxyz", k=600_000))
     with pytest.raises(StoreError, match=r"checkout#1 is too large .* make the policy smaller"):
-        started(store, a_rollout(sentence=noise), LOCK)
+        started(store, a_rollout(state=a_state(sentence=noise)), LOCK)
     assert (store.all(), store.owner(LOCK)) == ((), None)
 
 
@@ -230,9 +229,7 @@ def test_a_message_that_comes_while_a_newer_rollout_takes_over_is_still_visited(
     client: Any,
 ) -> None:
     store, odd = a_store(client), OddClient(client)
-    first = save_changes(
-        store, started(store, a_rollout(), LOCK), phase=Phase.SUCCEEDED, watch_until=LATER
-    )
+    first = save_changes(store, started(store, a_rollout(), LOCK), WATCHED)
 
     def meanwhile(call: Call) -> Any:
         save_changes(store, first, outbox=(UNTOLD,))
@@ -257,7 +254,7 @@ def damage(client: Any) -> None:
 def test_a_damaged_rollout_that_is_over_gives_way_to_a_newer_one(client: Any) -> None:
     store = a_store(client)
     first = started(store, a_rollout(), LOCK)
-    save_changes(store, first, phase=Phase.SUCCEEDED, watch_until=LATER)
+    save_changes(store, first, WATCHED)
     damage(client)
     started(store, a_rollout("checkout#2"), LOCK)
     assert store.owner(LOCK) == "checkout#2"
@@ -278,7 +275,7 @@ def test_a_rolled_back_rollout_with_a_changed_snapshot_gives_way(client: Any) ->
     run = DynamoDbStore(client, TABLE)
     with pytest.raises(SnapshotChangedError) as raised:
         run.acquire("checkout#1", NOON, LATER)
-    save_changes(run, raised.value.rollout, phase=Phase.ROLLED_BACK)
+    save_changes(run, raised.value.rollout, a_state(Phase.ROLLED_BACK))
     assert store.holder(LOCK) == LockHolder("checkout#1", final=True)
     assert run.owns("checkout#1")
     started(store, a_rollout("search#1"), LOCK)

@@ -1,7 +1,6 @@
 """Lost, refused, odd or late answers: each write has a known outcome, or an error says not."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,11 +22,11 @@ from controller.errors import (
     TargetTakenError,
 )
 from controller.ports.store import LockHolder
-from tests.adapters.contracts.store import BOOLEAN_LOCK, LATER, LOCK, save_changes, started
+from tests.adapters.contracts.store import BOOLEAN_LOCK, LATER, LOCK, WATCHED, save_changes, started
 from tests.adapters.stores import odd_dynamodb as odd
 from tests.adapters.stores.odd_dynamodb import TABLE, Call, Fault, OddClient, a_store, repeat_next
 from tests.support.emulator import REGION
-from tests.support.rollouts import MINUTE, NOON, a_rollout, with_entry
+from tests.support.rollouts import MINUTE, NOON, a_rollout, a_state, with_entry, with_state
 
 SESSION = Session("test", "test", region_name=REGION)
 DONE_UNHEARD = [odd.answer_lost, odd.done_then_500]
@@ -66,9 +65,9 @@ def lose_every_read(client: OddClient) -> None:
 
 def save(store: DynamoDbStore, rollout: Rollout, operation: str) -> Rollout:
     """Save `rollout` by `operation`: a transaction has an entry, an update none."""
-    after, entry = with_entry(replace(rollout, reason=Reason.BAKING))
+    after, entry = with_entry(with_state(rollout, reason=Reason.BAKING))
     if operation == "update_item":
-        return store.save(replace(rollout, reason=Reason.BAKING), [])
+        return store.save(with_state(rollout, reason=Reason.BAKING), [])
     return store.save(after, [entry])
 
 
@@ -247,7 +246,7 @@ def test_a_lost_save_of_a_stale_version_gets_the_error_of_the_newer_one(
     client: OddClient, store: DynamoDbStore, other: DynamoDbStore
 ) -> None:
     rollout = started(store, a_rollout())
-    save_changes(other, rollout, reason=Reason.BAKING)
+    save_changes(other, with_state(rollout, reason=Reason.BAKING))
     client.faults["update_item"] = [odd.never_arrived]
     with pytest.raises(StateConflictError, match=r"checkout#1 first .baking"):
         store.save(rollout, [])
@@ -356,10 +355,10 @@ def test_a_start_whose_target_got_an_owner_meanwhile_is_refused_by_its_name(
 def test_a_start_whose_target_changed_its_owner_meanwhile_takes_it_over(
     client: OddClient, store: DynamoDbStore, other: DynamoDbStore
 ) -> None:
-    save_changes(other, started(other, a_rollout("search#1"), LOCK), phase=Phase.SUCCEEDED)
+    save_changes(other, started(other, a_rollout("search#1"), LOCK), a_state(Phase.SUCCEEDED))
 
     def changed_owner(call: Call) -> Any:
-        save_changes(other, started(other, a_rollout("search#2"), LOCK), phase=Phase.SUCCEEDED)
+        save_changes(other, started(other, a_rollout("search#2"), LOCK), a_state(Phase.SUCCEEDED))
         return call()
 
     client.faults["transact_write_items"] = [changed_owner]
@@ -371,10 +370,12 @@ def test_a_start_whose_target_goes_on_again_meanwhile_is_refused(
     client: OddClient, store: DynamoDbStore, other: DynamoDbStore
 ) -> None:
     """An operator rolls an old success back while the next rollout starts."""
-    done = save_changes(other, started(other, a_rollout("search#1"), LOCK), phase=Phase.SUCCEEDED)
+    done = save_changes(
+        other, started(other, a_rollout("search#1"), LOCK), a_state(Phase.SUCCEEDED)
+    )
 
     def goes_on(call: Call) -> Any:
-        save_changes(other, done, phase=Phase.ROLLING_BACK)
+        save_changes(other, done, a_state(Phase.ROLLING_BACK))
         return call()
 
     client.faults["transact_write_items"] = [goes_on]
@@ -387,7 +388,7 @@ def test_a_rollout_whose_lock_is_taken_while_it_is_saved_is_saved_without_it(
     client: OddClient, store: DynamoDbStore, other: DynamoDbStore
 ) -> None:
     done = started(store, a_rollout(), LOCK, BOOLEAN_LOCK)
-    done = save_changes(store, done, phase=Phase.SUCCEEDED, watch_until=LATER, exposed_from=NOON)
+    done = save_changes(store, done, WATCHED)
 
     def locked_meanwhile(call: Call) -> Any:
         started(other, a_rollout("search#1"), LOCK)
@@ -407,7 +408,7 @@ def test_an_end_whose_answer_is_lost_is_in_the_lock_too(
 ) -> None:
     rollout = started(store, a_rollout(), LOCK, BOOLEAN_LOCK)
     client.faults["transact_write_items"] = [fault]
-    saved = save_changes(store, rollout, phase=Phase.SUCCEEDED)
+    saved = save_changes(store, rollout, a_state(Phase.SUCCEEDED))
     assert store.load("checkout#1") == saved
     for lock in (LOCK, BOOLEAN_LOCK):
         assert store.holder(lock) == LockHolder("checkout#1", final=True)
@@ -420,19 +421,19 @@ def test_an_end_that_was_not_saved_is_not_in_the_lock(
     rollout = started(store, a_rollout(), LOCK)
     client.faults["transact_write_items"] = [odd.never_arrived]
     with pytest.raises(StoreError):
-        save_changes(store, rollout, phase=after)
+        save_changes(store, rollout, a_state(after))
     assert store.load("checkout#1") == rollout
     with pytest.raises(TargetTakenError, match="checkout#1 owns"):
         started(other, a_rollout("search#1"), LOCK)
-    save_changes(store, rollout, phase=after)
+    save_changes(store, rollout, a_state(after))
     started(other, a_rollout("search#1"), LOCK)
 
 
 def test_a_stale_run_marks_no_lock_as_final(store: DynamoDbStore, other: DynamoDbStore) -> None:
     stale = started(store, a_rollout(), LOCK)
-    save_changes(other, stale, sentence="I was first.")
+    save_changes(other, with_state(stale, sentence="I was first."))
     with pytest.raises(StateConflictError):
-        save_changes(store, stale, phase=Phase.SUCCEEDED)
+        save_changes(store, stale, a_state(Phase.SUCCEEDED))
     assert store.holder(LOCK) == LockHolder("checkout#1", final=False)
 
 
@@ -443,7 +444,7 @@ def test_a_save_that_changes_nothing_for_others_leaves_the_lock_alone(
     key = {"pk": {"S": f"LOCK#{LOCK}"}, "sk": {"S": "LOCK"}}
     before = client.get_item(TableName=TABLE, Key=key)["Item"]
     for reason in (Reason.BAKING, Reason.STARTED):
-        rollout = save_changes(store, rollout, reason=reason)
+        rollout = save_changes(store, with_state(rollout, reason=reason))
     store.save(rollout, [])
     assert client.get_item(TableName=TABLE, Key=key)["Item"] == before
 

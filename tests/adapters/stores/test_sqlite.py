@@ -32,7 +32,7 @@ from tests.adapters.contracts.store import (
     save_changes,
     started,
 )
-from tests.support.rollouts import NOON, a_rollout
+from tests.support.rollouts import NOON, a_rollout, with_state
 
 PROCESS_LIMIT_S = 60
 SAVES = 25
@@ -363,9 +363,9 @@ def test_a_full_disk_costs_the_save_and_nothing_else(
     with SqliteStore(path) as store:
         before = started(store, a_rollout())
         with pytest.raises(StoreError, match=r"cannot save checkout#1.*no room.*free disk space"):
-            save_changes(store, before, sentence="x" * 100_000)
+            save_changes(store, with_state(before, sentence="x" * 100_000))
         assert assert_consistent(store) == before
-        assert save_changes(store, before, sentence="Short.").version == 1
+        assert save_changes(store, with_state(before, sentence="Short.")).version == 1
 
 
 def test_a_failing_disk_costs_the_save_and_nothing_else(path: Path) -> None:
@@ -376,7 +376,7 @@ def test_a_failing_disk_costs_the_save_and_nothing_else(path: Path) -> None:
         try:
             resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
             with pytest.raises(StoreError, match=r"cannot save checkout#1.*check the disk"):
-                save_changes(store, before, sentence="x" * 1_000_000)
+                save_changes(store, with_state(before, sentence="x" * 1_000_000))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert assert_consistent(store) == before

@@ -16,7 +16,7 @@ from controller.adapters.stores.sqlite import SqliteStore, rollback_targets_file
 from controller.adapters.stores.sqlite.rollback_targets_file import KnownTarget, read_targets
 from controller.core.rollout import Phase
 from tests.adapters.contracts.store import LOCK, save_changes, started, with_history
-from tests.support.rollouts import ARN, MINUTE, NOON, POLICY, a_rollout
+from tests.support.rollouts import ARN, MINUTE, NOON, POLICY, a_rollout, a_state
 
 KNOWN = KnownTarget(POLICY.target, ARN)
 ENTRY: Mapping[str, Any] = {"target": POLICY.target.model_dump(mode="json"), "identity": ARN}
@@ -128,7 +128,7 @@ def test_the_newest_entries_are_kept_and_those_of_active_rollouts(
         started(store, a_rollout("checkout#1"), LOCK)
         for attempt in range(1, 7):
             over = started(store, a_rollout(f"search#{attempt}"))
-            save_changes(store, over, phase=Phase.SUCCEEDED, watch_until=NOON - MINUTE)
+            save_changes(store, over, a_state(Phase.SUCCEEDED, watch_until=NOON - MINUTE))
     assert [*read_targets(path)] == ["checkout#1", "search#4", "search#5", "search#6"]
 
 

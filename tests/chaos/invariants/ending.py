@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from controller.core.commands import Verb
+from controller.core.events import Verb
 from controller.core.history import Entry
 from controller.core.judge.findings import Verdict
 from controller.core.rollout import Phase, Reason, Rollout

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from controller.core.commands import Verb
-from controller.core.rollout import Phase, Rollout
+from controller.core.events import Verb
+from controller.core.rollout import Phase, RolledBack, Rollout
 from controller.core.transitions import ROLLBACK_PHASES
 from tests.chaos.event_log import (
     BARE_ROLLBACK,
@@ -94,9 +94,12 @@ class ZeroGuardScope(Invariant):
         newest = max(rollouts.values(), key=lambda one: one.created, default=None)
         if newest is None or not all(one.final for one in rollouts.values()):
             return
-        watch_until = newest.watch_until
-        guards = newest.phase is Phase.ROLLED_BACK and write.weight_before == newest.peak
-        if not guards or watch_until is None or write.at >= watch_until + state.skew:
+        guards = (
+            isinstance(newest.state, RolledBack)
+            and write.weight_before == newest.state.intended
+            and write.at < newest.state.watch_until + state.skew
+        )
+        if not guards:
             yield (
                 f"took {write.weight_before} % back to 0 %, which {state.last_writer} had set "
                 f"after the end of {newest.id}"

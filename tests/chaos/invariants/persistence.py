@@ -208,4 +208,5 @@ class NotifyOnce(Invariant):
 
 
 def _state_key(rollout: Rollout) -> tuple[object, ...]:
-    return rollout.phase, rollout.entries, rollout.chain, rollout.since, rollout.reminded
+    conditions = frozenset(rollout.conditions.items())
+    return rollout.phase, rollout.entries, rollout.chain, rollout.since, conditions

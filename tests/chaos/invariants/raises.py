@@ -103,14 +103,10 @@ class NoStaleRaise(Invariant):
             return
         written = (write.weight_after, write.token)
         for one in write.stored:
-            intent = one.intent
-            if (
-                one.phase in ROLLBACK_PHASES
-                and one.id in self._unwritten
-                and one.id in state.raises
-            ):
-                intent = state.raises[one.id][0]
-            if (intent.weight, intent.token) == written:
+            wanted = one.pending
+            if one.phase in ROLLBACK_PHASES and one.id in self._unwritten:
+                wanted, _ = state.raises.get(one.id, (None, 0))
+            if wanted is not None and (wanted.weight, wanted.token) == written:
                 return
         stored = "; ".join(f"{one.id} is {one.phase} at {one.weight} %" for one in write.stored)
         yield (

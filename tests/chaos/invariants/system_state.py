@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from controller.core.history import Entry
 from controller.core.policy.targets.lambda_env import LambdaEnv
-from controller.core.rollout import Intent, Rollout
+from controller.core.rollout import Pending, Rollout
 from controller.core.transitions import ROLLBACK_PHASES
 from tests.chaos.event_log import (
     RESUME_KEEP,
@@ -57,7 +57,7 @@ class SystemState:
     number: how many events there were. stored, histories: the rollouts and their entries.
     processes: those that run. external_weights: every weight that an external actor has set, and
     the first one. last_writer: who wrote the environment last; last_write_number: the number of
-    that event. raises: the last intent to raise of each rollout, and its intended weight before.
+    that event. raises: the last raise that each rollout decided, and its intended weight before.
     go_ahead: an operator has allowed a raise since the last external write. served_rollouts: the
     rollouts whose intended weight has been served.
     """
@@ -74,7 +74,7 @@ class SystemState:
     external_weights: set[int | None] = field(default_factory=set)
     last_writer: str = ""
     last_write_number: int = 0
-    raises: dict[str, tuple[Intent, int]] = field(default_factory=dict)
+    raises: dict[str, tuple[Pending, int]] = field(default_factory=dict)
     go_ahead: bool = False
     served_rollouts: set[str] = field(default_factory=set)
 
@@ -159,11 +159,19 @@ class SystemState:
         self.histories.setdefault(after.id, []).extend(save.entries)
         if self.verbs_of(save.by) & GO_AHEAD_VERBS:
             self.go_ahead = True
-        intent = after.intent
-        if before is not None and before.intent == intent:
+        if before is not None and not _has_new_intention(before, after):
             return
         self.served_rollouts -= {after.id}
         if self.served_weight == after.weight:
             self.served_rollouts.add(after.id)
-        if intent.weight > intent.previous:
-            self.raises[after.id] = (intent, 0 if before is None else before.weight)
+        pending = after.pending
+        if pending is not None and pending.is_raise:
+            self.raises[after.id] = (pending, 0 if before is None else before.weight)
+
+
+def _has_new_intention(before: Rollout, after: Rollout) -> bool:
+    """Tell whether `after` intends another weight than `before`, or another write of it."""
+    known, pending = (
+        one.pending and (one.pending.decided, one.pending.token) for one in (before, after)
+    )
+    return before.weight != after.weight or pending not in (None, known)

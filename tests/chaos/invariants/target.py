@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from controller.core.commands import Verb
+from controller.core.events import Verb
 from controller.core.judge.findings import Verdict
 from controller.core.judge.queries import JUDGED_PHASES
-from controller.core.rollout import Phase, Rollout
+from controller.core.rollout import Live, Phase, RolledBack, Rollout
 from tests.chaos.event_log import (
     BARE_ROLLBACK,
     EnvironmentWrite,
@@ -104,21 +104,20 @@ class FailureRollsBack(Invariant):
             if one.phase is Phase.ROLLING_BACK:
                 return f"found {one.id} rolling back"
             if self._reappeared(one, process, state):
-                return f"found {one.id} rolled back and its {one.peak} % come back"
+                return f"found {one.id} rolled back and its {state.weight} % come back"
         return ""
 
     def _reappeared(self, rollout: Rollout, process: ProcessRecord, state: SystemState) -> bool:
         """Tell whether the weight of a watched rollout has come back, and has to be lowered."""
         if (
-            rollout.phase is not Phase.ROLLED_BACK
+            not isinstance(rollout.state, RolledBack)
             or rollout != state.newest()
             or is_external(state.last_writer)
         ):
             return False
-        watched = rollout.watch_until is not None and state.now < rollout.watch_until - state.skew
         return (
-            watched
-            and state.weight == rollout.peak
+            state.now < rollout.state.watch_until - state.skew
+            and state.weight == rollout.state.intended
             and state.last_write_number < process.start_number
         )
 
@@ -144,8 +143,8 @@ class TrafficJudged(Invariant):
         """Record the judged rollout, and yield the gate of a weight that was never served."""
         self._unjudged_since.pop(judgement.rollout, None)
         one = state.stored[judgement.rollout]
-        raised = 0 < one.intent.previous < one.weight
-        if raised and one.previous_live is None and one.id not in state.served_rollouts:
+        raised = isinstance(one.position, Live) and one.step > 0
+        if raised and one.id not in state.served_rollouts:
             yield f"judged {one.id} by the gate of {one.weight} %, which was never in force"
 
     def on_notification(self, notification: Notification, state: SystemState) -> Iterator[str]:
@@ -192,6 +191,6 @@ class BakeFromServed(Invariant):
         """Yield an advance from a weight that was never served."""
         before, after = save.before, save.after
         for entry in save.entries:
-            leaves = entry.kind in ("settled", "advanced", "succeeded")
+            leaves = entry.kind in ("applied", "advanced", "succeeded")
             if leaves and before is not None and before.id not in state.served_rollouts:
                 yield f"wrote {entry.kind} of {after.id}, and {before.weight} % was never in force"

@@ -120,7 +120,7 @@ def test_an_alarm_since_the_start_rolls_a_healthy_canary_back(minute: int, phase
 
 
 def test_metrics_are_sealed_beside_an_alarm() -> None:
-    assert sealed(a_step(BOTH), HEALTHY, 80).tallies.keys() == {"works"}
+    assert sealed(a_step(BOTH), HEALTHY, 80).evidence.tallies.keys() == {"works"}
 
 
 SENTENCES: Sentences = {

@@ -20,6 +20,7 @@ from tests.support.judging import (
     outcome,
     policy_of,
 )
+from tests.support.rollouts import with_facts
 
 ATTESTATION: Mapping[str, Any] = {"kind": "attestation", "statement": "Support has seen nothing."}
 ATTESTED = Verdict.PASS, Label.ATTESTED
@@ -30,7 +31,7 @@ REFUSED = {"C": replace(SIGNED["C"], refused=True)}
 
 def attestation(signed: Mapping[str, SignOff]) -> Judging:
     """Return how to judge what was signed."""
-    return partial(judged, ATTESTATION, {}, closed=10, signed=signed)
+    return partial(judged, ATTESTATION, {}, closed=10, sign_offs=signed)
 
 
 @cases(
@@ -55,7 +56,10 @@ def test_a_refusal_counts_in_a_step_that_the_criterion_does_not_gate() -> None:
     steps = [{"weight": 10, "bake": "1h", "criteria": ["D"]}, {"weight": 100, "bake": "1h"}]
     rollout = a_step(policy_of(ATTESTATION, criteria=both, steps=steps, warmup="0s"))
     signed, refused = (
-        {one.criterion: outcome(one) for one in findings_at(replace(rollout, signed=by), {}, 13)}
+        {
+            one.criterion: outcome(one)
+            for one in findings_at(with_facts(rollout, sign_offs=by), {}, 13)
+        }
         for by in (SIGNED, REFUSED)
     )
     assert signed == {"D": NOT_ATTESTED}

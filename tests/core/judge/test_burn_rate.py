@@ -196,7 +196,7 @@ def test_in_little_traffic_no_window_can_fail_and_a_budget_that_burns_does_not_p
 
 
 def test_a_failed_query_is_no_budget() -> None:
-    errors = {"errors:Sum@300": Series(answer=QueryStatus.ERROR, message="throttled")}
+    errors = {"errors:Sum@300": Series(status=QueryStatus.ERROR, message="throttled")}
     assert outcome(judged(BURN, counts([0]) | errors, closed=EVERY)) == UNANSWERED
 
 
@@ -251,7 +251,7 @@ def test_sealed_evidence_says_the_same_as_all_of_it(failed: Values) -> None:
     """What is sealed is not read again: the newest windows are kept."""
     closed, whole, step = len(failed) * EVERY, counts(failed), a_step(BURN)
     later = sealed(step, whole, closed // 2 + SEAL_AGE)
-    through = later.tallies["C"].through
+    through = later.evidence.tallies["C"].through
     assert START < through < START + closed * MINUTE_S
     rest = {
         key: replace(one, points={at: n for at, n in one.points.items() if at >= through})
@@ -269,9 +269,9 @@ def test_windows_that_were_never_answered_are_as_windows_without_a_request(
     rest = [failed] * 3 + [0] * 68
     burning, gap = counts([failed] * 9 + rest), counts([*[failed] * 4, *[None] * 5, *rest])
     early = sealed(a_step(BURN), burning, 20 + SEAL_AGE)
-    broken = {key: replace(one, answer=QueryStatus.ERROR) for key, one in burning.items()}
+    broken = {key: replace(one, status=QueryStatus.ERROR) for key, one in burning.items()}
     late = sealed(early, broken, 405)
-    assert (early.tallies["C"].lost, late.tallies["C"].lost) == (0, 5)
+    assert (early.evidence.tallies["C"].unanswered, late.evidence.tallies["C"].unanswered) == (0, 5)
     (finding,) = findings_at(late, burning, 400 + SETTLE)
     (as_a_gap,) = findings_at(a_step(BURN), gap, 400 + SETTLE)
     assert outcome(finding) == outcome(as_a_gap) == expected
@@ -284,6 +284,6 @@ def test_what_is_kept_does_not_grow_while_queries_fail() -> None:
     rollout, sizes = sealed(a_step(BURN), counts([0]), 20), []
     for hour in range(1, 48):
         rollout = sealed(rollout, broken, 60 * hour)
-        sizes.append(len(str(rollout.tallies)))
-    assert rollout.tallies["C"].lost > 6 * IN_HOUR
+        sizes.append(len(str(rollout.evidence.tallies)))
+    assert rollout.evidence.tallies["C"].unanswered > 6 * IN_HOUR
     assert sizes[-1] <= sizes[12] + 10  # but for the digits of what was lost

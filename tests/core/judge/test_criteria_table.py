@@ -99,7 +99,7 @@ def test_the_table_has_one_width_and_says_what_only_reports() -> None:
 
 def test_the_newest_finding_of_a_criterion_counts() -> None:
     older, newer = finding_of(1, 0, verdict=Verdict.FAIL), finding_of(0, 0)
-    (row,) = rows(a_rollout(policy=policy_of(ALARM), earlier=(older,), findings=(newer,)))
+    (row,) = rows(a_rollout(policy=policy_of(ALARM), earlier_findings=(older,), findings=(newer,)))
     assert row.measured == "OK"
-    (row,) = rows(a_rollout(policy=policy_of(ALARM), earlier=(older,)))
+    (row,) = rows(a_rollout(policy=policy_of(ALARM), earlier_findings=(older,)))
     assert row.measured == "ALARM"

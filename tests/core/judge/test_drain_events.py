@@ -28,7 +28,7 @@ from tests.support.drains import (
     the_drain,
 )
 from tests.support.judging import log_queries
-from tests.support.rollouts import a_policy, a_reading, a_series
+from tests.support.rollouts import a_policy, a_reading, a_series, with_state
 from tests.support.three_steps import AFTER_ROLLBACK
 
 GATEWAY, DIRECT = '{ $.event = "gateway" }', '{ $.event = "direct" }'
@@ -40,7 +40,7 @@ LIMIT = 1_000
 
 BY_EVENTS = replace(AFTER_ROLLBACK, policy=a_policy(**UNCOUNTED, **VERIFY))
 SETTLES_LATE = replace(BY_EVENTS, policy=a_policy(**UNCOUNTED, **VERIFY, evaluation_delay="10m"))
-FROM_100 = replace(BY_EVENTS, intent=replace(BY_EVENTS.intent, previous=100))
+FROM_100 = with_state(BY_EVENTS, from_weight=100)
 BOTH = replace(BUSY, policy=a_policy(**VERIFY))
 
 DENIED = Series(
@@ -187,7 +187,7 @@ def test_the_absent_event_is_counted_to_the_open_minute_and_the_control_where_it
         "nothing after the watch": (BY_EVENTS, 15, set()),
         "nothing where the policy names no events": (BUSY, 13, set()),
         "nothing where no weight was applied": (
-            replace(BY_EVENTS, intent=replace(BY_EVENTS.intent, previous=0)), 10, set(),
+            with_state(BY_EVENTS, from_weight=0), 10, set(),
         ),
     },
 )  # fmt: skip

@@ -15,10 +15,13 @@ from tests.support.core import (
     Finding,
     Fold,
     Label,
+    Live,
     Observation,
     Observed,
+    Pending,
     Phase,
     Policy,
+    Position,
     QueryStatus,
     Reason,
     Rollout,
@@ -34,8 +37,17 @@ from tests.support.judging import (
     START,
     sealed,
 )
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_series
-from tests.support.three_steps import at_weight
+from tests.support.rollouts import (
+    LADDER,
+    MINUTE,
+    NOON,
+    a_policy,
+    a_reading,
+    a_series,
+    with_facts,
+    with_state,
+)
+from tests.support.three_steps import at_weight, live_at
 
 WORKS = {key: LADDER["criteria"]["works"][key] for key in ("kind", "total", "failures", "min")}
 
@@ -71,7 +83,7 @@ def ticks(
 
 
 def the_failure(rollout: Rollout) -> Finding:
-    (failure,) = [one for one in rollout.findings if one.verdict is Verdict.FAIL]
+    (failure,) = [one for one in rollout.evidence.findings if one.verdict is Verdict.FAIL]
     return failure
 
 
@@ -92,8 +104,8 @@ def test_what_a_step_began_to_show_the_next_one_completes() -> None:
     """Bad minutes at the end of a step that passed count with those of the next."""
     failing = minutes((9, 1_000, 0), (60, 1_000, 25))
     advanced, _ = ticks(AT_10, failing, until=16)
-    assert (advanced.step, advanced.settled) == (1, NOON + 16 * MINUTE)
-    without_intervals = replace(advanced, stretches=())
+    assert advanced.position == Live(1, 50, NOON + 16 * MINUTE)
+    without_intervals = with_facts(advanced, intervals=())
     rollout, decisions = ticks(advanced, failing, until=60, first=17)
     anew, more = ticks(without_intervals, failing, until=60, first=17)
     assert rollout.reason is anew.reason is Reason.GATE_FAILED
@@ -107,7 +119,7 @@ def test_the_evidence_does_not_depend_on_how_often_a_tick_runs(every: int) -> No
     rollout = at_weight(100, policy=policy({"assurance": "proven"}))
     often, _ = ticks(rollout, ragged, until=36)
     seldom, _ = ticks(rollout, ragged, until=36, every=every, first=36 % every or every)
-    assert seldom.findings == often.findings
+    assert seldom.evidence.findings == often.evidence.findings
 
 
 def a_burst() -> Rollout:
@@ -122,10 +134,10 @@ def test_a_short_burst_is_found_by_a_late_tick() -> None:
 
 def test_a_query_that_failed_judges_nothing_and_forgets_nothing() -> None:
     outage = minutes((30, 100, 40))
-    broken = {key: replace(one, answer=QueryStatus.PARTIAL) for key, one in outage.items()}
+    broken = {key: replace(one, status=QueryStatus.PARTIAL) for key, one in outage.items()}
     rollout, _ = ticks(AT_10, broken, until=12)
     assert rollout.phase is Phase.PROGRESSING
-    assert {one.label for one in rollout.findings} == {Label.QUERY_FAILED}
+    assert {one.label for one in rollout.evidence.findings} == {Label.QUERY_FAILED}
     assert ticks(rollout, outage, until=13, first=13)[0].reason is Reason.GATE_FAILED
 
 
@@ -134,19 +146,21 @@ HALF_BAD = minutes((2, 1_000, 0), (4, 1_000, 25), (60, 1_000, 0))
 
 def test_evidence_of_this_judge_version_is_continued() -> None:
     later = sealed(AT_10, HALF_BAD, 30)
-    assert later.fold.peak > 1
-    assert later.fold.through == START + 15 * 60, "younger minutes may change"
-    assert sealed(later, HALF_BAD, 40).fold == sealed(AT_10, HALF_BAD, 40).fold
-    enough = replace(later, fold=replace(later.fold, peak=1e6, carried="works/objective"))
+    assert later.evidence.fold.peak > 1
+    assert later.evidence.fold.through == START + 15 * 60, "younger minutes may change"
+    assert sealed(later, HALF_BAD, 40).evidence.fold == sealed(AT_10, HALF_BAD, 40).evidence.fold
+    enough = with_facts(
+        later, fold=replace(later.evidence.fold, peak=1e6, leading_test="works/objective")
+    )
     assert ticks(enough, HALF_BAD, until=31, first=31)[0].reason is Reason.GATE_FAILED
 
 
 @pytest.mark.parametrize("version", [0, Fold().version - 1, Fold().version + 1])
 def test_evidence_of_another_judge_version_starts_anew_from_its_minute(version: int) -> None:
     """It rolls back for what comes after that minute, and for nothing before."""
-    fold = sealed(AT_10, HALF_BAD, 30).fold
-    enough = replace(fold, version=version, peak=1e6, carried="works/objective")
-    rollout = replace(AT_10, fold=enough)
+    fold = sealed(AT_10, HALF_BAD, 30).evidence.fold
+    enough = replace(fold, version=version, peak=1e6, leading_test="works/objective")
+    rollout = with_facts(AT_10, fold=enough)
     calm, _ = ticks(rollout, minutes((60, 1_000, 0)), until=18, first=16)
     assert calm.phase is Phase.PROGRESSING
     before, _ = ticks(rollout, minutes((15, 1_000, 400), (30, 1_000, 0)), until=31, first=31)
@@ -201,7 +215,7 @@ def minutes_to_find_at_50(paused: int) -> int:
         rollout, _ = ticks(rollout, healthy, until=paused + 5, every=20, first=20)
         rollout = after_command(rollout, Verb.RESUME, paused + 5)
     _, decisions = ticks(rollout, healthy, until=paused + 30, first=paused + 6)
-    rollout = next(one.rollout for one in decisions if one.rollout.step and one.rollout.settled)
+    rollout = next(one.rollout for one in decisions if one.rollout.judged_step)
     begun = int((rollout.updated - NOON) / MINUTE)
     failing = minutes((begun, 100, 0), (60, 100, 6))
     rollout, decisions = ticks(rollout, failing, until=begun + 60, first=begun + 1)
@@ -267,45 +281,45 @@ def test_an_outage_of_both_paths_excuses_for_a_quarter_of_an_hour(gap: int) -> N
 
 BEGIN, END = START - 20 * 60, START - 10 * 60
 LEFT = StepInterval(0, BEGIN, BEGIN, END)
+TO_100 = Pending(2, 100, 50, "token-1", NOON, live=live_at(50))
 
 
 def test_a_step_that_is_left_is_remembered_until_it_is_sealed_to_its_end() -> None:
     calm = minutes((60, 1_000, 0))
     for through, steps in ((END - 60, [0, 1]), (END, [1])):
-        rollout = at_weight(50, policy=policy(), stretches=(LEFT,), fold=Fold(through=through))
+        rollout = at_weight(50, policy(), intervals=(LEFT,), fold=Fold(through=through))
         after, _ = ticks(rollout, calm, until=30, first=13)
         assert after.weight == 100
-        assert [one.step for one in after.stretches] == steps
+        assert [one.step for one in after.evidence.intervals] == steps
 
 
 def test_the_minute_in_which_a_step_is_left_belongs_to_no_step() -> None:
-    advanced, _ = ticks(AT_10, minutes((60, 1_000, 0)), until=15)
-    assert advanced.weight == 50
-    (left,) = advanced.stretches
+    advanced, _ = ticks(AT_10, minutes((60, 1_000, 0)), until=16)
+    assert advanced.live == Live(1, 50, NOON + 16 * MINUTE)
+    (left,) = advanced.evidence.intervals
     assert (left.begin, left.judged_from, left.end) == (START, START + 2 * 60, START + 15 * 60)
 
 
 @cases(
-    "facts, read_from",
+    "position, through, read_from",
     {
-        "nothing is sealed": ({"stretches": (LEFT,)}, BEGIN),
-        "all but a minute": ({"stretches": (LEFT,), "fold": Fold(through=END - 60)}, END - 60),
-        "all of it": ({"stretches": (LEFT,), "fold": Fold(through=END)}, START),
-        "while a raise is pending": (
-            {"stretches": (LEFT, StepInterval(0, END, END)), "settled": None}, BEGIN,
-        ),
+        "nothing is sealed": (live_at(50), 0, BEGIN),
+        "all but a minute": (live_at(50), END - 60, END - 60),
+        "all of it": (live_at(50), END, START),
+        "while a raise is pending": (TO_100, 0, BEGIN),
     },
-)  # fmt: skip
+)
 def test_a_step_that_was_left_is_read_until_it_is_sealed(
-    facts: Mapping[str, Any], read_from: int
+    position: Position, through: int, read_from: int
 ) -> None:
-    rollout = at_weight(50, **{"policy": policy(), **facts})
+    rollout = at_weight(50, policy(), intervals=(LEFT,), fold=Fold(through=through))
+    rollout = with_state(rollout, position=position)
     assert query_plan(rollout, NOON + 5 * MINUTE).span.start == read_from
 
 
 def test_hourly_evidence_is_stored_with_the_fold() -> None:
     long = policy(steps=[{"weight": 100, "bake": "3h"}])
-    rollout = replace(at_weight(100, policy=long), step=0)
+    rollout = at_weight(100, long)
     _, decisions = ticks(rollout, minutes((200, 100, 0)), until=80)
     (entry,) = [one.record for one in decisions if one.record and one.record.kind == "evidence"]
     assert entry.fold.through > int(NOON.timestamp())

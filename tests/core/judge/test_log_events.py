@@ -1,7 +1,6 @@
 """Criteria of kind log_events: an event that must be absent or present, and its control."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -42,7 +41,7 @@ from tests.support.judging import (
     policy_of,
     sealed,
 )
-from tests.support.rollouts import MINUTE, NOON, a_reading, a_series
+from tests.support.rollouts import MINUTE, NOON, a_reading, a_series, with_facts
 
 CONTROL, GROUP = '{ $.event = "check" }', "/aws/lambda/handler"
 ABSENT: dict[str, Any] = {
@@ -172,7 +171,7 @@ def given_up(ticks: int = 0) -> Rollout:
 
 
 def test_a_log_that_is_not_read_for_six_hours_is_given_up_and_then_caught_up_with() -> None:
-    assert given_up().tallies["C"].lost == 43
+    assert given_up().evidence.tallies["C"].unanswered == 43
     found = [one for ticks in range(3) for one in findings_at(given_up(ticks), CALM, 403)]
     assert [outcome(one) for one in found] == [UNDECIDED, UNDECIDED, PASS]
 
@@ -205,13 +204,13 @@ def test_a_hold_does_not_end_while_a_log_is_caught_up_with(then: str, fallbacks:
         reasons.append(rollout.reason)
         now += MINUTE
     ended = Reason.GATE_FAILED if fallbacks else Reason.GATE_PASSED
-    assert reasons == [Reason.HOLDING, Reason.HOLDING, ended]
+    assert reasons == [Reason.ON_HOLD, Reason.ON_HOLD, ended]
 
 
 @cases(
     "fields, closed, reason",
     {
-        "a minute more than is read at once": ({}, 121, Reason.HOLDING),
+        "a minute more than is read at once": ({}, 121, Reason.ON_HOLD),
         "all that is read at once": ({}, 120, Reason.GATE_PASSED),
         "of what only reports": ({"gates": False}, 121, Reason.INCONCLUSIVE),
     },
@@ -229,7 +228,7 @@ def test_a_gate_has_no_verdict_while_its_log_has_a_backlog(
 def test_a_backlog_is_sealed_with_each_tick(closed: int, catches_up: bool) -> None:
     """An hour is left by the last seal, and a late tick adds half of one."""
     now = NOON + (closed + SETTLE) * MINUTE
-    rollout = replace(a_step(ABSENT), sealed_at=now - MINUTE)
+    rollout = with_facts(a_step(ABSENT), sealed_at=now - MINUTE)
     seal = seal_if_due(rollout, Observation(a_reading(10), logs([], [1])), now)
     assert (seal is not None) is catches_up
 

@@ -11,7 +11,6 @@ from tests.sentences import Sentences
 from tests.support.cases import cases
 from tests.support.core import (
     Alert,
-    Intent,
     Label,
     Phase,
     Policy,
@@ -45,7 +44,7 @@ from tests.support.drains import (
     roll_back,
     the_drain,
 )
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_series
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_series, with_state
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
     FIRST_RAISE,
@@ -61,7 +60,7 @@ from tests.support.three_steps import (
 
 START = int(NOON.timestamp())
 PARTIAL, ERROR = QueryStatus.PARTIAL, QueryStatus.ERROR
-NEVER_APPLIED = replace(BUSY, settled=None, intent=Intent(0, 0, "", NOON))
+NEVER_APPLIED = with_state(BUSY, from_weight=0)
 
 
 @cases(
@@ -100,10 +99,7 @@ def test_what_is_known_of_the_drain(
     assert label(decide_at(rollout, minute, series)) == expected
 
 
-FROM_100 = at_weight(
-    100, policy=CONTROLLED, phase=Phase.ROLLED_BACK, intent=Intent(0, 100, "", NOON),
-    watch_until=AFTER_ROLLBACK.watch_until,
-)  # fmt: skip
+FROM_100 = with_state(BESIDE_CONTROL, step=2, intended=100, from_weight=100)
 
 
 def test_after_100_percent_one_request_on_the_stable_path_says_that_it_is_back() -> None:
@@ -358,7 +354,7 @@ def test_every_minute_after_the_drain_is_read_and_the_open_one() -> None:
 
 @pytest.mark.parametrize("seconds", [0.5, 20])
 def test_the_first_minute_is_a_whole_one(seconds: float) -> None:
-    late = replace(BUSY, since=NOON + timedelta(seconds=seconds), watch_until=NOON + 15 * MINUTE)
+    late = with_state(BUSY, since=NOON + timedelta(seconds=seconds))
     assert query_plan(late, NOON + 5 * MINUTE).span.start - START == 3 * 60
 
 

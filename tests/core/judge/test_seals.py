@@ -11,7 +11,6 @@ from tests.sentences import Sentences
 from tests.support.cases import cases
 from tests.support.core import (
     Finding,
-    Intent,
     Observation,
     Observed,
     Phase,
@@ -40,7 +39,16 @@ from tests.support.judging import (
     sealed,
     sealed_hourly,
 )
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_series
+from tests.support.rollouts import (
+    LADDER,
+    MINUTE,
+    NOON,
+    a_policy,
+    a_reading,
+    a_series,
+    a_state,
+    with_facts,
+)
 from tests.support.three_steps import AT_100, TOO_FEW_REQUESTS, UNREADABLE, at_weight, decide_tick
 
 # --- Seals and findings ---------------------------------------------------------------------------
@@ -128,7 +136,7 @@ OBSERVED = Observation(a_reading(100), TOO_FEW_REQUESTS)
 )
 def test_evidence_is_sealed_once_an_hour(sealed_at: int | None, minute: int, due: bool) -> None:
     last = None if sealed_at is None else NOON + sealed_at * MINUTE
-    rollout = replace(AT_100, sealed_at=last)
+    rollout = with_facts(AT_100, sealed_at=last)
     assert (seal_if_due(rollout, OBSERVED, NOON + minute * MINUTE) is not None) is due
 
 
@@ -141,7 +149,10 @@ def test_the_newest_minutes_are_not_sealed_and_the_others_are_not_read_again() -
 def test_evidence_is_sealed_while_the_target_cannot_be_read() -> None:
     decision = decide_tick(AT_100, UNREADABLE, 70)
     assert decision.record is not None
-    assert (decision.record.kind, decision.rollout.sealed_at) == ("evidence", NOON + 70 * MINUTE)
+    assert (decision.record.kind, decision.rollout.evidence.sealed_at) == (
+        "evidence",
+        NOON + 70 * MINUTE,
+    )
 
 
 SHORT_STEPS = [{"weight": weight, "bake": "45m"} for weight in range(5, 100, 5)]
@@ -152,7 +163,7 @@ def test_the_fold_is_sealed_hourly_over_steps_that_are_shorter() -> None:
     works = {**LADDER["criteria"]["works"], "judge": "sequential", "failure_limit": 3}
     steps = [*SHORT_STEPS, {"weight": 100, "bake": "24h"}]
     policy = a_policy(criteria={"works": works}, steps=steps)
-    rollout = at_weight(10, policy=policy, intent=Intent(5, 0, "token-0", NOON), peak=5)
+    rollout = at_weight(5, policy)
     measured = {"requests:Sum@60": a_series([100] * 1_200), "errors:Sum@60": a_series([0] * 1_200)}
     spans, seals, now = [], [], NOON
     while rollout.weight < 100 and now < NOON + 20 * HOUR:
@@ -187,9 +198,9 @@ def test_a_series_that_was_not_answered_in_full_is_not_sealed() -> None:
 
 
 def test_windows_that_stay_unanswered_for_six_hours_are_given_up() -> None:
-    assert sealed_hourly(AT_100, DENIED, 6).tallies["works"].lost == 0
+    assert sealed_hourly(AT_100, DENIED, 6).evidence.tallies["works"].unanswered == 0
     after_nine, now = sealed_hourly(AT_100, DENIED, 9), NOON + 9 * HOUR
-    assert after_nine.tallies["works"].lost == 180
+    assert after_nine.evidence.tallies["works"].unanswered == 180
     assert query_plan(after_nine, now).span.start == START + (2 + 180) * MINUTE_S
 
 
@@ -208,7 +219,7 @@ def test_five_days_without_an_answer_fill_no_history() -> None:
             minutes = range(plan.span.start, plan.span.end, MINUTE_S)
             series[key] = Series(dict.fromkeys(minutes, 1234.5), answer)
         later = sealed(rollout, series, 60 * hour + 2)
-        paused = replace(rollout, phase=Phase.PAUSED)
+        paused = replace(rollout, state=a_state(Phase.PAUSED, position=rollout.position))
         sizes += [len(str(trim_series(rollout, one, series))) for one in (later, paused)]
         rollout = later
     assert max(sizes) < 100_000
@@ -227,7 +238,7 @@ def test_a_run_of_breaches_does_not_reach_over_windows_that_were_lost(
     """Two breaches in a row fail; of three hours after 12:18 no window was ever answered."""
     series = counts(100, dict.fromkeys(errors, 9))
     lost = sealed_hourly(sealed(AT_100, series, 18 + SEAL_AGE), DENIED, 9)
-    assert lost.tallies["works"].lost == 182 - 18
+    assert lost.evidence.tallies["works"].unanswered == 182 - 18
     (finding,) = findings_at(lost, series, 9 * 60)
     assert outcome(finding) == expected
 

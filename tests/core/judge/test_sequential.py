@@ -9,7 +9,7 @@ import pytest
 
 from tests.sentences import Sentences
 from tests.support.cases import cases
-from tests.support.core import Finding, Fold, Policy, QueryStatus
+from tests.support.core import Finding, Fold, Live, Policy, QueryStatus
 from tests.support.judging import (
     BAD_DATA,
     FAIL,
@@ -26,6 +26,7 @@ from tests.support.judging import (
     judged_minutes,
     outcome,
 )
+from tests.support.rollouts import NOON, with_state
 from tests.support.sequential_rollouts import (
     AN_HOUR,
     Minute,
@@ -178,7 +179,7 @@ def test_nothing_is_concluded_from(judging: Judging, expected: Outcome) -> None:
 def test_a_query_that_failed_decides_nothing() -> None:
     step = a_sequential_step(a_sequential_policy("rate", **AN_HOUR))
     series = observed(step, [rate(600, 0)] * 60)
-    errors = replace(series["errors:Sum@60"], answer=QueryStatus.ERROR)
+    errors = replace(series["errors:Sum@60"], status=QueryStatus.ERROR)
     (finding,) = findings_at(step, {**series, "errors:Sum@60": errors}, 63)
     assert outcome(finding) == UNANSWERED
 
@@ -197,7 +198,9 @@ def unitless(name: str, minute: Minute, **fields: Any) -> Judging:
 def peak_of(budget: str, peak: float) -> Judging:
     """Return how to judge calm minutes after a peak of the evidence at 12:50, all of it sealed."""
     policy: Policy = a_sequential_policy("rate", **AN_HOUR, false_rollback=budget)
-    fold = Fold(through=START + 3_600, peak=peak, peak_at=START + 3_000, carried="rate/objective")
+    fold = Fold(
+        through=START + 3_600, peak=peak, peak_at=START + 3_000, leading_test="rate/objective"
+    )
     return partial(an_hour_of, rate(600, 0, 1, 0), policy, fold=fold)
 
 
@@ -207,8 +210,8 @@ def second_step(peak: float) -> dict[str, Finding]:
         {"weight": 10, "bake": "1h"}, {"weight": 100, "bake": "1h", "criteria": ["rate"]},
     ]  # fmt: skip
     policy = a_sequential_policy("rate", "beside", steps=steps, warmup="0s")
-    fold = Fold(peak=peak, peak_at=START - 600, carried="beside")
-    step = replace(a_sequential_step(policy, fold=fold), step=1)
+    fold = Fold(peak=peak, peak_at=START - 600, leading_test="beside")
+    step = with_state(a_sequential_step(policy, fold=fold), position=Live(1, 100, NOON))
     return {one.criterion: one for one in after(step, [rate(600, 0)] * 60)}
 
 

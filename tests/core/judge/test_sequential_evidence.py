@@ -12,7 +12,6 @@ from tests.sentences import Sentences
 from tests.support.core import (
     Finding,
     Fold,
-    Intent,
     QueryStatus,
     Rollout,
     Series,
@@ -21,14 +20,16 @@ from tests.support.core import (
     query_plan,
 )
 from tests.support.judging import MINUTE_S, SEAL_AGE, SETTLE, START, Judging, findings_at, sealed
-from tests.support.rollouts import MINUTE, NOON
+from tests.support.rollouts import MINUTE, NOON, with_facts
 from tests.support.sequential_rollouts import (
+    BASELINES,
     BUDGET,
     QUIET,
     a_sequential_policy,
     a_sequential_step,
     with_points,
 )
+from tests.support.three_steps import at_weight
 
 MINUTES = 60
 # Twenty minutes at 10 % with a control, one minute of both weights, and then all traffic.
@@ -45,8 +46,7 @@ AT_100 = NOON + (BETWEEN + 1) * MINUTE
 
 def second_step() -> Rollout:
     """Return a rollout that was raised to 100 % after twenty minutes; nothing is sealed."""
-    rollout = a_sequential_step(POLICY, step=1, settled=AT_100, stretches=(FIRST_STEP,))
-    return replace(rollout, intent=Intent(100, 10, "", AT_100))
+    return at_weight(100, POLICY, AT_100, baselines=BASELINES, intervals=(FIRST_STEP,))
 
 
 def keys() -> set[str]:
@@ -79,7 +79,7 @@ def calm(failing: Mapping[int, float] | None = None) -> dict[str, Series]:
 
 def folded(series: Mapping[str, Series], until: int, rollout: Rollout | None = None) -> Fold:
     """Return the fold of the minutes until `until`, in minutes after noon."""
-    return sealed(rollout or second_step(), series, until + SEAL_AGE).fold
+    return sealed(rollout or second_step(), series, until + SEAL_AGE).evidence.fold
 
 
 # --- Seals ----------------------------------------------------------------------------------------
@@ -98,9 +98,9 @@ def test_when_it_was_sealed_makes_no_difference(
     for end in [one for one in ends if one <= now]:
         rollout = sealed(rollout, series, end + SEAL_AGE)
     rollout = sealed(rollout, series, now + SEAL_AGE)
-    assert rollout.fold == folded(series, now)
-    assert sealed(rollout, series, now + SEAL_AGE).fold == rollout.fold
-    assert sealed(rollout, series, BETWEEN + 2 + SEAL_AGE).fold == rollout.fold
+    assert rollout.evidence.fold == folded(series, now)
+    assert sealed(rollout, series, now + SEAL_AGE).evidence.fold == rollout.evidence.fold
+    assert sealed(rollout, series, BETWEEN + 2 + SEAL_AGE).evidence.fold == rollout.evidence.fold
 
 
 def test_only_criteria_with_a_control_leave_one_in_what_is_kept() -> None:
@@ -127,7 +127,7 @@ OWN_SERIES = {
 def unanswered(criterion: str, series: Mapping[str, Series]) -> dict[str, Series]:
     """Return `series` with a partial answer to a query that `criterion` alone needs."""
     key = OWN_SERIES[criterion]
-    return {**series, key: replace(series[key], answer=QueryStatus.PARTIAL)}
+    return {**series, key: replace(series[key], status=QueryStatus.PARTIAL)}
 
 
 @pytest.mark.parametrize("criterion", list(OWN_SERIES))
@@ -135,14 +135,14 @@ def test_a_criterion_whose_query_failed_adds_nothing_and_the_others_do(criterion
     """It is not sealed either, for a query is tried again; given up, the others have counted."""
     series, six_hours = random_series(3), 6 * 60 + MINUTES
     whole = folded(series, MINUTES)
-    part = sealed(second_step(), unanswered(criterion, series), six_hours).fold
+    part = sealed(second_step(), unanswered(criterion, series), six_hours).evidence.fold
     lost = {test for test in whole.capitals if test.partition("/")[0] == criterion}
     assert lost
     assert part.capitals == {test: one for test, one in whole.capitals.items() if test not in lost}
 
 
 def test_a_latency_whose_baseline_was_never_read_adds_nothing() -> None:
-    rollout = replace(second_step(), baselines={})
+    rollout = with_facts(second_step(), baselines={})
     seconds = range(START, START + MINUTES * MINUTE_S, MINUTE_S)
     slow = Series(dict.fromkeys(seconds, 900.0))
     plain = dict.fromkeys(query_plan(rollout, NOON + MINUTES * MINUTE).queries, slow)
@@ -154,7 +154,7 @@ def test_a_latency_whose_baseline_was_never_read_adds_nothing() -> None:
 def test_what_is_unanswered_is_not_sealed_until_it_is_given_up() -> None:
     series = unanswered("rate", random_series(3))
     assert folded(series, 30) == Fold()
-    late = sealed(second_step(), series, 6 * 60 + 10).fold
+    late = sealed(second_step(), series, 6 * 60 + 10).evidence.fold
     assert late.through == START + 10 * MINUTE_S
 
 
@@ -187,11 +187,11 @@ def test_a_minute_whose_counts_contradict_each_other_is_as_if_it_had_no_data() -
 
 def test_the_unsealed_end_of_a_step_counts_after_the_step_was_left() -> None:
     """Its data came late: the next step had begun."""
-    sealed_before = replace(second_step(), fold=folded(calm(), 15, first_step()))
+    sealed_before = with_facts(second_step(), fold=folded(calm(), 15, first_step()))
     late = calm(dict.fromkeys(range(16, 20), 0.3))
     fold = folded(late, 22, sealed_before)
     assert fold.rejects(BUDGET)
-    assert (fold.carried, fold.peak_at <= FIRST_STEP.end) == ("rate/breaker", True)
+    assert (fold.leading_test, fold.peak_at <= FIRST_STEP.end) == ("rate/breaker", True)
 
 
 def first_step() -> Rollout:

@@ -6,7 +6,6 @@ from typing import Any
 
 from tests.support.core import (
     Fold,
-    Intent,
     Phase,
     Policy,
     QueryStatus,
@@ -18,7 +17,7 @@ from tests.support.core import (
     trim_series,
 )
 from tests.support.judging import MINUTE_S, START, findings_at, sealed_hourly
-from tests.support.rollouts import MINUTE, NOON, a_policy, a_rollout, a_series
+from tests.support.rollouts import MINUTE, NOON, a_policy, a_series, a_state, with_facts
 from tests.support.sequential_rollouts import BASELINES, a_sequential_policy
 from tests.support.three_steps import AT_100, at_weight
 
@@ -35,7 +34,7 @@ TWO_CRITERIA = replace(
 
 
 def paused(rollout: Rollout) -> Rollout:
-    return replace(rollout, phase=Phase.PAUSED)
+    return replace(rollout, state=a_state(Phase.PAUSED, position=rollout.position))
 
 
 def minutes_of(entry: Mapping[str, Series], key: str = REQUESTS) -> list[int]:
@@ -54,8 +53,8 @@ def test_hourly_evidence_keeps_every_minute_once() -> None:
 
 def test_a_transition_keeps_what_was_read_since_the_last_seal() -> None:
     rollout = sealed_hourly(AT_100, COMPLETE, 2)
-    lowered = replace(rollout, phase=Phase.ROLLING_BACK)
-    advanced = replace(rollout, tallies={}, sealed_at=None)
+    lowered = replace(rollout, state=a_state(Phase.ROLLING_BACK))
+    advanced = with_facts(rollout, tallies={}, sealed_at=None)
     assert minutes_of(trim_series(AT_100, paused(AT_100), COMPLETE))[0] == 2
     assert minutes_of(trim_series(rollout, lowered, COMPLETE))[0] == 122 - 15
     assert minutes_of(trim_series(rollout, advanced, COMPLETE))[0] == 122 - 15
@@ -83,7 +82,7 @@ def test_an_entry_and_the_evidence_before_it_hold_what_its_tick_was_judged_from(
     )
     assert of_the_entry != found
     assert of_both == found
-    partial = {key: replace(one, answer=QueryStatus.PARTIAL) for key, one in entry.items()}
+    partial = {key: replace(one, status=QueryStatus.PARTIAL) for key, one in entry.items()}
     assert restore_series(rollout, partial, sealed_points) == partial, "what it had is not known"
 
 
@@ -96,13 +95,11 @@ def test_of_a_step_that_was_left_no_minute_is_kept_twice() -> None:
         ]
     )
     begin, through = START - 20 * MINUTE_S, START - 10 * MINUTE_S
-    rollout = a_rollout(
-        policy=policy,
-        step=1,
-        intent=Intent(100, 10, "token-1", NOON),
-        settled=NOON,
+    rollout = at_weight(
+        100,
+        policy,
         baselines=BASELINES,
-        stretches=(StepInterval(0, begin, begin, START),),
+        intervals=(StepInterval(0, begin, begin, START),),
         fold=Fold(through=through),
     )
     slow = "latency:TC(420:)@60"
@@ -118,10 +115,10 @@ def test_each_series_is_kept_from_where_the_criterion_that_is_furthest_has_seale
     silent = {"kind": "log_events", "absent": "ERROR", "control": "check"}
     policy = Policy.model_validate({**parts, "criteria": {**parts["criteria"], "quiet": silent}})
     begins = {"rate": 9, "share": 4, "stored": 8, "quiet": 3}
-    rollout = replace(
-        at_weight(100, policy=policy),
-        step=0,
-        settled=NOON - 60 * MINUTE,
+    rollout = at_weight(
+        100,
+        policy,
+        NOON - 60 * MINUTE,
         baselines=BASELINES,
         tallies={name: Tally(through=START + at * MINUTE_S) for name, at in begins.items()},
         fold=Fold(through=START + 5 * MINUTE_S),

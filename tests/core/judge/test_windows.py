@@ -1,7 +1,6 @@
 """Windows, findings and gates: what is judged of a step, and what a gate makes of its findings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from tests.support.judging import (
     outcome,
     policy_of,
 )
-from tests.support.rollouts import MINUTE, NOON, a_reading
+from tests.support.rollouts import MINUTE, NOON, a_reading, with_facts
 
 RATE: dict[str, Any] = {
     "kind": "success_rate", "judge": "threshold", "total": "requests", "failures": ["errors"],
@@ -118,7 +117,9 @@ def decided(criteria: Sequence[Mapping[str, Any]]) -> Rollout:
     step = a_step(policy_of(HOLDS, criteria=named, steps=steps, warmup="0s"))
     signed = {name: SignOff("ada", START, "seen") for name in named}
     observed = Observed(Observation(a_reading(10), ONE_MINUTE))
-    return decide(replace(step, signed=signed), observed, NOON + (1 + SETTLE) * MINUTE).rollout
+    return decide(
+        with_facts(step, sign_offs=signed), observed, NOON + (1 + SETTLE) * MINUTE
+    ).rollout
 
 
 @cases(
@@ -152,4 +153,4 @@ SIGNED = {"kind": "attestation", "statement": "It looks right."}
 def test_a_step_that_passed_is_shown_as_well_as_by_its_weakest_finding(
     criteria: list[Mapping[str, Any]], label: Label
 ) -> None:
-    assert decided(criteria).label == label
+    assert decided(criteria).evidence.label == label

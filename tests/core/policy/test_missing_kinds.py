@@ -23,9 +23,10 @@ from tests.support.core import (
     UsageError,
     Verb,
     codec,
+    next_action,
 )
 from tests.support.policies import places
-from tests.support.rollouts import NOON, POLICY, a_reading, a_rollout
+from tests.support.rollouts import POLICY, a_reading, a_rollout, a_state
 from tests.support.three_steps import decide_command, decide_tick
 
 QUEUE = {"kind": "queue_age", "queue": "orders", "limits": {"most": "5m", "steps": [1, 2]}}
@@ -74,7 +75,7 @@ def stored(rollout: Rollout, policy: Policy) -> Rollout:
 
 def decide_at_10(policy: Policy, verb: Verb, weight: int | None = None) -> Decision:
     """Return the decision on a command, a minute after 10 % was applied."""
-    rollout = stored(a_rollout(settled=NOON), policy)
+    rollout = stored(a_rollout(state=a_state(applied=True)), policy)
     return decide_command(rollout, verb, a_reading(10), weight=weight, minute=1)
 
 
@@ -86,7 +87,8 @@ def test_no_step_is_taken_whatever_the_gate_says(policy: Policy) -> None:
 def test_a_raise_that_was_decided_before_is_not_written(policy: Policy) -> None:
     decision = decide_tick(stored(a_rollout(), policy), a_reading(0), 1, {})
     assert decision.move is None
-    assert (decision.rollout.reason, decision.rollout.next_at) == (Reason.KIND_MISSING, None)
+    assert decision.rollout.reason is Reason.KIND_MISSING
+    assert next_action(decision.rollout).at is None
 
 
 def test_it_is_rolled_back_as_any_other(policy: Policy) -> None:

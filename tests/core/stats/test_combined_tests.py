@@ -65,7 +65,7 @@ def test_evidence_that_faded_again_was_evidence() -> None:
     for _ in range(50):
         fold = minute_of(fold, {"a": -3.0})
     assert evidence(fold) < 1
-    assert (fold.peak, fold.peak_at, fold.carried) == (peak, 60, "a")
+    assert (fold.peak, fold.peak_at, fold.leading_test) == (peak, 60, "a")
     assert fold.rejects(BUDGET)
 
 
@@ -117,7 +117,7 @@ def test_ratios_that_are_fair_one_by_one_are_fair_together(
 def test_the_peak_names_the_test_with_the_largest_part(
     ratios: Mapping[str, float], carried: str
 ) -> None:
-    assert minute_of(Fold(), ratios, prior_share=0.5).carried == carried
+    assert minute_of(Fold(), ratios, prior_share=0.5).leading_test == carried
 
 
 def test_little_of_each_is_enough_together() -> None:

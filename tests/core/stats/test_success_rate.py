@@ -69,7 +69,7 @@ def test_the_objective_alone_takes_five_bad_minutes() -> None:
     """3 % is not broken, however many requests there are."""
     assert minutes_to_fail(RATE, rate_minutes([(10**6, 30_000)] * 4)) == inf
     assert minutes_to_fail(RATE, rate_minutes([(10**6, 30_000)] * 60)) <= 6
-    assert fold_after(RATE, rate_minutes([(10**6, 30_000)] * 6)).carried == "rate/objective"
+    assert fold_after(RATE, rate_minutes([(10**6, 30_000)] * 6)).leading_test == "rate/objective"
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,10 @@ def test_a_criterion_trips(allowed: float, broken: float) -> None:
 
 CONTROLS = st.tuples(st.integers(0, 60), st.integers(0, 60)).map(lambda two: (max(two), min(two)))
 BEFORE = st.builds(
-    ControlState, requests=st.floats(0, 1_000), slow=st.floats(0, 100), bad=st.integers(0, 20)
+    ControlState,
+    requests=st.floats(0, 1_000),
+    slow=st.floats(0, 100),
+    outage_minutes=st.integers(0, 20),
 )
 
 
@@ -191,7 +194,7 @@ def test_while_it_is_no_worse_than_a_bad_control_the_mean_ratio_is_at_most_one_t
     requests: int, control: tuple[int, int], allowed: float, bad: int
 ) -> None:
     before = ControlState(100, 10, bad)
-    if update_control(before, *control, allowed).bad > before.bad:
+    if update_control(before, *control, allowed).outage_minutes > before.outage_minutes:
         share = control[1] / control[0]
         assert max(means(log_ratios, requests, share, control, allowed, before)) <= 1 + 1e-9
 
@@ -209,16 +212,16 @@ def test_while_it_is_no_worse_than_a_bad_control_the_mean_ratio_is_at_most_one_t
     ],
 )
 def test_a_control_is_bad_when(requests: int, failed: int, bad: bool) -> None:
-    assert (update_control(ControlState(), requests, failed, ALLOWED).bad > 0) is bad
+    assert (update_control(ControlState(), requests, failed, ALLOWED).outage_minutes > 0) is bad
 
 
 def test_a_quarter_of_an_hour_of_good_minutes_ends_an_outage() -> None:
     known = update_control(update_control(ControlState(), 600, 60, ALLOWED), 600, 60, ALLOWED)
-    assert (known.requests, known.slow, known.bad) == (1_200, 120, 2)
+    assert (known.requests, known.slow, known.outage_minutes) == (1_200, 120, 2)
     for _ in range(SHARED_OUTAGE_MINUTES - 1):
         known = update_control(known, 600, 0, ALLOWED)
-        assert known.bad == 2
-    assert update_control(known, 600, 60, ALLOWED).bad == 3
+        assert known.outage_minutes == 2
+    assert update_control(known, 600, 60, ALLOWED).outage_minutes == 3
     assert update_control(known, 600, 0, ALLOWED) == ControlState()
 
 
@@ -293,7 +296,7 @@ def test_a_canary_is_not_rolled_back_for(counts: list[tuple[float, ...]]) -> Non
 )  # fmt: skip
 def test_a_canary_is_rolled_back_for(counts: list[tuple[float, ...]], carried: str) -> None:
     assert minutes_to_fail(RATE, rate_minutes(counts)) <= len(counts)
-    assert fold_after(RATE, rate_minutes(counts)).carried == carried
+    assert fold_after(RATE, rate_minutes(counts)).leading_test == carried
 
 
 @pytest.mark.parametrize(
@@ -312,7 +315,7 @@ def test_a_shared_outage_excuses_the_canary_for_a_quarter_of_an_hour(
     assert SHARED_OUTAGE_MINUTES == 15
     assert fold_after(RATE, counts[:end]).peak < 2
     assert end + least <= minutes_to_fail(RATE, counts) <= end + most
-    assert fold_after(RATE, counts[: end + most]).carried == carried
+    assert fold_after(RATE, counts[: end + most]).leading_test == carried
 
 
 EACH_REQUEST_RATE = pytest.mark.parametrize("requests", [60, 600, 6_000])
@@ -325,7 +328,7 @@ def test_a_canary_that_fails_30_percent_in_a_shared_outage_of_10_trips_the_break
     broken = (requests, 0.3 * requests, requests, 0.1 * requests)
     counts = rate_minutes([(requests, 0, requests, 0)] * 5 + [broken] * 5)
     assert minutes_to_fail(RATE, counts) <= 5 + 3
-    assert fold_after(RATE, counts).carried == "rate/breaker"
+    assert fold_after(RATE, counts).leading_test == "rate/breaker"
 
 
 @EACH_REQUEST_RATE

@@ -8,9 +8,10 @@ import pytest
 from tests.sentences import decision_text
 from tests.support.cases import cases
 from tests.support.core import (
+    Condition,
+    ConditionKind,
     Decision,
     Notice,
-    Page,
     Phase,
     Policy,
     Reason,
@@ -19,7 +20,9 @@ from tests.support.core import (
     UnreadableTarget,
     UsageError,
     Verb,
+    next_action,
     sentence_of,
+    unacknowledged_page,
 )
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
@@ -61,7 +64,7 @@ def critical(decision: Decision) -> list[Notice]:
 
 def test_a_hold_is_reported_when_it_begins_and_not_again() -> None:
     first = decide_tick(AT_10, a_reading(10), 16, TOO_FEW_REQUESTS)
-    assert [(one.severity, one.kind) for one in first.notices] == [(Severity.WARNING, "holding")]
+    assert [(one.severity, one.kind) for one in first.notices] == [(Severity.WARNING, "on_hold")]
     assert decide_tick(first.rollout, a_reading(10), 17, TOO_FEW_REQUESTS).notices == ()
 
 
@@ -69,11 +72,11 @@ def test_a_hold_that_begins_anew_is_reported_anew() -> None:
     held = decide_tick(AT_10, a_reading(10), 16, TOO_FEW_REQUESTS).rollout
     stopped = decide_command(held, Verb.PAUSE, a_reading(10), TOO_FEW_REQUESTS, minute=17).rollout
     again = decide_command(stopped, Verb.RESUME, a_reading(10), TOO_FEW_REQUESTS, minute=18).rollout
-    assert kinds(decide_tick(again, a_reading(10), 19, TOO_FEW_REQUESTS)) == ["holding"]
+    assert kinds(decide_tick(again, a_reading(10), 19, TOO_FEW_REQUESTS)) == ["on_hold"]
 
 
 def test_a_gate_that_fails_in_its_hold_is_a_rollback_and_no_hold() -> None:
-    assert "holding" not in kinds(decide_tick(AT_10, a_reading(10), 16, FAILING))
+    assert "on_hold" not in kinds(decide_tick(AT_10, a_reading(10), 16, FAILING))
 
 
 # --- Summaries ------------------------------------------------------------------------------------
@@ -132,7 +135,7 @@ def test_a_summary_says_what_each_criterion_found() -> None:
     decision = summary(criteria={"works": WORKS, "steady": WORKS})
     (notice,) = decision.notices
     assert (notice.severity, notice.kind) == (Severity.INFO, "summary")
-    assert all(sentence_of(one) in notice.text for one in decision.rollout.findings)
+    assert all(sentence_of(one) in notice.text for one in decision.rollout.evidence.findings)
 
 
 # --- Pages ----------------------------------------------------------------------------------------
@@ -194,7 +197,7 @@ def test_who_acknowledges_is_recorded_with_a_note() -> None:
     assert decision.record is not None
     assert (decision.record.kind, decision.record.phase_to) == ("acknowledged", Phase.PAUSED)
     assert "Anna is on it" in decision.record.sentence
-    assert decision.record.because == {"verb": "ack", "reason": "Anna is on it", "way": ""}
+    assert decision.record.cause == {"verb": "ack", "reason": "Anna is on it", "way": ""}
     assert [one.text for one in decision.notices] == [f"checkout#1: {decision.record.sentence}"]
     assert [one.severity for one in decision.notices] == [Severity.INFO]
     assert decision.move is None
@@ -222,7 +225,7 @@ def test_a_pause_that_an_operator_ended_pages_no_more() -> None:
         drifted().rollout, Verb.RESUME, a_reading(70), HEALTHY, way="keep", minute=5
     ).rollout
     assert rollout.phase is Phase.PROGRESSING
-    assert later(rollout, 1).rollout.page is None
+    assert later(rollout, 1).rollout.conditions == {}
     assert not [minute for minute in (1, 20, 40) if critical(later(rollout, minute))]
 
 
@@ -231,6 +234,11 @@ def stuck() -> Rollout:
     decision = decide_tick(with_channel(DURING_ROLLBACK), UNREADABLE, 6)
     assert kinds(decision) == ["rollback_unconfirmed"]
     return decision.rollout
+
+
+def requests_that_go_on() -> Rollout:
+    """Return a rollback whose canary still gets requests six minutes after noon."""
+    return decide_tick(with_channel(AFTER_ROLLBACK), a_reading(0), 6, HEALTHY).rollout
 
 
 def test_a_rollback_that_is_stuck_pages_on_and_not_after_an_acknowledgement() -> None:
@@ -246,20 +254,17 @@ def test_what_is_critical_again_is_one_page_with_the_newest_text() -> None:
     first = stuck()
     decision = decide_tick(first, UnreadableTarget("the function is gone"), 21)
     (notice,) = critical(decision)
-    before, page = first.page, decision.rollout.page
-    assert before is not None
+    before = first.conditions[ConditionKind.UNCONFIRMED]
     assert notice.text != before.text
-    assert page == replace(before, text=notice.text, told=NOON + 21 * MINUTE)
+    now = replace(before, text=notice.text, announced=NOON + 21 * MINUTE)
+    assert decision.rollout.conditions == {ConditionKind.UNCONFIRMED: now}
 
 
 def test_something_else_that_is_critical_pages_after_an_acknowledgement() -> None:
-    rolled_back = with_channel(AFTER_ROLLBACK)
-    page = drifted().rollout.page
-    assert page is not None
-    page = replace(page, since=rolled_back.since, acknowledged=True)
-    acknowledged = replace(rolled_back, page=page)
-    assert not critical(decide_tick(acknowledged, a_reading(10), 20))
-    refused = refused_write(decide_tick(acknowledged, a_reading(10), 3), 3)
+    """Requests went on after the rollback; then its weight comes back, and is not lowered."""
+    acknowledged = ack(requests_that_go_on()).rollout
+    assert not critical(decide_tick(acknowledged, a_reading(0), 14))
+    refused = refused_write(decide_tick(acknowledged, a_reading(10), 14), 14)
     assert [one.kind for one in critical(refused)] == ["rollback_unconfirmed"]
 
 
@@ -274,8 +279,8 @@ def test_a_refused_rollback_pages_for_a_day_and_lowers_no_longer_than_its_guard(
     rollout = with_channel(AFTER_ROLLBACK)
     paged = refused_write(decide_tick(rollout, a_reading(10), 3), 3).rollout
     assert paged.watch_until == NOON + 3 * MINUTE + REPEAT_FOR
-    assert "rolloutctl ack checkout#1" in paged.next
-    assert paged.next_at == paged.watch_until
+    assert "rolloutctl ack checkout#1" in next_action(paged).text
+    assert next_action(paged).at == paged.watch_until
     end = GUARD / MINUTE
     assert decide_tick(paged, a_reading(10), end - 1).move is not None
     assert decide_tick(paged, a_reading(10), end).move is None
@@ -286,22 +291,21 @@ def test_a_refused_rollback_pages_for_a_day_and_lowers_no_longer_than_its_guard(
 
 
 def test_a_rollback_whose_drain_is_not_known_yet_is_watched_as_ever() -> None:
-    page = Page("rollback_unconfirmed", "access denied", NOON, NOON)
-    after = decide_tick(
-        replace(with_channel(AFTER_ROLLBACK), page=page, since=NOON), UNREADABLE, 1
-    ).rollout
+    page = Condition(NOON, "access denied", announced=NOON, critical=True)
+    rollout = with_channel(AFTER_ROLLBACK).with_condition(ConditionKind.UNCONFIRMED, page)
+    after = decide_tick(rollout, UNREADABLE, 1).rollout
     assert (after.drain, after.watch_until) == (None, NOON + GUARD)
 
 
 def test_requests_that_go_on_after_a_rollback_page_for_a_day() -> None:
-    paged = decide_tick(with_channel(AFTER_ROLLBACK), a_reading(0), 6, HEALTHY).rollout
+    paged = requests_that_go_on()
     assert paged.drain is not None
     assert paged.watch_until == NOON + 6 * MINUTE + REPEAT_FOR
 
 
 def test_a_rollout_that_is_visited_longer_for_its_messages_repeats_nothing_any_more() -> None:
     """Otherwise a channel that is down for good would get repeats, and cause visits, for good."""
-    paged = decide_tick(with_channel(AFTER_ROLLBACK), a_reading(0), 6, HEALTHY).rollout
+    paged = requests_that_go_on()
     last = REPEAT_FOR / MINUTE + 6
     assert [one.kind for one in critical(decide_tick(paged, a_reading(0), last - 1))] == [
         "repeated"
@@ -309,9 +313,9 @@ def test_a_rollout_that_is_visited_longer_for_its_messages_repeats_nothing_any_m
     assert not critical(decide_tick(paged, a_reading(0), last))
 
 
-def test_without_channels_no_page_is_kept() -> None:
+def test_without_channels_no_page_waits_for_an_acknowledgement() -> None:
     rollout = decide_tick(AT_10, a_reading(70), 1).rollout
-    assert rollout.page is None
+    assert unacknowledged_page(rollout) is None
     assert rollout.reason is Reason.DRIFTED
     assert not critical(later(rollout, 30))
 

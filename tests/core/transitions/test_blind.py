@@ -11,6 +11,8 @@ from tests.support.cases import cases
 from tests.support.core import (
     AlarmReading,
     AlarmState,
+    Condition,
+    ConditionKind,
     Decision,
     Measured,
     Observation,
@@ -23,7 +25,7 @@ from tests.support.core import (
     TargetReading,
     decide,
 )
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_reading
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_reading, with_facts
 from tests.support.three_steps import (
     AT_100,
     DURING_ROLLBACK,
@@ -46,6 +48,10 @@ BLIND: Mapping[str, Any] = {
 BAKING = under(AT_100, steps=[*LADDER["steps"][:2], {"weight": 100, "bake": "3d"}])
 
 
+def blind_since_noon(rollout: Rollout) -> Rollout:
+    return rollout.with_condition(ConditionKind.BLIND, Condition(NOON, "nothing was read"))
+
+
 def tick_and_warn(
     rollout: Rollout, target: Target, measured: Measured, minutes: range
 ) -> tuple[Rollout, list[int]]:
@@ -59,7 +65,7 @@ def tick_and_warn(
 
 
 def test_a_log_that_cannot_be_read_is_no_blindness() -> None:
-    unread = Series(answer=QueryStatus.ERROR, message="throttled")
+    unread = Series(status=QueryStatus.ERROR, message="throttled")
     _, minutes = tick_and_warn(BAKING, a_reading(100), {**HEALTHY, "log:C": unread}, range(5, 100))
     assert minutes == []
 
@@ -76,7 +82,7 @@ def test_blindness_is_reported_after_a_quarter_of_an_hour_and_then_once_a_day(
 def test_blindness_that_ended_is_forgotten(target: Target, measured: Measured) -> None:
     rollout, _ = tick_and_warn(BAKING, target, measured, range(5, 30))
     seeing = decide_tick(rollout, a_reading(100), 30).rollout
-    assert seeing.blind_since is None
+    assert ConditionKind.BLIND not in seeing.conditions
     _, minutes = tick_and_warn(seeing, target, measured, range(31, 60))
     assert minutes == [46]
 
@@ -95,7 +101,7 @@ def test_one_series_that_answers_is_sight() -> None:
     assert tick_and_warn(BAKING, a_reading(100), half, range(5, 60))[1] == []
 
 
-BLIND_SINCE_NOON = replace(BAKING, blind_since=NOON, sealed_at=NOON)
+BLIND_SINCE_NOON = blind_since_noon(with_facts(BAKING, sealed_at=NOON))
 
 
 def test_the_warning_says_why_and_how_to_end_it() -> None:
@@ -109,7 +115,7 @@ def test_the_warning_says_why_and_how_to_end_it() -> None:
 
 
 UNREAD = AlarmReading(AlarmState.UNREAD, reason="AccessDenied")
-THROTTLED = Series(answer=QueryStatus.ERROR, message="throttled")
+THROTTLED = Series(status=QueryStatus.ERROR, message="throttled")
 
 
 NO_REASON = {key: Series({}, QueryStatus.ERROR) for key in OUTAGE}
@@ -143,7 +149,7 @@ def test_without_metrics_logs_and_alarms_are_all_there_is_to_see(
     assert [(one.kind, (reason or "") in one.text) for one in decision.notices] == (
         [("blind", True)] * blind
     )
-    assert (decision.rollout.blind_since is not None) is blind
+    assert (ConditionKind.BLIND in decision.rollout.conditions) is blind
 
 
 def texts() -> dict[str, str]:
@@ -158,24 +164,26 @@ def texts() -> dict[str, str]:
 
 
 def test_an_hourly_entry_does_not_silence_the_warning() -> None:
-    due = replace(BAKING, blind_since=NOON, sealed_at=NOON - timedelta(hours=1))
+    due = with_facts(BLIND_SINCE_NOON, sealed_at=NOON - timedelta(hours=1))
     decision = decide_tick(due, a_reading(100), 20, OUTAGE)
     assert decision.record is not None
     assert (decision.record.kind, len(decision.notices)) == ("evidence", 1)
 
 
-def test_a_paused_rollout_warns_of_blindness_and_then_reminds_once_a_day_in_all() -> None:
+def test_a_paused_rollout_reminds_of_blindness_and_of_the_pause_each_once_a_day() -> None:
     _, minutes = tick_and_warn(ON_HOLD, UNREADABLE, HEALTHY, range(10, 3_000))
-    assert minutes == [25, 25 + 24 * 60, 25 + 48 * 60]
+    assert minutes == [25, 24 * 60, 25 + 24 * 60, 48 * 60, 25 + 48 * 60]
 
 
 def test_a_reminder_of_a_pause_is_no_warning_of_blindness() -> None:
-    blind = replace(ON_HOLD, blind_since=NOON, reminded=NOON + 10 * MINUTE)
+    told = Condition(NOON, "too few samples", announced=NOON + 10 * MINUTE)
+    blind = blind_since_noon(ON_HOLD).with_condition(ConditionKind.PAUSED, told)
     assert len(decide_tick(blind, UNREADABLE, 15).notices) == 1
 
 
 def test_a_rollback_speaks_of_itself_only() -> None:
-    assert decide_tick(DURING_ROLLBACK, UNREADABLE, 1).rollout.blind_since is None
+    after = decide_tick(DURING_ROLLBACK, UNREADABLE, 1).rollout
+    assert set(after.conditions) == {ConditionKind.UNCONFIRMED}
 
 
 @pytest.mark.parametrize("weight", [30, None])

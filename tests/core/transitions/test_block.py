@@ -11,10 +11,11 @@ from tests.sentences import decision_text
 from tests.support.cases import cases
 from tests.support.core import (
     Decision,
-    Intent,
     Measured,
+    Pending,
     Phase,
     Policy,
+    Progressing,
     Reason,
     Rollout,
     Severity,
@@ -23,14 +24,24 @@ from tests.support.core import (
     TargetReading,
     Verb,
     is_raise_frozen,
+    next_action,
+    waits_for,
 )
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
+from tests.support.rollouts import (
+    LADDER,
+    MINUTE,
+    NOON,
+    a_policy,
+    a_reading,
+    a_state,
+    state_of,
+    with_state,
+)
 from tests.support.three_steps import (
     APPROVAL,
     AT_10,
     AT_100,
     FAILING,
-    FIRST_RAISE,
     FREEZE,
     HEALTHY,
     LOWER,
@@ -43,6 +54,7 @@ from tests.support.three_steps import (
     ROLLED_BACK,
     ROLLING_BACK,
     SUCCEEDED,
+    TO_50,
     TOO_FEW_REQUESTS,
     UNREADABLE,
     UPDATE_IN_PROGRESS,
@@ -54,7 +66,7 @@ from tests.support.three_steps import (
 FIRST, SECOND, THIRD = LADDER["steps"]
 OVER = 360
 # An operator restores 10 %.
-RESTORING = replace(FIRST_RAISE, intent=Intent(10, 100, "token-1", NOON))
+RESTORING = with_state(AT_10, position=Pending(0, 10, 100, "token-1", NOON, live=AT_10.live))
 APPROVE = "rolloutctl approve checkout#1"
 
 
@@ -97,8 +109,8 @@ def test_a_gate_that_passes_waits_and_names_the_block(
     decision = decide_tick(rollout, a_reading(10), 15)
     after = decision.rollout
     assert (after.phase, after.reason, decision.move) == (PROGRESSING, reason, None)
-    assert [one for one in (WHY_FROZEN, APPROVE) if one in after.blocked] == why
-    assert after.blocked in after.sentence
+    assert [one for one in (WHY_FROZEN, APPROVE) if one in waits_for(after)] == why
+    assert waits_for(after) in after.sentence
 
 
 @cases("rollout, weight, minute, held", {
@@ -108,8 +120,9 @@ def test_a_gate_that_passes_waits_and_names_the_block(
     "a clock that is behind the decision":
         (replace(RAISE_IN_FREEZE, updated=NOON + 10 * MINUTE), 50, 9, True),
     "what is taken back is not a raise":
-        (replace(RAISE_IN_FREEZE, intent=Intent(10, 100, "token-1", NOON)), 10, 10, False),
-    "nor a weight that an operator sets": (replace(RAISE_IN_FREEZE, phase=PAUSED), 50, 10, False),
+        (replace(RESTORING, policy=FROZEN.policy), 10, 10, False),
+    "nor a weight that an operator sets":
+        (replace(RAISE_IN_FREEZE, state=a_state(PAUSED, position=TO_50)), 50, 10, False),
 })  # fmt: skip
 def test_a_raise_is_held_back_where_a_freeze_has_begun_since_it_was_decided(
     rollout: Rollout, weight: int, minute: int, held: bool
@@ -153,19 +166,20 @@ def test_a_raise_that_was_decided_before_a_freeze_is_not_written_in_it() -> None
         rollout = decision.rollout
         assert (rollout.phase, rollout.reason, decision.move) == (PROGRESSING, Reason.FROZEN, None)
         reports += [(minute, decision.record and decision.record.kind)] * len(decision.notices)
-    assert reports == [(15, "held_up")]
+    assert reports == [(15, "blocked")]
     assert WHY_FROZEN in rollout.sentence
-    assert rollout.next_at == clock(OVER)
+    assert next_action(rollout).at == clock(OVER)
     thawed = decide_tick(rollout, a_reading(10), OVER, NO_DATA)
-    assert (thawed.rollout.reason, thawed.move) == (Reason.WRITE_AGAIN, Shift(50, "token-1"))
+    assert (thawed.rollout.reason, thawed.move) == (Reason.WRITE_RETRIED, Shift(50, "token-1"))
 
 
 def test_a_freeze_takes_nothing_from_the_time_that_a_raise_has() -> None:
-    unfinished = replace(RAISING, policy=FROZEN.policy, unfinished_since=clock(9))
+    unfinished = with_state(RAISE_IN_FREEZE, position=replace(TO_50, first_look=clock(9)))
     frozen = decide_tick(unfinished, a_reading(10), 15, NO_DATA).rollout
     thawed = decide_tick(frozen, a_reading(10), OVER, NO_DATA).rollout
     assert (
-        decide_tick(thawed, a_reading(10), OVER + 10, NO_DATA).rollout.reason is Reason.WRITE_AGAIN
+        decide_tick(thawed, a_reading(10), OVER + 10, NO_DATA).rollout.reason
+        is Reason.WRITE_RETRIED
     )
     assert (
         decide_tick(thawed, a_reading(10), OVER + 10.1, NO_DATA).rollout.reason
@@ -177,8 +191,9 @@ def test_the_next_freeze_is_reported_anew_once_the_weight_is_applied() -> None:
     waiting = decide_tick(
         replace(RAISING, policy=FROZEN.policy), a_reading(10), 15, NO_DATA
     ).rollout
-    assert waiting.barrier == Reason.FROZEN
-    assert decide_tick(waiting, a_reading(50), 16, NO_DATA).rollout.barrier == ""
+    assert state_of(waiting, Progressing).block is Reason.FROZEN
+    applied = decide_tick(waiting, a_reading(50), 16, NO_DATA).rollout
+    assert state_of(applied, Progressing).block is None
 
 
 def test_a_freeze_ends_by_itself() -> None:
@@ -194,7 +209,7 @@ def test_an_approval_is_still_needed_after_the_freeze() -> None:
 
 def test_an_approved_step_waits_for_the_end_of_the_freeze() -> None:
     approved = replace(BOTH, approved=1)
-    assert decide_tick(approved, a_reading(10), 15).rollout.blocked == WHY_FROZEN
+    assert waits_for(decide_tick(approved, a_reading(10), 15).rollout) == WHY_FROZEN
     assert healthy_tick(approved, OVER).move == Shift(50, "token-1")
 
 
@@ -270,7 +285,7 @@ def test_its_hold_begins_with_the_first_tick_after_the_freeze(
 ) -> None:
     lost = decide_tick(healthy_tick(FROZEN, 15).rollout, target, OVER - 1, measured).rollout
     held = decide_tick(lost, target, OVER + 30, measured).rollout
-    assert (held.reason, held.hold_end) == (Reason.HOLDING, clock(OVER + 50))
+    assert (held.reason, held.hold_end) == (Reason.ON_HOLD, clock(OVER + 50))
     assert decide_tick(held, target, OVER + 49.9, measured).rollout.phase is PROGRESSING
     assert decide_tick(held, target, OVER + 50, measured).rollout.reason is Reason.INCONCLUSIVE
 
@@ -281,21 +296,22 @@ def test_its_hold_begins_with_the_last_tick_that_passed_where_the_policy_advance
     rollout = healthy_tick(at_10(FREEZE, {"on_inconclusive": "advance"}), 15).rollout
     passed = decide_tick(rollout, a_reading(10), OVER - 1, ALL_DAY).rollout
     assert passed.reason is Reason.FROZEN
-    assert decide_tick(passed, a_reading(10), OVER + 1, NO_DATA).rollout.reason is Reason.HOLDING
+    assert decide_tick(passed, a_reading(10), OVER + 1, NO_DATA).rollout.reason is Reason.ON_HOLD
     late = decide_tick(passed, a_reading(10), OVER + 19, NO_DATA).rollout
     assert late.reason is Reason.ADVANCED_UNPROVEN
 
 
 def test_the_next_reminder_of_an_approval_comes_a_day_after_the_last() -> None:
     waiting = decide_tick(UNAPPROVED, a_reading(10), 15).rollout
-    assert decide_tick(waiting, a_reading(10), 100).rollout.next_at == clock(15 + 24 * 60)
+    later = decide_tick(waiting, a_reading(10), 100).rollout
+    assert next_action(later).at == clock(15 + 24 * 60)
 
 
 def test_its_hold_begins_once_an_operator_approves() -> None:
     lost = decide_tick(healthy_tick(UNAPPROVED, 15).rollout, a_reading(10), 200, NO_DATA).rollout
     approved = decide_command(lost, Verb.APPROVE, a_reading(10), minute=201).rollout
     held = decide_tick(approved, a_reading(10), 202, NO_DATA).rollout
-    assert (held.reason, held.hold_end) == (Reason.HOLDING, clock(222))
+    assert (held.reason, held.hold_end) == (Reason.ON_HOLD, clock(222))
 
 
 def test_an_approval_in_a_freeze_begins_no_hold() -> None:
@@ -360,7 +376,14 @@ def reported(rollout: Rollout, *minutes: int) -> list[tuple[int, str, Severity]]
 
 
 def test_a_freeze_is_reported_once() -> None:
-    assert reported(FROZEN, 15, 16, 100, 359) == [(15, "held_up", Severity.INFO)]
+    assert reported(FROZEN, 15, 16, 100, 359) == [(15, "blocked", Severity.INFO)]
+
+
+def test_a_freeze_that_ended_and_comes_again_is_reported_again() -> None:
+    waiting = healthy_tick(at_10(FREEZE, {"max_hold": "2d"}), 15).rollout
+    held = decide_tick(waiting, a_reading(10, UPDATE_IN_PROGRESS), OVER, ALL_DAY).rollout
+    assert held.reason is Reason.ON_HOLD
+    assert reported(held, 24 * 60 + 15, 24 * 60 + 16) == [(24 * 60 + 15, "blocked", Severity.INFO)]
 
 
 @cases("rollout", {"no freeze": UNAPPROVED, "freezes that come and go": BOTH})
@@ -369,7 +392,7 @@ def test_a_missing_approval_is_reported_at_once_and_reminded_of_once_a_day(
 ) -> None:
     day = 24 * 60
     assert reported(rollout, *range(15, 3 * day, 30)) == [
-        (15, "held_up", Severity.WARNING),
+        (15, "blocked", Severity.WARNING),
         (15 + day, "reminded", Severity.WARNING),
         (15 + 2 * day, "reminded", Severity.WARNING),
     ]
@@ -388,7 +411,7 @@ def test_evidence_is_sealed_while_a_step_waits() -> None:
     waiting = decide_tick(UNAPPROVED, a_reading(10), 15).rollout
     later = decide_tick(waiting, a_reading(10), 63)
     assert later.record is not None
-    assert (later.record.kind, later.rollout.sealed_at) == ("evidence", clock(63))
+    assert (later.record.kind, later.rollout.evidence.sealed_at) == ("evidence", clock(63))
 
 
 def texts() -> dict[str, str]:

@@ -11,6 +11,7 @@ from tests.support.cases import cases
 from tests.support.core import (
     Command,
     Commanded,
+    ConditionKind,
     Consent,
     Decision,
     HookAnswer,
@@ -25,6 +26,8 @@ from tests.support.core import (
     UsageError,
     Verb,
     decide,
+    next_action,
+    waits_for,
 )
 from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
@@ -94,10 +97,10 @@ def test_without_it_the_rollout_waits_and_says_why(
     assert (decision.move, decision.hooks_to_call) == (None, ())
     assert (rollout.phase, rollout.weight) == (Phase.PROGRESSING, 10)
     assert rollout.reason is Reason.AWAITING_HOOK
-    assert all(one.said in rollout.blocked for one in reasons)
-    assert rollout.next_at == NOON + 16 * MINUTE + timedelta(days=1)
+    assert all(one.message in waits_for(rollout) for one in reasons)
+    assert next_action(rollout).at == NOON + 16 * MINUTE + timedelta(days=1)
     assert decision.record is not None
-    assert decision.record.kind == "held_up"
+    assert decision.record.kind == "blocked"
     assert [one.severity for one in decision.notices] == [Severity.WARNING]
 
 
@@ -105,9 +108,10 @@ def test_a_wait_for_a_hook_is_reported_once_and_then_once_a_day() -> None:
     held = tick(GATED, {GATE: NO, CI: YES}).rollout
     again = tick(held, {GATE: GONE, CI: YES}, 17)
     assert (again.record, again.notices) == (None, ())
-    assert GONE.said in again.rollout.sentence
-    assert held.reminded is not None
-    yesterday = replace(held, reminded=held.reminded - timedelta(days=1))
+    assert GONE.message in again.rollout.sentence
+    known = held.conditions[ConditionKind.BLOCKED]
+    told = NOON + 16 * MINUTE - timedelta(days=1)
+    yesterday = held.with_condition(ConditionKind.BLOCKED, replace(known, announced=told))
     late = tick(yesterday, {GATE: NO, CI: YES}, 17)
     assert late.record is not None
     assert late.record.kind == "reminded"
@@ -129,7 +133,7 @@ def test_no_hold_runs_out_while_a_hook_refuses() -> None:
 def test_a_gate_that_loses_its_verdict_meanwhile_calls_no_hook_and_holds() -> None:
     held = tick(GATED, {GATE: NO, CI: YES}).rollout
     open_gate = tick(held, None, 17, TOO_FEW_REQUESTS)
-    assert (open_gate.hooks_to_call, open_gate.rollout.reason) == ((), Reason.HOLDING)
+    assert (open_gate.hooks_to_call, open_gate.rollout.reason) == ((), Reason.ON_HOLD)
     assert open_gate.rollout.hold_end == NOON + 17 * MINUTE + held.policy.max_hold_of(0)
 
 
@@ -178,7 +182,7 @@ def test_a_promotion_calls_hooks_too() -> None:
 
 
 def test_a_promotion_skips_no_hook() -> None:
-    with pytest.raises(UsageError, match=NO.said):
+    with pytest.raises(UsageError, match=NO.message):
         promote({GATE: NO, CI: YES})
 
 

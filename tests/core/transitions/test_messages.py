@@ -12,19 +12,36 @@ from tests.sentences import decision_text
 from tests.support.cases import cases
 from tests.support.core import (
     BaselineMeasurement,
+    Condition,
+    ConditionKind,
     Decision,
     DriftResolution,
-    Intent,
+    Live,
     Measured,
+    Pending,
+    Position,
+    Progressing,
     Reason,
+    RollingBack,
     Rollout,
     Severity,
     Shift,
     Target,
     Verb,
-    start_rollout,
+    next_action,
+    waits_for,
 )
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
+from tests.support.rollouts import (
+    LADDER,
+    MINUTE,
+    NOON,
+    a_policy,
+    a_reading,
+    a_start,
+    state_of,
+    with_facts,
+    with_state,
+)
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
     AFTER_SUCCESS,
@@ -36,6 +53,7 @@ from tests.support.three_steps import (
     DURING_ROLLBACK,
     FAILING,
     FIRST_RAISE,
+    FIRST_UNFINISHED,
     FREEZE,
     HEALTHY,
     IN_FLIGHT,
@@ -52,7 +70,6 @@ from tests.support.three_steps import (
     UPDATE_FAILED,
     UPDATE_IN_PROGRESS,
     a_paused_rollout,
-    at_weight,
     decide_command,
     decide_tick,
     under,
@@ -72,6 +89,9 @@ UNCOUNTED = a_policy(
     criteria={"few": {"kind": "threshold", "judge": "threshold", "metric": "errors", "max": 1}},
 )
 
+BLIND_AT_50 = with_facts(AT_50, sealed_at=NOON).with_condition(
+    ConditionKind.BLIND, Condition(NOON, "nothing was read")
+)
 
 # Kind and weights of the history entry, None without one; the severity of the notice; and how many
 # minutes after noon the next action is due.
@@ -80,7 +100,7 @@ Report: TypeAlias = tuple[tuple[str, int | None, int] | None, Severity | None, f
 
 def report(decision: Decision) -> Report:
     """Return what a decision reports."""
-    record, due = decision.record, decision.rollout.next_at
+    record, due = decision.record, next_action(decision.rollout).at
     entry = (record.kind, record.weight_from, record.weight_to) if record else None
     severities = [one.severity for one in decision.notices]
     assert len(severities) < 2
@@ -88,10 +108,10 @@ def report(decision: Decision) -> Report:
 
 
 TICKS: Mapping[str, tuple[Any, ...]] = {
-    "a weight in force": (RAISING, a_reading(50), 1, NO_DATA, ("settled", 50, 50), None, 16),
+    "a weight in force": (RAISING, a_reading(50), 1, NO_DATA, ("applied", 50, 50), None, 16),
     "a raise written again":
-        (replace(RAISING, blocked="the update"), a_reading(10), 1, NO_DATA, ("write_again", 10, 50),
-         None, 11),
+        (RAISING.with_condition(ConditionKind.BLOCKED, Condition(NOON, "the update")),
+         a_reading(10), 1, NO_DATA, ("write_retried", 10, 50), None, 11),
     "a raise in progress": (RAISING, a_reading(50, UPDATE_IN_PROGRESS), 1, NO_DATA, None, None, 11),
     "a raise in progress, while its target cannot be read":
         (RAISING, UNREADABLE, 1, NO_DATA, None, None, 11),
@@ -106,8 +126,7 @@ TICKS: Mapping[str, tuple[Any, ...]] = {
     "a raise that never arrived":
         (UNFINISHED, a_reading(10), 11, NO_DATA, ("rolling_back", 10, 0), WARNING, 16),
     "a first raise that never arrived":
-        (replace(FIRST_RAISE, unfinished_since=NOON), a_reading(0), 11, NO_DATA,
-         ("rolled_back", 0, 0), WARNING, 26),
+        (FIRST_UNFINISHED, a_reading(0), 11, NO_DATA, ("rolled_back", 0, 0), WARNING, 26),
     "a raise whose target cannot be read":
         (UNFINISHED, UNREADABLE, 11, NO_DATA, ("rolling_back", None, 0), WARNING, 16),
     "an uncertain raise":
@@ -122,7 +141,7 @@ TICKS: Mapping[str, tuple[Any, ...]] = {
     "a raise that was written before a freeze":
         (under(RAISING, **FREEZE), a_reading(50, UPDATE_IN_PROGRESS), 15, NO_DATA, None, None, 25),
     "a raise that met a freeze":
-        (under(RAISING, **FREEZE), a_reading(10), 15, HEALTHY, ("held_up", 10, 50), INFO, 360),
+        (under(RAISING, **FREEZE), a_reading(10), 15, HEALTHY, ("blocked", 10, 50), INFO, 360),
     "a bake": (AT_10, a_reading(10), 5, HEALTHY, None, None, 15),
     "a bake whose last data settle": (AT_10, a_reading(10), 12, HEALTHY, None, None, 15),
     "a bake while the target cannot be read": (AT_10, UNREADABLE, 5, HEALTHY, None, None, 15),
@@ -130,8 +149,8 @@ TICKS: Mapping[str, tuple[Any, ...]] = {
     "the last bake, which no freeze delays":
         (under(AT_100, **FREEZE), a_reading(100), 5, HEALTHY, None, None, 35),
     "a gate that passed":
-        (replace(AT_10, blocked="the bake"), a_reading(10), 15, HEALTHY, ("advanced", 10, 50), INFO,
-         25),
+        (AT_10.with_condition(ConditionKind.BLOCKED, Condition(NOON, "the target")),
+         a_reading(10), 15, HEALTHY, ("advanced", 10, 50), INFO, 25),
     "a success": (AT_100, a_reading(100), 35, HEALTHY, ("succeeded", 100, 100), INFO, WEEK + 35),
     "a gate that failed": (AT_10, a_reading(10), 7, FAILING, ("rolling_back", 10, 0), WARNING, 12),
     "a gate that failed at 0 %":
@@ -175,20 +194,20 @@ TICKS: Mapping[str, tuple[Any, ...]] = {
     "a bake towards a freeze and an approval":
         (under(AT_10, **FREEZE, **APPROVAL), a_reading(10), 5, HEALTHY, None, None, 360),
     "a gate that passed in a freeze":
-        (under(AT_10, **FREEZE), a_reading(10), 15, HEALTHY, ("held_up", 10, 10), INFO, 360),
+        (under(AT_10, **FREEZE), a_reading(10), 15, HEALTHY, ("blocked", 10, 10), INFO, 360),
     "a gate that passed without an approval":
-        (under(AT_10, **APPROVAL), a_reading(10), 15, HEALTHY, ("held_up", 10, 10), WARNING,
+        (under(AT_10, **APPROVAL), a_reading(10), 15, HEALTHY, ("blocked", 10, 10), WARNING,
          DAY + 15),
     "a gate that passed in a freeze without an approval":
-        (under(AT_10, **FREEZE, **APPROVAL), a_reading(10), 15, HEALTHY, ("held_up", 10, 10),
+        (under(AT_10, **FREEZE, **APPROVAL), a_reading(10), 15, HEALTHY, ("blocked", 10, 10),
          WARNING,
          DAY + 15),
     "an inconclusive gate in a freeze, where the policy advances":
         (under(AT_10, **FREEZE, on_inconclusive="advance"), a_reading(10), 32, TOO_FEW_REQUESTS,
-         ("held_up", 10, 10), INFO, 360),
+         ("blocked", 10, 10), INFO, 360),
     "an inconclusive gate without an approval, where the policy advances":
         (under(AT_10, **APPROVAL, on_inconclusive="advance"), a_reading(10), 32, TOO_FEW_REQUESTS,
-         ("held_up", 10, 10), WARNING, DAY + 32),
+         ("blocked", 10, 10), WARNING, DAY + 32),
     "drift": (AT_10, a_reading(30), 5, HEALTHY, ("paused", 30, 10), CRITICAL, DAY + 5),
     "drift up, where the policy rolls back":
         (under(AT_10, on_drift_up="rollback"), a_reading(30), 5, HEALTHY, ("rolling_back", 30, 0),
@@ -200,8 +219,8 @@ TICKS: Mapping[str, tuple[Any, ...]] = {
     "a reminder of a pause, in whole hours":
         (ON_HOLD, a_reading(10), 25 * 60 + 30, NO_DATA, ("reminded", 10, 10), WARNING, DAY + 1530),
     "blindness, in whole minutes":
-        (replace(AT_50, blind_since=NOON, sealed_at=NOON, reason=Reason.HOLDING), UNREADABLE, 15.7,
-         HEALTHY, ("blind", None, 50), WARNING, 32),
+        (with_state(BLIND_AT_50, block=Reason.ON_HOLD), UNREADABLE, 15.7, HEALTHY,
+         ("blind", None, 50), WARNING, 32),
     "a rollback": (DURING_ROLLBACK, a_reading(10), 1, HEALTHY, None, None, 5),
     "a rollback of a target that cannot be read":
         (DURING_ROLLBACK, UNREADABLE, 1, HEALTHY, None, None, 5),
@@ -218,20 +237,19 @@ TICKS: Mapping[str, tuple[Any, ...]] = {
     "the end of a rollback":
         (DURING_ROLLBACK, a_reading(0), 1, NO_DATA, ("rolled_back", 0, 0), WARNING, 16),
     "our weight after a rollback":
-        (AFTER_ROLLBACK, a_reading(10), 3, NO_DATA, ("guarding_zero", 10, 0), WARNING, None),
+        (AFTER_ROLLBACK, a_reading(10), 3, NO_DATA, ("lowered_again", 10, 0), WARNING, 15),
     "another weight after a rollback":
-        (AFTER_ROLLBACK, a_reading(20), 3, NO_DATA, ("drifted", 20, 0), WARNING, None),
+        (AFTER_ROLLBACK, a_reading(20), 3, NO_DATA, ("drifted", 20, 0), WARNING, 15),
     "a drain that cannot be observed":
         (replace(AFTER_ROLLBACK, policy=UNCOUNTED), a_reading(0), 3, {}, ("drained", 0, 0), INFO,
-         None),
+         15),
     "a drain of a target that cannot be read":
-        (replace(AFTER_ROLLBACK, policy=UNCOUNTED), UNREADABLE, 3, {}, ("drained", 0, 0), INFO,
-         None),
+        (replace(AFTER_ROLLBACK, policy=UNCOUNTED), UNREADABLE, 3, {}, ("drained", 0, 0), INFO, 15),
     "0 % after a success":
-        (AFTER_SUCCESS, a_reading(0), 10, HEALTHY, ("drifted", 0, 100), WARNING, None),
+        (AFTER_SUCCESS, a_reading(0), 10, HEALTHY, ("drifted", 0, 100), WARNING, WEEK),
     "traffic after a success and a 0 %":
         (replace(AFTER_SUCCESS, exposed_to=NOON), a_reading(100), 20, HEALTHY,
-         ("drifted", 100, 100), WARNING, None),
+         ("drifted", 100, 100), WARNING, WEEK),
 }  # fmt: skip
 
 
@@ -254,20 +272,21 @@ def test_a_tick_reports(
 
 
 @cases("rollout, target, minute, measured, kind, keeps", {
-    "a weight in force": (RAISING, a_reading(50), 3, HEALTHY, "settled", False),
-    "a raise written again": (RAISING, a_reading(10), 3, HEALTHY, "write_again", False),
-    "a guarded 0 %": (AFTER_ROLLBACK, a_reading(10), 3, HEALTHY, "guarding_zero", False),
+    "a weight in force": (RAISING, a_reading(50), 3, HEALTHY, "applied", False),
+    "a raise written again": (RAISING, a_reading(10), 3, HEALTHY, "write_retried", False),
+    "a guarded 0 %": (AFTER_ROLLBACK, a_reading(10), 3, HEALTHY, "lowered_again", False),
     "drift of a rollout that is over":
         (AFTER_ROLLBACK, a_reading(20), 3, HEALTHY, "drifted", False),
     "blindness":
-        (replace(AT_50, blind_since=NOON, sealed_at=NOON), UNREADABLE, 16, HEALTHY, "blind", True),
+        (BLIND_AT_50, UNREADABLE, 16, HEALTHY, "blind", True),
     "a gate that failed": (AT_10, a_reading(10), 7, FAILING, "rolling_back", True),
     "a gate that passed": (AT_10, a_reading(10), 15, HEALTHY, "advanced", True),
     "a hold that ended": (AT_10, a_reading(10), 32, TOO_FEW_REQUESTS, "paused", True),
     "a success": (AT_100, a_reading(100), 35, HEALTHY, "succeeded", True),
-    "an hour of evidence":
-        (replace(AT_100, sealed_at=NOON - 60 * MINUTE), a_reading(100), 15, HEALTHY, "evidence",
-         True),
+    "an hour of evidence": (
+        with_facts(AT_100, sealed_at=NOON - 60 * MINUTE),
+        a_reading(100), 15, HEALTHY, "evidence", True,
+    ),
 })  # fmt: skip
 def test_an_entry_keeps_what_was_measured_where_that_decided_or_was_missing(
     rollout: Rollout, target: Target, minute: float, measured: Measured, kind: str, keeps: bool
@@ -280,17 +299,16 @@ def test_an_entry_keeps_what_was_measured_where_that_decided_or_was_missing(
 
 # --- Commands -------------------------------------------------------------------------------------
 
-BLOCKED_DRIFT = replace(DRIFTED, barrier="frozen")
 # By claim: a rollout, the command and what it meets; the history entry and the notice.
 COMMANDS: Mapping[str, tuple[Any, ...]] = {
     "a pause": (AT_10, Verb.PAUSE, "", a_reading(10), ("paused", 10, 10), INFO),
     "a bake that goes on":
-        (a_paused_rollout(Reason.INCONCLUSIVE, barrier="frozen", blocked="a person"), Verb.RESUME,
-         "", a_reading(10), ("resumed", 10, 10), INFO),
+        (a_paused_rollout(Reason.INCONCLUSIVE), Verb.RESUME, "", a_reading(10),
+         ("resumed", 10, 10), INFO),
     "a weight that was put back":
-        (BLOCKED_DRIFT, Verb.RESUME, "", a_reading(10), ("resumed", 10, 10), INFO),
-    "a restore": (BLOCKED_DRIFT, Verb.RESUME, "restore", a_reading(30), ("resumed", 30, 10), INFO),
-    "a kept weight": (BLOCKED_DRIFT, Verb.RESUME, "keep", a_reading(30), ("resumed", 30, 30), INFO),
+        (DRIFTED, Verb.RESUME, "", a_reading(10), ("resumed", 10, 10), INFO),
+    "a restore": (DRIFTED, Verb.RESUME, "restore", a_reading(30), ("resumed", 30, 10), INFO),
+    "a kept weight": (DRIFTED, Verb.RESUME, "keep", a_reading(30), ("resumed", 30, 30), INFO),
     "a kept weight before a raise":
         (IN_FLIGHT, Verb.RESUME, "keep", a_reading(10), ("resumed", 10, 10),
          INFO),
@@ -320,32 +338,33 @@ def test_a_command_reports(
     assert report(decision)[:2] == (entry, severity)
     assert decision.record is not None
     assert decision.record.at == LATER
-    assert decision.rollout.barrier == ""
-    assert bool(decision.rollout.blocked) == (verb is Verb.PAUSE)
+    assert bool(waits_for(decision.rollout)) == (verb is Verb.PAUSE)
 
 
 def test_an_approval_ahead_is_recorded_as_one_and_the_rollout_bakes_on() -> None:
-    baking = replace(under(AT_10, **APPROVAL), reason=Reason.BAKING)
+    baking = with_state(under(AT_10, **APPROVAL), reason=Reason.BAKING)
     decision = decide_command(baking, Verb.APPROVE, a_reading(10))
     assert decision.record is not None
     assert (decision.record.reason, decision.rollout.reason) == (Reason.APPROVED, Reason.BAKING)
 
 
-@cases("way, intent", {
-    "restored": ("restore", Intent(10, 30, "token-1", LATER)),
-    "kept": ("keep", Intent(30, 30, "token-1", LATER)),
+@cases("way, position", {
+    "restored":
+        ("restore", Pending(0, 10, 30, "token-1", LATER, tried=LATER, live=DRIFTED.live)),
+    "kept": ("keep", Live(0, 30, LATER)),
 })  # fmt: skip
 def test_a_resume_after_drift_makes_its_weight_the_intent(
-    way: DriftResolution, intent: Intent
+    way: DriftResolution, position: Position
 ) -> None:
-    after = decide_command(BLOCKED_DRIFT, Verb.RESUME, a_reading(30), way=way).rollout
-    assert after.intent == intent
-    assert (after.since, after.hold_from, after.blocked) == (LATER, LATER, "")
+    after = decide_command(DRIFTED, Verb.RESUME, a_reading(30), way=way).rollout
+    assert after.position == position
+    assert (after.since, after.conditions) == (LATER, {})
+    assert state_of(after, Progressing).hold_from == LATER
 
 
 @cases("before, since", {
     "out of a pause": (a_paused_rollout(Reason.INCONCLUSIVE), LATER),
-    "while it bakes": (at_weight(10, since=NOON - 9 * MINUTE), NOON - 9 * MINUTE),
+    "while it bakes": (with_state(AT_10, since=NOON - 9 * MINUTE), NOON - 9 * MINUTE),
 })  # fmt: skip
 def test_a_promotion_counts_as_progress_since_the_rollout_has_progressed(
     before: Rollout, since: datetime
@@ -360,7 +379,7 @@ def test_a_promotion_counts_as_progress_since_the_rollout_has_progressed(
 def started(retry_reason: str | None = None, adopts: int | None = None) -> Decision:
     live = 0 if adopts is None else POLICY.steps[adopts].weight
     frozen = {"fast": BaselineMeasurement(400.0, 5_000, 0, 60)}
-    return start_rollout(POLICY, "code-1", a_reading(live), 1, frozen, retry_reason, NOON, adopts)
+    return a_start(POLICY, a_reading(live), frozen, retry_reason, adopts)
 
 
 # By claim: why it is retried, the step that is adopted, and the history entry.
@@ -378,7 +397,7 @@ def test_a_start_reports_from_where_and_why(
     decision = started(retry_reason, adopts)
     assert report(decision)[:2] == (entry, INFO)
     assert decision.record is not None
-    assert decision.record.because == {
+    assert decision.record.cause == {
         "verb": "start",
         "retry_reason": retry_reason,
         "adopted": adopts,
@@ -389,15 +408,15 @@ def test_a_start_reports_from_where_and_why(
 
 def test_a_start_keeps_the_baselines_that_were_read_before_it() -> None:
     after = started().rollout
-    assert after.baselines == {"fast": BaselineMeasurement(400.0, 5_000, 0, 60)}
-    assert (after.since, after.created, after.exposed_from) == (NOON, NOON, NOON)
+    assert after.evidence.baselines == {"fast": BaselineMeasurement(400.0, 5_000, 0, 60)}
+    assert (after.since, after.created) == (NOON, NOON)
 
 
 def test_an_adoption_moves_nothing_and_its_weight_is_in_force_already() -> None:
     decision = started(adopts=2)
     after = decision.rollout
-    assert (decision.move, after.reason, after.settled) == (None, Reason.ADOPTED, NOON)
-    assert (after.intent, after.seen_weight) == (Intent(100, 100, "token-1", NOON), 100)
+    assert (decision.move, after.reason) == (None, Reason.ADOPTED)
+    assert (after.position, after.seen_weight) == (AT_100.position, 100)
     assert started().move == Shift(10, "token-1")
 
 
@@ -406,17 +425,17 @@ def test_an_adoption_moves_nothing_and_its_weight_is_in_force_already() -> None:
 
 def test_a_rollback_remembers_from_where_it_came_and_needs_no_token() -> None:
     after = decide_tick(AT_10, a_reading(10), 7, FAILING).rollout
-    assert after.intent == Intent(0, 10, "", NOON + 7 * MINUTE)
+    assert (after.from_weight, state_of(after, RollingBack).void) == (10, "")
 
 
 def test_a_first_raise_that_never_came_leaves_nothing_to_drain() -> None:
     ended = decide_tick(FIRST_RAISE, a_reading(0, token="token-9"), 1, NO_DATA).rollout
-    assert (ended.weight, ended.intent.previous) == (0, 0)
+    assert (ended.weight, ended.from_weight) == (0, 0)
 
 
 def test_a_hold_for_several_criteria_names_each() -> None:
     after = decide_tick(under(AT_10, criteria=SEVERAL), a_reading(10), 15, TOO_FEW_REQUESTS).rollout
-    assert all(name in after.sentence and name in after.blocked for name in SEVERAL)
+    assert all(name in after.sentence and name in waits_for(after) for name in SEVERAL)
 
 
 # --- Texts ----------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ import pytest
 from tests.support.cases import cases
 from tests.support.core import (
     Alert,
+    Condition,
+    ConditionKind,
     Reason,
     Rollout,
     Severity,
@@ -62,8 +64,10 @@ def test_a_pause_reminds_once_a_day() -> None:
 
 
 def test_a_reminder_before_this_pause_does_not_count() -> None:
-    rollout = replace(ON_HOLD, reminded=NOON - timedelta(days=9))
-    assert decide_tick(rollout, a_reading(10), 60, NO_DATA).notices == ()
+    reminded = Condition(NOON, "not approved", announced=NOON - timedelta(days=9))
+    rollout = AT_10.with_condition(ConditionKind.BLOCKED, reminded)
+    paused = decide_command(rollout, Verb.PAUSE, a_reading(10), minute=0).rollout
+    assert decide_tick(paused, a_reading(10), 60, NO_DATA).notices == ()
 
 
 @cases("rollout, weight", {
@@ -80,9 +84,14 @@ def test_drift_of_a_finished_rollout_is_reported_once(rollout: Rollout, weight: 
     assert (second.notices, second.record, second.alert) == ((), None, None)
 
 
-@cases("reported", {"first": False, "after other drift": True})
-def test_a_success_found_at_zero_has_ended_its_exposure(reported: bool) -> None:
-    decision = decide_tick(replace(AFTER_SUCCESS, drift_told=reported), a_reading(0), 60)
+REPORTED = AFTER_SUCCESS.with_condition(
+    ConditionKind.DRIFTED, Condition(NOON, "30 %", announced=NOON)
+)
+
+
+@cases("rollout", {"first": AFTER_SUCCESS, "after other drift": REPORTED})
+def test_a_success_found_at_zero_has_ended_its_exposure(rollout: Rollout) -> None:
+    decision = decide_tick(rollout, a_reading(0), 60)
     assert (decision.rollout.exposed_to, decision.alert) == (NOON + 60 * MINUTE, Alert.DRIFT)
     assert decision.record is not None
     again = decide_tick(decision.rollout, a_reading(0), 61)
@@ -170,7 +179,6 @@ def test_a_success_is_not_watched_once_a_newer_rollout_owns_the_target() -> None
 
 
 def test_drift_is_reported_again_after_a_rollback_by_hand() -> None:
-    reported = replace(AFTER_SUCCESS, drift_told=True)
-    back = decide_command(reported, Verb.ROLLBACK, a_reading(30), minute=1).rollout
+    back = decide_command(REPORTED, Verb.ROLLBACK, a_reading(30), minute=1).rollout
     back = decide_tick(back, a_reading(0), 2).rollout
     assert decide_tick(back, a_reading(30), 3).alert is Alert.DRIFT

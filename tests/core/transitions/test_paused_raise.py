@@ -1,6 +1,7 @@
 """A pending raise meets a pause: the previous weight is judged until the raise is read back."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,26 +13,27 @@ from tests.support.cases import cases
 from tests.support.core import (
     Alert,
     Command,
-    Intent,
+    Live,
     Notice,
     Observation,
     Phase,
     Policy,
     Reason,
-    Rollout,
     Severity,
     Target,
     TargetReading,
     UsageError,
     Verb,
     evidence_of,
+    query_plan,
+    waits_for,
 )
 from tests.support.recorded_run import WEIGHED, RecordedRun, a_run
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, with_state
 from tests.support.three_steps import (
     FIRST_RAISE,
-    LATER,
     RAISING,
+    TO_50,
     UNREADABLE,
     UPDATE_IN_PROGRESS,
     decide_command,
@@ -111,18 +113,16 @@ def test_the_gate_of_the_step_to_come_does_not_count_yet(how: str) -> None:
     run.errors = errors_between((run.now - NOON) / MINUTE, 1000)
     run.tick_on(live(how), 60)
     assert run.rollout.phase is PAUSED
-    assert [one.criterion for one in run.rollout.findings] == ["mild"]
+    assert [one.criterion for one in run.rollout.evidence.findings] == ["mild"]
     assert run.replay.consistent
 
 
 def test_what_has_added_up_while_a_raise_waited_goes_on_in_the_pause() -> None:
     run = with_pending_raise(WEIGHED)
     run.command(Command(Verb.PAUSE), a_reading(10))
-    interval = run.rollout.previous_live
-    assert interval is not None
-    assert run.rollout.stretches[-2].end <= interval.begin == interval.judged_from
+    paused_at = run.now.timestamp()
     run.tick_on(a_reading(10), 70)
-    assert run.rollout.fold.through > interval.begin
+    assert run.rollout.evidence.fold.through > paused_at
     assert run.replay.consistent
 
 
@@ -149,13 +149,13 @@ def test_missing_data_is_judged_at_the_weight_that_its_minutes_had(
 def test_once_the_raise_is_seen_in_force_its_own_step_is_judged(then: Policy) -> None:
     run = paused(with_pending_raise(then), "an operator pauses")
     run.tick(a_reading(50, UPDATE_IN_PROGRESS))
-    assert run.rollout.previous_live is not None
+    assert run.rollout.pending is not None
     (notice,) = run.tick(a_reading(50)).notices
     after = run.rollout
     assert notice == Notice(Severity.INFO, f"checkout#1: {after.sentence}")
-    assert (after.phase, after.reason, after.previous_live) == (PAUSED, Reason.PAUSED_BY_HAND, None)
-    assert (after.settled, after.judged_step, after.tallies) == (run.now, 1, {})
-    assert (bool(after.blocked), run.kinds[-1]) == (True, "settled")
+    assert (after.phase, after.reason) == (PAUSED, Reason.PAUSED_BY_HAND)
+    assert (after.position, after.evidence.tallies) == (Live(1, 50, run.now), {})
+    assert (waits_for(after), run.kinds[-1]) == ("a person", "applied")
     assert run.entries[-1].body["weight_from"] == 50
     run.errors = errors_between((run.now - NOON) / MINUTE, 1000)
     run.tick_on(a_reading(50), 60)
@@ -176,15 +176,14 @@ def test_a_bake_that_began_in_a_pause_goes_on_after_it() -> None:
 def test_a_resume_that_sees_the_raise_in_force_first_begins_its_bake() -> None:
     run = paused(with_pending_raise(STRICT_FIRST), "an operator pauses")
     run.command(Command(Verb.RESUME), a_reading(50))
-    assert (run.rollout.settled, run.rollout.previous_live) == (run.now, None)
+    assert run.rollout.position == Live(1, 50, run.now)
     assert run.replay.consistent
 
 
 def test_a_resume_that_keeps_the_weight_before_begins_its_step_anew() -> None:
     run = paused(with_pending_raise(STRICT_FIRST), "an operator pauses")
     run.command(Command(Verb.RESUME, way="keep"), a_reading(10))
-    after = run.rollout
-    assert (after.step, after.weight, after.settled, after.previous_live) == (0, 10, run.now, None)
+    assert run.rollout.position == Live(0, 10, run.now)
     assert run.replay.consistent
 
 
@@ -196,9 +195,9 @@ def test_a_weight_that_is_not_live_cannot_be_promoted() -> None:
 
 def test_drift_in_the_pause_takes_nothing_from_what_is_judged() -> None:
     run = paused(with_pending_raise(STRICT_FIRST), "an operator pauses")
-    interval = run.rollout.previous_live
+    live = run.rollout.live
     run.tick(a_reading(30))
-    assert (run.rollout.reason, run.rollout.previous_live) == (Reason.DRIFTED, interval)
+    assert (run.rollout.reason, run.rollout.live) == (Reason.DRIFTED, live)
     assert run.replay.consistent
 
 
@@ -224,7 +223,7 @@ def test_a_rollback_from_the_pause_knows_the_weight_that_callers_had() -> None:
     ):
         run = paused(with_pending_raise(STRICT_FIRST), "an operator pauses")
         run.command(Command(Verb.ROLLBACK, "enough"), live)
-        assert run.rollout.intent.previous == weight
+        assert run.rollout.from_weight == weight
 
 
 @pytest.mark.parametrize("how", ["an operator pauses", "the function is changed"])
@@ -246,31 +245,29 @@ def texts() -> dict[str, str]:
 def test_the_first_raise_leaves_nothing_to_judge() -> None:
     run = a_run(STRICT_FIRST)
     run.command(Command(Verb.PAUSE), a_reading(0))
-    assert (run.rollout.previous_live, run.rollout.settled) == (None, run.now)
+    assert (run.rollout.weight, run.rollout.live) == (10, None)
+    assert not query_plan(run.rollout, run.now + 10 * MINUTE)
+    run.tick(a_reading(10))
+    assert (run.rollout.position, run.kinds[-1]) == (Live(0, 10, run.now), "applied")
+    assert run.replay.consistent
 
 
-def raising(previous: int) -> Rollout:
-    return replace(RAISING, intent=Intent(50, previous, "token-1", NOON))
-
-
-@cases("before, target, is_pending", {
-    "not written": (raising(10), a_reading(10), True),
-    "unknown": (raising(10), UNREADABLE, True),
-    "in force already": (raising(10), a_reading(50), False),
-    "a weight that is kept is no raise": (raising(50), UNREADABLE, False),
+@cases("target, tried", {
+    "not written": (a_reading(10), None),
+    "unknown": (UNREADABLE, NOON),
+    "in force already": (a_reading(50), NOON),
 })  # fmt: skip
 def test_what_was_live_is_judged_on_where_a_pause_meets_a_raise(
-    before: Rollout, target: Target, is_pending: bool
+    target: Target, tried: datetime | None
 ) -> None:
-    after = decide_command(before, Verb.PAUSE, target).rollout
-    assert (after.previous_live is not None, after.settled) == (
-        is_pending, None if is_pending else LATER,
-    )  # fmt: skip
+    """Once the raise was tried, its minutes count only where the weight before is read."""
+    after = decide_command(RAISING, Verb.PAUSE, target).rollout
+    assert after.position == replace(TO_50, tried=tried)
 
 
 def test_drift_in_the_first_raise_leaves_nothing_pending() -> None:
     after = decide_tick(FIRST_RAISE, a_reading(30), 5).rollout
-    assert (after.phase, after.previous_live, after.settled) == (PAUSED, None, NOON + 5 * MINUTE)
+    assert (after.phase, after.position) == (PAUSED, Live(0, 10, NOON + 5 * MINUTE))
 
 
 def test_verify_counts_only_minutes_with_the_weight_that_is_live() -> None:
@@ -278,7 +275,7 @@ def test_verify_counts_only_minutes_with_the_weight_that_is_live() -> None:
     rollout, later = run.rollout, run.now + 60 * MINUTE
     known = settled_window(rollout.policy, rollout, a_reading(10), 120, later)
     assert (known.begin, known.weight_known) == (rollout.judged_from, True)
-    drifted = replace(rollout, reason=Reason.DRIFTED, seen_weight=30)
+    drifted = with_state(replace(rollout, seen_weight=30), reason=Reason.DRIFTED)
     moved = settled_window(rollout.policy, drifted, a_reading(30), 120, later)
     assert moved.begin > int(rollout.since.timestamp())
     assert not settled_window(rollout.policy, drifted, a_reading(50), 120, later).weight_known

@@ -3,27 +3,30 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from itertools import pairwise
 from typing import Any
 
 from tests.support.cases import cases
 from tests.support.core import (
     Decision,
+    Live,
     Lower,
     Observation,
     Phase,
     Policy,
+    Progressing,
     Reason,
+    RollingBack,
     Rollout,
     Shift,
     StepInterval,
     Target,
     TargetReading,
     evidence_of,
+    next_action,
     query_plan,
 )
 from tests.support.recorded_run import WEIGHED, RecordedRun, a_run
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, state_of
 from tests.support.three_steps import (
     FAILING,
     FIRST_RAISE,
@@ -83,7 +86,8 @@ def test_a_canary_that_fails_meanwhile_goes_back(judged: Policy) -> None:
     after = decision.rollout
     assert (after.phase, after.reason, decision.move) == (BACK, Reason.GATE_FAILED, Lower(MINUTE))
     assert minutes(run) <= 47
-    assert (after.step, after.peak, after.intent.previous) == (1, 50, 10)
+    assert (after.step, after.from_weight) == (1, 10)
+    assert state_of(after, RollingBack).intended == 50
     assert decision.record is not None
     assert decision.record.weight_from == 10
     assert [one.criterion for one in decision.record.findings] == ["works"]
@@ -108,9 +112,9 @@ def test_a_healthy_canary_goes_up_after_the_freeze(judged: Policy) -> None:
     run = waiting(judged)
     decision = tick_until(run, OVER)
     assert decision is not None
-    assert (decision.rollout.reason, decision.move) == (Reason.WRITE_AGAIN, Shift(50, "token-1"))
-    assert (decision.rollout.previous_live, decision.rollout.barrier) == (None, "")
-    assert run.tick(a_reading(50)).rollout.reason is Reason.SETTLED
+    assert (decision.rollout.reason, decision.move) == (Reason.WRITE_RETRIED, Shift(50, "token-1"))
+    assert state_of(decision.rollout, Progressing).block is None
+    assert run.tick(a_reading(50)).rollout.reason is Reason.APPLIED
     assert run.replay.consistent
 
 
@@ -141,7 +145,7 @@ def test_however_long_a_freeze_lasts_a_tick_reads_little_and_the_history_derives
         (key, at)
         for entry in run.entries
         if entry.kind == "evidence"
-        for key, one in entry.body["seen"]["series"].items()
+        for key, one in entry.body["observation"]["series"].items()
         for at, _ in one["points"]
     ]
     assert len(set(stored_points)) == len(stored_points)
@@ -152,25 +156,22 @@ def test_however_long_a_freeze_lasts_a_tick_reads_little_and_the_history_derives
 
 def test_each_minute_of_the_wait_adds_up_once() -> None:
     run = waiting(ADDING_UP)
-    begin = run.rollout.stretches[-1].begin
     tick_until(run, OVER)
-    known = run.rollout.stretches
-    assert known[-1] == StepInterval(0, begin, begin, second(OVER))
-    assert all(one.end <= other.begin for one, other in pairwise(known))
+    run.tick(a_reading(50))
+    assert run.rollout.evidence.intervals == (StepInterval(0, second(1), second(3), second(OVER)),)
 
 
-def test_a_literal_window_of_before_is_none_of_the_wait() -> None:
-    """Two bad minutes in a row fail. The wait is judged from 12:17, the first tick that saw it."""
-    run = waiting()
-    for first, last, phase in ((15, 18, STAYS), (30, 31, STAYS), (40, 42, BACK)):
+def test_a_literal_window_of_before_reaches_into_the_wait() -> None:
+    """Two bad minutes in a row fail, also where the raise was decided between them, at 12:16."""
+    for first, last, phase in ((30, 31, STAYS), (40, 42, BACK), (15, 17, BACK)):
+        run = waiting()
         run.errors = errors_between(first, last)
         tick_until(run, last + 5)
         assert run.rollout.phase is phase
 
 
 def test_there_is_no_second_warm_up() -> None:
-    slow = replace(waiting().rollout, policy=a_policy(freeze=FREEZE, warmup="2h"))
-    assert slow.judged_from == second(17)
+    assert waiting().rollout.judged_from == second(3)
 
 
 # --- The gate -------------------------------------------------------------------------------------
@@ -201,7 +202,7 @@ def test_the_gate_is_that_of_the_step_that_is_live(
     run.errors = errors_between(40, 1000)
     tick_until(run, 100)
     assert run.rollout.phase is phase
-    assert [one.criterion for one in run.rollout.findings] == first
+    assert [one.criterion for one in run.rollout.evidence.findings] == first
 
 
 def test_nothing_is_live_before_the_first_raise_so_nothing_is_read() -> None:
@@ -216,7 +217,7 @@ def test_nothing_is_live_before_the_first_raise_so_nothing_is_read() -> None:
 
 
 @cases("target, phase, reason", {
-    "a run that slept has written it": (a_reading(50), STAYS, Reason.SETTLED),
+    "a run that slept has written it": (a_reading(50), STAYS, Reason.APPLIED),
     "0 %": (a_reading(0), Phase.ROLLED_BACK, Reason.FOUND_AT_ZERO),
     "its update failed": (a_reading(50, UPDATE_FAILED), BACK, Reason.SHIFT_FAILED),
 })  # fmt: skip
@@ -228,8 +229,12 @@ def test_another_end_of_the_wait_takes_nothing_from_it_into_the_next_step(
     after = run.tick(target).rollout
     assert (after.phase, after.reason) == (phase, reason)
     if phase is STAYS:
-        assert (after.previous_live, after.tallies, after.findings) == (None, {}, ())
-        assert all(one.end for one in after.stretches)
+        assert (after.position, after.evidence.tallies, after.evidence.findings) == (
+            Live(1, 50, run.now),
+            {},
+            (),
+        )
+        assert all(one.end for one in after.evidence.intervals)
         assert after.judged_step == 1
     assert run.replay.consistent
 
@@ -237,12 +242,13 @@ def test_another_end_of_the_wait_takes_nothing_from_it_into_the_next_step(
 @cases("target", {"unreadable": UNREADABLE, "moving": a_reading(10, UPDATE_IN_PROGRESS)})
 def test_the_wait_goes_on_after_a_tick_that_read_nothing(target: Target) -> None:
     run = waiting()
-    begin = run.rollout.previous_live
+    live = run.rollout.live
     after = run.tick(target).rollout
     limit = run.now + after.policy.shift_timeout
-    assert after.next_at == (limit if isinstance(target, TargetReading) else NOON + OVER * MINUTE)
+    until = limit if isinstance(target, TargetReading) else NOON + OVER * MINUTE
+    assert next_action(after).at == until
     run.tick(a_reading(10))
-    assert (run.rollout.reason, run.rollout.previous_live) == (Reason.FROZEN, begin)
+    assert (run.rollout.reason, run.rollout.live) == (Reason.FROZEN, live)
 
 
 @JUDGES
@@ -260,13 +266,13 @@ def test_a_canary_that_fails_goes_back_where_the_target_cannot_be_read(judged: P
 def test_a_target_that_cannot_be_read_in_the_freeze_is_no_reason_to_go_back(judged: Policy) -> None:
     """The raise is not late: it waits. After the freeze, it has all its time to be seen."""
     run = waiting(judged)
-    begin = run.rollout.previous_live
+    pending = run.rollout.pending
     while minutes(run) < OVER - 1:
         after = run.tick(UNREADABLE).rollout
         assert (after.phase, after.reason) == (STAYS, Reason.TARGET_UNREADABLE)
-        assert after.next_at == NOON + OVER * MINUTE
+        assert next_action(after).at == NOON + OVER * MINUTE
         assert UNREADABLE.reason in after.sentence
-    assert (run.rollout.previous_live, run.rollout.unfinished_since) == (begin, None)
+    assert run.rollout.pending == pending
     assert run.kinds.count("evidence") == 2
     for _ in range(11):
         assert run.tick(UNREADABLE).rollout.phase is STAYS
@@ -286,7 +292,7 @@ def test_missing_data_in_the_freeze_is_no_reason_to_roll_back() -> None:
     for minute in range(22, OVER):
         rollout = decide_tick(rollout, a_reading(10), minute, NO_DATA).rollout
         assert (rollout.phase, rollout.reason) == (STAYS, Reason.FROZEN)
-    assert decide_tick(rollout, a_reading(10), OVER, NO_DATA).rollout.reason is Reason.WRITE_AGAIN
+    assert decide_tick(rollout, a_reading(10), OVER, NO_DATA).rollout.reason is Reason.WRITE_RETRIED
 
 
 def test_a_second_freeze_is_waited_for_and_judged_in_like_the_first() -> None:
@@ -297,10 +303,10 @@ def test_a_second_freeze_is_waited_for_and_judged_in_like_the_first() -> None:
     for judged in (LITERAL, ADDING_UP):
         run = waiting(judged.model_copy(update={"freeze": a_policy(freeze=again).freeze}))
         tick_until(run, 60)
-        assert [one for one in run.kinds if one in ("held_up", "write_again")][-2:] == [
-            "write_again", "held_up",
+        assert [one for one in run.kinds if one in ("blocked", "write_retried")][-2:] == [
+            "write_retried", "blocked",
         ]  # fmt: skip
-        assert run.rollout.previous_live == StepInterval(0, second(40), second(40))
+        assert run.rollout.live == Live(0, 10, NOON + MINUTE)
         run.errors = errors_between(70, 1000)
         tick_until(run, 100)
         assert run.rollout.reason is Reason.GATE_FAILED
@@ -313,7 +319,7 @@ def test_a_first_raise_that_meets_a_second_freeze_reports_it_again() -> None:
     ends = []
     for _ in range(30):
         decision = run.tick(a_reading(0))
-        ends += [decision.rollout.next_at] * len(decision.notices)
+        ends += [next_action(decision.rollout).at] * len(decision.notices)
     assert ends == [NOON + 20 * MINUTE, NOON + 60 * MINUTE]
     assert run.replay.consistent
 
@@ -324,7 +330,7 @@ def test_a_first_raise_that_waits_is_no_later_for_a_target_that_cannot_be_read()
     run.tick(a_reading(0))
     for _ in range(40):
         after = run.tick(UNREADABLE).rollout
-        assert (after.phase, after.next_at) == (STAYS, NOON + 60 * MINUTE)
+        assert (after.phase, next_action(after).at) == (STAYS, NOON + 60 * MINUTE)
     run.tick(a_reading(0), 20 * MINUTE)
-    assert run.kinds[-1] == "write_again"
+    assert run.kinds[-1] == "write_retried"
     assert run.replay.consistent

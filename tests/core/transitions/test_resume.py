@@ -1,17 +1,19 @@
 """Commands of an operator: pause, resume, and restore or keep a weight after drift."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from tests.support.cases import cases
 from tests.support.core import (
     DriftResolution,
-    Intent,
     Label,
+    Live,
+    Pending,
     Phase,
     Policy,
+    Progressing,
     Reason,
     Rollout,
     Severity,
@@ -19,8 +21,9 @@ from tests.support.core import (
     Target,
     TargetReading,
     Verb,
+    next_action,
 )
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, state_of
 from tests.support.three_steps import (
     AT_10,
     BY_HAND,
@@ -44,7 +47,6 @@ from tests.support.three_steps import (
     UPDATE_IN_PROGRESS,
     a_paused_rollout,
     an_adopted_rollout,
-    at_weight,
     decide_command,
     decide_tick,
 )
@@ -67,7 +69,7 @@ def test_an_operator_pauses_a_rollout(rollout: Rollout, target: Target) -> None:
     after = decision.rollout
     assert (after.phase, after.reason, decision.move) == (PAUSED, Reason.PAUSED_BY_HAND, None)
     assert "release party" in after.sentence
-    assert (after.intent, after.since) == (rollout.intent, LATER)
+    assert (after.live, after.weight, after.since) == (rollout.live, rollout.weight, LATER)
     (notice,) = decision.notices
     assert "release party" in notice.text
 
@@ -98,33 +100,42 @@ def test_a_raise_that_was_on_its_way_is_neither_finished_nor_taken_for_drift_by_
     assert decision.move is None
 
 
-def test_a_raise_that_was_paused_on_its_way_is_judged_from_then_on() -> None:
-    assert decide_tick(IN_FLIGHT, a_reading(50), 10, FAILING).rollout.reason is Reason.GATE_FAILED
+@pytest.mark.parametrize("target", [a_reading(50, UPDATE_IN_PROGRESS), a_reading(50), UNREADABLE])
+def test_the_step_before_a_raise_that_was_paused_on_its_way_is_judged_meanwhile(
+    target: Target,
+) -> None:
+    assert decide_tick(IN_FLIGHT, target, 10, FAILING).rollout.reason is Reason.GATE_FAILED
+
+
+def test_a_raise_that_was_paused_on_its_way_is_judged_once_it_is_in_force() -> None:
+    applied = decide_tick(IN_FLIGHT, a_reading(50), 10, NO_DATA).rollout
+    assert decide_tick(applied, a_reading(50), 16.9, FAILING).rollout.phase is PAUSED
+    assert decide_tick(applied, a_reading(50), 17, FAILING).rollout.reason is Reason.GATE_FAILED
 
 
 # --- Resume at the intended weight ----------------------------------------------------------------
 
 
-@cases("before, settled, tallies", {
+@cases("before, since, tallies", {
     "by hand: the bake goes on with its evidence":
         (BY_HAND, NOON, TALLIES),
     "inconclusive: the evidence stays": (a_paused_rollout(Reason.INCONCLUSIVE), NOON, TALLIES),
     "drift that was put back: the step anew": (DRIFTED, LATER, {}),
     "an uncertain raise that is in force: the step begins":
-        (a_paused_rollout(Reason.RAISE_UNCERTAIN, 50, settled=NOON + 15 * MINUTE), LATER, {}),
+        (decide_tick(RAISING, a_reading(10, token="token-9"), 1).rollout, LATER, {}),
     "a raise that was on its way and is in force: the step begins":
         (IN_FLIGHT, LATER, {}),
 })  # fmt: skip
 @pytest.mark.parametrize("way", ["", "restore", "keep"])
 def test_a_rollout_goes_on_at_its_own_weight(
-    before: Rollout, settled: object, tallies: object, way: DriftResolution
+    before: Rollout, since: datetime, tallies: object, way: DriftResolution
 ) -> None:
     decision = decide_command(before, Verb.RESUME, a_reading(before.weight), reason="seen", way=way)
     after = decision.rollout
     assert (after.phase, after.reason, decision.move) == (PROGRESSING, Reason.RESUMED, None)
-    assert (after.settled, after.tallies) == (settled, tallies)
-    assert (after.step, after.weight) == (before.step, before.weight)
-    assert (after.hold_from, after.blocked) == (LATER, "")
+    assert after.position == Live(before.step, before.weight, since)
+    assert after.evidence.tallies == tallies
+    assert (state_of(after, Progressing).hold_from, after.conditions) == (LATER, {})
 
 
 def test_a_resumed_rollout_holds_anew_for_the_whole_time_that_the_policy_gives() -> None:
@@ -135,8 +146,8 @@ def test_a_resumed_rollout_holds_anew_for_the_whole_time_that_the_policy_gives()
         decide_tick(after, a_reading(10), 79.9, TOO_FEW_REQUESTS),
         decide_tick(after, a_reading(10), 80, TOO_FEW_REQUESTS),
     )
-    assert (held.rollout.reason, over.rollout.reason) == (Reason.HOLDING, Reason.INCONCLUSIVE)
-    assert after.next_at == NOON + 80 * MINUTE
+    assert (held.rollout.reason, over.rollout.reason) == (Reason.ON_HOLD, Reason.INCONCLUSIVE)
+    assert next_action(after).at == NOON + 80 * MINUTE
 
 
 def test_a_pause_by_hand_delays_no_bake() -> None:
@@ -146,7 +157,7 @@ def test_a_pause_by_hand_delays_no_bake() -> None:
 
 def test_a_step_that_begins_anew_bakes_its_whole_time() -> None:
     after = decide_command(DRIFTED, Verb.RESUME, a_reading(10)).rollout
-    assert (after.bake_end, after.next_at) == (NOON + 32 * MINUTE, NOON + 35 * MINUTE)
+    assert (after.bake_end, next_action(after).at) == (NOON + 32 * MINUTE, NOON + 35 * MINUTE)
     assert decide_tick(after, a_reading(10), 34.9).rollout.reason is Reason.BAKING
     assert decide_tick(after, a_reading(10), 35).rollout.reason is Reason.GATE_PASSED
 
@@ -161,11 +172,12 @@ def test_restore_takes_the_weight_back_in_one_shot_and_begins_the_step_anew(
     decision = decide_command(DRIFTED, Verb.RESUME, target, way="restore")
     after = decision.rollout
     assert decision.move == Shift(10, "token-1")
-    assert (after.phase, after.step, after.settled, after.tallies) == (PROGRESSING, 0, None, {})
+    assert after.phase is PROGRESSING
     live = 100 if target.weight is None else target.weight
-    assert after.intent == Intent(10, live, "token-1", LATER)
+    assert after.position == Pending(0, 10, live, "token-1", LATER, tried=LATER, live=DRIFTED.live)
     settled = decide_tick(after, a_reading(10, token="token-2"), 21, NO_DATA).rollout
-    assert (settled.reason, settled.settled) == (Reason.SETTLED, NOON + 21 * MINUTE)
+    assert (settled.reason, settled.evidence.tallies) == (Reason.APPLIED, {})
+    assert settled.position == Live(0, 10, NOON + 21 * MINUTE)
 
 
 def test_a_restore_that_was_never_written_is_written_again() -> None:
@@ -198,12 +210,13 @@ def test_keep_resumes_in_the_last_step_up_to_the_live_weight_and_climbs_from_the
         a_paused_rollout(Reason.DRIFTED, before), Verb.RESUME, a_reading(live), way="keep"
     )
     after = decision.rollout
-    assert (decision.move, after.phase, after.step, after.weight) == (None, PROGRESSING, step, live)
-    assert (after.settled, after.tallies, after.peak) == (LATER, {}, live)
+    assert (decision.move, after.phase) == (None, PROGRESSING)
+    assert (after.position, after.evidence.tallies) == (Live(step, live, LATER), {})
     assert decide_tick(after, a_reading(live), 21).rollout.reason is Reason.BAKING
     up = decide_tick(after, a_reading(live), 36)
     assert up.move == Shift(following, "token-1")
-    assert up.rollout.intent.previous == live
+    assert up.rollout.pending is not None
+    assert up.rollout.pending.previous == live
 
 
 def test_a_kept_100_bakes_and_is_a_success() -> None:
@@ -227,7 +240,7 @@ def test_a_raise_that_was_paused_before_it_was_written_goes_on_from_below_with_k
 
 def test_a_first_raise_that_was_paused_before_it_was_written_ends_and_offers_no_resume() -> None:
     paused_early = decide_command(FIRST_RAISE, Verb.PAUSE, a_reading(0), minute=1).rollout
-    assert paused_early.next_at == NOON + MINUTE
+    assert next_action(paused_early).at == NOON + MINUTE
     ended = decide_tick(paused_early, a_reading(0), 2, NO_DATA)
     assert (ended.rollout.phase, ended.rollout.reason) == (ROLLED_BACK, Reason.RAISE_UNCERTAIN)
     assert "rolloutctl retry checkout#1" in ended.rollout.sentence
@@ -238,7 +251,7 @@ def test_a_first_raise_that_arrives_as_it_is_paused_is_no_raise_without_trace() 
     after = decide_command(
         observed, Verb.PAUSE, a_reading(10, UPDATE_IN_PROGRESS), minute=2
     ).rollout
-    assert after.next_at == NOON + timedelta(days=1, minutes=2)
+    assert next_action(after).at == NOON + timedelta(days=1, minutes=2)
     assert decide_tick(after, a_reading(10), 3, NO_DATA).rollout.phase is PAUSED
     assert decide_tick(after, a_reading(0), 3, NO_DATA).rollout.reason is Reason.FOUND_AT_ZERO
 
@@ -270,26 +283,30 @@ def test_a_kept_weight_claims_nothing_for_the_gates_that_it_skipped(
 ) -> None:
     before = a_paused_rollout(Reason.DRIFTED, policy=policy, tallies={})
     after = decide_command(before, Verb.RESUME, a_reading(100), way="keep").rollout
-    assert decide_tick(after, a_reading(100), 55).rollout.label == label
+    assert decide_tick(after, a_reading(100), 55).rollout.evidence.label == label
 
 
 @LABELS
 def test_an_adoption_claims_nothing_for_the_gates_that_it_skipped(
     policy: Policy, label: str
 ) -> None:
-    assert decide_tick(an_adopted_rollout(100, policy), a_reading(100), 35).rollout.label == label
+    assert (
+        decide_tick(an_adopted_rollout(100, policy), a_reading(100), 35).rollout.evidence.label
+        == label
+    )
 
 
 def test_a_gate_that_passed_before_the_drift_was_not_skipped() -> None:
     steps = [{"weight": 10, "bake": "10m"}, {"weight": 50, "bake": "10m", "criteria": ["works"]}]
     steps += [{"weight": 100, "bake": "30m", "criteria": ["works"]}]
     before = a_paused_rollout(Reason.DRIFTED, 50, policy=a_policy(criteria=CRITERIA, steps=steps))
-    assert decide_command(before, Verb.RESUME, a_reading(100), way="keep").rollout.label == ""
+    assert (
+        decide_command(before, Verb.RESUME, a_reading(100), way="keep").rollout.evidence.label == ""
+    )
 
 
 def test_a_weight_that_is_kept_further_down_skips_nothing() -> None:
-    before = at_weight(
-        100, policy=judged_by(["works"], None), phase=PAUSED, reason=Reason.DRIFTED, step=1,
-        since=NOON + 15 * MINUTE,
-    )  # fmt: skip
-    assert decide_command(before, Verb.RESUME, a_reading(10), way="keep").rollout.label == ""
+    before = a_paused_rollout(Reason.DRIFTED, 100, judged_by(["works"], None))
+    assert (
+        decide_command(before, Verb.RESUME, a_reading(10), way="keep").rollout.evidence.label == ""
+    )

@@ -6,6 +6,8 @@ from tests.sentences import decision_text
 from tests.support.cases import cases
 from tests.support.core import (
     Alert,
+    Condition,
+    ConditionKind,
     Decision,
     Label,
     Measured,
@@ -16,8 +18,9 @@ from tests.support.core import (
     TargetReading,
     Verb,
     sentence_of,
+    waits_for,
 )
-from tests.support.rollouts import ARN, LADDER, MINUTE, NOON, a_policy, a_reading
+from tests.support.rollouts import ARN, LADDER, MINUTE, NOON, a_policy, a_reading, with_state
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
     AFTER_SUCCESS,
@@ -58,7 +61,8 @@ def test_a_rollback_that_is_not_confirmed_pages(
     assert [one.severity for one in decision.notices] == [Severity.CRITICAL] * critical
     moment = NOON + minute * MINUTE
     assert (decision.record.at if decision.record else None) == (moment if critical else None)
-    assert decision.rollout.reminded == (moment if critical else None)
+    condition = decision.rollout.conditions[ConditionKind.UNCONFIRMED]
+    assert (condition.critical, condition.announced) == (critical, moment if critical else None)
 
 
 def test_an_unconfirmed_rollback_ends_every_tick_in_alarm_and_pages_every_quarter_hour() -> None:
@@ -105,7 +109,7 @@ def test_a_refusal_is_reported_with_the_rollback_that_it_stopped() -> None:
     decision = refused_write(decide_tick(AT_10, a_reading(10), 7, FAILING), 7)
     assert [one.severity for one in decision.notices] == [Severity.WARNING, Severity.CRITICAL]
     assert "access denied" in decision.notices[1].text
-    assert (decision.move, decision.rollout.blocked) == (LOWER, "access denied")
+    assert (decision.move, waits_for(decision.rollout)) == (LOWER, decision.notices[1].text)
 
 
 def test_a_page_that_is_due_anyway_names_the_refusal() -> None:
@@ -123,12 +127,13 @@ def test_a_guard_that_is_refused_pages_once() -> None:
         kinds += [decision.record.kind] if decision.record else []
         assert decision.alert is Alert.ROLLBACK_UNCONFIRMED
         rollout = decision.rollout
-    assert kinds == ["rollback_unconfirmed"] + ["guarding_zero"] * 13
+    assert kinds == ["rollback_unconfirmed"] + ["lowered_again"] * 13
     assert pages == [1]
 
 
 def test_a_rollback_after_a_day_of_reminders_pages_at_once() -> None:
-    reminded = replace(ON_HOLD, reminded=NOON + 6 * MINUTE)
+    told = Condition(NOON, "too few samples", announced=NOON + 6 * MINUTE)
+    reminded = ON_HOLD.with_condition(ConditionKind.PAUSED, told)
     decision = refused_write(decide_tick(reminded, a_reading(10), 7, FAILING), 7)
     assert decision.notices[-1].severity is Severity.CRITICAL
 
@@ -139,15 +144,18 @@ def test_a_rollback_of_an_attempt_that_ended_does_not_move_the_end_of_its_exposu
 
 
 def test_a_rollback_forgets_what_the_rollout_waited_for() -> None:
-    waiting = replace(AT_10, blocked="the bake", since=NOON - 60 * MINUTE)
+    waiting = AT_10.with_condition(ConditionKind.BLOCKED, Condition(NOON, "frozen"))
+    waiting = with_state(waiting, since=NOON - 60 * MINUTE)
     after = decide_tick(waiting, a_reading(10), 7, FAILING).rollout
-    assert (after.since, after.blocked, after.weight) == (NOON + 7 * MINUTE, "", 0)
+    assert (after.since, after.conditions, after.weight) == (NOON + 7 * MINUTE, {}, 0)
 
 
 def test_a_rollback_ends_the_exposure_and_begins_its_watch() -> None:
-    after = decide_tick(replace(DURING_ROLLBACK, blocked="the target"), a_reading(0), 2).rollout
-    assert (after.since, after.exposed_to, after.watch_until, after.blocked) == (
-        NOON + 2 * MINUTE, NOON + 2 * MINUTE, NOON + 17 * MINUTE, "",
+    waiting = Condition(NOON, "the target")
+    rollout = DURING_ROLLBACK.with_condition(ConditionKind.UNCONFIRMED, waiting)
+    after = decide_tick(rollout, a_reading(0), 2).rollout
+    assert (after.since, after.exposed_to, after.watch_until, after.conditions) == (
+        NOON + 2 * MINUTE, NOON + 2 * MINUTE, NOON + 17 * MINUTE, {},
     )  # fmt: skip
 
 
@@ -159,7 +167,7 @@ def test_a_success_that_is_rolled_back_is_not_watched_as_a_success_any_more() ->
 def test_a_weight_that_comes_back_is_recorded_as_guarded() -> None:
     decision = decide_tick(AFTER_ROLLBACK, a_reading(10), 14)
     assert decision.record is not None
-    assert (decision.record.kind, decision.record.reason) == ("guarding_zero", Reason.GUARDING_ZERO)
+    assert (decision.record.kind, decision.record.reason) == ("lowered_again", Reason.LOWERED_AGAIN)
     assert [one.severity for one in decision.notices] == [Severity.WARNING]
 
 
@@ -249,12 +257,13 @@ def test_each_rollback_and_each_guard_reports_anew_that_it_was_refused() -> None
     "a raise that was seen in force": (AT_10, a_reading(10), ""),
     "none": (DURING_ROLLBACK, a_reading(10), ""),
 })  # fmt: skip
-def test_a_rollback_outdates_the_token_of(
+def test_a_rollback_outdates_in_every_tick_the_token_of(
     rollout: Rollout, target: TargetReading, void: str
 ) -> None:
     """Another run may be about to write it, and at 0 % lowering would leave its token as it is."""
-    move = decide_command(rollout, Verb.ROLLBACK, target).move
-    assert move == replace(LOWER_BY_OPERATOR, void=void)
+    decision = decide_command(rollout, Verb.ROLLBACK, target)
+    assert decision.move == replace(LOWER_BY_OPERATOR, void=void)
+    assert decide_tick(decision.rollout, UNREADABLE, 2).move == replace(LOWER, void=void)
 
 
 def texts() -> dict[str, str]:

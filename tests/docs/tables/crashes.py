@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from controller.core.commands import Verb
+from controller.core.events import Verb
 from controller.engine.limits import LEASE_DURATION
 from tests.chaos.process import NOTIFIER, STORE, ExternalCall
 from tests.exhaustive import actors
@@ -15,7 +15,13 @@ from tests.exhaustive.replayable_process import ReplayableProcess
 from tests.exhaustive.search_cases import fast_search
 from tests.exhaustive.search_setup import FaultSchedule, SearchSetup, StepFault
 from tests.exhaustive.small_world import SmallWorld
-from tests.exhaustive.start_states import open_start_state
+from tests.exhaustive.start_states import (
+    FAIL_DUE,
+    JUST_STARTED,
+    PASS_DUE,
+    StartState,
+    open_start_state,
+)
 from tests.exhaustive.state_changes import stored_history, stored_rollouts
 
 # When the next tick comes: the lease of a crashed process has expired by then.
@@ -25,25 +31,27 @@ _FAULTS: Final = (StepFault.CRASH_BEFORE, StepFault.RESPONSE_LOST, StepFault.CRA
 
 def advancing() -> list[list[str]]:
     """Return the table for a tick that goes from 10 to 100 %."""
-    return _table("a pass due", actors.tick)
+    return _table(PASS_DUE, actors.tick)
 
 
 def rolling_back() -> list[list[str]]:
     """Return the table for a tick that goes from 10 to 0 %, because a criterion fails."""
-    return _table("a fail due", actors.tick)
+    return _table(FAIL_DUE, actors.tick)
 
 
 def starting() -> list[list[str]]:
     """Return the table for a start."""
-    return _table("not started", actors.policy_start)
+    return _table(None, actors.policy_start)
 
 
 def by_hand() -> list[list[str]]:
     """Return the table for a rollback by an operator, at 10 %."""
-    return _table("just started", lambda world: actors.operator_command(world, Verb.ROLLBACK))
+    return _table(JUST_STARTED, lambda world: actors.operator_command(world, Verb.ROLLBACK))
 
 
-def _table(start: str, acts: Callable[[SmallWorld], ReplayableProcess]) -> list[list[str]]:
+def _table(
+    start: StartState | None, acts: Callable[[SmallWorld], ReplayableProcess]
+) -> list[list[str]]:
     """Return a row for each external call, in the order of a run without faults."""
     with _scene(start) as scene:
         steps = list[ExternalCall]()
@@ -53,7 +61,7 @@ def _table(start: str, acts: Callable[[SmallWorld], ReplayableProcess]) -> list[
 
 
 def _cells(
-    start: str, acts: Callable[[SmallWorld], ReplayableProcess], number: int
+    start: StartState | None, acts: Callable[[SmallWorld], ReplayableProcess], number: int
 ) -> Iterator[str]:
     for fault in _FAULTS:
         with _scene(start) as scene:
@@ -66,7 +74,7 @@ def _cells(
 
 
 @contextmanager
-def _scene(start: str) -> Iterator[SearchSetup]:
+def _scene(start: StartState | None) -> Iterator[SearchSetup]:
     with (
         TemporaryDirectory() as folder,
         fast_search(),

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from controller.core.decide import Observed, decide
+from controller.core.decide import decide
+from controller.core.events import Observed
 from controller.core.judge.queries import JUDGED_PHASES
-from controller.core.judged_intervals import reopen_interval
 from controller.core.observation import Observation, Series, TargetReading, UnreadableTarget
-from controller.core.rollout import Phase, Rollout
+from controller.core.rollout import Rollout
 from tests.docs.tables.wording import COLUMNS, NEVER, decision_text
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, with_state
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
     AFTER_SUCCESS,
@@ -21,8 +21,8 @@ from tests.support.three_steps import (
     NO_DATA,
     ON_HOLD,
     OUTAGE,
-    RAISING,
     TOO_FEW_REQUESTS,
+    UNFINISHED,
     UNREADABLE,
     UNREADABLE_FOR_GOOD,
     UPDATE_FAILED,
@@ -31,11 +31,11 @@ from tests.support.three_steps import (
 
 # A rollout in each phase: the raise from 10 to 50 %, the step at 10 %, and the others after 10 %.
 PHASE_STATES: Sequence[Rollout] = (
-    replace(RAISING, unfinished_since=NOON),
+    UNFINISHED,
     AT_10,
     replace(ON_HOLD, seen_weight=10),
     DURING_ROLLBACK,
-    replace(AFTER_ROLLBACK, watch_until=NOON + 60 * MINUTE),
+    with_state(AFTER_ROLLBACK, watch_until=NOON + 60 * MINUTE),
     AFTER_SUCCESS,
 )
 
@@ -49,7 +49,6 @@ class Row:
 
     target: the reading for a rollout, or None where that cannot be. measured, policy: for a row
     about a gate. owns: whether the rollout owns the target.
-    waits: whether a raise waited for the end of a freeze in the tick before.
     """
 
     words: str
@@ -58,7 +57,6 @@ class Row:
     measured: Mapping[str, Series] | None = None
     policy: Mapping[str, Any] | None = None
     owns: bool = True
-    waits: bool = False
 
     def outcome(self, rollout: Rollout) -> str:
         """Return the decision of a tick with this observation, in words."""
@@ -68,10 +66,8 @@ class Row:
             return NEVER
         if self.policy is not None:
             rollout = replace(rollout, policy=a_policy(**self.policy))
-        if self.waits:
-            rollout = replace(rollout, stretches=reopen_interval(rollout, NOON))
-        elif self.measured is not None and rollout.settled is None:
-            return NEVER  # nothing is measured before the weight is applied
+        if self.measured is not None and rollout.pending and self.target is not unwritten:
+            return NEVER  # that gate is judged once its weight was read back
         measured = self.measured or (HEALTHY if rollout.phase in JUDGED_PHASES else NO_DATA)
         observation = Observation(target, measured, self.owns)
         return decision_text(
@@ -103,16 +99,15 @@ def before(token: str) -> Callable[[Rollout], TargetReading | None]:
     """Return a reader of the weight before the last move, where that is above 0."""
 
     def target(rollout: Rollout) -> TargetReading | None:
-        if rollout.phase in (Phase.PAUSED, Phase.SUCCEEDED) or not rollout.intent.previous:
-            return None
-        return a_reading(rollout.intent.previous, token=token)
+        weight = rollout.pending.previous if rollout.pending else rollout.from_weight
+        return a_reading(weight, token=token) if weight else None
 
     return target
 
 
 def unwritten(rollout: Rollout) -> TargetReading | None:
     """Return a reading of the weight before a raise that was not written."""
-    return before("token-1")(rollout) if rollout.settled is None else None
+    return before("token-1")(rollout) if rollout.pending else None
 
 
 def after_the_end(rollout: Rollout) -> TargetReading | None:
@@ -143,8 +138,8 @@ OBSERVATIONS = (
         "the same, in a freeze", before("token-1"), HOLDING, policy=_FREEZE,
     ),
     Row(
-        "the same, in a freeze, and a criterion fails at that weight",
-        unwritten, HOLDING, FAILING, _FREEZE, waits=True,
+        "the weight from before, and a criterion fails at that weight",
+        unwritten, HOLDING, FAILING,
     ),
     Row("the weight from before, another hand changed the target", before("token-9")),
     Row("0 %", at(0)),

@@ -7,9 +7,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from controller.adapters.dry_run import DryRunStore, DryRunTarget, Journal
-from controller.core.commands import ALLOWED_PHASES, Command, Verb, apply_command
+from controller.core.commands import ALLOWED_PHASES, apply_command
+from controller.core.conditions import Condition, ConditionKind
+from controller.core.events import Command, Verb
 from controller.core.judge.queries import JUDGED_PHASES
-from controller.core.message import Page
 from controller.core.observation import Observation, TargetReading
 from controller.core.policy import Policy, TargetSpec
 from controller.core.rollout import Rollout
@@ -97,9 +98,9 @@ def _command_result(rollout: Rollout, command: Command, target: TargetReading) -
     if command.verb is Verb.ATTEST:
         rollout = replace(rollout, policy=a_policy(criteria={**LADDER["criteria"], "eye": _EYE}))
     if command.verb is Verb.ACK:
-        page = Page("paused", "look", rollout.since, rollout.since)
         policy = a_policy(notify=[{"kind": "eventbridge"}])
-        rollout = replace(rollout, policy=policy, page=page)
+        critical = Condition(rollout.since, "look", announced=rollout.since, critical=True)
+        rollout = replace(rollout, policy=policy).with_condition(ConditionKind.PAUSED, critical)
     observation = Observation(target, HEALTHY if rollout.phase in JUDGED_PHASES else {})
     try:
         decision = apply_command(rollout, command, observation, NOON + BAKING * MINUTE)
@@ -121,8 +122,8 @@ def _start_result(stage: Stage, begin: Callable[[Runner, Policy], StartResult]) 
     rollout = started.rollout
     if not started.created:
         return f"says that it is `{rollout.phase}`"
-    live = rollout.intent.weight == rollout.intent.previous
-    return f"a new attempt, {'taking over' if live else 'writes'} {rollout.weight} %"
+    does = "writes" if rollout.pending else "taking over"
+    return f"a new attempt, {does} {rollout.weight} %"
 
 
 def _dry(runner: Runner) -> Runner:

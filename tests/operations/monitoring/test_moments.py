@@ -19,10 +19,10 @@ def entry(kind: str, weight: int, hours: int = 0, **body: object) -> Entry:
 @pytest.mark.parametrize(
     ("entry_", "label"),
     [
-        (entry("settled", 10), "10 %"),
+        (entry("applied", 10), "10 %"),
         (entry("rolled_back", 0), "0 %: rolled back"),
         (entry("succeeded", 100), "100 %: succeeded"),
-        (entry("started", 100, because={"adopted": 2}), "100 %: adopted"),
+        (entry("started", 100, cause={"adopted": 2}), "100 %: adopted"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -33,7 +33,7 @@ def test_a_weight_is_drawn_from_when_it_was_applied(entry_: Entry, label: str) -
 @pytest.mark.parametrize(
     "entry_",
     [
-        entry("started", 10, because={"adopted": None}),
+        entry("started", 10, cause={"adopted": None}),
         entry("started", 10),
         entry("advanced", 50),
         entry("evidence", 10),
@@ -46,5 +46,5 @@ def test_what_was_only_decided_is_not_drawn(entry_: Entry) -> None:
 
 
 def test_of_very_many_moments_the_newest_are_drawn() -> None:
-    drawn = moments(entry("settled", hour, hour) for hour in range(50))
+    drawn = moments(entry("applied", hour, hour) for hour in range(50))
     assert [one.label for one in drawn] == [f"{hour} %" for hour in range(30, 50)]

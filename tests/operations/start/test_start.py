@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from controller.core.next_action import next_action
 from controller.core.policy import Policy
-from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.rollout import Live, Phase, Reason, Rollout
 from controller.engine.direct_write import lower_and_confirm
 from controller.errors import (
     RolledBackError,
@@ -261,7 +262,7 @@ def test_an_unobserved_change_to_zero_leaves_all_time_since_the_start_in_doubt(
 def test_the_baseline_is_read_once_and_kept_with_the_rollout(tmp_path: Path) -> None:
     with open_stage(tmp_path, policy=short_policy(**FROZEN)) as stage:
         stage.start()
-        frozen = stage.rollout.baselines["fast"]
+        frozen = stage.rollout.evidence.baselines["fast"]
         assert frozen.value == pytest.approx(100 * 1.638, rel=0.02)  # p95 of 100 ms and sigma 0.3
         assert frozen.samples == pytest.approx(600 * 60, rel=0.01)
 
@@ -491,12 +492,12 @@ def test_a_weight_that_is_live_is_adopted_and_nothing_is_written(
     set_live_variables(stage, **values)
     now, variables_before = stage.world.clock.now(), dict(stage.variables)
     rollout = adopt(stage)
-    assert (rollout.step, rollout.reason, rollout.settled) == (step, Reason.ADOPTED, now)
-    assert rollout.next.endswith("if every criterion passes")
+    live = Live(step, rollout.weight, now)
+    assert (rollout.position, rollout.reason, rollout.created) == (live, Reason.ADOPTED, now)
+    assert next_action(rollout).text.endswith("if every criterion passes")
     assert (stage.writes, stage.variables) == (0, variables_before)
-    assert (rollout.exposed_from, rollout.peak) == (now, rollout.weight)
     started = stage.store.history("orders#1")[0].body
-    assert started["because"]["adopted"] == step
+    assert started["cause"]["adopted"] == step
     assert started["weight_from"] == started["weight_to"] == rollout.weight
     assert f"adopting the {rollout.weight} % that are live" in stage.notices[0].text
 
@@ -516,7 +517,7 @@ def test_an_adopted_100_bakes_its_day_and_succeeds_with_what_was_measured(tmp_pa
         while stage.rollout.phase is Phase.PROGRESSING:
             assert stage.tick(after=5 * MINUTE).problem == ""
         ended = stage.rollout
-        assert (ended.phase, ended.label) == (Phase.SUCCEEDED, "not refuted")
+        assert (ended.phase, ended.evidence.label) == (Phase.SUCCEEDED, "not refuted")
         assert timedelta(hours=24) < ended.since - begin < timedelta(hours=24, minutes=10)
         assert stage.writes == 0
 
@@ -638,7 +639,7 @@ def test_a_baseline_of_a_named_window_before_the_canary_had_traffic_is_adopted_w
     criteria = frozen_window("2026-01-05T08:00Z", "2026-01-05T08:50Z")
     with open_stage(tmp_path, policy=short_policy(**FROZEN | {"criteria": criteria})) as stage:
         set_live_variables(stage, PERCENTAGE="10")
-        assert adopt(stage).baselines["fast"].samples > 200
+        assert adopt(stage).evidence.baselines["fast"].samples > 200
 
 
 def test_an_adopted_weight_survives_an_outage_right_after_it(tmp_path: Path) -> None:
@@ -714,7 +715,7 @@ def test_a_freeze_delays_the_advance_of_a_real_rollout_until_it_is_over(tmp_path
     with open_stage(tmp_path, policy=short_policy(**soon)) as stage:
         stage.start()
         stage.ticks(59)
-        assert (stage.rollout.reason, stage.rollout.next) == (
+        assert (stage.rollout.reason, next_action(stage.rollout).text) == (
             Reason.FROZEN,
             "100 % at 2026-01-05 10:00 UTC",
         )

@@ -80,7 +80,7 @@ def save_attributes(rollout: Rollout) -> dict[str, Attribute | None]:
         "phase": text(rollout.phase),
         "updated": moment(rollout.updated),
         "watch_until": _moment(deadline),
-        "exposed_from": _moment(rollout.exposed_from),
+        "exposed_from": _moment(rollout.created),
         "exposed_to": _moment(rollout.exposed_to),
     }
     # Also for a rollout that lost its target, when an operator rolls it back again.

@@ -44,7 +44,7 @@ class LockState:
     @classmethod
     def of(cls, rollout: Rollout) -> "LockState":
         """Return the state that the locks of `rollout` repeat."""
-        return cls(rollout.final, rollout.exposed_from, rollout.exposed_to)
+        return cls(rollout.final, rollout.created, rollout.exposed_to)
 
 
 def lock_attributes(rollout: Rollout) -> dict[str, Attribute | None]:

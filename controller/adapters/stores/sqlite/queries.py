@@ -40,7 +40,7 @@ _FROM_STATE = "CASE WHEN json_valid(state) THEN json_extract(state, '$.{}') END"
 
 UNFINISHED = f"""
 SELECT id, name, created, closed, watch_until, id IN (SELECT rollout FROM locks) AS owns,
-       {_FROM_STATE.format("phase")} AS phase, {_FROM_STATE.format("updated")} AS updated
+       {_FROM_STATE.format("state.phase")} AS phase, {_FROM_STATE.format("updated")} AS updated
 FROM rollouts
 WHERE closed <> 1 OR id IN (SELECT rollout FROM locks)
       OR (watch_until > :roughly
@@ -77,7 +77,7 @@ def columns(rollout: Rollout) -> dict[str, object]:
         "version": rollout.version,
         "closed": rollout.final,
         "watch_until": _text(visit_deadline(rollout)),
-        "exposed_from": _text(rollout.exposed_from),
+        "exposed_from": _text(rollout.created),
         "exposed_to": _text(rollout.exposed_to),
         "state": codec.dump(rollout),
     }

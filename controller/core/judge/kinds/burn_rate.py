@@ -83,12 +83,12 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         All pairs are computed at the end of each window. The first pair that burnt too fast stays
         in the tally, so the criterion fails however rarely a tick runs.
         """
-        recent, worst = tally.recent, tally.worst
+        recent, worst = tally.recent, tally.longest_run
         for start in starts:
             recent = (*recent, _window_counts(measure(start)))[-self._longest :]
             if not worst.length:
                 worst = self._breach(recent, start + self.period_s)
-        return replace(super().fold(tally, measure, starts), recent=recent, worst=worst)
+        return replace(super().fold(tally, measure, starts), recent=recent, longest_run=worst)
 
     def after_loss(self, tally: Tally) -> Tally:
         """Return `tally` with no more recent windows than the longest pair needs."""
@@ -158,7 +158,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
         """Return the finding of `tally` on the error budget."""
-        fastest, worst = self._fastest_burn(tally.recent), tally.worst
+        fastest, worst = self._fastest_burn(tally.recent), tally.longest_run
         end = min(tally.through, context.open_end)
         finding = partial(self.finding, context, samples=tally.samples, end=end)
         facts: dict[str, Fact] = {"budget": self._budget, "failures": tally.amount}
@@ -193,14 +193,14 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
 
     def _missing_data(self, tally: Tally) -> Outcome | None:
         """Return what is missing for a pass; None when nothing is."""
-        if tally.tail_unfit or (tally.unknown and tally.windows == 0):
+        if tally.newest_inconsistent or (tally.inconsistent and tally.windows == 0):
             return undecided(Label.BAD_DATA, FindingReason.BUDGET_BAD_COUNTS)
         silence = undecided(Label.NO_DATA, FindingReason.BUDGET_NO_REQUESTS)
         if tally.windows == 0:
             return silence
         if tally.samples < self.criterion.min_samples:
             return undecided(Label.TOO_FEW, FindingReason.BUDGET_TOO_FEW)
-        return silence if tally.tail_empty else None
+        return silence if tally.newest_empty else None
 
     def _undecided_pair(self, tally: Tally) -> Burn | None:
         """Return a pair that burns too fast and has too few requests to fail; None without one.

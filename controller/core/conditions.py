@@ -1,0 +1,85 @@
+"""Conditions: what people must know about a rollout until it ends, and when they are told again.
+
+A tick derives each condition from the state and from what it observed. `RULES` says after how long
+people are told, and how often again.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+
+class ConditionKind(StrEnum):
+    """What people must know.
+
+    BLIND: the target cannot be read, or no metric. BLOCKED: something else than time keeps the next
+    transition back. PAUSED: an operator has to act. UNCONFIRMED: a rollback is not confirmed: 0 %
+    was not read back, or requests still arrive at the canary. DRIFTED: the weight was changed
+    outside rolloutctl after the rollout had ended.
+    """
+
+    BLIND = "blind"
+    BLOCKED = "blocked"
+    PAUSED = "paused"
+    UNCONFIRMED = "unconfirmed"
+    DRIFTED = "drifted"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition of a rollout.
+
+    since: when it began. text: what it is, for people.
+    announced: when people were told last; None while they were not.
+    critical: it pages. acknowledged: an operator knows, so it pages no more.
+    entry: of UNCONFIRMED, the kind of the history entry that records it; empty: none does yet.
+    """
+
+    since: datetime
+    text: str
+    announced: datetime | None = None
+    critical: bool = False
+    acknowledged: bool = False
+    entry: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When people are told: after so long, and then once in each period; None: once.
+
+    A critical condition that is not acknowledged is told again every PAGE_EVERY instead.
+    """
+
+    after: timedelta = timedelta(0)
+    every: timedelta | None = None
+
+
+DAY: Final = timedelta(days=1)
+# How often a critical condition is told again, whatever its kind.
+PAGE_EVERY: Final = timedelta(minutes=15)
+
+RULES: Final = {
+    # Shorter gaps are normal. After this long, people must know that nothing guards the traffic.
+    ConditionKind.BLIND: Rule(after=timedelta(minutes=15), every=DAY),
+    ConditionKind.BLOCKED: Rule(every=DAY),
+    ConditionKind.PAUSED: Rule(every=DAY),
+    ConditionKind.UNCONFIRMED: Rule(),
+    ConditionKind.DRIFTED: Rule(),
+}
+
+
+def due_at(kind: ConditionKind, condition: Condition) -> datetime | None:
+    """Return when people are told of `condition` next; None where they know all."""
+    rule = RULES[kind]
+    if condition.announced is None:
+        return condition.since + rule.after
+    pages = condition.critical and not condition.acknowledged
+    every = PAGE_EVERY if pages else rule.every
+    return None if every is None else condition.announced + every
+
+
+def is_due(kind: ConditionKind, condition: Condition, now: datetime) -> bool:
+    """Tell whether people have to be told of `condition` at `now`."""
+    due = due_at(kind, condition)
+    return due is not None and now >= due

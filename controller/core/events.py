@@ -1,0 +1,139 @@
+"""Events: what happened to a rollout, so that the next state is decided."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+from controller.core.decision import Decision
+from controller.core.judge.evidence import BaselineMeasurement
+from controller.core.judge.findings import Finding
+from controller.core.observation import Observation, TargetReading
+from controller.core.policy import Policy
+from controller.core.rollout import Reason, RolledBack, Rollout
+
+# --- Commands -------------------------------------------------------------------------------------
+
+DriftResolution: TypeAlias = Literal["", "restore", "keep"]
+
+
+class Verb(StrEnum):
+    """A command of an operator for an existing rollout."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    PROMOTE = "promote"
+    APPROVE = "approve"
+    ATTEST = "attest"
+    ROLLBACK = "rollback"
+    SET_WEIGHT = "set-weight"
+    ACK = "ack"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command of an operator: a verb and its options.
+
+    way: the weight with which `resume` goes on after drift. weight: of `set-weight`, the weight to
+    set; of `rollback`, the weight that was live before 0 % was written.
+    criterion, refuse, by: of `attest`, the criterion, whether it is refused, and who signs.
+    """
+
+    verb: Verb
+    reason: str = ""
+    way: DriftResolution = ""
+    weight: int | None = None
+    criterion: str = ""
+    refuse: bool = False
+    by: str = ""
+
+    def data(self) -> dict[str, object]:
+        """Return the command as plain JSON data, for the history."""
+        data: dict[str, object] = {"verb": str(self.verb), "reason": self.reason, "way": self.way}
+        if self.verb is Verb.ATTEST:
+            return {**data, "criterion": self.criterion, "refuse": self.refuse, "by": self.by}
+        return data if self.weight is None else {**data, "weight": self.weight}
+
+
+# --- Events ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An operator started a rollout, for a target that stands at 0 % as it was read.
+
+    adopted: index of the step whose weight is live already. The rollout starts in that step and
+        writes nothing: the weight was read back from the target, and no limit of a raise applies.
+    """
+
+    policy: Policy
+    revision: str
+    target: TargetReading
+    attempt: int
+    baselines: Mapping[str, BaselineMeasurement]
+    retry_reason: str | None = None
+    adopted: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A tick observed the rollout."""
+
+    observation: Observation
+
+
+@dataclass(frozen=True, slots=True)
+class Commanded:
+    """An operator gave a command. observation: of the rollout at that moment."""
+
+    observation: Observation
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFailed:
+    """The move of `decision`, which led to the rollout, could not be written.
+
+    permanent: no later try can succeed either. saved: the decision was saved before its move
+        failed, so the failure is an entry of its own.
+    """
+
+    decision: Decision
+    why: str
+    permanent: bool = False
+    saved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LostSave:
+    """A run wrote 0 %, and another run saved the rollout before this one did.
+
+    reason, sentence, findings: why this run wrote it; GUARDING_ZERO in the watch after a rollback.
+    """
+
+    observation: Observation
+    reason: Reason
+    sentence: str
+    findings: tuple[Finding, ...] = ()
+
+    @classmethod
+    def of(cls, observation: Observation, lowered: Rollout) -> "LostSave":
+        """Return the event for the state `lowered`, which could not be saved."""
+        guarding = isinstance(lowered.state, RolledBack)
+        reason = Reason.LOWERED_AGAIN if guarding else lowered.reason
+        return cls(observation, reason, lowered.sentence, lowered.evidence.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class LateRaise:
+    """A run wrote the raise of `raised`, and another run had rolled the rollout back before."""
+
+    observation: Observation
+    raised: Rollout
+
+
+Seen: TypeAlias = Observed | Commanded
+"""The events that come with a whole observation, in which hooks may have to answer."""
+
+Event: TypeAlias = Observed | Commanded | WriteFailed | LostSave | LateRaise
+"""The events of a rollout that exists; `Started` creates one."""
