@@ -73,7 +73,7 @@ def _refused_by_phase(rollout: Rollout, verb: Verb) -> UsageError:
 
 
 def _allowed_verbs_hint(rollout: Rollout) -> str:
-    unavailable = set() if to.unacknowledged_page(rollout) else {Verb.ACK}
+    unavailable = set() if rollout.unacknowledged_page else {Verb.ACK}
     allowed = [
         str(verb)
         for verb in Verb
@@ -363,7 +363,7 @@ def _set_weight(
 
 
 def _acknowledge(rollout: Rollout, command: Command, now: datetime) -> Decision:
-    page = to.unacknowledged_page(rollout)
+    page = rollout.unacknowledged_page
     if page is None:
         raise refusal(rollout, command.verb, "nothing that is critical waits for an answer")
     return to.acknowledge(rollout, page, command.reason, now)

@@ -64,7 +64,7 @@ def next_action(rollout: Rollout) -> NextAction:
             how = "waited for" if rollout.policy.target.observed else "written"
             text = f"0 % is {how} until it is read back; pages from {clock_text(limit)}"
             return NextAction(limit, text)
-        case RolledBack() if unacknowledged_page(rollout):
+        case RolledBack() if rollout.unacknowledged_page:
             text = f"told again until somebody says rolloutctl ack {rollout.id}"
             return NextAction(state.watch_until, text)
         case RolledBack() | Succeeded():
@@ -82,17 +82,6 @@ def pause_reminder_at(rollout: Rollout) -> datetime:
     condition = rollout.conditions.get(ConditionKind.PAUSED)
     told = rollout.since if condition is None else condition.announced or condition.since
     return told + DAY
-
-
-def unacknowledged_page(rollout: Rollout) -> ConditionKind | None:
-    """Return the critical condition of `rollout` that waits for an acknowledgement.
-
-    None without a channel: no page is repeated there.
-    """
-    if not rollout.policy.notify:
-        return None
-    pages = (kind for kind, one in rollout.conditions.items() if one.critical)
-    return next((kind for kind in pages if not rollout.conditions[kind].acknowledged), None)
 
 
 def waits_for(rollout: Rollout) -> str:

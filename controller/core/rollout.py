@@ -16,11 +16,11 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from controller.core.conditions import Condition, ConditionKind
-from controller.core.judge.evidence import RolloutEvidence
+from controller.core.judge.evidence import RolloutEvidence, StepInterval
 from controller.core.judge.findings import Finding
 from controller.core.message import Message
 from controller.core.policy import Policy
-from controller.core.units import ceil_to, from_unix, next_minute
+from controller.core.units import MINUTE_S, ceil_to, floor_to, from_unix, next_minute
 
 
 class Phase(StrEnum):
@@ -353,6 +353,17 @@ class Rollout:
         added = {} if condition is None else {kind: condition}
         return replace(self, conditions={**others, **added})
 
+    @property
+    def unacknowledged_page(self) -> ConditionKind | None:
+        """The critical condition that waits for an acknowledgement.
+
+        None without a channel: no page is repeated there.
+        """
+        if not self.policy.notify:
+            return None
+        pages = (kind for kind, one in self.conditions.items() if one.critical)
+        return next((kind for kind in pages if not self.conditions[kind].acknowledged), None)
+
     # --- Weight and step ----------------------------------------------------------------------
 
     @property
@@ -437,3 +448,38 @@ class Rollout:
         begin = self.state.hold_from if isinstance(self.state, Progressing) else None
         hold: timedelta = self.policy.max_hold_of(self.judged_step)
         return max(end, begin or end) + hold
+
+    # --- Intervals ----------------------------------------------------------------------------
+
+    @property
+    def unsealed_intervals(self) -> tuple[StepInterval, ...]:
+        """The intervals that are not sealed to their end, that of the live step last.
+
+        Empty for a policy without sequential criteria: no other evidence outlives its step.
+        """
+        if not self.policy.sequential_criteria():
+            return ()
+        current = self._live_interval
+        return (*self._closed_intervals, *(() if current is None else (current,)))
+
+    def intervals_after(self, end: datetime) -> tuple[StepInterval, ...]:
+        """Return the intervals of earlier steps, once the live step is over at `end`.
+
+        The minute of that moment belongs to no interval: both weights were applied in it.
+        """
+        current = self._live_interval
+        if current is None or not self.policy.sequential_criteria():
+            return self.evidence.intervals
+        return (*self._closed_intervals, replace(current, end=floor_to(end, MINUTE_S)))
+
+    @property
+    def _closed_intervals(self) -> tuple[StepInterval, ...]:
+        sealed_to = self.evidence.fold.through
+        return tuple(one for one in self.evidence.intervals if one.end > sealed_to)
+
+    @property
+    def _live_interval(self) -> StepInterval | None:
+        begin, judged_from = self.applied_from, self.judged_from
+        if begin is None or judged_from is None:
+            return None
+        return StepInterval(self.judged_step, begin, judged_from)

@@ -8,7 +8,7 @@ from controller.core.conditions import Condition, ConditionKind
 from controller.core.judge.criteria_table import VERDICT_MARKS, rows, table
 from controller.core.judge.findings import Finding, Verdict
 from controller.core.judge.sentences import sentence_of
-from controller.core.next_action import next_action, unacknowledged_page, waits_for
+from controller.core.next_action import next_action, waits_for
 from controller.core.rollout import Live, Pending, Phase, Rollout
 from controller.core.units import clock_text, duration_text, format_duration, with_full_stop
 from controller.engine.execute import Visit
@@ -207,7 +207,7 @@ def _facts(rollout: Rollout) -> Iterator[tuple[str, str]]:
     yield "shown", rollout.evidence.label
     if rollout.drain is not None:
         yield "drain", sentence_of(rollout.drain).removeprefix("drain ")
-    if page := unacknowledged_page(rollout):
+    if page := rollout.unacknowledged_page:
         since = clock_text(rollout.conditions[page].since)
         yield "critical", f"since {since}, told again until: rolloutctl ack {rollout.id}"
     if rollout.phase is Phase.SUCCEEDED:

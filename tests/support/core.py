@@ -49,7 +49,7 @@ from controller.core.judge.tick_evidence import (
     trim_series,
 )
 from controller.core.message import Message
-from controller.core.next_action import next_action, unacknowledged_page, waits_for
+from controller.core.next_action import next_action, waits_for
 from controller.core.observation import (
     AlarmReading,
     AlarmState,
@@ -174,6 +174,5 @@ __all__ = [
     "sentence_of",
     "table",
     "trim_series",
-    "unacknowledged_page",
     "waits_for",
 ]

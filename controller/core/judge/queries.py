@@ -7,7 +7,6 @@ from math import lcm
 from typing import Any
 
 from controller.core.judge.criterion_judge import CriterionJudge, judges_of
-from controller.core.judged_intervals import unsealed_intervals
 from controller.core.observation import LogQuery, MetricQuery, Span
 from controller.core.policy import Metric
 from controller.core.rollout import Phase, Rollout
@@ -77,7 +76,7 @@ def gate_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
         logs |= judge.log_queries(sealed.get(judge.name, 0), judged_span)
     read = [sealed.get(judge.name, 0) for judge in judges if judge.series_keys]
     begin = max(judged_from, min(read, default=0))
-    intervals = unsealed_intervals(rollout)
+    intervals = rollout.unsealed_intervals
     for one in intervals:
         gate = policy.gate(one.step)
         sequential = {name: criterion for name, criterion in gate.items() if criterion.sequential}

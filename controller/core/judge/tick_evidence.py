@@ -21,7 +21,6 @@ from controller.core.judge.gate import (
     seal_tallies,
 )
 from controller.core.judge.queries import JUDGED_PHASES
-from controller.core.judged_intervals import unsealed_intervals
 from controller.core.observation import Observation, QueryStatus, Series, TargetReading
 from controller.core.rollout import Rollout
 from controller.core.stats.combined_tests import Fold
@@ -54,7 +53,7 @@ def evidence_of(rollout: Rollout, observation: Observation, now: datetime) -> Ev
         weight=_weight(rollout, observation),
         baselines=rollout.evidence.baselines,
         fold=rollout.evidence.fold.current_version,
-        intervals=unsealed_intervals(rollout),
+        intervals=rollout.unsealed_intervals,
         non_metric=NonMetricEvidence(
             observation.alarms,
             rollout.evidence.sign_offs,
@@ -188,7 +187,7 @@ def _sealed_until(rollout: Rollout) -> dict[str, int]:
         for key in judge.sealed_keys():
             ends[key] = max(ends.get(key, start), through)
             tallied[key] = max(tallied.get(key, 0), through)
-    intervals = unsealed_intervals(rollout)
+    intervals = rollout.unsealed_intervals
     for interval in intervals:
         through = max(intervals[0].begin, rollout.evidence.fold.through)
         ends |= {

@@ -1,6 +1,6 @@
 """Transitions of a rollout: each makes the next state, its history entry and its notices."""
 
-from controller.core.next_action import hold_expired_text, unacknowledged_page
+from controller.core.next_action import hold_expired_text
 from controller.core.transitions.advance import (
     confirm_applied,
     evidence_entry,
@@ -118,7 +118,6 @@ __all__ = [
     "roll_back",
     "start_rollout",
     "stay_blocked",
-    "unacknowledged_page",
     "wait_for_readable_target",
     "wait_for_update",
     "was_blocked",

@@ -10,7 +10,6 @@ from controller.core.events import Started
 from controller.core.judge.evidence import RolloutEvidence
 from controller.core.judge.findings import Finding, Label, weakest_label
 from controller.core.judge.tick_evidence import Seal
-from controller.core.judged_intervals import close_interval
 from controller.core.next_action import baking_sentence, hold_reason, with_table
 from controller.core.observation import TargetReading, UnreadableTarget
 from controller.core.policy import Policy
@@ -219,7 +218,7 @@ def close_step(rollout: Rollout, now: datetime) -> Rollout:
     """
     tried = None if rollout.pending is None else rollout.pending.tried
     sealed_at = rollout.evidence.sealed_at if rollout.policy.sequential_criteria() else None
-    intervals = close_interval(rollout, tried or now)
+    intervals = rollout.intervals_after(tried or now)
     evidence = replace(
         rollout.evidence, intervals=intervals, tallies={}, sealed_at=sealed_at, findings=()
     )

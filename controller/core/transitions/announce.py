@@ -12,7 +12,7 @@ from controller.core.decision import Decision, Notice, Record, Severity
 from controller.core.judge.kinds.log_events import LOG_KEY_PREFIX
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.sentences import sentence_of
-from controller.core.next_action import next_action, unacknowledged_page
+from controller.core.next_action import next_action
 from controller.core.observation import (
     AlarmState,
     Observation,
@@ -160,7 +160,7 @@ def with_page(decision: Decision, now: datetime) -> Decision:
 
 def _repeat_page(decision: Decision, now: datetime) -> Decision:
     rollout = decision.rollout
-    page = unacknowledged_page(rollout)
+    page = rollout.unacknowledged_page
     if page is None or not is_due(page, condition := rollout.conditions[page], now):
         return decision
     if rollout.final and now - condition.since >= REPEAT_FOR:
@@ -183,7 +183,7 @@ def _extend_watch(decision: Decision) -> Decision:
     rollout, state = decision.rollout, decision.rollout.state
     if not isinstance(state, RolledBack) or state.drain is None:
         return decision
-    page, until = unacknowledged_page(rollout), state.since + ROLLBACK_GUARD
+    page, until = rollout.unacknowledged_page, state.since + ROLLBACK_GUARD
     if page is not None:
         until = max(until, rollout.conditions[page].since + REPEAT_FOR)
     if until == state.watch_until:

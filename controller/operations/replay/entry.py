@@ -176,7 +176,7 @@ _TALLIES: Final = TypeAdapter(dict[str, Tally])
 _FOLD: Final = TypeAdapter(Fold)
 _ALARMS: Final = TypeAdapter(dict[str, AlarmReading])
 _READING: Final = TypeAdapter(TargetReading)
-_SERIES: Final = TypeAdapter(Series)
+_SERIES: Final = TypeAdapter(tuple[Series], config=ConfigDict(extra="forbid"))
 _HOOKS: Final = TypeAdapter(dict[str, HookAnswer])
 _COMMAND: Final = TypeAdapter(Command)
 _START: Final = TypeAdapter(Start)
@@ -216,7 +216,7 @@ def _target(data: Mapping[str, Any]) -> TargetReading | UnreadableTarget:
 
 
 def _series(data: Mapping[str, Any]) -> Series:
-    series = _SERIES.validate_python({**data, "points": dict(data["points"])})
+    (series,) = _SERIES.validate_python(({**data, "points": dict(data["points"])},))
     if not all(map(isfinite, series.points.values())):
         raise ValueError("a datapoint is no number")
     return series

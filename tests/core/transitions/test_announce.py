@@ -22,7 +22,6 @@ from tests.support.core import (
     Verb,
     next_action,
     sentence_of,
-    unacknowledged_page,
 )
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
@@ -315,7 +314,7 @@ def test_a_rollout_that_is_visited_longer_for_its_messages_repeats_nothing_any_m
 
 def test_without_channels_no_page_waits_for_an_acknowledgement() -> None:
     rollout = decide_tick(AT_10, a_reading(70), 1).rollout
-    assert unacknowledged_page(rollout) is None
+    assert rollout.unacknowledged_page is None
     assert rollout.reason is Reason.DRIFTED
     assert not critical(later(rollout, 30))
 
