@@ -1,42 +1,28 @@
 """The table of decisions: what a tick does in each phase, by its observation."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from controller.core.decide import decide
+from controller.core.decision import Decision
 from controller.core.events import Observed
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.observation import Observation, Series, TargetReading, UnreadableTarget
 from controller.core.rollout import Rollout
-from tests.docs.tables.wording import COLUMNS, NEVER, decision_text
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, with_state
+from tests.docs.tables.boxes import COLUMNS, ROLLOUTS
+from tests.docs.tables.wording import NEVER, decision_text
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
-    AFTER_ROLLBACK,
-    AFTER_SUCCESS,
-    AT_10,
-    DURING_ROLLBACK,
     FAILING,
     HEALTHY,
     NO_DATA,
-    ON_HOLD,
     OUTAGE,
     TOO_FEW_REQUESTS,
-    UNFINISHED,
     UNREADABLE,
     UNREADABLE_FOR_GOOD,
     UPDATE_FAILED,
     UPDATE_IN_PROGRESS,
-)
-
-# A rollout in each phase: the raise from 10 to 50 %, the step at 10 %, and the others after 10 %.
-PHASE_STATES: Sequence[Rollout] = (
-    UNFINISHED,
-    AT_10,
-    replace(ON_HOLD, seen_weight=10),
-    DURING_ROLLBACK,
-    with_state(AFTER_ROLLBACK, watch_until=NOON + 60 * MINUTE),
-    AFTER_SUCCESS,
 )
 
 # Minutes after noon: in the bake; after it, in the hold; when every limit is over.
@@ -58,21 +44,24 @@ class Row:
     policy: Mapping[str, Any] | None = None
     owns: bool = True
 
-    def outcome(self, rollout: Rollout) -> str:
-        """Return the decision of a tick with this observation, in words."""
+    def decision(self, rollout: Rollout) -> Decision | None:
+        """Return the decision of a tick with this observation; None where that cannot be."""
         target = self.target(rollout)
         about_a_gate = self.measured is not None or self.policy is not None
         if target is None or (about_a_gate and rollout.phase not in JUDGED_PHASES):
-            return NEVER
+            return None
+        if self.measured is not None and rollout.live is None:
+            return None  # no step is judged
         if self.policy is not None:
             rollout = replace(rollout, policy=a_policy(**self.policy))
-        if self.measured is not None and rollout.pending and self.target is not unwritten:
-            return NEVER  # that gate is judged once its weight was read back
         measured = self.measured or (HEALTHY if rollout.phase in JUDGED_PHASES else NO_DATA)
-        observation = Observation(target, measured, self.owns)
-        return decision_text(
-            rollout, decide(rollout, Observed(observation), NOON + self.minute * MINUTE)
-        )
+        observed = Observed(Observation(target, measured, self.owns))
+        return decide(rollout, observed, NOON + self.minute * MINUTE)
+
+    def outcome(self, rollout: Rollout) -> str:
+        """Return the decision of a tick with this observation, in words."""
+        decision = self.decision(rollout)
+        return NEVER if decision is None else decision_text(rollout, decision)
 
 
 def rollout_weight(rollout: Rollout) -> TargetReading:
@@ -96,18 +85,31 @@ def lower(rollout: Rollout) -> TargetReading | None:
 
 
 def before(token: str) -> Callable[[Rollout], TargetReading | None]:
-    """Return a reader of the weight before the last move, where that is above 0."""
+    """Return a reader of the weight before the pending write, or before the rollback."""
 
     def target(rollout: Rollout) -> TargetReading | None:
-        weight = rollout.pending.previous if rollout.pending else rollout.from_weight
-        return a_reading(weight, token=token) if weight else None
+        if rollout.pending:
+            return a_reading(rollout.pending.previous, token=token)
+        return a_reading(rollout.from_weight, token=token) if rollout.from_weight else None
 
     return target
 
 
 def unwritten(rollout: Rollout) -> TargetReading | None:
-    """Return a reading of the weight before a raise that was not written."""
+    """Return a reading of the weight before a pending write that was not written."""
     return before("token-1")(rollout) if rollout.pending else None
+
+
+def live_weight(rollout: Rollout) -> TargetReading | None:
+    """Return a reading of the weight of the live step."""
+    return unwritten(rollout) if rollout.pending else rollout_weight(rollout)
+
+
+def nothing_pending(
+    target: Callable[[Rollout], TargetReading],
+) -> Callable[[Rollout], TargetReading | None]:
+    """Return `target` for a rollout without a pending write: its gate may let it advance."""
+    return lambda rollout: None if rollout.pending else target(rollout)
 
 
 def after_the_end(rollout: Rollout) -> TargetReading | None:
@@ -118,49 +120,51 @@ def after_the_end(rollout: Rollout) -> TargetReading | None:
 _FREEZE = {"freeze": {"zone": "UTC", "daily": [{"from": "12:10", "to": "18:00"}]}}
 _FIRST, _SECOND, _THIRD = LADDER["steps"]
 _APPROVAL = {"steps": [_FIRST, {**_SECOND, "approval": "required"}, _THIRD]}
+_LAST_STEP = {"steps": [_FIRST]}
+
+
+REACHED, REACHED_UPDATING = nothing_pending(rollout_weight), nothing_pending(updating)
 
 
 def inconclusive_row(then: str) -> Row:
-    words = f"no verdict when `max_hold` is over, `on_inconclusive: {then}`"
-    return Row(words, rollout_weight, OVER, TOO_FEW_REQUESTS, {"on_inconclusive": then})
+    words = f"inconclusive, `max_hold` over, `on_inconclusive: {then}`"
+    return Row(words, REACHED, OVER, TOO_FEW_REQUESTS, {"on_inconclusive": then})
 
 
 OBSERVATIONS = (
-    Row("the weight that was asked for, in force", rollout_weight),
-    Row("that weight, its update in progress", updating),
+    Row("the intended weight, applied", rollout_weight),
+    Row("the intended weight, its update in progress", updating),
+    Row("the intended weight, its update in progress, every limit over", updating, OVER),
+    Row("the intended weight, its update failed", lambda one: a_reading(one.weight, UPDATE_FAILED)),
+    Row("the previous weight, `RevisionId` unchanged", before("token-1")),
     Row(
-        "that weight, its update still in progress when every limit is over",
-        updating, OVER,
+        "the previous weight, `RevisionId` unchanged, in a freeze",
+        before("token-1"), HOLDING, policy=_FREEZE,
     ),
-    Row("that weight, its update failed", lambda one: a_reading(one.weight, UPDATE_FAILED)),
-    Row("the weight from before, nobody changed the target", before("token-1")),
-    Row(
-        "the same, in a freeze", before("token-1"), HOLDING, policy=_FREEZE,
-    ),
-    Row(
-        "the weight from before, and a criterion fails at that weight",
-        unwritten, HOLDING, FAILING,
-    ),
-    Row("the weight from before, another hand changed the target", before("token-9")),
+    Row("the previous weight, `RevisionId` unchanged, every limit over", unwritten, OVER),
+    Row("the previous weight, `RevisionId` changed", before("token-9")),
     Row("0 %", at(0)),
-    Row("a higher weight by another hand", higher),
+    Row("0 %, its update in progress", lambda _: a_reading(0, UPDATE_IN_PROGRESS)),
+    Row("0 %, and a criterion of the live step fails", at(0), HOLDING, FAILING),
+    Row("drift to a higher weight", higher),
     Row(
-        "a higher weight by another hand, `on_drift_up: rollback`", higher,
+        "drift to a higher weight, `on_drift_up: rollback`", higher,
         policy={"on_drift_up": "rollback"},
     ),
-    Row("a lower weight by another hand", lower),
-    Row("variables that contradict each other", at(None)),
-    Row("a higher weight, and a newer rollout owns the target", after_the_end, owns=False),
+    Row("drift to a lower weight", lower),
+    Row("contradictory variables", at(None)),
+    Row("drift, and a newer rollout owns the target", after_the_end, owns=False),
     Row("a target that cannot be read", lambda _: UNREADABLE),
-    Row("a target that cannot be read when every limit is over", lambda _: UNREADABLE, OVER),
+    Row("a target that cannot be read, every limit over", lambda _: UNREADABLE, OVER),
     Row("an environment that cannot be decrypted", lambda _: UNREADABLE_FOR_GOOD),
-    Row("a criterion that fails", rollout_weight, HOLDING, FAILING),
-    Row("every criterion passes, after the bake", rollout_weight, HOLDING, HEALTHY),
-    Row("the same, in a freeze", rollout_weight, HOLDING, HEALTHY, _FREEZE),
-    Row("the same, the next step not approved", rollout_weight, HOLDING, HEALTHY, _APPROVAL),
-    Row("the same, an update of the target in progress", updating, HOLDING, HEALTHY),
-    Row("no verdict after the bake", rollout_weight, HOLDING, TOO_FEW_REQUESTS),
-    Row("metrics that cannot be read, after the bake", rollout_weight, HOLDING, OUTAGE),
+    Row("a criterion of the live step fails", live_weight, HOLDING, FAILING),
+    Row("every criterion passes, after the bake", REACHED, HOLDING, HEALTHY),
+    Row("every criterion passes, in the last step", REACHED, HOLDING, HEALTHY, _LAST_STEP),
+    Row("every criterion passes, in a freeze", REACHED, HOLDING, HEALTHY, _FREEZE),
+    Row("every criterion passes, the next step not approved", REACHED, HOLDING, HEALTHY, _APPROVAL),
+    Row("every criterion passes, an update in progress", REACHED_UPDATING, HOLDING, HEALTHY),
+    Row("inconclusive after the bake", REACHED, HOLDING, TOO_FEW_REQUESTS),
+    Row("no metric can be read, after the bake", REACHED, HOLDING, OUTAGE),
     inconclusive_row("pause"),
     inconclusive_row("rollback"),
     inconclusive_row("advance"),
@@ -169,5 +173,7 @@ OBSERVATIONS = (
 
 def observations() -> list[list[str]]:
     """Return the table of what a tick does, row by row, its head first."""
-    rows = [[row.words, *map(row.outcome, PHASE_STATES)] for row in OBSERVATIONS]
-    return [["the tick sees", *COLUMNS], *rows]
+    rows = [
+        [row.words, *(row.outcome(ROLLOUTS[box][0]) for box in COLUMNS)] for row in OBSERVATIONS
+    ]
+    return [["the tick sees", *COLUMNS.values()], *rows]

@@ -1,14 +1,16 @@
 """The table of verbs: what each does in each phase."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from controller.adapters.dry_run import DryRunStore, DryRunTarget, Journal
 from controller.core.commands import ALLOWED_PHASES, apply_command
 from controller.core.conditions import Condition, ConditionKind
+from controller.core.decision import Decision
 from controller.core.events import Command, Verb
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.observation import Observation, TargetReading
@@ -19,33 +21,83 @@ from controller.engine.tick import Runner
 from controller.errors import RolloutError, UsageError
 from controller.operations.start.start import StartRequest, StartResult, retry, start
 from controller.ports.target import InspectableTarget
-from tests.docs.tables.observations import BAKING, PHASE_STATES, at, rollout_weight
-from tests.docs.tables.wording import COLUMNS, decision_text
+from tests.docs.tables.boxes import COLUMNS, ROLLOUTS
+from tests.docs.tables.observations import BAKING, at, rollout_weight
+from tests.docs.tables.wording import decision_text
 from tests.simulation.worlds import scenario
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy
 from tests.support.stage import Stage, function_with, open_stage, short_policy
 from tests.support.three_steps import HEALTHY
 
-_APPROVED = [{**step, "approval": "required"} for step in LADDER["steps"][1:]]
+_FIRST, *_OTHERS = LADDER["steps"]
+_APPROVAL = {"steps": [_FIRST, *({**step, "approval": "required"} for step in _OTHERS)]}
+_LAST_STEP = {"steps": [_FIRST]}
 _EYE = {"kind": "attestation", "statement": "It looks right."}
-COMMANDS: Sequence[tuple[str, Command, Callable[[Rollout], TargetReading]]] = (
-    ("`pause`", Command(Verb.PAUSE), rollout_weight),
-    ("`resume`, weight as it was asked for", Command(Verb.RESUME), rollout_weight),
-    ("`resume`, weight raised by another hand", Command(Verb.RESUME), at(70)),
-    ("`resume --restore`, weight raised", Command(Verb.RESUME, way="restore"), at(70)),
-    ("`resume --restore`, weight lowered", Command(Verb.RESUME, way="restore"), at(5)),
-    ("`resume --keep`, weight raised", Command(Verb.RESUME, way="keep"), at(70)),
-    ("`promote`", Command(Verb.PROMOTE, "seen by eye"), rollout_weight),
-    ("`approve`, a step that needs it", Command(Verb.APPROVE), rollout_weight),
-    ("`attest`", Command(Verb.ATTEST, "seen by eye", criterion="eye", by="ada"), rollout_weight),
-    (
-        "`attest --refuse`",
-        Command(Verb.ATTEST, "no", criterion="eye", by="ada", refuse=True),
-        rollout_weight,
+_ATTESTATION = {"criteria": {**LADDER["criteria"], "eye": _EYE}}
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRow:
+    """A row of the table: a command, in words and as it is given, and what the target shows then.
+
+    policy: the parts of a policy that it needs.
+    """
+
+    words: str
+    command: Command
+    target: Callable[[Rollout], TargetReading] = rollout_weight
+    policy: Mapping[str, Any] | None = None
+
+    def decision(self, rollout: Rollout) -> Decision:
+        """Return the decision on this command. Raises UsageError when it is refused."""
+        if self.policy is not None:
+            rollout = replace(rollout, policy=a_policy(**self.policy))
+        if self.command.verb is Verb.ACK:
+            policy = a_policy(notify=[{"kind": "eventbridge"}])
+            critical = Condition(rollout.since, "look", announced=rollout.since, critical=True)
+            rollout = replace(rollout, policy=policy)
+            rollout = rollout.with_condition(ConditionKind.PAUSED, critical)
+        observation = Observation(
+            self.target(rollout), HEALTHY if rollout.phase in JUDGED_PHASES else {}
+        )
+        return apply_command(rollout, self.command, observation, NOON + BAKING * MINUTE)
+
+    def outcome(self, rollout: Rollout) -> str:
+        """Return the decision on this command, in words."""
+        try:
+            return decision_text(rollout, self.decision(rollout))
+        except UsageError as error:
+            why, *_ = str(error).partition("#1: ")[2].split("; ")
+            is_allowed = rollout.phase in ALLOWED_PHASES[self.command.verb]
+            return f"refused (2): {why}" if is_allowed else "refused (2)"
+
+
+_NO = Command(Verb.ATTEST, "no", criterion="eye", by="ada", refuse=True)
+_YES = replace(_NO, reason="seen by eye", refuse=False)
+COMMANDS: Sequence[CommandRow] = (
+    CommandRow("`pause`", Command(Verb.PAUSE)),
+    CommandRow("`resume`, intended weight applied", Command(Verb.RESUME)),
+    CommandRow("`resume --restore`, intended weight applied", Command(Verb.RESUME, way="restore")),
+    CommandRow("`resume`, drift to a higher weight", Command(Verb.RESUME), at(70)),
+    CommandRow(
+        "`resume --restore`, drift to a higher weight", Command(Verb.RESUME, way="restore"), at(70)
     ),
-    ("`ack`, something critical", Command(Verb.ACK), rollout_weight),
-    ("`rollback`", Command(Verb.ROLLBACK, "enough"), rollout_weight),
-    ("`set-weight 40 --force`", Command(Verb.SET_WEIGHT, "a demo", weight=40), rollout_weight),
+    CommandRow(
+        "`resume --restore`, drift to a lower weight", Command(Verb.RESUME, way="restore"), at(5)
+    ),
+    CommandRow(
+        "`resume --keep`, drift to a higher weight", Command(Verb.RESUME, way="keep"), at(70)
+    ),
+    CommandRow("`promote`", Command(Verb.PROMOTE, "seen by eye")),
+    CommandRow(
+        "`promote`, in the last step", Command(Verb.PROMOTE, "seen by eye"), policy=_LAST_STEP
+    ),
+    CommandRow("`approve`, a step that needs it", Command(Verb.APPROVE), policy=_APPROVAL),
+    CommandRow("`attest`", _YES, policy=_ATTESTATION),
+    CommandRow("`attest --refuse`", _NO, policy=_ATTESTATION),
+    CommandRow("`ack`, a critical condition", Command(Verb.ACK)),
+    CommandRow("`rollback`", Command(Verb.ROLLBACK, "enough")),
+    CommandRow("`set-weight 40 --force`", Command(Verb.SET_WEIGHT, "a demo", weight=40)),
 )
 STARTS: Sequence[tuple[str, Callable[[Runner, Policy], StartResult]]] = (
     ("`start`, same revision and policy", lambda runner, policy: start(
@@ -66,8 +118,8 @@ STARTS: Sequence[tuple[str, Callable[[Runner, Policy], StartResult]]] = (
 
 
 AT_ZERO: Sequence[tuple[str, Callable[[Runner, Policy], StartResult]]] = (
-    ("`start`, same revision, after 0 % by another hand", STARTS[0][1]),
-    ("`retry`, after 0 % by another hand", STARTS[-1][1]),
+    ("`start`, same revision, after 0 % was set outside rolloutctl", STARTS[0][1]),
+    ("`retry`, after 0 % was set outside rolloutctl", STARTS[-1][1]),
 )
 
 
@@ -84,34 +136,11 @@ def verbs() -> list[list[str]]:
             [name, *(_start_result(one, begin) for one in all_stages)] for name, begin in AT_ZERO
         ]
     commands = [
-        [name, *(_command_result(one, command, live(one)) for one in PHASE_STATES)]
-        for name, command, live in COMMANDS
+        [row.words, *(row.outcome(ROLLOUTS[box][0]) for box in COLUMNS)] for row in COMMANDS
     ]
-    reads = ["`status`, `history`, `replay`, `plan`", *["looks"] * len(COLUMNS)]
+    reads = ["`status`, `history`, `replay`, `plan`", *["reads only"] * len(COLUMNS)]
     ticks = ["`tick`", *["as above"] * len(COLUMNS)]
-    return [["verb", *COLUMNS], *starts, ticks, *commands, reads]
-
-
-def _command_result(rollout: Rollout, command: Command, target: TargetReading) -> str:
-    if command.verb is Verb.APPROVE:
-        rollout = replace(rollout, policy=a_policy(steps=[LADDER["steps"][0], *_APPROVED]))
-    if command.verb is Verb.ATTEST:
-        rollout = replace(rollout, policy=a_policy(criteria={**LADDER["criteria"], "eye": _EYE}))
-    if command.verb is Verb.ACK:
-        policy = a_policy(notify=[{"kind": "eventbridge"}])
-        critical = Condition(rollout.since, "look", announced=rollout.since, critical=True)
-        rollout = replace(rollout, policy=policy).with_condition(ConditionKind.PAUSED, critical)
-    observation = Observation(target, HEALTHY if rollout.phase in JUDGED_PHASES else {})
-    try:
-        decision = apply_command(rollout, command, observation, NOON + BAKING * MINUTE)
-    except UsageError as error:
-        why, *_ = str(error).partition("#1: ")[2].split("; ")
-        return (
-            f"refused (2): {why}"
-            if rollout.phase in ALLOWED_PHASES[command.verb]
-            else "refused (2)"
-        )
-    return decision_text(rollout, decision)
+    return [["verb", *COLUMNS.values()], *starts, ticks, *commands, reads]
 
 
 def _start_result(stage: Stage, begin: Callable[[Runner, Policy], StartResult]) -> str:
@@ -142,14 +171,14 @@ def _dry(runner: Runner) -> Runner:
 def stages() -> Iterator[list[Stage]]:
     """Yield a stage with a rollout of revision `one` in each of the phases."""
     slow = scenario(function={**function_with(), "update_takes": "4m"})
-    steps = (_stay, _stay, _pause, _go_back, _roll_back, _succeed)
+    steps = (_stay, _stay, _raise, _pause, _go_back, _roll_back, _succeed)
     with TemporaryDirectory() as folder, ExitStack() as open_stages:
         stages_by_phase = []
         for number, go in enumerate(steps):
             stage_folder = Path(folder) / str(number)
             stage_folder.mkdir()
             stage = open_stages.enter_context(
-                open_stage(stage_folder, slow if number == 0 else None)
+                open_stage(stage_folder, slow if number in (0, 2) else None)
             )
             start(stage.runner, StartRequest(stage.policy, "one"))
             go(stage)
@@ -159,6 +188,11 @@ def stages() -> Iterator[list[Stage]]:
 
 def _stay(stage: Stage) -> None:
     stage.world.clock.advance(MINUTE)
+
+
+def _raise(stage: Stage) -> None:
+    """Go on until the next raise is written and not applied yet."""
+    stage.tick_until(100)
 
 
 def _pause(stage: Stage) -> None:

@@ -1,31 +1,24 @@
-"""Words and columns of the tables about decisions."""
+"""Words of the tables about decisions."""
 
 from collections.abc import Sequence
 
 from controller.core.decision import Alert, Decision, Lower, Severity, Shift
-from controller.core.rollout import Rollout
+from controller.core.rollout import Phase, Rollout
 from controller.errors import Exit
+from tests.docs.tables.boxes import Box, box_of
 
-COLUMNS = (
-    "`progressing`, weight not seen in force",
-    "`progressing`, in force",
-    "`paused`",
-    "`rolling_back`",
-    "`rolled_back`",
-    "`succeeded`",
-)
 # The combination is impossible.
 NEVER = "—"
 _STATUS = {Alert.DRIFT: int(Exit.DRIFT), Alert.ROLLBACK_UNCONFIRMED: int(Exit.UNCONFIRMED)}
 
 
 def decision_text(rollout: Rollout, decision: Decision) -> str:
-    """Return a decision in words: phase, reason, write, page and exit status."""
-    after = decision.rollout
+    """Return a decision in words: box or phase, reason, write, page and exit status."""
+    after, box = decision.rollout, box_of(decision.rollout)
     reason = decision.record.reason if decision.record else after.reason
-    is_same_phase = after.phase is rollout.phase
-    parts = ["stays" if is_same_phase else f"`{after.phase}`"]
-    if not is_same_phase or reason is not rollout.reason:
+    stays = box is box_of(rollout)
+    parts = ["stays" if stays else box_text(box, after.phase)]
+    if not stays or reason is not rollout.reason:
         parts[0] += f" (`{reason}`)"
     match decision.move:
         case Shift(weight=weight):
@@ -39,6 +32,11 @@ def decision_text(rollout: Rollout, decision: Decision) -> str:
     if decision.alert is not None:
         parts.append(f"exit {_STATUS[decision.alert]}")
     return ", ".join(parts)
+
+
+def box_text(box: Box, phase: Phase) -> str:
+    """Return the phase of a box; for `progressing`, the name of the box."""
+    return str(box) if phase is Phase.PROGRESSING else f"`{phase}`"
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
