@@ -1,6 +1,7 @@
 """docs/state-machine.svg is current, complete and readable."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import combinations, pairwise, product
 from math import dist, hypot
 from typing import Any
@@ -21,6 +22,7 @@ from tests.docs.state_diagram import (
 )
 from tests.docs.tables.boxes import ROLLOUTS, Box, box_of
 from tests.docs.tables.edges import Way, edges, reason_of
+from tests.docs.tables.observations import ATTESTATION, REFUSED
 from tests.docs.tables.verbs import COMMANDS
 from tests.support.core import (
     Commanded,
@@ -51,11 +53,12 @@ TARGETS: list[Target] = [UNREADABLE] + [
     for update in UpdateStatus
     for token in ("token-1", "token-9")
 ]
-POLICIES: list[dict[str, Any]] = [
+POLICIES: list[Mapping[str, Any]] = [
     {},
     {"steps": LADDER["steps"][:1]},
     {"on_drift_up": "rollback", "on_inconclusive": "rollback"},
     {"on_inconclusive": "advance"},
+    ATTESTATION,  # refused
 ]
 MINUTES = (5, 20, 40)
 
@@ -75,6 +78,8 @@ def test_every_tick_that_leads_to_another_box_is_in_the_legend(box: Box) -> None
     found = set[tuple[Way, str]]()
     for rollout, policy, target in product(ROLLOUTS[box], POLICIES, TARGETS):
         before = under(rollout, **policy)
+        if policy is ATTESTATION:
+            before = replace(before, sign_offs=REFUSED)
         if before.step >= len(before.policy.steps):
             continue
         for measured, minute in product((HEALTHY, FAILING, NO_DATA, TOO_FEW_REQUESTS), MINUTES):

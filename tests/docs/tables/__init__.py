@@ -10,26 +10,37 @@ from typing import Final, TypeAlias
 
 from tests.docs.tables import crashes, hook_answers
 from tests.docs.tables.addresses import addresses
+from tests.docs.tables.conditions import conditions
 from tests.docs.tables.core_types import core_types
+from tests.docs.tables.edges import legend
 from tests.docs.tables.exit_statuses import commands, statuses
 from tests.docs.tables.observations import observations
+from tests.docs.tables.phases import phases
 from tests.docs.tables.reliability import invariants, planted_bugs
 from tests.docs.tables.tenants import foreign
 from tests.docs.tables.verbs import verbs
+from tests.docs.tables.walk import walk
 from tests.docs.tables.wording import markdown
 
 _DOCS = Path(__file__).parents[3] / "docs"
 
 Table: TypeAlias = Callable[[], list[list[str]]]
 
-# "Phases and verbs" of docs/policy.md: each has a column for every phase.
+# Tables of docs/state-machine.md with a column for every phase.
 PHASES: Mapping[str, Table] = {
     "what a tick does": observations,
     "what a verb does": verbs,
 }
 TABLES: Mapping[Path, Mapping[str, Table]] = {
     _DOCS.parent / "README.md": {"exit statuses": statuses},
-    _DOCS / "policy.md": {**PHASES, "what a command ends with": commands},
+    _DOCS / "policy.md": {"what a command ends with": commands},
+    _DOCS / "state-machine.md": {
+        "phases": phases,
+        "edges": legend,
+        "walk": walk,
+        **PHASES,
+        "conditions": conditions,
+    },
     _DOCS / "hooks.md": {
         "bodies": hook_answers.bodies,
         "what a host sends": hook_answers.sent,

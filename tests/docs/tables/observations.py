@@ -7,6 +7,7 @@ from typing import Any
 from controller.core.decide import decide
 from controller.core.decision import Decision
 from controller.core.events import Observed
+from controller.core.judge.evidence import SignOff
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.observation import Observation, Series, TargetReading, UnreadableTarget
 from controller.core.rollout import Rollout
@@ -34,7 +35,8 @@ class Row:
     """A row of the table: an observation, in words and as readings.
 
     target: the reading for a rollout, or None where that cannot be. measured, policy: for a row
-    about a gate. owns: whether the rollout owns the target.
+    about a gate. owns: whether the rollout owns the target. refused: whether an operator refused an
+    attestation before the tick.
     """
 
     words: str
@@ -43,6 +45,7 @@ class Row:
     measured: Mapping[str, Series] | None = None
     policy: Mapping[str, Any] | None = None
     owns: bool = True
+    refused: bool = False
 
     def decision(self, rollout: Rollout) -> Decision | None:
         """Return the decision of a tick with this observation; None where that cannot be."""
@@ -54,6 +57,8 @@ class Row:
             return None  # no step is judged
         if self.policy is not None:
             rollout = replace(rollout, policy=a_policy(**self.policy))
+        if self.refused:
+            rollout = replace(rollout, sign_offs=REFUSED)
         measured = self.measured or (HEALTHY if rollout.phase in JUDGED_PHASES else NO_DATA)
         observed = Observed(Observation(target, measured, self.owns))
         return decide(rollout, observed, NOON + self.minute * MINUTE)
@@ -121,6 +126,13 @@ _FREEZE = {"freeze": {"zone": "UTC", "daily": [{"from": "12:10", "to": "18:00"}]
 _FIRST, _SECOND, _THIRD = LADDER["steps"]
 _APPROVAL = {"steps": [_FIRST, {**_SECOND, "approval": "required"}, _THIRD]}
 _LAST_STEP = {"steps": [_FIRST]}
+ATTESTATION: Mapping[str, Any] = {
+    "criteria": {
+        **LADDER["criteria"],
+        "eye": {"kind": "attestation", "statement": "It looks right."},
+    }
+}
+REFUSED: Mapping[str, SignOff] = {"eye": SignOff("ada", int(NOON.timestamp()), "no", refused=True)}
 
 
 REACHED, REACHED_UPDATING = nothing_pending(rollout_weight), nothing_pending(updating)
@@ -158,6 +170,7 @@ OBSERVATIONS = (
     Row("a target that cannot be read, every limit over", lambda _: UNREADABLE, OVER),
     Row("an environment that cannot be decrypted", lambda _: UNREADABLE_FOR_GOOD),
     Row("a criterion of the live step fails", live_weight, HOLDING, FAILING),
+    Row("an attestation was refused", rollout_weight, policy=ATTESTATION, refused=True),
     Row("every criterion passes, after the bake", REACHED, HOLDING, HEALTHY),
     Row("every criterion passes, in the last step", REACHED, HOLDING, HEALTHY, _LAST_STEP),
     Row("every criterion passes, in a freeze", REACHED, HOLDING, HEALTHY, _FREEZE),

@@ -22,7 +22,7 @@ from controller.errors import RolloutError, UsageError
 from controller.operations.start.start import StartRequest, StartResult, retry, start
 from controller.ports.target import InspectableTarget
 from tests.docs.tables.boxes import COLUMNS, ROLLOUTS
-from tests.docs.tables.observations import BAKING, at, rollout_weight
+from tests.docs.tables.observations import ATTESTATION, BAKING, at, rollout_weight
 from tests.docs.tables.wording import decision_text
 from tests.simulation.worlds import scenario
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy
@@ -32,8 +32,6 @@ from tests.support.three_steps import HEALTHY
 _FIRST, *_OTHERS = LADDER["steps"]
 _APPROVAL = {"steps": [_FIRST, *({**step, "approval": "required"} for step in _OTHERS)]}
 _LAST_STEP = {"steps": [_FIRST]}
-_EYE = {"kind": "attestation", "statement": "It looks right."}
-_ATTESTATION = {"criteria": {**LADDER["criteria"], "eye": _EYE}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +91,8 @@ COMMANDS: Sequence[CommandRow] = (
         "`promote`, in the last step", Command(Verb.PROMOTE, "seen by eye"), policy=_LAST_STEP
     ),
     CommandRow("`approve`, a step that needs it", Command(Verb.APPROVE), policy=_APPROVAL),
-    CommandRow("`attest`", _YES, policy=_ATTESTATION),
-    CommandRow("`attest --refuse`", _NO, policy=_ATTESTATION),
+    CommandRow("`attest`", _YES, policy=ATTESTATION),
+    CommandRow("`attest --refuse`", _NO, policy=ATTESTATION),
     CommandRow("`ack`, a critical condition", Command(Verb.ACK)),
     CommandRow("`rollback`", Command(Verb.ROLLBACK, "enough")),
     CommandRow("`set-weight 40 --force`", Command(Verb.SET_WEIGHT, "a demo", weight=40)),
