@@ -131,6 +131,15 @@ def test_a_guard_that_is_refused_pages_once() -> None:
     assert pages == [1]
 
 
+def test_a_rollback_that_has_paged_says_what_it_waits_for_now() -> None:
+    """Its target could not be read for good, which pages at once; then it can be read again."""
+    paged = decide_tick(DURING_ROLLBACK, UNREADABLE_FOR_GOOD, 1).rollout
+    assert UNREADABLE_FOR_GOOD.reason in waits_for(paged)
+    after = decide_tick(paged, a_reading(10), 2).rollout
+    assert UNREADABLE_FOR_GOOD.reason not in waits_for(after)
+    assert "the target shows NEW_PATH_PERCENTAGE=10" in waits_for(after)
+
+
 def test_a_rollback_after_a_day_of_reminders_pages_at_once() -> None:
     told = Condition(NOON, "too few samples", announced=NOON + 6 * MINUTE)
     reminded = ON_HOLD.with_condition(ConditionKind.PAUSED, told)
