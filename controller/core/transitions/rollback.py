@@ -129,11 +129,14 @@ def keep_lowering(
     """Try again to apply 0 %; when that is critical, the tick pages as well."""
     if rollout.write_error:
         why = f"{why}; the last write failed: {rollout.write_error}"
-    known = rollout.conditions.get(ConditionKind.UNCONFIRMED)
-    if not critical and (known is None or not known.critical):
-        known = Condition(rollout.since, why)
-    decision = Decision(rollout.with_condition(ConditionKind.UNCONFIRMED, known), move)
-    return with_unconfirmed_rollback(decision, why, now) if critical else decision
+    if critical:
+        return with_unconfirmed_rollback(Decision(rollout, move), why, now)
+    condition = rollout.conditions.get(ConditionKind.UNCONFIRMED)
+    if condition is not None and condition.critical:
+        condition = replace(condition, text=_unconfirmed_text(rollout, why))
+    else:
+        condition = Condition(rollout.since, why)
+    return Decision(rollout.with_condition(ConditionKind.UNCONFIRMED, condition), move)
 
 
 def with_unconfirmed_rollback(decision: Decision, why: str, now: datetime) -> Decision:
