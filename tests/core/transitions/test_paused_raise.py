@@ -265,6 +265,18 @@ def test_what_was_live_is_judged_on_where_a_pause_meets_a_raise(
     assert after.position == replace(TO_50, tried=tried)
 
 
+def test_what_is_judged_until_a_resume_counts_up_to_it() -> None:
+    """The raise was in flight as the operator paused, and its update failed afterwards."""
+    run = with_pending_raise(WEIGHED)
+    run.command(Command(Verb.PAUSE), a_reading(50, UPDATE_IN_PROGRESS))
+    for _ in range(20):
+        run.tick(a_reading(10))
+    run.command(Command(Verb.RESUME, way="keep"), a_reading(10))
+    (interval,) = run.rollout.evidence.intervals
+    assert interval.end == int(run.now.timestamp())
+    assert run.replay.consistent
+
+
 def test_drift_in_the_first_raise_leaves_nothing_pending() -> None:
     after = decide_tick(FIRST_RAISE, a_reading(30), 5).rollout
     assert (after.phase, after.position) == (PAUSED, Live(0, 10, NOON + 5 * MINUTE))
