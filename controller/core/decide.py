@@ -365,6 +365,8 @@ def _decide_paused(
             return _decide_drift(rollout, state, target, now)
         if isinstance(position, Pending) and target.has_applied(position.weight):
             return to.confirm_applied_late(rollout, state, position, now)
+    state = replace(state, position=to.position_in_pause(position, target))
+    rollout = replace(rollout, state=state)
     return to.remind_of_pause(rollout, now) or _stay_and_seal(rollout, observation, now)
 
 

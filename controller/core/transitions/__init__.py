@@ -32,7 +32,11 @@ from controller.core.transitions.pause import (
     report_final_drift,
     report_reexposure,
 )
-from controller.core.transitions.paused_raise import confirm_applied_late, expected_weights
+from controller.core.transitions.paused_raise import (
+    confirm_applied_late,
+    expected_weights,
+    position_in_pause,
+)
 from controller.core.transitions.pending_raise import (
     give_up_failed_update,
     is_raise_frozen,
@@ -104,6 +108,7 @@ __all__ = [
     "pause_and_set_weight",
     "pause_by_operator",
     "pause_inconclusive",
+    "position_in_pause",
     "record_attestation",
     "record_drain",
     "record_write_failure",

@@ -10,7 +10,7 @@ from controller.core.transitions.advance import close_step
 
 
 def position_in_pause(position: Position, target: TargetReading | UnreadableTarget) -> Position:
-    """Return `position` as a rollout enters a pause, in which nothing is written.
+    """Return `position` in a pause, in which nothing is written, as a tick or a command reads it.
 
     A pending write may never have been tried, or may still be applied. Until it is read back, the
     live step is judged by its own gate.
