@@ -9,6 +9,7 @@ import pytest
 
 from controller.core.decision import Alert
 from controller.core.events import Command, Verb
+from controller.core.judge.findings import Verdict
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.execute import Visit
 from controller.operations.replay.replay import replay
@@ -62,6 +63,18 @@ def test_a_raise_whose_freeze_began_before_its_write_is_written_after_the_freeze
         stage.ticks(2)
         assert stage.world.weight_now() == 100
         assert replay(stage.rollout, stage.store.history("orders#1")).consistent
+
+
+def test_a_raise_that_is_held_back_keeps_what_its_gate_found(tmp_path: Path) -> None:
+    """The target is read once more, and no metric with it."""
+    freeze = {"zone": "UTC", "daily": [{"from": "09:06", "to": "09:30"}]}
+    with open_stage(tmp_path, policy=short_policy(freeze=freeze)) as stage:
+        stage.start()
+        stage.ticks(4)
+        measuring_takes(stage, timedelta(seconds=90))
+        after = stage.tick().rollout
+        assert after.reason is Reason.FROZEN
+        assert {one.verdict for one in after.evidence.findings} == {Verdict.PASS}
 
 
 def test_lowering_waits_for_no_freeze(tmp_path: Path) -> None:
