@@ -186,9 +186,8 @@ def _with_visibility(
     after = decision.rollout
     if command.verb in _WEIGHT_INDEPENDENT_VERBS:
         after = replace(after, seen_weight=seen_weight)
-    measured = observation.series or observation.alarms
     if (
-        not measured
+        not observation.measured
         and after.phase in JUDGED_PHASES
         and isinstance(observation.target, TargetReading)
     ):

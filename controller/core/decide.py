@@ -187,20 +187,22 @@ def _decide_pending(
     """Decide on a write that was saved and not read back yet.
 
     Until it is read back, the live step is judged by its own gate, whatever the write waits for.
+    Where the target alone was read again, as after a write, its last findings stay.
     """
     target = observation.target
     if refused := refusal_findings(rollout):  # a refusal takes the raise back, written or not
         why = " ".join(sentence_of(finding) for finding in refused)
         rollout = rollout.with_findings(refused)
         return to.roll_back(rollout, Reason.GATE_FAILED, why, weight_of(target), now)
-    if evidence := evidence_of(rollout, observation, now):
+    evidence = evidence_of(rollout, observation, now)
+    if evidence and observation.measured:
         rollout = _judge(rollout, evidence)
         if gate_verdict(rollout.evidence.findings) is Verdict.FAIL:
             return _roll_back_failed_gate(rollout, target, now)
     if isinstance(target, TargetReading) and target.has_applied(pending.weight):
         return to.confirm_applied(rollout, state, pending, now)
     decision = _decide_unapplied(rollout, state, pending, target, now)
-    return _wait_and_seal(decision, observation, now)
+    return _wait_and_seal(decision, observation, now) if observation.measured else decision
 
 
 def _decide_unapplied(

@@ -172,3 +172,8 @@ class Observation:
     owns_target: bool = True
     alarms: Mapping[str, AlarmReading] = field(default_factory=dict)
     hooks: Mapping[str, HookAnswer] = field(default_factory=dict)
+
+    @property
+    def measured(self) -> bool:
+        """True when something else than the target was read."""
+        return bool(self.series or self.alarms)
