@@ -1,7 +1,6 @@
 """docs/state-machine.svg is current, complete and readable."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from itertools import combinations, pairwise, product
 from math import dist, hypot
 from typing import Any
@@ -36,7 +35,7 @@ from tests.support.core import (
     WriteFailed,
     decide,
 )
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_reading
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_reading, with_facts
 from tests.support.three_steps import (
     AT_10,
     FAILING,
@@ -79,7 +78,7 @@ def test_every_tick_that_leads_to_another_box_is_in_the_legend(box: Box) -> None
     for rollout, policy, target in product(ROLLOUTS[box], POLICIES, TARGETS):
         before = under(rollout, **policy)
         if policy is ATTESTATION:
-            before = replace(before, sign_offs=REFUSED)
+            before = with_facts(before, sign_offs=REFUSED)
         if before.step >= len(before.policy.steps):
             continue
         for measured, minute in product((HEALTHY, FAILING, NO_DATA, TOO_FEW_REQUESTS), MINUTES):

@@ -13,7 +13,7 @@ from controller.core.observation import Observation, Series, TargetReading, Unre
 from controller.core.rollout import Rollout
 from tests.docs.tables.boxes import COLUMNS, ROLLOUTS
 from tests.docs.tables.wording import NEVER, decision_text
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, with_facts
 from tests.support.three_steps import (
     FAILING,
     HEALTHY,
@@ -58,7 +58,7 @@ class Row:
         if self.policy is not None:
             rollout = replace(rollout, policy=a_policy(**self.policy))
         if self.refused:
-            rollout = replace(rollout, sign_offs=REFUSED)
+            rollout = with_facts(rollout, sign_offs=REFUSED)
         measured = self.measured or (HEALTHY if rollout.phase in JUDGED_PHASES else NO_DATA)
         observed = Observed(Observation(target, measured, self.owns))
         return decide(rollout, observed, NOON + self.minute * MINUTE)
