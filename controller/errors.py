@@ -15,8 +15,8 @@
         WriteUncertainError         1   no answer: the write may or may not have happened
       MonitoringError               1   a monitoring stack or topic could not be read or changed
       StoreError                    1   rollouts could not be read or saved
-        StateConflictError         75   another run saved first; safe to run again
-        LeaseHeldError             75   another run has the lease; safe to run again
+        StateConflictError         75   another run saved first; safe to retry
+        LeaseHeldError             75   another run has the lease; safe to retry
         TargetTakenError            2   another rollout owns the target
         UnknownRolloutError         2   no rollout has this id
         NoStoreError                2   there is no store at that place
@@ -171,13 +171,13 @@ def is_record_error(error: StoreError) -> bool:
 
 
 class StateConflictError(StoreError):
-    """Another run saved this rollout first; safe to run again."""
+    """Another run saved this rollout first; safe to retry."""
 
     exit_status = Exit.BUSY
 
 
 class LeaseHeldError(StoreError):
-    """Another run has the lease of this rollout; safe to run again."""
+    """Another run has the lease of this rollout; safe to retry."""
 
     exit_status = Exit.BUSY
 

@@ -32,7 +32,7 @@ class Journal:
 
     def announce(self, rollout: Rollout, notice: Notice) -> None:
         """Add a line for `notice`, which a real run logs."""
-        self.note(f"tell people ({notice.severity}): {notice.text}")
+        self.note(f"notify ({notice.severity}): {notice.text}")
 
 
 class DryRunTarget(InspectableTarget):
@@ -136,7 +136,7 @@ class DryRunStore:
         Raises StateConflictError, as the real store would, for a version that was saved before.
         """
         if self.load(rollout.id).version != rollout.version:
-            raise StateConflictError(f"{rollout.id} was saved by another run; safe to run again")
+            raise StateConflictError(f"{rollout.id} was saved by another run; safe to retry")
         for entry in entries:
             self._journal.note(f"record {entry.kind} of {rollout.id}: {entry.body['sentence']}")
         saved = replace(rollout, version=rollout.version + 1)
@@ -219,7 +219,9 @@ class DryRunHooks:
         self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> HookAnswer:
         """Record the call, and return consent."""
-        self._journal.note(f"ask {hook.display_name} ({call.trigger}), and go on if it allows that")
+        self._journal.note(
+            f"call {hook.display_name} ({call.trigger}), and continue if it allows that"
+        )
         return HookAnswer(Consent.GIVEN)
 
     def tell(

@@ -75,7 +75,7 @@ class _AccountChecks:
     def __init__(self, account: AwsAccount, settings: Settings, policy: Policy, role: str) -> None:
         self._account = account
         self._settings, self._policy, self._role = settings, policy, role
-        self._caller = CallerIdentity(problem="not asked")
+        self._caller = CallerIdentity(problem="not read")
 
     def caller_checks(self) -> Iterator[Check]:
         """Yield the checks of the caller and of the clock."""
@@ -90,7 +90,7 @@ class _AccountChecks:
     def permission_checks(self) -> Iterator[Check]:
         """Yield the check of a tick's permissions, as IAM simulates them."""
         if not (self._role or self._caller.arn):
-            yield undetermined_check("nobody knows who calls", _WRITES)
+            yield undetermined_check("the AWS caller is unknown", _WRITES)
             return
         principal = self._role or principal_of(self._caller.arn)
         if not principal:

@@ -34,9 +34,9 @@ _ROLE_ARN: Final = re.compile(r"arn:[a-z-]+:iam::\d{12}:(role|user)/[A-Za-z0-9+=
 def doctor(call: Call, policy: Path, role: str) -> Result:
     """Check everything that POLICY needs; write nothing.
 
-    That its metrics have data under these very dimensions, that the function can be read and
-    reached, that something ticks, that clocks agree, that alarms are there and heard, and what the
-    role may do. A line each: ok, warn or FAIL, and what to do. Ends with 7 when one fails.
+    Metrics and their dimensions, the function and its callers, the schedule, the clock, the alarms
+    and their subscriptions, and the permissions of the role. A line each: ok, warn or FAIL, and
+    what to do. Ends with 7 when one fails.
     """
     if role and _ROLE_ARN.fullmatch(role) is None:
         raise UsageError(f"--role is the ARN of a role or a user: arn:aws:iam::...; not {role!r}")

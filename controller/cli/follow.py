@@ -53,8 +53,8 @@ def follow(
         if done(last, schedule.clock.now()):
             return last
     if last is None:
-        raise StoreError("the store did not answer until time was up")
-    streams.message(f"time is up; {last.id} is {last.phase}")
+        raise StoreError("the store did not answer within the time limit")
+    streams.message(f"time limit reached; {last.id} is {last.phase}")
     return last
 
 
@@ -100,7 +100,7 @@ def is_complete(rollout: Rollout, now: datetime) -> bool:
 def poll_options(command: options.Decorated) -> options.Decorated:
     """Add --for and --every: how long a rollout is followed, and how often the store is polled."""
     return make_poll_options(
-        "10s", "Follow it no longer than this.", "Time between looks into the store."
+        "10s", "Follow it no longer than this.", "Time between reads of the store."
     )(command)
 
 
@@ -127,9 +127,7 @@ def reject_poll_options(option_names: str) -> None:
     context = click.get_current_context()
     for name, option in (("limit", "--for"), ("every", "--every")):
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise UsageError(
-                f"{option} says how something is followed: give it with {option_names}"
-            )
+            raise UsageError(f"{option} needs {option_names}")
 
 
 # --- display ------------------------------------------------------------------------------------

@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 @click.option(
     "--follow",
     is_flag=True,
-    help="Go on with what comes, until the rollout has ended and is quiet.",
+    help="Show new entries as they come, until the rollout has ended and its watch is over.",
 )
 @watching.poll_options
 @options.call_options("store", "json")
 def history(call: Call, rollout: str, follow: bool, limit: timedelta, every: timedelta) -> Result:
     """Show every transition of a rollout.
 
-    When, which weight, who, and which findings decided; and whether the hash chain of the entries
-    holds, and the policy is the one of the start.
+    Time, weight, author and deciding findings of each; and whether the hash chain of the entries
+    is valid, and the policy is the one of the start.
     """
     if not follow:
         watching.reject_poll_options("--follow")

@@ -65,12 +65,12 @@ _FUNCTION_JOBS = frozenset(Job) - {Job.READ, Job.STORE_INIT, Job.COPY_FROM, Job.
     help="Whether the role reaches the items of these policies alone, or those of all. Default: "
     "--bound, but --unbound with --parameters.",
 )
-@click.option("--live", is_flag=True, help="Ask AWS for the account, the region and the keys.")
+@click.option("--live", is_flag=True, help="Read the account, the region and the keys from AWS.")
 @click.option(
     "--parameters",
     "as_parameters",
     is_flag=True,
-    help="Print what the stack of deploy/ wants to know of the policies instead.",
+    help="Print the parameters of the stack in deploy/ instead.",
 )
 @options.call_options("store")
 def iam(
@@ -85,7 +85,7 @@ def iam(
     live: bool,
     as_parameters: bool,
 ) -> Result:
-    """Print the least IAM policy of a role.
+    """Print the least-privilege IAM policy of a role.
 
     It may then do its job for the functions of these policies, and nothing else; in a table it
     reaches their rollouts and locks, and no others, unless it is --unbound. tick is the scheduled
@@ -158,7 +158,9 @@ def _role_scope(
 ) -> tuple[AwsLocation, list[str]]:
     """Return the account and region of the role and, with `live`, the functions' customer keys."""
     if live and (account or region):
-        raise UsageError("--live asks for the account and the region: leave --account, --region")
+        raise UsageError(
+            "--live reads the account and the region from AWS: leave out --account and --region"
+        )
     if live:
         return caller_location(), function_keys(policies)
     if account and _ACCOUNT_ID.fullmatch(account) is None:

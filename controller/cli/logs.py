@@ -44,9 +44,9 @@ class _LogQuery:
     help="How far back.",
 )  # fmt: skip
 @click.option("--event", type=options.ExactText(), metavar="NAME", help="Only events of this name.")
-@click.option("--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option("--follow", is_flag=True, help="Show new events as they come, until Ctrl-C.")
 @watching.make_poll_options(
-    "5s", "Follow it no longer than this.", "Time between looks into the log."
+    "5s", "Follow it no longer than this.", "Time between reads of the log."
 )
 @click.option(
     "--width", type=click.IntRange(min=20), metavar="N",
@@ -64,13 +64,13 @@ def logs(
     every: timedelta,
     width: int | None,
 ) -> Result:
-    """Show what the function has logged, and how often.
+    """Show and count the log events of the function.
 
-    Events in JSON are counted by their field `event`, plain ones by what they say of themselves,
-    each by the path that it took where it says so. A look reads 10 000 events, 100 pages or a
-    minute, and says when it has stopped there; --follow reads everything, shows nothing twice, and
-    misses what comes more than five minutes late. Values are shown as the function logged them, an
-    event in one row of printable text, of which --json has all.
+    Events in JSON are counted by their field `event`, plain ones by their text, and by the path
+    that they name. A run reads up to 10 000 events, 100 pages or one minute, and says when it has
+    stopped there; --follow reads everything, shows no event twice, and misses events that arrive
+    more than five minutes late. Values are shown as the function logged them, one event a row;
+    --json has them in full.
     """
     logging.configure()
     if not follow:
@@ -122,7 +122,7 @@ def _excerpt(query: _LogQuery, fit: Callable[[str], str]) -> Result:
         events = [one for one in found.events if matches_name(one, query.event)]
         found = replace(found, events=events)
     hint = "fewer --minutes" if query.event else "--event or fewer --minutes"
-    note = f"note: {found.truncation}: what came later is not shown; ask for {hint}"
+    note = f"note: {found.truncation}: later events are not shown; use {hint}"
 
     def data() -> "LogsData":
         return {

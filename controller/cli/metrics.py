@@ -51,17 +51,17 @@ class _MetricsView:
     "--minutes", type=click.IntRange(1, MAX_MINUTES), default=5, show_default=True,
     help="How many of the newest closed minutes.",
 )  # fmt: skip
-@click.option("--watch", is_flag=True, help="Show it anew every minute, until Ctrl-C.")
-@follow.make_poll_options("1m", "Watch it no longer than this.", "Time between looks.")
+@click.option("--watch", is_flag=True, help="Refresh every minute, until Ctrl-C.")
+@follow.make_poll_options("1m", "Watch it no longer than this.", "Time between reads.")
 @options.call_options("store", "json")
 def metrics(
     call: Call, policy: str, minutes: int, watch: bool, limit: timedelta, every: timedelta
 ) -> Result:
-    """Show what is measured now, beside what is expected.
+    """Show current metrics next to their expected values.
 
     That is every metric that the policy names; of an API also requests, 4XX, 5XX, latency p50, p95
-    and p99, and integration latency p95. Where nothing was measured it says so: silence is not 0.
-    This is a look and no verdict: what a gate decides, `status` shows.
+    and p99, and integration latency p95. Missing data is shown as "no data", never as 0. The
+    verdicts of the gates are in `status`.
     """
     if not watch:
         follow.reject_poll_options("--watch")

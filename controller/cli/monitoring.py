@@ -50,7 +50,7 @@ def _deploy_options(verb: Callable[..., Result]) -> Callable[..., int]:
         multiple=True,
         metavar="ADDRESS",
         help="Whom the alarms write to, through an SNS topic; may be given more than once. SNS "
-        "asks each address first. Default: those that the stack has.",
+        "sends each address a confirmation first. Default: those that the stack has.",
     )(verb)
     verb = click.argument("policy", type=click.Path(path_type=Path))(verb)
     return options.call_options("store", "json")(verb)
@@ -60,8 +60,8 @@ def _deploy_options(verb: Callable[..., Result]) -> Callable[..., int]:
 def monitoring() -> None:
     """Make a dashboard and alarms for a policy.
 
-    And with --email a topic that the alarms tell. All of it follows from the policy and its newest
-    rollout, and is one CloudFormation stack, rolloutctl-POLICY.
+    With --email, also an SNS topic for the alarms. All of it is derived from the policy and its
+    newest rollout, and is one CloudFormation stack, rolloutctl-POLICY.
     """
 
 
@@ -85,7 +85,7 @@ def deploy(call: Call, policy: Path, emails: Sequence[str], emit: str | None) ->
 
 @monitoring.command()
 @click.argument("policy", type=click.Path(path_type=Path))
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @options.call_options("json")
 def remove(_call: Call, policy: Path, yes: bool) -> Result:
     """Delete the stack, with the dashboard, the alarms and the topic."""
@@ -110,7 +110,7 @@ def remove(_call: Call, policy: Path, yes: bool) -> Result:
 
 def _confirm(stack: str) -> None:
     if not sys.stdin.isatty():
-        raise UsageError("nothing was removed: there is no terminal to ask on; give --yes")
+        raise UsageError("nothing was removed: there is no terminal to confirm on; use --yes")
     click.confirm(f"Remove the stack {stack}, with all that it made?", abort=True, err=True)
 
 

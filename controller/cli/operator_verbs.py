@@ -21,7 +21,7 @@ from controller.render.status import rollout_text, visit_data
 
 def _require_reason(_context: click.Context, _option: click.Parameter, reason: str) -> str:
     if not reason:
-        raise click.BadParameter("say why: it is written into the history")
+        raise click.BadParameter("is empty: say why; it is recorded in the history")
     return reason
 
 
@@ -31,12 +31,12 @@ def reason_option(name: str, text: str, *, required: bool = False) -> Callable[[
         return click.option(name, "reason", type=options.OneLineText(), default="", help=text)
     return click.option(
         name, "reason", type=options.OneLineText(), required=True, callback=_require_reason,
-        help=f"{text} Needed.",
+        help=f"{text} Required.",
     )  # fmt: skip
 
 
-_REASON: Final = reason_option("--reason", "Why; written into the history.")
-REQUIRED_REASON: Final = reason_option("--reason", "Why; written into the history.", required=True)
+_REASON: Final = reason_option("--reason", "Why; recorded in the history.")
+REQUIRED_REASON: Final = reason_option("--reason", "Why; recorded in the history.", required=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +58,29 @@ def _resume(verb: Verb, reason: str, *, restore: bool, keep: bool) -> Command:
 _TABLE: Final = (
     _Row(
         Verb.PAUSE,
-        """Stop going up, until somebody resumes.
+        """Pause: raise no weight until an operator resumes.
 
-        Traffic stays where it is and is judged on: a criterion that fails still rolls it back. A
-        raise that is on its way may still arrive; it is not tried again.
+        The weight stays as it is and is still judged: a criterion that fails rolls back. A raise
+        that was written already may still be applied; it is not written again.
         """,
         (_REASON,),
     ),
     _Row(
         Verb.RESUME,
-        """Go on after a pause.
+        """Resume after a pause.
 
-        Where the weight was not changed outside rolloutctl, the bake goes on with what was
-        measured. Otherwise the step begins anew, and the weight has to be put back before, taken
-        back (--restore, never up), or kept (--keep).
+        Where the weight was not changed outside rolloutctl, the bake continues. After drift the
+        step begins anew: set the expected weight first, or lower to it with --restore, or keep the
+        live weight with --keep.
         """,
         (
             click.option(
-                "--restore", is_flag=True, help="Take a raised weight back to what was asked for."
+                "--restore", is_flag=True, help="Lower the live weight to the expected one."
             ),
             click.option(
                 "--keep",
                 is_flag=True,
-                help="Go on with the live weight that was set outside rolloutctl.",
+                help="Continue at the live weight that was set outside rolloutctl.",
             ),
             _REASON,
         ),
@@ -88,43 +88,45 @@ _TABLE: Final = (
     ),
     _Row(
         Verb.PROMOTE,
-        """Take the next step now, or be done after the last.
+        """Start the next step now; after the last, complete the rollout.
 
-        Skips the rest of a bake or an inconclusive gate; never a criterion that fails, a freeze or
-        a missing approval.
+        Skips the rest of a bake or an inconclusive gate. Does not skip a criterion that fails, a
+        freeze, a hook or a missing approval.
         """,
         (REQUIRED_REASON,),
     ),
     _Row(
         Verb.APPROVE,
-        """Let the next step be taken once its turn comes.
+        """Approve the next step; it follows once its gate passes.
 
-        For a step that the policy says `approval: required` of; ahead of time, or when it waits.
+        For a step with `approval: required` in the policy; before or after it waits for it.
         """,
         (_REASON,),
     ),
     _Row(
         Verb.ACK,
-        """Say that you have seen what is critical; it is not told again.
+        """Acknowledge a critical alert; it is not repeated.
 
-        Changes nothing else: a rollback that is not confirmed is tried on, and its ticks end with
-        5. What is critical for another reason is told anew.
+        Changes nothing else: the ticks of an unconfirmed rollback still write 0 % and end with 5.
+        A critical alert for another reason is sent.
         """,
-        (reason_option("--note", "What you know; written into the history."),),
+        (reason_option("--note", "What you know; recorded in the history."),),
     ),
     _Row(
         Verb.ATTEST,
-        """Sign what no measurement shows, or refuse to.
+        """Record a manual sign-off, or a refusal.
 
-        For a criterion of `kind: attestation`. A signature is for the rest of the rollout, whatever
-        its step; said again, it changes nothing. The newest word of a person counts.
+        For a criterion of `kind: attestation`. A sign-off is valid for the rest of the rollout.
+        Repeating it changes nothing; the newest one counts.
         """,
         (
             click.argument("criterion"),
             click.option(
-                "--refuse", is_flag=True, help="Say no: where it gates, the next tick rolls back."
+                "--refuse",
+                is_flag=True,
+                help="Refuse: where the criterion gates, the next tick rolls back.",
             ),
-            reason_option("--note", "What was seen; written into the history.", required=True),
+            reason_option("--note", "What you checked; recorded in the history.", required=True),
         ),
     ),
 )
@@ -149,7 +151,7 @@ def _send(call: Call, reference: str, command: Command) -> Result:
     with call.app_session() as app:
         visit = app.runner.run_command(call.rollout_id(app.runner.store, reference), command)
     if not visit.saved:  # the command was saved; what was observed after it was not
-        streams.warn(f"the next tick records what could not be recorded now: {visit.problem}")
+        streams.warn(f"not recorded yet, the next tick records it: {visit.problem}")
     return Result(
         command.verb,
         data=lambda: visit_data(visit),

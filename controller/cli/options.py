@@ -84,8 +84,8 @@ class ExactText(OneLineText):
 SHARED: Final[dict[str, Callable[[Any], Any]]] = {
     "by": click.option(
         "--by", type=OneLineText(), metavar="NAME",
-        help="Who does this. Default: ROLLOUTCTL_BY, who started the CI job, the AWS caller, or "
-        "the user.",
+        help="Who runs this, for the history. Default: ROLLOUTCTL_BY, who started the CI job, the "
+        "AWS caller, or the user.",
     ),
     "store": click.option(
         "--store", "store_url", metavar="URL",

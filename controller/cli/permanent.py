@@ -24,8 +24,8 @@ from controller.render.permanent import FORMS, permanent_data, permanent_text, t
 def permanent(call: Call, rollout: str, forms: tuple[str, ...]) -> Result:
     """Print how 100 % becomes permanent.
 
-    The exact change for CDK, CloudFormation or Terraform, what sets the old values again until it
-    is deployed, and what then becomes of the old path. Nothing is read but the store and POLICY.
+    The exact change for CDK, CloudFormation or Terraform, what restores the old values until it is
+    deployed, and how to remove the old path afterwards. Reads only the store and POLICY.
     """
     policy, newest = _policy_and_rollout(call, rollout)
     selected_forms = forms or FORMS
@@ -48,5 +48,5 @@ def _policy_and_rollout(call: Call, reference: str) -> tuple[Policy, Rollout | N
         with call.store_session(may_be_missing=True) as store:
             return policy, newest_rollout(store, policy)
     except RolloutError as error:
-        streams.note(f"whether it succeeded is not known: {error}")
+        streams.note(f"whether the rollout succeeded is unknown: {error}")
         return policy, None

@@ -29,14 +29,14 @@ from controller.text import printable, printable_block
 if TYPE_CHECKING:
     from controller.render.outputs.policies import NextTick, PlanData, StartCheck
 
-_UNKNOWN_POWER: Final = "  what the gates can decide: {}"
+_UNKNOWN_POWER: Final = "  gate power: {}"
 _POWER_HINT: Final = "plan --live, or validate --requests-per-minute N"
 
 
 @click.command()
 @click.argument("policy", type=click.Path(path_type=Path))
 @click.option("--live", is_flag=True, help="Read the account too; still nothing is written.")
-@click.option("--adopt", is_flag=True, help="With --live: as `start --adopt` would find it.")
+@click.option("--adopt", is_flag=True, help="With --live: check `start --adopt`.")
 @click.option(
     "--exit-code",
     is_flag=True,
@@ -72,7 +72,7 @@ def _next_text(call: Call, policy: Policy) -> str:
         with call.store_session(may_be_missing=True) as store:
             newest = newest_rollout(store, policy)
     except RolloutError as error:
-        return f"{start}; whether a rollout is running already is not known: {error}"
+        return f"{start}; whether a rollout is active is unknown: {error}"
     if newest is None or newest.final:
         return f"{start} (plan --live)"
     return f"{newest.id} is {newest.phase} at {newest.weight} %: {next_action(newest).text}"
@@ -100,7 +100,7 @@ class _TrafficRate(NamedTuple):
 
 def _measured_traffic(app: App, policy: Policy) -> _TrafficRate:
     """Return the request rate over the last 24 hours."""
-    hint = "say how much there is: rolloutctl validate --requests-per-minute N"
+    hint = "name the rate: rolloutctl validate --requests-per-minute N"
     try:
         estimate = estimate_traffic(app.runner.observer.metrics, policy, app.runner.clock.now())
     except MetricsError as error:

@@ -33,7 +33,7 @@ _SHOW_EVERY = 30  # ticks between two updates of the progress line
     shell_complete=completion.complete_scenarios,
     help="A shipped scenario, or a file like them.",
 )  # fmt: skip
-@click.option("--seed", type=int, default=1, show_default=True, help="Another seed, other noise.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the random noise.")
 @click.option(
     "--every", type=options.Duration(), default="1m", show_default=True, help="Time between ticks."
 )
@@ -45,10 +45,12 @@ _SHOW_EVERY = 30  # ticks between two updates of the progress line
 @click.option(
     "--adopt",
     is_flag=True,
-    help="The canary has 100 % when it begins, and the rollout adopts that.",
+    help="The canary has 100 % at the start, and the rollout takes it over.",
 )
 @click.option(
-    "--approve", is_flag=True, help="Somebody approves as soon as asked; else nobody ever does."
+    "--approve",
+    is_flag=True,
+    help="Approve each step as soon as it waits for it. Default: no approval.",
 )
 @click.option(
     "--store",

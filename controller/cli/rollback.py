@@ -42,7 +42,7 @@ from controller.text import printable_block
 if TYPE_CHECKING:
     from controller.render.outputs.rollouts import BareRollbackData, RollbackData
 
-_DEFAULT_REASON: Final = "asked for by a person"
+_DEFAULT_REASON: Final = "requested by an operator"
 # What the next tick does about a rollback that could not be recorded.
 _UNRECORDED_HINT: Final = (
     "when the store works again, the next tick finds 0 % and ends the rollout (reason "
@@ -62,19 +62,19 @@ _STORELESS_HINT: Final = (
 @click.command()
 @click.argument("rollout", required=False, metavar="[ROLLOUT|POLICY]")
 @click.option("--function", help="Without a rollout: the Lambda function to set to 0 %.")
-@click.option("--percentage", help="Without a rollout: the variable that holds the weight.")
+@click.option("--percentage", help="Without a rollout: the environment variable of the weight.")
 @click.option("--boolean", help="Without a rollout: the variable that is true at 100.")
 @click.option(
     "--force",
     is_flag=True,
-    help="With bare names: write 0 % over variables that are not there, or hold something else.",
+    help="With bare names: write 0 % also where the variables are missing or have other values.",
 )
 @click.option(
     "--reason",
     type=options.OneLineText(),
     default=_DEFAULT_REASON,
     show_default=True,
-    help="Written into the history.",
+    help="Recorded in the history.",
 )
 @options.call_options("by", "store", "dry-run", "json")
 def rollback(
@@ -88,7 +88,7 @@ def rollback(
 ) -> Result:
     """Set the weight to 0 % and read it back.
 
-    Whatever locks and verdicts say. Takes a rollout, a policy file, or bare names:
+    Regardless of locks and verdicts. Takes a rollout, a policy file, or bare names:
     --function F --percentage K [--boolean B]. Where the names of the function and its variables
     are known without the store, 0 % is written before the store is opened.
     """
@@ -96,7 +96,7 @@ def rollback(
     if bare is not None:
         return _lower_without_record(call, KnownTarget(bare, ""), typed=True, force=force)
     if force:
-        raise UsageError("--force is about bare names: give it with --function and --percentage")
+        raise UsageError("--force is for bare names: give it with --function and --percentage")
     if rollout is None:
         raise UsageError("name a rollout, a policy file, or --function and --percentage")
     return _to_zero(call, rollout, reason or _DEFAULT_REASON)
@@ -161,8 +161,7 @@ def _lower_before_record(known_target: KnownTarget) -> FirstWrite:
         streams.message(f"0 % is not written yet: {first_write.problem}")
     else:
         streams.message(
-            f"0 % is written to {function} (it showed {first_write.variables} before); "
-            "recording it now"
+            f"0 % is written to {function} (before: {first_write.variables}); recording it now"
         )
     return first_write
 
@@ -191,7 +190,7 @@ def _roll_back_in_store(call: Call, reference: str, reason: str, first_write: Fi
         streams.warn(warning)
     if not visit.saved:
         state = "is" if status is Exit.DONE else "is NOT yet"
-        streams.message(f"0 % {state} in force, but it could not be recorded: {visit.problem}")
+        streams.message(f"0 % {state} applied, but it could not be recorded: {visit.problem}")
         if status is Exit.DONE:
             streams.message(_UNRECORDED_HINT)
 
@@ -212,7 +211,7 @@ def _other_owner_warnings(store: Ownership, rollout: Rollout) -> list[str]:
     with suppress(StoreError):  # 0 % is applied, and the owner makes no difference
         owners = {store.owner(lock) for lock in rollout.locks} - {None, rollout.id}
         return [
-            f"{rollout.id} does not own {rollout.target} any more: this was the traffic of {owner}"
+            f"{rollout.id} does not own {rollout.target} any more: the weight belonged to {owner}"
             for owner in sorted(map(str, owners))
         ]
     return []
@@ -255,6 +254,6 @@ def _lowered_data(function: str, lowered: RollbackResult) -> "BareRollbackData":
 
 def _lowered_lines(function: str, lowered: RollbackResult) -> Sequence[str]:
     if lowered.confirmed:
-        return [f"{function}: 0 % is in force: {lowered.variables}"]
+        return [f"{function}: 0 % is applied: {lowered.variables}"]
     commands = [f"to lower both: {command}" for command in lowered.commands]
     return [f"{function}: NOT confirmed: {lowered.variables}", *commands]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     help="What is rolled out; default: the function's CodeSha256.",
 )
 @click.option(
-    "--adopt", is_flag=True, help="Begin at the step whose weight is live already; move nothing."
+    "--adopt", is_flag=True, help="Take over the live weight and begin at its step; write nothing."
 )
 @click.option(
     "--every", type=options.Duration(), default="1m", show_default=True, help="Time between ticks."
@@ -49,8 +49,8 @@ def run(
     """Start if needed, then tick until it ends or pauses.
 
     Or until --for is over; the last tick is then. On a terminal with rich, the view is live. Ends
-    with 6 when another hand moved the weight while it watched, and it neither succeeded nor was
-    rolled back. A dry run shows what would be done first, and ends there.
+    with 6 after drift (the weight was changed outside rolloutctl), unless the rollout succeeded or
+    was rolled back. A dry run shows the first writes, and ends there.
     """
     request = StartRequest(load_policy(policy), revision, adopt=adopt)
     with call.app_session(create=True) as app:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from controller.render.outputs.rollouts import ReadingData, SetWeightData
 
 _NO_STORE_WARNING: Final = (
-    "nobody can say whether a rollout is active, so none is asked; if rollouts are kept elsewhere, "
-    "name that with --store"
+    "without a store it is unknown whether a rollout is active; if there is a store, name it with "
+    "--store"
 )
 
 
@@ -34,22 +34,23 @@ _NO_STORE_WARNING: Final = (
 @click.argument("weight", type=click.IntRange(0, 100), metavar="1..100")
 @click.option(
     "--force", is_flag=True,
-    help="Pause the active rollout that owns the target, write that down, and set the weight.",
+    help="Pause the active rollout of the target, record that, and set the weight.",
 )  # fmt: skip
 @click.option(
     "--reason", type=options.OneLineText(), default="",
-    help="Why; written into the history where a rollout is paused.",
+    help="Why; recorded in the history where a rollout is paused.",
 )  # fmt: skip
 @options.call_options("by", "store", "dry-run", "json")
 def set_weight(call: Call, policy: str, weight: int, force: bool, reason: str) -> Result:
-    """Set the weight by hand and read it back.
+    """Set the weight to 1..100 and read it back.
 
-    Both variables are set in one write. A raise is written once, under what was read; a lower
-    weight is tried for five minutes. An active rollout of that target is left alone unless --force
-    is given; `resume` with --keep or --restore goes on afterwards. `rollback` sets 0 %.
+    Both variables are set in one write. A raise is written once, and only if the function was not
+    changed since it was read; a lower weight is tried for five minutes. Refused while a rollout of
+    that target is active, unless --force pauses it; `resume` with --keep or --restore continues it.
+    `rollback` sets 0 %.
 
-    Ends with 0 when the weight is in force, 3 when it is written and not in force yet, 6 when
-    another hand set another one meanwhile.
+    Ends with 0 when the weight is applied, 3 when it is written and not applied yet, 6 when the
+    weight was changed outside rolloutctl meanwhile.
     """
     if weight == 0:
         command = _rollback_command(call, policy, reason)
@@ -103,8 +104,8 @@ def _check_overwrite(target: TargetSpec, overwritten: Sequence[str]) -> None:
     if overwritten:
         raise WriteRefusedError(
             f"{' and '.join(overwritten)} of {target.name} would be lost: "
-            "what it holds is no weight, so the policy may name the wrong variable; "
-            "nothing was written. If it is the right one, set it by hand"
+            "the value is no weight, so the policy may name the wrong variable; "
+            "nothing was written. If it is the right one, set it in AWS"
         )
 
 
@@ -132,8 +133,8 @@ def _lines(outcome: SetWeightOutcome, target: TargetSpec, weight: int) -> list[s
     if (rollout := outcome.paused) is not None:
         lines.append(
             f"{rollout.id} is {rollout.phase}: {rollout.sentence}; "
-            f"to go on: rolloutctl resume {rollout.id} with --keep or --restore; "
-            f"to end it: rolloutctl rollback {rollout.id}"
+            f"to continue: rolloutctl resume {rollout.id} with --keep or --restore; "
+            f"to roll back: rolloutctl rollback {rollout.id}"
         )
     return lines
 
@@ -141,13 +142,13 @@ def _lines(outcome: SetWeightOutcome, target: TargetSpec, weight: int) -> list[s
 def _outcome_text(outcome: SetWeightOutcome, weight: int) -> str:
     live = outcome.live
     if not outcome.written:
-        return f"{weight} % is in force already, nothing was written: {live.variables}"
+        return f"{weight} % is applied already, nothing was written: {live.variables}"
     if live.has_applied(weight):
-        return f"{weight} % is in force: {live.variables}; before: {outcome.before.variables}"
+        return f"{weight} % is applied: {live.variables}; before: {outcome.before.variables}"
     detail = f": {live.detail}" if live.detail else ""
     if live.weight == weight:
-        return f"{weight} % is written and NOT in force, the update is {live.update}{detail}"
-    return f"{weight} % is NOT set; it shows {live.variables}"
+        return f"{weight} % is written and NOT applied yet, the update is {live.update}{detail}"
+    return f"{weight} % is NOT set; the target shows {live.variables}"
 
 
 def _data(outcome: SetWeightOutcome, target: TargetSpec, weight: int) -> "SetWeightData":

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     type=options.ExactText(),
     help="What is rolled out; default: the function's CodeSha256.",
 )
-@click.option("--adopt", is_flag=True, help="Begin at the step whose weight is live; move nothing.")
+@click.option(
+    "--adopt", is_flag=True, help="Take over the live weight and begin at its step; write nothing."
+)
 @options.call_options("by", "store", "dry-run", "json")
 def start(call: Call, policy: Path, revision: str | None, adopt: bool) -> Result:
     """Start a rollout and return at once.
@@ -43,11 +45,13 @@ def start(call: Call, policy: Path, revision: str | None, adopt: bool) -> Result
 
 @click.command()
 @click.argument("rollout", metavar="ROLLOUT|POLICY")
-@click.option("--adopt", is_flag=True, help="Begin at the step whose weight is live; move nothing.")
+@click.option(
+    "--adopt", is_flag=True, help="Take over the live weight and begin at its step; write nothing."
+)
 @REQUIRED_REASON
 @options.call_options("by", "store", "dry-run", "json")
 def retry(call: Call, rollout: str, adopt: bool, reason: str) -> Result:
-    """Start once more what was rolled back.
+    """Start a rolled back revision again.
 
     A new attempt with the same revision, after all the checks of a start. Its policy is the one
     that the rollout had; with a policy file, the one in the file.

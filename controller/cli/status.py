@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @click.option(
     "--exit-code", is_flag=True,
     help="End with 3 while undecided, 4 when rolled back, 5 while that is not confirmed, 6 when "
-    "another hand moved the weight.",
+    "after drift.",
 )  # fmt: skip
 @options.call_options("store", "markdown", "junit", "json")
 def status(
@@ -54,11 +54,11 @@ def status(
     every: timedelta,
     exit_code: bool,
 ) -> Result:
-    """Show where rollouts stand, why, and what is next.
+    """Show the phase of rollouts, the reason and the next action.
 
     ROLLOUT is an id, a name or a policy file; without it, every active rollout is shown, the most
-    urgent first. --wait and --watch only look into the store: something else has to tick. They end
-    as `run` does.
+    urgent first. --wait and --watch only read the store: the schedule has to tick. They end as
+    `run` does.
     """
     follows = wait or watch
     _check_options(call, rollout, include_finished, follows)
@@ -82,11 +82,11 @@ def _check_options(call: Call, rollout: str | None, include_finished: bool, foll
     if not follows:
         follow.reject_poll_options("--wait or --watch")
     if rollout is None and follows:
-        raise UsageError("--wait and --watch follow one rollout: say which")
+        raise UsageError("--wait and --watch follow one rollout: name it")
     if rollout is not None and include_finished:
         raise UsageError("--all shows every rollout: leave ROLLOUT out")
     if rollout is None and call.needs_history:
-        raise UsageError("--markdown and --junit tell one rollout: say which")
+        raise UsageError("--markdown and --junit show one rollout: name it")
 
 
 def _page(

@@ -107,7 +107,7 @@ def _copied(items: Sequence[MigrationItem]) -> list[MigrationItem]:
 
 def _summary(items: Sequence[MigrationItem], url: str) -> str:
     if _copied(items):
-        return f"now let every run use it, the schedule's too: ROLLOUTCTL_STORE={url}"
+        return f"now point every run at it, the schedule too: ROLLOUTCTL_STORE={url}"
     return "" if items else "no rollout to copy"
 
 

@@ -38,21 +38,21 @@ log = logging.logger()
 @click.option(
     "--scheduled",
     is_flag=True,
-    help="For schedulers: end with 0 unless somebody should look (maps 75 to 0).",
+    help="For schedulers: end with 0 unless an operator is needed (maps 75 to 0).",
 )
 @options.call_options("store", "dry-run", "json")
 def tick(
     call: Call, rollouts: tuple[str, ...], policies: tuple[str, ...], scheduled: bool
 ) -> Result:
-    """Look, decide, act and record, once.
+    """Run one reconcile pass: observe, decide, execute, record.
 
     Visits every active rollout, or those that are named, or with --policy those of some policies:
-    a role that is bound to these needs no more. A policy without a rollout is no error. Without a
-    store it ends with 2, on a schedule too: a mistyped path must not pass for a quiet day.
+    for a role that is bound to these. A policy without a rollout is no error. Without a store it
+    ends with 2, on a schedule too: a mistyped path must not look like a day without rollouts.
     """
     names = _policy_names(policies)
     if rollouts and names:
-        raise UsageError("--policy visits whatever its policies have: leave ROLLOUT out")
+        raise UsageError("--policy visits all rollouts of its policies: leave ROLLOUT out")
     with call.app_session(ask_caller=False) as app:
         store, clock = app.runner.store, app.runner.clock
         start_time = clock.now()

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--requests-per-minute", "per_minute", type=options.RequestRate(), metavar="N",
-    help="Say what each gate can decide in so much traffic, both paths together.",
+    help="Show the gate power at this request rate, both paths together.",
 )  # fmt: skip
 @options.call_options("json")
 def validate(call: Call, policies: tuple[Path, ...], form: str, per_minute: float | None) -> Result:

@@ -29,16 +29,16 @@ MAX_MINUTES = 24 * 60
 @click.argument("policy", metavar="POLICY|ROLLOUT")
 @click.option(
     "--minutes", type=click.IntRange(1, MAX_MINUTES), default=30, show_default=True,
-    help="How many settled minutes of traffic are counted.",
+    help="How many minutes of traffic are counted, the newest final ones.",
 )  # fmt: skip
 @options.call_options("store", "json")
 def verify(call: Call, policy: str, minutes: int) -> Result:
-    """Compare what is live with what should be.
+    """Compare the live target and its traffic with the rollout.
 
-    A line for each: the rollout, the variables, the boolean, the last update, who is reached, the
-    drain of a rollback, the share of requests on the canary by the metrics and by the flag's own
-    events, and the weight that the application has read. A share may be off by what chance does to
-    one look in a thousand. What may not be read costs its own line, which names the action.
+    A line for each check: the rollout, the variables, the boolean, the last update, aliases and
+    versions, the drain of a rollback, the canary's share of requests by metrics and by the flag's
+    log events, and the weight that the application read. A share outside its range is a failure
+    with 99.9 % confidence. A check without permission says which action is missing.
 
     Ends with 7 when a check fails, with 1 when something could not be read, else with 0.
     """

@@ -66,11 +66,13 @@ RAISING_VERBS: Final = frozenset({Verb.RESUME, Verb.PROMOTE, Verb.APPROVE, Verb.
 
 def refusal(rollout: Rollout, verb: str, why: str) -> UsageError:
     """Return the error that says that `verb` changed nothing, and why."""
-    return UsageError(f"{verb} changed nothing of {rollout.id}: {why}", rollout=rollout.id)
+    return UsageError(
+        f"{verb} of {rollout.id} was refused, nothing changed: {why}", rollout=rollout.id
+    )
 
 
 def _refused_by_phase(rollout: Rollout, verb: Verb) -> UsageError:
-    return refusal(rollout, verb, f"it is {rollout.phase}{_allowed_verbs_hint(rollout)}")
+    return refusal(rollout, verb, f"the rollout is {rollout.phase}{_allowed_verbs_hint(rollout)}")
 
 
 def _allowed_verbs_hint(rollout: Rollout) -> str:
@@ -82,7 +84,7 @@ def _allowed_verbs_hint(rollout: Rollout) -> str:
     ]
     if rollout.phase is Phase.ROLLED_BACK:
         allowed.append("retry")
-    return f"; what fits: {', '.join(allowed)}"
+    return f"; allowed now: {', '.join(allowed)}"
 
 
 def _require_writable_target(
@@ -91,10 +93,10 @@ def _require_writable_target(
     """Return the target as it was read. Raises UsageError when no weight can be written to it."""
     target = observation.target
     if isinstance(target, UnreadableTarget):
-        raise refusal(rollout, verb, f"its target cannot be read: {target.reason}")
+        raise refusal(rollout, verb, f"the target cannot be read: {target.reason}")
     if target.update is not UpdateStatus.SUCCESSFUL:
         detail = f": {target.detail}" if target.detail else ""
-        raise refusal(rollout, verb, f"the last update of its target is {target.update}{detail}")
+        raise refusal(rollout, verb, f"the last update of the target is {target.update}{detail}")
     return target
 
 
@@ -106,15 +108,14 @@ def _require_no_fail(rollout: Rollout, evidence: Evidence | None, verb: Verb) ->
     findings = findings_of(rollout, evidence)
     if gate_verdict(findings) is Verdict.FAIL:
         why = " ".join(sentence_of(one) for one in findings if one.fails)
-        does = "sets a weight over" if verb is Verb.SET_WEIGHT else f"{verb}s"
-        raise refusal(rollout, verb, f"nobody {does} a fail, the next tick rolls back: {why}")
+        raise refusal(rollout, verb, f"a criterion fails, and the next tick rolls back: {why}")
     return rollout.with_findings(findings)
 
 
 def _require_traffic(rollout: Rollout, verb: Verb, target: TargetReading) -> None:
     """Raise UsageError when no traffic is on the canary."""
     if target.weight == 0:
-        raise refusal(rollout, verb, "its weight is 0 %, and that ends it with the next tick")
+        raise refusal(rollout, verb, "the weight is 0 %, and the next tick ends the rollout")
 
 
 # --- Attestations ---------------------------------------------------------------------------------
@@ -130,12 +131,13 @@ def attest(rollout: Rollout, criterion: str, signature: SignOff, now: datetime) 
     ]
     if criterion not in attestations:
         known = f"its attestations: {', '.join(attestations) or 'none'}"
-        raise refusal(
-            rollout, Verb.ATTEST, f"nobody attests {quote_value(criterion)} there; {known}"
-        )
+        unknown = f"the policy has no attestation {quote_value(criterion)}"
+        raise refusal(rollout, Verb.ATTEST, f"{unknown}; {known}")
     if not signature.note:
         raise refusal(
-            rollout, Verb.ATTEST, "say what was seen (--note): it is written into the history"
+            rollout,
+            Verb.ATTEST,
+            "--note is missing: say what you checked; it is recorded in the history",
         )
     before = rollout.evidence.sign_offs.get(criterion)
     if before is not None and before.refused == signature.refused:
@@ -215,7 +217,7 @@ def _decide_exposed(
 ) -> Decision:
     match command.verb:
         case Verb.PAUSE if isinstance(state, Progressing):
-            why = f"paused by hand: {command.reason}" if command.reason else "paused by hand"
+            why = "paused by an operator" + (f": {command.reason}" if command.reason else "")
             return to.pause_by_operator(rollout, state, observation.target, why, now)
         case Verb.RESUME if isinstance(state, Paused):
             return _resume(rollout, state, command, observation, now)
@@ -255,17 +257,17 @@ def _resume(
     rollout = _require_no_fail(rollout, evidence_of(rollout, observation, now), command.verb)
     if live == intended:
         return to.resume_at_intended_weight(rollout, state, target, command.reason, now)
-    mismatch = f"the target shows {target.variables} where {intended} % was asked for"
+    mismatch = f"the target shows {target.variables}, expected {intended} %"
     match command.way:
         case "restore" if target.may_exceed(rollout.weight):
             return to.restore_weight(rollout, target, command.reason, now)
         case "restore":
-            why = f"--restore only takes weight back, and {mismatch}"
+            why = f"--restore only lowers the weight; {mismatch}"
             raise refusal(rollout, command.verb, f"{why}; {_resume_options(rollout, target)}")
         case "keep" if live is not None:
             return _resume_at_live_weight(rollout, command, live, now)
         case "keep":
-            why = f"nobody knows what to keep: {mismatch}"
+            why = f"--keep needs one live weight; {mismatch}"
             raise refusal(rollout, command.verb, f"{why}; {_resume_options(rollout, target)}")
         case "":
             raise refusal(rollout, command.verb, f"{mismatch}; {_resume_options(rollout, target)}")
@@ -280,9 +282,8 @@ def _resume_at_live_weight(
     reached = _reached_steps(rollout, live)
     if not reached:
         why = f"{live} % is below the first step"
-        raise refusal(
-            rollout, command.verb, f"{why}: set {rollout.weight} % by hand and resume then"
-        )
+        remedy = f"set {rollout.weight} % on the target in AWS, then resume"
+        raise refusal(rollout, command.verb, f"{why}: {remedy}")
     return to.resume_at_live_weight(rollout, reached[-1], live, command.reason, now)
 
 
@@ -292,14 +293,14 @@ def _reached_steps(rollout: Rollout, weight: int) -> list[int]:
 
 def _resume_options(rollout: Rollout, target: TargetReading) -> str:
     """Return what an operator can do about a live weight that is not the intended one."""
-    options = f"say --keep (go on with the {target.weight} % that are live)"
+    options = f"use --keep (continue at the live {target.weight} %)"
     if target.weight is None:
-        options = "put the variables right by hand and resume then"
+        options = "correct the variables in AWS, then resume"
     elif not _reached_steps(rollout, target.weight):
-        options = f"set {rollout.weight} % by hand and resume then"
+        options = f"set {rollout.weight} % on the target in AWS, then resume"
     if target.may_exceed(rollout.weight):
-        options = f"say --restore (back to {rollout.weight} %), {options}"
-    return f"{options}, or end it: rolloutctl rollback {rollout.id}"
+        options = f"use --restore (back to {rollout.weight} %), or {options}"
+    return f"{options}, or roll back: rolloutctl rollback {rollout.id}"
 
 
 # --- Promote, approve, attest, set-weight, acknowledge --------------------------------------------
@@ -310,18 +311,18 @@ def _promote(
 ) -> Decision:
     target, live = _require_writable_target(rollout, command.verb, observation), state.position
     if target.weight != rollout.weight and (isinstance(state, Paused) or isinstance(live, Live)):
-        why = f"the target shows {target.variables} where {rollout.weight} % was asked for"
-        raise refusal(rollout, command.verb, f"{why}; resume it first")
+        why = f"the target shows {target.variables}, expected {rollout.weight} %"
+        raise refusal(rollout, command.verb, f"{why}; resume the rollout first")
     if isinstance(live, Pending):
         raise refusal(
-            rollout, command.verb, f"{live.weight} % was not seen in force yet; tick first"
+            rollout, command.verb, f"{live.weight} % is not applied yet; run rolloutctl tick first"
         )
     evidence = evidence_of(rollout, observation, now)
     judged = _require_no_fail(rollout, evidence, command.verb)
     if block := to.advance_block(rollout, now) or to.hook_block(rollout, observation.hooks):
         if block.hooks_to_call:
             return Decision(rollout, hooks_to_call=block.hooks_to_call)
-        why = f"{block.text}; promote skips neither a freeze nor an approval nor a hook"
+        why = f"{block.text}; promote does not skip a freeze, an approval or a hook"
         raise refusal(rollout, command.verb, why)
     baked = evidence is not None and evidence.bake_over and to.is_bake_uninterrupted(state)
     if not baked:
@@ -333,7 +334,7 @@ def _promote(
 def _approve(rollout: Rollout, command: Command, now: datetime) -> Decision:
     step = rollout.step + 1
     if rollout.is_last_step or not rollout.policy.needs_approval(step):
-        raise refusal(rollout, command.verb, "its next step needs no approval")
+        raise refusal(rollout, command.verb, "the next step needs no approval")
     if rollout.approved == step:
         weight = rollout.policy.steps[step].weight
         raise refusal(rollout, command.verb, f"{weight} % is approved already")
@@ -365,5 +366,5 @@ def _set_weight(
 def _acknowledge(rollout: Rollout, command: Command, now: datetime) -> Decision:
     page = rollout.unacknowledged_page
     if page is None:
-        raise refusal(rollout, command.verb, "nothing that is critical waits for an answer")
+        raise refusal(rollout, command.verb, "no critical alert waits for an acknowledgement")
     return to.acknowledge(rollout, page, command.reason, now)

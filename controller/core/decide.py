@@ -389,7 +389,7 @@ def _roll_back_failed_gate(
 ) -> Decision:
     why = " ".join(sentence_of(finding) for finding in rollout.evidence.findings if finding.fails)
     if isinstance(target, TargetReading) and target.weight == 0:
-        why += " 0 % is set already."
+        why += " The weight is 0 % already."
         return to.end_at_zero(rollout, target, Reason.GATE_FAILED, why, now)
     return to.roll_back(rollout, Reason.GATE_FAILED, why, weight_of(target), now)
 
@@ -405,7 +405,9 @@ def _decide_rolling_back(
     if target.has_applied(0):
         return to.confirm_rollback(rollout, now)
     if target.weight == 0 and target.update is UpdateStatus.IN_PROGRESS:
-        return to.keep_lowering(rollout, None, "0 % is written, still in progress", late, now)
+        return to.keep_lowering(
+            rollout, None, "0 % is written, and the update is still in progress", late, now
+        )
     why = f"the target shows {target.variables}"
     if target.update is UpdateStatus.FAILED:
         why += f", and its last update failed: {target.detail or 'no reason given'}"

@@ -51,21 +51,22 @@ def next_action(rollout: Rollout) -> NextAction:
             return _next_gate(rollout, state)
         case Paused() if rollout.seen_weight == 0:
             return NextAction(
-                rollout.updated, "ends with the next tick unless it finds more than 0 %"
+                rollout.updated,
+                "the next tick ends the rollout unless it reads a weight above 0 %",
             )
         case Paused():
             return NextAction(
                 pause_reminder_at(rollout),
-                "waits for a person to resume, promote or roll it back (a criterion that fails "
-                "still rolls it back); reminds once a day",
+                "waits for an operator to resume, promote or roll back (a criterion that fails "
+                "still rolls back); sends a reminder once a day",
             )
         case RollingBack():
             limit = state.since + rollout.policy.rollback_timeout
-            how = "waited for" if rollout.policy.target.observed else "written"
-            text = f"0 % is {how} until it is read back; pages from {clock_text(limit)}"
+            how = "waits" if rollout.policy.target.observed else "writes 0 % at each tick"
+            text = f"{how} until 0 % is read back; pages from {clock_text(limit)}"
             return NextAction(limit, text)
         case RolledBack() if rollout.unacknowledged_page:
-            text = f"told again until somebody says rolloutctl ack {rollout.id}"
+            text = f"the alert is repeated until acknowledged: rolloutctl ack {rollout.id}"
             return NextAction(state.watch_until, text)
         case RolledBack() | Succeeded():
             until = state.watch_until
@@ -80,8 +81,8 @@ def pause_reminder_at(rollout: Rollout) -> datetime:
     Its page, where it is critical, is repeated apart from that.
     """
     condition = rollout.conditions.get(ConditionKind.PAUSED)
-    told = rollout.since if condition is None else condition.announced or condition.since
-    return told + DAY
+    last = rollout.since if condition is None else condition.announced or condition.since
+    return last + DAY
 
 
 def waits_for(rollout: Rollout) -> str:
@@ -90,7 +91,7 @@ def waits_for(rollout: Rollout) -> str:
         case Progressing(reason=Reason.BAKING):
             return "the bake"
         case Paused():
-            return "a person"
+            return "operator (resume, promote or rollback)"
         case RolledBack() | Succeeded():
             return ""
         case Progressing() | RollingBack():
@@ -108,10 +109,12 @@ def _next_while_pending(rollout: Rollout, state: Progressing, pending: Pending) 
     if state.block is Reason.KIND_MISSING:
         return NextAction(None, f"{pending.weight} % once the package is installed")
     if rollout.policy.target.observed:
-        return NextAction(None, f"{pending.weight} % once {rollout.policy.target.name} has it")
+        return NextAction(
+            None, f"{pending.weight} % once it is read back from {rollout.policy.target.name}"
+        )
     limit = (pending.first_look or pending.decided) + rollout.policy.shift_timeout
     otherwise = "pauses" if pending.previous == pending.weight else "rolls back"
-    text = f"{otherwise} unless {pending.weight} % is in force by {clock_text(limit)}"
+    text = f"{otherwise} unless {pending.weight} % is applied by {clock_text(limit)}"
     return NextAction(limit, text)
 
 
@@ -131,7 +134,7 @@ def _next_gate(rollout: Rollout, state: Progressing) -> NextAction:
         known = rollout.conditions.get(ConditionKind.BLOCKED)
         remind_at = ((known and known.announced) or rollout.updated) + DAY
         condition = _open_ended_condition(rollout, state.block, frozen)
-        return NextAction(remind_at, f"{next_step} {condition}; reminds once a day")
+        return NextAction(remind_at, f"{next_step} {condition}; sends a reminder once a day")
     return _next_on_hold(rollout)
 
 
@@ -141,7 +144,7 @@ def _open_ended_condition(rollout: Rollout, block: Reason | None, frozen: Frozen
         case Reason.KIND_MISSING:
             return "once the package is installed"
         case Reason.AWAITING_HOOK:
-            return "once its hooks allow it, asked with each tick"
+            return "once its hooks allow it (called at each tick)"
         case _:
             passes = "" if _gate_allows_advance(rollout) else " and every criterion passes"
             at = f", not before {clock_text(frozen.until)}" if frozen else ""
@@ -170,8 +173,12 @@ def _next_on_hold(rollout: Rollout) -> NextAction:
         return NextAction(None, next_step)
     at = clock_text(end)
     if gate_verdict(rollout.evidence.findings) is Verdict.PASS:
-        return NextAction(end, f"{next_step} as soon as the target takes it; pauses at {at}")
-    outcomes = {"pause": "pauses", "rollback": "rolls back", "advance": "advances unproven"}
+        return NextAction(end, f"{next_step} as soon as the target can be updated; pauses at {at}")
+    outcomes = {
+        "pause": "pauses",
+        "rollback": "rolls back",
+        "advance": "advances without a verdict",
+    }
     outcome = outcomes[rollout.policy.on_inconclusive]
     return NextAction(end, f"{next_step} as soon as every criterion passes; {outcome} at {at}")
 
@@ -197,22 +204,21 @@ def _approval_suffix(rollout: Rollout) -> str:
 
 
 def baking_sentence(rollout: Rollout) -> str:
-    """Return the sentence of a bake: until when it lasts, or until when its last data settle."""
+    """Return the sentence of a bake: until when it lasts, or when its last data are final."""
     weight, end = rollout.weight, rollout.bake_end
     if end is None:
         return f"baking at {weight} %"
     if rollout.updated < end:
         return f"baking at {weight} % until {clock_text(end)}"
     judged_at = clock_text(end + rollout.policy.evaluation_delay)
-    return f"baked at {weight} % until {clock_text(end)}; its last data settle until {judged_at}"
+    return f"baked at {weight} % until {clock_text(end)}; its last data are final at {judged_at}"
 
 
 def hold_expired_text(rollout: Rollout, target: TargetReading | UnreadableTarget) -> str:
     """Return the sentence of a hold that reached its time limit, with its reason."""
     limit = format_duration(rollout.policy.max_hold_of(rollout.step))
-    return (
-        f"still held at {rollout.weight} % {limit} after the bake: {hold_reason(rollout, target)}"
-    )
+    reason = hold_reason(rollout, target)
+    return f"still on hold at {rollout.weight} % {limit} after the bake: {reason}"
 
 
 def hold_reason(rollout: Rollout, target: TargetReading | UnreadableTarget) -> str:

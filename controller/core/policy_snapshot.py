@@ -28,9 +28,9 @@ class SnapshotChangedError(StoreError):
     def __init__(self, rollout: Rollout, digest: str) -> None:
         super().__init__(
             f"the stored policy of {rollout.id} was changed after the start: ticks do not raise, "
-            "judge or lower it, and traffic stays at its weight; roll it back (rolloutctl rollback "
+            "judge or lower it, and the weight stays as it is; roll it back (rolloutctl rollback "
             f"{rollout.id}, or rollback POLICY.yaml with the file of the start), or restore its "
-            "record from a backup, and look who wrote to the store",
+            "record from a backup, and check who wrote to the store",
             rollout=rollout.id,
             digest=rollout.digest,
             found=digest,
@@ -70,8 +70,8 @@ def digest_problem(rollout_id: str, policy_digests: Digests) -> str:
     if policy_digests.consistent:
         return ""
     if policy_digests.snapshot != policy_digests.state:
-        return f"the stored policy of {rollout_id} is not the one that its state names"
-    return f"the stored policy of {rollout_id} is not the one that its first history entry names"
+        return f"the stored policy of {rollout_id} differs from the digest in its state"
+    return f"the stored policy of {rollout_id} differs from the digest in its first history entry"
 
 
 def check_digests(rollout: Rollout, entries: Sequence[Entry]) -> None:

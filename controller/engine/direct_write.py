@@ -67,7 +67,7 @@ def shift_and_confirm(
         return wait_for_update(target, clock)
     except TargetError as error:
         raise TargetError(
-            f"{weight} % is written, and nobody can say whether it is in force: {error}",
+            f"{weight} % was written; whether it is applied is unknown: {error}",
             **error.context,
         ) from error
 
@@ -81,8 +81,8 @@ def _lower(target: Target, weight: int, clock: Clock) -> None:
             target.shift_to(weight, reading.token)
         elif reading.weight != weight:
             raise TargetError(
-                f"{weight} % was not set: the target shows {reading.variables} by now, which is "
-                "not more, and that is another hand's; look before you set it again"
+                f"{weight} % was not set: the weight was changed outside rolloutctl meanwhile and "
+                f"is not above {weight} % ({reading.variables}); check who changed it"
             )
 
     Retrying(

@@ -19,25 +19,25 @@ from controller.errors import Exit
 MEANING: Final[Mapping[Exit, str]] = {
     Exit.UNCONFIRMED: "0 % is not confirmed: a write of 0 % failed (from the first tick on), "
     "`rollback_timeout` is over, or requests still reach the canary; of `run`, `status` and "
-    "`rollback`: 0 % was not seen applied. Look at once",
+    "`rollback`: 0 % was not read back. Act at once",
     Exit.INTERNAL: "a rollout, the store or the account could not be read or written, and the "
-    "message names it; every other rollout of a tick was visited. Or the result could not be "
+    "message names it; the tick visited every other rollout. Or the result could not be "
     "written to stdout; what was done stays done",
     Exit.DRIFT: "drift: the weight was changed outside rolloutctl",
-    Exit.ROLLED_BACK: "rolled back; `start` of a revision that was rolled back, or taken back to "
-    "0 % after its success",
+    Exit.ROLLED_BACK: "rolled back; `start` of a revision that was rolled back, or set to 0 % "
+    "after its success",
     Exit.CHECK_FAILED: "a check failed",
     Exit.UNDECIDED: "not decided yet: in progress, paused or on hold; `set-weight`: written, and "
     "not applied yet",
-    Exit.USAGE: "the command or the policy is wrong or does not fit, or there is no store at that "
-    "place; nothing was changed",
-    Exit.BUSY: "another run holds the rollout, or saved first, and this one changed nothing; safe "
-    "to run again",
-    Exit.DONE: "done, advanced, or held as planned; `run` and `rehearse`: succeeded, or ended as "
-    "`--expect` said",
+    Exit.USAGE: "the command or the policy is wrong or not allowed now, or there is no store at "
+    "that place; nothing was changed",
+    Exit.BUSY: "lock held or write conflict: another run has the rollout or saved first; nothing "
+    "was changed, safe to retry",
+    Exit.DONE: "done, advanced, or on hold as planned; `run` and `rehearse`: succeeded, or ended "
+    "as `--expect` names",
 }
 SIGNAL_STATUSES: Final = (
-    "130: Ctrl-C. 143: SIGTERM. Stopped at a safe point, within 20 s, with the lease given back; "
+    "130: Ctrl-C. 143: SIGTERM. Stopped at a safe point, within 20 s, with the lease released; "
     "the next tick goes on"
 )
 

@@ -149,7 +149,7 @@ class LeaseManager:
         if stored.version != rollout.version:
             raise StateConflictError(
                 f"another run saved {rollout.id} while this one waited for others; nothing was "
-                "changed, it is safe to run again",
+                "changed, safe to retry",
                 rollout=rollout.id,
             )
 

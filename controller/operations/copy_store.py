@@ -135,7 +135,7 @@ class Migration:
         if broken is not None:
             raise StoreError(
                 f"{rollout_id} was not copied: its history was changed or is incomplete from "
-                f"entry {broken} on; look who wrote to {self.source.url}",
+                f"entry {broken} on; check who wrote to {self.source.url}",
                 rollout=rollout_id,
             )
         return rollout, entries
@@ -159,7 +159,7 @@ class Migration:
             )
         until = rollout.since + ROLLBACK_GUARD
         if rollout.phase is Phase.ROLLED_BACK and self.clock.now() < until:
-            raise _NotMovableError(f"it guards 0 % until {clock_text(until)}; copy it then")
+            raise _NotMovableError(f"it keeps 0 % until {clock_text(until)}; copy it then")
 
     def _is_there(self, rollout: Rollout, entries: Sequence[Entry]) -> bool:
         """Tell whether the destination has a copy, whose history may be longer by now.

@@ -312,7 +312,7 @@ class _Readings:
     unsettled: int
 
     def series_of(self, one: MetricView) -> Series:
-        return self.series.get(one.query, Series({}, QueryStatus.ERROR, "it was not asked for"))
+        return self.series.get(one.query, Series({}, QueryStatus.ERROR, "it was not queried"))
 
     def points(self, one: MetricView, minutes: int) -> Points:
         """Return the newest `minutes` points; missing ones are 0 under `missing: zero`."""

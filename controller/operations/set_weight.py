@@ -83,7 +83,7 @@ def _override(
         reading = wait_for_update(target, runner.clock)
     except TargetError as error:
         raise TargetError(
-            f"{active.id} is paused for {weight} %, and nobody can say whether that is in force: "
+            f"{active.id} is paused, {weight} % was written; whether it is applied is unknown: "
             f"{error}",
             **error.context,
         ) from error
@@ -101,17 +101,15 @@ def _owners(runner: Runner, policy: Policy, reading: TargetReading) -> Iterator[
 
 def _refusal(active: Rollout, weight: int) -> str:
     text = (
-        f"{weight} % was not set: {active.id} is {active.phase}, asks for {active.weight} % and "
-        f"owns {active.target}"
+        f"{weight} % was not set: {active.id} owns {active.target}, is "
+        f"{active.phase} and expects {active.weight} %"
     )
     if active.phase is Phase.ROLLING_BACK:
-        return f"{text}; wait until 0 % is in force: rolloutctl status {active.id}"
-    pause = (
-        "" if active.phase is Phase.PAUSED else f"; to stop it there: rolloutctl pause {active.id}"
-    )
+        return f"{text}; wait until 0 % is applied: rolloutctl status {active.id}"
+    pause = "" if active.phase is Phase.PAUSED else f"; to pause it: rolloutctl pause {active.id}"
     return (
-        f"{text}{pause}; to go back: rolloutctl rollback {active.id}; to set the weight all the "
-        "same: --force, which pauses it first and writes down who did it"
+        f"{text}{pause}; to roll back: rolloutctl rollback {active.id}; to pause it and set the "
+        "weight: --force (recorded in the history)"
     )
 
 
@@ -121,14 +119,14 @@ def _check_guard(owners: list[Rollout], weight: int, now: datetime) -> None:
         state = one.state
         if isinstance(state, RolledBack) and now < state.watch_until and weight == state.intended:
             raise UsageError(
-                f"{weight} % was not set: {one.id} was rolled back from it and guards 0 % until "
+                f"{weight} % was not set: {one.id} was rolled back from it and keeps 0 % until "
                 f"{clock_text(state.watch_until)}, so the next tick would lower it again; wait "
-                f"until then, or try again with a rollout: rolloutctl retry {one.id} --reason TEXT"
+                f"until then, or start a new attempt: rolloutctl retry {one.id} --reason TEXT"
             )
 
 
 def _drift_note(rollout: Rollout) -> str:
     return (
-        f"{rollout.id} has ended and is still watched: the next tick tells this weight as drift, "
-        "once, and leaves it alone"
+        f"{rollout.id} has ended and is still watched: the next tick reports this weight as drift, "
+        "once, and leaves it as it is"
     )

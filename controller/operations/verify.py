@@ -57,15 +57,13 @@ _ROLLOUT, _REACH, _DRAIN = "rollout", "reach", "drain"
 VARIABLES, BOOLEAN, UPDATE = "variables", "boolean", "update"
 METRICS, EVENTS, APPLICATION = "share (metrics)", "share (events)", "application"
 
-_CHANGE_REMEDY: Final = "look who changed it (history of the rollout, CloudTrail)"
+_CHANGE_REMEDY: Final = "check who changed it (history of the rollout, CloudTrail)"
 
 _SHARE_REMEDY: Final = (
     "look for callers that use an alias or a published version, for a second function, and for a "
-    "flag that is asked with a key of few callers"
+    "flag key that few callers share"
 )
-_SHORTER_WINDOW_REMEDY: Final = (
-    "; if the weight was changed in these minutes, look at fewer: --minutes"
-)
+_SHORTER_WINDOW_REMEDY: Final = "; if the weight was changed in these minutes, use fewer --minutes"
 
 # A correct application is outside the range in one of 1,000 checks.
 CONFIDENCE: Final = 0.999
@@ -80,13 +78,13 @@ def rollout_check(policy: Policy, rollout: Rollout | None, *, from_file: bool) -
     from_file: `policy` was read from a file, and not from the rollout.
     """
     if rollout is None:
-        return ok(_ROLLOUT, "there is none, so nothing says which weight there should be")
-    detail = f"{rollout.id} is {rollout.phase} and asks for {rollout.weight} %"
+        return ok(_ROLLOUT, "no rollout of this target, so no weight is expected")
+    detail = f"{rollout.id} is {rollout.phase} and expects {rollout.weight} %"
     if rollout.name != policy.name:
-        return warn(_ROLLOUT, f"{detail}; it owns the target, and is not of {policy.name}")
+        return warn(_ROLLOUT, f"{detail}; it owns the target, and is a rollout of another policy")
     if from_file and rollout.digest != policy.digest():
-        remedy = "the next revision takes the file; verify the rollout by its name"
-        return warn(_ROLLOUT, f"{detail}, by another version of this policy", remedy)
+        remedy = "the file applies to the next revision; verify the rollout by its name"
+        return warn(_ROLLOUT, f"{detail}, with another version of this policy", remedy)
     return ok(_ROLLOUT, detail)
 
 
@@ -104,38 +102,42 @@ def target_checks(
 
 def _unreadable_check(target: UnreadableTarget) -> Check:
     if target.permanent:
-        remedy = "until then nothing can be rolled back here"
+        remedy = "until then no rollback is possible here"
         return fail(VARIABLES, target.reason, remedy)
     return unread(VARIABLES, target.reason)
 
 
 def _variables_check(rollout: Rollout | None, target: TargetReading, now: datetime) -> Check:
-    live_weight = "no weight that anybody knows" if target.weight is None else f"{target.weight} %"
+    live_weight = "no clear weight" if target.weight is None else f"{target.weight} %"
     detail = f"{live_weight} is live ({target.variables})"
     if rollout is None:
         return ok(VARIABLES, detail)
     if target.weight == rollout.weight:
-        return ok(VARIABLES, f"{detail}, as {rollout.id} asks")
+        return ok(VARIABLES, f"{detail}, as {rollout.id} expects")
     level, relation, remedy = _weight_difference(rollout, target, now)
-    return Check(VARIABLES, level, f"{detail} where {rollout.id} {relation}", remedy)
+    return Check(VARIABLES, level, f"{detail}, but {rollout.id} {relation}", remedy)
 
 
 def _weight_difference(
     rollout: Rollout, target: TargetReading, now: datetime
 ) -> tuple[Level, str, str]:
     """Return the level, the relation to the rollout, and the remedy of an unexpected weight."""
-    expectation = f"asks for {rollout.weight} %"
-    tick = f"let it tick, and look: rolloutctl status {rollout.id}"
+    expectation = f"expects {rollout.weight} %"
+    tick = f"wait for the next tick, then: rolloutctl status {rollout.id}"
     match rollout.phase:
         case Phase.PROGRESSING if rollout.pending and target.weight == rollout.pending.previous:
-            return Level.WARN, f"{expectation}, which is on its way", tick
+            return Level.WARN, f"{expectation}, and that raise is pending", tick
         case Phase.ROLLING_BACK:
             return Level.FAIL, "rolls back to 0 %", f"rolloutctl rollback {rollout.id}"
         case Phase.PAUSED if target.weight == rollout.seen_weight:
             remedy = f"rolloutctl resume {rollout.id} with --keep or --restore"
-            return Level.WARN, f"is paused over it ({rollout.sentence})", remedy
+            return Level.WARN, f"is paused because of it ({rollout.sentence})", remedy
         case Phase.ROLLED_BACK | Phase.SUCCEEDED if not rollout.is_watched(now):
-            return Level.WARN, f"ended at {rollout.weight} % and watches no more", _CHANGE_REMEDY
+            return (
+                Level.WARN,
+                f"ended at {rollout.weight} % and is no longer watched",
+                _CHANGE_REMEDY,
+            )
         case Phase.ROLLED_BACK:
             remedy = f"rolloutctl rollback {rollout.id}; {_CHANGE_REMEDY}"
             return Level.FAIL, "was rolled back to 0 %", remedy
@@ -149,33 +151,37 @@ def _boolean_checks(policy: Policy, target: TargetReading) -> Iterator[Check]:
     if not others:
         return
     if target.weight is None:
-        remedy = "rolloutctl set-weight writes both as one, and rolloutctl rollback 0 and false"
+        remedy = "rolloutctl set-weight sets both to one weight, and rolloutctl rollback to 0 %"
         yield fail(BOOLEAN, f"the variables contradict each other: {target.variables}", remedy)
     else:
         fitting = " and ".join(name for name, _ in others)
-        yield ok(BOOLEAN, f"{fitting} fits {target.weight} %")
+        yield ok(BOOLEAN, f"{fitting} agrees with {target.weight} %")
 
 
 def _update_check(target: TargetReading) -> Check:
     suffix = f": {target.detail}" if target.detail else ""
     match target.update:
         case UpdateStatus.SUCCESSFUL:
-            return ok(UPDATE, "the last update of the target is in force")
+            return ok(UPDATE, "the last update of the target is applied")
         case UpdateStatus.IN_PROGRESS:
             detail = f"an update is in progress{suffix}"
-            return warn(UPDATE, detail, "what is shown is not in force yet; look again in a minute")
+            return warn(
+                UPDATE, detail, "the values shown are not applied yet; run again in a minute"
+            )
         case UpdateStatus.FAILED:
-            remedy = "what is shown may not be in force; write it again, or roll back"
+            remedy = "the values shown may not be applied; set the weight again, or roll back"
             return fail(UPDATE, f"the last update failed{suffix}", remedy)
 
 
 def reach_checks(obstacles: Sequence[Obstacle]) -> Iterator[Check]:
     """Yield a check for each obstacle between callers and a change of the target."""
     if not obstacles:
-        yield ok(_REACH, "no alias and no published version keeps a change from callers")
+        yield ok(_REACH, "no alias and no published version hides a change from callers")
     for one in obstacles:
         if one.fatal:
-            yield fail(_REACH, one.text, "no weight reaches them; let callers use $LATEST")
+            yield fail(
+                _REACH, one.text, "the weight has no effect on them; let callers use $LATEST"
+            )
         else:
             yield (unread if one.unread else warn)(_REACH, one.text)
 
@@ -196,19 +202,17 @@ def drain_checks(rollout: Rollout | None, now: datetime) -> Iterator[Check]:
         case Verdict.PASS:
             yield ok(_DRAIN, detail)
         case Verdict.FAIL:
-            yield fail(_DRAIN, detail, "find the caller that still takes the canary")
+            yield fail(_DRAIN, detail, "find the callers that still reach the canary")
         case Verdict.INCONCLUSIVE:
-            yield warn(_DRAIN, detail, "the shares below are what there is")
+            yield warn(_DRAIN, detail, "see the shares below")
 
 
 def _unknown_drain_check(rollout: Rollout, now: datetime) -> Check:
     until = rollout.watch_until
     if until is not None and now < until:
-        detail = f"not known yet; ticks look until {clock_text(until)}"
-        return warn(_DRAIN, detail, "let it tick")
-    return warn(
-        _DRAIN, "nothing ticked while it could be seen", "the shares below are what there is"
-    )
+        detail = f"not known yet; ticks watch it until {clock_text(until)}"
+        return warn(_DRAIN, detail, "wait for the next tick")
+    return warn(_DRAIN, "no tick ran while it could be measured", "see the shares below")
 
 
 # --- Settled minutes ------------------------------------------------------------------------------
@@ -317,9 +321,7 @@ def metric_share_check(
     """
     if counts is None:
         detail = "no criterion counts the requests of both paths"
-        return warn(
-            METRICS, detail, "a `share` does, and a success_rate or traffic with a `control`"
-        )
+        return warn(METRICS, detail, "add a `share`, or a `control` to a success_rate or traffic")
     if isinstance(series, str):
         return unread(METRICS, series)
     if window.empty:
@@ -327,11 +329,13 @@ def metric_share_check(
     path_series = [series[counts.queries[name]] for name in (counts.canary, counts.control)]
     problems = [one.message for one in path_series if one.status is not QueryStatus.COMPLETE]
     if problems:
-        return unread(METRICS, f"the counts were not read: {problems[0]}", "look again in a minute")
+        return unread(METRICS, f"the counts were not read: {problems[0]}", "run again in a minute")
     canary, stable = (round(_requests_within(one, window)) for one in path_series)
     if not canary + stable:
-        detail = f"no traffic: {counts.canary} and {counts.control} counted nothing {window.text}"
-        return warn(METRICS, detail, "silence proves nothing; look at more --minutes")
+        detail = (
+            f"no traffic: {counts.canary} and {counts.control} counted no request {window.text}"
+        )
+        return warn(METRICS, detail, "nothing to compare; use more --minutes")
     return _share_check(METRICS, canary, stable, window)
 
 
@@ -361,7 +365,7 @@ def event_share_checks(
     paths = Counter(summary.path for _, summary in checks)
     if not paths[CANARY] + paths[STABLE]:
         detail = f"no {FLAG_CHECK} event in {group} {window.text}"
-        remedy = "nobody called, or the application does not log it (docs/flag.md)"
+        remedy = "there were no requests, or the application does not log it (docs/flag.md)"
         yield warn(EVENTS, detail, remedy)
         return
     share = _share_check(EVENTS, paths[CANARY], paths[STABLE], window)
@@ -387,7 +391,8 @@ def _weight_read_checks(
         weight: number for weight, number in weights_read.items() if weight != window.weight
     }
     if not other_weights:
-        detail = f"it read {window.weight} % at {count_text(weights_read.total(), 'request')}"
+        requests = count_text(weights_read.total(), "request")
+        detail = f"the application read {window.weight} % at {requests}"
         yield ok(APPLICATION, detail)
         return
     newest = max(
@@ -398,8 +403,8 @@ def _weight_read_checks(
         for weight in sorted(other_weights)
     )
     detail = (
-        f"it read {weights} of {weights_read.total()}, last at "
-        f"{clock_text(from_unix(newest // 1_000))}, where {window.weight} % is live"
+        f"the application read {weights} of {weights_read.total()}, last at "
+        f"{clock_text(from_unix(newest // 1_000))}; {window.weight} % is live"
     )
     yield fail(APPLICATION, detail, _remedy(window))
 
@@ -414,12 +419,12 @@ def _share_check(what: str, canary: int, stable: int, window: SettledWindow) -> 
     share = format_percent(canary / requests, 1)
     detail = (
         f"{number_text(canary)} of {count_text(requests, 'request')} ({share}) took the canary "
-        f"{window.text}; {window.weight} % of them are {_range(low, high)}, chance included"
+        f"{window.text}; {_range(low, high)} expected at {window.weight} % (99.9 % confidence)"
     )
     if not low <= canary <= high:
         return fail(what, detail, _remedy(window))
     if (low, high) == (0, requests):
-        return warn(what, detail, "too few to tell; look at more --minutes")
+        return warn(what, detail, "too few requests to decide; use more --minutes")
     return ok(what, detail)
 
 
@@ -434,7 +439,7 @@ def _remedy(window: SettledWindow) -> str:
 def _too_early_check(what: str, window: SettledWindow) -> Check:
     begin = clock_text(from_unix(window.begin))
     return warn(
-        what, f"too early: the weight counts from {begin} on", "look again in a few minutes"
+        what, f"too early: the weight is compared from {begin} on", "run again in a few minutes"
     )
 
 
@@ -488,7 +493,7 @@ class Verifier:
         read. minutes: how many settled minutes the shares cover.
         """
         if isinstance(rollout, StoreError):
-            remedy = "so what is live is compared with nothing; name the store: --store"
+            remedy = "so the live weight is compared with no rollout; name the store: --store"
             missing = isinstance(rollout, NoStoreError)
             yield (warn if missing else unread)("rollout", str(rollout), remedy)
             rollout = None

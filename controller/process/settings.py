@@ -173,7 +173,9 @@ def _proxy(text: str) -> Proxy | None:
             "http://USER:PASSWORD@HOST:PORT with what is special in both as %XX"
         )
     if not (credentials.isprintable() and ":" not in user):
-        raise UsageError(f"{EGRESS_PROXY} has a user or a password that no proxy can be told")
+        raise UsageError(
+            f"{EGRESS_PROXY} has a user or a password with a character that a proxy does not accept"
+        )
     return Proxy(host, port, credentials)
 
 
@@ -222,7 +224,7 @@ def default_location(environment: Mapping[str, str]) -> SqliteLocation:
     if in_container(environment):
         raise UsageError(
             "in a container, say where rollouts are kept: --store or ROLLOUTCTL_STORE; "
-            "a file inside it would be forgotten with it, and the next tick would know nothing"
+            "a file inside it is lost with the container, and the next tick would find no rollout"
         )
     state = environment.get("XDG_STATE_HOME")
     home = environment.get("HOME")

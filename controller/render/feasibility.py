@@ -107,10 +107,10 @@ def power_text(policy: Policy, per_minute: float, source: str, steps: Sequence[S
     """Return the gate power as a page: a table for each step, with its shortfalls below."""
     delay = format_duration(policy.evaluation_delay)
     lines = [
-        f"  gates at {_number_text(per_minute)} requests a minute ({source}): how long a step "
-        "takes to fail for so many",
-        "  errors, or for so much latency above its baseline or limit (lognormal, sigma "
-        f"{SIGMA:g}); an evaluation delay of {delay} comes on top",
+        f"  gate power at {_number_text(per_minute)} requests a minute ({source}): time until a "
+        "step fails, by the",
+        "  share of errors, or by the increase of latency above its baseline or limit (lognormal, "
+        f"sigma {SIGMA:g}), plus {delay} of evaluation delay",
     ]
     for one in steps:
         lines += ["", *_step_lines(policy, one)]
@@ -121,14 +121,16 @@ def _step_lines(policy: Policy, power: StepPower) -> Iterator[str]:
     step = policy.steps[power.step]
     requests = count_text(round(power.requests), "request")
     bake = format_duration(step.bake)
-    stable_text = f", {number_text(round(power.control))} beside it" if step.weight < 100 else ""
+    stable_text = (
+        f", {number_text(round(power.control))} on the stable path" if step.weight < 100 else ""
+    )
     yield f"  {step.weight:>3} %  {requests} on the canary in {bake}{stable_text}"
     criteria = [_CriterionPower(policy, power.step, one) for one in power.criteria]
     effects = [name for name in _COLUMNS if any(name in one.delays for one in criteria)]
     titles = [
         "criterion",
         *effects,
-        *(["smallest in the bake"] if effects else []),
+        *(["smallest detectable"] if effects else []),
         "enough to pass",
     ]
     rows = [titles, *(one.row(effects) for one in criteria)]
@@ -207,8 +209,8 @@ class _CriterionPower:
         if power.proof_requests is not None and power.proof_per_minute is not None:
             rate = _number_text(_round_up(power.proof_per_minute))
             yield (
-                f"{name}: proven by {number_text(power.proof_requests)} requests without a "
-                f"failure, in the bake from {rate} requests a minute on"
+                f"{name}: objective confirmed by {number_text(power.proof_requests)} requests "
+                f"without a failure, within the bake from {rate} requests a minute on"
             )
         for one in power.shortfalls:
             yield f"warning: {name} cannot decide in this step: {self._shortfall_text(one)}"
@@ -224,15 +226,15 @@ class _CriterionPower:
             f"{number_text(floor(self.power.samples))} of {number_text(shortfall.needed)}"
         )
         reason = {
-            ShortfallKind.FAULTS: f"it overlooks {self._effect_text(shortfall.needed)}"
+            ShortfallKind.FAULTS: f"it does not detect {self._effect_text(shortfall.needed)}"
             f"{' in the bake' if shortfall.decides_in_hold else ''}",
             ShortfallKind.SAMPLES: f"it has {samples_text} samples at the end of the bake"
             f"{hold_text}",
-            ShortfallKind.PROOF: f"it has {samples_text} requests for a proof at the end of the "
-            f"bake{hold_text}",
+            ShortfallKind.PROOF: f"it has {samples_text} requests needed to confirm the "
+            f"objective at the end of the bake{hold_text}",
         }[shortfall.kind]
         remedies = ", or ".join(self._remedies(shortfall))
-        return f"{reason}; what helps: {remedies}" if remedies else reason
+        return f"{reason}; use {remedies}" if remedies else reason
 
     def _remedies(self, shortfall: Shortfall) -> Iterator[str]:
         """Yield each change with which the criterion could decide."""

@@ -94,7 +94,7 @@ def _without_repeats(entries: Iterable[Entry]) -> Iterator[tuple[Entry, str]]:
         if entry.kind == "rolling_back":
             rollback_sentence = sentence
         elif entry.kind == "rolled_back" and sentence == rollback_sentence:
-            sentence = "0 % is in force"
+            sentence = "0 % is applied"
         yield entry, sentence
 
 

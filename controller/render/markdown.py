@@ -36,7 +36,7 @@ def outcome_markdown(outcome: RehearsalOutcome, scenario: str, seed: int) -> str
     duration = duration_text(outcome.ended - outcome.started)
     facts = [
         f"scenario {scenario}, seed {seed}: {rollout.policy.steps_text()}",
-        f"in force: {' > '.join(f'{weight} %' for weight in outcome.weights) or 'none'}",
+        f"applied: {' > '.join(f'{weight} %' for weight in outcome.weights) or 'none'}",
         *(f"a second start was refused: {one}" for one in outcome.rejected_starts),
         *(f"a second start was accepted, and not ticked: {one}" for one in outcome.accepted_starts),
     ]

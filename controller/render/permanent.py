@@ -45,7 +45,7 @@ def permanent_text(policy: Policy, rollout: Rollout | None, forms: tuple[str, ..
     lines = [_headline(policy, rollout), ""]
     for form in forms:
         lines += [f"# {form}", *change_text(policy, form).split("\n"), ""]
-    lines += ["Until that is deployed, these set the old values again:"]
+    lines += ["Until that is deployed, each of these restores the old values:"]
     lines += [f"  - {one}" for one in RESETS]
     lines += ["", "Then, in this order:"]
     lines += [f"  [ ] {one}" for one in checklist(policy, rollout)]
@@ -79,13 +79,14 @@ def checklist(policy: Policy, rollout: Rollout | None) -> Iterator[str]:
         "see that the template has every other variable of the function: a deployment replaces its "
         "environment as a whole"
     )
-    yield "deploy the change; `rolloutctl doctor POLICY` then shows 100 % in force"
+    yield "deploy the change; `rolloutctl doctor POLICY` then shows 100 % applied"
     yield (
         f"keep the old path{until}: `rolloutctl rollback {policy.name}` needs it. After a rollback "
         "revert the change too, or the next deployment undoes the rollback"
     )
     if stable := list(_stable_metrics(policy)):
-        yield f"see that the old path is silent: {' and '.join(stable)} counted nothing for a day"
+        metrics = " and ".join(stable)
+        yield f"check that the old path has no requests: {metrics} counted no request for a day"
     yield f"take the flag and the old path out of the code of {name}, and deploy it"
     yield f"take {' and '.join(final_values(policy))} out of the template, and deploy that"
     yield (
@@ -106,7 +107,7 @@ def too_early_reason(rollout: Rollout | None) -> str:
     """Return why this is too early; empty when the rollout succeeded or there is none."""
     if rollout is None or rollout.phase is Phase.SUCCEEDED:
         return ""
-    return f"{rollout.id} is {rollout.phase} at {rollout.weight} %: this is for after its success"
+    return f"{rollout.id} is {rollout.phase} at {rollout.weight} %: run this after its success"
 
 
 def _headline(policy: Policy, rollout: Rollout | None) -> str:
@@ -161,7 +162,7 @@ def _cloudformation(name: str, values: Mapping[str, str]) -> str:
         "    Type: AWS::Lambda::Function",
         "    Properties:",
         "      Environment:",
-        "        Variables:  # beside those that are there",
+        "        Variables:  # in addition to the existing ones",
     ]
     return "\n".join([*lines, *(f'          {key}: "{value}"' for key, value in values.items())])
 
@@ -172,7 +173,7 @@ def _terraform(name: str, values: Mapping[str, str]) -> str:
         'resource "aws_lambda_function" "handler" {',
         f'  function_name = "{name}"',
         "  environment {",
-        "    variables = { # beside those that are there",
+        "    variables = { # in addition to the existing ones",
         *(f'      {key:<{width}} = "{value}"' for key, value in values.items()),
         "    }",
         "  }",

@@ -108,7 +108,9 @@ def _verify_lines(policy: Policy) -> list[str]:
     if not (verify := _verify_data(policy)):
         return []
     group = verify["log_group"]
-    return [f"  rollback  is verified in {group}: no {verify['absent']} beside {verify['present']}"]
+    return [
+        f"  rollback  verified in {group}: {verify['present']} is logged, {verify['absent']} is not"
+    ]
 
 
 def _verify_data(policy: Policy) -> "VerifyData | None":
@@ -133,7 +135,7 @@ def _freeze_data(freeze: Freeze, now: datetime) -> "FreezeData":
 def _freeze_lines(freeze: Freeze, now: datetime) -> list[str]:
     """Return the freeze windows, and the current or next frozen period."""
     windows = "; ".join(window.text for window in freeze.windows)
-    lines = [f"  freeze    no step is taken: {windows} ({freeze.zone})"]
+    lines = [f"  freeze    no step is started: {windows} ({freeze.zone})"]
     frozen, next_period = freeze.at(now), freeze.next_period(now)
     if frozen is not None:
         lines.append(f"            now {frozen.text}")
@@ -147,7 +149,7 @@ def _failure_text(policy: Policy) -> str:
     outcome = {"pause": "pauses", "rollback": "rolls back", "advance": "advances, labelled"}
     hold = "2 x bake" if policy.max_hold is None else format_duration(policy.max_hold)
     return (
-        f"a failing gate rolls back at once; an inconclusive one holds for {hold} and then "
+        f"a failing gate rolls back at once; an inconclusive one stays on hold for {hold}, then "
         f"{outcome[policy.on_inconclusive]}"
     )
 
@@ -156,4 +158,4 @@ def criterion_text(name: str, policy: Policy) -> str:
     """Return what criterion `name` asks for and how it is judged, in one line."""
     criterion = policy.criteria[name]
     text = judge_of(name, criterion, policy).demand_text()
-    return text if criterion.gating else f"{text}; reports, and gates nothing"
+    return text if criterion.gating else f"{text}; reports only"

@@ -60,7 +60,7 @@ def outcome_text(outcome: RehearsalOutcome, scenario: str, seed: int) -> str:
     head = f"{rollout.name}, scenario {scenario}, seed {seed}: {rollout.policy.steps_text()}"
     end = (
         f"{outcome.status} at {outcome.final_weight} % after {duration} and {outcome.ticks} ticks "
-        f"(in force: {weights}): {rollout.sentence}"
+        f"(applied: {weights}): {rollout.sentence}"
     )
     return printable_block(
         [
@@ -86,4 +86,4 @@ def _second_start_lines(outcome: RehearsalOutcome) -> Iterator[str]:
     for refusal in outcome.rejected_starts:
         yield from ("", *f"A second start was refused: {refusal}".split("\n"))
     for rollout_id in outcome.accepted_starts:
-        yield from ("", f"A second start was accepted, and its rollout not ticked: {rollout_id}")
+        yield from ("", f"A second start was accepted, and its rollout did not tick: {rollout_id}")

@@ -47,11 +47,11 @@ def replay_lines(replay: Replay) -> Iterator[str]:
     """Yield a line for each entry that differs, one for the stored state, and the summary."""
     if replay.broken_at is not None:
         yield (
-            f"the chain breaks at entry {replay.broken_at}: the history was changed or is "
-            "incomplete from there on; look who wrote to the store"
+            f"the hash chain of the audit log breaks at entry {replay.broken_at}: the history was "
+            "changed or is incomplete from there on; check who wrote to the store"
         )
     if problem := digest_problem(replay.rollout, replay.policy):
-        yield f"{problem}: it was changed after the start; look who wrote to the store"
+        yield f"{problem}: it was changed after the start; check who wrote to the store"
     for one in replay.entry_differences:
         differences = _difference_text(one.differences)
         yield f"entry {one.seq}, {clock_text(one.at)}, {one.kind}: {differences}"
@@ -60,7 +60,7 @@ def replay_lines(replay: Replay) -> Iterator[str]:
     yield f"{replay.rollout}: {_summary(replay)}"
 
 
-def _difference_text(differences: Iterable[Difference], source: str = "what was seen") -> str:
+def _difference_text(differences: Iterable[Difference], source: str = "the observation") -> str:
     return "; ".join(
         f"{one.what} was recorded as {_quoted(one.recorded)}, but {source} leads to "
         f"{_quoted(one.expected)}"
@@ -76,13 +76,13 @@ def _quoted(text: str) -> str:
 def _summary(replay: Replay) -> str:
     counts = (
         f"{count_text(replay.decisions, 'decision')} and {count_text(replay.seals, 'hour')} of "
-        "evidence derived again"
+        "evidence re-evaluated"
     )
     if replay.broken_at is None:
         entries = "1 entry" if replay.entries == 1 else f"{replay.entries} entries"
-        chain = f"the chain of {entries} holds"
+        chain = f"audit log hash chain of {entries} valid"
     else:
-        chain = f"the chain breaks at entry {replay.broken_at}"
+        chain = f"audit log hash chain broken at entry {replay.broken_at}"
     return f"{counts}, {_outcome(replay)}; {chain}"
 
 
@@ -91,4 +91,4 @@ def _outcome(replay: Replay) -> str:
     parts = [f"{differ} of them {'differs' if differ == 1 else 'differ'}"] if differ else []
     parts += ["the stored state differs"] if replay.state else []
     parts += [] if replay.policy.consistent else ["the policy was changed"]
-    return ", ".join(parts) or "all the same"
+    return ", ".join(parts) or "no difference"

@@ -162,14 +162,14 @@ def skip_data(skip: Skip) -> "SkipData":
 
 def skip_line(skip: Skip) -> str:
     """Return a rollout that a tick skipped in one line."""
-    return f"{skip.rollout_id}  was not visited: {skip.error}"
+    return f"{skip.rollout_id}  skipped by this tick: {skip.error}"
 
 
 def visit_line(visit: Visit) -> str:
     """Return a visit in one line, starting with the problem."""
     line = rollout_line(visit.rollout)
     if visit.busy:
-        return f"skipped, another run holds the rollout or saved first: {line}"
+        return f"skipped, lock held or write conflict (safe to retry): {line}"
     if not visit.saved:
         return f"not saved: {visit.problem}: {line}"
     if visit.problem:
@@ -201,15 +201,15 @@ def _facts(rollout: Rollout) -> Iterator[tuple[str, str]]:
     """Yield name and text of each optional line of the page; the text may be empty."""
     yield "next", next_action(rollout).text
     blocked = waits_for(rollout)
-    yield "blocked", blocked
+    yield "waits for", blocked
     if rollout.write_error not in blocked:
         yield "error", f"the last write of the weight failed: {rollout.write_error}"
-    yield "shown", rollout.evidence.label
+    yield "evidence", rollout.evidence.label
     if rollout.drain is not None:
         yield "drain", sentence_of(rollout.drain).removeprefix("drain ")
     if page := rollout.unacknowledged_page:
         since = clock_text(rollout.conditions[page].since)
-        yield "critical", f"since {since}, told again until: rolloutctl ack {rollout.id}"
+        yield "critical", f"since {since}, repeated until acknowledged: rolloutctl ack {rollout.id}"
     if rollout.phase is Phase.SUCCEEDED:
         yield "to do", f"make it permanent: rolloutctl permanent {rollout.name}"
 
@@ -218,7 +218,7 @@ def late_text(rollout: Rollout, now: datetime) -> str:
     """Return how long ago the last tick was, when it is overdue; else empty."""
     if not _is_late(rollout, now):
         return ""
-    return f", {duration_text(now - rollout.updated)} ago: does anything tick it?"
+    return f", no tick for {duration_text(now - rollout.updated)}: is the schedule running?"
 
 
 def _is_late(rollout: Rollout, now: datetime) -> bool:
@@ -292,6 +292,8 @@ def _summary(rollout: Rollout, now: datetime) -> str:
     progressing = rollout.phase is Phase.PROGRESSING
     text = (next_action(rollout).text if progressing else "") or rollout.sentence
     if _is_late(rollout, now):
-        text = f"no tick for {duration_text(now - rollout.updated)}; {text}"
+        text = (
+            f"no tick for {duration_text(now - rollout.updated)}: is the schedule running? {text}"
+        )
     unconfirmed = rollout.phase is Phase.ROLLING_BACK and _is_unconfirmed(rollout)
     return f"{with_full_stop(waits_for(rollout))} {text}" if unconfirmed else text

@@ -191,7 +191,7 @@ def test_a_store_that_is_there_is_read_and_checked_also_when_none_is_to_be_made(
 
 def test_no_notice_is_sent(journal: Journal) -> None:
     journal.announce(a_rollout(), Notice(Severity.CRITICAL, "Look at it."))
-    assert journal.lines == ["tell people (critical): Look at it."]
+    assert journal.lines == ["notify (critical): Look at it."]
 
 
 def test_no_message_is_sent_and_the_journal_names_the_channel(journal: Journal) -> None:
@@ -216,6 +216,6 @@ def test_no_hook_is_called_and_the_run_goes_on_as_if_it_allowed(journal: Journal
     hooks.tell(gate, HookCall("after_advance", "delivery", "{}"), within=MINUTE, private=())
     assert answer == HookAnswer(Consent.GIVEN)
     assert journal.lines == [
-        "ask lambda gate (before_advance), and go on if it allows that",
+        "call lambda gate (before_advance), and continue if it allows that",
         "call lambda gate (after_advance)",
     ]

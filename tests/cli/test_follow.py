@@ -77,7 +77,7 @@ def test_wait_ends_when_the_rollout_rests_and_says_how(
 def test_wait_prints_a_line_whenever_it_reads_differently(started: Desk) -> None:
     lines = started.run("status", "orders", "--wait").out.splitlines()
     assert len(lines) == len(set(lines)) > 4
-    assert lines[0].startswith("orders#1  progressing  10 %  applied: 10 % is in force")
+    assert lines[0].startswith("orders#1  progressing  10 %  applied: 10 % is applied")
     assert lines[-1].startswith("orders#1  succeeded  100 %  completed: ")
 
 

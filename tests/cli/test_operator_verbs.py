@@ -64,7 +64,7 @@ def test_a_rollout_is_paused_and_shown(desk: Desk, reference: str) -> None:
     ended = desk.run("pause", reference.format(policy=desk.policy), *WHY)
     assert (ended.status, desk.weight) == (Exit.DONE, 10)
     assert ended.out.startswith("orders#1  paused  10 %\n")
-    assert "  because   paused by hand: the board said so\n" in ended.out
+    assert "  because   paused by an operator: the board said so\n" in ended.out
     ticks(desk, 20)
     assert (desk.weight, state(desk)["phase"]) == (10, "paused")
 
@@ -188,7 +188,7 @@ def test_the_live_weight_is_adopted(desk: Desk) -> None:
     assert (ended.status, desk.weight, desk.world.calls[WRITE]) == (Exit.DONE, 100, writes)
     assert ended.out.startswith("orders#1  progressing  100 %\n")
     ticks(desk, 5)
-    assert (state(desk)["phase"], state(desk)["label"]) == ("succeeded", "not refuted")
+    assert (state(desk)["phase"], state(desk)["label"]) == ("succeeded", "no regression detected")
 
 
 def test_who_did_it_and_why_is_in_the_history(desk: Desk) -> None:
@@ -196,7 +196,7 @@ def test_who_did_it_and_why_is_in_the_history(desk: Desk) -> None:
     desk.run("pause", "orders", "--by", "ada", *WHY)
     desk.run("resume", "orders", "--by", "grace")
     lines = desk.run("history", "orders").out
-    assert f"paused by hand: the board said so  (by ada {VERIFIED})" in lines
+    assert f"paused by an operator: the board said so  (by ada {VERIFIED})" in lines
     assert f"(by grace {VERIFIED})" in lines
 
 
@@ -204,7 +204,7 @@ def test_what_is_done_is_notified(desk: Desk) -> None:
     started(desk)
     ended = desk.run("pause", "orders", *WHY)
     notices = [one["notice"] for one in ended.events if one["event"] == "notice_sent"]
-    assert notices == ["orders#1 is paused: paused by hand: the board said so"]
+    assert notices == ["orders#1 is paused: paused by an operator: the board said so"]
 
 
 # --- attest -------------------------------------------------------------------------------------
@@ -243,7 +243,7 @@ def test_a_refusal_rolls_back_with_the_next_tick(desk: Desk) -> None:
     assert "refused by" in state(desk, "signing")["sentence"]
     ended = desk.run("attest", "signing", "SC-005", "--note", "too late")
     assert ended.status == Exit.USAGE
-    assert "it is rolled_back; what fits: rollback, retry" in ended.err
+    assert "it is rolled_back; allowed now: rollback, retry" in ended.err
 
 
 def test_a_signature_needs_a_note_and_a_criterion_that_asks_for_one(desk: Desk) -> None:
@@ -271,7 +271,7 @@ def test_a_dry_run_signs_nothing(desk: Desk) -> None:
     [
         pytest.param(
             ["resume", "orders"],
-            "resume changed nothing of orders#1: it is progressing; what fits: pause, promote, "
+            "resume of orders#1 was refused, nothing changed: the rollout is progressing; allowed now: pause, promote, "
             "approve, attest, rollback",
             id="nothing to resume",
         ),
@@ -280,7 +280,7 @@ def test_a_dry_run_signs_nothing(desk: Desk) -> None:
             id="nothing to approve",
         ),
         pytest.param(
-            ["retry", "orders", *WHY], "retry changed nothing of orders#1: it is progressing",
+            ["retry", "orders", *WHY], "retry of orders#1 was refused, nothing changed: the rollout is progressing",
             id="nothing to try again",
         ),
         pytest.param(["promote", "orders"], "Missing option '--reason'", id="no reason"),
@@ -383,7 +383,7 @@ def test_a_tick_that_meets_another_run_ends_with_75_and_says_so(
 @pytest.mark.parametrize(
     ("verb", "would"),
     [
-        ("pause", "record paused of orders#1: paused by hand: the board said so"),
+        ("pause", "record paused of orders#1: paused by an operator: the board said so"),
         ("promote", "set handler to 100 %"),
     ],
 )

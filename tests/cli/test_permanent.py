@@ -40,7 +40,7 @@ def test_a_rollout_that_has_not_succeeded_gets_a_warning(desk: Desk) -> None:
     desk.run("start", desk.policy)
     ended = desk.run("permanent", "orders", "--json")
     assert ended.err == (
-        "rolloutctl: warning: orders#1 is progressing at 10 %: this is for after its success\n"
+        "rolloutctl: warning: orders#1 is progressing at 10 %: run this after its success\n"
     )
     assert (ended.status, ended.data["phase"]) == (Exit.DONE, "progressing")
     assert sorted(ended.data["changes"]) == ["cdk", "cloudformation", "terraform"]

@@ -98,7 +98,7 @@ def test_the_timeline_says_when_which_weight_and_what_decided(desk: Desk, policy
     ]
     assert timeline[3].strip().startswith("works holds: success was ")
     assert timeline[-3].startswith("   0 %  rolling_back  works fails: success was below 99% ")
-    assert timeline[-2] == "   0 %  rolled_back   0 % is in force"
+    assert timeline[-2] == "   0 %  rolled_back   0 % is applied"
     assert timeline[-1].startswith("   0 %  drained       drain confirmed: ")
     assert lines[-5:-1] == [
         "",
@@ -237,7 +237,7 @@ def test_where_nothing_can_be_written_a_rehearsal_says_what_it_needs(
 def test_a_second_start_is_printed_with_its_refusal(desk: Desk, policy: str) -> None:
     lines = desk.run("rehearse", policy, "--scenario", "second-owner").out.splitlines()
     index = lines.index(
-        "A second start was refused: ladder-beside was not started; nothing was touched:"
+        "A second start was refused: ladder-beside was not started; nothing was changed:"
     )
     assert "the canary has 10 % already by ladder#1" in lines[index + 1]
     data = desk.run("rehearse", policy, "--scenario", "second-owner", "--json").data

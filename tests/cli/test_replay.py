@@ -61,7 +61,7 @@ def test_an_unchanged_history_is_consistent_in_one_line(walked: Desk) -> None:
     ended = walked.run("replay", "orders")
     assert ended.status == Exit.DONE
     assert ended.out == (
-        "orders#1: 5 decisions and 0 hours of evidence derived again, all the same; "
+        "orders#1: 5 decisions and 0 hours of evidence re-evaluated, no difference; "
         "the chain of 5 entries holds\n"
     )
 
@@ -73,7 +73,7 @@ def test_what_differs_is_named_with_what_was_recorded_and_what_follows(walked: D
     assert ended.out.splitlines() == [
         "entry 3, 2026-01-05 09:05 UTC, advanced: sentence was recorded as "
         '"somebody said so", but what was seen leads to "the gate at 10 % passed; going to 100 %"',
-        "orders#1: 5 decisions and 0 hours of evidence derived again, 1 of them differs; "
+        "orders#1: 5 decisions and 0 hours of evidence re-evaluated, 1 of them differs; "
         "the chain of 5 entries holds",
     ]
 
@@ -91,12 +91,15 @@ def test_a_state_that_its_history_does_not_lead_to_is_reported(walked: Desk) -> 
     store = Path(walked.policy).parent / "rollouts.db"
     with closing(sqlite3.connect(store)) as connection, connection:
         connection.execute("""UPDATE rollouts SET state = replace(state,
-            '"label": "not refuted"', '"label": "confirmed"')""")
+            '"label": "no regression detected"', '"label": "confirmed"')""")
     ended = walked.run("replay", "orders")
     assert ended.status == Exit.CHECK_FAILED
     first_line = ended.out.splitlines()[0]
     assert first_line.startswith("the stored state: ")
-    assert 'label was recorded as confirmed, but the history leads to "not refuted"' in first_line
+    assert (
+        'label was recorded as confirmed, but the history leads to "no regression detected"'
+        in first_line
+    )
     assert "derived again, the stored state differs; the chain" in ended.out
 
 

@@ -62,7 +62,7 @@ def test_a_rehearsal_is_a_page_and_a_file_of_test_cases(desk: Desk, tmp_path: Pa
     lines = ended.out.splitlines()
     assert lines[0].startswith("### orders: succeeded at 100 % after ")
     (row,) = [line for line in lines if line.startswith("| pass | works | ≥ 99% | ")]
-    assert row.endswith(" | not refuted | gate |")
+    assert row.endswith(" | no regression detected | gate |")
     assert lines[-1] == "```"
     text = file.read_text(encoding="utf-8")
     assert text.startswith("<?xml version='1.0' encoding='utf-8'?>\n")
@@ -99,7 +99,7 @@ def test_wait_prints_one_page_at_the_end(baking: Desk, tmp_path: Path) -> None:
     assert ended.out.splitlines()[0] == "### orders\\#1: paused at 10 %"
     ended = baking.run("status", "orders", "--wait", "--junit", str(file))
     assert ended.out.startswith("orders#1  paused ")
-    assert '<error message="paused at 10 %: paused by hand: lunch' in file.read_text(
+    assert '<error message="paused at 10 %: paused by an operator: lunch' in file.read_text(
         encoding="utf-8"
     )
 

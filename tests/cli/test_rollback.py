@@ -50,7 +50,7 @@ def test_the_reason_of_a_person_is_in_the_history(desk: Desk) -> None:
     last = desk.run("history", "orders").out.splitlines()[-2:]
     assert last == [
         f"2026-01-05 09:00    0 %  rolling_back  support is paged  (by tester {VERIFIED})",
-        f"2026-01-05 09:00    0 %  rolled_back   0 % is in force  (by tester {VERIFIED})",
+        f"2026-01-05 09:00    0 %  rolled_back   0 % is applied  (by tester {VERIFIED})",
     ]
 
 
@@ -70,7 +70,7 @@ def test_a_reason_forges_no_line_of_the_history(desk: Desk) -> None:
 def test_a_blank_reason_is_the_usual_one(desk: Desk) -> None:
     at_10(desk)
     desk.run("rollback", "orders", "--reason", " \n ")
-    assert "rolling_back  asked for by a person  (by" in desk.run("history", "orders").out
+    assert "rolling_back  requested by an operator  (by" in desk.run("history", "orders").out
 
 
 def test_a_rollback_of_what_another_rollout_owns_by_now_prints_a_warning(desk: Desk) -> None:
@@ -93,7 +93,7 @@ def test_bare_names_need_no_store_and_no_rollout(desk: Desk, tmp_path: Path) -> 
     (tmp_path / "rollouts.db").write_text("no database")
     ended = desk.run("rollback", *BARE)
     assert (ended.status, desk.weight) == (Exit.DONE, 0)
-    assert ended.out == "handler: 0 % is in force: PERCENTAGE=0, ENABLED=false\n"
+    assert ended.out == "handler: 0 % is applied: PERCENTAGE=0, ENABLED=false\n"
     assert desk.world.function(FUNCTION).variables["API_KEY"] == SECRET
 
 
@@ -164,7 +164,7 @@ def test_a_policy_file_rolls_back_whatever_is_wrong_with_the_store(
     assert "not recorded: " in ended.err
     becomes = [words for words in ("found_at_zero", "no tick decides") if words in ended.err]
     assert becomes == ([record_becomes] if record_becomes else [])
-    assert "0 % is in force" in ended.out
+    assert "0 % is applied" in ended.out
 
 
 def test_a_name_cannot_be_rolled_back_without_the_store_that_knows_it(desk: Desk) -> None:
@@ -193,7 +193,7 @@ def test_a_name_in_a_broken_store_says_what_works_without_one(
 @pytest.mark.parametrize(
     ("takes", "status", "words"),
     [
-        pytest.param("2s", Exit.DONE, "0 % is in force", id="in force"),
+        pytest.param("2s", Exit.DONE, "0 % is applied", id="in force"),
         pytest.param("1h", Exit.UNCONFIRMED, "0 % is NOT yet in force", id="not in force in time"),
     ],
 )
@@ -209,7 +209,7 @@ def test_a_rollback_that_cannot_be_recorded_ends_as_it_was_read_back(
     assert (ended.data["saved"], ended.data["phase"] == "rolled_back") == (False, not status)
     notices = [one for one in ended.events if one["event"] == "notice_sent"]
     assert [one["notice"] for one in notices] == [
-        "orders#1 is rolling back to 0 %: asked for by a person"
+        "orders#1 is rolling back to 0 %: requested by an operator"
     ]
 
 

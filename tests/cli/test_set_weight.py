@@ -47,7 +47,7 @@ def test_both_variables_are_set_in_one_write_and_the_others_are_kept(desk: Desk)
     ended = desk.run("set-weight", desk.policy, "40")
     assert (ended.status, desk.weight) == (Exit.DONE, 40)
     assert ended.out == (
-        "handler: 40 % is in force: PERCENTAGE=40, ENABLED=false; before: PERCENTAGE=0, "
+        "handler: 40 % is applied: PERCENTAGE=40, ENABLED=false; before: PERCENTAGE=0, "
         "ENABLED=false\n"
     )
     assert desk.world.calls[WRITE] == 1
@@ -72,9 +72,7 @@ def test_a_weight_that_is_live_already_is_not_written_again(desk: Desk) -> None:
         "set-weight/1", False, True,
     )  # fmt: skip
     output = desk.run("set-weight", desk.policy, "40").out
-    assert output.startswith(
-        "handler: 40 % is in force already, nothing was written: PERCENTAGE=40"
-    )
+    assert output.startswith("handler: 40 % is applied already, nothing was written: PERCENTAGE=40")
     dry = desk.run("set-weight", desk.policy, "40", "--dry-run").out
     assert dry.startswith(output)
     assert dry.endswith("\nwould: nothing\n")
@@ -228,9 +226,7 @@ def test_a_denied_write_names_its_action(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("force", "message"),
     [
-        pytest.param(
-            [], "40 % is written, and nobody can say whether it is in force: ", id="alone"
-        ),
+        pytest.param([], "40 % is written, and nobody can say whether it is applied: ", id="alone"),
         pytest.param(["--force"], "orders#1 is paused for 40 %, and nobody can", id="by force"),
     ],
 )
@@ -267,7 +263,7 @@ def test_an_active_rollout_is_left_alone_and_named(desk: Desk) -> None:
     ended = desk.run("set-weight", desk.policy, "40")
     assert (ended.status, desk.weight, desk.world.calls[WRITE]) == (Exit.USAGE, 10, writes)
     assert ended.err.splitlines()[-1] == (
-        "rolloutctl: 40 % was not set: orders#1 is progressing, asks for 10 % and owns "
+        "rolloutctl: 40 % was not set: orders#1 is progressing, expects 10 % and owns "
         f"{desk.world.function(FUNCTION).arn}; to stop it there: rolloutctl pause orders#1; to go "
         "back: rolloutctl rollback orders#1; to set the weight all the same: --force, which pauses "
         "it first and writes down who did it"
@@ -292,14 +288,14 @@ def test_force_pauses_the_rollout_and_writes_down_who_when_and_from_what_to_what
     )
     assert (ended.status, desk.weight) == (Exit.DONE, 40)
     assert ended.out.splitlines() == [
-        "handler: 40 % is in force: PERCENTAGE=40, ENABLED=false; before: PERCENTAGE=10, "
+        "handler: 40 % is applied: PERCENTAGE=40, ENABLED=false; before: PERCENTAGE=10, "
         "ENABLED=false",
-        "orders#1 is paused: set from 10 % to 40 % by hand: a demo; to go on: rolloutctl resume "
+        "orders#1 is paused: set from 10 % to 40 % by an operator: a demo; to go on: rolloutctl resume "
         "orders#1 with --keep or --restore; to end it: rolloutctl rollback orders#1",
     ]
     last = desk.run("history", "orders").out.splitlines()[-1]
     assert last.endswith(
-        f"paused        set from 10 % to 40 % by hand: a demo  (by ada {VERIFIED})"
+        f"paused        set from 10 % to 40 % by an operator: a demo  (by ada {VERIFIED})"
     )
     assert desk.run("replay", "orders").status == Exit.DONE
 
@@ -343,7 +339,7 @@ def test_a_dry_run_with_force_pauses_nothing(desk: Desk) -> None:
     assert (ended.status, desk.weight, state(desk)["phase"]) == (Exit.DONE, 10, "progressing")
     assert ended.out.splitlines() == [
         "would: record paused of orders#1: set from 10 % to 40 % by hand",
-        "would: tell people (info): orders#1 is paused: set from 10 % to 40 % by hand",
+        "would: notify (info): orders#1 is paused: set from 10 % to 40 % by hand",
         "would: set handler to 40 %",
     ]
 
@@ -412,7 +408,7 @@ def test_no_weight_is_set_over_a_criterion_that_fails(desk_in: Any) -> None:
     desk.world.clock.advance(3 * MINUTE)
     ended = desk.run("set-weight", desk.policy, "40", "--force")
     assert (ended.status, desk.weight) == (Exit.USAGE, 10)
-    assert "nobody sets a weight over a fail, the next tick rolls back: works fails" in ended.err
+    assert "a criterion fails, and the next tick rolls back: works fails" in ended.err
 
 
 def test_measurements_that_cannot_be_read_do_not_stop_a_person(desk: Desk) -> None:

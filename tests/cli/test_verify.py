@@ -85,7 +85,7 @@ def test_a_line_for_each_thing_that_was_looked_at(baking: Desk) -> None:
     ended = baking.run("verify", baking.policy)
     assert (ended.status, ended.err) == (Exit.DONE, "")
     assert ended.out.splitlines() == [
-        "ok    rollout          orders#1 is progressing and asks for 10 %",
+        "ok    rollout          orders#1 is progressing and expects 10 %",
         "ok    variables        10 % is live (PERCENTAGE=10, ENABLED=false), as orders#1 asks",
         "ok    boolean          ENABLED fits 10 %",
         "ok    update           the last update of the target is in force",
@@ -141,7 +141,7 @@ def test_another_weight_than_the_rollouts_fails(baking: Desk) -> None:
     ended = verify(baking)
     assert ended.status == Exit.CHECK_FAILED
     assert checks(ended)["variables"].startswith(
-        "fail: 60 % is live (PERCENTAGE=60, ENABLED=false) where orders#1 asks for 10 %; look who"
+        "fail: 60 % is live (PERCENTAGE=60, ENABLED=false) where orders#1 expects 10 %; look who"
     )
 
 
@@ -151,7 +151,7 @@ def test_what_was_set_over_a_rollout_is_shown_and_does_not_fail(baking: Desk) ->
     lines = checks(verify(baking))
     assert lines["variables"] == (
         "warn: 40 % is live (PERCENTAGE=40, ENABLED=false) where orders#1 is paused over it (set "
-        "from 10 % to 40 % by hand: a demo); rolloutctl resume orders#1 with --keep or --restore"
+        "from 10 % to 40 % by an operator: a demo); rolloutctl resume orders#1 with --keep or --restore"
     )
     assert lines["share (metrics)"].startswith("ok: ")
 
@@ -203,7 +203,7 @@ def test_after_a_rollback_the_drain_and_the_silence_of_the_canary_are_verified(
     baking.run("rollback", "orders")
     early = verify(baking)
     assert (early.status, levels(early)) == (Exit.DONE, {"ok", "warn"})
-    assert checks(early)["drain"].startswith("warn: not known yet; ticks look until")
+    assert checks(early)["drain"].startswith("warn: not known yet; ticks watch it until")
     assert checks(early)["share (metrics)"].startswith("warn: too early: the weight counts from")
     logs(baking, canary_every=1_000, percentage=0, begin=4)
     later(baking, 10, 4, 11)
@@ -288,7 +288,7 @@ def test_a_store_that_is_not_there_or_broken_costs_the_comparison(
 def test_a_target_of_another_policys_rollout_is_reported(baking: Desk) -> None:
     other_policy = baking.another_policy("payments")
     lines = checks(verify(baking, given=other_policy))
-    assert lines["rollout"].startswith("warn: orders#1 is progressing and asks for 10 %; it owns")
+    assert lines["rollout"].startswith("warn: orders#1 is progressing and expects 10 %; it owns")
 
 
 def test_another_version_of_the_policy_is_reported(baking: Desk) -> None:

@@ -52,7 +52,11 @@ def test_a_quiet_service_at_100_percent_is_watched_for_a_day_and_nothing_is_writ
     assert desk.account.environment() == before == {**OTHERS, **AT_100_BY_HAND}
     assert desk.account.revision() == revision
     final = desk.status("quiet-service")
-    assert (final["phase"], final["weight"], final["label"]) == ("succeeded", 100, "not refuted")
+    assert (final["phase"], final["weight"], final["label"]) == (
+        "succeeded",
+        100,
+        "no regression detected",
+    )
     transitions = desk.history("quiet-service")
     assert [one["kind"] for one in transitions] == [
         "started",

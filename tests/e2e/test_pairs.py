@@ -58,7 +58,11 @@ def test_of_two_ticks_at_once_one_does_it_and_the_other_changes_nothing_all_the_
     assert weights_written(watched) == ["50", "100"]  # once each; 10 was the start's
     assert started.account.others() == OTHERS
     status = started.status()
-    assert (status["phase"], status["weight"], status["label"]) == ("succeeded", 100, "not refuted")
+    assert (status["phase"], status["weight"], status["label"]) == (
+        "succeeded",
+        100,
+        "no regression detected",
+    )
     assert started.kinds() == [
         "started", "applied", "advanced", "applied", "advanced", "applied", "succeeded",
     ]  # fmt: skip

@@ -27,7 +27,11 @@ def test_a_healthy_release_goes_10_50_100_and_ends_as_a_success(desk: Desk) -> N
     ]
     assert desk.account.others() == OTHERS
     final = desk.status()
-    assert (final["phase"], final["weight"], final["label"]) == ("succeeded", 100, "not refuted")
+    assert (final["phase"], final["weight"], final["label"]) == (
+        "succeeded",
+        100,
+        "no regression detected",
+    )
     assert {one["verdict"] for one in final["findings"] if one.get("gates", True)} == {"pass"}
     assert desk.run("status", "execution-api", "--exit-code").status == 0
 

@@ -91,7 +91,7 @@ def test_every_kind_passes_in_a_healthy_world(tmp_path: Path) -> None:
     assert (outcome.status, outcome.final_weight, rollout.evidence.label) == (
         "succeeded",
         100,
-        "not refuted",
+        "no regression detected",
     )
     assert {one.criterion: one.label for one in rollout.evidence.findings} == {
         "works": Label.NOT_REFUTED, "share": Label.NOT_REFUTED, "budget": Label.NOT_REFUTED,
@@ -124,7 +124,7 @@ IN_STEP_2 = {"step": 2, "after": "1m"}
         ),
         pytest.param(
             "budget", {"kind": "errors", "at": IN_STEP_2, "server_errors": "80%"},
-            "budget fails: the budget of 1% burnt", id="a budget burns",
+            "budget fails: burn rate ", id="a budget burns",
         ),
     ],
 )  # fmt: skip
@@ -179,7 +179,10 @@ def test_a_criterion_without_data_holds_and_then_pauses(
 def test_a_failing_criterion_that_only_reports_is_shown_and_changes_nothing(tmp_path: Path) -> None:
     policy = policy_with(red={**KINDS["red"], "gates": False})
     outcome = rehearse_consistently(tmp_path, policy, {"kind": "alarm", "at": {"step": 1}})
-    assert (outcome.status, outcome.rollout.evidence.label) == ("succeeded", "not refuted")
+    assert (outcome.status, outcome.rollout.evidence.label) == (
+        "succeeded",
+        "no regression detected",
+    )
     row, _ = rows(outcome.rollout)
     assert (row.role, row.measured, row.verdict) == ("report", "ALARM", Verdict.FAIL)
     advanced = next(entry for entry in outcome.entries if entry.kind == "advanced")
@@ -230,7 +233,7 @@ def test_nothing_starts_under_an_alarm_that_is_in_alarm_or_missing(
     with open_stage(
         tmp_path, world_of({"kind": "alarm", "state": state}), policy_with("red")
     ) as stage:
-        with pytest.raises(UsageError, match="was not started; nothing was touched") as caught:
+        with pytest.raises(UsageError, match="was not started; nothing was changed") as caught:
             stage.start()
         assert message in str(caught.value)
         assert stage.writes == 0
@@ -399,14 +402,17 @@ def test_promote_is_refused_under_an_alarm_that_is_in_alarm(tmp_path: Path) -> N
         rollout = stage.start()
         stage.tick()
         stage.world.clock.advance(MINUTE)
-        with pytest.raises(UsageError, match=r"nobody promotes a fail.*auth-failures is in ALARM"):
+        with pytest.raises(
+            UsageError,
+            match=r"a criterion fails, and the next tick rolls back.*auth-failures is in ALARM",
+        ):
             stage.runner.run_command(rollout.id, Command(Verb.PROMOTE, "it is late"))
 
 
 # --- scorecard ----------------------------------------------------------------------------------
 
 SCORECARD = [
-    "criterion  target      measured  samples  shown         role",
+    "criterion  target      measured  samples  evidence                role",
     "budget     ≤ 5x",
     "fallback   ≤ 0 events",
     "red        OK",

@@ -93,14 +93,14 @@ def sick(folder: Path, post: RecordingNotifier) -> Any:
 @pytest.mark.parametrize("severity", list(Severity))
 def test_a_notice_is_logged_at_a_level_of_its_severity(severity: Severity) -> None:
     with capture_logs() as logs:
-        log_notice(a_rollout(), Notice(severity, "10 % is in force."))
+        log_notice(a_rollout(), Notice(severity, "10 % is applied."))
     assert logs == [
         {
             "event": "notice_sent",
             "log_level": str(severity),
             "rollout": "checkout#1",
             "severity": str(severity),
-            "notice": "10 % is in force.",
+            "notice": "10 % is applied.",
         }
     ]
 
@@ -431,7 +431,7 @@ def test_requests_that_stay_after_a_rollback_are_repeated_by_scheduled_ticks_unt
         stage.ticks(30)
         drain = stage.rollout.drain
         assert drain is not None
-        assert drain.label is Label.REFUTED
+        assert drain.label is Label.DRAIN_FAILED
         begin = stage.world.clock.now()
         while stage.world.clock.now() - begin < timedelta(hours=1):
             stage.world.clock.advance(5 * MINUTE)

@@ -98,9 +98,9 @@ def test_an_event_of_the_canary_after_the_drain_is_a_page_and_exit_5(
         assert [visit.alerts for visit in visits if visit.alerts] == [(Alert.ROLLBACK_UNCONFIRMED,)]
         (page,) = stage.notices
         assert page.severity is Severity.CRITICAL
-        assert f"drain refuted: {GATEWAY} was logged once in {GROUP}" in page.text
+        assert f"drain failed: {GATEWAY} was logged once in {GROUP}" in page.text
         history = stage.store.history(stage.rollout.id)
-        assert [one["label"] for one in history[-1].body["findings"]] == ["refuted"]
+        assert [one["label"] for one in history[-1].body["findings"]] == ["failed"]
         assert replay(stage.rollout, history).consistent
 
 
@@ -129,7 +129,7 @@ def test_a_log_without_any_event_proves_nothing_and_says_so(tmp_path: Path) -> N
         stage.ticks(15)
         assert drain(stage).label is Label.UNOBSERVABLE
         assert f"no log event at all in {GROUP} since " in sentence_of(drain(stage))
-        assert "that proves nothing" in sentence_of(drain(stage))
+        assert "nothing is confirmed" in sentence_of(drain(stage))
 
 
 def test_a_policy_without_log_events_never_reads_logs(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def test_a_raise_that_lands_after_the_rollback_is_undone_at_once(
         stage.world.clock.advance(AFTER_THE_WATCH)
         assert (rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
         assert stage.rollout.sentence == "stop!"
-        assert stage.notices[-1].text.startswith("orders#1: 10 % came back after the rollback")
+        assert stage.notices[-1].text.startswith("orders#1: 10 % was applied after the rollback")
         assert replay(stage.rollout, stage.store.history("orders#1")).consistent
 
 

@@ -136,7 +136,7 @@ def test_a_start_without_consent_changes_nothing(stage: Stage, outside: Recordin
     with pytest.raises(UsageError) as caught:
         stage.start()
     assert str(caught.value) == (
-        "orders was not started; nothing was touched:\n"
+        "orders was not started; nothing was changed:\n"
         "  before_start: lambda gate refuses: a release is under way"
     )
     assert not stage.store.all()

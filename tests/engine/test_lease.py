@@ -294,7 +294,7 @@ def test_a_command_that_does_not_fit_releases_its_lease_and_changes_nothing(
     stage: Stage, other: SqliteStore
 ) -> None:
     before = stage.rollout
-    with pytest.raises(UsageError, match="it is progressing; what fits:"):
+    with pytest.raises(UsageError, match="the rollout is progressing; allowed now:"):
         stage.runner.run_command("orders#1", Command(Verb.RESUME))
     assert stage.rollout == before
     assert is_free(stage, other)

@@ -503,7 +503,7 @@ def test_a_weight_of_the_rollout_that_comes_back_after_the_rollback_is_lowered_a
     stage.tick(after=14 * MINUTE)
     assert stage.world.weight_now() == 0
     assert (
-        stage.notices[-1].text == "orders#1: 10 % came back after the rollback; lowering it again"
+        stage.notices[-1].text == "orders#1: 10 % was applied after the rollback; lowering it again"
     )
 
 
@@ -773,7 +773,7 @@ def test_a_promotion_reads_the_metrics_and_a_failing_canary_is_not_promoted(
     with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
         stage.start()
         stage.world.clock.advance(5 * MINUTE)
-        with pytest.raises(UsageError, match="nobody promotes a fail"):
+        with pytest.raises(UsageError, match="a criterion fails, and the next tick rolls back"):
             stage.runner.run_command("orders#1", PROMOTE)
         assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.PROGRESSING, 10)
 
@@ -792,7 +792,7 @@ def test_a_resume_reads_the_metrics_and_a_failing_canary_is_not_resumed(tmp_path
         stage.start()
         stage.runner.run_command("orders#1", Command(Verb.PAUSE))
         stage.world.clock.advance(5 * MINUTE)
-        with pytest.raises(UsageError, match="nobody resumes a fail, the next tick rolls back"):
+        with pytest.raises(UsageError, match="a criterion fails, and the next tick rolls back"):
             stage.runner.run_command("orders#1", Command(Verb.RESUME))
         assert stage.tick().rollout.reason is Reason.GATE_FAILED
 

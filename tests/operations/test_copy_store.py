@@ -252,7 +252,7 @@ def test_an_unfinished_rollout_does_not_block_other_names(both: TwoStores) -> No
 def test_nothing_is_copied_while_a_rollback_guards_0(both: TwoStores) -> None:
     """A tick of the old store could write 0 % over a rollout of the new one."""
     create_rollout(both.old, phase=Phase.ROLLED_BACK, created=NOON + MINUTE)
-    assert refusals(both) == ["checkout#1: it guards 0 % until 2026-11-24 12:16 UTC; copy it then"]
+    assert refusals(both) == ["checkout#1: it keeps 0 % until 2026-11-24 12:16 UTC; copy it then"]
     both.clock.advance(MINUTE)
     assert both.copy() == [("checkout#1", "copied")]
 

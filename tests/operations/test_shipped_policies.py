@@ -178,7 +178,7 @@ def test_a_policy_ends_as_expected_in_a_scenario(policy: str, scenario: str) -> 
     outcome = run_rehearsal(policy, scenario)
     assert end_of(outcome) == EXPECTED[policy][scenario]
     if outcome.status == "succeeded":
-        assert outcome.rollout.evidence.label == "not refuted"
+        assert outcome.rollout.evidence.label == "no regression detected"
 
 
 @pytest.mark.deep  # 1,500 ticks
@@ -202,13 +202,13 @@ def test_drift_to_a_higher_weight_pages_and_names_the_weight(scenario: str, show
     notices: list[Notice] = []
     run_rehearsal("execution-api", scenario, notices=notices)
     (page,) = [one.text for one in notices if one.severity is Severity.CRITICAL]
-    assert f"{shown} where 10 % was asked for" in page
+    assert f"{shown}, expected 10 %" in page
 
 
 def test_a_second_owner_is_refused_with_the_name_of_the_first() -> None:
     outcome = run_rehearsal("gateway-metrics-only", "second-owner")
     (refusal,) = outcome.rejected_starts
-    assert refusal.startswith("gateway-metrics-only-beside was not started; nothing was touched:")
+    assert refusal.startswith("gateway-metrics-only-beside was not started; nothing was changed:")
     assert "already by gateway-metrics-only#1" in refusal
     assert outcome.accepted_starts == ()
 
@@ -235,7 +235,7 @@ def test_a_quiet_service_adopts_100_and_is_watched_for_a_day(seed: int) -> None:
     outcome = run_rehearsal("quiet-service", "quiet", seed, adopt=True)
     assert end_of(outcome) == End("succeeded", "completed", 100, (100,), 0)
     assert timedelta(hours=24) < outcome.ended - outcome.started < timedelta(hours=28)
-    assert outcome.rollout.evidence.label == "not refuted"
+    assert outcome.rollout.evidence.label == "no regression detected"
 
 
 def broken(folder: Path, share: str, lasting: str) -> str:

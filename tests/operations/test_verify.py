@@ -232,20 +232,20 @@ def test_events_that_were_read_in_part_say_so() -> None:
     ("rollout", "target", "name", "level", "detail"),
     [
         pytest.param(
-            AT_10, a_reading(10), "variables", Level.OK, "as checkout#1 asks", id="as asked"
+            AT_10, a_reading(10), "variables", Level.OK, "as checkout#1 expects", id="as asked"
         ),
         pytest.param(
-            AT_10, a_reading(30), "variables", Level.FAIL, "asks for 10 %", id="drift"
+            AT_10, a_reading(30), "variables", Level.FAIL, "expects 10 %", id="drift"
         ),
         pytest.param(
-            RAISING, a_reading(10), "variables", Level.WARN, "which is on its way", id="on its way"
+            RAISING, a_reading(10), "variables", Level.WARN, "and that raise is pending", id="on its way"
         ),
         pytest.param(
             DURING_ROLLBACK, a_reading(10), "variables", Level.FAIL, "rolls back to 0 %",
             id="going back",
         ),
         pytest.param(
-            AFTER_SUCCESS, a_reading(50), "variables", Level.FAIL, "asks for 100 %",
+            AFTER_SUCCESS, a_reading(50), "variables", Level.FAIL, "expects 100 %",
             id="after a success",
         ),
         pytest.param(
@@ -306,7 +306,7 @@ def test_the_drain_after_a_rollback(verdict: Verdict | None, level: Level) -> No
 
 def test_a_drain_that_may_still_be_seen_is_waited_for() -> None:
     (check,) = drain_checks_of(None, minute=5)
-    assert check.detail == "not known yet; ticks look until 2026-11-24 12:15 UTC"
+    assert check.detail == "not known yet; ticks watch it until 2026-11-24 12:15 UTC"
 
 
 def test_where_nothing_was_raised_nothing_drains() -> None:

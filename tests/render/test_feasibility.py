@@ -52,15 +52,15 @@ def page(*criteria: Power, policy: Policy = POLICY, step: int = 0) -> list[str]:
 
 def test_the_heading_says_for_which_traffic_and_what_is_assumed() -> None:
     text = power_text(POLICY, 60.4, "calls of the last 24h", [])
-    assert text.startswith("  gates at 60 requests a minute (calls of the last 24h): how long ")
-    assert "(lognormal, sigma 0.5); an evaluation delay of 3m comes on top" in text
+    assert text.startswith("  gate power at 60 requests a minute (calls of the last 24h): ")
+    assert "sigma 0.5), plus 3m of evaluation delay" in text
 
 
 def test_a_step_is_a_table() -> None:
     lines = page(WORKS, FAST, COUNT, LITERAL)
-    assert lines[0] == "   10 %  360 requests on the canary in 1h, 3 240 beside it"
+    assert lines[0] == "   10 %  360 requests on the canary in 1h, 3 240 on the stable path"
     assert [line.strip() for line in lines[1:6]] == [
-        "criterion     1%      5%  20%   +10%  +50%  smallest in the bake    enough to pass",
+        "criterion     1%      5%  20%   +10%  +50%  smallest detectable    enough to pass",
         "works      never  1h 20m   7m      –     –                  5.6%     300 after 50m",
         "fast           –       –    –  never   20m                  +32%  200 after 1h 10m",
         "count          –       –    –      –     –                 never                 –",
@@ -96,8 +96,8 @@ CANNOT = "cannot decide in this step: it"
     [
         pytest.param(
             WORKS,
-            "works: proven by 3 807 requests without a failure, in the bake from 635 requests a "
-            "minute on",
+            "works: objective confirmed by 3 807 requests without a failure, within the bake from "
+            "635 requests a minute on",
             id="what a proof takes",
         ),
         pytest.param(
@@ -117,14 +117,14 @@ CANNOT = "cannot decide in this step: it"
         ),
         pytest.param(
             power_with_shortfall(ShortfallKind.FAULTS, 0.5),
-            f"warning: fast {CANNOT} overlooks +50%",
+            f"warning: fast {CANNOT} does not detect +50%",
             id="nothing that anybody has would help",
         ),
         pytest.param(
             power_with_shortfall(
                 ShortfallKind.FAULTS, 0.5, bake=95, decides_in_hold=True, per_minute=121.3
             ),
-            f"warning: fast {CANNOT} overlooks +50% in the bake; what helps: a bake of 1h 35m, or "
+            f"warning: fast {CANNOT} does not detect +50% in the bake; use a bake of 1h 35m, or "
             "122 requests a minute",
             id="a fault that is found while the gate holds",
         ),
@@ -133,14 +133,14 @@ CANNOT = "cannot decide in this step: it"
                 ShortfallKind.SAMPLES, 300, bake=150, per_minute=50.2, probes=0.4321
             ),
             f"warning: works {CANNOT} has 120 of 300 samples at the end of the bake and 362 at "
-            "that of `max_hold`; what helps: a bake of 2h 30m, or 51 requests a minute, or 0.44 "
+            "that of `max_hold`; use a bake of 2h 30m, or 51 requests a minute, or 0.44 "
             "probes a minute on the canary, or a smaller `min_samples`",
             id="samples",
         ),
         pytest.param(
             power_with_shortfall(ShortfallKind.PROOF, 3_807, bake=635, decides_in_hold=True),
-            f"warning: works {CANNOT} has 120 of 3 807 requests for a proof at the end of the "
-            "bake; what helps: a bake of 10h 35m, or `assurance: not_refuted`",
+            f"warning: works {CANNOT} has 120 of 3 807 requests needed to confirm the objective "
+            "at the end of the bake; use a bake of 10h 35m, or `assurance: not_refuted`",
             id="a proof",
         ),
     ],

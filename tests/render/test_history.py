@@ -27,8 +27,8 @@ def entry(kind: str, sentence: str, weight: int = 10, **facts: Any) -> Entry:
 
 
 def test_a_line_says_when_which_weight_what_why_and_who() -> None:
-    (line,) = history_lines([entry("applied", "10 % is in force")])
-    assert line == "2026-11-24 12:01   10 %  applied       10 % is in force  (by me)"
+    (line,) = history_lines([entry("applied", "10 % is applied")])
+    assert line == "2026-11-24 12:01   10 %  applied       10 % is applied  (by me)"
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,8 @@ def test_a_line_says_when_which_weight_what_why_and_who() -> None:
     ],
 )
 def test_who_did_it_is_what_was_claimed_and_what_aws_says(facts: Any, who: str) -> None:
-    (line,) = history_lines([entry("applied", "10 % is in force", **facts)])
-    assert line.endswith(f" 10 % is in force  (by {who})")
+    (line,) = history_lines([entry("applied", "10 % is applied", **facts)])
+    assert line.endswith(f" 10 % is applied  (by {who})")
 
 
 def test_a_timeline_has_transitions_only_and_no_names() -> None:
@@ -50,11 +50,11 @@ def test_a_timeline_has_transitions_only_and_no_names() -> None:
         entry("started", "going to 10 %"),
         entry("write_retried", "writing it again"),
         entry("evidence", "baking"),
-        entry("applied", "10 % is in force"),
+        entry("applied", "10 % is applied"),
     ]
     assert list(timeline(entries)) == [
         "2026-11-24 12:01   10 %  started       going to 10 %",
-        "2026-11-24 12:01   10 %  applied       10 % is in force",
+        "2026-11-24 12:01   10 %  applied       10 % is applied",
     ]
     assert len(list(history_lines(entries))) == 4
 
@@ -83,7 +83,7 @@ def test_findings_are_below_what_they_decided_unless_its_sentence_has_them(
 
 def test_the_end_of_a_rollback_does_not_repeat_why_it_began() -> None:
     rollback = [entry("rolling_back", "works fails", 0), entry("rolled_back", "works fails", 0)]
-    assert list(timeline(rollback))[1].endswith("rolled_back   0 % is in force")
+    assert list(timeline(rollback))[1].endswith("rolled_back   0 % is applied")
 
 
 def test_a_rollback_without_a_begin_in_the_history_says_why_it_ended() -> None:
@@ -92,6 +92,6 @@ def test_a_rollback_without_a_begin_in_the_history_says_why_it_ended() -> None:
 
 
 def test_as_data_an_entry_is_all_there_is() -> None:
-    data = entry_data(entry("applied", "10 % is in force"))
+    data = entry_data(entry("applied", "10 % is applied"))
     assert (data["seq"], data["at"], data["kind"]) == (1, "2026-11-24T12:01:00+00:00", "applied")
     assert (data["by"], data["previous"], data["hash"]) == ("me", "before", "after")

@@ -28,7 +28,7 @@ def page(rollout: Rollout, *entries: Entry) -> str:
 
 def test_a_page_has_the_status_of_a_rollout_and_its_timeline() -> None:
     standing = a_rollout(state=a_state(applied=True, sentence="baking"), findings=(WORKS,))
-    assert page(standing, entry("10 % is in force")).splitlines() == [
+    assert page(standing, entry("10 % is applied")).splitlines() == [
         "### checkout\\#1: progressing at 10 %",
         "",
         "baking",
@@ -37,21 +37,21 @@ def test_a_page_has_the_status_of_a_rollout_and_its_timeline() -> None:
         "- next: 100 % at 2026-11-24 13:08 UTC if every criterion passes",
         "- revision code-1, updated 2026-11-24 12:00 UTC",
         "",
-        "|  | criterion | target | measured | samples | shown | role |",
+        "|  | criterion | target | measured | samples | evidence | role |",
         "| --- | --- | --- | ---: | ---: | --- | --- |",
         "| open | errors-per-request | ≤ 0.1% | – | – | not judged yet | gate |",
         "| open | fast | ≤ +5% | – | – | not judged yet | gate |",
-        "| FAIL | works | ≥ 99.9% | 98% | 1 000 | refuted | gate |",
+        "| FAIL | works | ≥ 99.9% | 98% | 1 000 | regression detected | gate |",
         "",
         "```text",
-        "2026-11-24 12:00   10 %  applied       10 % is in force",
+        "2026-11-24 12:00   10 %  applied       10 % is applied",
         "```",
     ]
 
 
 def test_a_rollout_without_a_tick_for_an_hour_says_so() -> None:
     late = rollout_markdown(a_rollout(), [], NOON + timedelta(hours=1))
-    assert "updated 2026-11-24 12:00 UTC, 1h 00m ago: does anything tick it?" in late
+    assert "updated 2026-11-24 12:00 UTC, no tick for 1h 00m: is the schedule running?" in late
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_rollout_without_a_tick_for_an_hour_says_so() -> None:
         ("1. an item", "1\\. an item"),
         ("0.4 % of them", "0.4 % of them"),
         ("-3 %", "\\-3 %"),
-        ("10 % is in force", "10 % is in force"),
+        ("10 % is applied", "10 % is applied"),
         ("back\\slash", "back\\\\slash"),
     ],
 )

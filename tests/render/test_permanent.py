@@ -92,10 +92,10 @@ def test_what_counts_the_old_path_is_named_where_the_policy_knows_it() -> None:
     }
     traffic = {"kind": "traffic", "judge": "threshold", "metric": "canary", "control": "stable"}
     known = a_watched("traffic", metrics=counted, criteria={"t": traffic})
-    silent = [one for one in checklist(known, None) if "silent" in one]
-    assert silent == [
-        "see that the old path is silent: stable (Shop Calls {Path: stable}) counted nothing for a "
-        "day"
+    unused = [one for one in checklist(known, None) if "old path has no requests" in one]
+    assert unused == [
+        "check that the old path has no requests: stable (Shop Calls {Path: stable}) counted no "
+        "request for a day"
     ]
     assert not [one for one in checklist(PLAIN, None) if "silent" in one]
 
@@ -104,8 +104,8 @@ def test_what_counts_the_old_path_is_named_where_the_policy_knows_it() -> None:
     ("phase", "early"),
     [
         (Phase.SUCCEEDED, ""),
-        (Phase.PROGRESSING, "shop#1 is progressing at 10 %: this is for after its success"),
-        (Phase.ROLLED_BACK, "shop#1 is rolled_back at 0 %: this is for after its success"),
+        (Phase.PROGRESSING, "shop#1 is progressing at 10 %: run this after its success"),
+        (Phase.ROLLED_BACK, "shop#1 is rolled_back at 0 %: run this after its success"),
     ],
 )
 def test_before_the_success_it_is_too_early(phase: Phase, early: str) -> None:

@@ -60,7 +60,7 @@ def test_the_shortest_time_says_what_it_leaves_out(changes: dict[str, Any], left
             FREEZE,
             WEDNESDAY,
             [
-                "  freeze    no step is taken: fri 16:00 to mon 08:00; 2026-12-23 to 2027-01-02 "
+                "  freeze    no step is started: fri 16:00 to mon 08:00; 2026-12-23 to 2027-01-02 "
                 "(Europe/Berlin)",
                 "            next from 2026-11-27 15:00 UTC: frozen until 2026-11-30 07:00 UTC "
                 "(fri 16:00 to mon 08:00, Europe/Berlin)",
@@ -71,7 +71,7 @@ def test_the_shortest_time_says_what_it_leaves_out(changes: dict[str, Any], left
             FREEZE,
             SATURDAY,
             [
-                "  freeze    no step is taken: fri 16:00 to mon 08:00; 2026-12-23 to 2027-01-02 "
+                "  freeze    no step is started: fri 16:00 to mon 08:00; 2026-12-23 to 2027-01-02 "
                 "(Europe/Berlin)",
                 "            now frozen until 2026-11-30 07:00 UTC (fri 16:00 to mon 08:00, "
                 "Europe/Berlin)",
@@ -81,7 +81,7 @@ def test_the_shortest_time_says_what_it_leaves_out(changes: dict[str, Any], left
         pytest.param(
             ONCE,
             WEDNESDAY,
-            ["  freeze    no step is taken: 2026-11-01 to 2026-11-02 (UTC)"],
+            ["  freeze    no step is started: 2026-11-01 to 2026-11-02 (UTC)"],
             id="none any more",
         ),
     ],
@@ -153,8 +153,8 @@ VERIFY = {"absent": '{ $.event = "gateway" }', "present": '{ $.event = "direct" 
 def test_a_verified_rollback_names_its_patterns_and_log_group() -> None:
     plan = lines(verify_rollback=VERIFY)
     assert (
-        '  rollback  is verified in /aws/lambda/handler: no { $.event = "gateway" } beside '
-        '{ $.event = "direct" }'
+        '  rollback  verified in /aws/lambda/handler: { $.event = "direct" } is logged, '
+        '{ $.event = "gateway" } is not'
     ) in plan
     data = plan_data(parse(changed(verify_rollback=VERIFY)), WEDNESDAY)
     assert data["verify_rollback"] == {"log_group": "/aws/lambda/handler", **VERIFY}
@@ -166,14 +166,15 @@ def test_a_verified_rollback_names_its_patterns_and_log_group() -> None:
     [
         pytest.param(
             {"kind": "share", "metric": "requests", "control": "errors"},
-            "requests of requests + errors is the weight, within 2% and 99% of chance; judged at "
-            "the end of the bake, from 100 samples on; off it holds, and never rolls back",
+            "the share requests / (requests + errors) equals the weight (tolerance 2%, confidence "
+            "99%); judged at the end of the bake, from 100 samples on; out of range it keeps the "
+            "rollout on hold, and never rolls back",
             id="share",
         ),
         pytest.param(
             {"kind": "burn_rate", "total": "requests", "failures": ["errors"], "slo": "99.9%"},
-            "errors per requests burn the budget of 0.1% no faster than 14.4x over 1h and 5m, or "
-            "6x over 6h and 30m at once; a pass needs 300 samples",
+            "errors per requests: burn rate of the error budget of 0.1% at most 14.4x over 1h and "
+            "5m, or 6x over 6h and 30m; a pass needs 300 samples",
             id="burn_rate",
         ),
         pytest.param(
@@ -200,7 +201,7 @@ def test_a_verified_rollback_names_its_patterns_and_log_group() -> None:
         ),
         pytest.param(
             {"kind": "attestation", "statement": "It looks right."},
-            'a person signs "It looks right."', id="attestation",
+            'an operator attests "It looks right."', id="attestation",
         ),
     ],
 )  # fmt: skip
@@ -212,6 +213,6 @@ def test_a_plan_says_what_gates_a_step_and_what_only_reports() -> None:
     plan = lines(criteria__fast__gates=False)
     assert "   10 %  2m warm-up, then 1h of bake; gate: works; reports: fast" in plan
     (fast,) = [one for one in plan if one.startswith("  fast: ")]
-    assert fast.endswith("; reports, and gates nothing")
+    assert fast.endswith("; reports only")
     data = plan_data(parse(changed(criteria__fast__gates=False)), WEDNESDAY)
     assert [one["reports"] for one in data["steps"]] == [["fast"], ["fast"]]

@@ -36,7 +36,9 @@ FINDING = a_finding(
     label=Label.REFUTED,
     measured=0.95,
 )
-DRAIN = a_finding("drain", "drain refuted: 3 requests.", verdict=Verdict.FAIL, label=Label.REFUTED)
+DRAIN = a_finding(
+    "drain", "drain failed: 3 requests.", verdict=Verdict.FAIL, label=Label.DRAIN_FAILED
+)
 
 
 BAKING = a_state(applied=True, reason=Reason.BAKING, sentence="baking at 10 %")
@@ -61,7 +63,7 @@ def test_a_line_says_where_why_and_what_is_next(rollout: Rollout) -> None:
     [
         pytest.param(
             Visit(a_rollout(), busy=True),
-            "skipped, another run holds the rollout or saved first: ",
+            "skipped, lock held or write conflict (safe to retry): ",
             id="lost to another run",
         ),
         pytest.param(
@@ -80,7 +82,9 @@ def test_what_went_wrong_stands_in_front(visit: Visit, front: str) -> None:
 
 def test_a_rollout_that_was_missed_is_a_line_and_data_with_its_id_and_why() -> None:
     missed = Skip("checkout#1", StoreError("the state of checkout#1 is damaged"))
-    assert skip_line(missed) == "checkout#1  was not visited: the state of checkout#1 is damaged"
+    assert (
+        skip_line(missed) == "checkout#1  skipped by this tick: the state of checkout#1 is damaged"
+    )
     data = json.loads(json.dumps(skip_data(missed)))
     assert (data["id"], data["phase"]) == ("checkout#1", None)
     assert data["problem"] == "the state of checkout#1 is damaged"
@@ -101,11 +105,11 @@ def test_the_current_step_is_in_brackets_while_it_is_current(state: State, text:
 
 def test_a_page_ends_with_each_finding(rollout: Rollout) -> None:
     lines = rollout_text(rollout).splitlines()
-    assert lines[-1] == "  FAIL  refuted: works fails: success was 95%."
-    assert "  blocked   the bake" in lines
-    assert not any(line.startswith("  shown") for line in lines)
-    labelled = rollout_text(with_facts(rollout, label="not refuted"))
-    assert "  shown     not refuted" in labelled.splitlines()
+    assert lines[-1] == "  FAIL  regression detected: works fails: success was 95%."
+    assert "  waits for the bake" in lines
+    assert not any(line.startswith("  evidence") for line in lines)
+    labelled = rollout_text(with_facts(rollout, label="no regression detected"))
+    assert "  evidence  no regression detected" in labelled.splitlines()
 
 
 def test_the_data_are_plain_json(rollout: Rollout) -> None:
@@ -115,16 +119,16 @@ def test_the_data_are_plain_json(rollout: Rollout) -> None:
     assert {key: data[key] for key in rollout_data(rollout)} == rollout_data(rollout)
     next_at = NOON + 68 * MINUTE
     assert (data["live"]["since"], data["next_at"]) == (NOON.isoformat(), next_at.isoformat())
-    assert data["findings"][0]["label"] == "refuted"
+    assert data["findings"][0]["label"] == "regression detected"
 
 
 def test_the_drain_after_a_rollback_is_a_line_and_data(rollout: Rollout) -> None:
     known = in_phase(Phase.ROLLED_BACK, drain=DRAIN)
-    assert "\n  drain     refuted: 3 requests.\n" in rollout_text(known)
+    assert "\n  drain     failed: 3 requests.\n" in rollout_text(known)
     assert "drain " not in rollout_text(rollout)
     drain = rollout_data(known)["drain"]
     assert drain is not None
-    assert drain["label"] == "refuted"
+    assert drain["label"] == "failed"
     assert rollout_data(rollout)["drain"] is None
 
 
@@ -164,10 +168,10 @@ def test_why_the_last_write_failed_is_part_of_the_page() -> None:
 def test_the_page_warns_when_no_tick_runs(rollout: Rollout) -> None:
     two_hours = NOON + timedelta(hours=2)
     assert "  updated   2026-11-24 12:00 UTC" in rollout_text(rollout, NOON + MINUTE).splitlines()
-    late = "  updated   2026-11-24 12:00 UTC, 2h 00m ago: does anything tick it?"
+    late = "  updated   2026-11-24 12:00 UTC, no tick for 2h 00m: is the schedule running?"
     assert late in rollout_text(rollout, two_hours).splitlines()
     ended = in_phase(Phase.SUCCEEDED)
-    assert "does anything tick it?" not in rollout_text(ended, two_hours)
+    assert "is the schedule running?" not in rollout_text(ended, two_hours)
 
 
 # --- overview -------------------------------------------------------------------------------------
@@ -183,7 +187,7 @@ def rollout_of(name: str, state: State, **facts: Any) -> Rollout:
 
 
 PAUSED = a_state(Phase.PAUSED)
-IN_FORCE_BY = "rolls back unless 10 % is in force by 2026-11-24 12:10 UTC"
+IN_FORCE_BY = "rolls back unless 10 % is applied by 2026-11-24 12:10 UTC"
 NOT_AT_ZERO = {ConditionKind.UNCONFIRMED: Condition(NOON, "it is NOT rolled back.", critical=True)}
 ROWS = [
     pytest.param(
@@ -193,7 +197,7 @@ ROWS = [
     ),
     pytest.param(
         rollout_of("b", a_state(Phase.ROLLED_BACK, drain=DRAIN, watch_until=FAR)),
-        "! b#1  rolled_back     0 %  drain refuted: 3 requests.", id="requests still arrive",
+        "! b#1  rolled_back     0 %  drain failed: 3 requests.", id="requests still arrive",
     ),
     pytest.param(
         rollout_of("c", GOING_BACK, seen_weight=10),
@@ -204,7 +208,8 @@ ROWS = [
     ),
     pytest.param(
         rollout_of("e", a_state(), updated=NOON),
-        f"! e#1  progressing    10 %  no tick for 2h 00m; {IN_FORCE_BY}", id="not ticked",
+        f"! e#1  progressing    10 %  no tick for 2h 00m: is the schedule running? {IN_FORCE_BY}",
+        id="not ticked",
     ),
     pytest.param(
         rollout_of("f", a_state()), f"  f#1  progressing    10 %  {IN_FORCE_BY}",

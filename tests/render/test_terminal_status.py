@@ -64,14 +64,14 @@ def test_a_view_is_one_screen_that_says_everything(baking: Rollout) -> None:
         "·   50 %  10m",
         "·  100 %  30m",
         "",
-        "weight      10 % asked for, 10 % seen",
-        "because     baking at 10 %",
-        "blocked by  the bake",
-        "next        50 % at 2026-11-24 12:15 UTC if every criterion passes (in 12m)",
-        "updated     2026-11-24 12:00 UTC",
+        "weight     10 % expected, 10 % live",
+        "because    baking at 10 %",
+        "waits for  the bake",
+        "next       50 % at 2026-11-24 12:15 UTC if every criterion passes (in 12m)",
+        "updated    2026-11-24 12:00 UTC",
         "",
-        "      criterion  measured  bound    shown",
-        "pass  works       99.954%  ≥ 99.9%  not refuted",
+        "      criterion  measured  bound    evidence",
+        "pass  works       99.954%  ≥ 99.9%  no regression detected",
     ]
 
 
@@ -80,7 +80,7 @@ def test_a_view_is_one_screen_that_says_everything(baking: Rollout) -> None:
     [
         pytest.param(0, "12m left", id="it has just begun"),
         pytest.param(9, "3m left", id="it goes on"),
-        pytest.param(13, "baked; its last data settle", id="its data are not settled"),
+        pytest.param(13, "baked; waits for final data", id="its data are not settled"),
         pytest.param(15, "baked", id="it is over"),
         pytest.param(-5, "17m left", id="a clock that is behind"),
     ],
@@ -100,8 +100,8 @@ def test_the_bar_grows_with_the_bake(baking: Rollout) -> None:
 
 def test_a_weight_that_is_not_in_force_yet_has_no_bake(baking: Rollout) -> None:
     moving = replace(baking, state=a_state(), seen_weight=None)
-    assert step(moving, "10 %") == "▶   10 %  10m  waits until the weight is in force"
-    assert fact(moving, "weight") == "10 % asked for, not seen"
+    assert step(moving, "10 %") == "▶   10 %  10m  waits until the weight is applied"
+    assert fact(moving, "weight") == "10 % expected, not read yet"
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_of_a_complete_rollout_every_step_is_done(baking: Rollout) -> None:
 
 
 def test_a_drifted_weight_is_shown_with_the_expected_one(baking: Rollout) -> None:
-    assert fact(replace(baking, seen_weight=75), "weight") == "10 % asked for, 75 % seen"
+    assert fact(replace(baking, seen_weight=75), "weight") == "10 % expected, 75 % live"
 
 
 def test_the_next_action_has_a_countdown_unless_it_waits_for_an_operator(baking: Rollout) -> None:
@@ -139,23 +139,24 @@ def test_the_next_action_has_a_countdown_unless_it_waits_for_an_operator(baking:
     assert fact(baking, "next", NOON + 5 * MINUTE) == f"{next_} (in 10m)"
     assert fact(baking, "next", NOON + 20 * MINUTE) == next_
     paused = lines(replace(baking, state=a_state(Phase.PAUSED, applied=True)))
-    assert any("waits for a person" in line for line in paused)
+    assert any("waits for an operator" in line for line in paused)
     assert not any("(in " in line for line in paused)
 
 
 def test_the_live_view_warns_when_no_tick_runs(baking: Rollout) -> None:
     assert fact(baking, "updated", NOON + 19 * MINUTE) == "2026-11-24 12:00 UTC"
-    late = "2026-11-24 12:00 UTC, 2h 00m ago: does anything tick it?"
+    late = "2026-11-24 12:00 UTC, no tick for 2h 00m: is the schedule running?"
     assert fact(baking, "updated", NOON + 2 * HOUR) == late
 
 
 def test_the_drain_and_the_label_are_shown_once_they_are_known(baking: Rollout) -> None:
     assert fact(baking, "drain") is None
-    assert fact(baking, "shown") is None
-    drain = a_finding("drain", verdict=Verdict.FAIL, sentence="drain refuted: 3 requests.")
+    assert fact(baking, "evidence") is None
+    drain = a_finding("drain", verdict=Verdict.FAIL, sentence="drain failed: 3 requests.")
     known = replace(baking, state=a_state(Phase.ROLLED_BACK, drain=drain))
-    assert fact(known, "drain") == "drain refuted: 3 requests."
-    assert fact(with_facts(baking, label="not refuted"), "shown") == "not refuted"
+    assert fact(known, "drain") == "drain failed: 3 requests."
+    labelled = with_facts(baking, label="no regression detected")
+    assert fact(labelled, "evidence") == "no regression detected"
 
 
 @pytest.mark.parametrize(
@@ -203,7 +204,7 @@ def test_a_criterion_that_only_reports_says_so_and_blocks_nothing(baking: Rollou
     assert "works was judged." not in shown
     failing = a_finding(**{**facts, "verdict": Verdict.FAIL, "label": Label.REFUTED})
     shown = "\n".join(lines(with_facts(baking, findings=(failing,)), width=120))
-    assert "refuted (report)" in shown
+    assert "regression detected (report)" in shown
     assert "works was judged." in shown
 
 
@@ -214,7 +215,9 @@ def test_nothing_is_cut_off_however_long_the_names_and_narrow_the_terminal(width
     shown = lines(rollout, width=width)
     text = "\n".join(shown)
     assert all(name in text for name in (rollout.id, *NAMES))
-    assert text.count("99.954%") == text.count("≥ 99.9%") == text.count("not refuted") == 7
+    assert (
+        text.count("99.954%") == text.count("≥ 99.9%") == text.count("no regression detected") == 7
+    )
     assert max(map(len, shown)) <= width
     assert "…" not in text
 

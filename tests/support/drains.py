@@ -34,7 +34,7 @@ from tests.support.rollouts import (
 )
 from tests.support.three_steps import AFTER_ROLLBACK
 
-CONFIRMED, REFUTED, UNOBSERVABLE = Label.CONFIRMED, Label.REFUTED, Label.UNOBSERVABLE
+CONFIRMED, FAILED, UNOBSERVABLE = Label.CONFIRMED, Label.DRAIN_FAILED, Label.UNOBSERVABLE
 SILENCE: Sequence[float | None] = [None] * 20
 TRAFFIC: Mapping[str, Any] = {"kind": "traffic", "judge": "threshold", "metric": "requests"}
 DIRECT = {"namespace": "Shop", "name": "Direct", "statistic": "Sum"}
@@ -55,7 +55,7 @@ def after_gate(samples: int, minutes: int = 60, criterion: str = "works") -> Rol
         criterion,
         "works fails.",
         verdict=Verdict.FAIL,
-        label=Label.REFUTED,
+        label=Label.DRAIN_FAILED,
         samples=samples,
         start=start,
         end=end,

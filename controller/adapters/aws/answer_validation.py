@@ -168,7 +168,7 @@ _REQUIRED_MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
 def _check_query_ids(request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
     ids = {one["Id"] for one in request["MetricDataQueries"]}
     unknown = any(one.get("Id") not in ids for one in answer["MetricDataResults"])
-    return "it has results of queries that were not asked" if unknown else ""
+    return "it has results of other queries" if unknown else ""
 
 
 def _check_timestamps(_request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:

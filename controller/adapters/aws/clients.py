@@ -226,7 +226,7 @@ def _status_of(error: Exception) -> int:
     return 0
 
 
-_WITHHELD: Final = "what was said is left out, because it may quote other variables"
+_WITHHELD: Final = "the message is left out, because it may quote other variables"
 # With these AWS names the caller, the function or its own state, and never quotes a value.
 _SAFE_STATUSES: Final = frozenset({403, 404, *_CONFLICT_STATUSES, 429, *range(500, 600)})
 
@@ -306,4 +306,4 @@ def _advice(error: Exception) -> str:
         return _ADVICE[code]
     if is_transient(error):
         return "it may pass; run again in a moment"
-    return "check what was asked for, and the AWS_ variables"
+    return "check the request and the AWS_ variables"

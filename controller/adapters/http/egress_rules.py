@@ -52,7 +52,7 @@ def name_refusal(host: str, private: Collection[str], egress: Egress) -> str:
     is refused when it belongs to the local network by its suffix.
     """
     if not _HOST_CHARACTERS.fullmatch(host):
-        return f"{host} has a character that a proxy is not told"
+        return f"{host} has a character that must not be sent to a proxy"
     if literal := _ip_literal(host):
         return address_refusal(host, [literal], private, egress)
     name = host.rstrip(".").lower()

@@ -82,7 +82,7 @@ def _parts(url: str) -> tuple[str, int, str]:
     except ValueError:
         raise NotSentError("what should be a URL is none") from None
     if parts.scheme != "https" or not host:
-        raise NotSentError("only a URL that begins with https:// and names a host is asked")
+        raise NotSentError("only a URL that begins with https:// and names a host is called")
     if parts.username is not None or parts.fragment or not url.isprintable():
         raise NotSentError(f"the URL of {host} has a user, a fragment or a strange character in it")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

@@ -74,7 +74,7 @@ class _Result:
             span.start - period_s < min(self.points) and max(self.points) < span.end + period_s
         ):
             return Series(
-                {}, QueryStatus.ERROR, "some of its stamps lie outside of what was asked for"
+                {}, QueryStatus.ERROR, "some of its timestamps are outside the requested time"
             )
         if any(second % period_s for second in self.points):
             return Series(
@@ -122,7 +122,7 @@ class CloudWatchMetrics:
                 log.warning("cloudwatch_warned", problem=warning)
             for result in page.get("MetricDataResults", ()):
                 if result.get("Id") not in results:
-                    raise MetricsError("CloudWatch answered a query that was not asked; run again")
+                    raise MetricsError("CloudWatch answered another query; run again")
                 results[result["Id"]].add_page(result)
         return {
             query: result.series(query.period_s, span)

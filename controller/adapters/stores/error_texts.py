@@ -18,13 +18,13 @@ from controller.ports.store import LockHolder
 # A valid lease is never longer than the requested one; twice that allows for clock skew.
 _PLAUSIBLE_FACTOR = 2
 
-_RETRY_ADVICE = "nothing was written, it is safe to run again"
+_RETRY_ADVICE = "nothing was written, safe to retry"
 
 
 def unknown_rollout(rollout_id: str, place: str) -> UnknownRolloutError:
     """Return the error for an id that the store at `place` does not have."""
     return UnknownRolloutError(
-        f"no rollout has the id {rollout_id} in {place}; check the id and which store was asked",
+        f"no rollout has the id {rollout_id} in {place}; check the id and the store",
         rollout=rollout_id,
         store=place,
     )
@@ -73,7 +73,8 @@ def implausible_from(now: datetime, until: datetime) -> datetime:
 def lease_held(rollout_id: str, until: datetime) -> LeaseHeldError:
     """Return the error for a rollout that another run has leased `until` then."""
     return LeaseHeldError(
-        f"another run has {rollout_id}, until {clock_text(until)} at the latest; {_RETRY_ADVICE}",
+        f"lock held: another run has {rollout_id} until {clock_text(until)} at the latest; "
+        f"{_RETRY_ADVICE}",
         rollout=rollout_id,
         until=until.isoformat(),
     )
@@ -84,13 +85,13 @@ def save_conflict(read: Rollout, stored: Rollout) -> StateConflictError:
     facts = f"({stored.reason}, {clock_text(stored.updated)})"
     if stored.version == read.version:
         text = (
-            f"another run took {read.id} over {facts}: the lease of this run was over; "
-            f"{_RETRY_ADVICE}"
+            f"write conflict: another run took {read.id} over {facts}: the lease of this run had "
+            f"expired; {_RETRY_ADVICE}"
         )
     else:
         text = (
-            f"another run saved {read.id} first {facts}: version {stored.version} is stored, "
-            f"this run read {read.version}; {_RETRY_ADVICE}"
+            f"write conflict: another run saved {read.id} first {facts}: version "
+            f"{stored.version} is stored, this run read {read.version}; {_RETRY_ADVICE}"
         )
     return StateConflictError(
         text, rollout=read.id, stored_version=stored.version, read_version=read.version

@@ -66,13 +66,13 @@ class LoweringLoop:
             reading = self._read_or_none()
             if reading is not None and self._is_done(reading):
                 return
-            shown = error.variables if reading is None else f"it shows {reading.variables}"
+            shown = error.variables if reading is None else f"the target shows {reading.variables}"
             manual_values = self.pair.shown(self.pair.merged({}, 0))
             limit = "before this run had to end" if signals.grace_is_over() else ""
             raise TargetError(
                 f"{self.function.name} was not set to 0 % "
                 f"{limit or f'within {format_duration(within)}'}; "
-                f"{shown}; last problem: {error}. Roll back again, or set {manual_values} by hand"
+                f"{shown}; last problem: {error}. Roll back again, or set {manual_values} in AWS"
             ) from error
 
     def _attempt(self) -> None:
@@ -80,11 +80,11 @@ class LoweringLoop:
         try:
             configuration = self.function.read()
         except NoAnswerError as error:
-            raise _RetryError(str(error), "what it shows is not known") from error
+            raise _RetryError(str(error), "what the target shows is unknown") from error
         reading = configuration.reading
         if self._is_done(reading):
             return
-        shown = f"it shows {reading.variables}"
+        shown = f"the target shows {reading.variables}"
         if reading.update is UpdateStatus.IN_PROGRESS:
             raise _RetryError("an update is in progress", shown)
         try:

@@ -21,7 +21,7 @@ def name_warnings(function: str, pair: Pair, variables: Mapping[str, str]) -> li
         unset = pair.weight(variables) == 0
         text = f"{pair.percentage} is not set on {function}"
         if unset and pair.boolean is not None:
-            text += f", and {pair.boolean} says nothing else"
+            text += f", and {pair.boolean} does not contradict that"
         warnings.append(
             NameWarning(f"{text}; {_similar_names(pair.percentage, variables)}", unset, unset)
         )
@@ -31,13 +31,13 @@ def name_warnings(function: str, pair: Pair, variables: Mapping[str, str]) -> li
             NameWarning(f"{text} (leave --boolean out where there is none)", mistaken=True)
         )
     for name, mismatch in pair.type_mismatches(variables).items():
-        text = f"{name} of {function} holds {mismatch}, and that would be lost"
+        text = f"{name} of {function} has {mismatch}, which would be lost"
         foreign = name in pair.foreign_values(variables)
         warnings.append(NameWarning(f"{text}; if it is the right one: --force", True, foreign))
     if pair.boolean not in variables:
         warnings += (
             NameWarning(
-                f"{name} is on, looks as if it belonged to {pair.percentage}, and is left alone",
+                f"{name} is on, seems to belong to {pair.percentage}, and is left as it is",
                 left_on=name,
             )
             for name in _related_flags(pair.percentage, variables)

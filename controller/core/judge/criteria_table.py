@@ -16,7 +16,7 @@ from controller.text import columns
 
 NO_VALUE: Final = "–"
 VERDICT_MARKS: Final = {Verdict.PASS: "pass", Verdict.FAIL: "FAIL", Verdict.INCONCLUSIVE: "open"}
-HEADER: Final = ("", "criterion", "target", "measured", "samples", "shown", "role")
+HEADER: Final = ("", "criterion", "target", "measured", "samples", "evidence", "role")
 RIGHT_ALIGNED: Final = ("measured", "samples")
 
 

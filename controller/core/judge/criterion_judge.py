@@ -258,9 +258,9 @@ def passed(reason: str, label: Label = Label.NOT_REFUTED) -> Outcome:
     return Verdict.PASS, label, reason
 
 
-def failed(reason: str) -> Outcome:
+def failed(reason: str, label: Label = Label.REFUTED) -> Outcome:
     """Return the outcome of a criterion that fails."""
-    return Verdict.FAIL, Label.REFUTED, reason
+    return Verdict.FAIL, label, reason
 
 
 def undecided(label: Label, reason: str) -> Outcome:

@@ -2,8 +2,8 @@
 
 The weight is what the target says; what callers do is counted by the canary's request metric, and
 by the log events that a policy names under `verify_rollback`. Judged are the minutes of the watch
-after a rollback (fifteen minutes), without its first two. One counted request refutes the drain.
-Silence confirms it only where the old weight would have broken that silence.
+after a rollback (fifteen minutes), without its first two. One counted request fails the drain.
+No request confirms it only where the old weight would have brought some.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ EVENT_LIMIT = 1_000
 
 LEAK_HINT = (
     "Writing 0 % again does not help: look for callers that use a published version or an alias of "
-    "the function, for another function or client that has the flag on"
+    "the function, and for another function or client that has the flag on"
 )
 
 
@@ -87,9 +87,9 @@ class DrainWatch:
             return ""
         delay = format_duration(self.rollout.policy.evaluation_delay)
         return (
-            f"{count_text(self.settled_minutes, 'minute')} {self.since_text} settled during "
-            f"the watch (`evaluation_delay` is {delay}), and "
-            f"{MIN_SILENT_MINUTES} are needed."
+            f"only {count_text(self.settled_minutes, 'minute')} {self.since_text} had final data "
+            f"before the watch ended (`evaluation_delay` is {delay}; "
+            f"{MIN_SILENT_MINUTES} minutes are needed)."
         )
 
     def read(self, key: str) -> Series:
@@ -106,7 +106,7 @@ class DrainWatch:
 
     def leak_text(self, counted: str, callers: str = "") -> str:
         """Return the sentence of a leak. callers: other places to look for it."""
-        at_zero = f"although 0 % is in force since {clock_text(self.rollout.since)}"
+        at_zero = f"although 0 % has been applied since {clock_text(self.rollout.since)}"
         return f"{counted} {self.since_text}, {at_zero}. {LEAK_HINT}{callers}."
 
     def expected_requests(self, control_requests: float) -> tuple[float, str]:
@@ -117,7 +117,10 @@ class DrainWatch:
         if self.weight == 100:  # the stable path was silent, and is not any more
             return (inf if control_requests else 0.0), ""
         expected = control_requests * self.weight / (100 - self.weight)
-        return expected, f", and {_expected_text(expected)} due at {self.weight} %"
+        return (
+            expected,
+            f", so {_expected_text(expected)} expected on the canary at {self.weight} %",
+        )
 
     def finding(self, verdict: Verdict, label: Label, measured: float | None, text: str) -> Finding:
         """Return the finding over these minutes, whose sentence ends with `text`."""
@@ -156,7 +159,7 @@ class DrainEvidence:
     def result(self) -> tuple[Verdict, Label, float | None, str]:
         """Verdict, label, measured value and sentence of this evidence alone."""
         if self.leaked > 0:
-            return Verdict.FAIL, Label.REFUTED, self.leaked, self.leak
+            return Verdict.FAIL, Label.DRAIN_FAILED, self.leaked, self.leak
         if self.proof:
             return Verdict.PASS, Label.CONFIRMED, 0.0, self.proof
         return Verdict.INCONCLUSIVE, Label.UNOBSERVABLE, None, self.doubt
@@ -183,7 +186,7 @@ def _proof_and_doubt(
         return f"{silence}; {basis}.", ""
     if expected == 0:
         return "", nothing_due
-    return "", f"{silence}; {basis}, too few to tell a drain from chance."
+    return "", f"{silence}; {basis}, too few to rule out chance."
 
 
 def _request_evidence(watch: DrainWatch) -> DrainEvidence | None:
@@ -202,19 +205,19 @@ def _request_evidence(watch: DrainWatch) -> DrainEvidence | None:
         count = watch.settled_count(series[controls[0]])
         expected, words = watch.expected_requests(count)
         basis = f"{controls[0]} counted {count_text(count, 'request')}{words}"
-        nothing_due = "no requests of either path were counted; no logs or metrics is no proof."
+        nothing_due = "neither canary nor stable path had a request, so nothing is confirmed."
     else:
         expected = _rate_before(watch.rollout, canary) * watch.settled_minutes
-        basis = f"{_expected_text(expected)} due at the rate before"
-        nothing_due = f"{silence}, and none before it; no logs or metrics is no proof."
+        basis = f"{_expected_text(expected)} expected at the rate before the rollback"
+        nothing_due = f"{silence}, and none before the rollback either, so nothing is confirmed."
     failure = incomplete_series(series)
     obstacle = watch.too_early_text
     if failure is not None:
-        obstacle = f"it cannot be judged: {query_failed_text(query_facts(*failure))}."
+        obstacle = f"{query_failed_text(query_facts(*failure))}."
     proof, doubt = _proof_and_doubt(obstacle, silence, basis, expected, nothing_due)
     leaked = watch.total_count(series[canary])
     counted = f"{canary} counted {count_text(leaked, 'request')} on the canary"
-    leak = watch.leak_text(counted, ", and for other callers that this metric counts")
+    leak = watch.leak_text(counted, "; this metric may also count other callers")
     return DrainEvidence("requests", leaked, leak, proof, doubt)
 
 
@@ -232,12 +235,12 @@ def _event_evidence(watch: DrainWatch) -> DrainEvidence | None:
     expected, words = watch.expected_requests(count)
     silence = f"{verify.absent} was not logged in {group} {watch.duration_text}"
     basis = f"{verify.present} was logged {_times_text(count)}{words}"
-    nothing_due = f"no log event at all in {group} {watch.since_text}; that proves nothing."
+    nothing_due = f"no log event at all in {group} {watch.since_text}, so nothing is confirmed."
     if watch.total_count(watch.read(ANY_KEY)):
         nothing_due = (
             f"neither {verify.absent} nor {verify.present} was logged in {group} "
-            f"{watch.since_text}, and other events were: the patterns may not fit, or nobody "
-            "called; that proves nothing."
+            f"{watch.since_text}, but other events were, so nothing is confirmed: the patterns may "
+            "not match, or there were no requests."
         )
     obstacle = watch.too_early_text or _unread_events((absent, present), group)
     proof, doubt = _proof_and_doubt(obstacle, silence, basis, expected, nothing_due)
@@ -340,8 +343,8 @@ def _log_queries(watch: DrainWatch, open_end: int, *, last: bool) -> dict[str, L
 def drain_finding(rollout: Rollout, series: Mapping[str, Series], now: datetime) -> Finding | None:
     """Return the finding on the drain of a rollback whose target shows 0 %.
 
-    Either kind of evidence refutes the drain; one that confirms it is enough while none refutes
-    it. None while more evidence may come, once there is a finding, and where no weight had been
+    Either kind of evidence fails the drain; one that confirms it is enough while none fails it.
+    None while more evidence may come, once there is a finding, and where no weight had been
     applied.
     """
     watch = _drain_watch(rollout, series, now)
@@ -371,7 +374,10 @@ def drain_after_drift(rollout: Rollout, variables: str) -> Finding | None:
     """
     if rollout.drain is not None or rollout.from_weight == 0:
         return rollout.drain
-    reason = f"the weight moved again after the rollback ({variables}), so requests tell nothing"
+    reason = (
+        f"the weight was changed again after the rollback ({variables}), so requests confirm "
+        "nothing"
+    )
     return _unobservable_drain(reason, _watch_begin(rollout))
 
 

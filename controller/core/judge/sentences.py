@@ -40,7 +40,7 @@ def _drain(finding: Finding, facts: Facts) -> str:
 # --- Any criterion --------------------------------------------------------------------------------
 
 _FAILED_QUERIES: Final = {
-    QueryStatus.PARTIAL: "CloudWatch answered in part",
+    QueryStatus.PARTIAL: "CloudWatch answered only partly",
     QueryStatus.ERROR: "CloudWatch did not answer",
     QueryStatus.FORBIDDEN: "CloudWatch refused the query (cloudwatch:GetMetricData)",
     QueryStatus.COMPLETE: "CloudWatch answered",
@@ -68,15 +68,15 @@ def _kind_missing(finding: Finding, facts: Facts) -> str:
 
 def _judge_failed(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} cannot be judged: the judge of its kind {finding.kind} failed "
-        f"({facts['error']}); every other criterion is judged as before."
+        f"{finding.criterion} cannot be judged: the code of its kind {finding.kind} failed "
+        f"({facts['error']}); the other criteria are judged."
     )
 
 
 def _lost_windows(facts: Facts) -> str:
     windows = count_text(facts["lost_windows"], "window")
     verb = "was" if facts["lost_windows"] == 1 else "were"
-    return f"{windows} of {_window(facts)} {verb} never answered and left out."
+    return f"{windows} of {_window(facts)} {verb} never answered by CloudWatch and left out."
 
 
 def _window(facts: Facts) -> str:
@@ -105,7 +105,7 @@ def _with_unit(value: float, facts: Facts) -> str:
 
 def _within_bound(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} holds: {_newest_value(finding, facts)}; "
+        f"{finding.criterion} passes: {_newest_value(finding, facts)}; "
         f"{_counts(finding, facts)}{_possible_failures(finding, facts)}."
     )
 
@@ -122,8 +122,8 @@ def _breached(finding: Finding, facts: Facts) -> str:
 
 def _breaching(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} wavers: {_newest_value(finding, facts)}; "
-        f"{facts['breaches']:g} of {facts['failure_limit']:g} breaches in a row that fail."
+        f"{finding.criterion} is breaching, not yet failed: {_newest_value(finding, facts)}; "
+        f"{facts['breaches']:g} of the {facts['failure_limit']:g} breaches in a row that fail it."
     )
 
 
@@ -140,7 +140,7 @@ def _too_few_samples(finding: Finding, facts: Facts) -> str:
     failures = f"; {count_text(facts['failures'], 'failure')}{possible}" if possible else ""
     return (
         f"{finding.criterion} has too few samples: {number_text(finding.samples)} of "
-        f"{number_text(facts['min_samples'])} that a pass needs; "
+        f"{number_text(facts['min_samples'])} needed to pass; "
         f"last {_value(finding.measured, finding, facts)}, {_limit(finding, facts)}{failures}."
     )
 
@@ -148,14 +148,14 @@ def _too_few_samples(finding: Finding, facts: Facts) -> str:
 def _no_window(finding: Finding, facts: Facts) -> str:
     return (
         f"{finding.criterion} has no data: no window of {_window(facts)} {_since(finding)} had a "
-        "datapoint; check that the canary is reached, and the metric's name and dimensions."
+        "datapoint; check that requests reach the canary, and the metric's name and dimensions."
     )
 
 
 def _silent(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} has gone silent: no datapoint since {utc_text(facts['last_end'])}; "
-        f"{_counts(finding, facts)}."
+        f"{finding.criterion} has no recent data: no datapoint since "
+        f"{utc_text(facts['last_end'])}; {_counts(finding, facts)}."
     )
 
 
@@ -167,7 +167,8 @@ def _newest_value(finding: Finding, facts: Facts) -> str:
 
 
 def _limit(finding: Finding, facts: Facts) -> str:
-    return f"{facts['side']} {_value(finding.bound, finding, facts)} asked"
+    word = "allowed" if facts["side"] == "at most" else "required"
+    return f"{facts['side']} {_value(finding.bound, finding, facts)} {word}"
 
 
 def _counts(finding: Finding, facts: Facts) -> str:
@@ -192,15 +193,17 @@ def _possible_failures(finding: Finding, facts: Facts) -> str:
     """Return the failure rate that the counts leave possible; empty where it meets the bound."""
     if "possible_share" not in facts:
         return ""
-    note = " (no number of requests shows that)"
+    objective = format_percent(finding.bound)
+    conclusion = f"no number of requests can confirm {objective}"
     if "proof_requests" in facts:
         needed = facts["proof_requests"]
-        short = finding.samples < needed
-        note = f" (that takes {number_text(needed)} without one)" if short else ""
+        conclusion = f"{objective} is not confirmed"
+        if finding.samples < needed:
+            requests = f"{number_text(needed)} requests without a failure"
+            conclusion = f"not enough data to confirm {objective} (needs {requests})"
     return (
-        f": at most {_rounded_up(facts['possible_share'])} fail at "
-        f"{facts['confidence'] * 100:g} % confidence, so {format_percent(finding.bound)} itself is "
-        f"not shown{note}"
+        f"; at {facts['confidence'] * 100:g} % confidence the failure rate is at most "
+        f"{_rounded_up(facts['possible_share'])}: {conclusion}"
     )
 
 
@@ -214,7 +217,7 @@ def _rounded_up(share: float) -> str:
 
 
 def _increase_within(finding: Finding, facts: Facts) -> str:
-    return f"{finding.criterion} holds: {_comparison(finding, facts)}."
+    return f"{finding.criterion} passes: {_comparison(finding, facts)}."
 
 
 def _increase_beyond(finding: Finding, facts: Facts) -> str:
@@ -232,7 +235,7 @@ def _comparison(finding: Finding, facts: Facts) -> str:
     sign, bound = "+" if increase >= 0 else "-", finding.bound
     return (
         f"{facts['metric']} was {_with_unit(canary, facts)} against {_with_unit(stable, facts)}, "
-        f"{sign}{percent(abs(increase), bound, 1)}, at most +{format_percent(bound)} asked; "
+        f"{sign}{percent(abs(increase), bound, 1)}, at most +{format_percent(bound)} allowed; "
         f"n = {number_text(facts['requests'])}"
     )
 
@@ -240,7 +243,7 @@ def _comparison(finding: Finding, facts: Facts) -> str:
 def _too_few_to_compare(finding: Finding, facts: Facts) -> str:
     return (
         f"{finding.criterion} has too few samples: {number_text(facts['fewest_samples'])} on the "
-        f"{facts['fewest_on']} of {number_text(facts['min_samples'])} that a comparison needs."
+        f"{facts['fewest_on']} of {number_text(facts['min_samples'])} needed to compare."
     )
 
 
@@ -256,23 +259,23 @@ def _nothing_to_compare(finding: Finding, facts: Facts) -> str:
 
 def _requests_arrived(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} holds: {_requests(finding)} arrived {_since(finding)}, at least "
-        f"{number_text(finding.bound)} asked."
+        f"{finding.criterion} passes: {_requests(finding)} arrived {_since(finding)}, at least "
+        f"{number_text(finding.bound)} required."
     )
 
 
 def _too_few_arrived(finding: Finding, facts: Facts) -> str:
     return (
         f"{finding.criterion} has no data: {_requests(finding)} {_since(finding)}, at least "
-        f"{number_text(finding.bound)} asked; the canary may not be reached."
+        f"{number_text(finding.bound)} required; check that requests reach the canary."
     )
 
 
 def _canary_unreached(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} fails: no request reached the canary while the control counted "
+        f"{finding.criterion} fails: no request reached the canary while the stable path had "
         f"{count_text(facts['control_requests'], 'request')}; about "
-        f"{number_text(round(facts['expected']))} were due."
+        f"{number_text(round(facts['expected']))} were expected on the canary."
     )
 
 
@@ -284,7 +287,10 @@ def _requests(finding: Finding) -> str:
 
 
 def _no_requests(finding: Finding, facts: Facts) -> str:
-    return f"{finding.criterion} has no data: neither path has had a request {_since(finding)}."
+    return (
+        f"{finding.criterion} has no data: neither canary nor stable path had a request "
+        f"{_since(finding)}."
+    )
 
 
 def _too_few_to_split(finding: Finding, facts: Facts) -> str:
@@ -300,14 +306,15 @@ def _split_so_far(finding: Finding, facts: Facts) -> str:
 
 
 def _split_fits(finding: Finding, facts: Facts) -> str:
-    return f"{finding.criterion} holds: {_split(finding, facts)}; {_split_range(finding, facts)}."
+    return f"{finding.criterion} passes: {_split(finding, facts)}; {_split_range(finding, facts)}."
 
 
 def _split_off(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} is off: {_split(finding, facts)}; {_split_range(finding, facts)}. "
-        "The flag does not do what the weight says: look for callers around it, for what falls "
-        "back, and whether both metrics count every request."
+        f"{finding.criterion} is out of range: {_split(finding, facts)}; "
+        f"{_split_range(finding, facts)}. "
+        "The share of traffic does not match the weight: check for callers that bypass the flag, "
+        "for fallbacks to the other path, and whether both metrics count every request."
     )
 
 
@@ -321,9 +328,9 @@ def _split(finding: Finding, facts: Facts) -> str:
 
 def _split_range(finding: Finding, facts: Facts) -> str:
     return (
-        f"at {round(finding.bound * 100)} % it is {number_text(facts['low'])} to "
-        f"{number_text(facts['high'])}, with {format_percent(facts['tolerance'])} of tolerance and "
-        f"{format_percent(facts['confidence'])} of what chance does"
+        f"{number_text(facts['low'])} to {number_text(facts['high'])} expected at "
+        f"{round(finding.bound * 100)} % (tolerance {format_percent(facts['tolerance'])}, "
+        f"confidence {format_percent(facts['confidence'])})"
     )
 
 
@@ -333,16 +340,16 @@ def _split_range(finding: Finding, facts: Facts) -> str:
 def _budget_burnt(finding: Finding, facts: Facts) -> str:
     span = time_range_text(facts["burn_start"], facts["burn_end"])
     return (
-        f"{finding.criterion} fails: {_budget(facts)} burnt "
-        f"{number_text(round(finding.measured or 0.0, 1))} times as fast as it may, more than "
-        f"{finding.bound:g} times, {span}; {_counts(finding, facts)}."
+        f"{finding.criterion} fails: burn rate "
+        f"{number_text(round(finding.measured or 0.0, 1))}x of {_budget(facts)}, {span}, "
+        f"at most {finding.bound:g}x allowed; {_counts(finding, facts)}."
     )
 
 
 def _budget_kept(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} holds: {_budget(facts)} burns {facts['rates']}, where 1 is as fast "
-        f"as it may; {_counts(finding, facts)}."
+        f"{finding.criterion} passes: burn rates of {_budget(facts)}: {facts['rates']}; "
+        f"{_counts(finding, facts)}."
     )
 
 
@@ -351,22 +358,22 @@ def _budget_too_few(finding: Finding, facts: Facts) -> str:
     failures = f"{count_text(facts['failures'], 'failure')} in {requests}"
     return (
         f"{finding.criterion} has too few samples: {number_text(finding.samples)} of "
-        f"{number_text(facts['min_samples'])} that a pass needs; {failures}."
+        f"{number_text(facts['min_samples'])} needed to pass; {failures}."
     )
 
 
 def _budget_undecided(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} has too few samples: {_budget(facts)} burns more than "
-        f"{facts['factor']:g} times as fast as it may, and {facts['long']} have "
+        f"{finding.criterion} has too few samples: the burn rate of {_budget(facts)} is above "
+        f"{facts['factor']:g}x, and the window of {facts['long']} has "
         f"{number_text(facts['long_requests'])} of {number_text(facts['min_samples'])} requests "
-        f"that a fail needs; {_counts(finding, facts)}."
+        f"needed to fail; {_counts(finding, facts)}."
     )
 
 
 def _budget_bad_counts(finding: Finding, facts: Facts) -> str:
     counts = _counts(finding, facts)
-    return f"{finding.criterion} cannot be judged: counts make no sense together; {counts}."
+    return f"{finding.criterion} cannot be judged: the counts contradict each other; {counts}."
 
 
 def _budget_no_requests(finding: Finding, facts: Facts) -> str:
@@ -375,14 +382,14 @@ def _budget_no_requests(finding: Finding, facts: Facts) -> str:
 
 
 def _budget(facts: Facts) -> str:
-    return f"the budget of {format_percent(facts['budget'])}"
+    return f"the error budget of {format_percent(facts['budget'])}"
 
 
 # --- Alarms and attestations ----------------------------------------------------------------------
 
 
 def _alarm_ok(finding: Finding, facts: Facts) -> str:
-    return f"{finding.criterion} holds: {facts['alarm']} is OK{_alarm_since(facts)}."
+    return f"{finding.criterion} passes: {facts['alarm']} is OK{_alarm_since(facts)}."
 
 
 def _in_alarm(finding: Finding, facts: Facts) -> str:
@@ -392,8 +399,8 @@ def _in_alarm(finding: Finding, facts: Facts) -> str:
 
 def _alarm_without_data(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} has no data: {facts['alarm']} has had too few datapoints to be OK or "
-        f"not{_alarm_since(facts)}."
+        f"{finding.criterion} has no data: {facts['alarm']} is in "
+        f"INSUFFICIENT_DATA{_alarm_since(facts)}."
     )
 
 
@@ -416,7 +423,7 @@ def _alarm_in_warm_up(finding: Finding, facts: Facts) -> str:
 def _alarm_before_start(finding: Finding, facts: Facts) -> str:
     return (
         f"{finding.criterion} cannot be judged: {facts['alarm']} is in ALARM{_alarm_since(facts)}, "
-        f"so it was red before the rollout began; it counts once it has been OK{_alarm_why(facts)}."
+        f"already before the start; it counts once it has been OK{_alarm_why(facts)}."
     )
 
 
@@ -430,13 +437,13 @@ def _alarm_why(facts: Facts) -> str:
 
 def _not_attested(finding: Finding, facts: Facts) -> str:
     return (
-        f'nobody has attested {finding.criterion} ("{facts["statement"]}"); '
+        f'{finding.criterion} is not attested yet ("{facts["statement"]}"); to sign: '
         f"rolloutctl attest {facts['rollout']} {finding.criterion} --note TEXT"
     )
 
 
 def _attested(finding: Finding, facts: Facts) -> str:
-    return f"{finding.criterion} holds: attested by {_signature(facts)}."
+    return f"{finding.criterion} passes: attested by {_signature(facts)}."
 
 
 def _refused(finding: Finding, facts: Facts) -> str:
@@ -455,7 +462,9 @@ def _event_logged(finding: Finding, facts: Facts) -> str:
 
 
 def _no_minute_yet(finding: Finding, facts: Facts) -> str:
-    return f"{finding.criterion} is not judged yet: no minute of its step has settled yet."
+    return (
+        f"{finding.criterion} is not judged yet: its first minute of log events is not final yet."
+    )
 
 
 def _log_unread(finding: Finding, facts: Facts) -> str:
@@ -464,7 +473,7 @@ def _log_unread(finding: Finding, facts: Facts) -> str:
 
 def _events_fit(finding: Finding, facts: Facts) -> str:
     control = f"; {_control(facts)}" if facts["control_events"] else ""
-    return f"{finding.criterion} holds: {_event(finding, facts)}{control}."
+    return f"{finding.criterion} passes: {_event(finding, facts)}{control}."
 
 
 def _too_few_events(finding: Finding, facts: Facts) -> str:
@@ -473,16 +482,15 @@ def _too_few_events(finding: Finding, facts: Facts) -> str:
 
 def _log_backlog(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} is not judged yet: {facts['group']} was not read for long, and is "
-        f"read up to {utc_text(facts['searched_until'])} now; the rest follows with each tick."
+        f"{finding.criterion} is not judged yet: {facts['group']} has been searched up to "
+        f"{utc_text(facts['searched_until'])} only; the next ticks search the rest."
     )
 
 
 def _no_control_event(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} has no data: {facts['control']}, which is logged whatever happens, "
-        f"was not logged in {facts['group']} in the newest {facts['control_window']}; a log into "
-        "which nothing arrives proves nothing."
+        f"{finding.criterion} has no data: its control event {facts['control']} was not logged in "
+        f"{facts['group']} in the newest {facts['control_window']}, so events may be missing."
     )
 
 
@@ -490,7 +498,8 @@ def _event(finding: Finding, facts: Facts) -> str:
     amount, bound = finding.measured or 0.0, finding.bound
     at_least = "" if amount <= bound else "at least "
     logged = f"was logged {at_least}{count_text(amount, 'time')}" if amount else "was not logged"
-    limit = f"{facts['side']} {count_text(bound, 'time')} asked" if bound else "none allowed"
+    word = "allowed" if facts["side"] == "at most" else "required"
+    limit = f"{facts['side']} {count_text(bound, 'time')} {word}" if bound else "none allowed"
     return f"{facts['event']} {logged} in {facts['group']} {_since(finding)}, {limit}"
 
 
@@ -508,7 +517,7 @@ _MAX_ODDS: Final = 1_000_000
 
 def _rejected(finding: Finding, facts: Facts) -> str:
     """Return why the rollout is rolled back: the counts, when they were, and the evidence."""
-    why = "what it showed before is sealed in the history; "
+    why = "the counts are in an earlier history entry; "
     if "regression_start" in facts:
         span = time_range_text(facts["regression_start"], facts["regression_end"])
         why = f"from {span} {_totals(facts)}; "
@@ -516,8 +525,8 @@ def _rejected(finding: Finding, facts: Facts) -> str:
         why = f"in this step, {_since(finding)} {_totals(facts)}; "
     limit = number_text(round(facts["odds_limit"], 1))
     return (
-        f"{finding.criterion} fails: {why}evidence {_odds(facts)} to 1 at "
-        f"{utc_text(facts['odds_at'])}, {limit} to 1 rolls back."
+        f"{finding.criterion} fails: {why}likelihood ratio {_odds(facts)} at "
+        f"{utc_text(facts['odds_at'])} (rolls back at {limit})."
     )
 
 
@@ -526,38 +535,37 @@ def _odds(facts: Facts) -> str:
     odds, limit = facts["odds"], facts["odds_limit"]
     certain = max(_MAX_ODDS, limit)
     if odds > certain:
-        return f"more than {number_text(round(certain))}"
+        return f"above {number_text(round(certain))}"
     return number_text(floor(odds) if floor(odds) >= limit else round(odds, 1))
 
 
 def _not_refuted(finding: Finding, facts: Facts) -> str:
-    return f"{finding.criterion} not refuted: {_totals(facts)}."
+    return f"{finding.criterion} passes, no regression detected: {_totals(facts)}."
 
 
 def _undecided(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} is undecided: {_totals(facts)}; that is too much to pass "
-        "and too little to roll back."
+        f"{finding.criterion} is undecided: {_totals(facts)}; above the limit, but not enough "
+        "evidence to roll back."
     )
 
 
 def _proven(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} proven: {_failures(facts)}; at 95 % confidence, whenever one looks, "
+        f"{finding.criterion} passes, objective met: {_failures(facts)}; at 95 % confidence "
         f"the failure rate is below {format_percent(facts['allowed_share'])}."
     )
 
 
 def _rate_not_refuted(finding: Finding, facts: Facts) -> str:
     confidence = _confidence(facts)
-    return f"{finding.criterion} not refuted: {_failures(facts)}; {confidence}."
+    return f"{finding.criterion} passes, no regression detected: {_failures(facts)}; {confidence}."
 
 
 def _not_proven_yet(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} is not proven yet: {_failures(facts)}; "
-        f"{_confidence(facts)}; that takes "
-        f"{count_text(facts['proof_requests'], 'request')} with no further failure."
+        f"{finding.criterion} has too few samples: {_failures(facts)}; {_confidence(facts)} "
+        f"(needs {count_text(facts['proof_requests'], 'request')} with no further failure)."
     )
 
 
@@ -583,7 +591,7 @@ def _no_requests_yet(finding: Finding, facts: Facts) -> str:
 
 def _no_requests_any_more(finding: Finding, facts: Facts) -> str:
     last = utc_text(facts["last_end"])
-    return f"{finding.criterion} has no data any more: nothing since {last}."
+    return f"{finding.criterion} has no recent data: no request since {last}."
 
 
 def _failures(facts: Facts) -> str:
@@ -594,7 +602,7 @@ def _failures(facts: Facts) -> str:
 def _confidence(facts: Facts) -> str:
     below = percent(facts["possible_share"], facts["allowed_share"], 2)
     objective = format_percent(1 - facts["allowed_share"])
-    return f"at 95 % confidence the failure rate is below {below}, so {objective} is not proven"
+    return f"at 95 % confidence the failure rate is below {below}, so {objective} is not confirmed"
 
 
 def _totals(facts: Facts) -> str:
@@ -610,7 +618,7 @@ def _failure_totals(facts: Facts) -> str:
     if not facts["control_requests"]:
         return text
     stable = _ratio(facts["control_failures"], facts["control_requests"])
-    return f"{text}; {percent(stable, allowed, 2)} on the stable path"
+    return f"{text}; stable path: {percent(stable, allowed, 2)}"
 
 
 def _slow_totals(facts: Facts) -> str:
@@ -640,7 +648,7 @@ def _fixed_totals(facts: Facts) -> str:
 
 
 def _stored_totals(facts: Facts, baseline: str) -> str:
-    drift = f" and {format_percent(facts['drift'])} of drift" if "drift" in facts else ""
+    drift = f" plus {format_percent(facts['drift'])} drift" if "drift" in facts else ""
     return (
         f"{_slow_share(facts)} of canary requests were slower than "
         f"{_with_unit(facts['limit'], facts)} ({facts['factor']:g} × {baseline}{drift}), "
@@ -651,13 +659,13 @@ def _stored_totals(facts: Facts, baseline: str) -> str:
 
 def _ratio_totals(facts: Facts) -> str:
     share, limit = percent(facts["share"], facts["limit"], 2), format_percent(facts["limit"])
-    return f"{facts['subject']} was {share}, at most {limit}; {_sample_size(facts)}"
+    return f"{facts['subject']} was {share}, at most {limit} allowed; {_sample_size(facts)}"
 
 
 def _mean_totals(facts: Facts) -> str:
     return (
         f"{facts['subject']} was {number(facts['mean'], facts['limit'])} in {_window(facts)} on "
-        f"average, at most {number_text(facts['limit'])}"
+        f"average, at most {number_text(facts['limit'])} allowed"
     )
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeAlias
 from controller.core.observation import QueryStatus, Series
 from controller.core.policy import Metric
 
-NO_SERIES = Series(status=QueryStatus.ERROR, message="was not asked for")
+NO_SERIES = Series(status=QueryStatus.ERROR, message="was not queried")
 SAMPLE_COUNT = "SampleCount"
 
 

@@ -1,7 +1,7 @@
 """The threshold judge: each closed window against a bound; `failure_limit` breaches in a row fail.
 
 A pass means: the newest window is within the bound, no run of breaches has reached `failure_limit`,
-and there were enough samples. It proves nothing, so its label is `not refuted`.
+and there were enough samples. It confirms no objective, so its label is `no regression detected`.
 """
 
 from datetime import timedelta

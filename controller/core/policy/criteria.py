@@ -8,7 +8,7 @@ share              share of requests on the canary against the weight
 burn_rate          error budget that a pair of windows burns
 alarm              state of a CloudWatch alarm
 log_events         an event that is absent from the log, or present in it
-attestation        signature of a person
+attestation        signature of an operator
 """
 
 import re
@@ -87,8 +87,8 @@ Bound: TypeAlias = Annotated[
 
 # Why a criterion that counts what is published only when it happens would never pass.
 _NEVER_PASSES = (
-    "must be 0, said in so many words: {} is `missing: zero`, so while all is well there are no "
-    "samples to count, and silence has to pass"
+    "must be 0, written out: {} is `missing: zero`, so a healthy service has no samples to count, "
+    "and has to pass without them"
 )
 
 
@@ -108,17 +108,17 @@ class SuccessRate(MinutelyRule):
         description="Metrics that count failed requests; they are added up."
     )
     min: Annotated[float, PercentUpTo("100%")] = Field(
-        description="Lowest share that holds, like 99.9%."
+        description="Lowest share that passes, like 99.9%."
     )
     failure_limit: FailureLimit = Field(
         default=FAILURE_LIMIT, description="Breaching windows in a row that fail."
     )
     min_samples: Count = Field(
-        default=RATE_SAMPLES, description="Requests in the step without which nothing passes."
+        default=RATE_SAMPLES, description="Requests in the step that a pass needs."
     )
     assurance: Assurance | None = Field(
         default=None,
-        description="What the sequential judge asks of a pass: not_refuted (when left out), or "
+        description="What a pass of the sequential judge needs: not_refuted (when left out), or "
         "proven: a share below `min` has been ruled out at 95 % confidence.",
     )
     control: Control | None = Field(
@@ -161,12 +161,12 @@ class LatencyIncrease(MinutelyRule):
     kind: Literal["latency_increase"] = Field(description="Kind of the criterion.")
     metric: Name = Field(description="Latency of the canary path, as a percentile or average.")
     max_increase: Annotated[float, PercentUpTo("1000%")] = Field(
-        description="Largest increase that holds, like 5%."
+        description="Largest increase that passes, like 5%."
     )
     baseline: Baseline = Field(description="What to compare with: fixed, frozen or concurrent.")
     min_samples: Count = Field(
         default=PERCENTILE_SAMPLES,
-        description="Requests on either side without which nothing is judged.",
+        description="Requests on either side that a verdict needs.",
     )
     drift_allowance: Annotated[float, PercentUpTo("100%")] | None = Field(
         default=None,
@@ -243,13 +243,13 @@ class Threshold(DualJudgeRule):
     per: Name | None = Field(
         default=None, description="Metric to divide by; the bound is then a percent."
     )
-    max: Bound | None = Field(default=None, description="Largest value that holds.")
-    min: Bound | None = Field(default=None, description="Smallest value that holds.")
+    max: Bound | None = Field(default=None, description="Largest value that passes.")
+    min: Bound | None = Field(default=None, description="Smallest value that passes.")
     failure_limit: FailureLimit = Field(
         default=FAILURE_LIMIT, description="Breaching windows in a row that fail."
     )
     min_samples: Annotated[int, Field(ge=0, strict=True)] = Field(
-        default=1, description="Samples in the step without which nothing passes."
+        default=1, description="Samples in the step that a pass needs."
     )
     exceedance: Exceedance | None = Field(
         default=None,
@@ -350,13 +350,11 @@ class Traffic(WindowedRule):
 
     kind: Literal["traffic"] = Field(description="Kind of the criterion.")
     metric: Name = Field(description="Metric that counts requests of the canary.")
-    min: Count = Field(
-        default=1, description="Requests in the step that show that the canary is reached."
-    )
+    min: Count = Field(default=1, description="Requests in the step that a pass needs.")
     control: Name | None = Field(
         default=None,
-        description="Metric that counts requests of the stable path alone; with it, silence of "
-        "the canary fails when it is unlikely (< 0.1 %).",
+        description="Metric that counts requests of the stable path alone; with it, a canary "
+        "without requests fails when that is unlikely by chance (< 0.1 %).",
     )
     window: WindowLength = Field(default=timedelta(minutes=1), description="Length of one window.")
 
@@ -380,7 +378,7 @@ class Share(Criterion):
     metric: Name = Field(description="Metric that counts requests of the canary.")
     control: Name = Field(description="Metric that counts requests of the stable path alone.")
     confidence: Annotated[float, PercentUpTo("100%"), AfterValidator(_open_interval)] = Field(
-        default=0.99, description="How much of what chance does to a share is within the band."
+        default=0.99, description="Confidence of the expected range of the share."
     )
     tolerance: Annotated[float, PercentUpTo("50%")] = Field(
         default=0.02,
@@ -389,7 +387,7 @@ class Share(Criterion):
     )
     min_samples: Count = Field(
         default=SHARE_SAMPLES,
-        description="Requests on both paths in the step without which nothing passes.",
+        description="Requests on both paths in the step that a pass needs.",
     )
     window: WindowLength = Field(default=timedelta(minutes=1), description="Length of one window.")
 
@@ -574,12 +572,12 @@ class LogEvents(Criterion):
         default=None, description="How often `present` has to be logged in a step; 1 if left out."
     )
     control: EventPattern = Field(
-        description="Filter pattern of an event that is logged whatever happens, like one of every "
-        "request: the positive control, without which silence proves nothing."
+        description="Filter pattern of an event that is always logged, like one of every request: "
+        "the positive control, without which a missing event confirms nothing."
     )
     window: WindowLength = Field(
         default=timedelta(minutes=15),
-        description="The newest stretch in which `control` has to be logged.",
+        description="The newest window in which `control` has to be logged.",
     )
 
     @model_validator(mode="after")
@@ -591,7 +589,7 @@ class LogEvents(Criterion):
         if self.present is None and self.min is not None:
             raise ValueError("`min` is for `present`")
         if self.control == self.event:
-            raise ValueError("`control` must be another event: it proves that logs arrive")
+            raise ValueError("`control` must be another event: it shows that logs arrive")
         return self
 
     def arns(self, where: AwsLocation, log_group: str) -> Mapping[str, Sequence[str]]:
@@ -611,13 +609,13 @@ class LogEvents(Criterion):
 
 
 class Attestation(Criterion):
-    """A person has signed what no measurement shows."""
+    """An operator has signed off a statement that no metric measures."""
 
     judged_by: ClassVar[str] = "controller.core.judge.kinds.attestation:AttestationJudge"
 
     kind: Literal["attestation"] = Field(description="Kind of the criterion.")
     statement: Annotated[str, Field(min_length=1, max_length=200)] = Field(
-        description="What the person signs, in one sentence."
+        description="What the operator signs, in one sentence."
     )
 
 

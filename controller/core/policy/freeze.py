@@ -320,8 +320,8 @@ class Freeze(Model):
 
     def _unknown_zone_text(self) -> str:
         return (
-            "frozen, and nobody can say until when: this machine knows no time zone "
-            f"{self.zone}; install the tzdata package"
+            f"frozen, end unknown: this machine has no time zone {self.zone}; install the tzdata "
+            "package"
         )
 
 

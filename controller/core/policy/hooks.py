@@ -110,14 +110,14 @@ AFTER_HOOKS: Final = {
 
 
 class Hooks(Model):
-    """Whom to ask before something, and whom to call after it."""
+    """Hooks that are called before a start or a step, and after it."""
 
     before_start: HookList | None = Field(
-        default=None, description="Asked before a start; unless all allow it, nothing is started."
+        default=None, description="Called before a start; unless all allow it, nothing is started."
     )
     before_advance: HookList | None = Field(
         default=None,
-        description="Asked before each weight after the first; unless all allow it, it waits.",
+        description="Called before each next weight; unless all allow it, the step waits.",
     )
     after_start: HookList | None = Field(default=None, description="Called after a start.")
     after_advance: HookList | None = Field(

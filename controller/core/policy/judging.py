@@ -36,7 +36,7 @@ Reference: TypeAlias = tuple[Place, str]
 
 def _above_zero(share: float) -> float:
     if share <= 0:
-        raise ValueError("must be above 0%: nothing would ever be rolled back")
+        raise ValueError("must be above 0%: at 0% no rollout would be rolled back")
     return share
 
 
@@ -79,7 +79,7 @@ class Criterion(Model):
     kind: str
     gates: Gates = Field(
         default=None,
-        description="false: it is measured, shown and recorded, and neither holds nor rolls back "
+        description="false: it is measured, shown and recorded, and neither blocks nor rolls back "
         "anything. A criterion gates when this is left out.",
     )
 
@@ -167,7 +167,7 @@ class MeasuredCriterion(WindowedRule):
         default=FAILURE_LIMIT, description="Breaching windows in a row that fail."
     )
     min_samples: Annotated[int, Field(ge=0, strict=True)] = Field(
-        default=1, description="Samples in the step without which nothing passes."
+        default=1, description="Samples in the step that a pass needs."
     )
 
     @property
@@ -221,8 +221,8 @@ class DualJudgeRule(WindowedRule):
     def _check_sequential_gates(self) -> Self:
         if self.sequential and not self.gating:
             raise ValueError(
-                "the sequential judge has one budget of false rollbacks for all that gates: a "
-                "criterion that only reports takes `judge: threshold`"
+                "the sequential judge shares one budget of false rollbacks among the criteria that "
+                "gate: one that only reports takes `judge: threshold`"
             )
         return self
 

@@ -49,7 +49,7 @@ class Step(Model):
         default=None, description="Criteria of this step's gate; all of the policy when left out."
     )
     approval: Literal["required"] | None = Field(
-        default=None, description="The step is not taken before a person approves it."
+        default=None, description="The step is not started before an operator approves it."
     )
 
 
@@ -76,7 +76,7 @@ class Policy(Model):
     target: Target
     metrics: dict[Name, Metric] = Field(description="Measurements by name.")
     criteria: dict[Name, Annotated[Criterion, CRITERIA]] = Field(
-        description="What must hold, by id."
+        description="Conditions that must pass, by id."
     )
     steps: tuple[Step, ...] = Field(description="The ladder; weights climb and end at 100.")
     warmup: Annotated[timedelta, DurationRange("0s", "6h")] = Field(
@@ -85,17 +85,19 @@ class Policy(Model):
     )
     evaluation_delay: Annotated[timedelta, DurationRange("2m", "1h")] = Field(
         default=timedelta(seconds=180),
-        description="Age at which a closed CloudWatch period is taken as final, and judged.",
+        description="Age at which a closed CloudWatch period is final, and judged.",
     )
     max_hold: Annotated[timedelta, DurationRange("0s", "14d")] | None = Field(
         default=None,
-        description="How long an inconclusive gate may hold after the bake; 2 x bake if left out.",
+        description="How long an inconclusive gate may stay on hold after the bake; "
+        "2 x bake if left out.",
     )
     on_inconclusive: OnInconclusive = Field(
         default="pause", description="What happens when max_hold is over without a verdict."
     )
     on_drift_up: Literal["pause", "rollback"] = Field(
-        default="pause", description="What happens when another hand raised the weight."
+        default="pause",
+        description="What happens after drift: the weight was raised outside rolloutctl.",
     )
     shift_timeout: Annotated[timedelta, DurationRange("1m", "1h")] = Field(
         default=timedelta(minutes=10),
@@ -112,22 +114,23 @@ class Policy(Model):
 
     false_rollback: Budget | None = Field(
         default=None,
-        description="Chance that the sequential judge rolls back a rollout which breaks no rule; "
+        description="Chance that the sequential judge rolls back a healthy rollout; "
         "1% when left out.",
     )
     freeze: Freeze | None = Field(
-        default=None, description="When no step is taken; rollbacks are never frozen."
+        default=None, description="When no step is started; rollbacks are never frozen."
     )
     hooks: Hooks | None = Field(
-        default=None, description="Whom to ask before a step, and whom to call afterwards."
+        default=None,
+        description="Hooks that are called before a step (and may block it), and after it.",
     )
     notify: Channels | None = Field(
-        default=None, description="Whom to tell; the log is told in any case."
+        default=None, description="Channels that get messages; the log has them in any case."
     )
     summary_every: SummaryEvery | None = Field(
         default=None,
-        description="How often a rollout that bakes at 100 % says how it goes; 1h when left out, "
-        "0s for never. Without channels nobody is told.",
+        description="How often a rollout that bakes at 100 % sends a summary; 1h when left out, "
+        "0s for never. It needs a channel.",
     )
 
     def gate(self, step: int) -> dict[str, Criterion]:

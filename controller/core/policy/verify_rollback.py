@@ -52,5 +52,5 @@ class VerifyRollback(Model):
     )
     present: EventPattern = Field(
         description="Filter pattern of an event that only the stable path logs, once a request: "
-        "without it, silence proves nothing."
+        "without it, a missing event confirms nothing."
     )

@@ -35,11 +35,13 @@ def start_rollout(started: Started, now: datetime) -> Decision:
     step = 0 if adopted is None else adopted
     weight = policy.steps[step].weight
     weight_text = (
-        f"going to {weight} %" if adopted is None else f"adopting the {weight} % that are live"
+        f"going to {weight} %"
+        if adopted is None
+        else f"taking over the existing weight of {weight} %"
     )
     sentence = f"started with revision {started.revision[:REVISION_PREFIX_LENGTH]}; {weight_text}"
     if started.retry_reason is not None:
-        sentence += f"; tried again: {started.retry_reason}"
+        sentence += f"; retried: {started.retry_reason}"
     position = (
         Pending(step, weight, 0, reading.token, now, tried=now)
         if adopted is None
@@ -102,7 +104,7 @@ def with_activity(
 
 def mark_unreadable(rollout: Rollout, state: Progressing, why: str) -> Rollout:
     """Mark `rollout` as waiting for a target that cannot be read."""
-    sentence = f"the target cannot be read; traffic stays where it is: {why}"
+    sentence = f"the target cannot be read; the weight stays as it is: {why}"
     return with_activity(rollout, state, Reason.TARGET_UNREADABLE, sentence, state.block, why)
 
 
@@ -115,9 +117,9 @@ def mark_holding(
     rollout: Rollout, state: Progressing, target: TargetReading | UnreadableTarget
 ) -> Rollout:
     """Mark `rollout` as on hold: its gate is inconclusive after the bake, or its target busy."""
-    sentence = f"holding at {rollout.weight} %: {hold_reason(rollout, target)}"
+    sentence = f"on hold at {rollout.weight} %: {hold_reason(rollout, target)}"
     names = [one.criterion for one in rollout.evidence.findings if one.blocks_advance]
-    blocked = f"inconclusive: {', '.join(names)}" if names else "the target"
+    blocked = f"inconclusive: {', '.join(names)}" if names else "target not ready"
     return with_activity(rollout, state, Reason.ON_HOLD, sentence, Reason.ON_HOLD, blocked)
 
 
@@ -137,7 +139,7 @@ def confirm_applied(
     live = Live(pending.step, pending.weight, now)
     state = replace(state, reason=Reason.APPLIED, position=live, hold_from=None, block=None)
     after = replace(close_step(rollout, now), state=state)
-    sentence = f"{live.weight} % is in force; {baking_sentence(after)}"
+    sentence = f"{live.weight} % is applied; {baking_sentence(after)}"
     after = with_activity(after, state, Reason.APPLIED, sentence)
     entry = Record.of("applied", rollout, after, live.weight, now, findings=())
     return Decision(after, record=entry)
@@ -203,9 +205,9 @@ def advance_reason(rollout: Rollout, reason: Reason, why: str = "") -> str:
     """Return why the rollout advances, as text."""
     match reason:
         case Reason.ADVANCED_UNPROVEN:
-            return f"the gate at {rollout.weight} % stayed inconclusive and the policy says advance"
+            return f"the gate at {rollout.weight} % stayed inconclusive (on_inconclusive: advance)"
         case Reason.PROMOTED:
-            return f"promoted at {rollout.weight} % by hand: {why}"
+            return f"promoted at {rollout.weight} % by an operator: {why}"
         case _:
             return f"the gate at {rollout.weight} % passed"
 

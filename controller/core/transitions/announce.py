@@ -71,7 +71,7 @@ def _blindness(observation: Observation) -> _Blindness | None:
     Where no metric was queried, the log events and alarms count instead.
     """
     if isinstance(observation.target, UnreadableTarget):
-        consequence = "traffic is not raised meanwhile; a criterion that fails still rolls it back"
+        consequence = "the weight is not raised meanwhile; a criterion that fails still rolls back"
         return _Blindness("its target", observation.target.reason, consequence)
     metrics = [one for key, one in observation.series.items() if not key.startswith(LOG_KEY_PREFIX)]
     logs = [] if metrics else [*observation.series.values()]
@@ -83,7 +83,7 @@ def _blindness(observation: Observation) -> _Blindness | None:
     if can_see or not queried:
         return None
     reasons = [one.message for one in (*metrics, *logs)] + [one.reason for one in alarms]
-    consequence = "traffic stays where it is, and nothing would notice that the canary fails"
+    consequence = "the weight stays as it is, and a failing canary would not be noticed"
     why = next(filter(None, reasons), "no reason given")
     return _Blindness(f"any {' or '.join(queried)}", why, consequence)
 
@@ -91,9 +91,9 @@ def _blindness(observation: Observation) -> _Blindness | None:
 def _blind_text(rollout: Rollout, blindness: _Blindness, blind_for: timedelta) -> str:
     gap = format_duration(timedelta(minutes=blind_for // timedelta(minutes=1)))
     return (
-        f"{rollout.id} has not seen {blindness.what} for {gap} ({blindness.why}): "
+        f"{rollout.id} could not read {blindness.what} for {gap} ({blindness.why}): "
         f"{blindness.consequence}. "
-        f"To end it: rolloutctl rollback {rollout.id}"
+        f"To roll back: rolloutctl rollback {rollout.id}"
     )
 
 
@@ -195,9 +195,7 @@ def acknowledge(rollout: Rollout, page: ConditionKind, note: str, now: datetime)
     """Acknowledge the condition `page` by an operator's command: its page is not repeated."""
     note_suffix = f": {note}" if note else ""
     condition = rollout.conditions[page]
-    text = (
-        f"acknowledged what was critical since {clock_text(condition.since)} ({page}){note_suffix}"
-    )
+    text = f"critical alert since {clock_text(condition.since)} acknowledged ({page}){note_suffix}"
     after = rollout.with_condition(page, replace(condition, acknowledged=True))
     decision = _extend_watch(Decision(after))
     entry = Record.of(ACKNOWLEDGED, rollout, decision.rollout, rollout.weight, now, sentence=text)

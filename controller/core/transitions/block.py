@@ -68,7 +68,9 @@ def hook_block(rollout: Rollout, answers: Mapping[str, HookAnswer]) -> Block | N
     hooks = rollout.policy.hooks_at(BEFORE_ADVANCE)
     if uncalled := tuple(address for address in hooks if address not in answers):
         names = ", ".join(hooks[address].display_name for address in uncalled)
-        return Block(Reason.AWAITING_HOOK, f"{BEFORE_ADVANCE} was not asked: {names}", uncalled)
+        return Block(
+            Reason.AWAITING_HOOK, f"{BEFORE_ADVANCE} was not called yet: {names}", uncalled
+        )
     text = objections(hooks, answers)
     return Block(Reason.AWAITING_HOOK, f"{BEFORE_ADVANCE}: {text}") if text else None
 
@@ -122,7 +124,7 @@ def stay_blocked(
     now: datetime,
 ) -> Decision:
     """Stay blocked: a gate that had passed is inconclusive now, or its target takes no raise."""
-    sentence = f"{block.text}; meanwhile: {hold_reason(rollout, target)}"
+    sentence = f"{block.text}; {hold_reason(rollout, target)}"
     return _block(rollout, state, block, sentence, now)
 
 

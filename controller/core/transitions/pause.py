@@ -12,22 +12,22 @@ from controller.core.transitions.paused_raise import position_after_drift, posit
 from controller.core.transitions.rollback import roll_back
 from controller.core.units import format_duration, with_full_stop
 
-_TRAFFIC_NOTE = (
-    "Traffic stays where it is and is not raised any more; a criterion that fails still rolls it "
-    "back."
-)
+_TRAFFIC_NOTE = "The weight is not raised while paused; a criterion that fails still rolls back."
 
 
 def _operator_options(rollout: Rollout) -> str:
     """Return what an operator can do about a pause of `rollout`, as text."""
     options, pending = "", rollout.pending
     if rollout.reason is Reason.DRIFTED:
-        options = " with --restore (down only) or --keep, unless the weight is put back"
+        options = (
+            " with --restore (down only) or --keep, or with neither once the weight is "
+            f"{rollout.weight} % again"
+        )
     elif pending is not None and pending.is_raise and pending.live:  # until it is read back
-        options = f" with --keep, to go on from {pending.previous} %"
+        options = f" with --keep, to continue at {pending.previous} %"
     return (
-        f"{_TRAFFIC_NOTE} To go on: rolloutctl resume {rollout.id}{options}; "
-        f"to end it: rolloutctl rollback {rollout.id}"
+        f"{_TRAFFIC_NOTE} To continue: rolloutctl resume {rollout.id}{options}; "
+        f"to roll back: rolloutctl rollback {rollout.id}"
     )
 
 
@@ -36,8 +36,8 @@ def pause_uncertain_raise(
 ) -> Decision:
     """Pause for an operator: the raise left no trace, and the target was changed meanwhile."""
     why = (
-        f"the target still shows {target.weight} % and was changed by another hand after "
-        f"{rollout.weight} % was decided, so nobody can say whether that was written"
+        f"the target still shows {target.weight} % and was changed outside rolloutctl after "
+        f"{rollout.weight} % was decided: whether {rollout.weight} % was written is unknown"
     )
     return _pause(rollout, state, Reason.RAISE_UNCERTAIN, why, target, Severity.WARNING, now)
 
@@ -68,7 +68,8 @@ def handle_drift(
     """Pause after drift; roll back where the weight was raised and `on_drift_up` says so."""
     higher = target.may_exceed(rollout.weight)
     why = (
-        f"another hand moved the weight: {target.variables} where {rollout.weight} % was asked for"
+        f"drift: the weight was changed outside rolloutctl ({target.variables}, "
+        f"expected {rollout.weight} %)"
     )
     if higher and rollout.policy.on_drift_up == "rollback":
         rolling_back = roll_back(rollout, Reason.DRIFTED, why, target.weight, now)
@@ -126,18 +127,18 @@ def report_final_drift(rollout: Rollout, target: TargetReading, now: datetime) -
     is_known = ConditionKind.DRIFTED in rollout.conditions
     if is_known and exposed_to == rollout.exposed_to:
         return Decision(rollout)
-    text = f"{rollout.id} ended at {rollout.weight} %,"
+    text = f"{rollout.id} ended at {rollout.weight} %"
     return _report_drift(replace(rollout, exposed_to=exposed_to), text, target, now)
 
 
 def report_reexposure(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
     """Report that a succeeded rollout has traffic again after 0 %: its exposure continues."""
-    text = f"{rollout.id} ended at {rollout.weight} % and was found at 0 % since"
-    return _report_drift(replace(rollout, exposed_to=None), f"{text};", target, now)
+    text = f"{rollout.id} ended at {rollout.weight} %, and its weight was later found at 0 %"
+    return _report_drift(replace(rollout, exposed_to=None), text, target, now)
 
 
 def _report_drift(rollout: Rollout, text: str, target: TargetReading, now: datetime) -> Decision:
-    text = f"{text} now the target shows {target.variables}; left alone"
+    text = f"{text}; drift: the target now shows {target.variables}; rolloutctl leaves it as it is"
     after = rollout.with_condition(ConditionKind.DRIFTED, Condition(now, text, announced=now))
     weight, reason = target.weight, Reason.DRIFTED
     entry = Record.of("drifted", rollout, after, weight, now, reason=reason, sentence=text)

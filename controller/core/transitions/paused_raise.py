@@ -51,7 +51,7 @@ def confirm_applied_late(
     rollout: Rollout, state: Paused, pending: Pending, now: datetime
 ) -> Decision:
     """Confirm a write that was applied during a pause: its step is judged from now on."""
-    sentence = f"{state.sentence}; meanwhile {pending.weight} % came into force"
+    sentence = f"{state.sentence}; {pending.weight} % was applied during the pause"
     live = Live(pending.step, pending.weight, now)
     after = replace(
         close_step(rollout, now),

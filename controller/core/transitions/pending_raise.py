@@ -69,18 +69,20 @@ def retry_raise(
         block = missing_kinds_block(policy)
         return _delay(rollout, state, pending, block.reason, "but not written", block.text, now)
     if policy.target.observed:
-        mover = f"something else moves {policy.target.name}"
-        return _delay(rollout, state, pending, Reason.WAITING, "and is waited for", mover, now)
+        mover = f"{policy.target.name} is moved outside rolloutctl"
+        return _delay(
+            rollout, state, pending, Reason.WAITING, "and is expected from outside", mover, now
+        )
     if not _is_overdue(rollout, pending, now):
         return _write_again(rollout, state, _with_first_look(pending, now), now)
     why = (
         f"{_not_applied_text(rollout)}: the target is unchanged at {pending.previous} %, so "
-        "every write was refused or never arrived"
+        "every write was refused or lost"
     )
     if rollout.write_error:
         why += f"; the last write failed: {rollout.write_error}"
     if target.has_applied(0):
-        why += "; no traffic was ever moved"
+        why += "; no traffic was moved"
         return end_at_zero(rollout, target, Reason.SHIFT_TIMED_OUT, why, now)
     return roll_back(rollout, Reason.SHIFT_TIMED_OUT, why, target.weight, now)
 
@@ -119,7 +121,7 @@ def _wait(
     block: Reason | None,
 ) -> Decision:
     """Wait for the target without a move; `why` says what for."""
-    sentence = f"waiting for {pending.weight} % to be in force: {why}"
+    sentence = f"waiting until {pending.weight} % is applied: {why}"
     state = replace(state, position=pending)
     return Decision(with_activity(rollout, state, reason, sentence, block, why))
 
@@ -140,7 +142,7 @@ def _delay(
     live = pending.previous
     sentence = f"{pending.weight} % was decided {note}; {blocked}"
     if live:
-        sentence += f"; meanwhile the {live} % that are live are judged on"
+        sentence += f"; the live {live} % are still judged"
     delayed = replace(state, position=replace(pending, first_look=None, tried=None))
     after = with_activity(rollout, delayed, reason, sentence, reason, blocked)
     if state.block is reason:
@@ -187,4 +189,4 @@ def _is_overdue(rollout: Rollout, pending: Pending, now: datetime) -> bool:
 
 def _not_applied_text(rollout: Rollout) -> str:
     limit = format_duration(rollout.policy.shift_timeout)
-    return f"{rollout.weight} % was still not in force {limit} after the first look at it"
+    return f"{rollout.weight} % was not applied within {limit} of the first check"

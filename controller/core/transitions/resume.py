@@ -69,7 +69,7 @@ def resume_at_intended_weight(
     for the weight is read back only now. The time in which an inconclusive gate holds begins anew
     in either case.
     """
-    sentence = f"going on at {rollout.weight} %{_reason_suffix(why)}"
+    sentence = f"resumed at {rollout.weight} %{_reason_suffix(why)}"
     if is_bake_uninterrupted(state):
         after = _resumed(rollout, state.position, sentence, now)
     else:
@@ -91,7 +91,7 @@ def restore_weight(rollout: Rollout, target: TargetReading, why: str, now: datet
     """Write the intended weight back, in one write, and begin the step anew."""
     live = 100 if target.weight is None else target.weight
     sentence = (
-        f"going back from {target.variables} to {rollout.weight} %, and on{_reason_suffix(why)}"
+        f"restoring {rollout.weight} % (the target shows {target.variables}){_reason_suffix(why)}"
     )
     pending = Pending(
         rollout.step, rollout.weight, live, target.token, now, tried=now, live=rollout.live
@@ -114,8 +114,8 @@ def resume_at_live_weight(
     )
     closed = replace(closed, evidence=evidence, approved=0)
     was_live = rollout.live is not None and pending is not None and weight == pending.previous
-    origin = "that are live" if was_live else "that another hand had set"
-    sentence = f"going on with the {weight} % {origin}{_reason_suffix(why)}"
+    origin = "the live weight" if was_live else "set outside rolloutctl"
+    sentence = f"resumed at {weight} % ({origin}){_reason_suffix(why)}"
     after = _resumed(closed, live, sentence, now)
     after = _with_sentence(after, f"{sentence}; {baking_sentence(after)}")
     return _transition("resumed", rollout, after, weight, now)
@@ -135,7 +135,7 @@ def pause_and_set_weight(
     paused = Paused(
         since=now,
         reason=Reason.DRIFTED,
-        sentence=f"set from {live} to {weight} % by hand{_reason_suffix(why)}",
+        sentence=f"set from {live} to {weight} % by an operator{_reason_suffix(why)}",
         position=position,
     )
     closed = close_step(rollout, now) if is_new_step else rollout
@@ -147,9 +147,8 @@ def pause_and_set_weight(
 def approve_step(rollout: Rollout, step: int, why: str, now: datetime) -> Decision:
     """Record an operator's approval of `step`, which is entered once the gate before it passes."""
     weight = rollout.policy.steps[step].weight
-    text = (
-        f"{weight} % may be entered once the gate at {rollout.weight} % passes{_reason_suffix(why)}"
-    )
+    gate = f"once the gate at {rollout.weight} % passes"
+    text = f"{weight} % is approved: it follows {gate}{_reason_suffix(why)}"
     after, state = replace(rollout, approved=step), rollout.state
     if isinstance(state, Progressing) and state.block is Reason.AWAITING_APPROVAL:
         # Its sentence says that it still waits; the next tick finds out what for.
@@ -166,7 +165,7 @@ def record_attestation(
 ) -> Decision:
     """Record the signature of an operator for `criterion`; the next tick acts on it."""
     word = "refused" if signature.refused else "attested"
-    text = f"{criterion} is {word} by {signature.by}: {signature.note}"
+    text = f"{criterion} was {word} by {signature.by}: {signature.note}"
     gates = rollout.policy.criteria[criterion].gating
     if signature.refused and gates:
         text += "; the next tick rolls back"

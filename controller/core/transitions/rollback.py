@@ -176,15 +176,15 @@ def _is_replaceable(entry: Record | None) -> bool:
 
 
 def _unconfirmed_text(rollout: Rollout, why: str) -> str:
-    by_hand = f"set {_zero_assignments(rollout)} by hand on {rollout.target}."
+    remedy = f"to set 0 % in AWS: set {_zero_assignments(rollout)} on {rollout.target}."
     if isinstance(rollout.state, RolledBack):
         return (
-            f"{rollout.id} is NOT at 0 % any more: {rollout.state.intended} % came back after the "
-            f"rollback and could not be lowered: {why}; {by_hand}"
+            f"{rollout.id} is NOT at 0 % any more: {rollout.state.intended} % was applied after "
+            f"the rollback and could not be lowered: {why}; {remedy}"
         )
     return (
         f"{rollout.id} is NOT rolled back: {why}. "
-        f"Rolling back since {clock_text(rollout.since)}; {by_hand}"
+        f"Rolling back since {clock_text(rollout.since)}; {remedy}"
     )
 
 
@@ -203,7 +203,7 @@ def end_found_at_zero(rollout: Rollout, target: TargetReading, now: datetime) ->
     """End a rollout whose target was found at 0 %, once 0 % is applied."""
     if is_first_raise_unseen(rollout):
         return end_unraised(rollout, target, now)
-    why = f"the weight was found at 0 % where {rollout.weight} % was asked for; that ends a rollout"
+    why = f"the weight was found at 0 % (expected {rollout.weight} %), which ends the rollout"
     return end_at_zero(rollout, target, Reason.FOUND_AT_ZERO, why, now)
 
 
@@ -215,11 +215,11 @@ def is_first_raise_unseen(rollout: Rollout) -> bool:
 
 def end_unraised(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
     """End a rollout whose first raise left no trace and will not be written any more."""
-    cause = "the function was changed by another hand between the decision and its write"
+    cause = "the function was changed outside rolloutctl between the decision and its write"
     if rollout.phase is Phase.PAUSED:
-        cause = "the rollout was paused before that was in force"
+        cause = "the rollout was paused before it was applied"
     why = (
-        f"no traffic was seen to move to {rollout.weight} %: {cause}; to try it again: rolloutctl "
+        f"{rollout.weight} % was never seen applied: {cause}; to try again: rolloutctl "
         f"retry {rollout.id} --reason TEXT"
     )
     return end_at_zero(rollout, target, Reason.RAISE_UNCERTAIN, why, now)
@@ -253,7 +253,7 @@ def _complete_rollback(rollout: Rollout, reason: Reason, why: str, now: datetime
         exposed_to=rollout.exposed_to or now,
         conditions={},
     )
-    text = with_table(f"{rollout.id} is rolled back, 0 % is in force: {why}", rollout)
+    text = with_table(f"{rollout.id} is rolled back, 0 % is applied: {why}", rollout)
     notice = Notice(Severity.WARNING, text)
     entry = Record.of("rolled_back", rollout, after, 0, now, keeps_series=True)
     return Decision(after, notices=(notice,), record=entry)
@@ -263,7 +263,7 @@ def lower_again(rollout: Rollout, state: RolledBack, now: datetime) -> Decision:
     """Lower the weight again that a late write of this rollout raised after its rollback."""
     weight = state.intended
     move = replace(lower_move(rollout), must_succeed=True, only=weight)
-    text = f"{rollout.id}: {weight} % came back after the rollback; lowering it again"
+    text = f"{rollout.id}: {weight} % was applied after the rollback; lowering it again"
     reason = Reason.LOWERED_AGAIN
     entry = Record.of(GUARDING, rollout, rollout, weight, now, reason=reason, sentence=text)
     return Decision(rollout, move, (Notice(Severity.WARNING, text),), entry)

@@ -73,7 +73,7 @@ def _sentence(rollout: Rollout, why: str) -> str:
     weight = 0 if rollout.phase in ROLLBACK_PHASES else rollout.weight
     live = "unknown" if rollout.seen_weight is None else f"{rollout.seen_weight} %"
     return (
-        f"{rollout.id}: {weight} % could not be written (weight last seen: {live}): {why}. "
+        f"{rollout.id}: {weight} % could not be written (last known weight: {live}): {why}. "
         "The next tick tries again."
     )
 

@@ -17,8 +17,8 @@ from controller.core.units import clock_text, from_unix
 from controller.operations.checks import Check, fail, ok, warn
 
 _LOOKBACK: Final = timedelta(hours=1)
-_SEARCH_REMEDY: Final = "see that the group exists, and that this role may search it"
-_MISSING_REMEDY: Final = "make it, or correct the policy"
+_SEARCH_REMEDY: Final = "check that the group exists, and that this role may search it"
+_MISSING_REMEDY: Final = "create it, or correct the policy"
 
 
 def alarms_of(policy: Policy) -> dict[str, Alarm]:
@@ -38,16 +38,20 @@ def alarm_check(name: str, criterion: Alarm, reading: AlarmReading) -> Check:
             return ok(what, f"{alarm} is OK")
         case AlarmState.ALARM:
             since = f" since {clock_text(from_unix(reading.since))}" if reading.since else ""
-            remedy = "a start waits until it is OK" if criterion.gating else "it only reports"
+            remedy = (
+                "start is refused until it is OK"
+                if criterion.gating
+                else "the criterion only reports"
+            )
             return warn(what, f"{alarm} is in ALARM{since}", remedy)
         case AlarmState.INSUFFICIENT_DATA:
-            return warn(what, f"{alarm} has no data", "see which metric it looks at")
+            return warn(what, f"{alarm} has no data", "check which metric it uses")
         case AlarmState.MISSING:
             return level_of(
                 what, f"there is no alarm {alarm} in this account and region", _MISSING_REMEDY
             )
         case AlarmState.UNREAD:
-            remedy = "its gate cannot pass" if criterion.gating else "it only reports"
+            remedy = "its gate cannot pass" if criterion.gating else "the criterion only reports"
             return level_of(what, f"{alarm} cannot be read: {reading.reason}", remedy)
         case unreachable:
             assert_never(unreachable)
@@ -86,12 +90,12 @@ def log_check(what: str, queries: tuple[LogQuery, ...], counts: Mapping[LogQuery
         if one.status in (QueryStatus.FORBIDDEN, QueryStatus.ERROR):
             return fail(what, one.message or f"{group} cannot be searched", _SEARCH_REMEDY)
     if any(one.points for one in series):
-        return ok(what, f"{group} has such an event in the last hour")
+        return ok(what, f"{group} has a matching event in the last hour")
     patterns = " nor ".join(one.pattern for one in queries)
     negation = "neither " if len(queries) > 1 else "no "
     return warn(
         what,
         f"{group} has {negation}{patterns} in the last hour",
-        "fine where nobody asked for anything; else see what the function logs: rolloutctl logs "
+        "fine where there were no requests; else see what the function logs: rolloutctl logs "
         "POLICY",
     )

@@ -108,13 +108,13 @@ class Doctor:
             yield warn("store", str(error))
             return
         except StoreError as error:
-            yield fail("store", str(error), "without it nothing is judged and nothing goes up")
+            yield fail("store", str(error), "without it no rollout is judged or raised")
             return
         active = [one for one in rollouts if not one.final]
         names = ", ".join(one.id for one in active) or "none"
         yield ok("store", f"can be read; active rollouts: {names}")
         for one in damaged:
-            yield fail("store", str(one), "that rollout alone is neither judged nor moved")
+            yield fail("store", str(one), "this rollout is neither judged nor moved")
         yield store_checks.schedule_check(active, now)
 
     def _target(self) -> Iterator[Check]:
@@ -122,7 +122,7 @@ class Doctor:
             yield target.reading_check(self.target.read())
             yield from target.names_checks(one.text for one in self.target.name_warnings())
         except TargetError as error:
-            yield fail("target", str(error), "nothing can be moved before it can be read")
+            yield fail("target", str(error), "no weight can be set until it can be read")
             return
         obstacles = [(one.fatal, one.text) for one in self.target.obstacles()]
         yield from target.reach_checks(obstacles)
@@ -136,7 +136,7 @@ class Doctor:
         try:
             series = self.metrics.read(queries, metrics.span_until(now))
         except MetricsError as error:
-            yield fail("metrics", str(error), "nothing can be judged without them")
+            yield fail("metrics", str(error), "no gate can be judged without them")
             return
         for name, metric in self.policy.metrics.items():
             samples, values = (series.get(one, Series()) for one in queries_by_metric[name])
@@ -179,7 +179,7 @@ class Doctor:
         for channel in self.policy.notify or ():
             for topic in channel.arns(AwsLocation()).get("topic", ()):
                 yield from self._subscription_checks(
-                    channel.display_name, topic, "subscribe to it, or drop it"
+                    channel.display_name, topic, "subscribe to it, or remove the channel"
                 )
 
     def _subscription_checks(self, what: str, topic: str, remedy: str) -> Iterator[Check]:

@@ -45,7 +45,7 @@ def data_check(
     if not values.points:
         return fail(
             what,
-            f"has {sample_count} in the last 24h and no {metric.statistic}: what publishes it "
+            f"has {sample_count} in the last 24h and no {metric.statistic}: its publisher "
             "sends statistic sets",
             "publish values, or judge another statistic",
         )
@@ -68,7 +68,7 @@ def missing_data_check(name: str, policy: Policy, listed: MetricListing) -> Chec
         return warn(
             what,
             "no data in the last 24h; it had some in the last two weeks",
-            "fine where that path has no requests now; else look at what publishes it",
+            "fine where that path has no requests now; else check its publisher",
         )
     if other_dimensions:
         nearest = sorted(other_dimensions, key=lambda one: _distance(metric.dimensions, one))

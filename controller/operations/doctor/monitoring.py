@@ -14,12 +14,12 @@ def stack_check(deployed: Deployed | None) -> Check:
     if deployed is None:
         return warn("monitoring", "no dashboard and no alarms are installed", DEPLOY)
     if not deployed.sound:
-        remedy = f"see its events in the console of CloudFormation; then {DEPLOY}"
+        remedy = f"see its events in the CloudFormation console; then {DEPLOY}"
         return warn("monitoring", f"its stack is {deployed.status}", remedy)
     if deployed.differing_resources:
         detail = f"its stack differs from the policy in {', '.join(deployed.differing_resources)}"
         return warn("monitoring", detail, DEPLOY)
-    return ok("monitoring", f"its stack is {deployed.status}, and as the policy asks")
+    return ok("monitoring", f"its stack is {deployed.status} and matches the policy")
 
 
 def alarms_check(readings: Mapping[str, AlarmReading]) -> Check:
@@ -29,7 +29,7 @@ def alarms_check(readings: Mapping[str, AlarmReading]) -> Check:
         return warn("alarms", f"not checked: {'; '.join(sorted(unread))}")
     in_alarm = sorted(name for name, one in readings.items() if one.state is AlarmState.ALARM)
     if in_alarm:
-        remedy = "see what they say before you start, or go on"
+        remedy = "check them before you start or continue"
         return warn("alarms", f"in ALARM: {', '.join(in_alarm)}", remedy)
     missing = sorted(name for name, one in readings.items() if one.state is AlarmState.MISSING)
     if missing:

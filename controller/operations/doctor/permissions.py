@@ -47,7 +47,7 @@ def undetermined_check(reason: str, writes: Sequence[str]) -> Check:
     """
     return warn(
         "permissions",
-        f"whether {' and '.join(writes)} are allowed shows only when they are done: {reason}",
+        f"whether {' and '.join(writes)} are allowed is unknown until used: {reason}",
         "compare the role with rolloutctl iam POLICY --for tick",
     )
 
@@ -56,6 +56,6 @@ def root_check() -> Check:
     """Return a warning that permissions were not checked: the root user may do everything."""
     return warn(
         "permissions",
-        "asked as the root user, who may do everything: the role of the schedule is another one",
-        "name it: --role ARN",
+        "not checked: these are credentials of the root user, not of the schedule's role",
+        "name the role: --role ARN",
     )

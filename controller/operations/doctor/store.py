@@ -45,8 +45,8 @@ def schedule_check(active: Sequence[Rollout], now: datetime) -> Check:
     if not active:
         return warn(
             "schedule",
-            "no rollout is active, so nobody can tell whether anything ticks",
-            "look at the schedule itself, or run again after the start",
+            "no rollout is active, so whether the schedule runs is unknown",
+            "check the schedule itself, or run again after the start",
         )
     newest = max(active, key=lambda one: one.updated)
     age = max(now - newest.updated, timedelta())
@@ -56,6 +56,6 @@ def schedule_check(active: Sequence[Rollout], now: datetime) -> Check:
     return fail(
         "schedule",
         text,
-        "let `rolloutctl tick` run every minute, every 15 at least, on this very store; the log of "
-        "its last run says why it does not",
+        "is the schedule running? `rolloutctl tick` must run every 1 to 15 minutes with this "
+        "store; check the log of its last run",
     )

@@ -19,13 +19,13 @@ def reading_check(reading: TargetReading) -> Check:
     text = f"{reading.weight} % ({reading.variables})"
     match reading.update:
         case UpdateStatus.SUCCESSFUL:
-            return ok("target", f"{text} is in force")
+            return ok("target", f"{text} is applied")
         case UpdateStatus.IN_PROGRESS:
-            return warn("target", f"{text}, and an update is under way{detail}", "run again")
+            return warn("target", f"{text}, and an update is in progress{detail}", "run again")
         case UpdateStatus.FAILED:
             return fail(
                 "target", f"{text}, and the last update failed{detail}",
-                "mend what it says, and update the function once more",
+                "fix the cause, and update the function again",
             )  # fmt: skip
 
 
@@ -41,9 +41,9 @@ def reach_checks(obstacles: Sequence[tuple[bool, str]]) -> list[Check]:
     obstacles: whether it certainly hides a change from callers, and what it is.
     """
     if not obstacles:
-        return [ok("reach", "callers see a change at once: no version or alias is in between")]
+        return [ok("reach", "callers see a change at once: no version or alias in between")]
     return [
-        fail("reach", text, "this traffic cannot be moved by variables of $LATEST")
+        fail("reach", text, "the weight has no effect on these callers; let them use $LATEST")
         if certain
         else warn("reach", text)
         for certain, text in obstacles

@@ -19,7 +19,9 @@ from controller.ports.monitoring import NO_TEMPLATE, Template
 
 _STATISTICS: Final = ("Sum", "Average", "Minimum", "Maximum", "SampleCount")
 
-_ALARM_NOTE: Final = "A safety net beside rolloutctl, which judges by its policy."
+_ALARM_NOTE: Final = (
+    "It pages when rolloutctl does not run; rolloutctl itself judges by its policy."
+)
 
 # Two days show the 26 hours of a typical rollout, and the day before it.
 _DASHBOARD_START: Final = "-P2D"

@@ -265,7 +265,7 @@ def _exposure_overlap(
         if end is None and reading.weight == 0:
             return (
                 f"{request.text}: its window overlaps {rollout_id}, which had weight above 0 from "
-                f"{clock_text(begin)} on, and nobody saw when that ended; name a window before "
+                f"{clock_text(begin)} on, and when that ended is unknown; name a window before "
                 f"that with `from` and `to`, {_ALTERNATIVE}"
             )
         until = clock_text(end) if end else "now"

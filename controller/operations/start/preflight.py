@@ -50,7 +50,7 @@ def preflight(
     refusals += (one.text for one in obstacles if one.fatal)
     frozen = None if adopt else policy.freeze_at(now)
     if frozen is not None:
-        refusals.append(f"{frozen.text}; start it after that")
+        refusals.append(f"{frozen.text}; start after that")
     warnings = [one.text for one in obstacles if not one.fatal]
     alarm_refusals, alarm_warnings = alarm_findings(runner, policy, adopt=adopt)
     refusals, warnings = refusals + alarm_refusals, warnings + alarm_warnings
@@ -89,7 +89,7 @@ def alarm_findings(
     if not criteria:
         return [], []
     readings = runner.observer.read_alarms([one.alarm for one in criteria.values()])
-    when = "" if adopt else ", before any traffic moved"
+    when = "" if adopt else ", before the start"
     refusals, warnings = list[str](), list[str]()
     for name, one in criteria.items():
         text, fatal = _alarm_problem(name, alarm_name(one.alarm), readings[one.alarm], when)
@@ -112,7 +112,7 @@ def _alarm_problem(name: str, alarm: str, reading: AlarmReading, when: str) -> t
             text = f"{name}: {alarm} is in ALARM already{since}{when}{reason}"
             return text, True
         case AlarmState.INSUFFICIENT_DATA:
-            return f"{name}: {alarm} has too few datapoints to be OK or not, so far", False
+            return f"{name}: {alarm} is in INSUFFICIENT_DATA", False
         case AlarmState.MISSING:
             text = (
                 f"{name}: there is no alarm {alarm} in the account and region of these credentials"

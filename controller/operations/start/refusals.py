@@ -34,11 +34,11 @@ def weight_refusals(runner: Runner, policy: Policy, reading: TargetReading) -> l
         remedy = (
             f"let {owner} finish, or roll it back (rolloutctl rollback {owner})"
             if owner
-            else f"roll back by hand ({policy.target.rollback_command})"
+            else f"roll back first ({policy.target.rollback_command})"
         )
         refusals.append(
             f"the canary has {reading.weight} % already{owner_text} ({reading.variables}); "
-            f"a rollout starts from 0: {remedy}, or let a rollout begin there with --adopt"
+            f"a rollout starts from 0 %: {remedy}, or take the weight over with --adopt"
         )
     return refusals
 
@@ -49,11 +49,13 @@ def live_refusals(policy: Policy, reading: TargetReading) -> list[str]:
     if reading.weight is None:
         refusals.append(f"the variables contradict each other: {reading.variables}")
     elif reading.weight == 0:
-        refusals.append(f"there is nothing to adopt: the canary has 0 % ({reading.variables})")
+        refusals.append(
+            f"there is no weight to take over: the canary has 0 % ({reading.variables})"
+        )
     elif live_step(policy, reading) is None:
         refusals.append(
-            f"the canary has {reading.weight} % ({reading.variables}), and no step of the policy "
-            f"has: {policy.steps_text()}"
+            f"the canary has {reading.weight} % ({reading.variables}), which is no step of the "
+            f"policy: {policy.steps_text()}"
         )
     return refusals
 
@@ -85,9 +87,9 @@ def measurement_refusals(
     Raises MetricsError when the metric source cannot be read at all.
     """
     weight = (reading.weight or 0) if adopt else 0
-    when = "before any traffic moved"
+    when = "before the start"
     if adopt:
-        when = f"so roll back the {weight} % that are live (rolloutctl rollback POLICY)"
+        when = f"so roll back the live {weight} % (rolloutctl rollback POLICY)"
     step = (live_step(policy, reading) or 0) if adopt else 0
     judges = list(judges_of(policy, policy.criteria, {}))
     queries = queries_for(judges)

@@ -72,7 +72,7 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
     )
     if preflight_result.refusals:
         raise UsageError(
-            f"{request.policy.name} was not started; nothing was touched:",
+            f"{request.policy.name} was not started; nothing was changed:",
             *(f"  {line}" for line in preflight_result.refusals),
         )
     step = live_step(request.policy, reading) if request.adopt else None
@@ -83,7 +83,10 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
     visit = runner.create_rollout(decide(None, started, now), Observation(reading, hooks=answers))
     warnings = preflight_result.warnings
     if visit.problem:
-        warnings = (*warnings, f"it was created, and then could not be saved: {visit.problem}")
+        warnings = (
+            *warnings,
+            f"the rollout was created, but then could not be saved: {visit.problem}",
+        )
     return StartResult(visit.rollout, created=True, warnings=warnings)
 
 
@@ -102,7 +105,7 @@ def _read(target: InspectableTarget, policy: Policy) -> TargetReading:
     try:
         return target.read()
     except TargetError as error:
-        raise UsageError(f"{policy.name} was not started; nothing was touched: {error}") from error
+        raise UsageError(f"{policy.name} was not started; nothing was changed: {error}") from error
 
 
 def _hook_answers(
@@ -116,7 +119,7 @@ def _hook_answers(
     answers = consent.answers(policy, hooks, calls, consent.deadline())
     if objection := objections(hooks, answers):
         raise UsageError(
-            f"{policy.name} was not started; nothing was touched:",
+            f"{policy.name} was not started; nothing was changed:",
             f"  {BEFORE_START}: {objection}",
         )
     return answers
@@ -145,14 +148,14 @@ def retry(
         policy = known.policy
     else:
         known = _load(runner, rollout_id)
-    unchanged = f"retry changed nothing of {known.id}"
+    unchanged = f"retry of {known.id} was refused, nothing changed"
     if not reason:
-        raise UsageError(f"{unchanged}: say why, it is written into the history")
+        raise UsageError(f"{unchanged}: --reason is empty; it is recorded in the history")
     reading = _read(runner.observer.targets(policy.target), policy)
     if known.phase is not Phase.ROLLED_BACK and not _is_undone_success(known, reading):
         raise UsageError(
-            f"{unchanged}: it is {known.phase}, and only what was rolled back, or taken back to "
-            "0 % after its success, is tried again"
+            f"{unchanged}: the rollout is {known.phase}; only one that was rolled back, or set to "
+            "0 % after its success, can be retried"
         )
     code = reading.code
     # A named revision is no digest, and cannot be compared with the code.
@@ -203,7 +206,7 @@ def _check_not_rolled_back(rollout: Rollout, request: StartRequest, reading: Tar
         event = f"was rolled back by {rollout.id}: {rollout.sentence}"
     elif _is_undone_success(rollout, reading):
         event = (
-            f"succeeded with {rollout.id}, and its weight was taken back to 0 % after that "
+            f"succeeded with {rollout.id}, and its weight was set to 0 % after that "
             f"({reading.variables})"
         )
     else:

@@ -47,7 +47,7 @@ def _weights(parts: PartialPolicy) -> Iterator[Problem]:
 def _approvals(parts: PartialPolicy) -> Iterator[Problem]:
     first = parts.raw_steps[0] if parts.raw_steps else None
     if isinstance(first, Mapping) and first.get("approval") is not None:
-        message = "the first step takes none: whoever starts the rollout approves it by that"
+        message = "the first step takes none: starting the rollout approves it"
         yield Problem(("steps", 0, "approval"), message)
 
 
@@ -121,7 +121,9 @@ def _step_problems(parts: PartialPolicy) -> Iterator[Problem]:
     if parts.criteria is None:
         return
     if not parts.criteria:
-        yield Problem(("criteria",), "needs at least one: a step without any would pass unseen")
+        yield Problem(
+            ("criteria",), "needs at least one: a step without criteria would pass unchecked"
+        )
     for index, (step, raw) in enumerate(zip(parts.steps or (), parts.raw_steps, strict=False)):
         yield from _criteria_list_problems(parts.criteria, index, raw)
         names = None if step is None else step.criteria
@@ -139,7 +141,7 @@ def _without_gate(parts: PartialPolicy, index: int, step: Step | None) -> Iterat
     criteria = [parts.criteria.get(name) for name in names]
     if any(one is None or one.gating for one in criteria):
         return
-    message = "none of these criteria gates: with `gates: false` alone, a step would pass unseen"
+    message = "none of these criteria gates: with `gates: false` alone, a step would pass unchecked"
     yield Problem(("steps", index, "criteria" if step.criteria else "weight"), message)
 
 
@@ -152,7 +154,7 @@ def _criteria_list_problems(
         return
     place: Place = ("steps", index, "criteria")
     if not names:
-        yield Problem(place, "a step without a criterion would pass unseen; name at least one")
+        yield Problem(place, "a step without a criterion would pass unchecked; name at least one")
     for position, name in enumerate(names):
         if not isinstance(name, str):
             continue

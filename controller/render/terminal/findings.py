@@ -35,7 +35,7 @@ def _side_by_side(rollout: Rollout) -> RenderableType:
     table.add_column("criterion", overflow="fold")
     table.add_column("measured", justify="right", no_wrap=True)
     table.add_column("bound", overflow="fold")
-    table.add_column("shown", overflow="fold")
+    table.add_column("evidence", overflow="fold")
     for finding in rollout.evidence.findings:
         table.add_row(
             _VERDICTS[finding.verdict],

@@ -99,11 +99,11 @@ def _fact_rows(rollout: Rollout, now: datetime) -> list[tuple[str, RenderableTyp
     facts: list[tuple[str, RenderableType]] = [("weight", _weight(rollout))]
     facts.append(("because", plain(rollout.sentence)))
     if blocked := waits_for(rollout):
-        facts.append(("blocked by", plain(blocked)))
+        facts.append(("waits for", plain(blocked)))
     if following := next_action(rollout).text:
         facts.append(("next", plain(f"{following}{_countdown(rollout, now)}")))
     if rollout.evidence.label:
-        facts.append(("shown", plain(rollout.evidence.label)))
+        facts.append(("evidence", plain(rollout.evidence.label)))
     if rollout.drain is not None:
         failed = rollout.drain.verdict is Verdict.FAIL
         facts.append(("drain", plain(sentence_of(rollout.drain), "bold red" if failed else "")))
@@ -114,11 +114,11 @@ def _fact_rows(rollout: Rollout, now: datetime) -> list[tuple[str, RenderableTyp
 
 
 def _weight(rollout: Rollout) -> Text:
-    expected, live = f"{rollout.weight} % asked for", rollout.seen_weight
+    expected, live = f"{rollout.weight} % expected", rollout.seen_weight
     if live is None:
-        return Text.assemble(expected, ", ", ("not seen", "yellow"))
+        return Text.assemble(expected, ", ", ("not read yet", "yellow"))
     differs = live != rollout.weight
-    return Text.assemble(expected, ", ", (f"{live} % seen", "bold red" if differs else ""))
+    return Text.assemble(expected, ", ", (f"{live} % live", "bold red" if differs else ""))
 
 
 def _countdown(rollout: Rollout, now: datetime) -> str:

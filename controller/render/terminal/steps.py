@@ -54,9 +54,9 @@ def _bake(rollout: Rollout, now: datetime) -> RenderableType:
     """Return the progress of the current bake; empty for a succeeded rollout."""
     match rollout.phase:
         case Phase.ROLLING_BACK:
-            return Text("goes back to 0 %", "red")
+            return Text("rolling back to 0 %", "red")
         case Phase.ROLLED_BACK:
-            return Text("went back to 0 % from here", "red")
+            return Text("rolled back to 0 % from here", "red")
         case Phase.PAUSED:
             return Text("paused", COLOURS[Phase.PAUSED])
         case Phase.SUCCEEDED:
@@ -67,7 +67,7 @@ def _bake(rollout: Rollout, now: datetime) -> RenderableType:
             assert_never(unreachable)
     end = rollout.bake_end
     if rollout.pending is not None or rollout.live is None or end is None:
-        return Text("waits until the weight is in force", "dim")
+        return Text("waits until the weight is applied", "dim")
     begin = rollout.live.since
     total = (end - begin).total_seconds()
     done = min(total, max(0.0, (now - begin).total_seconds()))
@@ -81,4 +81,4 @@ def _remaining_text(rollout: Rollout, end: datetime, now: datetime) -> str:
     if now < end:
         return f"{duration_text(end - now)} left"
     judged = end + rollout.policy.evaluation_delay
-    return "baked; its last data settle" if now < judged else "baked"
+    return "baked; waits for final data" if now < judged else "baked"

@@ -256,7 +256,7 @@ def test_no_more_than_a_whole_answer_of_a_function_is_a_consent(
     [
         pytest.param("60", "1" + "0" * 400, "some of its values are no numbers", id="too large"),
         pytest.param("60", "NaN", "some of its values are no numbers", id="no number"),
-        pytest.param("6000000", "1", "some of its stamps lie outside", id="another time"),
+        pytest.param("6000000", "1", "some of its timestamps are outside", id="another time"),
         pytest.param("61", "1", "its stamps do not fit the period", id="between two minutes"),
     ],
 )

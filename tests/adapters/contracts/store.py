@@ -211,7 +211,7 @@ class StoreContract:
         assert store.load("checkout#1") == winner
         assert len(store.history("checkout#1")) == 2
         assert raised.value.exit_status == Exit.BUSY
-        for word in ("checkout#1", "baking", "12:05 UTC", "safe to run again"):
+        for word in ("checkout#1", "baking", "12:05 UTC", "safe to retry"):
             assert word in str(raised.value)
 
     def test_of_twelve_runs_that_save_at_once_one_wins(
@@ -269,7 +269,7 @@ class StoreContract:
                 other.acquire("checkout#1", NOON + MINUTE, LATER + MINUTE)
             assert other.load("checkout#1") == rollout
         assert raised.value.exit_status == Exit.BUSY
-        for word in ("checkout#1", "12:02 UTC", "safe to run again"):
+        for word in ("checkout#1", "12:02 UTC", "safe to retry"):
             assert word in str(raised.value)
 
     def test_a_refused_run_has_prolonged_nothing(self, store: Store, open_store: OpenStore) -> None:
@@ -380,7 +380,7 @@ class StoreContract:
         slow = store.acquire("checkout#1", NOON, LATER)
         with open_store() as other:
             quick = other.acquire("checkout#1", LATER, LATER + MINUTE)
-            with pytest.raises(StateConflictError, match=r"took checkout#1 over.*safe to run"):
+            with pytest.raises(StateConflictError, match=r"took checkout#1 over.*safe to retry"):
                 save_changes(store, with_state(slow, sentence="I am late."))
             saved = save_changes(other, with_state(quick, reason=Reason.BAKING))
             with pytest.raises(StateConflictError, match=r"checkout#1 first \(baking, .*12:00 UTC"):
@@ -587,7 +587,7 @@ class StoreContract:
 
     def test_an_id_is_used_once(self, store: Store) -> None:
         first = started(store, a_rollout(), LOCK)
-        with pytest.raises(StateConflictError, match=r"checkout#1 exists already.*safe to run"):
+        with pytest.raises(StateConflictError, match=r"checkout#1 exists already.*safe to retry"):
             started(store, a_rollout(state=a_state(sentence="Me too.")), BOOLEAN_LOCK)
         assert store.load("checkout#1") == first
         assert store.owner(BOOLEAN_LOCK) is None

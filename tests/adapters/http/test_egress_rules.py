@@ -205,7 +205,7 @@ def test_a_proxy_that_does_not_run_is_named() -> None:
 @pytest.mark.parametrize("name", ["a b.example", "8.8.8.8 HTTP", "gr\xfcn.example", "a\\b.example"])
 def test_a_name_that_would_change_the_request_is_not_sent(proxy: ConnectProxy, name: str) -> None:
     problem = why(f"https://{name}/", through(proxy))
-    assert problem.endswith("has a character that a proxy is not told")
+    assert problem.endswith("has a character that must not be sent to a proxy")
     assert not proxy.requests
 
 

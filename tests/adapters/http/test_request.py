@@ -194,9 +194,12 @@ def resolves_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[str]:
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
-        ("http://hooks.example/", "only a URL that begins with https:// and names a host is asked"),
-        ("hooks.example/secret", "only a URL that begins with https:// and names a host is asked"),
-        ("https:///secret", "only a URL that begins with https:// and names a host is asked"),
+        (
+            "http://hooks.example/",
+            "only a URL that begins with https:// and names a host is called",
+        ),
+        ("hooks.example/secret", "only a URL that begins with https:// and names a host is called"),
+        ("https:///secret", "only a URL that begins with https:// and names a host is called"),
         ("https://[::1/secret", "what should be a URL is none"),
         ("https://hooks.example:port/secret", "what should be a URL is none"),
         (

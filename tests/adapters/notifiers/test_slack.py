@@ -114,12 +114,13 @@ def test_what_is_not_200_did_not_arrive(stub: Host, answer: Responder, expected:
         ),
         pytest.param(
             f"http://hooks.slack.com/{SECRET}",
-            "Slack took no message: only a URL that begins with https:// and names a host is asked",
+            "Slack took no message: only a URL that begins with https:// and names a host is "
+            "called",
             id="in the clear",
         ),
         pytest.param(
             SECRET,
-            "Slack took no message: only a URL that begins with https:// and names a host is asked",
+            "Slack took no message: only a URL that begins with https:// and names a host is called",
             id="no URL at all",
         ),
     ],

@@ -301,7 +301,7 @@ class TestMeetingAnotherWrite:
     ) -> None:
         rollout = started(store, a_rollout())
         client.faults[operation] = [fault] * TRIES
-        with pytest.raises(StateConflictError, match=r"save checkout#1.*safe to run again"):
+        with pytest.raises(StateConflictError, match=r"save checkout#1.*safe to retry"):
             save(store, rollout, operation)
         assert store.load("checkout#1") == rollout
 

@@ -208,7 +208,9 @@ def test_a_raise_gives_way_to_a_concurrent_update(world: World, takes: timedelta
 def test_lowering_waits_no_longer_than_its_deadline_for_an_update(world: World) -> None:
     world.function("handler").status = "InProgress"
     begin = world.clock.now()
-    with pytest.raises(TargetError, match=r"1m; it shows .*: an update is in progress\. Roll"):
+    with pytest.raises(
+        TargetError, match=r"1m; the target shows .*: an update is in progress\. Roll"
+    ):
         open_handler(world).lower_to_zero(MINUTE)
     assert world.clock.now() - begin == MINUTE
 
@@ -238,10 +240,10 @@ def test_lowering_ends_at_its_deadline_with_the_current_value_and_what_to_do(
         open_handler(world).lower_to_zero(MINUTE)
     assert world.clock.now() - begin == MINUTE
     assert str(caught.value) == (
-        "handler was not set to 0 % within 1m; it shows PERCENTAGE=10, ENABLED=false; last "
-        "problem: handler was not set to 0 % (lambda:UpdateFunctionConfiguration): "
+        "handler was not set to 0 % within 1m; the target shows PERCENTAGE=10, ENABLED=false; "
+        "last problem: handler was not set to 0 % (lambda:UpdateFunctionConfiguration): "
         "ServiceException: Odd; it may pass; run again in a moment. Roll back again, or set "
-        "PERCENTAGE=0, ENABLED=false by hand"
+        "PERCENTAGE=0, ENABLED=false in AWS"
     )
 
 

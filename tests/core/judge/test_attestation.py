@@ -9,7 +9,6 @@ from tests.sentences import Sentences
 from tests.support.cases import cases
 from tests.support.core import Label, SignOff, Verdict
 from tests.support.judging import (
-    FAIL,
     START,
     Judging,
     Outcome,
@@ -39,7 +38,7 @@ def attestation(signed: Mapping[str, SignOff]) -> Judging:
     {
         "nobody has signed": ({}, NOT_ATTESTED, None, 0),
         "a signature": (SIGNED, ATTESTED, 1, 1),
-        "a refusal": (REFUSED, FAIL, 0, 1),
+        "a refusal": (REFUSED, (Verdict.FAIL, Label.REFUSED), 0, 1),
     },
 )
 def test_a_signature_passes_and_a_refusal_fails(
@@ -63,7 +62,7 @@ def test_a_refusal_counts_in_a_step_that_the_criterion_does_not_gate() -> None:
         for by in (SIGNED, REFUSED)
     )
     assert signed == {"D": NOT_ATTESTED}
-    assert refused == {"D": NOT_ATTESTED, "C": FAIL}
+    assert refused == {"D": NOT_ATTESTED, "C": (Verdict.FAIL, Label.REFUSED)}
 
 
 SENTENCES: Sentences = {

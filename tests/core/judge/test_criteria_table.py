@@ -92,8 +92,8 @@ def test_the_table_has_one_width_and_says_what_only_reports() -> None:
     policy = policy_of({**ALARM, "gates": False})
     red = finding_of(1, 0, verdict=Verdict.FAIL, label=Label.REFUTED, samples=0, gates=False)
     assert table(a_rollout(policy=policy, findings=(red,))) == [
-        "      criterion  target  measured  samples  shown    role",
-        "FAIL  C          OK         ALARM        –  refuted  report",
+        "      criterion  target  measured  samples  evidence             role",
+        "FAIL  C          OK         ALARM        –  regression detected  report",
     ]
 
 

@@ -17,7 +17,7 @@ from tests.support.core import (
 from tests.support.drains import (
     BUSY,
     CONFIRMED,
-    REFUTED,
+    FAILED,
     UNCOUNTED,
     UNOBSERVABLE,
     decide_at,
@@ -78,12 +78,12 @@ NO_ACCESS = events(DENIED, DENIED)
         "60: chance": (BY_EVENTS, 10, events(direct=each_minute(12)), None),
         "one, after 100 %": (FROM_100, 10, events(direct=a_series(only(4, 1))), CONFIRMED),
         "one, not settled yet": (FROM_100, 10, events(direct=a_series(only(8, 1))), None),
-        "a leak at once": (BY_EVENTS, 3.5, events(a_series(only(2))), REFUTED),
+        "a leak at once": (BY_EVENTS, 3.5, events(a_series(only(2))), FAILED),
         "in flight": (BY_EVENTS, 10, events(a_series(only(1)), each_minute(99)), CONFIRMED),
-        "one event is a leak": (BY_EVENTS, 4, events(a_series(only(3, 1))), REFUTED),
-        "a leak beside the control": (BY_EVENTS, 10, LEAK, REFUTED),
+        "one event is a leak": (BY_EVENTS, 4, events(a_series(only(3, 1))), FAILED),
+        "a leak beside the control": (BY_EVENTS, 10, LEAK, FAILED),
         "a leak in a search that was cut off": (
-            BY_EVENTS, 5, events(a_series(only(3), answer=QueryStatus.PARTIAL)), REFUTED,
+            BY_EVENTS, 5, events(a_series(only(3), answer=QueryStatus.PARTIAL)), FAILED,
         ),
         "no event yet": (BY_EVENTS, 12.9, SILENT_LOG, None),
         "no event at all: the end": (BY_EVENTS, 13, SILENT_LOG, UNOBSERVABLE),
@@ -110,10 +110,10 @@ UNANSWERED = requests(answer=QueryStatus.ERROR)
         "requests confirm, the log is silent": (COUNTED, SILENT_LOG, CONFIRMED),
         "requests, no logs": (COUNTED, NO_ACCESS, CONFIRMED),
         "events, no metrics": (UNANSWERED, BUSY_LOG, CONFIRMED),
-        "requests refute what events confirm": (LEAKED, BUSY_LOG, REFUTED),
-        "events refute what requests confirm": (COUNTED, LEAK, REFUTED),
-        "both refute": (LEAKED, LEAK, REFUTED),
-        "requests, no log": (LEAKED, NO_ACCESS, REFUTED),
+        "requests refute what events confirm": (LEAKED, BUSY_LOG, FAILED),
+        "events refute what requests confirm": (COUNTED, LEAK, FAILED),
+        "both refute": (LEAKED, LEAK, FAILED),
+        "requests, no log": (LEAKED, NO_ACCESS, FAILED),
         "neither": (UNANSWERED, SILENT_LOG, UNOBSERVABLE),
     },
 )
@@ -122,8 +122,8 @@ def test_either_refutes_and_one_that_confirms_is_enough(
 ) -> None:
     decision = decide_at(BOTH, 13, {**metrics, **logs})
     assert label(decision) is expected
-    assert (decision.alert is Alert.ROLLBACK_UNCONFIRMED) == (expected is REFUTED)
-    severity = Severity.CRITICAL if expected is REFUTED else Severity.INFO
+    assert (decision.alert is Alert.ROLLBACK_UNCONFIRMED) == (expected is FAILED)
+    severity = Severity.CRITICAL if expected is FAILED else Severity.INFO
     assert [one.severity for one in decision.notices] == [severity]
 
 

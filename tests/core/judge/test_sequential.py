@@ -223,7 +223,7 @@ def test_a_criterion_of_an_earlier_step_is_judged_only_where_it_fails() -> None:
 
 SENTENCES: Sentences = {
     "rate proven": hour("rate", rate(600, 0)),
-    "rate not refuted": hour("rate", rate(1_000, 1)),
+    "rate no regression detected": hour("rate", rate(1_000, 1)),
     "rate undecided": hour("rate", rate(600, 1)),
     "rate not proven, where a proof is required": hour("rate", rate(30, 0), assurance="proven"),
     "rate has too few samples": hour("rate", rate(1, 0)),
@@ -237,11 +237,11 @@ SENTENCES: Sentences = {
     "rate fails, without the first quarter of an hour of a shared outage": hour(
         "rate", rate(600, 3, 600, 3)
     ),
-    "latency beside a control not refuted": hour("beside", beside(5)),
+    "latency beside a control no regression detected": hour("beside", beside(5)),
     "latency beside a control undecided": hour("beside", beside(5.2)),
     "latency beside a control fails": hour("beside", beside(30)),
     "latency beside a control has too few samples": hour("beside", beside(5, control=0.25, bad=0)),
-    "latency against a stored value not refuted": hour("stored", stored(5, 4)),
+    "latency against a stored value no regression detected": hour("stored", stored(5, 4)),
     "latency against a stored value may have drifted": hour("stored", stored(30, 5)),
     "latency against a stored value fails": hour("stored", stored(30, 20)),
     "latency against a fixed value fails": hour("stored", stored(30, 30), baseline={"fixed": 400}),
@@ -249,14 +249,14 @@ SENTENCES: Sentences = {
     "latency read between percentiles fails": hour(
         "stored", {"latency:SampleCount": 100, **P50_TO_P99}, exceedance="percentiles"
     ),
-    "latency limit not refuted": hour("limit", limit(4)),
+    "latency limit no regression detected": hour("limit", limit(4)),
     "latency limit of many digits fails": hour(
         "limit", {"latency:SampleCount": 1_000, "latency:TC(412.25:)": 312.6}, max=412.25
     ),
     "latency limit without a unit fails": unitless("limit", limit(30)),
-    "share not refuted": hour("share", rejects(6)),
+    "share no regression detected": hour("share", rejects(6)),
     "share undecided": hour("share", rejects(6.5)),
-    "count not refuted": hour("count", rejects(1)),
+    "count no regression detected": hour("count", rejects(1)),
     "count of one minute, as that of a window": judge_minutes("count", [rejects(1)]),
     "count fails in the last ten minutes": judge_minutes(
         "count", [rejects(0)] * 50 + [rejects(20)] * 10

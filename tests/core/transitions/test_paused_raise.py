@@ -155,7 +155,10 @@ def test_once_the_raise_is_seen_in_force_its_own_step_is_judged(then: Policy) ->
     assert notice == Notice(Severity.INFO, f"checkout#1: {after.sentence}")
     assert (after.phase, after.reason) == (PAUSED, Reason.PAUSED_BY_HAND)
     assert (after.position, after.evidence.tallies) == (Live(1, 50, run.now), {})
-    assert (waits_for(after), run.kinds[-1]) == ("a person", "applied")
+    assert (waits_for(after), run.kinds[-1]) == (
+        "operator (resume, promote or rollback)",
+        "applied",
+    )
     assert run.entries[-1].body["weight_from"] == 50
     run.errors = errors_between((run.now - NOON) / MINUTE, 1000)
     run.tick_on(a_reading(50), 60)

@@ -121,9 +121,9 @@ def test_a_raise_that_was_paused_on_its_way_is_judged_once_it_is_in_force() -> N
         (BY_HAND, NOON, TALLIES),
     "inconclusive: the evidence stays": (a_paused_rollout(Reason.INCONCLUSIVE), NOON, TALLIES),
     "drift that was put back: the step anew": (DRIFTED, LATER, {}),
-    "an uncertain raise that is in force: the step begins":
+    "an uncertain raise that is applied: the step begins":
         (decide_tick(RAISING, a_reading(10, token="token-9"), 1).rollout, LATER, {}),
-    "a raise that was on its way and is in force: the step begins":
+    "a raise that was on its way and is applied: the step begins":
         (IN_FLIGHT, LATER, {}),
 })  # fmt: skip
 @pytest.mark.parametrize("way", ["", "restore", "keep"])

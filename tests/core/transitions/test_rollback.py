@@ -215,7 +215,7 @@ def drained(measured: Measured) -> Decision:
     "the requests left": (NO_DATA, Label.CONFIRMED, Severity.INFO, None),
     "no metric can be read": (OUTAGE, Label.UNOBSERVABLE, Severity.INFO, None),
     "requests go on":
-        (HEALTHY, Label.REFUTED, Severity.CRITICAL, Alert.ROLLBACK_UNCONFIRMED),
+        (HEALTHY, Label.DRAIN_FAILED, Severity.CRITICAL, Alert.ROLLBACK_UNCONFIRMED),
 })  # fmt: skip
 def test_what_became_of_the_requests_is_stored_reported_and_recorded(
     measured: Measured, label: Label, severity: Severity, alert: Alert | None

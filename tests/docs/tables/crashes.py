@@ -106,7 +106,7 @@ def _state_text(scene: SearchSetup) -> str:
     if not rollouts:
         return f"{weight} %, nothing stored"
     rollout = rollouts[-1]
-    asks = "" if rollout.weight == weight else f" (asks for {rollout.weight} %)"
+    asks = "" if rollout.weight == weight else f" (expects {rollout.weight} %)"
     return f"{weight} %, `{rollout.phase}`{asks}"
 
 

@@ -91,9 +91,9 @@ DEPLOYED = Deployed("CREATE_COMPLETE", (), "arn:aws:sns:eu-central-1:1:rolloutct
 @pytest.mark.parametrize(
     ("deployed", "level", "detail"),
     [
-        pytest.param(DEPLOYED, OK, "its stack is CREATE_COMPLETE, and as", id="as it should be"),
+        pytest.param(DEPLOYED, OK, "its stack is CREATE_COMPLETE and matches", id="as it should be"),
         pytest.param(
-            replace(DEPLOYED, status="UPDATE_COMPLETE"), OK, "as the policy asks", id="updated"
+            replace(DEPLOYED, status="UPDATE_COMPLETE"), OK, "matches the policy", id="updated"
         ),
         pytest.param(None, WARN, "no alarms are installed", id="no stack"),
         pytest.param(
@@ -206,4 +206,4 @@ def test_a_role_that_is_simulated(
 def test_what_cannot_be_simulated_is_reported_as_unknown() -> None:
     check = undetermined_check("IAM was not asked", ["lambda:UpdateFunctionConfiguration"])
     assert check.level is WARN
-    assert "lambda:UpdateFunctionConfiguration are allowed shows only when" in check.detail
+    assert "lambda:UpdateFunctionConfiguration are allowed is unknown until used" in check.detail

@@ -64,7 +64,7 @@ def test_samples_without_their_percentile_are_published_wrongly() -> None:
     check = check_with_data(series(20), series())
     assert check is not None
     assert check.level is Level.FAIL
-    assert "no p95: what publishes it sends statistic sets" in check.detail
+    assert "no p95: its publisher sends statistic sets" in check.detail
 
 
 @pytest.mark.parametrize(

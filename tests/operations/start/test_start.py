@@ -158,7 +158,7 @@ FORBIDDEN = [{"kind": "metrics_outage", "how": "forbidden"}]
             id="the environment has no room for the weight",
         ),
         pytest.param(
-            NOTHING, HOPELESS, {}, "fails already, before any traffic moved: quick fails:",
+            NOTHING, HOPELESS, {}, "fails already, before the start: quick fails:",
             id="a criterion fails before the start",
         ),
     ],
@@ -176,7 +176,7 @@ def test_a_start_is_refused_and_touches_nothing_when(
         with pytest.raises(UsageError) as refused:
             stage.start()
         assert refusal in str(refused.value)
-        assert str(refused.value).startswith("orders was not started; nothing was touched:\n")
+        assert str(refused.value).startswith("orders was not started; nothing was changed:\n")
         assert stage.world.calls[WRITE] == 0
         assert stage.store.of_name("orders") == ()
         assert check_start(stage.runner, stage.policy).refusals == tuple(
@@ -193,7 +193,7 @@ def test_every_refusal_is_listed_at_once(tmp_path: Path) -> None:
 
 def test_a_function_that_is_not_there_is_refused(stage: Stage) -> None:
     policy = short_policy(target={**POLICY["target"], "function": "nobody"})
-    with pytest.raises(UsageError, match=r"nothing was touched: nobody could not be read .*"):
+    with pytest.raises(UsageError, match=r"nothing was changed: nobody could not be read .*"):
         start(stage.runner, StartRequest(policy))
 
 
@@ -201,7 +201,7 @@ def test_an_environment_that_cannot_be_decrypted_is_refused(tmp_path: Path) -> N
     denied = [{"kind": "kms_denied"}]
     with (
         open_stage(tmp_path, scenario(function=function_with(), events=denied)) as stage,
-        pytest.raises(UsageError, match="nothing was touched: the environment of handler"),
+        pytest.raises(UsageError, match="nothing was changed: the environment of handler"),
     ):
         stage.start()
 
@@ -234,7 +234,7 @@ def test_a_threshold_of_long_windows_is_read_back_until_it_could_fail(tmp_path: 
     policy = short_policy(**HOPELESS | {"criteria": {"quick": quick}, "steps": steps})
     with open_stage(tmp_path, policy=policy) as stage:
         (refusal,) = check_start(stage.runner, stage.policy).refusals
-        assert refusal.startswith("fails already, before any traffic moved: quick fails:")
+        assert refusal.startswith("fails already, before the start: quick fails:")
 
 
 def test_an_unobserved_change_to_zero_leaves_all_time_since_the_start_in_doubt(
@@ -251,7 +251,7 @@ def test_an_unobserved_change_to_zero_leaves_all_time_since_the_start_in_doubt(
             start(stage.runner, StartRequest(stage.policy, "two"))
         assert (
             "fast: direct (p95): its window overlaps orders#1, which had weight above 0 from "
-            "2026-01-05 09:00 UTC on, and nobody saw when that ended; name a window before that "
+            "2026-01-05 09:00 UTC on, and when that ended is unknown; name a window before that "
             "with `from` and `to`, or a known value: baseline: {fixed: ...}"
         ) in str(refused.value)
         criteria = frozen_window("2026-01-05T07:00Z", "2026-01-05T08:30Z")
@@ -346,7 +346,7 @@ def test_a_revision_that_was_rolled_back_is_retried_with_a_reason(
     again = retry(stage.runner, "orders#1", "the gateway was down").rollout
     assert again.id == "orders#2"
     started = stage.store.history("orders#2")[0]
-    assert started.body["sentence"].endswith("going to 10 %; tried again: the gateway was down")
+    assert started.body["sentence"].endswith("going to 10 %; retried: the gateway was down")
 
 
 def test_another_revision_starts_after_a_rollback(stage: Stage) -> None:
@@ -393,7 +393,7 @@ def test_a_success_that_was_taken_back_is_not_raised_again_by_the_next_start(
         with pytest.raises(RolledBackError) as refused:
             start(stage.runner, StartRequest(stage.policy, "one", adopt=adopt))
         assert str(refused.value) == (
-            "revision one succeeded with orders#1, and its weight was taken back to 0 % after that "
+            "revision one succeeded with orders#1, and its weight was set to 0 % after that "
             "(PERCENTAGE=0, ENABLED=false). The revision is blocked; to try it again: rolloutctl "
             f"retry orders#1{' --adopt' if adopt else ''} --reason TEXT"
         )
@@ -517,7 +517,7 @@ def test_an_adopted_100_bakes_its_day_and_succeeds_with_what_was_measured(tmp_pa
         while stage.rollout.phase is Phase.PROGRESSING:
             assert stage.tick(after=5 * MINUTE).problem == ""
         ended = stage.rollout
-        assert (ended.phase, ended.evidence.label) == (Phase.SUCCEEDED, "not refuted")
+        assert (ended.phase, ended.evidence.label) == (Phase.SUCCEEDED, "no regression detected")
         assert timedelta(hours=24) < ended.since - begin < timedelta(hours=24, minutes=10)
         assert stage.writes == 0
 
@@ -554,12 +554,12 @@ def test_an_adopted_rollout_is_judged_and_rolled_back(tmp_path: Path) -> None:
     ("prepare", "overrides", "world_changes", "refusal"),
     [
         pytest.param(
-            NOTHING, {}, {}, "there is nothing to adopt: the canary has 0 % (PERCENTAGE=0",
+            NOTHING, {}, {}, "there is no weight to take over: the canary has 0 % (PERCENTAGE=0",
             id="nothing is live",
         ),
         pytest.param(
             at_live(PERCENTAGE="50"), {}, {},
-            "the canary has 50 % (PERCENTAGE=50, ENABLED=false), and no step of the policy has: "
+            "the canary has 50 % (PERCENTAGE=50, ENABLED=false), which is no step of the policy: "
             f"{TWO_STEPS}",
             id="no step has the live weight",
         ),
@@ -618,7 +618,7 @@ def test_an_adoption_is_refused_and_touches_nothing_when(
         with pytest.raises(UsageError) as refused:
             adopt(stage)
         assert refusal in str(refused.value)
-        assert str(refused.value).startswith("orders was not started; nothing was touched:\n")
+        assert str(refused.value).startswith("orders was not started; nothing was changed:\n")
         assert (stage.writes, stage.store.of_name("orders")) == (0, ())
         assert check_start(stage.runner, stage.policy, adopt=True).refusals == tuple(
             line.strip() for line in str(refused.value).splitlines()[1:]
@@ -628,7 +628,7 @@ def test_an_adoption_is_refused_and_touches_nothing_when(
 def test_an_environment_that_cannot_be_decrypted_is_not_adopted(tmp_path: Path) -> None:
     with (
         open_stage(tmp_path, scenario(events=[{"kind": "kms_denied"}])) as stage,
-        pytest.raises(UsageError, match="nothing was touched: the environment of handler"),
+        pytest.raises(UsageError, match="nothing was changed: the environment of handler"),
     ):
         adopt(stage)
 
@@ -704,7 +704,7 @@ def test_nothing_starts_in_a_freeze_but_what_is_live_is_adopted(tmp_path: Path) 
         with pytest.raises(UsageError) as refused:
             stage.start()
         assert (
-            "frozen until 2026-01-05 18:00 UTC (daily 08:00 to 18:00, UTC); start it after that"
+            "frozen until 2026-01-05 18:00 UTC (daily 08:00 to 18:00, UTC); start after that"
         ) in str(refused.value)
         set_live_variables(stage, PERCENTAGE="10")
         assert adopt(stage).phase is Phase.PROGRESSING
@@ -769,7 +769,7 @@ def test_a_retry_of_code_that_was_replaced_is_refused(stage: Stage) -> None:
     with pytest.raises(UsageError) as refused:
         retry(stage.runner, "orders#1", "it was the network")
     assert str(refused.value) == (
-        f"retry changed nothing of orders#1: its revision was the code {first.revision}, and the "
+        f"retry of orders#1 was refused, nothing changed: its revision was the code {first.revision}, and the "
         f"function has {function.code_sha256} now; that is a new revision: rolloutctl start POLICY"
     )
 
@@ -783,16 +783,15 @@ def rolled_back_and_raised(stage: Stage) -> None:
     ("prepare", "why", "refusal"),
     [
         pytest.param(
-            lambda stage: stage.start(), "try", "it is progressing, and only what was rolled back",
+            lambda stage: stage.start(), "try", "the rollout is progressing; only one that",
             id="it runs",
         ),
         pytest.param(
             lambda stage: succeeded(stage), "try",
-            "it is succeeded, and only what was rolled back, or taken back to 0 % after its "
-            "success, is tried again",
+            "the rollout is succeeded; only one that was rolled back, or set to 0 %",
             id="it succeeded and is live",
         ),
-        pytest.param(rolled_back, "", "say why, it is written into the history", id="no reason"),
+        pytest.param(rolled_back, "", "--reason is empty", id="no reason"),
         pytest.param(
             rolled_back_and_raised, "try",
             "the canary has 10 % already", id="the checks of a start",
@@ -820,5 +819,5 @@ def test_a_start_that_cannot_be_saved_any_more_says_so(tmp_path: Path) -> None:
     with open_stage(tmp_path) as stage:
         stage.use_store(ReadOnlyStore(stage.store))
         started = start(stage.runner, StartRequest(stage.policy))
-        assert "created, and then could not be saved: the disk is full" in started.warnings[-1]
+        assert "created, but then could not be saved: the disk is full" in started.warnings[-1]
         assert stage.variables[lambda_env(stage.policy).percentage] == "10"

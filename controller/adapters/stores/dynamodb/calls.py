@@ -163,7 +163,7 @@ class Table:
                 ) from error
             raise StateConflictError(
                 f"cannot {doing}: others wrote at the same moment, {TRIES} times; "
-                "nothing was written, it is safe to run again",
+                "nothing was written, safe to retry",
                 table=self.name,
             ) from error
 

@@ -332,6 +332,6 @@ class DynamoDbStore(DynamoDbReader):
             return None
         raise StateConflictError(
             f"cannot {doing}: its target changed its owner {LOCK_TRIES} times meanwhile; "
-            "nothing was written, it is safe to run again",
+            "nothing was written, safe to retry",
             rollout=rollout.id,
         )

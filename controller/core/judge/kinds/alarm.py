@@ -27,7 +27,7 @@ _OUTCOMES: Final[Mapping[AlarmState, Outcome]] = {
     AlarmState.MISSING: undecided(Label.NO_DATA, FindingReason.ALARM_MISSING),
     AlarmState.UNREAD: undecided(Label.QUERY_FAILED, FindingReason.ALARM_UNREAD),
 }
-_NO_READING: Final = AlarmReading(AlarmState.UNREAD, reason="it was not asked for")
+_NO_READING: Final = AlarmReading(AlarmState.UNREAD, reason="it was not queried")
 
 
 class AlarmJudge(CriterionJudge[Alarm]):

@@ -28,7 +28,8 @@ class AttestationJudge(CriterionJudge[Attestation]):
             return finding(undecided(Label.NOT_ATTESTED, FindingReason.NOT_ATTESTED), facts)
         facts = {"by": sign_off.by, "at": sign_off.at, "note": sign_off.note}
         if sign_off.refused:
-            return finding(failed(FindingReason.REFUSED), facts, measured=0.0, samples=1)
+            outcome = failed(FindingReason.REFUSED, Label.REFUSED)
+            return finding(outcome, facts, measured=0.0, samples=1)
         outcome = passed(FindingReason.ATTESTED, Label.ATTESTED)
         return finding(outcome, facts, measured=1.0, samples=1)
 
@@ -36,7 +37,7 @@ class AttestationJudge(CriterionJudge[Attestation]):
 
     def demand_text(self) -> str:
         """Return the statement."""
-        return f'a person signs "{self.criterion.statement}"'
+        return f'an operator attests "{self.criterion.statement}"'
 
     def bound_text(self, bound: float) -> str:
         """Return the answer that passes."""

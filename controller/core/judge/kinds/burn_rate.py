@@ -51,7 +51,7 @@ class Burn:
         """How fast the budget burns in both windows, and how fast it may."""
         long, short = format_duration(self.pair.long), self.pair.short_text
         rates = f"{number_text(round(self.long, 1))} and {number_text(round(self.short, 1))}"
-        return f"{rates} times over {long} and {short} (at most {self.pair.factor:g})"
+        return f"{rates}x over {long} and {short} (at most {self.pair.factor:g}x allowed)"
 
 
 class BurnRateJudge(CriterionJudge[BurnRate]):
@@ -228,8 +228,8 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         criterion = self.criterion
         pairs = ", or ".join(pair.text for pair in criterion.windows)
         return (
-            f"{' + '.join(criterion.failures)} per {criterion.total} burn the budget of "
-            f"{format_percent(self._budget)} no faster than {pairs} at once; a pass needs "
+            f"{' + '.join(criterion.failures)} per {criterion.total}: burn rate of the error "
+            f"budget of {format_percent(self._budget)} at most {pairs}; a pass needs "
             f"{number_text(criterion.min_samples)} samples"
         )
 

@@ -69,7 +69,7 @@ class TrafficJudge(CriterionJudge[Traffic]):
     def demand_text(self) -> str:
         """Return how many requests are asked for."""
         criterion = self.criterion
-        control = f", held against {criterion.control}" if criterion.control else ""
+        control = f", compared with {criterion.control}" if criterion.control else ""
         return f"at least {criterion.min} {criterion.metric} in the step{control}"
 
     @property

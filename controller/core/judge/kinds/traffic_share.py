@@ -91,11 +91,11 @@ class ShareJudge(CriterionJudge[Share]):
         """Return the share that is asked for, and when it is judged."""
         criterion = self.criterion
         return (
-            f"{criterion.metric} of {criterion.metric} + {criterion.control} is the weight, "
-            f"within {format_percent(criterion.tolerance)} and "
-            f"{format_percent(criterion.confidence)} of chance; judged at the end of the bake, "
-            f"from {number_text(criterion.min_samples)} samples on; off it holds, and never "
-            "rolls back"
+            f"the share {criterion.metric} / ({criterion.metric} + {criterion.control}) equals the "
+            f"weight (tolerance {format_percent(criterion.tolerance)}, confidence "
+            f"{format_percent(criterion.confidence)}); judged at the end of the bake, from "
+            f"{number_text(criterion.min_samples)} samples on; out of range it keeps the rollout "
+            "on hold, and never rolls back"
         )
 
     def target_text(self) -> str:
