@@ -474,6 +474,16 @@ def test_a_guard_that_was_refused_at_the_end_of_the_watch_is_derived_as_of_its_d
     assert run.replay.consistent
 
 
+def test_a_guard_that_was_refused_and_the_0_percent_after_it_are_derived_again() -> None:
+    run = a_rolled_back_run()
+    observation = run.observe(a_reading(10))
+    failed = WriteFailed(run.decide(Observed(observation)), "KMS says no", permanent=True)
+    run.record(run.decide(failed), observation)
+    run.tick(a_reading(0))
+    assert run.rollout.conditions == {}
+    assert run.replay.consistent
+
+
 @cases("meanwhile, kind", {
     "another run saved an observation": (a_reading(10), "rolling_back"),
     "another run found the 0 % of this one": (a_reading(0), "rolling_back"),

@@ -289,6 +289,25 @@ def test_a_refused_rollback_pages_for_a_day_and_lowers_no_longer_than_its_guard(
     assert ack(late.rollout).rollout.watch_until == NOON + GUARD
 
 
+@cases("minute", {"in the guard": 5, "after it": 40})
+def test_a_weight_that_is_taken_back_in_the_end_pages_no_more(minute: float) -> None:
+    """Lambda refuses to lower a weight that came back, once; then 0 % is read back."""
+    rollout = with_channel(AFTER_ROLLBACK)
+    paged = refused_write(decide_tick(rollout, a_reading(10), 3), 3).rollout
+    lowered = decide_tick(paged, a_reading(10), 4).rollout
+    ended = decide_tick(lowered, a_reading(0), minute, NO_DATA)
+    assert [(one.severity, one.text) for one in ended.notices] == [
+        (Severity.INFO, "checkout#1: 0 % is in force again")
+    ]
+    assert (ended.rollout.conditions, ended.rollout.watch_until) == ({}, NOON + GUARD)
+    assert not decide_tick(ended.rollout, a_reading(0), minute + 1, NO_DATA).notices
+
+
+def test_0_percent_that_is_read_does_not_end_the_page_of_requests_that_go_on() -> None:
+    paged = requests_that_go_on()
+    assert decide_tick(paged, a_reading(0), 7).rollout.conditions == paged.conditions
+
+
 def test_a_rollback_whose_drain_is_not_known_yet_is_watched_as_ever() -> None:
     page = Condition(NOON, "access denied", announced=NOON, critical=True)
     rollout = with_channel(AFTER_ROLLBACK).with_condition(ConditionKind.UNCONFIRMED, page)
