@@ -6,7 +6,7 @@ from datetime import datetime
 from controller.core import transitions as to
 from controller.core.decision import Decision
 from controller.core.judge.rollback_drain import drain_after_drift, drain_finding
-from controller.core.observation import Observation, UnreadableTarget
+from controller.core.observation import Observation, TargetReading, UnreadableTarget
 from controller.core.rollout import RolledBack, Rollout
 
 
@@ -15,6 +15,9 @@ def after_rollback(
 ) -> Decision:
     """Return the decision for a rolled back rollout: keep 0 %, and judge the drain."""
     target = observation.target
+    is_at_zero = isinstance(target, TargetReading) and target.has_applied(0)
+    if is_at_zero and observation.owns_target and to.has_come_back(rollout):
+        return to.end_at_zero_again(rollout, now)
     # Ticks may visit the rollout longer than that, to repeat its page.
     guarding = now < state.since + to.ROLLBACK_GUARD
     if not guarding or not _is_watched(rollout, observation, now):

@@ -35,6 +35,7 @@ EXTERNAL_ZERO_REASONS = frozenset({Reason.FOUND_AT_ZERO, Reason.RAISE_UNCERTAIN}
 UNCONFIRMED = "rollback_unconfirmed"
 DRAINED = "drained"
 GUARDING = "lowered_again"
+ZERO_AGAIN = "at_zero_again"
 
 
 def roll_back(
@@ -267,6 +268,21 @@ def lower_again(rollout: Rollout, state: RolledBack, now: datetime) -> Decision:
     reason = Reason.LOWERED_AGAIN
     entry = Record.of(GUARDING, rollout, rollout, weight, now, reason=reason, sentence=text)
     return Decision(rollout, move, (Notice(Severity.WARNING, text),), entry)
+
+
+def has_come_back(rollout: Rollout) -> bool:
+    """Tell whether people know of a weight that came back after the rollback and stayed."""
+    condition = rollout.conditions.get(ConditionKind.UNCONFIRMED)
+    return condition is not None and condition.entry != DRAINED
+
+
+def end_at_zero_again(rollout: Rollout, now: datetime) -> Decision:
+    """End the page of a weight that came back and was not lowered: 0 % was read back."""
+    after = rollout.with_condition(ConditionKind.UNCONFIRMED, None)
+    text = f"{rollout.id}: 0 % is in force again"
+    reason = Reason.WATCHING
+    entry = Record.of(ZERO_AGAIN, rollout, after, 0, now, reason=reason, sentence=text)
+    return Decision(after, notices=(Notice(Severity.INFO, text),), record=entry)
 
 
 def record_drain(

@@ -27,6 +27,7 @@ _KINDS_WITHOUT_CHANGE = frozenset(
     {
         "acknowledged",
         "approved",
+        "at_zero_again",
         "attested",
         "blind",
         "drained",
