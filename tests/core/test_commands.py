@@ -13,6 +13,7 @@ from tests.support.core import (
     Alert,
     Condition,
     ConditionKind,
+    Decision,
     DriftResolution,
     Label,
     Measured,
@@ -24,6 +25,8 @@ from tests.support.core import (
     Target,
     UsageError,
     Verb,
+    WriteFailed,
+    decide,
     next_action,
     waits_for,
 )
@@ -382,6 +385,17 @@ def test_the_weight_of_set_weight_is_no_drift_and_a_later_change_is() -> None:
     assert decide_tick(after, a_reading(40), 21).record is None
     assert decide_tick(after, a_reading(10), 21).record is None  # it was not written
     assert decide_tick(after, a_reading(60), 21).alert is Alert.DRIFT
+
+
+@cases("before", {"applied": AT_10, "a raise is pending": RAISING})
+def test_a_weight_that_was_refused_is_named_and_is_not_tried_again(before: Rollout) -> None:
+    after = decide_command(before, Verb.SET_WEIGHT, a_reading(10), HEALTHY, weight=40).rollout
+    failed = WriteFailed(Decision(after), "access denied", saved=True)
+    (notice,) = decide(after, failed, LATER).notices
+    assert notice.text == (
+        "checkout#1: 40 % could not be written: access denied. The rollout is paused, and no tick "
+        "tries again."
+    )
 
 
 def test_resume_after_set_weight_is_as_after_any_drift() -> None:
