@@ -7,7 +7,7 @@ from typing import Final
 
 from controller.core.decision import Alert, Decision, Notice, Record, Severity
 from controller.core.events import WriteFailed
-from controller.core.rollout import Rollout
+from controller.core.rollout import Phase, Rollout
 from controller.core.transitions.announce import with_page
 from controller.core.transitions.rollback import ROLLBACK_PHASES, with_unconfirmed_rollback
 
@@ -70,6 +70,11 @@ def _with_failure_record(
 
 
 def _sentence(rollout: Rollout, why: str) -> str:
+    if rollout.phase is Phase.PAUSED:  # set-weight has put its weight down as seen
+        return (
+            f"{rollout.id}: {rollout.seen_weight} % could not be written: {why}. The rollout is "
+            "paused, and no tick tries again."
+        )
     weight = 0 if rollout.phase in ROLLBACK_PHASES else rollout.weight
     live = "unknown" if rollout.seen_weight is None else f"{rollout.seen_weight} %"
     return (
