@@ -28,7 +28,7 @@ from tests.support.core import (
     decide,
 )
 from tests.support.recorded_run import WEIGHED, RecordedRun, a_run
-from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import UNREADABLE, UPDATE_IN_PROGRESS
 
 STAYS, BACK, PAUSED = Phase.PROGRESSING, Phase.ROLLING_BACK, Phase.PAUSED
@@ -260,4 +260,57 @@ def test_a_bad_minute_of_the_wait_is_none_of_the_next_step(name: str) -> None:
     run.tick(a_reading(50, token="token-9"))
     run.tick_on(a_reading(50, token="token-9"), 8)
     assert (run.rollout.phase, run.rollout.judged_step) == (STAYS, 1)
+    assert run.replay.consistent
+
+
+# --- The raise is in force ------------------------------------------------------------------------
+
+
+def count_of_errors(most: int) -> dict[str, object]:
+    return {
+        "kind": "threshold",
+        "judge": "threshold",
+        "metric": "errors",
+        "max": most,
+        "window": "1m",
+    }
+
+
+FIRST, SECOND, LAST = LADDER["steps"]
+# With five times the requests, five times the errors are allowed.
+COUNTED = a_policy(
+    metrics={"errors": LADDER["metrics"]["errors"]},
+    criteria={"at-10": count_of_errors(10), "at-50": count_of_errors(50)},
+    steps=[
+        {**FIRST, "criteria": ["at-10"]},
+        *({**step, "criteria": ["at-50"]} for step in (SECOND, LAST)),
+    ],
+)
+
+
+@cases("pauses", {"progressing": False, "paused": True})
+def test_no_minute_after_a_raise_is_judged_by_the_gate_before_it(pauses: bool) -> None:
+    """The run is gone after its write, and the next tick comes a quarter of an hour later."""
+    run = a_run(COUNTED)
+    run.errors = lambda second: 4.0
+    while not isinstance(run.tick(a_reading(10)).move, Shift):
+        pass
+    raised = run.now.timestamp()
+    run.errors = lambda second: 4.0 if second < raised else 20.0
+    if pauses:
+        run.command(Command(Verb.PAUSE), a_reading(50, UPDATE_IN_PROGRESS))
+    run.tick(a_reading(50), 15 * MINUTE)
+    assert run.rollout.position == Live(1, 50, run.now)
+    assert run.replay.consistent
+
+
+def test_a_minute_before_the_raise_that_is_settled_after_it_still_counts() -> None:
+    run = a_run(COUNTED)
+    run.errors = lambda second: 4.0
+    while not isinstance(run.tick(a_reading(10)).move, Shift):
+        pass
+    raised = run.now.timestamp()
+    run.errors = lambda second: 11.0 if raised - 180 <= second < raised else 4.0
+    run.tick(a_reading(50), 15 * MINUTE)
+    assert run.rollout.reason is Reason.GATE_FAILED
     assert run.replay.consistent
