@@ -21,7 +21,14 @@ from controller.core.judge.gate import (
     seal_tallies,
 )
 from controller.core.judge.queries import JUDGED_PHASES
-from controller.core.observation import Observation, QueryStatus, Series, TargetReading
+from controller.core.observation import (
+    Observation,
+    QueryStatus,
+    Series,
+    TargetReading,
+    UnreadableTarget,
+)
+from controller.core.policy import Criterion
 from controller.core.rollout import Rollout
 from controller.core.stats.combined_tests import Fold
 from controller.core.units import MINUTE_S, floor_to, from_unix
@@ -43,7 +50,7 @@ def evidence_of(rollout: Rollout, observation: Observation, now: datetime) -> Ev
     closed_end = floor_to(now - rollout.policy.evaluation_delay, MINUTE_S)
     return Evidence(
         policy=rollout.policy,
-        gate=rollout.policy.gate(rollout.judged_step),
+        gate=_gate(rollout, observation),
         series=observation.series,
         tallies=rollout.evidence.tallies,
         start=start,
@@ -61,6 +68,22 @@ def evidence_of(rollout: Rollout, observation: Observation, now: datetime) -> Ev
             rollout.id,
         ),
     )
+
+
+def _gate(rollout: Rollout, observation: Observation) -> Mapping[str, Criterion]:
+    """Return the criteria that judge the live step.
+
+    Once the next weight is in force, its minutes are among those that were measured: only what
+    both steps ask for can be judged then.
+    """
+    gate, pending = rollout.policy.gate(rollout.judged_step), rollout.pending
+    target = observation.target
+    if pending is None or isinstance(target, UnreadableTarget):
+        return gate
+    if not target.has_applied(pending.weight):
+        return gate
+    following = rollout.policy.gate(pending.step)
+    return {name: criterion for name, criterion in gate.items() if name in following}
 
 
 def findings_of(rollout: Rollout, evidence: Evidence | None) -> tuple[Finding, ...]:
