@@ -80,7 +80,7 @@ def test_the_summary_says_what_the_gates_can_decide_in_the_given_traffic(checkou
     run = run_action(checkout, {}, policies=VALID, scenarios="", requests_per_minute="600")
     assert (run.status, run.commands) == (0, [])
     assert "<details><summary>Gates</summary>" in run.summary
-    assert "gates at 600 requests a minute (given): " in run.summary
+    assert "gate power at 600 requests a minute (given): " in run.summary
 
 
 def test_a_traffic_that_is_no_number_is_an_error_of_each_policy(checkout: Path) -> None:

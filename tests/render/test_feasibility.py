@@ -61,10 +61,10 @@ def test_a_step_is_a_table() -> None:
     assert lines[0] == "   10 %  360 requests on the canary in 1h, 3 240 on the stable path"
     assert [line.strip() for line in lines[1:6]] == [
         "criterion     1%      5%  20%   +10%  +50%  smallest detectable    enough to pass",
-        "works      never  1h 20m   7m      –     –                  5.6%     300 after 50m",
-        "fast           –       –    –  never   20m                  +32%  200 after 1h 10m",
-        "count          –       –    –      –     –                 never                 –",
-        "literal        –       –    –      –     –                     –         300 never",
+        "works      never  1h 20m   7m      –     –                 5.6%     300 after 50m",
+        "fast           –       –    –  never   20m                 +32%  200 after 1h 10m",
+        "count          –       –    –      –     –                never                 –",
+        "literal        –       –    –      –     –                    –         300 never",
     ]
 
 

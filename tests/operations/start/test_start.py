@@ -100,8 +100,8 @@ FORBIDDEN = [{"kind": "metrics_outage", "how": "forbidden"}]
     [
         pytest.param(
             function_says(PERCENTAGE="50"), {}, {},
-            "the canary has 50 % already (PERCENTAGE=50, ENABLED=false); a rollout starts from 0: "
-            "roll back by hand (rolloutctl rollback --function handler --percentage PERCENTAGE "
+            "the canary has 50 % already (PERCENTAGE=50, ENABLED=false); a rollout starts from 0 %: "
+            "roll back first (rolloutctl rollback --function handler --percentage PERCENTAGE "
             "--boolean ENABLED), or",
             id="the canary has traffic already",
         ),
@@ -499,7 +499,7 @@ def test_a_weight_that_is_live_is_adopted_and_nothing_is_written(
     started = stage.store.history("orders#1")[0].body
     assert started["cause"]["adopted"] == step
     assert started["weight_from"] == started["weight_to"] == rollout.weight
-    assert f"adopting the {rollout.weight} % that are live" in stage.notices[0].text
+    assert f"taking over the existing weight of {rollout.weight} %" in stage.notices[0].text
 
 
 def test_an_adopted_middle_step_advances_from_there(stage: Stage) -> None:
