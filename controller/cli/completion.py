@@ -13,7 +13,7 @@ _SHELLS = ("bash", "zsh", "fish")
 @click.command()
 @click.argument("shell", type=click.Choice(_SHELLS), metavar="bash|zsh|fish")
 def completion(shell: str) -> int:
-    """Print a script that makes a shell complete rolloutctl.
+    """Print the shell completion script.
 
     For bash, this line in ~/.bashrc does it: eval "$(rolloutctl completion bash)"
     """

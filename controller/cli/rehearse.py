@@ -71,7 +71,7 @@ def rehearse(
     approve: bool,
     verbose: bool,
 ) -> Result:
-    """Play a whole policy in a simulated world.
+    """Run a whole rollout of POLICY in a simulation.
 
     It goes through the real runner, the real adapters and a real store, in virtual time. The store
     is a temporary file unless --store names one.

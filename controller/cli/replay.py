@@ -16,7 +16,7 @@ from controller.text import printable_block
 @click.argument("rollout", metavar="ROLLOUT")
 @options.call_options("store", "json")
 def replay(call: Call, rollout: str) -> Result:
-    """Derive every decision again and say where one differs.
+    """Re-evaluate every stored decision and show differences.
 
     ROLLOUT is an id, a name or a policy file. Offline, each decision is made anew from what its
     history entry says was seen, each hour of evidence is folded anew, and the chain of hashes is

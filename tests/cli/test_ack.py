@@ -50,7 +50,7 @@ def test_what_is_critical_comes_again_until_it_is_acknowledged(
 
 def test_status_says_what_is_critical_and_how_to_answer(drifted: Desk) -> None:
     page = drifted.run("status", "told").out
-    assert "told again until: rolloutctl ack told#1" in page
+    assert "repeated until acknowledged: rolloutctl ack told#1" in page
     drifted.run("ack", "told")
     assert "rolloutctl ack" not in drifted.run("status", "told").out
 
@@ -59,7 +59,7 @@ def test_an_acknowledgement_of_nothing_is_refused(desk: Desk) -> None:
     desk.run("start", desk.policy)
     ended = desk.run("ack", "orders")
     assert ended.status == Exit.USAGE
-    assert "nothing that is critical waits for an answer" in ended.err
+    assert "no critical alert waits for an acknowledgement" in ended.err
 
 
 def test_a_dry_run_shows_what_would_be_sent_and_sends_nothing(
@@ -121,4 +121,4 @@ def test_a_start_that_a_hook_does_not_allow_ends_with_2_and_a_dry_one_only_says_
     assert desk.weight == 0
     dry = desk.run("start", policy, "--dry-run")
     assert dry.status == Exit.DONE
-    assert "ask https nowhere.invalid (before_start), and go on if it allows that" in dry.out
+    assert "call https nowhere.invalid (before_start), and continue if it allows that" in dry.out

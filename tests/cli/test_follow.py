@@ -85,7 +85,7 @@ def test_wait_ends_at_its_limit_with_3_and_says_so(started: Desk) -> None:
     begin = started.world.clock.now()
     ended = started.run("status", "orders", "--wait", "--for", "95s")
     assert ended.status == Exit.UNDECIDED
-    assert ended.err == "rolloutctl: time is up; orders#1 is progressing\n"
+    assert ended.err == "rolloutctl: time limit reached; orders#1 is progressing\n"
     assert started.world.clock.now() - begin == timedelta(seconds=95)
 
 
@@ -165,11 +165,11 @@ def test_wait_does_not_ask_again_for_what_does_not_exist(started: Desk) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        pytest.param(["status", "--wait"], "follow one rollout: say which", id="of all"),
-        pytest.param(["status", "--watch"], "follow one rollout: say which", id="a view of all"),
+        pytest.param(["status", "--wait"], "follow one rollout: name it", id="of all"),
+        pytest.param(["status", "--watch"], "follow one rollout: name it", id="a view of all"),
         pytest.param(["status", "orders", "--all"], "leave ROLLOUT out", id="all of one"),
         pytest.param(["status", "orders", "--for", "1h"], "--wait or --watch", id="no waiting"),
-        pytest.param(["history", "orders", "--every", "1m"], "with --follow", id="no following"),
+        pytest.param(["history", "orders", "--every", "1m"], "needs --follow", id="no following"),
         pytest.param(
             ["history", "orders", "--follow", "--json"], "--follow prints lines", id="lines as JSON"
         ),

@@ -399,7 +399,7 @@ def test_live_shows_nothing_of_an_environment(live_account: Desk) -> None:
         (("--kms-key", "alias/mine"), "--kms-key is the ARN of a key, and not an alias"),
         (("--secret-key", "alias/mine"), "--secret-key is the ARN of a key, and not an alias"),
         (("--kms-key", f"{KEY}*"), "--kms-key is the ARN of a key, and not an alias"),
-        (("--live", *HERE), "--live asks for the account and the region"),
+        (("--live", *HERE), "--live reads the account and the region"),
         (("--store", "dynamodb://a*"), "no store is called 'dynamodb://a*'"),
         (("--for", "everything"), "'everything' is not one of 'tick', 'start', 'people'"),
         (("--for", "look"), "a role for look with rollouts in a file asks nothing of AWS"),

@@ -183,7 +183,7 @@ def test_a_file_needs_no_store(logged: Desk, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        pytest.param(["--every", "5s"], "--every says how something is followed", id="--every"),
+        pytest.param(["--every", "5s"], "--every needs", id="--every"),
         pytest.param(["--follow", "--json"], "--follow prints lines", id="--follow --json"),
         pytest.param(["--event", 'a"b'], "without quotes", id="a pattern"),
         pytest.param(["--minutes", "0"], "0 is not in the range", id="no minute"),

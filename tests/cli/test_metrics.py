@@ -122,7 +122,7 @@ def test_watch_ends_with_ctrl_c(measured: Desk) -> None:
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        pytest.param(["--every", "5s"], "--every says how something is followed", id="--every"),
+        pytest.param(["--every", "5s"], "--every needs", id="--every"),
         pytest.param(["--watch", "--json"], "--watch draws tables", id="--watch --json"),
         pytest.param(["--minutes", "0"], "0 is not in the range", id="no minute"),
         pytest.param(["--minutes", "181"], "181 is not in the range", id="too many"),

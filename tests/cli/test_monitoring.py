@@ -118,7 +118,9 @@ def test_a_removal_without_a_terminal_removes_nothing(terminal: Terminal) -> Non
     terminal.run("deploy")
     ended = terminal.run("remove")
     assert (ended.status, ended.out) == (Exit.USAGE, "")
-    assert ended.err.endswith("nothing was removed: there is no terminal to ask on; give --yes\n")
+    assert ended.err.endswith(
+        "nothing was removed: there is no terminal to confirm on; use --yes\n"
+    )
     assert terminal.aws.statuses == {NAME: "CREATE_COMPLETE"}
 
 

@@ -139,7 +139,7 @@ def test_what_was_rolled_back_is_tried_again(desk: Desk) -> None:
         "orders#2",
         True,
     )
-    assert "tried again: the board said so" in desk.run("history", "orders").out
+    assert "retried: the board said so" in desk.run("history", "orders").out
 
 
 def test_a_retry_of_a_name_keeps_the_policy_and_one_of_a_file_takes_what_the_file_says(
@@ -222,11 +222,11 @@ def test_a_signature_is_shown_and_recorded_with_its_signer(desk: Desk) -> None:
     ticks(desk, 3)
     ended = desk.run("attest", "signing", "SC-005", "--note", "no tickets", "--by", "ada")
     assert ended.status == Exit.DONE
-    assert "pass  attested: SC-005 holds: attested by ada at " in ended.out
+    assert "pass  attested: SC-005 passes: attested by ada at " in ended.out
     ticks(desk, 1)
-    assert "pass  attested: SC-005 holds: attested by ada at " in desk.run("status", "signing").out
+    assert "pass  attested: SC-005 passes: attested by ada at " in desk.run("status", "signing").out
     history = desk.run("history", "signing").out
-    assert "SC-005 is attested by ada: no tickets" in history
+    assert "SC-005 was attested by ada: no tickets" in history
     again = desk.run("attest", "signing", "SC-005", "--note", "no tickets", "--by", "ada")
     assert again.status == Exit.DONE
     assert desk.run("history", "signing").out == history
@@ -243,7 +243,7 @@ def test_a_refusal_rolls_back_with_the_next_tick(desk: Desk) -> None:
     assert "refused by" in state(desk, "signing")["sentence"]
     ended = desk.run("attest", "signing", "SC-005", "--note", "too late")
     assert ended.status == Exit.USAGE
-    assert "it is rolled_back; allowed now: rollback, retry" in ended.err
+    assert "the rollout is rolled_back; allowed now: rollback, retry" in ended.err
 
 
 def test_a_signature_needs_a_note_and_a_criterion_that_asks_for_one(desk: Desk) -> None:
@@ -252,14 +252,14 @@ def test_a_signature_needs_a_note_and_a_criterion_that_asks_for_one(desk: Desk) 
     assert desk.run("attest", "signing", "SC-005", "--note", "").status == Exit.USAGE
     unknown = desk.run("attest", "signing", "works", "--note", "fine")
     assert unknown.status == Exit.USAGE
-    assert "nobody attests 'works' there; its attestations: SC-005" in unknown.err
+    assert "the policy has no attestation 'works'; its attestations: SC-005" in unknown.err
 
 
 def test_a_dry_run_signs_nothing(desk: Desk) -> None:
     started(desk, desk.another_policy("signing", **ATTESTED))
     would = desk.run("attest", "signing", "SC-005", "--note", "fine", "--dry-run")
     assert would.status == Exit.DONE
-    assert "is attested by" in would.out
+    assert "was attested by" in would.out
     assert desk.run("history", "signing").out.count("attested") == 0
 
 
@@ -276,7 +276,7 @@ def test_a_dry_run_signs_nothing(desk: Desk) -> None:
             id="nothing to resume",
         ),
         pytest.param(
-            ["approve", "orders"], "orders#1: its next step needs no approval",
+            ["approve", "orders"], "nothing changed: the next step needs no approval",
             id="nothing to approve",
         ),
         pytest.param(
@@ -286,7 +286,7 @@ def test_a_dry_run_signs_nothing(desk: Desk) -> None:
         pytest.param(["promote", "orders"], "Missing option '--reason'", id="no reason"),
         pytest.param(["retry", "orders"], "Missing option '--reason'", id="no reason to retry"),
         pytest.param(
-            ["retry", "orders", "--reason", "\x1b\n"], "say why: it is written into the history",
+            ["retry", "orders", "--reason", "\x1b\n"], "say why; it is recorded in the history",
             id="a reason of which nothing can be read",
         ),
         pytest.param(
@@ -294,7 +294,7 @@ def test_a_dry_run_signs_nothing(desk: Desk) -> None:
             id="a reason that is too long",
         ),
         pytest.param(
-            ["promote", "orders", "--reason", " "], "say why: it is written into the history",
+            ["promote", "orders", "--reason", " "], "say why; it is recorded in the history",
             id="an empty reason",
         ),
         pytest.param(
@@ -407,7 +407,10 @@ def test_a_dry_retry_and_a_dry_adoption_touch_nothing(desk: Desk) -> None:
     desk.world.set_variables(FUNCTION, {"PERCENTAGE": "10", "ENABLED": "false"})
     desk.world.clock.advance(MINUTE)
     adopting = desk.run("start", desk.policy, "--adopt", "--revision", "two", "--dry-run")
-    assert "would: create orders#2: started with revision two; adopting the 10 %" in adopting.out
+    assert (
+        "would: create orders#2: started with revision two; taking over the existing weight of 10 %"
+        in adopting.out
+    )
     assert state(desk)["id"] == "orders#1"
 
 
@@ -418,6 +421,6 @@ def test_a_pause_works_while_the_target_cannot_be_read_and_a_promotion_does_not(
     desk.world.clock.advance(2 * MINUTE)
     promoted = desk.run("promote", "orders", *WHY)
     assert promoted.status == Exit.USAGE
-    assert "its target cannot be read" in promoted.err
+    assert "the target cannot be read" in promoted.err
     assert desk.run("pause", "orders").status == Exit.DONE
     assert state(desk)["phase"] == "paused"

@@ -61,7 +61,7 @@ def test_a_store_that_cannot_be_read_is_no_reason_to_print_nothing(
     (tmp_path / "rollouts.db").write_bytes(b"no database" * 100)
     ended = desk.run("permanent", desk.policy)
     assert ended.status == Exit.DONE
-    assert ended.err.startswith("rolloutctl: note: whether it succeeded is not known: ")
+    assert ended.err.startswith("rolloutctl: note: whether the rollout succeeded is unknown: ")
 
 
 def test_an_unknown_name_is_refused(desk: Desk) -> None:

@@ -96,17 +96,19 @@ def test_the_timeline_says_when_which_weight_and_what_decided(desk: Desk, policy
         "   0 %  rolled_back   ",
         "   0 %  drained       ",
     ]
-    assert timeline[3].strip().startswith("works holds: success was ")
+    assert timeline[3].strip().startswith("works passes: success was ")
     assert timeline[-3].startswith("   0 %  rolling_back  works fails: success was below 99% ")
     assert timeline[-2] == "   0 %  rolled_back   0 % is applied"
     assert timeline[-1].startswith("   0 %  drained       drain confirmed: ")
     assert lines[-5:-1] == [
         "",
-        "      criterion  target  measured  samples  shown    role",
+        "      criterion  target  measured  samples  evidence    role",
         lines[-3],
         "",
     ]
-    assert re.fullmatch(r"FAIL  works +≥ 99% +9\d\.\d+% +[\d ]+  refuted  gate", lines[-3])
+    assert re.fullmatch(
+        r"FAIL  works +≥ 99% +9\d\.\d+% +[\d ]+  regression detected  gate", lines[-3]
+    )
     assert re.match(
         r"rolled_back at 0 % after 1h \d+m and \d+ ticks \(in force: 10 % > 50 %\): works fails",
         lines[-1],

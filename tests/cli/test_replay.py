@@ -62,7 +62,7 @@ def test_an_unchanged_history_is_consistent_in_one_line(walked: Desk) -> None:
     assert ended.status == Exit.DONE
     assert ended.out == (
         "orders#1: 5 decisions and 0 hours of evidence re-evaluated, no difference; "
-        "the chain of 5 entries holds\n"
+        "audit log hash chain of 5 entries valid\n"
     )
 
 
@@ -74,7 +74,7 @@ def test_what_differs_is_named_with_what_was_recorded_and_what_follows(walked: D
         "entry 3, 2026-01-05 09:05 UTC, advanced: sentence was recorded as "
         '"somebody said so", but what was seen leads to "the gate at 10 % passed; going to 100 %"',
         "orders#1: 5 decisions and 0 hours of evidence re-evaluated, 1 of them differs; "
-        "the chain of 5 entries holds",
+        "audit log hash chain of 5 entries valid",
     ]
 
 
@@ -83,8 +83,10 @@ def test_a_broken_chain_comes_first(walked: Desk) -> None:
     ended = walked.run("replay", "orders")
     assert ended.status == Exit.CHECK_FAILED
     first, *_, last = ended.out.splitlines()
-    assert first.startswith("the chain breaks at entry 3: the history was changed")
-    assert last.endswith("1 of them differs; the chain breaks at entry 3")
+    assert first.startswith(
+        "the hash chain of the audit log breaks at entry 3: the history was changed"
+    )
+    assert last.endswith("1 of them differs; audit log hash chain breaks at entry 3")
 
 
 def test_a_state_that_its_history_does_not_lead_to_is_reported(walked: Desk) -> None:
@@ -100,7 +102,7 @@ def test_a_state_that_its_history_does_not_lead_to_is_reported(walked: Desk) -> 
         'label was recorded as confirmed, but the history leads to "no regression detected"'
         in first_line
     )
-    assert "derived again, the stored state differs; the chain" in ended.out
+    assert "re-evaluated, the stored state differs; audit log" in ended.out
 
 
 def forgetful(body: dict[str, Any]) -> None:
@@ -112,7 +114,7 @@ def test_an_entry_without_its_memory_is_no_pass(walked: Desk) -> None:
     ended = walked.run("replay", "orders")
     assert ended.status == Exit.CHECK_FAILED
     assert "what cannot be read (KeyError: 'memory')" in ended.out
-    assert "the chain of 5 entries holds" in ended.out
+    assert "audit log hash chain of 5 entries valid" in ended.out
 
 
 def test_json_carries_all_of_it(walked: Desk) -> None:

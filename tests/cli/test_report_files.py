@@ -108,7 +108,7 @@ def test_many_rollouts_have_no_page(baking: Desk, tmp_path: Path) -> None:
     for option in (["--markdown"], ["--junit", str(tmp_path / "gates.xml")]):
         ended = baking.run("status", *option)
         assert (ended.status, ended.out) == (Exit.USAGE, "")
-        assert "say which" in ended.err
+        assert "name it" in ended.err
 
 
 def test_a_history_that_was_changed_is_not_reported(baking: Desk) -> None:

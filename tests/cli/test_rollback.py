@@ -83,7 +83,7 @@ def test_a_rollback_of_what_another_rollout_owns_by_now_prints_a_warning(desk: D
     assert (ended.status, desk.weight) == (Exit.DONE, 0)
     (warning,) = ended.data["warnings"]
     assert warning.startswith("orders#1 does not own arn:aws:lambda:")
-    assert warning.endswith(" any more: this was the traffic of payments#1")
+    assert warning.endswith(" any more: the weight belonged to payments#1")
     assert f"warning: {warning}\n" in ended.err
     assert desk.run("rollback", "payments", "--json").data["warnings"] == []
 
@@ -225,14 +225,14 @@ def test_a_rollback_that_cannot_be_recorded_ends_as_it_was_read_back(
         pytest.param(
             ["--percentage", "NEW_PATH_PERCENTGE", "--boolean", "NEW_PATH_ENABELD"],
             {"NEW_PATH_PERCENTAGE": "50", "NEW_PATH_ENABLED": "false"},
-            "NEW_PATH_PERCENTGE is not set on handler, and NEW_PATH_ENABELD says nothing else; "
+            "NEW_PATH_PERCENTGE is not set on handler, and NEW_PATH_ENABELD does not contradict that; "
             "was NEW_PATH_PERCENTAGE",
             id="both",
         ),
         pytest.param(
             ["--percentage", "NEW_PATH_PERCENTGE", "--boolean", "NEW_PATH_ENABLED"],
             {"NEW_PATH_PERCENTAGE": "50", "NEW_PATH_ENABLED": "false"},
-            "and NEW_PATH_ENABLED says nothing else",
+            "and NEW_PATH_ENABLED does not contradict that",
             id="the percentage next to a boolean that is false",
         ),
         pytest.param(
@@ -302,7 +302,7 @@ def test_a_boolean_that_was_left_on_leaves_a_rollback_unconfirmed(desk: Desk) ->
             f"to lower both: {BOTH}",
         ],
     )
-    assert "warning: USE_API_GATEWAY is on, looks as if it belonged to" in ended.err
+    assert "warning: USE_API_GATEWAY is on, seems to belong to" in ended.err
     again = desk.run(*BOTH.split()[1:], "--json")
     assert (again.status, again.data["confirmed"], again.data["warnings"]) == (0, True, [])
 
@@ -330,7 +330,7 @@ def test_a_policy_file_without_a_boolean_is_taken_at_its_word(desk: Desk) -> Non
     }
     ended = desk.run("rollback", desk.another_policy("payments", target=target))
     assert ended.status == Exit.DONE
-    assert "warning: USE_API_GATEWAY is on, looks as if" in ended.err
+    assert "warning: USE_API_GATEWAY is on, seems" in ended.err
 
 
 def test_mistyped_names_are_refused_although_lambda_did_not_answer_at_first(

@@ -147,7 +147,7 @@ def test_without_any_store_it_works_and_says_what_it_cannot_know(
     assert (dry.status, dry.out, desk.weight) == (Exit.DONE, "would: set handler to 40 %\n", 0)
     ended = desk.run("set-weight", desk.policy, "40")
     assert (ended.status, desk.weight) == (Exit.DONE, 40)
-    assert "nobody can say whether a rollout is active" in ended.err
+    assert "without a store it is unknown whether a rollout is active" in ended.err
     assert not (tmp_path / "state").exists()
 
 
@@ -192,7 +192,7 @@ def test_a_lower_weight_never_raises_what_was_lowered_meanwhile(desk: Desk) -> N
     desk.world.interceptors.append(external_write(desk, 5))
     ended = desk.run("set-weight", desk.policy, "40")
     assert (ended.status, desk.weight) == (Exit.INTERNAL, 5)
-    assert "which is not more, and that is another hand's" in ended.err
+    assert "the weight was changed outside rolloutctl meanwhile" in ended.err
 
 
 def test_a_lower_weight_is_tried_no_longer_than_its_limit(desk: Desk) -> None:
@@ -226,8 +226,8 @@ def test_a_denied_write_names_its_action(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("force", "message"),
     [
-        pytest.param([], "40 % is written, and nobody can say whether it is applied: ", id="alone"),
-        pytest.param(["--force"], "orders#1 is paused for 40 %, and nobody can", id="by force"),
+        pytest.param([], "40 % was written; whether it is applied is unknown: ", id="alone"),
+        pytest.param(["--force"], "orders#1 is paused, 40 % was written; whether", id="by force"),
     ],
 )
 def test_a_write_that_cannot_be_read_back_is_reported_as_written(
@@ -290,8 +290,8 @@ def test_force_pauses_the_rollout_and_writes_down_who_when_and_from_what_to_what
     assert ended.out.splitlines() == [
         "handler: 40 % is applied: PERCENTAGE=40, ENABLED=false; before: PERCENTAGE=10, "
         "ENABLED=false",
-        "orders#1 is paused: set from 10 % to 40 % by an operator: a demo; to go on: rolloutctl resume "
-        "orders#1 with --keep or --restore; to end it: rolloutctl rollback orders#1",
+        "orders#1 is paused: set from 10 % to 40 % by an operator: a demo; to continue: rolloutctl resume "
+        "orders#1 with --keep or --restore; to roll back: rolloutctl rollback orders#1",
     ]
     last = desk.run("history", "orders").out.splitlines()[-1]
     assert last.endswith(
@@ -357,7 +357,7 @@ def test_a_write_over_a_rollout_that_is_refused_leaves_it_paused_and_says_so(des
     desk.world.interceptors.append(FailingCall(WRITE))
     ended = desk.run("set-weight", desk.policy, "40", "--force")
     assert (ended.status, desk.weight, state(desk)["phase"]) == (Exit.INTERNAL, 10, "paused")
-    assert "handler: 40 % is NOT set; it shows PERCENTAGE=10, ENABLED=false\n" in ended.out
+    assert "handler: 40 % is NOT set; the target shows PERCENTAGE=10, ENABLED=false\n" in ended.out
     desk.world.interceptors.pop()
     desk.world.clock.advance(MINUTE)
     assert desk.run("tick").status == Exit.DONE
@@ -428,7 +428,7 @@ def test_what_a_rollback_guards_is_not_set_before_the_guard_is_over(desk: Desk) 
     desk.world.clock.advance(MINUTE)
     ended = desk.run("set-weight", desk.policy, "10", "--force")
     assert (ended.status, desk.weight) == (Exit.USAGE, 0)
-    assert "orders#1 was rolled back from it and guards 0 % until 2026-01-05 09:16 UTC" in ended.err
+    assert "orders#1 was rolled back from it and keeps 0 % until 2026-01-05 09:16 UTC" in ended.err
     desk.world.clock.advance(20 * MINUTE)
     assert (desk.run("set-weight", desk.policy, "10").status, desk.weight) == (Exit.DONE, 10)
 

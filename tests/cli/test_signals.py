@@ -126,7 +126,7 @@ def test_lowering_that_does_not_succeed_in_time_is_left_to_the_next_tick(falling
     ended = falling.run("tick")
 
     (failed,) = [one for one in ended.events if one["event"] == "lower_failed"]
-    assert "was not set to 0 % before this run had to end; it shows" in failed["problem"]
+    assert "was not set to 0 % before this run had to end; the target shows" in failed["problem"]
     assert falling.world.clock.now() - begin < 20 * SECOND
     assert (ended.status, written(falling), kinds(falling)[-1]) == (5, 10, "rolling_back")
     falling.world.interceptors.remove(refused)

@@ -264,7 +264,9 @@ def test_a_rollout_that_cannot_be_read_hides_no_alarm_and_no_other_rollout(
     assert "the state of payments#1 is damaged" in payments["problem"]
     lines = ticks(desk, 1).out.splitlines()
     assert "orders#1  rolling_back" in lines[0]
-    assert lines[1].startswith("payments#1  was not visited: the state of payments#1 is damaged")
+    assert lines[1].startswith(
+        "payments#1  skipped by this tick: the state of payments#1 is damaged"
+    )
 
 
 def test_drift_is_reported_once_and_the_weight_is_left_alone(desk_in: MakeDesk) -> None:

@@ -45,10 +45,10 @@ def test_status_says_where_a_rollout_stands_why_and_what_is_next(desk: Desk) -> 
         "  because   baked at 10 % until 2026-01-05 09:03 UTC; its last data settle until "
         "2026-01-05 09:05 UTC",
         "  next      100 % at 2026-01-05 09:05 UTC if every criterion passes",
-        "  blocked   the bake",
+        "  waits for the bake",
         "  updated   2026-01-05 09:03 UTC",
         "",
-        "        criterion  target  measured  samples  shown           role",
+        "        criterion  target  measured  samples  evidence           role",
         "  open  works      ≥ 99%          –        –  not judged yet  gate",
         "",
         f"  {output.splitlines()[-1].strip()}",
@@ -171,7 +171,7 @@ def test_history_says_when_which_weight_who_and_which_finding_decided(walked: De
         "2026-01-05 09:05  100 %  advanced      the gate at 10 % passed; going to 100 %  "
         "(by tester)"
     )
-    assert lines[advanced + 1].strip().startswith("works holds: success was 100%")
+    assert lines[advanced + 1].strip().startswith("works passes: success was 100%")
 
 
 def test_history_json_carries_the_entries_and_that_their_chain_holds(walked: Desk) -> None:
@@ -199,7 +199,7 @@ def test_history_json_says_when_each_finding_was_made(walked: Desk) -> None:
     assert (finding["start"], finding["end"]) == (
         "2026-01-05T09:01:00+00:00", "2026-01-05T09:03:00+00:00",
     )  # fmt: skip
-    assert finding["sentence"].startswith("works holds: success was 100%")
+    assert finding["sentence"].startswith("works passes: success was 100%")
 
 
 def forge(desk: Desk) -> None:

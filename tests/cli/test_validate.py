@@ -113,7 +113,7 @@ def test_a_plan_needs_no_store_and_makes_none(desk: Desk, tmp_path: Path) -> Non
     (tmp_path / "rollouts.db").write_text("no database")
     ended = desk.run("plan", desk.policy)
     assert ended.status == Exit.DONE
-    assert "whether a rollout is running already is not known: " in ended.out
+    assert "whether a rollout is active is unknown: " in ended.out
 
 
 def test_a_live_plan_says_why_a_start_would_be_refused(desk: Desk) -> None:
@@ -138,16 +138,14 @@ def test_a_live_plan_of_a_running_rollout_says_what_the_next_tick_does(desk: Des
 
 def test_a_plan_without_a_traffic_says_in_one_line_how_to_give_one(desk: Desk) -> None:
     ended = desk.run("plan", desk.policy)
-    assert ended.out.endswith(
-        "\n  what the gates can decide: plan --live, or validate --requests-per-minute N\n"
-    )
+    assert ended.out.endswith("\n  gate power: plan --live, or validate --requests-per-minute N\n")
     assert desk.run("plan", desk.policy, "--json").data["power"] is None
 
 
 def test_gate_power_is_printed_for_a_given_request_rate_offline(desk: Desk) -> None:
     ended = desk.run("validate", desk.policy, "--requests-per-minute", "600")
     assert ended.status == Exit.DONE
-    assert "  gates at 600 requests a minute (given): " in ended.out
+    assert "  gate power at 600 requests a minute (given): " in ended.out
     assert "   10 %  120 requests on the canary in 2m, 1 080 on the stable path\n" in ended.out
     assert not desk.world.calls
 
@@ -190,7 +188,7 @@ def test_a_live_plan_where_nothing_was_counted_says_so(desk: Desk) -> None:
     ended = desk.run("plan", desk.policy, "--live")
     assert ended.status == Exit.DONE
     assert ended.out.endswith(
-        "  what the gates can decide: no metric of the policy counted a request in the last 24h; "
+        "  gate power: no metric of the policy counted a request in the last 24h; "
         "say how much there is: rolloutctl validate --requests-per-minute N\n"
     )
 
@@ -200,4 +198,4 @@ def test_a_live_plan_without_measurements_says_so(desk_in: MakeDesk) -> None:
     desk = desk_in(events=[outage])
     ended = desk.run("plan", desk.policy, "--live")
     assert ended.status == Exit.DONE
-    assert "  what the gates can decide: measurements cannot be read: " in ended.out
+    assert "  gate power: measurements cannot be read: " in ended.out

@@ -86,15 +86,15 @@ def test_a_line_for_each_thing_that_was_looked_at(baking: Desk) -> None:
     assert (ended.status, ended.err) == (Exit.DONE, "")
     assert ended.out.splitlines() == [
         "ok    rollout          orders#1 is progressing and expects 10 %",
-        "ok    variables        10 % is live (PERCENTAGE=10, ENABLED=false), as orders#1 asks",
-        "ok    boolean          ENABLED fits 10 %",
-        "ok    update           the last update of the target is in force",
-        "ok    reach            no alias and no published version keeps a change from callers",
+        "ok    variables        10 % is live (PERCENTAGE=10, ENABLED=false), as orders#1 expects",
+        "ok    boolean          ENABLED agrees with 10 %",
+        "ok    update           the last update of the target is applied",
+        "ok    reach            no alias and no published version hides a change from callers",
         "ok    share (metrics)  1 654 of 16 247 requests (10.2%) took the canary from 2026-01-05 "
         "09:01 to 09:28 UTC; 10 % of them are 1 500 to 1 752, chance included",
         "ok    share (events)   10 of 100 requests (10%) took the canary from 2026-01-05 09:01 to "
         "09:28 UTC; 10 % of them are 2 to 21, chance included",
-        "ok    application      it read 10 % at 100 requests",
+        "ok    application      the application read 10 % at 100 requests",
         "8 ok, 0 warn, 0 fail",
     ]
 
@@ -128,7 +128,7 @@ def test_a_weight_that_may_have_changed_meanwhile_is_said(desk_in: MakeDesk) -> 
     desk.world.clock.advance(10 * MINUTE)
     ended = verify(desk)
     assert ended.status == Exit.CHECK_FAILED
-    assert "look at fewer: --minutes" in checks(ended)["share (metrics)"]
+    assert "use fewer --minutes" in checks(ended)["share (metrics)"]
     assert verify(desk, "--minutes", "6").status == Exit.DONE
 
 
@@ -141,7 +141,7 @@ def test_another_weight_than_the_rollouts_fails(baking: Desk) -> None:
     ended = verify(baking)
     assert ended.status == Exit.CHECK_FAILED
     assert checks(ended)["variables"].startswith(
-        "fail: 60 % is live (PERCENTAGE=60, ENABLED=false) where orders#1 expects 10 %; look who"
+        "fail: 60 % is live (PERCENTAGE=60, ENABLED=false), but orders#1 expects 10 %; look who"
     )
 
 
@@ -150,7 +150,7 @@ def test_what_was_set_over_a_rollout_is_shown_and_does_not_fail(baking: Desk) ->
     later(baking, 8)
     lines = checks(verify(baking))
     assert lines["variables"] == (
-        "warn: 40 % is live (PERCENTAGE=40, ENABLED=false) where orders#1 is paused over it (set "
+        "warn: 40 % is live (PERCENTAGE=40, ENABLED=false), but orders#1 is paused because of it (set "
         "from 10 % to 40 % by an operator: a demo); rolloutctl resume orders#1 with --keep or --restore"
     )
     assert lines["share (metrics)"].startswith("ok: ")
@@ -172,7 +172,7 @@ def test_callers_of_an_alias_are_seen(baking: Desk) -> None:
     baking.world.function(FUNCTION).snap_start = "PublishedVersions"
     ended = verify(baking)
     assert ended.status == Exit.CHECK_FAILED
-    assert "no weight reaches them" in json.dumps(ended.data)
+    assert "the weight has no effect on them" in json.dumps(ended.data)
 
 
 def test_a_flag_that_does_not_follow_its_weight_fails(baking: Desk) -> None:
@@ -190,7 +190,7 @@ def test_an_application_that_reads_another_weight_fails(baking: Desk) -> None:
     ended = verify(baking)
     assert ended.status == Exit.CHECK_FAILED
     assert checks(ended)["application"].startswith(
-        "fail: it read 50 % at 100 requests of 200, last at 2026-01-05 09:26 UTC, where 10 %"
+        "fail: the application read 50 % at 100 requests of 200, last at 2026-01-05 09:26 UTC, where 10 %"
     )
 
 
@@ -294,7 +294,7 @@ def test_a_target_of_another_policys_rollout_is_reported(baking: Desk) -> None:
 def test_another_version_of_the_policy_is_reported(baking: Desk) -> None:
     path = Path(baking.policy)
     path.write_text(json.dumps({**BESIDE, "warmup": "1m"}))
-    assert "by another version of this policy" in checks(verify(baking))["rollout"]
+    assert "with another version of this policy" in checks(verify(baking))["rollout"]
 
 
 def test_nothing_of_the_environment_is_shown(baking: Desk) -> None:
