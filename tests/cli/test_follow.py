@@ -139,7 +139,7 @@ def test_wait_outlives_a_store_that_does_not_answer(
     ended = started.run("status", "orders", "--wait", "--for", "2m")
     assert ended.status == Exit.UNDECIDED
     *warnings, last_line = ended.err.splitlines()
-    assert last_line.startswith("rolloutctl: time is up")
+    assert last_line.startswith("rolloutctl: time limit reached")
     assert len(warnings) == len(unanswered)
     assert (
         warnings[-1]

@@ -145,8 +145,8 @@ def test_a_look_that_stopped_says_so(logged: Desk, monkeypatch: pytest.MonkeyPat
     ended = logged.run("logs", logged.policy)
     assert ended.status == Exit.DONE
     assert (
-        "reading stopped after 1 page, at 2026-01-05 09:00 UTC: what came later is not shown; ask "
-        "for --event or fewer --minutes"
+        "reading stopped after 1 page, at 2026-01-05 09:00 UTC: later events are not shown; use "
+        "--event or fewer --minutes"
     ) in ended.err
 
 

@@ -271,7 +271,8 @@ def test_a_dry_run_signs_nothing(desk: Desk) -> None:
     [
         pytest.param(
             ["resume", "orders"],
-            "resume of orders#1 was refused, nothing changed: the rollout is progressing; allowed now: pause, promote, "
+            "resume of orders#1 was refused, nothing changed: the rollout is progressing; "
+            "allowed now: pause, promote, "
             "approve, attest, rollback",
             id="nothing to resume",
         ),
@@ -280,7 +281,8 @@ def test_a_dry_run_signs_nothing(desk: Desk) -> None:
             id="nothing to approve",
         ),
         pytest.param(
-            ["retry", "orders", *WHY], "retry of orders#1 was refused, nothing changed: the rollout is progressing",
+            ["retry", "orders", *WHY],
+            "retry of orders#1 was refused, nothing changed: the rollout is progressing",
             id="nothing to try again",
         ),
         pytest.param(["promote", "orders"], "Missing option '--reason'", id="no reason"),
@@ -328,8 +330,8 @@ def test_a_resume_without_a_word_on_the_moved_weight_says_what_there_is(desk: De
     ended = desk.run("resume", "orders")
     assert ended.status == Exit.USAGE
     assert (
-        "the target shows PERCENTAGE=60, ENABLED=false where 10 % was asked for; say --restore "
-        "(back to 10 %), say --keep (go on with the 60 % that are live), or end it: rolloutctl "
+        "the target shows PERCENTAGE=60, ENABLED=false, expected 10 %; use --restore (back to "
+        "10 %), or use --keep (continue at the live 60 %), or roll back: rolloutctl "
         "rollback orders#1"
     ) in ended.err
 

@@ -102,7 +102,7 @@ def test_the_timeline_says_when_which_weight_and_what_decided(desk: Desk, policy
     assert timeline[-1].startswith("   0 %  drained       drain confirmed: ")
     assert lines[-5:-1] == [
         "",
-        "      criterion  target  measured  samples  evidence    role",
+        "      criterion  target  measured  samples  evidence             role",
         lines[-3],
         "",
     ]
@@ -110,7 +110,7 @@ def test_the_timeline_says_when_which_weight_and_what_decided(desk: Desk, policy
         r"FAIL  works +≥ 99% +9\d\.\d+% +[\d ]+  regression detected  gate", lines[-3]
     )
     assert re.match(
-        r"rolled_back at 0 % after 1h \d+m and \d+ ticks \(in force: 10 % > 50 %\): works fails",
+        r"rolled_back at 0 % after 1h \d+m and \d+ ticks \(applied: 10 % > 50 %\): works fails",
         lines[-1],
     )
 

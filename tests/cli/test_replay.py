@@ -72,7 +72,8 @@ def test_what_differs_is_named_with_what_was_recorded_and_what_follows(walked: D
     assert ended.status == Exit.CHECK_FAILED
     assert ended.out.splitlines() == [
         "entry 3, 2026-01-05 09:05 UTC, advanced: sentence was recorded as "
-        '"somebody said so", but what was seen leads to "the gate at 10 % passed; going to 100 %"',
+        '"somebody said so", but the observation leads to "the gate at 10 % passed; going '
+        'to 100 %"',
         "orders#1: 5 decisions and 0 hours of evidence re-evaluated, 1 of them differs; "
         "audit log hash chain of 5 entries valid",
     ]
@@ -86,7 +87,7 @@ def test_a_broken_chain_comes_first(walked: Desk) -> None:
     assert first.startswith(
         "the hash chain of the audit log breaks at entry 3: the history was changed"
     )
-    assert last.endswith("1 of them differs; audit log hash chain breaks at entry 3")
+    assert last.endswith("1 of them differs; audit log hash chain broken at entry 3")
 
 
 def test_a_state_that_its_history_does_not_lead_to_is_reported(walked: Desk) -> None:

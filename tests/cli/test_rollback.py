@@ -194,7 +194,7 @@ def test_a_name_in_a_broken_store_says_what_works_without_one(
     ("takes", "status", "words"),
     [
         pytest.param("2s", Exit.DONE, "0 % is applied", id="in force"),
-        pytest.param("1h", Exit.UNCONFIRMED, "0 % is NOT yet in force", id="not in force in time"),
+        pytest.param("1h", Exit.UNCONFIRMED, "0 % is NOT yet applied", id="not in force in time"),
     ],
 )
 def test_a_rollback_that_cannot_be_recorded_ends_as_it_was_read_back(
@@ -225,7 +225,8 @@ def test_a_rollback_that_cannot_be_recorded_ends_as_it_was_read_back(
         pytest.param(
             ["--percentage", "NEW_PATH_PERCENTGE", "--boolean", "NEW_PATH_ENABELD"],
             {"NEW_PATH_PERCENTAGE": "50", "NEW_PATH_ENABLED": "false"},
-            "NEW_PATH_PERCENTGE is not set on handler, and NEW_PATH_ENABELD does not contradict that; "
+            "NEW_PATH_PERCENTGE is not set on handler, and NEW_PATH_ENABELD does not "
+            "contradict that; "
             "was NEW_PATH_PERCENTAGE",
             id="both",
         ),
@@ -244,13 +245,13 @@ def test_a_rollback_that_cannot_be_recorded_ends_as_it_was_read_back(
         pytest.param(
             ["--percentage", "API_KEY"],
             {"API_KEY": SECRET},
-            "API_KEY of handler holds (7 characters, not shown) where",
+            "API_KEY of handler has (7 characters, not shown) where",
             id="a secret for the percentage",
         ),
         pytest.param(
             ["--percentage", "PERCENTAGE", "--boolean", "API_KEY"],
             {"API_KEY": SECRET, "PERCENTAGE": "50"},
-            "API_KEY of handler holds (7 characters, not shown) where",
+            "API_KEY of handler has (7 characters, not shown) where",
             id="a secret for the boolean",
         ),
     ],

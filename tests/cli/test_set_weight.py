@@ -263,10 +263,10 @@ def test_an_active_rollout_is_left_alone_and_named(desk: Desk) -> None:
     ended = desk.run("set-weight", desk.policy, "40")
     assert (ended.status, desk.weight, desk.world.calls[WRITE]) == (Exit.USAGE, 10, writes)
     assert ended.err.splitlines()[-1] == (
-        "rolloutctl: 40 % was not set: orders#1 is progressing, expects 10 % and owns "
-        f"{desk.world.function(FUNCTION).arn}; to stop it there: rolloutctl pause orders#1; to go "
-        "back: rolloutctl rollback orders#1; to set the weight all the same: --force, which pauses "
-        "it first and writes down who did it"
+        f"rolloutctl: 40 % was not set: orders#1 owns {desk.world.function(FUNCTION).arn}, is "
+        "progressing and expects 10 %; to pause it: rolloutctl pause orders#1; to roll back: "
+        "rolloutctl rollback orders#1; to pause it and set the weight: --force (recorded in the "
+        "history)"
     )
     assert state(desk)["phase"] == "progressing"
 
@@ -276,7 +276,7 @@ def test_it_is_the_target_that_counts_and_not_the_name_of_the_policy(desk: Desk)
     other_policy = desk.another_policy("payments")
     ended = desk.run("set-weight", other_policy, "40")
     assert (ended.status, desk.weight) == (Exit.USAGE, 10)
-    assert "orders#1 is progressing" in ended.err
+    assert "orders#1 owns " in ended.err
 
 
 def test_force_pauses_the_rollout_and_writes_down_who_when_and_from_what_to_what(
@@ -290,7 +290,8 @@ def test_force_pauses_the_rollout_and_writes_down_who_when_and_from_what_to_what
     assert ended.out.splitlines() == [
         "handler: 40 % is applied: PERCENTAGE=40, ENABLED=false; before: PERCENTAGE=10, "
         "ENABLED=false",
-        "orders#1 is paused: set from 10 % to 40 % by an operator: a demo; to continue: rolloutctl resume "
+        "orders#1 is paused: set from 10 % to 40 % by an operator: a demo; to continue: "
+        "rolloutctl resume "
         "orders#1 with --keep or --restore; to roll back: rolloutctl rollback orders#1",
     ]
     last = desk.run("history", "orders").out.splitlines()[-1]
@@ -338,8 +339,8 @@ def test_a_dry_run_with_force_pauses_nothing(desk: Desk) -> None:
     ended = desk.run("set-weight", desk.policy, "40", "--force", "--dry-run")
     assert (ended.status, desk.weight, state(desk)["phase"]) == (Exit.DONE, 10, "progressing")
     assert ended.out.splitlines() == [
-        "would: record paused of orders#1: set from 10 % to 40 % by hand",
-        "would: notify (info): orders#1 is paused: set from 10 % to 40 % by hand",
+        "would: record paused of orders#1: set from 10 % to 40 % by an operator",
+        "would: notify (info): orders#1 is paused: set from 10 % to 40 % by an operator",
         "would: set handler to 40 %",
     ]
 

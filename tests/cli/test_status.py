@@ -42,13 +42,13 @@ def test_status_says_where_a_rollout_stands_why_and_what_is_next(desk: Desk) -> 
         "orders#1  progressing  10 %",
         f"  revision  {desk.world.function(FUNCTION).code_sha256}",
         "  ladder    [10 % 2m] > 100 % 2m",
-        "  because   baked at 10 % until 2026-01-05 09:03 UTC; its last data settle until "
+        "  because   baked at 10 % until 2026-01-05 09:03 UTC; its last data are final at "
         "2026-01-05 09:05 UTC",
         "  next      100 % at 2026-01-05 09:05 UTC if every criterion passes",
         "  waits for the bake",
         "  updated   2026-01-05 09:03 UTC",
         "",
-        "        criterion  target  measured  samples  evidence           role",
+        "        criterion  target  measured  samples  evidence        role",
         "  open  works      ≥ 99%          –        –  not judged yet  gate",
         "",
         f"  {output.splitlines()[-1].strip()}",
@@ -103,7 +103,9 @@ def test_status_all_shows_what_is_over_too(walked: Desk) -> None:
     walked.run("rollback", "payments")
     walked.world.clock.advance(HOUR)
     first_line, last_line = walked.run("status", "--all").out.splitlines()
-    assert first_line.startswith("! orders#1    progressing   100 %  no tick for 1h 00m; ")
+    assert first_line.startswith(
+        "! orders#1    progressing   100 %  no tick for 1h 00m: is the schedule running? "
+    )
     assert last_line.startswith("  payments#1  rolled_back     0 %  ")
     data = walked.run("status", "--all", "--json").data
     assert [one["id"] for one in data["rollouts"]] == ["orders#1", "payments#1"]

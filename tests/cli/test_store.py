@@ -113,7 +113,7 @@ def test_a_copied_rollout_is_shown_and_watched_in_the_other_store(
         Exit.DONE,
         [
             f"orders#1: copied to {new}",
-            f"now let every run use it, the schedule's too: ROLLOUTCTL_STORE={new}",
+            f"now point every run at it, the schedule too: ROLLOUTCTL_STORE={new}",
         ],
     )
     for verb in ("status", "history", "replay"):

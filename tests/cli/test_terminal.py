@@ -88,7 +88,7 @@ def test_on_a_terminal_a_view_is_drawn_over_itself_and_stays_when_it_is_over(wat
 
 def test_a_message_during_a_live_view_has_a_line_of_its_own(watch: Watch) -> None:
     sent = watch(TERM="xterm-256color", NO_COLOR="1")
-    (line,) = [line for line in sent.splitlines() if "time is up" in line]
+    (line,) = [line for line in sent.splitlines() if "time limit reached" in line]
     assert line.endswith("rolloutctl: time limit reached; checkout#1 is progressing")
     assert "updated" not in line.rsplit("\x1b[2K", 1)[-1]
 

@@ -172,7 +172,7 @@ def test_what_is_no_traffic_is_refused(desk: Desk) -> None:
 def test_a_wrong_policy_does_not_hide_the_gate_power_of_a_valid_one(desk: Desk, wrong: str) -> None:
     ended = desk.run("validate", wrong, desk.policy, "--requests-per-minute", "600")
     assert ended.status == Exit.USAGE
-    assert ended.out.count("gates at") == 1
+    assert ended.out.count("gate power at") == 1
 
 
 def test_a_live_plan_measures_the_traffic(desk: Desk) -> None:
@@ -189,7 +189,7 @@ def test_a_live_plan_where_nothing_was_counted_says_so(desk: Desk) -> None:
     assert ended.status == Exit.DONE
     assert ended.out.endswith(
         "  gate power: no metric of the policy counted a request in the last 24h; "
-        "say how much there is: rolloutctl validate --requests-per-minute N\n"
+        "name the rate: rolloutctl validate --requests-per-minute N\n"
     )
 
 

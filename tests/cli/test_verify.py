@@ -91,9 +91,9 @@ def test_a_line_for_each_thing_that_was_looked_at(baking: Desk) -> None:
         "ok    update           the last update of the target is applied",
         "ok    reach            no alias and no published version hides a change from callers",
         "ok    share (metrics)  1 654 of 16 247 requests (10.2%) took the canary from 2026-01-05 "
-        "09:01 to 09:28 UTC; 10 % of them are 1 500 to 1 752, chance included",
+        "09:01 to 09:28 UTC; 1 500 to 1 752 expected at 10 % (99.9 % confidence)",
         "ok    share (events)   10 of 100 requests (10%) took the canary from 2026-01-05 09:01 to "
-        "09:28 UTC; 10 % of them are 2 to 21, chance included",
+        "09:28 UTC; 2 to 21 expected at 10 % (99.9 % confidence)",
         "ok    application      the application read 10 % at 100 requests",
         "8 ok, 0 warn, 0 fail",
     ]
@@ -115,7 +115,7 @@ def test_without_a_rollout_nothing_says_which_weight_there_should_be(desk_in: Ma
     desk.run("set-weight", desk.policy, "40")
     desk.world.clock.advance(60 * MINUTE)
     lines = checks(verify(desk))
-    assert lines["rollout"].startswith("ok: there is none")
+    assert lines["rollout"].startswith("ok: no rollout of this target")
     assert lines["variables"].startswith("ok: 40 % is live")
     assert lines["share (metrics)"].startswith("ok: ")
 
@@ -141,7 +141,7 @@ def test_another_weight_than_the_rollouts_fails(baking: Desk) -> None:
     ended = verify(baking)
     assert ended.status == Exit.CHECK_FAILED
     assert checks(ended)["variables"].startswith(
-        "fail: 60 % is live (PERCENTAGE=60, ENABLED=false), but orders#1 expects 10 %; look who"
+        "fail: 60 % is live (PERCENTAGE=60, ENABLED=false), but orders#1 expects 10 %; check who"
     )
 
 
@@ -150,8 +150,10 @@ def test_what_was_set_over_a_rollout_is_shown_and_does_not_fail(baking: Desk) ->
     later(baking, 8)
     lines = checks(verify(baking))
     assert lines["variables"] == (
-        "warn: 40 % is live (PERCENTAGE=40, ENABLED=false), but orders#1 is paused because of it (set "
-        "from 10 % to 40 % by an operator: a demo); rolloutctl resume orders#1 with --keep or --restore"
+        "warn: 40 % is live (PERCENTAGE=40, ENABLED=false), but orders#1 is paused because "
+        "of it (set "
+        "from 10 % to 40 % by an operator: a demo); rolloutctl resume orders#1 with --keep "
+        "or --restore"
     )
     assert lines["share (metrics)"].startswith("ok: ")
 
@@ -190,7 +192,7 @@ def test_an_application_that_reads_another_weight_fails(baking: Desk) -> None:
     ended = verify(baking)
     assert ended.status == Exit.CHECK_FAILED
     assert checks(ended)["application"].startswith(
-        "fail: the application read 50 % at 100 requests of 200, last at 2026-01-05 09:26 UTC, where 10 %"
+        "fail: the application read 50 % at 100 requests of 200, last at 2026-01-05 09:26 UTC; 10 %"
     )
 
 
@@ -204,7 +206,9 @@ def test_after_a_rollback_the_drain_and_the_silence_of_the_canary_are_verified(
     early = verify(baking)
     assert (early.status, levels(early)) == (Exit.DONE, {"ok", "warn"})
     assert checks(early)["drain"].startswith("warn: not known yet; ticks watch it until")
-    assert checks(early)["share (metrics)"].startswith("warn: too early: the weight counts from")
+    assert checks(early)["share (metrics)"].startswith(
+        "warn: too early: the weight is compared from"
+    )
     logs(baking, canary_every=1_000, percentage=0, begin=4)
     later(baking, 10, 4, 11)
     ended = verify(baking)
@@ -223,7 +227,7 @@ def test_a_weight_that_came_back_after_a_rollback_fails_while_it_is_watched(baki
     baking.world.clock.advance(MINUTE)
     assert "fail: 30 % is live" in checks(verify(baking))["variables"]
     baking.world.clock.advance(60 * MINUTE)
-    assert "watches no more" in checks(verify(baking))["variables"]
+    assert "is no longer watched" in checks(verify(baking))["variables"]
 
 
 # --- unreadable parts ---------------------------------------------------------------------------

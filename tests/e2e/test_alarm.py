@@ -48,8 +48,8 @@ def test_nothing_starts_in_alarm_and_a_rollout_that_fires_the_alarm_is_rolled_ba
     desk.serve(6 * MINUTE)
     assert desk.tick().status == Exit.DONE
     assert desk.account.pair()[0] == "10"
-    evidence = desk.run("status", "execution-api").out
-    assert f"quiet holds: {NAME} is OK since " in shown
+    shown = desk.run("status", "execution-api").out
+    assert f"quiet passes: {NAME} is OK since " in shown
 
     time.sleep(
         1.1

@@ -128,7 +128,7 @@ def test_a_command_that_waits_ends_at_once(
     started: Desk, program: Program, number: signal.Signals, verb: list[str]
 ) -> None:
     waiting = program.at(started.now).begin(*verb)
-    evidence = waiting.first_line()  # from here on it waits for an hour
+    shown = waiting.first_line()  # from here on it waits for an hour
 
     waiting.signal(number)
 

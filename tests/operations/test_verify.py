@@ -238,7 +238,7 @@ def test_events_that_were_read_in_part_say_so() -> None:
             AT_10, a_reading(30), "variables", Level.FAIL, "expects 10 %", id="drift"
         ),
         pytest.param(
-            RAISING, a_reading(10), "variables", Level.WARN, "and that raise is pending", id="on its way"
+            RAISING, a_reading(10), "variables", Level.WARN, "raise is pending", id="on its way"
         ),
         pytest.param(
             DURING_ROLLBACK, a_reading(10), "variables", Level.FAIL, "rolls back to 0 %",

@@ -120,7 +120,8 @@ def test_what_is_not_200_did_not_arrive(stub: Host, answer: Responder, expected:
         ),
         pytest.param(
             SECRET,
-            "Slack took no message: only a URL that begins with https:// and names a host is called",
+            "Slack took no message: only a URL that begins with https:// and names a host is "
+            "called",
             id="no URL at all",
         ),
     ],

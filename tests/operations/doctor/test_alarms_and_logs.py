@@ -77,8 +77,8 @@ def test_an_event_is_looked_for_where_the_policy_counts_it_in_the_last_hour() ->
 @pytest.mark.parametrize(
     ("direct", "gateway", "level", "detail"),
     [
-        pytest.param(Series({0: 1}), Series(), OK, "own has a matching event", id="all goes directly"),
-        pytest.param(Series(), Series({0: 1}), OK, "own has a matching", id="all takes the gateway"),
+        pytest.param(Series({0: 1}), Series(), OK, "own has a match", id="all goes directly"),
+        pytest.param(Series(), Series({0: 1}), OK, "own has a match", id="all takes the gateway"),
         pytest.param(
             Series(), Series(), WARN, "neither direct nor gateway in the last hour", id="silence"
         ),

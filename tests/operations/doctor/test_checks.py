@@ -91,7 +91,7 @@ DEPLOYED = Deployed("CREATE_COMPLETE", (), "arn:aws:sns:eu-central-1:1:rolloutct
 @pytest.mark.parametrize(
     ("deployed", "level", "detail"),
     [
-        pytest.param(DEPLOYED, OK, "its stack is CREATE_COMPLETE and matches", id="as it should be"),
+        pytest.param(DEPLOYED, OK, "CREATE_COMPLETE and matches", id="as it should be"),
         pytest.param(
             replace(DEPLOYED, status="UPDATE_COMPLETE"), OK, "matches the policy", id="updated"
         ),

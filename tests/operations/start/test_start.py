@@ -100,7 +100,8 @@ FORBIDDEN = [{"kind": "metrics_outage", "how": "forbidden"}]
     [
         pytest.param(
             function_says(PERCENTAGE="50"), {}, {},
-            "the canary has 50 % already (PERCENTAGE=50, ENABLED=false); a rollout starts from 0 %: "
+            "the canary has 50 % already (PERCENTAGE=50, ENABLED=false); a rollout starts "
+            "from 0 %: "
             "roll back first (rolloutctl rollback --function handler --percentage PERCENTAGE "
             "--boolean ENABLED), or",
             id="the canary has traffic already",
@@ -769,7 +770,8 @@ def test_a_retry_of_code_that_was_replaced_is_refused(stage: Stage) -> None:
     with pytest.raises(UsageError) as refused:
         retry(stage.runner, "orders#1", "it was the network")
     assert str(refused.value) == (
-        f"retry of orders#1 was refused, nothing changed: its revision was the code {first.revision}, and the "
+        f"retry of orders#1 was refused, nothing changed: its revision was the code "
+        f"{first.revision}, and the "
         f"function has {function.code_sha256} now; that is a new revision: rolloutctl start POLICY"
     )
 
