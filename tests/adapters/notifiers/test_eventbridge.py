@@ -85,7 +85,7 @@ def test_the_example_in_the_text_is_what_is_sent() -> None:
     event = json.loads(example)
     assert event["source"] == SOURCE
     assert event["detail-type"] == DETAIL_TYPE
-    rollout = rolled_back_rollout(revision=event["detail"]["revision"], label="refuted")
+    rollout = rolled_back_rollout(revision=event["detail"]["revision"], label="regression detected")
     assert event["resources"] == [rollout.target]
     assert event["detail"] == json.loads(detail(rollout, a_message()))
 

@@ -600,7 +600,7 @@ def test_an_adopted_rollout_is_judged_and_rolled_back(tmp_path: Path) -> None:
         pytest.param(
             at_live(PERCENTAGE="100", ENABLED="true"), {},
             {"events": [{"kind": "errors", "server_errors": "20%"}]},
-            "fails already, so roll back the 100 % that are live (rolloutctl rollback POLICY): "
+            "fails already, so roll back the live 100 % (rolloutctl rollback POLICY): "
             "works fails",
             id="a criterion fails already",
         ),
