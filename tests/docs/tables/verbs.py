@@ -65,7 +65,7 @@ class CommandRow:
         try:
             return decision_text(rollout, self.decision(rollout))
         except UsageError as error:
-            why, *_ = str(error).partition("#1: ")[2].split("; ")
+            why, *_ = str(error).partition("nothing changed: ")[2].split("; ")
             is_allowed = rollout.phase in ALLOWED_PHASES[self.command.verb]
             return f"refused (2): {why}" if is_allowed else "refused (2)"
 
@@ -138,29 +138,7 @@ def verbs() -> list[list[str]]:
     ]
     reads = ["`status`, `history`, `replay`, `plan`", *["reads only"] * len(COLUMNS)]
     ticks = ["`tick`", *["as above"] * len(COLUMNS)]
-    return [["verb", *COLUMNS], *starts, ticks, *commands, reads]
-
-
-def _command_result(rollout: Rollout, command: Command, target: TargetReading) -> str:
-    if command.verb is Verb.APPROVE:
-        rollout = replace(rollout, policy=a_policy(steps=[LADDER["steps"][0], *_APPROVED]))
-    if command.verb is Verb.ATTEST:
-        rollout = replace(rollout, policy=a_policy(criteria={**LADDER["criteria"], "eye": _EYE}))
-    if command.verb is Verb.ACK:
-        policy = a_policy(notify=[{"kind": "eventbridge"}])
-        critical = Condition(rollout.since, "look", announced=rollout.since, critical=True)
-        rollout = replace(rollout, policy=policy).with_condition(ConditionKind.PAUSED, critical)
-    observation = Observation(target, HEALTHY if rollout.phase in JUDGED_PHASES else {})
-    try:
-        decision = apply_command(rollout, command, observation, NOON + BAKING * MINUTE)
-    except UsageError as error:
-        why, *_ = str(error).partition("nothing changed: ")[2].split("; ")
-        return (
-            f"refused (2): {why}"
-            if rollout.phase in ALLOWED_PHASES[command.verb]
-            else "refused (2)"
-        )
-    return decision_text(rollout, decision)
+    return [["verb", *COLUMNS.values()], *starts, ticks, *commands, reads]
 
 
 def _start_result(stage: Stage, begin: Callable[[Runner, Policy], StartResult]) -> str:
