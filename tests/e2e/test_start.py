@@ -102,5 +102,5 @@ def test_a_retry_is_a_second_attempt_once_its_baseline_is_of_the_stable_path_alo
     assert answer.status == 0
     assert answer.data["id"] == "execution-api#2"
     assert desk.account.pair() == ("10", "false")
-    assert "tried again: the backend was down" in desk.history()[0]["sentence"]
+    assert "retried: the backend was down" in desk.history()[0]["sentence"]
     assert desk.kinds("execution-api#1")[-1] == "rolled_back"
