@@ -59,5 +59,5 @@ def test_a_release_that_is_worse_than_its_control_goes_back(
     status = desk.status()
     assert (status["phase"], status["reason"]) == ("rolled_back", "gate_failed")
     assert status["sentence"].startswith(f"{criterion} fails: from ")
-    assert status["sentence"].endswith("100 to 1 rolls back.")
+    assert status["sentence"].endswith("(rolls back at 100).")
     assert desk.run("replay", "execution-api").status == 0

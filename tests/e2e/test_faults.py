@@ -256,7 +256,7 @@ def test_a_function_that_cannot_be_read_is_reported_in_one_sentence(
     assert answer.status == 1
     (rollout,) = answer.data["rollouts"]
     assert rollout["reason"] == "target_unreadable"
-    assert "the target cannot be read; traffic stays where it is: " in rollout["sentence"]
+    assert "the target cannot be read; the weight stays as it is: " in rollout["sentence"]
     assert code in rollout["sentence"]
     assert "\n" not in rollout["sentence"]
     assert words(answer) == []

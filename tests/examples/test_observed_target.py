@@ -105,7 +105,7 @@ def test_each_decision_is_the_answer_and_waits_for_the_weight() -> None:
     with pipeline("healthy") as moved:
         assert moved.ticks(120).reason is Reason.WAITING  # longer than shift_timeout
         assert (moved.rollout.phase, moved.rollout.weight) == (Phase.PROGRESSING, 10)
-        assert "something else moves flags/new-checkout" in moved.rollout.sentence
+        assert "flags/new-checkout is moved outside rolloutctl" in moved.rollout.sentence
         assert moved.rollout.write_error == ""
         assert next_action(moved.rollout).at is None
         moved.moves_to(0)  # the item changes, and its weight does not
