@@ -73,7 +73,7 @@ def evidence_of(rollout: Rollout, observation: Observation, now: datetime) -> Ev
 def _gate(rollout: Rollout, observation: Observation) -> Mapping[str, Criterion]:
     """Return the criteria that judge the live step.
 
-    Once the next weight is in force, its minutes are among those that were measured: only what
+    Once the next weight is applied, its minutes are among those that were measured: only what
     both steps ask for can be judged then.
     """
     gate, pending = rollout.policy.gate(rollout.judged_step), rollout.pending

@@ -32,7 +32,10 @@ _FAILED_STATUSES = frozenset({QueryStatus.ERROR, QueryStatus.FORBIDDEN})
 def with_visibility(
     before: Rollout, decision: Decision, observation: Observation, now: datetime
 ) -> Decision:
-    """Return `decision` with the live weight that the tick read, and a notice of long blindness."""
+    """Return `decision` with the live weight that the tick read, and a notice of long blindness.
+
+    Blindness goes on from `before`: no transition has to carry it over.
+    """
     after, kind = decision.rollout, ConditionKind.BLIND
     if isinstance(observation.target, TargetReading):
         after = replace(after, seen_weight=observation.target.weight)

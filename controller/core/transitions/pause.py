@@ -104,8 +104,7 @@ def _pause(
 def enter_pause(rollout: Rollout, text: str, now: datetime, *, critical: bool = False) -> Rollout:
     """Return `rollout`, whose state is a pause since `now`, with the condition of that pause."""
     condition = Condition(now, text, announced=now, critical=critical)
-    conditions = {**rollout.conditions_of(ConditionKind.BLIND), ConditionKind.PAUSED: condition}
-    return replace(rollout, conditions=conditions)
+    return replace(rollout, conditions={ConditionKind.PAUSED: condition})
 
 
 def remind_of_pause(rollout: Rollout, now: datetime) -> Decision | None:

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import datetime
 
-from controller.core.conditions import ConditionKind
 from controller.core.decision import Decision, Notice, Record, Severity, Shift
 from controller.core.judge.evidence import SignOff
 from controller.core.judge.tick_evidence import attestation_finding
@@ -199,8 +198,7 @@ def _resumed(rollout: Rollout, position: Position, sentence: str, now: datetime)
     state = Progressing(
         since=now, reason=Reason.RESUMED, sentence=sentence, position=position, hold_from=now
     )
-    conditions = rollout.conditions_of(ConditionKind.BLIND)
-    return replace(rollout, state=state, conditions=conditions)
+    return replace(rollout, state=state, conditions={})
 
 
 def _with_sentence(rollout: Rollout, sentence: str) -> Rollout:
