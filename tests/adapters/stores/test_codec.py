@@ -432,7 +432,7 @@ CONTRADICTIONS: Mapping[str, Mapping[str, Any]] = {
     "decided later": raising(decided=LATER),
     "seen later": raising(first_look=LATER),
     "tried later": raising(tried=LATER),
-    "a pause that nobody was to be told of": {"state": EVERYTHING[1].state, "conditions": {}},
+    "a pause without its condition": {"state": EVERYTHING[1].state, "conditions": {}},
     "a condition that begins later": {
         "conditions": {ConditionKind.BLIND: Condition(LATER, "text")}
     },
