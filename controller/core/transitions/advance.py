@@ -102,6 +102,12 @@ def with_activity(
     )
 
 
+def with_block_announced(rollout: Rollout, now: datetime) -> Rollout:
+    """Return `rollout`, whose people are told at `now` what blocks its next transition."""
+    condition = rollout.conditions[ConditionKind.BLOCKED]
+    return rollout.with_condition(ConditionKind.BLOCKED, replace(condition, announced=now))
+
+
 def mark_unreadable(rollout: Rollout, state: Progressing, why: str) -> Rollout:
     """Mark `rollout` as waiting for a target that cannot be read."""
     sentence = f"the target cannot be read; the weight stays as it is: {why}"

@@ -21,6 +21,7 @@ from controller.core.observation import (
     UnreadableTarget,
 )
 from controller.core.rollout import Phase, Progressing, Reason, RolledBack, Rollout
+from controller.core.transitions.advance import with_block_announced
 from controller.core.transitions.rollback import ROLLBACK_GUARD
 from controller.core.units import clock_text, duration_text, format_duration, with_full_stop
 
@@ -108,10 +109,10 @@ SUMMARY: Final = "summary"
 
 def with_announcements(before: Rollout, decision: Decision, now: datetime) -> Decision:
     """Return `decision` with the notices of a new hold, a due summary and a page."""
-    return with_page(_with_summary(before, _with_hold_notice(before, decision), now), now)
+    return with_page(_with_summary(before, _with_hold_notice(before, decision, now), now), now)
 
 
-def _with_hold_notice(before: Rollout, decision: Decision) -> Decision:
+def _with_hold_notice(before: Rollout, decision: Decision, now: datetime) -> Decision:
     """Return `decision` with a notice if a hold begins in this tick."""
     after = decision.rollout
     if not _is_on_hold(after) or _is_on_hold(before):
@@ -119,7 +120,8 @@ def _with_hold_notice(before: Rollout, decision: Decision) -> Decision:
     following = next_action(after).text
     next_ = f" Next: {following}." if following else ""
     text = f"{after.id} is {with_full_stop(after.sentence)}{next_}"
-    return _with_notice(decision, Notice(Severity.WARNING, text, HOLDING))
+    announced = replace(decision, rollout=with_block_announced(after, now))
+    return _with_notice(announced, Notice(Severity.WARNING, text, HOLDING))
 
 
 def _is_on_hold(rollout: Rollout) -> bool:

@@ -16,7 +16,7 @@ from controller.core.observation import Consent, HookAnswer, TargetReading, Unre
 from controller.core.policy import Hook, Policy
 from controller.core.policy.hooks import BEFORE_ADVANCE
 from controller.core.rollout import Progressing, Reason, Rollout
-from controller.core.transitions.advance import advance_reason, with_activity
+from controller.core.transitions.advance import advance_reason, with_activity, with_block_announced
 
 # Longest text of the objections of hooks, in characters.
 _MAX_OBJECTIONS_LENGTH: Final = 1_000
@@ -140,7 +140,7 @@ def _block(
     )
     if not is_new and not is_reminder:
         return Decision(after, hooks_to_call=block.hooks_to_call)
-    after = after.with_condition(ConditionKind.BLOCKED, replace(condition, announced=now))
+    after = with_block_announced(after, now)
     kind = "blocked" if is_new else "reminded"
     entry = Record.of(kind, rollout, after, rollout.weight, now, keeps_series=True)
     severity = Severity.WARNING if block.reason in OPEN_ENDED_REASONS else Severity.INFO

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from controller.core.decision import Decision, Notice, Record, Severity, Shift
 from controller.core.observation import TargetReading, UnreadableTarget, weight_of
 from controller.core.rollout import Pending, Phase, Progressing, Reason, Rollout
-from controller.core.transitions.advance import with_activity
+from controller.core.transitions.advance import with_activity, with_block_announced
 from controller.core.transitions.block import missing_kinds_block
 from controller.core.transitions.pause import pause_unapplied_write, pause_uncertain_raise
 from controller.core.transitions.rollback import end_at_zero, end_unraised, roll_back
@@ -147,6 +147,7 @@ def _delay(
     after = with_activity(rollout, delayed, reason, sentence, reason, blocked)
     if state.block is reason:
         return Decision(after)
+    after = with_block_announced(after, now)
     entry = Record.of("blocked", rollout, after, live, now, findings=())
     return Decision(after, None, (Notice(Severity.INFO, f"{rollout.id}: {sentence}"),), entry)
 

@@ -279,7 +279,7 @@ def has_come_back(rollout: Rollout) -> bool:
 def end_at_zero_again(rollout: Rollout, now: datetime) -> Decision:
     """End the page of a weight that came back and was not lowered: 0 % was read back."""
     after = rollout.with_condition(ConditionKind.UNCONFIRMED, None)
-    text = f"{rollout.id}: 0 % is in force again"
+    text = f"{rollout.id}: 0 % is applied again (read back from {rollout.policy.target.name})"
     reason = Reason.WATCHING
     entry = Record.of(ZERO_AGAIN, rollout, after, 0, now, reason=reason, sentence=text)
     return Decision(after, notices=(Notice(Severity.INFO, text),), record=entry)

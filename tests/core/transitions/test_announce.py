@@ -64,6 +64,7 @@ def critical(decision: Decision) -> list[Notice]:
 def test_a_hold_is_reported_when_it_begins_and_not_again() -> None:
     first = decide_tick(AT_10, a_reading(10), 16, TOO_FEW_REQUESTS)
     assert [(one.severity, one.kind) for one in first.notices] == [(Severity.WARNING, "on_hold")]
+    assert first.rollout.conditions[ConditionKind.BLOCKED].announced == NOON + 16 * MINUTE
     assert decide_tick(first.rollout, a_reading(10), 17, TOO_FEW_REQUESTS).notices == ()
 
 
@@ -297,7 +298,7 @@ def test_a_weight_that_is_taken_back_in_the_end_pages_no_more(minute: float) -> 
     lowered = decide_tick(paged, a_reading(10), 4).rollout
     ended = decide_tick(lowered, a_reading(0), minute, NO_DATA)
     assert [(one.severity, one.text) for one in ended.notices] == [
-        (Severity.INFO, "checkout#1: 0 % is in force again")
+        (Severity.INFO, "checkout#1: 0 % is applied again (read back from handler)")
     ]
     assert (ended.rollout.conditions, ended.rollout.watch_until) == ({}, NOON + GUARD)
     assert not decide_tick(ended.rollout, a_reading(0), minute + 1, NO_DATA).notices
