@@ -121,16 +121,16 @@ def leaves_token(patch: pytest.MonkeyPatch) -> None:
 
 BUGS = (
     (
-        "a rollback that finds 0 % leaves the token of a first raise as it is",
+        "a rollback that finds 0 % leaves the RevisionId of a pending first raise valid",
         NoStaleRaise,
-        "somebody rolls back just before the write of the first raise",
+        "an operator rolls back just before the write of the first raise",
         lambda: sample_plan(interleaving(0, WRITE, ActorAction.ROLLBACK)),
         leaves_token,
     ),
     (
-        "a late raise after a rollback is left alone",
+        "a late raise after a rollback is not lowered again",
         FailureRollsBack,
-        "a raise arrives five minutes late, when every other try was refused and its rollout over",
+        "a raise arrives five minutes late, after the rollout has ended without a write",
         lambda: sample_plan(
             Crash(InjectionPoint(0, WRITE), Timing.DURING, late=300),
             *(CallFault(InjectionPoint(tick, WRITE), "429") for tick in (2, 3)),
@@ -139,18 +139,18 @@ BUGS = (
         guards_nothing,
     ),
     (
-        "drift is put right, as a reconciler would",
+        "drift is reverted",
         NoOperatorOverride,
-        "somebody sets 5 % while 10 % bakes",
+        "5 % is set outside while 10 % bakes",
         lambda: sample_plan(
             interleaving(2, MEASURE, ActorAction.SET_WEIGHT, weight=5, when=Timing.AFTER)
         ),
         reverts_drift,
     ),
     (
-        "`resume --restore` restores a weight that was lowered, too",
+        "`resume --restore` also restores a weight that was lowered outside",
         RecordedRaise,
-        "somebody sets 5 % while 10 % bakes, and somebody else restores",
+        "5 % is set outside while 10 % bakes, and an operator restores",
         lambda: sample_plan(
             interleaving(2, MEASURE, ActorAction.SET_WEIGHT, weight=5, when=Timing.AFTER),
             interleaving(4, MEASURE, ActorAction.RESUME_RESTORE, when=Timing.AFTER, waits=130),
@@ -158,16 +158,16 @@ BUGS = (
         restore_raises_weight,
     ),
     (
-        "a pause ends when the target shows what was asked for",
+        "a pause ends when the target shows the intended weight",
         PausePersists,
-        "somebody pauses",
+        "an operator pauses",
         lambda: sample_plan(interleaving(2, MEASURE, ActorAction.PAUSE, waits=130)),
         pause_ends_itself,
     ),
     (
-        "what is rolled back takes any weight for its own",
+        "the watch after a rollback lowers any weight",
         ZeroGuardScope,
-        "the canary fails, and somebody sets 70 % afterwards",
+        "the canary fails, and 70 % is set outside afterwards",
         lambda: sample_plan(
             interleaving(8, "store:active", ActorAction.SET_WEIGHT, weight=70),
             events=[CANARY_ERRORS],
@@ -175,16 +175,16 @@ BUGS = (
         guards_every_weight,
     ),
     (
-        "what is rolled back writes its last weight again",
+        "a rolled back rollout writes its last weight again",
         NoStaleRaise,
         "the canary fails",
         lambda: sample_plan(events=[CANARY_ERRORS]),
         guard_raises_weight,
     ),
     (
-        "a start does not ask whether its revision was rolled back",
+        "a start does not check whether its revision is blocked",
         NoUnattendedRetry,
-        "somebody rolls back by hand, and CI starts the same revision again",
+        "an operator rolls back, and CI starts the same revision again",
         lambda: sample_plan(
             interleaving(2, MEASURE, ActorAction.ROLLBACK),
             interleaving(8, "store:active", ActorAction.START),
@@ -192,9 +192,9 @@ BUGS = (
         forgets_rollback,
     ),
     (
-        "guarding zero lowers whatever stands by the time it writes",
+        "the watch after a rollback lowers a weight that was set after its reading",
         ZeroGuardScope,
-        "a raise comes back after the rollback, and somebody sets 70 % before it is lowered",
+        "a late raise arrives after the rollback, and 70 % is set outside before it is lowered",
         lambda: sample_plan(
             Crash(InjectionPoint(0, WRITE), Timing.DURING, late=285),
             *(CallFault(InjectionPoint(tick, WRITE), "429") for tick in (2, 3)),

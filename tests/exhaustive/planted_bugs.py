@@ -149,7 +149,7 @@ PLANTED_BUGS: Final[Mapping[str, PlantedBug]] = {
         _a_raise_without_trace_is_written_again,
         UNWRITTEN_RAISE,
         "a tick and a person sets 10 %",
-        "nobody-fought",
+        "drift-is-kept",
     ),
     "a pause ends by itself when the gate passes": PlantedBug(
         _a_pause_ends_by_itself, PAUSED, "two ticks", "pause-holds"

@@ -37,11 +37,12 @@ REASONS = {
 class NoPassWithoutData(Invariant):
     """An operator may promote an inconclusive gate, but not one that fails."""
 
-    name = "silence-stays"
+    name = "no-pass-without-data"
     text = (
-        "Only a gate that passed goes up, with the samples that its policy asks for; one without a "
-        "verdict does when the policy says `advance` and its hold is over, or a person promotes "
-        "it; one that fails never does."
+        "A rollout advances only after a gate that passed with the `min_samples` of its policy. "
+        "It also advances after an inconclusive gate when an operator promotes it, or when the "
+        "policy says `on_inconclusive: advance` and the hold is over. It never advances after a "
+        "gate that failed."
     )
 
     def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
@@ -76,10 +77,10 @@ class EndsWithReason(Invariant):
     """Checked at the end of the run, and at each save of a state in which a rollout may rest."""
 
     name = "ends-with-a-reason"
-    text = "Every run ends or waits for a person, with a reason."
+    text = "Every rollout ends, or waits for an operator, with a recorded reason."
     allows = (
-        "A freeze is waited for as long as it lasts. A rollback by hand may be given without a "
-        "word: that a person asked is its reason."
+        "A rollout waits as long as a freeze lasts. A rollback command without a `--reason` is a "
+        "reason by itself."
     )
 
     def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:

@@ -25,12 +25,12 @@ _PROGRESSING_PHASES = frozenset({Phase.PROGRESSING, Phase.SUCCEEDED})
 class NoOperatorOverride(Invariant):
     """A weight that was changed outside and set back to the intended one is no drift any more."""
 
-    name = "nobody-fought"
+    name = "drift-is-kept"
     text = (
-        "No move of another hand is undone upward, unless a person resumed, promoted or started "
-        "since."
+        "No process of rolloutctl raises the weight over a value that was set outside rolloutctl, "
+        "unless an operator resumed, promoted or started a rollout since."
     )
-    allows = "A hand that sets the very weight which the rollout had asked for has moved nothing."
+    allows = "A weight set outside that equals the intended weight is not drift."
 
     def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
         """Yield a raise over a weight that was set outside rolloutctl."""
@@ -54,7 +54,7 @@ class PausePersists(Invariant):
     """A raise in flight when a pause is saved may still arrive: see `no-stale-raise`."""
 
     name = "pause-holds"
-    text = "What is paused goes on only when a person asks for it."
+    text = "A paused rollout goes on only after an operator command."
 
     def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
         """Yield the end of a pause without an operator command."""
@@ -74,12 +74,12 @@ class ZeroGuardScope(Invariant):
 
     name = "only-its-own-weight"
     text = (
-        "When every rollout is over, a tick lowers only the last one's own weight, and only for a "
-        "quarter of an hour; any other weight that a hand has set is left alone."
+        "When every rollout has ended, a tick lowers only a weight that the newest rollout had "
+        "written, and only for 15 minutes. Any other weight stays as it was set."
     )
     allows = (
-        "A run that began before the end may still lower: less traffic is always allowed. So may "
-        "a person."
+        "A process that began before the end may still lower the weight: less traffic is always "
+        "allowed. An operator may lower it at any time."
     )
 
     def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
@@ -111,10 +111,10 @@ class NoUnattendedRetry(Invariant):
 
     name = "no-return"
     text = (
-        "A revision that was rolled back never comes back by itself: its rollout stays over, and "
-        "a new one takes a person who says why."
+        "A revision that was rolled back stays blocked: its rollout stays ended, and a new "
+        "rollout of it needs `retry` with an operator's reason."
     )
-    allows = "What is rolled back may be on its way back once more: a late raise is taken back."
+    allows = "A late raise of the ended rollout may arrive and is lowered again."
 
     def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
         """Yield an ended rollout that goes on, or a start of a blocked revision."""

@@ -14,10 +14,10 @@ from tests.chaos.invariants.system_state import SystemState
 class SoundHistory(Invariant):
     """At the end of the run the hash chain is verified, and every decision is replayed."""
 
-    name = "sound-history"
+    name = "consistent-history"
     text = (
-        "The history has neither gap nor double, its hash chain holds, it says what the state "
-        "says, and every decision follows again from what its entry has seen."
+        "The history has no gap and no duplicate, its hash chain is valid, its newest entry "
+        "agrees with the state, and every recorded decision can be derived again from its entry."
     )
 
     def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
@@ -65,7 +65,7 @@ class VersionIncrements(Invariant):
     """The version makes only one of two saves from the same state succeed."""
 
     name = "versions-rise"
-    text = "Each save raises the version by one."
+    text = "Each save raises the version of the record by one."
 
     def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
         """Yield a version that was skipped or used twice."""
@@ -78,7 +78,7 @@ class MonotonicTime(Invariant):
     """A run whose clock is behind uses the time that was recorded last."""
 
     name = "time-goes-forward"
-    text = "Recorded time never goes back."
+    text = "Recorded times never decrease."
 
     def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
         """Yield a recorded time before the last one."""
@@ -98,10 +98,12 @@ class OneOwner(Invariant):
 
     name = "one-owner"
     text = (
-        "No two unfinished rollouts have the same target, and its lock names the one that has. A "
-        "lock says that its rollout is final when it is, and at no other time."
+        "Two unfinished rollouts never have the same target, and the lock of a target names its "
+        "unfinished rollout. The lock says that its rollout has ended exactly when it has."
     )
-    allows = "A rollback by hand ignores every lock: what was over goes back to 0 % once more."
+    allows = (
+        "A rollback command ignores locks: it may lower the weight of an ended rollout once more."
+    )
 
     def __init__(self) -> None:
         self._reopened: set[str] = set()
@@ -134,10 +136,10 @@ class StepByStep(Invariant):
     """A step is an index that is decided once."""
 
     name = "step-by-step"
-    text = "A rollout goes up by one step at a time, and never skips one."
+    text = "A rollout advances by one step at a time and skips none."
     allows = (
-        "`resume --keep` goes on in the step that the kept weight has reached, and an adoption "
-        "begins there."
+        "`resume --keep` goes on in the step that the kept weight has reached, and `start "
+        "--adopt` begins there."
     )
 
     def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
@@ -153,8 +155,11 @@ class OneTransition(Invariant):
     """Counts saves that change phase, step or weight; `settled` changes none of them."""
 
     name = "one-transition"
-    text = "A run takes a rollout one transition further, and no more."
-    allows = "What follows from its own move is recorded too, and ways back to 0 % do not count."
+    text = "One process takes a rollout through one transition at most."
+    allows = (
+        "The confirmation of the weight that the process wrote is recorded too. Transitions of a "
+        "rollback do not count."
+    )
 
     def __init__(self) -> None:
         self._transitions: dict[tuple[str, str], str] = {}
@@ -183,9 +188,12 @@ class OneTransition(Invariant):
 class NotifyOnce(Invariant):
     """A rollback that cannot be saved is announced again by every run, as none left a record."""
 
-    name = "told-once"
-    text = "No notice is sent twice for one transition that was saved."
-    allows = "What could not be saved is decided again by the next run, and told again."
+    name = "one-notice"
+    text = "No notice is sent twice for one saved transition."
+    allows = (
+        "A decision that could not be saved is made again by the next tick, and its notice is "
+        "sent again."
+    )
 
     def __init__(self) -> None:
         self._saved: dict[tuple[str, int], tuple[object, ...]] = {}

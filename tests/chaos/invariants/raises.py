@@ -13,7 +13,7 @@ class KnownWeight(Invariant):
     """The weight at the start of the run counts as set outside rolloutctl."""
 
     name = "known-weight"
-    text = "The weight is 0 %, a step of the policy, or what a person or a deploy has set."
+    text = "The weight is 0 %, a step of the policy, or a value that was set outside rolloutctl."
 
     def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
         """Yield a weight that is no step and was not set outside."""
@@ -30,11 +30,10 @@ class RecordedRaise(Invariant):
 
     name = "recorded-raise"
     text = (
-        "The weight rises only by an advance that is in the state and in the history already: "
-        "a start or a step."
+        "The weight rises only by a start or an advance that is already saved in state and history."
     )
     allows = (
-        "Variables that contradict each other and may mean 100 % count as 100 %, so `resume "
+        "Variables that contradict each other and may mean 100 % count as 100 %, so a `resume "
         "--restore` from them is no raise."
     )
 
@@ -48,7 +47,7 @@ class OneRaisePerAdvance(Invariant):
     """A write that is repeated counts once: its first try was refused, or never arrived."""
 
     name = "one-raise-per-advance"
-    text = "Two runs never both act on one advance: each raises the weight once at most."
+    text = "Each saved advance raises the weight at most once, whatever number of processes see it."
 
     def __init__(self) -> None:
         self._first_writes: dict[tuple[str, int], EnvironmentWrite] = {}
@@ -73,14 +72,13 @@ class NoStaleRaise(Invariant):
 
     name = "no-stale-raise"
     text = (
-        "A stale run never raises: what is stored at that moment wants this weight, of the "
-        "function as it stands."
+        "A process raises the weight only while the stored state wants that weight for the "
+        "present version of the function."
     )
     allows = (
-        "A pause does not call back a raise that is on its way. Nor does a rollback that could "
-        "write nothing: it gave the raise up because every write was refused, or was refused "
-        "itself. Such a raise is taken back by who made it, or by guarding zero, and "
-        "`failure-goes-back` holds them to that."
+        "A pause does not stop a raise that Lambda has already accepted. Neither does a rollback "
+        "whose every write Lambda refused. The process that wrote such a raise takes it back, or "
+        "the watch after a rollback does; `failure-goes-back` checks that."
     )
 
     def __init__(self) -> None:

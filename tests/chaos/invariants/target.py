@@ -28,7 +28,7 @@ class OtherVariablesUnchanged(Invariant):
     """A violation names the variables and never their values."""
 
     name = "other-variables"
-    text = "No other environment variable ever changes, comes or goes by our hand."
+    text = "No process of rolloutctl adds, changes or removes any other environment variable."
 
     def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
         """Yield the names of changed variables besides the pair."""
@@ -52,14 +52,13 @@ class FailureRollsBack(Invariant):
 
     name = "failure-goes-back"
     text = (
-        "Where a criterion fails, a rollback was decided or a person asked for one, the first run "
-        "that Lambda answers soundly leaves 0 %, whatever else is down."
+        "After a failed criterion, a decided rollback or a rollback command, the first process "
+        "that gets valid answers from Lambda leaves the weight at 0 %, whatever else is down."
     )
     allows = (
-        "A run that Lambda refuses, whose updates are stuck or whose environment cannot be "
-        "decrypted leaves it to the next; so does one that crashes, or that another run keeps from "
-        "the rollout. What a hand sets meanwhile is that hand's, and what a person starts "
-        "meanwhile is another rollout's."
+        "A process leaves it to the next one if Lambda refuses the write, an update is stuck, the "
+        "environment cannot be decrypted, the process crashes, or another process holds the "
+        "lease. Weights set outside meanwhile, and rollouts started meanwhile, are not its own."
     )
 
     def __init__(self) -> None:
@@ -130,11 +129,11 @@ class TrafficJudged(Invariant):
 
     name = "traffic-is-judged"
     text = (
-        "While requests meet a canary that may stay or go on, its gate is judged, or people are "
-        "told of it: it is left alone no longer than a raise may take and a warm-up lasts. No gate "
-        "is that of a step to come, whose raise was never in force."
+        "While the canary gets requests and may keep them, the gate of its live step is judged, "
+        "or operators are notified. A gap is no longer than `shift_timeout` and the warm-up. The "
+        "gate of a step whose raise was never applied is not used."
     )
-    allows = "An answer without data is judged too: what silence leads to is the policy's."
+    allows = "A gate without data counts as judged: `on_inconclusive` says what follows."
 
     def __init__(self) -> None:
         self._unjudged_since: dict[str, datetime] = {}
@@ -177,14 +176,14 @@ class TrafficJudged(Invariant):
 class BakeFromServed(Invariant):
     """The weight was really served; that the function shows it is not enough."""
 
-    name = "baked-from-sight"
+    name = "baked-when-applied"
     text = (
-        "A step is only settled, left or completed after its weight was really in force; so a "
-        "success was really seen at its last weight."
+        "A step begins, ends or completes only after its weight was read back from the function. "
+        "So a succeeded rollout was read back at its last weight."
     )
     allows = (
-        "What callers get by an alias of another version is not seen on the function: a `traffic` "
-        "criterion is there for that."
+        "An alias that serves another version to callers is not visible on the function; a "
+        "`traffic` criterion detects that."
     )
 
     def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
