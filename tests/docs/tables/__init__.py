@@ -32,8 +32,7 @@ PHASES: Mapping[str, Table] = {
     "what a verb does": verbs,
 }
 TABLES: Mapping[Path, Mapping[str, Table]] = {
-    _DOCS.parent / "README.md": {"exit statuses": statuses},
-    _DOCS / "policy.md": {"what a command ends with": commands},
+    _DOCS / "commands.md": {"exit statuses": statuses, "what a command ends with": commands},
     _DOCS / "state-machine.md": {
         "phases": phases,
         "edges": legend,
