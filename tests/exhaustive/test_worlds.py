@@ -56,9 +56,12 @@ def check(folder: Path, start: StartState, *, slow: bool, names: Collection[str]
     assert explored == set(names)
 
 
-def test_each_start_state_and_each_actor_is_in_the_sample() -> None:
+def test_each_state_each_position_and_each_actor_is_in_the_sample() -> None:
     every_name = {name for one in START_STATES for name in world_names(one, slow=False)}
-    assert tuple(start for start, _, _ in SAMPLE) == START_STATES
+    starts = [start for start, _, _ in SAMPLE]
+    for facts in ("state", "place", "shows", "gate", "position", "frozen"):
+        values = {getattr(one, facts) for one in START_STATES}
+        assert {getattr(one, facts) for one in starts} == values, facts
     assert {name for _, _, name in SAMPLE} == every_name
     assert {slow for _, slow, _ in SAMPLE} == {False, True}
 
