@@ -33,6 +33,7 @@ from tests.e2e.stored_items import (
     saves_a_rollout,
     takes_a_rollout,
 )
+from tests.support.deep_rows import deep_after
 
 pytestmark = pytest.mark.ministack
 
@@ -60,14 +61,17 @@ def words(answer: Answer) -> list[str]:
 
 @pytest.mark.parametrize(
     ("wanted", "faults"),
-    [
-        pytest.param(READ, [TOO_MANY, BROKEN, reset], id="a look at the function"),
-        pytest.param(MEASURE, [THROTTLED, UNAVAILABLE, never_made], id="the measurements"),
-        pytest.param(takes_a_rollout, [OVER_CAPACITY, BROKEN], id="the lease"),
-        pytest.param(saves_a_rollout, [THROTTLED, answer_reset], id="the save"),
-        pytest.param(READ, [slow(PATIENCE_S + 1)], id="a look that is answered too late"),
-        pytest.param(READ, [hang], id="a look that is not answered"),
-    ],
+    deep_after(
+        3,
+        [
+            pytest.param(READ, [TOO_MANY, BROKEN, reset], id="a look at the function"),
+            pytest.param(MEASURE, [THROTTLED, UNAVAILABLE, never_made], id="the measurements"),
+            pytest.param(takes_a_rollout, [OVER_CAPACITY, BROKEN], id="the lease"),
+            pytest.param(saves_a_rollout, [THROTTLED, answer_reset], id="the save"),
+            pytest.param(READ, [slow(PATIENCE_S + 1)], id="a look that is answered too late"),
+            pytest.param(READ, [hang], id="a look that is not answered"),
+        ],
+    ),
 )
 @ON_A_TABLE
 def test_a_tick_is_as_any_other_although_aws_fails_for_a_moment_in(
@@ -89,13 +93,16 @@ def test_a_tick_is_as_any_other_although_aws_fails_for_a_moment_in(
 
 @pytest.mark.parametrize(
     "lost",
-    [
-        pytest.param(answer_lost, id="its connection ended"),
-        pytest.param(answer_reset, id="its connection was reset"),
-        pytest.param(slow(PATIENCE_S + 1), id="it came too late"),
-        pytest.param(half, id="half of it came"),
-        pytest.param(garbled, id="it made no sense"),
-    ],
+    deep_after(
+        2,
+        [
+            pytest.param(answer_lost, id="its connection ended"),
+            pytest.param(answer_reset, id="its connection was reset"),
+            pytest.param(slow(PATIENCE_S + 1), id="it came too late"),
+            pytest.param(half, id="half of it came"),
+            pytest.param(garbled, id="it made no sense"),
+        ],
+    ),
 )
 @ON_A_TABLE
 def test_a_raise_whose_answer_was_lost_is_known_by_what_the_function_shows(
@@ -136,12 +143,15 @@ def test_a_save_that_is_sent_twice_counts_once(
 
 @pytest.mark.parametrize(
     "wanted",
-    [
-        pytest.param(READ, id="a look at the function"),
-        pytest.param(MEASURE, id="the measurements"),
-        pytest.param(takes_a_rollout, id="the lease"),
-        pytest.param(saves_a_rollout, id="the save"),
-    ],
+    deep_after(
+        2,
+        [
+            pytest.param(READ, id="a look at the function"),
+            pytest.param(MEASURE, id="the measurements"),
+            pytest.param(takes_a_rollout, id="the lease"),
+            pytest.param(saves_a_rollout, id="the save"),
+        ],
+    ),
 )
 @ON_A_TABLE
 def test_an_invalid_answer_is_requested_again_in(
@@ -230,20 +240,29 @@ def test_a_rollback_by_hand_goes_through_an_outage_of_lambda(
 
 @pytest.mark.parametrize(
     ("faults", "code"),
-    [
-        pytest.param([TOO_MANY], "TooManyRequestsException", id="throttling"),
-        pytest.param([BROKEN, UNAVAILABLE], "", id="failures of AWS"),
-        pytest.param([reset, never_made], "Connection", id="a broken network"),
-        pytest.param([page(200)], "the answer is not one of AWS", id="a page of something else"),
-        pytest.param([page(502)], "502", id="a page of a gateway"),
-        pytest.param([half], "the answer is not one of AWS", id="half an answer"),
-        pytest.param([garbled], "the answer is not one of AWS", id="an answer without sense"),
-        pytest.param(
-            [body(b'{"FunctionArn": "a", "Environment": "x"}', content_type="application/json")],
-            "the answer is not one of AWS (it cannot be parsed",
-            id="an answer of another shape",
-        ),
-    ],
+    deep_after(
+        3,
+        [
+            pytest.param([TOO_MANY], "TooManyRequestsException", id="throttling"),
+            pytest.param([BROKEN, UNAVAILABLE], "", id="failures of AWS"),
+            pytest.param([reset, never_made], "Connection", id="a broken network"),
+            pytest.param(
+                [page(200)], "the answer is not one of AWS", id="a page of something else"
+            ),
+            pytest.param([page(502)], "502", id="a page of a gateway"),
+            pytest.param([half], "the answer is not one of AWS", id="half an answer"),
+            pytest.param([garbled], "the answer is not one of AWS", id="an answer without sense"),
+            pytest.param(
+                [
+                    body(
+                        b'{"FunctionArn": "a", "Environment": "x"}', content_type="application/json"
+                    )
+                ],
+                "the answer is not one of AWS (it cannot be parsed",
+                id="an answer of another shape",
+            ),
+        ],
+    ),
 )
 def test_a_function_that_cannot_be_read_is_reported_in_one_sentence(
     started: Desk, program: Program, watched: Proxy, faults: Sequence[Fault], code: str
@@ -265,13 +284,16 @@ def test_a_function_that_cannot_be_read_is_reported_in_one_sentence(
 
 @pytest.mark.parametrize(
     "faults",
-    [
-        pytest.param([OVER_CAPACITY], id="throttling"),
-        pytest.param([never_made, BROKEN], id="a broken network"),
-        pytest.param([page(200)], id="a page of something else"),
-        pytest.param([half], id="half an answer"),
-        pytest.param([garbled], id="an answer without sense"),
-    ],
+    deep_after(
+        2,
+        [
+            pytest.param([OVER_CAPACITY], id="throttling"),
+            pytest.param([never_made, BROKEN], id="a broken network"),
+            pytest.param([page(200)], id="a page of something else"),
+            pytest.param([half], id="half an answer"),
+            pytest.param([garbled], id="an answer without sense"),
+        ],
+    ),
 )
 @ON_A_TABLE
 def test_a_table_that_does_not_answer_is_reported_in_one_line(

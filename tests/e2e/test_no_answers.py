@@ -19,7 +19,7 @@ from tests.e2e.on_call import MINUTE, Desk
 from tests.e2e.program import Program
 from tests.e2e.proxy import Proxy
 from tests.e2e.stored_items import ON_A_TABLE, URL
-from tests.support.deep_rows import pairs
+from tests.support.deep_rows import named_after, pairs
 
 pytestmark = [pytest.mark.ministack, ON_A_TABLE]
 
@@ -104,7 +104,7 @@ def test_an_invalid_answer_is_a_named_error_or_a_finding(
         assert started.account.pair(SICK_FUNCTION) == ("0", "false")
 
 
-@pytest.mark.parametrize("answer", [ANSWERS[one] for one in SOME], ids=SOME)
+@pytest.mark.parametrize("answer", named_after(2, {one: ANSWERS[one] for one in SOME}))
 def test_a_write_with_an_invalid_answer_is_executed_and_found_by_a_read(
     fleet: Fleet, started: Desk, program: Program, watched: Proxy, answer: Fault
 ) -> None:
@@ -119,7 +119,7 @@ def test_a_write_with_an_invalid_answer_is_executed_and_found_by_a_read(
     assert started.account.pair(SICK_FUNCTION) == ("0", "false")
 
 
-@pytest.mark.parametrize("answer", [ANSWERS[one] for one in SOME], ids=SOME)
+@pytest.mark.parametrize("answer", named_after(2, {one: ANSWERS[one] for one in SOME}))
 def test_one_invalid_answer_before_a_valid_one_changes_nothing(
     fleet: Fleet, started: Desk, program: Program, watched: Proxy, answer: Fault
 ) -> None:

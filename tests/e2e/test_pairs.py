@@ -16,6 +16,7 @@ from tests.e2e.on_call import HOUR, MINUTE, ROLLOUT, Answer, Desk
 from tests.e2e.program import LIMIT_S, Program
 from tests.e2e.proxy import Proxy
 from tests.e2e.stored_items import ON_A_TABLE, Table, saves_a_rollout
+from tests.support.deep_rows import deep_after
 
 pytestmark = [pytest.mark.ministack, ON_A_TABLE]
 
@@ -93,14 +94,17 @@ def test_of_two_ticks_at_once_one_rolls_a_failing_release_back(
 
 @pytest.mark.parametrize(
     ("failing", "operation"),
-    [
-        pytest.param(0, "GetFunctionConfiguration", id="is about to look"),
-        pytest.param(0, "GetMetricData", id="is about to measure"),
-        pytest.param(0, "TransactWriteItems", id="is about to save that it raises"),
-        pytest.param(0, "UpdateFunctionConfiguration", id="is about to raise"),
-        pytest.param(3, "UpdateFunctionConfiguration", id="is about to lower"),
-        pytest.param(3, "TransactWriteItems", id="is about to save that it lowered"),
-    ],
+    deep_after(
+        4,
+        [
+            pytest.param(0, "GetFunctionConfiguration", id="is about to look"),
+            pytest.param(0, "GetMetricData", id="is about to measure"),
+            pytest.param(0, "TransactWriteItems", id="is about to save that it raises"),
+            pytest.param(0, "UpdateFunctionConfiguration", id="is about to raise"),
+            pytest.param(3, "UpdateFunctionConfiguration", id="is about to lower"),
+            pytest.param(3, "TransactWriteItems", id="is about to save that it lowered"),
+        ],
+    ),
 )
 def test_a_rollback_by_hand_wins_over_a_tick_that(
     started: Desk, program: Program, watched: Proxy, operation: str, failing: int

@@ -12,6 +12,7 @@ from tests.e2e.on_call import MINUTE, ROLLOUT, Answer, Desk
 from tests.e2e.program import Program
 from tests.e2e.proxy import Proxy
 from tests.e2e.stored_items import ON_A_TABLE, takes_a_rollout
+from tests.support.deep_rows import named_after
 
 pytestmark = [pytest.mark.ministack, ON_A_TABLE]
 
@@ -33,7 +34,7 @@ def stopped(
     return tick.answer()
 
 
-@pytest.mark.parametrize("number", [SIGTERM, SIGINT], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("number", named_after(1, {"SIGTERM": SIGTERM, "SIGINT": SIGINT}))
 @pytest.mark.parametrize(
     ("at", "weight", "recorded"),
     [
@@ -123,7 +124,7 @@ def test_a_call_that_is_not_answered_is_cut_off_when(
         pytest.param(["run", str(POLICY), "--every", "1h"], id="run"),
     ],
 )
-@pytest.mark.parametrize("number", [SIGTERM, SIGINT], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("number", named_after(1, {"SIGTERM": SIGTERM, "SIGINT": SIGINT}))
 def test_a_command_that_waits_ends_at_once(
     started: Desk, program: Program, number: signal.Signals, verb: list[str]
 ) -> None:

@@ -23,7 +23,7 @@ from tests.e2e.on_call import Desk
 from tests.e2e.program import Program
 from tests.e2e.proxy import Proxy
 from tests.e2e.stored_items import ON_A_TABLE
-from tests.support.deep_rows import deep_after, pairs
+from tests.support.deep_rows import deep_after, named_after, pairs
 from tests.support.emulator import Emulator
 
 pytestmark = pytest.mark.ministack
@@ -209,7 +209,7 @@ FAULTS: Final[dict[str, Fault]] = {
 
 
 @ON_A_TABLE
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize("fault", named_after(3, FAULTS))
 def test_a_table_that_cannot_be_used_costs_the_record_and_not_the_rollback(
     started: Desk, program: Program, watched: Proxy, fault: Fault
 ) -> None:
@@ -221,7 +221,7 @@ def test_a_table_that_cannot_be_used_costs_the_record_and_not_the_rollback(
 
 
 @ON_A_TABLE
-@pytest.mark.parametrize("fault", [hang, drip(0.25)], ids=["hangs", "drips"])
+@pytest.mark.parametrize("fault", named_after(1, {"hangs": hang, "drips": drip(0.25)}))
 def test_an_id_in_a_table_that_does_not_answer_is_the_only_rollback_that_fails(
     started: Desk, program: Program, watched: Proxy, fault: Fault
 ) -> None:
@@ -246,7 +246,7 @@ def test_bare_names_need_no_store(
 
 
 @pytest.mark.parametrize(
-    "text", deep_after(3, ["", "1", "no", "0", "010", "yes", "on", "-1", "3.14"])
+    "text", deep_after(1, ["", "1", "no", "0", "010", "yes", "on", "-1", "3.14"])
 )
 def test_a_boolean_that_does_not_look_like_one_is_refused_unless_forced(
     started: Desk, program: Program, text: str

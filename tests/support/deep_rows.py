@@ -12,10 +12,14 @@ Other = TypeVar("Other")
 
 def deep_after(count: int, rows: Iterable[object]) -> list[ParameterSet]:
     """Return `rows` for parametrize; those after the first `count` are deep."""
-    return [
-        pytest.param(row, marks=() if place < count else pytest.mark.deep)
-        for place, row in enumerate(rows)
-    ]
+    params = [one if isinstance(one, ParameterSet) else pytest.param(one) for one in rows]
+    deep = [one._replace(marks=[*one.marks, pytest.mark.deep]) for one in params[count:]]
+    return params[:count] + deep
+
+
+def named_after(count: int, rows: Mapping[str, object]) -> list[ParameterSet]:
+    """Return `rows` for parametrize, by their names; those after the first `count` are deep."""
+    return deep_after(count, [pytest.param(row, id=name) for name, row in rows.items()])
 
 
 def pairs(ones: Mapping[str, One], others: Mapping[str, Other]) -> list[ParameterSet]:
