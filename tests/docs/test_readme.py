@@ -12,6 +12,7 @@ from controller.cli import VERBS, main
 from controller.core.policy import Policy
 from controller.errors import Exit
 from controller.policy_file.loader import load
+from tests.docs.loop import PICTURE, picture
 from tests.support.emulator import Emulator
 from tests.support.rollouts import lambda_env
 
@@ -77,6 +78,10 @@ def test_the_readme_is_read_in_five_minutes() -> None:
     assert [line for line in lines if len(line) > 120] == []
     links = re.findall(r"\]\(([^)#]+)[^)]*\)", README)
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_picture_of_a_tick_is_that_of_its_script() -> None:
+    assert PICTURE.read_text(encoding="utf-8") == picture(), "python -m tests.docs.loop"
 
 
 def test_the_tables_name_every_verb_and_every_exit_status() -> None:
