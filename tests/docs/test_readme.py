@@ -20,6 +20,11 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 
+PAGES = [
+    ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "deploy").rglob("*.md")),
+]  # fmt: skip
+
 _BLOCK = re.compile(r"^```(?P<info>[^\n]*)\n(?P<body>.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -76,8 +81,25 @@ def test_the_readme_is_read_in_five_minutes() -> None:
     assert len(lines) <= 150
     assert len(README.split()) <= 1_200
     assert [line for line in lines if len(line) > 120] == []
-    links = re.findall(r"\]\(([^)#]+)[^)]*\)", README)
-    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_each_link_of_a_page_leads_to_a_page_and_a_heading() -> None:
+    dead = [
+        f"{page.relative_to(ROOT)}: {link}"
+        for page in PAGES
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+        if not link.startswith("https://") and not _leads_somewhere(page, link)
+    ]
+    assert dead == []
+
+
+def _leads_somewhere(page: Path, link: str) -> bool:
+    path, _, anchor = link.partition("#")
+    target = (page.parent / path).resolve() if path else page
+    if not anchor or target.suffix != ".md":
+        return target.exists()
+    headings = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+    return anchor in {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
 
 
 def test_the_picture_of_a_tick_is_that_of_its_script() -> None:
