@@ -14,7 +14,6 @@ from controller.core.judge.findings import Verdict, gate_verdict
 from controller.core.judge.sequential_evidence import (
     CriterionTests,
     gate_tests,
-    tests_of,
 )
 from controller.core.judge.series import Window
 from controller.core.judge.tally import fold as tallied
@@ -38,15 +37,14 @@ class End(StrEnum):
 class Outcome(NamedTuple):
     """How one rollout ended.
 
-    minute, step: when. failed: the failures of the canary so far. carried: the criterion with the
-    leading test.
+    minute, step: when. failed: the failures of the canary so far. test: the one that rolled back.
     """
 
     end: End
     minute: int
     step: int
     failed: int
-    carried: str
+    test: str
 
 
 def bake(rng: Random, release: Release) -> Outcome:
@@ -107,7 +105,7 @@ class _Rollout:
                     self._tallies[name], {now: windows[name]}.get, (now,), MINUTE_S
                 )
         self._minute += 1
-        return self._fold.rejects(POLICY.budget)
+        return bool(self._fold.rejections)
 
     def passes(self, criteria: Callable[[str], bool]) -> bool:
         """Tell whether those `criteria` of the step pass."""
@@ -118,7 +116,7 @@ class _Rollout:
             open_end=now,
             bake_over=True,
             weight=POLICY.steps[self._stretch.step].weight,
-            result=SequentialResult(self._fold, POLICY.budget),
+            result=SequentialResult(),
         )
         findings = (
             one.judge.conclude(self._tallies[name], context)
@@ -129,7 +127,8 @@ class _Rollout:
 
     def outcome(self, end: End) -> Outcome:
         """Return the outcome at this minute."""
-        return Outcome(end, self._minute, self._stretch.step, self._failed, self._fold.leading_test)
+        test = next(iter(self._fold.rejections), "")
+        return Outcome(end, self._minute, self._stretch.step, self._failed, test)
 
 
 def after(
@@ -150,10 +149,10 @@ def after(
         bets += placed
         if control != _NO_CONTROL or name in fold.controls:
             controls[name] = control
-    return fold_minute(fold, minute + MINUTE_S, bets, controls, _TESTS)
+    return fold_minute(fold, minute + MINUTE_S, bets, controls)
 
 
-_NO_CONTROL, _TESTS = ControlState(), tests_of(POLICY)
+_NO_CONTROL = ControlState()
 
 
 def windows_of(counts: Minute) -> dict[str, Window | None]:

@@ -18,12 +18,12 @@ from controller.core.judge.criterion_judge import CriterionJudge, judges_of
 from controller.core.judge.evidence import BaselineMeasurement, StepInterval
 from controller.core.judge.latency_tail import TailJudge
 from controller.core.judge.sequential import SequentialJudge
-from controller.core.judge.sequential_evidence import CriterionTests, gate_tests, tests_of
+from controller.core.judge.sequential_evidence import CriterionTests, gate_tests
 from controller.core.judge.series import Window
 from controller.core.judge.windows import WindowJudge
 from controller.core.policy import Policy
 from controller.core.stats.binomial import requests_to_prove
-from controller.core.stats.combined_tests import Fold, Test, fold_minute
+from controller.core.stats.combined_tests import Fold, fold_minute
 from controller.core.units import MINUTE_S
 
 # Effects that are always reported: shares of requests that fail, and increases of a latency.
@@ -157,7 +157,6 @@ class DetectionModel:
     policy: Policy
     step: int
     criterion_test: CriterionTests
-    tests: tuple[Test, ...]
 
     @property
     def judge(self) -> SequentialJudge[Any]:
@@ -177,8 +176,8 @@ class DetectionModel:
         for minute, window in self._minutes(rates, effect, within):
             bets, control = self.criterion_test.likelihood_ratios(window, fold, stretch, minute)
             controls = {self.judge.name: control}
-            fold = fold_minute(fold, minute + MINUTE_S, bets, controls, self.tests)
-            if fold.rejects(self.policy.budget):
+            fold = fold_minute(fold, minute + MINUTE_S, bets, controls)
+            if fold.rejections:
                 return fold.through // MINUTE_S
         return None
 
@@ -235,9 +234,8 @@ def detection_models(
     policy: Policy, step: int, baselines: Mapping[str, BaselineMeasurement]
 ) -> dict[str, DetectionModel]:
     """Return a model for each sequential criterion that gates step number `step`, by name."""
-    tests = tests_of(policy)
     return {
-        name: DetectionModel(policy, step, one, tests)
+        name: DetectionModel(policy, step, one)
         for name, one in gate_tests(policy, step, baselines).items()
     }
 

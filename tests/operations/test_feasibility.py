@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from controller.core.judge import sequential_evidence
 from controller.core.judge.evidence import BaselineMeasurement, StepInterval
 from controller.core.judge.sequential_evidence import CriterionTests
 from controller.core.judge.series import Window
@@ -78,7 +77,6 @@ def a_policy(judge: str = "sequential", bake: str = "1h", **changes: Any) -> Pol
 
 
 POLICY = a_policy()
-TESTS = sequential_evidence.tests_of(POLICY)
 SEQUENTIAL = [*CRITERIA]
 SLOW = 0.05  # share of requests above a p95
 WARM = 2
@@ -122,8 +120,8 @@ def simulated_delay(
             fail_amount=canary_hits,
         )  # fmt: skip
         bets, control = bettor.likelihood_ratios(window, fold, stretch, minute)
-        fold = fold_minute(fold, minute + MINUTE_S, bets, {bettor.judge.name: control}, TESTS)
-        if fold.rejects(POLICY.budget):
+        fold = fold_minute(fold, minute + MINUTE_S, bets, {bettor.judge.name: control})
+        if fold.rejections:
             return minute // MINUTE_S + 1
     return within
 

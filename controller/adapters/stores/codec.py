@@ -82,7 +82,8 @@ _FIELD_RULES: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
     },
     "Capital": {"bets": _COUNT, "unspent": {"ge": 0, "le": 1}, "minutes": _COUNT, "begun": _COUNT},
     "ControlState": {"requests": _COUNT, "slow": _COUNT, "bad": _COUNT, "good": _COUNT},
-    "Fold": {"version": _COUNT, "through": _SECOND, "peak": _COUNT, "peak_at": _SECOND},
+    "Fold": {"version": _COUNT, "through": _SECOND},
+    "Rejection": {"e_value": _COUNT, "limit": _COUNT, "at": _SECOND},
     "Finding": {"samples": _COUNT, "start": _SECOND, "end": _SECOND},
     "Message": {
         "weight": _WEIGHT,

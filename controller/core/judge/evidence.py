@@ -6,7 +6,7 @@ from datetime import datetime
 
 from controller.core.judge.findings import Finding
 from controller.core.observation import AlarmReading
-from controller.core.stats.combined_tests import Fold
+from controller.core.stats.combined_tests import Fold, Rejection
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,18 +160,18 @@ class IntervalTotals:
 class SequentialResult:
     """What the evidence of the whole rollout says about one criterion.
 
-    fold: over all closed minutes. budget: of false rollbacks, as a fraction.
-    regression: the minutes that a failing criterion fails for; None where they are sealed, or it
-    does not fail.
+    rejection: of the test that failed it; None while none did.
+    regression: the minutes that it fails for; None where they are sealed, or it does not fail.
     """
 
-    fold: Fold
-    budget: float
+    rejection: Rejection | None = None
     regression: IntervalTotals | None = None
 
-    def rejects(self, name: str) -> bool:
-        """Tell whether the evidence reached its limit with criterion `name` as the largest part."""
-        return self.fold.rejects(self.budget) and criterion_of(self.fold.leading_test) == name
+
+def strongest_rejection(fold: Fold, criterion: str) -> tuple[str, Rejection] | None:
+    """Return the test of `criterion` that exceeds its limit the most; None where none does."""
+    own = [one for one in fold.rejections.items() if criterion_of(one[0]) == criterion]
+    return max(own, key=lambda one: one[1].e_value / one[1].limit, default=None)
 
 
 def criterion_of(test: str) -> str:

@@ -25,6 +25,7 @@ from controller.core.judge.evidence import (
     StepInterval,
     Tally,
     criterion_of,
+    strongest_rejection,
 )
 from controller.core.judge.findings import Finding, FindingReason, Label, Verdict
 from controller.core.judge.queries import QueryPlan, gate_query_plan
@@ -175,14 +176,14 @@ def query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
 def judge_gate(evidence: Evidence) -> tuple[Finding, ...]:
     """Return one finding per criterion of the gate.
 
-    And one for a criterion of another step, where it has the largest part of the evidence for a
-    rollback, or where an operator has refused its sign-off.
+    And one for a criterion of another step whose evidence rolls back, or whose sign-off an operator
+    has refused.
     """
     fold = evidence.sequential_evidence.fold_until(evidence.closed_end)
     gate = dict(evidence.gate)
-    earlier = criterion_of(fold.leading_test)
-    if fold.rejects(evidence.policy.budget) and earlier in evidence.policy.criteria:
-        gate.setdefault(earlier, evidence.policy.criteria[earlier])
+    for earlier in map(criterion_of, fold.rejections):
+        if earlier in evidence.policy.criteria:
+            gate.setdefault(earlier, evidence.policy.criteria[earlier])
     for refused in evidence.non_metric.refusals():  # a refusal counts at once, in any step
         gate.setdefault(refused, evidence.policy.criteria[refused])
     return tuple(
@@ -276,11 +277,12 @@ def _concluded(judge: CriterionJudge[Any], evidence: Evidence, fold: Fold) -> Fi
 def _sequential_result(
     judge: CriterionJudge[Any], evidence: Evidence, fold: Fold
 ) -> SequentialResult:
-    result = SequentialResult(fold, evidence.policy.budget)
-    if not result.rejects(judge.name):
-        return result
-    regression = evidence.sequential_evidence.find_regression(judge.name, fold)
-    return replace(result, regression=regression)
+    strongest = strongest_rejection(fold, judge.name)
+    if strongest is None:
+        return SequentialResult()
+    test, rejection = strongest
+    regression = evidence.sequential_evidence.find_regression(test, rejection.at)
+    return SequentialResult(rejection, regression)
 
 
 def error_series(message: str, keys: Mapping[str, object]) -> dict[str, Series]:

@@ -1,9 +1,8 @@
 """The sequential judge: fails on the evidence of the whole rollout, passes on that of the step.
 
-Fail: the evidence of all criteria together has reached 1 / `false_rollback`; the finding of the
-criterion with the largest part of it says so. Pass, at the end of the bake: there were enough
-samples, and they keep the bound. That is `proven` where the opposite was ruled out, and `not
-refuted` otherwise.
+Fail: the evidence of one of its tests has reached 1 / its part of `false_rollback`. Pass, at the
+end of the bake: there were enough samples, and they keep the bound. That is `proven` where the
+opposite was ruled out, and `not refuted` otherwise.
 """
 
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ from controller.core.judge.evidence import IntervalTotals, SequentialResult, Tal
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label
 from controller.core.judge.series import Window
 from controller.core.policy import LatencyIncrease, SuccessRate, Threshold
-from controller.core.stats.combined_tests import ControlState
+from controller.core.stats.combined_tests import ControlState, Rejection
 from controller.core.stats.two_sample import PairedCounts
 from controller.core.units import MINUTE_S
 
@@ -37,12 +36,12 @@ S = TypeVar("S", bound=SuccessRate | LatencyIncrease | Threshold)
 class TestPart(NamedTuple):
     """One sequential test of a criterion.
 
-    part: of the budget, before all parts are made to add up to 1. min_minutes: the fewest minutes
-    that can roll back.
+    share: of the budget, before the shares of all tests are made to add up to it. min_minutes: the
+    fewest minutes that can roll back.
     """
 
     name: str
-    part: float
+    share: float
     min_minutes: int
 
 
@@ -147,8 +146,8 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         finding = partial(
             self.finding, context, measured=measured, bound=bound, samples=tally.samples, end=end
         )
-        if result.rejects(self.name):
-            facts = self._rejection_facts(tally, context, result)
+        if result.rejection is not None:
+            facts = self._rejection_facts(tally, context, result.rejection, result.regression)
             return finding(failed(FindingReason.REJECTED), facts)
         unready = not_ready(tally, context, self.period_s)
         if unready is not None:
@@ -164,15 +163,18 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         return finding(*self.conclude_kept_bound(tally, context))
 
     def _rejection_facts(
-        self, tally: Tally, context: Context, result: SequentialResult
+        self,
+        tally: Tally,
+        context: Context,
+        rejection: Rejection,
+        regression: IntervalTotals | None,
     ) -> dict[str, Fact]:
         """Return the evidence, and the counts of the minutes or of the step that it is from."""
         odds: dict[str, Fact] = {
-            "odds": result.fold.peak,
-            "odds_at": result.fold.peak_at,
-            "odds_limit": 1 / result.budget,
+            "odds": rejection.e_value,
+            "odds_at": rejection.at,
+            "odds_limit": rejection.limit,
         }
-        regression = result.regression
         if regression is not None:
             interval = {"regression_start": regression.start, "regression_end": regression.end}
             return odds | interval | self.totals_facts(regression)

@@ -12,7 +12,12 @@ from operator import add
 from typing import Any, TypeAlias
 
 from controller.core.judge.criterion_judge import is_complete, judges_of
-from controller.core.judge.evidence import BaselineMeasurement, IntervalTotals, StepInterval
+from controller.core.judge.evidence import (
+    BaselineMeasurement,
+    IntervalTotals,
+    StepInterval,
+    criterion_of,
+)
 from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.series import Measure, Window
 from controller.core.observation import Series
@@ -33,15 +38,15 @@ from controller.core.units import MINUTE_S
 NO_CONTROL, _INITIAL_CAPITAL = ControlState(), Capital()
 
 
-def tests_of(policy: Policy) -> tuple[Test, ...]:
-    """Return every test of `policy`; their weights add up to 1."""
+def tests_of(policy: Policy) -> dict[str, Test]:
+    """Return every test of `policy`; their parts of the budget add up to it."""
     judges = _sequential_judges(policy, policy.criteria, {})
     parts = [part for judge in judges for part in judge.tests()]
-    total = sum(one.part for one in parts)
-    return tuple(
-        Test(name, part / total, cap_for(policy.budget * part / total, min_minutes))
-        for name, part, min_minutes in parts
-    )
+    unit = policy.budget / sum(one.share for one in parts) if parts else 0.0
+    return {
+        name: Test(name, share * unit, cap_for(share * unit, min_minutes))
+        for name, share, min_minutes in parts
+    }
 
 
 def change_point_prior(policy: Policy) -> ChangePointPrior:
@@ -54,12 +59,12 @@ def change_point_prior(policy: Policy) -> ChangePointPrior:
 class CriterionTests:
     """The sequential tests of one criterion.
 
-    prior: of the minute in which a regression begins. caps: by test.
+    prior: of the minute in which a regression begins. tests: by name.
     """
 
     judge: SequentialJudge[Any]
     prior: ChangePointPrior
-    caps: Mapping[str, float]
+    tests: Mapping[str, Test]
 
     def likelihood_ratios(
         self, window: Window, fold: Fold, interval: StepInterval, minute: int
@@ -75,10 +80,9 @@ class CriterionTests:
         capital_of, prior_share, step = fold.capitals.get, self.prior.share, interval.step
         weighed = [
             LikelihoodRatios(
-                test,
+                self.tests[test],
                 log_ratios,
                 prior_share(capital_of(test, _INITIAL_CAPITAL), step),
-                self.caps[test],
                 dispersion,
                 step,
             )
@@ -91,9 +95,9 @@ def gate_tests(
     policy: Policy, step: int, baselines: Mapping[str, BaselineMeasurement]
 ) -> dict[str, CriterionTests]:
     """Return the sequential tests in the gate of step number `step`, by criterion."""
-    prior, caps = change_point_prior(policy), {test.name: test.cap for test in tests_of(policy)}
+    prior, tests = change_point_prior(policy), tests_of(policy)
     return {
-        judge.name: CriterionTests(judge, prior, caps)
+        judge.name: CriterionTests(judge, prior, tests)
         for judge in _sequential_judges(policy, policy.gate(step), baselines)
     }
 
@@ -124,7 +128,7 @@ def _minute_ratios(
         if window is not None and window.consistent:
             ratios, control = tests.likelihood_ratios(window, fold, interval, minute)
             fold = replace(fold, controls={tests.judge.name: control})
-            yield from ((minute, window, one.log_ratios) for one in ratios if one.test == test)
+            yield from ((minute, window, one.log_ratios) for one in ratios if one.test.name == test)
 
 
 def _strongest_interval(minutes: Sequence[RegressionMinute]) -> IntervalTotals | None:
@@ -172,12 +176,12 @@ class SequentialEvidence:
 
         A criterion whose series were not answered in full contributes nothing.
         """
-        fold, all_tests = self.fold, tests_of(self.policy)
+        fold = self.fold
         for interval in self.intervals:
             until = min(interval.end or end, end)
             first = max(interval.begin, fold.through)
             if first < until:
-                fold = self._fold_interval(fold, interval, range(first, until, MINUTE_S), all_tests)
+                fold = self._fold_interval(fold, interval, range(first, until, MINUTE_S))
         return fold
 
     def fold_to_seal(self, end: int, give_up_end: int) -> Fold:
@@ -188,20 +192,19 @@ class SequentialEvidence:
         """
         return self.fold_until(end if self.complete else min(end, give_up_end))
 
-    def find_regression(self, name: str, fold: Fold) -> IntervalTotals | None:
-        """Return the minutes for which criterion `name` fails; None where they are sealed.
+    def find_regression(self, test: str, end: int) -> IntervalTotals | None:
+        """Return the minutes for which `test` rolls back; None where they are sealed.
 
-        They end where the evidence was at its peak, and begin where most of it speaks for a change.
+        end: of the minute in which its evidence was highest, unix seconds. They end there, and
+        begin where most of the evidence speaks for a change.
         """
         minute_ratios: list[RegressionMinute] = []
         for interval in self.intervals:
-            until = min(interval.end or fold.peak_at, fold.peak_at)
+            until = min(interval.end or end, end)
             for tests, measure in self._tests_with_data(interval):
-                if tests.judge.name == name:
+                if tests.judge.name == criterion_of(test):
                     minutes = range(max(interval.begin, self.fold.through), until, MINUTE_S)
-                    minute_ratios += _minute_ratios(
-                        tests, measure, interval, minutes, fold.leading_test
-                    )
+                    minute_ratios += _minute_ratios(tests, measure, interval, minutes, test)
         return _strongest_interval(minute_ratios)
 
     @property
@@ -213,9 +216,7 @@ class SequentialEvidence:
             for tests in gate_tests(self.policy, interval.step, self.baselines).values()
         )
 
-    def _fold_interval(
-        self, fold: Fold, interval: StepInterval, minutes: range, all_tests: tuple[Test, ...]
-    ) -> Fold:
+    def _fold_interval(self, fold: Fold, interval: StepInterval, minutes: range) -> Fold:
         tests_with_data = list(self._tests_with_data(interval))
         for minute in minutes:
             ratios: list[LikelihoodRatios] = []
@@ -228,7 +229,7 @@ class SequentialEvidence:
                 ratios += own_ratios
                 if control is not fold.controls.get(tests.judge.name, NO_CONTROL):
                     controls[tests.judge.name] = control
-            fold = fold_minute(fold, minute + MINUTE_S, ratios, controls, all_tests)
+            fold = fold_minute(fold, minute + MINUTE_S, ratios, controls)
         return fold
 
     def _tests_with_data(self, interval: StepInterval) -> Iterator[tuple[CriterionTests, Measure]]:

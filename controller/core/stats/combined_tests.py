@@ -1,40 +1,39 @@
-"""All tests of a rollout combined, minute by minute, under one budget of false rollbacks.
+"""The sequential tests of a rollout, minute by minute, each under its part of one budget.
 
-The rollout is rolled back on the weighted mean of the tests' evidence. It is an e-process whatever
-the tests have to do with each other (Vovk and Wang 2021), so it reaches 1/budget with a chance of
-at most `budget` while every rule is kept. Its highest value so far counts, so the result does not
-depend on how often it is looked at.
+Every test has its own part of the budget of false rollbacks, and rolls back when its own evidence
+reaches 1/part. The parts add up to the budget, so a release that keeps every rule is rolled back
+with a chance of at most the budget, whatever the tests have to do with each other (Bonferroni).
+The highest evidence of a test counts, so the result does not depend on how often it is looked at.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from controller.core.stats.eprocess import Capital, update_capital
 
 # What the numbers of a fold mean. A fold of another version, older or newer, starts anew.
-JUDGE_VERSION = 3
+JUDGE_VERSION = 4
 
 
 class Test(NamedTuple):
     """One test of a rollout.
 
-    weight: its part of the budget; those of all tests of a rollout add up to 1.
+    part: of the budget: the chance with which this test may roll back a healthy release.
     cap: what one minute may add to its log capital, so that few minutes alone never roll back.
     """
 
     name: str
-    weight: float
+    part: float
     cap: float
 
 
 class LikelihoodRatios(NamedTuple):
     """The log likelihood ratios of one test for one minute; fields as in `update_capital`."""
 
-    test: str
+    test: Test
     log_ratios: tuple[float, ...]
     prior_share: float
-    cap: float
     dispersion: float = 1.0
     step: int = 0
 
@@ -55,26 +54,32 @@ class ControlState:
 
 
 @dataclass(frozen=True, slots=True)
+class Rejection:
+    """A test whose evidence has reached its limit.
+
+    e_value: the highest so far. limit: 1/part, what rolls back. at: end of the minute of that
+    value, unix seconds.
+    """
+
+    e_value: float
+    limit: float
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Fold:
     """The evidence of a whole rollout, over all closed minutes so far.
 
     through: end of the last folded minute, unix seconds; 0 before the first.
     version: of the judge that folded it. capitals: by test; controls: by criterion.
-    peak: the highest value of the combined evidence so far, 1 for none. peak_at: end of the minute
-    of that value, unix seconds; leading_test: the test that had the largest part of it.
+    rejections: by test, of those whose evidence has ever been strong enough to roll back.
     """
 
     version: int = JUDGE_VERSION
     through: int = 0
     capitals: Mapping[str, Capital] = field(default_factory=dict)
     controls: Mapping[str, ControlState] = field(default_factory=dict)
-    peak: float = 1.0
-    peak_at: int = 0
-    leading_test: str = ""
-
-    def rejects(self, budget: float) -> bool:
-        """Tell whether the evidence has ever been strong enough to roll back."""
-        return self.peak >= 1 / budget
+    rejections: Mapping[str, Rejection] = field(default_factory=dict)
 
     @property
     def current_version(self) -> "Fold":
@@ -90,28 +95,24 @@ def fold_minute(
     end: int,
     ratios: Iterable[LikelihoodRatios],
     controls: Mapping[str, ControlState],
-    tests: Sequence[Test],
 ) -> Fold:
     """Return `fold` after the minute that ends at `end`, unix seconds.
 
     A test without ratios keeps its capital. controls: those that changed in this minute.
     """
-    capitals = dict(fold.capitals)
-    for name, log_ratios, prior_share, cap, dispersion, step in ratios:
+    capitals, rejections = dict(fold.capitals), fold.rejections
+    for (name, part, cap), log_ratios, prior_share, dispersion, step in ratios:
         before = capitals.get(name, _INITIAL_CAPITAL)
-        capitals[name] = update_capital(
+        capital = update_capital(
             before, log_ratios, prior_share, cap=cap, dispersion=dispersion, step=step
         )
-    peak, peak_at, leading_test = fold.peak, fold.peak_at, fold.leading_test
-    capital_of = capitals.get
-    parts = [
-        weight * one.e_value if (one := capital_of(name)) else weight for name, weight, _ in tests
-    ]
-    evidence = sum(parts)
-    if evidence > peak:
-        peak, peak_at, leading_test = evidence, end, tests[parts.index(max(parts))].name
+        capitals[name] = capital
+        if (e_value := capital.e_value) * part >= 1:
+            highest = rejections.get(name)
+            if highest is None or e_value > highest.e_value:
+                rejections = {**rejections, name: Rejection(e_value, 1 / part, end)}
     controls = {**fold.controls, **controls} if controls else fold.controls
-    return Fold(fold.version, end, capitals, controls, peak, peak_at, leading_test)
+    return Fold(fold.version, end, capitals, controls, rejections)
 
 
 _INITIAL_CAPITAL = Capital()

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from controller.core.judge.evidence import BreachRun
 from controller.core.judge.findings import Fact
 from controller.core.policy_snapshot import SnapshotChangedError
-from controller.core.stats.combined_tests import ControlState, Fold
+from controller.core.stats.combined_tests import ControlState, Fold, Rejection
 from controller.core.stats.eprocess import Capital
 from controller.errors import is_record_error
 from tests.support.cases import cases
@@ -76,8 +76,18 @@ _values: Mapping[object, st.SearchStrategy[Any]] = {
     types.NoneType: st.none(),
     **{enum: st.sampled_from(enum) for enum in (ConditionKind, Phase, Reason, Verdict, Label)},
 }
-_amount_fields = ("samples", "control_samples", "dispersion", "requests", "slow", "bets", "peak")
-_second_fields = ("begin", "judged_from", "end", "start", "at", "last_end", "peak_at")
+_amount_fields = (
+    "samples",
+    "control_samples",
+    "dispersion",
+    "requests",
+    "slow",
+    "bets",
+    "e_value",
+    "limit",
+)
+
+_second_fields = ("begin", "judged_from", "end", "start", "at", "last_end")
 # Fields with a range of their own, by type and name.
 _ranges: Mapping[tuple[object, str], st.SearchStrategy[Any]] = {
     **{(int, name): _seconds for name in _second_fields},
@@ -266,7 +276,10 @@ PARTS: Mapping[str, Any] = {
     "baselines": {"fast": BaselineMeasurement(0.2, 100.0, START, END, 0.05)},
     "tallies": {"fast": Tally(END, 5, samples=10.0, run=BreachRun(1, START, END, 0.5))},
     "fold": Fold(
-        through=END, capitals={"t": Capital((1.0,))}, controls={"fast": ControlState(1.0)}
+        through=END,
+        capitals={"t": Capital((1.0,))},
+        controls={"fast": ControlState(1.0)},
+        rejections={"t": Rejection(200.0, 150.0, END)},
     ),
     "findings": (a_finding("fast", label=Label.PROVEN, start=START, end=END),),
     "sign_offs": {"fast": SignOff("ann", START, "fine")},
@@ -337,13 +350,13 @@ _UNIX = (
         "evidence.tallies.fast.through",
         "evidence.tallies.fast.run.end",
         "evidence.fold.through",
-        "evidence.fold.peak_at",
+        "evidence.fold.rejections.t.at",
     ),
     *("evidence.sign_offs.fast.at", "evidence.findings.0.start", "state.drain.end"),
 )
 _EVIDENCE = (
     "evidence.tallies.fast.samples",
-    "evidence.fold.peak",
+    "evidence.fold.rejections.t.e_value",
     "evidence.fold.capitals.t.bets.0",
 )
 _NUMBERS = (

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from controller.core.stats.combined_tests import Rejection
 from tests.sentences import Sentences
 from tests.support.cases import cases
 from tests.support.core import (
@@ -141,17 +142,15 @@ def test_a_query_that_failed_judges_nothing_and_forgets_nothing() -> None:
     assert ticks(rollout, outage, until=13, first=13)[0].reason is Reason.GATE_FAILED
 
 
+REJECTED = {"works/objective": Rejection(1e6, 250.0, START)}
 HALF_BAD = minutes((2, 1_000, 0), (4, 1_000, 25), (60, 1_000, 0))
 
 
 def test_evidence_of_this_judge_version_is_continued() -> None:
     later = sealed(AT_10, HALF_BAD, 30)
-    assert later.evidence.fold.peak > 1
     assert later.evidence.fold.through == START + 15 * 60, "younger minutes may change"
     assert sealed(later, HALF_BAD, 40).evidence.fold == sealed(AT_10, HALF_BAD, 40).evidence.fold
-    enough = with_facts(
-        later, fold=replace(later.evidence.fold, peak=1e6, leading_test="works/objective")
-    )
+    enough = with_facts(later, fold=replace(later.evidence.fold, rejections=REJECTED))
     assert ticks(enough, HALF_BAD, until=31, first=31)[0].reason is Reason.GATE_FAILED
 
 
@@ -159,7 +158,7 @@ def test_evidence_of_this_judge_version_is_continued() -> None:
 def test_evidence_of_another_judge_version_starts_anew_from_its_minute(version: int) -> None:
     """It rolls back for what comes after that minute, and for nothing before."""
     fold = sealed(AT_10, HALF_BAD, 30).evidence.fold
-    enough = replace(fold, version=version, peak=1e6, leading_test="works/objective")
+    enough = replace(fold, version=version, rejections=REJECTED)
     rollout = with_facts(AT_10, fold=enough)
     calm, _ = ticks(rollout, minutes((60, 1_000, 0)), until=18, first=16)
     assert calm.phase is Phase.PROGRESSING

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from controller.core.stats.combined_tests import Rejection
 from tests.sentences import Sentences
 from tests.support.cases import cases
 from tests.support.core import Finding, Fold, Live, Policy, QueryStatus
@@ -198,26 +199,27 @@ def unitless(name: str, minute: Minute, **fields: Any) -> Judging:
 def peak_of(budget: str, peak: float) -> Judging:
     """Return how to judge calm minutes after a peak of the evidence at 12:50, all of it sealed."""
     policy: Policy = a_sequential_policy("rate", **AN_HOUR, false_rollback=budget)
-    fold = Fold(
-        through=START + 3_600, peak=peak, peak_at=START + 3_000, leading_test="rate/objective"
-    )
+    limit = 1 / (policy.budget * 4 / 6)
+    rejection = Rejection(peak, limit, START + 3_000)
+    fold = Fold(through=START + 3_600, rejections={"rate/objective": rejection})
     return partial(an_hour_of, rate(600, 0, 1, 0), policy, fold=fold)
 
 
-def second_step(peak: float) -> dict[str, Finding]:
+def second_step(*, fails: bool) -> dict[str, Finding]:
     """Judge the second step, where the evidence of a latency of the first is sealed."""
     steps = [
         {"weight": 10, "bake": "1h"}, {"weight": 100, "bake": "1h", "criteria": ["rate"]},
     ]  # fmt: skip
     policy = a_sequential_policy("rate", "beside", steps=steps, warmup="0s")
-    fold = Fold(peak=peak, peak_at=START - 600, leading_test="beside")
+    rejections = {"beside": Rejection(150.0, 100.0, START - 600)} if fails else {}
+    fold = Fold(rejections=rejections)
     step = with_state(a_sequential_step(policy, fold=fold), position=Live(1, 100, NOON))
     return {one.criterion: one for one in after(step, [rate(600, 0)] * 60)}
 
 
 def test_a_criterion_of_an_earlier_step_is_judged_only_where_it_fails() -> None:
-    assert second_step(peak=50).keys() == {"rate"}
-    finding = second_step(peak=150)["beside"]
+    assert second_step(fails=False).keys() == {"rate"}
+    finding = second_step(fails=True)["beside"]
     assert (outcome(finding), finding.samples, finding.measured) == (FAIL, 0, None)
 
 
@@ -261,9 +263,9 @@ SENTENCES: Sentences = {
     "count fails in the last ten minutes": judge_minutes(
         "count", [rejects(0)] * 50 + [rejects(20)] * 10
     ),
-    "of an earlier step, sealed in the history": lambda: second_step(peak=150)["beside"],
-    "evidence that is just enough": peak_of("1%", 100.97),
-    "evidence that is just enough, and no whole number": peak_of("15%", 6.7),
-    "evidence that is more than enough": peak_of("15%", 8.5),
+    "of an earlier step, sealed in the history": lambda: second_step(fails=True)["beside"],
+    "evidence that is just enough": peak_of("1%", 150.97),
+    "evidence that is just enough, and no whole number": peak_of("17%", 8.9),
+    "evidence that is more than enough": peak_of("17%", 12.5),
     "evidence that is certain, of a small budget": peak_of("0.00001%", 2e8),
 }

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.core.judge import sequential_evidence
 from tests.support.cases import cases
 from tests.support.core import Fold
 from tests.support.sequential_rollouts import (
@@ -53,9 +54,9 @@ def test_a_success_rate_is_two_tests_and_any_other_criterion_one() -> None:
     }  # fmt: skip
 
 
-def test_while_nothing_is_observed_the_whole_budget_is_there() -> None:
-    """All tests together have the weight of one."""
-    assert fold_after(ALL, [{}] * 5).peak == pytest.approx(1)
+def test_the_parts_of_all_tests_add_up_to_the_budget() -> None:
+    parts = [one.part for one in sequential_evidence.tests_of(ALL).values()]
+    assert sum(parts) == pytest.approx(ALL.budget)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ def evidence(name: str, requests: float, *, control: float = 0, **parts: Any) ->
     policy = a_sequential_policy(name, **ONE_STEP)
     baselines = {name: replace(BASELINE, **parts)}
     minutes = [slow_minute(name, requests, control=control)] * 10
-    return fold_after(policy, minutes, baselines=baselines).peak
+    return fold_after(policy, minutes, baselines=baselines).capitals[name].e_value
 
 
 LATENCIES = pytest.mark.parametrize("name", ["beside", "stored"])
@@ -161,7 +162,9 @@ def test_a_minute_as_busy_as_those_of_its_baseline_varies_as_its_blocks_did() ->
 
 def test_requests_count_as_a_third_against_a_fixed_value_of_which_nothing_was_measured() -> None:
     fixed = a_sequential_policy("stored", stored={"baseline": {"fixed": 400}}, **ONE_STEP)
-    assumed = fold_after(fixed, [slow_minute("stored", 60)] * 10, baselines={}).peak
+    assumed = (
+        fold_after(fixed, [slow_minute("stored", 60)] * 10, baselines={}).capitals["stored"].e_value
+    )
     assert assumed == pytest.approx(evidence("stored", 20, share=None))
 
 
@@ -193,8 +196,11 @@ def test_the_usual_share_of_a_control_is_learned_from_it() -> None:
     known = fold_after(policy, [beside(12, 60, 600, 120)] * 120).controls
     assert known["beside"].slow / known["beside"].requests == pytest.approx(0.2)
     twice_as_slow = [beside(24, 60, 600, 120)] * 3
-    learned = fold_after(policy, twice_as_slow, fold=Fold(controls=known))
-    assert learned.peak > 1.2 * fold_after(policy, twice_as_slow).peak
+    learned, assumed = (
+        fold_after(policy, twice_as_slow, fold=Fold(controls=controls)).capitals["beside"].e_value
+        for controls in (known, {})
+    )
+    assert learned > 1.2 * assumed
 
 
 def test_what_may_be_drift_keeps_a_step_from_passing_and_rolls_nothing_back() -> None:
@@ -204,7 +210,7 @@ def test_what_may_be_drift_keeps_a_step_from_passing_and_rolls_nothing_back() ->
         for slow, slower in ((19, 14), (50, 14), (19, 4))
     )
     assert few == as_few
-    assert few.peak > fewer.peak
+    assert few.capitals["stored"].e_value > fewer.capitals["stored"].e_value
 
 
 def test_more_rejects_than_requests_are_all_of_them() -> None:
