@@ -238,7 +238,9 @@ def ladder_text(rollout: Rollout) -> str:
 def finding_line(finding: Finding) -> str:
     """Return a finding in one line: verdict, evidence label, and the sentence."""
     role = "" if finding.gates else "report only, "
-    return f"{VERDICT_MARKS[finding.verdict]:<4}  {role}{finding.label}: {sentence_of(finding)}"
+    return (
+        f"{VERDICT_MARKS[finding.verdict]:<4}  {role}{finding.label_text}: {sentence_of(finding)}"
+    )
 
 
 # --- Overview -----------------------------------------------------------------------------------

@@ -72,7 +72,11 @@ FIXED = {"fixed": 100}
         ),
         (
             metric("AWS/Lambda", "Errors", FunctionName="backend"),
-            (Path.STABLE, Measure.SERVER_ERRORS),
+            (Path.CANARY, Measure.SERVER_ERRORS),
+        ),
+        (
+            {**metric("AWS/ApiGateway", "Latency", ApiName="all"), "counts": "both"},
+            (Path.BOTH, Measure.LATENCY),
         ),
         (metric("AWS/Lambda", "Duration", FunctionName=FUNCTION), (Path.BOTH, Measure.LATENCY)),
     ],
@@ -81,11 +85,12 @@ FIXED = {"fixed": 100}
         "gateway 4xx",
         "HTTP API 5xx",
         "gateway integration",
-        "other function",
+        "another function",
+        "as the policy says",
         "the target itself",
     ],
 )
-def test_an_aws_namespace_determines_the_role(
+def test_the_path_is_that_of_the_policy_and_the_measure_that_of_the_name(
     measured: dict[str, Any], expected: tuple[Path, Measure]
 ) -> None:
     assert role(policy(FIXED, latency=GATEWAY, measured=measured), "measured") == expected
@@ -145,9 +150,9 @@ def test_what_is_only_compared_with_is_the_stable_path(kind: str) -> None:
     assert role(compared, "direct") == (Path.STABLE, Measure.LATENCY)
 
 
-def test_a_metric_compared_with_its_own_past_is_still_the_canary() -> None:
+def test_a_metric_compared_with_its_own_past_counts_both_paths() -> None:
     compared = policy({"frozen": "latency", "window": "24h"}, latency=GATEWAY)
-    assert role(compared, "latency") == (Path.CANARY, Measure.LATENCY)
+    assert role(compared, "latency") == (Path.BOTH, Measure.LATENCY)
 
 
 def test_a_stated_role_overrides_every_inferred_one() -> None:

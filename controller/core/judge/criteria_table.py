@@ -68,7 +68,7 @@ class Row:
     @property
     def label(self) -> str:
         """How strong the evidence is: the label of the finding."""
-        return str(Label.NOT_JUDGED if self.finding is None else self.finding.label)
+        return str(Label.NOT_JUDGED) if self.finding is None else self.finding.label_text
 
     @property
     def role(self) -> str:

@@ -106,6 +106,8 @@ Fact: TypeAlias = int | float | str
 
 # The unit of a value that is shown as a percent.
 FRACTION = "fraction"
+# The fact that names the judged metrics which count both paths.
+DILUTED = "diluted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,11 @@ class Finding:
     end: int
     facts: Mapping[str, Fact] = field(default_factory=dict)
     gates: bool = True
+
+    @property
+    def label_text(self) -> str:
+        """The label, and whether the requests behind it are mixed with those of the stable path."""
+        return f"{self.label}, diluted" if DILUTED in self.facts else str(self.label)
 
     @property
     def fails(self) -> bool:

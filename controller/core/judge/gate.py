@@ -27,7 +27,7 @@ from controller.core.judge.evidence import (
     criterion_of,
     strongest_rejection,
 )
-from controller.core.judge.findings import Finding, FindingReason, Label, Verdict
+from controller.core.judge.findings import DILUTED, Fact, Finding, FindingReason, Label, Verdict
 from controller.core.judge.queries import QueryPlan, gate_query_plan
 from controller.core.judge.rollback_drain import drain_query_plan
 from controller.core.judge.sequential_evidence import SequentialEvidence
@@ -268,10 +268,16 @@ def _concluded(judge: CriterionJudge[Any], evidence: Evidence, fold: Fold) -> Fi
         result=_sequential_result(judge, evidence, fold) if judge.criterion.sequential else None,
     )
     finding = judge.conclude(tally, context)
-    if not tally.unanswered or judge.criterion.sequential:
-        return finding
-    lost = {"lost_windows": tally.unanswered, "window_s": judge.period_s}
-    return replace(finding, facts={**finding.facts, **lost})
+    facts = {**finding.facts, **_dilution(judge, context)}
+    if tally.unanswered and not judge.criterion.sequential:
+        facts |= {"lost_windows": tally.unanswered, "window_s": judge.period_s}
+    return replace(finding, facts=facts)
+
+
+def _dilution(judge: CriterionJudge[Any], context: Context) -> dict[str, Fact]:
+    """Return which judged metrics count both paths, and at what weight; nothing at 0 and 100 %."""
+    metrics = judge.policy.diluted_metrics(judge.name) if 0 < context.weight < 100 else ()
+    return {DILUTED: ", ".join(metrics), "diluted_weight": context.weight} if metrics else {}
 
 
 def _sequential_result(

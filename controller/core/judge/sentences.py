@@ -9,7 +9,7 @@ from datetime import timedelta
 from math import ceil, floor, log10
 from typing import Any, Final, TypeAlias
 
-from controller.core.judge.findings import FRACTION, Finding, FindingReason
+from controller.core.judge.findings import DILUTED, FRACTION, Finding, FindingReason
 from controller.core.judge.text import MAX_DIGITS, number, percent, time_range_text, utc_text
 from controller.core.observation import QueryStatus
 from controller.core.units import count_text, format_duration, format_percent, number_text
@@ -19,14 +19,15 @@ Sentence: TypeAlias = Callable[[Finding, Facts], str]
 
 
 def sentence_of(finding: Finding) -> str:
-    """Return the finding in one sentence for people, and how many windows were left out."""
+    """Return the finding in one sentence for people, and what qualifies it: loss, dilution."""
     facts = finding.facts
     try:
         if "text" in facts:  # a kind of another package brings its own sentence
             sentence = str(facts["text"])
         else:
             sentence = SENTENCES[finding.reason](finding, facts)
-        return f"{sentence} {_lost_windows(facts)}" if "lost_windows" in facts else sentence
+        sentence += f" {_lost_windows(facts)}" if "lost_windows" in facts else ""
+        return f"{sentence} {_dilution(facts)}" if DILUTED in facts else sentence
     except (LookupError, TypeError, ValueError, ArithmeticError):
         # A finding that was stored by another version may have other facts: it is shown all the
         # same, and a rollback waits for no sentence.
@@ -77,6 +78,13 @@ def _lost_windows(facts: Facts) -> str:
     windows = count_text(facts["lost_windows"], "window")
     verb = "was" if facts["lost_windows"] == 1 else "were"
     return f"{windows} of {_window(facts)} {verb} never answered by CloudWatch and left out."
+
+
+def _dilution(facts: Facts) -> str:
+    return (
+        f"Diluted: {facts[DILUTED]} counted both paths, and the canary had "
+        f"{facts['diluted_weight']} % of the requests."
+    )
 
 
 def _window(facts: Facts) -> str:

@@ -9,6 +9,7 @@ from controller.core.policy.base import Form, Model
 STATISTIC_PATTERN = r"^(Sum|Average|Minimum|Maximum|SampleCount|p([0-9]{1,2}(\.[0-9]{1,2})?|100))$"
 
 AwsName: TypeAlias = Annotated[str, Field(min_length=1, max_length=255)]
+Counts: TypeAlias = Literal["canary", "stable", "both"]
 
 
 class Metric(Model):
@@ -34,6 +35,16 @@ class Metric(Model):
         description="What an absent datapoint means while others have data: unknown, or zero for "
         "metrics that are published only when something happens.",
     )
+    counts: Counts | None = Field(
+        default=None,
+        description="Whose requests it counts: canary, stable or both. When left out: stable where "
+        "criteria compare with it, canary elsewhere.",
+    )
+
+    def is_same_series(self, other: "Metric") -> bool:
+        """Tell whether both are the same metric of CloudWatch, of which each takes a statistic."""
+        own, others = ((one.namespace, one.name, one.dimensions) for one in (self, other))
+        return own == others
 
     @property
     def is_count(self) -> bool:

@@ -7,18 +7,21 @@ against each other.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
 from controller.core.policy.base import Form, Model, Name
+from controller.core.policy.counts import Uses, counts_of, known_counts
 from controller.core.policy.criteria import CRITERIA, LogEvents
 from controller.core.policy.freeze import Freeze, Frozen
 from controller.core.policy.hooks import Hook, Hooks
 from controller.core.policy.judging import DEFAULT_FALSE_ROLLBACK, Budget, Criterion
 from controller.core.policy.kinds import MissingKind
-from controller.core.policy.metric import Metric
+from controller.core.policy.metric import Counts, Metric
 from controller.core.policy.notify import (
     SUMMARY_EVERY,
     Channels,
@@ -117,6 +120,11 @@ class Policy(Model):
         description="Chance that the sequential judge rolls back a healthy rollout; "
         "1% when left out.",
     )
+    probes_per_minute: Annotated[float, Field(gt=0, le=100_000)] | None = Field(
+        default=None,
+        description="Requests a minute that something sends to the canary at every weight, also at "
+        "0 %, so that quiet steps can be judged.",
+    )
     freeze: Freeze | None = Field(
         default=None, description="When no step is started; rollbacks are never frozen."
     )
@@ -146,6 +154,24 @@ class Policy(Model):
     def sequential_criteria(self) -> dict[str, Criterion]:
         """Return the criteria whose evidence adds up over the whole rollout, by id."""
         return {name: one for name, one in self.criteria.items() if one.sequential}
+
+    @cached_property
+    def counts(self) -> Mapping[str, Counts]:
+        """Whose requests each metric counts, by name: what the policy states, or its use shows."""
+        return {
+            name: counts_of(
+                one,
+                known_counts(self.target, one),
+                Uses.of(one, self.metrics, self.criteria.items()),
+            )
+            for name, one in self.metrics.items()
+        }
+
+    def diluted_metrics(self, criterion: str) -> tuple[str, ...]:
+        """Return the metrics that `criterion` judges although they count both paths."""
+        both = [name for name, counted in self.counts.items() if counted == "both"]
+        uses = [(criterion, self.criteria[criterion])]
+        return tuple(one for one in both if Uses.of(self.metrics[one], self.metrics, uses).judged)
 
     def warmup_of(self, step: int) -> timedelta:
         """Return the unjudged time at the start of step number `step`."""

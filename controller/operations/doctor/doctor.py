@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from controller.core.observation import Series
@@ -24,6 +25,7 @@ from controller.operations.doctor import monitoring as monitoring_checks
 from controller.operations.doctor import store as store_checks
 from controller.operations.monitoring.desired import desired_monitoring, monitoring_of
 from controller.operations.monitoring.resources import Monitoring
+from controller.operations.start.canary_metrics import REMEDY, foreign_requests
 from controller.ports.clock import Clock
 from controller.ports.metrics import AlarmSource, LogSource, MetricListing, MetricSource
 from controller.ports.monitoring import Deployed, Subscription
@@ -144,6 +146,17 @@ class Doctor:
             yield check or metrics.missing_data_check(
                 name, self.policy, self.catalogue.similar(metric)
             )
+        yield from self._canary_metrics(now)
+
+    def _canary_metrics(self, now: datetime) -> Iterator[Check]:
+        """Yield a failure where metrics of the canary count requests while its weight is 0."""
+        if isinstance(self.store, StoreError):
+            return  # when the weight was above 0 is unknown; the check of the store says why
+        with suppress(StoreError, TargetError, MetricsError):  # other checks report them
+            reading = self.target.read()
+            foreign = foreign_requests(self.metrics, self.store, self.policy, reading, now)
+            if foreign:
+                yield fail("canary metrics", foreign, REMEDY)
 
     def _alarms_and_logs(self) -> Iterator[Check]:
         alarms = alarms_and_logs.alarms_of(self.policy)

@@ -15,6 +15,7 @@ from controller.operations.start.baselines import (
     read_baseline,
     unusable_when_adopting,
 )
+from controller.operations.start.canary_metrics import REMEDY, foreign_requests
 from controller.operations.start.refusals import (
     live_refusals,
     live_step,
@@ -69,6 +70,9 @@ def preflight(
             if value is not None:
                 baselines[request.criterion] = value
         refusals += measurement_refusals(runner, policy, reading, now, adopt=adopt)
+        observer = runner.observer
+        foreign = foreign_requests(observer.metrics, observer.store, policy, reading, now)
+        refusals += [f"{foreign}; {REMEDY}"] if foreign and not adopt else []
     except MetricsError as error:
         refusals.append(f"measurements cannot be read: {error}")
     return Preflight(reading, tuple(refusals), tuple(warnings), baselines)

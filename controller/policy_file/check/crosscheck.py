@@ -10,6 +10,7 @@ from itertools import pairwise
 from controller.core.policy.judging import Criterion
 from controller.core.policy.model import Step
 from controller.core.units import format_duration
+from controller.policy_file.check.counts import counts_problems
 from controller.policy_file.check.partial_policy import PartialPolicy, raw_references, raw_weight
 from controller.policy_file.check.problem import Place, Problem
 from controller.policy_file.check.wording import suggestion
@@ -25,6 +26,7 @@ def crosscheck(parts: PartialPolicy) -> Iterator[Problem]:
     yield from _metric_names(parts)
     yield from _unused_metrics(parts)
     yield from _metric_problems(parts)
+    yield from counts_problems(parts)
     yield from gate_problems(parts)
 
 

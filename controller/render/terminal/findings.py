@@ -62,7 +62,7 @@ def _stacked(rollout: Rollout) -> RenderableType:
 
 def _label_text(finding: Finding) -> str:
     """Return the evidence label, marked when the criterion only reports."""
-    return str(finding.label) if finding.gates else f"{finding.label} (report)"
+    return finding.label_text if finding.gates else f"{finding.label_text} (report)"
 
 
 def _needs_attention(finding: Finding, rollout: Rollout) -> bool:

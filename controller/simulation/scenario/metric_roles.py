@@ -8,8 +8,9 @@ from pydantic import Field
 
 from controller.core.policy import Metric, Policy
 from controller.core.policy.base import Model
+from controller.core.policy.counts import known_counts
 from controller.errors import PolicyError
-from controller.flag import CANARY, NAMESPACE, STABLE
+from controller.flag import NAMESPACE
 from controller.policy_file.check.problem import Place
 from controller.ports import api_gateway
 
@@ -83,9 +84,9 @@ _FLAG_DIMENSIONS = {"Path", "Flag"}
 def roles_of(policy: Policy, stated: Mapping[str, Role]) -> dict[Identity, Role]:
     """Return the role of each metric of `policy`; `stated` roles override inferred ones.
 
-    The metrics of an application's flag name their path. A gateway's metrics measure the canary,
-    those of another function the stable path, those of the target itself both. A metric that serves
-    only as a control measures the stable path.
+    The path is the one that the policy says or implies (`Policy.counts`), unless the dimensions of
+    the metric tell another one. The measure follows from the name of the metric, or from its use as
+    a control.
 
     Raises PolicyError with one line for each metric whose role cannot be inferred, and for each
     name in `stated` that the policy does not have.
@@ -95,11 +96,11 @@ def roles_of(policy: Policy, stated: Mapping[str, Role]) -> dict[Identity, Role]
         for name in stated
         if name not in policy.metrics
     ]
-    controls = _control_only_metrics(policy)
+    controls = _control_measures(policy)
     roles: dict[Identity, Role] = {}
     for name, metric in policy.metrics.items():
         identity = Identity.of(metric)
-        role = stated.get(name) or _inferred_role(policy, metric, controls.get(identity))
+        role = stated.get(name) or _inferred_role(policy, name, controls.get(identity))
         if role is None:
             problems.append(_unknown_metric_text(name, metric))
         elif roles.setdefault(identity, role) != role:
@@ -113,31 +114,18 @@ def roles_of(policy: Policy, stated: Mapping[str, Role]) -> dict[Identity, Role]
     return roles
 
 
-def _inferred_role(policy: Policy, metric: Metric, control: Measure | None) -> Role | None:
+def _inferred_role(policy: Policy, name: str, control: Measure | None) -> Role | None:
+    metric = policy.metrics[name]
     measure = _MEASURES.get(metric.namespace, {}).get(metric.name)
+    known = known_counts(policy.target, metric)
     if metric.namespace == NAMESPACE:
-        return _flag_role(metric, measure)
-    if control is not None:
-        return Role(path=Path.STABLE, measure=measure or control)
-    if measure is None:
-        return None
-    if metric.namespace == api_gateway.NAMESPACE:
-        return Role(path=Path.CANARY, measure=measure)
-    target = policy.target.name.rpartition(":")[2]
-    is_target = metric.dimensions.get("FunctionName") == target
-    return Role(path=Path.BOTH if is_target else Path.STABLE, measure=measure)
-
-
-def _flag_role(metric: Metric, measure: Measure | None) -> Role | None:
-    """Return the role of a metric of the flag; None when no flag publishes it."""
-    path = metric.dimensions.get("Path")
-    if (
-        measure is None
-        or path not in (CANARY, STABLE)
-        or metric.dimensions.keys() - _FLAG_DIMENSIONS
-    ):
-        return None
-    return Role(path=Path(path), measure=measure)
+        if known is None or metric.dimensions.keys() - _FLAG_DIMENSIONS:
+            return None  # no flag publishes it
+        control = None
+    measure = measure or control
+    return (
+        None if measure is None else Role(path=Path(known or policy.counts[name]), measure=measure)
+    )
 
 
 # Where a criterion names a metric that it only compares with, and what that metric measures.
@@ -148,18 +136,14 @@ _CONTROL_MEASURES: Mapping[Place, Measure] = {
 }
 
 
-def _control_only_metrics(policy: Policy) -> dict[Identity, Measure]:
-    """Return the metrics that serve only as controls, and what each measures."""
-    controls: dict[Identity, Measure] = {}
-    judged: set[Identity] = set()
-    for criterion in policy.criteria.values():
-        for place, name in criterion.references():
-            identity = Identity.of(policy.metrics[name])
-            if place in _CONTROL_MEASURES:
-                controls[identity] = _CONTROL_MEASURES[place]
-            else:
-                judged.add(identity)
-    return {identity: measure for identity, measure in controls.items() if identity not in judged}
+def _control_measures(policy: Policy) -> dict[Identity, Measure]:
+    """Return what each metric measures that serves as a control."""
+    return {
+        Identity.of(policy.metrics[name]): _CONTROL_MEASURES[place]
+        for criterion in policy.criteria.values()
+        for place, name in criterion.references()
+        if place in _CONTROL_MEASURES
+    }
 
 
 def _unknown_metric_text(name: str, metric: Metric) -> str:

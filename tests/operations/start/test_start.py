@@ -48,7 +48,7 @@ FROZEN: dict[str, Any] = {
 }
 # Adds a latency that always fails: no request is answered within a millisecond.
 HOPELESS: dict[str, Any] = {
-    "metrics": {"direct": POLICY["metrics"]["direct"]},
+    "metrics": {"direct": {**POLICY["metrics"]["direct"], "counts": "stable"}},
     "criteria": {
         "quick": {"kind": "threshold", "judge": "threshold", "metric": "direct", "max": 1}
     },

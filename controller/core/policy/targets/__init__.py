@@ -8,6 +8,7 @@ from pydantic import Field
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.base import Model
 from controller.core.policy.kinds import Kinds, MissingKind
+from controller.core.policy.metric import Counts, Metric
 
 
 class TargetSpec(Model):
@@ -46,6 +47,10 @@ class TargetSpec(Model):
         The one of `target` is what a reading calls `identity`.
         """
         raise NotImplementedError
+
+    def requests_counted_by(self, metric: Metric) -> Counts | None:
+        """Return whose requests `metric` counts, where the target knows it; else None."""
+        return None
 
     @property
     def log_group(self) -> str:

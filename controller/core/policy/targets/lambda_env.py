@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.base import Form
+from controller.core.policy.metric import Counts, Metric
 from controller.core.policy.targets import TargetSpec
 from controller.core.policy.verify_rollback import lambda_log_group
 
@@ -70,6 +71,12 @@ class LambdaEnv(TargetSpec):
         """Return the ARN of the function."""
         arn = where.full_arn(self.function, "lambda", "function:{}")
         return {"target": [arn], "function": [arn]}
+
+    def requests_counted_by(self, metric: Metric) -> Counts | None:
+        """Return `both` for the metrics of the function itself: it runs for every request."""
+        function = metric.dimensions.get("FunctionName")
+        is_own = metric.namespace == "AWS/Lambda" and function == self.function.rpartition(":")[2]
+        return "both" if is_own else None
 
     @property
     def log_group(self) -> str:

@@ -1,0 +1,83 @@
+"""Whose requests a metric counts: those of the canary, of the stable path, or of both.
+
+A policy says it with `counts`, and it follows from the use of a metric where it does not. What a
+metric of the target or of the application's flag counts is known, whatever a policy says.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from controller.core.policy.judging import Criterion, Place
+from controller.core.policy.metric import Counts, Metric
+from controller.core.policy.targets import TargetSpec
+
+# The namespace and the dimension of the metrics that controller/flag.py publishes.
+_FLAG_NAMESPACE: Final = "rolloutctl"
+_FLAG_DIMENSION: Final = "Path"
+_FLAG_PATHS: Final[Mapping[str, Counts]] = {"canary": "canary", "stable": "stable"}
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """The criteria that use one metric, each for one purpose.
+
+    judged: it is what they judge. compared: they compare the canary with it, minute by minute.
+    frozen: they read a baseline from it before the start.
+    """
+
+    judged: tuple[str, ...]
+    compared: tuple[str, ...]
+    frozen: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        metric: Metric,
+        metrics: Mapping[str, Metric | None],
+        criteria: Iterable[tuple[str, Criterion]],
+    ) -> "Uses":
+        """Return the uses of `metric` by `criteria`, which are given by id, under any name.
+
+        metrics: all of the policy, by name; None for one that is invalid.
+        """
+        uses: dict[str, list[str]] = {"judged": [], "compared": [], "frozen": []}
+        names = {name for name, one in metrics.items() if one and one.is_same_series(metric)}
+        for name, criterion in criteria:
+            for place, used in criterion.references():
+                if used in names:
+                    uses[_purpose(place)].append(name)
+        return cls(**{purpose: tuple(names) for purpose, names in uses.items()})
+
+    @property
+    def inferred(self) -> Counts:
+        """Whose requests the metric counts, by its uses alone."""
+        if self.compared:
+            return "stable"
+        if self.frozen:
+            return "both" if self.judged else "stable"
+        return "canary"
+
+
+def _purpose(place: Place) -> str:
+    if place[0] == "control" or place == ("baseline", "concurrent"):
+        return "compared"
+    return "frozen" if place == ("baseline", "frozen") else "judged"
+
+
+def known_counts(target: TargetSpec | None, metric: Metric) -> Counts | None:
+    """Return whose requests `metric` counts by its dimensions; None where that is not known."""
+    if metric.namespace == _FLAG_NAMESPACE:
+        return _FLAG_PATHS.get(metric.dimensions.get(_FLAG_DIMENSION, ""))
+    return None if target is None else target.requests_counted_by(metric)
+
+
+def counts_of(metric: Metric, known: Counts | None, uses: Uses) -> Counts:
+    """Return whose requests `metric` counts, as the policy has it.
+
+    That is what it states; else what is known of a single path; else what follows from its uses. A
+    metric that is known to count both paths has to be stated as such, so it is not inferred.
+    """
+    if metric.counts is not None:
+        return metric.counts
+    return known if known in ("canary", "stable") else uses.inferred

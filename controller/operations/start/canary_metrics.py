@@ -1,0 +1,104 @@
+"""Whether metrics of the canary count other requests: they had traffic while its weight was 0."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Final, NamedTuple
+
+from controller.core.judge.queries import query
+from controller.core.judge.series import SAMPLE_COUNT
+from controller.core.observation import MetricQuery, Series, Span, TargetReading
+from controller.core.policy import Metric, Policy
+from controller.core.units import ceil_to, clock_text, floor_to, from_unix, number_text
+from controller.ports.metrics import MetricSource
+from controller.ports.store import Ownership
+
+# How far back it is looked, in periods that every metric has and a single request is seen in.
+_LOOK_BACK: Final = timedelta(hours=1)
+_PERIOD_S: Final = 300
+# A weight that was just lowered still has requests, and metrics of them arrive late.
+_AFTER_EXPOSURE: Final = timedelta(minutes=15)
+# Steady: requests in half of the periods, and in three at least. A person who tries the canary out
+# makes fewer; one request in five minutes makes more in seven hours of eight (Poisson).
+_MIN_PERIODS: Final = 3
+# Probes may come twice as fast as their declared rate for an hour.
+_PROBE_MARGIN: Final = 2.0
+
+REMEDY: Final = (
+    "name metrics of the canary alone, write `counts: both` (judged as it is, and labelled "
+    "diluted), or declare probes with `probes_per_minute`"
+)
+
+
+class _Counted(NamedTuple):
+    """The requests (or samples) that one metric counted, and in how many periods."""
+
+    requests: float
+    periods: int
+
+
+def foreign_requests(
+    source: MetricSource, owners: Ownership, policy: Policy, reading: TargetReading, now: datetime
+) -> str | None:
+    """Return which metrics of the canary count steady traffic while its weight is 0, and how much.
+
+    None where none does, and where it cannot be told: the weight is above 0, or was within the last
+    half hour. Raises MetricsError when the metric source cannot be read at all.
+    """
+    metrics = {name: policy.metrics[name] for name, one in policy.counts.items() if one == "canary"}
+    span = _span_at_zero(owners, policy, reading, now)
+    if span is None or not metrics:
+        return None
+    queries = {name: _requests_query(one) for name, one in metrics.items()}
+    series = source.read(queries.values(), span)
+    counted = {name: _counted(series[one], span) for name, one in queries.items()}
+    foreign = {name: one for name, one in counted.items() if _is_foreign(one, span, policy)}
+    return _text(foreign, span) if foreign else None
+
+
+def _requests_query(metric: Metric) -> MetricQuery:
+    return query(metric, metric.statistic if metric.is_count else SAMPLE_COUNT, _PERIOD_S)
+
+
+def _span_at_zero(
+    owners: Ownership, policy: Policy, reading: TargetReading, now: datetime
+) -> Span | None:
+    """Return the settled time in which the weight was 0, as far as rollouts tell; None: too short.
+
+    A weight that was set by hand is in no rollout.
+    """
+    if reading.weight != 0:
+        return None
+    exposures = owners.exposures(reading.identity, policy.target.locks(reading.identity))
+    ends = [end for _, _, end in exposures]
+    end = floor_to(now - policy.evaluation_delay, _PERIOD_S)
+    begin = end - int(_LOOK_BACK.total_seconds())
+    for ended in ends:
+        if ended is None:  # when that weight went back to 0 is unknown
+            return None
+        begin = max(begin, ceil_to(ceil((ended + _AFTER_EXPOSURE).timestamp()), _PERIOD_S))
+    return Span(begin, end) if end - begin >= _MIN_PERIODS * _PERIOD_S else None
+
+
+def _counted(series: Series, span: Span) -> _Counted:
+    values = [one for at, one in series.points.items() if span.start <= at < span.end and one > 0]
+    return _Counted(sum(values), len(values))
+
+
+def _is_foreign(counted: _Counted, span: Span, policy: Policy) -> bool:
+    periods = (span.end - span.start) / _PERIOD_S
+    if counted.periods < max(_MIN_PERIODS, periods / 2):
+        return False
+    allowed = _PROBE_MARGIN * (policy.probes_per_minute or 0) * (span.end - span.start) / 60
+    return counted.requests > allowed
+
+
+def _text(foreign: Mapping[str, _Counted], span: Span) -> str:
+    figures = ", ".join(
+        f"{name} counted {number_text(round(one.requests))}" for name, one in foreign.items()
+    )
+    begin, end = clock_text(from_unix(span.start)), clock_text(from_unix(span.end))
+    return (
+        f"while the canary had 0 %, from {begin} to {end}, {figures}: they do not count the canary "
+        "alone, and what it fails would be lost among all other requests"
+    )
