@@ -95,6 +95,7 @@ class Power:
     proof_per_minute: requests a minute, of both paths, with which the bake has as many.
     window: requests in a window, for a criterion that compares windows.
     min_window_requests: with fewer requests in a window, one failure is a breach.
+    canary_share: of the requests that it judges; below 1 where its metrics count both paths.
     shortfalls: why the criterion cannot decide; empty: it can.
     """
 
@@ -108,6 +109,7 @@ class Power:
     proof_per_minute: float | None = None
     window: float | None = None
     min_window_requests: float | None = None
+    canary_share: float = 1.0
     shortfalls: tuple[Shortfall, ...] = ()
 
 
@@ -152,11 +154,15 @@ class RequestRates(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DetectionModel:
-    """How soon one sequential criterion fails in one step."""
+    """How soon one sequential criterion fails in one step.
+
+    canary_share: of the requests that it judges; below 1 where its metrics count both paths.
+    """
 
     policy: Policy
     step: int
     criterion_test: CriterionTests
+    canary_share: float = 1.0
 
     @property
     def judge(self) -> SequentialJudge[Any]:
@@ -186,6 +192,8 @@ class DetectionModel:
     ) -> Iterator[tuple[int, Window]]:
         """Yield the begin of each minute that has data, in seconds of the step, and its counts."""
         canary_share, control_share = self._exceeding_shares(effect)
+        if self.canary_share < 1:
+            rates = RequestRates(sum(rates), rates.control)
         joint_share = 1.0
         if self.judge.criterion.compares_paths:
             joint_share, rates = rates.joint_share, rates.paired()
@@ -222,12 +230,17 @@ class DetectionModel:
         """Return the share of requests that count against the test: canary, then control."""
         judge = self.judge
         if not (isinstance(judge, TailJudge) and judge.counts_slow):
-            return effect, 0.0
+            return effect * self.canary_share, 0.0
         percentile, allowed_factor = judge.metric.percentile or 0.0, judge.rollback_factor
         stored = None if judge.baseline is None else judge.baseline.share
         control_share = stored or 1 - percentile
-        limit = _NORMAL.inv_cdf(1 - control_share) + log(allowed_factor / (1 + effect)) / SIGMA
-        return 1 - _NORMAL.cdf(limit), control_share
+
+        def share_beyond(increase: float) -> float:
+            slower = log(allowed_factor / (1 + increase)) / SIGMA
+            return 1 - _NORMAL.cdf(_NORMAL.inv_cdf(1 - control_share) + slower)
+
+        mixed = self.canary_share * share_beyond(effect)
+        return mixed + (1 - self.canary_share) * share_beyond(0.0), control_share
 
 
 def detection_models(
@@ -235,9 +248,14 @@ def detection_models(
 ) -> dict[str, DetectionModel]:
     """Return a model for each sequential criterion that gates step number `step`, by name."""
     return {
-        name: DetectionModel(policy, step, one)
+        name: DetectionModel(policy, step, one, canary_share(policy, name, step))
         for name, one in gate_tests(policy, step, baselines).items()
     }
+
+
+def canary_share(policy: Policy, criterion: str, step: int) -> float:
+    """Return the share of the canary in the requests that `criterion` judges in a step."""
+    return policy.steps[step].weight / 100 if policy.diluted_metrics(criterion) else 1.0
 
 
 def whole_minutes(length: timedelta) -> int:
@@ -299,6 +317,11 @@ class _StepAnalysis:
         return whole_minutes(self.policy.max_hold_of(self.number))
 
     def _rates(self, traffic_factor: float = 1) -> RequestRates:
+        canary, control = self._user_rates(traffic_factor)
+        return RequestRates(canary + (self.policy.probes_per_minute or 0), control)
+
+    def _user_rates(self, traffic_factor: float) -> RequestRates:
+        """Return the rates without the probes that the policy declares."""
         return RequestRates.at(
             self.policy.steps[self.number].weight, self.per_minute * traffic_factor
         )
@@ -312,18 +335,21 @@ class _StepAnalysis:
             rate * self._bake,
             min_samples,
             min_samples / rate if rate else inf,
+            canary_share=canary_share(self.policy, judge.name, self.number),
             shortfalls=tuple(self._sample_shortfall(ShortfallKind.SAMPLES, judge, min_samples)),
         )
         if model is None:
             return self._threshold_power(power, judge)
         power = self._with_detections(power, model)
         proven = model.judge.provable_share
-        return power if proven is None else self._with_proof(power, model.judge, proven)
+        if proven is None or model.canary_share < 1:  # a proof about a mixture proves nothing
+            return power
+        return self._with_proof(power, model.judge, proven)
 
     def _rate(self, judge: CriterionJudge[Any], traffic_factor: float = 1) -> float:
         """Return the samples a minute that count for a pass, at a multiple of the traffic."""
         rates = self._rates(traffic_factor)
-        if judge.counts_both_paths:
+        if judge.counts_both_paths or self.policy.diluted_metrics(judge.name):
             return rates.canary + rates.control
         if not judge.criterion.compares_paths:
             return rates.canary
@@ -334,7 +360,7 @@ class _StepAnalysis:
     def _threshold_power(self, power: Power, judge: CriterionJudge[Any]) -> Power:
         if not isinstance(judge, WindowJudge):
             return power
-        window = self._rates().canary * whole_minutes(judge.criterion.period)
+        window = self._rate(judge) * whole_minutes(judge.criterion.period)
         allowed = judge.allowed_failures
         return replace(power, window=window, min_window_requests=1 / allowed if allowed else None)
 
@@ -389,9 +415,9 @@ class _StepAnalysis:
         factor = _first_that_works(
             factors, lambda one: self._detects(model, effect, one / _SPARE_FACTOR)
         )
-        paired = (
-            model.judge.criterion.compares_paths
-        )  # probes of one path alone compare with nothing
+        # Probes of one path alone compare with nothing, and what is diluted is not theirs.
+        probes_help = factor and not model.judge.criterion.compares_paths
+        probes_help = probes_help and model.canary_share == 1
         return Shortfall(
             ShortfallKind.FAULTS,
             effect,
@@ -399,7 +425,7 @@ class _StepAnalysis:
             if detected_after is None
             else _bake_minutes((detected_after - self._warmup) * _SPARE_FACTOR),
             per_minute=None if factor is None else factor * self.per_minute,
-            probes=None if factor is None or paired else self._rates(factor - 1).canary,
+            probes=self._user_rates(factor - 1).canary if factor and probes_help else None,
             decides_in_hold=detected_after is not None,
         )
 
@@ -426,6 +452,7 @@ class _StepAnalysis:
         probes_help = rates.canary < needed_rate and (
             not judge.criterion.compares_paths or rates.control >= needed_rate
         )
+        probes_help &= not self.policy.diluted_metrics(judge.name)
         yield Shortfall(
             why,
             needed,
@@ -441,7 +468,8 @@ class _StepAnalysis:
         None where no rate within the search limit suffices.
         """
         if not judge.criterion.compares_paths:
-            return self.per_minute * needed / (self._rate(judge) * self._bake)
+            probes = self.policy.probes_per_minute or 0  # they do not grow with the traffic
+            return self.per_minute * (needed / self._bake - probes) / (self._rate(judge) - probes)
         factors = _geometric_steps(1, _MAX_TRAFFIC_FACTOR, _FINE_FACTOR)
         factor = _first_that_works(
             factors, lambda one: self._rate(judge, one) * self._bake >= needed

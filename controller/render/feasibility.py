@@ -89,6 +89,7 @@ def _power_data(power: Power) -> "CriterionPower":
         "window_samples": power.window and json_number(power.window),
         "one_failure_breaches_below": power.min_window_requests
         and json_number(power.min_window_requests),
+        "canary_share": json_number(power.canary_share),
         "cannot_decide": [
             {
                 "lacks": str(one.kind),
@@ -180,7 +181,8 @@ class _CriterionPower:
         if effects:
             undetected = "never" if self._criterion.sequential else "–"
             cells.append(undetected if smallest is None else self._effect_text(smallest))
-        return [self.power.criterion, *cells, self._pass_text()]
+        diluted = " (diluted)" if self.power.canary_share < 1 else ""
+        return [f"{self.power.criterion}{diluted}", *cells, self._pass_text()]
 
     def _effect_text(self, effect: float) -> str:
         return f"{'+' if self._is_latency else ''}{format_percent(_round_up(effect))}"
@@ -198,6 +200,11 @@ class _CriterionPower:
     def notes(self) -> Iterator[str]:
         """Yield the lines below the table: windows, confirmation of a rate, and shortfalls."""
         power, name = self.power, self.power.criterion
+        if power.canary_share < 1:
+            yield (
+                f"{name} (diluted): {', '.join(self.policy.diluted_metrics(name))} counted on both "
+                f"paths, of which the canary has {format_percent(power.canary_share)}"
+            )
         if power.window is not None and power.min_window_requests is not None:
             requests = count_text(_round(power.window), "request")
             note = f"{requests} in a window of {format_duration(self._criterion.period)}"

@@ -158,4 +158,6 @@ def criterion_text(name: str, policy: Policy) -> str:
     """Return what criterion `name` asks for and how it is judged, in one line."""
     criterion = policy.criteria[name]
     text = judge_of(name, criterion, policy).demand_text()
+    if mixed := policy.diluted_metrics(name):
+        text += f"; diluted below 100 %: {', '.join(mixed)} counted on both paths"
     return text if criterion.gating else f"{text}; reports only"

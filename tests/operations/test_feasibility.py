@@ -229,6 +229,41 @@ def test_a_baseline_that_varied_makes_every_fault_harder_to_see() -> None:
     assert of(1) < of(5) < of(50)
 
 
+# --- metrics of both paths, and probes ------------------------------------------------------------
+
+
+def at_10_percent(**changes: Any) -> dict[str, Power]:
+    """Return the power at 10 % of a policy without a control, at 600 requests a minute."""
+    data = POLICY.model_dump(mode="json", exclude_none=True)
+    data["criteria"] = {name: data["criteria"][name] for name in ("works", "in-time")}
+    data["criteria"]["works"]["min"] = "95%"
+    data["metrics"] = {
+        name: {**one, **changes.get("metrics", {})}
+        for name, one in METRICS.items()
+        if name in ("calls", "failures", "duration")
+    }
+    data["steps"] = [{"weight": 10, "bake": "1h"}, {"weight": 100, "bake": "1h"}]
+    data |= {name: one for name, one in changes.items() if name != "metrics"}
+    return {one.criterion: one for one in power_of(parse(data), 600)[0].criteria}
+
+
+def test_metrics_of_both_paths_leave_little_to_see_at_10_percent() -> None:
+    own, mixed = at_10_percent(), at_10_percent(metrics={"counts": "both"})
+    assert (own["works"].canary_share, mixed["works"].canary_share) == (1, 0.1)
+    # 5 % of all requests may fail: half of the canary's, and more until that is found.
+    assert (own["works"].smallest_detectable or inf) < 0.15
+    assert (mixed["works"].smallest_detectable or inf) > 0.5
+    assert [one.minutes for one in mixed["works"].detections] == [None]
+    assert mixed["works"].samples == pytest.approx(10 * own["works"].samples)
+    assert (mixed["in-time"].smallest_detectable or inf) > 3 * (
+        own["in-time"].smallest_detectable or inf
+    )
+
+
+def test_declared_probes_are_requests_of_the_canary() -> None:
+    assert at_10_percent(probes_per_minute=40)["works"].samples == (60 + 40) * 60
+
+
 # --- samples for a pass ---------------------------------------------------------------------------
 
 

@@ -174,6 +174,7 @@ def test_a_program_reads_the_same() -> None:
         "proven_from_requests_per_minute": 635,
         "window_samples": None,
         "one_failure_breaches_below": None,
+        "canary_share": 1,
         "cannot_decide": [
             {
                 "lacks": "samples",

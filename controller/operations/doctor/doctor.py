@@ -94,7 +94,7 @@ class Doctor:
         yield from self.caller_checks()
         yield from self._store()
         yield from self._target()
-        yield from self._metrics()
+        yield from self.metric_checks()
         yield from self._alarms_and_logs()
         yield from self._monitoring_checks()
         yield from self._channels()
@@ -129,7 +129,8 @@ class Doctor:
         obstacles = [(one.fatal, one.text) for one in self.target.obstacles()]
         yield from target.reach_checks(obstacles)
 
-    def _metrics(self) -> Iterator[Check]:
+    def metric_checks(self) -> Iterator[Check]:
+        """Yield a check of the data of each metric, and of whose requests they count."""
         now = self.clock.now()
         queries_by_metric = {
             name: metrics.queries_of(one) for name, one in self.policy.metrics.items()

@@ -81,6 +81,8 @@ class CriterionPower(Document):
     """Requests in a window, for a criterion that compares windows."""
     one_failure_breaches_below: float | None
     """With fewer requests in a window, one failure is a breach."""
+    canary_share: float
+    """Share of the canary in the requests that it judges; below 1: its metrics count both paths."""
     cannot_decide: list[ShortfallData]
     """Why the criterion cannot decide; empty: it can."""
 
