@@ -26,7 +26,7 @@ LADDER: dict[str, Any] = {
 }
 # No request takes less than a millisecond: the start is refused.
 HOPELESS: dict[str, Any] = {
-    "metrics": {"direct": POLICY["metrics"]["direct"]},
+    "metrics": {"direct": {**POLICY["metrics"]["direct"], "counts": "stable"}},
     "criteria": {
         "quick": {
             "kind": "threshold",
