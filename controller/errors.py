@@ -142,6 +142,10 @@ class TargetError(RolloutError):
     """The weight could not be read or written."""
 
 
+class NoAnswerError(TargetError):
+    """The target did not answer; a retry may succeed."""
+
+
 class WriteRefusedError(TargetError):
     """Writing would be wrong or would lose settings; nothing was written."""
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import pytest
 
@@ -92,7 +92,7 @@ def _a_late_raise_stays(patch: pytest.MonkeyPatch) -> None:
             return Visit(rollout)
         return self.confirm_weight(rollout, move.weight, patience)
 
-    def is_done(self: LoweringLoop, reading: TargetReading) -> bool:
+    def is_done(self: LoweringLoop[Any], reading: TargetReading) -> bool:
         return reading.weight == 0
 
     patch.setattr(Executor, "_shift", shift)

@@ -9,13 +9,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from controller.adapters.aws.clients import (
-    AWS_ERRORS,
-    code_of,
-    error_text,
-    is_conflict,
-    is_transient,
-)
+from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
+from controller.adapters.targets.failed_raise import resolve_failed_raise
 from controller.adapters.targets.lambda_environment import (
     Configuration,
     LambdaFunction,
@@ -25,13 +20,7 @@ from controller.adapters.targets.lower_to_zero import LoweringLoop
 from controller.adapters.targets.weight_variables import ENVIRONMENT_BYTES, Pair, environment_bytes
 from controller.core.observation import TargetReading
 from controller.core.policy.targets.lambda_env import LambdaEnv
-from controller.errors import (
-    LogsError,
-    TargetError,
-    WriteConflictError,
-    WriteRefusedError,
-    WriteUncertainError,
-)
+from controller.errors import LogsError, WriteConflictError, WriteRefusedError
 from controller.ports.account import Account
 from controller.ports.clock import Clock
 from controller.ports.target import InspectableTarget, NameWarning, Obstacle
@@ -152,24 +141,10 @@ class LambdaEnvTarget(InspectableTarget):
             )
 
     def _resolve(self, configuration: Configuration, weight: int, error: Exception) -> None:
-        """Read back after a failed write: return when `weight` was written, else raise.
-
-        botocore repeats a call whose answer was lost, and the repetition then fails with a 412
-        because of its own first write.
-        """
-        text, code = self._function.write_problem(weight, error, configuration), code_of(error)
-        if not is_transient(error):
-            raise WriteRefusedError(text, code=code) from error
-        try:
-            current = self.read().weight
-        except TargetError as unread:
-            raise WriteUncertainError(f"{text}; and then {unread}", code=code) from error
-        if current == weight:
-            return
-        if is_conflict(error) and configuration.state:  # the function is not active
-            raise WriteRefusedError(text, code=code) from error
-        kind = WriteConflictError if is_conflict(error) else WriteUncertainError
-        raise kind(text, code=code) from error
+        """Return when the failed write was done all the same, else raise as `shift_to` says."""
+        problem = self._function.write_problem(weight, error, configuration)
+        inactive = bool(configuration.state)
+        resolve_failed_raise(self.read, weight, error, problem, inactive=inactive)
 
     # --- lowering: with retries -----------------------------------------------------------------
 
@@ -188,4 +163,6 @@ class LambdaEnvTarget(InspectableTarget):
         would lose settings, TargetError when the function can never be read or time is over, and
         what `check` raises.
         """
-        LoweringLoop(self._function, self._pair, self._clock, self._jitter, void, check).run(within)
+        by_hand = f"set {self._pair.shown(self._pair.merged({}, 0))} in AWS"
+        loop = LoweringLoop(self._function, by_hand, self._clock, self._jitter, void, check)
+        loop.run(within)

@@ -25,7 +25,7 @@ from controller.adapters.iam.permission import (
 )
 from controller.adapters.targets.weight_variables import ENVIRONMENT_BYTES, Pair, environment_bytes
 from controller.core.observation import TargetReading, UpdateStatus
-from controller.errors import TargetError, WriteRefusedError, WriteUncertainError
+from controller.errors import NoAnswerError, TargetError, WriteRefusedError, WriteUncertainError
 
 IAM: Final = (
     Permission("lambda:GetFunctionConfiguration", FUNCTION, METRIC_JOBS),
@@ -39,10 +39,6 @@ _UPDATES: Final = {
     "InProgress": UpdateStatus.IN_PROGRESS,
     "Failed": UpdateStatus.FAILED,
 }
-
-
-class NoAnswerError(TargetError):
-    """Lambda did not answer; a retry may succeed."""
 
 
 @dataclass(frozen=True, slots=True)

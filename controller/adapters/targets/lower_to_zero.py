@@ -1,18 +1,16 @@
-"""The retry loop that lowers the weight of one Lambda function to 0 %."""
+"""The retry loop that lowers the weight of one target to 0 %."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from controller.adapters.aws.clients import AWS_ERRORS, code_of, is_transient
-from controller.adapters.targets.lambda_environment import LambdaFunction, NoAnswerError
-from controller.adapters.targets.weight_variables import Pair
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.units import format_duration
-from controller.errors import TargetError, WriteRefusedError, WriteUncertainError
+from controller.errors import NoAnswerError, TargetError, WriteRefusedError, WriteUncertainError
 from controller.ports.clock import Clock
 from controller.process import logging, signals
 
@@ -25,17 +23,58 @@ PAUSE_MOST_S: Final = 8.0
 LOWER_ATTEMPTS: Final = 120
 
 
-@dataclass(frozen=True, slots=True)
-class LoweringLoop:
-    """Writes 0 % to `function`, whatever its current weight, with retries.
+class Snapshot(Protocol):
+    """A resource as AWS describes it, with all that a write has to keep."""
 
-    jitter: draws a pause between two limits, in seconds. void: a RevisionId to invalidate: while
-    the function still has it, 0 % is written even over 0 %, because every update gives a new one.
-    check: called with each reading before a write; what it raises ends the loop.
+    @property
+    def reading(self) -> TargetReading:
+        """The weight in it."""
+        ...
+
+
+S = TypeVar("S", bound=Snapshot)
+
+
+class Resource(Protocol[S]):
+    """The AWS resource that holds a weight."""
+
+    @property
+    def name(self) -> str:
+        """Its name, for messages."""
+        ...
+
+    def read(self) -> S:
+        """Return the resource as it is.
+
+        Raises NoAnswerError where a retry may succeed, TargetError where none does, and
+        WriteRefusedError where a write would lose settings.
+        """
+        ...
+
+    def write(self, snapshot: S, weight: int) -> None:
+        """Write `weight` once, conditional on `snapshot`; raises what boto3 raises.
+
+        WriteRefusedError and WriteUncertainError end the attempts.
+        """
+        ...
+
+    def write_problem(self, weight: int, error: Exception, snapshot: S) -> str:
+        """Return why `weight` was not written, in one sentence with what to do."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoweringLoop(Generic[S]):
+    """Writes 0 % to `resource`, whatever its current weight, with retries.
+
+    by_hand: what an operator does in AWS for 0 %, in words. jitter: draws a pause between two
+    limits, in seconds. void: a token to invalidate: while the resource still has it, 0 % is written
+    even over 0 %, because every update gives a new one. check: called with each reading before a
+    write; what it raises ends the loop.
     """
 
-    function: LambdaFunction
-    pair: Pair
+    resource: Resource[S]
+    by_hand: str
     clock: Clock
     jitter: Callable[[float, float], float]
     void: str
@@ -67,32 +106,31 @@ class LoweringLoop:
             if reading is not None and self._is_done(reading):
                 return
             shown = error.variables if reading is None else f"the target shows {reading.variables}"
-            manual_values = self.pair.shown(self.pair.merged({}, 0))
             limit = "before this run had to end" if signals.grace_is_over() else ""
             raise TargetError(
-                f"{self.function.name} was not set to 0 % "
+                f"{self.resource.name} was not set to 0 % "
                 f"{limit or f'within {format_duration(within)}'}; "
-                f"{shown}; last problem: {error}. Roll back again, or set {manual_values} in AWS"
+                f"{shown}; last problem: {error}. Roll back again, or {self.by_hand}"
             ) from error
 
     def _attempt(self) -> None:
         """Lower once. Raises _RetryError for a transient failure, else what `run` raises."""
         try:
-            configuration = self.function.read()
+            snapshot = self.resource.read()
         except NoAnswerError as error:
             raise _RetryError(str(error), "what the target shows is unknown") from error
-        reading = configuration.reading
+        reading = snapshot.reading
         if self._is_done(reading):
             return
         shown = f"the target shows {reading.variables}"
         if reading.update is UpdateStatus.IN_PROGRESS:
             raise _RetryError("an update is in progress", shown)
         try:
-            self.function.write(configuration, 0)
+            self.resource.write(snapshot, 0)
         except WriteUncertainError as error:
             raise WriteRefusedError(str(error), **error.context) from error
         except AWS_ERRORS as error:
-            text = self.function.write_problem(0, error, configuration)
+            text = self.resource.write_problem(0, error, snapshot)
             if is_transient(error):
                 raise _RetryError(text, shown) from error
             raise WriteRefusedError(text, code=code_of(error)) from error
@@ -108,9 +146,9 @@ class LoweringLoop:
         return at_zero and not (self.void and reading.token == self.void)
 
     def _read_or_none(self) -> TargetReading | None:
-        """Return a reading of the function; None when it cannot be read."""
+        """Return a reading of the resource; None when it cannot be read."""
         try:
-            return self.function.read().reading
+            return self.resource.read().reading
         except TargetError:
             return None
 
@@ -126,14 +164,14 @@ class LoweringLoop:
         problem = state.outcome.exception() if state.outcome else None
         log.warning(
             "call_retried",
-            function=self.function.name,
+            target=self.resource.name,
             attempt=state.attempt_number,
             problem=str(problem),
         )
 
 
 class _RetryError(Exception):
-    """Makes the loop retry. shown: what the function shows, in words."""
+    """Makes the loop retry. shown: what the target shows, in words."""
 
     def __init__(self, problem: str, shown: str) -> None:
         super().__init__(problem)
