@@ -12,7 +12,7 @@ from controller.core.decision import Notice
 from controller.core.history import Entry
 from controller.core.message import Message
 from controller.core.observation import Consent, HookAnswer, TargetReading
-from controller.core.policy import Channel, Hook
+from controller.core.policy import Channel, Hook, TargetSpec
 from controller.core.rollout import Rollout
 from controller.errors import StateConflictError
 from controller.ports.notify import HookCall
@@ -60,6 +60,10 @@ class DryRunTarget(InspectableTarget):
         if check is not None:
             check(self._target.read())
         self._journal.note(f"lower {self._name} to 0 %")
+
+    def resolved(self, earlier: TargetSpec | None) -> TargetSpec:
+        """Return the real target with what its policy leaves to the account."""
+        return self._target.resolved(earlier)
 
     def obstacles(self) -> Sequence[Obstacle]:
         """Return the obstacles of the real target."""

@@ -58,6 +58,7 @@ def rehearsal(
     from controller.simulation.scenario.scenario import load_scenario
     from controller.simulation.world import World
 
+    policy = policy.resolved(policy.target.rehearsed())
     world = World.for_policy(policy, load_scenario(scenario), seed=seed, adopt=adopt)
     account = simulated_account(world, seed)
     with _temporary_store() if store is None else _empty_store(store) as opened_store:

@@ -120,11 +120,20 @@ def newest_rollout(store: Store, policy: Policy) -> Rollout | None:
     return store.load(ids[-1]) if ids else None
 
 
-def load_policy(reference: str | Path) -> Policy:
-    """Return the policy in the file `reference`. Raises PolicyError with every mistake in it."""
+def load_policy(reference: str | Path, version: str | None = None) -> Policy:
+    """Return the policy in the file `reference`, with `version` as the canary of its target.
+
+    Raises PolicyError with every mistake in it, UsageError for a `version` that does not fit.
+    """
     from controller.policy_file.loader import load  # a tick needs no parser
 
-    return load(Path(reference))
+    policy = load(Path(reference))
+    if version is None:
+        return policy
+    try:
+        return policy.resolved(policy.target.with_version(version))
+    except ValueError as error:
+        raise UsageError(f"--version: {error}") from error
 
 
 def policy_name(reference: str) -> str:

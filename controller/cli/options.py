@@ -80,6 +80,12 @@ class ExactText(OneLineText):
         return str(value)
 
 
+CANARY_VERSION: Final = click.option(
+    "--version",
+    type=ExactText(),
+    help="Of a target with versions: the one that is the canary; default: the newest published.",
+)
+
 # The options of `Call`, by the name that a verb takes them by.
 SHARED: Final[dict[str, Callable[[Any], Any]]] = {
     "by": click.option(

@@ -18,7 +18,7 @@ from controller.core.rollout import Phase, Rollout
 from controller.engine.execute import Visit
 from controller.engine.exit_status import of_run
 from controller.errors import Exit, MetricsError, RolloutError, UsageError
-from controller.operations.start.start import check_start
+from controller.operations.start.start import check_start, resolve_for_start
 from controller.operations.start.traffic import estimate_traffic
 from controller.ports.json_view import json_number
 from controller.render.feasibility import gate_power
@@ -43,13 +43,16 @@ _POWER_HINT: Final = "plan --live, or validate --requests-per-minute N"
     help="With --live: end with 2 or 4 when a start would be refused; of a rollout that runs, with "
     "where the next tick leaves it, as `status --exit-code` does.",
 )
+@options.CANARY_VERSION
 @options.call_options("store", "json")
-def plan(call: Call, policy: Path, live: bool, adopt: bool, exit_code: bool) -> Result:
+def plan(
+    call: Call, policy: Path, live: bool, adopt: bool, exit_code: bool, version: str | None
+) -> Result:
     """Show the ladder and the gates of POLICY, and what comes next."""
     for option, given in (("--adopt", adopt), ("--exit-code", exit_code)):
         if given and not live:
             raise UsageError(f"{option} is about the live account: give it with --live")
-    loaded, now = load_policy(policy), current_moment()
+    loaded, now = load_policy(policy, version), current_moment()
     lines, status = [plan_text(loaded, now), ""], Exit.DONE
     data: PlanData = {**plan_data(loaded, now), "next": "", "live": None, "power": None}
     if not live:
@@ -57,6 +60,7 @@ def plan(call: Call, policy: Path, live: bool, adopt: bool, exit_code: bool) -> 
         lines += [printable(f"  next: {data['next']}"), _UNKNOWN_POWER.format(_POWER_HINT)]
     else:
         with replace(call, dry_run=True).app_session(create=True, ask_caller=False) as app:
+            loaded = resolve_for_start(app.runner, loaded)
             preview = _live_preview(app, loaded, adopt=adopt)
             traffic = _measured_traffic(app, loaded)
         data["live"], data["next"] = preview.data, preview.next_text

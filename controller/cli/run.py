@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 @click.option(
     "--revision",
     type=options.ExactText(),
-    help="What is rolled out; default: the function's CodeSha256.",
+    help="What is rolled out; default: the function's CodeSha256, or the version.",
 )
+@options.CANARY_VERSION
 @click.option(
     "--adopt", is_flag=True, help="Take over the live weight and begin at its step; write nothing."
 )
@@ -44,7 +45,13 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @options.call_options("by", "store", "dry-run", "json")
 def run(
-    call: Call, policy: Path, revision: str | None, adopt: bool, every: timedelta, limit: timedelta
+    call: Call,
+    policy: Path,
+    revision: str | None,
+    version: str | None,
+    adopt: bool,
+    every: timedelta,
+    limit: timedelta,
 ) -> Result:
     """Start if needed, then tick until it ends or pauses.
 
@@ -52,7 +59,7 @@ def run(
     with 6 after drift (the weight was changed outside rolloutctl), unless the rollout succeeded or
     was rolled back. A dry run shows the first writes, and ends there.
     """
-    request = StartRequest(load_policy(policy), revision, adopt=adopt)
+    request = StartRequest(load_policy(policy, version), revision, adopt=adopt)
     with call.app_session(create=True) as app:
         clock = app.runner.clock
         until = clock.now() + limit

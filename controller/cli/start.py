@@ -25,19 +25,22 @@ if TYPE_CHECKING:
 @click.option(
     "--revision",
     type=options.ExactText(),
-    help="What is rolled out; default: the function's CodeSha256.",
+    help="What is rolled out; default: the function's CodeSha256, or the version.",
 )
+@options.CANARY_VERSION
 @click.option(
     "--adopt", is_flag=True, help="Take over the live weight and begin at its step; write nothing."
 )
 @options.call_options("by", "store", "dry-run", "json")
-def start(call: Call, policy: Path, revision: str | None, adopt: bool) -> Result:
+def start(
+    call: Call, policy: Path, revision: str | None, version: str | None, adopt: bool
+) -> Result:
     """Start a rollout and return at once.
 
     Everything is checked first; then the first weight is set, or with --adopt the live one is
     taken over. Ticks take it from there.
     """
-    request = StartRequest(load_policy(policy), revision, adopt=adopt)
+    request = StartRequest(load_policy(policy, version), revision, adopt=adopt)
     with call.app_session(create=True) as app:
         started = start_rollout(app.runner, request)
     return _result("start", app, started)

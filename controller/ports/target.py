@@ -89,6 +89,14 @@ class Reachability(Protocol):
 class InspectableTarget(Target, Reachability, Protocol):
     """A target that can be read, written and checked before a start."""
 
+    def resolved(self, earlier: TargetSpec | None) -> TargetSpec:
+        """Return the target with what its policy leaves to the account.
+
+        Only called where `TargetSpec.unresolved` is true. earlier: the target of the newest rollout
+        of the policy. Raises UsageError where there is nothing to roll out, and what `read` raises.
+        """
+        raise UsageError("the policy of this kind of target leaves nothing to the account")
+
     def foreign_values(self) -> Sequence[str]:
         """Return the settings whose values are no weight and would be overwritten.
 

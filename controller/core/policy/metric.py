@@ -1,12 +1,17 @@
 """A CloudWatch metric that a policy names."""
 
-from typing import Annotated, Literal, TypeAlias
+import re
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field
 
 from controller.core.policy.base import Form, Model
 
 STATISTIC_PATTERN = r"^(Sum|Average|Minimum|Maximum|SampleCount|p([0-9]{1,2}(\.[0-9]{1,2})?|100))$"
+
+# A value that the target of the policy has, like ${canary}.
+PLACEHOLDER: Final = re.compile(r"\$\{([^{}]*)\}")
 
 AwsName: TypeAlias = Annotated[str, Field(min_length=1, max_length=255)]
 Counts: TypeAlias = Literal["canary", "stable", "both"]
@@ -25,7 +30,8 @@ class Metric(Model):
     dimensions: dict[AwsName, Annotated[str, Field(min_length=1, max_length=1_024)]] = Field(
         default_factory=dict,
         max_length=30,
-        description="Exactly the dimensions of the metric; CloudWatch matches no subset.",
+        description="Exactly the dimensions of the metric; CloudWatch matches no subset. A target "
+        "with versions takes ${canary} and ${stable} for them.",
     )
     unit: Annotated[str, Field(max_length=20)] = Field(
         default="", description="Unit shown in sentences, like ms; never sent to CloudWatch."
@@ -45,6 +51,14 @@ class Metric(Model):
         """Tell whether both are the same metric of CloudWatch, of which each takes a statistic."""
         own, others = ((one.namespace, one.name, one.dimensions) for one in (self, other))
         return own == others
+
+    def resolved(self, values: Mapping[str, str]) -> "Metric":
+        """Return the metric with `values` for `${name}` in its dimensions."""
+        dimensions = {
+            name: PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), value)
+            for name, value in self.dimensions.items()
+        }
+        return self.model_copy(update={"dimensions": dimensions})
 
     @property
     def is_count(self) -> bool:

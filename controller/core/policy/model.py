@@ -27,7 +27,7 @@ from controller.core.policy.notify import (
     Channels,
     SummaryEvery,
 )
-from controller.core.policy.targets import Target
+from controller.core.policy.targets import Target, TargetSpec
 from controller.core.policy.verify_rollback import VerifyRollback
 from controller.core.units import DurationRange, format_duration, quote_value
 
@@ -214,6 +214,22 @@ class Policy(Model):
     def steps_text(self) -> str:
         """Return the steps in one line: `10 % for 1h, 50 % for 1h, 100 % for 24h`."""
         return ", ".join(f"{step.weight} % for {format_duration(step.bake)}" for step in self.steps)
+
+    # --- what a start decides -------------------------------------------------------------------
+
+    def resolved(self, target: TargetSpec) -> "Policy":
+        """Return the policy with `target`, and its values for `${name}` in dimensions of metrics.
+
+        A name without a value stays as it is.
+        """
+        metrics = {name: one.resolved(target.values) for name, one in self.metrics.items()}
+        return self.model_copy(update={"target": target, "metrics": metrics})
+
+    def resolved_as(self, other: "Policy") -> "Policy":
+        """Return the policy with what the target of `other`, a resolved policy, has found."""
+        return self.resolved(self.target.resolved_as(other.target))
+
+    # --- storing --------------------------------------------------------------------------------
 
     def snapshot(self) -> str:
         """Return the policy as canonical JSON: same meaning, same text."""

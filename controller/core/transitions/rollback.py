@@ -177,7 +177,8 @@ def _is_replaceable(entry: Record | None) -> bool:
 
 
 def _unconfirmed_text(rollout: Rollout, why: str) -> str:
-    remedy = f"to set 0 % in AWS: set {_zero_assignments(rollout)} on {rollout.target}."
+    by_hand = rollout.policy.target.by_hand(0, rollout.target)
+    remedy = f"to set 0 % in AWS: {by_hand}."
     if isinstance(rollout.state, RolledBack):
         return (
             f"{rollout.id} is NOT at 0 % any more: {rollout.state.intended} % was applied after "
@@ -187,12 +188,6 @@ def _unconfirmed_text(rollout: Rollout, why: str) -> str:
         f"{rollout.id} is NOT rolled back: {why}. "
         f"Rolling back since {clock_text(rollout.since)}; {remedy}"
     )
-
-
-def _zero_assignments(rollout: Rollout) -> str:
-    """Return what an operator has to set, like `PERCENTAGE=0 and BOOLEAN=false`."""
-    settings = rollout.policy.target.settings(0)
-    return " and ".join(f"{name}={value}" for name, value in settings.items())
 
 
 def confirm_rollback(rollout: Rollout, now: datetime) -> Decision:

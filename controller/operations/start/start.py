@@ -1,7 +1,7 @@
 """Start a rollout, once for each revision, after all preflight checks; retry a rolled back one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.core.decide import decide
 from controller.core.events import Started
@@ -14,6 +14,7 @@ from controller.core.transitions.block import objections
 from controller.engine.hooks import ConsentHooks, start_calls
 from controller.engine.tick import Runner
 from controller.errors import RolledBackError, TargetError, UsageError
+from controller.operations.resolve import resolve_policy
 from controller.operations.start.preflight import Preflight, preflight
 from controller.operations.start.refusals import live_step
 from controller.ports.target import InspectableTarget
@@ -57,12 +58,13 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
     with every refusal, RolledBackError when this revision was rolled back before, or taken back to
     0 % after its success, and TargetTakenError when another rollout owns the target.
     """
+    ids = runner.store.of_name(request.policy.name)
+    request = replace(request, policy=_resolve(runner, request.policy, ids))
     target = runner.observer.targets(request.policy.target)
     reading = _read(target, request.policy)
     revision = request.revision or reading.code or request.fallback
     if not revision:
         raise UsageError("the target names no revision; give one with --revision")
-    ids = runner.store.of_name(request.policy.name)
     existing = _existing_rollout(runner, ids, request, revision, reading)
     if existing is not None:
         return StartResult(existing, created=False)
@@ -91,7 +93,7 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
 
 
 def check_start(runner: Runner, policy: Policy, *, adopt: bool = False) -> Preflight:
-    """Return the preflight of `policy` without starting it.
+    """Return the preflight of a resolved `policy` without starting it.
 
     Raises UsageError for an unreadable target.
     """
@@ -99,6 +101,19 @@ def check_start(runner: Runner, policy: Policy, *, adopt: bool = False) -> Prefl
     reading = _read(target, policy)
     now = runner.clock.now()
     return preflight(runner, policy, reading, target.obstacles(), now, adopt=adopt)
+
+
+def resolve_for_start(runner: Runner, policy: Policy) -> Policy:
+    """Return `policy` as `start` would store it now. Raises UsageError."""
+    return _resolve(runner, policy, runner.store.of_name(policy.name))
+
+
+def _resolve(runner: Runner, policy: Policy, ids: Sequence[str]) -> Policy:
+    newest = _load(runner, ids[-1]) if ids and policy.target.unresolved else None
+    try:
+        return resolve_policy(policy, runner.observer.targets, newest)
+    except (TargetError, UsageError) as error:
+        raise UsageError(f"{policy.name} was not started; nothing was changed: {error}") from error
 
 
 def _read(target: InspectableTarget, policy: Policy) -> TargetReading:
@@ -148,6 +163,7 @@ def retry(
         policy = known.policy
     else:
         known = _load(runner, rollout_id)
+        policy = policy.resolved_as(known.policy)
     unchanged = f"retry of {known.id} was refused, nothing changed"
     if not reason:
         raise UsageError(f"{unchanged}: --reason is empty; it is recorded in the history")

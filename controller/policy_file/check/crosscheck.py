@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import pairwise
 
 from controller.core.policy.judging import Criterion
+from controller.core.policy.metric import PLACEHOLDER
 from controller.core.policy.model import Step
 from controller.core.units import format_duration
 from controller.policy_file.check.counts import counts_problems
@@ -24,6 +25,7 @@ def crosscheck(parts: PartialPolicy) -> Iterator[Problem]:
     yield from _zone(parts)
     yield from _events(parts)
     yield from _metric_names(parts)
+    yield from _placeholders(parts)
     yield from _unused_metrics(parts)
     yield from _metric_problems(parts)
     yield from counts_problems(parts)
@@ -90,6 +92,20 @@ def _metric_names(parts: PartialPolicy) -> Iterator[Problem]:
             elif metric in named and "frozen" not in place:  # a frozen baseline reads another time
                 yield Problem(("criteria", name, *place), f"{metric} is named twice")
             named.add(metric)
+
+
+def _placeholders(parts: PartialPolicy) -> Iterator[Problem]:
+    """Yield a problem for each `${name}` in a dimension that the target has no value for."""
+    if parts.target is None:
+        return
+    known = parts.target.placeholders
+    for name, metric in (parts.metrics or {}).items():
+        for dimension, value in (metric.dimensions if metric is not None else {}).items():
+            for found in PLACEHOLDER.findall(value):
+                if found not in known:
+                    has = " and ".join(f"${{{one}}}" for one in known) or "none"
+                    message = f"${{{found}}} is unknown: a {parts.target.kind} target has {has}"
+                    yield Problem(("metrics", name, "dimensions", dimension), message)
 
 
 def _unused_metrics(parts: PartialPolicy) -> Iterator[Problem]:

@@ -20,11 +20,13 @@ class TargetSpec(Model):
         where there is none, and then no rehearsal is possible.
     observed: something else moves the weight. rolloutctl writes nothing: its decision is the answer
         whether to go on or to go back.
+    placeholders: the names that dimensions of metrics may have as `${name}`; `values` has them.
     """
 
     opened_by: ClassVar[str] = ""
     simulated_by: ClassVar[str] = ""
     observed: ClassVar[bool] = False
+    placeholders: ClassVar[tuple[str, ...]] = ()
 
     kind: str
 
@@ -51,6 +53,31 @@ class TargetSpec(Model):
     def requests_counted_by(self, metric: Metric) -> Counts | None:
         """Return whose requests `metric` counts, where the target knows it; else None."""
         return None
+    # --- what a start decides -------------------------------------------------------------------
+
+    @property
+    def unresolved(self) -> bool:
+        """Whether the policy leaves something to the account, which a start reads and stores."""
+        return False
+
+    @property
+    def values(self) -> Mapping[str, str]:
+        """The value of each placeholder that is known."""
+        return {}
+
+    def resolved_as(self, other: "TargetSpec") -> "TargetSpec":
+        """Return the target with what `other`, a resolved one, has and this one leaves open."""
+        return self
+
+    def rehearsed(self) -> "TargetSpec":
+        """Return the target with what a start would find in a simulated account."""
+        return self
+
+    def with_version(self, version: str) -> "TargetSpec":
+        """Return the target whose canary is `version`. Raises ValueError with the reason."""
+        raise ValueError(f"a {self.kind} target has no versions")
+
+    # --- for people -----------------------------------------------------------------------------
 
     @property
     def log_group(self) -> str:
@@ -61,6 +88,11 @@ class TargetSpec(Model):
     def rollback_command(self) -> str:
         """The command that lowers the target to 0 % without a store."""
         return "rolloutctl rollback POLICY.yaml"
+
+    def by_hand(self, weight: int, identity: str) -> str:
+        """Return what an operator does in AWS for `weight`, in words; identity: of a reading."""
+        assignments = (f"{name}={value}" for name, value in self.settings(weight).items())
+        return f"set {' and '.join(assignments)} on {identity}"
 
     @property
     def display_name(self) -> str:
@@ -88,7 +120,9 @@ class MissingTarget(TargetSpec, MissingKind):
 TARGETS: Final = Kinds(
     "target",
     "rolloutctl.targets",
-    {"lambda-env": "controller.core.policy.targets.lambda_env:LambdaEnv"},
+    {
+        "lambda-env": "controller.core.policy.targets.lambda_env:LambdaEnv",
+    },
     TargetSpec,
     MissingTarget,
 )
