@@ -122,6 +122,7 @@ TARGETS: Final = Kinds(
     "rolloutctl.targets",
     {
         "lambda-env": "controller.core.policy.targets.lambda_env:LambdaEnv",
+        "lambda-alias": "controller.core.policy.targets.lambda_alias:LambdaAlias",
     },
     TargetSpec,
     MissingTarget,

@@ -1,0 +1,444 @@
+"""The weight of a version in the routing of a Lambda alias.
+
+IAM: lambda:GetAlias, lambda:UpdateAlias and lambda:GetProvisionedConcurrencyConfig on the alias;
+lambda:ListVersionsByFunction and lambda:GetFunctionConfiguration on the function, before a start.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+from controller.adapters.aws.clients import (
+    AWS_ERRORS,
+    StrangeAnswerError,
+    code_of,
+    error_text,
+    is_transient,
+)
+from controller.adapters.iam.permission import METRIC_JOBS, TRAFFIC_JOBS, Job, Permission
+from controller.adapters.targets.failed_raise import resolve_failed_raise
+from controller.adapters.targets.lower_to_zero import LoweringLoop
+from controller.core.observation import TargetReading, UpdateStatus
+from controller.core.policy import TargetSpec
+from controller.core.policy.targets.lambda_alias import LambdaAlias
+from controller.errors import (
+    LogsError,
+    NoAnswerError,
+    TargetError,
+    UsageError,
+    WriteConflictError,
+    WriteRefusedError,
+)
+from controller.ports.account import Account
+from controller.ports.clock import Clock
+from controller.ports.target import InspectableTarget, Obstacle
+
+_ALIAS: Final = "{alias}"
+_VERSIONS: Final = "{versions}"
+_CHECK_JOBS: Final = frozenset({Job.START, Job.OPERATE, Job.INVESTIGATE, Job.DOCTOR})
+
+IAM: Final = (
+    Permission("lambda:GetAlias", _ALIAS, METRIC_JOBS),
+    Permission("lambda:UpdateAlias", _ALIAS, TRAFFIC_JOBS),
+    Permission("lambda:GetProvisionedConcurrencyConfig", _ALIAS, METRIC_JOBS),
+    Permission("lambda:ListVersionsByFunction", _VERSIONS, _CHECK_JOBS),
+    Permission("lambda:GetFunctionConfiguration", _VERSIONS, _CHECK_JOBS),
+)
+
+LATEST: Final = "$LATEST"
+_UNPUBLISHED: Final = (
+    "has $LATEST, and Lambda splits an alias between published versions only: publish a version, "
+    "and give it to the alias"
+)
+PAGES_READ: Final = 40  # of 50 versions each
+# Shares that differ by less are the same percent: AWS keeps them as binary fractions.
+_ROUNDING: Final = 1e-6
+
+
+def open_target(target: LambdaAlias, account: Account) -> "LambdaAliasTarget":
+    """Return the adapter of `target` in `account`."""
+    client = account.lowering_client("lambda")
+    return LambdaAliasTarget(client, target, account.clock, account.jitter)
+
+
+# --- the alias ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Where an alias sends requests: its version, and the shares (0 to 1) of other versions."""
+
+    version: str
+    others: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The routing for people: `version 3, version 4 at 10 %`."""
+        others = (f", version {name} at {share * 100:g} %" for name, share in self.others.items())
+        return f"version {self.version}{''.join(others)}"
+
+    def share_of(self, version: str | None) -> float:
+        """Return the share of requests that `version` gets."""
+        if version == self.version:
+            return 1 - sum(self.others.values())
+        return self.others.get(version or "", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """The two versions of a rollout. stable: None where the alias does not show it any more."""
+
+    canary: str
+    stable: str | None
+
+    def weight(self, routing: Routing) -> int | None:
+        """Return the percent of requests on the canary; None where that is no clear weight.
+
+        A weight is a whole percent, and the other requests are on the stable version. Where the
+        canary gets no request, it is 0, whatever other versions get.
+        """
+        if self.canary == self.stable:  # nothing newer is published
+            return 0 if routing == Routing(self.canary) else None
+        share = routing.share_of(self.canary) * 100
+        weight = round(share)
+        if share < _ROUNDING:
+            return 0
+        is_foreign = any(
+            routing.share_of(version) > 0
+            for version in (routing.version, *routing.others)
+            if version not in (self.canary, self.stable)
+        )
+        is_whole = abs(share - weight) < _ROUNDING
+        return weight if is_whole and not is_foreign else None
+
+    def routing(self, weight: int, current: Routing) -> Routing:
+        """Return the routing for `weight`.
+
+        At 0 % the canary is taken out, and everything else stays: a version that was deployed
+        meanwhile is not taken back. Raises WriteRefusedError where the stable version is unknown.
+        """
+        if weight == 100:
+            return Routing(self.canary)
+        if weight > 0:
+            return Routing(self._known_stable, {self.canary: weight / 100})
+        if current.version == self.canary:
+            return Routing(self._known_stable)
+        others = {name: one for name, one in current.others.items() if name != self.canary}
+        return Routing(current.version, others)
+
+    @property
+    def _known_stable(self) -> str:
+        if self.stable is None:
+            raise WriteRefusedError(
+                f"the alias has version {self.canary} alone, and the version before it is not "
+                "known; nothing was written: name it with --stable, or roll back by the name of "
+                "the rollout"
+            )
+        return self.stable
+
+
+@dataclass(frozen=True, slots=True)
+class AliasState:
+    """An alias as Lambda describes it: the reading, and the routing that a write starts from."""
+
+    reading: TargetReading
+    routing: Routing
+    versions: Versions
+
+
+class LambdaAliasResource:
+    """The alias of `target`: read by GetAlias, written by UpdateAlias under its RevisionId."""
+
+    def __init__(self, client: Any, target: LambdaAlias) -> None:
+        self.name = target.name
+        self._client, self._target = client, target
+        self._request = {"FunctionName": target.function, "Name": target.alias}
+
+    def read(self) -> AliasState:
+        """Return the alias. Raises NoAnswerError and TargetError."""
+        answer = self.call("lambda:GetAlias", self._client.get_alias, **self._request)
+        if "AliasArn" not in answer or "FunctionVersion" not in answer:
+            raise TargetError(error_text(f"{self.name} could not be read", StrangeAnswerError()))
+        weights = (answer.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+        routing = Routing(answer["FunctionVersion"], dict(weights))
+        versions = self._versions(routing)
+        moving = bool(weights) and self._is_provisioning()
+        weight = versions.weight(routing)
+        if moving:  # the weights are AWS's own, until the new version has its environments
+            weight = versions.weight(Routing(routing.version))
+        reading = TargetReading(
+            identity=answer["AliasArn"],
+            weight=weight,
+            variables=f"{self._target.alias}: {routing.text}",
+            token=answer.get("RevisionId", ""),
+            update=UpdateStatus.IN_PROGRESS if moving else UpdateStatus.SUCCESSFUL,
+            code=versions.canary,
+            detail="Lambda allocates provisioned concurrency" if moving else "",
+            may_be_full=weight is None and routing.version == versions.canary,
+        )
+        return AliasState(reading, routing, versions)
+
+    def write(self, snapshot: AliasState, weight: int) -> None:
+        """Write `weight` once, under the RevisionId of `snapshot`. Raises what boto3 raises."""
+        routing = snapshot.versions.routing(weight, snapshot.routing)
+        token = snapshot.reading.token
+        self._client.update_alias(
+            **self._request,
+            FunctionVersion=routing.version,
+            RoutingConfig={"AdditionalVersionWeights": dict(routing.others)},
+            **({"RevisionId": token} if token else {}),
+        )
+
+    def write_problem(self, weight: int, error: Exception, snapshot: AliasState) -> str:
+        """Return why `weight` was not written, in one sentence with what to do."""
+        return error_text(f"{self.name} was not set to {weight} % (lambda:UpdateAlias)", error)
+
+    def call(
+        self, action: str, method: Callable[..., Mapping[str, Any]], **request: str
+    ) -> Mapping[str, Any]:
+        """Return the answer of a call that reads. Raises NoAnswerError and TargetError."""
+        try:
+            return method(**request)
+        except AWS_ERRORS as error:
+            kind = NoAnswerError if is_transient(error) else TargetError
+            text = error_text(f"{self.name} could not be read ({action})", error)
+            raise kind(text, code=code_of(error)) from error
+
+    def _versions(self, routing: Routing) -> Versions:
+        """Return the versions of the target; those that the policy leaves out, by the alias."""
+        canary = self._target.canary or self._live_canary(routing)
+        if canary is None:
+            canary = max([self.newest(), routing.version], key=_number)
+        stable = self._target.stable
+        if stable is None and routing.version != canary:
+            stable = routing.version
+        return Versions(canary, stable or _only(routing.others))
+
+    def _live_canary(self, routing: Routing) -> str | None:
+        """Return the version that the alias shows to be the canary; None where it shows none."""
+        if self._target.stable is not None and routing.version != self._target.stable:
+            return routing.version
+        other = _only(routing.others)
+        is_known = self._target.stable is not None or _number(other) > _number(routing.version)
+        return other if is_known else None
+
+    def newest(self) -> str:
+        """Return the newest published version; `$LATEST` where there is none."""
+        newest, request = LATEST, {"FunctionName": self._target.function}
+        for _ in range(PAGES_READ):
+            page = self.call(
+                "lambda:ListVersionsByFunction", self._client.list_versions_by_function, **request
+            )
+            found = [str(one.get("Version", LATEST)) for one in page.get("Versions", ())]
+            newest = max([newest, *found], key=_number)
+            if not page.get("NextMarker"):
+                return newest
+            request["Marker"] = page["NextMarker"]
+        raise TargetError(
+            f"{self.name} has too many versions to find the newest one: name it with --version"
+        )
+
+    def _is_provisioning(self) -> bool:
+        """Tell whether the alias moves its provisioned concurrency to another version.
+
+        Weights and provisioned concurrency exclude each other, but for those that AWS sets itself
+        meanwhile. A failed call says nothing, and then the weights count as they are.
+        """
+        try:
+            answer = self._client.get_provisioned_concurrency_config(
+                FunctionName=self._target.function, Qualifier=self._target.alias
+            )
+        except AWS_ERRORS:
+            return False
+        return bool(answer.get("Status") == "IN_PROGRESS")
+
+
+def _number(version: str | None) -> int:
+    """Return the number of a version; 0 for `$LATEST` and for none."""
+    return int(version) if version is not None and version.isdecimal() else 0
+
+
+def _only(others: Mapping[str, float]) -> str | None:
+    """Return the only version in `others`; None where there is none, or more than one."""
+    return next(iter(others)) if len(others) == 1 else None
+
+
+# --- the target -----------------------------------------------------------------------------------
+
+
+class LambdaAliasTarget(InspectableTarget):
+    """`InspectableTarget` on one alias.
+
+    client: a boto3 Lambda client. jitter: draws a pause between two limits, in seconds.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        target: LambdaAlias,
+        clock: Clock,
+        jitter: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._client, self._target = client, target
+        self._alias = LambdaAliasResource(client, target)
+        self._clock, self._jitter = clock, jitter
+
+    def read(self) -> TargetReading:
+        """Return the current weight. Raises TargetError when Lambda does not answer."""
+        return self._alias.read().reading
+
+    def resolved(self, earlier: TargetSpec | None) -> TargetSpec:
+        """Return the target with both versions.
+
+        They are those of the policy, else those that the alias shows, else the version of the alias
+        and the newest published one. Raises UsageError where no version is newer.
+        """
+        state = self._alias.read()
+        versions = state.versions
+        if versions.stable is None and isinstance(earlier, LambdaAlias):
+            is_last = self._target.is_same_alias(earlier) and earlier.canary == versions.canary
+            versions = Versions(versions.canary, earlier.stable if is_last else None)
+        if LATEST in (versions.canary, versions.stable):
+            raise UsageError(f"{self._alias.name} {_UNPUBLISHED}")
+        if versions.stable in (None, versions.canary):
+            raise UsageError(
+                f"{self._alias.name} has version {versions.canary}, and no newer one is published: "
+                "publish one, or name the canary with --version; to adopt the weight of version "
+                f"{versions.canary}, name the version before it as target.stable"
+            )
+        return self._target.with_versions(versions.canary, versions.stable)
+
+    def shift_to(self, weight: int, token: str) -> None:
+        """Write `weight` once, only if the alias still has the RevisionId `token`.
+
+        Raises WriteRefusedError and WriteConflictError (nothing was written), or
+        WriteUncertainError when the write may have happened and was not read back.
+        """
+        state = self._alias.read()
+        self._check_shift(state, weight, token)
+        try:
+            self._alias.write(state, weight)
+        except AWS_ERRORS as error:
+            problem = self._alias.write_problem(weight, error, state)
+            resolve_failed_raise(self.read, weight, error, problem)
+
+    def _check_shift(self, state: AliasState, weight: int, token: str) -> None:
+        name = self._alias.name
+        if not token:
+            raise WriteRefusedError(
+                f"{name} has no RevisionId, so nothing would keep a late raise from undoing a "
+                "rollback; nothing was written: use an endpoint that gives one"
+            )
+        if state.reading.token != token:
+            raise WriteConflictError(
+                f"{name} was changed since {weight} % was decided; nothing was written, and it "
+                "has to be decided anew",
+                weight_percent=weight,
+            )
+        known = (state.versions.canary, state.versions.stable)
+        if state.routing.version not in known:
+            raise WriteRefusedError(
+                f"{name} has version {state.routing.version}, and the rollout moves requests from "
+                f"version {state.versions.stable} to {state.versions.canary}; nothing was written"
+            )
+
+    def lower_to_zero(
+        self,
+        within: timedelta,
+        *,
+        void: str = "",
+        check: Callable[[TargetReading], object] | None = None,
+    ) -> None:
+        """Take the canary out of the alias, with retries until `within` is over.
+
+        void: a RevisionId to invalidate: while the alias still has it, its routing is written even
+        at 0 %, because every update gives a new one. check: called with each reading before a
+        write. Raises WriteRefusedError at once when Lambda refuses the write permanently or the
+        stable version is unknown, TargetError when the alias can never be read or time is over, and
+        what `check` raises.
+        """
+        by_hand = self._target.by_hand(0, self._alias.name)
+        LoweringLoop(self._alias, by_hand, self._clock, self._jitter, void, check).run(within)
+
+    def log_group(self) -> str:
+        """Return the log group of the function. Raises LogsError when Lambda does not say."""
+        try:
+            answer = self._configuration(self._target.alias)
+        except TargetError as error:
+            raise LogsError(str(error), **error.context) from error
+        configured: str = (answer.get("LoggingConfig") or {}).get("LogGroup") or ""
+        return configured or self._target.log_group
+
+    # --- before a start -------------------------------------------------------------------------
+
+    def obstacles(self) -> Sequence[Obstacle]:
+        """Return why requests may not reach the canary, fatal obstacles first."""
+        found: list[Obstacle] = []
+        for check in (self._version_obstacles, self._provisioned_obstacles):
+            try:
+                found.extend(check())
+            except TargetError as error:
+                found.append(Obstacle(fatal=False, text=str(error), unread=True))
+        return sorted(found, key=lambda one: not one.fatal)
+
+    def _version_obstacles(self) -> Iterator[Obstacle]:
+        """Yield what keeps Lambda from splitting the alias between the two versions."""
+        state = self._alias.read()
+        name, versions = self._alias.name, state.versions
+        if LATEST in (state.routing.version, versions.canary, versions.stable):
+            yield Obstacle(fatal=True, text=f"{name} {_UNPUBLISHED}")
+            return
+        if versions.stable is None:
+            return  # the rollout is over, and there is nothing to split
+        canary, stable = (self._configuration(one) for one in (versions.canary, versions.stable))
+        for what, path in (("role", ("Role",)), ("dead-letter queue", _DEAD_LETTERS)):
+            if _at(canary, path) != _at(stable, path):
+                yield Obstacle(
+                    fatal=True,
+                    text=f"versions {versions.stable} and {versions.canary} of "
+                    f"{self._target.function} have another {what}, and Lambda splits an alias only "
+                    "between versions with the same one",
+                )
+        if (canary_state := str(canary.get("State") or "Active")) != "Active":
+            text = f"version {versions.canary} of {self._target.function} is {canary_state}"
+            yield Obstacle(fatal=True, text=f"{text}: wait until it is Active, or invoke it once")
+
+    def _provisioned_obstacles(self) -> Iterator[Obstacle]:
+        """Yield what provisioned concurrency of the alias, which excludes weights, is to it."""
+        try:
+            self._client.get_provisioned_concurrency_config(
+                FunctionName=self._target.function, Qualifier=self._target.alias
+            )
+        except AWS_ERRORS as error:
+            if code_of(error) == "ProvisionedConcurrencyConfigNotFoundException":
+                return
+            action = "lambda:GetProvisionedConcurrencyConfig"
+            text = f"provisioned concurrency of {self._alias.name} could not be checked ({action})"
+            yield Obstacle(fatal=False, text=error_text(text, error), unread=True)
+            return
+        yield Obstacle(
+            fatal=True,
+            text=f"{self._alias.name} has provisioned concurrency, and then its alias takes "
+            "no weights: give it to the two versions instead",
+        )
+
+    def _configuration(self, qualifier: str) -> Mapping[str, Any]:
+        return self._alias.call(
+            "lambda:GetFunctionConfiguration",
+            self._client.get_function_configuration,
+            FunctionName=self._target.function,
+            Qualifier=qualifier,
+        )
+
+
+_DEAD_LETTERS: Final = ("DeadLetterConfig", "TargetArn")
+
+
+def _at(answer: Mapping[str, Any], path: Sequence[str]) -> Any:
+    """Return the value at `path`; empty where a part of the path is missing."""
+    value: Any = answer
+    for part in path:
+        value = (value or {}).get(part)
+    return value or ""

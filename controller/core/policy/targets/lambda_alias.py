@@ -1,0 +1,158 @@
+"""The target `lambda-alias`: the share of a published version in the traffic of an alias."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
+
+from pydantic import Field, model_validator
+
+from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.base import Form
+from controller.core.policy.targets import TargetSpec
+from controller.core.policy.targets.lambda_env import FUNCTION_PATTERN
+from controller.core.policy.verify_rollback import lambda_log_group
+
+# A name with a character that is no digit: AWS takes a number for a version.
+ALIAS_PATTERN = r"^[0-9]*[A-Za-z_-][A-Za-z0-9_-]*$"
+VERSION_PATTERN = r"^[1-9][0-9]{0,17}$"
+
+PublishedVersion: TypeAlias = Annotated[
+    str,
+    Field(pattern=VERSION_PATTERN),
+    Form('the number of a published version, in quotes ("7"); $LATEST takes no weight'),
+]
+
+
+class LambdaAlias(TargetSpec):
+    """The weight of a published version in the routing of an alias of a Lambda function."""
+
+    opened_by: ClassVar[str] = "controller.adapters.targets.lambda_alias:open_target"
+    simulated_by: ClassVar[str] = "controller.simulation.lambda_alias:SimulatedLambdaAlias"
+    placeholders: ClassVar[tuple[str, ...]] = ("canary", "stable")
+
+    kind: Literal["lambda-alias"] = Field(description="What holds the weight.")
+    function: Annotated[
+        str,
+        Field(pattern=FUNCTION_PATTERN),
+        Form("the name or ARN of a function, without version or alias"),
+    ] = Field(description="Name or ARN of the function, without version or alias.")
+    alias: Annotated[
+        str,
+        Field(pattern=ALIAS_PATTERN, max_length=128),
+        Form("the name of an alias (letters, digits, - and _; not digits alone)"),
+    ] = Field(description="Name of the alias that callers use.")
+    canary: PublishedVersion | None = Field(
+        default=None,
+        description="Version that gets the weight. Left out: `--version`, else the newest "
+        "published one. `start` stores it.",
+    )
+    stable: PublishedVersion | None = Field(
+        default=None,
+        description="Version that has the other requests. Left out: the version of the alias. "
+        "`start` stores it.",
+    )
+
+    @model_validator(mode="after")
+    def _two_versions(self) -> Self:
+        if self.canary is not None and self.canary == self.stable:
+            raise ValueError(f"canary and stable are both version {self.canary}")
+        return self
+
+    @property
+    def name(self) -> str:
+        """The function and its alias, as AWS writes them in metrics and ARNs."""
+        return f"{self.function}:{self.alias}"
+
+    def settings(self, weight: int) -> dict[str, str]:
+        """Return the weight by its version."""
+        return {f"version {self.canary or '(newest)'}": str(weight)}
+
+    def locks(self, identity: str) -> tuple[str, ...]:
+        """Return one lock: an alias has one routing, whatever its versions are."""
+        return (f"{identity}#routing",)
+
+    def arns(self, where: AwsLocation) -> Mapping[str, Sequence[str]]:
+        """Return the ARNs of the alias, and those that its calls are checked against.
+
+        AWS checks calls of an alias against the function or the alias, those of a version against
+        the function or the version.
+        """
+        function = where.full_arn(self.function, "lambda", "function:{}")
+        alias = f"{function}:{self.alias}"
+        return {
+            "target": [alias],
+            "alias": [function, alias],
+            "versions": [function, f"{function}:*"],
+        }
+
+    def path_of(self, dimensions: Mapping[str, str]) -> str:
+        """Return the path of a metric of the function: by its version, else both."""
+        if dimensions.get("FunctionName") != self.function.rpartition(":")[2]:
+            return ""
+        return self._path_of_version(dimensions.get("ExecutedVersion", ""))
+
+    def _path_of_version(self, version: str) -> str:
+        if version == self.canary:
+            return "canary"
+        return "stable" if version else "both"
+
+    # --- what a start decides -------------------------------------------------------------------
+
+    @property
+    def unresolved(self) -> bool:
+        """Whether a version is left to the account."""
+        return self.canary is None or self.stable is None
+
+    @property
+    def values(self) -> Mapping[str, str]:
+        """The versions that are known."""
+        versions = {"canary": self.canary, "stable": self.stable}
+        return {name: version for name, version in versions.items() if version is not None}
+
+    def is_same_alias(self, other: TargetSpec | None) -> bool:
+        """Tell whether `other` is a target on the same alias."""
+        return isinstance(other, LambdaAlias) and other.name == self.name
+
+    def resolved_as(self, other: TargetSpec) -> TargetSpec:
+        """Return the target with the versions of `other`, where that is on the same alias."""
+        if not (isinstance(other, LambdaAlias) and self.is_same_alias(other)):
+            return self
+        return self.with_versions(self.canary or other.canary, self.stable or other.stable)
+
+    def with_versions(self, canary: str | None, stable: str | None) -> "LambdaAlias":
+        """Return the target with these versions. Raises ValueError when they are the same."""
+        versions = {"canary": canary, "stable": stable}
+        return type(self).model_validate({**self.model_dump(), **versions})
+
+    def rehearsed(self) -> TargetSpec:
+        """Return the target with versions 1 and 2 where the policy names none."""
+        stable = self.stable or ("1" if self.canary != "1" else "2")
+        return self.with_versions(self.canary or str(int(stable) + 1), stable)
+
+    def with_version(self, version: str) -> TargetSpec:
+        """Return the target whose canary is `version`. Raises ValueError with the reason."""
+        if not (version.isascii() and version.isdecimal() and version[0] != "0"):
+            raise ValueError(f"the number of a published version, like 7; not {version!r}")
+        return self.with_versions(version, self.stable)
+
+    # --- for people -----------------------------------------------------------------------------
+
+    @property
+    def log_group(self) -> str:
+        """The default log group of the function: all of its versions log there."""
+        return lambda_log_group(self.function)
+
+    def by_hand(self, weight: int, identity: str) -> str:
+        """Return the call of AWS's command line for `weight`."""
+        version = (self.canary if weight == 100 else self.stable) or "VERSION"
+        share = f"{self.canary}={weight / 100}" if 0 < weight < 100 else ""
+        return (
+            f"aws lambda update-alias --function-name {self.function} --name {self.alias} "
+            f"--function-version {version} "
+            f"--routing-config 'AdditionalVersionWeights={{{share}}}'"
+        )
+
+    @property
+    def rollback_command(self) -> str:
+        """The command that lowers the target to 0 % without a store and a policy."""
+        stable = f" --stable {self.stable}" if self.stable else ""
+        return f"rolloutctl rollback --function {self.function} --alias {self.alias}{stable}"
