@@ -12,10 +12,12 @@ from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.bootstrap.account import real_account
 from controller.bootstrap.stores import create, store_at, template
 from controller.core.history import Author
+from controller.core.policy import TargetSpec
 from controller.engine.observe import Observer
 from controller.engine.tick import Runner
 from controller.ports.clock import Clock
 from controller.ports.store import Store
+from controller.ports.target import InspectableTarget
 from controller.process.settings import Settings, SqliteLocation, StoreLocation
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ __all__ = [
     "live_app",
     "make_store",
     "open_store",
+    "open_target",
     "template",
     "wall_clock",
 ]
@@ -94,6 +97,11 @@ def open_store(
     account, must_exist = real_account(), not may_be_missing
     with store_at(settings.store, account, must_exist=must_exist, writes=False) as store:
         yield store, account.clock.now()
+
+
+def open_target(target: TargetSpec) -> InspectableTarget:
+    """Return the adapter of `target` on the real account. Raises TargetError and UsageError."""
+    return real_account().open(target)
 
 
 def current_moment() -> datetime:

@@ -1,5 +1,6 @@
-"""Rollback by names of a function and its variables, without a policy and without a store."""
+"""Rollback by the names of a target alone, without a policy and without a store."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -11,7 +12,7 @@ from controller.adapters.stores.sqlite.rollback_targets_file import KnownTarget 
 from controller.adapters.stores.sqlite.rollback_targets_file import read_targets
 from controller.bootstrap.account import real_account
 from controller.core.observation import TargetReading
-from controller.core.policy.targets.lambda_env import LambdaEnv
+from controller.core.policy.targets import TARGETS, TargetSpec
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.isolation import problem_of
 from controller.errors import TargetError, UsageError, WriteRefusedError
@@ -39,22 +40,43 @@ class RollbackResult:
     commands: list[str] = field(default_factory=list)
 
 
-def bare_target(function: str, percentage: str, boolean: str | None) -> LambdaEnv:
-    """Return a target from given names. Raises UsageError when a name is invalid."""
-    if percentage == boolean:
+# The fields that name a target without a policy, by its kind: the required ones, and the others.
+BARE_NAMES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "lambda-env": (("function", "percentage"), ("boolean",)),
+    "lambda-alias": (("function", "alias"), ("stable",)),
+}
+
+
+def bare_target(names: Mapping[str, str]) -> TargetSpec:
+    """Return the target that `names` name, by field. Raises UsageError when they name none."""
+    fitting = (
+        kind
+        for kind, (required, others) in BARE_NAMES.items()
+        if {*required} <= names.keys() <= {*required, *others}
+    )
+    kind = next(fitting, None)
+    if kind is None:
+        raise UsageError(f"a bare rollback needs {' or '.join(_bare_forms())}")
+    if names.get("percentage") == names.get("boolean", ""):
         raise UsageError(
-            f"--percentage and --boolean both name {percentage}: they are two variables; leave "
-            "--boolean out where the application has only one"
+            f"--percentage and --boolean both name {names['percentage']}: they are two variables; "
+            "leave --boolean out where the application has only one"
         )
+    model = TARGETS.model(kind)
     try:
-        return LambdaEnv(
-            kind="lambda-env", function=function, percentage=percentage, boolean=boolean
-        )
+        return model.model_validate({"kind": kind, **names})
     except ValidationError as error:
         problems = "; ".join(
-            f"--{item['loc'][0]}: {field_message(LambdaEnv, item)}" for item in error.errors()
+            f"--{item['loc'][0]}: {field_message(model, item)}" for item in error.errors()
         )
         raise UsageError(f"this names no target: {problems}") from error
+
+
+def _bare_forms() -> Iterator[str]:
+    """Yield the options of each kind, like `--function, --percentage [and --boolean]`."""
+    for required, others in BARE_NAMES.values():
+        needed = " and ".join(f"--{name}" for name in required)
+        yield f"{needed} (and {', '.join(f'--{name}' for name in others)})"
 
 
 @dataclass(frozen=True, slots=True)

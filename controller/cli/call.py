@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from controller.bootstrap.app import App, live_app, open_store
+from controller.bootstrap.app import App, live_app, open_store, open_target
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
 from controller.errors import StoreError, UnknownRolloutError, UsageError
+from controller.operations.resolve import resolve_policy
 from controller.ports.store import Catalogue, Store
 from controller.process import logging, settings, signals
 
@@ -98,6 +99,21 @@ class Call:
                 "if that is the wrong store, name another one: --store or ROLLOUTCTL_STORE"
             )
         return ids[-1]
+
+    def live_policy(self, reference: str | Path) -> Policy:
+        """Return the policy in the file `reference`, with what its target leaves to the account.
+
+        That is what its active rollout has, else what a start would find now. Raises PolicyError,
+        UsageError and TargetError.
+        """
+        policy, newest = load_policy(reference), None
+        if not policy.target.unresolved:
+            return policy.resolved(policy.target)
+        with suppress(StoreError, UsageError), self.store_session() as store:
+            newest = newest_rollout(store, policy)
+        if newest is not None and not newest.final:
+            return policy.resolved_as(newest.policy)
+        return resolve_policy(policy, open_target, newest)
 
     def stored_rollout(self, reference: str) -> Rollout:
         """Return the rollout for `reference` as it is stored. Raises StoreError."""

@@ -10,7 +10,8 @@ from controller.bootstrap.doctor import live_doctor
 from controller.cli import options
 from controller.cli.call import Call, load_policy
 from controller.cli.result import Result
-from controller.errors import UsageError
+from controller.core.policy import Policy
+from controller.errors import TargetError, UsageError
 from controller.operations.checks import exit_status
 from controller.process import logging
 from controller.render.checks import check_lines, checks_data
@@ -41,7 +42,7 @@ def doctor(call: Call, policy: Path, role: str) -> Result:
     if role and _ROLE_ARN.fullmatch(role) is None:
         raise UsageError(f"--role is the ARN of a role or a user: arn:aws:iam::...; not {role!r}")
     logging.configure()
-    loaded, config = load_policy(policy), call.read_settings()
+    loaded, config = _policy(call, policy), call.read_settings()
     if config.egress.problem:
         raise UsageError(config.egress.problem)
     with live_doctor(config, loaded, role) as examiner:
@@ -56,3 +57,11 @@ def doctor(call: Call, policy: Path, role: str) -> Result:
         text=lambda: printable_block(check_lines(checks)),
         status=exit_status(checks),
     )
+
+
+def _policy(call: Call, reference: Path) -> Policy:
+    """Return the policy as a start would store it; as it is where the target's check fails."""
+    try:
+        return call.live_policy(reference)
+    except (TargetError, UsageError):
+        return load_policy(reference)

@@ -12,7 +12,7 @@ import click
 from controller.bootstrap import app
 from controller.bootstrap.without_rollout import metric_source
 from controller.cli import follow, options, streams
-from controller.cli.call import Call, is_policy_file, load_policy, newest_rollout
+from controller.cli.call import Call, is_policy_file, newest_rollout
 from controller.cli.result import Result
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.policy import Policy
@@ -92,7 +92,7 @@ def _policy_and_baselines(
     if not is_policy_file(reference):
         rollout = call.stored_rollout(reference)
         return rollout.policy, rollout.evidence.baselines
-    policy = load_policy(reference)
+    policy = call.live_policy(reference)
     with suppress(StoreError, UsageError), call.store_session() as store:
         newest = newest_rollout(store, policy)
         if newest is not None and newest.digest == policy.digest():

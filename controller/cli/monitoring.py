@@ -160,7 +160,7 @@ def _lines(changes: Sequence[Change], resources: Mapping[str, Any]) -> Iterator[
 
 def _desired(call: Call, policy: Path, emails: Iterable[str]) -> Monitoring:
     """Return the desired monitoring of a policy file; without a store it shows no rollout."""
-    loaded = load_policy(policy)
+    loaded = call.live_policy(policy)
     try:
         with call.store_session(may_be_missing=True) as store:
             return monitoring_of(loaded, store, emails)

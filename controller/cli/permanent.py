@@ -46,7 +46,8 @@ def _policy_and_rollout(call: Call, reference: str) -> tuple[Policy, Rollout | N
     policy = load_policy(reference)
     try:
         with call.store_session(may_be_missing=True) as store:
-            return policy, newest_rollout(store, policy)
+            newest = newest_rollout(store, policy)
+            return (policy if newest is None else policy.resolved_as(newest.policy)), newest
     except RolloutError as error:
         streams.note(f"whether the rollout succeeded is unknown: {error}")
         return policy, None

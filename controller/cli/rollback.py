@@ -1,6 +1,6 @@
 """The verb `rollback`: sends all traffic back to the stable path, with or without a store."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -64,6 +64,8 @@ _STORELESS_HINT: Final = (
 @click.option("--function", help="Without a rollout: the Lambda function to set to 0 %.")
 @click.option("--percentage", help="Without a rollout: the environment variable of the weight.")
 @click.option("--boolean", help="Without a rollout: the variable that is true at 100.")
+@click.option("--alias", help="Without a rollout: the alias whose canary gets 0 %.")
+@click.option("--stable", help="With --alias: the version that gets all requests.")
 @click.option(
     "--force",
     is_flag=True,
@@ -80,25 +82,25 @@ _STORELESS_HINT: Final = (
 def rollback(
     call: Call,
     rollout: str | None,
-    function: str | None,
-    percentage: str | None,
-    boolean: str | None,
     force: bool,
     reason: str,
+    **names: str | None,
 ) -> Result:
     """Set the weight to 0 % and read it back.
 
     Regardless of locks and verdicts. Takes a rollout, a policy file, or bare names:
-    --function F --percentage K [--boolean B]. Where the names of the function and its variables
-    are known without the store, 0 % is written before the store is opened.
+    --function F --percentage K [--boolean B], or --function F --alias A [--stable V]. Where the
+    names of the target are known without the store, 0 % is written before the store is opened.
     """
-    bare = _bare_target(rollout, function, percentage, boolean)
+    bare = _bare_target(rollout, names)
     if bare is not None:
         return _lower_without_record(call, KnownTarget(bare, ""), typed=True, force=force)
     if force:
         raise UsageError("--force is for bare names: give it with --function and --percentage")
     if rollout is None:
-        raise UsageError("name a rollout, a policy file, or --function and --percentage")
+        raise UsageError(
+            "name a rollout, a policy file, or --function and the other names of a target"
+        )
     return _to_zero(call, rollout, reason or _DEFAULT_REASON)
 
 
@@ -166,16 +168,13 @@ def _lower_before_record(known_target: KnownTarget) -> FirstWrite:
     return first_write
 
 
-def _bare_target(
-    rollout: str | None, function: str | None, percentage: str | None, boolean: str | None
-) -> TargetSpec | None:
-    if function is None and percentage is None and boolean is None:
+def _bare_target(rollout: str | None, names: Mapping[str, str | None]) -> TargetSpec | None:
+    given = {name: value for name, value in names.items() if value is not None}
+    if not given:
         return None
     if rollout is not None:
         raise UsageError("name either a rollout or a function, not both")
-    if function is None or percentage is None:
-        raise UsageError("a bare rollback needs both --function and --percentage")
-    return bare_target(function, percentage, boolean)
+    return bare_target(given)
 
 
 def _roll_back_in_store(call: Call, reference: str, reason: str, first_write: FirstWrite) -> Result:

@@ -8,7 +8,7 @@ import click
 from controller.bootstrap import app
 from controller.bootstrap.without_rollout import verifier as live_verifier
 from controller.cli import options
-from controller.cli.call import Call, is_policy_file, load_policy
+from controller.cli.call import Call, is_policy_file
 from controller.cli.result import Result
 from controller.core.observation import TargetReading, UnreadableTarget
 from controller.core.rollout import Rollout
@@ -60,7 +60,7 @@ def _checks(call: Call, reference: str, minutes: int) -> Sequence[Check]:
     rollout: Rollout | StoreError | None
     clock, from_file = app.wall_clock(), is_policy_file(reference)
     if from_file:
-        verifier = live_verifier(load_policy(reference))
+        verifier = live_verifier(call.live_policy(reference))
         reading = verifier.read_target()
         rollout = _owner(call, verifier, reading)
     else:

@@ -348,7 +348,7 @@ def test_mistyped_names_are_refused_although_lambda_did_not_answer_at_first(
     ("given", "words"),
     [
         pytest.param([], "name a rollout, a policy file, or --function", id="nothing"),
-        pytest.param(["--function", "f"], "needs both --function and", id="half a target"),
+        pytest.param(["--function", "f"], "needs --function and --percentage", id="half a target"),
         pytest.param(["orders", "--function", "f"], "not both", id="a rollout and a target"),
         pytest.param(
             ["--function", "f", "--percentage", "TZ"], "this names no target", id="a wrong name"
