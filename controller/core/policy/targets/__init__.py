@@ -18,6 +18,8 @@ class TargetSpec(Model):
         target and the `Account` (ports/account.py).
     simulated_by: the path `module:class` of the `SimulatedTarget` (simulation/target.py); empty
         where there is none, and then no rehearsal is possible.
+    permanent_by: the path of the `Guide` (render/permanent/guide.py) that says how 100 % becomes
+        permanent; empty where there is none.
     observed: something else moves the weight. rolloutctl writes nothing: its decision is the answer
         whether to go on or to go back.
     placeholders: the names that dimensions of metrics may have as `${name}`; `values` has them.
@@ -25,6 +27,7 @@ class TargetSpec(Model):
 
     opened_by: ClassVar[str] = ""
     simulated_by: ClassVar[str] = ""
+    permanent_by: ClassVar[str] = ""
     observed: ClassVar[bool] = False
     placeholders: ClassVar[tuple[str, ...]] = ()
 

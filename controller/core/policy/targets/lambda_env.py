@@ -34,6 +34,7 @@ class LambdaEnv(TargetSpec):
 
     opened_by: ClassVar[str] = "controller.adapters.targets.lambda_env:open_target"
     simulated_by: ClassVar[str] = "controller.simulation.lambda_env:SimulatedLambdaEnv"
+    permanent_by: ClassVar[str] = "controller.render.permanent.lambda_env:LambdaEnvGuide"
 
     kind: Literal["lambda-env"] = Field(description="What holds the weight.")
     function: Annotated[

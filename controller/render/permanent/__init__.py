@@ -1,0 +1,87 @@
+"""How 100 % becomes permanent: the template change, what reverts it, and the cleanup checklist."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from controller.core.policy import Policy
+from controller.core.policy.kinds import load
+from controller.core.rollout import Phase, Rollout
+from controller.core.units import clock_text
+from controller.errors import UsageError
+from controller.render.permanent.guide import Guide
+from controller.text import printable_block
+
+if TYPE_CHECKING:
+    from controller.render.outputs.policies import PermanentData
+
+FORMS: Final = ("cdk", "cloudformation", "terraform")
+
+
+def guide_of(policy: Policy) -> Guide:
+    """Return the guide for the target of `policy`. Raises UsageError when its kind has none."""
+    path = policy.target.permanent_by
+    if not path:
+        raise UsageError(
+            f"what makes 100 % of a {policy.target.kind} target permanent is not known here: see "
+            "its package"
+        )
+    guide: Guide = load(path)(policy)
+    return guide
+
+
+def change_text(policy: Policy, form: str) -> str:
+    """Return the template change in one form: cdk, cloudformation or terraform."""
+    return guide_of(policy).change(form)
+
+
+def permanent_text(policy: Policy, rollout: Rollout | None, forms: Sequence[str]) -> str:
+    """Return the page: the state of the rollout, the change, what reverts it, and the checklist."""
+    guide = guide_of(policy)
+    lines = [_headline(policy, guide, rollout), ""]
+    for form in forms:
+        lines += [f"# {form}", *guide.change(form).split("\n"), ""]
+    lines += ["Until that is deployed, each of these restores the old values:"]
+    lines += [f"  - {one}" for one in guide.resets]
+    lines += ["", "Then, in this order:"]
+    lines += [f"  [ ] {one}" for one in checklist(policy, rollout)]
+    return printable_block(lines)
+
+
+def permanent_data(
+    policy: Policy, rollout: Rollout | None, forms: Sequence[str]
+) -> "PermanentData":
+    """Return the content of `permanent_text` as plain JSON data."""
+    guide = guide_of(policy)
+    return {
+        "policy": policy.name,
+        "rollout": None if rollout is None else rollout.id,
+        "phase": None if rollout is None else str(rollout.phase),
+        "function": guide.resource,
+        "variables": dict(guide.values),
+        "changes": {form: guide.change(form) for form in forms},
+        "undone_by": list(guide.resets),
+        "checklist": list(checklist(policy, rollout)),
+    }
+
+
+def checklist(policy: Policy, rollout: Rollout | None) -> Iterator[str]:
+    """Yield the remaining tasks, in an order that keeps everything a rollback needs."""
+    watch_until = rollout.watch_until if rollout is not None and rollout.final else None
+    until = (
+        f" until {clock_text(watch_until)}" if watch_until else " until its watch is over (7 days)"
+    )
+    return guide_of(policy).checklist(until)
+
+
+def too_early_reason(rollout: Rollout | None) -> str:
+    """Return why this is too early; empty when the rollout succeeded or there is none."""
+    if rollout is None or rollout.phase is Phase.SUCCEEDED:
+        return ""
+    return f"{rollout.id} is {rollout.phase} at {rollout.weight} %: run this after its success"
+
+
+def _headline(policy: Policy, guide: Guide, rollout: Rollout | None) -> str:
+    values = ", ".join(f"{name}={value}" for name, value in guide.values.items())
+    if rollout is None or rollout.phase is not Phase.SUCCEEDED:
+        return f"{policy.name}: what makes {values} of {guide.resource} permanent"
+    return f"{rollout.id} succeeded: what makes {values} of {guide.resource} permanent"

@@ -1,0 +1,108 @@
+"""How the variables of a function become permanent."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from controller.core.policy import Policy
+from controller.render.permanent.guide import keep_the_record, old_path_is_unused
+
+# STACK-LOGICALID-RANDOM: the name that CloudFormation generates for an unnamed resource.
+_GENERATED_NAME: Final = re.compile(
+    r"(?P<stack>[A-Za-z0-9-]+)-(?P<id>[A-Za-z0-9]+)-[A-Za-z0-9]{12,13}"
+)
+
+# What resets the variables to those of the template, until it has 100.
+RESETS: Final = (
+    "a change of any other variable of the function in its template: CloudFormation and CDK send "
+    "the whole environment, with the old values or without these",
+    "cdk deploy --revert-drift, and a change set with DeploymentMode REVERT_DRIFT",
+    "terraform apply, unless lifecycle.ignore_changes names both variables",
+    "a stack that fails and rolls back to its last template",
+)
+
+
+class LambdaEnvGuide:
+    """`Guide` for the environment of a Lambda function."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self.resource: str = policy.target.name.rpartition(":")[2]
+        self.values: Mapping[str, str] = policy.target.settings(100)
+        self.resets: Sequence[str] = RESETS
+
+    def change(self, form: str) -> str:
+        """Return the change of the template in one form."""
+        writers = {"cdk": _cdk, "cloudformation": _cloudformation, "terraform": _terraform}
+        return writers[form](self.resource, self.values)
+
+    def checklist(self, until: str) -> Iterator[str]:
+        """Yield what is left to do, in order."""
+        name = self._policy.name
+        yield (
+            "see that the template has every other variable of the function: a deployment replaces "
+            "its environment as a whole"
+        )
+        yield "deploy the change; `rolloutctl doctor POLICY` then shows 100 % applied"
+        yield (
+            f"keep the old path{until}: `rolloutctl rollback {name}` needs it. After a rollback "
+            "revert the change too, or the next deployment undoes the rollback"
+        )
+        yield from old_path_is_unused(self._policy)
+        yield f"take the flag and the old path out of the code of {self.resource}, and deploy it"
+        yield f"take {' and '.join(self.values)} out of the template, and deploy that"
+        yield (
+            "take from the function's role what only the old path needed (lambda:InvokeFunction on "
+            "what was called directly), and remove the alarms, dashboards and filters of that path"
+        )
+        yield keep_the_record(self._policy)
+        yield (
+            "rolloutctl monitoring remove POLICY; then take the policy out of the repository, and "
+            "the schedule and its role away where no other rollout needs them"
+        )
+
+
+# --- Forms --------------------------------------------------------------------------------------
+
+
+def _cdk(name: str, values: Mapping[str, str]) -> str:
+    calls = [f'handler.addEnvironment("{key}", "{value}");' for key, value in values.items()]
+    comments = [
+        f"// handler: the lambda.Function that became {name};",
+        "// where its `environment` has these variables already, change them there",
+    ]
+    return "\n".join([*comments, *calls])
+
+
+def _cloudformation(name: str, values: Mapping[str, str]) -> str:
+    generated = _GENERATED_NAME.fullmatch(name)
+    identity = generated["id"] if generated else "Function"
+    stack = f" of stack {generated['stack']}" if generated else ""
+    lines = [
+        f"# by its name, {identity}{stack}; to be sure:",
+        f"# aws cloudformation describe-stack-resources --physical-resource-id {name}",
+        "Resources:",
+        f"  {identity}:",
+        "    Type: AWS::Lambda::Function",
+        "    Properties:",
+        "      Environment:",
+        "        Variables:  # in addition to the existing ones",
+    ]
+    return "\n".join([*lines, *(f'          {key}: "{value}"' for key, value in values.items())])
+
+
+def _terraform(name: str, values: Mapping[str, str]) -> str:
+    width = max(map(len, values))
+    lines = [
+        'resource "aws_lambda_function" "handler" {',
+        f'  function_name = "{name}"',
+        "  environment {",
+        "    variables = { # in addition to the existing ones",
+        *(f'      {key:<{width}} = "{value}"' for key, value in values.items()),
+        "    }",
+        "  }",
+        "  # no longer in lifecycle.ignore_changes:",
+        *(f'  #   environment[0].variables["{key}"]' for key in values),
+        "}",
+    ]
+    return "\n".join(lines)
