@@ -27,6 +27,7 @@ class LambdaAlias(TargetSpec):
 
     opened_by: ClassVar[str] = "controller.adapters.targets.lambda_alias:open_target"
     simulated_by: ClassVar[str] = "controller.simulation.lambda_alias:SimulatedLambdaAlias"
+    permanent_by: ClassVar[str] = "controller.render.permanent.lambda_alias:LambdaAliasGuide"
     placeholders: ClassVar[tuple[str, ...]] = ("canary", "stable")
 
     kind: Literal["lambda-alias"] = Field(description="What holds the weight.")

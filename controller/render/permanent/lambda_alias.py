@@ -1,0 +1,97 @@
+"""How the version of an alias becomes permanent."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from controller.core.policy import Policy
+from controller.core.policy.targets.lambda_alias import LambdaAlias
+from controller.render.permanent.guide import keep_the_record, old_path_is_unused
+
+# What gives the alias another version than the one that the rollout left it with.
+RESETS: Final = (
+    "AutoPublishAlias of SAM, and currentVersion of CDK: a deployment of other code gives the "
+    "alias the new version at once, with all requests",
+    "a CodeDeploy deployment of the alias, as DeploymentPreference of SAM makes it",
+    "a change of the alias in its template: CloudFormation and CDK send its version, and its "
+    "weights or none",
+    "cdk deploy --revert-drift, and a change set with DeploymentMode REVERT_DRIFT",
+    "terraform apply, unless lifecycle.ignore_changes names function_version and routing_config",
+    "a stack that fails and rolls back to its last template",
+)
+
+
+class LambdaAliasGuide:
+    """`Guide` for an alias of a Lambda function."""
+
+    def __init__(self, policy: Policy) -> None:
+        target = policy.target
+        if not isinstance(target, LambdaAlias):
+            raise TypeError(f"not a lambda-alias target: {target.kind}")
+        self._policy = policy
+        self._function, self._alias = target.function.rpartition(":")[2], target.alias
+        self._canary, self._stable = target.canary or "VERSION", target.stable or "the old version"
+        self.resource = f"{self._function}:{self._alias}"
+        self.values: Mapping[str, str] = {"FunctionVersion": self._canary}
+        self.resets: Sequence[str] = RESETS
+
+    def change(self, form: str) -> str:
+        """Return the change of the template in one form."""
+        writers = {
+            "cdk": self._cdk,
+            "cloudformation": self._cloudformation,
+            "terraform": self._terraform,
+        }
+        return "\n".join(writers[form]())
+
+    def checklist(self, until: str) -> Iterator[str]:
+        """Yield what is left to do, in order."""
+        yield (
+            "take AutoPublishAlias and DeploymentPreference out of the template where it has them: "
+            "publish versions by AWS::Lambda::Version, and let rolloutctl move the alias"
+        )
+        yield (
+            f"deploy the change; the alias has version {self._canary} before and after: "
+            f"aws lambda get-alias --function-name {self._function} --name {self._alias}"
+        )
+        yield (
+            f"keep version {self._stable}{until}: `rolloutctl rollback {self._policy.name}` needs "
+            "it. After a rollback revert the change too, or the next deployment undoes the rollback"
+        )
+        yield from old_path_is_unused(self._policy)
+        yield (
+            f"take provisioned concurrency from version {self._stable}, and delete it where "
+            "nothing else names it"
+        )
+        yield keep_the_record(self._policy)
+        yield (
+            "keep the policy: the next published version is its next rollout (rolloutctl start "
+            "POLICY)"
+        )
+
+    def _cdk(self) -> Iterator[str]:
+        yield f"// handler: the lambda.Function that became {self._function};"
+        yield "// not handler.currentVersion, which each deployment of other code moves"
+        yield f"const version = lambda.Version.fromVersionAttributes(this, 'V{self._canary}', {{"
+        yield f"  lambda: handler, version: '{self._canary}',"
+        yield "});"
+        yield f"new lambda.Alias(this, 'Alias', {{ aliasName: '{self._alias}', version }});"
+
+    def _cloudformation(self) -> Iterator[str]:
+        yield "Resources:"
+        yield "  Alias:  # the resource that has this alias already"
+        yield "    Type: AWS::Lambda::Alias"
+        yield "    Properties:"
+        yield f"      FunctionName: {self._function}"
+        yield f"      Name: {self._alias}"
+        yield f'      FunctionVersion: "{self._canary}"'
+        yield "      # without RoutingConfig"
+
+    def _terraform(self) -> Iterator[str]:
+        yield 'resource "aws_lambda_alias" "alias" {'
+        yield f'  function_name    = "{self._function}"'
+        yield f'  name             = "{self._alias}"'
+        yield f'  function_version = "{self._canary}"'
+        yield "  lifecycle {"
+        yield "    ignore_changes = [function_version, routing_config] # rolloutctl moves them"
+        yield "  }"
+        yield "}"
