@@ -11,6 +11,7 @@ pytest.register_assert_rewrite(
     "tests.adapters.contracts.alarms",
     "tests.adapters.contracts.logs",
     "tests.adapters.contracts.metrics",
+    "tests.adapters.contracts.routing",
     "tests.adapters.contracts.store",
     "tests.adapters.contracts.target",
 )

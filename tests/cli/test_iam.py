@@ -444,6 +444,7 @@ def test_as_parameters_the_empty_ones_are_printed_too(quiet: Desk) -> None:
     ended = quiet.run("iam", quiet.policy, "--parameters", *HERE)
     assert ended.out.splitlines() == [
         "AlarmsArns=",
+        "AliasArns=",
         "BusArns=",
         f"FunctionArns=arn:aws:lambda:eu-central-1:{ACCOUNT}:function:{FUNCTION}",
         "GateLogsArns=",
@@ -453,6 +454,7 @@ def test_as_parameters_the_empty_ones_are_printed_too(quiet: Desk) -> None:
         "SecretArns=",
         "SecretKeyArns=",
         "TopicArns=",
+        "VersionsArns=",
         "PolicyNames=",
         "TableKeys=",
     ]
