@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.base import Form
+from controller.core.policy.metric import Counts, Metric
 from controller.core.policy.targets import TargetSpec
 from controller.core.policy.targets.lambda_env import FUNCTION_PATTERN
 from controller.core.policy.verify_rollback import lambda_log_group
@@ -85,14 +86,14 @@ class LambdaAlias(TargetSpec):
             "versions": [function, f"{function}:*"],
         }
 
-    def path_of(self, dimensions: Mapping[str, str]) -> str:
+    def requests_counted_by(self, metric: Metric) -> Counts | None:
         """Return the path of a metric of the function: by its version, else both."""
-        if dimensions.get("FunctionName") != self.function.rpartition(":")[2]:
-            return ""
-        return self._path_of_version(dimensions.get("ExecutedVersion", ""))
+        if metric.dimensions.get("FunctionName") != self.function.rpartition(":")[2]:
+            return None
+        return self._path_of_version(metric.dimensions.get("ExecutedVersion", ""))
 
-    def _path_of_version(self, version: str) -> str:
-        if version == self.canary:
+    def _path_of_version(self, version: str) -> Counts:
+        if version in (self.canary, "${canary}"):
             return "canary"
         return "stable" if version else "both"
 
