@@ -155,6 +155,19 @@ def test_a_metric_compared_with_its_own_past_counts_both_paths() -> None:
     assert role(compared, "latency") == (Path.BOTH, Measure.LATENCY)
 
 
+@pytest.mark.parametrize(
+    ("namespace", "name", "measure"),
+    [
+        ("AWS/ApplicationELB", "TargetResponseTime", Measure.LATENCY),
+        ("AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", Measure.SERVER_ERRORS),
+    ],
+)
+def test_a_load_balancer_measures_the_canary(namespace: str, name: str, measure: Measure) -> None:
+    measured = metric(namespace, name, LoadBalancer="app/a/1", TargetGroup="targetgroup/b/2")
+    found = policy(FIXED, latency=GATEWAY, measured=measured)
+    assert role(found, "measured") == (Path.CANARY, measure)
+
+
 def test_a_stated_role_overrides_every_inferred_one() -> None:
     stated = Role(path=Path.STABLE, measure=Measure.REQUESTS)
     measured = policy(FIXED, latency=GATEWAY)

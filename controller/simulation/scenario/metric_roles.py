@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pydantic import Field
 
@@ -57,6 +57,8 @@ class Identity(NamedTuple):
         return cls(metric.namespace, metric.name, tuple(sorted(metric.dimensions.items())))
 
 
+LOAD_BALANCER: Final = "AWS/ApplicationELB"
+
 _MEASURES = {
     api_gateway.NAMESPACE: {
         api_gateway.REQUESTS: Measure.REQUESTS,
@@ -69,6 +71,16 @@ _MEASURES = {
         "Invocations": Measure.REQUESTS,
         "Errors": Measure.SERVER_ERRORS,
         "Duration": Measure.LATENCY,
+        "UrlRequestCount": Measure.REQUESTS,
+        "Url4xxCount": Measure.CLIENT_ERRORS,
+        "Url5xxCount": Measure.SERVER_ERRORS,
+        "UrlRequestLatency": Measure.LATENCY,
+    },
+    LOAD_BALANCER: {
+        "RequestCount": Measure.REQUESTS,
+        "HTTPCode_Target_4XX_Count": Measure.CLIENT_ERRORS,
+        "HTTPCode_Target_5XX_Count": Measure.SERVER_ERRORS,
+        "TargetResponseTime": Measure.LATENCY,
     },
     NAMESPACE: {
         "Requests": Measure.REQUESTS,

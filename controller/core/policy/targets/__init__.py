@@ -56,6 +56,7 @@ class TargetSpec(Model):
     def requests_counted_by(self, metric: Metric) -> Counts | None:
         """Return whose requests `metric` counts, where the target knows it; else None."""
         return None
+
     # --- what a start decides -------------------------------------------------------------------
 
     @property
