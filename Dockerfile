@@ -31,6 +31,7 @@ RUN find /opt/rolloutctl/lib/python3*/site-packages/botocore/data -mindepth 1 -m
 
 COPY LICENSE README.md pyproject.toml ./
 COPY controller controller
+COPY policies policies
 RUN /build/bin/python -m pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheel . \
     && /build/bin/python -m pip --python /opt/rolloutctl install --no-index --no-deps --no-compile /wheel/*.whl \
     && /opt/rolloutctl/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/rolloutctl/lib

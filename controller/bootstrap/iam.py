@@ -103,6 +103,8 @@ def iam_policy(
     policies = list(policies)
     bound = bound and bool(policies)
     arns = resource_arns(policies, store, where, keys)
+    if not policies and Job.INIT in jobs:  # no policy names the function yet
+        arns["function"] = [where.arn("lambda", "function:*")]
     actions_of: dict[_StatementScope, set[str]] = {}
     for _, permissions in declared_permissions(policies):
         for one in permissions:

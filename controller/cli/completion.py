@@ -6,6 +6,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from controller.errors import Exit
+from controller.policy_file.shipped import shipped_names
 
 _SHELLS = ("bash", "zsh", "fish")
 
@@ -38,3 +39,10 @@ def complete_scenarios(
     matches = [CompletionItem(name) for name in names if name.startswith(incomplete)]
     # The file item comes first: Click's bash script drops the items before it.
     return [CompletionItem(incomplete, type="file"), *matches]
+
+
+def complete_shipped(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the shipped policies that begin like `incomplete`."""
+    return [CompletionItem(name) for name in shipped_names() if name.startswith(incomplete)]

@@ -29,7 +29,9 @@ from controller.text import printable_block
 
 _ACCOUNT_ID = re.compile(r"\d{12}")
 _KEY_ARN = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
-_FUNCTION_JOBS = frozenset(Job) - {Job.READ, Job.STORE_INIT, Job.COPY_FROM, Job.COPY_TO}
+_FUNCTION_JOBS = frozenset(Job) - {
+    *(Job.READ, Job.STORE_INIT, Job.COPY_FROM, Job.COPY_TO, Job.INIT)
+}
 
 
 @click.command()
@@ -93,11 +95,13 @@ def iam(
     and runs. people roll back, set weights, pause, resume, promote, approve, attest, ack and look.
     investigate is metrics, logs and verify. look is status, history and replay. store-init makes
     the table; copy-from and copy-to are the two tables of `store copy`. monitoring deploys
-    and removes the stack of a dashboard, alarms and their topic. doctor only reads what it checks.
+    and removes the stack of a dashboard, alarms and their topic. doctor only reads what it checks,
+    and init what a new policy is made of: without a POLICY, the configuration of any function.
     """
     selected_jobs = [Job(one) for one in jobs]
-    if not policies and _FUNCTION_JOBS & set(selected_jobs):
-        raise UsageError(f"a role for {selected_jobs[0]} needs a POLICY: it names the function")
+    unnamed = [one for one in selected_jobs if one in _FUNCTION_JOBS and not policies]
+    if unnamed:
+        raise UsageError(f"a role for {unnamed[0]} needs a POLICY: it names the function")
     loaded = [load_policy(path) for path in policies]
     location, live_keys = _role_scope(loaded, account, region, live=live)
     url = call.store_url or os.environ.get("ROLLOUTCTL_STORE")
@@ -111,12 +115,13 @@ def iam(
     if as_parameters:
         parameters = _parameters(loaded, location, key_arns, bound=bool(bound))
         return Result(text=lambda: parameters)
+    has_table = store_location is not None or set(selected_jobs) == {Job.INIT}
     document = iam_policy(
         loaded, store_location, selected_jobs, location, key_arns, bound=bound is not False
     )
     return Result(
         text=lambda: json.dumps(document, indent=2),
-        notes=_notes(document, has_table=store_location is not None, has_keys=bool(secret_keys)),
+        notes=_notes(document, has_table=has_table, has_keys=bool(secret_keys)),
     )
 
 

@@ -23,6 +23,18 @@ class MetricListing:
     problem: str = ""
 
 
+class MetricDirectory(Protocol):
+    """Lists the metrics that exist, for a policy that is to be written."""
+
+    def named(self, namespace: str, name: str, dimensions: Dimensions) -> MetricListing:
+        """Return the dimensions of the metrics `name` that have these dimensions, and maybe more.
+
+        dimensions: values by name; an empty value stands for any. Never raises for a source that
+        does not answer: such a listing has the problem instead.
+        """
+        ...
+
+
 class MetricSource(Protocol):
     """Reads metrics."""
 

@@ -23,6 +23,7 @@ class Job(StrEnum):
     COPY_TO = "copy-to"  # store copy, in the table that it writes
     MONITORING = "monitoring"  # monitoring plan, deploy, remove
     DOCTOR = "doctor"  # doctor, which only reads
+    INIT = "init"  # init, which only reads
 
 
 # Jobs that write the weight, or may have to.
@@ -32,7 +33,7 @@ TRAFFIC_JOBS: Final = frozenset({Job.TICK, Job.START, Job.OPERATE})
 TABLE_JOBS: Final = frozenset({Job.STORE_INIT, Job.COPY_FROM, Job.COPY_TO})
 
 # Jobs that read metrics.
-METRIC_JOBS: Final = TRAFFIC_JOBS | {Job.INVESTIGATE, Job.DOCTOR}
+METRIC_JOBS: Final = TRAFFIC_JOBS | {Job.INVESTIGATE, Job.DOCTOR, Job.INIT}
 
 ALARMS: Final = "{alarms}"  # every alarm; used when a policy names one
 ANY: Final = "*"  # the action supports no narrower resource

@@ -1,19 +1,19 @@
-"""The metrics that exist, to explain why a metric of a policy has no data.
+"""The metrics that exist: for a new policy, and to explain why a metric of one has no data.
 
 IAM: cloudwatch:ListMetrics (on every resource: it supports no narrower one).
 
 CloudWatch lists the metrics that had data in the last two weeks.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from controller.adapters.aws.clients import AWS_ERRORS, error_text
 from controller.adapters.iam.permission import ANY, Job, Permission
 from controller.core.policy import Metric
-from controller.ports.metrics import MetricListing
+from controller.ports.metrics import Dimensions, MetricListing
 
-IAM: Final = (Permission("cloudwatch:ListMetrics", ANY, {Job.DOCTOR}),)
+IAM: Final = (Permission("cloudwatch:ListMetrics", ANY, {Job.DOCTOR, Job.INIT}),)
 
 PAGES: Final = 10  # of 500 metrics each
 
@@ -33,15 +33,26 @@ class MetricList:
             same = list(self._list(Namespace=metric.namespace, MetricName=metric.name))
             others = [] if same else list(self._list(Namespace=metric.namespace))
         except AWS_ERRORS as error:
-            problem = error_text("metrics could not be listed (cloudwatch:ListMetrics)", error)
-            return MetricListing(problem=problem)
-        dimensions = [
-            {pair.get("Name", ""): pair.get("Value", "") for pair in one.get("Dimensions", ())}
-            for one in same
-        ]
-        return MetricListing(dimensions, sorted({one["MetricName"] for one in others}))
+            return _refused(error)
+        return MetricListing(_dimensions(same), sorted({one["MetricName"] for one in others}))
 
-    def _list(self, **filters: str) -> Iterator[Mapping[str, Any]]:
+    def named(self, namespace: str, name: str, dimensions: Dimensions) -> MetricListing:
+        """Return the dimensions of the metrics `name` that have these dimensions, and maybe more.
+
+        dimensions: values by name; an empty value stands for any. When CloudWatch does not list the
+        metrics, the listing has the problem instead.
+        """
+        filters = [
+            {"Name": key, **({"Value": value} if value else {})}
+            for key, value in dimensions.items()
+        ]
+        try:
+            listed = list(self._list(Namespace=namespace, MetricName=name, Dimensions=filters))
+        except AWS_ERRORS as error:
+            return _refused(error)
+        return MetricListing(_dimensions(listed))
+
+    def _list(self, **filters: Any) -> Iterator[Mapping[str, Any]]:
         request = dict(filters)
         for _ in range(PAGES):
             page = self._client.list_metrics(**request)
@@ -49,3 +60,15 @@ class MetricList:
             if not page.get("NextToken"):
                 return
             request["NextToken"] = page["NextToken"]
+
+
+def _dimensions(metrics: Iterable[Mapping[str, Any]]) -> list[Dimensions]:
+    return [
+        {pair.get("Name", ""): pair.get("Value", "") for pair in one.get("Dimensions", ())}
+        for one in metrics
+    ]
+
+
+def _refused(error: Exception) -> MetricListing:
+    problem = error_text("metrics could not be listed (cloudwatch:ListMetrics)", error)
+    return MetricListing(problem=problem)

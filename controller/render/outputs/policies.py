@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from controller.core.rollout import Phase, Reason
 from controller.operations.feasibility import ShortfallKind
+from controller.operations.init.sources import SourceKind
+from controller.operations.init.survey import Counts
 from controller.ports.json_types import (
     Count,
     Document,
@@ -335,3 +337,33 @@ class PermanentData(Document):
     """What sets the old values again until that change is deployed."""
     checklist: list[str]
     """What remains to be done, in order."""
+
+
+# --- A new policy ---------------------------------------------------------------------------------
+
+
+class InitData(Document):
+    """A policy that was written."""
+
+    file: str
+    """The file."""
+    policy: str
+    """Name of the policy."""
+    target: str
+    """Name of what holds the weight, such as a function."""
+    ladder: str
+    """The steps in one line."""
+    metrics: Annotated[str, one_of(SourceKind)] | None
+    """Where requests are counted; null: as in the shipped policy that was copied."""
+    resource: str
+    """Which one: the name of an API, for example; empty: the only one, or a copy."""
+    counts: Annotated[str, one_of(Counts)] | None
+    """Whose requests the metrics count; null: as in the shipped policy that was copied."""
+    requests_per_minute: float | None
+    """Requests a minute, of both paths; null: unknown."""
+    weight: Percent | None
+    """The live weight; null: unknown."""
+    notes: list[str]
+    """What to know about it."""
+    next: list[str]
+    """Commands that come next."""

@@ -12,6 +12,7 @@ from controller.render.outputs import account, policies, rollouts
 
 # The documents of each verb: the keys are the names of the schemas. Two types: either of them.
 OUTPUTS: Final[Mapping[str, tuple[type, ...]]] = {
+    "init": (policies.InitData,),
     "validate": (policies.ValidateData,),
     "plan": (policies.PlanData,),
     "rehearse": (policies.RehearseData,),

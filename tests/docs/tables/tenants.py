@@ -25,7 +25,7 @@ def foreign() -> list[list[str]]:
     head = ["printed for `shop`", *(f"reads {key}" for key in _KEYS)]
     head += [f"writes {key}" for key in _KEYS]
     head += ["lists ids of active rollouts", "lists all ids"]
-    jobs = [job for job in Job if job is not Job.STORE_INIT]
+    jobs = [job for job in Job if job not in (Job.STORE_INIT, Job.INIT)]
     rows = [(f"`{job}`", job, True) for job in jobs]
     rows += [(f"`{job}`, `--unbound`", job, False) for job in jobs if job not in _UNBOUND]
     return [head, *([name, *_row(_OWN, job, bound=bound)] for name, job, bound in rows)]

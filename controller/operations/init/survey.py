@@ -1,0 +1,126 @@
+"""What the metrics of a function show before there is a policy: traffic, and whose it is."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from controller.core.judge.queries import query
+from controller.core.observation import MetricQuery, QueryStatus, Series, Span
+from controller.core.policy import Metric
+from controller.core.units import floor_to
+from controller.errors import MetricsError
+from controller.operations.init.sources import Source, SourceKind
+from controller.ports.metrics import MetricSource
+
+HOUR_S: Final = 3_600
+_DAY_HOURS: Final = 24
+MAX_BASELINE_DAYS: Final = 7  # a week has every hour of every weekday
+_LOOKBACK: Final = timedelta(days=MAX_BASELINE_DAYS)
+# A source with requests in so many of the last 24 hours, at 0 %, serves somebody else as well. The
+# few requests of a person who tries the new path do not make it so.
+STEADY_HOURS: Final = 6
+# CloudWatch's datapoints of the last minutes may still change.
+_DELAY: Final = timedelta(minutes=5)
+
+
+class Counts(StrEnum):
+    """Whose requests a source counts."""
+
+    CANARY = "canary"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What is known of the traffic.
+
+    counts: whose requests the source counts. steady_hours: in how many of the last 24 hours it had
+    requests, where it was measured. per_minute: requests a minute on both paths, on average over
+    the last 24 hours; None: unknown. baseline_days: whole days before now in which the stable path
+    had traffic, at most a week.
+    problem: why nothing was measured; empty: it was.
+    """
+
+    counts: Counts
+    steady_hours: int | None = None
+    per_minute: float | None = None
+    baseline_days: int = 0
+    problem: str = ""
+
+    def at(self, per_minute: float) -> "Survey":
+        """Return the same with another request rate."""
+        return replace(self, per_minute=per_minute)
+
+
+def measure(
+    metrics: MetricSource, source: Source, function: str, weight: int, now: datetime
+) -> Survey:
+    """Return what the metrics of `source`, and of the function itself, show of the last week.
+
+    function: its bare name. weight: the live one. Raises MetricsError when none can be read.
+    """
+    end = floor_to(now - _DELAY, HOUR_S)
+    span = Span(end - int(_LOOKBACK.total_seconds()), end)
+    queries = dict(_queries(source, function))
+    answers = metrics.read(queries.values(), span)
+    for one in answers.values():
+        if one.status is not QueryStatus.COMPLETE:
+            raise MetricsError(f"requests cannot be counted: {one.message or one.status}")
+    hours = {name: _hours(answers[one], span) for name, one in queries.items()}
+    own = hours["own"]
+    steady = sum(requests > 0 for requests in own[:_DAY_HOURS])
+    counts = counts_of(source, steady, weight)
+    if source.kind is SourceKind.FLAG:
+        stable, both = hours["stable"], _added(own, hours["stable"])
+    else:
+        both = own if counts is Counts.BOTH else hours["function"]
+        stable = both if weight == 0 else []
+    per_minute = sum(both[:_DAY_HOURS]) / (_DAY_HOURS * 60)
+    return Survey(counts, steady, per_minute or None, _days_with_traffic(stable))
+
+
+def counts_of(source: Source, steady_hours: int, weight: int) -> Counts:
+    """Return whose requests `source` counts, by its kind and by its traffic at weight 0."""
+    if source.is_function or (
+        source.kind is not SourceKind.FLAG and weight == 0 and steady_hours >= STEADY_HOURS
+    ):
+        return Counts.BOTH
+    return Counts.CANARY
+
+
+def _queries(source: Source, function: str) -> Iterator[tuple[str, MetricQuery]]:
+    requests = source.family.requests
+    yield "own", _hourly(source.metric(requests))
+    if source.kind is SourceKind.FLAG:
+        yield "stable", _hourly(source.metric(requests, stable=True))
+    else:
+        itself = Source(SourceKind.FUNCTION, {"FunctionName": function})
+        yield "function", _hourly(itself.metric(itself.family.requests))
+
+
+def _hourly(metric: Metric) -> MetricQuery:
+    return query(metric, metric.statistic, HOUR_S)
+
+
+def _hours(series: Series, span: Span) -> Sequence[float]:
+    """Return the requests of each hour of `span`, the newest hour first."""
+    return [series.points.get(at, 0.0) for at in range(span.end - HOUR_S, span.start - 1, -HOUR_S)]
+
+
+def _added(one: Sequence[float], other: Sequence[float]) -> Sequence[float]:
+    return [left + right for left, right in zip(one, other, strict=True)]
+
+
+def _days_with_traffic(hours: Sequence[float]) -> int:
+    """Return how many days back from now, without a gap of a day, have requests."""
+    days = 0
+    while any(hours[days * _DAY_HOURS : (days + 1) * _DAY_HOURS]):
+        days += 1
+    return days
+
+
+def unmeasured(source: Source, problem: str, per_minute: float | None = None) -> Survey:
+    """Return what is known of `source` by its kind alone; a day of the stable path is assumed."""
+    return Survey(counts_of(source, 0, 0), None, per_minute, 1, problem)

@@ -1,0 +1,88 @@
+"""The shipped policies: complete files, which `init --from` copies with names of one's own."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from controller.errors import UsageError
+
+_FOLDER: Final = Path(__file__).parents[1] / "templates"  # in a checkout, a link to policies/
+
+# Names of the shipped example outside of its target.
+_API: Final = "{ApiName: Execution Layer API}"
+_TARGET: Final = ("target.function", "target.percentage", "target.boolean")
+_EXAMPLES: Final = (_API, "{FunctionName: BedrockProcessor}")
+
+# A key with its value, and a comment behind it.
+_LINE = re.compile(r"^(?P<head> *[a-z]+: +)(?P<value>.*?)(?P<tail> +#.*|)$")
+
+
+def shipped_names() -> list[str]:
+    """Return the names of the shipped policies, in alphabetical order."""
+    return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
+
+
+@dataclass(frozen=True, slots=True)
+class NamedCopy:
+    """A copy of a shipped policy. left: values of the example that are still in it."""
+
+    name: str
+    text: str
+    left: Sequence[str]
+
+
+def named_copy(shipped: str, values: Mapping[str, str], api: str = "") -> NamedCopy:
+    """Return a copy of the policy `shipped` with other values in it; its comments stay.
+
+    values: by path, `name` or `target.function`, as YAML writes them. api: the name of the API
+    Gateway, as YAML writes it; empty: as shipped.
+    Raises UsageError when there is no such policy, or it has no such value.
+    """
+    text = _shipped_text(shipped)
+    name = values.get("name", shipped)
+    # Commands in comments name the policy and its file.
+    text = text.replace(f"attest {shipped} ", f"attest {name} ")
+    text = text.replace(f"policies/{shipped}.yaml", f"{name}.yaml")
+    if api and _API not in text:
+        raise UsageError(f"{shipped} names no API Gateway: leave --resource out")
+    if api:
+        text = text.replace(_API, f"{{ApiName: {api}}}")
+    lines = text.splitlines()
+    for path, value in values.items():
+        number = _line_of(lines, path)
+        if number is None:
+            raise UsageError(f"{shipped} has no {path}: leave that option out")
+        line = _LINE.fullmatch(lines[number])
+        lines[number] = f"{line['head']}{value}{line['tail']}" if line else lines[number]
+    return NamedCopy(name, "\n".join(lines) + "\n", list(_left(lines, values)))
+
+
+def _shipped_text(name: str) -> str:
+    if name not in shipped_names():
+        raise UsageError(
+            f"no shipped policy is called {name!r}; there are {', '.join(shipped_names())}"
+        )
+    return (_FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def _left(lines: Sequence[str], values: Mapping[str, str]) -> Iterator[str]:
+    """Yield the values of the example that are in a copy: of its target, and other names."""
+    for path in _TARGET:
+        number = _line_of(lines, path)
+        if path not in values and number is not None:
+            yield lines[number].partition("#")[0].strip()
+    yield from (one[1:-1] for one in _EXAMPLES if any(one in line for line in lines))
+
+
+def _line_of(lines: Sequence[str], path: str) -> int | None:
+    """Return the index of the line with the value at `path`; None without one."""
+    block, _, key = path.rpartition(".")
+    indent, inside = ("  ", False) if block else ("", True)
+    for number, line in enumerate(lines):
+        if block and line[:1] not in ("", " ", "#"):
+            inside = line.startswith(f"{block}:")
+        if inside and line.startswith(f"{indent}{key}: "):
+            return number
+    return None

@@ -1,0 +1,326 @@
+"""The text of a drafted policy, line by line, with comments that say why."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from textwrap import wrap
+from typing import Final
+
+from controller.core.policy import Metric
+from controller.core.units import (
+    count_text,
+    format_duration,
+    format_percent,
+    number_text,
+)
+from controller.operations.init.draft import (
+    LATENCY,
+    LATENCY_AT_100,
+    OUTAGE,
+    SUCCESS,
+    TRAFFIC,
+    Draft,
+    StepPlan,
+)
+from controller.operations.init.sources import Source, SourceKind
+from controller.operations.init.survey import Counts
+from controller.text import printable
+
+_WIDTH: Final = 110
+
+# Texts that YAML reads as text without quotes.
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_/-]*( [A-Za-z0-9_/-]+)*")
+_NO_TEXT: Final = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
+
+_FLAG_ADVICE: Final = (
+    "The flag in docs/flag.md counts the canary alone, beside the stable path: add it to the "
+    "function, leave it in for a day, and run `rolloutctl init` again."
+)
+
+
+def policy_text(draft: Draft) -> str:
+    """Return the policy file of `draft`."""
+    parts = (_head(draft), _target(draft), _metrics(draft), _criteria(draft), _steps(draft))
+    return "\n".join("\n".join(part) + "\n" for part in parts)
+
+
+def _head(draft: Draft) -> Iterator[str]:
+    yield from _comment(
+        f"Raises the weight of {draft.percentage} on {draft.function}, step by step, while its "
+        "criteria pass. A draft of `rolloutctl init`: every line is yours to change."
+    )
+    yield from _comment("Fields and defaults: docs/policy.md. In an editor: rolloutctl schema.")
+    yield "version: 1"
+    yield f"name: {draft.name}"
+
+
+def _target(draft: Draft) -> Iterator[str]:
+    yield "target:"
+    yield "  kind: lambda-env"
+    yield f"  function: {yaml_text(draft.function)}"
+    yield f"  percentage: {draft.percentage}"
+    if draft.boolean is None:
+        yield from _comment(
+            'No variable is "true" exactly at 100. Where the function has one: `boolean: NAME`.', 2
+        )
+    else:
+        yield f'  boolean: {draft.boolean}  # "true" exactly at 100'
+
+
+# --- Metrics --------------------------------------------------------------------------------------
+
+
+def _metrics(draft: Draft) -> Iterator[str]:
+    source, stable = draft.source, draft.source.stable_dimensions
+    yield from _comment(_requests_text(draft))
+    yield "metrics:"
+    yield from _comment(_counts_text(draft), 2)
+    family = source.family
+    canary = f"&requests {_mapping(source.dimensions)}"
+    missing = ", missing: zero" if family.zero else ""
+    yield _metric("requests", source.metric(family.requests), canary)
+    yield _metric("failures", source.metric(family.failures), "*requests", missing)
+    if not draft.has_flag:
+        yield from _latency_metric(draft)
+        return
+    control = not draft.quiet
+    if control or _uses(draft, TRAFFIC):
+        of_stable = f"&stable {_mapping(stable)}"
+        yield _metric("stable_requests", source.metric(family.requests), of_stable)
+    if control:
+        yield _metric("stable_failures", source.metric(family.failures), "*stable")
+    if _uses(draft, LATENCY, LATENCY_AT_100):
+        yield _latency("duration", source.metric(family.latency), "*requests", family.unit)
+        yield _latency("stable_duration", source.metric(family.latency), "*stable", family.unit)
+
+
+def _latency_metric(draft: Draft) -> Iterator[str]:
+    """Yield the latency of both paths, which is compared with itself before the start."""
+    if not _uses(draft, LATENCY):
+        return
+    source, dimensions = draft.source, "*requests"
+    if draft.survey.counts is Counts.CANARY:
+        name = draft.function.rpartition(":")[2]
+        source = Source(SourceKind.FUNCTION, {"FunctionName": name})
+        dimensions = _mapping(source.dimensions)
+        yield from _comment("The time that the function takes, on both paths (counts: both).", 2)
+    yield _latency("duration", source.metric(source.family.latency), dimensions, source.family.unit)
+
+
+def _uses(draft: Draft, *criteria: str) -> bool:
+    return any(one in draft.criteria for one in criteria)
+
+
+def _metric(name: str, metric: Metric, dimensions: str, more: str = "") -> str:
+    text = f"namespace: {metric.namespace}, name: {metric.name}, statistic: Sum"
+    return f"  {name}: {{{text}{more}, dimensions: {dimensions}}}"
+
+
+def _latency(name: str, metric: Metric, dimensions: str, unit: str) -> str:
+    text = f"namespace: {metric.namespace}, name: {metric.name}, statistic: p95, unit: {unit}"
+    return f"  {name}: {{{text}, dimensions: {dimensions}}}"
+
+
+def _requests_text(draft: Draft) -> str:
+    survey = draft.survey
+    if survey.per_minute is not None:
+        return (
+            f"{number_text(survey.per_minute)} requests a minute on both paths: the average of the "
+            "last 24 hours, or as it was given."
+        )
+    reason = f": {printable(survey.problem)}" if survey.problem else ""
+    return (
+        f"How many requests there are is unknown{reason}. So the steps below are the usual ones; "
+        "`rolloutctl plan POLICY --live` shows what they can decide."
+    )
+
+
+def _counts_text(draft: Draft) -> str:
+    survey, title = draft.survey, draft.source.title
+    if draft.has_flag:
+        return (
+            "The flag measures at the caller, each path by itself (counts: canary, counts: stable)."
+        )
+    if survey.counts is Counts.CANARY:
+        why = "there were few or none of them at 0 %" if survey.steady_hours is not None else ""
+        return (
+            f"Requests of {title}, taken to be those of the canary alone (counts: canary)"
+            f"{f': {why}' if why else ''}. Whoever else calls it would be counted as the canary. "
+            f"{_FLAG_ADVICE}"
+        )
+    why = "it serves both paths"
+    if not draft.source.is_function:
+        why = f"it had requests in {survey.steady_hours} of the last 24 hours at 0 %"
+    return (
+        f"Requests of {title}: {why} (counts: both). So no metric counts the canary alone: at 10 % "
+        "its failures are a tenth of what they are at 100 %, and nothing shows that the weight "
+        f"has an effect. {_FLAG_ADVICE}"
+    )
+
+
+# --- Criteria -------------------------------------------------------------------------------------
+
+
+def _criteria(draft: Draft) -> Iterator[str]:
+    yield from _comment(
+        "A criterion that fails takes the weight back to 0 % at once; one without enough data puts "
+        "the rollout on hold, and then pauses it for an operator."
+    )
+    yield "criteria:"
+    texts = {
+        SUCCESS: _success, OUTAGE: _outage, LATENCY: _relative, LATENCY_AT_100: _at_100,
+        TRAFFIC: _traffic,
+    }  # fmt: skip
+    for name in draft.criteria:
+        yield from texts[name](draft)
+    if not _uses(draft, LATENCY, LATENCY_AT_100):
+        yield from _comment(_no_latency_text(draft), 2)
+
+
+def _success(draft: Draft) -> Iterator[str]:
+    family = draft.source.family
+    excluded = f" {family.client_errors} is no failure here." if family.client_errors else ""
+    yield from _comment(f"At least 99.9 % of requests succeed.{excluded}", 2)
+    base = "{kind: success_rate, total: requests, failures: [failures], min: 99.9%"
+    if draft.quiet:
+        yield from _comment(
+            "In windows of two hours, three in a row: one failure in a day is no reason to go back."
+            f" A pass says no more than that: {_rule_of_three(draft.steps[-1])}.", 2,
+        )  # fmt: skip
+        samples = f"window: 2h, failure_limit: 3, min_samples: {draft.quiet_samples}"
+        yield f"  {SUCCESS}:"
+        yield f"    {base}, judge: threshold,"
+        yield f"     {samples}}}"
+    elif draft.has_flag:
+        control = "control: {total: stable_requests, failures: [stable_failures]}"
+        yield from _comment("What fails on the stable path as well is not the canary's fault.", 2)
+        yield f"  {SUCCESS}:"
+        yield f"    {base},"
+        yield f"     {control}}}"
+    else:
+        yield f"  {SUCCESS}: {base}}}"
+
+
+def _outage(draft: Draft) -> Iterator[str]:
+    yield from _comment("Three windows in a row in which requests fail: it is broken.", 2)
+    yield f"  {OUTAGE}:"
+    yield "    {kind: success_rate, total: requests, failures: [failures], min: 97%,"
+    samples = f"failure_limit: 3, min_samples: {draft.quiet_samples}"
+    yield f"     judge: threshold, window: 5m, {samples}}}"
+
+
+def _relative(draft: Draft) -> Iterator[str]:
+    if draft.has_flag:
+        yield from _comment("p95 latency, compared with the stable path in the same minutes.", 2)
+        yield (
+            f"  {LATENCY}: {{kind: latency_increase, metric: duration, max_increase: 10%, "
+            "baseline: {concurrent: stable_duration}}"
+        )
+        return
+    yield from _comment(
+        "p95 latency of both paths, compared with the same metric before the start. Other load "
+        "changes it too, so the limit is wide; at a low weight a slow canary hardly moves it.", 2,
+    )  # fmt: skip
+    yield (
+        f"  {LATENCY}: {{kind: latency_increase, metric: duration, max_increase: 25%, "
+        f"baseline: {{frozen: duration, window: {_baseline(draft)}}}}}"
+    )
+
+
+def _at_100(draft: Draft) -> Iterator[str]:
+    yield from _comment("At 100 % the stable path is idle: compared with the days before.", 2)
+    yield (
+        f"  {LATENCY_AT_100}: {{kind: latency_increase, metric: duration, max_increase: 25%, "
+        f"baseline: {{frozen: stable_duration, window: {_baseline(draft)}}}}}"
+    )
+
+
+def _baseline(draft: Draft) -> str:
+    days = draft.survey.baseline_days
+    return "24h" if days <= 1 else f"{days}d"
+
+
+def _traffic(draft: Draft) -> Iterator[str]:
+    yield from _comment("The new path gets requests: otherwise the weight has no effect.", 2)
+    control = ", control: stable_requests" if draft.has_flag else ""
+    yield f"  {TRAFFIC}: {{kind: traffic, metric: requests, min: 1, window: 5m{control}}}"
+
+
+def _no_latency_text(draft: Draft) -> str:
+    if draft.quiet:
+        return "No latency: the p95 of so few requests says nothing."
+    if draft.weight:
+        return (
+            "No latency: the canary has traffic now, so there is no baseline of the stable path. "
+            "Where you know one: {kind: latency_increase, ..., baseline: {fixed: MILLISECONDS}}."
+        )
+    if not draft.survey.baseline_days:
+        return (
+            "No latency: nothing was measured of the stable path, to compare with. After a day of "
+            "traffic, run `rolloutctl init` again."
+        )
+    return "No latency: these steps have too few requests to judge it."
+
+
+# --- Steps ----------------------------------------------------------------------------------------
+
+
+def _steps(draft: Draft) -> Iterator[str]:
+    if draft.weight:
+        yield from _comment(
+            f"The weight is {draft.weight} % now. A start needs 0 %, or `start --adopt`, which "
+            "takes over the weight of one of these steps."
+        )
+    yield "steps:"
+    everywhere = all(step.criteria == draft.steps[0].criteria for step in draft.steps)
+    for step in draft.steps:
+        yield from _comment(_power_text(draft, step), 2)
+        gate = "" if everywhere else f", criteria: [{', '.join(step.criteria)}]"
+        yield f"  - {{weight: {step.weight}, bake: {format_duration(step.bake)}{gate}}}"
+    if draft.quiet:
+        yield ""
+        yield from _comment("A gate without a verdict waits for two days, then for an operator.")
+        yield "max_hold: 48h"
+        yield "on_inconclusive: pause"
+
+
+def _power_text(draft: Draft, step: StepPlan) -> str:
+    if step.requests is None:
+        return ""
+    text = f"About {count_text(round(step.requests), 'request')} on the canary"
+    if draft.quiet:
+        return f"{text}: {_rule_of_three(step)}."
+    if step.smallest is None:
+        return f"{text}."
+    return f"{text}: {format_percent(step.smallest, 1)} of failures, or more, are found in time."
+
+
+def _rule_of_three(step: StepPlan) -> str:
+    """Return what requests without a failure rule out at 95 % confidence (3 / n)."""
+    requests = max(step.requests or 0, 3)
+    limit = format_percent(min(3 / requests, 1), 1)
+    return (
+        f"{count_text(round(requests), 'request')} without a failure rule out {limit} of failures"
+    )
+
+
+# --- Text -----------------------------------------------------------------------------------------
+
+
+def _comment(text: str, indent: int = 0) -> Iterator[str]:
+    """Yield `text` as comment lines; none for an empty text."""
+    space = " " * indent
+    joined = printable(text).replace(" %", "\0%")  # a number and its unit stay on one line
+    for line in wrap(joined, _WIDTH - indent, break_long_words=False):
+        yield f"{space}# {line}".replace("\0", " ")
+
+
+def _mapping(values: Mapping[str, str]) -> str:
+    pairs = (f"{yaml_text(name)}: {yaml_text(value)}" for name, value in values.items())
+    return f"{{{', '.join(pairs)}}}"
+
+
+def yaml_text(text: str) -> str:
+    """Return `text`, one printable line, as YAML reads it back."""
+    plain = _PLAIN.fullmatch(text) and text.lower() not in _NO_TEXT
+    return text if plain else json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,89 @@
+"""The result of `init`: what was written, what it was drafted from, and the next commands."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from controller.core.policy import Policy
+from controller.core.units import number_text
+from controller.operations.init.draft import Draft
+from controller.operations.init.survey import Counts
+from controller.ports.json_view import json_number
+from controller.text import columns, printable_block
+
+if TYPE_CHECKING:
+    from controller.render.outputs.policies import InitData
+
+_COUNTS: Final = {
+    Counts.CANARY: "counts the canary alone",
+    Counts.BOTH: "counts both paths, none counts the canary alone",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A policy that was written. draft: what it was made of; None: a copy of a shipped one."""
+
+    path: Path
+    policy: Policy
+    draft: Draft | None
+    notes: Sequence[str]
+
+    @property
+    def next_commands(self) -> list[str]:
+        """What to do with it: try it, look at what a start would do, start."""
+        file = shlex.quote(str(self.path))
+        live = self.draft.weight if self.draft else 0
+        adopts = live in [step.weight for step in self.policy.steps]
+        # A rehearsal takes over 100 % alone.
+        rehearsed = " --adopt" if live == 100 else ""
+        adopt = " --adopt" if adopts else ""
+        return [
+            f"rolloutctl rehearse {file}{rehearsed}",
+            f"rolloutctl plan {file} --live{adopt}",
+            f"rolloutctl start {file}{adopt}",
+        ]
+
+
+def init_data(written: Written) -> "InitData":
+    """Return what was written as plain JSON data."""
+    draft, policy = written.draft, written.policy
+    survey = draft and draft.survey
+    rate = survey.per_minute if survey else None
+    return {
+        "file": str(written.path),
+        "policy": policy.name,
+        "target": policy.target.name,
+        "ladder": policy.steps_text(),
+        "metrics": str(draft.source.kind) if draft else None,
+        "resource": draft.source.resource if draft else "",
+        "counts": str(survey.counts) if survey else None,
+        "requests_per_minute": None if rate is None else json_number(rate),
+        "weight": draft.weight if draft else None,
+        "notes": list(written.notes),
+        "next": written.next_commands,
+    }
+
+
+def init_text(written: Written) -> str:
+    """Return what was written, for people."""
+    lines = [f"{written.path}: {written.policy.steps_text()}", ""]
+    if written.draft is not None:
+        lines += [f"  {line}" for line in columns(_facts(written.draft))] + [""]
+    lines += ["next:", *(f"  {one}" for one in written.next_commands)]
+    return printable_block(lines)
+
+
+def _facts(draft: Draft) -> list[list[str]]:
+    survey = draft.survey
+    live = "" if draft.weight is None else f", {draft.weight} % now"
+    names = " and ".join(filter(None, (draft.percentage, draft.boolean)))
+    rate = "unknown" if survey.per_minute is None else f"{number_text(survey.per_minute)} a minute"
+    return [
+        ["function", draft.function],
+        ["weight", f"{names}{live}"],
+        ["metrics", f"{draft.source.title}: {_COUNTS[survey.counts]}"],
+        ["requests", rate],
+    ]
