@@ -13,13 +13,12 @@ _MAX_SHOWN: Final = 20
 
 
 class Asker:
-    """`Chooser` on this process's terminal. Questions go to stderr, stdout has the result alone.
+    """`Chooser` on this process's terminal. Questions go to stderr, stdout has the result alone."""
 
-    interactive: whether stdin and stderr are a terminal.
-    """
-
-    def __init__(self) -> None:
-        self.interactive = sys.stdin.isatty() and sys.stderr.isatty()
+    @property
+    def interactive(self) -> bool:
+        """Whether stdin and stderr are a terminal."""
+        return sys.stdin.isatty() and sys.stderr.isatty()
 
     def choose(self, what: str, option: str, choices: Sequence[str]) -> str:
         """Return one of `choices`, by its number or a part of its name.

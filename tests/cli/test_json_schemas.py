@@ -83,6 +83,8 @@ STARTED: Final = ("start {policy}",)
 SUCCEEDED: Final = (*STARTED, minutes(12))
 ROLLED_BACK: Final = (*STARTED, minutes(2), "rollback orders")
 CASES: Final = (
+    Case("init", (), "init --offline --function f --percentage PP --metrics flag -o {policy}.new"),
+    Case("init", (), "init --from quiet-service -o {policy}.new"),
     Case("validate", (), "validate {policy} gone.yaml --requests-per-minute 100"),
     Case("validate", (), "validate {policy} --requests-per-minute 6", RICH),
     Case("plan", (), "plan {policy}"),
@@ -318,4 +320,4 @@ def test_without_a_name_it_is_the_schema_of_a_policy(desk: Desk) -> None:
 def test_a_verb_without_json_has_no_schema(desk: Desk) -> None:
     ended = desk.run("schema", "iam")
     assert (ended.status, ended.out) == (Exit.USAGE, "")
-    assert "'iam' is not one of 'policy', 'validate', " in ended.err
+    assert "'iam' is not one of 'policy', 'init', 'validate', " in ended.err

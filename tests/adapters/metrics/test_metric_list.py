@@ -33,6 +33,14 @@ def check(client: Any) -> None:
     assert (result.names, result.problem) == ([], "")
     renamed = listing.similar(LATENCY.model_copy(update={"name": "latency"}))
     assert (renamed.dimensions, renamed.names) == ([], ["Latency"])
+    assert sorted(
+        one["Path"] for one in listing.named("Shop", "Latency", {"Path": ""}).dimensions
+    ) == [
+        "new",
+        "stable",
+    ]
+    assert listing.named("Shop", "Latency", {"Path": "new"}).dimensions == [{"Path": "new"}]
+    assert listing.named("Shop", "Latency", {"Stage": ""}).dimensions == []
 
 
 def test_a_metric_is_listed_with_its_dimensions_and_a_wrong_name_with_what_there_is() -> None:
@@ -66,5 +74,7 @@ def test_every_page_is_read() -> None:
 @pytest.mark.parametrize("code", ["AccessDenied", "Throttling"])
 def test_a_list_that_is_refused_says_why(code: str) -> None:
     error = ClientError({"Error": {"Code": code, "Message": "no"}}, "ListMetrics")
-    problem = MetricList(Pages(error)).similar(LATENCY).problem
-    assert problem.startswith(f"metrics could not be listed (cloudwatch:ListMetrics): {code}: no; ")
+    refused = MetricList(Pages(error))
+    for listing in (refused.similar(LATENCY), refused.named("Shop", "Latency", {})):
+        start = f"metrics could not be listed (cloudwatch:ListMetrics): {code}: no; "
+        assert listing.problem.startswith(start)

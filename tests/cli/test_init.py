@@ -1,0 +1,172 @@
+"""init: what it writes, refuses and asks."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+import controller.cli.init
+from controller.cli.ask import Asker
+from controller.errors import Exit
+from controller.policy_file.loader import load
+from tests.cli.conftest import Desk
+from tests.operations.init.accounts import FUNCTION, SHOP, URL, FakeAccount, named
+
+OFFLINE = ("init", "--offline", "--function", "My_Fn", "--percentage", "MY_PERCENTAGE")
+REST = ("--metrics", "rest-api", "--resource", "Shop")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which the files are written."""
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path / "mine")
+    return tmp_path / "mine"
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> FakeAccount:
+    """The account that is read."""
+    fake = FakeAccount(traffic=[(SHOP, 3_600, 3), (named("function"), 3_600, 200)])
+    monkeypatch.setattr(controller.cli.init, "live_account", lambda: fake.view)
+    return fake
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, *answers: str) -> None:
+    """Let a person at a terminal give these answers."""
+    typed: Iterator[str] = iter(answers)
+    monkeypatch.setattr(Asker, "interactive", property(lambda _: True))
+    monkeypatch.setattr(click, "prompt", lambda *_, **__: next(typed))
+
+
+def test_it_writes_a_valid_policy_and_ends_with_the_next_three_commands(
+    desk: Desk, folder: Path, account: FakeAccount
+) -> None:
+    ended = desk.run("init", "--function", FUNCTION)
+    assert ended.status == Exit.DONE, ended.err
+    assert load(folder / "checkout.yaml").steps_text() == "10 % for 1h, 50 % for 1h, 100 % for 24h"
+    assert ended.out.splitlines()[-3:] == [
+        "  rolloutctl rehearse checkout.yaml",
+        "  rolloutctl plan checkout.yaml --live",
+        "  rolloutctl start checkout.yaml",
+    ]
+
+
+def test_where_the_canary_has_100_percent_the_next_commands_take_that_over(
+    desk: Desk, account: FakeAccount
+) -> None:
+    account.weight = 100
+    data = desk.run("init", "--function", FUNCTION, "--json").data
+    assert data["weight"] == 100
+    assert [one.endswith(" --adopt") for one in data["next"]] == [True, True, True]
+
+
+def test_a_file_that_exists_is_left_as_it_is_without_force(
+    desk: Desk, folder: Path, account: FakeAccount
+) -> None:
+    (folder / "checkout.yaml").write_text("mine")
+    refused = desk.run("init", "--function", FUNCTION)
+    assert (refused.status, refused.out) == (Exit.USAGE, "")
+    assert "checkout.yaml exists and was left as it is: --force" in refused.err
+    assert (folder / "checkout.yaml").read_text() == "mine"
+    assert desk.run("init", "--function", FUNCTION, "--force").status == Exit.DONE
+    assert load(folder / "checkout.yaml").name == "checkout"
+
+
+def test_a_file_that_cannot_be_written_is_an_error_with_its_reason(desk: Desk) -> None:
+    ended = desk.run(*OFFLINE, *REST, "-o", "gone/x.yaml")
+    assert ended.status == Exit.USAGE
+    assert "gone/x.yaml cannot be written: No such file or directory" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--function", "a b"), "--function: expected the name or ARN of a function"),
+        (("--function", "../../etc"), "--function: expected the name or ARN of a function"),
+        (
+            ("--function", "f", "--percentage", "1X"),
+            "--percentage: expected an environment variable",
+        ),
+        (("--function", "f", "--percentage", "AB", "--boolean", "AB"), "both name AB"),
+        (("--function", "f", "--name", "No Name"), "--name: 'No Name' is no name of a policy"),
+        (("--from", "quiet"), "no shipped policy is called 'quiet'"),
+        (("--from", "quiet-service", "--metrics", "flag"), "--from copies a policy"),
+        (("--offline",), "--offline reads no account: give --function"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_read(
+    desk: Desk, folder: Path, options: tuple[str, ...], message: str
+) -> None:
+    ended = desk.run("init", *options)
+    assert ended.status == Exit.USAGE
+    assert message in ended.err
+    assert not list(folder.iterdir())
+    assert not desk.world.calls
+
+
+def test_offline_needs_no_account_and_names_the_file_after_the_function(
+    desk: Desk, folder: Path
+) -> None:
+    ended = desk.run(*OFFLINE, *REST, "--requests-per-minute", "3", "--json")
+    assert ended.data["ladder"] == "10 % for 24h, 50 % for 24h, 100 % for 24h"
+    assert load(folder / "my-fn.yaml").metrics["requests"].dimensions == {"ApiName": "Shop"}
+    assert not desk.world.calls
+
+
+def test_a_copy_of_a_shipped_policy_is_told_what_is_left_of_the_example(
+    desk: Desk, folder: Path
+) -> None:
+    ended = desk.run("init", "--from", "quiet-service", "--function", "shop", "--resource", "A: b")
+    assert ended.status == Exit.DONE, ended.err
+    policy = load(folder / "shop.yaml")
+    assert policy.metrics["requests"].dimensions == {"ApiName": "A: b"}
+    assert "names of the example are left in it: percentage: " in ended.err
+    assert "ApiName" not in ended.err
+
+
+# --- questions ------------------------------------------------------------------------------------
+
+
+def test_without_a_terminal_the_candidates_are_an_error(desk: Desk, account: FakeAccount) -> None:
+    account.names = ("a", "b")
+    ended = desk.run("init")
+    assert ended.status == Exit.USAGE
+    assert "2 candidates fit; name the function with --function NAME" in ended.err
+    assert [one.strip() for one in ended.err.splitlines()[1:]] == ["a", "b"]
+
+
+def test_on_a_terminal_a_person_picks_by_number_or_by_a_part_of_the_name(
+    desk: Desk, folder: Path, account: FakeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.names = (*(f"function-{number}" for number in range(30)), "shop-1", "shop-2")
+    account.percentages = {"A_PERCENTAGE": "0", "B_PERCENTAGE": "0"}
+    answer(monkeypatch, "99", "nothing like it", "SHOP", "2", "1")
+    ended = desk.run("init")
+    assert ended.status == Exit.DONE, ended.err
+    policy = load(folder / "shop-2.yaml")
+    assert policy.target.settings(0) == {"A_PERCENTAGE": "0"}
+    assert "and 12 more" in ended.err
+    assert "Which" not in ended.out
+
+
+def test_offline_on_a_terminal_asks_for_what_is_missing(
+    desk: Desk, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(monkeypatch, "shop", "SHOP_PERCENTAGE", "", "http-api", "a1b2c3")
+    ended = desk.run("init", "--offline")
+    assert ended.status == Exit.DONE, ended.err
+    policy = load(folder / "shop.yaml")
+    assert policy.target.settings(100) == {"SHOP_PERCENTAGE": "100"}
+    assert policy.metrics["failures"].name == "5xx"
+
+
+def test_the_source_is_a_choice_where_several_may_be_the_new_path(
+    desk: Desk, folder: Path, account: FakeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.traffic = [(SHOP, 60, 3), (named("rest-api", "Other"), 60, 3), (URL, 60, 3)]
+    answer(monkeypatch, "shop")
+    assert desk.run("init", "--function", FUNCTION).status == Exit.DONE
+    dimensions = load(folder / "checkout.yaml").metrics["requests"].dimensions
+    assert dimensions == {"ApiName": "Shop"}

@@ -1,0 +1,117 @@
+"""A small account in memory: what `init` reads, as its ports answer it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from controller.core.observation import (
+    MetricQuery,
+    QueryStatus,
+    Series,
+    Span,
+    TargetReading,
+    UpdateStatus,
+)
+from controller.errors import TargetError, UsageError
+from controller.operations.init.drafting import AccountView
+from controller.operations.init.sources import FAMILIES, Source, SourceKind, source_of
+from controller.ports.inventory import FunctionList, FunctionVariables
+from controller.ports.metrics import Dimensions, MetricListing
+
+NOW: Final = datetime(2026, 11, 24, 14, 20, tzinfo=UTC)
+FUNCTION: Final = "checkout"
+HOUR_S: Final = 3_600
+REFUSED: Final = "metrics could not be listed (cloudwatch:ListMetrics): AccessDenied"
+
+
+@dataclass
+class FakeAccount:
+    """An account with one function.
+
+    traffic: a source, its requests an hour, and for how many hours back it has had them.
+    lists, reads: whether CloudWatch may be asked for metrics, and for data.
+    """
+
+    percentages: Mapping[str, str] = field(default_factory=lambda: {"NEW_PATH_PERCENTAGE": "0"})
+    booleans: Mapping[str, str] = field(default_factory=dict)
+    weight: int | None = 0
+    names: Sequence[str] = (FUNCTION,)
+    traffic: Sequence[tuple[Source, float, int]] = ()
+    lists: bool = True
+    reads: bool = True
+
+    @property
+    def view(self) -> AccountView:
+        """The account, as `init` reads it."""
+        return AccountView(self, self, self, self._read_weight, NOW)
+
+    def functions(self) -> FunctionList:
+        return FunctionList(self.names)
+
+    def variables(self, function: str) -> FunctionVariables:
+        if function.rpartition(":")[2] not in self.names:
+            raise TargetError(f"{function} could not be read: ResourceNotFoundException")
+        names = ["API_KEY", *self.percentages, *self.booleans]
+        return FunctionVariables(self.percentages, self.booleans, names)
+
+    def _read_weight(self, function: str, percentage: str, boolean: str | None) -> TargetReading:
+        return TargetReading(function, self.weight, "", "token", UpdateStatus.SUCCESSFUL)
+
+    def named(self, namespace: str, name: str, dimensions: Dimensions) -> MetricListing:
+        if not self.lists:
+            return MetricListing(problem=REFUSED)
+        found = [
+            one.dimensions
+            for one, _, _ in self.traffic
+            if (one.family.namespace, one.family.requests) == (namespace, name)
+            and all(one.dimensions.get(key, "") == (value or one.dimensions.get(key))
+                    for key, value in dimensions.items())
+        ]  # fmt: skip
+        return MetricListing(found)
+
+    def read(self, queries: Iterable[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
+        if not self.reads:
+            return {one: Series({}, QueryStatus.FORBIDDEN, "not allowed") for one in queries}
+        return {one: self._series(one, span) for one in queries}
+
+    def _series(self, query: MetricQuery, span: Span) -> Series:
+        for source, requests, hours in self.traffic:
+            metric = source.metric(FAMILIES[source.kind].requests)
+            dimensions = tuple(sorted(metric.dimensions.items()))
+            if (metric.namespace, metric.name, dimensions) == (
+                query.namespace, query.name, query.dimensions,
+            ):  # fmt: skip
+                ends = range(span.end - HOUR_S, span.start - 1, -HOUR_S)
+                return Series(dict.fromkeys(sorted(ends[:hours]), requests))
+        return Series({})
+
+
+class Nobody:
+    """A chooser without a person: a choice is an error."""
+
+    def choose(self, what: str, option: str, choices: Sequence[str]) -> str:
+        raise UsageError(f"{what}: {option}: {', '.join(choices)}")
+
+
+class Picks:
+    """A person who takes the choice with a number. asked: what the questions were about."""
+
+    def __init__(self, *numbers: int) -> None:
+        self._numbers, self.asked = list(numbers), list[str]()
+
+    def choose(self, what: str, option: str, choices: Sequence[str]) -> str:
+        self.asked.append(what)
+        return choices[self._numbers.pop(0)]
+
+
+def named(kind: str, resource: str = "") -> Source:
+    """Return a source by its kind and its resource."""
+    return source_of(SourceKind(kind), resource, FUNCTION)
+
+
+STABLE: Final = Source(SourceKind.FLAG, {"Path": "stable"})
+FLAG: Final = named("flag")
+SHOP: Final = named("rest-api", "Shop")
+URL: Final = named("function-url")
+ITSELF: Final = named("function")

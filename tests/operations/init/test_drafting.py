@@ -1,0 +1,187 @@
+"""What `init` makes of an account: the target, the source of metrics, and whose requests it has."""
+
+import pytest
+
+from controller.errors import TargetError, UsageError
+from controller.operations.init.drafting import Given, live_draft, offline_draft, policy_name
+from controller.operations.init.sources import Source, SourceKind, find_sources
+from controller.operations.init.survey import Counts
+from tests.operations.init.accounts import (
+    FLAG,
+    FUNCTION,
+    ITSELF,
+    REFUSED,
+    SHOP,
+    STABLE,
+    URL,
+    FakeAccount,
+    Nobody,
+    Picks,
+    named,
+)
+
+GIVEN = Given(function=FUNCTION)
+A_WEEK = 7 * 24
+
+
+# --- the target -----------------------------------------------------------------------------------
+
+
+def test_a_percentage_comes_with_the_boolean_of_the_same_subject() -> None:
+    account = FakeAccount(
+        percentages={"USE_API_PERCENTAGE": "0", "RETRIES": "3", "TIMEOUT_S": "30"},
+        booleans={"USE_API": "false", "USE_API_CACHE": "true", "DEBUG": "false"},
+    )
+    draft = live_draft(account.view, GIVEN, Nobody()).draft
+    assert (draft.percentage, draft.boolean) == ("USE_API_PERCENTAGE", "USE_API")
+
+
+def test_a_switch_that_is_on_at_0_percent_is_no_boolean_of_the_weight() -> None:
+    account = FakeAccount(booleans={"NEW_PATH_ENABLED": "true"})
+    drafted = live_draft(account.view, GIVEN, Nobody())
+    assert drafted.draft.boolean is None
+    assert drafted.notes[0].startswith("NEW_PATH_ENABLED is true while NEW_PATH_PERCENTAGE is 0")
+
+
+TWO = {"A_PERCENTAGE": "0", "B_WEIGHT": "10"}
+
+
+def test_of_two_candidates_a_person_chooses() -> None:
+    picks = Picks(1)
+    draft = live_draft(FakeAccount(TWO).view, GIVEN, picks).draft
+    assert (draft.percentage, picks.asked) == ("B_WEIGHT", ["variable of the weight"])
+
+
+def test_of_two_candidates_nobody_guesses() -> None:
+    with pytest.raises(UsageError, match=r"--percentage NAME: A_PERCENTAGE, B_WEIGHT"):
+        live_draft(FakeAccount(TWO).view, GIVEN, Nobody())
+
+
+def test_without_a_candidate_the_names_of_variables_are_told_and_no_value() -> None:
+    account = FakeAccount(percentages={"RETRIES": "3"})
+    with pytest.raises(UsageError, match=r"it has API_KEY, RETRIES.*--percentage"):
+        live_draft(account.view, GIVEN, Nobody())
+
+
+def test_a_function_that_is_not_there_is_the_error_of_lambda() -> None:
+    with pytest.raises(TargetError, match="gone could not be read"):
+        live_draft(FakeAccount().view, Given(function="gone"), Nobody())
+
+
+def test_without_a_function_one_of_the_account_is_picked() -> None:
+    account = FakeAccount(names=("a", "b"))
+    assert live_draft(account.view, Given(), Picks(1)).draft.function == "b"
+    with pytest.raises(UsageError, match="the account has no function"):
+        live_draft(FakeAccount(names=()).view, Given(), Nobody())
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        ("Checkout_Handler-898FE80E", "checkout-handler-898fe80e"),
+        ("arn:aws:lambda:eu-central-1:123456789012:function:shop", "shop"),
+        ("2nd__try_", "rollout-2nd-try"),
+        ("_", "rollout"),
+        ("x" * 140, "x" * 63),
+    ],
+)
+def test_a_policy_is_named_after_its_function(function: str, name: str) -> None:
+    assert policy_name(function) == name
+
+
+# --- the source of metrics ------------------------------------------------------------------------
+
+
+def test_the_flag_is_taken_before_all_else() -> None:
+    account = FakeAccount(traffic=[(STABLE, 60, A_WEEK), (SHOP, 60, 5), (URL, 60, A_WEEK)])
+    draft = live_draft(account.view, GIVEN, Nobody()).draft
+    assert (draft.source, draft.survey.counts) == (FLAG, Counts.CANARY)
+    assert (draft.survey.per_minute, draft.survey.baseline_days) == (1.0, 7)
+
+
+@pytest.mark.parametrize(
+    ("hours", "weight", "counts"),
+    [
+        (2, 0, Counts.CANARY),  # somebody has tried it
+        (20, 0, Counts.BOTH),  # it serves others
+        (20, 10, Counts.CANARY),  # of the canary, for all that is known
+    ],
+)
+def test_traffic_at_0_percent_is_not_the_canary(hours: int, weight: int, counts: Counts) -> None:
+    account = FakeAccount(weight=weight, traffic=[(SHOP, 60, hours), (ITSELF, 120, 50)])
+    survey = live_draft(account.view, GIVEN, Nobody()).draft.survey
+    assert (survey.counts, survey.steady_hours) == (counts, hours)
+
+
+def test_what_counts_the_function_counts_both_paths() -> None:
+    account = FakeAccount(traffic=[(URL, 120, 50)])
+    survey = live_draft(account.view, GIVEN, Nobody()).draft.survey
+    assert (survey.counts, survey.per_minute, survey.baseline_days) == (Counts.BOTH, 2.0, 3)
+
+
+def test_of_two_apis_nobody_guesses_and_an_option_decides() -> None:
+    other = named("http-api", "a1b2c3")
+    account = FakeAccount(traffic=[(SHOP, 60, 5), (other, 60, 5), (URL, 60, 5)])
+    with pytest.raises(UsageError, match=r"--metrics KIND --resource NAME: .*Shop, .*a1b2c3$"):
+        live_draft(account.view, GIVEN, Nobody())
+    given = Given(function=FUNCTION, kind=SourceKind.HTTP_API)
+    assert live_draft(account.view, given, Nobody()).draft.source == other
+
+
+def test_without_any_metric_the_function_itself_is_counted() -> None:
+    drafted = live_draft(FakeAccount().view, GIVEN, Nobody())
+    assert drafted.draft.source == ITSELF
+    assert (drafted.draft.survey.per_minute, drafted.draft.survey.baseline_days) == (None, 0)
+
+
+def test_without_the_right_to_list_metrics_the_function_is_measured_and_that_is_told() -> None:
+    account = FakeAccount(lists=False, traffic=[(ITSELF, 600, 30)])
+    drafted = live_draft(account.view, GIVEN, Nobody())
+    assert (drafted.draft.source, drafted.draft.survey.per_minute) == (ITSELF, 10.0)
+    assert drafted.notes == (REFUSED,)
+
+
+def test_without_the_right_to_read_metrics_there_are_no_figures_and_that_is_told() -> None:
+    account = FakeAccount(reads=False, traffic=[(SHOP, 60, 5)])
+    drafted = live_draft(account.view, GIVEN, Nobody())
+    assert (drafted.draft.source, drafted.draft.survey.per_minute) == (SHOP, None)
+    assert drafted.notes == ("requests cannot be counted: not allowed",)
+
+
+def test_finer_metrics_and_names_that_no_file_may_hold_are_no_source() -> None:
+    odd = [
+        Source(SourceKind.REST_API, {"ApiName": "Shop", "Stage": "prod"}),
+        Source(SourceKind.REST_API, {"ApiName": "turned \u202e around"}),
+        Source(SourceKind.REST_API, {"ApiName": "::error::boo"}),
+        Source(SourceKind.FLAG, {"Path": "canary", "Region": "eu"}),
+        named("load-balancer", "app/a/1,targetgroup/b/2"),
+        Source(SourceKind.LOAD_BALANCER, {"LoadBalancer": "app/a/1"}),
+    ]
+    account = FakeAccount(traffic=[(one, 1, 1) for one in (*odd, SHOP)])
+    assert find_sources(account, FUNCTION).sources == (SHOP, odd[4])
+
+
+# --- without the account --------------------------------------------------------------------------
+
+
+def test_offline_takes_what_is_given_and_assumes_a_day_of_the_stable_path() -> None:
+    given = Given(FUNCTION, "P_PERCENTAGE", None, SourceKind.REST_API, "Shop", 60.0)
+    draft = offline_draft(given).draft
+    assert (draft.source, draft.survey.counts) == (SHOP, Counts.CANARY)
+    assert (draft.survey.per_minute, draft.survey.baseline_days, draft.weight) == (60.0, 1, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (Given(FUNCTION), "--offline reads no account: give --function, --percentage"),
+        (Given(FUNCTION, "PP", kind=SourceKind.REST_API), "--resource APINAME"),
+        (
+            Given(FUNCTION, "PP", kind=SourceKind.LOAD_BALANCER, resource="app/a/1"),
+            "--resource LOADBALANCER,TARGETGROUP",
+        ),
+    ],
+)
+def test_offline_says_what_is_missing(given: Given, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        offline_draft(given)

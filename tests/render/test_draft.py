@@ -1,0 +1,165 @@
+"""Drafted policies: each is valid, its steps fit the traffic, and its rehearsal ends well."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import cache
+from typing import Any, Final
+
+import pytest
+
+from controller.core.policy import FrozenBaseline, LatencyIncrease, Policy, SuccessRate
+from controller.operations.feasibility import power_of
+from controller.operations.init.draft import LATENCY, SUCCESS, Draft, with_steps
+from controller.operations.init.sources import Source
+from controller.operations.init.survey import Counts, Survey
+from controller.policy_file.loader import loads
+from controller.render.draft import policy_text, yaml_text
+from controller.testing import rehearse
+from tests.operations.init.accounts import FLAG, ITSELF, SHOP, URL, named
+from tests.support.deep_rows import deep_after
+
+MINUTES = timedelta(minutes=10)
+HOUR = timedelta(hours=1)
+ALB = named("load-balancer", "app/a/1,targetgroup/b/2")
+
+
+def policy_of(draft: Draft) -> Policy:
+    return loads(policy_text(draft), "draft.yaml")
+
+
+def drafted(
+    source: Source,
+    counts: Counts = Counts.CANARY,
+    per_minute: float | None = 60.0,
+    days: int = 7,
+    weight: int = 0,
+) -> Draft:
+    """Return a draft with its steps."""
+    survey = Survey(counts, 20, per_minute, days)
+    draft = Draft("shop", "checkout", "NEW_PERCENTAGE", "NEW", source, survey, weight)
+    return with_steps(draft, policy_of)
+
+
+CASES: Final[Mapping[str, Callable[[], Draft]]] = {
+    "api in front": lambda: drafted(SHOP, Counts.BOTH, per_minute=600.0, days=1),
+    "flag": lambda: drafted(FLAG),  # by default in tests/e2e/test_first_hour.py
+    "no traffic": lambda: drafted(ITSELF, Counts.BOTH, None, 0),
+    "flag, quiet": lambda: drafted(named("flag", "checkout"), per_minute=0.2),
+    "api of the canary": lambda: drafted(SHOP),
+    "load balancer in front": lambda: drafted(ALB, Counts.BOTH),
+    "load balancer of the canary": lambda: drafted(ALB),
+    "function url": lambda: drafted(URL, Counts.BOTH),
+    "one request an hour": lambda: drafted(SHOP, per_minute=1 / 60),
+}
+
+
+@cache
+def draft_of(name: str) -> Draft:
+    """Return the draft of a case; its steps take a power analysis."""
+    return CASES[name]()
+
+
+@pytest.mark.parametrize("name", deep_after(1, CASES))
+def test_a_draft_rehearses_to_the_end(name: str) -> None:
+    rehearsed = rehearse(policy_text(draft_of(name)), every=MINUTES)
+    assert (rehearsed.phase, rehearsed.weight) == ("succeeded", 100)
+
+
+@pytest.mark.parametrize("name", deep_after(1, ["api in front", "flag", "api of the canary"]))
+def test_a_draft_takes_a_failing_canary_back(name: str) -> None:
+    rehearsed = rehearse(policy_text(draft_of(name)), "error-burst", every=MINUTES)
+    assert (rehearsed.phase, rehearsed.weight) == ("rolled_back", 0)
+
+
+# --- steps ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("per_minute", "weights", "bake"),
+    [
+        (None, [10, 50, 100], 1),
+        (600.0, [10, 50, 100], 1),
+        (20.0, [10, 50, 100], 4),
+        (3.0, [10, 50, 100], 24),
+        (1.0, [25, 50, 100], 24),
+        (0.5, [50, 100], 24),
+    ],
+)
+def test_the_steps_decide_the_success_rate_at_the_rate(
+    per_minute: float | None, weights: list[int], bake: int
+) -> None:
+    draft = drafted(SHOP, per_minute=per_minute)
+    policy = policy_of(draft)
+    assert [step.weight for step in policy.steps] == weights
+    assert [step.bake / HOUR for step in policy.steps] == [bake] * (len(weights) - 1) + [24]
+    if per_minute is not None:
+        powers = [one for step in power_of(policy, per_minute) for one in step.criteria]
+        assert not [one for one in powers if one.shortfalls]
+
+
+def test_a_quiet_service_compares_windows_and_asks_for_no_more_than_it_has() -> None:
+    policy = policy_of(draft_of("one request an hour"))
+    success = policy.criteria[SUCCESS]
+    assert isinstance(success, SuccessRate)
+    assert (success.judge, success.min_samples) == ("threshold", 1)
+    assert policy.max_hold == 48 * HOUR
+
+
+# --- latency --------------------------------------------------------------------------------------
+
+
+def test_with_the_flag_latency_is_compared_with_the_other_path_below_100() -> None:
+    policy = policy_of(draft_of("flag"))
+    metrics = {
+        name: {one for _, one in criterion.references()}
+        for name, criterion in policy.criteria.items()
+        if isinstance(criterion, LatencyIncrease)
+    }
+    both = {"duration", "stable_duration"}
+    assert metrics == {"latency": both, "latency-at-100": both}
+    assert [LATENCY in policy.gate(step) for step in range(3)] == [True, True, False]
+
+
+@pytest.mark.parametrize(("days", "window"), [(1, 24), (3, 72), (7, 168)])
+def test_the_baseline_has_the_days_that_were_measured(days: int, window: int) -> None:
+    latency = policy_of(drafted(SHOP, per_minute=600.0, days=days)).criteria[LATENCY]
+    assert isinstance(latency, LatencyIncrease)
+    assert isinstance(latency.baseline, FrozenBaseline)
+    assert latency.baseline.window == window * HOUR
+
+
+@pytest.mark.parametrize("known", [{"days": 0}, {"weight": 100}, {"per_minute": 0.2}])
+def test_without_a_stable_path_to_compare_with_there_is_no_latency(known: dict[str, Any]) -> None:
+    draft = drafted(SHOP, **known)
+    policy, text = policy_of(draft), policy_text(draft)
+    assert not [one for one in policy.criteria.values() if isinstance(one, LatencyIncrease)]
+    assert "# No latency: " in text
+
+
+# --- text -----------------------------------------------------------------------------------------
+
+
+def test_comments_say_whose_requests_are_counted() -> None:
+    texts = {name: policy_text(draft_of(name)) for name in CASES}
+    assert "(counts: canary, counts: stable)" in texts["flag"]
+    assert "(counts: canary)" in texts["api of the canary"]
+    for name in ("api in front", "function url", "no traffic"):
+        assert "(counts: both)" in texts[name]
+        assert "docs/flag.md" in texts[name]
+
+
+def test_a_comment_fits_120_columns_and_a_number_keeps_its_unit() -> None:
+    for name in CASES:
+        comments = [one for one in policy_text(draft_of(name)).splitlines() if "# " in one]
+        assert max(map(len, comments)) <= 120
+        assert not [one for one in comments if one.lstrip(" #").startswith("%")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Shop API", 'Odd: "api" #1', "true", "1.5", "~", "a: b", "x, y}", "café", "- a", "'q'", "{a}"],
+)
+def test_a_name_is_read_back_whatever_it_is(name: str) -> None:
+    policy = policy_of(drafted(named("rest-api", name.replace(",", ";")), per_minute=None))
+    assert policy.metrics["requests"].dimensions == {"ApiName": name.replace(",", ";")}
+    assert yaml_text("Shop API") == "Shop API"
