@@ -158,6 +158,12 @@ class WriteUncertainError(TargetError):
     """No answer came: the write may or may not have happened."""
 
 
+class PageError(RolloutError):
+    """A page could not be written; what was there before is still there."""
+
+    exit_status = Exit.USAGE
+
+
 class MonitoringError(RolloutError):
     """The monitoring stack of a policy, or a topic, could not be read or changed."""
 

@@ -14,6 +14,7 @@ from controller.core.policy import Policy
 from controller.engine.observe import Observer
 from controller.engine.tick import Runner
 from controller.errors import UsageError
+from controller.ports.metrics import MetricSource
 from controller.ports.store import Store
 from controller.process.settings import StoreLocation
 
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
 class RehearsalSetup:
     """The real runner and adapters on a simulated world.
 
-    inbox: has every message that would be sent. hooks: has every call of a hook.
+    metrics: the source of metrics of the world. inbox: has every message that would be sent.
+    hooks: has every call of a hook.
     """
 
     runner: Runner
     world: "World"
     policy: Policy
+    metrics: MetricSource
     inbox: "FakeInbox"
     hooks: "ScriptedHooks"
 
@@ -62,17 +65,18 @@ def rehearsal(
     world = World.for_policy(policy, load_scenario(scenario), seed=seed, adopt=adopt)
     account = simulated_account(world, seed)
     with _temporary_store() if store is None else _empty_store(store) as opened_store:
+        metrics = account.metrics()
         observer = Observer(
             opened_store,
             account.open,
-            account.metrics(),
+            metrics,
             account.clock,
             account.log_counts(),
             account.alarms(),
         )
         inbox, hooks = FakeInbox(), ScriptedHooks(world.hook_refusal)
         runner = Runner(observer, "rehearsal", inbox, hooks)
-        yield RehearsalSetup(runner, world, policy, inbox, hooks)
+        yield RehearsalSetup(runner, world, policy, metrics, inbox, hooks)
 
 
 @contextmanager

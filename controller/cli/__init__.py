@@ -30,6 +30,7 @@ VERBS: Final = {
     "run": ("run:run", "Start if needed, then tick until it ends or pauses."),
     "status": ("status:status", "Show the phase of rollouts, the reason and the next action."),
     "history": ("history:history", "Show every transition of a rollout."),
+    "report": ("report:report", "Write the report of a rollout: one HTML page."),
     "replay": ("replay:replay", "Re-evaluate every stored decision and show differences."),
     "pause": ("operator_verbs:COMMANDS", "Pause: raise no weight until an operator resumes."),
     "resume": ("operator_verbs:COMMANDS", "Resume after a pause."),

@@ -13,6 +13,7 @@ import click
 from controller.cli.call import Call
 from controller.cli.result import Result, report
 from controller.core.units import parse_duration
+from controller.errors import UsageError
 from controller.process import settings
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -53,6 +54,20 @@ class RequestRate(click.FloatRange):
         if isnan(rate):
             self.fail("must be a number", param, ctx)
         return rate
+
+
+class PagePlace(click.ParamType[settings.PageLocation]):
+    """Where a page is written: a file, or an object in S3."""
+
+    name = "place"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> settings.PageLocation:
+        try:
+            return settings.parse_page_place(value)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
 
 
 class OneLineText(click.ParamType[str]):

@@ -16,7 +16,9 @@ from controller.core.rollout import Rollout
 from controller.core.units import clock_text
 from controller.engine.exit_status import of_rehearsal
 from controller.errors import Exit
+from controller.operations.rehearse import RehearsalOutcome
 from controller.operations.rehearse import rehearse as play
+from controller.ports.metrics import MetricSource
 from controller.process import logging, settings
 from controller.render.junit import junit_text
 from controller.render.markdown import outcome_markdown
@@ -58,6 +60,10 @@ _SHOW_EVERY = 30  # ticks between two updates of the progress line
     metavar="URL",
     help="Keep the rollout in this empty store, sqlite:///FILE or dynamodb://TABLE.",
 )
+@click.option(
+    "--report", "report_place", type=options.PagePlace(), metavar="FILE",
+    help="Write the report of the rollout to FILE, too: one HTML page.",
+)  # fmt: skip
 @click.option("--verbose", is_flag=True, help="Show the log of every tick on stderr, too.")
 @options.call_options("markdown", "junit", "json")
 def rehearse(
@@ -69,6 +75,7 @@ def rehearse(
     expect: str | None,
     adopt: bool,
     approve: bool,
+    report_place: settings.PageLocation | None,
     verbose: bool,
 ) -> Result:
     """Run a whole rollout of POLICY in a simulation.
@@ -95,6 +102,8 @@ def rehearse(
             adopt=adopt,
             approve=approve,
         )
+        if report_place is not None:
+            _write_report(outcome, stage.metrics, report_place)
     status = of_rehearsal(outcome.status, expect)
     return Result(
         "rehearse",
@@ -105,6 +114,18 @@ def rehearse(
         notes=_notes(status, expect, outcome.status),
         status=status,
     )
+
+
+def _write_report(
+    outcome: RehearsalOutcome, metrics: MetricSource, place: settings.PageLocation
+) -> None:
+    """Write the report of a rehearsal; its latencies are read from the simulated world."""
+    from controller.bootstrap.pages import report_of, write_page  # Jinja2: for pages alone
+    from controller.operations.report.report import History
+    from controller.render.html.report import report_html
+
+    history = History(outcome.rollout, outcome.entries)
+    write_page(place, report_html(report_of(history, outcome.ended, metrics)))
 
 
 def _notes(status: Exit, expected: str | None, ended: str) -> Sequence[str]:

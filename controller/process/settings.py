@@ -35,6 +35,8 @@ _LOGINS: Final = ("USER", "LOGNAME")
 
 _SQLITE: Final = "sqlite:///"
 _DYNAMODB: Final = re.compile(r"dynamodb://([A-Za-z0-9_.-]{3,255})")  # the valid table names
+_S3: Final = "s3://"
+_BUCKET_AND_KEY: Final = re.compile(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/([^\s*?/][^*?]{0,1023})")
 
 PRIVATE_HOSTS: Final = "ROLLOUTCTL_PRIVATE_HOSTS"
 EGRESS_PROXY: Final = "ROLLOUTCTL_EGRESS_PROXY"
@@ -69,6 +71,35 @@ class DynamoDbLocation:
 
 
 StoreLocation: TypeAlias = SqliteLocation | DynamoDbLocation
+
+
+@dataclass(frozen=True, slots=True)
+class FilePage:
+    """A page in a file. text: as it was named."""
+
+    path: Path
+    text: str
+
+    @classmethod
+    def named(cls, text: str) -> "FilePage":
+        """Return the page in the file `text`."""
+        return cls(Path(text), text)
+
+
+@dataclass(frozen=True, slots=True)
+class S3Page:
+    """A page in an S3 bucket, in the account and region that the AWS variables name."""
+
+    bucket: str
+    key: str
+
+    @property
+    def text(self) -> str:
+        """The address of this page."""
+        return f"{_S3}{self.bucket}/{self.key}"
+
+
+PageLocation: TypeAlias = FilePage | S3Page
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +248,21 @@ def parse_store_url(url: str) -> StoreLocation:
             "absolute path) or dynamodb://TABLE, whose name has 3 to 255 of A-Z a-z 0-9 _ . -"
         )
     return SqliteLocation(Path(path))
+
+
+def parse_page_place(text: str) -> PageLocation:
+    """Return the page that `text` names: `s3://BUCKET/KEY`, or the path of a file.
+
+    Raises UsageError for an address that names no object, and for no name at all.
+    """
+    if not text.startswith(_S3):
+        if not text or text.endswith("/") or not text.isprintable():
+            raise UsageError(f"no file is called {text!r}; write FILE.html or s3://BUCKET/KEY")
+        return FilePage.named(text)
+    found = _BUCKET_AND_KEY.fullmatch(text.removeprefix(_S3))
+    if found is None or not text.isprintable() or text.endswith("/"):
+        raise UsageError(f"{text!r} names no object in S3; write s3://BUCKET/KEY")
+    return S3Page(found[1], found[2])
 
 
 def default_location(environment: Mapping[str, str]) -> SqliteLocation:

@@ -384,3 +384,16 @@ class ReplayData(PolicyDigests):
     """Each entry that differs."""
     state: list[Difference]
     """Where the stored state is not the one that the history leads to."""
+
+
+class ReportData(Document):
+    """The page that was written."""
+
+    rollout: str
+    """Id of the rollout."""
+    file: str
+    """Where the page is: a path, or the address of an object in S3."""
+    bytes: Count
+    """Size of the page."""
+    missing: list[str]
+    """What the page does not show, and why."""

@@ -22,6 +22,7 @@ OUTPUTS: Final[Mapping[str, tuple[type, ...]]] = {
     "status": (rollouts.StatusData, rollouts.StatusList),
     "history": (rollouts.HistoryData,),
     "replay": (rollouts.ReplayData,),
+    "report": (rollouts.ReportData,),
     "pause": (rollouts.VisitData,),
     "resume": (rollouts.VisitData,),
     "promote": (rollouts.VisitData,),

@@ -1,0 +1,28 @@
+"""Pages in files: a reader finds the old page or the new one, and never a part of one."""
+
+from contextlib import suppress
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Final
+
+from controller.errors import PageError
+
+_READABLE: Final = 0o644  # a web server is another user
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write `text` to a new file beside `path`, and put that in its place. Raises PageError."""
+    temporary = None
+    try:
+        with NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as file:
+            temporary = Path(file.name)
+            file.write(text)
+        temporary.chmod(_READABLE)
+        temporary.replace(path)
+    except OSError as error:
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+        raise PageError(f"{path}: the page cannot be written: {error.strerror}") from error

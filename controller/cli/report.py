@@ -1,0 +1,74 @@
+"""The verb `report`: writes the report of a rollout as one page."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from controller.bootstrap import app
+from controller.bootstrap.pages import report_of, write_page
+from controller.cli import options
+from controller.cli.call import Call
+from controller.cli.history import known_entries, load_unverified
+from controller.cli.result import Result
+from controller.errors import Exit
+from controller.operations.report.report import History, RolloutReport
+from controller.process.settings import FilePage, PageLocation
+from controller.render.html.report import file_name, headline, report_html
+from controller.text import printable_block
+
+if TYPE_CHECKING:
+    from controller.render.outputs.rollouts import ReportData
+
+
+@click.command()
+@click.argument("rollout", metavar="ROLLOUT")
+@click.option(
+    "--html", "place", type=options.PagePlace(), metavar="FILE|s3://BUCKET/KEY",
+    help="Where the page is written. Default: a file of the rollout's name in this folder, like "
+    "checkout-1.html.",
+)  # fmt: skip
+@click.option("--offline", is_flag=True, help="Read the store alone, and not CloudWatch.")
+@options.call_options("store", "json")
+def report(call: Call, rollout: str, place: PageLocation | None, offline: bool) -> Result:
+    """Write the report of a rollout: one HTML page, to be read without a terminal.
+
+    It has the outcome and its reason, the measurements over time with their limits, what operators
+    did, and the audit log. It is made from the stored history; the latencies of both paths are read
+    from CloudWatch where the history has counts of slow requests alone. Ends with 1 when the
+    history was changed, and the page says so.
+    """
+    with call.store_session() as store:
+        stored, snapshot = load_unverified(store, call.rollout_id(store, rollout))
+        history = History(stored, known_entries(store, stored), snapshot)
+        made = report_of(history, app.wall_clock().now(), offline=offline)
+    return write_report(made, place)
+
+
+def write_report(made: RolloutReport, place: PageLocation | None = None) -> Result:
+    """Write the page of a report and return what was written.
+
+    place: None: a file of the rollout's name in this folder. Raises PageError.
+    """
+    page = report_html(made)
+    place = place or FilePage.named(file_name(made.rollout))
+    write_page(place, page)
+    size = len(page.encode())
+    missing = list(dict.fromkeys(one.problem for one in made.latencies if one.problem))
+
+    def data() -> "ReportData":
+        return {
+            "rollout": made.rollout.id,
+            "file": place.text,
+            "bytes": size,
+            "missing": missing,
+        }
+
+    return Result(
+        "report",
+        data=data,
+        text=lambda: printable_block(
+            [f"{headline(made.rollout)[0]}", f"report: {place.text} ({-(-size // 1_000)} kB)"]
+        ),
+        notes=[f"not shown in full: {one}" for one in missing],
+        status=Exit.DONE if made.intact else Exit.INTERNAL,
+    )

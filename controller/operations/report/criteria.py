@@ -1,0 +1,200 @@
+"""The criteria of a rollout for its report: the newest finding, the queries, and the trace."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from controller.core.judge.criteria_table import Row, rows
+from controller.core.judge.criterion_judge import CriterionJudge, judge_of
+from controller.core.judge.findings import Finding
+from controller.core.judge.queries import queries_for
+from controller.core.judge.sequential import SequentialJudge
+from controller.core.judge.series import Measure, Window
+from controller.core.observation import LogQuery, MetricQuery, Series, Span
+from controller.core.policy import (
+    BurnRate,
+    Criterion,
+    FixedBaseline,
+    FrozenBaseline,
+    LatencyIncrease,
+    Share,
+    SuccessRate,
+    Threshold,
+    Traffic,
+)
+from controller.core.rollout import Rollout
+from controller.core.units import MINUTE_S
+from controller.operations.report.recorded import Stretch
+from controller.operations.report.trace import Form, Source, Trace, trace
+
+Judge: TypeAlias = CriterionJudge[Criterion]
+
+# A ratio with a bound up to this is a share of failures, for which small differences matter.
+_SMALL_SHARE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionReport:
+    """One criterion of a rollout.
+
+    finding: the newest with its facts, which the state keeps for the live step alone. demand: what it asks for. queries, logs: what a tick reads for it.
+    trace: None where its values are no series, or none of it is recorded.
+    """
+
+    row: Row
+    finding: Finding | None
+    demand: str
+    queries: tuple[MetricQuery, ...]
+    logs: tuple[LogQuery, ...]
+    trace: Trace | None
+
+
+def criteria_reports(
+    rollout: Rollout,
+    recorded: Mapping[str, Finding],
+    series: Mapping[str, Series],
+    times: Sequence[Stretch],
+) -> Iterator[CriterionReport]:
+    """Yield the criteria of `rollout`: those that fail first, then by id.
+
+    recorded: the newest finding of each criterion in the history.
+    """
+    ranked = sorted(rows(rollout), key=lambda row: row.finding is None or not row.finding.fails)
+    for row in ranked:
+        judge = judge_for(rollout, row.criterion)
+        found = _trace(judge, series, times)
+        yield CriterionReport(
+            row=row,
+            finding=_with_facts(row.finding, recorded.get(row.criterion)),
+            demand=judge.demand_text(),
+            queries=tuple(queries_for([judge]).values()),
+            logs=tuple(query for _, query in judge.log_queries(0, Span(0, MINUTE_S))),
+            trace=found if found.bins else None,
+        )
+
+
+def _with_facts(finding: Finding | None, recorded: Finding | None) -> Finding | None:
+    same = finding is not None and recorded is not None and finding.end == recorded.end
+    return recorded if same and finding is not None and not finding.facts else finding
+
+
+def judge_for(rollout: Rollout, name: str) -> Judge:
+    """Return the judge of the criterion called `name`, with the baseline that was read for it."""
+    criterion = rollout.policy.criteria[name]
+    return judge_of(name, criterion, rollout.policy, rollout.evidence.baselines.get(name))
+
+
+def windows_seen(
+    judge: Judge, series: Mapping[str, Series], begin: int, end: int
+) -> list[tuple[int, Window]]:
+    """Return the windows of `judge` from `begin` to below `end` that have data, by their start."""
+    measure = judge.measure(series, has_traffic=True)
+    first = begin // judge.period_s * judge.period_s
+    found = ((start, measure(start)) for start in range(first, end, judge.period_s))
+    return [(start, one) for start, one in found if one is not None and one.consistent]
+
+
+def _trace(judge: Judge, series: Mapping[str, Series], times: Sequence[Stretch]) -> Trace:
+    """Return the trace of a criterion; it has values in the steps whose gate judges it."""
+    judged = [one for one in times if judge.name in judge.policy.gate(one.step)]
+    return trace(source_of(judge, series), times, {one.step: _bound(judge, one) for one in judged})
+
+
+def source_of(judge: Judge, series: Mapping[str, Series]) -> Source:
+    """Return where the trace of a criterion has its windows from."""
+    factor = _window_factor(judge)
+    form = form_of(judge)
+    measure = judge.measure(series, has_traffic=True)
+    return Source(
+        measure=_counts(measure) if isinstance(judge.criterion, Traffic) else measure,
+        period_s=judge.period_s,
+        form=form,
+        unit=_unit(judge) if form is Form.LEVEL else "",
+        control="" if isinstance(judge.criterion, Share) else "stable path",
+        factor=factor,
+        mean=factor != 1.0,
+    )
+
+
+def _counts(measure: Measure) -> Measure:
+    """Return a measure whose control is the count of a window, and no mean over its requests."""
+
+    def counted(start: int) -> Window | None:
+        one = measure(start)
+        return one and one._replace(control_samples=float(one.control_samples > 0))
+
+    return counted
+
+
+def form_of(judge: Judge) -> Form:
+    """Return what the values of a criterion are."""
+    match judge.criterion:
+        case SuccessRate() | BurnRate():
+            return Form.FAILURES
+        case Threshold(per=str()) as ratio:
+            return Form.FAILURES if 0 < ratio.bound <= _SMALL_SHARE else Form.SHARE
+        case Share():
+            return Form.SHARE
+    slow = isinstance(judge, SequentialJudge) and judge.counts_slow
+    return Form.SHARE if slow else Form.LEVEL
+
+
+def _window_factor(judge: Judge) -> float:
+    """Return how many periods that are read the bound of a count is for."""
+    if isinstance(judge, SequentialJudge) and judge.mean_count is not None:
+        return float(judge.criterion.window.total_seconds()) / judge.period_s
+    return 1.0
+
+
+def _unit(judge: Judge) -> str:
+    criterion = judge.criterion
+    if isinstance(criterion, Traffic):
+        return "requests"
+    name = getattr(criterion, "metric", "")
+    return judge.metrics[name].unit if name in judge.metrics else ""
+
+
+def _bound(judge: Judge, stretch: Stretch) -> float | None:
+    """Return the bound of a criterion at one step, in the form of its trace."""
+    criterion = judge.criterion
+    match criterion:
+        case SuccessRate():
+            return 1 - criterion.min
+        case BurnRate():
+            return 1 - criterion.slo
+        case Share():
+            return stretch.weight / 100
+        case Traffic():
+            return None  # for all requests of a step, and the trace is by window
+    if isinstance(judge, SequentialJudge) and judge.counts_slow:
+        return _slow_bound(judge)
+    return latency_limit(judge) if isinstance(criterion, LatencyIncrease) else judge.bound
+
+
+def latency_limit(judge: Judge) -> float | None:
+    """Return the latency that a stored or fixed baseline allows; None where there is none."""
+    match judge.criterion:
+        case LatencyIncrease(baseline=FixedBaseline(fixed=value), max_increase=increase):
+            return value * (1 + increase)
+        case LatencyIncrease(baseline=FrozenBaseline(), max_increase=increase):
+            return None if judge.baseline is None else judge.baseline.value * (1 + increase)
+        case Threshold(per=None, max=float() as limit):
+            return limit
+        case _:
+            return None
+
+
+def _slow_bound(judge: Any) -> float | None:
+    """Return the share of requests that may be slow; None where the stable path says it."""
+    limits = judge.limits
+    if limits is None or limits.control_metric:
+        return None
+    return float(judge.allowed_slow_share)
+
+
+def regression_of(finding: Finding) -> tuple[int, int] | None:
+    """Return from when to when a failing finding saw the regression; None where it does not say."""
+    for begin, end in (("regression_start", "regression_end"), ("breach_start", "breach_end")):
+        if begin in finding.facts and end in finding.facts:
+            return int(finding.facts[begin]), int(finding.facts[end])
+    return None

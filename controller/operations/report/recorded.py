@@ -1,0 +1,131 @@
+"""What the history of a rollout has recorded: its measurements, its weights and its operators."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from controller.core.events import Verb
+from controller.core.history import Entry, finding_of
+from controller.core.judge.findings import Finding
+from controller.core.observation import QueryStatus, Series
+from controller.core.rollout import Phase, Rollout
+from controller.engine.outbox import HOOK_CALLED
+from controller.operations.replay.entry import UnreadableEntryError, read_entry
+
+_OPERATOR_VERBS: Final = frozenset({"start", *Verb})
+_WEIGHT_APPLIED: Final = frozenset({"applied", "started", "resumed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """The time in which one weight was applied, from `begin` to below `end`.
+
+    step: index into the steps of the policy. weight: percent.
+    """
+
+    step: int
+    weight: int
+    begin: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What an operator did, as an entry records it.
+
+    by: the name that was claimed. caller: the verified identity, empty where it is not known.
+    note: the reason that was given. outcome: what followed.
+    """
+
+    at: datetime
+    verb: str
+    by: str
+    caller: str
+    note: str
+    outcome: str
+
+
+def recorded_series(entries: Sequence[Entry], steps: int) -> dict[str, Series]:
+    """Return every series of a history, by its key: the points of all entries together.
+
+    An entry stores the minutes since the one before, so that no point is there twice. A series is
+    complete when any of its answers was. steps: how many the policy has.
+    """
+    merged: dict[str, Series] = {}
+    for entry in entries:
+        for key, series in _observed_series(entry, steps):
+            before = merged.get(key)
+            if before is None:
+                merged[key] = series
+                continue
+            complete = QueryStatus.COMPLETE in (before.status, series.status)
+            status = QueryStatus.COMPLETE if complete else series.status
+            merged[key] = Series({**before.points, **series.points}, status)
+    return merged
+
+
+def _observed_series(entry: Entry, steps: int) -> Iterator[tuple[str, Series]]:
+    """Yield the series that an entry stores; none of an entry that somebody changed."""
+    if entry.kind == HOOK_CALLED:
+        return
+    with suppress(UnreadableEntryError):
+        yield from read_entry(entry, steps).observation.series.items()
+
+
+def recorded_findings(entries: Sequence[Entry]) -> dict[str, Finding]:
+    """Return the newest finding of each criterion, as its entry stores it."""
+    found: dict[str, Finding] = {}
+    for entry in entries:
+        data = entry.body.get("findings")
+        for one in data if isinstance(data, list | tuple) else ():
+            with suppress(ValueError, TypeError, KeyError):
+                finding = finding_of(one)
+                found[finding.criterion] = finding
+    return found
+
+
+def stretches(rollout: Rollout, entries: Sequence[Entry]) -> list[Stretch]:
+    """Return the times in which the canary had traffic by this rollout, the earliest first.
+
+    The last one ends when 0 % or success was recorded, or with the newest tick.
+    """
+    found: list[Stretch] = []
+    end = rollout.since if rollout.final else rollout.updated
+    for entry in entries:
+        step, weight = entry.body.get("step"), entry.body.get("weight_to")
+        if not (_applies_weight(entry) and isinstance(step, int) and isinstance(weight, int)):
+            continue
+        if found and (found[-1].step, found[-1].weight) == (step, weight):
+            continue
+        if found:
+            found[-1] = replace(found[-1], end=entry.at)
+        found.append(Stretch(step, weight, entry.at, max(end, entry.at)))
+    return found
+
+
+def _applies_weight(entry: Entry) -> bool:
+    """Tell whether the weight of `entry` was read back: of a step, adopted, or kept by a resume."""
+    body = entry.body
+    if entry.kind not in _WEIGHT_APPLIED or body.get("phase_to") != Phase.PROGRESSING:
+        return False
+    return entry.kind == "applied" or body.get("weight_from") == body.get("weight_to")
+
+
+def acts(entries: Sequence[Entry]) -> Iterator[Act]:
+    """Yield what operators did, the earliest first."""
+    for entry in entries:
+        cause: Any = entry.body.get("cause")
+        if not isinstance(cause, dict) or cause.get("verb") not in _OPERATOR_VERBS:
+            continue
+        text = {name: str(entry.body.get(name) or "") for name in ("by", "caller", "sentence")}
+        note = str(cause.get("reason") or cause.get("retry_reason") or "")
+        verb = " ".join(
+            filter(None, (str(cause["verb"]), str(cause.get("criterion") or ""), _way(cause)))
+        )
+        yield Act(entry.at, verb, text["by"], text["caller"], note, text["sentence"])
+
+
+def _way(cause: dict[str, Any]) -> str:
+    return "--refuse" if cause.get("refuse") else f"--{cause['way']}" if cause.get("way") else ""

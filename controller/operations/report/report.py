@@ -1,0 +1,251 @@
+"""The report of a rollout: everything that its page shows, made from the stored history. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from controller.core.history import Entry, broken_link
+from controller.core.judge.findings import Finding
+from controller.core.judge.series import Window
+from controller.core.observation import MetricQuery, Series
+from controller.core.policy import BurnRate, SuccessRate
+from controller.core.policy_snapshot import Digests, digests
+from controller.core.rollout import Phase, Rollout
+from controller.core.units import MINUTE_S, floor_to
+from controller.operations.report.criteria import (
+    CriterionReport,
+    criteria_reports,
+    form_of,
+    judge_for,
+    regression_of,
+    windows_seen,
+)
+from controller.operations.report.latency import (
+    LatencyQueries,
+    LatencyReport,
+    latency_queries,
+    latency_reports,
+    recorded_answers,
+)
+from controller.operations.report.recorded import (
+    Act,
+    Stretch,
+    acts,
+    recorded_findings,
+    recorded_series,
+    stretches,
+)
+from controller.operations.report.trace import Form
+
+# As many windows as fit on a screen, above the question why it was rolled back.
+MAX_SEEN: Final = 15
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """One step: planned against actual.
+
+    planned: warm-up and bake. begin, end: of its weight; None where it was not reached.
+    state: `passed`, `current`, `failed`, `next` or `not reached`.
+    """
+
+    index: int
+    weight: int
+    planned: timedelta
+    begin: datetime | None
+    end: datetime | None
+    state: str
+
+    @property
+    def actual(self) -> timedelta | None:
+        """How long the weight was applied; None where it was not."""
+        return None if self.begin is None or self.end is None else self.end - self.begin
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """What the recorded minutes of a rollout cost.
+
+    duration: how long the canary had traffic. criterion: whose counts these are; empty where no
+    criterion counts failures. requests, failures: of the canary. control_requests,
+    control_failures: of the stable path in the same minutes.
+    """
+
+    duration: timedelta
+    criterion: str = ""
+    requests: float = 0.0
+    failures: float = 0.0
+    control_requests: float = 0.0
+    control_failures: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The finding that rolled back, and what was seen while it did.
+
+    begin, end: of the regression, unix seconds. windows: by their start. earlier: how many windows
+    are left out before the first of them. counted: whether the value is a share of requests.
+    """
+
+    finding: Finding
+    begin: int
+    end: int
+    windows: tuple[tuple[int, Window], ...]
+    earlier: int
+    counted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutReport:
+    """Everything that the page of a rollout shows.
+
+    snapshot: the digest of the stored policy, where that is not the one of the start.
+    broken_at: the first entry that breaks the hash chain; None when it is valid.
+    settled_to: end of the measurements that were final, unix seconds.
+    made: when the report was made.
+    """
+
+    rollout: Rollout
+    entries: tuple[Entry, ...]
+    digests: Digests
+    broken_at: int | None
+    stretches: tuple[Stretch, ...]
+    settled_to: int
+    steps: tuple[StepReport, ...]
+    criteria: tuple[CriterionReport, ...]
+    latencies: tuple[LatencyReport, ...]
+    exposure: Exposure
+    failures: tuple[Failure, ...]
+    acts: tuple[Act, ...]
+    made: datetime
+
+    @property
+    def intact(self) -> bool:
+        """True where the hash chain is valid, and the policy is the one of the start."""
+        return self.broken_at is None and self.digests.consistent
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What is stored of a rollout, read once: its state, its entries, its series, its weights.
+
+    snapshot: the digest of the stored policy, where that is not the one of the start.
+    """
+
+    rollout: Rollout
+    entries: Sequence[Entry]
+    snapshot: str | None = None
+    series: Mapping[str, Series] = field(init=False)
+    stretches: Sequence[Stretch] = field(init=False)
+
+    def __post_init__(self) -> None:
+        steps = len(self.rollout.policy.steps)
+        object.__setattr__(self, "series", recorded_series(self.entries, steps))
+        object.__setattr__(self, "stretches", stretches(self.rollout, self.entries))
+
+    def latency_queries(self, now: datetime) -> LatencyQueries | None:
+        """Return what has to be read besides the history; None where it is complete."""
+        return latency_queries(self.rollout.policy, self.stretches, now)
+
+    def recorded_answers(self, queries: LatencyQueries) -> dict[MetricQuery, Series] | None:
+        """Return the answers to `queries` that the history has; None where one is missing."""
+        return recorded_answers(self.rollout.policy, self.series, queries)
+
+
+def make_report(
+    history: History,
+    now: datetime,
+    *,
+    queries: LatencyQueries | None = None,
+    answers: Mapping[MetricQuery, Series] | None = None,
+    problem: str = "",
+) -> RolloutReport:
+    """Return the report of a rollout at `now`.
+
+    queries, answers: the latencies of both paths. problem: why they were not read.
+    """
+    rollout, times = history.rollout, history.stretches
+    return RolloutReport(
+        rollout=rollout,
+        entries=tuple(history.entries),
+        digests=digests(rollout, history.entries, history.snapshot),
+        broken_at=broken_link(history.entries, rollout.chain),
+        stretches=tuple(times),
+        settled_to=_settled_to(rollout),
+        steps=tuple(_step(rollout, index, times) for index in range(len(rollout.policy.steps))),
+        criteria=tuple(
+            criteria_reports(rollout, recorded_findings(history.entries), history.series, times)
+        ),
+        latencies=tuple(latency_reports(rollout, queries, answers or {}, problem, times)),
+        exposure=_exposure(history),
+        failures=tuple(
+            _failure(history, one) for one in rollout.evidence.findings if one.fails
+        ),
+        acts=tuple(acts(history.entries)),
+        made=now,
+    )
+
+
+def _settled_to(rollout: Rollout) -> int:
+    decided = rollout.since if rollout.final else rollout.updated
+    return floor_to(decided - rollout.policy.evaluation_delay, MINUTE_S)
+
+
+def _step(rollout: Rollout, index: int, times: Sequence[Stretch]) -> StepReport:
+    step = rollout.policy.steps[index]
+    own = [one for one in times if one.step == index]
+    return StepReport(
+        index=index,
+        weight=step.weight,
+        planned=rollout.policy.warmup_of(index) + step.bake,
+        begin=own[0].begin if own else None,
+        end=own[-1].end if own else None,
+        state=_step_state(rollout, index, bool(own)),
+    )
+
+
+def _step_state(rollout: Rollout, index: int, reached: bool) -> str:
+    if rollout.phase is Phase.SUCCEEDED:
+        return "passed" if reached else "skipped"
+    if index < rollout.judged_step:
+        return "passed" if reached else "skipped"
+    if rollout.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK):
+        return "failed" if index == rollout.judged_step else "not reached"
+    if index == rollout.judged_step:
+        return "current"
+    return "next" if index == rollout.judged_step + 1 else "not reached"
+
+
+def _exposure(history: History) -> Exposure:
+    """Return the counts of the first criterion that counts failures, over the whole rollout."""
+    rollout, times = history.rollout, history.stretches
+    duration = sum((one.end - one.begin for one in times), timedelta())
+    counting = [
+        name
+        for kind in (SuccessRate, BurnRate)
+        for name, one in rollout.policy.criteria.items()
+        if isinstance(one, kind)
+    ]
+    if not counting or not times:
+        return Exposure(duration)
+    begin, end = (int(one.timestamp()) for one in (times[0].begin, times[-1].end))
+    judge = judge_for(rollout, counting[0])
+    windows = [one for _, one in windows_seen(judge, history.series, begin, end)]
+    return Exposure(
+        duration,
+        counting[0],
+        sum(one.samples for one in windows),
+        sum(one.amount for one in windows),
+        sum(one.control_samples for one in windows),
+        sum(one.control_amount for one in windows),
+    )
+
+
+def _failure(history: History, finding: Finding) -> Failure:
+    begin, end = regression_of(finding) or (finding.start, finding.end)
+    judge = judge_for(history.rollout, finding.criterion)
+    seen = windows_seen(judge, history.series, begin, end)
+    earlier = max(0, len(seen) - MAX_SEEN)
+    counted = form_of(judge) is not Form.LEVEL
+    return Failure(finding, begin, end, tuple(seen[earlier:]), earlier, counted)

@@ -1,0 +1,200 @@
+"""A measurement over the time of a rollout, in bins that a chart can show and a table can list.
+
+A bin is a few closed windows of one step. Counts are added up over its windows; of any other value
+it has the median, the lowest and the highest window.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from math import sqrt
+from statistics import median
+from typing import Final
+
+from controller.core.judge.series import Window
+from controller.core.units import ceil_to, floor_to
+from controller.operations.report.recorded import Stretch
+
+# As many bins as a chart of a page's width can show apart; each panel has its part of them.
+MAX_BINS: Final = 140
+# How many windows a bin has: numbers that divide hours and days.
+_BIN_WINDOWS: Final = (1, 2, 5, 10, 15, 20, 30, 60, 120, 240, 720, 1_440)
+# The narrowest panel, as a share of an equal division: its weight still has to be readable on it.
+_NARROWEST: Final = 0.6
+# Two-sided 95 % of the normal distribution.
+_Z: Final = 1.959964
+
+
+class Form(StrEnum):
+    """What the values of a trace are.
+
+    failures: a share of requests that is small where all is well. share: any other share.
+    level: a value in the unit of its metric, like a latency, or a count in a window.
+    """
+
+    FAILURES = "failures"
+    SHARE = "share"
+    LEVEL = "level"
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """The windows from `begin` to below `end`, unix seconds, that have data.
+
+    samples: requests of the canary, or datapoints. value: the share, or the median window.
+    low, high: the 95 % confidence interval of a share, or the lowest and the highest window.
+    control: the same value of the stable path; None where it has no data.
+    """
+
+    begin: int
+    end: int
+    samples: float
+    value: float
+    low: float
+    high: float
+    control: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One stretch of a trace.
+
+    width: its share of the chart. bound: None where there is none. judged: whether the gate of its
+    step judges this; else it has no bins.
+    """
+
+    stretch: Stretch
+    width: float
+    bins: tuple[Bin, ...]
+    bound: float | None
+    judged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One measurement over the time of a rollout, a panel for each stretch.
+
+    unit: of a level. control: what the stable path is called; empty where it is not measured.
+    inconsistent: windows that were left out, because their counts contradict each other.
+    """
+
+    form: Form
+    unit: str
+    panels: tuple[Panel, ...]
+    control: str = ""
+    inconsistent: int = 0
+
+    @property
+    def bins(self) -> list[Bin]:
+        """The bins of all panels, the earliest first."""
+        return [one for panel in self.panels for one in panel.bins]
+
+    @property
+    def values(self) -> list[float]:
+        """Every value that a chart has to show."""
+        bounds = [panel.bound for panel in self.panels if panel.bound is not None]
+        controls = [one.control for one in self.bins if one.control is not None]
+        return [*bounds, *controls, *(edge for one in self.bins for edge in (one.low, one.high))]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a trace has its windows from.
+
+    measure: start of a window -> the window, None without data. period_s: length of a window.
+    factor: what a level is multiplied with, and `mean` whether it is averaged over a bin: for a
+    count in a window of several minutes.
+    """
+
+    measure: Callable[[int], Window | None]
+    period_s: int
+    form: Form
+    unit: str = ""
+    control: str = ""
+    factor: float = 1.0
+    mean: bool = False
+
+
+def trace(
+    source: Source, times: Sequence[Stretch], bounds: Mapping[int, float | None]
+) -> Trace:
+    """Return the trace of `source` over `times`.
+
+    bounds: of each step whose gate judges it; None: there is none.
+    """
+    panels, inconsistent = [], 0
+    for stretch, width in zip(times, panel_widths(times), strict=True):
+        judged = stretch.step in bounds
+        begin = ceil_to(int(stretch.begin.timestamp()), source.period_s)
+        end = floor_to(stretch.end, source.period_s) if judged else begin
+        starts = range(begin, end, source.period_s)
+        windows = [(start, one) for start in starts if (one := source.measure(start)) is not None]
+        usable = [(start, one) for start, one in windows if one.consistent]
+        inconsistent += len(windows) - len(usable)
+        size = _bin_size(len(starts), width) * source.period_s
+        bins = tuple(_bins(source, usable, begin, size))
+        panels.append(Panel(stretch, width, bins, bounds.get(stretch.step), judged))
+    return Trace(source.form, source.unit, tuple(panels), source.control, inconsistent)
+
+
+def panel_widths(times: Sequence[Stretch]) -> list[float]:
+    """Return the share of a chart's width that each stretch has.
+
+    It grows with the square root of the duration: an hour stays readable beside a day.
+    """
+    roots = [sqrt(max(60.0, (one.end - one.begin).total_seconds())) for one in times]
+    total = sum(roots)
+    floored = [max(root / total, _NARROWEST / len(roots)) for root in roots]
+    return [one / sum(floored) for one in floored]
+
+
+def _bin_size(windows: int, width: float) -> int:
+    room = max(1.0, MAX_BINS * width)
+    return next((size for size in _BIN_WINDOWS if windows / size <= room), _BIN_WINDOWS[-1])
+
+
+def _bins(
+    source: Source, windows: Sequence[tuple[int, Window]], begin: int, size: int
+) -> Iterator[Bin]:
+    groups: dict[int, list[tuple[int, Window]]] = {}
+    for start, one in windows:
+        # Round times, like every ten minutes of the hour, whenever the stretch began.
+        groups.setdefault(max(begin, start // size * size), []).append((start, one))
+    for first, members in groups.items():
+        end = members[-1][0] + source.period_s
+        yield _bin(source, first, end, [one for _, one in members])
+
+
+def _bin(source: Source, begin: int, end: int, windows: Sequence[Window]) -> Bin:
+    samples = sum(one.samples for one in windows)
+    if source.form is not Form.LEVEL:
+        amount = sum(one.amount for one in windows)
+        control_samples = sum(one.control_samples for one in windows)
+        control_amount = sum(one.control_amount for one in windows)
+        control = control_amount / control_samples if control_samples else None
+        low, high = confidence_interval(amount, samples)
+        value = amount / samples if samples else 0.0
+        return Bin(begin, end, samples, value, low, high, control)
+    values = [one.value * source.factor for one in windows]
+    controls = [
+        one.control_amount / one.control_samples * source.factor
+        for one in windows
+        if one.control_samples
+    ]
+    value = sum(values) / len(values) if source.mean else median(values)
+    control = median(controls) if controls else None
+    return Bin(begin, end, samples, value, min(values), max(values), control)
+
+
+def confidence_interval(amount: float, samples: float) -> tuple[float, float]:
+    """Return the 95 % confidence interval of a share: `amount` of `samples` requests.
+
+    Wilson's score interval (Journal of the American Statistical Association 22, 1927): in closed
+    form, and inside 0 to 1 for few failures. For one look at one bin; the judge does not use it.
+    """
+    if samples <= 0:
+        return 0.0, 1.0
+    share, z2 = min(1.0, amount / samples), _Z * _Z
+    middle = (share + z2 / (2 * samples)) / (1 + z2 / samples)
+    half = _Z * sqrt(share * (1 - share) / samples + z2 / (4 * samples**2)) / (1 + z2 / samples)
+    return max(0.0, middle - half), min(1.0, middle + half)

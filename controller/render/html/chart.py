@@ -1,0 +1,361 @@
+"""A trace as a chart: positions in a drawing, texts beside it, and the rows of its data table.
+
+The drawing is stretched to the width of the page, so that it has lines alone: texts are beside it,
+placed by percents, and keep their size on a narrow screen.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from math import ceil, floor, log10
+from typing import Final
+
+from controller.core.units import format_percent, from_unix, number_text
+from controller.operations.report.trace import Bin, Form, Panel, Trace
+
+# Units of the drawing.
+WIDTH: Final = 2_000
+HEIGHT: Final = 400
+# The part of a logarithmic axis below its lowest value: its lower end is zero.
+_ZERO_PART: Final = 0.14
+# An axis of levels begins at zero unless all of them are above this part of the highest.
+_TIGHT_ABOVE: Final = 0.5
+# A narrower panel, in units of the drawing, has no room for more than the time of its begin.
+_WIDE: Final = 0.3 * WIDTH
+_MAX_TICKS: Final = 4
+_TICK_MINUTES: Final = (5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440, 2_880, 7_200, 14_400)
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A vertical axis from `low` to `high`; logarithmic above `floor`, with zero below it.
+
+    floor: 0.0 for a linear axis.
+    """
+
+    low: float
+    high: float
+    floor: float
+    ticks: tuple[float, ...]
+
+    def top(self, value: float) -> float:
+        """Return how far below the upper end `value` is, from 0 to 1."""
+        if not self.floor:
+            return 1 - _clamped((value - self.low) / (self.high - self.low))
+        if value <= 0:
+            return 1.0
+        part = log10(max(value, self.floor) / self.floor) / log10(self.high / self.floor)
+        return (1 - _ZERO_PART) * (1 - _clamped(part))
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A text beside a drawing, `at` percent of its width or height. minor: where there is room."""
+
+    at: float
+    text: str
+    minor: bool = False
+
+
+class Mark(StrEnum):
+    """Why a part of the time is marked; the words stand in the legend."""
+
+    REGRESSION = "the regression"
+    NOT_FINAL = "not final when it was decided"
+    NOT_JUDGED = "not judged in this step"
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A marked part of the width of a drawing, in its units."""
+
+    x: int
+    width: int
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A chart. identity: unique on its page.
+
+    interval, canary, control, bound: paths of the drawing; empty where there are none.
+    edges: where the weight changes. weights, times: labels above and below. values: on the left.
+    rows: of the data table under `columns`, by the weight of their step.
+    """
+
+    identity: str
+    title: str
+    description: str
+    interval: str
+    canary: str
+    control: str
+    bound: str
+    edges: tuple[int, ...]
+    bands: tuple[Band, ...]
+    weights: tuple[Label, ...]
+    times: tuple[Label, ...]
+    values: tuple[Label, ...]
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]
+    control_name: str
+    interval_name: str
+    bound_name: str
+
+    @property
+    def marks(self) -> list[Mark]:
+        """What the bands of the drawing mean, each once."""
+        return list(dict.fromkeys(band.mark for band in self.bands))
+
+
+@dataclass(frozen=True, slots=True)
+class Shading:
+    """A time that a chart marks, in unix seconds."""
+
+    begin: float
+    end: float
+    mark: Mark
+
+
+def chart(
+    identity: str, title: str, trace: Trace, shadings: Sequence[Shading], bound_name: str = "limit"
+) -> Chart:
+    """Return the chart of `trace`; the same trace gives the same chart."""
+    axis, scale = _axis(trace), _TimeScale(trace.panels)
+    has_interval = trace.form is not Form.LEVEL or any(one.low < one.high for one in trace.bins)
+    return Chart(
+        identity=identity,
+        title=title,
+        description=_description(trace, axis),
+        interval=_interval_path(trace.bins, scale, axis) if has_interval else "",
+        canary=_line([(one.begin, one.end, one.value) for one in trace.bins], scale, axis),
+        control=_line(list(_control_points(trace.bins)), scale, axis),
+        bound=_line(list(_bound_points(trace.panels)), scale, axis),
+        edges=tuple(scale.edges),
+        bands=tuple(scale.bands([*shadings, *_unjudged(trace)])),
+        weights=tuple(scale.weights()),
+        times=tuple(scale.times()),
+        values=tuple(Label(100 * axis.top(one), value_text(trace, one)) for one in axis.ticks),
+        columns=_columns(trace),
+        rows=tuple(
+            (f"{one.stretch.weight} %", tuple(_rows(trace, one))) for one in trace.panels if one.bins
+        ),
+        control_name=trace.control,
+        interval_name=_interval_name(trace),
+        bound_name=bound_name,
+    )
+
+
+def value_text(trace: Trace, value: float) -> str:
+    """Return a value of `trace` with its unit."""
+    if trace.form is Form.LEVEL:
+        return f"{number_text(float(f'{value:.4g}'))}\u00a0{trace.unit}".rstrip()
+    return share_text(value, 3)
+
+
+def share_text(share: float, digits: int = 2) -> str:
+    """Return a share as a percent with so many significant digits, and no needless decimals."""
+    percent = abs(share) * 100
+    decimals = max(0, digits - 1 - floor(log10(percent))) if percent else 0
+    return format_percent(share, min(6, decimals)).replace("%", "\u00a0%")
+
+
+def _interval_name(trace: Trace) -> str:
+    return "lowest to highest window" if trace.form is Form.LEVEL else "95 % interval"
+
+
+# --- Axes -----------------------------------------------------------------------------------------
+
+
+def _axis(trace: Trace) -> Axis:
+    values = trace.values or [0.0, 1.0]
+    if trace.form is Form.FAILURES:
+        return _logarithmic(trace)
+    low, high = min(values), max(values)
+    if trace.form is Form.SHARE:
+        return _linear(0.0, min(1.0, high) or 1.0)
+    tight = low > _TIGHT_ABOVE * high
+    margin = 0.1 * (high - low)
+    return _linear(low - margin if tight else 0.0, high + margin)
+
+
+def _logarithmic(trace: Trace) -> Axis:
+    """Return an axis of decades from a hundredth of the bound, at most, to above every value."""
+    bound = min((panel.bound for panel in trace.panels if panel.bound), default=0.001)
+    lowest = min((one.value for one in trace.bins if one.value > 0), default=bound)
+    low = max(floor(log10(bound)) - 2, floor(log10(min(lowest, bound * 0.99))))
+    high = min(0, max(low + 2, ceil(log10(max(trace.values, default=bound)))))
+    ticks = (0.0, *(10.0**power for power in range(low, high + 1)))
+    return Axis(0.0, 10.0**high, 10.0**low, ticks)
+
+
+def _linear(low: float, high: float) -> Axis:
+    """Return an axis with three to six ticks at round values."""
+    if high <= low:
+        high = low + (abs(low) or 1.0)
+    raw = (high - low) / 4
+    power = 10.0 ** floor(log10(raw))
+    step = next(size * power for size in (1, 2, 2.5, 5, 10) if size * power >= raw * 0.999)
+    begin, end = floor(low / step + 1e-9), ceil(high / step - 1e-9)
+    ticks = tuple(round(number * step, 12) for number in range(begin, end + 1))
+    return Axis(ticks[0], ticks[-1], 0.0, ticks)
+
+
+def _clamped(part: float) -> float:
+    return min(1.0, max(0.0, part))
+
+
+# --- Time -----------------------------------------------------------------------------------------
+
+
+class _TimeScale:
+    """Places unix seconds on the width of a drawing: each panel has a scale of its own."""
+
+    def __init__(self, panels: Sequence[Panel]) -> None:
+        self._panels: list[tuple[Panel, float, float, float, float]] = []
+        x = 0.0
+        for panel in panels:
+            begin, end = (one.timestamp() for one in (panel.stretch.begin, panel.stretch.end))
+            width = panel.width * WIDTH
+            self._panels.append((panel, begin, max(end, begin + 1), x, width))
+            x += width
+
+    @property
+    def edges(self) -> Iterator[int]:
+        """Yield where the weight changes."""
+        for _, _, _, x, _ in self._panels[1:]:
+            yield round(x)
+
+    def x(self, second: float) -> int:
+        """Return the place of `second`: in the last panel that begins at or before it."""
+        at = 0.0
+        for _, begin, end, x, width in self._panels:
+            if second >= begin:
+                at = x + width * _clamped((second - begin) / (end - begin))
+        return round(at)
+
+    def bands(self, shadings: Sequence[Shading]) -> Iterator[Band]:
+        """Yield the part of the width that each shading has; none where that is nothing."""
+        for one in shadings:
+            begin, end = self.x(one.begin), self.x(one.end)
+            if end > begin:
+                yield Band(begin, end - begin, one.mark)
+
+    def weights(self) -> Iterator[Label]:
+        """Yield the weight of each panel, at its begin."""
+        for panel, _, _, x, _ in self._panels:
+            yield Label(100 * x / WIDTH, f"{panel.stretch.weight} %")
+
+    def times(self) -> Iterator[Label]:
+        """Yield the time at the begin of each panel, and in a wide one also in between."""
+        day = None
+        for panel, begin, end, x, width in self._panels:
+            moment = panel.stretch.begin
+            yield Label(100 * x / WIDTH, _time_text(moment, day))
+            day = moment.date()
+            for between in _round_times(moment, panel.stretch.end) if width >= _WIDE else ():
+                part = (between.timestamp() - begin) / (end - begin)
+                yield Label(100 * (x + part * width) / WIDTH, _time_text(between, day), minor=True)
+                day = between.date()
+
+
+def _time_text(moment: datetime, day: date | None) -> str:
+    """Return a time, with its date where that is not `day`."""
+    return f"{moment:%H:%M}" if moment.date() == day else f"{moment:%d %b %H:%M}"
+
+
+def _round_times(begin: datetime, end: datetime) -> list[datetime]:
+    """Return up to four round times between `begin` and `end`, with room to both."""
+    room = (end - begin) / 7
+    midnight = datetime.combine(begin.date(), time(), UTC)
+    for minutes in _TICK_MINUTES:
+        size = timedelta(minutes=minutes)
+        first = midnight + ((begin + room - midnight) // size + 1) * size
+        count = (end - room / 2 - first) // size + 1
+        if count <= _MAX_TICKS:
+            return [first + number * size for number in range(max(0, count))]
+    return []
+
+
+def _unjudged(trace: Trace) -> Iterator[Shading]:
+    for panel in trace.panels:
+        if not panel.judged:
+            begin, end = (one.timestamp() for one in (panel.stretch.begin, panel.stretch.end))
+            yield Shading(begin, end - 0.5, Mark.NOT_JUDGED)
+
+
+# --- Paths ----------------------------------------------------------------------------------------
+
+
+def _line(points: Sequence[tuple[float, float, float]], scale: _TimeScale, axis: Axis) -> str:
+    """Return the path of a line in steps; it is broken where there is no value in between."""
+    parts, last = [], None
+    for begin, end, value in points:
+        y = round(HEIGHT * axis.top(value))
+        joined = last is not None and begin - last <= (end - begin)
+        parts.append(f"V{y}" if joined else f"M{scale.x(begin)} {y}")
+        parts.append(f"H{scale.x(end)}")
+        last = end
+    return "".join(parts)
+
+
+def _interval_path(bins: Sequence[Bin], scale: _TimeScale, axis: Axis) -> str:
+    parts = []
+    for one in bins:
+        high, low = round(HEIGHT * axis.top(one.high)), round(HEIGHT * axis.top(one.low))
+        begin, end = scale.x(one.begin), scale.x(one.end)
+        parts.append(f"M{begin} {high}H{end}V{low}H{begin}z")
+    return "".join(parts)
+
+
+def _control_points(bins: Sequence[Bin]) -> Iterator[tuple[float, float, float]]:
+    for one in bins:
+        if one.control is not None:
+            yield one.begin, one.end, one.control
+
+
+def _bound_points(panels: Sequence[Panel]) -> Iterator[tuple[float, float, float]]:
+    for panel in panels:
+        if panel.bound is not None:
+            begin, end = panel.stretch.begin.timestamp(), panel.stretch.end.timestamp()
+            yield begin, end - 0.5, panel.bound
+
+
+# --- Texts ----------------------------------------------------------------------------------------
+
+
+def _description(trace: Trace, axis: Axis) -> str:
+    """Return what a chart shows, for people who do not see it."""
+    bins = trace.bins
+    highest = max(bins, key=lambda one: one.value)
+    at = from_unix(highest.begin)
+    bounds = sorted({panel.bound for panel in trace.panels if panel.bound is not None})
+    limit = f" Limit: {' and '.join(value_text(trace, one) for one in bounds)}." if bounds else ""
+    kind = "logarithmic, with zero at its lower end" if axis.floor else "linear"
+    return (
+        f"Canary over {len(trace.panels)} steps, in {len(bins)} bins; the highest is "
+        f"{value_text(trace, highest.value)} at {at:%Y-%m-%d %H:%M} UTC.{limit} The vertical axis "
+        f"is {kind}. The table below has the values."
+    )
+
+
+def _columns(trace: Trace) -> tuple[str, ...]:
+    control = (trace.control,) if _has_control(trace) else ()
+    return ("from (UTC)", "samples", "canary", "low", "high", *control)
+
+
+def _has_control(trace: Trace) -> bool:
+    return any(one.control is not None for one in trace.bins)
+
+
+def _rows(trace: Trace, panel: Panel) -> Iterator[tuple[str, ...]]:
+    has_control, day = _has_control(trace), None
+    for one in panel.bins:
+        begin = from_unix(one.begin)
+        known = [one.value, one.low, one.high, *([one.control] if has_control else [])]
+        yield (
+            f"{begin:%H:%M}" if begin.date() == day else f"{begin:%d %b %H:%M}",
+            number_text(round(one.samples)),
+            *("–" if value is None else value_text(trace, value) for value in known),
+        )
+        day = begin.date()

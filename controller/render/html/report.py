@@ -1,0 +1,311 @@
+"""The report of a rollout as one page, which needs no terminal, no network and no account."""
+
+import base64
+import gzip
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from io import StringIO
+from typing import Final
+
+from ruamel.yaml import YAML
+
+from controller.core.judge.criteria_table import VERDICT_MARKS
+from controller.core.judge.findings import Finding
+from controller.core.judge.sentences import sentence_of
+from controller.core.next_action import next_action, waits_for
+from controller.core.observation import MetricQuery
+from controller.core.policy import Policy
+from controller.core.rollout import Phase, Rollout
+from controller.core.units import clock_text, duration_text, from_unix, number_text
+from controller.operations.report.criteria import CriterionReport
+from controller.operations.report.report import Exposure, Failure, RolloutReport
+from controller.render.history import digests_data, entry_data
+from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
+from controller.render.html.log_link import LogLink, log_link
+from controller.render.html.pages import page
+from controller.render.status import rollout_data, weight_text
+
+# A whole history as a link: more would make the page too large to send.
+MAX_HISTORY_CHARACTERS: Final = 150_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Tile:
+    """One number of the head. note: what it is made of."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _CriterionView:
+    """One criterion. mark: its verdict in a word. opened: whether its details are shown at once."""
+
+    identity: str
+    name: str
+    kind: str
+    mark: str
+    target: str
+    measured: str
+    samples: str
+    label: str
+    role: str
+    sentence: str
+    demand: str
+    queries: tuple[str, ...]
+    chart: Chart | None
+    inconsistent: int
+    opened: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _FailureView:
+    """What rolled back, and what was seen. counts: whether windows count requests that failed."""
+
+    name: str
+    sentence: str
+    begin: str
+    end: str
+    rows: tuple[tuple[str, ...], ...]
+    control: bool
+    earlier: int
+    logs: LogLink | None
+
+
+def report_html(report: RolloutReport) -> str:
+    """Return the page of `report`; the same report gives the same page."""
+    rollout = report.rollout
+    head, why = headline(rollout)
+    return page(
+        "report.html",
+        report=report,
+        rollout=rollout,
+        policy=rollout.policy,
+        phase=str(rollout.phase).replace("_", " "),
+        tone=tone(rollout),
+        headline=head,
+        why=why,
+        weight=weight_text(rollout),
+        next=next_action(rollout).text,
+        waits_for=waits_for(rollout),
+        drain=sentence_of(rollout.drain) if rollout.drain is not None else "",
+        tiles=list(_tiles(report)),
+        failures=[_failure(report, one) for one in report.failures],
+        latencies=list(_latency_charts(report)),
+        criteria=[_criterion(report, index, one) for index, one in enumerate(report.criteria)],
+        chain=_chain_text(report),
+        policy_text=policy_text(rollout.policy),
+        state_text=json.dumps({"schema": "status/1", **rollout_data(rollout)}, indent=1),
+        history_link=_history_link(report),
+    )
+
+
+def headline(rollout: Rollout) -> tuple[str, str]:
+    """Return what became of `rollout`, and the sentence that says why."""
+    name, at = rollout.name, f"{rollout.since:%H:%M UTC on %d %b %Y}"
+    match rollout.phase:
+        case Phase.SUCCEEDED:
+            text = f"{name} succeeded at {rollout.weight} % at {at}"
+        case Phase.ROLLED_BACK:
+            back = f" from {rollout.from_weight} %" if rollout.from_weight else ""
+            text = f"{name} was rolled back{back} to 0 % at {at}"
+        case Phase.ROLLING_BACK:
+            text = f"{name} is rolling back to 0 % since {at}"
+        case Phase.PAUSED:
+            text = f"{name} is paused at {weight_text(rollout)} since {at}"
+        case Phase.PROGRESSING:
+            text = f"{name} is at {weight_text(rollout)}, step {rollout.step + 1} of "
+            text += str(len(rollout.policy.steps))
+    return text, rollout.sentence
+
+
+def tone(rollout: Rollout) -> str:
+    """Return how the phase is marked: `good`, `bad`, `warn` or `plain`."""
+    match rollout.phase:
+        case Phase.SUCCEEDED:
+            return "good"
+        case Phase.ROLLED_BACK | Phase.ROLLING_BACK:
+            return "bad"
+        case Phase.PAUSED:
+            return "warn"
+        case Phase.PROGRESSING:
+            return "plain"
+
+
+def policy_text(policy: Policy) -> str:
+    """Return `policy` as YAML: the stored snapshot without what is the default."""
+    data = policy.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+    yaml, text = YAML(typ="safe", pure=True), StringIO()
+    yaml.default_flow_style, yaml.width, yaml.sort_base_mapping_type_on_output = False, 100, False
+    yaml.allow_unicode = True
+    yaml.dump(data, text)
+    return text.getvalue().rstrip()
+
+
+# --- Head -----------------------------------------------------------------------------------------
+
+
+def _tiles(report: RolloutReport) -> Iterator[_Tile]:
+    rollout, exposure = report.rollout, report.exposure
+    yield _exposure_tile(exposure)
+    if exposure.requests:
+        control = exposure.control_requests
+        note = f"stable path: {number_text(round(control))}" if control else "by the canary"
+        yield _Tile("Requests served", number_text(round(exposure.requests)), note)
+    weights = " → ".join(f"{one.weight} %" for one in report.stretches) or "none"
+    yield _Tile("Traffic on the canary for", duration_text(exposure.duration), weights)
+    planned = sum((one.planned for one in report.steps), timedelta())
+    yield _Tile("Planned duration", duration_text(planned), "warm-up and bake of all steps")
+    passed = sum(one.row.verdict == "pass" for one in report.criteria)
+    label = rollout.evidence.label
+    note = f"weakest evidence: {label}" if label else "no step is over yet"
+    yield _Tile("Criteria passed", f"{passed} of {len(report.criteria)}", note)
+
+
+def _exposure_tile(exposure: Exposure) -> _Tile:
+    name = "Exposure: bad requests served"
+    if not exposure.criterion:
+        return _Tile(name, "not counted", "the policy has no criterion that counts failures")
+    if not exposure.requests:
+        return _Tile(name, "not known", f"{exposure.criterion} has no recorded minute")
+    note = f"{share_text(exposure.failures / exposure.requests)} of the canary's requests"
+    if exposure.control_requests:
+        share = exposure.control_failures / exposure.control_requests
+        note += f"; stable path: {share_text(share)}"
+    return _Tile(name, number_text(round(exposure.failures)), note)
+
+
+# --- What rolled back -----------------------------------------------------------------------------
+
+
+def _failure(report: RolloutReport, failure: Failure) -> _FailureView:
+    finding, control = failure.finding, any(one.control_samples for _, one in failure.windows)
+    return _FailureView(
+        name=finding.criterion,
+        sentence=sentence_of(finding),
+        begin=clock_text(from_unix(failure.begin)),
+        end=clock_text(from_unix(failure.end)),
+        rows=tuple(_window_rows(failure, control)),
+        control=control,
+        earlier=failure.earlier,
+        logs=log_link(report.rollout, failure.begin, failure.end),
+    )
+
+
+def _window_rows(failure: Failure, control: bool) -> Iterator[tuple[str, ...]]:
+    for start, one in failure.windows:
+        if failure.counted:
+            share = one.amount / one.samples if one.samples else 0.0
+            cells = (number_text(round(one.amount)), share_text(share))
+        else:
+            cells = ("", number_text(float(f"{one.value:.4g}")))
+        other: tuple[str, ...] = ()
+        if control:
+            ratio = one.control_amount / one.control_samples if one.control_samples else 0.0
+            other = (share_text(ratio) if failure.counted else number_text(ratio),)
+        samples = number_text(round(one.samples))
+        yield (f"{from_unix(start):%H:%M}", samples, *cells, *other)
+
+
+# --- Charts and criteria --------------------------------------------------------------------------
+
+
+def _shadings(report: RolloutReport, finding: Finding | None) -> list[Shading]:
+    """Return what every chart marks: the time that was not final, and a regression."""
+    marks = []
+    if report.stretches:
+        end = report.stretches[-1].end.timestamp()
+        marks.append(Shading(report.settled_to, end, Mark.NOT_FINAL))
+    for one in report.failures:
+        if finding is not None and one.finding.criterion == finding.criterion:
+            marks.append(Shading(one.begin, one.end, Mark.REGRESSION))
+    return marks
+
+
+def _latency_charts(report: RolloutReport) -> Iterator[tuple[str, Chart | None, str]]:
+    """Yield title, chart and problem of each latency."""
+    for index, one in enumerate(report.latencies):
+        title = f"{one.pair.canary}, {one.statistic} of each minute"
+        drawn = one.trace and chart(f"latency-{index}", title, one.trace, _shadings(report, None))
+        yield title, drawn, one.problem
+
+
+def _criterion(report: RolloutReport, index: int, one: CriterionReport) -> _CriterionView:
+    row = one.row
+    title, bound_name = f"{row.criterion} over time", "weight" if row.kind == "share" else "limit"
+    marks = _shadings(report, row.finding)
+    fails = row.finding is not None and row.finding.fails
+    return _CriterionView(
+        identity=f"criterion-{index}",
+        name=row.criterion,
+        kind=row.kind,
+        mark=VERDICT_MARKS[row.verdict],
+        target=row.target,
+        measured=row.measured,
+        samples=row.samples,
+        label=row.label,
+        role=row.role,
+        sentence="" if one.finding is None else sentence_of(one.finding),
+        demand=_demand_text(report, one),
+        queries=(*map(_query_text, one.queries), *(f"{q.group}: {q.pattern}" for q in one.logs)),
+        chart=one.trace and chart(f"chart-{index}", title, one.trace, marks, bound_name),
+        inconsistent=0 if one.trace is None else one.trace.inconsistent,
+        opened=fails,
+    )
+
+
+def _demand_text(report: RolloutReport, one: CriterionReport) -> str:
+    """Return what a criterion asks for, and how it is judged."""
+    policy = report.rollout.policy
+    if not policy.criteria[one.row.criterion].sequential:
+        return f"Asks for: {one.demand}."
+    return (
+        "Sequential judge: the evidence of every minute adds up over the whole rollout; it rolls "
+        f"back at a likelihood ratio of {number_text(round(1 / policy.budget))}."
+    )
+
+
+def _query_text(query: MetricQuery) -> str:
+    dimensions = ", ".join(f"{name}={value}" for name, value in query.dimensions)
+    place = f"{query.namespace} {query.name}{{{dimensions}}}"
+    return f"{place}  {query.statistic}, every {query.period_s} s"
+
+
+# --- Evidence of the report itself ----------------------------------------------------------------
+
+
+def _chain_text(report: RolloutReport) -> tuple[str, str]:
+    """Return how the audit log is marked, and whether it is as it was written."""
+    if report.broken_at is not None:
+        return "bad", (
+            f"The hash chain is broken: entry {report.broken_at} was changed, or one before it is "
+            "missing. Do not trust what follows it."
+        )
+    if not report.digests.consistent:
+        return "bad", "The hash chain is valid, but the policy is not the one of the start."
+    return "good", "The hash chain is valid, and the policy is the one of the start."
+
+
+def _history_link(report: RolloutReport) -> str:
+    """Return the whole history as a link, as `history --json` prints it; empty if it is too long.
+
+    The file has no time in it, so that the same history gives the same page.
+    """
+    document: Mapping[str, object] = {
+        "schema": "history/1",
+        "rollout": report.rollout.id,
+        "chain_valid": report.broken_at is None,
+        **digests_data(report.digests),
+        "entries": [entry_data(entry) for entry in report.entries],
+    }
+    data = gzip.compress(json.dumps(document, separators=(",", ":")).encode(), 9, mtime=0)
+    text = base64.b64encode(data).decode()
+    return f"data:application/gzip;base64,{text}" if len(text) <= MAX_HISTORY_CHARACTERS else ""
+
+
+def file_name(rollout: Rollout) -> str:
+    """Return the name of a report file: that of the rollout without `#`, which a URL cuts off."""
+    return f"{rollout.id.replace('#', '-')}.html"
