@@ -10,7 +10,7 @@ from controller.core.events import Verb
 from controller.core.history import Entry, finding_of
 from controller.core.judge.findings import Finding
 from controller.core.observation import QueryStatus, Series
-from controller.core.rollout import Phase, Rollout
+from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.outbox import HOOK_CALLED
 from controller.operations.replay.entry import UnreadableEntryError, read_entry
 
@@ -87,15 +87,16 @@ def recorded_findings(entries: Sequence[Entry]) -> dict[str, Finding]:
 
 
 def stretches(rollout: Rollout, entries: Sequence[Entry]) -> list[Stretch]:
-    """Return the times in which the canary had traffic by this rollout, the earliest first.
+    """Return the times in which the canary had traffic, the earliest first.
 
+    A weight that was set outside rolloutctl has a stretch of its own, from the pause that followed.
     The last one ends when 0 % or success was recorded, or with the newest tick.
     """
     found: list[Stretch] = []
     end = rollout.since if rollout.final else rollout.updated
     for entry in entries:
-        step, weight = entry.body.get("step"), entry.body.get("weight_to")
-        if not (_applies_weight(entry) and isinstance(step, int) and isinstance(weight, int)):
+        step, weight = entry.body.get("step"), _applied_weight(entry)
+        if not isinstance(step, int) or not weight:
             continue
         if found and (found[-1].step, found[-1].weight) == (step, weight):
             continue
@@ -105,12 +106,19 @@ def stretches(rollout: Rollout, entries: Sequence[Entry]) -> list[Stretch]:
     return found
 
 
-def _applies_weight(entry: Entry) -> bool:
-    """Tell whether the weight of `entry` was read back: of a step, adopted, or kept by a resume."""
-    body = entry.body
-    if entry.kind not in _WEIGHT_APPLIED or body.get("phase_to") != Phase.PROGRESSING:
-        return False
-    return entry.kind == "applied" or body.get("weight_from") == body.get("weight_to")
+def _applied_weight(entry: Entry) -> int | None:
+    """Return the weight that `entry` found applied: of a step, kept by a resume, or drifted."""
+    body, phase = entry.body, entry.body.get("phase_to")
+    weight = body.get("weight_to")
+    if entry.kind == "paused" and body.get("reason") == Reason.DRIFTED:
+        observation = body.get("observation")
+        target = observation.get("target") if isinstance(observation, dict) else None
+        weight = target.get("weight") if isinstance(target, dict) else None
+    elif entry.kind not in _WEIGHT_APPLIED or phase != Phase.PROGRESSING:
+        return None
+    elif entry.kind != "applied" and body.get("weight_from") != weight:
+        return None
+    return weight if isinstance(weight, int) else None
 
 
 def acts(entries: Sequence[Entry]) -> Iterator[Act]:

@@ -79,6 +79,7 @@ class Band:
 class Chart:
     """A chart. identity: unique on its page.
 
+    axis_note: that the axis does not begin at zero; empty where it does.
     interval, canary, control, bound: paths of the drawing; empty where there are none.
     edges: where the weight changes. weights, times: labels above and below. values: on the left.
     rows: of the data table under `columns`, by the weight of their step.
@@ -101,6 +102,7 @@ class Chart:
     control_name: str
     interval_name: str
     bound_name: str
+    axis_note: str
 
     @property
     def marks(self) -> list[Mark]:
@@ -143,6 +145,7 @@ def chart(
         control_name=trace.control,
         interval_name=_interval_name(trace),
         bound_name=bound_name,
+        axis_note=f"axis begins at {value_text(trace, axis.low)}" if axis.low else "",
     )
 
 
@@ -331,11 +334,13 @@ def _description(trace: Trace, axis: Axis) -> str:
     at = from_unix(highest.begin)
     bounds = sorted({panel.bound for panel in trace.panels if panel.bound is not None})
     limit = f" Limit: {' and '.join(value_text(trace, one) for one in bounds)}." if bounds else ""
-    kind = "logarithmic, with zero at its lower end" if axis.floor else "linear"
+    kind = f"begins at {value_text(trace, axis.low)}"
+    if axis.floor:
+        kind = "is logarithmic, with zero at its lower end"
     return (
         f"Canary over {len(trace.panels)} steps, in {len(bins)} bins; the highest is "
         f"{value_text(trace, highest.value)} at {at:%Y-%m-%d %H:%M} UTC.{limit} The vertical axis "
-        f"is {kind}. The table below has the values."
+        f"{kind}. The table below has the values."
     )
 
 

@@ -4,6 +4,7 @@ Jinja2 escapes what HTML would read as markup; `printable` makes control charact
 that change the direction of text visible. No tick imports this module unless it writes a page.
 """
 
+import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,8 @@ from controller.core.units import clock_text, duration_text, number_text
 from controller.text import printable, printable_block
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
+
+_INSIDE_NUMBER: Final = re.compile(r"(?<=\d) (?=%|\d{3}(?!\d))")
 
 
 @cache
@@ -45,10 +48,13 @@ def page(template: str, **values: object) -> str:
 
 
 def _printable(value: Any) -> Any:
-    """Return what a template prints of `value`: markup as it is, any text as one line."""
+    """Return what a template prints of `value`: markup as it is, any text as one line.
+
+    No line ends inside of a number, or between a number and its percent sign.
+    """
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
-    return printable(value)
+    return _INSIDE_NUMBER.sub("\u00a0", printable(value))
 
 
 def _block(text: str | Iterable[str]) -> Markup:

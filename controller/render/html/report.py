@@ -14,11 +14,12 @@ from ruamel.yaml import YAML
 from controller.core.judge.criteria_table import VERDICT_MARKS
 from controller.core.judge.findings import Finding
 from controller.core.judge.sentences import sentence_of
-from controller.core.next_action import next_action, waits_for
+from controller.core.judge.text import time_range_text
+from controller.core.next_action import next_action
 from controller.core.observation import MetricQuery
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Rollout
-from controller.core.units import clock_text, duration_text, from_unix, number_text
+from controller.core.units import duration_text, from_unix, number_text
 from controller.operations.report.criteria import CriterionReport
 from controller.operations.report.report import Exposure, Failure, RolloutReport
 from controller.render.history import digests_data, entry_data
@@ -67,8 +68,7 @@ class _FailureView:
 
     name: str
     sentence: str
-    begin: str
-    end: str
+    interval: str
     rows: tuple[tuple[str, ...], ...]
     control: bool
     earlier: int
@@ -90,7 +90,7 @@ def report_html(report: RolloutReport) -> str:
         why=why,
         weight=weight_text(rollout),
         next=next_action(rollout).text,
-        waits_for=waits_for(rollout),
+        conditions=[(str(kind), one) for kind, one in rollout.conditions.items()],
         drain=sentence_of(rollout.drain) if rollout.drain is not None else "",
         tiles=list(_tiles(report)),
         failures=[_failure(report, one) for one in report.failures],
@@ -115,10 +115,10 @@ def headline(rollout: Rollout) -> tuple[str, str]:
         case Phase.ROLLING_BACK:
             text = f"{name} is rolling back to 0 % since {at}"
         case Phase.PAUSED:
-            text = f"{name} is paused at {weight_text(rollout)} since {at}"
+            text = f"{name} is paused since {at}"
         case Phase.PROGRESSING:
-            text = f"{name} is at {weight_text(rollout)}, step {rollout.step + 1} of "
-            text += str(len(rollout.policy.steps))
+            steps = len(rollout.policy.steps)
+            text = f"{name} is at {weight_text(rollout)}, step {rollout.step + 1} of {steps}"
     return text, rollout.sentence
 
 
@@ -186,8 +186,7 @@ def _failure(report: RolloutReport, failure: Failure) -> _FailureView:
     return _FailureView(
         name=finding.criterion,
         sentence=sentence_of(finding),
-        begin=clock_text(from_unix(failure.begin)),
-        end=clock_text(from_unix(failure.end)),
+        interval=time_range_text(failure.begin, failure.end),
         rows=tuple(_window_rows(failure, control)),
         control=control,
         earlier=failure.earlier,

@@ -1,0 +1,165 @@
+"""A real browser, driven over a pipe by the Chrome DevTools Protocol: no driver, no port.
+
+`open_browser` returns None where no Chromium is installed; `axe_core` where there is no axe-core,
+which is a file of JavaScript: name it with AXE_CORE, or install the npm package axe-core.
+"""
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from select import select
+from tempfile import TemporaryDirectory
+from time import monotonic
+from typing import Any, Final
+
+_NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "chrome")
+_FLAGS: Final = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--remote-debugging-pipe", "--hide-scrollbars",
+)  # fmt: skip
+_ANSWER_S: Final = 30.0
+
+
+def chromium() -> str | None:
+    """Return the path of the installed browser; None: there is none."""
+    return next(filter(None, map(shutil.which, _NAMES)), None)
+
+
+def axe_core() -> Path | None:
+    """Return the file of axe-core; None: there is none."""
+    named = os.environ.get("AXE_CORE")
+    places = [Path(named)] if named else []
+    places.append(Path("node_modules/axe-core/axe.min.js"))
+    return next((one for one in places if one.is_file()), None)
+
+
+@dataclass(slots=True)
+class Browser:
+    """One tab. requests: the addresses that pages asked for; problems: errors on their consoles."""
+
+    _commands: int
+    _answers: int
+    requests: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    _session: str = ""
+    _number: int = 0
+    _buffer: bytes = b""
+
+    def attach(self) -> None:
+        """Open the tab, and listen to it."""
+        target = self._send("Target.createTarget", url="about:blank")["targetId"]
+        answer = self._send("Target.attachToTarget", targetId=target, flatten=True)
+        self._session = answer["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self._send(f"{domain}.enable")
+
+    def open(self, page: Path, *, width: int = 1_200, dark: bool = False) -> None:
+        """Load the file `page` in a window of `width` pixels."""
+        self._send(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=900, deviceScaleFactor=1, mobile=width < 600,
+        )  # fmt: skip
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self._send("Emulation.setEmulatedMedia", media="screen", features=[scheme])
+        self.requests.clear()
+        self.problems.clear()
+        self._send("Page.navigate", url=page.resolve().as_uri())
+        self._wait_for("Page.loadEventFired")
+
+    def value(self, expression: str) -> Any:
+        """Return the value of a JavaScript expression, or of its promise."""
+        answer = self._send(
+            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
+        )
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def screenshot(self, file: Path, *, height: int | None = None) -> None:
+        """Write the page as a picture: all of it, or its first `height` pixels."""
+        size = self._send("Page.getLayoutMetrics")["cssContentSize"]
+        clip = {"x": 0, "y": 0, "scale": 1, **size}
+        clip["height"] = min(size["height"], height or size["height"])
+        answer = self._send(
+            "Page.captureScreenshot", clip=clip, captureBeyondViewport=True, format="png"
+        )
+        file.write_bytes(base64.b64decode(answer["data"]))
+
+    def pdf(self, file: Path) -> None:
+        """Write the page as it is printed."""
+        data = self._send("Page.printToPDF", printBackground=True, preferCSSPageSize=True)["data"]
+        file.write_bytes(base64.b64decode(data))
+
+    # --- the protocol -----------------------------------------------------------------------------
+
+    def _send(self, method: str, **parameters: Any) -> Any:
+        self._number += 1
+        message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        os.write(self._commands, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._read()
+            if answer.get("id") == self._number:
+                assert "error" not in answer, (method, answer)
+                return answer["result"]
+
+    def _wait_for(self, event: str) -> None:
+        while self._read().get("method") != event:
+            pass
+
+    def _read(self) -> dict[str, Any]:
+        """Return the next message; keep what it says of requests and problems."""
+        end = monotonic() + _ANSWER_S
+        while b"\0" not in self._buffer:
+            ready, _, _ = select([self._answers], [], [], max(0.0, end - monotonic()))
+            chunk = os.read(self._answers, 1 << 20) if ready else b""
+            assert chunk, "the browser does not answer"
+            self._buffer += chunk
+        line, _, self._buffer = self._buffer.partition(b"\0")
+        message: dict[str, Any] = json.loads(line)
+        self._note(message.get("method", ""), message.get("params", {}))
+        return message
+
+    def _note(self, event: str, what: dict[str, Any]) -> None:
+        if event == "Network.requestWillBeSent":
+            self.requests.append(what["request"]["url"])
+        elif event == "Runtime.exceptionThrown":
+            self.problems.append(json.dumps(what))
+        elif event == "Log.entryAdded" and what["entry"]["level"] in ("error", "warning"):
+            self.problems.append(what["entry"]["text"])
+
+
+@contextmanager
+def open_browser(program: str) -> Iterator[Browser]:
+    """Yield a browser, and end it afterwards."""
+    commands_in, commands = os.pipe()
+    answers, answers_out = os.pipe()
+
+    def connect() -> None:
+        os.dup2(commands_in, 3)
+        os.dup2(answers_out, 4)
+
+    with TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True) as profile:
+        process = subprocess.Popen(
+            [program, *_FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            preexec_fn=connect, pass_fds=(3, 4),
+        )  # fmt: skip
+        os.close(commands_in)
+        os.close(answers_out)
+        try:
+            browser = Browser(commands, answers)
+            browser.attach()
+            yield browser
+        finally:
+            process.kill()
+            process.wait(timeout=10)
+            os.close(commands)
+            os.close(answers)
