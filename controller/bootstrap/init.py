@@ -18,7 +18,8 @@ def live_account() -> AccountView:
     account = real_account()
 
     def read_weight(function: str, percentage: str, boolean: str | None) -> TargetReading:
-        return account.open(bare_target(function, percentage, boolean)).read()
+        names = {"function": function, "percentage": percentage, "boolean": boolean}
+        return account.open(bare_target({k: v for k, v in names.items() if v is not None})).read()
 
     return AccountView(
         FunctionInventory(account.client("lambda")),

@@ -116,7 +116,9 @@ def init(
 
 def _check_names(given: Given) -> None:
     """Raise UsageError for a name that no function, no variable and no policy can have."""
-    bare_target(given.function or "function", given.percentage or "PERCENTAGE", given.boolean)
+    names = {"function": given.function, "percentage": given.percentage, "boolean": given.boolean}
+    known = {name: value for name, value in names.items() if value is not None}
+    bare_target({"function": "function", "percentage": "PERCENTAGE"} | known)
     if given.name is not None and re.fullmatch(POLICY_NAME_PATTERN, given.name) is None:
         raise UsageError(
             f"--name: {given.name!r} is no name of a policy: a small letter, then small letters, "

@@ -179,9 +179,7 @@ def make_report(
         ),
         latencies=tuple(latency_reports(rollout, queries, answers or {}, problem, times)),
         exposure=_exposure(history),
-        failures=tuple(
-            _failure(history, one) for one in rollout.evidence.findings if one.fails
-        ),
+        failures=tuple(_failure(history, one) for one in rollout.evidence.findings if one.fails),
         acts=tuple(acts(history.entries)),
         made=now,
     )

@@ -115,9 +115,7 @@ class Source:
     mean: bool = False
 
 
-def trace(
-    source: Source, times: Sequence[Stretch], bounds: Mapping[int, float | None]
-) -> Trace:
+def trace(source: Source, times: Sequence[Stretch], bounds: Mapping[int, float | None]) -> Trace:
     """Return the trace of `source` over `times`.
 
     bounds: of each step whose gate judges it; None: there is none.

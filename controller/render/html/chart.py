@@ -140,7 +140,9 @@ def chart(
         values=tuple(Label(100 * axis.top(one), value_text(trace, one)) for one in axis.ticks),
         columns=_columns(trace),
         rows=tuple(
-            (f"{one.stretch.weight} %", tuple(_rows(trace, one))) for one in trace.panels if one.bins
+            (f"{one.stretch.weight} %", tuple(_rows(trace, one)))
+            for one in trace.panels
+            if one.bins
         ),
         control_name=trace.control,
         interval_name=_interval_name(trace),

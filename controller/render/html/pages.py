@@ -61,4 +61,3 @@ def _block(text: str | Iterable[str]) -> Markup:
     """Return `text` as lines, for a block that keeps them."""
     lines = text.split("\n") if isinstance(text, str) else text
     return escape(printable_block(lines))
-
