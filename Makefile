@@ -20,7 +20,7 @@ PY      := $(VENV)/bin/python
 unexport PYTHONDONTWRITEBYTECODE
 
 SOURCES := $(shell find controller -name '*.py')
-SCRIPTS := .ci/run .ci/image-check $(wildcard deploy/github/*.sh)
+SCRIPTS := .ci/run .ci/image-check .ci/release $(wildcard deploy/github/*.sh)
 
 # A PYTHON that was asked for is used or refused; otherwise the first that is new enough will do.
 ifeq ($(origin PYTHON),file)

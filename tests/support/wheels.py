@@ -41,14 +41,17 @@ def copy_action_with_wheels(wheels: Path, root: Path, stub: str = "") -> Path:
         shutil.copytree(ROOT / "controller", root / "controller", ignore=unwanted)
     wheels.mkdir()
     for lock in LOCKS:
-        names = re.findall(r"^([\w.-]+)==", (ROOT / lock).read_text(encoding="utf-8"), re.MULTILINE)
-        if stub and lock == "requirements.lock":
-            names = ["click"]
-        (root / lock).write_text("".join(_pack(name, wheels) for name in names))
+        names = ["click"] if stub and lock == "requirements.lock" else locked(lock)
+        (root / lock).write_text("".join(pack(name, wheels) for name in names))
     return root / "deploy" / "github"
 
 
-def _pack(name: str, wheels: Path) -> str:
+def locked(lock: str) -> list[str]:
+    """Return the names of the packages in a lock file."""
+    return re.findall(r"^([\w.-]+)==", (ROOT / lock).read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def pack(name: str, wheels: Path) -> str:
     """Pack the installed package `name` as a wheel, and return its line of a lock file."""
     try:
         package = distribution(name)
