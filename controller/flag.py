@@ -89,7 +89,7 @@ class Flag:
     def chosen(self, key: str | None = None) -> bool:
         """Tell whether a request takes the canary.
 
-        key: whoever has the same one takes the same path, and who took the canary at 10 % takes it
+        key: requests with the same one take the same path, and those that took the canary at 10 % takes it
         at 50 % too. Without a key each request is drawn.
         """
         return self._takes(self.weight(), key)

@@ -23,7 +23,7 @@ class Asker:
     def choose(self, what: str, option: str, choices: Sequence[str]) -> str:
         """Return one of `choices`, by its number or a part of its name.
 
-        Raises UsageError, which lists them, where nobody can be asked.
+        Raises UsageError, which lists them, where there is no terminal to ask on.
         """
         if not self.interactive:
             raise UsageError(

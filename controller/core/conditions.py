@@ -1,7 +1,7 @@
-"""Conditions: what people must know about a rollout until it ends, and when they are told again.
+"""Conditions: what operators must know about a rollout until it ends, and when they are notified.
 
 A tick derives each condition from the state and from what it observed. `RULES` says after how long
-people are told, and how often again.
+operators are notified, and how often again.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Condition:
     """One condition of a rollout.
 
     since: when it began. text: what it is, for people.
-    announced: when people were told last; None while they were not.
+    announced: when operators were notified last; None while they were not.
     critical: it pages. acknowledged: an operator knows, so it pages no more.
     entry: of UNCONFIRMED, the kind of the history entry that records it; empty: none does yet.
     """
@@ -46,9 +46,9 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """When people are told: after so long, and then once in each period; None: once.
+    """When operators are notified: after so long, then once in each period; None: once.
 
-    A critical condition that is not acknowledged is told again every PAGE_EVERY instead.
+    A critical condition that is not acknowledged is repeated every PAGE_EVERY instead.
     """
 
     after: timedelta = timedelta(0)
@@ -56,7 +56,7 @@ class Rule:
 
 
 DAY: Final = timedelta(days=1)
-# How often a critical condition is told again, whatever its kind.
+# How often a critical condition is repeated, whatever its kind.
 PAGE_EVERY: Final = timedelta(minutes=15)
 
 RULES: Final = {
@@ -70,7 +70,7 @@ RULES: Final = {
 
 
 def due_at(kind: ConditionKind, condition: Condition) -> datetime | None:
-    """Return when people are told of `condition` next; None where they know all."""
+    """Return when the next notice of `condition` is due; None where none is."""
     rule = RULES[kind]
     if condition.announced is None:
         return condition.since + rule.after
@@ -80,6 +80,6 @@ def due_at(kind: ConditionKind, condition: Condition) -> datetime | None:
 
 
 def is_due(kind: ConditionKind, condition: Condition, now: datetime) -> bool:
-    """Tell whether people have to be told of `condition` at `now`."""
+    """Tell whether a notice of `condition` is due at `now`."""
     due = due_at(kind, condition)
     return due is not None and now >= due

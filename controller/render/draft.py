@@ -145,7 +145,7 @@ def _counts_text(draft: Draft) -> str:
         why = "there were few or none of them at 0 %" if survey.steady_hours is not None else ""
         return (
             f"Requests of {title}, taken to be those of the canary alone (counts: canary)"
-            f"{f': {why}' if why else ''}. Whoever else calls it would be counted as the canary. "
+            f"{f': {why}' if why else ''}. Other callers of it would be counted as the canary. "
             f"{_FLAG_ADVICE}"
         )
     why = "it serves both paths"

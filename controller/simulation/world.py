@@ -40,7 +40,7 @@ CALLER: Final = {
 
 _EMPTY_SCENARIO = Scenario(
     name="empty",
-    summary="Nobody asks for anything.",
+    summary="No requests arrive.",
     traffic=TrafficProfile(requests_per_minute=0),
     stable=PathModel(median_ms=100),
     canary=PathModel(median_ms=100),
@@ -142,7 +142,7 @@ class World:
         return proceed()
 
     def add_function(self, name: str, variables: Mapping[str, str]) -> Function:
-        """Add a function by name or ARN; its environment is in force at once.
+        """Add a function by name or ARN; its environment is applied at once.
 
         The returned object may be changed: aliases, snap_start, provisioned, ...
         """

@@ -321,7 +321,7 @@ def _log_queries(watch: DrainWatch, open_end: int, *, last: bool) -> dict[str, L
     """Return what has to be counted in the logs, by key; nothing where the policy names no events.
 
     open_end: end of the minute that is still open, unix seconds. last: whether the watch ends, so
-    that a log without these events has to be told from one without any.
+    that a log without these events has to be distinguished from one without any.
     """
     policy = watch.rollout.policy
     verify = policy.verify_rollback

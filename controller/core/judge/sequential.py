@@ -2,7 +2,7 @@
 
 Fail: the evidence of one of its tests has reached 1 / its part of `false_rollback`. Pass, at the
 end of the bake: there were enough samples, and they keep the bound. That is `proven` where the
-opposite was ruled out, and `not refuted` otherwise.
+opposite was ruled out, and `no regression detected` otherwise.
 """
 
 from collections.abc import Iterator

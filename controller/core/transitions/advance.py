@@ -103,7 +103,7 @@ def with_activity(
 
 
 def with_block_announced(rollout: Rollout, now: datetime) -> Rollout:
-    """Return `rollout`, whose people are told at `now` what blocks its next transition."""
+    """Return `rollout`, whose block is announced to operators at `now`."""
     condition = rollout.conditions[ConditionKind.BLOCKED]
     return rollout.with_condition(ConditionKind.BLOCKED, replace(condition, announced=now))
 

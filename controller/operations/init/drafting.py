@@ -1,4 +1,4 @@
-"""From an account, or from what somebody says of one, to the draft of a policy without its steps.
+"""From an account, or from what a user says of one, to the draft of a policy without its steps.
 
 What several candidates fit is asked, and never guessed.
 """
@@ -33,7 +33,7 @@ class Chooser(Protocol):
     def choose(self, what: str, option: str, choices: Sequence[str]) -> str:
         """Return one of `choices`, which are more than one.
 
-        option: gives the answer on the command line. Raises UsageError when nobody can be asked.
+        option: gives the answer on the command line. Raises UsageError without a terminal to ask on.
         """
         ...
 
@@ -126,7 +126,7 @@ def live_draft(account: AccountView, given: Given, chooser: Chooser) -> Drafted:
     """Return a draft of the function that is given, by what the account shows.
 
     Raises TargetError when the function cannot be read, UsageError when there is a choice and
-    nobody to make it, or no candidate. Metrics that cannot be read leave a draft without figures.
+    no terminal to ask on, or no candidate. Metrics that cannot be read leave a draft without figures.
     """
     function = given.function or choose_function(account.inventory, chooser)
     variables = account.inventory.variables(function)

@@ -67,7 +67,7 @@ def recorded_series(entries: Sequence[Entry], steps: int) -> dict[str, Series]:
 
 
 def _observed_series(entry: Entry, steps: int) -> Iterator[tuple[str, Series]]:
-    """Yield the series that an entry stores; none of an entry that somebody changed."""
+    """Yield the series that an entry stores; none of an entry that was changed in the store."""
     if entry.kind == HOOK_CALLED:
         return
     with suppress(UnreadableEntryError):

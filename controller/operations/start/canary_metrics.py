@@ -42,7 +42,7 @@ def foreign_requests(
 ) -> str | None:
     """Return which metrics of the canary count steady traffic while its weight is 0, and how much.
 
-    None where none does, and where it cannot be told: the weight is above 0, or was within the last
+    None where none does, and where it is unknown: the weight is above 0, or was within the last
     half hour. Raises MetricsError when the metric source cannot be read at all.
     """
     metrics = {name: policy.metrics[name] for name, one in policy.counts.items() if one == "canary"}
@@ -65,7 +65,7 @@ def _span_at_zero(
 ) -> Span | None:
     """Return the settled time in which the weight was 0, as far as rollouts tell; None: too short.
 
-    A weight that was set by hand is in no rollout.
+    A weight that was set outside rolloutctl is in no rollout.
     """
     if reading.weight != 0:
         return None

@@ -76,7 +76,7 @@ class ConditionData(Document):
     since: Moment
     """When it began."""
     announced: Moment | None
-    """When people were told last; null: not yet."""
+    """When operators were notified last; null: not yet."""
     critical: bool
     """Whether it pages."""
     acknowledged: bool

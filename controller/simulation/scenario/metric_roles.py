@@ -160,7 +160,7 @@ def _control_measures(policy: Policy) -> dict[Identity, Measure]:
 
 def _unknown_metric_text(name: str, metric: Metric) -> str:
     return (
-        f"metrics.{name}: nobody can guess what {metric.namespace} {metric.name} measures; say it "
+        f"metrics.{name}: it is unknown what {metric.namespace} {metric.name} measures; say it "
         f"in the scenario, like `metrics: {{{name}: {{path: canary, measure: latency}}}}` (path: "
         f"{', '.join(Path)}; measure: {', '.join(Measure)})"
     )

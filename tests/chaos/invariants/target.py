@@ -144,7 +144,7 @@ class TrafficJudged(Invariant):
         one = state.stored[judgement.rollout]
         raised = isinstance(one.position, Live) and one.step > 0
         if raised and one.id not in state.served_rollouts:
-            yield f"judged {one.id} by the gate of {one.weight} %, which was never in force"
+            yield f"judged {one.id} by the gate of {one.weight} %, which was never applied"
 
     def on_notification(self, notification: Notification, state: SystemState) -> Iterator[str]:
         """Record that people were notified."""
@@ -192,4 +192,4 @@ class BakeFromServed(Invariant):
         for entry in save.entries:
             leaves = entry.kind in ("applied", "advanced", "succeeded")
             if leaves and before is not None and before.id not in state.served_rollouts:
-                yield f"wrote {entry.kind} of {after.id}, and {before.weight} % was never in force"
+                yield f"wrote {entry.kind} of {after.id}, and {before.weight} % was never applied"
