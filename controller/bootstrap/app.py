@@ -41,6 +41,7 @@ class App:
     clients: count the calls to AWS. metrics: knows the age of the newest data.
     namespace: of the metrics that a tick publishes about itself; empty: it publishes none.
     journal: of a dry run, with the writes that it left out; None otherwise.
+    status_page: where a tick writes the page of all rollouts; empty: nowhere.
     """
 
     runner: Runner
@@ -48,6 +49,7 @@ class App:
     metrics: CloudWatchMetrics
     namespace: str = ""
     journal: "Journal | None" = None
+    status_page: str = ""
 
 
 @contextmanager
@@ -83,7 +85,8 @@ def live_app(
             from controller.bootstrap.dry_run import as_dry_run
 
             runner, journal = as_dry_run(runner)
-        yield App(runner, clients, metrics, namespace=settings.metrics, journal=journal)
+        page = "" if dry_run else settings.status_page
+        yield App(runner, clients, metrics, settings.metrics, journal, page)
 
 
 @contextmanager

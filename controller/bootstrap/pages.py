@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
+from controller.adapters.aws.clients import Clients
 from controller.bootstrap.account import real_account
 from controller.core.observation import MetricQuery, Series
 from controller.errors import MetricsError, UsageError
@@ -11,12 +12,16 @@ from controller.ports.metrics import MetricSource
 from controller.process.settings import PageLocation, S3Page
 
 
-def write_page(place: PageLocation, text: str) -> None:
-    """Write the page `text` to `place`. Raises PageError, and UsageError without credentials."""
+def write_page(place: PageLocation, text: str, clients: Clients | None = None) -> None:
+    """Write the page `text` to `place`. Raises PageError, and UsageError without credentials.
+
+    clients: those of a tick, whose time limits the call.
+    """
     if isinstance(place, S3Page):
         from controller.adapters.pages.s3 import put_page
 
-        put_page(real_account().client("s3"), place.bucket, place.key, text)
+        account = real_account(clients=clients)
+        put_page(account.client("s3"), place.bucket, place.key, text)
         return
     from controller.adapters.pages.file import write_file
 

@@ -1,6 +1,5 @@
 """The verb `status`: shows the state of rollouts, the reason, and the next action."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,8 +16,10 @@ from controller.cli.result import Result, fit_line
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Rollout
 from controller.engine import exit_status
-from controller.errors import Exit, StoreError, UsageError
+from controller.errors import Exit, UsageError
+from controller.operations.overview import load_rollouts
 from controller.ports.store import Store
+from controller.process.settings import PageLocation
 from controller.render.junit import junit_text
 from controller.render.markdown import rollout_markdown
 from controller.render.status import overview_lines, rollout_data, rollout_text
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
     help="End with 3 while undecided, 4 when rolled back, 5 while that is not confirmed, 6 when "
     "after drift.",
 )  # fmt: skip
+@click.option(
+    "--html", "place", type=options.PagePlace(), metavar="FILE|s3://BUCKET/KEY",
+    help="Write a page of all rollouts, too: those that need an operator first.",
+)  # fmt: skip
 @options.call_options("store", "markdown", "junit", "json")
 def status(
     call: Call,
@@ -53,6 +58,7 @@ def status(
     limit: timedelta,
     every: timedelta,
     exit_code: bool,
+    place: PageLocation | None,
 ) -> Result:
     """Show the phase of rollouts, the reason and the next action.
 
@@ -62,8 +68,14 @@ def status(
     """
     follows = wait or watch
     _check_options(call, rollout, include_finished, follows)
+    if place is not None and rollout is not None:
+        raise UsageError("--html shows all rollouts: leave ROLLOUT out, or use `report` for one")
     with call.store_session() as store:
         clock = app.wall_clock()
+        if place is not None:
+            from controller.bootstrap.status_page import write_status_page  # Jinja2: for pages
+
+            write_status_page(store, clock.now(), place)
         if rollout is None:
             return _overview(store, clock.now(), include_finished, exit_code)
         if follows:
@@ -109,7 +121,8 @@ def _data(rollout: Rollout, *, changed: bool) -> "StatusData":
 
 def _overview(store: Store, now: datetime, include_finished: bool, exit_code: bool) -> Result:
     """Return one rollout as a page, several as a line each; an unreadable one hides no other."""
-    readable, damaged = _load_all(store, store.all() if include_finished else store.active(now))
+    found = load_rollouts(store, store.all() if include_finished else store.active(now))
+    readable, damaged = found.rollouts, found.damaged
     changed = {one.rollout.id for one in damaged if isinstance(one, SnapshotChangedError)}
 
     def text() -> str:
@@ -131,20 +144,6 @@ def _overview(store: Store, now: datetime, include_finished: bool, exit_code: bo
         notes=map(str, damaged),
         status=Exit.INTERNAL if damaged else exit_status.worst(statuses),
     )
-
-
-def _load_all(store: Store, ids: Sequence[str]) -> tuple[list[Rollout], list[StoreError]]:
-    readable: list[Rollout] = []
-    damaged: list[StoreError] = []
-    for rollout_id in ids:
-        try:
-            readable.append(store.load(rollout_id))
-        except SnapshotChangedError as error:
-            readable.append(error.rollout)
-            damaged.append(error)
-        except StoreError as error:
-            damaged.append(error)
-    return readable, damaged
 
 
 def _follow(

@@ -68,6 +68,8 @@ def tick(
             log.error("tick_failed", problem=str(error))  # no tick_ended: no rollout was visited
             raise
         _log_tick_end(app, ticked, clock.now() - start_time)
+        if app.status_page:
+            _refresh_status_page(app)
     done = scheduled and ticked.status in DONE_WHEN_SCHEDULED
     return Result(
         "tick",
@@ -88,6 +90,18 @@ def _policy_names(policies: Sequence[str]) -> Sequence[str]:
     if policies and not names:
         raise UsageError("--policy names no policy")
     return tuple(dict.fromkeys(names))
+
+
+def _refresh_status_page(app: App) -> None:
+    """Write the page of all rollouts; whatever is wrong with it is logged, and stops no tick."""
+    try:
+        from controller.bootstrap.status_page import write_status_page  # Jinja2: for pages alone
+        from controller.process.settings import parse_page_place
+
+        place, now = parse_page_place(app.status_page), app.runner.clock.now()
+        write_status_page(app.runner.store, now, place, app.clients)
+    except Exception as error:  # noqa: BLE001 - the rollouts of this tick are done
+        log.error("status_page_failed", problem=str(error) or type(error).__name__)
 
 
 def _log_tick_end(app: App, ticked: TickResult, duration: timedelta) -> None:

@@ -38,6 +38,7 @@ _DYNAMODB: Final = re.compile(r"dynamodb://([A-Za-z0-9_.-]{3,255})")  # the vali
 _S3: Final = "s3://"
 _BUCKET_AND_KEY: Final = re.compile(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/([^\s*?/][^*?]{0,1023})")
 
+STATUS_PAGE: Final = "ROLLOUTCTL_STATUS_PAGE"
 PRIVATE_HOSTS: Final = "ROLLOUTCTL_PRIVATE_HOSTS"
 EGRESS_PROXY: Final = "ROLLOUTCTL_EGRESS_PROXY"
 _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
@@ -112,6 +113,8 @@ class Settings:
     metrics: the CloudWatch namespace of the metrics that a tick publishes through its log; empty:
         none.
     egress: how hooks and webhooks are reached.
+    status_page: where a tick writes the page of all rollouts, as it was given; empty: nowhere. It
+        is read when it is used: a wrong one must not stop a tick.
     """
 
     store: StoreLocation
@@ -119,6 +122,7 @@ class Settings:
     by_login: bool = False
     metrics: str = ""
     egress: Egress = field(default_factory=Egress)
+    status_page: str = ""
 
 
 def read(
@@ -140,6 +144,7 @@ def read(
         by_login=not name,
         metrics=_namespace(environment.get("ROLLOUTCTL_METRICS", "")),
         egress=read_egress(environment),
+        status_page=environment.get(STATUS_PAGE, ""),
     )
 
 

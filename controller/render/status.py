@@ -1,6 +1,7 @@
 """The status of a rollout as one line, as a page and as JSON data; of many, one line each."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -246,14 +247,30 @@ def finding_line(finding: Finding) -> str:
 # --- Overview -----------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class OverviewRow:
+    """One rollout among many. summary: its state in a few words, problems first."""
+
+    rollout: Rollout
+    needs_operator: bool
+    summary: str
+
+
+def overview_rows(rollouts: Sequence[Rollout], now: datetime) -> list[OverviewRow]:
+    """Return a row per rollout, the most urgent first."""
+    ranked = sorted(rollouts, key=lambda one: _rank(one, now))
+    return [
+        OverviewRow(one, _rank(one, now) <= _NEEDS_OPERATOR, _summary(one, now)) for one in ranked
+    ]
+
+
 def overview_lines(rollouts: Sequence[Rollout], now: datetime) -> list[str]:
     """Return a line per rollout, the most urgent first; `!` marks those that need an operator."""
-    ranked = sorted(rollouts, key=lambda one: _rank(one, now))
     width = max((len(one.id) for one in rollouts), default=0)
     return [
-        f"{'!' if _rank(one, now) <= _NEEDS_OPERATOR else ' '} {one.id:<{width}}  "
-        f"{one.phase:<12}  {weight_text(one):>5}  {_summary(one, now)}"
-        for one in ranked
+        f"{'!' if row.needs_operator else ' '} {row.rollout.id:<{width}}  "
+        f"{row.rollout.phase:<12}  {weight_text(row.rollout):>5}  {row.summary}"
+        for row in overview_rows(rollouts, now)
     ]
 
 

@@ -31,11 +31,15 @@ from controller.core.policy import Policy
 from controller.core.rollout import Phase, Rollout
 from controller.errors import Flaw, PolicyError, StoreError
 from controller.operations.checks import Check, Level
+from controller.operations.overview import Overview
+from controller.operations.report.report import History, make_report
 from controller.ports.logs import LogEvent
 from controller.process import logging
 from controller.render.checks import check_lines
 from controller.render.github import annotation
 from controller.render.history import history_lines
+from controller.render.html.report import report_html
+from controller.render.html.status import status_html
 from controller.render.junit import junit_text
 from controller.render.log_events import count_lines, event_line
 from controller.render.markdown import rollout_markdown
@@ -203,6 +207,12 @@ OUTPUTS: Final[Mapping[str, Callable[[str], str]]] = {
     "the live view": live_view_of,
     "the log on a terminal": log_output,
     "a stream": stream_output,
+    "the report": lambda text: report_html(
+        make_report(History(a_rollout_with(text), entries(text)), NOON)
+    ),
+    "the status page": lambda text: status_html(
+        Overview((a_rollout_with(text), a_waiting_rollout_with(text)), (StoreError(text),)), NOON
+    ),
     "Markdown": lambda text: rollout_markdown(a_rollout_with(text), entries(text), NOON),
     "JUnit": lambda text: junit_text(a_rollout_with(text), entries(text)),
     "an error": lambda text: str(StoreError(text)),

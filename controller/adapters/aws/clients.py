@@ -42,6 +42,7 @@ SERVICES: Final = (
     "iam",
     "lambda",
     "logs",
+    "s3",
     "secretsmanager",
     "sns",
     "sts",
@@ -58,6 +59,7 @@ SHORT_LIMITS: Final[Mapping[str, Limits]] = {
     "sns": Limits(2, 2, 3, 6),  # a message; the next tick retries, also the two below
     "events": Limits(2, 2, 3, 6),
     "secretsmanager": Limits(2, 2, 3, 6),
+    "s3": Limits(2, 2, 3, 6),  # a page; the next tick writes it again
 }
 FLOOR_S: Final = 3.0  # every call may take so long, whatever `Clients.limit_calls` left
 

@@ -48,6 +48,7 @@ BUS: Final = "{bus}"  # the EventBridge bus of a channel
 HOOK: Final = "{hook}"  # the Lambda function of a hook
 SECRETS: Final = "{secret}"  # the secret in Secrets Manager that a policy names
 SECRETS_KEY: Final = "{secret_key}"  # the customer managed key of those secrets
+PAGE: Final = "{page}"  # the status page of a store, as an object in S3
 # The monitoring of a policy: its stack, alarms and dashboard, and the topic of the alarms.
 STACK: Final = "{stack}"
 POLICY_ALARMS: Final = "{own_alarms}"

@@ -37,7 +37,8 @@ _SMALL_SHARE = 0.05
 class CriterionReport:
     """One criterion of a rollout.
 
-    finding: the newest with its facts, which the state keeps for the live step alone. demand: what it asks for. queries, logs: what a tick reads for it.
+    finding: the newest with its facts, which the state keeps for the live step alone.
+    demand: what it asks for. queries, logs: what a tick reads for it.
     trace: None where its values are no series, or none of it is recorded.
     """
 

@@ -114,10 +114,10 @@ def _applied_weight(entry: Entry) -> int | None:
         observation = body.get("observation")
         target = observation.get("target") if isinstance(observation, dict) else None
         weight = target.get("weight") if isinstance(target, dict) else None
-    elif entry.kind not in _WEIGHT_APPLIED or phase != Phase.PROGRESSING:
-        return None
-    elif entry.kind != "applied" and body.get("weight_from") != weight:
-        return None
+    else:
+        applied = entry.kind in _WEIGHT_APPLIED and phase == Phase.PROGRESSING
+        if not applied or (entry.kind != "applied" and body.get("weight_from") != weight):
+            return None
     return weight if isinstance(weight, int) else None
 
 

@@ -270,13 +270,13 @@ def _time_text(moment: datetime, day: date | None) -> str:
 
 
 def _round_times(begin: datetime, end: datetime) -> list[datetime]:
-    """Return up to four round times between `begin` and `end`, with room to both."""
-    room = (end - begin) / 7
+    """Return up to four round times between `begin` and `end`, with room for the label of each."""
+    room = (end - begin) / 4
     midnight = datetime.combine(begin.date(), time(), UTC)
     for minutes in _TICK_MINUTES:
         size = timedelta(minutes=minutes)
         first = midnight + ((begin + room - midnight) // size + 1) * size
-        count = (end - room / 2 - first) // size + 1
+        count = (end - room / 3 - first) // size + 1
         if count <= _MAX_TICKS:
             return [first + number * size for number in range(max(0, count))]
     return []

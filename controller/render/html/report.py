@@ -3,11 +3,11 @@
 import base64
 import gzip
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from io import StringIO
-from typing import Final
+from typing import Any, Final
 
 from ruamel.yaml import YAML
 
@@ -27,9 +27,11 @@ from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
 from controller.render.html.log_link import LogLink, log_link
 from controller.render.html.pages import page
 from controller.render.status import rollout_data, weight_text
+from controller.text import printable
 
 # A whole history as a link: more would make the page too large to send.
 MAX_HISTORY_CHARACTERS: Final = 150_000
+_ONE_LINE: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +141,19 @@ def policy_text(policy: Policy) -> str:
     """Return `policy` as YAML: the stored snapshot without what is the default."""
     data = policy.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
     yaml, text = YAML(typ="safe", pure=True), StringIO()
-    yaml.default_flow_style, yaml.width, yaml.sort_base_mapping_type_on_output = False, 100, False
-    yaml.allow_unicode = True
-    yaml.dump(data, text)
+    yaml.default_flow_style, yaml.sort_base_mapping_type_on_output = False, False
+    yaml.allow_unicode, yaml.width = True, _ONE_LINE
+    yaml.dump(_printable_data(data), text)
     return text.getvalue().rstrip()
+
+
+def _printable_data(data: Any) -> Any:
+    """Return plain data whose texts are one printable line each, so that each stays in its line."""
+    if isinstance(data, dict):
+        return {_printable_data(key): _printable_data(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_printable_data(one) for one in data]
+    return printable(data) if isinstance(data, str) else data
 
 
 # --- Head -----------------------------------------------------------------------------------------
@@ -213,14 +224,15 @@ def _window_rows(failure: Failure, control: bool) -> Iterator[tuple[str, ...]]:
 
 
 def _shadings(report: RolloutReport, finding: Finding | None) -> list[Shading]:
-    """Return what every chart marks: the time that was not final, and a regression."""
-    marks = []
+    """Return what a chart marks: the time that was not final, and the regression of `finding`."""
+    marks = [
+        Shading(one.begin, one.end, Mark.REGRESSION)
+        for one in report.failures
+        if finding is not None and one.finding.criterion == finding.criterion
+    ]
     if report.stretches:
         end = report.stretches[-1].end.timestamp()
         marks.append(Shading(report.settled_to, end, Mark.NOT_FINAL))
-    for one in report.failures:
-        if finding is not None and one.finding.criterion == finding.criterion:
-            marks.append(Shading(one.begin, one.end, Mark.REGRESSION))
     return marks
 
 

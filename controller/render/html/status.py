@@ -1,0 +1,82 @@
+"""The rollouts of a store as one page: those that need an operator first."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from controller.core.next_action import next_action
+from controller.core.rollout import Phase, Rollout
+from controller.operations.overview import Overview
+from controller.render.html.pages import page
+from controller.render.html.report import tone
+from controller.render.status import OverviewRow, late_text, overview_rows, weight_text
+
+
+@dataclass(frozen=True, slots=True)
+class _Card:
+    """One rollout. steps: weight and state of each. page: the condition that pages, if any."""
+
+    rollout: Rollout
+    summary: str
+    phase: str
+    tone: str
+    weight: str
+    next: str
+    late: str
+    steps: tuple[tuple[int, str], ...]
+    conditions: tuple[str, ...]
+
+
+def status_html(overview: Overview, now: datetime) -> str:
+    """Return the page of `overview` at `now`."""
+    rows = overview_rows(overview.rollouts, now)
+    urgent = [_card(row, now) for row in rows if row.needs_operator]
+    running = [_card(row, now) for row in rows if not (row.needs_operator or row.rollout.final)]
+    over = [_card(row, now) for row in rows if row.rollout.final and not row.needs_operator]
+    over.sort(key=lambda card: card.rollout.since, reverse=True)
+    return page(
+        "status.html",
+        now=now,
+        urgent=urgent,
+        running=running,
+        over=over,
+        damaged=[str(one) for one in overview.damaged],
+        left_out=overview.left_out,
+        counts=_counts(len(urgent) + len(overview.damaged), len(running), len(over)),
+    )
+
+
+def _counts(urgent: int, running: int, over: int) -> str:
+    """Return the page in one sentence, which says first whether anybody is needed."""
+    need = "Nothing needs an operator"
+    if urgent:
+        need = f"{urgent} rollout{'s' if urgent > 1 else ''} need{'' if urgent > 1 else 's'} an "
+        need += "operator"
+    return f"{need}; {running} in progress, {over} over"
+
+
+def _card(row: OverviewRow, now: datetime) -> _Card:
+    rollout = row.rollout
+    return _Card(
+        rollout=rollout,
+        summary=row.summary,
+        phase=str(rollout.phase).replace("_", " "),
+        tone=tone(rollout),
+        weight=weight_text(rollout),
+        next=next_action(rollout).text,
+        late=late_text(rollout, now),
+        steps=tuple(_steps(rollout)),
+        conditions=tuple(one.text for one in rollout.conditions.values()),
+    )
+
+
+def _steps(rollout: Rollout) -> Iterator[tuple[int, str]]:
+    """Yield weight and state of each step: `done`, `current`, or `open`."""
+    lowered = rollout.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK)
+    for index, step in enumerate(rollout.policy.steps):
+        if index < rollout.judged_step or rollout.phase is Phase.SUCCEEDED:
+            yield step.weight, "done"
+        elif index == rollout.judged_step:
+            yield step.weight, "failed" if lowered else "current"
+        else:
+            yield step.weight, "open"

@@ -1,0 +1,223 @@
+"""report, `rehearse --report`, `status --html` and the page of a tick."""
+
+import gzip
+import json
+import sqlite3
+from base64 import b64decode
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.errors import Exit, MetricsError
+from controller.simulation.fakes.cloudwatch import FakeCloudWatch
+from tests.cli.conftest import Desk, MakeDesk
+from tests.simulation.worlds import MINUTE
+from tests.support.pages import Page, outside_references, read_page
+from tests.support.stage import SHORT_POLICY
+
+# An outage from the second step on; errors fail within minutes.
+LADDER: dict[str, Any] = {
+    "criteria": {"works": {**SHORT_POLICY["criteria"]["works"], "window": "5m"}},
+    "steps": [
+        {"weight": 10, "bake": "20m"},
+        {"weight": 50, "bake": "1h"},
+        {"weight": 100, "bake": "20m"},
+    ],
+}
+
+
+def rehearsed(desk: Desk, folder: Path, scenario: str, policy: str = "") -> Page:
+    """Rehearse the ladder and return the page of its report."""
+    file = folder / "report.html"
+    desk.run(
+        "rehearse", policy or desk.another_policy("ladder", **LADDER),
+        "--scenario", scenario, "--report", str(file),
+    )  # fmt: skip
+    return read_page(file.read_text(encoding="utf-8"))
+
+
+def test_a_rollback_leads_with_its_reason_and_what_was_seen(desk: Desk, tmp_path: Path) -> None:
+    page = rehearsed(desk, tmp_path, "error-burst")
+    (head,) = page.texts("h1")
+    assert "ladder was rolled back from 50 % to 0 %" in head
+    assert page.texts("h2")[0] == "Why it was rolled back: works"
+    _, bad, share = page.texts("td", class_="number")[:3]
+    assert int(bad) > 100
+    assert float(share.removesuffix(" %")) > 1
+    (link,) = [one for one in page.all("a") if "logs-insights" in one.attributes["href"]]
+    assert "region=us-east-1" in link.attributes["href"]
+    assert "*2faws*2flambda*2f" in link.attributes["href"]
+    opened = [one for one in page.all("details", class_="criterion") if "open" in one.attributes]
+    assert [one.text.split()[1] for one in opened] == ["FAIL"]
+
+
+def test_a_success_has_every_step_and_a_chart_that_a_reader_can_hear(
+    desk: Desk, tmp_path: Path
+) -> None:
+    page = rehearsed(desk, tmp_path, "healthy")
+    assert "succeeded at 100 %" in page.texts("h1")[0]
+    steps = [one.split(" passed")[0] for one in page.texts("li", class_="passed")]
+    assert steps == ["10 % ✓", "50 % ✓", "100 % ✓"]
+    (chart,) = page.all("svg", role="img")
+    names = chart.attributes["aria-labelledby"].split()
+    (title,), (description,) = (
+        [one.text for one in page.elements if one.attributes.get("id") == name] for name in names
+    )
+    assert title == "works over time"
+    assert "Limit: 1\xa0%." in description
+    (table,) = page.texts("table", class_="data")
+    assert table.count(" to ") == 0
+    bins = [one for one in page.all("th", scope="row") if "tbody" in one.inside]
+    assert len(bins) > 20
+
+
+def test_a_page_runs_nothing_and_asks_nobody(desk: Desk, tmp_path: Path) -> None:
+    page = rehearsed(desk, tmp_path, "error-burst")
+    assert outside_references(page) == []
+    (policy,) = [
+        one.attributes["content"]
+        for one in page.all("meta")
+        if one.attributes.get("http-equiv") == "Content-Security-Policy"
+    ]
+    assert "default-src 'none'" in policy
+
+
+def test_a_page_carries_the_whole_history_with_its_hashes(desk: Desk, tmp_path: Path) -> None:
+    page = rehearsed(desk, tmp_path, "healthy")
+    (link,) = [one for one in page.all("a") if "download" in one.attributes]
+    document = json.loads(gzip.decompress(b64decode(link.attributes["href"].partition(",")[2])))
+    assert (document["schema"], document["chain_valid"]) == ("history/1", True)
+    assert document["entries"][-1]["kind"] == "succeeded"
+    assert document["entries"][-1]["hash"][:16] in " ".join(page.texts("code"))
+
+
+# --- report ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def running(desk: Desk) -> Desk:
+    """A desk whose rollout has baked for a while at 10 %."""
+    desk.run("start", desk.policy)
+    for _ in range(3):
+        desk.world.clock.advance(MINUTE)
+        desk.run("tick")
+    return desk
+
+
+def test_the_page_is_a_file_of_the_rollouts_name_and_the_same_each_time(
+    running: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = running.run("report", "orders", "--json").data
+    first = Path("orders-1.html").read_bytes()
+    assert (data["file"], data["bytes"], data["missing"]) == ("orders-1.html", len(first), [])
+    running.run("report", "orders")
+    assert Path("orders-1.html").read_bytes() == first
+
+
+def test_an_operators_text_stays_text(running: Desk, tmp_path: Path) -> None:
+    text = "<script>alert(1)</script><img src=x onerror=y>\"'&amp;"
+    running.run("pause", "orders", "--reason", text, "--by", text)
+    running.run("report", "orders", "--html", str(tmp_path / "r.html"))
+    page = read_page((tmp_path / "r.html").read_text(encoding="utf-8"))
+    assert outside_references(page) == []
+    assert text in page.texts("td")
+    assert any(text in one for one in page.texts("p"))
+
+
+def test_a_history_that_was_changed_is_said_on_the_page_and_by_the_exit_status(
+    running: Desk, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "rollouts.db")) as connection, connection:
+        connection.execute(
+            "UPDATE history SET entry = json_set(entry, '$.body.by', 'somebody') WHERE seq = 2"
+        )
+    ended = running.run("report", "orders", "--html", str(tmp_path / "r.html"))
+    page = read_page((tmp_path / "r.html").read_text(encoding="utf-8"))
+    assert ended.status == Exit.INTERNAL
+    assert any("hash chain is broken: entry 2" in one for one in page.texts("p"))
+
+
+SLOW: dict[str, Any] = {
+    "metrics": {
+        **SHORT_POLICY["metrics"],
+        "latency": {
+            "namespace": "AWS/ApiGateway", "name": "Latency", "statistic": "p95", "unit": "ms",
+            "dimensions": SHORT_POLICY["metrics"]["requests"]["dimensions"],
+        },
+    },
+    "criteria": {
+        **SHORT_POLICY["criteria"],
+        "quick": {"kind": "threshold", "metric": "latency", "max": 500, "min_samples": 50},
+    },
+}  # fmt: skip
+
+
+def test_latencies_that_cannot_be_read_are_said_and_the_rest_is_shown(
+    desk_in: MakeDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = desk_in({**SHORT_POLICY, **SLOW})
+    desk.run("start", desk.policy)
+    desk.world.clock.advance(5 * MINUTE)
+    desk.run("tick")
+    file = tmp_path / "r.html"
+    assert desk.run("report", "orders", "--json", "--html", str(file)).data["missing"] == []
+    assert "latency, p95 of each minute" in read_page(file.read_text()).texts("figcaption")
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise MetricsError("metrics could not be read: AccessDenied")
+
+    monkeypatch.setattr(FakeCloudWatch, "get_metric_data", refuse)
+    ended = desk.run("report", "orders", "--html", str(file))
+    page = read_page(file.read_text(encoding="utf-8"))
+    assert (ended.status, "AccessDenied" in ended.err) == (Exit.DONE, True)
+    assert any("AccessDenied" in one for one in page.texts("p"))
+    assert page.all("svg", role="img")
+
+
+def test_a_page_that_cannot_be_written_is_a_usage_error(running: Desk, tmp_path: Path) -> None:
+    ended = running.run("report", "orders", "--html", str(tmp_path / "nowhere" / "r.html"))
+    assert (ended.status, "cannot be written" in ended.err) == (Exit.USAGE, True)
+    assert running.run("report", "orders", "--html", "s3://Bucket").status == Exit.USAGE
+
+
+# --- the status page ------------------------------------------------------------------------------
+
+
+def test_the_status_page_begins_with_what_needs_an_operator(running: Desk, tmp_path: Path) -> None:
+    file = tmp_path / "status.html"
+    running.run("status", "--html", str(file))
+    page = read_page(file.read_text(encoding="utf-8"))
+    assert page.texts("h1") == ["Nothing needs an operator; 1 in progress, 0 over"]
+    running.run("pause", "orders", "--reason", "looks odd")
+    running.run("status", "--html", str(file))
+    page = read_page(file.read_text(encoding="utf-8"))
+    assert page.texts("h1") == ["1 rollout needs an operator; 0 in progress, 0 over"]
+    assert page.texts("h2")[0] == "Needs an operator"
+    assert any("looks odd" in one for one in page.texts("p"))
+    assert outside_references(page) == []
+
+
+def test_a_tick_writes_the_status_page_where_a_setting_says_so(
+    running: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "status.html"
+    running.run("tick")
+    assert not file.exists()
+    monkeypatch.setenv("ROLLOUTCTL_STATUS_PAGE", str(file))
+    running.run("tick", "--dry-run")
+    assert not file.exists()
+    running.run("tick")
+    assert "orders#1" in file.read_text()
+
+
+@pytest.mark.parametrize("place", ["/nowhere/status.html", "s3://", "s3://no-such-client/x.html"])
+def test_a_status_page_that_cannot_be_written_stops_no_tick(
+    running: Desk, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setenv("ROLLOUTCTL_STATUS_PAGE", place)
+    ended = running.run("tick", "--json")
+    assert (ended.status, len(ended.data["rollouts"])) == (Exit.DONE, 1)
+    assert [one["event"] for one in ended.events][-2:] == ["tick_ended", "status_page_failed"]

@@ -1,0 +1,185 @@
+"""The report of a rollout: weights, bins and bounds of what the history has recorded."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.core.history import Entry
+from controller.core.judge.series import Window
+from controller.core.rollout import Phase, Reason
+from controller.operations.report.recorded import Stretch, acts, stretches
+from controller.operations.report.report import History, make_report
+from controller.operations.report.trace import (
+    MAX_BINS,
+    Form,
+    Source,
+    confidence_interval,
+    panel_widths,
+    trace,
+)
+from tests.support.rollouts import NOON, a_rollout, a_state
+
+MINUTE = timedelta(minutes=1)
+
+
+def entry(seq: int, minutes: int, kind: str, **body: Any) -> Entry:
+    """Return an entry `minutes` after noon; its phase is progressing unless `body` says it."""
+    body = {"phase_to": "progressing", "step": 0, "by": "jo", "sentence": "s", **body}
+    return Entry(seq, NOON + minutes * MINUTE, kind, body)
+
+
+# --- Weights over time ----------------------------------------------------------------------------
+
+STARTED = entry(1, 0, "started", weight_from=0, weight_to=10)
+APPLIED = entry(2, 1, "applied", weight_from=10, weight_to=10)
+ADVANCED = entry(3, 60, "advanced", weight_from=10, weight_to=50, step=1)
+APPLIED_50 = entry(4, 61, "applied", weight_from=50, weight_to=50, step=1)
+ADOPTED = entry(1, 0, "started", weight_from=100, weight_to=100, step=2)
+DRIFTED = entry(
+    3, 30, "paused", phase_to="paused", weight_to=10, reason="drifted",
+    observation={"target": {"weight": 75}},
+)  # fmt: skip
+PAUSED = entry(3, 30, "paused", phase_to="paused", weight_to=10, reason="inconclusive")
+UNREADABLE = entry(3, 30, "paused", phase_to="paused", weight_to=10, reason="drifted")
+KEPT = entry(4, 40, "resumed", weight_from=75, weight_to=75)
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        pytest.param([], [], id="nothing is applied before the first entry"),
+        pytest.param([STARTED], [], id="a decided weight is not an applied one"),
+        pytest.param([STARTED, APPLIED], [(0, 10, 1, 90)], id="the last weight lasts to the tick"),
+        pytest.param(
+            [STARTED, APPLIED, ADVANCED, APPLIED_50],
+            [(0, 10, 1, 61), (1, 50, 61, 90)],
+            id="a weight ends when the next one is read back",
+        ),
+        pytest.param([ADOPTED], [(2, 100, 0, 90)], id="an adopted weight is live at the start"),
+        pytest.param([APPLIED, PAUSED], [(0, 10, 1, 90)], id="a pause changes no weight"),
+        pytest.param(
+            [APPLIED, DRIFTED], [(0, 10, 1, 30), (0, 75, 30, 90)], id="drift is a weight of its own"
+        ),
+        pytest.param(
+            [APPLIED, DRIFTED, KEPT],
+            [(0, 10, 1, 30), (0, 75, 30, 90)],
+            id="a resume that keeps the weight goes on with it",
+        ),
+        pytest.param(
+            [APPLIED, UNREADABLE], [(0, 10, 1, 90)], id="an entry without its reading adds nothing"
+        ),
+    ],
+)
+def test_weights_over_time(entries: list[Entry], expected: list[tuple[int, int, int, int]]) -> None:
+    rollout = replace(a_rollout(), updated=NOON + 90 * MINUTE)
+    found = [
+        (one.step, one.weight, (one.begin - NOON) // MINUTE, (one.end - NOON) // MINUTE)
+        for one in stretches(rollout, entries)
+    ]
+    assert found == expected
+
+
+def test_exposure_ends_when_0_percent_was_read_back() -> None:
+    state = a_state(Phase.ROLLED_BACK, since=NOON + 70 * MINUTE, watch_until=NOON)
+    rollout = replace(a_rollout(state=state), updated=NOON + 90 * MINUTE)
+    report = make_report(History(rollout, [STARTED, APPLIED]), NOON)
+    assert report.exposure.duration == 69 * MINUTE
+    assert report.steps[0].state == "failed"
+
+
+def test_a_command_of_an_operator_is_an_act_and_a_decision_of_a_tick_is_none() -> None:
+    lost = {"verb": "lost_race", "reason": str(Reason.GATE_FAILED)}
+    entries = [
+        entry(1, 0, "started", cause={"verb": "start", "retry_reason": "fixed"}),
+        entry(2, 5, "paused", cause={"verb": "pause", "reason": "lunch"}, caller="arn:jo"),
+        entry(3, 6, "rolling_back", cause=lost),
+        entry(4, 7, "applied"),
+        entry(5, 8, "attested", cause={"verb": "attest", "criterion": "SC-005", "refuse": True}),
+        entry(6, 9, "changed", cause="what somebody wrote over it"),
+    ]
+    assert [(one.verb, one.note, one.caller) for one in acts(entries)] == [
+        ("start", "fixed", ""),
+        ("pause", "lunch", "arn:jo"),
+        ("attest SC-005 --refuse", "", ""),
+    ]
+
+
+# --- Bins -----------------------------------------------------------------------------------------
+
+EPOCH = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+def stretch(step: int, begin: int, minutes: int) -> Stretch:
+    """Return a stretch that begins `begin` minutes after midnight."""
+    start = EPOCH + begin * MINUTE
+    return Stretch(step, 10, start, start + minutes * MINUTE)
+
+
+@given(st.lists(st.integers(1, 3_000), min_size=1, max_size=6), st.sampled_from([60, 300]))
+def test_a_trace_counts_every_closed_window_once(lengths: list[int], period: int) -> None:
+    begin, times = 0, []
+    for step, minutes in enumerate(lengths):
+        times.append(stretch(step, begin, minutes))
+        begin += minutes
+    source = Source(lambda _: Window(10.0, 1.0, 0.9), period, Form.FAILURES)
+    found = trace(source, times, dict.fromkeys(range(len(times))))
+    windows = sum(
+        int(one.end.timestamp()) // period - -(-int(one.begin.timestamp()) // period)
+        for one in times
+    )
+    assert sum(one.samples for one in found.bins) == 10 * max(0, windows) or windows < len(times)
+    assert all(one.value == pytest.approx(0.1) for one in found.bins)
+    assert sum(panel_widths(times)) == pytest.approx(1)
+    ends = [one.end for one in found.bins]
+    assert ends == sorted(ends)
+
+
+def test_a_day_at_a_tick_a_minute_fits_a_chart() -> None:
+    times = [stretch(0, 0, 62), stretch(1, 62, 62), stretch(2, 124, 1_442)]
+    source = Source(lambda _: Window(10.0, 1.0, 0.9), 60, Form.FAILURES)
+    panels = trace(source, times, {0: None, 1: None, 2: None}).panels
+    assert sum(len(one.bins) for one in panels) <= MAX_BINS
+    assert min(len(one.bins) for one in panels) >= 10
+
+
+def test_a_bin_adds_up_counts_and_shows_the_range_of_a_level() -> None:
+    values = {0: 100.0, 60: 400.0, 120: 200.0}
+
+    def measure(start: int) -> Window | None:
+        value = values.get(start - int(EPOCH.timestamp()))
+        return value and Window(1.0, value, value, control_samples=2.0, control_amount=300.0)
+
+    day = [stretch(0, 0, 1_440)]
+    (level,) = trace(Source(measure, 60, Form.LEVEL, "ms"), day, {0: 250.0}).bins
+    assert (level.value, level.low, level.high, level.control) == (200.0, 100.0, 400.0, 150.0)
+
+
+def test_a_window_that_contradicts_itself_is_counted_and_not_drawn() -> None:
+    bad = Window(0.0, 0.0, 0.0, consistent=False)
+    found = trace(Source(lambda _: bad, 60, Form.FAILURES), [stretch(0, 0, 5)], {0: 0.001})
+    assert (found.bins, found.inconsistent) == ([], 5)
+
+
+def test_a_step_whose_gate_does_not_judge_it_has_no_bin() -> None:
+    source = Source(lambda _: Window(1.0, 0.0, 1.0), 60, Form.FAILURES)
+    first, second = trace(source, [stretch(0, 0, 5), stretch(1, 5, 5)], {1: 0.001}).panels
+    assert (first.judged, first.bins, second.judged) == (False, (), True)
+
+
+@pytest.mark.parametrize(
+    ("failures", "requests", "low", "high"),
+    [  # Brown, Cai and DasGupta (2001), and by hand from the formula
+        (0, 100, 0.0, 0.0370),
+        (5, 100, 0.0215, 0.1118),
+        (100, 100, 0.9630, 1.0),
+        (0, 0, 0.0, 1.0),
+    ],
+)
+def test_the_interval_of_a_share_is_wilsons(
+    failures: int, requests: int, low: float, high: float
+) -> None:
+    assert confidence_interval(failures, requests) == pytest.approx((low, high), abs=1e-4)
