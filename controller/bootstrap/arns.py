@@ -11,7 +11,7 @@ from controller.core.policy import Policy
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.notify import Recipient
 from controller.ports.monitoring import resource_name
-from controller.process.settings import DynamoDbLocation, StoreLocation
+from controller.process.settings import DynamoDbLocation, S3Page, StoreLocation
 
 
 def aws_location(account: str | None, region: str | None) -> AwsLocation:
@@ -37,9 +37,16 @@ NO_KEYS: Final = KeyArns()
 
 
 def resource_arns(
-    policies: Iterable[Policy], store: StoreLocation | None, where: AwsLocation, keys: KeyArns
+    policies: Iterable[Policy],
+    store: StoreLocation | None,
+    where: AwsLocation,
+    keys: KeyArns,
+    page: S3Page | None = None,
 ) -> dict[str, Sequence[str]]:
-    """Return the ARNs for each name in braces that a `Permission.resource` may have."""
+    """Return the ARNs for each name in braces that a `Permission.resource` may have.
+
+    page: the status page; None where it is no object in S3.
+    """
     policies = list(policies)
     stacks = sorted({resource_name(policy.name) for policy in policies})
     table = store.table if isinstance(store, DynamoDbLocation) else None
@@ -47,6 +54,7 @@ def resource_arns(
         **_declared_arns(policies, where),
         "key": sorted(set(keys.functions)),
         "secret_key": sorted(set(keys.secrets)),
+        "page": [f"arn:{where.partition}:s3:::{page.bucket}/{page.key}"] if page else [],
         "table": [where.arn("dynamodb", f"table/{table}")] if table else [],
         "stack": [where.arn("cloudformation", f"stack/{name}/*") for name in stacks],
         "own_alarms": [where.arn("cloudwatch", f"alarm:{name}-*") for name in stacks],

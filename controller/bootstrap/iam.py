@@ -20,7 +20,7 @@ from controller.bootstrap.arns import (
 from controller.core.policy import Policy
 from controller.core.policy.aws_location import AwsLocation
 from controller.errors import UsageError
-from controller.process.settings import StoreLocation
+from controller.process.settings import S3Page, StoreLocation
 
 __all__ = [
     "AwsLocation",
@@ -92,9 +92,11 @@ def iam_policy(
     keys: KeyArns = NO_KEYS,
     *,
     bound: bool = True,
+    page: S3Page | None = None,
 ) -> dict[str, Any]:
     """Return the IAM policy of a role that does `jobs` for `policies`, and nothing else.
 
+    page: the status page that it writes; None where that is no object in S3.
     bound: it may read and write only the items of these policies; ignored without a policy, and for
         jobs on a whole table.
 
@@ -102,7 +104,7 @@ def iam_policy(
     """
     policies = list(policies)
     bound = bound and bool(policies)
-    arns = resource_arns(policies, store, where, keys)
+    arns = resource_arns(policies, store, where, keys, page)
     if not policies and Job.INIT in jobs:  # no policy names the function yet
         arns["function"] = [where.arn("lambda", "function:*")]
     actions_of: dict[_StatementScope, set[str]] = {}
@@ -143,14 +145,19 @@ def _is_needed(permission: Permission, jobs: Collection[Job], *, bound: bool) ->
 
 
 def template_parameters(
-    policies: Sequence[Policy], where: AwsLocation, keys: KeyArns = NO_KEYS, *, bound: bool = False
+    policies: Sequence[Policy],
+    where: AwsLocation,
+    keys: KeyArns = NO_KEYS,
+    *,
+    bound: bool = False,
+    page: S3Page | None = None,
 ) -> dict[str, Sequence[str]]:
     """Return the parameters of the template in deploy/: the ARNs of ticks and starts.
 
     Empty parameters are included, because an update of the stack would keep the old values.
     bound: the names of the policies, and the keys of their items, are not empty.
     """
-    arns_by_name = resource_arns(policies, None, where, keys)
+    arns_by_name = resource_arns(policies, None, where, keys, page)
     used = {
         name[1]
         for _, permissions in declared_permissions()

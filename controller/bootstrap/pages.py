@@ -11,6 +11,8 @@ from controller.operations.report.report import History, RolloutReport, make_rep
 from controller.ports.metrics import MetricSource
 from controller.process.settings import PageLocation, S3Page
 
+__all__ = ["Clients", "report_of", "write_page"]
+
 
 def write_page(place: PageLocation, text: str, clients: Clients | None = None) -> None:
     """Write the page `text` to `place`. Raises PageError, and UsageError without credentials.

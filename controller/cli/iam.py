@@ -67,6 +67,10 @@ _FUNCTION_JOBS = frozenset(Job) - {
     help="Whether the role reaches the items of these policies alone, or those of all. Default: "
     "--bound, but --unbound with --parameters.",
 )
+@click.option(
+    "--status-page", "page", type=options.PagePlace(), metavar="s3://BUCKET/KEY",
+    help="The status page that the role writes.",
+)  # fmt: skip
 @click.option("--live", is_flag=True, help="Read the account, the region and the keys from AWS.")
 @click.option(
     "--parameters",
@@ -84,6 +88,7 @@ def iam(
     keys: tuple[str, ...],
     secret_keys: tuple[str, ...],
     bound: bool | None,
+    page: settings.PageLocation | None,
     live: bool,
     as_parameters: bool,
 ) -> Result:
@@ -93,7 +98,8 @@ def iam(
     reaches their rollouts and locks, and no others, unless it is --unbound. tick is the scheduled
     task, which names its policies where it is bound: tick --policy NAME. start also starts, retries
     and runs. people roll back, set weights, pause, resume, promote, approve, attest, ack and look.
-    investigate is metrics, logs and verify. look is status, history and replay. store-init makes
+    investigate is metrics, logs and verify. look is status, history, report
+    and replay. store-init makes
     the table; copy-from and copy-to are the two tables of `store copy`. monitoring deploys
     and removes the stack of a dashboard, alarms and their topic. doctor only reads what it checks,
     and init what a new policy is made of: without a POLICY, the configuration of any function.
@@ -112,12 +118,20 @@ def iam(
     )
     if bound and not loaded:
         raise UsageError("--bound needs a POLICY: it names the items")
+    if isinstance(page, settings.FilePage):
+        raise UsageError("--status-page is an object in S3: a file asks nothing of AWS")
     if as_parameters:
-        parameters = _parameters(loaded, location, key_arns, bound=bool(bound))
+        parameters = _parameters(loaded, location, key_arns, page, bound=bool(bound))
         return Result(text=lambda: parameters)
     has_table = store_location is not None or set(selected_jobs) == {Job.INIT}
     document = iam_policy(
-        loaded, store_location, selected_jobs, location, key_arns, bound=bound is not False
+        loaded,
+        store_location,
+        selected_jobs,
+        location,
+        key_arns,
+        bound=bound is not False,
+        page=page,
     )
     return Result(
         text=lambda: json.dumps(document, indent=2),
@@ -141,7 +155,12 @@ def _notes(document: dict[str, Any], *, has_table: bool, has_keys: bool) -> Iter
 
 
 def _parameters(
-    policies: Sequence[Policy], scope: AwsLocation, keys: KeyArns, *, bound: bool
+    policies: Sequence[Policy],
+    scope: AwsLocation,
+    keys: KeyArns,
+    page: settings.S3Page | None,
+    *,
+    bound: bool,
 ) -> str:
     """Return NAME=ARN,ARN lines, as `aws cloudformation deploy --parameter-overrides` takes them.
 
@@ -149,7 +168,7 @@ def _parameters(
     """
     parameters = {
         name: ",".join(arns)
-        for name, arns in template_parameters(policies, scope, keys, bound=bound).items()
+        for name, arns in template_parameters(policies, scope, keys, bound=bound, page=page).items()
     }
     if any("${" in arns for arns in parameters.values()):
         raise UsageError(

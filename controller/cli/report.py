@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option("--offline", is_flag=True, help="Read the store alone, and not CloudWatch.")
 @options.call_options("store", "json")
 def report(call: Call, rollout: str, place: PageLocation | None, offline: bool) -> Result:
-    """Write the report of a rollout: one HTML page, to be read without a terminal.
+    """Write the report of a rollout: one HTML page.
 
     It has the outcome and its reason, the measurements over time with their limits, what operators
     did, and the audit log. It is made from the stored history; the latencies of both paths are read
@@ -67,7 +67,7 @@ def write_report(made: RolloutReport, place: PageLocation | None = None) -> Resu
         "report",
         data=data,
         text=lambda: printable_block(
-            [f"{headline(made.rollout)[0]}", f"report: {place.text} ({-(-size // 1_000)} kB)"]
+            [headline(made.rollout), f"report: {place.text} ({-(-size // 1_000)} kB)"]
         ),
         notes=[f"not shown in full: {one}" for one in missing],
         status=Exit.DONE if made.intact else Exit.INTERNAL,

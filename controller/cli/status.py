@@ -73,7 +73,7 @@ def status(
     with call.store_session() as store:
         clock = app.wall_clock()
         if place is not None:
-            from controller.bootstrap.status_page import write_status_page  # Jinja2: for pages
+            from controller.cli.status_page import write_status_page  # Jinja2: for pages
 
             write_status_page(store, clock.now(), place)
         if rollout is None:

@@ -16,7 +16,7 @@ from controller.engine import telemetry
 from controller.engine.exit_status import DONE_WHEN_SCHEDULED
 from controller.engine.tick import TickResult
 from controller.errors import Exit, RolloutError, UsageError
-from controller.process import logging
+from controller.process import logging, settings
 from controller.render.status import skip_data, skip_line, visit_data, visit_line
 from controller.text import printable_block
 
@@ -69,7 +69,7 @@ def tick(
             raise
         _log_tick_end(app, ticked, clock.now() - start_time)
         if app.status_page:
-            _refresh_status_page(app)
+            _refresh_status_page(app, names)
     done = scheduled and ticked.status in DONE_WHEN_SCHEDULED
     return Result(
         "tick",
@@ -92,14 +92,13 @@ def _policy_names(policies: Sequence[str]) -> Sequence[str]:
     return tuple(dict.fromkeys(names))
 
 
-def _refresh_status_page(app: App) -> None:
-    """Write the page of all rollouts; whatever is wrong with it is logged, and stops no tick."""
+def _refresh_status_page(app: App, names: Sequence[str]) -> None:
+    """Write the page of all rollouts, or of `names`; whatever is wrong with it stops no tick."""
     try:
-        from controller.bootstrap.status_page import write_status_page  # Jinja2: for pages alone
-        from controller.process.settings import parse_page_place
+        from controller.cli.status_page import write_status_page  # Jinja2: for pages alone
 
-        place, now = parse_page_place(app.status_page), app.runner.clock.now()
-        write_status_page(app.runner.store, now, place, app.clients)
+        place, now = settings.parse_page_place(app.status_page), app.runner.clock.now()
+        write_status_page(app.runner.store, now, place, app.clients, names)
     except Exception as error:  # noqa: BLE001 - the rollouts of this tick are done
         log.error("status_page_failed", problem=str(error) or type(error).__name__)
 

@@ -1,6 +1,6 @@
 """The rollouts of a store at a glance: all active ones, and the newest of those that are over."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -19,12 +19,14 @@ class Overview:
     """The rollouts of a store.
 
     damaged: the errors of records that cannot be read, or whose policy was changed; the latter are
-    in `rollouts`, too. left_out: older rollouts, which are over.
+    in `rollouts`, too. left_out: older rollouts, which are over. problem: why those that are over
+    are missing.
     """
 
     rollouts: tuple[Rollout, ...]
     damaged: tuple[StoreError, ...]
     left_out: int = 0
+    problem: str = ""
 
 
 def load_rollouts(store: Store, ids: Iterable[str]) -> Overview:
@@ -42,10 +44,19 @@ def load_rollouts(store: Store, ids: Iterable[str]) -> Overview:
     return Overview(tuple(readable), tuple(damaged))
 
 
-def load_overview(store: Store, now: datetime) -> Overview:
-    """Return the active rollouts of `store`, and the newest others. Raises StoreError."""
-    active = list(store.active(now))
+def load_overview(store: Store, now: datetime, names: Collection[str] = ()) -> Overview:
+    """Return the active rollouts of `store`, and the newest others. Raises StoreError.
+
+    names: only rollouts of these names; empty: of all. The role of a tick may not list rollouts
+    that are over, unless it is told their names.
+    """
+    active, problem = list(store.active(now, names)), ""
+    try:
+        every = [one for name in names for one in store.of_name(name)] if names else store.all()
+    except StoreError as error:
+        every, problem = (), str(error)
     visited = set(active)
-    finished = [one for one in reversed(store.all()) if one not in visited]
+    finished = [one for one in reversed(every) if one not in visited]
     found = load_rollouts(store, [*active, *finished[:MAX_FINISHED]])
-    return Overview(found.rollouts, found.damaged, max(0, len(finished) - MAX_FINISHED))
+    left_out = max(0, len(finished) - MAX_FINISHED)
+    return Overview(found.rollouts, found.damaged, left_out, problem)

@@ -19,6 +19,7 @@ EVENTS: Final = {
     "tick_completed": "a tick visited one rollout: its phase, reason and next action",
     "rollout_saved": "a rollout was saved: its version, entries, and the hash of the last entry",
     "tick_ended": "a tick visited all its rollouts: the results, and how long it took",
+    "status_page_failed": "the status page of ROLLOUTCTL_STATUS_PAGE was not written",
     "tick_failed": "the active rollouts could not be listed; none was visited",
     "weight_shifted": "a step's weight was written: more traffic goes to the canary, or less",
     "weight_lowered": "all traffic goes to stable",

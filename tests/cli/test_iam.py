@@ -451,6 +451,7 @@ def test_as_parameters_the_empty_ones_are_printed_too(quiet: Desk) -> None:
         "HookArns=",
         "KeyArns=",
         "LogsArns=",
+        "PageArns=",
         "SecretArns=",
         "SecretKeyArns=",
         "TopicArns=",

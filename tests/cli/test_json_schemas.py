@@ -108,6 +108,7 @@ CASES: Final = (
     Case("history", SUCCEEDED, "history orders"),
     Case("history", (*ROLLED_BACK, minutes(5)), "history orders"),
     Case("replay", SUCCEEDED, "replay orders"),
+    Case("report", SUCCEEDED, "report orders --html {policy}.html"),
     Case("pause", (*STARTED, minutes(1)), "pause orders"),
     Case("pause", (*STARTED, minutes(1)), "pause orders --dry-run"),
     Case("resume", (*STARTED, minutes(1), "pause orders"), "resume orders"),

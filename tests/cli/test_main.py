@@ -146,7 +146,14 @@ def loaded_by(statement: str) -> set[str]:
         ),
         pytest.param(
             "import controller.cli.tick, controller.render.status",
-            {"boto3", "ruamel", "rich", "controller.simulation", "controller.policy_file.loader"}
+            {
+                "boto3",
+                "ruamel",
+                "rich",
+                "jinja2",
+                "controller.simulation",
+                "controller.policy_file.loader",
+            }
             | {"sqlite3", "controller.policy_file.check.parse", "controller.engine.direct_write"}
             | {"controller.render.outputs", "controller.ports.json_types"},
             id="a tick loads no parser, simulation or schema, and boto3 only with an account",

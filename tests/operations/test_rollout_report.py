@@ -151,7 +151,9 @@ def test_a_bin_adds_up_counts_and_shows_the_range_of_a_level() -> None:
 
     def measure(start: int) -> Window | None:
         value = values.get(start - int(EPOCH.timestamp()))
-        return value and Window(1.0, value, value, control_samples=2.0, control_amount=300.0)
+        if value is None:
+            return None
+        return Window(1.0, value, value, control_samples=2.0, control_amount=300.0)
 
     day = [stretch(0, 0, 1_440)]
     (level,) = trace(Source(measure, 60, Form.LEVEL, "ms"), day, {0: 250.0}).bins

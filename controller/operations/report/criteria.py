@@ -136,6 +136,8 @@ def form_of(judge: Judge) -> Form:
             return Form.FAILURES if 0 < ratio.bound <= _SMALL_SHARE else Form.SHARE
         case Share():
             return Form.SHARE
+        case _:
+            pass
     slow = isinstance(judge, SequentialJudge) and judge.counts_slow
     return Form.SHARE if slow else Form.LEVEL
 
@@ -167,6 +169,8 @@ def _bound(judge: Judge, stretch: Stretch) -> float | None:
             return stretch.weight / 100
         case Traffic():
             return None  # for all requests of a step, and the trace is by window
+        case _:
+            pass
     if isinstance(judge, SequentialJudge) and judge.counts_slow:
         return _slow_bound(judge)
     return latency_limit(judge) if isinstance(criterion, LatencyIncrease) else judge.bound

@@ -80,7 +80,6 @@ class _FailureView:
 def report_html(report: RolloutReport) -> str:
     """Return the page of `report`; the same report gives the same page."""
     rollout = report.rollout
-    head, why = headline(rollout)
     return page(
         "report.html",
         report=report,
@@ -88,8 +87,8 @@ def report_html(report: RolloutReport) -> str:
         policy=rollout.policy,
         phase=str(rollout.phase).replace("_", " "),
         tone=tone(rollout),
-        headline=head,
-        why=why,
+        headline=headline(rollout),
+        why=rollout.sentence,
         weight=weight_text(rollout),
         next=next_action(rollout).text,
         conditions=[(str(kind), one) for kind, one in rollout.conditions.items()],
@@ -105,23 +104,22 @@ def report_html(report: RolloutReport) -> str:
     )
 
 
-def headline(rollout: Rollout) -> tuple[str, str]:
-    """Return what became of `rollout`, and the sentence that says why."""
+def headline(rollout: Rollout) -> str:
+    """Return what became of `rollout`, as the title of its page."""
     name, at = rollout.name, f"{rollout.since:%H:%M UTC on %d %b %Y}"
     match rollout.phase:
         case Phase.SUCCEEDED:
-            text = f"{name} succeeded at {rollout.weight} % at {at}"
+            return f"{name} succeeded at {rollout.weight} % at {at}"
         case Phase.ROLLED_BACK:
             back = f" from {rollout.from_weight} %" if rollout.from_weight else ""
-            text = f"{name} was rolled back{back} to 0 % at {at}"
+            return f"{name} was rolled back{back} to 0 % at {at}"
         case Phase.ROLLING_BACK:
-            text = f"{name} is rolling back to 0 % since {at}"
+            return f"{name} is rolling back to 0 % since {at}"
         case Phase.PAUSED:
-            text = f"{name} is paused since {at}"
+            return f"{name} is paused since {at}"
         case Phase.PROGRESSING:
             steps = len(rollout.policy.steps)
-            text = f"{name} is at {weight_text(rollout)}, step {rollout.step + 1} of {steps}"
-    return text, rollout.sentence
+            return f"{name} is at {weight_text(rollout)}, step {rollout.step + 1} of {steps}"
 
 
 def tone(rollout: Rollout) -> str:
@@ -141,8 +139,9 @@ def policy_text(policy: Policy) -> str:
     """Return `policy` as YAML: the stored snapshot without what is the default."""
     data = policy.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
     yaml, text = YAML(typ="safe", pure=True), StringIO()
-    yaml.default_flow_style, yaml.sort_base_mapping_type_on_output = False, False
-    yaml.allow_unicode, yaml.width = True, _ONE_LINE
+    yaml.width = _ONE_LINE
+    for name in ("default_flow_style", "sort_base_mapping_type_on_output"):
+        setattr(yaml, name, False)  # which ruamel.yaml declares to be None
     yaml.dump(_printable_data(data), text)
     return text.getvalue().rstrip()
 
@@ -240,7 +239,10 @@ def _latency_charts(report: RolloutReport) -> Iterator[tuple[str, Chart | None, 
     """Yield title, chart and problem of each latency."""
     for index, one in enumerate(report.latencies):
         title = f"{one.pair.canary}, {one.statistic} of each minute"
-        drawn = one.trace and chart(f"latency-{index}", title, one.trace, _shadings(report, None))
+        marks = _shadings(report, None)
+        drawn = None
+        if one.trace is not None:
+            drawn = chart(f"latency-{index}", title, one.trace, marks)
         yield title, drawn, one.problem
 
 
@@ -262,7 +264,9 @@ def _criterion(report: RolloutReport, index: int, one: CriterionReport) -> _Crit
         sentence="" if one.finding is None else sentence_of(one.finding),
         demand=_demand_text(report, one),
         queries=(*map(_query_text, one.queries), *(f"{q.group}: {q.pattern}" for q in one.logs)),
-        chart=one.trace and chart(f"chart-{index}", title, one.trace, marks, bound_name),
+        chart=None
+        if one.trace is None
+        else chart(f"chart-{index}", title, one.trace, marks, bound_name),
         inconsistent=0 if one.trace is None else one.trace.inconsistent,
         opened=fails,
     )

@@ -42,6 +42,7 @@ def status_html(overview: Overview, now: datetime) -> str:
         over=over,
         damaged=[str(one) for one in overview.damaged],
         left_out=overview.left_out,
+        problem=overview.problem,
         counts=_counts(len(urgent) + len(overview.damaged), len(running), len(over)),
     )
 

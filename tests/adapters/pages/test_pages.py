@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from controller.adapters.pages import file
 from controller.adapters.pages.file import write_file
 from controller.adapters.pages.s3 import put_page
 from controller.errors import PageError
@@ -31,7 +30,7 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(
 
     page = tmp_path / "status.html"
     page.write_text("old")
-    monkeypatch.setattr(file.Path, "replace", full)
+    monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(PageError, match=r"status\.html: .*No space left on device"):
         write_file(page, "new")
     assert page.read_text() == "old"

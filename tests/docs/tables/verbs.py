@@ -136,7 +136,7 @@ def verbs() -> list[list[str]]:
     commands = [
         [row.words, *(row.outcome(ROLLOUTS[box][0]) for box in COLUMNS)] for row in COMMANDS
     ]
-    reads = ["`status`, `history`, `replay`, `plan`", *["reads only"] * len(COLUMNS)]
+    reads = ["`status`, `history`, `report`, `replay`, `plan`", *["reads only"] * len(COLUMNS)]
     ticks = ["`tick`", *["as above"] * len(COLUMNS)]
     return [["verb", *COLUMNS.values()], *starts, ticks, *commands, reads]
 
