@@ -62,7 +62,7 @@ class Mark(StrEnum):
     """Why a part of the time is marked; the words stand in the legend."""
 
     REGRESSION = "the regression"
-    NOT_FINAL = "not final when it was decided"
+    NOT_FINAL = "not final when judged"
     NOT_JUDGED = "not judged in this step"
 
 
@@ -298,7 +298,7 @@ def _line(points: Sequence[tuple[float, float, float]], scale: _TimeScale, axis:
     for begin, end, value in points:
         y = round(HEIGHT * axis.top(value))
         joined = last is not None and begin - last <= (end - begin)
-        parts.append(f"V{y}" if joined else f"M{scale.x(begin)} {y}")
+        parts.append(f"V{y}" if joined else f"M{scale.x(begin)},{y}")
         parts.append(f"H{scale.x(end)}")
         last = end
     return "".join(parts)
@@ -309,7 +309,7 @@ def _interval_path(bins: Sequence[Bin], scale: _TimeScale, axis: Axis) -> str:
     for one in bins:
         high, low = round(HEIGHT * axis.top(one.high)), round(HEIGHT * axis.top(one.low))
         begin, end = scale.x(one.begin), scale.x(one.end)
-        parts.append(f"M{begin} {high}H{end}V{low}H{begin}z")
+        parts.append(f"M{begin},{high}H{end}V{low}H{begin}z")
     return "".join(parts)
 
 

@@ -4,17 +4,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from controller.core.conditions import ConditionKind
 from controller.core.next_action import next_action
 from controller.core.rollout import Phase, Rollout
 from controller.operations.overview import Overview
 from controller.render.html.pages import page
 from controller.render.html.report import tone
-from controller.render.status import OverviewRow, late_text, overview_rows, weight_text
+from controller.render.status import OverviewRow, overview_rows, weight_text
 
 
 @dataclass(frozen=True, slots=True)
 class _Card:
-    """One rollout. steps: weight and state of each. page: the condition that pages, if any."""
+    """One rollout. steps: weight and state of each. conditions: besides the phase itself."""
 
     rollout: Rollout
     summary: str
@@ -22,7 +23,6 @@ class _Card:
     tone: str
     weight: str
     next: str
-    late: str
     steps: tuple[tuple[int, str], ...]
     conditions: tuple[str, ...]
 
@@ -30,9 +30,9 @@ class _Card:
 def status_html(overview: Overview, now: datetime) -> str:
     """Return the page of `overview` at `now`."""
     rows = overview_rows(overview.rollouts, now)
-    urgent = [_card(row, now) for row in rows if row.needs_operator]
-    running = [_card(row, now) for row in rows if not (row.needs_operator or row.rollout.final)]
-    over = [_card(row, now) for row in rows if row.rollout.final and not row.needs_operator]
+    urgent = [_card(row) for row in rows if row.needs_operator]
+    running = [_card(row) for row in rows if not (row.needs_operator or row.rollout.final)]
+    over = [_card(row) for row in rows if row.rollout.final and not row.needs_operator]
     over.sort(key=lambda card: card.rollout.since, reverse=True)
     return page(
         "status.html",
@@ -56,7 +56,7 @@ def _counts(urgent: int, running: int, over: int) -> str:
     return f"{need}; {running} in progress, {over} over"
 
 
-def _card(row: OverviewRow, now: datetime) -> _Card:
+def _card(row: OverviewRow) -> _Card:
     rollout = row.rollout
     return _Card(
         rollout=rollout,
@@ -65,9 +65,10 @@ def _card(row: OverviewRow, now: datetime) -> _Card:
         tone=tone(rollout),
         weight=weight_text(rollout),
         next=next_action(rollout).text,
-        late=late_text(rollout, now),
         steps=tuple(_steps(rollout)),
-        conditions=tuple(one.text for one in rollout.conditions.values()),
+        conditions=tuple(
+            one.text for kind, one in rollout.conditions.items() if kind is not ConditionKind.PAUSED
+        ),
     )
 
 

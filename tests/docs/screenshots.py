@@ -1,0 +1,96 @@
+"""The pictures of docs/report: pages of rehearsals in a real browser, at one size each.
+
+`python -m tests.docs.screenshots` writes them all; it needs Chromium, and takes two minutes.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from controller.adapters.stores.sqlite import SqliteStore
+from controller.bootstrap.pages import report_of
+from controller.bootstrap.rehearse import rehearsal
+from controller.operations.overview import load_overview
+from controller.operations.rehearse import RehearsalOutcome, rehearse
+from controller.operations.report.report import History
+from controller.policy_file.loader import load
+from controller.process import logging
+from controller.render.html.report import report_html
+from controller.render.html.status import status_html
+from tests.support.browser import Browser, chromium, open_browser
+
+ROOT: Final = Path(__file__).parents[2]
+FOLDER: Final = ROOT / "docs" / "report"
+# Name of the picture, scenario, and how much of the page it shows.
+REPORTS: Final = (
+    ("succeeded", "healthy", 1_300),
+    ("rolled-back", "error-burst", 1_900),
+    ("paused", "console-up", 1_300),
+)
+
+
+def main() -> int:
+    """Write the pictures. Returns 1 where no browser is installed."""
+    program = chromium()
+    if program is None:
+        print("no Chromium is installed: apt-get install chromium", file=sys.stderr)  # noqa: T201
+        return 1
+    logging.disable()
+    with ExitStack() as stack:
+        work = Path(stack.enter_context(TemporaryDirectory()))
+        browser = stack.enter_context(open_browser(program))
+        store = stack.enter_context(SqliteStore(work / "all.db"))
+        for name, scenario, height in REPORTS:
+            file = work / f"{name}.html"
+            with rehearsed(scenario) as (outcome, page):
+                file.write_text(page, encoding="utf-8")
+                keep(store, name, outcome)
+            picture(browser, file, name, height)
+            if name == "rolled-back":
+                picture(browser, file, "rolled-back-dark", height, dark=True)
+                picture(browser, file, "rolled-back-narrow", 2_200, width=375)
+        overview = load_overview(store, NOW)
+        (work / "status.html").write_text(status_html(overview, NOW), encoding="utf-8")
+        picture(browser, work / "status.html", "status", 900)
+    return 0
+
+
+# When the paused one was last ticked.
+NOW: Final = datetime.fromisoformat("2026-01-05T10:20:00+00:00")
+
+
+@contextmanager
+def rehearsed(scenario: str) -> Iterator[tuple[RehearsalOutcome, str]]:
+    """Yield a rehearsal of the shipped policy, and its report."""
+    policy = load(ROOT / "policies" / "execution-api.yaml")
+    with rehearsal(policy, scenario, 1) as stage:
+        outcome = rehearse(
+            stage.runner, stage.world, policy, every=timedelta(minutes=1), on_tick=lambda _: None
+        )
+        history = History(outcome.rollout, outcome.entries)
+        yield outcome, report_html(report_of(history, outcome.ended, stage.metrics))
+
+
+def keep(store: SqliteStore, name: str, outcome: RehearsalOutcome) -> None:
+    """Add a rehearsed rollout to `store` under a name of its own."""
+    rollout = outcome.rollout
+    policy = rollout.policy.model_copy(update={"name": name})
+    other = replace(rollout, id=f"{name}#1", policy=policy, digest=policy.digest())
+    store.receive(other, outcome.entries, [f"{rollout.target}#{name}"])
+
+
+def picture(
+    browser: Browser, page: Path, name: str, height: int, *, width: int = 1_000, dark: bool = False
+) -> None:
+    """Write the picture `name` of the first `height` pixels of `page`."""
+    browser.open(page, width=width, dark=dark)
+    browser.screenshot(FOLDER / f"{name}.png", height=height)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

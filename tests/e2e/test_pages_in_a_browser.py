@@ -1,0 +1,98 @@
+"""Pages in a real browser: narrow, dark and printed, without an error, a request or a barrier."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from controller.bootstrap.pages import report_of
+from controller.bootstrap.rehearse import rehearsal
+from controller.core.policy import Policy
+from controller.operations.overview import Overview
+from controller.operations.rehearse import rehearse
+from controller.operations.report.report import History
+from controller.render.html.report import report_html
+from controller.render.html.status import status_html
+from tests.cli.test_report import LADDER
+from tests.support.browser import Browser, axe_core, chromium, open_browser
+from tests.support.stage import SHORT_POLICY
+
+PROGRAM: Final = chromium()
+AXE: Final = axe_core()
+PAGES: Final = ("healthy", "error-burst", "console-up", "status")
+
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium is installed")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One tab for all pages."""
+    with open_browser(PROGRAM or "") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the report of each scenario, and the status page of all."""
+    folder = tmp_path_factory.mktemp("pages")
+    policy, rollouts = Policy.model_validate({**SHORT_POLICY, **LADDER, "name": "ladder"}), []
+    for name in PAGES[:-1]:
+        with rehearsal(policy, name, 1) as stage:
+            outcome = rehearse(
+                stage.runner, stage.world, policy,
+                every=timedelta(minutes=1), on_tick=lambda _: None,
+            )  # fmt: skip
+            history = History(outcome.rollout, outcome.entries)
+            page = report_html(report_of(history, outcome.ended, stage.metrics))
+        (folder / f"{name}.html").write_text(page, encoding="utf-8")
+        rollouts.append(outcome.rollout)
+    now = max(one.updated for one in rollouts)
+    text = status_html(Overview(tuple(rollouts), ()), now)
+    (folder / "status.html").write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_narrow_page_asks_for_nothing_reports_nothing_and_never_scrolls_sideways(
+    browser: Browser, pages: Path, name: str, dark: bool
+) -> None:
+    browser.open(pages / f"{name}.html", width=375, dark=dark)
+    browser.value("document.querySelectorAll('details').forEach(one => { one.open = true })")
+    assert browser.value("document.documentElement.scrollWidth") <= 375
+    asked = [one for one in browser.requests if not one.startswith(("file:", "data:"))]
+    assert (asked, browser.problems) == ([], [])
+
+
+@pytest.mark.parametrize("name", PAGES[:-1])
+def test_every_line_of_a_chart_is_drawn(browser: Browser, pages: Path, name: str) -> None:
+    browser.open(pages / f"{name}.html")
+    browser.value("document.querySelectorAll('details').forEach(one => { one.open = true })")
+    lengths = browser.value(
+        "[...document.querySelectorAll('.plot path[d]')].map(one => one.getTotalLength())"
+    )
+    assert len(lengths) > 5
+    assert min(lengths) > 0
+
+
+@pytest.mark.skipif(AXE is None, reason="no axe-core: npm install axe-core, or AXE_CORE=FILE")
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_no_barrier(browser: Browser, pages: Path, name: str, dark: bool) -> None:
+    assert AXE is not None
+    browser.open(pages / f"{name}.html", dark=dark)
+    browser.value("document.querySelectorAll('details').forEach(one => { one.open = true })")
+    browser.value(f"{AXE.read_text(encoding='utf-8')};0")
+    found = browser.value(
+        "axe.run().then(all => all.violations.map(one => one.id + ': ' + one.nodes[0].target))"
+    )
+    assert found == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_printed(browser: Browser, pages: Path, name: str, tmp_path: Path) -> None:
+    browser.open(pages / f"{name}.html", dark=True)
+    browser.pdf(tmp_path / "page.pdf")
+    assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
