@@ -2,7 +2,7 @@
 # Validates, plans and rehearses policies. Mistakes are annotations, the rest is in the log and the
 # summary; ends with 1 when something is wrong with one of them.
 #
-# POLICIES SCENARIOS EVERY REQUESTS_PER_MINUTE LIVE ALSO STORE JUNIT: as action.yml says.
+# POLICIES SCENARIOS EVERY REQUESTS_PER_MINUTE LIVE ALSO STORE JUNIT REPORT: as action.yml says.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=deploy/github/telling.sh
@@ -71,7 +71,8 @@ planned() {
 rehearsed() {
     local policy=$1 scenario=$2 end=$3 options=() status=0
     [ "$end" != "$scenario" ] || end=succeeded
-    [ -z "$JUNIT" ] || options+=(--junit="$(report "$policy-$scenario")")
+    [ -z "$JUNIT" ] || options+=(--junit="$(junit "$policy-$scenario")")
+    [ -z "$REPORT" ] || options+=(--report="$(report_file "$policy-$scenario")")
     rolloutctl rehearse --scenario="$scenario" --expect="$end" --every="$EVERY" --markdown \
         "${options[@]}" -- "$policy" </dev/null >"$work/page" 2>"$work/words" || status=$?
     [ "$status" = 0 ] || annotated "$policy" "rehearsal of $scenario" <"$work/words"
@@ -85,7 +86,7 @@ also() {
     POLICY=$1 bash -euo pipefail -c "$ALSO" </dev/null
 }
 
-report() {
+junit() {
     mkdir -p -- "$JUNIT"
     echo "$JUNIT/${1//[^A-Za-z0-9]/-}.xml"
 }

@@ -2,7 +2,7 @@
 # Starts, follows or rolls back one rollout, and ends as rolloutctl does: its exit statuses are in
 # the README of the program.
 #
-# COMMAND ROLLOUT REVISION ADOPT REASON FOR EVERY STORE JUNIT: as action.yml says.
+# COMMAND ROLLOUT REVISION ADOPT REASON FOR EVERY STORE JUNIT REPORT: as action.yml says.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=deploy/github/telling.sh
@@ -42,5 +42,9 @@ fi
 # What was done stays done, whether it can be shown or not.
 if page=$(rolloutctl status --markdown "${options[@]}" -- "$ROLLOUT" 2>/dev/null); then
     summarised <<<"$page"
+fi
+if [ "$REPORT" ]; then
+    file=$(report_file rollout)
+    rolloutctl report --html="$file" -- "$ROLLOUT" 2>/dev/null | shown || true
 fi
 exit "$status"

@@ -25,6 +25,13 @@ summarised() {
     fi
 }
 
+# The file of a report, which action.yml attaches to the run.
+report_file() {
+    local folder=${RUNNER_TEMP:-/tmp}/rolloutctl-report
+    mkdir -p -- "$folder"
+    printf '%s' "$folder/${1//[^A-Za-z0-9]/-}.html"
+}
+
 # Fold what comes away below a title.
 folded() {
     echo "<details><summary>$1</summary>"

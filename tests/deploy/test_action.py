@@ -47,7 +47,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def scripts() -> list[dict[str, Any]]:
-    """Return the steps of the action that run a script; the others are actions/cache."""
+    """Return the steps of the action that run a script; the others are actions of GitHub."""
     return [step for step in ACTION["runs"]["steps"] if "run" in step]
 
 
@@ -91,6 +91,20 @@ def test_a_traffic_that_is_no_number_is_an_error_of_each_policy(checkout: Path) 
     assert "--requests-per-minute" in command
 
 
+def test_the_report_of_each_rehearsal_is_attached_and_linked(checkout: Path) -> None:
+    run = run_action(checkout, {}, policies=VALID, scenarios="healthy", report="pages")
+    assert run.summary.endswith("[Report of the rollout (HTML)](https://github.invalid/pages)\n\n")
+    (file,) = (checkout.parent / "runner" / "temp" / "rolloutctl-report").iterdir()
+    assert file.name == "policies-checkout-yaml-healthy.html"
+    assert "checkout succeeded at 100" in file.read_text(encoding="utf-8")
+
+
+def test_a_report_that_cannot_be_made_changes_nothing(checkout: Path) -> None:
+    ends = "case $1 in start) exit 4;; status) echo '### checkout';; *) exit 1;; esac"
+    run = run_action(checkout, {}, ends, command="start", rollout=VALID, report="pages")
+    assert (run.status, run.summary) == (4, "### checkout\n\n")
+
+
 def test_a_pattern_that_finds_nothing_is_a_file_that_is_not_there(checkout: Path) -> None:
     run = run_action(checkout, {}, policies="\nnone/*.yaml\n")
     (missing,) = run.commands
@@ -115,11 +129,11 @@ RECORD_ARGUMENTS = """[ "$1" = --version ] || { printf '%s\\n' "$@" >>"$HOME/sai
 def test_no_input_is_part_of_a_script(checkout: Path, injection: str) -> None:
     """It reaches rolloutctl as one argument, after `--`."""
     action_inputs = dict.fromkeys(
-        ("policies", "scenarios", "every", "requests_per_minute", "junit"), injection
+        ("policies", "scenarios", "every", "requests_per_minute", "junit", "report"), injection
     )
     check = run_action(checkout, {}, RECORD_ARGUMENTS, **action_inputs)
     action_inputs = dict.fromkeys(
-        ("rollout", "reason", "revision", "for", "store", "junit", "adopt"), injection
+        ("rollout", "reason", "revision", "for", "store", "junit", "adopt", "report"), injection
     )
     rollback = run_action(checkout, {}, RECORD_ARGUMENTS, command="rollback", **action_inputs)
     arguments = (checkout.parent / "runner" / "said").read_text(encoding="utf-8").splitlines()
@@ -200,10 +214,9 @@ def test_no_script_of_the_action_has_an_expression() -> None:
 def test_every_input_reaches_a_script_and_every_script_is_given_what_it_reads() -> None:
     environments = [step.get("env", {}) for step in scripts()]
     reached = {value for env in environments for value in env.values()}
-    assert {f"${{{{ inputs.{name} }}}}" for name in ACTION["inputs"]} == reached | {
-        "${{ inputs.command }}"
-    }
-    named = ("install.sh", "check.sh", "rollout.sh")
+    given = {value for value in reached if "inputs." in value} | {"${{ inputs.command }}"}
+    assert {f"${{{{ inputs.{name} }}}}" for name in ACTION["inputs"]} == given
+    named = ("install.sh", "check.sh", "rollout.sh", "link.sh")
     for env, script in zip(
         environments[1:], named, strict=True
     ):  # the first one only looks for a program

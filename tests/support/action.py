@@ -98,13 +98,17 @@ def run_action(
         assert f"inputs.{name.replace('_', '-')}" in context
         context[f"inputs.{name.replace('_', '-')}"] = value
     runner = _runner(folder, environment, setup.action)
+    context["runner.temp"] = runner["RUNNER_TEMP"]
     _install_programs(Path(runner["HOME"]), program, setup)
     result = ActionRun(0, "", "", "")
     for step in ACTION["runs"]["steps"]:
         if not _condition_holds(step.get("if", ""), context, result.status):
             continue
         if "uses" in step:
-            _run_cache_step(step, context, setup.cache)
+            if "upload-artifact" in step["uses"]:
+                context |= _attach(step, context)
+            else:
+                _run_cache_step(step, context, setup.cache)
             continue
         env = {name: _expand(value, context) for name, value in step.get("env", {}).items()}
         outputs, path = Path(runner["GITHUB_OUTPUT"]), Path(runner["GITHUB_PATH"])
@@ -177,6 +181,16 @@ def _run_cache_step(
     source, sink = {"restore": (cache / key, Path(here)), "save": (Path(here), cache / key)}[job]
     if source.exists():
         shutil.copytree(source, sink, dirs_exist_ok=True)
+
+
+def _attach(step: Mapping[str, Any], context: Mapping[str, str]) -> dict[str, str]:
+    """Return the outputs of a step of actions/upload-artifact; none without a file."""
+    assert step["continue-on-error"] is True
+    folder = Path(_expand(step["with"]["path"], context))
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return {}
+    name = _expand(step["with"]["name"], context)
+    return {f"steps.{step['id']}.outputs.artifact-url": f"https://github.invalid/{name}"}
 
 
 def _condition_holds(condition: str, context: Mapping[str, str], status: int) -> bool:
