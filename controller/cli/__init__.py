@@ -20,7 +20,7 @@ from controller.process import signals
 # Verb -> module of this package and attribute, which is the command or a table of commands; and the
 # verb in a sentence. In the order of `--help`.
 VERBS: Final = {
-    "init": ("init:init", "Write a first policy for a function, by what its account shows."),
+    "init": ("init:init", "Write a first policy, by what the account shows."),
     "validate": ("validate:validate", "Check policy files, offline."),
     "schema": ("schema:schema", "Print the JSON Schema of a policy, or of the JSON of a verb."),
     "plan": ("plan:plan", "Show the ladder and the gates of POLICY, and what comes next."),

@@ -80,7 +80,7 @@ def init(
     output: Path | None,
     force: bool,
 ) -> Result:
-    """Write a first policy for a function, by what its account shows.
+    """Write a first policy, by what the account shows.
 
     It finds the variables of the weight, the metrics and whose requests they count, and steps that
     fit the traffic. The file has comments; it is valid, and `rehearse` plays it.

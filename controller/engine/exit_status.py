@@ -50,6 +50,7 @@ _WRITES: Final = (Exit.DONE, Exit.INTERNAL, Exit.USAGE, Exit.BUSY)
 # Every command may also end with 2 for a wrong command line, with 1 for a fault of rolloutctl, and
 # with 130 or 143 after a signal.
 VERBS: Final[Mapping[str, tuple[Exit, ...]]] = {
+    "init": _READ_ONLY,
     "validate": (Exit.DONE, Exit.USAGE),
     "schema": (Exit.DONE, Exit.USAGE),
     "plan": (Exit.DONE, Exit.USAGE),

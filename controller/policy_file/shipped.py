@@ -8,7 +8,7 @@ from typing import Final
 
 from controller.errors import UsageError
 
-_FOLDER: Final = Path(__file__).parents[1] / "templates"  # in a checkout, a link to policies/
+_FOLDER: Final = Path(__file__).parent / "templates"  # in a checkout, a link to policies/
 
 # Names of the shipped example outside of its target.
 _API: Final = "{ApiName: Execution Layer API}"

@@ -149,6 +149,29 @@ def test_the_commands_run_in_the_order_of_the_readme(
     assert _environment(ministack, account, policy)["USE_API_GATEWAY_PERCENTAGE"] == "0"
 
 
+def test_a_new_user_gets_from_init_to_a_tick(
+    desk: Path,
+    ministack: Emulator,
+    account: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The first commands of the README, for a function without any metric yet."""
+    for name, value in ministack.environment(account).items():
+        monkeypatch.setenv(name, value)
+    policy = load(desk / "checkout.yaml")
+    mine = policy.model_copy(
+        update={"target": lambda_env(policy).model_copy(update={"function": "orders"})}
+    )
+    _a_function(ministack, account, mine, NEW_PATH_PERCENTAGE="0")
+    commands = shell_commands("init")
+    assert [command[0] for command in commands] == ["init", "rehearse", "start", "tick"]
+    for command in commands:
+        quicker = ["--every", "15m"] if command[0] == "rehearse" else []
+        assert main([*command, *quicker]) == Exit.DONE, f"{command}: {capsys.readouterr()}"
+    assert _environment(ministack, account, mine)["NEW_PATH_PERCENTAGE"] == "10"
+
+
 @pytest.mark.deep  # a day of a quiet service
 def test_a_service_at_100_percent_is_adopted_as_the_readme_says(
     tmp_path: Path,

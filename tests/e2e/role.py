@@ -92,7 +92,7 @@ def needed_grants(
             }
         case "dynamodb", _:
             return {(f"dynamodb:{operation}", _table(request, account))}
-        case "lambda", _:
+        case "lambda", _ if "FunctionName" in request:
             name = f"function:{request['FunctionName']}"
             return {(f"lambda:{operation}", f"arn:aws:lambda:us-east-1:{account}:{name}")}
         case "logs", _:

@@ -182,6 +182,8 @@ VERBS_IN_TURN: Final[list[tuple[str, Exit, list[str | Path]]]] = [
     ("schema", Exit.DONE, ["schema"]),
     ("plan", Exit.DONE, ["plan", POLICY]),
     ("plan --live --exit-code", Exit.DONE, ["plan", POLICY, "--live", "--exit-code"]),
+    ("init", Exit.DONE, ["init", "--from", "quiet-service", "-o", "/dev/null", "--force"]),
+    ("init", Exit.INTERNAL, ["init", "--function", "gone"]),
     ("rehearse", Exit.DONE, ["rehearse", POLICY, "--every", "15m"]),
     ("store", Exit.DONE, ["store", "init"]),
     ("start", Exit.DONE, ["start", POLICY]),

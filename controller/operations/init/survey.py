@@ -78,7 +78,8 @@ def measure(
         both = own if counts is Counts.BOTH else hours["function"]
         stable = both if weight == 0 else []
     per_minute = sum(both[:_DAY_HOURS]) / (_DAY_HOURS * 60)
-    return Survey(counts, steady, per_minute or None, _days_with_traffic(stable))
+    rounded = float(f"{per_minute:.2g}")  # one day differs from another by more than that
+    return Survey(counts, steady, rounded or None, _days_with_traffic(stable))
 
 
 def counts_of(source: Source, steady_hours: int, weight: int) -> Counts:
