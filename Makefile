@@ -51,7 +51,8 @@ help: ## say what can be made
 	@grep -hE '^[.a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | \
 	    while IFS="$$(printf '\t')" read -r target text; do printf '%-12s %s\n' "$$target" "$$text"; done
 
-rehearse: $(VENV)/.compiled ## play a policy in a simulated world (POLICY=..., SCENARIO=...)
+rehearse: $(VENV)/.runtime ## play a policy in a simulated world (POLICY=..., SCENARIO=...)
+	@echo "rehearsing $(POLICY) in the scenario $(SCENARIO); this takes some seconds" >&2
 	@$(PY) -m controller rehearse $(POLICY) --scenario $(SCENARIO)
 
 test: $(VENV)/.compiled $(E2E_VENV)/.locked ## check style, types and imports, and run the tests (five to six minutes)
@@ -115,9 +116,18 @@ clean: ## remove the environments and every cache
 
 # A stamp is written last: a set-up that was cut short is done again.
 
-$(VENV)/.locked: requirements-dev.lock
-	@$(find_python); echo "setting up $(VENV) with $$("$$python" --version)" >&2; \
+# What the program needs; `rehearse` needs no more. Python compiles what it imports: to compile all
+# of it now would take longer.
+$(VENV)/.runtime: requirements.lock requirements-dev.lock
+	@$(find_python); echo "setting up $(VENV) with $$("$$python" --version):" \
+	    "$$(grep -c == $<) packages, 80 MB" >&2; \
 	"$$python" -m venv --clear $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $<
+	@touch $@
+
+# The tools and the tests, beside that.
+$(VENV)/.locked: requirements-dev.lock $(VENV)/.runtime
+	@echo "adding what checks and tests need to $(VENV): $$(grep -c == $<) packages in all" >&2
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
