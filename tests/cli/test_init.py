@@ -1,6 +1,14 @@
 """init: what it writes, refuses and asks."""
 
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -11,6 +19,7 @@ from controller.cli.ask import Asker
 from controller.errors import Exit
 from controller.policy_file.loader import load
 from tests.cli.conftest import Desk
+from tests.cli.test_main import ROOT
 from tests.operations.init.accounts import FUNCTION, SHOP, URL, FakeAccount, named
 
 OFFLINE = ("init", "--offline", "--function", "My_Fn", "--percentage", "MY_PERCENTAGE")
@@ -170,3 +179,57 @@ def test_the_source_is_a_choice_where_several_may_be_the_new_path(
     assert desk.run("init", "--function", FUNCTION).status == Exit.DONE
     dimensions = load(folder / "checkout.yaml").metrics["requests"].dimensions
     assert dimensions == {"ApiName": "Shop"}
+
+
+def at_a_terminal(typed: str, *arguments: str, interrupt_at: str = "") -> tuple[int, str, str]:
+    """Run init at a pseudo-terminal, on which `typed` is typed; stdout goes to a program.
+
+    interrupt_at: a text at which SIGINT is sent. Returns the exit status, stdout, and what the
+    terminal shows.
+    """
+    ours, theirs = pty.openpty()
+    shown = ""
+    with (
+        os.fdopen(ours, "r+b", buffering=0) as screen,
+        subprocess.Popen(
+            [sys.executable, "-m", "controller", "init", *arguments],
+            env={"PATH": "", "PYTHONPATH": str(ROOT)},
+            stdin=theirs,
+            stderr=theirs,
+            stdout=subprocess.PIPE,
+        ) as process,
+    ):
+        os.close(theirs)
+        killer = threading.Timer(60, process.kill)
+        killer.start()
+        screen.write(typed.encode())
+        with suppress(OSError):  # Linux: the other end is closed
+            while part := screen.read(10_000):
+                shown += part.decode()
+                if interrupt_at and interrupt_at in shown:
+                    process.send_signal(signal.SIGINT)
+                    interrupt_at = ""
+        assert process.stdout is not None
+        out = process.stdout.read().decode()
+        killer.cancel()
+        return process.wait(), out, shown
+
+
+def test_questions_are_on_the_terminal_and_the_result_alone_is_on_stdout(folder: Path) -> None:
+    typed = "shop\nSHOP_PERCENTAGE\n\nfunction-url\n"
+    status, out, shown = at_a_terminal(typed, "--offline", "--json")
+    assert (status, json.loads(out)["file"], out[0]) == (Exit.DONE, "shop.yaml", "{")
+    assert "Lambda function: " in shown
+    assert load(folder / "shop.yaml").metrics["requests"].name == "UrlRequestCount"
+
+
+@pytest.mark.parametrize(
+    ("typed", "interrupt_at"),
+    [
+        pytest.param("shop\n\x04", "", id="Ctrl-D"),
+        pytest.param("shop\n", "variable of the weight", id="Ctrl-C"),
+    ],
+)
+def test_a_person_may_give_up_at_a_question(folder: Path, typed: str, interrupt_at: str) -> None:
+    ended, out, _ = at_a_terminal(typed, "--offline", interrupt_at=interrupt_at)
+    assert (ended, out, list(folder.iterdir())) == (130, "", [])
