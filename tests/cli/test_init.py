@@ -133,6 +133,8 @@ def test_a_copy_of_a_shipped_policy_is_told_what_is_left_of_the_example(
     assert policy.metrics["requests"].dimensions == {"ApiName": "A: b"}
     assert "names of the example are left in it: percentage: " in ended.err
     assert "ApiName" not in ended.err
+    again = desk.run("init", "--from", "quiet-service", "--function", "shop")
+    assert (again.status, load(folder / "shop.yaml")) == (Exit.USAGE, policy)
 
 
 # --- questions ------------------------------------------------------------------------------------
