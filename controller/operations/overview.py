@@ -48,7 +48,7 @@ def load_overview(store: Store, now: datetime, names: Collection[str] = ()) -> O
     """Return the active rollouts of `store`, and the newest others. Raises StoreError.
 
     names: only rollouts of these names; empty: of all. The role of a tick may not list rollouts
-    that are over, unless it is told their names.
+    that are over, unless it gets their names.
     """
     active, problem = list(store.active(now, names)), ""
     try:
