@@ -69,6 +69,8 @@ def _target(draft: Draft) -> Iterator[str]:
 
 # --- Metrics --------------------------------------------------------------------------------------
 
+_BOTH: Final = ", counts: both"
+
 
 def _metrics(draft: Draft) -> Iterator[str]:
     source, stable = draft.source, draft.source.stable_dimensions
@@ -78,8 +80,9 @@ def _metrics(draft: Draft) -> Iterator[str]:
     family = source.family
     canary = f"&requests {_mapping(source.dimensions)}"
     missing = ", missing: zero" if family.zero else ""
-    yield _metric("requests", source.metric(family.requests), canary)
-    yield _metric("failures", source.metric(family.failures), "*requests", missing)
+    both = _BOTH if draft.survey.counts is Counts.BOTH else ""
+    yield _metric("requests", source.metric(family.requests), canary, both)
+    yield _metric("failures", source.metric(family.failures), "*requests", missing + both)
     if not draft.has_flag:
         yield from _latency_metric(draft)
         return
@@ -104,7 +107,8 @@ def _latency_metric(draft: Draft) -> Iterator[str]:
         source = Source(SourceKind.FUNCTION, {"FunctionName": name})
         dimensions = _mapping(source.dimensions)
         yield from _comment("The time that the function takes, on both paths (counts: both).", 2)
-    yield _latency("duration", source.metric(source.family.latency), dimensions, source.family.unit)
+    metric, unit = source.metric(source.family.latency), source.family.unit
+    yield _latency("duration", metric, dimensions, unit, _BOTH)
 
 
 def _uses(draft: Draft, *criteria: str) -> bool:
@@ -116,9 +120,9 @@ def _metric(name: str, metric: Metric, dimensions: str, more: str = "") -> str:
     return f"  {name}: {{{text}{more}, dimensions: {dimensions}}}"
 
 
-def _latency(name: str, metric: Metric, dimensions: str, unit: str) -> str:
+def _latency(name: str, metric: Metric, dimensions: str, unit: str, more: str = "") -> str:
     text = f"namespace: {metric.namespace}, name: {metric.name}, statistic: p95, unit: {unit}"
-    return f"  {name}: {{{text}, dimensions: {dimensions}}}"
+    return f"  {name}: {{{text}{more}, dimensions: {dimensions}}}"
 
 
 def _requests_text(draft: Draft) -> str:
