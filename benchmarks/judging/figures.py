@@ -71,7 +71,8 @@ def spared(release: Release, outcomes: Sequence[Outcome]) -> float:
     return manual / median(one.failed for one in outcomes)
 
 
-def _by_traffic(release: Release, bars: Mapping[int, float | None]) -> dict[str, Cell]:
+def by_traffic(release: Release, bars: Mapping[int, float | None]) -> dict[str, Cell]:
+    """Return the cells of `release` at each number of requests a minute, with its bar."""
     return {f"{rpm:,}": Cell(replace(release, rpm=rpm), bar) for rpm, bar in bars.items()}
 
 
@@ -80,27 +81,27 @@ def _same(bar: float) -> dict[int, float | None]:
 
 
 def _false_rollbacks(group: str, what: str, release: Release, bar: float) -> Figure:
-    return Figure(group, what, _by_traffic(release, _same(bar)), share(End.ROLLED_BACK))
+    return Figure(group, what, by_traffic(release, _same(bar)), share(End.ROLLED_BACK))
 
 
 def _delays(what: str, release: Release, bars: Mapping[int, float | None]) -> list[Figure]:
     no_bars = dict.fromkeys(bars)
-    late = _by_traffic(replace(release, since=LATE), no_bars)
+    late = by_traffic(replace(release, since=LATE), no_bars)
     return [
-        Figure("delay", what, _by_traffic(release, bars), delay, "min"),
+        Figure("delay", what, by_traffic(release, bars), delay, "min"),
         Figure("late", f"{what}, from minute {LATE} of the step on", late, delay, "min", part=0.25),
     ]
 
 
 def _promotions(what: str, end: End, release: Release, bars: Mapping[int, float | None]) -> Figure:
-    cells, healthy = _by_traffic(release, bars), release.errors == HEALTHY
+    cells, healthy = by_traffic(release, bars), release.errors == HEALTHY
     return Figure("promoted", what, cells, share(end), at_least=healthy, play=climb, part=0.3)
 
 
 def _longer_hold(longest: int) -> Figure:
     """Return the figure of a `max_hold` of more than the default two bakes, at low traffic."""
     what = f"the same, with a max_hold of {longest - 1} x bake"
-    cells = _by_traffic(_HEALTHY, {60: None})
+    cells = by_traffic(_HEALTHY, {60: None})
     play = partial(climb, longest=longest)
     return Figure("promoted", what, cells, share(End.PROMOTED), at_least=True, play=play, part=0.3)
 
@@ -149,7 +150,7 @@ FIGURES: Final[Sequence[Figure]] = [
     Figure(
         "spared",
         "20 % errors: failures of a 60-minute look, to ours",
-        _by_traffic(replace(_HEALTHY, errors=0.2), {600: 25}),
+        by_traffic(replace(_HEALTHY, errors=0.2), {600: 25}),
         spared,
         "x",
         at_least=True,

@@ -173,6 +173,8 @@ def windows_of(counts: Minute) -> dict[str, Window | None]:
         counts.control_slow,
         True,
         counts.slow,
+        counts.hung,
+        counts.control_hung,
     )
     over = Window(requests, counts.over, share(counts.over), fail_amount=counts.over)
     return {
@@ -181,7 +183,11 @@ def windows_of(counts: Minute) -> dict[str, Window | None]:
         ),
         policy.BESIDE: beside if control else None,
         policy.STORED: Window(
-            requests, counts.slow, share(counts.slow), fail_amount=counts.drifted
+            requests,
+            counts.slow,
+            share(counts.slow),
+            fail_amount=counts.drifted,
+            hung=counts.hung,
         ),
         policy.REJECTED: Window(requests, counts.rejected, counts.rejected),
         **dict.fromkeys(policy.ABSOLUTE, over),

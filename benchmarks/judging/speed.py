@@ -96,11 +96,13 @@ def _series(query: MetricQuery, minutes: list[Minute], limits: Limits) -> Series
 
 def _value(query: MetricQuery, one: Minute, limits: Limits, *, stable: bool) -> int:
     if query.statistic.startswith("TC"):
+        above = float(query.statistic[3:-2])
+        if abs(above - limits.hang_limit) < 1e-3:
+            return one.control_hung if stable else one.hung
         if stable:
             return one.control_slow
         if query.name != "Duration":
             return one.over
-        above = float(query.statistic[3:-2])
         return one.slow if abs(above - limits.pass_limit) < 1e-3 else one.drifted
     match query.name:
         case "Failures":

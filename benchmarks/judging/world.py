@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import erfc, exp, log, pi, sin, sqrt
 from random import Random
+from statistics import NormalDist
 from typing import NamedTuple
 
 from benchmarks.judging import policy
@@ -16,13 +17,13 @@ from controller.core.judge.kinds.latency_increase import LatencyIncreaseJudge
 from controller.core.judge.latency_tail import Limits
 from controller.core.policy import LatencyIncrease
 from controller.core.stats.dispersion import dispersion, local_dispersion
+from controller.core.stats.hangs import HANG_FACTOR
 from controller.simulation.traffic.random_draws import binomial, poisson
 
 DAY = 24 * 60
 HEALTHY = 0.0002  # share of requests that fail anyway
 
 _MEDIAN_MS, _SIGMA = 150.0, 0.5
-_P95_MS = _MEDIAN_MS * exp(1.6449 * _SIGMA)
 _P95_ERROR = 2.11 * _SIGMA  # standard error of a p95, times the root of the requests
 # Rejected requests a minute when the canary has all traffic: one in five minutes.
 _REJECTED = 0.2
@@ -31,7 +32,7 @@ _BLOCK = 5  # minutes of one datapoint of a baseline
 _DIURNAL, _DAY_LEVEL = 0.10, 0.02
 _COMMON, _CANARY, _RHO = 0.03, 0.015, 0.9
 
-_BURSTS_A_DAY, _BURST_MINUTES, _BURST_ERRORS = 2.0, 2.0, 0.03
+_SPELLS_A_DAY, _BURST_MINUTES, _BURST_ERRORS = 2.0, 2.0, 0.03
 _OUTAGE_MINUTES, _OUTAGE_ERRORS = 10, 0.1
 
 
@@ -43,6 +44,12 @@ class Release:
     share of failures, and its relative increase of latency. bursts: with short bursts of failures.
     outage: with one outage of both paths, in the first two steps. noisy: the level of latency
     varies with the time of day, the day and random load, besides sampling noise.
+
+    hung: share of canary requests that take ten seconds, from minute `since` on; hung_anyway: the
+    same for both paths, also on the baseline's day. creep: minutes in which errors and latency
+    grow to what they are, from `since` on. day: relative latency of both paths against the
+    baseline's day. blip: mean minutes in which the canary takes `blip_factor` times as long, twice
+    a day. cold: minutes after each raise in which the canary is slower by `cold_slower`.
     """
 
     rpm: int
@@ -52,12 +59,21 @@ class Release:
     bursts: bool = False
     outage: bool = False
     noisy: bool = False
+    hung: float = 0.0
+    hung_anyway: float = 0.0
+    creep: int = 0
+    day: float = 0.0
+    blip: float = 0.0
+    blip_factor: float = 2.0
+    cold: int = 0
+    cold_slower: float = 0.3
 
 
 class Minute(NamedTuple):
     """The counts of one minute.
 
-    slow, drifted, over: canary requests above the limit to pass, to fail and the absolute one.
+    slow, drifted, over, hung: canary requests above the limit to pass, to fail, the absolute one,
+    and that of a hang.
     """
 
     requests: int
@@ -69,6 +85,8 @@ class Minute(NamedTuple):
     control: int
     control_failed: int
     control_slow: int
+    hung: int
+    control_hung: int
 
 
 class World:
@@ -80,22 +98,32 @@ class World:
         self.baselines = self._before()
         self.limits = _limits(self.baselines)
         self._minute = 0
-        self._burst_left = 0
+        self._weight, self._raised = 0, 0
+        self._burst = _Spells(rng, _BURST_MINUTES if release.bursts else 0.0)
+        self._blip = _Spells(rng, release.blip)
         self._outage_from = rng.randrange(110) if release.outage else -DAY
 
     def minute(self, weight: int) -> Minute:
         """Return the next minute, with `weight` percent of the traffic on the canary."""
         rng, release, now, limits = self._rng, self._release, self._minute, self.limits
         self._minute += 1
-        share, bad = weight / 100, now >= release.since
+        if weight != self._weight:
+            self._weight, self._raised = weight, now
+        share, part = weight / 100, self._part_of_fault(now)
         outage = _OUTAGE_ERRORS if 0 <= now - self._outage_from < _OUTAGE_MINUTES else 0.0
-        errors = max(release.errors if bad else HEALTHY, outage, self._burst())
+        burst = _BURST_ERRORS if self._burst.hits() else 0.0
+        errors = max(HEALTHY + part * (release.errors - HEALTHY), outage, burst)
         requests = poisson(rng, release.rpm * share)
         control = poisson(rng, release.rpm * (1 - share))
         common, own = self._noise.minute(now)
-        level = common + own + (log(1 + release.slower) if bad else 0.0)
-        slow, drifted, over = self._nested(
-            requests, level, (limits.pass_limit, limits.fail_limit, policy.LIMIT_MS)
+        common += log(1 + release.day)
+        level = common + own + log(1 + part * release.slower) + self._short_slowness(now)
+        above = (limits.pass_limit, limits.fail_limit, policy.LIMIT_MS, limits.hang_limit)
+        hung = release.hung_anyway + (release.hung if part else 0.0)
+        slow, drifted, over, far = self._nested(requests, level, hung, above)
+        control_above = (limits.control_limit, limits.hang_limit)
+        control_slow, control_hung = self._nested(
+            control, common, release.hung_anyway, control_above
         )
         return Minute(
             requests=requests,
@@ -106,49 +134,86 @@ class World:
             rejected=poisson(rng, _REJECTED * share),
             control=control,
             control_failed=binomial(rng, control, max(HEALTHY, outage)),
-            control_slow=binomial(rng, control, _above(limits.control_limit, common))
-            if control
-            else 0,
+            control_slow=control_slow,
+            hung=far,
+            control_hung=control_hung,
         )
 
-    def _nested(self, requests: int, level: float, limits: Sequence[float]) -> list[int]:
-        """Return the number of requests above each limit; those above a higher one are included."""
+    def _part_of_fault(self, now: int) -> float:
+        """Return how much of the fault is there: 0 before it begins, 1 when it is complete."""
+        since, creep = now - self._release.since, self._release.creep
+        if since < 0:
+            return 0.0
+        return min(1.0, since / creep) if creep else 1.0
+
+    def _short_slowness(self, now: int) -> float:
+        """Return the log of how much slower the canary is for a few minutes."""
+        release = self._release
+        cold = now - self._raised < release.cold
+        blip = self._blip.hits()
+        return log(1 + release.cold_slower) * cold + log(release.blip_factor) * blip
+
+    def _nested(
+        self, requests: int, level: float, hung: float, limits: Sequence[float]
+    ) -> list[int]:
+        """Return the number of requests above each limit; those above a higher one are included.
+
+        hung: the share of requests above every limit.
+        """
         counts, left, before = [0] * len(limits), requests, 1.0
         for index in sorted(range(len(limits)), key=limits.__getitem__):
-            share = _above(limits[index], level)
+            share = hung + (1 - hung) * _above(limits[index], level)
             left = binomial(self._rng, left, min(1.0, share / before)) if before > 0 else 0
             counts[index], before = left, share
         return counts
 
-    def _burst(self) -> float:
-        if not self._release.bursts:
-            return 0.0
-        if not self._burst_left and self._rng.random() < _BURSTS_A_DAY / DAY:
-            self._burst_left = 1
-            while self._rng.random() > 1 / _BURST_MINUTES:
-                self._burst_left += 1
-        if not self._burst_left:
-            return 0.0
-        self._burst_left -= 1
-        return _BURST_ERRORS
-
     def _before(self) -> dict[str, BaselineMeasurement]:
         """Return the baselines of the day before, by criterion."""
-        rng, readings = self._rng, []
+        rng, readings, hung = self._rng, [], self._release.hung_anyway
+        p95 = _MEDIAN_MS * exp(NormalDist().inv_cdf(0.95 / (1 - hung)) * _SIGMA)
         for begin in range(-DAY, 0, _BLOCK):
             level = self._noise.block(begin)
             requests = poisson(rng, self._release.rpm * _BLOCK)
             error = rng.gauss(0.0, _P95_ERROR / sqrt(max(1, requests)))
-            readings.append((requests, level, _P95_MS * exp(level + error)))
+            readings.append((requests, level, p95 * exp(level + error)))
         samples = sum(requests for requests, _, _ in readings)
-        value = sum(requests * p95 for requests, _, p95 in readings) / samples
-        blocks = [(one, binomial(rng, one, _above(value, level))) for one, level, _ in readings]
+        value = sum(requests * reading for requests, _, reading in readings) / samples
+        blocks = [
+            (one, binomial(rng, one, hung + (1 - hung) * _above(value, level)))
+            for one, level, _ in readings
+        ]
         share = sum(slow for _, slow in blocks) / samples
-        baseline = BaselineMeasurement(value, samples, -DAY * 60, 0, share)
+        far = [
+            (one, hung + (1 - hung) * _above(HANG_FACTOR * value, at)) for one, at, _ in readings
+        ]
+        # What a p95 and a p99 leave: a twentieth of the requests, or a hundredth.
+        beyond = sum(one * (0.05 if binomial(rng, one, p) > one / 100 else 0.01) for one, p in far)
+        most = beyond / samples
+        baseline = BaselineMeasurement(value, samples, -DAY * 60, 0, share, hung_share=most)
         return {
             policy.BESIDE: replace(baseline, dispersion=local_dispersion(blocks)),
             policy.STORED: replace(baseline, dispersion=dispersion(blocks)),
         }
+
+
+class _Spells:
+    """Short spells of trouble, twice a day, of a geometric length with a mean in minutes."""
+
+    def __init__(self, rng: Random, mean: float) -> None:
+        self._rng, self._mean, self._left = rng, mean, 0
+
+    def hits(self) -> bool:
+        """Tell whether the next minute is in a spell."""
+        if not self._mean:
+            return False
+        if not self._left and self._rng.random() < _SPELLS_A_DAY / DAY:
+            self._left = 1
+            while self._rng.random() > 1 / self._mean:
+                self._left += 1
+        if not self._left:
+            return False
+        self._left -= 1
+        return True
 
 
 class _Noise:
@@ -196,7 +261,8 @@ def _limits(baselines: Mapping[str, BaselineMeasurement]) -> Limits:
     assert beside is not None
     assert stored is not None
     assert beside.pass_limit == stored.pass_limit
-    return Limits(stored.pass_limit, stored.fail_limit, beside.control_metric, beside.control_limit)
+    assert beside.hang_limit == stored.hang_limit
+    return replace(stored, control_metric=beside.control_metric, control_limit=beside.control_limit)
 
 
 def _above(limit_ms: float, level: float) -> float:

@@ -74,15 +74,29 @@ def rate(requests: float, failed: float, control: float = 0, bad: float = 0) -> 
     return canary | ({"stable:Sum": control, "stable_errors:Sum": bad} if control else {})
 
 
-def beside(slow: float, requests: float = 100, control: float = 200, bad: float = 10) -> Minute:
-    """Return requests slower than 1.05 times the control's p95, and those of the control."""
+def beside(
+    slow: float,
+    requests: float = 100,
+    control: float = 200,
+    bad: float = 10,
+    hung: float = 0,
+    control_hung: float = 0,
+) -> Minute:
+    """Return requests slower than 1.05 times the control's p95, and those of the control.
+
+    hung, control_hung: those that took more than three times the control's p95.
+    """
     stable = {"direct:SampleCount": control, "direct:TC(400:)": bad}
-    return {"latency:SampleCount": requests, "latency:TC(420:)": slow, **stable}
+    hanging = {"latency:TC(1200:)": hung, "direct:TC(1200:)": control_hung}
+    return {"latency:SampleCount": requests, "latency:TC(420:)": slow, **stable, **hanging}
 
 
-def stored(slow: float, slower: float, requests: float = 100) -> Minute:
-    """Return requests slower than 1.05 times the stored p95, and than that after 5 % of drift."""
-    counts = {"latency:TC(420:)": slow, "latency:TC(441:)": slower}
+def stored(slow: float, slower: float, requests: float = 100, hung: float = 0) -> Minute:
+    """Return requests slower than 1.05 times the stored p95, and than that after 5 % of drift.
+
+    hung: those that took more than three times the stored p95.
+    """
+    counts = {"latency:TC(420:)": slow, "latency:TC(441:)": slower, "latency:TC(1200:)": hung}
     return {"latency:SampleCount": requests, **counts}
 
 

@@ -68,6 +68,7 @@ _FIELD_RULES: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
         "end": _SECOND,
         "share": {"ge": 0, "le": 1},
         "dispersion": _COUNT,
+        "hung_share": {"ge": 0, "le": 1},
     },
     "BreachRun": {"length": _COUNT, "start": _SECOND, "end": _SECOND},
     "Tally": {
@@ -81,7 +82,13 @@ _FIELD_RULES: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
         "last_end": _SECOND,
     },
     "Capital": {"bets": _COUNT, "unspent": {"ge": 0, "le": 1}, "minutes": _COUNT, "begun": _COUNT},
-    "ControlState": {"requests": _COUNT, "slow": _COUNT, "bad": _COUNT, "good": _COUNT},
+    "ControlState": {
+        "requests": _COUNT,
+        "slow": _COUNT,
+        "bad": _COUNT,
+        "good": _COUNT,
+        "hung": _COUNT,
+    },
     "Fold": {"version": _COUNT, "through": _SECOND},
     "Rejection": {"e_value": _COUNT, "limit": _COUNT, "at": _SECOND},
     "Finding": {"samples": _COUNT, "start": _SECOND, "end": _SECOND},

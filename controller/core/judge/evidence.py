@@ -16,6 +16,7 @@ class BaselineMeasurement:
     share: of its requests that were slower than the value, at least what its percentile leaves
         above it; None where no criterion needs it.
     dispersion: how many times more that share varied between blocks than chance explains.
+    hung_share: of its requests that may have taken longer than three times the value, at most.
     """
 
     value: float
@@ -24,6 +25,7 @@ class BaselineMeasurement:
     end: int
     share: float | None = None
     dispersion: float = 1.0
+    hung_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,8 @@ class IntervalTotals:
 
     amount: what is summed over the requests, like failures or slow requests.
     fail_amount: of the amount, what counts even where a baseline may have drifted meanwhile.
-    control_requests, control_amount: the same for the control.
+    control_requests, control_amount: the same for the control. hung, control_hung: requests that
+    hung, on both paths.
     """
 
     start: int
@@ -154,6 +157,8 @@ class IntervalTotals:
     fail_amount: float
     control_requests: float
     control_amount: float
+    hung: float = 0.0
+    control_hung: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

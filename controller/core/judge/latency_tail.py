@@ -20,7 +20,7 @@ _PERCENTILES: Mapping[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99":
 # A count is interpolated: this far outside of 0 to SampleCount is rounding.
 _ROUNDING = 1e-6
 # Shares of slow requests that can be tested against.
-_MIN_SLOW_SHARE, _DEFAULT_SLOW_SHARE, _MAX_SLOW_SHARE = 0.0001, 0.05, 0.9
+_MIN_SLOW_SHARE, _DEFAULT_SLOW_SHARE, MAX_SLOW_SHARE = 0.0001, 0.05, 0.9
 
 Points: TypeAlias = Mapping[int, float]
 PointLookup: TypeAlias = Callable[[str, str], Points]
@@ -34,12 +34,14 @@ class Limits:
     pass_limit: the limit on the canary that decides whether the step passes.
     fail_limit: the same for a rollback: higher where a baseline may have drifted meanwhile.
     control_metric, control_limit: metric and limit of the concurrent control; empty without one.
+    hang_limit: a request beyond it hung, on either path; 0 where hangs are not counted.
     """
 
     pass_limit: float
     fail_limit: float
     control_metric: str = ""
     control_limit: float = 0.0
+    hang_limit: float = 0.0
 
 
 def percentiles_of(metric: Metric) -> dict[str, float]:
@@ -92,7 +94,7 @@ class TailJudge(SequentialJudge[L], Generic[L]):
     @cached_property
     def allowed_slow_share(self) -> float:
         """The share of requests that may be slow: what the percentile leaves above it."""
-        return min(max(self._known_slow_share, _MIN_SLOW_SHARE), _MAX_SLOW_SHARE)
+        return min(max(self._known_slow_share, _MIN_SLOW_SHARE), MAX_SLOW_SHARE)
 
     @property
     def _known_slow_share(self) -> float:
@@ -112,6 +114,9 @@ class TailJudge(SequentialJudge[L], Generic[L]):
         ]
         if limits.control_metric:
             limits_by_metric.append((limits.control_metric, limits.control_limit))
+        if limits.hang_limit:
+            names = dict.fromkeys(name for name, _ in limits_by_metric)
+            limits_by_metric += [(name, limits.hang_limit) for name in names]
         pairs = [
             (name, statistic)
             for name, limit in limits_by_metric
@@ -122,27 +127,42 @@ class TailJudge(SequentialJudge[L], Generic[L]):
 
     def measure_tail(self, limits: Limits, reader: Reader) -> Measure:
         """Return the function that counts the slow requests of one minute."""
-        points, percentiles = reader.points, self.percentiles
-        pass_counter = slow_counter(points, self.criterion.metric, limits.pass_limit, percentiles)
-        fail_counter = pass_counter
-        if limits.fail_limit != limits.pass_limit:
-            fail_counter = slow_counter(
-                points, self.criterion.metric, limits.fail_limit, percentiles
-            )
-        control_counter = slow_counter(
-            points, limits.control_metric, limits.control_limit, percentiles
+
+        def counter(metric: str, limit: float) -> SlowCounter:
+            if not metric or not limit:
+                return lambda _: (0.0, 0.0)
+            return slow_counter(reader.points, metric, limit, self.percentiles)
+
+        metric, control = self.criterion.metric, limits.control_metric
+        counters = (
+            counter(metric, limits.pass_limit),
+            counter(metric, limits.fail_limit),
+            counter(metric, limits.hang_limit),
+            counter(control, limits.control_limit),
+            counter(control, limits.hang_limit),
         )
 
         def measure(start: int) -> Window | None:
-            counts = pass_counter(start)
-            fail_counts = counts if fail_counter is pass_counter else fail_counter(start)
-            control_counts = control_counter(start) if limits.control_metric else (0.0, 0.0)
-            if counts is None or fail_counts is None or control_counts is None:
+            counts = [one for count in counters if (one := count(start)) is not None]
+            if len(counts) < len(counters):
                 return None  # a window without its control compares with nothing
-            if counts[1] < 0 or fail_counts[1] < 0 or control_counts[1] < 0:
+            if min(number for _, number in counts) < 0:
                 return INCONSISTENT
-            share = counts[1] / counts[0]
-            return Window(*counts, share, False, *control_counts, True, fail_counts[1])
+            (requests, slow), (_, beyond), (_, hung), (control_requests, control_slow), last = (
+                counts
+            )
+            return Window(
+                requests,
+                slow,
+                slow / requests,
+                False,
+                control_requests,
+                control_slow,
+                True,
+                beyond,
+                hung,
+                last[1],
+            )
 
         return measure
 

@@ -665,6 +665,20 @@ def _stored_totals(facts: Facts, baseline: str) -> str:
     )
 
 
+def _hung_totals(facts: Facts) -> str:
+    path = "stable path" if "control_share" in facts else "baseline"
+    stable = ""
+    if "control_share" in facts:
+        share = percent(facts["control_share"], facts["allowed_share"], 1)
+        stable = f" and {share} of the stable path's"
+    return (
+        f"{percent(_ratio(facts['hung'], facts['requests']), facts['allowed_share'], 1)} of canary "
+        f"requests{stable} took longer than {_with_unit(facts['limit'], facts)} "
+        f"({facts['factor']:g} × the {path}'s {facts['statistic']}), "
+        f"{format_percent(round(facts['allowed_share'], 4))} allowed; {_sample_size(facts)}"
+    )
+
+
 def _ratio_totals(facts: Facts) -> str:
     share, limit = percent(facts["share"], facts["limit"], 2), format_percent(facts["limit"])
     return f"{facts['subject']} was {share}, at most {limit} allowed; {_sample_size(facts)}"
@@ -703,6 +717,7 @@ _TOTALS: Final[Mapping[str, Callable[[Facts], str]]] = {
     "slow against control": _concurrent_totals,
     "slow against frozen": _frozen_totals,
     "slow against fixed": _fixed_totals,
+    "hung": _hung_totals,
     "ratio": _ratio_totals,
     "mean": _mean_totals,
     "no baseline": _no_baseline_totals,

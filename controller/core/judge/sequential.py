@@ -111,6 +111,10 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         """Return the counts of some minutes beside what is allowed, for a sentence."""
         raise NotImplementedError
 
+    def rejection_facts(self, totals: IntervalTotals, test: str) -> dict[str, Fact]:
+        """Return the counts that `test` fails for, beside what is allowed."""
+        return self.totals_facts(totals)
+
     def step_facts(self, tally: Tally, context: Context) -> dict[str, Fact]:
         """Return the counts of the step beside what is allowed, for a sentence."""
         totals = IntervalTotals(
@@ -177,7 +181,7 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         }
         if regression is not None:
             interval = {"regression_start": regression.start, "regression_end": regression.end}
-            return odds | interval | self.totals_facts(regression)
+            return odds | interval | self.rejection_facts(regression, result.fold.leading_test)
         return odds | self.step_facts(tally, context) if tally.samples else odds
 
     def _missing_data(self, tally: Tally) -> Outcome | None:

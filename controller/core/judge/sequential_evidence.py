@@ -151,6 +151,8 @@ def _strongest_interval(minutes: Sequence[RegressionMinute]) -> IntervalTotals |
         fail_amount=sum(one.fail_amount for one in windows),
         control_requests=sum(one.control_samples for one in windows),
         control_amount=sum(one.control_amount for one in windows),
+        hung=sum(one.hung for one in windows),
+        control_hung=sum(one.control_hung for one in windows),
     )
 
 

@@ -23,6 +23,7 @@ class Window(NamedTuple):
     control_samples, control_amount: the same for the control.
     consistent: False when the series of this window contradict each other or one is missing.
     fail_amount: of the amount, what counts even where a baseline may have drifted meanwhile.
+    hung, control_hung: requests of both paths that took several times as long as a baseline.
     """
 
     samples: float
@@ -33,6 +34,8 @@ class Window(NamedTuple):
     control_amount: float = 0.0
     consistent: bool = True
     fail_amount: float = 0.0
+    hung: float = 0.0
+    control_hung: float = 0.0
 
 
 INCONSISTENT = Window(0.0, 0.0, 0.0, consistent=False)

@@ -126,8 +126,8 @@ def test_both_paths_and_both_limits_are_read_between_percentiles() -> None:
 
 # --- Series ---------------------------------------------------------------------------------------
 
-COUNTED = {SAMPLES, "latency:TC(420:)"}
-P75 = {**METRICS, "latency": {**METRICS["latency"], "statistic": "p75"}}
+COUNTED = {SAMPLES, "latency:TC(420:)", "latency:TC(1200:)"}
+P75: Mapping[str, Any] = {**METRICS, "latency": {**METRICS["latency"], "statistic": "p75"}}
 
 
 @cases(
@@ -141,10 +141,19 @@ P75 = {**METRICS, "latency": {**METRICS["latency"], "statistic": "p75"}}
         ),
         "above a fixed value": (
             "stored", {"stored": {"baseline": {"fixed": 200}}},
-            {SAMPLES, "latency:TC(210:)", "latency:TC(220.5:)"},
+            {SAMPLES, "latency:TC(210:)", "latency:TC(220.5:)", "latency:TC(600:)"},
         ),
         "of both paths: a control drifts along": (
-            "beside", {}, {*COUNTED, "direct:SampleCount", "direct:TC(400:)"},
+            "beside", {}, {*COUNTED, "direct:SampleCount", "direct:TC(400:)", "direct:TC(1200:)"},
+        ),
+        "no hangs below a p90": (
+            "stored", {"metrics": P75},
+            COUNTED - {"latency:TC(1200:)"} | {"latency:TC(441:)"},
+        ),
+        "hangs lie beyond what may be slow": (
+            "beside", {"beside": {"max_increase": "100%"}},
+            {SAMPLES, "latency:TC(800:)", "latency:TC(1600:)", "direct:SampleCount",
+             "direct:TC(400:)", "direct:TC(1600:)"},
         ),
         "above a limit": ("limit", {}, {SAMPLES, SLOW}),
         "above a limit with decimals": (

@@ -74,6 +74,15 @@ from tests.support.sequential_rollouts import (
         "stored: against a fixed value": (
             hour("stored", stored(30, 30), baseline={"fixed": 400}), FAIL, 0.3, 0.05,
         ),
+        "beside: a few hang": (hour("beside", beside(5, hung=4)), FAIL, 0.05, 0.05),
+        "beside: as many of the control hang": (
+            hour("beside", beside(5, hung=4, control_hung=8)), PASS, 0.05, 0.05,
+        ),
+        "beside: one in a hundred hangs": (hour("beside", beside(5, hung=1)), PASS, 0.05, 0.05),
+        "stored: a few hang": (hour("stored", stored(5, 4, hung=4)), FAIL, 0.05, 0.0518),
+        "stored: one in a hundred hangs": (
+            hour("stored", stored(5, 4, hung=1)), PASS, 0.05, 0.0518,
+        ),
         "limit: kept": (hour("limit", limit(4)), PASS, 0.04, 0.05),
         "limit: fails": (hour("limit", limit(30)), FAIL, 0.3, 0.05),
         "share: exactly its bound": (hour("share", rejects(6)), PASS, 0.01, 0.01),
@@ -243,6 +252,11 @@ SENTENCES: Sentences = {
     "latency beside a control undecided": hour("beside", beside(5.2)),
     "latency beside a control fails": hour("beside", beside(30)),
     "latency beside a control has too few samples": hour("beside", beside(5, control=0.25, bad=0)),
+    "latency beside a control hangs": hour("beside", beside(5, hung=4)),
+    "latency beside a control that hangs too hangs": hour(
+        "beside", beside(5, hung=20, control_hung=4)
+    ),
+    "latency against a stored value hangs": hour("stored", stored(5, 4, hung=4)),
     "latency against a stored value no regression detected": hour("stored", stored(5, 4)),
     "latency against a stored value may have drifted": hour("stored", stored(30, 5)),
     "latency against a stored value fails": hour("stored", stored(30, 20)),

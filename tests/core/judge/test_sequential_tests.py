@@ -48,9 +48,10 @@ WORST: Mapping[str, Minute] = {
 }
 
 
-def test_a_success_rate_is_two_tests_and_any_other_criterion_one() -> None:
+def test_a_success_rate_and_a_latency_increase_are_two_tests_and_any_other_criterion_one() -> None:
     assert fold_after(ALL, [QUIET]).capitals.keys() == {
-        "beside", "count", "limit", "rate/breaker", "rate/objective", "share", "stored",
+        "beside", "beside/hangs", "count", "limit", "rate/breaker", "rate/objective", "share",
+        "stored", "stored/hangs",
     }  # fmt: skip
 
 
@@ -125,7 +126,7 @@ def slow_minute(name: str, requests: float, share: float = 0.1, control: float =
 
 
 def evidence(name: str, requests: float, *, control: float = 0, **parts: Any) -> float:
-    """Return the evidence of ten minutes of slow requests; parts: of the baseline."""
+    """Return the e-value of ten minutes of slow requests; parts: of the baseline."""
     policy = a_sequential_policy(name, **ONE_STEP)
     baselines = {name: replace(BASELINE, **parts)}
     minutes = [slow_minute(name, requests, control=control)] * 10
@@ -162,10 +163,8 @@ def test_a_minute_as_busy_as_those_of_its_baseline_varies_as_its_blocks_did() ->
 
 def test_requests_count_as_a_third_against_a_fixed_value_of_which_nothing_was_measured() -> None:
     fixed = a_sequential_policy("stored", stored={"baseline": {"fixed": 400}}, **ONE_STEP)
-    assumed = (
-        fold_after(fixed, [slow_minute("stored", 60)] * 10, baselines={}).capitals["stored"].e_value
-    )
-    assert assumed == pytest.approx(evidence("stored", 20, share=None))
+    fold = fold_after(fixed, [slow_minute("stored", 60)] * 10, baselines={})
+    assert fold.capitals["stored"].e_value == pytest.approx(evidence("stored", 20, share=None))
 
 
 STORED = a_sequential_policy("stored", **ONE_STEP)

@@ -1,7 +1,7 @@
 """Criteria of kind `latency_increase`: a latency is at most `max_increase` above its baseline.
 
 SC-003 is one of them. The threshold judge compares means weighted by their samples, at the end of
-the bake; the sequential judge counts slow requests.
+the bake; the sequential judge counts slow requests, and those that hang.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from typing import ClassVar
 from controller.core.judge.criterion_judge import Context, failed, not_ready, passed, undecided
 from controller.core.judge.evidence import IntervalTotals, Tally
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label
-from controller.core.judge.latency_tail import Limits, TailJudge
+from controller.core.judge.latency_tail import MAX_SLOW_SHARE, Limits, TailJudge
 from controller.core.judge.sequential import MinuteRatios, TestPart, paired_counts, ratio
 from controller.core.judge.series import SAMPLE_COUNT, Measure, Window
 from controller.core.judge.text import percent
@@ -25,14 +25,14 @@ from controller.core.policy import (
     FrozenBaseline,
     LatencyIncrease,
 )
-from controller.core.stats import binomial, dispersion, two_sample
+from controller.core.stats import binomial, dispersion, hangs, two_sample
 from controller.core.stats.combined_tests import ControlState
 from controller.core.units import clock_text, format_duration, format_percent, number_text
 
 # 420 ms over 400 ms is 5 % and a few parts in 1e16: rounding is no increase.
 _ROUNDING = 1e-9
-# Part of the budget of false rollbacks.
-_PART = 3.0
+# Parts of the budget of false rollbacks.
+_PART, _HANG_PART = 2.5, 0.5
 # A minute counts as no more requests than this: a deviation of 1 % is no proof.
 _MAX_EFFECTIVE_REQUESTS = 300
 # Part of a control's counts that is left after a minute: half of them in 23 minutes.
@@ -69,10 +69,19 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         criterion, value = self.criterion, self._stored_value
         if not criterion.sequential or value is None:
             return None
-        pass_limit = value * (1 + criterion.max_increase)
+        pass_limit, hang_limit = value * (1 + criterion.max_increase), value * self._hang_factor
         if isinstance(criterion.baseline, ConcurrentBaseline):
-            return Limits(pass_limit, pass_limit, criterion.baseline.concurrent, value)
-        return Limits(pass_limit, pass_limit * (1 + criterion.allowance))
+            control = criterion.baseline.concurrent
+            return Limits(pass_limit, pass_limit, control, value, hang_limit)
+        return Limits(pass_limit, pass_limit * (1 + criterion.allowance), hang_limit=hang_limit)
+
+    @cached_property
+    def _hang_factor(self) -> float:
+        """How many times the baseline a request takes that hangs; 0 where none is counted."""
+        percentile = self.metric.percentile
+        if percentile is None or percentile < hangs.MIN_PERCENTILE:
+            return 0.0
+        return max(hangs.HANG_FACTOR, round(2 * self.rollback_factor, 2))
 
     @property
     def _stored_value(self) -> float | None:
@@ -188,39 +197,65 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         """The increase that is allowed, on top of what the baseline may have drifted."""
         return (1 + self.criterion.max_increase) * (1 + self.criterion.allowance)
 
+    @cached_property
+    def allowed_hung_share(self) -> float:
+        """The share of requests that may hang: what hung in a stored baseline, at most."""
+        stored = self.baseline
+        if stored is None or self.criterion.compares_paths:
+            return hangs.MIN_ALLOWED_SHARE
+        return min(max(stored.hung_share, hangs.MIN_ALLOWED_SHARE), MAX_SLOW_SHARE)
+
+    @cached_property
+    def _hang_test(self) -> str:
+        return f"{self.name}/hangs"
+
     def tests(self) -> Iterator[TestPart]:
-        """Yield the test of slow requests."""
+        """Yield the test of slow requests, and that of requests that hang."""
         yield TestPart(self.name, _PART, 3)
+        if self._hang_factor:
+            yield TestPart(self._hang_test, _HANG_PART, 3)
 
     def minute_ratios(
         self, window: Window, control: ControlState, *, judged: bool
     ) -> tuple[list[MinuteRatios], ControlState]:
         """Return the ratios against the control of the same minute, or against a stored baseline.
 
-        The usual share of the control is from earlier minutes; a stored baseline allows for its
+        The usual shares of the control are from earlier minutes; a stored baseline allows for its
         own uncertainty.
         """
         if not judged:
             return [], control
-        allowed = self.allowed_slow_share
-        if isinstance(self.criterion.baseline, ConcurrentBaseline):
-            pair = paired_counts(window)
-            control_share = (control.slow + allowed * _PRIOR_REQUESTS) / (
-                control.requests + _PRIOR_REQUESTS
-            )
-            ratios = two_sample.log_ratios(pair, control_share)
-            samples = min(pair.requests, pair.control_requests)
-            requests = control.requests + pair.control_requests
-            slow = control.slow + pair.control_slow
-            control = ControlState(_CONTROL_DECAY * requests, _CONTROL_DECAY * slow)
-        else:
-            shares = binomial.effects(allowed)
-            samples = window.samples
-            ratios = binomial.log_ratios(samples, window.fail_amount, allowed, shares)
+        if not self.criterion.compares_paths:
+            return list(self._ratios_to_stored(window)), control
+        return list(self._ratios_to_control(window, control)), _observe(control, window)
+
+    def _ratios_to_control(self, window: Window, control: ControlState) -> Iterator[MinuteRatios]:
+        pair = paired_counts(window)
+        requests = control.requests + _PRIOR_REQUESTS
+        usual = (control.slow + self.allowed_slow_share * _PRIOR_REQUESTS) / requests
+        samples = min(pair.requests, pair.control_requests)
+        yield self._capped(two_sample.log_ratios(pair, usual), samples)
+        pair = pair._replace(slow=window.hung, control_slow=window.control_hung)
+        usual = (control.hung + hangs.MIN_ALLOWED_SHARE * _PRIOR_REQUESTS) / requests
+        if self._hang_factor:
+            ratios = hangs.paired_log_ratios(pair, hangs.MIN_ALLOWED_SHARE, usual)
+            yield MinuteRatios(self._hang_test, ratios)
+
+    def _ratios_to_stored(self, window: Window) -> Iterator[MinuteRatios]:
+        allowed, samples = self.allowed_slow_share, window.samples
+        shares = binomial.effects(allowed)
+        yield self._capped(
+            binomial.log_ratios(samples, window.fail_amount, allowed, shares), samples
+        )
+        if self._hang_factor:
+            ratios = hangs.log_ratios(samples, window.hung, self.allowed_hung_share)
+            yield MinuteRatios(self._hang_test, ratios)
+
+    def _capped(self, ratios: tuple[float, ...], samples: float) -> MinuteRatios:
         phi = dispersion.cap_effective_samples(
             self._dispersion(samples), samples, _MAX_EFFECTIVE_REQUESTS
         )
-        return [MinuteRatios(self.name, ratios, phi)], control
+        return MinuteRatios(self.name, ratios, phi)
 
     def _dispersion(self, requests: float) -> float:
         """Return the dispersion of a minute with `requests`, as the blocks of the baseline had."""
@@ -240,6 +275,24 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         if self.limits is None or not self.limits.control_metric:
             return tally.samples
         return min(tally.samples, tally.control_samples)
+
+    def rejection_facts(self, totals: IntervalTotals, test: str) -> dict[str, Fact]:
+        """Return the requests that hung, or those that were slow, beside what is allowed."""
+        if self.limits is None or test != self._hang_test:
+            return self.totals_facts(totals)
+        facts: dict[str, Fact] = {
+            "form": "hung",
+            "hung": totals.hung,
+            "requests": totals.requests,
+            "limit": self.limits.hang_limit,
+            "factor": self._hang_factor,
+            "statistic": self.metric.statistic,
+            "unit": self.metric.unit,
+            "allowed_share": self.allowed_hung_share,
+        }
+        if self.limits.control_metric:
+            facts["control_share"] = ratio(totals.control_hung, totals.control_requests) or 0.0
+        return facts
 
     def totals_facts(self, totals: IntervalTotals) -> dict[str, Fact]:
         """Return slow requests and limits of the paths that are compared."""
@@ -310,3 +363,12 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
     @staticmethod
     def _increase_text(increase: float) -> str:
         return f"≤ +{percent(increase, increase, RATE_DIGITS)}"
+
+
+def _observe(control: ControlState, window: Window) -> ControlState:
+    """Return what is known of the control after one more minute; older minutes fade."""
+    return ControlState(
+        requests=_CONTROL_DECAY * (control.requests + window.control_samples),
+        slow=_CONTROL_DECAY * (control.slow + window.control_amount),
+        hung=_CONTROL_DECAY * (control.hung + window.control_hung),
+    )

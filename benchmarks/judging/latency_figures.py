@@ -1,0 +1,155 @@
+"""The figures of a latency: hangs, another day, cold starts, short slowness, and creeping ones."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from benchmarks.judging.figures import Figure, Measure, by_traffic, delay, share
+from benchmarks.judging.rollout import End, Outcome, climb
+from benchmarks.judging.world import Release
+
+# Six hours into the step of 100 %.
+_LATE: Final = 120 + 360
+_BEGIN_OF_100: Final = 120
+_SOUND: Final = Release(rpm=0)
+_NOISY: Final = Release(rpm=0, noisy=True)
+
+_Bars = Mapping[int, float | None]
+
+
+def _bars(low: float | None, medium: float | None, high: float | None) -> _Bars:
+    return {60: low, 600: medium, 6_000: high}
+
+
+_NO_BARS: Final = _bars(None, None, None)
+
+
+def found_within(minutes: int) -> Measure:
+    """Return a measure: the percentage that is rolled back within `minutes` of the onset."""
+
+    def found(release: Release, outcomes: Sequence[Outcome]) -> float:
+        after = [one for one in outcomes if one.minute > release.since]
+        hits = [one for one in after if one.end is End.ROLLED_BACK]
+        return 100 * sum(one.minute - release.since <= minutes for one in hits) / len(after)
+
+    return found
+
+
+def _rolled_back(group: str, what: str, release: Release, bar: float | None) -> Figure:
+    cells = by_traffic(release, _bars(bar, bar, bar))
+    return Figure(group, f"rolled back, {what}", cells, share(End.ROLLED_BACK), part=0.1)
+
+
+def _late(group: str, what: str, release: Release, bars: _Bars = _NO_BARS) -> Figure:
+    late = replace(release, since=_LATE)
+    return Figure(group, f"{what}, 6 h into 100 %", by_traffic(late, bars), delay, "min", part=0.1)
+
+
+def _found(
+    group: str, what: str, minutes: int, release: Release, bar: float | None = None
+) -> Figure:
+    cells = by_traffic(replace(release, since=_LATE), _bars(bar, bar, bar))
+    measure = found_within(minutes)
+    return Figure(
+        group, f"{what}, found in {minutes // 60} h", cells, measure, at_least=True, part=0.1
+    )
+
+
+def _promoted(what: str, release: Release, bars: _Bars, *, at_least: bool) -> Figure:
+    cells = by_traffic(release, bars)
+    return Figure(
+        "healthy",
+        f"promoted, {what}",
+        cells,
+        share(End.PROMOTED),
+        at_least=at_least,
+        play=climb,
+        part=0.1,
+    )
+
+
+_HANG_DELAYS: Final[Mapping[float, _Bars]] = {
+    0.015: _NO_BARS,
+    0.03: _bars(25, 8, 6),
+    0.05: _bars(12, 6, 6),
+    0.1: _NO_BARS,
+}
+
+FIGURES: Final[Sequence[Figure]] = [
+    *(
+        _late("hang", f"{part:.1%} of requests take 10 s", replace(_NOISY, hung=part), bars)
+        for part, bars in _HANG_DELAYS.items()
+    ),
+    *(
+        _found("hang", f"{part:.1%} of requests take 10 s", 3 * 60, replace(_NOISY, hung=part), bar)
+        for part, bar in [(0.015, None), (0.03, 100), (0.05, 100)]
+    ),
+    *(
+        _rolled_back(
+            "hang", f"{part:.1%} hang on both paths", replace(_NOISY, hung_anyway=part), bar
+        )
+        for part, bar in [(0.004, None), (0.008, 1), (0.015, 1), (0.03, None)]
+    ),
+    *(
+        _rolled_back(
+            "day", f"both paths {day:+.0%} against the baseline", replace(_NOISY, day=day), bar
+        )
+        for day, bar in [(-0.1, None), (0.05, None), (0.1, 5), (0.15, 8), (0.2, None), (0.3, None)]
+    ),
+    _late("day", "+20 %, a day 10 % faster", replace(_NOISY, day=-0.1, slower=0.2)),
+    _found("day", "+20 %, a day 10 % faster", 12 * 60, replace(_NOISY, day=-0.1, slower=0.2)),
+    _late("day", "+20 %, a day 10 % slower", replace(_NOISY, day=0.1, slower=0.2)),
+    _late("steep", "+20 %", replace(_NOISY, slower=0.2), _bars(400, 250, 200)),
+    _found("steep", "+20 %", 18 * 60, replace(_NOISY, slower=0.2), 90),
+    _late("steep", "+50 %", replace(_NOISY, slower=0.5), _bars(None, 20, 20)),
+    _late("steep", "x 3", replace(_NOISY, slower=2.0)),
+    *(
+        _rolled_back(
+            "blip",
+            f"canary x {times:g} for {minutes:g} min twice a day",
+            replace(_NOISY, blip=minutes, blip_factor=times),
+            bar,
+        )
+        for times, minutes, bar in [
+            (2, 1.5, None),
+            (2, 3, 10),
+            (2, 6, None),
+            (1.5, 3, None),
+            (4, 3, None),
+        ]
+    ),
+    *(
+        _rolled_back(
+            "cold",
+            f"canary {slower:+.0%} for {minutes} min after a raise",
+            replace(_NOISY, cold=minutes, cold_slower=slower),
+            bar,
+        )
+        for slower, minutes, bar in [
+            (0.3, 2, None),
+            (0.3, 5, 1),
+            (0.3, 10, None),
+            (0.15, 5, None),
+            (0.6, 5, None),
+        ]
+    ),
+    *(
+        Figure(
+            "creep",
+            f"creep to {slower:+.0%} in {hours} h of 100 %",
+            by_traffic(replace(_NOISY, slower=slower, since=_BEGIN_OF_100, creep=60 * hours), bars),
+            delay,
+            "min",
+            part=0.1,
+        )
+        for slower, hours, bars in [
+            (0.2, 12, _bars(948, 894, 856)),
+            (0.4, 12, _NO_BARS),
+            (0.2, 6, _NO_BARS),
+        ]
+    ),
+    _promoted("latency +3 %", replace(_NOISY, slower=0.03), _bars(88, 96, 97), at_least=True),
+    _promoted("latency +0 %", _NOISY, _NO_BARS, at_least=True),
+    _promoted("latency +10 %", replace(_NOISY, slower=0.1), _bars(2, 2, 2), at_least=False),
+    _promoted("latency +15 %", replace(_NOISY, slower=0.15), _NO_BARS, at_least=False),
+]
