@@ -165,12 +165,13 @@ class IntervalTotals:
 class SequentialResult:
     """What the evidence of the whole rollout says about one criterion.
 
-    rejection: of the test that failed it; None while none did.
+    test, rejection: the test that failed it, and its evidence; None while none did.
     regression: the minutes that it fails for; None where they are sealed, or it does not fail.
     """
 
     rejection: Rejection | None = None
     regression: IntervalTotals | None = None
+    test: str = ""
 
 
 def strongest_rejection(fold: Fold, criterion: str) -> tuple[str, Rejection] | None:

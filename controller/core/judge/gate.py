@@ -288,7 +288,7 @@ def _sequential_result(
         return SequentialResult()
     test, rejection = strongest
     regression = evidence.sequential_evidence.find_regression(test, rejection.at)
-    return SequentialResult(rejection, regression)
+    return SequentialResult(rejection, regression, test)
 
 
 def error_series(message: str, keys: Mapping[str, object]) -> dict[str, Series]:

@@ -151,7 +151,7 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
             self.finding, context, measured=measured, bound=bound, samples=tally.samples, end=end
         )
         if result.rejection is not None:
-            facts = self._rejection_facts(tally, context, result.rejection, result.regression)
+            facts = self._rejection_facts(tally, context, result, result.rejection)
             return finding(failed(FindingReason.REJECTED), facts)
         unready = not_ready(tally, context, self.period_s)
         if unready is not None:
@@ -170,8 +170,8 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         self,
         tally: Tally,
         context: Context,
+        result: SequentialResult,
         rejection: Rejection,
-        regression: IntervalTotals | None,
     ) -> dict[str, Fact]:
         """Return the evidence, and the counts of the minutes or of the step that it is from."""
         odds: dict[str, Fact] = {
@@ -179,9 +179,10 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
             "odds_at": rejection.at,
             "odds_limit": rejection.limit,
         }
+        regression = result.regression
         if regression is not None:
             interval = {"regression_start": regression.start, "regression_end": regression.end}
-            return odds | interval | self.rejection_facts(regression, result.fold.leading_test)
+            return odds | interval | self.rejection_facts(regression, result.test)
         return odds | self.step_facts(tally, context) if tally.samples else odds
 
     def _missing_data(self, tally: Tally) -> Outcome | None:

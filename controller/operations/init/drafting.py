@@ -33,7 +33,7 @@ class Chooser(Protocol):
     def choose(self, what: str, option: str, choices: Sequence[str]) -> str:
         """Return one of `choices`, which are more than one.
 
-        option: gives the answer on the command line. Raises UsageError without a terminal to ask on.
+        option: gives the answer on the command line. Raises UsageError without a terminal.
         """
         ...
 
@@ -125,8 +125,8 @@ def choose_function(inventory: Inventory, chooser: Chooser) -> str:
 def live_draft(account: AccountView, given: Given, chooser: Chooser) -> Drafted:
     """Return a draft of the function that is given, by what the account shows.
 
-    Raises TargetError when the function cannot be read, UsageError when there is a choice and
-    no terminal to ask on, or no candidate. Metrics that cannot be read leave a draft without figures.
+    Raises TargetError when the function cannot be read, UsageError when there is a choice and no
+    terminal to ask on, or no candidate. Metrics that cannot be read leave a draft without figures.
     """
     function = given.function or choose_function(account.inventory, chooser)
     variables = account.inventory.variables(function)
