@@ -128,10 +128,8 @@ def _latency(name: str, metric: Metric, dimensions: str, unit: str, more: str = 
 def _requests_text(draft: Draft) -> str:
     survey = draft.survey
     if survey.per_minute is not None:
-        return (
-            f"{number_text(survey.per_minute)} requests a minute on both paths: the average of the "
-            "last 24 hours, or as it was given."
-        )
+        rate = number_text(survey.per_minute)
+        return f"{rate} requests a minute on both paths, when this was drafted."
     reason = f": {printable(survey.problem)}" if survey.problem else ""
     return (
         f"How many requests there are is unknown{reason}. So the steps below are the usual ones; "

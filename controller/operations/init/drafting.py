@@ -15,8 +15,7 @@ from controller.operations.init.draft import Draft
 from controller.operations.init.sources import Source, SourceKind, find_sources, source_of
 from controller.operations.init.survey import Survey, measure, unmeasured
 from controller.operations.init.variables import (
-    boolean_candidates,
-    is_boolean_of_weight,
+    booleans_of,
     percentage_candidates,
 )
 from controller.ports.inventory import FunctionVariables, Inventory
@@ -169,16 +168,13 @@ def _boolean(
     percentage: str, variables: FunctionVariables, chooser: Chooser
 ) -> tuple[str | None, list[str]]:
     """Return the boolean of `percentage`, None where there is none, and what to know about it."""
-    candidates = boolean_candidates(percentage, variables.booleans)
-    if not candidates:
-        return None, []
-    name = _one_of(chooser, f"boolean of {percentage}", "--boolean NAME", candidates)
-    weight = variables.percentages.get(percentage, "0")
-    if is_boolean_of_weight(variables.booleans[name], weight):
-        return name, []
+    found = booleans_of(percentage, variables)
+    if found.fitting:
+        return _one_of(chooser, f"boolean of {percentage}", "--boolean NAME", found.fitting), []
     return None, [
-        f"{name} is {variables.booleans[name]} while {percentage} is {weight}, so it is left out: "
-        "`boolean` names a variable that is true exactly at 100"
+        f"{name} is {variables.booleans[name]} and left alone; if it is true exactly at 100 % of "
+        f"{percentage}, name it: --boolean {name}"
+        for name in found.doubtful
     ]
 
 

@@ -115,9 +115,14 @@ def _added(one: Sequence[float], other: Sequence[float]) -> Sequence[float]:
 
 
 def _days_with_traffic(hours: Sequence[float]) -> int:
-    """Return how many days back from now, without a gap of a day, have requests."""
+    """Return how many days back from now have requests, without a gap.
+
+    The first counts with a single hour; an earlier day that had few would only lengthen the window.
+    """
     days = 0
-    while any(hours[days * _DAY_HOURS : (days + 1) * _DAY_HOURS]):
+    while sum(requests > 0 for requests in hours[days * _DAY_HOURS : (days + 1) * _DAY_HOURS]) >= (
+        STEADY_HOURS if days else 1
+    ):
         days += 1
     return days
 

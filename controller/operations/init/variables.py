@@ -1,7 +1,7 @@
 """Which variables of a function look like a percentage and its boolean."""
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from controller.ports.inventory import FunctionVariables
 
@@ -16,19 +16,29 @@ def percentage_candidates(variables: FunctionVariables) -> list[str]:
     return [name for name in variables.percentages if _words(name) & _WEIGHT_WORDS]
 
 
-def boolean_candidates(percentage: str, booleans: Mapping[str, str]) -> Sequence[str]:
-    """Return the booleans with the subject of `percentage`, as USE_API of USE_API_PERCENTAGE.
+class Booleans(NamedTuple):
+    """The booleans that share the subject of a percentage, as USE_API does of USE_API_PERCENTAGE.
 
-    The one that has the same words, and none more, is the only candidate where it exists.
+    fitting: those of the very same words, whose value fits that of the percentage. doubtful: the
+    others, like USE_API_CACHE: an on/off switch that is no part of the weight must not be written.
     """
+
+    fitting: Sequence[str]
+    doubtful: Sequence[str]
+
+
+def booleans_of(percentage: str, variables: FunctionVariables) -> Booleans:
+    """Return the booleans of `percentage`. Without a percentage, true means 100 %."""
     subject = _words(percentage) - _WEIGHT_WORDS
-    related = [name for name in booleans if subject and subject <= _words(name)]
-    return [name for name in related if _words(name) == subject] or related
-
-
-def is_boolean_of_weight(text: str, percentage: str) -> bool:
-    """Tell whether a boolean with the value `text` is true exactly where the percentage is 100."""
-    return (text.lower() == "true") == (percentage == "100")
+    related = [name for name in variables.booleans if subject and subject <= _words(name)]
+    weight = variables.percentages.get(percentage)
+    fitting = [
+        name
+        for name in related
+        if _words(name) == subject
+        and (weight is None or (variables.booleans[name] == "true") == (weight == "100"))
+    ]
+    return Booleans(fitting, [name for name in related if name not in fitting])
 
 
 def _words(name: str) -> set[str]:

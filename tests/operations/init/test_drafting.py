@@ -36,11 +36,18 @@ def test_a_percentage_comes_with_the_boolean_of_the_same_subject() -> None:
     assert (draft.percentage, draft.boolean) == ("USE_API_PERCENTAGE", "USE_API")
 
 
-def test_a_switch_that_is_on_at_0_percent_is_no_boolean_of_the_weight() -> None:
-    account = FakeAccount(booleans={"NEW_PATH_ENABLED": "true"})
-    drafted = live_draft(account.view, GIVEN, Nobody())
+@pytest.mark.parametrize(("name", "value"), [("NEW_PATH", "true"), ("NEW_PATH_ENABLED", "false")])
+def test_a_switch_that_may_be_no_boolean_of_the_weight_is_left_alone(name: str, value: str) -> None:
+    drafted = live_draft(FakeAccount(booleans={name: value}).view, GIVEN, Nobody())
     assert drafted.draft.boolean is None
-    assert drafted.notes[0].startswith("NEW_PATH_ENABLED is true while NEW_PATH_PERCENTAGE is 0")
+    assert drafted.notes[0].startswith(f"{name} is {value} and left alone; ")
+    assert drafted.notes[0].endswith(f"--boolean {name}")
+
+
+def test_a_boolean_alone_is_the_whole_weight_until_there_is_a_percentage() -> None:
+    account = FakeAccount(percentages={}, booleans={"USE_API": "true"}, weight=100)
+    given = Given(function=FUNCTION, percentage="USE_API_PERCENTAGE")
+    assert live_draft(account.view, given, Nobody()).draft.boolean == "USE_API"
 
 
 TWO = {"A_PERCENTAGE": "0", "B_WEIGHT": "10"}
@@ -116,7 +123,11 @@ def test_traffic_at_0_percent_is_not_the_canary(hours: int, weight: int, counts:
 def test_what_counts_the_function_counts_both_paths() -> None:
     account = FakeAccount(traffic=[(URL, 120, 50)])
     survey = live_draft(account.view, GIVEN, Nobody()).draft.survey
-    assert (survey.counts, survey.per_minute, survey.baseline_days) == (Counts.BOTH, 2.0, 3)
+    assert (survey.counts, survey.per_minute, survey.baseline_days) == (
+        Counts.BOTH,
+        2.0,
+        2,
+    )  # of the third day two hours
 
 
 def test_of_two_apis_nobody_guesses_and_an_option_decides() -> None:
