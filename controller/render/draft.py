@@ -7,6 +7,7 @@ from textwrap import wrap
 from typing import Final
 
 from controller.core.policy import Metric
+from controller.core.policy.criteria import RATE_SAMPLES
 from controller.core.units import (
     count_text,
     format_duration,
@@ -183,32 +184,41 @@ def _success(draft: Draft) -> Iterator[str]:
     family = draft.source.family
     excluded = f" {family.client_errors} is no failure here." if family.client_errors else ""
     yield from _comment(f"At least 99.9 % of requests succeed.{excluded}", 2)
-    base = "{kind: success_rate, total: requests, failures: [failures], min: 99.9%"
     if draft.quiet:
         yield from _comment(
             "In windows of two hours, three in a row: one failure in a day is no reason to go back."
             f" A pass says no more than that: {_rule_of_three(draft.steps[-1])}.", 2,
         )  # fmt: skip
-        samples = f"window: 2h, failure_limit: 3, min_samples: {draft.quiet_samples}"
-        yield f"  {SUCCESS}:"
-        yield f"    {base}, judge: threshold,"
-        yield f"     {samples}}}"
+        windows = f"window: 2h, failure_limit: 3, min_samples: {draft.quiet_samples}"
+        yield from _rate(draft, SUCCESS, "99.9%", "0.1%", f"judge: threshold, {windows}")
     elif draft.has_flag:
-        control = "control: {total: stable_requests, failures: [stable_failures]}"
         yield from _comment("What fails on the stable path as well is not the canary's fault.", 2)
-        yield f"  {SUCCESS}:"
-        yield f"    {base},"
-        yield f"     {control}}}"
+        control = "control: {total: stable_requests, failures: [stable_failures]}"
+        yield from _rate(draft, SUCCESS, "99.9%", "0.1%", control)
     else:
-        yield f"  {SUCCESS}: {base}}}"
+        both = draft.survey.counts is Counts.BOTH
+        samples = f"min_samples: {RATE_SAMPLES}" if both else ""  # a success rate has them anyway
+        yield from _rate(draft, SUCCESS, "99.9%", "0.1%", samples)
 
 
 def _outage(draft: Draft) -> Iterator[str]:
     yield from _comment("Three windows in a row in which requests fail: it is broken.", 2)
-    yield f"  {OUTAGE}:"
-    yield "    {kind: success_rate, total: requests, failures: [failures], min: 97%,"
-    samples = f"failure_limit: 3, min_samples: {draft.quiet_samples}"
-    yield f"     judge: threshold, window: 5m, {samples}}}"
+    windows = f"window: 5m, failure_limit: 3, min_samples: {draft.quiet_samples}"
+    yield from _rate(draft, OUTAGE, "97%", "3%", f"judge: threshold, {windows}")
+
+
+def _rate(draft: Draft, name: str, least: str, most: str, more: str) -> Iterator[str]:
+    """Yield a criterion on the failures per request.
+
+    A success rate speaks of the canary: after a rollback its requests have to end. Requests of both
+    paths go on, and take a ratio.
+    """
+    text = f"kind: success_rate, total: requests, failures: [failures], min: {least}"
+    if draft.survey.counts is Counts.BOTH:
+        text = f"kind: threshold, metric: failures, per: requests, max: {most}"
+    yield f"  {name}:"
+    yield f"    {{{text}," if more else f"    {{{text}}}"
+    yield from [f"     {more}}}"] if more else ()
 
 
 def _relative(draft: Draft) -> Iterator[str]:

@@ -69,6 +69,9 @@ def test_a_draft_rehearses_to_the_end(name: str) -> None:
 def test_a_draft_takes_a_failing_canary_back(name: str) -> None:
     rehearsed = rehearse(policy_text(draft_of(name)), "error-burst", every=MINUTES)
     assert (rehearsed.phase, rehearsed.weight) == ("rolled_back", 0)
+    drain = rehearsed.outcome.rollout.drain
+    expected = "unobservable" if name == "api in front" else "confirmed"
+    assert (drain and drain.label) == expected
 
 
 # --- steps ----------------------------------------------------------------------------------------
