@@ -67,7 +67,7 @@ def test_a_draft_rehearses_to_the_end(name: str) -> None:
 
 @pytest.mark.parametrize("name", deep_after(1, ["api in front", "flag", "api of the canary"]))
 def test_a_draft_takes_a_failing_canary_back(name: str) -> None:
-    rehearsed = rehearse(policy_text(draft_of(name)), "error-burst", every=MINUTES)
+    rehearsed = rehearse(policy_text(draft_of(name)), "error-burst", every=MINUTES / 2)
     assert (rehearsed.phase, rehearsed.weight) == ("rolled_back", 0)
     drain = rehearsed.outcome.rollout.drain
     expected = "unobservable" if name == "api in front" else "confirmed"
