@@ -148,7 +148,7 @@ def _counts_text(draft: Draft) -> str:
         why = "there were few or none of them at 0 %" if survey.steady_hours is not None else ""
         return (
             f"Requests of {title}, taken to be those of the canary alone (counts: canary)"
-            f"{f': {why}' if why else ''}. Other callers of it would be counted as the canary. "
+            f"{f': {why}' if why else ''}. Other callers of it are counted as the canary. "
             f"{_FLAG_ADVICE}"
         )
     why = "it serves both paths"
@@ -304,7 +304,8 @@ def _power_text(draft: Draft, step: StepPlan) -> str:
         return f"{text}: {_rule_of_three(step)}."
     if step.smallest is None:
         return f"{text}."
-    return f"{text}: {format_percent(step.smallest, 1)} of failures, or more, are found in time."
+    smallest = format_percent(step.smallest, 1)
+    return f"{text}: a failure rate of {smallest} or more is detected within the bake."
 
 
 def _rule_of_three(step: StepPlan) -> str:
