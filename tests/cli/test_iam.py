@@ -437,6 +437,17 @@ def test_a_wrong_policy_is_reported_with_its_line(quiet: Desk, tmp_path: Path) -
     assert f"{wrong}:1:10: version: expected 1, not 2" in ended.err
 
 
+def test_a_status_page_is_one_object_that_a_tick_may_write(quiet: Desk) -> None:
+    page = ("--status-page", "s3://pages/rollouts/index.html")
+    with_page, without = statements(quiet, *HERE, *page), statements(quiet, *HERE)
+    assert with_page.pop("Page") == {
+        "Action": ["s3:PutObject"],
+        "Resource": ["arn:aws:s3:::pages/rollouts/index.html"],
+    }
+    assert with_page == without
+    assert quiet.run("iam", quiet.policy, *HERE, "--status-page", "page.html").status == Exit.USAGE
+
+
 # --- stack parameters ---------------------------------------------------------------------------
 
 

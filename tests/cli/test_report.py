@@ -6,11 +6,14 @@ import sqlite3
 from base64 import b64decode
 from contextlib import closing
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
 
-from controller.errors import Exit, MetricsError
+from controller import cli
+from controller.adapters.stores.sqlite import SqliteStore
+from controller.errors import Exit, MetricsError, StoreError
 from controller.simulation.fakes.cloudwatch import FakeCloudWatch
 from tests.cli.conftest import Desk, MakeDesk
 from tests.simulation.worlds import MINUTE
@@ -91,6 +94,19 @@ def test_a_page_carries_the_whole_history_with_its_hashes(desk: Desk, tmp_path: 
     assert (document["schema"], document["chain_valid"]) == ("history/1", True)
     assert document["entries"][-1]["kind"] == "succeeded"
     assert document["entries"][-1]["hash"][:16] in " ".join(page.texts("code"))
+
+
+@pytest.mark.deep
+def test_26_hours_at_a_tick_a_minute_are_300_kb_and_a_second(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, file = f"sqlite:///{tmp_path / 'r.db'}", tmp_path / "r.html"
+    policy = "policies/execution-api.yaml"
+    assert cli.main(["rehearse", policy, "--store", store, "--report", str(file)]) == Exit.DONE
+    assert file.stat().st_size <= 300_000
+    begin = process_time()
+    cli.main(["report", "execution-api", "--store", store, "--offline", "--html", str(file)])
+    assert process_time() - begin <= 1
 
 
 # --- report ---------------------------------------------------------------------------------------
@@ -221,3 +237,17 @@ def test_a_status_page_that_cannot_be_written_stops_no_tick(
     ended = running.run("tick", "--json")
     assert (ended.status, len(ended.data["rollouts"])) == (Exit.DONE, 1)
     assert [one["event"] for one in ended.events][-2:] == ["tick_ended", "status_page_failed"]
+
+
+def test_a_role_that_may_list_no_finished_rollout_shows_the_active_ones_and_says_so(
+    running: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: Any) -> Any:
+        raise StoreError("the table could not be read (dynamodb:Scan): AccessDenied")
+
+    monkeypatch.setattr(SqliteStore, "all", denied)
+    monkeypatch.setenv("ROLLOUTCTL_STATUS_PAGE", str(tmp_path / "status.html"))
+    assert running.run("tick").status == Exit.DONE
+    page = read_page((tmp_path / "status.html").read_text(encoding="utf-8"))
+    assert page.texts("h1") == ["Nothing needs an operator; 1 in progress, 0 over"]
+    assert any("dynamodb:Scan" in one for one in page.texts("p"))
