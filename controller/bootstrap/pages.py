@@ -45,7 +45,7 @@ def report_of(
     if recorded is not None:
         return make_report(history, now, queries=queries, answers=recorded)
     answers: Mapping[MetricQuery, Series] = {}
-    problem = "the history has counts of slow requests alone, and CloudWatch was not asked"
+    problem = "the history does not have them minute by minute, and CloudWatch was not asked"
     if not offline:
         problem = ""
         try:

@@ -42,7 +42,10 @@ def rehearsed(desk: Desk, folder: Path, scenario: str, policy: str = "") -> Page
 
 
 def test_a_rollback_leads_with_its_reason_and_what_was_seen(desk: Desk, tmp_path: Path) -> None:
-    page = rehearsed(desk, tmp_path, "error-burst")
+    arrived = {"kind": "traffic", "metric": "requests"}
+    criteria = {"arrived": arrived, **LADDER["criteria"]}
+    policy = desk.another_policy("ladder", **{**LADDER, "criteria": criteria})
+    page = rehearsed(desk, tmp_path, "error-burst", policy)
     (head,) = page.texts("h1")
     assert "ladder was rolled back from 50 % to 0 %" in head
     assert page.texts("h2")[0] == "Why it was rolled back: works"
@@ -52,8 +55,12 @@ def test_a_rollback_leads_with_its_reason_and_what_was_seen(desk: Desk, tmp_path
     (link,) = [one for one in page.all("a") if "logs-insights" in one.attributes["href"]]
     assert "region=us-east-1" in link.attributes["href"]
     assert "*2faws*2flambda*2f" in link.attributes["href"]
-    opened = [one for one in page.all("details", class_="criterion") if "open" in one.attributes]
-    assert [one.text.split()[1] for one in opened] == ["FAIL"]
+    criteria_shown = page.all("details", class_="criterion")
+    assert [one.text.split()[1:3] for one in criteria_shown] == [
+        ["FAIL", "works"],
+        ["pass", "arrived"],
+    ]
+    assert ["open" in one.attributes for one in criteria_shown] == [True, False]
 
 
 def test_a_success_has_every_step_and_a_chart_that_a_reader_can_hear(

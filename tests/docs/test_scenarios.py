@@ -50,7 +50,7 @@ def test_every_documented_option_is_one_of_rehearse(capsys: pytest.CaptureFixtur
     documented = re.findall(r"^\| `(--[a-z]+)", TEXT, re.MULTILINE)
     assert main(["rehearse", "--help"]) == 0
     help_text = capsys.readouterr().out
-    assert len(documented) == 3
+    assert len(documented) == 4
     assert [option for option in documented if option not in help_text] == []
 
 

@@ -1,5 +1,6 @@
 """Where to read the log of an interval: a link to CloudWatch Logs Insights, and a command."""
 
+import re
 import shlex
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +13,7 @@ _CONSOLES: Final = {
     "aws-cn": "console.amazonaws.cn",
     "aws-us-gov": "console.amazonaws-us-gov.com",
 }
+_REGION: Final = re.compile(r"[a-z0-9-]{1,40}")  # it becomes part of a host name
 _QUERY: Final = "fields @timestamp, @message | sort @timestamp asc | limit 1000"
 
 
@@ -37,7 +39,7 @@ def log_link(rollout: Rollout, begin: int, end: int) -> LogLink | None:
         f"--start-time {begin * 1000} --end-time {end * 1000}"
     )
     arn = rollout.target.split(":")
-    if len(arn) < 5 or arn[1] not in _CONSOLES or not arn[3]:
+    if len(arn) < 5 or arn[1] not in _CONSOLES or not _REGION.fullmatch(arn[3]):
         return LogLink(group, "", command)
     region, console = arn[3], _CONSOLES[arn[1]]
     detail = (

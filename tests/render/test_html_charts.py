@@ -1,0 +1,103 @@
+"""Charts of a page: what an axis shows, where a line breaks, and the table of the same values."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.operations.report.recorded import Stretch
+from controller.operations.report.trace import Bin, Form, Panel, Trace
+from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
+
+NINE = datetime(2026, 1, 5, 9, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def a_trace(
+    form: Form, values: dict[int, float], bound: float | None = None, *, minutes: int = 60
+) -> Trace:
+    """Return a trace of one step: a value for each minute after nine."""
+    begin = int(NINE.timestamp())
+    bins = tuple(
+        Bin(begin + 60 * at, begin + 60 * at + 60, 1_000.0, value, value, value)
+        for at, value in values.items()
+    )
+    stretch = Stretch(0, 10, NINE, NINE + minutes * MINUTE)
+    return Trace(
+        form, "ms" if form is Form.LEVEL else "", (Panel(stretch, 1.0, bins, bound, True),)
+    )
+
+
+def drawn(trace: Trace, *shadings: Shading) -> Chart:
+    return chart("c", "errors", trace, shadings)
+
+
+def heights(path: str) -> list[int]:
+    """Return how far below the upper end each level of a line is, of 400."""
+    return [int(one) for one in re.findall(r"(?:,|V)(\d+)", path)]
+
+
+def test_a_tenth_of_a_percent_and_a_whole_outage_are_readable_at_once() -> None:
+    one = drawn(a_trace(Form.FAILURES, {0: 0.0, 1: 0.001, 2: 0.05, 3: 1.0}, 0.001))
+    zero, tenth, burst, outage = heights(one.canary)
+    assert (outage, zero) == (0, 400)
+    assert outage < burst < tenth < zero
+    assert min(zero - tenth, tenth - burst, burst - outage) > 40
+    assert {label.text for label in one.values} >= {"0\xa0%", "0.1\xa0%", "1\xa0%", "100\xa0%"}
+
+
+@given(
+    st.sampled_from(list(Form)),
+    st.lists(st.floats(1e-9, 1.0), min_size=1, max_size=20),
+    st.floats(1e-4, 1.0) | st.none(),
+)
+def test_every_value_is_inside_of_its_chart_in_order(
+    form: Form, values: list[float], bound: float | None
+) -> None:
+    one = drawn(a_trace(form, dict(enumerate(sorted(values))), bound))
+    levels = heights(one.canary)
+    assert levels == sorted(levels, reverse=True)
+    assert all(0 <= level <= 400 for level in [*levels, *heights(one.bound)])
+    assert 2 <= len(one.values) <= 12
+
+
+def test_an_axis_that_does_not_begin_at_zero_says_so() -> None:
+    tight = drawn(a_trace(Form.LEVEL, {0: 240.0, 1: 250.0}))
+    wide = drawn(a_trace(Form.LEVEL, {0: 0.0, 1: 250.0}))
+    assert tight.axis_note.startswith("axis begins at 2")
+    assert wide.axis_note == ""
+
+
+def test_a_line_is_broken_where_nothing_was_measured() -> None:
+    one = drawn(a_trace(Form.FAILURES, {0: 0.01, 1: 0.01, 30: 0.01}, 0.001))
+    assert one.canary.count("M") == 2
+
+
+def test_the_table_has_a_row_for_each_bin() -> None:
+    one = drawn(a_trace(Form.FAILURES, {0: 0.0123, 90: 0.0}, 0.001, minutes=2_000))
+    ((weight, rows),) = one.rows
+    assert (weight, [row[0] for row in rows]) == ("10 %", ["05 Jan 09:00", "10:30"])
+    assert [row[2] for row in rows] == ["1.23\xa0%", "0\xa0%"]
+
+
+def test_times_below_a_wide_panel_are_round_and_name_the_day_when_it_changes() -> None:
+    one = drawn(a_trace(Form.SHARE, {0: 0.5}, minutes=24 * 60))
+    assert [label.text for label in one.times] == ["05 Jan 09:00", "18:00", "06 Jan 00:00", "06:00"]
+
+
+def test_a_shaded_time_is_a_band_of_the_width_and_is_named_once() -> None:
+    begin = NINE.timestamp()
+    marks = [Shading(begin, begin + 900, Mark.REGRESSION), Shading(begin, begin, Mark.NOT_FINAL)]
+    one = drawn(a_trace(Form.FAILURES, {0: 0.01}, 0.001), *marks)
+    assert [(band.x, band.width) for band in one.bands] == [(0, 500)]
+    assert one.marks == [Mark.REGRESSION]
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.0, "0"), (0.05, "5"), (0.0512, "5.1"), (0.001, "0.1"), (0.00012, "0.012"), (1.0, "100")],
+)
+def test_a_share_has_two_significant_digits(share: float, text: str) -> None:
+    assert share_text(share) == f"{text}\xa0%"
