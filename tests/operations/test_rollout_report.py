@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from controller.core.history import Entry
 from controller.core.judge.series import Window
+from controller.core.policy import Policy
 from controller.core.rollout import Phase, Reason
+from controller.operations.report.criteria import judge_for, trace_of
 from controller.operations.report.recorded import Stretch, acts, stretches
 from controller.operations.report.report import History, make_report
 from controller.operations.report.trace import (
@@ -21,6 +23,7 @@ from controller.operations.report.trace import (
     panel_widths,
     trace,
 )
+from tests.simulation.worlds import POLICY
 from tests.support.rollouts import NOON, a_rollout, a_state
 
 MINUTE = timedelta(minutes=1)
@@ -88,7 +91,7 @@ def test_exposure_ends_when_0_percent_was_read_back() -> None:
     rollout = replace(a_rollout(state=state), updated=NOON + 90 * MINUTE)
     report = make_report(History(rollout, [STARTED, APPLIED]), NOON)
     assert report.exposure.duration == 69 * MINUTE
-    assert report.steps[0].state == "failed"
+    assert report.steps[0].state == "rolled back"
 
 
 def test_a_command_of_an_operator_is_an_act_and_a_decision_of_a_tick_is_none() -> None:
@@ -185,3 +188,53 @@ def test_the_interval_of_a_share_is_wilsons(
     failures: int, requests: int, low: float, high: float
 ) -> None:
     assert confidence_interval(failures, requests) == pytest.approx((low, high), abs=1e-4)
+
+
+# --- Criteria -------------------------------------------------------------------------------------
+
+LATENCY: dict[str, Any] = {"kind": "latency_increase", "metric": "latency", "max_increase": "5%"}
+FIXED = {**LATENCY, "baseline": {"fixed": 400}}
+RATE = {"kind": "success_rate", "total": "requests", "failures": ["server_errors"], "min": "99.9%"}
+COUNT: dict[str, Any] = {"kind": "threshold", "metric": "server_errors", "max": 10}
+LITERAL = {"judge": "threshold"}
+
+
+@pytest.mark.parametrize(
+    ("criterion", "form", "bound"),
+    [
+        pytest.param(RATE, Form.FAILURES, 0.001, id="a success rate is shown by its failures"),
+        pytest.param({**RATE, **LITERAL}, Form.FAILURES, 0.001, id="so is one of the other judge"),
+        pytest.param(FIXED, Form.SHARE, 0.05, id="slow requests are a share"),
+        pytest.param({**FIXED, **LITERAL}, Form.LEVEL, 420.0, id="a latency is in its unit"),
+        pytest.param({**COUNT, "window": "5m"}, Form.LEVEL, 10.0, id="a count is for its window"),
+        pytest.param(
+            {**COUNT, "per": "requests", "max": "1%"}, Form.FAILURES, 0.01, id="a small ratio"
+        ),
+        pytest.param(
+            {**COUNT, "per": "requests", "max": "30%"}, Form.SHARE, 0.3, id="a large ratio"
+        ),
+        pytest.param({**COUNT, **LITERAL, "max": 0}, Form.LEVEL, 0.0, id="a bound of zero is one"),
+        pytest.param(
+            {"kind": "traffic", "metric": "requests"}, Form.LEVEL, None, id="traffic of a step"
+        ),
+    ],
+)
+def test_a_criterion_is_drawn_in_what_it_judges_with_its_bound(
+    criterion: dict[str, Any], form: Form, bound: float | None
+) -> None:
+    metrics = {name: POLICY["metrics"][name] for name in ("requests", "server_errors", "latency")}
+    named = str(criterion.values())
+    policy = Policy.model_validate(
+        {
+            **POLICY,
+            "metrics": {name: one for name, one in metrics.items() if f"'{name}'" in named},
+            "criteria": {"it": criterion},
+        }
+    )
+    rollout = a_rollout(policy=policy)
+    report = make_report(History(rollout, [APPLIED]), NOON)
+    (one,) = report.criteria
+    judge = judge_for(rollout, "it")
+    found = trace_of(judge, {}, report.stretches)
+    assert one.trace is None
+    assert (found.form, found.panels[0].bound) == (form, pytest.approx(bound))

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from controller.core.judge.criteria_table import Row, rows
 from controller.core.judge.criterion_judge import CriterionJudge, judge_of
 from controller.core.judge.findings import Finding
+from controller.core.judge.latency_tail import Limits, TailJudge
 from controller.core.judge.queries import queries_for
 from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.series import Measure, Window
@@ -63,7 +64,7 @@ def criteria_reports(
     ranked = sorted(rows(rollout), key=lambda row: row.finding is None or not row.finding.fails)
     for row in ranked:
         judge = judge_for(rollout, row.criterion)
-        found = _trace(judge, series, times)
+        found = trace_of(judge, series, times)
         yield CriterionReport(
             row=row,
             finding=_with_facts(row.finding, recorded.get(row.criterion)),
@@ -95,7 +96,7 @@ def windows_seen(
     return [(start, one) for start, one in found if one is not None and one.consistent]
 
 
-def _trace(judge: Judge, series: Mapping[str, Series], times: Sequence[Stretch]) -> Trace:
+def trace_of(judge: Judge, series: Mapping[str, Series], times: Sequence[Stretch]) -> Trace:
     """Return the trace of a criterion; it has values in the steps whose gate judges it."""
     judged = [one for one in times if judge.name in judge.policy.gate(one.step)]
     return trace(source_of(judge, series), times, {one.step: _bound(judge, one) for one in judged})
@@ -138,8 +139,12 @@ def form_of(judge: Judge) -> Form:
             return Form.SHARE
         case _:
             pass
-    slow = isinstance(judge, SequentialJudge) and judge.counts_slow
-    return Form.SHARE if slow else Form.LEVEL
+    return Form.LEVEL if _limits(judge) is None else Form.SHARE
+
+
+def _limits(judge: Judge) -> Limits | None:
+    """Return what slow means to a criterion that counts slow requests; None for any other."""
+    return judge.limits if isinstance(judge, TailJudge) else None
 
 
 def _window_factor(judge: Judge) -> float:
@@ -171,8 +176,9 @@ def _bound(judge: Judge, stretch: Stretch) -> float | None:
             return None  # for all requests of a step, and the trace is by window
         case _:
             pass
-    if isinstance(judge, SequentialJudge) and judge.counts_slow:
-        return _slow_bound(judge)
+    limits = _limits(judge)
+    if limits is not None and isinstance(judge, TailJudge):
+        return None if limits.control_metric else float(judge.allowed_slow_share)
     return latency_limit(judge) if isinstance(criterion, LatencyIncrease) else judge.bound
 
 
@@ -187,14 +193,6 @@ def latency_limit(judge: Judge) -> float | None:
             return limit
         case _:
             return None
-
-
-def _slow_bound(judge: Any) -> float | None:
-    """Return the share of requests that may be slow; None where the stable path says it."""
-    limits = judge.limits
-    if limits is None or limits.control_metric:
-        return None
-    return float(judge.allowed_slow_share)
 
 
 def regression_of(finding: Finding) -> tuple[int, int] | None:

@@ -47,7 +47,7 @@ class StepReport:
     """One step: planned against actual.
 
     planned: warm-up and bake. begin, end: of its weight; None where it was not reached.
-    state: `passed`, `current`, `failed`, `next` or `not reached`.
+    state: `passed`, `skipped`, `current`, `rolled back`, `next` or `not reached`.
     """
 
     index: int
@@ -209,7 +209,7 @@ def _step_state(rollout: Rollout, index: int, reached: bool) -> str:
     if index < rollout.judged_step:
         return "passed" if reached else "skipped"
     if rollout.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK):
-        return "failed" if index == rollout.judged_step else "not reached"
+        return "rolled back" if index == rollout.judged_step else "not reached"
     if index == rollout.judged_step:
         return "current"
     return "next" if index == rollout.judged_step + 1 else "not reached"

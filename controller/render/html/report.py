@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ruamel.yaml import YAML
 
-from controller.core.judge.criteria_table import VERDICT_MARKS
+from controller.core.judge.criteria_table import NO_VALUE, VERDICT_MARKS
 from controller.core.judge.findings import Finding
 from controller.core.judge.sentences import sentence_of
 from controller.core.judge.text import time_range_text
@@ -66,13 +66,13 @@ class _CriterionView:
 
 @dataclass(frozen=True, slots=True)
 class _FailureView:
-    """What rolled back, and what was seen. counts: whether windows count requests that failed."""
+    """What rolled back, and what was seen: rows begin with a time, then come the columns."""
 
     name: str
     sentence: str
     interval: str
+    columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    control: bool
     earlier: int
     logs: LogLink | None
 
@@ -197,26 +197,36 @@ def _failure(report: RolloutReport, failure: Failure) -> _FailureView:
         name=finding.criterion,
         sentence=sentence_of(finding),
         interval=time_range_text(failure.begin, failure.end),
+        columns=_window_columns(failure, control),
         rows=tuple(_window_rows(failure, control)),
-        control=control,
         earlier=failure.earlier,
         logs=log_link(report.rollout, failure.begin, failure.end),
     )
 
 
 def _window_rows(failure: Failure, control: bool) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each window: its time, then what `_window_columns` names."""
     for start, one in failure.windows:
+        cells = [number_text(round(one.samples))]
         if failure.counted:
-            share = one.amount / one.samples if one.samples else 0.0
-            cells = (number_text(round(one.amount)), share_text(share))
+            cells += [number_text(round(one.amount)), _share(one.amount, one.samples)]
         else:
-            cells = ("", number_text(float(f"{one.value:.4g}")))
-        other: tuple[str, ...] = ()
-        if control:
-            ratio = one.control_amount / one.control_samples if one.control_samples else 0.0
-            other = (share_text(ratio) if failure.counted else number_text(ratio),)
-        samples = number_text(round(one.samples))
-        yield (f"{from_unix(start):%H:%M}", samples, *cells, *other)
+            cells.append(number_text(float(f"{one.value:.4g}")))
+        if control and failure.counted:
+            cells.append(_share(one.control_amount, one.control_samples))
+        elif control:
+            mean = one.control_amount / one.control_samples if one.control_samples else 0.0
+            cells.append(number_text(float(f"{mean:.4g}")))
+        yield (f"{from_unix(start):%H:%M}", *cells)
+
+
+def _window_columns(failure: Failure, control: bool) -> tuple[str, ...]:
+    counted = ("of these bad",) if failure.counted else ()
+    return ("canary requests", *counted, "canary", *(["stable path"] if control else []))
+
+
+def _share(amount: float, samples: float) -> str:
+    return share_text(amount / samples) if samples else NO_VALUE
 
 
 # --- Charts and criteria --------------------------------------------------------------------------
