@@ -80,6 +80,7 @@ _FIELD_RULES: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
         "samples": _COUNT,
         "control_samples": _COUNT,
         "last_end": _SECOND,
+        "spacing": _COUNT,
     },
     "Capital": {"bets": _COUNT, "unspent": {"ge": 0, "le": 1}, "minutes": _COUNT, "begun": _COUNT},
     "ControlState": {

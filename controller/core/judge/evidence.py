@@ -93,7 +93,9 @@ class Tally:
     control_samples, control_amount: the same for the concurrent control.
     run, longest_run: the current run of breaches, and the longest of the step.
     last, last_end, last_breach: newest window with data: value, end, whether it breached.
-    newest_empty, newest_inconsistent: the newest closed window had no data, or inconsistent data.
+    newest_inconsistent: the newest closed window had inconsistent data.
+    spacing: the shortest time from a window with data to the next one, in seconds: no less than the
+        period at which the metric is published. 0 before the second such window.
     recent: requests and failures of the newest windows, where a criterion looks back over them.
     """
 
@@ -111,8 +113,8 @@ class Tally:
     last: float | None = None
     last_end: int = 0
     last_breach: bool = False
-    newest_empty: bool = True
     newest_inconsistent: bool = False
+    spacing: int = 0
     recent: tuple[tuple[float, float], ...] = ()
 
 

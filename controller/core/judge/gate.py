@@ -130,9 +130,7 @@ def fold_open_breaches(judge: CriterionJudge[Any], evidence: Evidence, tally: Ta
         if start != certain.through:
             certain = replace(certain, run=BreachRun())
         certain = judge.fold(certain, measure, (start,))
-    return replace(
-        certain, newest_empty=tally.newest_empty, newest_inconsistent=tally.newest_inconsistent
-    )
+    return replace(certain, newest_inconsistent=tally.newest_inconsistent)
 
 
 def reads_log_backlog(evidence: Evidence) -> bool:

@@ -22,6 +22,7 @@ from controller.core.judge.criterion_judge import (
 from controller.core.judge.evidence import IntervalTotals, SequentialResult, Tally
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label
 from controller.core.judge.series import Window
+from controller.core.judge.tally import silent_periods
 from controller.core.policy import LatencyIncrease, SuccessRate, Threshold
 from controller.core.stats.combined_tests import ControlState, Rejection
 from controller.core.stats.two_sample import PairedCounts
@@ -213,10 +214,13 @@ def ratio(part: float, whole: float) -> float | None:
 
 
 def _is_silent(tally: Tally) -> bool:
-    """Tell whether the newest minutes without data are unlikely at the request rate of the step.
+    """Tell whether the newest periods without data are unlikely at the request rate of the step.
 
     One minute without requests says nothing where a request comes every five minutes; an hour does.
+    Periods are those of the metric: one that is published every five minutes has four empty minutes
+    between two datapoints, whatever the request rate.
     """
-    gap = (tally.through - tally.last_end) / MINUTE_S
+    silent = silent_periods(tally, MINUTE_S)
     minutes = tally.windows + tally.empty + tally.inconsistent
-    return gap > 0 and exp(-tally.samples / minutes * gap) < SILENCE_SIGNIFICANCE
+    expected = tally.samples / minutes * max(tally.spacing / MINUTE_S, 1) * silent
+    return silent > 0 and exp(-expected) < SILENCE_SIGNIFICANCE

@@ -28,11 +28,11 @@ def fold(tally: Tally, measure: Measure, starts: Iterable[int], period_s: int) -
     control_samples, control_amount = tally.control_samples, tally.control_amount
     run, worst = tally.run, tally.longest_run
     last, last_end, last_breach = tally.last, tally.last_end, tally.last_breach
-    tail_empty, tail_unfit = tally.newest_empty, tally.newest_inconsistent
+    tail_unfit, spacing = tally.newest_inconsistent, tally.spacing
     for start in starts:
         through = start + period_s
         window = measure(start)
-        tail_empty, tail_unfit = window is None, window is not None and not window.consistent
+        tail_unfit = window is not None and not window.consistent
         if window is None:
             empty += 1
             continue
@@ -46,6 +46,8 @@ def fold(tally: Tally, measure: Measure, starts: Iterable[int], period_s: int) -
         control_amount += window.control_amount
         run = _extend_run(run, start, through, window.value) if window.breach else _NO_RUN
         worst = run if run.length > worst.length else worst
+        if last_end:
+            spacing = min(spacing or through - last_end, through - last_end)
         last, last_end, last_breach = window.value, through, window.breach
     return Tally(
         through=through,
@@ -62,10 +64,20 @@ def fold(tally: Tally, measure: Measure, starts: Iterable[int], period_s: int) -
         last=last,
         last_end=last_end,
         last_breach=last_breach,
-        newest_empty=tail_empty,
         newest_inconsistent=tail_unfit,
+        spacing=spacing,
         recent=tally.recent,
     )
+
+
+def silent_periods(tally: Tally, period_s: int) -> int:
+    """Return how many periods have closed without data since the newest window with data.
+
+    Periods of the metric itself: one that is published every five minutes is silent after ten
+    minutes, however short the windows are in which it is read. period_s: length of those.
+    """
+    own_s = max(tally.spacing, period_s)
+    return max(0, (tally.through - tally.last_end + period_s) // own_s - 1)
 
 
 def mark_lost(tally: Tally, starts: range, period_s: int) -> Tally:
@@ -80,7 +92,6 @@ def mark_lost(tally: Tally, starts: range, period_s: int) -> Tally:
         through=starts[-1] + period_s,
         unanswered=tally.unanswered + len(starts),
         run=_NO_RUN,
-        newest_empty=True,
         newest_inconsistent=False,
         recent=(*tally.recent, *((0.0, 0.0) for _ in starts)) if tally.recent else (),
     )

@@ -19,6 +19,7 @@ from controller.core.judge.criterion_judge import (
 )
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import FRACTION, Fact, Finding, FindingReason, Label
+from controller.core.judge.tally import silent_periods
 from controller.core.judge.text import number, percent
 from controller.core.policy import MeasuredCriterion, SuccessRate, Threshold
 from controller.core.units import format_duration, format_percent, number_text
@@ -79,7 +80,7 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
         if unready is not None:
             return finding(*unready)
         facts = self._facts(tally)
-        lack = _missing_data(self.criterion.min_samples, tally)
+        lack = _missing_data(self.criterion.min_samples, tally, self.period_s)
         if lack is not None:
             return finding(lack, facts)
         if tally.last_breach:
@@ -135,7 +136,7 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
         return percent(value, bound, RATE_DIGITS) if self.unit == FRACTION else number(value, bound)
 
 
-def _missing_data(min_samples: int, tally: Tally) -> Outcome | None:
+def _missing_data(min_samples: int, tally: Tally, period_s: int) -> Outcome | None:
     """Return what is missing for a verdict; None when nothing is."""
     if tally.newest_inconsistent or (tally.inconsistent and tally.windows == 0):
         return undecided(Label.BAD_DATA, FindingReason.BAD_WINDOWS)
@@ -143,4 +144,5 @@ def _missing_data(min_samples: int, tally: Tally) -> Outcome | None:
         return undecided(Label.NO_DATA, FindingReason.NO_WINDOW)
     if tally.samples < min_samples:
         return undecided(Label.TOO_FEW, FindingReason.TOO_FEW_SAMPLES)
-    return undecided(Label.NO_DATA, FindingReason.SILENT) if tally.newest_empty else None
+    silent = silent_periods(tally, period_s) > 0
+    return undecided(Label.NO_DATA, FindingReason.SILENT) if silent else None

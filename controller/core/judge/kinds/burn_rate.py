@@ -23,6 +23,7 @@ from controller.core.judge.criterion_judge import (
 from controller.core.judge.evidence import BreachRun, Tally
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label
 from controller.core.judge.series import INCONSISTENT, Measure, Window
+from controller.core.judge.tally import silent_periods
 from controller.core.judge.text import number
 from controller.core.observation import Series
 from controller.core.policy import BurnRate, BurnWindow
@@ -200,7 +201,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
             return silence
         if tally.samples < self.criterion.min_samples:
             return undecided(Label.TOO_FEW, FindingReason.BUDGET_TOO_FEW)
-        return silence if tally.newest_empty else None
+        return silence if silent_periods(tally, self.period_s) else None
 
     def _undecided_pair(self, tally: Tally) -> Burn | None:
         """Return a pair that burns too fast and has too few requests to fail; None without one.
