@@ -25,7 +25,7 @@ from controller.render.markdown import outcome_markdown
 from controller.render.rehearsal import outcome_data, outcome_text
 from controller.text import printable
 
-_SHOW_EVERY = 30  # ticks between two updates of the progress line
+_SHOW_EVERY = 10  # ticks between two updates of the progress line
 
 
 @click.command()

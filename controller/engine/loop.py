@@ -20,12 +20,14 @@ def run_ticks(
     every: timedelta,
     until: datetime,
     done: Callable[[Rollout], bool],
+    skip: Callable[[Visit, datetime], int] | None = None,
 ) -> Iterator[Visit]:
     """Tick `rollout` at the interval `every` and yield each visit, until it is `done`.
 
     The last tick is at `until` at the latest. A tick that takes longer than `every` is followed at
-    once by the next. A store that does not answer is the problem of the visit; StoreError is raised
-    only for an error that the next tick would meet again.
+    once by the next. skip: returns how many intervals to wait after a visit; 1 when left out. A
+    store that does not answer is the problem of the visit; StoreError is raised only for an error
+    that the next tick would meet again.
     """
     due = runner.clock.now() + every
     while not done(rollout) and runner.clock.now() < until:
@@ -37,7 +39,8 @@ def run_ticks(
         yield visit
         if visit.saved:  # else the next tick starts from the same state
             rollout = visit.rollout
-        due = max(due + every, runner.clock.now())
+        now = runner.clock.now()
+        due = max(due + (skip(visit, now) if skip else 1) * every, now)
 
 
 def _tick_once(runner: Runner, rollout: Rollout) -> Visit:

@@ -12,9 +12,11 @@ from controller.core.events import Command, Verb
 from controller.core.history import Entry
 from controller.core.policy import Attestation, Policy
 from controller.core.rollout import Phase, Reason, Rollout
+from controller.engine.execute import Visit
 from controller.engine.loop import run_ticks
 from controller.engine.tick import Runner
 from controller.errors import TargetTakenError, UsageError
+from controller.operations.pace import ticks_to_next_change
 from controller.operations.start.start import StartRequest, start
 from controller.ports.clock import Clock
 
@@ -51,6 +53,8 @@ class World(Protocol):
     def calls(self) -> Counter[tuple[str, str]]: ...
 
     def weight_now(self) -> int: ...
+
+    def next_event(self, final_after: timedelta) -> datetime | None: ...
 
     def take_starts(self) -> int: ...
 
@@ -94,6 +98,7 @@ def rehearse(
     on_tick: Callable[[Rollout], None],
     adopt: bool = False,
     approve: bool = False,
+    all_ticks: bool = False,
 ) -> RehearsalOutcome:
     """Run `policy` from its start until it ends, and a while longer after a pause or a rollback.
 
@@ -101,6 +106,7 @@ def rehearse(
     waits for an approval or a hook is left at its first reminder.
 
     adopt: begin at the weight that is live. approve: approve each step as soon as it waits for it.
+    all_ticks: also make the ticks that can change nothing.
 
     Raises what `start` raises when the world does not let the rollout start.
     """
@@ -110,7 +116,13 @@ def rehearse(
     second_starts = _SecondStarts()
     ticks = 0
     until = time_limit.limit + (MAX_FROZEN if policy.freeze else timedelta())
-    for visit in run_ticks(runner, rollout, every=every, until=until, done=time_limit.over):
+
+    def skip(visit: Visit, now: datetime) -> int:
+        return 1 if all_ticks else ticks_to_next_change(visit, now, every, world.next_event)
+
+    for visit in run_ticks(
+        runner, rollout, every=every, until=until, done=time_limit.over, skip=skip
+    ):
         ticks += 1
         rollout = visit.rollout
         on_tick(rollout)

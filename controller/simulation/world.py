@@ -6,7 +6,7 @@ interleavings.
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -184,6 +184,16 @@ class World:
     def refuses_raises(self) -> bool:
         """Tell whether Lambda denies every update that raises the weight now."""
         return self._script.refuses_raises(self.clock.now().timestamp())
+
+    def next_event(self, final_after: timedelta) -> datetime | None:
+        """Return when the scenario next begins or ends something; None: never again.
+
+        Now, where minutes still change that are older than `final_after`.
+        """
+        now = self.clock.now()
+        if self.scenario.publication.complete > final_after:
+            return now
+        return self._script.next_event(now)
 
     def take_starts(self) -> int:
         """Return how many second starts have become due since the last call."""

@@ -131,7 +131,7 @@ def test_the_progress_line_is_for_terminals_and_is_gone_at_the_end(
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
     desk.run("rehearse", policy)
-    assert "\r2026-01-05 09:30 UTC   50 %  baking " in terminal.getvalue()
+    assert re.search(r"\r2026-01-05 09:\d\d UTC   50 %  baking ", terminal.getvalue())
     assert terminal.getvalue().endswith(f"\r{'':<60}\r")
 
 
@@ -147,9 +147,10 @@ def test_the_same_seed_gives_the_same_timeline_and_another_seed_another(
 
 def test_fewer_ticks_are_made_when_they_are_further_apart(desk: Desk, policy: str) -> None:
     often, seldom = (
-        desk.run("rehearse", policy, "--every", every, "--json").data for every in ("1m", "5m")
+        desk.run("rehearse", policy, "--scenario", "silent", "--every", every, "--json").data
+        for every in ("1m", "5m")
     )
-    assert seldom["status"] == often["status"] == "succeeded"
+    assert seldom["status"] == often["status"] == "paused"
     assert seldom["ticks"] < often["ticks"] / 4
 
 

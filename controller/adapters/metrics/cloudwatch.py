@@ -52,7 +52,7 @@ class _Result:
     def add_page(self, result: Mapping[str, Any]) -> None:
         """Add one page. PartialData means that more follows; a failure stays, whatever follows."""
         stamps, values = result.get("Timestamps", ()), result.get("Values", ())
-        seconds = (int(stamp.timestamp()) for stamp in stamps)
+        seconds = [int(stamp.timestamp()) for stamp in stamps]
         self.points.update(zip(seconds, values, strict=False))
         status = result.get("StatusCode", "no status")
         if len(stamps) != len(values):

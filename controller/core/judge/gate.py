@@ -28,9 +28,11 @@ from controller.core.judge.evidence import (
     strongest_rejection,
 )
 from controller.core.judge.findings import DILUTED, Fact, Finding, FindingReason, Label, Verdict
+from controller.core.judge.memo import FoldMemo
 from controller.core.judge.queries import QueryPlan, gate_query_plan
 from controller.core.judge.rollback_drain import drain_query_plan
 from controller.core.judge.sequential_evidence import SequentialEvidence
+from controller.core.judge.series import NO_SERIES
 from controller.core.judge.tally import mark_lost, window_starts
 from controller.core.observation import QueryStatus, Series, Span
 from controller.core.policy import Criterion, Policy
@@ -98,11 +100,24 @@ class Evidence:
         return incomplete_series(judge.answers(self.series, self.search_span_of(judge)))
 
 
+_MEMO = FoldMemo[Tally]()
+
+
 def fold_closed_windows(judge: CriterionJudge[Any], evidence: Evidence, end: int) -> Tally:
     """Return the sealed tally of a criterion with its closed windows up to `end` folded in."""
     tally, span = evidence.tally_of(judge), evidence.search_span_of(judge)
     if span is not None:
-        end = min(end, span.end)
+        return _fold_windows(judge, evidence, tally, min(end, span.end))
+    series = {key: evidence.series.get(key, NO_SERIES) for _, _, key in judge.series_keys}
+    inputs = judge.policy, judge.baseline, tally, evidence.start, evidence.weight > 0
+    tallies = _MEMO.results((id(judge.policy), judge.name, evidence.start), inputs, series)
+    newest = max((one for one in tallies if one <= end), default=0)
+    folded = _fold_windows(judge, evidence, tallies.get(newest, tally), end)
+    tallies[folded.through] = folded
+    return folded
+
+
+def _fold_windows(judge: CriterionJudge[Any], evidence: Evidence, tally: Tally, end: int) -> Tally:
     starts = window_starts(judge.period_s, tally, evidence.start, end)
     if not starts:
         return tally

@@ -18,6 +18,7 @@ from controller.core.judge.evidence import (
     StepInterval,
     criterion_of,
 )
+from controller.core.judge.memo import FoldMemo
 from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.series import Measure, Window
 from controller.core.observation import Series
@@ -36,6 +37,9 @@ from controller.core.units import MINUTE_S
 # --- Tests of a policy ----------------------------------------------------------------------------
 
 NO_CONTROL, _INITIAL_CAPITAL = ControlState(), Capital()
+# The series that the sequential judge reads: their keys end like this.
+_OF_MINUTES = f"@{MINUTE_S}"
+_MEMO = FoldMemo[Fold]()
 
 
 def tests_of(policy: Policy) -> dict[str, Test]:
@@ -178,13 +182,24 @@ class SequentialEvidence:
 
         A criterion whose series were not answered in full contributes nothing.
         """
-        fold = self.fold
+        folds = self._known_folds()
+        fold = folds.get(max((one for one in folds if one <= end), default=0), self.fold)
         for interval in self.intervals:
             until = min(interval.end or end, end)
             first = max(interval.begin, fold.through)
             if first < until:
-                fold = self._fold_interval(fold, interval, range(first, until, MINUTE_S))
+                for fold in self._fold_interval(  # noqa: B020 - each one continues the one before
+                    fold, interval, range(first, until, MINUTE_S)
+                ):
+                    folds[fold.through] = fold
         return fold
+
+    def _known_folds(self) -> dict[int, Fold]:
+        """Return the folds after earlier minutes that were made already, by end of the minute."""
+        minutes = {key: one for key, one in self.series.items() if key.endswith(_OF_MINUTES)}
+        inputs = self.policy, self.fold, self.baselines, self.intervals
+        first = self.intervals[0].begin if self.intervals else 0
+        return _MEMO.results((id(self.policy), first), inputs, minutes)
 
     def fold_to_seal(self, end: int, give_up_end: int) -> Fold:
         """Return the fold to store: up to `end`, or `give_up_end` while a query is unanswered.
@@ -218,7 +233,8 @@ class SequentialEvidence:
             for tests in gate_tests(self.policy, interval.step, self.baselines).values()
         )
 
-    def _fold_interval(self, fold: Fold, interval: StepInterval, minutes: range) -> Fold:
+    def _fold_interval(self, fold: Fold, interval: StepInterval, minutes: range) -> Iterator[Fold]:
+        """Yield the fold after each of `minutes`."""
         tests_with_data = list(self._tests_with_data(interval))
         for minute in minutes:
             ratios: list[LikelihoodRatios] = []
@@ -232,7 +248,7 @@ class SequentialEvidence:
                 if control is not fold.controls.get(tests.judge.name, NO_CONTROL):
                     controls[tests.judge.name] = control
             fold = fold_minute(fold, minute + MINUTE_S, ratios, controls)
-        return fold
+            yield fold
 
     def _tests_with_data(self, interval: StepInterval) -> Iterator[tuple[CriterionTests, Measure]]:
         for tests in gate_tests(self.policy, interval.step, self.baselines).values():

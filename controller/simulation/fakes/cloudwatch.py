@@ -3,8 +3,8 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from math import ceil
-from typing import Any, Protocol
+from math import ceil, nan
+from typing import Any, Final, Protocol
 
 from controller.core.units import MINUTE_S, from_unix
 from controller.simulation.clock import VirtualClock
@@ -31,6 +31,10 @@ _RETENTION = (
     (300, timedelta(days=63)),
     (MINUTE_S, timedelta(days=15)),
 )
+
+
+# Stands for a datapoint that is not final; None: there is none.
+_UNKNOWN: Final = (from_unix(0), nan)
 
 
 class MetricFeed(Protocol):
@@ -134,18 +138,22 @@ class FakeCloudWatch:
         begin = int(request.start_s) // MINUTE_S * MINUTE_S
         first = begin + max(0, int(oldest) - begin) // period_s * period_s
         final_points = self._final[query.identity, query.statistic, period_s]
-        points = []
-        for start in range(first, ceil(min(request.end_s, now_s)), period_s):
+        starts = range(first, ceil(min(request.end_s, now_s)), period_s)
+        found = [final_points.get(start, _UNKNOWN) for start in starts]
+        cut = bool(starts) and starts[-1] + period_s > request.end_s
+        if cut:
+            found[-1] = _UNKNOWN
+        # Most reads are of old datapoints: only those from the first unknown one on are made.
+        for index in range(found.index(_UNKNOWN) if _UNKNOWN in found else len(found), len(found)):
+            if found[index] is not _UNKNOWN:
+                continue
+            start = starts[index]
             end = min(start + period_s, ceil(request.end_s))
-            if start in final_points and end == start + period_s:
-                point = final_points[start]
-            else:
-                value, final = self._value(feed, query, range(start, end, MINUTE_S), now_s)
-                point = None if value is None else (from_unix(start), value)
-                if final and end == start + period_s:
-                    final_points[start] = point
-            if point is not None:
-                points.append(point)
+            value, final = self._value(feed, query, range(start, end, MINUTE_S), now_s)
+            found[index] = None if value is None else (from_unix(start), value)
+            if final and end == start + period_s:
+                final_points[start] = found[index]
+        points = [one for one in found if one is not None]
         if request.descending:
             points.reverse()
         return points

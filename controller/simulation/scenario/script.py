@@ -94,6 +94,18 @@ class Script:
                 if moment is not None:
                     yield number, datetime.fromtimestamp(moment, UTC), event
 
+    def next_event(self, now: datetime) -> datetime | None:
+        """Return when the next event begins or ends after `now`, of those whose moment is known."""
+        moments = list[float]()
+        for event in self._events:
+            begin = self.moment(event.at)
+            if begin is not None:
+                moments.append(begin)
+            if begin is not None and isinstance(event, LastingFault) and event.lasting is not None:
+                moments.append(begin + event.lasting.total_seconds())
+        following = [one for one in moments if one > now.timestamp()]
+        return datetime.fromtimestamp(min(following), UTC) if following else None
+
     def requests_per_minute(self, second: float) -> float:
         """Return the rate at which requests arrive, on both paths together."""
         profile = self.scenario.traffic

@@ -41,6 +41,10 @@ class TrafficJudge(CriterionJudge[Traffic]):
 
         return measure
 
+    def can_fail_after(self, tally: Tally) -> bool:
+        """Tell whether silence can still fail it: before the first request, beside a control."""
+        return not tally.amount and self.criterion.control is not None
+
     def conclude(self, tally: Tally, context: Context) -> Finding:
         """Return `pass` for enough requests, and `fail` for a silence that chance rules out."""
         minimum, count, control = self.criterion.min, tally.amount, tally.control_amount

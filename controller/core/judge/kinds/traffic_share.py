@@ -46,6 +46,10 @@ class ShareJudge(CriterionJudge[Share]):
 
         return measure
 
+    def can_fail_after(self, tally: Tally) -> bool:
+        """Return False: a share that does not fit holds the rollout."""
+        return False
+
     def conclude(self, tally: Tally, context: Context) -> Finding:
         """Return the finding on the counts of the step, at the end of its bake: one look.
 

@@ -1,0 +1,64 @@
+"""How long a gate cannot fail, whatever is measured: a rehearsal need not look before that."""
+
+from math import exp
+from typing import Any, Final
+
+from controller.core.judge.criterion_judge import CriterionJudge, incomplete_series
+from controller.core.judge.gate import Evidence, fold_closed_windows
+from controller.core.judge.sequential_evidence import tests_of
+from controller.core.judge.tally import window_starts
+from controller.core.stats.combined_tests import Fold
+from controller.core.units import MINUTE_S
+
+# The longest stretch that is looked ahead, in minutes.
+_MAX: Final = 60
+
+
+def minutes_without_failure(evidence: Evidence) -> int:
+    """Return how many more minutes can close before the gate can fail; 0: the next one can.
+
+    Alarms and sign-offs are left out: they change by no minute of measurements. Holds for minutes
+    that no longer change once they are closed.
+    """
+    minutes = _sequential_minutes(evidence)
+    for judge in evidence.judges():
+        if judge.criterion.gating and not judge.criterion.sequential and minutes:
+            minutes = min(minutes, _window_minutes(judge, evidence))
+    return minutes
+
+
+def _sequential_minutes(evidence: Evidence) -> int:
+    """Return the minutes in which the evidence of the whole rollout stays below its limit."""
+    if not evidence.policy.sequential_criteria():
+        return _MAX
+    fold = evidence.sequential_evidence.fold_until(evidence.closed_end)
+    limit = 1 / evidence.policy.budget
+    minutes = range(1, _MAX + 1)
+    return next((one - 1 for one in minutes if _most_evidence(evidence, fold, one) >= limit), _MAX)
+
+
+def _most_evidence(evidence: Evidence, fold: Fold, minutes: int) -> float:
+    """Return the largest evidence after so many more minutes: each test gains its cap in each."""
+    return sum(
+        test.weight
+        * (fold.capitals[test.name].e_value if test.name in fold.capitals else 1.0)
+        * exp(min(test.cap * minutes, 700.0))
+        for test in tests_of(evidence.policy)
+    )
+
+
+def _window_minutes(judge: CriterionJudge[Any], evidence: Evidence) -> int:
+    """Return the minutes until a window closes in which the criterion can fail."""
+    if evidence.search_span_of(judge) is not None or judge.counts_open_windows:
+        return 0
+    if not judge.has_windows:
+        return _MAX
+    if incomplete_series(judge.answers(evidence.series, None)):
+        return 0
+    tally = fold_closed_windows(judge, evidence, evidence.closed_end)
+    if not judge.can_fail_after(tally):
+        return _MAX
+    far = evidence.closed_end + _MAX * MINUTE_S
+    starts = window_starts(judge.period_s, tally, evidence.start, far)
+    closes = (starts.start if starts else far) + judge.period_s
+    return max(0, min(_MAX, (closes - evidence.closed_end) // MINUTE_S - 1))

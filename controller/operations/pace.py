@@ -1,0 +1,67 @@
+"""The pace of a rehearsal: it leaves out ticks that can change nothing but evidence."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Final
+
+from controller.core.judge.foresight import minutes_without_failure
+from controller.core.judge.tick_evidence import SEAL_EVERY, evidence_of
+from controller.core.next_action import next_action
+from controller.core.observation import QueryStatus, TargetReading
+from controller.core.rollout import Live, Reason, Rollout
+from controller.core.units import MINUTE_S, from_unix
+from controller.engine.execute import Visit
+
+_MINUTE: Final = timedelta(seconds=MINUTE_S)
+
+
+def ticks_to_next_change(
+    visit: Visit,
+    now: datetime,
+    every: timedelta,
+    next_event: Callable[[timedelta], datetime | None],
+) -> int:
+    """Return after how many ticks of the interval `every` something can change; at least 1.
+
+    Only a bake without any condition is quiet. What ends the quiet: its end, the next seal or
+    summary, an event of the scenario, and the first minute that could fail the gate.
+
+    next_event: returns when the scenario next changes something. It takes the age at which minutes
+    have to be final, and returns the past where they are not.
+    """
+    rollout, observation = visit.rollout, visit.observation
+    if observation is None or visit.problem or visit.alerts or visit.busy or not visit.saved:
+        return 1
+    live, evidence = _quiet_live(rollout), evidence_of(rollout, observation, now)
+    target = observation.target
+    if live is None or evidence is None:
+        return 1
+    if not isinstance(target, TargetReading) or not target.has_applied(live.weight):
+        return 1
+    if any(one.status is not QueryStatus.COMPLETE for one in observation.series.values()):
+        return 1
+    delay = rollout.policy.evaluation_delay
+    moments = [now + (minutes_without_failure(evidence) + 1) * _MINUTE, *_deadlines(rollout, live)]
+    event = next_event(delay)
+    first = min(moments if event is None else [*moments, event])
+    return max(1, ceil((first - now) / every))
+
+
+def _quiet_live(rollout: Rollout) -> Live | None:
+    """Return the live step of a bake about which nobody has to know anything; else None."""
+    quiet = rollout.reason is Reason.BAKING and rollout.pending is None
+    return rollout.live if quiet and not rollout.conditions and not rollout.outbox else None
+
+
+def _deadlines(rollout: Rollout, live: Live) -> Iterator[datetime]:
+    """Yield when time alone changes the rollout: the end of a bake, a seal, a summary."""
+    action = next_action(rollout).at
+    if action is not None:
+        yield action
+    intervals = rollout.unsealed_intervals
+    begin = intervals[0].begin if intervals else rollout.judged_from or 0
+    yield (rollout.evidence.sealed_at or from_unix(begin)) + SEAL_EVERY
+    every = rollout.policy.summary_period
+    if every is not None and live.weight == 100:
+        yield live.since + ((rollout.updated - live.since) // every + 1) * every

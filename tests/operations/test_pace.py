@@ -1,0 +1,44 @@
+"""A rehearsal leaves out ticks that can change nothing: it ends as with a tick a minute."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.bootstrap.rehearse import rehearsal
+from controller.operations.rehearse import RehearsalOutcome, rehearse
+from controller.policy_file.loader import load
+from controller.process import logging
+
+POLICIES = Path(__file__).parents[2] / "policies"
+
+
+@pytest.fixture(autouse=True)
+def _silence() -> None:
+    logging.disable()
+
+
+def played(scenario: str, *, all_ticks: bool) -> RehearsalOutcome:
+    with rehearsal(load(POLICIES / "execution-api.yaml"), scenario, 1) as stage:
+        return rehearse(
+            stage.runner,
+            stage.world,
+            stage.policy,
+            every=timedelta(minutes=1),
+            on_tick=lambda _: None,
+            all_ticks=all_ticks,
+        )
+
+
+def history(outcome: RehearsalOutcome) -> list[tuple[Any, ...]]:
+    """Return what was decided and sealed, when and why, without the counts of AWS calls."""
+    return [(one.at, one.kind, one.body) for one in outcome.entries]
+
+
+@pytest.mark.parametrize("scenario", ["error-burst", "latency-creep", "meddling-human"])
+def test_a_rehearsal_ends_as_with_a_tick_a_minute(scenario: str) -> None:
+    few, all_ticks = played(scenario, all_ticks=False), played(scenario, all_ticks=True)
+    assert history(few) == history(all_ticks)
+    assert (few.rollout.evidence, few.ended) == (all_ticks.rollout.evidence, all_ticks.ended)
+    assert few.ticks < all_ticks.ticks
