@@ -16,7 +16,6 @@ from controller.core.judge.evidence import (
     BaselineMeasurement,
     IntervalTotals,
     StepInterval,
-    criterion_of,
 )
 from controller.core.judge.memo import FoldMemo
 from controller.core.judge.sequential import SequentialJudge
@@ -27,6 +26,7 @@ from controller.core.stats.combined_tests import (
     ControlState,
     Fold,
     LikelihoodRatios,
+    Onset,
     Test,
     fold_minute,
 )
@@ -122,34 +122,27 @@ RegressionMinute: TypeAlias = tuple[int, Window, tuple[float, ...]]
 """One minute of one test: its start in unix seconds, its counts, its log ratio for each effect."""
 
 
-def _minute_ratios(
-    tests: CriterionTests, measure: Measure, interval: StepInterval, minutes: range, test: str
-) -> Iterator[RegressionMinute]:
-    """Yield each minute with data, its counts, and its log ratios in `test`."""
-    fold = Fold()
-    for minute in minutes:
-        window = measure(minute)
-        if window is not None and window.consistent:
-            ratios, control = tests.likelihood_ratios(window, fold, interval, minute)
-            fold = replace(fold, controls={tests.judge.name: control})
-            yield from ((minute, window, one.log_ratios) for one in ratios if one.test.name == test)
+def _strongest_onset(
+    minutes: Sequence[RegressionMinute], sealed: Onset | None = None
+) -> Onset | None:
+    """Return the newest minutes that together speak most for any one effect; None without minutes.
 
-
-def _strongest_interval(minutes: Sequence[RegressionMinute]) -> IntervalTotals | None:
-    """Return the totals of the newest minutes that together speak most for any one effect."""
-    best, first = -inf, 0
-    sums: tuple[float, ...] = ()
-    for index in range(len(minutes) - 1, -1, -1):
-        ratios = minutes[index][2]
-        sums = tuple(map(add, sums, ratios)) if sums else ratios
-        if max(sums) > best:
-            best, first = max(sums), index
+    sealed: those of the time before, which the minutes may continue.
+    """
     if not minutes:
-        return None
-    windows = [window for _, window, _ in minutes[first:]]
-    return IntervalTotals(
+        return sealed
+    best, first, effect = -inf, 0, 0
+    sums = (0.0,) * len(minutes[0][2])
+    for index in range(len(minutes) - 1, -1, -1):
+        sums = tuple(map(add, sums, minutes[index][2]))
+        if max(sums) > best:
+            best, first, effect = max(sums), index, sums.index(max(sums))
+    continued = sealed is not None and sums[sealed.effect] + sealed.log_ratio > best
+    windows = [window for _, window, _ in minutes[0 if continued else first :]]
+    own = Onset(
+        effect=effect,
+        log_ratio=best,
         start=minutes[first][0],
-        end=minutes[-1][0] + MINUTE_S,
         requests=sum(one.samples for one in windows),
         amount=sum(one.amount for one in windows),
         fail_amount=sum(one.fail_amount for one in windows),
@@ -157,6 +150,20 @@ def _strongest_interval(minutes: Sequence[RegressionMinute]) -> IntervalTotals |
         control_amount=sum(one.control_amount for one in windows),
         hung=sum(one.hung for one in windows),
         control_hung=sum(one.control_hung for one in windows),
+    )
+    if sealed is None or not continued:
+        return own
+    return Onset(
+        effect=sealed.effect,
+        log_ratio=sealed.log_ratio + sums[sealed.effect],
+        start=sealed.start,
+        requests=sealed.requests + own.requests,
+        amount=sealed.amount + own.amount,
+        fail_amount=sealed.fail_amount + own.fail_amount,
+        control_requests=sealed.control_requests + own.control_requests,
+        control_amount=sealed.control_amount + own.control_amount,
+        hung=sealed.hung + own.hung,
+        control_hung=sealed.control_hung + own.control_hung,
     )
 
 
@@ -207,22 +214,55 @@ class SequentialEvidence:
         end: minutes before it can no longer change. give_up_end: minutes before it are no longer
         queried. Both in unix seconds.
         """
-        return self.fold_until(end if self.complete else min(end, give_up_end))
+        fold = self.fold_until(end if self.complete else min(end, give_up_end))
+        by_test = self._minutes_by_test(fold.through)
+        onsets = {
+            test: _strongest_onset(by_test.get(test, ()), self.fold.onsets.get(test))
+            for test in {**self.fold.onsets, **by_test}
+        }
+        speaking = {test: one for test, one in onsets.items() if one and one.log_ratio > 0}
+        return replace(fold, onsets=speaking)
 
     def find_regression(self, test: str, end: int) -> IntervalTotals | None:
-        """Return the minutes for which `test` rolls back; None where they are sealed.
+        """Return the minutes for which `test` rolls back; None where all are sealed.
 
         end: of the minute in which its evidence was highest, unix seconds. They end there, and
-        begin where most of the evidence speaks for a change.
+        begin where most of the evidence speaks for a change, however long ago that was.
         """
-        minute_ratios: list[RegressionMinute] = []
+        minutes = self._minutes_by_test(end).get(test)
+        if not minutes:
+            return None
+        found = _strongest_onset(minutes, self.fold.onsets.get(test))
+        return found and IntervalTotals(
+            start=found.start,
+            end=minutes[-1][0] + MINUTE_S,
+            requests=found.requests,
+            amount=found.amount,
+            fail_amount=found.fail_amount,
+            control_requests=found.control_requests,
+            control_amount=found.control_amount,
+            hung=found.hung,
+            control_hung=found.control_hung,
+        )
+
+    def _minutes_by_test(self, end: int) -> dict[str, list[RegressionMinute]]:
+        """Return the minutes with data that are not sealed and over at `end`, by test."""
+        by_test: dict[str, list[RegressionMinute]] = {}
         for interval in self.intervals:
-            until = min(interval.end or end, end)
+            first = max(interval.begin, self.fold.through)
+            minutes = range(first, min(interval.end or end, end), MINUTE_S)
             for tests, measure in self._tests_with_data(interval):
-                if tests.judge.name == criterion_of(test):
-                    minutes = range(max(interval.begin, self.fold.through), until, MINUTE_S)
-                    minute_ratios += _minute_ratios(tests, measure, interval, minutes, test)
-        return _strongest_interval(minute_ratios)
+                fold = Fold()
+                for minute in minutes:
+                    window = measure(minute)
+                    if window is None or not window.consistent:
+                        continue
+                    ratios, control = tests.likelihood_ratios(window, fold, interval, minute)
+                    fold = replace(fold, controls={tests.judge.name: control})
+                    for one in ratios:
+                        found = minute, window, one.log_ratios
+                        by_test.setdefault(one.test.name, []).append(found)
+        return by_test
 
     @property
     def complete(self) -> bool:

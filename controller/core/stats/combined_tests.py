@@ -69,12 +69,34 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
+class Onset:
+    """The minutes up to the newest that together speak most for one effect of a test.
+
+    effect: its index among the effects of the test. log_ratio: the sum over these minutes.
+    start: of the first one, unix seconds. The others are totals, as in `IntervalTotals`.
+    """
+
+    effect: int
+    log_ratio: float
+    start: int
+    requests: float
+    amount: float
+    fail_amount: float
+    control_requests: float
+    control_amount: float
+    hung: float = 0.0
+    control_hung: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Fold:
     """The evidence of a whole rollout, over all closed minutes so far.
 
     through: end of the last folded minute, unix seconds; 0 before the first.
     version: of the judge that folded it. capitals: by test; controls: by criterion.
     rejections: by test, of those whose evidence has ever been strong enough to roll back.
+    onsets: by test, where its sealed minutes speak for a change; as of the last seal. They are for
+    sentences and decide nothing, so they make no two folds different.
     """
 
     version: int = JUDGE_VERSION
@@ -82,6 +104,7 @@ class Fold:
     capitals: Mapping[str, Capital] = field(default_factory=dict)
     controls: Mapping[str, ControlState] = field(default_factory=dict)
     rejections: Mapping[str, Rejection] = field(default_factory=dict)
+    onsets: Mapping[str, Onset] = field(default_factory=dict, compare=False)
 
     @property
     def current_version(self) -> "Fold":
@@ -114,7 +137,7 @@ def fold_minute(
             if highest is None or e_value > highest.e_value:
                 rejections = {**rejections, name: Rejection(e_value, 1 / part, end)}
     controls = {**fold.controls, **controls} if controls else fold.controls
-    return Fold(fold.version, end, capitals, controls, rejections)
+    return Fold(fold.version, end, capitals, controls, rejections, fold.onsets)
 
 
 _INITIAL_CAPITAL = Capital()

@@ -1,0 +1,86 @@
+"""A failing finding begins where the change was found, however often evidence was sealed since."""
+
+import pytest
+
+from controller.core.judge.foresight import minutes_without_failure
+from controller.core.judge.gate import Evidence
+from controller.core.judge.sentences import sentence_of
+from tests.support.core import Observation, Rollout, Series, Verdict, evidence_of
+from tests.support.judging import (
+    SEAL_AGE,
+    SETTLE,
+    START,
+    a_step,
+    datapoints,
+    findings_at,
+    policy_of,
+    sealed,
+)
+from tests.support.rollouts import MINUTE, NOON, a_reading
+
+RATE = {"kind": "success_rate", "total": "requests", "failures": ["errors"], "min": "99.9%"}
+SLOPE = 160  # the minute in which a fault begins that is too small to be seen within the hour
+LONG = [{"weight": 10, "bake": "12h"}, {"weight": 100, "bake": "12h"}]
+
+
+def series(minutes: int, bad_from: int, errors: float) -> dict[str, Series]:
+    return datapoints(
+        {
+            "requests": [200] * minutes,
+            "errors": [
+                errors if minute >= bad_from else minute % 10 == 0 for minute in range(minutes)
+            ],
+        }
+    )
+
+
+def a_long_step() -> Rollout:
+    return a_step(policy_of(RATE, steps=LONG, warmup="0s"))
+
+
+@pytest.mark.parametrize("seal_every", [60, 25], ids=["hourly", "more often"])
+def test_a_finding_begins_with_the_fault_and_not_with_the_last_seal(seal_every: int) -> None:
+    minutes, rollout = 420, a_long_step()
+    data = series(minutes, SLOPE, errors=0.5)
+    for minute in range(10, minutes):
+        if minute % seal_every == 0:
+            rollout = sealed(rollout, data, minute)
+        (found,) = findings_at(rollout, data, minute)
+        if found.verdict is Verdict.FAIL:
+            break
+    assert found.verdict is Verdict.FAIL
+    last_seal = minute // seal_every * seal_every - SEAL_AGE
+    assert minute - SETTLE - SLOPE > seal_every, "the fault was found before a seal"
+    begin, end = ((found.facts[f"regression_{name}"] - START) // 60 for name in ("start", "end"))
+    assert (abs(begin - SLOPE) <= 10, end) == (True, minute - SETTLE)
+    assert begin < last_seal
+    # The counts are those of the whole time, so the share is that of the fault.
+    assert found.facts["requests"] == 200 * (end - begin)
+    assert found.facts["failures"] == pytest.approx(0.5 * (end - SLOPE), abs=2)
+    assert "2026-11-24 14:4" in sentence_of(found)
+
+
+def an_evidence(data: dict[str, Series], minute: int) -> Evidence:
+    found = evidence_of(
+        a_long_step(), Observation(a_reading(10), data), NOON + (minute + SETTLE) * MINUTE
+    )
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("before", [5, 30, 300])
+@pytest.mark.parametrize("errors", [0, 0.3, 1], ids=["clean", "doubtful", "suspicious"])
+def test_no_minute_fails_earlier_than_was_foreseen(before: int, errors: float) -> None:
+    """Not even minutes in which every request fails."""
+    good = series(before, 0, errors)
+    quiet = minutes_without_failure(an_evidence(good, before))
+    after = datapoints(
+        {"requests": [200] * (before + 60), "errors": [errors] * before + [200] * 60}
+    )
+    verdicts = [
+        findings_at(a_long_step(), after, before + SETTLE + later)[0].verdict
+        for later in range(1, 60)
+    ]
+    first = verdicts.index(Verdict.FAIL) + 1
+    assert quiet < first
+    assert quiet >= (errors == 0)
