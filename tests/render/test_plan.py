@@ -209,6 +209,33 @@ def test_a_plan_says_what_each_kind_demands(criterion: dict[str, Any], text: str
     assert f"  c: {text}" in lines(criteria__c=criterion)
 
 
+@pytest.mark.parametrize(
+    "criterion",
+    [
+        {"kind": "success_rate", "total": "requests", "failures": ["errors"], "min": "99.9%"},
+        {"kind": "latency_increase", "metric": "latency", "max_increase": "5%",
+         "baseline": {"fixed": 300}},
+        {"kind": "threshold", "metric": "latency", "max": 500},
+        {"kind": "threshold", "metric": "errors", "max": 10},
+    ],
+    ids=["rate", "latency", "limit", "count"],
+)  # fmt: skip
+def test_a_plan_describes_the_judge_that_the_policy_names(criterion: dict[str, Any]) -> None:
+    """Windows and rows of breaches are of the threshold judge alone."""
+    (by_evidence,) = [
+        one for one in lines(criteria__c=criterion, false_rollback="5%") if one.startswith("  c: ")
+    ]
+    assert "evidence of every minute adds up, and a likelihood ratio of 20 fails" in by_evidence
+    assert "windows" not in by_evidence
+    (by_windows,) = [
+        one
+        for one in lines(criteria__c={**criterion, "judge": "threshold"})
+        if one.startswith("  c: ")
+    ]
+    assert "evidence" not in by_windows
+    assert "windows" in by_windows
+
+
 def test_a_plan_says_what_gates_a_step_and_what_only_reports() -> None:
     plan = lines(criteria__fast__gates=False)
     assert "   10 %  2m warm-up, then 1h of bake; gate: works; reports: fast" in plan

@@ -239,11 +239,12 @@ def _increase_so_far(finding: Finding, facts: Facts) -> str:
 
 def _comparison(finding: Finding, facts: Facts) -> str:
     increase, baseline = finding.measured or 0.0, facts["baseline"]
-    canary, stable = baseline * (1 + increase), baseline
+    canary, stable = facts.get("canary", baseline * (1 + increase)), baseline
     sign, bound = "+" if increase >= 0 else "-", finding.bound
+    change = "" if finding.measured is None else f", {sign}{percent(abs(increase), bound, 1)}"
     return (
-        f"{facts['metric']} was {_with_unit(canary, facts)} against {_with_unit(stable, facts)}, "
-        f"{sign}{percent(abs(increase), bound, 1)}, at most +{format_percent(bound)} allowed; "
+        f"{facts['metric']} was {_with_unit(canary, facts)} against {_with_unit(stable, facts)}"
+        f"{change}, at most +{format_percent(bound)} allowed; "
         f"n = {number_text(facts['requests'])}"
     )
 
@@ -274,8 +275,8 @@ def _requests_arrived(finding: Finding, facts: Facts) -> str:
 
 def _too_few_arrived(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} has no data: {_requests(finding)} {_since(finding)}, at least "
-        f"{number_text(finding.bound)} required; check that requests reach the canary."
+        f"{finding.criterion} has {finding.label}: {_requests(finding)} {_since(finding)}, at "
+        f"least {number_text(finding.bound)} required; check that requests reach the canary."
     )
 
 

@@ -1,6 +1,6 @@
 """Times and numbers of findings as text."""
 
-from controller.core.units import clock_text, format_percent, from_unix, number_text
+from controller.core.units import clock_text, count_text, format_percent, from_unix, number_text
 
 # More digits than a policy can write, so that no bound is rounded to nothing.
 MAX_DIGITS = 9
@@ -38,3 +38,15 @@ def number(value: float, bound: float) -> str:
     rounded = not (float(value).is_integer() or float(f"{value:.4g}") == value)
     blurred = rounded if value == bound else text == number_text(bound)
     return f"{value:.{MAX_DIGITS}g}" if blurred else text
+
+
+def evidence_text(budget: float, min_samples: int) -> str:
+    """Return how the sequential judge decides: by evidence that adds up to a limit.
+
+    budget: of false rollbacks, as a fraction.
+    """
+    limit, samples = number_text(round(1 / budget, 1)), count_text(min_samples, "sample")
+    return (
+        f"the evidence of every minute adds up, and a likelihood ratio of {limit} fails; a pass "
+        f"needs {samples}"
+    )

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from controller.core.judge.sentences import sentence_of
 from tests.support.cases import cases
 from tests.support.core import BaselineMeasurement, QueryStatus
 from tests.support.judging import (
@@ -68,6 +69,17 @@ def latency(
 def beside(values: Values, samples: Values, direct: Values, direct_samples: Values) -> Judging:
     """Return how to judge a latency beside its control."""
     return latency(values, samples, baseline=CONTROL, direct=direct, direct_samples=direct_samples)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected", "said"),
+    [([0, 0], PASS, "0 ms against 0 ms, +0%"), ([12, 12], FAIL, "12 ms against 0 ms, at most +5%")],
+    ids=["as quick", "slower than that"],
+)
+def test_a_control_of_0_is_compared_with(values: Values, expected: Outcome, said: str) -> None:
+    finding = beside(values, [300, 300], [0, 0], [300, 300])()
+    assert outcome(finding) == expected
+    assert said in sentence_of(finding)
 
 
 @cases(

@@ -16,7 +16,7 @@ from controller.core.judge.findings import Fact, Finding, FindingReason, Label
 from controller.core.judge.latency_tail import MAX_SLOW_SHARE, Limits, TailJudge
 from controller.core.judge.sequential import MinuteRatios, TestPart, paired_counts, ratio
 from controller.core.judge.series import SAMPLE_COUNT, Measure, Window
-from controller.core.judge.text import percent
+from controller.core.judge.text import evidence_text, percent
 from controller.core.judge.windows import RATE_DIGITS
 from controller.core.observation import Series
 from controller.core.policy import (
@@ -128,13 +128,12 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
     def _conclude_mean(self, tally: Tally, context: Context) -> Finding:
         criterion, end = self.criterion, min(tally.through, context.open_end)
         baseline, control_samples = self._compared_with(tally)
-        increase = (
-            tally.amount / tally.samples / baseline - 1 if tally.samples and baseline else None
-        )
+        mean = tally.amount / tally.samples if tally.samples else None
+        increase = _increase(mean, baseline)
         finding = partial(
             self.finding,
             context,
-            measured=increase,
+            measured=None if increase == inf else increase,
             bound=criterion.max_increase,
             samples=tally.samples,
             end=end,
@@ -153,6 +152,8 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
             }
             return finding(undecided(Label.TOO_FEW, FindingReason.TOO_FEW_TO_COMPARE), facts)
         facts |= {"baseline": baseline, "requests": tally.samples}
+        if not baseline and mean is not None:  # no increase says how much more that is
+            facts["canary"] = mean
         if not context.bake_over:
             outcome = undecided(Label.NOT_JUDGED, FindingReason.INCREASE_SO_FAR)
         elif increase > criterion.max_increase + _ROUNDING:
@@ -321,6 +322,9 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
     def demand_text(self) -> str:
         """Return the increase that is allowed, the baseline, and when it is judged."""
         criterion, limit = self.criterion, format_percent(self.criterion.max_increase)
+        if criterion.sequential:
+            how = evidence_text(self.policy.budget, criterion.min_samples)
+            return f"{criterion.metric} at most {limit} above {self._baseline_text}; {how}"
         return (
             f"{criterion.metric} at most {limit} above {self._baseline_text}; judged at the end of "
             f"the bake over windows of {format_duration(criterion.window)}, from "
@@ -372,3 +376,15 @@ def _observe(control: ControlState, window: Window) -> ControlState:
         slow=_CONTROL_DECAY * (control.slow + window.control_amount),
         hung=_CONTROL_DECAY * (control.hung + window.control_hung),
     )
+
+
+def _increase(mean: float | None, baseline: float | None) -> float | None:
+    """Return how far `mean` is above `baseline`, as a fraction; None without one of them.
+
+    A baseline of 0 is a value: nothing is no increase over it, and anything is an infinite one.
+    """
+    if mean is None or baseline is None:
+        return None
+    if not baseline:
+        return inf if mean > 0 else 0.0
+    return mean / baseline - 1

@@ -15,7 +15,7 @@ from controller.core.observation import Series
 from controller.core.policy import Threshold
 from controller.core.stats import binomial, poisson
 from controller.core.stats.combined_tests import ControlState
-from controller.core.units import MINUTE_S, format_percent
+from controller.core.units import MINUTE_S, format_duration, format_percent
 
 # Part of the budget of false rollbacks.
 _PART = 0.5
@@ -107,6 +107,14 @@ class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
     def unit(self) -> str:
         """The unit of the metric; a ratio is shown as a percent."""
         return self.metric.unit if self.criterion.per is None else FRACTION
+
+    @property
+    def windows_text(self) -> str:
+        """How values become a verdict; evidence of a count is about its mean in a window."""
+        text = super().windows_text
+        if not self.criterion.sequential or self.mean_count is None:
+            return text
+        return f"in {format_duration(self.criterion.window)} on average; {text}"
 
     # --- judge: sequential ------------------------------------------------------------------------
 
