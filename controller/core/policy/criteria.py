@@ -230,6 +230,11 @@ class LatencyIncrease(MinutelyRule):
             yield ("baseline", "concurrent"), self.baseline.concurrent
 
 
+# Of so many samples within the bound, at most 14 % more may be beyond it (95 % confidence). One
+# request, or one datapoint, shows nothing.
+THRESHOLD_SAMPLES = 20
+
+
 class Threshold(DualJudgeRule):
     """A metric, or its ratio to another, stays within `max` or `min`."""
 
@@ -249,7 +254,7 @@ class Threshold(DualJudgeRule):
         default=FAILURE_LIMIT, description="Breaching windows in a row that fail."
     )
     min_samples: Annotated[int, Field(ge=0, strict=True)] = Field(
-        default=1, description="Samples in the step that a pass needs."
+        default=THRESHOLD_SAMPLES, description="Samples in the step that a pass needs."
     )
     exceedance: Exceedance | None = Field(
         default=None,

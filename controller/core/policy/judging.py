@@ -226,15 +226,6 @@ class DualJudgeRule(WindowedRule):
             )
         return self
 
-    @model_validator(mode="after")
-    def _check_no_failure_limit(self) -> Self:
-        if self.sequential and getattr(self, "failure_limit", FAILURE_LIMIT) != FAILURE_LIMIT:
-            raise ValueError(
-                "the sequential judge counts no windows: leave `failure_limit` out, or write "
-                "`judge: threshold`"
-            )
-        return self
-
 
 class MinutelyRule(DualJudgeRule):
     """A criterion that the sequential judge reads minute by minute, in no longer window."""

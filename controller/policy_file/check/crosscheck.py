@@ -28,6 +28,7 @@ def crosscheck(parts: PartialPolicy) -> Iterator[Problem]:
     yield from _placeholders(parts)
     yield from _unused_metrics(parts)
     yield from _metric_problems(parts)
+    yield from _ignored_limits(parts)
     yield from counts_problems(parts)
     yield from gate_problems(parts)
 
@@ -124,6 +125,18 @@ def _metric_problems(parts: PartialPolicy) -> Iterator[Problem]:
     for name, criterion in parts.valid_criteria():
         for place, message in criterion.metric_problems(metrics):
             yield Problem(("criteria", name, *place), message)
+
+
+def _ignored_limits(parts: PartialPolicy) -> Iterator[Problem]:
+    """Yield a problem for each `failure_limit` that no judge reads, whatever its value is."""
+    for name, criterion in parts.valid_criteria():
+        raw = parts.raw_criteria[name]
+        if criterion.sequential and isinstance(raw, Mapping) and "failure_limit" in raw:
+            message = (
+                "the sequential judge counts no windows: leave `failure_limit` out, or write "
+                "`judge: threshold`"
+            )
+            yield Problem(("criteria", name, "failure_limit"), message)
 
 
 # --- Gates ----------------------------------------------------------------------------------------

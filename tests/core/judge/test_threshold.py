@@ -35,6 +35,7 @@ COUNT: dict[str, Any] = {
     "max": 10,
     "window": "5m",
     "failure_limit": 1,
+    "min_samples": 1,
 }
 EACH_MINUTE: dict[str, Any] = {"window": "1m", "failure_limit": 3}
 SHARE: dict[str, Any] = {

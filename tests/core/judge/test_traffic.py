@@ -10,6 +10,7 @@ from tests.support.judging import (
     FAIL,
     NO_DATA,
     PASS,
+    TOO_FEW,
     UNANSWERED,
     UNDECIDED,
     Judging,
@@ -50,7 +51,7 @@ ERROR, PARTIAL = QueryStatus.ERROR, QueryStatus.PARTIAL
     {
         "one request reached the canary": (traffic([None, 1, None]), PASS, 1),
         "silence without a control": (traffic([None, None]), NO_DATA, 0),
-        "fewer requests than required": (traffic([3, None], min=5), NO_DATA, 3),
+        "fewer requests than required": (traffic([3, None], min=5), TOO_FEW, 3),
         "as many as required": (traffic([3, 2], min=5), PASS, 5),
         "silence that is unlikely given the control: 7 were due, exp(-7) is below 0.1 %": (
             traffic([None, None], control=[30, 33]), FAIL, 0,
@@ -62,7 +63,7 @@ ERROR, PARTIAL = QueryStatus.ERROR, QueryStatus.PARTIAL
             traffic([None, None], control=[7, None], weight=50), FAIL, 0,
         ),
         "a canary that was reached once does not fail": (
-            traffic([1, None], control=[9_000, 9_000], min=5), NO_DATA, 1,
+            traffic([1, None], control=[9_000, 9_000], min=5), TOO_FEW, 1,
         ),
         "no control at 100 %": (traffic([None], control=[9_000], weight=100), NO_DATA, 0),
         "an outage is not held against the canary": (

@@ -104,7 +104,10 @@ SHAPES: Rows = {
         ({"criteria__works__judge": REMOVED, "criteria__works__window": "5m"}, ["criteria.works"]),
     "breaches without a judge":
         ({"criteria__works__judge": REMOVED, "criteria__works__failure_limit": 1},
-         ["criteria.works"]),
+         ["criteria.works.failure_limit"]),
+    "the default of breaches without a judge":
+        ({"criteria__works__judge": REMOVED, "criteria__works__failure_limit": 3},
+         ["criteria.works.failure_limit"]),
     "true is no number": ({"criteria__works__min_samples": True}, ["criteria.works.min_samples"]),
     "a key of another tool": ({"criteria__works__minimum": "99%"}, ["criteria.works.minimum"]),
     "a key that resembles none": ({"target__region": "eu-west-1"}, ["target.region"]),

@@ -66,7 +66,8 @@ class TrafficJudge(CriterionJudge[Traffic]):
             if exp(-expected) < SILENCE_SIGNIFICANCE:  # Poisson: P(0 requests | expected)
                 facts = {"expected": expected, "control_requests": control}
                 return finding(failed(FindingReason.CANARY_UNREACHED), facts)
-        return finding(undecided(Label.NO_DATA, FindingReason.TOO_FEW_ARRIVED))
+        label = Label.TOO_FEW if count else Label.NO_DATA
+        return finding(undecided(label, FindingReason.TOO_FEW_ARRIVED))
 
     # --- in words ---------------------------------------------------------------------------------
 
