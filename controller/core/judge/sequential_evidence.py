@@ -233,7 +233,9 @@ class SequentialEvidence:
         if not minutes:
             return None
         found = _strongest_onset(minutes, self.fold.onsets.get(test))
-        return found and IntervalTotals(
+        if found is None:
+            return None
+        return IntervalTotals(
             start=found.start,
             end=minutes[-1][0] + MINUTE_S,
             requests=found.requests,

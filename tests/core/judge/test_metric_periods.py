@@ -1,5 +1,8 @@
 """Silence is counted in the periods of the metric: one of five minutes is no gap in minutes."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from tests.support.core import Verdict
@@ -13,7 +16,7 @@ SLOW = {"kind": "threshold", "metric": "latency", "max": 500}
 BURN = {"kind": "burn_rate", "total": "requests", "failures": ["errors"], "slo": "99%"}
 
 
-def passes(criterion: dict[str, object], minute: int, silent_from: int = 10_000) -> bool:
+def passes(criterion: Mapping[str, Any], minute: int, silent_from: int = 10_000) -> bool:
     """Tell whether a gate on five-minute metrics passes at a minute after noon.
 
     A datapoint is read once its five minutes are over, and its age is the evaluation delay. No
@@ -54,7 +57,7 @@ def passes(criterion: dict[str, object], minute: int, silent_from: int = 10_000)
 )
 @pytest.mark.parametrize("schedule", [15, 5], ids=["every 15 minutes", "every 5 minutes"])
 def test_a_healthy_gate_passes_at_the_first_tick_after_the_bake_on_every_phase(
-    criterion: dict[str, object], schedule: int
+    criterion: Mapping[str, Any], schedule: int
 ) -> None:
     first = 64  # the bake of an hour, and the evaluation delay
     failed = [
@@ -68,6 +71,7 @@ def test_a_healthy_gate_passes_at_the_first_tick_after_the_bake_on_every_phase(
 @pytest.mark.parametrize("judge", ["sequential", "threshold"])
 def test_a_metric_that_falls_silent_for_one_of_its_periods_passes_nothing(judge: str) -> None:
     """The period from minute 60 to 65 is judged at 68, and has no datapoint."""
-    criterion = {**RATE, "judge": judge} | ({"window": "1m"} if judge == "threshold" else {})
+    criterion: dict[str, Any] = {**RATE, "judge": judge}
+    criterion |= {"window": "1m"} if judge == "threshold" else {}
     assert passes(criterion, 67, silent_from=60)
     assert not passes(criterion, 68, silent_from=60)

@@ -40,18 +40,19 @@ def a_long_step() -> Rollout:
 
 @pytest.mark.parametrize("seal_every", [60, 25], ids=["hourly", "more often"])
 def test_a_finding_begins_with_the_fault_and_not_with_the_last_seal(seal_every: int) -> None:
-    minutes, rollout = 420, a_long_step()
-    data = series(minutes, SLOPE, errors=0.5)
-    for minute in range(10, minutes):
+    rollout, data = a_long_step(), series(420, SLOPE, errors=0.5)
+    minute, (found,) = 10, findings_at(rollout, data, 10)
+    while found.verdict is not Verdict.FAIL and minute < 420:
+        minute += 1
         if minute % seal_every == 0:
             rollout = sealed(rollout, data, minute)
         (found,) = findings_at(rollout, data, minute)
-        if found.verdict is Verdict.FAIL:
-            break
     assert found.verdict is Verdict.FAIL
     last_seal = minute // seal_every * seal_every - SEAL_AGE
     assert minute - SETTLE - SLOPE > seal_every, "the fault was found before a seal"
-    begin, end = ((found.facts[f"regression_{name}"] - START) // 60 for name in ("start", "end"))
+    begin, end = (
+        (int(found.facts[f"regression_{name}"]) - START) // 60 for name in ("start", "end")
+    )
     assert (abs(begin - SLOPE) <= 10, end) == (True, minute - SETTLE)
     assert begin < last_seal
     # The counts are those of the whole time, so the share is that of the fault.
