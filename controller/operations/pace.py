@@ -42,7 +42,8 @@ def ticks_to_next_change(
     if any(one.status is not QueryStatus.COMPLETE for one in observation.series.values()):
         return 1
     delay = rollout.policy.evaluation_delay
-    moments = [now + (minutes_without_failure(evidence) + 1) * _MINUTE, *_deadlines(rollout, live)]
+    quiet = minutes_without_failure(evidence, rollout.evidence.findings)
+    moments = [now + (quiet + 1) * _MINUTE, *_deadlines(rollout, live)]
     event = next_event(delay)
     first = min(moments if event is None else [*moments, event])
     return max(1, ceil((first - now) / every))

@@ -418,7 +418,8 @@ def test_requests_that_stay_after_a_rollback_are_repeated_by_scheduled_ticks_unt
     tmp_path: Path, post: RecordingNotifier
 ) -> None:
     """The watch of a rollback is over after 15 minutes; an unacknowledged alert is not."""
-    gateway = {**SHORT_POLICY["metrics"]["requests"], "namespace": "Custom"}
+    requests = SHORT_POLICY["metrics"]["requests"]
+    gateway = {**requests, "namespace": "Custom", "counts": "both"}
     policy = short_policy(metrics={**SHORT_POLICY["metrics"], "requests": gateway}, notify=CHANNELS)
     leaking = scenario(
         function=function_with(),

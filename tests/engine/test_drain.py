@@ -70,7 +70,7 @@ def test_a_rollback_that_requests_followed_is_confirmed_and_no_more_metrics_are_
 def test_requests_that_stay_after_a_rollback_page_once_and_are_in_the_history(
     tmp_path: Path,
 ) -> None:
-    gateway = {**POLICY["metrics"]["requests"], "namespace": "Custom"}
+    gateway = {**POLICY["metrics"]["requests"], "namespace": "Custom", "counts": "both"}
     policy = short_policy(metrics={**SHORT_POLICY["metrics"], "requests": gateway})
     with open_stage(tmp_path, sick(metrics=LEAKING), policy) as stage:
         visits = ticks_after_rollback(stage)

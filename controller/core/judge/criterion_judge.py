@@ -165,8 +165,11 @@ class CriterionJudge(Generic[C]):
         """True when a window that is still open can be over its bound for good."""
         return False
 
-    def can_fail_after(self, tally: Tally) -> bool:
-        """Tell whether more windows can fail the criterion; True where that is not known."""
+    def can_fail_after(self, finding: Finding | None) -> bool:
+        """Tell whether more windows can fail the criterion; True where that is not known.
+
+        finding: the newest one of the step; None before the first.
+        """
         return True
 
     # --- what follows -----------------------------------------------------------------------------

@@ -1,29 +1,31 @@
 """How long a gate cannot fail, whatever is measured: a rehearsal need not look before that."""
 
+from collections.abc import Iterable
 from math import exp
 from typing import Any, Final
 
-from controller.core.judge.criterion_judge import CriterionJudge, incomplete_series
-from controller.core.judge.gate import Evidence, fold_closed_windows
+from controller.core.judge.criterion_judge import CriterionJudge
+from controller.core.judge.findings import Finding
+from controller.core.judge.gate import Evidence
 from controller.core.judge.sequential_evidence import tests_of
-from controller.core.judge.tally import window_starts
 from controller.core.stats.combined_tests import Fold
-from controller.core.units import MINUTE_S
+from controller.core.units import MINUTE_S, ceil_to
 
 # The longest stretch that is looked ahead, in minutes.
 _MAX: Final = 60
 
 
-def minutes_without_failure(evidence: Evidence) -> int:
+def minutes_without_failure(evidence: Evidence, findings: Iterable[Finding]) -> int:
     """Return how many more minutes can close before the gate can fail; 0: the next one can.
 
-    Alarms and sign-offs are left out: they change by no minute of measurements. Holds for minutes
-    that no longer change once they are closed.
+    findings: of this evidence, whose series were all answered in full. Alarms and sign-offs are
+    left out: they change by no minute of measurements. Holds for minutes that no longer change once
+    they are closed.
     """
-    minutes = _sequential_minutes(evidence)
+    minutes, measured = _sequential_minutes(evidence), {one.criterion: one for one in findings}
     for judge in evidence.judges():
         if judge.criterion.gating and not judge.criterion.sequential and minutes:
-            minutes = min(minutes, _window_minutes(judge, evidence))
+            minutes = min(minutes, _window_minutes(judge, evidence, measured.get(judge.name)))
     return minutes
 
 
@@ -47,18 +49,15 @@ def _most_evidence(evidence: Evidence, fold: Fold, minutes: int) -> float:
     )
 
 
-def _window_minutes(judge: CriterionJudge[Any], evidence: Evidence) -> int:
+def _window_minutes(judge: CriterionJudge[Any], evidence: Evidence, finding: Finding | None) -> int:
     """Return the minutes until a window closes in which the criterion can fail."""
     if evidence.search_span_of(judge) is not None or judge.counts_open_windows:
         return 0
-    if not judge.has_windows:
+    if not judge.has_windows or not judge.can_fail_after(finding):
         return _MAX
-    if incomplete_series(judge.answers(evidence.series, None)):
-        return 0
-    tally = fold_closed_windows(judge, evidence, evidence.closed_end)
-    if not judge.can_fail_after(tally):
-        return _MAX
-    far = evidence.closed_end + _MAX * MINUTE_S
-    starts = window_starts(judge.period_s, tally, evidence.start, far)
-    closes = (starts.start if starts else far) + judge.period_s
+    newest = max(
+        ceil_to(evidence.start, judge.period_s),
+        evidence.closed_end // judge.period_s * judge.period_s,
+    )
+    closes = newest + judge.period_s
     return max(0, min(_MAX, (closes - evidence.closed_end) // MINUTE_S - 1))

@@ -74,7 +74,7 @@ def an_evidence(data: dict[str, Series], minute: int) -> Evidence:
 def test_no_minute_fails_earlier_than_was_foreseen(before: int, errors: float) -> None:
     """Not even minutes in which every request fails."""
     good = series(before, 0, errors)
-    quiet = minutes_without_failure(an_evidence(good, before))
+    quiet = minutes_without_failure(an_evidence(good, before), ())
     after = datapoints(
         {"requests": [200] * (before + 60), "errors": [errors] * before + [200] * 60}
     )

@@ -41,9 +41,10 @@ class TrafficJudge(CriterionJudge[Traffic]):
 
         return measure
 
-    def can_fail_after(self, tally: Tally) -> bool:
+    def can_fail_after(self, finding: Finding | None) -> bool:
         """Tell whether silence can still fail it: before the first request, beside a control."""
-        return not tally.amount and self.criterion.control is not None
+        arrived = finding is not None and bool(finding.measured)
+        return not arrived and self.criterion.control is not None
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
         """Return `pass` for enough requests, and `fail` for a silence that chance rules out."""

@@ -46,7 +46,7 @@ class ShareJudge(CriterionJudge[Share]):
 
         return measure
 
-    def can_fail_after(self, tally: Tally) -> bool:
+    def can_fail_after(self, finding: Finding | None) -> bool:
         """Return False: a share that does not fit holds the rollout."""
         return False
 
