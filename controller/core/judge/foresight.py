@@ -1,18 +1,19 @@
 """How long a gate cannot fail, whatever is measured: a rehearsal need not look before that."""
 
 from collections.abc import Iterable
-from math import exp
+from math import ceil, log
 from typing import Any, Final
 
 from controller.core.judge.criterion_judge import CriterionJudge
 from controller.core.judge.findings import Finding
 from controller.core.judge.gate import Evidence
 from controller.core.judge.sequential_evidence import tests_of
-from controller.core.stats.combined_tests import Fold
+from controller.core.stats.combined_tests import Fold, Test
 from controller.core.units import MINUTE_S, ceil_to
 
 # The longest stretch that is looked ahead, in minutes.
 _MAX: Final = 60
+_LEAST: Final = 1e-300  # evidence that has all but vanished
 
 
 def minutes_without_failure(evidence: Evidence, findings: Iterable[Finding]) -> int:
@@ -34,19 +35,17 @@ def _sequential_minutes(evidence: Evidence) -> int:
     if not evidence.policy.sequential_criteria():
         return _MAX
     fold = evidence.sequential_evidence.fold_until(evidence.closed_end)
-    limit = 1 / evidence.policy.budget
-    minutes = range(1, _MAX + 1)
-    return next((one - 1 for one in minutes if _most_evidence(evidence, fold, one) >= limit), _MAX)
+    tests = tests_of(evidence.policy).values()
+    return min((_minutes_below_limit(one, fold) for one in tests), default=_MAX)
 
 
-def _most_evidence(evidence: Evidence, fold: Fold, minutes: int) -> float:
-    """Return the largest evidence after so many more minutes: each test gains its cap in each."""
-    return sum(
-        test.weight
-        * (fold.capitals[test.name].e_value if test.name in fold.capitals else 1.0)
-        * exp(min(test.cap * minutes, 700.0))
-        for test in tests_of(evidence.policy)
-    )
+def _minutes_below_limit(test: Test, fold: Fold) -> int:
+    """Return the minutes in which `test` stays below its limit: it gains its cap in each."""
+    capital = fold.capitals.get(test.name)
+    missing = -log(test.part) - (0.0 if capital is None else log(max(capital.e_value, _LEAST)))
+    if test.cap <= 0:
+        return _MAX
+    return max(0, min(_MAX, ceil(missing / test.cap) - 1))
 
 
 def _window_minutes(judge: CriterionJudge[Any], evidence: Evidence, finding: Finding | None) -> int:
