@@ -32,6 +32,7 @@ from controller.core.policy.judging import Criterion
 from controller.core.policy.metric import Metric
 from controller.core.policy.model import Policy, Step
 from controller.core.policy.notify import SecretReference
+from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.core.policy.verify_rollback import VerifyRollback
 from controller.core.units import format_duration, format_percent
@@ -51,6 +52,7 @@ EVERYWHERE = {"kind", "gates", "judge", "window"}
 MODELS: dict[str, type[Model]] = {
     "policy": Policy,
     "target": LambdaEnv,
+    "lambda_alias": LambdaAlias,
     "metric": Metric,
     "step": Step,
     "verify_rollback": VerifyRollback,
@@ -150,6 +152,7 @@ def test_the_table_of_defaults_is_the_models() -> None:
     [
         ("policy", Policy),
         ("target", LambdaEnv),
+        ("lambda-alias", LambdaAlias),
         ("metrics", Metric),
         ("steps", Step),
         ("Freeze windows and approvals", Freeze),

@@ -58,13 +58,13 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
     with every refusal, RolledBackError when this revision was rolled back before, or taken back to
     0 % after its success, and TargetTakenError when another rollout owns the target.
     """
-    ids = runner.store.of_name(request.policy.name)
-    request = replace(request, policy=_resolve(runner, request.policy, ids))
+    request = replace(request, policy=resolve_for_start(runner, request.policy))
     target = runner.observer.targets(request.policy.target)
     reading = _read(target, request.policy)
     revision = request.revision or reading.code or request.fallback
     if not revision:
         raise UsageError("the target names no revision; give one with --revision")
+    ids = runner.store.of_name(request.policy.name)
     existing = _existing_rollout(runner, ids, request, revision, reading)
     if existing is not None:
         return StartResult(existing, created=False)
@@ -105,11 +105,8 @@ def check_start(runner: Runner, policy: Policy, *, adopt: bool = False) -> Prefl
 
 def resolve_for_start(runner: Runner, policy: Policy) -> Policy:
     """Return `policy` as `start` would store it now. Raises UsageError."""
-    return _resolve(runner, policy, runner.store.of_name(policy.name))
-
-
-def _resolve(runner: Runner, policy: Policy, ids: Sequence[str]) -> Policy:
-    newest = _load(runner, ids[-1]) if ids and policy.target.unresolved else None
+    ids = runner.store.of_name(policy.name) if policy.target.unresolved else ()
+    newest = _load(runner, ids[-1]) if ids else None
     try:
         return resolve_policy(policy, runner.observer.targets, newest)
     except (TargetError, UsageError) as error:
