@@ -1,0 +1,184 @@
+"""Each routed target through processes on ministack: its whole way, people, races and kills."""
+
+import signal
+import time
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from controller.engine.limits import LEASE_DURATION
+from tests.e2e.routed import KINDS, MINUTE, ROLLOUT, ROUNDS, Routed
+from tests.support.deep_rows import deep_after
+from tests.support.emulator import Emulator
+
+pytestmark = pytest.mark.ministack
+
+
+@pytest.fixture(params=KINDS)
+def routed(
+    request: pytest.FixtureRequest, ministack: Emulator, account: str, tmp_path: Path
+) -> Routed:
+    return Routed(KINDS[request.param], ministack, account, tmp_path)
+
+
+def test_a_healthy_canary_takes_all_requests(routed: Routed) -> None:
+    routed.start()
+    assert routed.finish() == [10, 50, 100]
+    assert routed.status()["phase"] == "succeeded"
+    assert routed.kinds() == [
+        "started", "applied", "advanced", "applied", "advanced", "applied", "succeeded",
+    ]  # fmt: skip
+    assert routed.bench.beside() == routed.beside
+
+
+@pytest.mark.parametrize("weight", deep_after(1, [50, 10, 100]))
+def test_a_canary_that_fails_is_taken_out_at_each_weight(routed: Routed, weight: int) -> None:
+    routed.start()
+    routed.reach(weight)
+    assert routed.finish(failing=60) == [weight, 0]
+    final = routed.status()
+    assert (final["phase"], final["reason"]) == ("rolled_back", "gate_failed")
+    assert routed.bench.beside() == routed.beside
+
+
+# --- people ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weight", deep_after(1, [10, 50, 100]))
+@pytest.mark.parametrize(("changed", "phase"), [(30, "paused"), (0, "rolled_back")])
+def test_what_a_person_sets_during_a_step_stays(
+    routed: Routed, weight: int, changed: int, phase: str
+) -> None:
+    routed.start()
+    routed.reach(weight)
+    assert routed.tick(1).status == 0  # the weight is read back
+    routed.bench.set(changed)
+    statuses = [routed.tick(serving=changed > 0).status for _ in range(2)]
+    assert statuses == ([6, 0] if changed else [0, 0])  # drift is reported once
+    assert routed.status()["phase"] == phase
+    assert round(routed.bench.weight()) == changed
+    assert routed.bench.beside() == routed.beside
+
+
+def test_what_a_person_sets_after_the_end_stays_but_for_the_weight_that_was_rolled_back(
+    routed: Routed,
+) -> None:
+    routed.start()
+    assert routed.run("rollback", ROLLOUT, "--reason", "customers called").status == 0
+    routed.bench.set(10)
+    assert routed.tick(1).status == 0
+    assert routed.bench.weight() == 0
+    routed.bench.set(30)
+    assert routed.tick(1).status == 6
+    assert round(routed.bench.weight()) == 30
+    assert routed.bench.beside() == routed.beside
+
+
+def test_the_weight_of_a_person_is_taken_over_and_goes_on(routed: Routed) -> None:
+    routed.bench.set(50)
+    assert routed.run("start", routed.policy).status == 2
+    routed.start("--adopt")
+    assert routed.finish() == [50, 100]
+    assert routed.bench.beside() == routed.beside
+
+
+@pytest.mark.parametrize(
+    ("by", "weight"),
+    deep_after(
+        2, [("policy", 10), ("names", 100), ("rollout", 100), ("policy", 100), ("names", 10)]
+    ),
+)
+def test_an_operator_rolls_back(routed: Routed, weight: int, by: str) -> None:
+    names = {"rollout": (ROLLOUT,), "policy": (routed.policy,), "names": routed.kind.bare}
+    routed.start()
+    routed.reach(weight)
+    routed.now += MINUTE
+    assert routed.run("rollback", *names[by]).status == 0
+    assert routed.bench.weight() == 0
+    assert routed.tick(1).status == 0
+    assert routed.status()["phase"] == "rolled_back"
+    assert routed.bench.beside() == routed.beside
+
+
+def test_a_start_again_changes_nothing_and_a_revision_that_was_rolled_back_is_blocked(
+    routed: Routed,
+) -> None:
+    routed.start()
+    before = routed.kinds()
+    routed.start()
+    assert routed.kinds() == before
+    assert routed.run("rollback", ROLLOUT).status == 0
+    assert routed.run("start", routed.policy).status == 4
+    assert routed.run("retry", ROLLOUT, "--reason", "fixed").status == 0
+    assert round(routed.bench.weight()) == 10
+    assert routed.run("rollback", ROLLOUT).status == 0
+    assert routed.run("retry", routed.policy, "--reason", "fixed").status == 0
+    assert routed.finish() == [10, 50, 100]
+    routed.start()  # the same revision, which has succeeded
+    assert routed.bench.weight() == 100
+
+
+# --- verbs ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weight", deep_after(1, [0, 10]))
+def test_every_verb_knows_the_target(routed: Routed, weight: int) -> None:
+    if weight:
+        routed.start()
+        routed.serve(5)
+    where = ("--account", routed.number, "--region", "us-east-1")
+    for verb, allowed, options in (
+        ("validate", {0}, ()),
+        ("plan", {0}, ("--live",)),
+        ("rehearse", {0}, ("--json",)),
+        ("doctor", {0, 7}, ()),  # the schedule and the alarms are not there
+        ("verify", {0, 7}, ()),
+        ("metrics", {0}, ()),
+        ("iam", {0}, where),
+        ("permanent", {0}, ()),
+    ):
+        answer = routed.run(verb, routed.policy, *options)
+        assert answer.status in allowed, (verb, answer.out, answer.err)
+        assert "${" not in answer.out, verb
+
+
+# --- races ----------------------------------------------------------------------------------------
+
+
+def test_ticks_at_the_same_time_advance_once(routed: Routed) -> None:
+    routed.start()
+    routed.serve(6)
+    running = [routed.program.begin("tick") for _ in range(2)]
+    assert {one.answer().status for one in running} <= {0, 75}
+    assert round(routed.bench.weight()) == 50
+    assert routed.tick(1).status == 0
+    kinds = [kind for kind in routed.kinds() if kind != "write_retried"]
+    assert kinds == ["started", "applied", "advanced", "applied"]
+
+
+@pytest.mark.parametrize("wanted", deep_after(1, [5, 20]))
+def test_whenever_a_tick_is_killed_the_weight_is_one_that_was_decided(
+    routed: Routed, wanted: int
+) -> None:
+    random, kills = Random(7), 0
+    routed.start()
+    started = time.monotonic()
+    assert routed.tick().status == 0
+    tick_s = time.monotonic() - started
+    for _ in range(ROUNDS):
+        if kills == wanted:
+            break
+        routed.serve(1)
+        running = routed.program.begin("tick", "--json")
+        time.sleep(random.uniform(0, tick_s))
+        running.signal(signal.SIGKILL)
+        kills += running.answer().status == -signal.SIGKILL
+        routed.now += LEASE_DURATION
+        state = routed.status()
+        pending = (state.get("pending") or {}).get("weight")
+        assert round(routed.bench.weight()) in (state["weight"], state["live"]["weight"], pending)
+        assert routed.bench.beside() == routed.beside
+    assert kills == wanted
+    assert routed.finish()[-1] == 100
+    assert routed.bench.beside() == routed.beside
