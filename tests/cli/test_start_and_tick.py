@@ -134,6 +134,14 @@ def test_a_tick_of_an_unknown_name_ends_with_2(desk: Desk) -> None:
     )
 
 
+@pytest.mark.parametrize("verb", ["start", "run", "plan"])
+def test_a_version_is_refused_where_the_target_has_none(desk: Desk, verb: str) -> None:
+    ended = desk.run(verb, desk.policy, "--version", "7")
+    assert ended.status == Exit.USAGE
+    assert ended.err == "rolloutctl: --version: a lambda-env target has no versions\n"
+    assert not desk.world.calls
+
+
 def test_a_revision_is_one_word_that_histories_can_show(desk: Desk) -> None:
     ended = desk.run("start", desk.policy, "--revision", "v1\nforged")
     assert ended.status == Exit.USAGE

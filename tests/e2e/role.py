@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import pytest
 
@@ -62,17 +62,25 @@ def of(granted: Sequence[Grant]) -> Document:
     return {"Version": "2012-10-17", "Statement": statements}
 
 
+_EMULATOR_ACTIONS: Final = {
+    "lambda:ListProvisionedConcurrencyConfigs": "lambda:GetFunction",
+    "lambda:GetProvisionedConcurrencyConfig": "lambda:GetFunction",
+    "lambda:GetAlias": "lambda:ListAliases",
+    "lambda:UpdateAlias": "lambda:ListAliases",
+}
+
+
 def _as_emulator_grant(grant: Grant) -> Grant:
     """Return `grant` as the emulator evaluates it, where that differs from AWS.
 
-    It maps one call to another action, wants log groups without the suffix that AWS requires, and
-    does not know the stack of a call.
+    It maps some calls to other actions (reading and writing an alias to the same one), wants log
+    groups without the suffix that AWS requires, and does not know the stack of a call.
     """
     action, on = grant
     if action.startswith("cloudformation:"):
         return action, "*"
-    if action == "lambda:ListProvisionedConcurrencyConfigs":
-        return "lambda:GetFunction", on
+    if action in _EMULATOR_ACTIONS:
+        return _EMULATOR_ACTIONS[action], on
     return action, on.removesuffix(":*") if action.startswith("logs:") else on
 
 

@@ -89,13 +89,17 @@ KINDS: Final[Mapping[str, Kind]] = {
 
 @dataclass(slots=True)
 class Routed:
-    """One target in an account of the emulator, its policy, and the program with a moved clock."""
+    """One target in an account of the emulator, its policy, and the program with a moved clock.
+
+    keys: the variables of a role that the program acts as; empty: the account itself.
+    """
 
     kind: Kind
     emulator: Emulator
     number: str
     folder: Path
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    keys: Mapping[str, str] = field(default_factory=dict)
     bench: RoutingBench = field(init=False)
     policy: Path = field(init=False)
     beside: Mapping[str, Any] = field(init=False)
@@ -113,6 +117,7 @@ class Routed:
             **self.emulator.environment(self.number),
             "ROLLOUTCTL_STORE": f"sqlite:///{self.folder / 'rollouts.db'}",
             "ROLLOUTCTL_BY": "oncall",
+            **self.keys,
         }
         return Program(environment).at(self.now)
 

@@ -90,7 +90,11 @@ def test_the_weight_of_a_person_is_taken_over_and_goes_on(routed: Routed) -> Non
     ),
 )
 def test_an_operator_rolls_back(routed: Routed, weight: int, by: str) -> None:
-    names = {"rollout": (ROLLOUT,), "policy": (routed.policy,), "names": routed.kind.bare}
+    names: dict[str, tuple[str | Path, ...]] = {
+        "rollout": (ROLLOUT,),
+        "policy": (routed.policy,),
+        "names": routed.kind.bare,
+    }
     routed.start()
     routed.reach(weight)
     routed.now += MINUTE

@@ -1,0 +1,122 @@
+"""The target lambda-alias in a policy: its names, and the versions that a start puts in."""
+
+from typing import Any
+
+import pytest
+
+from controller.core.policy import Policy
+from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.targets.lambda_alias import LambdaAlias
+from controller.errors import PolicyError
+from controller.policy_file.loader import loads
+
+ALIAS = LambdaAlias(kind="lambda-alias", function="handler", alias="live")
+ROLLOUT = ALIAS.with_versions("4", "3")
+POLICY = """\
+version: 1
+name: checkout
+target: {{kind: {target}}}
+metrics:
+  requests: {{namespace: AWS/Lambda, name: Invocations, statistic: Sum, dimensions: &d {dimensions}}}
+  errors: {{namespace: AWS/Lambda, name: Errors, statistic: Sum, dimensions: *d}}
+criteria: {{works: {{kind: success_rate, total: requests, failures: [errors], min: 99%}}}}
+steps: [{{weight: 10, bake: 10m}}, {{weight: 100, bake: 10m}}]
+"""  # noqa: E501 - YAML
+TARGET = "lambda-alias, function: handler, alias: live"
+BY_VERSION = '{FunctionName: handler, ExecutedVersion: "${canary}"}'
+
+
+def policy(target: str = TARGET, dimensions: str = BY_VERSION) -> Policy:
+    """Return a policy with this target, and metrics with these dimensions."""
+    return loads(POLICY.format(target=target, dimensions=dimensions), "policy.yaml")
+
+
+@pytest.mark.parametrize(
+    ("target", "place"),
+    [
+        (f"{TARGET}, canary: $LATEST", "target.canary: expected the number of a published version"),
+        (f'{TARGET}, canary: "0"', "target.canary"),
+        (f"{TARGET}, canary: live", "target.canary"),
+        (f'{TARGET}, canary: "3", stable: "3"', "canary and stable are both version 3"),
+        ('lambda-alias, function: handler, alias: "7"', "target.alias: expected the name"),
+        ("lambda-alias, function: handler", "target.alias: is required"),
+        ('lambda-alias, function: "handler:live", alias: live', "target.function"),
+    ],
+)
+def test_a_name_that_is_none_is_a_located_mistake(target: str, place: str) -> None:
+    with pytest.raises(PolicyError, match=r"policy.yaml:3:") as caught:
+        policy(target)
+    assert place in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "known"),
+    [(TARGET, "has ${canary} and ${stable}"), ("lambda-env, function: f, percentage: PC", "none")],
+)
+def test_a_placeholder_that_the_target_does_not_have_is_a_located_mistake(
+    target: str, known: str
+) -> None:
+    with pytest.raises(PolicyError) as caught:
+        policy(target, '{FunctionName: handler, ExecutedVersion: "${next}"}')
+    assert "metrics.requests.dimensions.ExecutedVersion: ${next} is unknown" in str(caught.value)
+    assert known in str(caught.value)
+
+
+def test_a_resolved_policy_is_the_one_that_names_the_versions() -> None:
+    named = policy(
+        f'{TARGET}, canary: "4", stable: "3"', '{FunctionName: handler, ExecutedVersion: "4"}'
+    )
+    resolved = policy().resolved(ROLLOUT)
+    assert resolved.digest() == named.digest()
+    assert policy().resolved_as(named).digest() == named.digest()
+    assert loads(resolved.snapshot(), "stored").resolved(ROLLOUT) == resolved
+
+
+def test_a_version_that_the_file_names_stays() -> None:
+    named = policy(f'{TARGET}, canary: "5"')
+    assert named.target.unresolved
+    assert named.resolved_as(policy().resolved(ROLLOUT)).target == ALIAS.with_versions("5", "3")
+
+
+def test_versions_of_another_alias_are_not_taken() -> None:
+    other = LambdaAlias(kind="lambda-alias", function="handler", alias="beta")
+    assert other.resolved_as(ROLLOUT) == other
+
+
+@pytest.mark.parametrize("version", ["", "0", "live", "$LATEST", "07", "-1"])
+def test_what_is_no_number_of_a_version_is_refused(version: str) -> None:
+    with pytest.raises(ValueError, match="the number of a published version"):
+        ALIAS.with_version(version)
+    assert ALIAS.with_version("7").values == {"canary": "7"}
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "path"),
+    [
+        ({"FunctionName": "handler", "ExecutedVersion": "4"}, "canary"),
+        ({"FunctionName": "handler", "ExecutedVersion": "3"}, "stable"),
+        ({"FunctionName": "handler", "Resource": "handler:live"}, "both"),
+        ({"FunctionName": "another", "ExecutedVersion": "4"}, ""),
+    ],
+)
+def test_a_metric_counts_the_path_of_its_version(dimensions: dict[str, str], path: str) -> None:
+    assert ROLLOUT.path_of(dimensions) == path
+
+
+def test_rollouts_of_other_versions_of_an_alias_have_the_same_lock() -> None:
+    (arn,) = ALIAS.arns(AwsLocation("123456789012", "us-east-1", "aws"))["target"]
+    assert arn == "arn:aws:lambda:us-east-1:123456789012:function:handler:live"
+    locks: Any = {target.locks(arn) for target in (ALIAS, ROLLOUT, ALIAS.with_versions("9", "4"))}
+    assert len(locks) == 1
+
+
+@pytest.mark.parametrize(
+    ("weight", "words"),
+    [
+        (0, "--function-version 3 --routing-config 'AdditionalVersionWeights={}'"),
+        (10, "--function-version 3 --routing-config 'AdditionalVersionWeights={4=0.1}'"),
+        (100, "--function-version 4 --routing-config 'AdditionalVersionWeights={}'"),
+    ],
+)
+def test_what_an_operator_does_by_hand_is_a_call_of_aws(weight: int, words: str) -> None:
+    assert words in ROLLOUT.by_hand(weight, "")
