@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
 from unittest.mock import patch
 
@@ -22,7 +21,6 @@ from controller.engine.exit_status import of_rehearsal
 from controller.operations.rehearse import rehearse
 from controller.policy_file.loader import load
 from controller.process.settings import DynamoDbLocation, StoreLocation
-from controller.simulation.scenario.scenario import scenario_names
 from tests.chaos.dynamodb import InstantClock
 from tests.chaos.event_log import (
     EnvironmentWrite,
@@ -33,10 +31,8 @@ from tests.chaos.event_log import (
 )
 from tests.chaos.fault_plan import StoreKind
 from tests.chaos.run import run_seed
+from tests.support.shipped import POLICIES, fitting_scenarios
 
-POLICIES: Final = {
-    path.stem: path for path in (Path(__file__).parents[2] / "policies").glob("*.yaml")
-}
 STORES: Final[Sequence[StoreKind]] = ("sqlite", "dynamodb")
 SEEDS: Final = {"sqlite": 2_000, "dynamodb": 100}
 EVERY: Final = timedelta(minutes=15)  # between two ticks of a rehearsal
@@ -59,11 +55,11 @@ class Play:
 
 
 def rehearsals() -> list[str]:
-    """Return the name of each rehearsal: every shipped policy in every scenario, on both stores."""
+    """Return the name of each rehearsal: every shipped policy in what fits it, on both stores."""
     return [
         f"rehearse {policy} {scenario} {store}"
         for policy in sorted(POLICIES)
-        for scenario in sorted(scenario_names())
+        for scenario in fitting_scenarios(policy)
         for store in STORES
     ]
 

@@ -1,0 +1,17 @@
+"""The shipped policies, and the shipped scenarios that fit each of them."""
+
+from pathlib import Path
+from typing import Final
+
+from controller.simulation.scenario.scenario import scenario_names
+
+POLICIES: Final = {
+    path.stem: path for path in (Path(__file__).parents[2] / "policies").glob("*.yaml")
+}
+# The environment of an alias is not the target: it has no boolean that could contradict it.
+UNFIT: Final = {("lambda-alias", "contradiction")}
+
+
+def fitting_scenarios(policy: str) -> list[str]:
+    """Return the names of the scenarios that fit `policy`, in order."""
+    return sorted(name for name in scenario_names() if (policy, name) not in UNFIT)
