@@ -15,6 +15,7 @@ from typing import Final
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.bootstrap.pages import report_of
 from controller.bootstrap.rehearse import rehearsal
+from controller.core.rollout import Succeeded
 from controller.operations.overview import load_overview
 from controller.operations.rehearse import RehearsalOutcome, rehearse
 from controller.operations.report.report import History
@@ -81,6 +82,9 @@ def keep(store: SqliteStore, name: str, outcome: RehearsalOutcome) -> None:
     rollout = outcome.rollout
     policy = rollout.policy.model_copy(update={"name": name})
     other = replace(rollout, id=f"{name}#1", policy=policy, digest=policy.digest())
+    if isinstance(other.state, Succeeded):  # all rehearsals begin at once: this one was before
+        ended = other.since - timedelta(days=2)
+        other = replace(other, state=replace(other.state, since=ended))
     store.receive(other, outcome.entries, [f"{rollout.target}#{name}"])
 
 

@@ -111,7 +111,7 @@ def source_of(judge: Judge, series: Mapping[str, Series]) -> Source:
         measure=_counts(measure) if isinstance(judge.criterion, Traffic) else measure,
         period_s=judge.period_s,
         form=form,
-        unit=_unit(judge) if form is Form.LEVEL else "",
+        unit=unit_of(judge) if form is Form.LEVEL else "",
         control="" if isinstance(judge.criterion, Share) else "stable path",
         factor=factor,
         mean=factor != 1.0,
@@ -154,7 +154,8 @@ def _window_factor(judge: Judge) -> float:
     return 1.0
 
 
-def _unit(judge: Judge) -> str:
+def unit_of(judge: Judge) -> str:
+    """Return the unit of the values of a criterion; empty where they have none."""
     criterion = judge.criterion
     if isinstance(criterion, Traffic):
         return "requests"

@@ -19,6 +19,7 @@ from controller.operations.report.criteria import (
     form_of,
     judge_for,
     regression_of,
+    unit_of,
     windows_seen,
 )
 from controller.operations.report.latency import (
@@ -86,6 +87,7 @@ class Failure:
 
     begin, end: of the regression, unix seconds. windows: by their start. earlier: how many windows
     are left out before the first of them. counted: whether the value is a share of requests.
+    unit: of a value that is none.
     """
 
     finding: Finding
@@ -94,6 +96,7 @@ class Failure:
     windows: tuple[tuple[int, Window], ...]
     earlier: int
     counted: bool
+    unit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,4 +249,5 @@ def _failure(history: History, finding: Finding) -> Failure:
     seen = windows_seen(judge, history.series, begin, end)
     earlier = max(0, len(seen) - MAX_SEEN)
     counted = form_of(judge) is not Form.LEVEL
-    return Failure(finding, begin, end, tuple(seen[earlier:]), earlier, counted)
+    unit = "" if counted else unit_of(judge)
+    return Failure(finding, begin, end, tuple(seen[earlier:]), earlier, counted, unit)

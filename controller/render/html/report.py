@@ -222,7 +222,9 @@ def _window_rows(failure: Failure, control: bool) -> Iterator[tuple[str, ...]]:
 
 def _window_columns(failure: Failure, control: bool) -> tuple[str, ...]:
     counted = ("of these bad",) if failure.counted else ()
-    return ("canary requests", *counted, "canary", *(["stable path"] if control else []))
+    unit = f" ({failure.unit})" if failure.unit else ""
+    other = (f"stable path{unit}",) if control else ()
+    return ("canary requests", *counted, f"canary{unit}", *other)
 
 
 def _share(amount: float, samples: float) -> str:
