@@ -13,8 +13,7 @@ from controller.cli.result import Result
 from controller.errors import UsageError
 from controller.operations.checks import exit_status
 from controller.process import logging
-from controller.render.checks import check_lines, checks_data
-from controller.text import printable_block
+from controller.render.checks import checks_data, checks_page
 
 if TYPE_CHECKING:
     from controller.render.outputs.account import DoctorData
@@ -53,6 +52,6 @@ def doctor(call: Call, policy: Path, role: str) -> Result:
     return Result(
         "doctor",
         data=data,
-        text=lambda: printable_block(check_lines(checks)),
+        page=lambda: checks_page(checks),
         status=exit_status(checks),
     )

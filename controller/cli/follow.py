@@ -1,24 +1,25 @@
 """Polls a rollout that other processes tick, and shows it as lines or live on a terminal."""
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.util import find_spec
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from controller.cli import options, streams
+from controller.cli.terminal import has_cursor, print_page
 from controller.core.rollout import Phase, Rollout
 from controller.errors import Exit, MetricsError, StoreError, UsageError
 from controller.ports.clock import Clock
 from controller.process import logging
+from controller.render.page import Page, paragraph
+from controller.render.rollout_page import live_page
 from controller.render.status import rollout_line
-from controller.text import printable
 
 PollResult = TypeVar("PollResult")
 View = TypeVar("View")
@@ -140,41 +141,32 @@ def rollout_display(clock: Clock, *, live: bool, off: bool = False) -> Iterator[
     live: only where the terminal supports it. off: show nothing.
     """
 
-    def draw() -> Callable[[Rollout], Any]:
-        from controller.render.terminal.live_status import live_view  # rich may be missing
-
-        return lambda rollout: live_view(rollout, clock.now())
+    def page(rollout: Rollout) -> Page:
+        return live_page(rollout, clock.now())
 
     if off:
         yield lambda _: None
     else:
-        with live_display(draw, _LinePrinter(), live=live) as show:
+        with live_display(page, _LinePrinter(), live=live) as show:
             yield show
 
 
 @contextmanager
 def live_display(
-    draw: Callable[[], Callable[[View], Any]], lines: Callable[[View], None], *, live: bool
+    page: Callable[[View], Page], lines: Callable[[View], None], *, live: bool
 ) -> Iterator[Callable[[View], None]]:
     """Yield a function that shows a view, redrawn in place when `live` on a capable terminal.
 
-    draw: returns the renderer; called only when rich is installed. lines: prints the view where no
-    live view is possible.
+    page: draws the view. lines: prints the view where no live view is possible.
     """
     if not (live and _supports_live_view()):
         yield lines
         return
-    from rich.console import Console
-
-    from controller.render.terminal.live_status import Screen
+    from controller.cli.screen import Screen
 
     on_terminal = sys.stderr.isatty()  # a log file gets every line, and no drawing
     with (
-        Screen(
-            draw(),
-            takes_stderr=on_terminal,
-            console=Console(file=streams.unfiltered_stream(sys.stdout)),
-        ) as screen,
+        Screen(page, takes_stderr=on_terminal) as screen,
         logging.warnings_only(sys.stderr) if on_terminal else nullcontext(),
     ):
         yield screen.show
@@ -182,8 +174,7 @@ def live_display(
 
 def _supports_live_view() -> bool:
     """Tell whether stdout is a terminal that can move its cursor, and rich is installed."""
-    dumb = os.environ.get("TERM", "").lower() in ("", "dumb", "unknown")
-    return sys.stdout.isatty() and not dumb and find_spec("rich") is not None
+    return has_cursor(sys.stdout) and find_spec("rich") is not None
 
 
 class _LinePrinter:
@@ -195,5 +186,5 @@ class _LinePrinter:
     def __call__(self, rollout: Rollout) -> None:
         line = rollout_line(rollout)
         if line != self._last:
-            click.echo(printable(line))
+            print_page([paragraph(line)])
         self._last = line

@@ -12,13 +12,13 @@ from controller.cli import options, streams
 from controller.cli.call import Call
 from controller.cli.follow import PollSchedule
 from controller.cli.result import Result
+from controller.cli.terminal import print_page
 from controller.core.history import Entry, broken_link
 from controller.core.policy_snapshot import SnapshotChangedError, digest_problem, digests
 from controller.core.rollout import Rollout
 from controller.errors import Exit, StoreError, UsageError
 from controller.ports.store import Store
-from controller.render.history import digests_data, entry_data, history_lines
-from controller.text import printable, printable_block
+from controller.render.history import digests_data, entry_data, history_blocks
 
 if TYPE_CHECKING:
     from controller.render.outputs.rollouts import HistoryData
@@ -49,8 +49,8 @@ def history(call: Call, rollout: str, follow: bool, limit: timedelta, every: tim
             return _whole_history(store, rollout_id)
         clock = app.wall_clock()
         schedule = PollSchedule(clock, every, clock.now() + limit)
-        for line in history_lines(_follow_entries(store, rollout_id, schedule)):
-            click.echo(printable(line))
+        for block in history_blocks(_follow_entries(store, rollout_id, schedule)):
+            print_page([block])
             if streams.output_lost():
                 break
     return Result()
@@ -76,7 +76,7 @@ def _whole_history(store: Store, rollout_id: str) -> Result:
     return Result(
         "history",
         data=data,
-        text=lambda: printable_block(history_lines(entries)),
+        page=lambda: list(history_blocks(entries)),
         notes=[problem] if problem else [],
         status=Exit.INTERNAL if problem else Exit.DONE,
     )

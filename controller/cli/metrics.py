@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,14 +14,15 @@ from controller.bootstrap.without_rollout import metric_source
 from controller.cli import follow, options, streams
 from controller.cli.call import Call, is_policy_file, load_policy, newest_rollout
 from controller.cli.result import Result
+from controller.cli.terminal import print_page
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.policy import Policy
 from controller.core.units import from_unix
 from controller.errors import StoreError, UsageError
 from controller.operations.metrics_view import MAX_MINUTES, Gauge, gauges, metric_views, span_of
 from controller.ports.metrics import MetricSource
-from controller.render.metrics_view import gauge_lines, gauges_data
-from controller.text import printable_block
+from controller.render.metrics_view import gauges_data, gauges_page
+from controller.render.page import EMPTY_LINE, Page
 
 if TYPE_CHECKING:
     from controller.render.outputs.account import MetricsData
@@ -36,9 +37,9 @@ class _MetricsView:
     minutes: int
     end: datetime
 
-    def text(self) -> str:
-        """Return the table as printable lines."""
-        return printable_block(gauge_lines(self.name, self.gauges, self.minutes, self.end))
+    def page(self) -> Page:
+        """Return the table."""
+        return gauges_page(self.name, self.gauges, self.minutes, self.end)
 
     def data(self) -> "MetricsData":
         """Return the values as plain JSON data."""
@@ -72,9 +73,9 @@ def metrics(
     fetch = partial(_read_view, loaded, baselines, minutes, metric_source(), clock.now)
     if not watch:
         view = fetch()
-        return Result("metrics", view.data, view.text)
+        return Result("metrics", view.data, view.page)
     schedule = follow.PollSchedule(clock, every, clock.now() + limit)
-    with follow.live_display(_table_renderer, _print_with_gap, live=True) as show:
+    with follow.live_display(_MetricsView.page, _print_with_gap, live=True) as show:
         for view in follow.poll(fetch, schedule):
             show(view)
             if streams.output_lost():
@@ -115,10 +116,4 @@ def _read_view(
 
 def _print_with_gap(view: _MetricsView) -> None:
     """Print a table and an empty line, which separates it from the next one."""
-    click.echo(f"{view.text()}\n")
-
-
-def _table_renderer() -> Callable[[_MetricsView], Any]:
-    from controller.render.terminal.metrics_table import gauge_table  # rich may be missing
-
-    return lambda view: gauge_table(view.name, view.gauges, view.minutes, view.end)
+    print_page([*view.page(), EMPTY_LINE])

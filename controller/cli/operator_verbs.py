@@ -16,7 +16,8 @@ from controller.cli.call import Call
 from controller.cli.result import Result
 from controller.core.events import Command, Verb
 from controller.errors import UsageError
-from controller.render.status import rollout_text, visit_data
+from controller.render.rollout_page import rollout_page
+from controller.render.status import visit_data
 
 
 def _require_reason(_context: click.Context, _option: click.Parameter, reason: str) -> str:
@@ -155,6 +156,6 @@ def _send(call: Call, reference: str, command: Command) -> Result:
     return Result(
         command.verb,
         data=lambda: visit_data(visit),
-        text=lambda: rollout_text(visit.rollout),
+        page=lambda: rollout_page(visit.rollout),
         would=app.journal.lines if app.journal else None,
     )

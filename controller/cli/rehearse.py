@@ -20,7 +20,7 @@ from controller.operations.rehearse import rehearse as play
 from controller.process import logging, settings
 from controller.render.junit import junit_text
 from controller.render.markdown import outcome_markdown
-from controller.render.rehearsal import outcome_data, outcome_text
+from controller.render.rehearsal import outcome_data, outcome_page
 from controller.text import printable
 
 _SHOW_EVERY = 30  # ticks between two updates of the progress line
@@ -99,7 +99,7 @@ def rehearse(
     return Result(
         "rehearse",
         data=lambda: outcome_data(outcome, scenario, seed),
-        text=lambda: outcome_text(outcome, scenario, seed),
+        page=lambda: outcome_page(outcome, scenario, seed),
         markdown=lambda: outcome_markdown(outcome, scenario, seed),
         junit=lambda: junit_text(outcome.rollout, outcome.entries, expect),
         notes=_notes(status, expect, outcome.status),

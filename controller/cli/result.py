@@ -12,8 +12,10 @@ import click
 
 from controller.cli import streams
 from controller.cli.call import Call
+from controller.cli.terminal import print_page
 from controller.errors import Exit, UsageError
-from controller.text import escaped, printable, printable_block, truncate
+from controller.render.page import Page, paragraph
+from controller.text import escaped, printable, truncate
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,8 @@ class Result:
     """What a verb found or did, in its forms, and the exit status. Only one form is rendered.
 
     kind: names the JSON document, whose schema is `kind/1`.
-    text: printable lines; empty where the verb has printed its lines already.
+    page: what people read; empty where the verb has printed its lines already.
+    text: a document that is printed as it is, such as a template; instead of a page.
     junit: the text of the report file.
     would: the writes that a dry run left out; None without a dry run.
     notes: what to know about it; they follow the result, on stderr.
@@ -29,6 +32,7 @@ class Result:
 
     kind: str = ""
     data: Callable[[], Mapping[str, Any]] = dict
+    page: Callable[[], Page] = tuple
     text: Callable[[], str] = str
     markdown: Callable[[], str] = str
     junit: Callable[[], str] = str
@@ -64,10 +68,12 @@ def _print_json(result: Result) -> None:
 
 
 def _print_text(result: Result) -> None:
+    if page := result.page():
+        print_page(page)
     if text := result.text():
         click.echo(text)
     if result.would is not None:
-        click.echo(printable_block(f"would: {line}" for line in result.would or ["nothing"]))
+        print_page([paragraph(f"would: {line}") for line in result.would or ["nothing"]])
 
 
 def _write_junit(path: Path, text: str) -> None:

@@ -36,8 +36,9 @@ from controller.errors import (
 )
 from controller.ports.store import Ownership
 from controller.process import logging, signals
-from controller.render.status import rollout_text, visit_data
-from controller.text import printable_block
+from controller.render.page import lines_page
+from controller.render.rollout_page import rollout_page
+from controller.render.status import visit_data
 
 if TYPE_CHECKING:
     from controller.render.outputs.rollouts import BareRollbackData, RollbackData
@@ -200,7 +201,7 @@ def _roll_back_in_store(call: Call, reference: str, reason: str, first_write: Fi
     return Result(
         "rollback",
         data=data,
-        text=lambda: rollout_text(visit.rollout),
+        page=lambda: rollout_page(visit.rollout),
         would=app.journal.lines if app.journal else None,
         status=Exit.DONE if call.dry_run else status,
     )
@@ -236,7 +237,7 @@ def _lower_without_record(
     return Result(
         "rollback",
         data=lambda: _lowered_data(function, lowered),
-        text=lambda: "" if call.dry_run else printable_block(_lowered_lines(function, lowered)),
+        page=lambda: () if call.dry_run else lines_page(_lowered_lines(function, lowered)),
         would=lowered.dry_run_lines if call.dry_run else None,
         status=Exit.DONE if lowered.confirmed or call.dry_run else Exit.UNCONFIRMED,
     )

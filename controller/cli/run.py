@@ -10,6 +10,7 @@ import click
 from controller.cli import follow, options
 from controller.cli.call import Call, load_policy
 from controller.cli.result import Result
+from controller.cli.terminal import print_page
 from controller.core.decision import Alert
 from controller.core.rollout import Rollout
 from controller.engine import exit_status
@@ -18,8 +19,8 @@ from controller.engine.loop import is_idle, run_ticks
 from controller.engine.tick import Runner
 from controller.errors import Exit
 from controller.operations.start.start import StartRequest, StartResult, start
+from controller.render.page import Tone, paragraph
 from controller.render.status import rollout_data
-from controller.text import printable
 
 if TYPE_CHECKING:
     from controller.render.outputs.rollouts import RunData
@@ -58,7 +59,7 @@ def run(
         until = clock.now() + limit
         started = start(app.runner, request)
         for warning in [] if call.as_json else started.warnings:
-            click.echo(printable(f"warning: {warning}"))
+            print_page([paragraph(f"warning: {warning}", Tone.WAITING)])
         with follow.rollout_display(clock, live=not call.dry_run, off=call.as_json) as show:
             if call.dry_run:
                 last = _first_visit(app.runner, started)

@@ -18,7 +18,7 @@ from controller.errors import Exit, NoStoreError, UsageError, WriteRefusedError
 from controller.operations.set_weight import SetWeightOutcome, set_without_store
 from controller.operations.set_weight import set_weight as set_with_store
 from controller.process import logging, signals
-from controller.text import printable_block
+from controller.render.page import lines_page
 
 if TYPE_CHECKING:
     from controller.render.outputs.rollouts import ReadingData, SetWeightData
@@ -122,7 +122,7 @@ def _result(
     return Result(
         "set-weight",
         data=lambda: _data(outcome, target, weight),
-        text=lambda: "" if only_left_out else printable_block(_lines(outcome, target, weight)),
+        page=lambda: () if only_left_out else lines_page(_lines(outcome, target, weight)),
         would=left_out if call.dry_run else None,
         status=Exit.DONE if call.dry_run else of_weight(weight, outcome.before, outcome.live),
     )

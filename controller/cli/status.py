@@ -13,7 +13,7 @@ from controller.cli import follow, options, streams
 from controller.cli.call import Call
 from controller.cli.follow import PollSchedule
 from controller.cli.history import load_unverified, verified_history
-from controller.cli.result import Result, fit_line
+from controller.cli.result import Result
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Rollout
 from controller.engine import exit_status
@@ -21,7 +21,9 @@ from controller.errors import Exit, StoreError, UsageError
 from controller.ports.store import Store
 from controller.render.junit import junit_text
 from controller.render.markdown import rollout_markdown
-from controller.render.status import overview_lines, rollout_data, rollout_text
+from controller.render.page import Page, lines_page
+from controller.render.rollout_page import overview_page, rollout_page
+from controller.render.status import rollout_data
 
 if TYPE_CHECKING:
     from controller.render.outputs.rollouts import StatusData, StatusList
@@ -97,7 +99,7 @@ def _page(
     return Result(
         "status",
         data=lambda: _data(rollout, changed=changed),
-        text=lambda: rollout_text(rollout, now),
+        page=lambda: rollout_page(rollout, now),
         markdown=lambda: rollout_markdown(rollout, entries, now),
         junit=lambda: junit_text(rollout, entries),
     )
@@ -112,13 +114,12 @@ def _overview(store: Store, now: datetime, include_finished: bool, exit_code: bo
     readable, damaged = _load_all(store, store.all() if include_finished else store.active(now))
     changed = {one.rollout.id for one in damaged if isinstance(one, SnapshotChangedError)}
 
-    def text() -> str:
+    def page() -> Page:
         if len(readable) == 1:
-            return rollout_text(readable[0], now)
-        if readable:
-            return "\n".join(map(fit_line, overview_lines(readable, now)))
-        nothing = "no rollout" if include_finished else "no active rollout"
-        return "" if damaged else nothing
+            return rollout_page(readable[0], now)
+        if readable or damaged:
+            return overview_page(readable, now)
+        return lines_page(["no rollout" if include_finished else "no active rollout"])
 
     def data() -> "StatusList":
         return {"rollouts": [_data(one, changed=one.id in changed) for one in readable]}
@@ -127,7 +128,7 @@ def _overview(store: Store, now: datetime, include_finished: bool, exit_code: bo
     return Result(
         "status",
         data=data,
-        text=text,
+        page=page,
         notes=map(str, damaged),
         status=Exit.INTERNAL if damaged else exit_status.worst(statuses),
     )
@@ -156,7 +157,7 @@ def _follow(
     with follow.rollout_display(schedule.clock, live=watch, off=call.is_document) as show:
         last = follow.follow(fetch, schedule, is_done, show)
     result = _page(call, store, last, schedule.clock.now())
-    return replace(result, text=str, status=exit_status.of_rollout(last))  # its lines are printed
+    return replace(result, page=tuple, status=exit_status.of_rollout(last))  # its lines are printed
 
 
 def _stop_watching(rollout: Rollout, now: datetime) -> bool:

@@ -1,14 +1,15 @@
-"""History entries of a rollout as lines and as JSON data."""
+"""History entries of a rollout as rows and as JSON data."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from controller.core.history import Entry, finding_of
 from controller.core.judge.sentences import sentence_of
 from controller.core.policy_snapshot import Digests
 from controller.core.rollout import Reason
 from controller.ports.json_view import finding_view
+from controller.render.page import Span, Table, Tone
 
 if TYPE_CHECKING:
     from controller.ports.json_types import FindingView
@@ -18,8 +19,15 @@ if TYPE_CHECKING:
 _GATE_REASONS = frozenset(
     {Reason.GATE_PASSED, Reason.ADVANCED_UNPROVEN, Reason.COMPLETED, Reason.INCONCLUSIVE}
 )
+_KIND_WIDTH: Final = 12
+_TONES: Final = {
+    "succeeded": Tone.GOOD,
+    "paused": Tone.WAITING,
+    "rolling_back": Tone.BAD,
+    "rolled_back": Tone.BAD,
+    "evidence": Tone.QUIET,
+}
 _DECISIONS = frozenset({"advanced", "succeeded", "paused", "rolling_back"})
-_INDENT = " " * 41  # aligns findings with the sentence
 
 
 def entry_data(entry: Entry) -> "EntryData":
@@ -71,19 +79,20 @@ def digests_data(digests: Digests) -> "PolicyDigests":
     }
 
 
-def history_lines(entries: Iterable[Entry]) -> Iterator[str]:
-    """Yield every entry as a line with its author, and below it the findings that decided."""
+def history_blocks(entries: Iterable[Entry]) -> Iterator[Table]:
+    """Yield every entry as a row with its author, and below it the findings that decided.
+
+    The columns of all entries are aligned, so that entries can be printed as they come.
+    """
     for entry, sentence in _without_repeats(entries):
-        yield f"{_line(entry, sentence)}  (by {_author(entry)})"
-        yield from _findings(entry)
+        yield _table(entry, f"{sentence}  (by {_author(entry)})")
 
 
-def timeline(entries: Iterable[Entry]) -> Iterator[str]:
-    """Yield every transition as a line, and below it the findings that decided."""
+def timeline(entries: Iterable[Entry]) -> Iterator[Table]:
+    """Yield every transition as a row, and below it the findings that decided."""
     for entry, sentence in _without_repeats(entries):
         if entry.kind not in ("evidence", "write_retried"):
-            yield _line(entry, sentence)
-            yield from _findings(entry)
+            yield _table(entry, sentence)
 
 
 def _without_repeats(entries: Iterable[Entry]) -> Iterator[tuple[Entry, str]]:
@@ -98,8 +107,11 @@ def _without_repeats(entries: Iterable[Entry]) -> Iterator[tuple[Entry, str]]:
         yield entry, sentence
 
 
-def _line(entry: Entry, sentence: str) -> str:
-    return f"{entry.at:%Y-%m-%d %H:%M}  {entry.body['weight_to']:>3} %  {entry.kind:<13} {sentence}"
+def _table(entry: Entry, sentence: str) -> Table:
+    weight = f"{entry.body['weight_to']:>3} %"
+    kind = Span(f"{entry.kind:<{_KIND_WIDTH}}", _TONES.get(entry.kind, Tone.TITLE))
+    first = (f"{entry.at:%Y-%m-%d %H:%M}", weight, kind, sentence)
+    return Table([first, *(("", "", "", f"  {one}") for one in _findings(entry))])
 
 
 def _author(entry: Entry) -> str:
@@ -113,4 +125,4 @@ def _author(entry: Entry) -> str:
 def _findings(entry: Entry) -> Iterator[str]:
     if entry.kind in _DECISIONS and entry.body["reason"] in _GATE_REASONS:
         for finding in entry.body["findings"]:
-            yield f"{_INDENT}{sentence_of(finding_of(finding))}"
+            yield sentence_of(finding_of(finding))

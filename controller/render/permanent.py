@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from controller.core.policy import Policy, SuccessRate, Traffic
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text
-from controller.text import printable_block
+from controller.render.page import Page, Paragraph, Span, lines_page, paragraph
 
 if TYPE_CHECKING:
     from controller.render.outputs.policies import PermanentData
@@ -40,22 +40,27 @@ def change_text(policy: Policy, form: str) -> str:
     return writers[form](_function_name(policy), final_values(policy))
 
 
-def permanent_text(policy: Policy, rollout: Rollout | None, forms: tuple[str, ...]) -> str:
+def permanent_page(policy: Policy, rollout: Rollout | None, forms: tuple[str, ...]) -> Page:
     """Return the page: the state of the rollout, the change, what reverts it, and the checklist."""
-    lines = [_headline(policy, rollout), ""]
-    for form in forms:
-        lines += [f"# {form}", *change_text(policy, form).split("\n"), ""]
-    lines += ["Until that is deployed, each of these restores the old values:"]
-    lines += [f"  - {one}" for one in RESETS]
-    lines += ["", "Then, in this order:"]
-    lines += [f"  [ ] {one}" for one in checklist(policy, rollout)]
-    return printable_block(lines)
+    changes = [
+        Paragraph([Span(line)], verbatim=True)
+        for form in forms
+        for line in (f"# {form}", *change_text(policy, form).split("\n"), "")
+    ]
+    return [
+        *lines_page([_headline(policy, rollout), ""]),
+        *changes,
+        paragraph("Until that is deployed, each of these restores the old values:"),
+        *(paragraph(f"- {one}", indent=2) for one in RESETS),
+        *lines_page(["", "Then, in this order:"]),
+        *(paragraph(f"[ ] {one}", indent=2, hang=6) for one in checklist(policy, rollout)),
+    ]
 
 
 def permanent_data(
     policy: Policy, rollout: Rollout | None, forms: tuple[str, ...]
 ) -> "PermanentData":
-    """Return the content of `permanent_text` as plain JSON data."""
+    """Return the content of `permanent_page` as plain JSON data."""
     return {
         "policy": policy.name,
         "rollout": None if rollout is None else rollout.id,
