@@ -25,12 +25,12 @@ def checks_page(checks: Sequence[Check]) -> Page:
     A row is the level, what was checked, the detail, and the remedy.
     """
     summary = paragraph(_summary(checks), Tone.BAD if any_failed(checks) else Tone.TITLE)
-    return [Table([_row(one) for one in checks]), summary]
+    return [Table([_row(one) for one in checks], least=(len("FAIL"),)), summary]
 
 
 def _row(check: Check) -> tuple[Span, ...]:
     remedy = f"; {check.remedy}" if check.remedy else ""
-    mark = Span(f"{_MARKS[check.level]:<4}", _TONES[check.level])
+    mark = Span(_MARKS[check.level], _TONES[check.level])
     return mark, Span(check.what), Span(f"{check.detail}{remedy}")
 
 

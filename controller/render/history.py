@@ -9,7 +9,7 @@ from controller.core.judge.sentences import sentence_of
 from controller.core.policy_snapshot import Digests
 from controller.core.rollout import Reason
 from controller.ports.json_view import finding_view
-from controller.render.page import Span, Table, Tone
+from controller.render.page import Block, Span, Table, Tone, paragraph
 
 if TYPE_CHECKING:
     from controller.ports.json_types import FindingView
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _GATE_REASONS = frozenset(
     {Reason.GATE_PASSED, Reason.ADVANCED_UNPROVEN, Reason.COMPLETED, Reason.INCONCLUSIVE}
 )
-_KIND_WIDTH: Final = 12
+_WIDTHS: Final = (len("2026-11-24 12:00"), len("100 %"), len("rolling_back"))
 _TONES: Final = {
     "succeeded": Tone.GOOD,
     "paused": Tone.WAITING,
@@ -79,20 +79,20 @@ def digests_data(digests: Digests) -> "PolicyDigests":
     }
 
 
-def history_blocks(entries: Iterable[Entry]) -> Iterator[Table]:
+def history_blocks(entries: Iterable[Entry]) -> Iterator[Block]:
     """Yield every entry as a row with its author, and below it the findings that decided.
 
     The columns of all entries are aligned, so that entries can be printed as they come.
     """
     for entry, sentence in _without_repeats(entries):
-        yield _table(entry, f"{sentence}  (by {_author(entry)})")
+        yield from _blocks(entry, f"{sentence}  (by {_author(entry)})")
 
 
-def timeline(entries: Iterable[Entry]) -> Iterator[Table]:
+def timeline(entries: Iterable[Entry]) -> Iterator[Block]:
     """Yield every transition as a row, and below it the findings that decided."""
     for entry, sentence in _without_repeats(entries):
         if entry.kind not in ("evidence", "write_retried"):
-            yield _table(entry, sentence)
+            yield from _blocks(entry, sentence)
 
 
 def _without_repeats(entries: Iterable[Entry]) -> Iterator[tuple[Entry, str]]:
@@ -107,11 +107,12 @@ def _without_repeats(entries: Iterable[Entry]) -> Iterator[tuple[Entry, str]]:
         yield entry, sentence
 
 
-def _table(entry: Entry, sentence: str) -> Table:
-    weight = f"{entry.body['weight_to']:>3} %"
-    kind = Span(f"{entry.kind:<{_KIND_WIDTH}}", _TONES.get(entry.kind, Tone.TITLE))
-    first = (f"{entry.at:%Y-%m-%d %H:%M}", weight, kind, sentence)
-    return Table([first, *(("", "", "", f"  {one}") for one in _findings(entry))])
+def _blocks(entry: Entry, sentence: str) -> Iterator[Block]:
+    kind = Span(entry.kind, _TONES.get(entry.kind, Tone.TITLE))
+    first = f"{entry.at:%Y-%m-%d %H:%M}", f"{entry.body['weight_to']} %", kind, sentence
+    yield Table([first], right=(1,), least=_WIDTHS)
+    for one in _findings(entry):
+        yield paragraph(one, Tone.QUIET, indent=4)
 
 
 def _author(entry: Entry) -> str:

@@ -14,12 +14,13 @@ from typing import Final, NamedTuple, TypeAlias
 from controller.text import printable, width_of
 
 # Where a line may end: at spaces that are not inside a number (`8 214`), a value with its unit
-# (`10 %`, `≤ 500 ms`), a length (`26h 15m`) or a time (`2026-11-24 14:05 UTC`).
+# (`10 %`, `≤ 500 ms`), a length (`26h 15m`), a time (`2026-11-24 14:05 UTC`), or before an option.
 _BREAK: Final = re.compile(
-    r"(?<![0-9≤≥±×<>]) +(?![0-9]{2}m\b)"
+    r"(?<![0-9≤≥±×<>]) +(?![0-9]{1,2}[hm]\b|--[a-z])"
     r"|(?<=[0-9]) +(?![0-9]{3}(?![0-9])|%|ms\b|s\b|x\b|[0-9]{2}:[0-9]{2}|UTC)"
 )
 _GAP: Final = 2  # spaces between columns
+_NO_VALUE: Final = "–"  # a cell that a paragraph leaves out
 _LAST_COLUMN: Final = 24  # a last column of sentences is this wide at least
 _MIN_WIDTH: Final = 20  # a narrower terminal is laid out as if it had these columns
 
@@ -60,13 +61,15 @@ class Table:
     """Rows with aligned columns. right: the columns that end on the right.
 
     titles: the first row; empty for a table without one. Where the columns do not fit, a row
-    becomes a paragraph with the titles in it.
+    becomes a paragraph with the titles in it. least: the smallest widths of the first columns, so
+    that tables that are printed one by one are aligned.
     """
 
     rows: Sequence[Sequence[str | Span]]
     titles: Sequence[str] = ()
     right: Collection[int] = ()
     indent: int = 0
+    least: Sequence[int] = ()
 
 
 Block: TypeAlias = Paragraph | Table
@@ -175,9 +178,13 @@ def _table_lines(table: Table, width: int | None) -> list[Line]:
     rows = [*titles, *([_span(cell) for cell in row] for row in table.rows)]
     if not rows:
         return []
-    widths = [max(width_of(row[column].text) for row in rows) for column in range(len(rows[0]))]
+    least = [*table.least, *[0] * (len(rows[0]) - len(table.least))]
+    widths = [
+        max(width, *(width_of(cell.text) for cell in column))
+        for width, column in zip(least, zip(*rows, strict=True), strict=True)
+    ]
     if width is not None:
-        fitted = _fit(widths, rows, width - table.indent)
+        fitted = _fit(widths, rows, least, width - table.indent)
         if fitted is None:
             return _stacked_lines(table, rows[len(titles) :], width)
         widths = fitted
@@ -189,26 +196,48 @@ def _span(cell: str | Span) -> Span:
     return Span(printable(span.text), span.tone)
 
 
-def _fit(widths: Sequence[int], rows: Sequence[Line], room: int) -> list[int] | None:
-    """Return widths of columns that fit into `room`; None where some word is too long for that."""
+def _fit(
+    widths: Sequence[int], rows: Sequence[Line], least: Sequence[int], room: int
+) -> list[int] | None:
+    """Return widths of columns that fit into `room`; None where some word is too long for that.
+
+    Of the columns that can be narrower, the one is chosen that adds the fewest lines.
+    """
+    columns = list(zip(*rows, strict=True))
     smallest = [
-        max(
-            sum(width_of(span.text) for span in chunk)
-            for row in rows
-            for _, chunk in _chunks([row[column]])
-        )
-        for column in range(len(widths))
+        max(width, *map(_widest_chunk, column))
+        for width, column in zip(least, columns, strict=True)
     ]
     smallest[-1] = min(smallest[-1], _LAST_COLUMN)
     fitted = list(widths)
     while sum(fitted) + _GAP * (len(fitted) - 1) > room:
-        spare = [
-            width if width > least else 0 for width, least in zip(fitted, smallest, strict=True)
+        choices = [
+            [*fitted[:index], _narrower(columns[index], width), *fitted[index + 1 :]]
+            for index, width in enumerate(fitted)
+            if width > smallest[index]
         ]
-        if not any(spare):
+        if not choices:
             return None
-        fitted[spare.index(max(spare))] -= 1
+        fitted = min(choices, key=lambda one: (_height(rows, one), -sum(one)))
     return fitted
+
+
+def _widest_chunk(cell: Span) -> int:
+    return max(width_of(line_text(chunk)) for _, chunk in _chunks([cell]))
+
+
+def _narrower(column: Iterable[Span], width: int) -> int:
+    """Return the next width below `width` at which the cells of a column end at other words."""
+    lines = (line_text(line) for cell in column for line in _wrap([cell], width - 1, width - 1))
+    return min(width - 1, max(map(width_of, lines)))
+
+
+def _height(rows: Sequence[Line], widths: Sequence[int]) -> int:
+    """Return the number of lines of a table whose columns have these widths."""
+    return sum(
+        max(len(list(_wrap([cell], width, width))) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    )
 
 
 def _row_lines(row: Line, widths: Sequence[int], table: Table) -> Iterator[Line]:
@@ -236,7 +265,7 @@ def _stacked_lines(table: Table, rows: Sequence[Line], width: int) -> list[Line]
         rest = [
             f"{title} {cell.text}".strip()
             for title, cell in zip(titles[heads:], cells[heads:], strict=True)
-            if cell.text
+            if cell.text.strip(_NO_VALUE)
         ]
         indent = table.indent + 4
         for text in _packed(rest, width - indent):

@@ -56,16 +56,16 @@ def plan_text(policy: Policy, now: datetime) -> str:
 
 def plan_page(policy: Policy, now: datetime) -> Page:
     """Return the plan of `policy`, as of `now`: its steps, and each criterion in words."""
-    facts = [(Span(f"{name:<8}", Tone.QUIET), fact) for name, fact in _facts(policy, now)]
+    facts = [(Span(name, Tone.QUIET), fact) for name, fact in _facts(policy, now)]
     steps = [_step_row(policy, index) for index in range(len(policy.steps))]
     criteria = [
         paragraph(f"{name}: {criterion_text(name, policy)}", indent=2) for name in policy.criteria
     ]
     return [
         paragraph(f"{policy.name}: {policy.summary}".rstrip(": "), Tone.TITLE),
-        Table(facts, indent=2),
+        Table(facts, indent=2, least=(8,)),
         EMPTY_LINE,
-        Table(steps, indent=2),
+        Table(steps, right=(0,), indent=2, least=(len("100 %"),)),
         EMPTY_LINE,
         *criteria,
     ]
@@ -92,7 +92,7 @@ def _step_row(policy: Policy, index: int) -> tuple[str, str]:
         f"{approval}{format_duration(policy.warmup_of(index))} warm-up, then "
         f"{format_duration(step.bake)} of bake; {_gate(policy, index)}"
     )
-    return f"{step.weight:>3} %", text
+    return f"{step.weight} %", text
 
 
 def _gate(policy: Policy, step: int) -> str:

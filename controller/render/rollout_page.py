@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final, assert_never
 
 from controller.core.conditions import ConditionKind
-from controller.core.judge.criteria_table import HEADER, RIGHT_ALIGNED, VERDICT_MARKS, rows
+from controller.core.judge.criteria_table import HEADER, RIGHT_ALIGNED, VERDICT_MARKS, Row, rows
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.judge.sentences import sentence_of
 from controller.core.next_action import next_action, waits_for
@@ -74,7 +74,7 @@ def _title(rollout: Rollout) -> Paragraph:
 
 
 def _facts_table(facts: Iterator[tuple[str, Span]] | Sequence[tuple[str, Span]]) -> Table:
-    return Table([(Span(f"{name:<8}", Tone.QUIET), fact) for name, fact in facts], indent=2)
+    return Table([(Span(name, Tone.QUIET), fact) for name, fact in facts], indent=2, least=(8,))
 
 
 def _facts(
@@ -129,9 +129,19 @@ def criteria_blocks(rollout: Rollout, indent: int = 0) -> Page:
     """Return an empty line and a table with a row for each criterion; nothing before a finding."""
     if not (rollout.evidence.findings or rollout.evidence.earlier_findings):
         return []
-    right = [HEADER.index(title) for title in RIGHT_ALIGNED]
-    cells = [(_mark(row.verdict), *map(Span, row.cells[1:])) for row in rows(rollout)]
-    return [EMPTY_LINE, Table(cells, HEADER, right, indent)]
+    *titles, _ = HEADER
+    right = [titles.index(title) for title in RIGHT_ALIGNED]
+    return [
+        EMPTY_LINE,
+        Table([_criterion_row(row) for row in rows(rollout)], titles, right, indent),
+    ]
+
+
+def _criterion_row(row: Row) -> tuple[Span, ...]:
+    """Return the cells of a criterion; one that is no gate says so beside its evidence."""
+    _, *values, evidence, _ = row.cells
+    evidence = evidence if row.gates else f"{evidence} ({row.role})"
+    return _mark(row.verdict), *map(Span, values), Span(evidence)
 
 
 def _mark(verdict: Verdict) -> Span:

@@ -66,8 +66,8 @@ def test_a_view_is_one_screen_that_says_everything(baking: Rollout) -> None:
         "  waiting   for the bake",
         "  updated   2026-11-24 12:00 UTC",
         "",
-        "        criterion  target   measured  samples  evidence                role",
-        "  pass  works      ≥ 99.9%   99.954%    2 000  no regression detected  gate",
+        "        criterion  target   measured  samples  evidence",
+        "  pass  works      ≥ 99.9%   99.954%    2 000  no regression detected",
     ]
 
 
