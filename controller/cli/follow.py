@@ -12,7 +12,6 @@ import click
 from click.core import ParameterSource
 
 from controller.cli import options, streams
-from controller.cli.terminal import has_cursor, print_page
 from controller.core.rollout import Phase, Rollout
 from controller.errors import Exit, MetricsError, StoreError, UsageError
 from controller.ports.clock import Clock
@@ -174,7 +173,7 @@ def live_display(
 
 def _supports_live_view() -> bool:
     """Tell whether stdout is a terminal that can move its cursor, and rich is installed."""
-    return has_cursor(sys.stdout) and find_spec("rich") is not None
+    return streams.has_cursor(sys.stdout) and find_spec("rich") is not None
 
 
 class _LinePrinter:
@@ -186,5 +185,5 @@ class _LinePrinter:
     def __call__(self, rollout: Rollout) -> None:
         line = rollout_line(rollout)
         if line != self._last:
-            print_page([paragraph(line)])
+            streams.print_page([paragraph(line)])
         self._last = line

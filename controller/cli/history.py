@@ -12,7 +12,6 @@ from controller.cli import options, streams
 from controller.cli.call import Call
 from controller.cli.follow import PollSchedule
 from controller.cli.result import Result
-from controller.cli.terminal import print_page
 from controller.core.history import Entry, broken_link
 from controller.core.policy_snapshot import SnapshotChangedError, digest_problem, digests
 from controller.core.rollout import Rollout
@@ -50,7 +49,7 @@ def history(call: Call, rollout: str, follow: bool, limit: timedelta, every: tim
         clock = app.wall_clock()
         schedule = PollSchedule(clock, every, clock.now() + limit)
         for block in history_blocks(_follow_entries(store, rollout_id, schedule)):
-            print_page([block])
+            streams.print_page([block])
             if streams.output_lost():
                 break
     return Result()

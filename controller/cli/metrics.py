@@ -14,7 +14,6 @@ from controller.bootstrap.without_rollout import metric_source
 from controller.cli import follow, options, streams
 from controller.cli.call import Call, is_policy_file, load_policy, newest_rollout
 from controller.cli.result import Result
-from controller.cli.terminal import print_page
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.policy import Policy
 from controller.core.units import from_unix
@@ -116,4 +115,4 @@ def _read_view(
 
 def _print_with_gap(view: _MetricsView) -> None:
     """Print a table and an empty line, which separates it from the next one."""
-    print_page([*view.page(), EMPTY_LINE])
+    streams.print_page([*view.page(), EMPTY_LINE])

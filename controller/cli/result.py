@@ -12,7 +12,6 @@ import click
 
 from controller.cli import streams
 from controller.cli.call import Call
-from controller.cli.terminal import print_page
 from controller.errors import Exit, UsageError
 from controller.render.page import Page, paragraph
 from controller.text import escaped, printable, truncate
@@ -49,7 +48,7 @@ def report(result: Result, call: Call) -> Exit:
     if call.junit is not None:
         _write_junit(call.junit, result.junit())
     if call.as_json:
-        _print_json(result)
+        print_json(result.kind, result.data(), result.would)
     elif call.markdown:
         click.echo(result.markdown())
     else:
@@ -59,21 +58,21 @@ def report(result: Result, call: Call) -> Exit:
     return result.status
 
 
-def _print_json(result: Result) -> None:
-    """Print the data with the schema in front; control characters are escaped."""
-    would = {} if result.would is None else {"would": list(result.would)}
-    document = {"schema": f"{result.kind}/1", **result.data(), **would}
+def print_json(kind: str, data: Mapping[str, Any], would: Sequence[str] | None = None) -> None:
+    """Print `data` with the name of its schema in front; control characters are escaped."""
+    left_out = {} if would is None else {"would": list(would)}
+    document = {"schema": f"{kind}/1", **data, **left_out}
     text = json.dumps(document, indent=2, ensure_ascii=False)
     click.echo("\n".join(map(escaped, text.split("\n"))))  # json.dumps leaves C1 controls alone
 
 
 def _print_text(result: Result) -> None:
     if page := result.page():
-        print_page(page)
+        streams.print_page(page)
     if text := result.text():
         click.echo(text)
     if result.would is not None:
-        print_page([paragraph(f"would: {line}") for line in result.would or ["nothing"]])
+        streams.print_page([paragraph(f"would: {line}") for line in result.would or ["nothing"]])
 
 
 def _write_junit(path: Path, text: str) -> None:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from controller.cli import follow, options
+from controller.cli import follow, options, streams
 from controller.cli.call import Call, load_policy
 from controller.cli.result import Result
-from controller.cli.terminal import print_page
 from controller.core.decision import Alert
 from controller.core.rollout import Rollout
 from controller.engine import exit_status
@@ -59,7 +58,7 @@ def run(
         until = clock.now() + limit
         started = start(app.runner, request)
         for warning in [] if call.as_json else started.warnings:
-            print_page([paragraph(f"warning: {warning}", Tone.WAITING)])
+            streams.print_page([paragraph(f"warning: {warning}", Tone.WAITING)])
         with follow.rollout_display(clock, live=not call.dry_run, off=call.as_json) as show:
             if call.dry_run:
                 last = _first_visit(app.runner, started)

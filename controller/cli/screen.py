@@ -10,7 +10,6 @@ from rich.live import Live
 from rich.text import Text
 
 from controller.cli import streams
-from controller.cli.terminal import lines_text
 from controller.render.page import Page, layout
 
 View = TypeVar("View")
@@ -60,5 +59,5 @@ class Screen(Generic[View]):
         """Yield the page of the shown view, in lines that fit the terminal."""
         if self._shown_view is not None:
             lines = layout(self._page(self._shown_view), options.max_width)
-            text = Text.from_ansi(lines_text(lines, in_colour=True), overflow="fold")
+            text = Text.from_ansi(streams.lines_text(lines, in_colour=True), overflow="fold")
             yield text

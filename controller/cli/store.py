@@ -7,10 +7,9 @@ import click
 
 from controller.bootstrap import app
 from controller.bootstrap.copy_store import migration
-from controller.cli import options
+from controller.cli import options, streams
 from controller.cli.call import Call, policy_name
 from controller.cli.result import Result
-from controller.cli.terminal import print_page
 from controller.errors import Exit
 from controller.operations.copy_store import CopyOutcome, MigrationItem
 from controller.process import logging, settings
@@ -82,7 +81,7 @@ def copy(call: Call, source_url: str, destination_url: str, rollouts: tuple[str,
         for item in [] if call.dry_run else migrator.run(planned):
             finished.append(item)
             if not call.as_json:
-                print_page(lines_page([_item_line(item)]))
+                streams.print_page(lines_page([_item_line(item)]))
     items = planned if call.dry_run else finished
     damaged = [one.rollout_id for one in planned if one.outcome is CopyOutcome.DAMAGED]
     problem = f"left in {source.url}: {', '.join(damaged)}; a record cannot be read"

@@ -10,7 +10,6 @@ import click
 from controller.cli import options, streams
 from controller.cli.call import Call
 from controller.cli.result import Result
-from controller.cli.terminal import print_page
 from controller.errors import Exit, Flaw, PolicyError, UsageError
 from controller.policy_file.loader import load
 from controller.render.feasibility import gate_power
@@ -47,7 +46,7 @@ def validate(call: Call, policies: tuple[Path, ...], form: str, per_minute: floa
         if one.flaws and form == "github":
             _annotate(one.flaws)
         else:
-            print_page(one.page, sys.stderr if one.flaws else sys.stdout)
+            streams.print_page(one.page, sys.stderr if one.flaws else sys.stdout)
 
     def data() -> "ValidateData":
         return {"ok": valid, "files": [one.data for one in file_checks]}
