@@ -12,7 +12,9 @@ import click
 from click.core import ParameterSource
 
 from controller.cli import options, streams
+from controller.cli.progress import Progress
 from controller.core.rollout import Phase, Rollout
+from controller.core.units import clock_text
 from controller.errors import Exit, MetricsError, StoreError, UsageError
 from controller.ports.clock import Clock
 from controller.process import logging
@@ -33,7 +35,7 @@ class PollSchedule:
     """How often a store or a metric source is polled, and until when."""
 
     clock: Clock
-    every: timedelta
+    interval: timedelta
     until: datetime
 
 
@@ -79,7 +81,7 @@ def poll(fetch: Callable[[], PollResult], schedule: PollSchedule) -> Iterator[Po
         remaining = schedule.until - schedule.clock.now()
         if remaining <= timedelta():
             return
-        schedule.clock.sleep(min(schedule.every, remaining))
+        schedule.clock.sleep(min(schedule.interval, remaining))
 
 
 def is_at_rest(rollout: Rollout, _now: datetime) -> bool:
@@ -98,34 +100,35 @@ def is_complete(rollout: Rollout, now: datetime) -> bool:
 
 
 def poll_options(command: options.Decorated) -> options.Decorated:
-    """Add --for and --every: how long a rollout is followed, and how often the store is polled."""
+    """Add --timeout and --interval: how long a rollout is followed, and how often it is read."""
     return make_poll_options(
         "10s", "Follow it no longer than this.", "Time between reads of the store."
     )(command)
 
 
 def make_poll_options(
-    every: str, limit_help: str, every_help: str
+    interval: str, timeout_help: str, interval_help: str
 ) -> Callable[[options.Decorated], options.Decorated]:
-    """Return a decorator that adds --for and --every; `every` is the default interval."""
+    """Return a decorator that adds --timeout and --interval; `interval` is its default."""
 
     def add(command: options.Decorated) -> options.Decorated:
-        limit = click.option(
-            "--for", "limit", type=options.Duration(), default="48h", show_default=True,
-            help=limit_help,
+        timeout_option = click.option(
+            "--timeout", type=options.Duration(), default="48h", show_default=True,
+            help=timeout_help,
         )  # fmt: skip
-        interval = click.option(
-            "--every", type=options.Duration(), default=every, show_default=True, help=every_help
-        )
-        return limit(interval(command))
+        interval_option = click.option(
+            "--interval", type=options.Duration(), default=interval, show_default=True,
+            help=interval_help,
+        )  # fmt: skip
+        return timeout_option(interval_option(command))
 
     return add
 
 
 def reject_poll_options(option_names: str) -> None:
-    """Raise UsageError when --for or --every was given without one of `option_names`."""
+    """Raise UsageError when --timeout or --interval was given without one of `option_names`."""
     context = click.get_current_context()
-    for name, option in (("limit", "--for"), ("every", "--every")):
+    for name, option in (("timeout", "--timeout"), ("interval", "--interval")):
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise UsageError(f"{option} needs {option_names}")
 
@@ -145,9 +148,12 @@ def rollout_display(clock: Clock, *, live: bool, off: bool = False) -> Iterator[
 
     if off:
         yield lambda _: None
-    else:
-        with live_display(page, _LinePrinter(), live=live) as show:
-            yield show
+        return
+    with (
+        Progress() as progress,
+        live_display(page, _LinePrinter(clock, progress), live=live) as show,
+    ):
+        yield show
 
 
 @contextmanager
@@ -179,7 +185,8 @@ def _supports_live_view() -> bool:
 class _LinePrinter:
     """Prints the status line of a rollout whenever it differs from the last one."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock, progress: Progress) -> None:
+        self._clock, self._progress = clock, progress
         self._last = ""
 
     def __call__(self, rollout: Rollout) -> None:
@@ -187,3 +194,4 @@ class _LinePrinter:
         if line != self._last:
             streams.print_page([paragraph(line)])
         self._last = line
+        self._progress.show(f"read at {clock_text(self._clock.now())}; waiting for a change")

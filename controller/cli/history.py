@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 )
 @watching.poll_options
 @options.call_options("store", "json")
-def history(call: Call, rollout: str, follow: bool, limit: timedelta, every: timedelta) -> Result:
+def history(
+    call: Call, rollout: str, follow: bool, timeout: timedelta, interval: timedelta
+) -> Result:
     """Show every transition of a rollout.
 
     Time, weight, author and deciding findings of each; and whether the hash chain of the entries
@@ -47,7 +49,7 @@ def history(call: Call, rollout: str, follow: bool, limit: timedelta, every: tim
         if not follow:
             return _whole_history(store, rollout_id)
         clock = app.wall_clock()
-        schedule = PollSchedule(clock, every, clock.now() + limit)
+        schedule = PollSchedule(clock, interval, clock.now() + timeout)
         for block in history_blocks(_follow_entries(store, rollout_id, schedule)):
             streams.print_page([block])
             if streams.output_lost():

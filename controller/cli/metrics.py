@@ -55,7 +55,7 @@ class _MetricsView:
 @follow.make_poll_options("1m", "Watch it no longer than this.", "Time between reads.")
 @options.call_options("store", "json")
 def metrics(
-    call: Call, policy: str, minutes: int, watch: bool, limit: timedelta, every: timedelta
+    call: Call, policy: str, minutes: int, watch: bool, timeout: timedelta, interval: timedelta
 ) -> Result:
     """Show current metrics next to their expected values.
 
@@ -73,7 +73,7 @@ def metrics(
     if not watch:
         view = fetch()
         return Result("metrics", view.data, view.page)
-    schedule = follow.PollSchedule(clock, every, clock.now() + limit)
+    schedule = follow.PollSchedule(clock, interval, clock.now() + timeout)
     with follow.live_display(_MetricsView.page, _print_with_gap, live=True) as show:
         for view in follow.poll(fetch, schedule):
             show(view)

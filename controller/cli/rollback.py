@@ -35,7 +35,7 @@ from controller.errors import (
     is_record_error,
 )
 from controller.ports.store import Ownership
-from controller.process import logging, signals
+from controller.process import signals
 from controller.render.page import lines_page
 from controller.render.rollout_page import rollout_page
 from controller.render.status import visit_data
@@ -113,7 +113,7 @@ def _to_zero(call: Call, reference: str, reason: str) -> Result:
     known_target = _target_without_store(call, reference)
     first_write = FirstWrite()
     if known_target is not None and not call.dry_run:
-        first_write = _lower_before_record(known_target)
+        first_write = _lower_before_record(call, known_target)
     try:
         return _roll_back_in_store(call, reference, reason, first_write)
     except Exception as error:
@@ -152,9 +152,9 @@ def _target_without_store(call: Call, reference: str) -> KnownTarget | None:
     return None
 
 
-def _lower_before_record(known_target: KnownTarget) -> FirstWrite:
+def _lower_before_record(call: Call, known_target: KnownTarget) -> FirstWrite:
     """Write 0 % to `known_target`, and print the result before the store is opened."""
-    logging.configure()
+    call.configure_logs()
     with signals.defer_signals():
         first_write = write_zero_first(known_target)
     function = known_target.target.name
@@ -221,7 +221,7 @@ def _other_owner_warnings(store: Ownership, rollout: Rollout) -> list[str]:
 def _lower_without_record(
     call: Call, known_target: KnownTarget, *, typed: bool = False, force: bool = False
 ) -> Result:
-    logging.configure(dry_run=call.dry_run)
+    call.configure_logs(dry_run=call.dry_run)
     try:
         with signals.defer_signals():
             lowered = lower_without_store(

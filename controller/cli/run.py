@@ -36,26 +36,32 @@ if TYPE_CHECKING:
     "--adopt", is_flag=True, help="Take over the live weight and begin at its step; write nothing."
 )
 @click.option(
-    "--every", type=options.Duration(), default="1m", show_default=True, help="Time between ticks."
-)
+    "--interval", type=options.Duration(), default="1m", show_default=True,
+    help="Time between ticks.",
+)  # fmt: skip
 @click.option(
-    "--for", "limit", type=options.Duration(), default="48h", show_default=True,
+    "--timeout", type=options.Duration(), default="48h", show_default=True,
     help="Stop after this long; the rollout itself goes on with other ticks.",
 )  # fmt: skip
 @options.call_options("by", "store", "dry-run", "json")
 def run(
-    call: Call, policy: Path, revision: str | None, adopt: bool, every: timedelta, limit: timedelta
+    call: Call,
+    policy: Path,
+    revision: str | None,
+    adopt: bool,
+    interval: timedelta,
+    timeout: timedelta,
 ) -> Result:
     """Start if needed, then tick until it ends or pauses.
 
-    Or until --for is over; the last tick is then. On a terminal with rich, the view is live. Ends
-    with 6 after drift (the weight was changed outside rolloutctl), unless the rollout succeeded or
-    was rolled back. A dry run shows the first writes, and ends there.
+    Or until --timeout is over; the last tick is then. On a terminal, the view is live. Ends with 6
+    after drift (the weight was changed outside rolloutctl), unless the rollout succeeded or was
+    rolled back. A dry run shows the first writes, and ends there.
     """
     request = StartRequest(load_policy(policy), revision, adopt=adopt)
     with call.app_session(create=True) as app:
         clock = app.runner.clock
-        until = clock.now() + limit
+        until = clock.now() + timeout
         started = start(app.runner, request)
         for warning in [] if call.as_json else started.warnings:
             streams.print_page([paragraph(f"warning: {warning}", Tone.WAITING)])
@@ -63,7 +69,7 @@ def run(
             if call.dry_run:
                 last = _first_visit(app.runner, started)
             else:
-                last = _tick_to_end(app.runner, started.rollout, every, until, show)
+                last = _tick_to_end(app.runner, started.rollout, interval, until, show)
             show(last.rollout)
 
     def data() -> "RunData":
@@ -85,12 +91,12 @@ def _first_visit(runner: Runner, started: StartResult) -> Visit:
 
 
 def _tick_to_end(
-    runner: Runner, rollout: Rollout, every: timedelta, until: datetime, show: follow.Show
+    runner: Runner, rollout: Rollout, interval: timedelta, until: datetime, show: follow.Show
 ) -> Visit:
     """Tick `rollout` until it is idle or time is up; return the last visit, with all alerts."""
     show(rollout)
     last, alerts = Visit(rollout), set[Alert]()
-    for last in run_ticks(runner, rollout, every=every, until=until, done=is_idle):
+    for last in run_ticks(runner, rollout, every=interval, until=until, done=is_idle):
         alerts.update(last.alerts)
         show(last.rollout)
     return replace(last, alerts=tuple(alerts))

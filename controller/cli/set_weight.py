@@ -17,7 +17,7 @@ from controller.engine.exit_status import of_weight
 from controller.errors import Exit, NoStoreError, UsageError, WriteRefusedError
 from controller.operations.set_weight import SetWeightOutcome, set_without_store
 from controller.operations.set_weight import set_weight as set_with_store
-from controller.process import logging, signals
+from controller.process import signals
 from controller.render.page import lines_page
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _set_with_store(call: Call, reference: str, weight: int, force: bool, reason
 
 
 def _set_without_store(call: Call, policy: str, weight: int) -> Result:
-    logging.configure(dry_run=call.dry_run)
+    call.configure_logs(dry_run=call.dry_run)
     target = load_policy(policy).target
     with signals.defer_signals():
         direct = direct_target(target, dry_run=call.dry_run)

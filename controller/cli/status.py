@@ -52,8 +52,8 @@ def status(
     include_finished: bool,
     wait: bool,
     watch: bool,
-    limit: timedelta,
-    every: timedelta,
+    timeout: timedelta,
+    interval: timedelta,
     exit_code: bool,
 ) -> Result:
     """Show the phase of rollouts, the reason and the next action.
@@ -69,7 +69,7 @@ def status(
         if rollout is None:
             return _overview(store, clock.now(), include_finished, exit_code)
         if follows:
-            schedule = PollSchedule(clock, every, clock.now() + limit)
+            schedule = PollSchedule(clock, interval, clock.now() + timeout)
             return _follow(call, store, rollout, schedule, wait, watch)
         stored, digest = load_unverified(store, call.rollout_id(store, rollout))
         if digest is not None:

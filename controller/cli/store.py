@@ -12,7 +12,7 @@ from controller.cli.call import Call, policy_name
 from controller.cli.result import Result
 from controller.errors import Exit
 from controller.operations.copy_store import CopyOutcome, MigrationItem
-from controller.process import logging, settings
+from controller.process import settings
 from controller.process.settings import DynamoDbLocation
 from controller.render.page import lines_page
 
@@ -37,7 +37,7 @@ def init(call: Call, template: bool) -> Result:
     A SQLite store is a file, a DynamoDB store is a table. The table's CloudFormation is printed
     too, for those who would rather make it with a stack of their own.
     """
-    logging.configure()
+    call.configure_logs()
     location = call.read_settings().store
     created = None if template else app.make_store(location)
     is_table = isinstance(location, DynamoDbLocation)
@@ -72,7 +72,7 @@ def copy(call: Call, source_url: str, destination_url: str, rollouts: tuple[str,
     while one of them is not finished, or guards 0 % after its rollback. FROM stays as it is. What
     was interrupted is finished by the same command.
     """
-    logging.configure(dry_run=call.dry_run)
+    call.configure_logs(dry_run=call.dry_run)
     source, destination = map(settings.parse_store_url, (source_url, destination_url))
     names = [policy_name(reference).partition("#")[0] for reference in rollouts]
     finished: list[MigrationItem] = []

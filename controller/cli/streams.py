@@ -8,7 +8,7 @@ printed. A terminal gets pages that are wrapped and coloured, a pipe gets stable
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any, Final, TextIO, cast
 
@@ -30,11 +30,14 @@ from controller.text import escaped
 # Colours that read on a dark and on a light background; each stands beside a word that says it.
 _CODES: Final = {
     Tone.TITLE: "1",
+    Tone.ACTIVE: "1;36",
     Tone.QUIET: "2",
     Tone.GOOD: "32",
     Tone.WAITING: "33",
     Tone.BAD: "1;31",
 }
+# What erases the progress lines that are on the terminal now.
+erase_progress: Final[list[Callable[[], None]]] = []
 
 
 class PrintableStream(BestEffortStream):
@@ -76,6 +79,8 @@ def print_page(page: Page, stream: TextIO | None = None) -> None:
     It goes above a live view: click.echo would write into the view.
     """
     stream = stream or sys.stdout
+    for erase in erase_progress:
+        erase()
     if stream.isatty():
         in_colour = has_cursor(stream) and not os.environ.get("NO_COLOR")
         lines = layout(page, shutil.get_terminal_size().columns)
@@ -125,8 +130,11 @@ def _coloured(line: Iterable[Span]) -> str:
 
 
 def unfiltered_stream(stream: TextIO) -> TextIO:
-    """Return `stream` without escapes; the stream itself where it does not escape."""
-    return cast("TextIO", getattr(stream, "unfiltered", stream))
+    """Return `stream` without escapes; the stream itself where it does not escape.
+
+    A live view stands in front of stderr: what is written there goes above the view.
+    """
+    return cast("TextIO", stream.unfiltered if isinstance(stream, PrintableStream) else stream)
 
 
 def _escaped_line(text: str) -> str:

@@ -15,7 +15,6 @@ from controller.core.rollout import Rollout
 from controller.errors import NoStoreError, StoreError, UsageError
 from controller.operations.checks import Check, exit_status
 from controller.operations.verify import Verifier
-from controller.process import logging
 from controller.render.checks import checks_data, checks_page
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def verify(call: Call, policy: str, minutes: int) -> Result:
 
     Ends with 7 when a check fails, with 1 when something could not be read, else with 0.
     """
-    logging.configure()
+    call.configure_logs()
     checks = _checks(call, policy, minutes)
 
     def data() -> "VerifyLiveData":

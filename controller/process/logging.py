@@ -1,4 +1,4 @@
-"""Logs: structlog on stderr, as JSON unless that is a terminal, and the catalogue of event names.
+"""Logs on stderr, as JSON or as lines of a terminal, and the catalogue of event names.
 
 Each tick logs exactly one `tick_completed` per rollout with its result, and one `tick_ended` when
 all rollouts are done. Every line of one run has the same `run`, as its history entries have.
@@ -129,15 +129,19 @@ class _LazyModule(ModuleType):
         return getattr(import_module(self.__name__), name)
 
 
-def configure(stream: TextIO | None = None, **facts: object) -> None:
+def configure(stream: TextIO | None = None, *, verbose: bool = False, **facts: object) -> None:
     """Send the logs of this process to `stream`, stderr by default; `facts` are in every line.
 
+    A terminal gets lines for people, and of these only warnings and errors unless `verbose`:
+    results say the rest. Anything else gets every line, as JSON.
     A stream that is closed, full or without a reader loses log lines, and raises no error.
     """
     structlog = _import_structlog()
     stream = _best_effort(stream or sys.stderr)
     renderers: list[Any] = [structlog.processors.JSONRenderer()]
+    level = logging.INFO
     if stream.isatty():
+        level = logging.INFO if verbose else logging.WARNING
         renderers = [_console_fields, structlog.dev.ConsoleRenderer(colors=False)]
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**facts)
@@ -149,7 +153,7 @@ def configure(stream: TextIO | None = None, **facts: object) -> None:
             structlog.processors.format_exc_info,
             *renderers,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )

@@ -30,6 +30,7 @@ class Tone(StrEnum):
 
     PLAIN = ""
     TITLE = "title"
+    ACTIVE = "active"
     QUIET = "quiet"
     GOOD = "good"
     WAITING = "waiting"

@@ -28,7 +28,7 @@ VERDICT_TONES: Final = {
     Verdict.INCONCLUSIVE: Tone.WAITING,
 }
 PHASE_TONES: Final = {
-    Phase.PROGRESSING: Tone.TITLE,
+    Phase.PROGRESSING: Tone.ACTIVE,
     Phase.PAUSED: Tone.WAITING,
     Phase.ROLLING_BACK: Tone.BAD,
     Phase.ROLLED_BACK: Tone.BAD,

@@ -2,7 +2,7 @@
 # Validates, plans and rehearses policies. Mistakes are annotations, the rest is in the log and the
 # summary; ends with 1 when something is wrong with one of them.
 #
-# POLICIES SCENARIOS EVERY REQUESTS_PER_MINUTE LIVE ALSO STORE JUNIT: as action.yml says.
+# POLICIES SCENARIOS INTERVAL REQUESTS_PER_MINUTE LIVE ALSO STORE JUNIT: as action.yml says.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=deploy/github/telling.sh
@@ -72,7 +72,7 @@ rehearsed() {
     local policy=$1 scenario=$2 end=$3 options=() status=0
     [ "$end" != "$scenario" ] || end=succeeded
     [ -z "$JUNIT" ] || options+=(--junit="$(report "$policy-$scenario")")
-    rolloutctl rehearse --scenario="$scenario" --expect="$end" --every="$EVERY" --markdown \
+    rolloutctl rehearse --scenario="$scenario" --expect="$end" --interval="$INTERVAL" --markdown \
         "${options[@]}" -- "$policy" </dev/null >"$work/page" 2>"$work/words" || status=$?
     [ "$status" = 0 ] || annotated "$policy" "rehearsal of $scenario" <"$work/words"
     [ ! -s "$work/page" ] || { shown <"$work/page" && summarised <"$work/page"; }

@@ -96,7 +96,7 @@ CASES: Final = (
     Case("tick", ("store init",), "tick"),
     Case("tick", (*STARTED, minutes(3)), "tick", RICH),
     Case("tick", STARTED, "tick --dry-run"),
-    Case("run", (), "run {policy} --for 3m"),
+    Case("run", (), "run {policy} --timeout 3m"),
     Case("status", (*STARTED, minutes(3)), "status orders"),
     Case("status", (*STARTED, minutes(4)), "status orders", RICH),
     Case("status", (*STARTED, minutes(1), drift), "status orders"),

@@ -54,12 +54,12 @@ def test_a_verb_that_is_mistyped_is_guessed(capsys: Captured) -> None:
         pytest.param(["status", "--jsn"], "No such option '--jsn'", id="an unknown option"),
         pytest.param(["start"], "Missing argument 'POLICY'", id="a missing argument"),
         pytest.param(
-            ["rehearse", "x.yaml", "--every", "soon"],
+            ["rehearse", "x.yaml", "--interval", "soon"],
             "expected a number and a unit, like 90s, 10m, 1h or 2d, not 'soon'",
             id="a length without a unit",
         ),
         pytest.param(
-            ["rehearse", "x.yaml", "--every", "0s"], "must be longer than nothing",
+            ["rehearse", "x.yaml", "--interval", "0s"], "must be longer than nothing",
             id="no length at all",
         ),
         pytest.param(
