@@ -195,6 +195,8 @@ def _roll_back_in_store(call: Call, reference: str, reason: str, first_write: Fi
         if status is Exit.DONE:
             streams.message(_UNRECORDED_HINT)
 
+    repeated = f"{visit.rollout.id} was rolled back already; 0 % was written and recorded again"
+
     def data() -> "RollbackData":
         return {**visit_data(visit), "recorded": visit.saved, "warnings": warnings}
 
@@ -202,6 +204,7 @@ def _roll_back_in_store(call: Call, reference: str, reason: str, first_write: Fi
         "rollback",
         data=data,
         page=lambda: rollout_page(visit.rollout),
+        notes=[repeated] if visit.repeated else [],
         would=app.journal.lines if app.journal else None,
         status=Exit.DONE if call.dry_run else status,
     )

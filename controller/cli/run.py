@@ -54,11 +54,12 @@ def run(
 ) -> Result:
     """Start if needed, then tick until it ends or pauses.
 
-    Or until --timeout is over; the last tick is then. On a terminal, the view is live. Ends with 6
-    after drift (the weight was changed outside rolloutctl), unless the rollout succeeded or was
-    rolled back. A dry run shows the first writes, and ends there.
+    A rollout of POLICY that is active is ticked, whatever its revision is, unless --revision names
+    another one. When --timeout is over, one last tick follows. On a terminal, the view is live.
+    Ends with 6 after drift (the weight was changed outside rolloutctl), unless the rollout
+    succeeded or was rolled back. A dry run shows the first writes, and ends there.
     """
-    request = StartRequest(load_policy(policy), revision, adopt=adopt)
+    request = StartRequest(load_policy(policy), revision, adopt=adopt, attach=True)
     with call.app_session(create=True) as app:
         clock = app.runner.clock
         until = clock.now() + timeout

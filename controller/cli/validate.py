@@ -10,7 +10,7 @@ import click
 from controller.cli import options, streams
 from controller.cli.call import Call
 from controller.cli.result import Result
-from controller.errors import Exit, Flaw, PolicyError, UsageError
+from controller.errors import Exit, Flaw, PolicyError, UsageError, flaw_lines
 from controller.policy_file.loader import load
 from controller.render.feasibility import gate_power
 from controller.render.github import annotation
@@ -78,7 +78,7 @@ def _check_file(path: Path, per_minute: float | None) -> _FileCheck:
             "ladder": None,
             "power": None,
         }
-        return _FileCheck(invalid, lines_page(map(str, error.flaws)), error.flaws)
+        return _FileCheck(invalid, lines_page(flaw_lines(error.flaws)), error.flaws)
     ladder = policy.steps_text()
     data: FileCheck = {
         "file": str(path),

@@ -144,3 +144,16 @@ def test_run_prints_the_warnings_of_its_start(desk: Desk) -> None:
     other_policy = desk.another_policy("again")
     (warning,) = desk.run("run", other_policy, "--timeout", "1m", "--json").data["warnings"]
     assert warning == lines[0].removeprefix("warning: ")
+
+
+def test_run_goes_on_with_the_active_rollout_whatever_its_revision(desk: Desk) -> None:
+    desk.run("start", desk.policy, "--revision", "v1")
+    ended = desk.run("run", desk.policy, "--json")
+    assert (ended.status, ended.data["id"], ended.data["revision"]) == (0, "orders#1", "v1")
+
+
+def test_run_refuses_another_revision_that_is_named(desk: Desk) -> None:
+    desk.run("start", desk.policy, "--revision", "v1")
+    ended = desk.run("run", desk.policy, "--revision", "v2")
+    assert ended.status == Exit.USAGE
+    assert "orders#1 is progressing with revision v1" in ended.err
