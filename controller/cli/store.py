@@ -10,6 +10,7 @@ from controller.bootstrap.copy_store import migration
 from controller.cli import options, streams
 from controller.cli.call import Call, policy_name
 from controller.cli.result import Result
+from controller.core.units import count_text
 from controller.errors import Exit
 from controller.operations.copy_store import CopyOutcome, MigrationItem
 from controller.process import settings
@@ -78,6 +79,9 @@ def copy(call: Call, source_url: str, destination_url: str, rollouts: tuple[str,
     finished: list[MigrationItem] = []
     with migration(source, destination, dry_run=call.dry_run) as migrator:
         planned = migrator.plan(names)
+        if copied := _copied(planned):
+            count = count_text(len(copied), "finished rollout")
+            streams.note(f"copying {count} to {destination.url}; {source.url} stays as it is")
         for item in [] if call.dry_run else migrator.run(planned):
             finished.append(item)
             if not call.as_json:

@@ -37,6 +37,7 @@ EVENTS: Final = {
     "message_failed": "a message was not delivered to a channel; the next tick tries again",
     "message_given_up": "a message was not delivered to every channel in time; it is dropped",
     "hooks_unreachable": "the settings of hooks and webhooks are wrong; everything else goes on",
+    "setting_ignored": "an optional setting is wrong and was left out; everything else goes on",
     "hook_answered": "a hook was called for a start or a step: its answer",
     "hooks_not_called": "the hooks of a rollout got no time; the next tick calls them first",
     "outbox_kept": "a sent message could not be marked as sent; it is sent again with the same key",

@@ -18,10 +18,10 @@ from controller.text import width_of
 
 NAME = "SlackBedrockStack-SlackEventHandler898FE80E-TJUkrbzJtXGK"
 SENTENCE = (
-    "SC-004 fails: 926 of 18 528 requests (5 %) failed from 2026-11-24 10:28 UTC on, for 26h 05m, "
-    "at most ≤ 0.1 % allowed; latency was 512.4 ms"
+    "SC-004 fails: 926 of 18 528 requests (5 %) failed from 2026-11-24 10:28 UTC on, for "
+    "1d 2h 05m, at most ≤ 0.1 % allowed; latency was 512.4 ms"
 )
-WHOLE = ("18 528", "5 %", "2026-11-24 10:28 UTC", "26h 05m", "≤ 0.1 %", "512.4 ms")
+WHOLE = ("18 528", "5 %", "2026-11-24 10:28 UTC", "1d 2h 05m", "≤ 0.1 %", "512.4 ms")
 TITLES = ("", "criterion", "target", "samples", "evidence")
 CRITERIA = Table(
     [
