@@ -1,7 +1,7 @@
 """Polls a rollout that other processes tick, and shows it as lines or live on a terminal."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,12 +14,12 @@ from click.core import ParameterSource
 from controller.cli import options, streams
 from controller.cli.progress import Progress
 from controller.core.rollout import Phase, Rollout
-from controller.core.units import clock_text
+from controller.core.units import clock_text, count_text
 from controller.errors import Exit, MetricsError, StoreError, UsageError
 from controller.ports.clock import Clock
 from controller.process import logging
-from controller.render.page import Page, paragraph
-from controller.render.rollout_page import live_page
+from controller.render.page import EMPTY_LINE, Page, paragraph
+from controller.render.rollout_page import live_page, overview_page
 from controller.render.status import rollout_line
 
 PollResult = TypeVar("PollResult")
@@ -154,6 +154,30 @@ def rollout_display(clock: Clock, *, live: bool, off: bool = False) -> Iterator[
         live_display(page, _LinePrinter(clock, progress), live=live) as show,
     ):
         yield show
+
+
+@contextmanager
+def overview_display(
+    clock: Clock, *, off: bool = False
+) -> Iterator[Callable[[Sequence[Rollout]], None]]:
+    """Yield a function that shows several rollouts: live, or the lines of those that changed."""
+
+    def page(rollouts: Sequence[Rollout]) -> Page:
+        head = paragraph(f"{count_text(len(rollouts), 'rollout')} at {clock_text(clock.now())}")
+        return [head, EMPTY_LINE, *overview_page(rollouts, clock.now())]
+
+    if off:
+        yield lambda _: None
+        return
+    with Progress() as progress:
+        printers: dict[str, _LinePrinter] = {}
+
+        def lines(rollouts: Sequence[Rollout]) -> None:
+            for one in rollouts:
+                printers.setdefault(one.id, _LinePrinter(clock, progress))(one)
+
+        with live_display(page, lines, live=True) as show:
+            yield show
 
 
 @contextmanager

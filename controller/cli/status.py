@@ -1,10 +1,10 @@
 """The verb `status`: shows the state of rollouts, the reason, and the next action."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,7 +15,7 @@ from controller.cli.follow import PollSchedule
 from controller.cli.history import load_unverified, verified_history
 from controller.cli.result import Result
 from controller.core.policy_snapshot import SnapshotChangedError
-from controller.core.rollout import Rollout
+from controller.core.rollout import Phase, Rollout
 from controller.engine import exit_status
 from controller.errors import Exit, StoreError, UsageError
 from controller.ports.store import Store
@@ -29,6 +29,21 @@ if TYPE_CHECKING:
     from controller.render.outputs.rollouts import StatusData, StatusList
 
 
+class _Phases(click.ParamType[frozenset[Phase]]):
+    """Some phases, with commas between them: paused,succeeded."""
+
+    name = "phases"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> frozenset[Phase]:
+        words = [one.strip() for one in value.split(",")]
+        if unknown := [one for one in words if one not in list(Phase)]:
+            known = ", ".join(Phase)
+            self.fail(f"no phase is called {unknown[0]!r}; known: {known}", param, ctx)
+        return frozenset(map(Phase, words))
+
+
 @click.command()
 @click.argument("rollout", required=False, metavar="[ROLLOUT]")
 @click.option("--all", "include_finished", is_flag=True, help="Show finished rollouts, too.")
@@ -36,8 +51,14 @@ if TYPE_CHECKING:
     "--wait", is_flag=True, help="Wait until ROLLOUT pauses or ends; the exit status says which."
 )
 @click.option(
+    "--until", type=_Phases(), metavar="PHASE,PHASE",
+    help="With --wait: wait for one of these phases, and end with 0 then; with 7 when ROLLOUT "
+    "succeeds instead.",
+)  # fmt: skip
+@click.option(
     "--watch", is_flag=True,
-    help="Show ROLLOUT live until it has ended; in lines where that cannot be drawn.",
+    help="Show ROLLOUT live until it has ended, or every active one until Ctrl-C; in lines where "
+    "that cannot be drawn.",
 )  # fmt: skip
 @follow.poll_options
 @click.option(
@@ -51,6 +72,7 @@ def status(
     rollout: str | None,
     include_finished: bool,
     wait: bool,
+    until: frozenset[Phase] | None,
     watch: bool,
     timeout: timedelta,
     interval: timedelta,
@@ -59,18 +81,20 @@ def status(
     """Show the phase of rollouts, the reason and the next action.
 
     ROLLOUT is an id, a name or a policy file; without it, every active rollout is shown, the most
-    urgent first. --wait and --watch only read the store: the schedule has to tick. They end as
-    `run` does.
+    urgent first. --wait and --watch only read the store: the schedule has to tick. Of one rollout,
+    they end as `run` does.
     """
-    follows = wait or watch
-    _check_options(call, rollout, include_finished, follows)
+    _check_options(call, rollout, include_finished, wait, watch, until)
     with call.store_session() as store:
         clock = app.wall_clock()
+        schedule = PollSchedule(clock, interval, clock.now() + timeout)
         if rollout is None:
-            return _overview(store, clock.now(), include_finished, exit_code)
-        if follows:
-            schedule = PollSchedule(clock, interval, clock.now() + timeout)
-            return _follow(call, store, rollout, schedule, wait, watch)
+            if watch:
+                _watch_all(call, store, schedule, include_finished)
+            result = _overview(store, clock.now(), include_finished, exit_code)
+            return replace(result, page=tuple) if watch else result
+        if wait or watch:
+            return _follow(call, store, rollout, schedule, _Goal(wait, watch, until))
         stored, digest = load_unverified(store, call.rollout_id(store, rollout))
         if digest is not None:
             problem = SnapshotChangedError(stored, digest)
@@ -80,11 +104,20 @@ def status(
         return replace(result, status=exit_status.of_rollout(stored)) if exit_code else result
 
 
-def _check_options(call: Call, rollout: str | None, include_finished: bool, follows: bool) -> None:
-    if not follows:
+def _check_options(
+    call: Call,
+    rollout: str | None,
+    include_finished: bool,
+    wait: bool,
+    watch: bool,
+    until: frozenset[Phase] | None,
+) -> None:
+    if not (wait or watch):
         follow.reject_poll_options("--wait or --watch")
-    if rollout is None and follows:
-        raise UsageError("--wait and --watch follow one rollout: name it")
+    if until is not None and not wait:
+        raise UsageError("--until needs --wait")
+    if rollout is None and wait:
+        raise UsageError("--wait follows one rollout: name it")
     if rollout is not None and include_finished:
         raise UsageError("--all shows every rollout: leave ROLLOUT out")
     if rollout is None and call.needs_history:
@@ -148,16 +181,56 @@ def _load_all(store: Store, ids: Sequence[str]) -> tuple[list[Rollout], list[Sto
     return readable, damaged
 
 
+@dataclass(frozen=True, slots=True)
+class _Goal:
+    """How a rollout is followed, and until when."""
+
+    wait: bool
+    watch: bool
+    until: frozenset[Phase] | None
+
+    def is_reached(self, rollout: Rollout, now: datetime) -> bool:
+        """Tell whether there is nothing more to wait for."""
+        if self.until is not None:
+            return rollout.phase in self.until or rollout.final
+        return follow.is_at_rest(rollout, now) if self.wait else _stop_watching(rollout, now)
+
+    def status_of(self, rollout: Rollout) -> Exit:
+        """Return the exit status of the last state: 0 in a phase that was waited for."""
+        status = exit_status.of_rollout(rollout)
+        if self.until is None:
+            return status
+        if rollout.phase in self.until:
+            return Exit.DONE
+        return status or Exit.CHECK_FAILED
+
+
 def _follow(
-    call: Call, store: Store, reference: str, schedule: PollSchedule, wait: bool, watch: bool
+    call: Call, store: Store, reference: str, schedule: PollSchedule, goal: _Goal
 ) -> Result:
-    """Show a rollout until it is at rest (`wait`) or complete, or time is up; return the rest."""
+    """Show a rollout until its goal is reached, or time is up; return the rest."""
     fetch = partial(store.load, call.rollout_id(store, reference))
-    is_done = follow.is_at_rest if wait else _stop_watching
-    with follow.rollout_display(schedule.clock, live=watch, off=call.is_document) as show:
-        last = follow.follow(fetch, schedule, is_done, show)
+    with follow.rollout_display(schedule.clock, live=goal.watch, off=call.is_document) as show:
+        last = follow.follow(fetch, schedule, goal.is_reached, show)
     result = _page(call, store, last, schedule.clock.now())
-    return replace(result, page=tuple, status=exit_status.of_rollout(last))  # its lines are printed
+    return replace(result, page=tuple, status=goal.status_of(last))  # its lines are printed
+
+
+def _watch_all(call: Call, store: Store, schedule: PollSchedule, include_finished: bool) -> None:
+    """Show all rollouts until time is up or nobody reads it."""
+
+    def fetch() -> Sequence[Rollout]:
+        now = schedule.clock.now()
+        readable, damaged = _load_all(store, store.all() if include_finished else store.active(now))
+        for one in damaged:
+            streams.message(str(one))
+        return readable
+
+    with follow.overview_display(schedule.clock, off=call.is_document) as show:
+        for rollouts in follow.poll(fetch, schedule):
+            show(rollouts)
+            if streams.output_lost():
+                return
 
 
 def _stop_watching(rollout: Rollout, now: datetime) -> bool:

@@ -74,6 +74,23 @@ def test_wait_ends_when_the_rollout_rests_and_says_how(
     assert at_the_limit is (phase == "rolling_back")
 
 
+@pytest.mark.parametrize(
+    ("events", "until", "status", "phase"),
+    [
+        pytest.param(SILENT, "paused,succeeded", Exit.DONE, "paused", id="it is reached"),
+        pytest.param([], "paused", Exit.CHECK_FAILED, "succeeded", id="it ends in another"),
+        pytest.param(SICK, "succeeded", Exit.ROLLED_BACK, "rolled_back", id="it is rolled back"),
+        pytest.param(SILENT, "succeeded", Exit.UNDECIDED, "paused", id="time is over"),
+    ],
+)
+def test_wait_until_ends_with_0_in_the_phases_that_are_named(
+    started_in: Callable[..., Desk], events: list[Any], until: str, status: Exit, phase: str
+) -> None:
+    desk = started_in(events=events)
+    ended = desk.run("status", "orders", "--wait", "--until", until, "--timeout", "50m", "--json")
+    assert (ended.status, ended.data["phase"]) == (status, phase)
+
+
 def test_wait_prints_a_line_whenever_it_reads_differently(started: Desk) -> None:
     lines = started.run("status", "orders", "--wait").out.splitlines()
     assert len(lines) == len(set(lines)) > 4
@@ -165,8 +182,13 @@ def test_wait_does_not_ask_again_for_what_does_not_exist(started: Desk) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        pytest.param(["status", "--wait"], "follow one rollout: name it", id="of all"),
-        pytest.param(["status", "--watch"], "follow one rollout: name it", id="a view of all"),
+        pytest.param(["status", "--wait"], "follows one rollout: name it", id="of all"),
+        pytest.param(["status", "orders", "--until", "paused"], "needs --wait", id="until alone"),
+        pytest.param(
+            ["status", "orders", "--wait", "--until", "pausd"],
+            "no phase is called 'pausd'",
+            id="no phase",
+        ),
         pytest.param(["status", "orders", "--all"], "leave ROLLOUT out", id="all of one"),
         pytest.param(["status", "orders", "--timeout", "1h"], "--wait or --watch", id="no waiting"),
         pytest.param(
@@ -205,6 +227,17 @@ def test_watch_shows_what_a_rollback_has_left_behind(started_in: Callable[..., D
     ended = desk.run("status", "orders", "--watch", "--json")
     assert ended.status == Exit.ROLLED_BACK
     assert ended.data["drain"]["label"] == "confirmed"
+
+
+def test_watch_without_a_name_shows_every_rollout_until_time_is_up(started: Desk) -> None:
+    begin = started.world.clock.now()
+    ended = started.run("status", "--watch", "--timeout", "20m", "--interval", "1m")
+    assert ended.status == Exit.DONE
+    assert started.world.clock.now() - begin == 20 * MINUTE
+    lines = ended.out.splitlines()
+    assert lines[0].startswith("orders#1  progressing  10 %")
+    assert lines[-1].startswith("orders#1  succeeded  100 %")
+    assert len(lines) == len(set(lines))
 
 
 # --- history --follow ---------------------------------------------------------------------------
