@@ -17,7 +17,7 @@ from controller.core.policy_snapshot import SnapshotChangedError, digest_problem
 from controller.core.rollout import Rollout
 from controller.errors import Exit, StoreError, UsageError
 from controller.ports.store import Store
-from controller.render.history import digests_data, entry_data, history_blocks
+from controller.render.history import digests_data, entry_data, history_blocks, history_page
 
 if TYPE_CHECKING:
     from controller.render.outputs.rollouts import HistoryData
@@ -77,7 +77,7 @@ def _whole_history(store: Store, rollout_id: str) -> Result:
     return Result(
         "history",
         data=data,
-        page=lambda: list(history_blocks(entries)),
+        page=lambda: history_page(entries),
         notes=[problem] if problem else [],
         status=Exit.INTERNAL if problem else Exit.DONE,
     )

@@ -63,8 +63,8 @@ class _Phases(click.ParamType[frozenset[Phase]]):
 @follow.poll_options
 @click.option(
     "--exit-code", is_flag=True,
-    help="End with 3 while undecided, 4 when rolled back, 5 while that is not confirmed, 6 when "
-    "after drift.",
+    help="End with 3 while undecided, 4 when rolled back, 5 while that is not confirmed, 6 after "
+    "drift.",
 )  # fmt: skip
 @options.call_options("store", "markdown", "junit", "json")
 def status(

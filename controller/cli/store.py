@@ -98,7 +98,7 @@ def copy(call: Call, source_url: str, destination_url: str, rollouts: tuple[str,
     return Result(
         "store-copy",
         data=data,
-        text=lambda: "" if call.dry_run else _summary(items, destination.url),
+        page=lambda: () if call.dry_run else lines_page(_summary(items, destination.url)),
         would=would if call.dry_run else None,
         notes=[problem] if damaged else [],
         status=Exit.INTERNAL if damaged else Exit.DONE,
@@ -109,10 +109,10 @@ def _copied(items: Sequence[MigrationItem]) -> list[MigrationItem]:
     return [one for one in items if one.outcome is CopyOutcome.COPIED]
 
 
-def _summary(items: Sequence[MigrationItem], url: str) -> str:
+def _summary(items: Sequence[MigrationItem], url: str) -> list[str]:
     if _copied(items):
-        return f"now point every run at it, the schedule too: ROLLOUTCTL_STORE={url}"
-    return "" if items else "no rollout to copy"
+        return [f"now point every run at it, the schedule too: ROLLOUTCTL_STORE={url}"]
+    return [] if items else ["no rollout to copy"]
 
 
 def _item_data(item: MigrationItem) -> "CopiedRollout":

@@ -140,14 +140,16 @@ def configure(stream: TextIO | None = None, *, verbose: bool = False, **facts: o
     structlog = _import_structlog()
     stream = _best_effort(stream or sys.stderr)
     renderers: list[Any] = [structlog.processors.JSONRenderer()]
-    level = logging.INFO
+    level, quiet = logging.INFO, []
     if stream.isatty():
-        level = logging.INFO if verbose else logging.WARNING
+        if not verbose:
+            level, quiet = logging.WARNING, [_without_results]
         renderers = [_console_fields, structlog.dev.ConsoleRenderer(colors=False)]
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**facts)
     structlog.configure(
         processors=[
+            *quiet,
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -158,6 +160,17 @@ def configure(stream: TextIO | None = None, *, verbose: bool = False, **facts: o
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
+
+
+# Warnings about what a verb did, which its result says, too.
+_IN_RESULTS: Final = frozenset({"notice_sent", "weight_lowered"})
+
+
+def _without_results(logger: Any, method: str, line: dict[str, Any]) -> dict[str, Any]:
+    """Drop a line that a quiet terminal does not need."""
+    if line["event"] in _IN_RESULTS:
+        raise _import_structlog().DropEvent
+    return line
 
 
 class _PrintableRepr:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from controller.core.history import Entry, finding_of
@@ -9,7 +10,7 @@ from controller.core.judge.sentences import sentence_of
 from controller.core.policy_snapshot import Digests
 from controller.core.rollout import Reason
 from controller.ports.json_view import finding_view
-from controller.render.page import Block, Span, Table, Tone, paragraph
+from controller.render.page import Block, Page, Span, Table, Tone, paragraph
 
 if TYPE_CHECKING:
     from controller.ports.json_types import FindingView
@@ -79,13 +80,29 @@ def digests_data(digests: Digests) -> "PolicyDigests":
     }
 
 
+def history_page(entries: Iterable[Entry]) -> Page:
+    """Return `history_blocks`, with hours of evidence that say the same in one row."""
+    page: list[Block] = []
+    for (kind, _), group in groupby(
+        _without_repeats(entries), lambda pair: (pair[0].kind, pair[1])
+    ):
+        pairs = list(group)
+        shown = pairs[:1] if kind == "evidence" and len(pairs) > 2 else pairs
+        page += [block for pair in shown for block in _blocks_with_author(*pair)]
+        if shown != pairs:
+            last = f"{pairs[-1][0].at:%Y-%m-%d %H:%M}"
+            text = f"the same {len(pairs) - 1} more times, the last time at {last}"
+            page.append(paragraph(text, Tone.QUIET, indent=4))
+    return page
+
+
 def history_blocks(entries: Iterable[Entry]) -> Iterator[Block]:
     """Yield every entry as a row with its author, and below it the findings that decided.
 
     The columns of all entries are aligned, so that entries can be printed as they come.
     """
     for entry, sentence in _without_repeats(entries):
-        yield from _blocks(entry, f"{sentence}  (by {_author(entry)})")
+        yield from _blocks_with_author(entry, sentence)
 
 
 def timeline(entries: Iterable[Entry]) -> Iterator[Block]:
@@ -96,15 +113,19 @@ def timeline(entries: Iterable[Entry]) -> Iterator[Block]:
 
 
 def _without_repeats(entries: Iterable[Entry]) -> Iterator[tuple[Entry, str]]:
-    """Yield entries with sentences; the end of a rollback does not repeat its reason."""
-    rollback_sentence = ""
+    """Yield entries with sentences; the end of a rollback does not repeat a reason."""
+    reasons = set[str]()
     for entry in entries:
         sentence = entry.body["sentence"]
         if entry.kind == "rolling_back":
-            rollback_sentence = sentence
-        elif entry.kind == "rolled_back" and sentence == rollback_sentence:
+            reasons.add(sentence)
+        elif entry.kind == "rolled_back" and sentence in reasons:
             sentence = "0 % is applied"
         yield entry, sentence
+
+
+def _blocks_with_author(entry: Entry, sentence: str) -> Iterator[Block]:
+    return _blocks(entry, f"{sentence}  (by {_author(entry)})")
 
 
 def _blocks(entry: Entry, sentence: str) -> Iterator[Block]:

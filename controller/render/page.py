@@ -185,7 +185,8 @@ def _table_lines(table: Table, width: int | None) -> list[Line]:
         for width, column in zip(least, zip(*rows, strict=True), strict=True)
     ]
     if width is not None:
-        fitted = _fit(widths, rows, least, width - table.indent)
+        room, is_labelled = width - table.indent, not table.titles
+        fitted = _fit(widths, rows, least, room, is_labelled=is_labelled)
         if fitted is None:
             return _stacked_lines(table, rows[len(titles) :], width)
         widths = fitted
@@ -198,11 +199,17 @@ def _span(cell: str | Span) -> Span:
 
 
 def _fit(
-    widths: Sequence[int], rows: Sequence[Line], least: Sequence[int], room: int
+    widths: Sequence[int],
+    rows: Sequence[Line],
+    least: Sequence[int],
+    room: int,
+    *,
+    is_labelled: bool,
 ) -> list[int] | None:
     """Return widths of columns that fit into `room`; None where some word is too long for that.
 
-    Of the columns that can be narrower, the one is chosen that adds the fewest lines.
+    Of the columns that can be narrower, the one is chosen that adds the fewest lines. is_labelled:
+    it is the last one, while it has room, because the others are its labels.
     """
     columns = list(zip(*rows, strict=True))
     smallest = [
@@ -212,13 +219,15 @@ def _fit(
     smallest[-1] = min(smallest[-1], _LAST_COLUMN)
     fitted = list(widths)
     while sum(fitted) + _GAP * (len(fitted) - 1) > room:
-        choices = [
-            [*fitted[:index], _narrower(columns[index], width), *fitted[index + 1 :]]
-            for index, width in enumerate(fitted)
-            if width > smallest[index]
-        ]
-        if not choices:
+        wide = [index for index, width in enumerate(fitted) if width > smallest[index]]
+        if not wide:
             return None
+        if is_labelled and fitted[-1] > smallest[-1]:
+            wide = wide[-1:]
+        choices = [
+            [*fitted[:index], _narrower(columns[index], fitted[index]), *fitted[index + 1 :]]
+            for index in wide
+        ]
         fitted = min(choices, key=lambda one: (_height(rows, one), -sum(one)))
     return fitted
 

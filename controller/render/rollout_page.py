@@ -82,15 +82,18 @@ def _facts(
 ) -> Iterator[tuple[str, Span]]:
     """Yield name and text of each fact of the page. countdown: follows the next action."""
     yield "because", Span(rollout.sentence)
-    if following := next_action(rollout).text:
+    following = next_action(rollout).text
+    if following:
         yield "next", Span(f"{following}{countdown}")
     blocked = waits_for(rollout)
-    if blocked:
+    if blocked and not following.startswith("waits for"):
         yield "waiting", Span(f"for {blocked}")
     if rollout.write_error not in blocked:
         text = f"the last write of the weight failed: {rollout.write_error}"
         yield "error", Span(text, Tone.BAD)
-    if (label := rollout.evidence.label) and f"({label})" not in rollout.sentence:
+    label = rollout.evidence.label
+    failed = any(one.fails for one in rollout.evidence.findings)
+    if label and not failed and f"({label})" not in rollout.sentence:
         yield "evidence", Span(label)
     yield from _end_facts(rollout)
     late_note = "" if now is None else late_text(rollout, now)

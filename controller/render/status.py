@@ -127,10 +127,8 @@ def weight_text(rollout: Rollout) -> str:
 def rollout_line(rollout: Rollout) -> str:
     """Return `rollout` in one line: id, phase, weight, reason, and the next action."""
     following = next_action(rollout).text
-    return (
-        f"{rollout.id}  {rollout.phase}  {weight_text(rollout)}  {rollout.reason}: "
-        f"{rollout.sentence}{f'; next: {following}' if following else ''}"
-    )
+    why = f"{rollout.sentence.rstrip('.')}; next: {following}" if following else rollout.sentence
+    return f"{rollout.id}  {rollout.phase}  {weight_text(rollout)}  {rollout.reason}: {why}"
 
 
 def visit_data(visit: Visit) -> "VisitData":
