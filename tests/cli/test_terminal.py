@@ -123,3 +123,25 @@ def test_lines_are_printed_where_no_view_can_be_drawn(
     line, _, end = sent.partition(" rolloutctl: ")
     assert line.startswith("checkout#1 progressing 10 % started: baking at 10 %; next: 100 % at ")
     assert end == "time limit reached; checkout#1 is progressing"
+
+
+def rehearsal(**variables: str) -> str:
+    arguments = ["-m", "controller", "rehearse", "policies/quiet-service.yaml"]
+    short = ["--scenario", "console-up", "--interval", "15m"]
+    _, sent = on_a_terminal([*arguments, *short], {"PATH": "", **variables})
+    return sent
+
+
+def test_a_rehearsal_says_how_far_it_is_and_leaves_nothing_of_that() -> None:
+    sent = rehearsal(TERM="xterm-256color")
+    shown, _, rest = sent.rpartition("\r\x1b[2K")
+    assert " UTC  10 %  " in shown
+    assert rest.startswith(("quiet-service, ", "\x1b[1mquiet-service, "))
+
+
+def test_a_colour_stands_beside_a_word_that_says_the_same() -> None:
+    coloured, plain = rehearsal(TERM="xterm-256color"), rehearsal(TERM="dumb")
+    assert COLOUR.search(coloured)
+    assert "\x1b" not in plain
+    page = coloured.rpartition("\r\x1b[2K")[2]
+    assert re.sub(r"\x1b\[[0-9;]*m", "", page) == plain

@@ -95,7 +95,7 @@ def test_a_path_that_lost_its_first_slash_is_refused(
         settings.parse_store_url("sqlite:///usr/lib/x.db")
     assert "write sqlite:////usr/lib/x.db for /usr/lib/x.db" in str(raised.value)
     for meant in ("sqlite:///./usr/lib/x.db", "sqlite:///x.db", "sqlite:///data-of-mine/x.db"):
-        assert settings.parse_store_url(meant)
+        assert settings.parse_store_url(meant).url.startswith("sqlite:///")
     (tmp_path / "usr").mkdir()
     assert settings.parse_store_url("sqlite:///usr/lib/x.db").url.startswith(
         f"sqlite:///{tmp_path}"

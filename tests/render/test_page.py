@@ -39,7 +39,7 @@ def drawn(page: Page, width: int) -> list[str]:
 
 
 def test_in_a_pipe_a_paragraph_and_a_row_are_one_line_each() -> None:
-    page = [paragraph(SENTENCE, indent=2), Table([("because", SENTENCE), ("next", "50 %")])]
+    page: Page = [paragraph(SENTENCE, indent=2), Table([("because", SENTENCE), ("next", "50 %")])]
     assert plain_text(page).split("\n") == [
         f"  {SENTENCE}",
         f"because  {SENTENCE}",
@@ -49,7 +49,7 @@ def test_in_a_pipe_a_paragraph_and_a_row_are_one_line_each() -> None:
 
 @pytest.mark.parametrize("width", [24, 40, 80, 120])
 def test_on_a_terminal_no_word_no_number_and_no_value_is_broken(width: int) -> None:
-    page = [paragraph(SENTENCE), Table([("target", f"{NAME}: USE"), ("because", SENTENCE)])]
+    page: Page = [paragraph(SENTENCE), Table([("target", f"{NAME}: USE"), ("because", SENTENCE)])]
     lines = drawn(page, width)
     text = "\n".join(lines)
     assert [part for part in (*WHOLE, NAME) if part not in text] == []
