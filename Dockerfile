@@ -13,13 +13,14 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 
-# Before the code: this layer changes with a lock file only.
-COPY requirements.lock requirements-build.lock ./
+# Before the code: this layer changes with a lock file only. The lock has no rich: a scheduled tick
+# draws nothing, and a status on a terminal is printed in lines.
+COPY requirements-image.lock requirements-build.lock ./
 RUN python -m venv /build \
     && /build/bin/python -m pip install --require-hashes -r requirements-build.lock \
     && python -m venv --without-pip /opt/rolloutctl \
     && /build/bin/python -m pip --python /opt/rolloutctl install \
-        --require-hashes --only-binary :all: --no-compile -r requirements.lock
+        --require-hashes --only-binary :all: --no-compile -r requirements-image.lock
 
 # botocore knows more than 400 services, and a scheduled task pulls all of them for every tick. Left
 # are those that are asked, and those that lend credentials to a profile.
@@ -46,9 +47,9 @@ WORKDIR /src
 COPY requirements-sbom.lock ./
 RUN python -m venv /sbom \
     && /sbom/bin/python -m pip install --require-hashes --only-binary :all: -r requirements-sbom.lock
-COPY pyproject.toml requirements.lock ./
+COPY pyproject.toml requirements-image.lock ./
 RUN /sbom/bin/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application \
-        --output-reproducible --output-file sbom.cdx.json requirements.lock
+        --output-reproducible --output-file sbom.cdx.json requirements-image.lock
 
 FROM ${BASE}
 # A start without bytecode takes twice as long, and the base image comes without. This kind of

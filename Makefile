@@ -95,10 +95,11 @@ image-check: ## build the image and run it as a scheduler does (needs docker or 
 
 e2e-venv: $(E2E_VENV)/.locked ## set up the emulator, which pins a botocore of its own
 
-lock: ## resolve the dependencies anew and write the six lock files (needs uv)
+lock: ## resolve the dependencies anew and write the seven lock files (needs uv)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
 	$(UV) lock --quiet --upgrade
 	$(UV) export --quiet --frozen --no-header --no-annotate --no-emit-project --no-dev -o requirements.lock
+	$(UV) export --quiet --frozen --no-header --no-annotate --no-emit-project --no-dev --prune rich -o requirements-image.lock
 	$(UV) export --quiet --frozen --no-header --no-annotate --no-emit-project -o requirements-dev.lock
 	$(UV) export --quiet --frozen --no-header --no-annotate --only-group build -o requirements-build.lock
 	echo '$(CYCLONEDX)' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \

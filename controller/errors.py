@@ -29,7 +29,7 @@ Missing data is never an error: it is a finding.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 from controller.text import printable, printable_block
 
@@ -85,6 +85,17 @@ class Flaw:
         return printable(f"{place}: {self.text}" if self.text else place)
 
 
+# More mistakes have a common cause, such as the wrong file.
+_MAX_LISTED_FLAWS: Final = 50
+
+
+def flaw_lines(flaws: Sequence[Flaw]) -> list[str]:
+    """Return a line for each of the first mistakes, and one with the number of the others."""
+    lines = [str(one) for one in flaws[:_MAX_LISTED_FLAWS]]
+    more = len(flaws) - len(lines)
+    return [*lines, f"and {more} more in {flaws[0].file}"] if more else lines
+
+
 class PolicyError(RolloutError):
     """The policy is wrong; nothing was changed. The message has one line per mistake.
 
@@ -101,8 +112,8 @@ class PolicyError(RolloutError):
 
     @classmethod
     def of(cls, *flaws: Flaw) -> Self:
-        """Return the error that lists these mistakes, in their order."""
-        first, *others = map(str, flaws)
+        """Return the error that lists these mistakes, in their order and as far as people read."""
+        first, *others = flaw_lines(flaws)
         return cls(first, *others, flaws=flaws, file=flaws[0].file, mistakes=len(flaws))
 
 

@@ -7,6 +7,7 @@ otherwise.
 
 import re
 from collections.abc import Collection, Iterable, Sequence
+from itertools import accumulate
 from typing import Final
 
 _BREAKS: Final = re.compile("\r\n|[\t-\r\x85\u2028\u2029]")
@@ -67,19 +68,25 @@ def columns(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[
     ]
 
 
+def width_of(line: str) -> int:
+    """Return how many columns of a terminal the printable `line` takes."""
+    return len(line) if line.isascii() else sum(map(_character_width, line))
+
+
 def truncate(line: str, columns: int) -> str:
     """Return the printable `line` in at most `columns` of a terminal, with an ellipsis if cut."""
-    if len(line) <= columns and line.isascii():
+    if width_of(line) <= columns:
         return line
+    ends = accumulate(map(_character_width, line))  # the column behind each character
+    return line[: sum(end < columns for end in ends)] + "…"
+
+
+def _character_width(character: str) -> int:
+    if character.isascii():
+        return 1
     from unicodedata import combining, east_asian_width  # for other alphabets alone
 
-    ends: list[int] = []  # the column behind each character
-    for character in line:
-        width = 2 if east_asian_width(character) in "WF" else int(not combining(character))
-        ends.append(width + (ends[-1] if ends else 0))
-    if ends[-1] <= columns:
-        return line
-    return line[: sum(end < columns for end in ends)] + "…"
+    return 2 if east_asian_width(character) in "WF" else int(not combining(character))
 
 
 def is_printable(character: str) -> bool:

@@ -18,51 +18,59 @@ from controller.errors import Exit, RolloutError
 from controller.process import signals
 
 # Verb -> module of this package and attribute, which is the command or a table of commands; and the
-# verb in a sentence. In the order of `--help`.
-VERBS: Final = {
-    "init": ("init:init", "Write a first policy, by what the account shows."),
-    "validate": ("validate:validate", "Check policy files, offline."),
-    "schema": ("schema:schema", "Print the JSON Schema of a policy, or of the JSON of a verb."),
-    "plan": ("plan:plan", "Show the ladder and the gates of POLICY, and what comes next."),
-    "rehearse": ("rehearse:rehearse", "Run a whole rollout of POLICY in a simulation."),
-    "start": ("start:start", "Start a rollout and return at once."),
-    "tick": ("tick:tick", "Run one reconcile pass: observe, decide, execute, record."),
-    "run": ("run:run", "Start if needed, then tick until it ends or pauses."),
-    "status": ("status:status", "Show the phase of rollouts, the reason and the next action."),
-    "history": ("history:history", "Show every transition of a rollout."),
-    "report": ("report:report", "Write the report of a rollout: one HTML page."),
-    "replay": ("replay:replay", "Re-evaluate every stored decision and show differences."),
-    "pause": ("operator_verbs:COMMANDS", "Pause: raise no weight until an operator resumes."),
-    "resume": ("operator_verbs:COMMANDS", "Resume after a pause."),
-    "promote": (
-        "operator_verbs:COMMANDS",
-        "Start the next step now; after the last, complete the rollout.",
-    ),
-    "ack": (
-        "operator_verbs:COMMANDS",
-        "Acknowledge a critical alert; it is not repeated.",
-    ),
-    "approve": (
-        "operator_verbs:COMMANDS",
-        "Approve the next step; it follows once its gate passes.",
-    ),
-    "attest": ("operator_verbs:COMMANDS", "Record a manual sign-off, or a refusal."),
-    "retry": ("start:retry", "Start a rolled back revision again."),
-    "rollback": ("rollback:rollback", "Set the weight to 0 % and read it back."),
-    "set-weight": ("set_weight:set_weight", "Set the weight to 1..100 and read it back."),
-    "metrics": ("metrics:metrics", "Show current metrics next to their expected values."),
-    "logs": ("logs:logs", "Show and count the log events of the function."),
-    "verify": ("verify:verify", "Compare the live target and its traffic with the rollout."),
-    "doctor": ("doctor:doctor", "Check everything that POLICY needs; write nothing."),
-    "monitoring": ("monitoring:monitoring", "Make a dashboard and alarms for a policy."),
-    "permanent": ("permanent:permanent", "Print how 100 % becomes permanent."),
-    "store": ("store:store", "Make a store, or copy finished rollouts to another."),
-    "iam": ("iam:iam", "Print the least-privilege IAM policy of a role."),
-    "completion": (
-        "completion:completion",
-        "Print the shell completion script.",
-    ),
+# verb in a sentence. In the groups and the order of `--help`.
+GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
+    "Try, without an account or without a change": {
+        "init": ("init:init", "Write a first policy, by what the account shows."),
+        "validate": ("validate:validate", "Check policy files, offline."),
+        "rehearse": ("rehearse:rehearse", "Run a whole rollout of POLICY in a simulation."),
+        "plan": ("plan:plan", "Show the ladder and the gates of POLICY, and what comes next."),
+        "doctor": ("doctor:doctor", "Check everything that POLICY needs; write nothing."),
+    },
+    "Run": {
+        "start": ("start:start", "Start a rollout and return at once."),
+        "tick": ("tick:tick", "Run one reconcile pass: observe, decide, execute, record."),
+        "run": ("run:run", "Start if needed, then tick until it ends or pauses."),
+        "retry": ("start:retry", "Start a rolled back revision again."),
+    },
+    "Steer": {
+        "rollback": ("rollback:rollback", "Set the weight to 0 % and read it back."),
+        "pause": ("operator_verbs:COMMANDS", "Pause: raise no weight until an operator resumes."),
+        "resume": ("operator_verbs:COMMANDS", "Resume after a pause."),
+        "promote": (
+            "operator_verbs:COMMANDS",
+            "Start the next step now; after the last, complete the rollout.",
+        ),
+        "approve": (
+            "operator_verbs:COMMANDS",
+            "Approve the next step; it follows once its gate passes.",
+        ),
+        "attest": ("operator_verbs:COMMANDS", "Record a manual sign-off, or a refusal."),
+        "ack": ("operator_verbs:COMMANDS", "Acknowledge a critical alert; it is not repeated."),
+        "set-weight": ("set_weight:set_weight", "Set the weight to 1..100 and read it back."),
+    },
+    "Look": {
+        "status": ("status:status", "Show the phase of rollouts, the reason and the next action."),
+        "history": ("history:history", "Show every transition of a rollout."),
+        "report": ("report:report", "Write the report of a rollout: one HTML page."),
+        "metrics": ("metrics:metrics", "Show current metrics next to their expected values."),
+        "logs": ("logs:logs", "Show and count the log events of the function."),
+        "verify": ("verify:verify", "Compare the live target and its traffic with the rollout."),
+        "replay": ("replay:replay", "Re-evaluate every stored decision and show differences."),
+    },
+    "Set up": {
+        "store": ("store:store", "Make a store, or copy finished rollouts to another."),
+        "iam": ("iam:iam", "Print the least-privilege IAM policy of a role."),
+        "monitoring": ("monitoring:monitoring", "Make a dashboard and alarms for a policy."),
+        "permanent": ("permanent:permanent", "Print how 100 % becomes permanent."),
+        "schema": (
+            "schema:schema",
+            "Print the JSON Schema of a policy, or of the JSON of a verb.",
+        ),
+        "completion": ("completion:completion", "Print the shell completion script."),
+    },
 }
+VERBS: Final = {verb: one for group in GROUPS.values() for verb, one in group.items()}
 
 
 class _LazyGroup(click.Group):
@@ -70,6 +78,14 @@ class _LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        longest = max(map(len, VERBS))  # the columns of all groups are aligned
+        for title, verbs in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(f"{verb:<{longest}}", text) for verb, (_, text) in verbs.items()]
+                )
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -118,32 +134,45 @@ def _run(args: list[str]) -> int:
     if received.deferred:
         where = "in the middle of a call" if received.interrupted else "at a safe point"
         name = signal.Signals(received.first_signal).name
-        click.echo(
-            f"rolloutctl: ended by {name} {where}; the next tick, or the same command, goes on",
-            err=True,
-        )
+        streams.message(f"ended by {name} {where}; the next tick, or the same command, goes on")
     return 128 + received.first_signal
 
 
 def _invoke(args: list[str]) -> int:
+    as_json = "--json" in args[: args.index("--")] if "--" in args else "--json" in args
     try:
         status = rolloutctl.main(args, prog_name="rolloutctl", standalone_mode=False)
     except click.ClickException as error:
-        error.show(sys.stderr)
-        return Exit.USAGE
+        return _fail(_usage_text(error), Exit.USAGE, as_json)
     except (click.Abort, KeyboardInterrupt):
         return 128 + signal.SIGINT
     except RolloutError as error:
-        click.echo(f"rolloutctl: {error}", err=True)
-        return error.exit_status
+        return _fail(str(error), error.exit_status, as_json)
     except Exception as error:  # noqa: BLE001 - an operator gets a sentence, no traceback
         from controller.engine.isolation import places_of
 
-        click.echo(
-            f"rolloutctl: unexpected {type(error).__name__} at {' > '.join(places_of(error))}: a "
+        text = (
+            f"unexpected {type(error).__name__} at {' > '.join(places_of(error))}: a "
             "fault of rolloutctl; report it. To set 0 % at once without a store: rolloutctl "
-            "rollback --function F --percentage K [--boolean B]",
-            err=True,
+            "rollback --function F --percentage K [--boolean B]"
         )
-        return Exit.INTERNAL
+        return _fail(text, Exit.INTERNAL, as_json)
     return int(status or 0)
+
+
+def _usage_text(error: click.ClickException) -> str:
+    """Return what is wrong with the command line, and where to read how it is written."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = [] if context is None else [f"usage: {context.command_path} --help"]
+    return "\n".join([error.format_message(), *hint])
+
+
+def _fail(text: str, status: Exit, as_json: bool) -> int:
+    """Print an error: on stderr and, where the result was to be JSON, as JSON on stdout."""
+    streams.error(text)
+    if as_json:
+        from controller.cli.result import print_json
+
+        error, *details = text.split("\n")
+        print_json("error", {"error": error, "details": details, "status": int(status)})
+    return int(status)

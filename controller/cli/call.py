@@ -28,6 +28,7 @@ class Call:
     store_url, by: None without --store and without --by.
     as_json, markdown: the form of the result on stdout; text without either. Both: UsageError.
     junit: the file that also gets the gates, as JUnit test cases.
+    verbose: every log line on a terminal, not only warnings and errors.
     """
 
     store_url: str | None = None
@@ -36,6 +37,7 @@ class Call:
     as_json: bool = False
     markdown: bool = False
     junit: Path | None = None
+    verbose: bool = False
 
     def __post_init__(self) -> None:
         if self.as_json and self.markdown:
@@ -51,6 +53,10 @@ class Call:
         """Whether the report needs the history of the rollout, not only its state."""
         return self.markdown or self.junit is not None
 
+    def configure_logs(self, **facts: object) -> None:
+        """Send the logs of this process to stderr; `facts` are in every line."""
+        logging.configure(None, verbose=self.verbose, **facts)
+
     def read_settings(self) -> settings.Settings:
         """Return the settings of this process. Raises UsageError for a wrong one."""
         return settings.read(os.environ, self.store_url, self.by)
@@ -62,13 +68,15 @@ class Call:
         ask_caller: ask AWS who calls when no name was given; not in ticks, which are to make few
         calls. Raises NoStoreError when there is no store and this verb does not `create` one.
         """
-        logging.configure(dry_run=self.dry_run, run=logging.new_run_id())
+        self.configure_logs(dry_run=self.dry_run, run=logging.new_run_id())
         config = self.read_settings()
         if config.egress.problem:
             if create:
                 raise UsageError(config.egress.problem)
             # The rest of the run goes on.
             log.error("hooks_unreachable", problem=config.egress.problem)
+        if config.metrics_problem:
+            log.warning("setting_ignored", problem=config.metrics_problem)
         with (
             signals.defer_signals(),
             live_app(config, dry_run=self.dry_run, create=create, ask_caller=ask_caller) as app,
@@ -78,7 +86,7 @@ class Call:
     @contextmanager
     def store_session(self, *, may_be_missing: bool = False) -> Iterator[Store]:
         """Yield the store, for verbs that need no AWS. may_be_missing: then it is an empty one."""
-        logging.configure()
+        self.configure_logs()
         with open_store(self.read_settings(), may_be_missing=may_be_missing) as (store, _):
             yield store
 

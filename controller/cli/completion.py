@@ -1,19 +1,26 @@
 """The verb `completion`: shell completion of rolloutctl, with the names of shipped scenarios."""
 
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-from controller.errors import Exit
+from controller.cli import options
+from controller.cli.call import Call
+from controller.cli.result import Result
 from controller.policy_file.shipped import shipped_names
+
+if TYPE_CHECKING:
+    from controller.render.outputs.command_line import CompletionData
 
 _SHELLS = ("bash", "zsh", "fish")
 
 
 @click.command()
 @click.argument("shell", type=click.Choice(_SHELLS), metavar="bash|zsh|fish")
-def completion(shell: str) -> int:
+@options.call_options("json")
+def completion(_call: Call, shell: str) -> Result:
     """Print the shell completion script.
 
     For bash, this line in ~/.bashrc does it: eval "$(rolloutctl completion bash)"
@@ -23,8 +30,12 @@ def completion(shell: str) -> int:
     if shell_class is None:  # Click has all three
         raise click.BadParameter(f"Click completes nothing in {shell}")
     name = root.info_name or ""
-    click.echo(shell_class(root.command, {}, name, f"_{name.upper()}_COMPLETE").source())
-    return Exit.DONE
+    script = shell_class(root.command, {}, name, f"_{name.upper()}_COMPLETE").source()
+
+    def data() -> "CompletionData":
+        return {"shell": shell, "script": script}
+
+    return Result("completion", data, text=lambda: script)
 
 
 def complete_scenarios(

@@ -9,13 +9,12 @@ import click
 from controller.bootstrap.doctor import live_doctor
 from controller.cli import options
 from controller.cli.call import Call, load_policy
+from controller.cli.progress import Progress
 from controller.cli.result import Result
 from controller.core.policy import Policy
 from controller.errors import TargetError, UsageError
-from controller.operations.checks import exit_status
-from controller.process import logging
-from controller.render.checks import check_lines, checks_data
-from controller.text import printable_block
+from controller.operations.checks import Check, exit_status
+from controller.render.checks import checks_data, checks_page
 
 if TYPE_CHECKING:
     from controller.render.outputs.account import DoctorData
@@ -41,12 +40,16 @@ def doctor(call: Call, policy: Path, role: str) -> Result:
     """
     if role and _ROLE_ARN.fullmatch(role) is None:
         raise UsageError(f"--role is the ARN of a role or a user: arn:aws:iam::...; not {role!r}")
-    logging.configure()
+    call.configure_logs()
     loaded, config = _policy(call, policy), call.read_settings()
     if config.egress.problem:
         raise UsageError(config.egress.problem)
-    with live_doctor(config, loaded, role) as examiner:
-        checks = list(examiner.checks())
+    checks: list[Check] = []
+    with Progress() as progress, live_doctor(config, loaded, role) as examiner:
+        progress.show("reading the account")
+        for check in examiner.checks():
+            checks.append(check)
+            progress.show(f"{len(checks)} checks done, the last one: {check.what}")
 
     def data() -> "DoctorData":
         return {"policy": loaded.name, **checks_data(checks)}
@@ -54,7 +57,7 @@ def doctor(call: Call, policy: Path, role: str) -> Result:
     return Result(
         "doctor",
         data=data,
-        text=lambda: printable_block(check_lines(checks)),
+        page=lambda: checks_page(checks),
         status=exit_status(checks),
     )
 

@@ -1,24 +1,26 @@
 """Polls a rollout that other processes tick, and shows it as lines or live on a terminal."""
 
-import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.util import find_spec
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from controller.cli import options, streams
+from controller.cli.progress import Progress
 from controller.core.rollout import Phase, Rollout
+from controller.core.units import clock_text, count_text
 from controller.errors import Exit, MetricsError, StoreError, UsageError
 from controller.ports.clock import Clock
 from controller.process import logging
+from controller.render.page import EMPTY_LINE, Page, paragraph
+from controller.render.rollout_page import live_page, overview_page
 from controller.render.status import rollout_line
-from controller.text import printable
 
 PollResult = TypeVar("PollResult")
 View = TypeVar("View")
@@ -33,7 +35,7 @@ class PollSchedule:
     """How often a store or a metric source is polled, and until when."""
 
     clock: Clock
-    every: timedelta
+    interval: timedelta
     until: datetime
 
 
@@ -79,7 +81,7 @@ def poll(fetch: Callable[[], PollResult], schedule: PollSchedule) -> Iterator[Po
         remaining = schedule.until - schedule.clock.now()
         if remaining <= timedelta():
             return
-        schedule.clock.sleep(min(schedule.every, remaining))
+        schedule.clock.sleep(min(schedule.interval, remaining))
 
 
 def is_at_rest(rollout: Rollout, _now: datetime) -> bool:
@@ -98,34 +100,35 @@ def is_complete(rollout: Rollout, now: datetime) -> bool:
 
 
 def poll_options(command: options.Decorated) -> options.Decorated:
-    """Add --for and --every: how long a rollout is followed, and how often the store is polled."""
+    """Add --timeout and --interval: how long a rollout is followed, and how often it is read."""
     return make_poll_options(
         "10s", "Follow it no longer than this.", "Time between reads of the store."
     )(command)
 
 
 def make_poll_options(
-    every: str, limit_help: str, every_help: str
+    interval: str, timeout_help: str, interval_help: str
 ) -> Callable[[options.Decorated], options.Decorated]:
-    """Return a decorator that adds --for and --every; `every` is the default interval."""
+    """Return a decorator that adds --timeout and --interval; `interval` is its default."""
 
     def add(command: options.Decorated) -> options.Decorated:
-        limit = click.option(
-            "--for", "limit", type=options.Duration(), default="48h", show_default=True,
-            help=limit_help,
+        timeout_option = click.option(
+            "--timeout", type=options.Duration(), default="48h", show_default=True,
+            help=timeout_help,
         )  # fmt: skip
-        interval = click.option(
-            "--every", type=options.Duration(), default=every, show_default=True, help=every_help
-        )
-        return limit(interval(command))
+        interval_option = click.option(
+            "--interval", type=options.Duration(), default=interval, show_default=True,
+            help=interval_help,
+        )  # fmt: skip
+        return timeout_option(interval_option(command))
 
     return add
 
 
 def reject_poll_options(option_names: str) -> None:
-    """Raise UsageError when --for or --every was given without one of `option_names`."""
+    """Raise UsageError when --timeout or --interval was given without one of `option_names`."""
     context = click.get_current_context()
-    for name, option in (("limit", "--for"), ("every", "--every")):
+    for name, option in (("timeout", "--timeout"), ("interval", "--interval")):
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise UsageError(f"{option} needs {option_names}")
 
@@ -140,41 +143,59 @@ def rollout_display(clock: Clock, *, live: bool, off: bool = False) -> Iterator[
     live: only where the terminal supports it. off: show nothing.
     """
 
-    def draw() -> Callable[[Rollout], Any]:
-        from controller.render.terminal.live_status import live_view  # rich may be missing
-
-        return lambda rollout: live_view(rollout, clock.now())
+    def page(rollout: Rollout) -> Page:
+        return live_page(rollout, clock.now())
 
     if off:
         yield lambda _: None
-    else:
-        with live_display(draw, _LinePrinter(), live=live) as show:
+        return
+    with (
+        Progress() as progress,
+        live_display(page, _LinePrinter(clock, progress), live=live) as show,
+    ):
+        yield show
+
+
+@contextmanager
+def overview_display(
+    clock: Clock, *, off: bool = False
+) -> Iterator[Callable[[Sequence[Rollout]], None]]:
+    """Yield a function that shows several rollouts: live, or the lines of those that changed."""
+
+    def page(rollouts: Sequence[Rollout]) -> Page:
+        head = paragraph(f"{count_text(len(rollouts), 'rollout')} at {clock_text(clock.now())}")
+        return [head, EMPTY_LINE, *overview_page(rollouts, clock.now())]
+
+    if off:
+        yield lambda _: None
+        return
+    with Progress() as progress:
+        printers: dict[str, _LinePrinter] = {}
+
+        def lines(rollouts: Sequence[Rollout]) -> None:
+            for one in rollouts:
+                printers.setdefault(one.id, _LinePrinter(clock, progress))(one)
+
+        with live_display(page, lines, live=True) as show:
             yield show
 
 
 @contextmanager
 def live_display(
-    draw: Callable[[], Callable[[View], Any]], lines: Callable[[View], None], *, live: bool
+    page: Callable[[View], Page], lines: Callable[[View], None], *, live: bool
 ) -> Iterator[Callable[[View], None]]:
     """Yield a function that shows a view, redrawn in place when `live` on a capable terminal.
 
-    draw: returns the renderer; called only when rich is installed. lines: prints the view where no
-    live view is possible.
+    page: draws the view. lines: prints the view where no live view is possible.
     """
     if not (live and _supports_live_view()):
         yield lines
         return
-    from rich.console import Console
-
-    from controller.render.terminal.live_status import Screen
+    from controller.cli.screen import Screen
 
     on_terminal = sys.stderr.isatty()  # a log file gets every line, and no drawing
     with (
-        Screen(
-            draw(),
-            takes_stderr=on_terminal,
-            console=Console(file=streams.unfiltered_stream(sys.stdout)),
-        ) as screen,
+        Screen(page, takes_stderr=on_terminal) as screen,
         logging.warnings_only(sys.stderr) if on_terminal else nullcontext(),
     ):
         yield screen.show
@@ -182,18 +203,19 @@ def live_display(
 
 def _supports_live_view() -> bool:
     """Tell whether stdout is a terminal that can move its cursor, and rich is installed."""
-    dumb = os.environ.get("TERM", "").lower() in ("", "dumb", "unknown")
-    return sys.stdout.isatty() and not dumb and find_spec("rich") is not None
+    return streams.has_cursor(sys.stdout) and find_spec("rich") is not None
 
 
 class _LinePrinter:
     """Prints the status line of a rollout whenever it differs from the last one."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock, progress: Progress) -> None:
+        self._clock, self._progress = clock, progress
         self._last = ""
 
     def __call__(self, rollout: Rollout) -> None:
         line = rollout_line(rollout)
         if line != self._last:
-            click.echo(printable(line))
+            streams.print_page([paragraph(line)])
         self._last = line
+        self._progress.show(f"read at {clock_text(self._clock.now())}; waiting for a change")

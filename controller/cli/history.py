@@ -17,8 +17,7 @@ from controller.core.policy_snapshot import SnapshotChangedError, digest_problem
 from controller.core.rollout import Rollout
 from controller.errors import Exit, StoreError, UsageError
 from controller.ports.store import Store
-from controller.render.history import digests_data, entry_data, history_lines
-from controller.text import printable, printable_block
+from controller.render.history import digests_data, entry_data, history_blocks, history_page
 
 if TYPE_CHECKING:
     from controller.render.outputs.rollouts import HistoryData
@@ -33,7 +32,9 @@ if TYPE_CHECKING:
 )
 @watching.poll_options
 @options.call_options("store", "json")
-def history(call: Call, rollout: str, follow: bool, limit: timedelta, every: timedelta) -> Result:
+def history(
+    call: Call, rollout: str, follow: bool, timeout: timedelta, interval: timedelta
+) -> Result:
     """Show every transition of a rollout.
 
     Time, weight, author and deciding findings of each; and whether the hash chain of the entries
@@ -48,9 +49,9 @@ def history(call: Call, rollout: str, follow: bool, limit: timedelta, every: tim
         if not follow:
             return _whole_history(store, rollout_id)
         clock = app.wall_clock()
-        schedule = PollSchedule(clock, every, clock.now() + limit)
-        for line in history_lines(_follow_entries(store, rollout_id, schedule)):
-            click.echo(printable(line))
+        schedule = PollSchedule(clock, interval, clock.now() + timeout)
+        for block in history_blocks(_follow_entries(store, rollout_id, schedule)):
+            streams.print_page([block])
             if streams.output_lost():
                 break
     return Result()
@@ -76,7 +77,7 @@ def _whole_history(store: Store, rollout_id: str) -> Result:
     return Result(
         "history",
         data=data,
-        text=lambda: printable_block(history_lines(entries)),
+        page=lambda: history_page(entries),
         notes=[problem] if problem else [],
         status=Exit.INTERNAL if problem else Exit.DONE,
     )

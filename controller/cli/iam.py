@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,6 +26,9 @@ from controller.core.policy import Policy
 from controller.errors import UsageError
 from controller.process import settings
 from controller.text import printable_block
+
+if TYPE_CHECKING:
+    from controller.render.outputs.command_line import IamData
 
 _ACCOUNT_ID = re.compile(r"\d{12}")
 _KEY_ARN = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
@@ -78,7 +81,7 @@ _FUNCTION_JOBS = frozenset(Job) - {
     is_flag=True,
     help="Print the parameters of the stack in deploy/ instead.",
 )
-@options.call_options("store")
+@options.call_options("store", "json")
 def iam(
     call: Call,
     policies: tuple[Path, ...],
@@ -122,7 +125,11 @@ def iam(
         raise UsageError("--status-page is an object in S3: a file asks nothing of AWS")
     if as_parameters:
         parameters = _parameters(loaded, location, key_arns, page, bound=bool(bound))
-        return Result(text=lambda: parameters)
+        return Result(
+            "iam",
+            data=lambda: _data(None, parameters),
+            text=lambda: printable_block(f"{name}={arns}" for name, arns in parameters.items()),
+        )
     has_table = store_location is not None or set(selected_jobs) == {Job.INIT}
     document = iam_policy(
         loaded,
@@ -134,9 +141,15 @@ def iam(
         page=page,
     )
     return Result(
+        "iam",
+        data=lambda: _data(document, None),
         text=lambda: json.dumps(document, indent=2),
         notes=_notes(document, has_table=has_table, has_keys=bool(secret_keys)),
     )
+
+
+def _data(document: dict[str, Any] | None, parameters: dict[str, str] | None) -> "IamData":
+    return {"document": document, "parameters": parameters}
 
 
 def _notes(document: dict[str, Any], *, has_table: bool, has_keys: bool) -> Iterator[str]:
@@ -161,8 +174,8 @@ def _parameters(
     page: settings.S3Page | None,
     *,
     bound: bool,
-) -> str:
-    """Return NAME=ARN,ARN lines, as `aws cloudformation deploy --parameter-overrides` takes them.
+) -> dict[str, str]:
+    """Return ARN,ARN by name, as `aws cloudformation deploy --parameter-overrides` takes them.
 
     Raises UsageError when an account or a region is missing.
     """
@@ -174,7 +187,7 @@ def _parameters(
         raise UsageError(
             "a parameter is not filled in by CloudFormation: give --account and --region, or --live"
         )
-    return printable_block(f"{name}={arns}" for name, arns in parameters.items())
+    return parameters
 
 
 def _role_scope(

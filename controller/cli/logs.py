@@ -19,7 +19,6 @@ from controller.core.units import clock_text, count_text
 from controller.errors import UsageError
 from controller.operations.log_tail import Tail, TailResult
 from controller.ports.logs import matches_name
-from controller.process import logging
 from controller.render.log_events import count_lines, event_line, events_data
 
 if TYPE_CHECKING:
@@ -60,8 +59,8 @@ def logs(
     minutes: int,
     event: str | None,
     follow: bool,
-    limit: timedelta,
-    every: timedelta,
+    timeout: timedelta,
+    interval: timedelta,
     width: int | None,
 ) -> Result:
     """Show and count the log events of the function.
@@ -72,7 +71,7 @@ def logs(
     more than five minutes late. Values are shown as the function logged them, one event a row;
     --json has them in full.
     """
-    logging.configure()
+    call.configure_logs()
     if not follow:
         watching.reject_poll_options("--follow")
     if follow and call.as_json:
@@ -85,7 +84,7 @@ def logs(
         return _excerpt(query, fit)
     clock = query.tail.clock
     begin = clock.now() - timedelta(minutes=minutes)
-    for log_event in query.tail.follow(begin, clock.now() + limit, every):
+    for log_event in query.tail.follow(begin, clock.now() + timeout, interval):
         if event is None or matches_name(log_event, event):
             click.echo(fit(event_line(log_event)))
         if streams.output_lost():

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,8 +20,8 @@ from controller.core.units import from_unix
 from controller.errors import StoreError, UsageError
 from controller.operations.metrics_view import MAX_MINUTES, Gauge, gauges, metric_views, span_of
 from controller.ports.metrics import MetricSource
-from controller.render.metrics_view import gauge_lines, gauges_data
-from controller.text import printable_block
+from controller.render.metrics_view import gauges_data, gauges_page
+from controller.render.page import EMPTY_LINE, Page
 
 if TYPE_CHECKING:
     from controller.render.outputs.account import MetricsData
@@ -36,9 +36,9 @@ class _MetricsView:
     minutes: int
     end: datetime
 
-    def text(self) -> str:
-        """Return the table as printable lines."""
-        return printable_block(gauge_lines(self.name, self.gauges, self.minutes, self.end))
+    def page(self) -> Page:
+        """Return the table."""
+        return gauges_page(self.name, self.gauges, self.minutes, self.end)
 
     def data(self) -> "MetricsData":
         """Return the values as plain JSON data."""
@@ -55,7 +55,7 @@ class _MetricsView:
 @follow.make_poll_options("1m", "Watch it no longer than this.", "Time between reads.")
 @options.call_options("store", "json")
 def metrics(
-    call: Call, policy: str, minutes: int, watch: bool, limit: timedelta, every: timedelta
+    call: Call, policy: str, minutes: int, watch: bool, timeout: timedelta, interval: timedelta
 ) -> Result:
     """Show current metrics next to their expected values.
 
@@ -72,9 +72,9 @@ def metrics(
     fetch = partial(_read_view, loaded, baselines, minutes, metric_source(), clock.now)
     if not watch:
         view = fetch()
-        return Result("metrics", view.data, view.text)
-    schedule = follow.PollSchedule(clock, every, clock.now() + limit)
-    with follow.live_display(_table_renderer, _print_with_gap, live=True) as show:
+        return Result("metrics", view.data, view.page)
+    schedule = follow.PollSchedule(clock, interval, clock.now() + timeout)
+    with follow.live_display(_MetricsView.page, _print_with_gap, live=True) as show:
         for view in follow.poll(fetch, schedule):
             show(view)
             if streams.output_lost():
@@ -115,10 +115,4 @@ def _read_view(
 
 def _print_with_gap(view: _MetricsView) -> None:
     """Print a table and an empty line, which separates it from the next one."""
-    click.echo(f"{view.text()}\n")
-
-
-def _table_renderer() -> Callable[[_MetricsView], Any]:
-    from controller.render.terminal.metrics_table import gauge_table  # rich may be missing
-
-    return lambda view: gauge_table(view.name, view.gauges, view.minutes, view.end)
+    streams.print_page([*view.page(), EMPTY_LINE])

@@ -17,7 +17,7 @@ from controller.errors import RolloutError, UsageError
 from controller.operations.monitoring.desired import desired_monitoring, monitoring_of
 from controller.operations.monitoring.resources import Monitoring
 from controller.ports.monitoring import Change
-from controller.text import printable_block
+from controller.render.page import lines_page
 
 if TYPE_CHECKING:
     from controller.render.outputs.account import MonitoringChange, MonitoringRemoval
@@ -104,7 +104,7 @@ def remove(_call: Call, policy: Path, yes: bool) -> Result:
     return Result(
         "monitoring-remove",
         data=data,
-        text=lambda: f"stack {stack.name} {outcome}",
+        page=lambda: lines_page([f"stack {stack.name} {outcome}"]),
     )
 
 
@@ -140,7 +140,7 @@ def _change(
     return Result(
         "monitoring-deploy" if execute else "monitoring-plan",
         data=data,
-        text=lambda: printable_block(
+        page=lambda: lines_page(
             [
                 *_lines(changes, template["Resources"]),
                 *([f"stack {stack.name}: {status}"] if status else []),

@@ -16,7 +16,8 @@ from controller.cli.call import Call
 from controller.cli.result import Result
 from controller.core.events import Command, Verb
 from controller.errors import UsageError
-from controller.render.status import rollout_text, visit_data
+from controller.render.rollout_page import rollout_page
+from controller.render.status import visit_data
 
 
 def _require_reason(_context: click.Context, _option: click.Parameter, reason: str) -> str:
@@ -147,14 +148,23 @@ def _click_command(row: _Row) -> click.Command:
 COMMANDS: Final = {row.verb: _click_command(row) for row in _TABLE}
 
 
+# What a command says that was given before; any other is refused then.
+_DONE_ALREADY: Final = {
+    Verb.APPROVE: "the next step is approved already; nothing changed",
+    Verb.ATTEST: "this answer is recorded already; nothing changed",
+}
+
+
 def _send(call: Call, reference: str, command: Command) -> Result:
     with call.app_session() as app:
         visit = app.runner.run_command(call.rollout_id(app.runner.store, reference), command)
     if not visit.saved:  # the command was saved; what was observed after it was not
         streams.warn(f"not recorded yet, the next tick records it: {visit.problem}")
+    notes = [f"{visit.rollout.id}: {_DONE_ALREADY[command.verb]}"] if visit.repeated else []
     return Result(
         command.verb,
         data=lambda: visit_data(visit),
-        text=lambda: rollout_text(visit.rollout),
+        page=lambda: rollout_page(visit.rollout),
+        notes=notes,
         would=app.journal.lines if app.journal else None,
     )

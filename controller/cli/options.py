@@ -124,12 +124,16 @@ SHARED: Final[dict[str, Callable[[Any], Any]]] = {
         help="Write the gates to FILE, too: a suite for each step, a case for each criterion.",
     ),
     "json": click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+    "verbose": click.option(
+        "-v", "--verbose", is_flag=True,
+        help="On a terminal, show every log line, not only warnings and errors.",
+    ),
 }  # fmt: skip
 _OF_CALL: Final = frozenset(field.name for field in fields(Call))
 
 
 def call_options(*names: str) -> Callable[[Callable[..., Result]], Callable[..., int]]:
-    """Return a decorator that adds these options of `SHARED` to a verb, and prints its result.
+    """Return a decorator that adds these options and --verbose to a verb, and prints its result.
 
     The verb gets its `Call` as the first argument.
     """
@@ -140,7 +144,7 @@ def call_options(*names: str) -> Callable[[Callable[..., Result]], Callable[...,
             call = Call(**{name: given.pop(name) for name in _OF_CALL & given.keys()})
             return report(verb(call, **given), call)
 
-        for name in reversed(names):
+        for name in reversed([*names, "verbose"]):
             invoke = SHARED[name](invoke)
         return invoke
 

@@ -8,7 +8,7 @@ from controller.cli.result import Result
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
 from controller.errors import RolloutError
-from controller.render.permanent import FORMS, permanent_data, permanent_text, too_early_reason
+from controller.render.permanent import FORMS, permanent_data, permanent_page, too_early_reason
 
 
 @click.command()
@@ -34,7 +34,7 @@ def permanent(call: Call, rollout: str, forms: tuple[str, ...]) -> Result:
     return Result(
         "permanent",
         data=lambda: permanent_data(policy, newest, selected_forms),
-        text=lambda: permanent_text(policy, newest, selected_forms),
+        page=lambda: permanent_page(policy, newest, selected_forms),
     )
 
 

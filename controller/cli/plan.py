@@ -15,6 +15,7 @@ from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.next_action import next_action
 from controller.core.policy import LatencyIncrease, Policy
 from controller.core.rollout import Phase, Rollout
+from controller.core.units import count_text
 from controller.engine.execute import Visit
 from controller.engine.exit_status import of_run
 from controller.errors import Exit, MetricsError, RolloutError, UsageError
@@ -22,9 +23,10 @@ from controller.operations.start.start import check_start, resolve_for_start
 from controller.operations.start.traffic import estimate_traffic
 from controller.ports.json_view import json_number
 from controller.render.feasibility import gate_power
-from controller.render.plan import plan_data, plan_text
-from controller.render.status import rollout_data, rollout_text
-from controller.text import printable, printable_block
+from controller.render.page import EMPTY_LINE, Page, lines_page
+from controller.render.plan import plan_data, plan_page
+from controller.render.rollout_page import rollout_page
+from controller.render.status import rollout_data
 
 if TYPE_CHECKING:
     from controller.render.outputs.policies import NextTick, PlanData, StartCheck
@@ -53,11 +55,11 @@ def plan(
         if given and not live:
             raise UsageError(f"{option} is about the live account: give it with --live")
     loaded, now = load_policy(policy, version), current_moment()
-    lines, status = [plan_text(loaded, now), ""], Exit.DONE
+    page, status = [*plan_page(loaded, now), EMPTY_LINE], Exit.DONE
     data: PlanData = {**plan_data(loaded, now), "next": "", "live": None, "power": None}
     if not live:
         data["next"] = _next_text(call, loaded)
-        lines += [printable(f"  next: {data['next']}"), _UNKNOWN_POWER.format(_POWER_HINT)]
+        page += lines_page([f"  next: {data['next']}", _UNKNOWN_POWER.format(_POWER_HINT)])
     else:
         with replace(call, dry_run=True).app_session(create=True, ask_caller=False) as app:
             loaded = resolve_for_start(app.runner, loaded)
@@ -65,8 +67,8 @@ def plan(
             traffic = _measured_traffic(app, loaded)
         data["live"], data["next"] = preview.data, preview.next_text
         status = preview.status if exit_code else Exit.DONE
-        lines += [preview.text, _gate_power(loaded, traffic, preview.baselines, data)]
-    return Result("plan", data=lambda: data, text=lambda: "\n".join(lines), status=status)
+        page += [*preview.page, *_gate_power(loaded, traffic, preview.baselines, data)]
+    return Result("plan", data=lambda: data, page=lambda: page, status=status)
 
 
 def _next_text(call: Call, policy: Policy) -> str:
@@ -83,14 +85,14 @@ def _next_text(call: Call, policy: Policy) -> str:
 
 
 class _Preview(NamedTuple):
-    """The next move in the live account: as data, in a line, as text, and as an exit status.
+    """The next move in the live account: as data, in a line, as a page, and as an exit status.
 
     baselines: the frozen values of the stable path.
     """
 
     data: "NextTick | StartCheck"
     next_text: str
-    text: str
+    page: Page
     baselines: Mapping[str, BaselineMeasurement]
     status: Exit
 
@@ -123,12 +125,12 @@ def _gate_power(
     traffic: _TrafficRate,
     baselines: Mapping[str, BaselineMeasurement],
     data: "PlanData",
-) -> str:
+) -> Page:
     """Return the power of the gates at this request rate, and add it to `data`."""
     if traffic.per_minute is None:
-        return printable(_UNKNOWN_POWER.format(traffic.source))
-    data["power"], text = gate_power(policy, traffic.per_minute, traffic.source, baselines)
-    return f"\n{text}"
+        return lines_page([_UNKNOWN_POWER.format(traffic.source)])
+    data["power"], page = gate_power(policy, traffic.per_minute, traffic.source, baselines)
+    return [EMPTY_LINE, *page]
 
 
 def _live_preview(app: App, policy: Policy, *, adopt: bool) -> _Preview:
@@ -145,9 +147,9 @@ def _preview_tick(app: App, rollout: Rollout) -> _Preview:
     lines = [f"  the next tick would: {line}" for line in planned_lines]
     data: NextTick = {"rollout": rollout_data(visit.rollout), "would": list(dry_run_lines)}
     next_text = f"the next tick would {'; '.join(planned_lines)}"
-    text = "\n".join([rollout_text(visit.rollout), "", printable_block(lines)])
+    page = [*rollout_page(visit.rollout), EMPTY_LINE, *lines_page(lines)]
     return _Preview(
-        data, next_text, text, visit.rollout.evidence.baselines, _status_after_tick(rollout, visit)
+        data, next_text, page, visit.rollout.evidence.baselines, _status_after_tick(rollout, visit)
     )
 
 
@@ -163,7 +165,7 @@ def _preview_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: b
         f"  live: {preflight.reading.variables}, the last update is {preflight.reading.update}"
     ]
     lines += [
-        f"  baseline of {name}: {value.value:.1f} from {value.samples:.0f} samples"
+        f"  baseline of {name}: {value.value:.1f} from {count_text(value.samples, 'sample')}"
         for name, value in preflight.baselines.items()
     ]
     lines += [f"  warning: {line}" for line in preflight.warnings]
@@ -189,7 +191,7 @@ def _preview_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: b
         "warnings": list(preflight.warnings),
         "refusals": list(preflight.refusals),
     }
-    return _Preview(data, next_text, printable_block(lines), preflight.baselines, status)
+    return _Preview(data, next_text, lines_page(lines), preflight.baselines, status)
 
 
 def _baselines_data(

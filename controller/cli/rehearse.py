@@ -1,16 +1,16 @@
 """The verb `rehearse`: runs a whole policy in a simulated world, in seconds."""
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
-from typing import Self
 
 import click
 
 from controller.bootstrap.rehearse import rehearsal
-from controller.cli import completion, options, streams
+from controller.cli import completion, options
 from controller.cli.call import Call, load_policy
+from controller.cli.progress import Progress
 from controller.cli.result import Result
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text
@@ -22,8 +22,7 @@ from controller.ports.metrics import MetricSource
 from controller.process import logging, settings
 from controller.render.junit import junit_text
 from controller.render.markdown import outcome_markdown
-from controller.render.rehearsal import outcome_data, outcome_text
-from controller.text import printable
+from controller.render.rehearsal import outcome_data, outcome_page
 
 _SHOW_EVERY = 10  # ticks between two updates of the progress line
 
@@ -37,8 +36,9 @@ _SHOW_EVERY = 10  # ticks between two updates of the progress line
 )  # fmt: skip
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the random noise.")
 @click.option(
-    "--every", type=options.Duration(), default="1m", show_default=True, help="Time between ticks."
-)
+    "--interval", type=options.Duration(), default="1m", show_default=True,
+    help="Time between ticks.",
+)  # fmt: skip
 @click.option(
     "--expect",
     type=click.Choice(["succeeded", "rolled_back", "paused"]),
@@ -64,41 +64,38 @@ _SHOW_EVERY = 10  # ticks between two updates of the progress line
     "--report", "report_place", type=options.PagePlace(), metavar="FILE",
     help="Write the report of the rollout to FILE, too: one HTML page.",
 )  # fmt: skip
-@click.option("--verbose", is_flag=True, help="Show the log of every tick on stderr, too.")
 @options.call_options("markdown", "junit", "json")
 def rehearse(
     call: Call,
     policy: Path,
     scenario: str,
     seed: int,
-    every: timedelta,
+    interval: timedelta,
     expect: str | None,
     adopt: bool,
     approve: bool,
     report_place: settings.PageLocation | None,
-    verbose: bool,
 ) -> Result:
     """Run a whole rollout of POLICY in a simulation.
 
     It goes through the real runner, the real adapters and a real store, in virtual time. The store
     is a temporary file unless --store names one.
     """
-    if verbose:
-        logging.configure()
+    if call.verbose:
+        call.configure_logs()
     else:
         logging.disable()
     location = settings.parse_store_url(call.store_url) if call.store_url else None
-    progress = _Progress(visible=sys.stderr.isatty() and not (verbose or call.is_document))
     with (
         rehearsal(load_policy(policy), scenario, seed, store=location, adopt=adopt) as stage,
-        progress,
+        Progress(wanted=not call.verbose) as progress,
     ):
         outcome = play(
             stage.runner,
             stage.world,
             stage.policy,
-            every=every,
-            on_tick=progress.tick,
+            every=interval,
+            on_tick=_on_tick(progress),
             adopt=adopt,
             approve=approve,
         )
@@ -108,7 +105,7 @@ def rehearse(
     return Result(
         "rehearse",
         data=lambda: outcome_data(outcome, scenario, seed),
-        text=lambda: outcome_text(outcome, scenario, seed),
+        page=lambda: outcome_page(outcome, scenario, seed),
         markdown=lambda: outcome_markdown(outcome, scenario, seed),
         junit=lambda: junit_text(outcome.rollout, outcome.entries, expect),
         notes=_notes(status, expect, outcome.status),
@@ -132,25 +129,12 @@ def _notes(status: Exit, expected: str | None, ended: str) -> Sequence[str]:
     return [f"expected {expected}, but it ended {ended}"] if status is Exit.CHECK_FAILED else []
 
 
-class _Progress:
-    """A progress line on stderr, erased when the rehearsal ends."""
+def _on_tick(progress: Progress) -> Callable[[Rollout], None]:
+    """Return what shows where the rollout stands, once in a while."""
+    ticks = count(1)
 
-    def __init__(self, *, visible: bool) -> None:
-        self._visible, self._ticks = visible, 0
+    def show(rollout: Rollout) -> None:
+        if next(ticks) % _SHOW_EVERY == 1:
+            progress.show(f"{clock_text(rollout.updated)}  {rollout.weight} %  {rollout.sentence}")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def tick(self, rollout: Rollout) -> None:
-        self._ticks += 1
-        if self._visible and self._ticks % _SHOW_EVERY == 0:
-            text = f"{clock_text(rollout.updated)}  {rollout.weight:>3} %  {rollout.reason}"
-            self._draw(f"\r{printable(text):<60}")
-
-    def __exit__(self, *_: object) -> None:
-        if self._visible:
-            self._draw(f"\r{'':<60}\r")
-
-    @staticmethod
-    def _draw(text: str) -> None:
-        click.echo(text, file=streams.unfiltered_stream(sys.stderr), nl=False)
+    return show

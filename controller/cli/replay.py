@@ -8,8 +8,7 @@ from controller.cli.history import load_unverified
 from controller.cli.result import Result
 from controller.errors import Exit
 from controller.operations.replay.replay import replay as evaluate_again
-from controller.render.replay import replay_data, replay_lines
-from controller.text import printable_block
+from controller.render.replay import replay_data, replay_page
 
 
 @click.command()
@@ -31,6 +30,6 @@ def replay(call: Call, rollout: str) -> Result:
     return Result(
         "replay",
         data=lambda: replay_data(found),
-        text=lambda: printable_block(replay_lines(found)),
+        page=lambda: replay_page(found),
         status=Exit.DONE if found.consistent else Exit.CHECK_FAILED,
     )

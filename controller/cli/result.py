@@ -13,7 +13,8 @@ import click
 from controller.cli import streams
 from controller.cli.call import Call
 from controller.errors import Exit, UsageError
-from controller.text import escaped, printable, printable_block, truncate
+from controller.render.page import Page, paragraph
+from controller.text import escaped, printable, truncate
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class Result:
     """What a verb found or did, in its forms, and the exit status. Only one form is rendered.
 
     kind: names the JSON document, whose schema is `kind/1`.
-    text: printable lines; empty where the verb has printed its lines already.
+    page: what people read; empty where the verb has printed its lines already.
+    text: a document that is printed as it is, such as a template; instead of a page.
     junit: the text of the report file.
     would: the writes that a dry run left out; None without a dry run.
     notes: what to know about it; they follow the result, on stderr.
@@ -29,6 +31,7 @@ class Result:
 
     kind: str = ""
     data: Callable[[], Mapping[str, Any]] = dict
+    page: Callable[[], Page] = tuple
     text: Callable[[], str] = str
     markdown: Callable[[], str] = str
     junit: Callable[[], str] = str
@@ -45,7 +48,7 @@ def report(result: Result, call: Call) -> Exit:
     if call.junit is not None:
         _write_junit(call.junit, result.junit())
     if call.as_json:
-        _print_json(result)
+        print_json(result.kind, result.data(), result.would)
     elif call.markdown:
         click.echo(result.markdown())
     else:
@@ -55,19 +58,21 @@ def report(result: Result, call: Call) -> Exit:
     return result.status
 
 
-def _print_json(result: Result) -> None:
-    """Print the data with the schema in front; control characters are escaped."""
-    would = {} if result.would is None else {"would": list(result.would)}
-    document = {"schema": f"{result.kind}/1", **result.data(), **would}
+def print_json(kind: str, data: Mapping[str, Any], would: Sequence[str] | None = None) -> None:
+    """Print `data` with the name of its schema in front; control characters are escaped."""
+    left_out = {} if would is None else {"would": list(would)}
+    document = {"schema": f"{kind}/1", **data, **left_out}
     text = json.dumps(document, indent=2, ensure_ascii=False)
     click.echo("\n".join(map(escaped, text.split("\n"))))  # json.dumps leaves C1 controls alone
 
 
 def _print_text(result: Result) -> None:
+    if page := result.page():
+        streams.print_page(page)
     if text := result.text():
         click.echo(text)
     if result.would is not None:
-        click.echo(printable_block(f"would: {line}" for line in result.would or ["nothing"]))
+        streams.print_page([paragraph(f"would: {line}") for line in result.would or ["nothing"]])
 
 
 def _write_junit(path: Path, text: str) -> None:

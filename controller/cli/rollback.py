@@ -35,9 +35,10 @@ from controller.errors import (
     is_record_error,
 )
 from controller.ports.store import Ownership
-from controller.process import logging, signals
-from controller.render.status import rollout_text, visit_data
-from controller.text import printable_block
+from controller.process import signals
+from controller.render.page import lines_page
+from controller.render.rollout_page import rollout_page
+from controller.render.status import visit_data
 
 if TYPE_CHECKING:
     from controller.render.outputs.rollouts import BareRollbackData, RollbackData
@@ -114,7 +115,7 @@ def _to_zero(call: Call, reference: str, reason: str) -> Result:
     known_target = _target_without_store(call, reference)
     first_write = FirstWrite()
     if known_target is not None and not call.dry_run:
-        first_write = _lower_before_record(known_target)
+        first_write = _lower_before_record(call, known_target)
     try:
         return _roll_back_in_store(call, reference, reason, first_write)
     except Exception as error:
@@ -153,9 +154,9 @@ def _target_without_store(call: Call, reference: str) -> KnownTarget | None:
     return None
 
 
-def _lower_before_record(known_target: KnownTarget) -> FirstWrite:
+def _lower_before_record(call: Call, known_target: KnownTarget) -> FirstWrite:
     """Write 0 % to `known_target`, and print the result before the store is opened."""
-    logging.configure()
+    call.configure_logs()
     with signals.defer_signals():
         first_write = write_zero_first(known_target)
     function = known_target.target.name
@@ -193,13 +194,16 @@ def _roll_back_in_store(call: Call, reference: str, reason: str, first_write: Fi
         if status is Exit.DONE:
             streams.message(_UNRECORDED_HINT)
 
+    repeated = f"{visit.rollout.id} was rolled back already; 0 % was written and recorded again"
+
     def data() -> "RollbackData":
         return {**visit_data(visit), "recorded": visit.saved, "warnings": warnings}
 
     return Result(
         "rollback",
         data=data,
-        text=lambda: rollout_text(visit.rollout),
+        page=lambda: rollout_page(visit.rollout),
+        notes=[repeated] if visit.repeated else [],
         would=app.journal.lines if app.journal else None,
         status=Exit.DONE if call.dry_run else status,
     )
@@ -219,7 +223,7 @@ def _other_owner_warnings(store: Ownership, rollout: Rollout) -> list[str]:
 def _lower_without_record(
     call: Call, known_target: KnownTarget, *, typed: bool = False, force: bool = False
 ) -> Result:
-    logging.configure(dry_run=call.dry_run)
+    call.configure_logs(dry_run=call.dry_run)
     try:
         with signals.defer_signals():
             lowered = lower_without_store(
@@ -235,7 +239,7 @@ def _lower_without_record(
     return Result(
         "rollback",
         data=lambda: _lowered_data(function, lowered),
-        text=lambda: "" if call.dry_run else printable_block(_lowered_lines(function, lowered)),
+        page=lambda: () if call.dry_run else lines_page(_lowered_lines(function, lowered)),
         would=lowered.dry_run_lines if call.dry_run else None,
         status=Exit.DONE if lowered.confirmed or call.dry_run else Exit.UNCONFIRMED,
     )

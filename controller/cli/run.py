@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from controller.cli import follow, options
+from controller.cli import follow, options, streams
 from controller.cli.call import Call, load_policy
 from controller.cli.result import Result
 from controller.core.decision import Alert
@@ -18,8 +18,8 @@ from controller.engine.loop import is_idle, run_ticks
 from controller.engine.tick import Runner
 from controller.errors import Exit
 from controller.operations.start.start import StartRequest, StartResult, start
+from controller.render.page import Tone, paragraph
 from controller.render.status import rollout_data
-from controller.text import printable
 
 if TYPE_CHECKING:
     from controller.render.outputs.rollouts import RunData
@@ -37,10 +37,11 @@ if TYPE_CHECKING:
     "--adopt", is_flag=True, help="Take over the live weight and begin at its step; write nothing."
 )
 @click.option(
-    "--every", type=options.Duration(), default="1m", show_default=True, help="Time between ticks."
-)
+    "--interval", type=options.Duration(), default="1m", show_default=True,
+    help="Time between ticks.",
+)  # fmt: skip
 @click.option(
-    "--for", "limit", type=options.Duration(), default="48h", show_default=True,
+    "--timeout", type=options.Duration(), default="48h", show_default=True,
     help="Stop after this long; the rollout itself goes on with other ticks.",
 )  # fmt: skip
 @options.call_options("by", "store", "dry-run", "json")
@@ -50,27 +51,28 @@ def run(
     revision: str | None,
     version: str | None,
     adopt: bool,
-    every: timedelta,
-    limit: timedelta,
+    interval: timedelta,
+    timeout: timedelta,
 ) -> Result:
     """Start if needed, then tick until it ends or pauses.
 
-    Or until --for is over; the last tick is then. On a terminal with rich, the view is live. Ends
-    with 6 after drift (the weight was changed outside rolloutctl), unless the rollout succeeded or
-    was rolled back. A dry run shows the first writes, and ends there.
+    A rollout of POLICY that is active is ticked, whatever its revision is, unless --revision names
+    another one. When --timeout is over, one last tick follows. On a terminal, the view is live.
+    Ends with 6 after drift (the weight was changed outside rolloutctl), unless the rollout
+    succeeded or was rolled back. A dry run shows the first writes, and ends there.
     """
-    request = StartRequest(load_policy(policy, version), revision, adopt=adopt)
+    request = StartRequest(load_policy(policy, version), revision, adopt=adopt, attach=True)
     with call.app_session(create=True) as app:
         clock = app.runner.clock
-        until = clock.now() + limit
+        until = clock.now() + timeout
         started = start(app.runner, request)
         for warning in [] if call.as_json else started.warnings:
-            click.echo(printable(f"warning: {warning}"))
+            streams.print_page([paragraph(f"warning: {warning}", Tone.WAITING)])
         with follow.rollout_display(clock, live=not call.dry_run, off=call.as_json) as show:
             if call.dry_run:
                 last = _first_visit(app.runner, started)
             else:
-                last = _tick_to_end(app.runner, started.rollout, every, until, show)
+                last = _tick_to_end(app.runner, started.rollout, interval, until, show)
             show(last.rollout)
 
     def data() -> "RunData":
@@ -92,12 +94,12 @@ def _first_visit(runner: Runner, started: StartResult) -> Visit:
 
 
 def _tick_to_end(
-    runner: Runner, rollout: Rollout, every: timedelta, until: datetime, show: follow.Show
+    runner: Runner, rollout: Rollout, interval: timedelta, until: datetime, show: follow.Show
 ) -> Visit:
     """Tick `rollout` until it is idle or time is up; return the last visit, with all alerts."""
     show(rollout)
     last, alerts = Visit(rollout), set[Alert]()
-    for last in run_ticks(runner, rollout, every=every, until=until, done=is_idle):
+    for last in run_ticks(runner, rollout, every=interval, until=until, done=is_idle):
         alerts.update(last.alerts)
         show(last.rollout)
     return replace(last, alerts=tuple(alerts))

@@ -17,8 +17,8 @@ from controller.engine.exit_status import of_weight
 from controller.errors import Exit, NoStoreError, UsageError, WriteRefusedError
 from controller.operations.set_weight import SetWeightOutcome, set_without_store
 from controller.operations.set_weight import set_weight as set_with_store
-from controller.process import logging, signals
-from controller.text import printable_block
+from controller.process import signals
+from controller.render.page import lines_page
 
 if TYPE_CHECKING:
     from controller.render.outputs.rollouts import ReadingData, SetWeightData
@@ -90,7 +90,7 @@ def _set_with_store(call: Call, reference: str, weight: int, force: bool, reason
 
 
 def _set_without_store(call: Call, policy: str, weight: int) -> Result:
-    logging.configure(dry_run=call.dry_run)
+    call.configure_logs(dry_run=call.dry_run)
     target = load_policy(policy).target
     with signals.defer_signals():
         direct = direct_target(target, dry_run=call.dry_run)
@@ -122,7 +122,7 @@ def _result(
     return Result(
         "set-weight",
         data=lambda: _data(outcome, target, weight),
-        text=lambda: "" if only_left_out else printable_block(_lines(outcome, target, weight)),
+        page=lambda: () if only_left_out else lines_page(_lines(outcome, target, weight)),
         would=left_out if call.dry_run else None,
         status=Exit.DONE if call.dry_run else of_weight(weight, outcome.before, outcome.live),
     )

@@ -13,8 +13,9 @@ from controller.cli.result import Result
 from controller.operations.start.start import StartRequest, StartResult
 from controller.operations.start.start import retry as start_again
 from controller.operations.start.start import start as start_rollout
-from controller.render.status import rollout_data, rollout_text
-from controller.text import printable
+from controller.render.page import Page, Tone, paragraph
+from controller.render.rollout_page import rollout_page
+from controller.render.status import rollout_data
 
 if TYPE_CHECKING:
     from controller.render.outputs.rollouts import StartData
@@ -73,10 +74,10 @@ def _result(kind: str, app: App, started: StartResult) -> Result:
         warnings = list(started.warnings)
         return {**rollout_data(rollout), "new": started.created, "warnings": warnings}
 
-    def text() -> str:
-        lines = [f"warning: {one}" for one in started.warnings]
+    def page() -> Page:
+        notes = [paragraph(f"warning: {one}", Tone.WAITING) for one in started.warnings]
         if not started.created:
-            lines.append(f"{rollout.id} is {rollout.phase} already; nothing changed")
-        return "\n".join([*map(printable, lines), rollout_text(rollout)])
+            notes.append(paragraph(f"{rollout.id} is {rollout.phase} already; nothing changed"))
+        return [*notes, *rollout_page(rollout)]
 
-    return Result(kind, data, text, would=app.journal.lines if app.journal else None)
+    return Result(kind, data, page, would=app.journal.lines if app.journal else None)

@@ -1,9 +1,10 @@
 """The verb `status`: shows the state of rollouts, the reason, and the next action."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,9 +13,9 @@ from controller.cli import follow, options, streams
 from controller.cli.call import Call
 from controller.cli.follow import PollSchedule
 from controller.cli.history import load_unverified, verified_history
-from controller.cli.result import Result, fit_line
+from controller.cli.result import Result
 from controller.core.policy_snapshot import SnapshotChangedError
-from controller.core.rollout import Rollout
+from controller.core.rollout import Phase, Rollout
 from controller.engine import exit_status
 from controller.errors import Exit, UsageError
 from controller.operations.overview import load_rollouts
@@ -22,10 +23,27 @@ from controller.ports.store import Store
 from controller.process.settings import PageLocation
 from controller.render.junit import junit_text
 from controller.render.markdown import rollout_markdown
-from controller.render.status import overview_lines, rollout_data, rollout_text
+from controller.render.page import Page, lines_page
+from controller.render.rollout_page import overview_page, rollout_page
+from controller.render.status import rollout_data
 
 if TYPE_CHECKING:
     from controller.render.outputs.rollouts import StatusData, StatusList
+
+
+class _Phases(click.ParamType[frozenset[Phase]]):
+    """Some phases, with commas between them: paused,succeeded."""
+
+    name = "phases"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> frozenset[Phase]:
+        words = [one.strip() for one in value.split(",")]
+        if unknown := [one for one in words if one not in list(Phase)]:
+            known = ", ".join(Phase)
+            self.fail(f"no phase is called {unknown[0]!r}; known: {known}", param, ctx)
+        return frozenset(map(Phase, words))
 
 
 @click.command()
@@ -35,14 +53,20 @@ if TYPE_CHECKING:
     "--wait", is_flag=True, help="Wait until ROLLOUT pauses or ends; the exit status says which."
 )
 @click.option(
+    "--until", type=_Phases(), metavar="PHASE,PHASE",
+    help="With --wait: wait for one of these phases, and end with 0 then; with 7 when ROLLOUT "
+    "succeeds instead.",
+)  # fmt: skip
+@click.option(
     "--watch", is_flag=True,
-    help="Show ROLLOUT live until it has ended; in lines where that cannot be drawn.",
+    help="Show ROLLOUT live until it has ended, or every active one until Ctrl-C; in lines where "
+    "that cannot be drawn.",
 )  # fmt: skip
 @follow.poll_options
 @click.option(
     "--exit-code", is_flag=True,
-    help="End with 3 while undecided, 4 when rolled back, 5 while that is not confirmed, 6 when "
-    "after drift.",
+    help="End with 3 while undecided, 4 when rolled back, 5 while that is not confirmed, 6 after "
+    "drift.",
 )  # fmt: skip
 @click.option(
     "--html", "place", type=options.PagePlace(), metavar="FILE|s3://BUCKET/KEY",
@@ -54,33 +78,36 @@ def status(
     rollout: str | None,
     include_finished: bool,
     wait: bool,
+    until: frozenset[Phase] | None,
     watch: bool,
-    limit: timedelta,
-    every: timedelta,
+    timeout: timedelta,
+    interval: timedelta,
     exit_code: bool,
     place: PageLocation | None,
 ) -> Result:
     """Show the phase of rollouts, the reason and the next action.
 
     ROLLOUT is an id, a name or a policy file; without it, every active rollout is shown, the most
-    urgent first. --wait and --watch only read the store: the schedule has to tick. They end as
-    `run` does.
+    urgent first. --wait and --watch only read the store: the schedule has to tick. Of one rollout,
+    they end as `run` does.
     """
-    follows = wait or watch
-    _check_options(call, rollout, include_finished, follows)
+    _check_options(call, rollout, include_finished, wait, watch, until)
     if place is not None and rollout is not None:
         raise UsageError("--html shows all rollouts: leave ROLLOUT out, or use `report` for one")
     with call.store_session() as store:
         clock = app.wall_clock()
+        schedule = PollSchedule(clock, interval, clock.now() + timeout)
         if place is not None:
             from controller.cli.status_page import write_status_page  # Jinja2: for pages
 
             write_status_page(store, clock.now(), place)
         if rollout is None:
-            return _overview(store, clock.now(), include_finished, exit_code)
-        if follows:
-            schedule = PollSchedule(clock, every, clock.now() + limit)
-            return _follow(call, store, rollout, schedule, wait, watch)
+            if watch:
+                _watch_all(call, store, schedule, include_finished)
+            result = _overview(store, clock.now(), include_finished, exit_code)
+            return replace(result, page=tuple) if watch else result
+        if wait or watch:
+            return _follow(call, store, rollout, schedule, _Goal(wait, watch, until))
         stored, digest = load_unverified(store, call.rollout_id(store, rollout))
         if digest is not None:
             problem = SnapshotChangedError(stored, digest)
@@ -90,11 +117,20 @@ def status(
         return replace(result, status=exit_status.of_rollout(stored)) if exit_code else result
 
 
-def _check_options(call: Call, rollout: str | None, include_finished: bool, follows: bool) -> None:
-    if not follows:
+def _check_options(
+    call: Call,
+    rollout: str | None,
+    include_finished: bool,
+    wait: bool,
+    watch: bool,
+    until: frozenset[Phase] | None,
+) -> None:
+    if not (wait or watch):
         follow.reject_poll_options("--wait or --watch")
-    if rollout is None and follows:
-        raise UsageError("--wait and --watch follow one rollout: name it")
+    if until is not None and not wait:
+        raise UsageError("--until needs --wait")
+    if rollout is None and wait:
+        raise UsageError("--wait follows one rollout: name it")
     if rollout is not None and include_finished:
         raise UsageError("--all shows every rollout: leave ROLLOUT out")
     if rollout is None and call.needs_history:
@@ -109,7 +145,7 @@ def _page(
     return Result(
         "status",
         data=lambda: _data(rollout, changed=changed),
-        text=lambda: rollout_text(rollout, now),
+        page=lambda: rollout_page(rollout, now),
         markdown=lambda: rollout_markdown(rollout, entries, now),
         junit=lambda: junit_text(rollout, entries),
     )
@@ -125,13 +161,12 @@ def _overview(store: Store, now: datetime, include_finished: bool, exit_code: bo
     readable, damaged = found.rollouts, found.damaged
     changed = {one.rollout.id for one in damaged if isinstance(one, SnapshotChangedError)}
 
-    def text() -> str:
+    def page() -> Page:
         if len(readable) == 1:
-            return rollout_text(readable[0], now)
-        if readable:
-            return "\n".join(map(fit_line, overview_lines(readable, now)))
-        nothing = "no rollout" if include_finished else "no active rollout"
-        return "" if damaged else nothing
+            return rollout_page(readable[0], now)
+        if readable or damaged:
+            return overview_page(readable, now)
+        return lines_page(["no rollout" if include_finished else "no active rollout"])
 
     def data() -> "StatusList":
         return {"rollouts": [_data(one, changed=one.id in changed) for one in readable]}
@@ -140,22 +175,62 @@ def _overview(store: Store, now: datetime, include_finished: bool, exit_code: bo
     return Result(
         "status",
         data=data,
-        text=text,
+        page=page,
         notes=map(str, damaged),
         status=Exit.INTERNAL if damaged else exit_status.worst(statuses),
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Goal:
+    """How a rollout is followed, and until when."""
+
+    wait: bool
+    watch: bool
+    until: frozenset[Phase] | None
+
+    def is_reached(self, rollout: Rollout, now: datetime) -> bool:
+        """Tell whether there is nothing more to wait for."""
+        if self.until is not None:
+            return rollout.phase in self.until or rollout.final
+        return follow.is_at_rest(rollout, now) if self.wait else _stop_watching(rollout, now)
+
+    def status_of(self, rollout: Rollout) -> Exit:
+        """Return the exit status of the last state: 0 in a phase that was waited for."""
+        status = exit_status.of_rollout(rollout)
+        if self.until is None:
+            return status
+        if rollout.phase in self.until:
+            return Exit.DONE
+        return status or Exit.CHECK_FAILED
+
+
 def _follow(
-    call: Call, store: Store, reference: str, schedule: PollSchedule, wait: bool, watch: bool
+    call: Call, store: Store, reference: str, schedule: PollSchedule, goal: _Goal
 ) -> Result:
-    """Show a rollout until it is at rest (`wait`) or complete, or time is up; return the rest."""
+    """Show a rollout until its goal is reached, or time is up; return the rest."""
     fetch = partial(store.load, call.rollout_id(store, reference))
-    is_done = follow.is_at_rest if wait else _stop_watching
-    with follow.rollout_display(schedule.clock, live=watch, off=call.is_document) as show:
-        last = follow.follow(fetch, schedule, is_done, show)
+    with follow.rollout_display(schedule.clock, live=goal.watch, off=call.is_document) as show:
+        last = follow.follow(fetch, schedule, goal.is_reached, show)
     result = _page(call, store, last, schedule.clock.now())
-    return replace(result, text=str, status=exit_status.of_rollout(last))  # its lines are printed
+    return replace(result, page=tuple, status=goal.status_of(last))  # its lines are printed
+
+
+def _watch_all(call: Call, store: Store, schedule: PollSchedule, include_finished: bool) -> None:
+    """Show all rollouts until time is up or nobody reads it."""
+
+    def fetch() -> Sequence[Rollout]:
+        now = schedule.clock.now()
+        found = load_rollouts(store, store.all() if include_finished else store.active(now))
+        for one in found.damaged:
+            streams.message(str(one))
+        return found.rollouts
+
+    with follow.overview_display(schedule.clock, off=call.is_document) as show:
+        for rollouts in follow.poll(fetch, schedule):
+            show(rollouts)
+            if streams.output_lost():
+                return
 
 
 def _stop_watching(rollout: Rollout, now: datetime) -> bool:

@@ -7,14 +7,15 @@ import click
 
 from controller.bootstrap import app
 from controller.bootstrap.copy_store import migration
-from controller.cli import options
+from controller.cli import options, streams
 from controller.cli.call import Call, policy_name
 from controller.cli.result import Result
+from controller.core.units import count_text
 from controller.errors import Exit
 from controller.operations.copy_store import CopyOutcome, MigrationItem
-from controller.process import logging, settings
+from controller.process import settings
 from controller.process.settings import DynamoDbLocation
-from controller.text import printable
+from controller.render.page import lines_page
 
 if TYPE_CHECKING:
     from controller.render.outputs.account import CopiedRollout, StoreCopyData, StoreInitData
@@ -37,7 +38,7 @@ def init(call: Call, template: bool) -> Result:
     A SQLite store is a file, a DynamoDB store is a table. The table's CloudFormation is printed
     too, for those who would rather make it with a stack of their own.
     """
-    logging.configure()
+    call.configure_logs()
     location = call.read_settings().store
     created = None if template else app.make_store(location)
     is_table = isinstance(location, DynamoDbLocation)
@@ -72,16 +73,19 @@ def copy(call: Call, source_url: str, destination_url: str, rollouts: tuple[str,
     while one of them is not finished, or guards 0 % after its rollback. FROM stays as it is. What
     was interrupted is finished by the same command.
     """
-    logging.configure(dry_run=call.dry_run)
+    call.configure_logs(dry_run=call.dry_run)
     source, destination = map(settings.parse_store_url, (source_url, destination_url))
     names = [policy_name(reference).partition("#")[0] for reference in rollouts]
     finished: list[MigrationItem] = []
     with migration(source, destination, dry_run=call.dry_run) as migrator:
         planned = migrator.plan(names)
+        if copied := _copied(planned):
+            count = count_text(len(copied), "finished rollout")
+            streams.note(f"copying {count} to {destination.url}; {source.url} stays as it is")
         for item in [] if call.dry_run else migrator.run(planned):
             finished.append(item)
             if not call.as_json:
-                click.echo(printable(_item_line(item)))
+                streams.print_page(lines_page([_item_line(item)]))
     items = planned if call.dry_run else finished
     damaged = [one.rollout_id for one in planned if one.outcome is CopyOutcome.DAMAGED]
     problem = f"left in {source.url}: {', '.join(damaged)}; a record cannot be read"
@@ -94,7 +98,7 @@ def copy(call: Call, source_url: str, destination_url: str, rollouts: tuple[str,
     return Result(
         "store-copy",
         data=data,
-        text=lambda: "" if call.dry_run else _summary(items, destination.url),
+        page=lambda: () if call.dry_run else lines_page(_summary(items, destination.url)),
         would=would if call.dry_run else None,
         notes=[problem] if damaged else [],
         status=Exit.INTERNAL if damaged else Exit.DONE,
@@ -105,10 +109,10 @@ def _copied(items: Sequence[MigrationItem]) -> list[MigrationItem]:
     return [one for one in items if one.outcome is CopyOutcome.COPIED]
 
 
-def _summary(items: Sequence[MigrationItem], url: str) -> str:
+def _summary(items: Sequence[MigrationItem], url: str) -> list[str]:
     if _copied(items):
-        return f"now point every run at it, the schedule too: ROLLOUTCTL_STORE={url}"
-    return "" if items else "no rollout to copy"
+        return [f"now point every run at it, the schedule too: ROLLOUTCTL_STORE={url}"]
+    return [] if items else ["no rollout to copy"]
 
 
 def _item_data(item: MigrationItem) -> "CopiedRollout":

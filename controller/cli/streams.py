@@ -1,20 +1,43 @@
-"""stdout and stderr of a command, made safe: a failed write does not stop the command.
+"""stdout and stderr of a command: safe to write to, and pages and messages on them.
 
-Both may be closed, full, or without a reader. Control characters are escaped, so that neither a
-terminal nor a CI runner executes anything that is printed.
+Both may be closed, full, or without a reader: a failed write does not stop the command. Control
+characters are escaped, so that neither a terminal nor a CI runner executes anything that is
+printed. A terminal gets pages that are wrapped and coloured, a pipe gets stable lines.
 """
 
 import os
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from typing import Any, TextIO, cast
-
-import click
+from typing import Any, Final, TextIO, cast
 
 from controller.errors import Exit
 from controller.process.logging import BestEffortStream
-from controller.text import escaped, printable
+from controller.render.page import (
+    Line,
+    Page,
+    Span,
+    Tone,
+    layout,
+    line_text,
+    lines_page,
+    paragraph,
+    plain_text,
+)
+from controller.text import escaped
+
+# Colours that read on a dark and on a light background; each stands beside a word that says it.
+_CODES: Final = {
+    Tone.TITLE: "1",
+    Tone.ACTIVE: "1;36",
+    Tone.QUIET: "2",
+    Tone.GOOD: "32",
+    Tone.WAITING: "33",
+    Tone.BAD: "1;31",
+}
+# What erases the progress lines that are on the terminal now.
+erase_progress: Final[list[Callable[[], None]]] = []
 
 
 class PrintableStream(BestEffortStream):
@@ -50,13 +73,26 @@ class _UnfilteredStream:
         return getattr(self._stream, name)
 
 
-def message(text: str) -> None:
-    """Print `text` on stderr as one line of rolloutctl.
+def print_page(page: Page, stream: TextIO | None = None) -> None:
+    """Print `page` on stdout, or on `stream`.
 
     It goes above a live view: click.echo would write into the view.
     """
-    sys.stderr.write(f"rolloutctl: {printable(text)}\n")
-    sys.stderr.flush()
+    stream = stream or sys.stdout
+    for erase in erase_progress:
+        erase()
+    if stream.isatty():
+        in_colour = has_cursor(stream) and not os.environ.get("NO_COLOR")
+        lines = layout(page, shutil.get_terminal_size().columns)
+        unfiltered_stream(stream).write(f"{lines_text(lines, in_colour=in_colour)}\n")
+    else:
+        stream.write(f"{plain_text(page)}\n")
+    stream.flush()
+
+
+def message(text: str, tone: Tone = Tone.PLAIN) -> None:
+    """Print `text` on stderr as one line of rolloutctl."""
+    print_page([paragraph(f"rolloutctl: {text}", tone)], sys.stderr)
 
 
 def note(text: str) -> None:
@@ -66,12 +102,39 @@ def note(text: str) -> None:
 
 def warn(text: str) -> None:
     """Print a warning on stderr."""
-    message(f"warning: {text}")
+    message(f"warning: {text}", Tone.WAITING)
+
+
+def error(text: str) -> None:
+    """Print an error on stderr: its first line, and its details below."""
+    first, *details = text.split("\n")
+    head = paragraph(f"rolloutctl: {first}", Tone.BAD)
+    print_page([head, *lines_page(details)], sys.stderr)
+
+
+def has_cursor(stream: TextIO) -> bool:
+    """Tell whether `stream` is a terminal that can move its cursor."""
+    return stream.isatty() and os.environ.get("TERM", "").lower() not in ("", "dumb", "unknown")
+
+
+def lines_text(lines: Iterable[Line], *, in_colour: bool) -> str:
+    """Return lines as text; in colour with the control sequences of a terminal."""
+    return "\n".join(map(_coloured if in_colour else line_text, lines))
+
+
+def _coloured(line: Iterable[Span]) -> str:
+    return "".join(
+        f"\x1b[{_CODES[span.tone]}m{span.text}\x1b[0m" if span.tone in _CODES else span.text
+        for span in line
+    )
 
 
 def unfiltered_stream(stream: TextIO) -> TextIO:
-    """Return `stream` without escapes; the stream itself where it does not escape."""
-    return cast("TextIO", getattr(stream, "unfiltered", stream))
+    """Return `stream` without escapes; the stream itself where it does not escape.
+
+    A live view stands in front of stderr: what is written there goes above the view.
+    """
+    return cast("TextIO", stream.unfiltered if isinstance(stream, PrintableStream) else stream)
 
 
 def _escaped_line(text: str) -> str:
@@ -104,10 +167,7 @@ def final_status(results: BestEffortStream, status: int) -> int:
     if problem is None or isinstance(problem, BrokenPipeError):
         return status
     why = getattr(problem, "strerror", None) or problem
-    click.echo(
-        f"rolloutctl: the result was not written to stdout: {why}; what was done stays done",
-        err=True,
-    )
+    message(f"the result was not written to stdout: {why}; what was done stays done", Tone.BAD)
     return status if status == Exit.UNCONFIRMED else Exit.INTERNAL
 
 

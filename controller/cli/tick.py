@@ -17,8 +17,8 @@ from controller.engine.exit_status import DONE_WHEN_SCHEDULED
 from controller.engine.tick import TickResult
 from controller.errors import Exit, RolloutError, UsageError
 from controller.process import logging, settings
+from controller.render.page import Page, lines_page
 from controller.render.status import skip_data, skip_line, visit_data, visit_line
-from controller.text import printable_block
 
 if TYPE_CHECKING:
     from controller.render.outputs.rollouts import TickData
@@ -74,7 +74,7 @@ def tick(
     return Result(
         "tick",
         data=lambda: _data(ticked),
-        text=lambda: _text(ticked),
+        page=lambda: _page(ticked),
         would=app.journal.lines if app.journal else None,
         status=Exit.DONE if done else ticked.status,
     )
@@ -113,6 +113,6 @@ def _data(ticked: TickResult) -> "TickData":
     return {"rollouts": [*map(visit_data, ticked.visits), *map(skip_data, ticked.skips)]}
 
 
-def _text(ticked: TickResult) -> str:
+def _page(ticked: TickResult) -> Page:
     lines = [*map(visit_line, ticked.visits), *map(skip_line, ticked.skips)]
-    return printable_block(lines or ["no active rollout"])
+    return lines_page(lines or ["no active rollout"])

@@ -10,11 +10,11 @@ import click
 from controller.cli import options, streams
 from controller.cli.call import Call
 from controller.cli.result import Result
-from controller.errors import Exit, Flaw, PolicyError, UsageError
+from controller.errors import Exit, Flaw, PolicyError, UsageError, flaw_lines
 from controller.policy_file.loader import load
 from controller.render.feasibility import gate_power
 from controller.render.github import annotation
-from controller.text import printable
+from controller.render.page import Block, Page, lines_page, paragraph
 
 if TYPE_CHECKING:
     from controller.render.outputs.policies import FileCheck, Problem, ValidateData
@@ -46,7 +46,7 @@ def validate(call: Call, policies: tuple[Path, ...], form: str, per_minute: floa
         if one.flaws and form == "github":
             _annotate(one.flaws)
         else:
-            click.echo(one.text, err=bool(one.flaws))
+            streams.print_page(one.page, sys.stderr if one.flaws else sys.stdout)
 
     def data() -> "ValidateData":
         return {"ok": valid, "files": [one.data for one in file_checks]}
@@ -59,10 +59,10 @@ def validate(call: Call, policies: tuple[Path, ...], form: str, per_minute: floa
 
 
 class _FileCheck(NamedTuple):
-    """The result for one policy file: as data, as text, and its mistakes."""
+    """The result for one policy file: as data, as a page, and its mistakes."""
 
     data: "FileCheck"
-    text: str
+    page: Page
     flaws: Sequence[Flaw] = ()
 
 
@@ -70,7 +70,6 @@ def _check_file(path: Path, per_minute: float | None) -> _FileCheck:
     try:
         policy = load(path)
     except PolicyError as error:
-        lines = list(map(str, error.flaws))  # each is one line
         problems = list(map(_problem_data, error.flaws))
         invalid: FileCheck = {
             "file": str(path),
@@ -79,7 +78,7 @@ def _check_file(path: Path, per_minute: float | None) -> _FileCheck:
             "ladder": None,
             "power": None,
         }
-        return _FileCheck(invalid, "\n".join(lines), error.flaws)
+        return _FileCheck(invalid, lines_page(flaw_lines(error.flaws)), error.flaws)
     ladder = policy.steps_text()
     data: FileCheck = {
         "file": str(path),
@@ -88,11 +87,11 @@ def _check_file(path: Path, per_minute: float | None) -> _FileCheck:
         "ladder": ladder,
         "power": None,
     }
-    lines = [printable(f"{path}: ok: {ladder}")]
+    page: list[Block] = [paragraph(f"{path}: ok: {ladder}")]
     if per_minute is not None:
-        data["power"], power_text = gate_power(policy, per_minute, "given")
-        lines.append(power_text)
-    return _FileCheck(data, "\n".join(lines))
+        data["power"], power_page = gate_power(policy, per_minute, "given")
+        page += power_page
+    return _FileCheck(data, page)
 
 
 def _problem_data(flaw: Flaw) -> "Problem":

@@ -15,9 +15,7 @@ from controller.core.rollout import Rollout
 from controller.errors import NoStoreError, StoreError, UsageError
 from controller.operations.checks import Check, exit_status
 from controller.operations.verify import Verifier
-from controller.process import logging
-from controller.render.checks import check_lines, checks_data
-from controller.text import printable_block
+from controller.render.checks import checks_data, checks_page
 
 if TYPE_CHECKING:
     from controller.render.outputs.account import VerifyLiveData
@@ -42,7 +40,7 @@ def verify(call: Call, policy: str, minutes: int) -> Result:
 
     Ends with 7 when a check fails, with 1 when something could not be read, else with 0.
     """
-    logging.configure()
+    call.configure_logs()
     checks = _checks(call, policy, minutes)
 
     def data() -> "VerifyLiveData":
@@ -51,7 +49,7 @@ def verify(call: Call, policy: str, minutes: int) -> Result:
     return Result(
         "verify",
         data=data,
-        text=lambda: printable_block(check_lines(checks)),
+        page=lambda: checks_page(checks),
         status=exit_status(checks),
     )
 

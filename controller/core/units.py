@@ -46,9 +46,12 @@ def format_duration(length: timedelta) -> str:
 
 
 def duration_text(length: timedelta) -> str:
-    """Return `length` for people, to the minute: `26h 15m`, `3m`."""
+    """Return `length` for people, to the minute: `1d 2h 15m`, `2h 05m`, `3m`."""
     hours, minutes = divmod(round(length / timedelta(minutes=1)), 60)
-    return f"{hours}h {minutes:02}m" if hours else f"{minutes}m"
+    if hours < 24:
+        return f"{hours}h {minutes:02}m" if hours else f"{minutes}m"
+    days, hours = divmod(hours, 24)
+    return f"{days}d {hours}h {minutes:02}m"
 
 
 def parse_percent(text: object) -> float:

@@ -46,6 +46,7 @@ class Visit:
     observation: that of the executed decision, whose messages are still to be delivered; else None.
     entries: what was read back after the write, recorded in `rollout` and not saved yet. It is
         saved once the messages were sent, in the same write as what is left of them.
+    repeated: an operator asked for what was done already.
     """
 
     rollout: Rollout
@@ -55,6 +56,7 @@ class Visit:
     saved: bool = True
     observation: Observation | None = None
     entries: tuple[Entry, ...] = ()
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from controller.core.next_action import next_action
 from controller.core.observation import Observation, TargetReading
 from controller.core.policy_snapshot import check_digests
 from controller.core.rollout import Phase, Rollout
+from controller.core.transitions import has_own_rollback
 from controller.engine import exit_status, limits
 from controller.engine.deliver import Announce, Delivery, OutboxDelivery, log_notice
 from controller.engine.execute import Executor, Visit
@@ -407,6 +408,7 @@ class Runner:
                 deadline = self._consent.deadline()
                 event, decision = self._ask_hooks(rollout, event, decision, observed.now, deadline)
             visit = self._executor.execute(rollout, event.observation, decision)
+            visit = replace(visit, repeated=decision.record is None)
             return self._deliver([visit], limits.DELIVERY_LIMIT)[0][0]
         finally:
             self._leases.release(rollout_id)
@@ -430,6 +432,7 @@ class Runner:
         commanded = partial(Commanded, command=Command(Verb.ROLLBACK, reason, weight=weight))
         try:
             visit = self._executor.roll_back(rollout_id, commanded, timeout)
+            visit = replace(visit, repeated=has_own_rollback(stored.rollout))
             if stored.changed_policy:  # a changed policy is not trusted to name its channels
                 log.error("snapshot_changed", rollout=rollout_id, problem=stored.problem)
                 visit = replace(visit, problem=visit.problem or stored.problem, observation=None)

@@ -1,4 +1,4 @@
-"""Logs: structlog on stderr, as JSON unless that is a terminal, and the catalogue of event names.
+"""Logs on stderr, as JSON or as lines of a terminal, and the catalogue of event names.
 
 Each tick logs exactly one `tick_completed` per rollout with its result, and one `tick_ended` when
 all rollouts are done. Every line of one run has the same `run`, as its history entries have.
@@ -38,6 +38,7 @@ EVENTS: Final = {
     "message_failed": "a message was not delivered to a channel; the next tick tries again",
     "message_given_up": "a message was not delivered to every channel in time; it is dropped",
     "hooks_unreachable": "the settings of hooks and webhooks are wrong; everything else goes on",
+    "setting_ignored": "an optional setting is wrong and was left out; everything else goes on",
     "hook_answered": "a hook was called for a start or a step: its answer",
     "hooks_not_called": "the hooks of a rollout got no time; the next tick calls them first",
     "outbox_kept": "a sent message could not be marked as sent; it is sent again with the same key",
@@ -130,30 +131,47 @@ class _LazyModule(ModuleType):
         return getattr(import_module(self.__name__), name)
 
 
-def configure(stream: TextIO | None = None, **facts: object) -> None:
+def configure(stream: TextIO | None = None, *, verbose: bool = False, **facts: object) -> None:
     """Send the logs of this process to `stream`, stderr by default; `facts` are in every line.
 
+    A terminal gets lines for people, and of these only warnings and errors unless `verbose`:
+    results say the rest. Anything else gets every line, as JSON.
     A stream that is closed, full or without a reader loses log lines, and raises no error.
     """
     structlog = _import_structlog()
     stream = _best_effort(stream or sys.stderr)
     renderers: list[Any] = [structlog.processors.JSONRenderer()]
+    level, quiet = logging.INFO, []
     if stream.isatty():
+        if not verbose:
+            level, quiet = logging.WARNING, [_without_results]
         renderers = [_console_fields, structlog.dev.ConsoleRenderer(colors=False)]
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**facts)
     structlog.configure(
         processors=[
+            *quiet,
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             *renderers,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
+
+
+# Warnings about what a verb did, which its result says, too.
+_IN_RESULTS: Final = frozenset({"notice_sent", "weight_lowered"})
+
+
+def _without_results(logger: Any, method: str, line: dict[str, Any]) -> dict[str, Any]:
+    """Drop a line that a quiet terminal does not need."""
+    if line["event"] in _IN_RESULTS:
+        raise _import_structlog().DropEvent
+    return line
 
 
 class _PrintableRepr:

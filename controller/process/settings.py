@@ -111,7 +111,7 @@ class Settings:
     by: the author that the history records. by_login: whether that is only the login name on this
         machine, or "unknown", because no name was given.
     metrics: the CloudWatch namespace of the metrics that a tick publishes through its log; empty:
-        none.
+        none. metrics_problem: why the namespace that was given cannot be used; it is left out then.
     egress: how hooks and webhooks are reached.
     status_page: where a tick writes the page of all rollouts, as it was given; empty: nowhere. It
         is read when it is used: a wrong one must not stop a tick.
@@ -121,6 +121,7 @@ class Settings:
     by: str
     by_login: bool = False
     metrics: str = ""
+    metrics_problem: str = ""
     egress: Egress = field(default_factory=Egress)
     status_page: str = ""
 
@@ -130,19 +131,22 @@ def read(
 ) -> Settings:
     """Return the settings of this process; an option takes precedence over variables.
 
-    A wrong variable for hooks and webhooks is the problem of `egress`: it must not stop a rollback.
-    Raises UsageError for an unknown kind of store, for a missing store in a container, and for an
-    invalid CloudWatch namespace.
+    A wrong variable for hooks and webhooks is the problem of `egress`, and a wrong namespace is
+    `metrics_problem`: neither may stop ticks or a rollback. Raises UsageError for an unknown kind
+    of store, and for a missing store in a container.
     """
     url = store_url or environment.get("ROLLOUTCTL_STORE")
     location = parse_store_url(url) if url else default_location(environment)
     name = _first_name([by, *map(environment.get, _ACTORS)])
     login = _first_name(map(environment.get, _LOGINS))
+    namespace = environment.get("ROLLOUTCTL_METRICS", "")
+    problem = _namespace_problem(namespace)
     return Settings(
         location,
         name or login or "unknown",
         by_login=not name,
-        metrics=_namespace(environment.get("ROLLOUTCTL_METRICS", "")),
+        metrics="" if problem else namespace,
+        metrics_problem=problem,
         egress=read_egress(environment),
         status_page=environment.get(STATUS_PAGE, ""),
     )
@@ -215,13 +219,14 @@ def _proxy(text: str) -> Proxy | None:
     return Proxy(host, port, credentials)
 
 
-def _namespace(text: str) -> str:
-    if text and (_NAMESPACE.fullmatch(text) is None or text.startswith("AWS/")):
-        raise UsageError(
-            f"ROLLOUTCTL_METRICS names no CloudWatch namespace: {text!r}; write 1 to 255 of "
-            "A-Z a-z 0-9 . _ / # -, and not AWS/ in front, like rolloutctl"
-        )
-    return text
+def _namespace_problem(text: str) -> str:
+    """Return why `text` is no CloudWatch namespace; empty where it is one, or empty."""
+    if not text or (_NAMESPACE.fullmatch(text) and not text.startswith("AWS/")):
+        return ""
+    return (
+        f"ROLLOUTCTL_METRICS names no CloudWatch namespace: {text[:80]!r}; write 1 to 255 of "
+        "A-Z a-z 0-9 . _ / # -, and not AWS/ in front, like rolloutctl; no metrics are published"
+    )
 
 
 def one_line(text: str) -> str:
@@ -252,6 +257,7 @@ def parse_store_url(url: str) -> StoreLocation:
             f"no store is called {url!r}; write sqlite:///rollouts.db (sqlite:////abs for an "
             "absolute path) or dynamodb://TABLE, whose name has 3 to 255 of A-Z a-z 0-9 _ . -"
         )
+    _refuse_absolute_by_mistake(path)
     return SqliteLocation(Path(path))
 
 
@@ -268,6 +274,20 @@ def parse_page_place(text: str) -> PageLocation:
     if found is None or not text.isprintable() or text.endswith("/"):
         raise UsageError(f"{text!r} names no object in S3; write s3://BUCKET/KEY")
     return S3Page(found[1], found[2])
+
+
+def _refuse_absolute_by_mistake(path: str) -> None:
+    """Raise UsageError for a relative path that looks like an absolute one without its slash.
+
+    Its first folder is at the root of this machine, like `var`, and not in the working directory.
+    """
+    first, _, rest = path.partition("/")
+    in_root = first not in ("", ".", "..") and Path("/", first).is_dir()
+    if rest and in_root and not Path(first).exists():
+        raise UsageError(
+            f"{_SQLITE}{path} is a path below the working directory, which has no folder {first}; "
+            f"write {_SQLITE}/{path} for /{path}, or {_SQLITE}./{path}"
+        )
 
 
 def default_location(environment: Mapping[str, str]) -> SqliteLocation:

@@ -1,29 +1,37 @@
-"""The checks of `doctor` and `verify` as lines and as JSON data."""
+"""The checks of `doctor` and `verify` as a page and as JSON data."""
 
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from controller.operations.checks import Check, Level, any_failed
+from controller.render.page import Page, Span, Table, Tone, paragraph
 
 if TYPE_CHECKING:
     from controller.render.outputs.account import CheckData, ChecksData
 
 _MARKS: Final = {Level.OK: "ok", Level.WARN: "warn", Level.UNREAD: "n/a", Level.FAIL: "FAIL"}
+_TONES: Final = {
+    Level.OK: Tone.GOOD,
+    Level.WARN: Tone.WAITING,
+    Level.UNREAD: Tone.WAITING,
+    Level.FAIL: Tone.BAD,
+}
 
 
-def check_lines(checks: Sequence[Check]) -> list[str]:
-    """Return a line for each check, in their order, and a line with the number of each level.
+def checks_page(checks: Sequence[Check]) -> Page:
+    """Return a row for each check, in their order, and a line with the number of each level.
 
-    A line is the level, what was checked, the detail, and the remedy.
+    A row is the level, what was checked, the detail, and the remedy.
     """
-    width = max((len(one.what) for one in checks), default=0)
-    return [*(_line(one, width) for one in checks), _summary(checks)]
+    summary = paragraph(_summary(checks), Tone.BAD if any_failed(checks) else Tone.TITLE)
+    return [Table([_row(one) for one in checks], least=(len("FAIL"),)), summary]
 
 
-def _line(check: Check, width: int) -> str:
+def _row(check: Check) -> tuple[Span, ...]:
     remedy = f"; {check.remedy}" if check.remedy else ""
-    return f"{_MARKS[check.level]:<4}  {check.what:<{width}}  {check.detail}{remedy}"
+    mark = Span(_MARKS[check.level], _TONES[check.level])
+    return mark, Span(check.what), Span(f"{check.detail}{remedy}")
 
 
 def _summary(checks: Sequence[Check]) -> str:

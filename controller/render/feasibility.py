@@ -27,12 +27,12 @@ from controller.operations.feasibility import (
     power_of,
 )
 from controller.ports.json_view import json_number
-from controller.text import printable_block
+from controller.render.page import EMPTY_LINE, Block, Page, Table, Tone, paragraph
 
 if TYPE_CHECKING:
     from controller.render.outputs.policies import CriterionPower, PowerData
 
-_INDENT = " " * 9
+_INDENT = 4
 _MINUTE = timedelta(minutes=1)
 _COLUMNS = ("0.2%", "0.5%", "1%", "5%", "20%", "+10%", "+50%")
 
@@ -42,13 +42,13 @@ def gate_power(
     per_minute: float,
     source: str,
     baselines: Mapping[str, BaselineMeasurement] = MappingProxyType({}),
-) -> "tuple[PowerData, str]":
+) -> "tuple[PowerData, Page]":
     """Return the gate power at `per_minute` requests: as data, and as a page.
 
     source: where the rate comes from. baselines: baselines that were read, by criterion.
     """
     steps = power_of(policy, per_minute, baselines)
-    return power_data(policy, per_minute, source, steps), power_text(
+    return power_data(policy, per_minute, source, steps), power_page(
         policy, per_minute, source, steps
     )
 
@@ -104,28 +104,29 @@ def _power_data(power: Power) -> "CriterionPower":
     }
 
 
-def power_text(policy: Policy, per_minute: float, source: str, steps: Sequence[StepPower]) -> str:
+def power_page(policy: Policy, per_minute: float, source: str, steps: Sequence[StepPower]) -> Page:
     """Return the gate power as a page: a table for each step, with its shortfalls below."""
     delay = format_duration(policy.evaluation_delay)
-    lines = [
-        f"  gate power at {_number_text(per_minute)} requests a minute ({source}): time until a "
-        "step fails, by the",
-        "  share of errors, or by the increase of latency above its baseline or limit (lognormal, "
-        f"sigma {SIGMA:g}), plus {delay} of evaluation delay",
+    head = (
+        f"gate power at {_number_text(per_minute)} requests a minute ({source}): time until a step "
+        "fails, by the share of errors, or by the increase of latency above its baseline or limit "
+        f"(lognormal, sigma {SIGMA:g}), plus {delay} of evaluation delay"
+    )
+    return [
+        paragraph(head, indent=2, hang=2),
+        *(block for one in steps for block in (EMPTY_LINE, *_step_blocks(policy, one))),
     ]
-    for one in steps:
-        lines += ["", *_step_lines(policy, one)]
-    return printable_block(lines)
 
 
-def _step_lines(policy: Policy, power: StepPower) -> Iterator[str]:
+def _step_blocks(policy: Policy, power: StepPower) -> Iterator[Block]:
     step = policy.steps[power.step]
     requests = count_text(round(power.requests), "request")
     bake = format_duration(step.bake)
     stable_text = (
         f", {number_text(round(power.control))} on the stable path" if step.weight < 100 else ""
     )
-    yield f"  {step.weight:>3} %  {requests} on the canary in {bake}{stable_text}"
+    text = f"{step.weight} %  {requests} on the canary in {bake}{stable_text}"
+    yield paragraph(text, Tone.TITLE, indent=2)
     criteria = [_CriterionPower(policy, power.step, one) for one in power.criteria]
     effects = [name for name in _COLUMNS if any(name in one.delays for one in criteria)]
     titles = [
@@ -134,13 +135,12 @@ def _step_lines(policy: Policy, power: StepPower) -> Iterator[str]:
         *(["smallest detectable"] if effects else []),
         "enough to pass",
     ]
-    rows = [titles, *(one.row(effects) for one in criteria)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *rest in rows:
-        cells = (f"{cell:>{width}}" for cell, width in zip(rest, widths[1:], strict=True))
-        yield f"{_INDENT}{first:<{widths[0]}}  {'  '.join(cells)}"
+    rows = [one.row(effects) for one in criteria]
+    yield Table(rows, titles, right=range(1, len(titles)), indent=_INDENT)
     for one in criteria:
-        yield from (f"{_INDENT}{line}" for line in one.notes())
+        for note in one.notes():
+            tone = Tone.WAITING if note.startswith("warning") else Tone.PLAIN
+            yield paragraph(note, tone, indent=_INDENT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,16 @@
-"""History entries of a rollout as lines and as JSON data."""
+"""History entries of a rollout as rows and as JSON data."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
 
 from controller.core.history import Entry, finding_of
 from controller.core.judge.sentences import sentence_of
 from controller.core.policy_snapshot import Digests
 from controller.core.rollout import Reason
 from controller.ports.json_view import finding_view
+from controller.render.page import Block, Page, Span, Table, Tone, paragraph
 
 if TYPE_CHECKING:
     from controller.ports.json_types import FindingView
@@ -18,8 +20,15 @@ if TYPE_CHECKING:
 _GATE_REASONS = frozenset(
     {Reason.GATE_PASSED, Reason.ADVANCED_UNPROVEN, Reason.COMPLETED, Reason.INCONCLUSIVE}
 )
+_WIDTHS: Final = (len("2026-11-24 12:00"), len("100 %"), len("rolling_back"))
+_TONES: Final = {
+    "succeeded": Tone.GOOD,
+    "paused": Tone.WAITING,
+    "rolling_back": Tone.BAD,
+    "rolled_back": Tone.BAD,
+    "evidence": Tone.QUIET,
+}
 _DECISIONS = frozenset({"advanced", "succeeded", "paused", "rolling_back"})
-_INDENT = " " * 41  # aligns findings with the sentence
 
 
 def entry_data(entry: Entry) -> "EntryData":
@@ -71,35 +80,60 @@ def digests_data(digests: Digests) -> "PolicyDigests":
     }
 
 
-def history_lines(entries: Iterable[Entry]) -> Iterator[str]:
-    """Yield every entry as a line with its author, and below it the findings that decided."""
+def history_page(entries: Iterable[Entry]) -> Page:
+    """Return `history_blocks`, with hours of evidence that say the same in one row."""
+    page: list[Block] = []
+    for (kind, _), group in groupby(
+        _without_repeats(entries), lambda pair: (pair[0].kind, pair[1])
+    ):
+        pairs = list(group)
+        shown = pairs[:1] if kind == "evidence" and len(pairs) > 2 else pairs
+        page += [block for pair in shown for block in _blocks_with_author(*pair)]
+        if shown != pairs:
+            last = f"{pairs[-1][0].at:%Y-%m-%d %H:%M}"
+            text = f"the same {len(pairs) - 1} more times, the last time at {last}"
+            page.append(paragraph(text, Tone.QUIET, indent=4))
+    return page
+
+
+def history_blocks(entries: Iterable[Entry]) -> Iterator[Block]:
+    """Yield every entry as a row with its author, and below it the findings that decided.
+
+    The columns of all entries are aligned, so that entries can be printed as they come.
+    """
     for entry, sentence in _without_repeats(entries):
-        yield f"{_line(entry, sentence)}  (by {_author(entry)})"
-        yield from _findings(entry)
+        yield from _blocks_with_author(entry, sentence)
 
 
-def timeline(entries: Iterable[Entry]) -> Iterator[str]:
-    """Yield every transition as a line, and below it the findings that decided."""
+def timeline(entries: Iterable[Entry]) -> Iterator[Block]:
+    """Yield every transition as a row, and below it the findings that decided."""
     for entry, sentence in _without_repeats(entries):
         if entry.kind not in ("evidence", "write_retried"):
-            yield _line(entry, sentence)
-            yield from _findings(entry)
+            yield from _blocks(entry, sentence)
 
 
 def _without_repeats(entries: Iterable[Entry]) -> Iterator[tuple[Entry, str]]:
-    """Yield entries with sentences; the end of a rollback does not repeat its reason."""
-    rollback_sentence = ""
+    """Yield entries with sentences; the end of a rollback does not repeat a reason."""
+    reasons = set[str]()
     for entry in entries:
         sentence = entry.body["sentence"]
         if entry.kind == "rolling_back":
-            rollback_sentence = sentence
-        elif entry.kind == "rolled_back" and sentence == rollback_sentence:
+            reasons.add(sentence)
+        elif entry.kind == "rolled_back" and sentence in reasons:
             sentence = "0 % is applied"
         yield entry, sentence
 
 
-def _line(entry: Entry, sentence: str) -> str:
-    return f"{entry.at:%Y-%m-%d %H:%M}  {entry.body['weight_to']:>3} %  {entry.kind:<13} {sentence}"
+def _blocks_with_author(entry: Entry, sentence: str) -> Iterator[Block]:
+    return _blocks(entry, f"{sentence}  (by {_author(entry)})")
+
+
+def _blocks(entry: Entry, sentence: str) -> Iterator[Block]:
+    kind = Span(entry.kind, _TONES.get(entry.kind, Tone.TITLE))
+    first = f"{entry.at:%Y-%m-%d %H:%M}", f"{entry.body['weight_to']} %", kind, sentence
+    yield Table([first], right=(1,), least=_WIDTHS)
+    for one in _findings(entry):
+        yield paragraph(one, Tone.QUIET, indent=4)
 
 
 def _author(entry: Entry) -> str:
@@ -113,4 +147,4 @@ def _author(entry: Entry) -> str:
 def _findings(entry: Entry) -> Iterator[str]:
     if entry.kind in _DECISIONS and entry.body["reason"] in _GATE_REASONS:
         for finding in entry.body["findings"]:
-            yield f"{_INDENT}{sentence_of(finding_of(finding))}"
+            yield sentence_of(finding_of(finding))

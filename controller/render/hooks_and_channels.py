@@ -20,15 +20,15 @@ def contacts_data(policy: Policy) -> "Contacts":
     return {"hooks": hooks, "notify": channels}
 
 
-def contacts_lines(policy: Policy) -> list[str]:
-    """Return the hooks and channels of `policy` as lines of the plan."""
+def contacts_facts(policy: Policy) -> list[tuple[str, str]]:
+    """Return the hooks and channels of `policy` as facts of the plan, each with its name."""
     channels = ", ".join(_channels(policy))
     texts = {
         "asks": _join_hooks(_hooks(policy, BEFORE_START, BEFORE_ADVANCE)),
         "calls": _join_hooks(_hooks(policy, *AFTER_HOOKS.values())),
         "tells": channels,
     }
-    return [f"  {name:<9} {text}" for name, text in texts.items() if text]
+    return [(name, text) for name, text in texts.items() if text]
 
 
 def _hooks(policy: Policy, *events: str) -> dict[str, list[str]]:

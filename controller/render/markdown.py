@@ -13,6 +13,7 @@ from controller.core.rollout import Rollout
 from controller.core.units import clock_text, duration_text
 from controller.operations.rehearse import RehearsalOutcome
 from controller.render.history import timeline
+from controller.render.page import plain_text
 from controller.render.status import ladder_text, late_text
 from controller.text import printable, printable_block
 
@@ -75,7 +76,8 @@ def _page(title: str, facts: Iterable[str], rollout: Rollout, entries: Iterable[
         *_criteria(rollout),
     ]
     head = "\n\n".join(part for part in parts if part)
-    return f"{head}\n\n{_fence(list(timeline(entries)), MAX_CHARACTERS - len(head))}"
+    lines = plain_text(list(timeline(entries))).split("\n")
+    return f"{head}\n\n{_fence(lines, MAX_CHARACTERS - len(head))}"
 
 
 def _criteria(rollout: Rollout) -> list[str]:

@@ -7,41 +7,50 @@ from typing import TYPE_CHECKING, Final
 from controller.core.units import clock_text, count_text, format_percent, number_text
 from controller.operations.metrics_view import Gauge, GaugeStatus, Unit
 from controller.ports.json_view import json_number
+from controller.render.page import EMPTY_LINE, Page, Span, Table, Tone, paragraph
 from controller.render.sparkline import sparkline
-from controller.text import columns
 
 if TYPE_CHECKING:
     from controller.render.outputs.account import GaugeData, MetricsData
 
-HEAD: Final = ("", "value", "expected", "", "by minute")
-LEGEND: Final = (
+_TITLES: Final = ("", "value", "expected", "", "by minute")
+_LEGEND: Final = (
     "A count is the sum of these minutes, a latency its highest minute; the newest three minutes "
     "may still grow."
 )
-_SILENT: Final = "no traffic"
 _MAX_POINTS: Final = 60  # characters of a sparkline: the newest points
+_TONES: Final = {
+    GaugeStatus.AS_EXPECTED: Tone.GOOD,
+    GaugeStatus.NOT_AS_EXPECTED: Tone.BAD,
+    GaugeStatus.NOTHING_EXPECTED: Tone.PLAIN,
+    GaugeStatus.NO_TRAFFIC: Tone.WAITING,
+    GaugeStatus.NO_DATA: Tone.WAITING,
+    GaugeStatus.NOT_READ: Tone.WAITING,
+}
 
 
-def view_title(name: str, minutes: int, end: datetime) -> str:
-    """Return the title of the table: policy, number of minutes, and their end."""
-    return f"{name}, {count_text(minutes, 'minute')} until {clock_text(end)}"
-
-
-def gauge_lines(name: str, gauges: Sequence[Gauge], minutes: int, end: datetime) -> list[str]:
+def gauges_page(name: str, gauges: Sequence[Gauge], minutes: int, end: datetime) -> Page:
     """Return the table: a row for each gauge, then the reasons why metrics were not read."""
-    table = columns([HEAD, *map(row_cells, gauges)], right={1})
-    return [view_title(name, minutes, end), "", *table, "", LEGEND, *unread_lines(gauges)]
+    title = f"{name}, {count_text(minutes, 'minute')} until {clock_text(end)}"
+    unread = (one.note for one in gauges if one.status is GaugeStatus.NOT_READ and one.note)
+    return [
+        paragraph(title, Tone.TITLE),
+        EMPTY_LINE,
+        Table([_row(one) for one in gauges], _TITLES, right={1}),
+        EMPTY_LINE,
+        paragraph(_LEGEND, Tone.QUIET, hang=0),
+        *(paragraph(f"not read: {note}", Tone.WAITING) for note in dict.fromkeys(unread)),
+    ]
 
 
-def row_cells(gauge: Gauge) -> tuple[str, str, str, str, str]:
-    """Return the columns of a row, in the order of `HEAD`."""
-    expected = ", ".join(one.text for one in gauge.expected)
+def _row(gauge: Gauge) -> tuple[Span, ...]:
+    tone = _TONES[gauge.status]
     return (
-        gauge.title,
-        value_text(gauge),
-        expected,
-        str(gauge.status) if gauge.value is not None else "",
-        sparkline(gauge.points[-_MAX_POINTS:]),
+        Span(gauge.title),
+        Span(value_text(gauge), tone),
+        Span(", ".join(one.text for one in gauge.expected)),
+        Span(str(gauge.status) if gauge.value is not None else "", tone),
+        Span(sparkline(gauge.points[-_MAX_POINTS:])),
     )
 
 
@@ -57,12 +66,6 @@ def value_text(gauge: Gauge) -> str:
             return f"{'+' if value >= 0 else '-'}{format_percent(abs(value), 1)}"
         case Unit.COUNT | Unit.LEVEL:
             return f"{number_text(round(value, 1))} {gauge.unit_text}".rstrip()
-
-
-def unread_lines(gauges: Sequence[Gauge]) -> list[str]:
-    """Return a line for each reason why a metric was not read."""
-    notes = (one.note for one in gauges if one.status is GaugeStatus.NOT_READ)
-    return [f"not read: {note}" for note in dict.fromkeys(notes) if note]
 
 
 def gauges_data(name: str, gauges: Sequence[Gauge], minutes: int, end: datetime) -> "MetricsData":

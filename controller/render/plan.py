@@ -1,5 +1,6 @@
 """A policy as a plan: its steps with their durations, and each criterion in words."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,8 @@ from controller.core.units import (
     duration_text,
     format_duration,
 )
-from controller.render.hooks_and_channels import contacts_data, contacts_lines
-from controller.text import printable_block
+from controller.render.hooks_and_channels import contacts_data, contacts_facts
+from controller.render.page import EMPTY_LINE, Page, Span, Table, Tone, paragraph, plain_text
 
 if TYPE_CHECKING:
     from controller.render.outputs.policies import FreezeData, PolicyPlan, VerifyData
@@ -49,31 +50,49 @@ def plan_data(policy: Policy, now: datetime) -> "PolicyPlan":
 
 
 def plan_text(policy: Policy, now: datetime) -> str:
-    """Return the plan of `policy`, as of `now`, as a page."""
-    target = policy.target
-    lines = [
-        f"{policy.name}: {policy.summary}".rstrip(": "),
-        f"  target    {target.display_name}",
-        f"  takes     {duration_text(shortest_duration(policy))} when every gate passes at once"
-        + _excluded_waits_text(policy),
-        f"  otherwise {_failure_text(policy)}",
-        *_verify_lines(policy),
-        *([] if policy.freeze is None else _freeze_lines(policy.freeze, now)),
-        *contacts_lines(policy),
-        "",
+    """Return `plan_page` as the lines of a pipe."""
+    return plain_text(plan_page(policy, now))
+
+
+def plan_page(policy: Policy, now: datetime) -> Page:
+    """Return the plan of `policy`, as of `now`: its steps, and each criterion in words."""
+    facts = [(Span(name, Tone.QUIET), fact) for name, fact in _facts(policy, now)]
+    steps = [_step_row(policy, index) for index in range(len(policy.steps))]
+    criteria = [
+        paragraph(f"{name}: {criterion_text(name, policy)}", indent=2) for name in policy.criteria
     ]
-    for index, step in enumerate(policy.steps):
-        approval = "needs approval; " if policy.needs_approval(index) else ""
-        lines.append(
-            f"  {step.weight:>3} %  {approval}"
-            f"{format_duration(policy.warmup_of(index))} warm-up, then "
-            f"{format_duration(step.bake)} of bake; {_gate(policy, index)}"
-        )
-    lines.append("")
-    lines.extend(
-        f"  {name}: {criterion_text(name, policy)}" for name, criterion in policy.criteria.items()
+    return [
+        paragraph(f"{policy.name}: {policy.summary}".rstrip(": "), Tone.TITLE),
+        Table(facts, indent=2, least=(8,)),
+        EMPTY_LINE,
+        Table(steps, right=(0,), indent=2, least=(len("100 %"),)),
+        EMPTY_LINE,
+        *criteria,
+    ]
+
+
+def _facts(policy: Policy, now: datetime) -> Iterator[tuple[str, str]]:
+    """Yield name and text of each fact of the plan."""
+    yield "target", policy.target.display_name
+    duration = duration_text(shortest_duration(policy))
+    yield "takes", f"{duration} when every gate passes at once{_excluded_waits_text(policy)}"
+    yield "failure", _failure_text(policy)
+    if verify := _verify_data(policy):
+        seen = f"{verify['present']} is logged, {verify['absent']} is not"
+        yield "rollback", f"verified in {verify['log_group']}: {seen}"
+    if policy.freeze is not None:
+        yield from _freeze_facts(policy.freeze, now)
+    yield from contacts_facts(policy)
+
+
+def _step_row(policy: Policy, index: int) -> tuple[str, str]:
+    step = policy.steps[index]
+    approval = "needs approval; " if policy.needs_approval(index) else ""
+    text = (
+        f"{approval}{format_duration(policy.warmup_of(index))} warm-up, then "
+        f"{format_duration(step.bake)} of bake; {_gate(policy, index)}"
     )
-    return printable_block(lines)
+    return f"{step.weight} %", text
 
 
 def _gate(policy: Policy, step: int) -> str:
@@ -104,15 +123,6 @@ def _excluded_waits_text(policy: Policy) -> str:
     return f", without waits for {names}" if names else ""
 
 
-def _verify_lines(policy: Policy) -> list[str]:
-    if not (verify := _verify_data(policy)):
-        return []
-    group = verify["log_group"]
-    return [
-        f"  rollback  verified in {group}: {verify['present']} is logged, {verify['absent']} is not"
-    ]
-
-
 def _verify_data(policy: Policy) -> "VerifyData | None":
     verify = policy.verify_rollback
     if verify is None:
@@ -132,17 +142,16 @@ def _freeze_data(freeze: Freeze, now: datetime) -> "FreezeData":
     }
 
 
-def _freeze_lines(freeze: Freeze, now: datetime) -> list[str]:
-    """Return the freeze windows, and the current or next frozen period."""
+def _freeze_facts(freeze: Freeze, now: datetime) -> Iterator[tuple[str, str]]:
+    """Yield the freeze windows, and the current or next frozen period."""
     windows = "; ".join(window.text for window in freeze.windows)
-    lines = [f"  freeze    no step is started: {windows} ({freeze.zone})"]
+    yield "freeze", f"no step is started: {windows} ({freeze.zone})"
     frozen, next_period = freeze.at(now), freeze.next_period(now)
     if frozen is not None:
-        lines.append(f"            now {frozen.text}")
+        yield "", f"now {frozen.text}"
     elif next_period is not None:
         begin, period = next_period
-        lines.append(f"            next from {clock_text(begin)}: {period.text}")
-    return lines
+        yield "", f"next from {clock_text(begin)}: {period.text}"
 
 
 def _failure_text(policy: Policy) -> str:

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from controller.core.history import finding_of
-from controller.core.judge.criteria_table import table
 from controller.core.units import duration_text
 from controller.operations.rehearse import RehearsalOutcome
 from controller.ports.json_view import finding_view
 from controller.render.history import timeline
+from controller.render.page import EMPTY_LINE, Page, Paragraph, Tone, paragraph, plain_text
+from controller.render.rollout_page import PHASE_TONES, criteria_blocks
 from controller.render.status import criteria_data
-from controller.text import printable_block
 
 if TYPE_CHECKING:
     from controller.render.outputs.policies import RehearseData
@@ -53,6 +53,11 @@ def outcome_data(outcome: RehearsalOutcome, scenario: str, seed: int) -> "Rehear
 
 
 def outcome_text(outcome: RehearsalOutcome, scenario: str, seed: int) -> str:
+    """Return `outcome_page` as the lines of a pipe."""
+    return plain_text(outcome_page(outcome, scenario, seed))
+
+
+def outcome_page(outcome: RehearsalOutcome, scenario: str, seed: int) -> Page:
     """Return the timeline, the criteria, and as the last line the result."""
     rollout = outcome.rollout
     duration = duration_text(outcome.ended - outcome.started)
@@ -62,28 +67,22 @@ def outcome_text(outcome: RehearsalOutcome, scenario: str, seed: int) -> str:
         f"{outcome.status} at {outcome.final_weight} % after {duration} and {outcome.ticks} ticks "
         f"(applied: {weights}): {rollout.sentence}"
     )
-    return printable_block(
-        [
-            head,
-            "",
-            *timeline(outcome.entries),
-            *_second_start_lines(outcome),
-            *_table(outcome),
-            "",
-            end,
-        ]
-    )
+    return [
+        paragraph(head, Tone.TITLE),
+        EMPTY_LINE,
+        *timeline(outcome.entries),
+        *_second_starts(outcome),
+        *criteria_blocks(rollout),
+        EMPTY_LINE,
+        paragraph(end, PHASE_TONES.get(rollout.phase, Tone.TITLE)),
+    ]
 
 
-def _table(outcome: RehearsalOutcome) -> Iterator[str]:
-    """Yield the table of criteria as a paragraph; nothing without findings."""
-    if lines := table(outcome.rollout):
-        yield from ("", *lines)
-
-
-def _second_start_lines(outcome: RehearsalOutcome) -> Iterator[str]:
+def _second_starts(outcome: RehearsalOutcome) -> Iterator[Paragraph]:
     """Yield a paragraph for each second start: why it was refused, or its rollout."""
     for refusal in outcome.rejected_starts:
-        yield from ("", *f"A second start was refused: {refusal}".split("\n"))
+        lines = f"A second start was refused: {refusal}".split("\n")
+        yield from (EMPTY_LINE, *map(paragraph, lines))
     for rollout_id in outcome.accepted_starts:
-        yield from ("", f"A second start was accepted, and its rollout did not tick: {rollout_id}")
+        text = f"A second start was accepted, and its rollout did not tick: {rollout_id}"
+        yield from (EMPTY_LINE, paragraph(text))

@@ -7,6 +7,7 @@ from controller.core.policy_snapshot import digest_problem
 from controller.core.units import clock_text, count_text
 from controller.operations.replay.replay import Difference, EntryDifferences, Replay
 from controller.render.history import digests_data
+from controller.render.page import Page, Tone, lines_page, paragraph
 
 if TYPE_CHECKING:
     from controller.render.outputs import rollouts as outputs
@@ -41,6 +42,13 @@ def _differences_data(differences: Iterable[Difference]) -> "list[outputs.Differ
     return [
         {"what": one.what, "recorded": one.recorded, "follows": one.expected} for one in differences
     ]
+
+
+def replay_page(replay: Replay) -> Page:
+    """Return `replay_lines`; the last one says whether everything is as it was recorded."""
+    *lines, summary = replay_lines(replay)
+    tone = Tone.GOOD if replay.consistent else Tone.BAD
+    return [*lines_page(lines), paragraph(summary, tone)]
 
 
 def replay_lines(replay: Replay) -> Iterator[str]:

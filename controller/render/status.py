@@ -1,21 +1,16 @@
-"""The status of a rollout as one line, as a page and as JSON data; of many, one line each."""
+"""The status of a rollout as one line and as JSON data."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from controller.core.conditions import Condition, ConditionKind
-from controller.core.judge.criteria_table import VERDICT_MARKS, rows, table
-from controller.core.judge.findings import Finding, Verdict
-from controller.core.judge.sentences import sentence_of
+from controller.core.judge.criteria_table import rows
 from controller.core.next_action import next_action, waits_for
 from controller.core.rollout import Live, Pending, Phase, Rollout
-from controller.core.units import clock_text, duration_text, format_duration, with_full_stop
+from controller.core.units import duration_text, format_duration
 from controller.engine.execute import Visit
 from controller.engine.lease import Skip
 from controller.ports.json_view import finding_view
-from controller.text import printable_block
 
 if TYPE_CHECKING:
     from controller.render.outputs.rollouts import (
@@ -132,10 +127,8 @@ def weight_text(rollout: Rollout) -> str:
 def rollout_line(rollout: Rollout) -> str:
     """Return `rollout` in one line: id, phase, weight, reason, and the next action."""
     following = next_action(rollout).text
-    return (
-        f"{rollout.id}  {rollout.phase}  {weight_text(rollout)}  {rollout.reason}: "
-        f"{rollout.sentence}{f'; next: {following}' if following else ''}"
-    )
+    why = f"{rollout.sentence.rstrip('.')}; next: {following}" if following else rollout.sentence
+    return f"{rollout.id}  {rollout.phase}  {weight_text(rollout)}  {rollout.reason}: {why}"
 
 
 def visit_data(visit: Visit) -> "VisitData":
@@ -178,51 +171,14 @@ def visit_line(visit: Visit) -> str:
     return line
 
 
-def rollout_text(rollout: Rollout, now: datetime | None = None) -> str:
-    """Return `rollout` as a page: its steps, the next action, and every finding.
-
-    now: adds a warning when no tick ran recently; None: a tick runs now.
-    """
-    lines = [
-        f"{rollout.id}  {rollout.phase}  {weight_text(rollout)}",
-        f"  revision  {rollout.revision}",
-        f"  ladder    {ladder_text(rollout)}",
-        f"  because   {rollout.sentence}",
-    ]
-    lines += [f"  {name:<9} {text}" for name, text in _facts(rollout) if text]
-    late_note = "" if now is None else late_text(rollout, now)
-    lines.append(f"  updated   {clock_text(rollout.updated)}{late_note}")
-    if lines_of_table := table(rollout):
-        lines += ["", *(f"  {line}" for line in lines_of_table), ""]
-    lines.extend(f"  {finding_line(finding)}" for finding in rollout.evidence.findings)
-    return printable_block(lines)
-
-
-def _facts(rollout: Rollout) -> Iterator[tuple[str, str]]:
-    """Yield name and text of each optional line of the page; the text may be empty."""
-    yield "next", next_action(rollout).text
-    blocked = waits_for(rollout)
-    yield "waits for", blocked
-    if rollout.write_error not in blocked:
-        yield "error", f"the last write of the weight failed: {rollout.write_error}"
-    yield "evidence", rollout.evidence.label
-    if rollout.drain is not None:
-        yield "drain", sentence_of(rollout.drain).removeprefix("drain ")
-    if page := rollout.unacknowledged_page:
-        since = clock_text(rollout.conditions[page].since)
-        yield "critical", f"since {since}, repeated until acknowledged: rolloutctl ack {rollout.id}"
-    if rollout.phase is Phase.SUCCEEDED:
-        yield "to do", f"make it permanent: rolloutctl permanent {rollout.name}"
-
-
 def late_text(rollout: Rollout, now: datetime) -> str:
     """Return how long ago the last tick was, when it is overdue; else empty."""
-    if not _is_late(rollout, now):
+    if not is_late(rollout, now):
         return ""
     return f", no tick for {duration_text(now - rollout.updated)}: is the schedule running?"
 
 
-def _is_late(rollout: Rollout, now: datetime) -> bool:
+def is_late(rollout: Rollout, now: datetime) -> bool:
     return not rollout.final and now - rollout.updated > LATE_AFTER
 
 
@@ -234,85 +190,3 @@ def ladder_text(rollout: Rollout) -> str:
         is_current = index == rollout.step and rollout.phase in (Phase.PROGRESSING, Phase.PAUSED)
         parts.append(f"[{text}]" if is_current else text)
     return " > ".join(parts)
-
-
-def finding_line(finding: Finding) -> str:
-    """Return a finding in one line: verdict, evidence label, and the sentence."""
-    role = "" if finding.gates else "report only, "
-    return (
-        f"{VERDICT_MARKS[finding.verdict]:<4}  {role}{finding.label_text}: {sentence_of(finding)}"
-    )
-
-
-# --- Overview -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class OverviewRow:
-    """One rollout among many. summary: its state in a few words, problems first."""
-
-    rollout: Rollout
-    needs_operator: bool
-    summary: str
-
-
-def overview_rows(rollouts: Sequence[Rollout], now: datetime) -> list[OverviewRow]:
-    """Return a row per rollout, the most urgent first."""
-    ranked = sorted(rollouts, key=lambda one: _rank(one, now))
-    return [
-        OverviewRow(one, _rank(one, now) <= _NEEDS_OPERATOR, _summary(one, now)) for one in ranked
-    ]
-
-
-def overview_lines(rollouts: Sequence[Rollout], now: datetime) -> list[str]:
-    """Return a line per rollout, the most urgent first; `!` marks those that need an operator."""
-    width = max((len(one.id) for one in rollouts), default=0)
-    return [
-        f"{'!' if row.needs_operator else ' '} {row.rollout.id:<{width}}  "
-        f"{row.rollout.phase:<12}  {weight_text(row.rollout):>5}  {row.summary}"
-        for row in overview_rows(rollouts, now)
-    ]
-
-
-_NEEDS_OPERATOR = 3
-
-
-def _rank(rollout: Rollout, now: datetime) -> int:
-    """Return the urgency of `rollout`: 0 is the most urgent."""
-    match rollout.phase:
-        case Phase.ROLLING_BACK:
-            return 0 if _is_unconfirmed(rollout) else 1
-        case Phase.PAUSED:
-            return 2
-        case Phase.PROGRESSING:
-            return 3 if _is_late(rollout, now) else 4
-        case Phase.ROLLED_BACK:
-            return 0 if _drain_is_incomplete(rollout, now) else 5
-        case Phase.SUCCEEDED:
-            return 6
-
-
-def _is_unconfirmed(rollout: Rollout) -> bool:
-    """Tell whether a rollback is not confirmed although its time is over."""
-    condition = rollout.conditions.get(ConditionKind.UNCONFIRMED)
-    return condition is not None and condition.critical
-
-
-def _drain_is_incomplete(rollout: Rollout, now: datetime) -> bool:
-    """Tell whether canary requests may continue after a rollback that is still watched."""
-    failed = rollout.drain is not None and rollout.drain.verdict is Verdict.FAIL
-    return rollout.is_watched(now) and (failed or _is_unconfirmed(rollout))
-
-
-def _summary(rollout: Rollout, now: datetime) -> str:
-    """Return the state of a rollout in a few words, problems first."""
-    if rollout.drain is not None and _drain_is_incomplete(rollout, now):
-        return sentence_of(rollout.drain)
-    progressing = rollout.phase is Phase.PROGRESSING
-    text = (next_action(rollout).text if progressing else "") or rollout.sentence
-    if _is_late(rollout, now):
-        text = (
-            f"no tick for {duration_text(now - rollout.updated)}: is the schedule running? {text}"
-        )
-    unconfirmed = rollout.phase is Phase.ROLLING_BACK and _is_unconfirmed(rollout)
-    return f"{with_full_stop(waits_for(rollout))} {text}" if unconfirmed else text

@@ -2,7 +2,7 @@
 # Validates, plans and rehearses policies. Mistakes are annotations, the rest is in the log and the
 # summary; ends with 1 when something is wrong with one of them.
 #
-# POLICIES SCENARIOS EVERY REQUESTS_PER_MINUTE LIVE ALSO STORE JUNIT REPORT: as action.yml says.
+# POLICIES SCENARIOS INTERVAL REQUESTS_PER_MINUTE LIVE ALSO STORE JUNIT REPORT: as action.yml says.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=deploy/github/telling.sh
@@ -73,7 +73,7 @@ rehearsed() {
     [ "$end" != "$scenario" ] || end=succeeded
     [ -z "$JUNIT" ] || options+=(--junit="$(junit "$policy-$scenario")")
     [ -z "$REPORT" ] || options+=(--report="$(report_file "$policy-$scenario")")
-    rolloutctl rehearse --scenario="$scenario" --expect="$end" --every="$EVERY" --markdown \
+    rolloutctl rehearse --scenario="$scenario" --expect="$end" --interval="$INTERVAL" --markdown \
         "${options[@]}" -- "$policy" </dev/null >"$work/page" 2>"$work/words" || status=$?
     [ "$status" = 0 ] || annotated "$policy" "rehearsal of $scenario" <"$work/words"
     [ ! -s "$work/page" ] || { shown <"$work/page" && summarised <"$work/page"; }

@@ -2,7 +2,7 @@
 # Starts, follows or rolls back one rollout, and ends as rolloutctl does: its exit statuses are in
 # the README of the program.
 #
-# COMMAND ROLLOUT REVISION ADOPT REASON FOR EVERY STORE JUNIT REPORT: as action.yml says.
+# COMMAND ROLLOUT REVISION ADOPT REASON TIMEOUT INTERVAL STORE JUNIT REPORT: as action.yml says.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=deploy/github/telling.sh
@@ -26,8 +26,8 @@ why=()
 status=0
 case $COMMAND in
 start) rolloutctl start "${begin[@]}" -- "$ROLLOUT" || status=$? ;;
-run) rolloutctl run "${begin[@]}" --every="$EVERY" --for="$FOR" -- "$ROLLOUT" || status=$? ;;
-wait) rolloutctl status --wait --every="$EVERY" --for="$FOR" -- "$ROLLOUT" || status=$? ;;
+run) rolloutctl run "${begin[@]}" --interval="$INTERVAL" --timeout="$TIMEOUT" -- "$ROLLOUT" || status=$? ;;
+wait) rolloutctl status --wait --interval="$INTERVAL" --timeout="$TIMEOUT" -- "$ROLLOUT" || status=$? ;;
 status) rolloutctl status --exit-code -- "$ROLLOUT" || status=$? ;;
 rollback) rolloutctl rollback "${why[@]}" -- "$ROLLOUT" || status=$? ;;
 *) refused "command is check, start, run, wait, status or rollback, not '$COMMAND'" ;;

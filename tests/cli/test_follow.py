@@ -68,10 +68,27 @@ def test_wait_ends_when_the_rollout_rests_and_says_how(
 ) -> None:
     desk = started_in(events=events)
     before = desk.world.clock.now()
-    ended = desk.run("status", "orders", "--wait", "--for", "50m", "--json")
+    ended = desk.run("status", "orders", "--wait", "--timeout", "50m", "--json")
     assert (ended.status, ended.data["phase"], ended.data["schema"]) == (status, phase, "status/1")
     at_the_limit = desk.world.clock.now() - before == 50 * MINUTE
     assert at_the_limit is (phase == "rolling_back")
+
+
+@pytest.mark.parametrize(
+    ("events", "until", "status", "phase"),
+    [
+        pytest.param(SILENT, "paused,succeeded", Exit.DONE, "paused", id="it is reached"),
+        pytest.param([], "paused", Exit.CHECK_FAILED, "succeeded", id="it ends in another"),
+        pytest.param(SICK, "succeeded", Exit.ROLLED_BACK, "rolled_back", id="it is rolled back"),
+        pytest.param(SILENT, "succeeded", Exit.UNDECIDED, "paused", id="time is over"),
+    ],
+)
+def test_wait_until_ends_with_0_in_the_phases_that_are_named(
+    started_in: Callable[..., Desk], events: list[Any], until: str, status: Exit, phase: str
+) -> None:
+    desk = started_in(events=events)
+    ended = desk.run("status", "orders", "--wait", "--until", until, "--timeout", "50m", "--json")
+    assert (ended.status, ended.data["phase"]) == (status, phase)
 
 
 def test_wait_prints_a_line_whenever_it_reads_differently(started: Desk) -> None:
@@ -83,7 +100,7 @@ def test_wait_prints_a_line_whenever_it_reads_differently(started: Desk) -> None
 
 def test_wait_ends_at_its_limit_with_3_and_says_so(started: Desk) -> None:
     begin = started.world.clock.now()
-    ended = started.run("status", "orders", "--wait", "--for", "95s")
+    ended = started.run("status", "orders", "--wait", "--timeout", "95s")
     assert ended.status == Exit.UNDECIDED
     assert ended.err == "rolloutctl: time limit reached; orders#1 is progressing\n"
     assert started.world.clock.now() - begin == timedelta(seconds=95)
@@ -92,7 +109,7 @@ def test_wait_ends_at_its_limit_with_3_and_says_so(started: Desk) -> None:
 def test_wait_touches_no_account(desk: Desk) -> None:
     desk.run("start", desk.policy)
     before = desk.world.calls.copy()
-    desk.run("status", "orders", "--wait", "--for", "10m")
+    desk.run("status", "orders", "--wait", "--timeout", "10m")
     assert desk.world.calls == before
 
 
@@ -136,7 +153,7 @@ def test_wait_outlives_a_store_that_does_not_answer(
 ) -> None:
     unanswered = list(looks)
     silence(*unanswered)
-    ended = started.run("status", "orders", "--wait", "--for", "2m")
+    ended = started.run("status", "orders", "--wait", "--timeout", "2m")
     assert ended.status == Exit.UNDECIDED
     *warnings, last_line = ended.err.splitlines()
     assert last_line.startswith("rolloutctl: time limit reached")
@@ -165,11 +182,18 @@ def test_wait_does_not_ask_again_for_what_does_not_exist(started: Desk) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        pytest.param(["status", "--wait"], "follow one rollout: name it", id="of all"),
-        pytest.param(["status", "--watch"], "follow one rollout: name it", id="a view of all"),
+        pytest.param(["status", "--wait"], "follows one rollout: name it", id="of all"),
+        pytest.param(["status", "orders", "--until", "paused"], "needs --wait", id="until alone"),
+        pytest.param(
+            ["status", "orders", "--wait", "--until", "pausd"],
+            "no phase is called 'pausd'",
+            id="no phase",
+        ),
         pytest.param(["status", "orders", "--all"], "leave ROLLOUT out", id="all of one"),
-        pytest.param(["status", "orders", "--for", "1h"], "--wait or --watch", id="no waiting"),
-        pytest.param(["history", "orders", "--every", "1m"], "needs --follow", id="no following"),
+        pytest.param(["status", "orders", "--timeout", "1h"], "--wait or --watch", id="no waiting"),
+        pytest.param(
+            ["history", "orders", "--interval", "1m"], "needs --follow", id="no following"
+        ),
         pytest.param(
             ["history", "orders", "--follow", "--json"], "--follow prints lines", id="lines as JSON"
         ),
@@ -179,7 +203,8 @@ def test_options_that_do_not_go_together_are_refused(
     started: Desk, arguments: list[str], words: str
 ) -> None:
     ended = started.run(*arguments)
-    assert (ended.status, ended.out) == (Exit.USAGE, "")
+    assert ended.status == Exit.USAGE
+    assert not ended.out or ended.data["schema"] == "error/1"
     assert words in ended.err
 
 
@@ -191,7 +216,7 @@ def test_watch_goes_on_through_a_pause_and_prints_lines_where_there_is_no_termin
 ) -> None:
     desk = started_in(events=SILENT)
     begin = desk.world.clock.now()
-    ended = desk.run("status", "orders", "--watch", "--for", "50m")
+    ended = desk.run("status", "orders", "--watch", "--timeout", "50m")
     assert ended.status == Exit.UNDECIDED
     assert desk.world.clock.now() - begin == 50 * MINUTE
     assert "orders#1  paused  10 %" in ended.out
@@ -202,6 +227,17 @@ def test_watch_shows_what_a_rollback_has_left_behind(started_in: Callable[..., D
     ended = desk.run("status", "orders", "--watch", "--json")
     assert ended.status == Exit.ROLLED_BACK
     assert ended.data["drain"]["label"] == "confirmed"
+
+
+def test_watch_without_a_name_shows_every_rollout_until_time_is_up(started: Desk) -> None:
+    begin = started.world.clock.now()
+    ended = started.run("status", "--watch", "--timeout", "20m", "--interval", "1m")
+    assert ended.status == Exit.DONE
+    assert started.world.clock.now() - begin == 20 * MINUTE
+    lines = ended.out.splitlines()
+    assert lines[0].startswith("orders#1  progressing  10 %")
+    assert lines[-1].startswith("orders#1  succeeded  100 %")
+    assert len(lines) == len(set(lines))
 
 
 # --- history --follow ---------------------------------------------------------------------------
@@ -227,7 +263,7 @@ def test_follow_prints_entries_as_they_come_until_the_rollout_has_ended(started:
 
 def test_follow_stops_at_its_limit(started: Desk) -> None:
     begin = started.world.clock.now()
-    ended = started.run("history", "orders", "--follow", "--for", "3m")
+    ended = started.run("history", "orders", "--follow", "--timeout", "3m")
     assert ended.status == Exit.DONE
     assert started.world.clock.now() - begin == 3 * MINUTE
     assert ended.out == started.run("history", "orders").out

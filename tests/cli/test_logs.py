@@ -83,7 +83,7 @@ def test_json_says_where_from_and_until_when(logged: Desk) -> None:
 FORGED = "all is well\r\x1b[2Jok\x9b31m \u202e\x00 \x7f"
 
 
-@pytest.mark.parametrize("options", [[], ["--json"], ["--follow", "--for", "1s"]])
+@pytest.mark.parametrize("options", [[], ["--json"], ["--follow", "--timeout", "1s"]])
 def test_what_a_function_logs_moves_no_cursor(logged: Desk, options: list[str]) -> None:
     logged.world.add_log_event(GROUP, START + MINUTE, FORGED)
     logged.world.add_log_event(GROUP, START + MINUTE, json.dumps({"event": FORGED}))
@@ -156,7 +156,7 @@ def test_follow_goes_on_with_what_comes(logged: Desk) -> None:
         logged.world.clock.at(
             moment, partial(logged.world.add_log_event, GROUP, moment, check(canary=True))
         )
-    ended = logged.run("logs", logged.policy, "--follow", "--event", FLAG_CHECK, "--for", "5m")
+    ended = logged.run("logs", logged.policy, "--follow", "--event", FLAG_CHECK, "--timeout", "5m")
     assert ended.status == Exit.DONE
     stamps = [line[11:16] for line in ended.out.splitlines()]
     assert stamps == ["09:00", "09:00", "09:00", "09:11", "09:12"]
@@ -183,7 +183,7 @@ def test_a_file_needs_no_store(logged: Desk, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        pytest.param(["--every", "5s"], "--every needs", id="--every"),
+        pytest.param(["--interval", "5s"], "--interval needs", id="--interval"),
         pytest.param(["--follow", "--json"], "--follow prints lines", id="--follow --json"),
         pytest.param(["--event", 'a"b'], "without quotes", id="a pattern"),
         pytest.param(["--minutes", "0"], "0 is not in the range", id="no minute"),
@@ -203,7 +203,9 @@ LONG = "calling the backend directly, " * 10
     [
         pytest.param((), None, id="in a pipe nothing is cut"),
         pytest.param(("--width", "40"), 40, id="a width is asked for"),
-        pytest.param(("--width", "40", "--follow", "--for", "1m"), 40, id="also of what follows"),
+        pytest.param(
+            ("--width", "40", "--follow", "--timeout", "1m"), 40, id="also of what follows"
+        ),
     ],
 )
 def test_rows_are_cut_at_the_width_that_is_given(

@@ -26,7 +26,11 @@ def test_every_verb_explains_itself(verb: str, capsys: Captured) -> None:
 
 def test_the_list_of_verbs_says_each_in_one_whole_line(capsys: Captured) -> None:
     assert main(["--help"]) == Exit.DONE
-    lines = capsys.readouterr().out.partition("Commands:\n")[2].splitlines()
+    groups = capsys.readouterr().out.split("\n\n")[3:]
+    assert [group.partition(",")[0].partition(":")[0] for group in groups] == [
+        "Try", "Run", "Steer", "Look", "Set up",
+    ]  # fmt: skip
+    lines = [line for group in groups for line in group.splitlines()[1:]]
     assert [line.split()[0] for line in lines] == list(VERBS)
     assert all(line.endswith(".") and not line.endswith("...") for line in lines)
 
@@ -50,12 +54,12 @@ def test_a_verb_that_is_mistyped_is_guessed(capsys: Captured) -> None:
         pytest.param(["status", "--jsn"], "No such option '--jsn'", id="an unknown option"),
         pytest.param(["start"], "Missing argument 'POLICY'", id="a missing argument"),
         pytest.param(
-            ["rehearse", "x.yaml", "--every", "soon"],
+            ["rehearse", "x.yaml", "--interval", "soon"],
             "expected a number and a unit, like 90s, 10m, 1h or 2d, not 'soon'",
             id="a length without a unit",
         ),
         pytest.param(
-            ["rehearse", "x.yaml", "--every", "0s"], "must be longer than nothing",
+            ["rehearse", "x.yaml", "--interval", "0s"], "must be longer than nothing",
             id="no length at all",
         ),
         pytest.param(

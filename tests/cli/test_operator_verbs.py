@@ -222,9 +222,11 @@ def test_a_signature_is_shown_and_recorded_with_its_signer(desk: Desk) -> None:
     ticks(desk, 3)
     ended = desk.run("attest", "signing", "SC-005", "--note", "no tickets", "--by", "ada")
     assert ended.status == Exit.DONE
-    assert "pass  attested: SC-005 passes: attested by ada at " in ended.out
+    (row,) = [line.split() for line in ended.out.splitlines() if " SC-005 " in line]
+    assert row == ["pass", "SC-005", "signed", "signed", "1", "attested"]
     ticks(desk, 1)
-    assert "pass  attested: SC-005 passes: attested by ada at " in desk.run("status", "signing").out
+    (row,) = [x.split() for x in desk.run("status", "signing").out.splitlines() if "SC-005" in x]
+    assert row == ["pass", "SC-005", "signed", "signed", "1", "attested"]
     history = desk.run("history", "signing").out
     assert "SC-005 was attested by ada: no tickets" in history
     again = desk.run("attest", "signing", "SC-005", "--note", "no tickets", "--by", "ada")
@@ -426,3 +428,14 @@ def test_a_pause_works_while_the_target_cannot_be_read_and_a_promotion_does_not(
     assert "the target cannot be read" in promoted.err
     assert desk.run("pause", "orders").status == Exit.DONE
     assert state(desk)["phase"] == "paused"
+
+
+def test_what_was_done_already_is_no_error_and_says_so(desk: Desk) -> None:
+    policy = desk.another_policy("careful", **UNAPPROVED)
+    started(desk, policy)
+    for verb, word in (("approve", "approved"), ("rollback", "rolled back")):
+        first, again = desk.run(verb, "careful"), desk.run(verb, "careful")
+        assert (first.status, again.status) == (Exit.DONE, Exit.DONE)
+        assert f"{word} already" not in first.err
+        assert f"{word} already" in again.err
+    assert desk.weight == 0

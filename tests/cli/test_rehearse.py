@@ -147,7 +147,7 @@ def test_the_same_seed_gives_the_same_timeline_and_another_seed_another(
 
 def test_fewer_ticks_are_made_when_they_are_further_apart(desk: Desk, policy: str) -> None:
     often, seldom = (
-        desk.run("rehearse", policy, "--scenario", "silent", "--every", every, "--json").data
+        desk.run("rehearse", policy, "--scenario", "silent", "--interval", every, "--json").data
         for every in ("1m", "5m")
     )
     assert seldom["status"] == often["status"] == "paused"
@@ -271,7 +271,7 @@ def test_a_step_waits_for_its_approval(
 ) -> None:
     first, last = SHORT_POLICY["steps"]
     careful = desk.another_policy("careful", steps=[first, {**last, "approval": "required"}])
-    ended = desk.run("rehearse", careful, "--every", "10m", "--json", *options)
+    ended = desk.run("rehearse", careful, "--interval", "10m", "--json", *options)
     assert (ended.status, ended.data["weights"]) == (status, weights)
 
 

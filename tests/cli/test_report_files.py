@@ -48,7 +48,7 @@ def test_one_result_has_one_form(desk: Desk) -> None:
         ["status", "orders", "--markdown", "--json"],
     ):
         ended = desk.run(*command)
-        assert (ended.status, ended.out) == (Exit.USAGE, "")
+        assert (ended.status, ended.data["schema"]) == (Exit.USAGE, "error/1")
         assert "two forms of one result" in ended.err
 
 

@@ -30,7 +30,7 @@ def test_run_takes_a_policy_to_its_end(
     desk_in: MakeDesk, events: list[Any], status: Exit, phase: str, weight: int
 ) -> None:
     desk = desk_in(events=events)
-    ended = desk.run("run", desk.policy, "--json", "--for", "1h")
+    ended = desk.run("run", desk.policy, "--json", "--timeout", "1h")
     assert (ended.status, ended.data["phase"], desk.weight) == (status, phase, weight)
     assert ended.data["schema"] == "run/1"
 
@@ -44,7 +44,7 @@ def test_run_says_where_it_stands_whenever_that_changes(desk: Desk) -> None:
 
 def test_run_stops_watching_after_for_and_ends_with_3(desk: Desk) -> None:
     begin = desk.world.clock.now()
-    ended = desk.run("run", desk.policy, "--for", "3m", "--every", "30s")
+    ended = desk.run("run", desk.policy, "--timeout", "3m", "--interval", "30s")
     assert ended.status == Exit.UNDECIDED
     assert desk.world.clock.now() - begin <= parse_duration("3m")
     assert ticks(desk, 3).out.startswith("orders#1  progressing  100 %")
@@ -52,7 +52,7 @@ def test_run_stops_watching_after_for_and_ends_with_3(desk: Desk) -> None:
 
 def test_run_ends_with_1_when_nothing_can_be_saved(desk: Desk) -> None:
     a_full_disk(desk)
-    ended = desk.run("run", desk.policy, "--for", "3m")
+    ended = desk.run("run", desk.policy, "--timeout", "3m")
     assert ended.status == Exit.INTERNAL
     event_names = [event["event"] for event in ended.events]
     assert (event_names.count("lease_failed"), event_names.count("tick_completed")) == (3, 3)
@@ -96,8 +96,12 @@ def test_a_dry_run_shows_the_first_move_and_ends_there(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("options", "minutes"),
     [
-        pytest.param(["--for", "90s", "--every", "1m"], 1.5, id="it is no tick before the limit"),
-        pytest.param(["--for", "3m", "--every", "1h"], 3, id="it is less than the time of a tick"),
+        pytest.param(
+            ["--timeout", "90s", "--interval", "1m"], 1.5, id="it is no tick before the limit"
+        ),
+        pytest.param(
+            ["--timeout", "3m", "--interval", "1h"], 3, id="it is less than the time of a tick"
+        ),
     ],
 )
 def test_run_watches_until_its_limit_and_ticks_then(
@@ -134,9 +138,22 @@ def test_run_writes_into_the_history_who_ran_it(desk: Desk) -> None:
 
 def test_run_prints_the_warnings_of_its_start(desk: Desk) -> None:
     desk.world.function(FUNCTION).aliases.append({"Name": "live", "FunctionVersion": "7"})
-    lines = desk.run("run", desk.policy, "--for", "1m").out.splitlines()
+    lines = desk.run("run", desk.policy, "--timeout", "1m").out.splitlines()
     assert lines[0].startswith("warning: handler has aliases (live)")
     desk.run("rollback", "orders")
     other_policy = desk.another_policy("again")
-    (warning,) = desk.run("run", other_policy, "--for", "1m", "--json").data["warnings"]
+    (warning,) = desk.run("run", other_policy, "--timeout", "1m", "--json").data["warnings"]
     assert warning == lines[0].removeprefix("warning: ")
+
+
+def test_run_goes_on_with_the_active_rollout_whatever_its_revision(desk: Desk) -> None:
+    desk.run("start", desk.policy, "--revision", "v1")
+    ended = desk.run("run", desk.policy, "--json")
+    assert (ended.status, ended.data["id"], ended.data["revision"]) == (0, "orders#1", "v1")
+
+
+def test_run_refuses_another_revision_that_is_named(desk: Desk) -> None:
+    desk.run("start", desk.policy, "--revision", "v1")
+    ended = desk.run("run", desk.policy, "--revision", "v2")
+    assert ended.status == Exit.USAGE
+    assert "orders#1 is progressing with revision v1" in ended.err

@@ -158,7 +158,7 @@ def _verbs(desk: Desk) -> Iterator[tuple[str, ...]]:
     yield "retry", desk.policy, "--reason", "r", "--adopt"
     yield from [("history", "orders", *more) for more in ((), ("--json",))]
     yield from [("replay", "orders", *more) for more in ((), ("--json",))]
-    yield ("run", desk.policy, "--for", "2m", "--json")
+    yield ("run", desk.policy, "--timeout", "2m", "--json")
 
 
 # A table is written by the same code whatever failed: a few cases of it are enough.

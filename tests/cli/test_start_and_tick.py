@@ -324,14 +324,16 @@ def test_where_a_namespace_is_named_that_line_is_metrics_too(
     assert line["RolloutsProgressing"] == 1
 
 
-def test_a_wrong_namespace_is_refused_before_anything_is_touched(
+def test_a_wrong_namespace_is_a_warning_and_ticks_go_on(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROLLOUTCTL_METRICS", "AWS/Lambda")
+    assert desk.run("start", desk.policy).status == Exit.DONE
     ended = desk.run("tick")
-    assert ended.status == Exit.USAGE
-    assert "ROLLOUTCTL_METRICS" in ended.err
-    assert not desk.world.calls
+    assert (ended.status, ended.out[:8]) == (Exit.DONE, "orders#1")
+    (warning,) = [one for one in ended.events if one["event"] == "setting_ignored"]
+    assert "ROLLOUTCTL_METRICS" in warning["problem"]
+    assert "RolloutsProgressing" not in ended.err
 
 
 def test_the_log_and_the_history_of_a_run_have_its_name(desk: Desk) -> None:

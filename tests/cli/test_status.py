@@ -45,15 +45,12 @@ def test_status_says_where_a_rollout_stands_why_and_what_is_next(desk: Desk) -> 
         "  because   baked at 10 % until 2026-01-05 09:03 UTC; its last data are final at "
         "2026-01-05 09:05 UTC",
         "  next      100 % at 2026-01-05 09:05 UTC if every criterion passes",
-        "  waits for the bake",
+        "  waiting   for the bake",
         "  updated   2026-01-05 09:03 UTC",
         "",
-        "        criterion  target  measured  samples  evidence        role",
-        "  open  works      ≥ 99%          –        –  not judged yet  gate",
-        "",
-        f"  {output.splitlines()[-1].strip()}",
+        "        criterion  target  measured  samples  evidence",
+        "  open  works      ≥ 99%          –        –  not judged yet",
     ]
-    assert output.splitlines()[-1].startswith("  open  not judged yet: works")
 
 
 def test_status_json_carries_everything_a_program_asks_for(walked: Desk) -> None:
@@ -91,8 +88,8 @@ def test_of_several_rollouts_status_says_a_line_each_the_urgent_first(walked: De
     two_rollouts(walked)
     walked.run("rollback", "payments")
     first, second = walked.run("status").out.splitlines()
-    assert first.startswith("  orders#1    progressing   100 %  success at 2026-01-05 09:")
-    assert second.startswith("  payments#1  rolled_back     0 %  ")
+    assert first.startswith("   orders#1    progressing  100 %  success at 2026-01-05 09:")
+    assert second.startswith("   payments#1  rolled_back    0 %  ")
     walked.world.clock.advance(HOUR)
     (alone, *_) = walked.run("status").out.splitlines()  # long after the rollback
     assert alone == "orders#1  progressing  100 %"
@@ -104,9 +101,9 @@ def test_status_all_shows_what_is_over_too(walked: Desk) -> None:
     walked.world.clock.advance(HOUR)
     first_line, last_line = walked.run("status", "--all").out.splitlines()
     assert first_line.startswith(
-        "! orders#1    progressing   100 %  no tick for 1h 00m: is the schedule running? "
+        "!  orders#1    progressing  100 %  no tick for 1h 00m: is the schedule running? "
     )
-    assert last_line.startswith("  payments#1  rolled_back     0 %  ")
+    assert last_line.startswith("   payments#1  rolled_back    0 %  ")
     data = walked.run("status", "--all", "--json").data
     assert [one["id"] for one in data["rollouts"]] == ["orders#1", "payments#1"]
 

@@ -32,7 +32,7 @@ def run(shell: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-SHORT = ("--scenario", "console-up", "--every", "1h", "--expect", "paused")
+SHORT = ("--scenario", "console-up", "--interval", "1h", "--expect", "paused")
 REHEARSE = ("rehearse", POLICY, *SHORT)
 
 

@@ -20,6 +20,7 @@ from tests.cli.test_main import ROOT
 from tests.support.rollouts import a_rollout, a_state, with_entry
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;[0-9]+)*m")
+PROGRESS = re.compile(r"\r\x1b\[2K(read at[^\r]*)?")
 CURSOR_UP = "\x1b[1A"
 LIMIT_S = 60.0
 HIDDEN, SHOWN = "\x1b[?25l", "\x1b[?25h"
@@ -39,7 +40,7 @@ def watch(tmp_path: Path) -> Watch:
         opened.create(rollout, [entry], rollout.locks)
 
     def watched(*python: str, **variables: str) -> str:
-        arguments = ["status", "checkout", "--watch", "--for", "1s", "--every", "1s"]
+        arguments = ["status", "checkout", "--watch", "--timeout", "1s", "--interval", "1s"]
         environment = {"PATH": "", "ROLLOUTCTL_STORE": f"sqlite:///{store}", **variables}
         status, sent = on_a_terminal([*(python or ("-m", "controller")), *arguments], environment)
         assert status == 3, sent
@@ -118,8 +119,29 @@ sys.exit(main(sys.argv[1:]))
 def test_lines_are_printed_where_no_view_can_be_drawn(
     watch: Watch, python: tuple[str, ...], term: str
 ) -> None:
-    line, end = watch(*python, TERM=term).splitlines()
-    assert line.startswith(
-        "checkout#1  progressing  10 %  started: baking at 10 %; next: 100 % at "
-    )
-    assert end == "rolloutctl: time limit reached; checkout#1 is progressing"
+    sent = " ".join(PROGRESS.sub("", watch(*python, TERM=term, NO_COLOR="1")).split())
+    line, _, end = sent.partition(" rolloutctl: ")
+    assert line.startswith("checkout#1 progressing 10 % started: baking at 10 %; next: 100 % at ")
+    assert end == "time limit reached; checkout#1 is progressing"
+
+
+def rehearsal(**variables: str) -> str:
+    arguments = ["-m", "controller", "rehearse", "policies/quiet-service.yaml"]
+    short = ["--scenario", "console-up", "--interval", "15m"]
+    _, sent = on_a_terminal([*arguments, *short], {"PATH": "", **variables})
+    return sent
+
+
+def test_a_rehearsal_says_how_far_it_is_and_leaves_nothing_of_that() -> None:
+    sent = rehearsal(TERM="xterm-256color")
+    shown, _, rest = sent.rpartition("\r\x1b[2K")
+    assert " UTC  10 %  " in shown
+    assert rest.startswith(("quiet-service, ", "\x1b[1mquiet-service, "))
+
+
+def test_a_colour_stands_beside_a_word_that_says_the_same() -> None:
+    coloured, plain = rehearsal(TERM="xterm-256color"), rehearsal(TERM="dumb")
+    assert COLOUR.search(coloured)
+    assert "\x1b" not in plain
+    page = coloured.rpartition("\r\x1b[2K")[2]
+    assert re.sub(r"\x1b\[[0-9;]*m", "", page) == plain

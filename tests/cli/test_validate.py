@@ -146,7 +146,7 @@ def test_gate_power_is_printed_for_a_given_request_rate_offline(desk: Desk) -> N
     ended = desk.run("validate", desk.policy, "--requests-per-minute", "600")
     assert ended.status == Exit.DONE
     assert "  gate power at 600 requests a minute (given): " in ended.out
-    assert "   10 %  120 requests on the canary in 2m, 1 080 on the stable path\n" in ended.out
+    assert "  10 %  120 requests on the canary in 2m, 1 080 on the stable path\n" in ended.out
     assert not desk.world.calls
 
 

@@ -464,7 +464,6 @@ APPROVE: Mapping[str, tuple[Any, ...]] = {
     "there is no next step": (AT_100, a_reading(100), {}, {}),
     "it was needed for the step that runs":
         (under(AT_50, **APPROVAL), a_reading(50), {}, {}),
-    "twice": (replace(AWAITING, approved=1), a_reading(10), {}, {}),
 }  # fmt: skip
 SET_WEIGHT: Mapping[str, tuple[Any, ...]] = {
     "a rollback by another name": (AT_10, a_reading(10), HEALTHY, {"weight": 0}),

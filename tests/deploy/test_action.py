@@ -129,11 +129,11 @@ RECORD_ARGUMENTS = """[ "$1" = --version ] || { printf '%s\\n' "$@" >>"$HOME/sai
 def test_no_input_is_part_of_a_script(checkout: Path, injection: str) -> None:
     """It reaches rolloutctl as one argument, after `--`."""
     action_inputs = dict.fromkeys(
-        ("policies", "scenarios", "every", "requests_per_minute", "junit", "report"), injection
+        ("policies", "scenarios", "interval", "requests_per_minute", "junit", "report"), injection
     )
     check = run_action(checkout, {}, RECORD_ARGUMENTS, **action_inputs)
     action_inputs = dict.fromkeys(
-        ("rollout", "reason", "revision", "for", "store", "junit", "adopt", "report"), injection
+        ("rollout", "reason", "revision", "timeout", "store", "junit", "adopt", "report"), injection
     )
     rollback = run_action(checkout, {}, RECORD_ARGUMENTS, command="rollback", **action_inputs)
     arguments = (checkout.parent / "runner" / "said").read_text(encoding="utf-8").splitlines()

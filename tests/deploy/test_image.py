@@ -66,7 +66,7 @@ def test_its_bill_of_materials_is_made_from_what_is_installed() -> None:
     (command,) = [run for run in instructions("RUN") if "cyclonedx-py" in run]
     lock_file = command.split()[-1]
     installed = [run for run in instructions("RUN") if f"-r {lock_file}" in run]
-    assert (lock_file, len(installed)) == ("requirements.lock", 1)
+    assert (lock_file, len(installed)) == ("requirements-image.lock", 1)
     written = re.findall(r"--output-file (\S+)", command)
     assert instructions("COPY")[-1].split()[1].endswith(f"/{written[0]}")
 

@@ -94,7 +94,7 @@ def _start(desk: Desk) -> Taken:
     answer = desk.run("start", policy)
     went = answer.status == 0 and "AccessDenied" not in answer.out
     yield answer, went and desk.account.pair()[0] == "10"
-    yield (answer := desk.run("run", policy, "--for", "1s")), answer.status == 3
+    yield (answer := desk.run("run", policy, "--timeout", "1s")), answer.status == 3
 
 
 def _people(desk: Desk) -> Taken:

@@ -117,7 +117,7 @@ def test_starts_at_the_same_time_start_once(program: Program, shop: Account) -> 
 def test_run_that_reaches_its_limit_ends_undecided_and_leaves_the_rollout_to_others(
     program: Program, shop: Account
 ) -> None:
-    answer = program.run("run", POLICY, "--for", "3s", "--every", "1s", "--json")
+    answer = program.run("run", POLICY, "--timeout", "3s", "--interval", "1s", "--json")
 
     assert answer.status == 3
     assert (answer.data["phase"], answer.data["weight"]) == ("progressing", 10)

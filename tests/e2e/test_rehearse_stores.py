@@ -46,7 +46,7 @@ def test_a_scenario_ends_the_same_on_a_file_and_on_a_table(
     def rehearsed(store: str) -> dict[str, Any]:
         assert main(["store", "init", "--store", store]) == 0
         capsys.readouterr()
-        arguments = ["rehearse", str(POLICY), "--scenario", scenario, "--every", every]
+        arguments = ["rehearse", str(POLICY), "--scenario", scenario, "--interval", every]
         assert main([*arguments, "--store", store, "--expect", status, "--json"]) == 0
         result: dict[str, Any] = json.loads(capsys.readouterr().out)
         return result

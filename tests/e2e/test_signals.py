@@ -118,10 +118,10 @@ def test_a_call_that_is_not_answered_is_cut_off_when(
 @pytest.mark.parametrize(
     "verb",
     [
-        pytest.param(["status", ROLLOUT, "--wait", "--every", "1h"], id="status --wait"),
-        pytest.param(["status", ROLLOUT, "--watch", "--every", "1h"], id="status --watch"),
-        pytest.param(["history", ROLLOUT, "--follow", "--every", "1h"], id="history --follow"),
-        pytest.param(["run", str(POLICY), "--every", "1h"], id="run"),
+        pytest.param(["status", ROLLOUT, "--wait", "--interval", "1h"], id="status --wait"),
+        pytest.param(["status", ROLLOUT, "--watch", "--interval", "1h"], id="status --watch"),
+        pytest.param(["history", ROLLOUT, "--follow", "--interval", "1h"], id="history --follow"),
+        pytest.param(["run", str(POLICY), "--interval", "1h"], id="run"),
     ],
 )
 @pytest.mark.parametrize("number", named_after(1, {"SIGTERM": SIGTERM, "SIGINT": SIGINT}))

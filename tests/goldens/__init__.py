@@ -9,4 +9,8 @@ up more exactly than 3.11. `transcripts/` has some of the stories in full, for p
     python -m tests.goldens --write                 record them again
     python -m tests.goldens --show 'chaos sqlite 7' print one story
     python -m tests.goldens --against HEAD~3        what differs from a commit, decision by decision
+
+`terminal/` has what each verb prints on a terminal, in stories of their own: `terminal.py`.
+
+    python -m tests.goldens.terminal --write        record them again
 """

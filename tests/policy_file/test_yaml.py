@@ -73,13 +73,17 @@ def test_aliases_stand_for_what_they_name() -> None:
         ("a:\n\t- b\n", "2:1: a tab cannot indent YAML: use spaces"),
         (
             "a: [1,\nb: 2\n",
-            "3:1: expected ',' or ']', but got '<stream end>', while parsing a flow sequence that "
+            "2:5: expected ',' or ']', but got '<stream end>', while parsing a flow sequence that "
             "begins on line 1",
         ),
         (
             "a: 'x\nb: y\n",
-            "3:1: found unexpected end of stream, while scanning a quoted scalar that begins on "
+            "2:5: found unexpected end of stream, while scanning a quoted scalar that begins on "
             "line 1",
+        ),
+        (
+            "{\n",
+            "1:2: expected the node content, but found '<stream end>', while parsing a flow node",
         ),
         ("a: b: c\n", "1:5: mapping values are not allowed here"),
         ("a: x\n  b: y\n", "2:4: mapping values are not allowed here"),

@@ -70,6 +70,24 @@ def test_a_terminal_gets_text() -> None:
     assert "_aws" not in stream.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("stream", "verbose", "events"),
+    [
+        pytest.param(Terminal(), False, ["tick_lost"], id="a terminal: warnings and errors"),
+        pytest.param(Terminal(), True, ["tick_ended", "tick_lost"], id="a terminal with -v"),
+        pytest.param(io.StringIO(), False, ["tick_ended", "tick_lost"], id="a collector"),
+    ],
+)
+def test_a_terminal_is_quiet_unless_it_asks(
+    stream: io.StringIO, verbose: bool, events: list[str]
+) -> None:
+    logging.configure(stream, verbose=verbose)
+    logging.logger().info("tick_ended")
+    logging.logger().warning("tick_lost")
+    shown = [name for name in ("tick_ended", "tick_lost") if name in stream.getvalue()]
+    assert shown == events
+
+
 def test_fields_of_the_process_are_in_every_line_and_do_not_outlive_it() -> None:
     dry, wet = io.StringIO(), io.StringIO()
     logging.configure(dry, dry_run=True)

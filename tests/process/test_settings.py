@@ -87,6 +87,21 @@ def test_an_invalid_store_url_is_answered_with_the_syntax_of_both_kinds(url: str
     assert "or dynamodb://TABLE" in str(raised.value)
 
 
+def test_a_path_that_lost_its_first_slash_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as raised:
+        settings.parse_store_url("sqlite:///usr/lib/x.db")
+    assert "write sqlite:////usr/lib/x.db for /usr/lib/x.db" in str(raised.value)
+    for meant in ("sqlite:///./usr/lib/x.db", "sqlite:///x.db", "sqlite:///data-of-mine/x.db"):
+        assert settings.parse_store_url(meant).url.startswith("sqlite:///")
+    (tmp_path / "usr").mkdir()
+    assert settings.parse_store_url("sqlite:///usr/lib/x.db").url.startswith(
+        f"sqlite:///{tmp_path}"
+    )
+
+
 @pytest.mark.parametrize(
     ("environment", "words"),
     [

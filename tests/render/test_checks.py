@@ -1,5 +1,6 @@
 from controller.operations.checks import Check, any_failed, fail, ok, unread, warn
-from controller.render.checks import check_lines, checks_data
+from controller.render.checks import checks_data, checks_page
+from controller.render.page import plain_text
 
 CHECKS = [
     ok("variables", "NEW_PATH_PERCENTAGE=10, as the rollout asked"),
@@ -10,7 +11,7 @@ CHECKS = [
 
 
 def test_a_check_is_one_line_with_level_detail_and_remedy() -> None:
-    assert check_lines(CHECKS) == [
+    assert plain_text(checks_page(CHECKS)).split("\n") == [
         "ok    variables  NEW_PATH_PERCENTAGE=10, as the rollout asked",
         "warn  aliases    lambda:ListAliases is denied; grant the action to this role",
         "n/a   log group  it did not answer",
@@ -20,7 +21,7 @@ def test_a_check_is_one_line_with_level_detail_and_remedy() -> None:
 
 
 def test_no_checks_are_one_line_of_zeros() -> None:
-    assert check_lines([]) == ["0 ok, 0 warn, 0 fail"]
+    assert plain_text(checks_page([])).split("\n") == ["0 ok, 0 warn, 0 fail"]
 
 
 def test_only_a_failed_check_fails_them_all() -> None:

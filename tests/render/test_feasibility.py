@@ -11,7 +11,8 @@ from controller.core.policy import Policy
 from controller.operations.feasibility import Detection, Power, Shortfall, ShortfallKind, StepPower
 from controller.policy_file import yaml
 from controller.policy_file.check.parse import parse
-from controller.render.feasibility import gate_power, power_data, power_text
+from controller.render.feasibility import gate_power, power_data, power_page
+from controller.render.page import plain_text
 from tests.core.policy.test_policy import changed
 
 POLICY = parse(
@@ -47,18 +48,18 @@ LITERAL = Power("literal", 360.0, 300, inf, window=30.0, min_window_requests=100
 def page(*criteria: Power, policy: Policy = POLICY, step: int = 0) -> list[str]:
     """Return the page about one step, without the heading."""
     steps = [StepPower(step, 360.0, 3_240.0, criteria)]
-    return power_text(policy, 60.0, "given", steps).splitlines()[3:]
+    return plain_text(power_page(policy, 60.0, "given", steps)).splitlines()[2:]
 
 
 def test_the_heading_says_for_which_traffic_and_what_is_assumed() -> None:
-    text = power_text(POLICY, 60.4, "calls of the last 24h", [])
+    text = plain_text(power_page(POLICY, 60.4, "calls of the last 24h", []))
     assert text.startswith("  gate power at 60 requests a minute (calls of the last 24h): ")
     assert "sigma 0.5), plus 3m of evaluation delay" in text
 
 
 def test_a_step_is_a_table() -> None:
     lines = page(WORKS, FAST, COUNT, LITERAL)
-    assert lines[0] == "   10 %  360 requests on the canary in 1h, 3 240 on the stable path"
+    assert lines[0] == "  10 %  360 requests on the canary in 1h, 3 240 on the stable path"
     assert [line.strip() for line in lines[1:6]] == [
         "criterion     1%      5%  20%   +10%  +50%  smallest detectable    enough to pass",
         "works      never  1h 20m   7m      –     –                 5.6%     300 after 50m",
@@ -70,8 +71,8 @@ def test_a_step_is_a_table() -> None:
 
 def test_where_all_criteria_are_thresholds_there_are_no_effects_in_it() -> None:
     assert page(LITERAL)[1:3] == [
-        "         criterion  enough to pass",
-        "         literal         300 never",
+        "    criterion  enough to pass",
+        "    literal         300 never",
     ]
 
 
@@ -189,7 +190,8 @@ def test_a_program_reads_the_same() -> None:
 
 
 def test_never_is_null_and_a_whole_policy_is_rendered() -> None:
-    data, text = gate_power(POLICY, 0.2, "given")
+    data, page = gate_power(POLICY, 0.2, "given")
+    text = plain_text(page)
     first, last = data["steps"]
     assert first["criteria"]["works"]["min_samples_after_minutes"] == 15_000
     assert first["criteria"]["works"]["smallest"] is None
@@ -207,6 +209,6 @@ def test_the_table_in_the_documentation_is_the_one_that_is_printed() -> None:
     data: Any = yaml.parse(policy, "docs/policy.md").data
     changes: Any = yaml.parse(part, "docs/policy.md").data
     policy = parse({**data, **changes})
-    lines = gate_power(policy, 60.0, "given")[1].splitlines()
-    first = lines[3 : lines.index("", 3)]
+    lines = plain_text(gate_power(policy, 60.0, "given")[1]).splitlines()
+    first = lines[2 : lines.index("", 2)]
     assert "\n".join(first) in text

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from controller.core.history import Entry, finding_data
-from controller.render.history import entry_data, history_lines, timeline
+from controller.render.history import entry_data, history_blocks, timeline
+from controller.render.page import plain_text
 from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, NOON
 
@@ -26,8 +27,13 @@ def entry(kind: str, sentence: str, weight: int = 10, **facts: Any) -> Entry:
     return Entry(1, NOON + MINUTE, kind, body, "before", "after")
 
 
+def lines_of(entries: list[Entry], form: Any = history_blocks) -> list[str]:
+    """Return the lines of a history, or of a timeline, in a pipe."""
+    return plain_text(list(form(entries))).split("\n")
+
+
 def test_a_line_says_when_which_weight_what_why_and_who() -> None:
-    (line,) = history_lines([entry("applied", "10 % is applied")])
+    (line,) = lines_of([entry("applied", "10 % is applied")])
     assert line == "2026-11-24 12:01   10 %  applied       10 % is applied  (by me)"
 
 
@@ -41,7 +47,7 @@ def test_a_line_says_when_which_weight_what_why_and_who() -> None:
     ],
 )
 def test_who_did_it_is_what_was_claimed_and_what_aws_says(facts: Any, who: str) -> None:
-    (line,) = history_lines([entry("applied", "10 % is applied", **facts)])
+    (line,) = lines_of([entry("applied", "10 % is applied", **facts)])
     assert line.endswith(f" 10 % is applied  (by {who})")
 
 
@@ -52,11 +58,11 @@ def test_a_timeline_has_transitions_only_and_no_names() -> None:
         entry("evidence", "baking"),
         entry("applied", "10 % is applied"),
     ]
-    assert list(timeline(entries)) == [
+    assert lines_of(entries, timeline) == [
         "2026-11-24 12:01   10 %  started       going to 10 %",
         "2026-11-24 12:01   10 %  applied       10 % is applied",
     ]
-    assert len(list(history_lines(entries))) == 4
+    assert len(lines_of(entries)) == 4
 
 
 @pytest.mark.parametrize(
@@ -76,18 +82,18 @@ def test_a_timeline_has_transitions_only_and_no_names() -> None:
 def test_findings_are_below_what_they_decided_unless_its_sentence_has_them(
     kind: str, reason: str, below: bool
 ) -> None:
-    lines = list(timeline([entry(kind, "so it is", reason=reason)]))
+    lines = lines_of([entry(kind, "so it is", reason=reason)], timeline)
     shown = [line.strip() for line in lines[1:]]
     assert shown == (["works has no data.", "fast has no data."] if below else [])
 
 
 def test_the_end_of_a_rollback_does_not_repeat_why_it_began() -> None:
     rollback = [entry("rolling_back", "works fails", 0), entry("rolled_back", "works fails", 0)]
-    assert list(timeline(rollback))[1].endswith("rolled_back   0 % is applied")
+    assert lines_of(rollback, timeline)[1].endswith("rolled_back   0 % is applied")
 
 
 def test_a_rollback_without_a_begin_in_the_history_says_why_it_ended() -> None:
-    (line,) = timeline([entry("rolled_back", "the weight was found at 0 %", 0)])
+    (line,) = lines_of([entry("rolled_back", "the weight was found at 0 %", 0)], timeline)
     assert line.endswith("rolled_back   the weight was found at 0 %")
 
 

@@ -16,7 +16,6 @@ from xml.parsers.expat import ParserCreate
 
 import pytest
 from botocore.exceptions import ClientError
-from rich.console import Console
 
 from controller.adapters.aws import clients
 from controller.adapters.hooks import answer
@@ -35,18 +34,18 @@ from controller.operations.overview import Overview
 from controller.operations.report.report import History, make_report
 from controller.ports.logs import LogEvent
 from controller.process import logging
-from controller.render.checks import check_lines
+from controller.render.checks import checks_page
 from controller.render.github import annotation
-from controller.render.history import history_lines
+from controller.render.history import history_blocks
 from controller.render.html.report import report_html
 from controller.render.html.status import status_html
 from controller.render.junit import junit_text
 from controller.render.log_events import count_lines, event_line
 from controller.render.markdown import rollout_markdown
+from controller.render.page import layout, line_text, plain_text
 from controller.render.plan import plan_text
-from controller.render.status import overview_lines, rollout_line, rollout_text
-from controller.render.terminal.live_status import live_view
-from controller.render.terminal.plain import PrintableRenderable
+from controller.render.rollout_page import live_page, overview_page, rollout_text
+from controller.render.status import rollout_line
 from controller.text import printable, printable_block
 from tests.adapters.notifiers.channels import a_message
 from tests.support.accounts import OneClientAccount
@@ -146,10 +145,9 @@ def strings(data: Any) -> Iterator[str]:
 
 
 def live_view_of(text: str) -> str:
-    console = Console(width=200, file=io.StringIO(), color_system=None, record=True)
-    for rollout in (a_rollout_with(text), a_waiting_rollout_with(text)):
-        console.print(live_view(rollout, NOON))
-    return console.export_text()
+    rollouts = (a_rollout_with(text), a_waiting_rollout_with(text))
+    pages = (live_page(one, NOON) for one in rollouts)
+    return "\n".join(line_text(line) for page in pages for line in layout(page, 200))
 
 
 def log_output(text: str) -> str:
@@ -196,12 +194,12 @@ def log_rows(text: str) -> str:
 OUTPUTS: Final[Mapping[str, Callable[[str], str]]] = {
     "status, a page": lambda text: rollout_text(a_rollout_with(text), NOON),
     "status, what it waits for": lambda text: rollout_text(a_waiting_rollout_with(text), NOON),
-    "status, many": lambda text: printable_block(overview_lines([a_rollout_with(text)], NOON)),
+    "status, many": lambda text: plain_text(overview_page([a_rollout_with(text)], NOON)),
     "status, a line": lambda text: printable(rollout_line(a_rollout_with(text))),
-    "history": lambda text: printable_block(history_lines(entries(text))),
+    "history": lambda text: plain_text(list(history_blocks(entries(text)))),
     "plan": lambda text: plan_text(a_rollout_with(text).policy, NOON),
-    "doctor and verify": lambda text: printable_block(
-        check_lines([Check(text, Level.FAIL, text, text)])
+    "doctor and verify": lambda text: plain_text(
+        checks_page([Check(text, Level.FAIL, text, text)])
     ),
     "logs": log_rows,
     "the live view": live_view_of,
@@ -288,12 +286,6 @@ def test_markup_in_a_text_is_drawn_as_text() -> None:
     unit = MARKUP[:20]
     policy = a_policy(unit)
     assert unit in live_view_of(MARKUP) or policy.metrics["errors"].unit == unit
-
-
-def test_what_was_forgotten_is_marked_where_it_is_drawn() -> None:
-    console = Console(width=80, file=io.StringIO(), color_system=None, record=True)
-    console.print(PrintableRenderable("a\x1b[2Jb\u202ec"))
-    assert list(unsafe_parts(console.export_text())) == []
 
 
 LINKS: Final = "<img src=x onerror=y> ![a](http://x) @octocat www.x.org `b` | c"

@@ -1,14 +1,11 @@
-"""The table of gauges, as text, as data and on a terminal."""
-
-from io import StringIO
+"""The table of gauges, as text and as data."""
 
 import pytest
-from rich.console import Console
 
 from controller.operations.metrics_view import ExpectedRange, Gauge, GaugeStatus, Unit
-from controller.render.metrics_view import gauge_lines, gauges_data
+from controller.render.metrics_view import gauges_data, gauges_page
+from controller.render.page import plain_text
 from controller.render.sparkline import sparkline
-from controller.render.terminal.metrics_table import gauge_table
 from tests.support.rollouts import NOON
 
 AT_MOST = ExpectedRange("p95", "≤ 500 ms", high=500)
@@ -31,7 +28,7 @@ ROWS = [
 
 
 def test_a_table_of_gauges() -> None:
-    assert gauge_lines("orders", ROWS, 3, NOON) == [
+    assert plain_text(gauges_page("orders", ROWS, 3, NOON)).split("\n") == [
         "orders, 3 minutes until 2026-11-24 12:00 UTC",
         "",
         "                   value  expected                   by minute",
@@ -56,14 +53,6 @@ def test_missing_data_is_null_and_never_0() -> None:
     )  # fmt: skip
     assert data["gauges"][0]["standing"] is None
     assert data["end"] == "2026-11-24T12:00:00+00:00"
-
-
-def test_the_drawn_table_says_the_same() -> None:
-    console = Console(width=100, file=StringIO(), record=True)
-    console.print(gauge_table("orders", ROWS, 3, NOON))
-    drawn = console.export_text()
-    words = [word for line in gauge_lines("orders", ROWS, 3, NOON) for word in line.split()]
-    assert [word for word in words if word not in drawn] == []
 
 
 @pytest.mark.parametrize(

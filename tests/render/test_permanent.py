@@ -8,12 +8,13 @@ from ruamel.yaml import YAML
 
 from controller.core.policy import Policy
 from controller.core.rollout import Phase
+from controller.render.page import plain_text
 from controller.render.permanent import (
     FORMS,
     change_text,
     checklist,
     permanent_data,
-    permanent_text,
+    permanent_page,
     too_early_reason,
 )
 from tests.operations.monitoring.watched import a_watched
@@ -114,7 +115,7 @@ def test_before_the_success_it_is_too_early(phase: Phase, early: str) -> None:
 
 
 def test_the_page_shows_the_forms_that_were_asked_for() -> None:
-    text = permanent_text(PLAIN, None, ("terraform",))
+    text = plain_text(permanent_page(PLAIN, None, ("terraform",)))
     assert text.startswith("shop: what makes PERCENTAGE=100 of shop permanent\n\n# terraform\n")
     assert "# cdk" not in text
     assert list(permanent_data(PLAIN, None, ("cdk",))["changes"]) == ["cdk"]

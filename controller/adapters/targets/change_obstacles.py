@@ -21,6 +21,8 @@ IAM: Final = tuple(
     )
 )
 
+# How some endpoints list no configuration.
+_NO_PROVISIONED_CONCURRENCY: Final = "ProvisionedConcurrencyConfigNotFoundException"
 NAMES_SHOWN: Final = 5
 PAGES_READ: Final = 20
 
@@ -35,6 +37,8 @@ def obstacles(client: Any, function: str, pair: Pair) -> list[Obstacle]:
         try:
             result.extend(check(client, function, pair))
         except AWS_ERRORS as error:
+            if code_of(error) == _NO_PROVISIONED_CONCURRENCY:
+                continue
             problem = error_text(f"{what} of {function} could not be checked ({action})", error)
             missing = code_of(error).endswith("NotFoundException")
             result.append(Obstacle(fatal=False, text=problem, unread=not missing))

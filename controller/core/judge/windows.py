@@ -22,7 +22,7 @@ from controller.core.judge.findings import FRACTION, Fact, Finding, FindingReaso
 from controller.core.judge.tally import silent_periods
 from controller.core.judge.text import evidence_text, number, percent
 from controller.core.policy import MeasuredCriterion, SuccessRate, Threshold
-from controller.core.units import format_duration, format_percent, number_text
+from controller.core.units import count_text, format_duration, format_percent, number_text
 
 W = TypeVar("W", bound=SuccessRate | Threshold | MeasuredCriterion)
 
@@ -111,7 +111,7 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
         failure_text = "one breach fails" if limit == 1 else f"{limit} breaches in a row fail"
         return (
             f"windows of {format_duration(self.criterion.window)}, {failure_text}, a pass needs "
-            f"{number_text(self.criterion.min_samples)} samples"
+            f"{count_text(self.criterion.min_samples, 'sample')}"
         )
 
     def demand_text(self) -> str:

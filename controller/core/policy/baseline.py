@@ -62,7 +62,9 @@ class FrozenBaseline(Model):
     @model_validator(mode="after")
     def _one_window(self) -> Self:
         if (self.window is None) == (self.from_ is None and self.to is None):
-            raise ValueError("needs either `window`, or `from` and `to`")
+            if self.window is not None:
+                raise ValueError("has both `window` and `from` or `to`: leave one of them out")
+            raise ValueError("needs `window`, or `from` and `to`")
         if (self.from_ is None) != (self.to is None):
             raise ValueError("needs both `from` and `to`")
         if self.from_ is not None and self.to is not None and self.from_ >= self.to:

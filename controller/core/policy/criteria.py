@@ -92,6 +92,19 @@ _NEVER_PASSES = (
 )
 
 
+def _above_zero(share: float) -> float:
+    if share == 0:
+        raise ValueError("must be above 0%: no share is below 0%")
+    return share
+
+
+def _one_of(first: str, second: str, *, given: bool) -> str:
+    """Return that one of two fields is needed; given: both are there, so that one is too many."""
+    if given:
+        return f"has both `{first}` and `{second}`: leave one of them out"
+    return f"needs `{first}` or `{second}`"
+
+
 def count_problem(metric: Metric) -> str | None:
     """Return that a count is needed; None where `metric` is one."""
     return None if metric.is_count else "needs a count (Sum)"
@@ -107,7 +120,7 @@ class SuccessRate(MinutelyRule):
     failures: MetricNames = Field(
         description="Metrics that count failed requests; they are added up."
     )
-    min: Annotated[float, PercentUpTo("100%")] = Field(
+    min: Annotated[float, PercentUpTo("100%"), AfterValidator(_above_zero)] = Field(
         description="Lowest share that passes, like 99.9%."
     )
     failure_limit: FailureLimit = Field(
@@ -270,17 +283,20 @@ class Threshold(DualJudgeRule):
         if "per" not in info.data:
             return 0.0  # `per` is invalid, so the unit is unknown
         if info.data["per"] is not None:
-            return parse_percent(value)
-        if type(value) not in (int, float):
+            value = parse_percent(value)
+        if not isinstance(value, int | float) or isinstance(value, bool):
             raise ValueError(
                 f"expected a number in the unit of the metric, not {quote_value(value)}"
             )
+        if value < 0 or (value == 0 and info.field_name == "min"):
+            least = "must be above 0" if info.field_name == "min" else "must be at least 0"
+            raise ValueError(f"{least}, not {value:g}: no value is below 0")
         return value
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
         if (self.max is None) == (self.min is None):
-            raise ValueError("needs either `max` or `min`")
+            raise ValueError(_one_of("max", "min", given=self.max is not None))
         if self.sequential and self.max is None:
             raise ValueError("the sequential judge needs a `max`; `judge: threshold` takes a `min`")
         if self.sequential and self.per is not None and not 0 < self.bound <= 0.5:
@@ -330,8 +346,6 @@ class Threshold(DualJudgeRule):
         side = "min" if self.max is None else "max"
         if self.sequential and metric.percentile is not None and self.bound <= 0:
             yield (side,), f"no request is faster than that: must be above 0, not {self.bound:g}"
-        if metric.is_count and self.bound < 0:
-            yield (side,), f"a count is never below 0: must be at least 0, not {self.bound:g}"
         if side == "max" and metric.missing == "zero" and self.min_samples > 0:
             yield ("min_samples",), _NEVER_PASSES.format(self.metric)
 
@@ -588,7 +602,7 @@ class LogEvents(Criterion):
     @model_validator(mode="after")
     def _one_event(self) -> Self:
         if (self.absent is None) == (self.present is None):
-            raise ValueError("needs either `absent` or `present`")
+            raise ValueError(_one_of("absent", "present", given=self.absent is not None))
         if self.absent is None and self.max is not None:
             raise ValueError("`max` is for `absent`")
         if self.present is None and self.min is not None:

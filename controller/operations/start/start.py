@@ -30,6 +30,8 @@ class StartRequest:
     adopt: begin at the step whose weight is live already, without a write.
     fallback: the revision of a target that names none, as a rehearsal has it; empty: that is an
         error.
+    attach: take the rollout of the policy that is active, whatever its revision, unless the request
+        names one.
     """
 
     policy: Policy
@@ -37,6 +39,7 @@ class StartRequest:
     retry_reason: str | None = None
     adopt: bool = False
     fallback: str = ""
+    attach: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,11 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
     target = runner.observer.targets(request.policy.target)
     reading = _read(target, request.policy)
     revision = request.revision or reading.code or request.fallback
+    ids = runner.store.of_name(request.policy.name)
+    if request.attach and request.revision is None:
+        revision = _active_revision(runner, ids) or revision
     if not revision:
         raise UsageError("the target names no revision; give one with --revision")
-    ids = runner.store.of_name(request.policy.name)
     existing = _existing_rollout(runner, ids, request, revision, reading)
     if existing is not None:
         return StartResult(existing, created=False)
@@ -202,6 +207,12 @@ def _existing_rollout(
             return _check_same_policy(known, request, revision)
         return None
     return None
+
+
+def _active_revision(runner: Runner, ids: Sequence[str]) -> str:
+    """Return the revision of the newest rollout among `ids` that is active; empty without one."""
+    newest = _load(runner, ids[-1]) if ids else None
+    return newest.revision if newest is not None and not newest.final else ""
 
 
 def _load(runner: Runner, rollout_id: str) -> Rollout:

@@ -14,7 +14,7 @@ from controller.core.units import format_duration
 from controller.policy_file.check.counts import counts_problems
 from controller.policy_file.check.partial_policy import PartialPolicy, raw_references, raw_weight
 from controller.policy_file.check.problem import Place, Problem
-from controller.policy_file.check.wording import suggestion
+from controller.policy_file.check.wording import nearest, suggestion
 from controller.policy_file.check.zone import zone_problem
 
 
@@ -44,9 +44,10 @@ def _weights(parts: PartialPolicy) -> Iterator[Problem]:
         if lower is not None and upper is not None and upper <= lower:
             message = f"weights must climb, but {upper} follows {lower}"
             yield Problem(("steps", index + 1, "weight"), message)
-    if weights[-1] not in (None, 100):
+    last, before = weights[-1], weights[-2] if len(weights) > 1 else None
+    if last not in (None, 100) and (before is None or last > before):
         place = ("steps", len(weights) - 1, "weight")
-        yield Problem(place, f"the last step must have weight 100, not {weights[-1]}")
+        yield Problem(place, f"the last step must have weight 100, not {last}")
 
 
 def _approvals(parts: PartialPolicy) -> Iterator[Problem]:
@@ -82,17 +83,36 @@ def _events(parts: PartialPolicy) -> Iterator[Problem]:
 def _metric_names(parts: PartialPolicy) -> Iterator[Problem]:
     if parts.metrics is None or parts.criteria is None:
         return
+    unknown = _UnknownNames("metric", parts.metrics)
     for name, criterion in parts.criteria.items():
         raw = parts.raw_criteria[name]
         named: set[str] = set()
         for place, metric in raw_references(raw) if criterion is None else criterion.references():
             if metric not in parts.metrics:
-                hint = suggestion(metric, parts.metrics)
-                message = f"no metric is called {metric!r}; {hint}"
-                yield Problem(("criteria", name, *place), message)
+                unknown.add(metric, ("criteria", name, *place))
             elif metric in named and "frozen" not in place:  # a frozen baseline reads another time
                 yield Problem(("criteria", name, *place), f"{metric} is named twice")
             named.add(metric)
+    yield from unknown.problems()
+
+
+class _UnknownNames:
+    """Names that nothing has, with their places: each of them is one mistake."""
+
+    def __init__(self, what: str, known: Collection[str]) -> None:
+        self._what, self._known = what, known
+        self._places: dict[str, list[Place]] = {}
+
+    def add(self, name: str, place: Place) -> None:
+        """Note that `place` names `name`."""
+        self._places.setdefault(name, []).append(place)
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield a problem for each name, at its first place."""
+        for name, places in self._places.items():
+            count = f", named in {len(places)} places" if len(places) > 1 else ""
+            hint = suggestion(name, self._known)
+            yield Problem(places[0], f"no {self._what} is called {name!r}{count}; {hint}")
 
 
 def _placeholders(parts: PartialPolicy) -> Iterator[Problem]:
@@ -112,10 +132,12 @@ def _placeholders(parts: PartialPolicy) -> Iterator[Problem]:
 def _unused_metrics(parts: PartialPolicy) -> Iterator[Problem]:
     if not parts.criteria or None in parts.criteria.values():
         return  # a criterion that is missing or invalid may use the metric
-    used = {
+    metrics = parts.metrics or {}
+    named = {
         metric for _, criterion in parts.valid_criteria() for _, metric in criterion.references()
     }
-    for name in parts.metrics or ():
+    used = named | {nearest(metric, metrics) for metric in named - metrics.keys()}
+    for name in metrics:
         if name not in used:
             yield Problem(("metrics", name), "no criterion uses this metric", at_key=True)
 
@@ -155,13 +177,15 @@ def _step_problems(parts: PartialPolicy) -> Iterator[Problem]:
         yield Problem(
             ("criteria",), "needs at least one: a step without criteria would pass unchecked"
         )
+    unknown = _UnknownNames("criterion", parts.criteria)
     for index, (step, raw) in enumerate(zip(parts.steps or (), parts.raw_steps, strict=False)):
-        yield from _criteria_list_problems(parts.criteria, index, raw)
+        yield from _criteria_list_problems(unknown, parts.criteria, index, raw)
         names = None if step is None else step.criteria
         yield from _without_gate(parts, index, step)
         for name, criterion in parts.valid_criteria():
             if step is not None and (names is None or name in names):
                 yield from _step_criterion_problems(index, step, name, criterion)
+    yield from unknown.problems()
 
 
 def _without_gate(parts: PartialPolicy, index: int, step: Step | None) -> Iterator[Problem]:
@@ -177,9 +201,9 @@ def _without_gate(parts: PartialPolicy, index: int, step: Step | None) -> Iterat
 
 
 def _criteria_list_problems(
-    criteria: Collection[str], index: int, step: object
+    unknown: _UnknownNames, criteria: Collection[str], index: int, step: object
 ) -> Iterator[Problem]:
-    """Yield every mistake in the list of criteria that a step has of its own."""
+    """Yield every mistake in the list of criteria of a step; names of none go to `unknown`."""
     names = step.get("criteria") if isinstance(step, Mapping) else None
     if not isinstance(names, list):
         return
@@ -190,8 +214,7 @@ def _criteria_list_problems(
         if not isinstance(name, str):
             continue
         if name not in criteria:
-            message = f"no criterion is called {name!r}; {suggestion(name, criteria)}"
-            yield Problem((*place, position), message)
+            unknown.add(name, (*place, position))
         elif name in names[:position]:
             yield Problem((*place, position), f"{name} is named twice")
 
@@ -227,7 +250,9 @@ def _unused_criteria(parts: PartialPolicy) -> Iterator[Problem]:
     steps = parts.steps or ()
     if not steps or any(step is None or step.criteria is None for step in steps):
         return
-    used = {name for step in steps if step is not None for name in step.criteria or ()}
-    for name in parts.criteria or ():
+    criteria = parts.criteria or {}
+    named = {name for step in steps if step is not None for name in step.criteria or ()}
+    used = named | {nearest(name, criteria) for name in named - criteria.keys()}
+    for name in criteria:
         if name not in used:
             yield Problem(("criteria", name), "no step has this criterion", at_key=True)

@@ -41,7 +41,9 @@ def parse(data: object) -> Policy:
     try:
         policy = Policy.model_validate(data)
     except ValidationError as error:
-        problems = [_problem(item, data) for item in error.errors(include_url=False)]
+        problems = _without_mistyped(
+            [_problem(item, data) for item in error.errors(include_url=False)]
+        )
     unprintable = list(unprintable_texts(data))
     known = {(one.place, one.at_key) for one in unprintable}
     problems = [*unprintable, *(one for one in problems if (one.place, one.at_key) not in known)]
@@ -52,6 +54,12 @@ def parse(data: object) -> Policy:
     if policy is None or problems:
         raise PolicyProblems(tuple(problems))
     return policy
+
+
+def _without_mistyped(problems: Sequence[Problem]) -> list[Problem]:
+    """Return `problems` without the keys that are missing because they are mistyped."""
+    mistyped = {(*one.place[:-1], one.meant) for one in problems if one.meant}
+    return [one for one in problems if one.at_key or one.place not in mistyped]
 
 
 def _problem(item: ErrorDetails, data: object) -> Problem:
@@ -71,7 +79,9 @@ def _problem(item: ErrorDetails, data: object) -> Problem:
                 return Problem((*place, "kind"), facts["problem"])
             return _unknown_kind(place, facts["family"], facts["kind"], facts["names"])
         case "extra_forbidden":
-            return Problem(place, wording.message(item, _field_names(path.owner)), at_key=True)
+            names = _field_names(path.owner)
+            meant = wording.meant_key(item, names)
+            return Problem(place, wording.message(item, names), at_key=True, meant=meant)
         case _:
             pass
     text = wording.message(item, form=_form(path.annotation))

@@ -11,12 +11,14 @@ Place: TypeAlias = tuple[str | int, ...]
 class Problem:
     """One mistake: where in the document, and what is wrong with it.
 
-    at_key: the key at `place` is the mistake, not its value.
+    at_key: the key at `place` is the mistake, not its value. meant: the name that was probably
+    meant, which is then not missing and not unused.
     """
 
     place: Place
     message: str
     at_key: bool = False
+    meant: str = ""
 
 
 # Longest part of a key that a message shows, in characters; no name in a policy is longer.

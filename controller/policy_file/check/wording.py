@@ -26,6 +26,13 @@ def message(item: ErrorDetails, fields: Iterable[str] = (), form: str = "") -> s
     return template.format(value=quote_value(item["input"]), form=form, **facts)
 
 
+def meant_key(item: ErrorDetails, fields: Iterable[str]) -> str:
+    """Return which of `fields` an unknown key was meant to be; empty where none is near."""
+    key, names = str(item["loc"][-1]), list(fields)
+    renamed = _RENAMED.get(key, "")
+    return renamed if renamed in names else nearest(key, names)
+
+
 # Former names of keys, and the names that replaced them.
 _RENAMED: Mapping[str, str] = MappingProxyType(
     {"least": "min_severity", "over": "window", "settle": "evaluation_delay"}
@@ -43,11 +50,15 @@ def _unknown_key(key: str, fields: Sequence[str]) -> str:
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return `did you mean ...?` for the nearest known name, or the list of all of them."""
     names = list(known)
-    near = get_close_matches(name, names, n=1)
-    if near:
-        return f"did you mean {near[0]!r}?"
+    if near := nearest(name, names):
+        return f"did you mean {near!r}?"
     listed = ", ".join(names[:_MAX_LISTED_NAMES]) or "none"
     return f"known: {listed}" + (" ..." if len(names) > _MAX_LISTED_NAMES else "")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the nearest of the known names; empty where none is near."""
+    return next(iter(get_close_matches(name, known, n=1)), "")
 
 
 _MAX_LISTED_NAMES = 24
@@ -69,7 +80,7 @@ _MESSAGES: Mapping[str, str] = MappingProxyType(
         "string_pattern_mismatch": "expected {form}, not {value}",
         "string_too_short": "must not be empty",
         "string_too_long": "must have at most {max_length} characters",
-        "too_long": "has {actual_length} entries, at most {max_length} are allowed",
+        "too_long": "has more than {max_length} entries",
         "greater_than": "must be above {gt:g}, not {value}",
         "greater_than_equal": "must be at least {ge:g}, not {value}",
         "less_than_equal": "must be at most {le:g}, not {value}",

@@ -36,7 +36,7 @@ def events(text: str) -> Iterator[Any]:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = position if mark is None else position_of(mark)
-        raise YamlReadError(where, _syntax_message(error)) from error
+        raise YamlReadError(_in_text(where, text), _syntax_message(error)) from error
     except ReaderError as error:
         before = text[: error.position]
         where = Position(before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1)
@@ -60,9 +60,18 @@ def _syntax_message(error: MarkedYAMLError) -> str:
         return "a tab cannot indent YAML: use spaces"
     if error.context is None or error.problem is None:
         return problem
-    begin = error.context_mark
-    origin = "" if begin is None else f" that begins on line {begin.line + 1}"
+    begin, end = error.context_mark, error.problem_mark
+    elsewhere = begin is not None and end is not None and begin.line < end.line
+    origin = f" that begins on line {begin.line + 1}" if begin and elsewhere else ""
     return f"{problem}, {_one_line(error.context)}{origin}"
+
+
+def _in_text(position: Position, text: str) -> Position:
+    """Return `position`, or the end of the last line with text where it is behind that."""
+    lines = text.rstrip().split("\n")
+    if position.line <= len(lines):
+        return position
+    return Position(len(lines), len(lines[-1]) + 1)
 
 
 def _one_line(text: object) -> str:

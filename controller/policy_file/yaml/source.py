@@ -43,29 +43,44 @@ class Source:
     def flaws(self, problems: Iterable[Problem] = ()) -> list[Flaw]:
         """Return each mistake of the YAML and each of `problems` at its place, in file order.
 
-        A problem that only follows from a mistake of the YAML is left out.
+        A problem that only follows from a mistake of the YAML is left out, and so is one behind an
+        alias that is reported where the alias comes from.
         """
         items = [(one.position, one.place, one.message) for one in self.mistakes]
+        reported: set[tuple[int, Place, str]] = set()
         for problem in problems:
-            node, position = self._locate(problem)
-            if not node.invalid:
-                items.append((position, problem.place, problem.message))
+            nodes = self._path(problem.place)
+            origin = nodes[-1].origin
+            rest = problem.place[len(nodes) - 1 :]
+            if nodes[-1].invalid or (id(origin), rest, problem.message) in reported:
+                continue
+            reported |= {
+                (id(node), problem.place[level:], problem.message)
+                for level, node in enumerate(nodes)
+            }
+            items.append((self._position(problem, nodes), problem.place, problem.message))
         items.sort(key=lambda one: one[0])
         return [_flaw(self.name, *one) for one in items]
 
-    def _locate(self, problem: Problem) -> tuple[Node, Position]:
-        """Return the innermost node around a problem, and the position to report.
+    def _path(self, place: Place) -> list[Node]:
+        """Return the nodes on the way to `place`, as far as there are any.
 
         An alias has no child nodes: a problem inside it is reported at the alias.
         """
-        node, at_key = self.root, None
-        for part in problem.place:
-            child = node.children.get(part)
+        nodes = [self.root]
+        for part in place:
+            child = nodes[-1].children.get(part)
             if child is None:
-                return node, node.position
-            at_key = node.keys.get(part)
-            node = child
-        return node, at_key if problem.at_key and at_key is not None else node.position
+                break
+            nodes.append(child)
+        return nodes
+
+    def _position(self, problem: Problem, nodes: list[Node]) -> Position:
+        """Return the position to report of a problem, at the end of `nodes`."""
+        found = len(nodes) - 1 == len(problem.place)
+        if problem.at_key and found and len(nodes) > 1:
+            return nodes[-2].keys.get(problem.place[-1], nodes[-1].position)
+        return nodes[-1].position
 
 
 def read(path: Path, limits: Limits | None = None) -> Source:

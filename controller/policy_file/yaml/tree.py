@@ -49,6 +49,7 @@ class Node:
     """A part of the document: its data, its position, and its child nodes.
 
     children, keys: nodes by key or index, and where each key is; an alias has neither.
+    origin: what an alias stands for.
     nodes, depth: its size, itself included.
     invalid: a mistake removed the data or a part of it, so missing data here is not reported again.
     """
@@ -60,6 +61,7 @@ class Node:
     nodes: int = 1
     depth: int = 1
     invalid: bool = False
+    origin: "Node | None" = None
 
 
 def build(text: str, limits: Limits) -> tuple[Node, list[Mistake]]:
@@ -203,6 +205,7 @@ class _Builder:
             nodes=origin.nodes,
             depth=origin.depth,
             invalid=origin.invalid,
+            origin=origin,
         )
 
     def _count(self, position: Position, nodes: int, depth: int) -> None:

@@ -10,7 +10,8 @@ from controller.core.rollout import Phase, Rollout
 from controller.operations.overview import Overview
 from controller.render.html.pages import page
 from controller.render.html.report import tone
-from controller.render.status import OverviewRow, overview_rows, weight_text
+from controller.render.rollout_page import OverviewRow, overview_rows
+from controller.render.status import weight_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 from typing_extensions import get_original_bases, is_typeddict
 
-from controller.render.outputs import account, policies, rollouts
+from controller.render.outputs import account, command_line, policies, rollouts
 
 # The documents of each verb: the keys are the names of the schemas. Two types: either of them.
 OUTPUTS: Final[Mapping[str, tuple[type, ...]]] = {
@@ -42,6 +42,10 @@ OUTPUTS: Final[Mapping[str, tuple[type, ...]]] = {
     "permanent": (policies.PermanentData,),
     "store-init": (account.StoreInitData,),
     "store-copy": (account.StoreCopyData,),
+    "iam": (command_line.IamData,),
+    "schema": (command_line.SchemaData,),
+    "completion": (command_line.CompletionData,),
+    "error": (command_line.ErrorData,),
 }
 # Verbs with --dry-run.
 _DRY_RUN: Final = frozenset(

@@ -8,8 +8,8 @@ from controller.core.policy.kinds import load
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text
 from controller.errors import UsageError
+from controller.render.page import Page, Paragraph, Span, lines_page, paragraph
 from controller.render.permanent.guide import Guide
-from controller.text import printable_block
 
 if TYPE_CHECKING:
     from controller.render.outputs.policies import PermanentData
@@ -34,23 +34,28 @@ def change_text(policy: Policy, form: str) -> str:
     return guide_of(policy).change(form)
 
 
-def permanent_text(policy: Policy, rollout: Rollout | None, forms: Sequence[str]) -> str:
+def permanent_page(policy: Policy, rollout: Rollout | None, forms: Sequence[str]) -> Page:
     """Return the page: the state of the rollout, the change, what reverts it, and the checklist."""
     guide = guide_of(policy)
-    lines = [_headline(policy, guide, rollout), ""]
-    for form in forms:
-        lines += [f"# {form}", *guide.change(form).split("\n"), ""]
-    lines += ["Until that is deployed, each of these restores the old values:"]
-    lines += [f"  - {one}" for one in guide.resets]
-    lines += ["", "Then, in this order:"]
-    lines += [f"  [ ] {one}" for one in checklist(policy, rollout)]
-    return printable_block(lines)
+    changes = [
+        Paragraph([Span(line)], verbatim=True)
+        for form in forms
+        for line in (f"# {form}", *guide.change(form).split("\n"), "")
+    ]
+    return [
+        *lines_page([_headline(policy, guide, rollout), ""]),
+        *changes,
+        paragraph("Until that is deployed, each of these restores the old values:"),
+        *(paragraph(f"- {one}", indent=2) for one in guide.resets),
+        *lines_page(["", "Then, in this order:"]),
+        *(paragraph(f"[ ] {one}", indent=2, hang=6) for one in checklist(policy, rollout)),
+    ]
 
 
 def permanent_data(
     policy: Policy, rollout: Rollout | None, forms: Sequence[str]
 ) -> "PermanentData":
-    """Return the content of `permanent_text` as plain JSON data."""
+    """Return the content of `permanent_page` as plain JSON data."""
     guide = guide_of(policy)
     return {
         "policy": policy.name,

@@ -87,3 +87,10 @@ def test_an_obstacle_on_a_later_page_is_reported(
 
     world.interceptors.append(paged)
     assert any(expected in one.text for one in open_handler(world).obstacles())
+
+
+def test_an_endpoint_that_knows_no_provisioned_concurrency_raises_no_doubt(world: World) -> None:
+    operation = "ListProvisionedConcurrencyConfigs"
+    code = "ProvisionedConcurrencyConfigNotFoundException"
+    meets(world, operation, fails(answered(code, operation)))
+    assert list(open_handler(world).obstacles()) == []

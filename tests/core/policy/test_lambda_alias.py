@@ -6,6 +6,7 @@ import pytest
 
 from controller.core.policy import Policy
 from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.metric import Metric
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import PolicyError
 from controller.policy_file.loader import loads
@@ -96,11 +97,14 @@ def test_what_is_no_number_of_a_version_is_refused(version: str) -> None:
         ({"FunctionName": "handler", "ExecutedVersion": "4"}, "canary"),
         ({"FunctionName": "handler", "ExecutedVersion": "3"}, "stable"),
         ({"FunctionName": "handler", "Resource": "handler:live"}, "both"),
-        ({"FunctionName": "another", "ExecutedVersion": "4"}, ""),
+        ({"FunctionName": "another", "ExecutedVersion": "4"}, None),
     ],
 )
-def test_a_metric_counts_the_path_of_its_version(dimensions: dict[str, str], path: str) -> None:
-    assert ROLLOUT.path_of(dimensions) == path
+def test_a_metric_counts_the_path_of_its_version(
+    dimensions: dict[str, str], path: str | None
+) -> None:
+    metric = Metric(namespace="AWS/Lambda", name="Errors", statistic="Sum", dimensions=dimensions)
+    assert ROLLOUT.requests_counted_by(metric) == path
 
 
 def test_rollouts_of_other_versions_of_an_alias_have_the_same_lock() -> None:

@@ -52,10 +52,10 @@ SHAPES: Rows = {
     "a version cannot change": ({"target__function": "handler:live"}, ["target.function"]),
     "weights that stand still":
         ({"steps__1__weight": 10, "steps": [{"weight": 10, "bake": "1h"}] * 2},
-         ["steps.1.weight", "steps.1.weight"]),
+         ["steps.1.weight"]),
     "no steps": ({"steps": []}, ["steps"]),
     "a metric that does not exist":
-        ({"criteria__works__total": "request"}, ["criteria.works.total", "metrics.requests"]),
+        ({"criteria__works__total": "request"}, ["criteria.works.total"]),
     "failures that count double":
         ({"criteria__works__failures": ["errors", "errors"]}, ["criteria.works.failures.1"]),
     "a failure that is no name":
@@ -86,7 +86,9 @@ SHAPES: Rows = {
     "a count that is always too high":
         ({"criteria__few": {**COUNT, "max": -1}}, ["criteria.few.max"]),
     "a count that is never too low":
-        ({"criteria__few": {**COUNT, "min": -1}}, ["criteria.few.min"]),
+        ({"criteria__few": {**COUNT, "min": 0}}, ["criteria.few.min"]),
+    "a share that is never too low": ({"criteria__works__min": "0%"}, ["criteria.works.min"]),
+    "a latency below 0": ({"criteria__c": {**OF_LATENCY, "max": -5}}, ["criteria.c.max"]),
     "samples required of a metric that is absent in health":
         ({"criteria__few": {**COUNT, "max": 1}, "metrics__errors__missing": "zero"},
          ["criteria.few.min_samples"]),
@@ -366,7 +368,7 @@ SEVERAL: Rows = {
          ["criteria.fast.judge", "criteria.fast.baseline.frozen"]),
     "a wrong bake hides neither weight nor gate":
         ({"steps__1__bake": 5, "steps__1__weight": 10, "steps__1__criteria": ["work"]},
-         ["steps.1.bake", "steps.1.weight", "steps.1.weight", "steps.1.criteria.0"]),
+         ["steps.1.bake", "steps.1.weight", "steps.1.criteria.0"]),
     "a bad step hides no bad criterion":
         ({"steps__0__weight": "10", "steps__1__weight": 99,
           "criteria__works__total": "nothing-like-it", "criteria__fast__max_increase": 5},

@@ -27,7 +27,7 @@ from controller.core.judge.tally import silent_periods
 from controller.core.judge.text import number
 from controller.core.observation import Series
 from controller.core.policy import BurnRate, BurnWindow
-from controller.core.units import format_duration, format_percent, number_text
+from controller.core.units import count_text, format_duration, format_percent, number_text
 
 Recent: TypeAlias = tuple[tuple[float, float], ...]
 """Requests and failures of the newest windows, oldest first."""
@@ -231,7 +231,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         return (
             f"{' + '.join(criterion.failures)} per {criterion.total}: burn rate of the error "
             f"budget of {format_percent(self._budget)} at most {pairs}; a pass needs "
-            f"{number_text(criterion.min_samples)} samples"
+            f"{count_text(criterion.min_samples, 'sample')}"
         )
 
     def target_text(self) -> str:

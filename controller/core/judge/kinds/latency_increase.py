@@ -27,7 +27,13 @@ from controller.core.policy import (
 )
 from controller.core.stats import binomial, dispersion, hangs, two_sample
 from controller.core.stats.combined_tests import ControlState
-from controller.core.units import clock_text, format_duration, format_percent, number_text
+from controller.core.units import (
+    clock_text,
+    count_text,
+    format_duration,
+    format_percent,
+    number_text,
+)
 
 # 420 ms over 400 ms is 5 % and a few parts in 1e16: rounding is no increase.
 _ROUNDING = 1e-9
@@ -328,7 +334,7 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         return (
             f"{criterion.metric} at most {limit} above {self._baseline_text}; judged at the end of "
             f"the bake over windows of {format_duration(criterion.window)}, from "
-            f"{number_text(criterion.min_samples)} samples on"
+            f"{count_text(criterion.min_samples, 'sample')} on"
         )
 
     @property

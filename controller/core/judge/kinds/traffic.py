@@ -76,7 +76,7 @@ class TrafficJudge(CriterionJudge[Traffic]):
         """Return how many requests are asked for."""
         criterion = self.criterion
         control = f", compared with {criterion.control}" if criterion.control else ""
-        return f"at least {criterion.min} {criterion.metric} in the step{control}"
+        return f"{criterion.metric} at least {criterion.min} in the step{control}"
 
     @property
     def bound(self) -> float:

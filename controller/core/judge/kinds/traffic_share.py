@@ -22,7 +22,7 @@ from controller.core.judge.text import percent
 from controller.core.observation import Series
 from controller.core.policy import Share
 from controller.core.stats.binomial import acceptance_region
-from controller.core.units import format_percent, number_text
+from controller.core.units import count_text, format_percent
 
 
 class ShareJudge(CriterionJudge[Share]):
@@ -98,7 +98,7 @@ class ShareJudge(CriterionJudge[Share]):
             f"the share {criterion.metric} / ({criterion.metric} + {criterion.control}) equals the "
             f"weight (tolerance {format_percent(criterion.tolerance)}, confidence "
             f"{format_percent(criterion.confidence)}); judged at the end of the bake, from "
-            f"{number_text(criterion.min_samples)} samples on; out of range it keeps the rollout "
+            f"{count_text(criterion.min_samples, 'sample')} on; out of range it keeps the rollout "
             "on hold, and never rolls back"
         )
 

@@ -1,0 +1,306 @@
+"""A rollout as a page: its state, what is next, and its criteria; live, and of many at once."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, assert_never
+
+from controller.core.conditions import ConditionKind
+from controller.core.judge.criteria_table import HEADER, RIGHT_ALIGNED, VERDICT_MARKS, Row, rows
+from controller.core.judge.findings import Finding, Label, Verdict
+from controller.core.judge.sentences import sentence_of
+from controller.core.next_action import next_action, waits_for
+from controller.core.rollout import Phase, Rollout
+from controller.core.units import clock_text, duration_text, format_duration, with_full_stop
+from controller.render.page import (
+    EMPTY_LINE,
+    Page,
+    Paragraph,
+    Span,
+    Table,
+    Tone,
+    plain_text,
+)
+from controller.render.status import is_late, ladder_text, late_text, weight_text
+
+VERDICT_TONES: Final = {
+    Verdict.PASS: Tone.GOOD,
+    Verdict.FAIL: Tone.BAD,
+    Verdict.INCONCLUSIVE: Tone.WAITING,
+}
+PHASE_TONES: Final = {
+    Phase.PROGRESSING: Tone.ACTIVE,
+    Phase.PAUSED: Tone.WAITING,
+    Phase.ROLLING_BACK: Tone.BAD,
+    Phase.ROLLED_BACK: Tone.BAD,
+    Phase.SUCCEEDED: Tone.GOOD,
+}
+_BAR_WIDTH: Final = 24
+
+
+def rollout_text(rollout: Rollout, now: datetime | None = None) -> str:
+    """Return `rollout_page` as the lines of a pipe."""
+    return plain_text(rollout_page(rollout, now))
+
+
+def rollout_page(rollout: Rollout, now: datetime | None = None) -> Page:
+    """Return `rollout` in full: its state, the next action, its criteria and what they lack.
+
+    now: adds a warning when no tick ran recently; None: a tick runs now.
+    """
+    facts = [
+        ("revision", Span(rollout.revision)),
+        ("ladder", Span(ladder_text(rollout))),
+        *_facts(rollout, now),
+    ]
+    return [_title(rollout), _facts_table(facts), *_criteria(rollout)]
+
+
+def live_page(rollout: Rollout, now: datetime) -> Page:
+    """Return `rollout` as of `now`: as `rollout_page`, with a bar for the bake and a countdown."""
+    facts = _facts_table(_facts(rollout, now, _countdown(rollout, now)))
+    steps = Table(
+        [_step_row(rollout, step, now) for step in range(len(rollout.policy.steps))],
+        right=(1,),
+        indent=2,
+    )
+    return [_title(rollout), EMPTY_LINE, steps, EMPTY_LINE, facts, *_criteria(rollout)]
+
+
+def _title(rollout: Rollout) -> Paragraph:
+    """Return the headline of a rollout: id, phase, and the weight that is live."""
+    phase = Span(str(rollout.phase), PHASE_TONES[rollout.phase])
+    weight = Span(weight_text(rollout), Tone.TITLE)
+    return Paragraph([Span(rollout.id, Tone.TITLE), Span("  "), phase, Span("  "), weight])
+
+
+def _facts_table(facts: Iterator[tuple[str, Span]] | Sequence[tuple[str, Span]]) -> Table:
+    return Table([(Span(name, Tone.QUIET), fact) for name, fact in facts], indent=2, least=(8,))
+
+
+def _facts(
+    rollout: Rollout, now: datetime | None, countdown: str = ""
+) -> Iterator[tuple[str, Span]]:
+    """Yield name and text of each fact of the page. countdown: follows the next action."""
+    yield "because", Span(rollout.sentence)
+    following = next_action(rollout).text
+    if following:
+        yield "next", Span(f"{following}{countdown}")
+    blocked = waits_for(rollout)
+    if blocked and not following.startswith("waits for"):
+        yield "waiting", Span(f"for {blocked}")
+    if rollout.write_error not in blocked:
+        text = f"the last write of the weight failed: {rollout.write_error}"
+        yield "error", Span(text, Tone.BAD)
+    label = rollout.evidence.label
+    failed = any(one.fails for one in rollout.evidence.findings)
+    if label and not failed and f"({label})" not in rollout.sentence:
+        yield "evidence", Span(label)
+    yield from _end_facts(rollout)
+    late_note = "" if now is None else late_text(rollout, now)
+    tone = Tone.WAITING if late_note else Tone.PLAIN
+    yield "updated", Span(f"{clock_text(rollout.updated)}{late_note}", tone)
+
+
+def _end_facts(rollout: Rollout) -> Iterator[tuple[str, Span]]:
+    """Yield what is left to do or to know: of a rollback, of an alert, and after success."""
+    if rollout.drain is not None:
+        tone = Tone.BAD if rollout.drain.verdict is Verdict.FAIL else Tone.PLAIN
+        yield "drain", Span(sentence_of(rollout.drain).removeprefix("drain "), tone)
+    if page := rollout.unacknowledged_page:
+        since = clock_text(rollout.conditions[page].since)
+        text = f"since {since}, repeated until acknowledged: rolloutctl ack {rollout.id}"
+        yield "critical", Span(text, Tone.BAD)
+    if rollout.phase is Phase.SUCCEEDED:
+        yield "to do", Span(f"make it permanent: rolloutctl permanent {rollout.name}")
+
+
+# --- Criteria -----------------------------------------------------------------------------------
+
+
+def _criteria(rollout: Rollout) -> Page:
+    """Return the table of the criteria, and the sentence of each that fails or is open."""
+    sentences = [
+        (_mark(one.verdict), _finding_text(one))
+        for one in rollout.evidence.findings
+        if _needs_attention(one, rollout)
+    ]
+    below: Page = [EMPTY_LINE, Table(sentences, indent=2)] if sentences else []
+    return [*criteria_blocks(rollout, indent=2), *below]
+
+
+def criteria_blocks(rollout: Rollout, indent: int = 0) -> Page:
+    """Return an empty line and a table with a row for each criterion; nothing before a finding."""
+    if not (rollout.evidence.findings or rollout.evidence.earlier_findings):
+        return []
+    *titles, _ = HEADER
+    right = [titles.index(title) for title in RIGHT_ALIGNED]
+    return [
+        EMPTY_LINE,
+        Table([_criterion_row(row) for row in rows(rollout)], titles, right, indent),
+    ]
+
+
+def _criterion_row(row: Row) -> tuple[Span, ...]:
+    """Return the cells of a criterion; one that is no gate says so beside its evidence."""
+    _, *values, evidence, _ = row.cells
+    evidence = evidence if row.gates else f"{evidence} ({row.role})"
+    return _mark(row.verdict), *map(Span, values), Span(evidence)
+
+
+def _mark(verdict: Verdict) -> Span:
+    return Span(VERDICT_MARKS[verdict], VERDICT_TONES[verdict])
+
+
+def _needs_attention(finding: Finding, rollout: Rollout) -> bool:
+    """Tell whether the sentence of `finding` explains a failure or a wait, and is not shown yet."""
+    already_clear = finding.verdict is Verdict.PASS or finding.label is Label.NOT_JUDGED
+    return not already_clear and sentence_of(finding) not in rollout.sentence
+
+
+def _finding_text(finding: Finding) -> str:
+    return sentence_of(finding) if finding.gates else f"report only: {sentence_of(finding)}"
+
+
+# --- Steps --------------------------------------------------------------------------------------
+
+
+def _step_row(rollout: Rollout, index: int, now: datetime) -> tuple[Span, ...]:
+    """Return the row of a step: a mark, its weight and bake, and how far the current one is."""
+    step, is_current = rollout.policy.steps[index], index == rollout.step
+    tone = Tone.PLAIN if is_current else Tone.QUIET
+    bake = _bake(rollout, now) if is_current else Span("")
+    weight, length = Span(f"{step.weight} %", tone), Span(format_duration(step.bake), tone)
+    return _step_mark(rollout, index), weight, length, bake
+
+
+def _step_mark(rollout: Rollout, index: int) -> Span:
+    """Return the mark of a step: done, current, ahead, or the one that was rolled back."""
+    if rollout.phase is Phase.SUCCEEDED or index < rollout.step:
+        return Span("✓", Tone.GOOD)
+    if index > rollout.step:
+        return Span("·", Tone.QUIET)
+    rolled_back = rollout.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK)
+    return Span("✗" if rolled_back else "▶", PHASE_TONES[rollout.phase])
+
+
+def _bake(rollout: Rollout, now: datetime) -> Span:
+    """Return the progress of the current bake; empty for a succeeded rollout."""
+    tone = PHASE_TONES[rollout.phase]
+    match rollout.phase:
+        case Phase.ROLLING_BACK:
+            return Span("rolling back to 0 %", tone)
+        case Phase.ROLLED_BACK:
+            return Span("rolled back to 0 % from here", tone)
+        case Phase.PAUSED:
+            return Span("paused", tone)
+        case Phase.SUCCEEDED:
+            return Span("")
+        case Phase.PROGRESSING:
+            return _progress(rollout, now)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _progress(rollout: Rollout, now: datetime) -> Span:
+    end = rollout.bake_end
+    if rollout.pending is not None or rollout.live is None or end is None:
+        return Span("waits until the weight is applied", Tone.WAITING)
+    begin = rollout.live.since
+    share = min(1.0, max(0.0, (now - begin) / (end - begin)))
+    done = int(share * _BAR_WIDTH)
+    bar = f"{'█' * done}{'░' * (_BAR_WIDTH - done)}"
+    return Span(f"{bar} {_remaining_text(rollout, end, now)}")
+
+
+def _remaining_text(rollout: Rollout, end: datetime, now: datetime) -> str:
+    if now < end:
+        return f"{duration_text(end - now)} left"
+    judged = end + rollout.policy.evaluation_delay
+    return "baked; waits for final data" if now < judged else "baked"
+
+
+def _countdown(rollout: Rollout, now: datetime) -> str:
+    """Return the time until the next action, like ` (in 37m)`; empty for a paused rollout."""
+    moment = next_action(rollout).at
+    if moment is None or moment <= now or rollout.phase is Phase.PAUSED:
+        return ""
+    return f" (in {duration_text(moment - now)})"
+
+
+# --- Overview -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OverviewRow:
+    """One rollout among many. summary: its state in a few words, problems first."""
+
+    rollout: Rollout
+    needs_operator: bool
+    summary: str
+
+
+def overview_rows(rollouts: Sequence[Rollout], now: datetime) -> list[OverviewRow]:
+    """Return a row per rollout, the most urgent first."""
+    ranked = sorted(rollouts, key=lambda one: _rank(one, now))
+    return [
+        OverviewRow(one, _rank(one, now) <= _NEEDS_OPERATOR, _summary(one, now)) for one in ranked
+    ]
+
+
+def overview_page(rollouts: Sequence[Rollout], now: datetime) -> Page:
+    """Return a row per rollout, the most urgent first; `!` marks those that need an operator."""
+    rows_of_table = [_overview_spans(one) for one in overview_rows(rollouts, now)]
+    return [Table(rows_of_table, right=(3,))] if rows_of_table else []
+
+
+def _overview_spans(row: OverviewRow) -> tuple[Span, ...]:
+    rollout, urgent = row.rollout, row.needs_operator
+    mark = Span("!" if urgent else " ", Tone.BAD)
+    phase = Span(str(rollout.phase), PHASE_TONES[rollout.phase])
+    name = Span(rollout.id, Tone.TITLE if urgent else Tone.PLAIN)
+    return mark, name, phase, Span(weight_text(rollout)), Span(row.summary)
+
+
+_NEEDS_OPERATOR: Final = 3
+
+
+def _rank(rollout: Rollout, now: datetime) -> int:
+    """Return the urgency of `rollout`: 0 is the most urgent."""
+    match rollout.phase:
+        case Phase.ROLLING_BACK:
+            return 0 if _is_unconfirmed(rollout) else 1
+        case Phase.PAUSED:
+            return 2
+        case Phase.PROGRESSING:
+            return 3 if is_late(rollout, now) else 4
+        case Phase.ROLLED_BACK:
+            return 0 if _drain_is_incomplete(rollout, now) else 5
+        case Phase.SUCCEEDED:
+            return 6
+
+
+def _is_unconfirmed(rollout: Rollout) -> bool:
+    """Tell whether a rollback is not confirmed although its time is over."""
+    condition = rollout.conditions.get(ConditionKind.UNCONFIRMED)
+    return condition is not None and condition.critical
+
+
+def _drain_is_incomplete(rollout: Rollout, now: datetime) -> bool:
+    """Tell whether canary requests may continue after a rollback that is still watched."""
+    failed = rollout.drain is not None and rollout.drain.verdict is Verdict.FAIL
+    return rollout.is_watched(now) and (failed or _is_unconfirmed(rollout))
+
+
+def _summary(rollout: Rollout, now: datetime) -> str:
+    """Return the state of a rollout in a few words, problems first."""
+    if rollout.drain is not None and _drain_is_incomplete(rollout, now):
+        return sentence_of(rollout.drain)
+    progressing = rollout.phase is Phase.PROGRESSING
+    text = (next_action(rollout).text if progressing else "") or rollout.sentence
+    if is_late(rollout, now):
+        text = (
+            f"no tick for {duration_text(now - rollout.updated)}: is the schedule running? {text}"
+        )
+    unconfirmed = rollout.phase is Phase.ROLLING_BACK and _is_unconfirmed(rollout)
+    return f"{with_full_stop(waits_for(rollout))} {text}" if unconfirmed else text

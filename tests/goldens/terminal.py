@@ -1,0 +1,301 @@
+"""What each verb prints on a terminal of 80 and of 120 columns, in stories that are played again.
+
+A file of `terminal/` is what somebody saw who typed the commands of a story, one after the other.
+
+    python -m tests.goldens.terminal            show what differs
+    python -m tests.goldens.terminal --write    record again; git diff shows what changed
+"""
+
+import contextlib
+import difflib
+import io
+import os
+import re
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+from unittest.mock import patch
+
+import controller.cli.doctor
+from controller import cli
+from controller.adapters.aws.clients import Clients
+from controller.bootstrap import account
+from controller.core.units import parse_duration
+from controller.operations.checks import Check, fail, ok, unread, warn
+from controller.policy_file.loader import load
+from controller.simulation.scenario.scenario import load_scenario
+from controller.simulation.world import World
+from tests.adapters.cloudformation.fake_cloudformation import FakeCloudFormation
+
+FOLDER: Final = Path(__file__).parent / "terminal"
+ROOT: Final = Path(__file__).parents[2]
+WIDTHS: Final = (80, 120)
+POLICY: Final = "policies/execution-api.yaml"
+OTHER: Final = "payments.yaml"
+NAME: Final = "execution-api"
+LONGEST: Final = 40  # lines of a document that no page has, such as an IAM policy
+# A path of one length everywhere: its length decides where lines end.
+TEMPORARY: Final = "/tmp"  # noqa: S108
+FOLDER_NAME: Final = f"{TEMPORARY}/rolloutctl-00000000"
+_VERSION: Final = re.compile(r"(, version )\S+")
+_CHECKS: Final[Sequence[Check]] = (
+    ok("caller", "arn:aws:sts::123456789012:assumed-role/people/operator in eu-central-1"),
+    warn(
+        "schedule",
+        "no rollout is active, so whether the schedule runs is unknown",
+        "check the schedule itself, or run again after the start",
+    ),
+    ok("metric requests", "4 333 687 samples in the last 24h, the newest 4m ago"),
+    fail(
+        "metric direct_duration",
+        "rolloutctl Duration has no dimension Path=stable",
+        "it has Path=canary; correct `dimensions` in the policy",
+    ),
+    unread("permissions", "iam:SimulatePrincipalPolicy is not allowed"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Time that passes, with a tick every five minutes."""
+
+    length: str
+
+
+Act: TypeAlias = str | Wait
+TICK: Final = timedelta(minutes=5)
+
+# Each story: the scenario of the simulated account, and what somebody does.
+STORIES: Final[Mapping[str, tuple[str, Sequence[Act]]]] = {
+    "try": (
+        "healthy",
+        (
+            "--help",
+            "status --help",
+            f"validate {POLICY}",
+            "validate wrong.yaml",
+            f"validate {POLICY} --requests-per-minute 20",
+            f"plan {POLICY}",
+            f"plan {POLICY} --live",
+            f"doctor {POLICY}",
+            f"rehearse {POLICY} --scenario error-burst --interval 5m",
+        ),
+    ),
+    "success": (
+        "healthy",
+        (
+            f"start {POLICY} --revision 7d1c5a9",
+            Wait("20m"),
+            "tick",
+            f"status {NAME}",
+            f"metrics {NAME}",
+            f"logs {NAME}",
+            f"verify {NAME}",
+            f"pause {NAME} --reason 'the database is being moved'",
+            f"set-weight {NAME} 20 --force --reason 'a demo'",
+            f"resume {NAME} --keep",
+            f"promote {NAME} --reason 'the board said so'",
+            Wait("2h"),
+            f"approve {NAME}",
+            f"attest {NAME} SC-005 --note 'no tickets'",
+            f"ack {NAME}",
+            Wait("26h"),
+            "status --all",
+            f"history {NAME}",
+            f"replay {NAME}",
+            f"permanent {NAME} --form terraform",
+            "store init --store sqlite:///other.db",
+            "store copy sqlite:///rollouts.db sqlite:///other.db",
+        ),
+    ),
+    "rollback": (
+        "error-burst",
+        (
+            f"start {POLICY} --revision 7d1c5a9",
+            Wait("2h"),
+            f"status {NAME}",
+            f"verify {NAME}",
+            f"start {POLICY} --revision 7d1c5a9",
+            f"rollback {NAME} --reason 'once more'",
+            f"retry {NAME} --reason 'the fault is mended'",
+            f"history {NAME}#1",
+        ),
+    ),
+    "several": (
+        "healthy",
+        (
+            f"start {POLICY} --revision 7d1c5a9",
+            Wait("20m"),
+            f"run {OTHER} --timeout 10m",
+            "status",
+            "status payments --wait --timeout 5m",
+            "status --watch --timeout 5m",
+            "rollback payments",
+            "tick",
+        ),
+    ),
+    "set up": (
+        "healthy",
+        (
+            "store init",
+            f"iam {POLICY} --account 123456789012 --region eu-central-1",
+            f"monitoring plan {POLICY}",
+            f"monitoring deploy {POLICY}",
+            f"monitoring remove {POLICY} --yes",
+            "schema status",
+            "completion bash",
+        ),
+    ),
+    "mistakes": (
+        "healthy",
+        (
+            "strat",
+            "status --exit",
+            "status",
+            "status nothing",
+            f"start {POLICY} --store redis://host",
+            f"set-weight {POLICY} 101",
+            f"promote {NAME}",
+            "start wrong.yaml",
+            f"plan {POLICY} --adopt",
+        ),
+    ),
+}
+WRONG: Final = """\
+version: 1
+name: checkout
+target: {kind: lambda-env, funktion: checkout, percentage: NEW_PATH_PERCENTAGE}
+metrics:
+  requests: {namespace: Shop, name: Requests, statistic: Sum}
+criteria:
+  success: {kind: success_rate, total: reqests, failures: [requests], min: 0%}
+steps:
+  - {weight: 10, bake: 1 day}
+  - {weight: 50}
+"""
+
+
+class Terminal(io.StringIO):
+    """stdout and stderr of somebody at a terminal, whose cursor stays where it is."""
+
+    def isatty(self) -> bool:
+        """Yes."""
+        return True
+
+
+class _Examiner:
+    """The checks of `doctor`; the simulated account has not all services that it asks."""
+
+    def checks(self) -> Iterator[Check]:
+        yield from _CHECKS
+
+
+def play(story: str, width: int) -> str:
+    """Return the transcript of `story` on a terminal of `width` columns."""
+    scenario, acts = STORIES[story]
+    with _stage(scenario, width) as (world, folder):
+        shown = [_shown(act, world) for act in acts]
+    text = "\n".join(one for one in shown if one)
+    return _VERSION.sub(r"\1X", text.replace(str(folder), FOLDER_NAME))
+
+
+def _shown(act: Act, world: World) -> str:
+    if isinstance(act, Wait):
+        end = world.clock.now() + parse_duration(act.length)
+        while world.clock.now() < end:
+            world.clock.advance(TICK)
+            _run("tick")
+        return f"({act.length} later)\n"
+    status, shown = _run(act)
+    lines = shown.splitlines()
+    if act.split()[0] in ("iam", "schema", "completion") and len(lines) > LONGEST:
+        lines = [*lines[:LONGEST], f"({len(lines) - LONGEST} more lines)"]
+    return "\n".join([f"$ rolloutctl {act}", *lines, f"(exit status {status})", ""])
+
+
+def _run(command: str) -> tuple[int, str]:
+    screen = Terminal()
+    with contextlib.redirect_stdout(screen), contextlib.redirect_stderr(screen):
+        status = cli.main(shlex.split(command))
+    return int(status), screen.getvalue()
+
+
+@contextmanager
+def _stage(scenario: str, width: int) -> Iterator[tuple[World, Path]]:
+    """Yield a simulated account with the target of the policies, and the working directory."""
+    environment = {
+        "PATH": os.environ["PATH"], "TERM": "dumb", "COLUMNS": str(width), "HOME": "/nowhere",
+        "ROLLOUTCTL_STORE": "sqlite:///rollouts.db", "ROLLOUTCTL_BY": "ada",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+    }  # fmt: skip
+    with ExitStack() as stack:
+        folder = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="rolloutctl-", dir="/tmp"))
+        )
+        shutil.copytree(ROOT / "policies", folder / "policies")
+        (folder / "wrong.yaml").write_text(WRONG, encoding="utf-8")
+        text = (ROOT / POLICY).read_text(encoding="utf-8")
+        for line, other in (("name", "payments"), ("  function", "payments")):
+            text = re.sub(rf"(?m)^{line}: .*$", f"{line}: {other}", text)
+        (folder / OTHER).write_text(
+            text.replace("{frozen: direct_duration, window: 24h}", "{fixed: 250}"), encoding="utf-8"
+        )
+        stack.enter_context(contextlib.chdir(folder))
+        policy = load(Path(POLICY))
+        world = World.for_policy(policy, load_scenario(scenario), seed=1)
+        world.add_function("payments", {})
+        stacks = FakeCloudFormation(0, 0)
+
+        def client(_: Clients, service: str, **__: object) -> Any:
+            return stacks if service == "cloudformation" else world.client(service)
+
+        stack.enter_context(patch.dict(os.environ, environment, clear=True))
+        stack.enter_context(patch.object(Clients, "get", client))
+        stack.enter_context(patch.object(account, "SystemClock", lambda: world.clock))
+        stack.enter_context(patch.object(controller.cli.doctor, "live_doctor", _doctor))
+        yield world, folder
+
+
+@contextmanager
+def _doctor(*_: object) -> Iterator[_Examiner]:
+    yield _Examiner()
+
+
+def recorded(story: str, width: int) -> Path:
+    """Return the file of a story at a width."""
+    return FOLDER / f"{story.replace(' ', '-')}-{width}.txt"
+
+
+def difference(story: str, width: int) -> str:
+    """Return how a story differs from what is recorded; empty where it does not."""
+    path, now = recorded(story, width), play(story, width)
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    lines = difflib.unified_diff(
+        before.splitlines(), now.splitlines(), path.name, "now", lineterm=""
+    )
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Show what differs, or record it; return 1 when something differs."""
+    differences = []
+    for story in STORIES:
+        for width in WIDTHS:
+            if sys.argv[1:] == ["--write"]:
+                FOLDER.mkdir(exist_ok=True)
+                recorded(story, width).write_text(play(story, width), encoding="utf-8")
+            elif text := difference(story, width):
+                differences.append(text)
+    sys.stdout.write("\n".join([*differences, f"{len(differences)} files differ", ""]))
+    return int(bool(differences))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

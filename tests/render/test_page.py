@@ -1,0 +1,99 @@
+"""Pages: stable lines in a pipe, and lines that end at words on a terminal."""
+
+import pytest
+
+from controller.render.page import (
+    Page,
+    Paragraph,
+    Span,
+    Table,
+    Tone,
+    layout,
+    line_text,
+    lines_page,
+    paragraph,
+    plain_text,
+)
+from controller.text import width_of
+
+NAME = "SlackBedrockStack-SlackEventHandler898FE80E-TJUkrbzJtXGK"
+SENTENCE = (
+    "SC-004 fails: 926 of 18 528 requests (5 %) failed from 2026-11-24 10:28 UTC on, for "
+    "1d 2h 05m, at most ≤ 0.1 % allowed; latency was 512.4 ms"
+)
+WHOLE = ("18 528", "5 %", "2026-11-24 10:28 UTC", "1d 2h 05m", "≤ 0.1 %", "512.4 ms")
+TITLES = ("", "criterion", "target", "samples", "evidence")
+CRITERIA = Table(
+    [
+        (Span("FAIL", Tone.BAD), "SC-004", "≥ 99.9 %", "18 528", "regression detected"),
+        (Span("pass", Tone.GOOD), "p95-integration", "≤ 500 ms", "7", "no regression detected"),
+    ],
+    TITLES,
+    right=(3,),
+)
+
+
+def drawn(page: Page, width: int) -> list[str]:
+    """Return the lines of `page` on a terminal of `width` columns."""
+    return [line_text(line) for line in layout(page, width)]
+
+
+def test_in_a_pipe_a_paragraph_and_a_row_are_one_line_each() -> None:
+    page: Page = [paragraph(SENTENCE, indent=2), Table([("because", SENTENCE), ("next", "50 %")])]
+    assert plain_text(page).split("\n") == [
+        f"  {SENTENCE}",
+        f"because  {SENTENCE}",
+        "next     50 %",
+    ]
+
+
+@pytest.mark.parametrize("width", [24, 40, 80, 120])
+def test_on_a_terminal_no_word_no_number_and_no_value_is_broken(width: int) -> None:
+    page: Page = [paragraph(SENTENCE), Table([("target", f"{NAME}: USE"), ("because", SENTENCE)])]
+    lines = drawn(page, width)
+    text = "\n".join(lines)
+    assert [part for part in (*WHOLE, NAME) if part not in text] == []
+    assert [line for line in lines if len(line) > width and NAME not in line] == []
+    assert text.split() == plain_text(page).split()
+
+
+def test_continued_lines_of_a_fact_are_below_its_text() -> None:
+    lines = drawn([Table([("because", SENTENCE)], indent=2)], 60)
+    assert len(lines) > 2
+    assert {line[:11] for line in lines[1:]} == {" " * 11}
+
+
+def test_a_table_that_does_not_fit_becomes_a_paragraph_for_each_row() -> None:
+    assert drawn([CRITERIA], 80) == [
+        "      criterion        target    samples  evidence",
+        "FAIL  SC-004           ≥ 99.9 %   18 528  regression detected",
+        "pass  p95-integration  ≤ 500 ms        7  no regression detected",
+    ]
+    assert drawn([CRITERIA], 40) == [
+        "FAIL SC-004",
+        "    target ≥ 99.9 %; samples 18 528;",
+        "    evidence regression detected",
+        "pass p95-integration",
+        "    target ≤ 500 ms; samples 7;",
+        "    evidence no regression detected",
+    ]
+
+
+def test_a_tone_is_kept_where_a_paragraph_is_wrapped() -> None:
+    page = [Paragraph([Span("orders#1  "), Span("rolled back at once", Tone.BAD)])]
+    lines = layout(page, 20)
+    assert {span.tone for span in lines[1] if span.text.strip()} == {Tone.BAD}
+    assert [line_text(line) for line in lines] == ["orders#1  rolled", "  back at once"]
+
+
+def test_a_line_of_a_template_is_never_wrapped() -> None:
+    assert drawn([Paragraph([Span(SENTENCE)], verbatim=True)], 40) == [SENTENCE]
+
+
+def test_wide_characters_take_two_columns() -> None:
+    (first, *_) = drawn([paragraph("東京 東京 東京 東京 東京 東京")], 20)
+    assert (first, width_of(first)) == ("東京 東京 東京 東京", 19)
+
+
+def test_text_from_outside_is_made_printable_before_it_is_measured() -> None:
+    assert drawn(lines_page(["  a\x1b[2J b"]), 40) == ["  a\\u001b[2J b"]
