@@ -26,7 +26,7 @@ def test_the_wheel_has_every_policy_of_the_checkout_once(tmp_path: Path) -> None
         packed = {
             Path(one).name: archive.read(one)
             for one in archive.namelist()
-            if one.startswith("controller/templates/")
+            if one.startswith("controller/policy_file/templates/")
         }
     assert packed == {path.name: path.read_bytes() for path in (ROOT / "policies").glob("*.yaml")}
     assert shipped_names() == sorted(Path(one).stem for one in packed)
