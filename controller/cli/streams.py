@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from itertools import groupby
 from typing import Any, Final, TextIO, cast
 
 from controller.errors import Exit
@@ -123,9 +124,9 @@ def lines_text(lines: Iterable[Line], *, in_colour: bool) -> str:
 
 
 def _coloured(line: Iterable[Span]) -> str:
+    parts = ((tone, line_text(spans)) for tone, spans in groupby(line, lambda span: span.tone))
     return "".join(
-        f"\x1b[{_CODES[span.tone]}m{span.text}\x1b[0m" if span.tone in _CODES else span.text
-        for span in line
+        f"\x1b[{_CODES[tone]}m{text}\x1b[0m" if tone in _CODES else text for tone, text in parts
     )
 
 

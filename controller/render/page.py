@@ -14,7 +14,8 @@ from typing import Final, NamedTuple, TypeAlias
 from controller.text import printable, width_of
 
 # Where a line may end: at spaces that are not inside a number (`8 214`), a value with its unit
-# (`10 %`, `≤ 500 ms`), a length (`26h 15m`), a time (`2026-11-24 14:05 UTC`), or before an option.
+# (`10 %`, `≤ 500 ms`), a length (`1d 2h 15m`) or a time (`2026-11-24 14:05 UTC`), and not before an
+# option.
 _BREAK: Final = re.compile(
     r"(?<![0-9≤≥±×<>]) +(?![0-9]{1,2}[hm]\b|--[a-z])"
     r"|(?<=[0-9]) +(?![0-9]{3}(?![0-9])|%|ms\b|s\b|x\b|[0-9]{2}:[0-9]{2}|UTC)"
@@ -135,7 +136,7 @@ def _wrap(spans: Sequence[Span], first: int, width: int) -> Iterator[Line]:
         if line and used + gap + columns > room:
             yield line
             line, used, room, gap = [], 0, width, 0
-        line += [Span(" " * gap), *chunk]
+        line += [Span(" " * gap, chunk[0].tone if chunk else Tone.PLAIN), *chunk]
         used += gap + columns
     yield line
 

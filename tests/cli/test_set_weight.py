@@ -96,7 +96,7 @@ def test_zero_is_refused_with_the_rollback_command_that_sets_it(desk: Desk) -> N
     writes = desk.world.calls[WRITE]
     options = ("--reason", "paged at 3", "--by", "ada", "--json")
     ended = desk.run("set-weight", desk.policy, "0", *options)
-    assert (ended.status, ended.out, desk.weight) == (Exit.USAGE, "", 10)
+    assert (ended.status, ended.data["schema"], desk.weight) == (Exit.USAGE, "error/1", 10)
     assert desk.world.calls[WRITE] == writes
     message, _, command = ended.err.rstrip("\n").partition("; run: ")
     assert message == "rolloutctl: set-weight does not set 0 %; nothing was written"

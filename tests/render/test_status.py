@@ -108,8 +108,11 @@ def test_a_page_ends_with_each_finding(rollout: Rollout) -> None:
     assert lines[-1] == "  FAIL  works fails: success was 95%."
     assert "  waiting   for the bake" in lines
     assert not any(line.startswith("  evidence") for line in lines)
-    labelled = rollout_text(with_facts(rollout, label="no regression detected"))
-    assert "  evidence  no regression detected" in labelled.splitlines()
+    passing = replace(rollout, evidence=a_rollout(findings=(a_finding("works"),)).evidence)
+    labels = ["  evidence  no regression detected"]
+    for one, shown in ((passing, labels), (rollout, [])):
+        labelled = rollout_text(with_facts(one, label="no regression detected")).splitlines()
+        assert [line for line in labelled if line.startswith("  evidence")] == shown
 
 
 def test_the_data_are_plain_json(rollout: Rollout) -> None:
