@@ -158,6 +158,8 @@ def _verbs(desk: Desk) -> Iterator[tuple[str, ...]]:
     yield "retry", desk.policy, "--reason", "r", "--adopt"
     yield from [("history", "orders", *more) for more in ((), ("--json",))]
     yield from [("replay", "orders", *more) for more in ((), ("--json",))]
+    yield "report", "orders", "--html", f"{desk.policy}.report.html"
+    yield "status", "--html", f"{desk.policy}.status.html"
     yield ("run", desk.policy, "--timeout", "2m", "--json")
 
 

@@ -41,12 +41,14 @@ STARTED = entry(1, 0, "started", weight_from=0, weight_to=10)
 APPLIED = entry(2, 1, "applied", weight_from=10, weight_to=10)
 ADVANCED = entry(3, 60, "advanced", weight_from=10, weight_to=50, step=1)
 APPLIED_50 = entry(4, 61, "applied", weight_from=50, weight_to=50, step=1)
-ADOPTED = entry(1, 0, "started", weight_from=100, weight_to=100, step=2)
+ADOPTED = entry(1, 0, "started", weight_from=100, weight_to=100, step=1)
 DRIFTED = entry(
     3, 30, "paused", phase_to="paused", weight_to=10, reason="drifted",
     observation={"target": {"weight": 75}},
 )  # fmt: skip
 PAUSED = entry(3, 30, "paused", phase_to="paused", weight_to=10, reason="inconclusive")
+CHANGED = entry(3, 30, "applied", weight_from=10, weight_to=10, step=99)
+WITHOUT_A_STEP = entry(3, 30, "applied", weight_from=10, weight_to="50", step=None)
 UNREADABLE = entry(3, 30, "paused", phase_to="paused", weight_to=10, reason="drifted")
 KEPT = entry(4, 40, "resumed", weight_from=75, weight_to=75)
 
@@ -62,7 +64,7 @@ KEPT = entry(4, 40, "resumed", weight_from=75, weight_to=75)
             [(0, 10, 1, 61), (1, 50, 61, 90)],
             id="a weight ends when the next one is read back",
         ),
-        pytest.param([ADOPTED], [(2, 100, 0, 90)], id="an adopted weight is live at the start"),
+        pytest.param([ADOPTED], [(1, 100, 0, 90)], id="an adopted weight is live at the start"),
         pytest.param([APPLIED, PAUSED], [(0, 10, 1, 90)], id="a pause changes no weight"),
         pytest.param(
             [APPLIED, DRIFTED], [(0, 10, 1, 30), (0, 75, 30, 90)], id="drift is a weight of its own"
@@ -71,6 +73,9 @@ KEPT = entry(4, 40, "resumed", weight_from=75, weight_to=75)
             [APPLIED, DRIFTED, KEPT],
             [(0, 10, 1, 30), (0, 75, 30, 90)],
             id="a resume that keeps the weight goes on with it",
+        ),
+        pytest.param(
+            [APPLIED, CHANGED, WITHOUT_A_STEP], [(0, 10, 1, 90)], id="what is no step adds nothing"
         ),
         pytest.param(
             [APPLIED, UNREADABLE], [(0, 10, 1, 90)], id="an entry without its reading adds nothing"
