@@ -167,7 +167,7 @@ SLOW: dict[str, Any] = {
     "metrics": {
         **SHORT_POLICY["metrics"],
         "latency": {
-            "namespace": "AWS/ApiGateway", "name": "Latency", "statistic": "p95", "unit": "ms",
+            "namespace": "AWS/ApiGateway", "name": "Latency", "statistic": "p95", "unit": "<i>ms",
             "dimensions": SHORT_POLICY["metrics"]["requests"]["dimensions"],
         },
     },
@@ -187,7 +187,10 @@ def test_latencies_that_cannot_be_read_are_said_and_the_rest_is_shown(
     desk.run("tick")
     file = tmp_path / "r.html"
     assert desk.run("report", "orders", "--json", "--html", str(file)).data["missing"] == []
-    assert "latency, p95 of each minute" in read_page(file.read_text()).texts("figcaption")
+    page = read_page(file.read_text(encoding="utf-8"))
+    assert "latency, p95 of each minute" in page.texts("figcaption")
+    assert any("<i>ms" in one for one in page.texts("td"))
+    assert page.all("i") == []
 
     def refuse(*_: Any, **__: Any) -> Any:
         raise MetricsError("metrics could not be read: AccessDenied")

@@ -1,6 +1,7 @@
 """Charts of a page: what an axis shows, where a line breaks, and the table of the same values."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from controller.operations.report.recorded import Stretch
 from controller.operations.report.trace import Bin, Form, Panel, Trace
 from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
+from tests.support.hostile import HOSTILE_TEXTS, unsafe_parts
 
 NINE = datetime(2026, 1, 5, 9, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -101,3 +103,10 @@ def test_a_shaded_time_is_a_band_of_the_width_and_is_named_once() -> None:
 )
 def test_a_share_has_two_significant_digits(share: float, text: str) -> None:
     assert share_text(share) == f"{text}\xa0%"
+
+
+@pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)
+def test_the_unit_of_a_stored_policy_is_printable(text: str) -> None:
+    one = drawn(replace(a_trace(Form.LEVEL, {0: 240.0}, 250.0), unit=text))
+    shown = [one.description, *(label.text for label in one.values), *one.rows[0][1][0]]
+    assert [part for cell in shown for part in unsafe_parts(cell)] == []

@@ -13,6 +13,7 @@ from typing import Final
 
 from controller.core.units import format_percent, from_unix, number_text
 from controller.operations.report.trace import Bin, Form, Panel, Trace
+from controller.text import printable
 
 # Units of the drawing.
 WIDTH: Final = 2_000
@@ -154,7 +155,7 @@ def chart(
 def value_text(trace: Trace, value: float) -> str:
     """Return a value of `trace` with its unit."""
     if trace.form is Form.LEVEL:
-        return f"{number_text(float(f'{value:.4g}'))}\u00a0{trace.unit}".rstrip()
+        return f"{number_text(float(f'{value:.4g}'))}\u00a0{printable(trace.unit)}".rstrip()
     return share_text(value, 3)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from controller.core.units import clock_text, duration_text, number_text
+from controller.core.units import clock_text, duration_text
 from controller.text import printable, printable_block
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -36,7 +36,6 @@ def _environment() -> Environment:
         "block": _block,
         "clock": clock_text,
         "duration": duration_text,
-        "number": number_text,
     }
     return environment
 
