@@ -16,6 +16,7 @@ from controller.errors import (
     WriteUncertainError,
 )
 from controller.simulation.fakes.errors import read_timeout
+from controller.simulation.fakes.outages import Proceed
 from controller.simulation.lambda_alias import SimulatedLambdaAlias
 from controller.simulation.world import World
 from tests.adapters.contracts.routing_benches import ALIAS
@@ -145,6 +146,30 @@ def test_where_provisioned_concurrency_may_not_be_read_the_weights_count(account
     assert account.routed("1", v2=0.1).open().read().has_applied(10)
 
 
+@pytest.mark.parametrize("lowers", [False, True])
+def test_a_change_between_reading_and_writing_is_not_written_over(
+    account: Account, lowers: bool
+) -> None:
+    account.routed("1", v2=0.5)
+    target = account.open()
+    token = target.read().token
+
+    def somebody_is_faster(proceed: Proceed) -> dict[str, Any]:
+        account.alias.operations["lambda", UPDATE](
+            {"Name": "live", "FunctionVersion": "3", "RoutingConfig": {}}
+        )
+        return proceed()
+
+    meets(account.world, UPDATE, somebody_is_faster, times=1)
+    if lowers:
+        target.lower_to_zero(MINUTE)  # reads again, and takes out what is left of the canary
+        assert account.routing() == ("3", {})
+    else:
+        with pytest.raises(WriteConflictError):
+            target.shift_to(100, token)
+        assert account.routing() == ("3", {"2": 0.5})
+
+
 # --- what a start finds ---------------------------------------------------------------------------
 
 
@@ -194,6 +219,7 @@ def test_a_rollback_without_the_stable_version_says_how_to_name_it(account: Acco
     account.routed("3")
     with pytest.raises(WriteRefusedError, match="name it with --stable"):
         account.open(ALIAS).lower_to_zero(MINUTE)
+    account.alias.publish("4")  # newer, and not what the alias has
     account.open(ALIAS.with_versions(None, "2")).lower_to_zero(MINUTE)
     assert account.routing() == ("2", {})
     assert account.open(ALIAS.with_versions(None, "2")).read().has_applied(0)
