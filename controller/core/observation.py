@@ -21,12 +21,12 @@ class TargetReading:
     """The state of the target, as it answered.
 
     identity: the globally unique name of the target (a function ARN); the lock is on it.
-    weight: percent on the canary; None when its variables contradict each other.
+    weight: percent on the canary; None when no clear weight can be read.
     variables: the variables as they stand, for people.
     token: changes with every change of the target; a raise is conditional on it.
     code: digest of the code that runs; the default revision of a rollout.
     detail: why an update failed, or is still in progress; empty otherwise.
-    may_be_full: the variables contradict each other, and one of them may mean 100 %.
+    may_be_full: no clear weight can be read, and it may be 100 %.
     """
 
     identity: str

@@ -176,12 +176,10 @@ def _update_check(target: TargetReading) -> Check:
 def reach_checks(obstacles: Sequence[Obstacle]) -> Iterator[Check]:
     """Yield a check for each obstacle between callers and a change of the target."""
     if not obstacles:
-        yield ok(_REACH, "no alias and no published version hides a change from callers")
+        yield ok(_REACH, "nothing hides a change from callers")
     for one in obstacles:
         if one.fatal:
-            yield fail(
-                _REACH, one.text, "the weight has no effect on them; let callers use $LATEST"
-            )
+            yield fail(_REACH, one.text, one.remedy)
         else:
             yield (unread if one.unread else warn)(_REACH, one.text)
 

@@ -15,12 +15,13 @@ class Obstacle:
     """A reason why a change of a target may not reach traffic.
 
     fatal: the change certainly does not reach it. unread: unknown, because the service that knows
-    did not answer.
+    did not answer. remedy: what to do about a fatal one.
     """
 
     fatal: bool
     text: str
     unread: bool = False
+    remedy: str = "until that is changed, the weight has no effect"
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ def test_a_line_for_each_thing_that_was_looked_at(baking: Desk) -> None:
         "ok    variables        10 % is live (PERCENTAGE=10, ENABLED=false), as orders#1 expects",
         "ok    boolean          ENABLED agrees with 10 %",
         "ok    update           the last update of the target is applied",
-        "ok    reach            no alias and no published version hides a change from callers",
+        "ok    reach            nothing hides a change from callers",
         "ok    share (metrics)  1 654 of 16 247 requests (10.2%) took the canary from 2026-01-05 "
         "09:01 to 09:28 UTC; 1 500 to 1 752 expected at 10 % (99.9 % confidence)",
         "ok    share (events)   10 of 100 requests (10%) took the canary from 2026-01-05 09:01 to "
@@ -174,7 +174,7 @@ def test_callers_of_an_alias_are_seen(baking: Desk) -> None:
     baking.world.function(FUNCTION).snap_start = "PublishedVersions"
     ended = verify(baking)
     assert ended.status == Exit.CHECK_FAILED
-    assert "the weight has no effect on them" in json.dumps(ended.data)
+    assert "the weight has no effect on these callers" in json.dumps(ended.data)
 
 
 def test_a_flag_that_does_not_follow_its_weight_fails(baking: Desk) -> None:

@@ -98,7 +98,7 @@ def test_a_problem_fails_with_a_remedy(served: Desk) -> None:
     assert answer.status == Exit.CHECK_FAILED
     for what, expected in {
         "schedule": "the newest tick was 16m ago",
-        "target": "contradict each other",
+        "target": "no clear weight",
         "clock": "s ahead of that of AWS",
     }.items():
         assert (what, by_name[what]["level"]) == (what, "fail")

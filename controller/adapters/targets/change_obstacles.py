@@ -23,6 +23,7 @@ IAM: Final = tuple(
 
 # How some endpoints list no configuration.
 _NO_PROVISIONED_CONCURRENCY: Final = "ProvisionedConcurrencyConfigNotFoundException"
+_USE_LATEST: Final = "the weight has no effect on these callers; let them use $LATEST"
 NAMES_SHOWN: Final = 5
 PAGES_READ: Final = 20
 
@@ -49,10 +50,10 @@ def _configuration(client: Any, function: str, pair: Pair) -> Iterator[Obstacle]
     answer = client.get_function_configuration(FunctionName=function)
     if (answer.get("SnapStart") or {}).get("ApplyOn") == "PublishedVersions":
         text = f"{function} has SnapStart: callers use a published version, whose environment stays"
-        yield Obstacle(fatal=True, text=text)
+        yield Obstacle(fatal=True, text=text, remedy=_USE_LATEST)
     if answer.get("CapacityProviderConfig"):
         text = f"{function} runs on managed instances: callers get $LATEST.PUBLISHED, not $LATEST"
-        yield Obstacle(fatal=True, text=text)
+        yield Obstacle(fatal=True, text=text, remedy=_USE_LATEST)
     variables = (answer.get("Environment") or {}).get("Variables") or {}
     size = max(environment_bytes(pair.merged(variables, weight)) for weight in (99, 100))
     if size > ENVIRONMENT_BYTES:
@@ -67,7 +68,7 @@ def _provisioned(client: Any, function: str, _pair: Pair) -> Iterator[Obstacle]:
     pages = _pages(client.list_provisioned_concurrency_configs, function)
     if any(page.get("ProvisionedConcurrencyConfigs") for page in pages):
         text = f"{function} has provisioned concurrency: callers use a published version"
-        yield Obstacle(fatal=True, text=text)
+        yield Obstacle(fatal=True, text=text, remedy=_USE_LATEST)
 
 
 def _aliases(client: Any, function: str, _pair: Pair) -> Iterator[Obstacle]:

@@ -126,8 +126,7 @@ class Doctor:
         except TargetError as error:
             yield fail("target", str(error), "no weight can be set until it can be read")
             return
-        obstacles = [(one.fatal, one.text) for one in self.target.obstacles()]
-        yield from target.reach_checks(obstacles)
+        yield from target.reach_checks(self.target.obstacles())
 
     def metric_checks(self) -> Iterator[Check]:
         """Yield a check of the data of each metric, and of whose requests they count."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.operations.checks import Check, fail, ok, warn
+from controller.ports.target import Obstacle
 
 
 def reading_check(reading: TargetReading) -> Check:
@@ -11,9 +12,8 @@ def reading_check(reading: TargetReading) -> Check:
     if reading.weight is None:
         return fail(
             "target",
-            f"its variables contradict each other: {reading.variables}",
-            "set both to one weight: rolloutctl set-weight POLICY 1..100, or rolloutctl rollback "
-            "POLICY for 0 %",
+            f"no clear weight is live: {reading.variables}",
+            "set one weight: rolloutctl set-weight POLICY 1..100; rolloutctl rollback POLICY: 0 %",
         )
     detail = f": {reading.detail}" if reading.detail else ""
     text = f"{reading.weight} % ({reading.variables})"
@@ -35,16 +35,11 @@ def names_checks(warnings: Iterable[str]) -> Iterator[Check]:
         yield warn("variables", warning, "fine before the first start; else correct the policy")
 
 
-def reach_checks(obstacles: Sequence[tuple[bool, str]]) -> list[Check]:
-    """Return a check for each obstacle between callers and a change of the target.
-
-    obstacles: whether it certainly hides a change from callers, and what it is.
-    """
+def reach_checks(obstacles: Sequence[Obstacle]) -> list[Check]:
+    """Return a check for each obstacle between callers and a change of the target."""
     if not obstacles:
-        return [ok("reach", "callers see a change at once: no version or alias in between")]
+        return [ok("reach", "callers see a change at once: nothing is in between")]
     return [
-        fail("reach", text, "the weight has no effect on these callers; let them use $LATEST")
-        if certain
-        else warn("reach", text)
-        for certain, text in obstacles
+        fail("reach", one.text, one.remedy) if one.fatal else warn("reach", one.text)
+        for one in obstacles
     ]

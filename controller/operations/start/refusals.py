@@ -25,7 +25,7 @@ def weight_refusals(runner: Runner, policy: Policy, reading: TargetReading) -> l
     """Return why a rollout cannot start from the live weight: it is not 0, or not clear."""
     refusals: list[str] = []
     if reading.weight is None:
-        refusals.append(f"the variables contradict each other: {reading.variables}")
+        refusals.append(f"no clear weight is live: {reading.variables}")
     elif reading.weight > 0:
         locks = policy.target.locks(reading.identity)
         exposures = runner.store.exposures(reading.identity, locks)
@@ -47,7 +47,7 @@ def live_refusals(policy: Policy, reading: TargetReading) -> list[str]:
     """Return why the live weight cannot be adopted."""
     refusals: list[str] = []
     if reading.weight is None:
-        refusals.append(f"the variables contradict each other: {reading.variables}")
+        refusals.append(f"no clear weight is live: {reading.variables}")
     elif reading.weight == 0:
         refusals.append(
             f"there is no weight to take over: the canary has 0 % ({reading.variables})"

@@ -17,6 +17,7 @@ from controller.operations.doctor.permissions import (
 from controller.operations.doctor.store import clock_check, schedule_check
 from controller.operations.doctor.target import reach_checks, reading_check
 from controller.ports.monitoring import Deployed, Subscription
+from controller.ports.target import Obstacle
 from tests.support.rollouts import NOON, a_rollout
 
 OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
@@ -78,7 +79,9 @@ def test_a_target_shows(weight: int | None, update: UpdateStatus, level: Level) 
 
 
 def test_an_obstacle_that_certainly_hides_a_change_fails_and_a_possible_one_is_a_warning() -> None:
-    checks = reach_checks([(True, "SnapStart"), (False, "an alias")])
+    checks = reach_checks(
+        [Obstacle(fatal=True, text="SnapStart"), Obstacle(fatal=False, text="an alias")]
+    )
     assert [(one.level, one.detail) for one in checks] == [(FAIL, "SnapStart"), (WARN, "an alias")]
     assert [one.level for one in reach_checks([])] == [OK]
 

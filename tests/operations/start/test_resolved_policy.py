@@ -85,7 +85,7 @@ def test_a_version_that_was_rolled_back_is_blocked(account: RehearsalSetup) -> N
 
 
 def test_after_100_percent_the_same_start_changes_nothing(account: RehearsalSetup) -> None:
-    first = started(account)
+    rollout = first = started(account)
     for _ in range(3):
         account.world.clock.advance(POLICY.steps[-1].bake * 2)
         rollout = account.runner.visit(first.id).rollout

@@ -108,7 +108,7 @@ FORBIDDEN = [{"kind": "metrics_outage", "how": "forbidden"}]
         ),
         pytest.param(
             function_says(ENABLED="true"), {}, {},
-            "the variables contradict each other: PERCENTAGE=0, ENABLED=true",
+            "no clear weight is live: PERCENTAGE=0, ENABLED=true",
             id="the two variables contradict each other",
         ),
         pytest.param(
@@ -566,7 +566,7 @@ def test_an_adopted_rollout_is_judged_and_rolled_back(tmp_path: Path) -> None:
         ),
         pytest.param(
             at_live(PERCENTAGE="10", ENABLED="true"), {}, {},
-            "the variables contradict each other: PERCENTAGE=10, ENABLED=true",
+            "no clear weight is live: PERCENTAGE=10, ENABLED=true",
             id="the variables contradict each other",
         ),
         pytest.param(
