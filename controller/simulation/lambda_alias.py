@@ -31,8 +31,9 @@ class SimulatedLambdaAlias:
         self._target, self._world = target, world
         versions = target.rehearsed().values
         self._stable, self._canary = versions["stable"], versions["canary"]
-        function = target.function.rpartition(":")[2]
-        self.arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}"
+        self.arn = target.function
+        if not self.arn.startswith("arn:"):
+            self.arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{target.function}"
         self.versions = {one: self._published(one) for one in (self._stable, self._canary)}
         self.provisioned = ""
         self.version, self.weights = self._stable, dict[str, float]()

@@ -175,9 +175,16 @@ def retry(
             f"{unchanged}: the rollout is {known.phase}; only one that was rolled back, or set to "
             "0 % after its success, can be retried"
         )
+    versions = policy.target.values
+    if versions != known.policy.target.values:
+        named = ", ".join(f"{name}={value}" for name, value in versions.items())
+        raise UsageError(
+            f"{unchanged}: its revision was {known.revision}, and the policy names {named}; that "
+            "is a new revision: rolloutctl start POLICY"
+        )
     code = reading.code
     # A named revision is no digest, and cannot be compared with the code.
-    if len(known.revision) == len(code) and known.revision != code:
+    if not versions and len(known.revision) == len(code) and known.revision != code:
         raise UsageError(
             f"{unchanged}: its revision was the code {known.revision}, and the function has {code} "
             "now; that is a new revision: rolloutctl start POLICY"

@@ -10,6 +10,7 @@ from controller.core.policy.metric import Metric
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import PolicyError
 from controller.policy_file.loader import loads
+from controller.testing import check_target
 
 ALIAS = LambdaAlias(kind="lambda-alias", function="handler", alias="live")
 ROLLOUT = ALIAS.with_versions("4", "3")
@@ -105,6 +106,11 @@ def test_a_metric_counts_the_path_of_its_version(
 ) -> None:
     metric = Metric(namespace="AWS/Lambda", name="Errors", statistic="Sum", dimensions=dimensions)
     assert ROLLOUT.requests_counted_by(metric) == path
+
+
+def test_a_function_may_be_named_by_its_arn() -> None:
+    arn = "arn:aws:lambda:eu-central-1:123456789012:function:handler"
+    check_target(LambdaAlias(kind="lambda-alias", function=arn, alias="live"))
 
 
 def test_rollouts_of_other_versions_of_an_alias_have_the_same_lock() -> None:

@@ -77,6 +77,21 @@ def test_a_retry_by_the_policy_file_keeps_the_version(account: RehearsalSetup) -
     assert (again.revision, versions(again)) == ("2", ("2", "1"))
 
 
+def test_a_retry_of_a_named_revision_is_no_retry_of_a_version(account: RehearsalSetup) -> None:
+    first = start(account.runner, StartRequest(POLICY, revision="b")).rollout
+    account.runner.roll_back(first.id, "enough")
+    assert retry(account.runner, first.id, "fixed").rollout.revision == "b"
+
+
+def test_a_retry_by_a_policy_of_another_version_is_refused(account: RehearsalSetup) -> None:
+    first = started(account)
+    account.runner.roll_back(first.id, "enough")
+    alias(account).publish("3")
+    other = POLICY.resolved(POLICY.target.with_version("3"))
+    with pytest.raises(UsageError, match="the policy names canary=3, stable=1; that is a new"):
+        retry(account.runner, first.id, "fixed", other)
+
+
 def test_a_version_that_was_rolled_back_is_blocked(account: RehearsalSetup) -> None:
     first = started(account)
     account.runner.roll_back(first.id, "enough")
