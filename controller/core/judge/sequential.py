@@ -37,13 +37,15 @@ S = TypeVar("S", bound=SuccessRate | LatencyIncrease | Threshold)
 class TestPart(NamedTuple):
     """One sequential test of a criterion.
 
-    share: of the budget, before the shares of all tests are made to add up to it. min_minutes: the
-    fewest minutes that can roll back.
+    share: of the budget, before the shares of all tests are made to add up to it. minutes: the
+    fewest bad minutes in a row that can roll back, at the evidence of each. saved: of how many of
+    them the evidence may come from a single minute after quiet ones.
     """
 
     name: str
     share: float
-    min_minutes: int
+    minutes: int
+    saved: int = 1
 
 
 class MinuteRatios(NamedTuple):

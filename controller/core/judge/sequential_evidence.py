@@ -47,16 +47,17 @@ def tests_of(policy: Policy) -> dict[str, Test]:
     judges = _sequential_judges(policy, policy.criteria, {})
     parts = [part for judge in judges for part in judge.tests()]
     unit = policy.budget / sum(one.share for one in parts) if parts else 0.0
-    return {
-        name: Test(name, share * unit, cap_for(share * unit, min_minutes))
-        for name, share, min_minutes in parts
-    }
+    tests = {}
+    for name, share, minutes, saved in parts:
+        part = share * unit
+        refill = cap_for(part, minutes)
+        tests[name] = Test(name, part, saved * refill, refill)
+    return tests
 
 
 def change_point_prior(policy: Policy) -> ChangePointPrior:
-    """Return the prior of when a regression begins, for the steps and bake times of `policy`."""
-    baked = sum(step.bake.total_seconds() for step in policy.steps)
-    return ChangePointPrior(len(policy.steps), int(baked) // MINUTE_S)
+    """Return the prior of when a regression begins, for the steps of `policy`."""
+    return ChangePointPrior(len(policy.steps))
 
 
 @dataclass(frozen=True, slots=True)

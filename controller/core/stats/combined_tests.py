@@ -20,12 +20,13 @@ class Test(NamedTuple):
     """One test of a rollout.
 
     part: of the budget: the chance with which this test may roll back a healthy release.
-    cap: what one minute may add to its log capital, so that few minutes alone never roll back.
+    cap, refill: what a minute may add to its log capital, as in `update_capital`.
     """
 
     name: str
     part: float
     cap: float
+    refill: float
 
 
 class LikelihoodRatios(NamedTuple):
@@ -126,10 +127,16 @@ def fold_minute(
     A test without ratios keeps its capital. controls: those that changed in this minute.
     """
     capitals, rejections = dict(fold.capitals), fold.rejections
-    for (name, part, cap), log_ratios, prior_share, dispersion, step in ratios:
+    for (name, part, cap, refill), log_ratios, prior_share, dispersion, step in ratios:
         before = capitals.get(name, _INITIAL_CAPITAL)
         capital = update_capital(
-            before, log_ratios, prior_share, cap=cap, dispersion=dispersion, step=step
+            before,
+            log_ratios,
+            prior_share,
+            cap=cap,
+            refill=refill,
+            dispersion=dispersion,
+            step=step,
         )
         capitals[name] = capital
         if (e_value := capital.e_value) * part >= 1:

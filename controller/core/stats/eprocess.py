@@ -21,12 +21,14 @@ class Capital:
     bets: the capital on each effect, summed over the onsets so far; empty before the first minute.
     unspent: the share of the prior for an onset still to come.
     minutes: how many were folded; begun: of how many steps, counted from the lowest.
+    used: how much of the cap the minutes before have used up.
     """
 
     bets: tuple[float, ...] = ()
     unspent: float = 1.0
     minutes: int = 0
     begun: int = 0
+    used: float = 0.0
 
     @property
     def e_value(self) -> float:
@@ -41,6 +43,7 @@ def update_capital(
     prior_share: float,
     *,
     cap: float = inf,
+    refill: float = inf,
     dispersion: float = 1.0,
     step: int = 0,
 ) -> Capital:
@@ -48,14 +51,16 @@ def update_capital(
 
     log_ratios: log likelihood ratio of the minute's counts, per effect; each has to be an e-value
     under the rule. prior_share: share of the prior that the change begins with this minute.
-    cap: no minute multiplies the capital by more than e**cap; a smaller ratio keeps it fair.
+    cap, refill: a token bucket, so that few bad minutes alone prove nothing: no minute multiplies
+    the capital by more than e**cap, and of what it uses only `refill` is back in the next one. A
+    smaller ratio, chosen from the past alone, keeps the capital fair.
     dispersion: at least 1; tempering each ratio by its root keeps E[e] <= 1 (Jensen), and is exact
     where that many requests fail together. step: number of the step that the minute belongs to.
     """
     unspent = capital.unspent
     spent = prior_share if prior_share < unspent else unspent
     bets = capital.bets or (0.0,) * len(log_ratios)
-    limit = cap if cap < _LOG_CAPITAL_LIMIT else _LOG_CAPITAL_LIMIT
+    limit = min(cap - capital.used, _LOG_CAPITAL_LIMIT)
     if dispersion != 1:
         log_ratios = [ratio / dispersion for ratio in log_ratios]
     after = tuple(
@@ -66,8 +71,10 @@ def update_capital(
     )
     if max(after) > _CAPITAL_LIMIT:
         after = tuple([min(one, _CAPITAL_LIMIT) for one in after])
+    gain = min(max(log_ratios), limit)
+    used = max(0.0, capital.used + gain - refill) if gain > 0 else max(0.0, capital.used - refill)
     begun = capital.begun if capital.begun > step else step + 1
-    return Capital(after, unspent - spent, capital.minutes + 1, begun)
+    return Capital(after, unspent - spent, capital.minutes + 1, begun, used)
 
 
 def cap_for(alpha: float, datapoints: int) -> float:

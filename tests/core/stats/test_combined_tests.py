@@ -19,7 +19,7 @@ from controller.core.stats.eprocess import Capital, cap_for
 from controller.core.stats.prior import ChangePointPrior
 
 PARTS = {"a": 0.005, "b": 0.003, "c": 0.002}
-TESTS = {name: combined_tests.Test(name, part, 100.0) for name, part in PARTS.items()}
+TESTS = {name: combined_tests.Test(name, part, 100.0, 100.0) for name, part in PARTS.items()}
 
 RATIOS = st.dictionaries(st.sampled_from("abc"), st.floats(-5, 5))
 MINUTES = st.lists(RATIOS, max_size=15)
@@ -99,8 +99,9 @@ def test_a_test_rolls_back_at_its_own_part_of_the_budget(
 
 @pytest.mark.parametrize("datapoints", [2, 3, 5])
 def test_a_capped_test_takes_as_many_minutes_as_it_was_given(datapoints: int) -> None:
-    part, prior = 0.0025, ChangePointPrior(steps=1, minutes=60)
-    test = combined_tests.Test("a", part, cap_for(part, datapoints))
+    part, prior = 0.0025, ChangePointPrior(steps=1)
+    cap = cap_for(part, datapoints)
+    test = combined_tests.Test("a", part, cap, cap)
     fold, rejected = Fold(), []
     for minute in range(datapoints):
         prior_share = prior.share(fold.capitals.get("a", Capital()), 0)

@@ -118,7 +118,7 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
         """Yield the breaker, which also judges the warm-up, and the test of the objective."""
         breaker, objective = self._test_names
         yield TestPart(breaker, _BREAKER_PART, 2)
-        yield TestPart(objective, _OBJECTIVE_PART, 5)
+        yield TestPart(objective, _OBJECTIVE_PART, 6, saved=3)
 
     @cached_property
     def _test_names(self) -> tuple[str, str]:
