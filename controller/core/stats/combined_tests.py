@@ -43,16 +43,13 @@ class LikelihoodRatios(NamedTuple):
 class ControlState:
     """What is known of the control of a criterion.
 
-    requests, slow: recent requests, and those that were slow or failed; for a latency they decay,
-    so that the control's share follows the time of day.
-    bad: minutes of an outage so far; good: how many good minutes there were since.
+    requests, slow: recent requests, and those that were slow or failed; they decay from minute to
+    minute, so that the control's share follows the time of day, or an outage.
     hung: of the recent requests, those that hung.
     """
 
     requests: float = 0.0
     slow: float = 0.0
-    outage_minutes: int = 0
-    good_minutes: int = 0
     hung: float = 0.0
 
 

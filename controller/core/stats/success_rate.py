@@ -2,23 +2,30 @@
 
 Two, because one bad minute must not roll back a release that keeps its objective, and because an
 outage in which a quarter of all requests fails must not take five minutes of data to be found.
+While the control fails too, both compare the canary with it, whatever the size of the outage.
 """
 
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import lru_cache
+from math import log
 
-from controller.core.stats import binomial, two_sample
+from controller.core.stats import binomial
 from controller.core.stats.combined_tests import ControlState
+from controller.core.stats.two_sample import PairedCounts
 
-# The breaker's rule: no more than this share fails, or than ten times what is allowed. In an outage
-# that the control shares, the canary may fail twice as much.
+# The breaker's rule: no more than this share fails, or than ten times what is allowed.
 _BREAKER_SHARE = 0.05
 _BREAKER_MULTIPLE = 10
-# A control is bad when this many of its requests fail in a minute, and three times what is allowed.
+# Shares that the breaker tests for, as parts of the way from its rule to 1: from 20 % on where its
+# rule is 5 %. What is between is left to the objective, so that a burst of 10 % is no outage.
+_BREAKER_EFFECTS = (0.16, 0.32, 0.58, 0.9)
+# The odds of a failure, as multiples of the control's, that the breaker tests for in an outage.
+_OUTAGE_ODDS = (2.0, 4.0, 8.0, 16.0)
+# A control is bad when this many of its recent requests failed, and three times what is allowed.
 _MIN_OUTAGE_FAILURES = 2
-# A shared outage excuses the canary for so long; then the canary may be its cause. As many good
-# minutes end an outage.
-SHARED_OUTAGE_MINUTES = 15
+_OUTAGE_MULTIPLE = 3
+# Part of a control's counts that is left after a minute: half of them in three minutes.
+_CONTROL_DECAY = 0.8
 
 
 def breaker_threshold(allowed: float) -> float:
@@ -26,68 +33,69 @@ def breaker_threshold(allowed: float) -> float:
     return min(0.5, max(_BREAKER_SHARE, _BREAKER_MULTIPLE * allowed))
 
 
-def in_shared_outage(before: ControlState, after: ControlState) -> bool:
-    """Tell whether a minute is in the first quarter of an hour of an outage of the control.
-
-    before, after: what is known of the control before and after that minute.
-    """
-    return before.outage_minutes < after.outage_minutes <= SHARED_OUTAGE_MINUTES
-
-
-def update_control(
-    control: ControlState, requests: float, failed: float, allowed: float
-) -> ControlState:
+def update_control(control: ControlState, requests: float, failed: float) -> ControlState:
     """Return what is known of the control after one more minute; without requests, no change."""
     if requests <= 0:
         return control
-    if failed >= max(_MIN_OUTAGE_FAILURES, 3 * allowed * requests):
-        return ControlState(
-            control.requests + requests, control.slow + failed, control.outage_minutes + 1
-        )
-    if control.good_minutes + 1 >= SHARED_OUTAGE_MINUTES:
-        return ControlState()
-    return (
-        replace(control, good_minutes=control.good_minutes + 1)
-        if control.outage_minutes
-        else control
+    return ControlState(
+        _CONTROL_DECAY * control.requests + requests, _CONTROL_DECAY * control.slow + failed
     )
 
 
+def in_shared_outage(control: ControlState, allowed: float) -> bool:
+    """Tell whether a control that allows `allowed` fails; control: after the minute in question."""
+    bad = max(_MIN_OUTAGE_FAILURES, _OUTAGE_MULTIPLE * allowed * control.requests)
+    return control.slow >= bad
+
+
 def breaker_log_ratios(
-    counts: two_sample.PairedCounts, allowed: float, before: ControlState, after: ControlState
+    counts: PairedCounts, allowed: float, control: ControlState
 ) -> tuple[float, ...]:
     """Return the log e-value of each effect for the breaker's rule, for one minute.
 
-    In a minute of a shared outage the breaker trips at twice as much, however bad the control is.
-    An effect that would be no breach then says nothing.
+    control: what is known of it after that minute.
     """
-    broken, limit, shares = _breaker(allowed)
-    if not in_shared_outage(before, after):
-        return binomial.log_ratios(counts.requests, counts.slow, broken, shares)
-    ratios = binomial.log_ratios(counts.requests, counts.slow, limit, shares)
-    return tuple([one if q > limit else 0.0 for q, one in zip(shares, ratios, strict=True)])
+    rule, shares = _breaker(allowed)
+    if counts.control_requests > 0 and in_shared_outage(control, allowed):
+        return control_log_ratios(counts, rule, _OUTAGE_ODDS)
+    return binomial.log_ratios(counts.requests, counts.slow, rule, shares)
 
 
 @lru_cache(maxsize=64)
-def _breaker(allowed: float) -> tuple[float, float, tuple[float, ...]]:
-    """Return the breaker's rule, that of a shared outage, and the failure shares tested for."""
-    broken = breaker_threshold(allowed)
-    limit = min(0.9, 2 * broken)
-    return broken, limit, (*binomial.effects(broken), (1 + limit) / 2)
+def _breaker(allowed: float) -> tuple[float, tuple[float, ...]]:
+    """Return the breaker's rule, and the failure shares tested for."""
+    rule = breaker_threshold(allowed)
+    return rule, tuple(rule + part * (1 - rule) for part in _BREAKER_EFFECTS)
 
 
-def log_ratios(
-    counts: two_sample.PairedCounts, allowed: float, before: ControlState, after: ControlState
-) -> tuple[float, ...]:
-    """Return the log e-value of each effect, for one minute of the canary and its control.
+def log_ratios(counts: PairedCounts, allowed: float, control: ControlState) -> tuple[float, ...]:
+    """Return the log e-value of each effect for the objective, for one minute.
 
-    The failures of one minute are censored, so that bursts add up to less than their number. In a
-    minute of a shared outage the canary is compared with the control, not with the bound. Which of
-    both it is depends on the control alone, so the e-value stays fair.
+    The failures of one minute are censored, so that bursts add up to less than their number. While
+    the control fails too the canary is compared with it. Which of both it is depends on the control
+    alone, so the e-value stays fair. control: what is known of it after that minute.
     """
     shares = binomial.effects(allowed)
-    if not in_shared_outage(before, after):
-        return binomial.censored_log_ratios(counts.requests, counts.slow, allowed, shares)
-    usual = before.slow / before.requests if before.requests else 3 * allowed
-    odds = [share / allowed for share in shares]
-    return two_sample.log_ratios(counts, usual, odds)
+    if counts.control_requests > 0 and in_shared_outage(control, allowed):
+        return control_log_ratios(counts, allowed, [share / allowed for share in shares])
+    return binomial.censored_log_ratios(counts.requests, counts.slow, allowed, shares)
+
+
+def control_log_ratios(
+    counts: PairedCounts, allowed: float, odds_ratios: Sequence[float]
+) -> tuple[float, ...]:
+    """Return the log e-value of each of `odds_ratios` for one minute, whatever the level.
+
+    H0: the canary fails no more often than the control, or than `allowed`. Of all failures, those
+    of the canary are its part of the requests then: at most binomial (Hoeffding 1963), k ln(w'/w) +
+    j ln((1-w')/(1-w)), with w the canary's part and w' that at the odds ratio. The control counts
+    with at least the failures j that are allowed, so that a canary which keeps the rule is no worse
+    than a control without a failure.
+    """
+    part = counts.requests / (counts.requests + counts.control_requests)
+    control_failures = max(counts.control_slow, allowed * counts.control_requests)
+    ratios = []
+    for odds in odds_ratios:
+        scale = log(1 + part * (odds - 1))
+        ratios.append(counts.slow * (log(odds) - scale) - control_failures * scale)
+    return tuple(ratios)

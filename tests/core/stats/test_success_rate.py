@@ -1,18 +1,15 @@
 """The tests of a success rate, minute by minute: what rolls back, how soon, and what must not."""
 
 from collections.abc import Callable, Sequence
-from math import comb, exp, inf
+from math import comb, exp, inf, log
 from random import Random
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.stats import binomial as rate
-from controller.core.stats import two_sample
 from controller.core.stats.combined_tests import ControlState
 from controller.core.stats.success_rate import (
-    SHARED_OUTAGE_MINUTES,
     breaker_log_ratios,
     breaker_threshold,
     in_shared_outage,
@@ -94,15 +91,24 @@ def test_a_criterion_trips(allowed: float, broken: float) -> None:
 # --- Control --------------------------------------------------------------------------------------
 
 CONTROLS = st.tuples(st.integers(0, 60), st.integers(0, 60)).map(lambda two: (max(two), min(two)))
-BEFORE = st.builds(
-    ControlState,
-    requests=st.floats(0, 1_000),
-    slow=st.floats(0, 100),
-    outage_minutes=st.integers(0, 20),
+BEFORE = st.builds(ControlState, requests=st.floats(0, 1_000), slow=st.floats(0, 100))
+
+Ratios = Callable[[PairedCounts, float, ControlState], tuple[float, ...]]
+RATIOS = pytest.mark.parametrize(
+    ("ratios_of", "bound"),
+    [
+        pytest.param(log_ratios, float, id="objective"),
+        pytest.param(breaker_log_ratios, breaker_threshold, id="breaker"),
+    ],
 )
 
 
-Ratios = Callable[[PairedCounts, float, ControlState, ControlState], tuple[float, ...]]
+def chances(requests: int, share: float) -> list[float]:
+    """Return the probability of each number of failures."""
+    return [
+        comb(requests, failed) * share**failed * (1 - share) ** (requests - failed)
+        for failed in range(requests + 1)
+    ]
 
 
 def means(
@@ -114,22 +120,15 @@ def means(
     before: ControlState,
 ) -> list[float]:
     """Return the mean of each e-value over the canary's failures, with this control."""
-    known = update_control(before, *control, allowed)
+    known = update_control(before, *control)
     parts = []
-    for failed in range(requests + 1):
-        chance = comb(requests, failed) * share**failed * (1 - share) ** (requests - failed)
-        ratios = ratios_of(PairedCounts(requests, failed, *control), allowed, before, known)
+    for failed, chance in enumerate(chances(requests, share)):
+        ratios = ratios_of(PairedCounts(requests, failed, *control), allowed, known)
         parts.append([chance * exp(one) for one in ratios])
     return [sum(effect) for effect in zip(*parts, strict=True)]
 
 
-@pytest.mark.parametrize(
-    ("ratios_of", "bound"),
-    [
-        pytest.param(log_ratios, float, id="objective"),
-        pytest.param(breaker_log_ratios, breaker_threshold, id="breaker"),
-    ],
-)
+@RATIOS
 @given(
     requests=st.integers(1, 30),
     control=CONTROLS,
@@ -151,29 +150,41 @@ def test_while_the_canary_keeps_its_rule_the_mean_ratio_is_at_most_one_beside_an
     assert max(means(ratios_of, requests, share, control, allowed, before)) <= 1 + 1e-9
 
 
-OUTAGES = st.builds(
-    ControlState, st.just(100), st.just(10), st.integers(0, SHARED_OUTAGE_MINUTES - 1)
+OUTAGE = ControlState(100, 40)
+
+
+@RATIOS
+@given(
+    requests=st.integers(1, 20),
+    control_requests=st.integers(1, 20),
+    allowed=st.floats(0.001, 0.1),
+    share=st.floats(0, 1),
 )
-
-
-@given(st.integers(1, 30), CONTROLS, st.floats(0.001, 0.2), st.floats(0, 1), OUTAGES)
-def test_in_a_shared_outage_the_breaker_gains_nothing_up_to_twice_its_bound(
-    requests: int, control: tuple[int, int], allowed: float, part: float, before: ControlState
+def test_in_a_shared_outage_the_mean_ratio_is_at_most_one_for_a_canary_like_its_control(
+    ratios_of: Ratios,
+    bound: Callable[[float], float],
+    requests: int,
+    control_requests: int,
+    allowed: float,
+    share: float,
 ) -> None:
-    """By enumeration of the canary."""
-    assume(in_shared_outage(before, update_control(before, *control, allowed)))
-    share = part * min(0.9, 2 * breaker_threshold(allowed))
-    gains = means(breaker_log_ratios, requests, share, control, allowed, before)
-    assert max(gains) <= 1 + 1e-9
+    """By enumeration of both paths, at every size of the outage."""
+    parts = []
+    for bad, chance in enumerate(chances(control_requests, share)):
+        control = (control_requests, bad)
+        canary = means(ratios_of, requests, share, control, allowed, OUTAGE)
+        parts.append([chance * one for one in canary])
+    assert max(sum(effect) for effect in zip(*parts, strict=True)) <= 1 + 1e-9
 
 
 @pytest.mark.parametrize(
     ("control", "share", "gains"),
     [
-        pytest.param((600, 60), 0.10, False, id="twice its bound, in an outage"),
-        pytest.param((600, 60), 0.11, True, id="more than twice its bound, in an outage"),
+        pytest.param((600, 120), 0.20, False, id="as much as the control, in an outage"),
+        pytest.param((600, 120), 0.45, True, id="more than twice as much, in an outage"),
+        pytest.param((600, 12), 0.05, False, id="its bound, in an outage of less"),
         pytest.param((600, 0), 0.05, False, id="its bound, with a good control"),
-        pytest.param((600, 0), 0.06, True, id="more than its bound, with a good control"),
+        pytest.param((600, 0), 0.15, True, id="more than its bound, with a good control"),
     ],
 )
 def test_the_breaker_gains_from(control: tuple[int, int], share: float, gains: bool) -> None:
@@ -181,160 +192,108 @@ def test_the_breaker_gains_from(control: tuple[int, int], share: float, gains: b
     assert (max(ratios) > 1 + 1e-9) is gains
 
 
-def test_how_bad_a_bad_control_is_makes_no_difference_to_the_breaker() -> None:
-    some, most = (
-        breaker_log_ratios(
-            PairedCounts(600, 180, 600, failed),
-            ALLOWED,
-            ControlState(),
-            update_control(ControlState(), 600, failed, ALLOWED),
-        )
-        for failed in (12, 400)
-    )
-    assert some == most
-
-
-@given(
-    st.integers(1, 30), CONTROLS, st.floats(0.001, 0.2), st.integers(0, SHARED_OUTAGE_MINUTES - 1)
-)
-def test_while_it_is_no_worse_than_a_bad_control_the_mean_ratio_is_at_most_one_too(
-    requests: int, control: tuple[int, int], allowed: float, bad: int
-) -> None:
-    before = ControlState(100, 10, bad)
-    if update_control(before, *control, allowed).outage_minutes > before.outage_minutes:
-        share = control[1] / control[0]
-        assert max(means(log_ratios, requests, share, control, allowed, before)) <= 1 + 1e-9
-
-
 @pytest.mark.parametrize(
-    ("requests", "failed", "bad"),
+    ("minutes", "bad"),
     [
-        pytest.param(600, 60, True, id="a tenth of its requests fails"),
-        pytest.param(600, 3, True, id="three failures, five times what is allowed"),
-        pytest.param(600, 2, True, id="two failures, more than three times what is allowed"),
-        pytest.param(700, 2, False, id="two failures, less than three times what is allowed"),
-        pytest.param(6, 1, False, id="one failure: chance"),
-        pytest.param(60_000, 100, False, id="less than three times what is allowed"),
-        pytest.param(0, 0, False, id="no request"),
+        pytest.param([(600, 60)], True, id="a tenth of its requests fails"),
+        pytest.param([(600, 2)], True, id="two failures, more than three times what is allowed"),
+        pytest.param([(700, 2)], False, id="two failures, less than three times what is allowed"),
+        pytest.param([(6, 1)], False, id="one failure: chance"),
+        pytest.param([(6, 1), (6, 2)], True, id="one failure, and two in the next minute"),
+        pytest.param([(60_000, 100)], False, id="less than three times what is allowed"),
+        pytest.param([(600, 60), (600, 0)], True, id="a tenth, and none in the next minute"),
+        pytest.param([(600, 60)] + [(600, 0)] * 15, False, id="a tenth, a quarter of an hour ago"),
+        pytest.param([(600, 60)] + [(0, 0)] * 15, True, id="a tenth, and no request since"),
+        pytest.param([(0, 0)], False, id="no request"),
     ],
 )
-def test_a_control_is_bad_when(requests: int, failed: int, bad: bool) -> None:
-    assert (update_control(ControlState(), requests, failed, ALLOWED).outage_minutes > 0) is bad
+def test_a_control_is_bad_when(minutes: list[tuple[int, int]], bad: bool) -> None:
+    control = ControlState()
+    for minute in minutes:
+        control = update_control(control, *minute)
+    assert in_shared_outage(control, ALLOWED) is bad
 
 
-def test_a_quarter_of_an_hour_of_good_minutes_ends_an_outage() -> None:
-    known = update_control(update_control(ControlState(), 600, 60, ALLOWED), 600, 60, ALLOWED)
-    assert (known.requests, known.slow, known.outage_minutes) == (1_200, 120, 2)
-    for _ in range(SHARED_OUTAGE_MINUTES - 1):
-        known = update_control(known, 600, 0, ALLOWED)
-        assert known.outage_minutes == 2
-    assert update_control(known, 600, 60, ALLOWED).outage_minutes == 3
-    assert update_control(known, 600, 0, ALLOWED) == ControlState()
+@RATIOS
+def test_a_canary_without_a_control_is_held_against_its_bound_after_an_outage(
+    ratios_of: Ratios, bound: Callable[[float], float]
+) -> None:
+    """At 100 % the stable path has no traffic to compare with."""
+    alone, known = PairedCounts(600, 300, 0, 0), ControlState(1_000, 500)
+    assert ratios_of(alone, ALLOWED, known) == ratios_of(alone, ALLOWED, ControlState())
+    assert max(ratios_of(alone, ALLOWED, known)) > log(1_000)
 
 
-def test_a_minute_without_a_request_says_nothing_of_the_control() -> None:
-    known = ControlState(1_200, 120, 2, 3)
-    assert update_control(known, 0, 0, ALLOWED) == known
+HEALTHY = (600, 0, 600, 0)
 
 
-def test_a_minute_is_not_tested_against_what_its_own_control_shows() -> None:
-    """Otherwise the e-value would depend on its own outcome."""
-    first = update_control(ControlState(), 600, 60, ALLOWED)
-    second = update_control(first, 600, 90, ALLOWED)
-    counts = PairedCounts(60, 6, 600, 90)
-    odds = [share / ALLOWED for share in rate.effects(ALLOWED)]
-    assert log_ratios(counts, ALLOWED, first, second) == two_sample.log_ratios(counts, 0.1, odds)
-
-
-HEALTHY, SHARED = (600, 0, 600, 0), (600, 48, 600, 48)
+def shared(share: float) -> tuple[float, ...]:
+    """Return a minute in which that share fails on both paths."""
+    return (600, 600 * share, 600, 600 * share)
 
 
 @pytest.mark.parametrize(
     "counts",
     [
-        pytest.param([HEALTHY] * 5 + [SHARED] * 10 + [HEALTHY] * 60, id="an outage on both paths"),
-        pytest.param(([SHARED] * 10 + [HEALTHY] * 15) * 4, id="several, each over for as long"),
-        pytest.param([HEALTHY, SHARED] * 15, id="one that comes and goes"),
+        *(
+            pytest.param([HEALTHY] * 5 + [shared(one)] * 40 + [HEALTHY] * 60, id=f"{one:.0%}")
+            for one in (0.04, 0.08, 0.1, 0.15, 0.2, 0.5, 1.0)
+        ),
+        pytest.param(([shared(0.08)] * 10 + [HEALTHY] * 25) * 4, id="several, one after another"),
+        pytest.param([HEALTHY, shared(0.08)] * 15, id="one that comes and goes"),
+        pytest.param([shared(0.2)] * 400, id="one that never ends: people see it on both paths"),
         pytest.param([(600, 0, 600, 300)] * 60, id="an outage of the stable path alone"),
         pytest.param([(600, 12, 600, 48)] * 15, id="one that the canary is hit less by"),
     ],
 )
-def test_a_canary_is_not_rolled_back_for(counts: list[tuple[float, ...]]) -> None:
+def test_a_canary_is_not_rolled_back_for_an_outage_on_both_paths(
+    counts: list[tuple[float, ...]],
+) -> None:
     assert minutes_to_fail(RATE, rate_minutes(counts)) == inf
 
 
 @pytest.mark.parametrize(
-    ("counts", "carried"),
+    ("counts", "test"),
     [
         pytest.param(
-            [HEALTHY] * 5 + [(600, 48, 600, 0)] * 15, "rate/breaker",
-            id="the same outage on the canary alone",
+            [HEALTHY] * 5 + [(600, 120, 600, 0)] * 15, "rate/breaker", id="20 % of the canary alone"
         ),
         pytest.param(
-            [HEALTHY] * 5 + [(600, 24, 600, 0)] * 15, "rate/objective",
-            id="half of it on the canary alone",
+            [HEALTHY] * 5 + [(600, 48, 600, 0)] * 15, "rate/objective", id="8 % of the canary alone"
+        ),
+        pytest.param([(600, 120, 0, 0)] * 15, "rate/breaker", id="20 % without a control"),
+        pytest.param([(600, 48, 0, 0)] * 15, "rate/objective", id="8 % without a control"),
+        pytest.param(
+            [(600, 120, 600, 1)] * 15, "rate/breaker", id="and one of the control, by chance"
+        ),
+        pytest.param([(600, 48, 600, 2)] * 15, "rate/objective", id="8 %, beside a third of one"),
+        pytest.param([(600, 48, 600, 6)] * 15, "rate/objective", id="8 %, beside 1 %"),
+        pytest.param([(600, 300, 600, 60)] * 15, "rate/breaker", id="half, beside a tenth"),
+        pytest.param(
+            [shared(0.2)] * 20 + [(600, 120, 600, 0)] * 15, "rate/breaker",
+            id="an outage that ends on the control alone",
         ),
         pytest.param(
-            [(600, 48, 0, 0)] * 15, "rate/breaker", id="an outage without traffic on the control"
-        ),
-        pytest.param(
-            [(600, 24, 0, 0)] * 15, "rate/objective",
-            id="half an outage without traffic on the control",
-        ),
-        pytest.param(
-            [(600, 48, 600, 1)] * 15, "rate/breaker",
-            id="an outage with one failure of the control by chance",
-        ),
-        pytest.param(
-            [(600, 48, 600, 2)] * 15, "rate/objective", id="failures 24 times the bad control's"
-        ),
-        pytest.param(
-            [(600, 48, 600, 6)] * 15, "rate/objective", id="failures eight times the bad control's"
-        ),
-        pytest.param([(600, 300, 600, 300)] * 10, "rate/breaker", id="one in two, wherever"),
-        pytest.param(
-            [HEALTHY, *[SHARED] * 10] * 5, "rate/breaker", id="an outage that pauses and goes on"
-        ),
-        pytest.param(
-            [HEALTHY, *[(600, 24, 600, 24)] * 10] * 5, "rate/objective",
-            id="half of one that pauses and goes on",
+            [shared(0.2)] * 20 + [(600, 120, 0, 0)] * 15, "rate/breaker",
+            id="an outage that the last step takes over, without a control",
         ),
     ],
 )  # fmt: skip
-def test_a_canary_is_rolled_back_for(counts: list[tuple[float, ...]], carried: str) -> None:
+def test_a_canary_is_rolled_back_for(counts: list[tuple[float, ...]], test: str) -> None:
     assert minutes_to_fail(RATE, rate_minutes(counts)) <= len(counts)
-    assert failing_test(rate_minutes(counts)) == carried
-
-
-@pytest.mark.parametrize(
-    ("failed", "carried", "least", "most"),
-    [
-        pytest.param(24, "rate/objective", 5, SHARED_OUTAGE_MINUTES, id="4 %"),
-        pytest.param(48, "rate/breaker", 2, 3, id="8 %, more than may ever fail"),
-    ],
-)
-def test_a_shared_outage_excuses_the_canary_for_a_quarter_of_an_hour(
-    failed: int, carried: str, least: int, most: int
-) -> None:
-    """Then it may be the canary that causes it: from the 16th minute on it counts."""
-    counts = rate_minutes([HEALTHY, *[(600, failed, 600, failed)] * 60])
-    end = 1 + SHARED_OUTAGE_MINUTES
-    assert SHARED_OUTAGE_MINUTES == 15
-    assert fold_after(RATE, counts[:end]).capitals["rate/objective"].e_value < 2
-    assert end + least <= minutes_to_fail(RATE, counts) <= end + most
-    assert failing_test(counts[: end + most]) == carried
+    assert failing_test(rate_minutes(counts)) == test
 
 
 EACH_REQUEST_RATE = pytest.mark.parametrize("requests", [60, 600, 6_000])
 
 
-@EACH_REQUEST_RATE
+@pytest.mark.parametrize(("requests", "most"), [(60, 5), (600, 3), (6_000, 3)])
 def test_a_canary_that_fails_30_percent_in_a_shared_outage_of_10_trips_the_breaker(
-    requests: int,
+    requests: int, most: int
 ) -> None:
     broken = (requests, 0.3 * requests, requests, 0.1 * requests)
     counts = rate_minutes([(requests, 0, requests, 0)] * 5 + [broken] * 5)
-    assert minutes_to_fail(RATE, counts) <= 5 + 3
+    assert minutes_to_fail(RATE, counts) <= 5 + most
     assert failing_test(counts) == "rate/breaker"
 
 

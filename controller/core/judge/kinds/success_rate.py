@@ -1,7 +1,7 @@
 """Criteria of kind `success_rate`: the share of requests that did not fail is at least `min`.
 
-SC-004 is one of them. Counts of the stable path excuse an outage that both paths share, for a
-quarter of an hour.
+SC-004 is one of them. In an outage that both paths share, the canary is compared with the stable
+path.
 """
 
 from collections.abc import Iterator, Mapping
@@ -127,16 +127,14 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
     def minute_ratios(
         self, window: Window, control: ControlState, *, judged: bool
     ) -> tuple[list[MinuteRatios], ControlState]:
-        """Return the ratios of both tests, and the control's outage so far."""
+        """Return the ratios of both tests, and what is known of the control."""
         allowed, pair = self.allowed_failures, paired_counts(window)
         breaker_name, objective_name = self._test_names
-        after = success_rate.update_control(
-            control, pair.control_requests, pair.control_slow, allowed
-        )
-        breaker = success_rate.breaker_log_ratios(pair, allowed, control, after)
+        after = success_rate.update_control(control, pair.control_requests, pair.control_slow)
+        breaker = success_rate.breaker_log_ratios(pair, allowed, after)
         ratios = [MinuteRatios(breaker_name, breaker)]
         if judged:
-            objective = success_rate.log_ratios(pair, allowed, control, after)
+            objective = success_rate.log_ratios(pair, allowed, after)
             ratios.append(MinuteRatios(objective_name, objective))
         return ratios, after
 
