@@ -10,13 +10,16 @@ from typing import Final, TypeAlias
 
 from benchmarks.judging import policy
 from benchmarks.judging.rollout import End, Outcome, bake, climb
-from benchmarks.judging.world import HEALTHY, Release
+from benchmarks.judging.world import HEALTHY, Episode, Release
 
 Measure: TypeAlias = Callable[[Release, Sequence[Outcome]], float]
 Play: TypeAlias = Callable[[Random, Release], Outcome]
 
 TRAFFIC: Final = (60, 600, 6_000)
 LATE: Final = 30  # the middle of the first step
+RAISED: Final = 60  # the first minute at 50 %
+LATER: Final = 8 * 60  # six hours into the last step
+_PART: Final = 0.25  # of the runs, for what needs fewer
 # Minutes from the end of a minute until a tick has read it: the evaluation delay, in which
 # CloudWatch publishes it in full, and at most one minute until the next tick.
 READ_DELAY: Final = 3 + 1
@@ -85,17 +88,91 @@ def _false_rollbacks(group: str, what: str, release: Release, bar: float) -> Fig
 
 
 def _delays(what: str, release: Release, bars: Mapping[int, float | None]) -> list[Figure]:
-    no_bars = dict.fromkeys(bars)
-    late = by_traffic(replace(release, since=LATE), no_bars)
     return [
         Figure("delay", what, by_traffic(release, bars), delay, "min"),
-        Figure("late", f"{what}, from minute {LATE} of the step on", late, delay, "min", part=0.25),
+        _late(f"{what}, from minute {LATE} of the step on", release, LATE, dict.fromkeys(bars)),
     ]
+
+
+def _late(what: str, release: Release, since: int, bars: Mapping[int, float | None]) -> Figure:
+    """Return the figure of a fault that begins at minute `since` of the rollout."""
+    cells = by_traffic(replace(release, since=since), bars)
+    return Figure("late", what, cells, delay, "min", part=_PART)
+
+
+def _late_errors() -> list[Figure]:
+    """Return the figures of failures that begin late; bars by traffic."""
+    figures = []
+    for errors, middle, later in (
+        (0.2, {60: None, 600: 3, 6_000: None}, {600: 3}),
+        (0.1, {600: None}, {600: None}),
+        (0.05, {60: None, 600: 10}, {600: 10}),
+        (0.025, {600: None}, {600: None}),
+        (0.01, {600: 20}, {600: None}),
+        (0.005, {6_000: 12}, {6_000: None}),
+        (0.002, {6_000: None}, {6_000: None}),
+    ):
+        release, what = replace(_HEALTHY, errors=errors), f"{100 * errors:g} % errors"
+        raised: dict[int, float | None] = dict.fromkeys(middle)
+        figures += [
+            _late(f"{what}, from minute {LATE} of the step on", release, LATE, middle),
+            _late(f"{what}, from the first minute at 50 % on", release, RAISED, raised),
+            _late(f"{what}, six hours into 100 %", release, LATER, later),
+        ]
+    return figures
+
+
+def _shared(minutes: float, errors: float) -> Figure:
+    """Return the figure of an outage of both paths."""
+    what = f"false rollback, {minutes:g} min at {errors:.3g} on both paths"
+    release = replace(_HEALTHY, outage=Episode(minutes, errors))
+    return replace(_false_rollbacks("shared", what, release, 1.0), part=_PART)
+
+
+def _caused(errors: float) -> list[Figure]:
+    """Return how rollouts end whose canary makes both paths fail, from minute 30 on."""
+    release = replace(_HEALTHY, errors=errors, breaks_both=True, since=LATE)
+    cells = by_traffic(release, dict.fromkeys(TRAFFIC))
+    return [
+        Figure(
+            "shared",
+            f"{errors:.0%} on both paths because of the canary: {end}",
+            cells,
+            share(end),
+            play=climb,
+            part=_PART,
+        )
+        for end in (End.ROLLED_BACK, End.HELD)
+    ]
+
+
+def _longer_bursts(minutes: float, errors: float, bar: float | None = None) -> Figure:
+    """Return the figure of bursts of failures of the canary."""
+    what = f"false rollback, bursts 2 a day x {minutes:g} min x {100 * errors:g} %"
+    release = replace(_HEALTHY, bursts=Episode(minutes, errors))
+    cells = by_traffic(release, dict.fromkeys(TRAFFIC, bar))
+    return Figure("bursts+", what, cells, share(End.ROLLED_BACK), part=_PART)
 
 
 def _promotions(what: str, end: End, release: Release, bars: Mapping[int, float | None]) -> Figure:
     cells, healthy = by_traffic(release, bars), release.errors == HEALTHY
     return Figure("promoted", what, cells, share(end), at_least=healthy, play=climb, part=0.3)
+
+
+def _noisy_promotions(
+    what: str, release: Release, *, at_least: bool, bars: tuple[float, float, float]
+) -> Figure:
+    """Return the figure of noisy releases that go up by themselves."""
+    cells = by_traffic(release, dict(zip(TRAFFIC, bars, strict=True)))
+    return Figure(
+        "promoted",
+        f"promoted, {what}",
+        cells,
+        share(End.PROMOTED),
+        at_least=at_least,
+        play=climb,
+        part=_PART,
+    )
 
 
 def _longer_hold(longest: int) -> Figure:
@@ -125,7 +202,7 @@ FIGURES: Final[Sequence[Figure]] = [
         _false_rollbacks(
             "bursts",
             f"false rollback, {errors:.2%} errors and bursts",
-            replace(_HEALTHY, errors=errors, bursts=True),
+            replace(_HEALTHY, errors=errors, bursts=Episode(2, 0.03)),
             1.0,
         )
         for errors in (0.0002, 0.0005, 0.0009)
@@ -137,13 +214,74 @@ FIGURES: Final[Sequence[Figure]] = [
         for slower in (0.0, 0.03)
     ),
     _false_rollbacks(
-        "outage", "false rollback, outage on both paths", replace(_HEALTHY, outage=True), 1.0
+        "outage",
+        "false rollback, outage on both paths",
+        replace(_HEALTHY, outage=Episode(10, 0.1)),
+        1.0,
     ),
-    *_delays("20 % errors", replace(_HEALTHY, errors=0.2), {60: 9, 600: 3, 6_000: 3}),
-    *_delays("5 % errors", replace(_HEALTHY, errors=0.05), {60: 22, 600: 6}),
-    *_delays("1 % errors", replace(_HEALTHY, errors=0.01), {600: 17}),
-    *_delays("0.5 % errors", replace(_HEALTHY, errors=0.005), {6_000: 8}),
-    *_delays("0.2 % errors", replace(_HEALTHY, errors=0.002), {6_000: 40}),
+    *(
+        Figure(
+            "delay",
+            f"{100 * errors:g} % errors",
+            by_traffic(replace(_HEALTHY, errors=errors), bars),
+            delay,
+            "min",
+        )
+        for errors, bars in (
+            (0.2, {60: 9, 600: 3, 6_000: 3}),
+            (0.1, dict.fromkeys(TRAFFIC)),
+            (0.05, {60: 22, 600: 6}),
+            (0.01, {600: 17}),
+            (0.005, {6_000: 8}),
+            (0.002, {6_000: 40}),
+        )
+    ),
+    *_late_errors(),
+    *(
+        _shared(minutes, errors)
+        for minutes, errors in [
+            *((10, 0.1), (10, 0.15), (10, 0.2), (10, 0.5), (18, 0.08)),
+            *((5, 0.1), (20, 0.1), (10, 0.05), (5, 0.5), (20, 0.5), (10, 1.0)),
+            *((9, 0.08), (36, 0.08), (18, 0.04), (18, 0.16)),
+        ]
+    ),
+    *(figure for errors in (0.03, 0.08, 0.2) for figure in _caused(errors)),
+    _longer_bursts(2, 0.03, 1.0),
+    *(
+        _longer_bursts(minutes, errors)
+        for minutes, errors in [
+            *((3, 0.03), (4, 0.03), (5, 0.03), (2, 0.1)),
+            *(
+                (1, 0.03),
+                (10, 0.03),
+                (5, 0.015),
+                (5, 0.06),
+                (1, 0.1),
+                (4, 0.1),
+                (2, 0.05),
+                (2, 0.2),
+            ),
+        ]
+    ),
+    Figure(
+        "creep",
+        "errors that creep to 0.5 % over 12 hours",
+        by_traffic(replace(_HEALTHY, errors=0.005, creep=12 * 60), {60: 436, 600: 269, 6_000: 202}),
+        delay,
+        "min",
+        part=_PART,
+    ),
+    *(
+        Figure(
+            "creep",
+            f"errors that creep to {100 * errors:g} % over {hours} hours",
+            by_traffic(replace(_HEALTHY, errors=errors, creep=hours * 60), dict.fromkeys(TRAFFIC)),
+            delay,
+            "min",
+            part=_PART,
+        )
+        for errors, hours in ((0.0025, 12), (0.01, 12), (0.005, 6), (0.005, 24))
+    ),
     *_delays("latency +50 %", replace(_NOISY, slower=0.5), {600: 3, 6_000: 3}),
     *_delays("latency x 3", replace(_NOISY, slower=2.0), _same(3)),
     *_delays("latency +10 %", replace(_NOISY, slower=0.1), {6_000: 30}),
@@ -163,6 +301,18 @@ FIGURES: Final[Sequence[Figure]] = [
             _same(0),
         )
         for errors in (0.0015, 0.002, 0.005)
+    ),
+    *(
+        _noisy_promotions(what, release, at_least=least, bars=bars)
+        for what, release, least, bars in (
+            ("0.05 % errors, noisy", replace(_NOISY, errors=0.0005), True, (95, 99, 99)),
+            ("0.09 % errors, noisy", replace(_NOISY, errors=0.0009), True, (80, 90, 95)),
+            ("latency +3 %, noisy", replace(_NOISY, slower=0.03), True, (88, 96, 97)),
+            ("0.15 % errors, noisy", replace(_NOISY, errors=0.0015), False, (1, 1, 1)),
+            ("latency +10 %, noisy", replace(_NOISY, slower=0.1), False, (2, 2, 2)),
+            ("0.3 % errors, noisy", replace(_NOISY, errors=0.003), False, (1, 1, 1)),
+            ("latency +20 %, noisy", replace(_NOISY, slower=0.2), False, (2, 2, 2)),
+        )
     ),
     _promotions("promoted, 0.02 % errors", End.PROMOTED, _HEALTHY, _PROMOTED),
     replace(

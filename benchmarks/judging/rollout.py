@@ -1,6 +1,7 @@
 """One rollout of a release under the real judge: its tests, their fold, and what they conclude."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from enum import StrEnum
 from random import Random
 from typing import NamedTuple
@@ -17,7 +18,13 @@ from controller.core.judge.sequential_evidence import (
 )
 from controller.core.judge.series import Window
 from controller.core.judge.tally import fold as tallied
-from controller.core.stats.combined_tests import ControlState, Fold, LikelihoodRatios, fold_minute
+from controller.core.stats.combined_tests import (
+    NO_CONTROL,
+    ControlState,
+    Fold,
+    LikelihoodRatios,
+    fold_minute,
+)
 from controller.core.units import MINUTE_S
 
 # An inconclusive bake is held for up to this many times its length in total, by default; then an
@@ -116,10 +123,14 @@ class _Rollout:
             open_end=now,
             bake_over=True,
             weight=POLICY.steps[self._stretch.step].weight,
-            result=SequentialResult(),
+            last_step=self._stretch.step == len(POLICY.steps) - 1,
         )
+        controls = self._fold.controls
+        results = {
+            name: SequentialResult(control=controls.get(name, NO_CONTROL)) for name in self._players
+        }
         findings = (
-            one.judge.conclude(self._tallies[name], context)
+            one.judge.conclude(self._tallies[name], replace(context, result=results[name]))
             for name, one in self._players.items()
             if criteria(name)
         )
@@ -147,12 +158,9 @@ def after(
             continue
         placed, control = one.likelihood_ratios(counts, fold, stretch, minute)
         bets += placed
-        if control != _NO_CONTROL or name in fold.controls:
+        if control != NO_CONTROL or name in fold.controls:
             controls[name] = control
     return fold_minute(fold, minute + MINUTE_S, bets, controls)
-
-
-_NO_CONTROL = ControlState()
 
 
 def windows_of(counts: Minute) -> dict[str, Window | None]:

@@ -32,8 +32,23 @@ _BLOCK = 5  # minutes of one datapoint of a baseline
 _DIURNAL, _DAY_LEVEL = 0.10, 0.02
 _COMMON, _CANARY, _RHO = 0.03, 0.015, 0.9
 
-_SPELLS_A_DAY, _BURST_MINUTES, _BURST_ERRORS = 2.0, 2.0, 0.03
-_OUTAGE_MINUTES, _OUTAGE_ERRORS = 10, 0.1
+_SPELLS_A_DAY = 2.0
+# An outage begins in the first two steps. It ends with them, because no gate passes in an outage.
+_OUTAGE_BEFORE, _CONTROL_UNTIL = 110, 120
+
+
+class Episode(NamedTuple):
+    """Failures for a while: how many minutes on average (geometric), and the share that fails."""
+
+    minutes: float
+    errors: float
+
+    def length(self, rng: Random) -> int:
+        """Return the minutes of one episode."""
+        minutes = 1
+        while rng.random() > 1 / self.minutes:
+            minutes += 1
+        return minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +56,13 @@ class Release:
     """The true behaviour of one release.
 
     rpm: requests a minute on both paths. errors, slower: of the canary, from minute `since` on: its
-    share of failures, and its relative increase of latency. bursts: with short bursts of failures.
-    outage: with one outage of both paths, in the first two steps. noisy: the level of latency
-    varies with the time of day, the day and random load, besides sampling noise.
+    share of failures, and its relative increase of latency; they grow for `creep` minutes.
+    breaks_both: the control fails as much. bursts: of failures of the canary, two a day.
+    outage: one of both paths, in the first two steps. noisy: the level of latency varies with the
+    time of day, the day and random load, besides sampling noise.
 
     hung: share of canary requests that take ten seconds, from minute `since` on; hung_anyway: the
-    same for both paths, also on the baseline's day. creep: minutes in which errors and latency
-    grow to what they are, from `since` on. day: relative latency of both paths against the
+    same for both paths, also on the baseline's day. day: relative latency of both paths against the
     baseline's day. blip: mean minutes in which the canary takes `blip_factor` times as long, twice
     a day. cold: minutes after each raise in which the canary is slower by `cold_slower`.
     """
@@ -56,12 +71,13 @@ class Release:
     errors: float = HEALTHY
     slower: float = 0.0
     since: int = 0
-    bursts: bool = False
-    outage: bool = False
+    bursts: Episode | None = None
+    outage: Episode | None = None
     noisy: bool = False
     hung: float = 0.0
     hung_anyway: float = 0.0
     creep: int = 0
+    breaks_both: bool = False
     day: float = 0.0
     blip: float = 0.0
     blip_factor: float = 2.0
@@ -99,9 +115,11 @@ class World:
         self.limits = _limits(self.baselines)
         self._minute = 0
         self._weight, self._raised = 0, 0
-        self._burst = _Spells(rng, _BURST_MINUTES if release.bursts else 0.0)
+        self._burst = _Spells(rng, release.bursts.minutes if release.bursts else 0.0)
         self._blip = _Spells(rng, release.blip)
-        self._outage_from = rng.randrange(110) if release.outage else -DAY
+        begin = rng.randrange(_OUTAGE_BEFORE)
+        length = release.outage.length(rng) if release.outage else 0
+        self._outage = range(begin, min(begin + length, _CONTROL_UNTIL))
 
     def minute(self, weight: int) -> Minute:
         """Return the next minute, with `weight` percent of the traffic on the canary."""
@@ -110,9 +128,11 @@ class World:
         if weight != self._weight:
             self._weight, self._raised = weight, now
         share, part = weight / 100, self._part_of_fault(now)
-        outage = _OUTAGE_ERRORS if 0 <= now - self._outage_from < _OUTAGE_MINUTES else 0.0
-        burst = _BURST_ERRORS if self._burst.hits() else 0.0
-        errors = max(HEALTHY + part * (release.errors - HEALTHY), outage, burst)
+        outage = release.outage.errors if release.outage and now in self._outage else 0.0
+        burst = release.bursts.errors if release.bursts and self._burst.hits() else 0.0
+        fault = HEALTHY + part * (release.errors - HEALTHY)
+        control_errors = max(fault if release.breaks_both else HEALTHY, outage)
+        errors = max(fault, outage, burst)
         requests = poisson(rng, release.rpm * share)
         control = poisson(rng, release.rpm * (1 - share))
         common, own = self._noise.minute(now)
@@ -133,7 +153,7 @@ class World:
             over=over,
             rejected=poisson(rng, _REJECTED * share),
             control=control,
-            control_failed=binomial(rng, control, max(HEALTHY, outage)),
+            control_failed=binomial(rng, control, control_errors),
             control_slow=control_slow,
             hung=far,
             control_hung=control_hung,

@@ -44,6 +44,7 @@ class Context:
     incomplete: a series that was not answered in full, with its name; None when all were.
     series: the data since the seal, by key. search_span: where log events were searched for.
     non_metric: alarms and sign-offs. result: what the evidence of the whole rollout says.
+    last_step: no later step judges the canary.
     """
 
     start: int
@@ -56,6 +57,7 @@ class Context:
     search_span: Span = Span(0, 0)
     non_metric: NonMetricEvidence = field(default_factory=NonMetricEvidence)
     result: SequentialResult | None = None
+    last_step: bool = True
 
 
 @dataclass(frozen=True)

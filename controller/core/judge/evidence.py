@@ -6,7 +6,7 @@ from datetime import datetime
 
 from controller.core.judge.findings import Finding
 from controller.core.observation import AlarmReading
-from controller.core.stats.combined_tests import Fold, Rejection
+from controller.core.stats.combined_tests import NO_CONTROL, ControlState, Fold, Rejection
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +169,13 @@ class SequentialResult:
 
     test, rejection: the test that failed it, and its evidence; None while none did.
     regression: the minutes that it fails for; None where they are sealed, or it does not fail.
+    control: what is known of its control.
     """
 
     rejection: Rejection | None = None
     regression: IntervalTotals | None = None
     test: str = ""
+    control: ControlState = NO_CONTROL
 
 
 def strongest_rejection(fold: Fold, criterion: str) -> tuple[str, Rejection] | None:

@@ -91,6 +91,8 @@ class FindingReason(StrEnum):
     NO_CONTROL_EVENT = "no_control_event"
     REJECTED = "rejected"
     NOT_REFUTED = "not_refuted"
+    SHARED_OUTAGE = "shared_outage"
+    RULED_OUT_LARGE = "ruled_out_large"
     UNDECIDED = "undecided"
     PROVEN = "proven"
     RATE_NOT_REFUTED = "rate_not_refuted"

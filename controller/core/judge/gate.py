@@ -37,7 +37,7 @@ from controller.core.judge.tally import mark_lost, window_starts
 from controller.core.observation import QueryStatus, Series, Span
 from controller.core.policy import Criterion, Policy
 from controller.core.rollout import Phase, Rollout
-from controller.core.stats.combined_tests import Fold
+from controller.core.stats.combined_tests import NO_CONTROL, Fold
 from controller.core.units import MINUTE_S, ceil_to, floor_to
 
 # An hourly seal and a tick every quarter of an hour leave no more than this unsealed.
@@ -55,7 +55,7 @@ class Evidence:
     weight: percent that the canary is judged at. baselines: by criterion.
     fold, intervals: sealed evidence of the whole rollout, and the steps whose minutes are not
     sealed; without intervals the sequential judge has no new evidence.
-    non_metric: alarms and sign-offs.
+    non_metric: alarms and sign-offs. last_step: no later step judges the canary.
     """
 
     policy: Policy
@@ -71,6 +71,7 @@ class Evidence:
     fold: Fold = field(default_factory=Fold)
     intervals: tuple[StepInterval, ...] = ()
     non_metric: NonMetricEvidence = field(default_factory=NonMetricEvidence)
+    last_step: bool = True
 
     @property
     def sequential_evidence(self) -> SequentialEvidence:
@@ -279,6 +280,7 @@ def _concluded(judge: CriterionJudge[Any], evidence: Evidence, fold: Fold) -> Fi
         search_span=evidence.search_span_of(judge) or Span(0, 0),
         non_metric=evidence.non_metric,
         result=_sequential_result(judge, evidence, fold) if judge.criterion.sequential else None,
+        last_step=evidence.last_step,
     )
     finding = judge.conclude(tally, context)
     facts = {**finding.facts, **_dilution(judge, context)}
@@ -298,7 +300,7 @@ def _sequential_result(
 ) -> SequentialResult:
     strongest = strongest_rejection(fold, judge.name)
     if strongest is None:
-        return SequentialResult()
+        return SequentialResult(control=fold.controls.get(judge.name, NO_CONTROL))
     test, rejection = strongest
     regression = evidence.sequential_evidence.find_regression(test, rejection.at)
     return SequentialResult(rejection, regression, test)

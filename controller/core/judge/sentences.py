@@ -552,6 +552,21 @@ def _not_refuted(finding: Finding, facts: Facts) -> str:
     return f"{finding.criterion} passes, no regression detected: {_totals(facts)}."
 
 
+def _shared_outage(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} is undecided: the stable path fails too, and no higher weight is "
+        f"applied in an outage; {_totals(facts)}."
+    )
+
+
+def _ruled_out_large(finding: Finding, facts: Facts) -> str:
+    return (
+        f"{finding.criterion} passes, no regression detected: {_totals(facts)}; "
+        f"{format_percent(facts['large_share'])} or more is ruled out at 95 % confidence, and the "
+        "last step has to keep the limit."
+    )
+
+
 def _undecided(finding: Finding, facts: Facts) -> str:
     return (
         f"{finding.criterion} is undecided: {_totals(facts)}; above the limit, but not enough "
@@ -777,6 +792,8 @@ SENTENCES: Final[Mapping[str, Sentence]] = {
     FindingReason.NO_CONTROL_EVENT: _no_control_event,
     FindingReason.REJECTED: _rejected,
     FindingReason.NOT_REFUTED: _not_refuted,
+    FindingReason.SHARED_OUTAGE: _shared_outage,
+    FindingReason.RULED_OUT_LARGE: _ruled_out_large,
     FindingReason.UNDECIDED: _undecided,
     FindingReason.PROVEN: _proven,
     FindingReason.RATE_NOT_REFUTED: _rate_not_refuted,

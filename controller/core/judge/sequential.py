@@ -1,13 +1,14 @@
 """The sequential judge: fails on the evidence of the whole rollout, passes on that of the step.
 
 Fail: the evidence of one of its tests has reached 1 / its part of `false_rollback`. Pass, at the
-end of the bake: there were enough samples, and they keep the bound. That is `proven` where the
-opposite was ruled out, and `no regression detected` otherwise.
+end of the bake: there were enough samples, and they keep the bound; before the last step it is
+enough that they rule out what the circuit breaker is for. That is `proven` where the opposite of
+the bound was ruled out, and `no regression detected` otherwise.
 """
 
 from collections.abc import Iterator
 from functools import partial
-from math import exp
+from math import ceil, exp
 from typing import Generic, NamedTuple, TypeVar
 
 from controller.core.judge.criterion_judge import (
@@ -24,7 +25,9 @@ from controller.core.judge.findings import Fact, Finding, FindingReason, Label
 from controller.core.judge.series import Window
 from controller.core.judge.tally import silent_periods
 from controller.core.policy import LatencyIncrease, SuccessRate, Threshold
+from controller.core.stats.binomial import rules_out
 from controller.core.stats.combined_tests import ControlState, Rejection
+from controller.core.stats.success_rate import breaker_threshold
 from controller.core.stats.two_sample import PairedCounts
 from controller.core.units import MINUTE_S
 
@@ -106,6 +109,17 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         """Tell whether `measured` is on the right side of `bound`."""
         return measured <= bound
 
+    def in_outage(self, control: ControlState) -> bool:
+        """Tell whether the control fails too, so that no higher weight is applied now."""
+        return False
+
+    def large_share(self, bound: float) -> float | None:
+        """Return the share that a step before the last one has to rule out; None: it has to pass.
+
+        bound: of the step.
+        """
+        return None if self.requires_proof else breaker_threshold(bound)
+
     def fewest_samples(self, tally: Tally) -> float:
         """Return the requests of the step, on the path that has fewer where two are compared."""
         return tally.samples
@@ -164,8 +178,15 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
             facts = {"last_end": tally.last_end, "min_samples": self.criterion.min_samples}
             facts["fewest_samples"] = self.fewest_samples(tally)
             return finding(lack, facts)
+        if not context.last_step and self.in_outage(result.control):
+            facts = self.step_facts(tally, context)
+            return finding(undecided(Label.NOT_JUDGED, FindingReason.SHARED_OUTAGE), facts)
         if measured is None or not self.keeps_bound(measured, bound):
             facts = self.step_facts(tally, context)
+            large = self.large_share(bound)
+            if not context.last_step and large is not None and _is_below(large, tally):
+                facts["large_share"] = large
+                return finding(passed(FindingReason.RULED_OUT_LARGE), facts)
             return finding(undecided(Label.NOT_JUDGED, FindingReason.UNDECIDED), facts)
         return finding(*self.conclude_kept_bound(tally, context))
 
@@ -213,6 +234,11 @@ def paired_counts(window: Window) -> PairedCounts:
 def ratio(part: float, whole: float) -> float | None:
     """Return the share of `part`; None of nothing."""
     return part / whole if whole else None
+
+
+def _is_below(share: float, tally: Tally) -> bool:
+    """Tell whether the counts of the step rule out `share` or more at 95 % confidence."""
+    return rules_out(share, ceil(tally.amount), int(tally.samples))
 
 
 def _is_silent(tally: Tally) -> bool:

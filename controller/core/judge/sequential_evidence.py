@@ -23,6 +23,7 @@ from controller.core.judge.series import Measure, Window
 from controller.core.observation import Series
 from controller.core.policy import Criterion, Policy
 from controller.core.stats.combined_tests import (
+    NO_CONTROL,
     ControlState,
     Fold,
     LikelihoodRatios,
@@ -36,7 +37,7 @@ from controller.core.units import MINUTE_S
 
 # --- Tests of a policy ----------------------------------------------------------------------------
 
-NO_CONTROL, _INITIAL_CAPITAL = ControlState(), Capital()
+_INITIAL_CAPITAL = Capital()
 # The series that the sequential judge reads: their keys end like this.
 _OF_MINUTES = f"@{MINUTE_S}"
 _MEMO = FoldMemo[Fold]()

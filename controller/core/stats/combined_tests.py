@@ -53,6 +53,9 @@ class ControlState:
     hung: float = 0.0
 
 
+NO_CONTROL = ControlState()
+
+
 @dataclass(frozen=True, slots=True)
 class Rejection:
     """A test whose evidence has reached its limit.
@@ -136,7 +139,8 @@ def fold_minute(
             step=step,
         )
         capitals[name] = capital
-        if (e_value := capital.e_value) * part >= 1:
+        # Without a ratio in favour of a change the evidence is no higher than it was.
+        if max(log_ratios) > 0 and (e_value := capital.e_value) * part >= 1:
             highest = rejections.get(name)
             if highest is None or e_value > highest.e_value:
                 rejections = {**rejections, name: Rejection(e_value, 1 / part, end)}

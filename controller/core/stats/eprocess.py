@@ -57,24 +57,25 @@ def update_capital(
     dispersion: at least 1; tempering each ratio by its root keeps E[e] <= 1 (Jensen), and is exact
     where that many requests fail together. step: number of the step that the minute belongs to.
     """
-    unspent = capital.unspent
+    unspent, used = capital.unspent, capital.used
     spent = prior_share if prior_share < unspent else unspent
-    bets = capital.bets or (0.0,) * len(log_ratios)
-    limit = min(cap - capital.used, _LOG_CAPITAL_LIMIT)
     if dispersion != 1:
         log_ratios = [ratio / dispersion for ratio in log_ratios]
-    after = tuple(
-        [
-            (one + spent) * exp(ratio if ratio < limit else limit)
-            for one, ratio in zip(bets, log_ratios, strict=True)
-        ]
-    )
-    if max(after) > _CAPITAL_LIMIT:
-        after = tuple([min(one, _CAPITAL_LIMIT) for one in after])
-    gain = min(max(log_ratios), limit)
-    used = max(0.0, capital.used + gain - refill) if gain > 0 else max(0.0, capital.used - refill)
+    limit, highest = cap - used, max(log_ratios)
+    if limit > _LOG_CAPITAL_LIMIT:
+        limit = _LOG_CAPITAL_LIMIT
+    if highest > limit:
+        highest = limit
+        log_ratios = [ratio if ratio < limit else limit for ratio in log_ratios]
+    bets = capital.bets or (0.0,) * len(log_ratios)
+    after = [(one + spent) * exp(ratio) for one, ratio in zip(bets, log_ratios, strict=True)]
+    if highest > 0:
+        used += highest
+        if max(after) > _CAPITAL_LIMIT:
+            after = [min(one, _CAPITAL_LIMIT) for one in after]
+    used = used - refill if used > refill else 0.0
     begun = capital.begun if capital.begun > step else step + 1
-    return Capital(after, unspent - spent, capital.minutes + 1, begun, used)
+    return Capital(tuple(after), unspent - spent, capital.minutes + 1, begun, used)
 
 
 def cap_for(alpha: float, datapoints: int) -> float:

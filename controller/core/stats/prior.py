@@ -1,6 +1,7 @@
 """The prior of a change point: when a regression begins, spread over the minutes of a rollout."""
 
 from dataclasses import dataclass
+from functools import cache
 
 from controller.core.stats.eprocess import Capital
 
@@ -26,10 +27,15 @@ class ChangePointPrior:
         The share of a step is for its first minute with data. That of any minute falls with the
         square of the minutes so far, so that a rollout on hold for days still has some left.
         """
-        elapsed = _ANY_MINUTE_MEDIAN + capital.minutes
-        any_time = _ANY_MINUTE_SHARE * _ANY_MINUTE_MEDIAN / (elapsed * (elapsed + 1))
+        any_time = _any_time_share(capital.minutes)
         if step < capital.begun:
             return any_time
         if not capital.begun:
             return any_time + _FIRST_MINUTE_SHARE
         return any_time + _HIGHER_STEPS_SHARE / max(1, self.steps - 1)
+
+
+@cache
+def _any_time_share(minutes: int) -> float:
+    elapsed = _ANY_MINUTE_MEDIAN + minutes
+    return _ANY_MINUTE_SHARE * _ANY_MINUTE_MEDIAN / (elapsed * (elapsed + 1))

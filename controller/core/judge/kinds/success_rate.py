@@ -146,6 +146,14 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
         """Tell whether the share is high enough."""
         return measured >= bound
 
+    def in_outage(self, control: ControlState) -> bool:
+        """Tell whether the control fails more than three times what is allowed."""
+        return success_rate.in_shared_outage(control, self.allowed_failures)
+
+    def large_share(self, bound: float) -> float | None:
+        """Return the share of failures of the circuit breaker."""
+        return super().large_share(1 - bound)
+
     def totals_facts(self, totals: IntervalTotals) -> dict[str, Fact]:
         """Return failures and requests of both paths."""
         return {

@@ -163,6 +163,10 @@ class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
         windows = (tally.windows + tally.empty) / self._window_minutes
         return ratio(tally.amount, windows), self.criterion.bound
 
+    def large_share(self, bound: float) -> float | None:
+        """Return the share of the circuit breaker; None for a count."""
+        return super().large_share(bound) if self.mean_count is None else None
+
     def totals_facts(self, totals: IntervalTotals) -> dict[str, Fact]:
         """Return slow requests, a ratio, or the mean count in a window."""
         criterion = self.criterion
