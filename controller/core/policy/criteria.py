@@ -136,8 +136,8 @@ class SuccessRate(MinutelyRule):
     )
     control: Control | None = Field(
         default=None,
-        description="Counts of the stable path: in minutes in which it fails too, the sequential "
-        "judge compares the canary with it, for a quarter of an hour of an outage at most.",
+        description="Counts of the stable path: while it fails too, the sequential judge compares "
+        "the canary with it, and no gate but the last one passes.",
     )
 
     @model_validator(mode="after")

@@ -123,6 +123,48 @@ def test_a_finding_counts_what_is_behind_an_hour(judging: Judging, samples: int)
     assert (finding.samples, judged_minutes(finding)) == (samples, (0, 60))
 
 
+# --- Before the last step -------------------------------------------------------------------------
+
+TWO_STEPS: dict[str, Any] = {
+    "steps": [{"weight": 50, "bake": "1h"}, {"weight": 100, "bake": "1h"}], "warmup": "0s",
+}  # fmt: skip
+
+
+def first_of_two(name: str, minute: Minute, **fields: Any) -> Judging:
+    """Return how to judge an hour of equal minutes in the first of two steps."""
+    policy = a_sequential_policy(name, **TWO_STEPS, **{name: fields})
+    return partial(an_hour_of, minute, policy)
+
+
+@cases(
+    "name, minute, fields, first, last",
+    {
+        "more fails than may": ("rate", rate(600, 0.9), {}, PASS, UNDECIDED),
+        "a proof is required": ("rate", rate(600, 0.9), {"assurance": "proven"}, *[UNDECIDED] * 2),
+        "more is slow than may be": ("limit", limit(5.2), {}, PASS, UNDECIDED),
+        "more is slow than on the control": ("beside", beside(5.2), {}, PASS, UNDECIDED),
+        "a ratio is too high": ("share", rejects(6.5), {}, PASS, UNDECIDED),
+        "a count is too high, and has no share": ("count", rejects(2.05), {}, *[UNDECIDED] * 2),
+        "the stable path fails too": ("rate", rate(600, 3, 600, 3), {}, UNDECIDED, UNDECIDED),
+        "the stable path alone fails": ("rate", rate(600, 0, 600, 3), {}, UNDECIDED, PROVEN),
+    },
+)
+def test_before_the_last_step_it_is_enough_to_rule_out_an_outage(
+    name: str, minute: Minute, fields: dict[str, Any], first: Outcome, last: Outcome
+) -> None:
+    assert outcome(first_of_two(name, minute, **fields)()) == first
+    assert outcome(hour(name, minute, **fields)()) == last
+
+
+def test_a_step_with_a_shared_outage_passes_once_its_failures_are_few_again() -> None:
+    """The canary is as good as the stable path, but 10 % of the requests of the step failed."""
+    step = a_sequential_step(a_sequential_policy("rate", **TWO_STEPS))
+    outage = [rate(600, 180, 600, 180)] * 20
+    for healthy, expected in ((40, UNDECIDED), (110, PASS)):
+        (finding,) = after(step, [*outage, *[rate(600, 0, 600, 0)] * healthy])
+        assert outcome(finding) == expected
+
+
 P90 = {"latency": {"namespace": "Shop", "name": "Latency", "statistic": "p90"}}
 
 
@@ -244,8 +286,13 @@ SENTENCES: Sentences = {
     "rate fails without a control": hour("rate", rate(600, 600)),
     "rate fails beside a control": hour("rate", rate(600, 30, 700, 1)),
     "rate fails beside a control without a failure": hour("rate", rate(600, 30, 600, 0)),
-    "rate fails beside a control of which all fail": hour("rate", rate(600, 590, 600, 700)),
+    "rate undecided beside a control of which all fail": hour("rate", rate(600, 590, 600, 700)),
     "rate undecided in a shared outage": hour("rate", rate(600, 3, 600, 3)),
+    "rate undecided in a shared outage, before the last step": first_of_two(
+        "rate", rate(600, 3, 600, 3)
+    ),
+    "rate above its limit, before the last step": first_of_two("rate", rate(600, 0.9)),
+    "latency above its limit, before the last step": first_of_two("limit", limit(5.2)),
     "latency beside a control no regression detected": hour("beside", beside(5)),
     "latency beside a control undecided": hour("beside", beside(5.2)),
     "latency beside a control fails": hour("beside", beside(30)),

@@ -69,6 +69,31 @@ def test_fewer_datapoints_than_required_never_reject(datapoints: int) -> None:
     assert update_capital(capital, [1e6], 0.0, cap=cap).e_value >= 100
 
 
+def minutes_until(ratios: list[float], limit: float = 100) -> int:
+    """Return after how many minutes the capital reaches `limit`; cap: 3, refill: 1."""
+    capital = Capital()
+    for number, ratio in enumerate(ratios):
+        capital = update_capital(capital, [ratio], 1.0, cap=3.0, refill=1.0)
+        if capital.e_value >= limit:
+            return number + 1
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("ratios", "minutes"),
+    [
+        pytest.param([9.0] * 10, 3, id="a run of bad minutes: 3, and 1 in each further one"),
+        pytest.param([2.0, 0.0, 0.0] * 5, 7, id="bad minutes apart from each other count in full"),
+        pytest.param([0.9] * 10, 6, id="what is less than the refill counts in full"),
+        pytest.param([9.0, -1.0, 9.0, -1.0, 9.0], 5, id="a good minute refills as well as any"),
+    ],
+)
+def test_a_run_of_bad_minutes_proves_less_than_the_same_minutes_apart(
+    ratios: list[float], minutes: int
+) -> None:
+    assert minutes_until(ratios) == minutes
+
+
 def test_one_datapoint_needs_no_cap() -> None:
     assert cap_for(0.01, 1) == inf
 
