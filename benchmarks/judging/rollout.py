@@ -123,14 +123,15 @@ class _Rollout:
             open_end=now,
             bake_over=True,
             weight=POLICY.steps[self._stretch.step].weight,
-            last_step=self._stretch.step == len(POLICY.steps) - 1,
         )
-        controls = self._fold.controls
-        results = {
-            name: SequentialResult(control=controls.get(name, NO_CONTROL)) for name in self._players
-        }
+        controls, later = self._fold.controls, POLICY.judged_after(self._stretch.step)
+
+        def own_context(name: str) -> Context:
+            result = SequentialResult(control=controls.get(name, NO_CONTROL))
+            return replace(context, result=result, judged_later=name in later)
+
         findings = (
-            one.judge.conclude(self._tallies[name], replace(context, result=results[name]))
+            one.judge.conclude(self._tallies[name], own_context(name))
             for name, one in self._players.items()
             if criteria(name)
         )

@@ -44,7 +44,7 @@ class Context:
     incomplete: a series that was not answered in full, with its name; None when all were.
     series: the data since the seal, by key. search_span: where log events were searched for.
     non_metric: alarms and sign-offs. result: what the evidence of the whole rollout says.
-    last_step: no later step judges the canary.
+    judged_later: the gate of a later step has the criterion too.
     """
 
     start: int
@@ -57,7 +57,7 @@ class Context:
     search_span: Span = Span(0, 0)
     non_metric: NonMetricEvidence = field(default_factory=NonMetricEvidence)
     result: SequentialResult | None = None
-    last_step: bool = True
+    judged_later: bool = False
 
 
 @dataclass(frozen=True)

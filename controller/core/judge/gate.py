@@ -55,7 +55,7 @@ class Evidence:
     weight: percent that the canary is judged at. baselines: by criterion.
     fold, intervals: sealed evidence of the whole rollout, and the steps whose minutes are not
     sealed; without intervals the sequential judge has no new evidence.
-    non_metric: alarms and sign-offs. last_step: no later step judges the canary.
+    non_metric: alarms and sign-offs. judged_later: the criteria that a later step judges too.
     """
 
     policy: Policy
@@ -71,7 +71,7 @@ class Evidence:
     fold: Fold = field(default_factory=Fold)
     intervals: tuple[StepInterval, ...] = ()
     non_metric: NonMetricEvidence = field(default_factory=NonMetricEvidence)
-    last_step: bool = True
+    judged_later: frozenset[str] = frozenset()
 
     @property
     def sequential_evidence(self) -> SequentialEvidence:
@@ -280,7 +280,7 @@ def _concluded(judge: CriterionJudge[Any], evidence: Evidence, fold: Fold) -> Fi
         search_span=evidence.search_span_of(judge) or Span(0, 0),
         non_metric=evidence.non_metric,
         result=_sequential_result(judge, evidence, fold) if judge.criterion.sequential else None,
-        last_step=evidence.last_step,
+        judged_later=judge.name in evidence.judged_later,
     )
     finding = judge.conclude(tally, context)
     facts = {**finding.facts, **_dilution(judge, context)}

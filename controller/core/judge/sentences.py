@@ -562,8 +562,8 @@ def _shared_outage(finding: Finding, facts: Facts) -> str:
 def _ruled_out_large(finding: Finding, facts: Facts) -> str:
     return (
         f"{finding.criterion} passes, no regression detected: {_totals(facts)}; "
-        f"{format_percent(facts['large_share'])} or more is ruled out at 95 % confidence, and the "
-        "last step has to keep the limit."
+        f"{format_percent(facts['large_share'])} or more is ruled out at 95 % confidence, and a "
+        "later step has to keep the limit."
     )
 
 

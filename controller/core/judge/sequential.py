@@ -1,9 +1,9 @@
 """The sequential judge: fails on the evidence of the whole rollout, passes on that of the step.
 
 Fail: the evidence of one of its tests has reached 1 / its part of `false_rollback`. Pass, at the
-end of the bake: there were enough samples, and they keep the bound; before the last step it is
-enough that they rule out what the circuit breaker is for. That is `proven` where the opposite of
-the bound was ruled out, and `no regression detected` otherwise.
+end of the bake: there were enough samples, and they keep the bound; where a later step judges the
+criterion too, it is enough that they rule out what the circuit breaker is for. A pass is `proven`
+where the opposite of the bound was ruled out, and `no regression detected` otherwise.
 """
 
 from collections.abc import Iterator
@@ -114,7 +114,7 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         return False
 
     def large_share(self, bound: float) -> float | None:
-        """Return the share that a step before the last one has to rule out; None: it has to pass.
+        """Return the share to rule out where a later step judges too; None: the bound is kept.
 
         bound: of the step.
         """
@@ -178,13 +178,13 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
             facts = {"last_end": tally.last_end, "min_samples": self.criterion.min_samples}
             facts["fewest_samples"] = self.fewest_samples(tally)
             return finding(lack, facts)
-        if not context.last_step and self.in_outage(result.control):
+        if context.judged_later and self.in_outage(result.control):
             facts = self.step_facts(tally, context)
             return finding(undecided(Label.NOT_JUDGED, FindingReason.SHARED_OUTAGE), facts)
         if measured is None or not self.keeps_bound(measured, bound):
             facts = self.step_facts(tally, context)
             large = self.large_share(bound)
-            if not context.last_step and large is not None and _is_below(large, tally):
+            if context.judged_later and large is not None and _is_below(large, tally):
                 facts["large_share"] = large
                 return finding(passed(FindingReason.RULED_OUT_LARGE), facts)
             return finding(undecided(Label.NOT_JUDGED, FindingReason.UNDECIDED), facts)

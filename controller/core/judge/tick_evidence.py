@@ -67,7 +67,7 @@ def evidence_of(rollout: Rollout, observation: Observation, now: datetime) -> Ev
             int(rollout.created.timestamp()),
             rollout.id,
         ),
-        last_step=rollout.judged_step == len(rollout.policy.steps) - 1,
+        judged_later=rollout.policy.judged_after(rollout.judged_step),
     )
 
 

@@ -146,6 +146,10 @@ class Policy(Model):
         names = self.steps[step].criteria
         return {name: self.criteria[name] for name in names} if names else self.criteria
 
+    def judged_after(self, step: int) -> frozenset[str]:
+        """Return the criteria that gate a step after number `step`, by id."""
+        return frozenset().union(*(self.gate(one) for one in range(step + 1, len(self.steps))))
+
     @property
     def budget(self) -> float:
         """The chance of a false rollback that all sequential criteria share."""
