@@ -156,6 +156,15 @@ def test_before_the_last_step_it_is_enough_to_rule_out_an_outage(
     assert outcome(hour(name, minute, **fields)()) == last
 
 
+def test_a_criterion_that_no_later_step_judges_has_to_keep_its_bound() -> None:
+    steps = [{"weight": 50, "bake": "1h"}, {"weight": 100, "bake": "1h", "criteria": ["rate"]}]
+    policy = a_sequential_policy("rate", "limit", steps=steps, warmup="0s")
+    minute = {**rate(600, 0.9), **limit(5.2)}
+    findings = after(a_sequential_step(policy), [minute] * 60)
+    outcomes = {one.criterion: outcome(one) for one in findings}
+    assert outcomes == {"rate": PASS, "limit": UNDECIDED}
+
+
 def test_a_step_with_a_shared_outage_passes_once_its_failures_are_few_again() -> None:
     """The canary is as good as the stable path, but 10 % of the requests of the step failed."""
     step = a_sequential_step(a_sequential_policy("rate", **TWO_STEPS))
