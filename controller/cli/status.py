@@ -217,7 +217,7 @@ def _follow(
 
 
 def _watch_all(call: Call, store: Store, schedule: PollSchedule, include_finished: bool) -> None:
-    """Show all rollouts until time is up or nobody reads it."""
+    """Show all rollouts until time is up or the output is closed."""
 
     def fetch() -> Sequence[Rollout]:
         now = schedule.clock.now()

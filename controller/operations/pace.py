@@ -50,7 +50,7 @@ def ticks_to_next_change(
 
 
 def _quiet_live(rollout: Rollout) -> Live | None:
-    """Return the live step of a bake about which nobody has to know anything; else None."""
+    """Return the live step of a bake that needs no notice; else None."""
     quiet = rollout.reason is Reason.BAKING and rollout.pending is None
     return rollout.live if quiet and not rollout.conditions and not rollout.outbox else None
 

@@ -40,12 +40,15 @@ def _sequential_minutes(evidence: Evidence) -> int:
 
 
 def _minutes_below_limit(test: Test, fold: Fold) -> int:
-    """Return the minutes in which `test` stays below its limit: it gains its cap in each."""
+    """Return the minutes in which `test` stays below its limit.
+
+    It gains its cap in the first of them, and what is refilled in each of the others, at most.
+    """
     capital = fold.capitals.get(test.name)
     missing = -log(test.part) - (0.0 if capital is None else log(max(capital.e_value, _LEAST)))
-    if test.cap <= 0:
-        return _MAX
-    return max(0, min(_MAX, ceil(missing / test.cap) - 1))
+    if missing <= test.cap:
+        return 0
+    return _MAX if test.refill <= 0 else min(_MAX, ceil((missing - test.cap) / test.refill))
 
 
 def _window_minutes(judge: CriterionJudge[Any], evidence: Evidence, finding: Finding | None) -> int:

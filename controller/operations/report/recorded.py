@@ -97,7 +97,7 @@ def stretches(rollout: Rollout, entries: Sequence[Entry]) -> list[Stretch]:
     for entry in entries:
         step, weight = entry.body.get("step"), _applied_weight(entry)
         if not isinstance(step, int) or not 0 <= step < len(rollout.policy.steps) or not weight:
-            continue  # an entry that somebody changed may name any step
+            continue  # an entry that was changed in the store may name any step
         if found and (found[-1].step, found[-1].weight) == (step, weight):
             continue
         if found:
