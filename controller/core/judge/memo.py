@@ -57,5 +57,9 @@ def _first_change(old: Mapping[str, Series], new: Mapping[str, Series]) -> float
     """Return the first second with another datapoint; inf: there is none, 0: other series."""
     if old.keys() != new.keys():
         return 0
-    changed = (old[key].points.items() ^ series.points.items() for key, series in new.items())
+    changed = (
+        old[key].points.items() ^ series.points.items()
+        for key, series in new.items()
+        if old[key] is not series  # of the same observation
+    )
     return min((second for points in changed for second, _ in points), default=inf)
