@@ -84,12 +84,13 @@ def test_the_weight_of_a_person_is_taken_over_and_goes_on(routed: Routed) -> Non
 
 
 @pytest.mark.parametrize(
-    ("by", "weight"),
+    "case",
     deep_after(
         2, [("policy", 10), ("names", 100), ("rollout", 100), ("policy", 100), ("names", 10)]
     ),
 )
-def test_an_operator_rolls_back(routed: Routed, weight: int, by: str) -> None:
+def test_an_operator_rolls_back(routed: Routed, case: tuple[str, int]) -> None:
+    by, weight = case
     names: dict[str, tuple[str | Path, ...]] = {
         "rollout": (ROLLOUT,),
         "policy": (routed.policy,),
