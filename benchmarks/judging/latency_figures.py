@@ -75,6 +75,13 @@ _HANG_DELAYS: Final[Mapping[float, _Bars]] = {
     0.1: _NO_BARS,
 }
 
+_SAME_HOURS: Final[Sequence[tuple[str, Release, float | None]]] = [
+    ("latency +0 %", _NOISY, 1),
+    ("latency +3 %", replace(_NOISY, slower=0.03), 1),
+    ("both paths +10 %", replace(_NOISY, day=0.1), 5),
+    ("both paths +15 %", replace(_NOISY, day=0.15), 8),
+]
+
 FIGURES: Final[Sequence[Figure]] = [
     *(
         _late("hang", f"{part:.1%} of requests take 10 s", replace(_NOISY, hung=part), bars)
@@ -103,6 +110,12 @@ FIGURES: Final[Sequence[Figure]] = [
     _found("steep", "+20 %", 18 * 60, replace(_NOISY, slower=0.2), 90),
     _late("steep", "+50 %", replace(_NOISY, slower=0.5), _bars(None, 20, 20)),
     _late("steep", "x 3", replace(_NOISY, slower=2.0)),
+    *(
+        _rolled_back("hours", f"{what}, same hours of a week", replace(release, week=True), bar)
+        for what, release, bar in _SAME_HOURS
+    ),
+    _late("hours", "+20 %, same hours", replace(_NOISY, week=True, slower=0.2)),
+    _late("hours", "+50 %, same hours", replace(_NOISY, week=True, slower=0.5)),
     *(
         _rolled_back(
             "blip",

@@ -14,7 +14,7 @@ from controller.core.judge.evidence import SequentialResult, StepInterval, Tally
 from controller.core.judge.findings import Verdict, gate_verdict
 from controller.core.judge.sequential_evidence import (
     CriterionTests,
-    gate_tests,
+    step_tests,
 )
 from controller.core.judge.series import Window
 from controller.core.judge.tally import fold as tallied
@@ -97,7 +97,7 @@ class _Rollout:
         """Begin step number `step`."""
         begin = self._minute * MINUTE_S
         self._stretch = StepInterval(step, begin, begin)
-        self._players = gate_tests(POLICY, step, self._world.baselines)
+        self._players = step_tests(POLICY, step, self._world.baselines)
         self._tallies = dict.fromkeys(self._players, Tally())
 
     def rejects(self) -> bool:
@@ -133,7 +133,7 @@ class _Rollout:
         findings = (
             one.judge.conclude(self._tallies[name], own_context(name))
             for name, one in self._players.items()
-            if criteria(name)
+            if one.gates and criteria(name)
         )
         return gate_verdict(findings) is Verdict.PASS
 
@@ -196,7 +196,10 @@ def windows_of(counts: Minute) -> dict[str, Window | None]:
             counts.slow,
             share(counts.slow),
             fail_amount=counts.drifted,
+            control_samples=control,
+            control_amount=counts.control_slow,
             hung=counts.hung,
+            usual=counts.usual,
         ),
         policy.REJECTED: Window(requests, counts.rejected, counts.rejected),
         **dict.fromkeys(policy.ABSOLUTE, over),

@@ -15,7 +15,7 @@ from controller.core.judge.criterion_judge import judges_of
 from controller.core.judge.evidence import StepInterval
 from controller.core.judge.latency_tail import Limits
 from controller.core.judge.queries import queries_for
-from controller.core.judge.sequential_evidence import SequentialEvidence, gate_tests
+from controller.core.judge.sequential_evidence import SequentialEvidence, step_tests
 from controller.core.observation import MetricQuery, Series
 from controller.core.stats.binomial import effects, log_ratios
 from controller.core.stats.combined_tests import Fold
@@ -71,7 +71,7 @@ def fold_ms() -> float:
     minutes = SequentialEvidence(POLICY, Fold(), tuple(stretches), series, baselines)
     expected = Fold()
     for stretch in stretches:
-        tests_by_name = gate_tests(POLICY, stretch.step, baselines)
+        tests_by_name = step_tests(POLICY, stretch.step, baselines)
         for minute in range(stretch.begin, stretch.end, MINUTE_S):
             windows = windows_of(data[minute // MINUTE_S])
             expected = after(expected, tests_by_name, windows, stretch, minute)

@@ -18,6 +18,7 @@ from controller.core.judge.latency_tail import Limits
 from controller.core.policy import LatencyIncrease
 from controller.core.stats.dispersion import dispersion, local_dispersion
 from controller.core.stats.hangs import HANG_FACTOR
+from controller.operations.start.baselines import with_hours
 from controller.simulation.traffic.random_draws import binomial, poisson
 
 DAY = 24 * 60
@@ -64,7 +65,8 @@ class Release:
     hung: share of canary requests that take ten seconds, from minute `since` on; hung_anyway: the
     same for both paths, also on the baseline's day. day: relative latency of both paths against the
     baseline's day. blip: mean minutes in which the canary takes `blip_factor` times as long, twice
-    a day. cold: minutes after each raise in which the canary is slower by `cold_slower`.
+    a day. cold: minutes after each raise in which the canary is slower by `cold_slower`. week: the
+    stored baseline is that of the same hours of seven days.
     """
 
     rpm: int
@@ -82,6 +84,7 @@ class Release:
     blip: float = 0.0
     blip_factor: float = 2.0
     cold: int = 0
+    week: bool = False
     cold_slower: float = 0.3
 
 
@@ -89,7 +92,7 @@ class Minute(NamedTuple):
     """The counts of one minute.
 
     slow, drifted, over, hung: canary requests above the limit to pass, to fail, the absolute one,
-    and that of a hang.
+    and that of a hang. usual: the share of slow requests at this time of the baseline's day.
     """
 
     requests: int
@@ -103,6 +106,7 @@ class Minute(NamedTuple):
     control_slow: int
     hung: int
     control_hung: int
+    usual: float
 
 
 class World:
@@ -157,6 +161,7 @@ class World:
             control_slow=control_slow,
             hung=far,
             control_hung=control_hung,
+            usual=self.baselines[policy.STORED].share_at(now * 60),
         )
 
     def _part_of_fault(self, now: int) -> float:
@@ -191,7 +196,8 @@ class World:
         """Return the baselines of the day before, by criterion."""
         rng, readings, hung = self._rng, [], self._release.hung_anyway
         p95 = _MEDIAN_MS * exp(NormalDist().inv_cdf(0.95 / (1 - hung)) * _SIGMA)
-        for begin in range(-DAY, 0, _BLOCK):
+        first = -(7 if self._release.week else 1) * DAY
+        for begin in range(first, 0, _BLOCK):
             level = self._noise.block(begin)
             requests = poisson(rng, self._release.rpm * _BLOCK)
             error = rng.gauss(0.0, _P95_ERROR / sqrt(max(1, requests)))
@@ -203,16 +209,22 @@ class World:
             for one, level, _ in readings
         ]
         share = sum(slow for _, slow in blocks) / samples
+        times = range(first * 60, 0, _BLOCK * 60)
         far = [
             (one, hung + (1 - hung) * _above(HANG_FACTOR * value, at)) for one, at, _ in readings
         ]
         # What a p95 and a p99 leave: a twentieth of the requests, or a hundredth.
         beyond = sum(one * (0.05 if binomial(rng, one, p) > one / 100 else 0.01) for one, p in far)
         most = beyond / samples
-        baseline = BaselineMeasurement(value, samples, -DAY * 60, 0, share, hung_share=most)
+        baseline = BaselineMeasurement(value, samples, first * 60, 0, share, hung_share=most)
         return {
             policy.BESIDE: replace(baseline, dispersion=local_dispersion(blocks)),
-            policy.STORED: replace(baseline, dispersion=dispersion(blocks)),
+            policy.STORED: with_hours(
+                replace(baseline, dispersion=dispersion(blocks)),
+                times,
+                blocks,
+                same_hours=self._release.week,
+            ),
         }
 
 
@@ -282,6 +294,7 @@ def _limits(baselines: Mapping[str, BaselineMeasurement]) -> Limits:
     assert stored is not None
     assert beside.pass_limit == stored.pass_limit
     assert beside.hang_limit == stored.hang_limit
+    assert beside.control_limit == stored.control_limit
     return replace(stored, control_metric=beside.control_metric, control_limit=beside.control_limit)
 
 

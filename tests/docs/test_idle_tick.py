@@ -34,9 +34,9 @@ def test_an_idle_tick_makes(
     assert calls == {BY_ID: by_id, BY_SCHEDULE: by_schedule}
 
 
-def test_an_idle_tick_on_a_table_takes_seven_write_units_and_half_a_read_unit() -> None:
+def test_an_idle_tick_on_a_table_takes_nine_write_units_and_half_a_read_unit() -> None:
     by_id, by_schedule = on_a_table(EARLY)
 
-    assert 2_500 < by_id.item_bytes <= 3_072  # two writes of three units, one for the index
-    assert (by_id.write_units, by_id.read_units) == (7, 0)
-    assert (by_schedule.write_units, by_schedule.read_units) == (7, 0.5)
+    assert 2_500 < by_id.item_bytes <= 3_072  # two writes of four units, one for the index
+    assert (by_id.write_units, by_id.read_units) == (9, 0)
+    assert (by_schedule.write_units, by_schedule.read_units) == (9, 0.5)

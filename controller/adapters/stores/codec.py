@@ -69,6 +69,7 @@ _FIELD_RULES: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
         "share": {"ge": 0, "le": 1},
         "dispersion": _COUNT,
         "hung_share": {"ge": 0, "le": 1},
+        "hours": {"ge": 0, "le": 1},
     },
     "BreachRun": {"length": _COUNT, "start": _SECOND, "end": _SECOND},
     "Tally": {
@@ -89,6 +90,7 @@ _FIELD_RULES: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
         "bad": _COUNT,
         "good": _COUNT,
         "hung": _COUNT,
+        "expected": _COUNT,
     },
     "Fold": {"version": _COUNT, "through": _SECOND},
     "Rejection": {"e_value": _COUNT, "limit": _COUNT, "at": _SECOND},

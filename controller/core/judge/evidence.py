@@ -8,6 +8,8 @@ from controller.core.judge.findings import Finding
 from controller.core.observation import AlarmReading
 from controller.core.stats.combined_tests import NO_CONTROL, ControlState, Fold, Rejection
 
+_HOUR_S = 3_600
+
 
 @dataclass(frozen=True, slots=True)
 class BaselineMeasurement:
@@ -17,6 +19,8 @@ class BaselineMeasurement:
         above it; None where no criterion needs it.
     dispersion: how many times more that share varied between blocks than chance explains.
     hung_share: of its requests that may have taken longer than three times the value, at most.
+    hours: `share` in each hour of the day (UTC), 24 of them; empty where one had no requests.
+    hourly: what is allowed in an hour is the share of that hour, and not that of the window.
     """
 
     value: float
@@ -26,6 +30,12 @@ class BaselineMeasurement:
     share: float | None = None
     dispersion: float = 1.0
     hung_share: float = 0.0
+    hours: tuple[float, ...] = ()
+    hourly: bool = False
+
+    def share_at(self, second: int) -> float:
+        """Return the share at the time of day of unix second `second`; 0 where it is unknown."""
+        return self.hours[second // _HOUR_S % len(self.hours)] if self.hours else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,9 @@ _ROUNDING = 1e-6
 # Shares of slow requests that can be tested against.
 _MIN_SLOW_SHARE, _DEFAULT_SLOW_SHARE, MAX_SLOW_SHARE = 0.0001, 0.05, 0.9
 
+# Requests, and those slower than a limit, where none are counted.
+_NONE = (0.0, 0.0)
+
 Points: TypeAlias = Mapping[int, float]
 PointLookup: TypeAlias = Callable[[str, str], Points]
 """Metric and statistic -> its datapoints."""
@@ -35,6 +38,7 @@ class Limits:
     fail_limit: the same for a rollback: higher where a baseline may have drifted meanwhile.
     control_metric, control_limit: metric and limit of the concurrent control; empty without one.
     hang_limit: a request beyond it hung, on either path; 0 where hangs are not counted.
+    stable_metric: the path of a stored baseline, watched beyond `control_limit` while it has any.
     """
 
     pass_limit: float
@@ -42,6 +46,7 @@ class Limits:
     control_metric: str = ""
     control_limit: float = 0.0
     hang_limit: float = 0.0
+    stable_metric: str = ""
 
 
 def percentiles_of(metric: Metric) -> dict[str, float]:
@@ -75,6 +80,10 @@ class TailJudge(SequentialJudge[L], Generic[L]):
     def counts_slow(self) -> bool:
         """True when the metric is a percentile."""
         return self.metric.percentile is not None
+
+    def usual_share(self, start: int) -> float:
+        """Return the share of slow requests that is usual at the time of day of `start`, or 0."""
+        return 0.0
 
     @property
     def allowed_increase(self) -> float:
@@ -117,6 +126,8 @@ class TailJudge(SequentialJudge[L], Generic[L]):
         if limits.hang_limit:
             names = dict.fromkeys(name for name, _ in limits_by_metric)
             limits_by_metric += [(name, limits.hang_limit) for name in names]
+        if limits.stable_metric:
+            limits_by_metric.append((limits.stable_metric, limits.control_limit))
         pairs = [
             (name, statistic)
             for name, limit in limits_by_metric
@@ -129,39 +140,47 @@ class TailJudge(SequentialJudge[L], Generic[L]):
         """Return the function that counts the slow requests of one minute."""
 
         def counter(metric: str, limit: float) -> SlowCounter:
-            if not metric or not limit:
-                return lambda _: (0.0, 0.0)
             return slow_counter(reader.points, metric, limit, self.percentiles)
 
         metric, control = self.criterion.metric, limits.control_metric
-        counters = (
-            counter(metric, limits.pass_limit),
-            counter(metric, limits.fail_limit),
-            counter(metric, limits.hang_limit),
-            counter(control, limits.control_limit),
-            counter(control, limits.hang_limit),
-        )
+        passing, failing = (metric, limits.pass_limit), (metric, limits.fail_limit)
+        hanging, control_hanging = (metric, limits.hang_limit), (control, limits.hang_limit)
+        beside = (control, limits.control_limit)
+        counters = {
+            place: counter(*place)
+            for place in (passing, failing, hanging, beside, control_hanging)
+            if all(place)
+        }
+        usual_share = self.usual_share
+        watched = (limits.stable_metric, limits.control_limit)
+        watch = counter(*watched) if all(watched) else None
 
         def measure(start: int) -> Window | None:
-            counts = [one for count in counters if (one := count(start)) is not None]
-            if len(counts) < len(counters):
-                return None  # a window without its control compares with nothing
-            if min(number for _, number in counts) < 0:
+            counts = {}
+            for place, count in counters.items():
+                one = count(start)
+                if one is None:
+                    return None  # a window without its control compares with nothing
+                counts[place] = one
+            return window(start, counts)
+
+        def window(start: int, counts: Mapping[tuple[str, float], tuple[float, float]]) -> Window:
+            if min(number for _, number in counts.values()) < 0:
                 return INCONSISTENT
-            (requests, slow), (_, beyond), (_, hung), (control_requests, control_slow), last = (
-                counts
-            )
+            requests, slow = counts[passing]
+            stable = counts.get(beside, _NONE)
+            if watch is not None and (seen := watch(start)) is not None and seen[1] >= 0:
+                stable = seen
             return Window(
-                requests,
-                slow,
-                slow / requests,
-                False,
-                control_requests,
-                control_slow,
-                True,
-                beyond,
-                hung,
-                last[1],
+                samples=requests,
+                amount=slow,
+                value=slow / requests,
+                control_samples=stable[0],
+                control_amount=stable[1],
+                fail_amount=counts[failing][1],
+                hung=counts.get(hanging, _NONE)[1],
+                control_hung=counts.get(control_hanging, _NONE)[1],
+                usual=usual_share(start),
             )
 
         return measure

@@ -7,6 +7,7 @@ from math import lcm
 from typing import Any
 
 from controller.core.judge.criterion_judge import CriterionJudge, judges_of
+from controller.core.judge.sequential_evidence import step_tests
 from controller.core.observation import LogQuery, MetricQuery, Span
 from controller.core.policy import Metric
 from controller.core.rollout import Phase, Rollout
@@ -78,9 +79,8 @@ def gate_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
     begin = max(judged_from, min(read, default=0))
     intervals = rollout.unsealed_intervals
     for one in intervals:
-        gate = policy.gate(one.step)
-        sequential = {name: criterion for name, criterion in gate.items() if criterion.sequential}
-        queries |= queries_for(judges_of(policy, sequential, baselines))
+        tests = step_tests(policy, one.step, baselines)
+        queries |= queries_for(one.judge for one in tests.values())
     if intervals:
         begin = min(begin, max(intervals[0].begin, rollout.evidence.fold.through))
     alarms = dict.fromkeys(alarm for judge in judges for alarm in judge.alarms())

@@ -52,11 +52,15 @@ class TestPart(NamedTuple):
 
 
 class MinuteRatios(NamedTuple):
-    """The log likelihood ratios of one test for one minute, one for each effect."""
+    """The log likelihood ratios of one test for one minute, one for each effect.
+
+    cap_part: of what a minute of this test may say, this one may.
+    """
 
     test: str
     log_ratios: tuple[float, ...]
     dispersion: float = 1.0
+    cap_part: float = 1.0
 
 
 class SequentialJudge(CriterionJudge[S], Generic[S]):
@@ -76,6 +80,15 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         """
         raise NotImplementedError
 
+    def limit_ratios(
+        self, ratios: list[MinuteRatios], window: Window, control: ControlState, age_s: int
+    ) -> list[MinuteRatios]:
+        """Return what `ratios` are worth in a minute that begins `age_s` after the raise.
+
+        No ratio may be larger than before, so that the evidence stays fair.
+        """
+        return ratios
+
     @property
     def counts_slow(self) -> bool:
         """True when the evidence is the share of requests beyond a limit."""
@@ -85,6 +98,11 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
     def mean_count(self) -> float | None:
         """The largest mean count in a window that holds; None for a share of requests."""
         return None
+
+    @property
+    def watches_stable_path(self) -> bool:
+        """True when the stable path is watched at every step, also where no step is judged."""
+        return False
 
     @property
     def lacks_baseline(self) -> bool:

@@ -65,12 +65,14 @@ def change_point_prior(policy: Policy) -> ChangePointPrior:
 class CriterionTests:
     """The sequential tests of one criterion.
 
-    prior: of the minute in which a regression begins. tests: by name.
+    prior: of the minute in which a regression begins. tests: by name. gates: False where the step
+    asks for other criteria, and this one only watches the stable path.
     """
 
     judge: SequentialJudge[Any]
     prior: ChangePointPrior
     tests: Mapping[str, Test]
+    gates: bool = True
 
     def likelihood_ratios(
         self, window: Window, fold: Fold, interval: StepInterval, minute: int
@@ -81,18 +83,19 @@ class CriterionTests:
         fold: over everything before that minute.
         """
         before = fold.controls.get(self.judge.name, NO_CONTROL)
-        judged = minute >= interval.judged_from
+        judged = self.gates and minute >= interval.judged_from
         ratios, after = self.judge.minute_ratios(window, before, judged=judged)
+        ratios = self.judge.limit_ratios(ratios, window, before, minute - interval.begin)
         capital_of, prior_share, step = fold.capitals.get, self.prior.share, interval.step
         weighed = [
             LikelihoodRatios(
-                self.tests[test],
+                _capped(self.tests[test], cap_part),
                 log_ratios,
                 prior_share(capital_of(test, _INITIAL_CAPITAL), step),
                 dispersion,
                 step,
             )
-            for test, log_ratios, dispersion in ratios
+            for test, log_ratios, dispersion, cap_part in ratios
         ]
         return weighed, after
 
@@ -106,6 +109,22 @@ def gate_tests(
         judge.name: CriterionTests(judge, prior, tests)
         for judge in _sequential_judges(policy, policy.gate(step), baselines)
     }
+
+
+def _capped(test: Test, part: float) -> Test:
+    """Return `test` for a minute that may say `part` of what a minute of it usually may."""
+    return test if part == 1 else test._replace(cap=part * test.cap)
+
+
+def step_tests(
+    policy: Policy, step: int, baselines: Mapping[str, BaselineMeasurement]
+) -> dict[str, CriterionTests]:
+    """Return `gate_tests`, and those of other steps that watch the stable path meanwhile."""
+    tests = gate_tests(policy, step, baselines)
+    for judge in _sequential_judges(policy, policy.criteria, baselines):
+        if judge.name not in tests and judge.watches_stable_path:
+            tests[judge.name] = CriterionTests(judge, change_point_prior(policy), {}, gates=False)
+    return tests
 
 
 def _sequential_judges(
@@ -274,7 +293,7 @@ class SequentialEvidence:
         return all(
             self._is_complete(tests)
             for interval in self.intervals
-            for tests in gate_tests(self.policy, interval.step, self.baselines).values()
+            for tests in step_tests(self.policy, interval.step, self.baselines).values()
         )
 
     def _fold_interval(self, fold: Fold, interval: StepInterval, minutes: range) -> Iterator[Fold]:
@@ -295,7 +314,7 @@ class SequentialEvidence:
             yield fold
 
     def _tests_with_data(self, interval: StepInterval) -> Iterator[tuple[CriterionTests, Measure]]:
-        for tests in gate_tests(self.policy, interval.step, self.baselines).values():
+        for tests in step_tests(self.policy, interval.step, self.baselines).values():
             if self._is_complete(tests) and not tests.judge.lacks_baseline:
                 yield tests, tests.judge.measure(self.series, has_traffic=True)
 

@@ -24,6 +24,7 @@ class Window(NamedTuple):
     consistent: False when the series of this window contradict each other or one is missing.
     fail_amount: of the amount, what counts even where a baseline may have drifted meanwhile.
     hung, control_hung: requests of both paths that took several times as long as a baseline.
+    usual: the share that a stored baseline had at this time of day; 0 where it is not known.
     """
 
     samples: float
@@ -36,6 +37,7 @@ class Window(NamedTuple):
     fail_amount: float = 0.0
     hung: float = 0.0
     control_hung: float = 0.0
+    usual: float = 0.0
 
 
 INCONSISTENT = Window(0.0, 0.0, 0.0, consistent=False)

@@ -21,6 +21,7 @@ from controller.core.judge.gate import (
     seal_tallies,
 )
 from controller.core.judge.queries import JUDGED_PHASES
+from controller.core.judge.sequential_evidence import step_tests
 from controller.core.observation import (
     Observation,
     QueryStatus,
@@ -221,10 +222,9 @@ def _sealed_until(rollout: Rollout) -> dict[str, int]:
 
 
 def _sequential_keys(rollout: Rollout, interval: StepInterval) -> Iterator[str]:
-    policy = rollout.policy
-    for judge in judges_of(policy, policy.gate(interval.step), rollout.evidence.baselines):
-        if judge.criterion.sequential:
-            yield from judge.sealed_keys()
+    tests = step_tests(rollout.policy, interval.step, rollout.evidence.baselines)
+    for one in tests.values():
+        yield from one.judge.sealed_keys()
 
 
 def _cut(series: Series, begin: int, end: float) -> Series:

@@ -1,7 +1,7 @@
 """Baselines of a relative criterion: a fixed number, a frozen reading or a concurrent metric."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import (
     AwareDatetime,
@@ -32,6 +32,9 @@ def _moment(value: object) -> object:
     return moment
 
 
+# What comes back every day is not known from one.
+_MIN_SAME_HOURS = timedelta(days=2)
+
 Moment: TypeAlias = Annotated[AwareDatetime, BeforeValidator(_moment)]
 
 
@@ -58,6 +61,11 @@ class FrozenBaseline(Model):
         default=None, alias="from", description="Begin of the window, with a time zone."
     )
     to: Moment | None = Field(default=None, description="End of the window, with a time zone.")
+    same_hours: Literal[True] | None = Field(
+        default=None,
+        description="true: each hour is compared with the same hours of the earlier days of the "
+        "window, which has two days at least.",
+    )
 
     @model_validator(mode="after")
     def _one_window(self) -> Self:
@@ -69,7 +77,15 @@ class FrozenBaseline(Model):
             raise ValueError("needs both `from` and `to`")
         if self.from_ is not None and self.to is not None and self.from_ >= self.to:
             raise ValueError("`from` must be before `to`")
+        if self.same_hours and self._length < _MIN_SAME_HOURS:
+            raise ValueError("`same_hours` needs a window of two days at least")
         return self
+
+    @property
+    def _length(self) -> timedelta:
+        if self.from_ is not None and self.to is not None:
+            return self.to - self.from_
+        return self.window or timedelta()
 
     def span(self, now: datetime, evaluation_delay: timedelta) -> tuple[datetime, datetime]:
         """Return begin and end of the window, for a rollout that starts at `now`."""

@@ -45,12 +45,14 @@ class ControlState:
 
     requests, slow: recent requests, and those that were slow or failed; they decay from minute to
     minute, so that the control's share follows the time of day, or an outage.
-    hung: of the recent requests, those that hung.
+    hung: of the recent requests, those that hung. expected: of all of them, those that were slow at
+    the same time of day in a stored baseline.
     """
 
     requests: float = 0.0
     slow: float = 0.0
     hung: float = 0.0
+    expected: float = 0.0
 
 
 NO_CONTROL = ControlState()

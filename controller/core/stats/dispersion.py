@@ -23,6 +23,21 @@ def dispersion(blocks: Iterable[tuple[float, float]]) -> float:
     return max(1.0, _variance(residuals) + max(0.0, 2 * _autocovariance(residuals)))
 
 
+def hourly_dispersion(blocks: Iterable[tuple[int, float, float]], hours: Sequence[float]) -> float:
+    """Return the dispersion around the shares of `hours` of (unix second, requests, hits) blocks.
+
+    What comes back at the same time of day is not counted, because it is expected.
+    """
+    residuals = [
+        (hits - requests * share) / (requests * share * (1 - share)) ** 0.5
+        for at, requests, hits in blocks
+        if requests > 0 and 0 < (share := hours[at // 3_600 % len(hours)]) < 1
+    ]
+    if len(residuals) < MIN_BLOCKS:
+        return 1.0
+    return max(1.0, _variance(residuals) + max(0.0, 2 * _autocovariance(residuals)))
+
+
 def local_dispersion(blocks: Iterable[tuple[float, float]]) -> float:
     """Return the dispersion from the differences of neighbouring blocks, at least 1.
 

@@ -1,6 +1,6 @@
 """Frozen baselines: read once before a start, of the stable path alone, with enough samples."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -14,6 +14,7 @@ from controller.core.stats.dispersion import (
     BLOCK_MINUTES,
     MIN_BLOCKS,
     dispersion,
+    hourly_dispersion,
     local_dispersion,
 )
 from controller.core.stats.hangs import HANG_FACTOR
@@ -54,6 +55,7 @@ class BaselineRequest:
     text: names the baseline in messages.
     concurrent: the control runs at the same time as the canary, so that an earlier rollout in the
         window does not spoil it.
+    same_hours: each hour is compared with the same hours of the window.
     """
 
     criterion: str
@@ -64,6 +66,7 @@ class BaselineRequest:
     min_samples: int
     text: str
     concurrent: bool
+    same_hours: bool
 
     @property
     def min_datapoints(self) -> int:
@@ -110,6 +113,7 @@ def baseline_requests(policy: Policy, now: datetime, step: int = 0) -> Iterator[
             min_samples=criterion.min_samples,
             text=f"{name}: {name_of_metric} ({metric.statistic})",
             concurrent=concurrent,
+            same_hours=bool(baseline.same_hours),
         )
 
 
@@ -203,7 +207,41 @@ def frozen_value(
     spread = local_dispersion(blocks) if request.concurrent else dispersion(blocks)
     limit = HANG_FACTOR * mean
     hung = sum(counts[at] * _most_above(request, series, at, limit) for at in times) / samples
-    return replace(value, share=share, dispersion=spread, hung_share=hung)
+    measured = replace(value, share=share, dispersion=spread, hung_share=hung)
+    if request.concurrent:
+        return measured
+    return with_hours(measured, times, blocks, same_hours=request.same_hours)
+
+
+def with_hours(
+    measured: BaselineMeasurement,
+    times: Sequence[int],
+    blocks: Sequence[tuple[float, float]],
+    *,
+    same_hours: bool,
+) -> BaselineMeasurement:
+    """Return `measured` with the share of slow requests in each hour of the day."""
+    hours = hourly_shares(times, blocks)
+    if not hours or not same_hours:
+        return replace(measured, hours=hours)
+    timed = [(at, *block) for at, block in zip(times, blocks, strict=True)]
+    spread = hourly_dispersion(timed, hours)
+    return replace(measured, hours=hours, hourly=True, dispersion=spread)
+
+
+def hourly_shares(times: Iterable[int], blocks: Iterable[tuple[float, float]]) -> tuple[float, ...]:
+    """Return the share of slow requests in each hour of the day; nothing where one has no data.
+
+    Four digits: it is stored with the rollout, and no share of an hour is known better.
+    """
+    requests, hits = [0.0] * 24, [0.0] * 24
+    for at, (total, slow) in zip(times, blocks, strict=True):
+        hour = at // 3_600 % 24
+        requests[hour], hits[hour] = requests[hour] + total, hits[hour] + slow
+    if not all(requests):
+        return ()
+    shares = zip(hits, requests, strict=True)
+    return tuple(round(min(max(slow / total, 1e-4), 0.9), 4) for slow, total in shares)
 
 
 def _slow_share(

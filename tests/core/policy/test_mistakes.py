@@ -72,6 +72,8 @@ SHAPES: Rows = {
         ({"criteria__fast__baseline": {"concurrent": "direct"}}, ["steps.1.weight"]),
     "a frozen baseline without a window":
         ({"criteria__fast__baseline": {"frozen": "direct"}}, ["criteria.fast.baseline"]),
+    "the same hours of one day":
+        (baseline(window="24h", same_hours=True), ["criteria.fast.baseline"]),
     "a baseline that is a number": ({"criteria__fast__baseline": 300}, ["criteria.fast.baseline"]),
     "nothing is 5 % above zero":
         ({"criteria__fast__baseline": {"fixed": 0}}, ["criteria.fast.baseline.fixed"]),

@@ -156,12 +156,12 @@ Draw = Callable[[Random], float]
 BLOCK = 5 * MINUTE
 
 
-def latency_policy(statistic: str) -> Policy:
-    """Return a policy of a latency that is weighed against the five hours before the start."""
+def latency_policy(statistic: str, window: str = "5h", **fields: Any) -> Policy:
+    """Return a policy of a latency that is weighed against `window` before the start."""
     latency = {"namespace": "Shop", "statistic": statistic}
     fast = {
         "kind": "latency_increase", "judge": "sequential", "metric": "latency",
-        "max_increase": "5%", "baseline": {"frozen": "direct", "window": "5h"},
+        "max_increase": "5%", "baseline": {"frozen": "direct", "window": window, **fields},
     }  # fmt: skip
     return a_policy(
         metrics={"latency": {**latency, "name": "New"}, "direct": {**latency, "name": "Old"}},
@@ -260,3 +260,39 @@ def test_from_too_few_blocks_it_learns_nothing() -> None:
     blocks = [[timing_out(rng) for _ in range(300)] for _ in range(MIN_BLOCKS)]
     assert measured_baseline(latency_policy("p95"), blocks) is not None
     assert measured_baseline(latency_policy("p95"), blocks[1:]) is None
+
+
+# --- Hours of the day -----------------------------------------------------------------------------
+
+
+def baseline_of_days(days: int, **fields: Any) -> BaselineMeasurement:
+    """Return the baseline of days on which the requests of the first twelve hours take longer."""
+    policy = latency_policy("p95", f"{24 * days}h", **fields)
+    rng, blocks = Random(1), []
+    for block in range(days * 288):
+        level = log(110 if block % 288 < 144 else 100)
+        blocks.append([rng.lognormvariate(level, 0.3) for _ in range(200)])
+    measured = measured_baseline(policy, blocks)
+    assert measured is not None
+    return measured
+
+
+def test_a_baseline_of_a_day_knows_the_share_of_each_hour_and_allows_that_of_the_day() -> None:
+    measured = baseline_of_days(1)
+    assert measured.share_at(START) > measured.share_at(START + 12 * 3_600)
+    assert measured.share_at(START) == measured.share_at(START + 24 * 3_600)
+    assert not measured.hourly
+
+
+def test_a_baseline_of_less_than_a_day_knows_no_hours() -> None:
+    rng = Random(1)
+    blocks = [[timing_out(rng) for _ in range(300)] for _ in range(60)]
+    measured = measured_baseline(latency_policy("p95"), blocks)
+    assert measured is not None
+    assert measured.hours == ()
+
+
+def test_what_comes_back_every_day_is_no_dispersion_of_the_same_hours() -> None:
+    flat, hourly = baseline_of_days(2), baseline_of_days(2, same_hours=True)
+    assert hourly.hourly
+    assert 1 <= hourly.dispersion < flat.dispersion / 2

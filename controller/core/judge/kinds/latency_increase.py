@@ -5,11 +5,13 @@ the bake; the sequential judge counts slow requests, and those that hang.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property, partial
 from math import inf
 from typing import ClassVar
 
+from controller.core.judge import another_day
 from controller.core.judge.criterion_judge import Context, failed, not_ready, passed, undecided
 from controller.core.judge.evidence import IntervalTotals, Tally
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label
@@ -25,7 +27,7 @@ from controller.core.policy import (
     FrozenBaseline,
     LatencyIncrease,
 )
-from controller.core.stats import binomial, dispersion, hangs, two_sample
+from controller.core.stats import binomial, dispersion, hangs, slow_start, two_sample
 from controller.core.stats.combined_tests import ControlState
 from controller.core.units import (
     clock_text,
@@ -45,6 +47,12 @@ _MAX_EFFECTIVE_REQUESTS = 300
 _CONTROL_DECAY = 0.97
 # Weight of the prior share of slow requests of a control, in requests.
 _PRIOR_REQUESTS = 50.0
+# So long after a raise new execution environments may be slower than they will be.
+_WARMING_S = 5 * 60
+# So long after a raise a slow minute says no more than half as much: it then takes five, not three.
+_SETTLED_S, _SETTLED_CAP_PART = 10 * 60, 0.5
+# Odds of a slow request, as a multiple of the usual ones, of a latency that is far too high.
+_LARGE_ODDS = 3.0
 # Dispersion of a latency for which it was not measured.
 _DEFAULT_DISPERSION = 3.0
 
@@ -79,7 +87,11 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         if isinstance(criterion.baseline, ConcurrentBaseline):
             control = criterion.baseline.concurrent
             return Limits(pass_limit, pass_limit, control, value, hang_limit)
-        return Limits(pass_limit, pass_limit * (1 + criterion.allowance), hang_limit=hang_limit)
+        limits = Limits(pass_limit, pass_limit * (1 + criterion.allowance), hang_limit=hang_limit)
+        baseline, stored = criterion.baseline, self.baseline
+        if isinstance(baseline, FrozenBaseline) and stored is not None and stored.hours:
+            return replace(limits, stable_metric=baseline.frozen, control_limit=value)
+        return limits
 
     @cached_property
     def _hang_factor(self) -> float:
@@ -123,11 +135,24 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
 
         return measure
 
+    def usual_share(self, start: int) -> float:
+        """The share of slow requests that a stored baseline had at the time of day of `start`."""
+        return 0.0 if self.baseline is None else self.baseline.share_at(start)
+
     def conclude(self, tally: Tally, context: Context) -> Finding:
         """Return the finding on the latency of the step, or on the evidence of the rollout."""
         if context.result is not None:
-            return self.conclude_evidence(tally, context, context.result)
+            today = self._corrected_for(context.result.control)
+            return today.conclude_evidence(tally, context, context.result)
         return self._conclude_mean(tally, context)
+
+    def _corrected_for(self, control: ControlState) -> "LatencyIncreaseJudge":
+        """Return this judge with what a stored baseline would have been on a day like today."""
+        stored = self.baseline
+        if stored is None or stored.share is None or not stored.hours:
+            return self
+        share = another_day.share_today(stored.share, control)
+        return replace(self, baseline=replace(stored, share=share))
 
     # --- judge: threshold -------------------------------------------------------------------------
 
@@ -181,6 +206,11 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
     # --- judge: sequential ------------------------------------------------------------------------
 
     @property
+    def watches_stable_path(self) -> bool:
+        """True for a stored baseline whose day is compared with today."""
+        return self.limits is not None and bool(self.limits.stable_metric)
+
+    @property
     def lacks_baseline(self) -> bool:
         """True when the baseline was not read, so that nothing says what slow means."""
         return self.limits is None
@@ -230,27 +260,68 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         The usual shares of the control are from earlier minutes; a stored baseline allows for its
         own uncertainty.
         """
+        if not self.criterion.compares_paths:
+            ratios = list(self._ratios_to_stored(window, control)) if judged else []
+            return ratios, another_day.observe(control, window)
         if not judged:
             return [], control
-        if not self.criterion.compares_paths:
-            return list(self._ratios_to_stored(window)), control
         return list(self._ratios_to_control(window, control)), _observe(control, window)
+
+    def limit_ratios(
+        self, ratios: list[MinuteRatios], window: Window, control: ControlState, age_s: int
+    ) -> list[MinuteRatios]:
+        """Return `ratios` with that of slow requests limited where it need not be the release.
+
+        Cold starts explain a canary that is a little slower right after a raise, and of which
+        hardly a request hangs. Long after it a few slow minutes are more likely to be a spell than
+        a fault that begins then.
+        """
+        if not ratios:
+            return ratios
+        slow, *others = ratios
+        hangs_too = window.hung > 0.5 * self.allowed_hung_share * window.samples
+        if age_s < _WARMING_S and not hangs_too:
+            limit = self._largest_when_warming(window, control)
+            slow = slow._replace(log_ratios=tuple([min(one, limit) for one in slow.log_ratios]))
+        elif age_s >= _SETTLED_S:
+            slow = MinuteRatios(*slow[:3], _SETTLED_CAP_PART)
+        return [slow, *others]
+
+    def _largest_when_warming(self, window: Window, control: ControlState) -> float:
+        if self.criterion.compares_paths:
+            usual, slow = self._usual_slow_share(control), window.amount
+        else:
+            usual, slow = self._share_today(window, control), window.fail_amount
+        return slow_start.largest_log_ratio(window.samples, slow, usual)
+
+    def _usual_slow_share(self, control: ControlState) -> float:
+        requests = control.requests + _PRIOR_REQUESTS
+        return (control.slow + self.allowed_slow_share * _PRIOR_REQUESTS) / requests
 
     def _ratios_to_control(self, window: Window, control: ControlState) -> Iterator[MinuteRatios]:
         pair = paired_counts(window)
-        requests = control.requests + _PRIOR_REQUESTS
-        usual = (control.slow + self.allowed_slow_share * _PRIOR_REQUESTS) / requests
         samples = min(pair.requests, pair.control_requests)
-        yield self._capped(two_sample.log_ratios(pair, usual), samples)
-        pair = pair._replace(slow=window.hung, control_slow=window.control_hung)
-        usual = (control.hung + hangs.MIN_ALLOWED_SHARE * _PRIOR_REQUESTS) / requests
+        yield self._capped(two_sample.log_ratios(pair, self._usual_slow_share(control)), samples)
         if self._hang_factor:
+            pair = pair._replace(slow=window.hung, control_slow=window.control_hung)
+            usual = (control.hung + hangs.MIN_ALLOWED_SHARE * _PRIOR_REQUESTS) / (
+                control.requests + _PRIOR_REQUESTS
+            )
             ratios = hangs.paired_log_ratios(pair, hangs.MIN_ALLOWED_SHARE, usual)
             yield MinuteRatios(self._hang_test, ratios)
 
-    def _ratios_to_stored(self, window: Window) -> Iterator[MinuteRatios]:
-        allowed, samples = self.allowed_slow_share, window.samples
-        shares = binomial.effects(allowed)
+    def _share_today(self, window: Window, control: ControlState) -> float:
+        """The share that a stored baseline allows, on a day like that of the stable path."""
+        share, stored = self.allowed_slow_share, self.baseline
+        if stored is not None and stored.hourly:
+            share = two_sample.baseline_share_bound(
+                window.usual, stored.samples / len(stored.hours), stored.dispersion
+            )
+        return another_day.share_today(share, control)
+
+    def _ratios_to_stored(self, window: Window, control: ControlState) -> Iterator[MinuteRatios]:
+        allowed, samples = self._share_today(window, control), window.samples
+        shares = another_day.effects_today(self.allowed_slow_share, allowed)
         yield self._capped(
             binomial.log_ratios(samples, window.fail_amount, allowed, shares), samples
         )
@@ -276,6 +347,15 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         if self.limits is None or not self.limits.control_metric:
             return measured, allowed
         return measured, ratio(tally.control_amount, tally.control_samples) or 0.0
+
+    def large_share(self, bound: float) -> float | None:
+        """Return the share of slow requests that a step before the last one has to rule out.
+
+        It is that of a latency that is about 40 % higher (lognormal, sigma 0.5): three times the
+        odds. bound: the share of the control, or the share that is allowed.
+        """
+        usual = max(bound, self.allowed_slow_share)
+        return _LARGE_ODDS * usual / (1 - usual + _LARGE_ODDS * usual)
 
     def fewest_samples(self, tally: Tally) -> float:
         """Return the requests of the step, on the path that has fewer where two are compared."""

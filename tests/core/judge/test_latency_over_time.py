@@ -1,0 +1,138 @@
+"""A latency over the minutes of a rollout: cold starts, short spells, and another day.
+
+Of a lognormal latency (sigma 0.5) 5 % lie beyond its p95, 11 % when it is 30 % higher, 17 % when it
+is 50 % higher, 36 % when it is twice as high.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import inf
+from typing import Any
+
+import pytest
+
+from tests.support.cases import cases
+from tests.support.core import Fold
+from tests.support.judging import FAIL, PASS, UNDECIDED, outcome
+from tests.support.sequential_rollouts import (
+    BASELINE,
+    ONE_STEP,
+    Minute,
+    a_sequential_policy,
+    a_sequential_step,
+    after,
+    beside,
+    fold_after,
+    minutes_to_fail,
+    stored,
+)
+
+BESIDE = a_sequential_policy("beside", **ONE_STEP)
+STORED = a_sequential_policy("stored", **ONE_STEP)
+USUAL = beside(30, 600, 5_400, 270)
+
+
+def slower(share: float) -> Minute:
+    """Return a minute of 600 canary requests with a share of slow ones, beside its control."""
+    return beside(600 * share, 600, 5_400, 270)
+
+
+@cases(
+    "minutes, most",
+    {
+        "30 % slower for the first five minutes": ([slower(0.11)] * 5 + [USUAL] * 115, inf),
+        "30 % slower for good": ([slower(0.11)] * 120, 5 + 5),
+        "50 % slower from the first request": ([slower(0.17)] * 120, 4),
+        "twice as slow from the first request": ([slower(0.36)] * 120, 3),
+    },
+)
+def test_right_after_a_raise_a_canary_fails_that_is(minutes: Sequence[Minute], most: float) -> None:
+    found = minutes_to_fail(BESIDE, minutes)
+    assert found == most if most == inf else found <= most
+
+
+@pytest.mark.parametrize(
+    ("length", "fails"),
+    [pytest.param(6, False, id="six minutes"), pytest.param(20, True, id="twenty minutes")],
+)
+def test_hours_after_a_raise_a_latency_fails_that_is_twice_as_high_for(
+    length: int, fails: bool
+) -> None:
+    minutes = [USUAL] * 240 + [slower(0.36)] * length + [USUAL] * 20
+    assert (minutes_to_fail(BESIDE, minutes) < inf) is fails
+
+
+# --- Another day ----------------------------------------------------------------------------------
+
+# A baseline with 5 % of slow requests at any time of day.
+A_DAY = replace(BASELINE, hours=(0.05,) * 24)
+
+
+def on_a_day(slow: float, stable: float | None, requests: float = 600) -> Minute:
+    """Return a minute with so many slow requests of the canary, and of the stable path."""
+    counts = stored(requests * slow, requests * slow, requests)
+    if stable is None:
+        return {**counts, "direct:SampleCount": 0, "direct:TC(400:)": 0}
+    return {**counts, "direct:SampleCount": requests, "direct:TC(400:)": requests * stable}
+
+
+def fold_of(minutes: Sequence[Minute]) -> Fold:
+    return fold_after(STORED, minutes, baselines={"stored": A_DAY})
+
+
+BAKES: Mapping[str, Any] = {
+    "steps": [{"weight": 50, "bake": "1h", "criteria": ["rate"]}, {"weight": 100, "bake": "1h"}],
+    "warmup": "0s",
+}
+
+
+def test_a_stable_path_is_watched_in_steps_that_judge_others() -> None:
+    """Its share of slow requests is known when it has no traffic any more."""
+    policy = a_sequential_policy("rate", "stored", **BAKES)
+    minute = {"requests:Sum": 600, "errors:Sum": 0, "stable:Sum": 600, "stable_errors:Sum": 0}
+    fold = fold_after(
+        policy, [{**minute, **on_a_day(0.05, 0.08)}] * 30, baselines={"stored": A_DAY}
+    )
+    assert fold.controls["stored"].slow / fold.controls["stored"].requests == pytest.approx(0.08)
+    assert "stored" not in fold.capitals
+
+
+@cases(
+    "stable, canary, expected",
+    {
+        "as slow as the stable path on a slow day": (0.08, 0.08, PASS),
+        "as slow as on the day of the baseline": (0.05, 0.05, PASS),
+        "slower than the stable path on a slow day": (0.08, 0.16, FAIL),
+        "slower than the stable path on a fast day": (0.02, 0.05, FAIL),
+        "a little slower on a slow day": (0.08, 0.087, UNDECIDED),
+    },
+)
+def test_at_100_a_stored_baseline_is_that_of_a_day_like_today(
+    stable: float, canary: float, expected: tuple[str, str]
+) -> None:
+    before = fold_of([on_a_day(stable, stable)] * 120).controls
+    step = a_sequential_step(
+        a_sequential_policy("stored", steps=[{"weight": 100, "bake": "1h"}], warmup="0s"),
+        baselines={"stored": A_DAY},
+        fold=Fold(controls=before),
+    )
+    (finding,) = after(step, [on_a_day(canary, None)] * 60)
+    assert outcome(finding) == expected
+
+
+def test_a_stable_path_corrects_a_baseline_by_no_more_than_three_times_the_odds() -> None:
+    """Its metric may have the canary's requests in it."""
+    wild = fold_of([on_a_day(0.05, 0.6)] * 120 + [on_a_day(0.3, None)] * 60)
+    assert wild.rejections
+
+
+def test_the_same_hours_allow_what_was_usual_in_them() -> None:
+    """Slow requests at noon are usual there, and not at other times."""
+    hours = tuple(0.12 if hour == 12 else 0.045 for hour in range(24))
+    noon = [on_a_day(0.12, None)] * 50
+    by_day, by_hour = (
+        fold_after(STORED, noon, baselines={"stored": replace(A_DAY, hours=hours, hourly=hourly)})
+        for hourly in (False, True)
+    )
+    assert by_day.rejections
+    assert not by_hour.rejections
