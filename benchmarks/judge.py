@@ -7,7 +7,7 @@ whose truth is known, minute by minute, with the judge's own code and fixed seed
 requests a minute on both paths. A delay is in minutes of data since the change for the worse, and
 in brackets until a tick has read them. Latency is drawn with its time of day, days and weather.
 
-Ends with 1 when a bar is not met. 2,000 runs take about two hours of one core.
+Ends with 1 when a bar is not met. 2,000 runs take several hours of one core.
 """
 
 import argparse

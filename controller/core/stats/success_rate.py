@@ -16,9 +16,6 @@ from controller.core.stats.two_sample import PairedCounts
 # The breaker's rule: no more than this share fails, or than ten times what is allowed.
 _BREAKER_SHARE = 0.05
 _BREAKER_MULTIPLE = 10
-# Shares that the breaker tests for, as parts of the way from its rule to 1: from 20 % on where its
-# rule is 5 %. What is between is left to the objective, so that a burst of 10 % is no outage.
-_BREAKER_EFFECTS = (0.16, 0.32, 0.58, 0.9)
 # The odds of a failure, as multiples of the control's, that the breaker tests for in an outage.
 _OUTAGE_ODDS = (2.0, 4.0, 8.0, 16.0)
 # A control is bad when this many of its recent requests failed, and three times what is allowed.
@@ -65,7 +62,7 @@ def breaker_log_ratios(
 def _breaker(allowed: float) -> tuple[float, tuple[float, ...]]:
     """Return the breaker's rule, and the failure shares tested for."""
     rule = breaker_threshold(allowed)
-    return rule, tuple(rule + part * (1 - rule) for part in _BREAKER_EFFECTS)
+    return rule, binomial.effects(rule)
 
 
 def log_ratios(counts: PairedCounts, allowed: float, control: ControlState) -> tuple[float, ...]:
