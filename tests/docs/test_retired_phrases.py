@@ -32,7 +32,7 @@ RETIRED: Final = {
 }
 
 
-def texts() -> Iterator[tuple[str, str]]:
+def pages_and_modules() -> Iterator[tuple[str, str]]:
     """Yield each page that people read and each module of the program, with its path."""
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
     for path in (
@@ -46,7 +46,7 @@ def texts() -> Iterator[tuple[str, str]]:
 def test_a_retired_phrase_stands_nowhere(phrase: str) -> None:
     found = [
         f"{path}: {' '.join(text[match.start() - 40 : match.end() + 40].split())}"
-        for path, text in texts()
+        for path, text in pages_and_modules()
         for match in re.finditer(phrase.replace(" ", r"\s+(?:#\s+)?"), text, re.IGNORECASE)
     ]
     assert found == [], f"write instead: {RETIRED[phrase]}"

@@ -16,8 +16,6 @@ from controller.core.stats.two_sample import PairedCounts
 # The breaker's rule: no more than this share fails, or than ten times what is allowed.
 _BREAKER_SHARE = 0.05
 _BREAKER_MULTIPLE = 10
-# The odds of a failure, as multiples of the control's, that the breaker tests for in an outage.
-_OUTAGE_ODDS = (2.0, 4.0, 8.0, 16.0)
 # A control is bad when this many of its recent requests failed, and three times what is allowed.
 _MIN_OUTAGE_FAILURES = 2
 _OUTAGE_MULTIPLE = 3
@@ -54,7 +52,7 @@ def breaker_log_ratios(
     """
     rule, shares = _breaker(allowed)
     if counts.control_requests > 0 and in_shared_outage(control, allowed):
-        return control_log_ratios(counts, rule, _OUTAGE_ODDS)
+        return control_log_ratios(counts, rule, [share / rule for share in shares])
     return binomial.log_ratios(counts.requests, counts.slow, rule, shares)
 
 
