@@ -14,7 +14,7 @@ DECLARED = dict(declared_permissions())
 
 # "IAM: " and what follows, to the end of its paragraph.
 _PARAGRAPH = re.compile(r"^IAM: (.+?)(?:\n\n|\Z)", re.DOTALL | re.MULTILINE)
-_ACTION = re.compile(r"\b[a-z]+:[A-Z][A-Za-z]+\b")
+_ACTION = re.compile(r"\b[a-z0-9]+:[A-Z][A-Za-z]+\b")
 
 
 def documented_actions(module: str) -> set[str]:
