@@ -195,6 +195,7 @@ VERBS_IN_TURN: Final[list[tuple[str, Exit, list[str | Path]]]] = [
     ("status --exit-code", Exit.UNDECIDED, ["status", ROLLOUT, "--exit-code"]),
     ("history", Exit.DONE, ["history", ROLLOUT]),
     ("history", Exit.USAGE, ["history", "nobody"]),
+    ("report", Exit.DONE, ["report", ROLLOUT, "--html", "/dev/null"]),
     ("replay", Exit.DONE, ["replay", ROLLOUT]),
     ("metrics", Exit.DONE, ["metrics", POLICY]),
     ("logs", Exit.INTERNAL, ["logs", POLICY]),  # the function has not logged yet

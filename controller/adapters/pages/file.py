@@ -11,9 +11,16 @@ _READABLE: Final = 0o644  # a web server is another user
 
 
 def write_file(path: Path, text: str) -> None:
-    """Write `text` to a new file beside `path`, and put that in its place. Raises PageError."""
+    """Write `text` to a new file beside `path`, and put that in its place. Raises PageError.
+
+    A link stays one. What is no file, like /dev/stdout, is written to: it must not be replaced.
+    """
     temporary = None
     try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+            return
+        path = path.resolve()
         with NamedTemporaryFile(
             "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
         ) as file:

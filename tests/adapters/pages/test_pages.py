@@ -1,5 +1,6 @@
 """Where pages are written: the old page or the new one is there, and never a part of one."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,27 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(
         write_file(page, "new")
     assert page.read_text() == "old"
     assert list(tmp_path.iterdir()) == [page]
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real.html").write_text("old")
+    link = tmp_path / "status.html"
+    link.symlink_to("real.html")
+    write_file(link, "new")
+    assert link.is_symlink()
+    assert (tmp_path / "real.html").read_text() == "new"
+
+
+def test_what_is_no_file_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_file(pipe, "new")
+        assert os.read(reader, 100) == b"new"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
 
 
 def test_a_folder_that_is_not_there_is_an_error_that_names_the_page(tmp_path: Path) -> None:
