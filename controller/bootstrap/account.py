@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AwsAccount:
-    """`HookAccount`, `ChannelNotifier` and `HookCaller`, and further ports of engine and verbs.
+    """`Account`, `ChannelNotifier` and `HookCaller`, and further ports of engine and verbs.
 
     environment: variables of this process, which may hold secrets.
     """

@@ -1,4 +1,4 @@
-"""The AWS account, as an adapter of a target or a channel sees it."""
+"""The AWS account, as an adapter of a target, a channel or a hook sees it."""
 
 from typing import Any, Protocol
 
@@ -37,21 +37,17 @@ class Account(Protocol):
         """
         ...
 
+    def single_try(self, service: str, read_s: float) -> Any:
+        """Return a client of `service` that tries once, and waits `read_s` seconds for the answer.
+
+        Raises UsageError as `client` does.
+        """
+        ...
+
     def jitter(self, low: float, high: float) -> float:
         """Return a number between `low` and `high`, for a pause; a rehearsal repeats its own."""
         ...
 
     def read_secret(self, reference: SecretReference) -> str:
         """Return the secret that a policy names. Raises DeliveryError."""
-        ...
-
-
-class HookAccount(Account, Protocol):
-    """The AWS account, as an adapter of a hook sees it."""
-
-    def single_try(self, service: str, read_s: float) -> Any:
-        """Return a client of `service` that tries once, and waits `read_s` seconds for the answer.
-
-        Raises UsageError as `client` does.
-        """
         ...

@@ -11,7 +11,7 @@ from controller.core.policy.kinds import load
 from controller.core.policy.notify import CHANNELS, MissingChannel
 from controller.core.policy.targets import MissingTarget
 from controller.errors import DeliveryError, TargetError
-from controller.ports.account import HookAccount
+from controller.ports.account import Account
 from controller.ports.notify import HookCall
 from tests.adapters.notifiers.channels import a_message, rolled_back_rollout
 
@@ -36,7 +36,7 @@ class Pager:
 
     told: ClassVar[list[str]] = []
 
-    def __init__(self, account: HookAccount) -> None:
+    def __init__(self, account: Account) -> None:
         self.account = account
 
     def ask(self, hook: PagerHook, call: HookCall, **_: object) -> HookAnswer:

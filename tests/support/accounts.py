@@ -33,6 +33,9 @@ class OneClientAccount:
     def lowering_client(self, service: str) -> Any:
         return self.open_client()
 
+    def single_try(self, service: str, read_s: float) -> Any:
+        return self.open_client()
+
     def jitter(self, low: float, high: float) -> float:
         return low
 

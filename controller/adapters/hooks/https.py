@@ -14,7 +14,7 @@ from controller.adapters.http.request import HttpsError, NotSentError, post
 from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import HttpsHook, SecretReference
 from controller.errors import DeliveryError
-from controller.ports.account import HookAccount
+from controller.ports.account import Account
 from controller.ports.clock import Clock
 from controller.ports.egress import Egress
 from controller.ports.notify import HookCall
@@ -37,7 +37,7 @@ def signature(key: str, timestamp: str, body: bytes) -> str:
     return f"v1={signed.hexdigest()}"
 
 
-def open_caller(account: HookAccount) -> "HttpsHooks":
+def open_caller(account: Account) -> "HttpsHooks":
     """Return the caller of hosts for `account`, which has the keys of their signatures."""
     return HttpsHooks(account.read_secret, account.clock, account.egress)
 

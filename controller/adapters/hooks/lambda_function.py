@@ -14,7 +14,7 @@ from controller.adapters.iam.permission import HOOK, TRAFFIC_JOBS, Permission
 from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import LambdaHook
 from controller.errors import DeliveryError, UsageError
-from controller.ports.account import HookAccount
+from controller.ports.account import Account
 from controller.ports.notify import HookCall
 
 IAM: Final = (Permission("lambda:InvokeFunction", HOOK, TRAFFIC_JOBS),)
@@ -22,7 +22,7 @@ IAM: Final = (Permission("lambda:InvokeFunction", HOOK, TRAFFIC_JOBS),)
 MOST_ANSWER: Final = 16_384
 
 
-def open_caller(account: HookAccount) -> "LambdaHooks":
+def open_caller(account: Account) -> "LambdaHooks":
     """Return the caller of the functions of `account`."""
     return LambdaHooks(partial(account.single_try, "lambda"))
 

@@ -26,7 +26,7 @@ class Hook(Recipient):
     """Base of every kind of hook.
 
     called_by: the path `module:function` of the function that returns the adapter of the kind, a
-        `HookCaller` (ports/notify.py); it takes the `HookAccount` (ports/account.py).
+        `HookCaller` (ports/notify.py); it takes the `Account` (ports/account.py).
     """
 
     called_by: ClassVar[str] = ""
