@@ -25,7 +25,7 @@ RUN python -m venv /build \
 # botocore knows more than 400 services, and a scheduled task pulls all of them for every tick. Left
 # are those that are asked, and those that lend credentials to a profile.
 RUN find /opt/rolloutctl/lib/python3*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
-    ! -name cloudformation ! -name cloudwatch ! -name dynamodb ! -name events ! -name iam \
+    ! -name cloudformation ! -name cloudwatch ! -name dynamodb ! -name elbv2 ! -name events ! -name iam \
     ! -name lambda ! -name logs ! -name s3 ! -name secretsmanager ! -name sns ! -name sts \
     ! -name signin ! -name sso ! -name sso-oidc \
     -exec rm -r {} +

@@ -44,6 +44,7 @@ class RollbackResult:
 BARE_NAMES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "lambda-env": (("function", "percentage"), ("boolean",)),
     "lambda-alias": (("function", "alias"), ("stable",)),
+    "alb-weights": (("rule", "stable", "canary"), ()),
 }
 
 
@@ -76,7 +77,7 @@ def _bare_forms() -> Iterator[str]:
     """Yield the options of each kind, like `--function, --percentage [and --boolean]`."""
     for required, others in BARE_NAMES.values():
         needed = " and ".join(f"--{name}" for name in required)
-        yield f"{needed} (and {', '.join(f'--{name}' for name in others)})"
+        yield f"{needed} (and {', '.join(f'--{name}' for name in others)})" if others else needed
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,9 @@ _STORELESS_HINT: Final = (
 @click.option("--percentage", help="Without a rollout: the environment variable of the weight.")
 @click.option("--boolean", help="Without a rollout: the variable that is true at 100.")
 @click.option("--alias", help="Without a rollout: the alias whose canary gets 0 %.")
-@click.option("--stable", help="With --alias: the version that gets all requests.")
+@click.option("--rule", help="Without a rollout: the ARN of the rule or listener with the weights.")
+@click.option("--stable", help="The version, or the ARN of the target group, of the old path.")
+@click.option("--canary", help="With --rule: the ARN of the target group that gets 0 %.")
 @click.option(
     "--force",
     is_flag=True,
@@ -90,8 +92,9 @@ def rollback(
     """Set the weight to 0 % and read it back.
 
     Regardless of locks and verdicts. Takes a rollout, a policy file, or bare names:
-    --function F --percentage K [--boolean B], or --function F --alias A [--stable V]. Where the
-    names of the target are known without the store, 0 % is written before the store is opened.
+    --function F --percentage K [--boolean B], --function F --alias A [--stable V], or
+    --rule R --stable S --canary C. Where the names of the target are known without the store,
+    0 % is written before the store is opened.
     """
     bare = _bare_target(rollout, names)
     if bare is not None:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from controller.core.policy import Alarm, Policy, TargetSpec
+from controller.core.policy.targets import alb_weights
 from controller.simulation.clock import VirtualClock
 from controller.simulation.external_actors import ExternalActors
 from controller.simulation.fakes.alarms import FakeAlarms
@@ -119,7 +120,9 @@ class World:
             live_since=live_since(policy, scenario, begin) if adopt else None,
         )
         for identity, role in roles.items():
-            world._cloudwatch.publish(identity, TrafficFeed(world._traffic, role))
+            of_balancer = identity.namespace == alb_weights.METRICS
+            feed = TrafficFeed(world._traffic, role, of_balancer=of_balancer)
+            world._cloudwatch.publish(identity, feed)
         publish_events(policy, world._logs, world._traffic, world._script)
         for criterion in policy.criteria.values():
             if isinstance(criterion, Alarm):
@@ -164,6 +167,11 @@ class World:
     def add_log_event(self, group: str, moment: datetime, message: str) -> None:
         """Add an event to a log group, creating the group if needed; not counted in `calls`."""
         self._logs.add(group, int(moment.timestamp() * 1_000), message)
+
+    @property
+    def simulated_target(self) -> SimulatedTarget | None:
+        """The target; None in a world that was made without one."""
+        return self._target
 
     def weight_now(self) -> int:
         """Return the percent of traffic that takes the canary now."""

@@ -9,6 +9,7 @@ from tests.support.aws_stub import Endpoint
 
 pytest.register_assert_rewrite(
     "tests.adapters.contracts.alarms",
+    "tests.adapters.contracts.alb_weights",
     "tests.adapters.contracts.logs",
     "tests.adapters.contracts.metrics",
     "tests.adapters.contracts.routing",

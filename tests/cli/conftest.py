@@ -93,6 +93,7 @@ def desk_in(
             Policy.model_validate(policy), played_scenario, seed=1, start=START
         )
         monkeypatch.setattr(Clients, "get", lambda _self, service, **_: world.client(service))
+        monkeypatch.setattr(Clients, "single_try", lambda _self, service, _: world.client(service))
         monkeypatch.setattr(account, "SystemClock", lambda: world.clock)
         monkeypatch.setenv("ROLLOUTCTL_STORE", f"sqlite:///{tmp_path / 'rollouts.db'}")
         monkeypatch.setenv("ROLLOUTCTL_BY", "tester")

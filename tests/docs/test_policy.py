@@ -32,6 +32,7 @@ from controller.core.policy.judging import Criterion
 from controller.core.policy.metric import Metric
 from controller.core.policy.model import Policy, Step
 from controller.core.policy.notify import SecretReference
+from controller.core.policy.targets.alb_weights import AlbWeights
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.core.policy.verify_rollback import VerifyRollback
@@ -153,6 +154,7 @@ def test_the_table_of_defaults_is_the_models() -> None:
         ("policy", Policy),
         ("target", LambdaEnv),
         ("lambda-alias", LambdaAlias),
+        ("alb-weights", AlbWeights),
         ("metrics", Metric),
         ("steps", Step),
         ("Freeze windows and approvals", Freeze),

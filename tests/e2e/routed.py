@@ -4,16 +4,20 @@ A row says how the target is made in an account, how a policy names it, and what
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from tests.adapters.contracts import benches, routing_benches
+from boto3.session import Session
+
+from controller.core.policy.targets.alb_weights import AlbWeights
+from tests.adapters.contracts import alb_benches, benches, routing_benches
 from tests.adapters.contracts.routing import RoutingBench
 from tests.e2e.on_call import Answer
 from tests.e2e.program import Program
-from tests.support.emulator import Emulator
+from tests.support import moto_http
+from tests.support.emulator import REGION, Emulator
 
 MINUTE: Final = timedelta(minutes=1)
 ROLLOUT: Final = "routed"
@@ -26,7 +30,7 @@ name: routed
 target: {target}
 metrics:
   requests: {{namespace: {namespace}, name: {requests}, statistic: Sum, dimensions: &canary {dimensions}}}
-  errors: {{namespace: {namespace}, name: {errors}, statistic: Sum, dimensions: *canary}}
+  errors: {{namespace: {namespace}, name: {errors}, statistic: Sum, missing: zero, dimensions: *canary}}
 criteria:
   works: {{kind: success_rate, total: requests, failures: [errors], min: 99%}}
 steps: [{{weight: 10, bake: 2m}}, {{weight: 50, bake: 2m}}, {{weight: 100, bake: 2m}}]
@@ -43,7 +47,9 @@ class Kind:
     make: returns the target in an account, all requests on the stable path. target: as a policy
     writes it. namespace, requests, errors: of the metrics that count its canary, by `dimensions` as
     the policy writes them, and by `measured` as AWS does. bare: what `rollback` takes without a
-    policy, and where the canary has all requests.
+    policy, and where the canary has all requests. revision: options of `start`, where the target
+    names no revision. names: what stands in these texts for names that the account gives.
+    environment: further variables of a process.
     """
 
     make: Callable[[Emulator, str], RoutingBench]
@@ -54,6 +60,21 @@ class Kind:
     dimensions: str
     measured: Mapping[str, str]
     bare: tuple[str, ...]
+    revision: tuple[str, ...] = ()
+    names: Callable[[RoutingBench], Mapping[str, str]] = lambda _bench: {}
+    environment: Callable[[], Mapping[str, str]] = dict
+
+    def named(self, bench: RoutingBench) -> "Kind":
+        """Return the row with the names that the account of `bench` has given."""
+
+        def put(text: str) -> str:
+            for word, name in self.names(bench).items():
+                text = text.replace(word, name)
+            return text
+
+        measured = {name: put(value) for name, value in self.measured.items()}
+        bare = tuple(map(put, self.bare))
+        return replace(self, target=put(self.target), measured=measured, bare=bare)
 
     @property
     def policy(self) -> str:
@@ -71,6 +92,21 @@ def _alias(emulator: Emulator, account: str) -> RoutingBench:
     return routing_benches.alias_in(benches.ministack_lambda(emulator, account))
 
 
+def _rule(_emulator: Emulator, _account: str) -> RoutingBench:
+    """Return a rule of moto's: ministack keeps no weights of target groups."""
+    moto_http.empty()
+    session = Session("testing", "testing", region_name=REGION)
+    ec2, elb = (session.client(one, endpoint_url=moto_http.endpoint()) for one in ("ec2", "elbv2"))
+    return alb_benches.on_moto(ec2, elb, alb_benches.RULE)
+
+
+def _names_of_rule(bench: RoutingBench) -> Mapping[str, str]:
+    target = bench.target
+    assert isinstance(target, AlbWeights)
+    arns = {"RULE": target.rule, "STABLE": target.stable, "CANARY": target.canary}
+    return {**arns, **{f"the {name}": value for name, value in target.values.items()}}
+
+
 _CANARY: Final = '{FunctionName: handler, Resource: "handler:live", ExecutedVersion: "${canary}"}'
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -83,6 +119,19 @@ KINDS: Final[Mapping[str, Kind]] = {
         dimensions=_CANARY,
         measured={"FunctionName": "handler", "Resource": "handler:live", "ExecutedVersion": "2"},
         bare=("--function", "handler", "--alias", "live", "--stable", "1"),
+    ),
+    "alb-weights": Kind(
+        make=_rule,
+        target='{kind: alb-weights, rule: "RULE", stable: "STABLE", canary: "CANARY"}',
+        namespace="AWS/ApplicationELB",
+        requests="RequestCount",
+        errors="HTTPCode_Target_5XX_Count",
+        dimensions='{LoadBalancer: "${load_balancer}", TargetGroup: "${canary}"}',
+        measured={"LoadBalancer": "the load_balancer", "TargetGroup": "the canary"},
+        bare=("--rule", "RULE", "--stable", "STABLE", "--canary", "CANARY"),
+        revision=("--revision", "green-1"),
+        names=_names_of_rule,
+        environment=lambda: {"AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2": moto_http.endpoint()},
     ),
 }
 
@@ -106,6 +155,7 @@ class Routed:
 
     def __post_init__(self) -> None:
         self.bench = self.kind.make(self.emulator, self.number)
+        self.kind = self.kind.named(self.bench)
         self.beside = self.bench.beside()
         self.policy = self.folder / "routed.yaml"
         self.policy.write_text(self.kind.policy)
@@ -115,6 +165,7 @@ class Routed:
         """The program in this account, whose clock starts at `now`."""
         environment = {
             **self.emulator.environment(self.number),
+            **self.kind.environment(),
             "ROLLOUTCTL_STORE": f"sqlite:///{self.folder / 'rollouts.db'}",
             "ROLLOUTCTL_BY": "oncall",
             **self.keys,
@@ -125,9 +176,13 @@ class Routed:
         """Run one command."""
         return self.program.run(*arguments)
 
+    def try_start(self, *options: str) -> Answer:
+        """Start the policy, or be refused."""
+        return self.run("start", self.policy, *self.kind.revision, *options)
+
     def start(self, *options: str) -> None:
         """Start the policy, which must succeed."""
-        answer = self.run("start", self.policy, *options)
+        answer = self.try_start(*options)
         assert answer.status == 0, answer.err
 
     def serve(self, minutes: int, *, failing: int = 0) -> None:

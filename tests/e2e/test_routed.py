@@ -77,7 +77,7 @@ def test_what_a_person_sets_after_the_end_stays_but_for_the_weight_that_was_roll
 
 def test_the_weight_of_a_person_is_taken_over_and_goes_on(routed: Routed) -> None:
     routed.bench.set(50)
-    assert routed.run("start", routed.policy).status == 2
+    assert routed.try_start().status == 2
     routed.start("--adopt")
     assert routed.finish() == [50, 100]
     assert routed.bench.beside() == routed.beside
@@ -114,7 +114,7 @@ def test_a_start_again_changes_nothing_and_a_revision_that_was_rolled_back_is_bl
     routed.start()
     assert routed.kinds() == before
     assert routed.run("rollback", ROLLOUT).status == 0
-    assert routed.run("start", routed.policy).status == 4
+    assert routed.try_start().status == 4
     assert routed.run("retry", ROLLOUT, "--reason", "fixed").status == 0
     assert round(routed.bench.weight()) == 10
     assert routed.run("rollback", ROLLOUT).status == 0

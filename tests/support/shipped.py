@@ -8,8 +8,12 @@ from controller.simulation.scenario.scenario import scenario_names
 POLICIES: Final = {
     path.stem: path for path in (Path(__file__).parents[2] / "policies").glob("*.yaml")
 }
-# The environment of an alias is not the target: it has no boolean that could contradict it.
-UNFIT: Final = {("lambda-alias", "contradiction")}
+# An alias and a rule have no boolean that could contradict them, and a rule has no alias.
+UNFIT: Final = {
+    ("alb-weights", "alias-reset"),
+    ("alb-weights", "contradiction"),
+    ("lambda-alias", "contradiction"),
+}
 
 
 def fitting_scenarios(policy: str) -> list[str]:

@@ -38,6 +38,7 @@ SERVICES: Final = (
     "cloudformation",
     "cloudwatch",
     "dynamodb",
+    "elbv2",
     "events",
     "iam",
     "lambda",
@@ -265,6 +266,7 @@ _KEY_ADVICE: Final = (
     "give this role kms:Encrypt and kms:Decrypt on the function's key, and look whether the key is "
     "enabled"
 )
+_NAME_ADVICE: Final = "check the name, the region and the account"
 _RETRY_ADVICE: Final = "run again"
 _ADVICE: Final = {
     "AccessDenied": _GRANT_ADVICE,
@@ -276,6 +278,7 @@ _ADVICE: Final = {
     "ExpiredToken": _LOG_IN_ADVICE,
     "ExpiredTokenException": _LOG_IN_ADVICE,
     "InvalidClientTokenId": "the credentials are not valid; log in again",
+    "ListenerNotFound": _NAME_ADVICE,
     "NoCredentialsError": "there are no credentials; set AWS_PROFILE or give the task a role",
     "KMSAccessDeniedException": _KEY_ADVICE,
     "KMSDisabledException": _KEY_ADVICE,
@@ -283,8 +286,10 @@ _ADVICE: Final = {
     "KMSNotFoundException": _KEY_ADVICE,
     "ReadTimeoutError": _RETRY_ADVICE,
     "ResourceConflictException": "another change is in progress; run again in a moment",
-    "ResourceNotFoundException": "check the name, the region and the account",
+    "ResourceNotFoundException": _NAME_ADVICE,
+    "RuleNotFound": _NAME_ADVICE,
     "StrangeAnswerError": "check AWS_ENDPOINT_URL and any proxy, and run again",
+    "TargetGroupNotFound": _NAME_ADVICE,
     "TransactionInProgressException": "the same write is still on its way; run again in a moment",
     "UnauthorizedSSOTokenError": _LOG_IN_ADVICE,
     "UnrecognizedClientException": "the credentials are not valid in this region or account",

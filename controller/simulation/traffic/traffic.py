@@ -122,13 +122,16 @@ def _latencies(rng: Random, segment: TrafficSegment) -> Distribution:
 class TrafficFeed:
     """One metric of the traffic, as a `MetricFeed`.
 
-    unit: as CloudWatch spells it. scale: factor of every value.
+    unit: as CloudWatch spells it. scale: factor of every value. of_balancer: the metric is one of a
+    load balancer, which measures latency in seconds, and publishes no 0 where nothing failed.
     """
 
-    def __init__(self, traffic: TrafficModel, role: Role) -> None:
+    def __init__(self, traffic: TrafficModel, role: Role, *, of_balancer: bool = False) -> None:
         latency = role.measure in (Measure.LATENCY, Measure.INTEGRATION_LATENCY)
-        self.unit = "Milliseconds" if latency else "Count"
-        self.scale = 1.0
+        time_unit = "Seconds" if of_balancer else "Milliseconds"
+        self.unit = time_unit if latency else "Count"
+        self.scale = 0.001 if latency and of_balancer else 1.0
+        self._of_balancer = of_balancer
         self._cache: dict[int, Distribution] = {}
         self._traffic = traffic
         self._measure = role.measure
@@ -149,7 +152,9 @@ class TrafficFeed:
         return values
 
     def count(self, second: int) -> int:
-        """Return how many values that minute has: one for each request."""
+        """Return how many values that minute has: one for each request, or for each failed one."""
+        if self._of_balancer:
+            return self.minute(second).count
         return sum(self._requests(path, second) for path in self._paths)
 
     def _requests(self, path: Path, second: int) -> int:
@@ -170,7 +175,8 @@ class TrafficFeed:
             case _:
                 hits = requests
         # Gateway and flag publish 0 or 1 for each request: a sum of zero needs traffic.
-        return Distribution.of({1.0: hits, 0.0: requests - hits})
+        misses = 0 if self._of_balancer else requests - hits
+        return Distribution.of({1.0: hits, 0.0: misses})
 
 
 class RequestLogFeed:

@@ -25,6 +25,7 @@ from controller.adapters.notifiers.sns_subscriptions import Subscribers
 from controller.adapters.secrets import SecretReader
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.table import create_table
+from controller.adapters.targets.alb_weights import AlbWeightsTarget
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.core.observation import (
     AlarmState,
@@ -35,6 +36,7 @@ from controller.core.observation import (
     Span,
 )
 from controller.core.policy import LambdaHook, Metric, SecretReference
+from controller.core.policy.targets.alb_weights import AlbWeights
 from controller.errors import (
     DeliveryError,
     LogsError,
@@ -56,13 +58,20 @@ from tests.support.rollouts import NOON, a_rollout
 
 LIMITS = Limits(attempts=2, connect_s=1, read_s=10, total_s=60)
 SERVICES = (
-    "cloudformation", "cloudwatch", "dynamodb", "events", "iam", "lambda", "logs",
+    "cloudformation", "cloudwatch", "dynamodb", "elbv2", "events", "iam", "lambda", "logs",
     "secretsmanager", "sns",
 )  # fmt: skip
 ERRORS = MetricQuery("AWS/Lambda", "Errors", "Sum", 60)
 EVENTS = LogQuery("/aws/lambda/handler", "ERROR", Span(0, 60), limit=3)
 CALL = HookCall("before_advance", "checkout#1:1:before_advance[0]:now", "{}")
 HOOK = LambdaHook(kind="lambda", function="gate")
+_ELB = "arn:aws:elasticloadbalancing:eu-central-1:123456789012"
+RULE = AlbWeights(
+    kind="alb-weights",
+    rule=f"{_ELB}:listener-rule/app/shop/1/2/3",
+    stable=f"{_ELB}:targetgroup/blue/4",
+    canary=f"{_ELB}:targetgroup/green/5",
+)
 TEN = timedelta(seconds=10)
 METRIC = Metric(namespace="Shop", name="Latency", statistic="p95", dimensions={"Path": "canary"})
 SOUND = (
@@ -79,6 +88,11 @@ def clients(endpoint: Endpoint) -> Clients:
 
 def target(clients: Clients) -> LambdaEnvTarget:
     return LambdaEnvTarget(clients.get("lambda"), HANDLER, SystemClock())
+
+
+def rule(clients: Clients) -> AlbWeightsTarget:
+    account = OneClientAccount(partial(clients.get, "elbv2"))
+    return AlbWeightsTarget(RULE, account)
 
 
 def metrics(clients: Clients) -> CloudWatchMetrics:
@@ -108,6 +122,9 @@ RAISES: Mapping[str, tuple[type[Exception], Callable[[Clients], Any]]] = {
         LogsError,
         lambda clients: target(clients).log_group(),
     ),
+    "a rule of a load balancer": (TargetError, lambda clients: rule(clients).read()),
+    "weights of a rule": (TargetError, lambda clients: rule(clients).shift_to(10, "r1")),
+    "0 % in a rule": (TargetError, lambda clients: rule(clients).lower_to_zero(timedelta(0))),
     "log events": (
         LogsError,
         lambda clients: list(

@@ -127,6 +127,7 @@ TARGETS: Final = Kinds(
     {
         "lambda-env": "controller.core.policy.targets.lambda_env:LambdaEnv",
         "lambda-alias": "controller.core.policy.targets.lambda_alias:LambdaAlias",
+        "alb-weights": "controller.core.policy.targets.alb_weights:AlbWeights",
     },
     TargetSpec,
     MissingTarget,

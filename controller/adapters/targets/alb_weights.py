@@ -1,0 +1,313 @@
+"""The weights of two target groups in a rule of an ALB listener, or in its default action.
+
+The API has no condition on a write. A raise reads, compares, and is sent once; the token is a
+digest of the actions, and every write gives another one: the weights 90 and 10, 180 and 20, up to
+810 and 90 are the same shares, and each write takes the next of these nine forms.
+
+IAM: elasticloadbalancing:DescribeRules, elasticloadbalancing:DescribeListeners,
+elasticloadbalancing:DescribeTargetHealth, and elasticloadbalancing:ModifyRule or
+elasticloadbalancing:ModifyListener.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, TypeAlias
+
+from controller.adapters.aws.clients import (
+    AWS_ERRORS,
+    StrangeAnswerError,
+    code_of,
+    error_text,
+    is_transient,
+)
+from controller.adapters.iam.permission import METRIC_JOBS, TRAFFIC_JOBS, Permission
+from controller.adapters.targets.failed_raise import resolve_failed_raise
+from controller.adapters.targets.lower_to_zero import LoweringLoop
+from controller.core.observation import TargetReading, UpdateStatus
+from controller.core.policy.targets.alb_weights import AlbWeights, group_name
+from controller.core.units import format_duration
+from controller.errors import (
+    NoAnswerError,
+    TargetError,
+    WriteConflictError,
+    WriteRefusedError,
+)
+from controller.ports.account import Account
+from controller.ports.target import InspectableTarget, NameWarning, Obstacle
+
+_ANY_LOAD_BALANCER: Final = "{load_balancers}"  # Describe calls support no narrower resource
+IAM: Final = (
+    Permission("elasticloadbalancing:DescribeRules", _ANY_LOAD_BALANCER, METRIC_JOBS),
+    Permission("elasticloadbalancing:DescribeListeners", _ANY_LOAD_BALANCER, METRIC_JOBS),
+    Permission("elasticloadbalancing:DescribeTargetHealth", _ANY_LOAD_BALANCER, METRIC_JOBS),
+    Permission("elasticloadbalancing:ModifyRule", "{listener_rule}", TRAFFIC_JOBS),
+    Permission("elasticloadbalancing:ModifyListener", "{listener}", TRAFFIC_JOBS),
+)
+
+RAISE_S: Final = 10.0  # how long the one request of a raise may take
+FORMS: Final = 9  # the weights of a group end at 999
+_CHECKS_ARE_OFF: Final = "Target.HealthCheckDisabled"  # of a Lambda function, unless they are on
+
+Action: TypeAlias = Mapping[str, Any]
+"""An action of a rule, as DescribeRules answers it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleActions:
+    """All actions of a rule, which a write replaces, and the reading of their weights."""
+
+    reading: TargetReading
+    actions: Sequence[Action]
+
+    @property
+    def forward(self) -> Action | None:
+        """The action that forwards to target groups; AWS allows one."""
+        return next((one for one in self.actions if one.get("Type") == "forward"), None)
+
+
+class ListenerRule:
+    """The rule of `target`: how its weights are read and written. client: of `elbv2`."""
+
+    def __init__(self, client: Any, target: AlbWeights) -> None:
+        self.name = target.name
+        self._client, self._target = client, target
+        verb = "Listener" if target.is_default_action else "Rule"
+        self._reading = f"elasticloadbalancing:Describe{verb}s"
+        self._writing = f"elasticloadbalancing:Modify{verb}"
+
+    def read(self) -> RuleActions:
+        """Return the actions of the rule.
+
+        Raises NoAnswerError or TargetError when the load balancer does not answer.
+        """
+        try:
+            actions = self._actions()
+        except AWS_ERRORS as error:
+            text = error_text(f"{self.name} could not be read ({self._reading})", error)
+            kind = NoAnswerError if is_transient(error) else TargetError
+            raise kind(text, code=code_of(error)) from error
+        return RuleActions(self._reading_of(actions), actions)
+
+    def write(self, snapshot: RuleActions, weight: int) -> None:
+        """Write the actions of `snapshot` with `weight` in them. Raises what boto3 raises."""
+        self.write_by(self._client, snapshot, weight)
+
+    def write_by(self, client: Any, snapshot: RuleActions, weight: int) -> None:
+        """As `write`, by another client of `elbv2`."""
+        forward = snapshot.forward
+        if forward is None:
+            raise WriteRefusedError(f"{self.name} forwards to no target group")
+        weighted = with_weight(forward, self._target, weight)
+        actions = [weighted if one is forward else _with_secret(one) for one in snapshot.actions]
+        if self._target.is_default_action:
+            client.modify_listener(ListenerArn=self._target.rule, DefaultActions=actions)
+        else:
+            client.modify_rule(RuleArn=self._target.rule, Actions=actions)
+
+    def write_problem(self, weight: int, error: Exception, snapshot: RuleActions) -> str:
+        """Return why `weight` was not written, in one sentence with what to do."""
+        return error_text(f"{self.name} was not set to {weight} % ({self._writing})", error)
+
+    def _actions(self) -> Sequence[Action]:
+        if self._target.is_default_action:
+            answer = self._client.describe_listeners(ListenerArns=[self._target.rule])
+            found, key = answer.get("Listeners") or [{}], "DefaultActions"
+        else:
+            answer = self._client.describe_rules(RuleArns=[self._target.rule])
+            found, key = answer.get("Rules") or [{}], "Actions"
+        if key not in found[0]:
+            raise StrangeAnswerError
+        actions: Sequence[Action] = found[0][key]
+        return actions
+
+    def _reading_of(self, actions: Sequence[Action]) -> TargetReading:
+        weights = weights_of(next((one for one in actions if one.get("Type") == "forward"), {}))
+        shown = ", ".join(f"{group_name(arn)}={weight}" for arn, weight in weights.items())
+        return TargetReading(
+            identity=self._target.rule,
+            weight=_percent(weights.get(self._target.canary, 0), sum(weights.values())),
+            variables=shown or "forwards to no target group",
+            token=_digest(actions),
+            update=UpdateStatus.SUCCESSFUL,  # the API names no state of a rule
+        )
+
+
+def weights_of(forward: Action) -> dict[str, int]:
+    """Return the weight of each target group of a forward action, by ARN."""
+    groups = forward.get("ForwardConfig", {}).get("TargetGroups")
+    if groups is None:  # one group, in the short form
+        groups = [{"TargetGroupArn": forward["TargetGroupArn"]}] if forward else []
+    return {one["TargetGroupArn"]: one.get("Weight", 1) for one in groups}
+
+
+def with_weight(forward: Action, target: AlbWeights, weight: int) -> dict[str, Any]:
+    """Return `forward` with `weight` percent on the canary, and all else in it as it was.
+
+    Other groups keep their weights; the pair then keeps its sum, and only 0 % is exact.
+    """
+    weights = weights_of(forward)
+    pair = weights.get(target.stable, 0) + weights.get(target.canary, 0)
+    if weights.keys() <= {target.stable, target.canary}:
+        pair = (_form_of(pair) % FORMS + 1) * 100
+    weights[target.stable] = pair * (100 - weight) // 100
+    weights[target.canary] = pair * weight // 100
+    groups = [{"TargetGroupArn": arn, "Weight": each} for arn, each in weights.items()]
+    kept = {key: value for key, value in forward.items() if key != "TargetGroupArn"}
+    return {**kept, "ForwardConfig": {**forward.get("ForwardConfig", {}), "TargetGroups": groups}}
+
+
+def _form_of(pair: int) -> int:
+    """Return which of the nine forms these weights are, by their sum; 0 for none."""
+    return pair // 100 if pair % 100 == 0 and pair <= FORMS * 100 else 0
+
+
+def _percent(weight: int, total: int) -> int:
+    """Return the share of the canary; 0 and 100 only where one of the paths gets no request."""
+    if weight in (0, total):
+        return 100 if weight else 0
+    return min(99, max(1, round(100 * weight / total)))
+
+
+def _with_secret(action: Action) -> Action:
+    """Return `action` as it may be written: AWS keeps the secret that it never shows."""
+    oidc = action.get("AuthenticateOidcConfig")
+    if oidc is None:
+        return action
+    return {**action, "AuthenticateOidcConfig": {**oidc, "UseExistingClientSecret": True}}
+
+
+def _digest(actions: Sequence[Action]) -> str:
+    """Return a digest of `actions`, whatever the order of their target groups."""
+    text = json.dumps(
+        [
+            {**one, "ForwardConfig": {**one.get("ForwardConfig", {}), "TargetGroups": {}}}
+            | ({"weights": weights_of(one)} if one.get("Type") == "forward" else {})
+            for one in actions
+        ],
+        sort_keys=True,
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def open_target(target: AlbWeights, account: Account) -> "AlbWeightsTarget":
+    """Return the adapter of `target` in `account`."""
+    return AlbWeightsTarget(target, account)
+
+
+class AlbWeightsTarget(InspectableTarget):
+    """`InspectableTarget` on the weights of a rule."""
+
+    def __init__(self, target: AlbWeights, account: Account) -> None:
+        self._target, self._account = target, account
+        self._client = account.lowering_client("elbv2")
+        self._rule = ListenerRule(self._client, target)
+
+    def read(self) -> TargetReading:
+        """Return the current weight. Raises TargetError when the load balancer does not answer."""
+        return self._rule.read().reading
+
+    def shift_to(self, weight: int, token: str) -> None:
+        """Write `weight` by one request, if the actions are still those of `token`.
+
+        Nothing keeps a change that somebody makes between this reading and this write; it would be
+        overwritten. Raises WriteRefusedError or WriteConflictError (nothing was written),
+        WriteUncertainError when the write was not read back.
+        """
+        snapshot = self._rule.read()
+        if snapshot.reading.token != token:
+            raise WriteConflictError(
+                f"{self._rule.name} was changed since {weight} % was decided; nothing was written, "
+                "and it has to be decided anew",
+                weight_percent=weight,
+            )
+        if problems := [*self._problems(snapshot), *self._health_problems()]:
+            raise WriteRefusedError(f"{weight} % was not written: {'; '.join(problems)}")
+        once = self._account.single_try("elbv2", RAISE_S)
+        try:
+            self._rule.write_by(once, snapshot, weight)
+        except AWS_ERRORS as error:
+            problem = self._rule.write_problem(weight, error, snapshot)
+            resolve_failed_raise(self.read, weight, error, problem)
+
+    def lower_to_zero(
+        self,
+        within: timedelta,
+        *,
+        void: str = "",
+        check: Callable[[TargetReading], object] | None = None,
+    ) -> None:
+        """Write 0 % over any other weight, again and again until it is accepted.
+
+        Raises WriteRefusedError at once when the load balancer refuses it, TargetError when
+        `within` is over, and what `check` raises.
+        """
+        by_hand = self._target.by_hand(0, self._target.rule)
+        account = self._account
+        LoweringLoop(self._rule, by_hand, account.clock, account.jitter, void, check).run(within)
+
+    # --- checks before a start ------------------------------------------------------------------
+
+    def obstacles(self) -> Sequence[Obstacle]:
+        """Return why a weight would not divide the requests as it says; all of them are fatal."""
+        try:
+            problems = [*self._problems(self._rule.read()), *self._health_problems()]
+        except TargetError as error:
+            return [Obstacle(fatal=False, text=str(error), unread=True)]
+        return [Obstacle(fatal=True, text=one) for one in problems]
+
+    def name_warnings(self) -> Sequence[NameWarning]:
+        """Return a warning when the rule does not forward to the canary. Raises TargetError."""
+        weights = weights_of(self._rule.read().forward or {})
+        if self._target.canary in weights:
+            return []
+        groups = " and ".join(map(group_name, weights)) or "no target group"
+        text = f"{group_name(self._target.canary)} is not in {self._rule.name}, which has {groups}"
+        return [NameWarning(text, mistaken=True)]
+
+    def _problems(self, snapshot: RuleActions) -> Iterator[str]:
+        """Yield what makes a weight of these actions no share of the requests."""
+        forward = snapshot.forward
+        if forward is None:
+            yield f"{self._rule.name} forwards to no target group"
+            return
+        groups = weights_of(forward).keys()
+        for missing in {self._target.stable, self._target.canary} - groups:
+            yield (
+                f"{group_name(missing)} is not in the forward action of {self._rule.name}: add it "
+                "with weight 0, so that its targets are checked before they get requests"
+            )
+        if others := groups - {self._target.stable, self._target.canary}:
+            yield (
+                f"{self._rule.name} also forwards to {' and '.join(map(group_name, others))}: "
+                "rolloutctl divides the requests between two groups"
+            )
+        stickiness = forward.get("ForwardConfig", {}).get("TargetGroupStickinessConfig", {})
+        if stickiness.get("Enabled"):
+            length = format_duration(timedelta(seconds=stickiness.get("DurationSeconds", 0)))
+            yield (
+                f"{self._rule.name} has target group stickiness: a client stays with its group for "
+                f"{length} whatever the weights are, also after a rollback; switch it off"
+            )
+
+    def _health_problems(self) -> Iterator[str]:
+        """Yield a problem when the canary has no target that takes requests. Raises TargetError."""
+        group = group_name(self._target.canary)
+        try:
+            answer = self._client.describe_target_health(TargetGroupArn=self._target.canary)
+        except AWS_ERRORS as error:
+            action = f"{group} could not be read (elasticloadbalancing:DescribeTargetHealth)"
+            raise TargetError(error_text(action, error), code=code_of(error)) from error
+        states = [one.get("TargetHealth", {}) for one in answer.get("TargetHealthDescriptions", ())]
+        if not any(map(_takes_requests, states)):
+            found = ", ".join(sorted({str(one.get("State")) for one in states})) or "none at all"
+            yield (
+                f"{group} has no healthy target ({found}): its share of the requests would get an "
+                "error (503) of the load balancer"
+            )
+
+
+def _takes_requests(health: Mapping[str, Any]) -> bool:
+    return health.get("State") == "healthy" or health.get("Reason") == _CHECKS_ARE_OFF
