@@ -64,8 +64,10 @@ def application_logs(policy: Policy) -> ApplicationLogs:
 
 
 def verifier(policy: Policy) -> Verifier:
-    """Return a verifier with the target, metrics and logs of `policy`."""
-    account = real_account()
-    logs = application_logs(policy)
-    tail = Tail(logs.reader, account.clock, logs.group, f'"{FLAG_CHECK}"')
-    return Verifier(policy, account.open(policy.target), account.metrics(), tail, logs.warning)
+    """Return a verifier with the target and metrics of `policy`, and the logs if it has any."""
+    account, tail, warning = real_account(), None, ""
+    if policy.target.log_group or policy.verify_rollback is not None:
+        logs = application_logs(policy)
+        tail = Tail(logs.reader, account.clock, logs.group, f'"{FLAG_CHECK}"')
+        warning = logs.warning
+    return Verifier(policy, account.open(policy.target), account.metrics(), tail, warning)

@@ -448,13 +448,14 @@ def _too_early_check(what: str, window: SettledWindow) -> Check:
 class Verifier:
     """The checks of one policy, and the sources that they read.
 
-    log_group_warning: why the log group may be the wrong one; empty: no doubt.
+    tail: of the log of the application; None: it has no log group. log_group_warning: why that may
+    be the wrong one; empty: no doubt.
     """
 
     policy: Policy
     target: InspectableTarget
     metrics: MetricSource
-    tail: Tail
+    tail: Tail | None
     log_group_warning: str = ""
 
     def read_target(self) -> TargetReading | UnreadableTarget:
@@ -506,9 +507,10 @@ class Verifier:
     def _shares(self, window: SettledWindow) -> Iterator[Check]:
         counts = path_metrics(self.policy)
         yield metric_share_check(counts, self._read_metrics(counts, window), window)
-        if self.log_group_warning:
-            yield warn("log group", self.log_group_warning, f"{self.tail.group} is read")
-        yield from self._events(window)
+        if self.tail is not None:
+            if self.log_group_warning:
+                yield warn("log group", self.log_group_warning, f"{self.tail.group} is read")
+            yield from _events(self.tail, window)
 
     def _read_metrics(
         self, counts: PathMetrics | None, window: SettledWindow
@@ -523,14 +525,15 @@ class Verifier:
         except MetricsError as error:
             return str(error)
 
-    def _events(self, window: SettledWindow) -> Iterator[Check]:
-        events, truncation = list[LogEvent](), ""
-        try:
-            if not window.empty:
-                tail = self.tail.read(from_unix(window.begin), from_unix(window.end))
-                events, truncation = list(tail.events), tail.truncation
-        except LogsError as error:
-            missing = isinstance(error, NoLogGroupError)
-            yield (warn if missing else unread)(EVENTS, str(error))
-            return
-        yield from event_share_checks(events, self.tail.group, window, truncation)
+
+def _events(tail: Tail, window: SettledWindow) -> Iterator[Check]:
+    events, truncation = list[LogEvent](), ""
+    try:
+        if not window.empty:
+            read = tail.read(from_unix(window.begin), from_unix(window.end))
+            events, truncation = list(read.events), read.truncation
+    except LogsError as error:
+        missing = isinstance(error, NoLogGroupError)
+        yield (warn if missing else unread)(EVENTS, str(error))
+        return
+    yield from event_share_checks(events, tail.group, window, truncation)

@@ -81,6 +81,17 @@ def test_a_canary_that_loses_its_targets_gets_no_more_requests_and_can_be_rolled
     assert shop.weight == 0
 
 
+def test_verify_compares_the_requests_of_both_groups(shop: Desk) -> None:
+    """There is no log of the application to compare."""
+    assert shop.run("start", shop.policy, *START).status == Exit.DONE
+    shop.world.clock.advance(30 * MINUTE)
+    ended = shop.run("verify", shop.policy, "--json")
+    checks = {one["what"]: one["level"] for one in ended.data["checks"]}
+    assert checks == {
+        "rollout": "ok", "variables": "ok", "update": "ok", "reach": "ok", "share (metrics)": "ok",
+    }  # fmt: skip
+
+
 def test_a_rollback_by_names_refuses_a_group_that_the_rule_does_not_have(shop: Desk) -> None:
     assert shop.run("start", shop.policy, *START).status == Exit.DONE
     mistyped = shop.run("rollback", *BARE[:-1], TARGET.canary.replace("green", "grey"))
