@@ -43,7 +43,10 @@ def test_metrics_have_the_dimensions_of_their_target_group() -> None:
     balancer = {"LoadBalancer": "app/shop/50dc6c495c0c9188"}
     assert metrics["requests"].dimensions == {**balancer, "TargetGroup": GREEN}
     assert metrics["blue_requests"].dimensions == {**balancer, "TargetGroup": BLUE}
-    paths = [policy.target.path_of(metrics[one].dimensions) for one in ("requests", "blue_errors")]
-    assert [*paths, policy.target.path_of(balancer), policy.target.path_of({})] == [
-        "canary", "stable", "both", "",
+    whole, other = (
+        metrics["requests"].model_copy(update={"dimensions": one}) for one in (balancer, {})
+    )
+    counted = [metrics["requests"], metrics["blue_errors"], whole, other]
+    assert [policy.target.requests_counted_by(one) for one in counted] == [
+        "canary", "stable", "both", None,
     ]  # fmt: skip

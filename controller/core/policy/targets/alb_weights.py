@@ -7,6 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.base import Form
+from controller.core.policy.metric import Counts, Metric
 from controller.core.policy.targets import TargetSpec
 
 METRICS: Final = "AWS/ApplicationELB"  # the namespace in CloudWatch
@@ -73,11 +74,14 @@ class AlbWeights(TargetSpec):
         kind = "listener" if self.is_default_action else "listener_rule"
         return {"target": [self.rule], kind: [self.rule], "load_balancers": ["*"]}
 
-    def path_of(self, dimensions: Mapping[str, str]) -> str:
+    def requests_counted_by(self, metric: Metric) -> Counts | None:
         """Return whose requests a metric of the load balancer counts, by its target group."""
-        paths = {self.values[path]: path for path in ("canary", "stable")}
-        whole = "both" if "LoadBalancer" in dimensions else ""
-        return paths.get(dimensions.get("TargetGroup", ""), whole)
+        group = metric.dimensions.get("TargetGroup", "")
+        if group in (self.values["canary"], "${canary}"):
+            return "canary"
+        if group in (self.values["stable"], "${stable}"):
+            return "stable"
+        return "both" if "LoadBalancer" in metric.dimensions else None
 
     @property
     def values(self) -> Mapping[str, str]:
