@@ -10,9 +10,11 @@
         NoLogGroupError             1   there is no such log group
       DeliveryError                 1   a message did not arrive
       TargetError                   1   the weight could not be read or written
+        NoAnswerError               1   the target did not answer
         WriteRefusedError           1   writing would lose settings; nothing was written
         WriteConflictError          1   the target changed under the write; nothing was written
         WriteUncertainError         1   no answer: the write may or may not have happened
+      PageError                     2   a page could not be written
       MonitoringError               1   a monitoring stack or topic could not be read or changed
       StoreError                    1   rollouts could not be read or saved
         StateConflictError         75   another run saved first; safe to retry

@@ -404,6 +404,8 @@ def _command_is_unrecorded(case: Case) -> bool:
     record = case.decision.record
     if not isinstance(case.event, Commanded) or case.decision.hooks_to_call:
         return False
+    if case.verb is Verb.APPROVE and case.before.approved == case.before.step + 1:
+        return False  # it is approved already
     return record is None or record.cause != case.event.command.data()
 
 

@@ -413,7 +413,7 @@ def test_promote_is_refused_under_an_alarm_that_is_in_alarm(tmp_path: Path) -> N
 # --- scorecard ----------------------------------------------------------------------------------
 
 SCORECARD = [
-    "criterion  target      measured  samples  evidence                role",
+    "criterion  target      measured  samples  evidence",
     "budget     ≤ 5x",
     "fallback   ≤ 0 events",
     "red        OK",

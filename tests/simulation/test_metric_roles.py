@@ -138,7 +138,7 @@ def test_the_flags_path_goes_before_the_use_as_a_control() -> None:
     ],
 )
 def test_what_no_flag_publishes_has_no_inferred_role(measured: dict[str, Any]) -> None:
-    with pytest.raises(PolicyError, match=r"metrics\.measured: nobody can guess"):
+    with pytest.raises(PolicyError, match=r"metrics\.measured: it is unknown"):
         roles_of(policy(FIXED, latency=GATEWAY, measured=measured), {})
 
 

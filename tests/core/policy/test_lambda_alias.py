@@ -6,6 +6,7 @@ import pytest
 
 from controller.core.policy import Policy
 from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.kinds import STORED
 from controller.core.policy.metric import Metric
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import PolicyError
@@ -71,7 +72,8 @@ def test_a_resolved_policy_is_the_one_that_names_the_versions() -> None:
     resolved = policy().resolved(ROLLOUT)
     assert resolved.digest() == named.digest()
     assert policy().resolved_as(named).digest() == named.digest()
-    assert loads(resolved.snapshot(), "stored").resolved(ROLLOUT) == resolved
+    stored = Policy.model_validate_json(resolved.snapshot(), context=STORED)
+    assert stored.resolved(ROLLOUT) == resolved
 
 
 def test_a_version_that_the_file_names_stays() -> None:
