@@ -1,6 +1,6 @@
 """The simulated target of the kind `alb-weights`: a rule of a load balancer and its target groups.
 
-As at AWS, a write replaces all actions, has no condition, and is in force at once. The rule has an
+As at AWS, a write replaces all actions, has no condition, and is applied at once. The rule has an
 action beside the weights, whose secret AWS keeps and does not show.
 """
 
@@ -60,7 +60,7 @@ class SimulatedAlbWeights:
 
     @property
     def busy(self) -> bool:
-        """No: a change of a rule is in force at once."""
+        """No: a change of a rule is applied at once."""
         return False
 
     def begin(self, weight: int, *, adopted: bool) -> None:

@@ -167,7 +167,7 @@ def test_a_new_user_gets_from_init_to_a_tick(
     commands = shell_commands("init")
     assert [command[0] for command in commands] == ["init", "rehearse", "start", "tick"]
     for command in commands:
-        quicker = ["--every", "15m"] if command[0] == "rehearse" else []
+        quicker = ["--interval", "15m"] if command[0] == "rehearse" else []
         assert main([*command, *quicker]) == Exit.DONE, f"{command}: {capsys.readouterr()}"
     assert _environment(ministack, account, mine)["NEW_PATH_PERCENTAGE"] == "10"
 

@@ -212,7 +212,7 @@ class AlbWeightsTarget(InspectableTarget):
     def shift_to(self, weight: int, token: str) -> None:
         """Write `weight` by one request, if the actions are still those of `token`.
 
-        Nothing keeps a change that somebody makes between this reading and this write; it would be
+        Nothing keeps a change that is made between this reading and this write; it would be
         overwritten. Raises WriteRefusedError or WriteConflictError (nothing was written),
         WriteUncertainError when the write was not read back.
         """
