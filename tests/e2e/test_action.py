@@ -23,7 +23,7 @@ def test_a_rollout_is_started_waited_for_and_rolled_back_by_jobs(
     copy(POLICY, checkout / ROLLOUT)
     begun = run_action(checkout, environment, command="start", rollout=ROLLOUT)
     at_10 = shop.pair()
-    limit = {"for": "1s", "every": "1s"}
+    limit = {"timeout": "1s", "interval": "1s"}
     waited = run_action(
         checkout, environment, command="wait", rollout=ROLLOUT, junit="reports", **limit
     )

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.ministack
 
 NAME = "backend-errors"
 WITH_ALARM = {
-    "# The flag reached somebody.": f"# It is quiet.\n  quiet: {{kind: alarm, alarm: {NAME}}}\n  #",
+    "# The flag has an effect.": f"# It is quiet.\n  quiet: {{kind: alarm, alarm: {NAME}}}\n  #",
     "p95-integration, traffic]": "p95-integration, traffic, quiet]",
 }
 

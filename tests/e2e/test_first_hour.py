@@ -43,7 +43,7 @@ def test_the_first_draft_is_valid_and_its_rollout_walks(
 
     written = watch.run("init", "--function", FUNCTION, "-o", policy, "--json").data
     watch.run("validate", policy)
-    watch.run("rehearse", policy, "--expect", "succeeded", "--every", "5m")
+    watch.run("rehearse", policy, "--expect", "succeeded", "--interval", "5m")
     watch.run("start", policy)
     (rollout,) = watch.run("tick", "--json").data["rollouts"]
 
@@ -84,4 +84,4 @@ def test_without_any_metric_the_function_itself_is_counted(
     assert answer.status == 0, answer.err
     assert (answer.data["policy"], answer.data["counts"]) == ("odd-name-2", "both")
     assert answer.data["requests_per_minute"] is None
-    assert program.run("rehearse", policy, "--every", "10m", "--expect", "succeeded").status == 0
+    assert program.run("rehearse", policy, "--interval", "10m", "--expect", "succeeded").status == 0
