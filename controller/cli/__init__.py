@@ -25,6 +25,7 @@ VERBS: Final = {
     "schema": ("schema:schema", "Print the JSON Schema of a policy, or of the JSON of a verb."),
     "plan": ("plan:plan", "Show the ladder and the gates of POLICY, and what comes next."),
     "rehearse": ("rehearse:rehearse", "Run a whole rollout of POLICY in a simulation."),
+    "backtest": ("backtest:backtest", "Try a policy on the past, from every possible start."),
     "start": ("start:start", "Start a rollout and return at once."),
     "tick": ("tick:tick", "Run one reconcile pass: observe, decide, execute, record."),
     "run": ("run:run", "Start if needed, then tick until it ends or pauses."),
