@@ -85,9 +85,9 @@ def backtest(
     inject: str | None,
     max_false_rollbacks: float | None,
 ) -> Result:
-    """Try POLICY on the past: how would a release that changes nothing have ended?
+    """Try a policy on the past, from every possible start.
 
-    Every possible start in the history is played with the real judge.
+    A release that changes nothing is played on the history of POLICY's metrics, by the real judge.
     """
     from controller.operations.backtest.bounds import wider_bounds
     from controller.operations.backtest.csv_file import read_csv

@@ -25,7 +25,7 @@ PERIODS_S: Final = (60, 300)
 # A file with more mistakes than this has one cause for most of them.
 _MAX_FLAWS: Final = 20
 _MAX_GAPS_SHOWN: Final = 3
-# 63 days at one minute are 91,000 lines; nobody means to give a file of a hundred megabytes.
+# 63 days at one minute are 91,000 lines, some ten megabytes.
 _MAX_BYTES: Final = 100_000_000
 _STATISTIC: Final = re.compile(r"^(p[0-9]{1,2}(\.[0-9]{1,2})?)$")
 
