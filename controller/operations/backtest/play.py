@@ -28,7 +28,7 @@ from controller.operations.backtest.faults import Fault, add_fault
 from controller.operations.backtest.history import Points, Split, cut, longer_periods
 from controller.operations.backtest.outcome import Ending, NotCounted, Run
 from controller.operations.backtest.prepare import Subject
-from controller.operations.backtest.stage import JudgedCriterion, Stage
+from controller.operations.backtest.stage import JudgedCriterion, Stage, WindowCache
 from controller.operations.start.baselines import (
     BaselineRequest,
     baseline_requests,
@@ -130,24 +130,30 @@ class Player:
 
 @dataclass(slots=True)
 class _Interval:
-    """The minutes of one step. criteria: as this start judges them. whole: see `StepInterval`."""
+    """The minutes of one step.
+
+    criteria: as this start judges them; sequential: those whose evidence adds up.
+    """
 
     stage: Stage
     whole: StepInterval
     criteria: Mapping[str, JudgedCriterion]
     tallies: dict[str, Tally] = field(default_factory=dict)
+    sequential: list[JudgedCriterion] = field(init=False)
+    _timed: list[WindowCache] = field(init=False)
 
-    @property
-    def sequential(self) -> list[JudgedCriterion]:
-        """The criteria whose evidence adds up."""
-        return [one for one in self.criteria.values() if one.tests is not None]
+    def __post_init__(self) -> None:
+        self.sequential = [one for one in self.criteria.values() if one.tests is not None]
+        caches = {id(one.windows.times): one.windows for one in self.sequential}
+        self._timed = list(caches.values())
 
-    def minutes(self, begin: int, end: int) -> list[int]:
-        """Return the minutes from `begin` to `end` in which any of them has data."""
+    def minutes(self, begin: int, end: int) -> Sequence[int]:
+        """Return the minutes from `begin` to `end` in which evidence that adds up has data."""
         begin = max(begin, self.whole.begin)
-        times = {id(one.windows.times): one.windows for one in self.sequential}
-        parts = [windows.times_between(begin, end) for windows in times.values()]
-        return list(parts[0]) if len(parts) == 1 else sorted({at for part in parts for at in part})
+        if len(self._timed) == 1:
+            return self._timed[0].times_between(begin, end)
+        parts = [windows.times_between(begin, end) for windows in self._timed]
+        return sorted({at for part in parts for at in part})
 
 
 class _Climb:
