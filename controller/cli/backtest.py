@@ -12,12 +12,14 @@ import click
 from controller.cli import options, streams
 from controller.cli.call import Call, load_policy
 from controller.cli.result import Result
-from controller.core.units import format_duration, parse_percent
+from controller.core.policy import Policy
+from controller.core.units import format_duration, parse_duration, parse_percent
 from controller.errors import Exit, UsageError
 from controller.process import logging
 from controller.text import printable
 
 if TYPE_CHECKING:
+    from controller.operations.backtest.history import History
     from controller.operations.backtest.play import Setup
     from controller.operations.backtest.prepare import Subject
     from controller.operations.backtest.run import Progress
@@ -60,6 +62,14 @@ class Share(click.ParamType[float]):
     help="The history: a column timestamp, and one for each metric of the policy.",
 )  # fmt: skip
 @click.option(
+    "--days", type=int, metavar="N",
+    help="The history: the last N whole days in CloudWatch; each day is read once.",
+)  # fmt: skip
+@click.option(
+    "--period", type=click.Choice(["5m", "1m"]), default="5m", show_default=True,
+    help="With --days: length of the periods. CloudWatch keeps 63 days of 5m, and 15 of 1m.",
+)  # fmt: skip
+@click.option(
     "--every", type=options.Duration(),
     help="Time between ticks. Default: the period of the history.",
 )  # fmt: skip
@@ -80,6 +90,8 @@ def backtest(
     call: Call,
     policy: Path,
     csv_file: Path | None,
+    days: int | None,
+    period: str,
     every: timedelta | None,
     starts: timedelta | None,
     inject: str | None,
@@ -90,21 +102,18 @@ def backtest(
     A release that changes nothing is played on the history of POLICY's metrics, by the real judge.
     """
     from controller.operations.backtest.bounds import wider_bounds
-    from controller.operations.backtest.csv_file import read_csv
     from controller.operations.backtest.prepare import prepare
     from controller.operations.backtest.run import run_backtest
     from controller.render.backtest import Backtest, backtest_data, backtest_text
 
     logging.disable()
-    if csv_file is None:
-        raise UsageError("name the history: --csv FILE")
     if inject is not None and max_false_rollbacks is not None:
         raise UsageError("--max-false-rollbacks is about a history without a fault: no --inject")
-    loaded = load_policy(policy)
-    subject = prepare(loaded, read_csv(csv_file, loaded))
-    period = timedelta(seconds=subject.history.period_s)
-    setup = _setup(subject, every or period, inject)
-    apart = _whole_periods("--starts", starts or period, period)
+    loaded, history, source = _read(call, policy, csv_file, days, period)
+    subject = prepare(loaded, history)
+    one_period = timedelta(seconds=history.period_s)
+    setup = _setup(subject, every or one_period, inject)
+    apart = _whole_periods("--starts", starts or one_period, one_period)
     with _progress(visible=sys.stderr.isatty() and not call.is_document) as progress:
         outcome = run_backtest(setup, apart, progress)
         if not outcome.runs:
@@ -113,15 +122,32 @@ def backtest(
             outcome.rolled_back_rate > max_false_rollbacks
         )
         suggestion = wider_bounds(setup, outcome, max_false_rollbacks or 0.0) if exceeded else None
-    shown = Backtest(
-        loaded.name, str(csv_file), setup, apart, outcome, max_false_rollbacks, suggestion
-    )
+    shown = Backtest(loaded.name, source, setup, apart, outcome, max_false_rollbacks, suggestion)
     return Result(
         "backtest",
         data=lambda: backtest_data(shown),
         text=lambda: backtest_text(shown),
         status=Exit.CHECK_FAILED if exceeded else Exit.DONE,
     )
+
+
+def _read(
+    call: Call, policy: Path, csv_file: Path | None, days: int | None, period: str
+) -> tuple[Policy, "History", str]:
+    """Return the policy, the history that the options name, and where that is from."""
+    if (csv_file is None) == (days is None):
+        raise UsageError("name one history: --csv FILE, or --days N for CloudWatch")
+    if csv_file is not None:
+        from controller.operations.backtest.csv_file import read_csv
+
+        loaded = load_policy(policy)
+        return loaded, read_csv(csv_file, loaded), str(csv_file)
+    from controller.bootstrap.backtest import account_history
+
+    loaded = call.live_policy(policy)
+    period_s = int(parse_duration(period).total_seconds())
+    history = account_history(loaded, days or 0, period_s, streams.message)
+    return loaded, history, "CloudWatch"
 
 
 def _setup(subject: "Subject", every: timedelta, inject: str | None) -> "Setup":

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from controller.core.judge.criterion_judge import CriterionJudge, judge_of
 from controller.core.judge.evidence import BaselineMeasurement
@@ -23,6 +23,9 @@ from controller.core.units import MINUTE_S
 from controller.operations.backtest.history import Split, as_minutes, longer_periods
 from controller.operations.backtest.prepare import by_minute_source, series_points
 
+# How many windows of a criterion are kept: several times what the neighbours of a start share.
+_MOST_KEPT: Final = 4_096
+_Ratios: TypeAlias = tuple[list[MinuteRatios], ControlState]
 # The start of a window that no series has a datapoint for.
 _NO_TIME: Final = -MINUTE_S
 
@@ -43,6 +46,8 @@ class WindowCache:
         try:
             return self._windows[start]
         except KeyError:
+            if len(self._windows) >= _MOST_KEPT:
+                self._windows.clear()
             window = self._windows[start] = self.measure(start)
             return window
 
@@ -57,7 +62,7 @@ class _RememberingJudge:
     def __init__(self, judge: SequentialJudge[Any]) -> None:
         self.name = judge.name
         self._judge = judge
-        self._known: dict[tuple[int, bool], tuple[list[MinuteRatios], ControlState]] = {}
+        self._known: dict[tuple[int, bool], tuple[Window, _Ratios]] = {}
 
     def minute_ratios(
         self, window: Window, control: ControlState, *, judged: bool
@@ -65,11 +70,14 @@ class _RememberingJudge:
         """Return what the judge returns."""
         if control is not NO_CONTROL:
             return self._judge.minute_ratios(window, control, judged=judged)
-        key = (id(window), judged)  # windows are kept as long as this is
+        key = (id(window), judged)  # quicker than its hash; it is kept, so no other has its id
         known = self._known.get(key)
         if known is None:
-            known = self._known[key] = self._judge.minute_ratios(window, control, judged=judged)
-        return known
+            if len(self._known) >= _MOST_KEPT:
+                self._known.clear()
+            known = window, self._judge.minute_ratios(window, control, judged=judged)
+            self._known[key] = known
+        return known[1]
 
 
 @dataclass(frozen=True, slots=True)
