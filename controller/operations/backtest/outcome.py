@@ -22,7 +22,8 @@ class Run:
     """How the rollout that starts at `start` ends.
 
     start, end: unix seconds. weight: of the step that it ended in. causes: the criteria that
-    rolled it back, or were undecided when its hold ended.
+    rolled it back, or were undecided when its hold ended. applied: when the weight of each step
+    that it reached was applied.
     fault_at: when an added fault began; 0 for none, or when the run ended before. bad_requests:
     requests of the canary that met the fault.
     """
@@ -34,6 +35,7 @@ class Run:
     causes: tuple[str, ...] = ()
     fault_at: int = 0
     bad_requests: float = 0.0
+    applied: tuple[int, ...] = ()
 
     @property
     def found_fault(self) -> bool:

@@ -312,7 +312,8 @@ class _Climb:
             )
         )
         causes = tuple(causes)
-        return Run(self.start, tick, ending, self._weight, causes, self.fault_at, bad)
+        applied = tuple(at for _, at in self.path)
+        return Run(self.start, tick, ending, self._weight, causes, self.fault_at, bad, applied)
 
 
 _NO_TALLY = Tally()
