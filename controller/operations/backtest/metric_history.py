@@ -109,8 +109,8 @@ def _calls(missing: Mapping[MetricQuery, list[int]]) -> Iterator[tuple[list[Metr
     for one, days in missing.items():
         for run in _runs(days):
             by_days.setdefault(tuple(run), []).append(one)
-    for days, queries in by_days.items():
-        yield queries, Span(days[0], days[-1] + DAY_S)
+    for together, queries in by_days.items():
+        yield queries, Span(together[0], together[-1] + DAY_S)
 
 
 def _runs(days: Iterable[int]) -> Iterator[list[int]]:
