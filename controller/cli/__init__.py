@@ -24,6 +24,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "init": ("init:init", "Write a first policy, by what the account shows."),
         "validate": ("validate:validate", "Check policy files, offline."),
         "rehearse": ("rehearse:rehearse", "Run a whole rollout of POLICY in a simulation."),
+        "backtest": ("backtest:backtest", "Try a policy on the past, from every possible start."),
         "plan": ("plan:plan", "Show the ladder and the gates of POLICY, and what comes next."),
         "doctor": ("doctor:doctor", "Check everything that POLICY needs; write nothing."),
     },

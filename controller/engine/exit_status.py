@@ -62,6 +62,7 @@ VERBS: Final[Mapping[str, tuple[Exit, ...]]] = {
         Exit.ROLLED_BACK,
         Exit.CHECK_FAILED,
     ),
+    "backtest": (Exit.DONE, Exit.INTERNAL, Exit.USAGE, Exit.CHECK_FAILED),
     "start": (*_WRITES, Exit.ROLLED_BACK),
     "tick": (*_WRITES, Exit.UNCONFIRMED, Exit.DRIFT),
     "tick --scheduled": (*_READ_ONLY, Exit.UNCONFIRMED, Exit.DRIFT),

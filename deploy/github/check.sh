@@ -2,7 +2,8 @@
 # Validates, plans and rehearses policies. Mistakes are annotations, the rest is in the log and the
 # summary; ends with 1 when something is wrong with one of them.
 #
-# POLICIES SCENARIOS INTERVAL REQUESTS_PER_MINUTE LIVE ALSO STORE JUNIT REPORT: as action.yml says.
+# POLICIES SCENARIOS INTERVAL REQUESTS_PER_MINUTE LIVE HISTORIES MAX_FALSE_ROLLBACKS ALSO STORE JUNIT
+# REPORT: as action.yml says.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=deploy/github/telling.sh
@@ -35,6 +36,9 @@ check() {
         while read -r one; do
             [ -z "$one" ] || rehearsed "$policy" "${one%%=*}" "${one#*=}" || failed=1
         done <<<"$SCENARIOS"
+        while read -r one; do
+            [ "${one%%=*}" != "$policy" ] || backtested "$policy" "${one#*=}" || failed=1
+        done <<<"$HISTORIES"
         also "$policy" || failed=1
     else
         failed=1
@@ -77,6 +81,17 @@ rehearsed() {
         "${options[@]}" -- "$policy" </dev/null >"$work/page" 2>"$work/words" || status=$?
     [ "$status" = 0 ] || annotated "$policy" "rehearsal of $scenario" <"$work/words"
     [ ! -s "$work/page" ] || { shown <"$work/page" && summarised <"$work/page"; }
+    return "$status"
+}
+
+backtested() {
+    local status=0
+    rolloutctl backtest --csv="$2" --max-false-rollbacks="$MAX_FALSE_ROLLBACKS" -- "$1" \
+        </dev/null >"$work/tried" 2>"$work/words" || status=$?
+    [ ! -s "$work/tried" ] || { shown <"$work/tried" && folded "Backtest" <"$work/tried" | summarised; }
+    # What it printed says why it ended with 7; otherwise the words on stderr do.
+    [ "$status" != 7 ] || cat "$work/tried" >"$work/words"
+    [ "$status" = 0 ] || annotated "$1" "backtest on $2" <"$work/words"
     return "$status"
 }
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import click
@@ -70,6 +71,22 @@ def log_events(desk: Desk) -> None:
     desk.world.clock.advance(MINUTE)
 
 
+# A fifth of the requests of its history fails.
+JUDGED: Final = {
+    **SHORT_POLICY,
+    "criteria": {"works": {**SHORT_POLICY["criteria"]["works"], "judge": "sequential",
+                           "failure_limit": 3}},
+}  # fmt: skip
+
+
+def write_history(desk: Desk) -> None:
+    """Write half an hour of requests beside the policy file."""
+    times = range(1_790_000_100, 1_790_000_100 + 1_800, 60)
+    lines = [f"{at},1000,0,200" for at in times]
+    head = "timestamp,requests,client_errors,server_errors"
+    Path(f"{desk.policy}.csv").write_text("\n".join([head, *lines]))
+
+
 class Case(NamedTuple):
     """A document: the verb that prints it, what happened before, and the command line."""
 
@@ -92,6 +109,10 @@ CASES: Final = (
     Case("plan", STARTED, "plan {policy} --live"),
     Case("rehearse", (), "rehearse {policy}"),
     Case("rehearse", (), "rehearse {policy} --scenario error-burst", POLICY),
+    Case("backtest", (write_history,),
+         "backtest {policy} --csv {policy}.csv --max-false-rollbacks 1%", JUDGED),
+    Case("backtest", (write_history,),
+         "backtest {policy} --csv {policy}.csv --inject errors=5%@10", JUDGED),
     Case("start", (), "start {policy}"),
     Case("start", (), "start {policy} --dry-run", RICH),
     Case("start", STARTED, "start {policy}"),

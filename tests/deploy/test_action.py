@@ -202,6 +202,29 @@ def test_a_summary_that_is_full_is_left_as_it_is(checkout: Path) -> None:
     assert "::warning title=rolloutctl::the summary is full; the log has everything" in run.log
 
 
+def history(checkout: Path, errors: int) -> str:
+    """Write five hours of the gateway, of whose 100 requests a minute `errors` fail."""
+    rows = (f"{60 * minute},100,{errors}" for minute in range(300))
+    lines = ["timestamp,requests,failures", *rows]
+    (checkout / "history.csv").write_text("\n".join(lines), encoding="utf-8")
+    return f"{VALID}=history.csv"
+
+
+def test_a_policy_that_rolls_back_its_past_is_a_mistake(checkout: Path) -> None:
+    tried = history(checkout, errors=1)
+    run = run_action(checkout, {}, policies=VALID, scenarios="", histories=tried)
+    (command,) = run.commands
+    assert run.status == 1
+    assert command.startswith(f"::error file={VALID},line=1,title=backtest on history.csv::")
+    assert "<summary>Backtest</summary>" in run.summary
+
+
+def test_a_policy_that_holds_on_its_past_is_none(checkout: Path) -> None:
+    tried = history(checkout, errors=0)
+    run = run_action(checkout, {}, policies=VALID, scenarios="", histories=tried)
+    assert (run.status, run.commands) == (0, [])
+
+
 # --- workflows ----------------------------------------------------------------------------------
 
 

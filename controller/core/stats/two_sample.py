@@ -7,6 +7,7 @@ above a limit can be added up and have their number of requests with them.
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from math import exp, log
 from typing import NamedTuple
 
@@ -72,21 +73,42 @@ def share_above(limit: float, percentiles: Mapping[float, float]) -> float | Non
     percentiles the nearest line goes on. Where several percentiles are one value, all of their
     requests take as long as that. None with fewer than two distinct values above zero.
     """
-    logits: dict[float, list[float]] = {}
-    for share, value in percentiles.items():
-        if value > 0 and 0 < share < 1:
-            logits.setdefault(log(value), []).append(log((1 - share) / share))
-    positions = sorted(logits)
-    if len(positions) < 2 or limit <= 0:
+    points = _log_points(tuple(percentiles.items()))
+    if len(points.positions) < 2 or limit <= 0:
         return None
-    position = log(limit)
+    position, positions = log(limit), points.positions
     right = min(max(bisect_right(positions, position), 1), len(positions) - 1)
     low, high = positions[right - 1], positions[right]
-    first, last = min(logits[low]), max(logits[high])
+    first, last = points.least[right - 1], points.most[right]
     slope = (last - first) / (high - low)
-    logit = first + slope * (position - low) if position < high else min(logits[high])
+    logit = first + slope * (position - low) if position < high else points.least[right]
     if position > high:
         logit += slope * (position - high)
     elif position < low:
-        logit = max(logits[low]) + slope * (position - low)
+        logit = points.most[right - 1] + slope * (position - low)
     return 1 / (1 + exp(-max(-700.0, min(700.0, logit))))
+
+
+class _LogPoints(NamedTuple):
+    """The distinct values of some percentiles by their logs, in order.
+
+    least, most: the logits of the shares above each, where several percentiles are one value.
+    """
+
+    positions: tuple[float, ...]
+    least: tuple[float, ...]
+    most: tuple[float, ...]
+
+
+@lru_cache(maxsize=16_384)  # a minute is compared with several limits, a block with many starts
+def _log_points(percentiles: tuple[tuple[float, float], ...]) -> _LogPoints:
+    logits: dict[float, list[float]] = {}
+    for share, value in percentiles:
+        if value > 0 and 0 < share < 1:
+            logits.setdefault(log(value), []).append(log((1 - share) / share))
+    positions = tuple(sorted(logits))
+    return _LogPoints(
+        positions,
+        tuple(min(logits[one]) for one in positions),
+        tuple(max(logits[one]) for one in positions),
+    )

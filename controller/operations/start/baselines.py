@@ -201,12 +201,17 @@ def frozen_value(
     value = BaselineMeasurement(mean, samples, request.span.start, request.span.end)
     if not request.percentiles:
         return value
-    blocks = [(counts[at], counts[at] * _slow_share(request, series, at, mean)) for at in times]
+    columns = [(share, series[one].points) for one, share in request.percentiles.items()]
+    percentiles = [
+        (counts[at], {share: points[at] for share, points in columns if at in points})
+        for at in times
+    ]
+    blocks = [(count, count * _slow_share(one, mean)) for count, one in percentiles]
     # By definition 0.5 % of requests are above a p99.5; the mean of many p99.5 may leave fewer.
     share = max(sum(slow for _, slow in blocks) / samples, 1 - request.percentiles[request.value])
     spread = local_dispersion(blocks) if request.concurrent else dispersion(blocks)
     limit = HANG_FACTOR * mean
-    hung = sum(counts[at] * _most_above(request, series, at, limit) for at in times) / samples
+    hung = sum(count * _most_above(one, limit) for count, one in percentiles) / samples
     measured = replace(value, share=share, dispersion=spread, hung_share=hung)
     if request.concurrent:
         return measured
@@ -244,37 +249,21 @@ def hourly_shares(times: Iterable[int], blocks: Iterable[tuple[float, float]]) -
     return tuple(round(min(max(slow / total, 1e-4), 0.9), 4) for slow, total in shares)
 
 
-def _slow_share(
-    request: BaselineRequest, series: Mapping[MetricQuery, Series], at: int, limit: float
-) -> float:
-    """Return the share of requests slower than `limit` in the block that begins at `at`."""
-    percentiles = _percentiles_at(request, series, at)
+def _slow_share(percentiles: Mapping[float, float], limit: float) -> float:
+    """Return the share of requests slower than `limit` in a block; percentiles: of the block."""
     share = share_above(limit, percentiles)
     if share is None:  # at most one percentile: all requests count as fast or as slow
         return float(max(percentiles.values(), default=0.0) > limit)
     return share
 
 
-def _most_above(
-    request: BaselineRequest, series: Mapping[MetricQuery, Series], at: int, limit: float
-) -> float:
-    """Return the largest share above `limit` that the percentiles of the block at `at` leave.
+def _most_above(percentiles: Mapping[float, float], limit: float) -> float:
+    """Return the largest share above `limit` that the percentiles of a block leave.
 
     That is 1 % where the p99 is below it. A value between two percentiles is no upper bound: in a
     latency with cold starts they may lie far apart.
     """
-    percentiles = _percentiles_at(request, series, at)
     return 1 - max((share for share, one in percentiles.items() if one <= limit), default=0.0)
-
-
-def _percentiles_at(
-    request: BaselineRequest, series: Mapping[MetricQuery, Series], at: int
-) -> dict[float, float]:
-    return {
-        share: series[one].points[at]
-        for one, share in request.percentiles.items()
-        if at in series[one].points
-    }
 
 
 # --- Refusals -------------------------------------------------------------------------------------

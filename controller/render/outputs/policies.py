@@ -318,6 +318,91 @@ class RehearseData(Document):
     """Every transition."""
 
 
+# --- Backtest -------------------------------------------------------------------------------------
+
+
+class BoundChangeData(Document):
+    """One bound as it is, and as it would have held."""
+
+    criterion: str
+    """Id of the criterion."""
+    field: str
+    """Key of the bound in the policy, such as min."""
+    before: float | str
+    """The bound as the policy has it."""
+    after: float | str
+    """The bound that would have held."""
+
+
+class SuggestionData(Document):
+    """Bounds with which no more starts would have been rolled back than asked for."""
+
+    changes: list[BoundChangeData]
+    """What changes in the policy."""
+    rolled_back_rate: float
+    """The share of all starts that would have been rolled back, estimated."""
+    tried: Count
+    """Rolled back starts that were played again with these bounds."""
+
+
+class BacktestPlace(Document):
+    """How often one criterion rolled back in one step."""
+
+    criterion: str
+    """Id of the criterion."""
+    weight: Percent
+    """Weight of the step."""
+    runs: Count
+    """Starts that it rolled back there."""
+
+
+class BacktestData(Document):
+    """How a policy would have ended from every start in a history."""
+
+    policy: str
+    """Name of the policy."""
+    source: str
+    """Where the history is from: a file, or CloudWatch."""
+    begin: Moment
+    """Begin of the history."""
+    end: Moment
+    """End of the history."""
+    period_seconds: Count
+    """Length of one period of the history."""
+    runs: Count
+    """Starts that were played and counted."""
+    promoted: Count
+    """Starts that came to their end at 100 %."""
+    held: Count
+    """Starts that were paused after a hold without a verdict."""
+    rolled_back: Count
+    """Starts that were rolled back."""
+    rolled_back_rate: float
+    """Share of the starts that were rolled back."""
+    causes: dict[str, int]
+    """Starts that each criterion rolled back, by its id; two may roll back one start."""
+    held_by: dict[str, int]
+    """Held starts in which each criterion was undecided, by its id."""
+    places: list[BacktestPlace]
+    """Which criterion rolled back in which step, most first."""
+    not_counted: dict[str, int]
+    """Starts without an outcome: no_baseline, or unfinished at the end of the history."""
+    max_false_rollbacks: float | None
+    """The largest share that was asked for; null: none."""
+    suggestion: SuggestionData | None
+    """Bounds that would have held; null: none was needed or found."""
+    fault: str | None
+    """The fault that was added, as --inject has it; null: none."""
+    missed: Count | None
+    """Starts that met the fault and were not rolled back; null without a fault."""
+    median_delay_minutes: float | None
+    """Minutes from the fault to the rollback, median; null: none was found, or no fault."""
+    median_bad_requests: float | None
+    """Requests that met the fault before the rollback, median; null as above."""
+    notes: list[str]
+    """What was read otherwise than a rollout reads it."""
+
+
 class PermanentData(Document):
     """How 100 % becomes permanent."""
 

@@ -16,6 +16,7 @@ OUTPUTS: Final[Mapping[str, tuple[type, ...]]] = {
     "validate": (policies.ValidateData,),
     "plan": (policies.PlanData,),
     "rehearse": (policies.RehearseData,),
+    "backtest": (policies.BacktestData,),
     "start": (rollouts.StartData,),
     "tick": (rollouts.TickData,),
     "run": (rollouts.RunData,),

@@ -1,0 +1,123 @@
+"""The bounds under which a policy would have rolled back no more starts than asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from controller.core.policy import (
+    BurnRate,
+    Criterion,
+    LatencyIncrease,
+    Policy,
+    SuccessRate,
+    Threshold,
+)
+from controller.operations.backtest.outcome import Outcome
+from controller.operations.backtest.play import Setup
+from controller.operations.backtest.run import play_starts
+
+# How much wider a bound is tried to be: its allowance times these.
+_FACTORS: Final = (1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)
+# Starts that were rolled back and are tried again with each bound; more take minutes.
+_MAX_TRIED: Final = 120
+
+
+@dataclass(frozen=True, slots=True)
+class BoundChange:
+    """One bound as it is, and as it would have held. field: its key in the policy."""
+
+    criterion: str
+    field: str
+    before: object
+    after: object
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Wider bounds, and the rate of rollbacks with them.
+
+    tried: the rolled back starts that were played again; the rate is estimated from them.
+    """
+
+    changes: Sequence[BoundChange]
+    rolled_back_rate: float
+    tried: int
+
+
+def wider_bounds(setup: Setup, outcome: Outcome, max_rate: float) -> Suggestion | None:
+    """Return bounds with which at most `max_rate` of the starts would be rolled back.
+
+    The criterion that rolled back most is widened first. A start that was not rolled back is taken
+    not to be with a wider bound. None where no bound holds.
+    """
+    back = [one.start for one in outcome.runs if one.ending == "rolled_back"]
+    tried = back[:: -(-len(back) // _MAX_TRIED)]
+    allowed = max_rate * len(outcome.runs) / len(back)
+    policy, found = setup.subject.policy, outcome
+    for _ in policy.criteria:
+        name = next((one for one in found.causes() if one not in _changed(setup, policy)), None)
+        if name is None:
+            return None
+        for factor in _FACTORS:
+            wider = widened(setup.subject.policy.criteria[name], factor)
+            if wider is None:
+                break
+            policy = _with(policy, name, wider)
+            found = _played(setup, policy, tried)
+            if found.rolled_back_rate <= allowed:
+                rate = found.rolled_back_rate * len(back) / len(outcome.runs)
+                return Suggestion(_changes(setup.subject.policy, policy), rate, len(tried))
+            if found.causes().get(name, 0) <= allowed * len(tried):
+                break  # the rest has other causes
+    return None
+
+
+def widened(criterion: Criterion, factor: float) -> Criterion | None:
+    """Return `criterion` with an allowance `factor` times as wide; None where it has none."""
+    match criterion:
+        case SuccessRate(min=least) if (1 - least) * factor < 1 and least < 1:
+            return _copy(criterion, "min", 1 - (1 - least) * factor)
+        case BurnRate(slo=slo) if (1 - slo) * factor < 1:
+            return _copy(criterion, "slo", 1 - (1 - slo) * factor)
+        case LatencyIncrease(max_increase=most) if most > 0:
+            return _copy(criterion, "max_increase", most * factor)
+        case Threshold(max=float() | int() as most, per=per):
+            wider = min(most * factor, 1.0) if per else most * factor
+            return _copy(criterion, "max", wider) if wider > most else None
+        case Threshold(min=float() | int() as least) if least > 0:
+            return _copy(criterion, "min", least / factor)
+        case _:
+            return None
+
+
+def _copy(criterion: Criterion, name: str, value: float) -> Criterion:
+    return criterion.model_copy(
+        update={name: float(f"{value:.4g}") if value < 0.9 else round(value, 6)}
+    )
+
+
+def _with(policy: Policy, name: str, criterion: Criterion) -> Policy:
+    return policy.model_copy(update={"criteria": {**policy.criteria, name: criterion}})
+
+
+def _changed(setup: Setup, policy: Policy) -> set[str]:
+    before = setup.subject.policy.criteria
+    return {name for name, one in policy.criteria.items() if one != before[name]}
+
+
+def _played(setup: Setup, policy: Policy, starts: Sequence[int]) -> Outcome:
+    subject = replace(setup.subject, policy=policy)
+    return play_starts(replace(setup, subject=subject), starts, lambda *_: None)
+
+
+def _changes(before: Policy, after: Policy) -> list[BoundChange]:
+    changes: list[BoundChange] = []
+    for name, criterion in after.criteria.items():
+        old: dict[str, Any] = before.criteria[name].model_dump(mode="json")
+        new: dict[str, Any] = criterion.model_dump(mode="json")
+        changes += [
+            BoundChange(name, key, old[key], value)
+            for key, value in new.items()
+            if value != old[key]
+        ]
+    return changes

@@ -1,0 +1,172 @@
+"""The outcome of a backtest, as text and as JSON data."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from controller.core.units import (
+    clock_text,
+    count_text,
+    format_duration,
+    format_percent,
+    from_unix,
+    number_text,
+)
+from controller.operations.backtest.bounds import Suggestion
+from controller.operations.backtest.outcome import Ending, NotCounted, Outcome
+from controller.operations.backtest.play import Setup
+from controller.text import printable_block
+
+if TYPE_CHECKING:
+    from controller.render.outputs.policies import BacktestData, SuggestionData
+
+_ENDINGS: Final[tuple[Ending, ...]] = ("promoted", "held", "rolled_back")
+_NOT_COUNTED: Final = {
+    NotCounted.NO_BASELINE: "have not enough history before them for a baseline",
+    NotCounted.UNFINISHED: "are on hold when the history ends",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """A backtest: what was tried on what, and how it ended.
+
+    source: where the history is from. apart: time between starts. max_rate: the rate of rollbacks
+    that was asked for; None for none.
+    """
+
+    policy: str
+    source: str
+    setup: Setup
+    apart: timedelta
+    outcome: Outcome
+    max_rate: float | None = None
+    suggestion: Suggestion | None = None
+
+
+def backtest_data(shown: Backtest) -> "BacktestData":
+    """Return a backtest as plain JSON data."""
+    outcome, history = shown.outcome, shown.setup.subject.history
+    fault = shown.setup.fault
+    return {
+        "policy": shown.policy,
+        "source": shown.source,
+        "begin": from_unix(history.begin).isoformat(),
+        "end": from_unix(history.end).isoformat(),
+        "period_seconds": history.period_s,
+        "runs": len(outcome.runs),
+        "promoted": outcome.count("promoted"),
+        "held": outcome.count("held"),
+        "rolled_back": outcome.count("rolled_back"),
+        "rolled_back_rate": outcome.rolled_back_rate,
+        "causes": outcome.causes(),
+        "held_by": outcome.causes("held"),
+        "places": [
+            {"criterion": one.criterion, "weight": one.weight, "runs": one.runs}
+            for one in outcome.places()
+        ],
+        "not_counted": {str(why): outcome.not_counted.get(why, 0) for why in NotCounted},
+        "max_false_rollbacks": shown.max_rate,
+        "suggestion": _suggestion_data(shown.suggestion),
+        "fault": None if fault is None else fault.text,
+        "missed": None if fault is None else outcome.missed,
+        "median_delay_minutes": None if fault is None else outcome.median_delay_minutes,
+        "median_bad_requests": None if fault is None else outcome.median_bad_requests,
+        "notes": list(shown.setup.subject.notes),
+    }
+
+
+def _suggestion_data(suggestion: Suggestion | None) -> "SuggestionData | None":
+    if suggestion is None:
+        return None
+    return {
+        "changes": [
+            {
+                "criterion": one.criterion,
+                "field": one.field,
+                "before": _value(one.before),
+                "after": _value(one.after),
+            }
+            for one in suggestion.changes
+        ],
+        "rolled_back_rate": suggestion.rolled_back_rate,
+        "tried": suggestion.tried,
+    }
+
+
+def _value(value: object) -> float | str:
+    return value if isinstance(value, int | float) else str(value)
+
+
+def backtest_text(shown: Backtest) -> str:
+    """Return how many starts ended how, what rolled them back, and what to know about it."""
+    return printable_block(_lines(shown))
+
+
+def _lines(shown: Backtest) -> Iterator[str]:
+    setup, outcome = shown.setup, shown.outcome
+    history = setup.subject.history
+    yield f"{shown.policy} on {shown.source}: {setup.subject.policy.steps_text()}"
+    span = f"{clock_text(from_unix(history.begin))} to {clock_text(from_unix(history.end))}"
+    apart = format_duration(shown.apart)
+    yield f"{span}, {count_text(len(outcome.runs), 'start')} {apart} apart"
+    yield ""
+    for ending in _ENDINGS:
+        runs = outcome.count(ending)
+        share = format_percent(runs / len(outcome.runs), 3)
+        yield f"  {ending.replace('_', ' '):<12} {number_text(runs):>7}  {share:>7}"
+    yield from _cause_lines(outcome)
+    if setup.fault is not None:
+        yield from _fault_lines(setup.fault.text, outcome)
+    yield from _limit_lines(shown)
+    yield ""
+    for why, runs in outcome.not_counted.items():
+        yield f"not counted: {count_text(runs, 'start')} that {_NOT_COUNTED[why]}"
+    yield from (f"note: {note}" for note in setup.subject.notes)
+
+
+def _cause_lines(outcome: Outcome) -> Iterator[str]:
+    for place in outcome.places():
+        runs = count_text(place.runs, "start")
+        yield f"    {place.criterion} rolled back {runs} at {place.weight} %"
+    for criterion, held in outcome.causes("held").items():
+        yield f"    {criterion} was undecided in {count_text(held, 'start')} that were held"
+
+
+def _fault_lines(text: str, outcome: Outcome) -> Iterator[str]:
+    met, missed = count_text(len(outcome.faulty), "start"), number_text(outcome.missed)
+    yield ""
+    yield f"  fault {text}: met by {met}, missed by {missed}"
+    delay, bad = outcome.median_delay_minutes, outcome.median_bad_requests
+    if delay is not None and bad is not None:
+        yield (
+            f"  found after {number_text(delay)} minutes and {count_text(bad, 'bad request')} "
+            "(medians)"
+        )
+
+
+def _limit_lines(shown: Backtest) -> Iterator[str]:
+    if shown.max_rate is None:
+        return
+    rate, limit = shown.outcome.rolled_back_rate, format_percent(shown.max_rate)
+    exceeded = rate > shown.max_rate
+    yield ""
+    yield (
+        f"{format_percent(rate, 3)} of the starts were rolled back, "
+        f"{'more than' if exceeded else 'at most'} {limit} allowed"
+    )
+    suggestion = shown.suggestion
+    if not exceeded:
+        return
+    if suggestion is None:
+        yield "no wider bound was found that would have held"
+        return
+    tried = count_text(suggestion.tried, "rolled back start")
+    yield (
+        f"with these bounds about {format_percent(suggestion.rolled_back_rate, 3)} would have been "
+        f"(from {tried} played again):"
+    )
+    for change in suggestion.changes:
+        yield f"-  {change.criterion}: {change.field}: {change.before}"
+        yield f"+  {change.criterion}: {change.field}: {change.after}"

@@ -1,0 +1,61 @@
+"""docs/decision-quality.md: its tables are the stored figures, and what they say of rolloutctl."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from benchmarks.peer_models.figures import HEALTHY, MATCHED, RATES
+from benchmarks.peer_models.tables import OURS, PAGE, ROOT, losses, stored, with_tables
+
+ALARM: Final = "CloudWatch alarm, 2 of 2 x 5m"
+# What a row of the README's table is of: a judge and its setting.
+README_ROWS: Final = {
+    "rolloutctl, one setting": (OURS, "default"),
+    "alarm at the objective, twice 5m": (ALARM, "default"),
+    "alarm tuned to each rate": (ALARM, "tuned"),
+}
+
+
+def readme_cells(row: tuple[str, str]) -> Iterator[str]:
+    """Yield, for each rate, the worst share of false rollbacks and the bad requests at 5 %."""
+    own = [one for one in stored() if (one.peer, one.setting) == row]
+    for rpm in RATES:
+        at_rate = [one for one in own if one.rpm == rpm]
+        worst = 100 * max(one.rolled_back for one in at_rate if one.errors == HEALTHY)
+        bad = next(one.failed for one in at_rate if (one.errors, one.kind) == (0.05, "steady"))
+        yield f"{worst:.{1 if 0 < worst < 1 else 0}f} %, {bad:.0f}"
+
+
+def test_the_tables_are_made_from_the_stored_figures() -> None:
+    text = PAGE.read_text()
+    assert with_tables(text, stored()) == text
+
+
+def test_one_setting_keeps_the_rate_of_false_rollbacks_in_every_world() -> None:
+    own = [one for one in stored() if one.peer == OURS and one.errors == HEALTHY]
+    assert len(own) == 12
+    assert max(one.rolled_back for one in own) <= MATCHED
+
+
+def test_no_default_of_a_peer_keeps_that_rate_at_every_request_rate() -> None:
+    """The objective as the bound of a window rolls back what keeps it, at some traffic."""
+    steady = [
+        one for one in stored()
+        if one.setting == "default" and one.kind == "steady" and one.errors == HEALTHY
+        and one.knob != 10.0 and one.peer not in (OURS, "Kayenta")
+    ]  # fmt: skip
+    worst: dict[str, float] = {}
+    for one in steady:
+        worst[one.peer] = max(worst.get(one.peer, 0.0), one.rolled_back)
+    assert min(worst.values()) > MATCHED
+
+
+def test_every_cell_that_a_peer_wins_is_on_the_page() -> None:
+    text = PAGE.read_text()
+    for one, _ in losses(stored()):
+        assert f"| {one.kind} | {one.rpm:,} | {100 * one.errors:g} % | {one.peer} (" in text
+
+
+def test_the_table_of_the_readme_has_the_stored_figures() -> None:
+    text = (ROOT / "README.md").read_text()
+    for label, row in README_ROWS.items():
+        assert f"| {label} | {' | '.join(readme_cells(row))} |" in text

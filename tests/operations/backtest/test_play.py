@@ -1,0 +1,153 @@
+"""Playing a start: it ends as `decide` ends, fed tick by tick from the same history."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
+
+import pytest
+
+from controller.core.units import from_unix
+from controller.operations.backtest.faults import parse_fault
+from controller.operations.backtest.outcome import Run
+from controller.operations.backtest.play import Player, Setup, possible_starts
+from tests.support.backtests import SHOP, Change, Row, rows_of, shop, subject_of
+from tests.support.core import (
+    Observation,
+    Observed,
+    Phase,
+    Rollout,
+    Series,
+    Shift,
+    Started,
+    TargetReading,
+    UpdateStatus,
+    decide,
+)
+
+EVERY = timedelta(minutes=5)
+
+Ended: TypeAlias = tuple[str, int, int, tuple[str, ...]]
+"""Ending, end, weight and causes, as a `Run` has them."""
+
+
+def reading(weight: int) -> TargetReading:
+    return TargetReading("arn", weight, f"{weight}", f"token {weight}", UpdateStatus.SUCCESSFUL)
+
+
+class Real:
+    """A rollout by `decide`, with the series of the history that are known at each tick."""
+
+    def __init__(self, player: Player, start: int) -> None:
+        self.player, self.start = player, start
+        self.path: list[tuple[int, int]] = []  # step and when it was applied
+        policy = player.policy
+        baselines = player.baselines(start)
+        assert baselines is not None
+        event = Started(policy, "revision", reading(0), 1, baselines)
+        self.rollout = self.applied(decide(None, event, from_unix(start)).rollout, start)
+
+    def applied(self, rollout: Rollout, now: int) -> Rollout:
+        """Return the rollout once its pending weight was read back in the same tick."""
+        self.path.append((rollout.step, now))
+        observation = Observation(reading(rollout.weight))
+        return decide(rollout, Observed(observation), from_unix(now)).rollout
+
+    def series(self, now: int) -> dict[str, Series]:
+        """Return what has settled at `now`: of each step, what its weight made of the history."""
+        settled = now - int(self.player.policy.evaluation_delay.total_seconds())
+        ends = [since for _, since in self.path[1:]] + [now]
+        points: dict[str, dict[int, float]] = {}
+        for (step, since), end in zip(self.path, ends, strict=True):
+            for key, series in self.player.stages[step].series.items():
+                length = int(key.rpartition("@")[2])
+                points.setdefault(key, {}).update(
+                    (at, value)
+                    for at, value in series.points.items()
+                    if since <= at < end and at + length <= settled
+                )
+        return {key: Series(one) for key, one in points.items()}
+
+    def run(self) -> Ended:
+        """Return how it ends."""
+        now = self.start
+        while now < self.player.history.end:
+            now += int(EVERY.total_seconds())
+            live, weight = self.rollout.live, self.rollout.weight
+            assert live is not None
+            observation = Observation(reading(weight), self.series(now))
+            decision = decide(self.rollout, Observed(observation), from_unix(now))
+            after = self.rollout = decision.rollout
+            if after.phase is not Phase.PROGRESSING:
+                return self.ending(after, now, weight)
+            if isinstance(decision.move, Shift):
+                self.rollout = self.applied(after, now)
+        raise AssertionError("the history ends before")
+
+    def ending(
+        self, after: Rollout, now: int, weight: int
+    ) -> tuple[str, int, int, tuple[str, ...]]:
+        names = {Phase.PAUSED: "held", Phase.ROLLING_BACK: "rolled_back"}
+        found = after.evidence.findings
+        causes = [one.criterion for one in found if one.fails]
+        if after.phase is Phase.PAUSED:
+            causes = [one.criterion for one in found if one.blocks_advance]
+        return names.get(after.phase, "promoted"), now, weight, tuple(causes)
+
+
+class Case(NamedTuple):
+    """A history, a policy, and how its starts end at least once."""
+
+    ending: str
+    cause: str = ""
+    parts: Mapping[str, Any] = MappingProxyType({})
+    fault: str = ""
+    requests: float = 1_000
+    change: Change = lambda *_: None
+
+
+def silent(number: int, row: dict[str, float]) -> None:
+    if number % 4:
+        row["requests"] = row["errors"] = 0
+
+
+def slow_quarter(number: int, row: dict[str, float]) -> None:
+    row["latency"] = 950 if 60 <= number < 75 else row["latency"]
+
+
+CASES = {
+    "healthy": Case("promoted"),
+    "errors from the last step on": Case("rolled_back", "works", fault="errors=5%@100"),
+    "latency from the first step on": Case("rolled_back", "fast", fault="latency=+80%@10"),
+    "hangs": Case("rolled_back", "fast", fault="hang=3%:10s@100"),
+    "literal windows": Case(
+        "rolled_back",
+        "literal",
+        parts={"criteria": {name: SHOP["criteria"][name] for name in ("works", "literal")}},
+        change=slow_quarter,
+    ),
+    "too little traffic": Case("held", "works", requests=8),
+    "gaps, and a longer wait before judging": Case(
+        "promoted", parts={"evaluation_delay": "7m", "warmup": "10m"}, change=silent
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_start_ends_as_it_would_by_decide(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    rows: list[Row] = rows_of(140, requests=case.requests, change=case.change)
+    subject = subject_of(shop(**case.parts), tmp_path, rows)
+    fault = parse_fault(case.fault, subject.policy) if case.fault else None
+    setup = Setup(subject, EVERY, fault)
+    player = Player(setup)
+    ended = []
+    for start in possible_starts(setup, EVERY)[40::9]:
+        run = player.play(start)
+        if isinstance(run, Run):
+            real = Real(player, start).run()
+            assert (run.ending, run.end, run.weight, run.causes) == real
+            ended.append(run)
+    assert case.ending in [one.ending for one in ended]
+    assert not case.cause or case.cause in [cause for one in ended for cause in one.causes]
