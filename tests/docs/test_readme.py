@@ -12,6 +12,7 @@ from controller.cli import VERBS, main
 from controller.core.policy import Policy
 from controller.errors import Exit
 from controller.policy_file.loader import load
+from tests.docs import live_view
 from tests.docs.loop import PICTURE, picture
 from tests.support.emulator import Emulator
 from tests.support.rollouts import lambda_env
@@ -104,6 +105,12 @@ def _leads_somewhere(page: Path, link: str) -> bool:
 
 def test_the_picture_of_a_tick_is_that_of_its_script() -> None:
     assert PICTURE.read_text(encoding="utf-8") == picture(), "python -m tests.docs.loop"
+
+
+@pytest.mark.deep  # a rehearsal of 26 hours
+def test_the_picture_of_the_live_view_is_that_of_its_script() -> None:
+    shown = live_view.PICTURE.read_text(encoding="utf-8")
+    assert shown == live_view.picture(), "python -m tests.docs.live_view"
 
 
 def test_the_tables_name_every_verb_and_every_exit_status() -> None:
