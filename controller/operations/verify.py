@@ -154,8 +154,8 @@ def _boolean_checks(policy: Policy, target: TargetReading) -> Iterator[Check]:
         remedy = "rolloutctl set-weight sets both to one weight, and rolloutctl rollback to 0 %"
         yield fail(BOOLEAN, f"the variables contradict each other: {target.variables}", remedy)
     else:
-        fitting = " and ".join(name for name, _ in others)
-        yield ok(BOOLEAN, f"{fitting} agrees with {target.weight} %")
+        expected = " and ".join(f"{name}={value}" for name, value in others)
+        yield ok(BOOLEAN, f"{expected} is right at {target.weight} %")
 
 
 def _update_check(target: TargetReading) -> Check:
@@ -176,7 +176,7 @@ def _update_check(target: TargetReading) -> Check:
 def reach_checks(obstacles: Sequence[Obstacle]) -> Iterator[Check]:
     """Yield a check for each obstacle between callers and a change of the target."""
     if not obstacles:
-        yield ok(_REACH, "nothing hides a change from callers")
+        yield ok(_REACH, "callers get a change of the weight: no obstacle was found")
     for one in obstacles:
         if one.fatal:
             yield fail(_REACH, one.text, one.remedy)
@@ -210,7 +210,8 @@ def _unknown_drain_check(rollout: Rollout, now: datetime) -> Check:
     if until is not None and now < until:
         detail = f"not known yet; ticks watch it until {clock_text(until)}"
         return warn(_DRAIN, detail, "wait for the next tick")
-    return warn(_DRAIN, "no tick ran while it could be measured", "see the shares below")
+    detail = "not confirmed: no tick ran in the 15 minutes after the rollback"
+    return warn(_DRAIN, detail, "the share of requests below says whether the canary has traffic")
 
 
 # --- Settled minutes ------------------------------------------------------------------------------

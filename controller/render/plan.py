@@ -75,7 +75,7 @@ def _facts(policy: Policy, now: datetime) -> Iterator[tuple[str, str]]:
     """Yield name and text of each fact of the plan."""
     yield "target", policy.target.display_name
     duration = duration_text(shortest_duration(policy))
-    yield "takes", f"{duration} when every gate passes at once{_excluded_waits_text(policy)}"
+    yield "takes", f"{duration} if no gate has to wait{_excluded_waits_text(policy)}"
     yield "failure", _failure_text(policy)
     if verify := _verify_data(policy):
         seen = f"{verify['present']} is logged, {verify['absent']} is not"
@@ -158,7 +158,7 @@ def _failure_text(policy: Policy) -> str:
     outcome = {"pause": "pauses", "rollback": "rolls back", "advance": "advances, labelled"}
     hold = "2 x bake" if policy.max_hold is None else format_duration(policy.max_hold)
     return (
-        f"a failing gate rolls back at once; an inconclusive one stays on hold for {hold}, then "
+        f"a failed gate rolls back immediately; one without a verdict is on hold for {hold}, then "
         f"{outcome[policy.on_inconclusive]}"
     )
 

@@ -87,9 +87,9 @@ def test_a_line_for_each_thing_that_was_looked_at(baking: Desk) -> None:
     assert ended.out.splitlines() == [
         "ok    rollout          orders#1 is progressing and expects 10 %",
         "ok    variables        10 % is live (PERCENTAGE=10, ENABLED=false), as orders#1 expects",
-        "ok    boolean          ENABLED agrees with 10 %",
+        "ok    boolean          ENABLED=false is right at 10 %",
         "ok    update           the last update of the target is applied",
-        "ok    reach            nothing hides a change from callers",
+        "ok    reach            callers get a change of the weight: no obstacle was found",
         "ok    share (metrics)  1 654 of 16 247 requests (10.2%) took the canary from 2026-01-05 "
         "09:01 to 09:28 UTC; 1 500 to 1 752 expected at 10 % (99.9 % confidence)",
         "ok    share (events)   10 of 100 requests (10%) took the canary from 2026-01-05 09:01 to "

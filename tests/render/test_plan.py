@@ -25,7 +25,7 @@ def lines(now: datetime = WEDNESDAY, **changes: Any) -> list[str]:
 
 def test_a_plain_plan_says_nothing_of_freezes_and_approvals() -> None:
     text = "\n".join(lines())
-    assert "takes     1d 1h 10m when every gate passes at once\n" in text
+    assert "takes     1d 1h 10m if no gate has to wait\n" in text
     assert "freeze" not in text
     assert "approval" not in text
 
@@ -48,7 +48,7 @@ def test_a_step_that_needs_approval_says_so() -> None:
 )
 def test_the_shortest_time_says_what_it_leaves_out(changes: dict[str, Any], left_out: str) -> None:
     assert (
-        f"  takes     1d 1h 10m when every gate passes at once, without waits for {left_out}"
+        f"  takes     1d 1h 10m if no gate has to wait, without waits for {left_out}"
         in lines(**changes)
     )
 
