@@ -9,7 +9,7 @@ from benchmarks.peer_models.tables import OURS, PAGE
 
 PICTURE: Final = PAGE.with_suffix(".svg")
 _RPM, _ERRORS = 600, 0.05
-_ROW, _TOP, _LABEL, _PANEL, _GAP = 22, 52, 250, 190, 70
+_ROW, _TOP, _LABEL, _PANEL, _GAP = 22, 52, 300, 190, 70
 _STYLE: Final = (
     "text{font:13px system-ui,sans-serif;fill:#1f2328}.n{font-size:12px;fill:#59636e}"
     ".bar{fill:#8c959f}.own{fill:#1a7f37}"
