@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.peer_models.figures import RATES, Cell, cells
-from benchmarks.peer_models.tables import write_tables
+from benchmarks.peer_models.picture import PICTURE, picture
+from benchmarks.peer_models.tables import stored, write_tables
 
 FILE: Final = Path(__file__).with_name("peer_models") / "figures.json"
 
@@ -34,6 +35,7 @@ def main() -> None:
     if options.write:
         FILE.write_text(text + "\n")
         write_tables()
+        PICTURE.write_text(picture(stored()))
     else:
         print(text)
 

@@ -37,6 +37,10 @@ def test_healthy_days_promote_every_start(played: Callable[..., Any]) -> None:
     assert data["not_counted"]["no_baseline"] > 0
 
 
+def test_progress_is_for_terminals(played: Callable[..., Any]) -> None:
+    assert played().err == ""
+
+
 def test_a_rate_above_the_limit_ends_with_7_and_shows_what_would_have_held(
     played: Callable[..., Any],
 ) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from benchmarks.peer_models.figures import HEALTHY, MATCHED, RATES
+from benchmarks.peer_models.picture import PICTURE, picture
 from benchmarks.peer_models.tables import OURS, PAGE, ROOT, losses, stored, with_tables
 
 ALARM: Final = "CloudWatch alarm, 2 of 2 x 5m"
@@ -25,9 +26,10 @@ def readme_cells(row: tuple[str, str]) -> Iterator[str]:
         yield f"{worst:.{1 if 0 < worst < 1 else 0}f} %, {bad:.0f}"
 
 
-def test_the_tables_are_made_from_the_stored_figures() -> None:
+def test_tables_and_picture_are_made_from_the_stored_figures() -> None:
     text = PAGE.read_text()
     assert with_tables(text, stored()) == text
+    assert PICTURE.read_text() == picture(stored())
 
 
 def test_one_setting_keeps_the_rate_of_false_rollbacks_in_every_world() -> None:

@@ -47,9 +47,8 @@ def test_a_step_that_needs_approval_says_so() -> None:
     ],
 )
 def test_the_shortest_time_says_what_it_leaves_out(changes: dict[str, Any], left_out: str) -> None:
-    assert (
-        f"  takes     1d 1h 10m if no gate has to wait, without waits for {left_out}"
-        in lines(**changes)
+    assert f"  takes     1d 1h 10m if no gate has to wait, without waits for {left_out}" in lines(
+        **changes
     )
 
 

@@ -272,7 +272,7 @@ class _Climb:
         before = tallies.get(name, _NO_TALLY)
         starts = window_starts(one.judge.period_s, before, self.interval.whole.judged_from, end)
         if starts:
-            tallies[name] = _fold(one, before, starts)
+            tallies[name] = fold_tally(one, before, starts)
         return tallies.get(name, before)
 
     def _judge(self, closed_end: int, *, bake_over: bool) -> Sequence[Finding]:
@@ -324,7 +324,7 @@ class _Climb:
 _NO_TALLY = Tally()
 
 
-def _fold(one: JudgedCriterion, tally: Tally, starts: range) -> Tally:
+def fold_tally(one: JudgedCriterion, tally: Tally, starts: range) -> Tally:
     """Return `tally` with the windows at `starts`; those without data are counted, not read.
 
     A judge with a fold of its own gets every window.

@@ -11,7 +11,7 @@ import pytest
 from controller.core.units import from_unix
 from controller.operations.backtest.faults import parse_fault
 from controller.operations.backtest.outcome import Run
-from controller.operations.backtest.play import Player, Setup, possible_starts
+from controller.operations.backtest.play import Player, Setup, fold_tally, possible_starts
 from tests.support.backtests import SHOP, Change, Row, rows_of, shop, subject_of
 from tests.support.core import (
     Observation,
@@ -21,6 +21,7 @@ from tests.support.core import (
     Series,
     Shift,
     Started,
+    Tally,
     TargetReading,
     UpdateStatus,
     decide,
@@ -73,7 +74,7 @@ class Real:
         """Return how it ends."""
         now = self.start
         while now < self.player.history.end:
-            now += int(EVERY.total_seconds())
+            now += int(self.player.setup.every.total_seconds())
             live, weight = self.rollout.live, self.rollout.weight
             assert live is not None
             observation = Observation(reading(weight), self.series(now))
@@ -104,6 +105,7 @@ class Case(NamedTuple):
     parts: Mapping[str, Any] = MappingProxyType({})
     fault: str = ""
     requests: float = 1_000
+    every: timedelta = EVERY
     change: Change = lambda *_: None
 
 
@@ -127,6 +129,9 @@ CASES = {
         parts={"criteria": {name: SHOP["criteria"][name] for name in ("works", "literal")}},
         change=slow_quarter,
     ),
+    "ticks every quarter of an hour": Case(
+        "rolled_back", "works", fault="errors=5%@100", every=timedelta(minutes=15)
+    ),
     "too little traffic": Case("held", "works", requests=8),
     "gaps, and a longer wait before judging": Case(
         "promoted", parts={"evaluation_delay": "7m", "warmup": "10m"}, change=silent
@@ -140,7 +145,7 @@ def test_a_start_ends_as_it_would_by_decide(name: str, tmp_path: Path) -> None:
     rows: list[Row] = rows_of(140, requests=case.requests, change=case.change)
     subject = subject_of(shop(**case.parts), tmp_path, rows)
     fault = parse_fault(case.fault, subject.policy) if case.fault else None
-    setup = Setup(subject, EVERY, fault)
+    setup = Setup(subject, case.every, fault)
     player = Player(setup)
     ended = []
     for start in possible_starts(setup, EVERY)[40::9]:
@@ -151,3 +156,16 @@ def test_a_start_ends_as_it_would_by_decide(name: str, tmp_path: Path) -> None:
             ended.append(run)
     assert case.ending in [one.ending for one in ended]
     assert not case.cause or case.cause in [cause for one in ended for cause in one.causes]
+
+
+def test_windows_without_data_are_counted_though_they_are_not_read(tmp_path: Path) -> None:
+    rows = [row for number, row in enumerate(rows_of(40)) if number % 7 not in (2, 3)]
+    subject = subject_of(shop(), tmp_path, rows)
+    stage = Player(Setup(subject, EVERY)).stages[1]
+    for name, one in stage.criteria({}).items():
+        period_s = one.judge.period_s
+        begin = subject.history.begin // period_s * period_s
+        for end in range(begin + period_s, subject.history.end, 7 * period_s):
+            starts = range(begin, end, period_s)
+            whole = one.judge.fold(Tally(), one.windows, starts)
+            assert fold_tally(one, Tally(), starts) == whole, name

@@ -1,0 +1,101 @@
+"""A history divided between the paths, in longer periods, and with a fault."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from controller.core.judge.series import SAMPLE_COUNT
+from controller.core.policy import Policy
+from controller.operations.backtest.faults import add_fault, parse_fault
+from controller.operations.backtest.history import History, Split, longer_periods
+from tests.support.backtests import shop
+
+TIMES = range(0, 300_000, 300)
+PERCENTILES: Mapping[str, float] = {"p50": 80, "p95": 300, "p99": 600}
+
+
+def history(**filled: str) -> History:
+    """Return a thousand periods of a thousand requests, of which ten fail."""
+    columns = {
+        ("requests", "Sum"): dict.fromkeys(TIMES, 1_000.0),
+        ("errors", "Sum"): dict.fromkeys(TIMES, 10.0),
+        ("latency", SAMPLE_COUNT): dict.fromkeys(TIMES, 1_000.0),
+        **{("latency", one): dict.fromkeys(TIMES, value) for one, value in PERCENTILES.items()},
+    }
+    for canary, stable in filled.items():
+        columns[stable, "Sum"] = columns[canary, "Sum"]
+    return History(300, columns, filled=filled)
+
+
+def control_policy() -> Policy:
+    metrics = shop().model_dump(mode="json", exclude_none=True)["metrics"]
+    extra = {name: {**metrics["requests"], "name": name} for name in ("direct", "failed")}
+    works = {
+        "kind": "success_rate", "total": "requests", "failures": ["errors"], "min": "99%",
+        "control": {"total": "direct", "failures": ["failed"]},
+    }  # fmt: skip
+    return shop(metrics={**metrics, **extra}, criteria={"works": works})
+
+
+@pytest.mark.parametrize("weight", [10, 50, 100])
+def test_the_canary_gets_its_share_and_its_failures_vary_as_by_chance(weight: int) -> None:
+    split = Split(shop(), history(), weight, seed=1)
+    assert set(split.columns["requests", "Sum"].values()) == {10.0 * weight}
+    failures = list(split.columns["errors", "Sum"].values())
+    mean = sum(failures) / len(failures)
+    variance = sum((one - mean) ** 2 for one in failures) / len(failures)
+    assert mean == pytest.approx(weight / 10, rel=0.1)
+    assert variance == pytest.approx(10 * weight / 100 * (1 - weight / 100), rel=0.15)
+
+
+@pytest.mark.parametrize("weight", [10, 50, 100])
+def test_the_stable_path_keeps_what_the_canary_did_not_get(weight: int) -> None:
+    policy = control_policy()
+    whole = history(requests="direct", errors="failed")
+    split = Split(policy, whole, weight, seed=1)
+    for canary, stable in whole.filled.items():
+        rest = split.columns[stable, "Sum"]
+        if weight == 100:
+            assert rest == {}
+            continue
+        for at in TIMES:
+            assert split.columns[canary, "Sum"][at] + rest[at] == whole.columns[canary, "Sum"][at]
+
+
+def test_longer_periods_add_counts_up_and_average_the_rest() -> None:
+    points, samples = {0: 1.0, 300: 4.0, 900: 5.0}, {0: 30.0, 300: 10.0, 900: 7.0}
+    assert longer_periods(points, samples, "Sum", 900) == {0: 5.0, 900: 5.0}
+    assert longer_periods(points, samples, "p95", 900) == {0: 1.75, 900: 5.0}
+    assert longer_periods(points, samples, "Maximum", 900) == {0: 4.0, 900: 5.0}
+
+
+# --- faults ---------------------------------------------------------------------------------------
+
+
+def faulty(text: str) -> Split:
+    split = Split(shop(), history(), 10, seed=1)
+    add_fault(split, parse_fault(text, shop()), seed=1)
+    return split
+
+
+def test_errors_are_added_to_what_fails_anyway() -> None:
+    usual, split = Split(shop(), history(), 10, seed=1), faulty("errors=5%@10")
+    added = [
+        split.columns["errors", "Sum"][at] - usual.columns["errors", "Sum"][at] for at in TIMES
+    ]
+    assert sum(added) / len(added) == pytest.approx(5, rel=0.1)
+    assert added == list(split.bad_requests.values())
+
+
+def test_a_latency_is_higher_in_every_percentile() -> None:
+    split = faulty("latency=+20%@10")
+    for one, value in PERCENTILES.items():
+        assert split.columns["latency", one][300] == pytest.approx(1.2 * value)
+
+
+def test_requests_that_hang_move_the_percentiles_above_their_share() -> None:
+    split = faulty("hang=3%:10s@10")
+    p50, p95, p99 = (split.columns["latency", one][300] for one in PERCENTILES)
+    assert 80 < p50 < 90
+    assert 300 < p95 < 600
+    assert p99 == 10_000
