@@ -26,7 +26,7 @@ from controller.core.judge.series import SAMPLE_COUNT
 from controller.core.policy import Policy
 from controller.core.units import parse_duration
 from controller.operations.backtest.history import ColumnKey, History
-from controller.operations.backtest.outcome import Outcome, Run
+from controller.operations.backtest.outcome import Ending, Outcome, Run
 from controller.operations.backtest.play import Player, Setup, possible_starts
 from controller.operations.backtest.prepare import prepare
 from controller.operations.backtest.run import run_backtest
@@ -93,8 +93,8 @@ def _figures(data: Path, apart: timedelta) -> dict[str, Any]:
 
 
 def _sums(outcomes: list[Outcome]) -> dict[str, int]:
-    endings = ("promoted", "held", "rolled_back")
-    sums = {ending: sum(one.count(ending) for one in outcomes) for ending in endings}  # type: ignore[arg-type]
+    endings: tuple[Ending, ...] = ("promoted", "held", "rolled_back")
+    sums = {str(ending): sum(one.count(ending) for one in outcomes) for ending in endings}
     return {"runs": sum(len(one.runs) for one in outcomes), **sums}
 
 
