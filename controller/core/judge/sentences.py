@@ -532,7 +532,7 @@ def _rejected(finding: Finding, facts: Facts) -> str:
         why = f"from {span} {_totals(facts)}; "
     elif "form" in facts:
         why = f"in this step, {_since(finding)} {_totals(facts)}; "
-    limit = number_text(round(facts["odds_limit"], 1))
+    limit = number_text(ceil(facts["odds_limit"]))
     return (
         f"{finding.criterion} fails: {why}likelihood ratio {_odds(facts)} at "
         f"{utc_text(facts['odds_at'])} (rolls back at {limit})."
@@ -540,12 +540,12 @@ def _rejected(finding: Finding, facts: Facts) -> str:
 
 
 def _odds(facts: Facts) -> str:
-    """Return the evidence as a whole number, but where that would read as less than the limit."""
+    """Return the evidence as a whole number that is no less than the limit reads."""
     odds, limit = facts["odds"], facts["odds_limit"]
     certain = max(_MAX_ODDS, limit)
     if odds > certain:
         return f"above {number_text(round(certain))}"
-    return number_text(floor(odds) if floor(odds) >= limit else round(odds, 1))
+    return number_text(max(floor(odds), ceil(limit)))
 
 
 def _not_refuted(finding: Finding, facts: Facts) -> str:
