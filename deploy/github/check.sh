@@ -2,8 +2,7 @@
 # Validates, plans and rehearses policies. Mistakes are annotations, the rest is in the log and the
 # summary; ends with 1 when something is wrong with one of them.
 #
-# POLICIES SCENARIOS INTERVAL REQUESTS_PER_MINUTE LIVE HISTORIES MAX_FALSE_ROLLBACKS ALSO STORE JUNIT
-# REPORT: as action.yml says.
+# POLICIES SCENARIOS INTERVAL REQUESTS_PER_MINUTE LIVE HISTORIES MAX_FALSE_ROLLBACKS ALSO STORE JUNIT REPORT: as action.yml says.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=deploy/github/telling.sh

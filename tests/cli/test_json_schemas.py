@@ -74,9 +74,14 @@ def log_events(desk: Desk) -> None:
 # A fifth of the requests of its history fails.
 JUDGED: Final = {
     **SHORT_POLICY,
-    "criteria": {"works": {**SHORT_POLICY["criteria"]["works"], "judge": "sequential",
-                           "failure_limit": 3}},
-}  # fmt: skip
+    "criteria": {
+        "works": {
+            name: value
+            for name, value in SHORT_POLICY["criteria"]["works"].items()
+            if name not in ("judge", "failure_limit")
+        }
+    },
+}
 
 
 def write_history(desk: Desk) -> None:

@@ -82,6 +82,7 @@ STORIES: Final[Mapping[str, tuple[str, Sequence[Act]]]] = {
             f"validate {POLICY}",
             "validate wrong.yaml",
             f"validate {POLICY} --requests-per-minute 20",
+            "init --offline --from quiet-service -o quiet.yaml",
             f"plan {POLICY}",
             f"plan {POLICY} --live",
             f"doctor {POLICY}",
@@ -110,6 +111,7 @@ STORIES: Final[Mapping[str, tuple[str, Sequence[Act]]]] = {
             "status --all",
             f"history {NAME}",
             f"replay {NAME}",
+            f"report {NAME} --html report.html",
             f"permanent {NAME} --form terraform",
             "store init --store sqlite:///other.db",
             "store copy sqlite:///rollouts.db sqlite:///other.db",
@@ -165,6 +167,7 @@ STORIES: Final[Mapping[str, tuple[str, Sequence[Act]]]] = {
             f"promote {NAME}",
             "start wrong.yaml",
             f"plan {POLICY} --adopt",
+            f"backtest {POLICY} --csv gone.csv",
         ),
     ),
 }
