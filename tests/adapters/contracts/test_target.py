@@ -24,7 +24,6 @@ class TestOnMinistack(TargetContract):
     CANNOT: ClassVar = {
         "test_a_raise_during_an_update_writes_nothing": "ministack takes a second update meanwhile",
         "test_the_end_of_an_update_makes_its_token_old": "ministack keeps the RevisionId then",
-        "test_nothing_is_in_the_way_of_a_plain_function": _NO_PROVISIONED,
         "test_provisioned_concurrency_is_fatal": _NO_PROVISIONED,
     }
 
@@ -67,6 +66,5 @@ def test_what_only_the_simulation_shows_is_listed() -> None:
     assert TestOnMinistack.CANNOT.keys() & TestOnMoto.CANNOT.keys() == {
         "test_a_raise_during_an_update_writes_nothing",
         "test_the_end_of_an_update_makes_its_token_old",
-        "test_nothing_is_in_the_way_of_a_plain_function",
         "test_provisioned_concurrency_is_fatal",
     }
