@@ -139,6 +139,17 @@ def judging_tick(
     return name
 
 
+def stopped_tick(writer: TraceWriter) -> None:
+    """A tick ends, and the next one is stopped for half an hour, without a verdict."""
+    writer.serves(10)
+    for name, minutes in (("tick 1", 0), ("tick 2", 30)):
+        writer.begins(name)
+        writer.answers(name)
+        for _ in range(minutes):
+            writer.later()
+        writer.ends(name)
+
+
 def half_hour_of_ticks(
     writer: TraceWriter,
     verdict: Verdict | None = None,

@@ -43,6 +43,7 @@ from tests.chaos.sample_traces import (
     rollback_in_progress,
     second_owner,
     second_start,
+    stopped_tick,
     time_reversal,
     weight_reappears,
 )
@@ -117,6 +118,7 @@ CLAIMS: list[tuple[str, str, bool, TraceScript]] = [
     ("traffic-is-judged", "no verdict, but a look", True,
      after_bake(lambda one: half_hour_of_ticks(one, Verdict.INCONCLUSIVE))),
     ("traffic-is-judged", "nobody looks", False, after_bake(half_hour_of_ticks)),
+    ("traffic-is-judged", "one tick is stopped for half an hour", True, after_bake(stopped_tick)),
     ("traffic-is-judged", "nobody looks, and people know", True,
      after_bake(lambda one: half_hour_of_ticks(one, says="it cannot be judged"))),
     ("traffic-is-judged", "nobody looks, and Lambda does not answer", True,

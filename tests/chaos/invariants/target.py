@@ -124,7 +124,8 @@ class FailureRollsBack(Invariant):
 class TrafficJudged(Invariant):
     """Checked for ticks that end with 0; other ends have limits of their own.
 
-    The limit is the shift_timeout of a raise, the warm-up, and two minutes between ticks.
+    The limit is the shift_timeout of a raise, the warm-up, and two minutes between ticks. It
+    holds for the start of the tick: a tick that is stopped for ten minutes judges nothing then.
     """
 
     name = "traffic-is-judged"
@@ -169,7 +170,7 @@ class TrafficJudged(Invariant):
             policy = one.policy
             step = min(one.step, len(policy.steps) - 1)  # another invariant finds a wrong step
             limit = policy.shift_timeout + policy.warmup_of(step) + _TICK_GAP + state.skew
-            if end.at - since > limit:
+            if process.started - since > limit:
                 yield f"left {one.id} at {state.served_weight} % unjudged since {since:%H:%M}"
 
 
