@@ -32,7 +32,7 @@ def test_the_link_opens_the_logs_of_the_hour_in_the_region_of_the_function() -> 
             "https://eu-central-1.console.amazonaws-us-gov.com/",
         ),
         (ARN.replace("eu-central-1", "evil.example/?"), ""),
-        (ARN.replace(":aws:", ":aws-of-nobody:"), ""),
+        (ARN.replace(":aws:", ":aws-unknown:"), ""),
         ("checkout", ""),
     ],
 )

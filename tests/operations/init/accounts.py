@@ -87,8 +87,8 @@ class FakeAccount:
         return Series({})
 
 
-class Nobody:
-    """A chooser without a person: a choice is an error."""
+class NoTerminal:
+    """A chooser for a process without a terminal: a choice is an error."""
 
     def choose(self, what: str, option: str, choices: Sequence[str]) -> str:
         raise UsageError(f"{what}: {option}: {', '.join(choices)}")

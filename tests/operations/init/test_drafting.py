@@ -15,7 +15,7 @@ from tests.operations.init.accounts import (
     STABLE,
     URL,
     FakeAccount,
-    Nobody,
+    NoTerminal,
     Picks,
     named,
 )
@@ -32,13 +32,13 @@ def test_a_percentage_comes_with_the_boolean_of_the_same_subject() -> None:
         percentages={"USE_API_PERCENTAGE": "0", "RETRIES": "3", "TIMEOUT_S": "30"},
         booleans={"USE_API": "false", "USE_API_CACHE": "true", "DEBUG": "false"},
     )
-    draft = live_draft(account.view, GIVEN, Nobody()).draft
+    draft = live_draft(account.view, GIVEN, NoTerminal()).draft
     assert (draft.percentage, draft.boolean) == ("USE_API_PERCENTAGE", "USE_API")
 
 
 @pytest.mark.parametrize(("name", "value"), [("NEW_PATH", "true"), ("NEW_PATH_ENABLED", "false")])
 def test_a_switch_that_may_be_no_boolean_of_the_weight_is_left_alone(name: str, value: str) -> None:
-    drafted = live_draft(FakeAccount(booleans={name: value}).view, GIVEN, Nobody())
+    drafted = live_draft(FakeAccount(booleans={name: value}).view, GIVEN, NoTerminal())
     assert drafted.draft.boolean is None
     assert drafted.notes[0].startswith(f"{name} is {value} and left alone; ")
     assert drafted.notes[0].endswith(f"--boolean {name}")
@@ -47,7 +47,7 @@ def test_a_switch_that_may_be_no_boolean_of_the_weight_is_left_alone(name: str, 
 def test_a_boolean_alone_is_the_whole_weight_until_there_is_a_percentage() -> None:
     account = FakeAccount(percentages={}, booleans={"USE_API": "true"}, weight=100)
     given = Given(function=FUNCTION, percentage="USE_API_PERCENTAGE")
-    assert live_draft(account.view, given, Nobody()).draft.boolean == "USE_API"
+    assert live_draft(account.view, given, NoTerminal()).draft.boolean == "USE_API"
 
 
 TWO = {"A_PERCENTAGE": "0", "B_WEIGHT": "10"}
@@ -61,25 +61,25 @@ def test_of_two_candidates_a_person_chooses() -> None:
 
 def test_of_two_candidates_nobody_guesses() -> None:
     with pytest.raises(UsageError, match=r"--percentage NAME: A_PERCENTAGE, B_WEIGHT"):
-        live_draft(FakeAccount(TWO).view, GIVEN, Nobody())
+        live_draft(FakeAccount(TWO).view, GIVEN, NoTerminal())
 
 
 def test_without_a_candidate_the_names_of_variables_are_told_and_no_value() -> None:
     account = FakeAccount(percentages={"RETRIES": "3"})
     with pytest.raises(UsageError, match=r"it has API_KEY, RETRIES.*--percentage"):
-        live_draft(account.view, GIVEN, Nobody())
+        live_draft(account.view, GIVEN, NoTerminal())
 
 
 def test_a_function_that_is_not_there_is_the_error_of_lambda() -> None:
     with pytest.raises(TargetError, match="gone could not be read"):
-        live_draft(FakeAccount().view, Given(function="gone"), Nobody())
+        live_draft(FakeAccount().view, Given(function="gone"), NoTerminal())
 
 
 def test_without_a_function_one_of_the_account_is_picked() -> None:
     account = FakeAccount(names=("a", "b"))
     assert live_draft(account.view, Given(), Picks(1)).draft.function == "b"
     with pytest.raises(UsageError, match="the account has no function"):
-        live_draft(FakeAccount(names=()).view, Given(), Nobody())
+        live_draft(FakeAccount(names=()).view, Given(), NoTerminal())
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_policy_is_named_after_its_function(function: str, name: str) -> None:
 
 def test_the_flag_is_taken_before_all_else() -> None:
     account = FakeAccount(traffic=[(STABLE, 60, A_WEEK), (SHOP, 60, 5), (URL, 60, A_WEEK)])
-    draft = live_draft(account.view, GIVEN, Nobody()).draft
+    draft = live_draft(account.view, GIVEN, NoTerminal()).draft
     assert (draft.source, draft.survey.counts) == (FLAG, Counts.CANARY)
     assert (draft.survey.per_minute, draft.survey.baseline_days) == (1.0, 7)
 
@@ -116,13 +116,13 @@ def test_the_flag_is_taken_before_all_else() -> None:
 )
 def test_traffic_at_0_percent_is_not_the_canary(hours: int, weight: int, counts: Counts) -> None:
     account = FakeAccount(weight=weight, traffic=[(SHOP, 60, hours), (ITSELF, 120, 50)])
-    survey = live_draft(account.view, GIVEN, Nobody()).draft.survey
+    survey = live_draft(account.view, GIVEN, NoTerminal()).draft.survey
     assert (survey.counts, survey.steady_hours) == (counts, hours)
 
 
 def test_what_counts_the_function_counts_both_paths() -> None:
     account = FakeAccount(traffic=[(URL, 120, 50)])
-    survey = live_draft(account.view, GIVEN, Nobody()).draft.survey
+    survey = live_draft(account.view, GIVEN, NoTerminal()).draft.survey
     assert (survey.counts, survey.per_minute, survey.baseline_days) == (
         Counts.BOTH,
         2.0,
@@ -134,27 +134,27 @@ def test_of_two_apis_nobody_guesses_and_an_option_decides() -> None:
     other = named("http-api", "a1b2c3")
     account = FakeAccount(traffic=[(SHOP, 60, 5), (other, 60, 5), (URL, 60, 5)])
     with pytest.raises(UsageError, match=r"--metrics KIND --resource NAME: .*Shop, .*a1b2c3$"):
-        live_draft(account.view, GIVEN, Nobody())
+        live_draft(account.view, GIVEN, NoTerminal())
     given = Given(function=FUNCTION, kind=SourceKind.HTTP_API)
-    assert live_draft(account.view, given, Nobody()).draft.source == other
+    assert live_draft(account.view, given, NoTerminal()).draft.source == other
 
 
 def test_without_any_metric_the_function_itself_is_counted() -> None:
-    drafted = live_draft(FakeAccount().view, GIVEN, Nobody())
+    drafted = live_draft(FakeAccount().view, GIVEN, NoTerminal())
     assert drafted.draft.source == ITSELF
     assert (drafted.draft.survey.per_minute, drafted.draft.survey.baseline_days) == (None, 0)
 
 
 def test_without_the_right_to_list_metrics_the_function_is_measured_and_that_is_told() -> None:
     account = FakeAccount(lists=False, traffic=[(ITSELF, 600, 30)])
-    drafted = live_draft(account.view, GIVEN, Nobody())
+    drafted = live_draft(account.view, GIVEN, NoTerminal())
     assert (drafted.draft.source, drafted.draft.survey.per_minute) == (ITSELF, 10.0)
     assert drafted.notes == (REFUSED,)
 
 
 def test_without_the_right_to_read_metrics_there_are_no_figures_and_that_is_told() -> None:
     account = FakeAccount(reads=False, traffic=[(SHOP, 60, 5)])
-    drafted = live_draft(account.view, GIVEN, Nobody())
+    drafted = live_draft(account.view, GIVEN, NoTerminal())
     assert (drafted.draft.source, drafted.draft.survey.per_minute) == (SHOP, None)
     assert drafted.notes == ("requests cannot be counted: not allowed",)
 
