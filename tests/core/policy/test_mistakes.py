@@ -8,6 +8,7 @@ import pytest
 
 from controller.policy_file.check import zone
 from tests.support.cases import cases
+from tests.support.core import parse
 from tests.support.policies import COUNT, PLAIN, REMOVED, changed, mistakes, places
 
 WORKS, FAST = PLAIN["criteria"]["works"], PLAIN["criteria"]["fast"]
@@ -415,6 +416,10 @@ def test_each_mistake_is_reported_once_at_its_place_and_hides_no_other(
     changes: Mapping[str, Any], expected: list[str]
 ) -> None:
     assert places(policy(changes)) == expected
+
+
+def test_two_days_are_enough_for_the_same_hours() -> None:
+    assert parse(changed(**baseline(window="2d", same_hours=True)))
 
 
 def test_a_secret_in_the_wrong_place_is_not_repeated() -> None:
