@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
+from controller.core.events import Verb
 from controller.core.judge.findings import Finding, Verdict
 from controller.core.rollout import Phase, Reason
 from tests.chaos.event_log import RESUME_RESTORE
@@ -110,6 +111,17 @@ def lowering_after_the_end(
     writer.later(minutes * MINUTE)
     writer.writes("person anna", weight)
     writer.begins("tick 2", verb)
+    writer.writes("tick 2", 0)
+
+
+def lowering_after_reopening(writer: TraceWriter, phase: Phase) -> None:
+    """A tick that began after a success lowers a weight set outside; a rollback ran meanwhile."""
+    writer.bakes()
+    writer.enters("tick 1", "succeeded", Phase.SUCCEEDED, Reason.COMPLETED)
+    writer.begins("tick 2")
+    writer.begins("rollback 1", Verb.ROLLBACK)
+    writer.goes_back("rollback 1", phase, Reason.ROLLBACK_REQUESTED)
+    writer.writes("person anna", 70)
     writer.writes("tick 2", 0)
 
 

@@ -31,6 +31,7 @@ from tests.chaos.sample_traces import (
     judging_tick,
     late_observation,
     late_raise,
+    lowering_after_reopening,
     lowering_after_the_end,
     notification,
     notification_of_unsaved_state,
@@ -156,6 +157,10 @@ CLAIMS: list[tuple[str, str, bool, TraceScript]] = [
     ("only-its-own-weight", "another weight", False, lambda one: lowering_after_the_end(one, 70)),
     ("only-its-own-weight", "a person's rollback of another weight", True,
      lambda one: lowering_after_the_end(one, 70, BARE_ROLLBACK)),
+    ("only-its-own-weight", "a rollback reopened the rollout since the tick began", True,
+     lambda one: lowering_after_reopening(one, Phase.ROLLING_BACK)),
+    ("only-its-own-weight", "a rollback that has already ended", False,
+     lambda one: lowering_after_reopening(one, Phase.ROLLED_BACK)),
 
     ("no-return", "a start of the same revision", False, lambda one: second_start(one, START)),
     ("no-return", "a retry", True, lambda one: second_start(one, RETRY)),

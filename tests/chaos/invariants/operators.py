@@ -79,7 +79,8 @@ class ZeroGuardScope(Invariant):
     )
     allows = (
         "A process that began before the end may still lower the weight: less traffic is always "
-        "allowed. An operator may lower it at any time."
+        "allowed. So may a tick while a rollback that an operator asked for is under way. An "
+        "operator may lower it at any time."
     )
 
     def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
@@ -92,7 +93,8 @@ class ZeroGuardScope(Invariant):
             return
         rollouts = state.process(write.by, write.at).rollouts_at_start
         newest = max(rollouts.values(), key=lambda one: one.created, default=None)
-        if newest is None or not all(one.final for one in rollouts.values()):
+        seen = (*rollouts.values(), *state.stored.values())
+        if newest is None or not all(one.final for one in seen):
             return
         guards = (
             isinstance(newest.state, RolledBack)
