@@ -1,17 +1,21 @@
 """Rollback by the names of a target alone, without a policy and without a store."""
 
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from controller.adapters.dry_run import DryRunTarget, Journal
 from controller.adapters.stores.sqlite.rollback_targets_file import KnownTarget as KnownTarget
 from controller.adapters.stores.sqlite.rollback_targets_file import read_targets
 from controller.bootstrap.account import real_account
 from controller.core.observation import TargetReading
+from controller.core.policy.kinds import KindError
 from controller.core.policy.targets import TARGETS, TargetSpec
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.isolation import problem_of
@@ -40,44 +44,78 @@ class RollbackResult:
     commands: list[str] = field(default_factory=list)
 
 
-# The fields that name a target without a policy, by its kind: the required ones, and the others.
-BARE_NAMES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
-    "lambda-env": (("function", "percentage"), ("boolean",)),
-    "lambda-alias": (("function", "alias"), ("stable",)),
-    "alb-weights": (("rule", "stable", "canary"), ()),
-}
+@dataclass(frozen=True, slots=True)
+class BareName:
+    """An option of a rollback without a policy: one of the `bare_names` of the kinds of target.
+
+    help: what each kind calls by it.
+    """
+
+    name: str
+    help: str
+
+
+def bare_names(*, installed: bool) -> list[BareName]:
+    """Return the names that the kinds of target are named by, each once.
+
+    installed: also those of kinds of other packages; one that cannot be loaded has none.
+    """
+    meanings: dict[str, dict[str, list[str]]] = {}
+    for kind, model in _models(installed=installed):
+        for name in model.bare_names:
+            meaning = _first_sentence(model.model_fields[name].description or "")
+            meanings.setdefault(name, {}).setdefault(meaning, []).append(kind)
+    return [
+        BareName(name, " ".join(f"{', '.join(kinds)}: {text}." for text, kinds in found.items()))
+        for name, found in meanings.items()
+    ]
 
 
 def bare_target(names: Mapping[str, str]) -> TargetSpec:
     """Return the target that `names` name, by field. Raises UsageError when they name none."""
-    fitting = (
-        kind
-        for kind, (required, others) in BARE_NAMES.items()
-        if {*required} <= names.keys() <= {*required, *others}
-    )
-    kind = next(fitting, None)
-    if kind is None:
-        raise UsageError(f"a bare rollback needs {' or '.join(_bare_forms())}")
-    if names.get("percentage") == names.get("boolean", ""):
-        raise UsageError(
-            f"--percentage and --boolean both name {names['percentage']}: they are two variables; "
-            "leave --boolean out where the application has only one"
-        )
-    model = TARGETS.model(kind)
+    for kind, model in _models(installed=True):
+        if {*_required(model)} <= names.keys() <= {*model.bare_names}:
+            return _target(model, {"kind": kind, **names})
+    forms = " or ".join(_bare_form(model) for _, model in _models(installed=True))
+    raise UsageError(f"a bare rollback needs {forms}")
+
+
+def _target(model: type[TargetSpec], fields: Mapping[str, str]) -> TargetSpec:
     try:
-        return model.model_validate({"kind": kind, **names})
+        return model.model_validate(fields)
     except ValidationError as error:
-        problems = "; ".join(
-            f"--{item['loc'][0]}: {field_message(model, item)}" for item in error.errors()
-        )
+        problems = "; ".join(_name_problem(model, item) for item in error.errors())
         raise UsageError(f"this names no target: {problems}") from error
 
 
-def _bare_forms() -> Iterator[str]:
-    """Yield the options of each kind, like `--function, --percentage [and --boolean]`."""
-    for required, others in BARE_NAMES.values():
-        needed = " and ".join(f"--{name}" for name in required)
-        yield f"{needed} (and {', '.join(f'--{name}' for name in others)})" if others else needed
+def _models(*, installed: bool) -> Iterator[tuple[str, type[TargetSpec]]]:
+    """Yield each kind that has bare names, with its model; those of other packages last."""
+    for kind in TARGETS.names() if installed else TARGETS.built_in:
+        with suppress(KindError):  # a package that is broken must not stop a rollback
+            model = TARGETS.model(kind)
+            if model.bare_names:
+                yield kind, model
+
+
+def _required(model: type[TargetSpec]) -> list[str]:
+    return [name for name in model.bare_names if model.model_fields[name].is_required()]
+
+
+def _bare_form(model: type[TargetSpec]) -> str:
+    """Return the options of a kind, like `--function and --percentage (and --boolean)`."""
+    required = _required(model)
+    others = [f"--{name}" for name in model.bare_names if name not in required]
+    needed = " and ".join(f"--{name}" for name in required)
+    return f"{needed} (and {', '.join(others)})" if others else needed
+
+
+def _name_problem(model: type[TargetSpec], item: ErrorDetails) -> str:
+    place = item["loc"]
+    return f"--{place[0]}: {field_message(model, item)}" if place else item["msg"]
+
+
+def _first_sentence(description: str) -> str:
+    return re.split(r"\. |: |\.$", description)[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,7 @@ def _invoke(args: list[str]) -> int:
         text = (
             f"unexpected {type(error).__name__} at {' > '.join(places_of(error))}: a "
             "fault of rolloutctl; report it. To set 0 % at once without a store: rolloutctl "
-            "rollback --function F --percentage K [--boolean B]"
+            "rollback POLICY.yaml"
         )
         return _fail(text, Exit.INTERNAL, as_json)
     return int(status or 0)

@@ -10,6 +10,7 @@ from controller.bootstrap.rollback import (
     FirstWrite,
     KnownTarget,
     RollbackResult,
+    bare_names,
     bare_target,
     lower_without_store,
     recorded_target,
@@ -55,24 +56,41 @@ _DAMAGED_HINT: Final = (
 )
 # The rollback commands that need no store, for an incident in which the store is down as well.
 _STORELESS_HINT: Final = (
-    "without a store: rolloutctl rollback POLICY.yaml, or "
-    "rolloutctl rollback --function F --percentage K [--boolean B]"
+    "without a store: rolloutctl rollback POLICY.yaml, or rolloutctl rollback with the names of "
+    "the target (rolloutctl rollback --help)"
 )
 
+# Set in a context when the kinds of other packages are loaded.
+_INSTALLED: Final = f"{__name__}.installed"
 
-@click.command()
+
+class _BareNames(click.Command):
+    """A command whose options include the bare names of the kinds of target.
+
+    Those of other packages are loaded when an option is unknown without them: a fault in such a
+    package must not delay the rollback of another target.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, [*args])
+        except click.NoSuchOption:
+            ctx.meta[_INSTALLED] = True
+            return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        params = super().get_params(ctx)
+        names = bare_names(installed=ctx.meta.get(_INSTALLED, False))
+        bare = [click.Option([f"--{one.name}"], help=one.help) for one in names]
+        return [params[0], *bare, *params[1:]]
+
+
+@click.command(cls=_BareNames)
 @click.argument("rollout", required=False, metavar="[ROLLOUT|POLICY]")
-@click.option("--function", help="Without a rollout: the Lambda function to set to 0 %.")
-@click.option("--percentage", help="Without a rollout: the environment variable of the weight.")
-@click.option("--boolean", help="Without a rollout: the variable that is true at 100.")
-@click.option("--alias", help="Without a rollout: the alias whose canary gets 0 %.")
-@click.option("--rule", help="Without a rollout: the ARN of the rule or listener with the weights.")
-@click.option("--stable", help="The version, or the ARN of the target group, of the old path.")
-@click.option("--canary", help="With --rule: the ARN of the target group that gets 0 %.")
 @click.option(
     "--force",
     is_flag=True,
-    help="With bare names: write 0 % also where the variables are missing or have other values.",
+    help="With bare names: write 0 % also where what they name is missing or has other values.",
 )
 @click.option(
     "--reason",
@@ -91,28 +109,25 @@ def rollback(
 ) -> Result:
     """Set the weight to 0 % and read it back.
 
-    Regardless of locks and verdicts. Takes a rollout, a policy file, or bare names:
-    --function F --percentage K [--boolean B], --function F --alias A [--stable V], or
-    --rule R --stable S --canary C. Where the names of the target are known without the store,
-    0 % is written before the store is opened.
+    Regardless of locks and verdicts. Takes a rollout, a policy file, or bare names: the options
+    below that begin with the kind of the target they name. Where the names of the target are known
+    without the store, 0 % is written before the store is opened.
     """
     bare = _bare_target(rollout, names)
     if bare is not None:
         return _lower_without_record(call, KnownTarget(bare, ""), typed=True, force=force)
     if force:
-        raise UsageError("--force is for bare names: give it with --function and --percentage")
+        raise UsageError("--force is for bare names: give it with the names of a target")
     if rollout is None:
-        raise UsageError(
-            "name a rollout, a policy file, or --function and the other names of a target"
-        )
+        raise UsageError("name a rollout, a policy file, or the names of a target")
     return _to_zero(call, rollout, reason or _DEFAULT_REASON)
 
 
 def _to_zero(call: Call, reference: str, reason: str) -> Result:
     """Roll back the rollout of `reference`, where possible before the store is opened.
 
-    The function and its variables are known from a policy file, or from the target file next to an
-    SQLite store. Then 0 % is written whatever the store raises.
+    The target is known from a policy file, or from the target file next to an SQLite store. Then
+    0 % is written whatever the store raises.
     Raises PolicyError, and RolloutError where the target is not known without the store.
     """
     known_target = _target_without_store(call, reference)
@@ -162,12 +177,12 @@ def _lower_before_record(call: Call, known_target: KnownTarget) -> FirstWrite:
     call.configure_logs()
     with signals.defer_signals():
         first_write = write_zero_first(known_target)
-    function = known_target.target.name
+    name = known_target.target.name
     if first_write.problem:
         streams.message(f"0 % is not written yet: {first_write.problem}")
     else:
         streams.message(
-            f"0 % is written to {function} (before: {first_write.variables}); recording it now"
+            f"0 % is written to {name} (before: {first_write.variables}); recording it now"
         )
     return first_write
 
@@ -177,7 +192,7 @@ def _bare_target(rollout: str | None, names: Mapping[str, str | None]) -> Target
     if not given:
         return None
     if rollout is not None:
-        raise UsageError("name either a rollout or a function, not both")
+        raise UsageError("name either a rollout or a target, not both")
     return bare_target(given)
 
 
@@ -238,19 +253,19 @@ def _lower_without_record(
         lowered = RollbackResult(confirmed=False, variables=str(error), dry_run_lines=[])
     for warning in lowered.warnings:
         streams.warn(warning)
-    function = known_target.target.name
+    name = known_target.target.name
     return Result(
         "rollback",
-        data=lambda: _lowered_data(function, lowered),
-        page=lambda: () if call.dry_run else lines_page(_lowered_lines(function, lowered)),
+        data=lambda: _lowered_data(name, lowered),
+        page=lambda: () if call.dry_run else lines_page(_lowered_lines(name, lowered)),
         would=lowered.dry_run_lines if call.dry_run else None,
         status=Exit.DONE if lowered.confirmed or call.dry_run else Exit.UNCONFIRMED,
     )
 
 
-def _lowered_data(function: str, lowered: RollbackResult) -> "BareRollbackData":
+def _lowered_data(name: str, lowered: RollbackResult) -> "BareRollbackData":
     return {
-        "function": function,
+        "target": name,
         "confirmed": lowered.confirmed,
         "variables": lowered.variables,
         "recorded": False,
@@ -258,8 +273,8 @@ def _lowered_data(function: str, lowered: RollbackResult) -> "BareRollbackData":
     }
 
 
-def _lowered_lines(function: str, lowered: RollbackResult) -> Sequence[str]:
+def _lowered_lines(name: str, lowered: RollbackResult) -> Sequence[str]:
     if lowered.confirmed:
-        return [f"{function}: 0 % is applied: {lowered.variables}"]
+        return [f"{name}: 0 % is applied: {lowered.variables}"]
     commands = [f"to lower both: {command}" for command in lowered.commands]
-    return [f"{function}: NOT confirmed: {lowered.variables}", *commands]
+    return [f"{name}: NOT confirmed: {lowered.variables}", *commands]

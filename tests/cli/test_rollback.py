@@ -16,8 +16,8 @@ BARE = ("--function", FUNCTION, "--percentage", "PERCENTAGE", "--boolean", "ENAB
 
 
 WITHOUT_A_STORE = (
-    "without a store: rolloutctl rollback POLICY.yaml, or "
-    "rolloutctl rollback --function F --percentage K [--boolean B]"
+    "without a store: rolloutctl rollback POLICY.yaml, or rolloutctl rollback with the names of "
+    "the target (rolloutctl rollback --help)"
 )
 
 
@@ -347,7 +347,7 @@ def test_mistyped_names_are_refused_although_lambda_did_not_answer_at_first(
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        pytest.param([], "name a rollout, a policy file, or --function", id="nothing"),
+        pytest.param([], "name a rollout, a policy file, or the names of a target", id="nothing"),
         pytest.param(["--function", "f"], "needs --function and --percentage", id="half a target"),
         pytest.param(["orders", "--function", "f"], "not both", id="a rollout and a target"),
         pytest.param(

@@ -230,7 +230,7 @@ def test_an_id_in_a_table_that_does_not_answer_is_the_only_rollback_that_fails(
     answer = program.run("rollback", "execution-api#1")
     assert time.monotonic() - begun < LIMIT_S
     assert (answer.status, started.account.pair()) == (Exit.INTERNAL, ("10", "false"))
-    assert "--function" in answer.err
+    assert "rolloutctl rollback POLICY.yaml" in answer.err
 
 
 # --- bare names ---------------------------------------------------------------------------------

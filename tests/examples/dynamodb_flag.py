@@ -44,6 +44,7 @@ class DynamoDbFlag(TargetSpec):
 
     opened_by: ClassVar[str] = f"{__name__}:FlagItem"
     simulated_by: ClassVar[str] = f"{__name__}:SimulatedFlagItem"
+    bare_names: ClassVar[tuple[str, ...]] = ("table", "flag")
 
     kind: Literal["dynamodb-flag"] = Field(description="What holds the weight.")
     table: Annotated[

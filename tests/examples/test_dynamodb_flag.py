@@ -8,11 +8,13 @@ from moto import mock_aws
 
 from controller.bootstrap.account import real_account
 from controller.bootstrap.iam import Job, iam_policy, template_parameters
+from controller.cli import main
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.targets.lambda_env import LambdaEnv
-from controller.errors import PolicyError, WriteConflictError
+from controller.errors import Exit, PolicyError, WriteConflictError
 from controller.policy_file.loader import loads
 from controller.policy_file.schema import policy_schema
+from controller.ports.target import InspectableTarget
 from controller.testing import check_target, installed, rehearse
 from tests.examples.dynamodb_flag import DynamoDbFlag
 
@@ -88,9 +90,8 @@ def test_the_schema_for_editors_has_it() -> None:
     assert schema["$defs"]["DynamoDbFlag"]["required"] == ["kind", "table", "flag"]
 
 
-@mock_aws
-def test_it_reads_and_writes_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+def an_item() -> InspectableTarget:
+    """Return the adapter of an item that does not exist yet, in a table that does."""
     account = real_account()
     account.client("dynamodb").create_table(
         TableName="flags",
@@ -98,7 +99,13 @@ def test_it_reads_and_writes_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
         AttributeDefinitions=[{"AttributeName": "flag", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    item = account.open(DynamoDbFlag(kind="dynamodb-flag", table="flags", flag="new-checkout"))
+    return account.open(DynamoDbFlag(kind="dynamodb-flag", table="flags", flag="new-checkout"))
+
+
+@mock_aws
+def test_it_reads_and_writes_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    item = an_item()
     absent = item.read()
     assert (absent.weight, absent.identity.partition(":table/")[2]) == (0, "flags/new-checkout")
     item.shift_to(10, absent.token)
@@ -111,6 +118,32 @@ def test_it_reads_and_writes_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     item.lower_to_zero(timedelta(seconds=5), void=at_zero.token)
     with pytest.raises(WriteConflictError):
         item.shift_to(10, at_zero.token)
+    assert item.read().has_applied(0)
+
+
+@mock_aws
+def test_bare_names_roll_it_back_without_a_store(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    item = an_item()
+    item.shift_to(50, item.read().token)
+    assert main(["rollback", "--table", "flags"]) == Exit.USAGE
+    assert "or --table and --flag" in capsys.readouterr().err
+    assert item.read().has_applied(50)
+    assert main(["rollback", "--table", "flags", "--flag", "new-checkout"]) == Exit.DONE
+    assert item.read().has_applied(0)
+
+
+@mock_aws
+def test_a_broken_package_stops_no_rollback_of_another_target(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    item = an_item()
+    item.shift_to(50, item.read().token)
+    with installed("rolloutctl.targets", {"broken": "tests.no_such_module:Broken"}):
+        assert main(["rollback", "--table", "flags", "--flag", "new-checkout"]) == Exit.DONE
     assert item.read().has_applied(0)
 
 

@@ -76,16 +76,16 @@ class Kinds(Generic[M]):
         placeholder: type[MissingKind],
     ) -> None:
         self.family, self.group = family, group
-        self._built_in, self._base, self._placeholder = built_in, base, placeholder
+        self.built_in, self._base, self._placeholder = built_in, base, placeholder
 
     def names(self) -> list[str]:
         """Return every kind: those of rolloutctl, then those of other packages by name."""
-        return [*self._built_in, *sorted(self._installed().keys() - self._built_in.keys())]
+        return [*self.built_in, *sorted(self._installed().keys() - self.built_in.keys())]
 
     def model(self, kind: str) -> type[M]:
         """Return the model of `kind`. Raises KindError when there is none that can be used."""
-        if kind in self._built_in:
-            model: type[M] = load(self._built_in[kind])
+        if kind in self.built_in:
+            model: type[M] = load(self.built_in[kind])
             return model
         return self._installed_model(kind)
 
@@ -169,7 +169,7 @@ class Kinds(Generic[M]):
         try:
             return model.model_validate(value, context=info.context)
         except ValidationError:
-            if info.context != STORED or kind in self._built_in:
+            if info.context != STORED or kind in self.built_in:
                 raise
             problem = f"the installed {self.family} kind {kind!r} does not take the stored value"
             return self._placeholder.of(value, problem)  # type: ignore[return-value] # an M

@@ -220,18 +220,18 @@ class RollbackData(VisitData):
 
 
 class BareRollbackData(Document):
-    """A function after a rollback without a store."""
+    """A target after a rollback without a store."""
 
-    function: str
-    """Name of the function."""
+    target: str
+    """Name of the resource that holds the weight."""
     confirmed: bool
     """Whether 0 % was read back as applied."""
     variables: str
-    """The variables as they were read back, or why they were not."""
+    """What holds the weight as it was read back, or why it was not."""
     recorded: Literal[False]
     """No history has the rollback."""
     warnings: list[str]
-    """Why the names of the variables may be wrong."""
+    """Why the names of the target may be wrong."""
 
 
 class ReadingData(Document):

@@ -1,5 +1,6 @@
 """What holds the weight of a rollout, as a policy names it. One module for each kind of target."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Final, TypeAlias
 
@@ -23,6 +24,8 @@ class TargetSpec(Model):
     observed: something else moves the weight. rolloutctl writes nothing: its decision is the answer
         whether to go on or to go back.
     placeholders: the names that dimensions of metrics may have as `${name}`; `values` has them.
+    bare_names: the fields that name the target for a rollback without a policy and a store, as
+        options of `rollback`; the optional ones may be left out. Empty: it takes the policy file.
     """
 
     opened_by: ClassVar[str] = ""
@@ -30,6 +33,7 @@ class TargetSpec(Model):
     permanent_by: ClassVar[str] = ""
     observed: ClassVar[bool] = False
     placeholders: ClassVar[tuple[str, ...]] = ()
+    bare_names: ClassVar[tuple[str, ...]] = ()
 
     kind: str
 
@@ -91,7 +95,9 @@ class TargetSpec(Model):
     @property
     def rollback_command(self) -> str:
         """The command that lowers the target to 0 % without a store."""
-        return "rolloutctl rollback POLICY.yaml"
+        given = ((f"--{name}", getattr(self, name)) for name in self.bare_names)
+        names = [word for pair in given if pair[1] is not None for word in pair]
+        return shlex.join(["rolloutctl", "rollback", *(names or ["POLICY.yaml"])])
 
     def by_hand(self, weight: int, identity: str) -> str:
         """Return what an operator does in AWS for `weight`, in words; identity: of a reading."""

@@ -31,6 +31,7 @@ class AlbWeights(TargetSpec):
     simulated_by: ClassVar[str] = "controller.simulation.alb_weights:SimulatedAlbWeights"
     permanent_by: ClassVar[str] = "controller.render.permanent.alb_weights:AlbWeightsGuide"
     placeholders: ClassVar[tuple[str, ...]] = ("load_balancer", "canary", "stable")
+    bare_names: ClassVar[tuple[str, ...]] = ("rule", "stable", "canary")
 
     kind: Literal["alb-weights"] = Field(description="What holds the weight.")
     rule: Annotated[
@@ -94,13 +95,6 @@ class AlbWeights(TargetSpec):
         """Return what an operator does in AWS for `weight`, in words."""
         weights = f"{group_name(self.canary)}={weight} and {group_name(self.stable)}={100 - weight}"
         return f"set the weights {weights} in the forward action of {identity}"
-
-    @property
-    def rollback_command(self) -> str:
-        """The command that lowers the target to 0 % without a store and a policy."""
-        return (
-            f"rolloutctl rollback --rule {self.rule} --stable {self.stable} --canary {self.canary}"
-        )
 
 
 def group_name(group: str) -> str:

@@ -30,6 +30,7 @@ class LambdaAlias(TargetSpec):
     simulated_by: ClassVar[str] = "controller.simulation.lambda_alias:SimulatedLambdaAlias"
     permanent_by: ClassVar[str] = "controller.render.permanent.lambda_alias:LambdaAliasGuide"
     placeholders: ClassVar[tuple[str, ...]] = ("canary", "stable")
+    bare_names: ClassVar[tuple[str, ...]] = ("function", "alias", "stable")
 
     kind: Literal["lambda-alias"] = Field(description="What holds the weight.")
     function: Annotated[
@@ -152,9 +153,3 @@ class LambdaAlias(TargetSpec):
             f"--function-version {version} "
             f"--routing-config 'AdditionalVersionWeights={{{share}}}'"
         )
-
-    @property
-    def rollback_command(self) -> str:
-        """The command that lowers the target to 0 % without a store and a policy."""
-        stable = f" --stable {self.stable}" if self.stable else ""
-        return f"rolloutctl rollback --function {self.function} --alias {self.alias}{stable}"

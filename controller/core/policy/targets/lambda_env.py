@@ -35,6 +35,7 @@ class LambdaEnv(TargetSpec):
     opened_by: ClassVar[str] = "controller.adapters.targets.lambda_env:open_target"
     simulated_by: ClassVar[str] = "controller.simulation.lambda_env:SimulatedLambdaEnv"
     permanent_by: ClassVar[str] = "controller.render.permanent.lambda_env:LambdaEnvGuide"
+    bare_names: ClassVar[tuple[str, ...]] = ("function", "percentage", "boolean")
 
     kind: Literal["lambda-env"] = Field(description="What holds the weight.")
     function: Annotated[
@@ -83,10 +84,3 @@ class LambdaEnv(TargetSpec):
     def log_group(self) -> str:
         """The default log group of the function."""
         return lambda_log_group(self.function)
-
-    @property
-    def rollback_command(self) -> str:
-        """The command that lowers the target to 0 % without a store and a policy."""
-        names = f"--function {self.function} --percentage {self.percentage}"
-        boolean = f" --boolean {self.boolean}" if self.boolean else ""
-        return f"rolloutctl rollback {names}{boolean}"
