@@ -75,3 +75,16 @@ def test_a_metric_that_falls_silent_for_one_of_its_periods_passes_nothing(judge:
     criterion |= {"window": "1m"} if judge == "threshold" else {}
     assert passes(criterion, 67, silent_from=60)
     assert not passes(criterion, 68, silent_from=60)
+
+
+@pytest.mark.parametrize(("in_five_minutes", "verdict"), [(9, Verdict.PASS), (30, Verdict.FAIL)])
+def test_a_count_is_compared_with_the_time_between_two_datapoints(
+    in_five_minutes: float, verdict: Verdict
+) -> None:
+    """At most 10 in five minutes are 2 a minute; one datapoint has those of five minutes."""
+    sequential = {**COUNT, "judge": "sequential", "window": "5m"}
+    values: list[float | None] = [None] * LAST
+    values[::PERIOD] = [in_five_minutes] * len(values[::PERIOD])
+    series = datapoints({"errors": values, "errors:SampleCount": values})
+    (found,) = findings_at(a_step(policy_of(sequential, warmup="0s")), series, LAST)
+    assert found.verdict is verdict

@@ -54,6 +54,7 @@ class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
         values, counts = reader.values_and_counts(criterion.metric)
         absent_is_zero = has_traffic or criterion.min is None
         absent_is_zero &= reader.absent_is_zero(criterion.metric)
+        minutes = reader.minutes_between(criterion.metric) if criterion.sequential else 1
 
         def measure(start: int) -> Window | None:
             value = values.get(start, 0.0 if absent_is_zero else None)
@@ -69,7 +70,7 @@ class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
                 return None
             count = counts.get(start, 0.0)
             amount = value if criterion.sequential else value * count
-            return Window(count, amount, value, self._breaches(value))
+            return Window(count, amount, value, self._breaches(value), minutes=minutes)
 
         return measure
 
@@ -148,7 +149,8 @@ class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
         if self.limits is not None:
             allowed = self.allowed_slow_share
             return binomial.log_ratios(samples, window.amount, allowed, binomial.effects(allowed))
-        return poisson.log_ratios(window.value, criterion.bound / self._window_minutes)
+        allowed = criterion.bound / self._window_minutes * window.minutes
+        return poisson.log_ratios(window.value, allowed)
 
     @cached_property
     def _window_minutes(self) -> float:
