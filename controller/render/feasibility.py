@@ -252,7 +252,7 @@ class _CriterionPower:
         if shortfall.probes is not None:
             yield f"{_number_text(_round_up(shortfall.probes))} probes a minute on the canary"
         if shortfall.kind is ShortfallKind.PROOF:
-            yield "`assurance: not_refuted`"
+            yield "`assurance: no_regression`"
         if shortfall.kind is ShortfallKind.SAMPLES:
             yield f"a smaller `{self._judge.samples_field}`"
 

@@ -95,8 +95,8 @@ def test_every_kind_passes_in_a_healthy_world(tmp_path: Path) -> None:
         "no regression detected",
     )
     assert {one.criterion: one.label for one in rollout.evidence.findings} == {
-        "works": Label.NOT_REFUTED, "share": Label.NOT_REFUTED, "budget": Label.NOT_REFUTED,
-        "red": Label.NOT_REFUTED, "fallback": Label.NOT_REFUTED, "signed": Label.ATTESTED,
+        "works": Label.NO_REGRESSION, "share": Label.NO_REGRESSION, "budget": Label.NO_REGRESSION,
+        "red": Label.NO_REGRESSION, "fallback": Label.NO_REGRESSION, "signed": Label.ATTESTED,
     }  # fmt: skip
     kinds = [entry.kind for entry in outcome.entries]
     assert kinds.count("attested") == 1
@@ -280,7 +280,7 @@ def test_a_log_that_was_not_read_for_hours_is_caught_up_with(tmp_path: Path) -> 
             labels.append(findings["fallback"].label)
         first = labels.index(Label.NOT_JUDGED)
         assert {*labels[:first]} <= {Label.QUERY_FAILED}
-        assert {*labels[first + 1 :]} == {Label.NOT_REFUTED}
+        assert {*labels[first + 1 :]} == {Label.NO_REGRESSION}
         assert max(spans) <= 120
         assert max(spans[10:]) <= 75
         assert replay(stage.rollout, stage.store.history("orders#1")).consistent

@@ -13,7 +13,12 @@ from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, NOON, a_rollout, a_state
 
 WORKS = a_finding(
-    "works", "works fails.", verdict=Verdict.FAIL, label=Label.REFUTED, measured=0.98, samples=1_000
+    "works",
+    "works fails.",
+    verdict=Verdict.FAIL,
+    label=Label.REGRESSION,
+    measured=0.98,
+    samples=1_000,
 )
 
 

@@ -28,7 +28,7 @@ Judge: TypeAlias = Literal["threshold", "sequential"]
 # What a criterion for either judge has when it names none.
 DEFAULT_JUDGE: Final = "sequential"
 FailureLimit: TypeAlias = Annotated[Count, Field(le=1_000)]
-Assurance: TypeAlias = Literal["not_refuted", "proven"]
+Assurance: TypeAlias = Literal["no_regression", "proven"]
 Exceedance: TypeAlias = Literal["counts", "percentiles"]
 
 # A metric's name, and the place of that name inside its criterion.

@@ -90,7 +90,7 @@ def test_before_anything_is_judged_a_row_has_the_target_of_the_policy(
 
 def test_the_table_has_one_width_and_says_what_only_reports() -> None:
     policy = policy_of({**ALARM, "gates": False})
-    red = finding_of(1, 0, verdict=Verdict.FAIL, label=Label.REFUTED, samples=0, gates=False)
+    red = finding_of(1, 0, verdict=Verdict.FAIL, label=Label.REGRESSION, samples=0, gates=False)
     assert table(a_rollout(policy=policy, findings=(red,))) == [
         "      criterion  target  measured  samples  evidence             role",
         "FAIL  C          OK         ALARM        –  regression detected  report",

@@ -43,7 +43,7 @@ def _odds(facts: Facts) -> str:
     return number_text(max(floor(odds), ceil(limit)))
 
 
-def _not_refuted(finding: Finding, facts: Facts) -> str:
+def _no_regression(finding: Finding, facts: Facts) -> str:
     return f"{finding.criterion} passes, no regression detected: {_totals(facts)}."
 
 
@@ -76,7 +76,7 @@ def _proven(finding: Finding, facts: Facts) -> str:
     )
 
 
-def _rate_not_refuted(finding: Finding, facts: Facts) -> str:
+def _rate_no_regression(finding: Finding, facts: Facts) -> str:
     confidence = _confidence(facts)
     return f"{finding.criterion} passes, no regression detected: {_failures(facts)}; {confidence}."
 
@@ -236,12 +236,12 @@ _TOTALS: Final[Mapping[str, Callable[[Facts], str]]] = {
 
 SENTENCES: Final[Mapping[str, Sentence]] = {
     FindingReason.REJECTED: _rejected,
-    FindingReason.NOT_REFUTED: _not_refuted,
+    FindingReason.NO_REGRESSION: _no_regression,
     FindingReason.SHARED_OUTAGE: _shared_outage,
     FindingReason.RULED_OUT_LARGE: _ruled_out_large,
     FindingReason.UNDECIDED: _undecided,
     FindingReason.PROVEN: _proven,
-    FindingReason.RATE_NOT_REFUTED: _rate_not_refuted,
+    FindingReason.RATE_NO_REGRESSION: _rate_no_regression,
     FindingReason.NOT_PROVEN_YET: _not_proven_yet,
     FindingReason.BAD_COUNTS: _bad_counts,
     FindingReason.TOO_FEW_REQUESTS: _too_few_requests,

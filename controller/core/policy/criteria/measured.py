@@ -89,7 +89,7 @@ class SuccessRate(MinutelyRule):
     )
     assurance: Assurance | None = Field(
         default=None,
-        description="What a pass of the sequential judge needs: not_refuted (when left out), or "
+        description="What a pass of the sequential judge needs: no_regression (when left out), or "
         "proven: a share below `min` has been ruled out at 95 % confidence.",
     )
     control: Control | None = Field(
