@@ -220,7 +220,8 @@ class _CriterionPower:
                 f"without a failure, within the bake from {rate} requests a minute on"
             )
         for one in power.shortfalls:
-            yield f"warning: {name} cannot decide in this step: {self._shortfall_text(one)}"
+            shortfall = self._shortfall_text(one)
+            yield f"warning: criterion {name} cannot decide in this step: {shortfall}"
 
     def _shortfall_text(self, shortfall: Shortfall) -> str:
         """Return what is missing at the end of the bake and of the hold, and what would help."""

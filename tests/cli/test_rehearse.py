@@ -96,8 +96,10 @@ def test_the_timeline_says_when_which_weight_and_what_decided(desk: Desk, policy
         "   0 %  rolled_back   ",
         "   0 %  drained       ",
     ]
-    assert timeline[3].strip().startswith("works passes: success was ")
-    assert timeline[-3].startswith("   0 %  rolling_back  works fails: success was below 99% ")
+    assert timeline[3].strip().startswith("criterion works passes: success was ")
+    assert timeline[-3].startswith(
+        "   0 %  rolling_back  criterion works fails: success was below 99% "
+    )
     assert timeline[-2] == "   0 %  rolled_back   0 % is applied"
     assert timeline[-1].startswith("   0 %  drained       drain confirmed: ")
     assert lines[-5:-1] == [

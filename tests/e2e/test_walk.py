@@ -65,7 +65,7 @@ def test_failing_requests_at_50_percent_take_all_traffic_back_within_half_an_hou
     final = desk.run("status", "execution-api", "--exit-code", "--json")
     assert final.status == 4
     assert (final.data["phase"], final.data["reason"]) == ("rolled_back", "gate_failed")
-    assert final.data["sentence"].startswith("SC-004 fails: success was below 99.9%")
+    assert final.data["sentence"].startswith("criterion SC-004 fails: success was below 99.9%")
 
     desk.serve_directly(14 * MINUTE)
     assert desk.tick().status == 0

@@ -1,7 +1,7 @@
 """The sentence of a finding: what was measured, the limit, and what is behind the number.
 
-One function a reason. A sentence is made from the facts of the finding alone, whenever it is shown;
-nothing is decided by it.
+One function a reason, which returns what follows the name of the criterion. A sentence is made from
+the facts of the finding alone, whenever it is shown; nothing is decided by it.
 """
 
 from collections.abc import Mapping
@@ -20,35 +20,40 @@ def sentence_of(finding: Finding) -> str:
         if "text" in facts:  # a kind of another package brings its own sentence
             sentence = str(facts["text"])
         else:
-            sentence = SENTENCES[finding.reason](finding, facts)
+            sentence = f"{_subject(finding)} {SENTENCES[finding.reason](finding, facts)}"
         sentence += f" {_lost_windows(facts)}" if "lost_windows" in facts else ""
         return f"{sentence} {_dilution(facts)}" if DILUTED in facts else sentence
     except (LookupError, TypeError, ValueError, ArithmeticError):
         # A finding that was stored by another version may have other facts: it is shown all the
         # same, and a rollback waits for no sentence.
-        return f"{finding.criterion} {finding.verdict}: {finding.reason}."
+        return f"criterion {finding.criterion}: {finding.verdict} ({finding.reason})."
+
+
+def _subject(finding: Finding) -> str:
+    """Return what a sentence is about: a criterion, which its name alone would not say."""
+    return "drain" if finding.reason == FindingReason.DRAIN else f"criterion {finding.criterion}"
 
 
 def _drain(finding: Finding, facts: Facts) -> str:
-    return f"{finding.criterion} {finding.label}: {facts['seen']}"
+    return f"{finding.label}: {facts['seen']}"
 
 
 def _query_failed(finding: Finding, facts: Facts) -> str:
-    return f"{finding.criterion} cannot be judged: {query_failed_text(facts)}."
+    return f"cannot be judged: {query_failed_text(facts)}."
 
 
 def _no_window_yet(finding: Finding, facts: Facts) -> str:
     window = window_text(facts)
-    return f"{finding.criterion} is not judged yet: no window of {window} has closed in this step."
+    return f"is not judged yet: no window of {window} has closed in this step."
 
 
 def _kind_missing(finding: Finding, facts: Facts) -> str:
-    return f"{finding.criterion} is not judged: {facts['problem']}."
+    return f"is not judged: {facts['problem']}."
 
 
 def _judge_failed(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} cannot be judged: the code of its kind {finding.kind} failed "
+        f"cannot be judged: the code of its kind {finding.kind} failed "
         f"({facts['error']}); the other criteria are judged."
     )
 

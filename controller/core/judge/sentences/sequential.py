@@ -29,7 +29,7 @@ def _rejected(finding: Finding, facts: Facts) -> str:
         why = f"in this step, {since_text(finding)} {_totals(facts)}; "
     limit = number_text(ceil(facts["odds_limit"]))
     return (
-        f"{finding.criterion} fails: {why}likelihood ratio {_odds(facts)} at "
+        f"fails: {why}likelihood ratio {_odds(facts)} at "
         f"{utc_text(facts['odds_at'])} (rolls back at {limit})."
     )
 
@@ -44,73 +44,70 @@ def _odds(facts: Facts) -> str:
 
 
 def _no_regression(finding: Finding, facts: Facts) -> str:
-    return f"{finding.criterion} passes, no regression detected: {_totals(facts)}."
+    return f"passes, no regression detected: {_totals(facts)}."
 
 
 def _shared_outage(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} is undecided: the stable path fails too, and no higher weight is "
+        "is undecided: the stable path fails too, and no higher weight is "
         f"applied in an outage; {_totals(facts)}."
     )
 
 
 def _ruled_out_large(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} passes, no regression detected: {_totals(facts)}; "
+        f"passes, no regression detected: {_totals(facts)}; "
         f"{format_percent(facts['large_share'])} or more is ruled out at 95 % confidence, and a "
         "later step has to keep the limit."
     )
 
 
 def _undecided(finding: Finding, facts: Facts) -> str:
-    return (
-        f"{finding.criterion} is undecided: {_totals(facts)}; above the limit, but not enough "
-        "evidence to roll back."
-    )
+    return f"is undecided: {_totals(facts)}; above the limit, but not enough evidence to roll back."
 
 
 def _proven(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} passes, objective met: {_failures(facts)}; at 95 % confidence "
+        f"passes, objective met: {_failures(facts)}; at 95 % confidence "
         f"the failure rate is below {format_percent(facts['allowed_share'])}."
     )
 
 
 def _rate_no_regression(finding: Finding, facts: Facts) -> str:
     confidence = _confidence(facts)
-    return f"{finding.criterion} passes, no regression detected: {_failures(facts)}; {confidence}."
+    return f"passes, no regression detected: {_failures(facts)}; {confidence}."
 
 
 def _not_proven_yet(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} has too few samples: {_failures(facts)}; {_confidence(facts)} "
+        f"has too few samples: {_failures(facts)}; {_confidence(facts)} "
         f"(needs {count_text(facts['proof_requests'], 'request')} with no further failure)."
     )
 
 
 def _bad_counts(finding: Finding, facts: Facts) -> str:
     why = "counts and requests contradict each other, or one of them is missing"
-    return f"{finding.criterion} cannot be judged: {why}."
+    return f"cannot be judged: {why}."
 
 
 def _too_few_requests(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} has too few samples: {number_text(facts['fewest_samples'])} of "
+        f"has too few samples: {number_text(facts['fewest_samples'])} of "
         f"{number_text(facts['min_samples'])} {since_text(finding)}."
     )
 
 
 def _baseline_unread(finding: Finding, facts: Facts) -> str:
-    return f"{finding.criterion} cannot be judged: its baseline was not read before the start."
+    return "cannot be judged: its baseline was not read before the start."
 
 
 def _no_requests_yet(finding: Finding, facts: Facts) -> str:
-    return f"{finding.criterion} has no data {since_text(finding)}."
+    return f"has no data {since_text(finding)}."
 
 
 def _no_requests_any_more(finding: Finding, facts: Facts) -> str:
     last = utc_text(facts["last_end"])
-    return f"{finding.criterion} has no recent data: no request since {last}."
+    return f"has no recent data: no request since {last}."
 
 
 def _failures(facts: Facts) -> str:

@@ -12,40 +12,37 @@ from controller.core.units import count_text
 
 
 def _alarm_ok(finding: Finding, facts: Facts) -> str:
-    return f"{finding.criterion} passes: {facts['alarm']} is OK{_alarm_since(facts)}."
+    return f"passes: alarm {facts['alarm']} is OK{_alarm_since(facts)}."
 
 
 def _in_alarm(finding: Finding, facts: Facts) -> str:
     since, why = _alarm_since(facts), _alarm_why(facts)
-    return f"{finding.criterion} fails: {facts['alarm']} is in ALARM{since}{why}."
+    return f"fails: alarm {facts['alarm']} is in ALARM{since}{why}."
 
 
 def _alarm_without_data(finding: Finding, facts: Facts) -> str:
-    return (
-        f"{finding.criterion} has no data: {facts['alarm']} is in "
-        f"INSUFFICIENT_DATA{_alarm_since(facts)}."
-    )
+    return f"has no data: alarm {facts['alarm']} is in INSUFFICIENT_DATA{_alarm_since(facts)}."
 
 
 def _alarm_missing(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} cannot be judged: there is no alarm {facts['alarm']} in the account "
+        f"cannot be judged: there is no alarm {facts['alarm']} in the account "
         "and region of the rollout; create it, or start again with a policy that names another."
     )
 
 
 def _alarm_unread(finding: Finding, facts: Facts) -> str:
     why = _alarm_why(facts)
-    return f"{finding.criterion} cannot be judged: {facts['alarm']} was not read{why}."
+    return f"cannot be judged: alarm {facts['alarm']} was not read{why}."
 
 
 def _alarm_in_warm_up(finding: Finding, facts: Facts) -> str:
-    return f"{finding.criterion} is not judged during the warm-up."
+    return "is not judged during the warm-up."
 
 
 def _alarm_before_start(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} cannot be judged: {facts['alarm']} is in ALARM{_alarm_since(facts)}, "
+        f"cannot be judged: alarm {facts['alarm']} is in ALARM{_alarm_since(facts)}, "
         f"already before the start; it counts once it has been OK{_alarm_why(facts)}."
     )
 
@@ -60,17 +57,17 @@ def _alarm_why(facts: Facts) -> str:
 
 def _not_attested(finding: Finding, facts: Facts) -> str:
     return (
-        f'{finding.criterion} is not attested yet ("{facts["statement"]}"); to sign: '
+        f'is not attested yet ("{facts["statement"]}"); to sign: '
         f"rolloutctl attest {facts['rollout']} {finding.criterion} --note TEXT"
     )
 
 
 def _attested(finding: Finding, facts: Facts) -> str:
-    return f"{finding.criterion} passes: attested by {_signature(facts)}."
+    return f"passes: attested by {_signature(facts)}."
 
 
 def _refused(finding: Finding, facts: Facts) -> str:
-    return f"{finding.criterion} fails: refused by {_signature(facts)}."
+    return f"fails: refused by {_signature(facts)}."
 
 
 def _signature(facts: Facts) -> str:
@@ -81,38 +78,36 @@ def _signature(facts: Facts) -> str:
 
 
 def _event_logged(finding: Finding, facts: Facts) -> str:
-    return f"{finding.criterion} fails: {_event(finding, facts)}."
+    return f"fails: {_event(finding, facts)}."
 
 
 def _no_minute_yet(finding: Finding, facts: Facts) -> str:
-    return (
-        f"{finding.criterion} is not judged yet: its first minute of log events is not final yet."
-    )
+    return "is not judged yet: its first minute of log events is not final yet."
 
 
 def _log_unread(finding: Finding, facts: Facts) -> str:
-    return f"{finding.criterion} cannot be judged: {facts['message'] or 'its log was not read'}."
+    return f"cannot be judged: {facts['message'] or 'its log was not read'}."
 
 
 def _events_fit(finding: Finding, facts: Facts) -> str:
     control = f"; {_control(facts)}" if facts["control_events"] else ""
-    return f"{finding.criterion} passes: {_event(finding, facts)}{control}."
+    return f"passes: {_event(finding, facts)}{control}."
 
 
 def _too_few_events(finding: Finding, facts: Facts) -> str:
-    return f"{finding.criterion} is undecided: {_event(finding, facts)}; {_control(facts)}."
+    return f"is undecided: {_event(finding, facts)}; {_control(facts)}."
 
 
 def _log_backlog(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} is not judged yet: {facts['group']} has been searched up to "
+        f"is not judged yet: {facts['group']} has been searched up to "
         f"{utc_text(facts['searched_until'])} only; the next ticks search the rest."
     )
 
 
 def _no_control_event(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} has no data: its control event {facts['control']} was not logged in "
+        f"has no data: its control event {facts['control']} was not logged in "
         f"{facts['group']} in the newest {facts['control_window']}, so events may be missing."
     )
 
@@ -123,13 +118,13 @@ def _event(finding: Finding, facts: Facts) -> str:
     logged = f"was logged {at_least}{count_text(amount, 'time')}" if amount else "was not logged"
     word = "allowed" if facts["side"] == "at most" else "required"
     limit = f"{facts['side']} {count_text(bound, 'time')} {word}" if bound else "none allowed"
-    return f"{facts['event']} {logged} in {facts['group']} {since_text(finding)}, {limit}"
+    return f"event {facts['event']} {logged} in {facts['group']} {since_text(finding)}, {limit}"
 
 
 def _control(facts: Facts) -> str:
     events = facts["control_events"]
     times = f"{'at least ' if events >= facts['control_limit'] else ''}{count_text(events, 'time')}"
-    return f"{facts['control']} was logged {times} in the newest {facts['control_window']}"
+    return f"event {facts['control']} was logged {times} in the newest {facts['control_window']}"
 
 
 SENTENCES: Final[Mapping[str, Sentence]] = {

@@ -13,21 +13,21 @@ from controller.core.units import count_text, format_percent, number_text
 
 def _requests_arrived(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} passes: {_requests(finding)} arrived {since_text(finding)}, at least "
+        f"passes: {_requests(finding)} arrived {since_text(finding)}, at least "
         f"{number_text(finding.bound)} required."
     )
 
 
 def _too_few_arrived(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} has {finding.label}: {_requests(finding)} {since_text(finding)}, at "
+        f"has {finding.label}: {_requests(finding)} {since_text(finding)}, at "
         f"least {number_text(finding.bound)} required; check that requests reach the canary."
     )
 
 
 def _canary_unreached(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} fails: no request reached the canary while the stable path had "
+        "fails: no request reached the canary while the stable path had "
         f"{count_text(facts['control_requests'], 'request')}; about "
         f"{number_text(round(facts['expected']))} were expected on the canary."
     )
@@ -41,31 +41,28 @@ def _requests(finding: Finding) -> str:
 
 
 def _no_requests(finding: Finding, facts: Facts) -> str:
-    return (
-        f"{finding.criterion} has no data: neither canary nor stable path had a request "
-        f"{since_text(finding)}."
-    )
+    return f"has no data: neither canary nor stable path had a request {since_text(finding)}."
 
 
 def _too_few_to_split(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} has too few samples: {number_text(finding.samples)} of "
+        f"has too few samples: {number_text(finding.samples)} of "
         f"{number_text(facts['min_samples'])} {since_text(finding)}."
     )
 
 
 def _split_so_far(finding: Finding, facts: Facts) -> str:
     split = _split(finding, facts)
-    return f"{finding.criterion} so far: {split}; judged at the end of the bake."
+    return f"so far: {split}; judged at the end of the bake."
 
 
 def _split_fits(finding: Finding, facts: Facts) -> str:
-    return f"{finding.criterion} passes: {_split(finding, facts)}; {_split_range(finding, facts)}."
+    return f"passes: {_split(finding, facts)}; {_split_range(finding, facts)}."
 
 
 def _split_off(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} is out of range: {_split(finding, facts)}; "
+        f"is out of range: {_split(finding, facts)}; "
         f"{_split_range(finding, facts)}. "
         "The share of traffic does not match the weight: check for callers that bypass the flag, "
         "for fallbacks to the other path, and whether both metrics count every request."
@@ -94,7 +91,7 @@ def _split_range(finding: Finding, facts: Facts) -> str:
 def _budget_burnt(finding: Finding, facts: Facts) -> str:
     span = time_range_text(facts["burn_start"], facts["burn_end"])
     return (
-        f"{finding.criterion} fails: burn rate "
+        "fails: burn rate "
         f"{number_text(round(finding.measured or 0.0, 1))}x of {_budget(facts)}, {span}, "
         f"at most {finding.bound:g}x allowed; {counts_text(finding, facts)}."
     )
@@ -102,8 +99,7 @@ def _budget_burnt(finding: Finding, facts: Facts) -> str:
 
 def _budget_kept(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} passes: burn rates of {_budget(facts)}: {facts['rates']}; "
-        f"{counts_text(finding, facts)}."
+        f"passes: burn rates of {_budget(facts)}: {facts['rates']}; {counts_text(finding, facts)}."
     )
 
 
@@ -111,14 +107,14 @@ def _budget_too_few(finding: Finding, facts: Facts) -> str:
     requests = count_text(finding.samples, "request")
     failures = f"{count_text(facts['failures'], 'failure')} in {requests}"
     return (
-        f"{finding.criterion} has too few samples: {number_text(finding.samples)} of "
+        f"has too few samples: {number_text(finding.samples)} of "
         f"{number_text(facts['min_samples'])} needed to pass; {failures}."
     )
 
 
 def _budget_undecided(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} has too few samples: the burn rate of {_budget(facts)} is above "
+        f"has too few samples: the burn rate of {_budget(facts)} is above "
         f"{facts['factor']:g}x, and the window of {facts['long']} has "
         f"{number_text(facts['long_requests'])} of {number_text(facts['min_samples'])} requests "
         f"needed to fail; {counts_text(finding, facts)}."
@@ -127,14 +123,12 @@ def _budget_undecided(finding: Finding, facts: Facts) -> str:
 
 def _budget_bad_counts(finding: Finding, facts: Facts) -> str:
     counts = counts_text(finding, facts)
-    return f"{finding.criterion} cannot be judged: the counts contradict each other; {counts}."
+    return f"cannot be judged: the counts contradict each other; {counts}."
 
 
 def _budget_no_requests(finding: Finding, facts: Facts) -> str:
     last = f"since {utc_text(facts['last_end'])}" if facts["last_end"] else "in this step"
-    return (
-        f"{finding.criterion} cannot be judged: no requests {last}; {counts_text(finding, facts)}."
-    )
+    return f"cannot be judged: no requests {last}; {counts_text(finding, facts)}."
 
 
 def _budget(facts: Facts) -> str:

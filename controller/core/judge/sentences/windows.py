@@ -22,7 +22,7 @@ from controller.core.units import count_text, format_percent, number_text
 
 def _within_bound(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} passes: {_newest_value(finding, facts)}; "
+        f"passes: {_newest_value(finding, facts)}; "
         f"{counts_text(finding, facts)}{_possible_failures(finding, facts)}."
     )
 
@@ -31,7 +31,7 @@ def _breached(finding: Finding, facts: Facts) -> str:
     side = "above" if facts["side"] == "at most" else "below"
     span = time_range_text(facts["breach_start"], facts["breach_end"])
     return (
-        f"{finding.criterion} fails: {facts['subject']} was {side} "
+        f"fails: {facts['subject']} was {side} "
         f"{value_text(finding.bound, finding, facts)} in {_breaches(facts)}, from {span}, "
         f"last {value_text(finding.measured, finding, facts)}; {counts_text(finding, facts)}."
     )
@@ -39,14 +39,14 @@ def _breached(finding: Finding, facts: Facts) -> str:
 
 def _breaching(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} is breaching, not yet failed: {_newest_value(finding, facts)}; "
+        f"is breaching, not yet failed: {_newest_value(finding, facts)}; "
         f"{facts['breaches']:g} of the {facts['failure_limit']:g} breaches in a row that fail it."
     )
 
 
 def _bad_windows(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} cannot be judged: datapoints are missing or contradict each other in "
+        "cannot be judged: datapoints are missing or contradict each other in "
         f"{count_text(facts['bad_windows'], 'window')} of {window_text(facts)}; check the metric "
         "names, or set `missing: zero` where no datapoint means 0."
     )
@@ -56,7 +56,7 @@ def _too_few_samples(finding: Finding, facts: Facts) -> str:
     possible = _possible_failures(finding, facts)
     failures = f"; {count_text(facts['failures'], 'failure')}{possible}" if possible else ""
     return (
-        f"{finding.criterion} has too few samples: {number_text(finding.samples)} of "
+        f"has too few samples: {number_text(finding.samples)} of "
         f"{number_text(facts['min_samples'])} needed to pass; "
         f"last {value_text(finding.measured, finding, facts)}, {_limit(finding, facts)}{failures}."
     )
@@ -64,7 +64,7 @@ def _too_few_samples(finding: Finding, facts: Facts) -> str:
 
 def _no_window(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} has no data: no window of {window_text(facts)} "
+        f"has no data: no window of {window_text(facts)} "
         f"{since_text(finding)} had a datapoint; check that requests reach the canary, and the "
         "metric's name and dimensions."
     )
@@ -72,7 +72,7 @@ def _no_window(finding: Finding, facts: Facts) -> str:
 
 def _silent(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} has no recent data: no datapoint since "
+        "has no recent data: no datapoint since "
         f"{utc_text(facts['last_end'])}; {counts_text(finding, facts)}."
     )
 
@@ -126,16 +126,16 @@ def _rounded_up(share: float) -> str:
 
 
 def _increase_within(finding: Finding, facts: Facts) -> str:
-    return f"{finding.criterion} passes: {_comparison(finding, facts)}."
+    return f"passes: {_comparison(finding, facts)}."
 
 
 def _increase_beyond(finding: Finding, facts: Facts) -> str:
-    return f"{finding.criterion} fails: {_comparison(finding, facts)}."
+    return f"fails: {_comparison(finding, facts)}."
 
 
 def _increase_so_far(finding: Finding, facts: Facts) -> str:
     comparison = _comparison(finding, facts)
-    return f"{finding.criterion} is judged at the end of the bake; so far {comparison}."
+    return f"is judged at the end of the bake; so far {comparison}."
 
 
 def _comparison(finding: Finding, facts: Facts) -> str:
@@ -152,16 +152,13 @@ def _comparison(finding: Finding, facts: Facts) -> str:
 
 def _too_few_to_compare(finding: Finding, facts: Facts) -> str:
     return (
-        f"{finding.criterion} has too few samples: {number_text(facts['fewest_samples'])} on the "
+        f"has too few samples: {number_text(facts['fewest_samples'])} on the "
         f"{facts['fewest_on']} of {number_text(facts['min_samples'])} needed to compare."
     )
 
 
 def _nothing_to_compare(finding: Finding, facts: Facts) -> str:
-    return (
-        f"{finding.criterion} has no data: no window {since_text(finding)} had {facts['metric']} "
-        "and its baseline."
-    )
+    return f"has no data: no window {since_text(finding)} had {facts['metric']} and its baseline."
 
 
 SENTENCES: Final[Mapping[str, Sentence]] = {
