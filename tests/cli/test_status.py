@@ -163,11 +163,11 @@ def test_status_has_an_exit_status_when_asked(
 
 def test_history_says_when_which_weight_who_and_which_finding_decided(walked: Desk) -> None:
     lines = walked.run("history", "orders").out.splitlines()
-    assert lines[0].startswith("2026-01-05 09:00   10 %  started       started with revision ")
+    assert lines[0].startswith("2026-01-05 09:00    0 → 10 %  started       started with revision ")
     assert lines[0].endswith(f"; going to 10 %  (by tester {VERIFIED})")
     advanced = next(number for number, line in enumerate(lines) if "  advanced  " in line)
     assert lines[advanced] == (
-        "2026-01-05 09:05  100 %  advanced      the gate at 10 % passed; going to 100 %  "
+        "2026-01-05 09:05  10 → 100 %  advanced      the gate at 10 % passed; going to 100 %  "
         "(by tester)"
     )
     assert lines[advanced + 1].strip().startswith("criterion works passes: success was 100%")

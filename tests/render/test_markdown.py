@@ -49,7 +49,7 @@ def test_a_page_has_the_status_of_a_rollout_and_its_timeline() -> None:
         "| FAIL | works | ≥ 99.9% | 98% | 1 000 | regression detected | gate |",
         "",
         "```text",
-        "2026-11-24 12:00   10 %  applied       10 % is applied",
+        "2026-11-24 12:00        10 %  applied       10 % is applied",
         "```",
     ]
 
