@@ -140,7 +140,7 @@ def test_status_says_where_it_stands_what_is_next_and_what_each_criterion_measur
         "SC-001", "SC-002", "SC-003", "SC-004", "p95-latency", "p95-integration", "traffic",
     ]  # fmt: skip
     latency = findings["SC-003"]
-    assert (latency["verdict"], latency["label"]) == ("inconclusive", "not judged yet")
+    assert (latency["verdict"], latency["label"]) == ("inconclusive", "not judged")
     assert latency["measured"] == pytest.approx(0.02)
     assert latency["bound"] == 0.05
     assert latency["samples"] >= 20 * 60

@@ -141,7 +141,8 @@ CANNOT = "cannot decide in this step: it"
         pytest.param(
             power_with_shortfall(ShortfallKind.PROOF, 3_807, bake=635, decides_in_hold=True),
             f"warning: criterion works {CANNOT} has 120 of 3 807 requests needed to confirm "
-            "the objective at the end of the bake; use a bake of 10h 35m, or `assurance: no_regression`",
+            "the objective at the end of the bake; use a bake of 10h 35m, or "
+            "`assurance: no_regression`",
             id="a proof",
         ),
     ],

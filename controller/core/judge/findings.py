@@ -29,7 +29,7 @@ class Label(StrEnum):
     REFUSED = "refused"
     DRAIN_FAILED = "failed"
     TOO_FEW = "too few samples"
-    NOT_JUDGED = "not judged yet"
+    NOT_JUDGED = "not judged"
     NOT_ATTESTED = "not attested"
     ALARM_BEFORE_START = "in ALARM before the start"
     NO_DATA = "no data"
