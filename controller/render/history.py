@@ -5,6 +5,7 @@ from contextlib import suppress
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+from controller.core.events import Verb
 from controller.core.history import Entry, finding_of
 from controller.core.judge.sentences import sentence_of
 from controller.core.policy_snapshot import Digests
@@ -142,8 +143,8 @@ def weight_change_text(entry: Entry) -> str:
     """Return the weight that was live, and the new one where it was written: `10 → 50 %`."""
     before, after = entry.body.get("weight_from"), entry.body.get("weight_to", 0)
     cause = entry.body.get("cause")
-    if isinstance(cause, Mapping) and "weight" in cause:  # `set-weight`, which pauses
-        after = cause["weight"]
+    if isinstance(cause, Mapping) and cause.get("verb") == Verb.SET_WEIGHT:
+        after = cause.get("weight")
     elif entry.kind not in _WRITES and before is not None:
         after = before
     return f"{after} %" if before in (None, after) else f"{before} → {after} %"

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from controller.core.events import Verb
 from controller.core.history import Entry, finding_data
 from controller.render.history import entry_data, history_blocks, timeline, weight_change_text
 from controller.render.page import plain_text
@@ -106,7 +107,10 @@ def test_a_rollback_without_a_begin_in_the_history_says_why_it_ended() -> None:
         pytest.param("rolling_back", {"weight_from": None}, "10 %", id="from an unknown weight"),
         pytest.param("paused", {"weight_from": 20}, "20 %", id="drift, at the live weight"),
         pytest.param(
-            "paused", {"weight_from": 10, "cause": {"weight": 30}}, "10 → 30 %", id="set-weight"
+            "paused",
+            {"weight_from": 10, "cause": {"verb": Verb.SET_WEIGHT, "weight": 30}},
+            "10 → 30 %",
+            id="set-weight",
         ),
     ],
 )
