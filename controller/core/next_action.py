@@ -10,7 +10,7 @@ from typing import assert_never
 
 from controller.core.conditions import DAY, ConditionKind
 from controller.core.judge.criteria_table import table
-from controller.core.judge.findings import Finding, Verdict, gate_verdict
+from controller.core.judge.findings import Finding, Label, Verdict, gate_verdict
 from controller.core.judge.sentences import sentence_of
 from controller.core.observation import TargetReading, UnreadableTarget, UpdateStatus
 from controller.core.policy import Frozen
@@ -238,11 +238,12 @@ def _by_label(findings: Sequence[Finding]) -> str:
     if len(findings) == 1:
         return sentence_of(findings[0])
     labels = dict.fromkeys(one.label for one in findings)
-    groups = (
-        f"{label} ({', '.join(one.criterion for one in findings if one.label is label)})"
-        for label in labels
-    )
-    return f"{', '.join(groups)}."
+    return f"{', '.join(_group_text(label, findings) for label in labels)}."
+
+
+def _group_text(label: Label, findings: Sequence[Finding]) -> str:
+    names = ", ".join(one.criterion for one in findings if one.label is label)
+    return f"{label}{' yet' if label is Label.NOT_JUDGED else ''} ({names})"
 
 
 def with_table(text: str, rollout: Rollout) -> str:

@@ -129,9 +129,10 @@ def _lines(shown: Backtest) -> Iterator[str]:
 def _cause_lines(outcome: Outcome) -> Iterator[str]:
     for place in outcome.places():
         runs = count_text(place.runs, "start")
-        yield f"    {place.criterion} rolled back {runs} at {place.weight} %"
+        yield f"    criterion {place.criterion} rolled back {runs} at {place.weight} %"
     for criterion, held in outcome.causes("held").items():
-        yield f"    {criterion} was undecided in {count_text(held, 'start')} that were held"
+        starts = count_text(held, "start")
+        yield f"    criterion {criterion} was undecided in {starts} that were held"
 
 
 def _fault_lines(text: str, outcome: Outcome) -> Iterator[str]:

@@ -7,7 +7,7 @@ from textwrap import wrap
 from typing import Final
 
 from controller.core.policy import Metric
-from controller.core.policy.criteria import RATE_SAMPLES
+from controller.core.policy.judging import RATE_SAMPLES
 from controller.core.units import (
     count_text,
     format_duration,

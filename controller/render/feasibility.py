@@ -220,7 +220,8 @@ class _CriterionPower:
                 f"without a failure, within the bake from {rate} requests a minute on"
             )
         for one in power.shortfalls:
-            yield f"warning: {name} cannot decide in this step: {self._shortfall_text(one)}"
+            shortfall = self._shortfall_text(one)
+            yield f"warning: criterion {name} cannot decide in this step: {shortfall}"
 
     def _shortfall_text(self, shortfall: Shortfall) -> str:
         """Return what is missing at the end of the bake and of the hold, and what would help."""
@@ -252,7 +253,7 @@ class _CriterionPower:
         if shortfall.probes is not None:
             yield f"{_number_text(_round_up(shortfall.probes))} probes a minute on the canary"
         if shortfall.kind is ShortfallKind.PROOF:
-            yield "`assurance: not_refuted`"
+            yield "`assurance: no_regression`"
         if shortfall.kind is ShortfallKind.SAMPLES:
             yield f"a smaller `{self._judge.samples_field}`"
 

@@ -1,10 +1,11 @@
 """History entries of a rollout as rows and as JSON data."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+from controller.core.events import Verb
 from controller.core.history import Entry, finding_of
 from controller.core.judge.sentences import sentence_of
 from controller.core.policy_snapshot import Digests
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 _GATE_REASONS = frozenset(
     {Reason.GATE_PASSED, Reason.ADVANCED_UNPROVEN, Reason.COMPLETED, Reason.INCONCLUSIVE}
 )
-_WIDTHS: Final = (len("2026-11-24 12:00"), len("100 %"), len("rolling_back"))
+_WIDTHS: Final = (len("2026-11-24 12:00"), len("50 → 100 %"), len("rolling_back"))
+# Entries of a write that changes the weight; any other is about the weight that is live.
+_WRITES: Final = frozenset({"started", "advanced", "rolling_back", "lowered_again"})
 _TONES: Final = {
     "succeeded": Tone.GOOD,
     "paused": Tone.WAITING,
@@ -130,10 +133,21 @@ def _blocks_with_author(entry: Entry, sentence: str) -> Iterator[Block]:
 
 def _blocks(entry: Entry, sentence: str) -> Iterator[Block]:
     kind = Span(entry.kind, _TONES.get(entry.kind, Tone.TITLE))
-    first = f"{entry.at:%Y-%m-%d %H:%M}", f"{entry.body['weight_to']} %", kind, sentence
+    first = f"{entry.at:%Y-%m-%d %H:%M}", weight_change_text(entry), kind, sentence
     yield Table([first], right=(1,), least=_WIDTHS)
     for one in _findings(entry):
         yield paragraph(one, Tone.QUIET, indent=4)
+
+
+def weight_change_text(entry: Entry) -> str:
+    """Return the weight that was live, and the new one where it was written: `10 → 50 %`."""
+    before, after = entry.body.get("weight_from"), entry.body.get("weight_to", 0)
+    cause = entry.body.get("cause")
+    if isinstance(cause, Mapping) and cause.get("verb") == Verb.SET_WEIGHT:
+        after = cause.get("weight")
+    elif entry.kind not in _WRITES and before is not None:
+        after = before
+    return f"{after} %" if before in (None, after) else f"{before} → {after} %"
 
 
 def _author(entry: Entry) -> str:

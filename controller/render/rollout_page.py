@@ -6,7 +6,14 @@ from datetime import datetime
 from typing import Final, assert_never
 
 from controller.core.conditions import ConditionKind
-from controller.core.judge.criteria_table import HEADER, RIGHT_ALIGNED, VERDICT_MARKS, Row, rows
+from controller.core.judge.criteria_table import (
+    HEADER,
+    NO_VERDICT,
+    RIGHT_ALIGNED,
+    VERDICT_MARKS,
+    Row,
+    rows,
+)
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.judge.sentences import sentence_of
 from controller.core.next_action import next_action, waits_for
@@ -121,7 +128,7 @@ def _end_facts(rollout: Rollout) -> Iterator[tuple[str, Span]]:
 def _criteria(rollout: Rollout) -> Page:
     """Return the table of the criteria, and the sentence of each that fails or is open."""
     sentences = [
-        (_mark(one.verdict), _finding_text(one))
+        (_mark(VERDICT_MARKS[one.verdict], one.verdict), _finding_text(one))
         for one in rollout.evidence.findings
         if _needs_attention(one, rollout)
     ]
@@ -145,16 +152,19 @@ def _criterion_row(row: Row) -> tuple[Span, ...]:
     """Return the cells of a criterion; one that is no gate says so beside its evidence."""
     _, *values, evidence, _ = row.cells
     evidence = evidence if row.gates else f"{evidence} ({row.role})"
-    return _mark(row.verdict), *map(Span, values), Span(evidence)
+    return _mark(row.mark, row.verdict), *map(Span, values), Span(evidence)
 
 
-def _mark(verdict: Verdict) -> Span:
-    return Span(VERDICT_MARKS[verdict], VERDICT_TONES[verdict])
+def _mark(mark: str, verdict: Verdict) -> Span:
+    return Span(mark, Tone.QUIET if mark == NO_VERDICT else VERDICT_TONES[verdict])
 
 
 def _needs_attention(finding: Finding, rollout: Rollout) -> bool:
     """Tell whether the sentence of `finding` explains a failure or a wait, and is not shown yet."""
-    already_clear = finding.verdict is Verdict.PASS or finding.label is Label.NOT_JUDGED
+    open_verdict = Verdict.FAIL if rollout.final else Verdict.INCONCLUSIVE
+    already_clear = (
+        finding.verdict not in (Verdict.FAIL, open_verdict) or finding.label is Label.NOT_JUDGED
+    )
     return not already_clear and sentence_of(finding) not in rollout.sentence
 
 

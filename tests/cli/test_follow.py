@@ -255,9 +255,14 @@ def test_follow_prints_entries_as_they_come_until_the_rollout_has_ended(started:
         started.world.clock.at(begin + minute * MINUTE, looked)
     assert cli.main(["history", "orders", "--follow"]) == Exit.DONE
     looked()
-    kinds = [line.split()[4] for _, line in printed if line.startswith("2026-")]
+    kinds = [
+        line.partition(" %  ")[2].split()[0] for _, line in printed if line.startswith("2026-")
+    ]
     assert kinds == ["started", "applied", "advanced", "applied", "succeeded"]
-    assert [line.split()[4] for minute, line in printed if minute == 1] == ["started", "applied"]
+    assert [line.partition(" %  ")[2].split()[0] for minute, line in printed if minute == 1] == [
+        "started",
+        "applied",
+    ]
     assert started.world.clock.now() - begin < 15 * MINUTE
 
 
@@ -282,7 +287,7 @@ def test_ctrl_c_ends_following_with_130(started: Desk) -> None:
     started.world.clock.at(started.world.clock.now() + MINUTE / 2, interrupt)
     ended = started.run("history", "orders", "--follow")
     assert ended.status == 130
-    assert ended.out.startswith("2026-01-05 09:00   10 %  started")
+    assert ended.out.startswith("2026-01-05 09:00    0 → 10 %  started")
 
 
 # --- exit statuses of a state -------------------------------------------------------------------

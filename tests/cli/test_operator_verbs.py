@@ -104,7 +104,7 @@ def test_a_step_is_promoted_at_once(desk: Desk) -> None:
     started(desk)
     ended = desk.run("promote", "orders", *WHY, "--json")
     assert (ended.status, desk.weight) == (Exit.DONE, 100)
-    assert (ended.data["schema"], ended.data["label"]) == ("promote/1", "not judged yet")
+    assert (ended.data["schema"], ended.data["label"]) == ("promote/1", "not judged")
 
 
 def test_the_last_step_is_promoted_to_success(desk: Desk) -> None:

@@ -87,19 +87,19 @@ def test_the_timeline_says_when_which_weight_and_what_decided(desk: Desk, policy
         "ladder, scenario error-burst, seed 1: 10 % for 20m, 50 % for 1h, 100 % for 20m"
     )
     timeline = [re.sub(r"^2026-01-05 \d\d:\d\d ", "", line) for line in lines[2:-5]]
-    assert [line[:22] for line in timeline if not line.startswith("    ")] == [
-        "  10 %  started       ",
-        "  10 %  applied       ",
-        "  50 %  advanced      ",
-        "  50 %  applied       ",
-        "   0 %  rolling_back  ",
-        "   0 %  rolled_back   ",
-        "   0 %  drained       ",
+    assert [line.split("  ")[:2] for line in map(str.strip, timeline) if "%  " in line[:14]] == [
+        ["0 → 10 %", "started"],
+        ["10 %", "applied"],
+        ["10 → 50 %", "advanced"],
+        ["50 %", "applied"],
+        ["50 → 0 %", "rolling_back"],
+        ["0 %", "rolled_back"],
+        ["0 %", "drained"],
     ]
-    assert timeline[3].strip().startswith("works passes: success was ")
-    assert timeline[-3].startswith("   0 %  rolling_back  works fails: success was below 99% ")
-    assert timeline[-2] == "   0 %  rolled_back   0 % is applied"
-    assert timeline[-1].startswith("   0 %  drained       drain confirmed: ")
+    assert timeline[3].strip().startswith("criterion works passes: success was ")
+    assert "rolling_back  criterion works fails: success was below 99% " in timeline[-3]
+    assert timeline[-2].endswith("  0 %  rolled_back   0 % is applied")
+    assert "  0 %  drained       drain confirmed: " in timeline[-1]
     assert lines[-5:-1] == [
         "",
         "      criterion  target  measured  samples  evidence",
@@ -108,7 +108,8 @@ def test_the_timeline_says_when_which_weight_and_what_decided(desk: Desk, policy
     ]
     assert re.fullmatch(r"FAIL  works +≥ 99% +9\d\.\d+% +[\d ]+  regression detected", lines[-3])
     assert re.match(
-        r"rolled_back at 0 % after 1h \d+m and \d+ ticks \(applied: 10 % > 50 %\): works fails",
+        r"rolled_back at 0 % after 1h \d+m and \d+ ticks \(applied: 10 % > 50 %\): "
+        "criterion works fails",
         lines[-1],
     )
 

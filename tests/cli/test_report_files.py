@@ -85,7 +85,7 @@ def test_a_rollout_is_a_page_and_a_file_of_test_cases(baking: Desk, tmp_path: Pa
     assert ended.status == Exit.DONE
     lines = ended.out.splitlines()
     assert lines[0] == "### orders\\#1: progressing at 10 %"
-    assert lines[-3].startswith("2026-01-05 09:00   10 %  started ")
+    assert lines[-3].startswith("2026-01-05 09:00    0 → 10 %  started ")
     assert '<testsuites name="orders" tests="3" failures="0" errors="0" skipped="3">' in (
         file.read_text(encoding="utf-8")
     )

@@ -49,21 +49,23 @@ def test_the_reason_of_a_person_is_in_the_history(desk: Desk) -> None:
     desk.run("rollback", "orders", "--reason", "support is paged")
     last = desk.run("history", "orders").out.splitlines()[-2:]
     assert last == [
-        f"2026-01-05 09:00    0 %  rolling_back  support is paged  (by tester {VERIFIED})",
-        f"2026-01-05 09:00    0 %  rolled_back   0 % is applied  (by tester {VERIFIED})",
+        f"2026-01-05 09:00    10 → 0 %  rolling_back  support is paged  (by tester {VERIFIED})",
+        f"2026-01-05 09:00         0 %  rolled_back   0 % is applied  (by tester {VERIFIED})",
     ]
 
 
-FORGED = "why\n2026-01-05 09:00    0 %  succeeded  \x1b[2Jall is well \u202e"
+FORGED = "why\n2026-01-05 09:00         0 %  succeeded  \x1b[2Jall is well \u202e"
 
 
 def test_a_reason_forges_no_line_of_the_history(desk: Desk) -> None:
     at_10(desk)
     printed = desk.run("rollback", "orders", "--reason", FORGED)
     history = desk.run("history", "orders").out
-    assert history.splitlines()[-2].startswith("2026-01-05 09:00    0 %  rolling_back  why 2026-01")
+    assert history.splitlines()[-2].startswith(
+        "2026-01-05 09:00    10 → 0 %  rolling_back  why 2026-01"
+    )
     assert not {"\x1b", "\u202e"} & {*history, *printed.out, *printed.err}
-    assert not any(line.startswith("2026-01-05 09:00    0 %  succeeded") for line in
+    assert not any(line.startswith("2026-01-05 09:00         0 %  succeeded") for line in
                    history.splitlines())  # fmt: skip
 
 

@@ -163,14 +163,14 @@ def test_status_has_an_exit_status_when_asked(
 
 def test_history_says_when_which_weight_who_and_which_finding_decided(walked: Desk) -> None:
     lines = walked.run("history", "orders").out.splitlines()
-    assert lines[0].startswith("2026-01-05 09:00   10 %  started       started with revision ")
+    assert lines[0].startswith("2026-01-05 09:00    0 → 10 %  started       started with revision ")
     assert lines[0].endswith(f"; going to 10 %  (by tester {VERIFIED})")
     advanced = next(number for number, line in enumerate(lines) if "  advanced  " in line)
     assert lines[advanced] == (
-        "2026-01-05 09:05  100 %  advanced      the gate at 10 % passed; going to 100 %  "
+        "2026-01-05 09:05  10 → 100 %  advanced      the gate at 10 % passed; going to 100 %  "
         "(by tester)"
     )
-    assert lines[advanced + 1].strip().startswith("works passes: success was 100%")
+    assert lines[advanced + 1].strip().startswith("criterion works passes: success was 100%")
 
 
 def test_history_json_carries_the_entries_and_that_their_chain_holds(walked: Desk) -> None:
@@ -198,7 +198,7 @@ def test_history_json_says_when_each_finding_was_made(walked: Desk) -> None:
     assert (finding["start"], finding["end"]) == (
         "2026-01-05T09:01:00+00:00", "2026-01-05T09:03:00+00:00",
     )  # fmt: skip
-    assert finding["sentence"].startswith("works passes: success was 100%")
+    assert finding["sentence"].startswith("criterion works passes: success was 100%")
 
 
 def forge(desk: Desk) -> None:

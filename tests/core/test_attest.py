@@ -93,7 +93,7 @@ def test_unsigned_it_holds_and_signed_it_passes() -> None:
     assert (passed.reason, passed.weight, passed.evidence.label) == (
         Reason.GATE_PASSED,
         50,
-        Label.NOT_REFUTED,
+        Label.NO_REGRESSION,
     )
 
 
@@ -123,7 +123,7 @@ def test_a_refusal_of_what_only_reports_is_recorded_and_moves_nothing() -> None:
     assert refusal.record is not None
     assert refusal.record.kind == "refused"
     passed = tick(refusal.rollout, 15).rollout
-    assert (passed.reason, passed.evidence.label) == (Reason.GATE_PASSED, Label.NOT_REFUTED)
+    assert (passed.reason, passed.evidence.label) == (Reason.GATE_PASSED, Label.NO_REGRESSION)
 
 
 REFUSED = {"SC-005": SignOff("ada", int(NOON.timestamp()), "no", refused=True)}

@@ -156,7 +156,7 @@ def test_resume_needs_no_pass(measured: Measured) -> None:
     "in the bake": (AT_10, HEALTHY, 6, Label.NOT_JUDGED),
     "an inconclusive gate": (AT_10, TOO_FEW_REQUESTS, 20, Label.TOO_FEW),
     "while no metric can be read": (AT_10, OUTAGE, 20, Label.QUERY_FAILED),
-    "paused": (BY_HAND, HEALTHY, 20, Label.NOT_REFUTED),
+    "paused": (BY_HAND, HEALTHY, 20, Label.NO_REGRESSION),
     "silence": (a_paused_rollout(Reason.INCONCLUSIVE, tallies={}), NO_DATA, 40, Label.NO_DATA),
     "drift that was put back": (DRIFTED, HEALTHY, 20, Label.NOT_JUDGED),
 })  # fmt: skip
@@ -178,7 +178,7 @@ def test_promote_needs_no_pass_and_the_label_says_what_was_measured(
 @cases("measured, minute, label", {
     "in the bake": (HEALTHY, 20, Label.NOT_JUDGED),
     "before its last data settle": (HEALTHY, 34.9, Label.NOT_JUDGED),
-    "where its gate passes": (HEALTHY, 35, Label.NOT_REFUTED),
+    "where its gate passes": (HEALTHY, 35, Label.NO_REGRESSION),
     "in the bake, in silence": (NO_DATA, 20, Label.NO_DATA),
 })  # fmt: skip
 @cases("before", {
@@ -188,7 +188,7 @@ def test_promote_needs_no_pass_and_the_label_says_what_was_measured(
 def test_the_last_step_is_promoted_to_a_success_that_claims_no_more_than_was_measured(
     before: Rollout, measured: Measured, minute: float, label: str
 ) -> None:
-    before = with_facts(under(before, **FREEZE), label=Label.NOT_REFUTED)
+    before = with_facts(under(before, **FREEZE), label=Label.NO_REGRESSION)
     decision = decide_command(
         before, Verb.PROMOTE, a_reading(100), measured, reason="it is late", minute=minute
     )

@@ -15,17 +15,9 @@ from controller.adapters.notifiers.slack import SlackChannel
 from controller.adapters.notifiers.sns import SnsChannel
 from controller.core.policy.base import Model
 from controller.core.policy.baseline import ConcurrentBaseline, FixedBaseline, FrozenBaseline
-from controller.core.policy.criteria import (
-    Alarm,
-    Attestation,
-    BurnRate,
-    LatencyIncrease,
-    LogEvents,
-    Share,
-    SuccessRate,
-    Threshold,
-    Traffic,
-)
+from controller.core.policy.criteria.measured import LatencyIncrease, SuccessRate, Threshold
+from controller.core.policy.criteria.signals import Alarm, Attestation, LogEvents
+from controller.core.policy.criteria.traffic import BurnRate, Share, Traffic
 from controller.core.policy.freeze import DailyWindow, DateWindow, Freeze, WeeklyWindow
 from controller.core.policy.hooks import Hooks, HttpsHook, LambdaHook
 from controller.core.policy.judging import Criterion

@@ -57,6 +57,14 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def emulated(ministack: Emulator, account: str, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """The emulator; the commands of the test run on an account of its own."""
+    for name, value in ministack.environment(account).items():
+        monkeypatch.setenv(name, value)
+    return ministack
+
+
 def test_the_policy_is_sound_and_has_twelve_lines(desk: Path) -> None:
     """The first policy that a reader copies is valid."""
     ((_, body),) = blocks("yaml")
@@ -134,18 +142,12 @@ def test_what_the_verbs_of_the_procedure_print_is_what_the_walk_through_operatio
 
 
 def test_the_commands_run_in_the_order_of_the_readme(
-    desk: Path,
-    ministack: Emulator,
-    account: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    desk: Path, emulated: Emulator, account: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The commands of the README start a rollout, tick it and roll it back."""
-    for name, value in ministack.environment(account).items():
-        monkeypatch.setenv(name, value)
     policy = load(ROOT / "policies" / "execution-api.yaml")
-    _a_function(ministack, account, policy)
-    _a_day_of_direct_traffic(ministack, account, policy)
+    _a_function(emulated, account, policy)
+    _a_day_of_direct_traffic(emulated, account, policy)
     commands = shell_commands()
     assert [command[0] for command in commands] == [
         "validate", "plan", "start", "tick", "status", "rollback",
@@ -153,43 +155,35 @@ def test_the_commands_run_in_the_order_of_the_readme(
     for command in commands:
         status = main(command)
         assert status == Exit.DONE, f"{command}: {capsys.readouterr()}"
-    assert _environment(ministack, account, policy)["USE_API_GATEWAY_PERCENTAGE"] == "0"
+    assert _environment(emulated, account, policy)["USE_API_GATEWAY_PERCENTAGE"] == "0"
 
 
 def test_a_new_user_gets_from_init_to_a_tick(
-    desk: Path,
-    ministack: Emulator,
-    account: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    desk: Path, emulated: Emulator, account: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The first commands of the README, for a function without any metric yet."""
-    for name, value in ministack.environment(account).items():
-        monkeypatch.setenv(name, value)
     policy = load(desk / "checkout.yaml")
     mine = policy.model_copy(
         update={"target": lambda_env(policy).model_copy(update={"function": "orders"})}
     )
-    _a_function(ministack, account, mine, NEW_PATH_PERCENTAGE="0")
+    _a_function(emulated, account, mine, NEW_PATH_PERCENTAGE="0")
     commands = shell_commands("init")
     assert [command[0] for command in commands] == ["init", "rehearse", "start", "tick"]
     for command in commands:
         quicker = ["--interval", "15m"] if command[0] == "rehearse" else []
         assert main([*command, *quicker]) == Exit.DONE, f"{command}: {capsys.readouterr()}"
-    assert _environment(ministack, account, mine)["NEW_PATH_PERCENTAGE"] == "10"
+    assert _environment(emulated, account, mine)["NEW_PATH_PERCENTAGE"] == "10"
 
 
 @pytest.mark.deep  # a day of a quiet service
 def test_a_service_at_100_percent_is_adopted_as_the_readme_says(
     tmp_path: Path,
-    ministack: Emulator,
+    emulated: Emulator,
     account: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The first user's case: the boolean alone is on, and a number stands for the days of old."""
-    for name, value in ministack.environment(account).items():
-        monkeypatch.setenv(name, value)
     monkeypatch.setenv("ROLLOUTCTL_STORE", f"sqlite:///{tmp_path / 'rollouts.db'}")
     monkeypatch.chdir(tmp_path)
     shipped = (ROOT / "policies" / "quiet-service.yaml").read_text(encoding="utf-8")
@@ -198,13 +192,13 @@ def test_a_service_at_100_percent_is_adopted_as_the_readme_says(
     (tmp_path / "policies").mkdir()
     (tmp_path / "policies" / "quiet-service.yaml").write_text(mine, encoding="utf-8")
     policy = load(tmp_path / "policies" / "quiet-service.yaml")
-    _a_function(ministack, account, policy, USE_API_GATEWAY="true")
+    _a_function(emulated, account, policy, USE_API_GATEWAY="true")
     commands = shell_commands("adopt")
     assert [command[0] for command in commands] == ["rehearse", "start"]
     for command in commands:
         assert main(command) == Exit.DONE, f"{command}: {capsys.readouterr()}"
     assert "\nquiet-service#1  progressing  100 %\n" in capsys.readouterr().out
-    environment = _environment(ministack, account, policy)
+    environment = _environment(emulated, account, policy)
     assert environment == {"OTHER": "kept", "USE_API_GATEWAY": "true"}
 
 

@@ -15,7 +15,7 @@ RETIRED: Final = {
     r"another hand|by any hand|\bhands? (that|which)": "outside rolloutctl",
     r"(is|are|were|was|be) (not )?told|told again|told once": "notified, reported, repeated",
     r"in force": "applied",
-    r"not refuted|\bunshown\b": "no regression detected",
+    r"not.refuted|\bunshown\b": "no regression detected",
     r"what (came|comes|becomes) of it": "the result",
     r"another hour's weather|\bweather\b": "other load",
     r"a process without a memory|memory of its own": "stateless",

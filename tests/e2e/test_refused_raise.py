@@ -82,7 +82,7 @@ def test_a_canary_that_fails_while_its_raise_is_refused_is_at_0_within_minutes(
     assert at_10.account.others() == OTHERS
     status = at_10.status()
     assert (status["phase"], status["reason"]) == ("rolled_back", "gate_failed")
-    assert status["sentence"].startswith("SC-004 fails: success was below 99.9%")
+    assert status["sentence"].startswith("criterion SC-004 fails: success was below 99.9%")
     assert [weight_in(call) for call in watched.calls if weight_in(call)] == ["0"]
     kinds = [one for one in at_10.kinds() if one != "write_retried"]
     assert kinds == [

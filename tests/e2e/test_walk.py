@@ -65,7 +65,7 @@ def test_failing_requests_at_50_percent_take_all_traffic_back_within_half_an_hou
     final = desk.run("status", "execution-api", "--exit-code", "--json")
     assert final.status == 4
     assert (final.data["phase"], final.data["reason"]) == ("rolled_back", "gate_failed")
-    assert final.data["sentence"].startswith("SC-004 fails: success was below 99.9%")
+    assert final.data["sentence"].startswith("criterion SC-004 fails: success was below 99.9%")
 
     desk.serve_directly(14 * MINUTE)
     assert desk.tick().status == 0
@@ -140,7 +140,7 @@ def test_status_says_where_it_stands_what_is_next_and_what_each_criterion_measur
         "SC-001", "SC-002", "SC-003", "SC-004", "p95-latency", "p95-integration", "traffic",
     ]  # fmt: skip
     latency = findings["SC-003"]
-    assert (latency["verdict"], latency["label"]) == ("inconclusive", "not judged yet")
+    assert (latency["verdict"], latency["label"]) == ("inconclusive", "not judged")
     assert latency["measured"] == pytest.approx(0.02)
     assert latency["bound"] == 0.05
     assert latency["samples"] >= 20 * 60

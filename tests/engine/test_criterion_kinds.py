@@ -95,8 +95,8 @@ def test_every_kind_passes_in_a_healthy_world(tmp_path: Path) -> None:
         "no regression detected",
     )
     assert {one.criterion: one.label for one in rollout.evidence.findings} == {
-        "works": Label.NOT_REFUTED, "share": Label.NOT_REFUTED, "budget": Label.NOT_REFUTED,
-        "red": Label.NOT_REFUTED, "fallback": Label.NOT_REFUTED, "signed": Label.ATTESTED,
+        "works": Label.NO_REGRESSION, "share": Label.NO_REGRESSION, "budget": Label.NO_REGRESSION,
+        "red": Label.NO_REGRESSION, "fallback": Label.NO_REGRESSION, "signed": Label.ATTESTED,
     }  # fmt: skip
     kinds = [entry.kind for entry in outcome.entries]
     assert kinds.count("attested") == 1
@@ -112,20 +112,22 @@ IN_STEP_2 = {"step": 2, "after": "1m"}
     [
         pytest.param(
             "red", {"kind": "alarm", "at": IN_STEP_2},
-            "red fails: auth-failures is in ALARM since", id="an alarm changes to ALARM",
+            "criterion red fails: alarm auth-failures is in ALARM since",
+            id="an alarm changes to ALARM",
         ),
         pytest.param(
             "fallback", {"kind": "log_event", "at": IN_STEP_2, "message": "fallback to direct"},
-            "fallback fails: fallback was logged at least 1 time in /aws/lambda/handler since",
+            "criterion fallback fails: event fallback was logged at least 1 time in "
+            "/aws/lambda/handler since",
             id="an event is logged that must not be",
         ),
         pytest.param(
             "signed", {"kind": "attestation", "at": IN_STEP_2, "refuse": True, "note": "tickets"},
-            "signed fails: refused by tester", id="an operator refuses",
+            "criterion signed fails: refused by tester", id="an operator refuses",
         ),
         pytest.param(
             "budget", {"kind": "errors", "at": IN_STEP_2, "server_errors": "80%"},
-            "budget fails: burn rate ", id="a budget burns",
+            "criterion budget fails: burn rate ", id="a budget burns",
         ),
     ],
 )  # fmt: skip
@@ -280,7 +282,7 @@ def test_a_log_that_was_not_read_for_hours_is_caught_up_with(tmp_path: Path) -> 
             labels.append(findings["fallback"].label)
         first = labels.index(Label.NOT_JUDGED)
         assert {*labels[:first]} <= {Label.QUERY_FAILED}
-        assert {*labels[first + 1 :]} == {Label.NOT_REFUTED}
+        assert {*labels[first + 1 :]} == {Label.NO_REGRESSION}
         assert max(spans) <= 120
         assert max(spans[10:]) <= 75
         assert replay(stage.rollout, stage.store.history("orders#1")).consistent
@@ -439,7 +441,7 @@ def test_the_scorecard_is_in_status_in_a_rehearsal_and_in_the_last_notice(tmp_pa
         lines = [line.strip() for line in text.splitlines()]
         begin = next(n for n, line in enumerate(lines) if line.startswith("criterion  target"))
         for number, row in enumerate(SCORECARD):
-            line = lines[begin + number].removeprefix("pass  ").removeprefix("open  ")
+            line = lines[begin + number].removeprefix("pass  ").removeprefix("n/a   ")
             assert line.startswith(row), where
     data = rollout_data(outcome.rollout)["criteria"]
     assert data == outcome_data(outcome, "healthy", 1)["criteria"]

@@ -738,7 +738,7 @@ def test_a_promotion_is_saved_before_it_is_written_and_read_back(stage: Stage) -
     assert (stored, stage.world.weight_now()) == ([100], 100)
     assert (visit.rollout.reason, visit.rollout.evidence.label) == (
         Reason.APPLIED,
-        "not judged yet",
+        "not judged",
     )
     kinds = [entry.kind for entry in stage.store.history("orders#1")]
     assert kinds == ["started", "applied", "advanced", "applied"]

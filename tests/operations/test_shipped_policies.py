@@ -245,7 +245,7 @@ def test_callers_of_an_alias_are_missing_data_and_never_health() -> None:
 
 def test_a_control_distinguishes_callers_of_an_alias_from_no_traffic_at_all() -> None:
     rollout = run_rehearsal("execution-api", "alias-reset").rollout
-    assert rollout.sentence.startswith("traffic fails: no request reached the canary")
+    assert rollout.sentence.startswith("criterion traffic fails: no request reached the canary")
 
 
 # --- the quiet service --------------------------------------------------------------------------

@@ -286,7 +286,7 @@ def drain_checks_of(verdict: Verdict | None, minute: int = 20) -> list[Check]:
     finding = None
     if verdict is not None:
         sentence = "drain as it was seen."
-        finding = a_finding("drain", sentence, verdict=verdict, label=Label.REFUTED)
+        finding = a_finding("drain", sentence, verdict=verdict, label=Label.REGRESSION)
     return list(drain_checks(with_state(AFTER_ROLLBACK, drain=finding), NOON + minute * MINUTE))
 
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from controller.core.events import Verb
 from controller.core.history import Entry, finding_data
-from controller.render.history import entry_data, history_blocks, timeline
+from controller.render.history import entry_data, history_blocks, timeline, weight_change_text
 from controller.render.page import plain_text
 from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, NOON
@@ -34,7 +35,7 @@ def lines_of(entries: list[Entry], form: Any = history_blocks) -> list[str]:
 
 def test_a_line_says_when_which_weight_what_why_and_who() -> None:
     (line,) = lines_of([entry("applied", "10 % is applied")])
-    assert line == "2026-11-24 12:01   10 %  applied       10 % is applied  (by me)"
+    assert line == "2026-11-24 12:01        10 %  applied       10 % is applied  (by me)"
 
 
 @pytest.mark.parametrize(
@@ -59,8 +60,8 @@ def test_a_timeline_has_transitions_only_and_no_names() -> None:
         entry("applied", "10 % is applied"),
     ]
     assert lines_of(entries, timeline) == [
-        "2026-11-24 12:01   10 %  started       going to 10 %",
-        "2026-11-24 12:01   10 %  applied       10 % is applied",
+        "2026-11-24 12:01        10 %  started       going to 10 %",
+        "2026-11-24 12:01        10 %  applied       10 % is applied",
     ]
     assert len(lines_of(entries)) == 4
 
@@ -95,6 +96,26 @@ def test_the_end_of_a_rollback_does_not_repeat_why_it_began() -> None:
 def test_a_rollback_without_a_begin_in_the_history_says_why_it_ended() -> None:
     (line,) = lines_of([entry("rolled_back", "the weight was found at 0 %", 0)], timeline)
     assert line.endswith("rolled_back   the weight was found at 0 %")
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts", "shown"),
+    [
+        pytest.param("started", {"weight_from": 0}, "0 → 10 %", id="a start writes"),
+        pytest.param("advanced", {"weight_from": 5}, "5 → 10 %", id="an advance writes"),
+        pytest.param("started", {"weight_from": 10}, "10 %", id="an adoption writes nothing"),
+        pytest.param("rolling_back", {"weight_from": None}, "10 %", id="from an unknown weight"),
+        pytest.param("paused", {"weight_from": 20}, "20 %", id="drift, at the live weight"),
+        pytest.param(
+            "paused",
+            {"weight_from": 10, "cause": {"verb": Verb.SET_WEIGHT, "weight": 30}},
+            "10 → 30 %",
+            id="set-weight",
+        ),
+    ],
+)
+def test_the_weight_is_that_after_the_entry(kind: str, facts: Any, shown: str) -> None:
+    assert weight_change_text(entry(kind, "so it is", **facts)) == shown
 
 
 def test_as_data_an_entry_is_all_there_is() -> None:

@@ -79,7 +79,7 @@ def a_policy(text: str) -> Policy:
 
 
 def a_hostile_finding(text: str, criterion: str) -> Finding:
-    return a_finding(criterion, text, verdict=Verdict.FAIL, label=Label.REFUTED)
+    return a_finding(criterion, text, verdict=Verdict.FAIL, label=Label.REGRESSION)
 
 
 def a_rollout_with(text: str) -> Rollout:

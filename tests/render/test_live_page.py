@@ -158,11 +158,11 @@ def test_the_drain_and_the_label_are_shown_once_they_are_known(baking: Rollout) 
 @pytest.mark.parametrize(
     ("verdict", "label", "is_shown"),
     [
-        (Verdict.PASS, Label.NOT_REFUTED, False),
+        (Verdict.PASS, Label.NO_REGRESSION, False),
         (Verdict.INCONCLUSIVE, Label.NOT_JUDGED, False),
         (Verdict.INCONCLUSIVE, Label.TOO_FEW, True),
         (Verdict.INCONCLUSIVE, Label.QUERY_FAILED, True),
-        (Verdict.FAIL, Label.REFUTED, True),
+        (Verdict.FAIL, Label.REGRESSION, True),
     ],
 )
 def test_a_sentence_is_below_the_table_where_a_criterion_needs_attention(
@@ -197,7 +197,7 @@ def test_a_criterion_that_only_reports_says_so(baking: Rollout) -> None:
     shown = "\n".join(lines(with_facts(baking, findings=(a_finding(**facts),)), width=120))
     assert "no data" in shown
     assert "open  report only: works was judged." in shown
-    failing = a_finding(**{**facts, "verdict": Verdict.FAIL, "label": Label.REFUTED})
+    failing = a_finding(**{**facts, "verdict": Verdict.FAIL, "label": Label.REGRESSION})
     shown = "\n".join(lines(with_facts(baking, findings=(failing,)), width=120))
     assert "FAIL  report only: works was judged." in shown
 

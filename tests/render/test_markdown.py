@@ -13,7 +13,12 @@ from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, NOON, a_rollout, a_state
 
 WORKS = a_finding(
-    "works", "works fails.", verdict=Verdict.FAIL, label=Label.REFUTED, measured=0.98, samples=1_000
+    "works",
+    "works fails.",
+    verdict=Verdict.FAIL,
+    label=Label.REGRESSION,
+    measured=0.98,
+    samples=1_000,
 )
 
 
@@ -44,7 +49,7 @@ def test_a_page_has_the_status_of_a_rollout_and_its_timeline() -> None:
         "| FAIL | works | ≥ 99.9% | 98% | 1 000 | regression detected | gate |",
         "",
         "```text",
-        "2026-11-24 12:00   10 %  applied       10 % is applied",
+        "2026-11-24 12:00        10 %  applied       10 % is applied",
         "```",
     ]
 

@@ -33,7 +33,7 @@ FINDING = a_finding(
     "works",
     "works fails: success was 95%.",
     verdict=Verdict.FAIL,
-    label=Label.REFUTED,
+    label=Label.REGRESSION,
     measured=0.95,
 )
 DRAIN = a_finding(

@@ -55,9 +55,9 @@ Judging: TypeAlias = Callable[[], Finding]
 
 Outcome: TypeAlias = tuple[Verdict, Label]
 
-PASS = Verdict.PASS, Label.NOT_REFUTED
+PASS = Verdict.PASS, Label.NO_REGRESSION
 PROVEN = Verdict.PASS, Label.PROVEN
-FAIL = Verdict.FAIL, Label.REFUTED
+FAIL = Verdict.FAIL, Label.REGRESSION
 UNDECIDED = Verdict.INCONCLUSIVE, Label.NOT_JUDGED
 TOO_FEW = Verdict.INCONCLUSIVE, Label.TOO_FEW
 NO_DATA = Verdict.INCONCLUSIVE, Label.NO_DATA

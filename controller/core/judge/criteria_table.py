@@ -15,6 +15,8 @@ from controller.core.units import number_text
 from controller.text import columns
 
 NO_VALUE: Final = "–"
+# The mark of a criterion without a verdict, once none can follow.
+NO_VERDICT: Final = "n/a"
 VERDICT_MARKS: Final = {Verdict.PASS: "pass", Verdict.FAIL: "FAIL", Verdict.INCONCLUSIVE: "open"}
 HEADER: Final = ("", "criterion", "target", "measured", "samples", "evidence", "role")
 RIGHT_ALIGNED: Final = ("measured", "samples")
@@ -45,7 +47,10 @@ def bound_text(finding: Finding, policy: Policy) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One criterion of a rollout, as text; finding: the newest, None before the first."""
+    """One criterion of a rollout, as text.
+
+    finding: the newest; None before the first. over: the rollout has ended, so no other follows.
+    """
 
     criterion: str
     kind: str
@@ -53,6 +58,7 @@ class Row:
     target: str
     measured: str
     finding: Finding | None
+    over: bool
 
     @property
     def verdict(self) -> Verdict:
@@ -67,8 +73,17 @@ class Row:
 
     @property
     def label(self) -> str:
-        """How strong the evidence is: the label of the finding."""
-        return str(Label.NOT_JUDGED) if self.finding is None else self.finding.label_text
+        """How strong the evidence is: the label of the finding, or why it is not judged."""
+        text = str(Label.NOT_JUDGED) if self.finding is None else self.finding.label_text
+        when = ": the rollout ended before" if self.over else " yet"
+        return text.replace(Label.NOT_JUDGED, f"{Label.NOT_JUDGED}{when}")
+
+    @property
+    def mark(self) -> str:
+        """The verdict in a short word; `open` while a verdict may follow."""
+        if self.over and self.verdict is Verdict.INCONCLUSIVE:
+            return NO_VERDICT
+        return VERDICT_MARKS[self.verdict]
 
     @property
     def role(self) -> str:
@@ -78,9 +93,8 @@ class Row:
     @property
     def cells(self) -> tuple[str, ...]:
         """The row as text, in the order of `HEADER`."""
-        mark = VERDICT_MARKS[self.verdict]
         values = (self.target, self.measured, self.samples, self.label)
-        return mark, self.criterion, *values, self.role
+        return self.mark, self.criterion, *values, self.role
 
 
 def rows(rollout: Rollout) -> list[Row]:
@@ -92,10 +106,8 @@ def rows(rollout: Rollout) -> list[Row]:
         one.criterion: one
         for one in (*rollout.evidence.earlier_findings, *rollout.evidence.findings)
     }
-    policy = rollout.policy
-    return [
-        _row(name, one, policy, findings.get(name)) for name, one in sorted(policy.criteria.items())
-    ]
+    criteria = sorted(rollout.policy.criteria.items())
+    return [_row(name, one, rollout, findings.get(name)) for name, one in criteria]
 
 
 def table(rollout: Rollout) -> list[str]:
@@ -106,8 +118,9 @@ def table(rollout: Rollout) -> list[str]:
     return columns([HEADER, *(row.cells for row in rows(rollout))], right)
 
 
-def _row(name: str, criterion: Criterion, policy: Policy, finding: Finding | None) -> Row:
+def _row(name: str, criterion: Criterion, rollout: Rollout, finding: Finding | None) -> Row:
+    policy = rollout.policy
     measured, target = NO_VALUE, judge_of(name, criterion, policy).target_text()
     if finding is not None:
         measured, target = measured_text(finding, policy), bound_text(finding, policy)
-    return Row(name, criterion.kind, criterion.gating, target, measured, finding)
+    return Row(name, criterion.kind, criterion.gating, target, measured, finding, rollout.final)

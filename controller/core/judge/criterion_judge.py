@@ -278,12 +278,12 @@ def judges_of(
         yield judge_of(name, criterion, policy, baselines.get(name))
 
 
-def passed(reason: str, label: Label = Label.NOT_REFUTED) -> Outcome:
+def passed(reason: str, label: Label = Label.NO_REGRESSION) -> Outcome:
     """Return the outcome of a criterion that passes."""
     return Verdict.PASS, label, reason
 
 
-def failed(reason: str, label: Label = Label.REFUTED) -> Outcome:
+def failed(reason: str, label: Label = Label.REGRESSION) -> Outcome:
     """Return the outcome of a criterion that fails."""
     return Verdict.FAIL, label, reason
 

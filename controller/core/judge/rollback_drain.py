@@ -14,7 +14,7 @@ from math import exp, inf
 from controller.core.judge.criterion_judge import incomplete_series, query_facts
 from controller.core.judge.findings import Finding, FindingReason, Label, Verdict
 from controller.core.judge.queries import QueryPlan, aligned_span, query
-from controller.core.judge.sentences import query_failed_text
+from controller.core.judge.sentences.parts import query_failed_text
 from controller.core.judge.sequential import SILENCE_SIGNIFICANCE
 from controller.core.judge.series import NO_SERIES, series_key
 from controller.core.observation import LogQuery, QueryStatus, Series, Span
@@ -200,11 +200,11 @@ def _request_evidence(watch: DrainWatch) -> DrainEvidence | None:
         return None
     canary, *controls = names
     series = {name: watch.read(_minute_key(policy, name)) for name in names}
-    silence = f"{canary} counted no request {watch.duration_text}"
+    silence = f"metric {canary} counted no request {watch.duration_text}"
     if controls:
         count = watch.settled_count(series[controls[0]])
         expected, words = watch.expected_requests(count)
-        basis = f"{controls[0]} counted {count_text(count, 'request')}{words}"
+        basis = f"metric {controls[0]} counted {count_text(count, 'request')}{words}"
         nothing_due = "neither canary nor stable path had a request, so nothing is confirmed."
     else:
         expected = _rate_before(watch.rollout, canary) * watch.settled_minutes
@@ -216,7 +216,7 @@ def _request_evidence(watch: DrainWatch) -> DrainEvidence | None:
         obstacle = f"{query_failed_text(query_facts(*failure))}."
     proof, doubt = _proof_and_doubt(obstacle, silence, basis, expected, nothing_due)
     leaked = watch.total_count(series[canary])
-    counted = f"{canary} counted {count_text(leaked, 'request')} on the canary"
+    counted = f"metric {canary} counted {count_text(leaked, 'request')} on the canary"
     leak = watch.leak_text(counted, "; this metric may also count other callers")
     return DrainEvidence("requests", leaked, leak, proof, doubt)
 

@@ -168,7 +168,7 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
     ) -> tuple[Outcome, dict[str, Fact]]:
         """Return the outcome of a step that kept the bound."""
         facts = self.step_facts(tally, context)
-        return passed(FindingReason.NOT_REFUTED), facts
+        return passed(FindingReason.NO_REGRESSION), facts
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
         """Return the finding on the evidence of the rollout, or on the windows of the step."""

@@ -6,20 +6,10 @@ from controller.core.policy.baseline import (
     FixedBaseline,
     FrozenBaseline,
 )
-from controller.core.policy.criteria import (
-    Alarm,
-    Attestation,
-    BurnRate,
-    BurnWindow,
-    LatencyIncrease,
-    LogEvents,
-    MissingCriterion,
-    Share,
-    SuccessRate,
-    Threshold,
-    Traffic,
-    alarm_name,
-)
+from controller.core.policy.criteria import MissingCriterion
+from controller.core.policy.criteria.measured import LatencyIncrease, SuccessRate, Threshold
+from controller.core.policy.criteria.signals import Alarm, Attestation, LogEvents, alarm_name
+from controller.core.policy.criteria.traffic import BurnRate, BurnWindow, Share, Traffic
 from controller.core.policy.freeze import Freeze, Frozen
 from controller.core.policy.hooks import Hook, Hooks, HttpsHook, LambdaHook
 from controller.core.policy.judging import Criterion, MeasuredCriterion

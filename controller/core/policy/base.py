@@ -60,3 +60,10 @@ def _period(length: timedelta) -> timedelta:
 
 
 WindowLength: TypeAlias = Annotated[timedelta, DurationRange("1m", "1d"), AfterValidator(_period)]
+
+
+def one_of_problem(first: str, second: str, *, given: bool) -> str:
+    """Return that one of two fields is needed; given: both are there, so that one is too many."""
+    if given:
+        return f"has both `{first}` and `{second}`: leave one of them out"
+    return f"needs `{first}` or `{second}`"

@@ -17,6 +17,8 @@ from controller.core.units import PercentUpTo, quote_value
 
 FAILURE_LIMIT = 3
 MINUTE = timedelta(minutes=1)
+# Three failures expected at ten times the allowed rate of 0.1 %: rules out 1 % at 95 % confidence.
+RATE_SAMPLES = 300
 # How far a stored latency may have drifted since, through no fault of the release.
 DRIFT_ALLOWANCE = 0.05
 # The chance that a rollout which breaks no rule is rolled back, over all its criteria and minutes.
@@ -26,7 +28,7 @@ Judge: TypeAlias = Literal["threshold", "sequential"]
 # What a criterion for either judge has when it names none.
 DEFAULT_JUDGE: Final = "sequential"
 FailureLimit: TypeAlias = Annotated[Count, Field(le=1_000)]
-Assurance: TypeAlias = Literal["not_refuted", "proven"]
+Assurance: TypeAlias = Literal["no_regression", "proven"]
 Exceedance: TypeAlias = Literal["counts", "percentiles"]
 
 # A metric's name, and the place of that name inside its criterion.
@@ -46,6 +48,11 @@ Budget: TypeAlias = Annotated[float, PercentUpTo("20%"), AfterValidator(_above_z
 MetricNames: TypeAlias = Annotated[
     tuple[Name, ...], Field(json_schema_extra={"minItems": 1}), at_least_one("metric", hint="")
 ]
+
+
+def count_problem(metric: Metric) -> str | None:
+    """Return that a count is needed; None where `metric` is one."""
+    return None if metric.is_count else "needs a count (Sum)"
 
 
 def failure_references(total: str, failures: Sequence[str]) -> Iterator[Reference]:

@@ -16,7 +16,8 @@ from pydantic import BeforeValidator, Field
 
 from controller.core.policy.base import Form, Model, Name
 from controller.core.policy.counts import Uses, counts_of, known_counts
-from controller.core.policy.criteria import CRITERIA, LogEvents
+from controller.core.policy.criteria import CRITERIA
+from controller.core.policy.criteria.signals import LogEvents
 from controller.core.policy.freeze import Freeze, Frozen
 from controller.core.policy.hooks import Hook, Hooks
 from controller.core.policy.judging import DEFAULT_FALSE_ROLLBACK, Budget, Criterion

@@ -202,7 +202,7 @@ def _complete(rollout: Rollout, live: Live, label: str, why: str, now: datetime)
     after = replace(rollout, state=state, evidence=evidence, conditions={})
     return Decision(
         after,
-        notices=(Notice(Severity.INFO, with_table(f"{rollout.id}: {sentence}", rollout)),),
+        notices=(Notice(Severity.INFO, with_table(f"{rollout.id}: {sentence}", after)),),
         record=Record.of("succeeded", rollout, after, live.weight, now, keeps_series=True),
     )
 
@@ -251,7 +251,7 @@ def label_after_skip(rollout: Rollout, step: int) -> str:
 
 
 def _unjudged_label(policy: Policy, skipped: Iterable[int], step: int) -> str:
-    """Return `not judged yet` if a criterion of the `skipped` steps is in no gate from `step` on.
+    """Return `not judged` if a criterion of the `skipped` steps is in no gate from `step` on.
 
     No gate judges such a criterion any more, so the label lasts to the end. The label is empty when
     every criterion of the skipped steps is still to be judged.

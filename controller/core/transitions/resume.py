@@ -164,7 +164,7 @@ def record_attestation(
 ) -> Decision:
     """Record the signature of an operator for `criterion`; the next tick acts on it."""
     word = "refused" if signature.refused else "attested"
-    text = f"{criterion} was {word} by {signature.by}: {signature.note}"
+    text = f"criterion {criterion} was {word} by {signature.by}: {signature.note}"
     gates = rollout.policy.criteria[criterion].gating
     if signature.refused and gates:
         text += "; the next tick rolls back"

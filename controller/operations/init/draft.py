@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final, TypeAlias
 
 from controller.core.policy import Policy
-from controller.core.policy.criteria import RATE_SAMPLES
+from controller.core.policy.judging import RATE_SAMPLES
 from controller.operations.feasibility import StepPower, power_of
 from controller.operations.init.sources import Source, SourceKind
 from controller.operations.init.survey import Counts, Survey

@@ -60,8 +60,8 @@ def desired_monitoring(
         alarms=tuple(one for one in alarms if one is not None),
         emails=tuple(dict.fromkeys(emails)),
         notes=tuple(
-            f"{name} gets an alarm and a line in the graph once a rollout has frozen its baseline: "
-            "deploy again after the start"
+            f"criterion {name} gets an alarm and a line in the graph once a rollout has frozen its "
+            "baseline: deploy again after the start"
             for name in unknown
         ),
         alarms_without_baseline=tuple(resource_name(policy.name, name) for name in unknown),

@@ -153,9 +153,9 @@ def _problem(pair: LatencyPair, series: Mapping[str, Series]) -> str:
     for name in filter(None, (pair.canary, pair.stable)):
         one = series[name]
         if one.status is not QueryStatus.COMPLETE:
-            return f"{name} was not read in full: {one.message or one.status}"
+            return f"metric {name} was not read in full: {one.message or one.status}"
         if not one.points and name == pair.canary:
-            return f"{name} has no datapoint in this time"
+            return f"metric {name} has no datapoint in this time"
     return ""
 
 

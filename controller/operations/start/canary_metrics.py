@@ -95,7 +95,7 @@ def _is_foreign(counted: _Counted, span: Span, policy: Policy) -> bool:
 
 def _text(foreign: Mapping[str, _Counted], span: Span) -> str:
     figures = ", ".join(
-        f"{name} counted {number_text(round(one.requests))}" for name, one in foreign.items()
+        f"metric {name} counted {number_text(round(one.requests))}" for name, one in foreign.items()
     )
     begin, end = clock_text(from_unix(span.start)), clock_text(from_unix(span.end))
     return (

@@ -35,12 +35,12 @@ def _problem(parts: PartialPolicy, name: str, metric: Metric, uses: Uses) -> str
         return _diluted_text(parts, name)
     only_frozen = uses.frozen and not (uses.judged or uses.compared)
     if known not in (None, counts) and not (known == "both" and only_frozen):
-        return f"{name} counts {_WHOSE[known]} by its dimensions, and not {_WHOSE[counts]}"
+        return f"metric {name} counts {_WHOSE[known]} by its dimensions, and not {_WHOSE[counts]}"
     comparing = (*uses.compared, *(uses.frozen if counts == "canary" else ()))
     if comparing and counts != "stable":
         return (
-            f"{_list(comparing)} compares the canary with {name}, which then has to count "
-            f"{_WHOSE['stable']}, and not {_WHOSE[counts]}"
+            f"criterion {_list(comparing)} compares the canary with metric {name}, which then has "
+            f"to count {_WHOSE['stable']}, and not {_WHOSE[counts]}"
         )
     return ""
 
@@ -49,10 +49,10 @@ def _diluted_text(parts: PartialPolicy, name: str) -> str:
     of_target = "" if parts.target is None else f" of {parts.target.name}"
     weight = next((raw_weight(step) for step in parts.raw_steps), None) or 10
     return (
-        f"{name} counts both paths: every request{of_target} is in it, whichever path it takes. "
-        f"At {weight} %, a canary that fails 10 % of its requests would show as {weight / 10:g} %. "
-        "Name a metric of the canary alone, or write `counts: both`, which is judged as it is and "
-        "labelled diluted"
+        f"metric {name} counts both paths: every request{of_target} is in it, whichever path it "
+        f"takes. At {weight} %, a canary that fails 10 % of its requests would show as "
+        f"{weight / 10:g} %. Name a metric of the canary alone, or write `counts: both`, which is "
+        "judged as it is and labelled diluted"
     )
 
 

@@ -216,7 +216,7 @@ def _criteria_list_problems(
         if name not in criteria:
             unknown.add(name, (*place, position))
         elif name in names[:position]:
-            yield Problem((*place, position), f"{name} is named twice")
+            yield Problem((*place, position), f"criterion {name} is named twice")
 
 
 def _step_criterion_problems(
@@ -224,7 +224,7 @@ def _step_criterion_problems(
 ) -> Iterator[Problem]:
     if criterion.compares_paths and step.weight == 100:
         message = (
-            f"{name} compares with a concurrent control, which has no traffic at 100; "
+            f"criterion {name} compares with a concurrent control, which has no traffic at 100; "
             "give this step its own list of criteria"
         )
         yield Problem(("steps", index, "criteria" if step.criteria else "weight"), message)
@@ -235,9 +235,9 @@ def _bake_too_short(index: int, step: Step, name: str, criterion: Criterion) -> 
     """Yield a problem when the bake is too short for the windows that the criterion needs."""
     window_text, count = format_duration(criterion.period), criterion.windows_to_fail
     min_bake = criterion.period * count
-    what = f"{name} judges windows of {window_text}"
+    what = f"criterion {name} judges windows of {window_text}"
     if count > 1:
-        what = f"{name} fails after {count} windows of {window_text} in a row"
+        what = f"criterion {name} fails after {count} windows of {window_text} in a row"
     if step.bake < min_bake:
         message = (
             f"{what}, more than a bake of {format_duration(step.bake)} holds: "

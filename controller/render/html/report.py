@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from ruamel.yaml import YAML
 
-from controller.core.judge.criteria_table import NO_VALUE, VERDICT_MARKS
-from controller.core.judge.findings import Finding
+from controller.core.judge.criteria_table import NO_VALUE
+from controller.core.judge.findings import Finding, Label
 from controller.core.judge.sentences import sentence_of
 from controller.core.judge.text import time_range_text
 from controller.core.next_action import next_action
@@ -22,7 +22,7 @@ from controller.core.rollout import Phase, Rollout
 from controller.core.units import duration_text, from_unix, number_text
 from controller.operations.report.criteria import CriterionReport
 from controller.operations.report.report import Exposure, Failure, RolloutReport
-from controller.render.history import digests_data, entry_data
+from controller.render.history import digests_data, entry_data, weight_change_text
 from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
 from controller.render.html.log_link import LogLink, log_link
 from controller.render.html.pages import page
@@ -100,6 +100,7 @@ def report_html(report: RolloutReport) -> str:
         chain=_chain_text(report),
         policy_text=policy_text(rollout.policy),
         state_text=json.dumps({"schema": "status/1", **rollout_data(rollout)}, indent=1),
+        weight_change=weight_change_text,
         history_link=_history_link(report),
     )
 
@@ -267,13 +268,13 @@ def _criterion(report: RolloutReport, index: int, one: CriterionReport) -> _Crit
         identity=f"criterion-{index}",
         name=row.criterion,
         kind=row.kind,
-        mark=VERDICT_MARKS[row.verdict],
+        mark=row.mark,
         target=row.target,
         measured=row.measured,
         samples=row.samples,
         label=row.label,
         role=row.role,
-        sentence="" if one.finding is None else sentence_of(one.finding),
+        sentence=_criterion_sentence(report, one.finding),
         demand=_demand_text(report, one),
         queries=(*map(_query_text, one.queries), *(f"{q.group}: {q.pattern}" for q in one.logs)),
         chart=None
@@ -282,6 +283,14 @@ def _criterion(report: RolloutReport, index: int, one: CriterionReport) -> _Crit
         inconsistent=0 if one.trace is None else one.trace.inconsistent,
         opened=fails,
     )
+
+
+def _criterion_sentence(report: RolloutReport, finding: Finding | None) -> str:
+    """Return the sentence of the newest finding; one that waited for more says when that was."""
+    if finding is None:
+        return ""
+    ended = report.rollout.final and finding.label is Label.NOT_JUDGED
+    return f"{'At the end of the rollout: ' if ended else ''}{sentence_of(finding)}"
 
 
 def _demand_text(report: RolloutReport, one: CriterionReport) -> str:

@@ -14,7 +14,7 @@ FINDING = a_finding(
     "works was below 99.9%.",
     reason="breached",
     verdict=Verdict.FAIL,
-    label=Label.REFUTED,
+    label=Label.REGRESSION,
     measured=0.95,
     samples=1_200,
     start=int((NOON - 5 * MINUTE).timestamp()),

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from tests.support.cases import cases
-from tests.support.core import Finding, Label, Verdict, rows, table
+from tests.support.core import Finding, Label, Phase, Verdict, rows, table
 from tests.support.findings import a_finding
 from tests.support.judging import policy_of
-from tests.support.rollouts import a_rollout
+from tests.support.rollouts import a_rollout, a_state
 
 WINDOWED = {"judge": "threshold"}
 RATE = {
@@ -84,13 +84,20 @@ def test_before_anything_is_judged_a_row_has_the_target_of_the_policy(
     rollout = a_rollout(policy=policy_of(criterion))
     (row,) = rows(rollout)
     assert (row.target, row.measured, row.samples) == (target, "–", "–")
-    assert row.label == Label.NOT_JUDGED
+    assert (row.mark, row.label) == ("open", "not judged yet")
     assert table(rollout) == []
+
+
+@pytest.mark.parametrize("phase", [Phase.ROLLED_BACK, Phase.SUCCEEDED])
+def test_after_the_end_no_verdict_is_awaited(phase: Phase) -> None:
+    rollout = a_rollout(policy=policy_of(RATE), state=a_state(phase))
+    (row,) = rows(rollout)
+    assert (row.mark, row.label) == ("n/a", "not judged: the rollout ended before")
 
 
 def test_the_table_has_one_width_and_says_what_only_reports() -> None:
     policy = policy_of({**ALARM, "gates": False})
-    red = finding_of(1, 0, verdict=Verdict.FAIL, label=Label.REFUTED, samples=0, gates=False)
+    red = finding_of(1, 0, verdict=Verdict.FAIL, label=Label.REGRESSION, samples=0, gates=False)
     assert table(a_rollout(policy=policy, findings=(red,))) == [
         "      criterion  target  measured  samples  evidence             role",
         "FAIL  C          OK         ALARM        –  regression detected  report",

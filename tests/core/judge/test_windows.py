@@ -147,7 +147,7 @@ SIGNED = {"kind": "attestation", "statement": "It looks right."}
     "criteria, label",
     {
         "a signature": ([SIGNED], Label.ATTESTED),
-        "a signature, and what is no regression detected": ([SIGNED, HOLDS], Label.NOT_REFUTED),
+        "a signature, and what is no regression detected": ([SIGNED, HOLDS], Label.NO_REGRESSION),
     },
 )
 def test_a_step_that_passed_is_shown_as_well_as_by_its_weakest_finding(

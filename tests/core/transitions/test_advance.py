@@ -103,7 +103,7 @@ def test_the_last_step_that_passes_is_a_success_with_its_label() -> None:
     held = AT_100.with_condition(ConditionKind.BLOCKED, Condition(NOON, "the target"))
     after = decide_tick(held, a_reading(100), 35).rollout
     assert (after.phase, after.reason, after.since, after.evidence.label, after.conditions) == (
-        SUCCEEDED, Reason.COMPLETED, NOON + 35 * MINUTE, Label.NOT_REFUTED, {},
+        SUCCEEDED, Reason.COMPLETED, NOON + 35 * MINUTE, Label.NO_REGRESSION, {},
     )  # fmt: skip
     assert after.watch_until == NOON + 35 * MINUTE + timedelta(days=7)
 

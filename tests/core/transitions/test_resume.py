@@ -270,8 +270,8 @@ def judged_by(first: list[str] | None, last: list[str] | None) -> Policy:
 
 
 LABELS = cases("policy, label", {
-    "every gate has all criteria": (judged_by(None, None), Label.NOT_REFUTED),
-    "the last gate has more": (judged_by(["works"], None), Label.NOT_REFUTED),
+    "every gate has all criteria": (judged_by(None, None), Label.NO_REGRESSION),
+    "the last gate has more": (judged_by(["works"], None), Label.NO_REGRESSION),
     "a criterion is never judged": (judged_by(None, ["works"]), Label.NOT_JUDGED),
     "other criteria": (judged_by(["calm"], ["works"]), Label.NOT_JUDGED),
 })  # fmt: skip

@@ -121,7 +121,9 @@ def test_a_baseline_that_is_not_frozen_yet_is_no_alarm_and_a_note() -> None:
     monitoring = desired_monitoring(a_watched("frozen", "fixed"))
     assert [one.name for one in monitoring.alarms] == ["rolloutctl-shop-fixed"]
     assert len(monitoring.notes) == 1
-    assert monitoring.notes[0].startswith("frozen gets an alarm and a line in the graph once")
+    assert monitoring.notes[0].startswith(
+        "criterion frozen gets an alarm and a line in the graph once"
+    )
     assert desired_monitoring(a_watched("frozen"), baselines={"frozen": FROZEN}).notes == ()
 
 

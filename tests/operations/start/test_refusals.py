@@ -50,4 +50,4 @@ def test_a_criterion_that_fails_already_is_an_obstacle(
     tmp_path: Path, judge: str, gates: list[list[str]]
 ) -> None:
     (refusal,) = refusals(tmp_path, judge, gates)
-    assert refusal.startswith("fails already, before the start: quick fails: ")
+    assert refusal.startswith("fails already, before the start: criterion quick fails: ")

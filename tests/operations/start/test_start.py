@@ -159,7 +159,7 @@ FORBIDDEN = [{"kind": "metrics_outage", "how": "forbidden"}]
             id="the environment has no room for the weight",
         ),
         pytest.param(
-            NOTHING, HOPELESS, {}, "fails already, before the start: quick fails:",
+            NOTHING, HOPELESS, {}, "fails already, before the start: criterion quick fails:",
             id="a criterion fails before the start",
         ),
     ],
@@ -235,7 +235,7 @@ def test_a_threshold_of_long_windows_is_read_back_until_it_could_fail(tmp_path: 
     policy = short_policy(**HOPELESS | {"criteria": {"quick": quick}, "steps": steps})
     with open_stage(tmp_path, policy=policy) as stage:
         (refusal,) = check_start(stage.runner, stage.policy).refusals
-        assert refusal.startswith("fails already, before the start: quick fails:")
+        assert refusal.startswith("fails already, before the start: criterion quick fails:")
 
 
 def test_an_unobserved_change_to_zero_leaves_all_time_since_the_start_in_doubt(
@@ -601,7 +601,7 @@ def test_an_adopted_rollout_is_judged_and_rolled_back(tmp_path: Path) -> None:
             at_live(PERCENTAGE="100", ENABLED="true"), {},
             {"events": [{"kind": "errors", "server_errors": "20%"}]},
             "fails already, so roll back the live 100 % (rolloutctl rollback POLICY): "
-            "works fails",
+            "criterion works fails",
             id="a criterion fails already",
         ),
     ],

@@ -178,7 +178,7 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
         failures, requests = round(tally.amount), round(tally.samples)
         facts["possible_share"] = upper_bound(requests, failures)
         if not self.requires_proof:
-            return passed(FindingReason.RATE_NOT_REFUTED), facts
+            return passed(FindingReason.RATE_NO_REGRESSION), facts
         facts["proof_requests"] = requests_to_prove(self.allowed_failures, failures)
         return undecided(Label.TOO_FEW, FindingReason.NOT_PROVEN_YET), facts
 

@@ -1,0 +1,190 @@
+"""Criteria on requests: that they arrive, on which path, and how fast they burn a budget."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import chain
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from controller.core.policy.base import Count, Model, Name, WindowLength
+from controller.core.policy.judging import (
+    RATE_SAMPLES,
+    Criterion,
+    MetricNames,
+    Reference,
+    WindowedRule,
+    count_problem,
+    failure_references,
+)
+from controller.core.policy.metric import Metric
+from controller.core.units import DurationRange, PercentUpTo, format_duration
+
+
+def _open_interval(share: float) -> float:
+    if not 0 < share < 1:
+        raise ValueError("must be above 0% and below 100%")
+    return share
+
+
+# With this many requests, 0 of them where 10 % are due is no chance (0.9 ^ 100 = 0.003 %).
+SHARE_SAMPLES = 100
+
+
+class Traffic(WindowedRule):
+    """Requests arrived on the canary, so that a flag without effect is found."""
+
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.traffic:TrafficJudge"
+
+    kind: Literal["traffic"] = Field(description="Kind of the criterion.")
+    metric: Name = Field(description="Metric that counts requests of the canary.")
+    min: Count = Field(default=1, description="Requests in the step that a pass needs.")
+    control: Name | None = Field(
+        default=None,
+        description="Metric that counts requests of the stable path alone; with it, a canary "
+        "without requests fails when that is unlikely by chance (< 0.1 %).",
+    )
+    window: WindowLength = Field(default=timedelta(minutes=1), description="Length of one window.")
+
+    def statistic_problem(self, metric: Metric) -> str | None:
+        """Return that a count is needed."""
+        return count_problem(metric)
+
+    def references(self) -> Iterator[Reference]:
+        """Yield every metric that is named, with its place."""
+        yield ("metric",), self.metric
+        if self.control is not None:
+            yield ("control",), self.control
+
+
+class Share(Criterion):
+    """The share of requests on the canary is what the weight says."""
+
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.traffic_share:ShareJudge"
+
+    kind: Literal["share"] = Field(description="Kind of the criterion.")
+    metric: Name = Field(description="Metric that counts requests of the canary.")
+    control: Name = Field(description="Metric that counts requests of the stable path alone.")
+    confidence: Annotated[float, PercentUpTo("100%"), AfterValidator(_open_interval)] = Field(
+        default=0.99, description="Confidence of the expected range of the share."
+    )
+    tolerance: Annotated[float, PercentUpTo("50%")] = Field(
+        default=0.02,
+        description="How far the share itself may be off the weight, in points: 2% lets a weight "
+        "of 10 be 8 to 12 %.",
+    )
+    min_samples: Count = Field(
+        default=SHARE_SAMPLES,
+        description="Requests on both paths in the step that a pass needs.",
+    )
+    window: WindowLength = Field(default=timedelta(minutes=1), description="Length of one window.")
+
+    @property
+    def period(self) -> timedelta:
+        """Length of one window."""
+        return self.window
+
+    def statistic_problem(self, metric: Metric) -> str | None:
+        """Return that a count is needed."""
+        return count_problem(metric)
+
+    def references(self) -> Iterator[Reference]:
+        """Yield every metric that is named, with its place."""
+        yield ("metric",), self.metric
+        yield ("control",), self.control
+
+
+class BurnWindow(Model):
+    """Two stretches of time, and how fast the budget may burn in both at once."""
+
+    factor: Annotated[float, Field(gt=1, le=1_000)] = Field(
+        description="How many times faster than the objective allows."
+    )
+    long: Annotated[timedelta, DurationRange("10m", "3d")] = Field(
+        description="Length of the long window: enough of the budget is gone."
+    )
+    short: Annotated[timedelta, DurationRange("1m", "1d")] = Field(
+        description="Length of the short window: it still burns."
+    )
+
+    @property
+    def text(self) -> str:
+        """The rule as text for people: `14.4x over 1h and 5m`."""
+        return f"{self.factor:g}x over {format_duration(self.long)} and {self.short_text}"
+
+    @property
+    def short_text(self) -> str:
+        """The length of the short window."""
+        return format_duration(self.short)
+
+
+def _burn_window(factor: float, long: int, short_minutes: int) -> BurnWindow:
+    return BurnWindow.model_construct(
+        factor=factor, long=timedelta(hours=long), short=timedelta(minutes=short_minutes)
+    )
+
+
+# 2 % of the budget of 30 days in an hour, 5 % in six hours: The Site Reliability Workbook (Beyer et
+# al., O'Reilly 2018), chapter 5, "Alerting on SLOs", table 5-8, "Multiwindow, Multi-Burn-Rate".
+BURN_WINDOWS = (_burn_window(14.4, 1, 5), _burn_window(6, 6, 30))
+
+
+class BurnRate(Criterion):
+    """No pair of windows burns the error budget of `slo` faster than its factor."""
+
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.burn_rate:BurnRateJudge"
+
+    kind: Literal["burn_rate"] = Field(description="Kind of the criterion.")
+    total: Name = Field(description="Metric that counts requests.")
+    failures: MetricNames = Field(
+        description="Metrics that count failed requests; they are added up."
+    )
+    slo: Annotated[float, PercentUpTo("100%"), AfterValidator(_open_interval)] = Field(
+        description="Share of requests that has to succeed, like 99.9%; the rest is the budget."
+    )
+    windows: tuple[BurnWindow, ...] = Field(
+        default=BURN_WINDOWS,
+        validate_default=False,
+        description="Pairs of windows; one that burns too fast in both fails.",
+    )
+    min_samples: Count = Field(
+        default=RATE_SAMPLES,
+        description="Requests without which nothing passes, and no long window fails.",
+    )
+    window: WindowLength = Field(
+        default=timedelta(minutes=5),
+        description="Length of one counted window; every length of `windows` is a multiple.",
+    )
+
+    @model_validator(mode="after")
+    def _windows_fit(self) -> Self:
+        if not self.windows:
+            raise ValueError("needs at least one pair of `windows`")
+        for pair in self.windows:
+            if pair.short >= pair.long:
+                raise ValueError(f"`short` must be shorter than `long`, but is not in {pair.text}")
+        if len({pair.long for pair in self.windows}) < len(self.windows):
+            raise ValueError("each pair of `windows` needs a `long` of its own")
+        lengths = chain.from_iterable((pair.long, pair.short) for pair in self.windows)
+        if any(length % self.window for length in lengths):
+            window = format_duration(self.window)
+            raise ValueError(f"every length in `windows` must be a multiple of `window` ({window})")
+        return self
+
+    @property
+    def period(self) -> timedelta:
+        """Length of one window."""
+        return self.window
+
+    @property
+    def longest_window(self) -> timedelta:
+        """The longest window of all pairs."""
+        return max(pair.long for pair in self.windows)
+
+    def statistic_problem(self, metric: Metric) -> str | None:
+        """Return that a count is needed."""
+        return count_problem(metric)
+
+    def references(self) -> Iterator[Reference]:
+        """Yield every metric that is named, with its place."""
+        yield from failure_references(self.total, self.failures)
