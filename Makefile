@@ -3,6 +3,7 @@
 VENV     ?= .venv
 E2E_VENV := .venv-ministack
 MUTANTS_VENV := .venv-mutants
+DOCS_VENV := .venv-docs
 PYTHON   ?= python3
 UV       ?= uv
 # More than a machine with two cores has: tests of real processes wait for most of their time.
@@ -11,6 +12,7 @@ WORKERS  ?= 8
 MINISTACK := ministack==1.5.33
 MUTMUT    := mutmut==3.8.1
 CYCLONEDX := cyclonedx-bom==7.5.0
+MKDOCS    := mkdocs-material==9.8.2
 
 POLICY   ?= policies/execution-api.yaml
 SCENARIO ?= healthy
@@ -45,7 +47,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help rehearse deploy-check test test-deep pytest pytest-deep lint mutants image image-check lock e2e-venv clean .venv
+.PHONY: help rehearse deploy-check test test-deep pytest pytest-deep lint mutants docs image image-check lock e2e-venv clean .venv
 
 help: ## say what can be made
 	@grep -hE '^[.a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | \
@@ -64,7 +66,7 @@ pytest: $(VENV)/.compiled $(E2E_VENV)/.locked
 test-deep: $(VENV)/.compiled $(E2E_VENV)/.locked ## the same with every seed, small world and golden story (half an hour); then: make mutants
 	@$(MAKE) --no-print-directory -j2 lint pytest-deep
 
-pytest-deep: $(VENV)/.compiled $(E2E_VENV)/.locked
+pytest-deep: $(VENV)/.compiled $(E2E_VENV)/.locked $(DOCS_VENV)/.locked
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal --deep
 	$(PY) -m tests.goldens
 
@@ -85,6 +87,9 @@ lint: $(VENV)/.installed ## check style, types, imports, the Dockerfile and the 
 mutants: $(MUTANTS_VENV)/.locked ## plant faults in what decides: 9 of 10 must be noticed (an hour)
 	@$(MUTANTS_VENV)/bin/python benchmarks/mutants.py
 
+docs: $(DOCS_VENV)/.locked ## build the site in build/site, and check every link of it
+	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict -f docs/site/mkdocs.yml
+
 image: ## build the image with its labels (IMAGE=..., needs docker or podman)
 	@.ci/image-check --only-build
 
@@ -95,7 +100,7 @@ image-check: ## build the image and run it as a scheduler does (needs docker or 
 
 e2e-venv: $(E2E_VENV)/.locked ## set up the emulator, which pins a botocore of its own
 
-lock: ## resolve the dependencies anew and write the seven lock files (needs uv)
+lock: ## resolve the dependencies anew and write the eight lock files (needs uv)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
 	$(UV) lock --quiet --upgrade
 	$(UV) export --quiet --frozen --no-header --no-annotate --no-emit-project --no-dev -o requirements.lock
@@ -106,12 +111,14 @@ lock: ## resolve the dependencies anew and write the seven lock files (needs uv)
 	    --generate-hashes --no-header --no-annotate -o requirements-sbom.lock -
 	echo '$(MINISTACK)' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate -o tests/e2e/ministack.lock -
+	echo '$(MKDOCS)' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate -o docs/site/mkdocs.lock -
 	echo '$(MUTMUT)' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate --constraint requirements-dev.lock \
 	    -o tests/mutants.lock -
 
 clean: ## remove the environments and every cache
-	rm -rf $(VENV) $(E2E_VENV) $(MUTANTS_VENV) mutants .hypothesis \
+	rm -rf $(VENV) $(E2E_VENV) $(MUTANTS_VENV) $(DOCS_VENV) build/site mutants .hypothesis \
 	    .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -142,9 +149,11 @@ $(VENV)/.compiled: $(VENV)/.installed $(SOURCES)
 	@touch $@
 
 $(E2E_VENV)/.locked: tests/e2e/ministack.lock
-	@$(find_python); echo "setting up $(E2E_VENV) with $$("$$python" --version)" >&2; \
-	"$$python" -m venv --clear $(E2E_VENV)
-	@$(E2E_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+$(DOCS_VENV)/.locked: docs/site/mkdocs.lock
+$(E2E_VENV)/.locked $(DOCS_VENV)/.locked:
+	@$(find_python); echo "setting up $(@D) with $$("$$python" --version)" >&2; \
+	"$$python" -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 $(MUTANTS_VENV)/.locked: requirements-dev.lock tests/mutants.lock

@@ -2,7 +2,7 @@
 
 Each function maps one kind of outcome to a status (that of checks is in `operations/checks.py`),
 and a command ends with the most urgent status that applies. `VERBS` lists the statuses of each
-command: the table in docs/policy.md is made from it, and a process test runs each row.
+command: the table in docs/commands.md is made from it, and a process test runs each row.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""docs/policy.md: its policies load, its tables are the models', its numbers are right."""
+"""The pages of the policy: its policies load, its tables are the models', its numbers are right."""
 
 import re
 from collections.abc import Iterator
@@ -34,8 +34,11 @@ from controller.policy_file import yaml
 from controller.policy_file.check.parse import parse
 from controller.policy_file.loader import loads
 
-TEXT = (Path(__file__).parents[2] / "docs" / "policy.md").read_text(encoding="utf-8")
-FENCES = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = (DOCS / "policy.md").read_text(encoding="utf-8")
+JUDGING = (DOCS / "judging.md").read_text(encoding="utf-8")
+LIFECYCLE = (DOCS / "lifecycle.md").read_text(encoding="utf-8")
+FENCES = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT + JUDGING + LIFECYCLE, re.MULTILINE | re.DOTALL)
 YAML = [body for language, body in FENCES if language == "yaml"]
 WHOLE = [body for body in YAML if body.startswith("version:")]
 FRAGMENTS = [body for body in YAML if not body.startswith(("version:", "#"))]
@@ -93,7 +96,7 @@ def defaults() -> Iterator[tuple[str, str]]:
 
 
 def section(title: str) -> str:
-    """Return the text from a heading to the next of its level or above."""
+    """Return the text of the reference from a heading to the next of its level or above."""
     level, start = next(
         (len(match[1]), match.end())
         for match in re.finditer(r"^(#+) (.*)$", TEXT, re.MULTILINE)
@@ -115,7 +118,7 @@ def test_a_policy_in_the_text_loads(text: str) -> None:
 @pytest.mark.parametrize("text", FRAGMENTS, ids=lambda text: text.split(":")[1].strip()[:20])
 def test_a_fragment_fits_into_the_whole_policy(text: str) -> None:
     data: Any = deepcopy(yaml.parse(WHOLE[0], "docs/policy.md").data)
-    fragment: Any = yaml.parse(text, "docs/policy.md").data
+    fragment: Any = yaml.parse(text, "a fragment").data
     for key, value in fragment.items():
         data[key] = {**data.get(key, {}), **value} if isinstance(value, dict) else value
     assert parse(data).name == data["name"]
@@ -123,7 +126,7 @@ def test_a_fragment_fits_into_the_whole_policy(text: str) -> None:
 
 def test_the_error_lines_are_those_of_the_file_above() -> None:
     wrong = next(body for body in YAML if body.startswith("# wrong.yaml\n"))
-    documented = next(body for language, body in FENCES if language == "text")
+    documented = next(body for language, body in FENCES if body.startswith("wrong.yaml:"))
     with pytest.raises(PolicyError) as caught:
         loads(wrong, "wrong.yaml")
     assert str(caught.value) == documented.strip()
@@ -149,7 +152,7 @@ def test_the_table_of_defaults_is_the_models() -> None:
         ("alb-weights", AlbWeights),
         ("metrics", Metric),
         ("steps", Step),
-        ("Freeze windows and approvals", Freeze),
+        ("freeze", Freeze),
         ("success_rate", SuccessRate),
         ("latency_increase", LatencyIncrease),
         ("threshold", Threshold),
@@ -159,7 +162,7 @@ def test_the_table_of_defaults_is_the_models() -> None:
         ("alarm", Alarm),
         ("log_events", LogEvents),
         ("attestation", Attestation),
-        ("Log events after a rollback", VerifyRollback),
+        ("verify_rollback", VerifyRollback),
         ("lambda", LambdaHook),
         ("https", HttpsHook),
         ("sns", SnsChannel),
@@ -185,18 +188,17 @@ def test_every_field_of_a_baseline_is_shown(model: type[Model]) -> None:
 
 
 def test_the_documented_freeze_is_that_of_the_windows_above() -> None:
-    text = section("Freeze windows and approvals")
     windows = next(body for body in YAML if body.startswith("freeze:"))
     freeze = loads(f"{WHOLE[0].partition('steps:')[0]}{windows}", "docs/policy.md").freeze
     assert freeze is not None
     frozen = freeze.at(datetime(2026, 12, 24, 12, tzinfo=UTC))
     assert frozen is not None
-    assert f"`{frozen.text}`" in text
+    assert f"`{frozen.text}`" in LIFECYCLE
 
 
 @pytest.mark.parametrize("day", ["2027-03-28", "2026-10-25"])
 def test_what_a_change_of_the_clock_does_to_a_window_is_what_the_table_says(day: str) -> None:
-    row = re.search(rf"^\| {day} \|.*$", TEXT, re.MULTILINE)
+    row = re.search(rf"^\| {day} \|.*$", LIFECYCLE, re.MULTILINE)
     assert row is not None
     times = re.findall(r"from (\d\d:\d\d) to (\d\d:\d\d) UTC", row[0])
     window = {"from": "02:15", "to": "02:45"}
@@ -227,4 +229,4 @@ def test_what_a_change_of_the_clock_does_to_a_window_is_what_the_table_says(day:
     ],
 )  # fmt: skip
 def test_a_worked_number_is_right(number: str) -> None:
-    assert number.replace("%", " %") in TEXT
+    assert number.replace("%", " %") in JUDGING

@@ -1,18 +1,15 @@
 """The commands of docs/operations.md run in its order, and print what it shows.
 
-HTML comments say what happens between commands: 72m of traffic; 16m of traffic, 3 failing; 24h of
-rare traffic, a tick every 1h. Outputs are compared without dates and times, and a line `...` stands
-for any text.
+What its comments may say: 72m of traffic; 16m of traffic, 3 failing; 24h of rare traffic, a tick
+every 1h.
 """
 
 import re
-import shlex
 import shutil
-from collections.abc import Iterator
 from datetime import timedelta
-from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import pytest
 
@@ -21,6 +18,7 @@ from controller.core.units import parse_duration
 from controller.flag import Flag
 from tests.adapters.cloudformation.fake_cloudformation import FakeCloudFormation
 from tests.e2e.account import FUNCTION, PERCENTAGE
+from tests.e2e.executed_page import differences
 from tests.e2e.on_call import HOUR, Answer, Desk, changed
 from tests.e2e.test_adopt import FIXED_BASELINE
 
@@ -29,36 +27,10 @@ pytestmark = pytest.mark.ministack
 ROOT: Final = Path(__file__).parents[2]
 TEXT: Final = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 
-_STEP: Final = re.compile(
-    r"^<!-- (?P<world>.*?) -->$|^```console\n(?P<console>.*?)^```$", re.DOTALL | re.MULTILINE
-)
 _TRAFFIC: Final = re.compile(
     r"(?P<length>\w+) of (?P<kind>rare |direct )?traffic"
     r"(, (?P<failing>\d+) failing)?(, a tick every (?P<every>\w+))?"
 )
-_MOMENT: Final = re.compile(r"\d{4}-\d{2}-\d{2}|\b\d{2}:\d{2}\b")
-
-
-class Command(NamedTuple):
-    """A command line of the document, and the output below it."""
-
-    words: list[str]
-    shown: str
-
-
-def steps(text: str) -> Iterator[str | Command]:
-    """Yield the comments and the commands, in the order of the document."""
-    for match in _STEP.finditer(text):
-        if match["world"]:
-            yield match["world"]
-        else:
-            yield from _commands(match["console"])
-
-
-def _commands(block: str) -> Iterator[Command]:
-    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-        line, _, shown = part.partition("\n")
-        yield Command(shlex.split(line, comments=True), shown)
 
 
 @pytest.fixture
@@ -127,30 +99,13 @@ def _log(desk: Desk) -> None:
     )
 
 
-def user_output(answer: Answer) -> str:
-    """Return what a user reads: stdout, and then the lines of stderr that are no log."""
-    messages = [one for one in answer.err.splitlines(keepends=True) if not one.startswith("{")]
-    return answer.out + "".join(messages)
-
-
-def without_times(text: str) -> str:
-    """Return `text` without its dates and times, which differ in every run."""
-    return _MOMENT.sub("-", text)
-
-
 def test_the_commands_of_the_operations_page_print_what_it_shows(
     at_the_full_hour: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk, same = at_the_full_hour, OutputChecker().check_output
+    desk = at_the_full_hour
     monkeypatch.chdir(desk.folder)
-    different = []
-    for step in steps(TEXT):
-        if isinstance(step, str):
-            apply_comment(desk, step)
-            continue
-        printed = user_output(desk.run(*step.words[1:]))
-        if not same(
-            without_times(step.shown), without_times(printed), ELLIPSIS | NORMALIZE_WHITESPACE
-        ):
-            different.append(f"$ {shlex.join(step.words)}\n{printed}")
-    assert not different, "\n".join(["the document shows something else than:", *different])
+
+    def run(words: list[str]) -> Answer:
+        return desk.run(*words[1:])
+
+    assert differences(TEXT, partial(apply_comment, desk), run) == ""

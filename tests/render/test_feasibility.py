@@ -202,13 +202,16 @@ def test_never_is_null_and_a_whole_policy_is_rendered() -> None:
 
 
 def test_the_table_in_the_documentation_is_the_one_that_is_printed() -> None:
-    """Of the whole policy of docs/policy.md, with the criteria of the sequential judge in it."""
-    text = (Path(__file__).parents[2] / "docs" / "policy.md").read_text(encoding="utf-8")
+    """Of the whole policy of docs/policy.md, with the criteria of docs/judging.md in it."""
+    docs = Path(__file__).parents[2] / "docs"
+    text = "".join(
+        (docs / name).read_text(encoding="utf-8") for name in ("policy.md", "judging.md")
+    )
     bodies = re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     policy = next(body for body in bodies if body.startswith("version:"))
     part = next(body for body in bodies if "calls-succeed:" in body)
     data: Any = yaml.parse(policy, "docs/policy.md").data
-    changes: Any = yaml.parse(part, "docs/policy.md").data
+    changes: Any = yaml.parse(part, "docs/judging.md").data
     policy = parse({**data, **changes})
     lines = plain_text(gate_power(policy, 60.0, "given")[1]).splitlines()
     first = lines[2 : lines.index("", 2)]

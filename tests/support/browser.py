@@ -60,8 +60,8 @@ class Browser:
         for domain in ("Page", "Runtime", "Log", "Network"):
             self._send(f"{domain}.enable")
 
-    def open(self, page: Path, *, width: int = 1_200, dark: bool = False) -> None:
-        """Load the file `page` in a window of `width` pixels."""
+    def open(self, page: Path | str, *, width: int = 1_200, dark: bool = False) -> None:
+        """Load `page`, a file or an address, in a window of `width` pixels."""
         self._send(
             "Emulation.setDeviceMetricsOverride",
             width=width, height=900, deviceScaleFactor=1, mobile=width < 600,
@@ -70,7 +70,8 @@ class Browser:
         self._send("Emulation.setEmulatedMedia", media="screen", features=[scheme])
         self.requests.clear()
         self.problems.clear()
-        self._send("Page.navigate", url=page.resolve().as_uri())
+        address = page if isinstance(page, str) else page.resolve().as_uri()
+        self._send("Page.navigate", url=address)
         self._wait_for("Page.loadEventFired")
 
     def value(self, expression: str) -> Any:
