@@ -23,7 +23,6 @@ from controller.core.judge.series import Window
 from controller.core.judge.windows import WindowJudge
 from controller.core.policy import Policy
 from controller.core.stats.binomial import requests_to_prove
-from controller.core.stats.combined_tests import Fold, fold_minute
 from controller.core.units import MINUTE_S
 
 # Effects that are always reported: shares of requests that fail, and increases of a latency.
@@ -178,14 +177,9 @@ class DetectionModel:
         """
         warmup = whole_minutes(self.policy.warmup_of(self.step))
         stretch = StepInterval(self.step, 0, warmup * MINUTE_S)
-        fold = Fold()
-        for minute, window in self._minutes(rates, effect, within):
-            bets, control = self.criterion_test.likelihood_ratios(window, fold, stretch, minute)
-            controls = {self.judge.name: control}
-            fold = fold_minute(fold, minute + MINUTE_S, bets, controls)
-            if fold.rejections:
-                return fold.through // MINUTE_S
-        return None
+        minutes = self._minutes(rates, effect, within)
+        end = self.criterion_test.rejected_at(stretch, minutes)
+        return None if end is None else end // MINUTE_S
 
     def _minutes(
         self, rates: RequestRates, effect: float, within: int
