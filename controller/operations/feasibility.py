@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from controller.core.judge.criterion_judge import CriterionJudge, judges_of
 from controller.core.judge.evidence import BaselineMeasurement, StepInterval
+from controller.core.judge.exposure import ExpectedExposure, expected_exposure
 from controller.core.judge.latency_tail import TailJudge
 from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.sequential_evidence import CriterionTests, gate_tests
@@ -117,12 +118,14 @@ class StepPower:
     """What the gate of a step can decide.
 
     requests, control: requests during the bake, on the canary and on the stable path.
+    expected: what an outage of the canary would cost; None where nothing counts its failures.
     """
 
     step: int
     requests: float
     control: float
     criteria: tuple[Power, ...]
+    expected: ExpectedExposure | None = None
 
 
 # --- Detection delay in steady traffic ------------------------------------------------------------
@@ -296,7 +299,9 @@ class _StepAnalysis:
             for judge in judges_of(self.policy, gate, self.baselines)
             if judge.min_samples is not None
         )
-        return StepPower(self.number, rates.canary * self._bake, rates.control * self._bake, powers)
+        expected = expected_exposure(self.policy, self.number, self.per_minute)
+        canary, control = rates.canary * self._bake, rates.control * self._bake
+        return StepPower(self.number, canary, control, powers, expected)
 
     @property
     def _warmup(self) -> int:

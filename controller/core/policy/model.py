@@ -206,6 +206,11 @@ class Policy(Model):
         return self.max_bad_requests if own is None else own
 
     @property
+    def limits_exposure(self) -> bool:
+        """True where an advance may have to wait for less traffic."""
+        return any(self.max_bad_requests_of(step) for step in range(1, len(self.steps)))
+
+    @property
     def missing_kinds(self) -> list[str]:
         """Why kinds that this stored policy names cannot be used here; empty when all can."""
         kinds = (self.target, *self.criteria.values(), *(self.notify or ()))
