@@ -1,5 +1,6 @@
 """A rehearsal with a budget of bad requests: it waits for less traffic, and for nothing else."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from controller.core.rollout import Phase
 from controller.operations.report.exposure import recorded_exposure
 from controller.policy_file.check.parse import parse
 from controller.testing import Rehearsal, rehearse
+from tests.simulation.worlds import MINUTE
 from tests.support.stage import SHORT_POLICY
 
 # An outage is found in one window of a minute, final two minutes later, taken back within one more.
@@ -39,9 +41,9 @@ def falling(tmp_path: Path) -> str:
     return str(file)
 
 
-def played(scenario: str, **parts: Any) -> Rehearsal:
+def played(scenario: str, every: timedelta = MINUTE, **parts: Any) -> Rehearsal:
     policy = {**SHORT_POLICY, "criteria": {"works": WORKS}, "steps": STEPS, **parts}
-    return rehearse(parse(policy), scenario)
+    return rehearse(parse(policy), scenario, every=every)
 
 
 def story(rehearsal: Rehearsal) -> list[tuple[str, str]]:
@@ -74,7 +76,7 @@ def test_a_large_budget_is_as_none_at_all(falling: str) -> None:
 
 
 def test_traffic_that_never_falls_ends_a_rehearsal_after_a_day(falling: str) -> None:
-    rehearsal = played(falling, max_bad_requests=1)
+    rehearsal = played(falling, 10 * MINUTE, max_bad_requests=1)
     assert (rehearsal.phase, rehearsal.weights) == (Phase.PROGRESSING, (10,))
     assert [kind for _, kind in story(rehearsal)][-1] == "reminded"
 
@@ -107,7 +109,7 @@ def test_an_outage_costs_what_was_expected_of_it(falling: str) -> None:
 def test_what_was_served_is_counted_by_step_and_what_is_expected_by_the_last_traffic(
     falling: str,
 ) -> None:
-    rehearsal = played(falling, max_bad_requests=1)
+    rehearsal = played(falling, 10 * MINUTE, max_bad_requests=1)
     cost = recorded_exposure(rehearsal.outcome.rollout, rehearsal.outcome.entries)
     (step,) = cost.steps
     assert (step.weight, step.budget, step.criterion) == (10, 1, "works")

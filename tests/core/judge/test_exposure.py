@@ -25,7 +25,11 @@ BURN = {
     "window": "5m",
     "windows": [{"factor": 10, "long": "30m", "short": "5m"}],
 }
-STEPS = [{"weight": 10, "bake": "1h"}, {"weight": 50, "bake": "1h"}, {"weight": 100, "bake": "1d"}]
+STEPS: list[dict[str, Any]] = [
+    {"weight": 10, "bake": "1h"},
+    {"weight": 50, "bake": "1h"},
+    {"weight": 100, "bake": "1d"},
+]
 
 
 def policy_of(criterion: dict[str, Any], **parts: Any) -> Policy:
