@@ -16,8 +16,11 @@ from controller.core.history import Entry, broken_link
 from controller.core.policy_snapshot import SnapshotChangedError, digest_problem, digests
 from controller.core.rollout import Rollout
 from controller.errors import Exit, StoreError, UsageError
+from controller.operations.report.exposure import Exposure, recorded_exposure
 from controller.ports.store import Store
+from controller.render.exposure import exposure_data, exposure_text
 from controller.render.history import digests_data, entry_data, history_blocks, history_page
+from controller.render.page import EMPTY_LINE, Page, paragraph
 
 if TYPE_CHECKING:
     from controller.render.outputs.rollouts import HistoryData
@@ -71,16 +74,37 @@ def _whole_history(store: Store, rollout_id: str) -> Result:
             "rollout": rollout_id,
             "chain_valid": broken is None,
             **digests_data(policy_digests),
+            "exposure": exposure_data(recorded_exposure(stored, entries)),
             "entries": [entry_data(entry) for entry in entries],
         }
 
     return Result(
         "history",
         data=data,
-        page=lambda: history_page(entries),
+        page=lambda: [*history_page(entries), *_exposure_lines(stored, entries)],
         notes=[problem] if problem else [],
         status=Exit.INTERNAL if problem else Exit.DONE,
     )
+
+
+def _exposure_lines(rollout: Rollout, entries: Sequence[Entry]) -> Page:
+    """Return the bad requests that a rollout served, where its policy limits them."""
+    if not rollout.policy.limits_exposure:
+        return []
+    return [EMPTY_LINE, paragraph(exposure_text(recorded_exposure(rollout, entries)))]
+
+
+def limited_exposure(store: Store, rollout: Rollout) -> Exposure | None:
+    """Return the exposure of `rollout` by its history.
+
+    None where its policy does not limit it, or where the history cannot be read.
+    """
+    if not rollout.policy.limits_exposure:
+        return None
+    try:
+        return recorded_exposure(rollout, known_entries(store, rollout))
+    except StoreError:
+        return None
 
 
 def _follow_entries(store: Store, rollout_id: str, schedule: PollSchedule) -> Iterator[Entry]:

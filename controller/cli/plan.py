@@ -10,6 +10,7 @@ import click
 from controller.bootstrap.app import App, current_moment
 from controller.cli import options
 from controller.cli.call import Call, load_policy, newest_rollout
+from controller.cli.history import limited_exposure
 from controller.cli.result import Result
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.next_action import next_action
@@ -19,11 +20,13 @@ from controller.core.units import count_text
 from controller.engine.execute import Visit
 from controller.engine.exit_status import of_run
 from controller.errors import Exit, MetricsError, RolloutError, UsageError
+from controller.operations.report.exposure import Exposure
 from controller.operations.start.start import check_start, resolve_for_start
 from controller.operations.start.traffic import estimate_traffic
 from controller.ports.json_view import json_number
+from controller.render.exposure import exposure_data, exposure_text
 from controller.render.feasibility import gate_power
-from controller.render.page import EMPTY_LINE, Page, lines_page
+from controller.render.page import EMPTY_LINE, Page, lines_page, paragraph
 from controller.render.plan import plan_data, plan_page
 from controller.render.rollout_page import rollout_page
 from controller.render.status import rollout_data
@@ -56,10 +59,13 @@ def plan(
             raise UsageError(f"{option} is about the live account: give it with --live")
     loaded, now = load_policy(policy, version), current_moment()
     page, status = [*plan_page(loaded, now), EMPTY_LINE], Exit.DONE
-    data: PlanData = {**plan_data(loaded, now), "next": "", "live": None, "power": None}
+    data: PlanData = {
+        **plan_data(loaded, now), "next": "", "exposure": None, "live": None, "power": None,
+    }  # fmt: skip
     if not live:
-        data["next"] = _next_text(call, loaded)
-        page += lines_page([f"  next: {data['next']}", _UNKNOWN_POWER.format(_POWER_HINT)])
+        data["next"], exposure = _next_by_store(call, loaded)
+        page += [*lines_page([f"  next: {data['next']}"]), *_add_exposure(exposure, data)]
+        page += lines_page([_UNKNOWN_POWER.format(_POWER_HINT)])
     else:
         with replace(call, dry_run=True).app_session(create=True, ask_caller=False) as app:
             loaded = resolve_for_start(app.runner, loaded)
@@ -67,27 +73,42 @@ def plan(
             traffic = _measured_traffic(app, loaded)
         data["live"], data["next"] = preview.data, preview.next_text
         status = preview.status if exit_code else Exit.DONE
-        page += [*preview.page, *_gate_power(loaded, traffic, preview.baselines, data)]
+        page += [*preview.page, *_add_exposure(preview.exposure, data)]
+        page += _gate_power(loaded, traffic, preview.baselines, data)
     return Result("plan", data=lambda: data, page=lambda: page, status=status)
 
 
-def _next_text(call: Call, policy: Policy) -> str:
-    """Return what comes next by the store alone; it cannot tell whether the account allows it."""
+def _add_exposure(exposure: Exposure | None, data: "PlanData") -> Page:
+    """Return the exposure of the active rollout, and add it to `data`."""
+    if exposure is None:
+        return []
+    data["exposure"] = exposure_data(exposure)
+    return [paragraph(f"exposure: {exposure_text(exposure)}", indent=2)]
+
+
+def _next_by_store(call: Call, policy: Policy) -> tuple[str, Exposure | None]:
+    """Return what comes next by the store alone, and the exposure of the active rollout.
+
+    It cannot tell whether the account allows it.
+    """
     start = f"`rolloutctl start` would set {policy.steps[0].weight} % if the live account allows it"
     try:
         with call.store_session(may_be_missing=True) as store:
             newest = newest_rollout(store, policy)
+            if newest is None or newest.final:
+                return f"{start} (plan --live)", None
+            exposure = limited_exposure(store, newest)
     except RolloutError as error:
-        return f"{start}; whether a rollout is active is unknown: {error}"
-    if newest is None or newest.final:
-        return f"{start} (plan --live)"
-    return f"{newest.id} is {newest.phase} at {newest.weight} %: {next_action(newest).text}"
+        return f"{start}; whether a rollout is active is unknown: {error}", None
+    state = f"{newest.id} is {newest.phase} at {newest.weight} %"
+    return f"{state}: {next_action(newest).text}", exposure
 
 
 class _Preview(NamedTuple):
     """The next move in the live account: as data, in a line, as a page, and as an exit status.
 
-    baselines: the frozen values of the stable path.
+    baselines: the frozen values of the stable path. exposure: of the active rollout, where its
+    policy limits it.
     """
 
     data: "NextTick | StartCheck"
@@ -95,6 +116,7 @@ class _Preview(NamedTuple):
     page: Page
     baselines: Mapping[str, BaselineMeasurement]
     status: Exit
+    exposure: Exposure | None = None
 
 
 class _TrafficRate(NamedTuple):
@@ -149,7 +171,12 @@ def _preview_tick(app: App, rollout: Rollout) -> _Preview:
     next_text = f"the next tick would {'; '.join(planned_lines)}"
     page = [*rollout_page(visit.rollout), EMPTY_LINE, *lines_page(lines)]
     return _Preview(
-        data, next_text, page, visit.rollout.evidence.baselines, _status_after_tick(rollout, visit)
+        data,
+        next_text,
+        page,
+        visit.rollout.evidence.baselines,
+        _status_after_tick(rollout, visit),
+        limited_exposure(app.runner.store, rollout),
     )
 
 

@@ -13,6 +13,7 @@ from controller.cli.result import Result
 from controller.errors import Exit
 from controller.operations.report.report import History, RolloutReport
 from controller.process.settings import FilePage, PageLocation
+from controller.render.exposure import exposure_data
 from controller.render.html.report import file_name, headline, report_html
 from controller.text import printable_block
 
@@ -60,6 +61,7 @@ def write_report(made: RolloutReport, place: PageLocation | None = None) -> Resu
             "rollout": made.rollout.id,
             "file": place.text,
             "bytes": size,
+            "exposure": exposure_data(made.exposure),
             "missing": missing,
         }
 

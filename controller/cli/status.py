@@ -12,15 +12,17 @@ from controller.bootstrap import app
 from controller.cli import follow, options, streams
 from controller.cli.call import Call
 from controller.cli.follow import PollSchedule
-from controller.cli.history import load_unverified, verified_history
+from controller.cli.history import limited_exposure, load_unverified, verified_history
 from controller.cli.result import Result
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Phase, Rollout
 from controller.engine import exit_status
 from controller.errors import Exit, UsageError
 from controller.operations.overview import load_rollouts
+from controller.operations.report.exposure import Exposure
 from controller.ports.store import Store
 from controller.process.settings import PageLocation
+from controller.render.exposure import exposure_data, exposure_text
 from controller.render.junit import junit_text
 from controller.render.markdown import rollout_markdown
 from controller.render.page import Page, lines_page
@@ -142,17 +144,23 @@ def _page(
 ) -> Result:
     """Return one rollout in full. changed: its policy is not the one of the start."""
     entries = verified_history(store, rollout) if call.needs_history else ()
+    exposure = limited_exposure(store, rollout)
     return Result(
         "status",
-        data=lambda: _data(rollout, changed=changed),
-        page=lambda: rollout_page(rollout, now),
+        data=lambda: _data(rollout, exposure, changed=changed),
+        page=lambda: rollout_page(rollout, now, _exposure_text(exposure)),
         markdown=lambda: rollout_markdown(rollout, entries, now),
         junit=lambda: junit_text(rollout, entries),
     )
 
 
-def _data(rollout: Rollout, *, changed: bool) -> "StatusData":
-    return {**rollout_data(rollout), "policy_changed": changed}
+def _data(rollout: Rollout, exposure: Exposure | None, *, changed: bool) -> "StatusData":
+    cost = None if exposure is None else exposure_data(exposure)
+    return {**rollout_data(rollout), "policy_changed": changed, "exposure": cost}
+
+
+def _exposure_text(exposure: Exposure | None) -> str:
+    return "" if exposure is None else exposure_text(exposure)
 
 
 def _overview(store: Store, now: datetime, include_finished: bool, exit_code: bool) -> Result:
@@ -160,16 +168,18 @@ def _overview(store: Store, now: datetime, include_finished: bool, exit_code: bo
     found = load_rollouts(store, store.all() if include_finished else store.active(now))
     readable, damaged = found.rollouts, found.damaged
     changed = {one.rollout.id for one in damaged if isinstance(one, SnapshotChangedError)}
+    exposures = {one.id: limited_exposure(store, one) for one in readable}
 
     def page() -> Page:
         if len(readable) == 1:
-            return rollout_page(readable[0], now)
+            return rollout_page(readable[0], now, _exposure_text(exposures[readable[0].id]))
         if readable or damaged:
             return overview_page(readable, now)
         return lines_page(["no rollout" if include_finished else "no active rollout"])
 
     def data() -> "StatusList":
-        return {"rollouts": [_data(one, changed=one.id in changed) for one in readable]}
+        rows = [_data(one, exposures[one.id], changed=one.id in changed) for one in readable]
+        return {"rollouts": rows}
 
     statuses = map(exit_status.of_rollout, readable) if exit_code else ()
     return Result(

@@ -328,7 +328,9 @@ def _promote(
     if not baked:
         label = weakest_label((rollout.evidence.label, str(Label.NOT_JUDGED)))
         judged = replace(judged, evidence=replace(judged.evidence, label=label))
-    return to.next_step(judged, live, target, Reason.PROMOTED, now, command.reason)
+    exposure = to.check_exposure(rollout, observation, now)  # recorded, and not in the way
+    note = "" if exposure is None else exposure.note
+    return to.next_step(judged, live, target, Reason.PROMOTED, now, command.reason, note)
 
 
 def _approve(rollout: Rollout, command: Command, now: datetime) -> Decision:

@@ -298,10 +298,13 @@ def _advance_unless_blocked(
     reason: Reason,
     now: datetime,
 ) -> Decision:
-    """Advance to the next step, unless a freeze, a missing approval or a hook blocks it."""
-    block = to.advance_block(rollout, now) or to.hook_block(rollout, observation.hooks)
+    """Advance to the next step, unless something blocks it; hooks are asked last."""
+    exposure = to.check_exposure(rollout, observation, now)
+    block = to.advance_block(rollout, now, exposure)
+    block = block or to.hook_block(rollout, observation.hooks)
     if block is None:
-        return to.next_step(rollout, live, target, reason, now)
+        note = "" if exposure is None else exposure.note
+        return to.next_step(rollout, live, target, reason, now, note=note)
     blocked = to.block_advance(rollout, state, block, reason, now)
     return _wait_and_seal(blocked, observation, now)
 
@@ -331,13 +334,16 @@ def _hold(
 ) -> Decision | None:
     """Hold for as long as the policy allows; None once that is over.
 
-    The time does not run while a freeze or a missing approval blocks a gate that had passed, nor
-    while a backlog of log events is read: the hold begins with the first tick after that.
+    The time does not run while anything but a hook blocks a gate that had passed, nor while a
+    backlog of log events is read: the hold begins with the first tick after that.
     """
     target = observation.target
     if to.was_blocked(rollout, state):  # no hook is called until the gate passes again
         state = replace(state, hold_from=now)
-        block = to.advance_block(rollout, now)
+        exposure = to.check_exposure(rollout, observation, now)
+        if exposure is not None and exposure.expected is None:
+            exposure = None  # traffic that cannot be measured is what the hold is for
+        block = to.advance_block(rollout, now, exposure)
         if block is not None:
             blocked = to.stay_blocked(rollout, state, block, target, now)
             return _wait_and_seal(blocked, observation, now)

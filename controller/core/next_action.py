@@ -29,7 +29,12 @@ from controller.text import printable_block
 
 # Blocks of an advance without an end in time: operators are reminded of them as often.
 OPEN_ENDED_REASONS = frozenset(
-    {Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK, Reason.KIND_MISSING}
+    {
+        Reason.AWAITING_APPROVAL,
+        Reason.AWAITING_HOOK,
+        Reason.KIND_MISSING,
+        Reason.OVER_EXPOSURE_BUDGET,
+    }
 )
 
 
@@ -145,6 +150,12 @@ def _open_ended_condition(rollout: Rollout, block: Reason | None, frozen: Frozen
             return "once the package is installed"
         case Reason.AWAITING_HOOK:
             return "once its hooks allow it (called at each tick)"
+        case Reason.OVER_EXPOSURE_BUDGET:
+            passes = "" if _gate_allows_advance(rollout) else " and every criterion passes"
+            return (
+                f"once the traffic is low enough for max_bad_requests{passes}, or by hand: "
+                f"rolloutctl promote {rollout.id}"
+            )
         case _:
             passes = "" if _gate_allows_advance(rollout) else " and every criterion passes"
             at = f", not before {clock_text(frozen.until)}" if frozen else ""

@@ -62,6 +62,7 @@ class Reason(StrEnum):
     AWAITING_APPROVAL = "awaiting_approval"
     AWAITING_HOOK = "awaiting_hook"
     KIND_MISSING = "kind_missing"
+    OVER_EXPOSURE_BUDGET = "over_exposure_budget"
     APPROVED = "approved"
     ATTESTED = "attested"
     ATTESTATION_REFUSED = "attestation_refused"

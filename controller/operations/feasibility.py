@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from controller.core.judge.criterion_judge import CriterionJudge, judges_of
 from controller.core.judge.evidence import BaselineMeasurement, StepInterval
+from controller.core.judge.exposure import ExpectedExposure, expected_exposure
 from controller.core.judge.latency_tail import TailJudge
 from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.sequential_evidence import CriterionTests, gate_tests
@@ -23,7 +24,6 @@ from controller.core.judge.series import Window
 from controller.core.judge.windows import WindowJudge
 from controller.core.policy import Policy
 from controller.core.stats.binomial import requests_to_prove
-from controller.core.stats.combined_tests import Fold, fold_minute
 from controller.core.units import MINUTE_S
 
 # Effects that are always reported: shares of requests that fail, and increases of a latency.
@@ -118,12 +118,14 @@ class StepPower:
     """What the gate of a step can decide.
 
     requests, control: requests during the bake, on the canary and on the stable path.
+    expected: what an outage of the canary would cost; None where nothing counts its failures.
     """
 
     step: int
     requests: float
     control: float
     criteria: tuple[Power, ...]
+    expected: ExpectedExposure | None = None
 
 
 # --- Detection delay in steady traffic ------------------------------------------------------------
@@ -178,14 +180,9 @@ class DetectionModel:
         """
         warmup = whole_minutes(self.policy.warmup_of(self.step))
         stretch = StepInterval(self.step, 0, warmup * MINUTE_S)
-        fold = Fold()
-        for minute, window in self._minutes(rates, effect, within):
-            bets, control = self.criterion_test.likelihood_ratios(window, fold, stretch, minute)
-            controls = {self.judge.name: control}
-            fold = fold_minute(fold, minute + MINUTE_S, bets, controls)
-            if fold.rejections:
-                return fold.through // MINUTE_S
-        return None
+        minutes = self._minutes(rates, effect, within)
+        end = self.criterion_test.rejected_at(stretch, minutes)
+        return None if end is None else end // MINUTE_S
 
     def _minutes(
         self, rates: RequestRates, effect: float, within: int
@@ -302,7 +299,9 @@ class _StepAnalysis:
             for judge in judges_of(self.policy, gate, self.baselines)
             if judge.min_samples is not None
         )
-        return StepPower(self.number, rates.canary * self._bake, rates.control * self._bake, powers)
+        expected = expected_exposure(self.policy, self.number, self.per_minute)
+        canary, control = rates.canary * self._bake, rates.control * self._bake
+        return StepPower(self.number, canary, control, powers, expected)
 
     @property
     def _warmup(self) -> int:

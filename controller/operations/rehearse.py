@@ -29,8 +29,10 @@ MAX_FROZEN = timedelta(days=14)
 # The revision of a rehearsal whose target names none.
 _REVISION = "rehearsal"
 
-# Reasons for which a rollout waits for an operator or a hook.
-_WAITING_REASONS = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK})
+# Reasons for which a rollout waits for an operator, a hook, or less traffic.
+_WAITING_REASONS = frozenset(
+    {Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK, Reason.OVER_EXPOSURE_BUDGET}
+)
 
 
 class AttestationInput(Protocol):
@@ -103,7 +105,7 @@ def rehearse(
     """Run `policy` from its start until it ends, and a while longer after a pause or a rollback.
 
     After a rollback the rehearsal ends when the drain is known or its watch is over. A rollout that
-    waits for an approval or a hook is left at its first reminder.
+    waits for an approval, a hook or less traffic is left at its first reminder.
 
     adopt: begin at the weight that is live. approve: approve each step as soon as it waits for it.
     all_ticks: also make the ticks that can change nothing.
@@ -179,7 +181,8 @@ class _TimeLimit:
     """When a rehearsal ends.
 
     limit: when it ends in any case; time in a freeze extends it.
-    waiting_since: since when the rollout waits for an approval or the consent of a hook.
+    waiting_since: since when the rollout waits for an approval, for the consent of a hook, or for
+        less traffic.
     """
 
     clock: Clock

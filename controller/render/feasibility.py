@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from controller.core.judge.criterion_judge import CriterionJudge, judge_of
 from controller.core.judge.evidence import BaselineMeasurement
+from controller.core.judge.exposure import ExpectedExposure
 from controller.core.judge.latency_tail import TailJudge
 from controller.core.policy import Criterion, Policy
 from controller.core.units import (
@@ -27,6 +28,7 @@ from controller.operations.feasibility import (
     power_of,
 )
 from controller.ports.json_view import json_number
+from controller.render.exposure import expected_data
 from controller.render.page import EMPTY_LINE, Block, Page, Table, Tone, paragraph
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ def power_data(
                 "requests": json_number(round(one.requests, 1)),
                 "control_requests": json_number(round(one.control, 1)),
                 "criteria": {each.criterion: _power_data(each) for each in one.criteria},
+                "expected": None if one.expected is None else expected_data(one.expected),
             }
             for one in steps
         ],
@@ -141,6 +144,16 @@ def _step_blocks(policy: Policy, power: StepPower) -> Iterator[Block]:
         for note in one.notes():
             tone = Tone.WAITING if note.startswith("warning") else Tone.PLAIN
             yield paragraph(note, tone, indent=_INDENT)
+    if power.expected is not None and power.expected.budget is not None:
+        yield _exposure_note(power.expected)
+
+
+def _exposure_note(expected: ExpectedExposure) -> Block:
+    """Return what an outage would cost, and what follows where that is too much."""
+    if not expected.exceeds:
+        return paragraph(expected.text, indent=_INDENT)
+    follows = "the advance to it waits" if expected.step else "a start does not wait for that"
+    return paragraph(f"warning: {expected.text}; {follows}", Tone.WAITING, indent=_INDENT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from controller.core.units import (
     clock_text,
     duration_text,
     format_duration,
+    number_text,
 )
 from controller.render.hooks_and_channels import contacts_data, contacts_facts
 from controller.render.page import EMPTY_LINE, Page, Span, Table, Tone, paragraph, plain_text
@@ -37,6 +38,7 @@ def plan_data(policy: Policy, now: datetime) -> "PolicyPlan":
                 "warmup": format_duration(policy.warmup_of(index)),
                 "max_hold": format_duration(policy.max_hold_of(index)),
                 "needs_approval": policy.needs_approval(index),
+                "max_bad_requests": policy.max_bad_requests_of(index),
                 "criteria": list(policy.gate(index)),
                 "reports": [name for name, one in policy.gate(index).items() if not one.gating],
             }
@@ -88,9 +90,11 @@ def _facts(policy: Policy, now: datetime) -> Iterator[tuple[str, str]]:
 def _step_row(policy: Policy, index: int) -> tuple[str, str]:
     step = policy.steps[index]
     approval = "needs approval; " if policy.needs_approval(index) else ""
+    budget = policy.max_bad_requests_of(index)
+    limit = "" if budget is None else f"; at most {number_text(budget)} bad requests expected"
     text = (
         f"{approval}{format_duration(policy.warmup_of(index))} warm-up, then "
-        f"{format_duration(step.bake)} of bake; {_gate(policy, index)}"
+        f"{format_duration(step.bake)} of bake; {_gate(policy, index)}{limit}"
     )
     return f"{step.weight} %", text
 

@@ -50,14 +50,17 @@ def rollout_text(rollout: Rollout, now: datetime | None = None) -> str:
     return plain_text(rollout_page(rollout, now))
 
 
-def rollout_page(rollout: Rollout, now: datetime | None = None) -> Page:
+def rollout_page(rollout: Rollout, now: datetime | None = None, exposure: str = "") -> Page:
     """Return `rollout` in full: its state, the next action, its criteria and what they lack.
 
-    now: adds a warning when no tick ran recently; None: a tick runs now.
+    now: adds a warning when no tick ran recently; None: a tick runs now. exposure: what its history
+    says of the bad requests; empty: it is left out.
     """
+    cost = [("exposure", Span(exposure))] if exposure else []
     facts = [
         ("revision", Span(rollout.revision)),
         ("ladder", Span(ladder_text(rollout))),
+        *cost,
         *_facts(rollout, now),
     ]
     return [_title(rollout), _facts_table(facts), *_criteria(rollout)]

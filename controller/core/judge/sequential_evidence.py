@@ -5,7 +5,7 @@ folds each closed minute into the tests of the policy, once and in order, and fi
 speak most for a regression.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from operator import add
@@ -98,6 +98,22 @@ class CriterionTests:
             for test, log_ratios, dispersion, cap_part in ratios
         ]
         return weighed, after
+
+    def rejected_at(
+        self, interval: StepInterval, minutes: Iterable[tuple[int, Window]]
+    ) -> int | None:
+        """Return the end of the first of `minutes` after which a test rejects, unix seconds.
+
+        minutes: begin and counts of each that has data, without any evidence before them.
+        None where no test rejects.
+        """
+        fold = Fold()
+        for minute, window in minutes:
+            ratios, control = self.likelihood_ratios(window, fold, interval, minute)
+            fold = fold_minute(fold, minute + MINUTE_S, ratios, {self.judge.name: control})
+            if fold.rejections:
+                return fold.through
+        return None
 
 
 def gate_tests(

@@ -14,7 +14,7 @@ from controller.core.policy.freeze import Freeze, Frozen
 from controller.core.policy.hooks import Hook, Hooks, HttpsHook, LambdaHook
 from controller.core.policy.judging import Criterion, MeasuredCriterion
 from controller.core.policy.metric import Metric
-from controller.core.policy.model import Policy, Step
+from controller.core.policy.model import Policy, Step, failure_criteria
 from controller.core.policy.notify import (
     Channel,
     SecretReference,
@@ -54,4 +54,5 @@ __all__ = [
     "Traffic",
     "VerifyRollback",
     "alarm_name",
+    "failure_criteria",
 ]

@@ -17,7 +17,9 @@ from pydantic import BeforeValidator, Field
 from controller.core.policy.base import Form, Model, Name
 from controller.core.policy.counts import Uses, counts_of, known_counts
 from controller.core.policy.criteria import CRITERIA
+from controller.core.policy.criteria.measured import SuccessRate
 from controller.core.policy.criteria.signals import LogEvents
+from controller.core.policy.criteria.traffic import BurnRate
 from controller.core.policy.freeze import Freeze, Frozen
 from controller.core.policy.hooks import Hook, Hooks
 from controller.core.policy.judging import DEFAULT_FALSE_ROLLBACK, Budget, Criterion
@@ -31,6 +33,9 @@ from controller.core.policy.notify import (
 from controller.core.policy.targets import Target, TargetSpec
 from controller.core.policy.verify_rollback import VerifyRollback
 from controller.core.units import DurationRange, format_duration, quote_value
+
+MaxBadRequests: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)]
+"""Bad requests that a step may be expected to serve until a fault is found."""
 
 OnInconclusive: TypeAlias = Literal["pause", "rollback", "advance"]
 
@@ -54,6 +59,11 @@ class Step(Model):
     )
     approval: Literal["required"] | None = Field(
         default=None, description="The step is not started before an operator approves it."
+    )
+    max_bad_requests: MaxBadRequests | None = Field(
+        default=None,
+        description="Bad requests that this step may be expected to serve until a fault is found; "
+        "the policy's number when left out.",
     )
 
 
@@ -126,6 +136,11 @@ class Policy(Model):
         description="Requests a minute that something sends to the canary at every weight, also at "
         "0 %, so that quiet steps can be judged.",
     )
+    max_bad_requests: MaxBadRequests | None = Field(
+        default=None,
+        description="Bad requests that a step may be expected to serve until a fault is found; an "
+        "advance to it waits while its traffic is too high for that. No number when left out.",
+    )
     freeze: Freeze | None = Field(
         default=None, description="When no step is started; rollbacks are never frozen."
     )
@@ -187,6 +202,16 @@ class Policy(Model):
         """Return how long the gate of step number `step` may hold after its bake."""
         bake = self.steps[step].bake
         return 2 * bake if self.max_hold is None else self.max_hold
+
+    def max_bad_requests_of(self, step: int) -> int | None:
+        """Return how many bad requests step number `step` may be expected to serve; None: any."""
+        own = self.steps[step].max_bad_requests
+        return self.max_bad_requests if own is None else own
+
+    @property
+    def limits_exposure(self) -> bool:
+        """True where an advance may have to wait for less traffic."""
+        return any(self.max_bad_requests_of(step) for step in range(1, len(self.steps)))
 
     @property
     def missing_kinds(self) -> list[str]:
@@ -252,3 +277,13 @@ class Policy(Model):
 def digest_of(snapshot: str) -> str:
     """Return the SHA-256 of a stored policy, in hexadecimal: of its text, every byte of it."""
     return hashlib.sha256(snapshot.encode()).hexdigest()
+
+
+def failure_criteria(gate: Mapping[str, Criterion]) -> list[str]:
+    """Return the criteria of `gate` that count failed requests, success rates first."""
+    return [
+        name
+        for kind in (SuccessRate, BurnRate)
+        for name, one in gate.items()
+        if isinstance(one, kind)
+    ]

@@ -158,10 +158,11 @@ def next_step(
     reason: Reason,
     now: datetime,
     why: str = "",
+    note: str = "",
 ) -> Decision:
     """Advance from `live` as the gate or an operator allows: to the next weight, or to success.
 
-    `live` is judged until the next weight is read back.
+    `live` is judged until the next weight is read back. note: what else is said of that weight.
     """
     labels = [str(one.label) for one in rollout.evidence.findings if one.gates] or [
         str(Label.NOT_JUDGED)
@@ -171,7 +172,7 @@ def next_step(
         return _complete(rollout, live, label, advance_reason(rollout, reason, why), now)
     step = live.step + 1
     weight = rollout.policy.steps[step].weight
-    sentence = f"{advance_reason(rollout, reason, why)}; going to {weight} %"
+    sentence = f"{advance_reason(rollout, reason, why)}; going to {weight} %{note}"
     state = rollout.state
     after = replace(
         rollout,

@@ -1,4 +1,4 @@
-"""What blocks an advance that the gate allows: a freeze, a missing approval or a hook.
+"""What blocks an advance that the gate allows: a freeze, an approval, the exposure or a hook.
 
 A block delays advances alone: the step is still judged, and a failed criterion still rolls back.
 """
@@ -6,17 +6,27 @@ A block delays advances alone: the step is still judged, and a failed criterion 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from math import floor
 from typing import Final
 
 from controller.core.conditions import ConditionKind, is_due
 from controller.core.decision import Decision, Notice, Record, Severity
+from controller.core.judge.exposure import ExpectedExposure, expected_exposure, measured_rate
 from controller.core.judge.findings import Verdict, gate_verdict
+from controller.core.judge.tick_evidence import evidence_of
 from controller.core.next_action import OPEN_ENDED_REASONS, hold_reason
-from controller.core.observation import Consent, HookAnswer, TargetReading, UnreadableTarget
+from controller.core.observation import (
+    Consent,
+    HookAnswer,
+    Observation,
+    TargetReading,
+    UnreadableTarget,
+)
 from controller.core.policy import Hook, Policy
 from controller.core.policy.hooks import BEFORE_ADVANCE
 from controller.core.rollout import Progressing, Reason, Rollout
 from controller.core.transitions.advance import advance_reason, with_activity, with_block_announced
+from controller.core.units import number_text
 
 # Longest text of the objections of hooks, in characters.
 _MAX_OBJECTIONS_LENGTH: Final = 1_000
@@ -35,11 +45,63 @@ class Block:
     hooks_to_call: tuple[str, ...] = ()
 
 
-def advance_block(rollout: Rollout, now: datetime) -> Block | None:
+@dataclass(frozen=True, slots=True)
+class ExposureCheck:
+    """The exposure of the next step against the number of its policy.
+
+    weight, budget: of the next step. expected: None where the traffic could not be measured.
+    """
+
+    weight: int
+    budget: int
+    expected: ExpectedExposure | None
+
+    @property
+    def block(self) -> Block | None:
+        """What blocks the advance; None where the expected exposure keeps to the budget."""
+        expected = self.expected
+        if expected is not None and not expected.exceeds:
+            return None
+        return Block(Reason.OVER_EXPOSURE_BUDGET, self._objection)
+
+    @property
+    def _objection(self) -> str:
+        if self.expected is None:
+            return (
+                f"{self.weight} % has max_bad_requests {number_text(self.budget)}, and the traffic "
+                "could not be measured"
+            )
+        limit = self.expected.fits_at
+        limit_text = number_text(floor(limit) if limit >= 10 else float(f"{limit:.2g}"))
+        return f"{self.expected.text}: it fits below about {limit_text} requests a minute"
+
+    @property
+    def note(self) -> str:
+        """What the sentence of an advance says of it, behind its weight."""
+        return f"; {self._objection if self.expected is None else self.expected.text}"
+
+
+def check_exposure(
+    rollout: Rollout, observation: Observation, now: datetime
+) -> ExposureCheck | None:
+    """Return the exposure of the next step; None where no step is left, or it has no budget."""
+    policy, step = rollout.policy, rollout.step + 1
+    budget = None if rollout.is_last_step else policy.max_bad_requests_of(step)
+    if budget is None:
+        return None
+    evidence = evidence_of(rollout, observation, now)
+    rate = None if evidence is None else measured_rate(evidence)
+    expected = None if rate is None else expected_exposure(policy, step, rate)
+    return ExposureCheck(policy.steps[step].weight, budget, expected)
+
+
+def advance_block(
+    rollout: Rollout, now: datetime, exposure: ExposureCheck | None = None
+) -> Block | None:
     """Return what blocks the next step of `rollout`; None when nothing does, or no step is left.
 
     A missing approval comes first, for an operator has to give it: freezes begin and end in the
-    meantime, and are not reported each time.
+    meantime, and are not reported each time. The exposure comes last: it changes by itself.
     """
     policy, step = rollout.policy, rollout.step + 1
     if policy.missing_kinds:
@@ -50,7 +112,9 @@ def advance_block(rollout: Rollout, now: datetime) -> Block | None:
     if policy.needs_approval(step) and rollout.approved != step:
         text = f"{policy.steps[step].weight} % needs an approval: rolloutctl approve {rollout.id}"
         return Block(Reason.AWAITING_APPROVAL, f"{frozen.text}; {text}" if frozen else text)
-    return Block(Reason.FROZEN, frozen.text) if frozen else None
+    if frozen:
+        return Block(Reason.FROZEN, frozen.text)
+    return None if exposure is None else exposure.block
 
 
 def missing_kinds_block(policy: Policy) -> Block:
@@ -107,7 +171,7 @@ def block_advance(
 
 
 def was_blocked(rollout: Rollout, state: Progressing) -> bool:
-    """Tell whether the last tick blocked a gate that had passed: by a freeze, approval or hook.
+    """Tell whether the last tick blocked a gate that had passed.
 
     An inconclusive gate whose policy says `advance` does not count: it holds, and then advances.
     """

@@ -9,7 +9,6 @@ from controller.core.history import Entry, broken_link
 from controller.core.judge.findings import Finding
 from controller.core.judge.series import Window
 from controller.core.observation import MetricQuery, Series
-from controller.core.policy import BurnRate, SuccessRate
 from controller.core.policy_snapshot import Digests, digests
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import MINUTE_S, floor_to
@@ -22,6 +21,7 @@ from controller.operations.report.criteria import (
     unit_of,
     windows_seen,
 )
+from controller.operations.report.exposure import Exposure, exposure_of
 from controller.operations.report.latency import (
     LatencyQueries,
     LatencyReport,
@@ -62,23 +62,6 @@ class StepReport:
     def actual(self) -> timedelta | None:
         """How long the weight was applied; None where it was not."""
         return None if self.begin is None or self.end is None else self.end - self.begin
-
-
-@dataclass(frozen=True, slots=True)
-class Exposure:
-    """What the recorded minutes of a rollout cost.
-
-    duration: how long the canary had traffic. criterion: whose counts these are; empty where no
-    criterion counts failures. requests, failures: of the canary. control_requests,
-    control_failures: of the stable path in the same minutes.
-    """
-
-    duration: timedelta
-    criterion: str = ""
-    requests: float = 0.0
-    failures: float = 0.0
-    control_requests: float = 0.0
-    control_failures: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +164,7 @@ def make_report(
             criteria_reports(rollout, recorded_findings(history.entries), history.series, times)
         ),
         latencies=tuple(latency_reports(rollout, queries, answers or {}, problem, times)),
-        exposure=_exposure(history),
+        exposure=exposure_of(rollout, history.series, times),
         failures=tuple(_failure(history, one) for one in rollout.evidence.findings if one.fails),
         acts=tuple(acts(history.entries)),
         made=now,
@@ -216,31 +199,6 @@ def _step_state(rollout: Rollout, index: int, reached: bool) -> str:
     if index == rollout.judged_step:
         return "current"
     return "next" if index == rollout.judged_step + 1 else "not reached"
-
-
-def _exposure(history: History) -> Exposure:
-    """Return the counts of the first criterion that counts failures, over the whole rollout."""
-    rollout, times = history.rollout, history.stretches
-    duration = sum((one.end - one.begin for one in times), timedelta())
-    counting = [
-        name
-        for kind in (SuccessRate, BurnRate)
-        for name, one in rollout.policy.criteria.items()
-        if isinstance(one, kind)
-    ]
-    if not counting or not times:
-        return Exposure(duration)
-    begin, end = (int(one.timestamp()) for one in (times[0].begin, times[-1].end))
-    judge = judge_for(rollout, counting[0])
-    windows = [one for _, one in windows_seen(judge, history.series, begin, end)]
-    return Exposure(
-        duration,
-        counting[0],
-        sum(one.samples for one in windows),
-        sum(one.amount for one in windows),
-        sum(one.control_samples for one in windows),
-        sum(one.control_amount for one in windows),
-    )
 
 
 def _failure(history: History, finding: Finding) -> Failure:

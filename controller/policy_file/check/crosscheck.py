@@ -12,6 +12,7 @@ from controller.core.policy.metric import PLACEHOLDER
 from controller.core.policy.model import Step
 from controller.core.units import format_duration
 from controller.policy_file.check.counts import counts_problems
+from controller.policy_file.check.exposure import exposure_problems
 from controller.policy_file.check.partial_policy import PartialPolicy, raw_references, raw_weight
 from controller.policy_file.check.problem import Place, Problem
 from controller.policy_file.check.wording import nearest, suggestion
@@ -22,6 +23,7 @@ def crosscheck(parts: PartialPolicy) -> Iterator[Problem]:
     """Yield every mistake that takes two parts to see."""
     yield from _weights(parts)
     yield from _approvals(parts)
+    yield from exposure_problems(parts)
     yield from _zone(parts)
     yield from _events(parts)
     yield from _metric_names(parts)

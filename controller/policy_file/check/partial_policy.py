@@ -24,6 +24,7 @@ class PartialPolicy:
     raw_criteria, raw_steps: the items as written, so that the names and the weight of an invalid
         item can be checked.
     zone: that of the freeze, whatever else is wrong there; None where none is named.
+    max_bad_requests: that of the policy as it is written; None where it has none.
     """
 
     target: TargetSpec | None
@@ -34,6 +35,7 @@ class PartialPolicy:
     raw_steps: Sequence[object]
     zone: str | None
     verify: VerifyRollback | None
+    max_bad_requests: object = None
 
     def valid_criteria(self) -> Iterator[tuple[str, Criterion]]:
         """Yield the valid criteria with their ids."""
@@ -61,6 +63,7 @@ def parse_partial(data: Mapping[Any, Any]) -> PartialPolicy:
         raw_steps=steps or (),
         zone=_zone(data.get("freeze")),
         verify=_valid_or_none(VerifyRollback, data.get("verify_rollback")),
+        max_bad_requests=data.get("max_bad_requests"),
     )
 
 

@@ -83,6 +83,6 @@ _MESSAGES: Mapping[str, str] = MappingProxyType(
         "too_long": "has more than {max_length} entries",
         "greater_than": "must be above {gt:g}, not {value}",
         "greater_than_equal": "must be at least {ge:g}, not {value}",
-        "less_than_equal": "must be at most {le:g}, not {value}",
+        "less_than_equal": "must be at most {le:.15g}, not {value}",
     }
 )

@@ -12,6 +12,7 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 
 from controller.core.judge.criteria_table import NO_VALUE
+from controller.core.judge.exposure import ExpectedExposure
 from controller.core.judge.findings import Finding, Label
 from controller.core.judge.sentences import sentence_of
 from controller.core.judge.text import time_range_text
@@ -21,7 +22,9 @@ from controller.core.policy import Policy
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import duration_text, from_unix, number_text
 from controller.operations.report.criteria import CriterionReport
-from controller.operations.report.report import Exposure, Failure, RolloutReport
+from controller.operations.report.exposure import Exposure
+from controller.operations.report.report import Failure, RolloutReport
+from controller.render.exposure import exposure_data
 from controller.render.history import digests_data, entry_data, weight_change_text
 from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
 from controller.render.html.log_link import LogLink, log_link
@@ -94,6 +97,7 @@ def report_html(report: RolloutReport) -> str:
         conditions=[(str(kind), one) for kind, one in rollout.conditions.items()],
         drain=sentence_of(rollout.drain) if rollout.drain is not None else "",
         tiles=list(_tiles(report)),
+        bad_requests=[_bad_requests(report, one.index) for one in report.steps],
         failures=[_failure(report, one) for one in report.failures],
         latencies=list(_latency_charts(report)),
         criteria=[_criterion(report, index, one) for index, one in enumerate(report.criteria)],
@@ -162,6 +166,8 @@ def _printable_data(data: Any) -> Any:
 def _tiles(report: RolloutReport) -> Iterator[_Tile]:
     rollout, exposure = report.rollout, report.exposure
     yield _exposure_tile(exposure)
+    if exposure.expected is not None and exposure.expected.budget is not None:
+        yield _expected_tile(exposure.expected)
     if exposure.requests:
         control = exposure.control_requests
         note = f"stable path: {number_text(round(control))}" if control else "by the canary"
@@ -174,6 +180,20 @@ def _tiles(report: RolloutReport) -> Iterator[_Tile]:
     label = rollout.evidence.label
     note = f"weakest evidence: {label}" if label else "no step is over yet"
     yield _Tile("Criteria passed", f"{passed} of {len(report.criteria)}", note)
+
+
+def _bad_requests(report: RolloutReport, step: int) -> str:
+    """Return the bad requests of a step, and what its policy lets it be expected to serve."""
+    found, budget = report.exposure.at_step(step), report.rollout.policy.max_bad_requests_of(step)
+    counted = found is not None and found.requests
+    text = number_text(round(found.failures)) if found and counted else NO_VALUE
+    return text if budget is None else f"{text} (expected at most {number_text(budget)})"
+
+
+def _expected_tile(expected: ExpectedExposure) -> _Tile:
+    name = f"An outage at {expected.weight} % would fail"
+    note = f"requests: {expected.text}"
+    return _Tile(name, number_text(round(expected.bad_requests)), note)
 
 
 def _exposure_tile(exposure: Exposure) -> _Tile:
@@ -335,6 +355,7 @@ def _history_link(report: RolloutReport) -> str:
         "rollout": report.rollout.id,
         "chain_valid": report.broken_at is None,
         **digests_data(report.digests),
+        "exposure": exposure_data(report.exposure),
         "entries": [entry_data(entry) for entry in report.entries],
     }
     data = gzip.compress(json.dumps(document, separators=(",", ":")).encode(), 9, mtime=0)

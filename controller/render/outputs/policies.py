@@ -15,6 +15,7 @@ from controller.ports.json_types import (
     one_of,
     whole,
 )
+from controller.render.outputs.exposure import ExpectedData, ExposureData
 from controller.render.outputs.rollouts import CriterionRow, RolloutData
 
 
@@ -102,6 +103,8 @@ class StepPowerData(Document):
     """Requests on the stable path during the bake."""
     criteria: dict[str, CriterionPower]
     """What each criterion of the gate can decide, by id."""
+    expected: ExpectedData | None
+    """What an outage would cost; null: no criterion of the gate counts failures."""
 
 
 class PowerData(Document):
@@ -160,6 +163,8 @@ class PlannedStep(Document):
     """How long an inconclusive gate holds after the bake."""
     needs_approval: bool
     """Whether an operator has to approve the step."""
+    max_bad_requests: Count | None
+    """Bad requests that the step may be expected to serve; null: any number."""
     criteria: list[str]
     """Ids of the criteria that are judged in the step."""
     reports: list[str]
@@ -251,6 +256,8 @@ class PlanData(PolicyPlan):
 
     next: str
     """What comes next, for people."""
+    exposure: ExposureData | None
+    """Bad requests of the active rollout; null: none is active, or without `max_bad_requests`."""
     live: NextTick | StartCheck | None
     """What the next tick or a start would do; null: without --live."""
     power: PowerData | None

@@ -15,6 +15,7 @@ from controller.ports.json_types import (
     Percent,
     one_of,
 )
+from controller.render.outputs.exposure import ExposureData
 
 
 class CriterionRow(Document):
@@ -178,6 +179,8 @@ class StatusData(RolloutData):
 
     policy_changed: bool
     """Whether the stored policy is not the one that the rollout started with."""
+    exposure: ExposureData | None
+    """Bad requests served and to expect; null: the policy has no `max_bad_requests`."""
 
 
 class StatusList(Document):
@@ -335,6 +338,8 @@ class HistoryData(PolicyDigests):
     """Id of the rollout."""
     chain_valid: bool
     """Whether the hash chain holds, and the state names its last entry."""
+    exposure: ExposureData
+    """Bad requests served and to expect."""
     entries: list[EntryData]
     """Every entry, the first one first."""
 
@@ -395,5 +400,7 @@ class ReportData(Document):
     """Where the page is: a path, or the address of an object in S3."""
     bytes: Count
     """Size of the page."""
+    exposure: ExposureData
+    """Bad requests served and to expect."""
     missing: list[str]
     """What the page does not show, and why."""

@@ -10,7 +10,14 @@ from tests.chaos.event_log import RolloutSave
 from tests.chaos.invariants.invariant import Invariant
 from tests.chaos.invariants.system_state import SystemState
 
-_WAIT_REASONS = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK, Reason.FROZEN})
+_WAIT_REASONS = frozenset(
+    {
+        Reason.AWAITING_APPROVAL,
+        Reason.AWAITING_HOOK,
+        Reason.FROZEN,
+        Reason.OVER_EXPOSURE_BUDGET,
+    }
+)
 _PAUSE_OR_ROLLBACK_REASONS = frozenset(
     {
         Reason.DRIFTED,

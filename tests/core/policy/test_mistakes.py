@@ -136,6 +136,19 @@ SHAPES: Rows = {
     "true as an approval": ({"steps__1__approval": True}, ["steps.1.approval"]),
     "a mistyped approval": ({"steps__1__aproval": "required"}, ["steps.1.aproval"]),
     "no channel in the list": ({"notify": []}, ["notify"]),
+    "no bad request at all": ({"max_bad_requests": 0}, ["max_bad_requests"]),
+    "a part of a bad request": ({"max_bad_requests": 10.5}, ["max_bad_requests"]),
+    "bad requests in percent": ({"max_bad_requests": "1%"}, ["max_bad_requests"]),
+    "more bad requests than anybody serves":
+        ({"steps__1__max_bad_requests": 10**10}, ["steps.1.max_bad_requests"]),
+    "an exposure of the start": ({"steps__0__max_bad_requests": 5}, ["steps.0.max_bad_requests"]),
+    "an exposure without a count of failures":
+        ({"max_bad_requests": 5, "steps__1__criteria": ["fast"]}, ["max_bad_requests"]),
+    "an exposure of a step whose traffic is not counted before it":
+        ({"steps__1__max_bad_requests": 5, "steps__0__criteria": ["fast"]},
+         ["steps.1.max_bad_requests"]),
+    "an exposure whose count only reports":
+        ({"max_bad_requests": 5, "criteria__works__gates": False}, ["max_bad_requests"]),
 }  # fmt: skip
 
 CRITERIA: Rows = {

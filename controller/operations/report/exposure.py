@@ -1,0 +1,201 @@
+"""The exposure of a rollout: the bad requests that it served, and those to expect. Pure.
+
+A bad request is one of the canary that failed, as the first criterion of the step that counts
+failures has it. What was served is in the recorded series, so nothing of it is stored apart.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from controller.core.history import Entry
+from controller.core.judge.exposure import (
+    ExpectedExposure,
+    expected_exposure,
+    newest,
+    rate_in_windows,
+)
+from controller.core.observation import Series
+from controller.core.policy import BurnRate, SuccessRate, failure_criteria
+from controller.core.rollout import Phase, Rollout
+from controller.core.units import MINUTE_S, ceil_to, floor_to, from_unix
+from controller.operations.report.criteria import Judge, judge_for, windows_seen
+from controller.operations.report.recorded import Stretch, recorded_series, stretches
+
+
+@dataclass(frozen=True, slots=True)
+class StepExposure:
+    """What the recorded minutes of one step cost.
+
+    criterion: whose counts these are; empty where none of its gate counts failures. requests,
+    failures: of the canary. control_requests, control_failures: of the stable path in the same
+    minutes. usual: the share of failures that the criterion allows. budget: the bad requests that
+    the policy lets the step be expected to serve; None: it names no number. recorded_to: end of the
+    newest minute that is counted, unix seconds; 0 where none is.
+    """
+
+    step: int
+    weight: int
+    criterion: str = ""
+    requests: float = 0.0
+    failures: float = 0.0
+    control_requests: float = 0.0
+    control_failures: float = 0.0
+    usual: float = 0.0
+    budget: int | None = None
+    recorded_to: int = 0
+
+    @property
+    def excess(self) -> float:
+        """The failures beyond the share of the stable path, or beyond what is allowed."""
+        share = self.usual
+        if self.control_requests:
+            share = self.control_failures / self.control_requests
+        return max(0.0, self.failures - share * self.requests)
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """What a rollout cost so far, and what an outage at its next step is expected to cost.
+
+    duration: how long the canary had traffic. steps: those that were reached, in order.
+    expected: at the recorded traffic; None where no step follows, or the traffic is not known.
+    """
+
+    duration: timedelta
+    steps: tuple[StepExposure, ...] = ()
+    expected: ExpectedExposure | None = None
+
+    @property
+    def criterion(self) -> str:
+        """The first criterion that counts failures; empty where none does."""
+        return next((one.criterion for one in self.steps if one.criterion), "")
+
+    @property
+    def recorded_to(self) -> datetime | None:
+        """The end of the newest minute that is counted; None where none is."""
+        end = max((one.recorded_to for one in self.steps), default=0)
+        return from_unix(end) if end else None
+
+    @property
+    def requests(self) -> float:
+        """The requests of the canary."""
+        return sum(one.requests for one in self.steps)
+
+    @property
+    def failures(self) -> float:
+        """The bad requests."""
+        return sum(one.failures for one in self.steps)
+
+    @property
+    def control_requests(self) -> float:
+        """The requests of the stable path in the same minutes."""
+        return sum(one.control_requests for one in self.steps)
+
+    @property
+    def control_failures(self) -> float:
+        """The failures of the stable path in the same minutes."""
+        return sum(one.control_failures for one in self.steps)
+
+    @property
+    def excess(self) -> float:
+        """The bad requests beyond the share of the stable path, or beyond what is allowed."""
+        return sum(one.excess for one in self.steps)
+
+    def at_step(self, step: int) -> StepExposure | None:
+        """Return what step number `step` cost; None where it was not reached."""
+        return next((one for one in self.steps if one.step == step), None)
+
+
+def recorded_exposure(rollout: Rollout, entries: Sequence[Entry]) -> Exposure:
+    """Return the exposure of `rollout` by its history."""
+    series = recorded_series(entries, len(rollout.policy.steps))
+    return exposure_of(rollout, series, stretches(rollout, entries))
+
+
+def exposure_of(
+    rollout: Rollout, series: Mapping[str, Series], times: Sequence[Stretch]
+) -> Exposure:
+    """Return the exposure of `rollout` by its recorded series and weights."""
+    return Exposure(
+        duration=sum((one.end - one.begin for one in times), timedelta()),
+        steps=tuple(_steps(rollout, series, times)),
+        expected=_expected(rollout, series, times),
+    )
+
+
+def _steps(
+    rollout: Rollout, series: Mapping[str, Series], times: Sequence[Stretch]
+) -> Iterator[StepExposure]:
+    for step in dict.fromkeys(one.step for one in times):
+        weight = rollout.policy.steps[step].weight
+        budget = rollout.policy.max_bad_requests_of(step)
+        judge = _judge(rollout, step)
+        if judge is None:
+            yield StepExposure(step, weight, budget=budget)
+            continue
+        seen = [
+            one
+            for begin, end in _intervals(step, times, judge.period_s)
+            for one in windows_seen(judge, series, begin, end)
+        ]
+        windows = [window for _, window in seen]
+        yield StepExposure(
+            step=step,
+            weight=weight,
+            criterion=judge.name,
+            requests=sum(one.samples for one in windows),
+            failures=sum(one.amount for one in windows),
+            control_requests=sum(one.control_samples for one in windows),
+            control_failures=sum(one.control_amount for one in windows),
+            usual=_allowed_share(judge),
+            budget=budget,
+            recorded_to=seen[-1][0] + judge.period_s if seen else 0,
+        )
+
+
+def _intervals(step: int, times: Sequence[Stretch], period_s: int) -> Iterator[tuple[int, int]]:
+    """Yield begin and end of each stretch of a step, unix seconds; no window is in two of them."""
+    begins = [floor_to(one.begin, period_s) for one in times]
+    ends = [*begins[1:], int(times[-1].end.timestamp())]
+    for one, begin, end in zip(times, begins, ends, strict=True):
+        if one.step == step:
+            yield begin, end
+
+
+def _judge(rollout: Rollout, step: int) -> Judge | None:
+    names = failure_criteria(rollout.policy.gate(step))
+    return judge_for(rollout, names[0]) if names else None
+
+
+def _allowed_share(judge: Judge) -> float:
+    criterion = judge.criterion
+    if isinstance(criterion, SuccessRate):
+        return 1 - criterion.min
+    return 1 - criterion.slo if isinstance(criterion, BurnRate) else 0.0
+
+
+def _expected(
+    rollout: Rollout, series: Mapping[str, Series], times: Sequence[Stretch]
+) -> ExpectedExposure | None:
+    """Return what an outage at the next step would cost, at the traffic that was recorded last."""
+    following = rollout.judged_step + 1
+    if rollout.phase not in (Phase.PROGRESSING, Phase.PAUSED) or not times:
+        return None
+    judge = _judge(rollout, rollout.judged_step)
+    if following >= len(rollout.policy.steps) or judge is None:
+        return None
+    rate = _recorded_rate(judge, series, times[-1])
+    return None if rate is None else expected_exposure(rollout.policy, following, rate)
+
+
+def _recorded_rate(judge: Judge, series: Mapping[str, Series], live: Stretch) -> float | None:
+    """Return the requests a minute of both paths in the newest recorded windows of a stretch."""
+    period_s = judge.period_s
+    begin = ceil_to(ceil_to(int(live.begin.timestamp()), MINUTE_S), period_s)
+    seen = windows_seen(judge, series, begin, int(live.end.timestamp()) - period_s + 1)
+    if not seen:
+        return None
+    starts = range(begin, seen[-1][0] + 1, period_s)
+    measure = judge.measure(series, has_traffic=True)
+    return rate_in_windows(judge, measure, newest(starts, period_s), live.weight)
