@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,6 +17,7 @@ from controller.core.policy import Policy
 from controller.core.units import format_duration, parse_duration, parse_percent
 from controller.errors import Exit, UsageError
 from controller.process import logging
+from controller.process.settings import PageLocation
 from controller.text import printable
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from controller.operations.backtest.play import Setup
     from controller.operations.backtest.prepare import Subject
     from controller.operations.backtest.run import Progress
+    from controller.render.backtest import Backtest
 
 _EVERY_PERIOD: Final = "every"
 
@@ -85,6 +88,7 @@ class Share(click.ParamType[float]):
     "--max-false-rollbacks", type=Share(), metavar="PERCENT",
     help="End with 7 when more of the starts are rolled back, and show bounds that would hold.",
 )  # fmt: skip
+@options.report_option("backtest")
 @options.call_options("json")
 def backtest(
     call: Call,
@@ -96,6 +100,7 @@ def backtest(
     starts: timedelta | None,
     inject: str | None,
     max_false_rollbacks: float | None,
+    report_place: PageLocation | None,
 ) -> Result:
     """Try a policy on the past, from every possible start.
 
@@ -118,17 +123,25 @@ def backtest(
         outcome = run_backtest(setup, apart, progress)
         if not outcome.runs:
             raise UsageError(_too_short(setup, len(outcome.not_counted)))
-        exceeded = max_false_rollbacks is not None and (
-            outcome.rolled_back_rate > max_false_rollbacks
-        )
-        suggestion = wider_bounds(setup, outcome, max_false_rollbacks or 0.0) if exceeded else None
-    shown = Backtest(loaded.name, source, setup, apart, outcome, max_false_rollbacks, suggestion)
+        shown = Backtest(loaded, source, setup, apart, outcome, max_false_rollbacks)
+        if shown.exceeded:
+            wider = wider_bounds(setup, outcome, max_false_rollbacks or 0.0)
+            shown = replace(shown, suggestion=wider)
+    if report_place is not None:
+        _write_report(shown, report_place)
     return Result(
         "backtest",
         data=lambda: backtest_data(shown),
         text=lambda: backtest_text(shown),
-        status=Exit.CHECK_FAILED if exceeded else Exit.DONE,
+        status=Exit.CHECK_FAILED if shown.exceeded else Exit.DONE,
     )
+
+
+def _write_report(shown: "Backtest", place: PageLocation) -> None:
+    from controller.bootstrap.pages import write_page  # Jinja2: for pages alone
+    from controller.render.html.backtest import backtest_html
+
+    write_page(place, backtest_html(shown))
 
 
 def _read(

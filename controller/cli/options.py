@@ -149,3 +149,11 @@ def call_options(*names: str) -> Callable[[Callable[..., Result]], Callable[...,
         return invoke
 
     return decorate
+
+
+def report_option(subject: str) -> Callable[[Decorated], Decorated]:
+    """Return the option `--report` of a verb that can write a page about `subject`."""
+    return click.option(
+        "--report", "report_place", type=PagePlace(), metavar="FILE",
+        help=f"Write the report of the {subject} to FILE, too: one HTML page.",
+    )  # fmt: skip

@@ -60,10 +60,7 @@ _SHOW_EVERY = 10  # ticks between two updates of the progress line
     metavar="URL",
     help="Keep the rollout in this empty store, sqlite:///FILE or dynamodb://TABLE.",
 )
-@click.option(
-    "--report", "report_place", type=options.PagePlace(), metavar="FILE",
-    help="Write the report of the rollout to FILE, too: one HTML page.",
-)  # fmt: skip
+@options.report_option("rollout")
 @options.call_options("markdown", "junit", "json")
 def rehearse(
     call: Call,

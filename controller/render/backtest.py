@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from controller.core.policy import Policy
 from controller.core.units import (
     clock_text,
     count_text,
@@ -36,7 +37,7 @@ class Backtest:
     that was asked for; None for none.
     """
 
-    policy: str
+    policy: Policy
     source: str
     setup: Setup
     apart: timedelta
@@ -44,13 +45,18 @@ class Backtest:
     max_rate: float | None = None
     suggestion: Suggestion | None = None
 
+    @property
+    def exceeded(self) -> bool:
+        """True where more starts were rolled back than asked for."""
+        return self.max_rate is not None and self.outcome.rolled_back_rate > self.max_rate
+
 
 def backtest_data(shown: Backtest) -> "BacktestData":
     """Return a backtest as plain JSON data."""
     outcome, history = shown.outcome, shown.setup.subject.history
     fault = shown.setup.fault
     return {
-        "policy": shown.policy,
+        "policy": shown.policy.name,
         "source": shown.source,
         "begin": from_unix(history.begin).isoformat(),
         "end": from_unix(history.end).isoformat(),
@@ -107,7 +113,7 @@ def backtest_text(shown: Backtest) -> str:
 def _lines(shown: Backtest) -> Iterator[str]:
     setup, outcome = shown.setup, shown.outcome
     history = setup.subject.history
-    yield f"{shown.policy} on {shown.source}: {setup.subject.policy.steps_text()}"
+    yield f"{shown.policy.name} on {shown.source}: {setup.subject.policy.steps_text()}"
     span = f"{clock_text(from_unix(history.begin))} to {clock_text(from_unix(history.end))}"
     apart = format_duration(shown.apart)
     yield f"{span}, {count_text(len(outcome.runs), 'start')} {apart} apart"
@@ -121,9 +127,14 @@ def _lines(shown: Backtest) -> Iterator[str]:
         yield from _fault_lines(setup.fault.text, outcome)
     yield from _limit_lines(shown)
     yield ""
+    yield from not_counted_lines(outcome)
+    yield from (f"note: {note}" for note in setup.subject.notes)
+
+
+def not_counted_lines(outcome: Outcome) -> Iterator[str]:
+    """Yield how many starts have no outcome, and why."""
     for why, runs in outcome.not_counted.items():
         yield f"not counted: {count_text(runs, 'start')} that {_NOT_COUNTED[why]}"
-    yield from (f"note: {note}" for note in setup.subject.notes)
 
 
 def _cause_lines(outcome: Outcome) -> Iterator[str]:
@@ -150,24 +161,34 @@ def _fault_lines(text: str, outcome: Outcome) -> Iterator[str]:
 def _limit_lines(shown: Backtest) -> Iterator[str]:
     if shown.max_rate is None:
         return
-    rate, limit = shown.outcome.rolled_back_rate, format_percent(shown.max_rate)
-    exceeded = rate > shown.max_rate
     yield ""
-    yield (
-        f"{format_percent(rate, 3)} of the starts were rolled back, "
-        f"{'more than' if exceeded else 'at most'} {limit} allowed"
+    yield rate_text(shown)
+    if shown.exceeded:
+        yield suggestion_text(shown.suggestion)
+        yield from suggestion_lines(shown.suggestion)
+
+
+def rate_text(shown: Backtest) -> str:
+    """Return the rate of rollbacks beside the one that was asked for."""
+    limit = format_percent(shown.max_rate or 0.0)
+    return (
+        f"{format_percent(shown.outcome.rolled_back_rate, 3)} of the starts were rolled back, "
+        f"{'more than' if shown.exceeded else 'at most'} {limit} allowed"
     )
-    suggestion = shown.suggestion
-    if not exceeded:
-        return
+
+
+def suggestion_text(suggestion: Suggestion | None) -> str:
+    """Return what wider bounds would have done."""
     if suggestion is None:
-        yield "no wider bound was found that would have held"
-        return
-    tried = count_text(suggestion.tried, "rolled back start")
-    yield (
-        f"with these bounds about {format_percent(suggestion.rolled_back_rate, 3)} would have been "
-        f"(from {tried} played again):"
+        return "no wider bound was found that would have held"
+    return (
+        f"with these bounds about {format_percent(suggestion.rolled_back_rate, 3)} of the starts "
+        f"would have been rolled back (from {count_text(suggestion.tried, 'start')} played again):"
     )
-    for change in suggestion.changes:
+
+
+def suggestion_lines(suggestion: Suggestion | None) -> Iterator[str]:
+    """Yield wider bounds as a change of the policy."""
+    for change in suggestion.changes if suggestion else ():
         yield f"-  {change.criterion}: {change.field}: {change.before}"
         yield f"+  {change.criterion}: {change.field}: {change.after}"

@@ -1,4 +1,4 @@
-"""The pictures of docs/report: pages of rehearsals in a real browser, at one size each.
+"""The pictures of docs/report: rehearsals and a backtest in a real browser, at one size each.
 
 `python -m tests.docs.screenshots` writes them all; it needs Chromium, and takes two minutes.
 """
@@ -16,17 +16,24 @@ from controller.adapters.stores.sqlite import SqliteStore
 from controller.bootstrap.pages import report_of
 from controller.bootstrap.rehearse import rehearsal
 from controller.core.rollout import Succeeded
+from controller.operations.backtest.bounds import wider_bounds
+from controller.operations.backtest.play import Setup
+from controller.operations.backtest.run import run_backtest
 from controller.operations.overview import load_overview
 from controller.operations.rehearse import RehearsalOutcome, rehearse
 from controller.operations.report.report import History
 from controller.policy_file.loader import load
 from controller.process import logging
+from controller.render.backtest import Backtest
+from controller.render.html.backtest import backtest_html
 from controller.render.html.report import report_html
 from controller.render.html.status import status_html
+from tests.support.backtests import rows_of, shop, subject_of
 from tests.support.browser import Browser, chromium, open_browser
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / "docs" / "report"
+PERIOD: Final = timedelta(minutes=5)
 # Name of the picture, scenario, and how much of the page it shows.
 REPORTS: Final = (
     ("succeeded", "healthy", 1_300),
@@ -58,7 +65,27 @@ def main() -> int:
         overview = load_overview(store, NOW)
         (work / "status.html").write_text(status_html(overview, NOW), encoding="utf-8")
         picture(browser, work / "status.html", "status", 900)
+        text = backtest_html(a_backtest(work))
+        (work / "backtest.html").write_text(text, encoding="utf-8")
+        picture(browser, work / "backtest.html", "backtest", 1_700)
     return 0
+
+
+def a_backtest(work: Path) -> Backtest:
+    """Return a backtest of a week with two outages and an evening of slow requests."""
+
+    def spoil(number: int, row: dict[str, float]) -> None:
+        if number in range(500, 504) or number in range(1_000, 1_003):
+            row["errors"] = round(row["requests"] * 0.2)
+        if number in range(1_500, 1_540):
+            for name in ("latency", "latency.p50", "latency.p99"):
+                row[name] *= 1.7
+
+    subject = subject_of(shop(), work, rows_of(2_016, change=spoil))
+    setup, apart, limit = Setup(subject, PERIOD), timedelta(minutes=15), 0.01
+    outcome = run_backtest(setup, apart, lambda *_: None)
+    wider = wider_bounds(setup, outcome, limit)
+    return Backtest(shop(), "shop.csv", setup, apart, outcome, limit, wider)
 
 
 # When the paused one was last ticked.

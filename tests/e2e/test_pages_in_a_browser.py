@@ -10,18 +10,24 @@ import pytest
 from controller.bootstrap.pages import report_of
 from controller.bootstrap.rehearse import rehearsal
 from controller.core.policy import Policy
+from controller.operations.backtest.play import Setup
+from controller.operations.backtest.run import run_backtest
 from controller.operations.overview import Overview
 from controller.operations.rehearse import rehearse
 from controller.operations.report.report import History
+from controller.render.backtest import Backtest
+from controller.render.html.backtest import backtest_html
 from controller.render.html.report import report_html
 from controller.render.html.status import status_html
 from tests.cli.test_report import LADDER
+from tests.support.backtests import rows_of, shop, subject_of
 from tests.support.browser import Browser, axe_core, chromium, open_browser
 from tests.support.stage import SHORT_POLICY
 
 PROGRAM: Final = chromium()
 AXE: Final = axe_core()
-PAGES: Final = ("healthy", "error-burst", "console-up", "status")
+CHARTS: Final = ("healthy", "error-burst", "console-up", "backtest")
+PAGES: Final = (*CHARTS, "status")
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium is installed")
 
@@ -35,10 +41,10 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the report of each scenario, and the status page of all."""
+    """A folder with the report of each scenario, the status page of all, and a backtest."""
     folder = tmp_path_factory.mktemp("pages")
     policy, rollouts = Policy.model_validate({**SHORT_POLICY, **LADDER, "name": "ladder"}), []
-    for name in PAGES[:-1]:
+    for name in CHARTS[:-1]:
         with rehearsal(policy, name, 1) as stage:
             outcome = rehearse(
                 stage.runner, stage.world, policy,
@@ -51,7 +57,21 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     now = max(one.updated for one in rollouts)
     text = status_html(Overview(tuple(rollouts), ()), now)
     (folder / "status.html").write_text(text, encoding="utf-8")
+    (folder / "backtest.html").write_text(backtest_html(a_backtest(folder)), encoding="utf-8")
     return folder
+
+
+def a_backtest(folder: Path) -> Backtest:
+    """Return a backtest of days with an outage, which is above its limit."""
+
+    def outage(number: int, row: dict[str, float]) -> None:
+        if number in range(60, 65):
+            row["errors"] = round(row["requests"] * 0.15)
+
+    subject = subject_of(shop(), folder, rows_of(120, change=outage))
+    setup, apart = Setup(subject, timedelta(minutes=5)), timedelta(minutes=15)
+    outcome = run_backtest(setup, apart, lambda *_: None)
+    return Backtest(shop(), "shop.csv", setup, apart, outcome, 0.0)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -66,7 +86,7 @@ def test_a_narrow_page_asks_for_nothing_reports_nothing_and_never_scrolls_sidewa
     assert (asked, browser.problems) == ([], [])
 
 
-@pytest.mark.parametrize("name", PAGES[:-1])
+@pytest.mark.parametrize("name", CHARTS)
 def test_every_line_of_a_chart_is_drawn(browser: Browser, pages: Path, name: str) -> None:
     browser.open(pages / f"{name}.html")
     browser.value("document.querySelectorAll('details').forEach(one => { one.open = true })")

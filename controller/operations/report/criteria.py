@@ -99,7 +99,9 @@ def windows_seen(
 def trace_of(judge: Judge, series: Mapping[str, Series], times: Sequence[Stretch]) -> Trace:
     """Return the trace of a criterion; it has values in the steps whose gate judges it."""
     judged = [one for one in times if judge.name in judge.policy.gate(one.step)]
-    return trace(source_of(judge, series), times, {one.step: _bound(judge, one) for one in judged})
+    return trace(
+        source_of(judge, series), times, {one.step: limit_of(judge, one) for one in judged}
+    )
 
 
 def source_of(judge: Judge, series: Mapping[str, Series]) -> Source:
@@ -163,7 +165,7 @@ def unit_of(judge: Judge) -> str:
     return judge.metrics[name].unit if name in judge.metrics else ""
 
 
-def _bound(judge: Judge, stretch: Stretch) -> float | None:
+def limit_of(judge: Judge, stretch: Stretch) -> float | None:
     """Return the bound of a criterion at one step, in the form of its trace."""
     criterion = judge.criterion
     match criterion:

@@ -76,6 +76,7 @@ class Trace:
 
     unit: of a level. control: what the stable path is called; empty where it is not measured.
     inconsistent: windows that were left out, because their counts contradict each other.
+    extremes: as in `Source`.
     """
 
     form: Form
@@ -83,6 +84,7 @@ class Trace:
     panels: tuple[Panel, ...]
     control: str = ""
     inconsistent: int = 0
+    extremes: bool = False
 
     @property
     def bins(self) -> list[Bin]:
@@ -104,6 +106,8 @@ class Source:
     measure: start of a window -> the window, None without data. period_s: length of a window.
     factor: what a level is multiplied with, and `mean` whether it is averaged over a bin: for a
     count in a window of several minutes.
+    extremes: whether a bin of a share has its lowest and its highest window, too, and not the
+    confidence interval: where a bin is hours long, and minutes of it matter.
     """
 
     measure: Callable[[int], Window | None]
@@ -113,6 +117,7 @@ class Source:
     control: str = ""
     factor: float = 1.0
     mean: bool = False
+    extremes: bool = False
 
 
 def trace(source: Source, times: Sequence[Stretch], bounds: Mapping[int, float | None]) -> Trace:
@@ -132,7 +137,9 @@ def trace(source: Source, times: Sequence[Stretch], bounds: Mapping[int, float |
         size = _bin_size(len(starts), width) * source.period_s
         bins = tuple(_bins(source, usable, begin, size))
         panels.append(Panel(stretch, width, bins, bounds.get(stretch.step), judged))
-    return Trace(source.form, source.unit, tuple(panels), source.control, inconsistent)
+    return Trace(
+        source.form, source.unit, tuple(panels), source.control, inconsistent, source.extremes
+    )
 
 
 def panel_widths(times: Sequence[Stretch]) -> list[float]:
@@ -171,6 +178,9 @@ def _bin(source: Source, begin: int, end: int, windows: Sequence[Window]) -> Bin
         control_amount = sum(one.control_amount for one in windows)
         control = control_amount / control_samples if control_samples else None
         low, high = confidence_interval(amount, samples)
+        if source.extremes:
+            shares = [one.amount / one.samples for one in windows if one.samples]
+            low, high = min(shares, default=0.0), max(shares, default=1.0)
         value = amount / samples if samples else 0.0
         return Bin(begin, end, samples, value, low, high, control)
     values = [one.value * source.factor for one in windows]

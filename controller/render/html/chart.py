@@ -11,7 +11,7 @@ from enum import StrEnum
 from math import ceil, floor, log10
 from typing import Final
 
-from controller.core.units import format_percent, from_unix, number_text
+from controller.core.units import count_text, format_percent, from_unix, number_text
 from controller.operations.report.trace import Bin, Form, Panel, Trace
 from controller.text import printable
 
@@ -65,6 +65,8 @@ class Mark(StrEnum):
     REGRESSION = "the regression"
     NOT_FINAL = "not final when judged"
     NOT_JUDGED = "not judged in this step"
+    ROLLED_BACK_START = "starts that were rolled back"
+    ROLLBACK = "their rollbacks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,8 @@ def share_text(share: float, digits: int = 2) -> str:
 
 
 def _interval_name(trace: Trace) -> str:
-    return "lowest to highest window" if trace.form is Form.LEVEL else "95 % interval"
+    extremes = trace.extremes or trace.form is Form.LEVEL
+    return "lowest to highest window" if extremes else "95 % interval"
 
 
 # --- Axes -----------------------------------------------------------------------------------------
@@ -341,9 +344,9 @@ def _description(trace: Trace, axis: Axis) -> str:
     if axis.floor:
         kind = "is logarithmic, with zero at its lower end"
     return (
-        f"Canary over {len(trace.panels)} steps, in {len(bins)} bins; the highest is "
-        f"{value_text(trace, highest.value)} at {at:%Y-%m-%d %H:%M} UTC.{limit} The vertical axis "
-        f"{kind}. The table below has the values."
+        f"Canary over {count_text(len(trace.panels), 'step')}, in {count_text(len(bins), 'bin')}; "
+        f"the highest is {value_text(trace, highest.value)} at {at:%Y-%m-%d %H:%M} UTC.{limit} "
+        f"The vertical axis {kind}. The table below has the values."
     )
 
 

@@ -6,10 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from io import StringIO
-from typing import Any, Final
-
-from ruamel.yaml import YAML
+from typing import Final
 
 from controller.core.judge.criteria_table import NO_VALUE
 from controller.core.judge.exposure import ExpectedExposure
@@ -18,7 +15,6 @@ from controller.core.judge.sentences import sentence_of
 from controller.core.judge.text import time_range_text
 from controller.core.next_action import next_action
 from controller.core.observation import MetricQuery
-from controller.core.policy import Policy
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import duration_text, from_unix, number_text
 from controller.operations.report.criteria import CriterionReport
@@ -29,21 +25,11 @@ from controller.render.history import digests_data, entry_data, weight_change_te
 from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
 from controller.render.html.log_link import LogLink, log_link
 from controller.render.html.pages import page
+from controller.render.html.parts import Tile, policy_text
 from controller.render.status import rollout_data, weight_text
-from controller.text import printable
 
 # A whole history as a link: more would make the page too large to send.
 MAX_HISTORY_CHARACTERS: Final = 150_000
-_ONE_LINE: Final = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Tile:
-    """One number of the head. note: what it is made of."""
-
-    name: str
-    value: str
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,30 +126,10 @@ def tone(rollout: Rollout) -> str:
             return "plain"
 
 
-def policy_text(policy: Policy) -> str:
-    """Return `policy` as YAML: the stored snapshot without what is the default."""
-    data = policy.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
-    yaml, text = YAML(typ="safe", pure=True), StringIO()
-    yaml.width = _ONE_LINE
-    for name in ("default_flow_style", "sort_base_mapping_type_on_output"):
-        setattr(yaml, name, False)  # which ruamel.yaml declares to be None
-    yaml.dump(_printable_data(data), text)
-    return text.getvalue().rstrip()
-
-
-def _printable_data(data: Any) -> Any:
-    """Return plain data whose texts are one printable line each, so that each stays in its line."""
-    if isinstance(data, dict):
-        return {_printable_data(key): _printable_data(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [_printable_data(one) for one in data]
-    return printable(data) if isinstance(data, str) else data
-
-
 # --- Head -----------------------------------------------------------------------------------------
 
 
-def _tiles(report: RolloutReport) -> Iterator[_Tile]:
+def _tiles(report: RolloutReport) -> Iterator[Tile]:
     rollout, exposure = report.rollout, report.exposure
     yield _exposure_tile(exposure)
     if exposure.expected is not None and exposure.expected.budget is not None:
@@ -171,15 +137,15 @@ def _tiles(report: RolloutReport) -> Iterator[_Tile]:
     if exposure.requests:
         control = exposure.control_requests
         note = f"stable path: {number_text(round(control))}" if control else "by the canary"
-        yield _Tile("Requests served", number_text(round(exposure.requests)), note)
+        yield Tile("Requests served", number_text(round(exposure.requests)), note)
     weights = " → ".join(f"{one.weight} %" for one in report.stretches) or "none"
-    yield _Tile("Traffic on the canary for", duration_text(exposure.duration), weights)
+    yield Tile("Traffic on the canary for", duration_text(exposure.duration), weights)
     planned = sum((one.planned for one in report.steps), timedelta())
-    yield _Tile("Planned duration", duration_text(planned), "warm-up and bake of all steps")
+    yield Tile("Planned duration", duration_text(planned), "warm-up and bake of all steps")
     passed = sum(one.row.verdict == "pass" for one in report.criteria)
     label = rollout.evidence.label
     note = f"weakest evidence: {label}" if label else "no step is over yet"
-    yield _Tile("Criteria passed", f"{passed} of {len(report.criteria)}", note)
+    yield Tile("Criteria passed", f"{passed} of {len(report.criteria)}", note)
 
 
 def _bad_requests(report: RolloutReport, step: int) -> str:
@@ -190,23 +156,23 @@ def _bad_requests(report: RolloutReport, step: int) -> str:
     return text if budget is None else f"{text} (expected at most {number_text(budget)})"
 
 
-def _expected_tile(expected: ExpectedExposure) -> _Tile:
+def _expected_tile(expected: ExpectedExposure) -> Tile:
     name = f"An outage at {expected.weight} % would fail"
     note = f"requests: {expected.text}"
-    return _Tile(name, number_text(round(expected.bad_requests)), note)
+    return Tile(name, number_text(round(expected.bad_requests)), note)
 
 
-def _exposure_tile(exposure: Exposure) -> _Tile:
+def _exposure_tile(exposure: Exposure) -> Tile:
     name = "Exposure: bad requests served"
     if not exposure.criterion:
-        return _Tile(name, "not counted", "the policy has no criterion that counts failures")
+        return Tile(name, "not counted", "the policy has no criterion that counts failures")
     if not exposure.requests:
-        return _Tile(name, "not known", f"{exposure.criterion} has no recorded minute")
+        return Tile(name, "not known", f"{exposure.criterion} has no recorded minute")
     note = f"{share_text(exposure.failures / exposure.requests)} of the canary's requests"
     if exposure.control_requests:
         share = exposure.control_failures / exposure.control_requests
         note += f"; stable path: {share_text(share)}"
-    return _Tile(name, number_text(round(exposure.failures)), note)
+    return Tile(name, number_text(round(exposure.failures)), note)
 
 
 # --- What rolled back -----------------------------------------------------------------------------

@@ -1,0 +1,190 @@
+"""What the page of a backtest shows besides its outcome: each criterion over the whole history.
+
+A criterion is shown as the canary would have had it at the weight of the last step that judges it.
+A latency is shown as it is in the history: the limit of a stored baseline differs from start to
+start.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from controller.core.judge.criterion_judge import judge_of
+from controller.core.judge.series import Measure, Window
+from controller.core.policy import LatencyIncrease, Threshold
+from controller.core.units import from_unix
+from controller.operations.backtest.history import Split
+from controller.operations.backtest.outcome import Outcome, Run
+from controller.operations.backtest.play import Setup
+from controller.operations.backtest.stage import Stage
+from controller.operations.report.criteria import Judge, latency_limit, limit_of, source_of
+from controller.operations.report.recorded import Stretch
+from controller.operations.report.trace import Form, Source, Trace, trace
+
+# Rollbacks that are no further apart than this are one row: neighbouring starts meet one event.
+_EVENT_S: Final = 3_600
+# The narrowest mark on a history, as a part of it: narrower ones could not be seen.
+_NARROWEST: Final = 1 / 400
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSpan:
+    """From `begin` to `end`, unix seconds."""
+
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionHistory:
+    """One criterion over the history.
+
+    weight: of the step whose gate is shown. rolled_back, held: how many starts it ended so.
+    starts, rollbacks: where the starts that it rolled back began, and when it did.
+    trace: None where the history has no value of it.
+    """
+
+    name: str
+    kind: str
+    target: str
+    demand: str
+    weight: int
+    rolled_back: int
+    held: int
+    starts: tuple[TimeSpan, ...]
+    rollbacks: tuple[TimeSpan, ...]
+    trace: Trace | None
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackEvent:
+    """Rollbacks for the same causes in the same step, shortly after each other.
+
+    first, last: when they happened, unix seconds. starts: how many, and `begun` when those began.
+    """
+
+    causes: tuple[str, ...]
+    weight: int
+    first: int
+    last: int
+    starts: int
+    begun: TimeSpan
+
+
+def criterion_histories(setup: Setup, outcome: Outcome) -> list[CriterionHistory]:
+    """Return the criteria that a backtest played, those that rolled back most first.
+
+    The history is shown without the fault that was added to it.
+    """
+    policy, history = setup.subject.policy, setup.subject.history
+    causes, held = outcome.causes(), outcome.causes("held")
+    stages: dict[int, Stage] = {}
+    found = []
+    for name in sorted(policy.criteria, key=lambda one: -causes.get(one, 0)):
+        steps = [number for number in range(len(policy.steps)) if name in policy.gate(number)]
+        if not steps:
+            continue
+        if steps[-1] not in stages:
+            weight = policy.steps[steps[-1]].weight
+            split = Split(policy, history, weight, setup.seed)
+            stages[steps[-1]] = Stage(policy, steps[-1], split)
+        judge = judge_of(name, policy.criteria[name], policy)
+        back = [one for one in outcome.runs if one.ending == "rolled_back" and name in one.causes]
+        shown = _trace(judge, stages[steps[-1]])
+        found.append(
+            CriterionHistory(
+                name=name,
+                kind=policy.criteria[name].kind,
+                target=judge.target_text(),
+                demand=judge.demand_text(),
+                weight=stages[steps[-1]].weight,
+                rolled_back=causes.get(name, 0),
+                held=held.get(name, 0),
+                starts=_spans((one.start for one in back), setup),
+                rollbacks=_spans((one.end for one in back), setup),
+                trace=shown if shown.bins else None,
+            )
+        )
+    return found
+
+
+def rollback_events(outcome: Outcome) -> list[RollbackEvent]:
+    """Return the rollbacks of all starts as events, the one with most starts first."""
+    back = [one for one in outcome.runs if one.ending == "rolled_back"]
+    groups: list[list[Run]] = []
+    for one in sorted(back, key=lambda run: (run.causes, run.weight, run.end)):
+        before = groups[-1][-1] if groups else None
+        same = before is not None and (before.causes, before.weight) == (one.causes, one.weight)
+        if before is None or not same or one.end - before.end > _EVENT_S:
+            groups.append([])
+        groups[-1].append(one)
+    events = map(_event, groups)
+    return sorted(events, key=lambda one: (-one.starts, one.first))
+
+
+def _event(runs: Sequence[Run]) -> RollbackEvent:
+    starts = [one.start for one in runs]
+    return RollbackEvent(
+        causes=runs[0].causes,
+        weight=runs[0].weight,
+        first=runs[0].end,
+        last=runs[-1].end,
+        starts=len(runs),
+        begun=TimeSpan(min(starts), max(starts)),
+    )
+
+
+def _spans(times: Iterable[int], setup: Setup) -> tuple[TimeSpan, ...]:
+    """Return the times as spans that can be seen on a chart; neighbours are one."""
+    history = setup.subject.history
+    least = max(history.period_s, round((history.end - history.begin) * _NARROWEST))
+    spans: list[TimeSpan] = []
+    for at in sorted(times):
+        if spans and at <= spans[-1].end:
+            spans[-1] = replace(spans[-1], end=at + least)
+        else:
+            spans.append(TimeSpan(at, at + least))
+    return tuple(spans)
+
+
+# --- Values over time -----------------------------------------------------------------------------
+
+
+def _trace(judge: Judge, stage: Stage) -> Trace:
+    begin, end = (from_unix(one) for one in (stage.split.begin, stage.split.end))
+    whole = Stretch(stage.step, stage.weight, begin, end)
+    latency = _latency(judge, stage)
+    if latency is not None:
+        return trace(latency, [whole], {stage.step: latency_limit(judge)})
+    source = source_of(judge, stage.series)
+    period_s = max(source.period_s, stage.split.period_s)
+    shown = replace(
+        source,
+        measure=_by_period(source.measure, period_s - source.period_s),
+        period_s=period_s,
+        extremes=True,
+    )
+    return trace(shown, [whole], {stage.step: limit_of(judge, whole)})
+
+
+def _by_period(measure: Measure, offset_s: int) -> Measure:
+    """Return a measure of whole periods, whose minute with data begins `offset_s` later."""
+    return lambda start: measure(start + offset_s)
+
+
+def _latency(judge: Judge, stage: Stage) -> Source | None:
+    """Return a latency as it is in the history; None for a criterion that judges none."""
+    match judge.criterion:
+        case LatencyIncrease(metric=name) | Threshold(metric=name, per=None):
+            metric = judge.metrics[name]
+        case _:
+            return None
+    if metric.percentile is None:
+        return None
+    points = stage.split.points(name, metric.statistic)
+
+    def measure(start: int) -> Window | None:
+        value = points.get(start)
+        return None if value is None else Window(1.0, value, value)
+
+    return Source(measure, stage.split.period_s, Form.LEVEL, metric.unit)
