@@ -98,11 +98,19 @@ def test_a_file_that_cannot_be_written_is_an_error_with_its_reason(desk: Desk) -
             ("--function", "f", "--percentage", "1X"),
             "--percentage: expected an environment variable",
         ),
-        (("--function", "f", "--percentage", "AB", "--boolean", "AB"), "both name AB"),
+        (("--function", "f", "--percentage", "AB", "--boolean", "AB"), "--boolean: must be another variable"),
         (("--function", "f", "--name", "No Name"), "--name: 'No Name' is no name of a policy"),
         (("--from", "quiet"), "no shipped policy is called 'quiet'"),
         (("--from", "quiet-service", "--metrics", "flag"), "--from copies a policy"),
-        (("--offline",), "--offline reads no account: give --function"),
+        (("--offline",), "--offline reads no account: --function: is required"),
+        (("--rule", "a:b"), "--rule: expected the ARN of a rule or a listener"),
+        (("--function", "f", "--alias", "7"), "--alias: expected the name of an alias"),
+        (
+            ("--function", "f", "--alias", "live", "--version", "new"),
+            "--version: the number of a published version, like 7; not 'new'",
+        ),
+        (("--rule", "a", "--alias", "b"), "no kind of target is named by --"),
+        (("--from", "alb-weights", "--alias", "b"), "alb-weights has no target.alias"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_read(
@@ -229,7 +237,7 @@ def test_questions_are_on_the_terminal_and_the_result_alone_is_on_stdout(folder:
     ("typed", "interrupt_at"),
     [
         pytest.param("shop\n\x04", "", id="Ctrl-D"),
-        pytest.param("shop\n", "variable of the weight", id="Ctrl-C"),
+        pytest.param("shop\n", "variable that holds the weight", id="Ctrl-C"),
     ],
 )
 def test_a_person_may_give_up_at_a_question(folder: Path, typed: str, interrupt_at: str) -> None:

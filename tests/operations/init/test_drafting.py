@@ -2,9 +2,10 @@
 
 import pytest
 
+from controller.core.policy.request_source import RequestSource
 from controller.errors import TargetError, UsageError
 from controller.operations.init.drafting import Given, live_draft, offline_draft, policy_name
-from controller.operations.init.sources import Source, SourceKind, find_sources
+from controller.operations.init.sources import FAMILIES, SourceKind, find_sources
 from controller.operations.init.survey import Counts
 from tests.operations.init.accounts import (
     FLAG,
@@ -20,8 +21,9 @@ from tests.operations.init.accounts import (
     named,
 )
 
-GIVEN = Given(function=FUNCTION)
+GIVEN = Given({"function": FUNCTION})
 A_WEEK = 7 * 24
+PAIR = {"function": FUNCTION, "percentage": "P_PERCENTAGE"}
 
 
 # --- the target -----------------------------------------------------------------------------------
@@ -33,21 +35,22 @@ def test_a_percentage_comes_with_the_boolean_of_the_same_subject() -> None:
         booleans={"USE_API": "false", "USE_API_CACHE": "true", "DEBUG": "false"},
     )
     draft = live_draft(account.view, GIVEN, NoTerminal()).draft
-    assert (draft.percentage, draft.boolean) == ("USE_API_PERCENTAGE", "USE_API")
+    assert list(draft.target.settings(0)) == ["USE_API_PERCENTAGE", "USE_API"]
 
 
 @pytest.mark.parametrize(("name", "value"), [("NEW_PATH", "true"), ("NEW_PATH_ENABLED", "false")])
 def test_a_switch_that_may_be_no_boolean_of_the_weight_is_left_alone(name: str, value: str) -> None:
     drafted = live_draft(FakeAccount(booleans={name: value}).view, GIVEN, NoTerminal())
-    assert drafted.draft.boolean is None
+    assert list(drafted.draft.target.settings(0)) == ["NEW_PATH_PERCENTAGE"]
     assert drafted.notes[0].startswith(f"{name} is {value} and left alone; ")
     assert drafted.notes[0].endswith(f"--boolean {name}")
 
 
 def test_a_boolean_alone_is_the_whole_weight_until_there_is_a_percentage() -> None:
     account = FakeAccount(percentages={}, booleans={"USE_API": "true"}, weight=100)
-    given = Given(function=FUNCTION, percentage="USE_API_PERCENTAGE")
-    assert live_draft(account.view, given, NoTerminal()).draft.boolean == "USE_API"
+    given = Given({"function": FUNCTION, "percentage": "USE_API_PERCENTAGE"})
+    target = live_draft(account.view, given, NoTerminal()).draft.target
+    assert list(target.settings(0)) == ["USE_API_PERCENTAGE", "USE_API"]
 
 
 TWO = {"A_PERCENTAGE": "0", "B_WEIGHT": "10"}
@@ -56,7 +59,8 @@ TWO = {"A_PERCENTAGE": "0", "B_WEIGHT": "10"}
 def test_of_two_candidates_a_person_chooses() -> None:
     picks = Picks(1)
     draft = live_draft(FakeAccount(TWO).view, GIVEN, picks).draft
-    assert (draft.percentage, picks.asked) == ("B_WEIGHT", ["variable of the weight"])
+    assert list(draft.target.settings(0)) == ["B_WEIGHT"]
+    assert picks.asked == ["variable of the weight"]
 
 
 def test_of_two_candidates_nobody_guesses() -> None:
@@ -72,12 +76,12 @@ def test_without_a_candidate_the_names_of_variables_are_told_and_no_value() -> N
 
 def test_a_function_that_is_not_there_is_the_error_of_lambda() -> None:
     with pytest.raises(TargetError, match="gone could not be read"):
-        live_draft(FakeAccount().view, Given(function="gone"), NoTerminal())
+        live_draft(FakeAccount().view, Given({"function": "gone"}), NoTerminal())
 
 
 def test_without_a_function_one_of_the_account_is_picked() -> None:
     account = FakeAccount(names=("a", "b"))
-    assert live_draft(account.view, Given(), Picks(1)).draft.function == "b"
+    assert live_draft(account.view, Given(), Picks(1)).draft.target.name == "b"
     with pytest.raises(UsageError, match="the account has no function"):
         live_draft(FakeAccount(names=()).view, Given(), NoTerminal())
 
@@ -135,7 +139,7 @@ def test_of_two_apis_nobody_guesses_and_an_option_decides() -> None:
     account = FakeAccount(traffic=[(SHOP, 60, 5), (other, 60, 5), (URL, 60, 5)])
     with pytest.raises(UsageError, match=r"--metrics KIND --resource NAME: .*Shop, .*a1b2c3$"):
         live_draft(account.view, GIVEN, NoTerminal())
-    given = Given(function=FUNCTION, kind=SourceKind.HTTP_API)
+    given = Given({"function": FUNCTION}, SourceKind.HTTP_API)
     assert live_draft(account.view, given, NoTerminal()).draft.source == other
 
 
@@ -161,12 +165,12 @@ def test_without_the_right_to_read_metrics_there_are_no_figures_and_that_is_told
 
 def test_finer_metrics_and_names_that_no_file_may_hold_are_no_source() -> None:
     odd = [
-        Source(SourceKind.REST_API, {"ApiName": "Shop", "Stage": "prod"}),
-        Source(SourceKind.REST_API, {"ApiName": "turned \u202e around"}),
-        Source(SourceKind.REST_API, {"ApiName": "::error::boo"}),
-        Source(SourceKind.FLAG, {"Path": "canary", "Region": "eu"}),
+        RequestSource(FAMILIES[SourceKind.REST_API], {"ApiName": "Shop", "Stage": "prod"}),
+        RequestSource(FAMILIES[SourceKind.REST_API], {"ApiName": "turned \u202e around"}),
+        RequestSource(FAMILIES[SourceKind.REST_API], {"ApiName": "::error::boo"}),
+        RequestSource(FAMILIES[SourceKind.FLAG], {"Path": "canary", "Region": "eu"}),
         named("load-balancer", "app/a/1,targetgroup/b/2"),
-        Source(SourceKind.LOAD_BALANCER, {"LoadBalancer": "app/a/1"}),
+        RequestSource(FAMILIES[SourceKind.LOAD_BALANCER], {"LoadBalancer": "app/a/1"}),
     ]
     account = FakeAccount(traffic=[(one, 1, 1) for one in (*odd, SHOP)])
     assert find_sources(account, FUNCTION).sources == (SHOP, odd[4])
@@ -176,7 +180,7 @@ def test_finer_metrics_and_names_that_no_file_may_hold_are_no_source() -> None:
 
 
 def test_offline_takes_what_is_given_and_assumes_a_day_of_the_stable_path() -> None:
-    given = Given(FUNCTION, "P_PERCENTAGE", None, SourceKind.REST_API, "Shop", 60.0)
+    given = Given(PAIR, SourceKind.REST_API, "Shop", 60.0)
     draft = offline_draft(given).draft
     assert (draft.source, draft.survey.counts) == (SHOP, Counts.CANARY)
     assert (draft.survey.per_minute, draft.survey.baseline_days, draft.weight) == (60.0, 1, None)
@@ -185,11 +189,18 @@ def test_offline_takes_what_is_given_and_assumes_a_day_of_the_stable_path() -> N
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (Given(FUNCTION), "--offline reads no account: give --function, --percentage"),
-        (Given(FUNCTION, "PP", kind=SourceKind.REST_API), "--resource APINAME"),
+        (Given(), "--offline reads no account: --function: is required; --percentage: is required"),
+        (Given({**PAIR, "alias": "live"}), "no kind of target is named by --function and --perc"),
+        (Given({"alias": "live"}), "--function: is required"),
+        (Given(PAIR), "--offline reads no account: give --metrics"),
+        (Given(PAIR, SourceKind.REST_API), "--resource APINAME"),
         (
-            Given(FUNCTION, "PP", kind=SourceKind.LOAD_BALANCER, resource="app/a/1"),
+            Given(PAIR, SourceKind.LOAD_BALANCER, "app/a/1"),
             "--resource LOADBALANCER,TARGETGROUP",
+        ),
+        (
+            Given({"function": FUNCTION, "alias": "live"}, SourceKind.FLAG),
+            "has metrics of its own",
         ),
     ],
 )
