@@ -162,6 +162,11 @@ def _source(
     if found.problem or not sources:
         if given.metrics is not None:
             return _given_source(given, target), found.problem
+        if "function" not in target.init_options:
+            raise UsageError(
+                f"no metric is known to count the requests of {target.name}: name one with "
+                "--metrics and --resource"
+            )
         return function_source(target.short_name), found.problem
     sources = _best(sources, target.short_name)
     titles = [one.title for one in sources]

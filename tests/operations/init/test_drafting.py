@@ -1,12 +1,18 @@
 """What `init` makes of an account: the target, the source of metrics, and whose requests it has."""
 
+from pathlib import Path
+
 import pytest
 
+from controller.core.policy import TargetSpec
 from controller.core.policy.request_source import RequestSource
+from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import TargetError, UsageError
 from controller.operations.init.drafting import Given, live_draft, offline_draft, policy_name
 from controller.operations.init.sources import FAMILIES, SourceKind, find_sources
 from controller.operations.init.survey import Counts
+from controller.policy_file.loader import load
+from controller.ports.drafting import FoundTarget
 from tests.operations.init.accounts import (
     FLAG,
     FUNCTION,
@@ -174,6 +180,50 @@ def test_finer_metrics_and_names_that_no_file_may_hold_are_no_source() -> None:
     ]
     account = FakeAccount(traffic=[(one, 1, 1) for one in (*odd, SHOP)])
     assert find_sources(account, FUNCTION).sources == (SHOP, odd[4])
+
+
+# --- targets that count each path -----------------------------------------------------------------
+
+ALIAS = LambdaAlias(kind="lambda-alias", function=FUNCTION, alias="live")
+RULE = load(Path("policies/alb-weights.yaml")).target
+OF_RULE = Given({"rule": "arn"})
+
+
+def counts_of(target: TargetSpec, path: str) -> RequestSource:
+    """Return where the requests of a path of `target` are counted, with its names put in."""
+    source = target.counted_by
+    assert source is not None
+    metric = source.count("Any", getattr(source, path)).resolved(target.values)
+    return RequestSource(source.metrics, metric.dimensions)
+
+
+@pytest.mark.parametrize(("weight", "days"), [(0, 3), (10, 0)])
+def test_an_alias_is_measured_by_its_own_metrics(weight: int, days: int) -> None:
+    traffic = [(counts_of(ALIAS, "whole"), 600, 3 * 24)]
+    account = FakeAccount(found=FoundTarget(ALIAS, weight), traffic=traffic)
+    given = Given({"function": FUNCTION, "alias": "live"})
+    draft = live_draft(account.view, given, NoTerminal()).draft
+    assert (draft.survey.per_minute, draft.survey.baseline_days) == (10.0, days)
+    assert draft.survey.counts is Counts.CANARY
+
+
+@pytest.mark.parametrize(("hours", "told"), [(0, False), (2, False), (20, True)])
+def test_target_groups_are_measured_each_and_a_canary_in_use_at_0_is_told(
+    hours: int, told: bool
+) -> None:
+    blue, green = (counts_of(RULE, path) for path in ("stable", "dimensions"))
+    account = FakeAccount(found=FoundTarget(RULE, 0), traffic=[(blue, 60, 48), (green, 60, hours)])
+    drafted = live_draft(account.view, OF_RULE, NoTerminal())
+    survey = drafted.draft.survey
+    assert (survey.per_minute, survey.baseline_days) == (round(1 + hours / 24, 1), 2)
+    assert any("count somebody else" in one for one in drafted.notes) == told
+
+
+def test_without_the_right_to_read_metrics_the_steps_are_the_usual_ones() -> None:
+    account = FakeAccount(found=FoundTarget(RULE, 0, notes=["sticky"]), reads=False)
+    drafted = live_draft(account.view, OF_RULE, NoTerminal())
+    assert drafted.notes == ("sticky", "requests cannot be counted: not allowed")
+    assert drafted.draft.survey.per_minute is None
 
 
 # --- without the account --------------------------------------------------------------------------
