@@ -47,8 +47,9 @@ class Kind:
     make: returns the target in an account, all requests on the stable path. target: as a policy
     writes it. namespace, requests, errors: of the metrics that count its canary, by `dimensions` as
     the policy writes them, and by `measured` as AWS does. bare: what `rollback` takes without a
-    policy, and where the canary has all requests. drafted: what `init` takes. revision: options of `start`, where the target
-    names no revision. names: what stands in these texts for names that the account gives.
+    policy, and where the canary has all requests. drafted: what `init` takes. revision:
+    options of `start`, where the target names no revision. names: what stands in these texts for
+    names that the account gives.
     environment: further variables of a process.
     """
 

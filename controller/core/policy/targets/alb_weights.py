@@ -44,6 +44,10 @@ class AlbWeights(TargetSpec):
     opened_by: ClassVar[str] = "controller.adapters.targets.alb_weights:open_target"
     simulated_by: ClassVar[str] = "controller.simulation.alb_weights:SimulatedAlbWeights"
     permanent_by: ClassVar[str] = "controller.render.permanent.alb_weights:AlbWeightsGuide"
+    bypass: ClassVar[str] = (
+        "another rule or listener that forwards to one of the target groups, and for callers that "
+        "reach its targets without the load balancer"
+    )
     drafted_by: ClassVar[str] = "controller.adapters.targets.alb_weights:find_target"
     init_options: ClassVar[Mapping[str, str]] = {
         "rule": "A listener rule, or a listener, that forwards to two target groups.",

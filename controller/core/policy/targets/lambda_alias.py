@@ -38,6 +38,9 @@ class LambdaAlias(TargetSpec):
     opened_by: ClassVar[str] = "controller.adapters.targets.lambda_alias:open_target"
     simulated_by: ClassVar[str] = "controller.simulation.lambda_alias:SimulatedLambdaAlias"
     permanent_by: ClassVar[str] = "controller.render.permanent.lambda_alias:LambdaAliasGuide"
+    bypass: ClassVar[str] = (
+        "callers that name a version instead of the alias, and for another alias that has it"
+    )
     drafted_by: ClassVar[str] = "controller.adapters.targets.lambda_alias:find_target"
     init_options: ClassVar[Mapping[str, str]] = {
         "function": "The Lambda function.",

@@ -35,6 +35,11 @@ class LambdaEnv(TargetSpec):
     opened_by: ClassVar[str] = "controller.adapters.targets.lambda_env:open_target"
     simulated_by: ClassVar[str] = "controller.simulation.lambda_env:SimulatedLambdaEnv"
     permanent_by: ClassVar[str] = "controller.render.permanent.lambda_env:LambdaEnvGuide"
+    bypass: ClassVar[str] = (
+        "callers that use a published version or an alias of the function, and for another "
+        "function or client that has the flag on"
+    )
+    unevenness: ClassVar[str] = "a flag key that few callers share"
     drafted_by: ClassVar[str] = "controller.adapters.targets.lambda_env_finder:find_target"
     init_options: ClassVar[Mapping[str, str]] = {
         "function": "The Lambda function. On a terminal: pick one.",
