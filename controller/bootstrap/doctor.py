@@ -1,7 +1,9 @@
 """The adapters of `doctor`: the real account, and the configured store."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Any, Final
 
 from controller.adapters.iam.caller import CallerIdentity, caller_identity
 from controller.adapters.iam.simulator import NotSimulatedError, decisions
@@ -27,7 +29,7 @@ from controller.process.settings import Settings
 
 __all__ = ["live_doctor"]
 
-_WRITES = ("lambda:UpdateFunctionConfiguration", "writes to the store")
+_WRITING: Final = re.compile(r"(?!dynamodb:)[a-z]+:(Update|Modify)\w+")
 
 
 @contextmanager
@@ -90,18 +92,30 @@ class _AccountChecks:
     def permission_checks(self) -> Iterator[Check]:
         """Yield the check of a tick's permissions, as IAM simulates them."""
         if not (self._role or self._caller.arn):
-            yield undetermined_check("the AWS caller is unknown", _WRITES)
+            yield undetermined_check("the AWS caller is unknown", self._writes)
             return
         principal = self._role or principal_of(self._caller.arn)
         if not principal:
             yield root_check()
             return
-        required = iam_policy([self._policy], self._settings.store, [Job.TICK], self._where)
         try:
             client = self._account.client("iam")
-            yield permissions_check(principal, decisions(client, principal, required["Statement"]))
+            yield permissions_check(principal, decisions(client, principal, self._required))
         except NotSimulatedError as error:
-            yield undetermined_check(str(error), _WRITES)
+            yield undetermined_check(str(error), self._writes)
+
+    @property
+    def _required(self) -> Sequence[Mapping[str, Any]]:
+        """The statements of the role of a tick."""
+        document = iam_policy([self._policy], self._settings.store, [Job.TICK], self._where)
+        statements: Sequence[Mapping[str, Any]] = document["Statement"]
+        return statements
+
+    @property
+    def _writes(self) -> Sequence[str]:
+        """What of that is tried only by writing."""
+        actions = {action for one in self._required for action in one["Action"]}
+        return [*sorted(filter(_WRITING.fullmatch, actions)), "writes to the store"]
 
     @property
     def _where(self) -> AwsLocation:

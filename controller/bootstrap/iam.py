@@ -20,6 +20,7 @@ from controller.bootstrap.arns import (
 from controller.core.policy import Policy
 from controller.core.policy.aws_location import AwsLocation
 from controller.errors import UsageError
+from controller.operations.init.drafting import drafted_kinds
 from controller.process.settings import S3Page, StoreLocation
 
 __all__ = [
@@ -105,8 +106,9 @@ def iam_policy(
     policies = list(policies)
     bound = bound and bool(policies)
     arns = resource_arns(policies, store, where, keys, page)
-    if not policies and Job.INIT in jobs:  # no policy names the function yet
-        arns["function"] = [where.arn("lambda", "function:*")]
+    if not policies and Job.INIT in jobs:  # no policy names a target yet
+        for model in drafted_kinds().values():
+            arns |= model.arns_of_any(where)
     actions_of: dict[_StatementScope, set[str]] = {}
     for _, permissions in declared_permissions(policies):
         for one in permissions:

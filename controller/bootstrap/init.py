@@ -1,13 +1,13 @@
 """The account that `init` reads."""
 
-from controller.adapters.metrics.metric_list import MetricList
-from controller.adapters.targets.function_inventory import FunctionInventory
-from controller.bootstrap.account import real_account
-from controller.bootstrap.rollback import bare_target
-from controller.core.observation import TargetReading
-from controller.operations.init.drafting import AccountView
+from collections.abc import Mapping
 
-__all__ = ["bare_target", "live_account"]
+from controller.adapters.metrics.metric_list import MetricList
+from controller.bootstrap.account import real_account
+from controller.core.policy import TargetSpec
+from controller.core.policy.kinds import load
+from controller.operations.init.drafting import AccountView
+from controller.ports.drafting import Chooser, Finder, FoundTarget
 
 
 def live_account() -> AccountView:
@@ -17,14 +17,13 @@ def live_account() -> AccountView:
     """
     account = real_account()
 
-    def read_weight(function: str, percentage: str, boolean: str | None) -> TargetReading:
-        names = {"function": function, "percentage": percentage, "boolean": boolean}
-        return account.open(bare_target({k: v for k, v in names.items() if v is not None})).read()
+    def find(model: type[TargetSpec], names: Mapping[str, str], chooser: Chooser) -> FoundTarget:
+        finder: Finder = load(model.drafted_by)
+        return finder(account, names, chooser)
 
     return AccountView(
-        FunctionInventory(account.client("lambda")),
+        find,
         MetricList(account.client("cloudwatch")),
         account.metrics(),
-        read_weight,
         account.clock.now(),
     )

@@ -1,13 +1,14 @@
-"""The verb `init`: writes the first policy of a function."""
+"""The verb `init`: writes the first policy of a target."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import click
 
-from controller.bootstrap.init import bare_target, live_account
+from controller.bootstrap.init import live_account
 from controller.cli import completion, options
 from controller.cli.ask import Asker
 from controller.cli.call import Call
@@ -19,27 +20,39 @@ from controller.operations.init.draft import Draft, with_steps
 from controller.operations.init.drafting import (
     Drafted,
     Given,
+    drafted_kinds,
+    kind_of,
     live_draft,
     offline_draft,
     policy_name,
 )
 from controller.operations.init.sources import SourceKind
 from controller.policy_file.loader import loads
-from controller.policy_file.shipped import named_copy
+from controller.policy_file.named_target import check_names, named_target
+from controller.policy_file.shipped import named_copy, shipped_names
 from controller.process import logging
 from controller.render.draft import policy_text, yaml_text
 from controller.render.init import Written, init_data, init_text
 
 _KINDS: Final = [str(kind) for kind in SourceKind]
 _NAMED: Final = (SourceKind.REST_API, SourceKind.HTTP_API, SourceKind.LOAD_BALANCER)
-_ASK_BOOLEAN: Final = "variable that is true exactly at 100 (empty: none)"
 _EXISTS: Final = "{} exists and was left as it is: --force replaces it, -o FILE writes another one"
+
+Decorated = TypeVar("Decorated", bound=Callable[..., object])
+
+
+def _target_options(verb: Decorated) -> Decorated:
+    """Add the options that name a target, of every kind that `init` drafts a policy for."""
+    helps: dict[str, str] = {}
+    for model in drafted_kinds().values():
+        helps = {**model.init_options, **helps}
+    for name, text in helps.items():
+        verb = click.option(f"--{name}", metavar="NAME", help=text)(verb)
+    return verb
 
 
 @click.command()
-@click.option("--function", metavar="NAME", help="The Lambda function. On a terminal: pick one.")
-@click.option("--percentage", metavar="NAME", help="Its variable that holds the weight, 0 to 100.")
-@click.option("--boolean", metavar="NAME", help="Its variable that is true exactly at 100.")
+@_target_options
 @click.option(
     "--metrics", "kind", type=click.Choice(_KINDS),
     help="Where requests are counted. Default: what had data, the flag before all else.",
@@ -56,10 +69,10 @@ _EXISTS: Final = "{} exists and was left as it is: --force replaces it, -o FILE 
 @click.option("--offline", is_flag=True, help="Read no account: take options, or ask for them.")
 @click.option(
     "--from", "shipped", metavar="NAME", shell_complete=completion.complete_shipped,
-    help="Copy a shipped policy with these names in it: execution-api, gateway-metrics-only or "
-    "quiet-service. Reads no account.",
+    help=f"Copy a shipped policy with these names in it: {', '.join(shipped_names())}. Reads no "
+    "account.",
 )  # fmt: skip
-@click.option("--name", metavar="NAME", help="Name of the policy. Default: from the function.")
+@click.option("--name", metavar="NAME", help="Name of the policy. Default: from the target.")
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
     help="The file to write. Default: NAME.yaml.",
@@ -68,9 +81,6 @@ _EXISTS: Final = "{} exists and was left as it is: --force replaces it, -o FILE 
 @options.call_options("json")
 def init(
     _call: Call,
-    function: str | None,
-    percentage: str | None,
-    boolean: str | None,
     kind: str | None,
     resource: str,
     per_minute: float | None,
@@ -79,18 +89,19 @@ def init(
     name: str | None,
     output: Path | None,
     force: bool,
+    **names: str | None,
 ) -> Result:
     """Write a first policy, by what the account shows.
 
-    It finds the variables of the weight, the metrics and whose requests they count, and steps that
-    fit the traffic. The file has comments; it is valid, and `rehearse` plays it.
+    --function F: a percentage in the environment of a function. --function F --alias A: the
+    versions of an alias. --rule R: two target groups of a load balancer. It finds what holds the
+    weight, the metrics and whose requests they count, and steps that fit the traffic. The file has
+    comments; it is valid, and `rehearse` plays it.
     """
     logging.configure()
     given = Given(
-        function=function,
-        percentage=percentage,
-        boolean=boolean,
-        kind=SourceKind(kind) if kind else None,
+        names={name: value for name, value in names.items() if value is not None},
+        metrics=SourceKind(kind) if kind else None,
         resource=resource,
         per_minute=per_minute,
         name=name,
@@ -115,10 +126,8 @@ def init(
 
 
 def _check_names(given: Given) -> None:
-    """Raise UsageError for a name that no function, no variable and no policy can have."""
-    names = {"function": given.function, "percentage": given.percentage, "boolean": given.boolean}
-    known = {name: value for name, value in names.items() if value is not None}
-    bare_target({"function": "function", "percentage": "PERCENTAGE"} | known)
+    """Raise UsageError for a name that no target and no policy can have."""
+    check_names(kind_of(given.names), given.names)
     if given.name is not None and re.fullmatch(POLICY_NAME_PATTERN, given.name) is None:
         raise UsageError(
             f"--name: {given.name!r} is no name of a policy: a small letter, then small letters, "
@@ -128,18 +137,24 @@ def _check_names(given: Given) -> None:
 
 def _asked(given: Given, asker: Asker) -> Given:
     """Return `given`, with what is missing from a person. Raises UsageError for a wrong name."""
-    asked = replace(
-        given,
-        function=given.function or asker.text("Lambda function"),
-        percentage=given.percentage or asker.text("variable of the weight (0 to 100)"),
-        boolean=given.boolean or asker.text(_ASK_BOOLEAN, "") or None,
-        kind=given.kind or SourceKind(asker.choose("source of metrics", "--metrics", _KINDS)),
-    )
+    model, names = kind_of(given.names), dict(given.names)
+    for name, text in model.init_options.items():
+        field = model.model_fields.get(name)
+        needed = field is not None and field.is_required()
+        if name in names:
+            continue
+        question = text.partition(".")[0] + ("" if needed else " (may be empty)")
+        if answer := asker.text(question, None if needed else ""):
+            names[name] = answer
+    asked = replace(given, names=names)
     _check_names(asked)
-    if asked.kind in _NAMED and not asked.resource:
-        question = f"which {asked.kind} (a name, an id, or LOADBALANCER,TARGETGROUP)"
-        asked = replace(asked, resource=asker.text(question))
-    return asked
+    if named_target(model, names).counted_by is not None:
+        return asked
+    kind = given.metrics or SourceKind(asker.choose("source of metrics", "--metrics", _KINDS))
+    if kind not in _NAMED or asked.resource:
+        return replace(asked, metrics=kind)
+    question = f"which {kind} (a name, an id, or LOADBALANCER,TARGETGROUP)"
+    return replace(asked, metrics=kind, resource=asker.text(question))
 
 
 # --- The file -------------------------------------------------------------------------------------
@@ -156,21 +171,26 @@ def _copied(shipped: str, given: Given, output: Path | None, *, force: bool) -> 
 
 def _values(given: Given) -> dict[str, str]:
     """Return what replaces the values of a shipped policy, by path."""
-    name = given.name or (policy_name(given.function) if given.function else None)
-    values = {
-        "name": name,
-        "target.function": given.function and yaml_text(given.function),
-        "target.percentage": given.percentage,
-        "target.boolean": given.boolean,
-    }
-    return {path: value for path, value in values.items() if value}
+    values = {f"target.{name}": yaml_text(value) for name, value in given.names.items()}
+    name = given.name or _name_of(given)
+    return {"name": name, **values} if name else values
+
+
+def _name_of(given: Given) -> str:
+    """Return what a policy is called after the names that are given; empty: they do not tell."""
+    model = kind_of(given.names)
+    resource, *_ = model.init_options
+    if resource not in given.names:
+        return ""
+    names: dict[str, Any] = {**dict.fromkeys(model.init_options, ""), **given.names}
+    return policy_name(model.model_construct(**names).short_name)
 
 
 def _written(drafted: Drafted, output: Path | None, *, force: bool) -> Result:
     draft = with_steps(drafted.draft, _policy_of)
     policy = _policy_of(draft)
     path = _write(output or Path(f"{draft.name}.yaml"), policy_text(draft), force=force)
-    return _result(Written(path, policy, draft, drafted.notes))
+    return _result(Written(path, policy, draft, drafted.notes, drafted.live))
 
 
 def _result(written: Written) -> Result:
@@ -188,7 +208,7 @@ def _policy_of(draft: Draft) -> Policy:
 
 def _check_free(given: Given, output: Path | None, *, force: bool) -> None:
     """Raise UsageError where a file is in the way, before the account is read."""
-    name = given.name or (policy_name(given.function) if given.function else "")
+    name = given.name or _name_of(given)
     path = output or (Path(f"{name}.yaml") if name else None)
     if path is not None and path.exists() and not force:
         raise UsageError(_EXISTS.format(path))

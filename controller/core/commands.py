@@ -295,7 +295,7 @@ def _resume_options(rollout: Rollout, target: TargetReading) -> str:
     """Return what an operator can do about a live weight that is not the intended one."""
     options = f"use --keep (continue at the live {target.weight} %)"
     if target.weight is None:
-        options = "correct the variables in AWS, then resume"
+        options = "set a clear weight on the target in AWS, then resume"
     elif not _reached_steps(rollout, target.weight):
         options = f"set {rollout.weight} % on the target in AWS, then resume"
     if target.may_exceed(rollout.weight):

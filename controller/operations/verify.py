@@ -22,7 +22,7 @@ from controller.core.observation import (
     UnreadableTarget,
     UpdateStatus,
 )
-from controller.core.policy import Policy, Share, SuccessRate, Traffic
+from controller.core.policy import Policy, Share, SuccessRate, TargetSpec, Traffic
 from controller.core.policy.judging import Control
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.stats.binomial import acceptance_region
@@ -54,15 +54,11 @@ from controller.ports.target import InspectableTarget, Obstacle
 
 # Names of the checks.
 _ROLLOUT, _REACH, _DRAIN = "rollout", "reach", "drain"
-VARIABLES, BOOLEAN, UPDATE = "variables", "boolean", "update"
+WEIGHT, BOOLEAN, UPDATE = "weight", "boolean", "update"
 METRICS, EVENTS, APPLICATION = "share (metrics)", "share (events)", "application"
 
 _CHANGE_REMEDY: Final = "check who changed it (history of the rollout, CloudTrail)"
 
-_SHARE_REMEDY: Final = (
-    "look for callers that use an alias or a published version, for a second function, and for a "
-    "flag key that few callers share"
-)
 _SHORTER_WINDOW_REMEDY: Final = "; if the weight was changed in these minutes, use fewer --minutes"
 
 # A correct application is outside the range in one of 1,000 checks.
@@ -91,11 +87,11 @@ def rollout_check(policy: Policy, rollout: Rollout | None, *, from_file: bool) -
 def target_checks(
     policy: Policy, rollout: Rollout | None, target: TargetReading | UnreadableTarget, now: datetime
 ) -> Iterator[Check]:
-    """Yield the checks of the variables and of the last update of the target."""
+    """Yield the checks of the weight and of the last update of the target."""
     if isinstance(target, UnreadableTarget):
         yield _unreadable_check(target)
         return
-    yield _variables_check(rollout, target, now)
+    yield _weight_check(rollout, target, now)
     yield from _boolean_checks(policy, target)
     yield _update_check(target)
 
@@ -103,19 +99,19 @@ def target_checks(
 def _unreadable_check(target: UnreadableTarget) -> Check:
     if target.permanent:
         remedy = "until then no rollback is possible here"
-        return fail(VARIABLES, target.reason, remedy)
-    return unread(VARIABLES, target.reason)
+        return fail(WEIGHT, target.reason, remedy)
+    return unread(WEIGHT, target.reason)
 
 
-def _variables_check(rollout: Rollout | None, target: TargetReading, now: datetime) -> Check:
+def _weight_check(rollout: Rollout | None, target: TargetReading, now: datetime) -> Check:
     live_weight = "no clear weight" if target.weight is None else f"{target.weight} %"
     detail = f"{live_weight} is live ({target.variables})"
     if rollout is None:
-        return ok(VARIABLES, detail)
+        return ok(WEIGHT, detail)
     if target.weight == rollout.weight:
-        return ok(VARIABLES, f"{detail}, as {rollout.id} expects")
+        return ok(WEIGHT, f"{detail}, as {rollout.id} expects")
     level, relation, remedy = _weight_difference(rollout, target, now)
-    return Check(VARIABLES, level, f"{detail}, but {rollout.id} {relation}", remedy)
+    return Check(WEIGHT, level, f"{detail}, but {rollout.id} {relation}", remedy)
 
 
 def _weight_difference(
@@ -152,7 +148,7 @@ def _boolean_checks(policy: Policy, target: TargetReading) -> Iterator[Check]:
         return
     if target.weight is None:
         remedy = "rolloutctl set-weight sets both to one weight, and rolloutctl rollback to 0 %"
-        yield fail(BOOLEAN, f"the variables contradict each other: {target.variables}", remedy)
+        yield fail(BOOLEAN, f"the settings contradict each other: {target.variables}", remedy)
     else:
         expected = " and ".join(f"{name}={value}" for name, value in others)
         yield ok(BOOLEAN, f"{expected} is right at {target.weight} %")
@@ -222,12 +218,14 @@ class SettledWindow:
     """Settled minutes from `begin` to `end`, in unix seconds, with `weight` applied.
 
     weight_known: a rollout records it; otherwise the weight may have changed within the window.
+    causes: what to look for where the requests do not divide as the weight says.
     """
 
     weight: int
     begin: int
     end: int
     weight_known: bool
+    causes: str
 
     @property
     def empty(self) -> bool:
@@ -248,7 +246,13 @@ def settled_window(
     begin = end - minutes * MINUTE_S
     since = None if rollout is None else _since(rollout, reading)
     weight = 0 if reading.weight is None else reading.weight
-    return SettledWindow(weight, max(begin, since or begin), end, weight_known=since is not None)
+    causes = _causes(policy.target)
+    return SettledWindow(weight, max(begin, since or begin), end, since is not None, causes)
+
+
+def _causes(target: TargetSpec) -> str:
+    more = f"; and for {target.unevenness}" if target.unevenness else ""
+    return f"{target.bypass}{more}"
 
 
 def _since(rollout: Rollout, reading: TargetReading) -> int | None:
@@ -432,7 +436,8 @@ def _range(low: int, high: int) -> str:
 
 
 def _remedy(window: SettledWindow) -> str:
-    return _SHARE_REMEDY if window.weight_known else f"{_SHARE_REMEDY}{_SHORTER_WINDOW_REMEDY}"
+    remedy = f"look for {window.causes}"
+    return remedy if window.weight_known else f"{remedy}{_SHORTER_WINDOW_REMEDY}"
 
 
 def _too_early_check(what: str, window: SettledWindow) -> Check:

@@ -12,8 +12,9 @@ _FOLDER: Final = Path(__file__).parent / "templates"  # in a checkout, a link to
 
 # Names of the shipped example outside of its target.
 _API: Final = "{ApiName: Execution Layer API}"
-_TARGET: Final = ("target.function", "target.percentage", "target.boolean")
 _EXAMPLES: Final = (_API, "{FunctionName: BedrockProcessor}")
+# Where a policy of an alias repeats its function and its alias.
+_OF_ALIAS: Final = ('FunctionName: {0}, Resource: "{0}:{1}"', "the alias {1} of {0} ")
 
 # A key with its value, and a comment behind it.
 _LINE = re.compile(r"^(?P<head> *[a-z]+: +)(?P<value>.*?)(?P<tail> +#.*|)$")
@@ -50,13 +51,36 @@ def named_copy(shipped: str, values: Mapping[str, str], api: str = "") -> NamedC
     if api:
         text = text.replace(_API, f"{{ApiName: {api}}}")
     lines = text.splitlines()
+    before = dict(_target_values(lines))
     for path, value in values.items():
         number = _line_of(lines, path)
         if number is None:
             raise UsageError(f"{shipped} has no {path}: leave that option out")
         line = _LINE.fullmatch(lines[number])
         lines[number] = f"{line['head']}{value}{line['tail']}" if line else lines[number]
-    return NamedCopy(name, "\n".join(lines) + "\n", list(_left(lines, values)))
+    text = _with_alias("\n".join(lines) + "\n", before, dict(_target_values(lines)))
+    return NamedCopy(name, text, list(_left(lines, values)))
+
+
+def _with_alias(text: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    """Return `text` with another alias where it repeats the one of its target."""
+    if "alias" not in before:
+        return text
+    old, new = ((one["function"].rpartition(":")[2], one["alias"]) for one in (before, after))
+    for form in _OF_ALIAS:
+        text = text.replace(form.format(*old), form.format(*new))
+    return text
+
+
+def _target_values(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the fields of the target with their values, but for its kind."""
+    inside = False
+    for line in lines:
+        if line[:1] not in ("", " ", "#"):
+            inside = line.startswith("target:")
+        field = _LINE.fullmatch(line) if inside else None
+        if field is not None and field["head"].strip() != "kind:":
+            yield field["head"].strip().rstrip(":"), field["value"].strip('"')
 
 
 def _shipped_text(name: str) -> str:
@@ -69,10 +93,9 @@ def _shipped_text(name: str) -> str:
 
 def _left(lines: Sequence[str], values: Mapping[str, str]) -> Iterator[str]:
     """Yield the values of the example that are in a copy: of its target, and other names."""
-    for path in _TARGET:
-        number = _line_of(lines, path)
-        if path not in values and number is not None:
-            yield lines[number].partition("#")[0].strip()
+    for name, value in _target_values(lines):
+        if f"target.{name}" not in values:
+            yield f"{name}: {value}"
     yield from (one[1:-1] for one in _EXAMPLES if any(one in line for line in lines))
 
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from textwrap import wrap
 from typing import Final
 
@@ -18,12 +18,14 @@ from controller.operations.init.draft import (
     LATENCY,
     LATENCY_AT_100,
     OUTAGE,
+    OUTAGE_AT_100,
     SUCCESS,
+    SUCCESS_AT_100,
     TRAFFIC,
     Draft,
     StepPlan,
 )
-from controller.operations.init.sources import Source, SourceKind
+from controller.operations.init.sources import function_source
 from controller.operations.init.survey import Counts
 from controller.text import printable
 
@@ -46,9 +48,11 @@ def policy_text(draft: Draft) -> str:
 
 
 def _head(draft: Draft) -> Iterator[str]:
+    target = draft.target
+    weight = next(iter(target.settings(0)))
     yield from _comment(
-        f"Raises the weight of {draft.percentage} on {draft.function}, step by step, while its "
-        "criteria pass. A draft of `rolloutctl init`: every line is yours to change."
+        f"Raises the weight of {weight} on {target.name}, step by step, while its criteria pass. "
+        "A draft of `rolloutctl init`: every line is yours to change."
     )
     yield from _comment("Fields and defaults: docs/policy.md. In an editor: rolloutctl schema.")
     yield "version: 1"
@@ -56,16 +60,14 @@ def _head(draft: Draft) -> Iterator[str]:
 
 
 def _target(draft: Draft) -> Iterator[str]:
+    """Yield the fields of the target; those that are left out are comments."""
     yield "target:"
-    yield "  kind: lambda-env"
-    yield f"  function: {yaml_text(draft.function)}"
-    yield f"  percentage: {draft.percentage}"
-    if draft.boolean is None:
-        yield from _comment(
-            'No variable is "true" exactly at 100. Where the function has one: `boolean: NAME`.', 2
-        )
-    else:
-        yield f'  boolean: {draft.boolean}  # "true" exactly at 100'
+    values = draft.target.model_dump()
+    for name, field in type(draft.target).model_fields.items():
+        if values[name] is None:
+            yield from _comment(f"{name}: {field.description}", 2)
+        else:
+            yield f"  {name}: {yaml_text(values[name])}"
 
 
 # --- Metrics --------------------------------------------------------------------------------------
@@ -74,28 +76,41 @@ _BOTH: Final = ", counts: both"
 
 
 def _metrics(draft: Draft) -> Iterator[str]:
-    source, stable = draft.source, draft.source.stable_dimensions
+    source, family = draft.source, draft.source.metrics
     yield from _comment(_requests_text(draft))
     yield "metrics:"
     yield from _comment(_counts_text(draft), 2)
-    family = source.family
     canary = f"&requests {_mapping(source.dimensions)}"
     missing = ", missing: zero" if family.zero else ""
     both = _BOTH if draft.survey.counts is Counts.BOTH else ""
-    yield _metric("requests", source.metric(family.requests), canary, both)
-    yield _metric("failures", source.metric(family.failures), "*requests", missing + both)
-    if not draft.has_flag:
+    yield _metric("requests", source.count(family.requests), canary, both)
+    yield _metric("failures", source.count(family.failures), "*requests", missing + both)
+    if not draft.measures_both:
         yield from _latency_metric(draft)
         return
     control = not draft.quiet
     if control or _uses(draft, TRAFFIC):
-        of_stable = f"&stable {_mapping(stable)}"
-        yield _metric("stable_requests", source.metric(family.requests), of_stable)
+        of_stable = f"&stable {_mapping(source.stable)}"
+        yield _metric("stable_requests", source.count(family.requests), of_stable)
     if control:
-        yield _metric("stable_failures", source.metric(family.failures), "*stable")
+        yield _metric("stable_failures", source.count(family.failures), "*stable", missing)
     if _uses(draft, LATENCY, LATENCY_AT_100):
-        yield _latency("duration", source.metric(family.latency), "*requests", family.unit)
-        yield _latency("stable_duration", source.metric(family.latency), "*stable", family.unit)
+        yield _latency("duration", source.count(family.latency), "*requests", family.unit)
+        yield _latency("stable_duration", source.count(family.latency), "*stable", family.unit)
+    if source.whole:
+        yield from _metrics_at_100(draft)
+
+
+def _metrics_at_100(draft: Draft) -> Iterator[str]:
+    """Yield the metrics of both paths together: at 100 % they are those of the canary."""
+    source, family = draft.source, draft.source.metrics
+    yield from _comment("Of both paths together: at 100 % that is the canary.", 2)
+    whole = f"&live {_mapping(source.whole)}"
+    yield _metric("live_requests", source.count(family.requests), whole, _BOTH)
+    yield _metric("live_failures", source.count(family.failures), "*live", _BOTH)
+    if _uses(draft, LATENCY_AT_100):
+        latency = source.count(family.latency)
+        yield _latency("live_duration", latency, "*live", family.unit, _BOTH)
 
 
 def _latency_metric(draft: Draft) -> Iterator[str]:
@@ -104,11 +119,10 @@ def _latency_metric(draft: Draft) -> Iterator[str]:
         return
     source, dimensions = draft.source, "*requests"
     if draft.survey.counts is Counts.CANARY:
-        name = draft.function.rpartition(":")[2]
-        source = Source(SourceKind.FUNCTION, {"FunctionName": name})
+        source = function_source(draft.target.short_name)
         dimensions = _mapping(source.dimensions)
         yield from _comment("The time that the function takes, on both paths (counts: both).", 2)
-    metric, unit = source.metric(source.family.latency), source.family.unit
+    metric, unit = source.count(source.metrics.latency), source.metrics.unit
     yield _latency("duration", metric, dimensions, unit, _BOTH)
 
 
@@ -140,10 +154,8 @@ def _requests_text(draft: Draft) -> str:
 
 def _counts_text(draft: Draft) -> str:
     survey, title = draft.survey, draft.source.title
-    if draft.has_flag:
-        return (
-            "The flag measures at the caller, each path by itself (counts: canary, counts: stable)."
-        )
+    if draft.measures_both:
+        return draft.source.metrics.paths
     if survey.counts is Counts.CANARY:
         why = "there were few or none of them at 0 %" if survey.steady_hours is not None else ""
         return (
@@ -152,7 +164,7 @@ def _counts_text(draft: Draft) -> str:
             f"{_FLAG_ADVICE}"
         )
     why = "it serves both paths"
-    if not draft.source.is_function:
+    if not draft.source.metrics.both:
         why = f"it had requests in {survey.steady_hours} of the last 24 hours at 0 %"
     return (
         f"Requests of {title}: {why} (counts: both). So no metric counts the canary alone: at 10 % "
@@ -170,8 +182,10 @@ def _criteria(draft: Draft) -> Iterator[str]:
         "the rollout on hold, and then pauses it for an operator."
     )
     yield "criteria:"
-    texts = {
-        SUCCESS: _success, OUTAGE: _outage, LATENCY: _relative, LATENCY_AT_100: _at_100,
+    texts: Mapping[str, Callable[[Draft], Iterator[str]]] = {
+        SUCCESS: _success, SUCCESS_AT_100: _success_at_100,
+        OUTAGE: _outage, OUTAGE_AT_100: _outage_at_100,
+        LATENCY: _relative, LATENCY_AT_100: _latency_at_100,
         TRAFFIC: _traffic,
     }  # fmt: skip
     for name in draft.criteria:
@@ -181,7 +195,7 @@ def _criteria(draft: Draft) -> Iterator[str]:
 
 
 def _success(draft: Draft) -> Iterator[str]:
-    family = draft.source.family
+    family = draft.source.metrics
     excluded = f" {family.client_errors} is no failure here." if family.client_errors else ""
     yield from _comment(f"At least 99.9 % of requests succeed.{excluded}", 2)
     if draft.quiet:
@@ -189,9 +203,8 @@ def _success(draft: Draft) -> Iterator[str]:
             "In windows of two hours, three in a row: one failure in a day is no reason to go back."
             f" A pass says no more than that: {_rule_of_three(draft.steps[-1])}.", 2,
         )  # fmt: skip
-        windows = f"window: 2h, failure_limit: 3, min_samples: {draft.quiet_samples}"
-        yield from _rate(draft, SUCCESS, "99.9%", "0.1%", f"judge: threshold, {windows}")
-    elif draft.has_flag:
+        yield from _rate(draft, SUCCESS, "99.9%", "0.1%", _windows(draft, "2h"))
+    elif draft.measures_both:
         yield from _comment("What fails on the stable path as well is not the canary's fault.", 2)
         control = "control: {total: stable_requests, failures: [stable_failures]}"
         yield from _rate(draft, SUCCESS, "99.9%", "0.1%", control)
@@ -201,19 +214,36 @@ def _success(draft: Draft) -> Iterator[str]:
         yield from _rate(draft, SUCCESS, "99.9%", "0.1%", samples)
 
 
+def _success_at_100(draft: Draft) -> Iterator[str]:
+    yield from _comment("At 100 % the stable path is idle, and nothing is compared with it.", 2)
+    more = _windows(draft, "2h") if draft.quiet else ""
+    yield from _rate(draft, SUCCESS_AT_100, "99.9%", "0.1%", more, "live_")
+
+
 def _outage(draft: Draft) -> Iterator[str]:
     yield from _comment("Three windows in a row in which requests fail: it is broken.", 2)
-    windows = f"window: 5m, failure_limit: 3, min_samples: {draft.quiet_samples}"
-    yield from _rate(draft, OUTAGE, "97%", "3%", f"judge: threshold, {windows}")
+    yield from _rate(draft, OUTAGE, "97%", "3%", _windows(draft, "5m"))
 
 
-def _rate(draft: Draft, name: str, least: str, most: str, more: str) -> Iterator[str]:
+def _outage_at_100(draft: Draft) -> Iterator[str]:
+    yield from _rate(draft, OUTAGE_AT_100, "97%", "3%", _windows(draft, "5m"), "live_")
+
+
+def _windows(draft: Draft, window: str) -> str:
+    samples = f"min_samples: {draft.quiet_samples}"
+    return f"judge: threshold, window: {window}, failure_limit: 3, {samples}"
+
+
+def _rate(
+    draft: Draft, name: str, least: str, most: str, more: str, which: str = ""
+) -> Iterator[str]:
     """Yield a criterion on the failures per request.
 
     A success rate speaks of the canary: after a rollback its requests have to end. Requests of both
-    paths go on, and take a ratio.
+    paths go on, and take a ratio. which: the beginning of the names of the metrics.
     """
-    text = f"kind: success_rate, total: requests, failures: [failures], min: {least}"
+    counts = f"total: {which}requests, failures: [{which}failures]"
+    text = f"kind: success_rate, {counts}, min: {least}"
     if draft.survey.counts is Counts.BOTH:
         text = f"kind: threshold, metric: failures, per: requests, max: {most}"
     yield f"  {name}:"
@@ -222,7 +252,7 @@ def _rate(draft: Draft, name: str, least: str, most: str, more: str) -> Iterator
 
 
 def _relative(draft: Draft) -> Iterator[str]:
-    if draft.has_flag:
+    if draft.measures_both:
         yield from _comment("p95 latency, compared with the stable path in the same minutes.", 2)
         yield (
             f"  {LATENCY}: {{kind: latency_increase, metric: duration, max_increase: 10%, "
@@ -239,11 +269,14 @@ def _relative(draft: Draft) -> Iterator[str]:
     )
 
 
-def _at_100(draft: Draft) -> Iterator[str]:
+def _latency_at_100(draft: Draft) -> Iterator[str]:
     yield from _comment("At 100 % the stable path is idle: compared with the days before.", 2)
+    metric, before = "duration", "stable_duration"
+    if draft.source.whole:
+        metric = before = "live_duration"
     yield (
-        f"  {LATENCY_AT_100}: {{kind: latency_increase, metric: duration, max_increase: 25%, "
-        f"baseline: {{frozen: stable_duration, window: {_baseline(draft)}}}}}"
+        f"  {LATENCY_AT_100}: {{kind: latency_increase, metric: {metric}, max_increase: 25%, "
+        f"baseline: {{frozen: {before}, window: {_baseline(draft)}}}}}"
     )
 
 
@@ -254,7 +287,7 @@ def _baseline(draft: Draft) -> str:
 
 def _traffic(draft: Draft) -> Iterator[str]:
     yield from _comment("The new path gets requests: otherwise the weight has no effect.", 2)
-    control = ", control: stable_requests" if draft.has_flag else ""
+    control = ", control: stable_requests" if draft.measures_both else ""
     yield f"  {TRAFFIC}: {{kind: traffic, metric: requests, min: 1, window: 5m{control}}}"
 
 

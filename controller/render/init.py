@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from controller.core.policy import Policy
+from controller.core.policy import Policy, TargetSpec
 from controller.core.units import number_text
 from controller.operations.init.draft import Draft
 from controller.operations.init.survey import Counts
@@ -20,16 +20,22 @@ _COUNTS: Final = {
     Counts.CANARY: "counts the canary alone",
     Counts.BOTH: "counts both paths, none counts the canary alone",
 }
+_BESIDE: Final = "counts each path by itself"
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A policy that was written. draft: what it was made of; None: a copy of a shipped one."""
+    """A policy that was written.
+
+    draft: what it was made of; None: a copy of a shipped one. live: its target with what a start
+    would find now; None: it is not known.
+    """
 
     path: Path
     policy: Policy
     draft: Draft | None
     notes: Sequence[str]
+    live: TargetSpec | None = None
 
     @property
     def next_commands(self) -> list[str]:
@@ -40,10 +46,11 @@ class Written:
         # A rehearsal takes over 100 % alone.
         rehearsed = " --adopt" if live == 100 else ""
         adopt = " --adopt" if adopts else ""
+        revision = "" if self.policy.target.names_revision else " --revision NAME"
         return [
             f"rolloutctl rehearse {file}{rehearsed}",
             f"rolloutctl plan {file} --live{adopt}",
-            f"rolloutctl start {file}{adopt}",
+            f"rolloutctl start {file}{revision}{adopt}",
         ]
 
 
@@ -57,7 +64,7 @@ def init_data(written: Written) -> "InitData":
         "policy": policy.name,
         "target": policy.target.name,
         "ladder": policy.steps_text(),
-        "metrics": str(draft.source.kind) if draft else None,
+        "metrics": str(draft.source.metrics.kind) if draft else None,
         "resource": draft.source.resource if draft else "",
         "counts": str(survey.counts) if survey else None,
         "requests_per_minute": None if rate is None else json_number(rate),
@@ -71,19 +78,21 @@ def init_text(written: Written) -> str:
     """Return what was written, for people."""
     lines = [f"{written.path}: {written.policy.steps_text()}", ""]
     if written.draft is not None:
-        lines += [f"  {line}" for line in columns(_facts(written.draft))] + [""]
+        target = written.live or written.draft.target
+        lines += [f"  {line}" for line in columns(_facts(written.draft, target))] + [""]
     lines += ["next:", *(f"  {one}" for one in written.next_commands)]
     return printable_block(lines)
 
 
-def _facts(draft: Draft) -> list[list[str]]:
+def _facts(draft: Draft, target: TargetSpec) -> list[list[str]]:
     survey = draft.survey
     live = "" if draft.weight is None else f", {draft.weight} % now"
-    names = " and ".join(filter(None, (draft.percentage, draft.boolean)))
+    names = " and ".join(target.settings(0))
+    counted = _BESIDE if draft.measures_both else _COUNTS[survey.counts]
     rate = "unknown" if survey.per_minute is None else f"{number_text(survey.per_minute)} a minute"
     return [
-        ["function", draft.function],
+        ["target", target.name],
         ["weight", f"{names}{live}"],
-        ["metrics", f"{draft.source.title}: {_COUNTS[survey.counts]}"],
+        ["metrics", f"{draft.source.title}: {counted}"],
         ["requests", rate],
     ]

@@ -150,6 +150,32 @@ def test_who_looks_may_write_nothing(desk: Desk) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("sid", "actions"),
+    [
+        ("Function", {"lambda:GetFunctionConfiguration"}),
+        ("Alias", {"lambda:GetAlias", "lambda:GetProvisionedConcurrencyConfig"}),
+        ("Versions", {"lambda:GetFunctionConfiguration", "lambda:ListVersionsByFunction"}),
+        (
+            "LoadBalancers",
+            {
+                "elasticloadbalancing:DescribeListeners",
+                "elasticloadbalancing:DescribeRules",
+                "elasticloadbalancing:DescribeTargetHealth",
+            },
+        ),
+    ],
+)
+def test_who_drafts_a_first_policy_reads_targets_of_every_kind(
+    desk: Desk, sid: str, actions: set[str]
+) -> None:
+    document = desk.run("iam", "--for", "init", *HERE).data
+    by_sid = {one["Sid"]: one for one in document["Statement"]}
+    assert actions == set(by_sid[sid]["Action"])
+    every = f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:*"
+    assert by_sid[sid]["Resource"] == ["*" if sid == "LoadBalancers" else every]
+
+
 def test_one_role_may_do_several_jobs(desk: Desk) -> None:
     both = statements(desk, *HERE, *TABLE, "--for", "tick", "--for", "look")
     assert "lambda:UpdateFunctionConfiguration" in both["Function"]["Action"]

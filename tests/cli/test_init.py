@@ -16,8 +16,11 @@ import pytest
 
 import controller.cli.init
 from controller.cli.ask import Asker
+from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import Exit
 from controller.policy_file.loader import load
+from controller.ports.drafting import FoundTarget
 from tests.cli.conftest import Desk
 from tests.cli.test_main import ROOT
 from tests.operations.init.accounts import FUNCTION, SHOP, URL, FakeAccount, named
@@ -98,11 +101,22 @@ def test_a_file_that_cannot_be_written_is_an_error_with_its_reason(desk: Desk) -
             ("--function", "f", "--percentage", "1X"),
             "--percentage: expected an environment variable",
         ),
-        (("--function", "f", "--percentage", "AB", "--boolean", "AB"), "both name AB"),
+        (
+            ("--function", "f", "--percentage", "AB", "--boolean", "AB"),
+            "--boolean: must be another variable",
+        ),
         (("--function", "f", "--name", "No Name"), "--name: 'No Name' is no name of a policy"),
         (("--from", "quiet"), "no shipped policy is called 'quiet'"),
         (("--from", "quiet-service", "--metrics", "flag"), "--from copies a policy"),
-        (("--offline",), "--offline reads no account: give --function"),
+        (("--offline",), "--offline reads no account: --function: is required"),
+        (("--rule", "a:b"), "--rule: expected the ARN of a rule or a listener"),
+        (("--function", "f", "--alias", "7"), "--alias: expected the name of an alias"),
+        (
+            ("--function", "f", "--alias", "live", "--version", "new"),
+            "--version: the number of a published version, like 7; not 'new'",
+        ),
+        (("--rule", "a", "--alias", "b"), "no kind of target is named by --"),
+        (("--from", "alb-weights", "--alias", "b"), "alb-weights has no target.alias"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_read(
@@ -135,6 +149,69 @@ def test_a_copy_of_a_shipped_policy_is_told_what_is_left_of_the_example(
     assert "ApiName" not in ended.err
     again = desk.run("init", "--from", "quiet-service", "--function", "shop")
     assert (again.status, load(folder / "shop.yaml")) == (Exit.USAGE, policy)
+
+
+# --- other kinds of targets -----------------------------------------------------------------------
+
+ALIAS = LambdaAlias(kind="lambda-alias", function=FUNCTION, alias="live")
+RULE = load(ROOT / "policies" / "alb-weights.yaml").target
+GROUPS = ("--rule", RULE.arns(AwsLocation())["target"][0])
+
+
+@pytest.mark.parametrize(
+    ("options", "found", "name", "start"),
+    [
+        pytest.param(
+            ("--function", FUNCTION, "--alias", "live"),
+            FoundTarget(ALIAS, 0, ALIAS.with_versions("3", "2"), ["publish one"]),
+            "checkout-live", "start checkout-live.yaml", id="alias",
+        ),
+        pytest.param(
+            GROUPS, FoundTarget(RULE, 10, notes=["publish one"]),
+            "shop", "start shop.yaml --revision NAME --adopt", id="rule",
+        ),
+    ],
+)  # fmt: skip
+def test_the_options_tell_the_kind_and_the_next_commands_fit_it(
+    desk: Desk,
+    folder: Path,
+    account: FakeAccount,
+    options: tuple[str, ...],
+    found: FoundTarget,
+    name: str,
+    start: str,
+) -> None:
+    account.found = found
+    ended = desk.run("init", *options, "--json")
+    assert ended.status == Exit.DONE, ended.err
+    assert load(folder / f"{name}.yaml").target == found.target
+    assert (ended.data["weight"], ended.data["notes"]) == (found.weight, ["publish one"])
+    assert ended.data["next"][2] == f"rolloutctl {start}"
+
+
+def test_the_version_that_a_start_would_take_is_shown(desk: Desk, account: FakeAccount) -> None:
+    account.found = FoundTarget(ALIAS, 0, ALIAS.with_versions("3", "2"))
+    out = desk.run("init", "--function", FUNCTION, "--alias", "live").out
+    assert "version 3, 0 % now" in out
+
+
+def test_an_alias_of_ones_own_replaces_every_mention_of_the_shipped_one(
+    desk: Desk, folder: Path
+) -> None:
+    options = ("--from", "lambda-alias", "--function", "shop", "--alias", "blue")
+    assert desk.run("init", *options).err == ""
+    text = (folder / "shop-blue.yaml").read_text()
+    assert not [one for one in ("checkout", ":live", "policies/") if one in text]
+    assert load(folder / "shop-blue.yaml").target.name == "shop:blue"
+    again = desk.run("init", "--from", "lambda-alias", "--alias", "blue", "-o", "other.yaml")
+    assert "names of the example are left in it: function: checkout" in again.err
+
+
+def test_a_rule_of_ones_own_replaces_the_shipped_one(desk: Desk, folder: Path) -> None:
+    ended = desk.run("init", "--from", "alb-weights", *GROUPS, "--name", "mine")
+    assert load(folder / "mine.yaml").target == RULE
+    assert "names of the example are left in it: stable: arn:" in ended.err
+    assert ended.out.splitlines()[-1] == "  rolloutctl start mine.yaml --revision NAME"
 
 
 # --- questions ------------------------------------------------------------------------------------
@@ -171,6 +248,15 @@ def test_offline_on_a_terminal_asks_for_what_is_missing(
     policy = load(folder / "shop.yaml")
     assert policy.target.settings(100) == {"SHOP_PERCENTAGE": "100"}
     assert policy.metrics["failures"].name == "5xx"
+
+
+def test_offline_asks_for_the_names_of_the_kind_that_the_options_tell(
+    desk: Desk, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(monkeypatch, "shop", "7")
+    ended = desk.run("init", "--offline", "--alias", "live")
+    assert ended.status == Exit.DONE, ended.err
+    assert load(folder / "shop-live.yaml").target.values == {"canary": "7"}
 
 
 def test_the_source_is_a_choice_where_several_may_be_the_new_path(
@@ -229,7 +315,7 @@ def test_questions_are_on_the_terminal_and_the_result_alone_is_on_stdout(folder:
     ("typed", "interrupt_at"),
     [
         pytest.param("shop\n\x04", "", id="Ctrl-D"),
-        pytest.param("shop\n", "variable of the weight", id="Ctrl-C"),
+        pytest.param("shop\n", "variable that holds the weight", id="Ctrl-C"),
     ],
 )
 def test_a_person_may_give_up_at_a_question(folder: Path, typed: str, interrupt_at: str) -> None:

@@ -86,7 +86,7 @@ def test_a_line_for_each_thing_that_was_looked_at(baking: Desk) -> None:
     assert (ended.status, ended.err) == (Exit.DONE, "")
     assert ended.out.splitlines() == [
         "ok    rollout          orders#1 is progressing and expects 10 %",
-        "ok    variables        10 % is live (PERCENTAGE=10, ENABLED=false), as orders#1 expects",
+        "ok    weight           10 % is live (PERCENTAGE=10, ENABLED=false), as orders#1 expects",
         "ok    boolean          ENABLED=false is right at 10 %",
         "ok    update           the last update of the target is applied",
         "ok    reach            callers get a change of the weight: no obstacle was found",
@@ -116,7 +116,7 @@ def test_without_a_rollout_nothing_says_which_weight_there_should_be(desk_in: Ma
     desk.world.clock.advance(60 * MINUTE)
     lines = checks(verify(desk))
     assert lines["rollout"].startswith("ok: no rollout of this target")
-    assert lines["variables"].startswith("ok: 40 % is live")
+    assert lines["weight"].startswith("ok: 40 % is live")
     assert lines["share (metrics)"].startswith("ok: ")
 
 
@@ -140,7 +140,7 @@ def test_another_weight_than_the_rollouts_fails(baking: Desk) -> None:
     baking.world.clock.advance(MINUTE)
     ended = verify(baking)
     assert ended.status == Exit.CHECK_FAILED
-    assert checks(ended)["variables"].startswith(
+    assert checks(ended)["weight"].startswith(
         "fail: 60 % is live (PERCENTAGE=60, ENABLED=false), but orders#1 expects 10 %; check who"
     )
 
@@ -149,7 +149,7 @@ def test_what_was_set_over_a_rollout_is_shown_and_does_not_fail(baking: Desk) ->
     baking.run("set-weight", baking.policy, "40", "--force", "--reason", "a demo")
     later(baking, 8)
     lines = checks(verify(baking))
-    assert lines["variables"] == (
+    assert lines["weight"] == (
         "warn: 40 % is live (PERCENTAGE=40, ENABLED=false), but orders#1 is paused because "
         "of it (set "
         "from 10 % to 40 % by an operator: a demo); rolloutctl resume orders#1 with --keep "
@@ -163,7 +163,7 @@ def test_variables_that_contradict_each_other_fail(baking: Desk) -> None:
     baking.world.clock.advance(MINUTE)
     ended = verify(baking)
     assert ended.status == Exit.CHECK_FAILED
-    assert checks(ended)["boolean"].startswith("fail: the variables contradict each other")
+    assert checks(ended)["boolean"].startswith("fail: the settings contradict each other")
     assert "share (metrics)" not in checks(ended)
 
 
@@ -183,7 +183,7 @@ def test_a_flag_that_does_not_follow_its_weight_fails(baking: Desk) -> None:
     assert ended.status == Exit.CHECK_FAILED
     events = checks(ended)["share (events)"]
     assert events.startswith("fail: 60 of 200 requests (30%) took the canary")
-    assert "look for callers that use an alias" in events
+    assert "look for callers that use a published version or an alias" in events
     assert "--minutes" not in events  # the rollout knows since when
 
 
@@ -213,7 +213,7 @@ def test_after_a_rollback_the_drain_and_the_silence_of_the_canary_are_verified(
     later(baking, 10, 4, 11)
     ended = verify(baking)
     lines = checks(ended)
-    assert lines["variables"].startswith("ok: 0 % is live")
+    assert lines["weight"].startswith("ok: 0 % is live")
     assert lines["drain"].startswith("ok: confirmed: requests counted no request")
     assert "0 of " in lines["share (metrics)"]
     assert lines["share (events)"].startswith("fail: 1 of 100 requests (1%) took the canary")
@@ -225,9 +225,9 @@ def test_a_weight_that_came_back_after_a_rollback_fails_while_it_is_watched(baki
     baking.world.clock.advance(MINUTE)
     baking.world.set_variables(FUNCTION, {"PERCENTAGE": "30"})
     baking.world.clock.advance(MINUTE)
-    assert "fail: 30 % is live" in checks(verify(baking))["variables"]
+    assert "fail: 30 % is live" in checks(verify(baking))["weight"]
     baking.world.clock.advance(60 * MINUTE)
-    assert "is no longer watched" in checks(verify(baking))["variables"]
+    assert "is no longer watched" in checks(verify(baking))["weight"]
 
 
 # --- unreadable parts ---------------------------------------------------------------------------
@@ -236,7 +236,7 @@ def test_a_weight_that_came_back_after_a_rollback_fails_while_it_is_watched(baki
 @pytest.mark.parametrize(
     ("layer", "line", "action"),
     [
-        pytest.param(FailingCall(READ, "denied"), "variables", "lambda:GetFunctionConfiguration",
+        pytest.param(FailingCall(READ, "denied"), "weight", "lambda:GetFunctionConfiguration",
                      id="the function"),
         pytest.param(FailingCall(("lambda", "ListAliases"), "denied"), "reach",
                      "lambda:ListAliases", id="its aliases"),
@@ -265,7 +265,7 @@ def test_an_environment_that_cannot_be_decrypted_fails(desk_in: MakeDesk) -> Non
     desk.world.clock.advance(5 * MINUTE)
     ended = verify(desk)
     assert ended.status == Exit.CHECK_FAILED
-    assert "give this role kms:Decrypt" in checks(ended)["variables"]
+    assert "give this role kms:Decrypt" in checks(ended)["weight"]
 
 
 def test_no_traffic_is_said_and_proves_nothing(desk_in: MakeDesk) -> None:

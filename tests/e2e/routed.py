@@ -47,8 +47,9 @@ class Kind:
     make: returns the target in an account, all requests on the stable path. target: as a policy
     writes it. namespace, requests, errors: of the metrics that count its canary, by `dimensions` as
     the policy writes them, and by `measured` as AWS does. bare: what `rollback` takes without a
-    policy, and where the canary has all requests. revision: options of `start`, where the target
-    names no revision. names: what stands in these texts for names that the account gives.
+    policy, and where the canary has all requests. drafted: what `init` takes. revision:
+    options of `start`, where the target names no revision. names: what stands in these texts for
+    names that the account gives.
     environment: further variables of a process.
     """
 
@@ -60,6 +61,7 @@ class Kind:
     dimensions: str
     measured: Mapping[str, str]
     bare: tuple[str, ...]
+    drafted: tuple[str, ...]
     revision: tuple[str, ...] = ()
     names: Callable[[RoutingBench], Mapping[str, str]] = lambda _bench: {}
     environment: Callable[[], Mapping[str, str]] = dict
@@ -73,8 +75,8 @@ class Kind:
             return text
 
         measured = {name: put(value) for name, value in self.measured.items()}
-        bare = tuple(map(put, self.bare))
-        return replace(self, target=put(self.target), measured=measured, bare=bare)
+        bare, drafted = (tuple(map(put, one)) for one in (self.bare, self.drafted))
+        return replace(self, target=put(self.target), measured=measured, bare=bare, drafted=drafted)
 
     @property
     def policy(self) -> str:
@@ -119,6 +121,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         dimensions=_CANARY,
         measured={"FunctionName": "handler", "Resource": "handler:live", "ExecutedVersion": "2"},
         bare=("--function", "handler", "--alias", "live", "--stable", "1"),
+        drafted=("--function", "handler", "--alias", "live"),
     ),
     "alb-weights": Kind(
         make=_rule,
@@ -129,6 +132,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         dimensions='{LoadBalancer: "${load_balancer}", TargetGroup: "${canary}"}',
         measured={"LoadBalancer": "the load_balancer", "TargetGroup": "the canary"},
         bare=("--rule", "RULE", "--stable", "STABLE", "--canary", "CANARY"),
+        drafted=("--rule", "RULE"),
         revision=("--revision", "green-1"),
         names=_names_of_rule,
         environment=lambda: {"AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2": moto_http.endpoint()},

@@ -124,7 +124,39 @@ def test_a_start_again_changes_nothing_and_a_revision_that_was_rolled_back_is_bl
     assert routed.bench.weight() == 100
 
 
+def test_what_a_person_sets_while_a_rollout_is_paused_or_after_its_success_stays(
+    routed: Routed,
+) -> None:
+    routed.start()
+    assert routed.run("pause", ROLLOUT).status == 0
+    routed.bench.set(30)
+    assert routed.tick().status in (0, 6)
+    assert round(routed.bench.weight()) == 30
+    assert routed.run("resume", ROLLOUT, "--restore").status == 0
+    assert routed.finish()[-1] == 100
+    routed.bench.set(30)
+    assert [routed.tick().status for _ in range(2)] == [6, 0]
+    assert round(routed.bench.weight()) == 30
+    assert routed.status()["phase"] == "succeeded"
+    assert routed.bench.beside() == routed.beside
+
+
 # --- verbs ----------------------------------------------------------------------------------------
+
+
+def test_a_drafted_policy_rehearses_and_its_rollout_starts(routed: Routed) -> None:
+    path = routed.folder / "drafted.yaml"
+    written = routed.run("init", *routed.kind.drafted, "--name", ROLLOUT, "-o", path, "--json")
+    assert (written.status, written.data["weight"]) == (0, 0), written.err
+    assert written.data["notes"] == []
+    routed.policy = path
+    assert routed.run("validate", routed.policy).status == 0
+    rehearsed = ("rehearse", routed.policy, "--interval", "10m", "--expect", "succeeded")
+    assert routed.run(*rehearsed).status == 0
+    assert round(routed.bench.weight()) == 0
+    routed.start()
+    assert round(routed.bench.weight()) == 10
+    assert routed.bench.beside() == routed.beside
 
 
 @pytest.mark.parametrize("weight", deep_after(1, [0, 10]))

@@ -50,6 +50,12 @@ def act_as(routed: Routed, job: Job) -> None:
     }
 
 
+def test_the_role_that_drafts_a_policy_reads_what_it_needs(routed: Routed) -> None:
+    act_as(routed, Job.INIT)
+    written = routed.run("init", *routed.kind.drafted, "-o", routed.folder / "first.yaml", "--json")
+    assert (written.status, written.data["notes"]) == (0, []), written.err
+
+
 def test_each_role_does_its_job(routed: Routed) -> None:
     act_as(routed, Job.START)
     assert routed.run("plan", routed.policy, "--live").status == 0

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from controller.operations.verify import (
     settled_window,
     target_checks,
 )
+from controller.policy_file.loader import load
 from controller.ports.logs import FLAG_CHECK, LogEvent
 from tests.simulation.worlds import POLICY
 from tests.support.findings import a_finding
@@ -45,7 +47,7 @@ from tests.support.three_steps import (
 )
 
 BEGIN = int(NOON.timestamp())
-HALF_AN_HOUR = SettledWindow(10, BEGIN, BEGIN + 1_800, weight_known=True)
+HALF_AN_HOUR = SettledWindow(10, BEGIN, BEGIN + 1_800, weight_known=True, causes="callers")
 ORDERS = Policy.model_validate(POLICY)
 
 
@@ -76,7 +78,17 @@ def test_only_minutes_with_the_live_weight_applied_count(
 ) -> None:
     policy = AT_10.policy
     window = settled_window(policy, rollout, a_reading(live), 30, NOON + 33 * MINUTE)
-    assert window == SettledWindow(live, BEGIN + begin * 60, BEGIN + 1_800, known)
+    assert window == SettledWindow(live, BEGIN + begin * 60, BEGIN + 1_800, known, window.causes)
+
+
+def test_a_share_that_does_not_fit_names_who_goes_around_this_kind_of_target() -> None:
+    causes = {
+        policy.target.kind: settled_window(policy, None, a_reading(10), 30, NOON).causes
+        for policy in map(load, Path("policies").glob("*.yaml"))
+    }
+    assert "another rule or listener" in causes["alb-weights"]
+    assert "instead of the alias" in causes["lambda-alias"]
+    assert [kind for kind, text in causes.items() if "flag" in text] == ["lambda-env"]
 
 
 def test_a_weight_that_was_set_a_moment_ago_has_no_minute_yet() -> None:
@@ -232,20 +244,20 @@ def test_events_that_were_read_in_part_say_so() -> None:
     ("rollout", "target", "name", "level", "detail"),
     [
         pytest.param(
-            AT_10, a_reading(10), "variables", Level.OK, "as checkout#1 expects", id="as asked"
+            AT_10, a_reading(10), "weight", Level.OK, "as checkout#1 expects", id="as asked"
         ),
         pytest.param(
-            AT_10, a_reading(30), "variables", Level.FAIL, "expects 10 %", id="drift"
+            AT_10, a_reading(30), "weight", Level.FAIL, "expects 10 %", id="drift"
         ),
         pytest.param(
-            RAISING, a_reading(10), "variables", Level.WARN, "raise is pending", id="on its way"
+            RAISING, a_reading(10), "weight", Level.WARN, "raise is pending", id="on its way"
         ),
         pytest.param(
-            DURING_ROLLBACK, a_reading(10), "variables", Level.FAIL, "rolls back to 0 %",
+            DURING_ROLLBACK, a_reading(10), "weight", Level.FAIL, "rolls back to 0 %",
             id="going back",
         ),
         pytest.param(
-            AFTER_SUCCESS, a_reading(50), "variables", Level.FAIL, "expects 100 %",
+            AFTER_SUCCESS, a_reading(50), "weight", Level.FAIL, "expects 100 %",
             id="after a success",
         ),
         pytest.param(
@@ -260,11 +272,11 @@ def test_events_that_were_read_in_part_say_so() -> None:
             AT_10, a_reading(None), "boolean", Level.FAIL, "contradict", id="a contradiction"
         ),
         pytest.param(
-            AT_10, UnreadableTarget("denied"), "variables", Level.UNREAD, "denied",
+            AT_10, UnreadableTarget("denied"), "weight", Level.UNREAD, "denied",
             id="not readable",
         ),
         pytest.param(
-            AT_10, UnreadableTarget("no key", permanent=True), "variables", Level.FAIL, "no key",
+            AT_10, UnreadableTarget("no key", permanent=True), "weight", Level.FAIL, "no key",
             id="never readable",
         ),
     ],

@@ -3,16 +3,26 @@
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from controller.core.policy import FrozenBaseline, LatencyIncrease, Policy, SuccessRate
+from controller.core.policy import (
+    FrozenBaseline,
+    LatencyIncrease,
+    Metric,
+    Policy,
+    SuccessRate,
+    TargetSpec,
+)
+from controller.core.policy.request_source import RequestSource
+from controller.core.policy.targets.lambda_alias import LambdaAlias
+from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.operations.feasibility import power_of
 from controller.operations.init.draft import LATENCY, SUCCESS, Draft, with_steps
-from controller.operations.init.sources import Source
 from controller.operations.init.survey import Counts, Survey
-from controller.policy_file.loader import loads
+from controller.policy_file.loader import load, loads
 from controller.render.draft import policy_text, yaml_text
 from controller.testing import rehearse
 from tests.operations.init.accounts import FLAG, ITSELF, SHOP, URL, named
@@ -21,6 +31,9 @@ from tests.support.deep_rows import deep_after
 MINUTES = timedelta(minutes=10)
 HOUR = timedelta(hours=1)
 ALB = named("load-balancer", "app/a/1,targetgroup/b/2")
+PAIR = LambdaEnv(kind="lambda-env", function="checkout", percentage="NEW_PERCENTAGE", boolean="NEW")
+ALIAS = LambdaAlias(kind="lambda-alias", function="checkout", alias="live")
+RULE = load(Path("policies/alb-weights.yaml")).target
 
 
 def policy_of(draft: Draft) -> Policy:
@@ -28,15 +41,18 @@ def policy_of(draft: Draft) -> Policy:
 
 
 def drafted(
-    source: Source,
+    source: RequestSource | None = None,
     counts: Counts = Counts.CANARY,
     per_minute: float | None = 60.0,
     days: int = 7,
     weight: int = 0,
+    target: TargetSpec = PAIR,
 ) -> Draft:
-    """Return a draft with its steps."""
+    """Return a draft with its steps; source: by default that of the target itself."""
     survey = Survey(counts, 20, per_minute, days)
-    draft = Draft("shop", "checkout", "NEW_PERCENTAGE", "NEW", source, survey, weight)
+    source = source or target.counted_by
+    assert source is not None
+    draft = Draft("shop", target, source, survey, weight)
     return with_steps(draft, policy_of)
 
 
@@ -50,6 +66,10 @@ CASES: Final[Mapping[str, Callable[[], Draft]]] = {
     "load balancer of the canary": lambda: drafted(ALB),
     "function url": lambda: drafted(URL, Counts.BOTH),
     "one request an hour": lambda: drafted(SHOP, per_minute=1 / 60),
+    "alias": lambda: drafted(target=ALIAS),
+    "alias, quiet": lambda: drafted(target=ALIAS, per_minute=0.2),
+    "target groups": lambda: drafted(target=RULE),
+    "target groups, quiet": lambda: drafted(target=RULE, per_minute=0.2),
 }
 
 
@@ -65,7 +85,10 @@ def test_a_draft_rehearses_to_the_end(name: str) -> None:
     assert (rehearsed.phase, rehearsed.weight) == ("succeeded", 100)
 
 
-@pytest.mark.parametrize("name", deep_after(1, ["api in front", "flag", "api of the canary"]))
+@pytest.mark.parametrize(
+    "name",
+    deep_after(3, ["api in front", "alias", "target groups", "flag", "api of the canary"]),
+)
 def test_a_draft_takes_a_failing_canary_back(name: str) -> None:
     rehearsed = rehearse(policy_text(draft_of(name)), "error-burst", every=MINUTES / 2)
     assert (rehearsed.phase, rehearsed.weight) == ("rolled_back", 0)
@@ -121,6 +144,18 @@ def test_with_the_flag_latency_is_compared_with_the_other_path_below_100() -> No
     both = {"duration", "stable_duration"}
     assert metrics == {"latency": both, "latency-at-100": both}
     assert [LATENCY in policy.gate(step) for step in range(3)] == [True, True, False]
+
+
+def test_at_100_an_alias_is_judged_by_the_metrics_of_the_alias_itself() -> None:
+    policy = policy_of(draft_of("alias"))
+    whole = ({"ExecutedVersion" in one.dimensions for one in judged(policy, n)} for n in (1, 2))
+    assert list(whole) == [{True}, {False}]
+
+
+def judged(policy: Policy, step: int) -> list[Metric]:
+    """Return the metrics of the criteria of a step."""
+    criteria = policy.gate(step).values()
+    return [policy.metrics[name] for one in criteria for _, name in one.references()]
 
 
 @pytest.mark.parametrize(("days", "window"), [(1, 24), (3, 72), (7, 168)])

@@ -27,15 +27,23 @@ from controller.adapters.iam.permission import METRIC_JOBS, TRAFFIC_JOBS, Permis
 from controller.adapters.targets.failed_raise import resolve_failed_raise
 from controller.adapters.targets.lower_to_zero import LoweringLoop
 from controller.core.observation import TargetReading, UpdateStatus
-from controller.core.policy.targets.alb_weights import AlbWeights, group_name
+from controller.core.policy.targets.alb_weights import (
+    AlbWeights,
+    group_name,
+    is_default_action,
+    rule_name,
+)
 from controller.core.units import format_duration
 from controller.errors import (
     NoAnswerError,
     TargetError,
+    UsageError,
     WriteConflictError,
     WriteRefusedError,
 )
+from controller.policy_file.named_target import named_target
 from controller.ports.account import Account
+from controller.ports.drafting import Chooser, FoundTarget, one_of
 from controller.ports.target import InspectableTarget, NameWarning, Obstacle
 
 _ANY_LOAD_BALANCER: Final = "{load_balancers}"  # Describe calls support no narrower resource
@@ -65,7 +73,7 @@ class RuleActions:
     @property
     def forward(self) -> Action | None:
         """The action that forwards to target groups; AWS allows one."""
-        return next((one for one in self.actions if one.get("Type") == "forward"), None)
+        return forward_of(self.actions)
 
 
 class ListenerRule:
@@ -75,7 +83,6 @@ class ListenerRule:
         self.name = target.name
         self._client, self._target = client, target
         verb = "Listener" if target.is_default_action else "Rule"
-        self._reading = f"elasticloadbalancing:Describe{verb}s"
         self._writing = f"elasticloadbalancing:Modify{verb}"
 
     def read(self) -> RuleActions:
@@ -83,12 +90,7 @@ class ListenerRule:
 
         Raises NoAnswerError or TargetError when the load balancer does not answer.
         """
-        try:
-            actions = self._actions()
-        except AWS_ERRORS as error:
-            text = error_text(f"{self.name} could not be read ({self._reading})", error)
-            kind = NoAnswerError if is_transient(error) else TargetError
-            raise kind(text, code=code_of(error)) from error
+        actions = read_actions(self._client, self._target.rule)
         return RuleActions(self._reading_of(actions), actions)
 
     def write(self, snapshot: RuleActions, weight: int) -> None:
@@ -111,20 +113,8 @@ class ListenerRule:
         """Return why `weight` was not written, in one sentence with what to do."""
         return error_text(f"{self.name} was not set to {weight} % ({self._writing})", error)
 
-    def _actions(self) -> Sequence[Action]:
-        if self._target.is_default_action:
-            answer = self._client.describe_listeners(ListenerArns=[self._target.rule])
-            found, key = answer.get("Listeners") or [{}], "DefaultActions"
-        else:
-            answer = self._client.describe_rules(RuleArns=[self._target.rule])
-            found, key = answer.get("Rules") or [{}], "Actions"
-        if key not in found[0]:
-            raise StrangeAnswerError
-        actions: Sequence[Action] = found[0][key]
-        return actions
-
     def _reading_of(self, actions: Sequence[Action]) -> TargetReading:
-        weights = weights_of(next((one for one in actions if one.get("Type") == "forward"), {}))
+        weights = weights_of(forward_of(actions) or {})
         shown = ", ".join(f"{group_name(arn)}={weight}" for arn, weight in weights.items())
         return TargetReading(
             identity=self._target.rule,
@@ -133,6 +123,35 @@ class ListenerRule:
             token=_digest(actions),
             update=UpdateStatus.SUCCESSFUL,  # the API names no state of a rule
         )
+
+
+def read_actions(client: Any, rule: str) -> Sequence[Action]:
+    """Return the actions of `rule`, the ARN of a rule or a listener.
+
+    Raises NoAnswerError or TargetError when the load balancer does not answer.
+    """
+    is_listener = is_default_action(rule)
+    try:
+        if is_listener:
+            answer = client.describe_listeners(ListenerArns=[rule])
+            found, key = answer.get("Listeners") or [{}], "DefaultActions"
+        else:
+            answer = client.describe_rules(RuleArns=[rule])
+            found, key = answer.get("Rules") or [{}], "Actions"
+        if key not in found[0]:
+            raise StrangeAnswerError
+    except AWS_ERRORS as error:
+        action = f"elasticloadbalancing:Describe{'Listener' if is_listener else 'Rule'}s"
+        text = error_text(f"{rule_name(rule)} could not be read ({action})", error)
+        kind = NoAnswerError if is_transient(error) else TargetError
+        raise kind(text, code=code_of(error)) from error
+    actions: Sequence[Action] = found[0][key]
+    return actions
+
+
+def forward_of(actions: Sequence[Action]) -> Action | None:
+    """Return the action that forwards to target groups; AWS allows one."""
+    return next((one for one in actions if one.get("Type") == "forward"), None)
 
 
 def weights_of(forward: Action) -> dict[str, int]:
@@ -195,6 +214,46 @@ def _digest(actions: Sequence[Action]) -> str:
 def open_target(target: AlbWeights, account: Account) -> "AlbWeightsTarget":
     """Return the adapter of `target` in `account`."""
     return AlbWeightsTarget(target, account)
+
+
+def find_target(account: Account, names: Mapping[str, str], chooser: Chooser) -> FoundTarget:
+    """Find the two target groups of a rule, as a `Finder` does."""
+    if "rule" not in names:
+        raise UsageError("name the rule or the listener that forwards to both groups with --rule")
+    client = account.lowering_client("elbv2")
+    weights = weights_of(forward_of(read_actions(client, names["rule"])) or {})
+    groups = _pair(names, weights, chooser)
+    target = named_target(AlbWeights, {**names, **groups})
+    opened = open_target(target, account)
+    notes = [one.text for one in opened.obstacles()]
+    return FoundTarget(target, opened.read().weight, notes=notes)
+
+
+def _pair(
+    names: Mapping[str, str], weights: Mapping[str, int], chooser: Chooser
+) -> Mapping[str, str]:
+    """Return the groups of both paths: the named ones, and for the rest those of the rule.
+
+    The canary is the one without requests, if there is only one of these.
+    """
+    pair = {name: names[name] for name in ("stable", "canary") if name in names}
+    rest = [group for group in weights if group not in pair.values()]
+    if len(pair) + len(rest) < 2:
+        groups = " and ".join(map(group_name, weights)) or "no target group"
+        option = "stable" if "canary" in pair else "canary"
+        raise UsageError(
+            f"{rule_name(names['rule'])} forwards to {groups}: add the second group with weight 0, "
+            f"or name it with --{option}"
+        )
+    if "canary" not in pair:
+        idle = [group for group in rest if not weights[group]]
+        candidates = idle if len(idle) == 1 else rest
+        what = "target group of the new path"
+        pair["canary"] = one_of(chooser, what, "--canary ARN", candidates)
+        rest.remove(pair["canary"])
+    if "stable" not in pair:
+        pair["stable"] = one_of(chooser, "target group of the old path", "--stable ARN", rest)
+    return pair
 
 
 class AlbWeightsTarget(InspectableTarget):

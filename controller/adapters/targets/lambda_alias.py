@@ -31,13 +31,15 @@ from controller.errors import (
     WriteConflictError,
     WriteRefusedError,
 )
+from controller.policy_file.named_target import named_target
 from controller.ports.account import Account
 from controller.ports.clock import Clock
+from controller.ports.drafting import Chooser, FoundTarget
 from controller.ports.target import InspectableTarget, Obstacle
 
 _ALIAS: Final = "{alias}"
 _VERSIONS: Final = "{versions}"
-_CHECK_JOBS: Final = frozenset({Job.START, Job.OPERATE, Job.INVESTIGATE, Job.DOCTOR})
+_CHECK_JOBS: Final = frozenset({Job.START, Job.OPERATE, Job.INVESTIGATE, Job.DOCTOR, Job.INIT})
 
 IAM: Final = (
     Permission("lambda:GetAlias", _ALIAS, METRIC_JOBS),
@@ -61,6 +63,19 @@ def open_target(target: LambdaAlias, account: Account) -> "LambdaAliasTarget":
     """Return the adapter of `target` in `account`."""
     client = account.lowering_client("lambda")
     return LambdaAliasTarget(client, target, account.clock, account.jitter)
+
+
+def find_target(account: Account, names: Mapping[str, str], _chooser: Chooser) -> FoundTarget:
+    """Find the versions of an alias, as a `Finder` does; none is asked for."""
+    target = named_target(LambdaAlias, names)
+    opened = open_target(target, account)
+    weight = opened.read().weight
+    try:
+        live = opened.resolved(None)
+    except UsageError as error:  # the draft leaves the versions to the start
+        return FoundTarget(target, weight, notes=[str(error)])
+    notes = [one.text for one in open_target(live, account).obstacles()]
+    return FoundTarget(target, weight, live, notes)
 
 
 # --- the alias ------------------------------------------------------------------------------------
@@ -289,7 +304,7 @@ class LambdaAliasTarget(InspectableTarget):
         """Return the current weight. Raises TargetError when Lambda does not answer."""
         return self._alias.read().reading
 
-    def resolved(self, earlier: TargetSpec | None) -> TargetSpec:
+    def resolved(self, earlier: TargetSpec | None) -> LambdaAlias:
         """Return the target with both versions.
 
         They are those of the policy, else those that the alias shows, else the version of the alias
@@ -305,7 +320,8 @@ class LambdaAliasTarget(InspectableTarget):
         if versions.stable in (None, versions.canary):
             raise UsageError(
                 f"{self._alias.name} has version {versions.canary}, and no newer one is published: "
-                "publish one, or name the canary with --version; to adopt the weight of version "
+                f"publish one (aws lambda publish-version --function-name {self._target.function}),"
+                " or name the canary with --version; to adopt the weight of version "
                 f"{versions.canary}, name the version before it as target.stable"
             )
         return self._target.with_versions(versions.canary, versions.stable)

@@ -42,10 +42,7 @@ ABSENT_KEY, PRESENT_KEY, ANY_KEY = "log:absent", "log:present", "log:any"
 # From 1 % on, 684 events of the stable path make the canary's silence significant (99 x 6.9).
 EVENT_LIMIT = 1_000
 
-LEAK_HINT = (
-    "Writing 0 % again does not help: look for callers that use a published version or an alias of "
-    "the function, and for another function or client that has the flag on"
-)
+NO_HELP = "Writing 0 % again does not help: look for"
 
 
 # --- Watched minutes ------------------------------------------------------------------------------
@@ -107,7 +104,8 @@ class DrainWatch:
     def leak_text(self, counted: str, callers: str = "") -> str:
         """Return the sentence of a leak. callers: other places to look for it."""
         at_zero = f"although 0 % has been applied since {clock_text(self.rollout.since)}"
-        return f"{counted} {self.since_text}, {at_zero}. {LEAK_HINT}{callers}."
+        bypass = self.rollout.policy.target.bypass
+        return f"{counted} {self.since_text}, {at_zero}. {NO_HELP} {bypass}{callers}."
 
     def expected_requests(self, control_requests: float) -> tuple[float, str]:
         """Return how many requests the old weight would have brought, given those of the control.
@@ -370,7 +368,7 @@ def drain_finding(rollout: Rollout, series: Mapping[str, Series], now: datetime)
 def drain_after_drift(rollout: Rollout, variables: str) -> Finding | None:
     """Return the finding on the drain of a rollback whose weight was changed again.
 
-    A request is no leak any more. variables: the target's variables as they are now.
+    A request is no leak any more. variables: the settings of the target as they are now.
     """
     if rollout.drain is not None or rollout.from_weight == 0:
         return rollout.drain

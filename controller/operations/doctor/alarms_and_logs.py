@@ -96,6 +96,6 @@ def log_check(what: str, queries: tuple[LogQuery, ...], counts: Mapping[LogQuery
     return warn(
         what,
         f"{group} has {negation}{patterns} in the last hour",
-        "fine where there were no requests; else see what the function logs: rolloutctl logs "
+        "fine where there were no requests; else see what the application logs: rolloutctl logs "
         "POLICY",
     )

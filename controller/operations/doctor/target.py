@@ -1,4 +1,4 @@
-"""Doctor checks of the target: its weight, its variables, and whether callers reach it."""
+"""Doctor checks of the target: its weight, its names, and whether callers reach it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -25,14 +25,14 @@ def reading_check(reading: TargetReading) -> Check:
         case UpdateStatus.FAILED:
             return fail(
                 "target", f"{text}, and the last update failed{detail}",
-                "fix the cause, and update the function again",
+                "fix the cause, and update it again",
             )  # fmt: skip
 
 
 def names_checks(warnings: Iterable[str]) -> Iterator[Check]:
-    """Yield a check for each warning that a variable may be the wrong one."""
+    """Yield a check for each warning that a setting may be the wrong one."""
     for warning in warnings:
-        yield warn("variables", warning, "fine before the first start; else correct the policy")
+        yield warn("names", warning, "fine before the first start; else correct the policy")
 
 
 def reach_checks(obstacles: Sequence[Obstacle]) -> list[Check]:

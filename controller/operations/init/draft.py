@@ -5,17 +5,23 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, TypeAlias
 
-from controller.core.policy import Policy
+from controller.core.policy import Policy, TargetSpec
 from controller.core.policy.judging import RATE_SAMPLES
+from controller.core.policy.request_source import RequestSource
 from controller.operations.feasibility import StepPower, power_of
-from controller.operations.init.sources import Source, SourceKind
 from controller.operations.init.survey import Counts, Survey
 
 SUCCESS: Final = "success"
 OUTAGE: Final = "outage"
 LATENCY: Final = "latency"
+SUCCESS_AT_100: Final = "success-at-100"
+OUTAGE_AT_100: Final = "outage-at-100"
 LATENCY_AT_100: Final = "latency-at-100"
 TRAFFIC: Final = "traffic"
+
+_CRITERIA: Final = (
+    SUCCESS, SUCCESS_AT_100, OUTAGE, OUTAGE_AT_100, LATENCY, LATENCY_AT_100, TRAFFIC,
+)  # fmt: skip
 
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(hours=24)
@@ -48,25 +54,22 @@ class StepPlan:
 class Draft:
     """A policy to be written.
 
-    function: as it was named, possibly an ARN. weight: the live one; None: unknown, and taken to be
-    0. quiet: there is
-    too little traffic for evidence that adds up, so windows are compared.
+    weight: the live one; None: unknown, and taken to be 0. quiet: there is too little traffic for
+    evidence that adds up, so windows are compared.
     """
 
     name: str
-    function: str
-    percentage: str
-    boolean: str | None
-    source: Source
+    target: TargetSpec
+    source: RequestSource
     survey: Survey
     weight: int | None = None
     steps: tuple[StepPlan, ...] = ()
     quiet: bool = False
 
     @property
-    def has_flag(self) -> bool:
+    def measures_both(self) -> bool:
         """Whether both paths are measured, each by itself."""
-        return self.source.kind is SourceKind.FLAG
+        return bool(self.source.stable)
 
     @property
     def compares_latency(self) -> bool:
@@ -77,7 +80,7 @@ class Draft:
     def criteria(self) -> list[str]:
         """The criteria that a step uses, in the order of the file."""
         used = {name for step in self.steps for name in step.criteria}
-        return [one for one in (SUCCESS, OUTAGE, LATENCY, LATENCY_AT_100, TRAFFIC) if one in used]
+        return [one for one in _CRITERIA if one in used]
 
     @property
     def quiet_samples(self) -> int:
@@ -102,7 +105,7 @@ def with_steps(draft: Draft, policy_of: PolicyOf) -> Draft:
     for weights, bake in _ladders(rate):
         candidate = _planned(draft, weights, bake)
         powers = power_of(policy_of(candidate), rate)
-        if all(SUCCESS not in _undecided(one) for one in powers):
+        if not any({SUCCESS, SUCCESS_AT_100} & _undecided(one) for one in powers):
             return _measured(candidate, powers)
     quiet = _planned(replace(draft, quiet=True), _LADDERS[0], _DAY)
     requests = (rate * step.weight / 100 * (_DAY / _MINUTE) for step in quiet.steps)
@@ -130,12 +133,13 @@ def _planned(draft: Draft, weights: Sequence[int], bake: timedelta) -> Draft:
 
 
 def _gate(draft: Draft, weight: int) -> Iterator[str]:
-    yield SUCCESS
+    is_alone = weight == 100 and bool(draft.source.whole)
+    yield SUCCESS_AT_100 if is_alone else SUCCESS
     if draft.quiet:
-        yield OUTAGE
+        yield OUTAGE_AT_100 if is_alone else OUTAGE
     if draft.compares_latency:
-        yield LATENCY_AT_100 if draft.has_flag and weight == 100 else LATENCY
-    if draft.survey.counts is Counts.CANARY:
+        yield LATENCY_AT_100 if draft.measures_both and weight == 100 else LATENCY
+    if draft.survey.counts is Counts.CANARY and not is_alone:
         yield TRAFFIC
 
 
@@ -145,7 +149,7 @@ def _measured(draft: Draft, powers: Sequence[StepPower]) -> Draft:
     steps = []
     for step, power in zip(draft.steps, powers, strict=True):
         undecided = _undecided(power) & {LATENCY, LATENCY_AT_100}
-        (success,) = (one for one in power.criteria if one.criterion == SUCCESS)
+        (success,) = (one for one in power.criteria if one.criterion in (SUCCESS, SUCCESS_AT_100))
         steps.append(
             replace(
                 step,

@@ -4,217 +4,223 @@ What several candidates fit is asked, and never guessed.
 """
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, TypeAlias
 
-from controller.core.observation import TargetReading
+from controller.core.policy import TargetSpec
+from controller.core.policy.kinds import KindError
+from controller.core.policy.request_source import RequestSource
+from controller.core.policy.targets import TARGETS
 from controller.errors import MetricsError, UsageError
 from controller.operations.init.draft import Draft
-from controller.operations.init.sources import Source, SourceKind, find_sources, source_of
-from controller.operations.init.survey import Survey, measure, unmeasured
-from controller.operations.init.variables import (
-    booleans_of,
-    percentage_candidates,
+from controller.operations.init.sources import (
+    SourceKind,
+    find_sources,
+    function_source,
+    source_of,
 )
-from controller.ports.inventory import FunctionVariables, Inventory
+from controller.operations.init.survey import STEADY_HOURS, Survey, measure, unmeasured
+from controller.policy_file.named_target import named_target
+from controller.ports.drafting import Chooser, FoundTarget, one_of
 from controller.ports.metrics import MetricDirectory, MetricSource
 
 _MAX_NAME: Final = 63
-_MAX_LISTED: Final = 10
 _OFFLINE: Final = "the account was not read"
-
-
-class Chooser(Protocol):
-    """Asks a person to choose."""
-
-    def choose(self, what: str, option: str, choices: Sequence[str]) -> str:
-        """Return one of `choices`, which are more than one.
-
-        option: gives the answer on the command line. Raises UsageError without a terminal.
-        """
-        ...
+_READS_NONE: Final = "--offline reads no account"
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
     """What the command line says; None: it does not.
 
-    function: a name or an ARN. per_minute: requests a minute on both paths.
+    names: of the target, by option. per_minute: requests a minute on both paths.
     """
 
-    function: str | None = None
-    percentage: str | None = None
-    boolean: str | None = None
-    kind: SourceKind | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+    metrics: SourceKind | None = None
     resource: str = ""
     per_minute: float | None = None
     name: str | None = None
 
 
+Find: TypeAlias = Callable[[type[TargetSpec], Mapping[str, str], Chooser], FoundTarget]
+"""Finds a target of a kind in the account, by its names, as a `Finder` does."""
+
+
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """What is read of an account. read_weight: of a function and its two variables."""
+    """What is read of an account."""
 
-    inventory: Inventory
+    find: Find
     directory: MetricDirectory
     metrics: MetricSource
-    read_weight: Callable[[str, str, str | None], TargetReading]
     now: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """A draft, and what to know about it."""
+    """A draft, and what to know about it. live: the target with what a start would find."""
 
     draft: Draft
+    live: TargetSpec
     notes: tuple[str, ...] = ()
 
 
-def policy_name(function: str) -> str:
-    """Return the name of a policy for `function`, a name or an ARN."""
-    bare = bare_name(function)
+# --- the kind of the target -----------------------------------------------------------------------
+
+
+def drafted_kinds() -> dict[str, type[TargetSpec]]:
+    """Return the kinds that `init` drafts a policy for, with their models."""
+    models: dict[str, type[TargetSpec]] = {}
+    for kind in TARGETS.names():
+        with suppress(KindError):  # of a package that cannot be used here
+            models[kind] = TARGETS.model(kind)
+    return {kind: model for kind, model in models.items() if model.drafted_by}
+
+
+def kind_of(names: Collection[str]) -> type[TargetSpec]:
+    """Return the kind whose targets these options name. Raises UsageError when they fit none."""
+    kinds = drafted_kinds()
+    for model in kinds.values():
+        if set(names) <= model.init_options.keys():
+            return model
+    given = " and ".join(f"--{name}" for name in names)
+    forms = (
+        f"{kind} by {', '.join(f'--{name}' for name in model.init_options)}"
+        for kind, model in kinds.items()
+    )
+    raise UsageError(f"no kind of target is named by {given}: {'; '.join(forms)}")
+
+
+def policy_name(short_name: str) -> str:
+    """Return the name of a policy for a target of this name, which may be an ARN."""
+    bare = short_name.rpartition(":")[2]
     name = re.sub(r"[^a-z0-9]+", "-", bare.lower()).strip("-")
     name = name if name[:1].isalpha() else f"rollout-{name}".rstrip("-")
     return name[:_MAX_NAME].rstrip("-")
-
-
-def bare_name(function: str) -> str:
-    """Return the name of a function that is given by its name or ARN."""
-    return function.rpartition(":")[2]
 
 
 # --- without the account --------------------------------------------------------------------------
 
 
 def offline_draft(given: Given) -> Drafted:
-    """Return a draft by what is given alone; at least the function, its percentage and a kind."""
-    function, percentage, kind = given.function, given.percentage, given.kind
-    if function is None or percentage is None or kind is None:
-        raise UsageError(
-            "--offline reads no account: give --function, --percentage and --metrics, and where "
-            "there is one --boolean; for steps that fit the traffic also --requests-per-minute"
-        )
-    source = _given_source(kind, given.resource, function)
-    survey = unmeasured(source, _OFFLINE, given.per_minute)
-    name = given.name or policy_name(function)
-    return Drafted(Draft(name, function, percentage, given.boolean, source, survey))
-
-
-def _given_source(kind: SourceKind, resource: str, function: str) -> Source:
+    """Return a draft by what is given alone. Raises UsageError with what is missing or wrong."""
     try:
-        return source_of(kind, resource, bare_name(function))
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+        target = named_target(kind_of(given.names), given.names)
+    except UsageError as error:
+        raise UsageError(f"{_READS_NONE}: {error}") from error
+    source = _known_source(given, target)
+    if source is None and given.metrics is None:
+        raise UsageError(
+            f"{_READS_NONE}: give --metrics, and for steps that fit the traffic also "
+            "--requests-per-minute"
+        )
+    source = source or _given_source(given, target)
+    return _drafted(given, FoundTarget(target, None), source, unmeasured(source, _OFFLINE))
+
+
+def _drafted(
+    given: Given, found: FoundTarget, source: RequestSource, survey: Survey, *notes: str
+) -> Drafted:
+    """Return the draft of the target that was found."""
+    target = found.target
+    if given.per_minute is not None:
+        survey = survey.at(given.per_minute)
+    name = given.name or policy_name(target.short_name)
+    draft = Draft(name, target, source, survey, found.weight)
+    return Drafted(draft, found.live or target, (*found.notes, *filter(None, notes)))
 
 
 # --- by the account -------------------------------------------------------------------------------
 
 
-def choose_function(inventory: Inventory, chooser: Chooser) -> str:
-    """Return a function of the account. Raises UsageError, TargetError."""
-    listed = inventory.functions()
-    if not listed.names:
-        raise UsageError("the account has no function in this region; name one with --function")
-    what = "function" if listed.complete else "function, of the first that Lambda lists"
-    return _one_of(chooser, what, "--function NAME", listed.names)
-
-
 def live_draft(account: AccountView, given: Given, chooser: Chooser) -> Drafted:
-    """Return a draft of the function that is given, by what the account shows.
+    """Return a draft of the target that is given, by what the account shows.
 
-    Raises TargetError when the function cannot be read, UsageError when there is a choice and no
+    Raises TargetError when the target cannot be read, UsageError when there is a choice and no
     terminal to ask on, or no candidate. Metrics that cannot be read leave a draft without figures.
     """
-    function = given.function or choose_function(account.inventory, chooser)
-    variables = account.inventory.variables(function)
-    percentage = given.percentage or _percentage(function, variables, chooser)
-    boolean, notes = given.boolean, list[str]()
-    if boolean is None:
-        boolean, notes = _boolean(percentage, variables, chooser)
-    weight = account.read_weight(function, percentage, boolean).weight
-    source, problem = _source(account, given, function, chooser)
-    survey = _survey(account, source, function, weight)
-    if given.per_minute is not None:
-        survey = survey.at(given.per_minute)
-    notes += filter(None, (problem, survey.problem))
-    draft = Draft(
-        name=given.name or policy_name(function),
-        function=function,
-        percentage=percentage,
-        boolean=boolean,
-        source=source,
-        survey=survey,
-        weight=weight,
-    )
-    return Drafted(draft, tuple(notes))
-
-
-def _percentage(function: str, variables: FunctionVariables, chooser: Chooser) -> str:
-    candidates = percentage_candidates(variables)
-    if candidates:
-        return _one_of(chooser, "variable of the weight", "--percentage NAME", candidates)
-    names = ", ".join(variables.names[:_MAX_LISTED]) or "none"
-    more = ", ..." if len(variables.names) > _MAX_LISTED else ""
-    raise UsageError(
-        f"no variable of {function} looks like a percentage of traffic (a number from 0 to 100, "
-        f"and PERCENTAGE, PERCENT, PCT, WEIGHT, SHARE, CANARY or ROLLOUT in its name); it has "
-        f"{names}{more}. Name one with --percentage; one that is not set counts as 0"
-    )
-
-
-def _boolean(
-    percentage: str, variables: FunctionVariables, chooser: Chooser
-) -> tuple[str | None, list[str]]:
-    """Return the boolean of `percentage`, None where there is none, and what to know about it."""
-    found = booleans_of(percentage, variables)
-    if found.fitting:
-        return _one_of(chooser, f"boolean of {percentage}", "--boolean NAME", found.fitting), []
-    return None, [
-        f"{name} is {variables.booleans[name]} and left alone; if it is true exactly at 100 % of "
-        f"{percentage}, name it: --boolean {name}"
-        for name in found.doubtful
-    ]
+    found = account.find(kind_of(given.names), given.names, chooser)
+    source, problem = _source(account, given, found.target, chooser)
+    survey = _survey(account, source, found)
+    shared = _shared(source, survey) if found.weight == 0 else ""
+    return _drafted(given, found, source, survey, problem, survey.problem, shared)
 
 
 def _source(
-    account: AccountView, given: Given, function: str, chooser: Chooser
-) -> tuple[Source, str]:
+    account: AccountView, given: Given, target: TargetSpec, chooser: Chooser
+) -> tuple[RequestSource, str]:
     """Return where requests are counted, and why the account does not tell; empty: it does."""
-    own = SourceKind.FUNCTION
-    if given.kind is own or (given.kind is not None and given.resource):
-        return _given_source(given.kind, given.resource, function), ""
-    found = find_sources(account.directory, bare_name(function))
-    sources: Sequence[Source]
-    sources = [one for one in found.sources if given.kind in (None, one.kind)]
+    if (known := _known_source(given, target)) is not None:
+        return known, ""
+    found = find_sources(account.directory, target.short_name)
+    sources: Sequence[RequestSource]
+    sources = [one for one in found.sources if given.metrics in (None, one.metrics.kind)]
     if found.problem or not sources:
-        if given.kind is not None:
-            return _given_source(given.kind, given.resource, function), found.problem
-        return _given_source(own, "", function), found.problem
-    sources = _best(sources, bare_name(function))
+        if given.metrics is not None:
+            return _given_source(given, target), found.problem
+        if "function" not in target.init_options:
+            raise UsageError(
+                f"no metric is known to count the requests of {target.name}: name one with "
+                "--metrics and --resource"
+            )
+        return function_source(target.short_name), found.problem
+    sources = _best(sources, target.short_name)
     titles = [one.title for one in sources]
     option = "--metrics KIND --resource NAME"
-    chosen = _one_of(chooser, "source of metrics", option, titles)
+    chosen = one_of(chooser, "source of metrics", option, titles)
     return sources[titles.index(chosen)], ""
 
 
-def _best(sources: Sequence[Source], function: str) -> Sequence[Source]:
+def _known_source(given: Given, target: TargetSpec) -> RequestSource | None:
+    """Return where requests are counted, if that needs no search.
+
+    Raises UsageError for an option that names another place, or a resource that does not fit.
+    """
+    source, kind = target.counted_by, given.metrics
+    if source is not None and (kind is not None or given.resource):
+        raise UsageError(
+            f"a {target.kind} target has metrics of its own ({source.title}): leave --metrics and "
+            "--resource out"
+        )
+    if kind is SourceKind.FUNCTION or (kind is not None and given.resource):
+        return _given_source(given, target)
+    return source
+
+
+def _given_source(given: Given, target: TargetSpec) -> RequestSource:
+    try:
+        kind = given.metrics or SourceKind.FUNCTION
+        return source_of(kind, given.resource, target.short_name)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _best(sources: Sequence[RequestSource], function: str) -> Sequence[RequestSource]:
     """Return the sources that tell most: the flag, of this function if it is named after it."""
-    flags = [one for one in sources if one.kind is SourceKind.FLAG]
+    flags = [one for one in sources if one.metrics.kind == SourceKind.FLAG]
     named = [one for one in flags if one.resource in (function, policy_name(function))]
-    outside = [one for one in sources if not one.is_function]
+    outside = [one for one in sources if not one.metrics.both]
     return named or flags or outside or sources
 
 
-def _survey(account: AccountView, source: Source, function: str, weight: int | None) -> Survey:
+def _survey(account: AccountView, source: RequestSource, found: FoundTarget) -> Survey:
     try:
-        # A contradictory pair has some weight: traffic at 0 % is not concluded from it.
-        live = 100 if weight is None else weight
-        return measure(account.metrics, source, bare_name(function), live, account.now)
+        # At an unclear weight, traffic at 0 % is not concluded from anything.
+        weight = 100 if found.weight is None else found.weight
+        return measure(account.metrics, source, found.target, weight, account.now)
     except MetricsError as error:
         return unmeasured(source, str(error))
 
 
-def _one_of(chooser: Chooser, what: str, option: str, choices: Sequence[str]) -> str:
-    return choices[0] if len(choices) == 1 else chooser.choose(what, option, choices)
+def _shared(source: RequestSource, survey: Survey) -> str:
+    """Return what it means that the canary of a target has steady traffic at 0 %; empty: none."""
+    if not source.stable or (survey.steady_hours or 0) < STEADY_HOURS:
+        return ""
+    return (
+        f"the canary had requests in {survey.steady_hours} of the last 24 hours at 0 %: its "
+        "metrics count somebody else too, and `start` refuses that"
+    )

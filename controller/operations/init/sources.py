@@ -1,12 +1,14 @@
 """Where the requests of a function can be counted: kinds of sources, and their metrics."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, NamedTuple
+from functools import partial
+from typing import Final
 
 from controller import flag
-from controller.core.policy import Metric
+from controller.core.policy.request_source import RequestMetrics, RequestSource
+from controller.core.policy.targets.alb_weights import TARGET_GROUP
 from controller.ports import api_gateway
 from controller.ports.metrics import Dimensions, MetricDirectory
 from controller.text import first_unprintable, has_workflow_command
@@ -23,116 +25,64 @@ class SourceKind(StrEnum):
     FUNCTION = "function"
 
 
-class _Family(NamedTuple):
-    """The metrics of a kind: a namespace, and names for requests, failures and latency.
-
-    dimensions: exactly those that its metrics have. unit: of the latency. zero: whether failures
-    are published only when there are any.
-    """
-
-    title: str
-    namespace: str
-    requests: str
-    failures: str
-    client_errors: str
-    latency: str
-    dimensions: tuple[str, ...]
-    unit: str = "ms"
-    zero: bool = False
-
-
 LAMBDA: Final = "AWS/Lambda"
 
-FAMILIES: Final[Mapping[SourceKind, _Family]] = {
-    SourceKind.FLAG: _Family(
-        "the flag", flag.NAMESPACE, "Requests", "Failures", "", "Duration", ("Path",)
+_ALL: Final = (
+    RequestMetrics(
+        SourceKind.FLAG, "the flag", flag.NAMESPACE, "Requests", "Failures", "", "Duration",
+        ("Path",), named_by=("Flag",), paths="The flag measures at the caller, each path by itself "
+        "(counts: canary, counts: stable).",
     ),
-    SourceKind.REST_API: _Family(
-        "API Gateway (REST)", api_gateway.NAMESPACE, api_gateway.REQUESTS,
+    RequestMetrics(
+        SourceKind.REST_API, "API Gateway (REST)", api_gateway.NAMESPACE, api_gateway.REQUESTS,
         api_gateway.SERVER_ERRORS[0], api_gateway.CLIENT_ERRORS[0], api_gateway.LATENCY,
-        ("ApiName",),
+        ("ApiName",), named_by=("ApiName",),
     ),
-    SourceKind.HTTP_API: _Family(
-        "API Gateway (HTTP)", api_gateway.NAMESPACE, api_gateway.REQUESTS,
+    RequestMetrics(
+        SourceKind.HTTP_API, "API Gateway (HTTP)", api_gateway.NAMESPACE, api_gateway.REQUESTS,
         api_gateway.SERVER_ERRORS[1], api_gateway.CLIENT_ERRORS[1], api_gateway.LATENCY,
-        ("ApiId",),
+        ("ApiId",), named_by=("ApiId",),
     ),
-    SourceKind.LOAD_BALANCER: _Family(
-        "load balancer", "AWS/ApplicationELB", "RequestCount", "HTTPCode_Target_5XX_Count",
-        "HTTPCode_Target_4XX_Count", "TargetResponseTime", ("LoadBalancer", "TargetGroup"),
-        unit="s", zero=True,
+    TARGET_GROUP,
+    RequestMetrics(
+        SourceKind.FUNCTION_URL, "function URL", LAMBDA, "UrlRequestCount", "Url5xxCount",
+        "Url4xxCount", "UrlRequestLatency", ("FunctionName",), named_by=("FunctionName",),
+        zero=True, both=True,
     ),
-    SourceKind.FUNCTION_URL: _Family(
-        "function URL", LAMBDA, "UrlRequestCount", "Url5xxCount", "Url4xxCount",
-        "UrlRequestLatency", ("FunctionName",), zero=True,
+    RequestMetrics(
+        SourceKind.FUNCTION, "the function itself", LAMBDA, "Invocations", "Errors", "", "Duration",
+        ("FunctionName",), named_by=("FunctionName",), both=True,
     ),
-    SourceKind.FUNCTION: _Family(
-        "the function itself", LAMBDA, "Invocations", "Errors", "", "Duration", ("FunctionName",),
-    ),
-}  # fmt: skip
+)  # fmt: skip
+FAMILIES: Final[Mapping[SourceKind, RequestMetrics]] = {SourceKind(one.kind): one for one in _ALL}
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One place that counts requests.
-
-    dimensions: of the flag those of the canary.
-    """
-
-    kind: SourceKind
-    dimensions: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def family(self) -> _Family:
-        """The metrics of its kind."""
-        return FAMILIES[self.kind]
-
-    @property
-    def resource(self) -> str:
-        """What `--resource` calls it: the values of its dimensions; empty for an unnamed flag."""
-        names = ("Flag",) if self.kind is SourceKind.FLAG else self.family.dimensions
-        return ",".join(self.dimensions[one] for one in names if one in self.dimensions)
-
-    @property
-    def title(self) -> str:
-        """The source for people: `API Gateway (REST) checkout`."""
-        return f"{self.family.title} {self.resource}".rstrip()
-
-    @property
-    def is_function(self) -> bool:
-        """Whether it counts every request of the function, on whatever path."""
-        return self.kind in (SourceKind.FUNCTION_URL, SourceKind.FUNCTION)
-
-    @property
-    def stable_dimensions(self) -> Mapping[str, str]:
-        """The dimensions of the stable path, which only the flag counts by itself."""
-        return {**self.dimensions, "Path": flag.STABLE}
-
-    def metric(self, name: str, *, stable: bool = False) -> Metric:
-        """Return the metric `name` of it, as a count."""
-        return Metric(
-            namespace=self.family.namespace,
-            name=name,
-            statistic="Sum",
-            dimensions=dict(self.stable_dimensions if stable else self.dimensions),
-        )
+def flag_source(dimensions: Mapping[str, str]) -> RequestSource:
+    """Return the flag whose canary has these dimensions."""
+    stable = {**dimensions, "Path": flag.STABLE}
+    return RequestSource(FAMILIES[SourceKind.FLAG], dimensions, stable)
 
 
-def source_of(kind: SourceKind, resource: str, function: str) -> Source:
+def function_source(function: str) -> RequestSource:
+    """Return the metrics of the function itself; function: its bare name."""
+    return RequestSource(FAMILIES[SourceKind.FUNCTION], {"FunctionName": function})
+
+
+def source_of(kind: SourceKind, resource: str, function: str) -> RequestSource:
     """Return the source that `--metrics` and `--resource` name.
 
     function: its bare name. Raises ValueError when `resource` does not fit the kind.
     """
     if kind is SourceKind.FLAG:
         named = {"Flag": resource} if resource else {}
-        return Source(kind, {"Path": flag.CANARY, **named})
+        return flag_source({"Path": flag.CANARY, **named})
     names = FAMILIES[kind].dimensions
     if names == ("FunctionName",):
-        return Source(kind, {"FunctionName": resource or function})
+        return RequestSource(FAMILIES[kind], {"FunctionName": resource or function})
     values = resource.split(",")
     if len(values) != len(names) or not all(map(is_printable_value, values)):
         raise ValueError(f"{kind} is named by its {' and '.join(names)}: --resource {_form(names)}")
-    return Source(kind, dict(zip(names, values, strict=True)))
+    return RequestSource(FAMILIES[kind], dict(zip(names, values, strict=True)))
 
 
 def _form(names: Iterable[str]) -> str:
@@ -148,7 +98,7 @@ def is_printable_value(value: str) -> bool:
 class Found:
     """The sources that have had data in the last two weeks. problem: why they are not known."""
 
-    sources: tuple[Source, ...] = ()
+    sources: tuple[RequestSource, ...] = ()
     problem: str = ""
 
 
@@ -157,7 +107,7 @@ def find_sources(directory: MetricDirectory, function: str) -> Found:
 
     The metrics of the function itself are there in any case, and are not listed.
     """
-    found: list[Source] = []
+    found: list[RequestSource] = []
     for kind, family in FAMILIES.items():
         if kind is SourceKind.FUNCTION:
             continue
@@ -166,7 +116,8 @@ def find_sources(directory: MetricDirectory, function: str) -> Found:
         listing = directory.named(family.namespace, family.requests, wanted)
         if listing.problem:
             return Found(tuple(found), listing.problem)
-        found += (Source(kind, dict(one)) for one in _usable(kind, listing.dimensions))
+        made = flag_source if kind is SourceKind.FLAG else partial(RequestSource, family)
+        found += (made(dict(one)) for one in _usable(kind, listing.dimensions))
     return Found(tuple(found))
 
 

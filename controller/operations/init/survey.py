@@ -1,6 +1,6 @@
 """What the metrics of a function show before there is a policy: traffic, and whose it is."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -8,10 +8,11 @@ from typing import Final
 
 from controller.core.judge.queries import query
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
-from controller.core.policy import Metric
+from controller.core.policy import Metric, TargetSpec
+from controller.core.policy.request_source import RequestSource
 from controller.core.units import floor_to
 from controller.errors import MetricsError
-from controller.operations.init.sources import Source, SourceKind
+from controller.operations.init.sources import function_source
 from controller.ports.metrics import MetricSource
 
 HOUR_S: Final = 3_600
@@ -55,54 +56,55 @@ class Survey:
 
 
 def measure(
-    metrics: MetricSource, source: Source, function: str, weight: int, now: datetime
+    metrics: MetricSource, source: RequestSource, target: TargetSpec, weight: int, now: datetime
 ) -> Survey:
     """Return what the metrics of `source`, and of the function itself, show of the last week.
 
-    function: its bare name. weight: the live one. Raises MetricsError when none can be read.
+    weight: the live one. Raises MetricsError when none can be read.
     """
     end = floor_to(now - _DELAY, HOUR_S)
     span = Span(end - int(_LOOKBACK.total_seconds()), end)
-    queries = dict(_queries(source, function))
+    queries = {name: _hourly(one, target.values) for name, one in _counts(source, target)}
     answers = metrics.read(queries.values(), span)
     for one in answers.values():
         if one.status is not QueryStatus.COMPLETE:
             raise MetricsError(f"requests cannot be counted: {one.message or one.status}")
     hours = {name: _hours(answers[one], span) for name, one in queries.items()}
-    own = hours["own"]
-    steady = sum(requests > 0 for requests in own[:_DAY_HOURS])
-    counts = counts_of(source, steady, weight)
-    if source.kind is SourceKind.FLAG:
+    own = hours.get("own", [])
+    steady = sum(requests > 0 for requests in own[:_DAY_HOURS]) if own else None
+    counts = counts_of(source, steady or 0, weight)
+    if "stable" in hours:
         stable, both = hours["stable"], _added(own, hours["stable"])
     else:
-        both = own if counts is Counts.BOTH else hours["function"]
+        both = own if counts is Counts.BOTH else hours["both"]
         stable = both if weight == 0 else []
     per_minute = sum(both[:_DAY_HOURS]) / (_DAY_HOURS * 60)
     rounded = float(f"{per_minute:.2g}")  # one day differs from another by more than that
     return Survey(counts, steady, rounded or None, _days_with_traffic(stable))
 
 
-def counts_of(source: Source, steady_hours: int, weight: int) -> Counts:
+def counts_of(source: RequestSource, steady_hours: int, weight: int) -> Counts:
     """Return whose requests `source` counts, by its kind and by its traffic at weight 0."""
-    if source.is_function or (
-        source.kind is not SourceKind.FLAG and weight == 0 and steady_hours >= STEADY_HOURS
-    ):
-        return Counts.BOTH
-    return Counts.CANARY
+    is_shared = not source.stable and weight == 0 and steady_hours >= STEADY_HOURS
+    return Counts.BOTH if source.metrics.both or is_shared else Counts.CANARY
 
 
-def _queries(source: Source, function: str) -> Iterator[tuple[str, MetricQuery]]:
-    requests = source.family.requests
-    yield "own", _hourly(source.metric(requests))
-    if source.kind is SourceKind.FLAG:
-        yield "stable", _hourly(source.metric(requests, stable=True))
+def _counts(source: RequestSource, target: TargetSpec) -> Iterator[tuple[str, Metric]]:
+    """Yield the counts of requests by path: the `own` ones of `source`, `stable`, or `both`."""
+    requests = source.metrics.requests
+    if source.whole:  # each path has metrics of its own only while there is a weight
+        yield "both", source.count(requests, source.whole)
+        return
+    yield "own", source.count(requests)
+    if source.stable:
+        yield "stable", source.count(requests, source.stable)
     else:
-        itself = Source(SourceKind.FUNCTION, {"FunctionName": function})
-        yield "function", _hourly(itself.metric(itself.family.requests))
+        itself = function_source(target.short_name)
+        yield "both", itself.count(itself.metrics.requests)
 
 
-def _hourly(metric: Metric) -> MetricQuery:
-    return query(metric, metric.statistic, HOUR_S)
+def _hourly(metric: Metric, values: Mapping[str, str]) -> MetricQuery:
+    return query(metric.resolved(values), metric.statistic, HOUR_S)
 
 
 def _hours(series: Series, span: Span) -> Sequence[float]:
@@ -127,6 +129,6 @@ def _days_with_traffic(hours: Sequence[float]) -> int:
     return days
 
 
-def unmeasured(source: Source, problem: str, per_minute: float | None = None) -> Survey:
+def unmeasured(source: RequestSource, problem: str, per_minute: float | None = None) -> Survey:
     """Return what is known of `source` by its kind alone; a day of the stable path is assumed."""
     return Survey(counts_of(source, 0, 0), None, per_minute, 1, problem)

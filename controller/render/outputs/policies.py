@@ -4,7 +4,6 @@ from typing import Annotated, Any
 
 from controller.core.rollout import Phase, Reason
 from controller.operations.feasibility import ShortfallKind
-from controller.operations.init.sources import SourceKind
 from controller.operations.init.survey import Counts
 from controller.ports.json_types import (
     Count,
@@ -445,7 +444,7 @@ class InitData(Document):
     """Name of what holds the weight, such as a function."""
     ladder: str
     """The steps in one line."""
-    metrics: Annotated[str, one_of(SourceKind)] | None
+    metrics: str | None
     """Where requests are counted; null: as in the shipped policy that was copied."""
     resource: str
     """Which one: the name of an API, for example; empty: the only one, or a copy."""

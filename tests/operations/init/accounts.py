@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+from controller.adapters.targets.lambda_env_finder import find_variables
 from controller.core.observation import (
     MetricQuery,
     QueryStatus,
@@ -13,9 +14,13 @@ from controller.core.observation import (
     TargetReading,
     UpdateStatus,
 )
+from controller.core.policy import TargetSpec
+from controller.core.policy.request_source import RequestSource
+from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.errors import TargetError, UsageError
 from controller.operations.init.drafting import AccountView
-from controller.operations.init.sources import FAMILIES, Source, SourceKind, source_of
+from controller.operations.init.sources import SourceKind, source_of
+from controller.ports.drafting import Chooser, FoundTarget
 from controller.ports.inventory import FunctionList, FunctionVariables
 from controller.ports.metrics import Dimensions, MetricListing
 
@@ -29,6 +34,7 @@ REFUSED: Final = "metrics could not be listed (cloudwatch:ListMetrics): AccessDe
 class FakeAccount:
     """An account with one function.
 
+    found: a target of another kind that it has; None: only the function.
     traffic: a source, its requests an hour, and for how many hours back it has had them.
     lists, reads: whether CloudWatch may be asked for metrics, and for data.
     """
@@ -37,14 +43,24 @@ class FakeAccount:
     booleans: Mapping[str, str] = field(default_factory=dict)
     weight: int | None = 0
     names: Sequence[str] = (FUNCTION,)
-    traffic: Sequence[tuple[Source, float, int]] = ()
+    found: FoundTarget | None = None
+    traffic: Sequence[tuple[RequestSource, float, int]] = ()
     lists: bool = True
     reads: bool = True
 
     @property
     def view(self) -> AccountView:
         """The account, as `init` reads it."""
-        return AccountView(self, self, self, self._read_weight, NOW)
+        return AccountView(self._find, self, self, NOW)
+
+    def _find(
+        self, model: type[TargetSpec], names: Mapping[str, str], chooser: Chooser
+    ) -> FoundTarget:
+        if model is LambdaEnv:
+            return find_variables(self, self._read, names, chooser)
+        assert self.found is not None
+        assert isinstance(self.found.target, model)
+        return self.found
 
     def functions(self) -> FunctionList:
         return FunctionList(self.names)
@@ -55,8 +71,8 @@ class FakeAccount:
         names = ["API_KEY", *self.percentages, *self.booleans]
         return FunctionVariables(self.percentages, self.booleans, names)
 
-    def _read_weight(self, function: str, percentage: str, boolean: str | None) -> TargetReading:
-        return TargetReading(function, self.weight, "", "token", UpdateStatus.SUCCESSFUL)
+    def _read(self, target: LambdaEnv) -> TargetReading:
+        return TargetReading(target.name, self.weight, "", "token", UpdateStatus.SUCCESSFUL)
 
     def named(self, namespace: str, name: str, dimensions: Dimensions) -> MetricListing:
         if not self.lists:
@@ -64,7 +80,7 @@ class FakeAccount:
         found = [
             one.dimensions
             for one, _, _ in self.traffic
-            if (one.family.namespace, one.family.requests) == (namespace, name)
+            if (one.metrics.namespace, one.metrics.requests) == (namespace, name)
             and all(one.dimensions.get(key, "") == (value or one.dimensions.get(key))
                     for key, value in dimensions.items())
         ]  # fmt: skip
@@ -77,7 +93,7 @@ class FakeAccount:
 
     def _series(self, query: MetricQuery, span: Span) -> Series:
         for source, requests, hours in self.traffic:
-            metric = source.metric(FAMILIES[source.kind].requests)
+            metric = source.count(source.metrics.requests)
             dimensions = tuple(sorted(metric.dimensions.items()))
             if (metric.namespace, metric.name, dimensions) == (
                 query.namespace, query.name, query.dimensions,
@@ -105,13 +121,13 @@ class Picks:
         return choices[self._numbers.pop(0)]
 
 
-def named(kind: str, resource: str = "") -> Source:
+def named(kind: str, resource: str = "") -> RequestSource:
     """Return a source by its kind and its resource."""
     return source_of(SourceKind(kind), resource, FUNCTION)
 
 
-STABLE: Final = Source(SourceKind.FLAG, {"Path": "stable"})
 FLAG: Final = named("flag")
+STABLE: Final = RequestSource(FLAG.metrics, FLAG.stable)
 SHOP: Final = named("rest-api", "Shop")
 URL: Final = named("function-url")
 ITSELF: Final = named("function")

@@ -1,11 +1,18 @@
 """What `init` makes of an account: the target, the source of metrics, and whose requests it has."""
 
+from pathlib import Path
+
 import pytest
 
+from controller.core.policy import TargetSpec
+from controller.core.policy.request_source import RequestSource
+from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import TargetError, UsageError
 from controller.operations.init.drafting import Given, live_draft, offline_draft, policy_name
-from controller.operations.init.sources import Source, SourceKind, find_sources
+from controller.operations.init.sources import FAMILIES, SourceKind, find_sources
 from controller.operations.init.survey import Counts
+from controller.policy_file.loader import load
+from controller.ports.drafting import FoundTarget
 from tests.operations.init.accounts import (
     FLAG,
     FUNCTION,
@@ -20,8 +27,9 @@ from tests.operations.init.accounts import (
     named,
 )
 
-GIVEN = Given(function=FUNCTION)
+GIVEN = Given({"function": FUNCTION})
 A_WEEK = 7 * 24
+PAIR = {"function": FUNCTION, "percentage": "P_PERCENTAGE"}
 
 
 # --- the target -----------------------------------------------------------------------------------
@@ -33,21 +41,22 @@ def test_a_percentage_comes_with_the_boolean_of_the_same_subject() -> None:
         booleans={"USE_API": "false", "USE_API_CACHE": "true", "DEBUG": "false"},
     )
     draft = live_draft(account.view, GIVEN, NoTerminal()).draft
-    assert (draft.percentage, draft.boolean) == ("USE_API_PERCENTAGE", "USE_API")
+    assert list(draft.target.settings(0)) == ["USE_API_PERCENTAGE", "USE_API"]
 
 
 @pytest.mark.parametrize(("name", "value"), [("NEW_PATH", "true"), ("NEW_PATH_ENABLED", "false")])
 def test_a_switch_that_may_be_no_boolean_of_the_weight_is_left_alone(name: str, value: str) -> None:
     drafted = live_draft(FakeAccount(booleans={name: value}).view, GIVEN, NoTerminal())
-    assert drafted.draft.boolean is None
+    assert list(drafted.draft.target.settings(0)) == ["NEW_PATH_PERCENTAGE"]
     assert drafted.notes[0].startswith(f"{name} is {value} and left alone; ")
     assert drafted.notes[0].endswith(f"--boolean {name}")
 
 
 def test_a_boolean_alone_is_the_whole_weight_until_there_is_a_percentage() -> None:
     account = FakeAccount(percentages={}, booleans={"USE_API": "true"}, weight=100)
-    given = Given(function=FUNCTION, percentage="USE_API_PERCENTAGE")
-    assert live_draft(account.view, given, NoTerminal()).draft.boolean == "USE_API"
+    given = Given({"function": FUNCTION, "percentage": "USE_API_PERCENTAGE"})
+    target = live_draft(account.view, given, NoTerminal()).draft.target
+    assert list(target.settings(0)) == ["USE_API_PERCENTAGE", "USE_API"]
 
 
 TWO = {"A_PERCENTAGE": "0", "B_WEIGHT": "10"}
@@ -56,7 +65,8 @@ TWO = {"A_PERCENTAGE": "0", "B_WEIGHT": "10"}
 def test_of_two_candidates_a_person_chooses() -> None:
     picks = Picks(1)
     draft = live_draft(FakeAccount(TWO).view, GIVEN, picks).draft
-    assert (draft.percentage, picks.asked) == ("B_WEIGHT", ["variable of the weight"])
+    assert list(draft.target.settings(0)) == ["B_WEIGHT"]
+    assert picks.asked == ["variable of the weight"]
 
 
 def test_of_two_candidates_nobody_guesses() -> None:
@@ -72,12 +82,12 @@ def test_without_a_candidate_the_names_of_variables_are_told_and_no_value() -> N
 
 def test_a_function_that_is_not_there_is_the_error_of_lambda() -> None:
     with pytest.raises(TargetError, match="gone could not be read"):
-        live_draft(FakeAccount().view, Given(function="gone"), NoTerminal())
+        live_draft(FakeAccount().view, Given({"function": "gone"}), NoTerminal())
 
 
 def test_without_a_function_one_of_the_account_is_picked() -> None:
     account = FakeAccount(names=("a", "b"))
-    assert live_draft(account.view, Given(), Picks(1)).draft.function == "b"
+    assert live_draft(account.view, Given(), Picks(1)).draft.target.name == "b"
     with pytest.raises(UsageError, match="the account has no function"):
         live_draft(FakeAccount(names=()).view, Given(), NoTerminal())
 
@@ -135,7 +145,7 @@ def test_of_two_apis_nobody_guesses_and_an_option_decides() -> None:
     account = FakeAccount(traffic=[(SHOP, 60, 5), (other, 60, 5), (URL, 60, 5)])
     with pytest.raises(UsageError, match=r"--metrics KIND --resource NAME: .*Shop, .*a1b2c3$"):
         live_draft(account.view, GIVEN, NoTerminal())
-    given = Given(function=FUNCTION, kind=SourceKind.HTTP_API)
+    given = Given({"function": FUNCTION}, SourceKind.HTTP_API)
     assert live_draft(account.view, given, NoTerminal()).draft.source == other
 
 
@@ -161,22 +171,66 @@ def test_without_the_right_to_read_metrics_there_are_no_figures_and_that_is_told
 
 def test_finer_metrics_and_names_that_no_file_may_hold_are_no_source() -> None:
     odd = [
-        Source(SourceKind.REST_API, {"ApiName": "Shop", "Stage": "prod"}),
-        Source(SourceKind.REST_API, {"ApiName": "turned \u202e around"}),
-        Source(SourceKind.REST_API, {"ApiName": "::error::boo"}),
-        Source(SourceKind.FLAG, {"Path": "canary", "Region": "eu"}),
+        RequestSource(FAMILIES[SourceKind.REST_API], {"ApiName": "Shop", "Stage": "prod"}),
+        RequestSource(FAMILIES[SourceKind.REST_API], {"ApiName": "turned \u202e around"}),
+        RequestSource(FAMILIES[SourceKind.REST_API], {"ApiName": "::error::boo"}),
+        RequestSource(FAMILIES[SourceKind.FLAG], {"Path": "canary", "Region": "eu"}),
         named("load-balancer", "app/a/1,targetgroup/b/2"),
-        Source(SourceKind.LOAD_BALANCER, {"LoadBalancer": "app/a/1"}),
+        RequestSource(FAMILIES[SourceKind.LOAD_BALANCER], {"LoadBalancer": "app/a/1"}),
     ]
     account = FakeAccount(traffic=[(one, 1, 1) for one in (*odd, SHOP)])
     assert find_sources(account, FUNCTION).sources == (SHOP, odd[4])
+
+
+# --- targets that count each path -----------------------------------------------------------------
+
+ALIAS = LambdaAlias(kind="lambda-alias", function=FUNCTION, alias="live")
+RULE = load(Path("policies/alb-weights.yaml")).target
+OF_RULE = Given({"rule": "arn"})
+
+
+def counts_of(target: TargetSpec, path: str) -> RequestSource:
+    """Return where the requests of a path of `target` are counted, with its names put in."""
+    source = target.counted_by
+    assert source is not None
+    metric = source.count("Any", getattr(source, path)).resolved(target.values)
+    return RequestSource(source.metrics, metric.dimensions)
+
+
+@pytest.mark.parametrize(("weight", "days"), [(0, 3), (10, 0)])
+def test_an_alias_is_measured_by_its_own_metrics(weight: int, days: int) -> None:
+    traffic = [(counts_of(ALIAS, "whole"), 600, 3 * 24)]
+    account = FakeAccount(found=FoundTarget(ALIAS, weight), traffic=traffic)
+    given = Given({"function": FUNCTION, "alias": "live"})
+    draft = live_draft(account.view, given, NoTerminal()).draft
+    assert (draft.survey.per_minute, draft.survey.baseline_days) == (10.0, days)
+    assert draft.survey.counts is Counts.CANARY
+
+
+@pytest.mark.parametrize(("hours", "told"), [(0, False), (2, False), (20, True)])
+def test_target_groups_are_measured_each_and_a_canary_in_use_at_0_is_told(
+    hours: int, told: bool
+) -> None:
+    blue, green = (counts_of(RULE, path) for path in ("stable", "dimensions"))
+    account = FakeAccount(found=FoundTarget(RULE, 0), traffic=[(blue, 60, 48), (green, 60, hours)])
+    drafted = live_draft(account.view, OF_RULE, NoTerminal())
+    survey = drafted.draft.survey
+    assert (survey.per_minute, survey.baseline_days) == (round(1 + hours / 24, 1), 2)
+    assert any("count somebody else" in one for one in drafted.notes) == told
+
+
+def test_without_the_right_to_read_metrics_the_steps_are_the_usual_ones() -> None:
+    account = FakeAccount(found=FoundTarget(RULE, 0, notes=["sticky"]), reads=False)
+    drafted = live_draft(account.view, OF_RULE, NoTerminal())
+    assert drafted.notes == ("sticky", "requests cannot be counted: not allowed")
+    assert drafted.draft.survey.per_minute is None
 
 
 # --- without the account --------------------------------------------------------------------------
 
 
 def test_offline_takes_what_is_given_and_assumes_a_day_of_the_stable_path() -> None:
-    given = Given(FUNCTION, "P_PERCENTAGE", None, SourceKind.REST_API, "Shop", 60.0)
+    given = Given(PAIR, SourceKind.REST_API, "Shop", 60.0)
     draft = offline_draft(given).draft
     assert (draft.source, draft.survey.counts) == (SHOP, Counts.CANARY)
     assert (draft.survey.per_minute, draft.survey.baseline_days, draft.weight) == (60.0, 1, None)
@@ -185,11 +239,18 @@ def test_offline_takes_what_is_given_and_assumes_a_day_of_the_stable_path() -> N
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (Given(FUNCTION), "--offline reads no account: give --function, --percentage"),
-        (Given(FUNCTION, "PP", kind=SourceKind.REST_API), "--resource APINAME"),
+        (Given(), "--offline reads no account: --function: is required; --percentage: is required"),
+        (Given({**PAIR, "alias": "live"}), "no kind of target is named by --function and --perc"),
+        (Given({"alias": "live"}), "--function: is required"),
+        (Given(PAIR), "--offline reads no account: give --metrics"),
+        (Given(PAIR, SourceKind.REST_API), "--resource APINAME"),
         (
-            Given(FUNCTION, "PP", kind=SourceKind.LOAD_BALANCER, resource="app/a/1"),
+            Given(PAIR, SourceKind.LOAD_BALANCER, "app/a/1"),
             "--resource LOADBALANCER,TARGETGROUP",
+        ),
+        (
+            Given({"function": FUNCTION, "alias": "live"}, SourceKind.FLAG),
+            "has metrics of its own",
         ),
     ],
 )

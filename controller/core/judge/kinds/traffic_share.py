@@ -1,7 +1,7 @@
 """Criteria of kind `share`: the share of requests on the canary against the weight.
 
-A share off the weight means that the flag does not do what the controller expects. A rollback would
-not mend that, so the criterion never fails: the rollout is on hold, and an operator decides.
+A share off the weight means that the target does not do what the controller expects. A rollback
+would not mend that, so the criterion never fails: the rollout is on hold, and an operator decides.
 """
 
 from collections.abc import Mapping

@@ -64,7 +64,7 @@ def _split_off(finding: Finding, facts: Facts) -> str:
     return (
         f"is out of range: {_split(finding, facts)}; "
         f"{_split_range(finding, facts)}. "
-        "The share of traffic does not match the weight: check for callers that bypass the flag, "
+        "The share of traffic does not match the weight: check for callers that bypass the weight, "
         "for fallbacks to the other path, and whether both metrics count every request."
     )
 

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, Final, TypeAlias
+from typing import Annotated, ClassVar, Final, Self, TypeAlias
 
 from pydantic import Field
 
@@ -10,6 +10,7 @@ from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.base import Model
 from controller.core.policy.kinds import Kinds, MissingKind
 from controller.core.policy.metric import Counts, Metric
+from controller.core.policy.request_source import RequestSource
 
 
 class TargetSpec(Model):
@@ -21,8 +22,14 @@ class TargetSpec(Model):
         where there is none, and then no rehearsal is possible.
     permanent_by: the path of the `Guide` (render/permanent/guide.py) that says how 100 % becomes
         permanent; empty where there is none.
+    drafted_by: the path of the `Finder` (ports/drafting.py) of `init`; empty where there is none.
+    init_options: the options of `init` that name the target, fields of the model or `version`, with
+        their help. `init` takes the first kind that has every option that is given.
     observed: something else moves the weight. rolloutctl writes nothing: its decision is the answer
         whether to go on or to go back.
+    bypass: who may reach a path whatever the weight is, to be read after "look for".
+    unevenness: what else divides requests in another way than the weight; empty: nothing known.
+    names_revision: a reading names the revision; otherwise `start` needs `--revision`.
     placeholders: the names that dimensions of metrics may have as `${name}`; `values` has them.
     bare_names: the fields that name the target for a rollback without a policy and a store, as
         options of `rollback`; the optional ones may be left out. Empty: it takes the policy file.
@@ -31,7 +38,12 @@ class TargetSpec(Model):
     opened_by: ClassVar[str] = ""
     simulated_by: ClassVar[str] = ""
     permanent_by: ClassVar[str] = ""
+    drafted_by: ClassVar[str] = ""
+    init_options: ClassVar[Mapping[str, str]] = {}
     observed: ClassVar[bool] = False
+    names_revision: ClassVar[bool] = True
+    bypass: ClassVar[str] = "callers that reach a path in another way"
+    unevenness: ClassVar[str] = ""
     placeholders: ClassVar[tuple[str, ...]] = ()
     bare_names: ClassVar[tuple[str, ...]] = ()
 
@@ -57,8 +69,18 @@ class TargetSpec(Model):
         """
         raise NotImplementedError
 
+    @classmethod
+    def arns_of_any(cls, _where: AwsLocation) -> Mapping[str, Sequence[str]]:
+        """Return what `arns` would for any target: for a role that drafts the first policy."""
+        return {}
+
     def requests_counted_by(self, metric: Metric) -> Counts | None:
         """Return whose requests `metric` counts, where the target knows it; else None."""
+        return None
+
+    @property
+    def counted_by(self) -> RequestSource | None:
+        """Return the metrics that count each path by itself; None: `init` searches for some."""
         return None
 
     # --- what a start decides -------------------------------------------------------------------
@@ -81,11 +103,16 @@ class TargetSpec(Model):
         """Return the target with what a start would find in a simulated account."""
         return self
 
-    def with_version(self, version: str) -> "TargetSpec":
+    def with_version(self, version: str) -> Self:
         """Return the target whose canary is `version`. Raises ValueError with the reason."""
         raise ValueError(f"a {self.kind} target has no versions")
 
     # --- for people -----------------------------------------------------------------------------
+
+    @property
+    def short_name(self) -> str:
+        """The name in a few letters, after which `init` calls a policy."""
+        return self.name.rpartition(":")[2]
 
     @property
     def log_group(self) -> str:

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.base import Form
 from controller.core.policy.metric import Counts, Metric
+from controller.core.policy.request_source import RequestMetrics, RequestSource
 from controller.core.policy.targets import TargetSpec
 
 METRICS: Final = "AWS/ApplicationELB"  # the namespace in CloudWatch
@@ -23,6 +24,19 @@ TargetGroup: TypeAlias = Annotated[
     Form("the ARN of a target group"),
 ]
 
+TARGET_GROUP: Final = RequestMetrics(
+    "load-balancer", "load balancer", METRICS, "RequestCount", "HTTPCode_Target_5XX_Count",
+    "HTTPCode_Target_4XX_Count", "TargetResponseTime", ("LoadBalancer", "TargetGroup"),
+    named_by=("LoadBalancer", "TargetGroup"), unit="s", zero=True,
+)  # fmt: skip
+_GROUPS: Final = TARGET_GROUP._replace(
+    kind="target-groups",
+    title="the target groups",
+    named_by=(),
+    paths="The load balancer counts the requests of each target group by itself, and those that "
+    "another rule forwards to it as well.",
+)
+
 
 class AlbWeights(TargetSpec):
     """The weights of two target groups behind an Application Load Balancer."""
@@ -30,6 +44,17 @@ class AlbWeights(TargetSpec):
     opened_by: ClassVar[str] = "controller.adapters.targets.alb_weights:open_target"
     simulated_by: ClassVar[str] = "controller.simulation.alb_weights:SimulatedAlbWeights"
     permanent_by: ClassVar[str] = "controller.render.permanent.alb_weights:AlbWeightsGuide"
+    bypass: ClassVar[str] = (
+        "another rule or listener that forwards to one of the target groups, and for callers that "
+        "reach its targets without the load balancer"
+    )
+    drafted_by: ClassVar[str] = "controller.adapters.targets.alb_weights:find_target"
+    init_options: ClassVar[Mapping[str, str]] = {
+        "rule": "A listener rule, or a listener, that forwards to two target groups.",
+        "stable": "The target group of the old path. Default: the one that has the requests.",
+        "canary": "The target group of the new path. Default: the other one.",
+    }
+    names_revision: ClassVar[bool] = False
     placeholders: ClassVar[tuple[str, ...]] = ("load_balancer", "canary", "stable")
     bare_names: ClassVar[tuple[str, ...]] = ("rule", "stable", "canary")
 
@@ -55,12 +80,12 @@ class AlbWeights(TargetSpec):
     @property
     def name(self) -> str:
         """The rule or listener, without the part of its ARN that every resource has."""
-        return _resource(self.rule)
+        return rule_name(self.rule)
 
     @property
     def is_default_action(self) -> bool:
         """Whether the weights are in the default action of a listener."""
-        return self.name.startswith("listener/")
+        return is_default_action(self.rule)
 
     def settings(self, weight: int) -> dict[str, str]:
         """Return the percent of the canary, by the name of its target group."""
@@ -75,6 +100,11 @@ class AlbWeights(TargetSpec):
         kind = "listener" if self.is_default_action else "listener_rule"
         return {"target": [self.rule], kind: [self.rule], "load_balancers": ["*"]}
 
+    @classmethod
+    def arns_of_any(cls, _where: AwsLocation) -> Mapping[str, Sequence[str]]:
+        """Return what reads any rule: IAM knows no narrower resource."""
+        return {"load_balancers": ["*"]}
+
     def requests_counted_by(self, metric: Metric) -> Counts | None:
         """Return whose requests a metric of the load balancer counts, by its target group."""
         group = metric.dimensions.get("TargetGroup", "")
@@ -85,16 +115,38 @@ class AlbWeights(TargetSpec):
         return "both" if "LoadBalancer" in metric.dimensions else None
 
     @property
+    def counted_by(self) -> RequestSource:
+        """The metrics of its two target groups."""
+        balancer = {"LoadBalancer": "${load_balancer}"}
+        canary, stable = {"TargetGroup": "${canary}"}, {"TargetGroup": "${stable}"}
+        return RequestSource(_GROUPS, balancer | canary, balancer | stable)
+
+    @property
     def values(self) -> Mapping[str, str]:
         """The dimensions of the load balancer's metrics: its own name, and those of the groups."""
         balancer = "/".join(self.name.split("/")[1:4])
         groups = {"canary": _resource(self.canary), "stable": _resource(self.stable)}
         return {"load_balancer": balancer, **groups}
 
+    @property
+    def short_name(self) -> str:
+        """The name of the load balancer."""
+        return self.name.split("/")[2]
+
     def by_hand(self, weight: int, identity: str) -> str:
         """Return what an operator does in AWS for `weight`, in words."""
         weights = f"{group_name(self.canary)}={weight} and {group_name(self.stable)}={100 - weight}"
         return f"set the weights {weights} in the forward action of {identity}"
+
+
+def rule_name(rule: str) -> str:
+    """Return the name of a rule or a listener: the part of its ARN that others do not have."""
+    return _resource(rule)
+
+
+def is_default_action(rule: str) -> bool:
+    """Tell whether `rule` is the ARN of a listener, whose default action is meant."""
+    return rule_name(rule).startswith("listener/")
 
 
 def group_name(group: str) -> str:

@@ -1,13 +1,14 @@
 """The target `lambda-alias`: the share of a published version in the traffic of an alias."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, Literal, Self, TypeAlias
+from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.base import Form
 from controller.core.policy.metric import Counts, Metric
+from controller.core.policy.request_source import RequestMetrics, RequestSource
 from controller.core.policy.targets import TargetSpec
 from controller.core.policy.targets.lambda_env import FUNCTION_PATTERN
 from controller.core.policy.verify_rollback import lambda_log_group
@@ -22,6 +23,14 @@ PublishedVersion: TypeAlias = Annotated[
     Form('the number of a published version, in quotes ("7"); $LATEST takes no weight'),
 ]
 
+_VERSIONS: Final = RequestMetrics(
+    "versions", "the versions of the alias", "AWS/Lambda", "Invocations", "Errors", "", "Duration",
+    ("FunctionName", "Resource", "ExecutedVersion"),
+    paths="Lambda counts each version of an alias by itself while the alias has a weight: "
+    "`start` puts the versions in for ${canary} and ${stable}. At 100 % there is no weight, and "
+    "the metrics of the alias are those of the canary.",
+)  # fmt: skip
+
 
 class LambdaAlias(TargetSpec):
     """The weight of a published version in the routing of an alias of a Lambda function."""
@@ -29,6 +38,15 @@ class LambdaAlias(TargetSpec):
     opened_by: ClassVar[str] = "controller.adapters.targets.lambda_alias:open_target"
     simulated_by: ClassVar[str] = "controller.simulation.lambda_alias:SimulatedLambdaAlias"
     permanent_by: ClassVar[str] = "controller.render.permanent.lambda_alias:LambdaAliasGuide"
+    bypass: ClassVar[str] = (
+        "callers that name a version instead of the alias, and for another alias that has it"
+    )
+    drafted_by: ClassVar[str] = "controller.adapters.targets.lambda_alias:find_target"
+    init_options: ClassVar[Mapping[str, str]] = {
+        "function": "The Lambda function.",
+        "alias": "Its alias, whose version is the old path and a newer one the new path.",
+        "version": "The newer version of an alias. Default: each start takes the newest published.",
+    }
     placeholders: ClassVar[tuple[str, ...]] = ("canary", "stable")
     bare_names: ClassVar[tuple[str, ...]] = ("function", "alias", "stable")
 
@@ -87,6 +105,12 @@ class LambdaAlias(TargetSpec):
             "versions": [function, f"{function}:*"],
         }
 
+    @classmethod
+    def arns_of_any(cls, where: AwsLocation) -> Mapping[str, Sequence[str]]:
+        """Return the ARNs of all functions, their aliases and versions."""
+        every = [where.arn("lambda", "function:*")]
+        return {"alias": every, "versions": every}
+
     def requests_counted_by(self, metric: Metric) -> Counts | None:
         """Return the path of a metric of the function: by its version, else both."""
         if metric.dimensions.get("FunctionName") != self.function.rpartition(":")[2]:
@@ -97,6 +121,14 @@ class LambdaAlias(TargetSpec):
         if version in (self.canary, "${canary}"):
             return "canary"
         return "stable" if version else "both"
+
+    @property
+    def counted_by(self) -> RequestSource:
+        """The metrics of its two versions; at 100 % AWS counts the alias alone."""
+        alias = {"FunctionName": self.function.rpartition(":")[2]}
+        alias["Resource"] = f"{alias['FunctionName']}:{self.alias}"
+        canary, stable = {"ExecutedVersion": "${canary}"}, {"ExecutedVersion": "${stable}"}
+        return RequestSource(_VERSIONS, alias | canary, alias | stable, whole=alias)
 
     # --- what a start decides -------------------------------------------------------------------
 
@@ -121,7 +153,7 @@ class LambdaAlias(TargetSpec):
             return self
         return self.with_versions(self.canary or other.canary, self.stable or other.stable)
 
-    def with_versions(self, canary: str | None, stable: str | None) -> "LambdaAlias":
+    def with_versions(self, canary: str | None, stable: str | None) -> Self:
         """Return the target with these versions. Raises ValueError when they are the same."""
         versions = {"canary": canary, "stable": stable}
         return type(self).model_validate({**self.model_dump(), **versions})
@@ -131,13 +163,18 @@ class LambdaAlias(TargetSpec):
         stable = self.stable or ("1" if self.canary != "1" else "2")
         return self.with_versions(self.canary or str(int(stable) + 1), stable)
 
-    def with_version(self, version: str) -> TargetSpec:
+    def with_version(self, version: str) -> Self:
         """Return the target whose canary is `version`. Raises ValueError with the reason."""
         if not (version.isascii() and version.isdecimal() and version[0] != "0"):
             raise ValueError(f"the number of a published version, like 7; not {version!r}")
         return self.with_versions(version, self.stable)
 
     # --- for people -----------------------------------------------------------------------------
+
+    @property
+    def short_name(self) -> str:
+        """The function and the alias."""
+        return f"{self.function.rpartition(':')[2]}-{self.alias}"
 
     @property
     def log_group(self) -> str:

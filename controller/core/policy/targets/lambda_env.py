@@ -36,6 +36,17 @@ class LambdaEnv(TargetSpec):
     simulated_by: ClassVar[str] = "controller.simulation.lambda_env:SimulatedLambdaEnv"
     permanent_by: ClassVar[str] = "controller.render.permanent.lambda_env:LambdaEnvGuide"
     bare_names: ClassVar[tuple[str, ...]] = ("function", "percentage", "boolean")
+    bypass: ClassVar[str] = (
+        "callers that use a published version or an alias of the function, and for another "
+        "function or client that has the flag on"
+    )
+    unevenness: ClassVar[str] = "a flag key that few callers share"
+    drafted_by: ClassVar[str] = "controller.adapters.targets.lambda_env_finder:find_target"
+    init_options: ClassVar[Mapping[str, str]] = {
+        "function": "The Lambda function. On a terminal: pick one.",
+        "percentage": "Its variable that holds the weight, 0 to 100.",
+        "boolean": "Its variable that is true exactly at 100.",
+    }
 
     kind: Literal["lambda-env"] = Field(description="What holds the weight.")
     function: Annotated[
@@ -73,6 +84,11 @@ class LambdaEnv(TargetSpec):
         """Return the ARN of the function."""
         arn = where.full_arn(self.function, "lambda", "function:{}")
         return {"target": [arn], "function": [arn]}
+
+    @classmethod
+    def arns_of_any(cls, where: AwsLocation) -> Mapping[str, Sequence[str]]:
+        """Return the ARNs of all functions."""
+        return {"function": [where.arn("lambda", "function:*")]}
 
     def requests_counted_by(self, metric: Metric) -> Counts | None:
         """Return `both` for the metrics of the function itself: it runs for every request."""

@@ -1,0 +1,114 @@
+"""Which function of an account, and which of its variables, hold the weight of a rollout."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple, TypeAlias
+
+from controller.adapters.targets.function_inventory import FunctionInventory
+from controller.adapters.targets.lambda_env import open_target
+from controller.core.observation import TargetReading
+from controller.core.policy.targets.lambda_env import LambdaEnv
+from controller.errors import UsageError
+from controller.policy_file.named_target import named_target
+from controller.ports.account import Account
+from controller.ports.drafting import Chooser, FoundTarget, one_of
+from controller.ports.inventory import FunctionVariables, Inventory
+
+# Words that a percentage of traffic is called by.
+_WEIGHT_WORDS: Final = frozenset(
+    {"PERCENTAGE", "PERCENT", "PCT", "WEIGHT", "SHARE", "CANARY", "ROLLOUT"}
+)
+_MAX_LISTED: Final = 10
+
+Read: TypeAlias = Callable[[LambdaEnv], TargetReading]
+
+
+def find_target(account: Account, names: Mapping[str, str], chooser: Chooser) -> FoundTarget:
+    """Find the function and its variables, as a `Finder` does."""
+    inventory = FunctionInventory(account.client("lambda"))
+    return find_variables(
+        inventory, lambda target: open_target(target, account).read(), names, chooser
+    )
+
+
+def find_variables(
+    inventory: Inventory, read: Read, names: Mapping[str, str], chooser: Chooser
+) -> FoundTarget:
+    """As `find_target`; read: returns the reading of a target."""
+    function = names.get("function") or _choose_function(inventory, chooser)
+    variables = inventory.variables(function)
+    percentage = names.get("percentage") or _percentage(function, variables, chooser)
+    boolean, notes = names.get("boolean"), list[str]()
+    if boolean is None:
+        boolean, notes = _boolean(percentage, variables, chooser)
+    found = {"function": function, "percentage": percentage}
+    target = named_target(LambdaEnv, found | ({"boolean": boolean} if boolean else {}))
+    return FoundTarget(target, read(target).weight, notes=notes)
+
+
+def _choose_function(inventory: Inventory, chooser: Chooser) -> str:
+    listed = inventory.functions()
+    if not listed.names:
+        raise UsageError("the account has no function in this region; name one with --function")
+    what = "function" if listed.complete else "function, of the first that Lambda lists"
+    return one_of(chooser, what, "--function NAME", listed.names)
+
+
+def _percentage(function: str, variables: FunctionVariables, chooser: Chooser) -> str:
+    if candidates := percentage_candidates(variables):
+        return one_of(chooser, "variable of the weight", "--percentage NAME", candidates)
+    names = ", ".join(variables.names[:_MAX_LISTED]) or "none"
+    more = ", ..." if len(variables.names) > _MAX_LISTED else ""
+    raise UsageError(
+        f"no variable of {function} looks like a percentage of traffic (a number from 0 to 100, "
+        f"and PERCENTAGE, PERCENT, PCT, WEIGHT, SHARE, CANARY or ROLLOUT in its name); it has "
+        f"{names}{more}. Name one with --percentage (one that is not set counts as 0), or an alias "
+        "of the function with --alias"
+    )
+
+
+def _boolean(
+    percentage: str, variables: FunctionVariables, chooser: Chooser
+) -> tuple[str | None, list[str]]:
+    """Return the boolean of `percentage`, None where there is none, and what to know about it."""
+    found = booleans_of(percentage, variables)
+    if found.fitting:
+        return one_of(chooser, f"boolean of {percentage}", "--boolean NAME", found.fitting), []
+    return None, [
+        f"{name} is {variables.booleans[name]} and left alone; if it is true exactly at 100 % of "
+        f"{percentage}, name it: --boolean {name}"
+        for name in found.doubtful
+    ]
+
+
+def percentage_candidates(variables: FunctionVariables) -> list[str]:
+    """Return the variables that hold a percentage and are called like one."""
+    return [name for name in variables.percentages if _words(name) & _WEIGHT_WORDS]
+
+
+class Booleans(NamedTuple):
+    """The booleans that share the subject of a percentage, as USE_API does of USE_API_PERCENTAGE.
+
+    fitting: those of the very same words, whose value fits that of the percentage. doubtful: the
+    others, like USE_API_CACHE: an on/off switch that is no part of the weight must not be written.
+    """
+
+    fitting: Sequence[str]
+    doubtful: Sequence[str]
+
+
+def booleans_of(percentage: str, variables: FunctionVariables) -> Booleans:
+    """Return the booleans of `percentage`. Without a percentage, true means 100 %."""
+    subject = _words(percentage) - _WEIGHT_WORDS
+    related = [name for name in variables.booleans if subject and subject <= _words(name)]
+    weight = variables.percentages.get(percentage)
+    fitting = [
+        name
+        for name in related
+        if _words(name) == subject
+        and (weight is None or (variables.booleans[name] == "true") == (weight == "100"))
+    ]
+    return Booleans(fitting, [name for name in related if name not in fitting])
+
+
+def _words(name: str) -> set[str]:
+    return set(name.upper().split("_")) - {""}
