@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Final, NamedTuple
 
+import controller
 from controller import adapters
 from controller.adapters.iam.caller import caller_arn
 from controller.adapters.iam.permission import ANY, TABLE_JOBS, Job, Permission
@@ -32,6 +33,7 @@ __all__ = [
     "declared_permissions",
     "function_keys",
     "iam_policy",
+    "packages_of",
     "template_parameters",
 ]
 
@@ -85,6 +87,16 @@ def declared_permissions(
             yield module, permissions
 
 
+def packages_of(policies: Iterable[Policy]) -> list[str]:
+    """Return the packages whose kinds `policies` name and which declare permissions."""
+    modules = [module for module, _ in declared_permissions(policies) if _is_foreign(module)]
+    return sorted({module.partition(".")[0] for module in modules})
+
+
+def _is_foreign(module: str) -> bool:
+    return module.partition(".")[0] != controller.__name__
+
+
 def iam_policy(
     policies: Iterable[Policy],
     store: StoreLocation | None,
@@ -94,12 +106,14 @@ def iam_policy(
     *,
     bound: bool = True,
     page: S3Page | None = None,
+    packages_only: bool = False,
 ) -> dict[str, Any]:
     """Return the IAM policy of a role that does `jobs` for `policies`, and nothing else.
 
     page: the status page that it writes; None where that is no object in S3.
     bound: it may read and write only the items of these policies; ignored without a policy, and for
         jobs on a whole table.
+    packages_only: it has only what the kinds of other packages declare.
 
     Raises UsageError when there is nothing to allow.
     """
@@ -110,10 +124,17 @@ def iam_policy(
         for model in drafted_kinds().values():
             arns |= model.arns_of_any(where)
     actions_of: dict[_StatementScope, set[str]] = {}
-    for _, permissions in declared_permissions(policies):
+    for module, permissions in declared_permissions(policies):
+        if packages_only and not _is_foreign(module):
+            continue
         for one in permissions:
             if _is_needed(one, jobs, bound=bound) and _arns(one.resource, arns):
                 actions_of.setdefault(_scope_of(one, jobs, bound=bound), set()).add(one.action)
+    if not actions_of and packages_only:
+        raise UsageError(
+            "no kind of these policies comes from another package that declares permissions: leave "
+            "out --packages"
+        )
     if not actions_of:
         raise UsageError(
             f"a role for {' and '.join(jobs)} with rollouts in a file asks nothing of AWS; for a "

@@ -17,6 +17,7 @@ from controller.bootstrap.iam import (
     caller_location,
     function_keys,
     iam_policy,
+    packages_of,
     template_parameters,
 )
 from controller.cli import options
@@ -81,6 +82,12 @@ _FUNCTION_JOBS = frozenset(Job) - {
     is_flag=True,
     help="Print the parameters of the stack in deploy/ instead.",
 )
+@click.option(
+    "--packages",
+    "packages_only",
+    is_flag=True,
+    help="Only what kinds of other packages need: for ManagedPolicies of that stack.",
+)
 @options.call_options("store", "json")
 def iam(
     call: Call,
@@ -94,6 +101,7 @@ def iam(
     page: settings.PageLocation | None,
     live: bool,
     as_parameters: bool,
+    packages_only: bool,
 ) -> Result:
     """Print the least-privilege IAM policy of a role.
 
@@ -123,14 +131,17 @@ def iam(
         raise UsageError("--bound needs a POLICY: it names the items")
     if isinstance(page, settings.FilePage):
         raise UsageError("--status-page is an object in S3: a file asks nothing of AWS")
+    if as_parameters and packages_only:
+        raise UsageError("--packages is a policy document, --parameters are none: give one of them")
     if as_parameters:
         parameters = _parameters(loaded, location, key_arns, page, bound=bool(bound))
         return Result(
             "iam",
             data=lambda: _data(None, parameters),
             text=lambda: printable_block(f"{name}={arns}" for name, arns in parameters.items()),
+            notes=_package_notes(loaded),
         )
-    has_table = store_location is not None or set(selected_jobs) == {Job.INIT}
+    has_table = store_location is not None or set(selected_jobs) == {Job.INIT} or packages_only
     document = iam_policy(
         loaded,
         store_location,
@@ -139,6 +150,7 @@ def iam(
         key_arns,
         bound=bound is not False,
         page=page,
+        packages_only=packages_only,
     )
     return Result(
         "iam",
@@ -165,6 +177,15 @@ def _notes(document: dict[str, Any], *, has_table: bool, has_keys: bool) -> Iter
         )
     if "${" in json.dumps(document):
         yield "note: ${AWS::...} is for Fn::Sub of CloudFormation: or give --account and --region"
+
+
+def _package_notes(policies: Sequence[Policy]) -> Iterator[str]:
+    """Say what the roles of the stack lack, which has no parameter for kinds of other packages."""
+    if packages := packages_of(policies):
+        yield (
+            f"note: no parameter allows what {', '.join(packages)} needs: make a managed policy of "
+            "`iam --packages`, and give its ARN as ManagedPolicies"
+        )
 
 
 def _parameters(

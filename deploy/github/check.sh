@@ -2,7 +2,7 @@
 # Validates, plans and rehearses policies. Mistakes are annotations, the rest is in the log and the
 # summary; ends with 1 when something is wrong with one of them.
 #
-# POLICIES SCENARIOS INTERVAL REQUESTS_PER_MINUTE LIVE HISTORIES MAX_FALSE_ROLLBACKS ALSO STORE JUNIT REPORT: as action.yml says.
+# POLICIES SCENARIOS INTERVAL REQUESTS_PER_MINUTE LIVE HISTORIES MAX_FALSE_ROLLBACKS ALSO STORE JUNIT REPORT COMMENT: as action.yml says.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=deploy/github/telling.sh
@@ -30,6 +30,8 @@ main() {
 check() {
     local policy=$1 failed=0 one
     echo "::group::$(escaped "$policy")"
+    begin_comment
+    [ -z "$comment_folder" ] || printf '%s' "$policy" >"$comment_folder/policy"
     if validated "$policy"; then
         planned "$policy" || failed=1
         while read -r one; do
@@ -42,6 +44,7 @@ check() {
     else
         failed=1
     fi
+    [ -z "$comment_folder" ] || [ "$failed" = 0 ] || touch "$comment_folder/failed"
     echo "::endgroup::"
     return "$failed"
 }
@@ -53,6 +56,7 @@ validated() {
         status=$?
     if [ "$status" != 0 ]; then
         cat "$work/gates" # each mistake is an annotation already
+        [ -z "$comment_folder" ] || rolloutctl validate -- "$1" </dev/null 2>&1 | block | commented
         [ ! -s "$work/words" ] || annotated "$1" validate <"$work/words"
         return "$status"
     fi
@@ -96,8 +100,11 @@ backtested() {
 
 # One more check, if there is one.
 also() {
+    local status=0
     [ "$ALSO" ] || return 0
-    POLICY=$1 bash -euo pipefail -c "$ALSO" </dev/null
+    POLICY=$1 bash -euo pipefail -c "$ALSO" </dev/null || status=$?
+    [ "$status" = 0 ] || commented <<<"The check of the input \`also\` failed; the log of the job has its output."
+    return "$status"
 }
 
 junit() {

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Puts rolloutctl on the path of the job, and nothing else of its environment. It tries in this order:
+# Puts rolloutctl on the path of the job, and nothing else of its environment. With IMAGE, it is a
+# container of that image each time (container.sh). Otherwise this is tried, in this order:
 #
 #   1. a rolloutctl of this version that is on the path: of the image, or of an earlier step
 #   2. the folder of wheels, which the cache of the workflow or an earlier job has filled
@@ -9,7 +10,7 @@
 # The outputs `wheels` (the folder) and `key` (of the cache) say what the cache should keep: nothing
 # where no wheel was fetched. `install.sh look` says with the same outputs what it should restore.
 #
-# COMMAND: as action.yml says.
+# COMMAND IMAGE: as action.yml says.
 set -euo pipefail
 
 source=$(cd "$GITHUB_ACTION_PATH/../.." && pwd)
@@ -17,6 +18,13 @@ home=$RUNNER_TEMP/rolloutctl
 locks=(-r "$source/requirements.lock" -r "$source/requirements-build.lock")
 
 main() {
+    # A rollback waits for neither an index nor a registry.
+    limit_s=${INDEX_LIMIT_S:-120}
+    [ "$COMMAND" != rollback ] || limit_s=${INDEX_LIMIT_S:-20}
+    if [ "$IMAGE" ]; then
+        from_image
+        return
+    fi
     if of_this_version; then
         rolloutctl --version
         return
@@ -28,8 +36,6 @@ main() {
     if [ -d "$wheels" ] && install; then
         echo "installed from the wheels in $wheels"
     else
-        limit_s=${INDEX_LIMIT_S:-120}
-        [ "${COMMAND:-}" != rollback ] || limit_s=${INDEX_LIMIT_S:-20}
         echo "there are no usable wheels in $wheels: asking the package index, for at most $limit_s s"
         { fetch && install; } || another_version \
             "rolloutctl is not installed: no usable wheels in the cache, none from the package index within $limit_s s"
@@ -41,8 +47,28 @@ main() {
     "$home/path/rolloutctl" --version
 }
 
+from_image() {
+    [[ $IMAGE =~ ^[a-z0-9][A-Za-z0-9./:@_-]*$ ]] || another_version "the input image is the name of an image"
+    command -v docker >/dev/null || another_version "there is no docker, which the input image needs"
+    pulled || another_version "the image was not pulled within $limit_s s"
+    mkdir -p "$home/path"
+    printf '#!/usr/bin/env bash\nIMAGE=%q exec %q "$@"\n' "$IMAGE" "$GITHUB_ACTION_PATH/container.sh" \
+        >"$home/path/rolloutctl"
+    chmod +x "$home/path/rolloutctl"
+    "$home/path/rolloutctl" --version || another_version "the image does not run"
+    PATH=$home/path:$PATH of_this_version ||
+        echo "::warning title=rolloutctl::the image is of another version than the action"
+    echo "$home/path" >>"$GITHUB_PATH"
+}
+
+# An image that is named by its digest is never another one: where it is there, no registry is asked.
+pulled() {
+    if [[ $IMAGE == *@sha256:* ]] && docker image inspect "$IMAGE" >/dev/null 2>&1; then return; fi
+    limited "$limit_s" docker pull --quiet "$IMAGE"
+}
+
 look() {
-    if ! of_this_version && python_is_new_enough; then
+    if [ -z "$IMAGE" ] && ! of_this_version && python_is_new_enough; then
         kept_at
         [ -d "$wheels" ] || printf '%s\n' "wheels=$wheels" "key=$key" >>"$GITHUB_OUTPUT"
     fi
@@ -118,7 +144,7 @@ another_version() {
         echo "::warning title=rolloutctl::$1. The rolloutctl on the path is used; it is of another version"
         exit 0
     fi
-    [ "${COMMAND:-}" != rollback ] || by_hand=". Set 0 % by hand: \
+    [ "$COMMAND" != rollback ] || by_hand=". Set 0 % by hand: \
 aws lambda get-function-configuration --function-name FUNCTION --query Environment >variables.json; \
 edit variables.json: the percentage is \"0\", the boolean \"false\"; \
 aws lambda update-function-configuration --function-name FUNCTION --environment file://variables.json"

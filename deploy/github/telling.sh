@@ -1,8 +1,26 @@
 # shellcheck shell=bash
-# How a job is told: its log, its summary, its annotations. Sourced by check.sh and rollout.sh.
+# What a job shows: its log, its summary, its annotations, its comments. Sourced by the other scripts.
 
 # GitHub drops a summary above 1 MiB.
 readonly most_bytes=1000000
+
+# The folder of the comment that is being written; empty where none is asked for.
+comment_folder=""
+
+# Begin a comment on the pull request, which comment.py posts.
+begin_comment() {
+    local all=$RUNNER_TEMP/rolloutctl-comments
+    [ "$COMMENT" = true ] || return 0
+    mkdir -p -- "$all"
+    comment_folder=$all/$(printf '%04d' "$(find "$all" -mindepth 1 -maxdepth 1 | wc -l)")
+    mkdir -- "$comment_folder"
+}
+
+# Add a section to the comment, if there is one.
+commented() {
+    [ "$comment_folder" ] || { cat >/dev/null && return; }
+    cat >"$comment_folder/$(printf '%02d' "$(find "$comment_folder" -name '*.md' | wc -l)").md"
+}
 
 # Show what comes in the log; a line of it that looks like a command of GitHub is none.
 shown() {
@@ -13,10 +31,11 @@ shown() {
     echo "::$token::"
 }
 
-# Add what comes to the summary, as long as it fits.
+# Add a section to the comment, and to the summary as long as it fits.
 summarised() {
     local text size
     text=$(cat)
+    commented <<<"$text"
     size=$(wc -c <"$GITHUB_STEP_SUMMARY")
     if [ $((size + ${#text} * 4)) -le "$most_bytes" ]; then
         printf '%s\n\n' "$text" >>"$GITHUB_STEP_SUMMARY"
@@ -36,15 +55,21 @@ report_file() {
 folded() {
     echo "<details><summary>$1</summary>"
     echo
-    echo "<pre>$(sed 's/&/\&amp;/g; s/</\&lt;/g')</pre>"
+    block
     echo
     echo "</details>"
 }
 
-# An error at the top of a file, with a title, in the words of stdin.
+# Show what comes as it stands: nothing in it is Markdown, HTML or a mention.
+block() {
+    echo "<pre>$(sed 's/&/\&amp;/g; s/</\&lt;/g')</pre>"
+}
+
+# An error at the top of a file, with a title, in the words of stdin; it is in the comment, too.
 annotated() {
     local text
     text=$(cat)
+    printf '%s: %s\n' "$2" "${text:-no words}" | block | commented
     echo "::error file=$(property "$1"),line=1,title=$(property "$2")::$(escaped "${text:-no words}")"
 }
 

@@ -515,3 +515,11 @@ def test_a_parameter_without_an_account_is_refused(quiet: Desk) -> None:
     ended = quiet.run("iam", quiet.policy, "--parameters")
     assert ended.status == Exit.USAGE
     assert "--account and --region, or --live" in ended.err
+
+
+def test_without_a_kind_of_another_package_there_is_no_document_for_one(quiet: Desk) -> None:
+    ended = quiet.run("iam", quiet.policy, "--packages", *HERE)
+    assert ended.status == Exit.USAGE
+    assert "leave out --packages" in ended.err
+    both = quiet.run("iam", quiet.policy, "--packages", "--parameters", *HERE)
+    assert both.status == Exit.USAGE

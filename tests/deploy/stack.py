@@ -22,7 +22,8 @@ _TRUSTING: Final = {
     "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
 }
 _EXTERNAL_PARAMETERS: Final = {
-    "Image": f"registry.example.com/rolloutctl@sha256:{'0' * 64}",
+    "Image": f"123456789012.dkr.ecr.us-east-1.amazonaws.com/rolloutctl@sha256:{'0' * 64}",
+    "RepositoryArn": "arn:aws:ecr:us-east-1:123456789012:repository/rolloutctl",
     "Subnets": "subnet-1,subnet-2",
     "SecurityGroups": "sg-1",
     "StartTask": "yes",

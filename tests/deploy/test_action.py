@@ -10,17 +10,24 @@ import pytest
 from controller.cli import main
 from controller.errors import Exit
 from controller.render.markdown import MAX_CHARACTERS
-from tests.support.action import ACTION, ACTION_FOLDER, COMMIT, VERSION, ActionRun, run_action, yaml
+from tests.support.action import (
+    ACTION,
+    ACTION_FOLDER,
+    BLOCKS,
+    COMMIT,
+    VALID,
+    VERSION,
+    ActionRun,
+    make_checkout,
+    run_action,
+    yaml,
+)  # fmt: skip
 
-TEXT = (ACTION_FOLDER / "README.md").read_text(encoding="utf-8")
-_BLOCK = re.compile(r"^(?P<fence>`{3,})(?P<info>[^\n`]*)\n(?P<body>.*?)^(?P=fence)$", re.S | re.M)
-BLOCKS = {match["info"]: match["body"] for match in _BLOCK.finditer(TEXT)}
 WORKFLOWS = {
     info.partition("=")[2]: yaml(body)
     for info, body in BLOCKS.items()
     if info.startswith("yaml workflow=")
 }
-VALID, INVALID = "policies/checkout.yaml", "policies/search.yaml"
 
 
 def steps(workflow: str) -> list[dict[str, Any]]:
@@ -33,17 +40,16 @@ def steps(workflow: str) -> list[dict[str, Any]]:
 def inputs(workflow: str) -> dict[str, str]:
     """Return the inputs that a workflow passes to this action."""
     (step_inputs,) = [step["with"] for step in steps(workflow) if "rolloutctl" in step["uses"]]
-    return {name.replace("-", "_"): str(value) for name, value in step_inputs.items()}
+    return {
+        name.replace("-", "_"): str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in step_inputs.items()
+    }
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A checkout with the policies of the README."""
-    folder = tmp_path / "checkout"
-    (folder / "policies").mkdir(parents=True)
-    for policy in (VALID, INVALID):
-        (folder / policy).write_text(BLOCKS[f"yaml policy={policy}"], encoding="utf-8")
-    return folder
+    return make_checkout(tmp_path)
 
 
 def scripts() -> list[dict[str, Any]]:
@@ -239,14 +245,20 @@ def test_every_input_reaches_a_script_and_every_script_is_given_what_it_reads() 
     reached = {value for env in environments for value in env.values()}
     given = {value for value in reached if "inputs." in value} | {"${{ inputs.command }}"}
     assert {f"${{{{ inputs.{name} }}}}" for name in ACTION["inputs"]} == given
-    named = ("install.sh", "check.sh", "rollout.sh", "link.sh")
-    for env, script in zip(
-        environments[1:], named, strict=True
-    ):  # the first one only looks for a program
+    named = ("install.sh", "install.sh", "check.sh", "rollout.sh", "link.sh")
+    for env, script in zip(environments[:5], named, strict=True):
         (said,) = re.findall(
             r"^# ([A-Z_ ]+): as action", (ACTION_FOLDER / script).read_text(), re.MULTILINE
         )
         assert said.split() == list(env)
+    (comment,) = environments[5:]
+    assert list(comment) == ["TOKEN", "URL"]
+
+
+def test_the_actions_that_it_uses_are_pinned_by_their_commits() -> None:
+    used = re.findall(r"uses: (.*)", (ACTION_FOLDER / "action.yml").read_text(encoding="utf-8"))
+    assert len(used) == 3
+    assert [one for one in used if not re.fullmatch(r"\S+@[0-9a-f]{40} # v[\d.]+", one)] == []
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
@@ -256,6 +268,8 @@ def test_a_workflow_asks_for_the_least_and_names_actions_by_version(name: str) -
     assumes_role = any("aws-actions" in step["uses"] for step in job["steps"])
     assert (job.get("permissions", {}).get("id-token") == "write") == assumes_role
     assert ("environment" in job) == assumes_role
+    comments = inputs(name).get("comment") == "true"
+    assert (job.get("permissions", {}).get("pull-requests") == "write") == comments
     assert all(re.fullmatch(r"[\w/-]+@v\d+", step["uses"]) for step in job["steps"])
     assert {one.replace("_", "-") for one in inputs(name)} <= ACTION["inputs"].keys()
 
@@ -273,7 +287,8 @@ def test_starts_queue_and_a_rollback_does_not_wait(name: str) -> None:
 
 def test_the_image_of_the_button_has_the_version_of_the_action() -> None:
     (back,) = WORKFLOWS["rollback-in-image.yml"]["jobs"].values()
-    assert back["container"]["image"].endswith(f":{VERSION}")
+    assert "container" not in back
+    assert inputs("rollback-in-image.yml")["image"].endswith(f":{VERSION}")
 
 
 # --- roles --------------------------------------------------------------------------------------

@@ -99,6 +99,35 @@ def test_its_roles_may_do_what_iam_prints_and_nothing_else(
         assert stack.role_document(role) == wanted
 
 
+def test_what_a_kind_of_another_package_needs_is_attached_to_both_tasks(shop: Account) -> None:
+    client = shop.client("iam")
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "dynamodb:GetItem", "Resource": "*"}],
+    }
+    arn = client.create_policy(PolicyName="packages", PolicyDocument=json.dumps(document))[
+        "Policy"
+    ]["Arn"]
+    stack = Stack.create(shop, ManagedPolicies=arn)
+    for role in ("TickRole", "StartRole", "ExecutionRole"):
+        attached = client.list_attached_role_policies(RoleName=stack.ids[role])["AttachedPolicies"]
+        wanted = [] if role == "ExecutionRole" else [arn]
+        assert [one["PolicyArn"] for one in attached] == wanted
+
+
+def test_a_second_stack_of_the_name_has_log_groups_of_its_own(shop: Account) -> None:
+    first = Stack.create(shop)
+    client = shop.client("cloudformation")
+    client.delete_stack(StackName=NAME)
+    client.get_waiter("stack_delete_complete").wait(
+        StackName=NAME, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+    )
+    second = Stack.create(shop, CreateTable="no")
+    for group in ("Logs", "Ended"):
+        assert first.ids[group].startswith(second.ids[group].rpartition("/")[0])
+        assert first.ids[group] != second.ids[group]
+
+
 @pytest.mark.parametrize("bound", ["--bound", "--unbound"])
 def test_its_tasks_run_as_they_are_defined_under_their_own_roles(
     shop: Account, capsys: pytest.CaptureFixture[str], bound: str

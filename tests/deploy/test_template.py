@@ -63,6 +63,51 @@ def test_everything_that_iam_narrows_has_a_parameter() -> None:
     assert {*arn_parameters, "PolicyNames", "TableKeys"} <= set(read()["Parameters"])
 
 
+@pytest.mark.parametrize("role", ["TickRole", "StartRole"])
+def test_a_kind_of_another_package_gets_its_permissions_by_managed_policies(role: str) -> None:
+    attached = resources("AWS::IAM::Role")[role]["ManagedPolicyArns"]
+    assert attached["Fn::If"] == [
+        "HasManagedPolicies", {"Ref": "ManagedPolicies"}, {"Ref": "AWS::NoValue"},
+    ]  # fmt: skip
+    assert read()["Parameters"]["ManagedPolicies"]["Default"] == ""
+
+
+def test_the_agent_pulls_from_one_repository_and_no_other() -> None:
+    (policy,) = resources("AWS::IAM::Role")["ExecutionRole"]["Policies"]
+    statements = policy["PolicyDocument"]["Statement"]
+    pulls = [one["Fn::If"] for one in statements if "Fn::If" in one]
+    assert [one[0] for one in pulls] == ["HasRepository"] * 2
+    resources_of = {action: one[1]["Resource"] for one in pulls for action in one[1]["Action"]}
+    assert resources_of.pop("ecr:GetAuthorizationToken") == ["*"]  # it supports nothing narrower
+    assert set(map(str, resources_of.values())) == {str([{"Ref": "RepositoryArn"}])}
+
+
+@pytest.mark.parametrize(
+    ("arn", "accepted"),
+    [
+        ("arn:aws:ecr:eu-central-1:123456789012:repository/team/rolloutctl", True),
+        ("arn:aws-us-gov:ecr:us-gov-west-1:123456789012:repository/rolloutctl", True),
+        ("none", True),
+        ("", False),
+        ("arn:aws:ecr:eu-central-1:123456789012:repository/*", False),
+        ("arn:aws:ecr:*:123456789012:repository/rolloutctl", False),
+    ],
+)
+def test_a_repository_is_named_in_full(arn: str, accepted: bool) -> None:
+    allowed = read()["Parameters"]["RepositoryArn"]["AllowedPattern"]
+    assert bool(re.fullmatch(allowed, arn)) is accepted
+
+
+def test_logs_outlive_the_stack_and_the_next_one_has_its_own() -> None:
+    for name in ("Logs", "Ended"):
+        resource = read()["Resources"][name]
+        assert resource["UpdateReplacePolicy"] == "Retain"
+        assert resource["Properties"]["RetentionInDays"] == {"Ref": "LogDays"}
+        text, variables = resource["Properties"]["LogGroupName"]["Fn::Sub"]
+        assert text.endswith("/${AWS::StackName}/${Id}")
+        assert "AWS::StackId" in str(variables["Id"])
+
+
 # --- ticks --------------------------------------------------------------------------------------
 
 

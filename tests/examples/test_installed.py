@@ -62,3 +62,22 @@ def test_the_role_of_a_tick_gets_the_permissions_of_the_package(site: Path, poli
     statements = json.loads(printed.stdout)["Statement"]
     (table,) = [one for one in statements if "dynamodb:UpdateItem" in one["Action"]]
     assert table["Resource"] == ["arn:aws:dynamodb:us-east-1:123456789012:table/flags"]
+
+
+def test_a_stack_gets_the_permissions_of_the_package_as_a_managed_policy(
+    site: Path, policy: str
+) -> None:
+    """Which the template of deploy/ attaches to the roles of its tasks."""
+    where = ("--account", "123456789012")
+    parameters = rolloutctl(site, "iam", policy, "--parameters", *where)
+    assert parameters.returncode == 0, parameters.stderr
+    assert "note: no parameter allows what dynamodb_flag needs" in parameters.stderr
+    assert "--packages" in parameters.stderr
+    jobs = ("--for", "tick", "--for", "start")
+    printed = rolloutctl(site, "iam", policy, "--packages", *jobs, *where)
+    assert (printed.returncode, printed.stderr) == (0, "")
+    (statement,) = json.loads(printed.stdout)["Statement"]
+    assert statement["Action"] == [
+        "dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:UpdateItem",
+    ]  # fmt: skip
+    assert statement["Resource"] == ["arn:aws:dynamodb:us-east-1:123456789012:table/flags"]

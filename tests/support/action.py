@@ -20,11 +20,31 @@ COMMIT: Final = "8f74223d1b10e8888abcd995cf7c6d8d3c4b5a69"
 
 _EXPRESSION: Final = re.compile(r"\$\{\{ *([a-z.-]+) *\}\}")
 _CONDITION: Final = re.compile(r"(always\(\) && )?([a-z.-]+) (==|!=) '([a-z]*)'")
+_SHA: Final = "${{ github.sha }}"
+TOKEN: Final = "token-of-the-workflow"
 
 
 def yaml(text: str) -> Any:
     """Parse YAML as GitHub does: `on` is a string."""
     return YAML(typ="safe", pure=True).load(text)
+
+
+README: Final = (ACTION_FOLDER / "README.md").read_text(encoding="utf-8")
+_BLOCK: Final = re.compile(
+    r"^(?P<fence>`{3,})(?P<info>[^\n`]*)\n(?P<body>.*?)^(?P=fence)$", re.S | re.M
+)
+BLOCKS: Final = {match["info"]: match["body"] for match in _BLOCK.finditer(README)}
+VALID: Final = "policies/checkout.yaml"
+INVALID: Final = "policies/search.yaml"
+
+
+def make_checkout(parent: Path) -> Path:
+    """Make a checkout with the policies of the README."""
+    folder = parent / "checkout"
+    (folder / "policies").mkdir(parents=True)
+    for policy in (VALID, INVALID):
+        (folder / policy).write_text(BLOCKS[f"yaml policy={policy}"], encoding="utf-8")
+    return folder
 
 
 ACTION: Final = yaml((ACTION_FOLDER / "action.yml").read_text(encoding="utf-8"))
@@ -69,12 +89,14 @@ class RunnerSetup:
 
     action: the folder of the action. version: of the rolloutctl on the path. python: the program
     that is python3. cache: a folder as the cache of the workflow; None: the cache does not answer.
+    docker: the bash code of the docker on the path; None: there is none.
     """
 
     action: Path = ACTION_FOLDER
     cache: Path | None = None
     version: str = VERSION
     python: Path = Path(sys.executable)
+    docker: str | None = None
 
 
 DEFAULT_SETUP: Final = RunnerSetup()
@@ -98,6 +120,7 @@ def run_action(
         assert f"inputs.{name.replace('_', '-')}" in context
         context[f"inputs.{name.replace('_', '-')}"] = value
     runner = _runner(folder, environment, setup.action)
+    context["github.token"] = TOKEN
     context["runner.temp"] = runner["RUNNER_TEMP"]
     _install_programs(Path(runner["HOME"]), program, setup)
     result = ActionRun(0, "", "", "")
@@ -123,8 +146,9 @@ def run_action(
             context[f"steps.{step.get('id')}.outputs.{name}"] = value
         runner["PATH"] = ":".join([*path.read_text().splitlines(), runner["PATH"]])
         path.write_text("")
+        status = 0 if step.get("continue-on-error") else process.returncode
         result = ActionRun(
-            result.status or process.returncode,
+            result.status or status,
             result.log + process.stdout,
             Path(runner["GITHUB_STEP_SUMMARY"]).read_text(),
             written,
@@ -148,18 +172,20 @@ def _runner(folder: Path, environment: Mapping[str, str], action: Path) -> dict[
         "RUNNER_TEMP": str(temp),
         "GITHUB_ACTIONS": "true",
         "GITHUB_ACTION_PATH": str(action),
+        "GITHUB_WORKSPACE": str(folder),
         "GITHUB_ACTOR": "octocat",
         **{f"GITHUB_{name}": str(file) for name, file in files.items()},
     }
 
 
 def _install_programs(home: Path, program: str | None, setup: RunnerSetup) -> None:
-    """Install a Python on the path and, unless `program` is None, a rolloutctl."""
+    """Install a Python on the path, a rolloutctl and a docker; each may be missing."""
     (home / "bin").mkdir(exist_ok=True)
     says = f'[ "$1" != --version ] || {{ echo "rolloutctl, version {setup.version}"; exit; }}'
     scripts = {
         "python3": f'exec {shlex.quote(str(setup.python))} "$@"',
         "rolloutctl": None if program is None else f"{says}\n{program}",
+        "docker": setup.docker,
     }
     for name, text in scripts.items():
         script = home / "bin" / name
@@ -205,4 +231,9 @@ def _condition_holds(condition: str, context: Mapping[str, str], status: int) ->
 def _expand(text: str, known: Mapping[str, str]) -> str:
     known = {"github.sha": COMMIT, **known}
     # Values of inputs and defaults are expanded once, and not recursively.
-    return _EXPRESSION.sub(lambda found: known[found[1]].replace("${{ github.sha }}", COMMIT), text)
+    return _EXPRESSION.sub(lambda found: _value(found[1], known).replace(_SHA, COMMIT), text)
+
+
+def _value(name: str, known: Mapping[str, str]) -> str:
+    """Return the value of a name; an output that no step has written is empty."""
+    return known.get(name, "") if name.startswith("steps.") else known[name]
