@@ -10,7 +10,6 @@ from botocore.exceptions import ClientError
 
 from controller.core.events import Verb
 from controller.errors import StoreError
-from controller.simulation.fakes.lambda_ import code_digest
 from controller.simulation.world import World
 from tests.chaos.event_log import (
     BARE_ROLLBACK,
@@ -22,10 +21,10 @@ from tests.chaos.event_log import (
     START,
 )
 from tests.chaos.fault_plan import ActorAction, FaultPlan, Interleaving
+from tests.chaos.ground_truth import GroundTruth
 from tests.chaos.injector import PendingFaults
 from tests.chaos.oracle import Oracle
 from tests.chaos.program import Program, Stores
-from tests.support.rollouts import lambda_env
 
 REASON: Final = "cause"
 # A clock that is this far ahead takes any current lease for an expired one.
@@ -38,6 +37,7 @@ class ActorContext(Protocol):
 
     plan: FaultPlan
     world: World
+    truth: GroundTruth
     stores: Stores
     oracle: Oracle
 
@@ -88,36 +88,21 @@ def perform(context: ActorContext, fault: Interleaving, by: str) -> None:
         return
     match fault.action:
         case ActorAction.SET_WEIGHT:
-            target = context.plan.policy.target
-            _write(context, target.settings(fault.weight), PERSON)
-        case ActorAction.SET_ONE_VARIABLE:
-            _write(context, _contradiction(context), PERSON)
+            _change(context, PERSON, lambda truth: truth.set_weight(fault.weight))
+        case ActorAction.CONTRADICT:
+            _change(context, PERSON, lambda truth: truth.contradict())
         case ActorAction.DEPLOY:
-            _write(context, _template(context), DEPLOY)
+            _change(context, DEPLOY, lambda truth: truth.deploy())
         case ActorAction.DEPLOY_CODE:
-            _write(context, _template(context), DEPLOY, code=f"code of {by}")
+            _change(context, DEPLOY, lambda truth: truth.deploy(f"code of {by}"))
         case _:
             _take_lease(context)
 
 
-def _contradiction(context: ActorContext) -> dict[str, str]:
-    """Return variables that contradict each other, or a percentage that is no number."""
-    target = lambda_env(context.plan.policy)
-    return {target.percentage: "half"} if target.boolean is None else {target.boolean: "true"}
-
-
-def _template(context: ActorContext) -> dict[str, str]:
-    function = context.plan.scenario.function
-    return {**function.variables, **context.plan.policy.target.settings(function.weight)}
-
-
-def _write(context: ActorContext, variables: Mapping[str, str], by: str, code: str = "") -> None:
-    """Write variables from outside, unless Lambda refuses because an update is in progress."""
-    name = lambda_env(context.plan.policy).function
+def _change(context: ActorContext, by: str, change: Callable[[GroundTruth], None]) -> None:
+    """Change the target from outside, unless its service refuses: an update is in progress."""
     with suppress(ClientError):
-        context.world.set_variables(name, variables)
-        if code:
-            context.world.function(name).code_sha256 = code_digest(code)
+        change(context.truth)
     context.oracle.observe(by)
 
 

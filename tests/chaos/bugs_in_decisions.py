@@ -168,7 +168,7 @@ BUGS = (
         "a rollback whose write was refused waits for the metrics before it is written again",
         FailureRollsBack,
         "the canary fails while Lambda does not answer",
-        lambda: sample_plan(DegradationWindow(5, 90, Degradation.LAMBDA), events=[CANARY_ERRORS]),
+        lambda: sample_plan(DegradationWindow(5, 90, Degradation.TARGET), events=[CANARY_ERRORS]),
         rollback_waits_for_metrics,
     ),
     (

@@ -26,7 +26,7 @@ from tests.chaos.invariants.raises import (
 from tests.chaos.invariants.target import (
     BakeFromServed,
     FailureRollsBack,
-    OtherVariablesUnchanged,
+    OtherSettingsUnchanged,
 )
 from tests.chaos.sample_plans import CANARY_ERRORS, READ, WRITE, interleaving, sample_plan
 
@@ -180,7 +180,7 @@ BUGS = (
     ),
     (
         "a write sends only its two variables instead of the whole environment",
-        OtherVariablesUnchanged,
+        OtherSettingsUnchanged,
         "a healthy rollout",
         sample_plan,
         overwrites_environment,

@@ -12,7 +12,6 @@ from typing import Final, TypeAlias
 from controller.core.decision import Notice
 from controller.core.history import Entry
 from controller.core.judge.findings import Verdict
-from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.core.rollout import Rollout
 
 TIME: Final = "time"
@@ -32,31 +31,6 @@ def is_external(by: str) -> bool:
     return by.partition(" ")[0] in (PERSON, DEPLOY)
 
 
-def parse_weight(target: LambdaEnv, variables: Mapping[str, str]) -> int | None:
-    """Return the weight in `variables`; None when they contradict each other.
-
-    This is a second implementation: the oracle checks the adapter, and must not share its bugs.
-    """
-    text, flag = variables.get(target.percentage), ""
-    if target.boolean is not None:
-        flag = variables.get(target.boolean, "")
-    if flag.lower() not in ("", "true", "false") or (flag != "true" and flag.lower() == "true"):
-        return None
-    if text is None:
-        return 100 if flag == "true" else 0
-    if not (text.isascii() and text.isdigit() and str(int(text)) == text and int(text) <= 100):
-        return None
-    contradicts = target.boolean is not None and (flag == "true") != (int(text) == 100)
-    return None if contradicts else int(text)
-
-
-def may_mean_full_weight(target: LambdaEnv, variables: Mapping[str, str]) -> bool:
-    """Tell whether the variables contradict each other and one of them may mean 100 %."""
-    if parse_weight(target, variables) is not None or target.boolean is None:
-        return False
-    return variables.get(target.boolean, "").lower() not in ("", "false")
-
-
 @dataclass(frozen=True, slots=True)
 class ProcessStart:
     """A process made its first external call."""
@@ -66,27 +40,28 @@ class ProcessStart:
 
 
 @dataclass(frozen=True, slots=True)
-class EnvironmentWrite:
-    """The environment of the function was written, by a process or by an external actor.
+class TargetWrite:
+    """The target was written, by a process or by an external actor.
 
-    before, after: all its variables. weight_before, weight_after: the weight of the pair; None when
-    it contradicts itself, and then full_before tells whether it may have meant 100. token: the
-    RevisionId before the write. stored: the rollouts as they were stored at that moment.
+    weight_before, weight_after: the weight that it shows; None: a contradiction, and then
+    full_before tells whether it may have meant 100. stored: the rollouts as they were stored at
+    that moment. token: the version of the target before the write. beside: the names of settings
+    beside the weight that it changed. effective: whether it changed any setting.
     """
 
     at: datetime
     by: str
-    before: Mapping[str, str]
-    after: Mapping[str, str]
     weight_before: int | None
     weight_after: int | None
     stored: Sequence[Rollout] = ()
     token: str = ""
     full_before: bool = False
+    beside: Sequence[str] = ()
+    effective: bool = True
 
     @property
     def raised(self) -> bool:
-        """True when it raises the weight; a contradictory pair that may mean 100 counts as 100."""
+        """True when it raises the weight; a contradiction that may mean 100 counts as 100."""
         contradiction = 100 if self.full_before else 0
         before = contradiction if self.weight_before is None else self.weight_before
         return (self.weight_after or 0) > before
@@ -99,7 +74,7 @@ class EnvironmentWrite:
 
 @dataclass(frozen=True, slots=True)
 class UpdateCompletion:
-    """An update has finished: $LATEST serves this weight. None: the pair contradicts itself."""
+    """An update has finished: requests get this weight. None: a contradiction."""
 
     at: datetime
     by: str
@@ -136,8 +111,8 @@ class OperatorCommand:
 
 
 @dataclass(frozen=True, slots=True)
-class LambdaResponse:
-    """Lambda answered a process. sound: with an environment, and without an update in progress."""
+class TargetResponse:
+    """The service of the target answered a process. sound: the process can act on the answer."""
 
     at: datetime
     by: str
@@ -176,11 +151,11 @@ class ProcessEnd:
 
 ObservedEvent: TypeAlias = (
     ProcessStart
-    | EnvironmentWrite
+    | TargetWrite
     | UpdateCompletion
     | RolloutSave
     | OperatorCommand
-    | LambdaResponse
+    | TargetResponse
     | GateVerdict
     | Notification
     | ProcessEnd

@@ -113,7 +113,7 @@ def inject(how: str, call: ExternalCall, proceed: Proceed) -> Any:
 
 
 _DEGRADATION_KINDS: Final[Mapping[tuple[Degradation, str], str]] = {
-    (Degradation.LAMBDA, "lambda"): "500",
+    (Degradation.TARGET, "lambda"): "500",
     (Degradation.METRICS, "cloudwatch"): "500",
     (Degradation.PARTIAL, "cloudwatch"): "partial",
     (Degradation.STORE, STORE): "store down",

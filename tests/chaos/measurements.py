@@ -14,12 +14,10 @@ from controller.core.observation import (
     TargetReading,
     UpdateStatus,
 )
-from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import from_unix
 from controller.errors import MetricsError
 from controller.ports.metrics import MetricSource
-from tests.chaos.event_log import parse_weight
 
 
 class ObservedMetricSource:
@@ -45,11 +43,10 @@ class ObservedMetricSource:
         return answer
 
 
-def reading_of(target: LambdaEnv, shown: Mapping[str, str], status: str) -> TargetReading:
-    """Return the reading of a function with these variables and the status of its last update."""
-    at_rest = status == "Successful"
+def reading_of(weight: int | None, *, at_rest: bool) -> TargetReading:
+    """Return the reading of a target. at_rest: its last update has finished, and did not fail."""
     update = UpdateStatus.SUCCESSFUL if at_rest else UpdateStatus.IN_PROGRESS
-    return TargetReading("", parse_weight(target, shown), "", "", update)
+    return TargetReading("", weight, "", "", update)
 
 
 def judges_gate(rollout: Rollout, reading: TargetReading) -> bool:

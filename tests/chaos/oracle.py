@@ -2,7 +2,8 @@
 
 A process is observed by its interceptor, its metrics and its notices:
 
-    oracle = Oracle(world, policy.target, fault_free_store, listener=invariants.check)
+    truth = open_ground_truth(policy.target, world)
+    oracle = Oracle(world, truth, fault_free_store, listener=invariants.check)
     process = Process("tick-12", oracle.intercept(injector))
     metrics = oracle.metrics(process.name, CloudWatchMetrics(...))
     announce = process.announcer(oracle.announcer(process.name))
@@ -21,7 +22,6 @@ from typing import Any, Final, Protocol
 from controller.core.decision import Notice
 from controller.core.history import Entry
 from controller.core.observation import MetricQuery, Series, Span
-from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.core.rollout import Rollout
 from controller.engine.deliver import Announce
 from controller.ports.metrics import MetricSource
@@ -30,23 +30,21 @@ from controller.simulation.world import World
 from tests.chaos.event_log import (
     PERSON,
     TIME,
-    EnvironmentWrite,
     GateVerdict,
-    LambdaResponse,
     Notification,
     ObservedEvent,
     OperatorCommand,
     ProcessEnd,
     ProcessStart,
     RolloutSave,
+    TargetResponse,
+    TargetWrite,
     UpdateCompletion,
-    may_mean_full_weight,
-    parse_weight,
 )
+from tests.chaos.ground_truth import GroundTruth, TargetState, changed_names
 from tests.chaos.measurements import ObservedMetricSource, reading_of, verdicts
 from tests.chaos.process import CLOCK, CrashedError, ExternalCall, Interceptor, Proceed
 
-LAMBDA: Final = "lambda"
 # Operations that may change a stored rollout; those of leases are not among them.
 _WRITES: Final = frozenset(
     {"create", "save", "receive", "PutItem", "UpdateItem", "TransactWriteItems"}
@@ -60,34 +58,25 @@ class EventListener(Protocol):
     def __call__(self, event: ObservedEvent, /) -> object: ...
 
 
-@dataclass(slots=True)
-class _FunctionState:
-    """The function as last observed. served: the environment that requests get."""
-
-    shown: Mapping[str, str]
-    served: Mapping[str, str]
-    token: str
-    status: str
-
-
 @dataclass
 class Oracle:
-    """Observes the function in `world` and the rollouts in `store`, which no process shares.
+    """Observes the target in `world` and the rollouts in `store`, which no process shares.
 
     listener: receives every event at the call that caused it. stored, histories: all rollouts and
     their histories, as last observed.
     """
 
     world: World
-    target: LambdaEnv
+    truth: GroundTruth
     store: Store
     listener: EventListener
     stored: dict[str, Rollout] = field(default_factory=dict)
     histories: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
-    _last_function: _FunctionState = field(init=False)
+    _last: TargetState = field(init=False)
+    _changes: object = field(init=False)
 
     def __post_init__(self) -> None:
-        self._last_function = self._function_state()
+        self._last, self._changes = self.truth.state(), self.truth.changes
 
     # --- observation ----------------------------------------------------------------------------
 
@@ -96,7 +85,7 @@ class Oracle:
 
         call: the external call that `by` has just made; what it cannot have changed is not read.
         """
-        events = list(self._changes_of_function(by, call))
+        events = list(self._changes_of_target(by, call))
         if call is None or call.operation in _WRITES:
             listed = call is None or call.operation in _CREATES
             events += self._changes_of_store(by, listed=listed)
@@ -117,7 +106,7 @@ class Oracle:
                 finally:
                     self.observe(call.process, call)
 
-            if call.service != LAMBDA:
+            if call.service != self.truth.service:
                 return interceptor(call, proceed_and_observe)
             return self._record_response(call, lambda: interceptor(call, proceed_and_observe))
 
@@ -127,8 +116,8 @@ class Oracle:
         """Return `source` for the process `by`; the oracle judges each of its answers as well."""
 
         def on_answer(answer: Mapping[MetricQuery, Series], span: Span) -> None:
-            function = self._last_function
-            reading = reading_of(self.target, function.shown, function.status)
+            last = self._last
+            reading = reading_of(last.weight, at_rest=not (last.updating or last.failed))
             for rollout_id, verdict in verdicts(self.stored.values(), answer, span, reading):
                 self.listener(GateVerdict(self._now, by, rollout_id, verdict))
 
@@ -158,32 +147,29 @@ class Oracle:
     def _now(self) -> datetime:
         return self.world.clock.now()
 
-    def _function_state(self) -> _FunctionState:
-        one = self.world.function(self.target.function)
-        return _FunctionState(one.variables, one.served, one.revision, one.status)
-
-    def _changes_of_function(self, by: str, call: ExternalCall | None) -> Iterator[ObservedEvent]:
-        before, after = self._last_function, self._function_state()
-        if after.token == before.token and after.served == before.served:
+    def _changes_of_target(self, by: str, call: ExternalCall | None) -> Iterator[ObservedEvent]:
+        if self.truth.changes == self._changes:
             return
-        self._last_function = after
-        updating = after.status == "InProgress"
-        if after.shown != before.shown or updating:  # a finished update changes `served` alone
+        before, after = self._last, self.truth.state()
+        self._last, self._changes = after, self.truth.changes
+        beside = changed_names(before.beside, after.beside)
+        effective = bool(beside) or before.own != after.own
+        # The end of an update changes the version, too, and none of the settings.
+        if effective or after.updating or self.truth.at_once:
             slept = call is not None and call.service == CLOCK
-            yield EnvironmentWrite(
+            yield TargetWrite(
                 at=self._now,
                 by=PERSON if slept else by,
-                before=before.shown,
-                after=after.shown,
-                weight_before=parse_weight(self.target, before.shown),
-                weight_after=parse_weight(self.target, after.shown),
+                weight_before=before.weight,
+                weight_after=after.weight,
                 stored=tuple(self.stored.values()),
-                token=before.token,
-                full_before=may_mean_full_weight(self.target, before.shown),
+                token=before.version,
+                full_before=before.may_be_full,
+                beside=beside,
+                effective=effective,
             )
-        if not updating:
-            weight = parse_weight(self.target, after.served)
-            yield UpdateCompletion(self._now, TIME, weight, after.status == "Failed")
+        if not after.updating:
+            yield UpdateCompletion(self._now, TIME, after.served_weight, after.failed)
 
     def _changes_of_store(self, by: str, *, listed: bool) -> Iterator[ObservedEvent]:
         for rollout_id in self.store.all() if listed else tuple(self.stored):
@@ -213,14 +199,13 @@ class Oracle:
         sound = False
         try:
             answer = proceed()
-            at_rest = self._last_function.status == "Successful"
-            sound = at_rest and "Error" not in (answer.get("Environment") or {})
+            sound = self.truth.is_sound(answer)
             return answer
         except CrashedError:
-            sound = True  # the crash of the process is not a failure of Lambda
+            sound = True  # the crash of the process is not a failure of the service
             raise
         finally:
-            self.listener(LambdaResponse(self._now, call.process, call.operation, sound))
+            self.listener(TargetResponse(self._now, call.process, call.operation, sound))
 
 
 def _change_key(rollout: Rollout) -> tuple[object, ...]:

@@ -21,6 +21,7 @@ from tests.chaos.fault_plan import (
     Timing,
 )
 from tests.chaos.faults import FAULT_KINDS, LATE
+from tests.chaos.ground_truth import KINDS, GroundTruth
 from tests.chaos.random_policy import draw_policy, draw_world
 
 MOST_FAULTS: Final = 14
@@ -28,11 +29,11 @@ _SLEEP: Final = "clock:sleep"
 _NOTIFY: Final = "people:notify"
 # Calls that can be in flight after the process has crashed; SQLite runs in the process itself.
 _REMOTE: Final = ("lambda:", "cloudwatch:", "dynamodb:")
-# Operations that get more faults: the writes of the weight, and of the rollout.
+# Operations that get more faults, beside the write of the weight: the writes of the rollout.
 _FREQUENT_OPERATIONS: Final = (
-    *("lambda:UpdateFunctionConfiguration",) * 3,
     *("store:save", "dynamodb:UpdateItem", "dynamodb:TransactWriteItems") * 2,
 )
+_WRITE_FREQUENCY: Final = 3
 # How often calls of each service fail; CloudWatch has one call, and many kinds of faults.
 _CALL_FAULT_WEIGHTS: Final = {"lambda": 3, "cloudwatch": 4, "store": 4, "dynamodb": 4, "people": 1}
 _ACTION_CHOICES: Final = (
@@ -55,10 +56,12 @@ _SEQUENTIAL_SHARE = 0.3
 def draw(seed: int, store: StoreKind = "sqlite") -> FaultPlan:
     """Return the plan of `seed`, for a run with a store of this kind."""
     chance = Random(f"chaos:{seed}")
-    policy = draw_policy(chance, sequential=Random(f"judge:{seed}").random() < _SEQUENTIAL_SHARE)
+    kind = KINDS["lambda-env"]
+    sequential = Random(f"judge:{seed}").random() < _SEQUENTIAL_SHARE
+    policy = draw_policy(chance, kind, sequential=sequential)
     scenario = draw_world(chance, len(policy.steps))
     number = min(chance.randint(0, MOST_FAULTS), chance.randint(0, MOST_FAULTS) + 2)
-    drawer = _FaultDrawer(chance, policy, store)
+    drawer = _FaultDrawer(chance, policy, store, kind)
     faults = tuple(drawer.fault() for _ in range(number))
     return FaultPlan(seed, store, policy, scenario, faults)
 
@@ -66,12 +69,19 @@ def draw(seed: int, store: StoreKind = "sqlite") -> FaultPlan:
 class _FaultDrawer:
     """Draws the faults of one plan."""
 
-    def __init__(self, chance: Random, policy: Policy, store: StoreKind) -> None:
-        self._chance = chance
+    def __init__(
+        self, chance: Random, policy: Policy, store: StoreKind, kind: type[GroundTruth]
+    ) -> None:
+        self._chance, self._kind = chance, kind
         self._weights = (0, 5, 70, 100, *(step.weight for step in policy.steps))
         other_store = "dynamodb:" if store == "sqlite" else "store:"
-        operations = (*_FREQUENT_OPERATIONS, *FAULT_KINDS)
-        self._operations = [one for one in operations if not one.startswith(other_store)]
+        other_targets = {one for other in KINDS.values() for one in other.calls} - {*kind.calls}
+        operations = (*(kind.write,) * _WRITE_FREQUENCY, *_FREQUENT_OPERATIONS, *FAULT_KINDS)
+        self._operations = [
+            one
+            for one in operations
+            if not one.startswith(other_store) and one not in other_targets
+        ]
         self._aims = [*self._operations, *(_SLEEP, _NOTIFY) * 3]
 
     def fault(self) -> Fault:
@@ -137,7 +147,7 @@ class _FaultDrawer:
 
     def _degradation(self) -> DegradationWindow:
         lasting = self._chance.choice((20, 70, 130, 300, 600))
-        tick, degradation = self._tick(), self._chance.choice(tuple(Degradation))
+        tick, degradation = self._tick(), self._chance.choice(self._kind.degradations)
         if degradation in _UPDATE_DEGRADATIONS:
             return DegradationWindow(tick // 2, _UPDATE_DEGRADATION_S, degradation)
         return DegradationWindow(tick, lasting, degradation)

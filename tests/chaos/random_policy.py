@@ -6,16 +6,8 @@ from typing import Any, Final
 from controller.core.policy import Policy
 from controller.policy_file.check.parse import parse
 from controller.simulation.scenario.scenario import Scenario
+from tests.chaos.ground_truth import GroundTruth
 
-_API: Final = {"namespace": "AWS/ApiGateway", "dimensions": {"ApiName": "orders"}}
-_BACKEND: Final = {"namespace": "AWS/Lambda", "dimensions": {"FunctionName": "backend"}}
-_METRICS: Final[dict[str, Any]] = {
-    "requests": {**_API, "name": "Count", "statistic": "Sum"},
-    "client_errors": {**_API, "name": "4XXError", "statistic": "Sum"},
-    "server_errors": {**_API, "name": "5XXError", "statistic": "Sum"},
-    "latency": {**_API, "name": "Latency", "statistic": "p95"},
-    "direct_requests": {**_BACKEND, "name": "Invocations", "statistic": "Sum"},
-}
 _SUCCESS_RATE: Final[dict[str, Any]] = {
     "kind": "success_rate",
     "judge": "threshold",
@@ -43,10 +35,11 @@ _TRAFFIC: Final[dict[str, Any]] = {
 _STEP_WEIGHTS: Final = ((10, 100), (10, 50, 100), (100,), (1, 100), (5, 30, 100))
 
 
-def draw_policy(chance: Random, *, sequential: bool = False) -> Policy:
+def draw_policy(chance: Random, kind: type[GroundTruth], *, sequential: bool = False) -> Policy:
     """Return a policy whose healthy rollout takes at most half an hour.
 
-    sequential: the sequential judge, with a generous false-rollback budget, as steps are short.
+    kind: of its target. sequential: the sequential judge, with a generous false-rollback budget, as
+    steps are short.
     """
     failure_limit = chance.choice((1, 1, 2))  # how many bad minutes in a row fail
     criteria = {"works": {**_SUCCESS_RATE, "failure_limit": failure_limit}}
@@ -60,8 +53,8 @@ def draw_policy(chance: Random, *, sequential: bool = False) -> Policy:
     document = {
         "version": 1,
         "name": "orders",
-        "target": _target(chance),
-        "metrics": {name: metric for name, metric in _METRICS.items() if name in used},
+        "target": kind.draw(chance),
+        "metrics": {name: metric for name, metric in kind.metrics.items() if name in used},
         "criteria": criteria,
         "steps": _steps(chance, failure_limit),
         "warmup": chance.choice(("0s", "0s", "1m")),
@@ -85,11 +78,6 @@ def _with_sequential_judge(policy: dict[str, Any]) -> dict[str, Any]:
         for name, one in policy["criteria"].items()
     }
     return {**policy, "criteria": criteria, "false_rollback": "20%"}
-
-
-def _target(chance: Random) -> dict[str, str]:
-    boolean = {"boolean": "ENABLED"} if chance.random() < 0.7 else {}
-    return {"kind": "lambda-env", "function": "handler", "percentage": "PERCENTAGE", **boolean}
 
 
 def _steps(chance: Random, shortest: int) -> list[dict[str, Any]]:

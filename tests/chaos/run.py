@@ -5,27 +5,24 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.adapters.targets.lambda_env import LambdaEnvTarget
+from controller.bootstrap.account import AwsAccount
 from controller.core.events import Command, DriftResolution, Verb
-from controller.core.policy import Policy, TargetSpec
-from controller.core.policy.targets.lambda_env import LambdaEnv
+from controller.core.policy import Policy
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.observe import Observer
 from controller.engine.tick import Runner
 from controller.errors import Exit, UnknownRolloutError
 from controller.operations.start.start import StartRequest, start
 from controller.ports.store import Store
-from controller.ports.target import InspectableTarget
 from tests.chaos.fault_plan import FaultPlan, StoreKind
 from tests.chaos.process import Process
 from tests.chaos.program import ProcessEnvironment, Stores
 from tests.chaos.random_plan import draw
 from tests.chaos.simulator import simulate
 from tests.chaos.trace import Trace
-from tests.support.rollouts import lambda_env
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +75,10 @@ class RunnerProgram:
 
     def __init__(self, environment: ProcessEnvironment, policy: Policy, store: Store) -> None:
         self._environment, self._policy = environment, policy
-        client = environment.client("cloudwatch")
-        source = CloudWatchMetrics(lambda: client, environment.clock)
-        metrics = environment.wrap_metrics(source)
-        observer = Observer(store, self._open, metrics, environment.clock)
+        clients, clock = _Clients(environment), environment.clock
+        self._account = AwsAccount(clients, clock, environment={}, random=environment.jitter)
+        metrics = environment.wrap_metrics(self._account.metrics())
+        observer = Observer(store, self._account.open, metrics, clock)
         self._runner = Runner(observer, by=environment.name, announce=environment.announce)
 
     def start(self, retry_reason: str | None = None) -> int:
@@ -103,12 +100,19 @@ class RunnerProgram:
 
     def lower_bare(self) -> int:
         """Roll the target of the policy back by its bare names, without a store."""
-        reading = lower_and_confirm(self._open(lambda_env(self._policy)), self._environment.clock)
+        target = self._account.open(self._policy.target)
+        reading = lower_and_confirm(target, self._environment.clock)
         return Exit.DONE if reading.has_applied(0) else Exit.UNCONFIRMED
 
-    def _open(self, target: TargetSpec) -> InspectableTarget:
-        assert isinstance(target, LambdaEnv)
-        environment = self._environment
-        return LambdaEnvTarget(
-            environment.client("lambda"), target, environment.clock, environment.jitter
-        )
+
+@dataclass(frozen=True, slots=True)
+class _Clients:
+    """`ClientSource` of one process: a call by any of its clients is intercepted."""
+
+    environment: ProcessEnvironment
+
+    def get(self, service: str, *, lowers: bool = False) -> Any:
+        return self.environment.client(service)
+
+    def single_try(self, service: str, read_s: float) -> Any:
+        return self.environment.client(service)

@@ -21,7 +21,7 @@ KindsBySeed: TypeAlias = Mapping[int, Sequence[str]]
 SAMPLE: Final[Mapping[StoreKind, KindsBySeed]] = {
     "sqlite": {
         7: ["action: pause"],
-        9: ["action: a deploy resets the environment"],
+        9: ["action: a deploy resets the target"],
         18: ["cloudwatch: crash after"],
         25: ["action: a person sets the weight", "lambda: answer lost"],
         28: ["cloudwatch: crash during", "end: progressing", "people: crash during"],
@@ -41,14 +41,14 @@ SAMPLE: Final[Mapping[StoreKind, KindsBySeed]] = {
         63: ["action: rollback by bare names", "cloudwatch: partial", "lambda: crash before"],
         82: ["action: approve", "degradation: the store is down", "lambda: 429"],
         87: [
-            "action: a deploy resets the environment and brings code",
+            "action: a deploy resets the target and brings code",
             "degradation: cloudwatch answers in part",
         ],
         102: [
-            "action: a person sets one of two variables",
+            "action: a person leaves no clear weight",
             "action: resume --keep",
             "clock: wrong",
-            "degradation: lambda is down",
+            "degradation: the service of the target is down",
             "degradation: the store takes no writes",
             "end: paused",
             "people: crash before",

@@ -25,6 +25,7 @@ from tests.chaos.fault_plan import (
     FaultPlan,
     Interleaving,
 )
+from tests.chaos.ground_truth import open_ground_truth
 from tests.chaos.injector import Injector, PendingFaults
 from tests.chaos.invariants import Invariants
 from tests.chaos.oracle import Oracle
@@ -37,7 +38,6 @@ from tests.chaos.program import (
     Stores,
 )
 from tests.chaos.trace import Trace, TraceRecorder, at_rest
-from tests.support.rollouts import lambda_env
 
 MINUTE: Final = timedelta(minutes=1)
 # How deep processes are nested; one that is due at this depth has to wait.
@@ -46,7 +46,7 @@ MAX_DEPTH: Final = 2
 MAX_STARTS: Final = 4
 # How many ticks the run goes on once every rollout is at rest: late calls still arrive.
 TICKS_AT_REST: Final = 4
-# The call that stands for passing time: it can change the function, and nothing stored.
+# The call that stands for passing time: it can change the target, and nothing stored.
 TIME_ADVANCE: Final = ExternalCall(TIME, 0, TIME, "passes")
 
 
@@ -65,10 +65,10 @@ class Simulator:
     ) -> None:
         self.plan, self.stores, self.fault_free_store = plan, stores, fault_free_store
         self.world = World.for_policy(plan.policy, plan.world, seed=plan.seed)
-        target = lambda_env(plan.policy)
-        self.invariants = Invariants(plan.policy, plan.scenario.function.weight)
-        self.oracle = Oracle(self.world, target, fault_free_store, self._on_event)
-        self.recorder = TraceRecorder(self.world, target)
+        self.truth = open_ground_truth(plan.policy.target, self.world)
+        self.invariants = Invariants(plan.scenario.function.weight)
+        self.oracle = Oracle(self.world, self.truth, fault_free_store, self._on_event)
+        self.recorder = TraceRecorder(self.world, self.truth)
         self._open_program = open_program
         self._pending = PendingFaults(plan.faults)
         self._begin = self.now()

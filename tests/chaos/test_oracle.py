@@ -18,24 +18,23 @@ from controller.simulation.fakes.errors import client_error
 from tests.chaos.event_log import (
     PERSON,
     TIME,
-    EnvironmentWrite,
     GateVerdict,
-    LambdaResponse,
     ObservedEvent,
     OperatorCommand,
     ProcessEnd,
     ProcessStart,
     RolloutSave,
+    TargetResponse,
+    TargetWrite,
     UpdateCompletion,
     is_external,
-    may_mean_full_weight,
-    parse_weight,
 )
+from tests.chaos.ground_truth import open_ground_truth
+from tests.chaos.ground_truth.lambda_env import may_mean_full_weight, parse_weight
 from tests.chaos.oracle import Oracle
 from tests.chaos.process import CrashedError, Process
 from tests.chaos.sample_plans import CANARY_ERRORS
 from tests.simulation.worlds import FUNCTION, MINUTE, scenario
-from tests.support.rollouts import lambda_env
 from tests.support.stage import METRICS, SECRET, FailingCall, Stage, function_with, open_stage
 
 VALUES = (None, "", "0", "1", "00", "07", "50", "99", "100", "101", "-1", "ten", "5.0", "\u0665")
@@ -78,7 +77,8 @@ def events(stage: Stage) -> list[ObservedEvent]:
 @pytest.fixture
 def oracle(stage: Stage, events: list[ObservedEvent]) -> Iterator[Oracle]:
     with SqliteStore(stage.file, durable=False) as fault_free:
-        yield Oracle(stage.world, lambda_env(stage.policy), fault_free, events.append)
+        truth = open_ground_truth(stage.policy.target, stage.world)
+        yield Oracle(stage.world, truth, fault_free, events.append)
 
 
 def a_process(stage: Stage, oracle: Oracle, interceptor: Any = None) -> Any:
@@ -108,10 +108,10 @@ def test_a_write_is_attributed_to_the_process_and_its_end_to_time(
     oracle.observe(TIME)
     began, wrote, answered, in_force = events
     assert isinstance(began, ProcessStart)
-    assert isinstance(wrote, EnvironmentWrite)
+    assert isinstance(wrote, TargetWrite)
     assert (wrote.by, wrote.weight_before, wrote.weight_after) == ("tick 1", 0, 10)
     assert (wrote.token, wrote.raised) == (before, True)
-    assert isinstance(answered, LambdaResponse)
+    assert isinstance(answered, TargetResponse)
     assert isinstance(in_force, UpdateCompletion)
     assert (in_force.by, in_force.weight) == (TIME, 10)
 
@@ -119,8 +119,16 @@ def test_a_write_is_attributed_to_the_process_and_its_end_to_time(
 def test_a_write_that_changes_nothing_is_a_write(stage: Stage, oracle: Oracle) -> None:
     stage.world.set_variables(FUNCTION, {})
     (wrote,) = oracle.observe(PERSON)
-    assert isinstance(wrote, EnvironmentWrite)
-    assert wrote.before == wrote.after
+    assert isinstance(wrote, TargetWrite)
+    assert not wrote.effective
+
+
+def test_what_a_write_changes_beside_the_weight_is_named(stage: Stage, oracle: Oracle) -> None:
+    variables = {"API_KEY": "another", "LOG_LEVEL": "DEBUG", "PERCENTAGE": "10"}
+    stage.world.set_variables(FUNCTION, variables)
+    (wrote,) = oracle.observe("tick 1")
+    assert isinstance(wrote, TargetWrite)
+    assert wrote.beside == ("API_KEY", "LOG_LEVEL")
 
 
 def test_what_actors_do_before_a_call_is_not_attributed_to_it(
@@ -134,7 +142,7 @@ def test_what_actors_do_before_a_call_is_not_attributed_to_it(
         return proceed()
 
     send(a_process(stage, oracle, after_an_external_write), 10)
-    wrote = [(one.by, one.weight_after) for one in events if isinstance(one, EnvironmentWrite)]
+    wrote = [(one.by, one.weight_after) for one in events if isinstance(one, TargetWrite)]
     assert wrote == [("person anna", 70), ("tick 1", 10)]
 
 
@@ -147,7 +155,7 @@ def test_a_crash_after_a_call_does_not_hide_what_the_call_has_done(
 
     with pytest.raises(CrashedError):
         send(a_process(stage, oracle, crash), 10)
-    assert [one.by for one in events if isinstance(one, EnvironmentWrite)] == ["tick 1"]
+    assert [one.by for one in events if isinstance(one, TargetWrite)] == ["tick 1"]
 
 
 def refused(*_: object) -> Any:
@@ -167,7 +175,7 @@ def test_an_answer_that_is_no_use_is_told_apart(
     client = a_process(stage, oracle, interceptor)
     with suppress(ClientError):  # the oracle has recorded it
         client.get_function_configuration(FunctionName=FUNCTION)
-    assert [one.sound for one in events if isinstance(one, LambdaResponse)] == [sound]
+    assert [one.sound for one in events if isinstance(one, TargetResponse)] == [sound]
 
 
 def test_an_answer_during_an_update_is_none_to_act_on(
@@ -176,7 +184,7 @@ def test_an_answer_during_an_update_is_none_to_act_on(
     stage.world.set_variables(FUNCTION, {})
     oracle.observe(PERSON)
     a_process(stage, oracle).get_function_configuration(FunctionName=FUNCTION)
-    assert [one.sound for one in events if isinstance(one, LambdaResponse)] == [False]
+    assert [one.sound for one in events if isinstance(one, TargetResponse)] == [False]
 
 
 def test_a_save_is_emitted_with_the_entries_it_added(stage: Stage, oracle: Oracle) -> None:

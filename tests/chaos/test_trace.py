@@ -16,7 +16,7 @@ from controller.core.history import Entry
 from controller.core.rollout import Pending, Progressing, Rollout
 from controller.engine.tick import Runner
 from controller.process import logging
-from tests.chaos.event_log import EnvironmentWrite, ProcessEnd, RolloutSave
+from tests.chaos.event_log import ProcessEnd, RolloutSave, TargetWrite
 from tests.chaos.fault_plan import (
     ActorAction,
     CallFault,
@@ -62,7 +62,7 @@ def lines(trace: Trace, by: str) -> list[str]:
 
 def weights(trace: Trace) -> list[tuple[str, int | None]]:
     """Return who wrote which weights, in order."""
-    return [(one.by, one.weight_after) for one in trace.events if isinstance(one, EnvironmentWrite)]
+    return [(one.by, one.weight_after) for one in trace.events if isinstance(one, TargetWrite)]
 
 
 def digest(trace: Trace) -> str:
@@ -145,7 +145,7 @@ def test_a_raise_is_written_once_whatever_becomes_of_its_call(
 def test_what_arrives_late_arrives_when_it_says() -> None:
     trace = simulate(CallFault(InjectionPoint(1, WRITE), LATE, late=20))
     (when,) = (
-        one.at for one in trace.events if isinstance(one, EnvironmentWrite) and one.by == "tick 5"
+        one.at for one in trace.events if isinstance(one, TargetWrite) and one.by == "tick 5"
     )
     assert f"{when:%T}" == "09:05:20"
 

@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.simulation.lambda_env import weight_of
 from controller.simulation.world import World
-from tests.chaos.event_log import EnvironmentWrite, ObservedEvent, ProcessEnd, RolloutSave
+from tests.chaos.event_log import ObservedEvent, ProcessEnd, RolloutSave, TargetWrite
 from tests.chaos.fault_plan import FaultPlan
 from tests.chaos.faults import operation_name
+from tests.chaos.ground_truth import GroundTruth
 from tests.chaos.invariants.invariant import Violation
 from tests.chaos.process import ExternalCall
 
@@ -21,7 +20,7 @@ class TraceLine:
     """One line of a trace: what a process did, or which fault it met, and the state at that time.
 
     where: the external call, like `12 lambda:UpdateFunctionConfiguration`; empty when it is none.
-    weight: percent of traffic that is served by the canary. shown: percent that the function
+    weight: percent of traffic that is served by the canary. shown: percent that the target
     shows. phase: of the newest rollout, as it is stored; empty before there is one.
     """
 
@@ -72,8 +71,8 @@ def at_rest(rollout: Rollout, now: datetime) -> bool:
 class TraceRecorder:
     """Records a trace during the run: injected faults, changes, ends of processes, violations."""
 
-    def __init__(self, world: World, target: LambdaEnv) -> None:
-        self._world, self._target = world, target
+    def __init__(self, world: World, truth: GroundTruth) -> None:
+        self._world, self._truth = world, truth
         self._lines: list[TraceLine] = []
         self._events: list[ObservedEvent] = []
         self._violations: list[Violation] = []
@@ -123,7 +122,7 @@ class TraceRecorder:
         return max(self._rollouts.values(), key=lambda one: one.attempt, default=None)
 
     def _add(self, by: str, where: str, what: str) -> None:
-        shown = weight_of(self._target, self._world.function(self._target.function).variables)
+        shown = self._truth.share()
         newest = self._newest()
         phase = "" if newest is None else str(newest.phase)
         now, weight = self._world.clock.now(), self._world.weight_now()
@@ -133,7 +132,7 @@ class TraceRecorder:
 def _event_text(one: ObservedEvent) -> str:
     """Return the text of an event for a line; empty when it gets none."""
     match one:
-        case EnvironmentWrite() if one.before != one.after:
+        case TargetWrite() if one.effective:
             return f"writes {_percent(one.weight_before)} > {_percent(one.weight_after)}"
         case RolloutSave(entries=entries) if entries:
             kinds = ", ".join(entry.kind for entry in entries)

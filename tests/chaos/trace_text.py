@@ -53,7 +53,7 @@ def _table(trace: Trace) -> Iterator[str]:
 
 
 def _weight(line: TraceLine) -> str:
-    """Return the served weight, and the one that the function shows when they differ."""
+    """Return the served weight, and the one that the target shows when they differ."""
     shown = "" if line.shown == line.weight else f" > {line.shown}"
     return f"{line.weight}{shown} %"
 

@@ -1,6 +1,6 @@
 """Writes events by hand, for tests of the invariants."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,36 +12,29 @@ from controller.core.rollout import FINAL_PHASES, Live, Pending, Phase, Reason, 
 from tests.chaos.event_log import (
     START,
     TIME,
-    EnvironmentWrite,
     GateVerdict,
-    LambdaResponse,
     Notification,
     OperatorCommand,
     ProcessEnd,
     ProcessStart,
     RolloutSave,
+    TargetResponse,
+    TargetWrite,
     UpdateCompletion,
-    may_mean_full_weight,
-    parse_weight,
 )
 from tests.chaos.invariants import Invariants
-from tests.support.rollouts import MINUTE, NOON, a_state, lambda_env, with_entry, with_facts
+from tests.support.rollouts import MINUTE, NOON, a_state, with_entry, with_facts
 from tests.support.three_steps import FIRST_RAISE, POLICY
-
-OTHER_VARIABLES: Mapping[str, str] = {"API_KEY": "hunter2"}
 
 
 class TraceWriter:
     """Passes events to all invariants, a second apart; `rollout` is as saved last."""
 
     def __init__(self, weight: int = 0) -> None:
-        self.invariants = Invariants(POLICY, weight)
+        self.invariants = Invariants(weight)
         self.now: datetime = NOON
         self.rollout: Rollout = FIRST_RAISE
-        self.variables: Mapping[str, str] = {
-            **OTHER_VARIABLES,
-            **POLICY.target.settings(weight),
-        }
+        self.weight: int | None = weight
         self.token = "token-1"
         self._stored: dict[str, Rollout] = {}
 
@@ -60,24 +53,13 @@ class TraceWriter:
             self._emit(OperatorCommand(self.now, by, verb))
         self._emit(ProcessStart(self.now, by))
 
-    def writes(self, by: str, weight: int | None = None, /, **variables: str) -> None:
-        """Let `by` write a weight, or these variables."""
-        pair = {} if weight is None else POLICY.target.settings(weight)
-        before, after = self.variables, {**self.variables, **pair, **variables}
+    def writes(self, by: str, weight: int | None, *, beside: Sequence[str] = ()) -> None:
+        """Let `by` write a weight. None: a contradiction. beside: other settings that it changes"""
+        stored = tuple(self._stored.values())
         self._emit(
-            EnvironmentWrite(
-                self.now,
-                by,
-                before,
-                after,
-                parse_weight(lambda_env(POLICY), before),
-                parse_weight(lambda_env(POLICY), after),
-                tuple(self._stored.values()),
-                self.token,
-                may_mean_full_weight(lambda_env(POLICY), before),
-            )
+            TargetWrite(self.now, by, self.weight, weight, stored, self.token, beside=beside)
         )
-        self.variables = after
+        self.weight = weight
         self.token = f"token after {self.invariants.state.number} happenings"
 
     def serves(self, weight: int) -> None:
@@ -107,7 +89,7 @@ class TraceWriter:
         self.rollout = self._stored[after.id] = after
 
     def answers(self, by: str, *, sound: bool = True) -> None:
-        self._emit(LambdaResponse(self.now, by, "GetFunctionConfiguration", sound))
+        self._emit(TargetResponse(self.now, by, "GetFunctionConfiguration", sound))
 
     def judges(self, by: str, verdict: Verdict) -> None:
         self._emit(GateVerdict(self.now, by, self.rollout.id, verdict))

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
-from tests.chaos.event_log import EnvironmentWrite, ObservedEvent
+from tests.chaos.event_log import ObservedEvent, TargetWrite
 from tests.chaos.invariants import Invariant, Invariants, SystemState
 from tests.chaos.invariants.system_state import ProcessRecord
 
@@ -22,7 +22,7 @@ KeyedEvent: TypeAlias = tuple[str, ObservedEvent]
 # The mutable types in the state of the invariants; all others are values.
 _MUTABLE_TYPES: Final = (Invariants, Invariant, SystemState, ProcessRecord)
 # Types of interned values: equal ones are the same object.
-_INTERNED_TYPES: Final = (Rollout, Entry, EnvironmentWrite)
+_INTERNED_TYPES: Final = (Rollout, Entry, TargetWrite)
 
 
 @dataclass(eq=False, slots=True)

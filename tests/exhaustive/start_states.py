@@ -267,7 +267,7 @@ def open_start_state(
     update = SLOW_UPDATE if slow else INSTANT_UPDATE
     world = SmallWorld(folder, short_policy(**parts), takes=update)
     try:
-        setup = SearchSetup(world, MonitorState(Invariants(world.policy)))
+        setup = SearchSetup(world, MonitorState(Invariants()))
         if start is not None:
             for reach in (_reach_place, _reach_gate, _reach_state):
                 reach(setup, start)

@@ -16,13 +16,13 @@ from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.core.rollout import Rollout
 from tests.chaos.event_log import (
     TIME,
-    EnvironmentWrite,
     GateVerdict,
     RolloutSave,
+    TargetWrite,
     UpdateCompletion,
-    may_mean_full_weight,
-    parse_weight,
 )
+from tests.chaos.ground_truth import changed_names
+from tests.chaos.ground_truth.lambda_env import may_mean_full_weight, parse_weight
 from tests.chaos.measurements import judges_gate, reading_of
 from tests.exhaustive.monitor_state import KeyedEvent
 from tests.exhaustive.small_world import SharedState, SmallWorld
@@ -55,17 +55,17 @@ def _function_events(
 @cache
 def _write_event(before: SharedState, after: SharedState, by: str, target: LambdaEnv) -> KeyedEvent:
     was, now = dict(before.cloud.shown), dict(after.cloud.shown)
-    known = stored_rollouts(before)
-    write = EnvironmentWrite(
+    known, changed = stored_rollouts(before), changed_names(was, now)
+    write = TargetWrite(
         after.now,
         by,
-        was,
-        now,
         parse_weight(target, was),
         parse_weight(target, now),
         known,
         before.cloud.revision,
         may_mean_full_weight(target, was),
+        [one for one in changed if one not in (target.percentage, target.boolean)],
+        effective=bool(changed),
     )
     states = [one.version for one in known]
     return f"{by} wrote {after.now} {states} {before.cloud} {after.cloud}", write
@@ -91,8 +91,8 @@ def _store_events(before: SharedState, after: SharedState, by: str) -> Iterator[
 def failing_verdicts(world: SmallWorld, shared: SharedState, by: str) -> Iterator[KeyedEvent]:
     """Yield the rollouts whose gate fails by the current metrics of `world`."""
     source = CloudWatchMetrics(world.client, SystemClock())
-    shown, status = dict(shared.cloud.shown), shared.cloud.status
-    reading = reading_of(lambda_env(world.policy), shown, status)
+    weight = parse_weight(lambda_env(world.policy), dict(shared.cloud.shown))
+    reading = reading_of(weight, at_rest=shared.cloud.status == "Successful")
     for one in stored_rollouts(shared):
         needed = query_plan(one, shared.now)
         if not judges_gate(one, reading) or not needed.queries:

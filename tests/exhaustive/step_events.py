@@ -66,7 +66,7 @@ def _local_events(
     if call.service == "lambda":
         sound = not answer.failed and after.cloud.status != "Failed"
         key = f"{name} {call.operation} {sound} {now}"
-        return ((key, event_log.LambdaResponse(now, name, call.operation, sound)),)
+        return ((key, event_log.TargetResponse(now, name, call.operation, sound)),)
     if call.service == NOTIFIER and isinstance(answer.value, SentNotice):
         key = f"{name} told {answer.value.notice} {now}"
         return ((key, event_log.Notification(now, name, *answer.value)),)

@@ -23,11 +23,11 @@ from controller.policy_file.loader import load
 from controller.process.settings import DynamoDbLocation, StoreLocation
 from tests.chaos.dynamodb import InstantClock
 from tests.chaos.event_log import (
-    EnvironmentWrite,
     Notification,
     ObservedEvent,
     ProcessEnd,
     RolloutSave,
+    TargetWrite,
 )
 from tests.chaos.fault_plan import StoreKind
 from tests.chaos.run import run_seed
@@ -151,7 +151,7 @@ class _Journal:
                 self.saved(at, by, after, entries)
             case Notification(at=at, by=by, notice=notice):
                 self.noticed(at, by, notice)
-            case EnvironmentWrite(at=at, by=by, weight_before=before, weight_after=after):
+            case TargetWrite(at=at, by=by, weight_before=before, weight_after=after):
                 self.add(at, by, f"weight written: {before} -> {after}")
             case ProcessEnd(at=at, by=by, status=status) if status != 0:
                 self.add(at, by, "killed" if status is None else f"exit status {int(status)}")

@@ -6,7 +6,6 @@ every rollout has had the time to come to rest.
 
 from datetime import timedelta
 
-from controller.core.policy import Policy
 from tests.chaos.event_log import ObservedEvent
 from tests.chaos.invariants.ending import EndsWithReason, NoPassWithoutData
 from tests.chaos.invariants.invariant import Invariant, Violation
@@ -35,10 +34,9 @@ from tests.chaos.invariants.system_state import SystemState
 from tests.chaos.invariants.target import (
     BakeFromServed,
     FailureRollsBack,
-    OtherVariablesUnchanged,
+    OtherSettingsUnchanged,
     TrafficJudged,
 )
-from tests.support.rollouts import lambda_env
 
 __all__ = ["ALL", "Invariant", "Invariants", "SystemState", "Violation"]
 
@@ -50,7 +48,7 @@ ALL: tuple[type[Invariant], ...] = (
     RecordedRaise,
     OneRaisePerAdvance,
     NoStaleRaise,
-    OtherVariablesUnchanged,
+    OtherSettingsUnchanged,
     FailureRollsBack,
     TrafficJudged,
     NoOperatorOverride,
@@ -73,12 +71,12 @@ ALL: tuple[type[Invariant], ...] = (
 class Invariants:
     """All invariants over one simulation run.
 
-    weight: what the function shows at the start. skew: how much the clocks of two processes may
+    weight: what the target shows at the start. skew: how much the clocks of two processes may
     differ. violations: all of them, oldest first.
     """
 
-    def __init__(self, policy: Policy, weight: int | None = 0, skew: timedelta = MOST_SKEW) -> None:
-        self.state = SystemState(lambda_env(policy), weight, weight, skew=skew)
+    def __init__(self, weight: int | None = 0, skew: timedelta = MOST_SKEW) -> None:
+        self.state = SystemState(weight, weight, skew=skew)
         self.violations: list[Violation] = []
         self._all = [one() for one in ALL]
 

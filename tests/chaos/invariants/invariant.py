@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import ClassVar
 
 from tests.chaos.event_log import (
-    EnvironmentWrite,
     GateVerdict,
     Notification,
     ObservedEvent,
     ProcessEnd,
     RolloutSave,
+    TargetWrite,
     is_external,
 )
 from tests.chaos.invariants.system_state import SystemState
@@ -45,9 +45,9 @@ class Invariant:
     def check(self, event: ObservedEvent, state: SystemState) -> Iterator[str]:
         """Yield the violations of `event`."""
         match event:
-            case EnvironmentWrite(by=by) if not is_external(by):
+            case TargetWrite(by=by) if not is_external(by):
                 yield from self.on_write(event, state)
-            case EnvironmentWrite():
+            case TargetWrite():
                 pass
             case RolloutSave():
                 yield from self.on_save(event, state)
@@ -60,7 +60,7 @@ class Invariant:
             case _:
                 pass
 
-    def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
+    def on_write(self, write: TargetWrite, state: SystemState) -> Iterator[str]:
         """Yield the violations of a write by rolloutctl."""
         yield from ()
 

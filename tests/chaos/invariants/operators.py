@@ -10,8 +10,8 @@ from tests.chaos.event_log import (
     RESUME_KEEP,
     RESUME_RESTORE,
     RETRY,
-    EnvironmentWrite,
     RolloutSave,
+    TargetWrite,
     is_external,
 )
 from tests.chaos.invariants.invariant import Invariant
@@ -32,7 +32,7 @@ class NoOperatorOverride(Invariant):
     )
     allows = "A weight set outside that equals the intended weight is not drift."
 
-    def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
+    def on_write(self, write: TargetWrite, state: SystemState) -> Iterator[str]:
         """Yield a raise over a weight that was set outside rolloutctl."""
         rollout = state.rollout_of_raise(write)
         if (
@@ -83,7 +83,7 @@ class ZeroGuardScope(Invariant):
         "operator may lower it at any time."
     )
 
-    def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
+    def on_write(self, write: TargetWrite, state: SystemState) -> Iterator[str]:
         """Yield the lowering of a weight that was set outside after the end."""
         if (
             not write.lowered
@@ -156,5 +156,5 @@ def _same_revision(first: Rollout, second: Rollout) -> bool:
 
 
 def _written_since(state: SystemState, process: ProcessRecord | None) -> bool:
-    """Tell whether the function was written since `process` started."""
+    """Tell whether the target was written since `process` started."""
     return process is not None and state.last_write_number >= process.start_number

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from controller.core.rollout import Reason
 from controller.core.transitions import ROLLBACK_PHASES
-from tests.chaos.event_log import EnvironmentWrite, RolloutSave
+from tests.chaos.event_log import RolloutSave, TargetWrite
 from tests.chaos.invariants.invariant import Invariant
 from tests.chaos.invariants.system_state import SystemState
 
@@ -15,12 +15,12 @@ class KnownWeight(Invariant):
     name = "known-weight"
     text = "The weight is 0 %, a step of the policy, or a value that was set outside rolloutctl."
 
-    def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
+    def on_write(self, write: TargetWrite, state: SystemState) -> Iterator[str]:
         """Yield a weight that is no step and was not set outside."""
         steps = {step.weight for one in write.stored for step in one.policy.steps}
         weight = write.weight_after
         if weight is None:
-            yield "wrote a pair of variables that contradicts itself"
+            yield "wrote a contradiction"
         elif weight not in {0} | steps | state.external_weights:
             yield f"wrote {weight} %, which is no step and was set by nobody"
 
@@ -33,11 +33,11 @@ class RecordedRaise(Invariant):
         "The weight rises only by a start or an advance that is already saved in state and history."
     )
     allows = (
-        "Variables that contradict each other and may mean 100 % count as 100 %, so a `resume "
-        "--restore` from them is no raise."
+        "A contradiction that may mean 100 % counts as 100 %, so a `resume --restore` from it is "
+        "no raise."
     )
 
-    def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
+    def on_write(self, write: TargetWrite, state: SystemState) -> Iterator[str]:
         """Yield a raise that is not in the history."""
         if write.raised and state.rollout_of_raise(write) is None:
             yield f"{_raise_text(write)}, and no rollout has recorded that"
@@ -50,9 +50,9 @@ class OneRaisePerAdvance(Invariant):
     text = "Each saved advance raises the weight at most once, whatever number of processes see it."
 
     def __init__(self) -> None:
-        self._first_writes: dict[tuple[str, int], EnvironmentWrite] = {}
+        self._first_writes: dict[tuple[str, int], TargetWrite] = {}
 
-    def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
+    def on_write(self, write: TargetWrite, state: SystemState) -> Iterator[str]:
         """Yield a second raise by one advance."""
         rollout = state.rollout_of_raise(write)
         entry = None if rollout is None else state.advance(rollout.id)
@@ -73,12 +73,12 @@ class NoStaleRaise(Invariant):
     name = "no-stale-raise"
     text = (
         "A process raises the weight only while the stored state wants that weight for the "
-        "present version of the function."
+        "present version of the target."
     )
     allows = (
-        "A pause does not stop a raise that Lambda has already accepted. Neither does a rollback "
-        "whose every write Lambda refused. The process that wrote such a raise takes it back, or "
-        "the watch after a rollback does; `failure-goes-back` checks that."
+        "A pause does not stop a raise that the target has already accepted. Neither does a "
+        "rollback whose every write the target refused. The process that wrote such a raise takes "
+        "it back, or the watch after a rollback does; `failure-goes-back` checks that."
     )
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class NoStaleRaise(Invariant):
                 self._unwritten.add(after.id)
         yield from ()
 
-    def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
+    def on_write(self, write: TargetWrite, state: SystemState) -> Iterator[str]:
         """Yield a raise that no stored rollout intends."""
         if not write.raised:
             return
@@ -113,6 +113,6 @@ class NoStaleRaise(Invariant):
         )
 
 
-def _raise_text(write: EnvironmentWrite) -> str:
+def _raise_text(write: TargetWrite) -> str:
     before = "a contradiction" if write.weight_before is None else f"{write.weight_before} %"
     return f"wrote {write.weight_after} % over {before}"

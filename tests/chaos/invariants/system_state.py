@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from controller.core.history import Entry
-from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.core.rollout import Pending, Rollout
 from controller.core.transitions import ROLLBACK_PHASES
 from tests.chaos.event_log import (
@@ -12,13 +11,13 @@ from tests.chaos.event_log import (
     RESUME_RESTORE,
     RETRY,
     START,
-    EnvironmentWrite,
-    LambdaResponse,
     ObservedEvent,
     OperatorCommand,
     ProcessEnd,
     ProcessStart,
     RolloutSave,
+    TargetResponse,
+    TargetWrite,
     UpdateCompletion,
     is_external,
 )
@@ -36,8 +35,8 @@ class ProcessRecord:
     """A process since its start.
 
     start_number: the number of events before it. rollouts_at_start: the rollouts as stored then.
-    verbs: its operator commands. answers: how often Lambda answered it. sound: all those answers
-    were sound.
+    verbs: its operator commands. answers: how often the target answered it. sound: all those
+    answers were sound.
     """
 
     started: datetime
@@ -52,17 +51,16 @@ class ProcessRecord:
 class SystemState:
     """The state after all events so far.
 
-    weight, served_weight: what the function shows, and what requests get; None: a contradiction.
+    weight, served_weight: what the target shows, and what requests get; None: a contradiction.
     skew: how much the clocks of two processes may differ. now: the time of the last event.
     number: how many events there were. stored, histories: the rollouts and their entries.
     processes: those that run. external_weights: every weight that an external actor has set, and
-    the first one. last_writer: who wrote the environment last; last_write_number: the number of
+    the first one. last_writer: who wrote the target last; last_write_number: the number of
     that event. raises: the last raise that each rollout decided, and its intended weight before.
     go_ahead: an operator has allowed a raise since the last external write. served_rollouts: the
     rollouts whose intended weight has been served.
     """
 
-    target: LambdaEnv
     weight: int | None = 0
     served_weight: int | None = 0
     skew: timedelta = timedelta()
@@ -91,7 +89,7 @@ class SystemState:
         """Return the operator commands of the process `by`."""
         return frozenset(self.processes[by].verbs) if by in self.processes else frozenset()
 
-    def rollout_of_raise(self, write: EnvironmentWrite) -> Rollout | None:
+    def rollout_of_raise(self, write: TargetWrite) -> Rollout | None:
         """Return the rollout that has recorded the raise that was written; None: none has.
 
         One whose raise has the token of the write is preferred, then the newest.
@@ -127,11 +125,11 @@ class SystemState:
                 self.processes.setdefault(by, ProcessRecord(at, self.number, dict(self.stored)))
             case OperatorCommand(at=at, by=by, verb=verb):
                 self.process(by, at).verbs.add(verb)
-            case LambdaResponse(at=at, by=by, sound=sound):
+            case TargetResponse(at=at, by=by, sound=sound):
                 process = self.process(by, at)
                 process.answers += 1
                 process.sound = process.sound and sound
-            case EnvironmentWrite():
+            case TargetWrite():
                 self._apply_write(event)
             case UpdateCompletion(weight=weight):
                 self.served_weight = weight
@@ -146,7 +144,7 @@ class SystemState:
             case _:
                 pass
 
-    def _apply_write(self, write: EnvironmentWrite) -> None:
+    def _apply_write(self, write: TargetWrite) -> None:
         self.weight = write.weight_after
         self.last_writer, self.last_write_number = write.by, self.number
         if is_external(write.by):

@@ -1,4 +1,4 @@
-"""Invariants of the function: its other variables, rollbacks, judged traffic and bakes."""
+"""Invariants of the target: its other settings, rollbacks, judged traffic and bakes."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -9,11 +9,11 @@ from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.rollout import Live, Phase, RolledBack, Rollout
 from tests.chaos.event_log import (
     BARE_ROLLBACK,
-    EnvironmentWrite,
     GateVerdict,
     Notification,
     ProcessEnd,
     RolloutSave,
+    TargetWrite,
     is_external,
 )
 from tests.chaos.invariants.invariant import Invariant
@@ -24,40 +24,36 @@ _TICK_GAP = timedelta(minutes=2)
 _LOWERING_VERBS = frozenset({Verb.ROLLBACK, BARE_ROLLBACK})
 
 
-class OtherVariablesUnchanged(Invariant):
-    """A violation names the variables and never their values."""
+class OtherSettingsUnchanged(Invariant):
+    """A violation names the settings and never their values."""
 
-    name = "other-variables"
-    text = "No process of rolloutctl adds, changes or removes any other environment variable."
+    name = "other-settings"
+    text = (
+        "No process of rolloutctl adds, changes or removes anything beside the weight, such as "
+        "other environment variables."
+    )
 
-    def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
-        """Yield the names of changed variables besides the pair."""
-        own_names = {state.target.percentage, state.target.boolean}
-        all_names = write.before.keys() | write.after.keys()
-        changed = sorted(
-            name
-            for name in all_names - own_names
-            if write.before.get(name) != write.after.get(name)
-        )
-        if changed:
-            yield f"changed {', '.join(changed)} beside the weight"
+    def on_write(self, write: TargetWrite, state: SystemState) -> Iterator[str]:
+        """Yield the names of changed settings beside the weight."""
+        if write.beside:
+            yield f"changed {', '.join(write.beside)} beside the weight"
 
 
 class FailureRollsBack(Invariant):
-    """Checked for each run that saw a failure, got sound answers of Lambda, and did not crash.
+    """Checked for each run that saw a failure, got sound answers of the target, and did not crash.
 
-    That is stricter than the policy's rollback_timeout, which is for a Lambda that refuses: the
+    That is stricter than the policy's rollback_timeout, which is for a target that refuses: the
     first run that is not refused leaves 0 %.
     """
 
     name = "failure-goes-back"
     text = (
         "After a failed criterion, a decided rollback or a rollback command, the first process "
-        "that gets valid answers from Lambda leaves the weight at 0 %, whatever else is down."
+        "that gets valid answers from the target leaves the weight at 0 %, whatever else is down."
     )
     allows = (
-        "A process leaves it to the next one if Lambda refuses the write, an update is stuck, the "
-        "environment cannot be decrypted, the process crashes, or another process holds the "
+        "A process leaves it to the next one if the target refuses the write, an update is stuck, "
+        "the environment cannot be decrypted, the process crashes, or another process holds the "
         "lease. Weights set outside meanwhile, and rollouts started meanwhile, are not its own."
     )
 
@@ -92,7 +88,7 @@ class FailureRollsBack(Invariant):
         why = self._duty(process, failing, state)
         if why:
             weight = "a contradiction" if state.weight is None else f"{state.weight} %"
-            yield f"{why} and left {weight}, although Lambda answered"
+            yield f"{why} and left {weight}, although the target answered"
 
     def _duty(self, process: ProcessRecord, failing: str, state: SystemState) -> str:
         if process.verbs:
@@ -175,11 +171,11 @@ class TrafficJudged(Invariant):
 
 
 class BakeFromServed(Invariant):
-    """The weight was really served; that the function shows it is not enough."""
+    """The weight was really served; that the target shows it is not enough."""
 
     name = "baked-when-applied"
     text = (
-        "A step begins, ends or completes only after its weight was read back from the function. "
+        "A step begins, ends or completes only after its weight was read back from the target. "
         "So a succeeded rollout was read back at its last weight."
     )
     allows = (
