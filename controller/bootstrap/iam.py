@@ -120,9 +120,8 @@ def iam_policy(
     policies = list(policies)
     bound = bound and bool(policies)
     arns = resource_arns(policies, store, where, keys, page)
-    if not policies and Job.INIT in jobs:  # no policy names a target yet
-        for model in drafted_kinds().values():
-            arns |= model.arns_of_any(where)
+    if not policies and Job.INIT in jobs:
+        arns |= _arns_of_any_target(where)
     actions_of: dict[_StatementScope, set[str]] = {}
     for module, permissions in declared_permissions(policies):
         if packages_only and not _is_foreign(module):
@@ -130,22 +129,32 @@ def iam_policy(
         for one in permissions:
             if _is_needed(one, jobs, bound=bound) and _arns(one.resource, arns):
                 actions_of.setdefault(_scope_of(one, jobs, bound=bound), set()).add(one.action)
-    if not actions_of and packages_only:
-        raise UsageError(
-            "no kind of these policies comes from another package that declares permissions: leave "
-            "out --packages"
-        )
     if not actions_of:
-        raise UsageError(
-            f"a role for {' and '.join(jobs)} with rollouts in a file asks nothing of AWS; for a "
-            "table, name it: --store dynamodb://TABLE"
-        )
+        raise UsageError(_why_nothing(jobs, packages_only=packages_only))
     item_keys = leading_keys(policies, where)
     statements = [
         _statement(sorted(actions), _arns(scope.resource, arns), scope, where, item_keys)
         for scope, actions in actions_of.items()
     ]
     return {"Version": _VERSION, "Statement": sorted(statements, key=lambda one: one["Sid"])}
+
+
+def _arns_of_any_target(where: AwsLocation) -> dict[str, Sequence[str]]:
+    """Return the ARNs of every target that `init` may draft a policy of: none is named yet."""
+    models = drafted_kinds().values()
+    return {name: arns for model in models for name, arns in model.arns_of_any(where).items()}
+
+
+def _why_nothing(jobs: Collection[Job], *, packages_only: bool) -> str:
+    if packages_only:
+        return (
+            "no kind of these policies comes from another package that declares permissions: leave "
+            "out --packages"
+        )
+    return (
+        f"a role for {' and '.join(jobs)} with rollouts in a file asks nothing of AWS; for a "
+        "table, name it: --store dynamodb://TABLE"
+    )
 
 
 class _StatementScope(NamedTuple):
