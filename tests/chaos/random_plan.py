@@ -51,6 +51,10 @@ _WAITS_S: Final = (0, 0, 0, 0, 1, 7, 40, 75, 130, 300, 600)
 
 # The share of policies with the sequential judge.
 _SEQUENTIAL_SHARE = 0.3
+# The share of policies that limit their exposure, and to what: nothing fits, the middle of a ladder
+# of 600 requests a minute, everything.
+_LIMITED_SHARE = 0.1
+_LIMITS: Final = (1, 1_500, 1_000_000)
 
 
 def draw(seed: int, store: StoreKind = "sqlite") -> FaultPlan:
@@ -58,12 +62,17 @@ def draw(seed: int, store: StoreKind = "sqlite") -> FaultPlan:
     chance = Random(f"chaos:{seed}")
     kind = KINDS["lambda-env"]
     sequential = Random(f"judge:{seed}").random() < _SEQUENTIAL_SHARE
-    policy = draw_policy(chance, kind, sequential=sequential)
+    policy = draw_policy(chance, kind, sequential=sequential, max_bad_requests=_limit(seed))
     scenario = draw_world(chance, len(policy.steps))
     number = min(chance.randint(0, MOST_FAULTS), chance.randint(0, MOST_FAULTS) + 2)
     drawer = _FaultDrawer(chance, policy, store, kind)
     faults = tuple(drawer.fault() for _ in range(number))
     return FaultPlan(seed, store, policy, scenario, faults)
+
+
+def _limit(seed: int) -> int | None:
+    chance = Random(f"exposure:{seed}")
+    return chance.choice(_LIMITS) if chance.random() < _LIMITED_SHARE else None
 
 
 class _FaultDrawer:

@@ -35,11 +35,17 @@ _TRAFFIC: Final[dict[str, Any]] = {
 _STEP_WEIGHTS: Final = ((10, 100), (10, 50, 100), (100,), (1, 100), (5, 30, 100))
 
 
-def draw_policy(chance: Random, kind: type[GroundTruth], *, sequential: bool = False) -> Policy:
+def draw_policy(
+    chance: Random,
+    kind: type[GroundTruth],
+    *,
+    sequential: bool = False,
+    max_bad_requests: int | None = None,
+) -> Policy:
     """Return a policy whose healthy rollout takes at most half an hour.
 
     kind: of its target. sequential: the sequential judge, with a generous false-rollback budget, as
-    steps are short.
+    steps are short. max_bad_requests: that of every step; None: none.
     """
     failure_limit = chance.choice((1, 1, 2))  # how many bad minutes in a row fail
     criteria = {"works": {**_SUCCESS_RATE, "failure_limit": failure_limit}}
@@ -66,6 +72,8 @@ def draw_policy(chance: Random, kind: type[GroundTruth], *, sequential: bool = F
         "rollback_timeout": chance.choice(("1m", "2m", "5m")),
         **_freeze(chance),
     }
+    if max_bad_requests is not None:
+        document["max_bad_requests"] = max_bad_requests
     return parse(_with_sequential_judge(document) if sequential else document)
 
 

@@ -125,6 +125,7 @@ def after_the_end(rollout: Rollout) -> TargetReading | None:
 _FREEZE = {"freeze": {"zone": "UTC", "daily": [{"from": "12:10", "to": "18:00"}]}}
 _FIRST, _SECOND, _THIRD = LADDER["steps"]
 _APPROVAL = {"steps": [_FIRST, {**_SECOND, "approval": "required"}, _THIRD]}
+_EXPOSURE = {"max_bad_requests": 1}
 _LAST_STEP = {"steps": [_FIRST]}
 ATTESTATION: Mapping[str, Any] = {
     "criteria": {
@@ -175,6 +176,10 @@ OBSERVATIONS = (
     Row("every criterion passes, in the last step", REACHED, HOLDING, HEALTHY, _LAST_STEP),
     Row("every criterion passes, in a freeze", REACHED, HOLDING, HEALTHY, _FREEZE),
     Row("every criterion passes, the next step not approved", REACHED, HOLDING, HEALTHY, _APPROVAL),
+    Row(
+        "every criterion passes, too much traffic for `max_bad_requests`",
+        REACHED, HOLDING, HEALTHY, _EXPOSURE,
+    ),
     Row("every criterion passes, an update in progress", REACHED_UPDATING, HOLDING, HEALTHY),
     Row("inconclusive after the bake", REACHED, HOLDING, TOO_FEW_REQUESTS),
     Row("no metric can be read, after the bake", REACHED, HOLDING, OUTAGE),
