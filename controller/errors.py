@@ -28,6 +28,7 @@
 Missing data is never an error: it is a finding.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -54,13 +55,21 @@ class RolloutError(Exception):
     """The base of all errors of rolloutctl; `context` is logged as key-values, never parsed.
 
     The message is one printable line, whatever it quotes; `details` are further lines below it.
+    explains_itself: the message says all that can be done, so it is shown without its code.
     """
 
     exit_status: ClassVar[Exit] = Exit.INTERNAL
+    explains_itself: ClassVar[bool] = False
 
     def __init__(self, message: str, *details: str, **context: object) -> None:
         super().__init__(printable_block([message, *details]))
         self.context = context
+
+    @classmethod
+    def code(cls) -> str:
+        """Return its code, which is its anchor in docs/troubleshooting.md: `error-no-store`."""
+        words = re.findall("[A-Z][a-z]*", cls.__name__.removesuffix("Error"))
+        return "-".join(["error", *words]).lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +114,7 @@ class PolicyError(RolloutError):
     """
 
     exit_status = Exit.USAGE
+    explains_itself = True
 
     def __init__(
         self, message: str, *details: str, flaws: Sequence[Flaw] = (), **context: object
@@ -123,6 +133,7 @@ class UsageError(RolloutError):
     """The command cannot be executed as given; nothing was changed."""
 
     exit_status = Exit.USAGE
+    explains_itself = True
 
 
 class RolledBackError(RolloutError):

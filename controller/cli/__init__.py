@@ -148,7 +148,8 @@ def _invoke(args: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return 128 + signal.SIGINT
     except RolloutError as error:
-        return _fail(str(error), error.exit_status, as_json)
+        code = "" if error.explains_itself else error.code()
+        return _fail(str(error), error.exit_status, as_json, code)
     except Exception as error:  # noqa: BLE001 - an operator gets a sentence, no traceback
         from controller.engine.isolation import places_of
 
@@ -168,9 +169,12 @@ def _usage_text(error: click.ClickException) -> str:
     return "\n".join([error.format_message(), *hint])
 
 
-def _fail(text: str, status: Exit, as_json: bool) -> int:
-    """Print an error: on stderr and, where the result was to be JSON, as JSON on stdout."""
-    streams.error(text)
+def _fail(text: str, status: Exit, as_json: bool, code: str = "") -> int:
+    """Print an error: on stderr and, where the result was to be JSON, as JSON on stdout.
+
+    code: of the error, which stderr shows beside it.
+    """
+    streams.error(text, code)
     if as_json:
         from controller.cli.result import print_json
 

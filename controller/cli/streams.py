@@ -106,10 +106,11 @@ def warn(text: str) -> None:
     message(f"warning: {text}", Tone.WAITING)
 
 
-def error(text: str) -> None:
-    """Print an error on stderr: its first line, and its details below."""
+def error(text: str, code: str = "") -> None:
+    """Print an error on stderr: its first line with its code, and its details below."""
     first, *details = text.split("\n")
-    head = paragraph(f"rolloutctl: {first}", Tone.BAD)
+    pointer = f" (see {code})" if code else ""
+    head = paragraph(f"rolloutctl: {first}{pointer}", Tone.BAD)
     print_page([head, *lines_page(details)], sys.stderr)
 
 

@@ -170,7 +170,7 @@ def test_wait_gives_up_on_a_store_that_does_not_answer_at_all(
     silence(*range(1, MAX_MISSES + 1))
     ended = started.run("status", "orders", "--wait")
     assert ended.status == Exit.INTERNAL
-    assert ended.err.endswith("rolloutctl: the disk does not answer\n")
+    assert ended.err.endswith("rolloutctl: the disk does not answer (see error-store)\n")
 
 
 def test_wait_does_not_ask_again_for_what_does_not_exist(started: Desk) -> None:

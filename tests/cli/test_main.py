@@ -10,7 +10,15 @@ import pytest
 
 import controller.policy_file.loader
 from controller.cli import VERBS, main
-from controller.errors import Exit, RolledBackError, RolloutError, StateConflictError
+from controller.errors import (
+    Exit,
+    PolicyError,
+    RolledBackError,
+    RolloutError,
+    StateConflictError,
+    StoreError,
+    UsageError,
+)
 
 ROOT = Path(__file__).parents[2]
 Captured = pytest.CaptureFixture[str]
@@ -84,19 +92,29 @@ def raising(error: BaseException) -> Callable[[Path], None]:
 
 
 @pytest.mark.parametrize(
-    ("error", "status"),
+    ("error", "status", "pointer"),
     [
-        pytest.param(RolloutError("it is broken"), Exit.INTERNAL, id="ours: its own, 1"),
-        pytest.param(RolledBackError("it is broken"), Exit.ROLLED_BACK, id="ours: its own, 4"),
-        pytest.param(StateConflictError("it is broken"), Exit.BUSY, id="ours: its own, 75"),
+        pytest.param(StoreError("it is broken"), Exit.INTERNAL, " (see error-store)", id="1"),
+        pytest.param(
+            RolledBackError("it is broken"), Exit.ROLLED_BACK, " (see error-rolled-back)", id="4"
+        ),
+        pytest.param(
+            StateConflictError("it is broken"), Exit.BUSY, " (see error-state-conflict)", id="75"
+        ),
+        pytest.param(UsageError("it is broken"), Exit.USAGE, "", id="2: it says what to correct"),
+        pytest.param(PolicyError("it is broken"), Exit.USAGE, "", id="2: it says where"),
     ],
 )
-def test_an_error_is_one_line_and_its_exit_status(
-    error: RolloutError, status: Exit, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+def test_an_error_is_one_line_with_its_code_and_its_exit_status(
+    error: RolloutError,
+    status: Exit,
+    pointer: str,
+    capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(controller.policy_file.loader, "load", raising(error))
     assert main(["start", "policy.yaml"]) == status
-    assert capsys.readouterr() == ("", "rolloutctl: it is broken\n")
+    assert capsys.readouterr() == ("", f"rolloutctl: it is broken{pointer}\n")
 
 
 def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,7 +81,7 @@ def test_a_revision_that_was_rolled_back_ends_with_4_until_a_retry_gives_a_reaso
     refused = desk.run("start", desk.policy)
     assert refused.status == Exit.ROLLED_BACK
     assert "support is paged" in refused.err
-    assert "to try it again: rolloutctl retry orders#1 --reason TEXT\n" in refused.err
+    assert "to try it again: rolloutctl retry orders#1 --reason TEXT (see" in refused.err
     again = desk.run("retry", "orders#1", "--reason", "the gateway was down")
     assert (again.status, desk.weight) == (Exit.DONE, 10)
     assert again.out.startswith("orders#2  progressing  10 %")
@@ -130,7 +130,7 @@ def test_a_tick_of_an_unknown_name_ends_with_2(desk: Desk) -> None:
     url = f"sqlite:///{Path(desk.policy).parent / 'rollouts.db'}"
     assert ended.err == (
         f"rolloutctl: no rollout is called 'checkout' in {url}, which has orders; if that is the "
-        "wrong store, name another one: --store or ROLLOUTCTL_STORE\n"
+        "wrong store, name another one: --store or ROLLOUTCTL_STORE (see error-unknown-rollout)\n"
     )
 
 
