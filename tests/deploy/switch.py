@@ -110,6 +110,8 @@ def _breaches(alarm: Mapping[str, Any], value: float | None) -> bool:
     match alarm["ComparisonOperator"]:
         case "LessThanThreshold":
             return bool(value < alarm["Threshold"])
+        case "GreaterThanThreshold":
+            return bool(value > alarm["Threshold"])
         case "GreaterThanOrEqualToThreshold":
             return bool(value >= alarm["Threshold"])
         case other:

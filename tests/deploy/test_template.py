@@ -46,6 +46,11 @@ def test_cfn_lint_finds_nothing() -> None:
     assert not problems
 
 
+def test_it_is_deployed_without_a_bucket() -> None:
+    """CloudFormation takes so many bytes in a request; a larger template has to be in S3."""
+    assert len(TEMPLATE.read_bytes()) <= 51_200
+
+
 def test_the_table_is_the_one_that_store_init_makes() -> None:
     expected = YAML(typ="safe").load(template(DynamoDbLocation("rollouts")))["Resources"][
         "Rollouts"

@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.account import POLICY, Account
 from tests.support.action import COMMIT, RunnerSetup, run_action
+from tests.support.github_api import github, job
 from tests.support.wheels import connected, copy_action_with_wheels, index, silent_index
 
 pytestmark = pytest.mark.ministack
@@ -42,6 +43,28 @@ def test_a_rollout_is_started_waited_for_and_rolled_back_by_jobs(
     )
     assert (back.status, shop.pair()) == (0, ("0", "false"))
     assert "a job says so" in back.summary
+
+
+def test_the_start_and_the_rollback_are_one_comment_on_the_pull_request_of_the_commit(
+    environment: dict[str, str], shop: Account, tmp_path: Path
+) -> None:
+    checkout = tmp_path / "checkout"
+    (checkout / "policies").mkdir(parents=True)
+    copy(POLICY, checkout / ROLLOUT)
+    asked = {"rollout": ROLLOUT, "comment": "true"}
+    with github() as api:
+        api.pulls[COMMIT] = [7]
+        variables = {**environment, **job(api, tmp_path, {})}
+        run_action(checkout, variables, command="start", **asked)
+        (begun,) = api.bodies(7)
+        run_action(checkout, variables, command="rollback", reason="@team says so", **asked)
+        (ended,) = api.bodies(7)
+
+    assert "### execution-api\\#1: progressing at 10 %" in begun
+    assert re.search(r"gate power at \d+ requests a minute", begun)
+    assert "### execution-api\\#1: rolled\\_back at 0 %" in ended
+    assert "@<!-- -->team says so" in ended
+    assert re.search(r"\n\d{4}-\d\d-\d\d \d\d:\d\d    0 %  rolled_back ", ended)
 
 
 @pytest.mark.deep  # pip installs for seconds

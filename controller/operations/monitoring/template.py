@@ -26,6 +26,10 @@ _ALARM_NOTE: Final = (
 # Two days show the 26 hours of a typical rollout, and the day before it.
 _DASHBOARD_START: Final = "-P2D"
 _WIDTH, _HEIGHT, _TEXT_HEIGHT = 12, 7, 3  # of 24 columns
+# An alarm of a single window ends after so many without a breach: a count that goes above its bound
+# and below it by turns is one problem, and pages once.
+_CALM_PERIODS: Final = 3
+
 _REGION: Final = "${AWS::Region}"
 
 _TOPIC: Final = "Topic"
@@ -145,7 +149,7 @@ def alarm_properties(alarm: Alarm, actions: Sequence[Any]) -> dict[str, Any]:
         "AlarmDescription": f"{alarm.text} {_ALARM_NOTE}",
         "AlarmActions": list(actions),
         **_metric_properties(alarm),
-        "EvaluationPeriods": alarm.periods,
+        "EvaluationPeriods": _CALM_PERIODS if alarm.periods == 1 else alarm.periods,
         "DatapointsToAlarm": alarm.periods,
         "Threshold": alarm.threshold,
         "ComparisonOperator": "GreaterThanThreshold" if alarm.above else "LessThanThreshold",

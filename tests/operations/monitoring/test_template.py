@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from controller.operations.monitoring.desired import desired_monitoring
 from controller.operations.monitoring.resources import Moment, Monitoring
 from controller.operations.monitoring.template import differing_resources, template_of
 from controller.policy_file.loader import load
+from tests.deploy.switch import state
 from tests.operations.monitoring.watched import FROZEN, a_watched, gateway_metric
 from tests.support.emulator import REGION
 from tests.support.rollouts import NOON
@@ -71,6 +73,18 @@ def test_an_alarm_notifies_the_topic_which_every_address_subscribes_to() -> None
     assert resources(text, "SNS::Subscription") == [
         {"TopicArn": {"Ref": "Topic"}, "Protocol": "email", "Endpoint": one} for one in EMAILS
     ]
+
+
+def test_a_count_around_its_bound_pages_once() -> None:
+    """A problem that breaches in every second window is one problem."""
+    policy = a_watched("auth-failures")
+    (alarm,) = resources(template(desired_monitoring(policy)), "CloudWatch::Alarm")
+    assert alarm["DatapointsToAlarm"] == 1
+    counts: list[float] = [0, 0, 0, *[11, 9] * 20, 0, 0, 0]
+    size = alarm["EvaluationPeriods"]
+    states = [state(alarm, counts[end - size : end]) for end in range(size, len(counts) + 1)]
+    changes = [new for old, new in pairwise(states) if new != old]
+    assert changes == ["ALARM", "OK"]
 
 
 def test_without_an_address_there_is_no_topic_and_no_notification() -> None:
