@@ -12,7 +12,13 @@ from typing import Any, Final, TypeAlias
 from controller.core.judge.findings import DILUTED, FRACTION, Finding, FindingReason
 from controller.core.judge.text import MAX_DIGITS, number, percent, time_range_text, utc_text
 from controller.core.observation import QueryStatus
-from controller.core.units import count_text, format_duration, format_percent, number_text
+from controller.core.units import (
+    count_text,
+    format_duration,
+    format_percent,
+    measured_text,
+    number_text,
+)
 
 Facts: TypeAlias = Mapping[str, Any]
 Sentence: TypeAlias = Callable[[Finding, Facts], str]
@@ -105,7 +111,7 @@ def _value(value: float | None, finding: Finding, facts: Facts) -> str:
 
 
 def _with_unit(value: float, facts: Facts) -> str:
-    return f"{number_text(round(value, 1))} {facts['unit']}".rstrip()
+    return f"{measured_text(value)} {facts['unit']}".rstrip()
 
 
 # --- Windows against a bound ----------------------------------------------------------------------
