@@ -8,6 +8,7 @@ from controller.bootstrap.rehearse import RehearsalSetup, rehearsal
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.core.rollout import Phase, Rollout
 from controller.errors import RolledBackError, UsageError
+from controller.operations.start.baselines import baseline_requests
 from controller.operations.start.start import StartRequest, retry, start
 from controller.policy_file.loader import load
 from controller.process import logging
@@ -57,6 +58,16 @@ def test_the_stored_policy_has_the_versions_and_their_metrics(account: Rehearsal
         "requests": "2", "errors": "2", "duration": "2",
         "stable_requests": "1", "stable_errors": "1", "stable_duration": "1",
     }  # fmt: skip
+
+
+def test_a_baseline_needs_no_metric_that_exists_only_while_the_alias_has_a_weight(
+    account: RehearsalSetup,
+) -> None:
+    policy = POLICY.resolved(POLICY.target.rehearsed())
+    requests = list(baseline_requests(policy, account.runner.clock.now()))
+    assert {one.criterion for one in requests} == {"fast", "fast-alone"}
+    names = {name for one in requests for each in one.queries for name, _ in each.dimensions}
+    assert names == {"FunctionName", "Resource"}
 
 
 def test_a_version_that_is_published_meanwhile_is_another_rollout(account: RehearsalSetup) -> None:

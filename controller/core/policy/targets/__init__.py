@@ -79,6 +79,13 @@ class TargetSpec(Model):
         """Return the metrics that count each path by itself; None: `init` searches for some."""
         return None
 
+    def before_a_weight(self, metric: Metric) -> Metric:
+        """Return what counts the requests of `metric`, one of the stable path, while there is none.
+
+        AWS may count a path by itself only while the target has a weight.
+        """
+        return metric
+
     # --- what a start decides -------------------------------------------------------------------
 
     @property
