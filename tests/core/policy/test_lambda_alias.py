@@ -117,14 +117,14 @@ def test_a_metric_counts_the_path_of_its_version(
         ("4", {"FunctionName": "handler", "Resource": "handler:live", "ExecutedVersion": "4"}),
     ],
 )
-def test_before_a_weight_the_alias_counts_for_its_stable_version(
+def test_at_zero_the_alias_counts_for_its_stable_version(
     version: str, before: dict[str, str]
 ) -> None:
     dimensions = {
         "FunctionName": "handler", "Resource": "handler:live", "ExecutedVersion": version,
     }  # fmt: skip
     metric = Metric(namespace="AWS/Lambda", name="Errors", statistic="Sum", dimensions=dimensions)
-    assert ROLLOUT.before_a_weight(metric).dimensions == before
+    assert ROLLOUT.at_zero(metric).dimensions == before
 
 
 def test_a_function_may_be_named_by_its_arn() -> None:

@@ -1,10 +1,12 @@
 """A start puts the versions of an alias into the policy, and its rollout keeps them."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
 from controller.bootstrap.rehearse import RehearsalSetup, rehearsal
+from controller.core.judge.rollback_drain import drain_query_plan
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.core.rollout import Phase, Rollout
 from controller.errors import RolledBackError, UsageError
@@ -120,3 +122,16 @@ def test_after_100_percent_the_same_start_changes_nothing(account: RehearsalSetu
     assert started(account).id == first.id
     account.runner.roll_back(first.id, "late trouble")
     assert alias(account).version == "1"
+
+
+def test_after_a_rollback_the_alias_counts_what_the_stable_version_gets(
+    account: RehearsalSetup,
+) -> None:
+    rollout = started(account)
+    account.runner.roll_back(rollout.id, "enough")
+    rolled_back = account.runner.store.load(rollout.id)
+    assert rolled_back.phase is Phase.ROLLED_BACK
+    now = account.runner.clock.now() + timedelta(minutes=8)
+    queries = drain_query_plan(rolled_back, now).queries.values()
+    versions = {dict(one.dimensions).get("ExecutedVersion") for one in queries}
+    assert versions == {"2", None}

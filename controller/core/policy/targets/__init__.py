@@ -79,10 +79,10 @@ class TargetSpec(Model):
         """Return the metrics that count each path by itself; None: `init` searches for some."""
         return None
 
-    def before_a_weight(self, metric: Metric) -> Metric:
-        """Return what counts the requests of `metric`, one of the stable path, while there is none.
+    def at_zero(self, metric: Metric) -> Metric:
+        """Return what counts the requests of `metric` at weight 0.
 
-        AWS may count a path by itself only while the target has a weight.
+        AWS may count the stable path by itself only while there is a weight.
         """
         return metric
 

@@ -130,7 +130,7 @@ class LambdaAlias(TargetSpec):
         canary, stable = {_BY_VERSION: "${canary}"}, {_BY_VERSION: "${stable}"}
         return RequestSource(_VERSIONS, alias | canary, alias | stable, whole=alias)
 
-    def before_a_weight(self, metric: Metric) -> Metric:
+    def at_zero(self, metric: Metric) -> Metric:
         """Return the metric of the alias for one of its stable version."""
         if self.requests_counted_by(metric) != "stable":
             return metric
