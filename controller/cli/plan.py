@@ -16,7 +16,7 @@ from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.next_action import next_action
 from controller.core.policy import LatencyIncrease, Policy
 from controller.core.rollout import Phase, Rollout
-from controller.core.units import count_text
+from controller.core.units import count_text, measured_text
 from controller.engine.execute import Visit
 from controller.engine.exit_status import of_run
 from controller.errors import Exit, MetricsError, RolloutError, UsageError
@@ -192,7 +192,8 @@ def _preview_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: b
         f"  live: {preflight.reading.variables}, the last update is {preflight.reading.update}"
     ]
     lines += [
-        f"  baseline of {name}: {value.value:.1f} from {count_text(value.samples, 'sample')}"
+        f"  baseline of {name}: {measured_text(value.value)} from "
+        f"{count_text(value.samples, 'sample')}"
         for name, value in preflight.baselines.items()
     ]
     lines += [f"  warning: {line}" for line in preflight.warnings]

@@ -168,6 +168,11 @@ def number_text(value: float) -> str:
     return text.replace(",", " ")
 
 
+def measured_text(value: float) -> str:
+    """Return a measured value with three digits, or one decimal: `0.246`, `245.7`."""
+    return number_text(round(value, 1) if abs(value) >= 10 else float(f"{value:.3g}"))
+
+
 def count_text(number: float, noun: str) -> str:
     """Return `number` with its noun: `1 request`, `8 214 requests`."""
     return f"{number_text(number)} {noun}" + ("" if number == 1 else "s")

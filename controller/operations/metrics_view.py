@@ -27,6 +27,7 @@ from controller.core.units import (
     floor_to,
     format_duration,
     format_percent,
+    measured_text,
     number_text,
 )
 from controller.ports import api_gateway
@@ -233,7 +234,7 @@ def _latency_limit(
     if baseline is None:
         return
     high = baseline * (1 + one.max_increase)
-    text = f"≤ {number_text(round(high, 1))} {policy.metrics[one.metric].unit}".rstrip()
+    text = f"≤ {measured_text(high)} {policy.metrics[one.metric].unit}".rstrip()
     yield ExpectedRange(criterion, text, high=high)
 
 

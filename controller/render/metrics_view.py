@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from controller.core.units import clock_text, count_text, format_percent, number_text
+from controller.core.units import clock_text, count_text, format_percent, measured_text
 from controller.operations.metrics_view import Gauge, GaugeStatus, Unit
 from controller.ports.json_view import json_number
 from controller.render.page import EMPTY_LINE, Page, Span, Table, Tone, paragraph
@@ -65,7 +65,7 @@ def value_text(gauge: Gauge) -> str:
         case Unit.INCREASE:
             return f"{'+' if value >= 0 else '-'}{format_percent(abs(value), 1)}"
         case Unit.COUNT | Unit.LEVEL:
-            return f"{number_text(round(value, 1))} {gauge.unit_text}".rstrip()
+            return f"{measured_text(value)} {gauge.unit_text}".rstrip()
 
 
 def gauges_data(name: str, gauges: Sequence[Gauge], minutes: int, end: datetime) -> "MetricsData":

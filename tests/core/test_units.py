@@ -15,6 +15,7 @@ from controller.core.units import (
     floor_to,
     format_duration,
     format_percent,
+    measured_text,
     number_text,
     parse_duration,
     parse_percent,
@@ -117,6 +118,16 @@ def test_windows_begin_at_multiples_of_their_length() -> None:
 def test_texts_have_times_in_utc_and_numbers_in_groups() -> None:
     assert clock_text(datetime(2026, 11, 24, 14, 5, 59, tzinfo=UTC)) == "2026-11-24 14:05 UTC"
     assert [number_text(one) for one in (8_214, 412.5, 0.12345)] == ["8 214", "412.5", "0.1235"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.24567, "0.246"), (3.14159, "3.14"), (245.678, "245.7"), (-0.5, "-0.5"), (4_321.9, "4 322")],
+)
+def test_a_latency_in_seconds_has_as_many_digits_as_one_in_milliseconds(
+    value: float, text: str
+) -> None:
+    assert measured_text(value) == text
 
 
 @cases("value, text", {

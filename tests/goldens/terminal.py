@@ -38,13 +38,15 @@ FOLDER: Final = Path(__file__).parent / "terminal"
 ROOT: Final = Path(__file__).parents[2]
 WIDTHS: Final = (80, 120)
 POLICY: Final = "policies/execution-api.yaml"
+ALIAS: Final = "policies/lambda-alias.yaml"
+GROUPS: Final = "policies/alb-weights.yaml"
+OF_STORY: Final = {"alias": ALIAS, "load balancer": GROUPS}  # the policy of the account
 OTHER: Final = "payments.yaml"
 NAME: Final = "execution-api"
 LONGEST: Final = 40  # lines of a document that no page has, such as an IAM policy
 # A path of one length everywhere: its length decides where lines end.
 TEMPORARY: Final = "/tmp"  # noqa: S108
 FOLDER_NAME: Final = f"{TEMPORARY}/rolloutctl-00000000"
-_VERSION: Final = re.compile(r"(, version )\S+")
 _CHECKS: Final[Sequence[Check]] = (
     ok("caller", "arn:aws:sts::123456789012:assumed-role/people/operator in eu-central-1"),
     warn(
@@ -72,8 +74,58 @@ class Wait:
 Act: TypeAlias = str | Wait
 TICK: Final = timedelta(minutes=5)
 
+
+def _routed(name: str, policy: str, *init: str, revision: str = "") -> Sequence[Act]:
+    """Return what somebody does with a target whose weight is in the routing of AWS."""
+    drafted = f"init {' '.join(init)} -o mine.yaml --name mine"
+    return (
+        drafted,
+        f"validate {policy}",
+        f"plan {policy} --live",
+        f"rehearse {policy} --scenario healthy --interval 30m",
+        f"start {policy}{revision}",
+        Wait("20m"),
+        f"status {name}",
+        f"metrics {name}",
+        f"logs {name}",
+        f"verify {name}",
+        f"pause {name} --reason 'the database is being moved'",
+        f"set-weight {name} 20 --force --reason 'a demo'",
+        f"resume {name} --keep",
+        f"rollback {name} --reason 'customers called'",
+        Wait("20m"),
+        f"status {name}",
+        f"verify {name}",
+        f"retry {name} --reason 'the fault is mended'",
+        f"history {name}",
+        f"permanent {policy} --form terraform",
+        f"iam {policy} --account 123456789012 --region us-east-1",
+    )
+
+
+_ELB: Final = "arn:aws:elasticloadbalancing:us-east-1:123456789012"
+_RULE: Final = f"{_ELB}:listener-rule/app/shop/50dc6c495c0c9188/f2f7dc8efc522ab2/9683b2d02a6cabee"
+
 # Each story: the scenario of the simulated account, and what somebody does.
 STORIES: Final[Mapping[str, tuple[str, Sequence[Act]]]] = {
+    "alias": (
+        "healthy",
+        _routed(
+            "lambda-alias",
+            ALIAS,
+            "--function checkout",
+            "--alias live",
+        ),
+    ),
+    "load balancer": (
+        "healthy",
+        _routed(
+            "alb-weights",
+            GROUPS,
+            f"--rule {_RULE}",
+            revision=" --revision green-1",
+        ),
+    ),
     "try": (
         "healthy",
         (
@@ -203,10 +255,10 @@ class _Examiner:
 def play(story: str, width: int) -> str:
     """Return the transcript of `story` on a terminal of `width` columns."""
     scenario, acts = STORIES[story]
-    with _stage(scenario, width) as (world, folder):
+    with _stage(scenario, width, OF_STORY.get(story, POLICY)) as (world, folder):
         shown = [_shown(act, world) for act in acts]
     text = "\n".join(one for one in shown if one)
-    return _VERSION.sub(r"\1X", text.replace(str(folder), FOLDER_NAME))
+    return text.replace(str(folder), FOLDER_NAME)
 
 
 def _shown(act: Act, world: World) -> str:
@@ -231,7 +283,7 @@ def _run(command: str) -> tuple[int, str]:
 
 
 @contextmanager
-def _stage(scenario: str, width: int) -> Iterator[tuple[World, Path]]:
+def _stage(scenario: str, width: int, of_account: str) -> Iterator[tuple[World, Path]]:
     """Yield a simulated account with the target of the policies, and the working directory."""
     environment = {
         "PATH": os.environ["PATH"], "TERM": "dumb", "COLUMNS": str(width), "HOME": "/nowhere",
@@ -251,16 +303,18 @@ def _stage(scenario: str, width: int) -> Iterator[tuple[World, Path]]:
             text.replace("{frozen: direct_duration, window: 24h}", "{fixed: 250}"), encoding="utf-8"
         )
         stack.enter_context(contextlib.chdir(folder))
-        policy = load(Path(POLICY))
+        policy = load(Path(of_account))
+        policy = policy.resolved(policy.target.rehearsed())
         world = World.for_policy(policy, load_scenario(scenario), seed=1)
         world.add_function("payments", {})
         stacks = FakeCloudFormation(0, 0)
 
-        def client(_: Clients, service: str, **__: object) -> Any:
+        def client(_: Clients, service: str, *_1: object, **_2: object) -> Any:
             return stacks if service == "cloudformation" else world.client(service)
 
         stack.enter_context(patch.dict(os.environ, environment, clear=True))
-        stack.enter_context(patch.object(Clients, "get", client))
+        for method in ("get", "single_try"):
+            stack.enter_context(patch.object(Clients, method, client))
         stack.enter_context(patch.object(account, "SystemClock", lambda: world.clock))
         stack.enter_context(patch.object(controller.cli.doctor, "live_doctor", _doctor))
         yield world, folder

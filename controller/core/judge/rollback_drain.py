@@ -306,7 +306,9 @@ def drain_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
     if watch is None:
         return QueryPlan()
     policy, end = rollout.policy, floor_to(now, MINUTE_S) + MINUTE_S
-    metrics = {name: policy.metrics[name] for name in _request_metrics(policy)}
+    metrics = {
+        name: policy.target.at_zero(policy.metrics[name]) for name in _request_metrics(policy)
+    }
     queries = {
         _minute_key(policy, name): query(metric, metric.statistic, MINUTE_S)
         for name, metric in metrics.items()

@@ -8,7 +8,7 @@ from typing import Final
 from controller.core.judge.queries import query
 from controller.core.judge.series import SAMPLE_COUNT
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
-from controller.core.policy import Metric, Policy
+from controller.core.policy import Metric, Policy, TargetSpec
 from controller.core.units import count_text, duration_text, floor_to, from_unix
 from controller.operations.checks import Check, fail, ok, warn
 from controller.ports.metrics import Dimensions, MetricListing
@@ -57,11 +57,12 @@ def missing_data_check(name: str, policy: Policy, listed: MetricListing) -> Chec
     """Return the check of a metric without data for 24 hours, from the metrics that are listed.
 
     Dimensions that the policy uses for another metric, like that of the other path, are no
-    correction for this one.
+    correction for this one; those of a path of the target need none.
     """
     what, metric = f"metric {name}", policy.metrics[name]
     paths = _paths(policy, metric)
-    other_dimensions = [one for one in listed.dimensions if dict(one) not in paths]
+    is_right = metric.dimensions in _own_dimensions(policy.target)
+    other_dimensions = [one for one in listed.dimensions if not is_right and dict(one) not in paths]
     if listed.problem:
         return warn(what, f"no data in the last 24h; its name is not checked: {listed.problem}")
     if dict(metric.dimensions) in [dict(one) for one in listed.dimensions]:
@@ -89,6 +90,15 @@ def missing_data_check(name: str, policy: Policy, listed: MetricListing) -> Chec
         f"{metric.namespace} {metric.name} had no data in the last two weeks",
         "fine before the first request on that path; else check the name and the region",
     )
+
+
+def _own_dimensions(target: TargetSpec) -> list[Dimensions]:
+    """Return the dimensions by which AWS counts each path of the target."""
+    source = target.counted_by
+    if source is None:
+        return []
+    counts = (source.count("Any", one) for one in (source.dimensions, source.stable))
+    return [one.resolved(target.values).dimensions for one in counts]
 
 
 def _distance(expected: Dimensions, listed: Dimensions) -> tuple[int, int, str]:

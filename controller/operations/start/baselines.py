@@ -102,7 +102,7 @@ def baseline_requests(policy: Policy, now: datetime, step: int = 0) -> Iterator[
         last = max(floor_to(end, period_s), begin + period_s)
         if baseline.window is not None and last > end.timestamp():
             begin, last = begin - period_s, last - period_s  # the newest period is not over yet
-        metric = policy.metrics[name_of_metric]
+        metric = policy.target.at_zero(policy.metrics[name_of_metric])
         percentiles = percentiles_of(metric).items() if criterion.sequential else ()
         yield BaselineRequest(
             criterion=name,

@@ -39,18 +39,18 @@ class TrafficEstimate:
 def estimate_traffic(source: MetricSource, policy: Policy, now: datetime) -> TrafficEstimate:
     """Return the requests of both paths in the last settled 24 hours, by one read.
 
-    Of several metrics that count one path, the first that has any data is used.
+    A metric that counts both paths is used alone. Of several metrics that count one path, the first
+    that has any data is used.
     Raises MetricsError when the metric source cannot be read.
     """
     canary, stable = dict(_canary_queries(policy)), dict(_stable_queries(policy))
     end = floor_to(now - policy.evaluation_delay, _PERIOD_S)
     span = Span(end - int(DAY.total_seconds()), end)
     series = source.read([*canary.values(), *stable.values()], span)
-    counts = [
-        one
-        for one in (_first_with_data(canary, series), _first_with_data(stable, series))
-        if one is not None
-    ]
+    both = {name: one for name, one in canary.items() if policy.counts[name] == "both"}
+    whole = _first_with_data(both, series)
+    paths = (_first_with_data(canary, series), _first_with_data(stable, series))
+    counts = [one for one in ([whole] if whole else paths) if one is not None]
     total = sum(requests for _, requests in counts)
     return TrafficEstimate(
         total / (DAY / timedelta(minutes=1)), tuple(name for name, _ in counts), bool(stable)

@@ -110,6 +110,23 @@ def test_a_metric_counts_the_path_of_its_version(
     assert ROLLOUT.requests_counted_by(metric) == path
 
 
+@pytest.mark.parametrize(
+    ("version", "before"),
+    [
+        ("3", {"FunctionName": "handler", "Resource": "handler:live"}),
+        ("4", {"FunctionName": "handler", "Resource": "handler:live", "ExecutedVersion": "4"}),
+    ],
+)
+def test_at_zero_the_alias_counts_for_its_stable_version(
+    version: str, before: dict[str, str]
+) -> None:
+    dimensions = {
+        "FunctionName": "handler", "Resource": "handler:live", "ExecutedVersion": version,
+    }  # fmt: skip
+    metric = Metric(namespace="AWS/Lambda", name="Errors", statistic="Sum", dimensions=dimensions)
+    assert ROLLOUT.at_zero(metric).dimensions == before
+
+
 def test_a_function_may_be_named_by_its_arn() -> None:
     arn = "arn:aws:lambda:eu-central-1:123456789012:function:handler"
     check_target(LambdaAlias(kind="lambda-alias", function=arn, alias="live"))

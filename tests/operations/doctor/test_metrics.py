@@ -1,6 +1,7 @@
 """Doctor checks of metrics with data, without data, and with misspelt names."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from controller.operations.doctor.metrics import (
     queries_of,
     span_until,
 )
+from controller.policy_file.loader import load
 from controller.ports.metrics import MetricListing
 from tests.operations.monitoring.watched import a_watched
 from tests.support.rollouts import NOON
@@ -145,6 +147,20 @@ def test_a_path_whose_metrics_are_all_silent_is_no_mistake_either() -> None:
     metrics["failures"]["dimensions"] = {"Path": "canry"}
     policy = a_watched("traffic", metrics=metrics, criteria=criteria)
     assert missing_data_check("failures", policy, listing).level is Level.FAIL
+
+
+@pytest.mark.parametrize("shipped", ["alb-weights", "lambda-alias"])
+def test_a_path_that_aws_counts_by_itself_has_no_mistake_before_its_first_request(
+    shipped: str,
+) -> None:
+    policy = load(Path(f"policies/{shipped}.yaml"))
+    policy = policy.resolved(policy.target.rehearsed())
+    dimensions = policy.metrics["requests"].dimensions
+    others = [{"FunctionName": "checkout"}, {**dimensions, "LoadBalancer": "app/other/1"}]
+    check = missing_data_check("requests", policy, MetricListing(others))
+    assert (check.level, check.remedy) == (
+        Level.WARN, "fine before the first request on that path; else check the name and the region"
+    )  # fmt: skip
 
 
 def test_the_statistic_and_its_samples_are_queried_over_a_whole_day() -> None:

@@ -1,13 +1,16 @@
 """A start puts the versions of an alias into the policy, and its rollout keeps them."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
 from controller.bootstrap.rehearse import RehearsalSetup, rehearsal
+from controller.core.judge.rollback_drain import drain_query_plan
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.core.rollout import Phase, Rollout
 from controller.errors import RolledBackError, UsageError
+from controller.operations.start.baselines import baseline_requests
 from controller.operations.start.start import StartRequest, retry, start
 from controller.policy_file.loader import load
 from controller.process import logging
@@ -57,6 +60,16 @@ def test_the_stored_policy_has_the_versions_and_their_metrics(account: Rehearsal
         "requests": "2", "errors": "2", "duration": "2",
         "stable_requests": "1", "stable_errors": "1", "stable_duration": "1",
     }  # fmt: skip
+
+
+def test_a_baseline_needs_no_metric_that_exists_only_while_the_alias_has_a_weight(
+    account: RehearsalSetup,
+) -> None:
+    policy = POLICY.resolved(POLICY.target.rehearsed())
+    requests = list(baseline_requests(policy, account.runner.clock.now()))
+    assert {one.criterion for one in requests} == {"fast", "fast-alone"}
+    names = {name for one in requests for each in one.queries for name, _ in each.dimensions}
+    assert names == {"FunctionName", "Resource"}
 
 
 def test_a_version_that_is_published_meanwhile_is_another_rollout(account: RehearsalSetup) -> None:
@@ -109,3 +122,16 @@ def test_after_100_percent_the_same_start_changes_nothing(account: RehearsalSetu
     assert started(account).id == first.id
     account.runner.roll_back(first.id, "late trouble")
     assert alias(account).version == "1"
+
+
+def test_after_a_rollback_the_alias_counts_what_the_stable_version_gets(
+    account: RehearsalSetup,
+) -> None:
+    rollout = started(account)
+    account.runner.roll_back(rollout.id, "enough")
+    rolled_back = account.runner.store.load(rollout.id)
+    assert rolled_back.phase is Phase.ROLLED_BACK
+    now = account.runner.clock.now() + timedelta(minutes=8)
+    queries = drain_query_plan(rolled_back, now).queries.values()
+    versions = {dict(one.dimensions).get("ExecutedVersion") for one in queries}
+    assert versions == {"2", None}

@@ -84,6 +84,19 @@ def test_the_traffic_is_that_of_both_paths(
     assert (estimate.per_minute, estimate.metrics) == (per_minute, metrics)
 
 
+def test_what_counts_both_paths_is_not_added_to_one_of_them() -> None:
+    metrics = {**POLICY["metrics"]}
+    metrics["whole"] = {**metrics["requests"], "name": "All", "counts": "both"}
+    criteria = {
+        "works": {**RATE, "control": BESIDE},
+        "works-alone": {**RATE, "total": "whole", "failures": ["whole"]},
+    }
+    policy = Policy.model_validate({**POLICY, "metrics": metrics, "criteria": criteria})
+    source = Source({CANARY: 60, STABLE: 540, "All:Sum": 600})
+    estimate = estimate_traffic(source, policy, NOW)
+    assert (estimate.per_minute, estimate.metrics) == (10, ("whole",))
+
+
 @pytest.mark.parametrize(
     ("criteria", "stable"),
     [

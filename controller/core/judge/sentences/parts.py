@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 from controller.core.judge.findings import FRACTION, Finding
 from controller.core.judge.text import number, percent, utc_text
 from controller.core.observation import QueryStatus
-from controller.core.units import count_text, format_duration, number_text
+from controller.core.units import count_text, format_duration, measured_text
 
 Facts: TypeAlias = Mapping[str, Any]
 Sentence: TypeAlias = Callable[[Finding, Facts], str]
@@ -44,7 +44,7 @@ def value_text(value: float | None, finding: Finding, facts: Facts) -> str:
 
 
 def with_unit(value: float, facts: Facts) -> str:
-    return f"{number_text(round(value, 1))} {facts['unit']}".rstrip()
+    return f"{measured_text(value)} {facts['unit']}".rstrip()
 
 
 def counts_text(finding: Finding, facts: Facts) -> str:

@@ -83,6 +83,13 @@ class TargetSpec(Model):
         """Return the metrics that count each path by itself; None: `init` searches for some."""
         return None
 
+    def at_zero(self, metric: Metric) -> Metric:
+        """Return what counts the requests of `metric` at weight 0.
+
+        AWS may count the stable path by itself only while there is a weight.
+        """
+        return metric
+
     # --- what a start decides -------------------------------------------------------------------
 
     @property

@@ -23,9 +23,10 @@ PublishedVersion: TypeAlias = Annotated[
     Form('the number of a published version, in quotes ("7"); $LATEST takes no weight'),
 ]
 
+_BY_VERSION: Final = "ExecutedVersion"
 _VERSIONS: Final = RequestMetrics(
     "versions", "the versions of the alias", "AWS/Lambda", "Invocations", "Errors", "", "Duration",
-    ("FunctionName", "Resource", "ExecutedVersion"),
+    ("FunctionName", "Resource", _BY_VERSION),
     paths="Lambda counts each version of an alias by itself while the alias has a weight: "
     "`start` puts the versions in for ${canary} and ${stable}. At 100 % there is no weight, and "
     "the metrics of the alias are those of the canary.",
@@ -115,7 +116,7 @@ class LambdaAlias(TargetSpec):
         """Return the path of a metric of the function: by its version, else both."""
         if metric.dimensions.get("FunctionName") != self.function.rpartition(":")[2]:
             return None
-        return self._path_of_version(metric.dimensions.get("ExecutedVersion", ""))
+        return self._path_of_version(metric.dimensions.get(_BY_VERSION, ""))
 
     def _path_of_version(self, version: str) -> Counts:
         if version in (self.canary, "${canary}"):
@@ -127,8 +128,15 @@ class LambdaAlias(TargetSpec):
         """The metrics of its two versions; at 100 % AWS counts the alias alone."""
         alias = {"FunctionName": self.function.rpartition(":")[2]}
         alias["Resource"] = f"{alias['FunctionName']}:{self.alias}"
-        canary, stable = {"ExecutedVersion": "${canary}"}, {"ExecutedVersion": "${stable}"}
+        canary, stable = {_BY_VERSION: "${canary}"}, {_BY_VERSION: "${stable}"}
         return RequestSource(_VERSIONS, alias | canary, alias | stable, whole=alias)
+
+    def at_zero(self, metric: Metric) -> Metric:
+        """Return the metric of the alias for one of its stable version."""
+        if self.requests_counted_by(metric) != "stable":
+            return metric
+        dimensions = {name: one for name, one in metric.dimensions.items() if name != _BY_VERSION}
+        return metric.model_copy(update={"dimensions": dimensions})
 
     # --- what a start decides -------------------------------------------------------------------
 
