@@ -11,11 +11,12 @@ from controller.bootstrap.app import App, current_moment
 from controller.cli import options
 from controller.cli.call import Call, load_policy, newest_rollout
 from controller.cli.result import Result
+from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.next_action import next_action
 from controller.core.policy import LatencyIncrease, Policy
 from controller.core.rollout import Phase, Rollout
-from controller.core.units import count_text
+from controller.core.units import count_text, number_text
 from controller.engine.execute import Visit
 from controller.engine.exit_status import of_run
 from controller.errors import Exit, MetricsError, RolloutError, UsageError
@@ -165,7 +166,9 @@ def _preview_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: b
         f"  live: {preflight.reading.variables}, the last update is {preflight.reading.update}"
     ]
     lines += [
-        f"  baseline of {name}: {value.value:.1f} from {count_text(value.samples, 'sample')}"
+        f"  baseline of {name}: {number_text(round(value.value, 1))} from "
+        f"{count_text(value.samples, 'sample')}, so "
+        f"{judge_of(name, policy.criteria[name], policy, value).target_text()}"
         for name, value in preflight.baselines.items()
     ]
     lines += [f"  warning: {line}" for line in preflight.warnings]
