@@ -12,6 +12,7 @@ from controller.cli import options
 from controller.cli.call import Call, load_policy, newest_rollout
 from controller.cli.history import limited_exposure
 from controller.cli.result import Result
+from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.next_action import next_action
 from controller.core.policy import LatencyIncrease, Policy
@@ -193,7 +194,8 @@ def _preview_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: b
     ]
     lines += [
         f"  baseline of {name}: {measured_text(value.value)} from "
-        f"{count_text(value.samples, 'sample')}"
+        f"{count_text(value.samples, 'sample')}, so "
+        f"{judge_of(name, policy.criteria[name], policy, value).target_text()}"
         for name, value in preflight.baselines.items()
     ]
     lines += [f"  warning: {line}" for line in preflight.warnings]

@@ -94,7 +94,8 @@ def waits_for(rollout: Rollout) -> str:
     """Return what the next transition of `rollout` waits for, as text; empty in a final phase."""
     match rollout.state:
         case Progressing(reason=Reason.BAKING):
-            return "the bake"
+            delay = format_duration(rollout.policy.evaluation_delay)
+            return f"the bake, then {delay} until its data are final"
         case Paused():
             return "operator (resume, promote or rollback)"
         case RolledBack() | Succeeded():
@@ -110,7 +111,7 @@ def _next_while_pending(rollout: Rollout, state: Progressing, pending: Pending) 
     """Return until when a pending weight has to be applied, and what happens otherwise."""
     frozen = rollout.policy.freeze_at(rollout.updated)
     if frozen is not None and state.block is Reason.FROZEN:
-        return NextAction(frozen.until, f"{pending.weight} % at {clock_text(frozen.until)}")
+        return NextAction(frozen.until, f"{pending.weight} % {_tick_text(frozen.until)}")
     if state.block is Reason.KIND_MISSING:
         return NextAction(None, f"{pending.weight} % once the package is installed")
     if rollout.policy.target.observed:
@@ -133,8 +134,9 @@ def _next_gate(rollout: Rollout, state: Progressing) -> NextAction:
     frozen = _freeze_at(rollout, rollout.updated)
     if state.block is Reason.FROZEN and frozen is not None:
         passes = "" if _gate_allows_advance(rollout) else " if every criterion passes"
-        at = f"{next_step} at {clock_text(frozen.until)}"
-        return NextAction(frozen.until, f"{at}{passes}{_approval_suffix(rollout)}")
+        conditions = f"{passes}{_approval_suffix(rollout)}"
+        conditions += "," if conditions else ""
+        return NextAction(frozen.until, f"{next_step}{conditions} {_tick_text(frozen.until)}")
     if state.block in OPEN_ENDED_REASONS and state.reason is not Reason.APPROVED:
         known = rollout.conditions.get(ConditionKind.BLOCKED)
         remind_at = ((known and known.announced) or rollout.updated) + DAY
@@ -172,8 +174,8 @@ def _next_after_bake(rollout: Rollout, judged_at: datetime) -> NextAction:
     """Return the advance after a bake whose gate passes: when it is judged and no freeze is on."""
     frozen = _freeze_at(rollout, judged_at)
     advance_at = judged_at if frozen is None else frozen.until
-    next_step = f"{_next_step_text(rollout)} at {clock_text(advance_at)}"
-    text = f"{next_step} if every criterion passes{_approval_suffix(rollout)}"
+    conditions = f"if every criterion passes{_approval_suffix(rollout)}"
+    text = f"{_next_step_text(rollout)} {conditions}, {_tick_text(advance_at)}"
     return NextAction(advance_at, text if frozen is None else f"{text}; {frozen.text}")
 
 
@@ -182,16 +184,21 @@ def _next_on_hold(rollout: Rollout) -> NextAction:
     end, next_step = rollout.hold_end, _next_step_text(rollout)
     if end is None:
         return NextAction(None, next_step)
-    at = clock_text(end)
+    at = _tick_text(end)
     if gate_verdict(rollout.evidence.findings) is Verdict.PASS:
-        return NextAction(end, f"{next_step} as soon as the target can be updated; pauses at {at}")
+        return NextAction(end, f"{next_step} as soon as the target can be updated; pauses {at}")
     outcomes = {
         "pause": "pauses",
         "rollback": "rolls back",
         "advance": "advances without a verdict",
     }
     outcome = outcomes[rollout.policy.on_inconclusive]
-    return NextAction(end, f"{next_step} as soon as every criterion passes; {outcome} at {at}")
+    return NextAction(end, f"{next_step} as soon as every criterion passes; {outcome} {at}")
+
+
+def _tick_text(moment: datetime) -> str:
+    """Return that something happens as soon as a tick runs at `moment` or later."""
+    return f"at the first tick from {clock_text(moment)} on"
 
 
 def _next_step_text(rollout: Rollout) -> str:

@@ -1,7 +1,7 @@
 """Gauges of `rolloutctl metrics`: the metrics of a policy against its criteria. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from math import inf
@@ -200,7 +200,7 @@ def combined_expectations(policy: Policy) -> Iterator[Ratio | Increase]:
                 text = f"{'≥' if one.max is None else '≤'} {format_percent(one.bound)}"
                 yield Ratio(_bound_range(criterion, text, one, 0), whole, (one.metric,))
             case LatencyIncrease(baseline=ConcurrentBaseline(concurrent=control)):
-                text = f"≤ +{format_percent(one.max_increase)} of {control}"
+                text = f"≤ +{format_percent(one.max_increase)} on {control}"
                 expected = ExpectedRange(criterion, text, high=one.max_increase)
                 yield Increase(expected, one.metric, control)
             case _:
@@ -272,6 +272,7 @@ class Gauge:
     """One row of the table. value: None without data. points: by minute, oldest first.
 
     note: the requests behind a share, or why the metric was not read.
+    level: the latency behind an increase, in `level_unit`; None where there is none.
     """
 
     title: str
@@ -282,6 +283,8 @@ class Gauge:
     status: GaugeStatus
     points: Points
     note: str = ""
+    level: float | None = None
+    level_unit: str = ""
 
 
 def gauges(
@@ -456,10 +459,15 @@ def _increase_gauge(readings: _Readings, one: Increase, by_name: Mapping[str, Me
     if missing:
         note = "" if len(missing) == len(names) else _no_data_note(missing)
         return _criterion_gauge(one.expected, Unit.INCREASE, None, points, problem, note)
-    value = _relative_increase(*(median(known[name]) for name in names))
-    return _criterion_gauge(
-        one.expected, Unit.INCREASE, value, points, problem, "between typical minutes"
+    canary, stable = (median(known[name]) for name in names)
+    value, unit = _relative_increase(canary, stable), by_name[one.metric].metric.unit
+    limit = f"{number_text(round(stable * (1 + one.expected.high), 1))} {unit}".rstrip()
+    increase = format_percent(one.expected.high)
+    expected = replace(one.expected, text=f"≤ {limit} (+{increase})")
+    gauge = _criterion_gauge(
+        expected, Unit.INCREASE, value, points, problem, "between typical minutes"
     )
+    return replace(gauge, level=canary, level_unit=unit)
 
 
 def _relative_increase(value: float | None, control: float | None) -> float | None:

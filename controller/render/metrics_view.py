@@ -63,9 +63,14 @@ def value_text(gauge: Gauge) -> str:
         case Unit.SHARE:
             return format_percent(value, 3)
         case Unit.INCREASE:
-            return f"{'+' if value >= 0 else '-'}{format_percent(abs(value), 1)}"
+            increase = f"{'+' if value >= 0 else '-'}{format_percent(abs(value), 1)}"
+            return increase if gauge.level is None else f"{_level_text(gauge)} ({increase})"
         case Unit.COUNT | Unit.LEVEL:
             return f"{measured_text(value)} {gauge.unit_text}".rstrip()
+
+
+def _level_text(gauge: Gauge) -> str:
+    return f"{measured_text(gauge.level or 0.0)} {gauge.level_unit}".rstrip()
 
 
 def gauges_data(name: str, gauges: Sequence[Gauge], minutes: int, end: datetime) -> "MetricsData":

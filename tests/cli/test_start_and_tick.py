@@ -107,7 +107,10 @@ def test_a_tick_logs_one_event_with_all_that_it_did(desk: Desk) -> None:
         "orders#1", "progressing", 10,
     )  # fmt: skip
     assert story["sentence"] == "baking at 10 % until 2026-01-05 09:03 UTC"
-    assert story["next"] == "100 % at 2026-01-05 09:05 UTC if every criterion passes"
+    assert (
+        story["next"]
+        == "100 % if every criterion passes, at the first tick from 2026-01-05 09:05 UTC on"
+    )
 
 
 def test_a_tick_without_rollouts_is_fine(desk: Desk) -> None:

@@ -44,8 +44,9 @@ def test_status_says_where_a_rollout_stands_why_and_what_is_next(desk: Desk) -> 
         "  ladder    [10 % 2m] > 100 % 2m",
         "  because   baked at 10 % until 2026-01-05 09:03 UTC; its last data are final at "
         "2026-01-05 09:05 UTC",
-        "  next      100 % at 2026-01-05 09:05 UTC if every criterion passes",
-        "  waiting   for the bake",
+        "  next      100 % if every criterion passes, at the first tick from 2026-01-05 09:05 UTC "
+        "on",
+        "  waiting   for the bake, then 2m until its data are final",
         "  updated   2026-01-05 09:03 UTC",
         "",
         "        criterion  target  measured  samples  evidence",
@@ -88,7 +89,9 @@ def test_of_several_rollouts_status_says_a_line_each_the_urgent_first(walked: De
     two_rollouts(walked)
     walked.run("rollback", "payments")
     first, second = walked.run("status").out.splitlines()
-    assert first.startswith("   orders#1    progressing  100 %  success at 2026-01-05 09:")
+    assert first.startswith(
+        "   orders#1    progressing  100 %  success if every criterion passes, at "
+    )
     assert second.startswith("   payments#1  rolled_back    0 %  ")
     walked.world.clock.advance(HOUR)
     (alone, *_) = walked.run("status").out.splitlines()  # long after the rollback

@@ -127,7 +127,10 @@ def test_status_says_where_it_stands_what_is_next_and_what_each_criterion_measur
     assert status["name"] == "execution-api"
     assert status["revision"] == desk.account.code()
     assert (status["phase"], status["step"], status["weight"]) == ("progressing", 0, 10)
-    assert (status["reason"], status["waiting_for"]) == ("baking", "the bake")
+    assert (status["reason"], status["waiting_for"]) == (
+        "baking",
+        "the bake, then 3m until its data are final",
+    )
     assert status["next"].startswith("50 % at ")
     due = datetime.fromisoformat(status["next_at"]) - datetime.fromisoformat(
         status["live"]["since"]

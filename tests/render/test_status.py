@@ -52,7 +52,7 @@ def rollout() -> Rollout:
 def test_a_line_says_where_why_and_what_is_next(rollout: Rollout) -> None:
     line = (
         "checkout#1  progressing  10 %  baking: baking at 10 %; "
-        "next: 100 % at 2026-11-24 13:08 UTC if every criterion passes"
+        "next: 100 % if every criterion passes, at the first tick from 2026-11-24 13:08 UTC on"
     )
     assert rollout_line(rollout) == line
     assert visit_line(Visit(rollout)) == line
@@ -106,7 +106,7 @@ def test_the_current_step_is_in_brackets_while_it_is_current(state: State, text:
 def test_a_page_ends_with_each_finding(rollout: Rollout) -> None:
     lines = rollout_text(rollout).splitlines()
     assert lines[-1] == "  FAIL  works fails: success was 95%."
-    assert "  waiting   for the bake" in lines
+    assert "  waiting   for the bake, then 3m until its data are final" in lines
     assert not any(line.startswith("  evidence") for line in lines)
     passing = replace(rollout, evidence=a_rollout(findings=(a_finding("works"),)).evidence)
     labels = ["  evidence  no regression detected"]

@@ -1,7 +1,7 @@
 """The scorecard of a rollout: a row for each criterion, with target, measured value and verdict.
 
 `status`, a rehearsal and the last notice of a rollout show the same table. Values and bounds are
-written in the unit of their criterion.
+written in the unit of their criterion: a plain number has no unit, its bound has it.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Final
 
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.policy import Criterion, Policy
+from controller.core.policy import Criterion
 from controller.core.rollout import Rollout
 from controller.core.units import number_text
 from controller.text import columns
@@ -20,29 +20,6 @@ NO_VERDICT: Final = "n/a"
 VERDICT_MARKS: Final = {Verdict.PASS: "pass", Verdict.FAIL: "FAIL", Verdict.INCONCLUSIVE: "open"}
 HEADER: Final = ("", "criterion", "target", "measured", "samples", "evidence", "role")
 RIGHT_ALIGNED: Final = ("measured", "samples")
-
-
-# --- Values and bounds ----------------------------------------------------------------------------
-
-
-def measured_text(finding: Finding, policy: Policy) -> str:
-    """Return the measured value, like `99.95%` or `+3.1%`; a dash when nothing was measured.
-
-    A plain number has no unit: its bound has it.
-    """
-    if finding.measured is None:
-        return NO_VALUE
-    judge = judge_of(finding.criterion, policy.criteria[finding.criterion], policy)
-    return judge.value_text(finding.measured, finding.bound)
-
-
-def bound_text(finding: Finding, policy: Policy) -> str:
-    """Return the bound, and on which side of it the criterion passes, like `≥ 99.9%`."""
-    judge = judge_of(finding.criterion, policy.criteria[finding.criterion], policy)
-    return judge.bound_text(finding.bound)
-
-
-# --- Table ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +96,8 @@ def table(rollout: Rollout) -> list[str]:
 
 
 def _row(name: str, criterion: Criterion, rollout: Rollout, finding: Finding | None) -> Row:
-    policy = rollout.policy
-    measured, target = NO_VALUE, judge_of(name, criterion, policy).target_text()
+    judge = judge_of(name, criterion, rollout.policy, rollout.evidence.baselines.get(name))
+    measured, target = NO_VALUE, judge.target_text()
     if finding is not None:
-        measured, target = measured_text(finding, policy), bound_text(finding, policy)
+        target, measured = judge.bound_text(finding.bound), judge.measured_text(finding) or NO_VALUE
     return Row(name, criterion.kind, criterion.gating, target, measured, finding, rollout.final)

@@ -239,6 +239,12 @@ class CriterionJudge(Generic[C]):
         """Return the bound of a finding, and on which side of it the criterion passes."""
         return number(bound, bound)
 
+    def measured_text(self, finding: Finding) -> str:
+        """Return what a finding measured; empty when nothing was."""
+        if finding.measured is None:
+            return ""
+        return self.value_text(finding.measured, finding.bound)
+
     def value_text(self, value: float, bound: float) -> str:
         """Return the measured value of a finding; it has enough digits to differ from the bound."""
         return number(value, bound)

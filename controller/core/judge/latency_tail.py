@@ -13,6 +13,7 @@ from controller.core.judge.evidence import IntervalTotals, Tally
 from controller.core.judge.findings import Fact
 from controller.core.judge.sequential import SequentialJudge, ratio
 from controller.core.judge.series import INCONSISTENT, SAMPLE_COUNT, Measure, Reader, Window
+from controller.core.judge.text import percent
 from controller.core.policy import LatencyIncrease, Metric, Threshold
 from controller.core.stats.two_sample import share_above
 
@@ -188,6 +189,10 @@ class TailJudge(SequentialJudge[L], Generic[L]):
     def step_share(self, tally: Tally) -> tuple[float | None, float]:
         """Return the share of slow requests, and the share that may be slow."""
         return ratio(tally.amount, tally.samples), self.allowed_slow_share
+
+    def slow_text(self, value: float, bound: float) -> str:
+        """Return the share of requests beyond the limit."""
+        return f"{percent(value, bound, 1)} slower"
 
     def slow_facts(self, totals: IntervalTotals, limit: float) -> dict[str, Fact]:
         """Return how many requests were slower than `limit`, and how many may be."""

@@ -1,10 +1,12 @@
 """The scorecard: a row for each criterion, in the unit of its kind, and lines of one width."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from controller.core.judge.evidence import BaselineMeasurement
 from tests.support.cases import cases
 from tests.support.core import Finding, Label, Phase, Verdict, rows, table
 from tests.support.findings import a_finding
@@ -25,6 +27,7 @@ AT_LEAST = {**WINDOWED, "kind": "threshold", "metric": "requests", "min": 1}
 TRAFFIC = {**WINDOWED, "kind": "traffic", "metric": "requests"}
 SHARE = {"kind": "share", "metric": "requests", "control": "stable"}
 BURN = {"kind": "burn_rate", "total": "requests", "failures": ["errors"], "slo": "99.9%"}
+STORED = {**SLOWER, "judge": "sequential", "baseline": {"frozen": "direct", "window": "24h"}}
 SLOW = {**SLOWER, "judge": "sequential"}
 SLOW_LIMIT = {**AT_MOST, "judge": "sequential"}
 ALARM = {"kind": "alarm", "alarm": "auth-failures"}
@@ -49,8 +52,14 @@ def finding_of(measured: float | None, bound: float, **fields: Any) -> Finding:
         "a number with a unit": (AT_MOST, 412.5, 500, "412.5", "≤ 500 ms"),
         "a number without one": (AT_LEAST, 8214, 1, "8 214", "≥ 1"),
         "traffic": (TRAFFIC, 0, 1, "0", "≥ 1"),
-        "a share of slow requests": (SLOW, 0.052, 0.05, "5.2% slow", "≤ 5% slow"),
-        "a share above a limit": (SLOW_LIMIT, 0.3, 0.0518, "30% slow", "≤ 5.18% slow"),
+        "a share of slow requests": (SLOW, 0.052, 0.05, "5.2% slower", "≤ +5%"),
+        "a share above a limit": (
+            SLOW_LIMIT,
+            0.3,
+            0.0518,
+            "30% slower",
+            "≤ 500 ms",
+        ),
         "a share": (SHARE, 0.1008, 0.1, "10.08%", "10% ± 2%"),
         "a budget": (BURN, 3.456, 14.4, "3.46x", "≤ 14.4x"),
         "an alarm that is OK": (ALARM, 0, 0, "OK", "OK"),
@@ -68,6 +77,25 @@ def test_a_finding_is_written_in_the_unit_of_its_kind(
     found = (finding_of(measured, bound),)
     (row,) = rows(a_rollout(policy=policy_of(criterion), findings=found))
     assert (row.measured, row.target) == (value, target)
+
+
+@cases(
+    "criterion, facts, measured, value",
+    {
+        "a mean": ({**STORED, **WINDOWED}, {"baseline": 400.0}, 0.031, "412.4 ms (+3.1%)"),
+        "a mean of an earlier step": ({**STORED, **WINDOWED}, {}, 0.031, "412.4 ms (+3.1%)"),
+        "slow requests": (STORED, {}, 0.031, "3.1% slower"),
+    },
+)
+def test_a_latency_has_its_limit_in_milliseconds_and_the_increase(
+    criterion: Mapping[str, Any], facts: Mapping[str, Any], measured: float, value: str
+) -> None:
+    baselines = {"C": BaselineMeasurement(400.0, 10_000, 0, 86_400)}
+    found = (replace(finding_of(measured, 0.05), facts=facts),)
+    policy = policy_of(criterion)
+    for findings, shown in (((), "–"), (found, value)):
+        (row,) = rows(a_rollout(policy=policy, findings=findings, baselines=baselines))
+        assert (row.target, row.measured) == ("≤ 420 ms (+5%)", shown)
 
 
 @pytest.mark.parametrize(

@@ -431,28 +431,37 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
                 return f"{name} from {window}"
 
     def target_text(self) -> str:
-        """Return the increase that is allowed."""
-        return self._increase_text(self.criterion.max_increase)
+        """Return the latency that is allowed, once the baseline is known, and the increase."""
+        maximum = self.criterion.max_increase
+        increase, value = f"+{percent(maximum, maximum, RATE_DIGITS)}", self._stored_value
+        if value is None:
+            return f"≤ {increase}"
+        return f"≤ {self._with_unit(value * (1 + maximum))} ({increase})"
 
     def bound_text(self, bound: float) -> str:
-        """Return the share of slow requests, or the increase, that is allowed."""
-        if self._counts_slow:
-            return f"≤ {format_percent(bound, 2)} slow"
-        return self._increase_text(bound)
+        """Return the latency that is allowed, also where a share of slow requests is judged."""
+        return self.target_text()
+
+    def measured_text(self, finding: Finding) -> str:
+        """Return the share of slow requests, or the latency and its increase."""
+        increase = super().measured_text(finding)
+        value = finding.facts.get("baseline", self._stored_value)
+        if not increase or self._counts_slow or value is None or finding.measured is None:
+            return increase
+        return f"{self._with_unit(float(value) * (1 + finding.measured))} ({increase})"
 
     def value_text(self, value: float, bound: float) -> str:
         """Return the share of slow requests, or the increase with its sign."""
         if self._counts_slow:
-            return f"{percent(value, bound, 1)} slow"
+            return self.slow_text(value, bound)
         return f"{'+' if value >= 0 else '-'}{percent(abs(value), bound, 1)}"
 
     @property
     def _counts_slow(self) -> bool:
         return self.criterion.sequential and self.metric.percentile is not None
 
-    @staticmethod
-    def _increase_text(increase: float) -> str:
-        return f"≤ +{percent(increase, increase, RATE_DIGITS)}"
+    def _with_unit(self, value: float) -> str:
+        return f"{number_text(round(value, 1))} {self.metric.unit}".rstrip()
 
 
 def _observe(control: ControlState, window: Window) -> ControlState:

@@ -9,13 +9,12 @@ from controller.core.judge.findings import FRACTION, Fact
 from controller.core.judge.latency_tail import Limits, TailJudge
 from controller.core.judge.sequential import MinuteRatios, TestPart, ratio
 from controller.core.judge.series import INCONSISTENT, SAMPLE_COUNT, Measure, Window
-from controller.core.judge.text import percent
 from controller.core.judge.windows import WindowJudge
 from controller.core.observation import Series
 from controller.core.policy import Threshold
 from controller.core.stats import binomial, poisson
 from controller.core.stats.combined_tests import ControlState
-from controller.core.units import MINUTE_S, format_duration, format_percent
+from controller.core.units import MINUTE_S, format_duration
 
 # Part of the budget of false rollbacks.
 _PART = 0.5
@@ -186,17 +185,13 @@ class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
     # --- in words ---------------------------------------------------------------------------------
 
     def bound_text(self, bound: float) -> str:
-        """Return the share of slow requests that is allowed, or the bound and its side."""
+        """Return the bound and its side; it has the unit of a percentile, not of its share."""
         if self.limits is not None:
-            return f"≤ {format_percent(bound, 2)} slow"
+            return super().bound_text(self.bound)
         return super().bound_text(bound)
-
-    def target_text(self) -> str:
-        """Return the bound, and on which side of it the criterion passes."""
-        return super().bound_text(self.bound)
 
     def value_text(self, value: float, bound: float) -> str:
         """Return the share of slow requests, the ratio, or the number whose unit the bound has."""
         if self.limits is not None:
-            return f"{percent(value, bound, 1)} slow"
+            return self.slow_text(value, bound)
         return super().value_text(value, bound)

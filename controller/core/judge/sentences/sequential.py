@@ -139,19 +139,21 @@ def _failure_totals(facts: Facts) -> str:
 
 def _slow_totals(facts: Facts) -> str:
     return (
-        f"{_slow_share(facts)} of requests were slower than {with_unit(facts['limit'], facts)}, "
-        f"at most {format_percent(facts['allowed_share'])} allowed; {_sample_size(facts)}"
+        f"{_slow_share(facts)} of {_requests(facts)} were slower than "
+        f"{with_unit(facts['limit'], facts)}, "
+        f"at most {format_percent(facts['allowed_share'])} allowed"
     )
 
 
 def _concurrent_totals(facts: Facts) -> str:
     stable_limit = with_unit(facts["control_limit"], facts)
-    stable = _ratio(facts["control_slow"], facts["control_requests"])
+    stable = percent(
+        _ratio(facts["control_slow"], facts["control_requests"]), facts["allowed_share"], 1
+    )
+    baseline = f"the stable path's {facts['statistic']}"
     return (
-        f"{_slow_share(facts)} of canary requests were slower than {facts['factor']:g} × the "
-        f"stable path's {facts['statistic']} ({stable_limit}), "
-        f"{percent(stable, facts['allowed_share'], 1)} of the stable path's were slower than "
-        f"{stable_limit}{_method(facts)}; {_sample_size(facts)}"
+        f"{_increase_totals(facts, baseline)}, at most {stable} allowed (the stable path's share "
+        f"above {stable_limit}){_method(facts)}"
     )
 
 
@@ -164,12 +166,19 @@ def _fixed_totals(facts: Facts) -> str:
 
 
 def _stored_totals(facts: Facts, baseline: str) -> str:
-    drift = f" plus {format_percent(facts['drift'])} drift" if "drift" in facts else ""
+    allowed = format_percent(round(facts["allowed_share"], 4))
+    return f"{_increase_totals(facts, baseline)}, at most {allowed} allowed{_method(facts)}"
+
+
+def _increase_totals(facts: Facts, baseline: str) -> str:
+    """Return the share of slow requests, and where the limit in between is from."""
+    factor, drift = facts["factor"], facts.get("drift", 0.0)
+    value = with_unit(facts["limit"] / factor / (1 + drift), facts)
+    for_drift = f", {format_percent(drift)} more for drift" if drift else ""
     return (
-        f"{_slow_share(facts)} of canary requests were slower than "
-        f"{with_unit(facts['limit'], facts)} ({facts['factor']:g} × {baseline}{drift}), "
-        f"{format_percent(round(facts['allowed_share'], 4))} allowed{_method(facts)}; "
-        f"{_sample_size(facts)}"
+        f"{_slow_share(facts)} of {_requests(facts, 'canary request')} were slower than "
+        f"{with_unit(facts['limit'], facts)} (+{format_percent(factor - 1)} on {baseline} of "
+        f"{value}{for_drift})"
     )
 
 
@@ -178,18 +187,18 @@ def _hung_totals(facts: Facts) -> str:
     stable = ""
     if "control_share" in facts:
         share = percent(facts["control_share"], facts["allowed_share"], 1)
-        stable = f" and {share} of the stable path's"
+        stable = f"; stable path: {share}"
     return (
-        f"{percent(_ratio(facts['hung'], facts['requests']), facts['allowed_share'], 1)} of canary "
-        f"requests{stable} took longer than {with_unit(facts['limit'], facts)} "
+        f"{percent(_ratio(facts['hung'], facts['requests']), facts['allowed_share'], 1)} of "
+        f"{_requests(facts, 'canary request')} took longer than {with_unit(facts['limit'], facts)} "
         f"({facts['factor']:g} × the {path}'s {facts['statistic']}), "
-        f"{format_percent(round(facts['allowed_share'], 4))} allowed; {_sample_size(facts)}"
+        f"at most {format_percent(round(facts['allowed_share'], 4))} allowed{stable}"
     )
 
 
 def _ratio_totals(facts: Facts) -> str:
     share, limit = percent(facts["share"], facts["limit"], 2), format_percent(facts["limit"])
-    return f"{facts['subject']} was {share}, at most {limit} allowed; {_sample_size(facts)}"
+    return f"{facts['subject']} was {share}, at most {limit} allowed; {_requests(facts)}"
 
 
 def _mean_totals(facts: Facts) -> str:
@@ -211,8 +220,8 @@ def _method(facts: Facts) -> str:
     return f", read between {facts['read_between']}" if "read_between" in facts else ""
 
 
-def _sample_size(facts: Facts) -> str:
-    return f"n = {number_text(round(facts['requests']))}"
+def _requests(facts: Facts, noun: str = "request") -> str:
+    return count_text(round(facts["requests"]), noun)
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -142,11 +142,11 @@ def _comparison(finding: Finding, facts: Facts) -> str:
     increase, baseline = finding.measured or 0.0, facts["baseline"]
     canary, stable = facts.get("canary", baseline * (1 + increase)), baseline
     sign, bound = "+" if increase >= 0 else "-", finding.bound
-    change = "" if finding.measured is None else f", {sign}{percent(abs(increase), bound, 1)}"
+    change = "" if finding.measured is None else f" ({sign}{percent(abs(increase), bound, 1)})"
     return (
-        f"{facts['metric']} was {with_unit(canary, facts)} against {with_unit(stable, facts)}"
-        f"{change}, at most +{format_percent(bound)} allowed; "
-        f"n = {number_text(facts['requests'])}"
+        f"{facts['metric']} was {with_unit(canary, facts)}{change} against "
+        f"{with_unit(stable, facts)}, at most {with_unit(stable * (1 + bound), facts)} "
+        f"(+{format_percent(bound)}) allowed; {count_text(facts['requests'], 'sample')}"
     )
 
 
