@@ -67,8 +67,12 @@ class RolloutError(Exception):
 
     @classmethod
     def code(cls) -> str:
-        """Return its code, which is its anchor in docs/troubleshooting.md: `error-no-store`."""
-        words = re.findall("[A-Z][a-z]*", cls.__name__.removesuffix("Error"))
+        """Return its code, which is its anchor in docs/troubleshooting.md: `error-no-store`.
+
+        An error of another package has the code of the error that it extends.
+        """
+        kind = next(one for one in cls.__mro__ if one.__module__.startswith("controller."))
+        words = re.findall("[A-Z][a-z]*", kind.__name__.removesuffix("Error"))
         return "-".join(["error", *words]).lower()
 
 

@@ -45,3 +45,11 @@ def test_the_context_of_an_error_is_separate_from_its_message() -> None:
 @pytest.mark.parametrize("status", list(Exit))
 def test_no_status_is_reserved_by_the_shell(status: Exit) -> None:
     assert 0 <= status < 126
+
+
+def test_the_code_of_an_error_is_its_name_and_of_a_foreign_one_that_of_what_it_extends() -> None:
+    class ElsewhereError(errors.WriteRefusedError):
+        pass
+
+    assert errors.NoStoreError.code() == "error-no-store"
+    assert ElsewhereError.code() == "error-write-refused"
