@@ -74,8 +74,10 @@ def next_action(rollout: Rollout) -> NextAction:
             text = f"the alert is repeated until acknowledged: rolloutctl ack {rollout.id}"
             return NextAction(state.watch_until, text)
         case RolledBack() | Succeeded():
-            until = state.watch_until
-            return NextAction(until, f"watched for drift until {clock_text(until)}")
+            until, rolled_back = state.watch_until, isinstance(state, RolledBack)
+            late = "requests that still reach the canary, and for " if rolled_back else ""
+            text = f"watched until {clock_text(until)} for {late}a weight set outside rolloutctl"
+            return NextAction(until, text)
         case unreachable:
             assert_never(unreachable)
 

@@ -76,7 +76,7 @@ def criteria_data(rollout: Rollout) -> "list[CriterionRow]":
             "measured": row.measured,
             "samples": 0 if row.finding is None else row.finding.samples,
             "verdict": str(row.verdict),
-            "label": row.label,
+            "label": row.evidence,
         }
         for row in rows(rollout)
     ]

@@ -99,7 +99,7 @@ def test_the_timeline_says_when_which_weight_and_what_decided(desk: Desk, policy
     assert timeline[3].strip().startswith("criterion works passes: success was ")
     assert "rolling_back  criterion works fails: success was below 99% " in timeline[-3]
     assert timeline[-2].endswith("  0 %  rolled_back   0 % is applied")
-    assert "  0 %  drained       drain confirmed: " in timeline[-1]
+    assert "  0 %  drained       drain confirmed, " in timeline[-1]
     assert lines[-5:-1] == [
         "",
         "      criterion  target  measured  samples  evidence",

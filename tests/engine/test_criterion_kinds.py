@@ -480,11 +480,11 @@ def test_a_criterion_that_no_step_has_judged_yet_shows_its_target(tmp_path: Path
         table = {one.criterion: (one.target, one.label) for one in rows(stage.rollout)}
     assert table == {
         "works": ("≥ 99%", "not judged yet"),
-        "share": ("weight ± 2%", "not judged yet"),
-        "budget": ("≤ 5x", "not judged yet"),
-        "red": ("OK", "not judged yet"),
-        "fallback": ("≤ 0 events", "not judged yet"),
-        "signed": ("signed", "not judged yet"),
+        "share": ("weight ± 2%", "judged from 100 % on"),
+        "budget": ("≤ 5x", "judged from 100 % on"),
+        "red": ("OK", "judged from 100 % on"),
+        "fallback": ("≤ 0 events", "judged from 100 % on"),
+        "signed": ("signed", "judged from 100 % on"),
     }
 
 

@@ -77,7 +77,9 @@ def test_requests_that_stay_after_a_rollback_page_once_and_are_in_the_history(
         assert [visit.alerts for visit in visits if visit.alerts] == [(Alert.ROLLBACK_UNCONFIRMED,)]
         (page,) = stage.notices
         assert page.severity is Severity.CRITICAL
-        assert "drain failed: metric requests counted " in page.text
+        assert (
+            "drain failed, requests still reach the canary: metric requests counted " in page.text
+        )
         entry = stage.store.history(stage.rollout.id)[-1]
         assert (entry.kind, entry.body["weight_to"]) == ("drained", 0)
         assert [one["label"] for one in entry.body["findings"]] == ["failed"]

@@ -98,7 +98,10 @@ def test_an_event_of_the_canary_after_the_drain_is_a_page_and_exit_5(
         assert [visit.alerts for visit in visits if visit.alerts] == [(Alert.ROLLBACK_UNCONFIRMED,)]
         (page,) = stage.notices
         assert page.severity is Severity.CRITICAL
-        assert f"drain failed: {GATEWAY} was logged once in {GROUP}" in page.text
+        assert (
+            f"drain failed, requests still reach the canary: {GATEWAY} was logged once in {GROUP}"
+            in page.text
+        )
         history = stage.store.history(stage.rollout.id)
         assert [one["label"] for one in history[-1].body["findings"]] == ["failed"]
         assert replay(stage.rollout, history).consistent
@@ -161,5 +164,5 @@ def test_a_rehearsal_shows_the_finding_from_the_log(tmp_path: Path) -> None:
             stage.runner, stage.world, stage.policy, every=MINUTE, on_tick=lambda rollout: None
         )
         text = outcome_text(outcome, "sick", 1)
-        assert "drained       drain confirmed: { $.event = " in text
+        assert "drained       drain confirmed, requests have left the canary: { $.event = " in text
         assert outcome.calls["logs:FilterLogEvents"] > 0

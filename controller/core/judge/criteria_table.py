@@ -27,6 +27,7 @@ class Row:
     """One criterion of a rollout, as text.
 
     finding: the newest; None before the first. over: the rollout has ended, so no other follows.
+    first_weight: of the later step that judges the criterion first; None where a step has.
     """
 
     criterion: str
@@ -36,6 +37,7 @@ class Row:
     measured: str
     finding: Finding | None
     over: bool
+    first_weight: int | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -49,11 +51,17 @@ class Row:
         return number_text(count) if count else NO_VALUE
 
     @property
+    def evidence(self) -> str:
+        """How strong the evidence is: the label of the finding."""
+        return str(Label.NOT_JUDGED) if self.finding is None else self.finding.label_text
+
+    @property
     def label(self) -> str:
-        """How strong the evidence is: the label of the finding, or why it is not judged."""
-        text = str(Label.NOT_JUDGED) if self.finding is None else self.finding.label_text
+        """The evidence in words, and why there is none."""
+        if self.first_weight is not None and not self.over:
+            return f"judged from {self.first_weight} % on"
         when = ": the rollout ended before" if self.over else " yet"
-        return text.replace(Label.NOT_JUDGED, f"{Label.NOT_JUDGED}{when}")
+        return self.evidence.replace(Label.NOT_JUDGED, f"{Label.NOT_JUDGED}{when}")
 
     @property
     def mark(self) -> str:
@@ -100,4 +108,14 @@ def _row(name: str, criterion: Criterion, rollout: Rollout, finding: Finding | N
     measured, target = NO_VALUE, judge.target_text()
     if finding is not None:
         target, measured = judge.bound_text(finding.bound), judge.measured_text(finding) or NO_VALUE
-    return Row(name, criterion.kind, criterion.gating, target, measured, finding, rollout.final)
+    first = None if finding is not None else _first_weight(rollout, name)
+    return Row(
+        name, criterion.kind, criterion.gating, target, measured, finding, rollout.final, first
+    )
+
+
+def _first_weight(rollout: Rollout, name: str) -> int | None:
+    """Return the weight of the first step that judges a criterion; None when it is not ahead."""
+    policy, current = rollout.policy, rollout.judged_step
+    judging = [index for index in range(current, len(policy.steps)) if name in policy.gate(index)]
+    return policy.steps[judging[0]].weight if judging and judging[0] > current else None

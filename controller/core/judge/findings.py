@@ -32,6 +32,7 @@ class Label(StrEnum):
     NOT_JUDGED = "not judged"
     NOT_ATTESTED = "not attested"
     ALARM_BEFORE_START = "in ALARM before the start"
+    NO_RECENT_DATA = "no recent data"
     NO_DATA = "no data"
     BAD_DATA = "inconsistent data"
     QUERY_FAILED = "query failed"

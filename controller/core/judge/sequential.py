@@ -238,7 +238,7 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         if self.fewest_samples(tally) < self.criterion.min_samples:
             return undecided(Label.TOO_FEW, FindingReason.TOO_FEW_REQUESTS)
         if _is_silent(tally):
-            return undecided(Label.NO_DATA, FindingReason.NO_REQUESTS_ANY_MORE)
+            return undecided(Label.NO_RECENT_DATA, FindingReason.NO_REQUESTS_ANY_MORE)
         return None
 
 

@@ -147,4 +147,4 @@ def _missing_data(min_samples: int, tally: Tally, period_s: int) -> Outcome | No
     if tally.samples < min_samples:
         return undecided(Label.TOO_FEW, FindingReason.TOO_FEW_SAMPLES)
     silent = silent_periods(tally, period_s) > 0
-    return undecided(Label.NO_DATA, FindingReason.SILENT) if silent else None
+    return undecided(Label.NO_RECENT_DATA, FindingReason.SILENT) if silent else None

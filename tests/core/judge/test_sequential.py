@@ -17,6 +17,7 @@ from tests.support.judging import (
     NO_DATA,
     PASS,
     PROVEN,
+    SILENT,
     START,
     TOO_FEW,
     UNANSWERED,
@@ -94,7 +95,7 @@ from tests.support.sequential_rollouts import (
         "count: fails, of its windows": (hour("count", rejects(6)), FAIL, 30, 10),
         "count: fails": (hour("count", rejects(20)), FAIL, 100, 10),
         "count: minutes without a datapoint are minutes too": (
-            hour("count", rejects(1), minutes=30), NO_DATA, 2.5, 10,
+            hour("count", rejects(1), minutes=30), SILENT, 2.5, 10,
         ),
     },
 )  # fmt: skip
@@ -195,9 +196,9 @@ def test_where_a_proof_is_required_nothing_less_passes(requests: int, expected: 
     "requests, minutes, expected",
     {
         "it did not": (600, 60, PROVEN),
-        "a minute without one is no chance": (600, 59, NO_DATA),
+        "a minute without one is no chance": (600, 59, SILENT),
         "a minute without one is chance, of six": (6, 59, PASS),
-        "three are not": (6, 57, NO_DATA),
+        "three are not": (6, 57, SILENT),
     },
 )
 def test_a_canary_that_fell_silent_has_no_data(

@@ -51,8 +51,11 @@ class Burn:
     def text(self) -> str:
         """How fast the budget burns in both windows, and how fast it may."""
         long, short = format_duration(self.pair.long), self.pair.short_text
-        rates = f"{number_text(round(self.long, 1))} and {number_text(round(self.short, 1))}"
-        return f"{rates}x over {long} and {short} (at most {self.pair.factor:g}x allowed)"
+        rates = (
+            f"{number_text(round(self.long, 1))}x over {long} and "
+            f"{number_text(round(self.short, 1))}x over {short}"
+        )
+        return f"{rates} (fails above {self.pair.factor:g}x in both)"
 
 
 class BurnRateJudge(CriterionJudge[BurnRate]):
@@ -196,7 +199,8 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         """Return what is missing for a pass; None when nothing is."""
         if tally.newest_inconsistent or (tally.inconsistent and tally.windows == 0):
             return undecided(Label.BAD_DATA, FindingReason.BUDGET_BAD_COUNTS)
-        silence = undecided(Label.NO_DATA, FindingReason.BUDGET_NO_REQUESTS)
+        label = Label.NO_RECENT_DATA if tally.last_end else Label.NO_DATA
+        silence = undecided(label, FindingReason.BUDGET_NO_REQUESTS)
         if tally.windows == 0:
             return silence
         if tally.samples < self.criterion.min_samples:

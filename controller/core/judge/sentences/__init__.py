@@ -7,7 +7,7 @@ the facts of the finding alone, whenever it is shown; nothing is decided by it.
 from collections.abc import Mapping
 from typing import Final
 
-from controller.core.judge.findings import DILUTED, Finding, FindingReason
+from controller.core.judge.findings import DILUTED, Finding, FindingReason, Label
 from controller.core.judge.sentences import sequential, signals, traffic, windows
 from controller.core.judge.sentences.parts import Facts, Sentence, query_failed_text, window_text
 from controller.core.units import count_text
@@ -34,8 +34,16 @@ def _subject(finding: Finding) -> str:
     return "drain" if finding.reason == FindingReason.DRAIN else f"criterion {finding.criterion}"
 
 
+# The result of a drain, with what that says of the requests.
+_DRAINS: Final[Mapping[Label, str]] = {
+    Label.CONFIRMED: "confirmed, requests have left the canary",
+    Label.DRAIN_FAILED: "failed, requests still reach the canary",
+    Label.UNOBSERVABLE: "unobservable, whether requests have left the canary is unknown",
+}
+
+
 def _drain(finding: Finding, facts: Facts) -> str:
-    return f"{finding.label}: {facts['seen']}"
+    return f"{_DRAINS[finding.label]}: {facts['seen']}"
 
 
 def _query_failed(finding: Finding, facts: Facts) -> str:

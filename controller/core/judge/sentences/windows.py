@@ -142,11 +142,14 @@ def _comparison(finding: Finding, facts: Facts) -> str:
     increase, baseline = finding.measured or 0.0, facts["baseline"]
     canary, stable = facts.get("canary", baseline * (1 + increase)), baseline
     sign, bound = "+" if increase >= 0 else "-", finding.bound
+    limit = f"+{format_percent(bound)}"
+    if stable:
+        limit = f"{with_unit(stable * (1 + bound), facts)} ({limit})"
     change = "" if finding.measured is None else f" ({sign}{percent(abs(increase), bound, 1)})"
+    samples = count_text(facts["requests"], "sample")
     return (
         f"{facts['metric']} was {with_unit(canary, facts)}{change} against "
-        f"{with_unit(stable, facts)}, at most {with_unit(stable * (1 + bound), facts)} "
-        f"(+{format_percent(bound)}) allowed; {count_text(facts['requests'], 'sample')}"
+        f"{with_unit(stable, facts)}, at most {limit} allowed; {samples}"
     )
 
 
