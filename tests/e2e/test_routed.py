@@ -106,6 +106,14 @@ def test_an_operator_rolls_back(routed: Routed, case: tuple[str, int]) -> None:
     assert routed.bench.beside() == routed.beside
 
 
+def test_an_operator_sets_a_weight_without_a_rollout(routed: Routed) -> None:
+    assert routed.run("set-weight", routed.policy, "20").status == 0
+    assert round(routed.bench.weight()) == 20
+    assert routed.run("rollback", routed.policy).status == 0
+    assert routed.bench.weight() == 0
+    assert routed.bench.beside() == routed.beside
+
+
 def test_a_start_again_changes_nothing_and_a_revision_that_was_rolled_back_is_blocked(
     routed: Routed,
 ) -> None:

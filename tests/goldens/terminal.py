@@ -85,6 +85,7 @@ def _routed(name: str, policy: str, *init: str, revision: str = "") -> Sequence[
         f"rehearse {policy} --scenario healthy --interval 30m",
         f"start {policy}{revision}",
         Wait("20m"),
+        "tick",
         f"status {name}",
         f"metrics {name}",
         f"logs {name}",
@@ -99,6 +100,7 @@ def _routed(name: str, policy: str, *init: str, revision: str = "") -> Sequence[
         f"retry {name} --reason 'the fault is mended'",
         f"history {name}",
         f"permanent {policy} --form terraform",
+        f"monitoring plan {policy}",
         f"iam {policy} --account 123456789012 --region us-east-1",
     )
 

@@ -17,6 +17,7 @@ from tests.docs.tables.exit_statuses import commands, statuses
 from tests.docs.tables.observations import observations
 from tests.docs.tables.phases import phases
 from tests.docs.tables.reliability import invariants, planted_bugs
+from tests.docs.tables.targets import targets
 from tests.docs.tables.tenants import foreign
 from tests.docs.tables.verbs import verbs
 from tests.docs.tables.walk import walk
@@ -51,6 +52,7 @@ TABLES: Mapping[Path, Mapping[str, Table]] = {
     _DOCS / "reliability.md": {
         "what must hold": invariants,
         "planted bugs": planted_bugs,
+        "verbs of each kind of target": targets,
         "a tick that advances": crashes.advancing,
         "a tick that rolls back": crashes.rolling_back,
         "a start": crashes.starting,
