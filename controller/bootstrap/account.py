@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 class AwsAccount:
     """`Account`, `ChannelNotifier` and `HookCaller`, and further ports of engine and verbs.
 
-    environment: variables of this process, which may hold secrets.
+    environment: variables of this process, which may hold secrets. status_page_url: where people
+    open the page of all rollouts; empty: nowhere.
     """
 
     clients: ClientSource
@@ -44,6 +45,7 @@ class AwsAccount:
     egress: Egress = field(default_factory=Egress)
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     random: Callable[[float, float], float] = random.uniform
+    status_page_url: str = ""
 
     def client(self, service: str) -> Any:
         """Return the client of `service`. Raises UsageError without a region or credentials."""
@@ -121,9 +123,13 @@ class AwsAccount:
         return CloudWatchLogCounts(partial(self.client, "logs"), self.clock)
 
 
-def real_account(egress: Egress | None = None, clients: Clients | None = None) -> AwsAccount:
+def real_account(
+    egress: Egress | None = None, clients: Clients | None = None, status_page_url: str = ""
+) -> AwsAccount:
     """Return the account of the AWS variables and the profile of this process."""
-    return AwsAccount(clients or Clients(), SystemClock(), egress or Egress())
+    return AwsAccount(
+        clients or Clients(), SystemClock(), egress or Egress(), status_page_url=status_page_url
+    )
 
 
 def simulated_account(world: "World", seed: int) -> AwsAccount:

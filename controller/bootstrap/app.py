@@ -63,7 +63,7 @@ def live_app(
         Ticks save that call: their author is the name from the environment.
     """
     clients = Clients()
-    account = real_account(settings.egress, clients)
+    account = real_account(settings.egress, clients, settings.status_page_url)
     with store_at(settings.store, account, must_exist=not create, writes=not dry_run) as store:
         if isinstance(settings.store, SqliteLocation):
             account.client("cloudwatch")  # fails without credentials, before anything is written

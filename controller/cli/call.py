@@ -75,8 +75,8 @@ class Call:
                 raise UsageError(config.egress.problem)
             # The rest of the run goes on.
             log.error("hooks_unreachable", problem=config.egress.problem)
-        if config.metrics_problem:
-            log.warning("setting_ignored", problem=config.metrics_problem)
+        for problem in config.problems:
+            log.warning("setting_ignored", problem=problem)
         with (
             signals.defer_signals(),
             live_app(config, dry_run=self.dry_run, create=create, ask_caller=ask_caller) as app,

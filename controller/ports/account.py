@@ -10,7 +10,8 @@ from controller.ports.egress import Egress
 class Account(Protocol):
     """One AWS account, real or simulated.
 
-    clock: the time. egress: the rules for calls of hosts outside AWS.
+    clock: the time. egress: the rules for calls of hosts outside AWS. status_page_url: where people
+    open the page of all rollouts.
     """
 
     @property
@@ -21,6 +22,11 @@ class Account(Protocol):
     @property
     def egress(self) -> Egress:
         """How hosts outside AWS are reached, and which ones."""
+        ...
+
+    @property
+    def status_page_url(self) -> str:
+        """The https URL of the page of all rollouts, for a link; empty: there is none."""
         ...
 
     def client(self, service: str) -> Any:

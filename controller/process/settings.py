@@ -39,11 +39,14 @@ _S3: Final = "s3://"
 _BUCKET_AND_KEY: Final = re.compile(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/([^\s*?/][^*?]{0,1023})")
 
 STATUS_PAGE: Final = "ROLLOUTCTL_STATUS_PAGE"
+STATUS_PAGE_URL: Final = "ROLLOUTCTL_STATUS_PAGE_URL"
 PRIVATE_HOSTS: Final = "ROLLOUTCTL_PRIVATE_HOSTS"
 EGRESS_PROXY: Final = "ROLLOUTCTL_EGRESS_PROXY"
 _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
 _NETWORK: Final = re.compile(r"[0-9.]+|[0-9a-f.:]*:[0-9a-f.:]*|.*/.*")
 
+# What a link in a message can hold: printable ASCII without what ends a link of Slack.
+_PAGE_URL: Final = re.compile(r"https://[!#-;=?-{}~]{1,1000}")
 _NAMESPACE: Final = re.compile(r"[A-Za-z0-9._/#-]{1,255}")
 
 
@@ -111,19 +114,22 @@ class Settings:
     by: the author that the history records. by_login: whether that is only the login name on this
         machine, or "unknown", because no name was given.
     metrics: the CloudWatch namespace of the metrics that a tick publishes through its log; empty:
-        none. metrics_problem: why the namespace that was given cannot be used; it is left out then.
+        none.
     egress: how hooks and webhooks are reached.
     status_page: where a tick writes the page of all rollouts, as it was given; empty: nowhere. It
         is read when it is used: a wrong one must not stop a tick.
+    status_page_url: where people open that page, for links in messages; empty: nowhere.
+    problems: why settings that were given cannot be used; they are left out then.
     """
 
     store: StoreLocation
     by: str
     by_login: bool = False
     metrics: str = ""
-    metrics_problem: str = ""
     egress: Egress = field(default_factory=Egress)
     status_page: str = ""
+    status_page_url: str = ""
+    problems: tuple[str, ...] = ()
 
 
 def read(
@@ -131,24 +137,28 @@ def read(
 ) -> Settings:
     """Return the settings of this process; an option takes precedence over variables.
 
-    A wrong variable for hooks and webhooks is the problem of `egress`, and a wrong namespace is
-    `metrics_problem`: neither may stop ticks or a rollback. Raises UsageError for an unknown kind
+    A wrong variable for hooks and webhooks is the problem of `egress`, and a wrong namespace or URL
+    is one of `problems`: none may stop ticks or a rollback. Raises UsageError for an unknown kind
     of store, and for a missing store in a container.
     """
     url = store_url or environment.get("ROLLOUTCTL_STORE")
     location = parse_store_url(url) if url else default_location(environment)
     name = _first_name([by, *map(environment.get, _ACTORS)])
     login = _first_name(map(environment.get, _LOGINS))
-    namespace = environment.get("ROLLOUTCTL_METRICS", "")
-    problem = _namespace_problem(namespace)
+    namespace, url_problem = environment.get("ROLLOUTCTL_METRICS", ""), ""
+    namespace_problem = _namespace_problem(namespace)
+    page_url = environment.get(STATUS_PAGE_URL, "")
+    if page_url and not _PAGE_URL.fullmatch(page_url):
+        url_problem = f"{STATUS_PAGE_URL} is no https:// URL for a link; no message has one"
     return Settings(
         location,
         name or login or "unknown",
         by_login=not name,
-        metrics="" if problem else namespace,
-        metrics_problem=problem,
+        metrics="" if namespace_problem else namespace,
         egress=read_egress(environment),
         status_page=environment.get(STATUS_PAGE, ""),
+        status_page_url="" if url_problem else page_url,
+        problems=tuple(filter(None, (namespace_problem, url_problem))),
     )
 
 

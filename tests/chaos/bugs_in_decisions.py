@@ -121,10 +121,10 @@ def skips_a_step(patch: pytest.MonkeyPatch) -> None:
     """A gate that passes advances the rollout by two steps."""
     next_step = advance.next_step
 
-    def skip_one_step(rollout: Rollout, live: Live, *more: Any) -> Decision:
+    def skip_one_step(rollout: Rollout, live: Live, *more: Any, **named: Any) -> Decision:
         if live.step + 2 < len(rollout.policy.steps):
             live = replace(live, step=live.step + 1)
-        return next_step(rollout, live, *more)
+        return next_step(rollout, live, *more, **named)
 
     patch.setattr(to, "next_step", skip_one_step)
 

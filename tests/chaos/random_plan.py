@@ -52,9 +52,10 @@ _WAITS_S: Final = (0, 0, 0, 0, 1, 7, 40, 75, 130, 300, 600)
 # The share of policies with the sequential judge.
 _SEQUENTIAL_SHARE = 0.3
 # The share of policies that limit their exposure, and to what: nothing fits, the middle of a ladder
-# of 600 requests a minute, everything.
-_LIMITED_SHARE = 0.1
+# of 600 requests a minute, everything. Seeds before the first one have none: they are recorded.
+_LIMITED_SHARE = 0.3
 _LIMITS: Final = (1, 1_500, 1_000_000)
+_FIRST_LIMITED = 2_000
 
 
 def draw(seed: int, store: StoreKind = "sqlite") -> FaultPlan:
@@ -72,6 +73,8 @@ def draw(seed: int, store: StoreKind = "sqlite") -> FaultPlan:
 
 def _limit(seed: int) -> int | None:
     chance = Random(f"exposure:{seed}")
+    if seed < _FIRST_LIMITED:
+        return None
     return chance.choice(_LIMITS) if chance.random() < _LIMITED_SHARE else None
 
 

@@ -9,6 +9,7 @@ from controller.errors import UsageError
 from controller.ports.egress import Egress, Proxy
 from controller.process import settings
 from controller.process.settings import DynamoDbLocation, SqliteLocation, StoreLocation
+from tests.support.cases import cases
 
 HOME = {"HOME": "/home/me"}
 ECS = {**HOME, "ECS_CONTAINER_METADATA_URI_V4": "http://169.254.170.2/v4"}
@@ -292,3 +293,22 @@ def test_a_wrong_proxy_is_a_problem_that_names_the_variable_and_quotes_no_secret
 def test_the_proxy_of_other_programs_is_not_used() -> None:
     others = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "ALL_PROXY"), "http://proxy:3128")
     assert settings.read({**HOME, **others}).egress == Egress()
+
+
+URL = "https://pages.example.com/rollouts.html"
+
+
+@cases("given, used", {
+    "a URL": (URL, URL),
+    "none": ("", ""),
+    "one without encryption": ("http://pages.example.com", ""),
+    "an address of S3": ("s3://pages/rollouts.html", ""),
+    "one that ends the link": (f"{URL}|<!channel>", ""),
+    "one with a space": (f"{URL} x", ""),
+    "one that is not ASCII": ("https://pages.example.com/ü", ""),
+    "one that is too long": (f"https://{'x' * 2_000}", ""),
+})  # fmt: skip
+def test_a_status_page_url_is_used_for_links_or_left_out(given: str, used: str) -> None:
+    found = settings.read({"HOME": "/root", "ROLLOUTCTL_STATUS_PAGE_URL": given})
+    assert found.status_page_url == used
+    assert bool(found.problems) is bool(given and not used)

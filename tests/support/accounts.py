@@ -26,6 +26,7 @@ class OneClientAccount:
     secret: Callable[[SecretReference], str] = _no_secret
     egress: Egress = field(default_factory=Egress)
     clock: Clock = field(default_factory=SystemClock)
+    status_page_url: str = ""
 
     def client(self, service: str) -> Any:
         return self.open_client()

@@ -56,7 +56,7 @@ class SlackChannel(Channel):
         """Post `message` to the webhook. Raises DeliveryError."""
         url = account.read_secret(self.webhook)
         allowed = SLACK_HOSTS if self.hosts is None else self.hosts
-        body = json.dumps(blocks(rollout, message)).encode()
+        body = json.dumps(blocks(rollout, message, account.status_page_url)).encode()
         headers = {"Content-Type": "application/json; charset=utf-8"}
         try:
             host = host_of(url)
@@ -88,8 +88,11 @@ def _refusal(status: int, body: bytes) -> str:
     return f"the answer was {status}{detail}{redirect}"
 
 
-def blocks(rollout: Rollout, message: Message) -> dict[str, Any]:
-    """Return the message as Block Kit, all in plain text, so that nothing becomes a mention."""
+def blocks(rollout: Rollout, message: Message, page_url: str = "") -> dict[str, Any]:
+    """Return the message as Block Kit, all in plain text, so that nothing becomes a mention.
+
+    page_url: of the page of all rollouts, which is linked; empty: there is none.
+    """
     facts = {
         "Phase": message.phase,
         "Weight": f"{message.weight} %",
@@ -110,10 +113,20 @@ def blocks(rollout: Rollout, message: Message) -> dict[str, Any]:
             },
             {
                 "type": "context",
-                "elements": [_plain(printable(one), MOST_SECTION) for one in _names(message)],
+                "elements": [
+                    *(_plain(printable(one), MOST_SECTION) for one in _names(message)),
+                    *_page_link(page_url),
+                ],
             },
         ],
     }
+
+
+def _page_link(url: str) -> list[dict[str, Any]]:
+    """Return the link to the page of all rollouts, the one text of a message that is marked up."""
+    if not url:
+        return []
+    return [{"type": "mrkdwn", "text": f"<{_escaped(url)}|Status page>", "verbatim": True}]
 
 
 def _names(message: Message) -> list[str]:

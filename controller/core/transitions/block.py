@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import floor
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from controller.core.conditions import ConditionKind, is_due
 from controller.core.decision import Decision, Notice, Record, Severity
-from controller.core.judge.exposure import ExpectedExposure, expected_exposure, measured_rate
 from controller.core.judge.findings import Verdict, gate_verdict
 from controller.core.judge.tick_evidence import evidence_of
 from controller.core.next_action import OPEN_ENDED_REASONS, hold_reason
@@ -27,6 +26,9 @@ from controller.core.policy.hooks import BEFORE_ADVANCE
 from controller.core.rollout import Progressing, Reason, Rollout
 from controller.core.transitions.advance import advance_reason, with_activity, with_block_announced
 from controller.core.units import number_text
+
+if TYPE_CHECKING:
+    from controller.core.judge.exposure import ExpectedExposure
 
 # Longest text of the objections of hooks, in characters.
 _MAX_OBJECTIONS_LENGTH: Final = 1_000
@@ -54,7 +56,7 @@ class ExposureCheck:
 
     weight: int
     budget: int
-    expected: ExpectedExposure | None
+    expected: "ExpectedExposure | None"
 
     @property
     def block(self) -> Block | None:
@@ -89,6 +91,8 @@ def check_exposure(
     budget = None if rollout.is_last_step else policy.max_bad_requests_of(step)
     if budget is None:
         return None
+    from controller.core.judge.exposure import expected_exposure, measured_rate  # not in each tick
+
     evidence = evidence_of(rollout, observation, now)
     rate = None if evidence is None else measured_rate(evidence)
     expected = None if rate is None else expected_exposure(policy, step, rate)

@@ -64,6 +64,28 @@ def test_a_message_is_one_post_of_blocks(stub: Host) -> None:
     assert key["elements"][0]["text"] == a_message().key
 
 
+def test_a_message_links_the_status_page_where_a_setting_says_where_it_is(stub: Host) -> None:
+    account = OneClientAccount(
+        secret=lambda _: stub.url(f"/services/{SECRET}"),
+        egress=ALLOWED,
+        status_page_url="https://pages.example.com/rollouts.html?a=1&b=2",
+    )
+    LOCAL.deliver(account, rolled_back_rollout(), a_message())
+    (got,) = stub.requests
+    *_, context = json.loads(got.body)["blocks"]
+    assert context["elements"][-1] == {
+        "type": "mrkdwn",
+        "text": "<https://pages.example.com/rollouts.html?a=1&amp;b=2|Status page>",
+        "verbatim": True,
+    }
+
+
+def test_without_the_setting_a_message_has_no_link(stub: Host) -> None:
+    deliver(stub.url(f"/services/{SECRET}"))
+    (got,) = stub.requests
+    assert b"mrkdwn" not in got.body
+
+
 def test_a_message_mentions_no_user_and_fits_the_limits_of_slack() -> None:
     """Slack refuses the whole message for one block that is too long, and pages a whole channel
     for a few characters.
