@@ -73,18 +73,27 @@ _CRITERIA = {
 }
 _ALWAYS = [OBJECTIVE, REJECTED, *ABSOLUTE, "traffic"]
 
-POLICY: Final = Policy.model_validate(
-    {
-        "version": 1,
-        "name": "judge",
-        "target": {"kind": "lambda-env", "function": "f", "percentage": "PERCENT"},
-        "metrics": _METRICS,
-        "criteria": _CRITERIA,
-        "warmup": "0s",
-        "steps": [
-            {"weight": 10, "bake": "1h", "criteria": [BESIDE, *_ALWAYS]},
-            {"weight": 50, "bake": "1h", "criteria": [BESIDE, *_ALWAYS]},
-            {"weight": 100, "bake": "24h", "criteria": [STORED, *_ALWAYS]},
-        ],
-    }
-)
+
+def _policy(*shared: str) -> Policy:
+    """Return the policy whose steps have `shared` beside their criterion of the latency."""
+    names = [BESIDE, STORED, *shared]
+    weights = ((10, "1h", BESIDE), (50, "1h", BESIDE), (100, "24h", STORED))
+    return Policy.model_validate(
+        {
+            "version": 1,
+            "name": "judge",
+            "target": {"kind": "lambda-env", "function": "f", "percentage": "PERCENT"},
+            "metrics": _METRICS,
+            "criteria": {name: one for name, one in _CRITERIA.items() if name in names},
+            "warmup": "0s",
+            "steps": [
+                {"weight": weight, "bake": bake, "criteria": [own, *shared]}
+                for weight, bake, own in weights
+            ],
+        }
+    )
+
+
+POLICY: Final = _policy(*_ALWAYS)
+# The same with the criteria of the latency beside the stable path, and beside its stored day.
+LATENCY_ALONE: Final = _policy()

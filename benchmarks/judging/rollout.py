@@ -10,7 +10,12 @@ from benchmarks.judging import policy
 from benchmarks.judging.policy import POLICY
 from benchmarks.judging.world import Minute, Release, World
 from controller.core.judge.criterion_judge import Context
-from controller.core.judge.evidence import SequentialResult, StepInterval, Tally
+from controller.core.judge.evidence import (
+    BaselineMeasurement,
+    SequentialResult,
+    StepInterval,
+    Tally,
+)
 from controller.core.judge.findings import Verdict, gate_verdict
 from controller.core.judge.sequential_evidence import (
     CriterionTests,
@@ -18,6 +23,7 @@ from controller.core.judge.sequential_evidence import (
 )
 from controller.core.judge.series import Window
 from controller.core.judge.tally import fold as tallied
+from controller.core.policy import Policy
 from controller.core.stats.combined_tests import (
     NO_CONTROL,
     ControlState,
@@ -29,7 +35,7 @@ from controller.core.units import MINUTE_S
 
 # An inconclusive bake is held for up to this many times its length in total, by default; then an
 # operator has to decide.
-_LONGEST = 3
+LONGEST = 3
 
 
 class End(StrEnum):
@@ -69,7 +75,7 @@ def climb(
     rng: Random,
     release: Release,
     criteria: Callable[[str], bool] = bool,
-    longest: int = _LONGEST,
+    longest: int = LONGEST,
 ) -> Outcome:
     """Run each step until all `criteria` pass, for up to `longest` times its bake."""
     rollout = _Rollout(World(rng, release), counting=True)
@@ -86,45 +92,51 @@ def climb(
     return rollout.outcome(End.PROMOTED)
 
 
-class _Rollout:
-    """One rollout: the evidence of all steps, and the tallies of the step for its gate."""
+class JudgedRollout:
+    """The judge's view of one rollout: its evidence of all steps, and the tallies of the step.
 
-    def __init__(self, world: World, *, counting: bool = False) -> None:
-        self._world, self._fold, self._counting = world, Fold(), counting
-        self._minute = self._failed = 0
+    counting: whether `passes` will be asked.
+    """
 
-    def enter(self, step: int) -> None:
-        """Begin step number `step`."""
-        begin = self._minute * MINUTE_S
-        self._stretch = StepInterval(step, begin, begin)
-        self._players = step_tests(POLICY, step, self._world.baselines)
+    def __init__(
+        self,
+        policy: Policy,
+        baselines: Mapping[str, BaselineMeasurement],
+        *,
+        counting: bool = False,
+    ) -> None:
+        self.policy, self.fold, self.step = policy, Fold(), 0
+        self._baselines, self._counting = baselines, counting
+
+    def enter(self, step: int, minute: int) -> None:
+        """Begin step number `step`; minute: how many there were before."""
+        self.step, begin = step, minute * MINUTE_S
+        self._interval = StepInterval(step, begin, begin)
+        self._players = step_tests(self.policy, step, self._baselines)
         self._tallies = dict.fromkeys(self._players, Tally())
 
-    def rejects(self) -> bool:
-        """Run one minute, and tell whether the evidence rolls back."""
-        counts = self._world.minute(POLICY.steps[self._stretch.step].weight)
-        self._failed += counts.failed
-        windows, now = windows_of(counts), self._minute * MINUTE_S
-        self._fold = after(self._fold, self._players, windows, self._stretch, now)
+    def rejects(self, windows: Mapping[str, Window | None], minute: int) -> bool:
+        """Take in what each criterion sees of a minute; tell whether the evidence rolls back."""
+        now = minute * MINUTE_S
+        self.fold = after(self.fold, self._players, windows, self._interval, now)
         if self._counting:
             for name in self._players:
                 self._tallies[name] = tallied(
                     self._tallies[name], {now: windows[name]}.get, (now,), MINUTE_S
                 )
-        self._minute += 1
-        return bool(self._fold.rejections)
+        return bool(self.fold.rejections)
 
-    def passes(self, criteria: Callable[[str], bool]) -> bool:
-        """Tell whether those `criteria` of the step pass."""
-        now = self._minute * MINUTE_S
+    def passes(self, minute: int, criteria: Callable[[str], bool] = bool) -> bool:
+        """Tell whether those `criteria` of the step pass; minute: how many are over."""
+        now = minute * MINUTE_S
         context = Context(
-            start=self._stretch.begin,
+            start=self._interval.begin,
             closed_end=now,
             open_end=now,
             bake_over=True,
-            weight=POLICY.steps[self._stretch.step].weight,
+            weight=self.policy.steps[self.step].weight,
         )
-        controls, later = self._fold.controls, POLICY.judged_after(self._stretch.step)
+        controls, later = self.fold.controls, self.policy.judged_after(self.step)
 
         def own_context(name: str) -> Context:
             result = SequentialResult(control=controls.get(name, NO_CONTROL))
@@ -137,10 +149,33 @@ class _Rollout:
         )
         return gate_verdict(findings) is Verdict.PASS
 
+
+class _Rollout:
+    """One rollout of the policy of the benchmark in a world."""
+
+    def __init__(self, world: World, *, counting: bool = False) -> None:
+        self._world, self._minute, self._failed = world, 0, 0
+        self._judged = JudgedRollout(POLICY, world.baselines, counting=counting)
+
+    def enter(self, step: int) -> None:
+        """Begin step number `step`."""
+        self._judged.enter(step, self._minute)
+
+    def rejects(self) -> bool:
+        """Run one minute, and tell whether the evidence rolls back."""
+        counts = self._world.minute(POLICY.steps[self._judged.step].weight)
+        self._failed += counts.failed
+        self._minute += 1
+        return self._judged.rejects(windows_of(counts), self._minute - 1)
+
+    def passes(self, criteria: Callable[[str], bool]) -> bool:
+        """Tell whether those `criteria` of the step pass."""
+        return self._judged.passes(self._minute, criteria)
+
     def outcome(self, end: End) -> Outcome:
         """Return the outcome at this minute."""
-        test = next(iter(self._fold.rejections), "")
-        return Outcome(end, self._minute, self._stretch.step, self._failed, test)
+        test = next(iter(self._judged.fold.rejections), "")
+        return Outcome(end, self._minute, self._judged.step, self._failed, test)
 
 
 def after(

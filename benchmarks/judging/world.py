@@ -93,6 +93,7 @@ class Minute(NamedTuple):
 
     slow, drifted, over, hung: canary requests above the limit to pass, to fail, the absolute one,
     and that of a hang. usual: the share of slow requests at this time of the baseline's day.
+    beyond: canary requests above each of the other limits that the world was asked for.
     """
 
     requests: int
@@ -107,13 +108,17 @@ class Minute(NamedTuple):
     hung: int
     control_hung: int
     usual: float
+    beyond: tuple[int, ...] = ()
 
 
 class World:
-    """One release in one world, minute by minute."""
+    """One release in one world, minute by minute.
 
-    def __init__(self, rng: Random, release: Release) -> None:
-        self._rng, self._release = rng, release
+    multiples: of the limit to pass, beyond which the requests of the canary are counted too.
+    """
+
+    def __init__(self, rng: Random, release: Release, multiples: Sequence[float] = ()) -> None:
+        self._rng, self._release, self._multiples = rng, release, multiples
         self._noise = _Noise(rng, noisy=release.noisy)
         self.baselines = self._before()
         self.limits = _limits(self.baselines)
@@ -144,7 +149,8 @@ class World:
         level = common + own + log(1 + part * release.slower) + self._short_slowness(now)
         above = (limits.pass_limit, limits.fail_limit, policy.LIMIT_MS, limits.hang_limit)
         hung = release.hung_anyway + (release.hung if part else 0.0)
-        slow, drifted, over, far = self._nested(requests, level, hung, above)
+        further = [limits.pass_limit * one for one in self._multiples]
+        slow, drifted, over, far, *beyond = self._nested(requests, level, hung, (*above, *further))
         control_above = (limits.control_limit, limits.hang_limit)
         control_slow, control_hung = self._nested(
             control, common, release.hung_anyway, control_above
@@ -162,6 +168,7 @@ class World:
             hung=far,
             control_hung=control_hung,
             usual=self.baselines[policy.STORED].share_at(now * 60),
+            beyond=tuple(beyond),
         )
 
     def _part_of_fault(self, now: int) -> float:

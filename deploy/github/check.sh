@@ -88,9 +88,10 @@ rehearsed() {
 }
 
 backtested() {
-    local status=0
-    rolloutctl backtest --csv="$2" --max-false-rollbacks="$MAX_FALSE_ROLLBACKS" -- "$1" \
-        </dev/null >"$work/tried" 2>"$work/words" || status=$?
+    local options=() status=0
+    [ -z "$REPORT" ] || options+=(--report="$(report_file "$1-on-$2")")
+    rolloutctl backtest --csv="$2" --max-false-rollbacks="$MAX_FALSE_ROLLBACKS" \
+        "${options[@]}" -- "$1" </dev/null >"$work/tried" 2>"$work/words" || status=$?
     [ ! -s "$work/tried" ] || { shown <"$work/tried" && folded "Backtest" <"$work/tried" | summarised; }
     # What it printed says why it ended with 7; otherwise the words on stderr do.
     [ "$status" != 7 ] || cat "$work/tried" >"$work/words"

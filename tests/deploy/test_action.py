@@ -225,6 +225,14 @@ def test_a_policy_that_rolls_back_its_past_is_a_mistake(checkout: Path) -> None:
     assert "<summary>Backtest</summary>" in run.summary
 
 
+def test_the_report_of_a_backtest_is_attached_too(checkout: Path) -> None:
+    tried = history(checkout, errors=1)
+    run_action(checkout, {}, policies=VALID, scenarios="", histories=tried, report="pages")
+    (file,) = (checkout.parent / "runner" / "temp" / "rolloutctl-report").iterdir()
+    assert file.name == "policies-checkout-yaml-on-history-csv.html"
+    assert "checkout would have rolled back" in file.read_text(encoding="utf-8")
+
+
 def test_a_policy_that_holds_on_its_past_is_none(checkout: Path) -> None:
     tried = history(checkout, errors=0)
     run = run_action(checkout, {}, policies=VALID, scenarios="", histories=tried)
