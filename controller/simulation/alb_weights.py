@@ -37,13 +37,15 @@ _CONDITIONS: Final = [{"Field": "path-pattern", "PathPatternConfig": {"Values": 
 class SimulatedAlbWeights:
     """`SimulatedTarget` on one rule, or the default action of one listener.
 
-    actions: of the rule. health: the states of the targets of each group, by its ARN.
+    actions: of the rule. writes: how often they were replaced. health: the states of the targets of
+    each group, by its ARN.
     """
 
     def __init__(self, target: AlbWeights, world: "World") -> None:
         self._target, self._world = target, world
         self.health = {target.stable: ["healthy"], target.canary: ["healthy"]}
         self.actions: list[dict[str, Any]] = []
+        self.writes = 0
         self._original: Sequence[Mapping[str, Any]] = ()
 
     @property
@@ -89,6 +91,7 @@ class SimulatedAlbWeights:
     def replace(self, actions: Sequence[Mapping[str, Any]]) -> None:
         """Replace all actions of the rule, from now on."""
         self.actions = [dict(deepcopy(one)) for one in actions]
+        self.writes += 1
         self._world.note_weight(share_of(self._target.canary, self.actions))
 
     # --- calls ----------------------------------------------------------------------------------

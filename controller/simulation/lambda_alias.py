@@ -23,7 +23,8 @@ class SimulatedLambdaAlias:
     """`SimulatedTarget` on one alias of one function, both of the names in the policy.
 
     versions: the configuration of each published version, by number. provisioned: the status of the
-    alias's provisioned concurrency; empty: it has none. version, weights: the routing.
+    alias's provisioned concurrency; empty: it has none. version, weights: the routing. revision:
+    the RevisionId of the alias.
     """
 
     def __init__(self, target: LambdaAlias, world: "World") -> None:
@@ -38,7 +39,7 @@ class SimulatedLambdaAlias:
         self.provisioned = ""
         self.version, self.weights = self._stable, dict[str, float]()
         self._rng = Random("revisions of the alias")
-        self._revision = ""
+        self.revision = ""
 
     @property
     def operations(self) -> Mapping[tuple[str, str], Operation]:
@@ -93,7 +94,7 @@ class SimulatedLambdaAlias:
             "Name": self._target.alias,
             "FunctionVersion": self.version,
             "Description": "what callers use",
-            "RevisionId": self._revision,
+            "RevisionId": self.revision,
         }
         if self.weights:
             answer["RoutingConfig"] = {"AdditionalVersionWeights": dict(self.weights)}
@@ -103,7 +104,7 @@ class SimulatedLambdaAlias:
         """Answer UpdateAlias."""
         operation = "UpdateAlias"
         self._check_name(operation, request.get("Name"))
-        if request.get("RevisionId", self._revision) != self._revision:
+        if request.get("RevisionId", self.revision) != self.revision:
             message = "The Revision Id provided does not match the latest Revision Id."
             raise client_error(operation, "PreconditionFailedException", message)
         version = str(request.get("FunctionVersion", self.version))
@@ -185,7 +186,7 @@ class SimulatedLambdaAlias:
 
     def _route(self, version: str, weights: dict[str, float]) -> None:
         self.version, self.weights = version, weights
-        self._revision = str(UUID(int=self._rng.getrandbits(128), version=4))
+        self.revision = str(UUID(int=self._rng.getrandbits(128), version=4))
         self._world.note_weight(round(self._share(version, weights) * 100))
 
     def _share(self, version: str, weights: Mapping[str, float]) -> float:

@@ -1,4 +1,9 @@
-"""Prints the story of one seed: `python -m tests.chaos --seed N [--store sqlite|dynamodb]`.
+"""Prints the story of one seed.
+
+    python -m tests.chaos --seed N [--store sqlite|dynamodb]
+                          [--target lambda-env|lambda-alias|alb-weights|all]
+
+`all` takes the kind of target that the seed draws.
 
 Where an invariant does not hold, the smallest story that shows it follows, and the exit status is
 1.
@@ -9,6 +14,7 @@ import sys
 from collections.abc import Sequence
 
 from controller.process import logging
+from tests.chaos.ground_truth import KINDS, drawn_kind
 from tests.chaos.run import run_plan, run_seed
 from tests.chaos.shrink import shrink
 from tests.chaos.trace_text import format_trace
@@ -19,9 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--store", choices=("sqlite", "dynamodb"), default="sqlite")
+    parser.add_argument("--target", choices=(*KINDS, "all"), default="lambda-env")
     options = parser.parse_args(arguments)
     logging.disable()
-    trace = run_seed(options.seed, options.store)
+    target = drawn_kind(options.seed) if options.target == "all" else options.target
+    trace = run_seed(options.seed, options.store, target)
     sys.stdout.write(f"{format_trace(trace)}\n")
     if not trace.violations:
         return 0

@@ -47,6 +47,9 @@ class TargetWrite:
     full_before tells whether it may have meant 100. stored: the rollouts as they were stored at
     that moment. token: the version of the target before the write. beside: the names of settings
     beside the weight that it changed. effective: whether it changed any setting.
+    unseen: who wrote the target since the process of this write had read it. Only an API without a
+    condition on its writes lets that happen. The write was then decided on what the process had
+    read: `stored` and `token` are of that reading, and `beside` leaves out what it had read so.
     """
 
     at: datetime
@@ -58,6 +61,12 @@ class TargetWrite:
     full_before: bool = False
     beside: Sequence[str] = ()
     effective: bool = True
+    unseen: Sequence[str] = ()
+
+    @property
+    def unseen_external(self) -> bool:
+        """True when an external actor wrote the target since the process had read it."""
+        return any(map(is_external, self.unseen))
 
     @property
     def raised(self) -> bool:
@@ -88,7 +97,8 @@ class RolloutSave:
 
     entries: the new entries of the history. history_intact: False when older entries were removed
     or changed. owners: the rollout that holds each of its locks. final: whether each lock that it
-    holds says that its rollout is final.
+    holds says that its rollout is final. read: the versions of the target that the process had read
+    by then, where the API has no condition on a write; empty elsewhere.
     """
 
     at: datetime
@@ -99,6 +109,7 @@ class RolloutSave:
     history_intact: bool = True
     owners: Mapping[str, str | None] = field(default_factory=dict)
     final: Mapping[str, bool] = field(default_factory=dict)
+    read: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

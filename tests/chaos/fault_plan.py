@@ -15,6 +15,7 @@ from controller.simulation.scenario.fault_events import EventTime as Moment
 from controller.simulation.scenario.scenario import Scenario
 
 StoreKind: TypeAlias = Literal["sqlite", "dynamodb"]
+TargetKind: TypeAlias = Literal["lambda-env", "lambda-alias", "alb-weights"]
 
 # One tick a minute. No fault is planned from FAULTS_END on, and every rollout must come to rest.
 TICKS = 60

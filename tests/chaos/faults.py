@@ -31,6 +31,14 @@ _STORE_WRITE_KINDS: Final = ("store down", "disk full", "conflict")
 FAULT_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "lambda:GetFunctionConfiguration": ("429", "500", REQUEST_LOST),
     "lambda:UpdateFunctionConfiguration": ("409", "412", "429", *_WRITE_KINDS),
+    "lambda:GetAlias": ("429", "500", REQUEST_LOST),
+    "lambda:UpdateAlias": ("409", "412", "429", *_WRITE_KINDS),
+    "lambda:GetProvisionedConcurrencyConfig": ("429", "500", REQUEST_LOST),
+    "elbv2:DescribeRules": ("throttled", "500", REQUEST_LOST),
+    "elbv2:DescribeListeners": ("throttled", "500", REQUEST_LOST),
+    "elbv2:DescribeTargetHealth": ("throttled", "500", REQUEST_LOST, "unhealthy"),
+    "elbv2:ModifyRule": ("throttled", *_WRITE_KINDS),
+    "elbv2:ModifyListener": ("throttled", *_WRITE_KINDS),
     "cloudwatch:GetMetricData": ("throttled", "500", REQUEST_LOST, *_DATA_KINDS),
     "dynamodb:GetItem": ("throttled", "500", REQUEST_LOST),
     "dynamodb:Query": ("throttled", "500", REQUEST_LOST),
@@ -52,6 +60,8 @@ _CODES: Final[Mapping[tuple[str, str], str]] = {
     ("lambda", "412"): "PreconditionFailedException",
     ("lambda", "429"): "TooManyRequestsException",
     ("lambda", "500"): "ServiceException",
+    ("elbv2", "throttled"): "Throttling",
+    ("elbv2", "500"): "InternalFailure",
     ("cloudwatch", "throttled"): "Throttling",
     ("cloudwatch", "500"): "InternalFailure",
     ("dynamodb", "throttled"): "ThrottlingException",
@@ -104,7 +114,7 @@ def inject(how: str, call: ExternalCall, proceed: Proceed) -> Any:
         case "500 although done":
             proceed()
             raise _error("500", call)
-        case "empty" | "behind" | "pages out of order":
+        case "empty" | "behind" | "pages out of order" | "unhealthy":
             return _distort(how, proceed())
         case "partial" | "internal_error" | "forbidden":
             return apply_outage(call.service, call.operation, how, proceed)
@@ -114,6 +124,7 @@ def inject(how: str, call: ExternalCall, proceed: Proceed) -> Any:
 
 _DEGRADATION_KINDS: Final[Mapping[tuple[Degradation, str], str]] = {
     (Degradation.TARGET, "lambda"): "500",
+    (Degradation.TARGET, "elbv2"): "500",
     (Degradation.METRICS, "cloudwatch"): "500",
     (Degradation.PARTIAL, "cloudwatch"): "partial",
     (Degradation.STORE, STORE): "store down",
@@ -153,12 +164,24 @@ def _error(how: str, call: ExternalCall) -> ClientError:
     return client_error(call.operation, code, f"chaos: {how}", status=_STATUS.get(code))
 
 
+def _without_healthy_target(answer: dict[str, Any]) -> dict[str, Any]:
+    unhealthy = {"State": "unhealthy", "Reason": "Target.FailedHealthChecks"}
+    targets = answer["TargetHealthDescriptions"]
+    return {"TargetHealthDescriptions": [{**one, "TargetHealth": unhealthy} for one in targets]}
+
+
 # How many minutes of data are missing at the end: more than any policy waits for.
 _MINUTES_BEHIND: Final = 5
 
 
 def _distort(how: str, answer: dict[str, Any]) -> dict[str, Any]:
-    """Return metric data that claims to be complete and is not, or has its pages out of order."""
+    """Return an answer that is sound in its form.
+
+    Metric data claim to be complete and are not, or have their pages out of order; the targets of a
+    group are not healthy.
+    """
+    if how == "unhealthy":
+        return _without_healthy_target(answer)
     for result in answer["MetricDataResults"]:
         points = list(zip(result["Timestamps"], result["Values"], strict=True))
         if how == "empty":

@@ -15,7 +15,7 @@ After an external actor has acted: `oracle.observe("person anna")`, `oracle.obse
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -52,6 +52,15 @@ _WRITES: Final = frozenset(
 _CREATES: Final = frozenset({"create", "receive", "PutItem", "TransactWriteItems"})
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What a process read of the target. stored: the rollouts then. writes: how many were made."""
+
+    state: TargetState
+    stored: tuple[Rollout, ...]
+    writes: int
+
+
 class EventListener(Protocol):
     """Receives events, one at a time and in order."""
 
@@ -74,18 +83,23 @@ class Oracle:
     histories: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
     _last: TargetState = field(init=False)
     _changes: object = field(init=False)
+    _writers: list[str] = field(default_factory=list)
+    _readings: dict[str, list[_Reading]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._last, self._changes = self.truth.state(), self.truth.changes
 
     # --- observation ----------------------------------------------------------------------------
 
-    def observe(self, by: str, call: ExternalCall | None = None) -> list[ObservedEvent]:
+    def observe(
+        self, by: str, call: ExternalCall | None = None, reading: _Reading | None = None
+    ) -> list[ObservedEvent]:
         """Return the events since the last observation, attributed to `by`, oldest first.
 
         call: the external call that `by` has just made; what it cannot have changed is not read.
+        reading: the last one of `by` before that call was sent.
         """
-        events = list(self._changes_of_target(by, call))
+        events = list(self._changes_of_target(by, call, reading))
         if call is None or call.operation in _WRITES:
             listed = call is None or call.operation in _CREATES
             events += self._changes_of_store(by, listed=listed)
@@ -100,13 +114,17 @@ class Oracle:
             if call.number == 0:
                 self.listener(ProcessStart(self._now, call.process))
 
+            reading = self._last_reading(call)
+
             def proceed_and_observe() -> Any:
                 try:
-                    return proceed()
+                    answer = proceed()
+                    self._record_reading(call)
+                    return answer
                 finally:
-                    self.observe(call.process, call)
+                    self.observe(call.process, call, reading)
 
-            if call.service != self.truth.service:
+            if call.service != self.truth.service or call.operation in self.truth.optional:
                 return interceptor(call, proceed_and_observe)
             return self._record_response(call, lambda: interceptor(call, proceed_and_observe))
 
@@ -147,7 +165,20 @@ class Oracle:
     def _now(self) -> datetime:
         return self.world.clock.now()
 
-    def _changes_of_target(self, by: str, call: ExternalCall | None) -> Iterator[ObservedEvent]:
+    def _last_reading(self, call: ExternalCall) -> _Reading | None:
+        """Return the last reading of the process, before `call` of its target; None: it has none"""
+        of_target = call.service == self.truth.service
+        return next(reversed(self._readings.get(call.process, ())), None) if of_target else None
+
+    def _record_reading(self, call: ExternalCall) -> None:
+        if call.service == self.truth.service and call.operation in self.truth.reads:
+            stored = tuple(self.stored.values())
+            reading = _Reading(self._last, stored, len(self._writers))
+            self._readings.setdefault(call.process, []).append(reading)
+
+    def _changes_of_target(
+        self, by: str, call: ExternalCall | None, reading: _Reading | None
+    ) -> Iterator[ObservedEvent]:
         if self.truth.changes == self._changes:
             return
         before, after = self._last, self.truth.state()
@@ -157,7 +188,7 @@ class Oracle:
         # The end of an update changes the version, too, and none of the settings.
         if effective or after.updating or self.truth.at_once:
             slept = call is not None and call.service == CLOCK
-            yield TargetWrite(
+            write = TargetWrite(
                 at=self._now,
                 by=PERSON if slept else by,
                 weight_before=before.weight,
@@ -168,8 +199,24 @@ class Oracle:
                 beside=beside,
                 effective=effective,
             )
+            yield write if reading is None else self._as_read(write, reading, after)
+            self._writers.append(write.by)
         if not after.updating:
             yield UpdateCompletion(self._now, TIME, after.served_weight, after.failed)
+
+    def _as_read(self, write: TargetWrite, reading: _Reading, after: TargetState) -> TargetWrite:
+        """Return `write` as its process decided it, if others wrote the target since `reading`."""
+        unseen = tuple(one for one in self._writers[reading.writes :] if one != write.by)
+        if not unseen:
+            return write
+        differing = {*changed_names(reading.state.beside, after.beside)}
+        return replace(
+            write,
+            stored=reading.stored,
+            token=reading.state.version,
+            beside=tuple(one for one in write.beside if one in differing),
+            unseen=unseen,
+        )
 
     def _changes_of_store(self, by: str, *, listed: bool) -> Iterator[ObservedEvent]:
         for rollout_id in self.store.all() if listed else tuple(self.stored):
@@ -193,7 +240,10 @@ class Oracle:
             final = {
                 lock: one.final for lock, one in holders.items() if one and owners[lock] == after.id
             }
-            yield RolloutSave(self._now, by, before, after, new_entries, intact, owners, final)
+            read = frozenset(one.state.version for one in self._readings.get(by, ()))
+            yield RolloutSave(
+                self._now, by, before, after, new_entries, intact, owners, final, read
+            )
 
     def _record_response(self, call: ExternalCall, proceed: Proceed) -> Any:
         sound = False

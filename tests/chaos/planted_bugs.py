@@ -10,7 +10,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.chaos import bugs_in_decisions, bugs_in_execution, bugs_in_stores, bugs_with_operators
+from tests.chaos import (
+    bugs_in_decisions,
+    bugs_in_execution,
+    bugs_in_routing,
+    bugs_in_stores,
+    bugs_with_operators,
+)
 from tests.chaos.fault_plan import FaultPlan
 from tests.chaos.invariants import Invariant
 
@@ -37,6 +43,12 @@ class PlantedBug:
 
 PLANTED_BUGS: Sequence[PlantedBug] = tuple(
     PlantedBug(*facts)
-    for module in (bugs_in_execution, bugs_in_decisions, bugs_with_operators, bugs_in_stores)
+    for module in (
+        bugs_in_execution,
+        bugs_in_routing,
+        bugs_in_decisions,
+        bugs_with_operators,
+        bugs_in_stores,
+    )
     for facts in module.BUGS
 )

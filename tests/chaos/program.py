@@ -21,7 +21,8 @@ class ProcessEnvironment:
 
     process: the process itself, called `name`. client: returns the client of a service.
     announce: shows its notices. wrap_metrics: wraps its metric source, so that the oracle sees each
-    answer. jitter: draws a pause between two limits, in seconds.
+    answer. jitter: draws a pause between two limits, in seconds. revision: named by a start; None:
+    the target has its own.
     """
 
     name: str
@@ -31,6 +32,7 @@ class ProcessEnvironment:
     announce: Announce
     wrap_metrics: Callable[[MetricSource], MetricSource]
     jitter: Callable[[float, float], float]
+    revision: str | None = None
 
 
 class Program(Protocol):

@@ -18,6 +18,7 @@ from tests.chaos.fault_plan import (
     InjectionPoint,
     Interleaving,
     StoreKind,
+    TargetKind,
     Timing,
 )
 from tests.chaos.faults import FAULT_KINDS, LATE
@@ -28,14 +29,22 @@ MOST_FAULTS: Final = 14
 _SLEEP: Final = "clock:sleep"
 _NOTIFY: Final = "people:notify"
 # Calls that can be in flight after the process has crashed; SQLite runs in the process itself.
-_REMOTE: Final = ("lambda:", "cloudwatch:", "dynamodb:")
+_REMOTE: Final = ("lambda:", "elbv2:", "cloudwatch:", "dynamodb:")
 # Operations that get more faults, beside the write of the weight: the writes of the rollout.
 _FREQUENT_OPERATIONS: Final = (
     *("store:save", "dynamodb:UpdateItem", "dynamodb:TransactWriteItems") * 2,
 )
 _WRITE_FREQUENCY: Final = 3
+_TARGET_SERVICES: Final = tuple(f"{one.service}:" for one in KINDS.values())
 # How often calls of each service fail; CloudWatch has one call, and many kinds of faults.
-_CALL_FAULT_WEIGHTS: Final = {"lambda": 3, "cloudwatch": 4, "store": 4, "dynamodb": 4, "people": 1}
+_CALL_FAULT_WEIGHTS: Final = {
+    "lambda": 3,
+    "elbv2": 3,
+    "cloudwatch": 4,
+    "store": 4,
+    "dynamodb": 4,
+    "people": 1,
+}
 _ACTION_CHOICES: Final = (
     *(ActorAction.TICK,) * 6,
     *(ActorAction.SET_WEIGHT,) * 4,
@@ -58,13 +67,13 @@ _LIMITS: Final = (1, 1_500, 1_000_000)
 _FIRST_LIMITED = 2_000
 
 
-def draw(seed: int, store: StoreKind = "sqlite") -> FaultPlan:
-    """Return the plan of `seed`, for a run with a store of this kind."""
-    chance = Random(f"chaos:{seed}")
-    kind = KINDS["lambda-env"]
+def draw(seed: int, store: StoreKind = "sqlite", target: TargetKind = "lambda-env") -> FaultPlan:
+    """Return the plan of `seed`, for a run with a store and a target of these kinds."""
+    chance = Random(f"chaos:{seed}" if target == "lambda-env" else f"chaos:{target}:{seed}")
+    kind = KINDS[target]
     sequential = Random(f"judge:{seed}").random() < _SEQUENTIAL_SHARE
     policy = draw_policy(chance, kind, sequential=sequential, max_bad_requests=_limit(seed))
-    scenario = draw_world(chance, len(policy.steps))
+    scenario = draw_world(chance, len(policy.steps), kind)
     number = min(chance.randint(0, MOST_FAULTS), chance.randint(0, MOST_FAULTS) + 2)
     drawer = _FaultDrawer(chance, policy, store, kind)
     faults = tuple(drawer.fault() for _ in range(number))
@@ -87,12 +96,12 @@ class _FaultDrawer:
         self._chance, self._kind = chance, kind
         self._weights = (0, 5, 70, 100, *(step.weight for step in policy.steps))
         other_store = "dynamodb:" if store == "sqlite" else "store:"
-        other_targets = {one for other in KINDS.values() for one in other.calls} - {*kind.calls}
-        operations = (*(kind.write,) * _WRITE_FREQUENCY, *_FREQUENT_OPERATIONS, *FAULT_KINDS)
+        calls = kind.calls(policy.target)
+        operations = (*[calls[0]] * _WRITE_FREQUENCY, *_FREQUENT_OPERATIONS, *FAULT_KINDS)
         self._operations = [
             one
             for one in operations
-            if not one.startswith(other_store) and one not in other_targets
+            if one in calls or not one.startswith((other_store, *_TARGET_SERVICES))
         ]
         self._aims = [*self._operations, *(_SLEEP, _NOTIFY) * 3]
 

@@ -12,7 +12,6 @@ _SUCCESS_RATE: Final[dict[str, Any]] = {
     "kind": "success_rate",
     "judge": "threshold",
     "total": "requests",
-    "failures": ["client_errors", "server_errors"],
     "min": "99%",
     "window": "1m",
     "min_samples": 50,
@@ -22,7 +21,6 @@ _LATENCY: Final[dict[str, Any]] = {
     "judge": "threshold",
     "metric": "latency",
     "max_increase": "25%",
-    "baseline": {"fixed": 164.0},
     "window": "1m",
     "min_samples": 50,
 }
@@ -48,9 +46,11 @@ def draw_policy(
     steps are short. max_bad_requests: that of every step; None: none.
     """
     failure_limit = chance.choice((1, 1, 2))  # how many bad minutes in a row fail
-    criteria = {"works": {**_SUCCESS_RATE, "failure_limit": failure_limit}}
+    failures = [one for one in ("client_errors", "server_errors") if one in kind.metrics]
+    works = {**_SUCCESS_RATE, "failures": failures, "failure_limit": failure_limit}
+    criteria: dict[str, dict[str, Any]] = {"works": works}
     if chance.random() < 0.25:
-        criteria["fast"] = _LATENCY
+        criteria["fast"] = {**_LATENCY, "baseline": {"fixed": kind.usual_latency}}
     if chance.random() < 0.4:
         criteria["arrives"] = _TRAFFIC
     used = {"requests", "client_errors", "server_errors"}
@@ -110,11 +110,11 @@ def _freeze(chance: Random) -> dict[str, Any]:
 # --- the world ------------------------------------------------------------------------------------
 
 
-def draw_world(chance: Random, steps: int) -> Scenario:
+def draw_world(chance: Random, steps: int, kind: type[GroundTruth]) -> Scenario:
     """Return a world for a policy of so many steps: healthy, failing, silent, or late with data."""
     step = chance.randint(1, steps)
     at = {"step": step, "after": f"{chance.randint(0, 150)}s"}
-    events, rate, summary = _world_events(chance, at)
+    events, rate, summary = _world_events(chance, at, kind)
     return Scenario.model_validate(
         {
             "name": "chaos",
@@ -132,22 +132,25 @@ def draw_world(chance: Random, steps: int) -> Scenario:
     )
 
 
+_BYPASS: Final = "nothing reaches the canary"
 _FAULTS: Final[dict[str, dict[str, Any]]] = {
     "the canary fails": {"kind": "errors", "server_errors": "5%"},
     "the canary is slow": {"kind": "latency", "times": 1.8},
     "both paths fail": {"kind": "errors", "path": "both", "server_errors": "5%"},
     "requests stop": {"kind": "traffic", "times": 0},
-    "nothing reaches the canary": {"kind": "alias_reset"},
+    _BYPASS: {"kind": "alias_reset"},
 }
 
 
 def _world_events(
-    chance: Random, event_time: dict[str, Any]
+    chance: Random, event_time: dict[str, Any], kind: type[GroundTruth]
 ) -> tuple[list[dict[str, Any]], int, str]:
     """Return the fault events of a world, its requests a minute, and a summary in words."""
     names = ["all is well", "few requests", "no requests", *_FAULTS]
     name = chance.choices(names, weights=(45, 5, 4, 18, 8, 5, 10, 5))[0]
     rate = {"few requests": 8, "no requests": 0}.get(name, 600)
+    if name == _BYPASS and not kind.has_bypass:
+        name = "all is well"
     if name not in _FAULTS:
         return [], rate, f"{name}."
     summary = f"{name} {event_time['after']} after step {event_time['step']} came into force."

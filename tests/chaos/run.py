@@ -17,7 +17,7 @@ from controller.engine.tick import Runner
 from controller.errors import Exit, UnknownRolloutError
 from controller.operations.start.start import StartRequest, start
 from controller.ports.store import Store
-from tests.chaos.fault_plan import FaultPlan, StoreKind
+from tests.chaos.fault_plan import FaultPlan, StoreKind, TargetKind
 from tests.chaos.process import Process
 from tests.chaos.program import ProcessEnvironment, Stores
 from tests.chaos.random_plan import draw
@@ -42,9 +42,9 @@ class SqliteStores:
         return SqliteStore(self.file, durable=False)
 
 
-def run_seed(seed: int, store: StoreKind = "sqlite") -> Trace:
+def run_seed(seed: int, store: StoreKind = "sqlite", target: TargetKind = "lambda-env") -> Trace:
     """Return the trace of `seed`."""
-    return run_plan(draw(seed, store))
+    return run_plan(draw(seed, store, target))
 
 
 def run_plan(plan: FaultPlan, stores: Stores | None = None) -> Trace:
@@ -83,7 +83,8 @@ class RunnerProgram:
 
     def start(self, retry_reason: str | None = None) -> int:
         """Start the policy, or retry its revision with a reason."""
-        start(self._runner, StartRequest(self._policy, retry_reason=retry_reason))
+        revision = self._environment.revision
+        start(self._runner, StartRequest(self._policy, revision, retry_reason))
         return Exit.DONE
 
     def tick(self) -> int:

@@ -1,6 +1,7 @@
 """Small fault plans that are written by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from random import Random
 from typing import Any, Final
 
 from controller.core.policy import Policy
@@ -13,14 +14,26 @@ from tests.chaos.fault_plan import (
     Interleaving,
     Timing,
 )
+from tests.chaos.ground_truth import GroundTruth
+from tests.chaos.ground_truth.alb_weights import CANARY as GREEN
+from tests.chaos.ground_truth.alb_weights import RULE, AlbWeightsTruth
+from tests.chaos.ground_truth.alb_weights import STABLE as BLUE
+from tests.chaos.ground_truth.lambda_alias import LambdaAliasTruth
 from tests.simulation.worlds import scenario
-from tests.support.stage import function_with, short_policy
+from tests.support.stage import SHORT_POLICY, function_with, short_policy
 
 WRITE: Final = "lambda:UpdateFunctionConfiguration"
 READ: Final = "lambda:GetFunctionConfiguration"
 MEASURE: Final = "cloudwatch:GetMetricData"
 SAVE: Final = "store:save"
 NOTIFY: Final = "people:notify"
+
+ALIAS_WRITE: Final = "lambda:UpdateAlias"
+ALIAS_READ: Final = "lambda:GetAlias"
+RULE_WRITE: Final = "elbv2:ModifyRule"
+RULE_READ: Final = "elbv2:DescribeRules"
+
+ALB_TARGET: Final = {"kind": "alb-weights", "rule": RULE, "stable": BLUE, "canary": GREEN}
 
 # The canary fails from the third minute on; or there are no requests at all.
 CANARY_ERRORS: Final = {"kind": "errors", "server_errors": "20%", "at": {"after": "150s"}}
@@ -40,6 +53,30 @@ def sample_plan(
     function = {**function_with(), "update_takes": takes}
     world = scenario(function=function, events=events)
     return FaultPlan(1, "sqlite", policy or short_policy(max_hold="2m"), world, faults)
+
+
+def alias_plan(*faults: Fault, events: Sequence[dict[str, Any]] = (), **policy: Any) -> FaultPlan:
+    """Return a sample plan with an alias, and with these parts of its policy replaced."""
+    target = LambdaAliasTruth.draw(Random(0))
+    return _plan_of(LambdaAliasTruth, target, faults, events, policy)
+
+
+def rule_plan(*faults: Fault, events: Sequence[dict[str, Any]] = (), **policy: Any) -> FaultPlan:
+    """Return a sample plan with a listener rule, and with these parts of its policy replaced."""
+    return _plan_of(AlbWeightsTruth, ALB_TARGET, faults, events, policy)
+
+
+def _plan_of(
+    kind: type[GroundTruth],
+    target: Mapping[str, Any],
+    faults: Sequence[Fault],
+    events: Sequence[dict[str, Any]],
+    policy: Mapping[str, Any],
+) -> FaultPlan:
+    metrics = {name: kind.metrics[name] for name in ("requests", "server_errors")}
+    works = {**SHORT_POLICY["criteria"]["works"], "failures": ["server_errors"]}
+    parts = {"target": target, "metrics": metrics, "criteria": {"works": works}, **policy}
+    return sample_plan(*faults, events=events, policy=short_policy(max_hold="2m", **parts))
 
 
 def freeze_before_write(fails: str = "600s") -> FaultPlan:

@@ -3,6 +3,9 @@
 Where other faults are drawn or a rollout ends otherwise, choose the seeds anew:
 
     python -m tests.chaos.sample_seeds
+
+Each kind of target beside `lambda-env` has a few seeds, for what is its own: crashes at its calls,
+and changes of it by others.
 """
 
 import sys
@@ -10,16 +13,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from controller.process import logging
-from tests.chaos.fault_plan import ActorAction, Degradation, StoreKind, Timing
+from tests.chaos.event_log import TargetWrite
+from tests.chaos.fault_plan import ActorAction, Degradation, StoreKind, TargetKind, Timing
 from tests.chaos.faults import FAULT_KINDS
+from tests.chaos.ground_truth import KINDS
 from tests.chaos.run import run_seed
 from tests.chaos.trace import Trace
 
 # The kinds of faults for which a seed is in the sample, by seed.
 KindsBySeed: TypeAlias = Mapping[int, Sequence[str]]
+Setting: TypeAlias = tuple[TargetKind, StoreKind]
 
-SAMPLE: Final[Mapping[StoreKind, KindsBySeed]] = {
-    "sqlite": {
+SAMPLE: Final[Mapping[Setting, KindsBySeed]] = {
+    ("lambda-env", "sqlite"): {
         7: ["action: pause"],
         9: ["action: a deploy resets the target"],
         18: ["cloudwatch: crash after"],
@@ -89,28 +95,79 @@ SAMPLE: Final[Mapping[StoreKind, KindsBySeed]] = {
         212: ["lambda: 500 although done"],
         284: ["lambda: 412"],
     },
-    "dynamodb": {
+    ("lambda-env", "dynamodb"): {
         8: ["dynamodb: crash after", "dynamodb: crash before", "dynamodb: met another"],
         9: ["dynamodb: never arrived"],
         16: ["dynamodb: answer lost", "dynamodb: late"],
         35: ["dynamodb: 500 although done"],
         47: ["dynamodb: 500", "dynamodb: crash during", "dynamodb: throttled"],
     },
+    ("lambda-alias", "sqlite"): {
+        8: ["degradation: the service of the target is down"],
+        18: ["action: a deploy resets the target"],
+        21: ["action: a person leaves no clear weight"],
+        30: ["action: a person sets the weight", "lambda: crash during"],
+        59: ["action: rollback"],
+        89: ["lambda: crash before"],
+        93: ["lambda: crash after"],
+        96: ["action: a deploy resets the target and brings code"],
+        97: ["action: rollback by bare names"],
+    },
+    ("alb-weights", "sqlite"): {
+        6: [
+            "action: a person leaves no clear weight",
+            "elbv2: crash before",
+            "target: written over an unseen change",
+        ],
+        16: ["action: a person sets the weight"],
+        31: ["action: rollback", "elbv2: crash during"],
+        35: ["action: a deploy resets the target", "action: rollback by bare names"],
+        90: ["action: a deploy resets the target and brings code"],
+        105: ["degradation: the service of the target is down", "elbv2: crash after"],
+    },
 }
 
 # The seeds among which the sample is chosen. A table costs ten times a file.
-CANDIDATES: Final[Mapping[StoreKind, Sequence[int]]] = {
-    "sqlite": range(300),
-    "dynamodb": range(50),
+CANDIDATES: Final[Mapping[Setting, Sequence[int]]] = {
+    ("lambda-env", "sqlite"): range(300),
+    ("lambda-env", "dynamodb"): range(50),
+    ("lambda-alias", "sqlite"): range(120),
+    ("alb-weights", "sqlite"): range(120),
 }
 
 # `progressing` is an end only of a rollout that waits for an approval.
 ENDS: Final = ("succeeded", "rolled_back", "paused", "progressing", "not started")
 
 
-def wanted_kinds() -> set[str]:
-    """Return the kinds of faults at each service, and each action, degradation and end."""
+# What others do to a target.
+_CHANGES: Final = (
+    ActorAction.SET_WEIGHT,
+    ActorAction.CONTRADICT,
+    ActorAction.DEPLOY,
+    ActorAction.DEPLOY_CODE,
+    ActorAction.ROLLBACK,
+    ActorAction.BARE_ROLLBACK,
+)
+UNSEEN: Final = "target: written over an unseen change"
+
+
+def wanted_kinds(target: TargetKind) -> set[str]:
+    """Return what has to occur in the seeds of `target`.
+
+    Of `lambda-env` that is each kind of fault at each service, and each action, degradation and
+    end. Of another kind it is what concerns the target itself; `test_trace.py` has its faults.
+    """
+    own = KINDS[target].service
+    if target != "lambda-env":
+        return {
+            *(f"{own}: crash {when}" for when in Timing),
+            *(f"action: {action}" for action in _CHANGES),
+            f"degradation: {Degradation.TARGET}",
+            *([UNSEEN] if KINDS[target].reads else []),
+        }
+    others = {one.service for one in KINDS.values()} - {own}
     calls = [(name.partition(":")[0], how) for name, hows in FAULT_KINDS.items() for how in hows]
+    calls = [(service, how) for service, how in calls if service not in others]
     return {
         *(f"{service}: {how}" for service, how in calls),
         *(f"{service}: crash {when}" for service, _ in calls for when in Timing),
@@ -124,7 +181,12 @@ def wanted_kinds() -> set[str]:
 
 def kinds_of(trace: Trace) -> set[str]:
     """Return what went wrong in `trace`, in the words of `wanted_kinds`."""
-    return {f"end: {trace.end}", *map(_kind, trace.fault_counts)}
+    unseen = any(isinstance(one, TargetWrite) and one.unseen for one in trace.events)
+    return {
+        f"end: {trace.end}",
+        *map(_kind, trace.fault_counts),
+        *([UNSEEN] if unseen else []),
+    }
 
 
 def _kind(fault: str) -> str:
@@ -142,13 +204,14 @@ def _kind(fault: str) -> str:
     return "clock: crash" if service == "clock" else f"{service}: {kind}"
 
 
-def choose() -> dict[StoreKind, KindsBySeed]:
+def choose() -> dict[Setting, KindsBySeed]:
     """Return a small sample in which each kind that is wanted occurs, where a candidate has it."""
     logging.disable()
-    missing, chosen = wanted_kinds(), dict[StoreKind, KindsBySeed]()
-    for store in ("sqlite", "dynamodb"):
-        kinds = {seed: kinds_of(run_seed(seed, store)) for seed in CANDIDATES[store]}
-        chosen[store] = dict(sorted(_cover(kinds, missing)))
+    missing = {target: wanted_kinds(target) for target in KINDS}
+    chosen = dict[Setting, KindsBySeed]()
+    for (target, store), seeds in CANDIDATES.items():
+        kinds = {seed: kinds_of(run_seed(seed, store, target)) for seed in seeds}
+        chosen[target, store] = dict(sorted(_cover(kinds, missing[target])))
     return chosen
 
 
@@ -164,8 +227,8 @@ def _cover(kinds: Mapping[int, set[str]], missing: set[str]) -> Iterator[tuple[i
 
 
 if __name__ == "__main__":
-    for store, seeds in choose().items():
-        sys.stdout.write(f'    "{store}": {{\n')
+    for (target, store), seeds in choose().items():
+        sys.stdout.write(f'    ("{target}", "{store}"): {{\n')
         for seed, kinds in seeds.items():
             sys.stdout.write(f"        {seed}: {list(kinds)},\n")
         sys.stdout.write("    },\n")

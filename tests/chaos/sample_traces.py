@@ -1,6 +1,6 @@
 """Scripts of events for the claims about invariants."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -77,6 +77,36 @@ def raises_twice(writer: TraceWriter) -> None:
     writer.writes("tick 2", 50)
 
 
+def raises_over_rollback(writer: TraceWriter, *, again_by: str = "", ends: bool = False) -> None:
+    """A first raise is written over the 0 % of a rollback, which its process had not seen.
+
+    The API has no condition on its writes. again_by: a process whose raise came before the
+    rollback. ends: the process ends then.
+    """
+    writer.starts()
+    writer.answers("start")
+    reading = writer.reads()
+    if again_by:
+        writer.writes(again_by, 10)
+    writer.begins("tick 1")
+    writer.answers("tick 1")
+    writer.writes("tick 1", 0)
+    writer.goes_back("tick 1", ROLLED_BACK)
+    writer.writes("start", 10, reading=reading, unseen=["tick 1"])
+    writer.ends("tick 1")
+    if ends:
+        writer.ends("start")
+
+
+def stale_raise_over_rollback(writer: TraceWriter) -> None:
+    """As `raises_over_rollback`, with a reading of another version than the one of the decision."""
+    writer.starts()
+    writer.writes("person", 5)
+    reading = writer.reads()
+    writer.writes("tick 1", 0)
+    writer.writes("start", 10, reading=reading, unseen=["tick 1"])
+
+
 def restores_up(writer: TraceWriter) -> None:
     paused_rollout(writer)
     writer.writes("person", 5)
@@ -95,23 +125,30 @@ def late_raise(writer: TraceWriter, reason: Reason, *, sound: bool = True) -> No
     writer.writes("start", 10)
 
 
-def raise_over_external_weight(writer: TraceWriter, weight: int, verb: str = "") -> None:
+def raise_over_external_weight(
+    writer: TraceWriter, weight: int, verb: str = "", *, unseen: Sequence[str] = ()
+) -> None:
     """The weight is set outside while 10 % bakes; the rollout advances regardless."""
     writer.bakes()
     writer.writes("person anna", weight)
     writer.begins("tick 1", verb)
     writer.advances("tick 1")
-    writer.writes("tick 1", 50)
+    writer.writes("tick 1", 50, unseen=unseen)
 
 
 def lowering_after_the_end(
-    writer: TraceWriter, weight: int, verb: str = "", minutes: int = 1
+    writer: TraceWriter,
+    weight: int,
+    verb: str = "",
+    minutes: int = 1,
+    *,
+    unseen: Sequence[str] = (),
 ) -> None:
     finished_rollback(writer)
     writer.later(minutes * MINUTE)
     writer.writes("person anna", weight)
     writer.begins("tick 2", verb)
-    writer.writes("tick 2", 0)
+    writer.writes("tick 2", 0, unseen=unseen)
 
 
 def lowering_after_reopening(writer: TraceWriter, phase: Phase) -> None:

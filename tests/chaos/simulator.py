@@ -143,6 +143,7 @@ class Simulator:
             process.announcer(self.oracle.announcer(name)),
             lambda source: self.oracle.metrics(name, source),
             Random(f"{self.plan.seed}:{name}").uniform,
+            self.truth.revision,
         )
 
     def _on_event(self, event: ObservedEvent) -> None:

@@ -12,14 +12,24 @@ from tests.chaos.__main__ import main
 from tests.support.rollouts import with_state
 
 
-@pytest.mark.parametrize("store", ["sqlite", "dynamodb"])
-def test_a_seed_prints_its_trace(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("store", "target"),
+    [
+        ("sqlite", "lambda-env"),
+        ("dynamodb", "lambda-env"),
+        ("sqlite", "lambda-alias"),
+        ("sqlite", "alb-weights"),
+    ],
+)
+def test_a_seed_prints_its_trace(
+    store: str, target: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Policy and world, each injected fault, each transition, the end, and the invariants."""
-    assert main(["--seed", "12", "--store", store]) == 0
+    assert main(["--seed", "12", "--store", store, "--target", target]) == 0
     printed, errors = capsys.readouterr()
     assert errors == ""
     policy, world, *_ = printed.splitlines()
-    assert policy.startswith("chaos, seed 12: ")
+    assert policy.startswith(f"chaos, seed 12: {target}, ")
     assert world.startswith("world: ")
     assert "saves orders#1 started" in printed
     injected = printed.count("  ! ")

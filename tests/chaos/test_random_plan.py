@@ -20,8 +20,11 @@ from tests.chaos.fault_plan import (
     FaultPlan,
     Interleaving,
     StoreKind,
+    TargetKind,
 )
 from tests.chaos.faults import FAULT_KINDS
+from tests.chaos.ground_truth import KINDS, drawn_kind
+from tests.chaos.ground_truth.lambda_env import LambdaEnvTruth
 from tests.chaos.random_plan import draw
 from tests.simulation.worlds import MINUTE
 
@@ -90,9 +93,30 @@ def test_every_kind_of_call_fault_is_drawn_and_those_of_another_store_are_not(
         for fault in faults(store)
         if isinstance(fault, CallFault)
     }
-    here = {service, "lambda", "cloudwatch", "people"}
+    env = LambdaEnvTruth.calls(plans()[0].policy.target)
+    here = (*env, f"{service}:", "cloudwatch:", "people:")
     ways = {(name, how) for name, hows in FAULT_KINDS.items() for how in hows}
-    assert drawn == {way for way in ways if way[0].partition(":")[0] in here}
+    assert drawn == {way for way in ways if way[0].startswith(here)}
+
+
+@pytest.mark.parametrize("target", KINDS)
+def test_the_calls_of_a_target_meet_each_of_their_faults(target: TargetKind) -> None:
+    """No call is drawn that only another target has, such as that of a rule at a listener."""
+    services = tuple(f"{one.service}:" for one in KINDS.values())
+    drawn, wanted = set[tuple[str, str]](), set[tuple[str, str]]()
+    for plan in (draw(seed, target=target) for seed in SEEDS):
+        calls = KINDS[target].calls(plan.policy.target)
+        own = {(name, how) for name in calls for how in FAULT_KINDS[name]}
+        faults = [one for one in plan.faults if isinstance(one, CallFault)]
+        met = {(one.point.operation, one.how) for one in faults}
+        met = {one for one in met if one[0].startswith(services)}
+        assert met <= own
+        drawn, wanted = drawn | met, wanted | own
+    assert drawn == wanted
+
+
+def test_every_kind_of_target_is_drawn() -> None:
+    assert {drawn_kind(seed) for seed in range(30)} == set(KINDS)
 
 
 def test_every_action_and_every_degradation_is_drawn() -> None:

@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,22 +26,40 @@ from tests.chaos.fault_plan import (
     Degradation,
     DegradationWindow,
     Fault,
+    FaultPlan,
     InjectionPoint,
     Interleaving,
+    TargetKind,
     Timing,
 )
 from tests.chaos.faults import DONE_500, FAULT_KINDS, LATE, REQUEST_LOST, RESPONSE_LOST
+from tests.chaos.ground_truth import KINDS
 from tests.chaos.random_plan import draw
 from tests.chaos.run import run_plan
-from tests.chaos.sample_plans import SAVE, WRITE, sample_plan
+from tests.chaos.sample_plans import SAVE, WRITE, alias_plan, rule_plan, sample_plan
 from tests.chaos.trace import Trace, TraceLine
 from tests.chaos.trace_text import format_trace
 from tests.support.rollouts import with_state
 
-SQLITE_CASES = [
-    (name, how) for name, hows in FAULT_KINDS.items() for how in hows if "dynamodb" not in name
+PLANS: Mapping[TargetKind, Callable[..., FaultPlan]] = {
+    "lambda-env": sample_plan,
+    "lambda-alias": alias_plan,
+    "alb-weights": rule_plan,
+}
+# Each call of a process with a SQLite file, by target; the calls of the others with one alone.
+CASES = [
+    (target, name, how)
+    for target, plan in PLANS.items()
+    for name, hows in FAULT_KINDS.items()
+    for how in hows
+    if name in KINDS[target].calls(plan().policy.target)
+    or (target == "lambda-env" and name.startswith(("store", "cloudwatch", "people")))
 ]
-START_OPERATIONS = ("store:create", "store:of_name")
+START_OPERATIONS = (
+    ("lambda-alias", "lambda:GetFunctionConfiguration"),
+    ("lambda-env", "store:create"),
+    ("lambda-env", "store:of_name"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -48,9 +67,9 @@ def _silent() -> None:
     logging.disable()
 
 
-def simulate(*faults: Fault) -> Trace:
+def simulate(*faults: Fault, target: TargetKind = "lambda-env") -> Trace:
     """Return the trace of a healthy world with these faults and no others."""
-    trace = run_plan(sample_plan(*faults))
+    trace = run_plan(PLANS[target](*faults))
     assert trace.violations == ()
     return trace
 
@@ -76,6 +95,7 @@ def digest(trace: Trace) -> str:
 SUBPROCESS_SCRIPT = """
 from controller.process import logging
 from tests.chaos.run import run_plan
+from tests.chaos.ground_truth import KINDS
 from tests.chaos.random_plan import draw
 from tests.chaos.test_trace import digest
 logging.disable()
@@ -105,16 +125,16 @@ def test_without_faults_none_is_injected_and_the_rollout_succeeds() -> None:
 # --- faults ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("operation", "how"), SQLITE_CASES, ids=lambda name: name)
+@pytest.mark.parametrize(("target", "operation", "how"), CASES)
 def test_each_call_breaks_in_each_of_its_ways_and_the_rollout_goes_on(
-    operation: str, how: str
+    target: TargetKind, operation: str, how: str
 ) -> None:
-    point = InjectionPoint(0 if operation in START_OPERATIONS else 1, operation)
+    point = InjectionPoint(0 if (target, operation) in START_OPERATIONS else 1, operation)
     busy = Interleaving(InjectionPoint(1, "store:acquire"), Timing.BEFORE, ActorAction.TAKE_LEASE)
     needed = (
         [busy] if operation == "store:load" else []
     )  # a rollout is only loaded when its lease is held
-    trace = simulate(CallFault(point, how, 20 if how == LATE else 0), *needed)
+    trace = simulate(CallFault(point, how, 20 if how == LATE else 0), *needed, target=target)
     assert trace.fault_counts[f"{operation}: {how}"] == 1
     assert trace.end == "succeeded"
 

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from controller.core.policy import Policy
 from controller.core.units import format_duration
+from tests.chaos.fault_plan import FaultPlan
+from tests.chaos.ground_truth import KINDS, kind_of
 from tests.chaos.invariants import ALL
 from tests.chaos.trace import Trace, TraceLine
 
@@ -12,7 +14,9 @@ def rerun_command(trace: Trace) -> str:
     """Return the command that prints the trace of this seed again."""
     plan = trace.plan
     store = "" if plan.store == "sqlite" else f" --store {plan.store}"
-    return f"python -m tests.chaos --seed {plan.seed}{store}"
+    kind = plan.policy.target.kind
+    target = "" if kind == "lambda-env" else f" --target {kind}"
+    return f"python -m tests.chaos --seed {plan.seed}{store}{target}"
 
 
 def format_trace(trace: Trace) -> str:
@@ -22,12 +26,17 @@ def format_trace(trace: Trace) -> str:
     """
     plan = trace.plan
     head = [
-        f"chaos, seed {plan.seed}: {_policy(plan.policy)}",
-        f"world: {plan.scenario.summary} Updates take "
-        f"{format_duration(plan.scenario.function.update_takes)}.",
+        f"chaos, seed {plan.seed}: {plan.policy.target.kind}, {_policy(plan.policy)}",
+        f"world: {plan.scenario.summary} {_updates(plan)}",
         "",
     ]
     return "\n".join([*head, *_table(trace), "", *_end(trace)])
+
+
+def _updates(plan: FaultPlan) -> str:
+    if KINDS[kind_of(plan.policy.target)].at_once:
+        return "Updates take effect at once."
+    return f"Updates take {format_duration(plan.scenario.function.update_takes)}."
 
 
 def _policy(policy: Policy) -> str:

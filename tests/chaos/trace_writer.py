@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from controller.core.decision import Notice, Severity
 from controller.core.history import Entry
@@ -25,6 +25,9 @@ from tests.chaos.event_log import (
 from tests.chaos.invariants import Invariants
 from tests.support.rollouts import MINUTE, NOON, a_state, with_entry, with_facts
 from tests.support.three_steps import FIRST_RAISE, POLICY
+
+Reading: TypeAlias = tuple[tuple[Rollout, ...], str]
+"""The stored rollouts and the token of the target, when a process read it."""
 
 
 class TraceWriter:
@@ -53,11 +56,35 @@ class TraceWriter:
             self._emit(OperatorCommand(self.now, by, verb))
         self._emit(ProcessStart(self.now, by))
 
-    def writes(self, by: str, weight: int | None, *, beside: Sequence[str] = ()) -> None:
-        """Let `by` write a weight. None: a contradiction. beside: other settings that it changes"""
-        stored = tuple(self._stored.values())
+    def reads(self) -> Reading:
+        """Return what a process reads now, and what is stored then."""
+        return tuple(self._stored.values()), self.token
+
+    def writes(
+        self,
+        by: str,
+        weight: int | None,
+        *,
+        beside: Sequence[str] = (),
+        reading: Reading | None = None,
+        unseen: Sequence[str] = (),
+    ) -> None:
+        """Let `by` write a weight. None: a contradiction. beside: other settings that it changes.
+
+        reading: by which the process decided it, where `unseen` have written since.
+        """
+        stored, token = reading or self.reads()
         self._emit(
-            TargetWrite(self.now, by, self.weight, weight, stored, self.token, beside=beside)
+            TargetWrite(
+                self.now,
+                by,
+                self.weight,
+                weight,
+                stored,
+                token,
+                beside=beside,
+                unseen=unseen,
+            )
         )
         self.weight = weight
         self.token = f"token after {self.invariants.state.number} happenings"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any, ClassVar, Final
 
+from controller.core.policy import TargetSpec
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.simulation.fakes.lambda_ import Function, code_digest
 from controller.simulation.lambda_env import weight_of
@@ -19,9 +20,8 @@ class LambdaEnvTruth(GroundTruth):
     """`GroundTruth` of a percentage, and a boolean, in the environment of a function."""
 
     service: ClassVar[str] = "lambda"
-    write: ClassVar[str] = "lambda:UpdateFunctionConfiguration"
-    calls: ClassVar[Sequence[str]] = ("lambda:GetFunctionConfiguration", write)
     degradations: ClassVar[Sequence[Degradation]] = tuple(Degradation)
+    has_bypass: ClassVar[bool] = True
     metrics: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "requests": {**_API, "name": "Count", "statistic": "Sum"},
         "client_errors": {**_API, "name": "4XXError", "statistic": "Sum"},
@@ -38,6 +38,11 @@ class LambdaEnvTruth(GroundTruth):
         """Return the target of a policy, with or without a boolean."""
         boolean = {"boolean": "ENABLED"} if chance.random() < 0.7 else {}
         return {"kind": "lambda-env", "function": "handler", "percentage": "PERCENTAGE", **boolean}
+
+    @staticmethod
+    def calls(target: TargetSpec) -> Sequence[str]:
+        """Return the operations that write and read the environment."""
+        return ("lambda:UpdateFunctionConfiguration", "lambda:GetFunctionConfiguration")
 
     @property
     def changes(self) -> object:

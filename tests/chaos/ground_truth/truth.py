@@ -3,9 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
+from controller.core.policy import TargetSpec
 from tests.chaos.fault_plan import Degradation
+
+# Degradations of the services alone: they affect a target of any kind.
+SERVICE_DEGRADATIONS: Final = (
+    Degradation.TARGET,
+    Degradation.METRICS,
+    Degradation.PARTIAL,
+    Degradation.STORE,
+    Degradation.FULL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +42,31 @@ class TargetState:
 class GroundTruth(Protocol):
     """The target of one world: what it is, and what others than rolloutctl do to it.
 
-    service: of its calls, as a fault plan spells it. calls: its operations that are met by faults.
-    write: the one of them that writes the weight. reads: those by which a process reads it; only
-    of an API without a condition on its writes, and empty otherwise. at_once: a write takes effect
-    at once. degradations: that can affect it. metrics: of both paths, by their names in policies.
+    service: of its calls, as a fault plan spells it. reads: the operations by which a process reads
+    the weight; only of an API without a condition on its writes, and empty otherwise. optional:
+    those without whose answers a process can lower the weight. at_once: a write takes effect at
+    once. degradations: that can affect it. has_bypass: callers can be sent past the target.
+    metrics: of both paths, by their names in policies. usual_latency: p95 of a healthy canary, in
+    the unit of its metric.
     """
 
     service: ClassVar[str]
-    calls: ClassVar[Sequence[str]]
-    write: ClassVar[str]
     reads: ClassVar[frozenset[str]] = frozenset()
+    optional: ClassVar[frozenset[str]] = frozenset()
     at_once: ClassVar[bool] = False
-    degradations: ClassVar[Sequence[Degradation]]
+    degradations: ClassVar[Sequence[Degradation]] = SERVICE_DEGRADATIONS
+    has_bypass: ClassVar[bool] = False
     metrics: ClassVar[Mapping[str, Mapping[str, Any]]]
+    usual_latency: ClassVar[float] = 164.0
 
     @staticmethod
     def draw(chance: Random) -> dict[str, Any]:
         """Return the target of a policy."""
+        ...
+
+    @staticmethod
+    def calls(target: TargetSpec) -> Sequence[str]:
+        """Return the operations of `target` that faults can meet; the first writes the weight."""
         ...
 
     @property

@@ -30,7 +30,11 @@ class NoOperatorOverride(Invariant):
         "No process of rolloutctl raises the weight over a value that was set outside rolloutctl, "
         "unless an operator resumed, promoted or started a rollout since."
     )
-    allows = "A weight set outside that equals the intended weight is not drift."
+    allows = (
+        "A weight set outside that equals the intended weight is not drift. Where the API has no "
+        "condition on a write (`alb-weights`), a weight that was set after the last reading of the "
+        "process is overwritten."
+    )
 
     def on_write(self, write: TargetWrite, state: SystemState) -> Iterator[str]:
         """Yield a raise over a weight that was set outside rolloutctl."""
@@ -40,6 +44,7 @@ class NoOperatorOverride(Invariant):
             or not is_external(state.last_writer)
             or state.go_ahead
             or rollout is None
+            or write.unseen_external
         ):
             return
         _, previous_weight = state.raises.get(rollout.id, (None, None))
@@ -80,13 +85,15 @@ class ZeroGuardScope(Invariant):
     allows = (
         "A process that began before the end may still lower the weight: less traffic is always "
         "allowed. So may a tick while a rollback that an operator asked for is under way. An "
-        "operator may lower it at any time."
+        "operator may lower it at any time. Where the API has no condition on a write "
+        "(`alb-weights`), a weight that was set after the last reading of the tick is overwritten."
     )
 
     def on_write(self, write: TargetWrite, state: SystemState) -> Iterator[str]:
         """Yield the lowering of a weight that was set outside after the end."""
         if (
             not write.lowered
+            or write.unseen_external
             or not is_external(state.last_writer)
             or state.verbs_of(write.by) & _LOWERING_VERBS
         ):

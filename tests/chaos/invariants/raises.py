@@ -48,6 +48,10 @@ class OneRaisePerAdvance(Invariant):
 
     name = "one-raise-per-advance"
     text = "Each saved advance raises the weight at most once, whatever number of processes see it."
+    allows = (
+        "Where the API has no condition on a write (`alb-weights`), a process that had read the "
+        "target before another write may raise the weight after it. No process raises it twice."
+    )
 
     def __init__(self) -> None:
         self._first_writes: dict[tuple[str, int], TargetWrite] = {}
@@ -60,7 +64,7 @@ class OneRaisePerAdvance(Invariant):
             return
         advance = (rollout.id, entry.seq)
         first = self._first_writes.setdefault(advance, write)
-        if first is not write:
+        if first is not write and not (write.unseen and write.by != first.by):
             yield (
                 f"{_raise_text(write)} by entry {advance[1]} of {rollout.id}, "
                 f"on which {first.by} had acted already"
@@ -78,7 +82,9 @@ class NoStaleRaise(Invariant):
     allows = (
         "A pause does not stop a raise that the target has already accepted. Neither does a "
         "rollback whose every write the target refused. The process that wrote such a raise takes "
-        "it back, or the watch after a rollback does; `failure-goes-back` checks that."
+        "it back, or the watch after a rollback does; `failure-goes-back` checks that. Where the "
+        "API has no condition on a write (`alb-weights`), the present version and the stored state "
+        "are those at the last reading of the process: another write may come in between."
     )
 
     def __init__(self) -> None:
@@ -99,12 +105,15 @@ class NoStaleRaise(Invariant):
         """Yield a raise that no stored rollout intends."""
         if not write.raised:
             return
-        written = (write.weight_after, write.token)
         for one in write.stored:
             wanted = one.pending
             if one.phase in ROLLBACK_PHASES and one.id in self._unwritten:
                 wanted, _ = state.raises.get(one.id, (None, 0))
-            if wanted is not None and (wanted.weight, wanted.token) == written:
+            if (
+                wanted is not None
+                and wanted.weight == write.weight_after
+                and state.is_version(wanted.token, write.token)
+            ):
                 return
         stored = "; ".join(f"{one.id} is {one.phase} at {one.weight} %" for one in write.stored)
         yield (

@@ -54,11 +54,13 @@ class SystemState:
     weight, served_weight: what the target shows, and what requests get; None: a contradiction.
     skew: how much the clocks of two processes may differ. now: the time of the last event.
     number: how many events there were. stored, histories: the rollouts and their entries.
-    processes: those that run. external_weights: every weight that an external actor has set, and
-    the first one. last_writer: who wrote the target last; last_write_number: the number of
-    that event. raises: the last raise that each rollout decided, and its intended weight before.
-    go_ahead: an operator has allowed a raise since the last external write. served_rollouts: the
-    rollouts whose intended weight has been served.
+    read_versions: the versions of the target that the process which decided a raise had read, by
+    the token of that raise; only where the API has no condition on a write. processes: those that
+    run. external_weights: every weight that an external actor has set, and the first one.
+    last_writer: who wrote the target last; last_write_number: the number of that event;
+    last_unseen: as `TargetWrite.unseen` of it. raises: the last raise that each rollout decided,
+    and its intended weight before. go_ahead: an operator has allowed a raise since the last
+    external write. served_rollouts: the rollouts whose intended weight has been served.
     """
 
     weight: int | None = 0
@@ -68,10 +70,12 @@ class SystemState:
     number: int = 0
     stored: dict[str, Rollout] = field(default_factory=dict)
     histories: dict[str, list[Entry]] = field(default_factory=dict)
+    read_versions: dict[str, frozenset[str]] = field(default_factory=dict)
     processes: dict[str, ProcessRecord] = field(default_factory=dict)
     external_weights: set[int | None] = field(default_factory=set)
     last_writer: str = ""
     last_write_number: int = 0
+    last_unseen: tuple[str, ...] = ()
     raises: dict[str, tuple[Pending, int]] = field(default_factory=dict)
     go_ahead: bool = False
     served_rollouts: set[str] = field(default_factory=set)
@@ -109,9 +113,13 @@ class SystemState:
         entry = self.advance(rollout.id)
         return None if entry is None else int(entry.body["weight_to"])
 
-    def _has_token(self, rollout: Rollout, token: str) -> bool:
+    def _has_token(self, rollout: Rollout, version: str) -> bool:
         known = self.raises.get(rollout.id)
-        return known is not None and known[0].token == token
+        return known is not None and self.is_version(known[0].token, version)
+
+    def is_version(self, token: str, version: str) -> bool:
+        """Tell whether a raise with this token was decided on this version of the target."""
+        return token == version or version in self.read_versions.get(token, ())
 
     def newest(self) -> Rollout | None:
         """Return the rollout that was created last."""
@@ -147,6 +155,7 @@ class SystemState:
     def _apply_write(self, write: TargetWrite) -> None:
         self.weight = write.weight_after
         self.last_writer, self.last_write_number = write.by, self.number
+        self.last_unseen = tuple(write.unseen)
         if is_external(write.by):
             self.external_weights.add(write.weight_after)
             self.go_ahead = False
@@ -165,6 +174,8 @@ class SystemState:
         pending = after.pending
         if pending is not None and pending.is_raise:
             self.raises[after.id] = (pending, 0 if before is None else before.weight)
+            if save.read:
+                self.read_versions.setdefault(pending.token, save.read)
 
 
 def _has_new_intention(before: Rollout, after: Rollout) -> bool:

@@ -7,6 +7,7 @@ from controller.core.events import Verb
 from controller.core.judge.findings import Verdict
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.rollout import Live, Phase, RolledBack, Rollout
+from controller.core.transitions import ROLLBACK_PHASES
 from tests.chaos.event_log import (
     BARE_ROLLBACK,
     GateVerdict,
@@ -30,7 +31,12 @@ class OtherSettingsUnchanged(Invariant):
     name = "other-settings"
     text = (
         "No process of rolloutctl adds, changes or removes anything beside the weight, such as "
-        "other environment variables."
+        "other variables of the function, other versions of the alias, and other actions, groups "
+        "and options of the rule."
+    )
+    allows = (
+        "Where the API has no condition on a write (`alb-weights`), a change after the last "
+        "reading of the process is overwritten by what it had read."
     )
 
     def on_write(self, write: TargetWrite, state: SystemState) -> Iterator[str]:
@@ -54,11 +60,21 @@ class FailureRollsBack(Invariant):
     allows = (
         "A process leaves it to the next one if the target refuses the write, an update is stuck, "
         "the environment cannot be decrypted, the process crashes, or another process holds the "
-        "lease. Weights set outside meanwhile, and rollouts started meanwhile, are not its own."
+        "lease. Weights set outside meanwhile, and rollouts started meanwhile, are not its own. "
+        "Where the API has no condition on a write (`alb-weights`), a raise by a process that had "
+        "read the target before may come after the 0 %: that process takes it back, or the next."
     )
 
     def __init__(self) -> None:
         self._failing: dict[str, str] = {}
+        self._late_raises: dict[str, str] = {}
+
+    def on_write(self, write: TargetWrite, state: SystemState) -> Iterator[str]:
+        """Record a raise of a rollout that is rolled back: its process has to undo it."""
+        rollout = state.rollout_of_raise(write) if write.raised else None
+        if rollout is not None and state.stored[rollout.id].phase in ROLLBACK_PHASES:
+            self._late_raises[write.by] = rollout.id
+        yield from ()
 
     def on_verdict(self, judgement: GateVerdict, state: SystemState) -> Iterator[str]:
         """Record a criterion that fails."""
@@ -70,27 +86,24 @@ class FailureRollsBack(Invariant):
 
     def on_process_end(self, end: ProcessEnd, state: SystemState) -> Iterator[str]:
         """Yield a process that left traffic on a failing canary."""
-        failing = self._failing.pop(end.by, "")
+        failing, late = self._failing.pop(end.by, ""), self._late_raises.pop(end.by, "")
         process = state.processes.get(end.by)
         if process is None or end.status is None or not process.answers or not process.sound:
             return
-        if state.weight == 0 or (
-            is_external(state.last_writer) and state.last_write_number >= process.start_number
-        ):
+        if state.weight == 0 or _is_overwritten(end.by, process, state):
             return
-        newest = state.newest()
-        if (
-            newest is not None
-            and newest.id not in process.rollouts_at_start
-            and not process.verbs & _LOWERING_VERBS
-        ):
-            return
-        why = self._duty(process, failing, state)
+        why = self._duty(process, failing, late, state)
         if why:
             weight = "a contradiction" if state.weight is None else f"{state.weight} %"
             yield f"{why} and left {weight}, although the target answered"
 
-    def _duty(self, process: ProcessRecord, failing: str, state: SystemState) -> str:
+    def _duty(self, process: ProcessRecord, failing: str, late: str, state: SystemState) -> str:
+        newest = state.newest()
+        if late and newest is not None and newest.id == late:
+            return f"raised {late} after its rollback"
+        started_meanwhile = newest is not None and newest.id not in process.rollouts_at_start
+        if started_meanwhile and not process.verbs & _LOWERING_VERBS:
+            return ""
         if process.verbs:
             return "was asked to roll back" if process.verbs & _LOWERING_VERBS else ""
         if failing:
@@ -115,6 +128,16 @@ class FailureRollsBack(Invariant):
             and state.weight == rollout.state.intended
             and state.last_write_number < process.start_number
         )
+
+
+def _is_overwritten(by: str, process: ProcessRecord, state: SystemState) -> bool:
+    """Tell whether an external actor wrote last, since `process` started.
+
+    So does a process that had read the target before, where the API has no condition on a write.
+    """
+    overtaken = state.last_unseen and state.last_writer != by
+    since_start = state.last_write_number >= process.start_number
+    return since_start and (is_external(state.last_writer) or bool(overtaken))
 
 
 class TrafficJudged(Invariant):

@@ -1,0 +1,251 @@
+"""Planted bugs in the adapters of an alias and of a listener rule."""
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from controller.adapters.aws.clients import AWS_ERRORS
+from controller.adapters.targets import alb_weights
+from controller.adapters.targets.alb_weights import AlbWeightsTarget, RuleActions
+from controller.adapters.targets.lambda_alias import (
+    AliasState,
+    LambdaAliasResource,
+    LambdaAliasTarget,
+    Routing,
+    Versions,
+)
+from controller.core.policy.targets.alb_weights import AlbWeights
+from controller.engine.execute import Executor
+from tests.chaos.fault_plan import ActorAction, CallFault, InjectionPoint, Timing
+from tests.chaos.faults import RESPONSE_LOST
+from tests.chaos.invariants.raises import NoStaleRaise, OneRaisePerAdvance
+from tests.chaos.invariants.target import FailureRollsBack, OtherSettingsUnchanged
+from tests.chaos.sample_plans import (
+    ALIAS_READ,
+    ALIAS_WRITE,
+    CANARY_ERRORS,
+    MEASURE,
+    RULE_READ,
+    RULE_WRITE,
+    alias_plan,
+    interleaving,
+    rule_plan,
+)
+
+SECOND = timedelta(seconds=1)
+
+
+# --- an alias -------------------------------------------------------------------------------------
+
+
+def omits_revision_id(patch: pytest.MonkeyPatch) -> None:
+    """A write of an alias names no RevisionId, so it overwrites any change in between."""
+    write = LambdaAliasResource.write
+
+    def write_unconditionally(self: Any, snapshot: AliasState, weight: int) -> None:
+        update = self._client.update_alias
+
+        class Client:
+            def update_alias(self, **request: Any) -> Any:
+                return update(**{key: one for key, one in request.items() if key != "RevisionId"})
+
+        patched = LambdaAliasResource(Client(), self._target)
+        write(patched, snapshot, weight)
+
+    patch.setattr(LambdaAliasResource, "write", write_unconditionally)
+
+
+def accepts_any_revision_id(patch: pytest.MonkeyPatch) -> None:
+    """A raise of an alias accepts any RevisionId, not only the one that its decision saw."""
+    patch.setattr(LambdaAliasTarget, "_check_shift", lambda *_: None)
+
+
+def retries_raise(patch: pytest.MonkeyPatch) -> None:
+    """A raise of an alias loops like a lowering, until the weight is shown."""
+
+    def shift_until_shown(self: Any, weight: int, token: str) -> None:
+        while (state := self._alias.read()).reading.weight != weight:
+            with suppress(*AWS_ERRORS):
+                self._alias.write(state, weight)
+            self._clock.sleep(SECOND)
+
+    patch.setattr(LambdaAliasTarget, "shift_to", shift_until_shown)
+
+
+def leaves_weights(patch: pytest.MonkeyPatch) -> None:
+    """0 % gives the alias its stable version, and leaves the weight of the canary."""
+    routing = Versions.routing
+
+    def keep_weights(self: Versions, weight: int, current: Routing) -> Routing:
+        return routing(self, weight, current) if weight else Routing("1", current.others)
+
+    patch.setattr(Versions, "routing", keep_weights)
+
+
+def takes_back_other_version(patch: pytest.MonkeyPatch) -> None:
+    """0 % always writes the stable version, also over a version that was deployed meanwhile."""
+    routing = Versions.routing
+
+    def write_stable(self: Versions, weight: int, current: Routing) -> Routing:
+        return routing(self, weight, current) if weight else Routing("1")
+
+    patch.setattr(Versions, "routing", write_stable)
+
+
+# --- a listener rule ------------------------------------------------------------------------------
+
+
+def compares_no_token(patch: pytest.MonkeyPatch) -> None:
+    """A raise of a rule does not compare the actions with those of its decision."""
+
+    def shift_anyway(self: AlbWeightsTarget, weight: int, token: str) -> None:
+        self._rule.write(self._rule.read(), weight)
+
+    patch.setattr(AlbWeightsTarget, "shift_to", shift_anyway)
+
+
+def reads_once(patch: pytest.MonkeyPatch) -> None:
+    """A raise of a rule writes the actions that its decision saw, without a second reading."""
+    read = alb_weights.ListenerRule.read
+    last: list[RuleActions] = []
+
+    def read_and_keep(self: Any) -> RuleActions:
+        last.append(read(self))
+        return last[-1]
+
+    def shift_as_read(self: AlbWeightsTarget, weight: int, token: str) -> None:
+        self._rule.write(last[-1], weight)
+
+    patch.setattr(alb_weights.ListenerRule, "read", read_and_keep)
+    patch.setattr(AlbWeightsTarget, "shift_to", shift_as_read)
+
+
+def repeats_raise(patch: pytest.MonkeyPatch) -> None:
+    """A raise of a rule is sent by a client that repeats a request whose answer was lost."""
+    write_by = alb_weights.ListenerRule.write_by
+
+    def send_twice(self: Any, client: Any, snapshot: RuleActions, weight: int) -> None:
+        try:
+            write_by(self, client, snapshot, weight)
+        except AWS_ERRORS:
+            write_by(self, client, snapshot, weight)
+
+    patch.setattr(alb_weights.ListenerRule, "write_by", send_twice)
+
+
+def writes_forward_alone(patch: pytest.MonkeyPatch) -> None:
+    """A write of a rule sends the forward action without the others."""
+    write_by = alb_weights.ListenerRule.write_by
+
+    def drop_others(self: Any, client: Any, snapshot: RuleActions, weight: int) -> None:
+        forward = [one for one in snapshot.actions if one is snapshot.forward]
+        write_by(self, client, RuleActions(snapshot.reading, forward), weight)
+
+    patch.setattr(alb_weights.ListenerRule, "write_by", drop_others)
+
+
+def leaves_one_percent(patch: pytest.MonkeyPatch) -> None:
+    """0 % leaves the canary the weight 1, as a group in the rule."""
+    with_weight = alb_weights.with_weight
+
+    def keep_one(forward: Any, target: AlbWeights, weight: int) -> dict[str, Any]:
+        return with_weight(forward, target, max(1, weight))
+
+    patch.setattr(alb_weights, "with_weight", keep_one)
+
+
+def keeps_late_raise(patch: pytest.MonkeyPatch) -> None:
+    """A process that has raised the weight does not look whether another one rolled back."""
+    patch.setattr(Executor, "_undo_late_raise", lambda *_: None)
+
+
+BUGS = (
+    (
+        "a write of an alias names no RevisionId",
+        NoStaleRaise,
+        "an operator rolls back just before the write of the first raise",
+        lambda: alias_plan(interleaving(0, ALIAS_WRITE, ActorAction.ROLLBACK)),
+        omits_revision_id,
+    ),
+    (
+        "a raise of an alias uses the newest RevisionId instead of the one that its decision saw",
+        NoStaleRaise,
+        "an operator rolls back between the save of the first raise and its write",
+        lambda: alias_plan(interleaving(0, ALIAS_READ, ActorAction.ROLLBACK, number=2)),
+        accepts_any_revision_id,
+    ),
+    (
+        "a raise of an alias is retried with a new RevisionId after a conflict",
+        OneRaisePerAdvance,
+        "two ticks write one raise, and 5 % is set outside between them",
+        lambda: alias_plan(
+            interleaving(5, ALIAS_READ, ActorAction.TICK, number=1, waits=130),
+            interleaving(5, ALIAS_READ, ActorAction.SET_WEIGHT, number=1, weight=5),
+        ),
+        retries_raise,
+    ),
+    (
+        "0 % leaves the weight of the canary in the routing of an alias",
+        FailureRollsBack,
+        "the canary fails at 10 %",
+        lambda: alias_plan(events=[{**CANARY_ERRORS, "at": {"after": "30s"}}]),
+        leaves_weights,
+    ),
+    (
+        "0 % takes an alias back from a version that was deployed meanwhile",
+        OtherSettingsUnchanged,
+        "a third version gets 90 % of the requests while 10 % bakes, and an operator rolls back",
+        lambda: alias_plan(
+            interleaving(2, MEASURE, ActorAction.CONTRADICT, when=Timing.AFTER),
+            interleaving(4, MEASURE, ActorAction.ROLLBACK, when=Timing.AFTER),
+        ),
+        takes_back_other_version,
+    ),
+    (
+        "a raise of a rule does not compare the actions with those of its decision",
+        NoStaleRaise,
+        "an operator rolls back between the save of the first raise and its write",
+        lambda: rule_plan(interleaving(0, RULE_READ, ActorAction.ROLLBACK, number=2)),
+        compares_no_token,
+    ),
+    (
+        "a raise of a rule is sent again when its answer is lost",
+        OneRaisePerAdvance,
+        "the answer of the first raise is lost, and an operator rolls back",
+        lambda: rule_plan(
+            CallFault(InjectionPoint(0, RULE_WRITE), RESPONSE_LOST),
+            interleaving(0, RULE_WRITE, ActorAction.ROLLBACK, number=1),
+        ),
+        repeats_raise,
+    ),
+    (
+        "a raise of a rule is written without a reading after its save",
+        NoStaleRaise,
+        "5 % is set outside just before the write of the first raise",
+        lambda: rule_plan(interleaving(0, RULE_WRITE, ActorAction.SET_WEIGHT, weight=5)),
+        reads_once,
+    ),
+    (
+        "a write of a rule drops its other actions",
+        OtherSettingsUnchanged,
+        "a healthy rollout",
+        rule_plan,
+        writes_forward_alone,
+    ),
+    (
+        "0 % leaves the canary a weight of 1 in a rule",
+        FailureRollsBack,
+        "the canary fails",
+        lambda: rule_plan(events=[CANARY_ERRORS]),
+        leaves_one_percent,
+    ),
+    (
+        "a process does not look whether another one rolled back while it raised",
+        FailureRollsBack,
+        "an operator rolls back just before the write of the first raise of a rule",
+        lambda: rule_plan(interleaving(0, RULE_WRITE, ActorAction.ROLLBACK)),
+        keeps_late_raise,
+    ),
+)
