@@ -16,6 +16,7 @@ from controller.simulation.clock import VirtualClock
 from controller.simulation.external_actors import ExternalActors
 from controller.simulation.fakes.alarms import FakeAlarms
 from controller.simulation.fakes.cloudwatch import FakeCloudWatch
+from controller.simulation.fakes.errors import validation_error
 from controller.simulation.fakes.lambda_ import FakeLambda, Function
 from controller.simulation.fakes.log_contents import publish_events
 from controller.simulation.fakes.logs import FakeLogs
@@ -261,6 +262,8 @@ class FakeClient:
         operation = "".join(word.capitalize() for word in method.split("_"))
 
         def call(**request: Any) -> AwsResponse:
+            if none := [name for name, value in request.items() if value is None]:
+                raise validation_error(f"Invalid type for parameter {none[0]}, value: None")
             return self._world.call(self._service, operation, request)
 
         return call

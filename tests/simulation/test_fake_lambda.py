@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from controller.simulation.world import World
 from tests.simulation.worlds import FUNCTION, empty_world, scenario, world
@@ -93,6 +93,12 @@ def test_a_function_that_does_not_exist_is_404(account: World, request_: dict[st
     with pytest.raises(ClientError) as error:
         account.client(LAMBDA).get_function_configuration(**request_)
     assert code_of(error) == ("ResourceNotFoundException", 404)
+
+
+def test_a_parameter_without_a_value_is_refused_before_the_call(account: World) -> None:
+    with pytest.raises(ParamValidationError, match="Qualifier"):
+        account.client(LAMBDA).get_function_configuration(FunctionName=FUNCTION, Qualifier=None)
+    assert account.calls[LAMBDA, "GetFunctionConfiguration"] == 0
 
 
 @pytest.mark.parametrize(

@@ -239,6 +239,11 @@ def _is_provisioned(account: Account) -> None:
 QUEUE = {"TargetArn": "arn:aws:sqs:us-east-1:123456789012:failed"}
 
 
+def test_where_the_stable_version_is_gone_there_is_nothing_to_split(account: Account) -> None:
+    account.routed("3")
+    assert account.open(ALIAS).obstacles() == []
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
