@@ -35,6 +35,7 @@ class LambdaEnv(TargetSpec):
     opened_by: ClassVar[str] = "controller.adapters.targets.lambda_env:open_target"
     simulated_by: ClassVar[str] = "controller.simulation.lambda_env:SimulatedLambdaEnv"
     permanent_by: ClassVar[str] = "controller.render.permanent.lambda_env:LambdaEnvGuide"
+    noun: ClassVar[str] = "function"
     bypass: ClassVar[str] = (
         "callers that use a published version or an alias of the function, and for another "
         "function or client that has the flag on"
