@@ -211,7 +211,8 @@ def is_first_raise_unseen(rollout: Rollout) -> bool:
 
 def end_unraised(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
     """End a rollout whose first raise left no trace and will not be written any more."""
-    cause = "the target was changed outside rolloutctl between the decision and its write"
+    noun = rollout.policy.target.noun
+    cause = f"the {noun} was changed outside rolloutctl between the decision and its write"
     if rollout.phase is Phase.PAUSED:
         cause = "the rollout was paused before it was applied"
     why = (

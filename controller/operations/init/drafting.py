@@ -222,5 +222,5 @@ def _shared(source: RequestSource, survey: Survey) -> str:
         return ""
     return (
         f"the canary had requests in {survey.steady_hours} of the last 24 hours at 0 %: its "
-        "metrics count somebody else too, and `start` refuses that"
+        "metrics count other callers too, and `start` refuses that"
     )

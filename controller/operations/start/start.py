@@ -186,7 +186,8 @@ def retry(
     # A named revision is no digest, and cannot be compared with the code.
     if not versions and len(known.revision) == len(code) and known.revision != code:
         raise UsageError(
-            f"{unchanged}: its revision was the code {known.revision}, and the target has {code} "
+            f"{unchanged}: its revision was the code {known.revision}, and the "
+            f"{policy.target.noun} has {code} "
             "now; that is a new revision: rolloutctl start POLICY"
         )
     return start(runner, StartRequest(policy, known.revision, retry_reason=reason, adopt=adopt))

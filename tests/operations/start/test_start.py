@@ -772,7 +772,7 @@ def test_a_retry_of_code_that_was_replaced_is_refused(stage: Stage) -> None:
     assert str(refused.value) == (
         f"retry of orders#1 was refused, nothing changed: its revision was the code "
         f"{first.revision}, and the "
-        f"target has {function.code_sha256} now; that is a new revision: rolloutctl start POLICY"
+        f"function has {function.code_sha256} now; that is a new revision: rolloutctl start POLICY"
     )
 
 

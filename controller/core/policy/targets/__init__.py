@@ -27,6 +27,7 @@ class TargetSpec(Model):
         their help. `init` takes the first kind that has every option that is given.
     observed: something else moves the weight. rolloutctl writes nothing: its decision is the answer
         whether to go on or to go back.
+    noun: what a sentence calls it, like "function".
     bypass: who may reach a path whatever the weight is, to be read after "look for".
     unevenness: what else divides requests in another way than the weight; empty: nothing known.
     names_revision: a reading names the revision; otherwise `start` needs `--revision`.
@@ -42,6 +43,7 @@ class TargetSpec(Model):
     init_options: ClassVar[Mapping[str, str]] = {}
     observed: ClassVar[bool] = False
     names_revision: ClassVar[bool] = True
+    noun: ClassVar[str] = "target"
     bypass: ClassVar[str] = "callers that reach a path in another way"
     unevenness: ClassVar[str] = ""
     placeholders: ClassVar[tuple[str, ...]] = ()

@@ -44,6 +44,7 @@ class AlbWeights(TargetSpec):
     opened_by: ClassVar[str] = "controller.adapters.targets.alb_weights:open_target"
     simulated_by: ClassVar[str] = "controller.simulation.alb_weights:SimulatedAlbWeights"
     permanent_by: ClassVar[str] = "controller.render.permanent.alb_weights:AlbWeightsGuide"
+    noun: ClassVar[str] = "rule"
     bypass: ClassVar[str] = (
         "another rule or listener that forwards to one of the target groups, and for callers that "
         "reach its targets without the load balancer"

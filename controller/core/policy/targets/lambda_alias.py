@@ -39,6 +39,7 @@ class LambdaAlias(TargetSpec):
     opened_by: ClassVar[str] = "controller.adapters.targets.lambda_alias:open_target"
     simulated_by: ClassVar[str] = "controller.simulation.lambda_alias:SimulatedLambdaAlias"
     permanent_by: ClassVar[str] = "controller.render.permanent.lambda_alias:LambdaAliasGuide"
+    noun: ClassVar[str] = "alias"
     bypass: ClassVar[str] = (
         "callers that name a version instead of the alias, and for another alias that has it"
     )

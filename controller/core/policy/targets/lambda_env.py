@@ -36,6 +36,7 @@ class LambdaEnv(TargetSpec):
     simulated_by: ClassVar[str] = "controller.simulation.lambda_env:SimulatedLambdaEnv"
     permanent_by: ClassVar[str] = "controller.render.permanent.lambda_env:LambdaEnvGuide"
     bare_names: ClassVar[tuple[str, ...]] = ("function", "percentage", "boolean")
+    noun: ClassVar[str] = "function"
     bypass: ClassVar[str] = (
         "callers that use a published version or an alias of the function, and for another "
         "function or client that has the flag on"
