@@ -27,14 +27,16 @@ MEANING: Final[Mapping[Exit, str]] = {
     Exit.ROLLED_BACK: "rolled back; `start` of a revision that was rolled back, or set to 0 % "
     "after its success",
     Exit.CHECK_FAILED: "a check failed",
-    Exit.UNDECIDED: "not decided yet: in progress, paused or on hold; `set-weight`: written, and "
-    "not applied yet",
+    Exit.UNDECIDED: "of `run`, `rehearse`, `status --exit-code`, `status --wait` and `plan "
+    "--exit-code`: not decided yet, but in progress, on hold or paused; of `set-weight`: written, "
+    "and not applied yet",
     Exit.USAGE: "the command or the policy is wrong or not allowed now, or there is no store at "
     "that place; nothing was changed",
     Exit.BUSY: "lock held or write conflict: another run has the rollout or saved first; nothing "
     "was changed, safe to retry",
-    Exit.DONE: "done, advanced, or on hold as planned; `run` and `rehearse`: succeeded, or ended "
-    "as `--expect` names",
+    Exit.DONE: "the command is done: a `tick` also where rollouts are in progress, on hold or "
+    "paused; of `run`, `rehearse`, `status --exit-code`, `status --wait` and `plan --exit-code`: "
+    "succeeded, or ended as `--expect` or `--until` names",
 }
 SIGNAL_STATUSES: Final = (
     "130: Ctrl-C. 143: SIGTERM. Stopped at a safe point, within 20 s, with the lease released; "

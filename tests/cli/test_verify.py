@@ -214,7 +214,9 @@ def test_after_a_rollback_the_drain_and_the_silence_of_the_canary_are_verified(
     ended = verify(baking)
     lines = checks(ended)
     assert lines["weight"].startswith("ok: 0 % is live")
-    assert lines["drain"].startswith("ok: confirmed: requests counted no request")
+    assert lines["drain"].startswith(
+        "ok: confirmed, requests have left the canary: metric requests counted no request"
+    )
     assert "0 of " in lines["share (metrics)"]
     assert lines["share (events)"].startswith("fail: 1 of 100 requests (1%) took the canary")
     assert ended.status == Exit.CHECK_FAILED

@@ -110,9 +110,7 @@ def test_a_pause_is_observed_for_an_hour_more(tmp_path: Path) -> None:
     ("traffic", "why"),
     [
         pytest.param(
-            {},
-            "criterion works has no data: no ",
-            id="one criterion is open: it says all itself",
+            {}, "criterion works has no data: no ", id="one criterion is open: it says all itself"
         ),
         pytest.param(
             {"traffic": {"kind": "traffic", "judge": "threshold", "metric": "requests"}},
