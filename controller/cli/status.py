@@ -15,14 +15,14 @@ from controller.cli.follow import PollSchedule
 from controller.cli.history import limited_exposure, load_unverified, verified_history
 from controller.cli.result import Result
 from controller.core.policy_snapshot import SnapshotChangedError
-from controller.core.rollout import Phase, Rollout
+from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine import exit_status
 from controller.errors import Exit, UsageError
 from controller.operations.overview import load_rollouts
 from controller.operations.report.exposure import Exposure
 from controller.ports.store import Store
 from controller.process.settings import PageLocation
-from controller.render.exposure import exposure_data, exposure_text
+from controller.render.exposure import exposure_data, exposure_text, served_text
 from controller.render.junit import junit_text
 from controller.render.markdown import rollout_markdown
 from controller.render.page import Page, lines_page
@@ -148,7 +148,7 @@ def _page(
     return Result(
         "status",
         data=lambda: _data(rollout, exposure, changed=changed),
-        page=lambda: rollout_page(rollout, now, _exposure_text(exposure)),
+        page=lambda: rollout_page(rollout, now, _exposure_text(rollout, exposure)),
         markdown=lambda: rollout_markdown(rollout, entries, now),
         junit=lambda: junit_text(rollout, entries),
     )
@@ -159,8 +159,12 @@ def _data(rollout: Rollout, exposure: Exposure | None, *, changed: bool) -> "Sta
     return {**rollout_data(rollout), "policy_changed": changed, "exposure": cost}
 
 
-def _exposure_text(exposure: Exposure | None) -> str:
-    return "" if exposure is None else exposure_text(exposure)
+def _exposure_text(rollout: Rollout, exposure: Exposure | None) -> str:
+    """Return what was served and what is expected, which the reason of a wait has already."""
+    if exposure is None:
+        return ""
+    waits = rollout.reason is Reason.OVER_EXPOSURE_BUDGET
+    return served_text(exposure) if waits else exposure_text(exposure)
 
 
 def _overview(store: Store, now: datetime, include_finished: bool, exit_code: bool) -> Result:
@@ -172,7 +176,9 @@ def _overview(store: Store, now: datetime, include_finished: bool, exit_code: bo
 
     def page() -> Page:
         if len(readable) == 1:
-            return rollout_page(readable[0], now, _exposure_text(exposures[readable[0].id]))
+            return rollout_page(
+                readable[0], now, _exposure_text(readable[0], exposures[readable[0].id])
+            )
         if readable or damaged:
             return overview_page(readable, now)
         return lines_page(["no rollout" if include_finished else "no active rollout"])

@@ -85,6 +85,7 @@ def test_an_operator_promotes_over_it(waiting: Desk) -> None:
     (sentence,) = [one["sentence"] for one in entries if one["kind"] == "advanced"]
     assert "a quiet hour" in sentence
     assert "max_bad_requests is 10" in sentence
+    assert waiting.run("replay", "orders", "--json").data["same"]
 
 
 def test_the_power_of_a_gate_says_what_an_outage_would_cost(desk: Desk) -> None:

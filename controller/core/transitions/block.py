@@ -75,7 +75,10 @@ class ExposureCheck:
             )
         limit = self.expected.fits_at
         limit_text = number_text(floor(limit) if limit >= 10 else float(f"{limit:.2g}"))
-        return f"{self.expected.text}: it fits below about {limit_text} requests a minute"
+        return (
+            f"{self.weight} % needs less traffic, at most about {limit_text} requests a minute: "
+            f"{self.expected.text}"
+        )
 
     @property
     def note(self) -> str:

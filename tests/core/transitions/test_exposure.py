@@ -62,7 +62,7 @@ def test_an_advance_to_too_much_traffic_waits_and_says_what_would_change_it() ->
     assert [one.severity for one in decision.notices] == [Severity.WARNING]
     assert decision.record is not None
     assert decision.record.kind == "blocked"
-    for fact in ("4 000 requests", "1 000 a minute", "50 %", "8m", "3 999", "below about 999"):
+    for fact in ("4 000 requests", "1 000 a minute", "50 %", "8m", "3 999", "at most about 999"):
         assert fact in waits_for(after)
     assert waits_for(after) in after.sentence
     assert f"rolloutctl promote {after.id}" in next_action(after).text
