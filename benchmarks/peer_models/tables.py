@@ -165,20 +165,19 @@ def _minutes_text(one: Cell) -> str:
 
 
 def _held(cells: list[Cell]) -> Iterator[str]:
-    columns = [(measure, kind) for measure in FAULTS for kind in CONTESTS[measure].kinds]
-    titles = (f"{measure}, {kind}, {rpm:,}" for measure, kind in columns for rpm in RATES)
+    columns = [(row, rpm) for row in HOLDERS for rpm in RATES]
     rows = (
         [
-            _label(row),
+            f"{measure}, {kind}",
             *(
                 _held_text(cell_of(cells, Place(measure, kind, rpm, 0.0), row))
-                for measure, kind in columns
-                for rpm in RATES
+                for row, rpm in columns
             ),
         ]
-        for row in HOLDERS
+        for measure in FAULTS
+        for kind in CONTESTS[measure].kinds
     )
-    yield from _table(titles, rows)
+    yield from _table((f"{_label(row)}, {rpm:,}" for row, rpm in columns), rows)
 
 
 def _held_text(one: Cell) -> str:
