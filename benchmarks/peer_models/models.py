@@ -1,54 +1,73 @@
 """How other products decide, as their documentation and source have it, on minutes of counts.
 
-Each judges the objective of 99.9 % and has one knob, which is `by default` or tuned. All of them
-go by the steps of the comparison; what they do between two looks is not part of it.
+Each judges a share of requests: failures, of which 0.1 % are allowed, or requests beyond the limit
+of a p95, of which 5 % are. Each has one knob, which is `by default` or tuned. All of them go by the
+steps of the comparison; what they do between two looks is not part of it.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
-from benchmarks.peer_models.world import WEIGHTS, Minute
-from controller.core.judge.evidence import StepInterval
-from controller.core.judge.sequential_evidence import gate_tests
+from benchmarks.judging import policy as judging
+from benchmarks.judging.rollout import JudgedRollout, windows_of
+from benchmarks.peer_models.world import MULTIPLES, STEPS, Minute, SlowWorld, World
+from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.series import Window
 from controller.core.policy import Policy
-from controller.core.stats.combined_tests import Fold, fold_minute
-from controller.core.units import MINUTE_S
 
-ALLOWED: Final = 0.001
-
-
-class Judge(Protocol):
-    """A judge of one rollout. rejects: given each minute in order, whether to roll back now."""
-
-    def rejects(self, minute: Minute) -> bool: ...
+# The shares that are allowed: of failures, and of requests beyond the limit of a p95.
+FAILING: Final = 0.001
+SLOW: Final = 0.05
 
 
-class Flagger:
+class Judge:
+    """A judge of one rollout, which gets each minute in order."""
+
+    def rejects(self, minute: Minute) -> bool:
+        """Return whether to roll back after `minute`."""
+        raise NotImplementedError
+
+    def waits(self, *, bake_over: bool) -> bool:
+        """Return whether the step lasts longer by the minute before; most judges only wait for
+        the end of the bake.
+        """
+        return not bake_over
+
+
+class Flagger(Judge):
     """A check a minute; rolls back when `threshold` checks have failed, and a tick later.
 
-    No data is a failed check. Failed checks add up over the whole canary.
+    No data is a failed check. Failed checks add up over the whole canary, and a step needs as many
+    passed ones as its bake has minutes.
     """
 
-    def __init__(self, threshold: float) -> None:
-        self._threshold, self._failed = threshold, 0
+    def __init__(self, threshold: float, allowed: float) -> None:
+        self._threshold, self._allowed, self._failed, self._halted = threshold, allowed, 0, 0
 
     def rejects(self, minute: Minute) -> bool:
         if self._failed >= self._threshold:
             return True
-        if not minute.requests or minute.failed > ALLOWED * minute.requests:
+        if not minute.requests or minute.failed > self._allowed * minute.requests:
             self._failed += 1
+            self._halted += 1
         return False
 
+    def waits(self, *, bake_over: bool) -> bool:
+        if bake_over and self._halted:
+            self._halted -= 1  # a minute for each of the step that did not count
+            return True
+        return not bake_over
 
-class Windows:
+
+class Windows(Judge):
     """Counts of windows of `length` minutes; the base of judges that look at whole windows."""
 
     length = 5
 
-    def __init__(self) -> None:
+    def __init__(self, allowed: float) -> None:
+        self._allowed = allowed
         self.requests = self.failed = 0
 
     def rejects(self, minute: Minute) -> bool:
@@ -67,30 +86,30 @@ class Windows:
 class Argo(Windows):
     """An analysis in each step, every five minutes; more than `limit` failures fail it."""
 
-    def __init__(self, limit: float) -> None:
-        super().__init__()
+    def __init__(self, limit: float, allowed: float) -> None:
+        super().__init__(allowed)
         self._limit, self._failures, self._weight = limit, 0, 0
 
     def looks(self, minute: Minute, requests: int, failed: int) -> bool:
         if minute.weight != self._weight:  # each step has an analysis of its own
             self._weight, self._failures = minute.weight, 0
-        self._failures += failed > ALLOWED * requests
+        self._failures += failed > self._allowed * requests
         return self._failures > self._limit
 
 
 class Alarm(Windows):
-    """A CloudWatch alarm: 2 of 2 periods of five minutes above `multiple` times the objective.
+    """A CloudWatch alarm: 2 of 2 periods of five minutes above the share that is allowed.
 
     Missing data keeps its state.
     """
 
-    def __init__(self, multiple: float) -> None:
-        super().__init__()
-        self._share, self._breaches = multiple * ALLOWED, 0
+    def __init__(self, allowed: float) -> None:
+        super().__init__(allowed)
+        self._breaches = 0
 
     def looks(self, minute: Minute, requests: int, failed: int) -> bool:
         if requests:
-            self._breaches = self._breaches + 1 if failed > self._share * requests else 0
+            self._breaches = self._breaches + 1 if failed > self._allowed * requests else 0
         return self._breaches >= 2
 
 
@@ -99,22 +118,18 @@ class Manual(Windows):
 
     length = 60
 
-    def __init__(self, multiple: float) -> None:
-        super().__init__()
-        self._share = multiple * ALLOWED
-
     def looks(self, minute: Minute, requests: int, failed: int) -> bool:
-        return failed > self._share * requests
+        return failed > self._allowed * requests
 
 
-class ReleaseManager:
+class ReleaseManager(Judge):
     """Cloud Run Release Manager: each minute, the failures of the last half an hour.
 
     The window goes back across changes of the weight. There is no least number of requests.
     """
 
-    def __init__(self, multiple: float) -> None:
-        self._share = multiple * ALLOWED
+    def __init__(self, allowed: float) -> None:
+        self._allowed = allowed
         self._recent: deque[Minute] = deque(maxlen=30)
         self._requests = self._failed = 0
 
@@ -125,10 +140,10 @@ class ReleaseManager:
         self._recent.append(minute)
         self._requests += minute.requests
         self._failed += minute.failed
-        return self._failed > self._share * self._requests
+        return self._failed > self._allowed * self._requests
 
 
-class Kayenta:
+class Kayenta(Judge):
     """The Mann-Whitney test of each hour's minutes, canary against control.
 
     The shift it tolerates is a quarter of the control's mean. confidence: as a normal quantile, by
@@ -174,31 +189,41 @@ def mann_whitney_z(ones: Sequence[float], others: Sequence[float]) -> float:
     return float(surplus / variance**0.5) if variance > 0 else 0.0
 
 
-class Sequential:
-    """The judge of rolloutctl, with its defaults and one criterion."""
+class BeyondMultiple(Judge):
+    """A judge of requests beyond a limit, with `multiple` times that limit."""
 
-    def __init__(self, _: float) -> None:
-        self._fold, self._step = Fold(), -1
+    def __init__(self, judge: Judge, multiple: float) -> None:
+        self._judge, self._index = judge, MULTIPLES.index(multiple)
 
     def rejects(self, minute: Minute) -> bool:
-        now = minute.number * MINUTE_S
-        step = next(number for number, (end, _) in enumerate(WEIGHTS) if minute.number < end)
-        if step != self._step:
-            self._step, self._interval = step, StepInterval(step, now, now)
-        if not minute.requests:
-            return False
-        window = Window(
-            minute.requests, minute.failed, 1 - minute.failed / minute.requests, False,
-            minute.control, minute.control_failed,
-        )  # fmt: skip
-        tests = _TESTS[step]
-        ratios, control = tests.likelihood_ratios(window, self._fold, self._interval, now)
-        self._fold = fold_minute(self._fold, now + MINUTE_S, ratios, {tests.judge.name: control})
-        return bool(self._fold.rejections)
+        return self._judge.rejects(minute.beyond_multiple(self._index))
+
+
+class Sequential(Judge):
+    """The judge of rolloutctl, with its defaults. windows: what each criterion sees of a minute."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        baselines: Mapping[str, BaselineMeasurement],
+        windows: Callable[[Minute], Mapping[str, Window | None]],
+    ) -> None:
+        self._rollout = JudgedRollout(policy, baselines, counting=True)
+        self._windows, self._weight, self._over = windows, 0, 0
+
+    def rejects(self, minute: Minute) -> bool:
+        if minute.weight != self._weight:
+            self._weight = minute.weight
+            self._rollout.enter([one for one, _ in STEPS].index(minute.weight), minute.number)
+        self._over = minute.number + 1
+        return self._rollout.rejects(self._windows(minute), minute.number)
+
+    def waits(self, *, bake_over: bool) -> bool:
+        return not (bake_over and self._rollout.passes(self._over))
 
 
 _METRICS = {name: {"namespace": "n", "name": name, "statistic": "Sum"} for name in "abcd"}
-_POLICY = Policy.model_validate(
+_FAILURES = Policy.model_validate(
     {
         "version": 1,
         "name": "peers",
@@ -210,38 +235,96 @@ _POLICY = Policy.model_validate(
                 "control": {"total": "c", "failures": ["d"]},
             }
         },
-        "steps": [
-            {"weight": 10, "bake": "1h"}, {"weight": 50, "bake": "1h"},
-            {"weight": 100, "bake": "24h"},
-        ],
+        "warmup": "0s",
+        "steps": [{"weight": weight, "bake": f"{bake}m"} for weight, bake in STEPS],
     }
 )  # fmt: skip
-_TESTS = [gate_tests(_POLICY, step, {})["SC-004"] for step in range(3)]
+
+
+def _failures_seen(minute: Minute) -> dict[str, Window | None]:
+    if not minute.requests:
+        return {"SC-004": None}
+    success = 1 - minute.failed / minute.requests
+    return {
+        "SC-004": Window(
+            minute.requests, minute.failed, success, False, minute.control, minute.control_failed
+        )
+    }
+
+
+def _latencies_seen(minute: Minute) -> dict[str, Window | None]:
+    assert minute.seen is not None
+    return windows_of(minute.seen)
+
+
+# --- Judges and their knobs -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
     """A product, its judge, and its knob: by default, and the values to tune it by.
 
-    knob: what the number is, for people.
+    judge: of a knob and the world that it judges. holds: whether a step of it may last longer than
+    its bake.
     """
 
     name: str
-    judge: Callable[[float], Judge]
-    knob: str
+    judge: Callable[[float, World], Judge]
     default: float
     values: tuple[float, ...] = ()
+    holds: bool = False
 
 
-_MULTIPLES: Final = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0, 100.0)
+def _failure_judge(_: float, __: World) -> Judge:
+    return Sequential(_FAILURES, {}, _failures_seen)
+
+
+def _latency_judge(_: float, world: World) -> Judge:
+    assert isinstance(world, SlowWorld)
+    return Sequential(judging.LATENCY_ALONE, world.baselines, _latencies_seen)
+
+
+def _of_share(judge: Callable[[float], Judge]) -> Callable[[float, World], Judge]:
+    """Return a judge of failures whose knob multiplies the share that is allowed."""
+    return lambda multiple, _: judge(multiple * FAILING)
+
+
+def _of_limit(judge: Callable[[float], Judge]) -> Callable[[float, World], Judge]:
+    """Return a judge of a latency whose knob multiplies its limit."""
+    return lambda multiple, _: BeyondMultiple(judge(SLOW), multiple)
+
+
+_SHARES: Final = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0, 100.0)
 _COUNTS: Final = (5, 10, 20, 30, 40, 60, 80, 120, 160, 240, 320, 480, 640, 960)
+_QUANTILES: Final = (2.33, 2.6, 3.0, 3.5, 4.0, 5.0, 6.0)
+OURS: Final = "rolloutctl"
+ALARM: Final = "CloudWatch alarm, 2 of 2 x 5m"
+
+
+def _counting_peers(allowed: float) -> tuple[Peer, ...]:
+    """Return the judges whose knob is a number of failures."""
+    return (
+        Peer("Flagger", lambda knob, _: Flagger(knob, allowed), 5, _COUNTS, holds=True),
+        Peer("Argo Rollouts", lambda knob, _: Argo(knob, allowed), 3, (3, *_COUNTS)),
+    )
+
+
+_KAYENTA: Final = Peer("Kayenta", lambda knob, _: Kayenta(knob), 2.33, _QUANTILES)
+# Judges of failures, and of latencies.
 PEERS: Final = (
-    Peer("rolloutctl", Sequential, "none", 0.0),
-    Peer("Flagger", Flagger, "failed checks", 5, _COUNTS),
-    Peer("Argo Rollouts", Argo, "failures tolerated", 3, (3, *_COUNTS)),
-    Peer("CloudWatch alarm, 2 of 2 x 5m", Alarm, "times the objective", 1.0, _MULTIPLES),
-    Peer("the same, errors over 1 %", Alarm, "times the objective", 10.0),
-    Peer("Kayenta", Kayenta, "normal quantile", 2.33, (2.33, 2.6, 3.0, 3.5, 4.0, 5.0, 6.0)),
-    Peer("Cloud Run Release Manager", ReleaseManager, "times the objective", 1.0, _MULTIPLES),
-    Peer("a look once an hour", Manual, "times the objective", 1.0, _MULTIPLES),
+    Peer(OURS, _failure_judge, 0.0, holds=True),
+    *_counting_peers(FAILING),
+    Peer(ALARM, _of_share(Alarm), 1.0, _SHARES),
+    Peer("the same, errors over 1 %", _of_share(Alarm), 10.0),
+    _KAYENTA,
+    Peer("Cloud Run Release Manager", _of_share(ReleaseManager), 1.0, _SHARES),
+    Peer("a look once an hour", _of_share(Manual), 1.0, _SHARES),
+)
+LATENCY_PEERS: Final = (
+    Peer(OURS, _latency_judge, 0.0, holds=True),
+    *_counting_peers(SLOW),
+    Peer(ALARM, _of_limit(Alarm), 1.0, MULTIPLES),
+    _KAYENTA,
+    Peer("Cloud Run Release Manager", _of_limit(ReleaseManager), 1.0, MULTIPLES),
+    Peer("a look once an hour", _of_limit(Manual), 1.0, MULTIPLES),
 )

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from math import log10
 from typing import Final
 
-from benchmarks.peer_models.figures import HEALTHY, Cell
-from benchmarks.peer_models.tables import OURS, PAGE
+from benchmarks.peer_models.figures import ERRORS, Cell
+from benchmarks.peer_models.models import OURS
+from benchmarks.peer_models.tables import PAGE
 
 PICTURE: Final = PAGE.with_suffix(".svg")
-_RPM, _ERRORS = 600, 0.05
+_RPM, _FAULT = 600, 0.05
 _ROW, _TOP, _LABEL, _PANEL, _GAP = 22, 52, 300, 190, 70
 _STYLE: Final = (
     "text{font:13px system-ui,sans-serif;fill:#1f2328}.n{font-size:12px;fill:#59636e}"
@@ -20,6 +21,7 @@ _STYLE: Final = (
 
 def picture(cells: list[Cell]) -> str:
     """Return the picture as SVG: a row for each judge and setting, and two bars in it."""
+    cells = [one for one in cells if (one.measure, one.rpm) == (ERRORS, _RPM)]
     rows = list(dict.fromkeys((one.peer, one.setting) for one in cells))
     second = _LABEL + _PANEL + _GAP
     width, height = second + _PANEL + _GAP, _TOP + _ROW * len(rows) + 8
@@ -38,9 +40,9 @@ def picture(cells: list[Cell]) -> str:
 
 
 def _row_lines(cells: list[Cell], row: tuple[str, str], top: int, second: int) -> Iterator[str]:
-    own = [one for one in cells if (one.peer, one.setting, one.rpm) == (*row, _RPM)]
-    worst = max(one.rolled_back for one in own if one.errors == HEALTHY)
-    bad = next(one.failed for one in own if (one.errors, one.kind) == (_ERRORS, "steady")) or 0.0
+    own = [one for one in cells if (one.peer, one.setting) == row]
+    worst = max(one.rolled_back for one in own if not one.fault)
+    bad = next(one.bad for one in own if (one.fault, one.kind) == (_FAULT, "steady")) or 0.0
     label = row[0] if row[0] == OURS else f"{row[0]}, {row[1]}"
     kind = "own" if row[0] == OURS else "bar"
     yield f'<text x="{_LABEL - 10}" y="{top + 15}" text-anchor="end">{label}</text>'

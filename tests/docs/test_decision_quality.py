@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Final
 
-from benchmarks.peer_models.figures import HEALTHY, MATCHED, RATES
+from benchmarks.peer_models.figures import CONTESTS, ERRORS, MATCHED, RATES
+from benchmarks.peer_models.models import ALARM, OURS
 from benchmarks.peer_models.picture import PICTURE, picture
-from benchmarks.peer_models.tables import OURS, PAGE, ROOT, losses, stored, with_tables
+from benchmarks.peer_models.tables import PAGE, ROOT, loss_start, losses, stored, with_tables
 
-ALARM: Final = "CloudWatch alarm, 2 of 2 x 5m"
 # What a row of the README's table is of: a judge and its setting.
 README_ROWS: Final = {
     "rolloutctl, one setting": (OURS, "default"),
@@ -18,11 +18,11 @@ README_ROWS: Final = {
 
 def readme_cells(row: tuple[str, str]) -> Iterator[str]:
     """Yield, for each rate, the worst share of false rollbacks and the bad requests at 5 %."""
-    own = [one for one in stored() if (one.peer, one.setting) == row]
+    own = [one for one in stored() if (one.measure, one.peer, one.setting) == (ERRORS, *row)]
     for rpm in RATES:
         at_rate = [one for one in own if one.rpm == rpm]
-        worst = 100 * max(one.rolled_back for one in at_rate if one.errors == HEALTHY)
-        bad = next(one.failed for one in at_rate if (one.errors, one.kind) == (0.05, "steady"))
+        worst = 100 * max(one.rolled_back for one in at_rate if not one.fault)
+        bad = next(one.bad for one in at_rate if (one.fault, one.kind) == (0.05, "steady"))
         yield f"{worst:.{1 if 0 < worst < 1 else 0}f} %, {bad:.0f}"
 
 
@@ -33,8 +33,8 @@ def test_tables_and_picture_are_made_from_the_stored_figures() -> None:
 
 
 def test_one_setting_keeps_the_rate_of_false_rollbacks_in_every_world() -> None:
-    own = [one for one in stored() if one.peer == OURS and one.errors == HEALTHY]
-    assert len(own) == 12
+    own = [one for one in stored() if one.peer == OURS and not one.fault]
+    assert len(own) == len(RATES) * sum(len(one.kinds) for one in CONTESTS.values())
     assert max(one.rolled_back for one in own) <= MATCHED
 
 
@@ -42,8 +42,8 @@ def test_no_default_of_a_peer_keeps_that_rate_at_every_request_rate() -> None:
     """The objective as the bound of a window rolls back what keeps it, at some traffic."""
     steady = [
         one for one in stored()
-        if one.setting == "default" and one.kind == "steady" and one.errors == HEALTHY
-        and one.knob != 10.0 and one.peer not in (OURS, "Kayenta")
+        if one.setting == "default" and one.kind == "steady" and not one.fault
+        and one.measure == ERRORS and one.knob != 10.0 and one.peer not in (OURS, "Kayenta")
     ]  # fmt: skip
     worst: dict[str, float] = {}
     for one in steady:
@@ -54,7 +54,7 @@ def test_no_default_of_a_peer_keeps_that_rate_at_every_request_rate() -> None:
 def test_every_cell_that_a_peer_wins_is_on_the_page() -> None:
     text = PAGE.read_text()
     for one, _ in losses(stored()):
-        assert f"| {one.kind} | {one.rpm:,} | {100 * one.errors:g} % | {one.peer} (" in text
+        assert loss_start(one) in text
 
 
 def test_the_table_of_the_readme_has_the_stored_figures() -> None:
