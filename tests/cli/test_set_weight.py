@@ -409,7 +409,7 @@ def test_no_weight_is_set_over_a_criterion_that_fails(desk_in: Any) -> None:
     desk.world.clock.advance(3 * MINUTE)
     ended = desk.run("set-weight", desk.policy, "40", "--force")
     assert (ended.status, desk.weight) == (Exit.USAGE, 10)
-    assert "a criterion fails, and the next tick rolls back: works fails" in ended.err
+    assert "a criterion fails, and the next tick rolls back: criterion works fails" in ended.err
 
 
 def test_measurements_that_cannot_be_read_do_not_stop_a_person(desk: Desk) -> None:

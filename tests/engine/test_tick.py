@@ -98,7 +98,9 @@ def test_less_traffic_is_written_even_when_it_cannot_be_saved(tmp_path: Path) ->
         assert stage.world.weight_now() == 0
         assert stage.rollout.phase is Phase.PROGRESSING
         assert visit.problem == "the disk is full"
-        assert any("is rolling back to 0 %: works fails" in one.text for one in stage.notices)
+        assert any(
+            "is rolling back to 0 %: criterion works fails" in one.text for one in stage.notices
+        )
 
 
 def test_more_traffic_is_not_written_when_it_cannot_be_saved(stage: Stage) -> None:
@@ -382,7 +384,11 @@ def tick_until_lowered(stage: Stage) -> Visit:
 
 def rollback_notices(stage: Stage) -> list[str]:
     """Return the texts of the notices about a rollback by the gate."""
-    return [one.text for one in stage.notices if "is rolling back to 0 %: works fails" in one.text]
+    return [
+        one.text
+        for one in stage.notices
+        if "is rolling back to 0 %: criterion works fails" in one.text
+    ]
 
 
 def test_a_rollback_keeps_its_reason_when_another_run_reads_its_0_first(tmp_path: Path) -> None:
@@ -397,7 +403,7 @@ def test_a_rollback_keeps_its_reason_when_another_run_reads_its_0_first(tmp_path
             Phase.ROLLED_BACK,
             Reason.GATE_FAILED,
         )
-        assert stage.rollout.sentence.startswith("works fails")
+        assert stage.rollout.sentence.startswith("criterion works fails")
         assert len(rollback_notices(stage)) == 1
 
 

@@ -79,7 +79,11 @@ def test_a_failing_canary_is_rolled_back_and_notified(
     visits = ticks(stage, 8)
     assert stage.world.weight_now() == 0
     assert all(visit.problem and not visit.saved for visit in visits)
-    assert [one.text for one in stage.notices if "is rolling back to 0 %: works fails" in one.text]
+    assert [
+        one.text
+        for one in stage.notices
+        if "is rolling back to 0 %: criterion works fails" in one.text
+    ]
     assert stored_rollout(stage).phase is Phase.PROGRESSING
 
 
