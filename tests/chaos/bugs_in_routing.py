@@ -94,6 +94,17 @@ def takes_back_other_version(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Versions, "routing", write_stable)
 
 
+def drops_third_version(patch: pytest.MonkeyPatch) -> None:
+    """0 % over the canary's version writes the stable one alone, without a third one's weight."""
+    routing = Versions.routing
+
+    def drop_weights(self: Versions, weight: int, current: Routing) -> Routing:
+        after = routing(self, weight, current)
+        return Routing(after.version) if current.version == self.canary else after
+
+    patch.setattr(Versions, "routing", drop_weights)
+
+
 # --- a listener rule ------------------------------------------------------------------------------
 
 
@@ -202,6 +213,16 @@ BUGS = (
             interleaving(4, MEASURE, ActorAction.ROLLBACK, when=Timing.AFTER),
         ),
         takes_back_other_version,
+    ),
+    (
+        "0 % over the version of the canary drops the weight of a third version",
+        OtherSettingsUnchanged,
+        "a third version gets 20 % of the requests at 100 %, and an operator rolls back",
+        lambda: alias_plan(
+            interleaving(5, MEASURE, ActorAction.CONTRADICT, when=Timing.AFTER),
+            interleaving(7, MEASURE, ActorAction.ROLLBACK, when=Timing.AFTER),
+        ),
+        drops_third_version,
     ),
     (
         "a raise of a rule does not compare the actions with those of its decision",

@@ -138,10 +138,10 @@ class Versions:
             return Routing(self.canary)
         if weight > 0:
             return Routing(self._known_stable, {self.canary: weight / 100})
-        if current.version == self.canary:
-            return Routing(self._known_stable)
-        others = {name: one for name, one in current.others.items() if name != self.canary}
-        return Routing(current.version, others)
+        version = self._known_stable if current.version == self.canary else current.version
+        others = current.others.items()
+        kept = {name: share for name, share in others if name not in (version, self.canary)}
+        return Routing(version, kept)
 
     @property
     def _known_stable(self) -> str:

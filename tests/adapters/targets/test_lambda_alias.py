@@ -103,7 +103,8 @@ def test_a_weight_is_the_share_of_the_canary_beside_its_stable_version(
     ("version", "weights", "after"),
     [
         pytest.param("3", {"v2": 0.5}, ("3", {}), id="the canary beside a newer version"),
-        pytest.param("2", {"v3": 0.1}, ("1", {}), id="the canary before another version"),
+        pytest.param("2", {"v3": 0.1}, ("1", {"3": 0.1}), id="the canary before another version"),
+        pytest.param("2", {"v1": 0.9}, ("1", {}), id="the canary before its stable version"),
         pytest.param("1", {"v2": 0.125}, ("1", {}), id="no whole percent"),
         pytest.param("3", {}, ("3", {}), id="a newer version alone"),
         pytest.param("1", {"v3": 0.5}, ("1", {"3": 0.5}), id="a canary of somebody else"),
