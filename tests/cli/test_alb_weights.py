@@ -88,7 +88,7 @@ def test_verify_compares_the_requests_of_both_groups(shop: Desk) -> None:
     ended = shop.run("verify", shop.policy, "--json")
     checks = {one["what"]: one["level"] for one in ended.data["checks"]}
     assert checks == {
-        "rollout": "ok", "variables": "ok", "update": "ok", "reach": "ok", "share (metrics)": "ok",
+        "rollout": "ok", "weight": "ok", "update": "ok", "reach": "ok", "share (metrics)": "ok",
     }  # fmt: skip
 
 

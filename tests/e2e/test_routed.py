@@ -107,6 +107,7 @@ def test_an_operator_rolls_back(routed: Routed, case: tuple[str, int]) -> None:
 
 
 def test_an_operator_sets_a_weight_without_a_rollout(routed: Routed) -> None:
+    assert routed.run("store", "init").status == 0
     assert routed.run("set-weight", routed.policy, "20").status == 0
     assert round(routed.bench.weight()) == 20
     assert routed.run("rollback", routed.policy).status == 0
