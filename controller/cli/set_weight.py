@@ -44,10 +44,10 @@ _NO_STORE_WARNING: Final = (
 def set_weight(call: Call, policy: str, weight: int, force: bool, reason: str) -> Result:
     """Set the weight to 1..100 and read it back.
 
-    Both variables are set in one write. A raise is written once, and only if the function was not
-    changed since it was read; a lower weight is tried for five minutes. Refused while a rollout of
-    that target is active, unless --force pauses it; `resume` with --keep or --restore continues it.
-    `rollback` sets 0 %.
+    It is set in one write. A raise is written once, and only if the target was not changed since
+    it was read; a lower weight is tried for five minutes. Refused while a rollout of that target is
+    active, unless --force pauses it; `resume` with --keep or --restore continues it. `rollback`
+    sets 0 %.
 
     Ends with 0 when the weight is applied, 3 when it is written and not applied yet, 6 when the
     weight was changed outside rolloutctl meanwhile.
@@ -153,7 +153,7 @@ def _outcome_text(outcome: SetWeightOutcome, weight: int) -> str:
 
 def _data(outcome: SetWeightOutcome, target: TargetSpec, weight: int) -> "SetWeightData":
     return {
-        "function": target.name,
+        "target": target.name,
         "requested": weight,
         "applied": outcome.live.has_applied(weight),
         "written": outcome.written,

@@ -249,10 +249,10 @@ class ReadingData(Document):
 
 
 class SetWeightData(Document):
-    """A function after its weight was set."""
+    """A target after its weight was set."""
 
-    function: str
-    """Name of the function."""
+    target: str
+    """Name of the resource that holds the weight."""
     requested: Percent
     """Percent that the command asked for."""
     applied: bool
@@ -260,9 +260,9 @@ class SetWeightData(Document):
     written: bool
     """Whether anything was written; false: the weight was applied already."""
     before: ReadingData
-    """The function before."""
+    """The weight before."""
     live: ReadingData
-    """The function after."""
+    """The weight after."""
     paused: str | None
     """Id of the rollout that was paused for it; null: none was."""
     notes: list[str]
