@@ -121,7 +121,7 @@ def test_lines_are_printed_where_no_view_can_be_drawn(
 ) -> None:
     sent = " ".join(PROGRESS.sub("", watch(*python, TERM=term, NO_COLOR="1")).split())
     line, _, end = sent.partition(" rolloutctl: ")
-    assert line.startswith("checkout#1 progressing 10 % started: baking at 10 %; next: 100 % at ")
+    assert line.startswith("checkout#1 progressing 10 % started: baking at 10 %; next: 100 % if ")
     assert end == "time limit reached; checkout#1 is progressing"
 
 
