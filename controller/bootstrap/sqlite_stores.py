@@ -33,6 +33,6 @@ def _check(place: SqliteLocation) -> None:
         if not place.path.exists():
             raise NoStoreError(
                 f"there is no store at {place.path}; check --store and ROLLOUTCTL_STORE "
-                "(`rolloutctl store init` makes it, and so does `start`)",
+                "(`rolloutctl store init` makes a new one, without any rollout)",
                 store=place.url,
             )

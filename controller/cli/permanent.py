@@ -7,7 +7,8 @@ from controller.cli.call import Call, is_policy_file, load_policy, newest_rollou
 from controller.cli.result import Result
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
-from controller.errors import RolloutError
+from controller.core.transitions import ROLLBACK_PHASES
+from controller.errors import RolloutError, UsageError
 from controller.render.permanent import FORMS, permanent_data, permanent_page, too_early_reason
 
 
@@ -25,10 +26,16 @@ def permanent(call: Call, rollout: str, forms: tuple[str, ...]) -> Result:
     """Print how 100 % becomes permanent.
 
     The exact change for CDK, CloudFormation or Terraform, what restores the old values until it is
-    deployed, and how to remove the old path afterwards. Reads only the store and POLICY.
+    deployed, and how to remove the old path afterwards. Refused after a rollback. Reads only the
+    store and POLICY.
     """
     policy, newest = _policy_and_rollout(call, rollout)
     selected_forms = forms or FORMS
+    if newest is not None and newest.phase in ROLLBACK_PHASES:
+        raise UsageError(
+            f"{newest.id} was rolled back: requests take the stable path, so there is nothing to "
+            "make permanent; keep what the stable path needs"
+        )
     if why := too_early_reason(newest):
         streams.warn(why)
     return Result(

@@ -47,6 +47,16 @@ def test_a_rollout_that_has_not_succeeded_gets_a_warning(desk: Desk) -> None:
     assert "permanent" not in desk.run("status", "orders").out
 
 
+def test_after_a_rollback_there_is_nothing_to_make_permanent(desk: Desk) -> None:
+    """Its list ends with the removal of the path that serves every request now."""
+    desk.run("start", desk.policy)
+    desk.run("rollback", "orders")
+    for reference in ("orders", desk.policy):
+        ended = desk.run("permanent", reference)
+        assert (ended.status, ended.out) == (Exit.USAGE, "")
+        assert "orders#1 was rolled back: requests take the stable path" in ended.err
+
+
 def test_a_policy_needs_no_store_and_no_account(desk: Desk) -> None:
     ended = desk.run("permanent", desk.policy, "--form", "cdk")
     assert (ended.status, ended.err) == (Exit.DONE, "")

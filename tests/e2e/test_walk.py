@@ -92,7 +92,7 @@ def test_a_slower_p95_rolls_back_although_the_average_is_the_same(desk: Desk) ->
     assert desk.tick().status == 0
 
     assert desk.account.pair() == ("0", "false")
-    assert "duration was 300 ms against 240 ms, +25%" in desk.status()["sentence"]
+    assert "duration was 300 ms (+25%) against 240 ms" in desk.status()["sentence"]
 
 
 def test_missing_data_is_held_and_then_paused_but_never_advanced(desk: Desk) -> None:
@@ -131,7 +131,7 @@ def test_status_says_where_it_stands_what_is_next_and_what_each_criterion_measur
         "baking",
         "the bake, then 3m until its data are final",
     )
-    assert status["next"].startswith("50 % at ")
+    assert status["next"].startswith("50 % if every criterion passes, ")
     due = datetime.fromisoformat(status["next_at"]) - datetime.fromisoformat(
         status["live"]["since"]
     )

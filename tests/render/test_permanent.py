@@ -106,7 +106,6 @@ def test_what_counts_the_old_path_is_named_where_the_policy_knows_it() -> None:
     [
         (Phase.SUCCEEDED, ""),
         (Phase.PROGRESSING, "shop#1 is progressing at 10 %: run this after its success"),
-        (Phase.ROLLED_BACK, "shop#1 is rolled_back at 0 %: run this after its success"),
     ],
 )
 def test_before_the_success_it_is_too_early(phase: Phase, early: str) -> None:

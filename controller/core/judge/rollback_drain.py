@@ -115,10 +115,8 @@ class DrainWatch:
         if self.weight == 100:  # the stable path was silent, and is not any more
             return (inf if control_requests else 0.0), ""
         expected = control_requests * self.weight / (100 - self.weight)
-        return (
-            expected,
-            f", so {_expected_text(expected)} expected on the canary at {self.weight} %",
-        )
+        due = f"{_expected_text(expected)} expected on the canary"
+        return expected, f", so {due} if it still had {self.weight} %"
 
     def finding(self, verdict: Verdict, label: Label, measured: float | None, text: str) -> Finding:
         """Return the finding over these minutes, whose sentence ends with `text`."""

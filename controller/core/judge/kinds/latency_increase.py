@@ -34,6 +34,7 @@ from controller.core.units import (
     count_text,
     format_duration,
     format_percent,
+    measured_text,
     number_text,
 )
 
@@ -461,7 +462,7 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         return self.criterion.sequential and self.metric.percentile is not None
 
     def _with_unit(self, value: float) -> str:
-        return f"{number_text(round(value, 1))} {self.metric.unit}".rstrip()
+        return f"{measured_text(value)} {self.metric.unit}".rstrip()
 
 
 def _observe(control: ControlState, window: Window) -> ControlState:
