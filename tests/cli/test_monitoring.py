@@ -60,7 +60,7 @@ def terminal(
 
 
 UNKNOWN = (
-    "rolloutctl: note: frozen gets an alarm and a line in the graph once a rollout has frozen its "
+    "rolloutctl: note: criterion frozen gets an alarm and a line in the graph once a rollout has frozen its "
     "baseline: deploy again after the start\n"
 )
 

@@ -24,7 +24,7 @@ FAKES: Final = {
         'ecr get-login-password') echo password ;;
         'ecr describe-images') echo {DIGEST} ;;
         esac""",
-    "docker": "",
+    "docker": '[ "$1" != login ] || cat >/dev/null',  # or the pipe to it breaks
     "git": "echo 1a2b3c4",
     "rolloutctl": "echo FunctionArns=arn:aws:lambda:eu-central-1:123456789012:function:f",
 }

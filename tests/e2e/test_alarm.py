@@ -59,5 +59,8 @@ def test_nothing_starts_in_alarm_and_a_rollout_that_fires_the_alarm_is_rolled_ba
     desk.serve(MINUTE)
     desk.tick()
     assert desk.account.pair()[0] == "0"
-    assert f"quiet fails: {NAME} is in ALARM since " in desk.run("status", "execution-api").out
+    assert (
+        f"criterion quiet fails: alarm {NAME} is in ALARM since "
+        in desk.run("status", "execution-api").out
+    )
     assert desk.run("replay", "execution-api").status == Exit.DONE

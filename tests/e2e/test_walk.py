@@ -147,7 +147,7 @@ def test_status_says_where_it_stands_what_is_next_and_what_each_criterion_measur
     assert latency["measured"] == pytest.approx(0.02)
     assert latency["bound"] == 0.05
     assert latency["samples"] >= 20 * 60
-    assert "at most +5% allowed" in latency["sentence"]
+    assert "at most 252 ms (+5%) allowed" in latency["sentence"]
     assert findings["SC-004"]["verdict"] == "pass"
 
 
