@@ -60,8 +60,8 @@ def terminal(
 
 
 UNKNOWN = (
-    "rolloutctl: note: criterion frozen gets an alarm and a line in the graph once a rollout has frozen its "
-    "baseline: deploy again after the start\n"
+    "rolloutctl: note: criterion frozen gets an alarm and a line in the graph once a rollout has "
+    "frozen its baseline: deploy again after the start\n"
 )
 
 
