@@ -90,6 +90,7 @@ def _routed(name: str, policy: str, *init: str, revision: str = "") -> Sequence[
         f"metrics {name}",
         f"logs {name}",
         f"verify {name}",
+        f"permanent {policy} --form terraform",
         f"pause {name} --reason 'the database is being moved'",
         f"set-weight {name} 20 --force --reason 'a demo'",
         f"resume {name} --keep",
@@ -99,7 +100,7 @@ def _routed(name: str, policy: str, *init: str, revision: str = "") -> Sequence[
         f"verify {name}",
         f"retry {name} --reason 'the fault is mended'",
         f"history {name}",
-        f"permanent {policy} --form terraform",
+        f"permanent {policy}",
         f"monitoring plan {policy}",
         f"iam {policy} --account 123456789012 --region us-east-1",
     )
