@@ -358,6 +358,21 @@ def end_as(phase: Phase, reason: Reason, text: str = "cause") -> TraceScript:
     return script
 
 
+def end_on_the_way(minutes: int, reason: Reason) -> TraceScript:
+    """The run ends `minutes` after a rollout went on that had waited because of `reason`."""
+
+    def script(writer: TraceWriter) -> None:
+        writer.bakes()
+        writer.enters("tick 1", "blocked", Phase.PROGRESSING, reason)
+        writer.later()
+        writer.enters("tick 2", "baking", Phase.PROGRESSING, Reason.BAKING)
+        writer.later(minutes * MINUTE)
+        writer.begins("tick 3")
+        writer.finishes()
+
+    return script
+
+
 def advance_after_the_end(writer: TraceWriter) -> None:
     finished_rollback(writer)
     writer.enters("tick 2", "advanced", Phase.PROGRESSING, Reason.GATE_PASSED)

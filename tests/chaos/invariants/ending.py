@@ -1,6 +1,7 @@
 """Invariants of verdicts and ends: no data is no pass, and every end has a reason."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from controller.core.events import Verb
 from controller.core.history import Entry
@@ -10,6 +11,8 @@ from tests.chaos.event_log import RolloutSave
 from tests.chaos.invariants.invariant import Invariant
 from tests.chaos.invariants.system_state import SystemState
 
+# More than a step of a drawn policy takes with its hold.
+_TIME_OF_A_STEP = timedelta(minutes=30)
 _WAIT_REASONS = frozenset(
     {
         Reason.AWAITING_APPROVAL,
@@ -86,8 +89,9 @@ class EndsWithReason(Invariant):
     name = "ends-with-a-reason"
     text = "Every rollout ends, or waits for an operator, with a recorded reason."
     allows = (
-        "A rollout waits as long as a freeze lasts. A rollback command without a `--reason` is a "
-        "reason by itself."
+        "A rollout waits as long as a freeze lasts, or traffic that is too high for its budget; it "
+        "may be on its way when that ended less than half an hour before the run does. A rollback "
+        "command without a `--reason` is a reason by itself."
     )
 
     def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
@@ -107,5 +111,21 @@ class EndsWithReason(Invariant):
             waiting = one.phase is Phase.PAUSED or (
                 one.phase is Phase.PROGRESSING and one.reason in _WAIT_REASONS
             )
-            if not one.final and not waiting:
+            if not (one.final or waiting or _waited_for_traffic(one, state)):
                 yield f"left {one.id} {one.phase} ({one.reason}): {one.sentence}"
+
+
+def _waited_for_traffic(rollout: Rollout, state: SystemState) -> bool:
+    """Tell whether a rollout goes on since traffic kept it from a step, half an hour ago at most.
+
+    Any other wait ends so early that a rollout comes to its end within the run.
+    """
+    entries = state.histories[rollout.id]
+    blocked = [
+        number
+        for number, entry in enumerate(entries)
+        if entry.body.get("reason") == Reason.OVER_EXPOSURE_BUDGET
+    ]
+    since = [entry.at for entry in entries[blocked[-1] + 1 :]] if blocked else []
+    went_on = bool(since) and state.now - since[0] < _TIME_OF_A_STEP
+    return went_on and rollout.phase is Phase.PROGRESSING
