@@ -16,7 +16,7 @@ README = (TEMPLATE.parent / "README.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"^```sh (\w+)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE))
 REPOSITORY: Final = "arn:aws:ecr:eu-central-1:123456789012:repository/rolloutctl"
 DIGEST: Final = f"sha256:{'a' * 64}"
-# Each records its words. aws answers what is asked for.
+# Each records its words; aws has the answers that the commands of the page need.
 FAKES: Final = {
     "aws": f"""case "$1 $2" in
         'sts get-caller-identity') echo 123456789012 ;;

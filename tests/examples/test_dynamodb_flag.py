@@ -1,7 +1,9 @@
 """A target of another package, in one file: validated, judged, moved from 0 to 100 % and back."""
 
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from moto import mock_aws
@@ -145,6 +147,18 @@ def test_a_broken_package_stops_no_rollback_of_another_target(
     with installed("rolloutctl.targets", {"broken": "tests.no_such_module:Broken"}):
         assert main(["rollback", "--table", "flags", "--flag", "new-checkout"]) == Exit.DONE
     assert item.read().has_applied(0)
+
+
+@mock_aws
+def test_a_rollback_by_the_names_of_another_kind_does_not_load_the_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "loaded_by_mistake.py").write_text("")
+    with installed("rolloutctl.targets", {"other": "loaded_by_mistake:Other"}):
+        main(["rollback", "--function", "f", "--percentage", "PERCENT", "--dry-run"])
+    assert "loaded_by_mistake" not in sys.modules
 
 
 def test_its_permissions_are_printed_and_add_no_parameter_to_the_template() -> None:

@@ -162,7 +162,7 @@ def next_step(
 ) -> Decision:
     """Advance from `live` as the gate or an operator allows: to the next weight, or to success.
 
-    `live` is judged until the next weight is read back. note: what else is said of that weight.
+    `live` is judged until the next weight is read back. note: the end of the sentence of the entry.
     """
     labels = [str(one.label) for one in rollout.evidence.findings if one.gates] or [
         str(Label.NOT_JUDGED)

@@ -68,6 +68,13 @@ def test_an_advance_to_too_much_traffic_waits_and_says_what_would_change_it() ->
     assert f"rolloutctl promote {after.id}" in next_action(after).text
 
 
+def test_declared_probes_are_no_traffic_of_users() -> None:
+    """The canary counts 100 requests a minute at 10 %, 60 of which are probes."""
+    waiting = decide_tick(at_10(1, probes_per_minute=60), a_reading(10), 15).rollout
+    assert waiting.reason is Reason.OVER_EXPOSURE_BUDGET
+    assert "(400 a minute x 50 %" in waits_for(waiting)
+
+
 def test_it_is_reported_once_and_then_once_a_day() -> None:
     waiting = decide_tick(TIGHT, a_reading(10), 15).rollout
     again = decide_tick(waiting, a_reading(10), 16)
