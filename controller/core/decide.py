@@ -217,13 +217,16 @@ def _decide_unapplied(
         return to.wait_for_readable_target(rollout, state, pending, target, now)
     if target.update is UpdateStatus.FAILED:
         return to.give_up_failed_update(rollout, state, pending, target, now)
+    if to.may_be_stale(target, pending, now):
+        return to.wait_for_read_back(rollout, state, pending)
     if target.weight == 0 and not to.is_first_raise_unseen(rollout):
         return to.end_found_at_zero(rollout, target, now)
     if target.update is UpdateStatus.IN_PROGRESS:
         return to.wait_for_update(rollout, state, pending, target, now)
     at_previous = target.weight == pending.previous
     observed = rollout.policy.target.observed  # its token says nothing about a write of ours
-    if at_previous and (observed or target.token == pending.token):  # the write never arrived
+    unchanged = target.token == pending.token and pending.accepted is None
+    if at_previous and (observed or unchanged):  # the write never arrived
         return to.retry_raise(rollout, state, pending, target, now)
     if at_previous and pending.is_raise:  # the function changed since the decision
         return to.resolve_lost_raise(rollout, state, target, now)

@@ -21,7 +21,7 @@ from controller.core.rollout import Progressing, Rollout
 # state while it progresses, and of a pending write.
 MEMORY_FIELDS: Final = ("conditions", "seen_weight", "write_error")
 STATE_MEMORY_FIELDS: Final = ("block", "hold_from")
-PENDING_MEMORY_FIELDS: Final = ("first_look", "tried")
+PENDING_MEMORY_FIELDS: Final = ("first_look", "tried", "accepted")
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,7 @@ class Pending:
         counts from there, so that late ticks are no reason to roll back.
     tried: when it was last written, if the previous weight was not seen since: from then on, either
         weight may be live.
+    accepted: when the target accepted the write, if it was not read back then.
     live: the step that is live and judged until this write is read back; None for the first raise.
     """
 
@@ -121,6 +122,7 @@ class Pending:
     decided: datetime
     first_look: datetime | None = None
     tried: datetime | None = None
+    accepted: datetime | None = None
     live: Live | None = None
     kind: Literal["pending"] = "pending"
 

@@ -16,7 +16,7 @@ from controller.core.history import Author, Entry, append, observation_data
 from controller.core.judge.tick_evidence import trim_series
 from controller.core.observation import Observation, TargetReading, UnreadableTarget, UpdateStatus
 from controller.core.rollout import Phase, Rollout
-from controller.core.transitions import ROLLBACK_PHASES, is_raise_frozen
+from controller.core.transitions import ROLLBACK_PHASES, is_raise_frozen, with_write_accepted
 from controller.engine import limits
 from controller.engine.deliver import Announce, Delivery
 from controller.engine.isolation import problem_of
@@ -235,10 +235,15 @@ class Executor:
         return self._undo_late_raise(rollout, timeout) or visit
 
     def confirm_weight(self, rollout: Rollout, weight: int, timeout: timedelta) -> Visit:
-        """Wait up to `timeout` for `weight` to be applied, and record it if it is."""
+        """Wait up to `timeout` for `weight` to be applied, and record it if it is.
+
+        If it is not, the next tick must know that the target accepted it.
+        """
         target = self._wait_for_update(rollout, timeout)
         if isinstance(target, UnreadableTarget) or not target.has_applied(weight):
-            return Visit(rollout)
+            now = max(self.observer.clock.now(), rollout.updated)
+            accepted = replace(with_write_accepted(rollout, now), updated=now)
+            return self._save_without_move(rollout, Observation(target), Decision(accepted))
         return self._record_observation(rollout, Observation(target))
 
     def _undo_late_raise(self, raised: Rollout, timeout: timedelta) -> Visit | None:

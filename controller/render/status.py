@@ -94,6 +94,7 @@ def _pending_data(pending: Pending) -> "PendingData":
         "decided": pending.decided.isoformat(),
         "first_look": _moment(pending.first_look),
         "tried": _moment(pending.tried),
+        "accepted": _moment(pending.accepted),
     }
 
 

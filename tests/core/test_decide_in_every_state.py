@@ -122,7 +122,7 @@ def pending_writes(draw: st.DrawFn) -> Pending:
     live, live_step = None, step - 1 if previous == before else step
     if previous > 0 and draw(st.booleans()):
         live = replace(draw(all_lives), step=live_step, weight=WEIGHTS[live_step])
-    times = draw(moments_ago), draw(maybe_recent), draw(maybe_recent)
+    times = draw(moments_ago), draw(maybe_recent), draw(maybe_recent), draw(maybe_recent)
     return Pending(step, weight, previous, draw(TOKENS), *times, live)
 
 

@@ -13,10 +13,12 @@ from controller.core.judge.findings import Verdict
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.execute import Visit
 from controller.operations.replay.replay import replay
+from controller.simulation.alb_weights import SimulatedAlbWeights
 from controller.simulation.fakes.errors import client_error
 from controller.simulation.fakes.outages import AwsResponse, Proceed
+from tests.adapters.contracts.alb_benches import RULE, simulated
 from tests.simulation.worlds import MINUTE, START, scenario
-from tests.support.stage import READ, WRITE, ActBefore, Stage, open_stage, short_policy
+from tests.support.stage import READ, WRITE, ActAfter, ActBefore, Stage, open_stage, short_policy
 
 AFTER_THE_WATCH = timedelta(minutes=16)
 
@@ -94,6 +96,51 @@ def test_a_weight_that_an_operator_sets_waits_for_no_freeze(tmp_path: Path) -> N
         stage.ticks(3)
         stage.runner.run_command("orders#1", Command(Verb.SET_WEIGHT, "a demo", weight=40))
         assert stage.variables["PERCENTAGE"] == "40"
+
+
+# --- a write that somebody takes back at once ---------------------------------------------------
+
+
+def a_rule() -> dict[str, Any]:
+    return simulated(RULE).target.model_dump(exclude_none=True)
+
+
+@pytest.fixture
+def rule(tmp_path: Path) -> Iterator[Stage]:
+    """A stage whose target is a listener rule: its token is a digest of the actions."""
+    with open_stage(tmp_path, scenario(), short_policy(target=a_rule())) as opened:
+        yield opened
+
+
+def put_back(stage: Stage) -> Callable[[], None]:
+    """Return an action that gives the rule the actions that it has now."""
+    twin = stage.world.simulated_target
+    assert isinstance(twin, SimulatedAlbWeights)
+    actions = twin.actions
+    return lambda: twin.replace(actions)
+
+
+@pytest.mark.parametrize(
+    ("ticks", "phase", "reason", "weight"),
+    [
+        pytest.param(0, Phase.ROLLED_BACK, Reason.FOUND_AT_ZERO, 0, id="the first raise"),
+        pytest.param(3, Phase.PAUSED, Reason.RAISE_UNCERTAIN, 10, id="a later raise"),
+    ],
+)
+def test_a_raise_that_a_deploy_takes_back_before_it_is_read_is_not_written_again(
+    rule: Stage, ticks: int, phase: Phase, reason: Reason, weight: int
+) -> None:
+    written = ("elbv2", "ModifyRule")
+    if ticks:
+        rule.start()
+        rule.ticks(ticks)
+    rule.world.interceptors.append(ActAfter(written, put_back(rule)))
+    if not ticks:
+        rule.start()
+    rule.ticks(2)
+    assert (rule.rollout.phase, rule.rollout.reason) == (phase, reason)
+    assert rule.world.weight_now() == weight
+    assert replay(rule.rollout, rule.store.history("orders#1")).consistent
 
 
 # --- rollback between decision and write ---------------------------------------------------------

@@ -84,7 +84,7 @@ class Stage:
 
     def start(self) -> Rollout:
         """Start the policy."""
-        return start(self.runner, StartRequest(self.policy)).rollout
+        return start(self.runner, StartRequest(self.policy, fallback="stage")).rollout
 
     def another_runner(self) -> Runner:
         """Return the runner of another process on the same world and file; it adds to `notices`."""
@@ -175,6 +175,18 @@ class ActBefore:
             self.done = True
             self.act()
         return proceed()
+
+
+@dataclass(slots=True)
+class ActAfter(ActBefore):
+    """An interceptor of the world that runs `act` once, just after the next such call."""
+
+    def __call__(
+        self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
+    ) -> AwsResponse:
+        answer = proceed()
+        ActBefore.__call__(self, service, operation, request, lambda: answer)
+        return answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,7 +181,7 @@ def _recorded_times(rollout: Rollout) -> Iterator[datetime | None]:
     yield state.hold_from if isinstance(state, Progressing) else None
     yield None if live is None else live.since
     if pending is not None:
-        yield from (pending.decided, pending.first_look, pending.tried)
+        yield from (pending.decided, pending.first_look, pending.tried, pending.accepted)
     yield rollout.evidence.sealed_at
     for condition in rollout.conditions.values():
         yield from (condition.since, condition.announced)

@@ -41,10 +41,13 @@ from controller.core.transitions.paused_raise import (
 from controller.core.transitions.pending_raise import (
     give_up_failed_update,
     is_raise_frozen,
+    may_be_stale,
     resolve_lost_raise,
     retry_raise,
+    wait_for_read_back,
     wait_for_readable_target,
     wait_for_update,
+    with_write_accepted,
 )
 from controller.core.transitions.resume import (
     approve_step,
@@ -109,6 +112,7 @@ __all__ = [
     "mark_baking",
     "mark_holding",
     "mark_unreadable",
+    "may_be_stale",
     "missing_kinds_block",
     "next_step",
     "pause_and_set_weight",
@@ -129,10 +133,12 @@ __all__ = [
     "roll_back",
     "start_rollout",
     "stay_blocked",
+    "wait_for_read_back",
     "wait_for_readable_target",
     "wait_for_update",
     "was_blocked",
     "with_announcements",
     "with_page",
     "with_visibility",
+    "with_write_accepted",
 ]

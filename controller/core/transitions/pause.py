@@ -35,10 +35,16 @@ def pause_uncertain_raise(
     rollout: Rollout, state: Exposed, target: TargetReading, now: datetime
 ) -> Decision:
     """Pause for an operator: the raise left no trace, and the target was changed meanwhile."""
-    why = (
-        f"the target still shows {target.weight} % and was changed outside rolloutctl after "
-        f"{rollout.weight} % was decided: whether {rollout.weight} % was written is unknown"
-    )
+    if rollout.pending is not None and rollout.pending.accepted is not None:
+        why = (
+            f"{rollout.weight} % was written, and the weight was put back to {target.weight} % "
+            "outside rolloutctl before it was read"
+        )
+    else:
+        why = (
+            f"the target still shows {target.weight} % and was changed outside rolloutctl after "
+            f"{rollout.weight} % was decided: whether {rollout.weight} % was written is unknown"
+        )
     return _pause(rollout, state, Reason.RAISE_UNCERTAIN, why, target, Severity.WARNING, now)
 
 

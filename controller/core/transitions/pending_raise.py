@@ -17,6 +17,9 @@ from controller.core.transitions.pause import pause_unapplied_write, pause_uncer
 from controller.core.transitions.rollback import end_at_zero, end_unraised, roll_back
 from controller.core.units import format_duration
 
+# After a write was accepted, a reading may return the settings before it for as long as this.
+_READ_BACK_DELAY = timedelta(seconds=30)
+
 
 def give_up_failed_update(
     rollout: Rollout, state: Progressing, pending: Pending, target: TargetReading, now: datetime
@@ -51,6 +54,30 @@ def wait_for_update(
         return _wait(rollout, state, _with_first_look(pending, now), Reason.WAITING, why, None)
     why = f"{_not_applied_text(rollout)}: the update is still in progress"
     return _give_up(rollout, state, pending, Reason.SHIFT_TIMED_OUT, why, target, now)
+
+
+def with_write_accepted(rollout: Rollout, now: datetime) -> Rollout:
+    """Return `rollout` after the target accepted its pending write.
+
+    The token of some targets is a digest of their settings, and is the old one again when somebody
+    puts them back. Such a write is not repeated.
+    """
+    state, pending = rollout.state, rollout.pending
+    if pending is None or not isinstance(state, Progressing):
+        return rollout
+    return replace(rollout, state=replace(state, position=replace(pending, accepted=now)))
+
+
+def may_be_stale(target: TargetReading, pending: Pending, now: datetime) -> bool:
+    """Tell whether `target` may have been read as it was before a write that it accepted."""
+    just_accepted = pending.accepted is not None and now - pending.accepted < _READ_BACK_DELAY
+    return just_accepted and target.token == pending.token
+
+
+def wait_for_read_back(rollout: Rollout, state: Progressing, pending: Pending) -> Decision:
+    """Wait for a write that was accepted, and that a reading does not show yet."""
+    why = f"the write was accepted, and {pending.previous} % was read after it"
+    return _wait(rollout, state, pending, Reason.WAITING, why, None)
 
 
 def retry_raise(

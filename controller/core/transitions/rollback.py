@@ -95,7 +95,7 @@ def _last_live_weight(rollout: Rollout, live: int | None) -> int:
         case RollingBack(from_weight=weight) | RolledBack(from_weight=weight):
             return live or weight
         case Progressing(position=Pending() as pending) | Paused(position=Pending() as pending):
-            if pending.is_first_raise and live == 0 and not rollout.seen_weight:
+            if live == 0 and is_first_raise_unseen(rollout):
                 return 0
             if rollout.phase is Phase.PROGRESSING or live == pending.weight:
                 return min(pending.previous, pending.weight) or pending.weight
@@ -204,9 +204,11 @@ def end_found_at_zero(rollout: Rollout, target: TargetReading, now: datetime) ->
 
 
 def is_first_raise_unseen(rollout: Rollout) -> bool:
-    """Tell whether the first raise is pending, and no weight above 0 % was ever observed."""
+    """Tell whether the first raise is pending, and no weight above 0 % was observed or accepted."""
     pending = rollout.pending
-    return pending is not None and pending.is_first_raise and not rollout.seen_weight
+    if pending is None or not pending.is_first_raise or pending.accepted is not None:
+        return False
+    return not rollout.seen_weight
 
 
 def end_unraised(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:

@@ -65,6 +65,8 @@ class PendingData(Document):
     """The first tick that saw it not applied, from which its time limit counts; null: none yet."""
     tried: Moment | None
     """When it was last written; null: it waits, and the previous weight was seen since."""
+    accepted: Moment | None
+    """When the target accepted it, if it was not read back then; null: that is not known."""
 
 
 class ConditionData(Document):

@@ -288,7 +288,7 @@ PARTS: Mapping[str, Any] = {
     "outbox": (Message("k", NOON, "info", "x", "text", "paused", 10, 0, "started"),),
     "conditions": {ConditionKind.PAUSED: Condition(NOON, "text", NOON)},
 }
-RAISE = Pending(1, 100, 10, "token-1", NOON, NOON, NOON, Live(0, 10, NOON))
+RAISE = Pending(1, 100, 10, "token-1", NOON, NOON, NOON, NOON, Live(0, 10, NOON))
 DRAIN = a_finding("drain", label=Label.CONFIRMED, start=START, end=END)
 EVERYTHING = [
     a_rollout(state=state, **PARTS)

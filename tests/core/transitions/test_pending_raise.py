@@ -1,4 +1,4 @@
-"""A raise that is pending in a freeze: the live weight is judged by the gate of its step."""
+"""A pending raise: what it waits for, and what is judged meanwhile."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -11,10 +11,12 @@ from tests.support.core import (
     Live,
     Lower,
     Observation,
+    Pending,
     Phase,
     Policy,
     Progressing,
     Reason,
+    RolledBack,
     RollingBack,
     Rollout,
     Shift,
@@ -31,6 +33,7 @@ from tests.support.three_steps import (
     FAILING,
     FIRST_RAISE,
     NO_DATA,
+    RAISING,
     UNREADABLE,
     UPDATE_FAILED,
     UPDATE_IN_PROGRESS,
@@ -334,3 +337,32 @@ def test_a_first_raise_that_waits_is_no_later_for_a_target_that_cannot_be_read()
     run.tick(a_reading(0), 20 * MINUTE)
     assert run.kinds[-1] == "write_retried"
     assert run.replay.consistent
+
+
+# --- A write that was accepted, and is not seen ---------------------------------------------------
+
+
+def accepted_at_noon(rollout: Rollout) -> Rollout:
+    state = state_of(rollout, Progressing)
+    assert isinstance(state.position, Pending)
+    return replace(rollout, state=replace(state, position=replace(state.position, accepted=NOON)))
+
+
+@cases("rollout, weight, seconds, phase, reason", {
+    "a first raise, read at once":    (FIRST_RAISE, 0, 29, STAYS, Reason.WAITING),
+    "a first raise, put back to 0 %": (FIRST_RAISE, 0, 30, Phase.ROLLED_BACK, Reason.FOUND_AT_ZERO),
+    "a later raise, read at once":    (RAISING, 10, 29, STAYS, Reason.WAITING),
+    "a later raise, put back":        (RAISING, 10, 30, Phase.PAUSED, Reason.RAISE_UNCERTAIN),
+})  # fmt: skip
+def test_a_write_that_was_accepted_is_not_repeated(
+    rollout: Rollout, weight: int, seconds: int, phase: Phase, reason: Reason
+) -> None:
+    """The token is that of before the write, as where somebody put a rule back."""
+    decision = decide_tick(accepted_at_noon(rollout), a_reading(weight), seconds / 60)
+    assert (decision.move, decision.rollout.phase) == (None, phase)
+    assert decision.rollout.reason is reason
+
+
+def test_a_first_raise_that_was_accepted_and_put_back_had_traffic() -> None:
+    decision = decide_tick(accepted_at_noon(FIRST_RAISE), a_reading(0), 1)
+    assert state_of(decision.rollout, RolledBack).from_weight == 10
