@@ -217,8 +217,8 @@ def _decide_unapplied(
         return to.wait_for_readable_target(rollout, state, pending, target, now)
     if target.update is UpdateStatus.FAILED:
         return to.give_up_failed_update(rollout, state, pending, target, now)
-    if to.may_be_stale(target, pending, now):
-        return to.wait_for_read_back(rollout, state, pending)
+    if to.may_be_stale(rollout, pending, target, now):
+        return to.wait_for_read_back(rollout, state, pending, now)
     if target.weight == 0 and not to.is_first_raise_unseen(rollout):
         return to.end_found_at_zero(rollout, target, now)
     if target.update is UpdateStatus.IN_PROGRESS:

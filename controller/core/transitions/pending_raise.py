@@ -68,16 +68,19 @@ def with_write_accepted(rollout: Rollout, now: datetime) -> Rollout:
     return replace(rollout, state=replace(state, position=replace(pending, accepted=now)))
 
 
-def may_be_stale(target: TargetReading, pending: Pending, now: datetime) -> bool:
+def may_be_stale(rollout: Rollout, pending: Pending, target: TargetReading, now: datetime) -> bool:
     """Tell whether `target` may have been read as it was before a write that it accepted."""
-    just_accepted = pending.accepted is not None and now - pending.accepted < _READ_BACK_DELAY
-    return just_accepted and target.token == pending.token
+    if pending.accepted is None or _is_overdue(rollout, pending, now):
+        return False
+    return now - pending.accepted < _READ_BACK_DELAY and target.token == pending.token
 
 
-def wait_for_read_back(rollout: Rollout, state: Progressing, pending: Pending) -> Decision:
+def wait_for_read_back(
+    rollout: Rollout, state: Progressing, pending: Pending, now: datetime
+) -> Decision:
     """Wait for a write that was accepted, and that a reading does not show yet."""
     why = f"the write was accepted, and {pending.previous} % was read after it"
-    return _wait(rollout, state, pending, Reason.WAITING, why, None)
+    return _wait(rollout, state, _with_first_look(pending, now), Reason.WAITING, why, None)
 
 
 def retry_raise(
