@@ -21,13 +21,13 @@ from dataclasses import asdict, dataclass
 from math import isfinite
 from random import Random
 
-from benchmarks.judging import figures, latency_figures, silence, speed
+from benchmarks.judging import coarse_figures, figures, latency_figures, silence, speed
 from benchmarks.judging.figures import READ_DELAY, Figure
 from benchmarks.judging.rollout import Outcome
 from controller.core.stats.binomial import requests_to_prove
 
 CHUNK = 25
-FIGURES = (*figures.FIGURES, *latency_figures.FIGURES)
+FIGURES = (*figures.FIGURES, *latency_figures.FIGURES, *coarse_figures.FIGURES)
 
 
 @dataclass(frozen=True, slots=True)

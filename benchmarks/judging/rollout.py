@@ -1,9 +1,10 @@
 """One rollout of a release under the real judge: its tests, their fold, and what they conclude."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from random import Random
+from statistics import fmean
 from typing import NamedTuple
 
 from benchmarks.judging import policy
@@ -36,6 +37,7 @@ from controller.core.units import MINUTE_S
 # An inconclusive bake is held for up to this many times its length in total, by default; then an
 # operator has to decide.
 LONGEST = 3
+_NOTHING = Minute(*[0] * 11, 0.0)
 
 
 class End(StrEnum):
@@ -155,6 +157,7 @@ class _Rollout:
 
     def __init__(self, world: World, *, counting: bool = False) -> None:
         self._world, self._minute, self._failed = world, 0, 0
+        self._period, self._open = world.release.period, list[Minute]()
         self._judged = JudgedRollout(POLICY, world.baselines, counting=counting)
 
     def enter(self, step: int) -> None:
@@ -166,7 +169,11 @@ class _Rollout:
         counts = self._world.minute(POLICY.steps[self._judged.step].weight)
         self._failed += counts.failed
         self._minute += 1
-        return self._judged.rejects(windows_of(counts), self._minute - 1)
+        self._open.append(counts)
+        if len(self._open) < self._period:
+            return self._judged.rejects(windows_of(_NOTHING), self._minute - 1)
+        datapoint, self._open = _sum_of(self._open), []
+        return self._judged.rejects(windows_of(datapoint), self._minute - 1)
 
     def passes(self, criteria: Callable[[str], bool]) -> bool:
         """Tell whether those `criteria` of the step pass."""
@@ -176,6 +183,14 @@ class _Rollout:
         """Return the outcome at this minute."""
         test = next(iter(self._judged.fold.rejections), "")
         return Outcome(end, self._minute, self._judged.step, self._failed, test)
+
+
+def _sum_of(minutes: Sequence[Minute]) -> Minute:
+    """Return the counts of some minutes as one datapoint."""
+    if len(minutes) == 1:
+        return minutes[0]
+    *sums, usual, _ = (list(column) for column in zip(*minutes, strict=True))
+    return Minute(*map(sum, sums), fmean(usual))
 
 
 def after(

@@ -66,7 +66,8 @@ class Release:
     same for both paths, also on the baseline's day. day: relative latency of both paths against the
     baseline's day. blip: mean minutes in which the canary takes `blip_factor` times as long, twice
     a day. cold: minutes after each raise in which the canary is slower by `cold_slower`. week: the
-    stored baseline is that of the same hours of seven days.
+    stored baseline is that of the same hours of seven days. period: minutes from one datapoint of
+    the metrics to the next.
     """
 
     rpm: int
@@ -86,6 +87,7 @@ class Release:
     cold: int = 0
     week: bool = False
     cold_slower: float = 0.3
+    period: int = 1
 
 
 class Minute(NamedTuple):
@@ -118,7 +120,7 @@ class World:
     """
 
     def __init__(self, rng: Random, release: Release, multiples: Sequence[float] = ()) -> None:
-        self._rng, self._release, self._multiples = rng, release, multiples
+        self._rng, self.release, self._multiples = rng, release, multiples
         self._noise = _Noise(rng, noisy=release.noisy)
         self.baselines = self._before()
         self.limits = _limits(self.baselines)
@@ -132,7 +134,7 @@ class World:
 
     def minute(self, weight: int) -> Minute:
         """Return the next minute, with `weight` percent of the traffic on the canary."""
-        rng, release, now, limits = self._rng, self._release, self._minute, self.limits
+        rng, release, now, limits = self._rng, self.release, self._minute, self.limits
         self._minute += 1
         if weight != self._weight:
             self._weight, self._raised = weight, now
@@ -173,14 +175,14 @@ class World:
 
     def _part_of_fault(self, now: int) -> float:
         """Return how much of the fault is there: 0 before it begins, 1 when it is complete."""
-        since, creep = now - self._release.since, self._release.creep
+        since, creep = now - self.release.since, self.release.creep
         if since < 0:
             return 0.0
         return min(1.0, since / creep) if creep else 1.0
 
     def _short_slowness(self, now: int) -> float:
         """Return the log of how much slower the canary is for a few minutes."""
-        release = self._release
+        release = self.release
         cold = now - self._raised < release.cold
         blip = self._blip.hits()
         return log(1 + release.cold_slower) * cold + log(release.blip_factor) * blip
@@ -201,12 +203,12 @@ class World:
 
     def _before(self) -> dict[str, BaselineMeasurement]:
         """Return the baselines of the day before, by criterion."""
-        rng, readings, hung = self._rng, [], self._release.hung_anyway
+        rng, readings, hung = self._rng, [], self.release.hung_anyway
         p95 = _MEDIAN_MS * exp(NormalDist().inv_cdf(0.95 / (1 - hung)) * _SIGMA)
-        first = -(7 if self._release.week else 1) * DAY
+        first = -(7 if self.release.week else 1) * DAY
         for begin in range(first, 0, _BLOCK):
             level = self._noise.block(begin)
-            requests = poisson(rng, self._release.rpm * _BLOCK)
+            requests = poisson(rng, self.release.rpm * _BLOCK)
             error = rng.gauss(0.0, _P95_ERROR / sqrt(max(1, requests)))
             readings.append((requests, level, p95 * exp(level + error)))
         samples = sum(requests for requests, _, _ in readings)
@@ -230,7 +232,7 @@ class World:
                 replace(baseline, dispersion=dispersion(blocks)),
                 times,
                 blocks,
-                same_hours=self._release.week,
+                same_hours=self.release.week,
             ),
         }
 

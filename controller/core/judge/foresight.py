@@ -8,7 +8,7 @@ from controller.core.judge.criterion_judge import CriterionJudge
 from controller.core.judge.findings import Finding
 from controller.core.judge.gate import Evidence
 from controller.core.judge.sequential_evidence import tests_of
-from controller.core.stats.combined_tests import Fold, Test
+from controller.core.stats.combined_tests import Fold, Test, limits
 from controller.core.units import MINUTE_S, ceil_to
 
 # The longest stretch that is looked ahead, in minutes.
@@ -43,12 +43,15 @@ def _minutes_below_limit(test: Test, fold: Fold) -> int:
     """Return the minutes in which `test` stays below its limit.
 
     It gains its cap in the first of them, and what is refilled in each of the others, at most.
+    Both are the larger ones of datapoints as far apart as now, and of one in each minute.
     """
     capital = fold.capitals.get(test.name)
     missing = -log(test.part) - (0.0 if capital is None else log(max(capital.e_value, _LEAST)))
-    if missing <= test.cap:
+    spacing = 0 if capital is None else capital.spacing
+    cap, refill = map(max, zip(limits(test, spacing), limits(test, 1), strict=True))
+    if missing <= cap:
         return 0
-    return _MAX if test.refill <= 0 else min(_MAX, ceil((missing - test.cap) / test.refill))
+    return _MAX if refill <= 0 else min(_MAX, ceil((missing - cap) / refill))
 
 
 def _window_minutes(judge: CriterionJudge[Any], evidence: Evidence, finding: Finding | None) -> int:

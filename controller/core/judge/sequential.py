@@ -7,7 +7,7 @@ where the opposite of the bound was ruled out, and `no regression detected` othe
 """
 
 from collections.abc import Iterator
-from functools import partial
+from functools import cached_property, partial
 from math import ceil, exp
 from typing import Generic, NamedTuple, TypeVar
 
@@ -54,13 +54,13 @@ class TestPart(NamedTuple):
 class MinuteRatios(NamedTuple):
     """The log likelihood ratios of one test for one minute, one for each effect.
 
-    cap_part: of what a minute of this test may say, this one may.
+    minutes: of the test, for a minute like this one; None: as its `TestPart` says.
     """
 
     test: str
     log_ratios: tuple[float, ...]
     dispersion: float = 1.0
-    cap_part: float = 1.0
+    minutes: int | None = None
 
 
 class SequentialJudge(CriterionJudge[S], Generic[S]):
@@ -70,13 +70,19 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         """Yield the sequential tests of the criterion."""
         raise NotImplementedError
 
+    @cached_property
+    def first_test(self) -> str:
+        """The name of the first test, which has a ratio of each datapoint that is judged."""
+        return next(iter(self.tests())).name
+
     def minute_ratios(
-        self, window: Window, control: ControlState, *, judged: bool
+        self, window: Window, control: ControlState, *, judged: bool, minutes: int
     ) -> tuple[list[MinuteRatios], ControlState]:
-        """Return the ratios of one minute, and what is known of the control after it.
+        """Return the ratios of one datapoint, and what is known of the control after it.
 
         window: consistent data of at least one request. control: what was known before.
-        judged: False in the warm-up.
+        judged: False in the warm-up. minutes: those from one datapoint to the next; 0 before the
+        second one.
         """
         raise NotImplementedError
 

@@ -31,7 +31,7 @@ from controller.core.stats.combined_tests import (
     Test,
     fold_minute,
 )
-from controller.core.stats.eprocess import Capital, cap_for
+from controller.core.stats.eprocess import Capital
 from controller.core.stats.prior import ChangePointPrior
 from controller.core.units import MINUTE_S
 
@@ -51,8 +51,7 @@ def tests_of(policy: Policy) -> dict[str, Test]:
     tests = {}
     for name, share, minutes, saved in parts:
         part = share * unit
-        refill = cap_for(part, minutes)
-        tests[name] = Test(name, part, saved * refill, refill)
+        tests[name] = Test(name, part, minutes, saved)
     return tests
 
 
@@ -84,20 +83,26 @@ class CriterionTests:
         """
         before = fold.controls.get(self.judge.name, NO_CONTROL)
         judged = self.gates and minute >= interval.judged_from
-        ratios, after = self.judge.minute_ratios(window, before, judged=judged)
+        spacing = self._spacing(fold, minute + MINUTE_S)
+        ratios, after = self.judge.minute_ratios(window, before, judged=judged, minutes=spacing)
         ratios = self.judge.limit_ratios(ratios, window, before, minute - interval.begin)
         capital_of, prior_share, step = fold.capitals.get, self.prior.share, interval.step
         weighed = [
             LikelihoodRatios(
-                _capped(self.tests[test], cap_part),
+                self.tests[test] if minutes is None else self.tests[test]._replace(minutes=minutes),
                 log_ratios,
                 prior_share(capital_of(test, _INITIAL_CAPITAL), step),
                 dispersion,
                 step,
             )
-            for test, log_ratios, dispersion, cap_part in ratios
+            for test, log_ratios, dispersion, minutes in ratios
         ]
         return weighed, after
+
+    def _spacing(self, fold: Fold, end: int) -> int:
+        """Return the minutes between datapoints, with the one that ends at `end`, unix seconds."""
+        capital = fold.capitals.get(self.judge.first_test)
+        return 0 if capital is None else capital.spacing_at(end)
 
     def rejected_at(
         self, interval: StepInterval, minutes: Iterable[tuple[int, Window]]
@@ -125,11 +130,6 @@ def gate_tests(
         judge.name: CriterionTests(judge, prior, tests)
         for judge in _sequential_judges(policy, policy.gate(step), baselines)
     }
-
-
-def _capped(test: Test, part: float) -> Test:
-    """Return `test` for a minute that may say `part` of what a minute of it usually may."""
-    return test if part == 1 else test._replace(cap=part * test.cap)
 
 
 def step_tests(
@@ -291,13 +291,14 @@ class SequentialEvidence:
             first = max(interval.begin, self.fold.through)
             minutes = range(first, min(interval.end or end, end), MINUTE_S)
             for tests, measure in self._tests_with_data(interval):
-                fold = Fold()
+                fold = Fold(capitals=self.fold.capitals)
                 for minute in minutes:
                     window = measure(minute)
                     if window is None or not window.consistent:
                         continue
                     ratios, control = tests.likelihood_ratios(window, fold, interval, minute)
-                    fold = replace(fold, controls={tests.judge.name: control})
+                    end_of_minute, controls = minute + MINUTE_S, {tests.judge.name: control}
+                    fold = fold_minute(fold, end_of_minute, ratios, controls)
                     for one in ratios:
                         found = minute, window, one.log_ratios
                         by_test.setdefault(one.test.name, []).append(found)

@@ -6,18 +6,13 @@ the start of a window into its `Window`.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from math import inf
 from typing import NamedTuple, TypeAlias
 
 from controller.core.observation import QueryStatus, Series
 from controller.core.policy import Metric
-from controller.core.units import MINUTE_S
 
 NO_SERIES = Series(status=QueryStatus.ERROR, message="was not queried")
 SAMPLE_COUNT = "SampleCount"
-# Minutes between two datapoints of the slowest metrics of AWS services.
-LONGEST_PERIOD = 5
 
 
 class Window(NamedTuple):
@@ -30,7 +25,6 @@ class Window(NamedTuple):
     fail_amount: of the amount, what counts even where a baseline may have drifted meanwhile.
     hung, control_hung: requests of both paths that took several times as long as a baseline.
     usual: the share that a stored baseline had at this time of day; 0 where it is not known.
-    minutes: those that the value of a count stands for.
     """
 
     samples: float
@@ -44,7 +38,6 @@ class Window(NamedTuple):
     hung: float = 0.0
     control_hung: float = 0.0
     usual: float = 0.0
-    minutes: float = 1.0
 
 
 INCONSISTENT = Window(0.0, 0.0, 0.0, consistent=False)
@@ -113,17 +106,6 @@ class Reader:
         # What a failed query left out is unknown, not zero.
         complete = self._series(metric).status is QueryStatus.COMPLETE
         return complete and self.metrics[metric].missing == "zero"
-
-    def minutes_between(self, metric: str) -> int:
-        """Return the minutes from one datapoint of `metric` to the next, at most LONGEST_PERIOD.
-
-        The fewest that the series shows: a gap is longer. LONGEST_PERIOD where it shows none.
-        """
-        if self.absent_is_zero(metric):
-            return 1
-        starts = sorted(self.points(metric))
-        shortest = min((after - start for start, after in pairwise(starts)), default=inf)
-        return int(min(shortest / MINUTE_S, LONGEST_PERIOD))
 
     def _series(self, metric: str, statistic: str | None = None) -> Series:
         name = series_key(metric, statistic or self.metrics[metric].statistic, self.period_s)

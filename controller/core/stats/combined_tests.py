@@ -8,25 +8,29 @@ The highest evidence of a test counts, so the result does not depend on how ofte
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from math import ceil
 from typing import NamedTuple
 
-from controller.core.stats.eprocess import Capital, update_capital
+from controller.core.stats.eprocess import Capital, cap_for, update_capital
+from controller.core.stats.prior import LARGEST_SHARE
 
 # What the numbers of a fold mean. A fold of another version, older or newer, starts anew.
-JUDGE_VERSION = 4
+JUDGE_VERSION = 5
 
 
 class Test(NamedTuple):
     """One test of a rollout.
 
     part: of the budget: the chance with which this test may roll back a healthy release.
-    cap, refill: what a minute may add to its log capital, as in `update_capital`.
+    minutes: the fewest bad minutes in a row that can roll back, at the evidence of each.
+    saved: of how many of them the evidence may come from a single minute after quiet ones.
     """
 
     name: str
     part: float
-    cap: float
-    refill: float
+    minutes: int
+    saved: int = 1
 
 
 class LikelihoodRatios(NamedTuple):
@@ -129,8 +133,11 @@ def fold_minute(
     A test without ratios keeps its capital. controls: those that changed in this minute.
     """
     capitals, rejections = dict(fold.capitals), fold.rejections
-    for (name, part, cap, refill), log_ratios, prior_share, dispersion, step in ratios:
+    for test, log_ratios, prior_share, dispersion, step in ratios:
+        name, part = test.name, test.part
         before = capitals.get(name, _INITIAL_CAPITAL)
+        spacing = before.spacing_at(end)
+        cap, refill = limits(test, spacing)
         capital = update_capital(
             before,
             log_ratios,
@@ -139,6 +146,8 @@ def fold_minute(
             refill=refill,
             dispersion=dispersion,
             step=step,
+            end=end,
+            spacing=spacing,
         )
         capitals[name] = capital
         # Without a ratio in favour of a change the evidence is no higher than it was.
@@ -151,3 +160,18 @@ def fold_minute(
 
 
 _INITIAL_CAPITAL = Capital()
+
+
+@lru_cache(maxsize=1024)
+def limits(test: Test, spacing: int) -> tuple[float, float]:
+    """Return `cap` and `refill` of `update_capital` for a datapoint of `test`.
+
+    spacing: minutes from one datapoint to the next. Where it is longer, fewer of them are enough:
+    as many as have, between the first and the last, the bad minutes of `minutes` in a row.
+    """
+    if spacing <= 1 or test.minutes <= 2:
+        refill = cap_for(test.part, test.minutes)
+        return test.saved * refill, refill
+    fresh = test.part * LARGEST_SHARE  # of the prior, with which the capital on a change begins
+    refill = cap_for(fresh, 2 + ceil((test.minutes - 2) / spacing))
+    return refill, refill

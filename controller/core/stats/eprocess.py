@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, inf, log
 
+from controller.core.units import MINUTE_S
+
 # A larger capital proves no more, and would overflow a float in the end.
 _CAPITAL_LIMIT = 1e200
 
@@ -22,6 +24,8 @@ class Capital:
     unspent: the share of the prior for an onset still to come.
     minutes: how many were folded; begun: of how many steps, counted from the lowest.
     used: how much of the cap the minutes before have used up.
+    newest: end of the newest minute, unix seconds. spacing: the fewest minutes from one with data
+    to the next; 0 before the second one.
     """
 
     bets: tuple[float, ...] = ()
@@ -29,6 +33,15 @@ class Capital:
     minutes: int = 0
     begun: int = 0
     used: float = 0.0
+    newest: int = 0
+    spacing: int = 0
+
+    def spacing_at(self, end: int) -> int:
+        """Return `spacing` with a minute that ends at `end`, unix seconds."""
+        if self.spacing == 1 or not self.newest:
+            return self.spacing
+        since = (end - self.newest) // MINUTE_S
+        return min(self.spacing or since, since)
 
     @property
     def e_value(self) -> float:
@@ -46,6 +59,8 @@ def update_capital(
     refill: float = inf,
     dispersion: float = 1.0,
     step: int = 0,
+    end: int = 0,
+    spacing: int = 0,
 ) -> Capital:
     """Return the capital after one minute.
 
@@ -56,6 +71,7 @@ def update_capital(
     smaller ratio, chosen from the past alone, keeps the capital fair.
     dispersion: at least 1; tempering each ratio by its root keeps E[e] <= 1 (Jensen), and is exact
     where that many requests fail together. step: number of the step that the minute belongs to.
+    end, spacing: of the minute, as in `Capital`.
     """
     unspent, used = capital.unspent, capital.used
     spent = prior_share if prior_share < unspent else unspent
@@ -75,7 +91,7 @@ def update_capital(
             after = [min(one, _CAPITAL_LIMIT) for one in after]
     used = used - refill if used > refill else 0.0
     begun = capital.begun if capital.begun > step else step + 1
-    return Capital(tuple(after), unspent - spent, capital.minutes + 1, begun, used)
+    return Capital(tuple(after), unspent - spent, capital.minutes + 1, begun, used, end, spacing)
 
 
 def cap_for(alpha: float, datapoints: int) -> float:

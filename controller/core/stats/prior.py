@@ -13,6 +13,8 @@ _HIGHER_STEPS_SHARE = 0.2
 _ANY_MINUTE_SHARE = 0.4
 # Half of what is for any minute is for these first ones.
 _ANY_MINUTE_MEDIAN = 240
+# No minute has more than the first one of a rollout.
+LARGEST_SHARE = _FIRST_MINUTE_SHARE + _ANY_MINUTE_SHARE / (_ANY_MINUTE_MEDIAN + 1)
 
 
 @dataclass(frozen=True, slots=True)

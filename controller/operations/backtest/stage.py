@@ -60,22 +60,29 @@ class _RememberingJudge:
     """A sequential judge that works the ratios of a window out once, while no control is known."""
 
     def __init__(self, judge: SequentialJudge[Any]) -> None:
-        self.name = judge.name
+        self.name, self.first_test = judge.name, judge.first_test
         self._judge = judge
-        self._known: dict[tuple[int, bool], tuple[Window, _Ratios]] = {}
+        self._known: dict[tuple[int, bool, int], tuple[Window, _Ratios]] = {}
 
     def minute_ratios(
-        self, window: Window, control: ControlState, *, judged: bool
+        self, window: Window, control: ControlState, *, judged: bool, minutes: int
     ) -> tuple[list[MinuteRatios], ControlState]:
         """Return what the judge returns."""
         if control is not NO_CONTROL:
-            return self._judge.minute_ratios(window, control, judged=judged)
-        key = (id(window), judged)  # quicker than its hash; it is kept, so no other has its id
+            return self._judge.minute_ratios(window, control, judged=judged, minutes=minutes)
+        key = (
+            id(window),
+            judged,
+            minutes,
+        )  # quicker than its hash; it is kept, so no other has its id
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= _MOST_KEPT:
                 self._known.clear()
-            known = window, self._judge.minute_ratios(window, control, judged=judged)
+            known = (
+                window,
+                self._judge.minute_ratios(window, control, judged=judged, minutes=minutes),
+            )
             self._known[key] = known
         return known[1]
 

@@ -15,11 +15,11 @@ from controller.core.stats.combined_tests import (
     Rejection,
     fold_minute,
 )
-from controller.core.stats.eprocess import Capital, cap_for
-from controller.core.stats.prior import ChangePointPrior
+from controller.core.stats.eprocess import Capital
+from controller.core.stats.prior import LARGEST_SHARE, ChangePointPrior
 
 PARTS = {"a": 0.005, "b": 0.003, "c": 0.002}
-TESTS = {name: combined_tests.Test(name, part, 100.0, 100.0) for name, part in PARTS.items()}
+TESTS = {name: combined_tests.Test(name, part, minutes=1) for name, part in PARTS.items()}
 
 RATIOS = st.dictionaries(st.sampled_from("abc"), st.floats(-5, 5))
 MINUTES = st.lists(RATIOS, max_size=15)
@@ -100,8 +100,7 @@ def test_a_test_rolls_back_at_its_own_part_of_the_budget(
 @pytest.mark.parametrize("datapoints", [2, 3, 5])
 def test_a_capped_test_takes_as_many_minutes_as_it_was_given(datapoints: int) -> None:
     part, prior = 0.0025, ChangePointPrior(steps=1)
-    cap = cap_for(part, datapoints)
-    test = combined_tests.Test("a", part, cap, cap)
+    test = combined_tests.Test("a", part, datapoints)
     fold, rejected = Fold(), []
     for minute in range(datapoints):
         prior_share = prior.share(fold.capitals.get("a", Capital()), 0)
@@ -109,6 +108,40 @@ def test_a_capped_test_takes_as_many_minutes_as_it_was_given(datapoints: int) ->
         fold = fold_minute(fold, (minute + 1) * 60, ratios, {})
         rejected.append(bool(fold.rejections))
     assert rejected == [False] * (datapoints - 1) + [True]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "saved", "spacing", "fewest"),
+    [
+        pytest.param(5, 1, 1, 5, id="one in each minute"),
+        pytest.param(5, 1, 2, 4, id="in every second minute"),
+        pytest.param(5, 1, 5, 3, id="in five minutes"),
+        pytest.param(3, 1, 5, 3, id="a test that takes three anyway"),
+        pytest.param(6, 3, 5, 3, id="what a minute saved is for minutes"),
+        pytest.param(2, 1, 5, 2, id="the breaker takes two in any case"),
+    ],
+)
+def test_datapoints_that_are_further_apart_prove_a_change_with_fewer_of_them(
+    minutes: int, saved: int, spacing: int, fewest: int
+) -> None:
+    """Two quiet ones show how far apart they are; then each says that everything is broken."""
+    test, fold, bad = combined_tests.Test("a", 0.0025, minutes, saved), Fold(), 0
+    for number in range(2 + minutes):
+        share = LARGEST_SHARE if number == 2 else 0.0
+        ratios = LikelihoodRatios(test, (0.0 if number < 2 else 1e6,), share)
+        fold = fold_minute(fold, (number * spacing + 1) * 60, [ratios], {})
+        bad += number >= 2
+        if fold.rejections:
+            break
+    assert bad == fewest
+
+
+def test_a_gap_does_not_change_how_far_apart_datapoints_are() -> None:
+    fold = Fold()
+    for end in (60, 120, 600, 1_200):
+        ratios = LikelihoodRatios(TESTS["a"], (0.0,), 0.0)
+        fold = fold_minute(fold, end, [ratios], {})
+    assert fold.capitals["a"].spacing == 1
 
 
 def test_dispersion_tempers_a_ratio() -> None:

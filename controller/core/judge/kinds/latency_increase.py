@@ -50,8 +50,8 @@ _CONTROL_DECAY = 0.97
 _PRIOR_REQUESTS = 50.0
 # So long after a raise new execution environments may be slower than they will be.
 _WARMING_S = 5 * 60
-# So long after a raise a slow minute says no more than half as much: it then takes five, not three.
-_SETTLED_S, _SETTLED_CAP_PART = 10 * 60, 0.5
+# The fewest slow minutes in a row that roll back; more of them so long after a raise.
+_MINUTES, _SETTLED_S, _SETTLED_MINUTES = 3, 10 * 60, 5
 # Odds of a slow request, as a multiple of the usual ones, of a latency that is far too high.
 _LARGE_ODDS = 3.0
 # Dispersion of a latency for which it was not measured.
@@ -249,12 +249,12 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
 
     def tests(self) -> Iterator[TestPart]:
         """Yield the test of slow requests, and that of requests that hang."""
-        yield TestPart(self.name, _PART, 3)
+        yield TestPart(self.name, _PART, _MINUTES)
         if self._hang_factor:
-            yield TestPart(self._hang_test, _HANG_PART, 3)
+            yield TestPart(self._hang_test, _HANG_PART, _MINUTES)
 
     def minute_ratios(
-        self, window: Window, control: ControlState, *, judged: bool
+        self, window: Window, control: ControlState, *, judged: bool, minutes: int
     ) -> tuple[list[MinuteRatios], ControlState]:
         """Return the ratios against the control of the same minute, or against a stored baseline.
 
@@ -262,11 +262,11 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         own uncertainty.
         """
         if not self.criterion.compares_paths:
-            ratios = list(self._ratios_to_stored(window, control)) if judged else []
+            ratios = list(self._ratios_to_stored(window, control, minutes)) if judged else []
             return ratios, another_day.observe(control, window)
         if not judged:
             return [], control
-        return list(self._ratios_to_control(window, control)), _observe(control, window)
+        return list(self._ratios_to_control(window, control, minutes)), _observe(control, window)
 
     def limit_ratios(
         self, ratios: list[MinuteRatios], window: Window, control: ControlState, age_s: int
@@ -285,7 +285,7 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
             limit = self._largest_when_warming(window, control)
             slow = slow._replace(log_ratios=tuple([min(one, limit) for one in slow.log_ratios]))
         elif age_s >= _SETTLED_S:
-            slow = MinuteRatios(*slow[:3], _SETTLED_CAP_PART)
+            slow = slow._replace(minutes=_SETTLED_MINUTES)
         return [slow, *others]
 
     def _largest_when_warming(self, window: Window, control: ControlState) -> float:
@@ -299,10 +299,13 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         requests = control.requests + _PRIOR_REQUESTS
         return (control.slow + self.allowed_slow_share * _PRIOR_REQUESTS) / requests
 
-    def _ratios_to_control(self, window: Window, control: ControlState) -> Iterator[MinuteRatios]:
+    def _ratios_to_control(
+        self, window: Window, control: ControlState, minutes: int
+    ) -> Iterator[MinuteRatios]:
         pair = paired_counts(window)
         samples = min(pair.requests, pair.control_requests)
-        yield self._capped(two_sample.log_ratios(pair, self._usual_slow_share(control)), samples)
+        ratios = two_sample.log_ratios(pair, self._usual_slow_share(control))
+        yield self._weakened(ratios, samples, minutes)
         if self._hang_factor:
             pair = pair._replace(slow=window.hung, control_slow=window.control_hung)
             usual = (control.hung + hangs.MIN_ALLOWED_SHARE * _PRIOR_REQUESTS) / (
@@ -320,19 +323,22 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
             )
         return another_day.share_today(share, control)
 
-    def _ratios_to_stored(self, window: Window, control: ControlState) -> Iterator[MinuteRatios]:
+    def _ratios_to_stored(
+        self, window: Window, control: ControlState, minutes: int
+    ) -> Iterator[MinuteRatios]:
         allowed, samples = self._share_today(window, control), window.samples
         shares = another_day.effects_today(self.allowed_slow_share, allowed)
-        yield self._capped(
-            binomial.log_ratios(samples, window.fail_amount, allowed, shares), samples
-        )
+        ratios = binomial.log_ratios(samples, window.fail_amount, allowed, shares)
+        yield self._weakened(ratios, samples, minutes)
         if self._hang_factor:
             ratios = hangs.log_ratios(samples, window.hung, self.allowed_hung_share)
             yield MinuteRatios(self._hang_test, ratios)
 
-    def _capped(self, ratios: tuple[float, ...], samples: float) -> MinuteRatios:
+    def _weakened(self, ratios: tuple[float, ...], samples: float, minutes: int) -> MinuteRatios:
+        """Return `ratios` of a datapoint that stands for so many minutes, with their dispersion."""
+        each = samples / max(1, minutes)
         phi = dispersion.cap_effective_samples(
-            self._dispersion(samples), samples, _MAX_EFFECTIVE_REQUESTS
+            self._dispersion(each), each, _MAX_EFFECTIVE_REQUESTS
         )
         return MinuteRatios(self.name, ratios, phi)
 

@@ -125,7 +125,7 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
         return f"{self.name}/breaker", f"{self.name}/objective"
 
     def minute_ratios(
-        self, window: Window, control: ControlState, *, judged: bool
+        self, window: Window, control: ControlState, *, judged: bool, minutes: int
     ) -> tuple[list[MinuteRatios], ControlState]:
         """Return the ratios of both tests, and what is known of the control."""
         allowed, pair = self.allowed_failures, paired_counts(window)

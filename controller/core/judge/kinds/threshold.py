@@ -18,6 +18,8 @@ from controller.core.units import MINUTE_S, format_duration
 
 # Part of the budget of false rollbacks.
 _PART = 0.5
+# Minutes between two datapoints of the slowest metrics of AWS services.
+_LONGEST_PERIOD = 5
 # Statistics of a metric that only grow while a window is open.
 COUNT_STATISTICS = ("Sum", SAMPLE_COUNT)
 
@@ -53,7 +55,6 @@ class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
         values, counts = reader.values_and_counts(criterion.metric)
         absent_is_zero = has_traffic or criterion.min is None
         absent_is_zero &= reader.absent_is_zero(criterion.metric)
-        minutes = reader.minutes_between(criterion.metric) if criterion.sequential else 1
 
         def measure(start: int) -> Window | None:
             value = values.get(start, 0.0 if absent_is_zero else None)
@@ -69,7 +70,7 @@ class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
                 return None
             count = counts.get(start, 0.0)
             amount = value if criterion.sequential else value * count
-            return Window(count, amount, value, self._breaches(value), minutes=minutes)
+            return Window(count, amount, value, self._breaches(value))
 
         return measure
 
@@ -135,12 +136,14 @@ class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
         yield TestPart(self.name, _PART, 5)
 
     def minute_ratios(
-        self, window: Window, control: ControlState, *, judged: bool
+        self, window: Window, control: ControlState, *, judged: bool, minutes: int
     ) -> tuple[list[MinuteRatios], ControlState]:
         """Return the ratios of a share, of slow requests, or of a count; none in the warm-up."""
-        return [MinuteRatios(self.name, self._log_ratios(window))] if judged else [], control
+        if not judged:
+            return [], control
+        return [MinuteRatios(self.name, self._log_ratios(window, minutes))], control
 
-    def _log_ratios(self, window: Window) -> tuple[float, ...]:
+    def _log_ratios(self, window: Window, minutes: int) -> tuple[float, ...]:
         criterion, samples = self.criterion, window.samples
         if criterion.per is not None:
             hits, allowed = min(window.amount, samples), criterion.bound
@@ -148,7 +151,7 @@ class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
         if self.limits is not None:
             allowed = self.allowed_slow_share
             return binomial.log_ratios(samples, window.amount, allowed, binomial.effects(allowed))
-        allowed = criterion.bound / self._window_minutes * window.minutes
+        allowed = criterion.bound / self._window_minutes * (minutes or _LONGEST_PERIOD)
         return poisson.log_ratios(window.value, allowed)
 
     @cached_property
