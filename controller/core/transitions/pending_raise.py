@@ -59,8 +59,8 @@ def wait_for_update(
 def with_write_accepted(rollout: Rollout, now: datetime) -> Rollout:
     """Return `rollout` after the target accepted its pending write.
 
-    The token of some targets is a digest of their settings, and is the old one again when somebody
-    puts them back. Such a write is not repeated.
+    The token of some targets is a digest of their settings, and is the old one again when a
+    deployment puts them back. Such a write is not repeated.
     """
     state, pending = rollout.state, rollout.pending
     if pending is None or not isinstance(state, Progressing):
