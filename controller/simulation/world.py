@@ -194,15 +194,15 @@ class World:
         """Tell whether Lambda denies every update that raises the weight now."""
         return self._script.refuses_raises(self.clock.now().timestamp())
 
-    def next_event(self, final_after: timedelta) -> datetime | None:
-        """Return when the scenario next begins or ends something; None: never again.
+    @property
+    def final_after(self) -> timedelta:
+        """The age at which the metrics of a minute no longer change."""
+        publication = self.scenario.publication
+        return max(publication.delay, publication.complete)
 
-        Now, where minutes still change that are older than `final_after`.
-        """
-        now = self.clock.now()
-        if self.scenario.publication.complete > final_after:
-            return now
-        return self._script.next_event(now)
+    def next_event(self) -> datetime | None:
+        """Return when the scenario next begins or ends something; None: never again."""
+        return self._script.next_event(self.clock.now())
 
     def take_starts(self) -> int:
         """Return how many second starts have become due since the last call."""
