@@ -312,7 +312,7 @@ def drain_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
         for name, metric in metrics.items()
     }
     logs = _log_queries(watch, end, last=_watch_is_ending(rollout, now))
-    return QueryPlan(queries, aligned_span(queries, watch.begin, end), logs)
+    return QueryPlan(queries, aligned_span(queries.values(), watch.begin, end), logs)
 
 
 def _log_queries(watch: DrainWatch, open_end: int, *, last: bool) -> dict[str, LogQuery]:
