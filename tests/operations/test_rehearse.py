@@ -99,6 +99,17 @@ def test_the_calls_of_a_rehearsal_are_counted_by_service_and_operation(stage: St
     assert stage.world.calls[METRICS] < stage.world.calls[READ]
 
 
+@pytest.mark.parametrize(
+    ("probes", "status"), [({}, "paused"), ({"probes_per_minute": 40}, "succeeded")]
+)
+def test_declared_probes_let_a_quiet_service_pass(
+    tmp_path: Path, probes: dict[str, float], status: str
+) -> None:
+    quiet = scenario(traffic={"requests_per_minute": 2}, function=function_with())
+    with open_stage(tmp_path, quiet, short_policy(**probes)) as stage:
+        assert run_rehearsal(stage)[0].status == status
+
+
 def test_a_pause_is_observed_for_an_hour_more(tmp_path: Path) -> None:
     with open_stage(tmp_path, scenario(function=function_with(), events=SILENT)) as stage:
         outcome, _ = run_rehearsal(stage)
