@@ -9,6 +9,7 @@ import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.core.history import broken_link
+from controller.core.judge.findings import Label
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
 from controller.errors import UsageError
@@ -108,6 +109,16 @@ def test_declared_probes_let_a_quiet_service_pass(
     quiet = scenario(traffic={"requests_per_minute": 2}, function=function_with())
     with open_stage(tmp_path, quiet, short_policy(**probes)) as stage:
         assert run_rehearsal(stage)[0].status == status
+
+
+def test_probes_that_go_on_after_a_rollback_are_no_leak(tmp_path: Path) -> None:
+    sick = {"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}
+    failing = scenario(function=function_with(), events=[sick])
+    with open_stage(tmp_path, failing, short_policy(probes_per_minute=3)) as stage:
+        outcome, _ = run_rehearsal(stage)
+        assert outcome.status == "rolled_back"
+        assert outcome.rollout.drain is not None
+        assert outcome.rollout.drain.label is Label.CONFIRMED
 
 
 def test_a_pause_is_observed_for_an_hour_more(tmp_path: Path) -> None:
