@@ -203,11 +203,11 @@ class Observer:
         needed = [partial.needs for partial in partials if partial.needs.queries]
         if not needed:
             return {}
-        queries = {str(query): query for one in needed for query in one.queries.values()}
+        queries = dict.fromkeys(query for one in needed for query in one.queries.values())
         # Each span fits the periods of its own rollout; their union must fit all periods.
         start, end = min(one.span.start for one in needed), max(one.span.end for one in needed)
         try:
-            return self.metrics.read(queries.values(), aligned_span(queries, start, end))
+            return self.metrics.read(queries, aligned_span(queries, start, end))
         except Exception as error:
             problem = problem_of(error, ", ".join(one.rollout.id for one in partials), "measuring")
             log.warning("metrics_unavailable", **{**problem.context, "problem": str(problem)})

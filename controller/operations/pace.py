@@ -10,7 +10,7 @@ from controller.core.judge.tick_evidence import SEAL_EVERY, evidence_of
 from controller.core.next_action import next_action
 from controller.core.observation import QueryStatus, TargetReading
 from controller.core.rollout import Live, Reason, Rollout
-from controller.core.units import MINUTE_S, from_unix
+from controller.core.units import MINUTE_S, floor_to, from_unix
 from controller.engine.execute import Visit
 
 _MINUTE: Final = timedelta(seconds=MINUTE_S)
@@ -20,15 +20,16 @@ def ticks_to_next_change(
     visit: Visit,
     now: datetime,
     every: timedelta,
-    next_event: Callable[[timedelta], datetime | None],
+    final_after: timedelta,
+    next_event: Callable[[], datetime | None],
 ) -> int:
     """Return after how many ticks of the interval `every` something can change; at least 1.
 
     Only a bake without any condition is quiet. What ends the quiet: its end, the next seal or
     summary, an event of the scenario, and the first minute that could fail the gate.
 
-    next_event: returns when the scenario next changes something. It takes the age at which minutes
-    have to be final, and returns the past where they are not.
+    final_after: the age at which a minute no longer changes. next_event: returns when the scenario
+    next changes something; None: never again.
     """
     rollout, observation = visit.rollout, visit.observation
     if observation is None or visit.problem or visit.alerts or visit.busy or not visit.saved:
@@ -41,10 +42,12 @@ def ticks_to_next_change(
         return 1
     if any(one.status is not QueryStatus.COMPLETE for one in observation.series.values()):
         return 1
-    delay = rollout.policy.evaluation_delay
-    quiet = minutes_without_failure(evidence, rollout.evidence.findings)
+    if final_after > rollout.policy.evaluation_delay:
+        return 1
+    final_until = floor_to(rollout.updated - final_after, MINUTE_S)
+    quiet = minutes_without_failure(evidence, rollout.evidence.findings, final_until)
     moments = [now + (quiet + 1) * _MINUTE, *_deadlines(rollout, live)]
-    event = next_event(delay)
+    event = next_event()
     first = min(moments if event is None else [*moments, event])
     return max(1, ceil((first - now) / every))
 

@@ -56,7 +56,10 @@ class World(Protocol):
 
     def weight_now(self) -> int: ...
 
-    def next_event(self, final_after: timedelta) -> datetime | None: ...
+    @property
+    def final_after(self) -> timedelta: ...
+
+    def next_event(self) -> datetime | None: ...
 
     def take_starts(self) -> int: ...
 
@@ -120,7 +123,9 @@ def rehearse(
     until = time_limit.limit + (MAX_FROZEN if policy.freeze else timedelta())
 
     def skip(visit: Visit, now: datetime) -> int:
-        return 1 if all_ticks else ticks_to_next_change(visit, now, every, world.next_event)
+        if all_ticks:
+            return 1
+        return ticks_to_next_change(visit, now, every, world.final_after, world.next_event)
 
     for visit in run_ticks(
         runner, rollout, every=every, until=until, done=time_limit.over, skip=skip

@@ -523,11 +523,9 @@ class Verifier:
     ) -> Mapping[MetricQuery, Series] | str:
         if counts is None or window.empty:
             return {}
-        queries = {str(query): query for query in counts.queries.values()}
+        queries = counts.queries.values()
         try:
-            return self.metrics.read(
-                queries.values(), aligned_span(queries, window.begin, window.end)
-            )
+            return self.metrics.read(queries, aligned_span(queries, window.begin, window.end))
         except MetricsError as error:
             return str(error)
 

@@ -53,6 +53,7 @@ class World:
     """The AWS account of one rollout, in virtual time.
 
     live_since: since when the canary of `target` has all traffic; None: the scenario's weight.
+    probes_per_minute: requests to the canary at every weight, beside the traffic of the scenario.
     scenario: what happens there. lambda_: its functions.
     clock: time passes only by its `sleep` and `advance`.
     calls: how often each (service, operation) was called.
@@ -68,6 +69,7 @@ class World:
         target: TargetSpec | None = None,
         steps: tuple[int, ...] = (),
         live_since: datetime | None = None,
+        probes_per_minute: float = 0.0,
     ) -> None:
         begin = start or scenario.start or DEFAULT_START
         self.clock = VirtualClock(begin)
@@ -76,7 +78,7 @@ class World:
         self.interceptors: list[CallInterceptor] = [self._apply_outage]
         self._script = Script(scenario, steps, begin, adopted=live_since is not None)
         self._weights = WeightTimeline(scenario.function.weight)
-        self._traffic = TrafficModel(self._script, self._weights, seed)
+        self._traffic = TrafficModel(self._script, self._weights, seed, probes_per_minute)
         self._cloudwatch = FakeCloudWatch(self.clock, scenario.publication)
         self._alarms = FakeAlarms(self.clock, self._script)
         self._logs = FakeLogs(self.clock)
@@ -103,6 +105,8 @@ class World:
     ) -> "World":
         """Return a world that has the target of `policy` and publishes every metric it names.
 
+        Probes that the policy declares are sent to the canary.
+
         start: first moment of the rehearsal; when left out, one that fits both. adopt: the last
         step's weight is live already, as an application has it that knows no percentage.
         Raises PolicyError for a metric whose role is neither known nor stated in the scenario, for
@@ -119,6 +123,7 @@ class World:
             target=policy.target,
             steps=steps,
             live_since=live_since(policy, scenario, begin) if adopt else None,
+            probes_per_minute=policy.probes_per_minute or 0.0,
         )
         for identity, role in roles.items():
             of_balancer = identity.namespace == alb_weights.METRICS
@@ -194,15 +199,15 @@ class World:
         """Tell whether Lambda denies every update that raises the weight now."""
         return self._script.refuses_raises(self.clock.now().timestamp())
 
-    def next_event(self, final_after: timedelta) -> datetime | None:
-        """Return when the scenario next begins or ends something; None: never again.
+    @property
+    def final_after(self) -> timedelta:
+        """The age at which the metrics of a minute no longer change."""
+        publication = self.scenario.publication
+        return max(publication.delay, publication.complete)
 
-        Now, where minutes still change that are older than `final_after`.
-        """
-        now = self.clock.now()
-        if self.scenario.publication.complete > final_after:
-            return now
-        return self._script.next_event(now)
+    def next_event(self) -> datetime | None:
+        """Return when the scenario next begins or ends something; None: never again."""
+        return self._script.next_event(self.clock.now())
 
     def take_starts(self) -> int:
         """Return how many second starts have become due since the last call."""

@@ -9,6 +9,7 @@ import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.core.history import broken_link
+from controller.core.judge.findings import Label
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
 from controller.errors import UsageError
@@ -97,6 +98,27 @@ def test_the_calls_of_a_rehearsal_are_counted_by_service_and_operation(stage: St
     assert {"lambda:UpdateFunctionConfiguration", "cloudwatch:GetMetricData"} <= set(outcome.calls)
     assert stage.world.calls[WRITE] == 2
     assert stage.world.calls[METRICS] < stage.world.calls[READ]
+
+
+@pytest.mark.parametrize(
+    ("probes", "status"), [({}, "paused"), ({"probes_per_minute": 40}, "succeeded")]
+)
+def test_declared_probes_let_a_quiet_service_pass(
+    tmp_path: Path, probes: dict[str, float], status: str
+) -> None:
+    quiet = scenario(traffic={"requests_per_minute": 2}, function=function_with())
+    with open_stage(tmp_path, quiet, short_policy(**probes)) as stage:
+        assert run_rehearsal(stage)[0].status == status
+
+
+def test_probes_that_go_on_after_a_rollback_are_no_leak(tmp_path: Path) -> None:
+    sick = {"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}
+    failing = scenario(function=function_with(), events=[sick])
+    with open_stage(tmp_path, failing, short_policy(probes_per_minute=3)) as stage:
+        outcome, _ = run_rehearsal(stage)
+        assert outcome.status == "rolled_back"
+        assert outcome.rollout.drain is not None
+        assert outcome.rollout.drain.label is Label.CONFIRMED
 
 
 def test_a_pause_is_observed_for_an_hour_more(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 from datetime import datetime, timedelta
+from itertools import pairwise
 from statistics import correlation, fmean
 from typing import Any
 
@@ -51,6 +52,41 @@ def test_the_weight_splits_the_requests(weight: int) -> None:
     stable = sum(read(account, "AWS/Lambda/Invocations", end=START + HOUR - SETTLED).values())
     assert canary + stable == pytest.approx(60 * 600, rel=0.05)
     assert canary / (canary + stable) == pytest.approx(weight / 100, abs=0.02)
+
+
+@pytest.mark.parametrize("weight", [0, 10])
+def test_declared_probes_reach_the_canary_at_every_weight_and_nothing_else(weight: int) -> None:
+    policy, played = {**POLICY, "probes_per_minute": 30}, scenario(function={"weight": weight})
+    calls, direct = [], []
+    for account in (
+        world(played),
+        World.for_policy(Policy.model_validate(policy), played, seed=1, start=START),
+    ):
+        account.clock.advance(HOUR)
+        calls.append(read(account, "Count", end=START + HOUR - SETTLED))
+        direct.append(read(account, "AWS/Lambda/Invocations", end=START + HOUR - SETTLED))
+    users = {minute: count - 30 for minute, count in calls[1].items()}
+    assert {minute: count for minute, count in users.items() if count} == calls[0]
+    assert direct[0] == direct[1]
+
+
+def test_probes_are_answered_like_other_requests_of_the_canary() -> None:
+    """All of them fail, and all have a latency; also while users send nothing."""
+    account = World.for_policy(
+        Policy.model_validate({**POLICY, "probes_per_minute": 0.5}),
+        scenario(
+            traffic={"requests_per_minute": 0}, canary={"median_ms": 900, "server_errors": "100%"}
+        ),
+        start=START,
+    )
+    account.clock.advance(HOUR)
+    end = START + HOUR - SETTLED
+    probes, failed = read(account, "Count", end=end), read(account, "5XXError", end=end)
+    assert probes == failed
+    assert set(probes.values()) == {1}
+    assert {later - one for one, later in pairwise(probes)} == {2 * MINUTE}
+    assert probes.keys() == read(account, "Latency", "SampleCount", end=end).keys()
+    assert min(read(account, "Latency", "Minimum", end=end).values()) > 100
 
 
 def test_the_paths_are_drawn_apart() -> None:

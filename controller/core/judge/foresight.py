@@ -1,68 +1,100 @@
 """How long a gate cannot fail, whatever is measured: a rehearsal need not look before that."""
 
 from collections.abc import Iterable
-from math import ceil, log
+from dataclasses import replace
+from math import exp
 from typing import Any, Final
 
 from controller.core.judge.criterion_judge import CriterionJudge
-from controller.core.judge.findings import Finding
-from controller.core.judge.gate import Evidence
-from controller.core.judge.sequential_evidence import tests_of
-from controller.core.stats.combined_tests import Fold, Test, limits
+from controller.core.judge.findings import Finding, Verdict, gate_verdict
+from controller.core.judge.gate import Evidence, judge_gate
+from controller.core.judge.sequential_evidence import change_point_prior, tests_of
+from controller.core.stats.combined_tests import Test, limits
+from controller.core.stats.eprocess import Capital
 from controller.core.units import MINUTE_S, ceil_to
 
 # The longest stretch that is looked ahead, in minutes.
-_MAX: Final = 60
-_LEAST: Final = 1e-300  # evidence that has all but vanished
+LONGEST: Final = 60
+_LARGEST_EXPONENT: Final = 700.0  # of e, in a float
 
 
-def minutes_without_failure(evidence: Evidence, findings: Iterable[Finding]) -> int:
+def minutes_without_failure(
+    evidence: Evidence, findings: Iterable[Finding], final_until: int = 0
+) -> int:
     """Return how many more minutes can close before the gate can fail; 0: the next one can.
 
-    findings: of this evidence, whose series were all answered in full. Alarms and sign-offs are
-    left out: they change by no minute of measurements. Holds for minutes that no longer change once
-    they are closed.
+    findings: of this evidence, whose series were all answered in full. final_until: the series no
+    longer change before this moment, unix seconds, so the minutes that close until then are judged
+    as they are; of later ones the worst is assumed.
+
+    Alarms and sign-offs are left out: they change by no minute of measurements. Holds for minutes
+    that no longer change once they are closed.
     """
-    minutes, measured = _sequential_minutes(evidence), {one.criterion: one for one in findings}
-    for judge in evidence.judges():
-        if judge.criterion.gating and not judge.criterion.sequential and minutes:
-            minutes = min(minutes, _window_minutes(judge, evidence, measured.get(judge.name)))
-    return minutes
+    windowed = [
+        judge
+        for judge in evidence.judges()
+        if judge.criterion.gating and not judge.criterion.sequential
+    ]
+    if any(_can_fail_between_minutes(judge, evidence) for judge in windowed):
+        return 0
+    known, measured = 0, {one.criterion: one for one in findings}
+    while evidence.closed_end + MINUTE_S <= final_until:
+        closed_end = evidence.closed_end + MINUTE_S
+        # A sequential criterion that fails is added to the gate; of others, a window must close.
+        gate = {one.name: one.criterion for one in windowed if closed_end % one.period_s == 0}
+        evidence = replace(evidence, closed_end=closed_end, gate=gate)
+        closed = judge_gate(evidence)
+        if gate_verdict(closed) is Verdict.FAIL:
+            return known
+        measured |= {one.criterion: one for one in closed}
+        known += 1
+    unknown = [_window_minutes(one, evidence, measured.get(one.name)) for one in windowed]
+    return known + min([_sequential_minutes(evidence), *unknown])
+
+
+def _can_fail_between_minutes(judge: CriterionJudge[Any], evidence: Evidence) -> bool:
+    """Tell whether more than closed minutes count: a log that is searched, or an open window."""
+    return evidence.search_span_of(judge) is not None or judge.counts_open_windows
 
 
 def _sequential_minutes(evidence: Evidence) -> int:
-    """Return the minutes in which the evidence of the whole rollout stays below its limit."""
-    if not evidence.policy.sequential_criteria():
-        return _MAX
+    """Return the minutes in which the evidence of the whole rollout stays below its limits."""
+    minutes, policy = LONGEST, evidence.policy
+    if not evidence.intervals:  # no criterion is sequential
+        return minutes
     fold = evidence.sequential_evidence.fold_until(evidence.closed_end)
-    tests = tests_of(evidence.policy).values()
-    return min((_minutes_below_limit(one, fold) for one in tests), default=_MAX)
+    prior, step = change_point_prior(policy), evidence.intervals[-1].step
+    for test in tests_of(policy).values():
+        capital = fold.capitals.get(test.name, Capital())
+        minutes = minutes_below_limit(test, capital, prior.share(capital, step), minutes)
+    return minutes
 
 
-def _minutes_below_limit(test: Test, fold: Fold) -> int:
-    """Return the minutes in which `test` stays below its limit.
+def minutes_below_limit(test: Test, capital: Capital, share: float, most: int = LONGEST) -> int:
+    """Return how many more minutes `test` stays below its limit, at most `most`.
 
-    It gains its cap in the first of them, and what is refilled in each of the others, at most.
-    Both are the larger ones of datapoints as far apart as now, and of one in each minute.
+    share: what the next minute adds to the bets; a later one adds less. Whatever is measured, all
+    of them multiply the bets by no more than what is left of the cap and refilled between them:
+    that of datapoints as far apart as now, or of one in each minute, whichever is larger.
     """
-    capital = fold.capitals.get(test.name)
-    missing = -log(test.part) - (0.0 if capital is None else log(max(capital.e_value, _LEAST)))
-    spacing = 0 if capital is None else capital.spacing
-    cap, refill = map(max, zip(limits(test, spacing), limits(test, 1), strict=True))
-    if missing <= cap:
-        return 0
-    return _MAX if refill <= 0 else min(_MAX, ceil((missing - cap) / refill))
+    every_minute, as_now = limits(test, 1), limits(test, capital.spacing)
+    cap, refill = max(every_minute[0], as_now[0]), max(every_minute[1], as_now[1])
+    bet, gain = capital.e_value - capital.unspent, cap - capital.used
+    for minutes in range(most):
+        bet += share
+        if (capital.unspent + bet * exp(min(gain, _LARGEST_EXPONENT))) * test.part >= 1:
+            return minutes
+        gain += refill
+    return most
 
 
 def _window_minutes(judge: CriterionJudge[Any], evidence: Evidence, finding: Finding | None) -> int:
     """Return the minutes until a window closes in which the criterion can fail."""
-    if evidence.search_span_of(judge) is not None or judge.counts_open_windows:
-        return 0
     if not judge.has_windows or not judge.can_fail_after(finding):
-        return _MAX
+        return LONGEST
     newest = max(
         ceil_to(evidence.start, judge.period_s),
         evidence.closed_end // judge.period_s * judge.period_s,
     )
     closes = newest + judge.period_s
-    return max(0, min(_MAX, (closes - evidence.closed_end) // MINUTE_S - 1))
+    return max(0, min(LONGEST, (closes - evidence.closed_end) // MINUTE_S - 1))

@@ -1,6 +1,6 @@
 """The query plan of a gate: which series, log events and alarms a tick reads, over which time."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import lcm
@@ -49,12 +49,12 @@ def queries_for(judges: Iterable[CriterionJudge[Any]]) -> dict[str, MetricQuery]
     }
 
 
-def aligned_span(queries: Mapping[str, MetricQuery], start: int, end: int) -> Span:
+def aligned_span(queries: Collection[MetricQuery], start: int, end: int) -> Span:
     """Return the smallest span around `start`..`end` that begins and ends on every period.
 
     What CloudWatch does with a start inside a period is not documented.
     """
-    step = lcm(*(one.period_s for one in queries.values())) if queries else MINUTE_S
+    step = lcm(*(one.period_s for one in queries)) if queries else MINUTE_S
     return Span(start // step * step, ceil_to(end, step))
 
 
@@ -84,5 +84,5 @@ def gate_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
     if intervals:
         begin = min(begin, max(intervals[0].begin, rollout.evidence.fold.through))
     alarms = dict.fromkeys(alarm for judge in judges for alarm in judge.alarms())
-    span = aligned_span(queries, begin, floor_to(now, MINUTE_S) + MINUTE_S)
+    span = aligned_span(queries.values(), begin, floor_to(now, MINUTE_S) + MINUTE_S)
     return QueryPlan(queries, span, logs, tuple(alarms))

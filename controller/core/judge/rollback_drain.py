@@ -2,14 +2,15 @@
 
 The weight is what the target says; what callers do is counted by the canary's request metric, and
 by the log events that a policy names under `verify_rollback`. Judged are the minutes of the watch
-after a rollback (fifteen minutes), without its first two. One counted request fails the drain.
-No request confirms it only where the old weight would have brought some.
+after a rollback (fifteen minutes), without its first two. One counted request fails the drain, and
+no request confirms it where the old weight would have brought some. Probes that the policy declares
+go on at 0 %: a count that they may explain is no leak.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import exp, inf
+from math import inf
 
 from controller.core.judge.criterion_judge import incomplete_series, query_facts
 from controller.core.judge.findings import Finding, FindingReason, Label, Verdict
@@ -19,7 +20,9 @@ from controller.core.judge.sequential import SILENCE_SIGNIFICANCE
 from controller.core.judge.series import NO_SERIES, series_key
 from controller.core.observation import LogQuery, QueryStatus, Series, Span
 from controller.core.policy import Criterion, Policy, SuccessRate, Traffic
+from controller.core.policy.model import PROBE_MARGIN
 from controller.core.rollout import Rollout
+from controller.core.stats.poisson import tail_bound
 from controller.core.units import (
     MINUTE_S,
     clock_text,
@@ -168,21 +171,74 @@ class DrainEvidence:
 
 
 def _proof_and_doubt(
-    obstacle: str, silence: str, basis: str, expected: float, nothing_due: str
+    obstacle: str,
+    silence: str,
+    basis: str,
+    expected: float,
+    nothing_due: str,
+    counted: float = 0.0,
 ) -> tuple[str, str]:
     """Return proof and doubt of a silence in which `expected` requests were due.
 
     obstacle: why the silence is no proof at all; empty without a reason. basis: how many requests
-    were due, in words. nothing_due: the doubt where none were. A silence is significant where it is
-    unlikely by chance: Poisson, P(0).
+    were due, in words. nothing_due: the doubt where none were. counted: requests in the silence,
+    which may be probes. It is significant where so few are unlikely by chance (Poisson).
     """
     if obstacle:
         return "", obstacle
-    if exp(-expected) < SILENCE_SIGNIFICANCE:
+    if counted < expected and tail_bound(counted, expected) < SILENCE_SIGNIFICANCE:
         return f"{silence}; {basis}.", ""
     if expected == 0:
         return "", nothing_due
     return "", f"{silence}; {basis}, too few to rule out chance."
+
+
+@dataclass(frozen=True, slots=True)
+class _Probes:
+    """The declared probes among the counted requests; without any, each request is a user's.
+
+    per_minute: as declared. counted: requests in the settled minutes, 0.0 without probes. most: as
+    many of them may be probes.
+    """
+
+    per_minute: float
+    counted: float
+    most: float
+
+    @classmethod
+    def of(cls, watch: DrainWatch, series: Series) -> "_Probes":
+        """Return the probes that the policy declares. series: requests of the canary."""
+        per_minute = watch.rollout.policy.probes_per_minute or 0.0
+        counted = watch.settled_count(series) if per_minute else 0.0
+        return cls(per_minute, counted, PROBE_MARGIN * per_minute * watch.settled_minutes)
+
+    def leaked(self, total: float) -> float:
+        """Return the requests that are a leak. total: all of them, settled or not."""
+        if not self.per_minute:
+            return total
+        beyond = self.counted > self.most
+        is_leak = beyond and tail_bound(self.counted, self.most) < SILENCE_SIGNIFICANCE
+        return self.counted if is_leak else 0.0
+
+    @property
+    def doubt(self) -> str:
+        """Why the count is no silence, although it may be no leak; empty without a reason."""
+        if self.counted <= self.most:
+            return ""
+        counted = count_text(self.counted, "request")
+        return f"{counted} may be declared probes and chance, so nothing is confirmed."
+
+    @property
+    def counted_text(self) -> str:
+        """What was counted, as a silence."""
+        if not self.counted:
+            return "no request"
+        return f"{count_text(self.counted, 'request')}, no more than twice its declared probes,"
+
+    @property
+    def beyond_text(self) -> str:
+        """What a leak is compared with."""
+        return ", more than twice its declared probes," if self.per_minute else ""
 
 
 def _request_evidence(watch: DrainWatch) -> DrainEvidence | None:
@@ -196,23 +252,30 @@ def _request_evidence(watch: DrainWatch) -> DrainEvidence | None:
         return None
     canary, *controls = names
     series = {name: watch.read(_minute_key(policy, name)) for name in names}
-    silence = f"metric {canary} counted no request {watch.duration_text}"
+    probes = _Probes.of(watch, series[canary])
+    silence = f"metric {canary} counted {probes.counted_text} {watch.duration_text}"
     if controls:
         count = watch.settled_count(series[controls[0]])
         expected, words = watch.expected_requests(count)
         basis = f"metric {controls[0]} counted {count_text(count, 'request')}{words}"
-        nothing_due = "neither canary nor stable path had a request, so nothing is confirmed."
+        silent = "neither canary nor stable path had a request"
+        if probes.per_minute:
+            silent = "the stable path had no request"
+        nothing_due = f"{silent}, so nothing is confirmed."
     else:
-        expected = _rate_before(watch.rollout, canary) * watch.settled_minutes
+        rate = max(0.0, _rate_before(watch.rollout, canary) - probes.per_minute)
+        expected = rate * watch.settled_minutes
         basis = f"{_expected_text(expected)} expected at the rate before the rollback"
-        nothing_due = f"{silence}, and none before the rollback either, so nothing is confirmed."
+        none = "users made none" if probes.per_minute else "none"
+        nothing_due = f"{silence}, and {none} before the rollback either, so nothing is confirmed."
     failure = incomplete_series(series)
-    obstacle = watch.too_early_text
+    obstacle = watch.too_early_text or probes.doubt
     if failure is not None:
         obstacle = f"{query_failed_text(query_facts(*failure))}."
-    proof, doubt = _proof_and_doubt(obstacle, silence, basis, expected, nothing_due)
-    leaked = watch.total_count(series[canary])
+    proof, doubt = _proof_and_doubt(obstacle, silence, basis, expected, nothing_due, probes.counted)
+    leaked = probes.leaked(watch.total_count(series[canary]))
     counted = f"metric {canary} counted {count_text(leaked, 'request')} on the canary"
+    counted += probes.beyond_text
     leak = watch.leak_text(counted, "; this metric may also count other callers")
     return DrainEvidence("requests", leaked, leak, proof, doubt)
 
@@ -312,7 +375,7 @@ def drain_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
         for name, metric in metrics.items()
     }
     logs = _log_queries(watch, end, last=_watch_is_ending(rollout, now))
-    return QueryPlan(queries, aligned_span(queries, watch.begin, end), logs)
+    return QueryPlan(queries, aligned_span(queries.values(), watch.begin, end), logs)
 
 
 def _log_queries(watch: DrainWatch, open_end: int, *, last: bool) -> dict[str, LogQuery]:

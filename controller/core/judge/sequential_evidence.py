@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from operator import add
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from controller.core.judge.criterion_judge import is_complete, judges_of
 from controller.core.judge.evidence import (
@@ -43,8 +43,27 @@ _OF_MINUTES = f"@{MINUTE_S}"
 _MEMO = FoldMemo[Fold]()
 
 
-def tests_of(policy: Policy) -> dict[str, Test]:
-    """Return every test of `policy`; their parts of the budget add up to it."""
+def tests_of(policy: Policy) -> Mapping[str, Test]:
+    """Return every test of `policy`; their parts of the budget add up to it.
+
+    Those that were made before are returned again: each tick asks for them several times.
+    """
+    known = _TESTS.get(id(policy))
+    if known is not None and known[0] is policy:
+        return known[1]
+    tests = _made_tests(policy)
+    if len(_TESTS) >= _MAX_POLICIES:
+        _TESTS.clear()
+    _TESTS[id(policy)] = policy, tests
+    return tests
+
+
+# The tests that were made, by id of their policy, which is kept alive so that its id stays its own.
+_TESTS: Final[dict[int, tuple[Policy, Mapping[str, Test]]]] = {}
+_MAX_POLICIES: Final = 256
+
+
+def _made_tests(policy: Policy) -> dict[str, Test]:
     judges = _sequential_judges(policy, policy.criteria, {})
     parts = [part for judge in judges for part in judge.tests()]
     unit = policy.budget / sum(one.share for one in parts) if parts else 0.0

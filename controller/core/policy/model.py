@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
@@ -71,6 +71,10 @@ def _version_number(value: object) -> object:
     if type(value) in (float, bool):  # 1.0 and true equal 1, and may be slips
         raise ValueError(f"expected 1, not {quote_value(value)}")
     return value
+
+
+# Probes may come twice as fast as their declared rate.
+PROBE_MARGIN: Final = 2.0
 
 
 class Policy(Model):

@@ -1,10 +1,11 @@
-"""A Poisson test of an absolute count against a bound: rejected requests, whatever the traffic is.
+"""Poisson counts: a test of an absolute count against a bound, and how unlikely a count is.
 
-`log_ratios` has the log e-values of one minute.
+`log_ratios` has the log e-values of one minute of the test: rejected requests, whatever the traffic
+is.
 """
 
 from functools import lru_cache
-from math import log
+from math import exp, inf, log
 
 # Effects that are tested for, as multiples of the mean that is allowed.
 RATE_RATIOS = (1.5, 2, 3, 5, 10, 30)
@@ -21,6 +22,17 @@ def log_ratios(
     lambda0, because r is above 1; a binomial count of the same mean stays below that.
     """
     return tuple([count * more - mean_allowed * excess for more, excess in _terms(multiples)])
+
+
+def tail_bound(count: float, mean: float) -> float:
+    """Return how likely a count is, at most, that is as far from `mean` as `count`, on its side.
+
+    P(N <= count) below the mean and P(N >= count) above it, by Chernoff's bound (1952); exact for
+    no count at all. An infinite mean makes any count impossible.
+    """
+    if count == 0 or mean == inf:
+        return exp(-mean)
+    return exp(count - mean - count * log(count / mean)) if mean else 0.0
 
 
 @lru_cache(maxsize=8)

@@ -9,6 +9,7 @@ from controller.core.judge.queries import query
 from controller.core.judge.series import SAMPLE_COUNT
 from controller.core.observation import MetricQuery, Series, Span, TargetReading
 from controller.core.policy import Metric, Policy
+from controller.core.policy.model import PROBE_MARGIN
 from controller.core.units import ceil_to, clock_text, floor_to, from_unix, number_text
 from controller.ports.metrics import MetricSource
 from controller.ports.store import Ownership
@@ -21,8 +22,6 @@ _AFTER_EXPOSURE: Final = timedelta(minutes=15)
 # Steady: requests in half of the periods, and in three at least. A person who tries the canary out
 # makes fewer; one request in five minutes makes more in seven hours of eight (Poisson).
 _MIN_PERIODS: Final = 3
-# Probes may come twice as fast as their declared rate for an hour.
-_PROBE_MARGIN: Final = 2.0
 
 REMEDY: Final = (
     "name metrics of the canary alone, write `counts: both` (judged as it is, and labelled "
@@ -89,7 +88,7 @@ def _is_foreign(counted: _Counted, span: Span, policy: Policy) -> bool:
     periods = (span.end - span.start) / _PERIOD_S
     if counted.periods < max(_MIN_PERIODS, periods / 2):
         return False
-    allowed = _PROBE_MARGIN * (policy.probes_per_minute or 0) * (span.end - span.start) / 60
+    allowed = PROBE_MARGIN * (policy.probes_per_minute or 0) * (span.end - span.start) / 60
     return counted.requests > allowed
 
 

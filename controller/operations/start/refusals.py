@@ -95,7 +95,7 @@ def measurement_refusals(
     queries = queries_for(judges)
     closed = floor_to(now - policy.evaluation_delay, 60)
     begins = {judge.name: closed - _look_back_s(judge) for judge in judges}
-    span = aligned_span(queries, min(begins.values()), closed)
+    span = aligned_span(queries.values(), min(begins.values()), closed)
     since = _last_exposure_end(runner, policy, reading)
     begins = {name: max(begin, since) for name, begin in begins.items() if since < closed}
     answers = runner.observer.metrics.read(queries.values(), span)

@@ -1,10 +1,11 @@
 """Fake of CloudWatch metrics: published late, reduced to bins, no datapoint without values."""
 
-from collections import defaultdict
+from bisect import bisect_left
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from math import ceil, nan
-from typing import Any, Final, Protocol
+from math import ceil
+from typing import Any, Protocol
 
 from controller.core.units import MINUTE_S, from_unix
 from controller.simulation.clock import VirtualClock
@@ -31,10 +32,6 @@ _RETENTION = (
     (300, timedelta(days=63)),
     (MINUTE_S, timedelta(days=15)),
 )
-
-
-# Stands for a datapoint that is not final; None: there is none.
-_UNKNOWN: Final = (from_unix(0), nan)
 
 
 class MetricFeed(Protocol):
@@ -76,6 +73,36 @@ class PutMetricFeed:
         return self.minute(second).count
 
 
+@dataclass(slots=True)
+class Datapoints:
+    """The datapoints of a series, oldest first: the begin of each period, and its value."""
+
+    moments: list[datetime] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+
+    def add(self, start: int, value: float | None) -> None:
+        """Add the datapoint of the period that begins at `start`; None: it has none."""
+        if value is not None:
+            self.moments.append(from_unix(start))
+            self.values.append(value)
+
+    def between(self, begin: int, end: int) -> "Datapoints":
+        """Return the datapoints of the periods that begin from `begin` on and before `end`."""
+        part = slice(
+            bisect_left(self.moments, from_unix(begin)), bisect_left(self.moments, from_unix(end))
+        )
+        return Datapoints(self.moments[part], self.values[part])
+
+
+@dataclass(slots=True)
+class FinalPeriods:
+    """The periods from `begin` to `end`, unix seconds, whose datapoints can no longer change."""
+
+    begin: int
+    end: int
+    datapoints: Datapoints = field(default_factory=Datapoints)
+
+
 class FakeCloudWatch:
     """Fake CloudWatch API: answers GetMetricData from feeds.
 
@@ -87,10 +114,8 @@ class FakeCloudWatch:
         self._clock = clock
         self._publication = publication
         self._feeds: dict[Identity, MetricFeed] = {}
-        # Datapoints that can no longer change, by series and start; None: no datapoint.
-        self._final: dict[tuple[Identity, str, int], dict[int, tuple[datetime, float] | None]] = (
-            defaultdict(dict)
-        )
+        # What can no longer change, by metric, statistic and period.
+        self._final: dict[tuple[Identity, str, int], FinalPeriods] = {}
 
     def publish(self, identity: Identity, feed: MetricFeed) -> None:
         """Make `feed` readable as the metric `identity`."""
@@ -122,41 +147,50 @@ class FakeCloudWatch:
         return {}
 
     def _invalidate(self, identity: Identity) -> None:
-        """Drop the cached datapoints of a metric: late values have arrived."""
-        for key in self._final:
-            if key[0] == identity:
-                self._final[key].clear()
+        """Forget the final datapoints of a metric: late values have arrived."""
+        for key in [one for one in self._final if one[0] == identity]:
+            del self._final[key]
 
-    def _points(self, query: MetricQuery, request: MetricRequest) -> list[tuple[datetime, float]]:
+    def _points(self, query: MetricQuery, request: MetricRequest) -> Datapoints:
         feed = self._feeds.get(query.identity)
         period_s = query.period_s
         # An unknown metric, a wrong unit and an unpublished resolution have no data, as in AWS.
         if feed is None or query.unit not in (None, feed.unit) or period_s % MINUTE_S:
-            return []
+            return Datapoints()
         now_s = self._clock.now().timestamp()
         oldest = now_s - _retention_of(period_s).total_seconds()
         begin = int(request.start_s) // MINUTE_S * MINUTE_S
         first = begin + max(0, int(oldest) - begin) // period_s * period_s
-        final_points = self._final[query.identity, query.statistic, period_s]
-        starts = range(first, ceil(min(request.end_s, now_s)), period_s)
-        found = [final_points.get(start, _UNKNOWN) for start in starts]
-        cut = bool(starts) and starts[-1] + period_s > request.end_s
-        if cut:
-            found[-1] = _UNKNOWN
-        # Most reads are of old datapoints: only those from the first unknown one on are made.
-        for index in range(found.index(_UNKNOWN) if _UNKNOWN in found else len(found), len(found)):
-            if found[index] is not _UNKNOWN:
-                continue
-            start = starts[index]
-            end = min(start + period_s, ceil(request.end_s))
+        last_end = ceil(request.end_s)
+        # Most reads are of final periods; the requested end may cut one of them off.
+        known = self._final_periods(query, first)
+        final_end = min(known.end, max(first, last_end - (last_end - first) % period_s))
+        points = known.datapoints.between(first, final_end)
+        # Nothing is visible yet of a period whose first minute ended less than the delay ago.
+        visible_until = int(now_s - self._publication.delay.total_seconds()) - MINUTE_S + 1
+        for start in range(final_end, min(last_end, visible_until), period_s):
+            end = min(start + period_s, last_end)
             value, final = self._value(feed, query, range(start, end, MINUTE_S), now_s)
-            found[index] = None if value is None else (from_unix(start), value)
-            if final and end == start + period_s:
-                final_points[start] = found[index]
-        points = [one for one in found if one is not None]
+            points.add(start, value)
+            if final and start == known.end and end == start + period_s:
+                known.datapoints.add(start, value)
+                known.end = end
         if request.descending:
-            points.reverse()
+            points.moments.reverse()
+            points.values.reverse()
         return points
+
+    def _final_periods(self, query: MetricQuery, first: int) -> FinalPeriods:
+        """Return the final periods from `first` on, as far as they are known."""
+        key = query.identity, query.statistic, query.period_s
+        known = self._final.get(key)
+        if (
+            known is None
+            or not known.begin <= first <= known.end
+            or (first - known.begin) % query.period_s
+        ):
+            known = self._final[key] = FinalPeriods(first, first)
+        return known
 
     def _value(
         self, feed: MetricFeed, query: MetricQuery, minutes: range, now_s: float
@@ -203,39 +237,35 @@ def _statistic(name: str, parts: list[Distribution], scale: float) -> float | No
             return scale * percentile(merge(tuple(parts)), float(name.removeprefix("p")))
 
 
-def _page(
-    request: MetricRequest, series: list[tuple[MetricQuery, list[tuple[datetime, float]]]]
-) -> dict[str, Any]:
+def _page(request: MetricRequest, series: list[tuple[MetricQuery, Datapoints]]) -> dict[str, Any]:
     """Return the page that begins at the request's offset; a series may span pages."""
     results = []
     skip, room = request.offset, request.max_datapoints
     more = False
     for query, points in series:
-        if skip >= len(points) and (points or request.offset):
-            skip -= len(points)  # was on an earlier page
+        count = len(points.values)
+        if skip >= count and (count or request.offset):
+            skip -= count  # was on an earlier page
             continue
-        part = points[skip : skip + room]
-        complete = skip + len(part) == len(points)
-        skip, room = 0, room - len(part)
+        part = slice(skip, skip + room)
+        values = points.values[part]
+        complete = skip + len(values) == count
+        skip, room = 0, room - len(values)
         more = more or not complete
-        if part or complete:
-            results.append(_result(query, part, "Complete" if complete else "PartialData"))
+        if values or complete:
+            results.append(
+                {
+                    "Id": query.id,
+                    "Label": query.label,
+                    "Timestamps": points.moments[part],
+                    "Values": values,
+                    "StatusCode": "Complete" if complete else "PartialData",
+                }
+            )
     answer: dict[str, Any] = {"MetricDataResults": results, "Messages": []}
     if more:
         answer["NextToken"] = next_token(request.offset + request.max_datapoints)
     return answer
-
-
-def _result(
-    query: MetricQuery, points: list[tuple[datetime, float]], status: str
-) -> dict[str, Any]:
-    return {
-        "Id": query.id,
-        "Label": query.label,
-        "Timestamps": [moment for moment, _ in points],
-        "Values": [value for _, value in points],
-        "StatusCode": status,
-    }
 
 
 def _values(datum: Mapping[str, Any]) -> Distribution:

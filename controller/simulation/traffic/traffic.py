@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from math import floor
 from random import Random
 
 from controller.core.units import MINUTE_S
@@ -60,12 +61,19 @@ class TrafficSegment:
 
 
 class TrafficModel:
-    """Draws the requests of both paths from a seed."""
+    """Draws the requests of both paths from a seed.
 
-    def __init__(self, script: Script, weights: WeightTimeline, seed: int) -> None:
+    probes_per_minute: what is sent to the canary at every weight, beside the requests of users; it
+    comes evenly, and is answered as they are.
+    """
+
+    def __init__(
+        self, script: Script, weights: WeightTimeline, seed: int, probes_per_minute: float = 0.0
+    ) -> None:
         self.script = script
         self._weights = weights
         self._seed = seed
+        self._probes_per_minute = probes_per_minute
         self._counts: dict[tuple[Path, int], tuple[TrafficSegment, ...]] = {}
 
     def counts(self, path: Path, minute: int) -> tuple[TrafficSegment, ...]:
@@ -91,6 +99,8 @@ class TrafficModel:
         share = (weight if path is Path.CANARY else 100 - weight) / 100
         rate = self.script.requests_per_minute(middle) * share
         requests = poisson(rng, rate * (end - begin) / MINUTE_S)
+        if path is Path.CANARY:
+            requests += self._probes_until(end) - self._probes_until(begin)
         conditions = self.script.response_profile(path, middle)
         client = binomial(rng, requests, conditions.client_errors)
         server = binomial(rng, requests - client, conditions.server_errors)
@@ -99,6 +109,9 @@ class TrafficModel:
         if cold_start is not None and middle - since < cold_start.lasting.total_seconds():
             cold = binomial(rng, requests, cold_start.share)
         return TrafficSegment(requests, client, server, cold, conditions)
+
+    def _probes_until(self, second: float) -> int:
+        return floor(self._probes_per_minute * second / MINUTE_S)
 
 
 @lru_cache(maxsize=_CACHED_MINUTES)

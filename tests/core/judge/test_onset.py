@@ -2,10 +2,8 @@
 
 import pytest
 
-from controller.core.judge.foresight import minutes_without_failure
-from controller.core.judge.gate import Evidence
 from controller.core.judge.sentences import sentence_of
-from tests.support.core import Observation, Rollout, Series, Verdict, evidence_of
+from tests.support.core import Rollout, Series, Verdict
 from tests.support.judging import (
     SEAL_AGE,
     SETTLE,
@@ -16,7 +14,6 @@ from tests.support.judging import (
     policy_of,
     sealed,
 )
-from tests.support.rollouts import MINUTE, NOON, a_reading
 
 RATE = {"kind": "success_rate", "total": "requests", "failures": ["errors"], "min": "99.9%"}
 SLOPE = 160  # the minute in which a fault begins that is too small to be seen within the hour
@@ -59,29 +56,3 @@ def test_a_finding_begins_with_the_fault_and_not_with_the_last_seal(seal_every: 
     assert found.facts["requests"] == 200 * (end - begin)
     assert found.facts["failures"] == pytest.approx(0.5 * (end - SLOPE), abs=2)
     assert "2026-11-24 14:4" in sentence_of(found)
-
-
-def an_evidence(data: dict[str, Series], minute: int) -> Evidence:
-    found = evidence_of(
-        a_long_step(), Observation(a_reading(10), data), NOON + (minute + SETTLE) * MINUTE
-    )
-    assert found is not None
-    return found
-
-
-@pytest.mark.parametrize("before", [5, 30, 300])
-@pytest.mark.parametrize("errors", [0, 0.3, 1], ids=["clean", "doubtful", "suspicious"])
-def test_no_minute_fails_earlier_than_was_foreseen(before: int, errors: float) -> None:
-    """Not even minutes in which every request fails."""
-    good = series(before, 0, errors)
-    quiet = minutes_without_failure(an_evidence(good, before), ())
-    after = datapoints(
-        {"requests": [200] * (before + 60), "errors": [errors] * before + [200] * 60}
-    )
-    verdicts = [
-        findings_at(a_long_step(), after, before + SETTLE + later)[0].verdict
-        for later in range(1, 60)
-    ]
-    first = verdicts.index(Verdict.FAIL) + 1
-    assert quiet < first
-    assert quiet >= (errors == 0)

@@ -99,6 +99,37 @@ def test_what_is_known_of_the_drain(
     assert label(decide_at(rollout, minute, series)) == expected
 
 
+PROBED = replace(BUSY, policy=a_policy(probes_per_minute=1))  # nine requests of users a minute
+QUIET = replace(after_gate(66), policy=a_policy(probes_per_minute=1))  # six of users in an hour
+
+
+@cases(
+    "rollout, minute, series, expected",
+    {
+        "a probe is no leak": (PROBED, 3.5, requests(only(2, 1)), None),
+        "probes alone are left": (PROBED, 10, requests([1] * 20), CONFIRMED),
+        "they may come twice as fast": (PROBED, 10, requests([2] * 20), CONFIRMED),
+        "and may have ended": (PROBED, 10, requests(), CONFIRMED),
+        "a few more are neither": (PROBED, 13, requests([3] * 20), UNOBSERVABLE),
+        "users still come": (PROBED, 10, requests([10] * 20), FAILED),
+        "users still come, in the first minute": (PROBED, 6, requests([40] * 20), FAILED),
+        "users made too few before": (QUIET, 13, requests([1] * 20), UNOBSERVABLE),
+        "65 on the control: 7 due": (
+            replace(BESIDE_CONTROL, policy=CONTROLLED.model_copy(update={"probes_per_minute": 1})),
+            10, requests([0] * 20, [13] * 20), CONFIRMED,
+        ),
+        "65 on the control, beside probes": (
+            replace(BESIDE_CONTROL, policy=CONTROLLED.model_copy(update={"probes_per_minute": 1})),
+            13, requests([1] * 20, [13] * 20), UNOBSERVABLE,
+        ),
+    },
+)  # fmt: skip
+def test_declared_probes_go_on_and_are_no_leak(
+    rollout: Rollout, minute: float, series: Mapping[str, Series], expected: Label | None
+) -> None:
+    assert label(decide_at(rollout, minute, series)) == expected
+
+
 FROM_100 = with_state(BESIDE_CONTROL, step=2, intended=100, from_weight=100)
 
 
