@@ -1,5 +1,6 @@
 """How many minutes a rehearsal may leave out: none of them fails the gate, whatever it measures."""
 
+from collections.abc import Mapping
 from math import inf
 
 import pytest
@@ -21,7 +22,7 @@ COUNT = {"kind": "threshold", "judge": "threshold", "metric": "errors", "max": 5
 STEPS = [{"weight": 10, "bake": "12h"}, {"weight": 100, "bake": "12h"}]
 
 
-def a_rollout(criterion: dict[str, object]) -> Rollout:
+def a_rollout(criterion: Mapping[str, object]) -> Rollout:
     return a_step(policy_of(criterion, steps=STEPS, warmup="0s"))
 
 
@@ -59,7 +60,7 @@ def test_no_minute_fails_earlier_than_was_foreseen(before: int, errors: float) -
 @pytest.mark.parametrize("known", [1, 2, 5, 12])
 @pytest.mark.parametrize("good", [0, 1, 2, 4, 9])
 def test_minutes_that_no_longer_change_are_judged_as_they_are(
-    criterion: dict[str, object], known: int, good: int
+    criterion: Mapping[str, object], known: int, good: int
 ) -> None:
     """The fault begins after `good` minutes, of which `known` can be read already."""
     rollout, before = a_rollout(criterion), 50
