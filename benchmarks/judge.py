@@ -156,9 +156,11 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
         columns = (
             what,
             _joined(row.cell for row in cells),
-            f"{sign} {_joined(_number(row.bar) for row in cells)} {first.unit}" if has_bar else "",
-            f"{_joined(_number(row.measured) for row in cells)} {first.unit}",
-            _joined(_number(row.measured + READ_DELAY) for row in cells)
+            f"{sign} {_joined(number_text(row.bar) for row in cells)} {first.unit}"
+            if has_bar
+            else "",
+            f"{_joined(number_text(row.measured) for row in cells)} {first.unit}",
+            _joined(number_text(row.measured + READ_DELAY) for row in cells)
             if first.unit == "min"
             else "",
             _joined("yes" if row.met else "**no**" for row in cells) if has_bar else "",
@@ -172,7 +174,7 @@ def _joined(texts: Iterator[str]) -> str:
     return values[0] if len(set(values)) == 1 else " / ".join(values)
 
 
-def _number(value: float | None) -> str:
+def number_text(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{round(value, 2):,g}" if isfinite(value) else "never"

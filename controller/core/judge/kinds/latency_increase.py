@@ -43,7 +43,7 @@ _ROUNDING = 1e-9
 # Parts of the budget of false rollbacks.
 _PART, _HANG_PART = 2.5, 0.5
 # A minute counts as no more requests than this: a deviation of 1 % is no proof.
-_MAX_EFFECTIVE_REQUESTS = 300
+MAX_EFFECTIVE_REQUESTS: float = 300
 # Part of a control's counts that is left after a minute: half of them in 23 minutes.
 _CONTROL_DECAY = 0.97
 # Weight of the prior share of slow requests of a control, in requests.
@@ -337,9 +337,7 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
     def _weakened(self, ratios: tuple[float, ...], samples: float, minutes: int) -> MinuteRatios:
         """Return `ratios` of a datapoint that stands for so many minutes, with their dispersion."""
         each = samples / max(1, minutes)
-        phi = dispersion.cap_effective_samples(
-            self._dispersion(each), each, _MAX_EFFECTIVE_REQUESTS
-        )
+        phi = dispersion.cap_effective_samples(self._dispersion(each), each, MAX_EFFECTIVE_REQUESTS)
         return MinuteRatios(self.name, ratios, phi)
 
     def _dispersion(self, requests: float) -> float:
