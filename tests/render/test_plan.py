@@ -224,14 +224,14 @@ def test_a_plan_describes_the_judge_that_the_policy_names(criterion: dict[str, A
     (by_evidence,) = [
         one for one in lines(criteria__c=criterion, false_rollback="5%") if one.startswith("  c: ")
     ]
-    assert "evidence of every minute adds up, and a likelihood ratio of 20 fails" in by_evidence
+    assert "fails at a likelihood ratio of " in by_evidence
     assert "windows" not in by_evidence
     (by_windows,) = [
         one
         for one in lines(criteria__c={**criterion, "judge": "threshold"})
         if one.startswith("  c: ")
     ]
-    assert "evidence" not in by_windows
+    assert "likelihood" not in by_windows
     assert "windows" in by_windows
 
 

@@ -1,6 +1,8 @@
 """Times and numbers of findings as text."""
 
-from controller.core.units import clock_text, count_text, format_percent, from_unix, number_text
+from math import ceil
+
+from controller.core.units import clock_text, format_percent, from_unix, number_text
 
 # More digits than a policy can write, so that no bound is rounded to nothing.
 MAX_DIGITS = 9
@@ -32,21 +34,14 @@ def percent(value: float, bound: float, digits: int) -> str:
     return percent(value, bound, digits + 1) if same and digits < MAX_DIGITS else text
 
 
+def odds_limit(limit: float) -> int:
+    """Return the likelihood ratio that rolls back as a whole number that is no less."""
+    return ceil(round(limit, 6))  # 1 / a part of the budget, which is not exact
+
+
 def number(value: float, bound: float) -> str:
     """Return `value` with enough digits to differ from `bound`; `bound` itself is in full."""
     text = number_text(value)
     rounded = not (float(value).is_integer() or float(f"{value:.4g}") == value)
     blurred = rounded if value == bound else text == number_text(bound)
     return f"{value:.{MAX_DIGITS}g}" if blurred else text
-
-
-def evidence_text(budget: float, min_samples: int) -> str:
-    """Return how the sequential judge decides: by evidence that adds up to a limit.
-
-    budget: of false rollbacks, as a fraction.
-    """
-    limit, samples = number_text(round(1 / budget, 1)), count_text(min_samples, "sample")
-    return (
-        f"the evidence of every minute adds up, and a likelihood ratio of {limit} fails; a pass "
-        f"needs {samples}"
-    )

@@ -20,7 +20,7 @@ from controller.core.judge.criterion_judge import (
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import FRACTION, Fact, Finding, FindingReason, Label
 from controller.core.judge.tally import silent_periods
-from controller.core.judge.text import evidence_text, number, percent
+from controller.core.judge.text import number, percent
 from controller.core.policy import MeasuredCriterion, SuccessRate, Threshold
 from controller.core.units import count_text, format_duration, format_percent, number_text
 
@@ -104,9 +104,7 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
 
     @property
     def windows_text(self) -> str:
-        """How windows become a verdict, or how their evidence does."""
-        if self.criterion.sequential:
-            return evidence_text(self.policy.budget, self.criterion.min_samples)
+        """How windows become a verdict."""
         limit = self.criterion.failure_limit
         failure_text = "one breach fails" if limit == 1 else f"{limit} breaches in a row fail"
         return (

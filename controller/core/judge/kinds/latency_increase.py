@@ -18,7 +18,7 @@ from controller.core.judge.findings import Fact, Finding, FindingReason, Label
 from controller.core.judge.latency_tail import MAX_SLOW_SHARE, Limits, TailJudge
 from controller.core.judge.sequential import MinuteRatios, TestPart, paired_counts, ratio
 from controller.core.judge.series import SAMPLE_COUNT, Measure, Window
-from controller.core.judge.text import evidence_text, percent
+from controller.core.judge.text import percent
 from controller.core.judge.windows import RATE_DIGITS
 from controller.core.observation import Series
 from controller.core.policy import (
@@ -251,7 +251,7 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         """Yield the test of slow requests, and that of requests that hang."""
         yield TestPart(self.name, _PART, 3)
         if self._hang_factor:
-            yield TestPart(self._hang_test, _HANG_PART, 3)
+            yield TestPart(self._hang_test, _HANG_PART, 3, title="requests that hang")
 
     def minute_ratios(
         self, window: Window, control: ControlState, *, judged: bool
@@ -410,7 +410,7 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         """Return the increase that is allowed, the baseline, and when it is judged."""
         criterion, limit = self.criterion, format_percent(self.criterion.max_increase)
         if criterion.sequential:
-            how = evidence_text(self.policy.budget, criterion.min_samples)
+            how = self.evidence_text
             return f"{criterion.metric} at most {limit} above {self._baseline_text}; {how}"
         return (
             f"{criterion.metric} at most {limit} above {self._baseline_text}; judged at the end of "

@@ -111,10 +111,11 @@ class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
     @property
     def windows_text(self) -> str:
         """How values become a verdict; evidence of a count is about its mean in a window."""
-        text = super().windows_text
-        if not self.criterion.sequential or self.mean_count is None:
-            return text
-        return f"in {format_duration(self.criterion.window)} on average; {text}"
+        if not self.criterion.sequential:
+            return super().windows_text
+        if self.mean_count is None:
+            return self.evidence_text
+        return f"in {format_duration(self.criterion.window)} on average; {self.evidence_text}"
 
     # --- judge: sequential ------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Sentences of evidence that adds up over the minutes of a rollout."""
 
 from collections.abc import Callable, Mapping
-from math import ceil, floor
+from math import floor
 from typing import Final
 
 from controller.core.judge.findings import Finding, FindingReason
@@ -12,7 +12,7 @@ from controller.core.judge.sentences.parts import (
     window_text,
     with_unit,
 )
-from controller.core.judge.text import number, percent, time_range_text, utc_text
+from controller.core.judge.text import number, odds_limit, percent, time_range_text, utc_text
 from controller.core.units import count_text, format_percent, number_text
 
 # A larger likelihood ratio is written as more than this.
@@ -27,7 +27,7 @@ def _rejected(finding: Finding, facts: Facts) -> str:
         why = f"from {span} {_totals(facts)}; "
     elif "form" in facts:
         why = f"in this step, {since_text(finding)} {_totals(facts)}; "
-    limit = number_text(ceil(facts["odds_limit"]))
+    limit = number_text(odds_limit(facts["odds_limit"]))
     return (
         f"fails: {why}likelihood ratio {_odds(facts)} at "
         f"{utc_text(facts['odds_at'])} (rolls back at {limit})."
@@ -40,7 +40,7 @@ def _odds(facts: Facts) -> str:
     certain = max(_MAX_ODDS, limit)
     if odds > certain:
         return f"above {number_text(round(certain))}"
-    return number_text(max(floor(odds), ceil(limit)))
+    return number_text(max(floor(odds), odds_limit(limit)))
 
 
 def _no_regression(finding: Finding, facts: Facts) -> str:
