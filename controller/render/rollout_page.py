@@ -12,9 +12,10 @@ from controller.core.judge.criteria_table import (
     RIGHT_ALIGNED,
     VERDICT_MARKS,
     Row,
+    counted_text,
     rows,
 )
-from controller.core.judge.findings import Finding, Label, Verdict
+from controller.core.judge.findings import Finding, Label, Verdict, weakest_step_text
 from controller.core.judge.sentences import sentence_of
 from controller.core.next_action import next_action, waits_for
 from controller.core.rollout import Phase, Rollout
@@ -26,6 +27,7 @@ from controller.render.page import (
     Span,
     Table,
     Tone,
+    paragraph,
     plain_text,
 )
 from controller.render.status import is_late, ladder_text, late_text, weight_text
@@ -104,8 +106,10 @@ def _facts(
         yield "error", Span(text, Tone.BAD)
     label = rollout.evidence.label
     failed = any(one.fails for one in rollout.evidence.findings)
-    if label and not failed and f"({label})" not in rollout.sentence:
-        yield "evidence", Span(label)
+    text = weakest_step_text(label)
+    is_shown = f"({label})" in rollout.sentence or text in rollout.sentence
+    if label and not failed and not is_shown:
+        yield "evidence", Span(text)
     yield from _end_facts(rollout)
     late_note = "" if now is None else late_text(rollout, now)
     tone = Tone.WAITING if late_note else Tone.PLAIN
@@ -144,10 +148,12 @@ def criteria_blocks(rollout: Rollout, indent: int = 0) -> Page:
     if not (rollout.evidence.findings or rollout.evidence.earlier_findings):
         return []
     *titles, _ = HEADER
-    right = [titles.index(title) for title in RIGHT_ALIGNED]
+    right, shown = [titles.index(title) for title in RIGHT_ALIGNED], rows(rollout)
+    counted = counted_text(shown)
     return [
         EMPTY_LINE,
-        Table([_criterion_row(row) for row in rows(rollout)], titles, right, indent),
+        Table([_criterion_row(row) for row in shown], titles, right, indent),
+        *([paragraph(counted, Tone.QUIET, indent=indent)] if counted else []),
     ]
 
 

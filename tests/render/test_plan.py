@@ -172,8 +172,8 @@ def test_a_verified_rollback_names_its_patterns_and_log_group() -> None:
         ),
         pytest.param(
             {"kind": "burn_rate", "total": "requests", "failures": ["errors"], "slo": "99.9%"},
-            "errors per requests: burn rate of the error budget of 0.1% at most 14.4x over 1h and "
-            "5m, or 6x over 6h and 30m; a pass needs 300 samples",
+            "errors of requests: fails when the error budget of 0.1% burns faster than 14.4x over "
+            "both 1h and 5m, or 6x over both 6h and 30m; a pass needs 300 samples",
             id="burn_rate",
         ),
         pytest.param(

@@ -109,7 +109,7 @@ def test_a_page_ends_with_each_finding(rollout: Rollout) -> None:
     assert "  waiting   for the bake, then 3m until its data are final" in lines
     assert not any(line.startswith("  evidence") for line in lines)
     passing = replace(rollout, evidence=a_rollout(findings=(a_finding("works"),)).evidence)
-    labels = ["  evidence  no regression detected"]
+    labels = ["  evidence  weakest of the earlier steps: no regression detected"]
     for one, shown in ((passing, labels), (rollout, [])):
         labelled = rollout_text(with_facts(one, label="no regression detected")).splitlines()
         assert [line for line in labelled if line.startswith("  evidence")] == shown

@@ -6,6 +6,7 @@ from controller.core.units import clock_text, format_percent, from_unix, number_
 
 # More digits than a policy can write, so that no bound is rounded to nothing.
 MAX_DIGITS = 9
+SHARE_DIGITS = 2  # decimals of a share, everywhere the same
 
 
 def utc_text(second: float) -> str:
@@ -22,7 +23,7 @@ def time_range_text(start: float, end: float) -> str:
     return f"{begin.removesuffix(' UTC')} to {until.removeprefix(day)}"
 
 
-def percent(value: float, bound: float, digits: int) -> str:
+def percent(value: float, bound: float, digits: int = SHARE_DIGITS) -> str:
     """Return `value` as a percent, with enough decimals to differ from `bound`.
 
     `bound` itself is written in full.

@@ -26,8 +26,6 @@ from controller.core.units import count_text, format_duration, format_percent, n
 
 W = TypeVar("W", bound=SuccessRate | Threshold | MeasuredCriterion)
 
-RATE_DIGITS = 3  # decimals of a percent
-
 
 class WindowJudge(CriterionJudge[W], Generic[W]):
     """A criterion whose windows are compared with one bound, one by one."""
@@ -125,7 +123,7 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
     def bound_text(self, bound: float) -> str:
         """Return the bound, and on which side of it the criterion passes."""
         text = (
-            percent(bound, bound, RATE_DIGITS)
+            percent(bound, bound)
             if self.unit == FRACTION
             else f"{number(bound, bound)} {self.unit}".rstrip()
         )
@@ -133,7 +131,7 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
 
     def value_text(self, value: float, bound: float) -> str:
         """Return the value as a percent, or as a number whose unit the bound has."""
-        return percent(value, bound, RATE_DIGITS) if self.unit == FRACTION else number(value, bound)
+        return percent(value, bound) if self.unit == FRACTION else number(value, bound)
 
 
 def _missing_data(min_samples: int, tally: Tally, period_s: int) -> Outcome | None:
