@@ -14,6 +14,7 @@ from controller.core.judge.queries import aligned_span, query
 from controller.core.judge.rollback_drain import DRAIN_TIME
 from controller.core.judge.sentences import sentence_of
 from controller.core.judge.text import time_range_text
+from controller.core.next_action import ways_out_of_drift
 from controller.core.observation import (
     MetricQuery,
     QueryStatus,
@@ -126,7 +127,9 @@ def _weight_difference(
         case Phase.ROLLING_BACK:
             return Level.FAIL, "rolls back to 0 %", f"rolloutctl rollback {rollout.id}"
         case Phase.PAUSED if target.weight == rollout.seen_weight:
-            remedy = f"rolloutctl resume {rollout.id} with --keep or --restore"
+            remedy = ways_out_of_drift(
+                rollout, target.weight, may_exceed=target.may_exceed(rollout.weight)
+            )
             return Level.WARN, f"is paused because of it ({rollout.sentence})", remedy
         case Phase.ROLLED_BACK | Phase.SUCCEEDED if not rollout.is_watched(now):
             return (

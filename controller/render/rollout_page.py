@@ -30,7 +30,7 @@ from controller.render.page import (
     paragraph,
     plain_text,
 )
-from controller.render.status import is_late, ladder_text, late_text, weight_text
+from controller.render.status import is_late, ladder_text, late_text, weight_text, why_text
 
 VERDICT_TONES: Final = {
     Verdict.PASS: Tone.GOOD,
@@ -94,7 +94,7 @@ def _facts(
     rollout: Rollout, now: datetime | None, countdown: str = ""
 ) -> Iterator[tuple[str, Span]]:
     """Yield name and text of each fact of the page. countdown: follows the next action."""
-    yield "because", Span(rollout.sentence)
+    yield "because", Span(why_text(rollout))
     following = next_action(rollout).text
     if following:
         yield "next", Span(f"{following}{countdown}")

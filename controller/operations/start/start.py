@@ -166,7 +166,7 @@ def retry(
     else:
         known = _load(runner, rollout_id)
         policy = policy.resolved_as(known.policy)
-    unchanged = f"retry of {known.id} was refused, nothing changed"
+    unchanged = f"retry was refused, and {known.id} is unchanged"
     if not reason:
         raise UsageError(f"{unchanged}: --reason is empty; it is recorded in the history")
     reading = _read(runner.observer.targets(policy.target), policy)

@@ -770,7 +770,7 @@ def test_a_retry_of_code_that_was_replaced_is_refused(stage: Stage) -> None:
     with pytest.raises(UsageError) as refused:
         retry(stage.runner, "orders#1", "it was the network")
     assert str(refused.value) == (
-        f"retry of orders#1 was refused, nothing changed: its revision was the code "
+        f"retry was refused, and orders#1 is unchanged: its revision was the code "
         f"{first.revision}, and the "
         f"function has {function.code_sha256} now; that is a new revision: rolloutctl start POLICY"
     )

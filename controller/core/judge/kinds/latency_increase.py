@@ -18,7 +18,7 @@ from controller.core.judge.findings import Fact, Finding, FindingReason, Label
 from controller.core.judge.latency_tail import MAX_SLOW_SHARE, Limits, TailJudge
 from controller.core.judge.sequential import MinuteRatios, TestPart, paired_counts, ratio
 from controller.core.judge.series import SAMPLE_COUNT, Measure, Window
-from controller.core.judge.text import percent
+from controller.core.judge.text import percent, time_range_text
 from controller.core.observation import Series
 from controller.core.policy import (
     ConcurrentBaseline,
@@ -437,7 +437,8 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
             return ""
         text = (
             f"{statistic} of {self._with_unit(stored.value)} from "
-            f"{count_text(stored.samples, 'sample')}, so {statistic} {self._limit_text}"
+            f"{count_text(stored.samples, 'sample')} ({time_range_text(stored.start, stored.end)}), "
+            f"so {statistic} {self._limit_text}"
         )
         return text if self.limits is None else f"{text}: {self.target_text()}"
 
