@@ -435,10 +435,10 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         stored, statistic = self.baseline, self.metric.statistic
         if stored is None:
             return ""
+        samples = count_text(stored.samples, "sample")
         text = (
-            f"{statistic} of {self._with_unit(stored.value)} from "
-            f"{count_text(stored.samples, 'sample')} ({time_range_text(stored.start, stored.end)}), "
-            f"so {statistic} {self._limit_text}"
+            f"{statistic} of {self._with_unit(stored.value)} from {samples} "
+            f"({time_range_text(stored.start, stored.end)}), so {statistic} {self._limit_text}"
         )
         return text if self.limits is None else f"{text}: {self.target_text()}"
 
