@@ -337,13 +337,13 @@ def _way_around(
     last = floor_to(begin, request.value.period_s)
     first = last - (request.span.end - request.span.start)
     window = " and ".join(
-        f"`{name}: {from_unix(second):%Y-%m-%dT%H:%M:%SZ}`"
+        f"`{name}` {from_unix(second):%Y-%m-%dT%H:%M:%SZ}"
         for name, second in (("from", first), ("to", last))
     )
     now = runner.clock.now()
     clear = None if end is None else clear_of_canary_at(policy, begin, end, now)
     wait = "" if clear is None else f"run the same command from {clock_text(clear)} on, or "
-    return f"{wait}name a window before that in the policy: {window}"
+    return f"{wait}name a window before that in the policy, {window}"
 
 
 def clear_of_canary_at(

@@ -475,7 +475,7 @@ def test_a_retry_is_possible_with_the_window_that_its_refusal_names(tmp_path: Pa
         stage.world.clock.advance(30 * MINUTE)
         with pytest.raises(UsageError) as refused:
             retry(stage.runner, "orders#1", "mended")
-        begin, end = re.findall(r"`(?:from|to): (\S+)`", str(refused.value))
+        begin, end = re.findall(r"`(?:from|to)` (\S+Z)", str(refused.value))
         policy = short_policy(**{**FROZEN, "criteria": frozen_window(begin, end)})
         assert retry(stage.runner, "orders#1", "mended", policy).created
 
