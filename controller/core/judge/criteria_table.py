@@ -1,7 +1,7 @@
 """The scorecard of a rollout: a row for each criterion, with target, measured value and verdict.
 
 `status`, a rehearsal and the last notice of a rollout show the same table. Values and bounds are
-written in the unit of their criterion: a plain number has no unit, its bound has it.
+written in the unit of their criterion.
 """
 
 from collections import Counter

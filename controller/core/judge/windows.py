@@ -130,8 +130,10 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
         return f"{'≤' if self.is_maximum else '≥'} {text}"
 
     def value_text(self, value: float, bound: float) -> str:
-        """Return the value as a percent, or as a number whose unit the bound has."""
-        return percent(value, bound) if self.unit == FRACTION else number(value, bound)
+        """Return the value as a percent, or as a number with its unit."""
+        if self.unit == FRACTION:
+            return percent(value, bound)
+        return f"{number(value, bound)} {self.unit}".rstrip()
 
 
 def _missing_data(min_samples: int, tally: Tally, period_s: int) -> Outcome | None:
