@@ -137,7 +137,7 @@ def test_a_table_says_from_when_to_when_the_samples_of_each_row_are_counted() ->
     kinds = (RATE, RATIO, TRAFFIC, ATTESTATION)
     policy = policy_of(RATE, criteria={f"C{index}": one for index, one in enumerate(kinds)})
     first, second, third, fourth = policy.criteria
-    usual = {"start": begin, "end": begin + 900, "samples": 10}
+    usual: dict[str, Any] = {"start": begin, "end": begin + 900, "samples": 10}
     findings = (
         replace(finding_of(0.9995, 0.999), criterion=first, **usual),
         replace(finding_of(0.0, 0.001), criterion=second, **usual),
