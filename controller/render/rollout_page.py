@@ -315,8 +315,8 @@ def _summary(rollout: Rollout, now: datetime) -> str:
     """Return the state of a rollout in a few words, problems first."""
     if rollout.drain is not None and _drain_is_incomplete(rollout, now):
         return sentence_of(rollout.drain)
-    progressing = rollout.phase is Phase.PROGRESSING
-    text = (next_action(rollout).text if progressing else "") or rollout.sentence
+    following = next_action(rollout).text if rollout.phase is Phase.PROGRESSING else ""
+    text = f"next: {following}" if following else why_text(rollout)
     if is_late(rollout, now):
         text = (
             f"no tick for {duration_text(now - rollout.updated)}: is the schedule running? {text}"

@@ -89,8 +89,9 @@ def test_a_line_for_each_thing_that_was_looked_at(baking: Desk) -> None:
         "ok    weight           10 % is live (PERCENTAGE=10, ENABLED=false), as orders#1 expects",
         "ok    boolean          ENABLED=false is right at 10 %",
         "ok    update           the last update of the target is applied",
-        "ok    reach            callers get a change of the weight: no obstacle was found",
-        "ok    share (metrics)  1 654 of 16 247 requests (10.2%) took the canary from 2026-01-05 "
+        "ok    reach            a change of the weight reaches callers at once: no obstacle was "
+        "found",
+        "ok    share (metrics)  1 654 of 16 247 requests (10.18%) took the canary from 2026-01-05 "
         "09:01 to 09:28 UTC; 1 500 to 1 752 expected at 10 % (99.9 % confidence)",
         "ok    share (events)   10 of 100 requests (10%) took the canary from 2026-01-05 09:01 to "
         "09:28 UTC; 2 to 21 expected at 10 % (99.9 % confidence)",

@@ -190,7 +190,7 @@ def rollout_of(name: str, state: State, **facts: Any) -> Rollout:
 
 
 PAUSED = a_state(Phase.PAUSED)
-IN_FORCE_BY = "rolls back unless 10 % is applied by 2026-11-24 12:10 UTC"
+IN_FORCE_BY = "next: rolls back unless 10 % is applied by 2026-11-24 12:10 UTC"
 NOT_AT_ZERO = {ConditionKind.UNCONFIRMED: Condition(NOON, "it is NOT rolled back.", critical=True)}
 ROWS = [
     pytest.param(
